@@ -1,0 +1,66 @@
+"""One comparison: packed hashes, and plain dictionaries, against the plain-Python rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fingerprint._compare import HardwareHash, decide_many, similar, similar_mappings
+
+KEYS = ("processor-hash", "memory-hash", "bios-hash", "system-hash", "disk-info")
+SAVED = {
+    "machine-id": "3d1219c7c4c5404aaa1f6d2a48adfda4\n",
+    "hostname-info": "web-7.example.internal",
+    "ipaddress-info": "10.0.0.7",
+    "macaddr-info": "02:00:00:00:00:07",
+    **{key: f"{key[:8]:=<22}==" for key in KEYS},
+}
+# Equal values are other objects, as they are when they come from two sources; the IP differs, so all
+# five rules are asked.
+CURRENT = {key: (value + " ")[:-1] for key, value in SAVED.items()} | {"ipaddress-info": "10.0.0.8"}
+
+
+def plain_rule(saved: dict[str, str], current: dict[str, str], threshold: int, sid_key: str = "machine-id") -> bool:
+    """The rules in plain Python, as fast as they can be written (exact arithmetic)."""
+    if threshold == -1:
+        return True
+    if not saved or not current:
+        return False
+    if saved.get(sid_key, "") != current.get(sid_key, ""):
+        return False
+    if saved.get("ipaddress-info", "") == current.get("ipaddress-info", ""):
+        return True
+    matched = 0
+    for key, value in current.items():
+        if saved.get(key) == value:
+            matched += 1
+    return matched * 100 >= threshold * len(current)
+
+
+def test_packed_hashes(claim: Callable[..., Any]) -> None:
+    saved, current = HardwareHash(SAVED), HardwareHash(CURRENT)
+    assert claim("one comparison, packed hashes", "ours", target=15)(similar, saved, current, 40)
+
+
+def test_packed_hashes_peer(claim: Callable[..., Any]) -> None:
+    assert claim("one comparison, packed hashes", "peer")(plain_rule, SAVED, CURRENT, 40)
+
+
+def test_two_dictionaries(claim: Callable[..., Any]) -> None:
+    assert claim("one comparison, two dictionaries", "ours", target=2.5)(similar_mappings, SAVED, CURRENT, 40)
+
+
+def test_two_dictionaries_peer(claim: Callable[..., Any]) -> None:
+    assert claim("one comparison, two dictionaries", "peer")(plain_rule, SAVED, CURRENT, 40)
+
+
+def test_a_batch(claim: Callable[..., Any]) -> None:
+    saved = [HardwareHash({**SAVED, "hostname-info": str(n)}) for n in range(10_000)]
+    current = [HardwareHash({**CURRENT, "hostname-info": str(n)}) for n in range(10_000)]
+    reasons, _ = claim("10,000 comparisons in a batch", "ours")(decide_many, saved, current, 40)
+    assert len(reasons) == 10_000
+
+
+def test_a_batch_peer(claim: Callable[..., Any]) -> None:
+    pairs = [({**SAVED, "hostname-info": str(n)}, {**CURRENT, "hostname-info": str(n)}) for n in range(10_000)]
+    claim("10,000 comparisons in a batch", "peer")(lambda: [plain_rule(s, c, 40) for s, c in pairs])

@@ -1,0 +1,61 @@
+"""Decides whether this is still the machine that registered, and says why.
+
+    from fingerprint import Gate, Policy, Vault, collect, match
+
+Most names are loaded when they are first used, so that linking the package costs little at start.
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+# These two functions bear the names of their modules. Importing a module sets its name in the package,
+# so the functions must be set after it, and that is now.
+from fingerprint.collect import collect as collect
+from fingerprint.match import match as match
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.engine import Gate as Gate
+    from fingerprint.engine import Policy as Policy
+    from fingerprint.model import FingerprintRecord as FingerprintRecord
+    from fingerprint.model import HardwareHash as HardwareHash
+    from fingerprint.model import Reason as Reason
+    from fingerprint.model import Verdict as Verdict
+    from fingerprint.vault import Vault as Vault
+
+_HOMES = {
+    "FingerprintRecord": "fingerprint.model",
+    "Gate": "fingerprint.engine",
+    "HardwareHash": "fingerprint.model",
+    "Policy": "fingerprint.engine",
+    "Reason": "fingerprint.model",
+    "Vault": "fingerprint.vault",
+    "Verdict": "fingerprint.model",
+}
+
+__all__ = [
+    "FingerprintRecord",
+    "Gate",
+    "HardwareHash",
+    "Policy",
+    "Reason",
+    "Vault",
+    "Verdict",
+    "collect",
+    "match",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'fingerprint' has no attribute {name!r}")
+    module = __import__(home, fromlist=[name])
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,92 @@
+"""The command `fingerprint`: one module per command, text and JSON rendering, no logic.
+
+Each command imports what it needs and nothing else; a check starts in about the time of `python -c
+pass`, and that is why nothing here imports argparse, json or typing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from fingerprint.cli.parse import parse
+from fingerprint.cli.render import flush, print_json
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parse import Arguments
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one command line and return its exit code.
+
+    Args:
+        words: the arguments; None for those of the process.
+    """
+    words = sys.argv[1:] if words is None else words
+    try:
+        code = _run(words)
+        flush()
+        return code
+    except KeyboardInterrupt:
+        _complain("interrupted; what was not reported as done was not done")
+        return EXIT_INTERRUPTED
+    except OutputError as error:
+        _complain(f"{error.where}: {error.what}")
+        _silence_stdout()
+        return error.exit_code
+    except Exception as error:
+        if os.environ.get("FINGERPRINT_DEBUG"):
+            raise
+        _complain(
+            f"internal error, please report it: {type(error).__name__}: {error}\n"
+            "  With FINGERPRINT_DEBUG=1 the same command prints where it happened"
+        )
+        return EXIT_CANNOT_TELL
+
+
+def _run(words: list[str]) -> int:
+    arguments = parse(words)
+    if arguments is None:
+        from fingerprint.cli.usage import parse_or_explain
+
+        try:
+            arguments = parse_or_explain(words)
+        except SystemExit as stop:
+            return int(stop.code or 0)
+    module = __import__(f"fingerprint.cli.{arguments.command.module}", fromlist=["run"])
+    try:
+        return int(module.run(arguments))
+    except OutputError:
+        raise
+    except FingerprintError as error:
+        return _report(error, arguments)
+
+
+def _report(error: FingerprintError, arguments: Arguments) -> int:
+    if arguments.output == "json":
+        print_json("error", {"error": error.facts()})
+    where = f"{error.where}: " if error.where else ""
+    _complain(f"{where}{error.what}" + (f"\n  {error.remedy}" if error.remedy else ""))
+    return error.exit_code
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from flushing, and complaining, once more at its end."""
+    if sys.stdout is None:
+        return
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:
+        return
+
+
+def _complain(text: str) -> None:
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"fingerprint: {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        return

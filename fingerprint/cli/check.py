@@ -1,0 +1,181 @@
+"""`fingerprint check`: is this still the machine of the vault, which rule decided, and why."""
+
+from __future__ import annotations
+
+from fingerprint.cli.render import colored, print_json, secret, shown, table, warn, write
+from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.engine import check, in_words
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
+from fingerprint.model import Reason
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fingerprint.cli.parse import Arguments
+    from fingerprint.engine import Observation
+    from fingerprint.model import AttributeRow, Verdict
+
+_EXIT_CODES = {"same": EXIT_OK, "different": EXIT_DIFFERS, "cannot-tell": EXIT_CANNOT_TELL}
+_HEADS = {
+    "same": ("SAME MACHINE", "good"),
+    "different": ("NOT THE SAME MACHINE", "bad"),
+    "cannot-tell": ("CANNOT TELL", "doubt"),
+}
+_RULES = {
+    Reason.DISABLED: 1,
+    Reason.NOTHING_TO_COMPARE: 2,
+    Reason.SID_DIFFERS: 3,
+    Reason.SAME_IP: 4,
+    Reason.SIMILAR: 5,
+    Reason.NOT_SIMILAR: 5,
+}
+
+
+def run(arguments: Arguments) -> int:
+    vault = vault_of(arguments)
+    observation = check(vault, machine_of(arguments), timeout=arguments.timeout)
+    answer = outcome(observation.verdict)
+    if arguments.output == "json":
+        print_json("check", _answer(observation, answer, vault.path, arguments))
+    else:
+        _print(observation, answer, vault.path, arguments)
+    return _EXIT_CODES[answer]
+
+
+def outcome(verdict: Verdict) -> str:
+    """Return "same", "different", or "cannot-tell" for a mismatch that unreadable attributes could turn."""
+    if verdict.match:
+        return "same"
+    return "different" if verdict.conclusive else "cannot-tell"
+
+
+def _answer(observation: Observation, answer: str, vault: str, arguments: Arguments) -> dict[str, Any]:
+    from fingerprint.vault.history import utc
+
+    verdict = observation.verdict
+    return {
+        "verdict": answer,
+        "match": verdict.match,
+        "reason": str(verdict.reason),
+        "rule": _RULES[verdict.reason],
+        "explanation": in_words(verdict),
+        "score": {"matched": verdict.matched, "total": verdict.total, "percent": round(verdict.percent, 4)},
+        "threshold": verdict.threshold,
+        "highestPassingThreshold": verdict.highest_passing_threshold,
+        "evidence": {"effective": verdict.effective, "matched": verdict.effective_matched},
+        "vacuous": verdict.vacuous,
+        "conclusive": verdict.conclusive,
+        "noticedAtNextStart": not verdict.match,
+        "vault": vault,
+        "fingerprint": secret(observation.record.fingerprint, arguments),
+        "sidKey": verdict.sid_key,
+        "collectedAt": utc(observation.collection.collected_at),
+        "attributes": [_row(row, observation, arguments) for row in verdict.rows],
+        "notes": _notes(observation, answer),
+        "masked": not arguments.reveal,
+    }
+
+
+def _row(row: AttributeRow, observation: Observation, arguments: Arguments) -> dict[str, Any]:
+    hidden = row.name == observation.verdict.sid_key
+    read = {a.name: a for a in observation.collection}.get(row.name)
+    return {
+        "name": row.name,
+        "saved": secret(row.saved, arguments) if hidden and row.saved else row.saved,
+        "current": secret(row.current, arguments) if hidden and row.current else row.current,
+        "same": row.same,
+        "evidence": row.evidence,
+        "status": str(read.status) if read else "absent",
+        "reason": read.reason if read else "this machine has no such attribute",
+        "source": read.source if read else "",
+        "tool": read.tool if read else "",
+    }
+
+
+def _print(observation: Observation, answer: str, vault: str, arguments: Arguments) -> None:
+    verdict = observation.verdict
+    write(colored(*_HEADS[answer], arguments))
+    write(f"  {in_words(verdict)}")
+    write(f"  score      {verdict.matched} of {verdict.total} = {verdict.percent:.1f} %, threshold {verdict.threshold}")
+    write(f"  evidence   {_evidence(verdict)}")
+    write(f"  would pass {_passing(verdict)}")
+    write(f"  vault      {vault}")
+    write()
+    rows = [
+        (row.name, shown(row.name, row.saved, arguments), shown(row.name, row.current, arguments), _same(row))
+        for row in verdict.rows
+    ]
+    table(("attribute", "saved", "current", "same"), rows, (15, 24, 24))
+    notes = _notes(observation, answer)
+    if notes:
+        write()
+    for note in notes:
+        for line in _folded(note):
+            write(line)
+    for attribute in observation.collection:
+        if attribute.unreadable:
+            warn(f"{attribute.name}: {attribute.status}: {attribute.reason}")
+
+
+def _evidence(verdict: Verdict) -> str:
+    return (
+        f"{verdict.effective_matched} of {verdict.effective} attributes that both sides know are equal; "
+        f"{verdict.total - verdict.effective} say nothing"
+    )
+
+
+def _passing(verdict: Verdict) -> str:
+    highest = verdict.highest_passing_threshold
+    if highest is None:
+        return "only -1 (check disabled)"
+    return "every threshold" if highest == 100 else f"1 to {highest}, and -1 (check disabled)"
+
+
+def _same(row: AttributeRow) -> str:
+    if row.unreadable:
+        return "unknown"
+    if row.same:
+        return "yes" if row.evidence else "empty"
+    return "not counted" if row.current is None else "NO"
+
+
+def _notes(observation: Observation, answer: str) -> list[str]:
+    verdict = observation.verdict
+    notes = []
+    if verdict.threshold == -1:
+        notes.append("The check is disabled: any machine that holds this vault passes, whatever its hardware ID.")
+    elif verdict.vacuous:
+        notes.append(
+            "The guard is vacuous: values that are empty on both sides and the hardware ID reach the threshold alone, "
+            "so any machine with this hardware ID passes."
+        )
+    if answer == "cannot-tell":
+        notes.append(
+            f"Not counted as another machine: {', '.join(observation.collection.unreadable)} could not be read, and "
+            "equal values there would make it a match. Try it as root."
+        )
+    if answer == "different":
+        notes.append(
+            "The agent notices only at its next start. It then stores a new fingerprint over this one, and the "
+            "service refuses the machine until it is registered again."
+        )
+        highest = verdict.highest_passing_threshold
+        if highest is not None:
+            notes.append(f"If this is the same machine, before the agent restarts: fingerprint threshold set {highest}")
+        elif verdict.reason == Reason.SID_DIFFERS:
+            notes.append("No threshold helps against another hardware ID: restore it, or register again.")
+    elif answer == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
+        changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
+        notes.append(f"Changed since the record was made: {', '.join(changed)}. The agent looks at its next start.")
+    return notes
+
+
+def _folded(text: str) -> list[str]:
+    lines, line = [], " "
+    for word in text.split():
+        if len(line) + 1 + len(word) > 80:
+            lines.append(line)
+            line = " "
+        line += " " + word
+    return [*lines, line]

@@ -1,0 +1,51 @@
+"""`fingerprint init`: mint the first fingerprint of a vault."""
+
+from __future__ import annotations
+
+from fingerprint.cli.render import print_json, secret, warn, write
+from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.engine import check_threshold, first_record, refuse_existing
+from fingerprint.errors import EXIT_OK, Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parse import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    vault = vault_of(arguments)
+    check_threshold(arguments.threshold)
+    done = {"vault": vault.path, "threshold": arguments.threshold, "dryRun": arguments.dry_run}
+    try:
+        if arguments.dry_run:
+            refuse_existing(vault)
+            fingerprint = ""
+        else:
+            record, collection = first_record(
+                vault, machine_of(arguments), threshold=arguments.threshold, timeout=arguments.timeout
+            )
+            fingerprint = secret(record.fingerprint, arguments)
+            for attribute in collection:
+                if attribute.unreadable:
+                    warn(f"{attribute.name} is stored as empty: {attribute.status}: {attribute.reason}")
+    except Refused:
+        if not arguments.if_missing:
+            raise
+        record = vault.read()
+        done.update(created=False, threshold=record.threshold, fingerprint=secret(record.fingerprint, arguments))
+        _say(f"The vault {vault.path} already holds a fingerprint; nothing was written.", done, arguments)
+        return EXIT_OK
+    if arguments.dry_run:
+        done.update(created=False)
+        _say(f"Would store a first fingerprint in {vault.path}, threshold {arguments.threshold}.", done, arguments)
+        return EXIT_OK
+    done.update(created=True, fingerprint=fingerprint)
+    _say(f"Stored the fingerprint {fingerprint} in {vault.path}, threshold {arguments.threshold}.", done, arguments)
+    return EXIT_OK
+
+
+def _say(text: str, answer: dict[str, object], arguments: Arguments) -> None:
+    if arguments.output == "json":
+        print_json("init", answer)
+    else:
+        write(text)

@@ -1,0 +1,100 @@
+"""`fingerprint show`: this machine's hardware hash, where each value comes from, and how reading went."""
+
+from __future__ import annotations
+
+from fingerprint.cli.render import colored, print_json, printable, secret, shown, table, warn, write
+from fingerprint.cli.sources import machine_of
+from fingerprint.collect import collect
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
+from fingerprint.model import Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fingerprint.cli.parse import Arguments
+    from fingerprint.model import Collection
+
+_COLORS = {Status.PRESENT: "good", Status.ABSENT: "doubt", Status.DENIED: "bad", Status.FAILED: "bad"}
+
+
+def run(arguments: Arguments) -> int:
+    machine = machine_of(arguments)
+    if arguments.save is not None:
+        from fingerprint.collect.recorded import Recorder
+
+        machine = Recorder(machine)
+    collection = collect(machine, timeout=arguments.timeout)
+    facts: dict[str, str] = {}
+    if arguments.facts:
+        from fingerprint.collect.facts import facts as read_facts
+
+        facts = read_facts(machine)
+    if arguments.save is not None:
+        machine.save(arguments.save)
+        warn(f"recorded the machine in {arguments.save}")
+    if arguments.output == "json":
+        print_json("show", _answer(collection, facts, arguments))
+    else:
+        _print(collection, facts, arguments)
+    return EXIT_CANNOT_TELL if collection.unreadable else EXIT_OK
+
+
+def _answer(collection: Collection, facts: dict[str, str], arguments: Arguments) -> dict[str, Any]:
+    from fingerprint.vault.history import utc
+
+    answer: dict[str, Any] = {
+        "platform": collection.platform,
+        "scheme": collection.scheme,
+        "sidKey": collection.sid_key,
+        "collectedAt": utc(collection.collected_at),
+        "seconds": round(collection.seconds, 6),
+        "hardwareHash": {a.name: _value(a.name, a.value, arguments) for a in collection},
+        "attributes": [
+            {
+                "name": a.name,
+                "value": _value(a.name, a.value, arguments),
+                "status": str(a.status),
+                "reason": a.reason,
+                "source": a.source,
+                "tool": a.tool,
+                "seconds": round(a.seconds, 6),
+            }
+            for a in collection
+        ],
+        "masked": not arguments.reveal,
+    }
+    if facts:
+        answer["facts"] = facts
+    return answer
+
+
+def _value(name: str, value: str, arguments: Arguments) -> str:
+    return secret(value, arguments) if name in ("machine-id", "uuid") else value
+
+
+def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) -> None:
+    write(
+        f"Hardware hash of this machine: scheme {collection.scheme}, {collection.platform}, "
+        f"read in {collection.seconds * 1000:.0f} ms"
+    )
+    write()
+    rows = [
+        (a.name, shown(a.name, a.value, arguments), str(a.status), f"{a.seconds * 1000:.1f}", a.source)
+        for a in collection
+    ]
+    table(("attribute", "value", "status", "ms", "source"), rows, (15, 24, 7, 5))
+    silent = [a for a in collection if a.reason]
+    if silent:
+        write()
+        for attribute in silent:
+            status = colored(str(attribute.status), _COLORS[attribute.status], arguments)
+            write(f"  {attribute.name}: {status}: {printable(attribute.reason)}")
+    tools = sorted({a.tool for a in collection if a.tool})
+    if tools:
+        write()
+        write(f"  read with: {', '.join(tools)}")
+    for name, fact in facts.items():
+        write(f"  {name}: {printable(fact)}")
+    if collection.unreadable:
+        warn(f"{len(collection.unreadable)} of {len(collection)} attributes could not be read; try it as root")

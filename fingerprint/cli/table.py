@@ -1,0 +1,175 @@
+"""The one table of commands and options; parsing, help and completion are made from it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Option:
+    """One option of the command line.
+
+    Args:
+        flag: its name with dashes.
+        text: its line of help.
+        metavar: what follows it; "" for a switch.
+        kind: "text", "integer" or "seconds".
+        choices: the words that may follow it.
+        default: its value when it is not given.
+        files: what completion offers after it: "file", "folder" or "".
+    """
+
+    __slots__ = ("flag", "name", "text", "metavar", "kind", "choices", "default", "files")
+
+    def __init__(
+        self,
+        flag: str,
+        text: str,
+        metavar: str = "",
+        kind: str = "text",
+        choices: tuple[str, ...] = (),
+        default: Any = None,
+        files: str = "",
+    ) -> None:
+        self.flag = flag
+        self.name = flag.lstrip("-").replace("-", "_")
+        self.text = text
+        self.metavar = metavar
+        self.kind = kind
+        self.choices = choices
+        self.default = default if metavar else False
+        self.files = files
+
+
+class Command:
+    """One command.
+
+    Args:
+        path: its words, such as "threshold set".
+        module: the module of `fingerprint.cli` whose function `run` does it.
+        text: its line of help.
+        about: more of it, for its own help page.
+        positionals: (name, kind, choices, line of help) of each argument.
+        options: its own options.
+        examples: command lines, each with what it does.
+    """
+
+    __slots__ = ("path", "module", "text", "about", "positionals", "options", "examples")
+
+    def __init__(
+        self,
+        path: str,
+        module: str,
+        text: str,
+        about: str = "",
+        positionals: tuple[tuple[str, str, tuple[str, ...], str], ...] = (),
+        options: tuple[Option, ...] = (),
+        examples: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.path = path
+        self.module = module
+        self.text = text
+        self.about = about
+        self.positionals = positionals
+        self.options = options
+        self.examples = examples
+
+
+GLOBAL = (
+    Option("--vault", "folder of the vault (else FINGERPRINT_VAULT, the agent's, our own)", "DIR", files="folder"),
+    Option("--root", "look at a copied disk mounted there instead of this machine", "DIR", default="/", files="folder"),
+    Option("--snapshot", "look at a machine recorded by `show --save`", "FILE", files="file"),
+    Option("--output", "form of the answer", "FORM", choices=("text", "json"), default="text"),
+    Option("--timeout", "seconds that one command of a collection may take", "SECONDS", kind="seconds"),
+    Option("--reveal", "print ids in full instead of masked"),
+    Option("--no-color", "no colour, also on a terminal (so does NO_COLOR)"),
+)
+_DRY_RUN = Option("--dry-run", "say what would be done and change nothing")
+_YES = Option("--yes", "do it: without this word it is refused")
+
+COMMANDS = (
+    Command(
+        "show",
+        "show",
+        "show this machine's hardware hash, with sources and statuses",
+        "Exit codes: 0 every source answered or is absent here, 3 a source was denied or failed.",
+        options=(
+            Option("--facts", "add what is not in the hash: default route, interfaces, processor (slow)"),
+            Option("--save", "record the machine in a snapshot file (it holds ids: mode 0600)", "FILE", files="file"),
+        ),
+        examples=(
+            ("sudo fingerprint show", "the hash as the agent computes it"),
+            ("fingerprint show --save web-7.json", "record this machine, to look at it elsewhere"),
+        ),
+    ),
+    Command(
+        "check",
+        "check",
+        "tell whether this is still the machine of the vault, and why",
+        "Reads only. Exit codes: 0 same machine, 1 not the same, 3 cannot tell.",
+        examples=(
+            ("sudo fingerprint check", "this machine against the agent's vault"),
+            ("fingerprint check --output json | jq .reason", "the deciding rule, for a script"),
+            ("fingerprint --snapshot web-7.json --vault copy/Vault check", "a recorded machine against a copied vault"),
+        ),
+    ),
+    Command(
+        "match",
+        "matchlines",
+        "decide many pairs of hardware hashes, one JSON object a line",
+        'A line in: {"saved":{},"current":{},"threshold":40,"sidKey":"machine-id"}; sidKey may be left out. A line\n'
+        'out, in order: {"match":true,"reason":"SAME_IP","matched":9,"total":9,"percent":100}. A bad line gives\n'
+        '{"match":null,"reason":"INVALID_INPUT","error":"..."} in its place. Needs no vault.\n'
+        "Exit codes: 0 all match, 1 some do not, 3 some lines were bad or the file could not be read.",
+        positionals=(("FILE", "text", (), "JSON Lines; - for standard input"),),
+        examples=(("fingerprint match pairs.jsonl > verdicts.jsonl", "a million pairs in about a second"),),
+    ),
+    Command(
+        "init",
+        "init",
+        "mint the first fingerprint and store it with the hardware hash",
+        "Refused (exit code 4) when the vault already holds a fingerprint.",
+        options=(
+            Option("--threshold", "similarity threshold: 1 to 100, or -1 to disable", "N", kind="integer", default=40),
+            Option("--if-missing", "be content with a fingerprint that is already there"),
+            _DRY_RUN,
+        ),
+        examples=(("sudo fingerprint init", "the first record of this machine"),),
+    ),
+    Command("threshold get", "threshold", "print the similarity threshold and what it means"),
+    Command(
+        "threshold set",
+        "threshold",
+        "replace the similarity threshold",
+        "1 to 100, or -1 to disable the whole check, the hardware ID included. Restart the agent afterwards: it\n"
+        "reads the threshold when it starts.",
+        positionals=(("N", "integer", (), "the new threshold"),),
+        options=(_DRY_RUN,),
+        examples=(("sudo fingerprint threshold set 33", "let 3 of 9 attributes do"),),
+    ),
+    Command("vault show", "vaults", "print what the vault holds; never its keys"),
+    Command(
+        "vault verify",
+        "vaults",
+        "name every defect of the vault, with its remedy; changes nothing",
+        "Exit codes: 0 sound, 1 with findings, 3 missing, corrupt, unreadable or not safe.",
+    ),
+    Command(
+        "vault reset",
+        "vaults",
+        "clear the fingerprint record; the old one is kept in the history",
+        "The next start of the agent, or `init`, mints a new fingerprint, and the service then refuses this machine\n"
+        "until it is registered again.",
+        options=(_DRY_RUN, _YES),
+        examples=(("sudo fingerprint vault reset --dry-run", "see what it would do"),),
+    ),
+    Command(
+        "completion",
+        "completion",
+        "print the completion script of a shell",
+        positionals=(("SHELL", "text", ("bash", "zsh", "fish"), "the shell"),),
+        examples=(('eval "$(fingerprint completion bash)"', "completion in this shell"),),
+    ),
+    Command("version", "version", "print the version"),
+)

@@ -1,0 +1,108 @@
+"""The argparse parser made from the table: help, and the words for what is wrong with a line."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from fingerprint import __version__
+from fingerprint.cli.parse import Arguments, convert
+from fingerprint.cli.table import COMMANDS, GLOBAL, Command, Option
+from fingerprint.errors import EXIT_USAGE
+
+_ABOUT = "Tells whether this is still the machine that registered, which rule decided, and why."
+_CODES = """exit codes:
+  0 same machine, fine    1 differs, or a finding    2 usage    3 cannot tell
+  4 refused without --yes    130 interrupted
+
+Start with `fingerprint check`. Every command takes the options above, before or after its name."""
+_GROUPS = {"threshold": "read or replace the similarity threshold", "vault": "look at the vault, or clear it"}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"fingerprint: {message}\nTry: {self.prog} --help\n")
+
+
+def parse_or_explain(words: list[str]) -> Arguments:
+    """Return the parsed line, or print help or what is wrong and raise SystemExit (0 or 2)."""
+    values = vars(_parser().parse_args(words))
+    command = values.pop("command", None)
+    if command is None:
+        _parser().error("a command is missing")
+    return Arguments(command, values)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = _Parser(add_help=False, allow_abbrev=False)
+    choice = common.add_mutually_exclusive_group()
+    for option in GLOBAL:
+        _add(choice if option.flag in ("--root", "--snapshot") else common, option)
+    form = argparse.RawDescriptionHelpFormatter
+    top = _Parser(
+        prog="fingerprint", description=_ABOUT, epilog=_CODES, parents=[common], formatter_class=form,
+        allow_abbrev=False,
+    )  # fmt: skip
+    top.add_argument("--version", action="version", version=f"fingerprint {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", title="commands", parser_class=_Parser)
+    groups: dict[str, Any] = {}
+    for command in COMMANDS:
+        *group, name = command.path.split()
+        into = commands
+        if group:
+            if group[0] not in groups:
+                text = _GROUPS[group[0]]
+                page = commands.add_parser(group[0], help=text, description=text, parents=[common], allow_abbrev=False)
+                groups[group[0]] = page.add_subparsers(
+                    metavar="COMMAND", title="commands", parser_class=_Parser, required=True
+                )
+            into = groups[group[0]]
+        page = into.add_parser(
+            name, help=command.text, description=_description(command), epilog=_examples(command),
+            parents=[common], formatter_class=form, allow_abbrev=False,
+        )  # fmt: skip
+        page.set_defaults(command=command)
+        for name, kind, choices, text in command.positionals:
+            page.add_argument(name, help=text, type=_typed(kind, choices), metavar=name)
+        for option in command.options:
+            _add(page, option)
+    return top
+
+
+def _add(parser: Any, option: Option) -> None:
+    text = option.text
+    if option.choices:
+        text += f": {' or '.join(option.choices)} (default: {option.default})"
+    if not option.metavar:
+        parser.add_argument(option.flag, action="store_true", help=text, default=argparse.SUPPRESS)
+        return
+    parser.add_argument(
+        option.flag, metavar=option.metavar, help=text, type=_typed(option.kind, option.choices),
+        default=argparse.SUPPRESS,
+    )  # fmt: skip
+
+
+def _typed(kind: str, choices: tuple[str, ...]) -> Any:
+    def value(word: str) -> Any:
+        converted = convert(word, kind, choices)
+        if converted is None:
+            wanted = (
+                f"one of {', '.join(choices)}"
+                if choices
+                else {"integer": "an integer"}.get(kind, "a number of seconds, more than 0 and at most 86400")
+            )
+            raise argparse.ArgumentTypeError(f"{word!r} is not {wanted}")
+        return converted
+
+    return value
+
+
+def _description(command: Command) -> str:
+    text = command.text[0].upper() + command.text[1:] + "."
+    return f"{text}\n\n{command.about}" if command.about else text
+
+
+def _examples(command: Command) -> str | None:
+    if not command.examples:
+        return None
+    return "examples:\n" + "\n".join(f"  {line}\n      {text}" for line, text in command.examples)

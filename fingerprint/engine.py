@@ -1,0 +1,352 @@
+"""The one place that decides the order: collect, match, keep or mint, vault.
+
+`check` looks and changes nothing; `Gate` stands before every role-token request.
+"""
+
+from __future__ import annotations
+
+from fingerprint.collect import collect
+from fingerprint.errors import (
+    CollectError,
+    FingerprintError,
+    FingerprintMismatch,
+    Refused,
+    UsageError,
+    VaultCorrupt,
+    VaultMissing,
+    VaultUnreadable,
+)
+from fingerprint.match import THRESHOLD_DEFAULT, THRESHOLD_DISABLED, match
+from fingerprint.model import Collection, FingerprintRecord, Reason, Value, Verdict
+from fingerprint.vocabulary import Vocabulary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from logging import Logger
+    from typing import ClassVar
+
+    from fingerprint.collect.machine import Machine
+    from fingerprint.vault import Vault
+
+ATTEMPTS = 3
+PAUSE_SECONDS = 5.0
+# The attributes whose bytes are not UTF-8 make the reference refuse a whole collection.
+INVALID_TEXT = "not valid UTF-8"
+
+
+class Policy(Vocabulary):
+    """What the gate does on a mismatch.
+
+    REGENERATE mints and stores a new fingerprint, as documented for the reference (the service then
+    refuses it); STRICT raises and writes nothing; AUDIT logs and passes the saved fingerprint on.
+    """
+
+    REGENERATE: ClassVar[Policy]
+    STRICT: ClassVar[Policy]
+    AUDIT: ClassVar[Policy]
+
+
+Policy.define(REGENERATE="regenerate", STRICT="strict", AUDIT="audit")
+
+
+class Observation(Value):
+    """One look at machine and vault: the record, the collection and the verdict over both."""
+
+    __slots__ = ("record", "collection", "verdict")
+    record: FingerprintRecord
+    collection: Collection
+    verdict: Verdict
+
+    def __init__(self, record: FingerprintRecord, collection: Collection, verdict: Verdict) -> None:
+        self._set(record=record, collection=collection, verdict=verdict)
+
+
+def check(vault: Vault, machine: Machine | None = None, *, timeout: float | None = None) -> Observation:
+    """Hold the machine against its vault once. Nothing is written.
+
+    Raises:
+        VaultMissing: the vault holds no fingerprint (also: a cleared one).
+        VaultError: the vault could not be read.
+        CollectError: nothing could be collected.
+    """
+    record = _existing(vault.read(), vault)
+    return _observe(record, collect(machine, timeout=timeout))
+
+
+def _observe(record: FingerprintRecord, collection: Collection) -> Observation:
+    verdict = match(
+        record.hardware_hash,
+        collection.hardware_hash,
+        record.threshold,
+        sid_key=collection.sid_key,
+        unreadable=collection.unreadable,
+    )
+    return Observation(record, collection, verdict)
+
+
+def set_threshold(vault: Vault, threshold: int) -> tuple[FingerprintRecord, FingerprintRecord]:
+    """Replace the similarity threshold of a vault, and return the record before and after.
+
+    Raises:
+        UsageError: the threshold is neither -1 nor 1 to 100.
+        VaultMissing: the vault holds no fingerprint.
+        VaultError: the vault could not be read or written; it is as it was.
+    """
+    check_threshold(threshold)
+    _existing(vault.read(), vault)
+    with vault.edit() as edit:
+        before = _existing(edit.read(), vault)
+        after = before.replace(threshold=threshold)
+        if after != before:
+            edit.store(after, why=f"threshold set from {before.threshold} to {threshold}")
+    return before, after
+
+
+def check_threshold(threshold: int) -> None:
+    """Raise UsageError unless a threshold may be set: -1, or 1 to 100."""
+    if threshold != THRESHOLD_DISABLED and not 1 <= threshold <= 100:
+        raise UsageError(
+            f"{threshold} is no similarity threshold",
+            remedy="It is 1 to 100, or -1 to disable the check; 0 is read from old vaults and cannot be set",
+        )
+
+
+def _existing(record: FingerprintRecord, vault: Vault) -> FingerprintRecord:
+    if not record.fingerprint:
+        raise VaultMissing(
+            "the record is cleared: it holds no fingerprint",
+            where=vault.path,
+            remedy="Make the first record with: fingerprint init",
+        )
+    return record
+
+
+def first_record(
+    vault: Vault, machine: Machine | None = None, *, threshold: int = THRESHOLD_DEFAULT, timeout: float | None = None
+) -> tuple[FingerprintRecord, Collection]:
+    """Mint and store the first fingerprint of a vault.
+
+    Raises:
+        Refused: the vault already holds a fingerprint; nothing was written.
+        CollectError: a value of the machine is not valid UTF-8.
+        VaultError: the vault could not be read or written.
+    """
+    check_threshold(threshold)
+    refuse_existing(vault)
+    collection = collect(machine, timeout=timeout)
+    _demand_valid(collection)
+    with vault.edit() as edit:
+        try:
+            if edit.read().fingerprint:
+                raise _already(vault)
+        except VaultMissing:
+            pass
+        record = _minted(collection, threshold)
+        edit.store(record, why="first fingerprint")
+    return record, collection
+
+
+def refuse_existing(vault: Vault) -> None:
+    """Raise Refused if the vault holds a fingerprint, VaultError if that cannot be seen."""
+    try:
+        if vault.read().fingerprint:
+            raise _already(vault)
+    except VaultMissing:
+        return
+
+
+def _already(vault: Vault) -> Refused:
+    return Refused(
+        "the vault already holds a fingerprint; nothing was written",
+        where=vault.path,
+        remedy="To see whether it still fits: fingerprint check. To start over: fingerprint vault reset --yes",
+    )
+
+
+def _minted(collection: Collection, threshold: int) -> FingerprintRecord:
+    from fingerprint._digest import mint_fingerprint
+
+    hardware_hash = collection.hardware_hash
+    return FingerprintRecord(mint_fingerprint(hardware_hash), hardware_hash, threshold)
+
+
+def _demand_valid(collection: Collection) -> None:
+    broken = [a.name for a in collection if a.reason == INVALID_TEXT]
+    if broken:
+        raise CollectError(
+            f"values that are not valid UTF-8: {', '.join(broken)}",
+            where=collection[broken[0]].source,
+            remedy="Mend the source; such a value cannot be stored",
+        )
+
+
+class Gate:
+    """Answers with the fingerprint to send with a role-token request.
+
+    Args:
+        vault: the machine's vault.
+        machine: the machine; None for this one. Its clock is the gate's clock.
+        policy: what to do on a mismatch.
+        timeout: seconds for each command of a collection; None for the platform's usual one.
+
+    A failed collection is no observation. A mismatch counts only when the last attempt was a good
+    observation and the one before it agrees, and when no unreadable attribute could turn it.
+    """
+
+    def __init__(
+        self,
+        vault: Vault,
+        machine: Machine | None = None,
+        policy: Policy | str = Policy.REGENERATE,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        from fingerprint.collect.machine import LiveMachine
+
+        self.vault = vault
+        self.machine = machine or LiveMachine()
+        self.policy = Policy(policy)
+        self._timeout = timeout
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of this machine.
+
+        On a match it is the saved one and nothing is written. Where there is no fingerprint yet, the
+        first one is minted and stored, whatever the policy. On a mismatch the policy decides.
+
+        Raises:
+            FingerprintMismatch: the policy is strict and this is not the machine of the record.
+            CollectError: the machine could not be observed well enough.
+            VaultError: the vault could not be read or written; it is as it was.
+        """
+        observed = self._observe()
+        if isinstance(observed, Collection):
+            return self._first(observed)
+        if observed.verdict.match:
+            return observed.record.fingerprint
+        return self._mismatch(observed)
+
+    def _observe(self) -> Observation | Collection:
+        """Return a match, the collection for a first record, or a mismatch that counts."""
+        mismatches: list[Observation] = []
+        problem: FingerprintError | None = None
+        for _ in range(ATTEMPTS):
+            try:
+                collection = collect(self.machine, timeout=self._timeout)
+                _demand_valid(collection)
+                problem = None
+                record = self.vault.read()
+            except VaultMissing:
+                return collection
+            except VaultCorrupt as error:
+                # The agent writes in place, so a record may be half-written now and whole in a moment;
+                # the next collection is pause enough.
+                problem = error
+                continue
+            except (CollectError, VaultUnreadable) as error:
+                problem = error
+                self._pause(error)
+                continue
+            if not record.fingerprint:
+                return collection
+            observation = _observe(record, collection)
+            if observation.verdict.match:
+                return observation
+            mismatches.append(observation)
+            self._pause(None)
+        if problem:
+            raise problem
+        self._demand_agreement(mismatches)
+        return mismatches[-1]
+
+    def _pause(self, problem: FingerprintError | None) -> None:
+        _log().warning("%s; looking again in %g s", problem or "the machine does not match its record", PAUSE_SECONDS)
+        self.machine.sleep(PAUSE_SECONDS)
+
+    def _demand_agreement(self, mismatches: list[Observation]) -> None:
+        last = mismatches[-1]
+        if not last.verdict.conclusive:
+            raise CollectError(
+                f"cannot tell: {', '.join(last.collection.unreadable)} could not be read",
+                where=self.vault.path,
+                remedy="Nothing was written. See why with: fingerprint show",
+            )
+        if len(mismatches) < 2 or mismatches[-2].collection.hardware_hash != last.collection.hardware_hash:
+            raise CollectError(
+                "cannot tell: two good observations in a row did not agree",
+                where=self.vault.path,
+                remedy="Nothing was written. Try again when the machine is at rest",
+            )
+
+    def _first(self, collection: Collection) -> str:
+        record = _minted(collection, THRESHOLD_DEFAULT)
+        with self.vault.edit() as edit:
+            try:
+                winner = edit.read().fingerprint
+            except VaultMissing:
+                winner = ""
+            if winner:
+                # Another process was first; one vault has one fingerprint.
+                return winner
+            edit.store(record, why="first fingerprint")
+        _log().info("stored the first fingerprint of the vault %s", self.vault.path)
+        return record.fingerprint
+
+    def _mismatch(self, observed: Observation) -> str:
+        if self.policy == Policy.AUDIT:
+            _log().warning("not the machine of the record (%s); the policy is audit", observed.verdict.reason)
+            return observed.record.fingerprint
+        if self.policy == Policy.STRICT:
+            raise mismatch_error(observed.verdict, self.vault.path)
+        with self.vault.edit() as edit:
+            now = edit.read()
+            if now != observed.record:
+                # Another process changed the record while this one was waiting; judge by the new one.
+                again = _observe(now, observed.collection)
+                if again.verdict.match:
+                    return now.fingerprint
+                raise CollectError(
+                    "the record was changed by another process while this one was deciding",
+                    where=self.vault.path,
+                    remedy="Nothing was written. Try again",
+                )
+            record = _minted(observed.collection, now.threshold)
+            edit.store(record, why="the machine does not match its record", rule=str(observed.verdict.reason))
+        _log().warning(
+            "not the machine of the record (%s): stored a new fingerprint; the old record is in the history",
+            observed.verdict.reason,
+        )
+        return record.fingerprint
+
+
+def mismatch_error(verdict: Verdict, where: str) -> FingerprintMismatch:
+    """Return the error for a mismatch, with the rule that decided in words."""
+    error = FingerprintMismatch(
+        f"not the same machine: {in_words(verdict)}", where=where, remedy="See what changed with: fingerprint check"
+    )
+    error.verdict = verdict
+    return error
+
+
+def in_words(verdict: Verdict) -> str:
+    """Return the rule that decided, with its figures, in one line."""
+    reason = verdict.reason
+    score = f"{verdict.matched} of {verdict.total} attributes are equal, {verdict.percent:.1f} %"
+    if reason == Reason.DISABLED:
+        return "rule 1: the check is disabled (threshold -1)"
+    if reason == Reason.NOTHING_TO_COMPARE:
+        return "rule 2: the saved or the current hardware hash is empty"
+    if reason == Reason.SID_DIFFERS:
+        return f"rule 3: the hardware ID ({verdict.sid_key}) differs"
+    if reason == Reason.SAME_IP:
+        return "rule 4: same hardware ID and same IP address"
+    if reason == Reason.SIMILAR:
+        return f"rule 5: {score}, at least the threshold {verdict.threshold}"
+    return f"rule 5: {score}, less than the threshold {verdict.threshold}"
+
+
+def _log() -> Logger:
+    # Imported here: logging costs more than a whole check.
+    from logging import getLogger
+
+    return getLogger("fingerprint.engine")

@@ -1,0 +1,124 @@
+"""Every error of the package: one small tree, each with its facts, an exit code and a remedy.
+
+An error tells what was read, where, what is wrong and what to do next. Facts are plain strings and
+numbers, so errors pickle, and never hold a secret (no fingerprint, no machine id, no key).
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+EXIT_OK = 0
+EXIT_DIFFERS = 1
+EXIT_USAGE = 2
+EXIT_CANNOT_TELL = 3
+EXIT_REFUSED = 4
+EXIT_INTERRUPTED = 130
+
+
+class FingerprintError(Exception):
+    """Base of all errors of this package.
+
+    Args:
+        what: what went wrong, in one sentence without a full stop.
+        where: the file, folder, command or line that was read or written.
+        remedy: what to do next, in one sentence.
+    """
+
+    exit_code = EXIT_CANNOT_TELL
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(what, where, remedy)
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.what, self.where, self.remedy)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}. {self.remedy}" if self.remedy else text
+
+    def facts(self) -> dict[str, Any]:
+        """Return the error as the object that `--output json` prints."""
+        return {
+            "kind": type(self).__name__,
+            "what": self.what,
+            "where": self.where,
+            "remedy": self.remedy,
+            "exitCode": self.exit_code,
+        }
+
+
+def _rebuild(kind: type[FingerprintError], what: str, where: str, remedy: str) -> FingerprintError:
+    return kind(what, where=where, remedy=remedy)
+
+
+class UsageError(FingerprintError):
+    """The caller's words are off: an unknown option, a threshold out of range."""
+
+    exit_code = EXIT_USAGE
+
+
+class CollectError(FingerprintError):
+    """The machine's attributes could not be read well enough to decide anything."""
+
+
+class InputError(FingerprintError):
+    """A file that the user named could not be read or written."""
+
+
+class OutputError(FingerprintError):
+    """The answer could not be written to standard output."""
+
+
+class SnapshotError(FingerprintError):
+    """A recorded machine is unreadable or lacks what was asked of it."""
+
+
+class VaultError(FingerprintError):
+    """Base of all errors of a vault."""
+
+
+class VaultMissing(VaultError):
+    """There is no record: the folder or the file does not exist and never did."""
+
+
+class VaultDenied(VaultError):
+    """The vault exists, and the operating system refused to read or write it."""
+
+
+class VaultUnreadable(VaultError):
+    """The vault exists, and reading or writing it failed (I/O error, not a regular file)."""
+
+
+class VaultCorrupt(VaultError):
+    """The bytes were read, and they are not a record or manifest."""
+
+
+class VaultUnsafe(VaultError):
+    """Somebody else could have written the vault: its owner, mode or links are wrong."""
+
+
+class VaultBusy(VaultError):
+    """Another process holds the vault's lock for longer than the caller wanted to wait."""
+
+
+class Refused(FingerprintError):
+    """The command would destroy something and was not confirmed, or makes no sense here."""
+
+    exit_code = EXIT_REFUSED
+
+
+class FingerprintMismatch(FingerprintError):
+    """This is not the machine of the record, and the policy forbids a new fingerprint.
+
+    The verdict's facts are in the text; the verdict itself is `verdict` when the error was raised in
+    this process (it does not travel through pickle).
+    """
+
+    exit_code = EXIT_DIFFERS
+    verdict: Any = None

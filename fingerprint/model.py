@@ -1,0 +1,453 @@
+"""The values that travel through the house: hash, record, attribute, collection, verdict.
+
+All are immutable and free of I/O. They are written by hand with `__slots__` because `dataclasses`
+and `typing` would double the start of the command line.
+"""
+
+from __future__ import annotations
+
+from fingerprint._compare import HardwareHash
+from fingerprint.vocabulary import Vocabulary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, ClassVar
+
+__all__ = [
+    "Attribute",
+    "AttributeRow",
+    "Collection",
+    "FingerprintRecord",
+    "HardwareHash",
+    "Reason",
+    "RegistrationRecord",
+    "Status",
+    "Verdict",
+    "masked",
+]
+
+
+class Reason(Vocabulary):
+    """The rule that decided, in the order in which the rules are asked."""
+
+    DISABLED: ClassVar[Reason]
+    NOTHING_TO_COMPARE: ClassVar[Reason]
+    SID_DIFFERS: ClassVar[Reason]
+    SAME_IP: ClassVar[Reason]
+    SIMILAR: ClassVar[Reason]
+    NOT_SIMILAR: ClassVar[Reason]
+
+
+Reason.define(
+    DISABLED="DISABLED",
+    NOTHING_TO_COMPARE="NOTHING_TO_COMPARE",
+    SID_DIFFERS="SID_DIFFERS",
+    SAME_IP="SAME_IP",
+    SIMILAR="SIMILAR",
+    NOT_SIMILAR="NOT_SIMILAR",
+)
+
+
+class Status(Vocabulary):
+    """What came of reading one attribute."""
+
+    PRESENT: ClassVar[Status]
+    ABSENT: ClassVar[Status]
+    DENIED: ClassVar[Status]
+    FAILED: ClassVar[Status]
+
+
+Status.define(PRESENT="present", ABSENT="absent", DENIED="denied", FAILED="failed")
+
+
+class Value:
+    """Base of the immutable values: fields from `__slots__`, equality, and a repr without secrets."""
+
+    __slots__ = ()
+    _hidden: ClassVar[tuple[str, ...]] = ()
+
+    def _set(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def _fields(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._fields()))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{name}={'<hidden>' if name in self._hidden else repr(getattr(self, name))}" for name in self.__slots__
+        )
+        return f"{type(self).__name__}({shown})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._fields()
+
+
+class FingerprintRecord(Value):
+    """What the vault keeps under `InstanceFingerprint`.
+
+    Attributes:
+        fingerprint: the opaque fingerprint; "" in a cleared record.
+        hardware_hash: the attributes at registration; None where the file says `null`.
+        threshold: similarity threshold: -1 (check disabled), 0 (old agents), 1 to 100.
+        extra: fields that this version does not know, name and raw JSON text, kept on rewriting.
+    """
+
+    __slots__ = ("fingerprint", "hardware_hash", "threshold", "extra")
+    _hidden = ("fingerprint", "extra")
+    fingerprint: str
+    hardware_hash: HardwareHash | None
+    threshold: int
+    extra: tuple[tuple[str, bytes], ...]
+
+    def __init__(
+        self,
+        fingerprint: str = "",
+        hardware_hash: HardwareHash | None = None,
+        threshold: int = 0,
+        extra: tuple[tuple[str, bytes], ...] = (),
+    ) -> None:
+        self._set(
+            fingerprint=fingerprint,
+            hardware_hash=hardware_hash,
+            threshold=threshold,
+            extra=extra,
+        )
+
+    def replace(self, **changes: Any) -> FingerprintRecord:
+        """Return a copy with the named fields changed."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return FingerprintRecord(**{**fields, **changes})
+
+
+class RegistrationRecord(Value):
+    """What the vault keeps under `RegistrationKey`; every field is text, "" if not known.
+
+    Attributes:
+        instance_id: the managed node, "mi-" and 17 hexadecimal digits.
+        region: the region in which it is registered.
+        instance_type: "" for hybrid machines.
+        availability_zone: "" for hybrid machines.
+        private_key: base64 of the PKCS#1 DER; secret.
+        public_key: "" for hybrid machines.
+        private_key_type: "Rsa".
+        private_key_created_date: local time as Go prints it.
+        extra: fields that this version does not know, name and raw JSON text.
+    """
+
+    __slots__ = (
+        "instance_id",
+        "region",
+        "instance_type",
+        "availability_zone",
+        "private_key",
+        "public_key",
+        "private_key_type",
+        "private_key_created_date",
+        "extra",
+    )
+    _hidden = ("private_key", "extra")
+    instance_id: str
+    region: str
+    instance_type: str
+    availability_zone: str
+    private_key: str
+    public_key: str
+    private_key_type: str
+    private_key_created_date: str
+    extra: tuple[tuple[str, bytes], ...]
+
+    def __init__(
+        self,
+        instance_id: str = "",
+        region: str = "",
+        instance_type: str = "",
+        availability_zone: str = "",
+        private_key: str = "",
+        public_key: str = "",
+        private_key_type: str = "",
+        private_key_created_date: str = "",
+        extra: tuple[tuple[str, bytes], ...] = (),
+    ) -> None:
+        self._set(
+            instance_id=instance_id,
+            region=region,
+            instance_type=instance_type,
+            availability_zone=availability_zone,
+            private_key=private_key,
+            public_key=public_key,
+            private_key_type=private_key_type,
+            private_key_created_date=private_key_created_date,
+            extra=extra,
+        )
+
+    @property
+    def registered(self) -> bool:
+        """True when the registration is complete: private key, region and instance id."""
+        return bool(self.private_key and self.region and self.instance_id)
+
+
+class Attribute(Value):
+    """One attribute as it was read.
+
+    Attributes:
+        name: the key in the hardware hash.
+        value: the value as the hash stores it; "" unless `status` is present.
+        status: present, absent (no such source here), denied (no permission) or failed.
+        reason: why it is not present; "" for a present one.
+        source: the file, command or interface that was read.
+        tool: the tool's name and version where it tells them, else "".
+        seconds: how long reading took.
+    """
+
+    __slots__ = ("name", "value", "status", "reason", "source", "tool", "seconds")
+    _hidden = ("value",)
+    name: str
+    value: str
+    status: Status
+    reason: str
+    source: str
+    tool: str
+    seconds: float
+
+    def __init__(
+        self,
+        name: str,
+        value: str,
+        status: Status,
+        reason: str = "",
+        source: str = "",
+        tool: str = "",
+        seconds: float = 0.0,
+    ) -> None:
+        self._set(
+            name=name,
+            value=value,
+            status=status,
+            reason=reason,
+            source=source,
+            tool=tool,
+            seconds=seconds,
+        )
+
+    @property
+    def unreadable(self) -> bool:
+        """True when the source exists and could not be read: the value is unknown, not absent."""
+        return self.status in (Status.DENIED, Status.FAILED)
+
+
+class Collection(Value):
+    """All attributes of one machine at one time.
+
+    Attributes:
+        platform: "linux", "windows", "macos", "freebsd", "openbsd", "netbsd" or "dragonfly".
+        scheme: the attribute scheme, "ssm".
+        sid_key: the key of the hardware ID, "machine-id" or "uuid".
+        attributes: the attributes in catalogue order.
+        collected_at: seconds since 1970-01-01 UTC.
+        seconds: how long the whole collection took.
+    """
+
+    __slots__ = (
+        "platform",
+        "scheme",
+        "sid_key",
+        "attributes",
+        "collected_at",
+        "seconds",
+    )
+    platform: str
+    scheme: str
+    sid_key: str
+    attributes: tuple[Attribute, ...]
+    collected_at: float
+    seconds: float
+
+    def __init__(
+        self,
+        platform: str,
+        scheme: str,
+        sid_key: str,
+        attributes: tuple[Attribute, ...],
+        collected_at: float = 0.0,
+        seconds: float = 0.0,
+    ) -> None:
+        self._set(
+            platform=platform,
+            scheme=scheme,
+            sid_key=sid_key,
+            attributes=attributes,
+            collected_at=collected_at,
+            seconds=seconds,
+        )
+
+    def __getitem__(self, name: str) -> Attribute:
+        for attribute in self.attributes:
+            if attribute.name == name:
+                return attribute
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[Attribute]:
+        return iter(self.attributes)
+
+    def __len__(self) -> int:
+        return len(self.attributes)
+
+    @property
+    def hardware_hash(self) -> HardwareHash:
+        """The attributes as the vault stores them: what is not present is "", as the reference has it."""
+        return HardwareHash({a.name: a.value for a in self.attributes})
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Names of the attributes that were denied or failed."""
+        return tuple(a.name for a in self.attributes if a.unreadable)
+
+
+class AttributeRow(Value):
+    """One line of a verdict's table.
+
+    Attributes:
+        name: the attribute.
+        saved: the saved value, None where the saved hash lacks the key.
+        current: the current value, None where the current hash lacks the key (it is not counted).
+        same: whether the rule counts it as a match.
+        evidence: whether both sides hold a value, so that `same` says something about the machine.
+        unreadable: whether the current value is unknown rather than absent.
+    """
+
+    __slots__ = ("name", "saved", "current", "same", "evidence", "unreadable")
+    _hidden = ("saved", "current")
+    name: str
+    saved: str | None
+    current: str | None
+    same: bool
+    evidence: bool
+    unreadable: bool
+
+    def __init__(
+        self,
+        name: str,
+        saved: str | None,
+        current: str | None,
+        same: bool,
+        evidence: bool,
+        unreadable: bool,
+    ) -> None:
+        self._set(
+            name=name,
+            saved=saved,
+            current=current,
+            same=same,
+            evidence=evidence,
+            unreadable=unreadable,
+        )
+
+
+class Verdict(Value):
+    """Whether this is still the same machine, and why.
+
+    Attributes:
+        match: the answer of the reference's rules.
+        reason: the rule that decided.
+        matched: keys of the current hash with an equal saved value (counted whatever rule decided).
+        total: keys of the current hash.
+        percent: matched / total * 100 in single precision; 0.0 when total is 0.
+        threshold: the similarity threshold that was held against `percent`.
+        sid_key: the key that served as hardware ID.
+        effective: attributes for which both sides hold a value.
+        effective_matched: those of them that are equal.
+        vacuous: no change of a readable attribute other than the SID could make this guard refuse.
+        highest_passing_threshold: the highest of 1..100 that would still pass; None if only -1 would.
+        conclusive: False for a mismatch that unreadable attributes could turn into a match.
+        rows: one row per attribute, keys of the current hash first.
+    """
+
+    __slots__ = (
+        "match",
+        "reason",
+        "matched",
+        "total",
+        "percent",
+        "threshold",
+        "sid_key",
+        "effective",
+        "effective_matched",
+        "vacuous",
+        "highest_passing_threshold",
+        "conclusive",
+        "rows",
+    )
+    match: bool
+    reason: Reason
+    matched: int
+    total: int
+    percent: float
+    threshold: int
+    sid_key: str
+    effective: int
+    effective_matched: int
+    vacuous: bool
+    highest_passing_threshold: int | None
+    conclusive: bool
+    rows: tuple[AttributeRow, ...]
+
+    def __init__(
+        self,
+        match: bool,
+        reason: Reason,
+        matched: int,
+        total: int,
+        percent: float,
+        threshold: int,
+        sid_key: str,
+        effective: int,
+        effective_matched: int,
+        vacuous: bool,
+        highest_passing_threshold: int | None,
+        conclusive: bool,
+        rows: tuple[AttributeRow, ...],
+    ) -> None:
+        self._set(
+            match=match,
+            reason=reason,
+            matched=matched,
+            total=total,
+            percent=percent,
+            threshold=threshold,
+            sid_key=sid_key,
+            effective=effective,
+            effective_matched=effective_matched,
+            vacuous=vacuous,
+            highest_passing_threshold=highest_passing_threshold,
+            conclusive=conclusive,
+            rows=rows,
+        )
+
+
+def masked(text: str) -> str:
+    """Shorten an identifier so that a person can tell two apart and nobody can use it.
+
+    The first and last four characters of what is longer than twelve, else one character, stay.
+    """
+    shown = text.rstrip("\r\n")
+    if not shown:
+        return shown
+    if len(shown) > 12:
+        return f"{shown[:4]}…{shown[-4:]}"
+    return f"{shown[:1]}…"

@@ -1,0 +1,170 @@
+"""The bytes of the vault's records and manifests, as the reference reads and writes them.
+
+Source: Go's encoding/json over the reference's structures. Where it would silently repair (invalid
+UTF-8, lone surrogates), the record is corrupt here: a repaired identity is another identity.
+"""
+
+from __future__ import annotations
+
+from fingerprint._json import JsonError, dumps, loads, members
+from fingerprint.errors import VaultCorrupt
+from fingerprint.model import FingerprintRecord, HardwareHash, RegistrationRecord
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CLEARED = FingerprintRecord()
+_INT64 = range(-(2**63), 2**63)
+_REGISTRATION_FIELDS = (
+    ("instanceID", "instance_id"),
+    ("region", "region"),
+    ("instanceType", "instance_type"),
+    ("availabilityZone", "availability_zone"),
+    ("privateKey", "private_key"),
+    ("publicKey", "public_key"),
+    ("privateKeyType", "private_key_type"),
+    ("privateKeyCreatedDate", "private_key_created_date"),
+)
+
+
+def decode_fingerprint(data: bytes, where: str) -> FingerprintRecord:
+    """Return the record that the bytes of `InstanceFingerprint` hold.
+
+    Field names match in any case and the last one wins; `null` leaves a field as it is, and a whole
+    record of `null` is a cleared one; a missing threshold reads as 0; unknown fields are kept.
+
+    Raises:
+        VaultCorrupt: it is no such record.
+    """
+    fingerprint, threshold = "", 0
+    attributes: dict[str, str] | None = None
+    extra = []
+    for name, raw in _members(data, where):
+        field = name.casefold()
+        if field not in ("fingerprint", "hardwarehash", "similaritythreshold"):
+            extra.append((name, raw))
+            continue
+        value = _value(raw, where)
+        if field == "hardwarehash":
+            # A second object adds to the first, as Go decodes into the map that it has.
+            attributes = None if value is None else {**(attributes or {}), **_attributes(value, where)}
+        elif value is None:
+            continue
+        elif field == "fingerprint":
+            fingerprint = _text(value, name, where)
+        else:
+            threshold = _integer(value, name, where)
+    try:
+        hardware_hash = None if attributes is None else HardwareHash(attributes)
+    except ValueError as error:
+        raise _corrupt(str(error), where) from None
+    return FingerprintRecord(fingerprint, hardware_hash, threshold, tuple(extra))
+
+
+def encode_fingerprint(record: FingerprintRecord) -> bytes:
+    """Return the bytes that the reference writes for a record, unknown fields behind the known ones."""
+    hashed = record.hardware_hash
+    fields: dict[str, Any] = {
+        "fingerprint": record.fingerprint,
+        "hardwareHash": None if hashed is None else dict(hashed.items()),
+        "similarityThreshold": record.threshold,
+    }
+    return _object([*((name, dumps(value)) for name, value in fields.items()), *record.extra])
+
+
+def decode_registration(data: bytes, where: str) -> RegistrationRecord:
+    """Return the record that the bytes of `RegistrationKey` hold.
+
+    Raises:
+        VaultCorrupt: it is no such record.
+    """
+    known = {name.casefold(): attribute for name, attribute in _REGISTRATION_FIELDS}
+    fields = {}
+    extra = []
+    for name, raw in _members(data, where):
+        attribute = known.get(name.casefold())
+        if attribute is None:
+            extra.append((name, raw))
+        elif (value := _value(raw, where)) is not None:
+            fields[attribute] = _text(value, name, where)
+    return RegistrationRecord(**fields, extra=tuple(extra))
+
+
+def encode_registration(record: RegistrationRecord) -> bytes:
+    """Return the bytes that the reference writes for a registration."""
+    known = [(name, dumps(getattr(record, attribute))) for name, attribute in _REGISTRATION_FIELDS]
+    return _object([*known, *record.extra])
+
+
+def decode_manifest(data: bytes, where: str) -> dict[str, str]:
+    """Return the manifest: key -> absolute path of its data file.
+
+    Raises:
+        VaultCorrupt: it is no such object.
+    """
+    return {name: _text(_value(raw, where), name, where) for name, raw in _members(data, where)}
+
+
+def encode_manifest(manifest: dict[str, str]) -> bytes:
+    """Return the bytes that the reference writes for a manifest: keys sorted."""
+    return dumps(dict(sorted(manifest.items())))
+
+
+def _object(fields: list[tuple[str, bytes]]) -> bytes:
+    return b"{" + b",".join(dumps(name) + b":" + raw for name, raw in fields) + b"}"
+
+
+def _members(data: bytes, where: str) -> list[tuple[str, bytes]]:
+    try:
+        return members(data) or []
+    except JsonError as error:
+        raise _corrupt(f"it is not the JSON that belongs there: {error}", where) from None
+
+
+def _value(raw: bytes, where: str) -> object:
+    try:
+        return loads(raw)
+    except JsonError as error:
+        raise _corrupt(f"it is not the JSON that belongs there: {error.problem}", where) from None
+
+
+def _attributes(value: object, where: str) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise _wrong_type(value, "hardwareHash", "an object", where)
+    return {name: "" if text is None else _text(text, name, where) for name, text in value.items()}
+
+
+def _text(value: object, name: str, where: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type(value, name, "a string", where)
+    return value
+
+
+def _integer(value: object, name: str, where: str) -> int:
+    if type(value) is not int or value not in _INT64:
+        raise _wrong_type(value, name, "a 64-bit integer", where)
+    return value
+
+
+_KINDS = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a truth value",
+    int: "an integer",
+    float: "a fraction",
+    type(None): "null",
+}
+
+
+def _wrong_type(value: object, name: str, wanted: str, where: str) -> VaultCorrupt:
+    return _corrupt(f"{name} is {_KINDS[type(value)]}, not {wanted}", where)
+
+
+def _corrupt(what: str, where: str) -> VaultCorrupt:
+    return VaultCorrupt(
+        what,
+        where=where,
+        remedy="Nothing was written. Restore the file from a backup, or start over with: fingerprint vault reset",
+    )

@@ -1,0 +1,108 @@
+"""Digests of the formats: MD5-base64 values, SHA-256, canonical bytes, minted fingerprints.
+
+The digests are CPython's own implementations (formally verified HACL* from 3.12 on). `_md5` and
+`_sha2` are taken before `hashlib`, because they answer on FIPS hosts and load no OpenSSL.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.unicode cimport PyUnicode_DecodeASCII
+
+try:
+    from _md5 import md5
+except ImportError:
+    from hashlib import md5
+try:
+    from _sha2 import sha256 as _sha256
+except ImportError:
+    try:
+        from _sha256 import sha256 as _sha256
+    except ImportError:
+        from hashlib import sha256 as _sha256
+
+from os import urandom
+
+from fingerprint._json import dumps
+
+cdef const char *BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+cdef const char *HEX = b"0123456789abcdef"
+
+
+def md5_base64(data):
+    """Return the standard base64 of the MD5 of bytes: 24 characters, `==` padded.
+
+    It is the reference's format for the output of a command, not a security claim.
+    """
+    cdef bytes digest = md5(data, usedforsecurity=False).digest()
+    cdef const unsigned char *raw = <const unsigned char *>PyBytes_AS_STRING(digest)
+    cdef char text[24]
+    cdef int i
+    cdef unsigned int group
+    for i in range(5):
+        group = (<unsigned int>raw[3 * i] << 16) | (<unsigned int>raw[3 * i + 1] << 8) | raw[3 * i + 2]
+        text[4 * i] = BASE64[group >> 18]
+        text[4 * i + 1] = BASE64[(group >> 12) & 63]
+        text[4 * i + 2] = BASE64[(group >> 6) & 63]
+        text[4 * i + 3] = BASE64[group & 63]
+    text[20] = BASE64[raw[15] >> 2]
+    text[21] = BASE64[(raw[15] & 3) << 4]
+    text[22] = text[23] = b"="
+    return PyUnicode_DecodeASCII(text, 24, NULL)
+
+
+def sha256(data):
+    """Return the SHA-256 of bytes: 32 bytes."""
+    return _sha256(data).digest()
+
+
+def sha256_hex(data):
+    """Return the SHA-256 of bytes as 64 lower-case hexadecimal digits."""
+    return _sha256(data).hexdigest()
+
+
+def canonical_bytes(hardware_hash):
+    """Return the bytes that stand for a hardware hash wherever one is digested or stored.
+
+    They are the JSON object that the reference writes into the vault: keys in bytewise order, no
+    blanks, its escapes.
+    """
+    return dumps(dict(hardware_hash))
+
+
+def mint_fingerprint(hardware_hash, key=None):
+    """Return a new fingerprint for a hardware hash: a lower-case UUID of version 8 (RFC 9562).
+
+    Its bits are HMAC-SHA256 over the canonical bytes of the hash, keyed by 32 fresh random bytes:
+    computed from the attributes, unguessable, and never the same twice.
+
+    Args:
+        hardware_hash: the attributes of the machine.
+        key: 32 bytes instead of fresh random ones, to make a recorded minting again.
+
+    Raises:
+        ValueError: the key does not have 32 bytes.
+    """
+    if key is None:
+        key = urandom(32)
+    elif len(key) != 32:
+        raise ValueError(f"a minting key has 32 bytes, this one {len(key)}")
+    # Rarely called, and hmac costs milliseconds to import.
+    from hmac import digest
+
+    cdef bytes code = digest(key, canonical_bytes(hardware_hash), "sha256")
+    cdef const unsigned char *raw = <const unsigned char *>PyBytes_AS_STRING(code)
+    cdef char text[36]
+    cdef int i, at = 0
+    cdef unsigned char byte
+    for i in range(16):
+        byte = raw[i]
+        if i == 6:
+            byte = (byte & 0x0F) | 0x80
+        elif i == 8:
+            byte = (byte & 0x3F) | 0x80
+        if i == 4 or i == 6 or i == 8 or i == 10:
+            text[at] = b"-"
+            at += 1
+        text[at] = HEX[byte >> 4]
+        text[at + 1] = HEX[byte & 15]
+        at += 2
+    return PyUnicode_DecodeASCII(text, 36, NULL)

@@ -1,0 +1,369 @@
+"""JSON text, strictly by RFC 8259 when read, byte for byte as Go's encoding/json when written.
+
+The standard library's module takes NaN and lone surrogates, escapes what the reference leaves raw, and costs the
+import of `re`.
+"""
+
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from libc.string cimport memcpy, memset
+
+cdef extern from "json_text.h":
+    int JSON_DEPTH
+    ctypedef struct json_reader:
+        const char *p
+        const char *begin
+        const char *end
+        const char *error
+        const char *error_at
+    ctypedef struct json_string:
+        const char *data
+        size_t length
+        int escaped
+    void json_open(json_reader *r, const char *text, size_t length)
+    int json_fail(json_reader *r, const char *problem, const char *at)
+    int json_peek(json_reader *r)
+    int json_scan_string(json_reader *r, json_string *out)
+    size_t json_decode(const json_string *string, char *out)
+    int json_scan_number(json_reader *r, int *is_integer)
+    int json_scan_word(json_reader *r, const char *word, size_t length)
+    int json_next_member(json_reader *r, int *first, json_string *name)
+    int json_next_element(json_reader *r, int *first)
+    int json_skip(json_reader *r, int depth)
+    int json_close(json_reader *r)
+
+
+class JsonError(ValueError):
+    """A text is not the JSON that is wanted.
+
+    Attributes:
+        problem: what is wrong, without any content of the text.
+        offset: the byte where it is, counted from 0.
+    """
+
+    def __init__(self, problem, offset):
+        super().__init__(problem, offset)
+        self.problem = problem
+        self.offset = offset
+
+    def __str__(self):
+        return f"{self.problem} at byte {self.offset}"
+
+
+cdef _fail(json_reader *r):
+    raise JsonError(r.error.decode("ascii"), r.error_at - r.begin)
+
+
+cdef _open(json_reader *r, bytes data):
+    json_open(r, PyBytes_AsString(data), len(data))
+    if json_peek(r) < 0:
+        json_fail(r, b"no JSON text", r.begin)
+        _fail(r)
+
+
+cdef str _text(json_string *string):
+    if not string.escaped:
+        return PyUnicode_DecodeUTF8(string.data, string.length, NULL)
+    cdef char *decoded = <char *>PyMem_Malloc(string.length)
+    if decoded is NULL:
+        raise MemoryError
+    try:
+        return PyUnicode_DecodeUTF8(decoded, json_decode(string, decoded), NULL)
+    finally:
+        PyMem_Free(decoded)
+
+
+cdef _number(json_reader *r):
+    cdef const char *start = r.p
+    cdef int is_integer
+    if not json_scan_number(r, &is_integer):
+        _fail(r)
+    token = start[:r.p - start]
+    if not is_integer:
+        return float(token)
+    try:
+        return int(token)
+    except ValueError:
+        # The interpreter limits the digits, against quadratic time.
+        json_fail(r, b"integer too long", start)
+        _fail(r)
+
+
+cdef _word(json_reader *r, const char *word, size_t length, value):
+    if not json_scan_word(r, word, length):
+        _fail(r)
+    return value
+
+
+cdef _value(json_reader *r, int depth):
+    cdef int c = json_peek(r)
+    cdef json_string string
+    if c == b'"':
+        if not json_scan_string(r, &string):
+            _fail(r)
+        return _text(&string)
+    if c == b"{" or c == b"[":
+        if depth >= JSON_DEPTH:
+            json_fail(r, b"nested too deeply", r.p)
+            _fail(r)
+        r.p += 1
+        return _object(r, depth + 1) if c == b"{" else _array(r, depth + 1)
+    if c == b"t":
+        return _word(r, b"true", 4, True)
+    if c == b"f":
+        return _word(r, b"false", 5, False)
+    if c == b"-" or b"0" <= c <= b"9":
+        return _number(r)
+    return _word(r, b"null", 4, None)
+
+
+cdef dict _object(json_reader *r, int depth):
+    cdef dict found = {}
+    cdef json_string name
+    cdef int first = 1
+    while json_next_member(r, &first, &name):
+        key = _text(&name)
+        found[key] = _value(r, depth)
+    if r.error is not NULL:
+        _fail(r)
+    return found
+
+
+cdef list _array(json_reader *r, int depth):
+    cdef list found = []
+    cdef int first = 1
+    while json_next_element(r, &first):
+        found.append(_value(r, depth))
+    if r.error is not NULL:
+        _fail(r)
+    return found
+
+
+def loads(bytes data not None):
+    """Return the value of a JSON text in UTF-8: dict, list, str, int, float, bool or None.
+
+    Of duplicate names the last one wins. 64 containers may be open at a time.
+
+    Raises:
+        JsonError: it is no JSON text.
+    """
+    cdef json_reader r
+    _open(&r, data)
+    value = _value(&r, 0)
+    if not json_close(&r):
+        _fail(&r)
+    return value
+
+
+def members(bytes data not None):
+    """Return the members of a JSON object in its order, each with the bytes of its value; None for `null`.
+
+    Duplicate names are all returned. The values are checked, and stand as they are without the blanks around them.
+
+    Raises:
+        JsonError: it is no JSON text, or neither an object nor `null`.
+    """
+    cdef json_reader r
+    cdef json_string name
+    cdef const char *start
+    cdef int first = 1
+    cdef list found = None
+    _open(&r, data)
+    if r.p[0] == b"{":
+        found = []
+        r.p += 1
+        while json_next_member(&r, &first, &name):
+            start = r.p
+            if not json_skip(&r, 1):
+                _fail(&r)
+            found.append((_text(&name), start[:r.p - start]))
+        if r.error is not NULL:
+            _fail(&r)
+    elif not json_scan_word(&r, b"null", 4):
+        json_fail(&r, b"not a JSON object", r.p)
+        _fail(&r)
+    if not json_close(&r):
+        _fail(&r)
+    return found
+
+
+cdef struct writer_t:
+    char *data
+    size_t length
+    size_t capacity
+    bint html_safe
+    Py_ssize_t indent
+
+
+cdef const char *HEX = b"0123456789abcdef"
+
+
+cdef char *_room(writer_t *w, size_t size) except NULL:
+    cdef size_t capacity = w.capacity
+    cdef char *data
+    if capacity - w.length < size:
+        capacity = max(2 * capacity, w.length + size)
+        data = <char *>PyMem_Realloc(w.data, capacity)
+        if data is NULL:
+            raise MemoryError
+        w.data = data
+        w.capacity = capacity
+    return w.data + w.length
+
+
+cdef int _put(writer_t *w, const char *text, size_t size) except -1:
+    memcpy(_room(w, size), text, size)
+    w.length += size
+    return 0
+
+
+cdef int _put_escape(writer_t *w, unsigned int unit) except -1:
+    cdef char *out = _room(w, 6)
+    out[0] = b"\\"
+    if unit == b'"' or unit == b"\\":
+        out[1] = <char>unit
+    elif unit == b"\n":
+        out[1] = b"n"
+    elif unit == b"\r":
+        out[1] = b"r"
+    elif unit == b"\t":
+        out[1] = b"t"
+    else:
+        out[1] = b"u"
+        out[2] = HEX[unit >> 12]
+        out[3] = HEX[unit >> 8 & 15]
+        out[4] = HEX[unit >> 4 & 15]
+        out[5] = HEX[unit & 15]
+        w.length += 4
+    w.length += 2
+    return 0
+
+
+cdef int _put_text(writer_t *w, text) except -1:
+    cdef Py_ssize_t length
+    cdef const unsigned char *p
+    cdef const unsigned char *end
+    cdef const unsigned char *plain
+    try:
+        p = <const unsigned char *>PyUnicode_AsUTF8AndSize(text, &length)
+    except UnicodeEncodeError:
+        # The original error would carry the whole text along.
+        raise ValueError("a lone surrogate cannot be written as JSON") from None
+    end = p + length
+    plain = p
+    _put(w, b'"', 1)
+    while p != end:
+        if p[0] < 0x20 or p[0] == b'"' or p[0] == b"\\" or (
+                w.html_safe and (p[0] == b"<" or p[0] == b">" or p[0] == b"&")):
+            _put(w, <const char *>plain, p - plain)
+            _put_escape(w, p[0])
+            plain = p + 1
+        elif p[0] == 0xE2 and p[1] == 0x80 and (p[2] == 0xA8 or p[2] == 0xA9):
+            # U+2028 and U+2029 end a line in JavaScript before 2019.
+            _put(w, <const char *>plain, p - plain)
+            _put_escape(w, <unsigned int>0x2000 | (p[2] & 0x3F))
+            p += 2
+            plain = p + 1
+        p += 1
+    _put(w, <const char *>plain, p - plain)
+    return _put(w, b'"', 1)
+
+
+cdef int _put_ascii(writer_t *w, str text) except -1:
+    cdef Py_ssize_t length
+    cdef const char *data = PyUnicode_AsUTF8AndSize(text, &length)
+    return _put(w, data, length)
+
+
+cdef int _put_line(writer_t *w, int depth) except -1:
+    cdef size_t size = depth * w.indent
+    if w.indent:
+        _put(w, b"\n", 1)
+        memset(_room(w, size), b" ", size)
+        w.length += size
+    return 0
+
+
+cdef int _put_value(writer_t *w, value, int depth) except -1:
+    if isinstance(value, str):
+        return _put_text(w, value)
+    if value is None:
+        return _put(w, b"null", 4)
+    if value is True:
+        return _put(w, b"true", 4)
+    if value is False:
+        return _put(w, b"false", 5)
+    if isinstance(value, int):
+        return _put_ascii(w, int.__repr__(value))
+    if isinstance(value, float):
+        # Of the difference only NaN is not equal to 0.
+        if value - value != 0:
+            raise ValueError("neither infinities nor NaN can be written as JSON")
+        return _put_ascii(w, float.__repr__(value))
+    if isinstance(value, bytes):
+        return _put(w, PyBytes_AsString(value), len(<bytes>value))
+    if isinstance(value, (dict, list, tuple)):
+        if depth >= JSON_DEPTH:
+            raise ValueError("nested too deeply for JSON text")
+        return _put_object(w, value, depth + 1) if isinstance(value, dict) else _put_array(w, value, depth + 1)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+cdef int _put_object(writer_t *w, value, int depth) except -1:
+    cdef bint first = True
+    _put(w, b"{", 1)
+    for name, item in value.items():
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a JSON member is a str, not {type(name).__name__}")
+        if not first:
+            _put(w, b",", 1)
+        first = False
+        _put_line(w, depth)
+        _put_text(w, name)
+        _put(w, b": ", 2 if w.indent else 1)
+        _put_value(w, item, depth)
+    if not first:
+        _put_line(w, depth - 1)
+    return _put(w, b"}", 1)
+
+
+cdef int _put_array(writer_t *w, value, int depth) except -1:
+    cdef bint first = True
+    _put(w, b"[", 1)
+    for item in value:
+        if not first:
+            _put(w, b",", 1)
+        first = False
+        _put_line(w, depth)
+        _put_value(w, item, depth)
+    if not first:
+        _put_line(w, depth - 1)
+    return _put(w, b"]", 1)
+
+
+def dumps(value, *, bint html_safe=True, Py_ssize_t indent=0):
+    """Return the JSON text of a value in UTF-8, as Go's encoding/json writes it.
+
+    Args:
+        value: dict with str keys (written in its order), list, tuple, str, int, float, bool, None; or bytes, which are
+            JSON text already and are written as they are, unchecked.
+        html_safe: whether `<`, `>` and `&` are escaped, as Go does by default.
+        indent: blanks for each level, on lines of their own as Python's json writes them; 0 for compact text.
+
+    Raises:
+        TypeError: a value or a key is of another type.
+        ValueError: a float is not finite, a str holds a lone surrogate, more than 64 containers are nested, or the
+            indent is negative.
+    """
+    cdef writer_t w
+    if indent < 0:
+        raise ValueError(f"the indent is not negative, this one is {indent}")
+    memset(&w, 0, sizeof(w))
+    w.html_safe = html_safe
+    w.indent = indent
+    try:
+        _put_value(&w, value, 0)
+        return PyBytes_FromStringAndSize(w.data, w.length)
+    finally:
+        PyMem_Free(w.data)

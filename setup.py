@@ -1,0 +1,59 @@
+"""Build of the native core; everything else stands in pyproject.toml.
+
+FINGERPRINT_SANITIZE=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer.
+FINGERPRINT_ABI3=1 builds for the Limited API of Python 3.11 (slower small calls, one wheel for all).
+"""
+
+import os
+import sys
+import sysconfig
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+MODULES = ("_digest", "_compare", "_json", "_matchlines")
+HEADERS = ["native/include/json_text.h", "native/include/ssm_rule.h"]
+LIMITED_API = os.environ.get("FINGERPRINT_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+
+if sys.platform == "win32":
+    compile_args, link_args = ["/O2"], []
+elif os.environ.get("FINGERPRINT_SANITIZE") == "1":
+    compile_args = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"]
+    link_args = ["-fsanitize=address,undefined"]
+else:
+    # No debug information: it makes the files six times larger and the import slower.
+    compile_args, link_args = ["-O3", "-g0", "-ffp-contract=off"], ["-Wl,-s"]
+    if sys.platform == "darwin":
+        link_args = []
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                f"fingerprint.{name}",
+                sources=[f"native/fingerprint/{name}.pyx"],
+                include_dirs=["native/include"],
+                depends=HEADERS,
+                define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED_API else [],
+                py_limited_api=LIMITED_API,
+                extra_compile_args=compile_args,
+                extra_link_args=link_args,
+            )
+            for name in MODULES
+        ],
+        include_path=["native"],
+        build_dir="build/cython",
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "embedsignature": False,
+            "auto_pickle": False,
+        },
+    ),
+    # A plain script instead of a console_scripts entry: the wrapper that installers write for those
+    # imports `re` on some versions, which costs more than the whole command.
+    scripts=[] if sys.platform == "win32" else ["bin/fingerprint"],
+    entry_points={"console_scripts": ["fingerprint = fingerprint.cli:main"]} if sys.platform == "win32" else {},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED_API else {},
+)

@@ -1,0 +1,179 @@
+"""HardwareHash and the native comparison."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import threading
+
+import pytest
+
+from fingerprint import _compare
+from fingerprint._compare import HardwareHash, decide_many, similar, similar_mappings
+from textbook import SSM_KEYS, decide, percent
+
+BASE = {key: f"value of {key}" for key in SSM_KEYS}
+THRESHOLDS = (-1, *range(102))
+
+
+def changed(names: tuple[str, ...]) -> dict[str, str]:
+    return {key: value + "!" if key in names else value for key, value in BASE.items()}
+
+
+def test_the_native_core_is_really_compiled() -> None:
+    """No Python twin of the rules is shipped, so none can be what is tested."""
+    assert not _compare.__file__.endswith(".py")
+
+
+def test_every_set_of_changes_at_every_threshold_is_judged_as_the_textbook_does() -> None:
+    """2^9 change sets x 103 thresholds: packed, plain and batched engines agree with the slow rule."""
+    cases = 0
+    saved = HardwareHash(BASE)
+    for size in range(len(SSM_KEYS) + 1):
+        for names in itertools.combinations(SSM_KEYS, size):
+            attributes = changed(names)
+            current = HardwareHash(attributes)
+            reasons, matched = decide_many([saved] * len(THRESHOLDS), [current] * len(THRESHOLDS), THRESHOLDS)
+            counts = memoryview(matched).cast("I")
+            for index, threshold in enumerate(THRESHOLDS):
+                expected = decide(BASE, attributes, threshold)
+                assert similar(saved, current, threshold) == expected[0]
+                assert similar_mappings(BASE, attributes, threshold) == expected[0]
+                assert (reasons[index], counts[index]) == (_code(expected[1]), expected[2])
+                cases += 1
+    assert cases == 2**9 * 103
+
+
+def _code(reason: str) -> int:
+    return ("DISABLED", "NOTHING_TO_COMPARE", "SID_DIFFERS", "SAME_IP", "SIMILAR", "NOT_SIMILAR").index(reason)
+
+
+@pytest.mark.parametrize(("matched", "total", "threshold"), [(53, 100, 53), (59, 100, 59), (118, 200, 59)])
+def test_single_precision_refuses_what_exact_arithmetic_would_accept(matched: int, total: int, threshold: int) -> None:
+    assert not _compare.passes(matched, total, threshold)
+
+
+def test_single_precision_accepts_what_double_precision_would_refuse() -> None:
+    assert 29 / 50 * 100 < 58
+    assert _compare.passes(29, 50, 58)
+
+
+def test_percentages_equal_the_textbook_for_all_counts_up_to_300() -> None:
+    for total in range(1, 301):
+        for matched in range(total + 1):
+            assert _compare.percent(matched, total) == percent(matched, total)
+
+
+@pytest.mark.parametrize("sid_key", ["machine-id", "uuid"])
+def test_either_sid_key_decides_and_the_other_is_an_ordinary_attribute(sid_key: str) -> None:
+    other = {"machine-id": "uuid", "uuid": "machine-id"}[sid_key]
+    saved = HardwareHash({sid_key: "a", other: "b", "ipaddress-info": "1"})
+    assert similar(saved, HardwareHash({sid_key: "a", other: "x", "ipaddress-info": "1"}), 100, sid_key)
+    assert not similar(saved, HardwareHash({sid_key: "x", other: "b", "ipaddress-info": "1"}), 1, sid_key)
+
+
+def test_another_sid_key_is_an_error_and_never_two_missing_equals() -> None:
+    with pytest.raises(ValueError, match="machine-id"):
+        similar(HardwareHash({"a": "1"}), HardwareHash({"a": "1"}), 1, "machineid")
+
+
+def test_values_longer_than_a_packed_slot_are_compared_to_their_end() -> None:
+    """47 bytes fit a slot; what lies beyond, and a shared beginning, must still tell values apart."""
+    for length in (38, 39, 40, 46, 47, 48, 49, 500):
+        one = {"machine-id": "m", "ipaddress-info": "1", "k": "v" * length + "a"}
+        two = {"machine-id": "m", "ipaddress-info": "2", "k": "v" * length + "b"}
+        same = {**one, "ipaddress-info": "2"}
+        assert _compare.decide(HardwareHash(one), HardwareHash(two), 40)[1] == 1
+        assert _compare.decide(HardwareHash(one), HardwareHash(same), 40)[1] == 2
+
+
+def test_a_value_padded_with_zero_bytes_is_another_value() -> None:
+    one = {"machine-id": "m", "ipaddress-info": "1", "k": "v"}
+    two = {"machine-id": "m", "ipaddress-info": "2", "k": "v\0"}
+    assert _compare.decide(HardwareHash(one), HardwareHash(two), 40)[1] == 1
+
+
+def test_hashes_with_different_keys_count_the_keys_of_the_current_one() -> None:
+    saved = HardwareHash({"machine-id": "m", "ipaddress-info": "1", "a": "1", "only saved": "x"})
+    current = HardwareHash({"machine-id": "m", "ipaddress-info": "2", "a": "1", "only current": "x"})
+    assert _compare.decide(saved, current, 50) == (4, 2, 4)
+
+
+def test_a_missing_sid_or_ip_reads_as_empty() -> None:
+    assert _compare.decide(HardwareHash({"a": "1"}), HardwareHash({"machine-id": "", "a": "2"}), 100)[0] == 3
+
+
+def test_a_hardware_hash_is_an_immutable_mapping_in_bytewise_order() -> None:
+    attributes = {"b": "2", "a": "1", "é": "3", "Z": "4"}
+    packed = HardwareHash(attributes)
+    assert list(packed) == sorted(attributes, key=str.encode)
+    assert dict(packed) == dict(packed.items()) == attributes
+    assert (packed["a"], packed.get("none"), packed.get("none", "x"), len(packed)) == ("1", None, "x", 4)
+    assert "a" in packed
+    assert "none" not in packed
+    with pytest.raises(KeyError):
+        packed["none"]
+    with pytest.raises(AttributeError):
+        packed.a = 1  # type: ignore[attr-defined]
+
+
+def test_equal_hashes_are_equal_hash_alike_and_pickle() -> None:
+    one, two = HardwareHash({"a": "1", "b": "2"}), HardwareHash({"b": "2", "a": "1"})
+    assert one == two
+    assert hash(one) == hash(two)
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert one != HardwareHash({"a": "1"})
+    assert one != {"a": "1", "b": "2"}
+
+
+def test_the_repr_of_a_hardware_hash_holds_no_value() -> None:
+    assert "secret" not in repr(HardwareHash({"machine-id": "secret"}))
+
+
+@pytest.mark.parametrize("bad", [{"a": 1}, {1: "a"}, {"a": None}, {"a": b"x"}])
+def test_other_types_than_str_are_refused(bad: dict[object, object]) -> None:
+    with pytest.raises(TypeError, match="str"):
+        HardwareHash(bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [{"a": "\ud800"}, {"\udfff": "a"}])
+def test_lone_surrogates_are_refused(bad: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="UTF-8"):
+        HardwareHash(bad)
+
+
+def test_thresholds_beyond_64_bits_are_refused() -> None:
+    with pytest.raises(OverflowError):
+        similar(HardwareHash({"a": "1"}), HardwareHash({"a": "1"}), 2**63)
+
+
+def test_a_batch_refuses_sequences_of_unequal_length_and_foreign_items() -> None:
+    packed = HardwareHash({"a": "1"})
+    with pytest.raises(ValueError, match="2 saved"):
+        decide_many([packed, packed], [packed], 40)
+    with pytest.raises(TypeError, match="pair 1"):
+        decide_many([packed, packed], [packed, {"a": "1"}], 40)  # type: ignore[list-item]
+    assert decide_many([], [], 40) == (b"", b"")
+
+
+def test_more_key_sets_than_are_kept_stay_correct() -> None:
+    """The table of key sets is bounded; hashes made before and after it is emptied still compare."""
+    first = HardwareHash({"machine-id": "m", "ipaddress-info": "1", "k": "v"})
+    for number in range(600):
+        HardwareHash({f"key {number}": ""})
+    second = HardwareHash({"machine-id": "m", "ipaddress-info": "2", "k": "v"})
+    assert _compare.decide(first, second, 40) == (4, 2, 3)
+
+
+def test_eight_threads_over_one_batch_get_one_answer() -> None:
+    """The GIL is released during a batch; nothing is shared but what cannot change."""
+    saved = [HardwareHash({**BASE, "disk-info": str(n % 7)}) for n in range(2000)]
+    current = [HardwareHash({**BASE, "ipaddress-info": "x", "disk-info": str(n % 5)}) for n in range(2000)]
+    expected = decide_many(saved, current, 88)
+    answers: list[tuple[bytes, bytes]] = []
+    threads = [threading.Thread(target=lambda: answers.append(decide_many(saved, current, 88))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [expected] * 8

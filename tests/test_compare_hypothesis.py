@@ -1,0 +1,53 @@
+"""Property tests of the comparison against the slow textbook rule."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import textbook
+from fingerprint import match
+from fingerprint._compare import HardwareHash, decide_many, similar, similar_mappings
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4) | st.sampled_from(
+    ["", "a", "x" * 46, "x" * 47, "x" * 48, "x" * 47 + "y"]
+)
+NAMES = st.sampled_from(["machine-id", "uuid", "ipaddress-info", "a", "b", "c", "é", "z" * 60]) | TEXTS
+HASHES = st.dictionaries(NAMES, TEXTS, max_size=12)
+THRESHOLD = st.integers(-3, 103) | st.integers(-(2**63), 2**63 - 1)
+SID_KEYS = st.sampled_from(["machine-id", "uuid"])
+
+
+@given(HASHES, HASHES, THRESHOLD, SID_KEYS)
+@settings(max_examples=500)
+def test_every_engine_gives_the_answer_of_the_textbook(
+    saved: dict[str, str], current: dict[str, str], threshold: int, sid_key: str
+) -> None:
+    expected = textbook.decide(saved, current, threshold, sid_key)
+    old, new = HardwareHash(saved), HardwareHash(current)
+    assert similar(old, new, threshold, sid_key) == expected[0]
+    assert similar_mappings(saved, current, threshold, sid_key) == expected[0]
+    verdict = match(saved, current, threshold, sid_key=sid_key)
+    assert (verdict.match, verdict.reason, verdict.matched, verdict.total) == expected
+    reasons, matched = decide_many([old], [new], [threshold], sid_key)
+    assert memoryview(matched).cast("I")[0] == expected[2]
+    assert reasons[0] == list(type(verdict.reason).members()).index(verdict.reason)
+
+
+@given(HASHES, HASHES, st.integers(1, 100), SID_KEYS)
+def test_the_highest_passing_threshold_passes_and_the_next_one_does_not(
+    saved: dict[str, str], current: dict[str, str], threshold: int, sid_key: str
+) -> None:
+    highest = match(saved, current, threshold, sid_key=sid_key).highest_passing_threshold
+    passing = [t for t in range(1, 101) if textbook.decide(saved, current, t, sid_key)[0]]
+    assert highest == (max(passing) if passing else None)
+
+
+@given(HASHES, HASHES, st.integers(-1, 101), SID_KEYS, st.sets(NAMES))
+def test_a_mismatch_is_conclusive_only_if_no_value_of_the_unreadable_could_turn_it(
+    saved: dict[str, str], current: dict[str, str], threshold: int, sid_key: str, unreadable: set[str]
+) -> None:
+    verdict = match(saved, current, threshold, sid_key=sid_key, unreadable=unreadable)
+    best = {name: saved.get(name, value) if name in unreadable else value for name, value in current.items()}
+    could = textbook.decide(saved, best, threshold, sid_key)[0]
+    assert verdict.conclusive == (verdict.match or not could)
