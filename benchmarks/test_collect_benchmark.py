@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fingerprint.collect.machine import LiveMachine
 
 from fingerprint import collect
+from fingerprint.collect.machine import LiveMachine
 
 COMMANDS = [
     *[["/usr/sbin/dmidecode", "-t", group] for group in ("processor", "memory", "bios", "system")],

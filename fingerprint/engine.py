@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from fingerprint.collect import collect
+from fingerprint.collect import INVALID_TEXT, collect
 from fingerprint.errors import (
     CollectError,
     FingerprintError,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 5.0
-# The attributes whose bytes are not UTF-8 make the reference refuse a whole collection.
-INVALID_TEXT = "not valid UTF-8"
 
 
 class Policy(Vocabulary):

@@ -64,7 +64,7 @@ Status.define(PRESENT="present", ABSENT="absent", DENIED="denied", FAILED="faile
 class Value:
     """Base of the immutable values: fields from `__slots__`, equality, and a repr without secrets."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
     _hidden: ClassVar[tuple[str, ...]] = ()
 
     def _set(self, **fields: Any) -> None:

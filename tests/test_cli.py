@@ -430,7 +430,7 @@ def test_bash_completes_commands_options_and_choices() -> None:
     ask = 'COMP_WORDS=({0}); COMP_CWORD={1}; _fingerprint; echo "${{COMPREPLY[*]}}"'
     for line, at, expected in (
         ("fingerprint ch", 1, "check"),
-        ("fingerprint vault ''", 2, "show verify reset"),
+        ("fingerprint vault ''", 2, "show verify reset history backup restore rebaseline"),
         ("fingerprint --output ''", 2, "text json"),
         ("fingerprint init --if", 2, "--if-missing"),
         ("fingerprint --vault /tmp threshold s", 4, "set"),

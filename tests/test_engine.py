@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fingerprint.collect.recorded import RecordedMachine
 
 from fingerprint import FingerprintRecord, Gate, Policy, Vault, collect
+from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.engine import check, first_record, set_threshold
 from fingerprint.errors import (
     CollectError,

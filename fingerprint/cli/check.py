@@ -72,7 +72,7 @@ def _answer(observation: Observation, answer: str, vault: str, arguments: Argume
         "sidKey": verdict.sid_key,
         "collectedAt": utc(observation.collection.collected_at),
         "attributes": [_row(row, observation, arguments) for row in verdict.rows],
-        "notes": _notes(observation, answer),
+        "notes": [" ".join(note) for note in _notes(observation, answer)],
         "masked": not arguments.reveal,
     }
 
@@ -106,13 +106,17 @@ def _print(observation: Observation, answer: str, vault: str, arguments: Argumen
         (row.name, shown(row.name, row.saved, arguments), shown(row.name, row.current, arguments), _same(row))
         for row in verdict.rows
     ]
-    table(("attribute", "saved", "current", "same"), rows, (15, 24, 24))
+    width = max(24, *(len(text) for row in rows for text in row[1:3])) if arguments.reveal else 24
+    table(("attribute", "saved", "current", "same"), rows, (15, width, width))
     notes = _notes(observation, answer)
     if notes:
         write()
     for note in notes:
-        for line in _folded(note):
+        for line in _folded(note[0]):
             write(line)
+        # A command stays whole, so that it can be copied.
+        for command in note[1:]:
+            write(f"      {command}")
     for attribute in observation.collection:
         if attribute.unreadable:
             warn(f"{attribute.name}: {attribute.status}: {attribute.reason}")
@@ -140,34 +144,42 @@ def _same(row: AttributeRow) -> str:
     return "not counted" if row.current is None else "NO"
 
 
-def _notes(observation: Observation, answer: str) -> list[str]:
+def _notes(observation: Observation, answer: str) -> list[tuple[str, ...]]:
+    """Return what else to know: each note a text, and behind it the command that it speaks of."""
     verdict = observation.verdict
-    notes = []
+    notes: list[tuple[str, ...]] = []
     if verdict.threshold == -1:
-        notes.append("The check is disabled: any machine that holds this vault passes, whatever its hardware ID.")
+        notes.append(("The check is disabled: any machine that holds this vault passes, whatever its hardware ID.",))
     elif verdict.vacuous:
         notes.append(
-            "The guard is vacuous: values that are empty on both sides and the hardware ID reach the threshold alone, "
-            "so any machine with this hardware ID passes."
+            (
+                "The guard is vacuous: values that are empty on both sides and the hardware ID reach the threshold "
+                "alone, so any machine with this hardware ID passes.",
+            )
         )
     if answer == "cannot-tell":
         notes.append(
-            f"Not counted as another machine: {', '.join(observation.collection.unreadable)} could not be read, and "
-            "equal values there would make it a match. Try it as root."
+            (
+                f"Not counted as another machine: {', '.join(observation.collection.unreadable)} could not be read, "
+                "and equal values there would make it a match. Try it as root.",
+            )
         )
     if answer == "different":
         notes.append(
-            "The agent notices only at its next start. It then stores a new fingerprint over this one, and the "
-            "service refuses the machine until it is registered again."
+            (
+                "The agent notices only at its next start. It then stores a new fingerprint over this one, and the "
+                "service refuses the machine until it is registered again.",
+            )
         )
         highest = verdict.highest_passing_threshold
         if highest is not None:
-            notes.append(f"If this is the same machine, before the agent restarts: fingerprint threshold set {highest}")
+            text = "If this is the same machine, before the agent restarts:"
+            notes.append((text, f"fingerprint threshold set {highest}"))
         elif verdict.reason == Reason.SID_DIFFERS:
-            notes.append("No threshold helps against another hardware ID: restore it, or register again.")
+            notes.append(("No threshold helps against another hardware ID: restore it, or register again.",))
     elif answer == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
         changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
-        notes.append(f"Changed since the record was made: {', '.join(changed)}. The agent looks at its next start.")
+        notes.append((f"Changed since the record was made: {', '.join(changed)}. The agent looks at its next start.",))
     return notes
 
 

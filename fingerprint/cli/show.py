@@ -20,18 +20,19 @@ _COLORS = {Status.PRESENT: "good", Status.ABSENT: "doubt", Status.DENIED: "bad",
 
 def run(arguments: Arguments) -> int:
     machine = machine_of(arguments)
+    recorder = None
     if arguments.save is not None:
         from fingerprint.collect.recorded import Recorder
 
-        machine = Recorder(machine)
+        machine = recorder = Recorder(machine)
     collection = collect(machine, timeout=arguments.timeout)
     facts: dict[str, str] = {}
     if arguments.facts:
         from fingerprint.collect.facts import facts as read_facts
 
         facts = read_facts(machine)
-    if arguments.save is not None:
-        machine.save(arguments.save)
+    if recorder is not None:
+        recorder.save(arguments.save)
         warn(f"recorded the machine in {arguments.save}")
     if arguments.output == "json":
         print_json("show", _answer(collection, facts, arguments))
@@ -83,7 +84,8 @@ def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) 
         (a.name, shown(a.name, a.value, arguments), str(a.status), f"{a.seconds * 1000:.1f}", a.source)
         for a in collection
     ]
-    table(("attribute", "value", "status", "ms", "source"), rows, (15, 24, 7, 5))
+    width = max(24, *(len(row[1]) for row in rows)) if arguments.reveal else 24
+    table(("attribute", "value", "status", "ms", "source"), rows, (15, width, 7, 5))
     silent = [a for a in collection if a.reason]
     if silent:
         write()

@@ -87,6 +87,7 @@ GLOBAL = (
 )
 _DRY_RUN = Option("--dry-run", "say what would be done and change nothing")
 _YES = Option("--yes", "do it: without this word it is refused")
+_NEW_SID = Option("--accept-new-sid", "also if the hardware ID of the record is not that of this machine")
 
 COMMANDS = (
     Command(
@@ -163,6 +164,31 @@ COMMANDS = (
         "until it is registered again.",
         options=(_DRY_RUN, _YES),
         examples=(("sudo fingerprint vault reset --dry-run", "see what it would do"),),
+    ),
+    Command("vault history", "recover", "list the records that were replaced, with when, why and by whom"),
+    Command(
+        "vault backup",
+        "recover",
+        "keep a copy of the present record in the history",
+        options=(_DRY_RUN,),
+    ),
+    Command(
+        "vault restore",
+        "recover",
+        "write a record of the history back, as it was",
+        "For a fingerprint that was lost or replaced. It works over a missing or corrupt record, too. What is\n"
+        "replaced goes to the history. Restart the agent afterwards.",
+        positionals=(("N", "integer", (), "number of the entry, see `vault history`"),),
+        options=(_DRY_RUN, _YES, _NEW_SID),
+        examples=(("sudo fingerprint vault restore 4 --dry-run", "see what it would write"),),
+    ),
+    Command(
+        "vault rebaseline",
+        "recover",
+        "keep the fingerprint, take the machine as it is now",
+        "For a machine that was changed on purpose. Whether the service accepts it depends on the fingerprint alone.",
+        options=(Option("--keep-fingerprint", "say that the old fingerprint stays"), _DRY_RUN, _YES, _NEW_SID),
+        examples=(("sudo fingerprint vault rebaseline --keep-fingerprint --dry-run", "see what would change"),),
     ),
     Command(
         "completion",

@@ -190,9 +190,18 @@ class VaultEdit:
         self._store(REGISTRATION_KEY, encode_registration(record), decode_registration, why, "")
 
     def clear(self, *, why: str) -> None:
-        """Store the cleared record, as the reference does on deregistration.
+        """Store the cleared record, as the reference does on deregistration. Raises as `force`."""
+        self.force(FINGERPRINT_KEY, encode_fingerprint(CLEARED), why=why)
 
-        Unlike `store` it replaces what is corrupt, record or manifest; the bytes stay in the history.
+    def keep(self, key: str, *, why: str) -> int:
+        """Keep a copy of a key's bytes in the history, and return the entry's number. Raises as `Vault.read`."""
+        vault = self._vault
+        return vault.history.keep(key, vault._read(self._folder, key), why=why, rule="", now=vault.now())
+
+    def force(self, key: str, data: bytes, *, why: str) -> None:
+        """Replace the bytes of a key even if what is there, record or manifest, is corrupt or lost.
+
+        For what a person asked for by name; the replaced bytes stay in the history.
 
         Raises:
             VaultUnreadable, VaultUnsafe, VaultDenied: what is there could not be read.
@@ -204,7 +213,7 @@ class VaultEdit:
         except VaultCorrupt:
             vault.history.keep(vault.manifest_name, manifest_bytes or b"", why=why, rule="", now=vault.now())
             self._folder.replace(vault.manifest_name, encode_manifest(self._stored()))
-        self._store(FINGERPRINT_KEY, encode_fingerprint(CLEARED), None, why, "")
+        self._store(key, data, None, why, "")
 
     def _stored(self) -> dict[str, str]:
         """Return the manifest that the data files themselves make."""

@@ -11,7 +11,7 @@ import sys
 
 from fingerprint._digest import sha256_hex
 from fingerprint._json import JsonError, dumps, loads
-from fingerprint.errors import VaultCorrupt
+from fingerprint.errors import VaultCorrupt, VaultMissing
 from fingerprint.vault.files import Folder, vault_error
 
 TYPE_CHECKING = False
@@ -75,9 +75,29 @@ class History:
 
                 entry["recordBase64"] = b64encode(data).decode("ascii")
             folder.replace(_name(number), dumps(entry, indent=1))
-            for old in numbers[1 : len(numbers) + 1 - ENTRIES_KEPT]:
+            excess = len(numbers) + 1 - ENTRIES_KEPT
+            for old in numbers[1 : 1 + max(excess, 0)]:
                 folder.remove(_name(old))
         return number
+
+    def entry(self, number: int) -> tuple[str, bytes]:
+        """Return the key and the bytes of one entry.
+
+        Raises:
+            VaultMissing: there is no such entry.
+            VaultCorrupt: it is damaged.
+        """
+        with Folder.open(self.path) as folder:
+            if number not in _numbers(folder):
+                raise VaultMissing(
+                    f"there is no entry {number}", where=self.path, remedy="See what there is with: vault history"
+                )
+            entry = _entry(folder, number)
+        if "record" in entry:
+            return entry["key"], entry["record"].encode("utf-8")
+        from base64 import b64decode
+
+        return entry["key"], b64decode(entry["recordBase64"])
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the entries, oldest first; an empty list when nothing was ever replaced.

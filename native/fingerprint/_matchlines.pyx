@@ -1,6 +1,7 @@
 """The match rule over JSON Lines: pairs of hashes in, one line of answer for each, with the GIL released."""
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, strlen
@@ -55,7 +56,7 @@ cdef extern from *:
         return prefix;
     }
 
-    /* Writes the shortest decimal that reads back to the same single and returns its length, 11 at most.
+    /* Writes the shortest decimal that reads back to the same single and returns its length, 15 at most.
        From 2^-17 to 100, where percentages are, all steps are exact in 64 bits. */
     static inline size_t put_percent(char *out, float percent)
     {
@@ -71,9 +72,11 @@ cdef extern from *:
         /* The value is mantissa / 2^(shift + places), and scaled / 2^shift is it with `places` decimals. */
         mantissa = (bits & 0x7FFFFF) | 0x800000;
         for (places = 0, shift = 150 - (int)(bits >> 23);; places++, shift--, power *= 5) {
-            uint64_t back, off;
+            uint64_t half = UINT64_C(1) << (shift - 1), back, off;
             scaled = mantissa * power;
-            whole = (scaled + (UINT64_C(1) << (shift - 1))) >> shift;
+            whole = scaled >> shift;
+            /* To the nearest, and halfway to the even digit, as everybody else prints it. */
+            whole += scaled - (whole << shift) + (whole & 1) > half;
             back = whole << shift;
             off = back > scaled ? back - scaled : scaled - back;
             /* Half a step of the single either way reads back; below a power of two the steps are half as long. */
@@ -576,18 +579,21 @@ cdef class Matcher:
         if self._busy:
             raise RuntimeError("another thread is using this Matcher")
         self._busy = True
-        with nogil:
-            e.answers.length = 0
-            e.out_of_memory = False
-            done = _take(e, data, length)
-            if done and is_end and (e.pending.length or e.discarding):
-                done = _take_end(e)
-        self._busy = False
-        if not done:
-            raise MemoryError
-        if e.errors and not self._first_error:
-            self._first_error = e.answers.data[e.first_error_at:e.first_error_at + e.first_error_length].decode("ascii")
-        return PyBytes_FromStringAndSize(e.answers.data, e.answers.length)
+        try:
+            with nogil:
+                e.answers.length = 0
+                e.out_of_memory = False
+                done = _take(e, data, length)
+                if done and is_end and (e.pending.length or e.discarding):
+                    done = _take_end(e)
+            if not done:
+                raise MemoryError
+            if e.errors and not self._first_error:
+                self._first_error = PyUnicode_DecodeASCII(
+                    e.answers.data + e.first_error_at, e.first_error_length, NULL)
+            return PyBytes_FromStringAndSize(e.answers.data, e.answers.length)
+        finally:
+            self._busy = False
 
     def feed(self, data):
         """Take the next chunk of any bytes-like object and return the answers to the lines that it ends.

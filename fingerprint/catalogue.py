@@ -1,0 +1,96 @@
+"""The attributes of scheme `ssm`, one row each: name, meaning, source per system, and what to know about it."""
+
+from __future__ import annotations
+
+WINDOWS = "windows"
+
+
+class Row:
+    """What is known about one attribute.
+
+    Attributes:
+        name: the key in the hardware hash.
+        meaning: what it tells about the machine.
+        unix: the source on Linux, macOS and the BSDs; "" if Unix has no such attribute.
+        windows: the source on Windows (wmic form); "" if Windows has no such attribute.
+        caveat: what else than another machine changes it.
+    """
+
+    __slots__ = ("name", "meaning", "unix", "windows", "caveat")
+
+    def __init__(self, name: str, meaning: str, unix: str, windows: str, caveat: str) -> None:
+        self.name = name
+        self.meaning = meaning
+        self.unix = unix
+        self.windows = windows
+        self.caveat = caveat
+
+
+_TOOL = "on Unix it digests dmidecode's whole text, its version included: an upgrade of dmidecode changes it"
+
+# In the order in which the reference collects and a person reads them.
+CATALOGUE = (
+    Row(
+        "machine-id",
+        "hardware ID of Unix",
+        "/etc/machine-id, else /var/lib/dbus/machine-id",
+        "",
+        "cloned images share it, and a reset image gets a new one",
+    ),
+    Row(
+        "uuid",
+        "hardware ID of Windows",
+        "",
+        "wmic csproduct get UUID",
+        "a digest of formatted text: the change from wmic to CIM (build 26040) changes it on the same machine",
+    ),
+    Row("processor-hash", "processors", "dmidecode -t processor", "wmic cpu list brief", _TOOL),
+    Row("memory-hash", "memory modules", "dmidecode -t memory", "wmic memorychip list brief", _TOOL),
+    Row("bios-hash", "firmware", "dmidecode -t bios", "wmic bios list brief", _TOOL),
+    Row(
+        "system-hash",
+        "maker, model, serial number and UUID",
+        "dmidecode -t system",
+        "wmic computersystem list brief",
+        _TOOL + "; on Windows a renamed host or a new domain does, too",
+    ),
+    Row("hostname-info", "host name", "the kernel's host name", "physical DNS host name", "renaming the host"),
+    Row(
+        "ipaddress-info",
+        "first IPv4 address that is not loopback",
+        "the kernel's addresses, in its order",
+        "the adapters' addresses, in their order",
+        "a new lease, or an interface of docker, a bridge or a VPN that now comes first",
+    ),
+    Row(
+        "macaddr-info",
+        "first hardware address",
+        "the kernel's interfaces, in its order",
+        "the adapters, in their order",
+        "a swapped adapter, or a virtual interface that now comes first",
+    ),
+    Row(
+        "disk-info",
+        "disks",
+        "ls -l /dev/disk/by-uuid",
+        "wmic diskdrive list brief",
+        "on Unix the times of the links are in it: every reboot changes it, and so does the time zone",
+    ),
+)
+
+_BY_NAME = {row.name: row for row in CATALOGUE}
+
+
+def row_of(name: str) -> Row | None:
+    """Return what is known about an attribute, None for one of no scheme."""
+    return _BY_NAME.get(name)
+
+
+def attributes_of(platform: str) -> tuple[str, ...]:
+    """Return the names of the nine attributes of a platform, in the order of the catalogue."""
+    return tuple(row.name for row in CATALOGUE if (row.windows if platform == WINDOWS else row.unix))
+
+
+def sid_key(platform: str) -> str:
+    """Return the key of the hardware ID on a platform: "machine-id" or "uuid"."""
+    return "uuid" if platform == WINDOWS else "machine-id"

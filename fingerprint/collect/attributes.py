@@ -1,0 +1,119 @@
+"""From what a source gave to an `Attribute`: the value as the reference stores it, and how reading went."""
+
+from __future__ import annotations
+
+import errno
+
+from fingerprint._digest import md5_base64
+from fingerprint.collect import INVALID_TEXT
+from fingerprint.model import Attribute, Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.collect.commands import CommandResult
+    from fingerprint.collect.machine import Machine
+
+_DENIED = (errno.EACCES, errno.EPERM)
+_COMPLAINT_SHOWN = 200
+
+
+def unread(name: str, error: OSError, source: str, seconds: float = 0.0, tool: str = "") -> Attribute:
+    """Return the attribute whose source exists and could not be read."""
+    status = Status.DENIED if error.errno in _DENIED else Status.FAILED
+    return Attribute(name, "", status, error.strerror or str(error), source, tool, seconds)
+
+
+def text_attribute(name: str, data: bytes, source: str, tool: str, seconds: float) -> Attribute:
+    """Return the attribute whose value is a text as it stands; bytes that are no UTF-8 make it a failed one."""
+    try:
+        return Attribute(name, data.decode("utf-8"), Status.PRESENT, "", source, tool, seconds)
+    except UnicodeDecodeError:
+        return Attribute(name, "", Status.FAILED, INVALID_TEXT, source, tool, seconds)
+
+
+def hashed(name: str, result: CommandResult, tool: str, *, absent: str = "") -> Attribute:
+    """Return the attribute whose value is the digest of a command's output.
+
+    A command that failed gives "", also when it printed something; one that succeeded and printed
+    nothing gives the digest of nothing.
+
+    Args:
+        name: the attribute.
+        result: what came of the command.
+        tool: name and version of the tool.
+        absent: why there is nothing to read here, if the failure says no more than that.
+    """
+    source = " ".join(result.argv)
+    if result.succeeded:
+        return Attribute(name, md5_base64(result.stdout), Status.PRESENT, "", source, tool, result.seconds)
+    status, reason = (Status.ABSENT, absent) if absent else _failure(result)
+    return Attribute(name, "", status, reason, source, tool, result.seconds)
+
+
+def _failure(result: CommandResult) -> tuple[Status, str]:
+    command = result.argv[0]
+    if result.problem == "not-found":
+        return Status.ABSENT, f"{command} is not installed"
+    if result.problem == "denied":
+        return Status.DENIED, f"no permission to run {command}"
+    told = {
+        "timeout": f"no answer within {result.seconds:.1f} s, so it was killed",
+        "too-long": "it printed more than 1 MiB, so it was killed",
+        "not-recorded": "the snapshot does not hold this command",
+        "not-run": f"not run: {result.stderr}",
+        "failed": f"it could not be started ({result.stderr})",
+    }
+    if result.problem:
+        return Status.FAILED, told[result.problem]
+    code = result.returncode or 0
+    ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+    complaint = " ".join(result.stderr.split())[:_COMPLAINT_SHOWN]
+    return Status.FAILED, f"{ended}: {complaint}" if complaint else ended
+
+
+def host_name_attribute(machine: Machine, source: str) -> Attribute:
+    """Return `hostname-info`: the host name as the kernel has it."""
+    started = machine.monotonic()
+    try:
+        name = machine.host_name()
+    except OSError as error:
+        return unread("hostname-info", error, source, tool=machine.kernel)
+    seconds = machine.monotonic() - started
+    if not name:
+        return Attribute("hostname-info", "", Status.ABSENT, "the host has no name", source, machine.kernel, seconds)
+    return text_attribute("hostname-info", name.encode("utf-8", "surrogateescape"), source, machine.kernel, seconds)
+
+
+def address_attributes(machine: Machine) -> tuple[Attribute, Attribute]:
+    """Return `ipaddress-info` and `macaddr-info`: the first of each in the order of the kernel."""
+    started = machine.monotonic()
+    try:
+        addresses = machine.addresses()
+    except OSError as error:
+        seconds = machine.monotonic() - started
+        return (
+            unread("ipaddress-info", error, "the interfaces", seconds, machine.kernel),
+            unread("macaddr-info", error, "the interfaces", seconds, machine.kernel),
+        )
+    seconds = machine.monotonic() - started
+    return (
+        _first(
+            "ipaddress-info", addresses.ipv4[:1], "no IPv4 address but loopback", addresses.source, seconds, machine
+        ),
+        _first(
+            "macaddr-info",
+            tuple(address for _, address in addresses.links[:1]),
+            "no interface with a hardware address",
+            ", ".join((addresses.source, *(name for name, _ in addresses.links[:1]))),
+            seconds,
+            machine,
+        ),
+    )
+
+
+def _first(
+    name: str, values: tuple[str, ...], without: str, source: str, seconds: float, machine: Machine
+) -> Attribute:
+    if not values:
+        return Attribute(name, "", Status.ABSENT, without, source, machine.kernel, seconds)
+    return Attribute(name, values[0], Status.PRESENT, "", source, machine.kernel, seconds)

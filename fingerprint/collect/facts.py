@@ -1,0 +1,81 @@
+"""Facts beside the hash, for people: who this machine is, told by sources that are too slow or too loose for it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fingerprint.collect.machine import Machine
+
+_IOREG = ("/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice")
+_IOREG_FACTS = (
+    ("system UUID", "IOPlatformUUID"),
+    ("serial number", "IOPlatformSerialNumber"),
+    ("model", "model"),
+    ("maker", "manufacturer"),
+)
+_CPUINFO_LIMIT = 4 * 1024 * 1024
+
+
+def facts(machine: Machine) -> dict[str, str]:
+    """Return name -> fact; what this machine does not tell is left out, what failed says why in brackets."""
+    found: dict[str, str] = {}
+    _add(found, "default route", machine.default_route)
+    _add(found, "interfaces", lambda: ", ".join(f"{name} {address}" for name, address in machine.addresses().links))
+    _add(found, "processor", lambda: _processor(machine))
+    if machine.platform == "macos":
+        found.update(_platform_expert(machine))
+    if machine.platform == "windows":
+        _add(found, "system UUID", lambda: _windows_uuid(machine))
+    return found
+
+
+def _add(found: dict[str, str], name: str, source: Callable[[], str]) -> None:
+    try:
+        fact = source()
+    except OSError as error:
+        fact = f"({error.strerror or error})"
+    if fact:
+        found[name] = fact
+
+
+def _processor(machine: Machine) -> str:
+    if machine.platform != "linux":
+        return machine.processor()
+    from fingerprint.collect.texts import parse_cpuinfo
+
+    # One processor has about 1.5 KiB there.
+    told = parse_cpuinfo(machine.read_file("/proc/cpuinfo", _CPUINFO_LIMIT).decode("utf-8", "replace"))
+    name = told.get("model") or machine.processor()
+    count = told.get("processors", "")
+    return f"{count} x {name}" if count and name else name
+
+
+def _platform_expert(machine: Machine) -> dict[str, str]:
+    from fingerprint.collect.texts import parse_ioreg
+
+    [result] = machine.run([_IOREG], machine.timeout)
+    if not result.succeeded:
+        return {}
+    told = parse_ioreg(result.stdout.decode("utf-8", "replace"))
+    return {name: told[key] for name, key in _IOREG_FACTS if told.get(key)}
+
+
+def _windows_uuid(machine: Machine) -> str:
+    """Return the UUID that stands in the text behind `uuid`, in whichever form it was asked for."""
+    from fingerprint._json import JsonError, loads
+    from fingerprint.collect.texts import decode_console, parse_wmic_table
+    from fingerprint.collect.windows import commands, uses_cim, windows_version
+
+    by_cim = uses_cim(windows_version(machine, machine.timeout))
+    [result] = machine.run(commands(machine.windows_folder(), by_cim)[:1], machine.timeout)
+    text = decode_console(result.stdout)
+    if not by_cim:
+        rows = parse_wmic_table(text)
+        return rows[0].get("UUID", "") if rows else ""
+    try:
+        told = loads(text.encode("utf-8"))
+    except (JsonError, UnicodeEncodeError):
+        return ""
+    return str(told.get("UUID") or "") if isinstance(told, dict) else ""

@@ -1,0 +1,278 @@
+"""The seam between the collectors and a machine: files, commands, network, clock.
+
+`LiveMachine` is the machine that this process runs on, or a copied disk of another one;
+`fingerprint.collect.recorded` has the recorded ones.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import time
+
+from fingerprint.collect.commands import DEFAULT_TIMEOUT, PATH, CommandResult, run
+from fingerprint.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FILE_LIMIT = 64 * 1024
+_LINKS_FOLLOWED = 40
+_WINDOWS_TIMEOUT = 60.0
+_LOCALE_FILES = ("/etc/locale.conf", "/etc/default/locale")
+_PLATFORMS = (
+    ("linux", "linux"),
+    ("darwin", "macos"),
+    ("win32", "windows"),
+    ("freebsd", "freebsd"),
+    ("openbsd", "openbsd"),
+    ("netbsd", "netbsd"),
+    ("dragonfly", "dragonfly"),
+)
+
+
+class NotThisMachine(OSError):
+    """Something was asked of a copied disk that only a running machine can tell."""
+
+
+class Addresses(Value):
+    """The machine's addresses in the order of its kernel.
+
+    Attributes:
+        ipv4: dotted IPv4 addresses that are not loopback ones.
+        links: (interface, hardware address) of those that have one.
+        source: the interface of the kernel, or the library, that told them.
+    """
+
+    __slots__ = ("ipv4", "links", "source")
+    ipv4: tuple[str, ...]
+    links: tuple[tuple[str, str], ...]
+    source: str
+
+    def __init__(self, ipv4: tuple[str, ...], links: tuple[tuple[str, str], ...], source: str) -> None:
+        self._set(ipv4=ipv4, links=links, source=source)
+
+
+class Machine:
+    """What a collector may ask of a machine. The methods raise OSError for what is not to be had.
+
+    Attributes:
+        platform: "linux", "windows", "macos", "freebsd", "openbsd", "netbsd" or "dragonfly".
+        kernel: name and release of the kernel, as the tool of what the kernel tells.
+        timeout: the usual seconds for one command.
+    """
+
+    platform: str
+    kernel: str
+    timeout: float
+
+    def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
+        """Return the bytes of a regular file."""
+        raise NotImplementedError
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is something at a path."""
+        raise NotImplementedError
+
+    def run(self, commands: Sequence[tuple[str, ...]], timeout: float) -> list[CommandResult]:
+        """Run commands at once; each has an absolute path."""
+        raise NotImplementedError
+
+    def host_name(self) -> str:
+        """Return the host name as the kernel has it (Windows: the physical DNS host name)."""
+        raise NotImplementedError
+
+    def addresses(self) -> Addresses:
+        """Return the addresses in kernel order."""
+        raise NotImplementedError
+
+    def service_state(self, name: str) -> str:
+        """Return the state of a Windows service, such as "running"."""
+        raise NotImplementedError
+
+    def windows_folder(self) -> str:
+        """Return the folder of Windows, such as C:\\Windows."""
+        raise NotImplementedError
+
+    def default_route(self) -> str:
+        """Return the primary interface and its gateway, such as "eth0 via 192.0.2.1"; "" without one."""
+        raise NotImplementedError
+
+    def processor(self) -> str:
+        """Return the processor's name as the system tells it; slow."""
+        raise NotImplementedError
+
+    def now(self) -> float:
+        """Return the time in seconds since 1970-01-01 UTC."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that only goes forward."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+class LiveMachine(Machine):
+    """This machine, or with another root the copied disk of one.
+
+    Of a copied disk only files can be read: its commands, names and addresses would be this
+    machine's. Links on it do not lead out of it.
+
+    Args:
+        root: the folder that stands for "/".
+        executables: files to run in place of some paths, for tests.
+    """
+
+    def __init__(self, root: str = "/", executables: Mapping[str, str] | None = None) -> None:
+        self.root = os.path.abspath(root)
+        self.platform = _platform()
+        uname = os.uname() if hasattr(os, "uname") else None
+        self.kernel = f"{uname.sysname} {uname.release}" if uname else "Windows"
+        self.timeout = _WINDOWS_TIMEOUT if self.platform == "windows" else DEFAULT_TIMEOUT
+        self._executables = dict(executables or {})
+
+    @property
+    def copied(self) -> bool:
+        """True for a copied disk."""
+        return self.root != "/" and self.platform != "windows"
+
+    def _inside(self, path: str) -> str:
+        """Return where a path is, following links as if the root were "/"."""
+        if not self.copied:
+            return path
+        left = [part for part in path.split("/") if part]
+        done: list[str] = []
+        followed = 0
+        while left:
+            part = left.pop(0)
+            if part == "..":
+                done = done[:-1]
+            elif part != ".":
+                here = os.path.join(self.root, *done, part)
+                if not os.path.islink(here):
+                    done.append(part)
+                    continue
+                followed += 1
+                if followed > _LINKS_FOLLOWED:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                target = os.readlink(here)
+                if target.startswith("/"):
+                    done = []
+                left = [part for part in target.split("/") if part] + left
+        return os.path.join(self.root, *done)
+
+    def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(self._inside(path), flags)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file", path)
+            data = b""
+            while chunk := os.read(descriptor, limit + 1 - len(data)):
+                data += chunk
+                if len(data) > limit:
+                    raise OSError(errno.EFBIG, f"it has more than {limit} bytes", path)
+            return data
+        finally:
+            os.close(descriptor)
+
+    def exists(self, path: str) -> bool:
+        try:
+            os.stat(self._inside(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            # It may be there; reading it will say what is wrong.
+            return True
+        return True
+
+    def run(self, commands: Sequence[tuple[str, ...]], timeout: float) -> list[CommandResult]:
+        if self.copied:
+            reason = f"{self.root} is a copied disk"
+            return [CommandResult(tuple(argv), problem="not-run", stderr=reason) for argv in commands]
+        if self.platform == "windows":
+            from fingerprint.collect.windows_commands import run as run_on_windows
+
+            return run_on_windows(commands, timeout)
+        environment = {"PATH": PATH, **self.locale()}
+        return run(commands, timeout, environment, lambda path: self._executables.get(path, path))
+
+    def locale(self) -> dict[str, str]:
+        """Return the locale that the service manager gives to services, by the files of the machine."""
+        for path in _LOCALE_FILES:
+            try:
+                text = self.read_file(path).decode("utf-8", "replace")
+            except OSError:
+                continue
+            return parse_locale(text)
+        return {}
+
+    def host_name(self) -> str:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the name is the kernel's")
+        if self.platform == "windows":
+            from fingerprint.collect.windows_native import physical_host_name
+
+            return physical_host_name()
+        name = os.uname().nodename
+        if self.platform != "linux" or 0 < len(os.fsencode(name)) < 64:
+            return name
+        data = self.read_file("/proc/sys/kernel/hostname", 512)
+        return (data[:-1] if data.endswith(b"\n") else data).decode("utf-8")
+
+    def addresses(self) -> Addresses:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and addresses are the kernel's")
+        from fingerprint.collect.network import read_addresses
+
+        return read_addresses(self.platform)
+
+    def default_route(self) -> str:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and routes are the kernel's")
+        from fingerprint.collect.network import read_default_route
+
+        return read_default_route(self)
+
+    def processor(self) -> str:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this machine's")
+        # Its first call costs 0.15 to 1.1 s, so only who asks for facts pays for it.
+        from cpuinfo import get_cpu_info
+
+        return str(get_cpu_info().get("brand_raw", ""))
+
+    def service_state(self, name: str) -> str:
+        from fingerprint.collect.windows_native import service_state
+
+        return service_state(name)
+
+    def windows_folder(self) -> str:
+        from fingerprint.collect.windows_native import windows_folder
+
+        return windows_folder()
+
+
+def parse_locale(text: str) -> dict[str, str]:
+    """Return the locale settings of a file of KEY=value lines; anything else in it is left out."""
+    found = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().partition("=")
+        value = value.strip().strip("\"'")
+        known = name in ("LANG", "LANGUAGE") or name.startswith("LC_")
+        if equals and known and value and all(c.isascii() and (c.isalnum() or c in "_.@:-") for c in value):
+            found[name] = value
+    return found
+
+
+def _platform() -> str:
+    for prefix, platform in _PLATFORMS:
+        if sys.platform.startswith(prefix):
+            return platform
+    return sys.platform

@@ -1,0 +1,396 @@
+"""Recorded machines: what a collection asked of a machine, kept in a file and played back elsewhere.
+
+The code that collects is the same for a live and a recorded machine. The format is in docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from fingerprint._json import JsonError, dumps, loads
+from fingerprint.collect import INVALID_TEXT
+from fingerprint.collect.commands import DEFAULT_TIMEOUT, CommandResult
+from fingerprint.collect.machine import FILE_LIMIT, Addresses, Machine
+from fingerprint.errors import InputError, Refused, SnapshotError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
+
+SCHEMA_VERSION = 1
+_SNAPSHOT_LIMIT = 64 * 1024 * 1024
+_FIELDS: dict[str, tuple[type, ...]] = {
+    "platform": (str,),
+    "kernel": (str,),
+    "recordedAt": (str,),
+    "hostName": (str, dict),
+    "files": (dict,),
+    "commands": (list,),
+    "addresses": (dict,),
+    "services": (dict,),
+}
+_COMMAND_FIELDS: dict[str, tuple[type, ...]] = {
+    "returncode": (int, type(None)),
+    "stderr": (str,),
+    "problem": (str,),
+    "seconds": (int, float),
+}
+_TEXT_FORMS = ("ip", "ifconfig", "wmi")
+
+
+class RecordedMachine(Machine):
+    """A machine as a snapshot has it; its clock stands still but for the pauses that are asked of it.
+
+    Args:
+        snapshot: the parsed snapshot.
+        where: the file that it comes from, for errors.
+
+    Raises:
+        SnapshotError: it is no snapshot.
+    """
+
+    def __init__(self, snapshot: dict[str, Any], where: str = "") -> None:
+        _demand_snapshot(snapshot, where)
+        self.snapshot = snapshot
+        self.where = where
+        self.platform = snapshot["platform"]
+        self.kernel = snapshot["kernel"]
+        self.timeout = DEFAULT_TIMEOUT
+        self._recorded_at = _seconds(snapshot["recordedAt"], where)
+        self._slept = 0.0
+
+    @classmethod
+    def load(cls, path: str) -> RecordedMachine:
+        """Return the machine that a snapshot file holds.
+
+        Raises:
+            InputError: the file could not be read.
+            SnapshotError: it is no snapshot.
+        """
+        try:
+            with open(path, "rb") as file:
+                data = file.read(_SNAPSHOT_LIMIT + 1)
+        except OSError as error:
+            raise InputError(
+                f"the snapshot could not be read ({error.strerror})",
+                where=path,
+                remedy="Record a machine with: fingerprint show --save FILE",
+            ) from None
+        if len(data) > _SNAPSHOT_LIMIT:
+            raise _broken(f"it has more than {_SNAPSHOT_LIMIT} bytes", path)
+        try:
+            snapshot = loads(data)
+        except JsonError as error:
+            raise _broken(f"it is not JSON: {error}", path) from None
+        if not isinstance(snapshot, dict):
+            raise _broken("it is not a JSON object", path)
+        return cls(snapshot, path)
+
+    def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
+        entry = self.snapshot["files"].get(path)
+        if entry is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        _raise_recorded(entry, path)
+        data = _bytes(entry, "text", "base64", f"{self.where}: {path}")
+        if data is None:
+            raise OSError(errno.ENODATA, "the snapshot tells only that the file exists", path)
+        if len(data) > limit:
+            raise OSError(errno.EFBIG, f"it has more than {limit} bytes", path)
+        return data
+
+    def exists(self, path: str) -> bool:
+        return self.snapshot["files"].get(path) is not None
+
+    def run(self, commands: Sequence[tuple[str, ...]], timeout: float) -> list[CommandResult]:
+        recorded = {tuple(entry["argv"]): entry for entry in self.snapshot["commands"]}
+        return [self._result(tuple(argv), recorded.get(tuple(argv))) for argv in commands]
+
+    def _result(self, argv: tuple[str, ...], entry: dict[str, Any] | None) -> CommandResult:
+        if entry is None:
+            return CommandResult(argv, problem="not-recorded")
+        output = _bytes(entry, "stdout", "stdoutBase64", f"{self.where}: {' '.join(argv)}")
+        return CommandResult(
+            argv,
+            entry.get("returncode"),
+            output or b"",
+            entry.get("stderr", ""),
+            entry.get("problem", ""),
+            float(entry.get("seconds", 0.0)),
+        )
+
+    def host_name(self) -> str:
+        name = self.snapshot["hostName"]
+        if isinstance(name, dict):
+            _raise_recorded(name, "hostName")
+            raise _broken("hostName holds neither a name nor an error", self.where)
+        return str(name)
+
+    def addresses(self) -> Addresses:
+        entry = self.snapshot["addresses"]
+        _raise_recorded(entry, "addresses")
+        for form in _TEXT_FORMS:
+            if isinstance(entry.get(form), str):
+                return _parsed_addresses(form, entry[form])
+        try:
+            return Addresses(
+                tuple(str(address) for address in entry["ipv4"]),
+                tuple((str(name), str(address)) for name, address in entry["links"]),
+                str(entry.get("source", "recorded")),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise _broken("addresses lacks ipv4 and links, or a text of ip, ifconfig or wmi", self.where) from None
+
+    def service_state(self, name: str) -> str:
+        state = self.snapshot["services"].get(name)
+        if state is None:
+            raise OSError(errno.ENOENT, "the snapshot does not hold this service", name)
+        return str(state)
+
+    def windows_folder(self) -> str:
+        return str(self.snapshot.get("windowsFolder", r"C:\Windows"))
+
+    def default_route(self) -> str:
+        return str(self.snapshot.get("defaultRoute", ""))
+
+    def processor(self) -> str:
+        return str(self.snapshot.get("processor", ""))
+
+    def now(self) -> float:
+        return self._recorded_at + self._slept
+
+    def monotonic(self) -> float:
+        return self._slept
+
+    def sleep(self, seconds: float) -> None:
+        self._slept += seconds
+
+
+class Recorder(Machine):
+    """A machine that keeps whatever is asked of another one.
+
+    Args:
+        machine: the machine that answers.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.platform = machine.platform
+        self.kernel = machine.kernel
+        self.timeout = machine.timeout
+        self.snapshot: dict[str, Any] = {
+            "schemaVersion": SCHEMA_VERSION,
+            "platform": machine.platform,
+            "kernel": machine.kernel,
+            "recordedAt": _utc(machine.now()),
+            "hostName": "",
+            "files": {},
+            "commands": [],
+            "addresses": {"ipv4": [], "links": [], "source": "not asked for"},
+            "services": {},
+        }
+
+    def save(self, path: str) -> None:
+        """Write what was asked so far into a new file that only its owner reads.
+
+        Raises:
+            Refused: the file exists.
+            InputError: it could not be written; nothing of it is left.
+        """
+        data = dumps(self.snapshot, html_safe=False, indent=1) + b"\n"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except FileExistsError:
+            raise Refused(
+                "the file exists; nothing was written", where=path, remedy="Name a new file, or remove the old one"
+            ) from None
+        except OSError as error:
+            raise _not_written(path, error) from None
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException as error:
+            os.unlink(path)
+            if isinstance(error, OSError):
+                raise _not_written(path, error) from None
+            raise
+
+    def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
+        try:
+            data = self._machine.read_file(path, limit)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self.snapshot["files"][path] = _error_entry(error)
+            raise
+        self.snapshot["files"][path] = _entry(data, "text", "base64")
+        return data
+
+    def exists(self, path: str) -> bool:
+        found = self._machine.exists(path)
+        if found:
+            self.snapshot["files"].setdefault(path, {})
+        return found
+
+    def run(self, commands: Sequence[tuple[str, ...]], timeout: float) -> list[CommandResult]:
+        results = self._machine.run(commands, timeout)
+        for result in results:
+            self.snapshot["commands"].append(
+                {
+                    "argv": list(result.argv),
+                    "returncode": result.returncode,
+                    **_entry(result.stdout, "stdout", "stdoutBase64"),
+                    "stderr": result.stderr,
+                    "problem": result.problem,
+                    "seconds": round(result.seconds, 6),
+                }
+            )
+        return results
+
+    def host_name(self) -> str:
+        name = self._asked("hostName", self._machine.host_name)
+        # A name that is no text is kept as the error that it is going to be.
+        valid = name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
+        self.snapshot["hostName"] = name if valid else {"error": "EILSEQ", "message": INVALID_TEXT}
+        return name
+
+    def addresses(self) -> Addresses:
+        found = self._asked("addresses", self._machine.addresses)
+        self.snapshot["addresses"] = {
+            "ipv4": list(found.ipv4),
+            "links": [list(link) for link in found.links],
+            "source": found.source,
+        }
+        return found
+
+    def service_state(self, name: str) -> str:
+        state = self._machine.service_state(name)
+        self.snapshot["services"][name] = state
+        return state
+
+    def windows_folder(self) -> str:
+        self.snapshot["windowsFolder"] = folder = self._machine.windows_folder()
+        return folder
+
+    def default_route(self) -> str:
+        self.snapshot["defaultRoute"] = route = self._machine.default_route()
+        return route
+
+    def processor(self) -> str:
+        self.snapshot["processor"] = processor = self._machine.processor()
+        return processor
+
+    def now(self) -> float:
+        return self._machine.now()
+
+    def monotonic(self) -> float:
+        return self._machine.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._machine.sleep(seconds)
+
+    def _asked(self, name: str, question: Callable[[], _T]) -> _T:
+        try:
+            return question()
+        except OSError as error:
+            self.snapshot[name] = _error_entry(error)
+            raise
+
+
+def _parsed_addresses(form: str, text: str) -> Addresses:
+    from fingerprint.collect.texts import parse_ifconfig, parse_ip_addr, parse_wmi_addresses
+
+    parse = {"ip": parse_ip_addr, "ifconfig": parse_ifconfig, "wmi": parse_wmi_addresses}[form]
+    ipv4, links = parse(text)
+    return Addresses(ipv4, links, f"text of {form}")
+
+
+def _demand_snapshot(snapshot: dict[str, Any], where: str) -> None:
+    if snapshot.get("schemaVersion") != SCHEMA_VERSION:
+        raise _broken(f"schemaVersion is not {SCHEMA_VERSION}", where)
+    for name, kinds in _FIELDS.items():
+        if not isinstance(snapshot.get(name), kinds):
+            raise _broken(f"{name} is missing or of the wrong type", where)
+    for entry in snapshot["commands"]:
+        if not isinstance(entry, dict) or not isinstance(entry.get("argv"), list):
+            raise _broken("a command without argv", where)
+        for name, kinds in _COMMAND_FIELDS.items():
+            if name in entry and not isinstance(entry[name], kinds):
+                raise _broken(f"{name} of a command is of the wrong type", where)
+    for path, entry in snapshot["files"].items():
+        if entry is not None and not isinstance(entry, dict):
+            raise _broken(f"the file {path} is not an object", where)
+
+
+def _broken(what: str, where: str) -> SnapshotError:
+    return SnapshotError(
+        f"it is no snapshot of a machine: {what}",
+        where=where,
+        remedy="Record a machine with: fingerprint show --save FILE",
+    )
+
+
+def _not_written(path: str, error: OSError) -> InputError:
+    return InputError(
+        f"the snapshot could not be written ({error.strerror})", where=path, remedy="Name a file that can be written"
+    )
+
+
+def _entry(data: bytes, text_name: str, base64_name: str) -> dict[str, str]:
+    try:
+        return {text_name: data.decode("utf-8")}
+    except UnicodeDecodeError:
+        from base64 import b64encode
+
+        return {base64_name: b64encode(data).decode("ascii")}
+
+
+def _bytes(entry: dict[str, Any], text_name: str, base64_name: str, where: str) -> bytes | None:
+    text, encoded = entry.get(text_name), entry.get(base64_name)
+    if isinstance(text, str):
+        return text.encode("utf-8")
+    if not isinstance(encoded, str):
+        return None
+    from base64 import b64decode
+
+    try:
+        return b64decode(encoded, validate=True)
+    except ValueError:
+        raise _broken(f"{base64_name} is not base64", where) from None
+
+
+def _error_entry(error: OSError) -> dict[str, Any]:
+    # By name: the numbers of another system are others.
+    name = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+    return {"error": name, "message": error.strerror or str(error)}
+
+
+def _raise_recorded(entry: dict[str, Any], what: str) -> None:
+    if isinstance(entry.get("error"), str):
+        raise OSError(getattr(errno, entry["error"], errno.EIO), str(entry.get("message", "")), what)
+
+
+def _utc(seconds: float) -> str:
+    from time import gmtime, strftime
+
+    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))
+
+
+def _seconds(text: str, where: str) -> float:
+    """Return the seconds since 1970 of a time as `_utc` writes it; by hand, as strptime imports `re`."""
+    parts = text.removesuffix("Z").replace("T", "-").replace(":", "-").split("-")
+    if text.endswith("Z") and len(parts) == 6 and all(p.isascii() and p.isdigit() for p in parts):
+        year, month, day, hour, minute, second = (int(part) for part in parts)
+        if 1970 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= 31:
+            # Days of the proleptic Gregorian calendar, with years that begin in March.
+            shifted = year - (month <= 2)
+            days = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400
+            days += (153 * ((month - 3) % 12) + 2) // 5 + day - 719469
+            return float(((days * 24 + hour) * 60 + minute) * 60 + second)
+    raise _broken("recordedAt is not a time such as 2026-11-24T00:00:00Z", where)

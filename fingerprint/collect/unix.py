@@ -1,0 +1,85 @@
+"""Scheme `ssm` on Linux, macOS and the BSDs: the same nine sources on all of them."""
+
+from __future__ import annotations
+
+import errno
+
+from fingerprint.catalogue import attributes_of
+from fingerprint.collect.attributes import address_attributes, hashed, host_name_attribute, text_attribute, unread
+from fingerprint.model import Attribute, Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.collect.commands import CommandResult
+    from fingerprint.collect.machine import Machine
+
+DMIDECODE = "/usr/sbin/dmidecode"
+DISK_LINKS = "/dev/disk/by-uuid"
+MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
+# The reference takes the first `ls` on the PATH of its service, which is one of these.
+_LS = ("/usr/bin/ls", "/bin/ls")
+_DMI_GROUPS = (
+    ("processor-hash", "processor"),
+    ("memory-hash", "memory"),
+    ("bios-hash", "bios"),
+    ("system-hash", "system"),
+)
+# What dmidecode says where there is no table to read: in a container, on most boards without UEFI.
+_NO_TABLE = (
+    "No SMBIOS nor DMI entry point found",
+    "/dev/mem: No such file or directory",
+    "/dev/mem: No such device",
+)
+_NOT_PERMITTED = ("Permission denied", "Operation not permitted")
+
+
+def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
+    """Return the nine attributes in the order of the catalogue; none of them raises."""
+    ls = _LS[0] if machine.exists(_LS[0]) else _LS[1]
+    commands = [*((DMIDECODE, "-t", group) for _, group in _DMI_GROUPS), (ls, "-l", DISK_LINKS)]
+    results = machine.run(commands, timeout)
+    found = {name: _dmi(name, result) for (name, _), result in zip(_DMI_GROUPS, results, strict=False)}
+    found["disk-info"] = _disk(results[-1], machine)
+    found["machine-id"] = _machine_id(machine)
+    found["hostname-info"] = host_name_attribute(machine, "uname" if machine.platform == "linux" else "kern.hostname")
+    found.update((attribute.name, attribute) for attribute in address_attributes(machine))
+    return tuple(found[name] for name in attributes_of(machine.platform))
+
+
+def _machine_id(machine: Machine) -> Attribute:
+    started = machine.monotonic()
+    # An existing but unreadable or empty first file does not lead to the second one, as in the reference.
+    path = next((path for path in MACHINE_ID_FILES if machine.exists(path)), None)
+    if path is None:
+        reason = f"neither {' nor '.join(MACHINE_ID_FILES)} exists"
+        return Attribute("machine-id", "", Status.ABSENT, reason, MACHINE_ID_FILES[0])
+    try:
+        data = machine.read_file(path)
+    except OSError as error:
+        return unread("machine-id", error, path, machine.monotonic() - started)
+    if not data:
+        return Attribute("machine-id", "", Status.ABSENT, "the file is empty", path)
+    return text_attribute("machine-id", data, path, "", machine.monotonic() - started)
+
+
+def _dmi(name: str, result: CommandResult) -> Attribute:
+    if not result.succeeded and not result.problem:
+        said = result.stderr + result.stdout.decode("utf-8", "replace")
+        if any(text in said for text in _NO_TABLE):
+            return hashed(name, result, _dmidecode_version(result), absent="this machine shows no SMBIOS table")
+        if any(text in said for text in _NOT_PERMITTED):
+            denied = OSError(errno.EACCES, "the SMBIOS table may be read by root only")
+            return unread(name, denied, " ".join(result.argv), result.seconds)
+    return hashed(name, result, _dmidecode_version(result))
+
+
+def _dmidecode_version(result: CommandResult) -> str:
+    first = result.stdout[:80].split(b"\n", 1)[0].decode("ascii", "replace")
+    return first[2:] if first.startswith("# dmidecode ") else ""
+
+
+def _disk(result: CommandResult, machine: Machine) -> Attribute:
+    # The complaint of ls is in the language of the machine, so the folder itself is asked.
+    if not result.succeeded and not result.problem and not machine.exists(DISK_LINKS):
+        return hashed("disk-info", result, "ls", absent=f"{DISK_LINKS} does not exist")
+    return hashed("disk-info", result, "ls")

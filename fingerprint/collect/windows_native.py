@@ -1,0 +1,57 @@
+"""What Windows tells through its own calls: host name, folder, state of a service."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+_COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME = 5
+
+
+def physical_host_name() -> str:
+    """Return the physical DNS host name, as `GetComputerNameExW` tells it.
+
+    Raises:
+        OSError: Windows would not tell it.
+    """
+    kernel32 = _kernel32()
+    length = ctypes.c_ulong(0)
+    kernel32.GetComputerNameExW(_COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME, None, ctypes.byref(length))
+    text = ctypes.create_unicode_buffer(length.value + 1)
+    length.value += 1
+    if not kernel32.GetComputerNameExW(_COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME, text, ctypes.byref(length)):
+        raise OSError(None, "GetComputerNameExW failed")
+    return text.value
+
+
+def windows_folder() -> str:
+    """Return the folder of Windows; not by WINDIR, which anybody may set.
+
+    Raises:
+        OSError: Windows would not tell it.
+    """
+    text = ctypes.create_unicode_buffer(32768)
+    if not _kernel32().GetSystemWindowsDirectoryW(text, len(text)):
+        raise OSError(None, "GetSystemWindowsDirectoryW failed")
+    return text.value
+
+
+def service_state(name: str) -> str:
+    """Return the state of a service, such as "running" or "start_pending".
+
+    Raises:
+        OSError: there is no such service, or no permission to ask.
+    """
+    import psutil
+
+    # Looked up by name: elsewhere psutil has no such function, and type checkers know it.
+    get = getattr(psutil, "win_service_get")  # noqa: B009
+    try:
+        return str(get(name).status())
+    except psutil.Error as error:
+        raise OSError(None, str(error)) from None
+
+
+def _kernel32() -> Any:
+    # Looked up by name: type checkers on other systems know no WinDLL.
+    return getattr(ctypes, "WinDLL")("kernel32", use_last_error=True)  # noqa: B009

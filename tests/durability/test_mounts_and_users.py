@@ -1,0 +1,145 @@
+"""Real mounts and real users: read-only, full, and without permission."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commandline import COMMAND, environment
+from machines import unix_snapshot
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting and changing the user need root")
+
+
+def can_mount() -> bool:
+    probe = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
+    return probe.returncode == 0
+
+
+needs_mounts = pytest.mark.skipif(
+    not shutil.which("unshare") or not can_mount(), reason="this system lets nobody make a mount namespace"
+)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    (tmp_path / "same.json").write_text(json.dumps(unix_snapshot()))
+    (tmp_path / "other.json").write_text(json.dumps(unix_snapshot(machine_id="f" * 32 + "\n")))
+    (tmp_path / "disk").mkdir()
+    return tmp_path
+
+
+def within(house: Path, mount: str, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a mount namespace of its own; $F is the command over the vault on `disk`."""
+    prelude = f"""set -u
+cd {house}
+{mount}
+F() {{ {COMMAND} --vault {house}/disk/Vault "$@"; }}
+"""
+    return subprocess.run(
+        ["unshare", "-m", "bash", "-c", prelude + script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**environment(house / "state"), "HOME": str(house)},
+        check=False,
+    )
+
+
+TMPFS = "mount -t tmpfs -o size={size} tmpfs disk"
+
+
+@needs_mounts
+def test_a_read_only_mount_is_read_and_not_written(house: Path) -> None:
+    """The reference's `readonly` story: the mismatch cannot be stored, and the old record stays."""
+    done = within(
+        house,
+        TMPFS.format(size="1m"),
+        """F --snapshot same.json init || exit 50
+sha256sum disk/Vault/Store/* disk/Vault/Manifest > before
+mount -o remount,ro disk
+F --snapshot same.json check || exit 51
+F --snapshot other.json check; [ $? = 1 ] || exit 52
+F threshold set 50; echo "code $?"
+F vault reset --yes; echo "code $?"
+sha256sum -c --quiet before && echo unchanged
+""",
+    )
+    assert done.returncode == 0, done
+    assert done.stdout.count("code 3") == 2
+    assert "unchanged" in done.stdout
+    assert done.stderr.count("read-only") == 2
+
+
+@needs_mounts
+def test_a_full_disk_leaves_the_old_record(house: Path) -> None:
+    done = within(
+        house,
+        TMPFS.format(size="64k"),
+        """F --snapshot same.json init || exit 50
+sha256sum disk/Vault/Store/* disk/Vault/Manifest > before
+dd if=/dev/zero of=disk/fill bs=1k 2>/dev/null
+F threshold set 50; echo "code $?"
+sha256sum -c --quiet before && echo unchanged
+ls disk/Vault/Store
+rm disk/fill
+F threshold set 50; echo "code $?"
+F --snapshot same.json check > /dev/null && echo same
+""",
+    )
+    assert "code 3\nunchanged\nInstanceFingerprint\n" in done.stdout, done
+    assert "no room" in done.stderr
+    assert done.stdout.endswith("code 0\nsame\n")
+
+
+@needs_mounts
+def test_a_full_disk_for_our_own_state_leaves_the_vault(house: Path) -> None:
+    """What cannot be kept in the history is not replaced."""
+    (house / "state").mkdir(mode=0o700)
+    done = within(
+        house,
+        "mount -t tmpfs -o size=64k,mode=700 tmpfs state",
+        """F --snapshot same.json init || exit 50
+sha256sum disk/Vault/Store/* > before
+dd if=/dev/zero of=state/fill bs=1k 2>/dev/null
+F threshold set 50; echo "code $?"
+sha256sum -c --quiet before && echo unchanged
+""",
+    )
+    assert "code 3" in done.stdout, done
+    assert "unchanged" in done.stdout
+
+
+def test_another_user_is_denied_and_writes_nothing(house: Path) -> None:
+    """The reference's `nonroot` story: no permission, no new identity."""
+    made = subprocess.run(
+        [COMMAND, "--vault", str(house / "disk" / "Vault"), "--snapshot", str(house / "same.json"), "init"],
+        capture_output=True,
+        env=environment(house / "state"),
+        check=False,
+    )
+    assert made.returncode == 0
+    before = sorted(str(p) for p in house.rglob("*"))
+    probe = f"""
+import os
+from fingerprint.cli import main
+# The interpreter may be one that only root reaches, so everything is loaded first.
+import fingerprint.vault, fingerprint.engine, fingerprint.collect.recorded, fingerprint.cli.check, fingerprint.cli.init
+import fingerprint.cli.threshold, fingerprint.vault.history, fingerprint.match
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+codes = [main(["--vault", "{house}/disk/Vault", *words]) for words in
+         (["check"], ["init"], ["threshold", "set", "50"])]
+print(codes)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, env=environment(house / "state"), check=False
+    )
+    assert done.stdout.strip() == "[3, 3, 3]", done
+    assert "permission" in done.stderr
+    assert sorted(str(p) for p in house.rglob("*")) == before

@@ -1,0 +1,150 @@
+"""The bytes of records and manifests: Go's writing, Go's lenient reading, our refusals."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fingerprint.errors import VaultCorrupt
+from fingerprint.model import FingerprintRecord, HardwareHash, RegistrationRecord
+from fingerprint.vault.records import (
+    decode_fingerprint,
+    decode_manifest,
+    decode_registration,
+    encode_fingerprint,
+    encode_manifest,
+    encode_registration,
+)
+from shared import VECTORS, needs_vectors
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+RECORDS = st.builds(
+    FingerprintRecord,
+    TEXTS,
+    st.none() | st.dictionaries(TEXTS, TEXTS, max_size=10).map(HardwareHash),
+    st.integers(-(2**63), 2**63 - 1),
+)
+
+
+def decode(text: str | bytes) -> FingerprintRecord:
+    return decode_fingerprint(text.encode() if isinstance(text, str) else text, "test")
+
+
+@given(RECORDS)
+def test_what_is_written_reads_back_the_same(record: FingerprintRecord) -> None:
+    data = encode_fingerprint(record)
+    assert decode(data) == record
+    assert encode_fingerprint(decode(data)) == data
+    whole = json.loads(data)
+    assert list(whole) == ["fingerprint", "hardwareHash", "similarityThreshold"]
+
+
+def test_a_cleared_record_has_the_bytes_of_the_reference() -> None:
+    assert encode_fingerprint(FingerprintRecord()) == b'{"fingerprint":"","hardwareHash":null,"similarityThreshold":0}'
+
+
+def test_field_names_match_in_any_case_and_the_last_one_wins() -> None:
+    record = decode('{"FINGERPRINT":"a","fingerprint":"b","Fingerprint":"c","HARDWAREHASH":{},"similaritythreshold":5}')
+    assert (record.fingerprint, record.threshold) == ("c", 5)
+    assert record.hardware_hash == HardwareHash()
+
+
+def test_null_leaves_a_field_as_it_is() -> None:
+    record = decode('{"fingerprint":"a","fingerprint":null,"similarityThreshold":7,"similarityThreshold":null}')
+    assert (record.fingerprint, record.threshold, record.hardware_hash) == ("a", 7, None)
+
+
+def test_null_values_of_a_hash_read_as_empty() -> None:
+    assert decode('{"hardwareHash":{"a":null}}').hardware_hash == HardwareHash({"a": ""})
+
+
+def test_a_second_hash_adds_to_the_first_as_go_decodes_into_a_map() -> None:
+    record = decode('{"hardwareHash":{"a":"1","b":"2"},"hardwareHash":{"b":"3"}}')
+    assert record.hardware_hash == HardwareHash({"a": "1", "b": "3"})
+
+
+def test_a_missing_threshold_reads_as_zero_and_minus_one_is_kept() -> None:
+    assert decode("{}").threshold == 0
+    assert decode('{"similarityThreshold":-1}').threshold == -1
+
+
+def test_unknown_fields_are_kept_as_they_were_written() -> None:
+    text = '{"fingerprint":"a","hardwareHash":null,"similarityThreshold":4,"extra":{"b": [1,2.50]},"z":"\\u0041"}'
+    assert encode_fingerprint(decode(text)) == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "no JSON"),
+        ("{", "byte"),
+        ("[]", "object"),
+        ('{"similarityThreshold":"40"}', "a string, not a 64-bit integer"),
+        ('{"similarityThreshold":40.0}', "a fraction"),
+        ('{"similarityThreshold":true}', "a truth value"),
+        ('{"similarityThreshold":9223372036854775808}', "64-bit"),
+        ('{"fingerprint":1}', "an integer, not a string"),
+        ('{"hardwareHash":[]}', "an array, not an object"),
+        ('{"hardwareHash":{"a":1}}', "an integer"),
+        ('{"fingerprint":"\\ud800"}', "surrogate"),
+        (b'{"fingerprint":"\xff"}', "UTF-8"),
+        ('{"fingerprint":"a"} x', "byte"),
+    ],
+)
+def test_anything_else_is_corrupt_with_a_reason(text: str | bytes, complaint: str) -> None:
+    with pytest.raises(VaultCorrupt, match=complaint):
+        decode(text)
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_a_record_or_corrupt_and_nothing_else(data: bytes) -> None:
+    with contextlib.suppress(VaultCorrupt):
+        decode(data)
+
+
+def test_a_registration_reads_and_writes_in_the_order_of_the_reference() -> None:
+    data = (
+        b'{"instanceID":"mi-0","region":"eu-west-1","instanceType":"","availabilityZone":"","privateKey":"k",'
+        b'"publicKey":"","privateKeyType":"Rsa","privateKeyCreatedDate":"2026-11-24 00:32:15 +0000 UTC"}'
+    )
+    record = decode_registration(data, "test")
+    assert record.registered
+    assert encode_registration(record) == data
+    assert "'k'" not in repr(record)
+    assert not RegistrationRecord(private_key="k", region="r").registered
+
+
+def test_manifests_have_sorted_keys_and_only_texts() -> None:
+    assert encode_manifest({"b": "/x/b", "a": "/x/a"}) == b'{"a":"/x/a","b":"/x/b"}'
+    assert decode_manifest(b'{"a": "/x"}', "test") == {"a": "/x"}
+    with pytest.raises(VaultCorrupt, match="not a string"):
+        decode_manifest(b'{"a":1}', "test")
+
+
+@needs_vectors
+def test_the_recorded_encodings() -> None:
+    cases = json.loads((VECTORS / "json_encoding.json").read_text())
+    for case in cases:
+        value = case["value"]
+        hashed = value["hardwareHash"]
+        record = FingerprintRecord(
+            value["fingerprint"], None if hashed is None else HardwareHash(hashed), value["similarityThreshold"]
+        )
+        assert encode_fingerprint(record).hex() == case["bytes_utf8_hex"]
+        assert decode(bytes.fromhex(case["bytes_utf8_hex"])) == record
+    assert len(cases) == 2
+
+
+@needs_vectors
+def test_the_registered_vault_of_the_reference_reads_and_writes_back_to_the_byte() -> None:
+    store = VECTORS / "vault" / "registered" / "Vault" / "Store"
+    data = (store / "InstanceFingerprint").read_bytes()
+    assert encode_fingerprint(decode(data)) == data
+    data = (store / "RegistrationKey").read_bytes()
+    assert encode_registration(decode_registration(data, "test")) == data
+    manifest = (store.parent / "Manifest").read_bytes()
+    assert encode_manifest(decode_manifest(manifest, "test")) == manifest

@@ -1,0 +1,319 @@
+"""The vault on a real file system: reading, refusing, writing, racing."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fingerprint import FingerprintRecord, HardwareHash, Vault
+from fingerprint.errors import (
+    VaultBusy,
+    VaultCorrupt,
+    VaultDenied,
+    VaultError,
+    VaultMissing,
+    VaultUnreadable,
+    VaultUnsafe,
+)
+from fingerprint.vault import places
+
+RECORD = FingerprintRecord("fp", HardwareHash({"machine-id": "m\n"}), 40)
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="changing owners needs root")
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    made = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"), now=lambda: 1_800_000_000.0)
+    with made.edit() as edit:
+        edit.store(RECORD, why="test")
+    return made
+
+
+def path_of(vault: Vault) -> Path:
+    return Path(vault.data_path("InstanceFingerprint"))
+
+
+def test_what_is_stored_is_read(vault: Vault) -> None:
+    assert vault.read() == RECORD
+    assert json.loads(Path(vault.path, "Manifest").read_text()) == {"InstanceFingerprint": str(path_of(vault))}
+
+
+def test_files_are_for_the_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        vault = Vault(str(tmp_path / "deep" / "Vault"), state=str(tmp_path / "state"))
+        with vault.edit() as edit:
+            edit.store(RECORD, why="test")
+            edit.store(RECORD.replace(threshold=1), why="test")
+    finally:
+        os.umask(old)
+    for path in [*tmp_path.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_the_replaced_record_is_kept_before_it_is_replaced(vault: Vault) -> None:
+    with vault.edit() as edit:
+        edit.store(RECORD.replace(threshold=50), why="a reason", rule="SIMILAR")
+    [entry] = vault.history.entries()
+    assert json.loads(entry["record"])["similarityThreshold"] == 40
+    assert (entry["why"], entry["rule"], entry["replacedAt"]) == ("a reason", "SIMILAR", "2027-01-15T08:00:00Z")
+    assert entry["by"]["pid"] == os.getpid()
+
+
+def test_a_record_is_not_replaced_when_it_cannot_be_kept(vault: Vault, tmp_path: Path) -> None:
+    (tmp_path / "state").rename(tmp_path / "moved")
+    (tmp_path / "state").write_text("a file in place of the state folder")
+    before = path_of(vault).read_bytes()
+    with pytest.raises(VaultError), vault.edit() as edit:
+        edit.store(RECORD.replace(threshold=50), why="test")
+    assert path_of(vault).read_bytes() == before
+
+
+def test_the_history_is_bounded_and_keeps_the_first(vault: Vault) -> None:
+    for threshold in range(1, 106):
+        with vault.edit() as edit:
+            edit.store(RECORD.replace(threshold=threshold), why="test")
+    entries = vault.history.entries()
+    assert len(entries) == 100
+    assert entries[0]["number"] == 1
+    assert json.loads(entries[0]["record"])["similarityThreshold"] == 40
+    assert json.loads(entries[-1]["record"])["similarityThreshold"] == 104
+
+
+def test_the_audit_log_has_a_line_a_change_and_no_secret(vault: Vault, tmp_path: Path) -> None:
+    with vault.edit() as edit:
+        edit.store(RECORD.replace(fingerprint="new secret"), why="why")
+    lines = [json.loads(line) for line in (tmp_path / "state" / "audit.log").read_text().splitlines()]
+    assert [line["why"] for line in lines] == ["test", "why"]
+    assert "secret" not in (tmp_path / "state" / "audit.log").read_text()
+
+
+def test_missing_is_told_from_lost(vault: Vault) -> None:
+    path_of(vault).unlink()
+    with pytest.raises(VaultCorrupt, match="data file is missing"):
+        vault.read()
+    Path(vault.path, "Manifest").unlink()
+    with pytest.raises(VaultMissing, match="holds no InstanceFingerprint"):
+        vault.read()
+
+
+def test_a_lost_record_is_not_written_over(vault: Vault) -> None:
+    path_of(vault).unlink()
+    with pytest.raises(VaultCorrupt), vault.edit() as edit:
+        edit.store(RECORD, why="test")
+    assert not path_of(vault).exists()
+
+
+def test_a_missing_manifest_is_made_again_from_the_data(vault: Vault) -> None:
+    manifest = Path(vault.path, "Manifest")
+    before = manifest.read_bytes()
+    manifest.unlink()
+    assert vault.read() == RECORD
+    with vault.edit() as edit:
+        edit.store(RECORD.replace(threshold=41), why="test")
+    assert manifest.read_bytes() == before
+
+
+def test_other_keys_of_the_manifest_are_kept(vault: Vault) -> None:
+    manifest = Path(vault.path, "Manifest")
+    manifest.write_text(json.dumps({"Other": "/x", **json.loads(manifest.read_text())}))
+    with vault.edit() as edit:
+        edit.store(RECORD.replace(threshold=41), why="test")
+    assert json.loads(manifest.read_text())["Other"] == "/x"
+
+
+def test_the_ec2_prefix_has_a_manifest_of_its_own(tmp_path: Path) -> None:
+    vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"), prefix="EC2")
+    with vault.edit() as edit:
+        edit.store(RECORD, why="test")
+    assert (tmp_path / "Vault" / "EC2Manifest").is_file()
+    assert not (tmp_path / "Vault" / "Manifest").exists()
+
+
+def test_a_copied_vault_is_read_where_it_is(vault: Vault, tmp_path: Path) -> None:
+    os.rename(vault.path, tmp_path / "copy")
+    assert Vault(str(tmp_path / "copy"), state=vault.state).read() == RECORD
+
+
+def test_the_vault_of_the_agent_must_name_itself(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the agent would read the other file, so ours would judge by another record."""
+    manifest = Path(vault.path, "Manifest")
+    manifest.write_text('{"InstanceFingerprint":"/elsewhere/Store/InstanceFingerprint"}')
+    assert vault.read() == RECORD
+    monkeypatch.setattr("fingerprint.vault.reference_vault", lambda: vault.path)
+    with pytest.raises(VaultUnsafe, match="leads out"):
+        vault.read()
+
+
+@pytest.mark.parametrize("kind", ["symlink", "dangling", "hardlink", "fifo", "socket", "device", "folder", "long"])
+@pytest.mark.parametrize("name", ["Manifest", "Store/InstanceFingerprint", "Store"])
+def test_other_things_than_regular_files_are_refused_and_left_alone(
+    vault: Vault, kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(vault.path, name)
+    if name == "Store" and kind in ("hardlink", "folder", "long"):
+        pytest.skip("a folder has no hard links, and a folder is what belongs there")
+    victim = tmp_path / "victim"
+    victim.write_text("not to be touched")
+    path.rename(tmp_path / "away")
+    if kind == "symlink":
+        path.symlink_to(tmp_path / "away")
+    elif kind == "dangling":
+        path.symlink_to(tmp_path / "nowhere")
+    elif kind == "hardlink":
+        os.link(victim, path)
+    elif kind == "fifo":
+        os.mkfifo(path, 0o600)
+    elif kind == "socket":
+        import socket
+
+        monkeypatch.chdir(path.parent)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path.name)
+    elif kind == "device":
+        if os.geteuid():
+            pytest.skip("making a device needs root")
+        os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 5))
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.touch(0o600)
+        os.truncate(path, 1024**3)
+    with pytest.raises(VaultError) as caught:
+        vault.read()
+    assert not isinstance(caught.value, VaultMissing)
+    with pytest.raises(VaultError), vault.edit() as edit:
+        edit.store(RECORD.replace(threshold=1), why="test")
+    assert victim.read_text() == "not to be touched"
+
+
+@pytest.mark.parametrize("name", ["", "Store", "Manifest", "Store/InstanceFingerprint"])
+@pytest.mark.parametrize("mode", [0o020, 0o002])
+def test_what_others_can_write_is_refused(vault: Vault, name: str, mode: int) -> None:
+    path = Path(vault.path, name)
+    path.chmod(stat.S_IMODE(path.stat().st_mode) | mode)
+    with pytest.raises(VaultUnsafe, match="others can write"):
+        vault.read()
+
+
+def test_a_parent_that_others_can_write_is_refused_unless_sticky(tmp_path: Path) -> None:
+    parent = tmp_path / "parent"
+    parent.mkdir()
+    parent.chmod(0o1777)
+    vault = Vault(str(parent / "Vault"), state=str(tmp_path / "state"))
+    with vault.edit() as edit:
+        edit.store(RECORD, why="test")
+    assert vault.read() == RECORD
+    parent.chmod(0o777)
+    with pytest.raises(VaultUnsafe, match="lies in"):
+        vault.read()
+
+
+@ROOT
+@pytest.mark.parametrize("name", ["", "Store", "Manifest", "Store/InstanceFingerprint"])
+def test_a_foreign_owner_is_refused(vault: Vault, name: str) -> None:
+    os.chown(Path(vault.path, name), 12345, 12345)
+    with pytest.raises(VaultUnsafe, match="uid 12345"):
+        vault.read()
+
+
+@ROOT
+def test_without_permission_it_is_denied_and_nothing_is_made(vault: Vault) -> None:
+    """As another user: denied, exit code 3, and no new identity."""
+    names = sorted(str(p) for p in Path(vault.path).rglob("*"))
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            vault.read()
+        except VaultDenied:
+            os._exit(3)
+        except BaseException:
+            os._exit(99)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 3
+    assert sorted(str(p) for p in Path(vault.path).rglob("*")) == names
+
+
+def test_a_lock_that_is_held_is_waited_for_and_then_told(vault: Vault) -> None:
+    with (
+        vault.edit(),
+        pytest.raises(VaultBusy, match="held the lock"),
+        Vault(vault.path, state=vault.state).edit(wait=0.2),
+    ):
+        pass
+
+
+def test_a_dead_writers_temporary_file_is_no_obstacle(vault: Vault) -> None:
+    Path(vault.path, "Store", "InstanceFingerprint.tmp").write_text("half a rec")
+    with vault.edit() as edit:
+        edit.store(RECORD.replace(threshold=2), why="test")
+    assert vault.read().threshold == 2
+    assert os.listdir(Path(vault.path, "Store")) == ["InstanceFingerprint"]
+
+
+RACER = """
+import sys
+from fingerprint import Gate, Vault
+from machines import unix_machine
+print(Gate(Vault(sys.argv[1], state=sys.argv[2]), unix_machine()).fingerprint())
+"""
+
+
+def test_sixteen_processes_mint_one_fingerprint(tmp_path: Path) -> None:
+    """The losers of the race return the winner's."""
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent / "support")}
+    words = [sys.executable, "-c", RACER, str(tmp_path / "Vault"), str(tmp_path / "state")]
+    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env) for _ in range(16)]
+    answers = {process.communicate()[0] for process in processes}
+    assert [process.returncode for process in processes] == [0] * 16
+    assert len(answers) == 1
+    assert Vault(str(tmp_path / "Vault")).read().fingerprint == answers.pop().strip()
+
+
+def test_the_vault_is_the_named_one_else_the_agents_else_our_own(tmp_path: Path) -> None:
+    env = {"FINGERPRINT_STATE": str(tmp_path / "state")}
+    named = {**env, "FINGERPRINT_VAULT": str(tmp_path / "named")}
+    assert places.resolve_vault("x", environ=named) == os.path.abspath("x")
+    assert places.resolve_vault(None, environ=named) == str(tmp_path / "named")
+    assert places.resolve_vault(None, root="/mnt", environ=env) == "/mnt/var/lib/amazon/ssm/Vault"
+    if not os.path.exists("/var/lib/amazon/ssm/Vault"):
+        assert places.resolve_vault(None, environ=env) == str(tmp_path / "state" / "Vault")
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "expected"),
+    [
+        ("linux", {}, "/var/lib/amazon/ssm/Vault"),
+        ("freebsd14", {}, "/var/lib/amazon/ssm/Vault"),
+        ("darwin", {}, "/opt/aws/ssm/data/Vault"),
+        ("win32", {"ProgramData": r"D:\Data"}, r"D:\Data\Amazon\SSM\InstanceData\Vault"),
+        ("win32", {"ALLUSERSPROFILE": r"C:\All"}, r"C:\All\Application Data\Amazon\SSM\InstanceData\Vault"),
+    ],
+)
+def test_the_agents_vault_has_its_place_on_every_platform(
+    platform: str, environ: dict[str, str], expected: str
+) -> None:
+    assert places.reference_vault(platform, environ) == expected
+
+
+def test_the_state_of_root_depends_on_nobodys_home() -> None:
+    if os.geteuid() == 0 and sys.platform == "linux":
+        environ = {"HOME": "/tmp/evil", "XDG_STATE_HOME": "/tmp/evil"}
+        assert places.state_folder(environ) == "/var/lib/hardware-fingerprint"
+
+
+def test_an_unreadable_folder_above_is_no_missing_vault(vault: Vault) -> None:
+    Path(vault.path, "Store").rename(Path(vault.path, "Elsewhere"))
+    Path(vault.path, "Store").write_text("")
+    with pytest.raises(VaultUnreadable, match="not a folder"):
+        vault.read()
