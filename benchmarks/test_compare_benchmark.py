@@ -37,21 +37,34 @@ def plain_rule(saved: dict[str, str], current: dict[str, str], threshold: int, s
     return matched * 100 >= threshold * len(current)
 
 
+# The harness itself costs more than one comparison, so both sides are asked a thousand times a round.
+TIMES = (None,) * 1000
+
+
+def ask(rule: Callable[[Any, Any, int], bool], saved: Any, current: Any) -> bool:
+    same = False
+    for _ in TIMES:
+        same = rule(saved, current, 40)
+    return same
+
+
 def test_packed_hashes(claim: Callable[..., Any]) -> None:
     saved, current = HardwareHash(SAVED), HardwareHash(CURRENT)
-    assert claim("one comparison, packed hashes", "ours", target=15)(similar, saved, current, 40)
+    assert claim("1,000 single comparisons, packed hashes", "ours", target=15)(ask, similar, saved, current)
 
 
 def test_packed_hashes_peer(claim: Callable[..., Any]) -> None:
-    assert claim("one comparison, packed hashes", "peer")(plain_rule, SAVED, CURRENT, 40)
+    assert claim("1,000 single comparisons, packed hashes", "peer")(ask, plain_rule, SAVED, CURRENT)
 
 
 def test_two_dictionaries(claim: Callable[..., Any]) -> None:
-    assert claim("one comparison, two dictionaries", "ours", target=2.5)(similar_mappings, SAVED, CURRENT, 40)
+    assert claim("1,000 single comparisons, two dictionaries", "ours", target=2.5)(
+        ask, similar_mappings, SAVED, CURRENT
+    )
 
 
 def test_two_dictionaries_peer(claim: Callable[..., Any]) -> None:
-    assert claim("one comparison, two dictionaries", "peer")(plain_rule, SAVED, CURRENT, 40)
+    assert claim("1,000 single comparisons, two dictionaries", "peer")(ask, plain_rule, SAVED, CURRENT)
 
 
 def test_a_batch(claim: Callable[..., Any]) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "Status",
     "Verdict",
     "masked",
+    "utc",
 ]
 
 
@@ -438,6 +439,13 @@ class Verdict(Value):
             conclusive=conclusive,
             rows=rows,
         )
+
+
+def utc(seconds: float) -> str:
+    """Return a time as RFC 3339 in UTC, with whole seconds."""
+    from time import gmtime, strftime
+
+    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))
 
 
 def masked(text: str) -> str:

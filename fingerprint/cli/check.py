@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from fingerprint.catalogue import row_of
 from fingerprint.cli.render import colored, print_json, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import check, in_words
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
-from fingerprint.model import Reason
+from fingerprint.model import Reason, utc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ def outcome(verdict: Verdict) -> str:
 
 
 def _answer(observation: Observation, answer: str, vault: str, arguments: Arguments) -> dict[str, Any]:
-    from fingerprint.vault.history import utc
-
     verdict = observation.verdict
     return {
         "verdict": answer,
@@ -79,6 +78,7 @@ def _answer(observation: Observation, answer: str, vault: str, arguments: Argume
 
 def _row(row: AttributeRow, observation: Observation, arguments: Arguments) -> dict[str, Any]:
     hidden = row.name == observation.verdict.sid_key
+    known = row_of(row.name)
     read = {a.name: a for a in observation.collection}.get(row.name)
     return {
         "name": row.name,
@@ -90,6 +90,7 @@ def _row(row: AttributeRow, observation: Observation, arguments: Arguments) -> d
         "reason": read.reason if read else "this machine has no such attribute",
         "source": read.source if read else "",
         "tool": read.tool if read else "",
+        "caveat": "" if row.same or known is None else known.caveat,
     }
 
 
@@ -108,6 +109,7 @@ def _print(observation: Observation, answer: str, vault: str, arguments: Argumen
     ]
     width = max(24, *(len(text) for row in rows for text in row[1:3])) if arguments.reveal else 24
     table(("attribute", "saved", "current", "same"), rows, (15, width, width))
+    _print_caveats(verdict)
     notes = _notes(observation, answer)
     if notes:
         write()
@@ -120,6 +122,18 @@ def _print(observation: Observation, answer: str, vault: str, arguments: Argumen
     for attribute in observation.collection:
         if attribute.unreadable:
             warn(f"{attribute.name}: {attribute.status}: {attribute.reason}")
+
+
+def _print_caveats(verdict: Verdict) -> None:
+    """Tell of each changed attribute what else than another machine changes it."""
+    changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
+    rows = [row for row in map(row_of, changed) if row]
+    if rows:
+        write()
+        write("  What else than another machine changes these:")
+    for row in rows:
+        for line in _folded(f"{row.name}: {row.caveat}"):
+            write("  " + line)
 
 
 def _evidence(verdict: Verdict) -> str:
@@ -186,7 +200,7 @@ def _notes(observation: Observation, answer: str) -> list[tuple[str, ...]]:
 def _folded(text: str) -> list[str]:
     lines, line = [], " "
     for word in text.split():
-        if len(line) + 1 + len(word) > 80:
+        if len(line) + 1 + len(word) > 78:
             lines.append(line)
             line = " "
         line += " " + word

@@ -6,7 +6,7 @@ from fingerprint.cli.render import colored, print_json, printable, secret, shown
 from fingerprint.cli.sources import machine_of
 from fingerprint.collect import collect
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
-from fingerprint.model import Status
+from fingerprint.model import Status, utc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ def run(arguments: Arguments) -> int:
 
 
 def _answer(collection: Collection, facts: dict[str, str], arguments: Arguments) -> dict[str, Any]:
-    from fingerprint.vault.history import utc
-
     answer: dict[str, Any] = {
         "platform": collection.platform,
         "scheme": collection.scheme,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 
-from fingerprint._digest import md5_base64
 from fingerprint.collect import INVALID_TEXT
 from fingerprint.model import Attribute, Status
 
@@ -45,6 +44,9 @@ def hashed(name: str, result: CommandResult, tool: str, *, absent: str = "") -> 
     """
     source = " ".join(result.argv)
     if result.succeeded:
+        # Imported here: where no command succeeds nothing is digested.
+        from fingerprint._digest import md5_base64
+
         return Attribute(name, md5_base64(result.stdout), Status.PRESENT, "", source, tool, result.seconds)
     status, reason = (Status.ABSENT, absent) if absent else _failure(result)
     return Attribute(name, "", status, reason, source, tool, result.seconds)

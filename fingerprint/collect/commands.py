@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import errno
 import os
-import select
+import sys
 from time import monotonic
 
 from fingerprint.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import select
     from collections.abc import Callable, Sequence
 
 OUTPUT_LIMIT = 1024 * 1024
@@ -25,7 +26,8 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _SIGKILL = 9
 _SIGPIPE = 13
 _SIGXFSZ = 25
-_EXIT_POLL_SECONDS = 0.002
+# Where the kernel has no descriptor of a process, its end is asked for.
+_EXIT_POLL_SECONDS = 0.001
 
 
 class CommandResult(Value):
@@ -70,7 +72,14 @@ class CommandResult(Value):
 class _Running:
     """A started command and the read ends of its pipes."""
 
-    def __init__(self, argv: tuple[str, ...], executable: str, environment: dict[str, str], deadline: float) -> None:
+    def __init__(
+        self,
+        argv: tuple[str, ...],
+        executable: str,
+        environment: dict[str, str],
+        deadline: float,
+        to_close: list[tuple[int, int]],
+    ) -> None:
         self.argv = argv
         self.started = monotonic()
         self.deadline = deadline
@@ -91,6 +100,7 @@ class _Running:
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, out_end, 1),
                     (os.POSIX_SPAWN_DUP2, err_end, 2),
+                    *to_close,
                 ],
                 setpgroup=0,
                 # Python ignores these two, and an ignored signal is inherited.
@@ -102,9 +112,16 @@ class _Running:
         finally:
             os.close(out_end)
             os.close(err_end)
+        self.end = _open_pidfd(self.pid)
+        if self.end >= 0:
+            self.open.add(self.end)
 
     def read(self, descriptor: int) -> None:
         """Take what is there; at the end, or beyond the limit, close the pipe."""
+        if descriptor == self.end:
+            self.exited()
+            self._close_one(descriptor)
+            return
         chunk = os.read(descriptor, 65536)
         if not chunk:
             self._close_one(descriptor)
@@ -135,8 +152,10 @@ class _Running:
         return self.returncode is not None
 
     def kill(self) -> None:
-        """End the command with all that it started, and reap it."""
+        """End a command that did not come to its end, with all that it started, and reap it."""
         self.close()
+        if self.returncode is not None and not self.problem:
+            return
         try:
             os.killpg(self.pid, _SIGKILL)
         except ProcessLookupError:
@@ -156,6 +175,7 @@ def run(
     timeout: float,
     environment: dict[str, str],
     resolve: Callable[[str], str] = str,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> list[CommandResult]:
     """Run commands at once and return their results in the same order.
 
@@ -165,20 +185,23 @@ def run(
             group, also when it has ended and a child of its keeps the pipe open.
         environment: all that the commands see.
         resolve: the file that is run for a path.
+        meanwhile: what to do once, while they run.
 
     Raises:
         ValueError: a path is not absolute.
     """
     running: dict[int, _Running] = {}
     results: list[CommandResult | None] = [None] * len(commands)
+    to_close = _inheritable()
     try:
         for index, argv in enumerate(commands):
             if not argv[0].startswith("/"):
                 raise ValueError(f"{argv[0]!r} is not an absolute path")
             try:
-                running[index] = _Running(argv, resolve(argv[0]), environment, monotonic() + timeout)
+                running[index] = _Running(argv, resolve(argv[0]), environment, monotonic() + timeout, to_close)
             except OSError as error:
                 results[index] = CommandResult(argv, problem=_problem(error), stderr=error.strerror or str(error))
+        meanwhile()
         _drain(running)
         for index, process in running.items():
             results[index] = process.result()
@@ -186,6 +209,27 @@ def run(
         for process in running.values():
             process.kill()
     return [result for result in results if result is not None]
+
+
+def _open_pidfd(pid: int) -> int:
+    """Return a descriptor that can be read when a process has ended, -1 where there is no such thing."""
+    try:
+        return os.pidfd_open(pid) if sys.platform == "linux" else -1
+    except OSError:
+        return -1
+
+
+def _inheritable() -> list[tuple[int, int]]:
+    """Return how to close what a command would inherit beside the standard streams, such as another's lock."""
+    found = []
+    for name in os.listdir("/dev/fd"):
+        try:
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                found.append((os.POSIX_SPAWN_CLOSE, int(name)))
+        except OSError:
+            # It was the one with which the folder is listed.
+            continue
+    return found
 
 
 def _problem(error: OSError) -> str:
@@ -196,6 +240,9 @@ def _problem(error: OSError) -> str:
 
 def _drain(running: dict[int, _Running]) -> None:
     """Read until each command has ended and closed its pipes, or is out of time."""
+    # Imported here: a recorded machine runs nothing.
+    import select
+
     poll = select.poll()
     owners: dict[int, _Running] = {}
     for process in running.values():
@@ -204,17 +251,19 @@ def _drain(running: dict[int, _Running]) -> None:
             owners[descriptor] = process
     waiting = list(running.values())
     while waiting:
+        waiting = [p for p in waiting if not p.problem and (p.open or not p.exited())]
         now = monotonic()
         for process in waiting:
-            if now >= process.deadline and not process.problem:
+            if now >= process.deadline:
                 process.problem = "timeout"
                 _forget(process, poll, owners)
-        waiting = [p for p in waiting if not p.problem and (p.open or not p.exited())]
+        waiting = [p for p in waiting if not p.problem]
         if not waiting:
             return
-        # Nothing tells of an end that closes no pipe, so that is asked for from time to time.
-        open_pipes = any(p.open for p in waiting)
-        pause = min(p.deadline for p in waiting) - now if open_pipes else _EXIT_POLL_SECONDS
+        pause = min(p.deadline for p in waiting) - now
+        if not all(p.open for p in waiting):
+            # Nothing tells of the end of a command whose pipes are closed, so it is asked for.
+            pause = min(pause, _EXIT_POLL_SECONDS)
         for descriptor, _ in poll.poll(max(pause, 0) * 1000 + 1):
             process = owners[descriptor]
             before = set(process.open)

@@ -17,7 +17,7 @@ from fingerprint.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 FILE_LIMIT = 64 * 1024
 _LINKS_FOLLOWED = 40
@@ -77,8 +77,10 @@ class Machine:
         """Return whether there is something at a path."""
         raise NotImplementedError
 
-    def run(self, commands: Sequence[tuple[str, ...]], timeout: float) -> list[CommandResult]:
-        """Run commands at once; each has an absolute path."""
+    def run(
+        self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[CommandResult]:
+        """Run commands at once, each with an absolute path; `meanwhile` is called once, while they run."""
         raise NotImplementedError
 
     def host_name(self) -> str:
@@ -192,16 +194,20 @@ class LiveMachine(Machine):
             return True
         return True
 
-    def run(self, commands: Sequence[tuple[str, ...]], timeout: float) -> list[CommandResult]:
+    def run(
+        self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[CommandResult]:
         if self.copied:
+            meanwhile()
             reason = f"{self.root} is a copied disk"
             return [CommandResult(tuple(argv), problem="not-run", stderr=reason) for argv in commands]
         if self.platform == "windows":
             from fingerprint.collect.windows_commands import run as run_on_windows
 
+            meanwhile()
             return run_on_windows(commands, timeout)
         environment = {"PATH": PATH, **self.locale()}
-        return run(commands, timeout, environment, lambda path: self._executables.get(path, path))
+        return run(commands, timeout, environment, lambda path: self._executables.get(path, path), meanwhile)
 
     def locale(self) -> dict[str, str]:
         """Return the locale that the service manager gives to services, by the files of the machine."""

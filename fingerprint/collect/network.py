@@ -59,7 +59,7 @@ def parse_addresses(dump: bytes) -> Iterator[str]:
     for kind, body in _messages(dump):
         if kind != _RTM_NEWADDR or len(body) < _ADDR_HEADER or body[0] != _AF_INET:
             continue
-        attributes = dict(_attributes(body[_ADDR_HEADER:]))
+        attributes = _attributes(body, _ADDR_HEADER, (_IFA_ADDRESS, _IFA_LOCAL))
         # On a point-to-point link IFA_ADDRESS is the other end.
         address = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS, b"")
         if len(address) == 4 and address[0] != 127:
@@ -71,7 +71,7 @@ def parse_links(dump: bytes) -> Iterator[tuple[str, str]]:
     for kind, body in _messages(dump):
         if kind != _RTM_NEWLINK or len(body) < _LINK_HEADER:
             continue
-        attributes = dict(_attributes(body[_LINK_HEADER:]))
+        attributes = _attributes(body, _LINK_HEADER, (_IFLA_ADDRESS, _IFLA_IFNAME))
         address = attributes.get(_IFLA_ADDRESS, b"")
         hardware = int.from_bytes(body[2:4], sys.byteorder)
         if not any(address) or hardware in _TUNNELS_OF.get(len(address), ()):
@@ -90,14 +90,18 @@ def _messages(dump: bytes) -> Iterator[tuple[int, bytes]]:
         at += (length + 3) & ~3
 
 
-def _attributes(body: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 4 <= len(body):
+def _attributes(body: bytes, at: int, wanted: tuple[int, ...]) -> dict[int, bytes]:
+    """Return the wanted ones of the attributes from an offset on; a link has dozens of others."""
+    found: dict[int, bytes] = {}
+    while at + 4 <= len(body) and len(found) < len(wanted):
         length = int.from_bytes(body[at : at + 2], sys.byteorder)
         if length < 4 or at + length > len(body):
-            return
-        yield int.from_bytes(body[at + 2 : at + 4], sys.byteorder) & 0x3FFF, body[at + 4 : at + length]
+            break
+        kind = int.from_bytes(body[at + 2 : at + 4], sys.byteorder) & 0x3FFF
+        if kind in wanted:
+            found[kind] = body[at + 4 : at + length]
         at += (length + 3) & ~3
+    return found
 
 
 def _dump(request: int) -> bytes:

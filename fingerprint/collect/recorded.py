@@ -13,6 +13,7 @@ from fingerprint.collect import INVALID_TEXT
 from fingerprint.collect.commands import DEFAULT_TIMEOUT, CommandResult
 from fingerprint.collect.machine import FILE_LIMIT, Addresses, Machine
 from fingerprint.errors import InputError, Refused, SnapshotError
+from fingerprint.model import utc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +106,10 @@ class RecordedMachine(Machine):
     def exists(self, path: str) -> bool:
         return self.snapshot["files"].get(path) is not None
 
-    def run(self, commands: Sequence[tuple[str, ...]], timeout: float) -> list[CommandResult]:
+    def run(
+        self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[CommandResult]:
+        meanwhile()
         recorded = {tuple(entry["argv"]): entry for entry in self.snapshot["commands"]}
         return [self._result(tuple(argv), recorded.get(tuple(argv))) for argv in commands]
 
@@ -185,7 +189,7 @@ class Recorder(Machine):
             "schemaVersion": SCHEMA_VERSION,
             "platform": machine.platform,
             "kernel": machine.kernel,
-            "recordedAt": _utc(machine.now()),
+            "recordedAt": utc(machine.now()),
             "hostName": "",
             "files": {},
             "commands": [],
@@ -238,8 +242,10 @@ class Recorder(Machine):
             self.snapshot["files"].setdefault(path, {})
         return found
 
-    def run(self, commands: Sequence[tuple[str, ...]], timeout: float) -> list[CommandResult]:
-        results = self._machine.run(commands, timeout)
+    def run(
+        self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[CommandResult]:
+        results = self._machine.run(commands, timeout, meanwhile)
         for result in results:
             self.snapshot["commands"].append(
                 {
@@ -376,14 +382,8 @@ def _raise_recorded(entry: dict[str, Any], what: str) -> None:
         raise OSError(getattr(errno, entry["error"], errno.EIO), str(entry.get("message", "")), what)
 
 
-def _utc(seconds: float) -> str:
-    from time import gmtime, strftime
-
-    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))
-
-
 def _seconds(text: str, where: str) -> float:
-    """Return the seconds since 1970 of a time as `_utc` writes it; by hand, as strptime imports `re`."""
+    """Return the seconds since 1970 of a time as `utc` writes it; by hand, as strptime imports `re`."""
     parts = text.removesuffix("Z").replace("T", "-").replace(":", "-").split("-")
     if text.endswith("Z") and len(parts) == 6 and all(p.isascii() and p.isdigit() for p in parts):
         year, month, day, hour, minute, second = (int(part) for part in parts)

@@ -37,12 +37,18 @@ def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
     """Return the nine attributes in the order of the catalogue; none of them raises."""
     ls = _LS[0] if machine.exists(_LS[0]) else _LS[1]
     commands = [*((DMIDECODE, "-t", group) for _, group in _DMI_GROUPS), (ls, "-l", DISK_LINKS)]
-    results = machine.run(commands, timeout)
-    found = {name: _dmi(name, result) for (name, _), result in zip(_DMI_GROUPS, results, strict=False)}
-    found["disk-info"] = _disk(results[-1], machine)
-    found["machine-id"] = _machine_id(machine)
-    found["hostname-info"] = host_name_attribute(machine, "uname" if machine.platform == "linux" else "kern.hostname")
-    found.update((attribute.name, attribute) for attribute in address_attributes(machine))
+    found: dict[str, Attribute] = {}
+
+    def the_others() -> None:
+        found["machine-id"] = _machine_id(machine)
+        kernel_call = "uname" if machine.platform == "linux" else "kern.hostname"
+        found["hostname-info"] = host_name_attribute(machine, kernel_call)
+        found["ipaddress-info"], found["macaddr-info"] = address_attributes(machine)
+
+    *of_dmi, of_disks = machine.run(commands, timeout, the_others)
+    for (name, _), result in zip(_DMI_GROUPS, of_dmi, strict=True):
+        found[name] = _dmi(name, result)
+    found["disk-info"] = _disk(of_disks, machine)
     return tuple(found[name] for name in attributes_of(machine.platform))
 
 

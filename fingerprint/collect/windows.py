@@ -65,7 +65,7 @@ def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
     results = machine.run(commands(machine.windows_folder(), by_cim), timeout)
     found = {name: hashed(name, result, tool) for (name, *_), result in zip(_COMMANDS, results, strict=True)}
     found["hostname-info"] = host_name_attribute(machine, "GetComputerNameEx")
-    found.update((attribute.name, attribute) for attribute in address_attributes(machine))
+    found["ipaddress-info"], found["macaddr-info"] = address_attributes(machine)
     return tuple(found[name] for name in attributes_of(machine.platform))
 
 

@@ -11,7 +11,6 @@ import os
 from fingerprint.errors import VaultCorrupt, VaultMissing, VaultUnsafe
 from fingerprint.model import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.files import Folder
-from fingerprint.vault.history import History
 from fingerprint.vault.places import reference_vault, resolve_vault, state_folder
 from fingerprint.vault.records import (
     CLEARED,
@@ -26,6 +25,8 @@ from fingerprint.vault.records import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from fingerprint.vault.history import History
 
 FINGERPRINT_KEY = "InstanceFingerprint"
 REGISTRATION_KEY = "RegistrationKey"
@@ -65,6 +66,9 @@ class Vault:
     @property
     def history(self) -> History:
         """The records that this vault held before."""
+        # Imported here: reading a vault needs no history.
+        from fingerprint.vault.history import History
+
         return History(self.state, self.path)
 
     def now(self) -> float:

@@ -12,6 +12,7 @@ import sys
 from fingerprint._digest import sha256_hex
 from fingerprint._json import JsonError, dumps, loads
 from fingerprint.errors import VaultCorrupt, VaultMissing
+from fingerprint.model import utc
 from fingerprint.vault.files import Folder, vault_error
 
 TYPE_CHECKING = False
@@ -27,13 +28,6 @@ _SUFFIX = ".json"
 def vault_id(vault: str) -> str:
     """Return the name of a vault's folder in our state: a digest of its path."""
     return sha256_hex(os.path.abspath(vault).encode("utf-8", "surrogateescape"))[:16]
-
-
-def utc(seconds: float) -> str:
-    """Return a time as RFC 3339 in UTC, with whole seconds."""
-    from time import gmtime, strftime
-
-    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))
 
 
 class History:

@@ -11,13 +11,6 @@ try:
     from _md5 import md5
 except ImportError:
     from hashlib import md5
-try:
-    from _sha2 import sha256 as _sha256
-except ImportError:
-    try:
-        from _sha256 import sha256 as _sha256
-    except ImportError:
-        from hashlib import sha256 as _sha256
 
 from os import urandom
 
@@ -49,14 +42,32 @@ def md5_base64(data):
     return PyUnicode_DecodeASCII(text, 24, NULL)
 
 
+cdef object _sha256 = None
+
+
+cdef _sha256_of(data):
+    # Found at the first use: a collection needs MD5 only, and each look costs a start something.
+    global _sha256
+    if _sha256 is None:
+        try:
+            from _sha2 import sha256 as found
+        except ImportError:
+            try:
+                from _sha256 import sha256 as found
+            except ImportError:
+                from hashlib import sha256 as found
+        _sha256 = found
+    return _sha256(data)
+
+
 def sha256(data):
     """Return the SHA-256 of bytes: 32 bytes."""
-    return _sha256(data).digest()
+    return _sha256_of(data).digest()
 
 
 def sha256_hex(data):
     """Return the SHA-256 of bytes as 64 lower-case hexadecimal digits."""
-    return _sha256(data).hexdigest()
+    return _sha256_of(data).hexdigest()
 
 
 def canonical_bytes(hardware_hash):
