@@ -151,14 +151,22 @@ def test_the_vault_of_the_agent_must_name_itself(vault: Vault, monkeypatch: pyte
         vault.read()
 
 
-@pytest.mark.parametrize("kind", ["symlink", "dangling", "hardlink", "fifo", "socket", "device", "folder", "long"])
-@pytest.mark.parametrize("name", ["Manifest", "Store/InstanceFingerprint", "Store"])
+# A folder has no hard links, and a folder is what belongs in the place of Store.
+KINDS_FOR_A_FOLDER = ["symlink", "dangling", "fifo", "socket", "device"]
+KINDS = [*KINDS_FOR_A_FOLDER, "hardlink", "folder", "long"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("Store", kind) for kind in KINDS_FOR_A_FOLDER),
+        *((name, kind) for name in ("Manifest", "Store/InstanceFingerprint") for kind in KINDS),
+    ],
+)
 def test_other_things_than_regular_files_are_refused_and_left_alone(
     vault: Vault, kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Path(vault.path, name)
-    if name == "Store" and kind in ("hardlink", "folder", "long"):
-        pytest.skip("a folder has no hard links, and a folder is what belongs there")
     victim = tmp_path / "victim"
     victim.write_text("not to be touched")
     path.rename(tmp_path / "away")
