@@ -297,7 +297,7 @@ os.setgid(65534); os.setuid(65534)
 print(collect(LiveMachine(root={str(tmp_path)!r}))["machine-id"].status)
 """
     tmp_path.chmod(0o755)
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-I", "-c", probe], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "denied", done
 
 

@@ -123,7 +123,7 @@ from fingerprint.collect.commands import run
 print("ready", flush=True)
 run([({SH!r}, "-c", "sleep 3; touch {tmp_path}/survivor")], 60, {{"PATH": {PATH!r}}})
 """
-    process = subprocess.Popen([sys.executable, "-c", probe], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-I", "-c", probe], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     process.stdout.readline()
     time.sleep(0.3)

@@ -80,7 +80,7 @@ sys.modules["_md5"] = None  # builds for FIPS hosts lack it
 from fingerprint._digest import md5_base64
 print(md5_base64(b""))
 """
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout == "1B2M2Y8AsgTpgAmY7PhCfg==\n"
 
 

@@ -57,7 +57,7 @@ print(json.dumps([found.source, found.ipv4, found.links]))
 
 def assert_the_order_of_ip(prelude: str) -> Any:
     """Run the prelude and both sides in one shell, compare them, and return what ours said."""
-    script = f"{prelude}\n{shlex.quote(sys.executable)} -c {shlex.quote(PROBE)}; exec ip -j addr"
+    script = f"{prelude}\n{shlex.quote(sys.executable)} -I -c {shlex.quote(PROBE)}; exec ip -j addr"
     wrapper = ["unshare", "-n", "sh", "-ec"] if prelude else ["sh", "-ec"]
     done = subprocess.run([*wrapper, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done

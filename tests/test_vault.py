@@ -271,6 +271,7 @@ def test_a_dead_writers_temporary_file_is_no_obstacle(vault: Vault) -> None:
 
 RACER = """
 import sys
+sys.path.append(sys.argv[3])
 from fingerprint import Gate, Vault
 from machines import unix_machine
 print(Gate(Vault(sys.argv[1], state=sys.argv[2]), unix_machine()).fingerprint())
@@ -279,9 +280,9 @@ print(Gate(Vault(sys.argv[1], state=sys.argv[2]), unix_machine()).fingerprint())
 
 def test_sixteen_processes_mint_one_fingerprint(tmp_path: Path) -> None:
     """The losers of the race return the winner's."""
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent / "support")}
-    words = [sys.executable, "-c", RACER, str(tmp_path / "Vault"), str(tmp_path / "state")]
-    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env) for _ in range(16)]
+    support = str(Path(__file__).parent / "support")
+    words = [sys.executable, "-I", "-c", RACER, str(tmp_path / "Vault"), str(tmp_path / "state"), support]
+    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(16)]
     answers = {process.communicate()[0] for process in processes}
     assert [process.returncode for process in processes] == [0] * 16
     assert len(answers) == 1

@@ -277,5 +277,5 @@ def test_a_service_is_asked_for_by_psutil(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_no_windows_module_is_needed_elsewhere() -> None:
     probe = "import sys, fingerprint; fingerprint.collect(); print([m for m in sys.modules if 'windows' in m])"
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
