@@ -68,7 +68,10 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
             "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
         )
         done = subprocess.run(
-            [sys.executable, "-I", "-c", script, COMMAND, "match", str(path)], capture_output=True, text=True, check=True
+            [sys.executable, "-I", "-c", script, COMMAND, "match", str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         peaks.append(int(done.stdout))
     assert peaks[1] < peaks[0] * 1.2

@@ -138,7 +138,11 @@ codes = [main(["--vault", "{house}/disk/Vault", *words]) for words in
 print(codes)
 """
     done = subprocess.run(
-        [sys.executable, "-I", "-c", probe], capture_output=True, text=True, env=environment(house / "state"), check=False
+        [sys.executable, "-I", "-c", probe],
+        capture_output=True,
+        text=True,
+        env=environment(house / "state"),
+        check=False,
     )
     assert done.stdout.strip() == "[3, 3, 3]", done
     assert "permission" in done.stderr
