@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from statistics import median
+from time import perf_counter
 from typing import Any
 
 import pytest
 
+WARMUP_ROUNDS = 5
 SHORT = os.environ.get("FINGERPRINT_BENCH_SHORT") == "1"
 
 
@@ -26,6 +29,25 @@ def claim(benchmark: Any) -> Callable[..., Any]:
         return benchmark
 
     return mark
+
+
+@pytest.fixture
+def versus(claim: Callable[..., Any]) -> Callable[..., None]:
+    """Return a function that measures both sides of a claim by turns, so that a drift of the machine hits both."""
+
+    def measure(name: str, ours: Callable[[], Any], peer: Callable[[], Any], *, rounds: int, **facts: Any) -> None:
+        seconds = []
+
+        def before() -> None:
+            start = perf_counter()
+            peer()
+            seconds.append(perf_counter() - start)
+
+        bench = claim(name, "ours", **facts)
+        bench.pedantic(ours, setup=before, rounds=rounds, warmup_rounds=WARMUP_ROUNDS)
+        bench.extra_info["peer_seconds"] = median(seconds[WARMUP_ROUNDS:])
+
+    return measure
 
 
 @pytest.fixture(scope="session")

@@ -12,15 +12,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+House = tuple[list[str], dict[str, str]]
 COMMAND = str(Path(sys.executable).with_name("fingerprint"))
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], dict[str, str]]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     folder = tmp_path_factory.mktemp("house")
     env = {"PATH": os.environ["PATH"], "FINGERPRINT_STATE": str(folder / "state")}
     words = [COMMAND, "--vault", str(folder / "Vault"), "--snapshot", str(folder / "machine.json")]
@@ -33,31 +33,21 @@ def _run(words: list[str], env: dict[str, str]) -> None:
     subprocess.run(words, env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _measure(bench: Any, words: list[str], env: dict[str, str], short: bool) -> None:
-    bench.pedantic(_run, (words, env), rounds=30 if short else 200, warmup_rounds=5)
+def _measure(versus: Callable[..., None], name: str, words: list[str], house: House, short: bool, most: float) -> None:
+    _, env = house
+    nothing = [sys.executable, "-c", "pass"]
+    versus(name, lambda: _run(words, env), lambda: _run(nothing, env), rounds=50 if short else 300, at_most=most)
 
 
-def test_check(claim: Callable[..., Any], house: Any, short: bool) -> None:
-    _measure(claim("check as a process", "ours", at_most=1.5), [*house[0], "check"], house[1], short)
+def test_check(versus: Callable[..., None], house: House, short: bool) -> None:
+    _measure(versus, "check as a process", [*house[0], "check"], house, short, 1.5)
 
 
-def test_check_peer(claim: Callable[..., Any], house: Any, short: bool) -> None:
-    _measure(claim("check as a process", "peer"), [sys.executable, "-c", "pass"], house[1], short)
-
-
-def test_check_json(claim: Callable[..., Any], house: Any, short: bool) -> None:
+def test_check_json(versus: Callable[..., None], house: House, short: bool) -> None:
     words = [*house[0], "check", "--output", "json"]
     assert json.loads(subprocess.run(words, env=house[1], capture_output=True, check=True).stdout)["match"]
-    _measure(claim("check --output json as a process", "ours", at_most=1.5), words, house[1], short)
+    _measure(versus, "check --output json as a process", words, house, short, 1.5)
 
 
-def test_check_json_peer(claim: Callable[..., Any], house: Any, short: bool) -> None:
-    _measure(claim("check --output json as a process", "peer"), [sys.executable, "-c", "pass"], house[1], short)
-
-
-def test_help(claim: Callable[..., Any], house: Any, short: bool) -> None:
-    _measure(claim("--help as a process", "ours", at_most=3), [COMMAND, "--help"], house[1], short)
-
-
-def test_help_peer(claim: Callable[..., Any], house: Any, short: bool) -> None:
-    _measure(claim("--help as a process", "peer"), [sys.executable, "-c", "pass"], house[1], short)
+def test_help(versus: Callable[..., None], house: House, short: bool) -> None:
+    _measure(versus, "--help as a process", [COMMAND, "--help"], house, short, 3)
