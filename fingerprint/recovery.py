@@ -52,23 +52,24 @@ class Plan(Value):
 
 
 def plan_restore(vault: Vault, number: int, machine: Machine | None = None, *, timeout: float | None = None) -> Plan:
-    """Plan to write a record of the history back.
+    """Plan to write a record of the history back; number 0 is the fingerprint record as it was written last.
 
     Raises:
         VaultMissing: there is no such entry.
         VaultCorrupt: the entry does not hold a record that could be used.
         CollectError: the machine's hardware ID could not be read.
     """
-    key, data = vault.history.entry(number)
+    key, data = vault.history.entry(number, FINGERPRINT_KEY)
     where = f"{vault.history.path}, entry {number}"
+    why = f"restored entry {number}" if number else "restored what was written last"
     if key == REGISTRATION_KEY:
         decode_registration(data, where)
-        return Plan(key, data, None, None, f"restored entry {number}", False)
+        return Plan(key, data, None, None, why, False)
     if key != FINGERPRINT_KEY:
         raise VaultCorrupt(f"the entry holds {key}, which makes itself anew", where=where, remedy="Choose another")
     record = decode_fingerprint(data, where)
     other = record.hardware_hash is not None and _sid(record.hardware_hash, machine, timeout)
-    return Plan(key, data, _present(vault), record, f"restored entry {number}", other)
+    return Plan(key, data, _present(vault), record, why, other)
 
 
 def plan_rebaseline(vault: Vault, machine: Machine | None = None, *, timeout: float | None = None) -> Plan:

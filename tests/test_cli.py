@@ -158,8 +158,8 @@ def test_reset_demands_yes_and_keeps_the_record_in_the_history(settled: House) -
     assert settled.record.read_text() == before
     assert settled("vault", "reset", "--yes").returncode == 0
     assert settled.record.read_text() == '{"fingerprint":"","hardwareHash":null,"similarityThreshold":0}'
-    [entry] = (settled.folder / "state" / "history").rglob("*.json")
-    assert json.loads(entry.read_text())["record"] == before
+    [journal] = (settled.folder / "state" / "history").iterdir()
+    assert json.loads(journal.read_text().splitlines()[-1])["before"] == before
 
 
 @pytest.mark.parametrize("threshold", ["0", "101", "-2", "abc", "40.5", ""])

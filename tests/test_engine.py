@@ -248,7 +248,9 @@ def test_check_reads_and_never_writes(vault: Vault) -> None:
 def test_check_of_a_missing_or_cleared_vault_says_so(vault: Vault) -> None:
     with pytest.raises(VaultMissing, match="no such folder"):
         check(vault, unix_machine())
-    store(vault, fingerprint="")
+    store(vault)
+    with vault.edit() as edit:
+        edit.clear(why="test")
     with pytest.raises(VaultMissing, match="cleared"):
         check(vault, unix_machine())
     assert not Path(vault.path, "none").exists()

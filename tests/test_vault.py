@@ -76,14 +76,88 @@ def test_a_record_is_not_replaced_when_it_cannot_be_kept(vault: Vault, tmp_path:
 
 
 def test_the_history_is_bounded_and_keeps_the_first(vault: Vault) -> None:
-    for threshold in range(1, 106):
+    for number in range(450):
+        with vault.edit() as edit:
+            edit.store(RECORD.replace(fingerprint=str(number)), why="test")
+        assert len(vault.history.entries()) <= 200
+    entries = vault.history.entries()
+    assert len(entries) >= 98
+    assert json.loads(entries[0]["record"])["fingerprint"] == RECORD.fingerprint
+    assert [json.loads(e["record"])["fingerprint"] for e in entries[-98:]] == [str(n) for n in range(351, 449)]
+    numbers = [e["number"] for e in entries]
+    assert numbers == sorted(set(numbers))
+
+
+def test_a_torn_line_of_a_dead_writer_is_cut_off(vault: Vault) -> None:
+    journal = Path(vault.history.path)
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"schemaVersion":1,"number":2,"key":"Instan')
+    assert vault.read() == RECORD
+    assert vault.history.entries() == []
+    with vault.edit() as edit:
+        edit.store(RECORD.replace(threshold=50), why="test")
+    assert journal.read_bytes().startswith(whole)
+    assert len(journal.read_bytes().splitlines()) == 2
+    assert vault.history.damaged_lines() == []
+
+
+def test_a_damaged_line_of_the_journal_costs_itself_only(vault: Vault) -> None:
+    for threshold in (50, 60):
         with vault.edit() as edit:
             edit.store(RECORD.replace(threshold=threshold), why="test")
-    entries = vault.history.entries()
-    assert len(entries) == 100
-    assert entries[0]["number"] == 1
-    assert json.loads(entries[0]["record"])["similarityThreshold"] == 40
-    assert json.loads(entries[-1]["record"])["similarityThreshold"] == 104
+    journal = Path(vault.history.path)
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(lines[0] + lines[1].replace(b'"fp', b'"fq', 1) + lines[2])
+    assert vault.history.damaged_lines() == [2]
+    assert [json.loads(e["record"])["similarityThreshold"] for e in vault.history.entries()] == [50]
+    assert vault.read().threshold == 60
+
+
+def test_what_was_written_last_can_be_had_back_over_anything(vault: Vault) -> None:
+    key, data = vault.history.entry(0, "InstanceFingerprint")
+    assert (key, data) == ("InstanceFingerprint", path_of(vault).read_bytes())
+    path_of(vault).write_bytes(b"")
+    with pytest.raises(VaultCorrupt, match="restore 0"):
+        vault.read()
+    with vault.edit() as edit:
+        edit.force(key, data, why="test")
+    assert vault.read() == RECORD
+
+
+def test_a_change_of_the_threshold_by_the_agent_is_taken_and_noted(vault: Vault) -> None:
+    path = path_of(vault)
+    path.write_bytes(path.read_bytes().replace(b"40}", b"41}"))
+    assert vault.read().threshold == 41
+    assert vault.notice == "another program changed the threshold from 40 to 41"
+
+
+def test_a_record_that_the_agent_wrote_is_taken_and_noted(vault: Vault) -> None:
+    path_of(vault).write_bytes(b'{"fingerprint":"another","hardwareHash":null,"similarityThreshold":40}')
+    assert vault.read().fingerprint == "another"
+    assert "another program wrote" in vault.notice
+    path_of(vault).write_bytes(b'{"fingerprint":"","hardwareHash":null,"similarityThreshold":0}')
+    assert vault.read() == FingerprintRecord()
+
+
+def test_a_few_other_bytes_are_damage_until_they_are_taken_on_purpose(vault: Vault) -> None:
+    path = path_of(vault)
+    path.write_bytes(path.read_bytes().replace(b'"fp"', b'"fq"'))
+    with pytest.raises(VaultCorrupt, match="1 byte from what was written last"):
+        vault.read()
+    with pytest.raises(VaultCorrupt, match="1 byte from what was written last"), vault.edit() as edit:
+        edit.store(RECORD, why="test")
+    with vault.edit() as edit:
+        edit.keep("InstanceFingerprint", why="on purpose", as_it_is=True)
+    assert vault.read().fingerprint == "fq"
+
+
+def test_the_journal_of_a_long_or_odd_path_has_a_name_that_fits() -> None:
+    from fingerprint.vault.history import journal_name
+
+    assert journal_name("/var/lib/amazon/ssm/Vault") == "var-lib-amazon-ssm-Vault.jsonl"
+    assert journal_name("/a-b") != journal_name("/a/b")
+    assert len(journal_name("/" + "x" * 3000)) < 100
+    assert journal_name("/\udcff").isascii()
 
 
 def test_the_audit_log_has_a_line_a_change_and_no_secret(vault: Vault, tmp_path: Path) -> None:

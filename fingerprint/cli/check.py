@@ -37,10 +37,14 @@ def run(arguments: Arguments) -> int:
     vault = vault_of(arguments)
     observation = check(vault, machine_of(arguments), timeout=arguments.timeout)
     answer = outcome(observation.verdict)
+    notes = _notes(observation, answer)
+    if vault.notice:
+        notes.append((f"Since it was written here last, {vault.notice}.",))
     if arguments.output == "json":
-        print_json("check", _answer(observation, answer, vault.path, arguments))
+        whole = _answer(observation, answer, vault.path, arguments)
+        print_json("check", {**whole, "notes": [" ".join(note) for note in notes], "masked": not arguments.reveal})
     else:
-        _print(observation, answer, vault.path, arguments)
+        _print(observation, answer, vault.path, notes, arguments)
     return _EXIT_CODES[answer]
 
 
@@ -71,8 +75,6 @@ def _answer(observation: Observation, answer: str, vault: str, arguments: Argume
         "sidKey": verdict.sid_key,
         "collectedAt": utc(observation.collection.collected_at),
         "attributes": [_row(row, observation, arguments) for row in verdict.rows],
-        "notes": [" ".join(note) for note in _notes(observation, answer)],
-        "masked": not arguments.reveal,
     }
 
 
@@ -94,7 +96,9 @@ def _row(row: AttributeRow, observation: Observation, arguments: Arguments) -> d
     }
 
 
-def _print(observation: Observation, answer: str, vault: str, arguments: Arguments) -> None:
+def _print(
+    observation: Observation, answer: str, vault: str, notes: list[tuple[str, ...]], arguments: Arguments
+) -> None:
     verdict = observation.verdict
     write(colored(*_HEADS[answer], arguments))
     write(f"  {in_words(verdict)}")
@@ -110,7 +114,6 @@ def _print(observation: Observation, answer: str, vault: str, arguments: Argumen
     width = max(24, *(len(text) for row in rows for text in row[1:3])) if arguments.reveal else 24
     table(("attribute", "saved", "current", "same"), rows, (15, width, width))
     _print_caveats(verdict)
-    notes = _notes(observation, answer)
     if notes:
         write()
     for note in notes:

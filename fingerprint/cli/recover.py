@@ -47,7 +47,7 @@ def _history(arguments: Arguments) -> int:
 
 def _entry(entry: dict[str, Any], vault: Vault, arguments: Arguments) -> dict[str, Any]:
     fingerprint, threshold = "", None
-    if entry["key"] == FINGERPRINT_KEY and "record" in entry:
+    if entry["key"] == FINGERPRINT_KEY and entry["record"] is not None:
         try:
             record = decode_fingerprint(entry["record"].encode("utf-8"), vault.history.path)
             fingerprint, threshold = secret(record.fingerprint, arguments), record.threshold
@@ -67,11 +67,12 @@ def _entry(entry: dict[str, Any], vault: Vault, arguments: Arguments) -> dict[st
 
 def _backup(arguments: Arguments) -> int:
     vault = vault_of(arguments)
-    vault.read()
+    if not arguments.yes:
+        vault.read()
     number = None
     if not arguments.dry_run:
         with vault.edit() as edit:
-            number = edit.keep(FINGERPRINT_KEY, why="backup")
+            number = edit.keep(FINGERPRINT_KEY, why="backup", as_it_is=arguments.yes)
     answer = {"vault": vault.path, "number": number, "dryRun": arguments.dry_run, "history": vault.history.path}
     if arguments.output == "json":
         print_json("vault backup", answer)

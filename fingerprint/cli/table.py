@@ -170,7 +170,7 @@ COMMANDS = (
         "vault backup",
         "recover",
         "keep a copy of the present record in the history",
-        options=(_DRY_RUN,),
+        options=(_DRY_RUN, Option("--yes", "also if the record looks damaged: it was changed on purpose")),
     ),
     Command(
         "vault restore",
@@ -178,7 +178,7 @@ COMMANDS = (
         "write a record of the history back, as it was",
         "For a fingerprint that was lost or replaced. It works over a missing or corrupt record, too. What is\n"
         "replaced goes to the history. Restart the agent afterwards.",
-        positionals=(("N", "integer", (), "number of the entry, see `vault history`"),),
+        positionals=(("N", "integer", (), "number of the entry, see `vault history`; 0: as it was written last"),),
         options=(_DRY_RUN, _YES, _NEW_SID),
         examples=(("sudo fingerprint vault restore 4 --dry-run", "see what it would write"),),
     ),

@@ -11,6 +11,7 @@ import os
 from fingerprint.errors import VaultCorrupt, VaultMissing, VaultUnsafe
 from fingerprint.model import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.files import Folder
+from fingerprint.vault.history import History
 from fingerprint.vault.places import reference_vault, resolve_vault, state_folder
 from fingerprint.vault.records import (
     CLEARED,
@@ -26,11 +27,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fingerprint.vault.history import History
-
 FINGERPRINT_KEY = "InstanceFingerprint"
 REGISTRATION_KEY = "RegistrationKey"
 LOCK_SECONDS = 30.0
+RESTORE_REMEDY = (
+    "Nothing was written. Put back what was written last: fingerprint vault restore 0; or see: fingerprint vault "
+    "history"
+)
 
 
 class Vault:
@@ -50,6 +53,9 @@ class Vault:
         self.manifest_name = prefix + "Manifest"
         self._state = state
         self._now = now
+        self._history: History | None = None
+        # What the last reading noticed and did not refuse: a change by another program.
+        self.notice = ""
 
     @classmethod
     def open(cls, path: str | None = None, *, root: str = "/", state: str | None = None) -> Vault:
@@ -65,11 +71,10 @@ class Vault:
 
     @property
     def history(self) -> History:
-        """The records that this vault held before."""
-        # Imported here: reading a vault needs no history.
-        from fingerprint.vault.history import History
-
-        return History(self.state, self.path)
+        """The journal of what this vault held before."""
+        if self._history is None:
+            self._history = History(self.state, self.path)
+        return self._history
 
     def now(self) -> float:
         if self._now is None:
@@ -97,6 +102,7 @@ class Vault:
 
     def read_bytes(self, key: str) -> bytes:
         """Return the bytes of a key's data file, found through the manifest. Raises as `read`."""
+        self.notice = ""
         with Folder.open(self.path) as folder:
             return self._read(folder, key)
 
@@ -110,26 +116,54 @@ class Vault:
 
     def _read(self, folder: Folder, key: str) -> bytes:
         manifest = self._manifest(folder)
-        entry = None if manifest is None else manifest.get(key)
-        if entry is not None:
-            self._check_entry(entry, key)
         try:
             with Folder.open("Store", folder) as store:
                 data = store.read(key)
         except VaultMissing:
             data = None
+        return self._present(manifest, key, data)
+
+    def _present(self, manifest: dict[str, str] | None, key: str, data: bytes | None) -> bytes:
+        """Return the bytes of a key's data file, or raise what is wrong with them."""
+        entry = None if manifest is None else manifest.get(key)
+        if entry is not None:
+            self._check_entry(entry, key)
         if data is not None:
             # Also when the manifest is missing or lacks the key: the data say who this machine is.
+            self._demand_undamaged(key, data)
             return data
         where = self.data_path(key)
         if entry is not None:
             raise VaultCorrupt(
-                f"{self.manifest_name} lists {key}, and its data file is missing",
-                where=where,
-                remedy="Nothing was written. Restore the file from a backup, or start over: fingerprint vault reset",
+                f"{self.manifest_name} lists {key}, and its data file is missing", where=where, remedy=RESTORE_REMEDY
             )
         raise VaultMissing(
             f"the vault holds no {key}", where=where, remedy="Make the first record with: fingerprint init"
+        )
+
+    def _demand_undamaged(self, key: str, data: bytes) -> None:
+        """Raise VaultCorrupt for bytes that are nearly those that were written last; note other changes."""
+        self.notice = ""
+        states = self.history.last_states(key, data)
+        if not states:
+            return
+        from fingerprint.vault.damage import differing_bytes, threshold_change
+
+        for known in states:
+            count = differing_bytes(known, data)
+            if count:
+                bytes_ = "1 byte" if count == 1 else f"{count} bytes"
+                raise VaultCorrupt(
+                    f"it differs in {bytes_} from what was written last, which looks like damage",
+                    where=self.data_path(key),
+                    remedy="Nothing was written. Put back what was written last: fingerprint vault restore 0. If it "
+                    "was changed on purpose: fingerprint vault backup --yes",
+                )
+        change = threshold_change(states[0], data)
+        self.notice = (
+            f"another program changed the threshold from {change[0]} to {change[1]}"
+            if change
+            else "another program wrote this record since it was written here last"
         )
 
     def _check_entry(self, entry: str, key: str) -> None:
@@ -197,10 +231,26 @@ class VaultEdit:
         """Store the cleared record, as the reference does on deregistration. Raises as `force`."""
         self.force(FINGERPRINT_KEY, encode_fingerprint(CLEARED), why=why)
 
-    def keep(self, key: str, *, why: str) -> int:
-        """Keep a copy of a key's bytes in the history, and return the entry's number. Raises as `Vault.read`."""
+    def keep(self, key: str, *, why: str, as_it_is: bool = False) -> int:
+        """Keep a copy of a key's bytes in the history, and return the entry's number.
+
+        Args:
+            key: the key.
+            why: the reason.
+            as_it_is: also if the bytes look damaged; from then on they count as written on purpose.
+
+        Raises:
+            VaultError: as `Vault.read`.
+        """
         vault = self._vault
-        return vault.history.keep(key, vault._read(self._folder, key), why=why, rule="", now=vault.now())
+        if as_it_is:
+            with Folder.open("Store", self._folder) as store:
+                data = store.read(key)
+            if data is None:
+                raise VaultMissing(f"the vault holds no {key}", where=vault.data_path(key))
+        else:
+            data = vault._read(self._folder, key)
+        return vault.history.record(key, data, data, why=why, rule="", now=vault.now())
 
     def force(self, key: str, data: bytes, *, why: str) -> None:
         """Replace the bytes of a key even if what is there, record or manifest, is corrupt or lost.
@@ -211,12 +261,13 @@ class VaultEdit:
             VaultUnreadable, VaultUnsafe, VaultDenied: what is there could not be read.
         """
         vault = self._vault
-        manifest_bytes = self._folder.read(vault.manifest_name)
         try:
             vault._manifest(self._folder)
         except VaultCorrupt:
-            vault.history.keep(vault.manifest_name, manifest_bytes or b"", why=why, rule="", now=vault.now())
-            self._folder.replace(vault.manifest_name, encode_manifest(self._stored()))
+            manifest = encode_manifest(self._stored())
+            before = self._folder.read(vault.manifest_name)
+            vault.history.record(vault.manifest_name, before, manifest, why=why, rule="", now=vault.now())
+            self._folder.replace(vault.manifest_name, manifest)
         self._store(key, data, None, why, "")
 
     def _stored(self) -> dict[str, str]:
@@ -230,17 +281,15 @@ class VaultEdit:
         with self._folder.make_inner("Store", self._mode) as store:
             before = store.read(key)
             if check:
-                # Raises for a record that is lost or corrupt: it must not be overwritten.
+                # Raises for a record that is lost, corrupt or damaged: it must not be overwritten.
                 try:
-                    check(vault._read(self._folder, key), vault.data_path(key))
+                    check(vault._present(manifest, key, before), vault.data_path(key))
                 except VaultMissing:
                     pass
-            if before is not None and before != data:
-                vault.history.keep(key, before, why=why, rule=rule, now=vault.now())
             if before != data:
+                vault.history.record(key, before, data, why=why, rule=rule, now=vault.now())
                 store.replace(key, data)
         # Data before manifest: a crash between the two leaves data that reading finds by itself.
         listed = {**(manifest or {}), key: vault.data_path(key)}
         if listed != manifest:
             self._folder.replace(vault.manifest_name, encode_manifest(listed))
-        vault.history.audit({"event": "store", "key": key, "why": why, "rule": rule}, vault.now())

@@ -1,7 +1,8 @@
-"""What a vault held before: every replaced record, with who, when and why, in our own state folder.
+"""What a vault held before and what was written last, in our own state folder: a journal a vault.
 
-Never in the reference's folders. One folder a vault, one file a replaced record, written and made
-durable before the vault is touched; and one line a change in `audit.log`, without secrets.
+One line a change, made durable before the vault is touched. It holds the bytes before and after, so
+every replaced record can be restored, and a record that was damaged since can be told from one that
+another program wrote. Never in the reference's folders. Beside it `audit.log`, without secrets.
 """
 
 from __future__ import annotations
@@ -9,29 +10,42 @@ from __future__ import annotations
 import os
 import sys
 
-from fingerprint._digest import sha256_hex
 from fingerprint._json import JsonError, dumps, loads
-from fingerprint.errors import VaultCorrupt, VaultMissing
+from fingerprint.errors import VaultCorrupt, VaultDenied, VaultMissing, VaultUnreadable, VaultUnsafe
 from fingerprint.model import utc
-from fingerprint.vault.files import Folder, vault_error
+from fingerprint.vault.files import Folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
-# The first entry holds what was there when we came, so it is never dropped.
+# Of each key; the first entry holds what was there when we came, so it is never dropped.
 ENTRIES_KEPT = 100
-ENTRY_LIMIT = 1024 * 1024
-_SUFFIX = ".json"
+JOURNAL_LIMIT = 64 * 1024 * 1024
+AUDIT_LOG = "audit.log"
+# What was written last, for `entry`.
+LAST_WRITTEN = 0
+_TAIL = 8 * 1024
+_NAME_LIMIT = 200
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
 
 
-def vault_id(vault: str) -> str:
-    """Return the name of a vault's folder in our state: a digest of its path."""
-    return sha256_hex(os.path.abspath(vault).encode("utf-8", "surrogateescape"))[:16]
+def journal_name(vault: str) -> str:
+    """Return the name of a vault's journal: its path as systemd escapes paths, or a digest of a long one."""
+    path = os.fsencode(os.path.abspath(vault))
+    escaped = "".join(
+        "-" if byte in b"/\\" else chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in path.strip(b"/")
+    )
+    if len(escaped) > _NAME_LIMIT:
+        from fingerprint._digest import sha256_hex
+
+        escaped = sha256_hex(path)
+    return escaped + ".jsonl"
 
 
 class History:
-    """The replaced records of one vault.
+    """The journal of one vault.
 
     Args:
         state: our state folder.
@@ -41,116 +55,215 @@ class History:
     def __init__(self, state: str, vault: str) -> None:
         self.state = state
         self.vault = vault
-        self.path = os.path.join(state, "history", vault_id(vault))
+        self.folder = os.path.join(state, "history")
+        self.name = journal_name(vault)
+        self.path = os.path.join(self.folder, self.name)
 
-    def keep(self, key: str, data: bytes, *, why: str, rule: str, now: float) -> int:
-        """Keep the bytes of a record that is about to be replaced, and return the entry's number.
+    def record(self, key: str, before: bytes | None, after: bytes, *, why: str, rule: str, now: float) -> int:
+        """Write a change into the journal before it is made, and return the entry's number.
+
+        The caller holds the lock of the vault.
+
+        Args:
+            key: the key of the vault.
+            before: the bytes that are there, None if there are none.
+            after: the bytes that are going to be there.
+            why: the reason.
+            rule: the rule that decided, if one did.
+            now: seconds since 1970-01-01 UTC.
 
         Raises:
-            VaultError: it could not be kept; then the caller must not replace the record.
+            VaultError: it could not be written durably; then the caller must not change the vault.
         """
-        with Folder.make(self.path, 0o700) as folder:
-            numbers = _numbers(folder)
-            number = numbers[-1] + 1 if numbers else 1
-            entry: dict[str, Any] = {
-                "schemaVersion": 1,
+        with Folder.make(self.folder, 0o700) as folder:
+            data = folder.read(self.name, JOURNAL_LIMIT) or b""
+            number = _last_number(data) + 1
+            if data.count(_member(key)) >= 2 * ENTRIES_KEPT:
+                folder.replace(self.name, _compacted(data))
+            change = {
                 "number": number,
-                "vault": self.vault,
+                "vault": _writable(self.vault),
                 "key": key,
-                "replacedAt": utc(now),
+                "at": utc(now),
                 "why": why,
                 "rule": rule,
-                "by": _who(),
             }
-            try:
-                entry["record"] = data.decode("utf-8")
-            except UnicodeDecodeError:
-                from base64 import b64encode
-
-                entry["recordBase64"] = b64encode(data).decode("ascii")
-            folder.replace(_name(number), dumps(entry, indent=1))
-            excess = len(numbers) + 1 - ENTRIES_KEPT
-            for old in numbers[1 : 1 + max(excess, 0)]:
-                folder.remove(_name(old))
+            entry = {"schemaVersion": 1, **change, "by": _who(), "before": _text(before), "after": _text(after)}
+            folder.append(self.name, _sealed(entry), durable=True)
+        with Folder.make(self.state, 0o700) as state:
+            # The journal is the durable one; this is for people and for those who collect logs.
+            state.append(AUDIT_LOG, dumps({"time": utc(now), **change, "by": _who()}) + b"\n", durable=False)
         return number
 
-    def entry(self, number: int) -> tuple[str, bytes]:
-        """Return the key and the bytes of one entry.
+    def entry(self, number: int, key: str = "") -> tuple[str, bytes]:
+        """Return the key and the bytes that an entry replaced; of number 0, what was written last under a key.
 
         Raises:
-            VaultMissing: there is no such entry.
-            VaultCorrupt: it is damaged.
+            VaultMissing: there is no such entry, or it replaced nothing.
+            VaultError: the journal could not be read.
         """
-        with Folder.open(self.path) as folder:
-            if number not in _numbers(folder):
-                raise VaultMissing(
-                    f"there is no entry {number}", where=self.path, remedy="See what there is with: vault history"
-                )
-            entry = _entry(folder, number)
-        if "record" in entry:
-            return entry["key"], entry["record"].encode("utf-8")
-        from base64 import b64decode
-
-        return entry["key"], b64decode(entry["recordBase64"])
+        for _, entry in reversed(list(self._lines())):
+            if entry and number == LAST_WRITTEN and entry["key"] == key:
+                return key, _bytes(entry["after"])
+            if entry and entry["number"] == number and entry["before"] is not None:
+                return entry["key"], _bytes(entry["before"])
+        raise VaultMissing(f"there is no entry {number}", where=self.path, remedy="See what there is: vault history")
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return the entries, oldest first; an empty list when nothing was ever replaced.
+        """Return the replaced records, oldest first: number, key, replacedAt, why, rule, by, and record.
+
+        `record` is the text, or None for bytes that are none (then `recordBase64` has them).
 
         Raises:
-            VaultCorrupt: an entry is damaged.
+            VaultError: the journal could not be read.
         """
-        if not os.path.isdir(self.path):
-            return []
-        with Folder.open(self.path) as folder:
-            return [_entry(folder, number) for number in _numbers(folder)]
+        found = []
+        for _, entry in self._lines():
+            if entry and entry["before"] is not None:
+                before = entry["before"]
+                is_text = isinstance(before, str)
+                found.append(
+                    {
+                        "number": entry["number"],
+                        "key": entry["key"],
+                        "replacedAt": entry["at"],
+                        "why": entry["why"],
+                        "rule": entry["rule"],
+                        "by": entry["by"],
+                        "record": before if is_text else None,
+                        "recordBase64": None if is_text else before["base64"],
+                    }
+                )
+        return found
 
-    def audit(self, line: dict[str, Any], now: float) -> None:
-        """Append one line to the audit log.
+    def damaged_lines(self) -> list[int]:
+        """Return the numbers, from 1, of the journal's lines that are no entries. Raises as `entries`."""
+        return [number for number, entry in self._lines() if entry is None]
 
-        Raises:
-            VaultError: it could not be written.
+    def last_states(self, key: str, data: bytes) -> tuple[bytes, ...]:
+        """Return what the newest entry of a key says is in the vault: the bytes before it, and after it.
+
+        () if nothing is known of the key, or if `data` is one of them: the usual case, told from the
+        end of the journal. A journal that cannot be read, or that others can write, knows nothing.
         """
-        text = dumps({"time": utc(now), "vault": self.vault, **line, "by": _who()}) + b"\n"
-        with Folder.make(self.state, 0o700) as folder:
-            where = os.path.join(folder.path, "audit.log")
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            try:
-                descriptor = os.open("audit.log", flags, 0o600, dir_fd=folder.descriptor)
-                try:
-                    # One call, so that lines of two processes never mix.
-                    os.write(descriptor, text)
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-            except OSError as error:
-                raise vault_error(error, where, "write") from None
+        try:
+            with Folder.open(self.folder) as folder:
+                end = folder.read(self.name, tail=_TAIL) or b""
+                if _is_told(end, key, data):
+                    return ()
+                journal = folder.read(self.name, JOURNAL_LIMIT) or b""
+        except (VaultMissing, VaultDenied, VaultUnreadable, VaultUnsafe, VaultCorrupt):
+            return ()
+        for _, entry in reversed(list(_parsed(journal))):
+            if entry and entry["key"] == key:
+                states = [_bytes(entry[side]) for side in ("after", "before") if entry[side] is not None]
+                return () if data in states else tuple(states)
+        return ()
+
+    def _lines(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
+        try:
+            with Folder.open(self.folder) as folder:
+                data = folder.read(self.name, JOURNAL_LIMIT) or b""
+        except VaultMissing:
+            return
+        yield from _parsed(data)
+
+
+def _parsed(data: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Yield (number from 1, entry) of each whole line, None for one that is no entry.
+
+    A last line without its end was never acknowledged, and is passed over.
+    """
+    for number, line in enumerate(data.split(b"\n")[:-1], 1):
+        yield number, _entry(line)
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    from fingerprint._digest import sha256_hex
+
+    body, seal, rest = line.rpartition(b',"sha256":"')
+    if not seal or rest != sha256_hex(body).encode() + b'"}':
+        return None
+    try:
+        entry = loads(line)
+    except JsonError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _sealed(entry: dict[str, Any]) -> bytes:
+    from fingerprint._digest import sha256_hex
+
+    body = dumps(entry)[:-1]
+    return body + b',"sha256":"' + sha256_hex(body).encode() + b'"}\n'
+
+
+def _is_told(end: bytes, key: str, data: bytes) -> bool:
+    """Return whether the last whole line at the end of a journal says that these bytes are there.
+
+    Quotes within strings are escaped, so the names can be looked for as they are written.
+    """
+    line = end.rpartition(b"\n")[0].rpartition(b"\n")[2]
+    if not line.startswith(b'{"schemaVersion":1,') or _member(key) not in line:
+        return False
+    try:
+        told = dumps(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+    return b',"after":' + told + b"," in line or b',"before":' + told + b"," in line
+
+
+def _member(key: str) -> bytes:
+    return b',"key":' + dumps(key) + b","
+
+
+def _last_number(data: bytes) -> int:
+    for line in reversed(data.split(b"\n")[:-1]):
+        entry = _entry(line)
+        if entry:
+            return int(entry["number"])
+    return 0
+
+
+def _compacted(data: bytes) -> bytes:
+    """Return the journal without the middle of what each key had."""
+    lines: dict[str, list[tuple[int, bytes]]] = {}
+    for number, line in enumerate(data.split(b"\n")[:-1]):
+        entry = _entry(line)
+        lines.setdefault(entry["key"] if entry else "", []).append((number, line))
+    # The first entry may be that of the first record, and then the second one holds it as replaced.
+    kept = [line for found in lines.values() for line in (*found[:2], *found[2:][-ENTRIES_KEPT + 2 :])]
+    return b"".join(line + b"\n" for _, line in sorted(kept))
+
+
+def _text(data: bytes | None) -> str | dict[str, str] | None:
+    if data is None:
+        return None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        from base64 import b64encode
+
+        return {"base64": b64encode(data).decode("ascii")}
+
+
+def _bytes(value: str | dict[str, str]) -> bytes:
+    if isinstance(value, str):
+        return value.encode("utf-8")
+    from base64 import b64decode
+
+    return b64decode(value["base64"])
+
+
+def _writable(text: str) -> str:
+    """Return a text of the system as one that can be written as JSON: paths need not be UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _who() -> dict[str, Any]:
     return {
         "uid": os.getuid() if hasattr(os, "getuid") else None,
-        "sudoUser": os.environ.get("SUDO_USER"),
+        "sudoUser": _writable(os.environ["SUDO_USER"]) if "SUDO_USER" in os.environ else None,
         "pid": os.getpid(),
-        "program": os.path.basename(sys.argv[0]) if sys.argv else "",
+        "program": _writable(os.path.basename(sys.argv[0])) if sys.argv else "",
     }
-
-
-def _name(number: int) -> str:
-    return f"{number:06d}{_SUFFIX}"
-
-
-def _numbers(folder: Folder) -> list[int]:
-    stems = [name[: -len(_SUFFIX)] for name in folder.names() if name.endswith(_SUFFIX)]
-    return sorted(int(stem) for stem in stems if stem.isdigit())
-
-
-def _entry(folder: Folder, number: int) -> dict[str, Any]:
-    where = os.path.join(folder.path, _name(number))
-    data = folder.read(_name(number), ENTRY_LIMIT)
-    try:
-        entry = loads(data or b"")
-    except JsonError as error:
-        raise VaultCorrupt(f"the history entry is damaged: {error}", where=where, remedy="Move it away") from None
-    if not isinstance(entry, dict) or not {"record", "recordBase64"} & entry.keys():
-        raise VaultCorrupt("the history entry holds no record", where=where, remedy="Move it away")
-    return entry

@@ -32,16 +32,24 @@ def decode_fingerprint(data: bytes, where: str) -> FingerprintRecord:
     """Return the record that the bytes of `InstanceFingerprint` hold.
 
     Field names match in any case and the last one wins; `null` leaves a field as it is, and a whole
-    record of `null` is a cleared one; a missing threshold reads as 0; unknown fields are kept.
+    record of `null` is a cleared one; a missing threshold reads as 0; unknown fields are kept. But a
+    field that is missing while an unknown one is there has a damaged name, and attributes without a
+    fingerprint are no cleared record: both would make another identity of this one.
 
     Raises:
         VaultCorrupt: it is no such record.
     """
     fingerprint, threshold = "", 0
+    missing = {
+        "fingerprint": "fingerprint",
+        "hardwarehash": "hardwareHash",
+        "similaritythreshold": "similarityThreshold",
+    }
     attributes: dict[str, str] | None = None
     extra = []
     for name, raw in _members(data, where):
         field = name.casefold()
+        missing.pop(field, None)
         if field not in ("fingerprint", "hardwarehash", "similaritythreshold"):
             extra.append((name, raw))
             continue
@@ -55,6 +63,10 @@ def decode_fingerprint(data: bytes, where: str) -> FingerprintRecord:
             fingerprint = _text(value, name, where)
         else:
             threshold = _integer(value, name, where)
+    if missing and extra:
+        raise _corrupt(f"{' and '.join(missing.values())} is missing, and there is a field of another name", where)
+    if attributes and not fingerprint:
+        raise _corrupt("it holds attributes and no fingerprint", where)
     try:
         hardware_hash = None if attributes is None else HardwareHash(attributes)
     except ValueError as error:
@@ -166,5 +178,6 @@ def _corrupt(what: str, where: str) -> VaultCorrupt:
     return VaultCorrupt(
         what,
         where=where,
-        remedy="Nothing was written. Restore the file from a backup, or start over with: fingerprint vault reset",
+        remedy="Nothing was written. Put back what was written last: fingerprint vault restore 0; or see: fingerprint "
+        "vault history",
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 
-from fingerprint.errors import VaultError, VaultMissing
+from fingerprint.errors import VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import Value
+from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.files import Folder
-from fingerprint.vault.places import reference_vault
 from fingerprint.vault.records import decode_manifest
 
 TYPE_CHECKING = False
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from fingerprint.vault import Vault
 
 MANIFESTS = ("Manifest", "EC2Manifest")
+STORE = "Store"
 
 
 class Finding(Value):
@@ -46,108 +46,134 @@ class Finding(Value):
 
 
 def verify(vault: Vault) -> list[Finding]:
-    """Return what is wrong with a vault, in the order in which it is met; nothing for a sound one."""
+    """Return what is wrong with a vault and with our journal of it; nothing for a sound one."""
     try:
-        folder = Folder.open(vault.path)
+        folder = Folder.open(vault.path, unsafe=True)
     except VaultError as error:
         return [Finding.of(error)]
+    listed: dict[str, str] = {}
     with folder:
-        findings = _folder_findings(folder)
-        listed: dict[str, str] = {}
-        for name in MANIFESTS:
-            findings += _manifest_findings(folder, name, listed)
-        findings += _store_findings(vault, folder, listed)
-    for read in (vault.read, vault.read_registration):
+        names = folder.names()
+        findings = _defects(folder)
         try:
-            read()
-        except VaultMissing as error:
-            if read == vault.read:
-                findings.append(Finding.of(error))
-        except VaultError as error:
-            found = Finding.of(error)
-            if found not in findings:
-                findings.append(found)
-    return findings
+            Folder.open(vault.path).close()
+        except VaultUnsafe as error:
+            # What the folder lies in may be wrong, too.
+            findings += [] if findings else [Finding.of(error)]
+        for name in names:
+            if name in MANIFESTS:
+                findings += _manifest_findings(folder, name, listed)
+            elif name != STORE:
+                findings.append(_stray(folder, name))
+        if STORE in names:
+            if MANIFESTS[0] not in names:
+                findings.append(_manifest_missing(os.path.join(folder.path, MANIFESTS[0])))
+            findings += _store_findings(vault, folder, listed)
+    findings += _listed_findings(vault, listed, findings)
+    findings += _record_findings(vault, findings)
+    return findings + _journal_findings(vault)
 
 
-def _folder_findings(folder: Folder) -> list[Finding]:
-    findings = []
-    for name in folder.names():
-        if name not in (*MANIFESTS, "Store"):
-            findings.append(_orphan(os.path.join(folder.path, name)))
-    findings += _mode_findings(folder)
-    return findings
+def _defects(folder: Folder, name: str = ".") -> list[Finding]:
+    where = folder.path if name == "." else os.path.join(folder.path, name)
+    return [Finding("unsafe" if broken else "mode", what, where, remedy, broken)
+            for what, remedy, broken in folder.defects(name)]  # fmt: skip
 
 
-def _mode_findings(folder: Folder) -> list[Finding]:
-    """Name what others may read: the reference keeps everything at 0600, we make folders 0700."""
-    mode = stat.S_IMODE(os.fstat(folder.descriptor).st_mode)
-    findings = []
-    if mode & 0o077:
-        findings.append(_loose(folder.path, mode, "0600" if folder.path.startswith(reference_vault()) else "0700"))
-    for name in folder.names():
-        status = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
-        if stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) & 0o077:
-            findings.append(_loose(os.path.join(folder.path, name), stat.S_IMODE(status.st_mode), "0600"))
-    return findings
-
-
-def _loose(where: str, mode: int, wanted: str) -> Finding:
-    return Finding("mode", f"others may read it (mode {mode:04o})", where, f"chmod {wanted} {where}", False)
-
-
-def _orphan(where: str) -> Finding:
+def _stray(folder: Folder, name: str) -> Finding:
+    where = os.path.join(folder.path, name)
+    if name.endswith(".tmp"):
+        return Finding(
+            "left-over", "a writer died here; the record is whole", where, "The next write removes it", False
+        )
     return Finding("orphan", "it does not belong in a vault", where, "Find out what put it there; move it away", False)
 
 
+def _manifest_missing(where: str) -> Finding:
+    return Finding(
+        "manifest-missing",
+        "the manifest is missing, and the agent would take the vault for an empty one",
+        where,
+        "Any write of ours makes it again, for example: fingerprint threshold set N",
+        False,
+    )
+
+
 def _manifest_findings(folder: Folder, name: str, listed: dict[str, str]) -> list[Finding]:
-    where = os.path.join(folder.path, name)
-    try:
-        data = folder.read(name)
-        if data is None:
-            if name != MANIFESTS[0] or "Store" not in folder.names():
-                return []
-            return [
-                Finding(
-                    "manifest-missing",
-                    "the manifest is missing, and the agent would take the vault for an empty one",
-                    where,
-                    "Any write of ours makes it again, for example: fingerprint threshold set N",
-                    False,
-                )
-            ]
-        listed.update(decode_manifest(data, where))
-    except VaultError as error:
-        return [Finding.of(error)]
-    return []
+    findings = _defects(folder, name)
+    if not any(finding.broken for finding in findings):
+        where = os.path.join(folder.path, name)
+        try:
+            listed.update(decode_manifest(folder.read(name) or b"", where))
+        except VaultError as error:
+            findings.append(Finding.of(error))
+    return findings
 
 
 def _store_findings(vault: Vault, folder: Folder, listed: dict[str, str]) -> list[Finding]:
     try:
-        with Folder.open("Store", folder) as store:
-            names = store.names()
-            findings = _mode_findings(store)
-    except VaultMissing:
-        names, findings = [], []
+        store = Folder.open(STORE, folder, unsafe=True)
     except VaultError as error:
         return [Finding.of(error)]
-    for name in names:
-        if listed and name not in listed:
-            findings.append(_orphan(vault.data_path(name)))
+    with store:
+        findings = _defects(store)
+        for name in store.names():
+            findings += _defects(store, name)
+            if name.endswith(".tmp") or (listed and name not in listed):
+                findings.append(_stray(store, name))
+    return findings
+
+
+def _listed_findings(vault: Vault, listed: dict[str, str], found: list[Finding]) -> list[Finding]:
+    findings = []
     for key, path in listed.items():
-        if path != vault.data_path(key):
+        where = vault.data_path(key)
+        if path != where:
             findings.append(
                 Finding(
                     "manifest-path",
                     f"the manifest lists {key} elsewhere: {path}",
-                    os.path.join(vault.path, MANIFESTS[0]),
+                    os.path.join(vault.path, vault.manifest_name),
                     "Fine for a copy. In the vault of a running agent, put it right: the agent reads that path",
                     False,
                 )
             )
-        elif key not in names:
+        elif not os.path.lexists(where) and where not in {f.where for f in found}:
             findings.append(
-                Finding("data-missing", f"the manifest lists {key}, and its data file is missing",
-                        vault.data_path(key), "Restore the file from a backup", True)
+                Finding("data-missing", f"the manifest lists {key}, and its data file is missing", where,
+                        "Put back what was written last: fingerprint vault restore 0", True)
             )  # fmt: skip
     return findings
+
+
+def _record_findings(vault: Vault, found: list[Finding]) -> list[Finding]:
+    """Name what reading the records meets and nothing before has named."""
+    findings = []
+    named = {finding.where for finding in found if finding.broken}
+    for key, read in ((FINGERPRINT_KEY, vault.read), (REGISTRATION_KEY, vault.read_registration)):
+        try:
+            read()
+        except VaultMissing as error:
+            if key == FINGERPRINT_KEY:
+                findings.append(Finding.of(error))
+        except VaultError as error:
+            if not any(error.where == where or error.where.startswith(where + os.sep) for where in named):
+                findings.append(Finding.of(error))
+        if vault.notice and not any(finding.where == vault.data_path(key) for finding in findings):
+            findings.append(
+                Finding("changed-elsewhere", vault.notice, vault.data_path(key),
+                        "Fine if that was the agent or you; keep a copy with: fingerprint vault backup", False)
+            )  # fmt: skip
+    return findings
+
+
+def _journal_findings(vault: Vault) -> list[Finding]:
+    try:
+        damaged = vault.history.damaged_lines()
+    except VaultError as error:
+        return [Finding.of(error)]
+    return [
+        Finding("journal", f"line {number} of our journal is damaged; that entry cannot be restored",
+                vault.history.path, "Nothing needs to be done; look for disk errors in the system log", False)
+        for number in damaged
+    ]  # fmt: skip

@@ -1,0 +1,65 @@
+"""Reading a vault, reading it with a verdict, and a durable store against the bare floor of such a store."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_compare_benchmark import CURRENT, SAVED
+
+from fingerprint import FingerprintRecord, HardwareHash, Vault, match
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the floor is made of the calls of Unix")
+
+RECORD = FingerprintRecord("979b554b-0d67-42c6-9730-48443b3016dd", HardwareHash(SAVED), 40)
+READ_SECONDS = 60e-6
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    made = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
+    with made.edit() as edit:
+        edit.store(RECORD, why="benchmark")
+    return made
+
+
+def test_a_read(claim: Callable[..., Any], vault: Vault) -> None:
+    """Manifest, record and journal, each opened and checked by descriptor; the peer is the time that is allowed."""
+    assert claim("a read of the vault, warm", "ours", target=1, peer_seconds=READ_SECONDS)(vault.read) == RECORD
+
+
+def test_a_read_and_a_verdict(claim: Callable[..., Any], vault: Vault) -> None:
+    def read_and_match() -> bool:
+        record = vault.read()
+        return match(record.hardware_hash, CURRENT, record.threshold).match
+
+    assert claim("a read with a verdict, warm", "ours", peer_seconds=READ_SECONDS)(read_and_match)
+
+
+def test_a_durable_store(versus: Callable[..., None], vault: Vault, tmp_path: Path, short: bool) -> None:
+    """With the record before it kept, against: write, fsync, rename, fsync of the folder."""
+    thresholds = itertools.cycle(range(1, 101))
+    data = Path(vault.data_path("InstanceFingerprint")).read_bytes()
+    folder = os.open(tmp_path, os.O_RDONLY)
+
+    def ours() -> None:
+        with vault.edit() as edit:
+            edit.store(RECORD.replace(threshold=next(thresholds)), why="benchmark")
+
+    def floor() -> None:
+        descriptor = os.open("record.tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+        os.write(descriptor, data)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        os.rename("record.tmp", "record", src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+
+    try:
+        versus("a durable store", ours, floor, rounds=50 if short else 500, at_most=1.3)
+    finally:
+        os.close(folder)

@@ -1,0 +1,33 @@
+"""Telling a record that was damaged from one that another program wrote.
+
+A record has no checksum, and the reference reads one with a flipped bit as another identity. So its
+bytes are held against what the journal says was written last. A program that writes a record writes
+another fingerprint, another hash or another threshold, and differs in many bytes or in the threshold
+alone; bytes that changed by themselves differ in a few.
+"""
+
+from __future__ import annotations
+
+from fingerprint.errors import VaultCorrupt
+from fingerprint.vault.records import decode_fingerprint
+
+DAMAGED_BYTES = 4
+
+
+def differing_bytes(known: bytes, data: bytes) -> int:
+    """Return how many bytes look damaged: 0 where another program may have written the record."""
+    if len(known) != len(data):
+        return 0
+    count = sum(a != b for a, b in zip(known, data, strict=True))
+    if count > DAMAGED_BYTES or threshold_change(known, data) is not None:
+        return 0
+    return count
+
+
+def threshold_change(known: bytes, data: bytes) -> tuple[int, int] | None:
+    """Return the thresholds of two fingerprint records that differ in nothing else, None for other bytes."""
+    try:
+        old, new = decode_fingerprint(known, ""), decode_fingerprint(data, "")
+    except VaultCorrupt:
+        return None
+    return (old.threshold, new.threshold) if old.replace(threshold=new.threshold) == new else None

@@ -1,0 +1,205 @@
+"""`vault verify`: every defect has a name and a remedy, and looking changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fingerprint import FingerprintRecord, HardwareHash, Vault
+from fingerprint.model import RegistrationRecord
+from fingerprint.vault.verify import verify
+
+RECORD = FingerprintRecord("979b554b-0d67-42c6-9730-48443b3016dd", HardwareHash({"machine-id": "m\n"}), 40)
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="changing owners needs root")
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    made = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
+    with made.edit() as edit:
+        edit.store(RECORD, why="test")
+        edit.store_registration(RegistrationRecord("mi-0", "eu-west-1", private_key="key"), why="test")
+    return made
+
+
+def look(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
+    """Return mode, owner, time and bytes of all that is there."""
+    found = {}
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        status = path.lstat()
+        data = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
+        found[str(path)] = (status.st_mode, status.st_uid, status.st_mtime_ns, data)
+    return found
+
+
+def test_a_sound_vault_has_no_findings(vault: Vault) -> None:
+    assert verify(vault) == []
+
+
+def remove_manifest(folder: Path) -> None:
+    (folder / "Manifest").unlink()
+
+
+def corrupt_manifest(folder: Path) -> None:
+    (folder / "Manifest").write_text("{")
+
+
+def manifest_elsewhere(folder: Path) -> None:
+    listed = json.loads((folder / "Manifest").read_text())
+    (folder / "Manifest").write_text(
+        json.dumps({**listed, "RegistrationKey": "/elsewhere/Vault/Store/RegistrationKey"})
+    )
+
+
+def manifest_leads_out(folder: Path) -> None:
+    (folder / "Manifest").write_text('{"InstanceFingerprint":"/etc/passwd"}')
+
+
+def remove_record(folder: Path) -> None:
+    (folder / "Store" / "InstanceFingerprint").unlink()
+
+
+def corrupt_record(folder: Path) -> None:
+    (folder / "Store" / "InstanceFingerprint").write_text('{"fingerprint":')
+
+
+def flip_a_byte(folder: Path) -> None:
+    path = folder / "Store" / "InstanceFingerprint"
+    path.write_bytes(path.read_bytes().replace(b"979b", b"979c"))
+
+
+def corrupt_registration(folder: Path) -> None:
+    (folder / "Store" / "RegistrationKey").write_text("[]")
+
+
+def other_threshold(folder: Path) -> None:
+    path = folder / "Store" / "InstanceFingerprint"
+    path.write_bytes(path.read_bytes().replace(b"40}", b"90}"))
+
+
+def readable_folder(folder: Path) -> None:
+    folder.chmod(0o755)
+
+
+def writable_store(folder: Path) -> None:
+    (folder / "Store").chmod(0o770)
+
+
+def readable_record(folder: Path) -> None:
+    (folder / "Store" / "InstanceFingerprint").chmod(0o644)
+
+
+def writable_manifest(folder: Path) -> None:
+    (folder / "Manifest").chmod(0o666)
+
+
+def linked_record(folder: Path) -> None:
+    os.link(folder / "Store" / "InstanceFingerprint", folder.parent / "another-name")
+
+
+def fifo_for_registration(folder: Path) -> None:
+    (folder / "Store" / "RegistrationKey").unlink()
+    os.mkfifo(folder / "Store" / "RegistrationKey", 0o600)
+
+
+def link_for_store(folder: Path) -> None:
+    (folder / "Store").rename(folder.parent / "Store")
+    (folder / "Store").symlink_to(folder.parent / "Store")
+
+
+def orphan_in_store(folder: Path) -> None:
+    (folder / "Store" / "OldKey").touch(0o600)
+
+
+def orphan_beside(folder: Path) -> None:
+    (folder / "notes").touch(0o600)
+
+
+def left_over(folder: Path) -> None:
+    (folder / "Store" / "InstanceFingerprint.tmp").touch(0o600)
+
+
+def damaged_journal(folder: Path) -> None:
+    [journal] = (folder.parent / "state" / "history").iterdir()
+    journal.write_bytes(journal.read_bytes().replace(b'"number":1', b'"number":7', 1))
+
+
+def remove_all(folder: Path) -> None:
+    folder.rename(folder.parent / "away")
+
+
+DEFECTS: list[tuple[Callable[[Path], None], set[str], bool]] = [
+    (remove_manifest, {"manifest-missing"}, False),
+    (corrupt_manifest, {"VaultCorrupt"}, True),
+    (manifest_elsewhere, {"manifest-path"}, False),
+    (manifest_leads_out, {"manifest-path", "VaultUnsafe", "orphan"}, True),
+    (remove_record, {"data-missing"}, True),
+    (corrupt_record, {"VaultCorrupt"}, True),
+    (flip_a_byte, {"VaultCorrupt"}, True),
+    (corrupt_registration, {"VaultCorrupt"}, True),
+    (other_threshold, {"changed-elsewhere"}, False),
+    (readable_folder, {"mode"}, False),
+    (writable_store, {"unsafe"}, True),
+    (readable_record, {"mode"}, False),
+    (writable_manifest, {"unsafe"}, True),
+    (linked_record, {"unsafe"}, True),
+    (fifo_for_registration, {"unsafe"}, True),
+    (link_for_store, {"VaultUnsafe"}, True),
+    (orphan_in_store, {"orphan"}, False),
+    (orphan_beside, {"orphan"}, False),
+    (left_over, {"left-over"}, False),
+    (damaged_journal, {"journal"}, False),
+    (remove_all, {"VaultMissing"}, True),
+]
+
+
+@pytest.mark.parametrize(("damage", "kinds", "broken"), DEFECTS, ids=[d[0].__name__ for d in DEFECTS])
+def test_each_defect_is_named_with_a_remedy_and_nothing_is_changed(
+    damage: Callable[[Path], None], kinds: set[str], broken: bool, vault: Vault, tmp_path: Path
+) -> None:
+    damage(Path(vault.path))
+    before = look(tmp_path)
+    findings = verify(vault)
+    assert look(tmp_path) == before
+    assert {finding.kind for finding in findings} == kinds
+    assert any(finding.broken for finding in findings) == broken
+    assert all(finding.what and finding.where and finding.remedy for finding in findings)
+
+
+def test_several_defects_are_all_named(vault: Vault) -> None:
+    folder = Path(vault.path)
+    for damage in (readable_folder, orphan_beside, orphan_in_store, left_over, readable_record, corrupt_registration):
+        damage(folder)
+    assert sorted(finding.kind for finding in verify(vault)) == [
+        "VaultCorrupt",
+        "left-over",
+        "mode",
+        "mode",
+        "orphan",
+        "orphan",
+    ]
+
+
+@as_root
+def test_a_foreign_owner_is_named(vault: Vault) -> None:
+    os.chown(vault.data_path("RegistrationKey"), 12345, 12345)
+    [finding] = verify(vault)
+    assert "uid 12345" in finding.what
+    assert finding.broken
+
+
+def test_a_parent_that_others_can_write_is_named(vault: Vault, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    assert any("the folder that it lies in" in finding.what for finding in verify(vault))
+
+
+@pytest.mark.parametrize("damage", [d[0] for d in DEFECTS], ids=[d[0].__name__ for d in DEFECTS])
+def test_no_finding_shows_a_secret(damage: Callable[[Path], None], vault: Vault) -> None:
+    damage(Path(vault.path))
+    text = " ".join(f"{f.what} {f.where} {f.remedy}" for f in verify(vault))
+    assert "979b" not in text
