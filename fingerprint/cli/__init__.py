@@ -67,6 +67,7 @@ def _run(words: list[str]) -> int:
             arguments = parse_or_explain(words)
         except SystemExit as stop:
             return int(stop.code or 0)
+    _forbid_core_dumps()
     module = __import__(f"fingerprint.cli.{arguments.command.module}", fromlist=["run"])
     try:
         return int(module.run(arguments))
@@ -74,6 +75,20 @@ def _run(words: list[str]) -> int:
         raise
     except FingerprintError as error:
         return _report(error, arguments)
+
+
+def _forbid_core_dumps() -> None:
+    """A crash must not leave a fingerprint or a key in a file."""
+    try:
+        from resource import RLIMIT_CORE, setrlimit
+    except ImportError:
+        # Windows has no such limit.
+        return
+    try:
+        setrlimit(RLIMIT_CORE, (0, 0))
+    except (OSError, ValueError):
+        # Sandboxes may forbid it; the command is worth more than this.
+        return
 
 
 def _report(error: FingerprintError, arguments: Arguments) -> int:
