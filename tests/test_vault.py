@@ -79,9 +79,10 @@ def test_the_history_is_bounded_and_keeps_the_first(vault: Vault) -> None:
     for number in range(450):
         with vault.edit() as edit:
             edit.store(RECORD.replace(fingerprint=str(number)), why="test")
-        assert len(vault.history.entries()) <= 200
+        if number % 50 == 49:
+            assert len(vault.history.entries()) <= 400
     entries = vault.history.entries()
-    assert len(entries) >= 98
+    assert 98 <= len(entries) < 200
     assert json.loads(entries[0]["record"])["fingerprint"] == RECORD.fingerprint
     assert [json.loads(e["record"])["fingerprint"] for e in entries[-98:]] == [str(n) for n in range(351, 449)]
     numbers = [e["number"] for e in entries]

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-# Of each key; the first entry holds what was there when we came, so it is never dropped.
+# Of each key, once the journal has so many lines; the first entries hold what was there when we came, so they
+# are never dropped.
 ENTRIES_KEPT = 100
+LINES_LIMIT = 400
 JOURNAL_LIMIT = 64 * 1024 * 1024
 AUDIT_LOG = "audit.log"
 # What was written last, for `entry`.
@@ -76,10 +78,7 @@ class History:
             VaultError: it could not be written durably; then the caller must not change the vault.
         """
         with Folder.make(self.folder, 0o700) as folder:
-            data = folder.read(self.name, JOURNAL_LIMIT) or b""
-            number = _last_number(data) + 1
-            if data.count(_member(key)) >= 2 * ENTRIES_KEPT:
-                folder.replace(self.name, _compacted(data))
+            number, lines = self._next(folder)
             change = {
                 "number": number,
                 "vault": _writable(self.vault),
@@ -88,12 +87,26 @@ class History:
                 "why": why,
                 "rule": rule,
             }
-            entry = {"schemaVersion": 1, **change, "by": _who(), "before": _text(before), "after": _text(after)}
+            kept = {"lines": lines, "by": _who(), "before": _text(before), "after": _text(after)}
+            entry = {"schemaVersion": 1, **change, **kept}
             folder.append(self.name, _sealed(entry), durable=True)
         with Folder.make(self.state, 0o700) as state:
             # The journal is the durable one; this is for people and for those who collect logs.
             state.append(AUDIT_LOG, dumps({"time": utc(now), **change, "by": _who()}) + b"\n", durable=False)
         return number
+
+    def _next(self, folder: Folder) -> tuple[int, int]:
+        """Return the number of the next entry and how many lines there will be, and make room if they are many."""
+        # The last line says it; the whole journal is read only if that one is damaged, or too long.
+        last = _last_entry((folder.read(self.name, tail=_TAIL) or b"").partition(b"\n")[2])
+        if last is None or last["lines"] >= LINES_LIMIT:
+            data = folder.read(self.name, JOURNAL_LIMIT) or b""
+            last = _last_entry(data)
+            if data.count(b"\n") >= LINES_LIMIT:
+                data = _compacted(data)
+                folder.replace(self.name, data)
+            return (last["number"] + 1 if last else 1), data.count(b"\n") + 1
+        return last["number"] + 1, last["lines"] + 1
 
     def entry(self, number: int, key: str = "") -> tuple[str, bytes]:
         """Return the key and the bytes that an entry replaced; of number 0, what was written last under a key.
@@ -217,12 +230,8 @@ def _member(key: str) -> bytes:
     return b',"key":' + dumps(key) + b","
 
 
-def _last_number(data: bytes) -> int:
-    for line in reversed(data.split(b"\n")[:-1]):
-        entry = _entry(line)
-        if entry:
-            return int(entry["number"])
-    return 0
+def _last_entry(data: bytes) -> dict[str, Any] | None:
+    return next((entry for line in reversed(data.split(b"\n")[:-1]) if (entry := _entry(line))), None)
 
 
 def _compacted(data: bytes) -> bytes:
