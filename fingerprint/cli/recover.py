@@ -129,7 +129,10 @@ def _finish(command: str, plan: Plan, vault: Vault, arguments: Arguments) -> int
     for word, record in (("before", plan.before), ("after", plan.after)):
         if record:
             write(f"  {word:7}fingerprint {secret(record.fingerprint, arguments)}, threshold {record.threshold}")
-    write(f"  changed attributes: {', '.join(changes) or 'none'}")
+    if plan.before or plan.key != FINGERPRINT_KEY:
+        write(f"  changed attributes: {', '.join(changes) or 'none'}")
+    else:
+        write("  what was there was missing or not to be read")
     if plan.other_sid:
         write("  The hardware ID of the record is not that of this machine: it needs --accept-new-sid.")
     if not arguments.dry_run:
@@ -144,6 +147,9 @@ def _summary(record: FingerprintRecord | None, arguments: Arguments) -> dict[str
 
 
 def _changes(before: FingerprintRecord | None, after: FingerprintRecord | None) -> list[str]:
-    old = dict((before and before.hardware_hash) or {})
+    """Return the names of the attributes that change; none where there is nothing to compare."""
+    if before is None:
+        return []
+    old = dict(before.hardware_hash or {})
     new = dict((after and after.hardware_hash) or {})
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

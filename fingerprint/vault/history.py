@@ -92,7 +92,7 @@ class History:
             folder.append(self.name, _sealed(entry), durable=True)
         with Folder.make(self.state, 0o700) as state:
             # The journal is the durable one; this is for people and for those who collect logs.
-            state.append(AUDIT_LOG, dumps({"time": utc(now), **change, "by": _who()}) + b"\n", durable=False)
+            state.append(AUDIT_LOG, dumps({**change, "by": _who()}) + b"\n", durable=False)
         return number
 
     def _next(self, folder: Folder) -> tuple[int, int]:
