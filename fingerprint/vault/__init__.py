@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FINGERPRINT_KEY = "InstanceFingerprint"
 REGISTRATION_KEY = "RegistrationKey"
 LOCK_SECONDS = 30.0
+_READS_TRIED = 20
 RESTORE_REMEDY = (
     "Nothing was written. Put back what was written last: fingerprint vault restore 0; or see: fingerprint vault "
     "history"
@@ -115,13 +116,23 @@ class Vault:
         return None if data is None else decode_manifest(data, os.path.join(self.path, self.manifest_name))
 
     def _read(self, folder: Folder, key: str) -> bytes:
-        manifest = self._manifest(folder)
+        manifest, data = self._manifest(folder), self._data(folder, key)
+        for _ in range(_READS_TRIED):
+            try:
+                return self._present(manifest, key, data)
+            except VaultCorrupt:
+                # A writer may have come in between the data and the journal.
+                seen, manifest, data = data, self._manifest(folder), self._data(folder, key)
+                if data == seen:
+                    break
+        return self._present(manifest, key, data)
+
+    def _data(self, folder: Folder, key: str) -> bytes | None:
         try:
             with Folder.open("Store", folder) as store:
-                data = store.read(key)
+                return store.read(key)
         except VaultMissing:
-            data = None
-        return self._present(manifest, key, data)
+            return None
 
     def _present(self, manifest: dict[str, str] | None, key: str, data: bytes | None) -> bytes:
         """Return the bytes of a key's data file, or raise what is wrong with them."""
@@ -290,6 +301,6 @@ class VaultEdit:
                 vault.history.record(key, before, data, why=why, rule=rule, now=vault.now())
                 store.replace(key, data)
         # Data before manifest: a crash between the two leaves data that reading finds by itself.
-        listed = {**(manifest or {}), key: vault.data_path(key)}
+        listed = {**(self._stored() if manifest is None else manifest), key: vault.data_path(key)}
         if listed != manifest:
             self._folder.replace(vault.manifest_name, encode_manifest(listed))

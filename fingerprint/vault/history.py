@@ -89,10 +89,10 @@ class History:
             }
             kept = {"lines": lines, "by": _who(), "before": _text(before), "after": _text(after)}
             entry = {"schemaVersion": 1, **change, **kept}
-            folder.append(self.name, _sealed(entry), durable=True)
+            folder.append(self.name, _sealed(entry))
         with Folder.make(self.state, 0o700) as state:
             # The journal is the durable one; this is for people and for those who collect logs.
-            state.append(AUDIT_LOG, dumps({**change, "by": _who()}) + b"\n", durable=False)
+            state.append_shared(AUDIT_LOG, dumps({**change, "by": _who()}) + b"\n")
         return number
 
     def _next(self, folder: Folder) -> tuple[int, int]:
@@ -162,16 +162,12 @@ class History:
         try:
             with Folder.open(self.folder) as folder:
                 end = folder.read(self.name, tail=_TAIL) or b""
-                if _is_told(end, key, data):
-                    return ()
-                journal = folder.read(self.name, JOURNAL_LIMIT) or b""
+                states = _newest_states(end if len(end) < _TAIL else end.partition(b"\n")[2], key, data)
+                if states is None and len(end) == _TAIL:
+                    states = _newest_states(folder.read(self.name, JOURNAL_LIMIT) or b"", key, data)
         except (VaultMissing, VaultDenied, VaultUnreadable, VaultUnsafe, VaultCorrupt):
             return ()
-        for _, entry in reversed(list(_parsed(journal))):
-            if entry and entry["key"] == key:
-                states = [_bytes(entry[side]) for side in ("after", "before") if entry[side] is not None]
-                return () if data in states else tuple(states)
-        return ()
+        return () if states is None or data in states else states
 
     def _lines(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
         try:
@@ -211,14 +207,27 @@ def _sealed(entry: dict[str, Any]) -> bytes:
     return body + b',"sha256":"' + sha256_hex(body).encode() + b'"}\n'
 
 
-def _is_told(end: bytes, key: str, data: bytes) -> bool:
-    """Return whether the last whole line at the end of a journal says that these bytes are there.
+def _newest_states(journal: bytes, key: str, data: bytes) -> tuple[bytes, ...] | None:
+    """Return the bytes after and before the newest entry of a key, None if it has none.
+
+    An entry that names `data` as it is written is not looked at any closer.
+    """
+    for line in reversed(journal.split(b"\n")[:-1]):
+        if _member(key) not in line:
+            continue
+        if _is_told(line, data):
+            return (data,)
+        entry = _entry(line)
+        if entry:
+            return tuple(_bytes(entry[side]) for side in ("after", "before") if entry[side] is not None)
+    return None
+
+
+def _is_told(line: bytes, data: bytes) -> bool:
+    """Return whether a line says that these bytes are there.
 
     Quotes within strings are escaped, so the names can be looked for as they are written.
     """
-    line = end.rpartition(b"\n")[0].rpartition(b"\n")[2]
-    if not line.startswith(b'{"schemaVersion":1,') or _member(key) not in line:
-        return False
     try:
         told = dumps(data.decode("utf-8"))
     except UnicodeDecodeError:

@@ -11,7 +11,7 @@ import os
 import stat
 
 from fingerprint.errors import VaultBusy, VaultError, VaultMissing, VaultUnreadable, VaultUnsafe
-from fingerprint.vault.refusals import FILE_LIMIT, MAKE_REMEDY, not_a_file, too_long, vault_error
+from fingerprint.vault.refusals import FILE_LIMIT, LINE_LIMIT, MAKE_REMEDY, not_a_file, too_long, vault_error
 
 _LOCK_POLL_SECONDS = 0.05
 _KINDS = (
@@ -230,45 +230,70 @@ class Folder:
         except OSError as error:
             raise vault_error(error, where, "make durable the writing of") from None
 
-    def append(self, name: str, lines: bytes, *, durable: bool) -> None:
-        """Add lines to a file, and make it (mode 0600) if it is missing.
+    def append(self, name: str, lines: bytes) -> None:
+        """Add lines to a file durably, and make it (mode 0600) if it is missing.
 
         A line that a dead writer left without its end is cut off first; what does not fit is taken
-        back. The caller holds the lock of the vault.
-
-        Args:
-            name: the file.
-            lines: whole lines, each with its newline.
-            durable: whether they must be on disk on return.
+        back. The caller holds the lock of the vault, and nobody else writes the file.
 
         Raises:
             VaultDenied, VaultUnreadable, VaultUnsafe: they could not be added; the file is as it was.
         """
-        where = os.path.join(self.path, name)
-        flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        where = f"{self.path}/{name}"
+        descriptor, size = self._open_to_append(name, where)
         try:
-            descriptor = os.open(name, flags | os.O_CREAT, 0o600, dir_fd=self.descriptor)
-        except OSError as error:
-            raise vault_error(error, where, "write") from None
-        try:
-            status = os.fstat(descriptor)
-            _check_regular(status, where)
-            end = _end_of_lines(descriptor, status.st_size)
-            if end != status.st_size:
+            end = _end_of_lines(descriptor, size)
+            if end is None:
+                # Longer than any line of ours can be: not ours to cut.
+                end, lines = size, b"\n" + lines
+            elif end != size:
                 os.ftruncate(descriptor, end)
             try:
                 _write_all(descriptor, lines)
-                if durable:
-                    os.fsync(descriptor)
+                os.fsync(descriptor)
             except BaseException:
                 os.ftruncate(descriptor, end)
                 raise
-            if durable and not status.st_size:
+            if not size:
                 os.fsync(self.descriptor)
         except OSError as error:
             raise vault_error(error, where, "write") from None
         finally:
             os.close(descriptor)
+
+    def append_shared(self, name: str, line: bytes) -> None:
+        """Add a line to a file that others may add to at the same time; not durably, and nothing is ever cut.
+
+        Raises:
+            VaultDenied, VaultUnreadable, VaultUnsafe: it could not be added.
+        """
+        where = f"{self.path}/{name}"
+        descriptor, size = self._open_to_append(name, where)
+        try:
+            whole = not size or os.pread(descriptor, 1, size - 1) == b"\n"
+            # One call, so that lines of two processes do not mix.
+            os.write(descriptor, line if whole else b"\n" + line)
+        except OSError as error:
+            raise vault_error(error, where, "write") from None
+        finally:
+            os.close(descriptor)
+
+    def _open_to_append(self, name: str, where: str) -> tuple[int, int]:
+        """Return the descriptor and the size of a regular file that is made if it is missing."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            descriptor = os.open(name, flags, 0o600, dir_fd=self.descriptor)
+        except OSError as error:
+            raise vault_error(error, where, "write") from None
+        try:
+            status = os.fstat(descriptor)
+            _check_regular(status, where)
+        except BaseException as error:
+            os.close(descriptor)
+            if isinstance(error, OSError):
+                raise vault_error(error, where, "write") from None
+            raise
+        return descriptor, status.st_size
 
     def _create(self, name: str) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -319,11 +344,15 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _end_of_lines(descriptor: int, size: int) -> int:
-    """Return where the last whole line of a file ends."""
+def _end_of_lines(descriptor: int, size: int) -> int | None:
+    """Return where the last whole line of a file ends; None if what follows is longer than a line can be."""
     if not size or os.pread(descriptor, 1, size - 1) == b"\n":
         return size
-    return os.pread(descriptor, size, 0).rfind(b"\n") + 1
+    start = max(size - LINE_LIMIT, 0)
+    newline = os.pread(descriptor, LINE_LIMIT, start).rfind(b"\n")
+    if newline < 0 and start:
+        return None
+    return start + newline + 1
 
 
 def _check_owner_and_mode(status: os.stat_result, where: str) -> None:

@@ -11,7 +11,7 @@ import stat
 
 from fingerprint.errors import VaultBusy, VaultError, VaultMissing, VaultUnreadable, VaultUnsafe
 from fingerprint.vault import windows_calls
-from fingerprint.vault.refusals import FILE_LIMIT, MAKE_REMEDY, not_a_file, too_long, vault_error
+from fingerprint.vault.refusals import FILE_LIMIT, LINE_LIMIT, MAKE_REMEDY, not_a_file, too_long, vault_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,7 +133,12 @@ class Folder:
         try:
             if _status(temporary) is not None:
                 os.unlink(temporary)
-            self._write(temporary, data, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                windows_calls.protect(temporary, folder=False)
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
             os.replace(temporary, where)
         except OSError as error:
             try:
@@ -142,36 +147,42 @@ class Folder:
                 pass
             raise vault_error(error, where, "write") from None
 
-    def append(self, name: str, lines: bytes, *, durable: bool) -> None:
-        """Add lines to a file, and make it if it is missing. See `posix_files`."""
+    def append(self, name: str, lines: bytes) -> None:
+        """Add lines to a file durably, and make it if it is missing. See `posix_files`."""
+        self._append(name, lines, shared=False)
+
+    def append_shared(self, name: str, line: bytes) -> None:
+        """Add a line to a file that others may add to at the same time. See `posix_files`."""
+        self._append(name, line, shared=True)
+
+    def _append(self, name: str, lines: bytes, *, shared: bool) -> None:
         where = os.path.join(self.path, name)
         status = _status(where)
         if status is not None:
             _demand_file(status, where)
             _demand_closed(where)
         try:
-            self._write(where, lines, os.O_RDWR | os.O_CREAT, durable=durable)
-        except OSError as error:
-            raise vault_error(error, where, "write") from None
-
-    def _write(self, where: str, data: bytes, flags: int, *, durable: bool = True) -> None:
-        descriptor = os.open(where, flags | _BINARY, 0o600)
-        with os.fdopen(descriptor, "wb" if flags & os.O_EXCL else "r+b") as file:
-            end = 0
-            if flags & os.O_EXCL or not os.fstat(descriptor).st_size:
-                windows_calls.protect(where, folder=False)
-            else:
-                end = file.read().rfind(b"\n") + 1
+            with os.fdopen(os.open(where, os.O_RDWR | os.O_CREAT | _BINARY, 0o600), "r+b") as file:
+                size = os.fstat(file.fileno()).st_size
+                if not size:
+                    windows_calls.protect(where, folder=False)
+                file.seek(max(size - LINE_LIMIT, 0))
+                tail = file.read()
+                end = size - len(tail) + tail.rfind(b"\n") + 1
+                if tail and end != size and (shared or (len(tail) == LINE_LIMIT and b"\n" not in tail)):
+                    end, lines = size, b"\n" + lines
                 file.truncate(end)
                 file.seek(end)
-            try:
-                file.write(data)
-                file.flush()
-                if durable:
-                    os.fsync(descriptor)
-            except OSError:
-                file.truncate(end)
-                raise
+                try:
+                    file.write(lines)
+                    file.flush()
+                    if not shared:
+                        os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(end)
+                    raise
+        except OSError as error:
+            raise vault_error(error, where, "write") from None
 
     def lock(self, wait: float) -> None:
         """Take the lock of the folder for as long as it is open; it dies with the process.

@@ -106,9 +106,14 @@ def test_a_full_disk_for_our_own_state_leaves_the_vault(house: Path) -> None:
         house,
         "mount -t tmpfs -o size=64k,mode=700 tmpfs state",
         """F --snapshot same.json init || exit 50
-sha256sum disk/Vault/Store/* > before
 dd if=/dev/zero of=state/fill bs=1k 2>/dev/null
-F threshold set 50; echo "code $?"
+# The last page of the journal takes a line or two.
+for n in 51 52 53 54 55 56 57 58 59; do
+    sha256sum disk/Vault/Store/* > before
+    F threshold set $n; code=$?
+    [ $code = 0 ] || break
+done
+echo "code $code"
 sha256sum -c --quiet before && echo unchanged
 """,
     )

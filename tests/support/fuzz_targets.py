@@ -1,0 +1,443 @@
+"""Targets for fuzzing whatever reads foreign bytes, and the loop that mutates real texts for them.
+
+A target takes any bytes and demands what must hold for all of them. As a program it runs one share of a campaign and
+prints a line of JSON: `python -I fuzz_targets.py TARGET INPUTS SEED`. It needs nothing but the installed package.
+"""
+
+from __future__ import annotations
+
+import array
+import faulthandler
+import json
+import struct
+import sys
+import time
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import NamedTuple, TypeVar
+
+from fingerprint import FingerprintRecord, HardwareHash
+from fingerprint._json import JsonError, dumps, loads, members
+from fingerprint._matchlines import Matcher
+from fingerprint.collect.network import parse_addresses, parse_links, parse_routes
+from fingerprint.collect.texts import (
+    decode_console,
+    parse_cpuinfo,
+    parse_ifconfig,
+    parse_ioreg,
+    parse_ip_addr,
+    parse_wmi_addresses,
+    parse_wmi_list,
+    parse_wmic_table,
+)
+from fingerprint.errors import VaultCorrupt
+from fingerprint.model import RegistrationRecord
+from fingerprint.vault.records import (
+    decode_fingerprint,
+    decode_manifest,
+    decode_registration,
+    encode_fingerprint,
+    encode_manifest,
+    encode_registration,
+)
+
+T = TypeVar("T")
+
+# No input is longer, so none may take long.
+LENGTH_LIMIT = 64 * 1024
+SECONDS_LIMIT = 1.0
+BATCH = 10_000
+WATCHDOG_SECONDS = 120
+
+
+class Target(NamedTuple):
+    """Something that reads foreign bytes.
+
+    Attributes:
+        run: reads bytes and returns whether they were accepted; raises for whatever must not be. The generator is for
+            choices that are not part of the input, such as where to cut it.
+        seeds: real texts to start from.
+        tokens: words of the format.
+    """
+
+    run: Callable[[bytes, Random], bool]
+    seeds: tuple[bytes, ...]
+    tokens: tuple[bytes, ...]
+
+
+def run_fingerprint(data: bytes, _: Random) -> bool:
+    try:
+        record = decode_fingerprint(data, "here")
+    except VaultCorrupt:
+        return False
+    written = encode_fingerprint(record)
+    again = decode_fingerprint(written, "here")
+    assert again == record
+    assert encode_fingerprint(again) == written
+    return True
+
+
+def run_registration(data: bytes, _: Random) -> bool:
+    try:
+        record = decode_registration(data, "here")
+    except VaultCorrupt:
+        return False
+    written = encode_registration(record)
+    again = decode_registration(written, "here")
+    assert again == record
+    assert encode_registration(again) == written
+    return True
+
+
+def run_manifest(data: bytes, _: Random) -> bool:
+    try:
+        manifest = decode_manifest(data, "here")
+    except VaultCorrupt:
+        return False
+    written = encode_manifest(manifest)
+    assert decode_manifest(written, "here") == manifest
+    assert encode_manifest(decode_manifest(written, "here")) == written
+    return True
+
+
+def run_json(data: bytes, _: Random) -> bool:
+    """`members` reads just the objects, and null, that `loads` reads, and what is written reads back."""
+    value, refused = attempt(loads, data)
+    pairs, refused_as_object = attempt(members, data)
+    if isinstance(value, dict):
+        assert pairs is not None
+        assert {name: loads(raw) for name, raw in pairs} == value
+    else:
+        assert refused_as_object == (refused or value is not None)
+        assert pairs is None
+    if refused:
+        return False
+    try:
+        written = dumps(value)
+    except ValueError:
+        # A number such as 1e999 is read as infinity, which is not written.
+        assert "inf" in repr(value)
+        return True
+    assert loads(written) == value
+    assert dumps(loads(written)) == written
+    return True
+
+
+def attempt(read: Callable[[bytes], T], data: bytes) -> tuple[T | None, bool]:
+    """Return what was read and whether it was refused, then with a place that lies within the text."""
+    try:
+        return read(data), False
+    except JsonError as error:
+        if not 0 <= error.offset <= len(data) or not error.problem.isascii():
+            raise ValueError(f"a refusal that leads astray: {error}") from error
+        return None, True
+
+
+def run_matcher(data: bytes, random: Random) -> bool:
+    """Wherever the stream is cut, the answers are the same: one for each line that is not blank."""
+    whole = Matcher()
+    answers = whole.feed(data) + whole.finish()
+    cut = Matcher()
+    parts = []
+    at = 0
+    while at < len(data):
+        size = random.choice((1, 2, 15, 16, 17, len(data))) if random.random() < 0.5 else random.randrange(1, 200)
+        # An array has no byte behind its last one, so that reading on would be noticed by a sanitizer.
+        parts.append(cut.feed(array.array("B", data[at : at + size])))
+        at += size
+    parts.append(cut.finish())
+    assert b"".join(parts) == answers
+    lines = data.split(b"\n")
+    expected = sum(1 for line in lines if line.strip(b" \t\r"))
+    assert answers.count(b"\n") == expected == whole.matches + whole.differs + whole.errors
+    assert whole.lines == len(lines) - (not lines[-1])
+    assert (cut.lines, cut.matches, cut.differs, cut.errors) == (
+        whole.lines,
+        whole.matches,
+        whole.differs,
+        whole.errors,
+    )
+    assert cut.first_error == whole.first_error
+    return whole.errors < expected
+
+
+def run_netlink(data: bytes, _: Random) -> bool:
+    try:
+        addresses = list(parse_addresses(data))
+        links = list(parse_links(data))
+    except OSError:
+        return False
+    assert all(len(address.split(".")) == 4 and not address.startswith("127.") for address in addresses)
+    assert all(isinstance(name, str) and address for name, address in links)
+    return bool(addresses or links)
+
+
+def run_texts(data: bytes, _: Random) -> bool:
+    text = decode_console(data)
+    found = [parse_ip_addr(text), parse_ifconfig(text), parse_wmi_addresses(text)]
+    for ipv4, links in found:
+        assert all(address and not address.startswith("127.") for address in ipv4)
+        assert all(isinstance(name, str) and address for name, address in links)
+    tables = [parse_wmi_list(text), parse_wmic_table(text), [parse_ioreg(text)], [parse_cpuinfo(text)]]
+    for rows in tables:
+        assert all(isinstance(word, str) for row in rows for pair in row.items() for word in pair)
+    assert isinstance(parse_routes(text), str)
+    return found != [((), ())] * 3 or any(any(rows) for rows in tables)
+
+
+HASH = HardwareHash(
+    {
+        "bios-hash": "M2Y4ZDk1MWU5YjU2YzFhNA==",
+        "disk-info": "",
+        "hostname-info": "web-7.example.com",
+        "ipaddress-info": "192.0.2.7",
+        "macaddr-info": "a2:99:21:33:46:45",
+        "machine-id": "3d1219c7c4c5404aaa1f6d2a48adfda4\n",
+        "memory-hash": "",
+        "processor-hash": "a<b>&\u2028\u00e9\U0001f600",
+        "system-hash": '\u001f\\"',
+    }
+)
+JSON_TOKENS = (
+    b"null",
+    b"true",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b'"',
+    b"\\",
+    b"\\u0000",
+    b"\\ud83d\\ude00",
+    b"\\ud800",
+    b'""',
+    b"{}",
+    b"[]",
+    b"0",
+    b"-1",
+    b"9223372036854775807",
+    b"-9223372036854775809",
+    b"1e999",
+    b"0.1",
+    b" ",
+    b"\t",
+    b"\xc3\xa9",
+    b"\xed\xa0\x80",
+    b"\xf0\x9f\x98\x80",
+    b"\xff",
+    b"[[[[[[[[",
+    b'{"a":',
+)
+RECORD_TOKENS = (
+    *JSON_TOKENS,
+    b'"fingerprint"',
+    b'"FINGERPRINT"',
+    b'"hardwareHash"',
+    b'"similarityThreshold"',
+    b"\xc5\xbfimilarity",
+    b'"machine-id"',
+    b'"privateKey"',
+    b'"instanceID"',
+)
+MATCH_TOKENS = (
+    *JSON_TOKENS,
+    b"\n",
+    b"\r\n",
+    b"\n\n",
+    b'"saved"',
+    b'"current"',
+    b'"threshold":40',
+    b'"sidKey":"uuid"',
+    b'"machine-id"',
+    b'"ipaddress-info"',
+    b'"uuid"',
+)
+
+REGISTRATION = RegistrationRecord(
+    instance_id="mi-0123456789abcdef0",
+    region="eu-west-1",
+    private_key="MIIEowIBAAKCAQEA7+/=" * 20,
+    private_key_type="Rsa",
+    private_key_created_date="2026-11-24 00:00:00 +0000 UTC",
+)
+
+
+def fingerprint_seeds() -> tuple[bytes, ...]:
+    record = FingerprintRecord("7f01e38b-b042-83e5-81dc-afba70ce87d2", HASH, 40)
+    return (
+        encode_fingerprint(record),
+        encode_fingerprint(record.replace(extra=(("future", b'{"a":[1,2.5e3,null]}'),))),
+        encode_fingerprint(FingerprintRecord()),
+        b'{"Fingerprint":"a","HARDWAREHASH":{"a":null},"hardwareHash":{"b":"c"},"similarityThreshold":-1}',
+        b"null",
+    )
+
+
+def match_seeds() -> tuple[bytes, ...]:
+    saved = dumps(dict(HASH.items()))
+    current = dumps({**dict(HASH.items()), "ipaddress-info": "192.0.2.8", "uuid": "u"})
+    lines = [
+        b'{"saved":' + saved + b',"current":' + saved + b',"threshold":40}',
+        b'{"saved":' + saved + b',"current":' + current + b',"threshold":100,"sidKey":"uuid"}',
+        b'{"saved":null,"current":{"a":null},"threshold":-1,"more":[{"b":1e3}]}',
+        b'{"saved":{},"threshold":"x"}',
+    ]
+    return (*lines, b"\n".join(lines) + b"\n", b"\n\r\n \t\n".join(lines))
+
+
+def netlink_seeds() -> tuple[bytes, ...]:
+    def attribute(kind: int, value: bytes) -> bytes:
+        return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+    def message(kind: int, body: bytes) -> bytes:
+        return struct.pack("=IHHII", 16 + len(body), kind, 2, 1, 0) + body + bytes(-len(body) % 4)
+
+    addresses = [
+        message(
+            20, struct.pack("=BBBBI", 2, 24, 0, 0, 2) + attribute(1, ip) + attribute(2, ip) + attribute(3, b"eth0\0")
+        )
+        for ip in (b"\x7f\0\0\1", b"\xc0\0\2\7")
+    ]
+    links = [
+        message(16, struct.pack("=BxHiII", 0, kind, 2, 1, 0) + attribute(3, name) + attribute(1, hardware))
+        for kind, name, hardware in ((1, b"eth0\0", b"\xa2\x99\x21\x33\x46\x45"), (768, b"tunl0\0", b"\xc0\0\2\1"))
+    ]
+    return (b"".join(addresses), b"".join(links), b"".join([*addresses, *links]))
+
+
+TEXT_SEEDS = (
+    b"1: lo: <LOOPBACK,UP> mtu 65536\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n"
+    b"    inet 127.0.0.1/8 scope host lo\n2: eth0@if3: <UP> mtu 1500\n    link/ether a2:99:21:33:46:45 brd ff:ff\n"
+    b"    inet 192.0.2.7/24 brd 192.0.2.255 scope global eth0\n",
+    b"eth0: flags=4163<UP>  mtu 1500\n        inet 192.0.2.7  netmask 255.255.255.0\n"
+    b"        ether a2:99:21:33:46:45  txqueuelen 1000\n",
+    b'\r\n\r\nIPAddress={"192.0.2.7","fe80::1"}\r\nMACAddress=A2:99:21:33:46:45\r\n\r\n',
+    "Name            SerialNumber  \r\nIntel(R) CPU    0123          \r\n".encode("utf-16"),
+    b'+-o Root  <class IORegistryEntry>\n    {\n      "IOPlatformUUID" = "0-1-2"\n      "a" = <0102>\n    }\n',
+    b"processor\t: 0\nmodel name\t: CPU @ 2GHz\nphysical id\t: 0\ncpu cores\t: 4\n\nprocessor\t: 1\n",
+    b"Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+    b"eth0\t00000000\t010200C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n",
+)
+
+TARGETS = {
+    "fingerprint record": Target(run_fingerprint, fingerprint_seeds(), RECORD_TOKENS),
+    "registration": Target(run_registration, (encode_registration(REGISTRATION), b"null"), RECORD_TOKENS),
+    "manifest": Target(
+        run_manifest,
+        (
+            encode_manifest(
+                {name: f"/var/lib/amazon/ssm/Vault/Store/{name}" for name in ("InstanceFingerprint", "RegistrationKey")}
+            ),
+            b"{}",
+        ),
+        RECORD_TOKENS,
+    ),
+    "JSON": Target(
+        run_json,
+        (*fingerprint_seeds(), b'[1,-0.5e-7,"\\ud83d\\ude00\\u00e9",{"a":{}},[],true,false,null]'),
+        JSON_TOKENS,
+    ),
+    "JSON Lines": Target(run_matcher, match_seeds(), MATCH_TOKENS),
+    "netlink": Target(run_netlink, netlink_seeds(), (bytes(4), b"\xff\xff", b"\x10\0\0\0", b"\x04\0\1\0", b"\0\0\1\0")),
+    "texts": Target(
+        run_texts, TEXT_SEEDS, (b"\n", b"\r\n", b": ", b"=", b"inet ", b"link/ether ", b"{", b'"', b"\t", b"\0")
+    ),
+}
+
+
+def mutated(pool: Sequence[bytes], tokens: Sequence[bytes], random: Random) -> bytes:
+    """Return one of the texts with one to some changes: bits, bytes, words, parts of it and of others."""
+    chance = random.random
+    data = bytearray(pool[int(chance() * len(pool))])
+    while True:
+        length = len(data)
+        at = int(chance() * (length + 1))
+        kind = int(chance() * 8)
+        if kind == 0 and at < length:
+            data[at] ^= 1 << int(chance() * 8)
+        elif kind == 1 and at < length:
+            data[at] = int(chance() * 256)
+        elif kind == 2:
+            del data[at : at + 1 + int(chance() * chance() * 40)]
+        elif kind == 3:
+            data[at:at] = data[int(chance() * length) :][: int(chance() * 40)]
+        elif kind in (4, 5):
+            token = tokens[int(chance() * len(tokens))]
+            data[at : at + (len(token) if kind == 4 else 0)] = token
+        elif kind == 6:
+            other = pool[int(chance() * len(pool))]
+            data[at:] = other[int(chance() * len(other)) :]
+        elif chance() < 0.02:
+            data[at:at] = bytes(data[at : at + 1 + int(chance() * 20)]) * int(chance() * 1000)
+        else:
+            del data[at:]
+        if chance() < 0.4:
+            return bytes(data[:LENGTH_LIMIT])
+
+
+class Campaign(NamedTuple):
+    """What a share of a campaign came to."""
+
+    inputs: int
+    accepted: int
+    slowest: float
+    growth: int
+
+
+def fuzz(target: Target, inputs: int, seed: int, memory: Callable[[], int] = lambda: 0) -> Campaign:
+    """Run a target over so many inputs; they are the same for the same seed. A hang ends the process with a traceback.
+
+    Args:
+        target: the target.
+        inputs: the number of inputs.
+        seed: the seed of the first batch.
+        memory: tells the memory of this process; its growth after the first tenth is in the result.
+
+    Raises:
+        AssertionError: with the input that the target failed for, or took too long for.
+    """
+    clock = time.perf_counter
+    run, seeds, tokens = target
+    done = accepted = 0
+    slowest = 0.0
+    settled = 0
+    for batch in range(-(-inputs // BATCH)):
+        faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
+        random = Random(seed + batch)
+        pool = [*seeds] * 4
+        if batch == inputs // BATCH // 10:
+            settled = memory()
+        for _ in range(min(BATCH, inputs - done)):
+            data = mutated(pool, tokens, random)
+            started = clock()
+            try:
+                good = run(data, random)
+            except Exception as error:
+                raise AssertionError(f"{type(error).__name__}: {error} for the input {data!r}") from error
+            spent = clock() - started
+            if spent > slowest:
+                slowest = spent
+                assert spent < SECONDS_LIMIT, f"{spent:.1f} s for the input {data!r}"
+            done += 1
+            if good:
+                accepted += 1
+                # What was accepted is a start for more, so that changes add up.
+                if random.random() < 0.05:
+                    pool[int(random.random() * len(pool))] = data
+    faulthandler.cancel_dump_traceback_later()
+    return Campaign(done, accepted, slowest, memory() - settled)
+
+
+def main() -> None:
+    name, inputs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    import psutil
+
+    process = psutil.Process()
+    campaign = fuzz(TARGETS[name], inputs, seed, lambda: process.memory_info().rss)
+    print(json.dumps(campaign._asdict()))
+
+
+if __name__ == "__main__":
+    main()
