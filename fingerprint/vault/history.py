@@ -245,10 +245,11 @@ def _last_entry(data: bytes) -> dict[str, Any] | None:
 
 def _compacted(data: bytes) -> bytes:
     """Return the journal without the middle of what each key had."""
-    lines: dict[str, list[tuple[int, bytes]]] = {}
+    lines: dict[bytes, list[tuple[int, bytes]]] = {}
     for number, line in enumerate(data.split(b"\n")[:-1]):
-        entry = _entry(line)
-        lines.setdefault(entry["key"] if entry else "", []).append((number, line))
+        # Not parsed, as a damaged line is kept like any other.
+        key = line.partition(b',"key":"')[2].partition(b'"')[0]
+        lines.setdefault(key, []).append((number, line))
     # The first entry may be that of the first record, and then the second one holds it as replaced.
     kept = [line for found in lines.values() for line in (*found[:2], *found[2:][-ENTRIES_KEPT + 2 :])]
     return b"".join(line + b"\n" for _, line in sorted(kept))
