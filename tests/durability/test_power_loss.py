@@ -244,7 +244,7 @@ def test_the_procedure_of_the_reference_undoes_what_it_acknowledged(tmp_path: Pa
     size = 16 << 20
     life = record(tmp_path / "house", "ext4", size, THEIRS, OPERATIONS if full else OPERATIONS[:3])
     lost = 0
-    for view, acknowledged, under_way in replay(tmp_path / "house", life, size, 12 if full else 1):
+    for view, acknowledged, under_way in replay(tmp_path / "house", life, size, 12 if full else 4):
         undone, torn = judge(view, life, acknowledged, under_way)
         count("images of the reference's procedure")
         count("images of the reference's procedure with an acknowledged record undone or torn", int(undone or torn))
