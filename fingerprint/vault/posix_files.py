@@ -108,16 +108,21 @@ class Folder:
         self.close()
 
     def close(self) -> None:
-        os.close(self.descriptor)
+        _close(self.descriptor)
 
     def _check(self) -> None:
-        status = os.fstat(self.descriptor)
+        try:
+            status = os.fstat(self.descriptor)
+        except OSError as error:
+            raise vault_error(error, self.path) from None
         _check_owner_and_mode(status, self.path)
         try:
             above = os.stat("..", dir_fd=self.descriptor)
         except PermissionError:
             # The reference's folders have no x, so only root may look up from them.
             return
+        except OSError as error:
+            raise vault_error(error, self.path) from None
         if above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX:
             raise VaultUnsafe(
                 f"the folder that it lies in can be written by others (mode {stat.S_IMODE(above.st_mode):04o})",
@@ -193,7 +198,7 @@ class Folder:
         except OSError as error:
             raise vault_error(error, where) from None
         finally:
-            os.close(descriptor)
+            _close(descriptor)
         if left <= 0:
             raise too_long("it grows while it is read", where, limit)
         return b"".join(chunks)
@@ -259,7 +264,7 @@ class Folder:
         except OSError as error:
             raise vault_error(error, where, "write") from None
         finally:
-            os.close(descriptor)
+            _close(descriptor)
 
     def append_shared(self, name: str, line: bytes) -> None:
         """Add a line to a file that others may add to at the same time; not durably, and nothing is ever cut.
@@ -276,7 +281,7 @@ class Folder:
         except OSError as error:
             raise vault_error(error, where, "write") from None
         finally:
-            os.close(descriptor)
+            _close(descriptor)
 
     def _open_to_append(self, name: str, where: str) -> tuple[int, int]:
         """Return the descriptor and the size of a regular file that is made if it is missing."""
@@ -289,7 +294,7 @@ class Folder:
             status = os.fstat(descriptor)
             _check_regular(status, where)
         except BaseException as error:
-            os.close(descriptor)
+            _close(descriptor)
             if isinstance(error, OSError):
                 raise vault_error(error, where, "write") from None
             raise
@@ -336,6 +341,14 @@ class Folder:
                 sleep(_LOCK_POLL_SECONDS)
             except OSError as error:
                 raise vault_error(error, self.path, "lock") from None
+
+
+def _close(descriptor: int) -> None:
+    """Close a descriptor through which everything was read, or is on disk: how closing went says nothing more."""
+    try:
+        os.close(descriptor)
+    except OSError:
+        return
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
