@@ -7,7 +7,7 @@ another hardware ID is refused unless it is accepted by name.
 from __future__ import annotations
 
 from fingerprint.collect import collect
-from fingerprint.errors import CollectError, Refused, VaultCorrupt, VaultError
+from fingerprint.errors import CollectError, Refused, VaultCorrupt, VaultMissing
 from fingerprint.model import FingerprintRecord, HardwareHash, Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.records import decode_fingerprint, decode_registration, encode_fingerprint
@@ -117,8 +117,8 @@ def carry_out(vault: Vault, plan: Plan, *, accept_new_sid: bool = False) -> None
 def _present(vault: Vault) -> FingerprintRecord | None:
     try:
         return vault.read()
-    except VaultError:
-        # Missing or corrupt: that is what a restore is for. What cannot be read fails when it is replaced.
+    except (VaultMissing, VaultCorrupt):
+        # That is what a restore is for; what cannot be read must not be replaced.
         return None
 
 

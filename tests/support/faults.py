@@ -1,0 +1,203 @@
+"""System calls on a folder's paths that fail in turn, or at which the process is killed: by strace."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ERRNOS = ("EIO", "ENOSPC", "EINTR", "EACCES", "EROFS", "EDQUOT", "EMFILE")
+# Not once but from then on, as a disk that has failed.
+FOR_EVER = "EIO+"
+KILL = "KILL"
+
+_LINE = re.compile(r"(?:\d+ +)?(\w+)\((.*)\) += (.*)")
+_DESCRIPTOR = re.compile(r"(?:AT_FDCWD|\d+)<([^>]*)>")
+_PLACE = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>(?:, )?)?(?:"((?:[^"\\]|\\.)*)")?')
+# Their quoted argument is data, not a name.
+_OF_DATA = re.compile(r"p?(?:read|write)(?:v|v2|64)?|getdents64|ioctl|fcntl|mmap")
+_READING = re.compile(
+    r"p?read(?:v|v2|64)?|getdents64|[fl]?stat|newfstatat|statx|f?access(?:at2?)?|readlink(?:at)?|flock|fcntl"
+)
+_WRITING = re.compile(
+    r"p?write(?:v|v2|64)?|f?truncate|fallocate|rename(?:at2?)?|unlink(?:at)?|rmdir|(?:sym)?link(?:at)?|mkdir(?:at)?"
+    r"|mknod(?:at)?|creat"
+)
+
+_DURABLE_STEPS = ("write", "fsync")
+
+
+class Fault(NamedTuple):
+    """What happens at the n-th call, from 1, of a system call on the watched paths.
+
+    Its kind is an errno's name, with "+" if every later call of that name fails, too; or KILL.
+    """
+
+    call: str
+    occurrence: int
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.call} {self.occurrence}"
+
+
+class Call(NamedTuple):
+    """One system call on the watched paths.
+
+    Attributes:
+        name: the system call.
+        path: what it was called on.
+        target: the second path, of a renaming or linking.
+        opens_for_writing: whether it opens, and makes or truncates what it opens.
+        error: the errno's name it failed with, "" if it succeeded, "?" if it never returned.
+        injected: whether it was made to fail.
+    """
+
+    name: str
+    path: str
+    target: str
+    opens_for_writing: bool
+    error: str
+    injected: bool
+
+    @property
+    def reads(self) -> bool:
+        """Whether something is learnt by it: its failure leaves the caller knowing less."""
+        return bool(_READING.fullmatch(self.name)) or (self.name.startswith("open") and not self.opens_for_writing)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changed the disk."""
+        return not self.error and (bool(_WRITING.fullmatch(self.name)) or self.opens_for_writing)
+
+
+class Run(NamedTuple):
+    """A process that has ended: its exit code (minus the signal that killed it), what it printed, its calls."""
+
+    code: int
+    output: str
+    complaint: str
+    calls: list[Call]
+
+
+def why_not() -> str:
+    """Return why no faults can be injected here, "" if they can."""
+    if sys.platform != "linux":
+        return "strace is for Linux"
+    if not shutil.which("strace"):
+        return "strace is not installed"
+    probe = subprocess.run(
+        ["strace", "-qq", "-e", "trace=%file", "-e", "inject=chdir:error=EIO", "true"],
+        capture_output=True,
+        check=False,
+    )
+    return "strace may not trace or inject here" if probe.returncode else ""
+
+
+def run(words: Sequence[str], trace: Path, watched: Collection[str] = (), fault: Fault | None = None) -> Run:
+    """Run a program under strace, with one fault at most.
+
+    Args:
+        words: the program and its arguments.
+        trace: the file that strace writes.
+        watched: the paths whose calls are seen and counted; () for all.
+        fault: what is to happen.
+    """
+    command = ["strace", "-qq", "-y", "-o", str(trace), "-e", "trace=%file,%desc"]
+    for path in sorted(watched):
+        command += ["-P", path]
+    if fault:
+        errno = fault.kind.rstrip("+")
+        what = f"signal={KILL}" if fault.kind == KILL else f"error={errno}"
+        when = f"{fault.occurrence}{fault.kind.removeprefix(errno)}"
+        command += ["-e", f"inject={fault.call}:{what}:when={when}"]
+    ended = subprocess.run([*command, *words], capture_output=True, text=True, timeout=60, check=False)
+    lines = trace.read_text(errors="surrogateescape").splitlines()
+    calls = [call for line in lines if (call := _call(line))]
+    return Run(ended.returncode, ended.stdout, ended.stderr, calls)
+
+
+def paths_within(calls: Sequence[Call], folder: str) -> set[str]:
+    """Return a folder and the paths below it that were called on."""
+    paths = {path for call in calls for path in (call.path, call.target)}
+    return {folder, *(path for path in paths if path.startswith(folder + os.sep))}
+
+
+def faults_of(calls: Sequence[Call], kinds: Sequence[str]) -> list[Fault]:
+    """Return every fault that can happen to a program that makes these calls."""
+    occurrences = Counter(call.name for call in calls)
+    return [
+        Fault(name, occurrence, kind)
+        for name, times in occurrences.items()
+        for occurrence in range(1, times + 1)
+        for kind in kinds
+    ]
+
+
+def writes_on_a_failed_read(calls: Sequence[Call], folder: str) -> list[Call]:
+    """Return what was written below a folder after the injected failure of a reading call.
+
+    Not if the same call on the same path was made again and answered before, if only by "there is
+    none": then it is known what was to be learnt.
+    """
+    failed = next((at for at, call in enumerate(calls) if call.injected), len(calls))
+    if failed == len(calls) or not calls[failed].reads:
+        return []
+    for at, call in enumerate(calls[failed + 1 :], failed + 1):
+        if (call.name, call.path) == (calls[failed].name, calls[failed].path) and call.error in ("", "ENOENT"):
+            return []
+        if _written_below(call, folder):
+            return [later for later in calls[at:] if _written_below(later, folder)]
+    return []
+
+
+def was_written(calls: Sequence[Call], folder: str) -> bool:
+    """Return whether anything below a folder, or the folder itself, was changed."""
+    return any(_written_below(call, folder) for call in calls)
+
+
+def was_made_durable(calls: Sequence[Call], path: str) -> bool:
+    """Return whether a file was renamed into its place with its bytes on disk, and then its name."""
+    renamed = [at for at, call in enumerate(calls) if call.target == path and not call.error]
+    if not renamed:
+        return False
+    before, after = calls[: renamed[-1]], calls[renamed[-1] :]
+    source = calls[renamed[-1]].path
+    steps = [call.name for call in before if call.path == source and not call.error and call.name in _DURABLE_STEPS]
+    synced = any(call[:2] == ("fsync", os.path.dirname(path)) and not call.error for call in after)
+    return tuple(steps[-2:]) == _DURABLE_STEPS and synced
+
+
+def _written_below(call: Call, folder: str) -> bool:
+    return call.writes and any(path == folder or path.startswith(folder + os.sep) for path in (call.path, call.target))
+
+
+def _call(line: str) -> Call | None:
+    found = _LINE.match(line)
+    if not found:
+        return None
+    name, arguments, result = found.groups()
+    if _OF_DATA.fullmatch(name):
+        descriptor = _DESCRIPTOR.match(arguments)
+        path, target, opens = descriptor[1] if descriptor else "", "", False
+    else:
+        path, rest = _place(arguments)
+        target = _place(rest)[0] if name.startswith(("rename", "link")) else ""
+        opens = name.startswith("open") and bool(re.search(r"O_CREAT|O_TRUNC", arguments))
+    error = result.split()[1] if result.startswith("-1 ") else "?" * result.startswith("?")
+    return Call(name, path, target, opens, error, result.endswith("(INJECTED)"))
+
+
+def _place(arguments: str) -> tuple[str, str]:
+    """Return the path that the first arguments name (a folder's descriptor, a name, or both), and the rest."""
+    found = _PLACE.match(arguments)
+    if not found:
+        return "", arguments
+    path = os.path.normpath(os.path.join(found[1] or "", found[2] or ""))
+    return path, arguments[found.end() :].removeprefix(", ")
