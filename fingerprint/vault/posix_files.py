@@ -113,16 +113,10 @@ class Folder:
     def _check(self) -> None:
         try:
             status = os.fstat(self.descriptor)
+            above = os.stat("..", dir_fd=self.descriptor)
         except OSError as error:
             raise vault_error(error, self.path) from None
         _check_owner_and_mode(status, self.path)
-        try:
-            above = os.stat("..", dir_fd=self.descriptor)
-        except PermissionError:
-            # The reference's folders have no x, so only root may look up from them.
-            return
-        except OSError as error:
-            raise vault_error(error, self.path) from None
         if above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX:
             raise VaultUnsafe(
                 f"the folder that it lies in can be written by others (mode {stat.S_IMODE(above.st_mode):04o})",

@@ -140,21 +140,33 @@ def faults_of(calls: Sequence[Call], kinds: Sequence[str]) -> list[Fault]:
     ]
 
 
-def writes_on_a_failed_read(calls: Sequence[Call], folder: str) -> list[Call]:
+def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str) -> list[Call]:
     """Return what was written below a folder after the injected failure of a reading call.
 
-    Not if the same call on the same path was made again and answered before, if only by "there is
-    none": then it is known what was to be learnt.
+    Not if it was learnt after all: the very next call was the same and was answered, or the same was
+    answered later, and the record was read anew or is known to be missing.
+
+    Args:
+        calls: the calls of one process.
+        folder: the folder of the vault.
+        record: the path of the record in it.
     """
     failed = next((at for at, call in enumerate(calls) if call.injected), len(calls))
     if failed == len(calls) or not calls[failed].reads:
         return []
-    for at, call in enumerate(calls[failed + 1 :], failed + 1):
-        if (call.name, call.path) == (calls[failed].name, calls[failed].path) and call.error in ("", "ENOENT"):
-            return []
-        if _written_below(call, folder):
-            return [later for later in calls[at:] if _written_below(later, folder)]
-    return []
+    wanted, later = calls[failed][:2], calls[failed + 1 :]
+    first = next((at for at, call in enumerate(later) if _written_below(call, folder)), len(later))
+    answered = [at for at, call in enumerate(later[:first]) if call[:2] == wanted and _is_answered(call)]
+    missing = any(f"{record}/".startswith(f"{call.path}/") and call.error == "ENOENT" for call in calls)
+    read_anew = any(call.path == record and call.reads and not call.error for call in later[:first])
+    if answered and (answered[0] == 0 or missing or read_anew):
+        return []
+    return [call for call in later if _written_below(call, folder)]
+
+
+def _is_answered(call: Call) -> bool:
+    """Return whether something was learnt by a call, if only that there is nothing."""
+    return call.reads and call.error in ("", "ENOENT")
 
 
 def was_written(calls: Sequence[Call], folder: str) -> bool:
