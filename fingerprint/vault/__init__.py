@@ -115,17 +115,17 @@ class Vault:
         data = folder.read(self.manifest_name)
         return None if data is None else decode_manifest(data, os.path.join(self.path, self.manifest_name))
 
-    def _read(self, folder: Folder, key: str) -> bytes:
+    def _read(self, folder: Folder, key: str, *, to_write: bool = False) -> bytes:
         manifest, data = self._manifest(folder), self._data(folder, key)
         for _ in range(_READS_TRIED):
             try:
-                return self._present(manifest, key, data)
+                return self._present(manifest, key, data, to_write=to_write)
             except VaultCorrupt:
                 # A writer may have come in between the data and the journal.
                 seen, manifest, data = data, self._manifest(folder), self._data(folder, key)
                 if data == seen:
                     break
-        return self._present(manifest, key, data)
+        return self._present(manifest, key, data, to_write=to_write)
 
     def _data(self, folder: Folder, key: str) -> bytes | None:
         try:
@@ -134,14 +134,17 @@ class Vault:
         except VaultMissing:
             return None
 
-    def _present(self, manifest: dict[str, str] | None, key: str, data: bytes | None) -> bytes:
-        """Return the bytes of a key's data file, or raise what is wrong with them."""
+    def _present(self, manifest: dict[str, str] | None, key: str, data: bytes | None, *, to_write: bool) -> bytes:
+        """Return the bytes of a key's data file, or raise what is wrong with them.
+
+        Who reads in order to write must also be able to read the journal: no failed read leads to a write.
+        """
         entry = None if manifest is None else manifest.get(key)
         if entry is not None:
             self._check_entry(entry, key)
         if data is not None:
             # Also when the manifest is missing or lacks the key: the data say who this machine is.
-            self._demand_undamaged(key, data)
+            self._demand_undamaged(key, data, to_write=to_write)
             return data
         where = self.data_path(key)
         if entry is not None:
@@ -152,10 +155,10 @@ class Vault:
             f"the vault holds no {key}", where=where, remedy="Make the first record with: fingerprint init"
         )
 
-    def _demand_undamaged(self, key: str, data: bytes) -> None:
+    def _demand_undamaged(self, key: str, data: bytes, *, to_write: bool) -> None:
         """Raise VaultCorrupt for bytes that are nearly those that were written last; note other changes."""
         self.notice = ""
-        states = self.history.last_states(key, data)
+        states = self.history.last_states(key, data, must_know=to_write)
         if not states:
             return
         from fingerprint.vault.damage import differing_bytes, threshold_change
@@ -217,7 +220,7 @@ class VaultEdit:
     def read(self) -> FingerprintRecord:
         """Return the record as it is under the lock. Raises as `Vault.read`."""
         return decode_fingerprint(
-            self._vault._read(self._folder, FINGERPRINT_KEY), self._vault.data_path(FINGERPRINT_KEY)
+            self._vault._read(self._folder, FINGERPRINT_KEY, to_write=True), self._vault.data_path(FINGERPRINT_KEY)
         )
 
     def store(self, record: FingerprintRecord, *, why: str, rule: str = "") -> None:
@@ -260,7 +263,7 @@ class VaultEdit:
             if data is None:
                 raise VaultMissing(f"the vault holds no {key}", where=vault.data_path(key))
         else:
-            data = vault._read(self._folder, key)
+            data = vault._read(self._folder, key, to_write=True)
         return vault.history.record(key, data, data, why=why, rule="", now=vault.now())
 
     def force(self, key: str, data: bytes, *, why: str) -> None:
@@ -294,7 +297,7 @@ class VaultEdit:
             if check:
                 # Raises for a record that is lost, corrupt or damaged: it must not be overwritten.
                 try:
-                    check(vault._present(manifest, key, before), vault.data_path(key))
+                    check(vault._present(manifest, key, before, to_write=True), vault.data_path(key))
                 except VaultMissing:
                     pass
             if before != data:

@@ -11,7 +11,7 @@ import os
 import sys
 
 from fingerprint._json import JsonError, dumps, loads
-from fingerprint.errors import VaultCorrupt, VaultDenied, VaultMissing, VaultUnreadable, VaultUnsafe
+from fingerprint.errors import VaultError, VaultMissing
 from fingerprint.model import utc
 from fingerprint.vault.files import Folder
 
@@ -153,11 +153,20 @@ class History:
         """Return the numbers, from 1, of the journal's lines that are no entries. Raises as `entries`."""
         return [number for number, entry in self._lines() if entry is None]
 
-    def last_states(self, key: str, data: bytes) -> tuple[bytes, ...]:
+    def last_states(self, key: str, data: bytes, *, must_know: bool) -> tuple[bytes, ...]:
         """Return what the newest entry of a key says is in the vault: the bytes before it, and after it.
 
         () if nothing is known of the key, or if `data` is one of them: the usual case, told from the
-        end of the journal. A journal that cannot be read, or that others can write, knows nothing.
+        end of the journal.
+
+        Args:
+            key: the key.
+            data: the bytes that are in the vault.
+            must_know: whether a journal that cannot be read, or that others can write, is an error;
+                else it knows nothing. Who is going to write must know.
+
+        Raises:
+            VaultError: the journal could not be read, and must be.
         """
         try:
             with Folder.open(self.folder) as folder:
@@ -165,7 +174,11 @@ class History:
                 states = _newest_states(end if len(end) < _TAIL else end.partition(b"\n")[2], key, data)
                 if states is None and len(end) == _TAIL:
                     states = _newest_states(folder.read(self.name, JOURNAL_LIMIT) or b"", key, data)
-        except (VaultMissing, VaultDenied, VaultUnreadable, VaultUnsafe, VaultCorrupt):
+        except VaultMissing:
+            return ()
+        except VaultError:
+            if must_know:
+                raise
             return ()
         return () if states is None or data in states else states
 

@@ -25,6 +25,7 @@ _OF_DATA = re.compile(r"p?(?:read|write)(?:v|v2|64)?|getdents64|ioctl|fcntl|mmap
 _READING = re.compile(
     r"p?read(?:v|v2|64)?|getdents64|[fl]?stat|newfstatat|statx|f?access(?:at2?)?|readlink(?:at)?|flock|fcntl"
 )
+_TAKING = re.compile(r"p?read(?:v|v2|64)?")
 _WRITING = re.compile(
     r"p?write(?:v|v2|64)?|f?truncate|fallocate|rename(?:at2?)?|unlink(?:at)?|rmdir|(?:sym)?link(?:at)?|mkdir(?:at)?"
     r"|mknod(?:at)?|creat"
@@ -158,7 +159,7 @@ def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str) -> 
     first = next((at for at, call in enumerate(later) if _written_below(call, folder)), len(later))
     answered = [at for at, call in enumerate(later[:first]) if call[:2] == wanted and _is_answered(call)]
     missing = any(f"{record}/".startswith(f"{call.path}/") and call.error == "ENOENT" for call in calls)
-    read_anew = any(call.path == record and call.reads and not call.error for call in later[:first])
+    read_anew = any(call.path == record and _TAKING.fullmatch(call.name) and not call.error for call in later[:first])
     if answered and (answered[0] == 0 or missing or read_anew):
         return []
     return [call for call in later if _written_below(call, folder)]
