@@ -137,7 +137,7 @@ DEFECTS: list[tuple[Callable[[Path], None], set[str], bool]] = [
     (remove_manifest, {"manifest-missing"}, False),
     (corrupt_manifest, {"VaultCorrupt"}, True),
     (manifest_elsewhere, {"manifest-path"}, False),
-    (manifest_leads_out, {"manifest-path", "VaultUnsafe", "orphan"}, True),
+    (manifest_leads_out, {"manifest-path", "VaultUnsafe", "unlisted"}, True),
     (remove_record, {"data-missing"}, True),
     (corrupt_record, {"VaultCorrupt"}, True),
     (flip_a_byte, {"VaultCorrupt"}, True),

@@ -303,6 +303,9 @@ class VaultEdit:
             if before != data:
                 vault.history.record(key, before, data, why=why, rule=rule, now=vault.now())
                 store.replace(key, data)
+            else:
+                # Who wrote it may have been killed before it was durable.
+                store.make_durable(key)
         # Data before manifest: a crash between the two leaves data that reading finds by itself.
         listed = {**(self._stored() if manifest is None else manifest), key: vault.data_path(key)}
         if listed != manifest:

@@ -229,6 +229,24 @@ class Folder:
         except OSError as error:
             raise vault_error(error, where, "make durable the writing of") from None
 
+    def make_durable(self, name: str) -> None:
+        """Flush a file and its name to the disk.
+
+        Raises:
+            VaultDenied, VaultUnreadable, VaultUnsafe: that failed.
+        """
+        where = f"{self.path}/{name}"
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            descriptor = os.open(name, flags, dir_fd=self.descriptor)
+            try:
+                os.fsync(descriptor)
+            finally:
+                _close(descriptor)
+            os.fsync(self.descriptor)
+        except OSError as error:
+            raise vault_error(error, where, "make durable") from None
+
     def append(self, name: str, lines: bytes) -> None:
         """Add lines to a file durably, and make it (mode 0600) if it is missing.
 

@@ -86,6 +86,12 @@ def _stray(folder: Folder, name: str) -> Finding:
         return Finding(
             "left-over", "a writer died here; the record is whole", where, "The next write removes it", False
         )
+    if name in (FINGERPRINT_KEY, REGISTRATION_KEY):
+        # A crash between the data and the manifest leaves this; it must never be moved away.
+        what = "the manifest does not list it, so the agent does not find it"
+        return Finding(
+            "unlisted", what, where, "Keep it. Storing it again lists it; a missing manifest lists all", False
+        )
     return Finding("orphan", "it does not belong in a vault", where, "Find out what put it there; move it away", False)
 
 

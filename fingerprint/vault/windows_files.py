@@ -147,6 +147,15 @@ class Folder:
                 pass
             raise vault_error(error, where, "write") from None
 
+    def make_durable(self, name: str) -> None:
+        """Flush a file to the disk. See `posix_files`."""
+        where = os.path.join(self.path, name)
+        try:
+            with open(where, "r+b") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise vault_error(error, where, "make durable") from None
+
     def append(self, name: str, lines: bytes) -> None:
         """Add lines to a file durably, and make it if it is missing. See `posix_files`."""
         self._append(name, lines, shared=False)
