@@ -89,6 +89,31 @@ def test_the_history_is_bounded_and_keeps_the_first(vault: Vault) -> None:
     assert numbers == sorted(set(numbers))
 
 
+def test_what_is_stored_already_is_made_durable_again(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer may have been killed between the rename and the flush of the folder."""
+    flushed: list[int] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flushed.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with vault.edit() as edit:
+        edit.store(RECORD, why="test")
+    assert flushed == [path_of(vault).stat().st_ino, path_of(vault).parent.stat().st_ino]
+
+
+def test_who_writes_must_be_able_to_read_the_journal(vault: Vault) -> None:
+    journal = Path(vault.history.path)
+    journal.chmod(0o666)
+    before = path_of(vault).read_bytes()
+    assert vault.read() == RECORD
+    with pytest.raises(VaultUnsafe), vault.edit() as edit:
+        edit.store(RECORD.replace(threshold=50), why="test")
+    assert path_of(vault).read_bytes() == before
+
+
 def test_a_torn_line_of_a_dead_writer_is_cut_off(vault: Vault) -> None:
     journal = Path(vault.history.path)
     whole = journal.read_bytes()
