@@ -23,6 +23,7 @@ FLOORS = {
     "match": 2,
     "catalogue": 2,
     "smbios_text": 2,
+    "strengths": 1,
     "stable": 2,
     "events": 2,
     "collect": 3,

@@ -1,0 +1,348 @@
+"""Scheme `stable`: values that only another machine changes, and a verdict with three outcomes.
+
+The values come out of structured facts, whoever told them: a raw SMBIOS table or the text of any
+dmidecode give the same ones. What speaks for and against is added up by `strengths`; nothing here reads.
+"""
+
+from __future__ import annotations
+
+from fingerprint._digest import sha256_hex
+from fingerprint.model import Value
+from fingerprint.strengths import (
+    CIRCUMSTANCE_LIMIT,
+    CONTAINERS,
+    DECIDING_POINTS,
+    HYPERVISORS,
+    PHYSICAL,
+    STRENGTHS,
+    Group,
+    Strength,
+)
+from fingerprint.vocabulary import Vocabulary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from typing import ClassVar
+
+    from fingerprint.smbios import SmbiosTable
+
+DIGITS = 32
+ELEMENT_DIGITS = 16
+_DOMAIN = "fingerprint-stable-1"
+
+
+class Outcome(Vocabulary):
+    """What the evidence amounts to."""
+
+    SAME: ClassVar[Outcome]
+    DIFFERENT: ClassVar[Outcome]
+    CANNOT_TELL: ClassVar[Outcome]
+
+
+Outcome.define(SAME="same", DIFFERENT="different", CANNOT_TELL="cannot-tell")
+
+
+class Agreement(Vocabulary):
+    """How one attribute stands.
+
+    VOID: known on both sides, but it says nothing here (hardware under another hypervisor, or of a host);
+    ABSENT: a side does not have it; UNKNOWN: it is there now and could not be read.
+    """
+
+    AGREES: ClassVar[Agreement]
+    DIFFERS: ClassVar[Agreement]
+    VOID: ClassVar[Agreement]
+    ABSENT: ClassVar[Agreement]
+    UNKNOWN: ClassVar[Agreement]
+
+
+Agreement.define(AGREES="agrees", DIFFERS="differs", VOID="void", ABSENT="absent", UNKNOWN="unknown")
+
+
+class StableRow(Value):
+    """One attribute in the verdict. Attributes: `points` as counted, before the limit on circumstances."""
+
+    __slots__ = ("name", "group", "saved", "current", "agreement", "points")
+    _hidden = ("saved", "current")
+    name: str
+    group: Group
+    saved: str
+    current: str
+    agreement: Agreement
+    points: int
+
+    def __init__(self, name: str, group: Group, saved: str, current: str, agreement: Agreement, points: int) -> None:
+        self._set(name=name, group=group, saved=saved, current=current, agreement=agreement, points=points)
+
+
+class StableVerdict(Value):
+    """Whether this is the same machine by scheme `stable`.
+
+    Attributes:
+        outcome: same, different or cannot-tell.
+        identity: points of the identity-bearing attributes.
+        circumstance: points of the others, limited.
+        virtual: whether a side is a virtual machine or a container, or not known to be physical.
+        why: the reason in one sentence.
+        rows: one row per attribute, in the order of `strengths`.
+    """
+
+    __slots__ = ("outcome", "identity", "circumstance", "virtual", "why", "rows")
+    outcome: Outcome
+    identity: int
+    circumstance: int
+    virtual: bool
+    why: str
+    rows: tuple[StableRow, ...]
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        identity: int,
+        circumstance: int,
+        virtual: bool,
+        why: str,
+        rows: tuple[StableRow, ...],
+    ) -> None:
+        self._set(
+            outcome=outcome, identity=identity, circumstance=circumstance, virtual=virtual, why=why, rows=rows
+        )  # fmt: skip
+
+    @property
+    def points(self) -> int:
+        """What was held against the deciding points."""
+        return self.identity + self.circumstance
+
+
+def decide(saved: Mapping[str, str], current: Mapping[str, str], unreadable: Collection[str] = ()) -> StableVerdict:
+    """Hold the attributes of a machine against saved ones.
+
+    `same` takes at least 6 points with identity-bearing hardware on balance in favour; `different`
+    takes -6. An attribute that could not be read now counts for nothing, and where it could have
+    turned the outcome, that is `cannot-tell`.
+
+    Args:
+        saved: name -> value as kept; "" and missing mean absent.
+        current: the same as read now.
+        unreadable: the names whose present value is unknown.
+    """
+    host = {side.get("hypervisor", "") for side in (saved, current)} - {""}
+    virtual = host != {PHYSICAL}
+    void = _void_reason(saved, current, host, virtual)
+    rows = tuple(_row(strength, saved, current, unreadable, virtual, bool(void)) for strength in STRENGTHS)
+    identity, circumstance = _sums(rows)
+    outcome = _outcome(identity, circumstance)
+    why = _why(outcome, rows, void)
+    doubtful = [row.name for row in rows if row.agreement == Agreement.UNKNOWN]
+    if doubtful and outcome != Outcome.CANNOT_TELL and not _holds(outcome, rows, virtual, bool(void)):
+        outcome = Outcome.CANNOT_TELL
+        why = f"{', '.join(doubtful)} could not be read and could turn it"
+    return StableVerdict(outcome, identity, circumstance, virtual, why, rows)
+
+
+def _void_reason(saved: Mapping[str, str], current: Mapping[str, str], host: set[str], virtual: bool) -> str:
+    if host & set(CONTAINERS):
+        return "in a container the hardware is its host's"
+    before, now = saved.get("platform", ""), current.get("platform", "")
+    if virtual and (len(host) > 1 or (before and now and before != now)):
+        return "it runs on another kind of machine or hypervisor, which gives new ids to a moved machine as to a copy"
+    return ""
+
+
+def _row(
+    strength: Strength,
+    saved: Mapping[str, str],
+    current: Mapping[str, str],
+    unreadable: Collection[str],
+    virtual: bool,
+    void: bool,
+) -> StableRow:
+    before, now = saved.get(strength.name, ""), current.get(strength.name, "")
+    points = 0
+    if before and strength.name in unreadable:
+        agreement = Agreement.UNKNOWN
+    elif not before or not now:
+        agreement = Agreement.ABSENT
+    elif void and strength.group == Group.IDENTITY:
+        agreement = Agreement.VOID
+    else:
+        agreement = Agreement.AGREES if _agree(before, now, strength.several) else Agreement.DIFFERS
+        points = _points(strength, agreement, virtual)
+    return StableRow(strength.name, strength.group, before, now, agreement, points)
+
+
+def _points(strength: Strength, agreement: Agreement, virtual: bool) -> int:
+    if agreement == Agreement.AGREES:
+        return strength.virtual_agree if virtual else strength.agree
+    return -(strength.virtual_differ if virtual else strength.differ)
+
+
+def _agree(saved: str, current: str, several: bool) -> bool:
+    if not several or saved == current:
+        return saved == current
+    before, now = set(saved.split()), set(current.split())
+    return 2 * len(before & now) >= min(len(before), len(now))
+
+
+def _sums(rows: Iterable[StableRow]) -> tuple[int, int]:
+    identity = circumstance = 0
+    for row in rows:
+        if row.group == Group.IDENTITY:
+            identity += row.points
+        else:
+            circumstance += row.points
+    return identity, max(-CIRCUMSTANCE_LIMIT, min(CIRCUMSTANCE_LIMIT, circumstance))
+
+
+def _outcome(identity: int, circumstance: int) -> Outcome:
+    if identity > 0 and identity + circumstance >= DECIDING_POINTS:
+        return Outcome.SAME
+    if identity < 0 and identity + circumstance <= -DECIDING_POINTS:
+        return Outcome.DIFFERENT
+    return Outcome.CANNOT_TELL
+
+
+def _holds(outcome: Outcome, rows: tuple[StableRow, ...], virtual: bool, void: bool) -> bool:
+    """Return whether the outcome stays, whatever the unreadable attributes would have said."""
+    worst = Agreement.DIFFERS if outcome == Outcome.SAME else Agreement.AGREES
+    strengths = {strength.name: strength for strength in STRENGTHS}
+    turned = [
+        row
+        if row.agreement != Agreement.UNKNOWN or (void and row.group == Group.IDENTITY)
+        else StableRow(row.name, row.group, row.saved, row.current, worst, _points(strengths[row.name], worst, virtual))
+        for row in rows
+    ]
+    return _outcome(*_sums(turned)) == outcome
+
+
+def _why(outcome: Outcome, rows: tuple[StableRow, ...], void: str) -> str:
+    hardware = [row for row in rows if row.group == Group.IDENTITY]
+    agree = ", ".join(row.name for row in hardware if row.agreement == Agreement.AGREES)
+    differ = ", ".join(row.name for row in hardware if row.agreement == Agreement.DIFFERS)
+    if void:
+        return void
+    if not agree and not differ:
+        return "no identity-bearing hardware is known on both sides"
+    if outcome == Outcome.SAME:
+        return f"{agree} agree" + (f", against {differ}" if differ else "")
+    if outcome == Outcome.DIFFERENT:
+        return f"{differ} differ" + (f", against {agree}" if agree else "")
+    if agree and differ:
+        return f"{agree} agree and {differ} differ"
+    return f"{agree or differ} {'agree' if agree else 'differ'}, which is too little alone"
+
+
+def value_of(name: str, *parts: str) -> str:
+    """Return the value of an attribute: 128 bits of SHA-256 over its name and parts; "" if all parts are "" """
+    return sha256_hex("\0".join((_DOMAIN, name, *parts)).encode())[:DIGITS] if any(parts) else ""
+
+
+def set_of(name: str, elements: Iterable[str]) -> str:
+    """Return the value of an attribute that is a set: 64 bits of SHA-256 for each element, sorted; "" without any."""
+    return " ".join(
+        sorted(
+            {
+                sha256_hex("\0".join((_DOMAIN, name, element)).encode())[:ELEMENT_DIGITS]
+                for element in elements
+                if element
+            }
+        )
+    )
+
+
+def clean(text: str | None) -> str:
+    """Return a text of SMBIOS in the form that is compared, "" for a placeholder.
+
+    What is not printable ASCII is a dot, as dmidecode prints it; runs of blanks are one; lower case,
+    as updates of the firmware change the case of makers' names.
+    """
+    if not text:
+        return ""
+    printable = "".join(c if " " <= c <= "~" else "." for c in text)
+    cleaned = " ".join(printable.lower().split())
+    return "" if is_placeholder(cleaned) else cleaned
+
+
+def is_placeholder(text: str) -> bool:
+    """Return whether a cleaned text is one that makers leave where they have nothing to say."""
+    if len(set(text) - set(" .-_/,0")) == 0 or len(set(text)) == 1:
+        return True
+    return text in _PLACEHOLDERS or any(text.startswith(start) for start in _PLACEHOLDER_STARTS)
+
+
+def clean_serial(text: str | None) -> str:
+    """Return a serial number in the form that is compared, "" for a placeholder or less than four characters."""
+    cleaned = clean(text)
+    return cleaned if len(cleaned) >= 4 else ""
+
+
+def canonical_uuid(text: str | None) -> str:
+    """Return a UUID as 32 digits, the same for both byte orders in use; "" for a placeholder.
+
+    Before SMBIOS 2.6, and by VMware before hardware version 13, its first three fields were printed the
+    other way round; a machine changes from one to the other without being another machine.
+    """
+    digits = (text or "").lower().replace("-", "").strip()
+    if len(digits) != 32 or digits.strip("0123456789abcdef") or len(set(digits)) == 1:
+        return ""
+    turned = "".join(digits[i : i + 2] for i in (6, 4, 2, 0, 10, 8, 14, 12)) + digits[16:]
+    least = min(digits, turned)
+    return "" if least in _PLACEHOLDER_UUIDS else least
+
+
+def hypervisor_of(texts: Iterable[str]) -> str:
+    """Return the hypervisor that names of maker, product and firmware tell: "none" by others, "" without any."""
+    known = [clean(text) for text in texts]
+    if not any(known):
+        return ""
+    for piece, name in HYPERVISORS:
+        if any(piece in text for text in known):
+            return name
+    return PHYSICAL
+
+
+def smbios_values(table: SmbiosTable) -> dict[str, str]:
+    """Return what an SMBIOS table says of the attributes; those that it does not tell are left out."""
+    found: dict[str, str] = {}
+    bios, system = table.bios, table.system
+    board = table.baseboards[0] if table.baseboards else None
+    chassis = table.chassis[0] if table.chassis else None
+    serials: list[str] = []
+    for name, structure in (("system-serial", system), ("board-serial", board), ("chassis-serial", chassis)):
+        serial = clean_serial(structure.serial) if structure else ""
+        # Many makers write one number into all three; it is one witness.
+        if serial and serial not in serials:
+            serials.append(serial)
+            found[name] = value_of(name, serial)
+    if system:
+        found["system-uuid"] = value_of("system-uuid", canonical_uuid(system.uuid))
+        found["platform"] = value_of("platform", clean(system.manufacturer), clean(system.product))
+    if board:
+        found["board"] = value_of("board", clean(board.manufacturer), clean(board.product))
+        tag = clean(board.asset_tag)
+        if tag.startswith("i-") and len(tag) >= 10 and not tag[2:].strip("0123456789abcdef"):
+            found["cloud-instance"] = value_of("cloud-instance", tag)
+    if bios:
+        found["firmware"] = value_of("firmware", clean(bios.vendor), clean(bios.version), clean(bios.release_date))
+    sockets = [(clean(p.version), (p.id or "")[:8]) for p in table.processors if p.populated is not False]
+    found["processor"] = value_of("processor", *sorted(f"{name}\1{id}" for name, id in sockets if name or id))
+    modules = [d for d in table.memory_devices if d.size_bytes and d.kind != "Flash"]
+    found["memory"] = value_of("memory", *sorted(f"{m.size_bytes}\1{clean(m.part_number)}" for m in modules))
+    found["memory-serials"] = set_of("memory-serials", (clean_serial(m.serial) for m in modules))
+    if system or bios:
+        names = [system.manufacturer, system.product] if system else []
+        names += [bios.vendor, bios.version] if bios else []
+        found["hypervisor"] = hypervisor_of(name or "" for name in names)
+    return {name: value for name, value in found.items() if value}
+
+
+_PLACEHOLDERS = frozenset(
+    (
+        "n/a", "na", "none", "not available", "not specified", "not applicable", "unknown", "undefined", "invalid",
+        "empty", "default", "default string", "o.e.m.", "oem", "system serial number", "chassis serial number",
+        "base board serial number", "serial number", "0123456789", "123456789", "1234567890", "12345678", "1234567",
+    )
+)  # fmt: skip
+_PLACEHOLDER_STARTS = ("to be filled", "to be set by", "<out of spec", "<bad index", "fill by oem")
+_PLACEHOLDER_UUIDS = frozenset(("00020003000400050006000700080009",))
