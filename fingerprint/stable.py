@@ -16,7 +16,6 @@ from fingerprint.strengths import (
     PHYSICAL,
     STRENGTHS,
     Group,
-    Strength,
 )
 from fingerprint.vocabulary import Vocabulary
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
     from fingerprint.smbios import SmbiosTable
+
+    _Judged = tuple[str, "Group", str, str, "Agreement", int]
 
 DIGITS = 32
 ELEMENT_DIGITS = 16
@@ -84,17 +85,20 @@ class StableVerdict(Value):
         identity: points of the identity-bearing attributes.
         circumstance: points of the others, limited.
         virtual: whether a side is a virtual machine or a container, or not known to be physical.
-        why: the reason in one sentence.
-        rows: one row per attribute, in the order of `strengths`.
+        void: why identity-bearing hardware says nothing here; "" if it does.
+        turning: whether attributes that could not be read could turn the outcome, so that it is cannot-tell.
+        judged: (name, group, saved, current, agreement, points) of each attribute; see `rows`.
     """
 
-    __slots__ = ("outcome", "identity", "circumstance", "virtual", "why", "rows")
+    __slots__ = ("outcome", "identity", "circumstance", "virtual", "void", "turning", "judged")
+    _hidden = ("judged",)
     outcome: Outcome
     identity: int
     circumstance: int
     virtual: bool
-    why: str
-    rows: tuple[StableRow, ...]
+    void: str
+    turning: bool
+    judged: tuple[_Judged, ...]
 
     def __init__(
         self,
@@ -102,11 +106,13 @@ class StableVerdict(Value):
         identity: int,
         circumstance: int,
         virtual: bool,
-        why: str,
-        rows: tuple[StableRow, ...],
+        void: str,
+        turning: bool,
+        judged: tuple[_Judged, ...],
     ) -> None:
         self._set(
-            outcome=outcome, identity=identity, circumstance=circumstance, virtual=virtual, why=why, rows=rows
+            outcome=outcome, identity=identity, circumstance=circumstance, virtual=virtual, void=void,
+            turning=turning, judged=judged,
         )  # fmt: skip
 
     @property
@@ -114,123 +120,119 @@ class StableVerdict(Value):
         """What was held against the deciding points."""
         return self.identity + self.circumstance
 
+    @property
+    def rows(self) -> tuple[StableRow, ...]:
+        """One row per attribute, in the order of `strengths`."""
+        return tuple(StableRow(*judged) for judged in self.judged)
+
+    @property
+    def why(self) -> str:
+        """The reason in one sentence."""
+        if self.turning:
+            unread = (name for name, _, _, _, agreement, _ in self.judged if agreement == Agreement.UNKNOWN)
+            return f"{', '.join(unread)} could not be read and could turn it"
+        if self.void:
+            return self.void
+        agree = self._hardware(Agreement.AGREES)
+        differ = self._hardware(Agreement.DIFFERS)
+        if not agree and not differ:
+            return "no identity-bearing hardware is known on both sides"
+        if self.outcome == Outcome.SAME:
+            return f"{agree} agree" + (f", against {differ}" if differ else "")
+        if self.outcome == Outcome.DIFFERENT:
+            return f"{differ} differ" + (f", against {agree}" if agree else "")
+        if agree and differ:
+            return f"{agree} agree and {differ} differ"
+        return f"{agree} agree, which is too little alone" if agree else f"{differ} differ, which is too little alone"
+
+    def _hardware(self, wanted: Agreement) -> str:
+        return ", ".join(
+            name for name, group, _, _, agreement, _ in self.judged if group == Group.IDENTITY and agreement == wanted
+        )
+
 
 def decide(saved: Mapping[str, str], current: Mapping[str, str], unreadable: Collection[str] = ()) -> StableVerdict:
     """Hold the attributes of a machine against saved ones.
 
     `same` takes at least 6 points with identity-bearing hardware on balance in favour; `different`
-    takes -6. An attribute that could not be read now counts for nothing, and where it could have
-    turned the outcome, that is `cannot-tell`.
+    takes -6 with it against. An attribute that could not be read now counts for nothing, and where it
+    could have turned the outcome, that is `cannot-tell`.
 
     Args:
         saved: name -> value as kept; "" and missing mean absent.
         current: the same as read now.
         unreadable: the names whose present value is unknown.
     """
-    host = {side.get("hypervisor", "") for side in (saved, current)} - {""}
+    host = {saved.get("hypervisor", ""), current.get("hypervisor", "")} - {""}
     virtual = host != {PHYSICAL}
     void = _void_reason(saved, current, host, virtual)
-    rows = tuple(_row(strength, saved, current, unreadable, virtual, bool(void)) for strength in STRENGTHS)
-    identity, circumstance = _sums(rows)
+    judged: list[_Judged] = []
+    identity = circumstance = 0
+    # For each unread attribute, what it would count if it agreed and if it differed.
+    open_identity, open_circumstance = [0, 0], [0, 0]
+    for strength in STRENGTHS:
+        name, group = strength.name, strength.group
+        before, now = saved.get(name, ""), current.get(name, "")
+        of_hardware = group == Group.IDENTITY
+        for_it = strength.virtual_agree if virtual else strength.agree
+        against = strength.virtual_differ if virtual else strength.differ
+        points = 0
+        if before and name in unreadable:
+            agreement = Agreement.UNKNOWN
+            if not (void and of_hardware):
+                open_points = open_identity if of_hardware else open_circumstance
+                open_points[0] += for_it
+                open_points[1] -= against
+        elif not before or not now:
+            agreement = Agreement.ABSENT
+        elif void and of_hardware:
+            agreement = Agreement.VOID
+        elif before == now or (strength.several and _overlap(before, now)):
+            agreement, points = Agreement.AGREES, for_it
+        else:
+            agreement, points = Agreement.DIFFERS, -against
+        if of_hardware:
+            identity += points
+        else:
+            circumstance += points
+        judged.append((name, group, before, now, agreement, points))
     outcome = _outcome(identity, circumstance)
-    why = _why(outcome, rows, void)
-    doubtful = [row.name for row in rows if row.agreement == Agreement.UNKNOWN]
-    if doubtful and outcome != Outcome.CANNOT_TELL and not _holds(outcome, rows, virtual, bool(void)):
-        outcome = Outcome.CANNOT_TELL
-        why = f"{', '.join(doubtful)} could not be read and could turn it"
-    return StableVerdict(outcome, identity, circumstance, virtual, why, rows)
+    turning = outcome != Outcome.CANNOT_TELL and any(
+        _outcome(identity + open_identity[way], circumstance + open_circumstance[way]) != outcome for way in (0, 1)
+    )
+    return StableVerdict(
+        Outcome.CANNOT_TELL if turning else outcome, identity, _limited(circumstance), virtual, void, turning,
+        tuple(judged),
+    )  # fmt: skip
 
 
 def _void_reason(saved: Mapping[str, str], current: Mapping[str, str], host: set[str], virtual: bool) -> str:
-    if host & set(CONTAINERS):
+    if not virtual:
+        return ""
+    if not host.isdisjoint(CONTAINERS):
         return "in a container the hardware is its host's"
     before, now = saved.get("platform", ""), current.get("platform", "")
-    if virtual and (len(host) > 1 or (before and now and before != now)):
+    if len(host) > 1 or (before and now and before != now):
         return "it runs on another kind of machine or hypervisor, which gives new ids to a moved machine as to a copy"
     return ""
 
 
-def _row(
-    strength: Strength,
-    saved: Mapping[str, str],
-    current: Mapping[str, str],
-    unreadable: Collection[str],
-    virtual: bool,
-    void: bool,
-) -> StableRow:
-    before, now = saved.get(strength.name, ""), current.get(strength.name, "")
-    points = 0
-    if before and strength.name in unreadable:
-        agreement = Agreement.UNKNOWN
-    elif not before or not now:
-        agreement = Agreement.ABSENT
-    elif void and strength.group == Group.IDENTITY:
-        agreement = Agreement.VOID
-    else:
-        agreement = Agreement.AGREES if _agree(before, now, strength.several) else Agreement.DIFFERS
-        points = _points(strength, agreement, virtual)
-    return StableRow(strength.name, strength.group, before, now, agreement, points)
-
-
-def _points(strength: Strength, agreement: Agreement, virtual: bool) -> int:
-    if agreement == Agreement.AGREES:
-        return strength.virtual_agree if virtual else strength.agree
-    return -(strength.virtual_differ if virtual else strength.differ)
-
-
-def _agree(saved: str, current: str, several: bool) -> bool:
-    if not several or saved == current:
-        return saved == current
-    before, now = set(saved.split()), set(current.split())
-    return 2 * len(before & now) >= min(len(before), len(now))
-
-
-def _sums(rows: Iterable[StableRow]) -> tuple[int, int]:
-    identity = circumstance = 0
-    for row in rows:
-        if row.group == Group.IDENTITY:
-            identity += row.points
-        else:
-            circumstance += row.points
-    return identity, max(-CIRCUMSTANCE_LIMIT, min(CIRCUMSTANCE_LIMIT, circumstance))
+def _limited(circumstance: int) -> int:
+    return max(-CIRCUMSTANCE_LIMIT, min(CIRCUMSTANCE_LIMIT, circumstance))
 
 
 def _outcome(identity: int, circumstance: int) -> Outcome:
-    if identity > 0 and identity + circumstance >= DECIDING_POINTS:
+    points = identity + _limited(circumstance)
+    if identity > 0 and points >= DECIDING_POINTS:
         return Outcome.SAME
-    if identity < 0 and identity + circumstance <= -DECIDING_POINTS:
+    if identity < 0 and points <= -DECIDING_POINTS:
         return Outcome.DIFFERENT
     return Outcome.CANNOT_TELL
 
 
-def _holds(outcome: Outcome, rows: tuple[StableRow, ...], virtual: bool, void: bool) -> bool:
-    """Return whether the outcome stays, whatever the unreadable attributes would have said."""
-    worst = Agreement.DIFFERS if outcome == Outcome.SAME else Agreement.AGREES
-    strengths = {strength.name: strength for strength in STRENGTHS}
-    turned = [
-        row
-        if row.agreement != Agreement.UNKNOWN or (void and row.group == Group.IDENTITY)
-        else StableRow(row.name, row.group, row.saved, row.current, worst, _points(strengths[row.name], worst, virtual))
-        for row in rows
-    ]
-    return _outcome(*_sums(turned)) == outcome
-
-
-def _why(outcome: Outcome, rows: tuple[StableRow, ...], void: str) -> str:
-    hardware = [row for row in rows if row.group == Group.IDENTITY]
-    agree = ", ".join(row.name for row in hardware if row.agreement == Agreement.AGREES)
-    differ = ", ".join(row.name for row in hardware if row.agreement == Agreement.DIFFERS)
-    if void:
-        return void
-    if not agree and not differ:
-        return "no identity-bearing hardware is known on both sides"
-    if outcome == Outcome.SAME:
-        return f"{agree} agree" + (f", against {differ}" if differ else "")
-    if outcome == Outcome.DIFFERENT:
-        return f"{differ} differ" + (f", against {agree}" if agree else "")
-    if agree and differ:
-        return f"{agree} agree and {differ} differ"
-    return f"{agree or differ} {'agree' if agree else 'differ'}, which is too little alone"
+def _overlap(saved: str, current: str) -> bool:
+    before, now = set(saved.split()), set(current.split())
+    return 2 * len(before & now) >= min(len(before), len(now))
 
 
 def value_of(name: str, *parts: str) -> str:

@@ -18,6 +18,7 @@ FLOORS = {
     "_compare": 1,
     "_matchlines": 1,
     "_smbios": 1,
+    "_system": 1,
     "model": 1,
     "smbios": 1,
     "match": 2,

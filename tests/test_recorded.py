@@ -12,7 +12,8 @@ import pytest
 from fingerprint import collect
 from fingerprint.collect.facts import facts
 from fingerprint.collect.machine import LiveMachine
-from fingerprint.collect.recorded import RecordedMachine, Recorder
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.collect.recorder import Recorder
 from fingerprint.errors import InputError, Refused, SnapshotError
 from fingerprint.model import Status
 from machines import unix_machine, unix_snapshot

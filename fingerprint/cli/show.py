@@ -22,7 +22,7 @@ def run(arguments: Arguments) -> int:
     machine = machine_of(arguments)
     recorder = None
     if arguments.save is not None:
-        from fingerprint.collect.recorded import Recorder
+        from fingerprint.collect.recorder import Recorder
 
         machine = recorder = Recorder(machine)
     collection = collect(machine, timeout=arguments.timeout)

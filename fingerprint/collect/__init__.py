@@ -1,7 +1,7 @@
-"""Collecting a machine's attributes: scheme `ssm`, byte for byte what the reference would store.
+"""Collecting a machine's attributes by scheme `ssm`, byte for byte what the reference would store, or `stable`.
 
-One module per family of systems, each with `read(machine, timeout)`; `machine.py` is the seam behind
-which a machine is live, a copied disk, or recorded.
+One module per family of systems and one for scheme `stable`, each with `read(machine, timeout)`;
+`machine.py` is the seam behind which a machine is live, a copied disk, or recorded.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ if TYPE_CHECKING:
     from fingerprint.model import Collection
 
 SCHEME = "ssm"
+STABLE = "stable"
 # The reason of an attribute whose bytes are not UTF-8; the reference refuses the whole collection for one.
 INVALID_TEXT = "not valid UTF-8"
 
 
-def collect(machine: Machine | None = None, *, timeout: float | None = None) -> Collection:
-    """Read the nine attributes of a machine. It never raises for one source: each tells how reading went.
+def collect(machine: Machine | None = None, *, scheme: str = SCHEME, timeout: float | None = None) -> Collection:
+    """Read the attributes of a machine. It never raises for one source: each tells how reading went.
 
     Args:
         machine: the machine; None for the one that this process runs on.
+        scheme: "ssm" for the nine of the reference, "stable" for those of `fingerprint.strengths`.
         timeout: seconds that one command may take; None for the platform's usual ones.
 
     Raises:
-        CollectError: on Windows the management service (WMI) did not come up, so nothing that its
-            tools print would be true.
+        ValueError: there is no such scheme.
+        CollectError: on Windows, by scheme `ssm`, the management service (WMI) did not come up, so
+            nothing that its tools print would be true.
     """
     from fingerprint.catalogue import sid_key
     from fingerprint.model import Collection
@@ -34,7 +37,11 @@ def collect(machine: Machine | None = None, *, timeout: float | None = None) -> 
         from fingerprint.collect.machine import LiveMachine
 
         machine = LiveMachine()
-    if machine.platform == "windows":
+    if scheme == STABLE:
+        from fingerprint.collect.stable import read
+    elif scheme != SCHEME:
+        raise ValueError(f"there is no scheme {scheme!r}")
+    elif machine.platform == "windows":
         from fingerprint.collect.windows import read
     else:
         from fingerprint.collect.unix import read
@@ -42,5 +49,6 @@ def collect(machine: Machine | None = None, *, timeout: float | None = None) -> 
     collected_at = machine.now()
     attributes = read(machine, machine.timeout if timeout is None else timeout)
     return Collection(
-        machine.platform, SCHEME, sid_key(machine.platform), attributes, collected_at, machine.monotonic() - started
-    )
+        machine.platform, scheme, "machine-id" if scheme == STABLE else sid_key(machine.platform), attributes,
+        collected_at, machine.monotonic() - started,
+    )  # fmt: skip

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FILE_LIMIT = 64 * 1024
 _LINKS_FOLLOWED = 40
 _WINDOWS_TIMEOUT = 60.0
+# What stands there is made by a running kernel; on a copied disk there are at most left-overs.
+_KERNEL_FOLDERS = ("/sys/", "/proc/", "/dev/", "/run/")
 _LOCALE_FILES = ("/etc/locale.conf", "/etc/default/locale")
 _PLATFORMS = (
     ("linux", "linux"),
@@ -54,6 +56,27 @@ class Addresses(Value):
 
     def __init__(self, ipv4: tuple[str, ...], links: tuple[tuple[str, str], ...], source: str) -> None:
         self._set(ipv4=ipv4, links=links, source=source)
+
+
+class Link(Value):
+    """One interface as the kernel has it.
+
+    Attributes:
+        name: such as "eth0".
+        address: its hardware address with colons, "" without one.
+        permanent: the address that its hardware was made with, "" if the kernel does not tell.
+        bus: the bus of the device behind it, such as "pci", "usb" or "virtio"; "" for a software one
+            (bridge, veth, tunnel).
+    """
+
+    __slots__ = ("name", "address", "permanent", "bus")
+    name: str
+    address: str
+    permanent: str
+    bus: str
+
+    def __init__(self, name: str, address: str, permanent: str, bus: str) -> None:
+        self._set(name=name, address=address, permanent=permanent, bus=bus)
 
 
 class Machine:
@@ -89,6 +112,30 @@ class Machine:
 
     def addresses(self) -> Addresses:
         """Return the addresses in kernel order."""
+        raise NotImplementedError
+
+    def list_folder(self, path: str) -> tuple[str, ...]:
+        """Return the names in a folder, sorted."""
+        raise NotImplementedError
+
+    def links(self) -> tuple[Link, ...]:
+        """Return the interfaces in kernel order, loopback left out."""
+        raise NotImplementedError
+
+    def outgoing_address(self) -> str:
+        """Return the address that a packet to the outside would come from; "" without a default route."""
+        raise NotImplementedError
+
+    def processor_id(self) -> tuple[str, str, str]:
+        """Return name, id (16 hexadecimal digits as in SMBIOS) and hypervisor as the processor itself tells them."""
+        raise NotImplementedError
+
+    def firmware_table(self) -> bytes:
+        """Return the raw SMBIOS table as Windows gives it, with its header of 8 bytes."""
+        raise NotImplementedError
+
+    def machine_guid(self) -> str:
+        """Return the MachineGuid of Windows."""
         raise NotImplementedError
 
     def service_state(self, name: str) -> str:
@@ -148,6 +195,8 @@ class LiveMachine(Machine):
         """Return where a path is, following links as if the root were "/"."""
         if not self.copied:
             return path
+        if path.startswith(_KERNEL_FOLDERS):
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and this is the kernel's", path)
         left = [part for part in path.split("/") if part]
         done: list[str] = []
         followed = 0
@@ -238,6 +287,40 @@ class LiveMachine(Machine):
         from fingerprint.collect.network import read_addresses
 
         return read_addresses(self.platform)
+
+    def list_folder(self, path: str) -> tuple[str, ...]:
+        return tuple(sorted(os.listdir(self._inside(path))))
+
+    def links(self) -> tuple[Link, ...]:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and interfaces are the kernel's")
+        from fingerprint.collect.network import read_links
+
+        return read_links(self.platform)
+
+    def outgoing_address(self) -> str:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and routes are the kernel's")
+        from fingerprint.collect.network import read_outgoing_address
+
+        return read_outgoing_address(self.platform)
+
+    def processor_id(self) -> tuple[str, str, str]:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this machine's")
+        from fingerprint._system import processor
+
+        return processor()
+
+    def firmware_table(self) -> bytes:
+        from fingerprint.collect.windows_native import firmware_table
+
+        return firmware_table()
+
+    def machine_guid(self) -> str:
+        from fingerprint.collect.windows_native import machine_guid
+
+        return machine_guid()
 
     def default_route(self) -> str:
         if self.copied:

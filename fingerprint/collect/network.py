@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import sys
 
-from fingerprint.collect.machine import Addresses
+from fingerprint.collect.machine import Addresses, Link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ _AF_INET = 2
 # Tunnels whose "hardware address" is an IP address: ARPHRD_TUNNEL, SIT, IPGRE with 4 bytes, and
 # TUNNEL6, IP6GRE with 16.
 _TUNNELS_OF = {4: (768, 776, 778), 16: (769, 823)}
+_ARPHRD_LOOPBACK = 772
+# Ethernet, token ring, InfiniBand, IEEE 802.11.
+_ARPHRD_HARDWARE = (1, 6, 32, 801)
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 _DUMPS_TRIED = 3
 _TIMEOUT_SECONDS = 2
 _RECEIVE_BYTES = 65536
@@ -52,6 +56,70 @@ def read_addresses(platform: str) -> Addresses:
             # Some sandboxes forbid netlink and let the older calls through.
             return _from_netifaces(error) or _from_psutil(f"psutil, as netlink failed ({error.strerror})")
     return _from_psutil("psutil")
+
+
+def read_links(platform: str) -> tuple[Link, ...]:
+    """Return the interfaces of this machine but loopback, in kernel order.
+
+    On Linux the kernel tells which have a device behind them and its permanent address (both since
+    5.14; before, /sys/class/net and the present address stand for them). Elsewhere psutil tells names and
+    present addresses, and all count as having a device.
+
+    Raises:
+        OSError: neither the kernel nor a library would tell them.
+    """
+    if platform != "linux":
+        return tuple(Link(name, address, "", "device") for name, address in _from_psutil("psutil").links)
+    from fingerprint._system import links
+
+    found = []
+    for name, kind, bus, hardware, address, permanent in links():
+        if hardware == _ARPHRD_LOOPBACK:
+            continue
+        behind = "" if kind else bus or _bus_of(name)
+        # The 16 bytes of an IP tunnel are no hardware address, and those of InfiniBand are 20.
+        known = address if any(address) and hardware in _ARPHRD_HARDWARE else b""
+        made = permanent if any(permanent) and hardware in _ARPHRD_HARDWARE else b""
+        found.append(Link(name, known.hex(":") if known else "", made.hex(":") if made else "", behind))
+    return tuple(found)
+
+
+def _bus_of(name: str) -> str:
+    """Return the bus of an interface by the file system of devices, for kernels before 5.14."""
+    import os
+
+    try:
+        bus = os.readlink(f"/sys/class/net/{name}/device/subsystem")
+    except OSError:
+        return ""
+    return bus.rpartition("/")[2]
+
+
+def read_outgoing_address(platform: str) -> str:
+    """Return the address that a packet to the outside would come from, "" without a default route.
+
+    Raises:
+        OSError: the kernel would not tell it.
+    """
+    if platform == "linux":
+        from fingerprint._system import outgoing
+    else:
+        outgoing = _outgoing_by_socket
+    try:
+        return outgoing()
+    except OSError as error:
+        if error.errno in _NO_ROUTE:
+            return ""
+        raise
+
+
+def _outgoing_by_socket() -> str:
+    import socket
+
+    # A connected datagram socket sends nothing; the network is one that is kept for documentation.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        connection.connect(("203.0.113.1", 9))
+        return str(connection.getsockname()[0])
 
 
 def parse_addresses(dump: bytes) -> Iterator[str]:

@@ -8,12 +8,10 @@ from __future__ import annotations
 import errno
 import os
 
-from fingerprint._json import JsonError, dumps, loads
-from fingerprint.collect import INVALID_TEXT
+from fingerprint._json import JsonError, loads
 from fingerprint.collect.commands import DEFAULT_TIMEOUT, CommandResult
-from fingerprint.collect.machine import FILE_LIMIT, Addresses, Machine
-from fingerprint.errors import InputError, Refused, SnapshotError
-from fingerprint.model import utc
+from fingerprint.collect.machine import FILE_LIMIT, Addresses, Link, Machine
+from fingerprint.errors import InputError, SnapshotError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,6 +146,59 @@ class RecordedMachine(Machine):
         except (KeyError, TypeError, ValueError):
             raise _broken("addresses lacks ipv4 and links, or a text of ip, ifconfig or wmi", self.where) from None
 
+    def list_folder(self, path: str) -> tuple[str, ...]:
+        entry = self._optional("folders", dict).get(path)
+        if entry is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        if isinstance(entry, dict):
+            _raise_recorded(entry, path)
+        if not isinstance(entry, list):
+            raise _broken(f"the folder {path} is not a list of names", self.where)
+        return tuple(str(name) for name in entry)
+
+    def links(self) -> tuple[Link, ...]:
+        entry = self._asked("links", list)
+        try:
+            return tuple(
+                Link(str(link["name"]), str(link["address"]), str(link["permanent"]), str(link["bus"]))
+                for link in entry
+            )
+        except (KeyError, TypeError):
+            raise _broken("links lacks name, address, permanent and bus", self.where) from None
+
+    def outgoing_address(self) -> str:
+        return str(self._asked("outgoingAddress", str))
+
+    def processor_id(self) -> tuple[str, str, str]:
+        entry = self._asked("processorId", list)
+        if len(entry) != 3:
+            raise _broken("processorId is not name, id and hypervisor", self.where)
+        return str(entry[0]), str(entry[1]), str(entry[2])
+
+    def firmware_table(self) -> bytes:
+        entry = self._asked("firmwareTable", dict)
+        return _bytes(entry, "text", "base64", f"{self.where}: firmwareTable") or b""
+
+    def machine_guid(self) -> str:
+        return str(self._asked("machineGuid", str))
+
+    def _optional(self, name: str, kind: type) -> Any:
+        entry = self.snapshot.get(name, kind())
+        if not isinstance(entry, kind):
+            raise _broken(f"{name} is of the wrong type", self.where)
+        return entry
+
+    def _asked(self, name: str, kind: type) -> Any:
+        """Return what was recorded of one question, or raise as the machine did."""
+        entry = self.snapshot.get(name)
+        if entry is None:
+            raise OSError(errno.ENODATA, "the snapshot does not tell this", name)
+        if isinstance(entry, dict):
+            _raise_recorded(entry, name)
+        if not isinstance(entry, kind):
+            raise _broken(f"{name} is of the wrong type", self.where)
+        return entry
+
     def service_state(self, name: str) -> str:
         state = self.snapshot["services"].get(name)
         if state is None:
@@ -171,142 +222,6 @@ class RecordedMachine(Machine):
 
     def sleep(self, seconds: float) -> None:
         self._slept += seconds
-
-
-class Recorder(Machine):
-    """A machine that keeps whatever is asked of another one.
-
-    Args:
-        machine: the machine that answers.
-    """
-
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-        self.platform = machine.platform
-        self.kernel = machine.kernel
-        self.timeout = machine.timeout
-        self.snapshot: dict[str, Any] = {
-            "schemaVersion": SCHEMA_VERSION,
-            "platform": machine.platform,
-            "kernel": machine.kernel,
-            "recordedAt": utc(machine.now()),
-            "hostName": "",
-            "files": {},
-            "commands": [],
-            "addresses": {"ipv4": [], "links": [], "source": "not asked for"},
-            "services": {},
-        }
-
-    def save(self, path: str) -> None:
-        """Write what was asked so far into a new file that only its owner reads.
-
-        Raises:
-            Refused: the file exists.
-            InputError: it could not be written; nothing of it is left.
-        """
-        data = dumps(self.snapshot, html_safe=False, indent=1) + b"\n"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        try:
-            descriptor = os.open(path, flags, 0o600)
-        except FileExistsError:
-            raise Refused(
-                "the file exists; nothing was written", where=path, remedy="Name a new file, or remove the old one"
-            ) from None
-        except OSError as error:
-            raise _not_written(path, error) from None
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException as error:
-            os.unlink(path)
-            if isinstance(error, OSError):
-                raise _not_written(path, error) from None
-            raise
-
-    def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
-        try:
-            data = self._machine.read_file(path, limit)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            self.snapshot["files"][path] = _error_entry(error)
-            raise
-        self.snapshot["files"][path] = _entry(data, "text", "base64")
-        return data
-
-    def exists(self, path: str) -> bool:
-        found = self._machine.exists(path)
-        if found:
-            self.snapshot["files"].setdefault(path, {})
-        return found
-
-    def run(
-        self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
-    ) -> list[CommandResult]:
-        results = self._machine.run(commands, timeout, meanwhile)
-        for result in results:
-            self.snapshot["commands"].append(
-                {
-                    "argv": list(result.argv),
-                    "returncode": result.returncode,
-                    **_entry(result.stdout, "stdout", "stdoutBase64"),
-                    "stderr": result.stderr,
-                    "problem": result.problem,
-                    "seconds": round(result.seconds, 6),
-                }
-            )
-        return results
-
-    def host_name(self) -> str:
-        name = self._asked("hostName", self._machine.host_name)
-        # A name that is no text is kept as the error that it is going to be.
-        valid = name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
-        self.snapshot["hostName"] = name if valid else {"error": "EILSEQ", "message": INVALID_TEXT}
-        return name
-
-    def addresses(self) -> Addresses:
-        found = self._asked("addresses", self._machine.addresses)
-        self.snapshot["addresses"] = {
-            "ipv4": list(found.ipv4),
-            "links": [list(link) for link in found.links],
-            "source": found.source,
-        }
-        return found
-
-    def service_state(self, name: str) -> str:
-        state = self._machine.service_state(name)
-        self.snapshot["services"][name] = state
-        return state
-
-    def windows_folder(self) -> str:
-        self.snapshot["windowsFolder"] = folder = self._machine.windows_folder()
-        return folder
-
-    def default_route(self) -> str:
-        self.snapshot["defaultRoute"] = route = self._machine.default_route()
-        return route
-
-    def processor(self) -> str:
-        self.snapshot["processor"] = processor = self._machine.processor()
-        return processor
-
-    def now(self) -> float:
-        return self._machine.now()
-
-    def monotonic(self) -> float:
-        return self._machine.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        self._machine.sleep(seconds)
-
-    def _asked(self, name: str, question: Callable[[], _T]) -> _T:
-        try:
-            return question()
-        except OSError as error:
-            self.snapshot[name] = _error_entry(error)
-            raise
 
 
 def _parsed_addresses(form: str, text: str) -> Addresses:
@@ -342,21 +257,6 @@ def _broken(what: str, where: str) -> SnapshotError:
     )
 
 
-def _not_written(path: str, error: OSError) -> InputError:
-    return InputError(
-        f"the snapshot could not be written ({error.strerror})", where=path, remedy="Name a file that can be written"
-    )
-
-
-def _entry(data: bytes, text_name: str, base64_name: str) -> dict[str, str]:
-    try:
-        return {text_name: data.decode("utf-8")}
-    except UnicodeDecodeError:
-        from base64 import b64encode
-
-        return {base64_name: b64encode(data).decode("ascii")}
-
-
 def _bytes(entry: dict[str, Any], text_name: str, base64_name: str, where: str) -> bytes | None:
     text, encoded = entry.get(text_name), entry.get(base64_name)
     if isinstance(text, str):
@@ -369,12 +269,6 @@ def _bytes(entry: dict[str, Any], text_name: str, base64_name: str, where: str) 
         return b64decode(encoded, validate=True)
     except ValueError:
         raise _broken(f"{base64_name} is not base64", where) from None
-
-
-def _error_entry(error: OSError) -> dict[str, Any]:
-    # By name: the numbers of another system are others.
-    name = errno.errorcode.get(error.errno or errno.EIO, "EIO")
-    return {"error": name, "message": error.strerror or str(error)}
 
 
 def _raise_recorded(entry: dict[str, Any], what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 from typing import Any
 
 _COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME = 5
@@ -34,6 +35,38 @@ def windows_folder() -> str:
     if not _kernel32().GetSystemWindowsDirectoryW(text, len(text)):
         raise OSError(None, "GetSystemWindowsDirectoryW failed")
     return text.value
+
+
+def firmware_table() -> bytes:
+    """Return the raw SMBIOS table with the 8 bytes that Windows puts before it.
+
+    Raises:
+        OSError: Windows has none.
+    """
+    get = _kernel32().GetSystemFirmwareTable
+    provider = int.from_bytes(b"RSMB", "big")
+    length = get(provider, 0, None, 0)
+    table = ctypes.create_string_buffer(max(length, 1))
+    if not length or get(provider, 0, table, length) != length:
+        raise OSError(errno.ENODATA, "GetSystemFirmwareTable failed")
+    return table.raw[:length]
+
+
+def machine_guid() -> str:
+    """Return the id that Windows gave this installation.
+
+    Raises:
+        OSError: the registry does not hold it.
+    """
+    import winreg
+    from typing import cast
+
+    # Type checkers on other systems know no registry.
+    registry = cast("Any", winreg)
+    # The one of the 64-bit registry, also for a 32-bit interpreter.
+    access = registry.KEY_READ | registry.KEY_WOW64_64KEY
+    with registry.OpenKey(registry.HKEY_LOCAL_MACHINE, r"SOFTWARE\Microsoft\Cryptography", 0, access) as key:
+        return str(registry.QueryValueEx(key, "MachineGuid")[0])
 
 
 def service_state(name: str) -> str:

@@ -1,0 +1,220 @@
+"""Recording a machine: whatever is asked of it is kept, for `recorded` to play back.
+
+The format is in docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from fingerprint._json import dumps
+from fingerprint.collect import INVALID_TEXT
+from fingerprint.collect.machine import FILE_LIMIT, Machine
+from fingerprint.collect.recorded import SCHEMA_VERSION
+from fingerprint.errors import InputError, Refused
+from fingerprint.model import utc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
+
+    from fingerprint.collect.commands import CommandResult
+    from fingerprint.collect.machine import Addresses, Link
+
+    _T = TypeVar("_T")
+
+
+class Recorder(Machine):
+    """A machine that keeps whatever is asked of another one.
+
+    Args:
+        machine: the machine that answers.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.platform = machine.platform
+        self.kernel = machine.kernel
+        self.timeout = machine.timeout
+        self.snapshot: dict[str, Any] = {
+            "schemaVersion": SCHEMA_VERSION,
+            "platform": machine.platform,
+            "kernel": machine.kernel,
+            "recordedAt": utc(machine.now()),
+            "hostName": "",
+            "files": {},
+            "commands": [],
+            "addresses": {"ipv4": [], "links": [], "source": "not asked for"},
+            "services": {},
+        }
+
+    def save(self, path: str) -> None:
+        """Write what was asked so far into a new file that only its owner reads.
+
+        Raises:
+            Refused: the file exists.
+            InputError: it could not be written; nothing of it is left.
+        """
+        data = dumps(self.snapshot, html_safe=False, indent=1) + b"\n"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except FileExistsError:
+            raise Refused(
+                "the file exists; nothing was written", where=path, remedy="Name a new file, or remove the old one"
+            ) from None
+        except OSError as error:
+            raise _not_written(path, error) from None
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException as error:
+            os.unlink(path)
+            if isinstance(error, OSError):
+                raise _not_written(path, error) from None
+            raise
+
+    def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
+        try:
+            data = self._machine.read_file(path, limit)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self.snapshot["files"][path] = _error_entry(error)
+            raise
+        self.snapshot["files"][path] = _entry(data, "text", "base64")
+        return data
+
+    def exists(self, path: str) -> bool:
+        found = self._machine.exists(path)
+        if found:
+            self.snapshot["files"].setdefault(path, {})
+        return found
+
+    def run(
+        self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[CommandResult]:
+        results = self._machine.run(commands, timeout, meanwhile)
+        for result in results:
+            self.snapshot["commands"].append(
+                {
+                    "argv": list(result.argv),
+                    "returncode": result.returncode,
+                    **_entry(result.stdout, "stdout", "stdoutBase64"),
+                    "stderr": result.stderr,
+                    "problem": result.problem,
+                    "seconds": round(result.seconds, 6),
+                }
+            )
+        return results
+
+    def host_name(self) -> str:
+        name = self._asked("hostName", self._machine.host_name)
+        # A name that is no text is kept as the error that it is going to be.
+        valid = name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
+        self.snapshot["hostName"] = name if valid else {"error": "EILSEQ", "message": INVALID_TEXT}
+        return name
+
+    def addresses(self) -> Addresses:
+        found = self._asked("addresses", self._machine.addresses)
+        self.snapshot["addresses"] = {
+            "ipv4": list(found.ipv4),
+            "links": [list(link) for link in found.links],
+            "source": found.source,
+        }
+        return found
+
+    def list_folder(self, path: str) -> tuple[str, ...]:
+        folders = self.snapshot.setdefault("folders", {})
+        try:
+            names = self._machine.list_folder(path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            folders[path] = _error_entry(error)
+            raise
+        folders[path] = list(names)
+        return names
+
+    def links(self) -> tuple[Link, ...]:
+        found = self._asked("links", self._machine.links)
+        self.snapshot["links"] = [
+            {"name": link.name, "address": link.address, "permanent": link.permanent, "bus": link.bus} for link in found
+        ]
+        return found
+
+    def outgoing_address(self) -> str:
+        self.snapshot["outgoingAddress"] = address = self._asked("outgoingAddress", self._machine.outgoing_address)
+        return address
+
+    def processor_id(self) -> tuple[str, str, str]:
+        found = self._asked("processorId", self._machine.processor_id)
+        self.snapshot["processorId"] = list(found)
+        return found
+
+    def firmware_table(self) -> bytes:
+        table = self._asked("firmwareTable", self._machine.firmware_table)
+        self.snapshot["firmwareTable"] = _entry(table, "text", "base64")
+        return table
+
+    def machine_guid(self) -> str:
+        self.snapshot["machineGuid"] = guid = self._asked("machineGuid", self._machine.machine_guid)
+        return guid
+
+    def service_state(self, name: str) -> str:
+        state = self._machine.service_state(name)
+        self.snapshot["services"][name] = state
+        return state
+
+    def windows_folder(self) -> str:
+        self.snapshot["windowsFolder"] = folder = self._machine.windows_folder()
+        return folder
+
+    def default_route(self) -> str:
+        self.snapshot["defaultRoute"] = route = self._machine.default_route()
+        return route
+
+    def processor(self) -> str:
+        self.snapshot["processor"] = processor = self._machine.processor()
+        return processor
+
+    def now(self) -> float:
+        return self._machine.now()
+
+    def monotonic(self) -> float:
+        return self._machine.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._machine.sleep(seconds)
+
+    def _asked(self, name: str, question: Callable[[], _T]) -> _T:
+        try:
+            return question()
+        except OSError as error:
+            self.snapshot[name] = _error_entry(error)
+            raise
+
+
+def _not_written(path: str, error: OSError) -> InputError:
+    return InputError(
+        f"the snapshot could not be written ({error.strerror})", where=path, remedy="Name a file that can be written"
+    )
+
+
+def _entry(data: bytes, text_name: str, base64_name: str) -> dict[str, str]:
+    try:
+        return {text_name: data.decode("utf-8")}
+    except UnicodeDecodeError:
+        from base64 import b64encode
+
+        return {base64_name: b64encode(data).decode("ascii")}
+
+
+def _error_entry(error: OSError) -> dict[str, Any]:
+    # By name: the numbers of another system are others.
+    name = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+    return {"error": name, "message": error.strerror or str(error)}

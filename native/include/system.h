@@ -1,0 +1,274 @@
+/* What the kernel and the processor tell of a machine, in few system calls.
+
+   Files, links and the address of the default route on Linux; the identity of an x86 processor. On
+   other systems the functions fail with ENOTSUP, and the collectors ask others. */
+
+#ifndef FINGERPRINT_SYSTEM_H
+#define FINGERPRINT_SYSTEM_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINK_TEXT 32
+#define LINK_ADDRESS 32
+
+typedef struct {
+    char name[LINK_TEXT];
+    /* Such as "veth" or "bridge"; "" for a driver that makes none by command. */
+    char kind[LINK_TEXT];
+    /* Such as "pci", "usb" or "virtio"; "" where no device is behind it or the kernel (before 5.14) does not say. */
+    char bus[LINK_TEXT];
+    int hardware;
+    int address_length;
+    int permanent_length;
+    unsigned char address[LINK_ADDRESS];
+    unsigned char permanent[LINK_ADDRESS];
+} link_facts;
+
+/* linux/netlink.h, rtnetlink.h, if_link.h; by number, so that the parser also builds and is tested elsewhere. */
+enum {
+    NL_HEADER = 16, NL_ERROR = 2, NL_DONE = 3, NL_DUMP_INTERRUPTED = 0x10,
+    RTM_LINK = 16, RTM_LINK_REQUEST = 18, LINK_HEADER = 16,
+    LINK_ATTRIBUTE_ADDRESS = 1, LINK_ATTRIBUTE_NAME = 3, LINK_ATTRIBUTE_INFO = 18, LINK_INFO_KIND = 1,
+    LINK_ATTRIBUTE_FILTER = 29, LINK_FILTER_WITHOUT_STATISTICS = 8,
+    LINK_ATTRIBUTE_PERMANENT = 54, LINK_ATTRIBUTE_BUS = 57
+};
+
+static uint16_t native_u16(const unsigned char *at) { uint16_t v; memcpy(&v, at, 2); return v; }
+static uint32_t native_u32(const unsigned char *at) { uint32_t v; memcpy(&v, at, 4); return v; }
+
+static void copy_text(char *to, const unsigned char *from, size_t length) {
+    size_t n = 0;
+    while (n < length && n < LINK_TEXT - 1 && from[n]) { to[n] = (char)from[n]; n++; }
+    to[n] = 0;
+}
+
+static int copy_address(unsigned char *to, const unsigned char *from, size_t length) {
+    if (length > LINK_ADDRESS) return 0;
+    memcpy(to, from, length);
+    return (int)length;
+}
+
+/* Take the attributes of one message; nested ones of the link's own information, too. */
+static void take_attributes(const unsigned char *body, size_t length, int nested, link_facts *link) {
+    size_t at = 0;
+    while (at + 4 <= length) {
+        size_t size = native_u16(body + at);
+        int kind = native_u16(body + at + 2) & 0x3FFF;
+        if (size < 4 || at + size > length) return;
+        const unsigned char *value = body + at + 4;
+        if (nested) {
+            if (kind == LINK_INFO_KIND) copy_text(link->kind, value, size - 4);
+        } else if (kind == LINK_ATTRIBUTE_NAME) {
+            copy_text(link->name, value, size - 4);
+        } else if (kind == LINK_ATTRIBUTE_ADDRESS) {
+            link->address_length = copy_address(link->address, value, size - 4);
+        } else if (kind == LINK_ATTRIBUTE_PERMANENT) {
+            link->permanent_length = copy_address(link->permanent, value, size - 4);
+        } else if (kind == LINK_ATTRIBUTE_BUS) {
+            copy_text(link->bus, value, size - 4);
+        } else if (kind == LINK_ATTRIBUTE_INFO) {
+            take_attributes(value, size - 4, 1, link);
+        }
+        at += (size + 3) & ~(size_t)3;
+    }
+}
+
+/* Fill in the next link of a dump. Returns 1, 0 at the end of it, or -1 where it is cut short. */
+static int next_link(const unsigned char *dump, size_t length, size_t *at, link_facts *link) {
+    while (*at + NL_HEADER <= length) {
+        size_t size = native_u32(dump + *at);
+        const unsigned char *message = dump + *at;
+        if (size < NL_HEADER || size > length - *at) return -1;
+        *at += (size + 3) & ~(size_t)3;
+        if (native_u16(message + 4) != RTM_LINK || size < NL_HEADER + LINK_HEADER) continue;
+        memset(link, 0, sizeof *link);
+        link->hardware = native_u16(message + NL_HEADER + 2);
+        take_attributes(message + NL_HEADER + LINK_HEADER, size - NL_HEADER - LINK_HEADER, 0, link);
+        return 1;
+    }
+    return 0;
+}
+
+#ifdef __linux__
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { DUMP_CHUNK = 32768, DUMP_LIMIT = 64 * 1024 * 1024, DUMP_SECONDS = 2 };
+
+/* Take one dump of all links into *data, which the caller frees. Returns 0 or an errno; EINTR for one that
+   changed while it was taken. */
+static int dump_links(unsigned char **data, size_t *length) {
+    struct { struct nlmsghdr header; unsigned char body[LINK_HEADER]; uint16_t size, kind; uint32_t filter; } request;
+    struct sockaddr_nl kernel;
+    struct timeval patience = { DUMP_SECONDS, 0 };
+    size_t room = 0;
+    int result = 0, interrupted = 0, done = 0;
+    int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    *data = NULL;
+    *length = 0;
+    if (descriptor < 0) return errno;
+    memset(&request, 0, sizeof request);
+    memset(&kernel, 0, sizeof kernel);
+    kernel.nl_family = AF_NETLINK;
+    request.header.nlmsg_len = sizeof request;
+    request.header.nlmsg_type = RTM_LINK_REQUEST;
+    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    request.header.nlmsg_seq = 1;
+    request.size = 8;
+    request.kind = LINK_ATTRIBUTE_FILTER;
+    request.filter = LINK_FILTER_WITHOUT_STATISTICS;
+    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0
+        || sendto(descriptor, &request, sizeof request, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0)
+        result = errno;
+    while (!result && !done) {
+        if (room - *length < DUMP_CHUNK) {
+            unsigned char *more = room < DUMP_LIMIT ? realloc(*data, room + 2 * DUMP_CHUNK) : NULL;
+            if (!more) { result = ENOMEM; break; }
+            *data = more;
+            room += 2 * DUMP_CHUNK;
+        }
+        ssize_t got = recv(descriptor, *data + *length, room - *length, MSG_TRUNC);
+        if (got < 0) {
+            if (errno == EINTR) continue;
+            result = errno == EAGAIN || errno == EWOULDBLOCK ? ETIMEDOUT : errno;
+            break;
+        }
+        if (got == 0 || (size_t)got > room - *length) { result = EBADMSG; break; }
+        for (size_t at = *length, end = *length + (size_t)got; at + NL_HEADER <= end;) {
+            size_t size = native_u32(*data + at);
+            int kind = native_u16(*data + at + 4);
+            if (size < NL_HEADER || size > end - at) { result = EBADMSG; break; }
+            interrupted |= native_u16(*data + at + 6) & NL_DUMP_INTERRUPTED;
+            if (kind == NL_DONE) { done = 1; break; }
+            if (kind == NL_ERROR) {
+                int code = size >= NL_HEADER + 4 ? -(int)native_u32(*data + at + NL_HEADER) : EBADMSG;
+                result = code > 0 ? code : EBADMSG;
+                break;
+            }
+            at += (size + 3) & ~(size_t)3;
+        }
+        *length += (size_t)got;
+    }
+    close(descriptor);
+    return result ? result : interrupted ? EINTR : 0;
+}
+
+/* Write the address that a packet to the outside would come from, as text. No packet is sent. Returns 0 or
+   an errno; ENETUNREACH without a default route. */
+static int outgoing_address(char *text, size_t room) {
+    struct sockaddr_in to4, from4;
+    struct sockaddr_in6 to6, from6;
+    socklen_t length = sizeof from4;
+    int result = 0;
+    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    memset(&to4, 0, sizeof to4);
+    memset(&to6, 0, sizeof to6);
+    to4.sin_family = AF_INET;
+    to4.sin_port = htons(9);
+    /* Networks that are kept for documentation: nobody has a route of his own to them. */
+    inet_pton(AF_INET, "203.0.113.1", &to4.sin_addr);
+    if (descriptor < 0) return errno;
+    if (connect(descriptor, (struct sockaddr *)&to4, sizeof to4) == 0
+        && getsockname(descriptor, (struct sockaddr *)&from4, &length) == 0) {
+        inet_ntop(AF_INET, &from4.sin_addr, text, (socklen_t)room);
+        close(descriptor);
+        return 0;
+    }
+    result = errno;
+    close(descriptor);
+    descriptor = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return result;
+    to6.sin6_family = AF_INET6;
+    to6.sin6_port = htons(9);
+    inet_pton(AF_INET6, "2001:db8::1", &to6.sin6_addr);
+    length = sizeof from6;
+    if (connect(descriptor, (struct sockaddr *)&to6, sizeof to6) == 0
+        && getsockname(descriptor, (struct sockaddr *)&from6, &length) == 0) {
+        inet_ntop(AF_INET6, &from6.sin6_addr, text, (socklen_t)room);
+        result = 0;
+    }
+    close(descriptor);
+    return result;
+}
+
+/* Read a regular file of at most `limit` bytes into a buffer of limit + 1. Returns 0 or an errno: EINVAL for
+   what is not a regular file, EFBIG for a longer one. */
+static int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) {
+    struct stat facts;
+    int result = 0;
+    int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    *length = 0;
+    if (descriptor < 0) return errno;
+    if (fstat(descriptor, &facts) < 0) result = errno;
+    else if (!S_ISREG(facts.st_mode)) result = EINVAL;
+    while (!result) {
+        ssize_t got = read(descriptor, buffer + *length, limit + 1 - *length);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) result = errno;
+        if (got <= 0) break;
+        *length += (size_t)got;
+        if (*length > limit) result = EFBIG;
+    }
+    close(descriptor);
+    return result;
+}
+
+#else
+
+static int dump_links(unsigned char **data, size_t *length) { *data = NULL; *length = 0; return ENOTSUP; }
+static int outgoing_address(char *text, size_t room) { (void)text; (void)room; return ENOTSUP; }
+static int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) {
+    (void)path; (void)buffer; (void)limit; *length = 0; return ENOTSUP;
+}
+
+#endif
+
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+
+#include <cpuid.h>
+
+/* Fill in what the processor calls itself (48 characters and NUL), leaf 1's EAX and EDX, and the hypervisor's
+   own 12 characters and NUL, "" without one. Returns 0, or ENOTSUP. */
+static int processor_identity(char *brand, unsigned int *signature, unsigned int *features, char *hypervisor) {
+    unsigned int a, b, c, d;
+    *brand = *hypervisor = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return ENOTSUP;
+    *signature = a;
+    *features = d;
+    if (c & (1u << 31)) {
+        unsigned int words[3];
+        __cpuid(0x40000000, a, words[0], words[1], words[2]);
+        memcpy(hypervisor, words, 12);
+        hypervisor[12] = 0;
+    }
+    for (unsigned int leaf = 0; leaf < 3; leaf++) {
+        unsigned int words[4];
+        if (!__get_cpuid(0x80000002 + leaf, &words[0], &words[1], &words[2], &words[3])) { *brand = 0; return 0; }
+        memcpy(brand + 16 * leaf, words, 16);
+    }
+    brand[48] = 0;
+    return 0;
+}
+
+#else
+
+static int processor_identity(char *brand, unsigned int *signature, unsigned int *features, char *hypervisor) {
+    *brand = *hypervisor = 0;
+    *signature = *features = 0;
+    return ENOTSUP;
+}
+
+#endif
+
+#endif
