@@ -236,15 +236,15 @@ class Attribute(Value):
         tool: str = "",
         seconds: float = 0.0,
     ) -> None:
-        self._set(
-            name=name,
-            value=value,
-            status=status,
-            reason=reason,
-            source=source,
-            tool=tool,
-            seconds=seconds,
-        )
+        # One by one, as these are made by the dozen in a collection of microseconds.
+        put = object.__setattr__
+        put(self, "name", name)
+        put(self, "value", value)
+        put(self, "status", status)
+        put(self, "reason", reason)
+        put(self, "source", source)
+        put(self, "tool", tool)
+        put(self, "seconds", seconds)
 
     @property
     def unreadable(self) -> bool:

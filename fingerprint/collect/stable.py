@@ -11,7 +11,7 @@ from fingerprint.collect.attributes import unread
 from fingerprint.collect.unix import MACHINE_ID_FILES
 from fingerprint.model import Attribute, Status
 from fingerprint.stable import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
-from fingerprint.strengths import PHYSICAL, STRENGTHS
+from fingerprint.strengths import CONTAINERS, PHYSICAL, STRENGTHS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,11 +111,13 @@ def _ask(found: _Found, name: str, source: str, question: Callable[[], str]) -> 
 
 def _read_linux(machine: Machine, found: _Found) -> None:
     _machine_id(machine, found)
-    shows_table = _smbios(machine, found)
-    if not shows_table:
+    _container(machine, found)
+    if found.known("hypervisor"):
+        # A container sees its host's hardware, which would count for nothing.
+        return
+    if not _smbios(machine, found):
         _device_tree(machine, found)
     _processor(machine, found)
-    _container(machine, found)
     _disks(machine, found)
     _ask(found, "filesystem-uuids", FILESYSTEMS, lambda: set_of("filesystem-uuids", _listed(machine, FILESYSTEMS)))
 
@@ -241,14 +243,12 @@ def _cpuinfo_name(machine: Machine) -> str:
 
 
 def _container(machine: Machine, found: _Found) -> None:
-    manager = ""
     try:
         manager = machine.read_file(_CONTAINER_MANAGER).decode("utf-8", "replace").strip() or "container"
     except OSError:
         manager = next((name for path, name in _CONTAINER_MARKS if _exists(machine, path)), "")
     if manager:
-        known = manager if manager in ("docker", "podman", "lxc", "systemd-nspawn") else "container"
-        found.attributes["hypervisor"] = Attribute("hypervisor", known, Status.PRESENT, "", "marks of containers")
+        found.tell("hypervisor", manager if manager in CONTAINERS else "container", "marks of containers")
 
 
 def _exists(machine: Machine, path: str) -> bool:

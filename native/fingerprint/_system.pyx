@@ -3,9 +3,8 @@
 Every function here is a source of scheme `stable`; `fingerprint.collect.machine` is what asks.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdlib cimport free, malloc
-from os import fsencode, strerror
+from libc.stdlib cimport free
+from os import strerror
 
 
 cdef extern from "system.h":
@@ -22,7 +21,6 @@ cdef extern from "system.h":
     int next_link(const unsigned char *dump, size_t length, size_t *at, link_facts *link) nogil
     int dump_links(unsigned char **data, size_t *length) nogil
     int outgoing_address(char *text, size_t room) nogil
-    int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) nogil
     int processor_identity(char *brand, unsigned int *signature, unsigned int *features, char *hypervisor) nogil
 
 
@@ -36,35 +34,6 @@ cdef int TRIED = 3
 
 cdef _fail(int code, where):
     raise OSError(code, strerror(code), where)
-
-
-def read_file(path, size_t limit):
-    """Return the bytes of a regular file.
-
-    Raises:
-        OSError: it could not be read (EINVAL: it is not a regular file; EFBIG: it has more than `limit` bytes).
-    """
-    cdef unsigned char small[16384]
-    cdef unsigned char *buffer = small
-    cdef bytes name = fsencode(path)
-    cdef const char *text = name
-    cdef size_t length = 0
-    cdef int code
-    if b"\0" in name:
-        raise ValueError("embedded null byte")
-    if limit >= sizeof(small):
-        buffer = <unsigned char *>malloc(limit + 1)
-        if buffer == NULL:
-            raise MemoryError
-    try:
-        with nogil:
-            code = read_regular(text, buffer, limit, &length)
-        if code:
-            _fail(code, path)
-        return PyBytes_FromStringAndSize(<char *>buffer, <Py_ssize_t>length)
-    finally:
-        if buffer != small:
-            free(buffer)
 
 
 cdef _parsed(const unsigned char *dump, size_t length):
