@@ -109,9 +109,24 @@ def test_who_writes_must_be_able_to_read_the_journal(vault: Vault) -> None:
     journal.chmod(0o666)
     before = path_of(vault).read_bytes()
     assert vault.read() == RECORD
+    assert "Damage could not be looked for" in vault.unwatched
     with pytest.raises(VaultUnsafe), vault.edit() as edit:
         edit.store(RECORD.replace(threshold=50), why="test")
     assert path_of(vault).read_bytes() == before
+    journal.chmod(0o600)
+    vault.read()
+    assert not vault.unwatched
+
+
+def test_damage_behind_a_journal_that_cannot_be_read_never_passes_for_a_record(vault: Vault) -> None:
+    """A flipped bit of the fingerprint, and something unreadable in the journal's place."""
+    data = path_of(vault).read_bytes()
+    path_of(vault).write_bytes(data.replace(b'"fp', b'"fq', 1))
+    Path(vault.history.path).unlink()
+    Path(vault.history.path).mkdir(mode=0o700)
+    with pytest.raises(VaultUnreadable):
+        vault.read()
+    assert path_of(vault).read_bytes() == data.replace(b'"fp', b'"fq', 1)
 
 
 def test_a_torn_line_of_a_dead_writer_is_cut_off(vault: Vault) -> None:
@@ -154,13 +169,13 @@ def test_a_change_of_the_threshold_by_the_agent_is_taken_and_noted(vault: Vault)
     path = path_of(vault)
     path.write_bytes(path.read_bytes().replace(b"40}", b"41}"))
     assert vault.read().threshold == 41
-    assert vault.notice == "another program changed the threshold from 40 to 41"
+    assert vault.notice == "Another program changed the threshold from 40 to 41"
 
 
 def test_a_record_that_the_agent_wrote_is_taken_and_noted(vault: Vault) -> None:
     path_of(vault).write_bytes(b'{"fingerprint":"another","hardwareHash":null,"similarityThreshold":40}')
     assert vault.read().fingerprint == "another"
-    assert "another program wrote" in vault.notice
+    assert "Another program wrote" in vault.notice
     path_of(vault).write_bytes(b'{"fingerprint":"","hardwareHash":null,"similarityThreshold":0}')
     assert vault.read() == FingerprintRecord()
 

@@ -38,8 +38,7 @@ def run(arguments: Arguments) -> int:
     observation = check(vault, machine_of(arguments), timeout=arguments.timeout)
     answer = outcome(observation.verdict)
     notes = _notes(observation, answer)
-    if vault.notice:
-        notes.append((f"Since it was written here last, {vault.notice}.",))
+    notes += [(f"{text}.",) for text in (vault.notice, vault.unwatched) if text]
     if arguments.output == "json":
         whole = _answer(observation, answer, vault.path, arguments)
         print_json("check", {**whole, "notes": [" ".join(note) for note in notes], "masked": not arguments.reveal})

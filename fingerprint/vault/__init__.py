@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from fingerprint.errors import VaultCorrupt, VaultMissing, VaultUnsafe
+from fingerprint.errors import VaultCorrupt, VaultDenied, VaultMissing, VaultUnsafe
 from fingerprint.model import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.files import Folder
 from fingerprint.vault.history import History
@@ -57,6 +57,8 @@ class Vault:
         self._history: History | None = None
         # What the last reading noticed and did not refuse: a change by another program.
         self.notice = ""
+        # Why the last reading could not be held against our journal.
+        self.unwatched = ""
 
     @classmethod
     def open(cls, path: str | None = None, *, root: str = "/", state: str | None = None) -> Vault:
@@ -137,7 +139,8 @@ class Vault:
     def _present(self, manifest: dict[str, str] | None, key: str, data: bytes | None, *, to_write: bool) -> bytes:
         """Return the bytes of a key's data file, or raise what is wrong with them.
 
-        Who reads in order to write must also be able to read the journal: no failed read leads to a write.
+        A journal that fails to be read fails the reading: without it damage would pass for a record. Who
+        reads in order to write needs it also where it is another user's.
         """
         entry = None if manifest is None else manifest.get(key)
         if entry is not None:
@@ -157,8 +160,15 @@ class Vault:
 
     def _demand_undamaged(self, key: str, data: bytes, *, to_write: bool) -> None:
         """Raise VaultCorrupt for bytes that are nearly those that were written last; note other changes."""
-        self.notice = ""
-        states = self.history.last_states(key, data, must_know=to_write)
+        self.notice = self.unwatched = ""
+        try:
+            states = self.history.last_states(key, data)
+        except (VaultDenied, VaultUnsafe) as error:
+            # Of another user, or not to be trusted: it will not be better for waiting, unlike an I/O error.
+            if to_write:
+                raise
+            self.unwatched = f"Damage could not be looked for: {error.where}: {error.what}"
+            return
         if not states:
             return
         from fingerprint.vault.damage import differing_bytes, threshold_change
@@ -175,9 +185,9 @@ class Vault:
                 )
         change = threshold_change(states[0], data)
         self.notice = (
-            f"another program changed the threshold from {change[0]} to {change[1]}"
+            f"Another program changed the threshold from {change[0]} to {change[1]}"
             if change
-            else "another program wrote this record since it was written here last"
+            else "Another program wrote this record since it was written here last"
         )
 
     def _check_entry(self, entry: str, key: str) -> None:

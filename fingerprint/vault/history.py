@@ -11,7 +11,7 @@ import os
 import sys
 
 from fingerprint._json import JsonError, dumps, loads
-from fingerprint.errors import VaultError, VaultMissing
+from fingerprint.errors import VaultMissing
 from fingerprint.model import utc
 from fingerprint.vault.files import Folder
 
@@ -153,7 +153,7 @@ class History:
         """Return the numbers, from 1, of the journal's lines that are no entries. Raises as `entries`."""
         return [number for number, entry in self._lines() if entry is None]
 
-    def last_states(self, key: str, data: bytes, *, must_know: bool) -> tuple[bytes, ...]:
+    def last_states(self, key: str, data: bytes) -> tuple[bytes, ...]:
         """Return what the newest entry of a key says is in the vault: the bytes before it, and after it.
 
         () if nothing is known of the key, or if `data` is one of them: the usual case, told from the
@@ -162,11 +162,9 @@ class History:
         Args:
             key: the key.
             data: the bytes that are in the vault.
-            must_know: whether a journal that cannot be read, or that others can write, is an error;
-                else it knows nothing. Who is going to write must know.
 
         Raises:
-            VaultError: the journal could not be read, and must be.
+            VaultError: the journal could not be read, or others can write it.
         """
         try:
             with Folder.open(self.folder) as folder:
@@ -175,10 +173,6 @@ class History:
                 if states is None and len(end) == _TAIL:
                     states = _newest_states(folder.read(self.name, JOURNAL_LIMIT) or b"", key, data)
         except VaultMissing:
-            return ()
-        except VaultError:
-            if must_know:
-                raise
             return ()
         return () if states is None or data in states else states
 

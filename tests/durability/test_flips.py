@@ -72,7 +72,7 @@ def test_no_changed_byte_of_a_record_makes_another_identity(
             if record.threshold == 40:
                 count("changed bytes of a record that change nothing")
             else:
-                assert vault.notice == f"another program changed the threshold from 40 to {record.threshold}"
+                assert vault.notice == f"Another program changed the threshold from 40 to {record.threshold}"
                 count("changed bytes that read as another threshold, and are told")
         if number % 97 == 0:
             answer = ""
