@@ -6,7 +6,7 @@ dmidecode give the same ones. What speaks for and against is added up by `streng
 
 from __future__ import annotations
 
-from fingerprint._digest import sha256_hex
+from fingerprint._canonical import canonical_uuid, clean, clean_serial, set_of, value_of
 from fingerprint.model import Value
 from fingerprint.strengths import (
     CIRCUMSTANCE_LIMIT,
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from fingerprint.smbios import SmbiosTable
 
     _Judged = tuple[str, "Group", str, str, "Agreement", int]
-
-DIGITS = 32
-ELEMENT_DIGITS = 16
-_DOMAIN = "fingerprint-stable-1"
 
 
 class Outcome(Vocabulary):
@@ -235,64 +231,6 @@ def _overlap(saved: str, current: str) -> bool:
     return 2 * len(before & now) >= min(len(before), len(now))
 
 
-def value_of(name: str, *parts: str) -> str:
-    """Return the value of an attribute: 128 bits of SHA-256 over its name and parts; "" if all parts are "" """
-    return sha256_hex("\0".join((_DOMAIN, name, *parts)).encode())[:DIGITS] if any(parts) else ""
-
-
-def set_of(name: str, elements: Iterable[str]) -> str:
-    """Return the value of an attribute that is a set: 64 bits of SHA-256 for each element, sorted; "" without any."""
-    return " ".join(
-        sorted(
-            {
-                sha256_hex("\0".join((_DOMAIN, name, element)).encode())[:ELEMENT_DIGITS]
-                for element in elements
-                if element
-            }
-        )
-    )
-
-
-def clean(text: str | None) -> str:
-    """Return a text of SMBIOS in the form that is compared, "" for a placeholder.
-
-    What is not printable ASCII is a dot, as dmidecode prints it; runs of blanks are one; lower case,
-    as updates of the firmware change the case of makers' names.
-    """
-    if not text:
-        return ""
-    printable = "".join(c if " " <= c <= "~" else "." for c in text)
-    cleaned = " ".join(printable.lower().split())
-    return "" if is_placeholder(cleaned) else cleaned
-
-
-def is_placeholder(text: str) -> bool:
-    """Return whether a cleaned text is one that makers leave where they have nothing to say."""
-    if len(set(text) - set(" .-_/,0")) == 0 or len(set(text)) == 1:
-        return True
-    return text in _PLACEHOLDERS or any(text.startswith(start) for start in _PLACEHOLDER_STARTS)
-
-
-def clean_serial(text: str | None) -> str:
-    """Return a serial number in the form that is compared, "" for a placeholder or less than four characters."""
-    cleaned = clean(text)
-    return cleaned if len(cleaned) >= 4 else ""
-
-
-def canonical_uuid(text: str | None) -> str:
-    """Return a UUID as 32 digits, the same for both byte orders in use; "" for a placeholder.
-
-    Before SMBIOS 2.6, and by VMware before hardware version 13, its first three fields were printed the
-    other way round; a machine changes from one to the other without being another machine.
-    """
-    digits = (text or "").lower().replace("-", "").strip()
-    if len(digits) != 32 or digits.strip("0123456789abcdef") or len(set(digits)) == 1:
-        return ""
-    turned = "".join(digits[i : i + 2] for i in (6, 4, 2, 0, 10, 8, 14, 12)) + digits[16:]
-    least = min(digits, turned)
-    return "" if least in _PLACEHOLDER_UUIDS else least
-
-
 def hypervisor_of(texts: Iterable[str]) -> str:
     """Return the hypervisor that names of maker, product and firmware tell: "none" by others, "" without any."""
     known = [clean(text) for text in texts]
@@ -337,14 +275,3 @@ def smbios_values(table: SmbiosTable) -> dict[str, str]:
         names += [bios.vendor, bios.version] if bios else []
         found["hypervisor"] = hypervisor_of(name or "" for name in names)
     return {name: value for name, value in found.items() if value}
-
-
-_PLACEHOLDERS = frozenset(
-    (
-        "n/a", "na", "none", "not available", "not specified", "not applicable", "unknown", "undefined", "invalid",
-        "empty", "default", "default string", "o.e.m.", "oem", "system serial number", "chassis serial number",
-        "base board serial number", "serial number", "0123456789", "123456789", "1234567890", "12345678", "1234567",
-    )
-)  # fmt: skip
-_PLACEHOLDER_STARTS = ("to be filled", "to be set by", "<out of spec", "<bad index", "fill by oem")
-_PLACEHOLDER_UUIDS = frozenset(("00020003000400050006000700080009",))

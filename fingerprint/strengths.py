@@ -93,7 +93,7 @@ STRENGTHS = (
         "disk-serials",
         Group.IDENTITY,
         (4, 3),
-        (2, 1),
+        (1, 1),
         "/dev/disk/by-id, else /sys/block",
         "serial numbers of the disks that are not on USB",
         several=True,

@@ -19,6 +19,7 @@ FLOORS = {
     "_matchlines": 1,
     "_smbios": 1,
     "_system": 1,
+    "_canonical": 1,
     "model": 1,
     "smbios": 1,
     "match": 2,

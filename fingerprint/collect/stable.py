@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import errno
 
+from fingerprint._canonical import canonical_uuid, clean, clean_serial, set_of, value_of
 from fingerprint.collect.attributes import unread
 from fingerprint.collect.unix import MACHINE_ID_FILES
 from fingerprint.model import Attribute, Status
-from fingerprint.stable import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
+from fingerprint.stable import hypervisor_of
 from fingerprint.strengths import CONTAINERS, PHYSICAL, STRENGTHS
 
 TYPE_CHECKING = False

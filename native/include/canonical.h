@@ -1,0 +1,131 @@
+/* The form in which texts and UUIDs of firmware are compared, and which of them say nothing.
+
+   Makers leave placeholders where they have nothing to say. A placeholder that passed for a serial number
+   would make two machines one, so the lists are wide: a real value that is taken for one only counts as
+   absent. The rules were found in 81,325 reports of machines; docs/stable.md explains them. */
+
+#ifndef FINGERPRINT_CANONICAL_H
+#define FINGERPRINT_CANONICAL_H
+
+#include <stddef.h>
+#include <string.h>
+
+/* SMBIOS 3 sets no limit to a string; what differs only behind this is the same. */
+#define CANONICAL_ROOM 256
+
+static const char *const PLACEHOLDERS[] = {
+    "abcd", "abcdefghijklmnopqrstuvwxyz", "cpu version", "fill by oem", "n/a", "na", "none", "null", "oem", "other",
+    "serial number", "sku", "sku1", "standard", "type1 - family", "type1 - sku0", "type1family",
+    "type1productconfigid", "type1sku0", "unknow", "unknown",
+};
+static const char *const PLACEHOLDER_STARTS[] = {
+    "<", "[", "base board ", "baseboard ", "chassis serial", "default ", "default_", "empty", "fill by", "filled by",
+    "invalid", "no asset", "no dimm", "no module", "none ", "not ", "not_", "o.e.m", "system manufacturer",
+    "system product name", "system serial", "system sku", "system version", "tbd", "to be fil", "to be set",
+    "type1 - tbd", "undefined",
+};
+/* Templates that firmware numbers by slot: equal on all machines of a model. */
+static const char *const PLACEHOLDER_PARTS[] = {
+    "asset tag", "asset_num", "assettag", "manufacturer", "part number", "partnum", "serial number", "serialnum",
+    "sernum", "sodimm0",
+};
+static const char *const PLACEHOLDER_UUIDS[] = {
+    /* In the smaller of the two byte orders. */
+    "000102030405060708090a0b0c0d0e0f", "00020003000400050006000700080009", "00112233445566778899aabbccddeeff",
+    "0123456789abcdef0123456789abcdef", "12345678123412341234123456789abc", "123456781234567890abcddeefaabbcc",
+    "44454c4c00001000800000c04f000000", "44454c4c00001020802080c04f202020", "44454c4c000010208020a0c04f202020",
+};
+
+static int is_separator(char c) { return c != 0 && strchr(" .-_,:;*#/\\|", c) != NULL; }
+
+/* The texts are short and mostly real, so each list is entered by a first character only. */
+static int is_listed(const char *text, size_t length) {
+    for (size_t i = 0; i < sizeof PLACEHOLDERS / sizeof *PLACEHOLDERS; i++)
+        if (PLACEHOLDERS[i][0] == text[0] && strlen(PLACEHOLDERS[i]) == length && !memcmp(PLACEHOLDERS[i], text, length))
+            return 1;
+    for (size_t i = 0; i < sizeof PLACEHOLDER_STARTS / sizeof *PLACEHOLDER_STARTS; i++)
+        if (PLACEHOLDER_STARTS[i][0] == text[0] && !strncmp(PLACEHOLDER_STARTS[i], text, strlen(PLACEHOLDER_STARTS[i])))
+            return 1;
+    for (size_t i = 0; i < sizeof PLACEHOLDER_PARTS / sizeof *PLACEHOLDER_PARTS; i++)
+        if (strstr(text, PLACEHOLDER_PARTS[i])) return 1;
+    return 0;
+}
+
+/* Whether a canonical text (NUL behind it) is a placeholder: listed, one character repeated, or counting. */
+static int is_placeholder(const char *text, size_t length) {
+    size_t at = 0, letters = 0, digits = 0;
+    char first = 0, last = 0;
+    int repeated = 1, up = 1, down = 1, counting = 1;
+    if (length > 2 && text[0] == '0' && text[1] == 'x') at = 2;
+    for (; at < length; at++) {
+        char c = text[at];
+        if (is_separator(c)) continue;
+        if (!first) first = c;
+        if (c != first) repeated = 0;
+        if (c >= '0' && c <= '9') {
+            if (digits) {
+                if (c != (last == '9' ? '0' : last + 1)) up = 0;
+                if (c != (last == '0' ? '9' : last - 1)) down = 0;
+            }
+            last = c;
+            digits++;
+        } else {
+            /* Letters before the digits are a template's prefix; behind them they are part of a value. */
+            if (digits) counting = 0;
+            letters++;
+        }
+    }
+    if (!first || repeated) return 1;
+    if (counting && digits >= 6 && (up || down)) return 1;
+    return is_listed(text, length);
+}
+
+/* Write a text in the form that is compared, with a NUL behind it; return its length, 0 for a placeholder.
+
+   What is not printable ASCII is a dot, as dmidecode prints it; runs of blanks are one; lower case, as updates
+   of the firmware change the case of makers' names. `to` has CANONICAL_ROOM bytes. */
+static size_t canonical_text(const unsigned char *from, size_t length, char *to) {
+    size_t n = 0;
+    int blank = 0;
+    for (size_t i = 0; i < length && n < CANONICAL_ROOM - 2; i++) {
+        unsigned char c = from[i];
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\n') { blank = n > 0; continue; }
+        if (blank) { to[n++] = ' '; blank = 0; }
+        to[n++] = c < 0x20 || c > 0x7E ? '.' : c >= 'A' && c <= 'Z' ? (char)(c + 32) : (char)c;
+    }
+    to[n] = 0;
+    return n && !is_placeholder(to, n) ? n : (to[0] = 0, (size_t)0);
+}
+
+/* The same for a serial number: fewer than four characters say nothing. */
+static size_t canonical_serial(const unsigned char *from, size_t length, char *to) {
+    size_t n = canonical_text(from, length, to);
+    if (n < 4) { to[0] = 0; return 0; }
+    return n;
+}
+
+/* Write the 32 digits of a UUID of 16 bytes, those of the smaller byte order; return 32, or 0 for a placeholder.
+
+   Before SMBIOS 2.6, and by VMware before hardware version 13, its first three fields were printed the other way
+   round; a machine changes from one to the other without being another machine. */
+static size_t canonical_uuid(const unsigned char *bytes, char *to) {
+    static const int turn[8] = { 3, 2, 1, 0, 5, 4, 7, 6 };
+    static const char hex[] = "0123456789abcdef";
+    unsigned char turned[16];
+    const unsigned char *least;
+    int distinct = 0;
+    unsigned char seen[256] = { 0 };
+    for (int i = 0; i < 16; i++) {
+        turned[i] = i < 8 ? bytes[turn[i]] : bytes[i];
+        if (!seen[bytes[i]]) { seen[bytes[i]] = 1; distinct++; }
+    }
+    if (distinct < 4) { to[0] = 0; return 0; }
+    least = memcmp(bytes, turned, 16) <= 0 ? bytes : turned;
+    for (int i = 0; i < 16; i++) { to[2 * i] = hex[least[i] >> 4]; to[2 * i + 1] = hex[least[i] & 15]; }
+    to[32] = 0;
+    for (size_t i = 0; i < sizeof PLACEHOLDER_UUIDS / sizeof *PLACEHOLDER_UUIDS; i++)
+        if (!memcmp(PLACEHOLDER_UUIDS[i], to, 32)) { to[0] = 0; return 0; }
+    return 32;
+}
+
+#endif
