@@ -186,9 +186,7 @@ def test_the_hypervisor_is_told_from_names(texts: tuple[str, str], name: str) ->
 TABLE = SmbiosTable(
     version=(3, 2, 0),
     bios=Bios(vendor="Maker Inc.", version="1.2", release_date="01/02/2020"),
-    system=System(
-        manufacturer="Maker Inc.", product="Box 7", serial="SN-4711", uuid="00112233-4455-6677-8899-aabbccddeeff"
-    ),
+    system=System(manufacturer="Maker Inc.", product="Box 7", serial="SN-4711", uuid=UUID),
     baseboards=(Baseboard(manufacturer="Maker Inc.", product="B7", serial="BS-0815"),),
     processors=(
         Processor(version="Cpu 9000", id="a9060300fffbebbf", populated=True),

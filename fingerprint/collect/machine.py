@@ -97,7 +97,7 @@ class Machine:
         raise NotImplementedError
 
     def exists(self, path: str) -> bool:
-        """Return whether there is something at a path."""
+        """Return whether there is something at a path; NotThisMachine where that cannot be known."""
         raise NotImplementedError
 
     def run(
@@ -238,6 +238,8 @@ class LiveMachine(Machine):
             os.stat(self._inside(path))
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except NotThisMachine:
+            raise
         except OSError:
             # It may be there; reading it will say what is wrong.
             return True
