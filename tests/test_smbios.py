@@ -1,0 +1,176 @@
+"""The native SMBIOS decoder: dmidecode's text is its judge, and no bytes lead it out of a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dmidecode_text import compared
+from fingerprint._smbios import decode, decode_dump, decode_windows
+from fingerprint.smbios import SmbiosTable
+from shared import SHARED
+
+CORPUS = SHARED / "corpus" / "smbios"
+MACHINES = sorted(path.parent for path in CORPUS.glob("*/dump.bin")) if CORPUS.exists() else []
+needs_corpus = pytest.mark.skipif(not MACHINES, reason="the recorded tables are not part of the repository")
+
+
+def structure(kind: int, formatted: bytes, *texts: bytes, handle: int = 0) -> bytes:
+    """Return one structure of a table."""
+    head = bytes([kind, 4 + len(formatted)]) + handle.to_bytes(2, "little") + formatted
+    return head + (b"".join(text + b"\0" for text in texts) or b"\0") + b"\0"
+
+
+UUID = bytes(range(16, 32))
+SYSTEM = structure(
+    1, bytes([1, 2, 3, 4]) + UUID + bytes([6, 5, 6]), b"Maker", b"Box", b"1", b"S-4711", b"SKU", b"Kin", handle=1
+)
+BIOS = structure(0, bytes([1, 2, 0, 0xE0, 3, 0x0F]) + bytes(8), b"Maker", b"1.0", b"01/02/2020")
+END = structure(127, b"")
+TABLE = BIOS + SYSTEM + END
+
+
+def entry_point(table: bytes, version: tuple[int, int] = (2, 8), count: int = 3) -> bytes:
+    body = bytearray(b"_SM_\0\x1f" + bytes(version) + bytes(23))
+    body[16:21] = b"_DMI_"
+    body[22:24] = len(table).to_bytes(2, "little")
+    body[28:30] = count.to_bytes(2, "little")
+    return bytes(body)
+
+
+@needs_corpus
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda path: path.name)
+def test_every_field_is_dmidecodes(machine: Path) -> None:
+    """All fields of BIOS, system, board, chassis, processor, OEM strings, memory arrays and devices."""
+    table = decode((machine / "sysfs/DMI").read_bytes(), (machine / "sysfs/smbios_entry_point").read_bytes())
+    golden = (machine / "golden/full.txt").read_text("ascii", "replace")
+    fields, differences = compared(table, golden)
+    assert differences == []
+    assert fields > 20
+
+
+@needs_corpus
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda path: path.name)
+def test_a_dump_file_holds_the_table_of_sysfs(machine: Path) -> None:
+    table = decode((machine / "sysfs/DMI").read_bytes(), (machine / "sysfs/smbios_entry_point").read_bytes())
+    assert decode_dump((machine / "dump.bin").read_bytes()) == table
+
+
+@needs_corpus
+def test_serial_numbers_are_those_of_the_list_of_machines() -> None:
+    listed = {entry["name"]: entry for entry in json.loads((CORPUS / "manifest.json").read_text())}
+    told = {machine.name: decode_dump((machine / "dump.bin").read_bytes()).system for machine in MACHINES}
+    wrong = [
+        name for name, system in told.items()
+        if system and system.serial and listed[name]["serial"] not in (None, system.serial, "Not Specified")
+    ]  # fmt: skip
+    assert wrong == []
+
+
+def test_a_table_is_told_with_its_version() -> None:
+    table = decode(TABLE, entry_point(TABLE))
+    assert table.version == (2, 8, 0)
+    assert table.bios is not None
+    assert (table.bios.vendor, table.bios.rom_bytes, table.bios.address) == ("Maker", 1 << 20, 0xE0000)
+    assert table.system is not None
+    assert (table.system.product, table.system.serial, table.system.family) == ("Box", "S-4711", "Kin")
+    assert table.problems == ()
+
+
+@pytest.mark.parametrize(("version", "begin"), [((2, 5), "10111213-1415-1617-"), ((2, 6), "13121110-1514-1716-")])
+def test_the_first_fields_of_a_uuid_are_little_endian_from_2_6_on(version: tuple[int, int], begin: str) -> None:
+    table = decode(TABLE, entry_point(TABLE, version))
+    assert table.system is not None
+    assert str(table.system.uuid).startswith(begin)
+
+
+@pytest.mark.parametrize(("told", "meant"), [((2, 31), (2, 3, 0)), ((2, 33), (2, 3, 0)), ((2, 51), (2, 6, 0))])
+def test_versions_that_makers_wrote_wrong_are_put_right(told: tuple[int, int], meant: tuple[int, int, int]) -> None:
+    assert decode(TABLE, entry_point(TABLE, told)).version == meant
+
+
+def test_windows_tells_a_table_with_a_header_of_its_own() -> None:
+    data = bytes([0, 3, 2, 1]) + len(TABLE).to_bytes(4, "little") + TABLE
+    table = decode_windows(data)
+    assert table.version == (3, 2, 1)
+    assert table.system == decode(TABLE, version=(3, 2, 1)).system
+
+
+@pytest.mark.parametrize("uuid", [bytes(16), b"\xff" * 16])
+def test_a_uuid_that_is_not_set_is_none(uuid: bytes) -> None:
+    table = decode(structure(1, bytes([1, 1, 1, 1]) + uuid + bytes([6]), b"x") + END)
+    assert table.system is not None
+    assert table.system.uuid is None
+    assert table.system.uuid_note == ("Not Present" if uuid[0] else "Not Settable")
+
+
+def test_a_short_structure_tells_what_it_has() -> None:
+    """A system of SMBIOS 2.0 has no UUID; one shorter than 8 bytes tells nothing."""
+    table = decode(structure(1, bytes([1, 2, 0, 9]), b"Maker", b"Box") + END)
+    assert table.system is not None
+    assert (table.system.product, table.system.version, table.system.serial) == ("Box", "", "<BAD INDEX>")
+    assert (table.system.uuid, table.system.sku) == (None, None)
+    assert decode(structure(1, b"\1", b"Maker") + END).system == decode(structure(1, b"", b"Maker") + END).system
+
+
+def test_a_broken_structure_costs_what_is_behind_it_and_is_told() -> None:
+    table = decode(BIOS + bytes([1, 2, 0, 0]) + SYSTEM)
+    assert table.bios is not None
+    assert table.system is None
+    assert table.problems == (f"the structure at byte {len(BIOS)} has 2 bytes; the table is broken from there on",)
+
+
+def test_texts_that_run_out_of_the_table_are_told() -> None:
+    table = decode(BIOS + SYSTEM[:-2])
+    assert table.system is None
+    assert "runs out of the table" in table.problems[0]
+
+
+def test_a_count_that_is_too_large_is_told() -> None:
+    assert "counts 9" in decode(TABLE, entry_point(TABLE, count=9)).problems[0]
+
+
+def test_what_is_not_printed_is_a_dot() -> None:
+    table = decode(structure(0, bytes([1, 1, 0, 0, 1, 0]) + bytes(8), b"Ma\xe4\x01r ") + END)
+    assert table.bios is not None
+    assert table.bios.vendor == "Ma..r "
+
+
+@pytest.mark.parametrize("data", [b"", b"\1", b"\0\0\0"])
+def test_what_is_no_table_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="table"):
+        decode(data)
+    with pytest.raises(ValueError, match="entry point"):
+        decode_dump(data)
+    with pytest.raises(ValueError, match="header"):
+        decode_windows(data)
+
+
+def test_serial_numbers_do_not_show_in_a_repr() -> None:
+    table = decode(TABLE)
+    assert "S-4711" not in repr(table)
+    assert "10111213" not in repr(table).replace("-", "")
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=400), st.booleans())
+def test_no_bytes_whatever_raise_but_valueerror(data: bytes, marked: bool) -> None:
+    for attempt in (lambda: decode(data), lambda: decode_dump(b"_SM3_" * marked + data), lambda: decode_windows(data)):
+        try:
+            assert isinstance(attempt(), SmbiosTable)
+        except ValueError:
+            continue
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_mutated_table_is_decoded_structure_by_structure(data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(TABLE) - 1))
+    byte = data.draw(st.integers(0, 255))
+    mutated = TABLE[:at] + bytes([byte]) + TABLE[at + 1 : data.draw(st.integers(at + 1, len(TABLE)))]
+    if len(mutated) >= 4:
+        assert isinstance(decode(mutated), SmbiosTable)
