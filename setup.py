@@ -12,7 +12,10 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 MODULES = ("_digest", "_compare", "_json", "_matchlines", "_system", "_canonical", "_smbios")
-HEADERS = [f"native/include/{name}.h" for name in ("canonical", "json_text", "sha256", "smbios", "ssm_rule", "system")]
+HEADERS = [
+    f"native/include/{name}.h"
+    for name in ("canonical", "json_text", "sha256", "smbios", "ssm_rule", "stable_values", "system")
+]
 LIMITED_API = os.environ.get("FINGERPRINT_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 if sys.platform == "win32":

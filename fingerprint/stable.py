@@ -6,13 +6,12 @@ dmidecode give the same ones. What speaks for and against is added up by `streng
 
 from __future__ import annotations
 
-from fingerprint._canonical import canonical_uuid, clean, clean_serial, set_of, value_of
+from fingerprint._canonical import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
 from fingerprint.model import Value
 from fingerprint.strengths import (
     CIRCUMSTANCE_LIMIT,
     CONTAINERS,
     DECIDING_POINTS,
-    HYPERVISORS,
     PHYSICAL,
     STRENGTHS,
     Group,
@@ -21,7 +20,7 @@ from fingerprint.vocabulary import Vocabulary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
     from typing import ClassVar
 
     from fingerprint.smbios import SmbiosTable
@@ -231,17 +230,6 @@ def _overlap(saved: str, current: str) -> bool:
     return 2 * len(before & now) >= min(len(before), len(now))
 
 
-def hypervisor_of(texts: Iterable[str]) -> str:
-    """Return the hypervisor that names of maker, product and firmware tell: "none" by others, "" without any."""
-    known = [clean(text) for text in texts]
-    if not any(known):
-        return ""
-    for piece, name in HYPERVISORS:
-        if any(piece in text for text in known):
-            return name
-    return PHYSICAL
-
-
 def smbios_values(table: SmbiosTable) -> dict[str, str]:
     """Return what an SMBIOS table says of the attributes; those that it does not tell are left out."""
     found: dict[str, str] = {}
@@ -271,7 +259,10 @@ def smbios_values(table: SmbiosTable) -> dict[str, str]:
     found["memory"] = value_of("memory", *sorted(f"{m.size_bytes}\1{clean(m.part_number)}" for m in modules))
     found["memory-serials"] = set_of("memory-serials", (clean_serial(m.serial) for m in modules))
     if system or bios:
-        names = [system.manufacturer, system.product] if system else []
-        names += [bios.vendor, bios.version] if bios else []
-        found["hypervisor"] = hypervisor_of(name or "" for name in names)
+        found["hypervisor"] = hypervisor_of(
+            system.manufacturer if system else None,
+            system.product if system else None,
+            bios.vendor if bios else None,
+            bios.version if bios else None,
+        )
     return {name: value for name, value in found.items() if value}

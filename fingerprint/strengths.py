@@ -130,25 +130,3 @@ STRENGTHS = (
 # The identity of a container is its host's hardware, which all containers there share.
 CONTAINERS = ("docker", "podman", "lxc", "systemd-nspawn", "container")
 PHYSICAL = "none"
-# Pieces of maker, product and firmware names, in lower case, and the hypervisor that writes them.
-HYPERVISORS = (
-    ("vmware", "vmware"),
-    ("virtualbox", "virtualbox"),
-    ("innotek", "virtualbox"),
-    ("parallels virtual", "parallels"),
-    ("parallels arm", "parallels"),
-    ("amazon ec2", "ec2"),
-    ("google compute engine", "gce"),
-    ("openstack", "kvm"),
-    ("rhev", "kvm"),
-    ("ovirt", "kvm"),
-    ("qemu", "kvm"),
-    ("kvm", "kvm"),
-    ("seabios", "kvm"),
-    ("bochs", "kvm"),
-    ("hvm domu", "xen"),
-    ("xen", "xen"),
-    ("bhyve", "bhyve"),
-    ("apple virtualization", "apple"),
-    ("virtual machine", "hyperv"),
-)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmidecode_text import compared
-from fingerprint._smbios import decode, decode_dump, decode_windows
+from fingerprint._smbios import decode, decode_dump, decode_windows, stable_values, stable_values_of_windows
 from fingerprint.smbios import SmbiosTable
+from fingerprint.stable import smbios_values
 from shared import SHARED
 
 CORPUS = SHARED / "corpus" / "smbios"
@@ -61,6 +62,27 @@ def test_a_dump_file_holds_the_table_of_sysfs(machine: Path) -> None:
 
 
 @needs_corpus
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda path: path.name)
+def test_the_values_of_the_bytes_are_those_of_the_structures(machine: Path) -> None:
+    table, entry = (machine / "sysfs/DMI").read_bytes(), (machine / "sysfs/smbios_entry_point").read_bytes()
+    values = stable_values(table, entry)
+    assert values == smbios_values(decode(table, entry))
+    assert len(values) >= 4
+
+
+@needs_corpus
+@settings(max_examples=1000)
+@given(st.data())
+def test_the_values_of_a_broken_table_are_those_of_its_structures(data: st.DataObject) -> None:
+    machine = data.draw(st.sampled_from(MACHINES))
+    table = bytearray((machine / "sysfs/DMI").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        table[data.draw(st.integers(0, len(table) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(table[: data.draw(st.integers(4, len(table)))])
+    assert stable_values(cut) == smbios_values(decode(cut))
+
+
+@needs_corpus
 def test_serial_numbers_are_those_of_the_list_of_machines() -> None:
     listed = {entry["name"]: entry for entry in json.loads((CORPUS / "manifest.json").read_text())}
     told = {machine.name: decode_dump((machine / "dump.bin").read_bytes()).system for machine in MACHINES}
@@ -98,6 +120,7 @@ def test_windows_tells_a_table_with_a_header_of_its_own() -> None:
     table = decode_windows(data)
     assert table.version == (3, 2, 1)
     assert table.system == decode(TABLE, version=(3, 2, 1)).system
+    assert stable_values_of_windows(data) == stable_values(TABLE) == smbios_values(table)
 
 
 @pytest.mark.parametrize("uuid", [bytes(16), b"\xff" * 16])
@@ -164,6 +187,8 @@ def test_no_bytes_whatever_raise_but_valueerror(data: bytes, marked: bool) -> No
             assert isinstance(attempt(), SmbiosTable)
         except ValueError:
             continue
+    if len(data) >= 4:
+        assert stable_values(data) == smbios_values(decode(data))
 
 
 @settings(max_examples=300)

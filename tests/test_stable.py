@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fingerprint._canonical import hypervisor_of
 from fingerprint.model import Value
 from fingerprint.smbios import Baseboard, Bios, MemoryDevice, Processor, SmbiosTable, System
 from fingerprint.stable import (
@@ -13,7 +14,6 @@ from fingerprint.stable import (
     Outcome,
     StableVerdict,
     decide,
-    hypervisor_of,
     smbios_values,
 )
 from fingerprint.strengths import CIRCUMSTANCE_LIMIT, DECIDING_POINTS, STRENGTHS, Group
@@ -180,7 +180,7 @@ def test_reading_more_never_contradicts_a_decided_outcome(
     ],
 )  # fmt: skip
 def test_the_hypervisor_is_told_from_names(texts: tuple[str, str], name: str) -> None:
-    assert hypervisor_of(texts) == name
+    assert hypervisor_of(*texts) == name
 
 
 TABLE = SmbiosTable(

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import errno
 
-from fingerprint._canonical import canonical_uuid, clean, clean_serial, set_of, value_of
+from fingerprint._canonical import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
 from fingerprint.collect.attributes import unread
 from fingerprint.collect.unix import MACHINE_ID_FILES
 from fingerprint.model import Attribute, Status
-from fingerprint.stable import hypervisor_of
 from fingerprint.strengths import CONTAINERS, PHYSICAL, STRENGTHS
 
 TYPE_CHECKING = False
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Link, Machine
 
 SMBIOS_TABLE = "/sys/firmware/dmi/tables/DMI"
-SMBIOS_ENTRY_POINT = "/sys/firmware/dmi/tables/smbios_entry_point"
 DISKS_BY_ID = "/dev/disk/by-id"
 FILESYSTEMS = "/dev/disk/by-uuid"
 BLOCK_DEVICES = "/sys/block"
@@ -148,20 +146,15 @@ def _smbios(machine: Machine, found: _Found) -> bool:
             _dmi_files(machine, found)
         found.fail(_FROM_TABLE, error, SMBIOS_TABLE)
         return True
-    try:
-        entry_point = machine.read_file(SMBIOS_ENTRY_POINT)
-    except OSError:
-        # The table tells its structures without it; only the byte order of an old UUID hangs on it.
-        entry_point = None
-    _tell_table(found, table, entry_point, SMBIOS_TABLE)
+    from fingerprint._smbios import stable_values
+
+    _tell_table(found, lambda: stable_values(table), SMBIOS_TABLE)
     return True
 
 
-def _tell_table(found: _Found, table: bytes, entry_point: bytes | None, source: str) -> None:
-    from fingerprint._smbios import stable_values
-
+def _tell_table(found: _Found, question: Callable[[], dict[str, str]], source: str) -> None:
     try:
-        values = stable_values(table, entry_point)
+        values = question()
     except ValueError as error:
         found.fail(_FROM_TABLE, OSError(errno.EBADMSG, str(error)), source)
         return
@@ -191,7 +184,7 @@ def _dmi_files(machine: Machine, found: _Found) -> None:
     ):
         found.tell(attribute, value_of(attribute, *(clean(told[name]) for name in names)), _DMI_FILES)
     texts = (told["sys_vendor"], told["product_name"], told["bios_vendor"], told["bios_version"])
-    found.tell("hypervisor", hypervisor_of(texts), _DMI_FILES)
+    found.tell("hypervisor", hypervisor_of(*texts), _DMI_FILES)
 
 
 def _device_tree(machine: Machine, found: _Found) -> None:
@@ -302,7 +295,7 @@ def _block_serials(machine: Machine) -> Iterable[str]:
                 text = machine.read_file(f"{BLOCK_DEVICES}/{disk}/{file}").decode("utf-8", "replace")
             except OSError:
                 continue
-            if serial := clean_serial(text):
+            if serial := clean_serial(text.strip()):
                 yield serial
                 break
 
@@ -324,7 +317,9 @@ def _read_windows(machine: Machine, found: _Found) -> None:
     except OSError as error:
         found.fail(_FROM_TABLE, error, "GetSystemFirmwareTable")
     else:
-        _tell_table(found, data, None, "GetSystemFirmwareTable")
+        from fingerprint._smbios import stable_values_of_windows
+
+        _tell_table(found, lambda: stable_values_of_windows(data), "GetSystemFirmwareTable")
     _ask(found, "machine-id", "MachineGuid", lambda: value_of("machine-id", machine.machine_guid().strip().lower()))
 
 
@@ -341,5 +336,4 @@ def _read_macos(machine: Machine, found: _Found, timeout: float) -> None:
     found.tell("system-uuid", value_of("system-uuid", canonical_uuid(told.get("IOPlatformUUID"))), source)
     found.tell("system-serial", value_of("system-serial", clean_serial(told.get("IOPlatformSerialNumber"))), source)
     found.tell("platform", value_of("platform", clean(told.get("manufacturer")), clean(told.get("model"))), source)
-    texts = [told.get("manufacturer", ""), told.get("model", "")]
-    found.tell("hypervisor", hypervisor_of(texts), source)
+    found.tell("hypervisor", hypervisor_of(told.get("manufacturer"), told.get("model")), source)

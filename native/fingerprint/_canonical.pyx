@@ -12,6 +12,7 @@ cdef extern from "canonical.h":
     enum: CANONICAL_ROOM
     size_t canonical_text(const unsigned char *source, size_t length, char *to) nogil
     size_t canonical_serial(const unsigned char *source, size_t length, char *to) nogil
+    const char *hypervisor_of_texts(const char **texts, size_t count) nogil
     size_t c_canonical_uuid "canonical_uuid"(const unsigned char *data, char *to) nogil
 
 
@@ -77,6 +78,17 @@ def canonical_uuid(text):
     return PyUnicode_DecodeASCII(
         to, <Py_ssize_t>c_canonical_uuid(<const unsigned char *>PyBytes_AS_STRING(data), to), NULL
     )
+
+
+def hypervisor_of(*texts):
+    """Return the hypervisor that names of maker, product and firmware tell: "none" by others, "" without any."""
+    cdef const char *known[8]
+    cdef size_t count = 0
+    kept = [clean(text).encode("ascii") for text in texts[:8]]
+    for text in kept:
+        known[count] = PyBytes_AS_STRING(text)
+        count += 1
+    return (<bytes>hypervisor_of_texts(known, count)).decode("ascii")
 
 
 cdef str _digest(bytes name, parts, size_t digits):

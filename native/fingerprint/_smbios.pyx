@@ -5,6 +5,7 @@ scheme `stable` without making any object in between.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdlib cimport free
 
 from fingerprint import smbios_names as names
 from fingerprint.smbios import (
@@ -50,6 +51,29 @@ cdef extern from "smbios.h":
     unsigned long long smbios_number(const smbios_structure *found, size_t offset, size_t size) nogil
     int smbios_entry(const unsigned char *entry, size_t length, unsigned long *version, size_t *table,
                      unsigned long *count, int *third) nogil
+
+
+cdef extern from "stable_values.h":
+    ctypedef struct part_list:
+        char (*parts)[280]
+        size_t count
+        size_t room
+
+    ctypedef struct stable_facts:
+        char system_uuid[33]
+        char system_serial[33]
+        char board_serial[33]
+        char chassis_serial[33]
+        char cloud_instance[33]
+        char platform[33]
+        char board[33]
+        char processor[33]
+        char memory[33]
+        char firmware[33]
+        const char *hypervisor
+        part_list memory_serials
+
+    int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *processors, part_list *modules) nogil
 
 
 cdef size_t DUMP_TABLE_AT = 32
@@ -445,3 +469,62 @@ def decode_windows(bytes data):
     """Return the structures in what Windows' GetSystemFirmwareTable gives. Raises ValueError if it is none."""
     table, version = split_windows(data)
     return decode(table, None, version)
+
+
+def stable_values(bytes table, bytes entry_point=None):
+    """Return what a raw table says of the attributes of scheme `stable`; those that it does not tell are left out.
+
+    Raises:
+        ValueError: there is no table, or the entry point is none.
+    """
+    cdef smbios_walk walk
+    cdef unsigned long told
+    begin(&walk, table, entry_point, None, &told)
+    return values_of(&walk)
+
+
+def stable_values_of_windows(bytes data):
+    """Return the same of what Windows' GetSystemFirmwareTable gives. Raises ValueError if it is none."""
+    table, _ = split_windows(data)
+    return stable_values(table)
+
+
+cdef dict values_of(smbios_walk *walk):
+    cdef stable_facts facts
+    cdef part_list processors
+    cdef part_list modules
+    cdef int result
+    cdef size_t i
+    processors.parts = modules.parts = NULL
+    processors.count = processors.room = modules.count = modules.room = 0
+    with nogil:
+        result = stable_of_table(walk, &facts, &processors, &modules)
+    free(processors.parts)
+    free(modules.parts)
+    try:
+        if result:
+            raise MemoryError
+        found = {}
+        put(found, "system-uuid", facts.system_uuid)
+        put(found, "system-serial", facts.system_serial)
+        put(found, "board-serial", facts.board_serial)
+        put(found, "chassis-serial", facts.chassis_serial)
+        put(found, "cloud-instance", facts.cloud_instance)
+        put(found, "platform", facts.platform)
+        put(found, "board", facts.board)
+        put(found, "processor", facts.processor)
+        put(found, "memory", facts.memory)
+        put(found, "firmware", facts.firmware)
+        put(found, "hypervisor", facts.hypervisor)
+        if facts.memory_serials.count:
+            serials = [(<bytes>facts.memory_serials.parts[i]).decode("ascii") for i in range(facts.memory_serials.count)]
+            found["memory-serials"] = " ".join(dict.fromkeys(serials))
+        return found
+    finally:
+        free(facts.memory_serials.parts)
+
+
+cdef int put(dict found, str name, const char *value) except -1:
+    if value[0]:
+        found[name] = (<bytes>value).decode("ascii")
+    return 0

@@ -3,8 +3,10 @@
 Every function here is a source of scheme `stable`; `fingerprint.collect.machine` is what asks.
 """
 
-from libc.stdlib cimport free
-from os import strerror
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdlib cimport free, malloc
+
+from os import fsencode, strerror
 
 
 cdef extern from "system.h":
@@ -21,12 +23,15 @@ cdef extern from "system.h":
     int next_link(const unsigned char *dump, size_t length, size_t *at, link_facts *link) nogil
     int dump_links(unsigned char **data, size_t *length) nogil
     int outgoing_address(char *text, size_t room) nogil
+    int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) nogil
     int processor_identity(char *brand, unsigned int *signature, unsigned int *features, char *hypervisor) nogil
 
 
 cdef extern from "errno.h":
     int EINTR
     int EBADMSG
+    int EFBIG
+    int EINVAL
 
 
 cdef int TRIED = 3
@@ -34,6 +39,44 @@ cdef int TRIED = 3
 
 cdef _fail(int code, where):
     raise OSError(code, strerror(code), where)
+
+
+def read_file(path, size_t limit):
+    """Return the bytes of a regular file; a link at its end is followed, nothing is waited for.
+
+    Raises:
+        OSError: it could not be read (EINVAL: it is not a regular file; EFBIG: it has more than `limit` bytes).
+        ValueError: there is a NUL in the path.
+    """
+    cdef unsigned char small[8192]
+    cdef unsigned char *buffer = small
+    cdef bytes name = fsencode(path)
+    cdef const char *text = name
+    cdef size_t length = 0, room = sizeof(small) - 1
+    cdef int code
+    if b"\0" in name:
+        raise ValueError("embedded null byte")
+    if limit < room:
+        room = limit
+    with nogil:
+        code = read_regular(text, buffer, room, &length)
+    if code == EFBIG and room < limit:
+        buffer = <unsigned char *>malloc(limit + 1)
+        if buffer == NULL:
+            raise MemoryError
+        with nogil:
+            code = read_regular(text, buffer, limit, &length)
+    try:
+        if code == EINVAL:
+            raise OSError(code, "it is not a regular file", path)
+        if code == EFBIG:
+            raise OSError(code, f"it has more than {limit} bytes", path)
+        if code:
+            _fail(code, path)
+        return PyBytes_FromStringAndSize(<char *>buffer, <Py_ssize_t>length)
+    finally:
+        if buffer != small:
+            free(buffer)
 
 
 cdef _parsed(const unsigned char *dump, size_t length):

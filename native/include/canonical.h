@@ -24,11 +24,12 @@ static const char *const PLACEHOLDER_STARTS[] = {
     "system product name", "system serial", "system sku", "system version", "tbd", "to be fil", "to be set",
     "type1 - tbd", "undefined",
 };
-/* Templates that firmware numbers by slot: equal on all machines of a model. */
+/* Templates that firmware numbers by slot: equal on all machines of a model. By their first letters. */
 static const char *const PLACEHOLDER_PARTS[] = {
     "asset tag", "asset_num", "assettag", "manufacturer", "part number", "partnum", "serial number", "serialnum",
     "sernum", "sodimm0",
 };
+static const char PLACEHOLDER_PART_LETTERS[] = "amps";
 static const char *const PLACEHOLDER_UUIDS[] = {
     /* In the smaller of the two byte orders. */
     "000102030405060708090a0b0c0d0e0f", "00020003000400050006000700080009", "00112233445566778899aabbccddeeff",
@@ -46,8 +47,11 @@ static int is_listed(const char *text, size_t length) {
     for (size_t i = 0; i < sizeof PLACEHOLDER_STARTS / sizeof *PLACEHOLDER_STARTS; i++)
         if (PLACEHOLDER_STARTS[i][0] == text[0] && !strncmp(PLACEHOLDER_STARTS[i], text, strlen(PLACEHOLDER_STARTS[i])))
             return 1;
-    for (size_t i = 0; i < sizeof PLACEHOLDER_PARTS / sizeof *PLACEHOLDER_PARTS; i++)
-        if (strstr(text, PLACEHOLDER_PARTS[i])) return 1;
+    /* One pass: ten searches would cost more than the digest. */
+    for (const char *at = text; (at = strpbrk(at, PLACEHOLDER_PART_LETTERS)) != NULL; at++)
+        for (size_t i = 0; i < sizeof PLACEHOLDER_PARTS / sizeof *PLACEHOLDER_PARTS; i++)
+            if (PLACEHOLDER_PARTS[i][0] == *at && !strncmp(PLACEHOLDER_PARTS[i], at, strlen(PLACEHOLDER_PARTS[i])))
+                return 1;
     return 0;
 }
 
@@ -89,7 +93,7 @@ static size_t canonical_text(const unsigned char *from, size_t length, char *to)
     int blank = 0;
     for (size_t i = 0; i < length && n < CANONICAL_ROOM - 2; i++) {
         unsigned char c = from[i];
-        if (c == ' ' || c == '\t' || c == '\r' || c == '\n') { blank = n > 0; continue; }
+        if (c == ' ') { blank = n > 0; continue; }
         if (blank) { to[n++] = ' '; blank = 0; }
         to[n++] = c < 0x20 || c > 0x7E ? '.' : c >= 'A' && c <= 'Z' ? (char)(c + 32) : (char)c;
     }
@@ -126,6 +130,26 @@ static size_t canonical_uuid(const unsigned char *bytes, char *to) {
     for (size_t i = 0; i < sizeof PLACEHOLDER_UUIDS / sizeof *PLACEHOLDER_UUIDS; i++)
         if (!memcmp(PLACEHOLDER_UUIDS[i], to, 32)) { to[0] = 0; return 0; }
     return 32;
+}
+
+/* Pieces of maker, product and firmware names, and the hypervisor that writes them; the first one counts. */
+static const char *const HYPERVISORS[][2] = {
+    { "vmware", "vmware" }, { "virtualbox", "virtualbox" }, { "innotek", "virtualbox" },
+    { "parallels virtual", "parallels" }, { "parallels arm", "parallels" }, { "amazon ec2", "ec2" },
+    { "google compute engine", "gce" }, { "openstack", "kvm" }, { "rhev", "kvm" }, { "ovirt", "kvm" },
+    { "qemu", "kvm" }, { "kvm", "kvm" }, { "seabios", "kvm" }, { "bochs", "kvm" }, { "hvm domu", "xen" },
+    { "xen", "xen" }, { "bhyve", "bhyve" }, { "apple virtualization", "apple" }, { "virtual machine", "hyperv" },
+};
+
+/* Tell the hypervisor by canonical texts: "none" if they name none, "" if there are none. */
+static const char *hypervisor_of_texts(const char *const *texts, size_t count) {
+    int any = 0;
+    for (size_t i = 0; i < count; i++) any |= texts[i][0] != 0;
+    if (!any) return "";
+    for (size_t h = 0; h < sizeof HYPERVISORS / sizeof *HYPERVISORS; h++)
+        for (size_t i = 0; i < count; i++)
+            if (strstr(texts[i], HYPERVISORS[h][0])) return HYPERVISORS[h][1];
+    return "none";
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* What the kernel and the processor tell of a machine, in few system calls.
 
-   Links and the address of the default route on Linux; the identity of an x86 processor. On
+   Files, links and the address of the default route on Linux; the identity of an x86 processor. On
    other systems the functions fail with ENOTSUP, and the collectors ask others. */
 
 #ifndef FINGERPRINT_SYSTEM_H
@@ -96,9 +96,11 @@ static int next_link(const unsigned char *dump, size_t length, size_t *at, link_
 #ifdef __linux__
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -200,10 +202,35 @@ static int outgoing_address(char *text, size_t room) {
     return result;
 }
 
+/* Read a regular file of at most `limit` bytes into a buffer of limit + 1. Returns 0 or an errno: EINVAL for
+   what is not a regular file, EFBIG for a longer one. */
+static int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) {
+    struct stat facts;
+    int result = 0;
+    int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    *length = 0;
+    if (descriptor < 0) return errno;
+    if (fstat(descriptor, &facts) < 0) result = errno;
+    else if (!S_ISREG(facts.st_mode)) result = EINVAL;
+    while (!result) {
+        ssize_t got = read(descriptor, buffer + *length, limit + 1 - *length);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) result = errno;
+        if (got <= 0) break;
+        *length += (size_t)got;
+        if (*length > limit) result = EFBIG;
+    }
+    close(descriptor);
+    return result;
+}
+
 #else
 
 static int dump_links(unsigned char **data, size_t *length) { *data = NULL; *length = 0; return ENOTSUP; }
 static int outgoing_address(char *text, size_t room) { (void)text; (void)room; return ENOTSUP; }
+static int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) {
+    (void)path; (void)buffer; (void)limit; *length = 0; return ENOTSUP;
+}
 
 #endif
 

@@ -1,0 +1,209 @@
+/* The values of scheme `stable` that an SMBIOS table tells, from its bytes: nothing is allocated but the lists
+   of processors and memory modules. `fingerprint.stable.smbios_values` says the same of decoded structures. */
+
+#ifndef FINGERPRINT_STABLE_VALUES_H
+#define FINGERPRINT_STABLE_VALUES_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "canonical.h"
+#include "sha256.h"
+#include "smbios.h"
+
+#define STABLE_DOMAIN "fingerprint-stable-1"
+#define VALUE_DIGITS 32
+#define ELEMENT_DIGITS 16
+#define PART_ROOM (CANONICAL_ROOM + 24)
+
+typedef struct {
+    char (*parts)[PART_ROOM];
+    size_t count;
+    size_t room;
+} part_list;
+
+typedef struct {
+    char system_uuid[VALUE_DIGITS + 1];
+    char system_serial[VALUE_DIGITS + 1];
+    char board_serial[VALUE_DIGITS + 1];
+    char chassis_serial[VALUE_DIGITS + 1];
+    char cloud_instance[VALUE_DIGITS + 1];
+    char platform[VALUE_DIGITS + 1];
+    char board[VALUE_DIGITS + 1];
+    char processor[VALUE_DIGITS + 1];
+    char memory[VALUE_DIGITS + 1];
+    char firmware[VALUE_DIGITS + 1];
+    const char *hypervisor;
+    /* Each of ELEMENT_DIGITS, sorted, not freed here. */
+    part_list memory_serials;
+} stable_facts;
+
+static void digest_begin(sha256_context *context, const char *name) {
+    sha256_begin(context);
+    sha256_add(context, STABLE_DOMAIN, sizeof STABLE_DOMAIN);
+    sha256_add(context, name, strlen(name));
+}
+
+static void digest_part(sha256_context *context, const char *part, size_t length) {
+    sha256_add(context, "", 1);
+    sha256_add(context, part, length);
+}
+
+static void digest_end(sha256_context *context, char *to, int digits) {
+    static const char hex[] = "0123456789abcdef";
+    unsigned char digest[32];
+    sha256_end(context, digest);
+    for (int i = 0; i < digits; i++) to[i] = hex[i % 2 ? digest[i / 2] & 15 : digest[i / 2] >> 4];
+    to[digits] = 0;
+}
+
+/* Digest up to three texts; all of them empty is no value. */
+static void digest_texts(char *to, const char *name, const char *const *texts, size_t count) {
+    sha256_context context;
+    int any = 0;
+    for (size_t i = 0; i < count; i++) any |= texts[i][0] != 0;
+    to[0] = 0;
+    if (!any) return;
+    digest_begin(&context, name);
+    for (size_t i = 0; i < count; i++) digest_part(&context, texts[i], strlen(texts[i]));
+    digest_end(&context, to, VALUE_DIGITS);
+}
+
+static char *new_part(part_list *list) {
+    if (list->count == list->room) {
+        size_t room = list->room ? 2 * list->room : 16;
+        void *more = realloc(list->parts, room * sizeof *list->parts);
+        if (!more) return NULL;
+        list->parts = more;
+        list->room = room;
+    }
+    return list->parts[list->count++];
+}
+
+static int compare_parts(const void *a, const void *b) { return strcmp(a, b); }
+
+static void digest_list(char *to, const char *name, part_list *list) {
+    sha256_context context;
+    to[0] = 0;
+    if (!list->count) return;
+    qsort(list->parts, list->count, sizeof *list->parts, compare_parts);
+    digest_begin(&context, name);
+    for (size_t i = 0; i < list->count; i++) digest_part(&context, list->parts[i], strlen(list->parts[i]));
+    digest_end(&context, to, VALUE_DIGITS);
+}
+
+static void text_at(const smbios_structure *found, size_t offset, char *to) {
+    const unsigned char *text;
+    size_t length;
+    if (smbios_text(found, offset, &text, &length) == SMBIOS_TEXT) canonical_text(text, length, to);
+    else to[0] = 0;
+}
+
+static void serial_at(const smbios_structure *found, size_t offset, char *to) {
+    const unsigned char *text;
+    size_t length;
+    if (smbios_text(found, offset, &text, &length) == SMBIOS_TEXT) canonical_serial(text, length, to);
+    else to[0] = 0;
+}
+
+static uint64_t device_bytes(const smbios_structure *found) {
+    uint64_t code = smbios_number(found, 0x0C, 2);
+    if (code == 0x7FFF && found->length >= 0x20) return (smbios_number(found, 0x1C, 4) & 0x7FFFFFFF) << 20;
+    if (code == 0xFFFF) return 0;
+    return (code & 0x7FFF) << (code & 0x8000 ? 10 : 20);
+}
+
+/* Instance ids such as i-0123456789abcdef0, that a cloud writes as the asset tag of the board. */
+static int is_instance_id(const char *tag) {
+    size_t length = strlen(tag);
+    return length >= 10 && tag[0] == 'i' && tag[1] == '-' && strspn(tag + 2, "0123456789abcdef") == length - 2;
+}
+
+enum { KIND_BIOS = 0, KIND_SYSTEM = 1, KIND_BOARD = 2, KIND_CHASSIS = 3, KIND_PROCESSOR = 4, KIND_MEMORY = 17,
+       MEMORY_IS_FLASH = 9 };
+
+/* Returns 0, or -1 for want of memory; the lists are the caller's to free either way. */
+static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *processors, part_list *modules) {
+    char names[4][CANONICAL_ROOM] = { "", "", "", "" }, serials[3][CANONICAL_ROOM] = { "", "", "" };
+    char first[CANONICAL_ROOM], second[CANONICAL_ROOM], third[CANONICAL_ROOM];
+    const char *const of_firmware[3] = { names[2], names[3], third };
+    const char *const of_board[2] = { first, second };
+    const char *const of_platform[2] = { names[0], names[1] };
+    const char *const of_names[4] = { names[0], names[1], names[2], names[3] };
+    static const char hex[] = "0123456789abcdef";
+    int seen[5] = { 0, 0, 0, 0, 0 };
+    char *to;
+    smbios_structure found;
+    memset(facts, 0, sizeof *facts);
+    facts->hypervisor = "";
+    while (smbios_next(walk, &found) == SMBIOS_STRUCTURE) {
+        if (found.type >= KIND_BIOS && found.type <= KIND_CHASSIS && seen[found.type]++) continue;
+        if (found.type == KIND_BIOS && found.length >= 0x12) {
+            text_at(&found, 4, names[2]);
+            text_at(&found, 5, names[3]);
+            text_at(&found, 8, third);
+            digest_texts(facts->firmware, "firmware", of_firmware, 3);
+        } else if (found.type == KIND_SYSTEM && found.length >= 8) {
+            text_at(&found, 4, names[0]);
+            text_at(&found, 5, names[1]);
+            serial_at(&found, 7, serials[0]);
+            digest_texts(facts->platform, "platform", of_platform, 2);
+            if (found.length >= 0x19 && canonical_uuid(found.data + 8, first))
+                digest_texts(facts->system_uuid, "system-uuid", of_board, 1);
+        } else if (found.type == KIND_BOARD && found.length >= 8) {
+            text_at(&found, 8, third);
+            if (is_instance_id(third)) {
+                const char *const tag[1] = { third };
+                digest_texts(facts->cloud_instance, "cloud-instance", tag, 1);
+            }
+            text_at(&found, 4, first);
+            text_at(&found, 5, second);
+            serial_at(&found, 7, serials[1]);
+            digest_texts(facts->board, "board", of_board, 2);
+        } else if (found.type == KIND_CHASSIS && found.length >= 9) {
+            serial_at(&found, 7, serials[2]);
+        } else if (found.type == KIND_PROCESSOR && found.length >= 0x1A && found.data[0x18] & 0x40) {
+            if (!(to = new_part(processors))) return -1;
+            text_at(&found, 0x10, to);
+            to += strlen(to);
+            *to++ = 1;
+            for (int i = 8; i < 12; i++) { *to++ = hex[found.data[i] >> 4]; *to++ = hex[found.data[i] & 15]; }
+            *to = 0;
+        } else if (found.type == KIND_MEMORY && found.length >= 0x15 && found.data[0x12] != MEMORY_IS_FLASH) {
+            uint64_t size = device_bytes(&found);
+            if (!size) continue;
+            if (!(to = new_part(modules))) return -1;
+            first[0] = 0;
+            if (found.length >= 0x1B) {
+                text_at(&found, 0x1A, first);
+                serial_at(&found, 0x18, second);
+                if (second[0]) {
+                    sha256_context context;
+                    char *element = new_part(&facts->memory_serials);
+                    if (!element) return -1;
+                    digest_begin(&context, "memory-serials");
+                    digest_part(&context, second, strlen(second));
+                    digest_end(&context, element, ELEMENT_DIGITS);
+                }
+            }
+            snprintf(to, PART_ROOM, "%llu\1%s", (unsigned long long)size, first);
+        }
+    }
+    /* Many makers write one number into all three places; it is one witness. */
+    for (int i = 0; i < 3; i++) {
+        static const char *const name[3] = { "system-serial", "board-serial", "chassis-serial" };
+        char *const value[3] = { facts->system_serial, facts->board_serial, facts->chassis_serial };
+        const char *const serial[1] = { serials[i] };
+        int known = (i > 0 && !strcmp(serials[i], serials[0])) || (i > 1 && !strcmp(serials[i], serials[1]));
+        if (!known) digest_texts(value[i], name[i], serial, 1);
+    }
+    digest_list(facts->processor, "processor", processors);
+    digest_list(facts->memory, "memory", modules);
+    if (facts->memory_serials.count)
+        qsort(facts->memory_serials.parts, facts->memory_serials.count, sizeof *facts->memory_serials.parts,
+              compare_parts);
+    if (seen[KIND_BIOS] || seen[KIND_SYSTEM]) facts->hypervisor = hypervisor_of_texts(of_names, 4);
+    return 0;
+}
+
+#endif
