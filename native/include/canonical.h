@@ -37,7 +37,15 @@ static const char *const PLACEHOLDER_UUIDS[] = {
     "44454c4c00001000800000c04f000000", "44454c4c00001020802080c04f202020", "44454c4c000010208020a0c04f202020",
 };
 
-static int is_separator(char c) { return c != 0 && strchr(" .-_,:;*#/\\|", c) != NULL; }
+static int is_separator(char c) {
+    switch (c) {
+    case ' ': case '.': case '-': case '_': case ',': case ':': case ';': case '*': case '#': case '/': case '|':
+    case '\\':
+        return 1;
+    default:
+        return 0;
+    }
+}
 
 /* The texts are short and mostly real, so each list is entered by a first character only. */
 static int is_listed(const char *text, size_t length) {

@@ -46,7 +46,10 @@ static int smbios_next(smbios_walk *walk, smbios_structure *found) {
     if (found->length < 4) { walk->ended = 1; return SMBIOS_SHORT; }
     walk->seen++;
     end = found->length;
-    while (end + 1 < left && (data[end] || data[end + 1])) end++;
+    while (end + 1 < left && (data[end] || data[end + 1])) {
+        const unsigned char *zero = memchr(data + end + 1, 0, left - end - 1);
+        end = zero ? (size_t)(zero - data) : left - 1;
+    }
     if (end + 2 > left) { walk->ended = 1; return SMBIOS_TRUNCATED; }
     found->strings_end = data + end;
     walk->at += end + 2;

@@ -219,6 +219,8 @@ static int read_regular(const char *path, unsigned char *buffer, size_t limit, s
         if (got <= 0) break;
         *length += (size_t)got;
         if (*length > limit) result = EFBIG;
+        /* Where the size is told truly, nothing more will come; elsewhere (/proc, most of /sys) it is 0 or a page. */
+        else if (facts.st_size && *length == (size_t)facts.st_size) break;
     }
     close(descriptor);
     return result;
