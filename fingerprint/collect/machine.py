@@ -185,6 +185,7 @@ class LiveMachine(Machine):
         self.kernel = f"{uname.sysname} {uname.release}" if uname else "Windows"
         self.timeout = _WINDOWS_TIMEOUT if self.platform == "windows" else DEFAULT_TIMEOUT
         self._executables = dict(executables or {})
+        self._quick_read: Callable[[str, int], bytes] | None = None
 
     @property
     def copied(self) -> bool:
@@ -219,9 +220,12 @@ class LiveMachine(Machine):
         return os.path.join(self.root, *done)
 
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
+        if self._quick_read is not None:
+            return self._quick_read(path, limit)
         if self.platform == "linux" and not self.copied:
             from fingerprint._system import read_file
 
+            self._quick_read = read_file
             return read_file(path, limit)
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(self._inside(path), flags)

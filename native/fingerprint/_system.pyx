@@ -6,7 +6,7 @@ Every function here is a source of scheme `stable`; `fingerprint.collect.machine
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport free, malloc
 
-from os import fsencode, strerror
+from os import strerror
 
 
 cdef extern from "system.h":
@@ -41,7 +41,7 @@ cdef _fail(int code, where):
     raise OSError(code, strerror(code), where)
 
 
-def read_file(path, size_t limit):
+def read_file(str path, size_t limit):
     """Return the bytes of a regular file; a link at its end is followed, nothing is waited for.
 
     Raises:
@@ -50,7 +50,7 @@ def read_file(path, size_t limit):
     """
     cdef unsigned char small[8192]
     cdef unsigned char *buffer = small
-    cdef bytes name = fsencode(path)
+    cdef bytes name = path.encode("utf-8", "surrogateescape")
     cdef const char *text = name
     cdef size_t length = 0, room = sizeof(small) - 1
     cdef int code
