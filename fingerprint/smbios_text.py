@@ -78,7 +78,7 @@ def parse_dmidecode(text: str) -> SmbiosTable:
         processors=_made(found, 4),
         memory_arrays=_made(found, 16),
         memory_devices=_made(found, 17),
-        oem_strings=tuple(text for raw in found.get(_OEM_STRINGS, ()) for text in raw.texts),
+        oem_strings=tuple(tuple(raw.texts) for raw in found.get(_OEM_STRINGS, ())),
         problems=tuple(dict.fromkeys(reader.problems)),
     )
 
