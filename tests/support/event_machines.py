@@ -1,0 +1,251 @@
+"""Machines before and after each event, as recorded sources: tables, texts, folders and links, all made here."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from copy import deepcopy
+from typing import Any
+
+from fingerprint.collect.windows import VERSION_QUERY, commands, powershell
+
+Machine = dict[str, Any]
+
+WINDOWS_FOLDER = r"C:\Windows"
+_GROUPS = ("processor", "memory", "bios", "system")
+
+
+def machine(**changes: Any) -> Machine:
+    """Return the sources of a physical Linux server, with changes."""
+    return {
+        "platform": "linux", "machine_id": "5f0c7b3a9e1d4c6f8a2b4d6e8f0a1c3e", "host": "web-7", "ip": "10.1.4.20",
+        "maker": "Northwind Inc.", "product": "Rack 210", "uuid": "8d2f4c1a-7b3e-4f60-9a55-c01dbeef4711",
+        "serial": "NW2107X4", "board": "NB-210", "board_serial": "BX9982K7", "asset_tag": "",
+        "bios": ("Northwind Inc.", "2.1.4", "03/15/2021"),
+        "cpu": "Quadro Core Z9 @ 2.60GHz", "cpu_id": "57060500fffbebbf",
+        "modules": [(8192, "DIMM_A1", "NWD4-8G", "4F10A2B3"), (8192, "DIMM_A2", "NWD4-8G", "4F10A2C9")],
+        "tool": "3.3", "dmi": True,
+        "links": [("eno1", "02:1c:42:00:00:07", "pci"), ("eno2", "02:1c:42:00:00:08", "pci")],
+        "software_links": [], "disks": ["ata-NWSSD_960_S4711AB", "wwn-0x5002538e40a1b2c3"],
+        "filesystems": ["0b1c2d3e-4f50-6172-8394-a5b6c7d8e9fa", "9A1B-2C3D"], "link_time": "Nov 20 08:31",
+        "first_address": "", "tree_serial": "", "container": "", "guid": "", "windows_method": "wmic", **changes,
+    }  # fmt: skip
+
+
+def virtual(**changes: Any) -> Machine:
+    return machine(**{
+        "maker": "VMware, Inc.", "product": "VMware7,1", "serial": "VMware-8d 2f 4c 1a 7b 3e", "board_serial": "None",
+        "links": [("ens192", "00:50:56:9a:10:07", "pci")], "disks": [], **changes,
+    })  # fmt: skip
+
+
+def board(**changes: Any) -> Machine:
+    return machine(**{"dmi": False, "tree_serial": "10000000a1b2c3d4", "disks": [], "product": "Berry Model 4",
+                      "links": [("eth0", "dc:a6:32:01:02:03", "platform")], **changes})  # fmt: skip
+
+
+def container(**changes: Any) -> Machine:
+    return machine(**{"dmi": False, "container": "docker", "disks": [], "links": [],
+                      "software_links": [("eth0", "02:42:ac:11:00:02")], "filesystems": [], **changes})  # fmt: skip
+
+
+def windows(**changes: Any) -> Machine:
+    return virtual(**{"platform": "windows", "guid": "c0ffee00-1111-4222-8333-444455556666",
+                      "filesystems": [], **changes})  # fmt: skip
+
+
+_COPY = {"uuid": "1f6e0d2b-3c4a-4958-b768-0a1b2c3d4e5f", "serial": "VMware-1f 6e 0d 2b 3c 4a", "ip": "10.1.4.77",
+         "links": [("ens192", "00:50:56:9a:99:99", "pci")], "link_time": "Nov 24 10:00"}  # fmt: skip
+_OTHER_HYPERVISOR = {
+    "maker": "QEMU", "product": "Standard PC (Q35 + ICH9, 2009)", "uuid": "aa6e0d2b-3c4a-4958-b768-0a1b2c3d4e5f",
+    "serial": "", "board": "", "bios": ("SeaBIOS", "1.16", "04/01/2014"), "cpu": "EPYC Virtual",
+    "cpu_id": "110fa100fffb8b17",
+    "modules": [(16384, "DIMM 0", "", "")], "links": [("ens18", "52:54:00:12:34:56", "virtio")],
+    "link_time": "Nov 24 10:00",
+}  # fmt: skip
+_BOOTED = {"link_time": "Nov 24 10:00"}
+
+# Event -> (machine before, what is different after it).
+CHANGES: dict[str, tuple[Machine, dict[str, Any]]] = {
+    "agent-restart": (machine(), {}),
+    "reboot": (machine(), _BOOTED),
+    "time-zone": (machine(), {"link_time": "Nov 20  2025"}),
+    "dhcp-lease": (machine(), {"ip": "10.9.0.7"}),
+    "reboot-dhcp": (machine(), {"ip": "10.9.0.7", **_BOOTED}),
+    "kernel-update": (machine(), {"ip": "10.9.0.7", **_BOOTED}),
+    "tool-upgrade": (machine(), {"tool": "3.6", **_BOOTED}),
+    "os-upgrade": (machine(), {"tool": "3.6", "ip": "10.9.0.7", **_BOOTED}),
+    "tool-installed": (machine(tool=""), {"tool": "3.6", "ip": "10.9.0.7"}),
+    "ram-added": (machine(), {"ip": "10.9.0.7", **_BOOTED, "modules": [
+        (8192, "DIMM_A1", "NWD4-8G", "4F10A2B3"), (8192, "DIMM_A2", "NWD4-8G", "4F10A2C9"),
+        (16384, "DIMM_B1", "NWD4-16G", "5A20C1D2")]}),
+    "firmware-update": (machine(), {"bios": ("Northwind Inc.", "2.4.0", "11/02/2024"), "ip": "10.9.0.7", **_BOOTED}),
+    "nic-swap": (machine(), {"links": [("enp3s0", "02:1c:42:99:00:01", "pci")], "ip": "10.9.0.7", **_BOOTED}),
+    "host-renamed": (machine(), {"host": "web-70"}),
+    "docker-first": (machine(), {"software_links": [("docker0", "02:42:5e:11:22:33")], "first_address": "172.17.0.1"}),
+    "disk-added": (machine(), {"filesystems": ["0b1c2d3e-4f50-6172-8394-a5b6c7d8e9fa", "9A1B-2C3D", "77AA-88BB"]}),
+    "live-migration": (virtual(), {}),
+    "cold-move": (virtual(), {"cpu": "Quadro Core Z11 @ 3.10GHz", "ip": "10.9.0.7", **_BOOTED}),
+    "clone": (virtual(), _COPY),
+    "clone-renamed": (virtual(), {**_COPY, "host": "web-8"}),
+    "clone-new-id": (virtual(), {**_COPY, "host": "web-8", "machine_id": "00112233445566778899aabbccddeeff"}),
+    "vm-hardware-upgrade": (virtual(), {"uuid": "1a4c2f8d-3e7b-604f-9a55-c01dbeef4711",
+                                        "bios": ("VMware, Inc.", "VMW71.00V", "07/09/2020"), **_BOOTED}),
+    "cross-hypervisor-move": (virtual(), {**_OTHER_HYPERVISOR, "ip": "10.9.0.7"}),
+    "cross-hypervisor-same-ip": (virtual(), _OTHER_HYPERVISOR),
+    "container-recreated": (container(), {"host": "f00dcafe0815", "ip": "172.17.0.9",
+                                          "software_links": [("eth0", "02:42:ac:11:00:09")]}),
+    "container-without-id": (container(machine_id=""), {"host": "f00dcafe0815", "ip": "172.17.0.9",
+                                                        "software_links": [("eth0", "02:42:ac:11:00:09")]}),
+    "sd-card-copied": (board(), {"tree_serial": "10000000ffee0011", "ip": "10.9.0.7", **_BOOTED,
+                                 "links": [("eth0", "dc:a6:32:aa:bb:cc", "platform")]}),
+    "volatile-machine-id": (board(), {"machine_id": "ffeeddccbbaa99887766554433221100", **_BOOTED}),
+    "wmic-to-cim": (windows(), {"windows_method": "cim"}),
+    "domain-join": (windows(), {"domain": "corp.example"}),
+    "windows-disk-added": (windows(), {"windows_disks": 2}),
+    "windows-clone-new-uuid": (windows(), {**_COPY, "host": "WEB-8"}),
+    "windows-clone-same-uuid": (windows(), {"ip": "10.9.0.7", "links": [("Ethernet", "00:50:56:9a:99:99", "pci")]}),
+}  # fmt: skip
+
+
+def before_and_after(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the snapshots of a machine before and after an event."""
+    first, changes = CHANGES[name]
+    return snapshot(first, "2026-11-01T00:00:00Z"), snapshot({**deepcopy(first), **changes}, "2026-11-24T12:00:00Z")
+
+
+def snapshot(source: Machine, at: str = "2026-11-24T00:00:00Z") -> dict[str, Any]:
+    """Return a machine as `fingerprint snapshot` would record it."""
+    links = [*source["software_links"], *((name, address) for name, address, _ in source["links"])]
+    taken: dict[str, Any] = {
+        "schemaVersion": 1, "platform": source["platform"], "kernel": "Linux 6.1.0", "recordedAt": at,
+        "hostName": source["host"], "files": {}, "folders": {}, "commands": [], "services": {},
+        "addresses": {
+            "ipv4": [address for address in (source["first_address"], source["ip"]) if address],
+            "links": [list(link) for link in links], "source": "netlink",
+        },
+        "links": [
+            *({"name": n, "address": a, "permanent": "", "bus": ""} for n, a in source["software_links"]),
+            *({"name": n, "address": a, "permanent": a, "bus": bus} for n, a, bus in source["links"]),
+        ],
+        "outgoingAddress": source["ip"],
+    }  # fmt: skip
+    if source["platform"] == "windows":
+        return _windows(taken, source)
+    files = taken["files"]
+    if source["machine_id"]:
+        files["/etc/machine-id"] = {"text": source["machine_id"] + "\n"}
+    if source["dmi"]:
+        files["/sys/firmware/dmi/tables/DMI"] = {"base64": b64encode(smbios_table(source)).decode()}
+    if source["tree_serial"]:
+        files["/proc/device-tree/serial-number"] = {"text": source["tree_serial"] + "\0"}
+        files["/proc/device-tree/model"] = {"text": source["product"] + "\0"}
+    if source["container"]:
+        files["/.dockerenv"] = {"text": ""}
+    files["/usr/bin/ls"] = {}
+    taken["folders"]["/dev/disk/by-uuid"] = list(source["filesystems"])
+    taken["folders"]["/dev/disk/by-id"] = list(source["disks"])
+    files["/dev/disk/by-uuid"] = {}
+    taken["commands"] = [_dmidecode(source, group) for group in _GROUPS]
+    taken["commands"].append({
+        "argv": ["/usr/bin/ls", "-l", "/dev/disk/by-uuid"], "returncode": 0, "stdout": listing(source), "seconds": 0.01
+    })  # fmt: skip
+    return taken
+
+
+def _dmidecode(source: Machine, group: str) -> dict[str, Any]:
+    argv = ["/usr/sbin/dmidecode", "-t", group]
+    if not source["tool"]:
+        return {"argv": argv, "problem": "not-found"}
+    if not source["dmi"]:
+        return {"argv": argv, "returncode": 1, "stdout": "", "stderr": "/dev/mem: No such file or directory\n"}
+    return {"argv": argv, "returncode": 0, "stdout": dmidecode_text(source, group), "seconds": 0.02}
+
+
+def listing(source: Machine) -> str:
+    lines = [
+        f"lrwxrwxrwx 1 root root 10 {source['link_time']} {uuid} -> ../../sda{i}"
+        for i, uuid in enumerate(source["filesystems"], 1)
+    ]
+    return "total 0\n" + "".join(line + "\n" for line in lines)
+
+
+def dmidecode_text(source: Machine, group: str) -> str:
+    """Return what dmidecode would print of one group; a text of our own in its format."""
+    head = f"# dmidecode {source['tool']}\nGetting SMBIOS data from sysfs.\nSMBIOS 3.2.0 present.\n"
+    blocks = []
+    if group == "processor":
+        raw = " ".join(source["cpu_id"][i : i + 2].upper() for i in range(0, 16, 2))
+        blocks.append((4, 48, "Processor Information", [
+            ("Socket Designation", "CPU1"), ("Type", "Central Processor"), ("ID", raw), ("Version", source["cpu"]),
+            ("Current Speed", "2600 MHz"), ("Status", "Populated, Enabled")]))  # fmt: skip
+    elif group == "memory":
+        for size, slot, part, serial in source["modules"]:
+            blocks.append((17, 40, "Memory Device", [
+                ("Size", f"{size} MB"), ("Form Factor", "DIMM"), ("Locator", slot), ("Type", "DDR4"),
+                ("Speed", "2666 MT/s"), ("Serial Number", serial or "Not Specified"),
+                ("Part Number", part or "Not Specified")]))  # fmt: skip
+    elif group == "bios":
+        vendor, version, date = source["bios"]
+        blocks.append((0, 26, "BIOS Information", [("Vendor", vendor), ("Version", version), ("Release Date", date)]))
+    else:
+        blocks.append((1, 27, "System Information", [
+            ("Manufacturer", source["maker"]), ("Product Name", source["product"]), ("Version", "Not Specified"),
+            ("Serial Number", source["serial"] or "Not Specified"), ("UUID", source["uuid"])]))  # fmt: skip
+    text = head
+    for number, (kind, length, title, fields) in enumerate(blocks):
+        text += f"\nHandle 0x{kind << 8 | number:04X}, DMI type {kind}, {length} bytes\n{title}\n"
+        text += "".join(f"\t{label}: {value}\n" for label, value in fields)
+    return text + "\n"
+
+
+def smbios_table(source: Machine) -> bytes:
+    """Return a raw SMBIOS 3.2 table that tells what the source tells."""
+
+    def structure(kind: int, length: int, fields: dict[int, bytes | str]) -> bytes:
+        body, texts = bytearray(length - 4), []
+        for offset, value in fields.items():
+            if isinstance(value, str):
+                texts += [value] if value else []
+                value = bytes([len(texts) if value else 0])
+            body[offset - 4 : offset - 4 + len(value)] = value
+        head = bytes([kind, length]) + (kind << 8).to_bytes(2, "little")
+        return head + bytes(body) + (b"".join(text.encode() + b"\0" for text in texts) or b"\0") + b"\0"
+
+    digits = bytes.fromhex(source["uuid"].replace("-", ""))
+    uuid = digits[3::-1] + digits[5:3:-1] + digits[7:5:-1] + digits[8:]
+    vendor, version, date = source["bios"]
+    table = structure(0, 26, {4: vendor, 5: version, 8: date})
+    table += structure(1, 27, {4: source["maker"], 5: source["product"], 7: source["serial"], 8: uuid})
+    if source["board"]:
+        table += structure(
+            2, 15, {4: source["maker"], 5: source["board"], 7: source["board_serial"], 8: source["asset_tag"]}
+        )
+    table += structure(4, 48, {8: bytes.fromhex(source["cpu_id"]), 0x10: source["cpu"], 0x18: b"\x41"})
+    for size, slot, part, serial in source["modules"]:
+        table += structure(
+            17, 40, {0x0C: size.to_bytes(2, "little"), 0x10: slot, 0x12: b"\x1a", 0x18: serial, 0x1A: part}
+        )
+    return table + structure(127, 4, {})
+
+
+def _windows(taken: dict[str, Any], source: Machine) -> dict[str, Any]:
+    by_cim = source["windows_method"] == "cim"
+    table = smbios_table(source)
+    header = bytes([0, 3, 2, 0]) + len(table).to_bytes(4, "little")
+    told = {
+        "uuid": source["uuid"], "processor-hash": source["cpu"], "memory-hash": str(source["modules"]),
+        "bios-hash": str(source["bios"]), "system-hash": f"{source['serial']} {source.get('domain', '')}",
+        "disk-info": str(source.get("windows_disks", 1)),
+    }  # fmt: skip
+    answers = [f'{{"value": "{told[name]}"}}' if by_cim else f"Value  \r\r\n{told[name]}  \r\r\n" for name in told]
+    version = "10.0.26100" if by_cim else "10.0.20348"
+    argv = [powershell(WINDOWS_FOLDER), VERSION_QUERY]
+    taken["commands"] = [
+        {"argv": argv, "returncode": 0, "stdout": f"\r\nVersion : {version}\r\n\r\n", "seconds": 0.3},
+        *(
+            {"argv": list(argv), "returncode": 0, "stdout": text, "seconds": 0.2}
+            for argv, text in zip(commands(WINDOWS_FOLDER, by_cim), answers, strict=True)
+        ),
+    ]
+    return {**taken, "kernel": "Windows", "services": {"Winmgmt": "running"}, "windowsFolder": WINDOWS_FOLDER,
+            "firmwareTable": {"base64": b64encode(header + table).decode()}, "machineGuid": source["guid"]}  # fmt: skip
