@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from fingerprint.collect import INVALID_TEXT, collect
+from fingerprint.collect import INVALID_TEXT, STABLE, collect
 from fingerprint.errors import (
     CollectError,
     FingerprintError,
@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
     from fingerprint.collect.machine import Machine
+    from fingerprint.collect.recorder import Recorder
+    from fingerprint.stable import StableVerdict
     from fingerprint.vault import Vault
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 5.0
+# Why a record was written, as the history and the evidence have it.
+FIRST = "first fingerprint"
+MISMATCH = "the machine does not match its record"
 
 
 class Policy(Vocabulary):
@@ -82,6 +87,49 @@ def _observe(record: FingerprintRecord, collection: Collection) -> Observation:
     return Observation(record, collection, verdict)
 
 
+class StableObservation(Value):
+    """The machine held against the evidence of its record, by scheme `stable`."""
+
+    __slots__ = ("taken_at", "collection", "verdict")
+    taken_at: str
+    collection: Collection
+    verdict: StableVerdict
+
+    def __init__(self, taken_at: str, collection: Collection, verdict: StableVerdict) -> None:
+        self._set(taken_at=taken_at, collection=collection, verdict=verdict)
+
+
+def check_stable(
+    vault: Vault, record: FingerprintRecord, machine: Machine | None = None, *, timeout: float | None = None
+) -> StableObservation | None:
+    """Hold the machine against what was kept of it for a record; None where nothing was. Nothing is written.
+
+    Raises:
+        VaultError: the evidence could not be read.
+        SnapshotError: the evidence is damaged.
+    """
+    evidence = vault.evidence.for_record(record)
+    if evidence is None:
+        return None
+    from fingerprint.collect.recorded import RecordedMachine
+    from fingerprint.stable import decide
+
+    before = collect(RecordedMachine(evidence.snapshot, vault.evidence.path), scheme=STABLE)
+    now = collect(machine, scheme=STABLE, timeout=timeout)
+    return StableObservation(evidence.at, now, decide(before.hardware_hash, now.hardware_hash, now.unreadable))
+
+
+def keep_snapshot(vault: Vault, recorder: Recorder) -> int:
+    """Keep a recorded machine as evidence of the vault's present record, and return its number.
+
+    Raises:
+        VaultError: there is no record, or it could not be kept.
+    """
+    with vault.edit() as edit:
+        record = _existing(edit.read(), vault)
+        return vault.evidence.keep(record, recorder.snapshot, why="snapshot", now=vault.now())
+
+
 def set_threshold(vault: Vault, threshold: int) -> tuple[FingerprintRecord, FingerprintRecord]:
     """Replace the similarity threshold of a vault, and return the record before and after.
 
@@ -131,8 +179,10 @@ def first_record(
     """
     check_threshold(threshold)
     refuse_existing(vault)
-    collection = collect(machine, timeout=timeout)
+    recorder = _recorder(machine)
+    collection = collect(recorder, timeout=timeout)
     _demand_valid(collection)
+    record_rest(recorder, timeout)
     with vault.edit() as edit:
         try:
             if edit.read().fingerprint:
@@ -140,8 +190,36 @@ def first_record(
         except VaultMissing:
             pass
         record = _minted(collection, threshold)
-        edit.store(record, why="first fingerprint")
+        keep_evidence(vault, record, recorder, why=FIRST)
+        edit.store(record, why=FIRST)
     return record, collection
+
+
+def _recorder(machine: Machine | None) -> Recorder:
+    from fingerprint.collect.machine import LiveMachine
+    from fingerprint.collect.recorder import Recorder
+
+    return Recorder(machine or LiveMachine())
+
+
+def record_rest(recorder: Recorder, timeout: float | None = None) -> None:
+    """Record what an explanation may need and the collection did not ask for."""
+    from fingerprint.collect.whole import record_rest as record
+
+    record(recorder, timeout)
+
+
+def keep_evidence(vault: Vault, record: FingerprintRecord, recorder: Recorder, *, why: str) -> str:
+    """Keep what a record was made from; the caller holds the lock of the vault.
+
+    It must never cost the identity: what goes wrong is logged and returned, "" if nothing did.
+    """
+    try:
+        vault.evidence.keep(record, recorder.snapshot, why=why, now=vault.now())
+    except (FingerprintError, OSError) as error:
+        _log().warning("the evidence of the record was not kept: %s", error)
+        return str(error)
+    return ""
 
 
 def refuse_existing(vault: Vault) -> None:
@@ -205,6 +283,8 @@ class Gate:
         self.machine = machine or LiveMachine()
         self.policy = Policy(policy)
         self._timeout = timeout
+        # What the last attempt read, for the evidence of a record that is minted from it.
+        self._recorder: Recorder
 
     def fingerprint(self) -> str:
         """Return the fingerprint of this machine.
@@ -230,7 +310,8 @@ class Gate:
         problem: FingerprintError | None = None
         for _ in range(ATTEMPTS):
             try:
-                collection = collect(self.machine, timeout=self._timeout)
+                self._recorder = _recorder(self.machine)
+                collection = collect(self._recorder, timeout=self._timeout)
                 _demand_valid(collection)
                 problem = None
                 record = self.vault.read()
@@ -278,6 +359,7 @@ class Gate:
 
     def _first(self, collection: Collection) -> str:
         record = _minted(collection, THRESHOLD_DEFAULT)
+        record_rest(self._recorder, self._timeout)
         with self.vault.edit() as edit:
             try:
                 winner = edit.read().fingerprint
@@ -286,7 +368,8 @@ class Gate:
             if winner:
                 # Another process was first; one vault has one fingerprint.
                 return winner
-            edit.store(record, why="first fingerprint")
+            keep_evidence(self.vault, record, self._recorder, why=FIRST)
+            edit.store(record, why=FIRST)
         _log().info("stored the first fingerprint of the vault %s", self.vault.path)
         return record.fingerprint
 
@@ -296,6 +379,7 @@ class Gate:
             return observed.record.fingerprint
         if self.policy == Policy.STRICT:
             raise mismatch_error(observed.verdict, self.vault.path)
+        record_rest(self._recorder, self._timeout)
         with self.vault.edit() as edit:
             now = edit.read()
             if now != observed.record:
@@ -309,7 +393,8 @@ class Gate:
                     remedy="Nothing was written. Try again",
                 )
             record = _minted(observed.collection, now.threshold)
-            edit.store(record, why="the machine does not match its record", rule=str(observed.verdict.reason))
+            keep_evidence(self.vault, record, self._recorder, why=MISMATCH)
+            edit.store(record, why=MISMATCH, rule=str(observed.verdict.reason))
         _log().warning(
             "not the machine of the record (%s): stored a new fingerprint; the old record is in the history",
             observed.verdict.reason,

@@ -7,6 +7,9 @@ another hardware ID is refused unless it is accepted by name.
 from __future__ import annotations
 
 from fingerprint.collect import collect
+from fingerprint.collect.machine import LiveMachine
+from fingerprint.collect.whole import record_whole
+from fingerprint.engine import keep_evidence
 from fingerprint.errors import CollectError, Refused, VaultCorrupt, VaultMissing
 from fingerprint.model import FingerprintRecord, HardwareHash, Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
@@ -15,6 +18,7 @@ from fingerprint.vault.records import decode_fingerprint, decode_registration, e
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
+    from fingerprint.collect.recorder import Recorder
     from fingerprint.vault import Vault
 
 
@@ -28,16 +32,18 @@ class Plan(Value):
         after: the record that would be there, None for another key's.
         why: the reason, for the history and the audit log.
         other_sid: whether the hardware ID of the record is not that of the machine.
+        sources: what the new hash was made from; None where it is an old one.
     """
 
-    __slots__ = ("key", "data", "before", "after", "why", "other_sid")
-    _hidden = ("data",)
+    __slots__ = ("key", "data", "before", "after", "why", "other_sid", "sources")
+    _hidden = ("data", "sources")
     key: str
     data: bytes
     before: FingerprintRecord | None
     after: FingerprintRecord | None
     why: str
     other_sid: bool
+    sources: Recorder | None
 
     def __init__(
         self,
@@ -47,8 +53,11 @@ class Plan(Value):
         after: FingerprintRecord | None,
         why: str,
         other_sid: bool,
+        sources: Recorder | None = None,
     ) -> None:
-        self._set(key=key, data=data, before=before, after=after, why=why, other_sid=other_sid)
+        self._set(
+            key=key, data=data, before=before, after=after, why=why, other_sid=other_sid, sources=sources
+        )  # fmt: skip
 
 
 def plan_restore(vault: Vault, number: int, machine: Machine | None = None, *, timeout: float | None = None) -> Plan:
@@ -82,7 +91,7 @@ def plan_rebaseline(vault: Vault, machine: Machine | None = None, *, timeout: fl
     before = vault.read()
     if not before.fingerprint:
         raise Refused("there is no fingerprint to keep", where=vault.path, remedy="Make one with: fingerprint init")
-    collection = collect(machine, timeout=timeout)
+    collection, recorder = record_whole(machine or LiveMachine(), timeout)
     if collection.unreadable:
         raise CollectError(
             f"could not be read: {', '.join(collection.unreadable)}",
@@ -92,7 +101,9 @@ def plan_rebaseline(vault: Vault, machine: Machine | None = None, *, timeout: fl
     after = before.replace(hardware_hash=collection.hardware_hash)
     sid_key = collection.sid_key
     other = before.hardware_hash is not None and before.hardware_hash.get(sid_key, "") != collection[sid_key].value
-    return Plan(FINGERPRINT_KEY, encode_fingerprint(after), before, after, "rebaseline, fingerprint kept", other)
+    return Plan(
+        FINGERPRINT_KEY, encode_fingerprint(after), before, after, "rebaseline, fingerprint kept", other, recorder
+    )
 
 
 def carry_out(vault: Vault, plan: Plan, *, accept_new_sid: bool = False) -> None:
@@ -111,6 +122,8 @@ def carry_out(vault: Vault, plan: Plan, *, accept_new_sid: bool = False) -> None
     with vault.edit() as edit:
         if plan.key == FINGERPRINT_KEY and _present(vault) != plan.before:
             raise Refused("the record changed meanwhile", where=vault.path, remedy="Nothing was written. Look again")
+        if plan.sources is not None and plan.after is not None:
+            keep_evidence(vault, plan.after, plan.sources, why=plan.why)
         edit.force(plan.key, plan.data, why=plan.why)
 
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import ClassVar
 
+    from fingerprint.model import HardwareHash
     from fingerprint.smbios import SmbiosTable
+
+    _Values = Mapping[str, str] | HardwareHash
 
     _Judged = tuple[str, "Group", str, str, "Agreement", int]
 
@@ -146,7 +149,7 @@ class StableVerdict(Value):
         )
 
 
-def decide(saved: Mapping[str, str], current: Mapping[str, str], unreadable: Collection[str] = ()) -> StableVerdict:
+def decide(saved: _Values, current: _Values, unreadable: Collection[str] = ()) -> StableVerdict:
     """Hold the attributes of a machine against saved ones.
 
     `same` takes at least 6 points with identity-bearing hardware on balance in favour; `different`
@@ -201,7 +204,7 @@ def decide(saved: Mapping[str, str], current: Mapping[str, str], unreadable: Col
     )  # fmt: skip
 
 
-def _void_reason(saved: Mapping[str, str], current: Mapping[str, str], host: set[str], virtual: bool) -> str:
+def _void_reason(saved: _Values, current: _Values, host: set[str], virtual: bool) -> str:
     if not virtual:
         return ""
     if not host.isdisjoint(CONTAINERS):

@@ -351,14 +351,19 @@ def test_snapshots_that_are_missing_or_broken_are_named(house: House) -> None:
 
 
 def test_a_live_machine_can_be_recorded_and_played_back(tmp_path: Path) -> None:
-    """`show --save` here, `--snapshot` anywhere: the same hash, and a file that only its owner reads."""
+    """`snapshot` here, `--snapshot` anywhere: the same hashes, and a file that only its owner reads."""
     env = environment(tmp_path / "state")
     saved = tmp_path / "this.json"
-    live = json.loads(run("show", "--save", str(saved), "--output", "json", "--reveal", env=env).stdout)
+    assert run("snapshot", str(saved), env=env).returncode == 0
     assert saved.stat().st_mode & 0o777 == 0o600
-    played = json.loads(run("--snapshot", str(saved), "show", "--output", "json", "--reveal", env=env).stdout)
-    assert played["hardwareHash"] == live["hardwareHash"]
-    assert run("show", "--save", str(saved), env=env).returncode == 4
+    for scheme in ("ssm", "stable"):
+        words = ("show", "--scheme", scheme, "--output", "json", "--reveal")
+        live = json.loads(run(*words, env=env).stdout)
+        played = json.loads(run("--snapshot", str(saved), *words, env=env).stdout)
+        assert played["scheme"] == scheme
+        assert played["hardwareHash"] == live["hardwareHash"]
+    assert run("snapshot", str(saved), env=env).returncode == 4
+    assert json.loads(run("snapshot", "-", env=env).stdout)["schemaVersion"] == 1
 
 
 def test_a_whole_life_on_this_machine_without_root(tmp_path: Path) -> None:
@@ -403,7 +408,7 @@ def test_bash_completes_commands_options_and_choices() -> None:
     ask = 'COMP_WORDS=({0}); COMP_CWORD={1}; _fingerprint; echo "${{COMPREPLY[*]}}"'
     for line, at, expected in (
         ("fingerprint ch", 1, "check"),
-        ("fingerprint vault ''", 2, "show verify reset history backup restore rebaseline"),
+        ("fingerprint vault ''", 2, "show verify reset evidence history backup restore rebaseline"),
         ("fingerprint --output ''", 2, "text json"),
         ("fingerprint init --if", 2, "--if-missing"),
         ("fingerprint --vault /tmp threshold s", 4, "set"),

@@ -20,20 +20,12 @@ _COLORS = {Status.PRESENT: "good", Status.ABSENT: "doubt", Status.DENIED: "bad",
 
 def run(arguments: Arguments) -> int:
     machine = machine_of(arguments)
-    recorder = None
-    if arguments.save is not None:
-        from fingerprint.collect.recorder import Recorder
-
-        machine = recorder = Recorder(machine)
-    collection = collect(machine, timeout=arguments.timeout)
+    collection = collect(machine, scheme=arguments.scheme, timeout=arguments.timeout)
     facts: dict[str, str] = {}
     if arguments.facts:
         from fingerprint.collect.facts import facts as read_facts
 
         facts = read_facts(machine)
-    if recorder is not None:
-        recorder.save(arguments.save)
-        warn(f"recorded the machine in {arguments.save}")
     if arguments.output == "json":
         print_json("show", _answer(collection, facts, arguments))
     else:

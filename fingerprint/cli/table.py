@@ -79,7 +79,7 @@ class Command:
 GLOBAL = (
     Option("--vault", "folder of the vault (else FINGERPRINT_VAULT, the agent's, our own)", "DIR", files="folder"),
     Option("--root", "look at a copied disk mounted there instead of this machine", "DIR", default="/", files="folder"),
-    Option("--snapshot", "look at a machine recorded by `show --save`", "FILE", files="file"),
+    Option("--snapshot", "look at a machine recorded by `snapshot`", "FILE", files="file"),
     Option("--output", "form of the answer", "FORM", choices=("text", "json"), default="text"),
     Option("--timeout", "seconds that one command of a collection may take", "SECONDS", kind="seconds"),
     Option("--reveal", "print ids in full instead of masked"),
@@ -96,12 +96,18 @@ COMMANDS = (
         "show this machine's hardware hash, with sources and statuses",
         "Exit codes: 0 every source answered or is absent here, 3 a source was denied or failed.",
         options=(
+            Option(
+                "--scheme",
+                "attributes as the agent computes them, or ours",
+                "SCHEME",
+                choices=("ssm", "stable"),
+                default="ssm",
+            ),
             Option("--facts", "add what is not in the hash: default route, interfaces, processor (slow)"),
-            Option("--save", "record the machine in a snapshot file (it holds ids: mode 0600)", "FILE", files="file"),
         ),
         examples=(
             ("sudo fingerprint show", "the hash as the agent computes it"),
-            ("fingerprint show --save web-7.json", "record this machine, to look at it elsewhere"),
+            ("sudo fingerprint show --scheme stable", "what only another machine changes"),
         ),
     ),
     Command(
@@ -113,6 +119,21 @@ COMMANDS = (
             ("sudo fingerprint check", "this machine against the agent's vault"),
             ("fingerprint check --output json | jq .reason", "the deciding rule, for a script"),
             ("fingerprint --snapshot web-7.json --vault copy/Vault check", "a recorded machine against a copied vault"),
+        ),
+    ),
+    Command(
+        "snapshot",
+        "snapshot",
+        "record this machine in a file, to look at it elsewhere or later",
+        "All that the other commands read of a machine: files, outputs of commands, addresses. No keys, no vault.\n"
+        "It holds ids and serial numbers: the file gets mode 0600. An existing file is never overwritten.\n"
+        "Exit codes: 0 every source answered or is absent here, 3 a source was denied or failed (it is recorded so).",
+        positionals=(("FILE", "text", (), "the new file; - for standard output"),),
+        options=(Option("--keep", "keep it as evidence of the vault's present record, too"),),
+        examples=(
+            ("sudo fingerprint snapshot web-7.json", "record this machine"),
+            ("fingerprint --snapshot web-7.json show", "look at it elsewhere"),
+            ("sudo fingerprint snapshot before-upgrade.json --keep", "so that later differences can be named"),
         ),
     ),
     Command(
@@ -165,6 +186,7 @@ COMMANDS = (
         options=(_DRY_RUN, _YES),
         examples=(("sudo fingerprint vault reset --dry-run", "see what it would do"),),
     ),
+    Command("vault evidence", "evidence", "list what is kept of the machine for each record, to name differences by"),
     Command("vault history", "recover", "list the records that were replaced, with when, why and by whom"),
     Command(
         "vault backup",

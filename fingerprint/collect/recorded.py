@@ -77,7 +77,7 @@ class RecordedMachine(Machine):
             raise InputError(
                 f"the snapshot could not be read ({error.strerror})",
                 where=path,
-                remedy="Record a machine with: fingerprint show --save FILE",
+                remedy="Record a machine with: fingerprint snapshot FILE",
             ) from None
         if len(data) > _SNAPSHOT_LIMIT:
             raise _broken(f"it has more than {_SNAPSHOT_LIMIT} bytes", path)
@@ -253,7 +253,7 @@ def _broken(what: str, where: str) -> SnapshotError:
     return SnapshotError(
         f"it is no snapshot of a machine: {what}",
         where=where,
-        remedy="Record a machine with: fingerprint show --save FILE",
+        remedy="Record a machine with: fingerprint snapshot FILE",
     )
 
 

@@ -50,6 +50,10 @@ class Recorder(Machine):
             "services": {},
         }
 
+    def text(self) -> str:
+        """Return what was asked so far as the JSON of a snapshot file."""
+        return dumps(self.snapshot, html_safe=False, indent=1).decode("utf-8") + "\n"
+
     def save(self, path: str) -> None:
         """Write what was asked so far into a new file that only its owner reads.
 
@@ -57,7 +61,7 @@ class Recorder(Machine):
             Refused: the file exists.
             InputError: it could not be written; nothing of it is left.
         """
-        data = dumps(self.snapshot, html_safe=False, indent=1) + b"\n"
+        data = self.text().encode("utf-8")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         try:
             descriptor = os.open(path, flags, 0o600)

@@ -27,6 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fingerprint.vault.evidence import EvidenceStore
+
 FINGERPRINT_KEY = "InstanceFingerprint"
 REGISTRATION_KEY = "RegistrationKey"
 LOCK_SECONDS = 30.0
@@ -78,6 +80,13 @@ class Vault:
         if self._history is None:
             self._history = History(self.state, self.path)
         return self._history
+
+    @property
+    def evidence(self) -> EvidenceStore:
+        """The snapshots of the machine that were kept for this vault's records."""
+        from fingerprint.vault.evidence import EvidenceStore
+
+        return EvidenceStore(self.state, self.path)
 
     def now(self) -> float:
         if self._now is None:

@@ -159,6 +159,24 @@ class Folder:
         except OSError as error:
             raise vault_error(error, self.path) from None
 
+    def size(self, name: str) -> int:
+        """Return the bytes of a file, 0 for one that is gone."""
+        try:
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise vault_error(error, f"{self.path}/{name}") from None
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is gone is as good."""
+        try:
+            os.unlink(name, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise vault_error(error, f"{self.path}/{name}", "write") from None
+
     def read(self, name: str, limit: int = FILE_LIMIT, *, tail: int = 0) -> bytes | None:
         """Return the bytes of a file, or at most `tail` of its last ones; None if it does not exist.
 

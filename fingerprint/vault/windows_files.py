@@ -104,6 +104,21 @@ class Folder:
         found = [(_hard_links(status.st_nlink), "Find the other names with: fsutil hardlink list FILE", True)]
         return [*found[: int(name != "." and status.st_nlink > 1)], *_access_defects(where)]
 
+    def size(self, name: str) -> int:
+        """Return the bytes of a file, 0 for one that is gone."""
+        status = _status(os.path.join(self.path, name))
+        return 0 if status is None else status.st_size
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is gone is as good."""
+        where = os.path.join(self.path, name)
+        try:
+            os.unlink(where)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise vault_error(error, where, "write") from None
+
     def read(self, name: str, limit: int = FILE_LIMIT, *, tail: int = 0) -> bytes | None:
         """Return the bytes of a file, or at most `tail` of its last ones; None if it does not exist."""
         where = os.path.join(self.path, name)

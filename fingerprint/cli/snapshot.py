@@ -1,0 +1,52 @@
+"""`fingerprint snapshot`: record a machine in a file, to look at it elsewhere or later."""
+
+from __future__ import annotations
+
+from fingerprint.cli.render import print_json, warn, write
+from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.collect.whole import record_whole
+from fingerprint.engine import keep_snapshot
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parse import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    path = getattr(arguments, "FILE")  # noqa: B009
+    if path == "-" and arguments.output == "json":
+        raise UsageError("the snapshot itself is JSON", remedy="Leave --output out, or name a file")
+    machine = machine_of(arguments)
+    collection, recorder = record_whole(machine, arguments.timeout)
+    if path == "-":
+        write(recorder.text().rstrip("\n"))
+    else:
+        recorder.save(path)
+    kept = None
+    if arguments.keep:
+        vault = vault_of(arguments)
+        kept = keep_snapshot(vault, recorder)
+    for attribute in collection:
+        if attribute.unreadable:
+            warn(f"{attribute.name}: {attribute.status}: {attribute.reason}")
+    answer = {
+        "file": path,
+        "platform": recorder.platform,
+        "files": len(recorder.snapshot["files"]),
+        "commands": len(recorder.snapshot["commands"]),
+        "unreadable": list(collection.unreadable),
+        "keptAs": kept,
+    }
+    if arguments.output == "json":
+        print_json("snapshot", answer)
+    elif path != "-":
+        write(f"Recorded this machine in {path} ({answer['files']} files, {answer['commands']} commands).")
+        write("It holds ids and serial numbers, so only its owner may read it; no keys and no vault.")
+    if kept is not None and arguments.output == "text":
+        told = f"Kept as evidence {kept} of the vault's present record."
+        if path == "-":
+            warn(told)
+        else:
+            write(told)
+    return EXIT_CANNOT_TELL if collection.unreadable else EXIT_OK

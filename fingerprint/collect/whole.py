@@ -1,0 +1,44 @@
+"""Recording everything about a machine that an explanation may need: both schemes, and when it was started."""
+
+from __future__ import annotations
+
+from fingerprint.collect import STABLE, collect
+from fingerprint.collect.recorder import Recorder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.collect.machine import Machine
+    from fingerprint.model import Collection
+
+UPTIME = "/proc/uptime"
+
+
+def record_whole(machine: Machine, timeout: float | None = None) -> tuple[Collection, Recorder]:
+    """Collect a machine by scheme `ssm`, and record it with all else.
+
+    Raises:
+        CollectError: as `collect`.
+    """
+    recorder = machine if isinstance(machine, Recorder) else Recorder(machine)
+    collection = collect(recorder, timeout=timeout)
+    record_rest(recorder, timeout)
+    return collection, recorder
+
+
+def record_rest(recorder: Recorder, timeout: float | None = None) -> None:
+    """Record what scheme `ssm` has not asked for; what cannot be read is recorded as such."""
+    collect(recorder, scheme=STABLE, timeout=timeout)
+    try:
+        recorder.read_file(UPTIME)
+    except OSError:
+        # No Linux, or a copied disk; the recorder has noted it.
+        return
+
+
+def booted_at(machine: Machine) -> float | None:
+    """Return when a machine was started, in seconds since 1970-01-01 UTC; None where it is not told."""
+    try:
+        uptime = machine.read_file(UPTIME).split()[0]
+        return machine.now() - float(uptime)
+    except (OSError, ValueError, IndexError):
+        return None

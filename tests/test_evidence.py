@@ -1,0 +1,178 @@
+"""Evidence: what a record was made from is kept beside the history, bounded, and never at the cost of an identity."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from event_machines import before_and_after
+from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault, collect
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.collect.recorder import Recorder
+from fingerprint.collect.whole import booted_at, record_whole
+from fingerprint.engine import check_stable, first_record, keep_snapshot
+from fingerprint.errors import VaultUnreadable
+from fingerprint.recovery import carry_out, plan_rebaseline
+from fingerprint.vault import evidence
+from fingerprint.vault.evidence import EvidenceStore, record_tag
+
+BEFORE, AFTER = before_and_after("os-upgrade")
+RECORD = FingerprintRecord("fp", HardwareHash({"machine-id": "m\n"}), 40)
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    return Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"), now=lambda: 1_800_000_000.0)
+
+
+def store_of(tmp_path: Path) -> EvidenceStore:
+    return EvidenceStore(str(tmp_path / "state"), "/var/lib/somewhere/Vault")
+
+
+def kept_whys(vault: Vault) -> list[str]:
+    return [entry.why for entry in vault.evidence.entries()[0]]
+
+
+def test_the_first_record_keeps_what_it_was_made_from(vault: Vault) -> None:
+    record, collection = first_record(vault, RecordedMachine(BEFORE))
+    entry = vault.evidence.for_record(record)
+    assert entry is not None
+    assert entry.why == "first fingerprint"
+    again = collect(RecordedMachine(entry.snapshot))
+    assert again.hardware_hash == collection.hardware_hash
+    stable = collect(RecordedMachine(entry.snapshot), scheme="stable")
+    assert stable["system-uuid"].value == collect(RecordedMachine(BEFORE), scheme="stable")["system-uuid"].value
+
+
+def test_a_regenerated_record_keeps_its_own_beside_the_old_one(vault: Vault) -> None:
+    first, _ = first_record(vault, RecordedMachine(BEFORE))
+    Gate(vault, RecordedMachine(AFTER)).fingerprint()
+    second = vault.read()
+    assert kept_whys(vault) == ["first fingerprint", "the machine does not match its record"]
+    tags = [entry.tag for entry in vault.evidence.entries()[0]]
+    assert tags == [record_tag(first), record_tag(second)]
+
+
+def test_a_gate_that_matches_and_one_that_only_looks_keep_nothing(vault: Vault) -> None:
+    first_record(vault, RecordedMachine(BEFORE))
+    Gate(vault, RecordedMachine(BEFORE)).fingerprint()
+    Gate(vault, RecordedMachine(AFTER), "audit").fingerprint()
+    assert len(kept_whys(vault)) == 1
+
+
+def test_a_rebaseline_keeps_the_machine_as_it_is_now(vault: Vault) -> None:
+    first_record(vault, RecordedMachine(BEFORE))
+    carry_out(vault, plan_rebaseline(vault, RecordedMachine(AFTER)))
+    entry = vault.evidence.for_record(vault.read())
+    assert entry is not None
+    assert entry.why == "rebaseline, fingerprint kept"
+
+
+def test_a_change_of_the_threshold_leaves_the_evidence_with_its_record(vault: Vault) -> None:
+    record, _ = first_record(vault, RecordedMachine(BEFORE))
+    assert record_tag(record.replace(threshold=77)) == record_tag(record)
+
+
+def test_a_snapshot_can_be_kept_for_a_record_that_the_agent_wrote(vault: Vault) -> None:
+    with vault.edit() as edit:
+        edit.store(RECORD, why="test")
+    assert vault.evidence.for_record(RECORD) is None
+    _, recorder = record_whole(RecordedMachine(BEFORE))
+    assert keep_snapshot(vault, recorder) == 1
+    assert vault.evidence.for_record(RECORD) is not None
+
+
+def test_the_machine_is_held_against_its_evidence_by_scheme_stable(vault: Vault) -> None:
+    """The upgrade that the reference refuses (3 of 9) is the same machine."""
+    record, _ = first_record(vault, RecordedMachine(BEFORE))
+    observation = check_stable(vault, record, RecordedMachine(AFTER))
+    assert observation is not None
+    assert str(observation.verdict.outcome) == "same"
+    assert check_stable(vault, RECORD, RecordedMachine(AFTER)) is None
+
+
+def test_evidence_is_for_its_owner_alone(vault: Vault) -> None:
+    first_record(vault, RecordedMachine(BEFORE))
+    for path in Path(vault.evidence.parent).rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_neither_fingerprint_nor_key_is_in_it(vault: Vault) -> None:
+    record, _ = first_record(vault, RecordedMachine(BEFORE))
+    [path] = Path(vault.evidence.path).iterdir()
+    assert record.fingerprint not in path.name + path.read_text()
+
+
+def test_the_first_and_the_newest_entries_stay(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    for number in range(1, 30):
+        store.keep(RECORD.replace(fingerprint=f"fp{number}"), {"n": number}, why="test", now=1e9)
+    numbers = [entry.number for entry in store.entries()[0]]
+    assert numbers == [1, *range(15, 30)]
+    assert len(numbers) == evidence.ENTRIES_KEPT
+
+
+def test_the_present_records_first_entry_is_never_thrown_away(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    store.keep(RECORD.replace(fingerprint="older"), {"n": 0}, why="test", now=1e9)
+    for number in range(40):
+        store.keep(RECORD, {"n": number}, why="test", now=1e9)
+    entry = store.for_record(RECORD)
+    assert entry is not None
+    assert entry.snapshot == {"n": 0}
+    assert len(store.entries()[0]) <= evidence.ENTRIES_KEPT
+
+
+def test_all_of_it_stays_below_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "TOTAL_LIMIT", 5000)
+    store = store_of(tmp_path)
+    for number in range(12):
+        store.keep(RECORD.replace(fingerprint=f"fp{number}"), {"text": "x" * 1000}, why="test", now=1e9)
+    assert sum(path.stat().st_size for path in Path(store.path).iterdir()) <= 5000
+
+
+def test_a_machine_with_too_much_to_keep_is_refused_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_of(tmp_path)
+    store.keep(RECORD, {}, why="test", now=1e9)
+    monkeypatch.setattr(evidence, "ENTRY_LIMIT", 500)
+    with pytest.raises(VaultUnreadable):
+        store.keep(RECORD, {"text": "x" * 1000}, why="test", now=1e9)
+    assert len(store.entries()[0]) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"number":1}', b"\xff\xfe"])
+def test_damaged_evidence_is_told_and_passed_over(vault: Vault, damage: bytes) -> None:
+    record, _ = first_record(vault, RecordedMachine(BEFORE))
+    [path] = Path(vault.evidence.path).iterdir()
+    path.write_bytes(damage)
+    assert vault.evidence.entries() == ([], [str(path)])
+    assert vault.evidence.for_record(record) is None
+    assert vault.read() == record
+
+
+def test_an_identity_is_minted_also_where_no_evidence_can_be_kept(
+    vault: Vault, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state/evidence").write_text("in the way")
+    record, _ = first_record(vault, RecordedMachine(BEFORE))
+    assert vault.read() == record
+    assert "evidence" in caplog.text
+    assert record.fingerprint not in caplog.text
+
+
+def test_a_recording_tells_when_the_machine_was_started() -> None:
+    taken: dict[str, Any] = json.loads(json.dumps(BEFORE))
+    taken["files"]["/proc/uptime"] = {"text": "3600.50 7000.00\n"}
+    machine = RecordedMachine(taken)
+    assert booted_at(machine) == machine.now() - 3600.5
+    _, recorder = record_whole(machine)
+    assert isinstance(recorder, Recorder)
+    assert booted_at(RecordedMachine(recorder.snapshot)) == booted_at(machine)
+    assert booted_at(RecordedMachine(BEFORE)) is None
