@@ -97,7 +97,7 @@ def test_the_machine_is_held_against_its_evidence_by_scheme_stable(vault: Vault)
 
 def test_evidence_is_for_its_owner_alone(vault: Vault) -> None:
     first_record(vault, RecordedMachine(BEFORE))
-    for path in Path(vault.evidence.parent).rglob("*"):
+    for path in Path(vault.state).rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 

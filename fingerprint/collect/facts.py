@@ -27,7 +27,7 @@ def facts(machine: Machine) -> dict[str, str]:
     if machine.platform == "macos":
         found.update(_platform_expert(machine))
     if machine.platform == "windows":
-        _add(found, "system UUID", lambda: _windows_uuid(machine))
+        _add(found, "system UUID", lambda: windows_uuid(machine))
     return found
 
 
@@ -62,7 +62,7 @@ def _platform_expert(machine: Machine) -> dict[str, str]:
     return {name: told[key] for name, key in _IOREG_FACTS if told.get(key)}
 
 
-def _windows_uuid(machine: Machine) -> str:
+def windows_uuid(machine: Machine) -> str:
     """Return the UUID that stands in the text behind `uuid`, in whichever form it was asked for."""
     from fingerprint._json import JsonError, loads
     from fingerprint.collect.texts import decode_console, parse_wmic_table

@@ -69,10 +69,7 @@ class EvidenceStore:
     """
 
     def __init__(self, state: str, vault: str) -> None:
-        self.state = state
-        self.parent = os.path.join(state, "evidence")
-        self.name = journal_name(vault).removesuffix(".jsonl")
-        self.path = os.path.join(self.parent, self.name)
+        self.path = os.path.join(state, "evidence", journal_name(vault).removesuffix(".jsonl"))
 
     def keep(self, record: FingerprintRecord, snapshot: dict[str, Any], *, why: str, now: float) -> int:
         """Keep a snapshot for a record, durably, and make room for it. The caller holds the lock of the vault.
@@ -84,8 +81,6 @@ class EvidenceStore:
             VaultError: it could not be kept; what was kept before is as it was.
         """
         tag = record_tag(record)
-        with Folder.make(self.state, 0o700), Folder.make(self.parent, 0o700):
-            pass
         with Folder.make(self.path, 0o700) as folder:
             files = _files(folder)
             number = max(files, default=0) + 1

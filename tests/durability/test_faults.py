@@ -162,7 +162,8 @@ class Judge:
             yield "wrong exit codes", f"exit code {ended.code}: {in_short(ended.complaint)}"
         if fault.kind != KILL and not any(call.injected for call in ended.calls):
             yield "other defects", "the fault was never met"
-        for call in writes_on_a_failed_read(ended.calls, str(self.house.vault), str(self.house.vault / self.name)):
+        vault, apart = self.house.vault, self.house.state / "evidence"
+        for call in writes_on_a_failed_read(ended.calls, str(vault), str(vault / self.name), str(apart)):
             yield "writes after a failed read", f"{call.name} {call.path} {call.target}"
 
     def _of_the_disk(self, ended: Run) -> Iterator[Defect]:
@@ -360,7 +361,9 @@ def losses_of_the_reference(operation: str, folder: Path) -> tuple[int, Counter[
             found.append(("record or identity lost", sort))
         if reference_store.OLD.encode() not in (now.get(f"Store/{FINGERPRINT_KEY}") or b""):
             found.append(("the old fingerprint is nowhere", sort))
-        if writes_on_a_failed_read(ended.calls, str(house.vault), str(house.vault / name)):
+        if writes_on_a_failed_read(
+            ended.calls, str(house.vault), str(house.vault / name), str(house.state / "evidence")
+        ):
             found.append(("writes after a failed read", sort))
         return found
 

@@ -141,7 +141,7 @@ def faults_of(calls: Sequence[Call], kinds: Sequence[str]) -> list[Fault]:
     ]
 
 
-def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str) -> list[Call]:
+def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str, apart: str) -> list[Call]:
     """Return what was written below a folder after the injected failure of a reading call.
 
     Not if it was learnt after all: the very next call was the same and was answered, or the same was
@@ -151,9 +151,10 @@ def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str) -> 
         calls: the calls of one process.
         folder: the folder of the vault.
         record: the path of the record in it.
+        apart: a folder from which nothing is learnt of the record: evidence only explains.
     """
     failed = next((at for at, call in enumerate(calls) if call.injected), len(calls))
-    if failed == len(calls) or not calls[failed].reads:
+    if failed == len(calls) or not calls[failed].reads or f"{calls[failed].path}/".startswith(f"{apart}/"):
         return []
     wanted, later = calls[failed][:2], calls[failed + 1 :]
     first = next((at for at, call in enumerate(later) if _written_below(call, folder)), len(later))

@@ -1,0 +1,267 @@
+"""Why one attribute differs: named from what was recorded on both sides, inferred from less, or not known.
+
+Beside the words each cause gives facts, which `probable` weighs for the events that may be behind it.
+"""
+
+from __future__ import annotations
+
+from fingerprint.explanation.hardware import differences
+from fingerprint.model import Status, Value, masked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.explanation.sources import Sources
+    from fingerprint.model import AttributeRow, Collection, Verdict
+
+DMI = ("processor-hash", "memory-hash", "bios-hash", "system-hash")
+_UNKNOWN = "cause not known: nothing was kept when the record was made"
+_ID_NAMES = ("machine-id", "uuid")
+
+
+class Cause(Value):
+    """Why one attribute stands as it does.
+
+    Attributes:
+        name: the attribute.
+        state: "same", "empty" (equal because there is nothing on both sides), "changed" or "unknown".
+        saved, current: the values, for people; ids are masked, digests shortened.
+        text: the cause in words, "" for what did not change.
+        certain: whether recorded sources say so; False for an inference.
+        facts: words for `probable`.
+    """
+
+    __slots__ = ("name", "state", "saved", "current", "text", "certain", "facts")
+    name: str
+    state: str
+    saved: str
+    current: str
+    text: str
+    certain: bool
+    facts: tuple[str, ...]
+
+    def __init__(
+        self, name: str, state: str, saved: str, current: str, text: str, certain: bool, facts: tuple[str, ...] = ()
+    ) -> None:
+        self._set(name=name, state=state, saved=saved, current=current, text=text, certain=certain, facts=facts)
+
+
+class Context:
+    """Both sides of a comparison, and what is known of the time between.
+
+    Args:
+        verdict: the verdict over them.
+        collection: the machine as it was read now.
+        before: the recorded sources of the saved side, None if nothing was kept.
+        now: those of the current side.
+        booted: when the machine was started, as text; "" if not known.
+    """
+
+    def __init__(
+        self, verdict: Verdict, collection: Collection, before: Sources | None, now: Sources | None, booted: str
+    ) -> None:
+        self.verdict = verdict
+        self.collection = collection
+        self.before = before
+        self.now = now
+        self.booted = booted
+        self.changed = {row.name for row in verdict.rows if row.current is not None and not row.same}
+
+
+def causes(context: Context) -> tuple[Cause, ...]:
+    """Return one cause for each attribute of the machine, in the order of the verdict."""
+    return tuple(_cause(row, context) for row in context.verdict.rows if row.current is not None)
+
+
+def _cause(row: AttributeRow, context: Context) -> Cause:
+    saved, current = _shown(row.name, row.saved), _shown(row.name, row.current)
+    read = next((a for a in context.collection if a.name == row.name), None)
+    if row.same:
+        return Cause(row.name, "same" if row.evidence else "empty", saved, current, "", True)
+    if read is not None and read.unreadable:
+        return Cause(row.name, "unknown", saved, current, f"could not be read now: {read.reason}", True)
+    text, certain, facts = _told(row, context)
+    return Cause(row.name, "changed", saved, current, text, certain, facts)
+
+
+def _told(row: AttributeRow, context: Context) -> tuple[str, bool, tuple[str, ...]]:
+    name, saved, current = row.name, row.saved or "", row.current or ""
+    if not current:
+        read = next((a for a in context.collection if a.name == name), None)
+        facts = ("tool-gone",) if name in DMI else ()
+        return f"nothing is read now: {read.reason if read else 'no source'}", True, facts
+    if not saved:
+        then = context.before.attribute(name) if context.before else None
+        facts = ("tool-appeared",) if name in DMI else ()
+        if row.saved is None:
+            return "the record has no such attribute", True, facts
+        return f"nothing was read then{f': {then.reason}' if then else ''}", then is not None, facts
+    if context.collection.platform == "windows" and name not in ("hostname-info", "ipaddress-info", "macaddr-info"):
+        return _windows(name, context)
+    if name in DMI:
+        return _dmi(name, context)
+    if name == "disk-info":
+        return _disk(context)
+    if name == "ipaddress-info":
+        return _address(saved, current, context)
+    if name == "macaddr-info":
+        return _hardware_address(saved, current, context)
+    if name == "hostname-info":
+        return f"{saved} -> {current}", True, ("renamed",)
+    return "the machine ID was made anew, or the disk is another installation's", False, ("other-id",)
+
+
+def _dmi(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
+    before, now = context.before, context.now
+    old, new = (before.dmi_table(name) if before else None), (now.dmi_table(name) if now else None)
+    if before is None or now is None or old is None or new is None:
+        if all(other in context.changed for other in DMI):
+            return "probably dmidecode's version: all four DMI values changed at once", False, ("all-dmi",)
+        return _UNKNOWN, False, ()
+    facts: list[str] = []
+    parts: list[str] = []
+    versions = before.tool_version(name), now.tool_version(name)
+    if versions[0] != versions[1]:
+        parts.append(f"dmidecode {versions[0] or '?'} -> {versions[1] or '?'}")
+        facts.append("tool-version")
+    found = differences(name, old, new)
+    if found:
+        parts += found
+        facts.append(
+            {"memory-hash": "modules", "bios-hash": "firmware", "processor-hash": "processor"}.get(name, "system")
+        )
+        facts += ["uuid-turned"] if any("bytes in another order" in text for text in found) else []
+        facts += ["uuid"] if any(text.startswith("UUID") and "->" in text for text in found) else []
+        facts += ["maker"] if any(text.startswith("maker") for text in found) else []
+    elif versions[0] != versions[1]:
+        parts.append("hardware fields equal")
+        facts.append("hardware-equal")
+    else:
+        labels = _other_labels(before.dmi_text(name) or "", now.dmi_text(name) or "")
+        parts.append(f"hardware fields equal; only {labels} differ" if labels else "only the order or form of the text")
+        facts.append("hardware-equal")
+    return "; ".join(parts), True, tuple(facts)
+
+
+def _other_labels(before: str, now: str) -> str:
+    """Return the labels of the lines that are on one side only, at most four of them."""
+    old, new = before.split("\n"), now.split("\n")
+    lines = [line for line in old if line not in new] + [line for line in new if line not in old]
+    labels = list(dict.fromkeys(line.strip().partition(":")[0] for line in lines if line.startswith("\t")))
+    labels = [label for label in labels if label]
+    return ", ".join(labels[:4]) + (f" and {len(labels) - 4} more" if len(labels) > 4 else "")
+
+
+def _disk(context: Context) -> tuple[str, bool, tuple[str, ...]]:
+    before = context.before.disk_listing() if context.before else None
+    now = context.now.disk_listing() if context.now else None
+    started = f" (booted {context.booted})" if context.booted else ""
+    if before is None or now is None:
+        return f"not known; the times of the links change at every start{started}", False, ("disk",)
+    old, new = _links(before), _links(now)
+    added = [f"{_short(name)} added" for name in new if name not in old]
+    gone = [f"{_short(name)} removed" for name in old if name not in new]
+    moved = [f"{_short(n)} {old[n][0]} -> {new[n][0]}" for n in old if n in new and old[n][0] != new[n][0]]
+    if added or gone:
+        return "file systems: " + ", ".join([*added, *gone, *moved]), True, ("filesystems",)
+    if moved:
+        return "devices: " + ", ".join(moved), True, ("times",)
+    if {name: link[1] for name, link in old.items()} != {name: link[1] for name, link in new.items()}:
+        return f"only link times differ{started}", True, ("times",)
+    return "only the form of the listing differs", True, ("times",)
+
+
+def _links(listing: str) -> dict[str, tuple[str, str]]:
+    """Return name -> (target, time) of the links in what `ls -l` printed, in whatever language."""
+    found = {}
+    for line in listing.split("\n"):
+        head, arrow, target = line.partition(" -> ")
+        words = head.split()
+        if arrow and line.startswith("l") and len(words) >= 7:
+            found[words[-1]] = (target.rpartition("/")[2], " ".join(words[5:-1]))
+    return found
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 12 else masked(name)
+
+
+def _address(saved: str, current: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
+    told = f"{saved} -> {current}"
+    listed = context.now.machine.snapshot["addresses"].get("ipv4", []) if context.now else []
+    if saved in listed:
+        return f"{told}; the old one is still there, and another comes first now", True, ("other-first",)
+    if listed:
+        return f"{told}; the old one is gone", True, ("address",)
+    return told, False, ("address",)
+
+
+def _hardware_address(saved: str, current: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
+    told = f"{_half(saved)} -> {_half(current)}"
+    links = _link_names(context.now)
+    old = _link_names(context.before)
+    if not links:
+        return told, False, ("mac",)
+    first = next((name for name, address in links.items() if address == current), "?")
+    if saved in links.values():
+        still = next(name for name, address in links.items() if address == saved)
+        return f"{told}; {first} comes first now, {still} is still there", True, ("other-first",)
+    was = next((name for name, address in old.items() if address == saved), "")
+    of = f" of {was}" if was else ""
+    return f"{told}; the old address{of} is gone: another card, or another machine", True, ("nic",)
+
+
+def _link_names(sources: Sources | None) -> dict[str, str]:
+    links = sources.machine.snapshot["addresses"].get("links", []) if sources else []
+    return {str(link[0]): str(link[1]) for link in links if isinstance(link, list) and len(link) == 2}
+
+
+def _half(address: str) -> str:
+    """Return a hardware address with its maker's half hidden from nobody, and the card's own shortened."""
+    return address if len(address) < 17 else f"{address[:8]}:…:{address[-2:]}"
+
+
+def _windows(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
+    before, now = context.before, context.now
+    then, today = (before.source_of(name) if before else ""), (now.source_of(name) if now else "")
+    if not then or not today or before is None or now is None:
+        return _UNKNOWN, False, ()
+    methods = _method(then), _method(today)
+    if methods[0] == methods[1]:
+        return f"what {methods[1]} tells differs", True, ("told-otherwise",)
+    told = f"hashed from {methods[0]} and now from {methods[1]}"
+    if name != "uuid":
+        return told, True, ("method",)
+    ids = [_uuid_in(side) for side in (before, now)]
+    if all(ids) and ids[0].lower() == ids[1].lower():
+        return f"{told}, same UUID {masked(ids[1])}", True, ("method", "hardware-equal")
+    return f"{told}, other UUID" if all(ids) else told, True, ("method",)
+
+
+def _method(source: str) -> str:
+    return "wmic text" if "wmic" in source.lower() else "CIM JSON"
+
+
+def _uuid_in(sources: Sources) -> str:
+    """Return the UUID in what Windows printed for its hardware ID."""
+    from fingerprint.collect.facts import windows_uuid
+
+    try:
+        return windows_uuid(sources.machine)
+    except OSError:
+        return ""
+
+
+def _shown(name: str, value: str | None) -> str:
+    if value is None:
+        return "(no such key)"
+    if not value:
+        return "(empty)"
+    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in value.rstrip("\r\n"))
+    if name in _ID_NAMES:
+        return masked(text)
+    return text[:8] + "…" if name.endswith("-hash") or name == "disk-info" else text
+
+
+def is_denied(context: Context) -> bool:
+    """Return whether a source was refused for want of permission."""
+    return any(a.status == Status.DENIED for a in context.collection)

@@ -1,0 +1,85 @@
+"""What the attributes of one side were read from, as far as it was recorded."""
+
+from __future__ import annotations
+
+from fingerprint.catalogue import attributes_of
+from fingerprint.collect import collect
+from fingerprint.collect.unix import DISK_LINKS, DMIDECODE
+from fingerprint.errors import FingerprintError
+from fingerprint.smbios_text import dmidecode_version, parse_dmidecode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.collect.recorded import RecordedMachine
+    from fingerprint.model import Attribute, Collection, HardwareHash
+    from fingerprint.smbios import SmbiosTable
+
+_GROUPS = {
+    "processor-hash": "processor", "memory-hash": "memory", "bios-hash": "bios", "system-hash": "system",
+}  # fmt: skip
+
+
+class Sources:
+    """One side's recorded sources. What was not recorded is None.
+
+    Args:
+        machine: the recording.
+        values: the hash that it must account for; an attribute whose value the recording does not give
+            has no source here, as it was recorded at another time. None: all are taken.
+    """
+
+    def __init__(self, machine: RecordedMachine, values: HardwareHash | None = None) -> None:
+        self.machine = machine
+        self._commands = {tuple(entry["argv"]): entry for entry in machine.snapshot["commands"]}
+        try:
+            self.collection: Collection | None = collect(machine)
+        except FingerprintError:
+            self.collection = None
+        names = attributes_of(machine.platform)
+        self.known = {name for name in names if self._accounts_for(name, values)}
+
+    def _accounts_for(self, name: str, values: HardwareHash | None) -> bool:
+        if self.collection is None:
+            return False
+        return values is None or self.collection[name].value == values.get(name, "")
+
+    def attribute(self, name: str) -> Attribute | None:
+        """Return the attribute as it was read, None if that is not known."""
+        return self.collection[name] if name in self.known and self.collection is not None else None
+
+    def dmi_text(self, name: str) -> str | None:
+        """Return what dmidecode printed for an attribute, None where it printed nothing or was not recorded."""
+        if name not in self.known or name not in _GROUPS:
+            return None
+        entry = self._commands.get((DMIDECODE, "-t", _GROUPS[name]))
+        text = entry.get("stdout") if entry else None
+        return text if isinstance(text, str) and text else None
+
+    def dmi_table(self, name: str) -> SmbiosTable | None:
+        """Return the structures behind an attribute."""
+        text = self.dmi_text(name)
+        return None if text is None else parse_dmidecode(text)
+
+    def tool_version(self, name: str) -> str:
+        """Return the version of the dmidecode that was asked for an attribute, "" if it is not known."""
+        return dmidecode_version(self.dmi_text(name) or "")
+
+    def disk_listing(self) -> str | None:
+        """Return the listing of the disk links, None if there is none."""
+        if "disk-info" not in self.known:
+            return None
+        for argv, entry in self._commands.items():
+            text = entry.get("stdout")
+            if argv[1:] == ("-l", DISK_LINKS) and entry.get("returncode") == 0 and isinstance(text, str):
+                return text
+        return None
+
+    def output_of(self, argv: tuple[str, ...]) -> str | None:
+        """Return what a recorded command printed."""
+        text = self._commands.get(argv, {}).get("stdout")
+        return text if isinstance(text, str) else None
+
+    def source_of(self, name: str) -> str:
+        """Return the command or file that an attribute was read from, "" if it is not known."""
+        attribute = self.attribute(name)
+        return attribute.source if attribute else ""
