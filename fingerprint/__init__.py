@@ -1,6 +1,6 @@
 """Decides whether this is still the machine that registered, and says why.
 
-    from fingerprint import Gate, Policy, Vault, collect, match
+    from fingerprint import Gate, Policy, Vault, collect, explain, match
 
 Most names are loaded when they are first used, so that linking the package costs little at start.
 """
@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.engine import Gate as Gate
     from fingerprint.engine import Policy as Policy
+    from fingerprint.explanation import Explanation as Explanation
+    from fingerprint.explanation import explain as explain
     from fingerprint.model import FingerprintRecord as FingerprintRecord
     from fingerprint.model import HardwareHash as HardwareHash
     from fingerprint.model import Reason as Reason
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from fingerprint.vault import Vault as Vault
 
 _HOMES = {
+    "Explanation": "fingerprint.explanation",
     "FingerprintRecord": "fingerprint.model",
     "Gate": "fingerprint.engine",
     "HardwareHash": "fingerprint.model",
@@ -32,9 +35,11 @@ _HOMES = {
     "Reason": "fingerprint.model",
     "Vault": "fingerprint.vault",
     "Verdict": "fingerprint.model",
+    "explain": "fingerprint.explanation",
 }
 
 __all__ = [
+    "Explanation",
     "FingerprintRecord",
     "Gate",
     "HardwareHash",
@@ -43,6 +48,7 @@ __all__ = [
     "Vault",
     "Verdict",
     "collect",
+    "explain",
     "match",
 ]
 

@@ -72,8 +72,18 @@ def check(vault: Vault, machine: Machine | None = None, *, timeout: float | None
         VaultError: the vault could not be read.
         CollectError: nothing could be collected.
     """
-    record = _existing(vault.read(), vault)
+    record = existing_record(vault)
     return _observe(record, collect(machine, timeout=timeout))
+
+
+def existing_record(vault: Vault) -> FingerprintRecord:
+    """Return the record of a vault; a cleared one is as good as none.
+
+    Raises:
+        VaultMissing: the vault holds no fingerprint.
+        VaultError: the vault could not be read.
+    """
+    return _existing(vault.read(), vault)
 
 
 def _observe(record: FingerprintRecord, collection: Collection) -> Observation:

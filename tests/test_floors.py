@@ -34,7 +34,7 @@ FLOORS = {
     "engine": 4,
     "recovery": 5,
     "forecast": 6,
-    "explain": 6,
+    "explanation": 6,
     "agentlog": 6,
     "report": 6,
     "cli": 7,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.catalogue import row_of
-from fingerprint.cli.render import colored, print_json, secret, shown, table, warn, write
+from fingerprint.cli.render import colored, folded, print_json, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import check, in_words
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
@@ -116,8 +116,8 @@ def _print(
     if notes:
         write()
     for note in notes:
-        for line in _folded(note[0]):
-            write(line)
+        for line in folded(note[0], 76):
+            write("  " + line)
         # A command stays whole, so that it can be copied.
         for command in note[1:]:
             write(f"      {command}")
@@ -134,8 +134,8 @@ def _print_caveats(verdict: Verdict) -> None:
         write()
         write("  What else than another machine changes these:")
     for row in rows:
-        for line in _folded(f"{row.name}: {row.caveat}"):
-            write("  " + line)
+        for line in folded(f"{row.name}: {row.caveat}", 74):
+            write("    " + line)
 
 
 def _evidence(verdict: Verdict) -> str:
@@ -197,13 +197,3 @@ def _notes(observation: Observation, answer: str) -> list[tuple[str, ...]]:
         changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
         notes.append((f"Changed since the record was made: {', '.join(changed)}. The agent looks at its next start.",))
     return notes
-
-
-def _folded(text: str) -> list[str]:
-    lines, line = [], " "
-    for word in text.split():
-        if len(line) + 1 + len(word) > 78:
-            lines.append(line)
-            line = " "
-        line += " " + word
-    return [*lines, line]

@@ -70,6 +70,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text.rstrip("\r\n"))
 
 
+def folded(text: str, width: int) -> list[str]:
+    """Return a text as lines of at most so many characters; a longer word has a line of its own."""
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = ""
+        line = f"{line} {word}" if line else word
+    return [*lines, line]
+
+
 def shown(name: str, value: str | None, arguments: Arguments) -> str:
     """Return an attribute's value for people: the hardware ID masked unless it is to be revealed."""
     if value is None:

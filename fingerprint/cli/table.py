@@ -122,6 +122,28 @@ COMMANDS = (
         ),
     ),
     Command(
+        "explain",
+        "explain",
+        "tell what changed on this machine, why, what follows and what to do",
+        "Reads only. Names causes from what was kept when the record was made (`vault evidence`).\n"
+        "Exit codes: 0 same machine, 1 not the same, 3 cannot tell.",
+        options=(Option("--before", "a snapshot from when the record was made, as evidence", "FILE", files="file"),),
+        examples=(
+            ("sudo fingerprint explain", "this machine against the agent's vault"),
+            ("fingerprint --vault copy/Vault --snapshot now.json explain --before then.json", "elsewhere"),
+        ),
+    ),
+    Command(
+        "compare",
+        "explain",
+        "tell what lies between two recorded machines, or two states of one",
+        "A is held as the saved side, B as the current one. Needs no vault.\n"
+        "Exit codes: 0 same machine, 1 not the same, 3 cannot tell.",
+        positionals=(("A", "text", (), "snapshot of before"), ("B", "text", (), "snapshot of now")),
+        options=(Option("--threshold", "similarity threshold", "N", kind="integer", default=40),),
+        examples=(("fingerprint compare monday.json today.json", "what happened since Monday"),),
+    ),
+    Command(
         "snapshot",
         "snapshot",
         "record this machine in a file, to look at it elsewhere or later",

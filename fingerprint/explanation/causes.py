@@ -216,7 +216,7 @@ def _link_names(sources: Sources | None) -> dict[str, str]:
 
 
 def _half(address: str) -> str:
-    """Return a hardware address with its maker's half hidden from nobody, and the card's own shortened."""
+    """Return a hardware address with its maker and the last digits, enough to tell two apart."""
     return address if len(address) < 17 else f"{address[:8]}:…:{address[-2:]}"
 
 

@@ -27,7 +27,8 @@ def machine(**changes: Any) -> Machine:
         "links": [("eno1", "02:1c:42:00:00:07", "pci"), ("eno2", "02:1c:42:00:00:08", "pci")],
         "software_links": [], "disks": ["ata-NWSSD_960_S4711AB", "wwn-0x5002538e40a1b2c3"],
         "filesystems": ["0b1c2d3e-4f50-6172-8394-a5b6c7d8e9fa", "9A1B-2C3D"], "link_time": "Nov 20 08:31",
-        "first_address": "", "tree_serial": "", "container": "", "guid": "", "windows_method": "wmic", **changes,
+        "first_address": "", "tree_serial": "", "container": "", "guid": "", "windows_method": "wmic",
+        "kernel": "Linux 6.1.0", **changes,
     }  # fmt: skip
 
 
@@ -71,7 +72,7 @@ CHANGES: dict[str, tuple[Machine, dict[str, Any]]] = {
     "time-zone": (machine(), {"link_time": "Nov 20  2025"}),
     "dhcp-lease": (machine(), {"ip": "10.9.0.7"}),
     "reboot-dhcp": (machine(), {"ip": "10.9.0.7", **_BOOTED}),
-    "kernel-update": (machine(), {"ip": "10.9.0.7", **_BOOTED}),
+    "kernel-update": (machine(), {"kernel": "Linux 6.8.0", "ip": "10.9.0.7", **_BOOTED}),
     "tool-upgrade": (machine(), {"tool": "3.6", **_BOOTED}),
     "os-upgrade": (machine(), {"tool": "3.6", "ip": "10.9.0.7", **_BOOTED}),
     "tool-installed": (machine(tool=""), {"tool": "3.6", "ip": "10.9.0.7"}),
@@ -117,7 +118,7 @@ def snapshot(source: Machine, at: str = "2026-11-24T00:00:00Z") -> dict[str, Any
     """Return a machine as `fingerprint snapshot` would record it."""
     links = [*source["software_links"], *((name, address) for name, address, _ in source["links"])]
     taken: dict[str, Any] = {
-        "schemaVersion": 1, "platform": source["platform"], "kernel": "Linux 6.1.0", "recordedAt": at,
+        "schemaVersion": 1, "platform": source["platform"], "kernel": source["kernel"], "recordedAt": at,
         "hostName": source["host"], "files": {}, "folders": {}, "commands": [], "services": {},
         "addresses": {
             "ipv4": [address for address in (source["first_address"], source["ip"]) if address],
@@ -237,7 +238,8 @@ def _windows(taken: dict[str, Any], source: Machine) -> dict[str, Any]:
         "bios-hash": str(source["bios"]), "system-hash": f"{source['serial']} {source.get('domain', '')}",
         "disk-info": str(source.get("windows_disks", 1)),
     }  # fmt: skip
-    answers = [f'{{"value": "{told[name]}"}}' if by_cim else f"Value  \r\r\n{told[name]}  \r\r\n" for name in told]
+    keys = {name: "UUID" if name == "uuid" else "Value" for name in told}
+    answers = [f'{{"{keys[n]}": "{told[n]}"}}' if by_cim else f"{keys[n]:38}\r\r\n{told[n]}  \r\r\n" for n in told]
     version = "10.0.26100" if by_cim else "10.0.20348"
     argv = [powershell(WINDOWS_FOLDER), VERSION_QUERY]
     taken["commands"] = [

@@ -1,0 +1,142 @@
+"""`fingerprint explain` and `compare`: what changed, why, what follows, and what to do."""
+
+from __future__ import annotations
+
+from fingerprint.cli.render import colored, folded, print_json, printable, write
+from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
+from fingerprint.explanation import explain_snapshots, explain_vault
+from fingerprint.strengths import DECIDING_POINTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fingerprint.cli.parse import Arguments
+    from fingerprint.engine import StableObservation
+    from fingerprint.explanation import Explanation
+
+_EXIT_CODES = {"same": EXIT_OK, "different": EXIT_DIFFERS, "cannot-tell": EXIT_CANNOT_TELL}
+_HEADS = {
+    "same": ("SAME MACHINE", "good"),
+    "different": ("NOT THE SAME MACHINE", "bad"),
+    "cannot-tell": ("CANNOT TELL", "doubt"),
+}
+_SIGNS = {"same": "=", "empty": "·", "changed": "x", "unknown": "?"}
+_TRUTHS = {"same": "the same machine", "other": "another machine", "undecidable": "not to be decided"}
+_LABEL = 10
+
+
+def run(arguments: Arguments) -> int:
+    if arguments.command.path == "compare":
+        before, now = RecordedMachine.load(arguments.A), RecordedMachine.load(arguments.B)
+        found = explain_snapshots(before, now, arguments.threshold)
+        of: dict[str, Any] = {"before": arguments.A, "now": arguments.B}
+    else:
+        given = RecordedMachine.load(arguments.before) if arguments.before else None
+        vault = vault_of(arguments)
+        found = explain_vault(vault, machine_of(arguments), before=given, timeout=arguments.timeout)
+        of = {"vault": vault.path}
+    if arguments.output == "json":
+        print_json(arguments.command.path, {**of, **answer(found)})
+    else:
+        _print(found, arguments)
+    return _EXIT_CODES[found.outcome]
+
+
+def answer(found: Explanation) -> dict[str, Any]:
+    """Return an explanation as JSON has it."""
+    verdict = found.verdict
+    return {
+        "verdict": found.outcome,
+        "match": verdict.match,
+        "reason": str(verdict.reason),
+        "explanation": found.rule,
+        "score": {"matched": verdict.matched, "total": verdict.total, "percent": round(verdict.percent, 4)},
+        "threshold": verdict.threshold,
+        "highestPassingThreshold": verdict.highest_passing_threshold,
+        "attributes": [
+            {"name": c.name, "state": c.state, "saved": c.saved, "current": c.current, "cause": c.text,
+             "certain": c.certain}
+            for c in found.causes
+        ],
+        "events": [
+            {"name": e.name, "title": e.title, "truth": e.truth, "fits": e.fits, "inFavour": list(e.in_favour),
+             "against": list(e.against)}
+            for e in found.events
+        ],
+        "state": {
+            "regenerated": found.state.regenerated, "at": found.state.at, "by": found.state.by,
+            "restorableEntry": found.state.restorable, "evidenceAt": found.state.evidence_at,
+            "text": found.state_text,
+        },
+        "consequence": found.consequence,
+        "remedies": [{"name": r.name, "text": r.text, "command": r.command, "risk": r.risk} for r in found.remedies],
+        "cannotTell": list(found.cannot_tell),
+        "stable": None if found.stable is None else stable_answer(found.stable),
+    }  # fmt: skip
+
+
+def stable_answer(observation: StableObservation) -> dict[str, Any]:
+    """Return the verdict of scheme `stable` as JSON has it."""
+    verdict = observation.verdict
+    return {
+        "outcome": str(verdict.outcome),
+        "why": verdict.why,
+        "evidenceAt": observation.taken_at,
+        "points": {
+            "identity": verdict.identity, "circumstance": verdict.circumstance, "deciding": DECIDING_POINTS,
+        },
+        "virtual": verdict.virtual,
+        "attributes": [
+            {"name": row.name, "group": str(row.group), "agreement": str(row.agreement), "points": row.points}
+            for row in verdict.rows
+        ],
+    }  # fmt: skip
+
+
+def _print(found: Explanation, arguments: Arguments) -> None:
+    write(colored(*_HEADS[found.outcome], arguments))
+    write(f"  {found.rule}")
+    if found.stable is not None:
+        verdict = found.stable.verdict
+        _told("stable", f"{verdict.outcome}: {verdict.why} ({verdict.points:+d}, decides at ±{DECIDING_POINTS})")
+    write()
+    for cause in found.causes:
+        sign = colored(_SIGNS[cause.state], {"changed": "bad", "unknown": "doubt"}.get(cause.state, "good"), arguments)
+        value = printable(cause.saved) if cause.saved == cause.current else f"{cause.saved} -> {cause.current}"
+        write(f"  {sign} {cause.name:15} {printable(value)}"[:90])
+    if found.changed:
+        write()
+        write("What changed")
+    for names, text, certain in found.changed:
+        _told("", f"{', '.join(names)}: {printable(text)}{'' if certain else ' [inferred]'}")
+    if found.events:
+        write()
+        write("Probable event")
+    for number, event in enumerate(found.events, 1):
+        _told(f"{number}.", f"{event.title} ({event.name}): {_TRUTHS[event.truth]}")
+        # Of the less probable ones only what speaks against them.
+        for text in event.in_favour if number == 1 else ():
+            _told("   +", text)
+        for text in event.against:
+            _told("   -", text)
+    write()
+    _told("State", found.state_text)
+    _told("Next", found.consequence)
+    for number, remedy in enumerate(found.remedies, 1):
+        _told("Remedy" if number == 1 else "", f"{number}) {remedy.text}")
+        if remedy.command:
+            # A command stays whole, so that it can be copied.
+            write(f"{'':{_LABEL}}       {remedy.command}")
+        if remedy.risk:
+            _told("", f"   Risk: {remedy.risk}")
+    for number, text in enumerate(found.cannot_tell):
+        _told("Not known" if number == 0 else "", text)
+
+
+def _told(label: str, text: str) -> None:
+    lines = folded(text, 78 - _LABEL)
+    for number, line in enumerate(lines):
+        write(f"  {label if number == 0 else '':{_LABEL}}{line}".rstrip())

@@ -1,0 +1,154 @@
+"""Which event is behind a difference: every one of `events`, weighed by what is known for and against it."""
+
+from __future__ import annotations
+
+from fingerprint.events import DMI, EVENTS, SHORT_NAMES, Event, Setting, Truth
+from fingerprint.model import Status, Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from fingerprint.explanation.causes import Cause, Context
+    from fingerprint.stable import StableVerdict
+
+SHOWN = 3
+# Fact -> (what it says, the events it speaks for, those it speaks against).
+_FACTS: dict[str, tuple[str, str, str]] = {
+    "tool-version": (
+        "dmidecode has another version", "tool-upgrade os-upgrade",
+        "tool-installed ram-added firmware-update clone clone-renamed reboot-dhcp nic-swap",
+    ),
+    "hardware-equal": (
+        "the hardware fields are equal", "tool-upgrade os-upgrade wmic-to-cim",
+        "tool-installed clone clone-renamed cross-hypervisor-move cross-hypervisor-same-ip",
+    ),
+    "all-dmi": ("all four DMI values changed at once", "tool-upgrade os-upgrade", "tool-installed ram-added"),
+    "tool-appeared": ("there were no DMI values then", "tool-installed", "os-upgrade tool-upgrade"),
+    "tool-gone": ("there are no DMI values now", "tool-installed", "os-upgrade tool-upgrade"),
+    "modules": ("memory modules differ", "ram-added domain-join", "os-upgrade tool-upgrade clone clone-renamed"),
+    "firmware": ("the firmware's version or date differs", "firmware-update vm-hardware-upgrade", "ram-added"),
+    "uuid": (
+        "the system UUID differs",
+        "clone clone-renamed clone-new-id cross-hypervisor-move cross-hypervisor-same-ip",
+        "os-upgrade tool-upgrade ram-added firmware-update cold-move reboot-dhcp",
+    ),
+    "uuid-turned": ("the UUID has its bytes in another order", "vm-hardware-upgrade", "clone clone-renamed"),
+    "maker": (
+        "maker or model differ", "cross-hypervisor-move cross-hypervisor-same-ip",
+        "clone clone-renamed os-upgrade tool-upgrade",
+    ),
+    "nic": (
+        "the old hardware address is gone", "nic-swap clone clone-renamed sd-card-copied", "docker-first os-upgrade",
+    ),
+    "other-first": ("the old address is still there, and another comes first", "docker-first", "nic-swap clone"),
+    "times": ("of the disks only the times of the links differ", "reboot reboot-dhcp time-zone", "disk-added"),
+    "filesystems": ("file systems came or went", "disk-added", "reboot time-zone"),
+    "address": ("the IP address is another one", "dhcp-lease reboot-dhcp", ""),
+    "method": ("Windows is asked another way", "wmic-to-cim", "windows-clone-new-uuid"),
+    "other-id": ("the machine ID is another one", "clone-new-id volatile-machine-id", ""),
+    "kernel": ("the kernel is another one", "kernel-update os-upgrade", "dhcp-lease"),
+    "rebooted": (
+        "the machine was started since", "reboot reboot-dhcp kernel-update os-upgrade", "time-zone dhcp-lease",
+    ),
+}  # fmt: skip
+_FIT, _SPEAKS, _CONTRADICTS, _LACKS, _VERDICT = 4, 2, 4, 2, 6
+
+
+class ProbableEvent(Value):
+    """An event that may be behind the difference.
+
+    Attributes:
+        name, title: of the event.
+        truth: "same", "other" or "undecidable": what the machine would then be.
+        fits: whether it changes just what changed.
+        in_favour, against: facts, in words.
+    """
+
+    __slots__ = ("name", "title", "truth", "fits", "in_favour", "against")
+    name: str
+    title: str
+    truth: str
+    fits: bool
+    in_favour: tuple[str, ...]
+    against: tuple[str, ...]
+
+    def __init__(
+        self, name: str, title: str, truth: str, fits: bool, in_favour: tuple[str, ...], against: tuple[str, ...]
+    ) -> None:
+        self._set(name=name, title=title, truth=truth, fits=fits, in_favour=in_favour, against=against)
+
+
+def probable(
+    context: Context, causes: Collection[Cause], stable: StableVerdict | None, circumstances: Collection[str]
+) -> tuple[ProbableEvent, ...]:
+    """Return the events that may be behind the difference, the most probable first; () where nothing differs.
+
+    Args:
+        context: both sides.
+        causes: what is known of each attribute.
+        stable: the verdict of scheme `stable`, if there is one.
+        circumstances: facts beside the attributes: "rebooted", "kernel".
+    """
+    changed = {cause.name for cause in causes if cause.state in ("changed", "unknown")} & set(SHORT_NAMES.values())
+    if not changed:
+        return ()
+    facts = list(dict.fromkeys(fact for cause in causes for fact in cause.facts))
+    facts += circumstances
+    settings = _settings(context)
+    weighed = []
+    for order, event in enumerate(EVENTS):
+        if event.setting in settings and event.name != "agent-restart":
+            points, found = _weigh(event, changed, facts, stable)
+            if points > 0:
+                weighed.append((-points, order, found))
+    return tuple(found for _, _, found in sorted(weighed, key=lambda one: one[:2])[:SHOWN])
+
+
+def _settings(context: Context) -> tuple[Setting, ...]:
+    if context.collection.platform == "windows":
+        return (Setting.WINDOWS,)
+    told = {a.name: a for a in context.collection}
+    without = all(name in told and told[name].status == Status.ABSENT for name in DMI)
+    saved = {row.name for row in context.verdict.rows if row.saved}
+    if without and not saved & set(DMI):
+        return (Setting.CONTAINER, Setting.BOARD, Setting.PHYSICAL, Setting.VIRTUAL)
+    return (Setting.PHYSICAL, Setting.VIRTUAL)
+
+
+def _weigh(
+    event: Event, changed: set[str], facts: list[str], stable: StableVerdict | None
+) -> tuple[int, ProbableEvent]:
+    lacking = set(event.ssm) - changed
+    unexplained = changed - set(event.ssm) - set(event.ssm_may)
+    fits = not lacking and not unexplained
+    points = _FIT if fits else -_LACKS * len(lacking) - _LACKS * len(unexplained)
+    # The more an event explains, the better it explains it.
+    points += len(changed & set(event.ssm))
+    in_favour = [f"it changes just what changed ({_names(changed)})"] if fits else []
+    against = [f"it would change {_names(lacking)}, too"] if lacking else []
+    against += [f"it does not explain {_names(unexplained)}"] if unexplained else []
+    for fact in facts:
+        text, speaks_for, speaks_against = _FACTS.get(fact, ("", "", ""))
+        if event.name in speaks_for.split():
+            points += _SPEAKS
+            in_favour.append(text)
+        elif event.name in speaks_against.split():
+            points -= _CONTRADICTS
+            against.append(text)
+    if stable is not None:
+        outcome = str(stable.outcome)
+        says = {"same": Truth.SAME, "different": Truth.OTHER}.get(outcome)
+        if says is not None and event.truth != Truth.UNDECIDABLE:
+            agrees = event.truth == says
+            points += _VERDICT // 2 if agrees else -_VERDICT
+            word = "this is the same machine" if says == Truth.SAME else "this is another machine"
+            (in_favour if agrees else against).append(f"by scheme stable {word}")
+    return points, ProbableEvent(
+        event.name, event.title, str(event.truth), fits, tuple(in_favour), tuple(against)
+    )  # fmt: skip
+
+
+def _names(names: Collection[str]) -> str:
+    short = {full: name for name, full in SHORT_NAMES.items()}
+    return ", ".join(sorted(short[name] for name in names))

@@ -1,0 +1,113 @@
+"""What to do, in the order in which to try it, each with what it risks."""
+
+from __future__ import annotations
+
+from fingerprint.model import Reason, Value
+from fingerprint.stable import Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.explanation.probable import ProbableEvent
+    from fingerprint.model import Verdict
+    from fingerprint.stable import StableVerdict
+
+
+class Remedy(Value):
+    """One step. Attributes: `command` is "" where there is none to type; `risk` is "" where there is none."""
+
+    __slots__ = ("name", "text", "command", "risk")
+    name: str
+    text: str
+    command: str
+    risk: str
+
+    def __init__(self, name: str, text: str, command: str = "", risk: str = "") -> None:
+        self._set(name=name, text=text, command=command, risk=risk)
+
+
+_BACKUP = Remedy("backup", "Keep the present record", "fingerprint vault backup")
+_REGISTER = Remedy(
+    "register", "Register the machine again with a new activation", "",
+    "It becomes a node with another id; what names the old one must be changed",
+)  # fmt: skip
+
+
+def remedies(
+    verdict: Verdict,
+    events: tuple[ProbableEvent, ...],
+    stable: StableVerdict | None,
+    *,
+    regenerated: bool,
+    restorable: int | None,
+    denied: bool,
+) -> tuple[Remedy, ...]:
+    """Return the steps for a verdict.
+
+    Args:
+        verdict: what the rules say.
+        events: the probable events, most probable first.
+        stable: what scheme `stable` says, if it does.
+        regenerated: whether the record was already replaced after a mismatch.
+        restorable: the number of the history's entry with the record before that, None without one.
+        denied: whether a source was refused for want of permission.
+    """
+    if regenerated:
+        return _after_the_loss(restorable)
+    another = stable is not None and stable.outcome == Outcome.DIFFERENT
+    if verdict.match:
+        return _for_a_copy(verdict) if another else ()
+    if denied and not verdict.conclusive:
+        return (Remedy("as-root", "Look again as root: sources could not be read", "sudo fingerprint check"),)
+    if another or (events and events[0].truth == "other"):
+        return (
+            Remedy("refuse", "This looks like another machine: leave it refused, and find out who copied it"),
+            _REGISTER,
+        )
+    steps = [_BACKUP]
+    highest = verdict.highest_passing_threshold
+    if verdict.reason == Reason.SID_DIFFERS:
+        steps.append(Remedy("restore-id", "Put the old hardware ID back, if it is known (Unix: /etc/machine-id)"))
+    elif highest is not None:
+        steps.append(
+            Remedy(
+                "threshold", f"Let {verdict.matched} of {verdict.total} attributes do, then restart the agent",
+                f"fingerprint threshold set {highest}", "It lets copies of this machine pass more easily, too",
+            )
+        )  # fmt: skip
+    accept = " --accept-new-sid" if verdict.reason == Reason.SID_DIFFERS else ""
+    steps.append(
+        Remedy(
+            "rebaseline", "Take the machine as it is now and keep the fingerprint, then restart the agent",
+            f"fingerprint vault rebaseline --keep-fingerprint --yes{accept}",
+            "Only if this is the same machine for certain. Whether AWS accepts it was not tried",
+        )
+    )  # fmt: skip
+    return (*steps, _REGISTER)
+
+
+def _for_a_copy(verdict: Verdict) -> tuple[Remedy, ...]:
+    return (
+        Remedy("find-original", "Find out which machine is the original, and stop the agent on the copy"),
+        Remedy(
+            "reset-copy", "On the copy: make a new machine ID, clear the vault and register it for itself",
+            "fingerprint vault reset --yes", "On the original it would throw the registration away",
+        ),
+        Remedy(
+            "threshold", "On the original: refuse such copies from now on",
+            f"fingerprint threshold set {min(100, int(verdict.percent) + 1)}",
+            "Innocent changes are refused sooner, too; see: fingerprint threshold advise",
+        ),
+    )  # fmt: skip
+
+
+def _after_the_loss(restorable: int | None) -> tuple[Remedy, ...]:
+    if restorable is None:
+        return (_REGISTER,)
+    return (
+        Remedy(
+            "restore", "Write the record from before back, then restart the agent",
+            f"fingerprint vault restore {restorable} --yes",
+            "Only if this is the same machine for certain: the service accepts the old fingerprint only",
+        ),
+        _REGISTER,
+    )  # fmt: skip
