@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fingerprint.catalogue import row_of
-from fingerprint.cli.render import colored, folded, print_json, secret, shown, table, warn, write
+from fingerprint.cli.render import colored, folded, print_json, printable, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
-from fingerprint.engine import check, in_words
-from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
+from fingerprint.engine import check, check_stable, in_words
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, FingerprintError
 from fingerprint.model import Reason, utc
 
 TYPE_CHECKING = False
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.cli.parse import Arguments
-    from fingerprint.engine import Observation
+    from fingerprint.collect.machine import Machine
+    from fingerprint.engine import Observation, StableObservation
     from fingerprint.model import AttributeRow, Verdict
+    from fingerprint.vault import Vault
 
 _EXIT_CODES = {"same": EXIT_OK, "different": EXIT_DIFFERS, "cannot-tell": EXIT_CANNOT_TELL}
 _HEADS = {
@@ -35,16 +37,62 @@ _RULES = {
 
 def run(arguments: Arguments) -> int:
     vault = vault_of(arguments)
-    observation = check(vault, machine_of(arguments), timeout=arguments.timeout)
+    machine = machine_of(arguments)
+    observation = check(vault, machine, timeout=arguments.timeout)
     answer = outcome(observation.verdict)
+    stable, problem = _by_stable(vault, observation, machine, arguments)
+    changes = _changes(vault, observation, machine, arguments) if stable else ()
     notes = _notes(observation, answer)
+    notes += [(f"The evidence kept for this record cannot be used: {problem}.",)] if problem else []
+    notes += _stable_notes(answer, stable)
     notes += [(f"{text}.",) for text in (vault.notice, vault.unwatched) if text]
     if arguments.output == "json":
         whole = _answer(observation, answer, vault.path, arguments)
+        whole["stable"] = None if stable is None else {
+            "outcome": str(stable.verdict.outcome), "why": stable.verdict.why, "evidenceAt": stable.taken_at,
+        }  # fmt: skip
+        whole["changes"] = [
+            {"attributes": list(names), "cause": text, "certain": certain} for names, text, certain in changes
+        ]
         print_json("check", {**whole, "notes": [" ".join(note) for note in notes], "masked": not arguments.reveal})
     else:
-        _print(observation, answer, vault.path, notes, arguments)
+        _print(observation, answer, vault.path, stable, changes, notes, arguments)
     return _EXIT_CODES[answer]
+
+
+def _by_stable(
+    vault: Vault, observation: Observation, machine: Machine, arguments: Arguments
+) -> tuple[StableObservation | None, str]:
+    """Return the verdict by scheme `stable` if there is evidence, and why what is kept cannot be used."""
+    try:
+        return check_stable(vault, observation.record, machine, timeout=arguments.timeout), ""
+    except FingerprintError as error:
+        # The answer of the rules does not hang on it.
+        return None, f"{error.where}: {error.what}"
+
+
+def _changes(
+    vault: Vault, observation: Observation, machine: Machine, arguments: Arguments
+) -> tuple[tuple[tuple[str, ...], str, bool], ...]:
+    if observation.verdict.matched == observation.verdict.total:
+        return ()
+    # Imported here: only a difference needs explaining.
+    from fingerprint.explanation import explain_vault
+
+    return explain_vault(vault, machine, timeout=arguments.timeout).changed
+
+
+def _stable_notes(answer: str, stable: StableObservation | None) -> list[tuple[str, ...]]:
+    if stable is None:
+        return []
+    told = str(stable.verdict.outcome)
+    if answer == "same" and told == "different":
+        text = "By scheme stable this is another machine, which the agent's rules do not notice: a copy?"
+    elif answer == "different" and told == "same":
+        text = "By scheme stable it is the same machine: the agent's rules are about to refuse an innocent one."
+    else:
+        return []
+    return [(text, "fingerprint explain")]
 
 
 def outcome(verdict: Verdict) -> str:
@@ -96,7 +144,13 @@ def _row(row: AttributeRow, observation: Observation, arguments: Arguments) -> d
 
 
 def _print(
-    observation: Observation, answer: str, vault: str, notes: list[tuple[str, ...]], arguments: Arguments
+    observation: Observation,
+    answer: str,
+    vault: str,
+    stable: StableObservation | None,
+    changes: tuple[tuple[tuple[str, ...], str, bool], ...],
+    notes: list[tuple[str, ...]],
+    arguments: Arguments,
 ) -> None:
     verdict = observation.verdict
     write(colored(*_HEADS[answer], arguments))
@@ -104,6 +158,11 @@ def _print(
     write(f"  score      {verdict.matched} of {verdict.total} = {verdict.percent:.1f} %, threshold {verdict.threshold}")
     write(f"  evidence   {_evidence(verdict)}")
     write(f"  would pass {_passing(verdict)}")
+    if stable is not None:
+        lines = folded(f"{stable.verdict.outcome}: {stable.verdict.why}", 66)
+        write(f"  stable     {lines[0]}")
+        for line in lines[1:]:
+            write(f"             {line}")
     write(f"  vault      {vault}")
     write()
     rows = [
@@ -112,7 +171,13 @@ def _print(
     ]
     width = max(24, *(len(text) for row in rows for text in row[1:3])) if arguments.reveal else 24
     table(("attribute", "saved", "current", "same"), rows, (15, width, width))
-    _print_caveats(verdict)
+    if changes:
+        write()
+        for names, text, certain in changes:
+            for line in folded(f"{', '.join(names)}: {printable(text)}{'' if certain else ' [inferred]'}", 76):
+                write("  " + line)
+    else:
+        _print_caveats(verdict)
     if notes:
         write()
     for note in notes:

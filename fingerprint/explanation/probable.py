@@ -47,7 +47,7 @@ _FACTS: dict[str, tuple[str, str, str]] = {
     "address": ("the IP address is another one", "dhcp-lease reboot-dhcp", ""),
     "method": ("Windows is asked another way", "wmic-to-cim", "windows-clone-new-uuid"),
     "other-id": ("the machine ID is another one", "clone-new-id volatile-machine-id", ""),
-    "kernel": ("the kernel is another one", "kernel-update os-upgrade", "dhcp-lease"),
+    "kernel": ("the kernel is another one", "kernel-update os-upgrade", "reboot reboot-dhcp time-zone dhcp-lease"),
     "rebooted": (
         "the machine was started since", "reboot reboot-dhcp kernel-update os-upgrade", "time-zone dhcp-lease",
     ),
