@@ -42,6 +42,7 @@ SHORT_NAMES = {
     "sys": "system-hash", "host": "hostname-info", "ip": "ipaddress-info", "mac": "macaddr-info", "disk": "disk-info",
 }  # fmt: skip
 DMI = ("processor-hash", "memory-hash", "bios-hash", "system-hash")
+ALIASES = {"dhcp": "dhcp-lease", "dmidecode-upgrade": "tool-upgrade", "vm-migration": "cold-move", "ram": "ram-added"}
 # What no machine of a setting has: these values are "" before and after.
 EMPTY = {
     Setting.PHYSICAL: (), Setting.VIRTUAL: (), Setting.WINDOWS: (), Setting.BOARD: DMI, Setting.CONTAINER: DMI,
@@ -100,8 +101,14 @@ def _full(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def event_of(name: str) -> Event | None:
-    """Return the event with a name, None if there is none."""
+    """Return the event with a name, or with one that people use for it; None if there is none."""
+    name = ALIASES.get(name, name)
     return next((event for event in EVENTS if event.name == name), None)
+
+
+def attribute_of(name: str) -> str | None:
+    """Return the full name of an attribute of scheme `ssm` for a short or full one, None if there is none."""
+    return SHORT_NAMES.get(name) or (name if name in SHORT_NAMES.values() else None)
 
 
 _NEW_HARDWARE = "system-uuid system-serial mac-addresses"

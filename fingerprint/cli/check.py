@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
     from fingerprint.collect.machine import Machine
     from fingerprint.engine import Observation, StableObservation
+    from fingerprint.forecast import Forecast
     from fingerprint.model import AttributeRow, Verdict
     from fingerprint.vault import Vault
 
@@ -42,7 +43,8 @@ def run(arguments: Arguments) -> int:
     answer = outcome(observation.verdict)
     stable, problem = _by_stable(vault, observation, machine, arguments)
     changes = _changes(vault, observation, machine, arguments) if stable else ()
-    notes = _notes(observation, answer)
+    forecast = _forecast(vault, observation, arguments)
+    notes = _notes(observation, answer, forecast)
     notes += [(f"The evidence kept for this record cannot be used: {problem}.",)] if problem else []
     notes += _stable_notes(answer, stable)
     notes += [(f"{text}.",) for text in (vault.notice, vault.unwatched) if text]
@@ -50,6 +52,12 @@ def run(arguments: Arguments) -> int:
         whole = _answer(observation, answer, vault.path, arguments)
         whole["stable"] = None if stable is None else {
             "outcome": str(stable.verdict.outcome), "why": stable.verdict.why, "evidenceAt": stable.taken_at,
+        }  # fmt: skip
+        whole["forecast"] = None if forecast is None else {
+            "refused": forecast.refused,
+            "agentStartedAt": None if forecast.agent_started is None else utc(forecast.agent_started),
+            "recordWrittenAt": None if forecast.record_written is None else utc(forecast.record_written),
+            "text": forecast.text,
         }  # fmt: skip
         whole["changes"] = [
             {"attributes": list(names), "cause": text, "certain": certain} for names, text, certain in changes
@@ -80,6 +88,19 @@ def _changes(
     from fingerprint.explanation import explain_vault
 
     return explain_vault(vault, machine, timeout=arguments.timeout).changed
+
+
+def _forecast(vault: Vault, observation: Observation, arguments: Arguments) -> Forecast | None:
+    """Return what the next start of the agent will do; None for a machine that is not running here, or unchanged."""
+    unchanged = observation.verdict.matched == observation.verdict.total
+    if unchanged or arguments.snapshot is not None or arguments.root != "/":
+        return None
+    # Imported here: only a difference makes a forecast worth the look at all processes.
+    from fingerprint.collect.agent import agent_started
+    from fingerprint.forecast import next_start
+    from fingerprint.vault import FINGERPRINT_KEY
+
+    return next_start(observation.verdict, agent_started(), vault.written_at(FINGERPRINT_KEY))
 
 
 def _stable_notes(answer: str, stable: StableObservation | None) -> list[tuple[str, ...]]:
@@ -225,7 +246,7 @@ def _same(row: AttributeRow) -> str:
     return "not counted" if row.current is None else "NO"
 
 
-def _notes(observation: Observation, answer: str) -> list[tuple[str, ...]]:
+def _notes(observation: Observation, answer: str, forecast: Forecast | None) -> list[tuple[str, ...]]:
     """Return what else to know: each note a text, and behind it the command that it speaks of."""
     verdict = observation.verdict
     notes: list[tuple[str, ...]] = []
@@ -238,6 +259,8 @@ def _notes(observation: Observation, answer: str) -> list[tuple[str, ...]]:
                 "alone, so any machine with this hardware ID passes.",
             )
         )
+    if forecast is not None:
+        notes.append((f"Next start of the agent: {forecast.text}.",))
     if answer == "cannot-tell":
         notes.append(
             (

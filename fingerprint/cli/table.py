@@ -144,6 +144,24 @@ COMMANDS = (
         examples=(("fingerprint compare monday.json today.json", "what happened since Monday"),),
     ),
     Command(
+        "simulate",
+        "simulate",
+        "tell what the verdict would be after an event or a change",
+        "Takes this machine and its vault as they are, and changes what the event changes, at its worst.\n"
+        "Exit codes: 0 it would pass, 1 it would be refused, 3 cannot tell.",
+        options=(
+            Option("--event", "the event; see --list-events", "NAME"),
+            Option("--change", "attributes that change: id, ip, mac, host, disk, cpu, mem, bios, sys", "NAMES"),
+            Option("--threshold", "with this threshold in place of the vault's", "N", kind="integer"),
+            Option("--sweep", "for every threshold, in the steps that make a difference"),
+            Option("--list-events", "list the events and what they change; needs no vault"),
+        ),
+        examples=(
+            ("sudo fingerprint simulate --event vm-migration --sweep", "will the move at the weekend be refused?"),
+            ("sudo fingerprint simulate --change ip,mac --threshold 60", "a new card, and a stricter threshold"),
+        ),
+    ),
+    Command(
         "snapshot",
         "snapshot",
         "record this machine in a file, to look at it elsewhere or later",
@@ -191,6 +209,21 @@ COMMANDS = (
         positionals=(("N", "integer", (), "the new threshold"),),
         options=(_DRY_RUN,),
         examples=(("sudo fingerprint threshold set 33", "let 3 of 9 attributes do"),),
+    ),
+    Command(
+        "threshold advise",
+        "advise",
+        "tell which thresholds tolerate some events and refuse others",
+        "For this machine and its vault, or with --standard for one that has all nine attributes.\n"
+        "Exit codes: 0 there are such thresholds, 1 there are none: the conflict is named.",
+        options=(
+            Option("--tolerate", "events that must pass, alone and together", "EVENTS"),
+            Option("--reject", "events that must be refused", "EVENTS"),
+            Option("--standard", "for a standard machine; needs no vault"),
+        ),
+        examples=(
+            ("fingerprint threshold advise --standard --tolerate reboot,dhcp --reject clone", "and what it costs"),
+        ),
     ),
     Command("vault show", "vaults", "print what the vault holds; never its keys"),
     Command(

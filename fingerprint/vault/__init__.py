@@ -112,6 +112,13 @@ class Vault:
         """Return the path of a key's data file."""
         return os.path.join(self.path, "Store", key)
 
+    def written_at(self, key: str) -> float | None:
+        """Return when a key's data file was written, in seconds since 1970-01-01 UTC; None if that cannot be seen."""
+        try:
+            return os.stat(self.data_path(key)).st_mtime
+        except OSError:
+            return None
+
     def read_bytes(self, key: str) -> bytes:
         """Return the bytes of a key's data file, found through the manifest. Raises as `read`."""
         self.notice = ""

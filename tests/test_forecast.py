@@ -1,0 +1,191 @@
+"""Forecasts: every change set against the textbook, thresholds for events, and the agent's next start."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from commandline import environment, run
+from event_machines import before_and_after, machine, snapshot
+from fingerprint import match
+from fingerprint.collect.agent import agent_started
+from fingerprint.events import EVENTS, Event, event_of
+from fingerprint.forecast import STANDARD, advise, next_start, of_event, simulate, sweep
+from textbook import decide
+
+HASH = {name: f"value of {name}" for name in STANDARD}
+THRESHOLDS = (-1, *range(1, 101))
+
+
+def event(name: str) -> Event:
+    found = event_of(name)
+    assert found is not None
+    return found
+
+
+def test_every_change_set_at_every_threshold_is_as_the_textbook_says() -> None:
+    """All 512 sets of changed attributes, at -1 and 1 to 100: 51,712 verdicts."""
+    for size in range(len(STANDARD) + 1):
+        for change in itertools.combinations(STANDARD, size):
+            changed = {name: f"other {value}" if name in change else value for name, value in HASH.items()}
+            for threshold in THRESHOLDS:
+                verdict = simulate(HASH, HASH, threshold, change)
+                told = (verdict.match, str(verdict.reason), verdict.matched, verdict.total)
+                assert told == decide(HASH, changed, threshold), (change, threshold)
+
+
+def test_what_is_empty_stays_empty() -> None:
+    bare = {**HASH, "bios-hash": "", "memory-hash": ""}
+    assert simulate(bare, bare, 40, ("bios-hash", "memory-hash", "no-such")).matched == 9
+
+
+def test_what_has_changed_already_counts() -> None:
+    drifted = {**HASH, "disk-info": "later"}
+    assert simulate(HASH, drifted, 40, ("ipaddress-info", "disk-info")).matched == 7
+
+
+def test_a_sweep_has_the_steps_that_make_a_difference() -> None:
+    steps = sweep(HASH, HASH, ("ipaddress-info", "disk-info"))
+    ends = [(step.low, step.high) for step in steps]
+    assert ends == [(1, 11), (12, 22), (23, 33), (34, 44), (45, 55), (56, 66), (67, 77), (78, 88), (89, 100)]
+    assert [step.passes for step in steps] == [True] * 7 + [False] * 2
+    for step in steps:
+        for threshold in (step.low, step.high):
+            assert simulate(HASH, HASH, threshold, ("ipaddress-info", "disk-info")).match == step.passes
+    assert sweep({}, {}) == []
+
+
+def test_what_is_tolerated_adds_up() -> None:
+    advice = advise([event("reboot"), event("dhcp"), event("dmidecode-upgrade")], [])
+    assert (advice.low, advice.high, advice.conflict) == (1, 33, "")
+    assert advice.bounds[-1].event == "reboot + dhcp-lease + tool-upgrade"
+
+
+def test_a_conflict_names_both_sides() -> None:
+    advice = advise([event("os-upgrade")], [event("clone")])
+    assert advice.low > advice.high
+    assert "os-upgrade needs at most 33" in advice.conflict
+    assert "clone is refused from 56 on" in advice.conflict
+
+
+@pytest.mark.parametrize(
+    ("tolerate", "reject", "text"),
+    [
+        ("wmic-to-cim", "", "cannot be tolerated by a threshold: the hardware ID differs"),
+        ("", "cross-hypervisor-same-ip", "cannot be refused by a threshold: the same IP address"),
+    ],
+)
+def test_what_no_threshold_can_do_is_said(tolerate: str, reject: str, text: str) -> None:
+    hashes = {("uuid" if name == "machine-id" else name): value for name, value in HASH.items()}
+    sid = "uuid" if tolerate else "machine-id"
+    saved = hashes if tolerate else HASH
+    advice = advise([event(n) for n in [tolerate] if n], [event(n) for n in [reject] if n], saved, saved, sid_key=sid)
+    assert text in advice.conflict
+
+
+@pytest.mark.parametrize("one", EVENTS, ids=lambda found: found.name)
+def test_a_limit_is_the_last_threshold_that_does_it(one: Event) -> None:
+    for tolerate in (True, False):
+        [bound] = advise([one] if tolerate else [], [] if tolerate else [one]).bounds
+        if bound.limit is not None:
+            change = of_event(one, worst=tolerate)
+            assert simulate(HASH, HASH, bound.limit, change).match == tolerate
+            beyond = bound.limit + (1 if tolerate else -1)
+            assert not 1 <= beyond <= 100 or simulate(HASH, HASH, beyond, change).match != tolerate
+
+
+def process(folder: Path, pid: int, name: str, ticks: int) -> None:
+    (folder / str(pid)).mkdir(parents=True)
+    fields = " ".join(["0"] * 18)
+    (folder / str(pid) / "stat").write_text(f"{pid} ({name}) S {fields} {ticks} 0 0\n")
+
+
+def test_the_running_agent_tells_since_when(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("cpu 1 2 3\nbtime 1700000000\n")
+    assert agent_started(str(tmp_path)) is None
+    process(tmp_path, 7, "bash", 100)
+    process(tmp_path, 812, "amazon-ssm-agen", 500 * os.sysconf("SC_CLK_TCK"))
+    process(tmp_path, 900, "ssm-agent-worke", 900 * os.sysconf("SC_CLK_TCK"))
+    process(tmp_path, 901, "a) b (c", 1)
+    (tmp_path / "902").mkdir()
+    assert agent_started(str(tmp_path)) == 1700000500.0
+    assert agent_started("/nowhere") is None
+
+
+def test_the_next_start_is_foretold() -> None:
+    refused = match(HASH, {**HASH, **dict.fromkeys(STANDARD[1:], "x")}, 40)
+    accepted = match(HASH, HASH, 40)
+    unknown = match(HASH, {**HASH, **dict.fromkeys(STANDARD[1:], "")}, 40, unreadable=STANDARD[1:])
+    assert next_start(refused, 1000.0, 500.0).refused is True
+    assert "goes on with the fingerprint" in next_start(refused, 1000.0, 500.0).text
+    assert "may be an earlier one" in next_start(refused, 1000.0, 2000.0).text
+    assert "no agent is seen to run" in next_start(refused, None, 500.0).text
+    assert next_start(accepted, 1000.0, None).refused is False
+    assert next_start(unknown, None, None).refused is None
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> tuple[dict[str, str], list[str]]:
+    env = environment(tmp_path / "state")
+    (tmp_path / "m.json").write_text(json.dumps(snapshot(machine())))
+    words = ["--vault", str(tmp_path / "Vault"), "--snapshot", str(tmp_path / "m.json")]
+    assert run(*words, "init", env=env).returncode == 0
+    return env, words
+
+
+def test_simulate_tells_the_verdict_after_an_event(place: tuple[dict[str, str], list[str]]) -> None:
+    env, words = place
+    done = run(*words, "simulate", "--event", "os-upgrade", "--sweep", env=env)
+    assert done.returncode == 1
+    assert "would pass with a threshold of at most 33" in done.stdout
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
+    assert run(*words, "simulate", "--event", "os-upgrade", "--threshold", "33", env=env).returncode == 0
+    answer = json.loads(run(*words, "simulate", "--change", "ip,mac", "--sweep", "--output", "json", env=env).stdout)
+    assert answer["then"]["matched"] == 7
+    assert [step["then"] for step in answer["sweep"]] == [True] * 7 + [False] * 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--event", "nothing"), ("--change", "ip,nothing"), ("--threshold", "0"), ("--threshold", "101")],
+)
+def test_simulate_names_what_it_does_not_know(place: tuple[dict[str, str], list[str]], words: tuple[str, ...]) -> None:
+    env, machine_words = place
+    done = run(*machine_words, "simulate", *words, env=env)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_events_are_listed_without_a_vault(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    text = run("simulate", "--list-events", env=env).stdout
+    assert all(one.name in text for one in EVENTS)
+    assert len(json.loads(run("simulate", "--list-events", "--output", "json", env=env).stdout)["events"]) == len(
+        EVENTS
+    )
+
+
+def test_advise_is_exit_code_1_on_a_conflict(place: tuple[dict[str, str], list[str]]) -> None:
+    env, words = place
+    done = run(*words, "threshold", "advise", "--tolerate", "os-upgrade", "--reject", "clone", env=env)
+    assert done.returncode == 1
+    assert done.stdout.startswith("No threshold does that.")
+    fine = run(*words, "threshold", "advise", "--tolerate", "reboot-dhcp", "--reject", "clone", env=env)
+    assert fine.returncode == 0
+    assert fine.stdout.startswith("77 (all from 56 to 77 do it)")
+    assert run("threshold", "advise", "--standard", "--tolerate", "dhcp", env=env).returncode == 0
+    assert run(*words, "threshold", "advise", env=env).returncode == 2
+
+
+def test_check_foretells_the_next_start_on_the_running_machine(tmp_path: Path) -> None:
+    env = environment(tmp_path / "state")
+    before, _ = before_and_after("os-upgrade")
+    (tmp_path / "other.json").write_text(json.dumps(before))
+    words = ["--vault", str(tmp_path / "Vault")]
+    run(*words, "--snapshot", str(tmp_path / "other.json"), "init", env=env)
+    done = run(*words, "check", "--output", "json", env=env)
+    assert json.loads(done.stdout)["forecast"]["refused"] is True
