@@ -70,9 +70,14 @@ def parse(words: Sequence[str]) -> Arguments | None:
         if converted is None:
             return None
         values[option.name] = converted
-    if left or len(positionals) != len(command.positionals):
+    several = bool(command.positionals) and command.positionals[-1][1] == "several"
+    wanted = len(command.positionals)
+    if left or (len(positionals) < wanted if several else len(positionals) != wanted):
         return None
-    for (name, kind, choices, _), word in zip(command.positionals, positionals, strict=True):
+    if several:
+        values[command.positionals[-1][0]] = positionals[wanted - 1 :]
+        positionals = positionals[: wanted - 1]
+    for (name, kind, choices, _), word in zip(command.positionals, positionals, strict=False):
         converted = convert(word, kind, choices)
         if converted is None:
             return None

@@ -50,7 +50,7 @@ class Command:
         module: the module of `fingerprint.cli` whose function `run` does it.
         text: its line of help.
         about: more of it, for its own help page.
-        positionals: (name, kind, choices, line of help) of each argument.
+        positionals: (name, kind, choices, line of help) of each argument; of kind "several" the last may repeat.
         options: its own options.
         examples: command lines, each with what it does.
     """
@@ -224,6 +224,16 @@ COMMANDS = (
         examples=(
             ("fingerprint threshold advise --standard --tolerate reboot,dhcp --reject clone", "and what it costs"),
         ),
+    ),
+    Command(
+        "explain-log",
+        "explainlog",
+        "tell from the agent's logs what happened, when, and what to do",
+        "Also when the machine is gone. Takes rotated and compressed logs, and merges them by time.\n"
+        "Exit codes: 0 nothing found, 1 a mismatch, refusal or hibernation, 3 no log, or none that can be read.",
+        positionals=(("FILE", "several", (), "logs of the agent; - for standard input"),),
+        options=(Option("--utc-offset", "offset of the log's local time, to tell times in UTC", "+HH:MM"),),
+        examples=(("fingerprint explain-log /var/log/amazon/ssm/*.log*", "the whole story"),),
     ),
     Command("vault show", "vaults", "print what the vault holds; never its keys"),
     Command(

@@ -63,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         )  # fmt: skip
         page.set_defaults(command=command)
         for name, kind, choices, text in command.positionals:
-            page.add_argument(name, help=text, type=_typed(kind, choices), metavar=name)
+            nargs = "+" if kind == "several" else None
+            page.add_argument(name, help=text, type=_typed(kind, choices), metavar=name, nargs=nargs)
         for option in command.options:
             _add(page, option)
     return top

@@ -1,0 +1,246 @@
+"""The agent's logs: the published case, both spellings, several files, and whatever else stands in a log."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fingerprint
+from commandline import environment, run
+from fingerprint.agentlog import Story, conclusion, duration, offset_of, parse, read_logs, to_utc
+from fingerprint.errors import InputError
+from shared import VECTORS, needs_vectors
+
+DIGEST = "1B2M2Y8AsgTpgAmY7PhCfg=="
+# The attributes that changed in the published case of an upgrade of Ubuntu; the address is logged twice.
+UPGRADE = ("IP Address", "processor-hash", "ipaddress-info", "disk-info", "memory-hash", "bios-hash", "system-hash")
+THRESHOLD = "Machine configuration has changed more than the allowed threshold."
+
+
+def line(at: str, level: str, text: str, context: str = "[OnPremCredsProvider] ") -> str:
+    return f"2024-05-07 {at}.1234 {level} {context}{text}\n"
+
+
+def changed(at: str, name: str, saved: str = "old", current: str = "new") -> str:
+    told = f"The '{name}' value ({current}) has changed from the registered machine configuration value ({saved})."
+    return line(at, "WARN", told)
+
+
+def mismatch(at: str, names: tuple[str, ...] = UPGRADE) -> str:
+    head = line(at, "ERROR", f"Cannot connect to AWS Systems Manager.  {THRESHOLD}")
+    return head + "".join(changed(at, name) for name in names)
+
+
+def refused(at: str, pause: str = "25m47s") -> str:
+    error = "MachineFingerprintDoesNotMatch: Fingerprint does not match registration data"
+    return line(at, "ERROR", f"Retrieve credentials produced error: {error}", "[CredentialRefresher] ") + line(
+        at, "INFO", f"Sleeping for {pause} before retrying retrieve credentials", "[CredentialRefresher] "
+    )
+
+
+REGENERATED = "Calculated hardware difference, regenerating fingerprint..."
+LOG = (
+    line("08:00:00", "INFO", "amazon-ssm-agent - v3.3.0.0", "[amazon-ssm-agent] ")
+    + line("08:00:01", "INFO", "Credentials ready", "[CredentialRefresher] ")
+    + line("08:31:00", "INFO", "amazon-ssm-agent - v3.3.551.0", "[amazon-ssm-agent] ")
+    + "".join(mismatch(f"08:31:{second:02}") for second in (1, 6, 11, 16))
+    + line("08:31:16", "INFO", REGENERATED)
+    + refused("08:31:17")
+    + refused("08:57:05")
+)
+
+
+def told_by(text: str, folder: Path) -> Story:
+    path = folder / "amazon-ssm-agent.log"
+    path.write_text(text)
+    return read_logs([str(path)])
+
+
+def test_the_published_case_of_an_upgrade_is_3_of_9(tmp_path: Path) -> None:
+    story = told_by(LOG, tmp_path)
+    [found] = story.mismatches
+    assert (found.matched, found.times) == (3, 4)
+    assert len(found.changed) == 6
+    assert story.regenerated_at == ["2024-05-07 08:31:16"]
+    assert story.last_good == "2024-05-07 08:00:01"
+    assert story.versions == ["3.3.0.0", "3.3.551.0"]
+    assert story.wasted == 2
+    assert story.hibernating
+    assert story.next_retry == "2024-05-07 09:22:52"
+    text, steps, unknown = conclusion(story)
+    assert "refused for ever" in text
+    assert "Lowering the threshold now does not help" in steps[-1]
+    assert unknown == []
+
+
+def test_lines_without_a_time_tell_all_but_when(tmp_path: Path) -> None:
+    """As they are quoted in a ticket."""
+    text = "".join(part.partition(".1234 ")[2] for part in LOG.splitlines(keepends=True))
+    story = told_by(text, tmp_path)
+    assert story.mismatches[0].matched == 3
+    assert story.began == story.next_retry == ""
+    assert "when: the lines have no time" in conclusion(story)[2]
+
+
+def test_a_journals_prefix_does_not_matter(tmp_path: Path) -> None:
+    text = "".join(f"2024-05-07T08:00:00+02:00 web-7 amazon-ssm-agent[812]: {part}\n" for part in LOG.splitlines())
+    assert told_by(text, tmp_path).regenerated_at == ["2024-05-07 08:31:16"]
+
+
+def test_a_hardware_id_is_logged_with_its_end_of_line(tmp_path: Path) -> None:
+    told = "The hardware ID (aaaa\n) has changed from the registered value (bbbb\n)."
+    story = told_by(line("08:00:00", "ERROR", told) + line("08:00:15", "INFO", REGENERATED), tmp_path)
+    [found] = story.mismatches
+    assert found.id_differs
+    assert found.changed == {"hardware ID": ("bbbb", "aaaa")}
+    assert found.matched is None
+
+
+def test_hidden_attributes_are_said_to_be_missing(tmp_path: Path) -> None:
+    story = told_by(mismatch("08:00:00", ()), tmp_path)
+    assert story.mismatches[0].matched is None
+    assert "which attributes changed" in conclusion(story)[2][0]
+
+
+def test_the_older_spelling_is_understood(tmp_path: Path) -> None:
+    text = line("08:00:00", "DEBUG", "saved hardware hash is not equal to current") + changed("08:00:00", "disk-info")
+    assert told_by(text, tmp_path).mismatches[0].matched == 8
+
+
+def test_the_workers_hibernation_is_told_with_its_steps(tmp_path: Path) -> None:
+    text = (
+        "2024-05-07 08:00:00 INFO Entering SSM Agent hibernate - AccessDeniedException: no\n"
+        "2024-05-07 08:05:00 INFO Agent is in hibernate mode. Reducing logging.\n"
+        "2024-05-07 08:05:00 INFO Backing off health check to every 600 seconds for 1800 seconds.\n"
+        "2024-05-07 08:05:01 ERROR Health ping failed with error - AccessDeniedException\n"
+    )
+    story = told_by(text, tmp_path)
+    assert story.hibernating
+    assert story.next_retry == "2024-05-07 08:15:00"
+    assert story.finding
+    assert "the fingerprint is not the reason" in conclusion(story)[0]
+
+
+def test_credentials_end_a_hibernation(tmp_path: Path) -> None:
+    story = told_by(refused("08:00:00") + line("08:30:00", "INFO", "Credentials ready"), tmp_path)
+    assert not story.hibernating
+    assert story.next_retry == ""
+
+
+def test_rotated_compressed_and_repeated_lines_make_one_story(tmp_path: Path) -> None:
+    lines = LOG.splitlines(keepends=True)
+    (tmp_path / "log.1.gz").write_bytes(gzip.compress("".join(lines[:15]).encode()))
+    (tmp_path / "log").write_text("".join(lines[15:]))
+    (tmp_path / "errors.log").write_text("".join(part for part in lines if " ERROR " in part))
+    paths = [str(tmp_path / name) for name in ("log", "errors.log", "log.1.gz")]
+    story = read_logs(paths)
+    whole = told_by(LOG, tmp_path)
+    assert (story.mismatches[0].matched, story.mismatches[0].times) == (3, whole.mismatches[0].times)
+    assert story.wasted == whole.wasted
+    assert story.timeline == whole.timeline
+
+
+def test_a_long_log_takes_no_memory(tmp_path: Path) -> None:
+    """What repeats is one line of the timeline, and the timeline has a limit."""
+    text = "".join(refused(f"{h:02}:{m:02}:00", f"{m}m{h}s") for h in range(24) for m in range(60))
+    story = told_by(text, tmp_path)
+    assert len(story.timeline) <= 400
+    assert story.dropped > 2000
+    assert story.refusals["MachineFingerprintDoesNotMatch"][0] == 24 * 60
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "log.gz"
+    broken.write_bytes(gzip.compress(LOG.encode())[:-20])
+    with pytest.raises(InputError, match=r"log\.gz"):
+        read_logs([str(broken)])
+    with pytest.raises(InputError, match="nowhere"):
+        read_logs([str(tmp_path / "nowhere")])
+
+
+@needs_vectors
+def test_the_log_of_a_real_agent_is_understood(tmp_path: Path) -> None:
+    recorded = json.loads((VECTORS / "wire" / "agent_hibernation.json").read_text())
+    story = told_by("\n".join(recorded["console"]) + "\n", tmp_path)
+    assert story.versions == ["3.3.0.0"]
+    assert story.refusals["MachineFingerprintDoesNotMatch"][0] == 1
+    assert story.next_retry == "2026-11-24 03:17:45"
+
+
+@given(st.lists(st.one_of(st.text(max_size=200), st.sampled_from(LOG.splitlines())), max_size=40))
+def test_no_log_whatever_raises(lines: list[str]) -> None:
+    story = Story()
+    for text in lines:
+        entry = parse(text)
+        if entry is not None:
+            story.take(entry)
+    story.finish()
+    assert all(conclusion(story)[:1])
+
+
+@given(st.binary(max_size=3000))
+def test_no_file_whatever_raises_but_inputerror(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.log"
+    path.write_bytes(data)
+    try:
+        read_logs([str(path)])
+    except InputError:
+        return
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("25m47s", 1547.0), ("1h2m3s", 3723.0), ("17.5s", 17.5), ("500ms", 0.5), ("", None), ("soon", None), ("5x", None)],
+)
+def test_durations_are_those_of_go(text: str, seconds: float | None) -> None:
+    assert duration(text) == seconds
+
+
+def test_local_times_become_utc_by_an_offset() -> None:
+    assert to_utc("2024-05-07 08:31:16", offset_of("+02:00")) == "2024-05-07T06:31:16Z"
+    assert offset_of("-0530") == -timedelta(hours=5, minutes=30)
+    for text in ("2", "+25:00", "CEST"):
+        with pytest.raises(ValueError, match="offset"):
+            offset_of(text)
+
+
+def command(tmp_path: Path, *words: str, text: str = LOG) -> Any:
+    path = tmp_path / "agent.log"
+    path.write_text(text)
+    return run("explain-log", str(path), *words, env=environment(tmp_path))
+
+
+def test_the_command_tells_score_conclusion_and_steps(tmp_path: Path) -> None:
+    done = command(tmp_path)
+    assert done.returncode == 1
+    assert "3/9 = 33.3 %" in done.stdout
+    assert [text for text in done.stdout.splitlines() if len(text) > 80] == []
+    answer = json.loads(command(tmp_path, "--utc-offset", "+02:00", "--output", "json").stdout)
+    schema = Path(fingerprint.__file__).parent / "schemas" / "explain-log.json"
+    jsonschema.validate(answer, json.loads(schema.read_text()))
+    assert answer["mismatches"][0]["percent"] == 33.3333
+    assert answer["regeneratedAt"] == ["2024-05-07T06:31:16Z"]
+
+
+def test_the_command_says_when_there_is_nothing(tmp_path: Path) -> None:
+    assert command(tmp_path, text="hello\n").returncode == 3
+    assert command(tmp_path, text=line("08:00:00", "INFO", "Credentials ready")).returncode == 0
+    assert command(tmp_path, "--utc-offset", "tea").returncode == 2
+    assert run("explain-log", env=environment(tmp_path)).returncode == 2
+    assert run("explain-log", "/nowhere/a.log", env=environment(tmp_path)).returncode == 3
+
+
+def test_ids_in_a_log_are_masked_unless_revealed(tmp_path: Path) -> None:
+    secret = "5f0c7b3a9e1d4c6f8a2b4d6e8f0a1c3e"
+    told = f"The hardware ID ({secret}\n) has changed from the registered value ({secret[::-1]}\n)."
+    text = line("08:00:00", "ERROR", told)
+    assert secret not in command(tmp_path, text=text).stdout
+    assert secret in command(tmp_path, "--reveal", text=text).stdout
