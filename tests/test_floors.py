@@ -36,6 +36,7 @@ FLOORS = {
     "forecast": 6,
     "explanation": 6,
     "agentlog": 6,
+    "redact": 5,
     "report": 6,
     "cli": 7,
     "testing": 8,
