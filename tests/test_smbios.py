@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dmidecode_text import compared
 from fingerprint._smbios import decode, decode_dump, decode_windows, stable_values, stable_values_of_windows
 from fingerprint.smbios import SmbiosTable
+from fingerprint.smbios_text import parse_dmidecode
 from fingerprint.stable import smbios_values
 from shared import SHARED
 
@@ -68,6 +69,15 @@ def test_the_values_of_the_bytes_are_those_of_the_structures(machine: Path) -> N
     values = stable_values(table, entry)
     assert values == smbios_values(decode(table, entry))
     assert len(values) >= 4
+
+
+@needs_corpus
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda path: path.name)
+def test_dmidecodes_text_gives_the_values_of_the_bytes(machine: Path) -> None:
+    """So that evidence of any age can be held against a table: the text is of dmidecode 3.4."""
+    text = (machine / "golden/full.txt").read_text("utf-8", "replace")
+    table, entry = (machine / "sysfs/DMI").read_bytes(), (machine / "sysfs/smbios_entry_point").read_bytes()
+    assert smbios_values(parse_dmidecode(text)) == stable_values(table, entry)
 
 
 @needs_corpus
