@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from fuzz_targets import TARGETS
+from shared import SHARED
 
 Count = Callable[[str, int], None]
 
@@ -31,6 +32,9 @@ FULL_INPUTS = {
     "JSON Lines": 2_000_000,
     "netlink": 1_000_000,
     "texts": 500_000,
+    "SMBIOS": 1_000_000,
+    "links": 2_000_000,
+    "evidence texts": 300_000,
 }
 GROWTH_LIMIT = 8 * 1024 * 1024
 
@@ -40,6 +44,7 @@ def run_share(
 ) -> subprocess.CompletedProcess[str]:
     """Fuzz a target in a process of its own, whose working folder, home and state are an empty folder."""
     folder.mkdir()
+    env = {"FINGERPRINT_SHARED": str(SHARED), **env}
     homes = {"HOME": str(folder), "FINGERPRINT_STATE": str(folder / "state"), "TMPDIR": str(folder)}
     return subprocess.run(
         [*python, str(PROGRAM), target, str(inputs), str(seed)],
@@ -76,9 +81,20 @@ def test_any_bytes_are_read_or_refused_with_the_documented_error(
 # The native core under sanitizers, in the full form.
 
 BUILD_FILES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "bin", "native", "fingerprint")
-NATIVE_TESTS = ("test_compare*.py", "test_digest.py", "test_json*.py", "test_matchlines*.py", "test_records.py")
-NATIVE_TARGETS = ("fingerprint record", "registration", "manifest", "JSON", "JSON Lines")
+NATIVE_TESTS = (
+    "test_compare*.py",
+    "test_digest.py",
+    "test_json*.py",
+    "test_matchlines*.py",
+    "test_records.py",
+    "test_smbios.py",
+    "test_canonical.py",
+    "test_system.py",
+)
+NATIVE_TARGETS = ("fingerprint record", "registration", "manifest", "JSON", "JSON Lines", "SMBIOS", "links")
 SANITIZED_INPUTS = 500_000
+# A table is decoded five times an input.
+SANITIZED_TABLES = 60_000
 SECONDS_FOR_A_PLANTED_BUG = 60
 # The loop over whole vectors forgets that fewer bytes than one may be left.
 SOUND = "for (; end - p >= 16; p += 16) {"
@@ -182,10 +198,11 @@ def test_the_tests_of_the_native_core_pass_under_sanitizers(sanitized: str, tmp_
 @pytest.mark.parametrize("target", NATIVE_TARGETS)
 def test_fuzzing_under_sanitizers_finds_nothing(sanitized: str, target: str, tmp_path: Path, count: Count) -> None:
     seed = secrets.randbelow(2**32)
-    done = run_share([sanitized], target, SANITIZED_INPUTS, seed, tmp_path / "empty", sanitized_environment())
+    inputs = SANITIZED_TABLES if target == "SMBIOS" else SANITIZED_INPUTS
+    done = run_share([sanitized], target, inputs, seed, tmp_path / "empty", sanitized_environment())
     assert done.returncode == 0, done
     assert "runtime error" not in done.stderr
-    count("fuzzed inputs under sanitizers, without a finding", SANITIZED_INPUTS)
+    count("fuzzed inputs under sanitizers, without a finding", inputs)
 
 
 def test_a_planted_overrun_is_found(full: bool, tmp_path: Path, count: Count) -> None:

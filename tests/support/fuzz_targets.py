@@ -9,16 +9,21 @@ from __future__ import annotations
 import array
 import faulthandler
 import json
+import os
 import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
 from typing import NamedTuple, TypeVar
 
-from fingerprint import FingerprintRecord, HardwareHash
+from fingerprint import FingerprintRecord, HardwareHash, _system
+from fingerprint._canonical import canonical_uuid, clean
 from fingerprint._json import JsonError, dumps, loads, members
 from fingerprint._matchlines import Matcher
+from fingerprint._smbios import decode, decode_dump, decode_windows, stable_values
+from fingerprint.agentlog import Story, conclusion, parse
 from fingerprint.collect.network import parse_addresses, parse_links, parse_routes
 from fingerprint.collect.texts import (
     decode_console,
@@ -32,6 +37,8 @@ from fingerprint.collect.texts import (
 )
 from fingerprint.errors import VaultCorrupt
 from fingerprint.model import RegistrationRecord
+from fingerprint.smbios_text import parse_dmidecode
+from fingerprint.stable import smbios_values
 from fingerprint.vault.records import (
     decode_fingerprint,
     decode_manifest,
@@ -172,6 +179,46 @@ def run_netlink(data: bytes, _: Random) -> bool:
     return bool(addresses or links)
 
 
+def run_smbios(data: bytes, random: Random) -> bool:
+    """The two ways from a table to its values agree, whatever the table; so does nothing read beyond it."""
+    try:
+        table = decode(data)
+    except ValueError:
+        return False
+    assert stable_values(data) == smbios_values(table)
+    cut = random.randrange(len(data))
+    for attempt in (lambda: decode(data[cut:], data[:cut]), lambda: decode_dump(data), lambda: decode_windows(data)):
+        try:
+            attempt()
+        except ValueError:
+            continue
+    return not table.problems
+
+
+def run_links(data: bytes, _: Random) -> bool:
+    try:
+        links = _system.parse_links(data)
+    except OSError:
+        return False
+    assert all(len(name) < 32 and len(address) <= 32 for name, _, _, _, address, _ in links)
+    return bool(links)
+
+
+def run_evidence_texts(data: bytes, _: Random) -> bool:
+    text = data.decode("utf-8", "replace")
+    values = smbios_values(parse_dmidecode(text))
+    assert clean(clean(text)) == clean(text)
+    canonical_uuid(text)
+    story = Story()
+    for line in text.split("\n"):
+        entry = parse(line)
+        if entry is not None:
+            story.take(entry)
+    story.finish()
+    assert conclusion(story)[0]
+    return bool(values or story.timeline)
+
+
 def run_texts(data: bytes, _: Random) -> bool:
     text = decode_console(data)
     found = [parse_ip_addr(text), parse_ifconfig(text), parse_wmi_addresses(text)]
@@ -307,6 +354,41 @@ def netlink_seeds() -> tuple[bytes, ...]:
     return (b"".join(addresses), b"".join(links), b"".join([*addresses, *links]))
 
 
+def smbios_seeds() -> tuple[bytes, ...]:
+    """A table of our own, and those of real machines where they are."""
+
+    def structure(kind: int, formatted: bytes, *texts: bytes) -> bytes:
+        head = bytes([kind, 4 + len(formatted), kind, 0]) + formatted
+        return head + (b"".join(text + b"\0" for text in texts) or b"\0") + b"\0"
+
+    board = bytes([1, 2, 3, 4, 5, 1, 6, 0, 3, 10, 0])
+    processor = bytes([1, 3, 0xC6, 2]) + bytes(8) + bytes([3]) + bytes(7) + b"\x41" + bytes(22)
+    device = struct.pack("<HHHHHBBBBBHHBBBB", 1, 0xFFFE, 64, 64, 8192, 9, 0, 1, 2, 26, 128, 2666, 3, 4, 5, 6)
+    system = bytes([1, 2, 3, 4]) + bytes(range(16)) + bytes([6, 5, 6])
+    table = (
+        structure(0, bytes([1, 2, 0, 0xE0, 3, 15]) + bytes(10), b"Maker", b"1.0", b"01/02/2020")
+        + structure(1, system, b"Maker", b"Box", b"1", b"S-4711", b"K", b"F")
+        + structure(2, board, b"Maker", b"Board", b"1", b"B-0815", b"i-0123456789", b"X")
+        + structure(4, processor, b"CPU", b"M", b"Cpu 9")
+        + structure(11, b"\2", b"one", b"two")
+        + structure(17, device, b"A1", b"B0", b"Mem", b"1A2B3C4D", b"T", b"P-1")
+        + structure(127, b"")
+    )
+    folder = os.environ.get("FINGERPRINT_SHARED")
+    real = sorted(Path(folder, "corpus", "smbios").glob("*/sysfs/DMI")) if folder else []
+    return (table, *(path.read_bytes() for path in real))
+
+
+EVIDENCE_SEEDS = (
+    b"# dmidecode 3.4\nSMBIOS 3.2.0 present.\n\nHandle 0x0001, DMI type 1, 27 bytes\nSystem Information\n"
+    b"\tManufacturer: Maker\n\tProduct Name: Box\n\tSerial Number: S-4711\n"
+    b"\tUUID: 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\n\n",
+    b"Handle 0x1100, DMI type 17, 40 bytes\nMemory Device\n\tSize: 8 GB\n\tLocator: A1\n\tPart Number: P-1\n\n",
+    b"2024-05-07 08:31:16 ERROR [X] Machine configuration has changed more than the allowed threshold.\n"
+    b"2024-05-07 08:31:16 WARN [X] The 'disk-info' value (a) has changed from the registered machine configuration "
+    b"value (b).\n2024-05-07 08:31:17 INFO Sleeping for 25m47s before retrying retrieve credentials\n",
+)
+
 TEXT_SEEDS = (
     b"1: lo: <LOOPBACK,UP> mtu 65536\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n"
     b"    inet 127.0.0.1/8 scope host lo\n2: eth0@if3: <UP> mtu 1500\n    link/ether a2:99:21:33:46:45 brd ff:ff\n"
@@ -341,6 +423,15 @@ TARGETS = {
     ),
     "JSON Lines": Target(run_matcher, match_seeds(), MATCH_TOKENS),
     "netlink": Target(run_netlink, netlink_seeds(), (bytes(4), b"\xff\xff", b"\x10\0\0\0", b"\x04\0\1\0", b"\0\0\1\0")),
+    "SMBIOS": Target(
+        run_smbios, smbios_seeds(), (b"\0\0", b"\xff\xff", b"\x7f\x04", b"\x11\x28", b"\x04\x30", b"_SM_", b"_SM3_")
+    ),
+    "links": Target(run_links, netlink_seeds(), (bytes(4), b"\xff\xff", b"\x10\0\0\0", b"\x04\0\1\0", b"\x05\0\x36\0")),
+    "evidence texts": Target(
+        run_evidence_texts,
+        EVIDENCE_SEEDS,
+        (b"\n", b"\t", b": ", b"Handle 0x", b"DMI type 17", b" MB", b"''", b"(", b")"),
+    ),
     "texts": Target(
         run_texts, TEXT_SEEDS, (b"\n", b"\r\n", b": ", b"=", b"inet ", b"link/ether ", b"{", b'"', b"\t", b"\0")
     ),
