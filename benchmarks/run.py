@@ -65,6 +65,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, float, float, str, str]]:
     rows = []
     for claim, side in sides.items():
         ours, info = side["ours"]
+        ours /= info.get("calls", 1)
         peer = info["peer_seconds"] if "peer_seconds" in info else side["peer"][0]
         if "at_most" in info:
             ratio, wanted, met = ours / peer, f"at most {info['at_most']}", ours / peer <= info["at_most"]
