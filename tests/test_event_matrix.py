@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from event_machines import CHANGES, before_and_after
@@ -102,3 +104,18 @@ def test_the_table_names_only_attributes_that_there_are(event: Event) -> None:
     assert {*event.ssm, *event.ssm_may} <= set(SHORT_NAMES.values())
     assert {*event.stable, *event.stable_may} <= {strength.name for strength in STRENGTHS}
     assert event.signs
+
+
+@every_event
+def test_the_page_about_events_says_the_same(event: Event) -> None:
+    page = Path(__file__).parents[1] / "docs" / "events.md"
+    [row] = [line for line in page.read_text().splitlines() if line.startswith(f"| `{event.name}` |")]
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    short = {full: name for name, full in SHORT_NAMES.items()}
+    may = f" ({' '.join(short[name] for name in event.ssm_may)})" if event.ssm_may else ""
+    accepted = REFERENCE[event.name][0]
+    assert cells[1] == event.title
+    assert cells[3] == (" ".join(short[name] for name in event.ssm) + may or "-")
+    assert cells[4].startswith("accepts" if accepted else "refuses")
+    assert ("(wrong)" in cells[4]) == (event.truth == (Truth.OTHER if accepted else Truth.SAME))
+    assert cells[5] == event.outcome

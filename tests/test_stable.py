@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from fingerprint.stable import (
     decide,
     smbios_values,
 )
-from fingerprint.strengths import CIRCUMSTANCE_LIMIT, DECIDING_POINTS, STRENGTHS, Group
+from fingerprint.strengths import CIRCUMSTANCE_LIMIT, DECIDING_POINTS, STRENGTHS, Group, Strength
 
 UUID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 NAMES = [strength.name for strength in STRENGTHS]
@@ -238,3 +240,15 @@ def test_the_instance_id_that_a_cloud_writes_is_told() -> None:
     board = Baseboard(manufacturer="Amazon EC2", asset_tag="i-0123456789abcdef0")
     assert "cloud-instance" in smbios_values(table(baseboards=(board,)))
     assert "cloud-instance" not in smbios_values(table(baseboards=(Baseboard(asset_tag="i-shop-4711"),)))
+
+
+@pytest.mark.parametrize("strength", STRENGTHS, ids=lambda strength: strength.name)
+def test_the_page_about_the_scheme_says_the_same(strength: Strength) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "stable.md").read_text()
+    several = ", a set" if strength.several else ""
+    physical = f"+{strength.agree} / -{strength.differ}"
+    virtual = f"+{strength.virtual_agree} / -{strength.virtual_differ}"
+    told = f"{strength.source} | {strength.meaning}{several} |"
+    assert f"| `{strength.name}` | {strength.group} | {physical} | {virtual} | {told}" in page
+    assert f"at least {DECIDING_POINTS} points" in page
+    assert f"at most ±{CIRCUMSTANCE_LIMIT}" in page

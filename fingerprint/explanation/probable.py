@@ -95,7 +95,7 @@ def probable(
         return ()
     facts = list(dict.fromkeys(fact for cause in causes for fact in cause.facts))
     facts += circumstances
-    settings = _settings(context)
+    settings = _settings(context, stable)
     weighed = []
     for order, event in enumerate(EVENTS):
         if event.setting in settings and event.name != "agent-restart":
@@ -105,7 +105,7 @@ def probable(
     return tuple(found for _, _, found in sorted(weighed, key=lambda one: one[:2])[:SHOWN])
 
 
-def _settings(context: Context) -> tuple[Setting, ...]:
+def _settings(context: Context, stable: StableVerdict | None) -> tuple[Setting, ...]:
     if context.collection.platform == "windows":
         return (Setting.WINDOWS,)
     told = {a.name: a for a in context.collection}
@@ -113,6 +113,8 @@ def _settings(context: Context) -> tuple[Setting, ...]:
     saved = {row.name for row in context.verdict.rows if row.saved}
     if without and not saved & set(DMI):
         return (Setting.CONTAINER, Setting.BOARD, Setting.PHYSICAL, Setting.VIRTUAL)
+    if stable is not None and not stable.virtual:
+        return (Setting.PHYSICAL,)
     return (Setting.PHYSICAL, Setting.VIRTUAL)
 
 
