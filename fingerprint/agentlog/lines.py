@@ -1,0 +1,185 @@
+"""Lines of the agent's logs that say something, out of files of any length, rotated or compressed."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import sys
+import zlib
+from contextlib import nullcontext
+from typing import cast
+
+from fingerprint.errors import InputError
+from fingerprint.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from typing import IO
+
+_BLOCK = 1 << 20
+# The lines that one entry may have: a machine ID is logged with its end of line.
+_LINES_JOINED = 3
+_LEVELS = (b" TRACE ", b" DEBUG ", b" INFO ", b" WARN ", b" ERROR ", b" CRITICAL ")
+_LINE = re.compile(
+    r"(?:(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d+)? )?\b(TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) (.*)", re.DOTALL
+)
+# Kind -> the text that tells it, in lower case; the first that is found counts.
+_KINDS = (
+    ("id-differs", "the hardware id ("),
+    ("attribute", "has changed from the registered machine configuration value"),
+    ("mismatch", "machine configuration has changed more than the allowed threshold"),
+    ("mismatch", "hardware hash is not equal"),
+    ("not-loaded", "the saved machine configuration could not be loaded"),
+    ("regenerated", "calculated hardware difference"),
+    ("first", "no initial fingerprint"),
+    ("unreadable", "could not read instancefingerprint"),
+    ("refused", "retrieve credentials produced error"),
+    ("sleep", "before retrying retrieve"),
+    ("good", "credentials ready"),
+    ("good", "next credential rotation"),
+    ("backoff", "backing off health check"),
+    ("ping-failed", "health ping failed"),
+    ("hibernate", "hibernat"),
+    ("version", "amazon-ssm-agent - v"),
+    ("start", "starting core agent"),
+    ("stop", "stopping core agent"),
+)
+
+
+_PHRASES = tuple(dict.fromkeys(piece.encode() for _, piece in _KINDS))
+
+
+class Entry(Value):
+    """One line of a log that says something. Attributes: `at` is local time as logged, "" if not told."""
+
+    __slots__ = ("at", "level", "kind", "text")
+    at: str
+    level: str
+    kind: str
+    text: str
+
+    def __init__(self, at: str, level: str, kind: str, text: str) -> None:
+        self._set(at=at, level=level, kind=kind, text=text)
+
+
+class Counts:
+    """What was read so far: `lines`, and `passed_over`, those of them that are none of an agent's log."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.passed_over = 0
+
+
+def entries(path: str, counts: Counts, progress: Callable[[int], None]) -> Iterator[Entry]:
+    """Yield what matters in one file, in its order.
+
+    Args:
+        path: the file; "-" is standard input.
+        counts: counted on.
+        progress: called with the bytes of each block.
+
+    Raises:
+        InputError: the file could not be read, or is damaged.
+    """
+    at = ""
+    try:
+        with _opened(path) as file:
+            left = b""
+            while chunk := file.read(_BLOCK):
+                progress(len(chunk))
+                whole, newline, left = (left + chunk).rpartition(b"\n")
+                if len(left) > _BLOCK:
+                    # No log has such lines; it is not kept in memory in the hope of an end.
+                    whole, left = whole + newline + left, b""
+                told, unfinished = _of_block(whole + newline, counts)
+                left = unfinished + left
+                for entry in _parsed(told, at):
+                    at = entry.at
+                    yield entry
+            told, unfinished = _of_block(left, counts)
+            for entry in _parsed([*told, unfinished.decode("utf-8", "replace")], at):
+                at = entry.at
+                yield entry
+    except (OSError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(
+            f"the log could not be read ({getattr(error, 'strerror', None) or error})",
+            where=path,
+            remedy="The agent's logs are in /var/log/amazon/ssm, on Windows in %ProgramData%\\Amazon\\SSM\\Logs",
+        ) from None
+
+
+def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
+    """Return the entries of whole lines that may matter, and the bytes of one at the end that goes on.
+
+    Each phrase is searched for in the whole block: that is ten times as fast as a look at each line.
+    """
+    lines = block.count(b"\n")
+    counts.lines += lines
+    counts.passed_over += max(0, lines - sum(block.count(level) for level in _LEVELS))
+    lowered = block.lower()
+    starts = set()
+    for phrase in _PHRASES:
+        at = lowered.find(phrase)
+        while at >= 0:
+            starts.add(lowered.rfind(b"\n", 0, at) + 1)
+            end = lowered.find(b"\n", at)
+            at = lowered.find(phrase, end) if end >= 0 else -1
+    told: list[str] = []
+    done = 0
+    for start in sorted(starts):
+        if start < done:
+            continue
+        done = start
+        for _ in range(_LINES_JOINED):
+            done = block.find(b"\n", done) + 1 or len(block)
+            line = block[start:done]
+            if b"hardware id (" not in line.lower() or b")." in line.partition(b"registered value")[2]:
+                break
+            if done == len(block):
+                return told, line
+        told.append(line.decode("utf-8", "replace"))
+    return told, b""
+
+
+def _parsed(lines: Iterable[str], before: str) -> Iterator[Entry]:
+    for line in lines:
+        entry = parse(line, before)
+        if entry is not None:
+            before = entry.at
+            yield entry
+
+
+def parse(line: str, before: str = "") -> Entry | None:
+    """Return the entry of one line, None if it is none that matters.
+
+    Args:
+        line: the line, or the lines of one entry.
+        before: the time of the entry before, for a line without.
+    """
+    found = _LINE.search(line.rstrip("\r\n"))
+    if not found:
+        return None
+    day, clock, level, text = found.groups()
+    lowered = text.lower()
+    kind = next((name for name, piece in _KINDS if piece in lowered), None)
+    if kind is None:
+        return None
+    return Entry(f"{day} {clock}" if day else before, level, kind, _without_context(text))
+
+
+def _without_context(text: str) -> str:
+    while text.startswith("[") and "] " in text:
+        text = text.partition("] ")[2]
+    return text.strip()
+
+
+def _opened(path: str) -> AbstractContextManager[IO[bytes]]:
+    if path == "-":
+        return nullcontext(sys.stdin.buffer)
+    with open(path, "rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    if compressed:
+        return cast("AbstractContextManager[IO[bytes]]", gzip.open(path, "rb"))
+    return open(path, "rb")

@@ -1,0 +1,218 @@
+"""What the lines of the agent's logs tell together: mismatches, what became of them, and what the agent waits for."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from fingerprint.agentlog.lines import Counts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.agentlog.lines import Entry
+
+ATTRIBUTES = 9
+TIMELINE_LIMIT = 400
+GROUPS_LIMIT = 50
+# The address is logged under this name, too, and counts once.
+_PSEUDO = "IP Address"
+_CHANGED = re.compile(
+    r"The '([^']+)' value \((.*)\) has changed from the registered machine configuration value \((.*)\)", re.DOTALL
+)
+_ID = re.compile(r"The hardware ID \((.*)\) has changed from the registered value \((.*)\)", re.DOTALL | re.IGNORECASE)
+_VERSION = re.compile(r"amazon-ssm-agent - v(\d+(?:\.\d+)+)")
+_ERROR = re.compile(r"produced error: (.*)", re.IGNORECASE | re.DOTALL)
+_SLEEP = re.compile(r"Sleeping for (\S+) before retrying", re.IGNORECASE)
+_BACKOFF = re.compile(r"every (\d+) seconds for (\d+) seconds", re.IGNORECASE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+class Mismatch:
+    """One comparison that failed, however often it was logged.
+
+    Attributes:
+        first, last: when it was logged.
+        times: how many groups of lines tell it: four to each failure of a newer agent.
+        id_differs: whether the hardware ID decided.
+        changed: attribute -> (saved, current), the address once.
+    """
+
+    def __init__(self, at: str, id_differs: bool) -> None:
+        self.first = self.last = at
+        self.times = 1
+        self.id_differs = id_differs
+        self.changed: dict[str, tuple[str, str]] = {}
+
+    @property
+    def matched(self) -> int | None:
+        """Equal attributes of nine, None where the log does not tell."""
+        return None if self.id_differs or not self.changed else max(0, ATTRIBUTES - len(self.changed))
+
+
+class Story(Counts):
+    """What the logs tell.
+
+    Attributes:
+        began, ended: times of the first and last line with one.
+        versions: of the agent, in order.
+        last_good: when credentials were last got; "" if never.
+        mismatches: different ones, in order.
+        regenerated_at: times at which a new fingerprint was made after a mismatch.
+        refusals: error code -> (times, first, last).
+        wasted: refused retries since the last regeneration.
+        hibernating: whether the last word is hibernation or a sleep after a refusal.
+        next_retry: when that ends, "" if it cannot be said.
+        timeline: (time, kind, text, times, last time), what repeats in one line.
+        dropped: lines of the timeline that were left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = self.ended = self.last_good = self.next_retry = ""
+        self.versions: list[str] = []
+        self.mismatches: list[Mismatch] = []
+        self.regenerated_at: list[str] = []
+        self.refusals: dict[str, tuple[int, str, str]] = {}
+        self.wasted = 0
+        self.hibernating = False
+        self.timeline: list[tuple[str, str, str, int, str]] = []
+        self.dropped = 0
+        self._group: Mismatch | None = None
+
+    @property
+    def finding(self) -> bool:
+        """Whether there is anything that an operator must know."""
+        return bool(self.mismatches or self.hibernating or self.regenerated_at or self.refusals)
+
+    def take(self, entry: Entry) -> None:
+        """Take the next entry, in the order of time."""
+        if entry.at:
+            self.began = self.began or entry.at
+            self.ended = entry.at
+        if entry.kind == "attribute":
+            self._attribute(entry)
+            return
+        self._close()
+        getattr(self, f"_{entry.kind.replace('-', '_')}", self._note)(entry)
+
+    def finish(self) -> None:
+        """Say that there is nothing more."""
+        self._close()
+
+    def _attribute(self, entry: Entry) -> None:
+        found = _CHANGED.search(entry.text)
+        if not found:
+            return
+        if self._group is None:
+            # The line before was cut off, or hidden by the level of the log.
+            self._group = Mismatch(entry.at, False)
+        name, current, saved = found.groups()
+        self._group.last = entry.at
+        if name != _PSEUDO:
+            self._group.changed[name] = (saved, current)
+
+    def _mismatch(self, entry: Entry) -> None:
+        self._group = Mismatch(entry.at, False)
+
+    def _id_differs(self, entry: Entry) -> None:
+        self._group = Mismatch(entry.at, True)
+        found = _ID.search(entry.text)
+        if found:
+            self._group.changed["hardware ID"] = (found[2].strip(), found[1].strip())
+
+    def _close(self) -> None:
+        group, self._group = self._group, None
+        if group is None:
+            return
+        if self.mismatches:
+            last = self.mismatches[-1]
+            if (last.id_differs, last.changed) == (group.id_differs, group.changed):
+                last.last, last.times = group.last, last.times + 1
+                return
+        if len(self.mismatches) < GROUPS_LIMIT:
+            self.mismatches.append(group)
+        score = group.matched
+        told = "the hardware ID differs" if group.id_differs else "more changed than the threshold allows"
+        if score is not None:
+            told = f"{score} of {ATTRIBUTES} attributes equal, {score / ATTRIBUTES * 100:.1f} %"
+        self._add(group.first, "mismatch", told)
+
+    def _regenerated(self, entry: Entry) -> None:
+        self.regenerated_at.append(entry.at)
+        self.wasted = 0
+        self._add(entry.at, "regenerated", "a new fingerprint was made and stored over the old one")
+
+    def _refused(self, entry: Entry) -> None:
+        found = _ERROR.search(entry.text)
+        error = found[1].strip() if found else entry.text
+        code = error.partition(":")[0].strip()
+        code = code if code.isidentifier() else "other"
+        times, first, _ = self.refusals.get(code, (0, entry.at, ""))
+        self.refusals[code] = (times + 1, first, entry.at)
+        if self.regenerated_at and code == "MachineFingerprintDoesNotMatch":
+            self.wasted += 1
+        self.hibernating = True
+        self._add(entry.at, "refused", error[:200])
+
+    def _sleep(self, entry: Entry) -> None:
+        found = _SLEEP.search(entry.text)
+        seconds = duration(found[1]) if found else None
+        self.hibernating = True
+        self.next_retry = _later(entry.at, seconds)
+        self._add(entry.at, "sleep", f"sleeps {found[1]}" if found else entry.text[:200])
+
+    def _backoff(self, entry: Entry) -> None:
+        found = _BACKOFF.search(entry.text)
+        self.hibernating = True
+        self.next_retry = _later(entry.at, float(found[1])) if found else ""
+        self._add(entry.at, "backoff", f"asks every {found[1]} s for {found[2]} s" if found else entry.text[:200])
+
+    def _hibernate(self, entry: Entry) -> None:
+        self.hibernating = True
+        self._add(entry.at, "hibernate", entry.text[:200])
+
+    def _good(self, entry: Entry) -> None:
+        self.last_good = entry.at
+        self.hibernating = False
+        self.next_retry = ""
+        self._add(entry.at, "good", "credentials are there")
+
+    def _version(self, entry: Entry) -> None:
+        found = _VERSION.search(entry.text)
+        if found and (not self.versions or self.versions[-1] != found[1]):
+            self.versions.append(found[1])
+        self._add(entry.at, "start", f"agent {found[1] if found else '?'} starts")
+
+    def _note(self, entry: Entry) -> None:
+        if entry.kind != "start":
+            self._add(entry.at, entry.kind, entry.text[:200])
+
+    def _add(self, at: str, kind: str, text: str) -> None:
+        if self.timeline and self.timeline[-1][1:3] == (kind, text):
+            first, _, _, times, _ = self.timeline[-1]
+            self.timeline[-1] = (first, kind, text, times + 1, at)
+        elif len(self.timeline) < TIMELINE_LIMIT:
+            self.timeline.append((at, kind, text, 1, at))
+        else:
+            # The first ones tell how it began; of the rest the newest count.
+            del self.timeline[TIMELINE_LIMIT // 2]
+            self.timeline.append((at, kind, text, 1, at))
+            self.dropped += 1
+
+
+def duration(text: str) -> float | None:
+    """Return the seconds of a duration as Go prints it, such as "25m47s"; None if it is none."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _later(at: str, seconds: float | None) -> str:
+    if not at or seconds is None:
+        return ""
+    try:
+        return str(datetime.fromisoformat(at) + timedelta(seconds=round(seconds)))
+    except (ValueError, OverflowError):
+        return ""
