@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import tarfile
 
 from fingerprint import __version__
 from fingerprint._json import dumps
 from fingerprint.collect.stable import SMBIOS_TABLE
-from fingerprint.errors import FingerprintError, InputError, Refused
+from fingerprint.errors import FingerprintError
+from fingerprint.newfile import write_new
 from fingerprint.redact import Redactor
 from fingerprint.smbios_text import parse_dmidecode
 
@@ -197,24 +197,4 @@ def write(path: str, files: dict[str, bytes], now: float) -> None:
             entry.size, entry.mode, entry.mtime = len(data), 0o600, int(now)
             tar.addfile(entry, io.BytesIO(data))
     packed = gzip.compress(inner.getvalue(), mtime=int(now))
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(path, flags, 0o600)
-    except FileExistsError:
-        raise Refused("the file exists; nothing was written", where=path, remedy="Name a new file") from None
-    except OSError as error:
-        raise _not_written(path, error) from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(packed)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException as error:
-        os.unlink(path)
-        if isinstance(error, OSError):
-            raise _not_written(path, error) from None
-        raise
-
-
-def _not_written(path: str, error: OSError) -> InputError:
-    return InputError(f"the report could not be written ({error.strerror})", where=path, remedy="Name another file")
+    write_new(path, packed, "report")

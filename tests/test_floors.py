@@ -13,6 +13,7 @@ PACKAGE = Path(fingerprint.__file__).parent
 FLOORS = {
     "errors": 0,
     "vocabulary": 0,
+    "newfile": 1,
     "_json": 1,
     "_digest": 1,
     "_compare": 1,

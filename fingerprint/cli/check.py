@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fingerprint.catalogue import row_of
+from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, printable, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import check, check_stable, in_words
-from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, FingerprintError
+from fingerprint.errors import FingerprintError
 from fingerprint.model import Reason, utc
 
 TYPE_CHECKING = False
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
     from fingerprint.model import AttributeRow, Verdict
     from fingerprint.vault import Vault
 
-_EXIT_CODES = {"same": EXIT_OK, "different": EXIT_DIFFERS, "cannot-tell": EXIT_CANNOT_TELL}
-_HEADS = {
-    "same": ("SAME MACHINE", "good"),
-    "different": ("NOT THE SAME MACHINE", "bad"),
-    "cannot-tell": ("CANNOT TELL", "doubt"),
-}
 _RULES = {
     Reason.DISABLED: 1,
     Reason.NOTHING_TO_COMPARE: 2,
@@ -65,7 +60,7 @@ def run(arguments: Arguments) -> int:
         print_json("check", {**whole, "notes": [" ".join(note) for note in notes], "masked": not arguments.reveal})
     else:
         _print(observation, answer, vault.path, stable, changes, notes, arguments)
-    return _EXIT_CODES[answer]
+    return OUTCOME_EXIT_CODES[answer]
 
 
 def _by_stable(
@@ -174,7 +169,7 @@ def _print(
     arguments: Arguments,
 ) -> None:
     verdict = observation.verdict
-    write(colored(*_HEADS[answer], arguments))
+    write(colored(*OUTCOME_HEADS[answer], arguments))
     write(f"  {in_words(verdict)}")
     write(f"  score      {verdict.matched} of {verdict.total} = {verdict.percent:.1f} %, threshold {verdict.threshold}")
     write(f"  evidence   {_evidence(verdict)}")

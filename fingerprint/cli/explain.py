@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, printable, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
 from fingerprint.explanation import explain_snapshots, explain_vault
 from fingerprint.strengths import DECIDING_POINTS
 
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from fingerprint.engine import StableObservation
     from fingerprint.explanation import Explanation
 
-_EXIT_CODES = {"same": EXIT_OK, "different": EXIT_DIFFERS, "cannot-tell": EXIT_CANNOT_TELL}
-_HEADS = {
-    "same": ("SAME MACHINE", "good"),
-    "different": ("NOT THE SAME MACHINE", "bad"),
-    "cannot-tell": ("CANNOT TELL", "doubt"),
-}
 _SIGNS = {"same": "=", "empty": "·", "changed": "x", "unknown": "?"}
 _TRUTHS = {"same": "the same machine", "other": "another machine", "undecidable": "not to be decided"}
 _LABEL = 10
@@ -42,7 +36,7 @@ def run(arguments: Arguments) -> int:
         print_json(arguments.command.path, {**of, **answer(found)})
     else:
         _print(found, arguments)
-    return _EXIT_CODES[found.outcome]
+    return OUTCOME_EXIT_CODES[found.outcome]
 
 
 def answer(found: Explanation) -> dict[str, Any]:
@@ -97,7 +91,7 @@ def stable_answer(observation: StableObservation) -> dict[str, Any]:
 
 
 def _print(found: Explanation, arguments: Arguments) -> None:
-    write(colored(*_HEADS[found.outcome], arguments))
+    write(colored(*OUTCOME_HEADS[found.outcome], arguments))
     write(f"  {found.rule}")
     if found.stable is not None:
         verdict = found.stable.verdict

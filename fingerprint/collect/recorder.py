@@ -6,14 +6,13 @@ The format is in docs/formats.md.
 from __future__ import annotations
 
 import errno
-import os
 
 from fingerprint._json import dumps
 from fingerprint.collect import INVALID_TEXT
 from fingerprint.collect.machine import FILE_LIMIT, Machine
 from fingerprint.collect.recorded import SCHEMA_VERSION
-from fingerprint.errors import InputError, Refused
 from fingerprint.model import utc
+from fingerprint.newfile import write_new
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,26 +60,7 @@ class Recorder(Machine):
             Refused: the file exists.
             InputError: it could not be written; nothing of it is left.
         """
-        data = self.text().encode("utf-8")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        try:
-            descriptor = os.open(path, flags, 0o600)
-        except FileExistsError:
-            raise Refused(
-                "the file exists; nothing was written", where=path, remedy="Name a new file, or remove the old one"
-            ) from None
-        except OSError as error:
-            raise _not_written(path, error) from None
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException as error:
-            os.unlink(path)
-            if isinstance(error, OSError):
-                raise _not_written(path, error) from None
-            raise
+        write_new(path, self.text().encode("utf-8"), "snapshot")
 
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
         try:
@@ -201,12 +181,6 @@ class Recorder(Machine):
         except OSError as error:
             self.snapshot[name] = _error_entry(error)
             raise
-
-
-def _not_written(path: str, error: OSError) -> InputError:
-    return InputError(
-        f"the snapshot could not be written ({error.strerror})", where=path, remedy="Name a file that can be written"
-    )
 
 
 def _entry(data: bytes, text_name: str, base64_name: str) -> dict[str, str]:
