@@ -282,6 +282,10 @@ class VaultMachine(RuleBasedStateMachine):
         except VaultCorrupt:
             self.refused(VaultCorrupt, lambda: plan_restore(self.vault, entry["number"], machine))
             return
+        if key == FINGERPRINT and self.error_of(key) is VaultUnsafe:
+            # Damage may be replaced; what others may have written is for its owner to look at first.
+            self.refused(VaultUnsafe, lambda: plan_restore(self.vault, entry["number"], machine))
+            return
         plan = plan_restore(self.vault, entry["number"], machine)
 
         def action() -> None:
