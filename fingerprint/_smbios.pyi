@@ -1,5 +1,7 @@
 from fingerprint.smbios import SmbiosTable
 
+__test__: dict[str, str]
+
 def decode(
     table: bytes, entry_point: bytes | None = None, version: tuple[int, int, int] | None = None
 ) -> SmbiosTable: ...
