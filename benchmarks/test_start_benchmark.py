@@ -24,7 +24,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     folder = tmp_path_factory.mktemp("house")
     env = {"PATH": os.environ["PATH"], "FINGERPRINT_STATE": str(folder / "state")}
     words = [COMMAND, "--vault", str(folder / "Vault"), "--snapshot", str(folder / "machine.json")]
-    subprocess.run([COMMAND, "show", "--save", str(folder / "machine.json")], env=env, check=True, capture_output=True)
+    subprocess.run([COMMAND, "snapshot", str(folder / "machine.json")], env=env, check=True, capture_output=True)
     subprocess.run([*words, "init"], env=env, check=True, capture_output=True)
     return words, env
 

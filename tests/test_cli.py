@@ -412,6 +412,7 @@ def test_bash_completes_commands_options_and_choices() -> None:
         ("fingerprint --output ''", 2, "text json"),
         ("fingerprint init --if", 2, "--if-missing"),
         ("fingerprint --vault /tmp threshold s", 4, "set"),
+        ("fingerprint simulate --event reboot --sw", 4, "--sweep"),
     ):
         done = subprocess.run(
             ["bash", "--norc", "-c", script + "\n" + ask.format(line, at)], capture_output=True, text=True, check=True

@@ -54,6 +54,8 @@ def _bash() -> str:
     for command in COMMANDS:
         flags.append(f'        "{command.path}"*) flags="{" ".join(o.flag for o in _options(command))}" ;;')
     every = " ".join(o.flag for o in GLOBAL)
+    files = "|".join(f'"{name}"*' for name in _file_commands())
+    taking = sorted({o.flag for o in (*GLOBAL, *(o for c in COMMANDS for o in c.options)) if o.metavar})
     new = "\n"
     return f"""_fingerprint() {{
     local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}" path="" words="" flags="{every}" i
@@ -62,14 +64,14 @@ def _bash() -> str:
     esac
     for ((i = 1; i < COMP_CWORD; i++)); do
         case "${{COMP_WORDS[i]}}" in
-            --vault|--root|--snapshot|--output|--timeout|--save|--threshold) ((i++)) ;;
+            {"|".join(taking)}) ((i++)) ;;
             -*) ;;
             *) path="${{path:+$path }}${{COMP_WORDS[i]}}" ;;
         esac
     done
     case "$path" in
 {new.join(cases)}
-        "match") COMPREPLY=($(compgen -f -- "$cur")); [[ $cur != -* ]] && return ;;
+        {files}) COMPREPLY=($(compgen -f -- "$cur")); [[ $cur != -* ]] && return ;;
     esac
     case "$path" in
 {new.join(flags)}
@@ -78,6 +80,11 @@ def _bash() -> str:
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }}
 complete -F _fingerprint fingerprint"""
+
+
+def _file_commands() -> list[str]:
+    """Return the commands whose arguments are files."""
+    return [c.path for c in COMMANDS if any(kind in ("text", "several") and not ch for _, kind, ch, _ in c.positionals)]
 
 
 def _zsh() -> str:
@@ -105,7 +112,7 @@ def _fish() -> str:
             lines.append(f"complete -c fingerprint {seen} {_fish_option(option)}")
     for group in sorted({c.path.split()[0] for c in COMMANDS if " " in c.path}):
         lines.append(f"complete -c fingerprint -n __fish_use_subcommand -a {group}")
-    lines.append("complete -c fingerprint -n '__fish_seen_subcommand_from match' -F")
+    lines += [f"complete -c fingerprint -n '__fish_seen_subcommand_from {name}' -F" for name in _file_commands()]
     lines += [f"complete -c fingerprint {_fish_option(option)}" for option in GLOBAL]
     return "\n".join(lines)
 
