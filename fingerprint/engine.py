@@ -205,6 +205,41 @@ def first_record(
     return record, collection
 
 
+def prepared_record(
+    vault: Vault, machine: Machine | None, threshold: int, *, timeout: float | None = None
+) -> tuple[FingerprintRecord, Recorder | None]:
+    """Return the record to register a machine with; nothing is written.
+
+    It is the vault's own if this is its machine; else a new one, with what it was made from.
+
+    Raises:
+        UsageError: the threshold may not be set.
+        CollectError: the machine could not be observed well enough.
+        VaultError: the vault could not be read.
+    """
+    check_threshold(threshold)
+    recorder = _recorder(machine)
+    collection = collect(recorder, timeout=timeout)
+    _demand_valid(collection)
+    try:
+        present = vault.read()
+    except VaultMissing:
+        present = FingerprintRecord()
+    if present.fingerprint:
+        observation = _observe(present, collection)
+        if observation.verdict.match:
+            return present, None
+        if not observation.verdict.conclusive:
+            raise CollectError(
+                f"cannot tell: {', '.join(collection.unreadable)} could not be read",
+                where=vault.path,
+                remedy="Nothing was sent or written. Try it as root",
+            )
+        threshold = present.threshold
+    record_rest(recorder, timeout)
+    return _minted(collection, threshold), recorder
+
+
 def _recorder(machine: Machine | None) -> Recorder:
     from fingerprint.collect.machine import LiveMachine
     from fingerprint.collect.recorder import Recorder

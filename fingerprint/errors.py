@@ -15,6 +15,8 @@ EXIT_DIFFERS = 1
 EXIT_USAGE = 2
 EXIT_CANNOT_TELL = 3
 EXIT_REFUSED = 4
+EXIT_SERVICE_REFUSED = 5
+EXIT_UNREACHABLE = 6
 EXIT_INTERRUPTED = 130
 
 
@@ -105,6 +107,66 @@ class VaultUnsafe(VaultError):
 
 class VaultBusy(VaultError):
     """Another process holds the vault's lock for longer than the caller wanted to wait."""
+
+
+class KeyUnusable(FingerprintError):
+    """The private key of the registration is malformed; nothing was sent."""
+
+
+class NotRegistered(FingerprintError):
+    """There is no complete registration to ask for a token with; nothing was sent."""
+
+
+class ServiceError(FingerprintError):
+    """Base of all that the service, or the way to it, answered other than asked for.
+
+    Attributes:
+        code: the service's own word for it, "" if there is none.
+    """
+
+    exit_code = EXIT_SERVICE_REFUSED
+    code = ""
+
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), "code": self.code}
+
+
+class RegistrationError(ServiceError):
+    """The service did not register the machine; what was registered before is as it was."""
+
+
+class ActivationInvalid(RegistrationError):
+    """The activation does not exist, or its code is wrong."""
+
+
+class ActivationExpired(RegistrationError):
+    """The activation is too old."""
+
+
+class RegistrationLimitExceeded(RegistrationError):
+    """The activation was used as often as it may be."""
+
+
+class TokenError(ServiceError):
+    """The service gave no role credentials."""
+
+
+class ServiceMismatch(TokenError):
+    """The service knows another fingerprint of this node."""
+
+
+class AccessDenied(TokenError):
+    """The node is not registered any more, or its role or signature is refused."""
+
+
+class BadAnswer(ServiceError):
+    """The answer is not one that this operation has: truncated, no JSON, or a member is missing."""
+
+
+class Unreachable(ServiceError):
+    """No answer came: no network, no name, no TLS, a time-out, or the service is busy for too long."""
+
+    exit_code = EXIT_UNREACHABLE
 
 
 class Refused(FingerprintError):

@@ -197,6 +197,11 @@ class RegistrationRecord(Value):
             extra=extra,
         )
 
+    def replace(self, **changes: Any) -> RegistrationRecord:
+        """Return a copy with the named fields changed."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return RegistrationRecord(**{**fields, **changes})
+
     @property
     def registered(self) -> bool:
         """True when the registration is complete: private key, region and instance id."""

@@ -34,6 +34,7 @@ FLOORS = {
     "vault": 3,
     "engine": 4,
     "recovery": 5,
+    "service": 5,
     "forecast": 6,
     "explanation": 6,
     "agentlog": 6,

@@ -1,1 +1,7 @@
-"""What others need to test against this package; nothing in the package imports it."""
+"""What others need to test with this package: a local service, for tests and for trying things out."""
+
+from __future__ import annotations
+
+from fingerprint.testing.local_service import Activation, LocalService
+
+__all__ = ["Activation", "LocalService"]

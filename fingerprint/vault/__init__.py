@@ -249,6 +249,12 @@ class VaultEdit:
             self._vault._read(self._folder, FINGERPRINT_KEY, to_write=True), self._vault.data_path(FINGERPRINT_KEY)
         )
 
+    def read_registration(self) -> RegistrationRecord:
+        """Return the registration as it is under the lock. Raises as `Vault.read`."""
+        return decode_registration(
+            self._vault._read(self._folder, REGISTRATION_KEY, to_write=True), self._vault.data_path(REGISTRATION_KEY)
+        )
+
     def store(self, record: FingerprintRecord, *, why: str, rule: str = "") -> None:
         """Replace the fingerprint record; the one before it is kept in the history first.
 

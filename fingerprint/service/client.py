@@ -1,0 +1,247 @@
+"""The three operations of the service, over botocore: its endpoints, proxies, certificates and retries.
+
+Public models of the service lack them; a small model beside this module adds them. Registration is sent
+without a signature, the others are signed with the node's key, each retry afresh.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from functools import cache
+from time import gmtime, strftime, time
+from urllib.parse import urlsplit
+
+import botocore.session
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ParamValidationError,
+    SSLError,
+)
+from botocore.loaders import create_loader
+from botocore.parsers import ResponseParserError
+
+from fingerprint.errors import (
+    AccessDenied,
+    ActivationExpired,
+    ActivationInvalid,
+    BadAnswer,
+    RegistrationError,
+    RegistrationLimitExceeded,
+    ServiceError,
+    ServiceMismatch,
+    TokenError,
+    Unreachable,
+    UsageError,
+)
+from fingerprint.service.keys import KEY_TYPE, NodeKey
+from fingerprint.service.signing import signed_headers
+from fingerprint.service.tokens import RoleCredentials
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
+_ATTEMPTS = 4
+_CONNECT_SECONDS = 10
+_SIGNED = ("RequestManagedInstanceRoleToken", "UpdateManagedInstancePublicKey")
+# Answers that say "not now": of a busy service, after all retries.
+_BUSY = (
+    "InternalServerError", "ServiceUnavailable", "Throttling", "ThrottlingException", "ThrottledException",
+    "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "TooManyRequestsException",
+    "ProvisionedThroughputExceededException", "PriorRequestNotComplete", "TransactionInProgressException",
+    "EC2ThrottledException", "TooManyUpdates", "500", "502", "503", "504",
+)  # fmt: skip
+_NEW_ACTIVATION = "Nothing was changed. Make a new activation, and name its id and code"
+_ERRORS: dict[str, tuple[type[ServiceError], str]] = {
+    "InvalidActivation": (ActivationInvalid, _NEW_ACTIVATION),
+    "InvalidActivationId": (ActivationInvalid, _NEW_ACTIVATION),
+    "ActivationExpired": (ActivationExpired, _NEW_ACTIVATION),
+    "RegistrationLimitExceeded": (RegistrationLimitExceeded, _NEW_ACTIVATION),
+    "InvalidPublicKey": (RegistrationError, "Nothing was changed. Try again"),
+    "InstanceAlreadyRegistered": (RegistrationError, "Nothing was changed. It is registered already"),
+    "MachineFingerprintDoesNotMatch": (
+        ServiceMismatch, "See why: fingerprint explain. An earlier record may be in: fingerprint vault history",
+    ),
+    "AccessDeniedException": (
+        AccessDenied, "The node may have been deregistered, or its role changed. Register it again if it was",
+    ),
+    "InvalidInstanceId": (TokenError, "The service does not know this node. Register it again"),
+}  # fmt: skip
+
+
+class ServiceClient:
+    """A client of one region.
+
+    Args:
+        region: the region, such as "eu-west-1".
+        endpoint: URL in place of the region's own.
+        proxies: scheme -> URL; None for those of the environment.
+        ca_bundle: file of certificates in place of the usual ones.
+        timeout: seconds to wait for an answer.
+        clock: seconds since 1970-01-01 UTC, for the time in signatures.
+    """
+
+    def __init__(
+        self,
+        region: str,
+        *,
+        endpoint: str | None = None,
+        proxies: dict[str, str] | None = None,
+        ca_bundle: str | None = None,
+        timeout: float = 60.0,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self.region = region
+        self._clock = clock
+        self._key: NodeKey | None = None
+        self._instance_id = ""
+        session = botocore.session.Session()
+        session.register_component("data_loader", _loader())
+        config = Config(
+            signature_version=UNSIGNED, connect_timeout=min(timeout, _CONNECT_SECONDS), read_timeout=timeout,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}, proxies=proxies,
+        )  # fmt: skip
+        try:
+            self._client: Any = session.create_client(
+                "ssm", region_name=region, endpoint_url=endpoint, verify=ca_bundle, config=config,
+                # None are used; without these botocore would go looking for some.
+                aws_access_key_id="unsigned", aws_secret_access_key="unsigned",
+            )  # fmt: skip
+        except (BotoCoreError, ValueError) as error:
+            raise UsageError(
+                f"no client for region {region!r} and endpoint {endpoint or '(its own)'}: {error}",
+                remedy="Name a region such as eu-west-1, and an endpoint such as https://host:port",
+            ) from None
+        for operation in _SIGNED:
+            self._client.meta.events.register(f"request-created.ssm.{operation}", self._sign)
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that requests go to."""
+        return str(self._client.meta.endpoint_url)
+
+    def register(self, activation_id: str, activation_code: str, fingerprint: str, key: NodeKey) -> str:
+        """Register a machine, and return the id of the new node.
+
+        Raises:
+            ActivationInvalid, ActivationExpired, RegistrationLimitExceeded, RegistrationError: refused.
+            BadAnswer, Unreachable: no answer, or none that can be used.
+        """
+        answer = self._call(
+            "register_managed_instance", ActivationCode=activation_code, ActivationId=activation_id,
+            Fingerprint=fingerprint, PublicKey=key.public(), PublicKeyType=KEY_TYPE,
+        )  # fmt: skip
+        return str(self._member(answer, "InstanceId", str))
+
+    def role_token(self, instance_id: str, key: NodeKey, fingerprint: str) -> RoleCredentials:
+        """Return role credentials of a node.
+
+        Raises:
+            ServiceMismatch, AccessDenied, TokenError: refused.
+            BadAnswer, Unreachable: no answer, or none that can be used.
+        """
+        self._key, self._instance_id = key, instance_id
+        answer = self._call("request_managed_instance_role_token", Fingerprint=fingerprint)
+        expires = self._member(answer, "TokenExpirationDate", datetime)
+        return RoleCredentials(
+            self._member(answer, "AccessKeyId", str), self._member(answer, "SecretAccessKey", str),
+            self._member(answer, "SessionToken", str), expires.astimezone(timezone.utc).timestamp(),
+            bool(answer.get("UpdateKeyPair", False)),
+        )  # fmt: skip
+
+    def update_key(self, instance_id: str, key: NodeKey, new: NodeKey) -> None:
+        """Tell the service a node's new key, signed with the old one.
+
+        Raises:
+            ServiceError: it was refused, or it is not known whether it was taken.
+        """
+        self._key, self._instance_id = key, instance_id
+        self._call("update_managed_instance_public_key", NewPublicKey=new.public(), NewPublicKeyType=KEY_TYPE)
+
+    def _sign(self, request: Any, **_: Any) -> None:
+        assert self._key is not None
+        body = request.data if isinstance(request.data, bytes) else str(request.data or "").encode("utf-8")
+        parts = urlsplit(request.url)
+        date = strftime("%Y%m%dT%H%M%SZ", gmtime(self._clock()))
+        headers = signed_headers(
+            self._key, self._instance_id, self.region, parts.netloc, date, request.headers["X-Amz-Target"],
+            request.headers["Content-Type"], body,
+        )  # fmt: skip
+        for name, value in headers.items():
+            # A retry comes with the headers of the attempt before.
+            del request.headers[name]
+            request.headers[name] = value
+
+    def _call(self, method: str, **members: str) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = getattr(self._client, method)(**members) or {}
+        except ClientError as error:
+            raise self._refusal(error) from None
+        except ParamValidationError:
+            raise UsageError(
+                "an argument is too short for the service",
+                remedy="An activation id has 36 characters, an activation code at least 20",
+            ) from None
+        except (ResponseParserError, AttributeError, TypeError, KeyError):
+            # The parser of botocore takes for granted that an answer is an object.
+            raise self._bad("it is not the JSON of this operation") from None
+        except SSLError as error:
+            raise self._unreachable(
+                f"no secure connection ({_reason(error)})", "Check the certificates and the clock"
+            ) from None
+        except (EndpointConnectionError, ConnectionError, HTTPClientError) as error:
+            raise self._unreachable(f"no answer ({_reason(error)})", "Check network, name service and proxy") from None
+        except (BotoCoreError, ValueError) as error:
+            raise self._bad(_reason(error)) from None
+        return answer
+
+    def _refusal(self, error: ClientError) -> ServiceError:
+        told = error.response.get("Error", {})
+        code = str(told.get("Code", "")).rpartition("#")[2].partition(":")[0]
+        message = " ".join(str(told.get("Message") or "").split())[:300]
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in _BUSY or status in (429, 500, 502, 503, 504):
+            found: ServiceError = self._unreachable(f"it is busy ({code or status})", "Try again later")
+        elif 300 <= int(status or 0) < 400:
+            found = self._bad(f"it answers with a redirection (status {status}), which is not followed")
+        else:
+            kind, remedy = _ERRORS.get(code, (ServiceError, "See the service's documentation for this error"))
+            found = kind(
+                f"{code or status}: {message}" if message else str(code or status), where=self.endpoint, remedy=remedy
+            )
+        found.code = code
+        return found
+
+    def _member(self, answer: dict[str, Any], name: str, kind: type[Any]) -> Any:
+        value = answer.get(name)
+        if not isinstance(value, kind) or not value:
+            raise self._bad(f"{name} is missing, or is not of its kind")
+        return value
+
+    def _bad(self, what: str) -> BadAnswer:
+        return BadAnswer(
+            f"the answer cannot be used: {what}", where=self.endpoint,
+            remedy="Nothing was changed here. Check that the endpoint is the service, then try again",
+        )  # fmt: skip
+
+    def _unreachable(self, what: str, remedy: str) -> Unreachable:
+        return Unreachable(f"the service cannot be reached: {what}", where=self.endpoint, remedy=remedy)
+
+
+@cache
+def _loader() -> Any:
+    """Return the loader of models, with ours; it keeps what it has read, which takes longer than a request."""
+    return create_loader(f"{_MODELS}{os.pathsep}{os.environ.get('AWS_DATA_PATH', '')}".rstrip(os.pathsep))
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,114 @@
+"""The key pair of a registration, in the encodings of the reference.
+
+Private: base64 of the PKCS#1 DER. Public: base64 of the SubjectPublicKeyInfo DER, 392 characters for RSA 2048,
+which is the least that the service takes. Signatures: RSASSA-PSS with SHA-256, MGF1-SHA-256 and 32 bytes of salt.
+"""
+
+from __future__ import annotations
+
+import time
+from base64 import b64decode, b64encode
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+    load_der_public_key,
+)
+
+from fingerprint.errors import KeyUnusable
+
+KEY_TYPE = "Rsa"
+_BITS = 2048
+_EXPONENT = 65537
+_SALT_BYTES = 32
+_PADDING = padding.PSS(padding.MGF1(SHA256()), _SALT_BYTES)
+_NANOSECONDS = 10**9
+
+
+class NodeKey:
+    """The private key of a node. Its repr shows nothing of it.
+
+    Args:
+        key: the RSA key.
+    """
+
+    def __init__(self, key: rsa.RSAPrivateKey) -> None:
+        self._key = key
+
+    @classmethod
+    def generate(cls) -> NodeKey:
+        """Return a new RSA key of 2048 bits with exponent 65537; takes a tenth of a second or more."""
+        return cls(rsa.generate_private_key(_EXPONENT, _BITS))
+
+    @classmethod
+    def decode(cls, text: str, where: str) -> NodeKey:
+        """Return the key that a registration record holds.
+
+        Args:
+            text: base64 of the PKCS#1 DER; line ends are passed over, as the reference does.
+            where: the record, for errors.
+
+        Raises:
+            KeyUnusable: it is no RSA private key. Nothing of it is told.
+        """
+        try:
+            der = b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
+            key = load_der_private_key(der, None)
+        except (ValueError, TypeError):
+            raise _unusable(where) from None
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise _unusable(where)
+        return cls(key)
+
+    def encode(self) -> str:
+        """Return the key as the registration record holds it. Secret."""
+        der = self._key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+        return b64encode(der).decode("ascii")
+
+    def public(self) -> str:
+        """Return the public half as the service takes it."""
+        der = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return b64encode(der).decode("ascii")
+
+    def sign(self, message: bytes) -> str:
+        """Return the base64 of a signature; no two of one message are equal."""
+        return b64encode(self._key.sign(message, _PADDING, SHA256())).decode("ascii")
+
+    def __repr__(self) -> str:
+        return "NodeKey(<hidden>)"
+
+
+def verify(public: str, message: bytes, signature: str) -> bool:
+    """Return whether a signature (base64) of a message is by the key with a public half (base64 SPKI)."""
+    try:
+        key = load_der_public_key(b64decode(public, validate=True))
+        assert isinstance(key, rsa.RSAPublicKey)
+        key.verify(b64decode(signature, validate=True), message, _PADDING, SHA256())
+    except (ValueError, TypeError, AssertionError, InvalidSignature):
+        return False
+    return True
+
+
+def _unusable(where: str) -> KeyUnusable:
+    return KeyUnusable(
+        "the private key is not base64 of an RSA key in PKCS#1 DER",
+        where=where,
+        remedy="Nothing was sent. See earlier records: fingerprint vault history; else register the machine again",
+    )
+
+
+def created_date(nanoseconds: int) -> str:
+    """Return a time as Go prints it into `privateKeyCreatedDate`: UTC, the zeros at the end of the fraction cut.
+
+    Args:
+        nanoseconds: since 1970-01-01 UTC.
+    """
+    seconds, rest = divmod(nanoseconds, _NANOSECONDS)
+    fraction = f".{rest:09}".rstrip("0").rstrip(".")
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(seconds))}{fraction} +0000 UTC"

@@ -1,0 +1,355 @@
+"""From a fingerprint to role credentials: registering a machine, the token gate, and changing its key.
+
+Nothing of a previous registration is touched before the service has accepted the new one. A new key is in the
+vault's history, durably, before the service is told of it; so whatever fails, and wherever a process is
+killed, one of the keys that are known here is the one that the service accepts.
+"""
+
+from __future__ import annotations
+
+import os
+
+from fingerprint.engine import FIRST, Gate, Policy, keep_evidence, prepared_record
+from fingerprint.errors import (
+    AccessDenied,
+    BadAnswer,
+    FingerprintError,
+    NotRegistered,
+    Refused,
+    ServiceError,
+    TokenError,
+    UsageError,
+    VaultError,
+    VaultMissing,
+)
+from fingerprint.match import THRESHOLD_DEFAULT
+from fingerprint.model import RegistrationRecord
+from fingerprint.service.client import ServiceClient
+from fingerprint.service.keys import KEY_TYPE, NodeKey, created_date
+from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault.history import LAST_WRITTEN
+from fingerprint.vault.records import decode_registration, encode_registration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from logging import Logger
+
+    from fingerprint.collect.machine import Machine
+    from fingerprint.service.tokens import RoleCredentials
+    from fingerprint.vault import Vault
+
+WRITTEN_AHEAD = "key rotation: written ahead"
+REGISTERED = "registered"
+REGISTRATION_FILE = "registration"
+# Of the history, when the service refuses the present one.
+_KEYS_TRIED = 3
+_ACTIVATION_ID_LENGTH = 36
+_ACTIVATION_CODE_LEAST = 20
+
+
+class Registration:
+    """A machine's registration.
+
+    Args:
+        vault: the machine's vault.
+        machine: the machine; None for this one.
+        policy: what the gate does on a mismatch before a token is asked for.
+        endpoint: URL in place of the region's own.
+        client: makes the client of a region; for other transports, proxies and certificates.
+        timeout: seconds for each command of a collection; None for the platform's usual one.
+    """
+
+    def __init__(
+        self,
+        vault: Vault,
+        machine: Machine | None = None,
+        policy: Policy | str = Policy.REGENERATE,
+        *,
+        endpoint: str | None = None,
+        client: Callable[[str], ServiceClient] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        from fingerprint.collect.machine import LiveMachine
+
+        self.vault = vault
+        self.machine = machine or LiveMachine()
+        self.gate = Gate(vault, self.machine, policy, timeout=timeout)
+        self._timeout = timeout
+        self._clients: dict[str, ServiceClient] = {}
+        self._make_client = client or (lambda region: ServiceClient(region, endpoint=endpoint))
+
+    def record(self) -> RegistrationRecord:
+        """Return the complete registration of the vault.
+
+        Raises:
+            NotRegistered: there is none, or it is not complete.
+            VaultError: it could not be read.
+        """
+        try:
+            record = self.vault.read_registration()
+        except VaultMissing:
+            record = RegistrationRecord()
+        if not record.registered:
+            raise NotRegistered(
+                "the machine is not registered", where=self.vault.path,
+                remedy="Nothing was sent. Register it with: fingerprint register",
+            )  # fmt: skip
+        return record
+
+    def register(
+        self,
+        activation_id: str,
+        activation_code: str,
+        region: str,
+        *,
+        again: bool = False,
+        threshold: int = THRESHOLD_DEFAULT,
+        dry_run: bool = False,
+    ) -> RegistrationRecord:
+        """Register the machine, and store the registration.
+
+        A fingerprint that the vault holds is kept if this is its machine, as the reference does; else a new
+        one is minted, and stored with the registration once the service has accepted both.
+
+        Args:
+            activation_id, activation_code: of the activation.
+            region: the region of the node.
+            again: also if the machine is registered already.
+            threshold: similarity threshold of a new fingerprint.
+            dry_run: do everything but asking the service and writing.
+
+        Returns:
+            What is stored; in a dry run what would be, without node id and key.
+
+        Raises:
+            UsageError: the activation is not of the form of one.
+            Refused: the machine is registered already.
+            RegistrationError, BadAnswer, Unreachable: the service did not register it.
+            CollectError, VaultError: machine or vault could not be read, or the vault not be written.
+        """
+        check_activation(activation_id, activation_code)
+        self._refuse_registered(again)
+        client = self._client(region)
+        record, recorder = prepared_record(self.vault, self.machine, threshold, timeout=self._timeout)
+        if dry_run:
+            return RegistrationRecord(region=region, private_key_type=KEY_TYPE)
+        key = NodeKey.generate()
+        instance_id = client.register(activation_id, activation_code, record.fingerprint, key)
+        if not _is_node(instance_id):
+            raise BadAnswer(
+                "the answer cannot be used: InstanceId is no id of a node", where=client.endpoint,
+                remedy="Nothing was changed here. Check that the endpoint is the service",
+            )  # fmt: skip
+        stored = RegistrationRecord(
+            instance_id=instance_id, region=region, private_key=key.encode(), private_key_type=KEY_TYPE,
+            private_key_created_date=created_date(int(self.vault.now() * 1e9)),
+        )  # fmt: skip
+        with self.vault.edit() as edit:
+            if recorder is not None:
+                keep_evidence(self.vault, record, recorder, why=REGISTERED)
+                edit.store(record, why=FIRST)
+            edit.store_registration(stored, why=REGISTERED)
+        self._write_file(stored)
+        _log().info("registered as %s in %s", instance_id, region)
+        return stored
+
+    def role_token(self) -> RoleCredentials:
+        """Return role credentials: the gate first, then the request. Changes the key if the service asks for it.
+
+        Raises:
+            NotRegistered, KeyUnusable: there is nothing to ask with; nothing was sent.
+            FingerprintMismatch: by the policy strict; nothing was sent.
+            ServiceMismatch, AccessDenied, TokenError, BadAnswer, Unreachable: the service gave none.
+            CollectError, VaultError: machine or vault could not be read.
+        """
+        record = self.record()
+        key = NodeKey.decode(record.private_key, self.vault.data_path(REGISTRATION_KEY))
+        fingerprint = self.gate.fingerprint()
+        client = self._client(record.region)
+        try:
+            credentials = client.role_token(record.instance_id, key, fingerprint)
+        except AccessDenied:
+            recovered = self._with_another_key(record, client, fingerprint)
+            if recovered is None:
+                raise
+            return recovered
+        if credentials.update_key_pair:
+            try:
+                self.rotate_key()
+            except FingerprintError as error:
+                # The token is good; the next one comes with the same wish.
+                _log().warning("the key was not changed: %s", error)
+        return credentials
+
+    def rotate_key(self) -> RegistrationRecord:
+        """Give the node a new key, and return its registration as it then is.
+
+        Raises:
+            ServiceError: the service did not take it, and still accepts the old one.
+            TokenError: neither the old nor the new key is accepted now; both are kept, and tried again later.
+            VaultError: nothing was sent, as the new key could not be kept first.
+        """
+        record = self.record()
+        old = NodeKey.decode(record.private_key, self.vault.data_path(REGISTRATION_KEY))
+        new = NodeKey.generate()
+        pending = record.replace(
+            private_key=new.encode(), private_key_created_date=created_date(int(self.vault.now() * 1e9))
+        )
+        self._write_ahead(record, pending)
+        client = self._client(record.region)
+        try:
+            client.update_key(record.instance_id, old, new)
+        except ServiceError as error:
+            return self._after_a_refused_key(record, pending, old, new, client, error)
+        return self._store(record, pending, "key rotation")
+
+    def deregister(self) -> None:
+        """Forget the registration here; it stays in the history. The service is not told: it has no such operation.
+
+        Raises:
+            VaultError: the vault could not be read or written.
+        """
+        with self.vault.edit() as edit:
+            edit.force(REGISTRATION_KEY, encode_registration(RegistrationRecord()), why="deregistered")
+            edit.clear(why="deregistered")
+        try:
+            os.unlink(self._file_path())
+        except FileNotFoundError:
+            return
+
+    def _client(self, region: str) -> ServiceClient:
+        if region not in self._clients:
+            self._clients[region] = self._make_client(region)
+        return self._clients[region]
+
+    def _refuse_registered(self, again: bool) -> None:
+        try:
+            present = self.vault.read_registration()
+        except VaultMissing:
+            return
+        if present.registered and not again:
+            raise Refused(
+                f"the machine is registered already, as {present.instance_id} in {present.region}",
+                where=self.vault.path,
+                remedy="Nothing was sent. To register it as another node, add --again; the old registration is kept "
+                "in the history",
+            )
+
+    def _write_ahead(self, record: RegistrationRecord, pending: RegistrationRecord) -> None:
+        before = encode_registration(record)
+        with self.vault.edit() as edit:
+            if edit.read_registration() != record:
+                raise Refused(
+                    "another process changes the registration", where=self.vault.path, remedy="Try again later"
+                )
+            self.vault.history.record(
+                REGISTRATION_KEY, before, encode_registration(pending), why=WRITTEN_AHEAD, rule="", now=self.vault.now()
+            )
+
+    def _other_keys(self, record: RegistrationRecord) -> list[RegistrationRecord]:
+        """Return this node's registration with other keys of its history, the newest first.
+
+        One may have been written ahead and never told, or been replaced by one that the service did not take
+        although it said so.
+        """
+        try:
+            texts = [self.vault.history.entry(LAST_WRITTEN, REGISTRATION_KEY)[1]]
+            entries = [entry for entry in self.vault.history.entries() if entry["key"] == REGISTRATION_KEY]
+        except VaultError:
+            return []
+        texts += [entry["record"].encode("utf-8") for entry in reversed(entries) if entry["record"]]
+        found: list[RegistrationRecord] = []
+        for text in texts:
+            try:
+                other = decode_registration(text, self.vault.history.path)
+            except VaultError:
+                continue
+            same_node = (other.instance_id, other.region) == (record.instance_id, record.region)
+            known = {"", record.private_key, *(one.private_key for one in found)}
+            if same_node and other.private_key not in known:
+                found.append(other)
+        return found[:_KEYS_TRIED]
+
+    def _with_another_key(
+        self, record: RegistrationRecord, client: ServiceClient, fingerprint: str
+    ) -> RoleCredentials | None:
+        """Try the keys that a rotation left behind, and keep the one that the service accepts."""
+        for other in self._other_keys(record):
+            key = NodeKey.decode(other.private_key, self.vault.history.path)
+            try:
+                credentials = client.role_token(record.instance_id, key, fingerprint)
+            except TokenError:
+                continue
+            except ServiceError:
+                return None
+            self._store(record, other, "key rotation, settled later")
+            return credentials
+        return None
+
+    def _after_a_refused_key(
+        self,
+        record: RegistrationRecord,
+        pending: RegistrationRecord,
+        old: NodeKey,
+        new: NodeKey,
+        client: ServiceClient,
+        error: ServiceError,
+    ) -> RegistrationRecord:
+        """Find out which key the service has: what failed may have been the answer only."""
+        fingerprint = self.gate.fingerprint()
+        for key, kept in ((old, record), (new, pending)):
+            try:
+                client.role_token(record.instance_id, key, fingerprint)
+            except TokenError:
+                continue
+            except ServiceError:
+                break
+            if kept is pending:
+                return self._store(record, pending, "key rotation, confirmed by a token")
+            raise error
+        raise TokenError(
+            f"it is not known which key the service has now ({error.what})", where=client.endpoint,
+            remedy="Both are kept here. The next token request tries them, and keeps the one that is accepted",
+        )  # fmt: skip
+
+    def _store(self, record: RegistrationRecord, new: RegistrationRecord, why: str) -> RegistrationRecord:
+        with self.vault.edit() as edit:
+            edit.store_registration(new, why=why)
+        _log().info("%s: the node %s has a new key", why, record.instance_id)
+        return new
+
+    def _file_path(self) -> str:
+        return os.path.join(os.path.dirname(self.vault.path), REGISTRATION_FILE)
+
+    def _write_file(self, record: RegistrationRecord) -> None:
+        """Write the file beside the vault that tells other programs who this node is, as the reference does."""
+        from fingerprint._json import dumps
+        from fingerprint.vault.files import Folder
+
+        data = dumps({"ManagedInstanceID": record.instance_id, "Region": record.region})
+        try:
+            with Folder.open(os.path.dirname(self.vault.path)) as folder:
+                folder.replace(REGISTRATION_FILE, data)
+        except VaultError as error:
+            # The registration is complete without it.
+            _log().warning("the file %s was not written: %s", self._file_path(), error)
+
+
+def check_activation(activation_id: str, activation_code: str) -> None:
+    """Raise UsageError unless id and code have the form of an activation's."""
+    if len(activation_id) < _ACTIVATION_ID_LENGTH or len(activation_code) < _ACTIVATION_CODE_LEAST:
+        raise UsageError(
+            "this is no activation: its id has 36 characters, its code at least 20",
+            remedy="Nothing was sent. Copy both as they were shown when the activation was made",
+        )
+
+
+def _is_node(text: str) -> bool:
+    return len(text) == 20 and text.startswith("mi-") and not text[3:].strip("0123456789abcdef")
+
+
+def _log() -> Logger:
+    from logging import getLogger
+
+    return getLogger("fingerprint.service")
