@@ -35,6 +35,8 @@ FLOORS = {
     "engine": 4,
     "recovery": 5,
     "service": 5,
+    "registrationfile": 4,
+    "credentials": 6,
     "forecast": 6,
     "explanation": 6,
     "agentlog": 6,

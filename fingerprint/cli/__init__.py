@@ -95,7 +95,8 @@ def _report(error: FingerprintError, arguments: Arguments) -> int:
     if arguments.output == "json":
         print_json("error", {"error": error.facts()})
     where = f"{error.where}: " if error.where else ""
-    _complain(f"{where}{error.what}" + (f"\n  {error.remedy}" if error.remedy else ""))
+    between = ". " if arguments.command.terse else "\n  "
+    _complain(f"{where}{error.what}" + (between + error.remedy if error.remedy else ""))
     return error.exit_code
 
 

@@ -53,9 +53,10 @@ class Command:
         positionals: (name, kind, choices, line of help) of each argument; of kind "several" the last may repeat.
         options: its own options.
         examples: command lines, each with what it does.
+        terse: whether what goes wrong is told in one line, for programs that pass it on.
     """
 
-    __slots__ = ("path", "module", "text", "about", "positionals", "options", "examples")
+    __slots__ = ("path", "module", "text", "about", "positionals", "options", "examples", "terse")
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Command:
         positionals: tuple[tuple[str, str, tuple[str, ...], str], ...] = (),
         options: tuple[Option, ...] = (),
         examples: tuple[tuple[str, str], ...] = (),
+        terse: bool = False,
     ) -> None:
         self.path = path
         self.module = module
@@ -74,6 +76,7 @@ class Command:
         self.positionals = positionals
         self.options = options
         self.examples = examples
+        self.terse = terse
 
 
 GLOBAL = (
@@ -87,6 +90,10 @@ GLOBAL = (
 )
 _DRY_RUN = Option("--dry-run", "say what would be done and change nothing")
 _YES = Option("--yes", "do it: without this word it is refused")
+_ENDPOINT = Option("--endpoint", "URL of the service in place of the region's own", "URL")
+_POLICY = Option(
+    "--policy", "what to do for another machine", "POLICY", choices=("strict", "regenerate", "audit"), default="strict"
+)
 _NEW_SID = Option("--accept-new-sid", "also if the hardware ID of the record is not that of this machine")
 
 COMMANDS = (
@@ -209,6 +216,67 @@ COMMANDS = (
         positionals=(("N", "integer", (), "the new threshold"),),
         options=(_DRY_RUN,),
         examples=(("sudo fingerprint threshold set 33", "let 3 of 9 attributes do"),),
+    ),
+    Command(
+        "register",
+        "register",
+        "register this machine with the service, by an activation",
+        "The activation code comes from a file, standard input or FINGERPRINT_ACTIVATION_CODE, never from an\n"
+        "argument. Nothing of an earlier registration is touched before the service has accepted the new one.\n"
+        "Needs the extra aws.\n"
+        "Exit codes: 0 registered, 4 registered already, 5 refused by the service, 6 the service cannot be reached.",
+        options=(
+            Option("--activation-id", "id of the activation (else FINGERPRINT_ACTIVATION_ID)", "ID"),
+            Option("--code-file", "file with the activation code; - for standard input", "FILE", files="file"),
+            Option("--region", "region of the node", "REGION"),
+            _ENDPOINT,
+            Option("--threshold", "similarity threshold of a new fingerprint", "N", kind="integer", default=40),
+            Option("--again", "also if it is registered already: as another node"),
+            _DRY_RUN,
+        ),
+        examples=(
+            ("sudo fingerprint register --region eu-west-1 --activation-id ID --code-file code.txt", "register"),
+        ),
+    ),
+    Command(
+        "deregister",
+        "register",
+        "forget the registration and the fingerprint here; both stay in the history",
+        "The service is not told: it has no such operation for nodes.",
+        options=(_DRY_RUN, _YES),
+    ),
+    Command(
+        "credential-process",
+        "credentials",
+        "print role credentials for AWS SDKs, as their `credential_process`",
+        "In ~/.aws/config:  credential_process = /usr/bin/fingerprint credential-process\n"
+        "Credentials are kept for half of their life. By the policy strict nothing is sent for another machine.\n"
+        "Exit codes: 0 credentials, 1 not the same machine, 3 not registered, 5 refused, 6 unreachable.",
+        options=(_POLICY, _ENDPOINT),
+        terse=True,
+    ),
+    Command(
+        "update",
+        "credentials",
+        "write role credentials into a profile of the shared credentials file",
+        "Comments, other settings and other profiles stay; the file gets mode 0600.",
+        options=(
+            Option("--profile", "the profile", "NAME", default="default"),
+            Option("--file", "the file (else AWS_SHARED_CREDENTIALS_FILE, ~/.aws/credentials)", "FILE", files="file"),
+            _POLICY,
+            _ENDPOINT,
+        ),
+    ),
+    Command(
+        "local-service",
+        "localservice",
+        "serve a service for trials on loopback, and print an activation for it",
+        "Needs the extra aws. Its credentials open nothing. Ctrl-C ends it.",
+        options=(
+            Option("--port", "the port; 0 for any", "N", kind="integer", default=0),
+            Option("--database", "file to keep its nodes in; else they are forgotten", "FILE", files="file"),
+            Option("--limit", "machines that the activation is for", "N", kind="integer", default=10),
+        ),
     ),
     Command(
         "threshold advise",

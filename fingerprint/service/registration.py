@@ -7,8 +7,6 @@ killed, one of the keys that are known here is the one that the service accepts.
 
 from __future__ import annotations
 
-import os
-
 from fingerprint.engine import FIRST, Gate, Policy, keep_evidence, prepared_record
 from fingerprint.errors import (
     AccessDenied,
@@ -24,6 +22,7 @@ from fingerprint.errors import (
 )
 from fingerprint.match import THRESHOLD_DEFAULT
 from fingerprint.model import RegistrationRecord
+from fingerprint.registrationfile import forget_registration, write_file
 from fingerprint.service.client import ServiceClient
 from fingerprint.service.keys import KEY_TYPE, NodeKey, created_date
 from fingerprint.vault import REGISTRATION_KEY
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 WRITTEN_AHEAD = "key rotation: written ahead"
 REGISTERED = "registered"
-REGISTRATION_FILE = "registration"
 # Of the history, when the service refuses the present one.
 _KEYS_TRIED = 3
 _ACTIVATION_ID_LENGTH = 36
@@ -150,7 +148,11 @@ class Registration:
                 keep_evidence(self.vault, record, recorder, why=REGISTERED)
                 edit.store(record, why=FIRST)
             edit.store_registration(stored, why=REGISTERED)
-        self._write_file(stored)
+        try:
+            write_file(self.vault, stored)
+        except VaultError as error:
+            # The registration is complete without it.
+            _log().warning("the registration file was not written: %s", error)
         _log().info("registered as %s in %s", instance_id, region)
         return stored
 
@@ -205,18 +207,8 @@ class Registration:
         return self._store(record, pending, "key rotation")
 
     def deregister(self) -> None:
-        """Forget the registration here; it stays in the history. The service is not told: it has no such operation.
-
-        Raises:
-            VaultError: the vault could not be read or written.
-        """
-        with self.vault.edit() as edit:
-            edit.force(REGISTRATION_KEY, encode_registration(RegistrationRecord()), why="deregistered")
-            edit.clear(why="deregistered")
-        try:
-            os.unlink(self._file_path())
-        except FileNotFoundError:
-            return
+        """Forget the registration here, see `forget_registration`. Raises VaultError."""
+        forget_registration(self.vault)
 
     def _client(self, region: str) -> ServiceClient:
         if region not in self._clients:
@@ -318,22 +310,6 @@ class Registration:
             edit.store_registration(new, why=why)
         _log().info("%s: the node %s has a new key", why, record.instance_id)
         return new
-
-    def _file_path(self) -> str:
-        return os.path.join(os.path.dirname(self.vault.path), REGISTRATION_FILE)
-
-    def _write_file(self, record: RegistrationRecord) -> None:
-        """Write the file beside the vault that tells other programs who this node is, as the reference does."""
-        from fingerprint._json import dumps
-        from fingerprint.vault.files import Folder
-
-        data = dumps({"ManagedInstanceID": record.instance_id, "Region": record.region})
-        try:
-            with Folder.open(os.path.dirname(self.vault.path)) as folder:
-                folder.replace(REGISTRATION_FILE, data)
-        except VaultError as error:
-            # The registration is complete without it.
-            _log().warning("the file %s was not written: %s", self._file_path(), error)
 
 
 def check_activation(activation_id: str, activation_code: str) -> None:

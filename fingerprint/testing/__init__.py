@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fingerprint.testing.local_service import Activation, LocalService
+from fingerprint.service.local import Activation, LocalService
 
 __all__ = ["Activation", "LocalService"]

@@ -1,0 +1,64 @@
+"""`fingerprint credential-process` and `update`: role credentials for AWS SDKs."""
+
+from __future__ import annotations
+
+from fingerprint._json import dumps
+from fingerprint.cli.render import print_json, write
+from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.credentials.cache import cache_of
+from fingerprint.errors import EXIT_OK
+from fingerprint.model import utc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parse import Arguments
+    from fingerprint.credentials.cache import CredentialCache
+    from fingerprint.service.tokens import RoleCredentials
+
+# Of the contract between AWS SDKs and such a process.
+_VERSION = 1
+
+
+def run(arguments: Arguments) -> int:
+    return {"credential-process": _process, "update": _update}[arguments.command.path](arguments)
+
+
+def _process(arguments: Arguments) -> int:
+    cache = _cache(arguments)
+    credentials = cache.fresh() or _asked_quietly(cache)
+    answer = {
+        "Version": _VERSION, "AccessKeyId": credentials.access_key_id,
+        "SecretAccessKey": credentials.secret_access_key, "SessionToken": credentials.session_token,
+        "Expiration": utc(credentials.expires_at),
+    }  # fmt: skip
+    write(dumps(answer, html_safe=False).decode("utf-8"))
+    return EXIT_OK
+
+
+def _asked_quietly(cache: CredentialCache) -> RoleCredentials:
+    """Ask without warnings: SDKs show everything on standard error as the reason of a failure."""
+    from logging import CRITICAL, getLogger
+
+    getLogger("fingerprint").setLevel(CRITICAL)
+    return cache.get()
+
+
+def _cache(arguments: Arguments) -> CredentialCache:
+    return cache_of(
+        vault_of(arguments), machine_of(arguments), policy=arguments.policy, endpoint=arguments.endpoint,
+        timeout=arguments.timeout,
+    )  # fmt: skip
+
+
+def _update(arguments: Arguments) -> int:
+    from fingerprint.credentials.sharedfile import default_path, update
+
+    credentials = _cache(arguments).get()
+    path = arguments.file or default_path()
+    update(path, arguments.profile, credentials)
+    answer = {"file": path, "profile": arguments.profile, "expiresAt": utc(credentials.expires_at)}
+    if arguments.output == "json":
+        print_json("update", answer)
+    else:
+        write(f"Wrote the profile {arguments.profile} in {path}; it expires at {answer['expiresAt']}.")
+    return EXIT_OK

@@ -1,0 +1,45 @@
+"""`fingerprint local-service`: a service on loopback, to try registration and credentials without an account."""
+
+from __future__ import annotations
+
+from fingerprint.cli.render import flush, print_json, write
+from fingerprint.errors import EXIT_OK, InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parse import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    from fingerprint.cli.extra import demand_aws
+
+    demand_aws()
+    from fingerprint.service.local import LocalService
+
+    try:
+        service = LocalService(arguments.database or ":memory:", port=arguments.port)
+    except OSError as error:
+        raise InputError(
+            f"the local service cannot listen ({error.strerror})", where=f"port {arguments.port}",
+            remedy="Name another port, or 0 for any",
+        ) from None  # fmt: skip
+    made = service.activation(limit=arguments.limit)
+    if arguments.output == "json":
+        print_json(
+            "local-service", {"endpoint": service.endpoint, "activationId": made.id, "activationCode": made.code}
+        )
+    else:
+        write(f"A service for trials, on this machine only: {service.endpoint}")
+        write("Register with it, in another terminal:")
+        write()
+        write(f"  export FINGERPRINT_ACTIVATION_ID={made.id}")
+        write(f"  export FINGERPRINT_ACTIVATION_CODE={made.code}")
+        write(f"  fingerprint register --region eu-west-1 --endpoint {service.endpoint}")
+        write()
+        write("Its credentials open nothing. Ctrl-C ends it.")
+    flush()
+    try:
+        service.serve_forever()
+    finally:
+        service.stop()
+    return EXIT_OK

@@ -1,0 +1,92 @@
+"""`fingerprint register` and `deregister`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from fingerprint.cli.render import print_json, write
+from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.errors import EXIT_OK, InputError, Refused, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parse import Arguments
+
+ID_VARIABLE = "FINGERPRINT_ACTIVATION_ID"
+CODE_VARIABLE = "FINGERPRINT_ACTIVATION_CODE"
+_LIMIT = 4096
+
+
+def run(arguments: Arguments) -> int:
+    return {"register": _register, "deregister": _deregister}[arguments.command.path](arguments)
+
+
+def _register(arguments: Arguments) -> int:
+    from fingerprint.cli.extra import demand_aws
+
+    demand_aws()
+    from fingerprint.service.registration import Registration
+
+    activation_id = arguments.activation_id or os.environ.get(ID_VARIABLE, "")
+    code = _code(arguments.code_file)
+    if not arguments.region:
+        raise UsageError("no region is named", remedy="Name it with --region, such as --region eu-west-1")
+    vault = vault_of(arguments)
+    flow = Registration(vault, machine_of(arguments), endpoint=arguments.endpoint, timeout=arguments.timeout)
+    record = flow.register(
+        activation_id, code, arguments.region, again=arguments.again, threshold=arguments.threshold,
+        dry_run=arguments.dry_run,
+    )  # fmt: skip
+    if arguments.output == "json":
+        print_json("register", {
+            "vault": vault.path, "instanceId": record.instance_id, "region": record.region,
+            "registered": not arguments.dry_run, "dryRun": arguments.dry_run,
+        })  # fmt: skip
+    elif arguments.dry_run:
+        write(f"Would register this machine in {record.region} and store the registration in {vault.path}.")
+    else:
+        write(f"Registered as {record.instance_id} in {record.region}; stored in {vault.path}.")
+        write("Try it: fingerprint credential-process | head -c 60")
+    return EXIT_OK
+
+
+def _code(path: str | None) -> str:
+    """Return the activation code out of a file, standard input or the environment; never of an argument."""
+    if path is None:
+        return os.environ.get(CODE_VARIABLE, "").strip()
+    try:
+        if path == "-":
+            return sys.stdin.readline(_LIMIT).strip()
+        with open(path, encoding="utf-8") as file:
+            return file.read(_LIMIT).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the activation code could not be read ({getattr(error, 'strerror', None) or 'it is not text'})",
+            where=path, remedy="Nothing was sent",
+        ) from None  # fmt: skip
+
+
+def _deregister(arguments: Arguments) -> int:
+    vault = vault_of(arguments)
+    if not arguments.dry_run and not arguments.yes:
+        raise Refused(
+            "this forgets the registration: the machine must then be registered again", where=vault.path,
+            remedy="See what it would do with --dry-run; do it with --yes. What is forgotten stays in the history",
+        )  # fmt: skip
+    present = vault.read_registration()
+    if not arguments.dry_run:
+        from fingerprint.credentials.cache import cache_of
+        from fingerprint.registrationfile import forget_registration
+
+        forget_registration(vault)
+        cache_of(vault).forget()
+    answer = {"vault": vault.path, "instanceId": present.instance_id, "dryRun": arguments.dry_run,
+              "history": vault.history.path}  # fmt: skip
+    if arguments.output == "json":
+        print_json("deregister", answer)
+    else:
+        verb = "Would forget" if arguments.dry_run else "Forgot"
+        write(f"{verb} the registration {present.instance_id or '(none)'} of {vault.path}.")
+        write(f"It stays in {vault.history.path}. The service is not told; remove the node there, too.")
+    return EXIT_OK

@@ -1,0 +1,48 @@
+"""The file beside the vault that tells other programs who this node is, and forgetting a registration whole."""
+
+from __future__ import annotations
+
+import os
+
+from fingerprint._json import dumps
+from fingerprint.model import RegistrationRecord
+from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault.files import Folder
+from fingerprint.vault.records import encode_registration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.vault import Vault
+
+NAME = "registration"
+
+
+def path_of(vault: Vault) -> str:
+    """Return the path of the file."""
+    return os.path.join(os.path.dirname(vault.path), NAME)
+
+
+def write_file(vault: Vault, record: RegistrationRecord) -> None:
+    """Write the file as the reference does.
+
+    Raises:
+        VaultError: it could not be written.
+    """
+    data = dumps({"ManagedInstanceID": record.instance_id, "Region": record.region})
+    with Folder.open(os.path.dirname(vault.path)) as folder:
+        folder.replace(NAME, data)
+
+
+def forget_registration(vault: Vault) -> None:
+    """Forget registration and fingerprint here; both stay in the history. The service has no operation for it.
+
+    Raises:
+        VaultError: the vault could not be read or written.
+    """
+    with vault.edit() as edit:
+        edit.force(REGISTRATION_KEY, encode_registration(RegistrationRecord()), why="deregistered")
+        edit.clear(why="deregistered")
+    try:
+        os.unlink(path_of(vault))
+    except FileNotFoundError:
+        return

@@ -1,0 +1,367 @@
+"""Credentials for those who use them: the cache, the process of AWS SDKs, boto3, the shared file, the whole story."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fingerprint
+from commandline import environment, run
+from event_machines import before_and_after
+from fingerprint import Vault
+from fingerprint.credentials import CredentialCache, session
+from fingerprint.credentials.sharedfile import NAMES, update, updated
+from fingerprint.errors import InputError, ServiceMismatch, Unreachable, UsageError
+from fingerprint.service.tokens import RoleCredentials
+from fingerprint.testing import LocalService
+
+HOUR = 3600.0
+SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Counting:
+    """A service that counts, and gives credentials of an hour."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.asked = 0
+        self.error: Exception | None = None
+
+    def __call__(self) -> RoleCredentials:
+        self.asked += 1
+        if self.error:
+            raise self.error
+        return RoleCredentials(f"ASIA{self.asked}", "secret", "token", self.clock() + HOUR)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, clock: Clock) -> tuple[CredentialCache, Counting]:
+    ask = Counting(clock)
+    vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"), now=clock)
+    return CredentialCache(vault, ask), ask
+
+
+def test_credentials_are_asked_for_anew_in_the_second_half_of_their_life(
+    cache: tuple[CredentialCache, Counting], clock: Clock
+) -> None:
+    kept, ask = cache
+    assert [kept.get().access_key_id for _ in range(3)] == ["ASIA1"] * 3
+    clock.now += HOUR / 2 - 1
+    assert kept.get().access_key_id == "ASIA1"
+    clock.now += 2
+    assert kept.get().access_key_id == "ASIA2"
+    assert ask.asked == 2
+
+
+def test_without_a_network_kept_ones_are_good_to_their_end(
+    cache: tuple[CredentialCache, Counting], clock: Clock
+) -> None:
+    kept, ask = cache
+    kept.get()
+    ask.error = Unreachable("no network")
+    clock.now += 0.9 * HOUR
+    assert kept.get().access_key_id == "ASIA1"
+    clock.now += 0.2 * HOUR
+    with pytest.raises(Unreachable):
+        kept.get()
+
+
+def test_a_refusal_is_never_hidden_by_kept_ones(cache: tuple[CredentialCache, Counting], clock: Clock) -> None:
+    kept, ask = cache
+    kept.get()
+    ask.error = ServiceMismatch("another fingerprint")
+    clock.now += 0.6 * HOUR
+    with pytest.raises(ServiceMismatch):
+        kept.get()
+
+
+def test_a_clock_that_was_put_back_makes_no_old_credentials_new(
+    cache: tuple[CredentialCache, Counting], clock: Clock
+) -> None:
+    kept, ask = cache
+    kept.get()
+    clock.now -= 30 * 24 * HOUR
+    kept.get()
+    assert ask.asked == 2
+
+
+def test_of_many_that_ask_at_once_one_asks_the_service(tmp_path: Path, clock: Clock) -> None:
+    ask = Counting(clock)
+    started = threading.Barrier(32)
+
+    def slow() -> RoleCredentials:
+        time.sleep(0.05)
+        return ask()
+
+    def one(_: int) -> str:
+        vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"), now=clock)
+        started.wait()
+        return CredentialCache(vault, slow).get().access_key_id
+
+    with ThreadPoolExecutor(32) as pool:
+        assert set(pool.map(one, range(32))) == {"ASIA1"}
+    assert ask.asked == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"schemaVersion":1}', b"\xff"])
+def test_damaged_ones_are_passed_over(cache: tuple[CredentialCache, Counting], damage: bytes) -> None:
+    kept, _ = cache
+    kept.get()
+    assert stat.S_IMODE(Path(kept.path).stat().st_mode) == 0o600
+    Path(kept.path).write_bytes(damage)
+    assert kept.get().access_key_id == "ASIA2"
+    kept.forget()
+    kept.forget()
+    assert not Path(kept.path).exists()
+
+
+TOKEN = RoleCredentials("ASIANEW", "s3cr3t/+=", "t0k3n", 1.8e9)
+FILE = """# mine
+[default]
+aws_access_key_id=OLD ; not a comment here
+  region = eu-west-1
+
+[other]   # theirs
+aws_secret_access_key = keep
+; the end"""
+
+
+def test_one_profile_is_replaced_and_all_else_stays() -> None:
+    text = updated(FILE, "default", TOKEN)
+    assert text.splitlines()[0] == "# mine"
+    assert "aws_access_key_id = ASIANEW\n" in text
+    assert "  region = eu-west-1\n" in text
+    assert text.endswith("[other]   # theirs\naws_secret_access_key = keep\n; the end\n")
+    assert "OLD" not in text
+    assert updated(text, "default", TOKEN) == text
+
+
+def test_a_new_profile_is_added_at_the_end() -> None:
+    text = updated(FILE, "node", TOKEN)
+    assert text.startswith(FILE)
+    assert "[node]\naws_access_key_id = ASIANEW\n" in text
+    assert updated("", "node", TOKEN).startswith("[node]\n")
+    for name in ("", "a]b", "a\nb"):
+        with pytest.raises(UsageError):
+            updated("", name, TOKEN)
+
+
+LINES = st.lists(
+    st.sampled_from(["[a]", "[b]", "x = 1", "# c", "", "aws_access_key_id = o", "aws_session_token=p", "  nested = 2"])
+)
+
+
+@given(LINES, st.sampled_from(["a", "b", "c"]))
+def test_configparser_reads_what_is_written_and_other_lines_stay(lines: list[str], profile: str) -> None:
+    text = "\n".join(lines)
+    after = updated(text, profile, TOKEN)
+    kept = [line for line in after.splitlines() if line.partition("=")[0].strip() not in NAMES and line]
+    before = [line for line in lines if line.partition("=")[0].strip() not in NAMES and line]
+    assert kept == before or kept == [*before, f"[{profile}]"]
+    assert updated(after, profile, TOKEN) == after
+
+
+def test_the_shared_file_is_replaced_at_once_and_closed_to_others(tmp_path: Path) -> None:
+    path = tmp_path / ".aws" / "credentials"
+    update(str(path), "default", TOKEN)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="UTF-8"):
+        update(str(path), "default", TOKEN)
+    assert path.read_bytes() == b"\xff\xfe"
+
+
+class Story:
+    """A registered machine, a service, and the command line over both."""
+
+    def __init__(self, folder: Path, service: LocalService, event: str) -> None:
+        self.folder = folder
+        self.service = service
+        made = service.activation(5)
+        self.env = {
+            **environment(folder / "state"), "HOME": str(folder), "FINGERPRINT_ACTIVATION_ID": made.id,
+            "FINGERPRINT_ACTIVATION_CODE": made.code, "AWS_DEFAULT_REGION": "eu-west-1",
+        }  # fmt: skip
+        self.code = made.code
+        for name, taken in zip(("before", "after"), before_and_after(event), strict=True):
+            (folder / f"{name}.json").write_text(json.dumps(taken))
+        self.vault = folder / "ssm" / "Vault"
+
+    def __call__(self, machine: str, *words: str, vault: Path | None = None, state: Path | None = None) -> Any:
+        env = self.env if state is None else {**self.env, "FINGERPRINT_STATE": str(state)}
+        endpoint = (
+            ["--endpoint", self.service.endpoint] if words[0] in ("register", "credential-process", "update") else []
+        )
+        place = ["--vault", str(vault or self.vault), "--snapshot", str(self.folder / f"{machine}.json")]
+        return run(*place, *words, *endpoint, env=env)
+
+
+@pytest.fixture
+def service() -> Iterator[LocalService]:
+    with LocalService() as local:
+        yield local
+
+
+def test_the_whole_story_without_an_account(tmp_path: Path, service: LocalService) -> None:
+    """Register, get credentials, clone, watch the clone refused, see why, and go on: docs/tutorial.md."""
+    story = Story(tmp_path, service, "clone")
+    done = story("before", "register", "--region", "eu-west-1", "--threshold", "60")
+    assert done.returncode == 0, done.stderr
+    assert story("before", "register", "--region", "eu-west-1").returncode == 4
+
+    answer = json.loads(story("before", "credential-process").stdout)
+    assert answer["Version"] == 1
+    assert set(answer) == {"Version", "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
+    assert json.loads(story("before", "credential-process").stdout) == answer
+
+    copy, other = tmp_path / "copy" / "Vault", tmp_path / "other state"
+    shutil.copytree(story.vault, copy)
+    refused = story("after", "credential-process", vault=copy, state=other)
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert len(refused.stderr.splitlines()) == 1
+    asked = len(service.requests())
+    regenerated = story("after", "credential-process", "--policy", "regenerate", vault=copy, state=other)
+    assert regenerated.returncode == 5
+    assert len(service.requests()) == asked + 1
+    assert story("after", "check", vault=copy, state=other).returncode == 0
+    told = story("after", "explain", vault=copy, state=other).stdout
+    assert "already regenerated" in " ".join(told.split())
+
+    assert story("before", "check").returncode == 0
+    assert story("before", "threshold", "set", "33").returncode == 0
+    assert story("after", "vault", "rebaseline", "--keep-fingerprint", "--yes").returncode == 0
+    assert json.loads(story("after", "credential-process").stdout)["AccessKeyId"]
+
+    assert story("after", "deregister").returncode == 4
+    assert story("after", "deregister", "--yes").returncode == 0
+    assert story("after", "credential-process").returncode == 3
+
+
+def test_update_writes_a_profile(tmp_path: Path, service: LocalService) -> None:
+    story = Story(tmp_path, service, "agent-restart")
+    story("before", "register", "--region", "eu-west-1")
+    done = story("before", "update", "--profile", "node", "--output", "json")
+    jsonschema.validate(json.loads(done.stdout), json.loads((SCHEMAS / "update.json").read_text()))
+    assert "[node]" in (tmp_path / ".aws" / "credentials").read_text()
+
+
+def test_an_sdk_gets_its_credentials_by_the_process(tmp_path: Path, service: LocalService) -> None:
+    """botocore runs the command itself, without a shell, as its configuration says."""
+    story = Story(tmp_path, service, "agent-restart")
+    story("before", "register", "--region", "eu-west-1")
+    command = [sys.executable, "-I", "-m", "fingerprint", "--vault", str(story.vault), "--snapshot",
+               str(tmp_path / "before.json"), "credential-process", "--endpoint", service.endpoint]  # fmt: skip
+    (tmp_path / ".aws").mkdir(exist_ok=True)
+    (tmp_path / ".aws" / "config").write_text(f"[default]\ncredential_process = {' '.join(command)}\n")
+    script = (
+        "import botocore.session; c = botocore.session.get_session().get_credentials(); print(c.method, c.access_key)"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", script], env={**os.environ, **story.env}, capture_output=True,
+                          text=True, timeout=60, check=False)  # fmt: skip
+    method, access = done.stdout.split()
+    assert method == "custom-process", done.stderr
+    assert access.startswith("ASIA")
+
+
+def test_a_boto3_session_asks_lazily_and_once_under_32_threads(tmp_path: Path, clock: Clock) -> None:
+    ask = Counting(clock)
+    clock.now = time.time()
+    vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
+    made = session(vault, cache=CredentialCache(vault, ask), region_name="eu-west-1")
+    credentials = made.get_credentials()
+    assert ask.asked == 0
+    with ThreadPoolExecutor(32) as pool:
+        keys = set(pool.map(lambda _: credentials.get_frozen_credentials().access_key, range(32)))
+    assert keys == {"ASIA1"}
+    assert ask.asked == 1
+    assert "secret" not in repr(credentials)
+    assert made.region_name == "eu-west-1"
+
+
+def test_no_secret_is_in_any_output_or_file_where_it_does_not_belong(tmp_path: Path, service: LocalService) -> None:
+    story = Story(tmp_path, service, "agent-restart")
+    told = ""
+    for words in (
+        ("register", "--region", "eu-west-1"), ("register", "--region", "eu-west-1"), ("check",), ("vault", "show"),
+        ("vault", "history"), ("explain",), ("report", str(tmp_path / "r.tar.gz"), "--redact"), ("vault", "verify"),
+        ("snapshot", str(tmp_path / "s.json")),
+    ):  # fmt: skip
+        done = story("before", *words)
+        told += done.stdout + done.stderr
+    answer = json.loads(story("before", "credential-process").stdout)
+    private = json.loads((story.vault / "Store" / "RegistrationKey").read_text())["privateKey"]
+    secrets = {
+        "code": story.code,
+        "private": private,
+        "secret": answer["SecretAccessKey"],
+        "token": answer["SessionToken"],
+    }
+    places: dict[str, set[str]] = {
+        "private": {"RegistrationKey", "history"},
+        "secret": {"credentials"},
+        "token": {"credentials"},
+    }
+    for name, secret in secrets.items():
+        assert secret not in told, name
+        for path in tmp_path.rglob("*"):
+            if path.is_file() and secret.encode() in path.read_bytes():
+                assert any(place in str(path) for place in places.get(name, ())), (name, path)
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_activation_code_comes_from_a_file_or_standard_input(tmp_path: Path, service: LocalService) -> None:
+    story = Story(tmp_path, service, "agent-restart")
+    (tmp_path / "code").write_text(story.code + "\n")
+    del story.env["FINGERPRINT_ACTIVATION_CODE"]
+    assert story("before", "register", "--region", "eu-west-1").returncode == 2
+    assert story("before", "register", "--region", "eu-west-1", "--code-file", "/nowhere").returncode == 3
+    done = story(
+        "before", "register", "--region", "eu-west-1", "--code-file", str(tmp_path / "code"), "--output", "json"
+    )
+    assert done.returncode == 0, done.stderr
+    jsonschema.validate(json.loads(done.stdout), json.loads((SCHEMAS / "register.json").read_text()))
+
+
+def test_the_local_service_is_there_for_trials(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    command = [sys.executable, "-I", "-m", "fingerprint", "local-service", "--output", "json"]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        text = ""
+        while not text.rstrip().endswith("}"):
+            text += process.stdout.readline()
+        told = json.loads(text)
+        jsonschema.validate(told, json.loads((SCHEMAS / "local-service.json").read_text()))
+        assert told["endpoint"].startswith("http://127.0.0.1:")
+        process.send_signal(2)
+        assert process.wait(20) == 130
