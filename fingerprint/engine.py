@@ -137,7 +137,7 @@ def keep_snapshot(vault: Vault, recorder: Recorder) -> int:
     """
     with vault.edit() as edit:
         record = _existing(edit.read(), vault)
-        return vault.evidence.keep(record, recorder.snapshot, why="snapshot", now=vault.now())
+        return vault.evidence.keep(record, recorder.snapshot, why="snapshot", at=recorder.snapshot["recordedAt"])
 
 
 def set_threshold(vault: Vault, threshold: int) -> tuple[FingerprintRecord, FingerprintRecord]:
@@ -248,23 +248,46 @@ def _recorder(machine: Machine | None) -> Recorder:
 
 
 def record_rest(recorder: Recorder, timeout: float | None = None) -> None:
-    """Record what an explanation may need and the collection did not ask for."""
+    """Record what an explanation may need and the collection did not ask for.
+
+    It must never cost the identity: what goes wrong is logged.
+    """
     from fingerprint.collect.whole import record_rest as record
 
-    record(recorder, timeout)
-
-
-def keep_evidence(vault: Vault, record: FingerprintRecord, recorder: Recorder, *, why: str) -> str:
-    """Keep what a record was made from; the caller holds the lock of the vault.
-
-    It must never cost the identity: what goes wrong is logged and returned, "" if nothing did.
-    """
     try:
-        vault.evidence.keep(record, recorder.snapshot, why=why, now=vault.now())
-    except (FingerprintError, OSError) as error:
-        _log().warning("the evidence of the record was not kept: %s", error)
-        return str(error)
-    return ""
+        record(recorder, timeout)
+    except Exception as error:
+        # Whatever it is, a machine of another's making included: what was recorded so far is evidence, too.
+        _log().warning("only a part of the machine was recorded as evidence: %s", _in_short(error))
+
+
+def keep_evidence(
+    vault: Vault, record: FingerprintRecord, recorder: Recorder, *, why: str, present: FingerprintRecord | None = None
+) -> None:
+    """Keep what a record is made from; the caller holds the lock of the vault and then stores the record.
+
+    It must never cost the identity: what goes wrong is logged.
+
+    Args:
+        vault: the vault.
+        record: the record that is going to be stored.
+        recorder: what it is made from.
+        why: the reason of the record.
+        present: the record that is there until then.
+    """
+    snapshot = recorder.snapshot
+    try:
+        vault.evidence.keep(record, snapshot, why=why, at=snapshot["recordedAt"], present=present)
+    except Exception as error:
+        # Whatever it is: the record is stored next, and it is worth more than its explanation.
+        _log().warning("the evidence of the record was not kept: %s", _in_short(error))
+
+
+def _in_short(error: Exception) -> str:
+    """Return what went wrong without a remedy: there is nothing to be done about it."""
+    if isinstance(error, FingerprintError):
+        return f"{error.where}: {error.what}"
+    return f"{type(error).__name__}: {error}"
 
 
 def refuse_existing(vault: Vault) -> None:
@@ -438,7 +461,7 @@ class Gate:
                     remedy="Nothing was written. Try again",
                 )
             record = _minted(observed.collection, now.threshold)
-            keep_evidence(self.vault, record, self._recorder, why=MISMATCH)
+            keep_evidence(self.vault, record, self._recorder, why=MISMATCH, present=now)
             edit.store(record, why=MISMATCH, rule=str(observed.verdict.reason))
         _log().warning(
             "not the machine of the record (%s): stored a new fingerprint; the old record is in the history",

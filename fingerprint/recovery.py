@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from fingerprint.collect import collect
 from fingerprint.collect.machine import LiveMachine
-from fingerprint.collect.whole import record_whole
-from fingerprint.engine import keep_evidence
+from fingerprint.collect.recorder import Recorder
+from fingerprint.engine import keep_evidence, record_rest
 from fingerprint.errors import CollectError, Refused, VaultCorrupt, VaultMissing
 from fingerprint.model import FingerprintRecord, HardwareHash, Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
@@ -18,7 +18,6 @@ from fingerprint.vault.records import decode_fingerprint, decode_registration, e
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
-    from fingerprint.collect.recorder import Recorder
     from fingerprint.vault import Vault
 
 
@@ -91,7 +90,9 @@ def plan_rebaseline(vault: Vault, machine: Machine | None = None, *, timeout: fl
     before = vault.read()
     if not before.fingerprint:
         raise Refused("there is no fingerprint to keep", where=vault.path, remedy="Make one with: fingerprint init")
-    collection, recorder = record_whole(machine or LiveMachine(), timeout)
+    recorder = Recorder(machine or LiveMachine())
+    collection = collect(recorder, timeout=timeout)
+    record_rest(recorder, timeout)
     if collection.unreadable:
         raise CollectError(
             f"could not be read: {', '.join(collection.unreadable)}",
@@ -123,7 +124,7 @@ def carry_out(vault: Vault, plan: Plan, *, accept_new_sid: bool = False) -> None
         if plan.key == FINGERPRINT_KEY and _present(vault) != plan.before:
             raise Refused("the record changed meanwhile", where=vault.path, remedy="Nothing was written. Look again")
         if plan.sources is not None and plan.after is not None:
-            keep_evidence(vault, plan.after, plan.sources, why=plan.why)
+            keep_evidence(vault, plan.after, plan.sources, why=plan.why, present=plan.before)
         edit.force(plan.key, plan.data, why=plan.why)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
 from fingerprint.collect.whole import booted_at, record_whole
 from fingerprint.engine import check_stable, first_record, keep_snapshot
-from fingerprint.errors import VaultUnreadable
+from fingerprint.errors import VaultCorrupt, VaultUnreadable, VaultUnsafe
+from fingerprint.model import utc
 from fingerprint.recovery import carry_out, plan_rebaseline
 from fingerprint.vault import evidence
 from fingerprint.vault.evidence import EvidenceStore, record_tag
+from fingerprint.vault.verify import verify
 
 BEFORE, AFTER = before_and_after("os-upgrade")
+AT = "2026-11-24T12:00:00Z"
 RECORD = FingerprintRecord("fp", HardwareHash({"machine-id": "m\n"}), 40)
 
 
@@ -110,7 +114,7 @@ def test_neither_fingerprint_nor_key_is_in_it(vault: Vault) -> None:
 def test_the_first_and_the_newest_entries_stay(tmp_path: Path) -> None:
     store = store_of(tmp_path)
     for number in range(1, 30):
-        store.keep(RECORD.replace(fingerprint=f"fp{number}"), {"n": number}, why="test", now=1e9)
+        store.keep(RECORD.replace(fingerprint=f"fp{number}"), {"n": number}, why="test", at=AT)
     numbers = [entry.number for entry in store.entries()[0]]
     assert numbers == [1, *range(15, 30)]
     assert len(numbers) == evidence.ENTRIES_KEPT
@@ -118,9 +122,9 @@ def test_the_first_and_the_newest_entries_stay(tmp_path: Path) -> None:
 
 def test_the_present_records_first_entry_is_never_thrown_away(tmp_path: Path) -> None:
     store = store_of(tmp_path)
-    store.keep(RECORD.replace(fingerprint="older"), {"n": 0}, why="test", now=1e9)
+    store.keep(RECORD.replace(fingerprint="older"), {"n": 0}, why="test", at=AT)
     for number in range(40):
-        store.keep(RECORD, {"n": number}, why="test", now=1e9)
+        store.keep(RECORD, {"n": number}, why="test", at=AT)
     entry = store.for_record(RECORD)
     assert entry is not None
     assert entry.snapshot == {"n": 0}
@@ -131,7 +135,7 @@ def test_all_of_it_stays_below_its_limit(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(evidence, "TOTAL_LIMIT", 5000)
     store = store_of(tmp_path)
     for number in range(12):
-        store.keep(RECORD.replace(fingerprint=f"fp{number}"), {"text": "x" * 1000}, why="test", now=1e9)
+        store.keep(RECORD.replace(fingerprint=f"fp{number}"), {"text": "x" * 1000}, why="test", at=AT)
     assert sum(path.stat().st_size for path in Path(store.path).iterdir()) <= 5000
 
 
@@ -139,11 +143,63 @@ def test_a_machine_with_too_much_to_keep_is_refused_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = store_of(tmp_path)
-    store.keep(RECORD, {}, why="test", now=1e9)
+    store.keep(RECORD, {}, why="test", at=AT)
     monkeypatch.setattr(evidence, "ENTRY_LIMIT", 500)
     with pytest.raises(VaultUnreadable):
-        store.keep(RECORD, {"text": "x" * 1000}, why="test", now=1e9)
+        store.keep(RECORD, {"text": "x" * 1000}, why="test", at=AT)
     assert len(store.entries()[0]) == 1
+
+
+def test_the_present_record_keeps_its_evidence_while_storing_another_one_fails(tmp_path: Path) -> None:
+    """Each attempt mints anew, and a full disk may fail a hundred of them."""
+    store = store_of(tmp_path)
+    for name in ("very first", "in between"):
+        store.keep(RECORD.replace(fingerprint=name), {}, why="test", at=AT)
+    store.keep(RECORD, {"n": 0}, why="test", at=AT)
+    for number in range(40):
+        store.keep(RECORD.replace(fingerprint=f"never stored {number}"), {}, why="test", at=AT, present=RECORD)
+    assert store.for_record(RECORD) is not None
+    assert store.for_record(RECORD.replace(fingerprint="very first")) is not None
+    assert store.for_record(RECORD.replace(fingerprint="in between")) is None
+    assert len(store.entries()[0]) == evidence.ENTRIES_KEPT
+
+
+def test_a_gate_whose_disk_is_full_leaves_the_evidence_of_its_record(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with vault.edit() as edit:
+        edit.store(RECORD, why="test")
+    vault.evidence.keep(RECORD.replace(fingerprint="earlier"), {}, why="test", at=AT)
+    vault.evidence.keep(RECORD, {}, why="test", at=AT)
+
+    def fail(*_: object, **__: object) -> None:
+        raise VaultUnreadable("no space left")
+
+    monkeypatch.setattr("fingerprint.vault.VaultEdit.store", fail)
+    for _ in range(evidence.ENTRIES_KEPT + 4):
+        with pytest.raises(VaultUnreadable):
+            Gate(vault, RecordedMachine(AFTER)).fingerprint()
+    assert vault.evidence.for_record(RECORD) is not None
+
+
+def test_a_snapshot_taken_earlier_is_evidence_of_its_own_time(vault: Vault) -> None:
+    record, _ = first_record(vault, RecordedMachine(BEFORE))
+    entry = vault.evidence.for_record(record)
+    assert entry is not None
+    assert entry.at == BEFORE["recordedAt"] != utc(vault.now())
+
+
+def test_what_a_dead_writer_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    store.keep(RECORD, {}, why="test", at=AT)
+    left = Path(store.path) / f"000002-{'0' * 32}.json.tmp"
+    left.write_bytes(b"x" * 1000)
+    other = Path(store.path) / "notes.tmp"
+    other.write_text("somebody's")
+    assert len(store.entries()[0]) == 1
+    store.keep(RECORD, {}, why="test", at=AT)
+    assert not left.exists()
+    assert other.exists()
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"number":1}', b"\xff\xfe"])
@@ -151,9 +207,42 @@ def test_damaged_evidence_is_told_and_passed_over(vault: Vault, damage: bytes) -
     record, _ = first_record(vault, RecordedMachine(BEFORE))
     [path] = Path(vault.evidence.path).iterdir()
     path.write_bytes(damage)
-    assert vault.evidence.entries() == ([], [str(path)])
-    assert vault.evidence.for_record(record) is None
+    whole, refused = vault.evidence.entries()
+    assert (whole, [error.where for error in refused]) == ([], [str(path)])
+    with pytest.raises(VaultCorrupt, match="damaged"):
+        vault.evidence.for_record(record)
     assert vault.read() == record
+    assert [(f.kind, f.where, f.broken) for f in verify(vault)] == [("evidence", str(path), False)]
+    keep_snapshot(vault, record_whole(RecordedMachine(BEFORE))[1])
+    assert vault.evidence.for_record(record) is not None
+
+
+def test_no_changed_byte_is_believed(vault: Vault) -> None:
+    """One that leaves valid JSON would name a wrong cause."""
+    record, _ = first_record(vault, RecordedMachine(BEFORE))
+    [path] = Path(vault.evidence.path).iterdir()
+    data = path.read_bytes()
+    for at in range(0, len(data), 7):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with pytest.raises(VaultCorrupt):
+            vault.evidence.for_record(record)
+
+
+def test_evidence_that_others_can_write_is_not_believed(vault: Vault) -> None:
+    record, _ = first_record(vault, RecordedMachine(BEFORE))
+    [path] = Path(vault.evidence.path).iterdir()
+    path.chmod(0o666)
+    with pytest.raises(VaultUnsafe):
+        vault.evidence.for_record(record)
+    assert vault.read() == record
+
+
+def test_a_file_that_is_thrown_away_while_it_is_read_is_no_damage(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_record(vault, RecordedMachine(BEFORE))
+    monkeypatch.setattr("fingerprint.vault.files.Folder.read", lambda *_, **__: None)
+    assert vault.evidence.entries() == ([], [])
 
 
 def test_an_identity_is_minted_also_where_no_evidence_can_be_kept(
@@ -163,8 +252,54 @@ def test_an_identity_is_minted_also_where_no_evidence_can_be_kept(
     (tmp_path / "state/evidence").write_text("in the way")
     record, _ = first_record(vault, RecordedMachine(BEFORE))
     assert vault.read() == record
-    assert "evidence" in caplog.text
+    assert "the evidence of the record was not kept" in caplog.text
     assert record.fingerprint not in caplog.text
+
+
+@pytest.mark.parametrize("question", ["links", "list_folder", "outgoing_address"])
+def test_no_answer_of_a_machine_costs_the_identity(
+    vault: Vault, question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("not made for this")
+
+    monkeypatch.setattr(RecordedMachine, question, fail)
+    record, _ = first_record(vault, RecordedMachine(BEFORE))
+    Gate(vault, RecordedMachine(AFTER)).fingerprint()
+    carry_out(vault, plan_rebaseline(vault, RecordedMachine(BEFORE)))
+    assert vault.read().fingerprint != record.fingerprint
+    # What scheme `ssm` was made of is kept all the same.
+    assert len(kept_whys(vault)) == 3
+
+
+def test_names_that_are_no_text_are_kept_and_read_back(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("ata-NAME_\udcff123", "wwn-1")
+    monkeypatch.setattr(RecordedMachine, "list_folder", lambda *_: names)
+    record, _ = first_record(vault, RecordedMachine(BEFORE))
+    now = collect(RecordedMachine(BEFORE), scheme="stable")
+    monkeypatch.undo()
+    entry = vault.evidence.for_record(record)
+    assert entry is not None
+    then = RecordedMachine(entry.snapshot)
+    assert then.list_folder("/dev/disk/by-id") == names
+    assert collect(then, scheme="stable")["disk-serials"] == now["disk-serials"]
+
+
+def test_the_first_answer_is_kept_as_the_hash_was_made_of_it() -> None:
+    class Changing(RecordedMachine):
+        def host_name(self) -> str:
+            self.snapshot["hostName"] += "x"
+            return str(self.snapshot["hostName"])
+
+        def read_file(self, path: str, limit: int = 65536) -> bytes:
+            data = super().read_file(path, limit)
+            self.snapshot["files"][path] = {"text": "changed\n"}
+            return data
+
+    collection, recorder = record_whole(Changing(deepcopy(BEFORE)), with_facts=True)
+    assert collect(RecordedMachine(recorder.snapshot)).hardware_hash == collection.hardware_hash
+    argvs = [entry["argv"] for entry in recorder.snapshot["commands"]]
+    assert len(argvs) == len({tuple(argv) for argv in argvs})
 
 
 def test_a_recording_tells_when_the_machine_was_started() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.render import print_json, table, warn, write
+from fingerprint.cli.render import folded, print_json, table, warn, write
 from fingerprint.cli.sources import vault_of
 from fingerprint.collect import collect
 from fingerprint.collect.recorded import RecordedMachine
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
     from fingerprint.vault.evidence import Evidence
 
+_WORDS_WIDTH = 32
+
 
 def run(arguments: Arguments) -> int:
     vault = vault_of(arguments)
-    found, damaged = vault.evidence.entries()
+    found, refused = vault.evidence.entries()
     try:
         present = record_tag(vault.read())
     except (VaultMissing, VaultCorrupt):
@@ -35,10 +37,11 @@ def run(arguments: Arguments) -> int:
         }
         for entry in found
     ]
-    for path in damaged:
-        warn(f"{path}: it is damaged, and passed over")
+    for error in refused:
+        warn(f"{error.where}: {error.what}")
     if arguments.output == "json":
-        answer = {"vault": vault.path, "folder": vault.evidence.path, "entries": entries, "damaged": damaged}
+        answer = {"vault": vault.path, "folder": vault.evidence.path, "entries": entries,
+                  "damaged": [error.where for error in refused]}  # fmt: skip
         print_json("vault evidence", answer)
     elif not entries:
         write(f"Nothing is kept for {vault.path}: differences can only be told, not named.")
@@ -46,13 +49,14 @@ def run(arguments: Arguments) -> int:
     else:
         write(f"Kept in {vault.evidence.path}:")
         write()
-        rows = [
-            (str(e["number"]), e["at"], "present" if e["ofPresentRecord"] else "earlier", str(e["bytes"]),
-             ", ".join([e["why"], *e["tools"]]))
-            for e in entries
-        ]  # fmt: skip
-        table(("no.", "at", "record", "bytes", "why, tools"), rows, (4, 20, 7, 7))
-    return EXIT_CANNOT_TELL if damaged else EXIT_OK
+        rows: list[tuple[str, ...]] = []
+        for e in entries:
+            lines = folded(", ".join([e["why"], *e["tools"]]), _WORDS_WIDTH)
+            rows.append((str(e["number"]), e["at"], "present" if e["ofPresentRecord"] else "earlier",
+                         str(e["bytes"]), lines[0]))  # fmt: skip
+            rows += [("", "", "", "", line) for line in lines[1:]]
+        table(("no.", "at", "record", "bytes", "why, tools"), rows, (3, 20, 7, 7))
+    return EXIT_CANNOT_TELL if refused else EXIT_OK
 
 
 def _tools(entry: Evidence) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.render import print_json, secret, warn, write
+from fingerprint.cli.render import print_json, secret, show_log, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import check_threshold, first_record, refuse_existing
 from fingerprint.errors import EXIT_OK, Refused
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Arguments) -> int:
+    show_log()
     vault = vault_of(arguments)
     check_threshold(arguments.threshold)
     done = {"vault": vault.path, "threshold": arguments.threshold, "dryRun": arguments.dry_run}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.render import print_json, secret, table, write
+from fingerprint.cli.render import print_json, secret, show_log, table, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.errors import EXIT_OK, Refused, UsageError, VaultCorrupt
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
@@ -95,6 +95,7 @@ def _rebaseline(arguments: Arguments) -> int:
             "a rebaseline keeps the fingerprint and takes the machine as it is now",
             remedy="Say so with --keep-fingerprint. For a new fingerprint: fingerprint vault reset, then init",
         )
+    show_log()
     vault = vault_of(arguments)
     plan = plan_rebaseline(vault, machine_of(arguments), timeout=arguments.timeout)
     return _finish("vault rebaseline", plan, vault, arguments)

@@ -59,6 +59,16 @@ def warn(text: str) -> None:
     sys.stderr.write(f"fingerprint: {text}\n")
 
 
+def show_log() -> None:
+    """Let what the library warns of stand on standard error like our own diagnostics."""
+    # Imported here: logging costs more than a whole check.
+    from logging import Formatter, StreamHandler, getLogger
+
+    handler = StreamHandler()
+    handler.setFormatter(Formatter("fingerprint: %(message)s"))
+    getLogger("fingerprint").addHandler(handler)
+
+
 def print_json(command: str, answer: dict[str, Any]) -> None:
     """Write the answer of a command as one JSON object."""
     whole = {"schemaVersion": SCHEMA_VERSION, "command": command, **answer}

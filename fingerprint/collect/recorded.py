@@ -154,7 +154,13 @@ class RecordedMachine(Machine):
             _raise_recorded(entry, path)
         if not isinstance(entry, list):
             raise _broken(f"the folder {path} is not a list of names", self.where)
-        return tuple(str(name) for name in entry)
+        return tuple(self._name(name) for name in entry)
+
+    def _name(self, entry: Any) -> str:
+        """Return a name in a folder; one that is no text is recorded as bytes."""
+        if not isinstance(entry, dict):
+            return str(entry)
+        return (_bytes(entry, "text", "base64", self.where) or b"").decode("utf-8", "surrogateescape")
 
     def links(self) -> tuple[Link, ...]:
         entry = self._asked("links", list)

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class Recorder(Machine):
-    """A machine that keeps whatever is asked of another one.
+    """A machine that keeps whatever is asked of another one: the first answer to each question.
+
+    What is asked once more, for another scheme, may be answered otherwise by then, and the values were
+    made of the first answer.
 
     Args:
         machine: the machine that answers.
@@ -48,6 +51,7 @@ class Recorder(Machine):
             "addresses": {"ipv4": [], "links": [], "source": "not asked for"},
             "services": {},
         }
+        self._kept: set[str] = set()
 
     def text(self) -> str:
         """Return what was asked so far as the JSON of a snapshot file."""
@@ -68,10 +72,15 @@ class Recorder(Machine):
         except FileNotFoundError:
             raise
         except OSError as error:
-            self.snapshot["files"][path] = _error_entry(error)
+            self._keep_file(path, _error_entry(error))
             raise
-        self.snapshot["files"][path] = _entry(data, "text", "base64")
+        self._keep_file(path, _entry(data, "text", "base64"))
         return data
+
+    def _keep_file(self, path: str, entry: dict[str, Any]) -> None:
+        # An entry with nothing in it tells only that the file exists.
+        if not self.snapshot["files"].get(path):
+            self.snapshot["files"][path] = entry
 
     def exists(self, path: str) -> bool:
         found = self._machine.exists(path)
@@ -83,33 +92,33 @@ class Recorder(Machine):
         self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
     ) -> list[CommandResult]:
         results = self._machine.run(commands, timeout, meanwhile)
+        recorded = self.snapshot["commands"]
         for result in results:
-            self.snapshot["commands"].append(
-                {
-                    "argv": list(result.argv),
-                    "returncode": result.returncode,
-                    **_entry(result.stdout, "stdout", "stdoutBase64"),
-                    "stderr": result.stderr,
-                    "problem": result.problem,
-                    "seconds": round(result.seconds, 6),
-                }
-            )
+            argv = list(result.argv)
+            if all(entry["argv"] != argv for entry in recorded):
+                recorded.append(
+                    {
+                        "argv": argv,
+                        "returncode": result.returncode,
+                        **_entry(result.stdout, "stdout", "stdoutBase64"),
+                        "stderr": result.stderr,
+                        "problem": result.problem,
+                        "seconds": round(result.seconds, 6),
+                    }
+                )
         return results
 
     def host_name(self) -> str:
         name = self._asked("hostName", self._machine.host_name)
         # A name that is no text is kept as the error that it is going to be.
         valid = name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
-        self.snapshot["hostName"] = name if valid else {"error": "EILSEQ", "message": INVALID_TEXT}
+        self._keep("hostName", name if valid else {"error": "EILSEQ", "message": INVALID_TEXT})
         return name
 
     def addresses(self) -> Addresses:
         found = self._asked("addresses", self._machine.addresses)
-        self.snapshot["addresses"] = {
-            "ipv4": list(found.ipv4),
-            "links": [list(link) for link in found.links],
-            "source": found.source,
-        }
+        told = {"ipv4": list(found.ipv4), "links": [list(link) for link in found.links], "source": found.source}
+        self._keep("addresses", told)
         return found
 
     def list_folder(self, path: str) -> tuple[str, ...]:
@@ -121,32 +130,33 @@ class Recorder(Machine):
         except OSError as error:
             folders[path] = _error_entry(error)
             raise
-        folders[path] = list(names)
+        folders[path] = [_name_entry(name) for name in names]
         return names
 
     def links(self) -> tuple[Link, ...]:
         found = self._asked("links", self._machine.links)
-        self.snapshot["links"] = [
-            {"name": link.name, "address": link.address, "permanent": link.permanent, "bus": link.bus} for link in found
-        ]
+        told = [{"name": k.name, "address": k.address, "permanent": k.permanent, "bus": k.bus} for k in found]
+        self._keep("links", told)
         return found
 
     def outgoing_address(self) -> str:
-        self.snapshot["outgoingAddress"] = address = self._asked("outgoingAddress", self._machine.outgoing_address)
+        address = self._asked("outgoingAddress", self._machine.outgoing_address)
+        self._keep("outgoingAddress", address)
         return address
 
     def processor_id(self) -> tuple[str, str, str]:
         found = self._asked("processorId", self._machine.processor_id)
-        self.snapshot["processorId"] = list(found)
+        self._keep("processorId", list(found))
         return found
 
     def firmware_table(self) -> bytes:
         table = self._asked("firmwareTable", self._machine.firmware_table)
-        self.snapshot["firmwareTable"] = _entry(table, "text", "base64")
+        self._keep("firmwareTable", _entry(table, "text", "base64"))
         return table
 
     def machine_guid(self) -> str:
-        self.snapshot["machineGuid"] = guid = self._asked("machineGuid", self._machine.machine_guid)
+        guid = self._asked("machineGuid", self._machine.machine_guid)
+        self._keep("machineGuid", guid)
         return guid
 
     def service_state(self, name: str) -> str:
@@ -179,8 +189,13 @@ class Recorder(Machine):
         try:
             return question()
         except OSError as error:
-            self.snapshot[name] = _error_entry(error)
+            self._keep(name, _error_entry(error))
             raise
+
+    def _keep(self, name: str, answer: Any) -> None:
+        if name not in self._kept:
+            self._kept.add(name)
+            self.snapshot[name] = answer
 
 
 def _entry(data: bytes, text_name: str, base64_name: str) -> dict[str, str]:
@@ -190,6 +205,12 @@ def _entry(data: bytes, text_name: str, base64_name: str) -> dict[str, str]:
         from base64 import b64encode
 
         return {base64_name: b64encode(data).decode("ascii")}
+
+
+def _name_entry(name: str) -> str | dict[str, str]:
+    """Return a name in a folder, which need not be text, as one that can be written as JSON."""
+    entry = _entry(name.encode("utf-8", "surrogateescape"), "text", "base64")
+    return entry.get("text", entry)
 
 
 def _error_entry(error: OSError) -> dict[str, Any]:

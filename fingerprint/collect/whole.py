@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.collect import STABLE, collect
+from fingerprint.collect.facts import facts
 from fingerprint.collect.recorder import Recorder
 
 TYPE_CHECKING = False
@@ -13,8 +14,15 @@ if TYPE_CHECKING:
 UPTIME = "/proc/uptime"
 
 
-def record_whole(machine: Machine, timeout: float | None = None) -> tuple[Collection, Recorder]:
+def record_whole(
+    machine: Machine, timeout: float | None = None, *, with_facts: bool = False
+) -> tuple[Collection, Recorder]:
     """Collect a machine by scheme `ssm`, and record it with all else.
+
+    Args:
+        machine: the machine.
+        timeout: seconds for each command.
+        with_facts: also what stands beside the hash, for people; an explanation does not need it.
 
     Raises:
         CollectError: as `collect`.
@@ -22,6 +30,8 @@ def record_whole(machine: Machine, timeout: float | None = None) -> tuple[Collec
     recorder = machine if isinstance(machine, Recorder) else Recorder(machine)
     collection = collect(recorder, timeout=timeout)
     record_rest(recorder, timeout)
+    if with_facts:
+        facts(recorder)
     return collection, recorder
 
 

@@ -293,6 +293,10 @@ def _state(vault: Vault, record: FingerprintRecord) -> State:
     try:
         evidence = vault.evidence.for_record(record)
         evidence_at = evidence.at if evidence else ""
+    except VaultError:
+        # Damaged evidence says nothing, and the history is told all the same.
+        pass
+    try:
         entries = [entry for entry in vault.history.entries() if entry["key"] == FINGERPRINT_KEY]
         _, data = vault.history.entry(LAST_WRITTEN, FINGERPRINT_KEY)
         last = decode_fingerprint(data, vault.history.path)

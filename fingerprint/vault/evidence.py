@@ -10,24 +10,25 @@ from __future__ import annotations
 import os
 
 from fingerprint._digest import canonical_bytes, sha256_hex
-from fingerprint._json import JsonError, dumps, loads
-from fingerprint.errors import VaultError, VaultMissing, VaultUnreadable
-from fingerprint.model import utc
+from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing, VaultUnreadable
 from fingerprint.vault.files import Folder
-from fingerprint.vault.history import journal_name
+from fingerprint.vault.history import journal_name, sealed, unsealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from fingerprint.model import FingerprintRecord
 
-# Of one vault. The oldest go first, but the very first, and those of the record that is just kept.
+# Of one vault. The oldest go first, but the very first, and the first of the record that is in the vault.
 ENTRIES_KEPT = 16
 ENTRY_LIMIT = 8 * 1024 * 1024
 TOTAL_LIMIT = 32 * 1024 * 1024
 _TAG_DIGITS = 32
 _SCHEMA_VERSION = 1
+# What `Folder.replace` adds to the name while it writes.
+_LEFT_OVER = ".json.tmp"
 _DOMAIN = b"fingerprint-evidence-1\0"
 
 
@@ -42,7 +43,7 @@ class Evidence:
 
     Attributes:
         number: counted up from 1.
-        at: when it was taken, RFC 3339.
+        at: when the machine was like that, RFC 3339.
         why: such as "first fingerprint".
         tag: of the record that it was taken for, see `record_tag`.
         snapshot: the machine, as `fingerprint.collect.recorded` plays it back.
@@ -71,21 +72,32 @@ class EvidenceStore:
     def __init__(self, state: str, vault: str) -> None:
         self.path = os.path.join(state, "evidence", journal_name(vault).removesuffix(".jsonl"))
 
-    def keep(self, record: FingerprintRecord, snapshot: dict[str, Any], *, why: str, now: float) -> int:
+    def keep(
+        self, record: FingerprintRecord, snapshot: dict[str, Any], *, why: str, at: str,
+        present: FingerprintRecord | None = None,
+    ) -> int:  # fmt: skip
         """Keep a snapshot for a record, durably, and make room for it. The caller holds the lock of the vault.
+
+        Args:
+            record: the record that it was taken for.
+            snapshot: the recorded machine.
+            why: such as "first fingerprint".
+            at: when the machine was like that, RFC 3339.
+            present: the record that is in the vault until `record` is stored: its evidence stays, too, as
+                storing may fail.
 
         Returns:
             Its number.
 
         Raises:
-            VaultError: it could not be kept; what was kept before is as it was.
+            VaultError: it could not be kept; what was kept before is as it was. Or room could not be made.
         """
         tag = record_tag(record)
         with Folder.make(self.path, 0o700) as folder:
             files = _files(folder)
             number = max(files, default=0) + 1
-            entry = {"schemaVersion": _SCHEMA_VERSION, "number": number, "at": utc(now), "why": why, "record": tag}
-            data = dumps({**entry, "snapshot": snapshot}, html_safe=False) + b"\n"
+            entry = {"schemaVersion": _SCHEMA_VERSION, "number": number, "at": at, "why": why, "record": tag}
+            data = sealed({**entry, "snapshot": snapshot})
             if len(data) > ENTRY_LIMIT:
                 raise VaultUnreadable(
                     f"this machine's sources have {len(data)} bytes, more than the {ENTRY_LIMIT} that are kept",
@@ -93,88 +105,101 @@ class EvidenceStore:
                     remedy="Nothing needs to be done; differences will be named from what the vault holds",
                 )
             folder.replace(_name(number, tag), data)
-            _make_room(folder, {**files, number: tag}, tag)
+            _make_room(folder, {**files, number: tag}, {tag} if present is None else {tag, record_tag(present)})
         return number
 
-    def entries(self) -> tuple[list[Evidence], list[str]]:
-        """Return what is kept, oldest first, and the paths of damaged files, which are passed over.
+    def entries(self) -> tuple[list[Evidence], list[VaultError]]:
+        """Return what is kept, oldest first, and what is wrong with the files that had to be passed over.
 
         Raises:
             VaultError: the folder could not be read.
         """
-        found, damaged = [], []
-        try:
-            with Folder.open(self.path) as folder:
-                for number, tag in _files(folder).items():
-                    entry = _read(folder, number, tag)
-                    if entry:
-                        found.append(entry)
-                    else:
-                        damaged.append(os.path.join(self.path, _name(number, tag)))
-        except VaultMissing:
-            return [], []
-        return found, damaged
+        found = list(self._found())
+        return [e for e in found if isinstance(e, Evidence)], [e for e in found if isinstance(e, VaultError)]
 
     def for_record(self, record: FingerprintRecord) -> Evidence | None:
-        """Return the oldest whole evidence that was taken for a record: the nearest to its minting.
+        """Return the oldest whole evidence that was taken for a record, the nearest to its minting; None without any.
 
         Raises:
-            VaultError: the folder could not be read.
+            VaultError: the folder could not be read, or all that there is for the record is damaged.
         """
-        wanted = record_tag(record)
-        try:
-            with Folder.open(self.path) as folder:
-                for number, tag in _files(folder).items():
-                    entry = _read(folder, number, tag) if tag == wanted else None
-                    if entry:
-                        return entry
-        except VaultMissing:
-            pass
+        refused: VaultError | None = None
+        for entry in self._found(record_tag(record)):
+            if isinstance(entry, Evidence):
+                return entry
+            refused = refused or entry
+        if refused:
+            raise refused
         return None
 
+    def _found(self, wanted: str = "") -> Iterator[Evidence | VaultError]:
+        """Yield what is kept, oldest first, all of it or that of one tag; in place of what is damaged the error."""
+        try:
+            folder = Folder.open(self.path)
+        except VaultMissing:
+            return
+        with folder:
+            for number, tag in _files(folder).items():
+                if wanted in ("", tag):
+                    try:
+                        entry = _read(folder, number, tag)
+                    except VaultError as error:
+                        yield error
+                        continue
+                    if entry:
+                        yield entry
 
-def _make_room(folder: Folder, files: dict[int, str], tag: str) -> None:
-    """Remove the oldest files while there are too many, or too large ones; never the first, nor the record's own."""
-    sizes = {number: folder.size(_name(number, files[number])) for number in files}
-    spared = {min(files)} | {number for number in files if files[number] == tag}
-    for number in sorted(files.keys() - spared):
+
+def _read(folder: Folder, number: int, tag: str) -> Evidence | None:
+    """Return one entry, None for one that was thrown away meanwhile. Raises VaultError for one that is damaged."""
+    name = _name(number, tag)
+    data = folder.read(name, ENTRY_LIMIT)
+    if data is None:
+        return None
+    entry = unsealed(data.removesuffix(b"\n")) or {}
+    at, why, snapshot = entry.get("at"), entry.get("why"), entry.get("snapshot")
+    is_this = entry.get("number") == number and entry.get("record") == tag
+    if not is_this or not isinstance(at, str) or not isinstance(why, str) or not isinstance(snapshot, dict):
+        raise VaultCorrupt(
+            "this evidence is damaged, so it is passed over",
+            where=os.path.join(folder.path, name),
+            remedy="Remove the file. Keep what the machine is like now: fingerprint snapshot FILE --keep",
+        )
+    return Evidence(number, at, why, tag, snapshot, len(data))
+
+
+def _make_room(folder: Folder, files: dict[int, str], spared: set[str]) -> None:
+    """Remove what dead writers left, and the oldest files while there are too many, or too large ones.
+
+    Never the first, nor the first and the newest of the records that are spared.
+    """
+    for name in folder.names():
+        # Only the holder of the lock writes here, and it has written.
+        if name.endswith(_LEFT_OVER) and _parsed(name.removesuffix(".tmp")):
+            folder.remove(name)
+    sizes = {number: folder.size(_name(number, tag)) for number, tag in files.items()}
+    of_spared = [number for number in files if files[number] in spared]
+    firsts = {min(files)} | {next(n for n in of_spared if files[n] == tag) for tag in {files[n] for n in of_spared}}
+    others = [number for number in files if number not in firsts and number not in of_spared]
+    # What is left then is of the spared records; their first entries are those that explain them.
+    for number in [*others, *(n for n in of_spared if n not in firsts and n != max(files))]:
         if len(sizes) <= ENTRIES_KEPT and sum(sizes.values()) <= TOTAL_LIMIT:
             return
         folder.remove(_name(number, files[number]))
         del sizes[number]
-    # What is left is of one record; its first entry is the one that explains it.
-    for number in sorted(sizes)[1:-1]:
-        if len(sizes) <= ENTRIES_KEPT and sum(sizes.values()) <= TOTAL_LIMIT:
-            return
-        if number != min(n for n in files if files[n] == tag):
-            folder.remove(_name(number, files[number]))
-            del sizes[number]
-
-
-def _read(folder: Folder, number: int, tag: str) -> Evidence | None:
-    """Return one entry, None for a file that is damaged or cannot be read."""
-    try:
-        data = folder.read(_name(number, tag), ENTRY_LIMIT)
-        entry = loads(data or b"")
-    except (VaultError, JsonError):
-        return None
-    if not isinstance(entry, dict) or entry.get("number") != number or entry.get("record") != tag:
-        return None
-    at, why, snapshot = entry.get("at"), entry.get("why"), entry.get("snapshot")
-    if not isinstance(at, str) or not isinstance(why, str) or not isinstance(snapshot, dict):
-        return None
-    return Evidence(number, at, why, tag, snapshot, len(data or b""))
 
 
 def _name(number: int, tag: str) -> str:
     return f"{number:06}-{tag}.json"
 
 
+def _parsed(name: str) -> tuple[int, str] | None:
+    """Return number and tag of the name of an evidence file, None for another name."""
+    number, _, tag = name.removesuffix(".json").partition("-")
+    is_number = number.isascii() and number.isdigit()
+    return (int(number), tag) if is_number and len(tag) == _TAG_DIGITS and name.endswith(".json") else None
+
+
 def _files(folder: Folder) -> dict[int, str]:
     """Return number -> tag of the evidence files in a folder, by number."""
-    found = {}
-    for name in folder.names():
-        number, dash, tag = name.removesuffix(".json").partition("-")
-        if dash and name.endswith(".json") and number.isdigit() and len(tag) == _TAG_DIGITS:
-            found[int(number)] = tag
-    return dict(sorted(found.items()))
+    return dict(sorted(found for name in folder.names() if (found := _parsed(name))))

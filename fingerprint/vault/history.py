@@ -89,7 +89,7 @@ class History:
             }
             kept = {"lines": lines, "by": _who(), "before": _text(before), "after": _text(after)}
             entry = {"schemaVersion": 1, **change, **kept}
-            folder.append(self.name, _sealed(entry))
+            folder.append(self.name, sealed(entry))
         with Folder.make(self.state, 0o700) as state:
             # The journal is the durable one; this is for people and for those who collect logs.
             state.append_shared(AUDIT_LOG, dumps({**change, "by": _who()}) + b"\n")
@@ -191,10 +191,11 @@ def _parsed(data: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
     A last line without its end was never acknowledged, and is passed over.
     """
     for number, line in enumerate(data.split(b"\n")[:-1], 1):
-        yield number, _entry(line)
+        yield number, unsealed(line)
 
 
-def _entry(line: bytes) -> dict[str, Any] | None:
+def unsealed(line: bytes) -> dict[str, Any] | None:
+    """Return what `sealed` made a line of (given without its end); None if it is not as it was written."""
     from fingerprint._digest import sha256_hex
 
     body, seal, rest = line.rpartition(b',"sha256":"')
@@ -207,7 +208,8 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def _sealed(entry: dict[str, Any]) -> bytes:
+def sealed(entry: dict[str, Any]) -> bytes:
+    """Return an object as a line of JSON that ends with the digest of all before it."""
     from fingerprint._digest import sha256_hex
 
     body = dumps(entry)[:-1]
@@ -224,7 +226,7 @@ def _newest_states(journal: bytes, key: str, data: bytes) -> tuple[bytes, ...] |
             continue
         if _is_told(line, data):
             return (data,)
-        entry = _entry(line)
+        entry = unsealed(line)
         if entry:
             return tuple(_bytes(entry[side]) for side in ("after", "before") if entry[side] is not None)
     return None
@@ -247,7 +249,7 @@ def _member(key: str) -> bytes:
 
 
 def _last_entry(data: bytes) -> dict[str, Any] | None:
-    return next((entry for line in reversed(data.split(b"\n")[:-1]) if (entry := _entry(line))), None)
+    return next((entry for line in reversed(data.split(b"\n")[:-1]) if (entry := unsealed(line))), None)
 
 
 def _compacted(data: bytes) -> bytes:

@@ -46,7 +46,7 @@ class Finding(Value):
 
 
 def verify(vault: Vault) -> list[Finding]:
-    """Return what is wrong with a vault and with our journal of it; nothing for a sound one."""
+    """Return what is wrong with a vault, with our journal of it and what else we keep; nothing for a sound one."""
     try:
         folder = Folder.open(vault.path, unsafe=True)
     except VaultError as error:
@@ -71,7 +71,7 @@ def verify(vault: Vault) -> list[Finding]:
             findings += _store_findings(vault, folder, listed)
     findings += _listed_findings(vault, listed, findings)
     findings += _record_findings(vault, findings)
-    return findings + _journal_findings(vault)
+    return findings + _journal_findings(vault) + _evidence_findings(vault)
 
 
 def _defects(folder: Folder, name: str = ".") -> list[Finding]:
@@ -183,3 +183,11 @@ def _journal_findings(vault: Vault) -> list[Finding]:
                 vault.history.path, "Nothing needs to be done; look for disk errors in the system log", False)
         for number in damaged
     ]  # fmt: skip
+
+
+def _evidence_findings(vault: Vault) -> list[Finding]:
+    try:
+        _, refused = vault.evidence.entries()
+    except VaultError as error:
+        refused = [error]
+    return [Finding("evidence", error.what, error.where, error.remedy, False) for error in refused]
