@@ -18,7 +18,7 @@ def run(arguments: Arguments) -> int:
     if path == "-" and arguments.output == "json":
         raise UsageError("the snapshot itself is JSON", remedy="Leave --output out, or name a file")
     machine = machine_of(arguments)
-    collection, recorder = record_whole(machine, arguments.timeout)
+    collection, recorder = record_whole(machine, arguments.timeout, with_facts=True)
     if path == "-":
         write(recorder.text().rstrip("\n"))
     else:
