@@ -1,4 +1,4 @@
-"""The bundle for a ticket: what the commands say of a machine, with pseudonyms in place of its ids."""
+"""The bundle for a ticket: what the commands say of a machine, with pseudonyms in place of what identifies it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,91 @@ import tarfile
 from fingerprint import __version__
 from fingerprint._json import dumps
 from fingerprint.collect.stable import SMBIOS_TABLE
-from fingerprint.errors import FingerprintError
+from fingerprint.collect.unix import DISK_LINKS
+from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError
+from fingerprint.identifying import DISKS, kind_of_file, kind_of_name, learn, learn_hash, name_in
 from fingerprint.newfile import write_new
-from fingerprint.redact import Redactor
-from fingerprint.smbios_text import parse_dmidecode
+from fingerprint.vault import FINGERPRINT_KEY
+from fingerprint.vault.records import decode_fingerprint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from fingerprint.model import HardwareHash
-    from fingerprint.smbios import SmbiosTable
+    from fingerprint.redact import Redactor
+    from fingerprint.vault import Vault
 
 FOLDER = "fingerprint-report"
 MANIFEST = "MANIFEST.txt"
 # Raw bytes that are not text: the SMBIOS table is full of serial numbers.
 _RAW = ("base64", "stdoutBase64")
+_LEFT_OUT = {"error": "ENODATA", "message": "left out of the report"}
+# Below these the paths of files are the same on every machine.
+_COMMON_FOLDERS = ("/etc/", "/sys/", "/proc/", "/dev/", "/run/", "/usr/", "/bin/", "/var/lib/dbus/", "/.")
+
+
+class Known:
+    """What a vault and its history tell of a machine, apart from how it is now.
+
+    Attributes:
+        before: the machine as its record was made, from evidence; None without.
+        snapshots: all evidence.
+        hashes: the saved hardware hashes, of the history, too.
+        names: (kind, value) of what else identifies.
+    """
+
+    __slots__ = ("before", "snapshots", "hashes", "names")
+
+    def __init__(self) -> None:
+        self.before: dict[str, Any] | None = None
+        self.snapshots: list[dict[str, Any]] = []
+        self.hashes: list[HardwareHash] = []
+        self.names: list[tuple[str, str]] = []
+
+
+def known_of(vault: Vault) -> Known:
+    """Return what a vault tells. What cannot be read is left out: the report itself says what is wrong with it."""
+    known = Known()
+    for question in (_ask_record, _ask_evidence, _ask_registration, _ask_history):
+        try:
+            question(vault, known)
+        except VaultError:
+            continue
+    return known
+
+
+def _ask_record(vault: Vault, known: Known) -> None:
+    record = vault.read()
+    known.names.append(("fingerprint", record.fingerprint))
+    known.hashes += [record.hardware_hash] if record.hardware_hash is not None else []
+    evidence = vault.evidence.for_record(record)
+    known.before = evidence.snapshot if evidence else None
+
+
+def _ask_evidence(vault: Vault, known: Known) -> None:
+    known.snapshots += [entry.snapshot for entry in vault.evidence.entries()[0]]
+
+
+def _ask_registration(vault: Vault, known: Known) -> None:
+    known.names.append(("node", vault.read_registration().instance_id))
+
+
+def _ask_history(vault: Vault, known: Known) -> None:
+    for entry in vault.history.entries():
+        known.names.append(("user", str(entry["by"].get("sudoUser") or "")))
+        if entry["key"] == FINGERPRINT_KEY and entry["record"] is not None:
+            try:
+                record = decode_fingerprint(entry["record"].encode("utf-8"), vault.history.path)
+            except VaultCorrupt:
+                continue
+            known.names.append(("fingerprint", record.fingerprint))
+            known.hashes += [record.hardware_hash] if record.hardware_hash is not None else []
 
 
 def bundle(
-    parts: dict[str, Callable[[], Any]],
-    snapshot: dict[str, Any],
-    redactor: Redactor | None,
-    others: Sequence[dict[str, Any]] = (),
-    hardware_hash: HardwareHash | None = None,
+    parts: dict[str, Callable[[], Any]], snapshot: dict[str, Any], redactor: Redactor | None, known: Known | None = None
 ) -> dict[str, bytes]:
     """Return the files of a bundle: name -> bytes, the manifest last.
 
@@ -41,130 +101,83 @@ def bundle(
         parts: name -> what gives the JSON of one file; one that raises FingerprintError gives its facts.
         snapshot: the recorded machine.
         redactor: what makes pseudonyms; None leaves everything as it is.
-        others: earlier recordings, whose ids may stand in the parts, too.
-        hardware_hash: the saved one, likewise.
+        known: what the vault tells, so that ids of earlier states are found, too.
     """
+    known = known or Known()
+    answers = {name: _answer(question) for name, question in parts.items()}
+    snapshots = {"snapshot": snapshot} if known.before is None else {"before": known.before, "snapshot": snapshot}
     if redactor is not None:
-        for known in (snapshot, *others):
-            learn(redactor, known)
-        learn_hash(redactor, hardware_hash)
-    files: dict[str, bytes] = {}
-    for name, question in parts.items():
-        try:
-            answer = question()
-        except FingerprintError as error:
-            answer = {"error": error.facts()}
-        files[f"{name}.json"] = _json(answer if redactor is None else redactor.value(answer))
-    files["snapshot.json"] = _json(snapshot if redactor is None else redacted_snapshot(snapshot, redactor))
+        for taken in (snapshot, *known.snapshots):
+            learn(redactor, taken)
+        for hardware_hash in known.hashes:
+            learn_hash(redactor, hardware_hash)
+        for kind, value in known.names:
+            redactor.learn(kind, value)
+        # What has a label in one file has none in another.
+        redactor.note([answers, *snapshots.values()])
+        answers = {name: redactor.value(answer) for name, answer in answers.items()}
+        snapshots = {name: redacted_snapshot(taken, redactor) for name, taken in snapshots.items()}
+    files = {f"{name}.json": _json(whole) for name, whole in {**answers, **snapshots}.items()}
     files[MANIFEST] = _manifest(files, redactor is not None).encode("utf-8")
     return files
 
 
-def learn(redactor: Redactor, snapshot: dict[str, Any]) -> None:
-    """Note every id that a recorded machine tells, so that it is found in other files, too."""
-    name = snapshot.get("hostName")
-    if isinstance(name, str):
-        redactor.learn("host", name)
-        redactor.learn("host", name.partition(".")[0])
-        redactor.learn("domain", name.partition(".")[2])
-    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        redactor.learn("machine", (snapshot["files"].get(path) or {}).get("text"))
-    redactor.learn(
-        "serial", (snapshot["files"].get("/proc/device-tree/serial-number") or {}).get("text", "").rstrip("\0")
-    )
-    redactor.learn("machine", _text(snapshot.get("machineGuid")))
-    redactor.learn("ip", _text(snapshot.get("outgoingAddress")))
-    addresses = snapshot.get("addresses", {})
-    for address in addresses.get("ipv4", []):
-        redactor.learn("ip", _text(address))
-    for link in addresses.get("links", []):
-        redactor.learn("mac", _text(link[1]) if len(link) > 1 else None)
-    links = snapshot.get("links")
-    for link in links if isinstance(links, list) else []:
-        redactor.learn("mac", _text(link.get("address")))
-        redactor.learn("mac", _text(link.get("permanent")))
-    folders = snapshot.get("folders")
-    for path, names in (folders if isinstance(folders, dict) else {}).items():
-        for entry in names if isinstance(names, list) and "/disk/" in path else []:
-            redactor.learn("fs" if path.endswith("by-uuid") else "disk", _text(entry))
-    for entry in snapshot["commands"]:
-        _learn_from_table(redactor, parse_dmidecode(_text(entry.get("stdout")) or ""))
-    for table in _raw_tables(snapshot):
-        _learn_from_table(redactor, table)
-
-
-def learn_hash(redactor: Redactor, hardware_hash: HardwareHash | None) -> None:
-    """Note the ids of a saved hash."""
-    kinds = {"machine-id": "machine", "uuid": "uuid", "hostname-info": "host", "ipaddress-info": "ip",
-             "macaddr-info": "mac"}  # fmt: skip
-    for name, value in hardware_hash.items() if hardware_hash is not None else ():
-        redactor.learn(kinds.get(name, "digest"), value)
-
-
-def _learn_from_table(redactor: Redactor, table: SmbiosTable) -> None:
-    for structure in (table.system, *table.baseboards, *table.chassis, *table.processors, *table.memory_devices):
-        if structure is not None:
-            redactor.learn("serial", getattr(structure, "serial", None))
-            redactor.learn("uuid", getattr(structure, "uuid", None))
-            redactor.learn("asset", getattr(structure, "asset_tag", None))
-
-
-def _raw_tables(snapshot: dict[str, Any]) -> Iterator[SmbiosTable]:
-    """Yield the raw tables that a recording holds, decoded."""
-    from base64 import b64decode
-
-    from fingerprint._smbios import decode, decode_windows
-
-    for entry, decoder in (
-        (snapshot["files"].get(SMBIOS_TABLE), decode),
-        (snapshot.get("firmwareTable"), decode_windows),
-    ):
-        encoded = entry.get("base64") if isinstance(entry, dict) else None
-        if isinstance(encoded, str):
-            try:
-                yield decoder(b64decode(encoded))
-            except ValueError:
-                # Nothing of it gets into the bundle, so nothing of it needs to be known.
-                continue
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+def _answer(question: Callable[[], Any]) -> Any:
+    try:
+        answer = question()
+    except FingerprintError as error:
+        return {"error": error.facts()}
+    if isinstance(answer, dict):
+        # Not even masked: who has it and the hash is the node.
+        answer.pop("fingerprint", None)
+    return answer
 
 
 def redacted_snapshot(snapshot: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
-    """Return a recorded machine with pseudonyms; raw tables are left out, as they are full of serial numbers."""
-    found: dict[str, Any] = redactor.value({**snapshot, "files": {}, "commands": [], "folders": {}})
-    for path, entry in snapshot["files"].items():
-        found["files"][path] = _redacted_entry(entry, redactor)
-    for entry in snapshot["commands"]:
-        told = _redacted_entry(entry, redactor)
-        if "/dev/disk/by-uuid" in entry["argv"] and isinstance(told.get("stdout"), str):
-            told["stdout"] = redactor.text(redactor.listing(entry["stdout"]))
-        found["commands"].append(told)
-    folders = snapshot.get("folders")
-    for path, names in (folders if isinstance(folders, dict) else {}).items():
-        kind = "fs" if path.endswith("by-uuid") else "disk"
-        is_disks = isinstance(names, list) and "/disk/" in path
-        found["folders"][path] = (
-            [redactor.pseudonym(kind, str(name)) for name in names] if is_disks else redactor.value(names)
-        )
-    if "firmwareTable" in found:
-        found["firmwareTable"] = {"error": "ENODATA", "message": "left out of the report"}
+    """Return a recorded machine with pseudonyms, which plays back; raw tables are left out."""
+    found: dict[str, Any] = {}
+    for name, value in snapshot.items():
+        if name == "files":
+            found[name] = {_path(path, redactor): _file(path, entry, redactor) for path, entry in value.items()}
+        elif name == "commands":
+            found[name] = [_command(entry, redactor) for entry in value]
+        elif name == "folders" and isinstance(value, dict):
+            found[name] = {_path(path, redactor): _folder(path, names, redactor) for path, names in value.items()}
+        elif name == "firmwareTable":
+            found[name] = value if "error" in value else _LEFT_OUT
+        else:
+            # The processor's id is that of its model, and looks like one of a machine.
+            found[name] = value if name in ("schemaVersion", "processorId") else redactor.value(value)
     return found
 
 
-def _redacted_entry(entry: Any, redactor: Redactor) -> Any:
-    if not isinstance(entry, dict):
-        return entry
-    kept = {name: value for name, value in entry.items() if name not in _RAW}
-    if len(kept) < len(entry):
-        kept.update(error="ENODATA", message="left out of the report")
-    argv = entry.get("argv")
-    redacted = redactor.value(kept)
-    if argv is not None:
-        redacted["argv"] = argv
-    return redacted
+def _path(path: str, redactor: Redactor) -> str:
+    return path if path.startswith(_COMMON_FOLDERS) else redactor.text(path)
+
+
+def _file(path: str, entry: Any, redactor: Redactor) -> Any:
+    if not isinstance(entry, dict) or "error" in entry:
+        return redactor.value(entry)
+    if path == SMBIOS_TABLE or any(name in entry for name in _RAW):
+        return _LEFT_OUT
+    kind, text = kind_of_file(path), entry.get("text")
+    return {"text": redactor.pseudonym(kind, text)} if kind and isinstance(text, str) else redactor.value(entry)
+
+
+def _command(entry: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
+    kept = {name: value for name, value in entry.items() if name not in ("argv", *_RAW)}
+    if len(kept) < len(entry) - 1:
+        kept.update(problem="not-run", returncode=None, stderr=_LEFT_OUT["message"])
+    if entry["argv"][-1:] == [DISK_LINKS] and isinstance(kept.get("stdout"), str):
+        kept["stdout"] = redactor.listing(kept["stdout"])
+    redacted: dict[str, Any] = redactor.value(kept)
+    return {"argv": redactor.value(entry["argv"]), **redacted}
+
+
+def _folder(path: str, names: Any, redactor: Redactor) -> Any:
+    if not isinstance(names, list) or not path.startswith(DISKS):
+        return redactor.value(names)
+    return [redactor.pseudonym(kind_of_name(path), name_in(name)) for name in names]
 
 
 def _manifest(files: dict[str, bytes], redacted: bool) -> str:

@@ -33,18 +33,38 @@ _RULES = {
 
 def run(arguments: Arguments) -> int:
     vault = vault_of(arguments)
-    machine = machine_of(arguments)
-    observation = check(vault, machine, timeout=arguments.timeout)
-    answer = outcome(observation.verdict)
-    stable, problem = _by_stable(vault, observation, machine, arguments)
-    changes = _changes(vault, observation, machine, arguments) if stable else ()
-    forecast = _forecast(vault, observation, arguments)
-    notes = _notes(observation, answer, forecast)
-    notes += [(f"The evidence kept for this record cannot be used: {problem}.",)] if problem else []
-    notes += _stable_notes(answer, stable)
-    notes += [(f"{text}.",) for text in (vault.notice, vault.unwatched) if text]
+    seen = _Seen(vault, machine_of(arguments), arguments)
     if arguments.output == "json":
-        whole = _answer(observation, answer, vault.path, arguments)
+        print_json("check", seen.answer(arguments))
+    else:
+        _print(seen, arguments)
+    return OUTCOME_EXIT_CODES[seen.outcome]
+
+
+def check_answer(vault: Vault, machine: Machine, arguments: Arguments) -> dict[str, Any]:
+    """Return what a check of a machine against a vault gives, as JSON has it."""
+    return _Seen(vault, machine, arguments).answer(arguments)
+
+
+class _Seen:
+    """One look at the machine and its vault, and what is known about it."""
+
+    def __init__(self, vault: Vault, machine: Machine, arguments: Arguments) -> None:
+        observation = check(vault, machine, timeout=arguments.timeout)
+        self.vault = vault.path
+        self.observation = observation
+        self.outcome = outcome(observation.verdict)
+        self.stable, problem = _by_stable(vault, observation, machine, arguments)
+        self.changes = _changes(vault, observation, machine, arguments) if self.stable else ()
+        self.forecast = _forecast(vault, observation, arguments)
+        self.notes = _notes(observation, self.outcome, self.forecast)
+        self.notes += [(f"The evidence kept for this record cannot be used: {problem}.",)] if problem else []
+        self.notes += _stable_notes(self.outcome, self.stable)
+        self.notes += [(f"{text}.",) for text in (vault.notice, vault.unwatched) if text]
+
+    def answer(self, arguments: Arguments) -> dict[str, Any]:
+        whole = _answer(self.observation, self.outcome, self.vault, arguments)
+        stable, forecast = self.stable, self.forecast
         whole["stable"] = None if stable is None else {
             "outcome": str(stable.verdict.outcome), "why": stable.verdict.why, "evidenceAt": stable.taken_at,
         }  # fmt: skip
@@ -55,12 +75,9 @@ def run(arguments: Arguments) -> int:
             "text": forecast.text,
         }  # fmt: skip
         whole["changes"] = [
-            {"attributes": list(names), "cause": text, "certain": certain} for names, text, certain in changes
+            {"attributes": list(names), "cause": text, "certain": certain} for names, text, certain in self.changes
         ]
-        print_json("check", {**whole, "notes": [" ".join(note) for note in notes], "masked": not arguments.reveal})
-    else:
-        _print(observation, answer, vault.path, stable, changes, notes, arguments)
-    return OUTCOME_EXIT_CODES[answer]
+        return {**whole, "notes": [" ".join(note) for note in self.notes], "masked": not arguments.reveal}
 
 
 def _by_stable(
@@ -159,17 +176,10 @@ def _row(row: AttributeRow, observation: Observation, arguments: Arguments) -> d
     }
 
 
-def _print(
-    observation: Observation,
-    answer: str,
-    vault: str,
-    stable: StableObservation | None,
-    changes: tuple[tuple[tuple[str, ...], str, bool], ...],
-    notes: list[tuple[str, ...]],
-    arguments: Arguments,
-) -> None:
+def _print(seen: _Seen, arguments: Arguments) -> None:
+    observation, stable, changes, notes = seen.observation, seen.stable, seen.changes, seen.notes
     verdict = observation.verdict
-    write(colored(*OUTCOME_HEADS[answer], arguments))
+    write(colored(*OUTCOME_HEADS[seen.outcome], arguments))
     write(f"  {in_words(verdict)}")
     write(f"  score      {verdict.matched} of {verdict.total} = {verdict.percent:.1f} %, threshold {verdict.threshold}")
     write(f"  evidence   {_evidence(verdict)}")
@@ -179,7 +189,7 @@ def _print(
         write(f"  stable     {lines[0]}")
         for line in lines[1:]:
             write(f"             {line}")
-    write(f"  vault      {vault}")
+    write(f"  vault      {seen.vault}")
     write()
     rows = [
         (row.name, shown(row.name, row.saved, arguments), shown(row.name, row.current, arguments), _same(row))

@@ -14,19 +14,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.cli.parse import Arguments
+    from fingerprint.errors import VaultError
+    from fingerprint.vault import Vault
     from fingerprint.vault.evidence import Evidence
 
 _WORDS_WIDTH = 32
 
 
-def run(arguments: Arguments) -> int:
-    vault = vault_of(arguments)
+def evidence_answer(vault: Vault) -> tuple[dict[str, Any], list[VaultError]]:
+    """Return what is kept for a vault, as JSON has it, and what is wrong with the rest."""
     found, refused = vault.evidence.entries()
     try:
         present = record_tag(vault.read())
     except (VaultMissing, VaultCorrupt):
         present = ""
-    entries: list[dict[str, Any]] = [
+    entries = [
         {
             "number": entry.number,
             "at": entry.at,
@@ -37,11 +39,17 @@ def run(arguments: Arguments) -> int:
         }
         for entry in found
     ]
+    damaged = [error.where for error in refused]
+    return {"vault": vault.path, "folder": vault.evidence.path, "entries": entries, "damaged": damaged}, refused
+
+
+def run(arguments: Arguments) -> int:
+    vault = vault_of(arguments)
+    answer, refused = evidence_answer(vault)
+    entries = answer["entries"]
     for error in refused:
         warn(f"{error.where}: {error.what}")
     if arguments.output == "json":
-        answer = {"vault": vault.path, "folder": vault.evidence.path, "entries": entries,
-                  "damaged": [error.where for error in refused]}  # fmt: skip
         print_json("vault evidence", answer)
     elif not entries:
         write(f"Nothing is kept for {vault.path}: differences can only be told, not named.")

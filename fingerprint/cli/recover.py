@@ -29,11 +29,18 @@ def run(arguments: Arguments) -> int:
     return command[arguments.command.path](arguments)
 
 
+def history_answer(vault: Vault, arguments: Arguments) -> dict[str, Any]:
+    """Return the records that were replaced, as JSON has them."""
+    entries = [_entry(entry, vault, arguments) for entry in vault.history.entries()]
+    return {"vault": vault.path, "history": vault.history.path, "entries": entries}
+
+
 def _history(arguments: Arguments) -> int:
     vault = vault_of(arguments)
-    entries = [_entry(entry, vault, arguments) for entry in vault.history.entries()]
+    told = history_answer(vault, arguments)
+    entries = told["entries"]
     if arguments.output == "json":
-        print_json("vault history", {"vault": vault.path, "history": vault.history.path, "entries": entries})
+        print_json("vault history", told)
     elif not entries:
         write(f"Nothing of the vault {vault.path} was ever replaced.")
     else:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from fingerprint import __version__
-from fingerprint.cli.explain import answer as explanation_answer
+from fingerprint.cli.check import check_answer
+from fingerprint.cli.evidence import evidence_answer
+from fingerprint.cli.explain import answer as explain_answer
+from fingerprint.cli.parse import Arguments
+from fingerprint.cli.recover import history_answer
 from fingerprint.cli.render import print_json, write
 from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.cli.vaults import show_answer, verify_answer
+from fingerprint.collect import collect
 from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.collect.recorder import Recorder
 from fingerprint.collect.whole import record_whole
-from fingerprint.errors import EXIT_OK, Refused, VaultError
+from fingerprint.errors import EXIT_OK, CollectError, Refused
 from fingerprint.explanation import explain_vault
 from fingerprint.model import utc
 from fingerprint.redact import Redactor
-from fingerprint.report import bundle
+from fingerprint.report import bundle, known_of
 from fingerprint.report import write as write_bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from fingerprint.cli.parse import Arguments
-    from fingerprint.model import HardwareHash
-    from fingerprint.vault import Vault
 
 
 def run(arguments: Arguments) -> int:
@@ -32,19 +35,26 @@ def run(arguments: Arguments) -> int:
         )
     machine = machine_of(arguments)
     vault = vault_of(arguments)
-    _, recorder = record_whole(machine, arguments.timeout)
+    recorder = Recorder(machine)
+    try:
+        record_whole(recorder, arguments.timeout, with_facts=True)
+    except CollectError:
+        # A ticket may be about just that: the parts tell it, and what was recorded so far is in the bundle.
+        pass
     recorded = RecordedMachine(recorder.snapshot)
+    # Pseudonyms are made of whole values; what is masked could not be told from others.
+    whole = Arguments(arguments.command, {**vars(arguments), "reveal": True})
     parts = {
-        "about": lambda: {"version": __version__, "at": utc(machine.now()), "platform": machine.platform,
-                          "kernel": machine.kernel, "redacted": bool(arguments.redact)},
-        "explain": lambda: explanation_answer(explain_vault(vault, recorded)),
-        "vault": lambda: _vault(vault),
-        "verify": lambda: _verify(vault),
-        "history": lambda: _history(vault),
-    }  # fmt: skip
+        "about": lambda: _about(recorded, arguments),
+        "check": lambda: check_answer(vault, recorded, whole),
+        "explain": lambda: explain_answer(explain_vault(vault, recorded)),
+        "vault": lambda: show_answer(vault, whole),
+        "verify": lambda: verify_answer(vault),
+        "history": lambda: _history(history_answer(vault, whole)),
+        "evidence": lambda: evidence_answer(vault)[0],
+    }
     redactor = Redactor() if arguments.redact else None
-    others, saved = _known_before(vault)
-    files = bundle(parts, recorder.snapshot, redactor, others, saved)
+    files = bundle(parts, recorder.snapshot, redactor, known_of(vault))
     path = getattr(arguments, "FILE")  # noqa: B009
     write_bundle(path, files, machine.now())
     if arguments.output == "json":
@@ -60,37 +70,21 @@ def run(arguments: Arguments) -> int:
     return EXIT_OK
 
 
-def _known_before(vault: Vault) -> tuple[list[dict[str, Any]], HardwareHash | None]:
-    """Return what is known of the machine as it was: the evidence, and the saved hash."""
-    others: list[dict[str, Any]] = []
-    saved: HardwareHash | None = None
+def _about(machine: RecordedMachine, arguments: Arguments) -> dict[str, Any]:
+    from platform import python_version
+
+    told: dict[str, Any] = {
+        "version": __version__, "python": python_version(), "at": utc(machine.now()), "platform": machine.platform,
+        "kernel": machine.kernel, "redacted": bool(arguments.redact),
+    }  # fmt: skip
     try:
-        others = [entry.snapshot for entry in vault.evidence.entries()[0]]
-        saved = vault.read().hardware_hash
-    except VaultError:
-        # What is wrong with it stands in the report itself.
-        pass
-    return others, saved
+        told["tools"] = {a.name: a.tool for a in collect(machine) if a.tool}
+    except CollectError as error:
+        told["error"] = error.facts()
+    return told
 
 
-def _vault(vault: Vault) -> dict[str, Any]:
-    record = vault.read()
-    written = vault.written_at("InstanceFingerprint")
-    return {
-        "threshold": record.threshold,
-        "cleared": not record.fingerprint,
-        "hardwareHash": None if record.hardware_hash is None else dict(record.hardware_hash),
-        "writtenAt": None if written is None else utc(written),
-        "unknownFields": [name for name, _ in record.extra],
-    }
-
-
-def _verify(vault: Vault) -> list[dict[str, Any]]:
-    from fingerprint.vault.verify import verify
-
-    return [{"kind": f.kind, "what": f.what, "where": f.where, "broken": f.broken} for f in verify(vault)]
-
-
-def _history(vault: Vault) -> list[dict[str, Any]]:
-    kept = ("number", "key", "replacedAt", "why", "rule")
-    return [{name: entry[name] for name in kept} for entry in vault.history.entries()]
+def _history(told: dict[str, Any]) -> dict[str, Any]:
+    for entry in told["entries"]:
+        del entry["fingerprint"]
+    return told

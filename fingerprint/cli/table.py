@@ -297,8 +297,9 @@ COMMANDS = (
         "report",
         "report",
         "bundle for a ticket what the commands say of this machine",
-        "A compressed tar file with explanation, vault, history and snapshot. With --redact ids, names, addresses and\n"
-        "serial numbers are pseudonyms, the same in all files. Keys, credentials and fingerprints are never in it.",
+        "A compressed tar file with check, explanation, vault, history, evidence and snapshot. With --redact ids,\n"
+        "names, addresses and serial numbers are pseudonyms, the same in all files. Keys, credentials and\n"
+        "fingerprints are never in it.",
         positionals=(("FILE", "text", (), "the new file, such as ticket.tar.gz"),),
         options=(Option("--redact", "with pseudonyms in place of ids"),),
         examples=(("sudo fingerprint report --redact ticket.tar.gz", "to send to somebody"),),

@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.cli.parse import Arguments
+    from fingerprint.vault import Vault
 
 
 def run(arguments: Arguments) -> int:
     return {"vault show": _show, "vault verify": _verify, "vault reset": _reset}[arguments.command.path](arguments)
 
 
-def _show(arguments: Arguments) -> int:
-    vault = vault_of(arguments)
+def show_answer(vault: Vault, arguments: Arguments) -> dict[str, Any]:
+    """Return what a vault holds, as JSON has it; never its keys."""
     record = vault.read()
     attributes = record.hardware_hash
     registration: dict[str, Any] | None = None
@@ -33,28 +34,31 @@ def _show(arguments: Arguments) -> int:
         }
     except VaultMissing:
         pass
+    values = None if attributes is None else {
+        name: secret(value, arguments) if name in ("machine-id", "uuid") else value
+        for name, value in attributes.items()
+    }  # fmt: skip
+    return {
+        "vault": vault.path,
+        "fingerprint": secret(record.fingerprint, arguments),
+        "cleared": not record.fingerprint,
+        "threshold": record.threshold,
+        "hardwareHash": values,
+        "unknownFields": [name for name, _ in record.extra],
+        "registration": registration,
+        "masked": not arguments.reveal,
+    }
+
+
+def _show(arguments: Arguments) -> int:
+    told = show_answer(vault_of(arguments), arguments)
     if arguments.output == "json":
-        values = None if attributes is None else {
-            name: secret(value, arguments) if name in ("machine-id", "uuid") else value
-            for name, value in attributes.items()
-        }  # fmt: skip
-        print_json(
-            "vault show",
-            {
-                "vault": vault.path,
-                "fingerprint": secret(record.fingerprint, arguments),
-                "cleared": not record.fingerprint,
-                "threshold": record.threshold,
-                "hardwareHash": values,
-                "unknownFields": [name for name, _ in record.extra],
-                "registration": registration,
-                "masked": not arguments.reveal,
-            },
-        )
+        print_json("vault show", told)
         return EXIT_OK
-    write(f"Vault        {vault.path}")
-    write(f"Fingerprint  {secret(record.fingerprint, arguments) or '(cleared)'}")
-    write(f"Threshold    {record.threshold}")
+    registration, attributes = told["registration"], told["hardwareHash"]
+    write(f"Vault        {told['vault']}")
+    write(f"Fingerprint  {told['fingerprint'] or '(cleared)'}")
+    write(f"Threshold    {told['threshold']}")
     if registration:
         state = "complete" if registration["registered"] else "not complete"
         write(
@@ -71,31 +75,32 @@ def _show(arguments: Arguments) -> int:
     return EXIT_OK
 
 
-def _verify(arguments: Arguments) -> int:
+def verify_answer(vault: Vault) -> dict[str, Any]:
+    """Return every defect of a vault, as JSON has it."""
     from fingerprint.vault.verify import verify
 
-    vault = vault_of(arguments)
     findings = verify(vault)
-    broken = any(finding.broken for finding in findings)
+    return {
+        "vault": vault.path,
+        "sound": not findings,
+        "findings": [
+            {"kind": f.kind, "what": f.what, "where": f.where, "remedy": f.remedy, "broken": f.broken} for f in findings
+        ],
+    }
+
+
+def _verify(arguments: Arguments) -> int:
+    told = verify_answer(vault_of(arguments))
+    findings = told["findings"]
     if arguments.output == "json":
-        print_json(
-            "vault verify",
-            {
-                "vault": vault.path,
-                "sound": not findings,
-                "findings": [
-                    {"kind": f.kind, "what": f.what, "where": f.where, "remedy": f.remedy, "broken": f.broken}
-                    for f in findings
-                ],
-            },
-        )
+        print_json("vault verify", told)
     elif findings:
         for finding in findings:
-            write(f"{finding.where}: {finding.what}")
-            write(f"  {finding.remedy}")
+            write(f"{finding['where']}: {finding['what']}")
+            write(f"  {finding['remedy']}")
     else:
-        write(f"The vault {vault.path} is sound.")
-    if broken:
+        write(f"The vault {told['vault']} is sound.")
+    if any(finding["broken"] for finding in findings):
         return EXIT_CANNOT_TELL
     return EXIT_DIFFERS if findings else EXIT_OK
 
