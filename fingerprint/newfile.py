@@ -1,14 +1,15 @@
-"""Writing a file that a user named: a new one that only its owner reads, or nothing at all."""
+"""Writing a file that a user named: a new one that only its owner reads, whole, or nothing at all."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 
 from fingerprint.errors import InputError, Refused
 
 
 def write_new(path: str, data: bytes, what: str) -> None:
-    """Write a new file, mode 0600, durably.
+    """Write a new file, mode 0600, durably. It gets its name when it is whole, whatever happens on the way.
 
     Args:
         path: the file.
@@ -19,28 +20,40 @@ def write_new(path: str, data: bytes, what: str) -> None:
         Refused: the file exists.
         InputError: it could not be written; nothing of it is left.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    if os.path.lexists(path):
+        raise _exists(path)
+    folder, name = os.path.split(os.path.abspath(path))
     try:
-        descriptor = os.open(path, flags, 0o600)
+        descriptor, unnamed = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            _name(unnamed, path)
+        finally:
+            if os.path.lexists(unnamed):
+                os.unlink(unnamed)
     except FileExistsError:
-        raise Refused(
-            "the file exists; nothing was written", where=path, remedy="Name a new file, or remove the old one"
-        ) from None
+        raise _exists(path) from None
     except OSError as error:
-        raise _not_written(path, what, error) from None
+        raise InputError(
+            f"the {what} could not be written ({error.strerror})", where=path, remedy="Name a file that can be written"
+        ) from None
+
+
+def _name(unnamed: str, path: str) -> None:
+    """Give a file its name unless there is one. Raises FileExistsError."""
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException as error:
-        os.unlink(path)
-        if isinstance(error, OSError):
-            raise _not_written(path, what, error) from None
+        os.link(unnamed, path)
+    except FileExistsError:
         raise
+    except OSError:
+        # A file system without hard links; there only a writer in this very moment could be overwritten.
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        os.replace(unnamed, path)
 
 
-def _not_written(path: str, what: str, error: OSError) -> InputError:
-    return InputError(
-        f"the {what} could not be written ({error.strerror})", where=path, remedy="Name a file that can be written"
-    )
+def _exists(path: str) -> Refused:
+    return Refused("the file exists; nothing was written", where=path, remedy="Name a new file, or remove the old one")

@@ -138,13 +138,12 @@ class RecordedMachine(Machine):
             if isinstance(entry.get(form), str):
                 return _parsed_addresses(form, entry[form])
         try:
-            return Addresses(
-                tuple(str(address) for address in entry["ipv4"]),
-                tuple((str(name), str(address)) for name, address in entry["links"]),
-                str(entry.get("source", "recorded")),
-            )
+            ipv4, links = tuple(entry["ipv4"]), tuple((name, address) for name, address in entry["links"])
         except (KeyError, TypeError, ValueError):
             raise _broken("addresses lacks ipv4 and links, or a text of ip, ifconfig or wmi", self.where) from None
+        if not all(isinstance(text, str) for text in (*ipv4, *(text for link in links for text in link))):
+            raise _broken("an address is no text", self.where)
+        return Addresses(ipv4, links, str(entry.get("source", "recorded")))
 
     def list_folder(self, path: str) -> tuple[str, ...]:
         entry = self._optional("folders", dict).get(path)
@@ -245,7 +244,8 @@ def _demand_snapshot(snapshot: dict[str, Any], where: str) -> None:
         if not isinstance(snapshot.get(name), kinds):
             raise _broken(f"{name} is missing or of the wrong type", where)
     for entry in snapshot["commands"]:
-        if not isinstance(entry, dict) or not isinstance(entry.get("argv"), list):
+        argv = entry.get("argv") if isinstance(entry, dict) else None
+        if not isinstance(argv, list) or not all(isinstance(word, str) for word in argv):
             raise _broken("a command without argv", where)
         for name, kinds in _COMMAND_FIELDS.items():
             if name in entry and not isinstance(entry[name], kinds):
@@ -266,7 +266,10 @@ def _broken(what: str, where: str) -> SnapshotError:
 def _bytes(entry: dict[str, Any], text_name: str, base64_name: str, where: str) -> bytes | None:
     text, encoded = entry.get(text_name), entry.get(base64_name)
     if isinstance(text, str):
-        return text.encode("utf-8")
+        try:
+            return text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise _broken(f"{text_name} holds half a character", where) from None
     if not isinstance(encoded, str):
         return None
     from base64 import b64decode

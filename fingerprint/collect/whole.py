@@ -48,7 +48,8 @@ def record_rest(recorder: Recorder, timeout: float | None = None) -> None:
 def booted_at(machine: Machine) -> float | None:
     """Return when a machine was started, in seconds since 1970-01-01 UTC; None where it is not told."""
     try:
-        uptime = machine.read_file(UPTIME).split()[0]
-        return machine.now() - float(uptime)
+        uptime = float(machine.read_file(UPTIME).split()[0])
+        # Not so for what is no number of seconds, and for a clock that was not set.
+        return machine.now() - uptime if 0 <= uptime <= machine.now() else None
     except (OSError, ValueError, IndexError):
         return None

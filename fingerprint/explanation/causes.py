@@ -187,7 +187,7 @@ def _short(name: str) -> str:
 
 def _address(saved: str, current: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
     told = f"{saved} -> {current}"
-    listed = context.now.machine.snapshot["addresses"].get("ipv4", []) if context.now else []
+    listed = context.now.addresses().ipv4 if context.now else ()
     if saved in listed:
         return f"{told}; the old one is still there, and another comes first now", True, ("other-first",)
     if listed:
@@ -211,8 +211,7 @@ def _hardware_address(saved: str, current: str, context: Context) -> tuple[str, 
 
 
 def _link_names(sources: Sources | None) -> dict[str, str]:
-    links = sources.machine.snapshot["addresses"].get("links", []) if sources else []
-    return {str(link[0]): str(link[1]) for link in links if isinstance(link, list) and len(link) == 2}
+    return dict(sources.addresses().links) if sources else {}
 
 
 def _half(address: str) -> str:

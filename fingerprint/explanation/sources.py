@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fingerprint.catalogue import attributes_of
 from fingerprint.collect import collect
+from fingerprint.collect.machine import Addresses
 from fingerprint.collect.unix import DISK_LINKS, DMIDECODE
 from fingerprint.errors import FingerprintError
 from fingerprint.smbios_text import dmidecode_version, parse_dmidecode
@@ -30,7 +31,6 @@ class Sources:
 
     def __init__(self, machine: RecordedMachine, values: HardwareHash | None = None) -> None:
         self.machine = machine
-        self._commands = {tuple(entry["argv"]): entry for entry in machine.snapshot["commands"]}
         try:
             self.collection: Collection | None = collect(machine)
         except FingerprintError:
@@ -51,9 +51,7 @@ class Sources:
         """Return what dmidecode printed for an attribute, None where it printed nothing or was not recorded."""
         if name not in self.known or name not in _GROUPS:
             return None
-        entry = self._commands.get((DMIDECODE, "-t", _GROUPS[name]))
-        text = entry.get("stdout") if entry else None
-        return text if isinstance(text, str) and text else None
+        return self.output_of((DMIDECODE, "-t", _GROUPS[name])) or None
 
     def dmi_table(self, name: str) -> SmbiosTable | None:
         """Return the structures behind an attribute."""
@@ -68,16 +66,27 @@ class Sources:
         """Return the listing of the disk links, None if there is none."""
         if "disk-info" not in self.known:
             return None
-        for argv, entry in self._commands.items():
-            text = entry.get("stdout")
-            if argv[1:] == ("-l", DISK_LINKS) and entry.get("returncode") == 0 and isinstance(text, str):
-                return text
-        return None
+        listings = (tuple(entry["argv"]) for entry in self.machine.snapshot["commands"])
+        argv = next((argv for argv in listings if argv[1:] == ("-l", DISK_LINKS)), None)
+        return None if argv is None else self.output_of(argv)
 
     def output_of(self, argv: tuple[str, ...]) -> str | None:
-        """Return what a recorded command printed."""
-        text = self._commands.get(argv, {}).get("stdout")
-        return text if isinstance(text, str) else None
+        """Return what a recorded command printed, None if it failed or was not recorded.
+
+        Bytes that are no UTF-8 are written with escapes: firmware has texts in any code page.
+        """
+        try:
+            [result] = self.machine.run([argv], 0.0)
+        except FingerprintError:
+            return None
+        return result.stdout.decode("utf-8", "backslashreplace") if result.succeeded else None
+
+    def addresses(self) -> Addresses:
+        """Return the addresses of the machine, none where they are not known."""
+        try:
+            return self.machine.addresses()
+        except (OSError, FingerprintError):
+            return Addresses((), (), "")
 
     def source_of(self, name: str) -> str:
         """Return the command or file that an attribute was read from, "" if it is not known."""

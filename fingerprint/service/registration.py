@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from logging import Logger
 
     from fingerprint.collect.machine import Machine
+    from fingerprint.model import FingerprintRecord
     from fingerprint.service.tokens import RoleCredentials
-    from fingerprint.vault import Vault
+    from fingerprint.vault import Vault, VaultEdit
 
 WRITTEN_AHEAD = "key rotation: written ahead"
 REGISTERED = "registered"
@@ -145,7 +146,7 @@ class Registration:
         )  # fmt: skip
         with self.vault.edit() as edit:
             if recorder is not None:
-                keep_evidence(self.vault, record, recorder, why=REGISTERED)
+                keep_evidence(self.vault, record, recorder, why=REGISTERED, present=_present(edit))
                 edit.store(record, why=FIRST)
             edit.store_registration(stored, why=REGISTERED)
         try:
@@ -310,6 +311,13 @@ class Registration:
             edit.store_registration(new, why=why)
         _log().info("%s: the node %s has a new key", why, record.instance_id)
         return new
+
+
+def _present(edit: VaultEdit) -> FingerprintRecord | None:
+    try:
+        return edit.read()
+    except VaultMissing:
+        return None
 
 
 def check_activation(activation_id: str, activation_code: str) -> None:

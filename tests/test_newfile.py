@@ -1,0 +1,73 @@
+"""A new file appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fingerprint.errors import InputError, Refused
+from fingerprint.newfile import write_new
+
+BROKEN = OSError(28, os.strerror(28))
+
+
+def test_a_new_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    write_new(str(tmp_path / "new"), b"data", "report")
+    assert (tmp_path / "new").read_bytes() == b"data"
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["new"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "link"])
+def test_a_write_that_fails_or_is_interrupted_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    for error in (BROKEN, KeyboardInterrupt()):
+        monkeypatch.setattr(os, step, fail)
+        if step == "link" and error is BROKEN:
+            # Without hard links the file is renamed.
+            write_new(str(tmp_path / "new"), b"data", "report")
+            assert os.listdir(tmp_path) == ["new"]
+            os.unlink(tmp_path / "new")
+            continue
+        with pytest.raises((InputError, KeyboardInterrupt)):
+            write_new(str(tmp_path / "new"), b"data", "report")
+        assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_is_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "old").write_bytes(b"old")
+    for name in ("old", "dangling"):
+        with pytest.raises(Refused):
+            write_new(str(tmp_path / name), b"new", "report")
+        # Also if it comes between the look and the name.
+        with monkeypatch.context() as patched:
+            patched.setattr(os.path, "lexists", lambda path, name=name: not str(path).endswith(name))
+            with pytest.raises(Refused):
+                write_new(str(tmp_path / name), b"new", "report")
+    assert (tmp_path / "old").read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["dangling", "old"]
+    with pytest.raises(InputError, match="could not be written"):
+        write_new(str(tmp_path / "old" / "new"), b"new", "report")
+
+
+def test_of_many_writers_of_one_name_one_succeeds(tmp_path: Path) -> None:
+    def write(number: int) -> bool:
+        try:
+            write_new(str(tmp_path / "new"), b"%d" % number * 5000, "report")
+        except Refused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(write, range(8)))
+    assert done.count(True) == 1
+    assert (tmp_path / "new").read_bytes() == b"%d" % done.index(True) * 5000
