@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import jsonschema
@@ -25,8 +28,21 @@ from commandline import environment, run
 from event_machines import before_and_after
 from fingerprint import Vault
 from fingerprint.credentials import CredentialCache, session
+from fingerprint.credentials.refresher import Refresher, pause_after
 from fingerprint.credentials.sharedfile import NAMES, update, updated
-from fingerprint.errors import InputError, ServiceMismatch, Unreachable, UsageError
+from fingerprint.errors import (
+    AccessDenied,
+    ActivationInvalid,
+    BadAnswer,
+    FingerprintError,
+    FingerprintMismatch,
+    InputError,
+    NotRegistered,
+    ServiceMismatch,
+    Unreachable,
+    UsageError,
+)
+from fingerprint.model import RegistrationRecord
 from fingerprint.service.tokens import RoleCredentials
 from fingerprint.testing import LocalService
 
@@ -365,3 +381,111 @@ def test_the_local_service_is_there_for_trials(tmp_path: Path) -> None:
         assert told["endpoint"].startswith("http://127.0.0.1:")
         process.send_signal(2)
         assert process.wait(20) == 130
+
+
+def test_kept_ones_are_of_one_node_and_one_start_of_the_machine(tmp_path: Path, clock: Clock) -> None:
+    """A copied disk starts anew: what is kept on it passes no gate."""
+    ask = Counting(clock)
+    vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"), now=clock)
+    kept = CredentialCache(vault, ask)
+    kept.get()
+    path = Path(kept.path)
+    told = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**told, "boot": "another"}))
+    assert kept.get().access_key_id == "ASIA2"
+    with vault.edit() as edit:
+        edit.store_registration(
+            RegistrationRecord(instance_id="mi-0123456789abcdef0", region="eu-west-1", private_key="k"), why="test"
+        )
+    assert kept.get().access_key_id == "ASIA3"
+    assert kept.get().access_key_id == "ASIA3"
+
+
+def test_where_nothing_can_be_kept_the_service_is_asked_each_time(tmp_path: Path, clock: Clock) -> None:
+    ask = Counting(clock)
+    (tmp_path / "state").write_text("a file where the folder would be")
+    vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"), now=clock)
+    assert [CredentialCache(vault, ask).get().access_key_id for _ in range(2)] == ["ASIA1", "ASIA2"]
+
+
+class Waits:
+    """A clock that is waited on: each pause is noted, and moves it on."""
+
+    def __init__(self, clock: Clock, times: int) -> None:
+        self.clock = clock
+        self.left = times
+        self.pauses: list[float] = []
+
+    def __call__(self, seconds: float) -> bool:
+        self.pauses.append(seconds)
+        self.clock.now += seconds
+        self.left -= 1
+        return self.left == 0
+
+
+def test_a_profile_is_kept_fresh_at_half_of_its_life(cache: tuple[CredentialCache, Counting], clock: Clock) -> None:
+    kept, _ = cache
+    used: list[str] = []
+    waits = Waits(clock, 4)
+    Refresher(kept, lambda new: used.append(new.access_key_id), waits, clock, Random(1)).run()
+    assert used == ["ASIA1", "ASIA2", "ASIA3", "ASIA4"]
+    assert waits.pauses == [HOUR / 2] * 4
+
+
+def test_errors_never_end_it_and_pauses_start_anew_after_a_success(
+    cache: tuple[CredentialCache, Counting], clock: Clock
+) -> None:
+    kept, ask = cache
+    waits = Waits(clock, 8)
+    ask.error = InputError("the file cannot be written", where="x")
+
+    def use(_: RoleCredentials) -> None:
+        return
+
+    def wait(seconds: float) -> bool:
+        ended = waits(seconds)
+        if waits.left == 4:
+            ask.error = None
+        if waits.left == 3:
+            ask.error = ServiceMismatch("another")
+        return ended
+
+    Refresher(kept, use, wait, clock, Random(1)).run()
+    growing, after = waits.pauses[:4], waits.pauses[4:]
+    assert [1 <= pause < 1.3 * 2**n + 1 for n, pause in enumerate(growing)] == [True] * 4
+    assert after[0] == HOUR / 2
+    assert all(1500 <= pause < 1800 for pause in after[1:])
+
+
+HARD = (AccessDenied("x"), ServiceMismatch("x"))
+OF_THE_SERVICE = (Unreachable("x"), ActivationInvalid("x"), BadAnswer("x"))
+OWN = (NotRegistered("x"), FingerprintMismatch("x"), InputError("x"))
+
+
+@given(st.sampled_from([*HARD, *OF_THE_SERVICE, *OWN]), st.integers(0, 40), st.randoms(use_true_random=False))
+def test_pauses_are_those_of_the_agent(error: FingerprintError, failures: int, random: Random) -> None:
+    """behaviour of the agent from 3.3.808.0: the table of its refresher."""
+    pause = pause_after(error, failures, random)
+    doubled = 2 ** min(failures, 16)
+    most = doubled + math.ceil(0.2 * doubled) - 1
+    if error in HARD:
+        assert 1500 <= pause <= 1799
+    elif error in OF_THE_SERVICE:
+        assert doubled + 10 <= pause <= most + 19 or 1501 <= pause <= 1800 < most + 19
+    else:
+        assert doubled <= pause <= most or 1501 <= pause <= 1800 < most
+
+
+def test_update_goes_on_until_it_is_ended(tmp_path: Path, service: LocalService) -> None:
+    story = Story(tmp_path, service, "agent-restart")
+    story("before", "register", "--region", "eu-west-1")
+    for number, code in ((signal.SIGTERM, 0), (signal.SIGINT, 130)):
+        command = [sys.executable, "-I", "-m", "fingerprint", "--vault", str(story.vault), "--snapshot",
+                   str(tmp_path / "before.json"), "update", "--keep", "--endpoint", service.endpoint]  # fmt: skip
+        with subprocess.Popen(command, env={**os.environ, **story.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True) as process:  # fmt: skip
+            assert process.stdout is not None
+            assert "Wrote the profile default" in process.stdout.readline()
+            process.send_signal(number)
+            assert process.wait(20) == code
+    assert "ASIA" in (tmp_path / ".aws" / "credentials").read_text()

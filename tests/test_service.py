@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -36,7 +37,7 @@ from fingerprint.errors import (
 )
 from fingerprint.service import signing
 from fingerprint.service.client import ServiceClient
-from fingerprint.service.keys import NodeKey, created_date, verify
+from fingerprint.service.keys import NodeKey, age_in_days, created_date, verify
 from fingerprint.service.registration import Registration
 from fingerprint.testing import LocalService
 from shared import VECTORS, needs_vectors
@@ -234,7 +235,8 @@ def test_a_busy_service_is_asked_again_signed_afresh(vault: Vault, service: Loca
     [
         (200, b"{", BadAnswer), (200, b"<html>", BadAnswer), (200, b"{}", BadAnswer), (200, b"[]", BadAnswer),
         (200, b'{"AccessKeyId":"A","SecretAccessKey":"s","TokenExpirationDate":1}', BadAnswer),
-        (302, b"", BadAnswer), (400, b'{"__type":"com.amazonaws.ssm#SomethingNew","message":"x"}', ServiceError),
+        (302, b"", BadAnswer), (200, b'{"a":"' + b"x" * 10_000_000 + b'"}', BadAnswer),
+        (400, b'{"__type":"com.amazonaws.ssm#SomethingNew","message":"x"}', ServiceError),
         (400, b'{"__type":"com.amazonaws.ssm#MachineFingerprintDoesNotMatch"}', ServiceMismatch),
     ],
 )  # fmt: skip
@@ -256,10 +258,61 @@ def test_no_network_is_unreachable(vault: Vault, service: LocalService) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    for endpoint in (f"http://127.0.0.1:{port}", "http://nowhere.invalid"):
+    for endpoint in (f"http://127.0.0.1:{port}", "https://nowhere.invalid"):
         with pytest.raises(Unreachable) as caught:
             Registration(vault, RecordedMachine(BEFORE), endpoint=endpoint).role_token()
         assert caught.value.exit_code == 6
+
+
+def test_an_endpoint_that_shows_secrets_to_the_network_is_refused(vault: Vault, service: LocalService) -> None:
+    flow = registered(vault, service)
+    for endpoint in ("http://192.0.2.1", "http://127.0.0.1.example.org", "ftp://localhost", "localhost"):
+        with pytest.raises(UsageError, match="not safe"):
+            Registration(vault, RecordedMachine(BEFORE), endpoint=endpoint).role_token()
+    assert flow.role_token()
+
+
+def test_an_answer_that_never_ends_is_given_up(vault: Vault, service: LocalService) -> None:
+    """One byte at a time, always in time for a limit that only looks at the next one."""
+    registered(vault, service)
+    flow = Registration(
+        vault, RecordedMachine(BEFORE),
+        client=lambda region: ServiceClient(region, endpoint=service.endpoint, timeout=0.3),
+    )  # fmt: skip
+    for _ in range(4):
+        service.drip_next("RequestManagedInstanceRoleToken", seconds=0.1)
+    begin = time.monotonic()
+    with pytest.raises(Unreachable):
+        flow.role_token()
+    assert time.monotonic() - begin < 30
+    assert registration(vault, service).role_token()
+
+
+def test_requests_go_through_a_proxy_and_only_there(vault: Vault, service: LocalService) -> None:
+    registered(vault, service)
+    seen: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.path)
+            self.send_error(503)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    proxy = HTTPServer(("127.0.0.1", 0), Proxy)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{proxy.server_address[1]}"
+    asked = len(service.requests())
+    try:
+        with pytest.raises(Unreachable):
+            Registration(vault, RecordedMachine(BEFORE), endpoint=service.endpoint, proxy=url).role_token()
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+    assert len(seen) == 4
+    assert set(seen) == {f"{service.endpoint}/"}
+    assert len(service.requests()) == asked
 
 
 def test_a_server_without_a_trusted_certificate_is_unreachable(
@@ -509,6 +562,34 @@ def test_the_local_service_takes_what_the_real_agent_sent(tmp_path: Path) -> Non
 def test_dates_of_keys_are_printed_as_go_prints_them() -> None:
     assert created_date(1_795_488_713_573_742_900) == "2026-11-24 02:51:53.5737429 +0000 UTC"
     assert created_date(1_795_488_713_000_000_000) == "2026-11-24 02:51:53 +0000 UTC"
+
+
+NOON = 1_709_208_000.0  # 2024-02-29 12:00:00 UTC
+
+
+@pytest.mark.parametrize(
+    ("created", "days"),
+    [
+        ("2024-02-29 12:00:00 +0000 UTC", 0), ("2024-02-28 12:00:00.123 +0000 UTC", 0),
+        ("2024-02-28 12:00:00 +0000 UTC", 1), ("2024-02-28 13:00:00 +0100 CET", 1),
+        ("2024-02-28 13:00:01 +0100 CET", 0), ("2024-02-28 06:30:00 -0530", 1), ("2025-01-01 00:00:00 +0000 UTC", 0),
+        ("", 3650), ("yesterday", None), ("2024-02-31 00:00:00 +0000 UTC", None), ("2024-02-28", None),
+    ],
+)  # fmt: skip
+def test_the_age_of_a_key_is_in_whole_days_by_its_offset(created: str, days: int | None) -> None:
+    assert age_in_days(created, NOON) == days
+
+
+def test_an_old_key_is_changed_without_being_asked_for(vault: Vault, service: LocalService) -> None:
+    flow = registered(vault, service)
+    old, _ = keys(vault, service)
+    later = Vault(vault.path, state=vault.state, now=lambda: time.time() + 31 * 86400)
+    for days, changed in ((0, False), (32, False), (31, True)):
+        Registration(later, RecordedMachine(BEFORE), endpoint=service.endpoint, rotate_after_days=days).role_token()
+        here, there = keys(vault, service)
+        assert here == there
+        assert (here != old) is changed
+    assert flow.role_token()
 
 
 def test_a_key_hides_itself() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint._json import dumps
-from fingerprint.cli.render import print_json, write
+from fingerprint.cli.render import flush, print_json, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.credentials.cache import cache_of
 from fingerprint.errors import EXIT_OK
@@ -11,6 +11,8 @@ from fingerprint.model import utc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fingerprint.cli.parse import Arguments
     from fingerprint.credentials.cache import CredentialCache
     from fingerprint.service.tokens import RoleCredentials
@@ -46,19 +48,44 @@ def _asked_quietly(cache: CredentialCache) -> RoleCredentials:
 def _cache(arguments: Arguments) -> CredentialCache:
     return cache_of(
         vault_of(arguments), machine_of(arguments), policy=arguments.policy, endpoint=arguments.endpoint,
-        timeout=arguments.timeout,
+        proxy=arguments.proxy, rotate_after_days=arguments.rotate_after, timeout=arguments.timeout,
     )  # fmt: skip
 
 
 def _update(arguments: Arguments) -> int:
     from fingerprint.credentials.sharedfile import default_path, update
 
-    credentials = _cache(arguments).get()
+    cache = _cache(arguments)
     path = arguments.file or default_path()
-    update(path, arguments.profile, credentials)
-    answer = {"file": path, "profile": arguments.profile, "expiresAt": utc(credentials.expires_at)}
-    if arguments.output == "json":
-        print_json("update", answer)
-    else:
-        write(f"Wrote the profile {arguments.profile} in {path}; it expires at {answer['expiresAt']}.")
+
+    def write_profile(credentials: RoleCredentials) -> None:
+        update(path, arguments.profile, credentials)
+        answer = {"file": path, "profile": arguments.profile, "expiresAt": utc(credentials.expires_at)}
+        if arguments.output == "json":
+            print_json("update", answer)
+        else:
+            write(f"Wrote the profile {arguments.profile} in {path}; it expires at {answer['expiresAt']}.")
+        flush()
+
+    if arguments.keep:
+        return _keep(cache, write_profile)
+    write_profile(cache.get())
+    return EXIT_OK
+
+
+def _keep(cache: CredentialCache, use: Callable[[RoleCredentials], None]) -> int:
+    """Go on until SIGTERM or Ctrl-C; what happens meanwhile is told on standard error."""
+    import logging
+    from random import SystemRandom
+    from signal import SIGTERM, signal
+    from threading import Event
+    from time import time
+
+    from fingerprint.credentials.refresher import Refresher
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("fingerprint").setLevel(logging.INFO)
+    ended = Event()
+    signal(SIGTERM, lambda *_: ended.set())
+    Refresher(cache, use, ended.wait, time, SystemRandom()).run()
     return EXIT_OK

@@ -33,7 +33,9 @@ def _register(arguments: Arguments) -> int:
     if not arguments.region:
         raise UsageError("no region is named", remedy="Name it with --region, such as --region eu-west-1")
     vault = vault_of(arguments)
-    flow = Registration(vault, machine_of(arguments), endpoint=arguments.endpoint, timeout=arguments.timeout)
+    flow = Registration(
+        vault, machine_of(arguments), endpoint=arguments.endpoint, proxy=arguments.proxy, timeout=arguments.timeout
+    )
     record = flow.register(
         activation_id, code, arguments.region, again=arguments.again, threshold=arguments.threshold,
         dry_run=arguments.dry_run,

@@ -94,6 +94,9 @@ _ENDPOINT = Option("--endpoint", "URL of the service in place of the region's ow
 _POLICY = Option(
     "--policy", "what to do for another machine", "POLICY", choices=("strict", "regenerate", "audit"), default="strict"
 )
+_PROXY = Option("--proxy", "URL of the proxy in place of those of the environment", "URL")
+_ROTATE = Option("--rotate-after", "age of the node's key at which it is changed; 0 never", "DAYS", kind="integer",
+                 default=0)  # fmt: skip
 _NEW_SID = Option("--accept-new-sid", "also if the hardware ID of the record is not that of this machine")
 
 COMMANDS = (
@@ -230,6 +233,7 @@ COMMANDS = (
             Option("--code-file", "file with the activation code; - for standard input", "FILE", files="file"),
             Option("--region", "region of the node", "REGION"),
             _ENDPOINT,
+            _PROXY,
             Option("--threshold", "similarity threshold of a new fingerprint", "N", kind="integer", default=40),
             Option("--again", "also if it is registered already: as another node"),
             _DRY_RUN,
@@ -252,19 +256,23 @@ COMMANDS = (
         "In ~/.aws/config:  credential_process = /usr/bin/fingerprint credential-process\n"
         "Credentials are kept for half of their life. By the policy strict nothing is sent for another machine.\n"
         "Exit codes: 0 credentials, 1 not the same machine, 3 not registered, 5 refused, 6 unreachable.",
-        options=(_POLICY, _ENDPOINT),
+        options=(_POLICY, _ENDPOINT, _PROXY, _ROTATE),
         terse=True,
     ),
     Command(
         "update",
         "credentials",
         "write role credentials into a profile of the shared credentials file",
-        "Comments, other settings and other profiles stay; the file gets mode 0600.",
+        "Comments, other settings and other profiles stay; the file gets mode 0600. With --keep it goes on until\n"
+        "it is ended: new credentials at half of their life, after errors with the pauses of the agent.",
         options=(
             Option("--profile", "the profile", "NAME", default="default"),
             Option("--file", "the file (else AWS_SHARED_CREDENTIALS_FILE, ~/.aws/credentials)", "FILE", files="file"),
+            Option("--keep", "stay, and keep the profile fresh"),
             _POLICY,
             _ENDPOINT,
+            _PROXY,
+            _ROTATE,
         ),
     ),
     Command(

@@ -1,7 +1,8 @@
 """Credentials kept between calls, so that a program that asks for each command does not ask the service each time.
 
 They are in our own state folder, mode 0600, under a lock: of many that ask at once, one asks the
-service. Nothing of botocore is imported where the kept ones do.
+service. Nothing of botocore is imported where the kept ones do. They are those of one node and of one
+start of the machine: a copied disk starts anew, and its kept ones pass no gate.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from fingerprint.vault.history import journal_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from logging import Logger
 
     from fingerprint.collect.machine import Machine
     from fingerprint.vault import Vault
 
 # What is left of a credential's life when another one is asked for, if the usual half of it is shorter.
 LEAST_SECONDS = 60.0
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SCHEMA_VERSION = 1
 _LIMIT = 64 * 1024
 _LOCK_SECONDS = 120.0
@@ -59,7 +62,12 @@ class CredentialCache:
         fresh = self.fresh()
         if fresh is not None:
             return fresh
-        with Folder.make(self._folder, 0o700) as folder:
+        try:
+            folder = Folder.make(self._folder, 0o700)
+        except VaultError as error:
+            _log().warning("credentials cannot be kept: %s", error)
+            return self._ask()
+        with folder:
             folder.lock(_LOCK_SECONDS)
             # Another process may have asked while this one waited.
             kept = self._kept()
@@ -71,8 +79,16 @@ class CredentialCache:
                 if kept is not None and kept[0].expires_at > self._vault.now() + LEAST_SECONDS:
                     return kept[0]
                 raise
-            folder.replace(self._name, self._encoded(new))
+            try:
+                folder.replace(self._name, self._encoded(new))
+            except VaultError as error:
+                _log().warning("credentials cannot be kept: %s", error)
         return new
+
+    def refresh_at(self) -> float:
+        """Return when kept credentials are to be replaced, in seconds since 1970-01-01 UTC; now if there are none."""
+        kept = self._kept()
+        return self._vault.now() if kept is None else _half_life(*kept)
 
     def fresh(self) -> RoleCredentials | None:
         """Return kept credentials in the first half of their life, without asking anybody."""
@@ -88,11 +104,8 @@ class CredentialCache:
             return
 
     def _young(self, kept: tuple[RoleCredentials, float]) -> bool:
-        credentials, retrieved = kept
-        half = (credentials.expires_at - retrieved) / 2
-        now = self._vault.now()
         # A clock that was put back makes no old credentials new.
-        return retrieved - LEAST_SECONDS <= now < credentials.expires_at - max(half, LEAST_SECONDS)
+        return kept[1] - LEAST_SECONDS <= self._vault.now() < _half_life(*kept)
 
     def _kept(self) -> tuple[RoleCredentials, float] | None:
         """Return what is kept and when it was retrieved; None for nothing, or nothing that can be used."""
@@ -106,6 +119,8 @@ class CredentialCache:
             return None
         if any(not isinstance(told.get(name), str) or not told[name] for name in _TEXTS):
             return None
+        if (told.get("node"), told.get("boot")) != (self._node(), _boot()):
+            return None
         times = told.get("expiresAt"), told.get("retrievedAt")
         if not all(isinstance(moment, (int, float)) for moment in times):
             return None
@@ -116,9 +131,37 @@ class CredentialCache:
         told = {
             "schemaVersion": _SCHEMA_VERSION, "accessKeyId": credentials.access_key_id,
             "secretAccessKey": credentials.secret_access_key, "sessionToken": credentials.session_token,
-            "expiresAt": credentials.expires_at, "retrievedAt": self._vault.now(),
+            "expiresAt": credentials.expires_at, "retrievedAt": self._vault.now(), "node": self._node(),
+            "boot": _boot(),
         }  # fmt: skip
         return dumps(told) + b"\n"
+
+    def _node(self) -> str:
+        try:
+            return self._vault.read_registration().instance_id
+        except VaultError:
+            # Whoever asks the service is told what is wrong.
+            return ""
+
+
+def _half_life(credentials: RoleCredentials, retrieved: float) -> float:
+    half = (credentials.expires_at - retrieved) / 2
+    return credentials.expires_at - max(half, LEAST_SECONDS)
+
+
+def _boot() -> str:
+    """Return the kernel's id of this start of the machine, "" where it has none."""
+    try:
+        with open(_BOOT_ID, encoding="ascii") as file:
+            return file.read(64).strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _log() -> Logger:
+    from logging import getLogger
+
+    return getLogger("fingerprint.credentials")
 
 
 def cache_of(
@@ -127,6 +170,8 @@ def cache_of(
     *,
     policy: str = "strict",
     endpoint: str | None = None,
+    proxy: str | None = None,
+    rotate_after_days: int = 0,
     timeout: float | None = None,
 ) -> CredentialCache:
     """Return the cache of a vault that asks the service, by a policy of the gate, when it has to.
@@ -136,6 +181,8 @@ def cache_of(
         machine: the machine that the gate looks at; None for this one.
         policy: what the gate does on a mismatch; by "strict" nothing is sent.
         endpoint: URL of the service in place of the region's own.
+        proxy: URL of a proxy in place of those of the environment.
+        rotate_after_days: age at which the node's key is changed; 0 for when the service asks.
         timeout: seconds for each command of a collection; None for the platform's usual one.
     """
 
@@ -143,6 +190,10 @@ def cache_of(
         # Imported here: botocore takes longer than everything else together.
         from fingerprint.service.registration import Registration
 
-        return Registration(vault, machine, policy=policy, endpoint=endpoint, timeout=timeout).role_token()
+        flow = Registration(
+            vault, machine, policy, endpoint=endpoint, proxy=proxy, rotate_after_days=rotate_after_days,
+            timeout=timeout,
+        )  # fmt: skip
+        return flow.role_token()
 
     return CredentialCache(vault, ask)

@@ -43,6 +43,7 @@ from fingerprint.errors import (
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.service.signing import signed_headers
 from fingerprint.service.tokens import RoleCredentials
+from fingerprint.service.transport import Transport, demand_safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class ServiceClient:
         endpoint: URL in place of the region's own.
         proxies: scheme -> URL; None for those of the environment.
         ca_bundle: file of certificates in place of the usual ones.
-        timeout: seconds to wait for an answer.
+        timeout: seconds to wait for a whole answer.
         clock: seconds since 1970-01-01 UTC, for the time in signatures.
     """
 
@@ -104,15 +105,14 @@ class ServiceClient:
         self._clock = clock
         self._key: NodeKey | None = None
         self._instance_id = ""
+        if endpoint is not None:
+            demand_safe(endpoint)
         session = botocore.session.Session()
         session.register_component("data_loader", _loader())
-        config = Config(
-            signature_version=UNSIGNED, connect_timeout=min(timeout, _CONNECT_SECONDS), read_timeout=timeout,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}, proxies=proxies,
-        )  # fmt: skip
+        config = Config(signature_version=UNSIGNED, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
         try:
             self._client: Any = session.create_client(
-                "ssm", region_name=region, endpoint_url=endpoint, verify=ca_bundle, config=config,
+                "ssm", region_name=region, endpoint_url=endpoint, config=config,
                 # None are used; without these botocore would go looking for some.
                 aws_access_key_id="unsigned", aws_secret_access_key="unsigned",
             )  # fmt: skip
@@ -121,6 +121,11 @@ class ServiceClient:
                 f"no client for region {region!r} and endpoint {endpoint or '(its own)'}: {error}",
                 remedy="Name a region such as eu-west-1, and an endpoint such as https://host:port",
             ) from None
+        bounds = (min(timeout, _CONNECT_SECONDS), timeout)
+        self._client.meta.events.register(
+            "before-send.ssm",
+            Transport(self.endpoint, proxies, ca_bundle or session.get_config_variable("ca_bundle"), bounds),
+        )
         for operation in _SIGNED:
             self._client.meta.events.register(f"request-created.ssm.{operation}", self._sign)
 

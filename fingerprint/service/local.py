@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import sys
 import threading
 import time
 from email.utils import parsedate_to_datetime
@@ -88,8 +89,7 @@ class LocalService:
         class Handler(_Handler):
             local = service
 
-        self._server = ThreadingHTTPServer((HOST, port), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server((HOST, port), Handler)
         self._thread: threading.Thread | None = None
 
     @property
@@ -180,6 +180,23 @@ class LocalService:
 
         self._scripted.setdefault(operation, []).extend([drop] * times)
 
+    def drip_next(self, operation: str, seconds: float) -> None:
+        """Answer the next call of an operation one byte at a time, so many seconds apart, until nobody reads on."""
+
+        def drip(handler: _Handler) -> None:
+            handler.send_response(200)
+            handler.end_headers()
+            handler.close_connection = True
+            try:
+                while True:
+                    handler.wfile.write(b" ")
+                    handler.wfile.flush()
+                    time.sleep(seconds)
+            except OSError:
+                return
+
+        self._scripted.setdefault(operation, []).append(drip)
+
     def scripted(self, operation: str) -> Callable[[_Handler], None] | None:
         """Return what is to be done in place of the next call, None for nothing."""
         with self._lock:
@@ -247,6 +264,15 @@ class LocalService:
         with self._lock:
             row = self._database.execute("SELECT public_key FROM node WHERE id = ? AND active = 1", (node,)).fetchone()
         return None if row is None else str(row[0])
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that hang up; everything else is an error of this service, and told."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -7,6 +7,8 @@ killed, one of the keys that are known here is the one that the service accepts.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from fingerprint.engine import FIRST, Gate, Policy, keep_evidence, prepared_record
 from fingerprint.errors import (
     AccessDenied,
@@ -24,7 +26,7 @@ from fingerprint.match import THRESHOLD_DEFAULT
 from fingerprint.model import RegistrationRecord
 from fingerprint.registrationfile import forget_registration, write_file
 from fingerprint.service.client import ServiceClient
-from fingerprint.service.keys import KEY_TYPE, NodeKey, created_date
+from fingerprint.service.keys import KEY_TYPE, NodeKey, age_in_days, created_date
 from fingerprint.vault import REGISTRATION_KEY
 from fingerprint.vault.history import LAST_WRITTEN
 from fingerprint.vault.records import decode_registration, encode_registration
@@ -55,7 +57,9 @@ class Registration:
         machine: the machine; None for this one.
         policy: what the gate does on a mismatch before a token is asked for.
         endpoint: URL in place of the region's own.
-        client: makes the client of a region; for other transports, proxies and certificates.
+        proxy: URL of a proxy in place of those of the environment.
+        client: makes the client of a region; for other transports and certificates.
+        rotate_after_days: age at which the key is changed without being asked to; 0 for never.
         timeout: seconds for each command of a collection; None for the platform's usual one.
     """
 
@@ -66,7 +70,9 @@ class Registration:
         policy: Policy | str = Policy.REGENERATE,
         *,
         endpoint: str | None = None,
+        proxy: str | None = None,
         client: Callable[[str], ServiceClient] | None = None,
+        rotate_after_days: int = 0,
         timeout: float | None = None,
     ) -> None:
         from fingerprint.collect.machine import LiveMachine
@@ -74,9 +80,11 @@ class Registration:
         self.vault = vault
         self.machine = machine or LiveMachine()
         self.gate = Gate(vault, self.machine, policy, timeout=timeout)
+        self._rotate_after_days = rotate_after_days
         self._timeout = timeout
         self._clients: dict[str, ServiceClient] = {}
-        self._make_client = client or (lambda region: ServiceClient(region, endpoint=endpoint))
+        proxies = None if proxy is None else {"http": proxy, "https": proxy}
+        self._make_client = client or (lambda region: ServiceClient(region, endpoint=endpoint, proxies=proxies))
 
     def record(self) -> RegistrationRecord:
         """Return the complete registration of the vault.
@@ -130,10 +138,14 @@ class Registration:
         check_activation(activation_id, activation_code)
         self._refuse_registered(again)
         client = self._client(region)
-        record, recorder = prepared_record(self.vault, self.machine, threshold, timeout=self._timeout)
         if dry_run:
+            prepared_record(self.vault, self.machine, threshold, timeout=self._timeout)
             return RegistrationRecord(region=region, private_key_type=KEY_TYPE)
-        key = NodeKey.generate()
+        with ThreadPoolExecutor(1) as pool:
+            # A key takes longer than anything else here, and needs nothing of the machine.
+            generated = pool.submit(NodeKey.generate)
+            record, recorder = prepared_record(self.vault, self.machine, threshold, timeout=self._timeout)
+            key = generated.result()
         instance_id = client.register(activation_id, activation_code, record.fingerprint, key)
         if not _is_node(instance_id):
             raise BadAnswer(
@@ -158,7 +170,7 @@ class Registration:
         return stored
 
     def role_token(self) -> RoleCredentials:
-        """Return role credentials: the gate first, then the request. Changes the key if the service asks for it.
+        """Return role credentials: the gate first, then the request. Changes the key if it is asked for, or old.
 
         Raises:
             NotRegistered, KeyUnusable: there is nothing to ask with; nothing was sent.
@@ -177,7 +189,7 @@ class Registration:
             if recovered is None:
                 raise
             return recovered
-        if credentials.update_key_pair:
+        if credentials.update_key_pair or self._is_old(record):
             try:
                 self.rotate_key()
             except FingerprintError as error:
@@ -210,6 +222,15 @@ class Registration:
     def deregister(self) -> None:
         """Forget the registration here, see `forget_registration`. Raises VaultError."""
         forget_registration(self.vault)
+
+    def _is_old(self, record: RegistrationRecord) -> bool:
+        if self._rotate_after_days <= 0:
+            return False
+        age = age_in_days(record.private_key_created_date, self.vault.now())
+        if age is None:
+            _log().warning("the key is not changed by its age: its date cannot be read")
+            return False
+        return age >= self._rotate_after_days
 
     def _client(self, region: str) -> ServiceClient:
         if region not in self._clients:
