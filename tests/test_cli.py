@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from commandline import COMMAND, environment, run
+from fingerprint.testing.machines import MACHINE_ID, unix_snapshot
 from house import House
-from machines import MACHINE_ID, unix_snapshot
 
 SECRET_ID = MACHINE_ID.strip()
 

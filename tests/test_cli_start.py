@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from commandline import environment
-from machines import unix_snapshot
+from fingerprint.testing.machines import unix_snapshot
 
 HEAVY = {
     "argparse", "asyncio", "collections", "contextlib", "cpuinfo", "ctypes", "dataclasses", "enum", "functools",

@@ -20,7 +20,7 @@ from fingerprint.collect.machine import LiveMachine, parse_locale
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import CollectError
 from fingerprint.model import Status
-from machines import MACHINE_ID, unix_machine, unix_snapshot
+from fingerprint.testing.machines import MACHINE_ID, unix_machine, unix_snapshot
 from shared import CORPUS, needs_corpus
 
 UNIX = (

@@ -22,7 +22,7 @@ from fingerprint.errors import (
     VaultMissing,
     VaultUnreadable,
 )
-from machines import unix_machine, unix_snapshot
+from fingerprint.testing.machines import unix_machine, unix_snapshot
 from shared import VECTORS, needs_vectors
 
 SAVED = "979b554b-0d67-42c6-9730-48443b3016dd"

@@ -21,7 +21,7 @@ from fingerprint.collect import network
 from fingerprint.collect.machine import Addresses, LiveMachine
 from fingerprint.collect.network import parse_addresses, parse_links, parse_routes, read_addresses
 from fingerprint.model import Status
-from machines import unix_machine
+from fingerprint.testing.machines import unix_machine
 
 ORDER: Any = sys.byteorder
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")

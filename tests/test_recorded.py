@@ -16,7 +16,7 @@ from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
 from fingerprint.errors import InputError, Refused, SnapshotError
 from fingerprint.model import Status
-from machines import unix_machine, unix_snapshot
+from fingerprint.testing.machines import unix_machine, unix_snapshot
 
 
 def test_a_live_machine_plays_back_the_same(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from commandline import COMMAND, environment
 from fingerprint import FingerprintRecord, Gate, Policy, Vault, collect
 from fingerprint.errors import FingerprintError
 from fingerprint.model import RegistrationRecord
-from machines import unix_machine, unix_snapshot
+from fingerprint.testing.machines import unix_machine, unix_snapshot
 
 MACHINE_ID = "c0ffee00c0ffee00c0ffee00c0ffee00\n"
 FINGERPRINT = "deadbeef-dead-4eef-8ead-beefdeadbeef"

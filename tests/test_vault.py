@@ -388,7 +388,7 @@ RACER = """
 import sys
 sys.path.append(sys.argv[3])
 from fingerprint import Gate, Vault
-from machines import unix_machine
+from fingerprint.testing.machines import unix_machine
 print(Gate(Vault(sys.argv[1], state=sys.argv[2]), unix_machine()).fingerprint())
 """
 

@@ -25,7 +25,7 @@ from fingerprint.errors import (
     VaultUnreadable,
     VaultUnsafe,
 )
-from machines import MACHINE_ID, unix_machine
+from fingerprint.testing.machines import MACHINE_ID, unix_machine
 from shared import VECTORS, needs_vectors
 
 pytestmark = [

@@ -180,6 +180,19 @@ class LocalService:
 
         self._scripted.setdefault(operation, []).extend([drop] * times)
 
+    def hold_next(self, operation: str, held: threading.Event, *, after: bool = False) -> None:
+        """Give the next call of an operation no answer, and tell so; `after`: having done what was asked."""
+
+        def hold(handler: _Handler) -> None:
+            if after:
+                handler.carry_out()
+            handler.close_connection = True
+            held.set()
+            # Until the client is gone.
+            handler.rfile.read(1)
+
+        self._scripted.setdefault(operation, []).append(hold)
+
     def drip_next(self, operation: str, seconds: float) -> None:
         """Answer the next call of an operation one byte at a time, so many seconds apart, until nobody reads on."""
 

@@ -20,7 +20,7 @@ import pytest
 from commandline import COMMAND, environment
 from fingerprint import Vault
 from fingerprint.model import RegistrationRecord
-from machines import unix_snapshot
+from fingerprint.testing.machines import unix_snapshot
 
 if sys.platform == "win32":
     pytest.skip("these kinds of file are those of Unix", allow_module_level=True)

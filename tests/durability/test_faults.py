@@ -34,7 +34,7 @@ from faults import (
 )
 from fingerprint import Vault
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK, FingerprintError, Refused, VaultMissing
-from machines import MACHINE_ID
+from fingerprint.testing.machines import MACHINE_ID
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "faults can be injected")
 

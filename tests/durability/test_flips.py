@@ -11,7 +11,7 @@ import pytest
 from fingerprint import FingerprintRecord, Gate, Vault, collect
 from fingerprint.errors import VaultCorrupt, VaultError
 from fingerprint.model import RegistrationRecord
-from machines import unix_machine
+from fingerprint.testing.machines import unix_machine
 
 SAVED = "979b554b-0d67-42c6-9730-48443b3016dd"
 REGISTRATION = RegistrationRecord(

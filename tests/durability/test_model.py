@@ -34,6 +34,7 @@ from fingerprint.errors import (
 )
 from fingerprint.model import RegistrationRecord
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
+from fingerprint.testing.machines import unix_machine
 from fingerprint.vault.records import (
     CLEARED,
     decode_fingerprint,
@@ -42,7 +43,6 @@ from fingerprint.vault.records import (
     encode_fingerprint,
     encode_registration,
 )
-from machines import unix_machine
 from textbook import decide
 
 FINGERPRINT, REGISTRATION = "InstanceFingerprint", "RegistrationKey"

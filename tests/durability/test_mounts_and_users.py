@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from commandline import COMMAND, environment
-from machines import unix_snapshot
+from fingerprint.testing.machines import unix_snapshot
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting and changing the user need root")
 

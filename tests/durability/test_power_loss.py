@@ -23,7 +23,7 @@ import pytest
 import blocklog
 from blocklog import Event
 from fingerprint import Vault
-from machines import unix_snapshot
+from fingerprint.testing.machines import unix_snapshot
 
 Count = Callable[..., None]
 TOOLS = ("losetup", "mount", "umount", "fusermount3", "mkfs.ext4")

@@ -20,8 +20,8 @@ import pytest
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault
 from fingerprint.engine import first_record, set_threshold
 from fingerprint.errors import Refused, VaultError, VaultMissing
+from fingerprint.testing.machines import unix_machine
 from fingerprint.vault.records import decode_fingerprint
-from machines import unix_machine
 
 fcntl = pytest.importorskip("fcntl", reason="the start of the processes is held by flock")
 
@@ -36,7 +36,7 @@ sys.path.append(sys.argv[1])
 house = sys.argv[2]
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault
 from fingerprint.engine import set_threshold
-from machines import unix_machine
+from fingerprint.testing.machines import unix_machine
 
 def vault_in(name):
     return Vault(os.path.join(house, name, "Vault"), state=os.path.join(house, name, "state"))

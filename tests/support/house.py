@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from commandline import environment, run
-from machines import unix_snapshot
+from fingerprint.testing.machines import unix_snapshot
 
 
 class House:

@@ -6,19 +6,14 @@ error that is none of the product's ends it with a traceback, so that a test see
 
 from __future__ import annotations
 
-import os
 import sys
-
-if __name__ == "__main__":
-    # An isolated interpreter does not look beside the script.
-    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault
 from fingerprint.engine import first_record, set_threshold
 from fingerprint.errors import FingerprintError
 from fingerprint.model import RegistrationRecord
 from fingerprint.recovery import carry_out, plan_restore
-from machines import MACHINE_ID, unix_machine
+from fingerprint.testing.machines import MACHINE_ID, unix_machine
 
 OTHER_MACHINE_ID = "f" * 32 + "\n"
 # What the recorded machine has: no SMBIOS and no disks.

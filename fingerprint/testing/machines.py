@@ -1,4 +1,4 @@
-"""Recorded machines for tests: a whole machine in a few words, behind the Machine seam."""
+"""Recorded machines for tests: a whole Unix machine in a few words, behind the Machine seam."""
 
 from __future__ import annotations
 
@@ -21,7 +21,17 @@ def unix_snapshot(
     disk: str | None = None,
     platform: str = "linux",
 ) -> dict[str, Any]:
-    """Return the snapshot of a Unix machine; `dmi` and `disk` are texts of their commands, None fails."""
+    """Return the snapshot of a Unix machine, as `RecordedMachine` plays it back.
+
+    Args:
+        machine_id: text of /etc/machine-id, with its newline; None for none.
+        ip: its address, "" for none.
+        mac: hardware address of its interface, "" for none.
+        host_name: its name.
+        dmi: what dmidecode prints, the same for each group but for the group's name; None where it fails.
+        disk: what `ls -l /dev/disk/by-uuid` prints; None where it fails.
+        platform: of `sys.platform`, such as "linux" or "darwin".
+    """
     commands = []
     for group in GROUPS:
         text = None if dmi is None else f"# dmidecode 3.4\n{dmi} {group}\n"
@@ -57,5 +67,5 @@ def _command(argv: list[str], text: str | None, complaint: str) -> dict[str, Any
 
 
 def unix_machine(**changes: Any) -> RecordedMachine:
-    """Return a recorded Unix machine with a clock that does not wait."""
+    """Return a recorded Unix machine whose clock does not wait; the arguments are those of `unix_snapshot`."""
     return RecordedMachine(unix_snapshot(**changes))
