@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fingerprint.collect.machine import Machine
+
 METHOD = "fingerprint"
 
 
@@ -47,6 +49,7 @@ class NodeCredentialProvider(CredentialProvider):  # type: ignore[misc]
 
 def session(
     vault: Vault | None = None,
+    machine: Machine | None = None,
     *,
     cache: CredentialCache | None = None,
     policy: str = "strict",
@@ -59,6 +62,7 @@ def session(
 
     Args:
         vault: the vault; None for the usual one.
+        machine: the machine that the gate looks at; None for this one.
         cache: in place of the vault's own.
         policy: what the gate does on a mismatch; by "strict" nothing is sent.
         endpoint: URL of the service in place of the region's own.
@@ -66,7 +70,7 @@ def session(
     """
     vault = vault or Vault.open()
     core = botocore.session.Session()
-    provider = NodeCredentialProvider(cache or cache_of(vault, policy=policy, endpoint=endpoint))
+    provider = NodeCredentialProvider(cache or cache_of(vault, machine, policy=policy, endpoint=endpoint))
     core.get_component("credential_provider").insert_before("shared-credentials-file", provider)
     if "region_name" not in options:
         region = vault.read_registration().region

@@ -105,8 +105,6 @@ class ServiceClient:
         self._clock = clock
         self._key: NodeKey | None = None
         self._instance_id = ""
-        if endpoint is not None:
-            demand_safe(endpoint)
         session = botocore.session.Session()
         session.register_component("data_loader", _loader())
         config = Config(signature_version=UNSIGNED, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
@@ -121,6 +119,7 @@ class ServiceClient:
                 f"no client for region {region!r} and endpoint {endpoint or '(its own)'}: {error}",
                 remedy="Name a region such as eu-west-1, and an endpoint such as https://host:port",
             ) from None
+        demand_safe(self.endpoint)
         bounds = (min(timeout, _CONNECT_SECONDS), timeout)
         self._client.meta.events.register(
             "before-send.ssm",

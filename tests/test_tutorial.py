@@ -1,0 +1,35 @@
+"""docs/tutorial.md says what happens: every command of it is run, and its answer compared."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import tutorial
+
+needs_tools = pytest.mark.skipif(
+    not all(map(shutil.which, ("bash", "cut", "grep"))), reason="the tutorial is for a shell"
+)
+
+
+@needs_tools
+def test_every_command_of_the_tutorial_answers_as_it_says(tmp_path: Path) -> None:
+    tutorial.prepare(tmp_path)
+    shell = tutorial.Shell(tmp_path)
+    try:
+        for _, _, command, answer in tutorial.steps(tutorial.TUTORIAL.read_text()):
+            assert shell.run(command) == answer, command
+    finally:
+        shell.close()
+
+
+@needs_tools
+def test_a_copy_of_the_disk_is_refused_in_it_and_the_original_goes_on() -> None:
+    """The tutorial cannot lose its point by being rewritten."""
+    answers = {command: answer for _, _, command, answer in tutorial.steps(tutorial.TUTORIAL.read_text())}
+    assert "rule 5: 5 of 9" in answers["clone credential-process"]
+    assert "MachineFingerprintDoesNotMatch" in answers["clone credential-process --policy regenerate"]
+    assert answers["original credential-process | cut -c 1-14"] == '{"Version":1,"'
+    assert "already regenerated" in " ".join(answers["clone explain"].split())
