@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -216,6 +219,10 @@ def test_the_shared_file_is_replaced_at_once_and_closed_to_others(tmp_path: Path
     assert path.read_bytes() == b"\xff\xfe"
 
 
+def no_service() -> RoleCredentials:
+    raise AssertionError("the service was asked")
+
+
 class Story:
     """A registered machine, a service, and the command line over both."""
 
@@ -231,6 +238,9 @@ class Story:
         for name, taken in zip(("before", "after"), before_and_after(event), strict=True):
             (folder / f"{name}.json").write_text(json.dumps(taken))
         self.vault = folder / "ssm" / "Vault"
+
+    def cache_path(self) -> str:
+        return CredentialCache(Vault(str(self.vault), state=self.env["FINGERPRINT_STATE"]), no_service).path
 
     def __call__(self, machine: str, *words: str, vault: Path | None = None, state: Path | None = None) -> Any:
         env = self.env if state is None else {**self.env, "FINGERPRINT_STATE": str(state)}
@@ -325,34 +335,69 @@ def test_a_boto3_session_asks_lazily_and_once_under_32_threads(tmp_path: Path, c
 
 
 def test_no_secret_is_in_any_output_or_file_where_it_does_not_belong(tmp_path: Path, service: LocalService) -> None:
+    """A full run, with refusals, reports and a process that stays; files are looked at unpacked."""
     story = Story(tmp_path, service, "agent-restart")
+    story.env["FINGERPRINT_DEBUG"] = "1"
     told = ""
     for words in (
         ("register", "--region", "eu-west-1"), ("register", "--region", "eu-west-1"), ("check",), ("vault", "show"),
         ("vault", "history"), ("explain",), ("report", str(tmp_path / "r.tar.gz"), "--redact"), ("vault", "verify"),
-        ("snapshot", str(tmp_path / "s.json")),
+        ("report", str(tmp_path / "whole.tar.gz"), "--reveal"), ("snapshot", str(tmp_path / "s.json")),
+        ("vault", "history", "--reveal"), ("vault", "show", "--reveal"), ("update", "--profile", "node"),
     ):  # fmt: skip
         done = story("before", *words)
         told += done.stdout + done.stderr
     answer = json.loads(story("before", "credential-process").stdout)
+    with running(story, "update", "--keep") as process:
+        assert process.stdout is not None
+        told += process.stdout.readline()
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits)
+        told += Path(f"/proc/{process.pid}/cmdline").read_text()
+        process.send_signal(signal.SIGTERM)
+        told += "".join(process.communicate(timeout=20))
+    service.fail_next("RequestManagedInstanceRoleToken", "AccessDeniedException", times=8)
+    Path(story.cache_path()).unlink()
+    for output in ("text", "json"):
+        done = story("before", "credential-process", "--output", output)
+        assert done.returncode == 5
+        told += done.stdout + done.stderr
     private = json.loads((story.vault / "Store" / "RegistrationKey").read_text())["privateKey"]
-    secrets = {
-        "code": story.code,
-        "private": private,
-        "secret": answer["SecretAccessKey"],
-        "token": answer["SessionToken"],
-    }
+    secrets = {"code": story.code, "private": private, "secret": answer["SecretAccessKey"],
+               "token": answer["SessionToken"]}  # fmt: skip
     places: dict[str, set[str]] = {
-        "private": {"RegistrationKey", "history"},
-        "secret": {"credentials"},
-        "token": {"credentials"},
-    }
+        "private": {"RegistrationKey", "history"}, "secret": {".aws/credentials"}, "token": {".aws/credentials"},
+    }  # fmt: skip
     for name, secret in secrets.items():
         assert secret not in told, name
         for path in tmp_path.rglob("*"):
-            if path.is_file() and secret.encode() in path.read_bytes():
+            if path.is_file() and any(secret.encode() in data for data in contents(path)):
                 assert any(place in str(path) for place in places.get(name, ())), (name, path)
                 assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def contents(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file, and of each file in it if it is an archive."""
+    yield path.read_bytes()
+    if path.name.endswith(".tar.gz"):
+        with tarfile.open(path) as archive:
+            for member in archive:
+                file = archive.extractfile(member)
+                assert file is not None
+                yield file.read()
+
+
+@contextmanager
+def running(story: Story, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that stays."""
+    command = [sys.executable, "-I", "-m", "fingerprint", "--vault", str(story.vault), "--snapshot",
+               str(story.folder / "before.json"), *words, "--endpoint", story.service.endpoint]  # fmt: skip
+    with subprocess.Popen(command, env={**os.environ, **story.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_an_activation_code_comes_from_a_file_or_standard_input(tmp_path: Path, service: LocalService) -> None:
@@ -480,10 +525,7 @@ def test_update_goes_on_until_it_is_ended(tmp_path: Path, service: LocalService)
     story = Story(tmp_path, service, "agent-restart")
     story("before", "register", "--region", "eu-west-1")
     for number, code in ((signal.SIGTERM, 0), (signal.SIGINT, 130)):
-        command = [sys.executable, "-I", "-m", "fingerprint", "--vault", str(story.vault), "--snapshot",
-                   str(tmp_path / "before.json"), "update", "--keep", "--endpoint", service.endpoint]  # fmt: skip
-        with subprocess.Popen(command, env={**os.environ, **story.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True) as process:  # fmt: skip
+        with running(story, "update", "--keep") as process:
             assert process.stdout is not None
             assert "Wrote the profile default" in process.stdout.readline()
             process.send_signal(number)
