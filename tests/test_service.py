@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import threading
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -200,6 +201,24 @@ def test_a_malformed_key_fails_here(vault: Vault, service: LocalService) -> None
     with pytest.raises(KeyUnusable):
         flow.role_token()
     assert len(service.requests()) == asked
+
+
+def test_damage_to_any_byte_of_a_key_is_found_here() -> None:
+    """Else a request would leave with a signature that nobody accepts."""
+    key = NodeKey.generate()
+    der = bytearray(b64decode(key.encode()))
+    for position in range(len(der)):
+        der[position] ^= 1 << position % 8
+        try:
+            other = NodeKey.decode(b64encode(der).decode(), "here")
+        except KeyUnusable:
+            continue
+        finally:
+            der[position] ^= 1 << position % 8
+        assert other.encode() == key.encode()
+    for length in range(len(der)):
+        with pytest.raises(KeyUnusable):
+            NodeKey.decode(b64encode(der[:length]).decode(), "here")
 
 
 def test_a_deregistered_node_is_told_so(vault: Vault, service: LocalService) -> None:
