@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -32,7 +33,7 @@ from event_machines import before_and_after
 from fingerprint import Vault
 from fingerprint.credentials import CredentialCache, session
 from fingerprint.credentials.refresher import Refresher, pause_after
-from fingerprint.credentials.sharedfile import NAMES, update, updated
+from fingerprint.credentials.sharedfile import NAMES, default_path, update, updated
 from fingerprint.errors import (
     AccessDenied,
     ActivationInvalid,
@@ -217,6 +218,25 @@ def test_the_shared_file_is_replaced_at_once_and_closed_to_others(tmp_path: Path
     with pytest.raises(InputError, match="UTF-8"):
         update(str(path), "default", TOKEN)
     assert path.read_bytes() == b"\xff\xfe"
+
+
+def test_the_environment_of_another_user_names_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/evil/credentials")
+    assert default_path() == "/evil/credentials"
+    monkeypatch.setattr(os, "getuid", lambda: 65534 if os.geteuid() != 65534 else 1)
+    assert default_path() == os.path.join(pwd.getpwuid(os.geteuid()).pw_dir, ".aws", "credentials")
+
+
+def test_an_expired_activation_is_told_with_code_and_remedy(tmp_path: Path, service: LocalService) -> None:
+    story = Story(tmp_path, service, "agent-restart")
+    old = service.activation(seconds=-1)
+    story.env.update(FINGERPRINT_ACTIVATION_ID=old.id, FINGERPRINT_ACTIVATION_CODE=old.code)
+    done = story("before", "register", "--region", "eu-west-1", "--output", "json")
+    assert done.returncode == 5
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "ActivationExpired"
+    assert "new activation" in error["remedy"]
+    assert not story.vault.exists()
 
 
 def no_service() -> RoleCredentials:

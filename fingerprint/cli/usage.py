@@ -13,7 +13,8 @@ from fingerprint.errors import EXIT_USAGE
 _ABOUT = "Tells whether this is still the machine that registered, which rule decided, and why."
 _CODES = """exit codes:
   0 same machine, fine    1 differs, or a finding    2 usage    3 cannot tell
-  4 refused without --yes    130 interrupted
+  4 refused without --yes    5 refused by the service    6 service unreachable
+  130 interrupted
 
 Start with `fingerprint check`. Every command takes the options above, before or after its name."""
 _GROUPS = {"threshold": "read or replace the similarity threshold", "vault": "look at the vault, or clear it"}

@@ -6,6 +6,7 @@ import os
 
 from fingerprint.errors import InputError, UsageError, VaultError
 from fingerprint.vault.files import Folder
+from fingerprint.vault.places import is_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +17,16 @@ _LIMIT = 1024 * 1024
 
 
 def default_path() -> str:
-    """Return AWS_SHARED_CREDENTIALS_FILE, else `.aws/credentials` in the home of the user."""
-    return os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.join(os.path.expanduser("~"), ".aws", "credentials")
+    """Return AWS_SHARED_CREDENTIALS_FILE, else `.aws/credentials` in the home of the user.
+
+    With the rights of another user than the caller's, it is in the home of that one, whatever the environment says.
+    """
+    if is_own(os.environ):
+        named = os.environ.get("AWS_SHARED_CREDENTIALS_FILE")
+        return named or os.path.join(os.path.expanduser("~"), ".aws", "credentials")
+    from pwd import getpwuid
+
+    return os.path.join(getpwuid(os.geteuid()).pw_dir, ".aws", "credentials")
 
 
 def updated(text: str, profile: str, credentials: RoleCredentials) -> str:

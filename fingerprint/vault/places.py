@@ -28,7 +28,7 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> str:
     For root on Unix it is a fixed path, so that HOME and XDG_* of whoever called sudo do not matter.
     """
     chosen = environ.get("FINGERPRINT_STATE")
-    if chosen and _is_own(environ):
+    if chosen and is_own(environ):
         return os.path.abspath(chosen)
     if sys.platform != "win32" and os.geteuid() == 0:
         return "/Library/Application Support/" + PROGRAM if sys.platform == "darwin" else "/var/lib/" + PROGRAM
@@ -40,7 +40,7 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> str:
     return str(user_state_path(PROGRAM))
 
 
-def _is_own(environ: Mapping[str, str]) -> bool:
+def is_own(environ: Mapping[str, str]) -> bool:
     """Return whether the environment was set by the user whose rights this process has."""
     return environ is not os.environ or sys.platform == "win32" or os.getuid() == os.geteuid()
 
@@ -56,7 +56,7 @@ def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str
         root: the root folder of a copied disk; the reference's vault is looked up below it.
         environ: the environment.
     """
-    named = chosen or (environ.get("FINGERPRINT_VAULT") if _is_own(environ) else None)
+    named = chosen or (environ.get("FINGERPRINT_VAULT") if is_own(environ) else None)
     if named:
         path = os.path.abspath(named)
         inner = os.path.join(path, "Vault")
