@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.httpsession import URLLib3Session
 
 from event_machines import before_and_after
 from fingerprint import Policy, Vault
@@ -283,11 +287,18 @@ def test_no_network_is_unreachable(vault: Vault, service: LocalService) -> None:
         assert caught.value.exit_code == 6
 
 
-def test_an_endpoint_that_shows_secrets_to_the_network_is_refused(vault: Vault, service: LocalService) -> None:
+def test_an_endpoint_that_shows_secrets_to_the_network_is_refused(
+    vault: Vault, service: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flow = registered(vault, service)
     for endpoint in ("http://192.0.2.1", "http://127.0.0.1.example.org", "ftp://localhost", "localhost"):
-        with pytest.raises(UsageError, match="not safe"):
+        with pytest.raises(UsageError, match="not safe|Invalid endpoint"):
             Registration(vault, RecordedMachine(BEFORE), endpoint=endpoint).role_token()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://192.0.2.1")
+    with pytest.raises(UsageError, match="not safe"):
+        Registration(vault, RecordedMachine(BEFORE)).role_token()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", service.endpoint)
+    assert Registration(vault, RecordedMachine(BEFORE)).role_token()
     assert flow.role_token()
 
 
@@ -507,12 +518,21 @@ def test_canonical_requests_and_signatures_are_the_agents() -> None:
 EXCHANGES = sorted((VECTORS / "wire").glob("*.json")) if VECTORS.is_dir() else []
 
 
+# The others never left the machine.
+WITH_REQUESTS = [path for path in EXCHANGES if json.loads(path.read_text())["requests"]]
+
+
+AGENTS_REGISTRATION = (
+    json.loads((VECTORS / "wire" / "token_ok.json").read_text())["vault_before"]["RegistrationKey"] if EXCHANGES else {}
+)
+
+
 def _plain(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
 @needs_vectors
-@pytest.mark.parametrize("path", [p for p in EXCHANGES if p.stem not in ("wire_capture",)], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", WITH_REQUESTS, ids=lambda p: p.stem)
 def test_a_request_has_the_members_and_headers_of_the_agents(path: Path, service: LocalService, tmp_path: Path) -> None:
     """What botocore adds to its requests is its own; what the agent sends must be there, with the same meaning."""
     exchange = json.loads(path.read_text())
@@ -558,24 +578,60 @@ def test_a_request_has_the_members_and_headers_of_the_agents(path: Path, service
 
 
 @needs_vectors
-def test_the_local_service_takes_what_the_real_agent_sent(tmp_path: Path) -> None:
-    """The recorded bytes of a registration and of a token request in chunks, at the time of their signatures."""
-    from base64 import b64decode
+@pytest.mark.parametrize("path", WITH_REQUESTS, ids=lambda p: p.stem)
+def test_the_local_service_takes_what_the_real_agent_sent(path: Path) -> None:
+    """The recorded bytes, chunked bodies and all, at the time of their signatures and in their order."""
+    exchange = json.loads(path.read_text())
+    key = (exchange.get("vault_before") or {}).get("RegistrationKey") or AGENTS_REGISTRATION
+    moment = [0.0]
+    answers = []
+    with LocalService(clock=lambda: moment[0]) as local:
+        for request in exchange["requests"]:
+            moment[0] = request["received_unix"]
+            told = json.loads(request["body"])
+            if request["operation"] == "RegisterManagedInstance":
+                local._database.execute(
+                    "INSERT OR REPLACE INTO activation VALUES (?, ?, 9, ?)",
+                    (told["ActivationId"], told["ActivationCode"], moment[0] + 60),
+                )
+            elif not local.nodes():
+                public = NodeKey.decode(key["privateKey"], "here").public()
+                local._database.execute(
+                    "INSERT INTO node VALUES (?, ?, ?, ?, 0, 1)",
+                    (key["instanceID"], public, told.get("Fingerprint", ""), 0.0),
+                )
+            answers.append(_sent(local, b64decode(request["raw_base64"])))
+    assert answers[0].startswith(b"HTTP/1.1 200"), answers[0][:300]
+    # Once the key is another one here, requests with the old one are denied, and nothing else is ever wrong.
+    assert all(b" 200 " in answer[:15] or b"AccessDeniedException" in answer for answer in answers), answers
 
-    exchange = json.loads((VECTORS / "wire" / "token_ok.json").read_text())
-    [request] = [r for r in exchange["requests"] if r["operation"] == "RequestManagedInstanceRoleToken"][:1]
-    signed = exchange["vault_before"]["RegistrationKey"]
-    public = NodeKey.decode(signed["privateKey"], "here").public()
-    with LocalService(clock=lambda: request["received_unix"]) as local:
-        local._database.execute(
-            "INSERT INTO node VALUES (?, ?, ?, ?, 0, 1)",
-            (signed["instanceID"], public, json.loads(request["body"])["Fingerprint"], 0.0),
-        )
-        with socket.create_connection(("127.0.0.1", int(local.endpoint.rpartition(":")[2])), timeout=10) as connection:
-            connection.sendall(b64decode(request["raw_base64"]))
-            connection.settimeout(10)
-            answer = connection.recv(65536)
-    assert answer.startswith(b"HTTP/1.1 200"), answer[:300]
+
+def _sent(local: LocalService, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", int(local.endpoint.rpartition(":")[2])), timeout=10) as connection:
+        connection.sendall(request)
+        return connection.recv(65536)
+
+
+def test_the_sign_of_life_of_an_agent_is_signed_with_its_role(vault: Vault, service: LocalService) -> None:
+    """botocore signs it as the agent does; without that the agent hibernates."""
+    flow = registered(vault, service)
+    node, token = flow.record().instance_id, flow.role_token()
+
+    def ping(instance_id: str, secret: str, session: str) -> str:
+        headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonSSM.UpdateInstanceInformation"}
+        body = json.dumps({"AgentVersion": "3.3.0.0", "InstanceId": instance_id, "PlatformType": "Linux"})
+        request = AWSRequest("POST", f"{service.endpoint}/", headers, body)
+        SigV4Auth(Credentials(token.access_key_id, secret, session), "ssm", REGION).add_auth(request)
+        answer = URLLib3Session().send(request.prepare())
+        return str(json.loads(answer.content).get("__type", ""))
+
+    secret, session = token.secret_access_key, token.session_token
+    assert ping(node, secret, session) == ""
+    assert ping("mi-00000000000000000", secret, session) == "InvalidInstanceId"
+    assert ping(node, "x" * 40, session) == "InvalidSignatureException"
+    assert ping(node, secret, "another") == "UnrecognizedClientException"
+    service.deregister(node)
+    assert ping(node, secret, session) == "UnrecognizedClientException"
 
 
 def test_dates_of_keys_are_printed_as_go_prints_them() -> None:
