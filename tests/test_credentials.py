@@ -239,6 +239,20 @@ def test_an_expired_activation_is_told_with_code_and_remedy(tmp_path: Path, serv
     assert not story.vault.exists()
 
 
+def test_without_the_extra_it_is_said_how_to_get_it(tmp_path: Path) -> None:
+    """In an interpreter that finds no botocore."""
+    script = (
+        "import sys, importlib.util as u; real = u.find_spec;"
+        "u.find_spec = lambda name, *a: None if name == 'botocore' else real(name, *a);"
+        "from fingerprint.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    for words in (["register", "--region", "eu-west-1"], ["credential-process"], ["update"], ["local-service"]):
+        done = subprocess.run([sys.executable, "-I", "-c", script, *words], env=environment(tmp_path),
+                              capture_output=True, text=True, check=False)  # fmt: skip
+        assert done.returncode == 2, words
+        assert "pip install 'hardware-fingerprint[aws]'" in done.stderr
+
+
 def no_service() -> RoleCredentials:
     raise AssertionError("the service was asked")
 

@@ -11,6 +11,7 @@ import threading
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -292,7 +293,7 @@ def test_an_endpoint_that_shows_secrets_to_the_network_is_refused(
 ) -> None:
     flow = registered(vault, service)
     for endpoint in ("http://192.0.2.1", "http://127.0.0.1.example.org", "ftp://localhost", "localhost"):
-        with pytest.raises(UsageError, match="not safe|Invalid endpoint"):
+        with pytest.raises(UsageError, match=r"not safe|Invalid endpoint"):
             Registration(vault, RecordedMachine(BEFORE), endpoint=endpoint).role_token()
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://192.0.2.1")
     with pytest.raises(UsageError, match="not safe"):
@@ -665,6 +666,23 @@ def test_an_old_key_is_changed_without_being_asked_for(vault: Vault, service: Lo
         assert here == there
         assert (here != old) is changed
     assert flow.role_token()
+
+
+def test_one_client_serves_many_threads(vault: Vault, service: LocalService) -> None:
+    """Each request is signed with its own key, also while another thread asks for another node."""
+    first = registered(vault, service)
+    other = Vault(f"{vault.path}2", state=f"{vault.state}2")
+    made = service.activation()
+    registration(other, service).register(made.id, made.code, REGION)
+    client = ServiceClient(REGION, endpoint=service.endpoint)
+    nodes = []
+    for place in (vault, other):
+        record = place.read_registration()
+        nodes.append((record.instance_id, NodeKey.decode(record.private_key, "x"), place.read().fingerprint))
+    with ThreadPoolExecutor(8) as pool:
+        tokens = list(pool.map(lambda number: client.role_token(*nodes[number % 2]), range(32)))
+    assert len({token.access_key_id for token in tokens}) == 32
+    assert first.role_token()
 
 
 def test_a_key_hides_itself() -> None:

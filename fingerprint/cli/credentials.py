@@ -41,6 +41,9 @@ def _asked_quietly(cache: CredentialCache) -> RoleCredentials:
     """Ask without warnings: SDKs show everything on standard error as the reason of a failure."""
     from logging import CRITICAL, getLogger
 
+    from fingerprint.cli.extra import demand_aws
+
+    demand_aws()
     getLogger("fingerprint").setLevel(CRITICAL)
     return cache.get()
 
@@ -53,8 +56,10 @@ def _cache(arguments: Arguments) -> CredentialCache:
 
 
 def _update(arguments: Arguments) -> int:
+    from fingerprint.cli.extra import demand_aws
     from fingerprint.credentials.sharedfile import default_path, update
 
+    demand_aws()
     cache = _cache(arguments)
     path = arguments.file or default_path()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timezone
 from functools import cache
+from threading import local
 from time import gmtime, strftime, time
 from urllib.parse import urlsplit
 
@@ -103,8 +104,7 @@ class ServiceClient:
     ) -> None:
         self.region = region
         self._clock = clock
-        self._key: NodeKey | None = None
-        self._instance_id = ""
+        self._signer = local()
         session = botocore.session.Session()
         session.register_component("data_loader", _loader())
         config = Config(signature_version=UNSIGNED, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
@@ -153,8 +153,7 @@ class ServiceClient:
             ServiceMismatch, AccessDenied, TokenError: refused.
             BadAnswer, Unreachable: no answer, or none that can be used.
         """
-        self._key, self._instance_id = key, instance_id
-        answer = self._call("request_managed_instance_role_token", Fingerprint=fingerprint)
+        answer = self._signed(instance_id, key, "request_managed_instance_role_token", Fingerprint=fingerprint)
         expires = self._member(answer, "TokenExpirationDate", datetime)
         return RoleCredentials(
             self._member(answer, "AccessKeyId", str), self._member(answer, "SecretAccessKey", str),
@@ -168,16 +167,25 @@ class ServiceClient:
         Raises:
             ServiceError: it was refused, or it is not known whether it was taken.
         """
-        self._key, self._instance_id = key, instance_id
-        self._call("update_managed_instance_public_key", NewPublicKey=new.public(), NewPublicKeyType=KEY_TYPE)
+        self._signed(
+            instance_id, key, "update_managed_instance_public_key", NewPublicKey=new.public(), NewPublicKeyType=KEY_TYPE
+        )
+
+    def _signed(self, instance_id: str, key: NodeKey, method: str, **members: str) -> dict[str, Any]:
+        # The handler that signs is called by botocore, in this thread, once for each attempt.
+        self._signer.node = (instance_id, key)
+        try:
+            return self._call(method, **members)
+        finally:
+            del self._signer.node
 
     def _sign(self, request: Any, **_: Any) -> None:
-        assert self._key is not None
+        instance_id, key = self._signer.node
         body = request.data if isinstance(request.data, bytes) else str(request.data or "").encode("utf-8")
         parts = urlsplit(request.url)
         date = strftime("%Y%m%dT%H%M%SZ", gmtime(self._clock()))
         headers = signed_headers(
-            self._key, self._instance_id, self.region, parts.netloc, date, request.headers["X-Amz-Target"],
+            key, instance_id, self.region, parts.netloc, date, request.headers["X-Amz-Target"],
             request.headers["Content-Type"], body,
         )  # fmt: skip
         for name, value in headers.items():
