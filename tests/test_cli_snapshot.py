@@ -33,8 +33,8 @@ READING = {
     "vault rebaseline": ("--keep-fingerprint", "--dry-run"),
     "vault restore": ("2", "--dry-run"),
 }
-# These read a machine in the story of tests/test_credentials.py, as they need a service.
-WITH_A_SERVICE = {"register", "credential-process", "update"}
+# These read a machine in tests/test_credentials.py and tests/test_serve.py, as they need a service.
+WITH_A_SERVICE = {"register", "credential-process", "update", "serve"}
 # These look at a vault, at the files that they are given, or at nothing.
 OTHERS = {
     "compare", "match", "explain-log", "threshold get", "threshold set", "vault show", "vault verify", "vault reset",

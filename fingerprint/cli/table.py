@@ -276,6 +276,20 @@ COMMANDS = (
         ),
     ),
     Command(
+        "serve",
+        "serve",
+        "serve role credentials on loopback, in the shape of EC2's metadata service",
+        "For SDKs without `credential_process`. Every program of this machine can then have the node's role: run it\n"
+        "only where that is wanted. Needs the extra aws. SIGTERM or Ctrl-C ends it.",
+        options=(
+            Option("--port", "the port on 127.0.0.1; 0 for any", "N", kind="integer", default=1338),
+            _POLICY,
+            _ENDPOINT,
+            _PROXY,
+            _ROTATE,
+        ),
+    ),
+    Command(
         "local-service",
         "localservice",
         "serve a service for trials on loopback, and print an activation for it",

@@ -90,6 +90,11 @@ class CredentialCache:
         kept = self._kept()
         return self._vault.now() if kept is None else _half_life(*kept)
 
+    def retrieved_at(self) -> float:
+        """Return when the service gave the kept credentials, in seconds since 1970-01-01 UTC; now if there are none."""
+        kept = self._kept()
+        return self._vault.now() if kept is None else kept[1]
+
     def fresh(self) -> RoleCredentials | None:
         """Return kept credentials in the first half of their life, without asking anybody."""
         kept = self._kept()
