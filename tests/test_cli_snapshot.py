@@ -39,6 +39,7 @@ WITH_A_SERVICE = {"register", "credential-process", "update", "serve"}
 OTHERS = {
     "compare", "match", "explain-log", "threshold get", "threshold set", "vault show", "vault verify", "vault reset",
     "vault evidence", "vault history", "vault backup", "completion", "version", "deregister", "local-service",
+    "credentials order",
 }  # fmt: skip
 
 

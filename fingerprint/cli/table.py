@@ -276,6 +276,14 @@ COMMANDS = (
         ),
     ),
     Command(
+        "credentials order",
+        "credentialsorder",
+        "which source of AWS credentials wins here, and what it shadows",
+        "In the order that AWS documents: environment, shared credentials file, container, instance profile, default\n"
+        "host management; for you and for root. Names only, no network, nothing is written.\n"
+        "Exit codes: 0 it is clear, 1 something is wrong, 3 it cannot be told.",
+    ),
+    Command(
         "serve",
         "serve",
         "serve role credentials on loopback, in the shape of EC2's metadata service",

@@ -17,7 +17,11 @@ _CODES = """exit codes:
   130 interrupted
 
 Start with `fingerprint check`. Every command takes the options above, before or after its name."""
-_GROUPS = {"threshold": "read or replace the similarity threshold", "vault": "look at the vault, or clear it"}
+_GROUPS = {
+    "credentials": "look at this machine's sources of AWS credentials",
+    "threshold": "read or replace the similarity threshold",
+    "vault": "look at the vault, or clear it",
+}
 
 
 class _Parser(argparse.ArgumentParser):

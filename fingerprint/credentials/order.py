@@ -1,0 +1,292 @@
+"""Which source of AWS credentials wins on this machine, and what it shadows. Names only: no secret leaves a file.
+
+The order is the one that AWS documents for SSM Agent and the SDKs: environment, shared credentials file,
+container, instance profile, default host management. What a registered node's agent really does is told beside it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import stat
+import sys
+from configparser import Error as IniError
+from configparser import RawConfigParser
+from datetime import datetime
+
+from fingerprint._json import JsonError, loads
+from fingerprint.model import Value
+from fingerprint.vocabulary import Vocabulary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import ClassVar
+
+_LIMIT = 1024 * 1024
+_KEYS = ("aws_access_key_id", "aws_secret_access_key")
+_OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
+_FRACTION = re.compile(r"\.\d+")
+_SHARED = "shared-file"
+_CONFIG = "config-file"
+
+
+class State(Vocabulary):
+    """What was found of a source."""
+
+    PRESENT: ClassVar[State]
+    INCOMPLETE: ClassVar[State]
+    ABSENT: ClassVar[State]
+    UNREADABLE: ClassVar[State]
+    NOT_CHECKED: ClassVar[State]
+
+
+State.define(
+    PRESENT="present", INCOMPLETE="incomplete", ABSENT="absent", UNREADABLE="unreadable", NOT_CHECKED="not-checked"
+)
+
+
+class Source(Value):
+    """One place that credentials may come from.
+
+    Attributes:
+        name: "environment", "shared-file", "config-file" (SDKs only), "container", "instance-profile",
+            "default-host-management".
+        where: its variables, or its file and profile.
+        state: what was found.
+        reason: why it is not present, "" if there is nothing to say.
+        shadowed_by: name of the source that wins over it, "" if none does.
+    """
+
+    __slots__ = ("name", "where", "state", "reason", "shadowed_by")
+    name: str
+    where: str
+    state: State
+    reason: str
+    shadowed_by: str
+
+    def __init__(self, name: str, where: str, state: State, reason: str = "", shadowed_by: str = "") -> None:
+        self._set(name=name, where=where, state=state, reason=reason, shadowed_by=shadowed_by)
+
+
+class Finding(Value):
+    """Something that is wrong. Attributes: `what`, `where`, and `remedy`, what to do."""
+
+    __slots__ = ("what", "where", "remedy")
+    what: str
+    where: str
+    remedy: str
+
+    def __init__(self, what: str, where: str, remedy: str) -> None:
+        self._set(what=what, where=where, remedy=remedy)
+
+
+class Order(Value):
+    """The sources of one user, the first to win first.
+
+    Attributes:
+        user: whose.
+        sources: all of them, in order.
+        winner: name of the one that wins, "" if none does or it cannot be told. Where the environment was not
+            checked, it wins in processes that have no keys in theirs.
+        undecided: what keeps it from being told, "" if it can be.
+        findings: what is wrong.
+    """
+
+    __slots__ = ("user", "sources", "winner", "undecided", "findings")
+    user: str
+    sources: tuple[Source, ...]
+    winner: str
+    undecided: str
+    findings: tuple[Finding, ...]
+
+    def __init__(
+        self, user: str, sources: tuple[Source, ...], winner: str, undecided: str, findings: tuple[Finding, ...]
+    ) -> None:
+        self._set(user=user, sources=sources, winner=winner, undecided=undecided, findings=findings)
+
+
+class AgentCredentials(Value):
+    """What the agent wrote of its last credentials.
+
+    Attributes:
+        file, profile: where it put them; file is "" if it did not say.
+        retrieved_at, expires_at: RFC 3339, as it wrote them.
+    """
+
+    __slots__ = ("file", "profile", "retrieved_at", "expires_at")
+    file: str
+    profile: str
+    retrieved_at: str
+    expires_at: str
+
+    def __init__(self, file: str, profile: str, retrieved_at: str, expires_at: str) -> None:
+        self._set(file=file, profile=profile, retrieved_at=retrieved_at, expires_at=expires_at)
+
+    def expired(self, now: float) -> bool | None:
+        """Return whether they are of no use any more, None if their end cannot be read.
+
+        Args:
+            now: seconds since 1970-01-01 UTC.
+        """
+        try:
+            end = datetime.fromisoformat(_FRACTION.sub("", self.expires_at).replace("Z", "+00:00"))
+        except ValueError:
+            return None
+        return None if end.tzinfo is None else end.timestamp() <= now
+
+
+def credential_order(
+    user: str, home: str, environ: Mapping[str, str] | None, *, root: str = "/", platform: str = sys.platform
+) -> Order:
+    """Return the sources of a user.
+
+    Args:
+        user: the name, for the answer.
+        home: the home folder, as on the machine that is looked at.
+        environ: the environment; None for one that is not known, such as another user's or a copied disk's.
+        root: root folder of a copied disk.
+        platform: of `sys.platform`, for the machine that is looked at.
+    """
+    findings: list[Finding] = []
+    known = environ or {}
+    disk = _Disk(root)
+    profile = known.get("AWS_PROFILE") or known.get("AWS_DEFAULT_PROFILE") or "default"
+    shared = known.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.join(home, ".aws", "credentials")
+    config = known.get("AWS_CONFIG_FILE") or os.path.join(home, ".aws", "config")
+    section = profile if profile == "default" else f"profile {profile}"
+    sources = (
+        _environment(environ, findings),
+        _file(_SHARED, disk, shared, profile, findings),
+        _file(_CONFIG, disk, config, section, findings),
+        _container(environ),
+        _instance_profile(environ),
+        _file("default-host-management", disk, host_management_file(platform), "default", findings),
+    )
+    winner = undecided = ""
+    told = []
+    for source in sources:
+        if source.state is State.PRESENT and not undecided:
+            winner = winner or source.name
+        elif source.state in (State.UNREADABLE, State.NOT_CHECKED) and source.name != "environment" and not winner:
+            undecided = undecided or f"{source.name}: {source.reason}"
+        shadowed = winner if source.state is State.PRESENT and source.name != winner else ""
+        told.append(Source(source.name, source.where, source.state, source.reason, shadowed))
+    return Order(user, tuple(told), winner, undecided, tuple(findings))
+
+
+def host_management_file(platform: str) -> str:
+    """Return where the agent keeps credentials of the default host management role."""
+    if platform == "win32":
+        return os.environ.get("PROGRAMFILES", r"C:\Program Files") + r"\Amazon\SSM\credentials"
+    return "/opt/aws/ssm/data/credentials" if platform == "darwin" else "/var/lib/amazon/ssm/credentials"
+
+
+def agent_credentials(root: str = "/", platform: str = sys.platform) -> AgentCredentials | None:
+    """Return what the agent wrote of its last credentials, None if it wrote nothing that can be read."""
+    path = {
+        "win32": os.environ.get("PROGRAMDATA", r"C:\ProgramData") + r"\Amazon\SSM\runtimeconfig\identity_config.json",
+        "darwin": "/opt/aws/ssm/runtimeconfig/identity_config.json",
+    }.get(platform, "/var/lib/amazon/ssm/runtimeconfig/identity_config.json")
+    try:
+        told = loads(_Disk(root).read(path))
+    except (OSError, JsonError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    names = ("ShareFile", "ShareProfile", "CredentialsRetrievedAt", "CredentialsExpiresAt")
+    file, profile, retrieved, expires = (str(told.get(name) or "") for name in names)
+    return AgentCredentials(file, profile or "default", retrieved, expires)
+
+
+class _Disk:
+    """Files below a root, which is another machine's."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def read(self, path: str) -> bytes:
+        with open(self._path(path), "rb") as file:
+            data = file.read(_LIMIT + 1)
+        if len(data) > _LIMIT:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return data
+
+    def mode(self, path: str) -> int:
+        return stat.S_IMODE(os.stat(self._path(path)).st_mode)
+
+    def _path(self, path: str) -> str:
+        return path if self._root == "/" else os.path.join(self._root, path.lstrip("/"))
+
+
+def _environment(environ: Mapping[str, str] | None, findings: list[Finding]) -> Source:
+    where = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
+    if environ is None:
+        return Source("environment", where, State.NOT_CHECKED, "it is that of other processes")
+    # The two older spellings that the agent's SDK knows, too.
+    halves = [any(environ.get(name) for name in names) for names in (
+        ("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"), ("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"),
+    )]  # fmt: skip
+    if all(halves):
+        return Source("environment", where, State.PRESENT)
+    if any(halves):
+        findings.append(Finding("half a pair of keys", where, "Set both variables, or none"))
+        return Source("environment", where, State.INCOMPLETE, "one of the two is missing")
+    return Source("environment", where, State.ABSENT)
+
+
+def _file(name: str, disk: _Disk, path: str, section: str, findings: list[Finding]) -> Source:
+    where = f"{path}, profile {section.removeprefix('profile ')}"
+    try:
+        data, mode = disk.read(path), disk.mode(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return Source(name, where, State.ABSENT, "no such file")
+        return Source(name, where, State.UNREADABLE, error.strerror or "it cannot be read")
+    parser = RawConfigParser(default_section="\0", strict=False, allow_no_value=True)
+    try:
+        parser.read_string(data.decode("utf-8"))
+    except (IniError, UnicodeDecodeError):
+        # The parser's own words would quote the line, and with it a secret.
+        findings.append(Finding("it is no INI file that SDKs could read", path, "Mend or remove it"))
+        return Source(name, where, State.UNREADABLE, "it is no INI file")
+    if mode & _OTHERS_MAY and any(parser.has_option(part, _KEYS[1]) for part in parser.sections()):
+        findings.append(Finding(f"others may read the keys in it (mode {mode:04o})", path, f"chmod 600 {path}"))
+    if not parser.has_section(section):
+        others = len(parser.sections())
+        return Source(name, where, State.ABSENT, f"it has {others} other profile{'s' * (others != 1)}")
+    return _profile(name, where, path, parser, section, findings)
+
+
+def _profile(
+    name: str, where: str, path: str, parser: RawConfigParser, section: str, findings: list[Finding]
+) -> Source:
+    halves = [bool((parser.get(section, key, fallback="") or "").strip()) for key in _KEYS]
+    if all(halves):
+        return Source(name, where, State.PRESENT)
+    if any(halves):
+        findings.append(Finding(f"half a pair of keys in profile {section}", path, "Write both keys, or none"))
+        return Source(name, where, State.INCOMPLETE, "one of the two keys is missing")
+    command = (parser.get(section, "credential_process", fallback="") or "").split()
+    if name == _CONFIG and command:
+        program = command[0].strip("\"'")
+        if shutil.which(program) is None:
+            findings.append(Finding(f"credential_process runs {program}, which is not there", path, "Mend its path"))
+            return Source(name, where, State.INCOMPLETE, "its program is not there")
+        return Source(name, where, State.PRESENT, "credential_process")
+    return Source(name, where, State.ABSENT, "the profile has no keys")
+
+
+def _container(environ: Mapping[str, str] | None) -> Source:
+    names = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    found = [name for name in names if (environ or {}).get(name)]
+    return Source("container", (found or names)[0], State.PRESENT if found else State.ABSENT)
+
+
+def _instance_profile(environ: Mapping[str, str] | None) -> Source:
+    where = "the metadata service"
+    if (environ or {}).get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+        return Source("instance-profile", where, State.ABSENT, "AWS_EC2_METADATA_DISABLED")
+    return Source("instance-profile", where, State.NOT_CHECKED, "needs the network, which is not used here")
