@@ -5,7 +5,9 @@ scheme `stable` without making any object in between.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdlib cimport free
+from cpython.unicode cimport PyUnicode_DecodeASCII
+from libc.stdlib cimport free, malloc
+from libc.string cimport strlen
 
 from fingerprint import smbios_names as names
 from fingerprint.smbios import (
@@ -73,6 +75,10 @@ cdef extern from "stable_values.h":
         const char *hypervisor
         part_list memory_serials
 
+    enum:
+        ELEMENT_DIGITS
+
+    size_t join_parts(const part_list *list, char *to) nogil
     int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *processors, part_list *modules) nogil
 
 
@@ -494,7 +500,6 @@ cdef dict values_of(smbios_walk *walk):
     cdef part_list processors
     cdef part_list modules
     cdef int result
-    cdef size_t i
     processors.parts = modules.parts = NULL
     processors.count = processors.room = modules.count = modules.room = 0
     with nogil:
@@ -517,14 +522,23 @@ cdef dict values_of(smbios_walk *walk):
         put(found, "firmware", facts.firmware)
         put(found, "hypervisor", facts.hypervisor)
         if facts.memory_serials.count:
-            serials = [(<bytes>facts.memory_serials.parts[i]).decode("ascii") for i in range(facts.memory_serials.count)]
-            found["memory-serials"] = " ".join(dict.fromkeys(serials))
+            found["memory-serials"] = joined(&facts.memory_serials)
         return found
     finally:
         free(facts.memory_serials.parts)
 
 
+cdef str joined(const part_list *serials):
+    cdef char *text = <char *>malloc(serials.count * (ELEMENT_DIGITS + 1))
+    if text == NULL:
+        raise MemoryError
+    try:
+        return PyUnicode_DecodeASCII(text, <Py_ssize_t>join_parts(serials, text), NULL)
+    finally:
+        free(text)
+
+
 cdef int put(dict found, str name, const char *value) except -1:
     if value[0]:
-        found[name] = (<bytes>value).decode("ascii")
+        found[name] = PyUnicode_DecodeASCII(value, <Py_ssize_t>strlen(value), NULL)
     return 0

@@ -55,10 +55,11 @@ static int is_listed(const char *text, size_t length) {
     for (size_t i = 0; i < sizeof PLACEHOLDER_STARTS / sizeof *PLACEHOLDER_STARTS; i++)
         if (PLACEHOLDER_STARTS[i][0] == text[0] && !strncmp(PLACEHOLDER_STARTS[i], text, strlen(PLACEHOLDER_STARTS[i])))
             return 1;
-    /* One pass: ten searches would cost more than the digest. */
+    /* One pass, and two letters before a comparison: ten searches would cost more than the digest. */
     for (const char *at = text; (at = strpbrk(at, PLACEHOLDER_PART_LETTERS)) != NULL; at++)
         for (size_t i = 0; i < sizeof PLACEHOLDER_PARTS / sizeof *PLACEHOLDER_PARTS; i++)
-            if (PLACEHOLDER_PARTS[i][0] == *at && !strncmp(PLACEHOLDER_PARTS[i], at, strlen(PLACEHOLDER_PARTS[i])))
+            if (PLACEHOLDER_PARTS[i][0] == at[0] && PLACEHOLDER_PARTS[i][1] == at[1]
+                && !strncmp(PLACEHOLDER_PARTS[i], at, strlen(PLACEHOLDER_PARTS[i])))
                 return 1;
     return 0;
 }
@@ -151,13 +152,17 @@ static const char *const HYPERVISORS[][2] = {
 
 /* Tell the hypervisor by canonical texts: "none" if they name none, "" if there are none. */
 static const char *hypervisor_of_texts(const char *const *texts, size_t count) {
+    size_t known = sizeof HYPERVISORS / sizeof *HYPERVISORS, first = known;
     int any = 0;
-    for (size_t i = 0; i < count; i++) any |= texts[i][0] != 0;
-    if (!any) return "";
-    for (size_t h = 0; h < sizeof HYPERVISORS / sizeof *HYPERVISORS; h++)
-        for (size_t i = 0; i < count; i++)
-            if (strstr(texts[i], HYPERVISORS[h][0])) return HYPERVISORS[h][1];
-    return "none";
+    for (size_t i = 0; i < count; i++) {
+        any |= texts[i][0] != 0;
+        for (const char *at = texts[i]; *at; at++)
+            for (size_t h = 0; h < first; h++)
+                if (HYPERVISORS[h][0][0] == at[0] && HYPERVISORS[h][0][1] == at[1]
+                    && !strncmp(HYPERVISORS[h][0], at, strlen(HYPERVISORS[h][0])))
+                    first = h;
+    }
+    return !any ? "" : first == known ? "none" : HYPERVISORS[first][1];
 }
 
 #endif

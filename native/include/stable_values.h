@@ -4,7 +4,6 @@
 #ifndef FINGERPRINT_STABLE_VALUES_H
 #define FINGERPRINT_STABLE_VALUES_H
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "canonical.h"
@@ -82,14 +81,31 @@ static char *new_part(part_list *list) {
 
 static int compare_parts(const void *a, const void *b) { return strcmp(a, b); }
 
+/* Most tables list their parts in order, which costs one pass. */
+static void sort_parts(part_list *list) {
+    size_t at = 1;
+    while (at < list->count && compare_parts(list->parts[at - 1], list->parts[at]) <= 0) at++;
+    if (at < list->count) qsort(list->parts, list->count, sizeof *list->parts, compare_parts);
+}
+
 static void digest_list(char *to, const char *name, part_list *list) {
     sha256_context context;
     to[0] = 0;
     if (!list->count) return;
-    qsort(list->parts, list->count, sizeof *list->parts, compare_parts);
+    sort_parts(list);
     digest_begin(&context, name);
     for (size_t i = 0; i < list->count; i++) digest_part(&context, list->parts[i], strlen(list->parts[i]));
     digest_end(&context, to, VALUE_DIGITS);
+}
+
+/* Write a number in decimal and return what is behind it. */
+static char *write_number(char *to, uint64_t number) {
+    char digits[20];
+    int count = 0;
+    do digits[count++] = (char)('0' + number % 10);
+    while (number /= 10);
+    while (count) *to++ = digits[--count];
+    return to;
 }
 
 static void text_at(const smbios_structure *found, size_t offset, char *to) {
@@ -121,6 +137,19 @@ static int is_instance_id(const char *tag) {
 
 enum { KIND_BIOS = 0, KIND_SYSTEM = 1, KIND_BOARD = 2, KIND_CHASSIS = 3, KIND_PROCESSOR = 4, KIND_MEMORY = 17,
        MEMORY_IS_FLASH = 9 };
+
+/* Write a sorted list with blanks between, each part once, into room for all; return the length. */
+static size_t join_parts(const part_list *list, char *to) {
+    size_t length = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        size_t more = strlen(list->parts[i]);
+        if (i && !strcmp(list->parts[i - 1], list->parts[i])) continue;
+        if (length) to[length++] = ' ';
+        memcpy(to + length, list->parts[i], more);
+        length += more;
+    }
+    return length;
+}
 
 /* Returns 0, or -1 for want of memory; the lists are the caller's to free either way. */
 static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *processors, part_list *modules) {
@@ -186,7 +215,9 @@ static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *pr
                     digest_end(&context, element, ELEMENT_DIGITS);
                 }
             }
-            snprintf(to, PART_ROOM, "%llu\1%s", (unsigned long long)size, first);
+            to = write_number(to, size);
+            *to++ = 1;
+            memcpy(to, first, strlen(first) + 1);
         }
     }
     /* Many makers write one number into all three places; it is one witness. */
@@ -199,9 +230,7 @@ static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *pr
     }
     digest_list(facts->processor, "processor", processors);
     digest_list(facts->memory, "memory", modules);
-    if (facts->memory_serials.count)
-        qsort(facts->memory_serials.parts, facts->memory_serials.count, sizeof *facts->memory_serials.parts,
-              compare_parts);
+    sort_parts(&facts->memory_serials);
     if (seen[KIND_BIOS] || seen[KIND_SYSTEM]) facts->hypervisor = hypervisor_of_texts(of_names, 4);
     return 0;
 }
