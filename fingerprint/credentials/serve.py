@@ -221,6 +221,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers is None or int(self.headers.get("Content-Length") or 0) or status >= 400:
             # A body would be taken for the next request.
             self.close_connection = True
+        # Before the answer: who has it can rely on the log.
+        _log().info("%s %s %d", self.command, self.path[:200] if self.command else "-", status)
         self.send_response(status)
         for name, value in {"Content-Type": "text/plain", "Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
@@ -229,7 +231,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()
-        _log().info("%s %s %d", self.command, self.path[:200] if self.command else "-", status)
 
 
 def _log() -> Logger:
