@@ -4,7 +4,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport INT32_MAX, INT32_MIN, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 
 cdef extern from "fleet.h":
@@ -441,3 +441,6 @@ cdef int _describe(fleet_column *column, ArrowSchema *schema, ArrowArray *array,
     if rows and column.kind in (FLEET_TEXT, FLEET_LARGE):
         column.width = (column.room - begin) // rows
     return 0
+
+
+include "_near.pxi"

@@ -52,6 +52,12 @@ struct ArrowArrayStream {
 };
 #endif
 
+#ifdef __GNUC__
+#define FLEET_PREFETCH(at) __builtin_prefetch(at)
+#else
+#define FLEET_PREFETCH(at) ((void)(at))
+#endif
+
 /* One build for every processor, the faster loops chosen when the module is loaded. */
 #if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) \
     && !defined(__SANITIZE_ADDRESS__)

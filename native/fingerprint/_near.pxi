@@ -1,0 +1,339 @@
+# Part of _fleet.pyx: near-clones. The engines are in native/include/near.h.
+
+cdef extern from "near.h":
+    enum:
+        NEAR_MOST_COLUMNS
+        NEAR_TILE
+
+    ctypedef struct near_run:
+        fleet_column column
+        const int32_t *codes
+        int64_t begin
+        int64_t end
+
+    ctypedef struct near_fleet:
+        int64_t rows
+        int columns
+        int at_least
+        const uint32_t *codes
+        const uint8_t *frequencies
+        const uint32_t *sids
+
+    ctypedef struct near_token:
+        uint32_t code
+        uint32_t row
+
+    ctypedef struct near_tokens:
+        near_token *tokens[32]
+        int64_t used[32]
+
+    ctypedef struct near_answer:
+        int64_t pairs[33]
+        int64_t compared
+        uint32_t *parents
+        uint32_t *list
+        int64_t listed
+        int64_t limit
+
+    ctypedef struct near_group:
+        const uint32_t *rows
+
+    int near_encode(const near_run *runs, int64_t count, uint64_t seed, uint8_t *seen, uint64_t mask,
+                    uint32_t *codes, uint8_t *frequencies) nogil
+    int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, near_tokens *into) nogil
+    int near_sort(near_token *tokens, int64_t count) nogil
+    int near_groups(const near_fleet *fleet, int column, const near_token *tokens, int64_t begin, int64_t end,
+                    near_answer *answer) nogil
+    int near_group_make(near_group *group, const near_fleet *fleet, const uint32_t *rows, int64_t count,
+                        int with_bytes) nogil
+    void near_group_free(near_group *group) nogil
+    void near_brute(const near_fleet *fleet, const near_group *group, int column, int64_t begin, int64_t end,
+                    near_answer *answer) nogil
+    void near_tokens_free(near_tokens *tokens) nogil
+    uint32_t near_root(uint32_t *parents, uint32_t row) nogil
+    void near_join(uint32_t *parents, uint32_t a, uint32_t b) nogil
+
+
+cdef class Near:
+    """Codes of a fleet's values, and the search for pairs of machines that have many of them in common.
+
+    The order of calls is: `encode` for each column (threads may take different ones), `collect`, then `pairs` for the
+    tasks; or `brute` after the columns, which compares all rows with one another.
+    """
+
+    cdef near_fleet fleet
+    cdef uint32_t *codes
+    cdef uint8_t *frequencies
+    cdef uint32_t *sids
+    cdef near_tokens tokens
+    cdef near_group everything
+    cdef uint32_t *all_rows
+    cdef bint with_sids
+
+    def __cinit__(self, int64_t rows, int columns, int at_least, bint sids=True):
+        """Make room.
+
+        Args:
+            rows: of the fleet, fewer than 2**32.
+            columns: number of attributes that are compared, 1 to 32.
+            at_least: how many of them a pair has in common, 1 to `columns`.
+            sids: pairs have different hardware IDs, which are column number `columns`.
+
+        Raises:
+            ValueError: a number is out of its range.
+            MemoryError: there is not so much memory.
+        """
+        if not 0 <= rows < (<int64_t>1 << 32) or not 1 <= columns <= NEAR_MOST_COLUMNS or not 1 <= at_least <= columns:
+            raise ValueError("fewer than 2**32 rows, 1 to 32 columns, and at least 1 of them in common")
+        self.codes = <uint32_t *>calloc(rows * columns + 1, 4)
+        self.frequencies = <uint8_t *>calloc(rows * columns + 1, 1)
+        self.with_sids = sids
+        if sids:
+            self.sids = <uint32_t *>calloc(rows + 1, 4)
+        if self.codes == NULL or self.frequencies == NULL or (sids and self.sids == NULL):
+            raise MemoryError
+        self.fleet.rows, self.fleet.columns, self.fleet.at_least = rows, columns, at_least
+        self.fleet.codes, self.fleet.frequencies, self.fleet.sids = self.codes, self.frequencies, self.sids
+
+    def __dealloc__(self):
+        free(self.codes)
+        free(self.frequencies)
+        free(self.sids)
+        near_tokens_free(&self.tokens)
+        if self.all_rows != NULL:
+            near_group_free(&self.everything)
+        free(self.all_rows)
+
+    def encode(self, int column, list runs, uint64_t seed):
+        """Give the values of a column their codes, with the GIL released.
+
+        Args:
+            column: its number; that of the hardware ID is the number of columns.
+            runs: (batch, place of the column in it), in the order of the rows.
+            seed: any number; another one in each process keeps made-up values from meeting in the tables.
+
+        Raises:
+            TypeError: its type cannot be compared.
+            ValueError: the runs have not as many rows as the fleet, or there is no such column.
+            MemoryError: there is not so much memory.
+        """
+        cdef Py_ssize_t i
+        cdef int64_t at = 0, count = len(runs)
+        cdef uint64_t mask = 4095
+        cdef int failed
+        cdef near_run *made = <near_run *>calloc(count + 1, sizeof(near_run))
+        cdef uint8_t *seen = NULL
+        cdef uint8_t *frequencies = NULL
+        cdef uint32_t *codes
+        cdef bint is_sid = column == self.fleet.columns and self.with_sids
+        kept = []
+        try:
+            if made == NULL:
+                raise MemoryError
+            if not 0 <= column < self.fleet.columns and not is_sid:
+                raise ValueError("there is no such column")
+            for i in range(count):
+                batch, place = runs[i]
+                kept.append(_fill_run(&made[i], batch, place))
+                made[i].begin = at
+                at += len(batch)
+                made[i].end = at
+            if at != self.fleet.rows:
+                raise ValueError(f"the column has {at} rows, the fleet {self.fleet.rows}")
+            while mask < 8 * <uint64_t>self.fleet.rows:
+                mask = 2 * mask + 1
+            seen = <uint8_t *>calloc((mask + 1) // 4, 1)
+            if is_sid:
+                codes = self.sids
+                frequencies = <uint8_t *>malloc(self.fleet.rows + 1)
+            else:
+                codes = self.codes + column * self.fleet.rows
+            if seen == NULL or (is_sid and frequencies == NULL):
+                raise MemoryError
+            with nogil:
+                failed = near_encode(made, count, seed, seen, mask, codes,
+                                     frequencies if is_sid else self.frequencies + column * self.fleet.rows)
+            if failed:
+                raise MemoryError
+        finally:
+            free(made)
+            free(seen)
+            free(frequencies)
+
+    def collect(self, parts):
+        """Find the values by which rows can meet. Returns about `parts` tasks, each (column, begin, end), for `pairs`.
+
+        Raises:
+            MemoryError: there is not so much memory.
+        """
+        cdef int c, failed
+        cdef int64_t total = 0, begin, end, step
+        near_tokens_free(&self.tokens)
+        with nogil:
+            failed = near_collect(&self.fleet, 0, self.fleet.rows, &self.tokens)
+            for c in range(self.fleet.columns):
+                if not failed and self.tokens.used[c]:
+                    failed = near_sort(self.tokens.tokens[c], self.tokens.used[c])
+        if failed:
+            raise MemoryError
+        for c in range(self.fleet.columns):
+            total += self.tokens.used[c]
+        step = total // max(<int64_t>parts, 1) + 1
+        tasks = []
+        for c in range(self.fleet.columns):
+            begin = 0
+            while begin < self.tokens.used[c]:
+                end = min(begin + step, self.tokens.used[c])
+                while end < self.tokens.used[c] and self.tokens.tokens[c][end].code == self.tokens.tokens[c][end - 1].code:
+                    end += 1
+                tasks.append((c, begin, end))
+                begin = end
+        return tasks
+
+    def pairs(self, int column, int64_t begin, int64_t end, Answer answer):
+        """Find the pairs of a task, with the GIL released. Raises IndexError, MemoryError."""
+        cdef int failed
+        if not 0 <= column < self.fleet.columns or not 0 <= begin <= end <= self.tokens.used[column]:
+            raise IndexError("there is no such task")
+        self._check(answer)
+        with nogil:
+            failed = near_groups(&self.fleet, column, self.tokens.tokens[column], begin, end, &answer.found)
+        if failed:
+            raise MemoryError
+
+    def brute(self, int64_t begin, int64_t end, Answer answer):
+        """Compare the rows from `begin` to `end` with all behind them, with the GIL released.
+
+        Raises:
+            IndexError: there are not so many rows.
+            MemoryError: there is not so much memory.
+        """
+        if not 0 <= begin <= end <= self.fleet.rows:
+            raise IndexError("there are not so many rows")
+        self._check(answer)
+        if self.all_rows == NULL:
+            self._gather()
+        with nogil:
+            near_brute(&self.fleet, &self.everything, -1, begin, end, &answer.found)
+
+    cdef int _gather(self) except -1:
+        cdef int64_t i
+        self.all_rows = <uint32_t *>malloc((self.fleet.rows + NEAR_TILE) * 4)
+        if self.all_rows == NULL:
+            raise MemoryError
+        for i in range(self.fleet.rows):
+            self.all_rows[i] = <uint32_t>i
+        if near_group_make(&self.everything, &self.fleet, self.all_rows, self.fleet.rows, 1):
+            free(self.all_rows)
+            self.all_rows = NULL
+            raise MemoryError
+        return 0
+
+    cdef int _check(self, Answer answer) except -1:
+        if answer.rows != self.fleet.rows:
+            raise IndexError("the answer is of another fleet")
+        return 0
+
+
+cdef class Answer:
+    """What a thread has found: counts, clusters, and the pairs themselves up to a limit."""
+
+    cdef near_answer found
+    cdef int64_t rows
+
+    def __cinit__(self, int64_t rows, int64_t limit):
+        cdef int64_t i
+        if not 0 <= rows < (<int64_t>1 << 32) or limit < 0:
+            raise ValueError("fewer than 2**32 rows, and a limit of 0 or more")
+        self.rows, self.found.limit = rows, limit
+        self.found.parents = <uint32_t *>malloc((rows + 1) * 4)
+        # Untouched pages cost nothing.
+        self.found.list = <uint32_t *>malloc((limit + 1) * 12)
+        if self.found.parents == NULL or self.found.list == NULL:
+            raise MemoryError
+        for i in range(rows):
+            self.found.parents[i] = <uint32_t>i
+
+    def __dealloc__(self):
+        free(self.found.parents)
+        free(self.found.list)
+
+    @property
+    def counts(self):
+        """How many pairs have so many equal attributes: 33 numbers."""
+        return tuple(self.found.pairs[i] for i in range(33))
+
+    @property
+    def compared(self):
+        """How many pairs were looked at."""
+        return self.found.compared
+
+    def listed(self):
+        """Return the pairs that are kept: three 32-bit numbers each, two rows and the bits of the equal attributes."""
+        return PyBytes_FromStringAndSize(<const char *>self.found.list, self.found.listed * 12)
+
+    def clusters(self):
+        """Return a 32-bit number for each row: the first row of its cluster."""
+        cdef int64_t i
+        cdef bytes roots = PyBytes_FromStringAndSize(NULL, self.rows * 4)
+        cdef uint32_t *to = <uint32_t *>PyBytes_AS_STRING(roots)
+        with nogil:
+            for i in range(self.rows):
+                to[i] = near_root(self.found.parents, <uint32_t>i)
+        return roots
+
+    def add(self, Answer other):
+        """Take over what another thread has found; of its pairs as many as there is room for. Raises ValueError."""
+        cdef int64_t i, more
+        cdef int k
+        if other.rows != self.rows:
+            raise ValueError("the answers are of different fleets")
+        for k in range(33):
+            self.found.pairs[k] += other.found.pairs[k]
+        self.found.compared += other.found.compared
+        more = min(other.found.listed, self.found.limit - self.found.listed)
+        memcpy(self.found.list + 3 * self.found.listed, other.found.list, more * 12)
+        self.found.listed += more
+        with nogil:
+            for i in range(self.rows):
+                if other.found.parents[i] != <uint32_t>i:
+                    near_join(self.found.parents, <uint32_t>i, other.found.parents[i])
+
+
+cdef object _fill_run(near_run *run, Batch batch, int64_t place):
+    """Describe the rows of a batch. Returns what must be kept as long as the run. Raises TypeError."""
+    cdef ArrowSchema *schema
+    cdef ArrowArray *array
+    cdef int64_t i, code, rows = batch.array.length
+    cdef bytes codes, told
+    cdef int32_t *to
+    cdef fleet_column column
+    if not 0 <= place < batch.array.n_children:
+        raise IndexError("there is no such column")
+    schema = batch.stream.schema.children[place]
+    array = batch.array.children[place]
+    memset(&column, 0, sizeof(column))
+    column.at = array.offset + batch.array.offset
+    if array.null_count != 0 and array.n_buffers > 0:
+        column.valid = <const uint8_t *>array.buffers[0]
+    if schema.dictionary == NULL:
+        _describe(&column, schema, array, rows)
+        run.column = column
+        return batch
+    told = schema.format
+    codes = PyBytes_FromStringAndSize(NULL, rows * 4)
+    to = <int32_t *>PyBytes_AS_STRING(codes)
+    run.column.at = array.dictionary.offset
+    if array.dictionary.null_count != 0 and array.dictionary.n_buffers > 0:
+        run.column.valid = <const uint8_t *>array.dictionary.buffers[0]
+    _describe(&run.column, schema.dictionary, array.dictionary, array.dictionary.length)
+    for i in range(rows):
+        to[i] = -1
+        if fleet_has_row(&column, i):
+            code = _integer(told[0], array.buffers[1], column.at + i)
+            if not 0 <= code < array.dictionary.length:
+                raise TypeError(f"{_name(schema)} has a code that is not in its dictionary")
+            if fleet_has(&run.column, code):
+                to[i] = <int32_t>code
+    run.codes = to
+    return batch, codes

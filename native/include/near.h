@@ -1,0 +1,578 @@
+/* Near-clones: all pairs of machines with at least so many equal attributes and different hardware IDs, exactly.
+
+   Values become codes: equal codes mean equal values. Two engines find the pairs. The one looks at rare values only:
+   of two rows with t equal attributes the rarest equal one is among the m - t + 1 rarest of each, where m is how many
+   it has (prefix filter: Chaudhuri, Ganti and Kaushik 2006; Bayardo, Ma and Srikant 2007). The other compares all
+   rows with one another, a byte of each code at a time; it serves the large groups of the first and is its judge. */
+
+#ifndef FINGERPRINT_NEAR_H
+#define FINGERPRINT_NEAR_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fleet.h"
+
+enum {
+    NEAR_MOST_COLUMNS = 32,
+    NEAR_TILE = 1024,      /* rows whose bytes stay in the first cache */
+    NEAR_BATCH = 64,       /* rows whose places in a table are asked for together */
+    NEAR_SMALL_GROUP = 24, /* of fewer rows the pairs are compared one by one */
+    NEAR_CERTAIN = 16      /* frequencies up to here are kept as they are */
+};
+
+/* A run of rows of one column. */
+typedef struct {
+    fleet_column column;
+    const int32_t *codes; /* of a dictionary whose words `column` then holds; -1 for none */
+    int64_t begin, end;   /* its rows, counted over all runs */
+} near_run;
+
+static inline const uint8_t *near_value(const near_run *run, int64_t row, int64_t *length) {
+    row -= run->begin;
+    if (run->codes) row = run->codes[row];
+    return fleet_value(&run->column, row, length);
+}
+
+static inline int near_has(const near_run *run, int64_t row) {
+    row -= run->begin;
+    return run->codes ? run->codes[row] >= 0 : fleet_has(&run->column, row);
+}
+
+static inline uint64_t near_fold(uint64_t a, uint64_t b) {
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+    uint64_t x = (a ^ (a >> 32)) * (b | 1);
+    return (x ^ (x >> 29)) * 0xBF58476D1CE4E5B9u;
+#endif
+}
+
+static inline uint64_t near_read(const uint8_t *from, size_t bytes) {
+    uint64_t word = 0;
+    memcpy(&word, from, bytes);
+    return word;
+}
+
+/* A hash for tables, of the multiply-and-fold kind; nobody outside sees it. */
+static inline uint64_t near_hash(const uint8_t *value, int64_t length, uint64_t seed) {
+    const uint64_t k = 0x9E3779B97F4A7C15u;
+    uint64_t hash = seed ^ near_fold((uint64_t)length ^ k, seed | 1);
+    for (; length > 16; value += 16, length -= 16)
+        hash = near_fold(near_read(value, 8) ^ hash, near_read(value + 8, 8) ^ k);
+    if (length >= 8)
+        return near_fold(near_read(value, 8) ^ hash, near_read(value + length - 8, 8) ^ k);
+    if (length >= 4)
+        return near_fold(near_read(value, 4) ^ hash, near_read(value + length - 4, 4) ^ k);
+    return near_fold((length > 0 ? near_read(value, 1) | near_read(value + length / 2, 1) << 8
+                                       | near_read(value + length - 1, 1) << 16 : 0) ^ hash, k);
+}
+
+/* A value that may be in several rows, in one cache line with its beginning. */
+enum { NEAR_INSIDE = 40 };
+typedef struct {
+    uint32_t code, count;
+    int64_t length;
+    const uint8_t *value;
+    uint8_t inside[NEAR_INSIDE]; /* the value itself if it is no longer */
+} near_entry;
+
+/* Places hold a code and the number of its entry from 1; 0 is a free place. */
+typedef struct {
+    uint64_t *places;
+    near_entry *entries;
+    uint64_t mask;
+    uint32_t used, room;
+} near_table;
+
+static void near_table_free(near_table *table) {
+    free(table->places);
+    free(table->entries);
+}
+
+/* The place of a code, or the free one where it would be. */
+static inline uint64_t near_find(const near_table *table, uint32_t code) {
+    uint64_t at = code & table->mask;
+    while (table->places[at] && table->places[at] >> 32 != code) at = (at + 1) & table->mask;
+    return at;
+}
+
+static inline near_entry *near_entry_of(const near_table *table, uint32_t code) {
+    return table->entries + (uint32_t)table->places[near_find(table, code)] - 1;
+}
+
+/* Make room for so many more entries. */
+static int near_table_reserve(near_table *table, uint32_t more) {
+    if (table->used + more > table->room) {
+        const uint32_t room = 2 * table->room > table->used + more ? 2 * table->room : table->used + more + 1024;
+        near_entry *entries = (near_entry *)realloc(table->entries, room * sizeof *entries);
+        if (!entries) return -1;
+        table->entries = entries;
+        table->room = room;
+    }
+    if (!table->places || 3 * ((uint64_t)table->used + more) > 2 * table->mask) {
+        const uint64_t size = table->places ? 2 * (table->mask + 1) : 4096;
+        uint64_t *places = (uint64_t *)calloc(size, sizeof *places), *old = table->places;
+        if (!places) return -1;
+        table->places = places;
+        table->mask = size - 1;
+        for (uint32_t i = 0; i < table->used; i++)
+            places[near_find(table, table->entries[i].code)] = (uint64_t)table->entries[i].code << 32 | (i + 1);
+        free(old);
+    }
+    return 0;
+}
+
+static inline int near_is(const near_entry *entry, const uint8_t *value, int64_t length) {
+    return entry->length == length
+           && fleet_same_bytes(length <= NEAR_INSIDE ? entry->inside : entry->value, value, length);
+}
+
+/* Whether a hash was seen never, once or more often: two bits for each place. */
+static inline int near_seen(const uint8_t *seen, uint64_t place) {
+    return seen[place >> 2] >> (2 * (place & 3)) & 3;
+}
+
+static inline void near_see(uint8_t *seen, uint64_t place) {
+    const uint8_t bits = (uint8_t)(3 << (2 * (place & 3)));
+    const uint8_t once = (uint8_t)(1 << (2 * (place & 3)));
+    seen[place >> 2] = (uint8_t)(seen[place >> 2] & bits ? (seen[place >> 2] & ~bits) | (once << 1)
+                                                        : seen[place >> 2] | once);
+}
+
+/* Rare values come first: a frequency in a byte, exact where it is small. */
+static inline uint8_t near_frequency(uint32_t count) {
+    uint8_t bits = 0;
+    if (count <= NEAR_CERTAIN) return (uint8_t)count;
+    while (count >> bits > 15) bits++; /* four leading digits */
+    return (uint8_t)(NEAR_CERTAIN + 8 * bits + (count >> bits) - 7);
+}
+
+static inline uint32_t near_code(const uint8_t *value, int64_t length, uint64_t seed) {
+    const uint32_t code = (uint32_t)near_hash(value, length, seed);
+    return code + !code;
+}
+
+/* Hash some rows of a run, the usual layout without a question for each. */
+static void near_hash_rows(const near_run *run, int64_t begin, int64_t end, uint64_t seed, uint32_t *codes) {
+    const fleet_column *column = &run->column;
+    if (column->kind == FLEET_TEXT && !column->valid && !run->codes) {
+        const int32_t *offsets = (const int32_t *)column->offsets + column->at + begin - run->begin;
+        for (int64_t i = 0; i < end - begin; i++)
+            codes[i] = near_code(column->data + offsets[i], offsets[i + 1] - offsets[i], seed);
+        return;
+    }
+    for (int64_t row = begin; row < end; row++) {
+        int64_t length;
+        const uint8_t *value;
+        codes[row - begin] = 0;
+        if (!near_has(run, row)) continue;
+        value = near_value(run, row, &length);
+        codes[row - begin] = near_code(value, length, seed);
+    }
+}
+
+/* Give a value that may be in several rows the code that is its own. Two values of one hash differ in codes: the later
+   one takes a code that is nobody's, the same for all its equals. */
+static uint32_t near_own_code(near_table *table, uint8_t *seen, uint64_t mask, uint64_t seed, uint32_t code,
+                              const uint8_t *value, int64_t length) {
+    for (;;) {
+        const uint64_t at = near_find(table, code);
+        near_entry *entry = table->entries + table->used;
+        if (!table->places[at]) {
+            table->places[at] = (uint64_t)code << 32 | ++table->used;
+            entry->code = code;
+            entry->count = 1;
+            entry->length = length;
+            entry->value = value;
+            if (length <= NEAR_INSIDE) memcpy(entry->inside, value, (size_t)length);
+            return code;
+        }
+        entry = table->entries + (uint32_t)table->places[at] - 1;
+        if (near_is(entry, value, length)) {
+            entry->count++;
+            return code;
+        }
+        do
+            code = near_code((const uint8_t *)&code, 4, seed);
+        while (!table->places[near_find(table, code)] && near_seen(seen, code & mask));
+        near_see(seen, code & mask);
+        near_see(seen, code & mask);
+    }
+}
+
+/* Give each row its code, equal where and only where the values are (0: it has none), and how frequent it is (1: it is
+   the only one). seen has two bits for each number up to `mask`, all 0. Returns -1 when memory is short. */
+static int near_encode(const near_run *runs, int64_t count, uint64_t seed, uint8_t *seen, uint64_t mask,
+                       uint32_t *codes, uint8_t *frequencies) {
+    near_table table = { NULL, NULL, 0, 0, 0 };
+    const int64_t rows = count ? runs[count - 1].end : 0;
+    for (int64_t r = 0; r < count; r++) {
+        for (int64_t begin = runs[r].begin; begin < runs[r].end; begin += NEAR_TILE) {
+            const int64_t end = runs[r].end - begin < NEAR_TILE ? runs[r].end : begin + NEAR_TILE;
+            near_hash_rows(runs + r, begin, end, seed, codes + begin);
+            for (int64_t row = begin; row < end; row++)
+                if (codes[row]) near_see(seen, codes[row] & mask);
+        }
+    }
+    for (int64_t r = 0; r < count; r++) {
+        for (int64_t begin = runs[r].begin; begin < runs[r].end; begin += NEAR_BATCH) {
+            const int64_t end = runs[r].end - begin < NEAR_BATCH ? runs[r].end : begin + NEAR_BATCH;
+            if (near_table_reserve(&table, NEAR_BATCH)) {
+                near_table_free(&table);
+                return -1;
+            }
+            for (int64_t row = begin; row < end; row++) {
+                frequencies[row] = (uint8_t)(codes[row] ? near_seen(seen, codes[row] & mask) : 0);
+                if (frequencies[row] > 1) FLEET_PREFETCH(table.places + (codes[row] & table.mask));
+            }
+            for (int64_t row = begin; row < end; row++)
+                if (frequencies[row] > 1)
+                    FLEET_PREFETCH(table.entries + (uint32_t)table.places[codes[row] & table.mask]);
+            for (int64_t row = begin; row < end; row++) {
+                int64_t length;
+                const uint8_t *value;
+                if (frequencies[row] < 2) continue;
+                value = near_value(runs + r, row, &length);
+                codes[row] = near_own_code(&table, seen, mask, seed, codes[row], value, length);
+            }
+        }
+    }
+    for (int64_t begin = 0; begin < rows; begin += NEAR_BATCH) {
+        const int64_t end = rows - begin < NEAR_BATCH ? rows : begin + NEAR_BATCH;
+        for (int64_t row = begin; row < end; row++)
+            if (frequencies[row] > 1) FLEET_PREFETCH(table.places + (codes[row] & table.mask));
+        for (int64_t row = begin; row < end; row++)
+            if (frequencies[row] > 1) FLEET_PREFETCH(table.entries + (uint32_t)table.places[codes[row] & table.mask]);
+        for (int64_t row = begin; row < end; row++)
+            if (frequencies[row] > 1) frequencies[row] = near_frequency(near_entry_of(&table, codes[row])->count);
+    }
+    near_table_free(&table);
+    return 0;
+}
+
+/* The fleet in codes: columns one behind the other. */
+typedef struct {
+    int64_t rows;
+    int columns, at_least;
+    const uint32_t *codes;      /* [columns][rows] */
+    const uint8_t *frequencies; /* [columns][rows] */
+    const uint32_t *sids;       /* [rows]; NULL to take all pairs */
+} near_fleet;
+
+/* A value among the rarest of a row. */
+typedef struct {
+    uint32_t code, row;
+} near_token;
+
+typedef struct {
+    near_token *tokens[NEAR_MOST_COLUMNS];
+    int64_t used[NEAR_MOST_COLUMNS], room[NEAR_MOST_COLUMNS];
+} near_tokens;
+
+static void near_tokens_free(near_tokens *tokens) {
+    for (int c = 0; c < NEAR_MOST_COLUMNS; c++) free(tokens->tokens[c]);
+    memset(tokens, 0, sizeof *tokens);
+}
+
+FLEET_CLONES static void near_count_rare(const uint32_t *codes, const uint8_t *frequencies, int count,
+                                         uint8_t *restrict has, uint8_t *restrict single) {
+    for (int i = 0; i < count; i++) {
+        has[i] = (uint8_t)(has[i] + (codes[i] != 0));
+        single[i] = (uint8_t)(single[i] + (frequencies[i] == 1));
+    }
+}
+
+/* Collect the tokens by which rows can meet: those of each row's m - t + 1 rarest values that are not single.
+   Returns -1 when memory is short. */
+static int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, near_tokens *into) {
+    uint8_t has[NEAR_TILE], single[NEAR_TILE];
+    for (; begin < end; begin += NEAR_TILE) {
+        const int count = end - begin < NEAR_TILE ? (int)(end - begin) : NEAR_TILE;
+        memset(has, 0, (size_t)count);
+        memset(single, 0, (size_t)count);
+        for (int c = 0; c < fleet->columns; c++)
+            near_count_rare(fleet->codes + c * fleet->rows + begin, fleet->frequencies + c * fleet->rows + begin,
+                            count, has, single);
+        for (int i = 0; i < count; i++) {
+            uint16_t ranks[NEAR_MOST_COLUMNS];
+            int ranked = 0, wanted = has[i] - fleet->at_least + 1;
+            if (wanted <= single[i]) continue; /* too few values, or none of its rarest is another row's */
+            for (int c = 0; c < fleet->columns; c++) {
+                const int64_t at = c * fleet->rows + begin + i;
+                uint16_t rank = (uint16_t)(fleet->frequencies[at] << 5 | c);
+                int place = ranked;
+                if (!fleet->codes[at]) continue;
+                for (; place > 0 && ranks[place - 1] > rank; place--) ranks[place] = ranks[place - 1];
+                ranks[place] = rank;
+                ranked++;
+            }
+            for (int k = single[i]; k < wanted; k++) {
+                const int c = ranks[k] & 31;
+                if (into->used[c] == into->room[c]) {
+                    int64_t room = into->room[c] ? 2 * into->room[c] : 1024;
+                    near_token *more = (near_token *)realloc(into->tokens[c], (size_t)room * sizeof *more);
+                    if (!more) return -1;
+                    into->tokens[c] = more;
+                    into->room[c] = room;
+                }
+                into->tokens[c][into->used[c]].code = fleet->codes[c * fleet->rows + begin + i];
+                into->tokens[c][into->used[c]++].row = (uint32_t)(begin + i);
+            }
+        }
+    }
+    return 0;
+}
+
+/* Sort by code, rows of a code in their order (three rounds of 11 bits). */
+static int near_sort(near_token *tokens, int64_t count) {
+    near_token *other = (near_token *)malloc((size_t)(count + 1) * sizeof *other), *from = tokens, *to = other;
+    if (!other) return -1;
+    for (int shift = 0; shift < 33; shift += 11) {
+        int64_t starts[2048] = { 0 }, sum = 0;
+        for (int64_t i = 0; i < count; i++) starts[from[i].code >> shift & 2047]++;
+        for (int k = 0; k < 2048; k++) {
+            int64_t these = starts[k];
+            starts[k] = sum;
+            sum += these;
+        }
+        for (int64_t i = 0; i < count; i++) to[starts[from[i].code >> shift & 2047]++] = from[i];
+        near_token *swap = from;
+        from = to;
+        to = swap;
+    }
+    memcpy(tokens, other, (size_t)count * sizeof *tokens); /* an odd number of rounds ends in the other */
+    free(other);
+    return 0;
+}
+
+/* What is found. Each thread has one of its own. */
+typedef struct {
+    int64_t pairs[NEAR_MOST_COLUMNS + 1]; /* by how many attributes are equal */
+    int64_t compared;                     /* pairs looked at */
+    uint32_t *parents;                    /* [rows] union-find */
+    uint32_t *list;                       /* [limit][3] rows and the bits of the equal attributes */
+    int64_t listed, limit;
+} near_answer;
+
+static inline uint32_t near_root(uint32_t *parents, uint32_t row) {
+    while (parents[row] != row) {
+        parents[row] = parents[parents[row]];
+        row = parents[row];
+    }
+    return row;
+}
+
+/* The smaller row is the root, so that the answer does not depend on the order of the pairs. */
+static inline void near_join(uint32_t *parents, uint32_t a, uint32_t b) {
+    a = near_root(parents, a);
+    b = near_root(parents, b);
+    if (a < b)
+        parents[b] = a;
+    else
+        parents[a] = b;
+}
+
+/* Rows of a group, gathered: codes and frequencies side by side. */
+typedef struct {
+    const uint32_t *rows;
+    uint32_t *codes;   /* [count][stride] */
+    uint8_t *bytes;    /* [columns][padded] */
+    int64_t count, padded;
+    int stride;
+} near_group;
+
+static int near_group_make(near_group *group, const near_fleet *fleet, const uint32_t *rows, int64_t count,
+                           int with_bytes) {
+    group->rows = rows;
+    group->count = count;
+    group->stride = (fleet->columns + 7) & ~7;
+    group->padded = (count + NEAR_TILE - 1) / NEAR_TILE * NEAR_TILE;
+    group->bytes = NULL;
+    group->codes = (uint32_t *)calloc((size_t)(count * group->stride + 1), sizeof *group->codes);
+    if (!group->codes) return -1;
+    if (with_bytes) {
+        group->bytes = (uint8_t *)calloc((size_t)(group->padded * fleet->columns + 1), 1);
+        if (!group->bytes) {
+            free(group->codes);
+            return -1;
+        }
+    }
+    for (int c = 0; c < fleet->columns; c++) {
+        const uint32_t *codes = fleet->codes + c * fleet->rows;
+        for (int64_t i = 0; i < count; i++) {
+            uint32_t code = codes[rows[i]];
+            group->codes[i * group->stride + c] = code;
+            /* Ids are small numbers: the byte is of a mixture. Rows without a value would all be equal. */
+            if (group->bytes)
+                group->bytes[c * group->padded + i] = (uint8_t)((code ? code : rows[i] * 3u + 1u) * 0x9E3779B1u >> 24);
+        }
+    }
+    return 0;
+}
+
+static void near_group_free(near_group *group) {
+    free(group->codes);
+    free(group->bytes);
+}
+
+static inline uint32_t near_equal(const near_group *group, int64_t i, int64_t j, int columns) {
+    const uint32_t *a = group->codes + i * group->stride, *b = group->codes + j * group->stride;
+    uint32_t equal = 0;
+    for (int c = 0; c < columns; c++) equal |= (uint32_t)((a[c] == b[c]) & (a[c] != 0)) << c;
+    return equal;
+}
+
+static inline int near_bits(uint32_t bits) {
+    int count = 0;
+    for (; bits; bits &= bits - 1) count++;
+    return count;
+}
+
+/* Take a pair if it is one. column: that of the group, -1 for a group of all rows; a pair that meets in several groups
+   is taken in that of its rarest equal value. */
+static inline void near_take(const near_fleet *fleet, const near_group *group, int column, int64_t i, int64_t j,
+                             near_answer *answer) {
+    const uint32_t equal = near_equal(group, i, j, fleet->columns);
+    const int count = near_bits(equal);
+    uint32_t a = group->rows[i], b = group->rows[j];
+    if (count < fleet->at_least) return;
+    if (fleet->sids && fleet->sids[a] == fleet->sids[b] && fleet->sids[a]) return;
+    if (column >= 0) {
+        const uint8_t own = fleet->frequencies[column * fleet->rows + a];
+        for (int c = 0; c < fleet->columns; c++) {
+            if (c == column || !(equal >> c & 1)) continue;
+            const uint8_t other = fleet->frequencies[c * fleet->rows + a];
+            if (other < own || (other == own && c < column)) return;
+        }
+    }
+    answer->pairs[count]++;
+    near_join(answer->parents, a, b);
+    if (answer->listed < answer->limit) {
+        uint32_t *to = answer->list + 3 * answer->listed++;
+        to[0] = a < b ? a : b;
+        to[1] = a < b ? b : a;
+        to[2] = equal;
+    }
+}
+
+/* For a row, write a byte for each of `count` others: how many of its bytes are theirs. */
+FLEET_CLONES static void near_count_bytes(const near_group *group, int columns, int64_t row, int64_t from, int count,
+                                          uint8_t *restrict equal) {
+    memset(equal, 0, (size_t)count);
+    for (int c = 0; c < columns; c++) {
+        const uint8_t *bytes = group->bytes + c * group->padded;
+        const uint8_t own = bytes[row];
+        for (int j = 0; j < count; j++) equal[j] = (uint8_t)(equal[j] + (bytes[from + j] == own));
+    }
+}
+
+static void near_tile_portable(const near_fleet *fleet, const near_group *group, int column, int64_t begin,
+                               int64_t end, int64_t from, int count, near_answer *answer) {
+    uint8_t equal[NEAR_TILE];
+    for (int64_t i = begin; i < end; i++) {
+        near_count_bytes(group, fleet->columns, i, from, count, equal);
+        for (int j = 0; j < count; j++)
+            if (equal[j] >= fleet->at_least && from + j > i) near_take(fleet, group, column, i, from + j, answer);
+    }
+}
+
+#if FLEET_X86
+/* Four rows against 32 at a time. The tile's last places are beyond the group's rows, and read. */
+FLEET_AVX2 static void near_tile_avx2(const near_fleet *fleet, const near_group *group, int column, int64_t begin,
+                                      int64_t end, int64_t from, int count, near_answer *answer) {
+    const __m256i wanted = _mm256_set1_epi8((char)(1 - fleet->at_least));
+    const int columns = fleet->columns;
+    for (int64_t i = begin; i < end; i += 4) {
+        __m256i own[NEAR_MOST_COLUMNS][4];
+        const int rows = end - i < 4 ? (int)(end - i) : 4;
+        for (int c = 0; c < columns; c++)
+            for (int k = 0; k < 4; k++)
+                own[c][k] = _mm256_set1_epi8((char)group->bytes[c * group->padded + i + (k < rows ? k : 0)]);
+        for (int j = 0; j < count; j += 32) {
+            __m256i sums[4] = { _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
+                                _mm256_setzero_si256() };
+            for (int c = 0; c < columns; c++) {
+                const __m256i bytes =
+                    _mm256_loadu_si256((const __m256i *)(group->bytes + c * group->padded + from + j));
+                for (int k = 0; k < 4; k++) sums[k] = _mm256_add_epi8(sums[k], _mm256_cmpeq_epi8(own[c][k], bytes));
+            }
+            /* An equal byte adds -1. */
+            __m256i any = _mm256_cmpgt_epi8(wanted, sums[0]);
+            for (int k = 1; k < 4; k++) any = _mm256_or_si256(any, _mm256_cmpgt_epi8(wanted, sums[k]));
+            if (_mm256_testz_si256(any, any)) continue;
+            for (int k = 0; k < rows; k++) {
+                uint32_t found = (uint32_t)_mm256_movemask_epi8(_mm256_cmpgt_epi8(wanted, sums[k]));
+                for (; found; found &= found - 1) {
+                    const int64_t other = from + j + __builtin_ctz(found);
+                    if (other > i + k && other < group->count) near_take(fleet, group, column, i + k, other, answer);
+                }
+            }
+        }
+    }
+}
+#endif
+
+/* Compare the rows from `begin` to `end` of a group with all behind them. */
+static void near_brute(const near_fleet *fleet, const near_group *group, int column, int64_t begin, int64_t end,
+                       near_answer *answer) {
+    for (; begin < end; begin += NEAR_TILE) {
+        const int64_t last = end - begin < NEAR_TILE ? end : begin + NEAR_TILE;
+        for (int64_t from = begin; from < group->count; from += NEAR_TILE) {
+            const int count = group->count - from < NEAR_TILE ? (int)(group->count - from) : NEAR_TILE;
+#if FLEET_X86
+            if (fleet_has_avx2)
+                near_tile_avx2(fleet, group, column, begin, last, from, count, answer);
+            else
+#endif
+                near_tile_portable(fleet, group, column, begin, last, from, count, answer);
+        }
+        answer->compared += (last - begin) * (2 * group->count - last - begin - 1) / 2;
+    }
+}
+
+/* Compare the rows of the tokens from `begin` to `end`, which are one column's and sorted: each code is a group.
+   Returns -1 when memory is short. */
+static int near_groups(const near_fleet *fleet, int column, const near_token *tokens, int64_t begin, int64_t end,
+                       near_answer *answer) {
+    uint32_t few[NEAR_SMALL_GROUP], *many = NULL;
+    int64_t room = 0;
+    while (begin < end) {
+        near_group group;
+        int64_t last = begin + 1;
+        uint32_t *rows = few;
+        while (last < end && tokens[last].code == tokens[begin].code) last++;
+        if (last - begin > 1) {
+            if (last - begin > NEAR_SMALL_GROUP) {
+                if (last - begin > room) {
+                    free(many);
+                    room = 2 * (last - begin);
+                    many = (uint32_t *)malloc((size_t)room * sizeof *many);
+                    if (!many) return -1;
+                }
+                rows = many;
+            }
+            for (int64_t i = begin; i < last; i++) rows[i - begin] = tokens[i].row;
+            if (near_group_make(&group, fleet, rows, last - begin, last - begin > NEAR_SMALL_GROUP)) {
+                free(many);
+                return -1;
+            }
+            if (group.bytes) {
+                near_brute(fleet, &group, column, 0, group.count, answer);
+            } else {
+                for (int64_t i = 0; i < group.count; i++)
+                    for (int64_t j = i + 1; j < group.count; j++) near_take(fleet, &group, column, i, j, answer);
+                answer->compared += group.count * (group.count - 1) / 2;
+            }
+            near_group_free(&group);
+        }
+        begin = last;
+    }
+    free(many);
+    return 0;
+}
+
+#endif
