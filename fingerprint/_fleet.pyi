@@ -1,7 +1,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, final
 
-from _typeshed import WriteableBuffer
+# Buffers are `Any`: those of NumPy are known as such to type checkers from Python 3.12 on only.
 
 __test__: dict[str, str]
 
@@ -32,11 +32,12 @@ class Question:
         self,
         begin: int,
         end: int,
-        reasons: WriteableBuffer,
-        matched: WriteableBuffer | None = None,
-        totals: WriteableBuffer | None = None,
+        reasons: Any,
+        matched: Any = None,
+        totals: Any = None,
+        changed: Any = None,
     ) -> None: ...
-    def changed(self, begin: int, end: int) -> list[int]: ...
+    def look(self, attribute: int, begin: int, end: int, same: Any, has: Any) -> None: ...
 
 @final
 class Near:

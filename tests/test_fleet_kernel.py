@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import itertools
 import random
 from typing import Any
@@ -161,11 +162,18 @@ def coded(table: Any, kind: str) -> Any:
 
 
 def test_the_attributes_that_differ_are_counted_where_either_side_has_one() -> None:
-    table = pa.table({"saved.a": ["x", None, "z", None], "current.a": ["x", "y", "w", None]})
-    stream = Stream(table)
-    question = next(stream).question([0], [1], 40, None, -1, -1)
-    assert question.changed(0, 4) == [2]
-    assert question.changed(0, 2) == [1]
+    table = pa.table({"saved.a": ["x", None, "z", None, ""], "current.a": ["x", "y", "w", None, ""]})
+    question = next(Stream(table)).question([0], [1], 40, None, -1, -1)
+    changed = array.array("q", [10])
+    question.decide(0, 5, bytearray(5), bytearray(5), bytearray(5), changed)
+    assert changed[0] == 12
+    same, has = bytearray(4), bytearray(4)
+    question.look(0, 1, 5, same, has)
+    assert (list(same), list(has)) == ([0, 0, 0, 1], [2, 2, 0, 1])
+    with pytest.raises(IndexError):
+        question.look(1, 0, 1, same, has)
+    with pytest.raises(IndexError):
+        question.look(0, 0, 5, same, has)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +212,7 @@ def test_rows_and_places_are_counted_before_anything_is_read() -> None:
         with pytest.raises(IndexError):
             question.decide(begin, end, reasons, *counts)
     with pytest.raises(IndexError):
-        question.changed(0, 2)
+        question.decide(0, 1, bytearray(1), bytearray(1), bytearray(1), array.array("q"))
 
 
 def test_a_stream_is_read_once_and_only_of_columns() -> None:

@@ -99,6 +99,16 @@ _ROTATE = Option("--rotate-after", "age of the node's key at which it is changed
                  default=0)  # fmt: skip
 _NEW_SID = Option("--accept-new-sid", "also if the hardware ID of the record is not that of this machine")
 
+_FLEET = ("FLEET", "text", (), "the file or folder")
+_FLEETS = (
+    "A fleet is Parquet, Arrow IPC, JSON Lines, a folder or tar of vaults and snapshots, or a folder of SSM\n"
+    "Inventory; docs/fleet.md has its columns. Needs the extra fleet.\n"
+)
+_FORMAT = Option(
+    "--format", "parquet, arrow, jsonl, machines, tar or inventory; else told from the name", "FORMAT",
+)  # fmt: skip
+_REJECTS = Option("--rejects", "write the rows that are left out, with reasons, as JSON Lines", "FILE", files="file")
+_THREADS = Option("--threads", "how many work at once (else all that there are)", "N", kind="integer")
 COMMANDS = (
     Command(
         "show",
@@ -343,6 +353,50 @@ COMMANDS = (
         positionals=(("FILE", "several", (), "logs of the agent; - for standard input"),),
         options=(Option("--utc-offset", "offset of the log's local time, to tell times in UTC", "+HH:MM"),),
         examples=(("fingerprint explain-log /var/log/amazon/ssm/*.log*", "the whole story"),),
+    ),
+    Command(
+        "fleet check",
+        "fleet",
+        "the verdict on every machine of a fleet, and which attributes drifted",
+        _FLEETS + "Exit codes: 0 all match, 1 some would be refused, 3 rows were left out, or there are none.",
+        positionals=(_FLEET,),
+        options=(
+            _FORMAT,
+            Option("--to", "write a row for each machine: .parquet, .arrow or .jsonl", "FILE", files="file"),
+            _REJECTS,
+            _THREADS,
+        ),
+        examples=(("fingerprint fleet check fleet.parquet --to verdicts.parquet", "sums here, all verdicts there"),),
+    ),
+    Command(
+        "fleet plan",
+        "fleet",
+        "how many machines each threshold would refuse, now and after events",
+        _FLEETS + "With a column `group` the highest threshold of each group is told, too.\n"
+        "Exit codes: 0 each group has a threshold, 1 one has none, 3 rows were left out, or there are none.",
+        positionals=(_FLEET,),
+        options=(
+            _FORMAT,
+            Option("--event", "events to look at, of `fingerprint simulate`; else the usual ones", "EVENTS"),
+            Option("--tolerate", "events that the threshold must tolerate (else reboot-dhcp)", "EVENTS"),
+            Option("--refused", "percentage of the machines that may be refused nevertheless (else 0)", "PERCENT"),
+            _REJECTS,
+            _THREADS,
+        ),
+        examples=(
+            ("fingerprint fleet plan fleet.parquet --tolerate reboot-dhcp,os-upgrade", "the strictest that will do"),
+        ),
+    ),
+    Command(
+        "fleet row",
+        "fleetrow",
+        "print this machine as a row of a fleet, saved and current hash in full",
+        "A line of JSON Lines; with --inventory a custom inventory document for SSM. It holds ids: keep it safe.",
+        options=(
+            Option("--inventory", "a document of the type Custom:HardwareFingerprint"),
+            Option("--node", "its name in the fleet (else the node ID, else the host's name)", "NAME"),
+        ),
+        examples=(("sudo fingerprint fleet row >> fleet.jsonl", "from every machine"),),
     ),
     Command("vault show", "vaults", "print what the vault holds; never its keys"),
     Command(

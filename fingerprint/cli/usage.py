@@ -19,6 +19,7 @@ _CODES = """exit codes:
 Start with `fingerprint check`. Every command takes the options above, before or after its name."""
 _GROUPS = {
     "credentials": "look at this machine's sources of AWS credentials",
+    "fleet": "look at whole fleets: verdicts, thresholds, drift, clones",
     "threshold": "read or replace the similarity threshold",
     "vault": "look at the vault, or clear it",
 }

@@ -69,8 +69,10 @@ cdef extern from "fleet.h":
     int fleet_has(const fleet_column *column, int64_t row) nogil
     const uint8_t *fleet_value(const fleet_column *column, int64_t row, int64_t *length) nogil
     void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end, uint8_t *reasons, uint8_t *matched,
-                      uint8_t *totals) nogil
-    int64_t fleet_changed(const fleet_column *saved, const fleet_column *current, int64_t begin, int64_t end) nogil
+                      uint8_t *totals, int64_t *changed) nogil
+    void fleet_look(const fleet_column *saved, const fleet_column *current, int64_t begin, int64_t end, uint8_t *same,
+                    uint8_t *has) nogil
+
 
 fleet_look_at_processor()
 
@@ -335,7 +337,7 @@ cdef class Question:
         return 0
 
     def decide(self, int64_t begin, int64_t end, unsigned char[::1] reasons, unsigned char[::1] matched=None,
-               unsigned char[::1] totals=None):
+               unsigned char[::1] totals=None, long long[::1] changed=None):
         """Decide rows, with the GIL released: threads may take different rows of one question.
 
         Args:
@@ -343,6 +345,8 @@ cdef class Question:
             reasons: has a place for each row of the batch; gets 0..5, in the order of `Reason`.
             matched, totals: the same, for how many attributes are equal and how many the current hash has. Without
                 them each row is decided by as few attributes as it needs.
+            changed: has a place for each attribute, to which the number of rows is added where it differs or one
+                side alone has it. Needs the counts, and a buffer for each thread.
 
         Raises:
             IndexError: there are not so many rows or places.
@@ -350,30 +354,43 @@ cdef class Question:
         cdef int64_t rows = self.batch.array.length
         cdef uint8_t *to_matched = NULL
         cdef uint8_t *to_totals = NULL
+        cdef int64_t *to_changed = NULL
         if not 0 <= begin <= end <= rows or len(reasons) < rows:
             raise IndexError("there are not so many rows or places")
-        if matched is not None or totals is not None:
+        if matched is not None or totals is not None or changed is not None:
             if matched is None or totals is None or len(matched) < rows or len(totals) < rows:
                 raise IndexError("there are not so many places for both counts")
-            if rows:
-                to_matched, to_totals = <uint8_t *>&matched[0], <uint8_t *>&totals[0]
+            if changed is not None:
+                if len(changed) < self.asked.columns:
+                    raise IndexError("there are not so many places for what changed")
+                to_changed = <int64_t *>&changed[0]
         if begin == end:
             return
+        if matched is not None:
+            to_matched, to_totals = <uint8_t *>&matched[0], <uint8_t *>&totals[0]
         with nogil:
-            fleet_decide(&self.asked, begin, end, &reasons[0], to_matched, to_totals)
+            fleet_decide(&self.asked, begin, end, &reasons[0], to_matched, to_totals, to_changed)
 
-    def changed(self, int64_t begin, int64_t end):
-        """Return for each attribute in how many of these rows the two sides differ. Raises IndexError."""
-        cdef int c
-        cdef int64_t found
-        if not 0 <= begin <= end <= self.batch.array.length:
-            raise IndexError("there are not so many rows")
-        counts = []
-        for c in range(self.asked.columns):
+    def look(self, int attribute, int64_t begin, int64_t end, unsigned char[::1] same, unsigned char[::1] has):
+        """Look at one attribute, with the GIL released.
+
+        Args:
+            attribute: its number.
+            begin, end: the rows, counted in the batch.
+            same: gets for each of these rows, from its beginning, 1 where both sides have the same value, else 0.
+            has: gets 0 where the current hash lacks the key, 1 where its value is empty, else 2.
+
+        Raises:
+            IndexError: there are not so many attributes, rows or places.
+        """
+        cdef int64_t rows = end - begin
+        if not 0 <= begin <= end <= self.batch.array.length or not 0 <= attribute < self.asked.columns:
+            raise IndexError("there are not so many attributes or rows")
+        if len(same) < rows or len(has) < rows:
+            raise IndexError("there are not so many places")
+        if rows:
             with nogil:
-                found = fleet_changed(&self.saved[c], &self.current[c], begin, end)
-            counts.append(found)
-        return counts
+                fleet_look(&self.saved[attribute], &self.current[attribute], begin, end, &same[0], &has[0])
 
 
 cdef inline bint fleet_has_row(const fleet_column *column, int64_t row) noexcept:

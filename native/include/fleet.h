@@ -491,10 +491,24 @@ static void fleet_decide_open(const fleet_question *asked, int64_t begin, int co
     }
 }
 
+/* Count the rows of a block that have the key on a side, or both, and not the same value. */
+static int64_t fleet_count_changed(const fleet_column *saved, const fleet_column *current, int64_t begin, int count,
+                                   const uint8_t *same) {
+    int64_t changed = 0;
+    if (!fleet_some_lack(saved, current)) {
+        for (int i = 0; i < count; i++) changed += !same[i];
+        return changed;
+    }
+    for (int i = 0; i < count; i++)
+        changed += !same[i] && (fleet_has(saved, begin + i) || fleet_has(current, begin + i));
+    return changed;
+}
+
 /* Decide the rows from `begin` to `end`. reasons has a place for each row of the batch. matched and totals, unless
-   NULL, have, too, and get the counts of every row; without them a row is decided by as few columns as it needs. */
+   NULL, have, too, and get the counts of every row; without them a row is decided by as few columns as it needs.
+   changed, unless NULL, gets for each attribute in how many rows it differs added; it needs the counts. */
 static void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end, uint8_t *reasons, uint8_t *matched,
-                         uint8_t *totals) {
+                         uint8_t *totals, int64_t *changed) {
     fleet_block block;
     fleet_worker worker;
     fleet_begin(&worker, asked);
@@ -505,9 +519,12 @@ static void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end
             fleet_decide_open(asked, begin, count, &block);
         } else {
             for (int c = 0; c < asked->columns; c++) {
-                if (c == asked->sid || c == asked->ip) continue;
+                const int known = c == asked->sid || c == asked->ip;
+                if (known && !changed) continue;
                 fleet_same_rows(asked->saved + c, asked->current + c, begin, NULL, count, block.same);
-                fleet_add(block.same, count, block.found);
+                if (!known) fleet_add(block.same, count, block.found);
+                if (changed)
+                    changed[c] += fleet_count_changed(asked->saved + c, asked->current + c, begin, count, block.same);
             }
             memcpy(matched + begin, block.found, (size_t)count);
             memcpy(totals + begin, block.totals, (size_t)count);
@@ -516,17 +533,23 @@ static void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end
     }
 }
 
-/* Count, for one pair of columns, the rows whose values differ or of which one side alone has none. */
-static int64_t fleet_changed(const fleet_column *saved, const fleet_column *current, int64_t begin, int64_t end) {
-    uint8_t same[FLEET_BLOCK];
-    int64_t changed = 0;
-    for (; begin < end; begin += FLEET_BLOCK) {
+/* What the current hash has of an attribute. */
+enum { FLEET_NO_KEY = 0, FLEET_EMPTY = 1, FLEET_VALUE = 2 };
+
+/* For one attribute, tell of each row whether it is the same and what the current hash has. */
+static void fleet_look(const fleet_column *saved, const fleet_column *current, int64_t begin, int64_t end,
+                       uint8_t *same, uint8_t *has) {
+    for (; begin < end; begin += FLEET_BLOCK, same += FLEET_BLOCK, has += FLEET_BLOCK) {
         const int count = end - begin < FLEET_BLOCK ? (int)(end - begin) : FLEET_BLOCK;
         fleet_same_rows(saved, current, begin, NULL, count, same);
-        for (int i = 0; i < count; i++)
-            changed += !same[i] && (fleet_has(saved, begin + i) || fleet_has(current, begin + i));
+        for (int i = 0; i < count; i++) {
+            int64_t length = 0;
+            has[i] = FLEET_NO_KEY;
+            if (!fleet_has(current, begin + i)) continue;
+            fleet_value(current, begin + i, &length);
+            has[i] = length ? FLEET_VALUE : FLEET_EMPTY;
+        }
     }
-    return changed;
 }
 
 #endif

@@ -1,0 +1,100 @@
+"""What the commands of fleets have in common: the file, the rejects, the progress."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from fingerprint.cli.render import warn, write
+from fingerprint.errors import InputError, Refused
+from fingerprint.fleet.readers import Fleet, open_fleet
+from fingerprint.fleet.rejects import Rejects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from fingerprint.cli.parse import Arguments
+
+
+class Input:
+    """A fleet that is being read, with what was rejected of it."""
+
+    def __init__(self, fleet: Fleet, rejects: Rejects, what: str) -> None:
+        self.fleet = fleet
+        self.rejects = rejects
+        self._what = what
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield its batches, with a progress bar on a terminal."""
+        with progress(self.fleet.rows, self._what) as bar:
+            for batch in self.fleet.batches(self.rejects):
+                yield batch
+                bar.update(batch.num_rows)
+
+    def told(self) -> dict[str, Any]:
+        """Return what an answer says of it."""
+        return {
+            "path": self.fleet.path, "format": self.fleet.format,
+            "rejected": {"count": self.rejects.count, "first": self.rejects.first},
+        }  # fmt: skip
+
+    def warn(self) -> None:
+        """Say on standard error what was rejected."""
+        if self.rejects.count:
+            first = self.rejects.first[0]
+            warn(
+                f"{self.rejects.count} rows were left out, the first: {first['file']}, row {first['row']}: "
+                f"{first['reason']}"
+            )
+
+
+@contextmanager
+def reading(arguments: Arguments, what: str, path: str | None = None) -> Iterator[Input]:
+    """Open the fleet that a command line names, and the file of its rejects, which is kept as far as it came.
+
+    Raises:
+        InputError: a file cannot be opened.
+        Refused: the file of the rejects exists.
+    """
+    fleet = open_fleet(arguments.FLEET if path is None else path, format=arguments.format)
+    if arguments.rejects is None:
+        yield Input(fleet, Rejects(), what)
+        return
+    try:
+        with open(arguments.rejects, "x", encoding="utf-8", opener=_private) as file:
+            yield Input(fleet, Rejects(file), what)
+    except FileExistsError:
+        raise Refused("the file exists", where=arguments.rejects, remedy="Name a new file, or remove it") from None
+    except OSError as error:
+        raise InputError(f"it could not be written ({error.strerror})", where=arguments.rejects) from None
+
+
+def _private(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags, 0o600)
+
+
+def progress(rows: int | None, what: str) -> Any:
+    """Return a progress bar, which is silent where nobody looks or the work is over at once."""
+    from tqdm import tqdm
+
+    quiet = sys.stderr is None or not sys.stderr.isatty()
+    return tqdm(total=rows, desc=what, unit=" rows", unit_scale=True, leave=False, disable=quiet, delay=0.5)
+
+
+def share(count: int, rows: int) -> str:
+    """Return a part of a whole for people."""
+    return f"{100 * count / rows:.2f} %" if rows else "-"
+
+
+def heading(text: str) -> None:
+    """Write the heading of a table."""
+    write()
+    write(text)
+
+
+__all__ = ["Input", "heading", "progress", "reading", "share"]

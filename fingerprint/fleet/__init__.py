@@ -1,0 +1,38 @@
+"""Whole fleets: which machines would be refused, which threshold is right, what drifted, which are clones.
+
+Columns in, columns out: everything here works a batch of Arrow columns at a time, on the native core. Needs the extra
+`fleet`.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.fleet.checking import Checked as Checked
+    from fingerprint.fleet.checking import Summary as Summary
+    from fingerprint.fleet.checking import check as check
+    from fingerprint.fleet.planning import Plan as Plan
+    from fingerprint.fleet.planning import plan as plan
+    from fingerprint.fleet.readers import Fleet as Fleet
+    from fingerprint.fleet.readers import open_fleet as open_fleet
+    from fingerprint.fleet.rejects import Rejects as Rejects
+
+_HOMES = {
+    "Checked": "checking",
+    "Fleet": "readers",
+    "Plan": "planning",
+    "Rejects": "rejects",
+    "Summary": "checking",
+    "check": "checking",
+    "open_fleet": "readers",
+    "plan": "planning",
+}
+
+__all__ = ["Checked", "Fleet", "Plan", "Rejects", "Summary", "check", "open_fleet", "plan"]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'fingerprint.fleet' has no attribute {name!r}")
+    return getattr(__import__(f"fingerprint.fleet.{home}", fromlist=[name]), name)

@@ -1,0 +1,119 @@
+"""The verdict on each machine of a fleet, and what drifted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from fingerprint.fleet.columns import NODE, OBSERVED, threshold_or_default
+from fingerprint.fleet.work import in_order, question_of, usual_threads
+from fingerprint.model import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+REASONS: tuple[Reason, ...] = tuple(Reason.members())
+MATCHES = (Reason.DISABLED, Reason.SAME_IP, Reason.SIMILAR)
+_REASON_WORDS = pa.array([str(reason) for reason in REASONS])
+_IS_MATCH = np.array([reason in MATCHES for reason in REASONS])
+
+
+@dataclass
+class Checked:
+    """The verdicts on some rows.
+
+    Attributes:
+        rows: node_id, observed_at and group as far as the fleet has them, threshold, match, reason; and with counts
+            matched and total.
+        reasons: how many rows each reason decided, in the order of `Reason`.
+        changed: for each attribute in how many rows it differs or only one side has it; empty without counts.
+    """
+
+    rows: pa.RecordBatch
+    reasons: tuple[int, ...]
+    changed: dict[str, int]
+
+
+@dataclass
+class Summary:
+    """Sums over what was checked.
+
+    Attributes:
+        rows: how many machines.
+        reasons: how many each reason decided.
+        changed: for each attribute in how many rows it differs or only one side has it.
+    """
+
+    rows: int = 0
+    reasons: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+    changed: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> int:
+        """How many machines are no match."""
+        return sum(count for reason, count in self.reasons.items() if reason not in MATCHES)
+
+    def add(self, checked: Checked) -> None:
+        """Add some rows."""
+        self.rows += checked.rows.num_rows
+        for reason, count in zip(REASONS, checked.reasons, strict=True):
+            self.reasons[reason] += count
+        for name, count in checked.changed.items():
+            self.changed[name] = self.changed.get(name, 0) + count
+
+
+def check(batches: Iterable[pa.RecordBatch], *, threads: int | None = None, counts: bool = True) -> Iterator[Checked]:
+    """Yield the verdicts on a fleet, a batch at a time and in its order, as `match` gives them for each row.
+
+    Args:
+        batches: as `Fleet.batches` yields them.
+        threads: how many work at once; None for as many as this process can run.
+        counts: also count for every row the attributes that are equal; without, a row is decided by as few of them
+            as it needs, which reads less than half as much.
+
+    Raises:
+        InputError: a batch is no fleet's.
+    """
+    threads = usual_threads() if threads is None else threads
+    yield from in_order(_counted if counts else _decided, batches, threads)
+
+
+def decide(batch: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return the reason of each row of a batch as its number in the order of `Reason`. Raises as `check`."""
+    question, _ = question_of(batch)
+    reasons = np.empty(batch.num_rows, np.uint8)
+    question.decide(0, batch.num_rows, reasons)
+    return reasons
+
+
+def _decided(batch: pa.RecordBatch) -> Checked:
+    return _checked(batch, decide(batch), {}, {})
+
+
+def _counted(batch: pa.RecordBatch) -> Checked:
+    question, layout = question_of(batch)
+    reasons, matched, totals = (np.empty(batch.num_rows, np.uint8) for _ in range(3))
+    changed = np.zeros(len(layout.attributes), np.longlong)
+    question.decide(0, batch.num_rows, reasons, matched, totals, changed)
+    return _checked(
+        batch,
+        reasons,
+        {"matched": matched, "total": totals},
+        dict(zip(layout.attributes, changed.tolist(), strict=True)),
+    )
+
+
+def _checked(
+    batch: pa.RecordBatch, reasons: np.ndarray[Any, Any], counts: dict[str, Any], changed: dict[str, int]
+) -> Checked:
+    names = batch.schema.names
+    columns: dict[str, Any] = {name: batch[name] for name in (NODE, OBSERVED, "group") if name in names}
+    columns["threshold"] = threshold_or_default(batch["threshold"] if "threshold" in names else None, batch.num_rows)
+    columns["match"] = pa.array(_IS_MATCH[reasons])
+    columns["reason"] = pa.DictionaryArray.from_arrays(pa.array(reasons.view(np.int8)), _REASON_WORDS)
+    columns.update({name: pa.array(count) for name, count in counts.items()})
+    found = np.bincount(reasons, minlength=len(REASONS))
+    return Checked(pa.record_batch(list(columns.values()), names=list(columns)), tuple(found.tolist()), changed)

@@ -1,0 +1,129 @@
+"""The one Arrow schema of a fleet: a row for each machine at one time.
+
+| column | type | meaning |
+|---|---|---|
+| `node_id` | text | the node; required |
+| `threshold` | integer | similarity threshold, -1 to 100; 40 where there is none |
+| `observed_at` | timestamp | when the current hash was read |
+| `saved.<attribute>` | text, dictionary, int32 or fixed-size binary | the hardware hash of the vault |
+| `current.<attribute>` | the same type as its saved one | the hardware hash of the machine then |
+| `fingerprint`, `vault`, `system_uuid`, `mac`, `group` | text | optional, see `fleet clones` and `fleet plan` |
+
+In place of one column for each attribute `saved` and `current` may be maps or structs of texts. A null is a key that
+the hash does not have; "" is a value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fingerprint.errors import InputError
+from fingerprint.match import IP, MACHINE_ID, THRESHOLD_DEFAULT, UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NODE, THRESHOLD, OBSERVED = "node_id", "threshold", "observed_at"
+SIDES = ("saved", "current")
+EXTRAS = ("fingerprint", "vault", "system_uuid", "mac", "group")
+# The hardware ID of fleets that have machines of both kinds: each row has one of the two.
+SID = "machine-id or uuid"
+MOST_ATTRIBUTES = 120
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = -1, 100
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where what is in a batch.
+
+    Attributes:
+        attributes: names of the attributes, in the order of the columns.
+        saved, current: for each the place of its column, -1 for none.
+        sid, ip: places of hardware ID and address among the attributes, -1 for none.
+        threshold: place of the thresholds' column, None for none.
+    """
+
+    attributes: tuple[str, ...]
+    saved: tuple[int, ...]
+    current: tuple[int, ...]
+    sid: int
+    ip: int
+    threshold: int | None
+
+
+def layout_of(names: Sequence[str], where: str = "") -> Layout:
+    """Return the layout of columns of these names.
+
+    Raises:
+        InputError: there are no attributes, or too many, or a name is there twice.
+    """
+    places = {name: place for place, name in enumerate(names)}
+    if len(places) != len(names):
+        twice = sorted({name for name in names if list(names).count(name) > 1})
+        raise InputError(
+            f"the column {twice[0]} is there twice", where=where, remedy="Give each column a name of its own"
+        )
+    attributes = [name.partition(".")[2] for name in names if name.partition(".")[0] in SIDES and "." in name]
+    attributes = list(dict.fromkeys(attributes))
+    if not attributes:
+        raise InputError(
+            "it has no hardware hash: no column saved.<attribute> or current.<attribute>, no map saved or current",
+            where=where,
+            remedy="The columns of a fleet are in docs/fleet.md",
+        )
+    if len(attributes) > MOST_ATTRIBUTES:
+        raise InputError(
+            f"it has {len(attributes)} attributes, of at most {MOST_ATTRIBUTES}",
+            where=where,
+            remedy="Leave out the columns that are no attributes",
+        )
+    sid = next((name for name in (SID, MACHINE_ID, UUID) if name in attributes), None)
+    saved, current = (tuple(places.get(f"{side}.{name}", -1) for name in attributes) for side in SIDES)
+    return Layout(
+        tuple(attributes),
+        saved,
+        current,
+        sid=-1 if sid is None else attributes.index(sid),
+        ip=attributes.index(IP) if IP in attributes else -1,
+        threshold=places.get(THRESHOLD),
+    )
+
+
+def normalized(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch with one column for each attribute, and one hardware ID for Unix and Windows machines."""
+    columns: dict[str, Any] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if name in SIDES and pa.types.is_map(column.type):
+            columns.update(_columns_of_map(name, column))
+        elif name in SIDES and pa.types.is_struct(column.type):
+            for place in range(column.type.num_fields):
+                columns[f"{name}.{column.type.field(place).name}"] = pc.struct_field(column, [place])
+        else:
+            columns[name] = column
+    both = [f"{side}.{key}" for side in SIDES for key in (MACHINE_ID, UUID)]
+    if any(name in columns for name in both[::2]) and any(name in columns for name in both[1::2]):
+        for side in SIDES:
+            ids = [columns.pop(f"{side}.{key}") for key in (MACHINE_ID, UUID) if f"{side}.{key}" in columns]
+            if ids:
+                columns[f"{side}.{SID}"] = pc.coalesce(*(_as_text(one) for one in ids))
+    return pa.record_batch(list(columns.values()), names=list(columns))
+
+
+def _as_text(column: Any) -> Any:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _columns_of_map(side: str, column: Any) -> dict[str, Any]:
+    names = pc.unique(column.keys).to_pylist()
+    return {f"{side}.{name}": pc.map_lookup(column, pa.scalar(name, column.type.key_type), "first") for name in names}
+
+
+def threshold_or_default(column: Any | None, rows: int) -> Any:
+    """Return thresholds as int32, the default where there is none."""
+    if column is None:
+        return pa.array([THRESHOLD_DEFAULT] * rows, pa.int32())
+    return pc.fill_null(column, pa.scalar(THRESHOLD_DEFAULT, column.type)).cast(pa.int32())

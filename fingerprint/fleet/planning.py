@@ -1,0 +1,201 @@
+"""Which threshold: how many nodes of a fleet would be refused at each, now and after what happens to machines.
+
+Nothing is guessed: for each row and event the kernel says which attributes are equal, an event makes those that it
+changes differ, and the rule decides. An attribute that is empty or missing stays as it is, as in `simulate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fingerprint._compare import passes
+from fingerprint.errors import UsageError
+from fingerprint.events import event_of
+from fingerprint.fleet.columns import MOST_ATTRIBUTES, SID
+from fingerprint.fleet.work import in_order, question_of, usual_threads
+from fingerprint.match import MACHINE_ID, UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pyarrow as pa
+
+    Counts = np.ndarray[Any, np.dtype[np.int64]]
+
+NOW = "now"
+USUAL_EVENTS = ("dhcp", "reboot-dhcp", "tool-upgrade", "os-upgrade")
+_SIDE = MOST_ATTRIBUTES + 1
+_HAS_KEY, _HAS_VALUE = 1, 2
+_SIDS = (SID, MACHINE_ID, UUID)
+
+
+@dataclass
+class Tally:
+    """What a threshold cannot change, and what it can.
+
+    Attributes:
+        rows: how many machines.
+        refused: machines that every threshold but -1 refuses: another hardware ID, or no hash.
+        same_ip: machines that every threshold accepts.
+        counts: [total, matched] how many machines the threshold decides that have so many attributes, so many equal.
+    """
+
+    rows: int = 0
+    refused: int = 0
+    same_ip: int = 0
+    counts: Counts = field(default_factory=lambda: np.zeros((_SIDE, _SIDE), np.int64))
+
+    def refused_at(self, threshold: int) -> int:
+        """Return how many machines a threshold of 0 to 100 refuses."""
+        places = np.argwhere(self.counts)
+        below = [(t, m) for t, m in places.tolist() if not passes(m, t, threshold)]
+        return self.refused + sum(int(self.counts[t, m]) for t, m in below)
+
+    def add(self, other: Tally) -> None:
+        """Add the machines of another part."""
+        self.rows += other.rows
+        self.refused += other.refused
+        self.same_ip += other.same_ip
+        self.counts += other.counts
+
+
+@dataclass
+class Plan:
+    """Tallies for each group and event; "" is the group of all."""
+
+    events: tuple[str, ...]
+    groups: dict[str, dict[str, Tally]] = field(default_factory=dict)
+
+    def curve(self, group: str = "") -> list[tuple[int, int, dict[str, int]]]:
+        """Return runs of thresholds that refuse the same machines: (lowest, highest, event -> refused)."""
+        runs: list[tuple[int, int, dict[str, int]]] = []
+        for threshold in range(1, 101):
+            refused = {event: tally.refused_at(threshold) for event, tally in self.groups[group].items()}
+            if runs and runs[-1][2] == refused:
+                runs[-1] = (runs[-1][0], threshold, refused)
+            else:
+                runs.append((threshold, threshold, refused))
+        return runs
+
+    def highest(self, group: str = "", *, tolerate: Sequence[str], refused: float = 0.0) -> int | None:
+        """Return the highest threshold at which each of some events costs no more machines than a threshold of 1 does.
+
+        Args:
+            group: "" for all.
+            tolerate: events, each alone.
+            refused: share of the machines of the group that may be refused beyond that.
+
+        Returns:
+            the threshold, which is the strictest one; None if there is none.
+        """
+        tallies = [self.groups[group][event] for event in tolerate]
+        for threshold in range(100, 0, -1):
+            if all(t.refused_at(threshold) - t.refused <= refused * t.rows for t in tallies):
+                return threshold
+        return None
+
+
+def plan(
+    batches: Iterable[pa.RecordBatch], *, events: Sequence[str] = USUAL_EVENTS, threads: int | None = None
+) -> Plan:
+    """Tally a fleet for `now` and each event; with a column `group` also for each group.
+
+    Args:
+        batches: as `Fleet.batches` yields them.
+        events: names of `fingerprint.events`.
+        threads: how many work at once; None for as many as this process can run.
+
+    Raises:
+        UsageError: there is no such event.
+        InputError: a batch is no fleet's.
+    """
+    changes: dict[str, tuple[str, ...]] = {NOW: ()}
+    for name in events:
+        event = event_of(name)
+        if event is None:
+            raise UsageError(f"there is no event {name!r}", remedy="docs/events.md lists them")
+        changes[name] = event.ssm
+    made = Plan(tuple(changes))
+    made.groups[""] = {name: Tally() for name in changes}
+    threads = usual_threads() if threads is None else threads
+    for part in in_order(lambda batch: _tallied(batch, changes), batches, threads):
+        for group, tallies in part.items():
+            known = made.groups.setdefault(group, {name: Tally() for name in changes})
+            for name, tally in tallies.items():
+                known[name].add(tally)
+    return made
+
+
+def _tallied(batch: pa.RecordBatch, changes: dict[str, tuple[str, ...]]) -> dict[str, dict[str, Tally]]:
+    question, layout = question_of(batch)
+    rows = batch.num_rows
+    same, has = (np.zeros((len(layout.attributes), rows), np.uint8) for _ in range(2))
+    for place in range(len(layout.attributes)):
+        question.look(place, 0, rows, same[place], has[place])
+    total = (has >= _HAS_KEY).sum(axis=0, dtype=np.int64)
+    groups: dict[str, Any] = {"": slice(None)}
+    if "group" in batch.schema.names:
+        names = np.array(batch["group"].to_pylist(), dtype=object)
+        groups.update({name: names == name for name in sorted({name for name in names if name})})
+    nothing = _without_saved(batch, layout) | (total == 0)
+    made: dict[str, dict[str, Tally]] = {group: {} for group in groups}
+    for event, changed in changes.items():
+        then = same
+        if changed:
+            then = same.copy()
+            for place, name in enumerate(layout.attributes):
+                # An event with another hardware ID has one on each system, whatever its name there.
+                if name in changed or (name in _SIDS and set(changed) & set(_SIDS)):
+                    then[place] &= has[place] != _HAS_VALUE
+        matched = then.sum(axis=0, dtype=np.int64)
+        sid = _alike(layout.sid, then, has, batch, layout)
+        ip = _alike(layout.ip, then, has, batch, layout)
+        other = nothing | ~sid
+        for group, chosen in groups.items():
+            made[group][event] = _tally(other[chosen], ip[chosen], total[chosen], matched[chosen])
+    return made
+
+
+def _alike(place: int, then: Any, has: Any, batch: pa.RecordBatch, layout: Any) -> Any:
+    """Return whether hardware ID or address are equal, a missing one being "" as the rule has it."""
+    if place < 0:
+        return np.ones(then.shape[1], bool)
+    alike = then[place] != 0
+    empty = has[place] != _HAS_VALUE
+    saved = layout.saved[place]
+    if empty.any() and not alike.all():
+        alike |= empty & (np.ones(len(empty), bool) if saved < 0 else _is_empty(batch.column(saved)))
+    return alike
+
+
+def _is_empty(column: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (
+        pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_binary(column.type)
+    ):
+        return pc.is_null(column).to_numpy(zero_copy_only=False)
+    return pc.fill_null(pc.equal(pc.binary_length(column), 0), True).to_numpy(zero_copy_only=False)
+
+
+def _without_saved(batch: pa.RecordBatch, layout: Any) -> Any:
+    lacking = np.ones(batch.num_rows, bool)
+    for place in layout.saved:
+        if place >= 0:
+            column = batch.column(place)
+            if column.null_count == 0:
+                return np.zeros(batch.num_rows, bool)
+            lacking &= column.is_null().to_numpy(zero_copy_only=False)
+    return lacking
+
+
+def _tally(other: Any, ip: Any, total: Any, matched: Any) -> Tally:
+    open_ = ~other & ~ip
+    counts = np.bincount(total[open_] * _SIDE + matched[open_], minlength=_SIDE * _SIDE)
+    return Tally(len(other), int(other.sum()), int((~other & ip).sum()), counts.reshape(_SIDE, _SIDE).astype(np.int64))
