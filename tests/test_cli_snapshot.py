@@ -42,6 +42,7 @@ OTHERS = {
     "compare", "match", "explain-log", "threshold get", "threshold set", "vault show", "vault verify", "vault reset",
     "vault evidence", "vault history", "vault backup", "completion", "version", "deregister", "local-service",
     "credentials order", "fleet check", "fleet plan", "fleet clones",
+    "fleet diff", "fleet pack", "fleet report",
 }  # fmt: skip
 
 

@@ -388,6 +388,65 @@ COMMANDS = (
         ),
     ),
     Command(
+        "fleet clones",
+        "fleet",
+        "which machines of a fleet share what one alone should have, or are nearly alike",
+        _FLEETS + "Shared node IDs, fingerprints, vaults, hardware IDs, system UUIDs and hardware addresses; and\n"
+        "machines with other hardware IDs and most attributes equal: all of them, none by guess.\n"
+        "Exit codes: 0 no clones, 1 there are some, 3 rows were left out, or there are none.",
+        positionals=(_FLEET,),
+        options=(
+            _FORMAT,
+            Option("--percent", "near-clones have this share of the attributes in common", "N", "integer", default=75),
+            Option("--window", "hours within which two were seen at the same time", "HOURS", "integer", default=24),
+            Option("--limit", "groups that are told, and pairs that are kept", "N", "integer", default=1000),
+            Option("--to", "write a row for each machine of each group", "FILE", files="file"),
+            _REJECTS,
+            _THREADS,
+        ),
+        examples=(("fingerprint fleet clones fleet.parquet --percent 60", "also what is less alike"),),
+    ),
+    Command(
+        "fleet diff",
+        "fleet",
+        "what drifted between two observations of a fleet, and where",
+        _FLEETS + "Current hashes are compared, by node ID; of a node that is there twice the row observed last.\n"
+        "Exit codes: 0 nothing drifted, 1 something did, 3 rows were left out, or no node is in both.",
+        positionals=(
+            ("BEFORE", "text", (), "the first observation"),
+            ("AFTER", "text", (), "the second observation"),
+        ),
+        options=(
+            _FORMAT,
+            Option("--to", "write a row for each node that is in both", "FILE", files="file"),
+            _REJECTS,
+            _THREADS,
+        ),
+        examples=(("fingerprint fleet diff may.parquet june.parquet", "a month's drift"),),
+    ),
+    Command(
+        "fleet pack",
+        "fleet",
+        "write a fleet with 128-bit digests in place of its values, to be read fast",
+        _FLEETS + "The other commands read what it writes. The values cannot be had back.",
+        positionals=(_FLEET, ("TO", "text", (), "the new file: .arrow or .parquet")),
+        options=(_FORMAT, _REJECTS, _THREADS),
+    ),
+    Command(
+        "fleet report",
+        "fleet",
+        "write one HTML page on a fleet: verdicts, thresholds, drift, clones",
+        _FLEETS + "The page needs no network.",
+        positionals=(_FLEET, ("PAGE", "text", (), "the new file, such as fleet.html")),
+        options=(
+            _FORMAT,
+            Option("--by-group", "drift by the column group, not by week"),
+            Option("--no-clones", "do not look for clones, for which the fleet must fit into memory"),
+            _REJECTS,
+            _THREADS,
+        ),
+    ),
+    Command(
         "fleet row",
         "fleetrow",
         "print this machine as a row of a fleet, saved and current hash in full",

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from fingerprint.fleet.checking import Checked as Checked
     from fingerprint.fleet.checking import Summary as Summary
     from fingerprint.fleet.checking import check as check
+    from fingerprint.fleet.cloning import Clones as Clones
+    from fingerprint.fleet.cloning import Group as Group
+    from fingerprint.fleet.cloning import clones as clones
+    from fingerprint.fleet.drifting import Drift as Drift
+    from fingerprint.fleet.drifting import drift as drift
+    from fingerprint.fleet.drifting import join as join
+    from fingerprint.fleet.packing import pack as pack
     from fingerprint.fleet.planning import Plan as Plan
     from fingerprint.fleet.planning import plan as plan
     from fingerprint.fleet.readers import Fleet as Fleet
@@ -19,16 +26,26 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Checked": "checking",
+    "Clones": "cloning",
+    "Drift": "drifting",
     "Fleet": "readers",
+    "Group": "cloning",
     "Plan": "planning",
     "Rejects": "rejects",
     "Summary": "checking",
     "check": "checking",
+    "clones": "cloning",
+    "drift": "drifting",
+    "join": "drifting",
     "open_fleet": "readers",
+    "pack": "packing",
     "plan": "planning",
 }
 
-__all__ = ["Checked", "Fleet", "Plan", "Rejects", "Summary", "check", "open_fleet", "plan"]
+__all__ = [
+    "Checked", "Clones", "Drift", "Fleet", "Group", "Plan", "Rejects", "Summary", "check", "clones", "drift", "join",
+    "open_fleet", "pack", "plan",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

@@ -7,6 +7,8 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+import pyarrow as pa
+
 from fingerprint._fleet import Question, Stream
 from fingerprint.errors import InputError
 from fingerprint.fleet.columns import Layout, layout_of
@@ -14,8 +16,6 @@ from fingerprint.match import THRESHOLD_DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-    import pyarrow as pa
 
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
@@ -55,7 +55,7 @@ def question_of(batch: pa.RecordBatch, where: str = "") -> tuple[Question, Layou
     """
     layout = layout_of(batch.schema.names, where)
     # One record batch is a stream of one batch, also where it has no rows.
-    asked = next(Stream(_Whole(batch)))
+    asked = next(Stream(Whole(batch)))
     try:
         question = asked.question(
             layout.saved, layout.current, THRESHOLD_DEFAULT, layout.threshold, layout.sid, layout.ip
@@ -69,13 +69,11 @@ def question_of(batch: pa.RecordBatch, where: str = "") -> tuple[Question, Layou
     return question, layout
 
 
-class _Whole:
+class Whole:
     """A record batch as the stream that the kernel takes."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        import pyarrow as pa
-
         return pa.RecordBatchReader.from_batches(self._batch.schema, [self._batch]).__arrow_c_stream__()

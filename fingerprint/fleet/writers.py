@@ -76,7 +76,8 @@ class TableWriter:
         try:
             if kind is None:
                 if self._writer is not None:
-                    self._writer.close()
+                    writer, self._writer = self._writer, None
+                    writer.close()
                 self._file.flush()
                 os.fsync(self._file.fileno())
                 self._file.close()
@@ -94,7 +95,8 @@ class TableWriter:
             try:
                 if one is not None:
                     one.close()
-            except (OSError, pa.ArrowException):
+            except (OSError, ValueError):
+                # ArrowException is a ValueError; what a failed writer says on closing was said before.
                 continue
         if os.path.lexists(self._unnamed):
             os.unlink(self._unnamed)

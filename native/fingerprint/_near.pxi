@@ -1,5 +1,13 @@
 # Part of _fleet.pyx: near-clones. The engines are in native/include/near.h.
 
+cdef extern from "sha256.h":
+    ctypedef struct sha256_context:
+        uint64_t length
+
+    void sha256_begin(sha256_context *context) nogil
+    void sha256_add(sha256_context *context, const void *data, size_t length) nogil
+    void sha256_end(sha256_context *context, unsigned char *digest) nogil
+
 cdef extern from "near.h":
     enum:
         NEAR_MOST_COLUMNS
@@ -38,6 +46,8 @@ cdef extern from "near.h":
     ctypedef struct near_group:
         const uint32_t *rows
 
+    int near_has(const near_run *run, int64_t row) nogil
+    const uint8_t *near_value(const near_run *run, int64_t row, int64_t *length) nogil
     int near_encode(const near_run *runs, int64_t count, uint64_t seed, uint8_t *seen, uint64_t mask,
                     uint32_t *codes, uint8_t *frequencies) nogil
     int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, near_tokens *into) nogil
@@ -159,6 +169,14 @@ cdef class Near:
             free(made)
             free(seen)
             free(frequencies)
+
+    def codes_of(self, int column):
+        """Return the codes of a column: 32-bit numbers, equal where the values are, 0 for none. Raises IndexError."""
+        if column == self.fleet.columns and self.with_sids:
+            return PyBytes_FromStringAndSize(<const char *>self.sids, self.fleet.rows * 4)
+        if not 0 <= column < self.fleet.columns:
+            raise IndexError("there is no such column")
+        return PyBytes_FromStringAndSize(<const char *>(self.codes + column * self.fleet.rows), self.fleet.rows * 4)
 
     def collect(self, parts):
         """Find the values by which rows can meet. Returns about `parts` tasks, each (column, begin, end), for `pairs`.
@@ -337,3 +355,37 @@ cdef object _fill_run(near_run *run, Batch batch, int64_t place):
                 to[i] = <int32_t>code
     run.codes = to
     return batch, codes
+
+
+def digests(Batch batch, int64_t place, unsigned char[::1] to):
+    """Write 16 bytes for each value of a column, with the GIL released: the beginning of its SHA-256, zeros for "".
+
+    A row without a value gets zeros, too.
+
+    Raises:
+        IndexError: there is no such column, or fewer than 16 places for each row.
+        TypeError: its values are no texts or binaries.
+    """
+    cdef near_run run
+    cdef int64_t row, length, rows = batch.array.length
+    cdef const uint8_t *value
+    cdef unsigned char digest[32]
+    cdef sha256_context context
+    if len(to) < 16 * rows:
+        raise IndexError("there are not so many places")
+    memset(&run, 0, sizeof(run))
+    kept = _fill_run(&run, batch, place)
+    run.end = rows
+    if rows == 0:
+        return
+    with nogil:
+        for row in range(rows):
+            memset(&to[16 * row], 0, 16)
+            if not near_has(&run, row):
+                continue
+            value = near_value(&run, row, &length)
+            if length:
+                sha256_begin(&context)
+                sha256_add(&context, value, <size_t>length)
+                sha256_end(&context, digest)
+                memcpy(&to[16 * row], digest, 16)

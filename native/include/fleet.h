@@ -117,9 +117,17 @@ static inline const uint8_t *fleet_value(const fleet_column *column, int64_t row
         *length = told[0];
         return told[0] <= 12 ? view + 4 : column->pieces[told[2]] + told[3];
     }
-    case FLEET_WIDE:
+    case FLEET_WIDE: {
+        const uint8_t *value = column->data + column->width * row;
+        uint64_t words[2];
         *length = column->width;
-        return column->data + column->width * row;
+        if (column->width == 16) {
+            /* A packed fleet has 16 zeros for "". */
+            memcpy(words, value, 16);
+            if (!(words[0] | words[1])) *length = 0;
+        }
+        return value;
+    }
     case FLEET_CODE: {
         const int32_t *code = (const int32_t *)column->offsets + row;
         *length = column->width == 0 && *code == 0 ? 0 : 4;
@@ -161,7 +169,7 @@ static inline int fleet_same(const fleet_column *saved, const fleet_column *curr
     return a == b && fleet_same_bytes(x, y, a);
 }
 
-/* The same for hardware ID and address, where a missing key reads as "". Ids and wide values have no "". */
+/* The same for hardware ID and address, where a missing key reads as "". Ids have no "". */
 static inline int fleet_same_or_missing(const fleet_column *saved, const fleet_column *current, int64_t row) {
     int64_t a = 0, b = 0;
     int has_a = fleet_has(saved, row), has_b = fleet_has(current, row);

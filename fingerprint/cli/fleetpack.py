@@ -1,0 +1,31 @@
+"""`fingerprint fleet pack`: a fleet with digests in place of values."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from fingerprint.cli.fleetinput import reading
+from fingerprint.cli.render import print_json, write
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK, UsageError
+from fingerprint.fleet.packing import pack
+from fingerprint.fleet.writers import TableWriter
+
+if TYPE_CHECKING:
+    from fingerprint.cli.parse import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    if arguments.TO.endswith(".jsonl"):
+        raise UsageError("digests are no text", remedy="Name a file that ends with .arrow or .parquet")
+    with ExitStack() as stack:
+        given = stack.enter_context(reading(arguments, "packing"))
+        writer = stack.enter_context(TableWriter(arguments.TO))
+        for batch in pack(given.batches(), threads=arguments.threads):
+            writer.write(batch)
+    if arguments.output == "json":
+        print_json("fleet pack", {"fleet": given.told(), "rows": writer.rows, "to": arguments.TO})
+    else:
+        write(f"{writer.rows} machines are in {arguments.TO}.")
+    given.warn()
+    return EXIT_CANNOT_TELL if given.rejects.count else EXIT_OK

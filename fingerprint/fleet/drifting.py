@@ -1,0 +1,232 @@
+"""Drift: what changed between two observations of a fleet, and where or when it is common."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fingerprint.errors import InputError, UsageError
+from fingerprint.fleet.columns import NODE, OBSERVED, THRESHOLD, layout_of
+from fingerprint.fleet.work import in_order, question_of, usual_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+BATCH_ROWS = 65_536
+WEEK, GROUP = "week", "group"
+_MOST_SETS = 1000
+
+
+@dataclass
+class Drift:
+    """How often which attribute changed.
+
+    Attributes:
+        rows: how many machines.
+        places: for each week or group how many machines, in order; "" where a machine has none.
+        changed: for each attribute and week or group in how many machines it differs or only one side has it.
+        together: how many machines changed in just these attributes; of more than 1,000 sets the rare ones are
+            counted as ("...",).
+    """
+
+    rows: int = 0
+    places: Counter[str] = field(default_factory=Counter)
+    changed: dict[str, Counter[str]] = field(default_factory=dict)
+    together: Counter[tuple[str, ...]] = field(default_factory=Counter)
+
+    def add(self, other: Drift) -> None:
+        """Add the machines of another part."""
+        self.rows += other.rows
+        self.places += other.places
+        for name, counts in other.changed.items():
+            self.changed.setdefault(name, Counter()).update(counts)
+        self.together.update(other.together)
+        if len(self.together) > _MOST_SETS:
+            kept = Counter(dict(self.together.most_common(_MOST_SETS // 2)))
+            kept[("...",)] += sum(self.together.values()) - sum(kept.values())
+            self.together = kept
+
+
+def drift(batches: Iterable[pa.RecordBatch], *, by: str = WEEK, threads: int | None = None) -> Drift:
+    """Count what changed, by the week of observation or by group.
+
+    Args:
+        batches: as `Fleet.batches` yields them.
+        by: "week" or "group".
+        threads: how many work at once; None for as many as this process can run.
+
+    Raises:
+        UsageError: `by` is another word.
+        InputError: a batch is no fleet's.
+    """
+    if by not in (WEEK, GROUP):
+        raise UsageError(f"there is no drift by {by!r}", remedy="It is by week or by group")
+    total = Drift()
+    for part in in_order(lambda batch: _drift(batch, by), batches, usual_threads() if threads is None else threads):
+        total.add(part)
+    return total
+
+
+def _drift(batch: pa.RecordBatch, by: str) -> Drift:
+    question, layout = question_of(batch)
+    rows = batch.num_rows
+    words, place = _places(batch, by)
+    found = Drift(rows, Counter(dict(zip(words, np.bincount(place, minlength=len(words)).tolist(), strict=True))))
+    sets = np.zeros((len(layout.attributes), rows), bool)
+    same, has = np.empty(rows, np.uint8), np.empty(rows, np.uint8)
+    for number, name in enumerate(layout.attributes):
+        question.look(number, 0, rows, same, has)
+        differs = (same == 0) & ((has != 0) | _has(batch, layout.saved[number]))
+        sets[number] = differs
+        counts = np.bincount(place[differs], minlength=len(words)).tolist()
+        found.changed[name] = Counter({word: count for word, count in zip(words, counts, strict=True) if count})
+    # The bits of a row are one item, so that rows are told apart by one comparison.
+    packed = np.ascontiguousarray(np.packbits(sets, axis=0).T)
+    kinds, counts = np.unique(packed.view(f"V{packed.shape[1]}").reshape(-1), return_counts=True)
+    bits = np.unpackbits(kinds.view(np.uint8).reshape(len(kinds), -1), axis=1)
+    for kind, count in zip(bits, counts.tolist(), strict=True):
+        found.together[tuple(name for name, bit in zip(layout.attributes, kind, strict=False) if bit)] += count
+    return found
+
+
+def _has(batch: pa.RecordBatch, place: int) -> Any:
+    if place < 0:
+        return np.zeros(batch.num_rows, bool)
+    return batch.column(place).is_valid().to_numpy(zero_copy_only=False)
+
+
+def _places(batch: pa.RecordBatch, by: str) -> tuple[list[str], Any]:
+    """Return the words for weeks or groups, and for each row which of them it is in."""
+    if by == WEEK and OBSERVED in batch.schema.names:
+        return _weeks(batch[OBSERVED])
+    if by != GROUP or GROUP not in batch.schema.names:
+        return [""], np.zeros(batch.num_rows, np.int64)
+    column = batch[GROUP] if pa.types.is_dictionary(batch[GROUP].type) else batch[GROUP].dictionary_encode()
+    words = [*column.dictionary.to_pylist(), ""]
+    place = pc.fill_null(column.indices.cast(pa.int64()), len(words) - 1).to_numpy(zero_copy_only=False)
+    return words, place
+
+
+def _weeks(times: Any) -> tuple[list[str], Any]:
+    known = times.is_valid().to_numpy(zero_copy_only=False)
+    seconds = pc.fill_null(times.cast(pa.timestamp("s", tz="UTC"), safe=False).cast(pa.int64()), 0).to_numpy()
+    # The first of January 1970 was a Thursday, and weeks begin on Monday.
+    weeks, place = np.unique(np.where(known, (seconds // 86_400 + 3) // 7, -1), return_inverse=True)
+    words = []
+    for week in weeks.tolist():
+        year, number, _ = (date(1970, 1, 1) + timedelta(days=7 * week)).isocalendar()
+        words.append(f"{year}-W{number:02d}" if week >= 0 else "")
+    return words, place.reshape(-1)
+
+
+@dataclass
+class Joined:
+    """Two observations of a fleet, side by side.
+
+    Attributes:
+        both: how many nodes are in both.
+        only_before, only_after: how many are in one of them only.
+        repeated_before, repeated_after: rows that were left out, because a later one of the same node is there.
+    """
+
+    both: int
+    only_before: int
+    only_after: int
+    repeated_before: int
+    repeated_after: int
+    _connection: Any
+    _query: str
+    _folder: Any
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the nodes that are in both: saved is the hash of the first observation, current that of the second."""
+        yield from self._connection.sql(self._query).to_arrow_reader(BATCH_ROWS)
+
+
+def join(before: Iterable[pa.RecordBatch], after: Iterable[pa.RecordBatch], *, threads: int | None = None) -> Joined:
+    """Put two observations side by side by node id; duckdb holds them, on disk where they are larger than memory.
+
+    Args:
+        before, after: as `Fleet.batches` yields them; of each node the row that was observed last counts.
+        threads: how many work at once; None for as many as this process can run.
+
+    Raises:
+        InputError: one of them has no rows or no current hashes.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="fingerprint-fleet-")
+    connection = duckdb.connect(config={"temp_directory": folder.name})
+    connection.execute(f"set threads={usual_threads() if threads is None else threads}")
+    connection.execute("set preserve_insertion_order=true")
+    sides = {}
+    for name, batches in (("before", before), ("after", after)):
+        sides[name] = _loaded(connection, name, batches)
+    count = {name: _one(connection, f"select count(*) from {name}") for name in sides}
+    both = _one(connection, "select count(*) from after join before using (node_id)")
+    attributes = list(dict.fromkeys((*sides["before"][0], *sides["after"][0])))
+    columns = [f"after.{NODE}", f"after.{OBSERVED}", f"after.{THRESHOLD}", f'after."{GROUP}"']
+    for attribute in attributes:
+        for name, side in (("before", "saved"), ("after", "current")):
+            if attribute in sides[name][0]:
+                columns.append(f'{name}."current.{attribute}" as "{side}.{attribute}"')
+    query = f"select {', '.join(columns)} from after join before using (node_id) order by after.row_number"
+    return Joined(
+        both, count["before"] - both, count["after"] - both, sides["before"][1], sides["after"][1], connection, query,
+        folder,
+    )  # fmt: skip
+
+
+def _one(connection: Any, query: str) -> int:
+    return int(connection.execute(query).fetchall()[0][0])
+
+
+def _loaded(connection: Any, name: str, batches: Iterable[pa.RecordBatch]) -> tuple[tuple[str, ...], int]:
+    """Put one observation into a table. Returns its attributes and how many rows were left out."""
+    iterator = iter(batches)
+    first = next((batch for batch in iterator if batch.num_rows), None)
+    if first is None:
+        raise InputError(f"the observation {name} has no rows", remedy="Compare two observations of one fleet")
+    layout = layout_of(first.schema.names)
+    attributes = tuple(a for a, place in zip(layout.attributes, layout.current, strict=True) if place >= 0)
+    if not attributes:
+        raise InputError(f"the observation {name} has no current hashes", remedy="Observe the machines themselves")
+    wanted = [NODE, OBSERVED, THRESHOLD, GROUP, *(f"current.{attribute}" for attribute in attributes)]
+    schema = pa.schema([(column, _type_of(first, column)) for column in wanted])
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        yield _shaped(first, schema)
+        for batch in iterator:
+            yield _shaped(batch, schema)
+
+    connection.register("given", pa.RecordBatchReader.from_batches(schema, rows()))
+    connection.execute(f"create table read_{name} as select *, row_number() over () as row_number from given")
+    connection.unregister("given")
+    connection.execute(
+        f"create table {name} as select * from read_{name} qualify row_number() over "
+        f"(partition by node_id order by observed_at desc nulls last, row_number desc) = 1"
+    )
+    left_out = _one(connection, f"select (select count(*) from read_{name}) - (select count(*) from {name})")
+    connection.execute(f"drop table read_{name}")
+    return attributes, left_out
+
+
+def _type_of(batch: pa.RecordBatch, name: str) -> pa.DataType:
+    if name in batch.schema.names:
+        kind = batch.schema.field(name).type
+        return kind.value_type if pa.types.is_dictionary(kind) else kind
+    return {OBSERVED: pa.timestamp("us", tz="UTC"), THRESHOLD: pa.int32(), GROUP: pa.string()}[name]
+
+
+def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        batch[field.name].cast(field.type) if field.name in batch.schema.names else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.record_batch(columns, schema=schema)

@@ -1,0 +1,65 @@
+"""Packed fleets: 128-bit digests in place of values, for reading again and again at the speed of memory.
+
+A digest is the first half of the SHA-256 of a value; 16 zeros stand for "". Equal values have equal digests in every
+packed fleet, so two of them can be compared; the values cannot be had back, but who knows a value can look for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from fingerprint._fleet import Stream, digests
+from fingerprint.errors import InputError
+from fingerprint.fleet.columns import SIDES
+from fingerprint.fleet.work import Whole, in_order, usual_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DIGEST = pa.binary(16)
+
+
+def pack(batches: Iterable[pa.RecordBatch], *, threads: int | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield a fleet with digests in place of its values; columns that are no attributes stay.
+
+    Args:
+        batches: as `Fleet.batches` yields them.
+        threads: how many work at once; None for as many as this process can run.
+
+    Raises:
+        InputError: an attribute holds neither texts nor binaries.
+    """
+    yield from in_order(_packed, batches, usual_threads() if threads is None else threads)
+
+
+def _packed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = []
+    read = next(Stream(Whole(batch)))
+    for place, name in enumerate(batch.schema.names):
+        column = batch.column(place)
+        if name.partition(".")[0] not in SIDES or "." not in name or column.type == DIGEST:
+            columns.append(column)
+            continue
+        if not _has_values(column.type):
+            raise InputError(
+                f"the column {name} is of type {column.type}: it holds ids, which are small already",
+                remedy="Pack a fleet of texts",
+            )
+        values = np.empty(16 * batch.num_rows, np.uint8)
+        digests(read, place, values)
+        valid = None if column.null_count == 0 else _validity(column)
+        columns.append(pa.Array.from_buffers(DIGEST, batch.num_rows, [valid, pa.py_buffer(values)]))
+    return pa.record_batch(columns, names=batch.schema.names)
+
+
+def _has_values(kind: pa.DataType) -> bool:
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return not (pa.types.is_integer(value) or pa.types.is_floating(value) or pa.types.is_nested(value))
+
+
+def _validity(column: pa.Array) -> pa.Buffer:
+    """Return a bit for each row, counted from its beginning: that of a slice may begin within a byte."""
+    return pa.py_buffer(np.packbits(column.is_valid().to_numpy(zero_copy_only=False), bitorder="little"))
