@@ -25,7 +25,7 @@ def run(arguments: Arguments) -> int:
         before = stack.enter_context(reading(arguments, "reading the first", arguments.BEFORE))
         after = Input(*_second(arguments, before), "reading the second")
         writer = stack.enter_context(TableWriter(arguments.to)) if arguments.to else None
-        joined = join(before.batches(), after.batches(), threads=arguments.threads)
+        joined = stack.enter_context(join(before.batches(), after.batches(), threads=arguments.threads))
         with progress(joined.both, "comparing") as bar:
             for checked in check(joined.batches(), threads=arguments.threads):
                 summary.add(checked)

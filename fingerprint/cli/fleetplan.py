@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fingerprint.cli.fleetinput import Input, heading, reading
-from fingerprint.cli.render import colored, print_json, write
+from fingerprint.cli.render import colored, folded, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.fleet.planning import NOW, USUAL_EVENTS, Plan, plan
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
 
 _MOST_GROUPS = 40
+_WIDTH = 80
 
 
 def run(arguments: Arguments) -> int:
@@ -70,15 +71,24 @@ def _show(made: Plan, highest: dict[str, int | None], tolerated: tuple[str, ...]
     best = highest[""]
     words = ", ".join(tolerated)
     if best is None:
-        write(colored(f"No threshold tolerates {words} for all {rows} machines.", "bad", arguments))
+        head, color = f"No threshold tolerates {words} for all {rows} machines.", "bad"
     else:
-        write(colored(f"The highest threshold that tolerates {words} is {best}.", "good", arguments))
+        head, color = f"The highest threshold that tolerates {words} is {best}.", "good"
+    for line in folded(head, 76):
+        write(colored(line, color, arguments))
     base = made.groups[""][NOW].refused
     if base:
-        write(f"{base} machines have another hardware ID or no hash: every threshold but -1 refuses them.")
+        for line in folded(f"{base} have another hardware ID or no hash: every threshold but -1 refuses them.", 76):
+            write(line)
     heading(f"  machines of {rows} that would be refused, by threshold and event")
     width = max(9, *(len(event) for event in made.events))
-    write("  " + f"{'threshold':10}" + "".join(f" {event:>{width}}" for event in made.events))
+    heads = list(made.events)
+    if 12 + len(heads) * (width + 1) > _WIDTH:
+        # Too many or too long for a line: letters stand for them.
+        heads, width = [chr(ord("a") + place) for place in range(len(heads))], 9
+        for letter, event in zip(heads, made.events, strict=True):
+            write(f"  {letter}  {event}")
+    write("  " + f"{'threshold':10}" + "".join(f" {head:>{width}}" for head in heads))
     for low, high, refused in made.curve():
         span = str(low) if low == high else f"{low}-{high}"
         write("  " + f"{span:10}" + "".join(f" {refused[event]:{width}d}" for event in made.events))

@@ -108,6 +108,10 @@ class Groups:
             _WORDS[self.readings[number]],
         )
 
+    def reading(self, number: int) -> str:
+        """Return the reading of a group, without making it."""
+        return _WORDS[int(self.readings[number])]
+
     def _named(self, bits: Any) -> tuple[str, ...]:
         return tuple(name for place, name in enumerate(self.names) if int(bits) >> place & 1)
 

@@ -146,13 +146,23 @@ class Joined:
     _query: str
     _folder: Any
 
+    def __enter__(self) -> Joined:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of what duckdb holds, in memory and on disk."""
+        self._connection.close()
+        self._folder.cleanup()
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the nodes that are in both: saved is the hash of the first observation, current that of the second."""
         yield from self._connection.sql(self._query).to_arrow_reader(BATCH_ROWS)
 
 
 def join(before: Iterable[pa.RecordBatch], after: Iterable[pa.RecordBatch], *, threads: int | None = None) -> Joined:
-    """Put two observations side by side by node id; duckdb holds them, on disk where they are larger than memory.
+    """Put two observations side by side by node id, until the end of a `with`.
+
+    duckdb holds them, on disk where they are larger than memory.
 
     Args:
         before, after: as `Fleet.batches` yields them; of each node the row that was observed last counts.
@@ -163,8 +173,18 @@ def join(before: Iterable[pa.RecordBatch], after: Iterable[pa.RecordBatch], *, t
     """
     folder = tempfile.TemporaryDirectory(prefix="fingerprint-fleet-")
     connection = duckdb.connect(config={"temp_directory": folder.name})
-    connection.execute(f"set threads={usual_threads() if threads is None else threads}")
-    connection.execute("set preserve_insertion_order=true")
+    try:
+        return _joined(connection, folder, before, after, usual_threads() if threads is None else threads)
+    except BaseException:
+        connection.close()
+        folder.cleanup()
+        raise
+
+
+def _joined(
+    connection: Any, folder: Any, before: Iterable[pa.RecordBatch], after: Iterable[pa.RecordBatch], threads: int
+) -> Joined:
+    connection.execute(f"set threads={threads}")
     sides = {}
     for name, batches in (("before", before), ("after", after)):
         sides[name] = _loaded(connection, name, batches)
@@ -178,9 +198,15 @@ def join(before: Iterable[pa.RecordBatch], after: Iterable[pa.RecordBatch], *, t
                 columns.append(f'{name}."current.{attribute}" as "{side}.{attribute}"')
     query = f"select {', '.join(columns)} from after join before using (node_id) order by after.row_number"
     return Joined(
-        both, count["before"] - both, count["after"] - both, sides["before"][1], sides["after"][1], connection, query,
-        folder,
-    )  # fmt: skip
+        both=both,
+        only_before=count["before"] - both,
+        only_after=count["after"] - both,
+        repeated_before=sides["before"][1],
+        repeated_after=sides["after"][1],
+        _connection=connection,
+        _query=query,
+        _folder=folder,
+    )
 
 
 def _one(connection: Any, query: str) -> int:

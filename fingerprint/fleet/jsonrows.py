@@ -3,7 +3,8 @@
     {"node_id": "mi-0...", "threshold": 40, "observed_at": "2026-01-31T12:00:00Z",
      "saved": {"machine-id": "..."}, "current": {"machine-id": "..."}}
 
-`saved` or `current` may be null or missing; other members of the schema are texts.
+`saved` or `current` may be null or missing, and there may be members such as `saved.machine-id` in their place; other
+members of the schema are texts.
 """
 
 from __future__ import annotations
@@ -86,6 +87,9 @@ def row_of(line: bytes) -> dict[str, Any] | str:
             return "its observed_at is no time in the form 2026-01-31T12:00:00Z"
     for side in SIDES:
         hardware = told.get(side)
+        if hardware is None:
+            prefix = f"{side}."
+            hardware = {name[len(prefix) :]: value for name, value in told.items() if name.startswith(prefix)} or None
         if hardware is not None and not isinstance(hardware, dict):
             return f"its {side} is no object"
         if hardware and len(hardware) > MOST_ATTRIBUTES:

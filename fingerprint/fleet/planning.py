@@ -81,19 +81,22 @@ class Plan:
         return runs
 
     def highest(self, group: str = "", *, tolerate: Sequence[str], refused: float = 0.0) -> int | None:
-        """Return the highest threshold at which each of some events costs no more machines than a threshold of 1 does.
+        """Return the highest threshold that refuses no machine after some events.
+
+        Machines that every threshold refuses already now are not counted.
 
         Args:
             group: "" for all.
             tolerate: events, each alone.
-            refused: share of the machines of the group that may be refused beyond that.
+            refused: share of the machines of the group that may be refused nevertheless.
 
         Returns:
             the threshold, which is the strictest one; None if there is none.
         """
         tallies = [self.groups[group][event] for event in tolerate]
+        lost = self.groups[group][NOW].refused
         for threshold in range(100, 0, -1):
-            if all(t.refused_at(threshold) - t.refused <= refused * t.rows for t in tallies):
+            if all(tally.refused_at(threshold) - lost <= refused * tally.rows for tally in tallies):
                 return threshold
         return None
 

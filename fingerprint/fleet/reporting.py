@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fingerprint.fleet.checking import Summary
-    from fingerprint.fleet.cloning import Clones
+    from fingerprint.fleet.cloning import Clones, Group
     from fingerprint.fleet.drifting import Drift
     from fingerprint.fleet.planning import Plan
 
@@ -44,11 +44,13 @@ tr + tr td { border-top: 1px solid var(--line); } td.n, th.n { text-align: right
 .heat td { padding: 0; border: 2px solid var(--card); height: 26px; min-width: 30px; text-align: center;
   font-size: 11px; }
 .heat th { font-weight: 500; font-size: 12px; padding: 0 8px 0 0; white-space: nowrap; }
-.heat thead th { writing-mode: vertical-rl; transform: rotate(180deg); padding: 0 0 6px; }
+.heat thead th { writing-mode: vertical-rl; transform: rotate(180deg); padding: 8px 0 0; }
 .legend { display: flex; flex-wrap: wrap; gap: 6px 18px; margin-top: 8px; color: var(--soft); }
 .legend i { display: inline-block; width: 18px; height: 3px; margin-right: 7px; vertical-align: middle; }
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
-code { font-family: ui-monospace, monospace; font-size: 13px; } .bar { height: 9px; border-radius: 3px; }
+code { font-family: ui-monospace, monospace; font-size: 13px; } 
+.bar { height: 9px; border-radius: 3px; margin-top: 7px; }
+td.nodes code { white-space: nowrap; }
 footer { margin-top: 24px; color: var(--soft); font-size: 13px; }
 """
 
@@ -136,8 +138,8 @@ def _curve(plan: Plan) -> str:
             points.append(f"{left + width * (threshold - 0.5) / 100:.1f},{y:.1f}")
             before = y
         lines.append(
-            f'<polyline fill="none" stroke="{color}" stroke-width="2.5" stroke-linejoin="round" '
-            f'points="{" ".join(points)}"><title>{escape(event)}</title></polyline>'
+            f'<polyline fill="none" stroke="{color}" stroke-width="{_thickness(place, len(tallies)):.1f}" '
+            f'stroke-linejoin="round" points="{" ".join(points)}"><title>{escape(event)}</title></polyline>'
         )
         legend.append(f'<span><i style="background:{color}"></i>{escape(event)}</span>')
     return (
@@ -147,6 +149,11 @@ def _curve(plan: Plan) -> str:
         f'<text x="{left + width / 2}" y="{top + height + 37}" text-anchor="middle">similarity threshold</text></svg>'
         f'<div class="legend">{"".join(legend)}</div></section>'
     )
+
+
+def _thickness(place: int, lines: int) -> float:
+    """Return the thickness of a line: those drawn first show beside those that lie on them."""
+    return 2.0 + 1.6 * (lines - 1 - place)
 
 
 def _heat(drift: Drift, by: str) -> str:
@@ -159,7 +166,9 @@ def _heat(drift: Drift, by: str) -> str:
             share = counts[place] / drift.places[place] if drift.places[place] else 0.0
             words = f"{name}, {place or 'none'}: {counts[place]:,} of {drift.places[place]:,}"
             shown = f"{100 * share:.0f}" if share >= 0.005 else ""
-            cells.append(f'<td style="background:rgba(var(--heat),{share:.3f})" title="{escape(words)}">{shown}</td>')
+            ink = ";color:#fff" if share > 0.6 else ""
+            style = f"background:rgba(var(--heat),{share:.3f}){ink}"
+            cells.append(f'<td style="{style}" title="{escape(words)}">{shown}</td>')
         rows.append(f"<tr><th>{escape(name)}</th>{''.join(cells)}</tr>")
     return (
         f"<section id=drift><h2>Drift by {escape(by)}</h2><p>Percentage of machines whose attribute is not as it was "
@@ -183,30 +192,37 @@ def _together(drift: Drift) -> str:
 
 
 def _clusters(clones: Clones) -> str:
-    told: list[str] = []
-    more = 0
-    for groups in clones.groups:
-        for number in range(len(groups)):
-            if len(told) == _MOST_CLUSTERS:
-                more += len(groups) - number
-                break
-            group = groups[number]
-            nodes = clones.nodes_of(group, _MOST_NODES)
-            rest = f" and {len(group.rows) - _MOST_NODES} rows more" if len(group.rows) > _MOST_NODES else ""
-            color = "bad" if group.reading in FINDINGS else ""
-            told.append(
-                f'<tr><td>{escape(group.kind)}</td><td class="n">{len(group.rows):,}</td>'
-                f"<td>{_codes(nodes)}{rest}</td><td>{escape(', '.join(group.ties))}</td>"
-                f'<td class="{color}">{escape(READINGS[group.reading])}</td></tr>'
-            )
-    ending = f"<p>{more:,} groups more are in the JSON answer of <code>fleet clones</code>.</p>" if more else ""
+    told = []
+    for group in _first(clones):
+        nodes = clones.nodes_of(group, _MOST_NODES)
+        rest = f" and {len(group.rows) - _MOST_NODES:,} rows more" if len(group.rows) > _MOST_NODES else ""
+        told.append(
+            f'<tr><td>{escape(group.kind)}</td><td class="n">{len(group.rows):,}</td>'
+            f'<td class="nodes">{_codes(nodes)}{rest}</td><td>{escape(", ".join(group.ties))}</td>'
+            f'<td class="{"bad" if group.reading in FINDINGS else ""}">{escape(READINGS[group.reading])}</td></tr>'
+        )
+    more = sum(len(groups) for groups in clones.groups) - len(told)
+    ending = f"<p>{more:,} groups more are in the answer of <code>fleet clones</code>.</p>" if more else ""
     pairs = ", ".join(f"{count:,} of {equal}" for equal, count in sorted(clones.pairs.items(), reverse=True))
     return (
         f"<section id=clones><h2>Clones</h2><p>Near-clones have {clones.needed} or more of {len(clones.attributes)} "
         f"attributes in common and different hardware IDs. Pairs by equal attributes: {escape(pairs or 'none')}.</p>"
-        '<table><tr><th>share</th><th class="n">rows</th><th>nodes</th><th>equal</th><th>reading</th></tr>'
+        '<table><tr><th>alike by</th><th class="n">rows</th><th>nodes</th><th>equal</th><th>reading</th></tr>'
         f"{''.join(told)}</table>{ending}</section>"
     )
+
+
+def _first(clones: Clones) -> list[Group]:
+    """Return the groups that are shown: those that somebody must look at, then the others."""
+    shown: list[Group] = []
+    for wanted in (True, False):
+        for groups in clones.groups:
+            for number in range(len(groups)):
+                if len(shown) == _MOST_CLUSTERS:
+                    return shown
+                if (groups.reading(number) in FINDINGS) == wanted:
+                    shown.append(groups[number])
+    return shown
 
 
 def _codes(words: Iterable[str]) -> str:

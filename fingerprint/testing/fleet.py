@@ -69,7 +69,7 @@ def fleet(
             adapter or other memory, 1 % another name.
         virtual: share of virtual machines, which have processor and firmware in common by the ten thousands.
         clones: share of machines that are copies of the machine before them: half of them whole copies with the
-            same node and hardware ID on another address, half with a hardware ID of their own.
+            same node and hardware ID on another address, half with a hardware ID of their own; all run beside it.
         joint: table of real machines to draw the four sections from: tab separated, gzip or plain, with the
             columns processor_id, memory_id, bios_id and system_id. None: the measured shape.
         form: "text" (values as the agent stores them) or "digest" (128 bits in place of each text).
@@ -147,12 +147,16 @@ class _Maker:
         columns = [
             _node_ids(node),
             pa.array(np.where(self._share(row, 3) < 0.9, 40, 60).astype(np.int32)),
-            pa.array((_EPOCH_2026 + self._draw(row, 4) % np.uint64(26 * _WEEK)).astype("datetime64[s]")).cast(
-                pa.timestamp("s", tz="UTC")
-            ),
+            pa.array(self._times(row, source).astype("datetime64[s]")).cast(pa.timestamp("s", tz="UTC")),
         ]
         columns += [self._values(name, side[name]) for side in (saved, current) for name in ATTRIBUTES]
         return pa.record_batch(columns, schema=_schema(self.form))
+
+    def _times(self, row: Words, source: Words) -> Words:
+        """Return when machines were observed: a copy some hours after what it was copied from."""
+        times: Words = np.uint64(_EPOCH_2026) + self._draw(source, 4) % np.uint64(26 * _WEEK)
+        times += np.where(row == source, np.uint64(0), self._draw(row, 10) % np.uint64(_WEEK // 28))
+        return times
 
     def _draw(self, row: Words, stream: int) -> Words:
         return _mixed(row + self.seed + np.uint64(stream << 48))
