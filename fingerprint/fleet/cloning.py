@@ -50,6 +50,7 @@ _SIDS = (SID, MACHINE_ID, UUID)
 # What tells one machine from others of its model.
 _OWN = ("system-hash", "macaddr-info", "disk-info", "hostname-info", "ipaddress-info")
 _BRUTE_STEP = 8192
+_LISTED = 100_000
 MOST_NEAR = 32
 
 
@@ -194,7 +195,7 @@ def clones(
     if not tables:
         return Clones(0, (), 0)
     table = pa.concat_tables(tables, promote_options="default")
-    side, names = _compared(table)
+    side, names = compared(table.schema.names)
     threads = usual_threads() if threads is None else threads
     done("read")
     others = tuple(name for name in names if name not in _SIDS)
@@ -225,8 +226,28 @@ def clones(
     return found
 
 
-def _compared(table: pa.Table) -> tuple[str, tuple[str, ...]]:
-    layout = layout_of(table.schema.names)
+def all_pairs(table: pa.Table, *, percent: int, threads: int) -> Iterable[Any]:
+    """Yield the pairs of near-clones of a table, [n, 3] of them at a time: two rows, the smaller first, and bits."""
+    side, names = compared(table.schema.names)
+    others = tuple(name for name in names if name not in _SIDS)
+    sid = next((name for name in names if name not in others), None)
+    needed = next((k for k in range(1, len(others) + 1) if passes(k, len(others), percent)), len(others))
+    near = _encoded(table, side, others, sid, needed, threads)
+    for task in near.collect(threads * 16):
+        limit = _LISTED
+        while True:
+            answer = Answer(table.num_rows, limit)
+            near.pairs(*task, answer)
+            if sum(answer.counts) <= limit:
+                break
+            # The same task again, with room for all that it has.
+            limit = sum(answer.counts)
+        yield np.frombuffer(answer.listed(), np.uint32).reshape(-1, 3)
+
+
+def compared(columns: list[str]) -> tuple[str, tuple[str, ...]]:
+    """Return which side of a fleet is looked at for clones, and its attributes. Raises InputError: it has none."""
+    layout = layout_of(columns)
     side = "current" if any(place >= 0 for place in layout.current) else "saved"
     places = layout.current if side == "current" else layout.saved
     return side, tuple(name for name, place in zip(layout.attributes, places, strict=True) if place >= 0)

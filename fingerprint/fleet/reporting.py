@@ -48,7 +48,7 @@ tr + tr td { border-top: 1px solid var(--line); } td.n, th.n { text-align: right
 .legend { display: flex; flex-wrap: wrap; gap: 6px 18px; margin-top: 8px; color: var(--soft); }
 .legend i { display: inline-block; width: 18px; height: 3px; margin-right: 7px; vertical-align: middle; }
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
-code { font-family: ui-monospace, monospace; font-size: 13px; } 
+code { font-family: ui-monospace, monospace; font-size: 13px; }
 .bar { height: 9px; border-radius: 3px; margin-top: 7px; }
 td.nodes code { white-space: nowrap; }
 footer { margin-top: 24px; color: var(--soft); font-size: 13px; }
