@@ -226,6 +226,19 @@ def clones(
     return found
 
 
+def counted_pairs(table: pa.Table, *, percent: int, threads: int, brute: bool = False, limit: int = 0) -> Clones:
+    """Return the counts of the near-clones of a table, and pairs up to a limit; no groups are made."""
+    side, names = compared(table.schema.names)
+    others = tuple(name for name in names if name not in _SIDS)
+    sid = next((name for name in names if name not in others), None)
+    needed = next((k for k in range(1, len(others) + 1) if passes(k, len(others), percent)), len(others))
+    near = _encoded(table, side, others, sid, needed, threads)
+    answer = _searched(near, table.num_rows, threads, limit, brute)
+    found = Clones(table.num_rows, others, needed, compared=answer.compared)
+    found.pairs = {count: pairs for count, pairs in enumerate(answer.counts) if pairs}
+    return found
+
+
 def all_pairs(table: pa.Table, *, percent: int, threads: int) -> Iterable[Any]:
     """Yield the pairs of near-clones of a table, [n, 3] of them at a time: two rows, the smaller first, and bits."""
     side, names = compared(table.schema.names)
