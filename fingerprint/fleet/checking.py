@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 REASONS: tuple[Reason, ...] = tuple(Reason.members())
 MATCHES = (Reason.DISABLED, Reason.SAME_IP, Reason.SIMILAR)
 _REASON_WORDS = pa.array([str(reason) for reason in REASONS])
-_IS_MATCH = np.array([reason in MATCHES for reason in REASONS])
+# A bit for each reason.
+_IS_MATCH = np.uint8(sum(1 << place for place, reason in enumerate(REASONS) if reason in MATCHES))
 
 
 @dataclass
@@ -81,11 +84,27 @@ def check(batches: Iterable[pa.RecordBatch], *, threads: int | None = None, coun
     yield from in_order(_counted if counts else _decided, batches, threads)
 
 
-def decide(batch: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return the reason of each row of a batch as its number in the order of `Reason`. Raises as `check`."""
+def decide(batch: pa.RecordBatch, *, threads: int = 1) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return the reason of each row of a batch as its number in the order of `Reason`.
+
+    Args:
+        batch: the rows, in columns of any library that speaks Arrow.
+        threads: how many share the rows.
+
+    Raises:
+        InputError: the batch is no fleet's.
+    """
     question, _ = question_of(batch)
-    reasons = np.empty(batch.num_rows, np.uint8)
-    question.decide(0, batch.num_rows, reasons)
+    rows = batch.num_rows
+    reasons = np.empty(rows, np.uint8)
+    if threads < 2:
+        question.decide(0, rows, reasons)
+        return reasons
+    edges = [rows * part // threads for part in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = [pool.submit(question.decide, *edge, reasons) for edge in pairwise(edges)]
+        for job in jobs:
+            job.result()
     return reasons
 
 
@@ -112,8 +131,9 @@ def _checked(
     names = batch.schema.names
     columns: dict[str, Any] = {name: batch[name] for name in (NODE, OBSERVED, "group") if name in names}
     columns["threshold"] = threshold_or_default(batch["threshold"] if "threshold" in names else None, batch.num_rows)
-    columns["match"] = pa.array(_IS_MATCH[reasons])
+    match = np.packbits((_IS_MATCH >> reasons) & np.uint8(1), bitorder="little")
+    columns["match"] = pa.BooleanArray.from_buffers(pa.bool_(), batch.num_rows, [None, pa.py_buffer(match)])
     columns["reason"] = pa.DictionaryArray.from_arrays(pa.array(reasons.view(np.int8)), _REASON_WORDS)
     columns.update({name: pa.array(count) for name, count in counts.items()})
-    found = np.bincount(reasons, minlength=len(REASONS))
-    return Checked(pa.record_batch(list(columns.values()), names=list(columns)), tuple(found.tolist()), changed)
+    found = tuple(int(np.count_nonzero(reasons == number)) for number in range(len(REASONS)))
+    return Checked(pa.record_batch(list(columns.values()), names=list(columns)), found, changed)

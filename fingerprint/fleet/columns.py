@@ -125,5 +125,7 @@ def _columns_of_map(side: str, column: Any) -> dict[str, Any]:
 def threshold_or_default(column: Any | None, rows: int) -> Any:
     """Return thresholds as int32, the default where there is none."""
     if column is None:
-        return pa.array([THRESHOLD_DEFAULT] * rows, pa.int32())
-    return pc.fill_null(column, pa.scalar(THRESHOLD_DEFAULT, column.type)).cast(pa.int32())
+        return pa.repeat(pa.scalar(THRESHOLD_DEFAULT, pa.int32()), rows)
+    if column.null_count:
+        column = pc.fill_null(column, pa.scalar(THRESHOLD_DEFAULT, column.type))
+    return column if column.type == pa.int32() else column.cast(pa.int32())

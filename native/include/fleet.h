@@ -292,9 +292,13 @@ static void fleet_same_rows(const fleet_column *saved, const fleet_column *curre
         return;
     }
     if (kind == current->kind && !fleet_some_lack(saved, current)) {
-        if (kind == FLEET_CODE && !which) {
-            fleet_same_codes((const int32_t *)saved->offsets + saved->at + begin,
-                             (const int32_t *)current->offsets + current->at + begin, count, same);
+        if (kind == FLEET_CODE) {
+            const int32_t *a = (const int32_t *)saved->offsets + saved->at + begin;
+            const int32_t *b = (const int32_t *)current->offsets + current->at + begin;
+            if (which)
+                for (int i = 0; i < count; i++) same[i] = a[which[i]] == b[which[i]];
+            else
+                fleet_same_codes(a, b, count, same);
             return;
         }
         if (kind == FLEET_WIDE && saved->width == 16 && !which) {
@@ -389,8 +393,12 @@ static void fleet_begin(fleet_worker *worker, const fleet_question *asked) {
 
 FLEET_CLONES static void fleet_first_reasons(const uint8_t *same_sid, const uint8_t *same_ip, int count,
                                              uint8_t *restrict reasons) {
+    /* In bytes without a branch: SID_DIFFERS where the one is 0, else SAME_IP or NOT_SIMILAR. */
     for (int i = 0; i < count; i++)
-        reasons[i] = (uint8_t)(!same_sid[i] ? SSM_SID_DIFFERS : same_ip[i] ? SSM_SAME_IP : SSM_NOT_SIMILAR);
+        reasons[i] = (uint8_t)(SSM_SID_DIFFERS
+                               + ((uint8_t)(0 - same_sid[i])
+                                  & (SSM_NOT_SIMILAR - SSM_SID_DIFFERS
+                                     - (same_ip[i] << 1)))); /* SAME_IP is NOT_SIMILAR - 2 */
 }
 
 /* Whether all thresholds are of the table, which then takes no branch to use. */
