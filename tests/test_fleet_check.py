@@ -197,6 +197,12 @@ def test_bad_rows_of_columns_go_to_the_rejects(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_column_without_any_threshold_is_a_column_of_defaults(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"node_id": ["a"], "threshold": [None], "saved.a": ["x"], "current.a": ["x"]}),
+                   tmp_path / "fleet.parquet")  # fmt: skip
+    assert [one["threshold"] for one in rows_of(tmp_path / "fleet.parquet")] == [40]
+
+
 @pytest.mark.parametrize(
     ("columns", "said"),
     [

@@ -10,7 +10,8 @@ import pyarrow as pa
 from fingerprint.cli.fleetinput import Input, heading, reading
 from fingerprint.cli.render import colored, folded, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
-from fingerprint.fleet.cloning import FINDINGS, READINGS, Clones, Group, clones
+from fingerprint.fleet.cloning import Clones, clones
+from fingerprint.fleet.grouping import FINDINGS, READINGS, Group
 from fingerprint.fleet.writers import TableWriter
 
 if TYPE_CHECKING:

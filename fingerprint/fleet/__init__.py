@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from fingerprint.fleet.checking import Summary as Summary
     from fingerprint.fleet.checking import check as check
     from fingerprint.fleet.cloning import Clones as Clones
-    from fingerprint.fleet.cloning import Group as Group
     from fingerprint.fleet.cloning import clones as clones
     from fingerprint.fleet.drifting import Drift as Drift
     from fingerprint.fleet.drifting import drift as drift
     from fingerprint.fleet.drifting import join as join
+    from fingerprint.fleet.grouping import Group as Group
     from fingerprint.fleet.packing import pack as pack
     from fingerprint.fleet.planning import Plan as Plan
     from fingerprint.fleet.planning import plan as plan
@@ -29,7 +29,7 @@ _HOMES = {
     "Clones": "cloning",
     "Drift": "drifting",
     "Fleet": "readers",
-    "Group": "cloning",
+    "Group": "grouping",
     "Plan": "planning",
     "Rejects": "rejects",
     "Summary": "checking",

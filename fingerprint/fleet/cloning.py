@@ -15,111 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fingerprint._compare import passes
 from fingerprint._fleet import Answer, Near, Stream
 from fingerprint.errors import InputError, UsageError
-from fingerprint.fleet.columns import NODE, OBSERVED, SID, layout_of
+from fingerprint.fleet.columns import NODE, layout_of
+from fingerprint.fleet.grouping import DAY, FINDINGS, SHARED_KEYS, SIDS, Group, Groups, Seen, runs_of
 from fingerprint.fleet.work import usual_threads
-from fingerprint.match import MACHINE_ID, UUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    Numbers = np.ndarray[Any, np.dtype[np.int64]]
-
-# What the readings of a group are.
-COPY, IMAGE, MOVED, LOOK_ALIKE, ABSENT, UNKNOWN = (
-    "copy", "image-not-reset", "moved", "look-alike", "absent-values", "no-times",
-)  # fmt: skip
-READINGS = {
-    COPY: "a copy: both were seen at the same time",
-    IMAGE: "one image: its hardware ID was not reset before it was copied",
-    MOVED: "one machine that moved, was restored or replaced: one was last seen before the other was first",
-    LOOK_ALIKE: "look-alikes: the same model and setup, nothing that one machine alone has",
-    ABSENT: "look-alikes by absent values: what they have in common is mostly empty",
-    UNKNOWN: "two machines, or one that moved: the rows tell no times",
-}
-# A fleet that has these owes an answer.
-FINDINGS = (COPY, IMAGE, UNKNOWN)
-SHARED_KEYS = (NODE, "fingerprint", "vault", "hardware-id", "system_uuid", "mac")
-DAY = 86_400.0
-_WORDS = tuple(READINGS)
-_SIDS = (SID, MACHINE_ID, UUID)
-# What tells one machine from others of its model.
-_OWN = ("system-hash", "macaddr-info", "disk-info", "hostname-info", "ipaddress-info")
+MOST_NEAR = 32
 _BRUTE_STEP = 8192
 _LISTED = 100_000
-MOST_NEAR = 32
-
-
-@dataclass(frozen=True)
-class Group:
-    """Rows that belong together.
-
-    Attributes:
-        kind: one of `SHARED_KEYS`, or "near".
-        rows: their numbers in the fleet, from 0, in order.
-        ties: attributes that are equal in all of them, the empty ones apart.
-        empty: attributes that are empty in all of them.
-        reading: one of `READINGS`.
-    """
-
-    kind: str
-    rows: tuple[int, ...]
-    ties: tuple[str, ...]
-    empty: tuple[str, ...]
-    reading: str
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Groups of one kind, each made when it is asked for: there may be millions of them.
-
-    Attributes:
-        kind: one of `SHARED_KEYS`, or "near".
-        names: the attributes whose bits are in `ties` and `empty`.
-        rows: the rows of all groups, one group behind the other.
-        starts: where each group begins in them.
-        ties, empty: bits of the attributes that are equal in all rows of a group; with a value, and empty.
-        readings: for each group its place in `READINGS`.
-    """
-
-    kind: str
-    names: tuple[str, ...]
-    rows: Any
-    starts: Any
-    ties: Any
-    empty: Any
-    readings: Any
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def __getitem__(self, number: int) -> Group:
-        if not 0 <= number < len(self):
-            raise IndexError(number)
-        end = self.starts[number + 1] if number + 1 < len(self) else len(self.rows)
-        return Group(
-            self.kind,
-            tuple(self.rows[self.starts[number] : end].tolist()),
-            self._named(self.ties[number]),
-            self._named(self.empty[number]),
-            _WORDS[self.readings[number]],
-        )
-
-    def reading(self, number: int) -> str:
-        """Return the reading of a group, without making it."""
-        return _WORDS[int(self.readings[number])]
-
-    def _named(self, bits: Any) -> tuple[str, ...]:
-        return tuple(name for place, name in enumerate(self.names) if int(bits) >> place & 1)
-
-    def counts(self) -> dict[str, int]:
-        """Return how many groups have which reading."""
-        counts = np.bincount(self.readings, minlength=len(_WORDS)).tolist()
-        return {word: count for word, count in zip(_WORDS, counts, strict=True) if count}
 
 
 @dataclass
@@ -198,22 +107,22 @@ def clones(
     side, names = compared(table.schema.names)
     threads = usual_threads() if threads is None else threads
     done("read")
-    others = tuple(name for name in names if name not in _SIDS)
+    others = tuple(name for name in names if name not in SIDS)
     sid = next((name for name in names if name not in others), None)
     if len(others) > MOST_NEAR:
         raise InputError(
             f"it has {len(others)} attributes beside the hardware ID; near-clones are found among at most {MOST_NEAR}",
             remedy="Leave out the columns that are no attributes",
         )
-    needed = next((k for k in range(1, len(others) + 1) if passes(k, len(others), percent)), len(others))
+    needed = needed_of(percent, len(others))
     found = Clones(table.num_rows, others, needed, nodes=table[NODE])
     near = _encoded(table, side, others, sid, needed, threads)
     done("encode")
-    seen = _Seen(table, side, (*others, *((sid,) if sid else ())), near, window)
+    seen = Seen(table, side, (*others, *((sid,) if sid else ())), near, window)
     for key in SHARED_KEYS:
         numbers = seen.numbers_of(key)
         if numbers is not None:
-            found.shared.append(seen.groups(key, *_runs(numbers)))
+            found.shared.append(seen.groups(key, *runs_of(numbers)))
             done(f"shared {key}")
     if others:
         answer = _searched(near, table.num_rows, threads, limit, brute)
@@ -221,7 +130,7 @@ def clones(
         found.pairs = {count: pairs for count, pairs in enumerate(answer.counts) if pairs}
         found.compared = answer.compared
         found.listed = _sorted(np.frombuffer(answer.listed(), np.uint32).reshape(-1, 3))
-        found.near = seen.groups("near", *_runs(np.frombuffer(answer.clusters(), np.uint32).astype(np.int64)))
+        found.near = seen.groups("near", *runs_of(np.frombuffer(answer.clusters(), np.uint32).astype(np.int64)))
         done("clusters")
     return found
 
@@ -229,9 +138,9 @@ def clones(
 def counted_pairs(table: pa.Table, *, percent: int, threads: int, brute: bool = False, limit: int = 0) -> Clones:
     """Return the counts of the near-clones of a table, and pairs up to a limit; no groups are made."""
     side, names = compared(table.schema.names)
-    others = tuple(name for name in names if name not in _SIDS)
+    others = tuple(name for name in names if name not in SIDS)
     sid = next((name for name in names if name not in others), None)
-    needed = next((k for k in range(1, len(others) + 1) if passes(k, len(others), percent)), len(others))
+    needed = needed_of(percent, len(others))
     near = _encoded(table, side, others, sid, needed, threads)
     answer = _searched(near, table.num_rows, threads, limit, brute)
     found = Clones(table.num_rows, others, needed, compared=answer.compared)
@@ -242,9 +151,9 @@ def counted_pairs(table: pa.Table, *, percent: int, threads: int, brute: bool = 
 def all_pairs(table: pa.Table, *, percent: int, threads: int) -> Iterable[Any]:
     """Yield the pairs of near-clones of a table, [n, 3] of them at a time: two rows, the smaller first, and bits."""
     side, names = compared(table.schema.names)
-    others = tuple(name for name in names if name not in _SIDS)
+    others = tuple(name for name in names if name not in SIDS)
     sid = next((name for name in names if name not in others), None)
-    needed = next((k for k in range(1, len(others) + 1) if passes(k, len(others), percent)), len(others))
+    needed = needed_of(percent, len(others))
     near = _encoded(table, side, others, sid, needed, threads)
     for task in near.collect(threads * 16):
         limit = _LISTED
@@ -256,6 +165,11 @@ def all_pairs(table: pa.Table, *, percent: int, threads: int) -> Iterable[Any]:
             # The same task again, with room for all that it has.
             limit = sum(answer.counts)
         yield np.frombuffer(answer.listed(), np.uint32).reshape(-1, 3)
+
+
+def needed_of(percent: int, attributes: int) -> int:
+    """Return how many of so many attributes are at least a percentage of them, as the rule counts."""
+    return next((count for count in range(1, attributes + 1) if passes(count, attributes, percent)), attributes)
 
 
 def compared(columns: list[str]) -> tuple[str, tuple[str, ...]]:
@@ -314,163 +228,3 @@ def _searched(near: Near, rows: int, threads: int, limit: int, brute: bool) -> A
 
 def _sorted(pairs: Any) -> Any:
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-
-
-class _Seen:
-    """The rows of a fleet as numbers, and what can be said of groups of them."""
-
-    def __init__(self, table: pa.Table, side: str, names: tuple[str, ...], near: Near, window: float) -> None:
-        self.table = table
-        self.names = names
-        self.window = window
-        self.codes = [np.frombuffer(near.codes_of(place), np.uint32) for place in range(len(names))]
-        self.empty = [
-            _code_of_empty(table[f"{side}.{name}"], codes) for name, codes in zip(names, self.codes, strict=True)
-        ]
-        self.sid = next((codes for name, codes in zip(names, self.codes, strict=True) if name in _SIDS), None)
-        self.times = None
-        if OBSERVED in table.schema.names and table[OBSERVED].null_count == 0:
-            self.times = table[OBSERVED].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() / 1e6
-        self.nodes = _numbered(table[NODE])
-
-    def numbers_of(self, key: str) -> Numbers | None:
-        """Return a number for each value of a key, -1 for none; None if the fleet does not have the key."""
-        if key == "hardware-id":
-            if self.sid is None:
-                return None
-            place = next(i for i, name in enumerate(self.names) if name in _SIDS)
-            numbers = _ranked(self.sid)
-            return np.where((self.sid == 0) | (self.sid == self.empty[place]), -1, numbers)
-        if key == NODE:
-            return self.nodes
-        return _numbered(self.table[key]) if key in self.table.schema.names else None
-
-    def groups(self, kind: str, rows: Numbers, starts: Numbers) -> Groups:
-        """Return the groups of rows that begin at `starts`; of a shared key only those of several machines."""
-        numbers = _numbers_of_groups(starts, len(rows))
-        machines = self._machines(kind, rows)
-        if kind != "near":
-            several = _distinct(numbers, machines, len(starts)) > 1
-            if kind == "hardware-id":
-                # One node on two machines is told under its node id.
-                several &= _distinct(numbers, self.nodes[rows], len(starts)) > 1
-            keep = several[numbers]
-            rows, machines = rows[keep], machines[keep]
-            starts = np.concatenate(([0], np.cumsum(np.diff(np.append(starts, len(keep)))[several])))[:-1]
-            numbers = _numbers_of_groups(starts, len(rows))
-        ties, empty = (np.zeros(len(starts), np.int64) for _ in range(2))
-        own = np.zeros(len(starts), bool)
-        for place, (name, codes) in enumerate(zip(self.names, self.codes, strict=True)):
-            if not len(starts):
-                break
-            low, high = (each.reduceat(codes[rows], starts) for each in (np.minimum, np.maximum))
-            alike = (low == high) & (low != 0)
-            blank = alike & (low == self.empty[place])
-            ties |= (alike & ~blank).astype(np.int64) << place
-            empty |= blank.astype(np.int64) << place
-            own |= alike & ~blank & (name in _OWN)
-        readings = self._readings(kind, rows, numbers, machines, len(starts))
-        if kind == "near":
-            readings[~own] = _WORDS.index(LOOK_ALIKE)
-            readings[_bits(empty) > _bits(ties)] = _WORDS.index(ABSENT)
-        return Groups(kind, self.names, rows, starts, ties, empty, readings)
-
-    def _machines(self, kind: str, rows: Numbers) -> Numbers:
-        """Return a number for each row, equal for rows of one machine: by what one machine alone has."""
-        if kind == "near":
-            return rows if self.sid is None else _ranked(np.where(self.sid[rows] == 0, -rows - 1, self.sid[rows]))
-        known = [
-            codes[rows].astype(np.int64)
-            for name, codes, empty in zip(self.names, self.codes, self.empty, strict=True)
-            if name in ("system-hash", "macaddr-info") and (codes[rows] != empty).any()
-        ]
-        for key in ("system_uuid", "mac"):
-            if key != kind and key in self.table.schema.names:
-                known.append(_numbered(self.table[key])[rows])
-        if not known:
-            return self.nodes[rows]
-        return np.unique(np.stack(known, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
-
-    def _readings(self, kind: str, rows: Numbers, numbers: Numbers, machines: Numbers, count: int) -> Any:
-        if self.times is None:
-            readings = np.full(count, _WORDS.index(UNKNOWN))
-        else:
-            overlap = _overlapping(numbers, machines, self.times[rows], count, self.window)
-            readings = np.where(overlap, _WORDS.index(COPY), _WORDS.index(MOVED))
-        if kind == "hardware-id":
-            readings[:] = _WORDS.index(IMAGE)
-        return readings
-
-
-def _code_of_empty(column: Any, codes: Any) -> int:
-    """Return the code that stands for "", -1 if no row has it."""
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return -1
-    place = pc.index(column.cast(kind), pa.scalar("", kind)).as_py()
-    return -1 if place < 0 else int(codes[place])
-
-
-def _numbered(column: Any) -> Numbers:
-    """Return a number for each value of a column of texts, -1 for null and ""."""
-    combined = column.combine_chunks()
-    if isinstance(combined, pa.ChunkedArray):
-        combined = combined.chunk(0)
-    encoded = combined if pa.types.is_dictionary(combined.type) else combined.dictionary_encode()
-    numbers = pc.fill_null(encoded.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
-    empty = pc.index(encoded.dictionary, pa.scalar("", encoded.dictionary.type)).as_py()
-    return np.where(numbers == empty, -1, numbers) if empty >= 0 else numbers
-
-
-def _ranked(values: Any) -> Numbers:
-    return np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64)
-
-
-def _runs(numbers: Numbers) -> tuple[Numbers, Numbers]:
-    """Return the places of each number of 0 or more that is there several times, and where each run begins.
-
-    Runs are in the order of their first places.
-    """
-    some = numbers >= 0
-    counts = np.bincount(numbers[some], minlength=1)
-    places = np.flatnonzero(some & (counts[np.maximum(numbers, 0)] > 1))
-    first = np.full(len(counts), len(numbers), np.int64)
-    np.minimum.at(first, numbers[places], places)
-    ordered = places[np.lexsort((places, first[numbers[places]]))]
-    starts = np.flatnonzero(np.diff(numbers[ordered], prepend=-1)) if len(ordered) else np.zeros(0, np.int64)
-    return ordered, starts
-
-
-def _numbers_of_groups(starts: Numbers, rows: int) -> Numbers:
-    begins = np.zeros(rows, np.int64)
-    begins[starts] = 1
-    return np.cumsum(begins) - 1
-
-
-def _distinct(numbers: Numbers, values: Numbers, count: int) -> Numbers:
-    """Return for each group how many different values its rows have."""
-    order = np.lexsort((values, numbers))
-    new = np.ones(len(order), bool)
-    new[1:] = (np.diff(numbers[order]) != 0) | (np.diff(values[order]) != 0)
-    return np.bincount(numbers[order][new], minlength=count)
-
-
-def _overlapping(numbers: Numbers, machines: Numbers, times: Any, count: int, window: float) -> Any:
-    """Return for each group whether two of its machines were seen at once or in turn, within `window` seconds."""
-    if not len(numbers):
-        return np.zeros(0, bool)
-    order = np.lexsort((times, machines, numbers))
-    group, machine, time = numbers[order], machines[order], times[order]
-    begins = np.flatnonzero(np.append(True, (np.diff(group) != 0) | (np.diff(machine) != 0)))
-    first, last = time[begins], np.append(time[begins[1:] - 1], time[-1])
-    spans = np.lexsort((first, group[begins]))
-    of = group[begins][spans]
-    meets = (of[1:] == of[:-1]) & (first[spans][1:] <= last[spans][:-1] + window)
-    return np.bincount(of[1:][meets], minlength=count) > 0
-
-
-def _bits(words: Numbers) -> Numbers:
-    counts = np.zeros(len(words), np.int64)
-    for place in range(64):
-        counts += words >> place & 1
-    return counts

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fingerprint.errors import InputError, UsageError
-from fingerprint.fleet import jsonrows, machines
+from fingerprint.fleet import jsonrows, machines, parquet
 from fingerprint.fleet.columns import layout_of, normalized
+from fingerprint.fleet.parquet import unreadable
 from fingerprint.fleet.rejects import Rejects, accepted
 
 if TYPE_CHECKING:
@@ -73,8 +72,8 @@ def open_fleet(path: str | os.PathLike[str], *, format: str | None = None) -> Fl
     kind = format or _format_of(name)
     if kind in (PARQUET, ARROW, JSON_LINES):
         files = _files_of(name, kind)
-        readers = {PARQUET: _parquet, ARROW: _arrow, JSON_LINES: jsonrows.batches}
-        rows = sum(_parquet_rows(one) for one in files) if kind == PARQUET else None
+        readers = {PARQUET: parquet.batches, ARROW: _arrow, JSON_LINES: jsonrows.batches}
+        rows = sum(parquet.rows_of(one) for one in files) if kind == PARQUET else None
         return Fleet(name, kind, rows, lambda rejects: _checked(files, readers[kind], rejects))
     if kind == MACHINES:
         return Fleet(
@@ -146,55 +145,6 @@ def _direct(batches: Iterator[pa.RecordBatch], path: str, rejects: Rejects) -> I
         yield accepted(normalized(batch), path, 1, rejects)
 
 
-def _parquet_rows(path: str) -> int:
-    return int(_opened_parquet(path).metadata.num_rows)
-
-
-def _opened_parquet(path: str) -> Any:
-    try:
-        return pq.ParquetFile(path, memory_map=True)
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, "Parquet", error) from None
-
-
-def _parquet(path: str, rejects: Rejects) -> Iterator[tuple[int, pa.RecordBatch]]:
-    file = _opened_parquet(path)
-    names = [name for name in file.schema_arrow.names if _is_wanted(name)]
-    at = 1
-    # Two row groups are decoded beside the one that is worked on; large ones piece by piece.
-    with ThreadPoolExecutor(2) as readers:
-        groups = range(file.num_row_groups)
-        large = any(file.metadata.row_group(group).num_rows > 4 * BATCH_ROWS for group in groups)
-        try:
-            if large:
-                for batch in file.iter_batches(BATCH_ROWS, columns=names):
-                    yield at, batch
-                    at += batch.num_rows
-                return
-            waiting: list[Any] = []
-            for group in groups:
-                waiting.append(readers.submit(_row_group, path, group, names))
-                if len(waiting) > 2:
-                    for batch in waiting.pop(0).result():
-                        yield at, batch
-                        at += batch.num_rows
-            for one in waiting:
-                for batch in one.result():
-                    yield at, batch
-                    at += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise _unreadable(path, "Parquet", error) from None
-
-
-def _row_group(path: str, group: int, names: list[str]) -> list[pa.RecordBatch]:
-    table = pq.ParquetFile(path, memory_map=True).read_row_group(group, columns=names, use_threads=False)
-    return list(table.to_batches())
-
-
-def _is_wanted(name: str) -> bool:
-    return "." not in name or name.partition(".")[0] in ("saved", "current")
-
-
 def _arrow(path: str, rejects: Rejects) -> Iterator[tuple[int, pa.RecordBatch]]:
     at = 1
     try:
@@ -206,7 +156,7 @@ def _arrow(path: str, rejects: Rejects) -> Iterator[tuple[int, pa.RecordBatch]]:
                     yield at, piece
                     at += piece.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, "Arrow IPC", error) from None
+        raise unreadable(path, "Arrow IPC", error) from None
 
 
 def _arrow_batches(mapped: Any) -> Iterator[pa.RecordBatch]:
@@ -217,12 +167,3 @@ def _arrow_batches(mapped: Any) -> Iterator[pa.RecordBatch]:
         yield from (file.get_batch(number) for number in range(file.num_record_batches))
     else:
         yield from pa.ipc.open_stream(mapped)
-
-
-def _unreadable(path: str, what: str, error: Exception) -> InputError:
-    first = str(error).partition("\n")[0]
-    return InputError(
-        f"it could not be read as {what} ({first})",
-        where=path,
-        remedy="It may be cut off: compare its size with the original, or write it anew",
-    )

@@ -61,6 +61,8 @@ def accepted(batch: pa.RecordBatch, where: str, first_row: int, rejects: Rejects
     nodes = _texts(batch, NODE, where)
     wrong = [(pc.fill_null(pc.equal(nodes, ""), True), "it has no node id")]
     if THRESHOLD in names:
+        if pa.types.is_null(batch[THRESHOLD].type):
+            batch = _replaced(batch, THRESHOLD, batch[THRESHOLD].cast(pa.int32()))
         column = batch[THRESHOLD]
         if not pa.types.is_integer(column.type):
             raise InputError(f"the column threshold is of type {column.type}, not a whole number", where=where)

@@ -6,15 +6,16 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from fingerprint.fleet.checking import MATCHES
-from fingerprint.fleet.cloning import FINDINGS, READINGS
+from fingerprint.fleet.grouping import FINDINGS, READINGS
 from fingerprint.fleet.planning import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fingerprint.fleet.checking import Summary
-    from fingerprint.fleet.cloning import Clones, Group
+    from fingerprint.fleet.cloning import Clones
     from fingerprint.fleet.drifting import Drift
+    from fingerprint.fleet.grouping import Group
     from fingerprint.fleet.planning import Plan
 
 _COLORS = ("#2f6fde", "#d9480f", "#2b8a3e", "#862e9c", "#b08900", "#0b7285", "#c2255c")

@@ -13,15 +13,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import MapType, StructType
 
-from fingerprint._compare import passes
 from fingerprint.errors import InputError, UsageError
 from fingerprint.fleet import cloning
 from fingerprint.fleet.checking import check as check_batches
-from fingerprint.fleet.columns import NODE, OBSERVED, SID, SIDES, layout_of, normalized
+from fingerprint.fleet.columns import NODE, OBSERVED, SIDES, layout_of, normalized
+from fingerprint.fleet.grouping import SHARED_KEYS, SIDS
 from fingerprint.fleet.planning import USUAL_EVENTS, Plan, Tally
 from fingerprint.fleet.planning import plan as plan_batches
 from fingerprint.fleet.rejects import Rejects, accepted
-from fingerprint.match import MACHINE_ID, UUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -146,10 +145,10 @@ def near_clones(frame: DataFrame, *, percent: int = 75) -> DataFrame:
         raise UsageError(f"{percent} is no percentage of attributes", remedy="Give 1 to 100")
     flat = _flat(frame)
     side, names = cloning.compared([_dotted(name) for name in flat.columns])
-    others = [name for name in names if name not in (SID, MACHINE_ID, UUID)]
+    others = [name for name in names if name not in SIDS]
     if not 0 < len(others) <= cloning.MOST_NEAR:
         raise InputError(f"it has {len(others)} attributes beside the hardware ID, of 1 to {cloning.MOST_NEAR}")
-    needed = next((k for k in range(1, len(others) + 1) if passes(k, len(others), percent)), len(others))
+    needed = cloning.needed_of(percent, len(others))
     rows = flat.select("row", NODE, *(_column(side, name) for name in names))
     values = [
         F.struct(F.lit(place).alias("attribute"), F.xxhash64(F.lit(place), _column(side, name)).alias("token"),
@@ -217,10 +216,10 @@ def shared(frame: DataFrame, key: str) -> DataFrame:
     name = key
     if key == "hardware-id":
         side, names = cloning.compared([_dotted(one) for one in flat.columns])
-        sid = next((one for one in names if one in (SID, MACHINE_ID, UUID)), None)
+        sid = next((one for one in names if one in SIDS), None)
         name = f"{side}{_DOT}{sid}"
-    if key not in cloning.SHARED_KEYS or name not in flat.columns:
-        raise UsageError(f"the fleet has no {key}", remedy=f"Name one of {', '.join(cloning.SHARED_KEYS)}")
+    if key not in SHARED_KEYS or name not in flat.columns:
+        raise UsageError(f"the fleet has no {key}", remedy=f"Name one of {', '.join(SHARED_KEYS)}")
     column = F.col(f"`{name}`")
     groups = flat.where(column.isNotNull() & (column != "")).groupBy(column.alias("value"))
     counted = groups.agg(F.count("*").alias("rows"), F.array_sort(F.collect_set(NODE)).alias("nodes"))

@@ -1,0 +1,267 @@
+"""Groups of rows of a fleet that belong together: what ties them, and how that is to be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fingerprint.fleet.columns import NODE, OBSERVED, SID
+from fingerprint.match import MACHINE_ID, UUID
+
+if TYPE_CHECKING:
+    from fingerprint._fleet import Near
+
+    Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
+# What the readings of a group are.
+COPY, IMAGE, MOVED, LOOK_ALIKE, ABSENT, UNKNOWN = (
+    "copy", "image-not-reset", "moved", "look-alike", "absent-values", "no-times",
+)  # fmt: skip
+READINGS = {
+    COPY: "a copy: both were seen at the same time",
+    IMAGE: "one image: its hardware ID was not reset before it was copied",
+    MOVED: "one machine that moved, was restored or replaced: one was last seen before the other was first",
+    LOOK_ALIKE: "look-alikes: the same model and setup, nothing that one machine alone has",
+    ABSENT: "look-alikes by absent values: what they have in common is mostly empty",
+    UNKNOWN: "two machines, or one that moved: the rows tell no times",
+}
+# A fleet that has these owes an answer.
+FINDINGS = (COPY, IMAGE, UNKNOWN)
+SHARED_KEYS = (NODE, "fingerprint", "vault", "hardware-id", "system_uuid", "mac")
+DAY = 86_400.0
+_WORDS = tuple(READINGS)
+SIDS = (SID, MACHINE_ID, UUID)
+# What tells one machine from others of its model.
+_OWN = ("system-hash", "macaddr-info", "disk-info", "hostname-info", "ipaddress-info")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that belong together.
+
+    Attributes:
+        kind: one of `SHARED_KEYS`, or "near".
+        rows: their numbers in the fleet, from 0, in order.
+        ties: attributes that are equal in all of them, the empty ones apart.
+        empty: attributes that are empty in all of them.
+        reading: one of `READINGS`.
+    """
+
+    kind: str
+    rows: tuple[int, ...]
+    ties: tuple[str, ...]
+    empty: tuple[str, ...]
+    reading: str
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups of one kind, each made when it is asked for: there may be millions of them.
+
+    Attributes:
+        kind: one of `SHARED_KEYS`, or "near".
+        names: the attributes whose bits are in `ties` and `empty`.
+        rows: the rows of all groups, one group behind the other.
+        starts: where each group begins in them.
+        ties, empty: bits of the attributes that are equal in all rows of a group; with a value, and empty.
+        readings: for each group its place in `READINGS`.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    rows: Any
+    starts: Any
+    ties: Any
+    empty: Any
+    readings: Any
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, number: int) -> Group:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        end = self.starts[number + 1] if number + 1 < len(self) else len(self.rows)
+        return Group(
+            self.kind,
+            tuple(self.rows[self.starts[number] : end].tolist()),
+            self._named(self.ties[number]),
+            self._named(self.empty[number]),
+            _WORDS[self.readings[number]],
+        )
+
+    def reading(self, number: int) -> str:
+        """Return the reading of a group, without making it."""
+        return _WORDS[int(self.readings[number])]
+
+    def _named(self, bits: Any) -> tuple[str, ...]:
+        return tuple(name for place, name in enumerate(self.names) if int(bits) >> place & 1)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many groups have which reading."""
+        counts = np.bincount(self.readings, minlength=len(_WORDS)).tolist()
+        return {word: count for word, count in zip(_WORDS, counts, strict=True) if count}
+
+
+class Seen:
+    """The rows of a fleet as numbers, and what can be said of groups of them."""
+
+    def __init__(self, table: pa.Table, side: str, names: tuple[str, ...], near: Near, window: float) -> None:
+        self.table = table
+        self.names = names
+        self.window = window
+        self.codes = [np.frombuffer(near.codes_of(place), np.uint32) for place in range(len(names))]
+        self.empty = [
+            _code_of_empty(table[f"{side}.{name}"], codes) for name, codes in zip(names, self.codes, strict=True)
+        ]
+        self.sid = next((codes for name, codes in zip(names, self.codes, strict=True) if name in SIDS), None)
+        self.times = None
+        if OBSERVED in table.schema.names and table[OBSERVED].null_count == 0:
+            self.times = table[OBSERVED].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() / 1e6
+        self.nodes = _numbered(table[NODE])
+
+    def numbers_of(self, key: str) -> Numbers | None:
+        """Return a number for each value of a key, -1 for none; None if the fleet does not have the key."""
+        if key == "hardware-id":
+            if self.sid is None:
+                return None
+            place = next(i for i, name in enumerate(self.names) if name in SIDS)
+            numbers = _ranked(self.sid)
+            return np.where((self.sid == 0) | (self.sid == self.empty[place]), -1, numbers)
+        if key == NODE:
+            return self.nodes
+        return _numbered(self.table[key]) if key in self.table.schema.names else None
+
+    def groups(self, kind: str, rows: Numbers, starts: Numbers) -> Groups:
+        """Return the groups of rows that begin at `starts`; of a shared key only those of several machines."""
+        numbers = _numbers_of_groups(starts, len(rows))
+        machines = self._machines(kind, rows)
+        if kind != "near":
+            several = _distinct(numbers, machines, len(starts)) > 1
+            if kind == "hardware-id":
+                # One node on two machines is told under its node id.
+                several &= _distinct(numbers, self.nodes[rows], len(starts)) > 1
+            keep = several[numbers]
+            rows, machines = rows[keep], machines[keep]
+            starts = np.concatenate(([0], np.cumsum(np.diff(np.append(starts, len(keep)))[several])))[:-1]
+            numbers = _numbers_of_groups(starts, len(rows))
+        ties, empty = (np.zeros(len(starts), np.int64) for _ in range(2))
+        own = np.zeros(len(starts), bool)
+        for place, (name, codes) in enumerate(zip(self.names, self.codes, strict=True)):
+            if not len(starts):
+                break
+            low, high = (each.reduceat(codes[rows], starts) for each in (np.minimum, np.maximum))
+            alike = (low == high) & (low != 0)
+            blank = alike & (low == self.empty[place])
+            ties |= (alike & ~blank).astype(np.int64) << place
+            empty |= blank.astype(np.int64) << place
+            own |= alike & ~blank & (name in _OWN)
+        readings = self._readings(kind, rows, numbers, machines, len(starts))
+        if kind == "near":
+            readings[~own] = _WORDS.index(LOOK_ALIKE)
+            readings[_bits(empty) > _bits(ties)] = _WORDS.index(ABSENT)
+        return Groups(kind, self.names, rows, starts, ties, empty, readings)
+
+    def _machines(self, kind: str, rows: Numbers) -> Numbers:
+        """Return a number for each row, equal for rows of one machine: by what one machine alone has."""
+        if kind == "near":
+            return rows if self.sid is None else _ranked(np.where(self.sid[rows] == 0, -rows - 1, self.sid[rows]))
+        known = [
+            codes[rows].astype(np.int64)
+            for name, codes, empty in zip(self.names, self.codes, self.empty, strict=True)
+            if name in ("system-hash", "macaddr-info") and (codes[rows] != empty).any()
+        ]
+        for key in ("system_uuid", "mac"):
+            if key != kind and key in self.table.schema.names:
+                known.append(_numbered(self.table[key])[rows])
+        if not known:
+            return self.nodes[rows]
+        return np.unique(np.stack(known, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+
+    def _readings(self, kind: str, rows: Numbers, numbers: Numbers, machines: Numbers, count: int) -> Any:
+        if self.times is None:
+            readings = np.full(count, _WORDS.index(UNKNOWN))
+        else:
+            overlap = _overlapping(numbers, machines, self.times[rows], count, self.window)
+            readings = np.where(overlap, _WORDS.index(COPY), _WORDS.index(MOVED))
+        if kind == "hardware-id":
+            readings[:] = _WORDS.index(IMAGE)
+        return readings
+
+
+def _code_of_empty(column: Any, codes: Any) -> int:
+    """Return the code that stands for "", -1 if no row has it."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return -1
+    place = pc.index(column.cast(kind), pa.scalar("", kind)).as_py()
+    return -1 if place < 0 else int(codes[place])
+
+
+def _numbered(column: Any) -> Numbers:
+    """Return a number for each value of a column of texts, -1 for null and ""."""
+    combined = column.combine_chunks()
+    if isinstance(combined, pa.ChunkedArray):
+        combined = combined.chunk(0)
+    encoded = combined if pa.types.is_dictionary(combined.type) else combined.dictionary_encode()
+    numbers = pc.fill_null(encoded.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    empty = pc.index(encoded.dictionary, pa.scalar("", encoded.dictionary.type)).as_py()
+    return np.where(numbers == empty, -1, numbers) if empty >= 0 else numbers
+
+
+def _ranked(values: Any) -> Numbers:
+    return np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def runs_of(numbers: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the places of each number of 0 or more that is there several times, and where each run begins.
+
+    Runs are in the order of their first places.
+    """
+    some = numbers >= 0
+    counts = np.bincount(numbers[some], minlength=1)
+    places = np.flatnonzero(some & (counts[np.maximum(numbers, 0)] > 1))
+    first = np.full(len(counts), len(numbers), np.int64)
+    np.minimum.at(first, numbers[places], places)
+    ordered = places[np.lexsort((places, first[numbers[places]]))]
+    starts = np.flatnonzero(np.diff(numbers[ordered], prepend=-1)) if len(ordered) else np.zeros(0, np.int64)
+    return ordered, starts
+
+
+def _numbers_of_groups(starts: Numbers, rows: int) -> Numbers:
+    begins = np.zeros(rows, np.int64)
+    begins[starts] = 1
+    return np.cumsum(begins) - 1
+
+
+def _distinct(numbers: Numbers, values: Numbers, count: int) -> Numbers:
+    """Return for each group how many different values its rows have."""
+    order = np.lexsort((values, numbers))
+    new = np.ones(len(order), bool)
+    new[1:] = (np.diff(numbers[order]) != 0) | (np.diff(values[order]) != 0)
+    return np.bincount(numbers[order][new], minlength=count)
+
+
+def _overlapping(numbers: Numbers, machines: Numbers, times: Any, count: int, window: float) -> Any:
+    """Return for each group whether two of its machines were seen at once or in turn, within `window` seconds."""
+    if not len(numbers):
+        return np.zeros(0, bool)
+    order = np.lexsort((times, machines, numbers))
+    group, machine, time = numbers[order], machines[order], times[order]
+    begins = np.flatnonzero(np.append(True, (np.diff(group) != 0) | (np.diff(machine) != 0)))
+    first, last = time[begins], np.append(time[begins[1:] - 1], time[-1])
+    spans = np.lexsort((first, group[begins]))
+    of = group[begins][spans]
+    meets = (of[1:] == of[:-1]) & (first[spans][1:] <= last[spans][:-1] + window)
+    return np.bincount(of[1:][meets], minlength=count) > 0
+
+
+def _bits(words: Numbers) -> Numbers:
+    counts = np.zeros(len(words), np.int64)
+    for place in range(64):
+        counts += words >> place & 1
+    return counts

@@ -1,0 +1,250 @@
+/* Codes for the values of a column: equal codes mean equal values, whatever the hash says. */
+
+#ifndef FINGERPRINT_NEAR_CODES_H
+#define FINGERPRINT_NEAR_CODES_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fleet_columns.h"
+
+enum {
+    NEAR_TILE = 1024,  /* rows whose bytes stay in the first cache */
+    NEAR_BATCH = 64,   /* rows whose places in a table are asked for together */
+    NEAR_CERTAIN = 16  /* frequencies up to here are kept as they are */
+};
+
+/* A run of rows of one column. */
+typedef struct {
+    fleet_column column;
+    const int32_t *codes; /* of a dictionary whose words `column` then holds; -1 for none */
+    int64_t begin, end;   /* its rows, counted over all runs */
+} near_run;
+
+static inline const uint8_t *near_value(const near_run *run, int64_t row, int64_t *length) {
+    row -= run->begin;
+    if (run->codes) row = run->codes[row];
+    return fleet_value(&run->column, row, length);
+}
+
+static inline int near_has(const near_run *run, int64_t row) {
+    row -= run->begin;
+    return run->codes ? run->codes[row] >= 0 : fleet_has(&run->column, row);
+}
+
+static inline uint64_t near_fold(uint64_t a, uint64_t b) {
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+    uint64_t x = (a ^ (a >> 32)) * (b | 1);
+    return (x ^ (x >> 29)) * 0xBF58476D1CE4E5B9u;
+#endif
+}
+
+static inline uint64_t near_read(const uint8_t *from, size_t bytes) {
+    uint64_t word = 0;
+    memcpy(&word, from, bytes);
+    return word;
+}
+
+/* A hash for tables, of the multiply-and-fold kind; nobody outside sees it. */
+static inline uint64_t near_hash(const uint8_t *value, int64_t length, uint64_t seed) {
+    const uint64_t k = 0x9E3779B97F4A7C15u;
+    uint64_t hash = seed ^ near_fold((uint64_t)length ^ k, seed | 1);
+    for (; length > 16; value += 16, length -= 16)
+        hash = near_fold(near_read(value, 8) ^ hash, near_read(value + 8, 8) ^ k);
+    if (length >= 8)
+        return near_fold(near_read(value, 8) ^ hash, near_read(value + length - 8, 8) ^ k);
+    if (length >= 4)
+        return near_fold(near_read(value, 4) ^ hash, near_read(value + length - 4, 4) ^ k);
+    return near_fold((length > 0 ? near_read(value, 1) | near_read(value + length / 2, 1) << 8
+                                       | near_read(value + length - 1, 1) << 16 : 0) ^ hash, k);
+}
+
+/* A value that may be in several rows, in one cache line with its beginning. */
+enum { NEAR_INSIDE = 40 };
+typedef struct {
+    uint32_t code, count;
+    int64_t length;
+    const uint8_t *value;
+    uint8_t inside[NEAR_INSIDE]; /* the value itself if it is no longer */
+} near_entry;
+
+/* Places hold a code and the number of its entry from 1; 0 is a free place. */
+typedef struct {
+    uint64_t *places;
+    near_entry *entries;
+    uint64_t mask;
+    uint32_t used, room;
+} near_table;
+
+static void near_table_free(near_table *table) {
+    free(table->places);
+    free(table->entries);
+}
+
+/* The place of a code, or the free one where it would be. */
+static inline uint64_t near_find(const near_table *table, uint32_t code) {
+    uint64_t at = code & table->mask;
+    while (table->places[at] && table->places[at] >> 32 != code) at = (at + 1) & table->mask;
+    return at;
+}
+
+static inline near_entry *near_entry_of(const near_table *table, uint32_t code) {
+    return table->entries + (uint32_t)table->places[near_find(table, code)] - 1;
+}
+
+/* Make room for so many more entries. */
+static int near_table_reserve(near_table *table, uint32_t more) {
+    if (table->used + more > table->room) {
+        const uint32_t room = 2 * table->room > table->used + more ? 2 * table->room : table->used + more + 1024;
+        near_entry *entries = (near_entry *)realloc(table->entries, room * sizeof *entries);
+        if (!entries) return -1;
+        table->entries = entries;
+        table->room = room;
+    }
+    if (!table->places || 3 * ((uint64_t)table->used + more) > 2 * table->mask) {
+        const uint64_t size = table->places ? 2 * (table->mask + 1) : 4096;
+        uint64_t *places = (uint64_t *)calloc(size, sizeof *places), *old = table->places;
+        if (!places) return -1;
+        table->places = places;
+        table->mask = size - 1;
+        for (uint32_t i = 0; i < table->used; i++)
+            places[near_find(table, table->entries[i].code)] = (uint64_t)table->entries[i].code << 32 | (i + 1);
+        free(old);
+    }
+    return 0;
+}
+
+static inline int near_is(const near_entry *entry, const uint8_t *value, int64_t length) {
+    return entry->length == length
+           && fleet_same_bytes(length <= NEAR_INSIDE ? entry->inside : entry->value, value, length);
+}
+
+/* Whether a hash was seen never, once or more often: two bits for each place. */
+static inline int near_seen(const uint8_t *seen, uint64_t place) {
+    return seen[place >> 2] >> (2 * (place & 3)) & 3;
+}
+
+static inline void near_see(uint8_t *seen, uint64_t place) {
+    const uint8_t bits = (uint8_t)(3 << (2 * (place & 3)));
+    const uint8_t once = (uint8_t)(1 << (2 * (place & 3)));
+    seen[place >> 2] = (uint8_t)(seen[place >> 2] & bits ? (seen[place >> 2] & ~bits) | (once << 1)
+                                                        : seen[place >> 2] | once);
+}
+
+/* Rare values come first: a frequency in a byte, exact where it is small. */
+static inline uint8_t near_frequency(uint32_t count) {
+    uint8_t bits = 0;
+    if (count <= NEAR_CERTAIN) return (uint8_t)count;
+    while (count >> bits > 15) bits++; /* four leading digits */
+    return (uint8_t)(NEAR_CERTAIN + 8 * bits + (count >> bits) - 7);
+}
+
+static inline uint32_t near_code(const uint8_t *value, int64_t length, uint64_t seed) {
+    const uint32_t code = (uint32_t)near_hash(value, length, seed);
+    return code + !code;
+}
+
+/* Hash some rows of a run, the usual layout without a question for each. */
+static void near_hash_rows(const near_run *run, int64_t begin, int64_t end, uint64_t seed, uint32_t *codes) {
+    const fleet_column *column = &run->column;
+    if (column->kind == FLEET_TEXT && !column->valid && !run->codes) {
+        const int32_t *offsets = (const int32_t *)column->offsets + column->at + begin - run->begin;
+        for (int64_t i = 0; i < end - begin; i++)
+            codes[i] = near_code(column->data + offsets[i], offsets[i + 1] - offsets[i], seed);
+        return;
+    }
+    for (int64_t row = begin; row < end; row++) {
+        int64_t length;
+        const uint8_t *value;
+        codes[row - begin] = 0;
+        if (!near_has(run, row)) continue;
+        value = near_value(run, row, &length);
+        codes[row - begin] = near_code(value, length, seed);
+    }
+}
+
+/* Give a value that may be in several rows the code that is its own. Two values of one hash differ in codes: the later
+   one takes a code that is nobody's, the same for all its equals. */
+static uint32_t near_own_code(near_table *table, uint8_t *seen, uint64_t mask, uint64_t seed, uint32_t code,
+                              const uint8_t *value, int64_t length) {
+    for (;;) {
+        const uint64_t at = near_find(table, code);
+        near_entry *entry = table->entries + table->used;
+        if (!table->places[at]) {
+            table->places[at] = (uint64_t)code << 32 | ++table->used;
+            entry->code = code;
+            entry->count = 1;
+            entry->length = length;
+            entry->value = value;
+            if (length <= NEAR_INSIDE) memcpy(entry->inside, value, (size_t)length);
+            return code;
+        }
+        entry = table->entries + (uint32_t)table->places[at] - 1;
+        if (near_is(entry, value, length)) {
+            entry->count++;
+            return code;
+        }
+        do
+            code = near_code((const uint8_t *)&code, 4, seed);
+        while (!table->places[near_find(table, code)] && near_seen(seen, code & mask));
+        near_see(seen, code & mask);
+        near_see(seen, code & mask);
+    }
+}
+
+/* Give each row its code, equal where and only where the values are (0: it has none), and how frequent it is (1: it is
+   the only one). seen has two bits for each number up to `mask`, all 0. Returns -1 when memory is short. */
+static int near_encode(const near_run *runs, int64_t count, uint64_t seed, uint8_t *seen, uint64_t mask,
+                       uint32_t *codes, uint8_t *frequencies) {
+    near_table table = { NULL, NULL, 0, 0, 0 };
+    const int64_t rows = count ? runs[count - 1].end : 0;
+    for (int64_t r = 0; r < count; r++) {
+        for (int64_t begin = runs[r].begin; begin < runs[r].end; begin += NEAR_TILE) {
+            const int64_t end = runs[r].end - begin < NEAR_TILE ? runs[r].end : begin + NEAR_TILE;
+            near_hash_rows(runs + r, begin, end, seed, codes + begin);
+            for (int64_t row = begin; row < end; row++)
+                if (codes[row]) near_see(seen, codes[row] & mask);
+        }
+    }
+    for (int64_t r = 0; r < count; r++) {
+        for (int64_t begin = runs[r].begin; begin < runs[r].end; begin += NEAR_BATCH) {
+            const int64_t end = runs[r].end - begin < NEAR_BATCH ? runs[r].end : begin + NEAR_BATCH;
+            if (near_table_reserve(&table, NEAR_BATCH)) {
+                near_table_free(&table);
+                return -1;
+            }
+            for (int64_t row = begin; row < end; row++) {
+                frequencies[row] = (uint8_t)(codes[row] ? near_seen(seen, codes[row] & mask) : 0);
+                if (frequencies[row] > 1) FLEET_PREFETCH(table.places + (codes[row] & table.mask));
+            }
+            for (int64_t row = begin; row < end; row++)
+                if (frequencies[row] > 1)
+                    FLEET_PREFETCH(table.entries + (uint32_t)table.places[codes[row] & table.mask]);
+            for (int64_t row = begin; row < end; row++) {
+                int64_t length;
+                const uint8_t *value;
+                if (frequencies[row] < 2) continue;
+                value = near_value(runs + r, row, &length);
+                codes[row] = near_own_code(&table, seen, mask, seed, codes[row], value, length);
+            }
+        }
+    }
+    for (int64_t begin = 0; begin < rows; begin += NEAR_BATCH) {
+        const int64_t end = rows - begin < NEAR_BATCH ? rows : begin + NEAR_BATCH;
+        for (int64_t row = begin; row < end; row++)
+            if (frequencies[row] > 1) FLEET_PREFETCH(table.places + (codes[row] & table.mask));
+        for (int64_t row = begin; row < end; row++)
+            if (frequencies[row] > 1) FLEET_PREFETCH(table.entries + (uint32_t)table.places[codes[row] & table.mask]);
+        for (int64_t row = begin; row < end; row++)
+            if (frequencies[row] > 1) frequencies[row] = near_frequency(near_entry_of(&table, codes[row])->count);
+    }
+    near_table_free(&table);
+    return 0;
+}
+
+#endif
