@@ -13,8 +13,6 @@ from fingerprint.testing.fleet import ATTRIBUTES
 
 SID, IP = "machine-id", "ipaddress-info"
 OTHERS = tuple(name for name in ATTRIBUTES if name != SID)
-# The rarest values first: what a pair that is alike in t of 8 must share is among the first 9 - t.
-BLOCKING = ("macaddr-info", "ipaddress-info", "disk-info", "hostname-info", "system-hash", "memory-hash", "bios-hash")
 
 
 def polars_reasons(frame: pl.DataFrame | pl.LazyFrame) -> Any:
@@ -71,23 +69,34 @@ def loop_reasons(rows: list[dict[str, Any]]) -> list[int]:
     return reasons
 
 
-def duckdb_pairs(connection: duckdb.DuckDBPyConnection, table: str, at_least: int) -> dict[int, int]:
+def blocking(table: pa.Table, at_least: int) -> list[str]:
+    """Return the columns that make the fewest pairs: one that is alike in t of 8 shares at least one of any 9 - t."""
+    pairs = {}
+    for name in OTHERS:
+        counts = np.array(table[name].combine_chunks().value_counts().field(1), dtype=np.int64)
+        pairs[name] = int((counts * (counts - 1) // 2).sum())
+    return sorted(pairs, key=pairs.__getitem__)[: 9 - at_least]
+
+
+def duckdb_pairs(
+    connection: duckdb.DuckDBPyConnection, table: str, at_least: int, columns: list[str]
+) -> dict[int, int]:
     """Count near-clones: a join for each blocking column, then the pairs each once."""
     equal = " + ".join(f'cast(a."{name}" = b."{name}" as utinyint)' for name in OTHERS)
     joins = " union ".join(
         f'select a.row as a, b.row as b, {equal} as equal from {table} a join {table} b on a."{name}" = b."{name}" '
         f'where a.row < b.row and a."{SID}" <> b."{SID}" and {equal} >= {at_least}'
-        for name in BLOCKING[: 9 - at_least]
+        for name in columns
     )
     found = connection.execute(f"select equal, count(*) from ({joins}) group by equal").fetchall()
     return {int(equal): int(count) for equal, count in found}
 
 
-def polars_pairs(frame: pl.DataFrame, at_least: int) -> dict[int, int]:
+def polars_pairs(frame: pl.DataFrame, at_least: int, columns: list[str]) -> dict[int, int]:
     """Count near-clones the same way by polars."""
     parts = []
     lazy = frame.lazy()
-    for name in BLOCKING[: 9 - at_least]:
+    for name in columns:
         joined = lazy.join(lazy, on=name, suffix=".b").filter(pl.col("row") < pl.col("row.b"))
         equal = pl.sum_horizontal([
             pl.lit(1, dtype=pl.UInt8) if one == name else (pl.col(one) == pl.col(f"{one}.b")).cast(pl.UInt8)

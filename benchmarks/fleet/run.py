@@ -353,8 +353,10 @@ def near(results: Results, options: argparse.Namespace) -> None:
         ]
         best = None
         if at_least > 4:
-            by_polars, polars_found = median(lambda f=frame, n=at_least: peers.polars_pairs(f, n), 3)
-            by_duckdb, duckdb_found = median(lambda c=connection, n=at_least: peers.duckdb_pairs(c, "machines", n), 3)
+            columns = peers.blocking(side, at_least)
+            words = {"at_least": at_least, "columns": columns}
+            by_polars, polars_found = median(lambda f=frame, w=words: peers.polars_pairs(f, **w), 3)
+            by_duckdb, duckdb_found = median(lambda c=connection, w=words: peers.duckdb_pairs(c, "machines", **w), 3)
             assert polars_found == duckdb_found == found.pairs, (polars_found, duckdb_found, found.pairs)
             line += [shown(by_polars), shown(by_duckdb)]
             best = min(by_polars, by_duckdb)

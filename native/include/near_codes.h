@@ -197,12 +197,47 @@ static uint32_t near_own_code(near_table *table, uint8_t *seen, uint64_t mask, u
     }
 }
 
+/* Ids that are small numbers are codes already, and are counted in an array. Returns 1 when that was done, 0 when the
+   column is another one, -1 when memory is short. */
+static int near_encode_ids(const near_run *runs, int64_t count, uint32_t *codes, uint8_t *frequencies) {
+    const int64_t rows = count ? runs[count - 1].end : 0, most = 4 * rows + 1024;
+    uint32_t *counts;
+    int32_t largest = 0;
+    for (int64_t r = 0; r < count; r++) {
+        const fleet_column *column = &runs[r].column;
+        if (column->kind != FLEET_CODE || column->width != 4 || runs[r].codes) return 0;
+        for (int64_t i = 0; i < runs[r].end - runs[r].begin; i++) {
+            const int32_t id = ((const int32_t *)column->offsets)[column->at + i];
+            if (!fleet_has(column, i)) continue;
+            if (id < 0) return 0;
+            if (id > largest) largest = id;
+        }
+    }
+    if (largest >= most) return 0;
+    counts = (uint32_t *)calloc((size_t)largest + 2, sizeof *counts);
+    if (!counts) return -1;
+    for (int64_t r = 0; r < count; r++) {
+        const fleet_column *column = &runs[r].column;
+        for (int64_t i = 0; i < runs[r].end - runs[r].begin; i++) {
+            const uint32_t id = (uint32_t)((const int32_t *)column->offsets)[column->at + i];
+            codes[runs[r].begin + i] = fleet_has(column, i) ? id + 1 : 0;
+            counts[codes[runs[r].begin + i]]++;
+        }
+    }
+    counts[0] = 0;
+    for (int64_t row = 0; row < rows; row++) frequencies[row] = near_frequency(counts[codes[row]]);
+    free(counts);
+    return 1;
+}
+
 /* Give each row its code, equal where and only where the values are (0: it has none), and how frequent it is (1: it is
    the only one). seen has two bits for each number up to `mask`, all 0. Returns -1 when memory is short. */
 static int near_encode(const near_run *runs, int64_t count, uint64_t seed, uint8_t *seen, uint64_t mask,
                        uint32_t *codes, uint8_t *frequencies) {
     near_table table = { NULL, NULL, 0, 0, 0 };
     const int64_t rows = count ? runs[count - 1].end : 0;
+    const int are_ids = near_encode_ids(runs, count, codes, frequencies);
+    if (are_ids) return are_ids < 0 ? -1 : 0;
     for (int64_t r = 0; r < count; r++) {
         for (int64_t begin = runs[r].begin; begin < runs[r].end; begin += NEAR_TILE) {
             const int64_t end = runs[r].end - begin < NEAR_TILE ? runs[r].end : begin + NEAR_TILE;
