@@ -31,10 +31,13 @@ ROWS = 20_000
 
 
 @pytest.fixture(scope="module")
-def session() -> Iterator[Any]:
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    # Spark's workers import from the folder that it was started in: not the sources, but what is installed.
+    before = os.getcwd()
+    os.chdir(tmp_path_factory.mktemp("spark"))
     builder = SparkSession.builder.master("local[2, 3]").appName("tests")
     for name, value in (
         ("spark.ui.enabled", "false"), ("spark.sql.shuffle.partitions", "4"), ("spark.driver.host", "127.0.0.1"),
@@ -44,6 +47,7 @@ def session() -> Iterator[Any]:
     found = builder.getOrCreate()
     yield found
     found.stop()
+    os.chdir(before)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +151,9 @@ def test_the_job_runs_under_spark_submit(made: Path, tmp_path: Path) -> None:
     env = {**os.environ, "PYSPARK_PYTHON": sys.executable}
     for command, more in (("check", ()), ("plan", ()), ("clones", ("--percent", "60"))):
         out = tmp_path / command
-        done = subprocess.run([*words, command, str(made), str(out), *more], capture_output=True, text=True, env=env)
+        done = subprocess.run(
+            [*words, command, str(made), str(out), *more], capture_output=True, text=True, env=env, cwd=tmp_path
+        )
         assert done.returncode == 0, done.stderr
     assert pq.read_table(tmp_path / "check").num_rows == ROWS - 3
     assert pq.read_table(tmp_path / "clones").num_rows > 0
