@@ -43,7 +43,7 @@ from fingerprint.testing.fleet import ATTRIBUTES, fleet  # noqa: E402
 
 pa.set_cpu_count(THREADS)
 pa.set_io_thread_count(THREADS)
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 MIXES = {"90 % same address": 0.9, "every address changed": 0.0}
 
 
@@ -316,7 +316,9 @@ def files(results: Results, options: argparse.Namespace) -> None:
 
 def _job(path: str, job: str, rounds: int) -> tuple[float, float, float, int]:
     code = _JOB.format(here=str(HERE), path=path, rounds=rounds, job=FILE_JOBS[job].replace("\n", "\n    "))
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    # In this folder, so that what is installed is imported and not the sources.
+    words = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=HERE)
     seconds, peak, mapped, rows = json.loads(done.stdout)
     return seconds, peak, mapped, rows
 
@@ -454,6 +456,8 @@ def spark(results: Results, options: argparse.Namespace) -> None:
 
     rows, rounds = (50_000, 1) if options.short else (2_000_000, 7)
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    # Its workers import from the folder that it is started in.
+    os.chdir(HERE)
     builder = SparkSession.builder.master(f"local[{THREADS}]").config("spark.ui.enabled", "false")
     builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.memory", "4g")
     session = builder.getOrCreate()
