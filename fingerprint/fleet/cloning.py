@@ -82,7 +82,7 @@ def clones(
     brute: bool = False,
     done: Callable[[str], object] = lambda _: None,
 ) -> Clones:
-    """Find the clones of a fleet, which is held in memory: about 0.5 GB for each million machines.
+    """Find the clones of a fleet, which is held in memory: about 0.6 GB for each million machines.
 
     Args:
         batches: as `Fleet.batches` yields them. Of each row its current hash is looked at, of a fleet without
