@@ -42,7 +42,9 @@ def parse(words: Sequence[str]) -> Arguments | None:
     command = _command(words)
     if command is None:
         return None
+    # A command's own option stands in front of the common one of the same name.
     options = {option.flag: option for option in (*GLOBAL, *command.options)}
+    options.update({option.short: option for option in command.options if option.short})
     left = command.path.split()
     values: dict[str, Any] = {}
     positionals: list[str] = []
@@ -108,7 +110,7 @@ def _is_positional(word: str) -> bool:
 
 
 def _command(words: Sequence[str]) -> Command | None:
-    takes_value = {option.flag for option in _all_options() if option.metavar}
+    takes_value = {name for option in _all_options() if option.metavar for name in (option.flag, option.short) if name}
     plain = []
     skip = False
     for word in words:

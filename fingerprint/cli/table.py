@@ -18,9 +18,10 @@ class Option:
         choices: the words that may follow it.
         default: its value when it is not given.
         files: what completion offers after it: "file", "folder" or "".
+        short: its name of one letter with a dash, "" for none.
     """
 
-    __slots__ = ("flag", "name", "text", "metavar", "kind", "choices", "default", "files")
+    __slots__ = ("flag", "name", "text", "metavar", "kind", "choices", "default", "files", "short")
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Option:
         choices: tuple[str, ...] = (),
         default: Any = None,
         files: str = "",
+        short: str = "",
     ) -> None:
         self.flag = flag
         self.name = flag.lstrip("-").replace("-", "_")
@@ -40,6 +42,7 @@ class Option:
         self.choices = choices
         self.default = default if metavar else False
         self.files = files
+        self.short = short
 
 
 class Command:
@@ -134,11 +137,150 @@ COMMANDS = (
         "check",
         "check",
         "tell whether this is still the machine of the vault, and why",
-        "Reads only. Exit codes: 0 same machine, 1 not the same, 3 cannot tell.",
+        "Reads only. Exit codes: 0 same machine, 1 not the same, 3 cannot tell. With --format nagios it is a plug-in:\n"
+        "one line with performance data, and 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (usage errors, too).\n"
+        "Conditions: any-drift (an attribute changed), ip-alone (only the same address keeps it), vacuous (any\n"
+        "machine with this hardware ID passes), will-hibernate (the agent's next start is refused), never.",
+        options=(
+            Option(
+                "--format",
+                "for people, or as a plug-in of Nagios",
+                "FORM",
+                choices=("plain", "nagios"),
+                default="plain",
+            ),
+            Option("--warning", "conditions of WARNING, with commas (else any-drift)", "CONDITIONS", short="-w"),
+            Option("--critical", "conditions of CRITICAL, with commas (else will-hibernate)", "CONDITIONS", short="-c"),
+        ),
         examples=(
             ("sudo fingerprint check", "this machine against the agent's vault"),
             ("fingerprint check --output json | jq .reason", "the deciding rule, for a script"),
             ("fingerprint --snapshot web-7.json --vault copy/Vault check", "a recorded machine against a copied vault"),
+            ("fingerprint check --format nagios -w any-drift,ip-alone -c will-hibernate", "before it hurts"),
+        ),
+    ),
+    Command(
+        "diagnose",
+        "diagnose",
+        "tell whether the agent hibernates, since when, why, and what to do",
+        "Ordered checks of registration, vault, fingerprint, agent, logs, credentials and platform, at once, each\n"
+        "with a time limit. Reads only, and uses the network only with --network: endpoints, clock, buckets,\n"
+        "metadata service, proxy.\n"
+        "Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 3 it cannot be told.",
+        options=(
+            Option(
+                "--output",
+                "form of the answer; ssm-cli is that of `ssm-cli get-diagnostics`",
+                "FORM",
+                choices=("text", "json", "ssm-cli"),
+                default="text",
+            ),
+            Option("--network", "also ask the network"),
+            _PROXY,
+            Option("--region", "region of the endpoints (else the registration's)", "REGION"),
+            Option(
+                "--latest", "file or URL of a VERSION file, to hold the agent's version against", "PLACE", files="file"
+            ),
+            Option("--only", "these checks, with commas; see --list", "CHECKS"),
+            Option("--list", "list the checks, and look at nothing"),
+        ),
+        examples=(
+            ("sudo fingerprint diagnose", "at three in the morning"),
+            ("sudo fingerprint diagnose --network --output json | jq .conclusion", "with the network, for a script"),
+            ("fingerprint --root /mnt/disk diagnose", "of a machine that does not start"),
+        ),
+    ),
+    Command(
+        "metrics",
+        "metrics",
+        "write what a check finds as metrics for Prometheus",
+        "The file is replaced as a whole, for the textfile collector of node_exporter; no ids are in it. It is\n"
+        "written also when it cannot be told, and says so. Exit codes: those of check.",
+        options=(
+            Option("--textfile", "the file, such as fingerprint.prom (else standard output)", "FILE", files="file"),
+        ),
+        examples=(("sudo fingerprint metrics --textfile /var/lib/node_exporter/fingerprint.prom", "from a timer"),),
+    ),
+    Command(
+        "watch",
+        "watch",
+        "stay, check again and again, and log what changes",
+        "Checks at each interval, and soon after an address changed (Linux). Tells systemd when it is ready and that\n"
+        "it lives. With --output json each line is a JSON object. SIGHUP checks at once; SIGTERM or Ctrl-C ends it.",
+        options=(
+            Option("--interval", "seconds between checks (else 300)", "SECONDS", kind="seconds", default=300.0),
+            Option("--textfile", "also write metrics to this file at each check", "FILE", files="file"),
+            Option("--checks", "end after so many checks", "N", kind="integer"),
+        ),
+        examples=(("sudo fingerprint watch --output json", "structured lines, for a journal"),),
+    ),
+    Command(
+        "units",
+        "units",
+        "write service files that run watch and metrics here",
+        "For systemd (service and timer), launchd or the Windows task scheduler, with the path of this program. They\n"
+        "are written, not installed; existing files are never overwritten.",
+        positionals=(("DIR", "text", (), "folder to write them into"),),
+        options=(
+            Option("--system", "systemd, launchd or windows (else that of this system)", "SYSTEM"),
+            Option("--program", "path of the program in them (else this one)", "FILE", files="file"),
+            Option("--textfile", "metrics file in them", "FILE", files="file"),
+        ),
+        examples=(("sudo fingerprint units /etc/systemd/system", "then: systemctl enable --now fingerprint-watch"),),
+    ),
+    Command(
+        "s3-policy",
+        "s3policy",
+        "print the IAM policy for the S3 buckets that the agent uses in a region",
+        "GetObject on buckets that AWS owns, with the exceptions of each region and its partition. Needed where S3 is\n"
+        "reached through a VPC endpoint; docs/s3-policy.md has the sources.\n"
+        "Exit codes: 0 fine, 1 --check found one that cannot be reached.",
+        options=(
+            Option("--region", "the region, such as us-east-2", "REGION"),
+            Option(
+                "--os",
+                "linux, windows, macos or all (else all)",
+                "OS",
+                choices=("all", "linux", "windows", "macos"),
+                default="all",
+            ),
+            Option("--resources-only", "only the list of ARNs"),
+            Option("--comments", "write what each bucket is for into a new file", "FILE", files="file"),
+            Option("--check", "try to reach them, by HTTPS"),
+            Option("--endpoint", "URL of S3 in place of the region's own, for --check", "URL"),
+            _PROXY,
+        ),
+        examples=(
+            ("fingerprint s3-policy --region eu-west-1 > policy.json", "for `aws iam create-policy`"),
+            ("fingerprint s3-policy --region me-south-1 --os linux --comments buckets.md", "and what each is for"),
+        ),
+    ),
+    Command(
+        "image check",
+        "image",
+        "list what would make the machines from this image one and the same",
+        "Registration, fingerprint, machine ID, our own state, logs, keys: exact files. Reads only; --root looks at a\n"
+        "mounted image. Exit codes: 0 clean, 1 something is left, 3 it cannot be told.",
+        examples=(("fingerprint --root /mnt/image image check", "a mounted image"),),
+    ),
+    Command(
+        "image clean",
+        "image",
+        "remove from this image what its machines must not share",
+        "Removes or empties what `image check` marks as removable, after a backup into a new file (mode 0600).\n"
+        "Refused while the agent runs here. Exit codes: 0 clean, 1 something is left, 4 refused.",
+        options=(
+            Option(
+                "--backup", "the new backup file (else image-backup-TIME.tar.gz in this folder)", "FILE", files="file"
+            ),
+            Option("--no-backup", "keep nothing"),
+            Option("--keep-logs", "leave the agent's logs"),
+            _DRY_RUN,
+            _YES,
+        ),
+        examples=(
+            ("sudo fingerprint image clean --dry-run", "see what it would remove"),
+            ("fingerprint --root /mnt/image image clean --backup golden.tar.gz --yes", "a mounted image"),
         ),
     ),
     Command(

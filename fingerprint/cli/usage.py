@@ -20,6 +20,7 @@ Start with `fingerprint check`. Every command takes the options above, before or
 _GROUPS = {
     "credentials": "look at this machine's sources of AWS credentials",
     "fleet": "look at whole fleets: verdicts, thresholds, drift, clones",
+    "image": "prepare a golden image: what must not be in it",
     "threshold": "read or replace the similarity threshold",
     "vault": "look at the vault, or clear it",
 }
@@ -40,10 +41,7 @@ def parse_or_explain(words: list[str]) -> Arguments:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = _Parser(add_help=False, allow_abbrev=False)
-    choice = common.add_mutually_exclusive_group()
-    for option in GLOBAL:
-        _add(choice if option.flag in ("--root", "--snapshot") else common, option)
+    common = _common(())
     form = argparse.RawDescriptionHelpFormatter
     top = _Parser(
         prog="fingerprint", description=_ABOUT, epilog=_CODES, parents=[common], formatter_class=form,
@@ -65,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
             into = groups[group[0]]
         page = into.add_parser(
             name, help=command.text, description=_description(command), epilog=_examples(command),
-            parents=[common], formatter_class=form, allow_abbrev=False,
+            parents=[_common(command.options)], formatter_class=form, allow_abbrev=False,
         )  # fmt: skip
         page.set_defaults(command=command)
         for name, kind, choices, text in command.positionals:
@@ -76,6 +74,17 @@ def _parser() -> argparse.ArgumentParser:
     return top
 
 
+def _common(own: tuple[Option, ...]) -> _Parser:
+    """Return the options of every command but those for which a command has its own."""
+    common = _Parser(add_help=False, allow_abbrev=False)
+    choice = common.add_mutually_exclusive_group()
+    flags = {option.flag for option in own}
+    for option in GLOBAL:
+        if option.flag not in flags:
+            _add(choice if option.flag in ("--root", "--snapshot") else common, option)
+    return common
+
+
 def _add(parser: Any, option: Option) -> None:
     text = option.text
     if option.choices:
@@ -83,10 +92,10 @@ def _add(parser: Any, option: Option) -> None:
     if not option.metavar:
         parser.add_argument(option.flag, action="store_true", help=text, default=argparse.SUPPRESS)
         return
+    names = [option.short, option.flag] if option.short else [option.flag]
     parser.add_argument(
-        option.flag, metavar=option.metavar, help=text, type=_typed(option.kind, option.choices),
-        default=argparse.SUPPRESS,
-    )  # fmt: skip
+        *names, metavar=option.metavar, help=text, type=_typed(option.kind, option.choices), default=argparse.SUPPRESS
+    )
 
 
 def _typed(kind: str, choices: tuple[str, ...]) -> Any:
