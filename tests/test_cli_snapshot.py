@@ -24,6 +24,9 @@ SOURCE = machine(host="planted-host-4711", ip="10.99.98.97", machine_id="c0ffee"
 READING = {
     "show": ("--scheme", "stable"),
     "check": (),
+    "diagnose": (),
+    "metrics": (),
+    "watch": ("--checks", "1"),
     "explain": (),
     "simulate": ("--event", "reboot"),
     "threshold advise": ("--tolerate", "reboot"),
@@ -42,7 +45,7 @@ OTHERS = {
     "compare", "match", "explain-log", "threshold get", "threshold set", "vault show", "vault verify", "vault reset",
     "vault evidence", "vault history", "vault backup", "completion", "version", "deregister", "local-service",
     "credentials order", "fleet check", "fleet plan", "fleet clones",
-    "fleet diff", "fleet pack", "fleet report",
+    "fleet diff", "fleet pack", "fleet report", "units", "s3-policy", "image check", "image clean",
 }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ FLOORS = {
     "vault": 3,
     "engine": 4,
     "recovery": 5,
+    "fate": 5,
     "service": 5,
     "registrationfile": 4,
     "credentials": 6,
@@ -45,8 +46,14 @@ FLOORS = {
     "redact": 4,
     "identifying": 5,
     "report": 6,
-    "cli": 7,
-    "testing": 8,
+    "regions": 1,
+    "buckets": 6,
+    "image": 6,
+    # It asks the other leaves what they know.
+    "diagnose": 7,
+    "monitoring": 7,
+    "cli": 8,
+    "testing": 9,
 }
 # The face and the entry point of the package name what they re-export.
 FACES = ("__init__.py", "__main__.py")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 __all__ = [
-    "ATTRIBUTES", "Entry", "Mismatch", "Story", "conclusion", "duration", "offset_of", "parse", "read_logs", "times",
-    "to_utc",
+    "ATTRIBUTES", "Entry", "Mismatch", "Story", "conclusion", "duration", "offset_of", "parse", "read_logs",
+    "read_texts", "times", "to_utc",
 ]  # fmt: skip
 
 
@@ -34,6 +34,19 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
     Raises:
         InputError: a file could not be read, or is damaged.
     """
+    return _read([(path, None) for path in paths], progress)
+
+
+def read_texts(logs: Sequence[tuple[str, bytes]]) -> Story:
+    """Return what logs that were read already tell together, by time.
+
+    Args:
+        logs: (name of the file, what it holds) of each.
+    """
+    return _read(logs, lambda _: None)
+
+
+def _read(logs: Sequence[tuple[str, bytes | None]], progress: Callable[[int], None]) -> Story:
     story = Story()
     counted = [0]
 
@@ -42,7 +55,7 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
         progress(counted[0])
 
     # The older part of a rotated log first, as the two may meet within a second.
-    begun = [(next(one, None), one) for one in (entries(path, story, seen) for path in paths)]
+    begun = [(next(one, None), one) for one in (entries(path, story, seen, data) for path, data in logs)]
     begun.sort(key=lambda one: one[0].at if one[0] else "")
     streams = [_numbered(number, first, rest) for number, (first, rest) in enumerate(begun) if first]
     second, told = "", set[tuple[int, Entry]]()
@@ -50,7 +63,7 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
         if entry.at != second:
             second, told = entry.at, set()
         # errors.log repeats what the main log has.
-        if entry.at and any((other, entry) in told for other in range(len(paths)) if other != number):
+        if entry.at and any((other, entry) in told for other in range(len(logs)) if other != number):
             continue
         told.add((number, entry))
         story.take(entry)

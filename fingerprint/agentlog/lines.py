@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import sys
 import zlib
@@ -72,20 +73,21 @@ class Counts:
         self.passed_over = 0
 
 
-def entries(path: str, counts: Counts, progress: Callable[[int], None]) -> Iterator[Entry]:
+def entries(path: str, counts: Counts, progress: Callable[[int], None], data: bytes | None = None) -> Iterator[Entry]:
     """Yield what matters in one file, in its order.
 
     Args:
         path: the file; "-" is standard input.
         counts: counted on.
         progress: called with the bytes of each block.
+        data: what the file holds, if it was read already.
 
     Raises:
         InputError: the file could not be read, or is damaged.
     """
     at = ""
     try:
-        with _opened(path) as file:
+        with _opened(path) if data is None else nullcontext(io.BytesIO(data)) as file:
             left = b""
             while chunk := file.read(_BLOCK):
                 progress(len(chunk))

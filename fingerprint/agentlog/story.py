@@ -63,6 +63,13 @@ class Story(Counts):
         wasted: refused retries since the last regeneration.
         hibernating: whether the last word is hibernation or a sleep after a refusal.
         next_retry: when that ends, "" if it cannot be said.
+        waiting_since: when the first failure after the last success was logged, "" without one.
+        waiting_in: "refresher" (the core agent gets no credentials) or "worker" (it has them, and its health pings
+            fail), as the last failure has it; "" without one.
+        entered: when the worker last began to hibernate, "" if it did not.
+        last_error: the last failure as it was logged.
+        last_failed: when that was.
+        failures: of the refresher in a row, since the agent started.
         timeline: (time, kind, text, times, last time), what repeats in one line.
         dropped: lines of the timeline that were left out.
     """
@@ -76,6 +83,8 @@ class Story(Counts):
         self.refusals: dict[str, tuple[int, str, str]] = {}
         self.wasted = 0
         self.hibernating = False
+        self.waiting_since = self.waiting_in = self.entered = self.last_error = self.last_failed = ""
+        self.failures = 0
         self.timeline: list[tuple[str, str, str, int, str]] = []
         self.dropped = 0
         self._group: Mismatch | None = None
@@ -152,8 +161,20 @@ class Story(Counts):
         self.refusals[code] = (times + 1, first, entry.at)
         if self.regenerated_at and code == "MachineFingerprintDoesNotMatch":
             self.wasted += 1
-        self.hibernating = True
+        self.failures += 1
+        self._failed(entry, "refresher", error)
         self._add(entry.at, "refused", error[:200])
+
+    def _ping_failed(self, entry: Entry) -> None:
+        self._failed(entry, "worker", entry.text.partition("error - ")[2] or entry.text)
+        self._add(entry.at, "ping-failed", entry.text[:200])
+
+    def _failed(self, entry: Entry, where: str, error: str) -> None:
+        self.hibernating = True
+        self.waiting_since = self.waiting_since or entry.at
+        self.waiting_in = where
+        self.last_error = error[:200]
+        self.last_failed = entry.at
 
     def _sleep(self, entry: Entry) -> None:
         found = _SLEEP.search(entry.text)
@@ -169,19 +190,34 @@ class Story(Counts):
         self._add(entry.at, "backoff", f"asks every {found[1]} s for {found[2]} s" if found else entry.text[:200])
 
     def _hibernate(self, entry: Entry) -> None:
-        self.hibernating = True
+        # "Entering SSM Agent hibernate - <error>" in the main log, "Agent is in hibernate mode" in the other.
+        self._failed(entry, "worker", entry.text.partition("hibernate - ")[2] or self.last_error)
+        self.entered = entry.at or self.entered
         self._add(entry.at, "hibernate", entry.text[:200])
 
     def _good(self, entry: Entry) -> None:
         self.last_good = entry.at
-        self.hibernating = False
-        self.next_retry = ""
+        self.failures = 0
+        if self.waiting_in != "worker":
+            # Credentials are no help to a worker whose pings fail: it goes on waiting.
+            self._recovered()
         self._add(entry.at, "good", "credentials are there")
+
+    def _recovered(self) -> None:
+        self.hibernating = False
+        self.next_retry = self.waiting_since = self.waiting_in = self.entered = self.last_error = ""
 
     def _version(self, entry: Entry) -> None:
         found = _VERSION.search(entry.text)
         if found and (not self.versions or self.versions[-1] != found[1]):
             self.versions.append(found[1])
+        if "starting agent" in entry.text.lower():
+            # What the worker logs when a ping was answered.
+            self._recovered()
+        # A new process tries at once.
+        self.hibernating = False
+        self.next_retry = ""
+        self.failures = 0
         self._add(entry.at, "start", f"agent {found[1] if found else '?'} starts")
 
     def _note(self, entry: Entry) -> None:

@@ -72,7 +72,9 @@ def _run(words: list[str]) -> int:
         try:
             arguments = parse_or_explain(words)
         except SystemExit as stop:
-            return int(stop.code or 0)
+            code = int(stop.code or 0)
+            # A plug-in speaks another protocol: what it cannot tell is 3, and 2 would be an alarm.
+            return EXIT_CANNOT_TELL if code and "nagios" in words else code
     _forbid_core_dumps()
     module = __import__(f"fingerprint.cli.{arguments.command.module}", fromlist=["run"])
     try:

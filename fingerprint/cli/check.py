@@ -7,7 +7,7 @@ from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, printable, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import check, check_stable, in_words
-from fingerprint.errors import FingerprintError
+from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.model import Reason, utc
 
 TYPE_CHECKING = False
@@ -32,6 +32,13 @@ _RULES = {
 
 
 def run(arguments: Arguments) -> int:
+    if arguments.format == "nagios":
+        # Imported here: only this needs it.
+        from fingerprint.cli.nagios import run as run_as_plugin
+
+        return run_as_plugin(arguments)
+    if arguments.warning is not None or arguments.critical is not None:
+        raise UsageError("-w and -c are for plug-ins", remedy="Add --format nagios, or leave them out")
     vault = vault_of(arguments)
     seen = _Seen(vault, machine_of(arguments), arguments)
     if arguments.output == "json":

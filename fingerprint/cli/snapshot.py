@@ -5,6 +5,7 @@ from __future__ import annotations
 from fingerprint.cli.render import print_json, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.collect.whole import record_whole
+from fingerprint.diagnose import Site, record
 from fingerprint.engine import keep_snapshot
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK, UsageError
 
@@ -19,6 +20,7 @@ def run(arguments: Arguments) -> int:
         raise UsageError("the snapshot itself is JSON", remedy="Leave --output out, or name a file")
     machine = machine_of(arguments)
     collection, recorder = record_whole(machine, arguments.timeout, with_facts=True)
+    record(Site(recorder, vault_of(arguments), timeout=arguments.timeout))
     if path == "-":
         write(recorder.text().rstrip("\n"))
     else:

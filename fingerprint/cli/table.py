@@ -140,7 +140,8 @@ COMMANDS = (
         "Reads only. Exit codes: 0 same machine, 1 not the same, 3 cannot tell. With --format nagios it is a plug-in:\n"
         "one line with performance data, and 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (usage errors, too).\n"
         "Conditions: any-drift (an attribute changed), ip-alone (only the same address keeps it), vacuous (any\n"
-        "machine with this hardware ID passes), will-hibernate (the agent's next start is refused), never.",
+        "machine with this hardware ID passes), copy (scheme stable sees another machine), will-hibernate (the\n"
+        "agent's next start is refused, or its fingerprint is lost already), never.",
         options=(
             Option(
                 "--format",

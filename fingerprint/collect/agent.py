@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from fingerprint.collect.machine import Process
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,15 +25,46 @@ def agent_started(proc: str = "/proc") -> float | None:
     Args:
         proc: the folder of the processes, for tests.
     """
-    started = [ticks for ticks in _starts(proc) if ticks is not None]
+    started = [ticks for _, _, ticks in _found(proc) if ticks is not None]
     booted = _booted(proc)
     if not started or booted is None:
         return None
     return booted + min(started) / os.sysconf("SC_CLK_TCK")
 
 
-def _starts(proc: str) -> Iterator[int | None]:
-    wanted = tuple(name[:_NAME_KEPT] for name in NAMES)
+def agent_processes(platform: str, proc: str = "/proc") -> tuple[Process, ...]:
+    """Return the running processes of the agent, the oldest first.
+
+    Args:
+        platform: of this machine; elsewhere than on Linux psutil tells.
+        proc: the folder of the processes, for tests.
+    """
+    if platform != "linux":
+        return _by_psutil()
+    booted = _booted(proc)
+    processes = []
+    for pid, name, ticks in _found(proc):
+        known = ticks is not None and booted is not None
+        started = booted + ticks / os.sysconf("SC_CLK_TCK") if known else None  # type: ignore[operator]
+        processes.append(Process(name, pid, _user(os.path.join(proc, str(pid))), started))
+    return tuple(sorted(processes, key=lambda one: (one.started or 0.0, one.pid)))
+
+
+def _by_psutil() -> tuple[Process, ...]:
+    import psutil
+
+    processes = []
+    for one in psutil.process_iter(["name", "username", "create_time"]):
+        told = one.info
+        name = str(told["name"] or "").removesuffix(".exe")
+        if name in NAMES:
+            processes.append(Process(name, one.pid, str(told["username"] or ""), told["create_time"]))
+    return tuple(sorted(processes, key=lambda one: (one.started or 0.0, one.pid)))
+
+
+def _found(proc: str) -> Iterator[tuple[int, str, int | None]]:
+    """Yield number, name and start, in ticks since the system was started, of each process of the agent."""
+    wanted = {name[:_NAME_KEPT]: name for name in NAMES}
     try:
         folders = os.listdir(proc)
     except OSError:
@@ -40,9 +73,25 @@ def _starts(proc: str) -> Iterator[int | None]:
         if folder.isdigit():
             line = _read(os.path.join(proc, folder, "stat"))
             head, _, rest = line.rpartition(")")
-            if head.partition("(")[2] in wanted:
+            name = wanted.get(head.partition("(")[2])
+            if name is not None:
                 fields = rest.split()
-                yield int(fields[_START_AFTER_NAME]) if len(fields) > _START_AFTER_NAME else None
+                yield int(folder), name, int(fields[_START_AFTER_NAME]) if len(fields) > _START_AFTER_NAME else None
+
+
+def _user(folder: str) -> str:
+    try:
+        uid = os.stat(folder).st_uid
+    except OSError:
+        return ""
+    if uid == 0:
+        return "root"
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _booted(proc: str) -> float | None:

@@ -79,6 +79,49 @@ class Link(Value):
         self._set(name=name, address=address, permanent=permanent, bus=bus)
 
 
+class FileStatus(Value):
+    """What the file system tells of a file or folder, links followed.
+
+    Attributes:
+        kind: "file", "folder" or "other".
+        mode: its permission bits.
+        uid, gid: its owner and group; 0 on Windows, where they say nothing.
+        size: in bytes.
+        modified: seconds since 1970-01-01 UTC.
+    """
+
+    __slots__ = ("kind", "mode", "uid", "gid", "size", "modified")
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    modified: float
+
+    def __init__(self, kind: str, mode: int, uid: int, gid: int, size: int, modified: float) -> None:
+        self._set(kind=kind, mode=mode, uid=uid, gid=gid, size=size, modified=modified)
+
+
+class Process(Value):
+    """A process that runs.
+
+    Attributes:
+        name: of its program.
+        pid: its number.
+        user: name of its user, or the number where it has none; "" if not told.
+        started: seconds since 1970-01-01 UTC; None if not told.
+    """
+
+    __slots__ = ("name", "pid", "user", "started")
+    name: str
+    pid: int
+    user: str
+    started: float | None
+
+    def __init__(self, name: str, pid: int, user: str, started: float | None) -> None:
+        self._set(name=name, pid=pid, user=user, started=started)
+
+
 class Machine:
     """What a collector may ask of a machine. The methods raise OSError for what is not to be had.
 
@@ -98,6 +141,22 @@ class Machine:
 
     def exists(self, path: str) -> bool:
         """Return whether there is something at a path; NotThisMachine where that cannot be known."""
+        raise NotImplementedError
+
+    def read_end(self, path: str, limit: int) -> bytes:
+        """Return the last bytes of a regular file, from the beginning of a line on."""
+        raise NotImplementedError
+
+    def status(self, path: str) -> FileStatus:
+        """Return what the file system tells of a file or folder."""
+        raise NotImplementedError
+
+    def agent_processes(self) -> tuple[Process, ...]:
+        """Return the processes of the agent, the oldest first."""
+        raise NotImplementedError
+
+    def utc_offset(self) -> int:
+        """Return the seconds by which local time is ahead of UTC now."""
         raise NotImplementedError
 
     def run(
@@ -240,6 +299,34 @@ class LiveMachine(Machine):
             return data
         finally:
             os.close(descriptor)
+
+    def read_end(self, path: str, limit: int) -> bytes:
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        with open(os.open(self._inside(path), flags), "rb") as file:
+            told = os.fstat(file.fileno())
+            if not stat.S_ISREG(told.st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file", path)
+            cut = told.st_size > limit
+            file.seek(max(0, told.st_size - limit))
+            data = file.read(limit)
+        return data.partition(b"\n")[2] if cut else data
+
+    def status(self, path: str) -> FileStatus:
+        told = os.stat(self._inside(path))
+        kind = "file" if stat.S_ISREG(told.st_mode) else "folder" if stat.S_ISDIR(told.st_mode) else "other"
+        return FileStatus(kind, stat.S_IMODE(told.st_mode), told.st_uid, told.st_gid, told.st_size, told.st_mtime)
+
+    def agent_processes(self) -> tuple[Process, ...]:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and processes are this machine's")
+        from fingerprint.collect.agent import agent_processes
+
+        return agent_processes(self.platform)
+
+    def utc_offset(self) -> int:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk; its time zone is not looked up")
+        return time.localtime().tm_gmtoff
 
     def exists(self, path: str) -> bool:
         try:

@@ -10,7 +10,7 @@ import os
 
 from fingerprint._json import JsonError, loads
 from fingerprint.collect.commands import DEFAULT_TIMEOUT, CommandResult
-from fingerprint.collect.machine import FILE_LIMIT, Addresses, Link, Machine
+from fingerprint.collect.machine import FILE_LIMIT, Addresses, FileStatus, Link, Machine, Process
 from fingerprint.errors import InputError, SnapshotError
 
 TYPE_CHECKING = False
@@ -100,6 +100,41 @@ class RecordedMachine(Machine):
         if len(data) > limit:
             raise OSError(errno.EFBIG, f"it has more than {limit} bytes", path)
         return data
+
+    def read_end(self, path: str, limit: int) -> bytes:
+        data = self.read_file(path, _SNAPSHOT_LIMIT)
+        return data if len(data) <= limit else data[-limit:].partition(b"\n")[2]
+
+    def status(self, path: str) -> FileStatus:
+        entry = self._optional("statuses", dict).get(path)
+        if entry is None:
+            if self.exists(path):
+                raise OSError(errno.ENODATA, "the snapshot tells only that it exists", path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        _raise_recorded(entry, path)
+        try:
+            return FileStatus(
+                str(entry["kind"]), int(entry["mode"], 8), int(entry["uid"]), int(entry["gid"]), int(entry["size"]),
+                _seconds(entry["modified"], self.where),
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError):
+            raise _broken(f"the status of {path} lacks kind, mode, uid, gid, size or modified", self.where) from None
+
+    def agent_processes(self) -> tuple[Process, ...]:
+        entry = self._asked("agentProcesses", list)
+        try:
+            return tuple(
+                Process(
+                    str(one["name"]), int(one["pid"]), str(one["user"]),
+                    None if one["started"] is None else _seconds(one["started"], self.where),
+                )
+                for one in entry
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError):
+            raise _broken("an agent process lacks name, pid, user or started", self.where) from None
+
+    def utc_offset(self) -> int:
+        return int(self._asked("utcOffset", int))
 
     def exists(self, path: str) -> bool:
         return self.snapshot["files"].get(path) is not None

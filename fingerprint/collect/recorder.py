@@ -10,7 +10,7 @@ import errno
 from fingerprint._json import dumps
 from fingerprint.collect import INVALID_TEXT
 from fingerprint.collect.machine import FILE_LIMIT, Machine
-from fingerprint.collect.recorded import SCHEMA_VERSION
+from fingerprint.collect.recorded import SCHEMA_VERSION, RecordedMachine
 from fingerprint.model import utc
 from fingerprint.newfile import write_new
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from fingerprint.collect.commands import CommandResult
-    from fingerprint.collect.machine import Addresses, Link
+    from fingerprint.collect.machine import Addresses, FileStatus, Link, Process
 
     _T = TypeVar("_T")
 
@@ -52,6 +52,8 @@ class Recorder(Machine):
             "services": {},
         }
         self._kept: set[str] = set()
+        # Of a recording that is recorded again nothing more can be asked than it holds.
+        self.of_a_recording = isinstance(machine, RecordedMachine)
 
     def text(self) -> str:
         """Return what was asked so far as the JSON of a snapshot file."""
@@ -81,6 +83,47 @@ class Recorder(Machine):
         # An entry with nothing in it tells only that the file exists.
         if not self.snapshot["files"].get(path):
             self.snapshot["files"][path] = entry
+
+    def read_end(self, path: str, limit: int) -> bytes:
+        try:
+            data = self._machine.read_end(path, limit)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self._keep_file(path, _error_entry(error))
+            raise
+        self._keep_file(path, _entry(data, "text", "base64"))
+        return data
+
+    def status(self, path: str) -> FileStatus:
+        kept = self.snapshot.setdefault("statuses", {})
+        try:
+            found = self._machine.status(path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            kept.setdefault(path, _error_entry(error))
+            raise
+        told = {
+            "kind": found.kind, "mode": f"{found.mode:04o}", "uid": found.uid, "gid": found.gid, "size": found.size,
+            "modified": utc(found.modified),
+        }  # fmt: skip
+        kept.setdefault(path, told)
+        return found
+
+    def agent_processes(self) -> tuple[Process, ...]:
+        found = self._asked("agentProcesses", self._machine.agent_processes)
+        told = [
+            {"name": p.name, "pid": p.pid, "user": p.user, "started": None if p.started is None else utc(p.started)}
+            for p in found
+        ]
+        self._keep("agentProcesses", told)
+        return found
+
+    def utc_offset(self) -> int:
+        offset = self._asked("utcOffset", self._machine.utc_offset)
+        self._keep("utcOffset", offset)
+        return offset
 
     def exists(self, path: str) -> bool:
         found = self._machine.exists(path)

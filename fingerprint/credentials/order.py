@@ -191,8 +191,16 @@ def agent_credentials(root: str = "/", platform: str = sys.platform) -> AgentCre
         "darwin": "/opt/aws/ssm/runtimeconfig/identity_config.json",
     }.get(platform, "/var/lib/amazon/ssm/runtimeconfig/identity_config.json")
     try:
-        told = loads(_Disk(root).read(path))
-    except (OSError, JsonError):
+        return parse_agent_credentials(_Disk(root).read(path))
+    except OSError:
+        return None
+
+
+def parse_agent_credentials(data: bytes) -> AgentCredentials | None:
+    """Return what a file identity_config.json of the agent tells, None if it is none."""
+    try:
+        told = loads(data)
+    except JsonError:
         return None
     if not isinstance(told, dict):
         return None

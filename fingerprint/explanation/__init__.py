@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from fingerprint.collect.whole import booted_at, record_whole
-from fingerprint.engine import MISMATCH, StableObservation, check_stable, in_words
+from fingerprint.engine import StableObservation, check_stable, in_words
 from fingerprint.errors import VaultError
 from fingerprint.explanation.causes import Cause, Context, causes, is_denied
 from fingerprint.explanation.probable import ProbableEvent, probable
 from fingerprint.explanation.remedies import Remedy, remedies
 from fingerprint.explanation.sources import Sources
+from fingerprint.fate import State, state_of
 from fingerprint.match import THRESHOLD_DEFAULT, match
-from fingerprint.model import Collection, FingerprintRecord, Value, Verdict, utc
+from fingerprint.model import Collection, Value, Verdict, utc
 from fingerprint.stable import Outcome
 
 TYPE_CHECKING = False
@@ -26,35 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Cause", "Explanation", "ProbableEvent", "Remedy", "State", "explain", "explain_snapshots", "explain_vault",
 ]  # fmt: skip
-
-
-class State(Value):
-    """What became of the record.
-
-    Attributes:
-        regenerated: whether it replaced another one after a mismatch.
-        at: when, RFC 3339; "" if that is not known or did not happen.
-        by: "us" or "another program"; "" if it did not happen.
-        restorable: number of the history's entry with the record from before, None without one.
-        evidence_at: when what was kept for the record was taken; "" if nothing is.
-    """
-
-    __slots__ = ("regenerated", "at", "by", "restorable", "evidence_at")
-    regenerated: bool
-    at: str
-    by: str
-    restorable: int | None
-    evidence_at: str
-
-    def __init__(
-        self,
-        regenerated: bool = False,
-        at: str = "",
-        by: str = "",
-        restorable: int | None = None,
-        evidence_at: str = "",
-    ) -> None:
-        self._set(regenerated=regenerated, at=at, by=by, restorable=restorable, evidence_at=evidence_at)
 
 
 class Explanation(Value):
@@ -238,7 +210,7 @@ def explain_vault(
         record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
         unreadable=collection.unreadable,
     )  # fmt: skip
-    state = _state(vault, record)
+    state = state_of(vault, record)
     stable: StableObservation | None = None
     kept = before
     if before is None:
@@ -281,31 +253,3 @@ def _stable_of(before: RecordedMachine, now: RecordedMachine) -> StableObservati
     return StableObservation(
         utc(before.now()), new, decide(old.hardware_hash, new.hardware_hash, new.unreadable)
     )  # fmt: skip
-
-
-def _state(vault: Vault, record: FingerprintRecord) -> State:
-    """Return what became of a record, by our history and the bytes that we wrote last."""
-    from fingerprint.vault import FINGERPRINT_KEY
-    from fingerprint.vault.history import LAST_WRITTEN
-    from fingerprint.vault.records import decode_fingerprint
-
-    evidence_at = ""
-    try:
-        evidence = vault.evidence.for_record(record)
-        evidence_at = evidence.at if evidence else ""
-    except VaultError:
-        # Damaged evidence says nothing, and the history is told all the same.
-        pass
-    try:
-        entries = [entry for entry in vault.history.entries() if entry["key"] == FINGERPRINT_KEY]
-        _, data = vault.history.entry(LAST_WRITTEN, FINGERPRINT_KEY)
-        last = decode_fingerprint(data, vault.history.path)
-    except VaultError:
-        # There is no history, or none that can be read: then nothing is known to have happened.
-        return State(evidence_at=evidence_at)
-    if last.fingerprint and last.fingerprint != record.fingerprint:
-        return State(True, "", "another program", LAST_WRITTEN, evidence_at)
-    replaced = [entry for entry in entries if entry["why"] == MISMATCH]
-    if replaced and replaced[-1] is entries[-1]:
-        return State(True, replaced[-1]["replacedAt"], "us", replaced[-1]["number"], evidence_at)
-    return State(evidence_at=evidence_at)

@@ -1,0 +1,33 @@
+"""`fingerprint metrics`: what a check finds, for Prometheus."""
+
+from __future__ import annotations
+
+from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES
+from fingerprint.cli.render import print_json, warn, write
+from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.monitoring import look
+from fingerprint.monitoring.metrics import exposition, metrics, write_textfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parse import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    vault = vault_of(arguments)
+    seen = look(vault, machine_of(arguments), timeout=arguments.timeout)
+    told = metrics(seen, vault)
+    text = exposition(told)
+    if arguments.textfile is not None:
+        write_textfile(arguments.textfile, text)
+    if arguments.output == "json":
+        samples = [
+            {"name": metric.name, "labels": {} if label is None else {label[0]: label[1]}, "value": value}
+            for metric in told for label, value in metric.samples
+        ]  # fmt: skip
+        print_json("metrics", {"textfile": arguments.textfile, "verdict": seen.outcome, "metrics": samples})
+    elif arguments.textfile is None:
+        write(text.rstrip("\n"))
+    if seen.error is not None:
+        warn(str(seen.error))
+    return OUTCOME_EXIT_CODES[seen.outcome]

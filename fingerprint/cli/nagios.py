@@ -1,0 +1,109 @@
+"""`fingerprint check --format nagios`: a plug-in of Nagios and its kin.
+
+One line "FINGERPRINT STATE - text | performance data", then what changed; exit codes 0 OK, 1 WARNING, 2 CRITICAL,
+3 UNKNOWN, as the guidelines of monitoring-plugins have them.
+"""
+
+from __future__ import annotations
+
+from fingerprint.cli.render import write
+from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.engine import in_words
+from fingerprint.errors import FingerprintError, UsageError
+from fingerprint.monitoring.look import ANY_DRIFT, CONDITIONS, COPY, IP_ALONE, VACUOUS, WILL_HIBERNATE, look
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parse import Arguments
+    from fingerprint.monitoring.look import Look
+
+_STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+_OK, _WARNING, _CRITICAL, UNKNOWN = range(4)
+_WORDS = {
+    COPY: "scheme stable sees another machine, which the agent's rules do not notice",
+    IP_ALONE: "only the same IP address keeps it, with another one it would be refused",
+    VACUOUS: "any machine with this hardware ID passes",
+    ANY_DRIFT: "attributes changed since the record was made",
+}
+
+
+def run(arguments: Arguments) -> int:
+    try:
+        warning = _conditions(arguments.warning, ANY_DRIFT)
+        critical = _conditions(arguments.critical, WILL_HIBERNATE)
+        seen = look(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical)
+    except FingerprintError as error:
+        return _tell(UNKNOWN, _complaint(error), "")
+    if seen.error is not None:
+        return _tell(UNKNOWN, _complaint(seen.error), "")
+    holding = [name for name in CONDITIONS if name in seen.conditions]
+    for state, names in ((_CRITICAL, critical), (_WARNING, warning)):
+        # The gravest first: they stand in this order from the least to the gravest.
+        found = [name for name in reversed(holding) if name in names]
+        if found:
+            return _tell(state, _reason(found[0], seen), _performance(seen), seen.changed)
+    if seen.outcome == "cannot-tell":
+        unread = ", ".join(seen.observation.collection.unreadable) if seen.observation else ""
+        return _tell(UNKNOWN, f"{unread} could not be read, and would decide; run it as root", _performance(seen))
+    return _tell(_OK, _summary(seen), _performance(seen), seen.changed)
+
+
+def _conditions(words: str | None, default: str) -> set[str]:
+    names = {name for name in (default if words is None else words).split(",") if name}
+    for name in sorted(names):
+        if name not in CONDITIONS:
+            raise UsageError(f"there is no condition {name!r}", remedy=f"Name some of {', '.join(CONDITIONS)}")
+    return names
+
+
+def _complaint(error: FingerprintError) -> str:
+    where = f"{error.where}: " if error.where else ""
+    return f"{where}{error.what}{f'. {error.remedy}' if error.remedy else ''}"
+
+
+def _reason(condition: str, seen: Look) -> str:
+    if condition == WILL_HIBERNATE:
+        if seen.regenerated:
+            return "the fingerprint was replaced after a mismatch, and the service refuses the new one"
+        return f"next agent start will hibernate: {_score(seen)}"
+    return f"{_WORDS[condition]}: {_score(seen)}"
+
+
+def _score(seen: Look) -> str:
+    verdict = seen.observation.verdict if seen.observation else None
+    if verdict is None:
+        return ""
+    if not verdict.match and verdict.highest_passing_threshold is None:
+        return in_words(verdict)
+    sign = "<" if verdict.percent < verdict.threshold else ">="
+    return f"{verdict.matched}/{verdict.total} = {verdict.percent:.1f}% {sign} {verdict.threshold}"
+
+
+def _summary(seen: Look) -> str:
+    verdict = seen.observation.verdict if seen.observation else None
+    return f"same machine, {_score(seen)}" if verdict is not None and verdict.match else _score(seen)
+
+
+def _performance(seen: Look) -> str:
+    verdict = seen.observation.verdict if seen.observation else None
+    if verdict is None:
+        return ""
+    # An alert range "N:" is below N. A threshold that is none has no range.
+    limited = 0 < verdict.threshold <= 100
+    needed = next((k for k in range(verdict.total + 1) if k * 100 >= verdict.threshold * verdict.total), verdict.total)
+    matched = f"{needed}:" if limited else ""
+    score = f"{verdict.threshold}:" if limited else ""
+    return (
+        f"matched={verdict.matched};;{matched};0;{verdict.total} score={verdict.percent:.1f}%;;{score};0;100 "
+        f"threshold={verdict.threshold};;;-1;100 changed={len(seen.changed)};;;0;{verdict.total} "
+        f"time={seen.seconds:.3f}s;;;0"
+    )
+
+
+def _tell(state: int, text: str, performance: str, changed: tuple[str, ...] = ()) -> int:
+    # A bar would begin the performance data.
+    line = f"FINGERPRINT {_STATES[state]} - {' '.join(text.split()).replace('|', '/')}"
+    write(f"{line} | {performance}" if performance else line)
+    if changed:
+        write(f"changed: {', '.join(changed)}")
+    return state

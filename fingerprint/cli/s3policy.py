@@ -1,0 +1,65 @@
+"""`fingerprint s3-policy`: the IAM policy for the S3 buckets that the agent uses in a region."""
+
+from __future__ import annotations
+
+from fingerprint.buckets import arns, buckets, comments, policy, s3_endpoint
+from fingerprint.cli.render import print_json, warn, write
+from fingerprint.errors import EXIT_DIFFERS, EXIT_OK, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fingerprint.cli.parse import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    region = arguments.region
+    if region is None:
+        raise UsageError("the region is missing", remedy="Name it with --region, such as --region us-east-2")
+    if arguments.endpoint is not None and not arguments.check:
+        raise UsageError("--endpoint says where to --check", remedy="Add --check, or leave --endpoint out")
+    listed = buckets(region, arguments.os)
+    if arguments.comments is not None:
+        from fingerprint.newfile import write_new
+
+        write_new(arguments.comments, comments(region, arguments.os).encode("utf-8"), "text")
+    reached = _reached(arguments, [bucket.name for bucket in listed]) if arguments.check else None
+    answer = {
+        "region": region,
+        "os": arguments.os,
+        "policy": policy(region, arguments.os),
+        "buckets": [
+            {"name": b.name, "purpose": b.purpose, "systems": list(b.systems), "older": b.older} for b in listed
+        ],
+        "comments": arguments.comments,
+        "reached": reached,
+    }
+    if arguments.output == "json":
+        print_json("s3-policy", answer)
+    else:
+        _print(answer, arguments)
+    return EXIT_DIFFERS if reached and not all(one["reached"] for one in reached) else EXIT_OK
+
+
+def _reached(arguments: Arguments, names: list[str]) -> list[dict[str, Any]]:
+    # Imported here: only this needs sockets.
+    from fingerprint.diagnose.network import Network
+    from fingerprint.diagnose.reaching import reach_buckets
+
+    endpoint = arguments.endpoint or s3_endpoint(arguments.region)
+    found = reach_buckets(Network(arguments.proxy or ""), endpoint, names)
+    return [{"name": name, "reached": reached, "text": text} for name, reached, text in found]
+
+
+def _print(answer: dict[str, Any], arguments: Arguments) -> None:
+    if arguments.resources_only:
+        for arn in arns(arguments.region, arguments.os):
+            write(arn)
+    else:
+        # Plain JSON and nothing else, so that it can be given to IAM as it is.
+        from json import dumps
+
+        write(dumps(answer["policy"], indent=2))
+    for one in answer["reached"] or ():
+        warn(f"{one['name']}: {one['text']}")

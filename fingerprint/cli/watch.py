@@ -1,0 +1,38 @@
+"""`fingerprint watch`: stay, check again and again, and log what changes."""
+
+from __future__ import annotations
+
+from fingerprint._json import dumps
+from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES
+from fingerprint.cli.render import SCHEMA_VERSION, flush, warn, write
+from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.errors import EXIT_OK, UsageError
+from fingerprint.model import utc
+from fingerprint.monitoring.watching import Event, Watcher, event_answer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parse import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    if arguments.checks is not None and arguments.checks < 1:
+        raise UsageError("--checks is less than 1", remedy="Leave it out to go on until it is ended")
+
+    def tell(event: Event) -> None:
+        if arguments.output == "json":
+            # JSON Lines: each line is an answer of its own.
+            line = {"schemaVersion": SCHEMA_VERSION, "command": "watch", **event_answer(event)}
+            write(dumps(line, html_safe=False).decode("utf-8"))
+        else:
+            differences = f" [{'; '.join(event.differences)}]" if event.differences else ""
+            write(f"{utc(event.at)} {event.kind} ({event.why}): {event.text}{differences}")
+        # Whoever reads this reads it now.
+        flush()
+
+    watcher = Watcher(
+        vault_of(arguments), machine_of(arguments), tell, warn, interval=arguments.interval,
+        textfile=arguments.textfile or "", timeout=arguments.timeout,
+    )  # fmt: skip
+    seen = watcher.run(arguments.checks)
+    return EXIT_OK if arguments.checks is None else OUTCOME_EXIT_CODES[seen.outcome]

@@ -1,0 +1,162 @@
+"""Why an agent hibernates: ordered checks of a machine, run at once, each with a time limit, and their conclusion.
+
+    from fingerprint.diagnose import Site, diagnose
+
+    found = diagnose(Site(LiveMachine(), Vault.open()))
+    found.conclusion.text, found["waiting"].evidence
+
+Reads only. The network is asked only if the site has one.
+"""
+
+from __future__ import annotations
+
+from queue import Empty, Queue
+from threading import Thread
+from time import monotonic
+
+from fingerprint.diagnose import agent, credentials, endpoints, identity, waiting, windows
+from fingerprint.diagnose.concluding import conclude
+from fingerprint.diagnose.network import Network
+from fingerprint.diagnose.results import Conclusion, Diagnosis, Finding, Outcome, Result, unknown
+from fingerprint.diagnose.site import Site
+from fingerprint.errors import FingerprintError, UsageError
+from fingerprint.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = [
+    "CHECKS", "Check", "Conclusion", "Diagnosis", "Finding", "Network", "Outcome", "Result", "Site", "diagnose",
+    "record",
+]  # fmt: skip
+
+_LOCAL_SECONDS = 10.0
+_NETWORK_SECONDS = 15.0
+_SNAPSHOT_LOG_LIMIT = 256 * 1024
+
+
+class Check(Value):
+    """One question.
+
+    Attributes:
+        name: for programs.
+        title: for people, and what `ssm-cli` calls it, where it has the same.
+        question: what answers it.
+        seconds: how long that may take.
+        platform: the only one on which it arises, "" for all.
+    """
+
+    __slots__ = ("name", "title", "question", "seconds", "platform")
+    name: str
+    title: str
+    question: Callable[[Site], Finding]
+    seconds: float
+    platform: str
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        question: Callable[[Site], Finding],
+        seconds: float = _LOCAL_SECONDS,
+        platform: str = "",
+    ) -> None:
+        self._set(name=name, title=title, question=question, seconds=seconds, platform=platform)
+
+
+CHECKS = (
+    Check("registration", "Hybrid instance registration", identity.registration),
+    Check("vault", "Vault", identity.vault),
+    Check("fingerprint", "Fingerprint now", identity.fingerprint),
+    Check("next-start", "Next start of the agent", identity.next_start),
+    Check("regenerated", "Fingerprint replaced", identity.regenerated),
+    Check("guard", "What the guard can tell", identity.guard),
+    Check("key", "Key of the node", identity.key),
+    Check("installed", "Agent installed", agent.installed),
+    Check("package", "Package untouched", agent.package),
+    Check("running", "Agent service", agent.running),
+    Check("version", "SSM Agent version", agent.version),
+    Check("configuration", "Agent configuration", agent.configuration),
+    Check("waiting", "Waiting or hibernating", waiting.state),
+    Check("credentials", "AWS Credentials", credentials.last),
+    Check("credential-order", "Order of credentials", credentials.order),
+    Check("credential-files", "Files with credentials", credentials.files),
+    Check("ssm-user", "Account of sessions", credentials.session_user),
+    Check("proxy", "Proxy configuration", endpoints.proxies),
+    Check("wmi", "WMI service", windows.wmi, platform="windows"),
+    Check("collector", "wmic or CIM", windows.collector, 60.0, platform="windows"),
+    Check("image-state", "Windows sysprep image state", windows.image_state, platform="windows"),
+    Check("imds", "EC2 IMDS", endpoints.metadata, _NETWORK_SECONDS),
+    *(
+        Check(f"endpoint-{service}", f"Connectivity to {service} endpoint", endpoints.reachable(service),
+              _NETWORK_SECONDS)
+        for service in endpoints.SERVICES
+    ),
+    Check("clock", "Clock", endpoints.clock, 2 * _NETWORK_SECONDS),
+    Check("s3-buckets", "S3 buckets of the region", endpoints.s3_buckets, 2 * _NETWORK_SECONDS),
+)  # fmt: skip
+
+
+def diagnose(
+    site: Site, only: Sequence[str] = (), *, progress: Callable[[int, int], None] = lambda _done, _all: None
+) -> Diagnosis:
+    """Make all checks of a site at once, and conclude.
+
+    Args:
+        site: what to look at.
+        only: names of the checks to make; () for all.
+        progress: called with the number of checks that are done, and of all.
+
+    Raises:
+        UsageError: there is no check of such a name.
+    """
+    for name in only:
+        if name not in {check.name for check in CHECKS}:
+            raise UsageError(f"there is no check {name!r}", remedy="See: fingerprint diagnose --list")
+    made = [
+        check for check in CHECKS
+        if (not only or check.name in only) and check.platform in ("", site.machine.platform)
+    ]  # fmt: skip
+    results = _results(site, made, progress)
+    return Diagnosis(conclude(site, results), tuple(results))
+
+
+def _results(site: Site, checks: Sequence[Check], progress: Callable[[int, int], None]) -> list[Result]:
+    done: Queue[tuple[int, Result]] = Queue()
+    begin = monotonic()
+    for number, check in enumerate(checks):
+        # Daemons: one that hangs in the kernel must not keep the answer of the others, nor the end of the program.
+        Thread(target=lambda n, c: done.put((n, _made(site, c))), args=(number, check), daemon=True).start()
+    results: dict[int, Result] = {}
+    while len(results) < len(checks):
+        waiting_for = [check.seconds for number, check in enumerate(checks) if number not in results]
+        try:
+            number, result = done.get(timeout=max(0.0, begin + min(waiting_for) - monotonic()))
+            results.setdefault(number, result)
+        except Empty:
+            for number, check in enumerate(checks):
+                if number not in results and monotonic() - begin >= check.seconds:
+                    finding = unknown(f"no answer within {check.seconds:g} s", remedy="Look at it by itself: --only")
+                    results[number] = Result(check.name, check.title, finding, check.seconds)
+        progress(len(results), len(checks))
+    return [results[number] for number in range(len(checks))]
+
+
+def _made(site: Site, check: Check) -> Result:
+    begin = monotonic()
+    try:
+        finding = check.question(site)
+    except FingerprintError as error:
+        where = (error.where,) if error.where else ()
+        finding = unknown(error.what, *where, remedy=error.remedy)
+    except Exception as error:
+        # One check that is wrong must not cost the answers of the others.
+        finding = unknown(f"internal error, please report it: {type(error).__name__}: {error}")
+    return Result(check.name, check.title, finding, monotonic() - begin)
+
+
+def record(site: Site) -> None:
+    """Ask a site what the checks ask, so that a Recorder behind it keeps the answers; they are not looked at."""
+    site.log_limit = _SNAPSHOT_LOG_LIMIT
+    _results(site, [check for check in CHECKS if check.platform in ("", site.machine.platform)], lambda _d, _a: None)

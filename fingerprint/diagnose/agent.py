@@ -1,0 +1,260 @@
+"""The agent itself: installed, untouched, running, which version, and how it is configured."""
+
+from __future__ import annotations
+
+import errno
+
+from fingerprint.collect.machine import NotThisMachine
+from fingerprint.diagnose.network import Unreached
+from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
+from fingerprint.diagnose.waiting import HALF_HOUR_FROM, version_of
+from fingerprint.errors import VaultError
+from fingerprint.model import utc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.collect.commands import CommandResult
+    from fingerprint.diagnose.results import Finding
+    from fingerprint.diagnose.site import Site
+
+_OTHERS_MAY_WRITE = 0o022
+_EXPECTED_USERS = {"windows": ("NT AUTHORITY\\SYSTEM", "LocalSystem", "SYSTEM")}
+_DPKG, _RPM = "/usr/bin/dpkg", "/usr/bin/rpm"
+_PACKAGE = "amazon-ssm-agent"
+_SERVICE = "AmazonSSMAgent"
+_LAUNCHCTL = "/bin/launchctl"
+# The third column of dpkg -V and rpm -V marks what its owner may change.
+_CONFIGURATION = (" c ", "/etc/amazon/ssm/", "/etc/init/", "amazon-ssm-agent.service")
+_IDENTITIES = ("OnPrem", "EC2", "CustomIdentity")
+
+
+def installed(site: Site) -> Finding:
+    """Whether the agent's programs are there, and nobody else may change them."""
+    separator = "\\" if site.machine.platform == "windows" else "/"
+    missing, unsafe = [], []
+    found = 0
+    for name in site.places.binaries:
+        path = f"{site.program_folder}{separator}{name}"
+        try:
+            status = site.machine.status(path)
+        except (FileNotFoundError, NotADirectoryError):
+            missing.append(path)
+            continue
+        except OSError as error:
+            if error.errno == errno.ENODATA:
+                found += 1
+                continue
+            return unknown(f"{path}: {error.strerror}")
+        found += 1
+        if site.machine.platform != "windows" and (status.uid != 0 or status.mode & _OTHERS_MAY_WRITE):
+            unsafe.append(f"{path}: mode {status.mode:04o}, owner {status.uid}")
+    if not found:
+        if site.recorded and not site.machine.exists(site.places.logs):
+            return skipped("the recording does not tell of the agent")
+        return failed("the agent is not installed", f"there is nothing in {site.program_folder}",
+                      remedy="Install it with ssm-setup-cli", tag="not-installed")  # fmt: skip
+    if unsafe:
+        return failed("others than root may change the agent's programs, which run as root", *unsafe,
+                      remedy="Install it again, and find out who changed that")  # fmt: skip
+    if site.places.binaries[0] in {path.rpartition(separator)[2] for path in missing}:
+        return failed("the agent's main program is missing", *missing, remedy="Install it again", tag="not-installed")
+    if missing:
+        return warned(f"{len(missing)} of {len(site.places.binaries)} programs are missing", *missing,
+                      "agents before 3.0 have fewer of them", remedy="Install it again")  # fmt: skip
+    return passed(f"installed in {site.program_folder}")
+
+
+def package(site: Site) -> Finding:
+    """Whether the files of the agent's package are as they were installed."""
+    if site.machine.platform != "linux":
+        return skipped("only packages of Linux can be verified")
+    try:
+        commands = [
+            command for command, program in (
+                ((_DPKG, "--verify", _PACKAGE), _DPKG), ((_RPM, "--verify", _PACKAGE), _RPM)
+            ) if site.machine.exists(program)
+        ]  # fmt: skip
+        results = site.run(*commands) if commands else []
+    except NotThisMachine as error:
+        return skipped(str(error.strerror))
+    known = [result for result in results if not _is_unknown(result)]
+    if any(result.problem == "timeout" for result in results):
+        return unknown("the package manager did not answer in time")
+    if not known:
+        return skipped("it was installed without dpkg and rpm")
+    lines = [line for result in known for line in result.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+    touched = [line for line in lines if not any(mark in line for mark in _CONFIGURATION)]
+    if touched:
+        return failed(f"{len(touched)} file{'s' * (len(touched) != 1)} of the package changed since it was installed",
+                      *touched[:20], remedy="Install it again, and find out who changed that")  # fmt: skip
+    return passed("the files of its package are as installed", *lines)
+
+
+def _is_unknown(result: CommandResult) -> bool:
+    """Return whether the package manager does not know the package."""
+    if result.problem:
+        return result.problem != "timeout"
+    said = (result.stderr + result.stdout.decode("utf-8", "replace")).lower()
+    return result.returncode != 0 and ("is not installed" in said or "not-installed" in said)
+
+
+def running(site: Site) -> Finding:
+    """Whether the agent runs, as whom, and since when."""
+    if site.copied:
+        return skipped("nothing runs on a copied disk")
+    try:
+        if site.machine.platform == "windows":
+            return _windows_service(site)
+        processes, unit = site.processes, _unit(site)
+    except OSError as error:
+        return (skipped if site.recorded else unknown)(error.strerror or str(error))
+    core = [one for one in processes if one.name == "amazon-ssm-agent"]
+    workers = [one for one in processes if one.name == "ssm-agent-worker"]
+    described = []
+    if unit:
+        described.append(f"{unit.get('Id', 'unit')}: {unit.get('ActiveState')} ({unit.get('SubState')}), "
+                         f"{unit.get('UnitFileState')}, restarted {unit.get('NRestarts', '?')} times")  # fmt: skip
+    if site.machine.platform == "macos" and not core:
+        described += _launchd(site)
+    for one in processes:
+        since = f" since {utc(one.started)}" if one.started is not None else ""
+        described.append(f"{one.name}: process {one.pid}, {one.user}{since}")
+    if not core:
+        return failed("the agent does not run", *described, remedy="Start it", command=_start(site), tag="not-running")
+    if len(core) > 1:
+        return warned(f"{len(core)} agents run at once: each takes the other's messages", *described,
+                      remedy="Stop them, and start the service once", command=_start(site))  # fmt: skip
+    user = core[0].user
+    if user not in ("root", ""):
+        return failed(f"the agent runs as {user}, not as root: it cannot read its vault", *described,
+                      remedy="Take User= out of its unit, and restart it", command=_start(site))  # fmt: skip
+    if unit and unit.get("UnitFileState") == "disabled":
+        return warned("the agent runs, and will not after the next start of the machine: its unit is disabled",
+                      *described, remedy="Enable it", command=f"systemctl enable {unit.get('Id')}")  # fmt: skip
+    since = f" since {utc(core[0].started)}" if core[0].started is not None else ""
+    worker = f", with {len(workers)} worker{'s' * (len(workers) != 1)}" if workers else ", and has started no worker"
+    return passed(f"the agent runs{since}{worker}", *described)
+
+
+def _unit(site: Site) -> dict[str, str] | None:
+    try:
+        return site.unit
+    except OSError:
+        return None
+
+
+def _start(site: Site) -> str:
+    if site.machine.platform == "macos":
+        return "sudo launchctl kickstart -k system/com.amazon.aws.ssm"
+    if site.machine.platform == "windows":
+        return f"Restart-Service {_SERVICE}"
+    unit = _unit(site)
+    return f"systemctl restart {unit['Id'] if unit and unit.get('Id') else _PACKAGE}"
+
+
+def _launchd(site: Site) -> list[str]:
+    [result] = site.run((_LAUNCHCTL, "print", "system/com.amazon.aws.ssm"))
+    if not result.succeeded:
+        return ["launchd does not know com.amazon.aws.ssm"]
+    lines = [line.strip() for line in result.stdout.decode("utf-8", "replace").splitlines()]
+    return [line for line in lines if line.startswith(("state =", "pid =", "last exit code ="))]
+
+
+def _windows_service(site: Site) -> Finding:
+    try:
+        state = site.machine.service_state(_SERVICE)
+    except FileNotFoundError:
+        return failed(f"there is no service {_SERVICE}", remedy="Install the agent", tag="not-installed")
+    if state != "running":
+        return failed(f"the service {_SERVICE} is {state}", remedy="Start it", command=_start(site), tag="not-running")
+    try:
+        user = next((one.user for one in site.processes if one.name == "amazon-ssm-agent"), "")
+    except OSError:
+        user = ""
+    if user and user.upper() not in (name.upper() for name in _EXPECTED_USERS["windows"]):
+        return failed(f"the agent runs as {user}, not as SYSTEM", remedy="Let its service log on as LocalSystem")
+    return passed(f"the service {_SERVICE} runs{f' as {user}' if user else ''}")
+
+
+def version(site: Site) -> Finding:
+    """Which version runs, and whether there is a newer one."""
+    told = site.version
+    if not told:
+        return skipped("its version is not told")
+    numbers = version_of(told)
+    if site.latest:
+        try:
+            newest = newest_version(site)
+        except OSError as error:
+            return unknown(f"{site.latest} could not be read ({error.strerror or error})")
+        except Unreached as error:
+            return unknown(f"{site.latest} could not be read: {error.text}")
+        except ValueError:
+            return unknown(f"{site.latest} holds no version")
+        if numbers < version_of(newest):
+            return warned(f"version {told}; {newest} is published", remedy="Update it with AWS-UpdateSSMAgent")
+        return passed(f"version {told}, the newest published ({newest})")
+    if numbers < HALF_HOUR_FROM:
+        return warned(
+            f"version {told}: it waits for a day after a refusal, and for up to 22 hours after other errors",
+            "from 3.3.808 on it waits for half an hour", remedy="Restart it after any repair; update it",
+        )  # fmt: skip
+    return passed(f"version {told}")
+
+
+def newest_version(site: Site) -> str:
+    """Return the version that a VERSION file holds. Raises OSError, Unreached, ValueError."""
+    if site.latest.startswith(("https://", "http://")):
+        if site.network is None:
+            raise OSError(errno.ENETUNREACH, "the network is asked with --network only")
+        answer = site.network.ask(site.latest, "GET")
+        if answer.status != 200:
+            raise OSError(errno.EPROTO, f"HTTP {answer.status}")
+        text = answer.body.decode("ascii", "replace")
+    else:
+        with open(site.latest, encoding="ascii", errors="replace") as file:
+            text = file.read(200)
+    text = text.strip()
+    if not text or not text.replace(".", "").isdigit():
+        raise ValueError(text)
+    return text
+
+
+def configuration(site: Site) -> Finding:
+    """Whether the agent can read its configuration, and what in it matters here."""
+    path = site.places.config
+    try:
+        config = site.config
+    except OSError as error:
+        return unknown(f"{path}: {error.strerror or error}")
+    except ValueError as error:
+        return failed(f"{path} is no JSON: the agent passes over all of it without saying so", str(error),
+                      remedy="Mend it, and restart the agent")  # fmt: skip
+    if config is None:
+        return passed("the defaults", f"{path} does not exist")
+    told = []
+    order = site.setting("Identity", "ConsumptionOrder")
+    for section in ("Ssm", "Mds", "Mgs", "S3", "Kms"):
+        endpoint = site.setting(section, "Endpoint")
+        if endpoint:
+            told.append(f"{section}.Endpoint is {endpoint}")
+    sharing = site.setting("Profile", "ShareCreds")
+    if sharing is False:
+        told.append("credentials are not shared: its worker waits, not the core agent")
+    if isinstance(order, list) and order and _has_registration(site) and "OnPrem" not in order:
+        return failed(f"the order of identities ({', '.join(map(str, order))}) leaves out OnPrem: the registration is "
+                      "never used", *told,
+                      remedy="Take Identity.ConsumptionOrder out, and restart the agent")  # fmt: skip
+    return passed(f"{path} is read", *told)
+
+
+def _has_registration(site: Site) -> bool:
+    try:
+        return site.registered
+    except VaultError:
+        return False
+
+
+def running_version(site: Site) -> tuple[int, ...]:
+    """Return the numbers of the agent's version, () if it is not told."""
+    return version_of(site.version) if site.version else ()

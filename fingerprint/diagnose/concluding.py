@@ -1,0 +1,186 @@
+"""What the checks amount to, in one sentence: the state, since when, because of what, and what to do."""
+
+from __future__ import annotations
+
+from fingerprint.diagnose.results import Conclusion, Finding, Outcome, Result
+from fingerprint.diagnose.waiting import HARD
+from fingerprint.model import utc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fingerprint.agentlog import Story
+    from fingerprint.diagnose.site import Site
+
+_RESTART = ("Restart the agent: it tries again at once", "systemctl restart amazon-ssm-agent")
+_MISMATCH, _DENIED = HARD
+# Checks that tell why credentials do not come, the strongest first, and their words after "because".
+_CAUSES = (
+    ("regenerated", "fail", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
+    ("vault", "fail", "its vault cannot be read"),
+    ("wmi", "fail", "WMI does not run, and without it there is no fingerprint"),
+    ("collector", "fail", "Windows was updated and the agent reads the hardware otherwise than before"),
+    ("clock", "fail", "its clock is wrong, so that its signatures are refused"),
+    ("endpoint-ssm", "fail", "the endpoint of the service cannot be reached"),
+    ("configuration", "fail", "its configuration keeps it from its registration"),
+)
+
+
+def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
+    """Return what the results amount to.
+
+    Args:
+        site: what was looked at.
+        results: of all checks that were made.
+    """
+    found = {result.name: result.finding for result in results}
+    waiting = _waiting(site, found)
+    if waiting is not None:
+        return waiting
+    for conclusion in (_not_registered, _broken, _already_lost, _about_to, _stopped):
+        told = conclusion(found)
+        if told is not None:
+            return told
+    return _rest(results, found)
+
+
+def _tag(found: dict[str, Finding], name: str) -> str:
+    return found[name].tag if name in found else ""
+
+
+def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
+    if not _tag(found, "waiting").startswith("waiting-"):
+        return None
+    # It was read for the finding, so nobody waits for it here.
+    story = site.story
+    began = site.seconds_of(story.waiting_since)
+    since = utc(began) if began is not None else ""
+    head = f"Hibernating since {since or story.waiting_since or 'a time that is not told'}"
+    because, why, steps = _why_waiting(found, story)
+    return Conclusion("hibernating", f"{head}, because {why}. {_do(steps)}", since, because, tuple(steps))
+
+
+def _why_waiting(found: dict[str, Finding], story: Story) -> tuple[str, str, list[tuple[str, str]]]:
+    code = story.last_error.partition(":")[0].strip()
+    for name, outcome, why in _CAUSES:
+        finding = found.get(name)
+        if finding is not None and finding.outcome == outcome:
+            steps = [*_steps(finding)]
+            return name, why, steps if "register" in finding.command else [*steps, _RESTART]
+    if code == _MISMATCH:
+        differs = found.get("fingerprint")
+        if differs is not None and differs.tag == "differs":
+            return "fingerprint", "the machine differs from its record, and the service refuses it", [
+                *_steps(differs), _RESTART,
+            ]  # fmt: skip
+        return "waiting", (
+            "the service knows another fingerprint of this node: another machine holds the same registration, or the "
+            "record was replaced before these logs begin"
+        ), [("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
+            ("Else register this machine again with a new activation", "")]  # fmt: skip
+    if code == _DENIED:
+        where = (
+            "its role may not report its health (ssm:UpdateInstanceInformation)" if story.waiting_in == "worker"
+            else "the service refuses the node: it was deregistered, or its role was changed or taken away"
+        )  # fmt: skip
+        return "waiting", where, [
+            ("Look for the node and its role in the console of the service; register again if it is gone", ""),
+            _RESTART,
+        ]  # fmt: skip
+    if story.waiting_in == "worker":
+        return "waiting", f"its health pings fail: {story.last_error or 'the error is not in the logs'}", [
+            ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", ""), _RESTART,
+        ]  # fmt: skip
+    return "waiting", f"it gets no credentials: {story.last_error or 'the error is not in the logs'}", [
+        ("See whether the network is the reason", "fingerprint diagnose --network"), _RESTART,
+    ]  # fmt: skip
+
+
+def _steps(finding: Finding) -> list[tuple[str, str]]:
+    return [(finding.remedy, finding.command)] if finding.remedy else []
+
+
+def _do(steps: Sequence[tuple[str, str]]) -> str:
+    if not steps:
+        return ""
+    text, command = steps[0]
+    return f"Do: {text[0].lower()}{text[1:]}{f' (`{command}`)' if command else ''}."
+
+
+def _not_registered(found: dict[str, Finding]) -> Conclusion | None:
+    if _tag(found, "registration") != "not-registered":
+        return None
+    finding = found["registration"]
+    steps = _steps(finding)
+    text = finding.text[0].upper() + finding.text[1:]
+    return Conclusion("not-registered", f"{text}. {_do(steps)}", "", "registration", tuple(steps))
+
+
+def _broken(found: dict[str, Finding]) -> Conclusion | None:
+    if _tag(found, "vault") != "vault-broken":
+        return None
+    finding = found["vault"]
+    steps = [("Do not restart the agent: it would store a new fingerprint", ""), *_steps(finding)]
+    text = (
+        f"Will hibernate after the next start, because {finding.text}. Do: do not restart the agent. {finding.remedy}."
+    )
+    return Conclusion("broken", text, "", "vault", tuple(steps))
+
+
+def _already_lost(found: dict[str, Finding]) -> Conclusion | None:
+    finding = found.get("regenerated")
+    if finding is None or finding.outcome != Outcome.FAIL:
+        return None
+    steps = _steps(finding)
+    return Conclusion(
+        "hibernating", f"Cannot get credentials any more, because {finding.text}. {_do(steps)}", "", "regenerated",
+        (*steps, _RESTART),
+    )  # fmt: skip
+
+
+def _about_to(found: dict[str, Finding]) -> Conclusion | None:
+    if _tag(found, "collector") == "collector":
+        finding, name, why = found["collector"], "collector", "Windows reads its hardware by another tool than before"
+    elif _tag(found, "fingerprint") == "differs":
+        finding, name, why = found["fingerprint"], "fingerprint", found["fingerprint"].text
+    else:
+        return None
+    steps = [("Keep the present record", "fingerprint vault backup"), *_steps(finding)]
+    text = f"Not hibernating yet: the next start of the agent will be refused, because {why}. {_do(steps[-1:])}"
+    return Conclusion("will-hibernate", text, "", name, tuple(dict.fromkeys(steps)))
+
+
+def _stopped(found: dict[str, Finding]) -> Conclusion | None:
+    for name in ("installed", "running"):
+        finding = found.get(name)
+        if finding is not None and finding.tag in ("not-installed", "not-running"):
+            steps = _steps(finding)
+            text = finding.text[0].upper() + finding.text[1:]
+            return Conclusion("not-running", f"Not hibernating: {text}. {_do(steps)}", "", name, tuple(steps))
+    return None
+
+
+def _rest(results: Sequence[Result], found: dict[str, Finding]) -> Conclusion:
+    wrong = [result for result in results if result.finding.outcome == Outcome.FAIL]
+    if wrong:
+        first = wrong[0]
+        steps = _steps(first.finding)
+        text = f"No sign of hibernation, but {first.finding.text}. {_do(steps)}"
+        return Conclusion("broken", text, "", first.name, tuple(steps))
+    unread = [result for result in results if result.finding.undetermined]
+    if unread:
+        names = ", ".join(result.name for result in unread)
+        steps = list(dict.fromkeys(step for result in unread for step in _steps(result.finding)))
+        first_reason = unread[0].finding.text
+        return Conclusion(
+            "cannot-tell", f"Cannot tell: {names} could not be looked at ({first_reason}). {_do(steps)}".rstrip(), "",
+            unread[0].name, tuple(steps),
+        )  # fmt: skip
+    warnings = [result for result in results if result.finding.outcome == Outcome.WARN]
+    if warnings:
+        steps = [step for result in warnings for step in _steps(result.finding)]
+        count = f"{len(warnings)} warning{'s' * (len(warnings) != 1)}"
+        text = f"Not hibernating, with {count}: {warnings[0].finding.text}. {_do(steps[:1])}"
+        return Conclusion("warnings", text.rstrip(), "", warnings[0].name, tuple(dict.fromkeys(steps)))
+    return Conclusion("healthy", "Not hibernating, and nothing is wrong.", "", "", ())

@@ -1,0 +1,324 @@
+"""Who the node is: registration, key, vault, fingerprint, and what the next start of the agent will do."""
+
+from __future__ import annotations
+
+from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
+from fingerprint.errors import FingerprintError, VaultError, VaultMissing
+from fingerprint.match import THRESHOLD_DISABLED
+from fingerprint.model import Reason, masked, utc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.diagnose.results import Finding
+    from fingerprint.diagnose.site import Site
+    from fingerprint.explanation import Explanation
+
+_UNDATED_DAYS = 3650
+# A record that was written so long after the registration was written for another reason.
+_SAME_TIME_SECONDS = 600
+_REGISTER = "fingerprint register --region REGION --activation-id ID --code-file FILE"
+
+
+def registration(site: Site) -> Finding:
+    """Whether this machine has a complete registration."""
+    try:
+        record = site.registration
+    except VaultMissing as error:
+        return failed(
+            "this machine is not registered", error.where, remedy="Register it with an activation", command=_REGISTER,
+            tag="not-registered",
+        )  # fmt: skip
+    except VaultError as error:
+        return _unreadable(error)
+    missing = [
+        name for name, value in (
+            ("node id", record.instance_id), ("region", record.region), ("private key", record.private_key)
+        ) if not value
+    ]  # fmt: skip
+    if len(missing) == 3:
+        return failed(
+            "the registration was cleared", remedy="Register it with an activation", command=_REGISTER,
+            tag="not-registered",
+        )  # fmt: skip
+    if missing:
+        return failed(
+            f"the registration is not complete: without {', '.join(missing)}",
+            "an attempt to register that failed leaves this behind",
+            remedy="Register it again with an activation", command=_REGISTER, tag="not-registered",
+        )  # fmt: skip
+    node = record.instance_id if site.reveal else masked(record.instance_id)
+    told = f"registered as {node} in {record.region}"
+    return _registration_file(site, told, record.instance_id, record.region)
+
+
+def _registration_file(site: Site, told: str, node: str, region: str) -> Finding:
+    from fingerprint._json import JsonError, loads
+
+    path = site.places.registration
+    try:
+        file = loads(site.machine.read_file(path))
+    except FileNotFoundError:
+        return passed(told, f"{path} is missing; other programs look for the node id there")
+    except OSError as error:
+        return passed(told, f"{path}: {error.strerror}")
+    except JsonError:
+        file = None
+    if not isinstance(file, dict) or (file.get("ManagedInstanceID"), file.get("Region")) != (node, region):
+        return warned(
+            f"{told}, and {path} says otherwise", "other programs take the node id from there",
+            remedy="Find out which one is right in the console of the service, then register again if it is not this",
+        )  # fmt: skip
+    return passed(told)
+
+
+def key(site: Site) -> Finding:
+    """How old the node's key is, and whether it is changed in time."""
+    if not _is_registered(site):
+        return skipped("there is no registration")
+    from fingerprint.service.keys import age_in_days
+
+    created = site.registration.private_key_created_date
+    age = age_in_days(created, site.machine.now())
+    every = site.setting("Profile", "KeyAutoRotateDays")
+    rotation = (
+        f"changed every {every} days" if isinstance(every, int) and every > 0 else "changed when the service asks"
+    )
+    if age is None:
+        return warned(f"the date of the key cannot be read: {created!r}", "the agent never changes such a key by age",
+                      remedy="Nothing, if no rotation by age is wanted; else register again")  # fmt: skip
+    if age >= _UNDATED_DAYS and not created:
+        return warned("the key has no date, as of a registration of before 2021", rotation,
+                      remedy="Set Profile.KeyAutoRotateDays in amazon-ssm-agent.json to have it changed")  # fmt: skip
+    if isinstance(every, int) and 0 < every < age:
+        return warned(f"the key is {age} days old, and should have been changed after {every}", rotation,
+                      remedy="The agent changes it with the next token: look at why there was none")  # fmt: skip
+    return passed(f"the key is {age} days old, {rotation}")
+
+
+def vault(site: Site) -> Finding:
+    """What is wrong with the vault."""
+    from fingerprint.vault.verify import verify
+
+    try:
+        findings = verify(site.vault)
+    except VaultError as error:
+        return _unreadable(error)
+    only_missing = [one for one in findings if one.kind != "VaultMissing"]
+    denied = next((one for one in only_missing if one.kind == "VaultDenied"), None)
+    if denied is not None:
+        return unknown(denied.what, denied.where, remedy="Run it as root")
+    told = [f"{one.where}: {one.what}" for one in only_missing]
+    broken = next((one for one in only_missing if one.broken), None)
+    if broken is not None:
+        return failed(f"the vault cannot be read: {broken.what}", *told, remedy=broken.remedy, tag="vault-broken")
+    if not only_missing:
+        if findings:
+            return skipped(f"there is none: {findings[0].where}")
+        return passed(f"{site.vault.path} is sound")
+    return warned(
+        f"{len(told)} thing{'s' * (len(told) != 1)} in the vault to look at", *told, remedy=only_missing[0].remedy,
+        command="fingerprint vault verify",
+    )  # fmt: skip
+
+
+def fingerprint(site: Site) -> Finding:
+    """Whether this is the machine of the record, now."""
+    try:
+        found = site.explanation
+    except VaultMissing:
+        return skipped("the vault holds no fingerprint: the next start of the agent makes the first one")
+    except FingerprintError as error:
+        return _unreadable(error)
+    verdict = found.verdict
+    score = f"{verdict.matched} of {verdict.total} attributes equal, threshold {verdict.threshold}"
+    changes = [f"{', '.join(names)}: {text}" for names, text, _ in found.changed]
+    if found.outcome == "cannot-tell":
+        return unknown(f"{found.rule}; sources could not be read", *changes, remedy="Run it as root")
+    if found.outcome == "different":
+        step = next((one for one in found.remedies if one.command), None) if found.remedies else None
+        return failed(
+            f"not the same machine: {found.rule}", score, *changes,
+            remedy=found.remedies[0].text if found.remedies else "", command=step.command if step else "",
+            tag="differs",
+        )  # fmt: skip
+    if verdict.threshold == THRESHOLD_DISABLED:
+        return warned("the check is disabled (threshold -1): any machine with this vault passes", score, *changes,
+                      remedy="Set a threshold", command="fingerprint threshold set 40")  # fmt: skip
+    if verdict.threshold < 1:
+        return warned(
+            f"threshold {verdict.threshold}: only the hardware ID is looked at", score,
+            "so stored by agents before 3.0.1181 and after a corrupt record", *changes,
+            remedy="Set a threshold", command="fingerprint threshold set 40",
+        )  # fmt: skip
+    highest = _without_address(found)
+    if highest is not None:
+        return warned(
+            "the same machine, by its address alone: with another one it would be refused", score, *changes,
+            f"with another address thresholds up to {highest} would pass",
+            remedy="Lower the threshold, or take the machine as it is now",
+            command=f"fingerprint threshold set {highest}",
+            tag="ip-alone",
+        )  # fmt: skip
+    return passed(f"the same machine: {found.rule}", score, *changes)
+
+
+def _without_address(found: Explanation) -> int | None:
+    """Return the highest threshold that would pass with another address; None where the address does not decide."""
+    verdict = found.verdict
+    if verdict.reason != Reason.SAME_IP:
+        return None
+    from fingerprint.forecast import simulate
+
+    saved = {row.name: row.saved for row in verdict.rows if row.saved is not None}
+    current = {row.name: row.current for row in verdict.rows if row.current is not None}
+    then = simulate(saved, current, verdict.threshold, ("ipaddress-info",), sid_key=verdict.sid_key)
+    return None if then.match else then.highest_passing_threshold
+
+
+def next_start(site: Site) -> Finding:
+    """What the next start of the agent will do."""
+    if site.elsewhere and not site.recorded:
+        return skipped("nothing runs on a copied disk")
+    try:
+        verdict = site.explanation.verdict
+        regenerated = site.explanation.state.regenerated
+    except VaultMissing:
+        return skipped("the vault holds no fingerprint")
+    except FingerprintError as error:
+        return _unreadable(error)
+    from fingerprint.forecast import next_start as forecast
+    from fingerprint.vault import FINGERPRINT_KEY
+
+    try:
+        started = site.started
+    except OSError:
+        started = None
+    told = forecast(verdict, started, site.vault.written_at(FINGERPRINT_KEY))
+    if told.refused is None:
+        return unknown(told.text)
+    if told.refused:
+        return failed(told.text, remedy="Before the agent restarts, keep the record",
+                      command="fingerprint vault backup", tag="will-hibernate")  # fmt: skip
+    if regenerated:
+        return failed("the machine matches a record that the service does not know", tag="regenerated")
+    return passed(told.text)
+
+
+def regenerated(site: Site) -> Finding:
+    """Whether a mismatch has already replaced the fingerprint: by our history, the agent's logs, and times."""
+    evidence: list[str] = []
+    restorable: int | None = None
+    at = ""
+    try:
+        state = site.explanation.state
+        if state.regenerated:
+            at, restorable = state.at, state.restorable
+            evidence.append(f"our history: replaced {'at ' + at if at else 'by another program'} ({state.by})")
+    except VaultMissing:
+        return skipped("there is no record that could have been replaced")
+    except FingerprintError:
+        # Then the logs are what is left.
+        state = None
+    logged = _logged_regeneration(site)
+    if logged:
+        evidence.append(f"the agent's log: a new fingerprint was made at {logged}")
+        at = at or logged
+    if evidence:
+        if restorable is not None:
+            return failed(
+                f"the fingerprint was replaced{' at ' + at if at else ''}, and the service knows the one before only",
+                *evidence, remedy="Put back the record from before",
+                command=f"fingerprint vault restore {restorable} --yes", tag="regenerated",
+            )  # fmt: skip
+        return failed(
+            f"the fingerprint was replaced{' at ' + at if at else ''}, and the service knows the one before only",
+            *evidence, remedy="Restore the vault from a backup of before, or register the machine again",
+            command=_REGISTER, tag="regenerated",
+        )  # fmt: skip
+    later = _written_later(site)
+    if later:
+        return warned(later, "setting the threshold does that, and so does a new fingerprint after a mismatch",
+                      remedy="Look into the logs of that time", command="fingerprint explain-log FILE...")  # fmt: skip
+    if state is None:
+        return unknown("neither the vault nor the logs tell")
+    return passed("nothing says that it was replaced")
+
+
+def _logged_regeneration(site: Site) -> str:
+    try:
+        story = site.story
+    except OSError:
+        return ""
+    if not story.regenerated_at:
+        return ""
+    at = story.regenerated_at[-1]
+    # What got credentials afterwards was registered again since, or had its record restored.
+    return "" if story.last_good and story.last_good > at else at or "a time that is not told"
+
+
+def _written_later(site: Site) -> str:
+    """Return the words for a record that is much younger than the registration, "" if it is not."""
+    from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+
+    record, key_at = site.vault.written_at(FINGERPRINT_KEY), site.vault.written_at(REGISTRATION_KEY)
+    if record is None or key_at is None or record - key_at < _SAME_TIME_SECONDS:
+        return ""
+    if site.vault.history.entries():
+        # What wrote it is told there.
+        return ""
+    return f"the record was written at {utc(record)}, after the registration ({utc(key_at)})"
+
+
+def guard(site: Site) -> Finding:
+    """What the check can tell on this machine at all."""
+    try:
+        verdict = site.explanation.verdict
+    except VaultMissing:
+        return skipped("the vault holds no fingerprint")
+    except FingerprintError as error:
+        return _unreadable(error)
+    silent = verdict.total - verdict.effective
+    told = f"{verdict.effective} of {verdict.total} attributes say something"
+    if verdict.threshold == THRESHOLD_DISABLED:
+        return skipped("the check is disabled")
+    if verdict.vacuous:
+        where = _why_silent(site)
+        return warned(
+            f"the guard is vacuous: any machine with this hardware ID passes ({told})", *where,
+            remedy="Let `fingerprint watch` look by scheme stable, or give the machine a hardware ID of its own",
+            command="fingerprint show --scheme stable", tag="vacuous",
+        )  # fmt: skip
+    return passed(told, *((f"{silent} are empty on both sides or not to be read",) if silent else ()))
+
+
+def _why_silent(site: Site) -> list[str]:
+    found = []
+    for path, what in (
+        ("/.dockerenv", "this is a container, which shows no SMBIOS"),
+        ("/run/.containerenv", "this is a container, which shows no SMBIOS"),
+        ("/proc/device-tree/model", "this is a board that describes itself by a device tree, not by SMBIOS"),
+    ):
+        try:
+            if site.machine.exists(path):
+                found.append(what)
+        except OSError:
+            continue
+    if not found and site.machine.platform == "macos":
+        found.append("on macOS the agent reads neither a machine ID nor hardware: the check never fails below 67")
+    try:
+        empty = [c.name for c in site.explanation.causes if c.state == "empty"]
+    except FingerprintError:
+        empty = []
+    return [*dict.fromkeys(found), *([f"empty on both sides: {', '.join(empty)}"] if empty else [])]
+
+
+def _is_registered(site: Site) -> bool:
+    try:
+        return site.registered
+    except VaultError:
+        return False
+
+
+def _unreadable(error: FingerprintError) -> Finding:
+    where = (error.where,) if error.where else ()
+    return unknown(error.what, *where, remedy=error.remedy)

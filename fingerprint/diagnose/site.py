@@ -1,0 +1,288 @@
+"""What is diagnosed, and what several checks need to know of it: each fact is found out once, by whoever asks first."""
+
+from __future__ import annotations
+
+import errno
+from datetime import datetime, timezone
+from threading import Lock
+
+from fingerprint._json import JsonError, loads
+from fingerprint.collect.machine import NotThisMachine
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.collect.recorder import Recorder
+from fingerprint.diagnose.places import SNAP, Places, places_of
+from fingerprint.errors import VaultMissing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Generic, TypeVar
+
+    from fingerprint.agentlog import Story
+    from fingerprint.collect.commands import CommandResult
+    from fingerprint.collect.machine import Machine, Process
+    from fingerprint.diagnose.network import Network
+    from fingerprint.explanation import Explanation
+    from fingerprint.model import FingerprintRecord, RegistrationRecord
+    from fingerprint.vault import Vault
+
+    _T = TypeVar("_T")
+
+LOG_LIMIT = 8 * 1024 * 1024
+COMMAND_SECONDS = 8.0
+SYSTEMCTL = ("/usr/bin/systemctl", "/bin/systemctl")
+UNITS = ("amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service")
+_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,User,MainPID,ActiveEnterTimestamp,NRestarts,Environment"
+
+
+if TYPE_CHECKING:
+
+    class fact(Generic[_T]):
+        """A property that is computed once."""
+
+        def __init__(self, question: Callable[[Site], _T]) -> None: ...
+        def __get__(self, site: Site, _: object) -> _T: ...
+
+else:
+
+    class fact:
+        """A property that is computed once, also where it is an error; who asks meanwhile waits for it."""
+
+        def __init__(self, question):
+            self._question = question
+
+        def __set_name__(self, _, name):
+            self._name = name
+
+        def __get__(self, site, _):
+            with site.lock_of(self._name):
+                if self._name not in site.facts:
+                    try:
+                        site.facts[self._name] = (self._question(site), None)
+                    except Exception as error:
+                        site.facts[self._name] = (None, error)
+            value, error = site.facts[self._name]
+            if error is not None:
+                raise error
+            return value
+
+
+class Site:
+    """A machine, its vault and the network, as the checks see them.
+
+    Attributes:
+        machine: the machine.
+        vault: its vault.
+        places: where the agent's files are on it.
+        network: how the network is asked; None if it is not to be.
+        region: region in place of the registration's, "" for that.
+        latest: file or URL of the newest published version, "" if it is not to be held against one.
+        proxy: URL of a proxy in place of those of the environment, "" for those.
+        timeout: seconds for each command of a collection; None for the usual.
+        reveal: whether ids are told in full.
+        log_limit: bytes of each log that are read, from its end.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        vault: Vault,
+        *,
+        network: Network | None = None,
+        region: str = "",
+        latest: str = "",
+        timeout: float | None = None,
+        reveal: bool = False,
+        log_limit: int = LOG_LIMIT,
+    ) -> None:
+        self.machine = machine
+        self.vault = vault
+        self.places: Places = places_of(machine.platform)
+        self.network = network
+        self.region = region
+        self.latest = latest
+        self.timeout = timeout
+        self.reveal = reveal
+        self.log_limit = log_limit
+        self.facts: dict[str, Any] = {}
+        self._locks: dict[str, Lock] = {}
+        self._lock = Lock()
+
+    def lock_of(self, name: str) -> Lock:
+        """Return the lock of one fact."""
+        with self._lock:
+            return self._locks.setdefault(name, Lock())
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the machine is a recording, which holds no more than was asked for when it was made."""
+        machine = self.machine
+        return isinstance(machine, RecordedMachine) or (isinstance(machine, Recorder) and machine.of_a_recording)
+
+    @property
+    def copied(self) -> bool:
+        """Whether it is a copied disk, on which nothing runs."""
+        return bool(getattr(self.machine, "copied", False))
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is not the machine that this runs on."""
+        return self.recorded or self.copied
+
+    @fact
+    def record(self) -> FingerprintRecord:
+        """The fingerprint record. Raises VaultError."""
+        from fingerprint.engine import existing_record
+
+        return existing_record(self.vault)
+
+    @fact
+    def registration(self) -> RegistrationRecord:
+        """The registration. Raises VaultError."""
+        return self.vault.read_registration()
+
+    @fact
+    def registered(self) -> bool:
+        """Whether there is a complete registration. Raises VaultError where that cannot be read."""
+        try:
+            return self.registration.registered
+        except VaultMissing:
+            return False
+
+    @fact
+    def explanation(self) -> Explanation:
+        """The verdict with all that is known about it. Raises VaultError and CollectError."""
+        from fingerprint.explanation import explain_vault
+
+        return explain_vault(self.vault, self.machine, timeout=self.timeout)
+
+    @fact
+    def processes(self) -> tuple[Process, ...]:
+        """The agent's processes. Raises OSError where they are not told."""
+        return self.machine.agent_processes()
+
+    @fact
+    def started(self) -> float | None:
+        """When the oldest process of the agent was started; None if none runs. Raises OSError."""
+        return min((one.started for one in self.processes if one.started is not None), default=None)
+
+    @fact
+    def story(self) -> Story:
+        """What the agent's logs tell. Raises OSError where there are none, or none that can be read."""
+        from fingerprint.agentlog import read_texts
+
+        separator = "\\" if self.machine.platform == "windows" else "/"
+        names = [
+            name for name in self.machine.list_folder(self.places.logs)
+            if name.startswith(("amazon-ssm-agent.log", "errors.log", "hibernate.log")) and not name.endswith(".gz")
+        ]  # fmt: skip
+        if not names:
+            raise FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.places.logs)
+        paths = [self.places.logs + separator + name for name in names]
+        return read_texts([(path, self.machine.read_end(path, self.log_limit)) for path in paths])
+
+    @fact
+    def offset(self) -> int | None:
+        """Seconds by which the logs' local time is ahead of UTC; None where that is not known."""
+        try:
+            return self.machine.utc_offset()
+        except OSError:
+            return None
+
+    def seconds_of(self, at: str) -> float | None:
+        """Return when something was logged, in seconds since 1970-01-01 UTC; None where it is not known.
+
+        Args:
+            at: local time as the logs have it.
+        """
+        if not at or self.offset is None:
+            return None
+        try:
+            return datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() - self.offset
+        except ValueError:
+            return None
+
+    @fact
+    def config(self) -> dict[str, Any] | None:
+        """The agent's configuration; None if there is none. Raises OSError, ValueError for what is no JSON object."""
+        try:
+            data = self.machine.read_file(self.places.config)
+        except FileNotFoundError:
+            return None
+        try:
+            told = loads(data)
+        except JsonError as error:
+            raise ValueError(str(error)) from None
+        if not isinstance(told, dict):
+            raise ValueError("it is no JSON object")
+        return told
+
+    def setting(self, section: str, name: str) -> Any:
+        """Return a setting of the agent's configuration, None if it is not set or cannot be read.
+
+        Names are compared without regard to case, as the agent does.
+        """
+        try:
+            config = self.config
+        except (OSError, ValueError):
+            return None
+        for wanted in (section, name):
+            if not isinstance(config, dict):
+                return None
+            config = next((value for key, value in config.items() if key.lower() == wanted.lower()), None)
+        return config
+
+    @fact
+    def unit(self) -> dict[str, str] | None:
+        """What systemd tells of the agent's unit; None where there is none, or no systemd. Raises OSError."""
+        if self.machine.platform != "linux":
+            return None
+        program = next((path for path in SYSTEMCTL if self.machine.exists(path)), None)
+        if program is None:
+            return None
+        [result] = self.run((program, "show", "--no-pager", f"--property={_PROPERTIES}", *UNITS))
+        if result.problem in ("not-run", "not-recorded"):
+            raise NotThisMachine(errno.ENOTSUP, result.stderr or "it was not recorded")
+        for block in result.stdout.decode("utf-8", "replace").split("\n\n"):
+            told = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
+            if told.get("LoadState") == "loaded":
+                return told
+        return None
+
+    @fact
+    def version(self) -> str:
+        """The agent's version, "" if it is not told."""
+        path = f"{self.program_folder}/{self.places.binaries[0]}"
+        if self.machine.platform == "windows":
+            path = f"{self.places.programs}\\{self.places.binaries[0]}"
+        try:
+            if not self.machine.exists(path):
+                return self._logged_version()
+        except OSError:
+            return self._logged_version()
+        [result] = self.run((path, "-version"))
+        found = result.stdout.decode("utf-8", "replace").rpartition("version:")[2].strip().split()
+        if result.succeeded and found and found[0].replace(".", "").isdigit():
+            return found[0]
+        return self._logged_version()
+
+    def _logged_version(self) -> str:
+        try:
+            return self.story.versions[-1] if self.story.versions else ""
+        except OSError:
+            return ""
+
+    @fact
+    def program_folder(self) -> str:
+        """The folder of the agent's programs: of its package, or of its snap."""
+        try:
+            packaged = self.machine.exists(f"{self.places.programs}/{self.places.binaries[0]}")
+            if self.machine.platform == "linux" and not packaged and self.machine.exists(SNAP):
+                return SNAP
+        except OSError:
+            pass
+        return self.places.programs
+
+    def run(self, *commands: tuple[str, ...]) -> list[CommandResult]:
+        """Run commands at once."""
+        return self.machine.run(commands, COMMAND_SECONDS)

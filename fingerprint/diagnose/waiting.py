@@ -1,0 +1,173 @@
+"""Whether the agent waits, in which of its two states, and when it tries again.
+
+The core agent waits until it gets credentials ("refresher"); the worker, once it has them, until its health pings
+are answered ("worker"). Schedules are those of amazon-ssm-agent 2.3 to 3.3.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
+from fingerprint.model import Value, utc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.agentlog import Story
+    from fingerprint.diagnose.results import Finding
+    from fingerprint.diagnose.site import Site
+
+# From these versions on the core agent asks for credentials, and waits for at most half an hour.
+REFRESHER_FROM = (3, 1, 501)
+HALF_HOUR_FROM = (3, 3, 808)
+HARD = ("MachineFingerprintDoesNotMatch", "AccessDeniedException")
+_DAY = 24 * 3600
+_CAP = 1800
+_CAP_JITTER = 300
+_POWERS = 16
+# Health pings of a waiting worker: none for 5 minutes, then at intervals that double, three of each.
+_FIRST_PING = 300
+_FIRST_INTERVAL = 600
+_LAST_INTERVAL = 3600
+_PINGS_AN_INTERVAL = 3
+# After so long hibernate.log is silent for good, whatever happens.
+_SILENT_AFTER = 23700
+# A try takes a while, and clocks differ.
+_GRACE_SECONDS = 120
+
+
+class Retry(Value):
+    """When the agent tries again, seconds since 1970-01-01 UTC: between `earliest` and `latest`; `how` it is known."""
+
+    __slots__ = ("earliest", "latest", "how")
+    earliest: float
+    latest: float
+    how: str
+
+    def __init__(self, earliest: float, latest: float, how: str) -> None:
+        self._set(earliest=earliest, latest=latest, how=how)
+
+    @property
+    def text(self) -> str:
+        """The same for people."""
+        if self.latest - self.earliest < 1:
+            return utc(self.earliest)
+        return f"{utc(self.earliest)} to {utc(self.latest)}"
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version; () for a text that is none."""
+    parts = text.split(".")
+    return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else ()
+
+
+def pause(error: str, failures: int, version: str) -> tuple[float, float]:
+    """Return the least and the longest pause of the core agent after a failure, in seconds.
+
+    Args:
+        error: the failure as it was logged, its code first.
+        failures: how many there were in a row before this one.
+        version: of the agent; "" if it is not known, which counts as the newest.
+    """
+    old = bool(version) and version_of(version) < HALF_HOUR_FROM
+    code = error.partition(":")[0].strip()
+    if code in HARD:
+        return (_DAY, _DAY + 7200) if old else (1500, _CAP)
+    least = float(2 ** min(failures, _POWERS))
+    longest = least + max(0, ceil(0.2 * least) - 1)
+    if code.isidentifier():
+        # An error of the service or of the way to it.
+        least, longest = least + 10, longest + 19
+    if not old and longest > _CAP:
+        longest = _CAP
+        least = min(least, _CAP - _CAP_JITTER)
+    return least, longest
+
+
+def next_ping(entered: float, now: float) -> float:
+    """Return when a waiting worker pings next, in seconds since 1970-01-01 UTC.
+
+    Args:
+        entered: when it began to wait.
+        now: the time.
+    """
+    at = entered + _FIRST_PING
+    interval = _FIRST_INTERVAL
+    while True:
+        for _ in range(_PINGS_AN_INTERVAL):
+            if at > now:
+                return at
+            at += interval
+        if interval == _LAST_INTERVAL:
+            # From here on it goes on for ever.
+            return at if at > now else at + (int((now - at) // interval) + 1) * interval
+        interval = min(2 * interval, _LAST_INTERVAL)
+
+
+def next_try(site: Site, story: Story) -> Retry | None:
+    """Return when a waiting agent tries again; None where it cannot be said.
+
+    Args:
+        site: where it waits.
+        story: of its logs.
+    """
+    now = site.machine.now()
+    if story.waiting_in == "worker":
+        entered = site.seconds_of(story.entered)
+        if entered is None:
+            return None
+        at = next_ping(entered, now)
+        return Retry(at, at, "the schedule of its health pings")
+    logged = site.seconds_of(story.next_retry)
+    if logged is not None and logged > now - _GRACE_SECONDS:
+        return Retry(logged, logged, "the agent's own word")
+    failed_at = site.seconds_of(story.last_failed)
+    if failed_at is None:
+        return None
+    version = site.version
+    least, longest = pause(story.last_error, max(0, story.failures - 1), version)
+    how = f"the schedule of {version or 'the newest agents'}"
+    if failed_at + longest + _GRACE_SECONDS >= now:
+        return Retry(failed_at + least, failed_at + longest, how)
+    # It must have tried since, and did not log it.
+    return Retry(now, now + longest, f"{how}; the log is older")
+
+
+def state(site: Site) -> Finding:
+    """Whether the agent waits, since when, and until when."""
+    try:
+        story = site.story
+    except FileNotFoundError:
+        return skipped(f"there are no logs in {site.places.logs}")
+    except OSError as error:
+        return unknown(f"the logs in {site.places.logs} could not be read ({error.strerror})", remedy="Run it as root")
+    if not story.timeline:
+        return skipped(f"{story.lines} lines in {site.places.logs}, and none tells of credentials or hibernation")
+    good = site.seconds_of(story.last_good)
+    last_good = f"last good: {utc(good) if good is not None else story.last_good or 'not in these logs'}"
+    if not story.hibernating:
+        return passed("it does not wait", last_good)
+    since = site.seconds_of(story.waiting_since)
+    when = utc(since) if since is not None else story.waiting_since or "a time that is not told"
+    evidence = [f"last error: {story.last_error or 'not told'}", last_good]
+    if story.waiting_in == "worker":
+        what = "the worker hibernates: it has credentials, and its health pings are refused"
+        if since is not None and site.machine.now() - since > _SILENT_AFTER:
+            evidence.append("hibernate.log is silent by now; that says nothing")
+    else:
+        what = "the core agent waits for credentials, and has started no worker"
+    if _runs(site) is False:
+        return warned(f"when it last ran, {what}", f"since {when}", *evidence, remedy="See `running`", tag="waited")
+    retry = next_try(site, story)
+    evidence.append(f"next try: {retry.text} (by {retry.how})" if retry else "next try: not known")
+    return failed(
+        f"{what}, since {when}", *evidence, remedy="After the repair restart the agent: it tries again at once",
+        tag=f"waiting-{story.waiting_in or 'refresher'}",
+    )  # fmt: skip
+
+
+def _runs(site: Site) -> bool | None:
+    try:
+        return bool(site.processes)
+    except OSError:
+        return None

@@ -1,0 +1,126 @@
+"""One look: the verdict, what changed, and which of the conditions hold that monitoring warns of."""
+
+from __future__ import annotations
+
+from fingerprint.engine import check, check_stable
+from fingerprint.errors import FingerprintError
+from fingerprint.fate import replacement
+from fingerprint.model import Reason, Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection as Names
+
+    from fingerprint.collect.machine import Machine
+    from fingerprint.engine import Observation
+    from fingerprint.model import Verdict
+    from fingerprint.vault import Vault
+
+ANY_DRIFT = "any-drift"
+IP_ALONE = "ip-alone"
+VACUOUS = "vacuous"
+COPY = "copy"
+WILL_HIBERNATE = "will-hibernate"
+NEVER = "never"
+CONDITIONS = (ANY_DRIFT, IP_ALONE, VACUOUS, COPY, WILL_HIBERNATE, NEVER)
+
+
+class Look(Value):
+    """What was seen.
+
+    Attributes:
+        at: when, seconds since 1970-01-01 UTC.
+        seconds: how long it took.
+        observation: record, collection and verdict; None where there is none, see `error`.
+        error: why there is none; None if there is one.
+        regenerated: whether a mismatch replaced the record already.
+        conditions: those that hold.
+    """
+
+    __slots__ = ("at", "seconds", "observation", "error", "regenerated", "conditions")
+    at: float
+    seconds: float
+    observation: Observation | None
+    error: FingerprintError | None
+    regenerated: bool
+    conditions: tuple[str, ...]
+
+    def __init__(
+        self,
+        at: float,
+        seconds: float,
+        observation: Observation | None,
+        error: FingerprintError | None,
+        regenerated: bool,
+        conditions: tuple[str, ...],
+    ) -> None:
+        self._set(
+            at=at, seconds=seconds, observation=observation, error=error, regenerated=regenerated,
+            conditions=conditions,
+        )  # fmt: skip
+
+    @property
+    def outcome(self) -> str:
+        """Whether it is the same machine: "same", "different" or "cannot-tell"."""
+        if self.observation is None:
+            return "cannot-tell"
+        verdict = self.observation.verdict
+        return "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The attributes that differ from the record."""
+        if self.observation is None:
+            return ()
+        return tuple(r.name for r in self.observation.verdict.rows if r.current is not None and not r.same)
+
+
+def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: Names[str] = ()) -> Look:
+    """Look at a machine and its vault once; what cannot be read is told by the look and not raised.
+
+    Args:
+        vault: the vault.
+        machine: the machine.
+        timeout: seconds for each command.
+        also: conditions that cost more and are looked into only if they are named: "copy".
+    """
+    begin = machine.monotonic()
+    try:
+        observation = check(vault, machine, timeout=timeout)
+    except FingerprintError as error:
+        return Look(machine.now(), machine.monotonic() - begin, None, error, False, ())
+    verdict = observation.verdict
+    regenerated = replacement(vault, observation.record)[0]
+    held = []
+    if verdict.matched < verdict.total:
+        held.append(ANY_DRIFT)
+    if _by_address_alone(verdict):
+        held.append(IP_ALONE)
+    if verdict.vacuous:
+        held.append(VACUOUS)
+    if COPY in also and _is_copy(vault, observation, machine, timeout):
+        held.append(COPY)
+    if regenerated or (not verdict.match and verdict.conclusive):
+        held.append(WILL_HIBERNATE)
+    return Look(machine.now(), machine.monotonic() - begin, observation, None, regenerated, tuple(held))
+
+
+def _by_address_alone(verdict: Verdict) -> bool:
+    """Return whether another address would turn the verdict."""
+    if verdict.reason != Reason.SAME_IP or verdict.threshold > 100:
+        return False
+    # Imported here: most machines have not changed at all, and then this is not asked.
+    from fingerprint.forecast import simulate
+
+    saved = {row.name: row.saved for row in verdict.rows if row.saved is not None}
+    current = {row.name: row.current for row in verdict.rows if row.current is not None}
+    return not simulate(saved, current, verdict.threshold, ("ipaddress-info",), sid_key=verdict.sid_key).match
+
+
+def _is_copy(vault: Vault, observation: Observation, machine: Machine, timeout: float | None) -> bool:
+    try:
+        stable = check_stable(vault, observation.record, machine, timeout=timeout)
+    except FingerprintError:
+        # Damaged evidence says nothing; `vault verify` names it.
+        return False
+    return stable is not None and observation.verdict.match and str(stable.verdict.outcome) == "different"

@@ -1,0 +1,134 @@
+"""Metrics of a look for Prometheus, and their file for the textfile collector. No ids are in them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from fingerprint.errors import InputError
+from fingerprint.match import THRESHOLD_DISABLED
+from fingerprint.model import Reason, Value
+from fingerprint.vault import FINGERPRINT_KEY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.monitoring.look import Look
+    from fingerprint.vault import Vault
+
+# Whoever collects them runs as another user.
+_MODE = 0o644
+_RULES = (
+    (Reason.DISABLED, "disabled"),
+    (Reason.NOTHING_TO_COMPARE, "nothing-to-compare"),
+    (Reason.SID_DIFFERS, "sid"),
+    (Reason.SAME_IP, "same-ip"),
+    (Reason.SIMILAR, "similarity"),
+    (Reason.NOT_SIMILAR, "similarity"),
+)
+_RULE_NAMES = ("disabled", "nothing-to-compare", "sid", "same-ip", "similarity")
+
+
+class Metric(Value):
+    """One gauge.
+
+    Attributes:
+        name: with its unit at the end.
+        text: what it tells.
+        samples: (label and its value, or nothing; number) of each.
+    """
+
+    __slots__ = ("name", "text", "samples")
+    name: str
+    text: str
+    samples: tuple[tuple[tuple[str, str] | None, float], ...]
+
+    def __init__(self, name: str, text: str, samples: tuple[tuple[tuple[str, str] | None, float], ...]) -> None:
+        self._set(name=name, text=text, samples=samples)
+
+
+def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:
+    """Return the metrics of a look.
+
+    Args:
+        seen: the look.
+        vault: the vault that was looked at.
+    """
+    told = [
+        _one("fingerprint_last_collect_timestamp_seconds", "When it was looked last.", seen.at),
+        _one("fingerprint_collect_duration_seconds", "How long the look took.", seen.seconds),
+        _one("fingerprint_check_success", "Whether a verdict was reached.", seen.outcome != "cannot-tell"),
+        _one("fingerprint_next_start_refused", "Whether the agent's next start will be refused.",
+             "will-hibernate" in seen.conditions),
+        _one("fingerprint_regenerated", "Whether a mismatch replaced the fingerprint already.", seen.regenerated),
+    ]  # fmt: skip
+    if seen.observation is None:
+        kind = type(seen.error).__name__
+        told.append(Metric("fingerprint_check_error", "Why no verdict was reached.", ((("kind", kind), 1.0),)))
+        return tuple(told)
+    verdict = seen.observation.verdict
+    rule = dict(_RULES)[verdict.reason]
+    disabled = verdict.threshold == THRESHOLD_DISABLED
+    told += [
+        _one("fingerprint_match", "Whether this is the machine of the record, by the agent's rules.", verdict.match),
+        Metric("fingerprint_rule", "The rule that decided.",
+               tuple((("rule", name), float(name == rule)) for name in _RULE_NAMES)),
+        _one("fingerprint_score_ratio", "Share of the attributes that are equal.", verdict.percent / 100),
+        _one("fingerprint_threshold_ratio", "Similarity threshold; 0 while the check is disabled.",
+             0.0 if disabled else verdict.threshold / 100),
+        _one("fingerprint_disabled", "Whether the check is disabled (threshold -1).", disabled),
+        _one("fingerprint_attributes", "Attributes that are compared.", verdict.total),
+        _one("fingerprint_attributes_effective", "Attributes that say something.", verdict.effective),
+        _one("fingerprint_vacuous", "Whether any machine with this hardware ID passes.", verdict.vacuous),
+        _one("fingerprint_ip_alone", "Whether only the same IP address makes it a match.",
+             "ip-alone" in seen.conditions),
+        Metric("fingerprint_attribute_changed", "Whether an attribute differs from the record.",
+               tuple((("attribute", r.name), float(not r.same)) for r in verdict.rows if r.current is not None)),
+        Metric("fingerprint_attribute_absent", "Whether an attribute has no value on this machine.",
+               tuple((("attribute", a.name), float(not a.value)) for a in seen.observation.collection)),
+    ]  # fmt: skip
+    written = vault.written_at(FINGERPRINT_KEY)
+    if written is not None:
+        told.append(_one("fingerprint_record_written_timestamp_seconds", "When the record was written.", written))
+    return tuple(told)
+
+
+def _one(name: str, text: str, value: float) -> Metric:
+    return Metric(name, text, ((None, float(value)),))
+
+
+def exposition(told: tuple[Metric, ...]) -> str:
+    """Return metrics in the text format of Prometheus."""
+    lines = []
+    for metric in told:
+        lines += [f"# HELP {metric.name} {metric.text}", f"# TYPE {metric.name} gauge"]
+        for label, value in metric.samples:
+            labels = "" if label is None else f'{{{label[0]}="{label[1]}"}}'
+            lines.append(f"{metric.name}{labels} {value:.16g}")
+    return "\n".join(lines) + "\n"
+
+
+def write_textfile(path: str, text: str) -> None:
+    """Replace a file as a whole; whoever reads it meanwhile has the old or the new one.
+
+    Raises:
+        InputError: it could not be written; the old one is as it was.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    try:
+        descriptor, unnamed = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(unnamed, _MODE)
+            os.replace(unnamed, path)
+        finally:
+            if os.path.lexists(unnamed):
+                os.unlink(unnamed)
+    except OSError as error:
+        raise InputError(
+            f"the metrics could not be written ({error.strerror})",
+            where=path,
+            remedy="Name a file in a folder that this user may write",
+        ) from None

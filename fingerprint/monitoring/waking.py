@@ -1,0 +1,128 @@
+"""Waiting until there is something to do: time, a signal, or an address of this machine that changed (Linux)."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType, TracebackType
+    from typing import Any
+
+# linux/rtnetlink.h: links, IPv4 and IPv6 addresses.
+_GROUPS = 0x1 | 0x10 | 0x100
+_NETLINK_ROUTE = 0
+_RECEIVE_BYTES = 65536
+# One change comes as several messages; an interface that flaps must not make it busy.
+_SETTLE_SECONDS = 1.0
+_SETTLE_AT_MOST = 5.0
+TIME, CHANGE, HANGUP, END = "interval", "address-change", "signal", "end"
+
+
+class Waker:
+    """Wakes for time, signals and addresses. To be used as a context, in the main thread.
+
+    Attributes:
+        watches_addresses: whether changed addresses wake it; only Linux tells them.
+    """
+
+    def __init__(self) -> None:
+        self._addresses: socket.socket | None = None
+        self._pipe = os.pipe()
+        self._before: dict[int, Any] = {}
+        for end in self._pipe:
+            os.set_blocking(end, False)
+
+    def __enter__(self) -> Waker:
+        self._addresses = _address_socket()
+        self.watches_addresses = self._addresses is not None
+        names = ("SIGTERM", "SIGINT", "SIGHUP")
+        for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self._addresses is not None:
+            self._addresses.close()
+        for end in self._pipe:
+            os.close(end)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        hangup = number == getattr(signal, "SIGHUP", None)
+        try:
+            os.write(self._pipe[1], b"h" if hangup else b"e")
+        except BlockingIOError:
+            # So many signals wait already that one more says nothing new.
+            return
+
+    def wait(self, seconds: float) -> str:
+        """Wait for so many seconds at most, and return why it ended: one of TIME, CHANGE, HANGUP, END."""
+        until = monotonic() + seconds
+        while True:
+            ready = self._select(until - monotonic())
+            if self._pipe[0] in ready:
+                words = os.read(self._pipe[0], 4096)
+                return END if b"e" in words else HANGUP
+            if self._addresses is not None and self._addresses in ready:
+                self._settle()
+                return CHANGE
+            if monotonic() >= until:
+                return TIME
+
+    def _settle(self) -> None:
+        """Take all messages of one change."""
+        assert self._addresses is not None
+        latest = monotonic() + _SETTLE_AT_MOST
+        while monotonic() < latest:
+            try:
+                self._addresses.recv(_RECEIVE_BYTES)
+            except OSError:
+                # Messages were lost, of a change that is looked at anyhow.
+                pass
+            ready = self._select(min(_SETTLE_SECONDS, max(0.0, latest - monotonic())))
+            if self._addresses not in ready:
+                return
+
+    def _select(self, seconds: float) -> Sequence[Any]:
+        watched: list[Any] = [self._pipe[0]] if sys.platform != "win32" else []
+        if self._addresses is not None:
+            watched.append(self._addresses)
+        if not watched:
+            # Windows waits for sockets only; a signal interrupts this, and the loop goes on to look for it.
+            from time import sleep
+
+            sleep(max(0.0, min(seconds, 1.0)))
+            try:
+                data = os.read(self._pipe[0], 1)
+            except OSError:
+                return ()
+            os.write(self._pipe[1], data)
+            return (self._pipe[0],)
+        return select.select(watched, (), (), max(0.0, seconds))[0]
+
+
+def _address_socket() -> socket.socket | None:
+    """Return a socket on which the kernel tells of changed addresses; None where it does not, or must not."""
+    if sys.platform != "linux":
+        return None
+    try:
+        found = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
+    except OSError:
+        return None
+    try:
+        found.bind((0, _GROUPS))
+        found.setblocking(False)
+    except OSError:
+        found.close()
+        return None
+    return found

@@ -1,0 +1,196 @@
+"""Looking again and again, and telling what changed."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from fingerprint.engine import in_words
+from fingerprint.errors import FingerprintError
+from fingerprint.model import Value, utc
+from fingerprint.monitoring.look import WILL_HIBERNATE, look
+from fingerprint.monitoring.metrics import exposition, metrics, write_textfile
+from fingerprint.monitoring.notifying import Notifier
+from fingerprint.monitoring.waking import END, TIME, Waker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fingerprint.collect.machine import Machine
+    from fingerprint.monitoring.look import Look
+    from fingerprint.vault import Vault
+
+STARTED, CHANGED, FAILED, RECOVERED = "started", "changed", "failed", "recovered"
+
+
+class Event(Value):
+    """Something worth a line.
+
+    Attributes:
+        at: seconds since 1970-01-01 UTC.
+        kind: "started", "changed", "failed" (no verdict any more) or "recovered".
+        why: what made it look: "start", "interval", "address-change" or "signal".
+        text: what is told, for people.
+        seen: the look.
+        differences: what changed since the look before, in words.
+    """
+
+    __slots__ = ("at", "kind", "why", "text", "seen", "differences")
+    at: float
+    kind: str
+    why: str
+    text: str
+    seen: Look
+    differences: tuple[str, ...]
+
+    def __init__(self, at: float, kind: str, why: str, text: str, seen: Look, differences: tuple[str, ...]) -> None:
+        self._set(at=at, kind=kind, why=why, text=text, seen=seen, differences=differences)
+
+
+class Watcher:
+    """Looks at a machine and its vault until it is ended.
+
+    Args:
+        vault: the vault.
+        machine: the machine.
+        tell: called with each event.
+        complain: called with what goes wrong beside the look, such as metrics that cannot be written.
+        interval: seconds between looks.
+        textfile: file to write metrics into at each look, "" for none.
+        timeout: seconds for each command of a collection.
+        notifier: whom to tell that it is ready and lives.
+    """
+
+    def __init__(
+        self,
+        vault: Vault,
+        machine: Machine,
+        tell: Callable[[Event], None],
+        complain: Callable[[str], None],
+        *,
+        interval: float,
+        textfile: str = "",
+        timeout: float | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:
+        self._vault = vault
+        self._machine = machine
+        self._tell = tell
+        self._complain = complain
+        self._interval = interval
+        self._textfile = textfile
+        self._timeout = timeout
+        self._notifier = notifier or Notifier()
+        # Values are compared by digests of a key of this process, so that no id is kept in memory or told.
+        self._key = secrets.token_bytes(32)
+        self._complained = ""
+
+    def run(self, checks: int | None = None) -> Look:
+        """Look until a signal ends it, and return the last look.
+
+        Args:
+            checks: end after so many looks; None for never.
+        """
+        with Waker() as waker:
+            before = seen = self._look()
+            self._tell(Event(seen.at, STARTED, "start", _state(seen), seen, ()))
+            self._notifier.tell("READY=1", f"STATUS={_state(seen)}", "WATCHDOG=1")
+            done = 1
+            while checks is None or done < checks:
+                why = self._wait(waker)
+                if why == END:
+                    break
+                seen = self._look()
+                done += 1
+                event = self._event(before, seen, why)
+                if event is not None:
+                    self._tell(event)
+                self._notifier.tell(f"STATUS={_state(seen)}", "WATCHDOG=1")
+                before = seen
+            self._notifier.tell("STOPPING=1")
+            return seen
+
+    def _wait(self, waker: Waker) -> str:
+        left = self._interval
+        alive = self._notifier.alive_every
+        while True:
+            step = left if alive is None else min(left, alive)
+            why = waker.wait(step)
+            left -= step
+            if why != TIME or left <= 0:
+                return why
+            self._notifier.tell("WATCHDOG=1")
+
+    def _look(self) -> Look:
+        seen = look(self._vault, self._machine, timeout=self._timeout)
+        if self._textfile:
+            try:
+                write_textfile(self._textfile, exposition(metrics(seen, self._vault)))
+                self._complained = ""
+            except FingerprintError as error:
+                # Told once: the disk may be full for a day, and watching goes on.
+                if str(error) != self._complained:
+                    self._complained = str(error)
+                    self._complain(str(error))
+        return seen
+
+    def _event(self, before: Look, now: Look, why: str) -> Event | None:
+        if now.observation is None:
+            same = before.observation is None and str(before.error) == str(now.error)
+            return None if same else Event(now.at, FAILED, why, _state(now), now, ())
+        if before.observation is None:
+            return Event(now.at, RECOVERED, why, _state(now), now, ())
+        differences = self._differences(before, now)
+        return Event(now.at, CHANGED, why, _state(now), now, differences) if differences else None
+
+    def _differences(self, before: Look, now: Look) -> tuple[str, ...]:
+        old, new = before.observation, now.observation
+        assert old is not None
+        assert new is not None
+        told = []
+        if before.outcome != now.outcome or old.verdict.reason != new.verdict.reason:
+            told.append(f"verdict: {before.outcome} ({old.verdict.reason}) -> {now.outcome} ({new.verdict.reason})")
+        was, is_now = ({a.name: self._digest(a.value) for a in look.collection} for look in (old, new))
+        told += [f"{name} changed" for name in is_now if was.get(name) != is_now[name]]
+        if old.record.threshold != new.record.threshold:
+            told.append(f"threshold: {old.record.threshold} -> {new.record.threshold}")
+        if self._digest(old.record.fingerprint) != self._digest(new.record.fingerprint):
+            told.append("the fingerprint was replaced")
+        elif old.record.hardware_hash != new.record.hardware_hash:
+            told.append("the hardware hash of the record was replaced")
+        if before.conditions != now.conditions:
+            begun = [name for name in now.conditions if name not in before.conditions]
+            ended = [name for name in before.conditions if name not in now.conditions]
+            told += [f"{name} begins" for name in begun] + [f"{name} ends" for name in ended]
+        return tuple(told)
+
+    def _digest(self, value: str) -> bytes:
+        return hashlib.blake2b(value.encode("utf-8", "surrogateescape"), key=self._key, digest_size=16).digest()
+
+
+def _state(seen: Look) -> str:
+    """Return what a look found, in one line."""
+    if seen.observation is None:
+        return f"cannot tell: {seen.error.what if seen.error else ''}"
+    verdict = seen.observation.verdict
+    head = {"same": "same machine", "different": "not the same machine", "cannot-tell": "cannot tell"}[seen.outcome]
+    text = f"{head}: {in_words(verdict)}"
+    if seen.regenerated:
+        return f"{text}; the fingerprint was replaced, and the service refuses the new one"
+    return f"{text}; the agent's next start will be refused" if WILL_HIBERNATE in seen.conditions else text
+
+
+def event_answer(event: Event) -> dict[str, object]:
+    """Return an event as JSON has it; no ids and no values are in it."""
+    verdict = event.seen.observation.verdict if event.seen.observation else None
+    return {
+        "at": utc(event.at), "event": event.kind, "why": event.why, "text": event.text,
+        "verdict": event.seen.outcome, "reason": str(verdict.reason) if verdict else None,
+        "score": None if verdict is None else {
+            "matched": verdict.matched, "total": verdict.total, "percent": round(verdict.percent, 4),
+        },
+        "threshold": verdict.threshold if verdict else None, "changed": list(event.seen.changed),
+        "conditions": list(event.seen.conditions), "regenerated": event.seen.regenerated,
+        "differences": list(event.differences), "error": event.seen.error.facts() if event.seen.error else None,
+    }  # fmt: skip

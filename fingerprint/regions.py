@@ -1,0 +1,40 @@
+"""Regions of AWS: their partition and their domain, by the beginning of their names."""
+
+from __future__ import annotations
+
+import re
+
+from fingerprint.errors import UsageError
+
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}")
+# Beginning of the region -> partition, domain. The agent knows the same domains.
+_PARTITIONS = (
+    ("cn-", "aws-cn", "amazonaws.com.cn"),
+    ("us-gov-", "aws-us-gov", "amazonaws.com"),
+    ("us-iso-", "aws-iso", "c2s.ic.gov"),
+    ("us-isob-", "aws-iso-b", "sc2s.sgov.gov"),
+    ("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"),
+    ("us-isof-", "aws-iso-f", "csp.hci.ic.gov"),
+    ("eusc-de-", "aws-eusc", "amazonaws.eu"),
+)
+
+
+def demand_region(region: str) -> None:
+    """Raise UsageError for a text that is no region."""
+    if not _REGION.fullmatch(region):
+        raise UsageError(f"{region!r} is no region", remedy="Name one such as us-east-2")
+
+
+def partition(region: str) -> str:
+    """Return the partition of a region, as ARNs have it."""
+    return next((partition for begin, partition, _ in _PARTITIONS if region.startswith(begin)), "aws")
+
+
+def domain(region: str) -> str:
+    """Return the domain of a region's endpoints."""
+    return next((domain for begin, _, domain in _PARTITIONS if region.startswith(begin)), "amazonaws.com")
+
+
+def endpoint(service: str, region: str) -> str:
+    """Return the URL of a service in a region, such as https://ssm.eu-west-1.amazonaws.com."""
+    return f"https://{service}.{region}.{domain(region)}"
