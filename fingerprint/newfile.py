@@ -30,7 +30,7 @@ def write_new(path: str, data: bytes, what: str) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            _name(unnamed, path)
+            give_name(unnamed, path)
         finally:
             if os.path.lexists(unnamed):
                 os.unlink(unnamed)
@@ -42,8 +42,8 @@ def write_new(path: str, data: bytes, what: str) -> None:
         ) from None
 
 
-def _name(unnamed: str, path: str) -> None:
-    """Give a file its name unless there is one. Raises FileExistsError."""
+def give_name(unnamed: str, path: str) -> None:
+    """Give a file its name unless something has it. Raises FileExistsError."""
     try:
         os.link(unnamed, path)
     except FileExistsError:

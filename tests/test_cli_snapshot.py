@@ -24,7 +24,7 @@ SOURCE = machine(host="planted-host-4711", ip="10.99.98.97", machine_id="c0ffee"
 READING = {
     "show": ("--scheme", "stable"),
     "check": (),
-    "diagnose": (),
+    "diagnose": ("--only", "fingerprint"),
     "metrics": (),
     "watch": ("--checks", "1"),
     "explain": (),

@@ -157,6 +157,11 @@ def _made(site: Site, check: Check) -> Result:
 
 
 def record(site: Site) -> None:
-    """Ask a site what the checks ask, so that a Recorder behind it keeps the answers; they are not looked at."""
+    """Ask a site what the checks ask, so that a Recorder behind it keeps the answers; they are not looked at.
+
+    One after the other, so that the same machine gives the same recording.
+    """
     site.log_limit = _SNAPSHOT_LOG_LIMIT
-    _results(site, [check for check in CHECKS if check.platform in ("", site.machine.platform)], lambda _d, _a: None)
+    for check in CHECKS:
+        if check.platform in ("", site.machine.platform):
+            _made(site, check)

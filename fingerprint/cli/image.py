@@ -1,0 +1,207 @@
+"""`fingerprint image check` and `image clean`: what all machines made from a disk would share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import gmtime, strftime
+
+from fingerprint.cli.render import colored, flush, folded, print_json, printable, warn, write
+from fingerprint.errors import (
+    EXIT_CANNOT_TELL,
+    EXIT_DIFFERS,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    Refused,
+    UsageError,
+)
+from fingerprint.image import KEEP, as_text, clean, is_inside, leftovers, masked_path
+from fingerprint.vault.places import is_own, resolve_vault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fingerprint.cli.parse import Arguments
+    from fingerprint.image import Done, Findings
+
+_WIDTH = 78
+_MARKS = {KEEP: "by hand"}
+
+
+def run(arguments: Arguments) -> int:
+    if arguments.snapshot is not None:
+        raise UsageError(
+            "a recording holds no image", remedy="Look at the machine itself, or at a mounted image (--root)"
+        )
+    if sys.platform == "win32" and arguments.root != "/":
+        raise UsageError("on Windows only the machine itself can be looked at", remedy="Run it there, without --root")
+    return {"image check": _check, "image clean": _clean}[arguments.command.path](arguments)
+
+
+def _check(arguments: Arguments) -> int:
+    found = _found(arguments)
+    if arguments.output == "json":
+        print_json("image check", _answer(found, arguments))
+    else:
+        _show(found, arguments)
+    return _exit_code(found)
+
+
+def _clean(arguments: Arguments) -> int:
+    if arguments.no_backup and arguments.backup is not None:
+        raise UsageError("a backup was both named and forbidden", remedy="Give --backup or --no-backup")
+    if not arguments.dry_run:
+        _refuse(arguments)
+    found = _found(arguments, arguments.keep_logs)
+    if arguments.dry_run:
+        _rehearse(found, arguments)
+        return _exit_code(found)
+    backup = None
+    if found.removable and not arguments.no_backup:
+        backup = os.path.abspath(arguments.backup or strftime("image-backup-%Y%m%dT%H%M%SZ.tar.gz", gmtime()))
+    try:
+        done = clean(found, backup)
+    except KeyboardInterrupt:
+        left = {item.path for item in _found(arguments, arguments.keep_logs).items}
+        gone = sum(item.path not in left for item in found.removable)
+        warn(f"interrupted: {gone} of {len(found.removable)} are gone; `fingerprint image check` tells the rest")
+        if backup is not None and os.path.lexists(backup):
+            warn(f"the backup of all of them is complete: {printable(as_text(backup))}")
+        return EXIT_INTERRUPTED
+    after = _found(arguments, arguments.keep_logs)
+    if arguments.output == "json":
+        did = [{"path": _path(one.path, found, arguments), "did": one.did, "error": one.error or None} for one in done]
+        answer = _answer(after, arguments)
+        print_json("image clean", {**answer, "done": did, "backup": backup and as_text(backup), "dryRun": False})
+    else:
+        _show(after, arguments)
+        _show_done(done, found, backup, arguments)
+    flush()
+    if backup is not None and is_inside(backup, found.root):
+        warn(f"{printable(as_text(backup))} holds the old keys: move it off this disk before the image is taken")
+    return _exit_code(after)
+
+
+def _refuse(arguments: Arguments) -> None:
+    if not arguments.yes:
+        raise Refused(
+            "this removes the machine's registration, fingerprint and ID",
+            where=arguments.root,
+            remedy="See what it would do with --dry-run; do it with --yes",
+        )
+    if os.path.exists(arguments.root) and os.path.samefile(arguments.root, os.path.abspath(os.sep)) and _agent_runs():
+        raise Refused(
+            "the agent runs: it would write back what is removed",
+            where=arguments.root,
+            remedy="Stop it (systemctl stop amazon-ssm-agent) and see that it is not started again",
+        )
+
+
+def _agent_runs() -> bool:
+    if sys.platform == "win32":
+        from fingerprint.collect.machine import LiveMachine
+
+        try:
+            return LiveMachine().service_state("AmazonSSMAgent") == "running"
+        except OSError:
+            # There is no such service.
+            return False
+    from fingerprint.collect.agent import agent_started
+
+    return agent_started() is not None
+
+
+def _found(arguments: Arguments, keep_logs: bool = False) -> Findings:
+    named = arguments.vault
+    if named is None and arguments.root == "/" and is_own(os.environ):
+        named = os.environ.get("FINGERPRINT_VAULT") or None
+    vault = None if named is None else resolve_vault(named)
+    return leftovers(arguments.root, keep_logs=keep_logs, vault=vault)
+
+
+def _exit_code(found: Findings) -> int:
+    if found.items:
+        return EXIT_DIFFERS
+    return EXIT_CANNOT_TELL if found.unreadable else EXIT_OK
+
+
+def _path(path: str, found: Findings, arguments: Arguments) -> str:
+    return as_text(path if arguments.reveal else masked_path(path, found.root))
+
+
+def _answer(found: Findings, arguments: Arguments) -> dict[str, Any]:
+    return {
+        "root": as_text(found.root),
+        "clean": found.is_clean,
+        "items": [
+            {
+                "kind": item.kind,
+                "path": _path(item.path, found, arguments),
+                "what": item.what,
+                "action": item.action,
+                "bytes": item.size,
+                "remedy": as_text(item.remedy),
+            }
+            for item in found.items
+        ],
+        "unreadable": [{"path": _path(path, found, arguments), "reason": reason} for path, reason in found.unreadable],
+    }
+
+
+def _show(found: Findings, arguments: Arguments) -> None:
+    count = len(found.items)
+    if count:
+        things = "1 thing" if count == 1 else f"{count} things"
+        text, color = f"NOT CLEAN: {things} would be shared by all machines of this image", "bad"
+    elif found.unreadable:
+        text, color = "CANNOT TELL: not everything could be looked at", "doubt"
+    else:
+        text, color = "CLEAN: nothing was found that machines of this image would share", "good"
+    write(colored(text, color, arguments))
+    before = None
+    for item in found.items:
+        head = (item.what, item.action, item.remedy)
+        if head != before:
+            write()
+            for line in folded(printable(f"{item.what[:1].upper()}{item.what[1:]}. {item.remedy}."), _WIDTH):
+                write(line)
+            before = head
+        write(f"  {_MARKS.get(item.action, item.action):8} {printable(_path(item.path, found, arguments))}")
+    if found.unreadable:
+        write()
+        write("Could not be looked at:")
+    for path, reason in found.unreadable:
+        write(f"  {printable(_path(path, found, arguments))}")
+        write(f"    {reason}")
+
+
+def _rehearse(found: Findings, arguments: Arguments) -> None:
+    if arguments.output == "json":
+        would = [
+            {"path": _path(item.path, found, arguments), "did": f"would-{item.action}", "error": None}
+            for item in found.removable
+        ]
+        answer = _answer(found, arguments)
+        print_json("image clean", {**answer, "done": would, "backup": None, "dryRun": True})
+        return
+    for item in found.removable:
+        write(f"would {item.action} {printable(_path(item.path, found, arguments))}")
+    if not found.removable:
+        write("Nothing would be removed.")
+    for path, reason in found.unreadable:
+        warn(f"{printable(_path(path, found, arguments))} could not be looked at ({reason})")
+
+
+def _show_done(done: list[Done], found: Findings, backup: str | None, arguments: Arguments) -> None:
+    if done:
+        write()
+        write("What was done:")
+    for one in done:
+        write(f"  {'NOT DONE' if one.error else one.did:8} {printable(_path(one.path, found, arguments))}")
+        if one.error:
+            write(f"           {one.error}")
+    if backup is not None:
+        write()
+        write("The backup, which restores all of it with `tar -xpf FILE -C ROOT`:")
+        write(f"  {printable(as_text(backup))}")

@@ -1,0 +1,21 @@
+"""Golden images: what all machines made from a disk would share, and removing it after a backup."""
+
+from __future__ import annotations
+
+from fingerprint.image.cleaning import clean, is_inside
+from fingerprint.image.findings import EMPTY, KEEP, REMOVE, Done, Findings, Leftover, as_text, masked_path
+from fingerprint.image.search import leftovers
+
+__all__ = [
+    "EMPTY",
+    "KEEP",
+    "REMOVE",
+    "Done",
+    "Findings",
+    "Leftover",
+    "as_text",
+    "clean",
+    "is_inside",
+    "leftovers",
+    "masked_path",
+]

@@ -1,0 +1,197 @@
+"""Removing what all machines made from a disk would share, after a backup of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from fingerprint.errors import InputError, Refused
+from fingerprint.image.disk import FILE, Disk, identity, is_folder, reason
+from fingerprint.image.findings import EMPTY, Done, as_text, masked_path
+from fingerprint.newfile import give_name as give_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tarfile import TarFile, TarInfo
+
+    from fingerprint.image.disk import Folder
+    from fingerprint.image.findings import Findings, Leftover
+
+_CHANGED = "it changed after it was looked at"
+
+
+def clean(found: Findings, backup: str | None) -> list[Done]:
+    """Remove or empty what may be, after a backup of all of it. What fails is told, and the rest goes on.
+
+    Args:
+        found: what `leftovers` returned. What has changed since then stays.
+        backup: the new tar.gz file, None for none. It is complete and durable before anything is removed.
+
+    Raises:
+        Refused: the backup exists, or would lie in a folder that is cleaned. Nothing was removed.
+        InputError: the backup could not be written. Nothing was removed.
+    """
+    if not found.removable:
+        return []
+    disk = Disk(found.root)
+    if backup is not None:
+        _write_backup(disk, found, backup)
+    done = [_removed(disk, item) for item in found.removable if not item.is_folder]
+    for path in found.folders:
+        try:
+            with disk.parent(path) as folder:
+                folder.call(os.rmdir, os.path.basename(path))
+        except OSError:
+            # What keeps it is told above, or came meanwhile; an empty folder alone is nothing to share.
+            continue
+    return done + [_removed(disk, item) for item in found.removable if item.is_folder]
+
+
+def is_inside(path: str, root: str) -> bool:
+    """Return whether a file lies, or would lie, below a root."""
+    top = os.stat(root)
+    return (top.st_dev, top.st_ino) in _above(path)
+
+
+def _above(path: str) -> set[tuple[int, int]]:
+    """Return device and inode of every folder above a file."""
+    folder = os.path.dirname(os.path.realpath(path))
+    found = set()
+    while True:
+        try:
+            status = os.stat(folder)
+            found.add((status.st_dev, status.st_ino))
+        except OSError:
+            # Writing there will fail, too, and tell why.
+            pass
+        if folder == os.path.dirname(folder):
+            return found
+        folder = os.path.dirname(folder)
+
+
+def _removed(disk: Disk, item: Leftover) -> Done:
+    try:
+        with disk.parent(item.path) as folder:
+            return Done(item.path, _remove(folder, item))
+    except OSError as error:
+        return Done(item.path, "nothing", reason(error))
+
+
+def _remove(folder: Folder, item: Leftover) -> str:
+    name = os.path.basename(item.path)
+    status = folder.status(name)
+    if identity(status) != item.identity:
+        raise OSError(errno.EAGAIN, _CHANGED, item.path)
+    if item.action != EMPTY:
+        folder.call(os.rmdir if is_folder(status) else os.unlink, name)
+        return "removed"
+    if status.st_nlink > 1:
+        raise OSError(errno.EMLINK, "it has other names (hard links), which would be emptied, too", item.path)
+    descriptor = folder.call(os.open, name, os.O_WRONLY | FILE)
+    try:
+        if identity(os.fstat(descriptor)) != item.identity:
+            raise OSError(errno.EAGAIN, _CHANGED, item.path)
+        os.ftruncate(descriptor, 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return "emptied"
+
+
+def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
+    # Imported here: they cost more than a whole look at an image.
+    import tarfile
+    from tempfile import mkstemp
+
+    if os.path.lexists(backup):
+        raise _exists(backup)
+    if _above(backup) & found.trees:
+        raise Refused(
+            "the backup would lie in a folder that is cleaned; nothing was removed",
+            where=backup,
+            remedy="Name a file elsewhere with --backup",
+        )
+    folder, name = os.path.split(os.path.abspath(backup))
+    identities = {item.path: item.identity for item in found.removable}
+    try:
+        descriptor, unnamed = mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT, compresslevel=6) as archive:
+                    # Sorted, a folder comes before what is in it.
+                    for path in sorted({*identities, *found.folders}):
+                        _add(archive, disk, path, identities.get(path))
+                file.flush()
+                os.fsync(file.fileno())
+            give_name(unnamed, backup)
+            _make_durable(folder)
+        finally:
+            if os.path.lexists(unnamed):
+                os.unlink(unnamed)
+    except FileExistsError:
+        raise _exists(backup) from None
+    except OSError as error:
+        raise InputError(
+            f"the backup could not be written ({reason(error)}); nothing was removed",
+            where=backup,
+            remedy="Name a new file that can be written with --backup",
+        ) from None
+
+
+def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | None) -> None:
+    """Add one thing as it is, under its path below the root."""
+    try:
+        with disk.parent(path) as folder:
+            name = os.path.basename(path)
+            status = folder.status(name)
+            if expected is not None and identity(status) != expected:
+                raise OSError(errno.EAGAIN, _CHANGED, path)
+            if not stat.S_ISREG(status.st_mode):
+                _add_special(archive, disk, folder, name, status)
+                return
+            descriptor = folder.call(os.open, name, os.O_RDONLY | FILE)
+    except OSError as error:
+        raise InputError(
+            f"it could not be read for the backup ({reason(error)}); nothing was removed",
+            where=as_text(masked_path(path, disk.root)),
+            remedy="Run it as root, or without a backup (--no-backup)",
+        ) from None
+    with os.fdopen(descriptor, "rb") as file:
+        entry = _entry(archive, disk.name(path), os.fstat(descriptor))
+        entry.size = status.st_size
+        archive.addfile(entry, file)
+
+
+def _add_special(archive: TarFile, disk: Disk, folder: Folder, name: str, status: os.stat_result) -> None:
+    entry = _entry(archive, disk.name(folder.of(name)), status)
+    if is_folder(status):
+        entry.type = b"5"
+    elif stat.S_ISLNK(status.st_mode):
+        entry.type, entry.linkname = b"2", folder.target(name) or ""
+    elif stat.S_ISFIFO(status.st_mode):
+        entry.type = b"6"
+    else:
+        # A socket or a device: there is nothing in it to keep.
+        return
+    archive.addfile(entry)
+
+
+def _entry(archive: TarFile, name: str, status: os.stat_result) -> TarInfo:
+    entry = archive.tarinfo(name)
+    entry.mode, entry.mtime = stat.S_IMODE(status.st_mode), status.st_mtime
+    entry.uid, entry.gid = status.st_uid, status.st_gid
+    return entry
+
+
+def _make_durable(folder: str) -> None:
+    if os.sep == "/":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _exists(path: str) -> Refused:
+    return Refused("the file exists; nothing was removed", where=path, remedy="Name a new file with --backup")

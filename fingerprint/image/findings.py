@@ -1,0 +1,131 @@
+"""What may be left in an image, and what became of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from fingerprint.model import Value, masked
+
+REMOVE, EMPTY, KEEP = "remove", "empty", "keep"
+NODES = ("mi-", "i-")
+_BY_US = "`fingerprint image clean` does it"
+# kind: what it is, what is to be done with it, and what to do about it.
+KINDS = {
+    "vault": ("the vault: registration, private key, fingerprint", REMOVE, _BY_US),
+    "registration": ("node ID and region of the registration", REMOVE, _BY_US),
+    "identity-config": ("identity and credentials that the agent's workers use", REMOVE, _BY_US),
+    "host-management": ("credentials of the default host management role", REMOVE, _BY_US),
+    "node-state": ("the agent's state of one node", REMOVE, _BY_US),
+    "machine-id": ("the machine ID", EMPTY, _BY_US),
+    "dbus-machine-id": ("a second copy of the machine ID", REMOVE, _BY_US),
+    "own-state": ("our own state: history, evidence, credentials", REMOVE, _BY_US),
+    "agent-log": ("logs of the agent, which name the node", REMOVE, f"{_BY_US}; --keep-logs leaves them"),
+    "shared-credentials": (
+        "AWS keys of root", KEEP,
+        "They may be an administrator's: remove them, or the profile that the agent wrote, by hand",
+    ),
+    "ssh-host-key": (
+        "a private host key of the SSH server", KEEP, "Remove it by hand last; `ssh-keygen -A` makes a new one",
+    ),
+    "random-seed": ("the seed of the random numbers", KEEP, "Remove it by hand last; systemd makes a new one"),
+    "cloud-init": ("the instance that cloud-init knows", KEEP, "Run `cloud-init clean` in the image"),
+}  # fmt: skip
+
+
+class Leftover(Value):
+    """Something that all machines of the image would share.
+
+    Attributes:
+        kind: a key of `KINDS`.
+        path: where it is, with the root in front.
+        what: what it is, in words.
+        action: "remove", "empty", or "keep" for what is never touched by us.
+        size: its bytes.
+        remedy: what to do about it.
+        identity: what tells whether it is still the same: device, inode, file type, size, time of change.
+    """
+
+    __slots__ = ("kind", "path", "what", "action", "size", "remedy", "identity")
+    kind: str
+    path: str
+    what: str
+    action: str
+    size: int
+    remedy: str
+    identity: tuple[int, ...]
+
+    def __init__(
+        self, kind: str, path: str, what: str, action: str, size: int, remedy: str, identity: tuple[int, ...]
+    ) -> None:
+        self._set(kind=kind, path=path, what=what, action=action, size=size, remedy=remedy, identity=identity)
+
+    @property
+    def is_folder(self) -> bool:
+        """True for a folder whose very name is a leftover; what is in it is told apart."""
+        return stat.S_ISDIR(self.identity[2])
+
+
+class Findings(Value):
+    """What was found in an image.
+
+    Attributes:
+        root: the root folder of the image.
+        items: what is left.
+        unreadable: (path, reason) of what could not be looked at.
+        folders: folders that go, too, once they are empty; inner ones first.
+        trees: (device, inode) of all folders that are cleaned.
+    """
+
+    __slots__ = ("root", "items", "unreadable", "folders", "trees")
+    root: str
+    items: tuple[Leftover, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    folders: tuple[str, ...]
+    trees: frozenset[tuple[int, int]]
+
+    def __init__(
+        self,
+        root: str,
+        items: tuple[Leftover, ...],
+        unreadable: tuple[tuple[str, str], ...],
+        folders: tuple[str, ...],
+        trees: frozenset[tuple[int, int]],
+    ) -> None:
+        self._set(root=root, items=items, unreadable=unreadable, folders=folders, trees=trees)
+
+    @property
+    def is_clean(self) -> bool:
+        """True when nothing is left, and everything could be looked at."""
+        return not self.items and not self.unreadable
+
+    @property
+    def removable(self) -> tuple[Leftover, ...]:
+        """What `clean` removes or empties, folders last."""
+        going = [item for item in self.items if item.action != KEEP]
+        return tuple(sorted(going, key=lambda item: item.is_folder))
+
+
+class Done(Value):
+    """What became of one thing. Attributes: `path`; `did`: "removed", "emptied" or "nothing"; `error`: why, or ""."""
+
+    __slots__ = ("path", "did", "error")
+    path: str
+    did: str
+    error: str
+
+    def __init__(self, path: str, did: str, error: str = "") -> None:
+        self._set(path=path, did=did, error=error)
+
+
+def masked_path(path: str, root: str) -> str:
+    """Return a path with the node IDs in it masked, but not in that of the root itself."""
+    start = len(root) if path.startswith(root) else 0
+    return path[:start] + os.sep.join(
+        masked(part) if part.startswith(NODES) else part for part in path[start:].split(os.sep)
+    )
+
+
+def as_text(path: str) -> str:
+    """Return a path as text that can be written anywhere, whatever bytes it has."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,0 +1,276 @@
+"""Looking for what all machines made from a disk would share."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+
+from fingerprint.errors import UsageError
+from fingerprint.image.disk import Disk, identity, is_folder, reason
+from fingerprint.image.findings import KEEP, KINDS, NODES, Findings, Leftover
+from fingerprint.vault.places import PROGRAM, reference_vault, state_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fingerprint.image.disk import Folder
+
+_MACHINE_ID_LIMIT = 4096
+_CREDENTIALS_LIMIT = 1024 * 1024
+_KEYS = (b"aws_access_key_id", b"aws_secret_access_key")
+_NO_MACHINE_ID = (b"", b"uninitialized")
+_VAULT_NAMES = {"Manifest", "EC2Manifest", "Store"}
+# What we make in our state folder, which a user may have put among files of his own.
+_OWN = ("Vault", "history", "evidence", "credentials", "audit.log")
+_MOUNTED = "another file system is mounted there, which is not entered"
+
+
+def leftovers(
+    root: str = "/",
+    *,
+    platform: str = sys.platform,
+    environ: Mapping[str, str] = os.environ,
+    keep_logs: bool = False,
+    vault: str | None = None,
+) -> Findings:
+    """Look for what all machines made from this disk would share. Nothing is changed.
+
+    Args:
+        root: where the disk is mounted; "/" for that of this machine.
+        platform: of `sys.platform`, for the machine that is looked at.
+        environ: the environment, which names our state folder on this machine.
+        keep_logs: leave the agent's logs out.
+        vault: a vault in another place than the agent's.
+
+    Raises:
+        InputError: the root is no folder that can be opened.
+        UsageError: the vault that was named is none, or not on this disk.
+    """
+    search = _Search(Disk(root))
+    base = reference_vault(platform, environ)
+    slash = "\\" if platform == "win32" else "/"
+    data = base.rpartition(slash)[0]
+    config, dhmc, logs = data, f"{data}{slash}credentials", "/var/log/amazon/ssm"
+    if platform == "win32":
+        config = data.rpartition(slash)[0]
+        logs = config + r"\Logs"
+        dhmc = environ.get("ProgramFiles", r"C:\Program Files") + r"\Amazon\SSM\credentials"
+    elif platform == "darwin":
+        config = "/opt/aws/ssm"
+    search.attempt(search.tree, "vault", base)
+    if vault is not None:
+        search.attempt(search.named_vault, vault)
+    search.attempt(search.file, "registration", f"{data}{slash}registration")
+    search.attempt(search.file, "identity-config", slash.join((config, "runtimeconfig", "identity_config.json")))
+    search.attempt(search.file, "host-management", dhmc)
+    search.attempt(search.nodes, data)
+    if platform != "win32":
+        search.attempt(search.machine_id, "/etc/machine-id")
+        search.attempt(search.second_machine_id, "/var/lib/dbus/machine-id")
+    search.own_state(platform, environ)
+    if not keep_logs:
+        search.attempt(search.tree, "agent-log", logs)
+    if platform != "win32":
+        home = "/var/root" if platform == "darwin" else "/root"
+        search.attempt(search.shared_credentials, f"{home}/.aws/credentials")
+        search.attempt(search.host_keys, "/etc/ssh")
+        search.attempt(search.file, "random-seed", "/var/lib/systemd/random-seed")
+        search.attempt(search.file, "cloud-init", "/var/lib/cloud/instance")
+    return search.findings()
+
+
+class _Search:
+    """What was found so far on a disk."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self._items: dict[str, Leftover] = {}
+        self._unreadable: dict[str, str] = {}
+        self._folders: dict[str, None] = {}
+        self._trees: set[tuple[int, int]] = set()
+
+    def findings(self) -> Findings:
+        return Findings(
+            self.disk.root,
+            tuple(self._items.values()),
+            tuple(self._unreadable.items()),
+            tuple(self._folders),
+            frozenset(self._trees),
+        )
+
+    def attempt(self, question: Callable[..., None], *words: object) -> None:
+        """Ask, and note what could not be looked at."""
+        try:
+            question(*words)
+        except OSError as error:
+            self._unreadable.setdefault(error.filename or self.disk.root, reason(error))
+
+    def tree(self, kind: str, inside: str) -> None:
+        """Note everything in a folder that is all the agent's or ours."""
+        found = self.disk.find(inside)
+        if found is None:
+            return
+        folder, name, status = found
+        with folder:
+            if not is_folder(status):
+                self._one(kind, inside, folder, name, status)
+                return
+            with folder.inner(name) as top:
+                self._walk(kind, top, status)
+            if kind == "node-state":
+                # Its very name is the node ID.
+                self._note(kind, top.path, status)
+            elif kind != "agent-log":
+                self._folders[top.path] = None
+
+    def _walk(self, kind: str, folder: Folder, status: os.stat_result) -> None:
+        whose = status.st_dev, status.st_ino
+        if whose in self._trees:
+            return
+        self._trees.add(whose)
+        for name in folder.names():
+            try:
+                inner = folder.status(name)
+            except FileNotFoundError:
+                continue
+            if self.disk.is_mounted(folder, name, inner):
+                self._unreadable[folder.of(name)] = _MOUNTED
+            elif is_folder(inner):
+                self.attempt(self._walk_inner, kind, folder, name, inner)
+            else:
+                self._note(kind, folder.of(name), inner)
+
+    def _walk_inner(self, kind: str, folder: Folder, name: str, status: os.stat_result) -> None:
+        with folder.inner(name) as inner:
+            self._walk(kind, inner, status)
+        self._folders[folder.of(name)] = None
+
+    def file(self, kind: str, inside: str) -> None:
+        """Note a file if it is there."""
+        found = self.disk.find(inside)
+        if found is not None:
+            folder, name, status = found
+            with folder:
+                self._one(kind, inside, folder, name, status)
+
+    def _one(self, kind: str, inside: str, folder: Folder, name: str, status: os.stat_result) -> None:
+        """Note what stands at a place of its own. A link to something is for people: it may lead to anything."""
+        self._check_mount(folder, name, status)
+        beyond = None
+        if KINDS[kind][1] != KEEP and stat.S_ISLNK(status.st_mode):
+            beyond = self.disk.reach(inside)
+        if beyond is None:
+            self._note(kind, folder.of(name), status)
+            return
+        beyond[0].close()
+        where = beyond[0].of(beyond[1])
+        remedy = f"It is a link, which is not followed: remove by hand what you do not need in {where}, and the link"
+        self._note(kind, folder.of(name), status, KEEP, remedy)
+
+    def named_vault(self, path: str) -> None:
+        """Note what is in a vault that the user named."""
+        inside = self.disk.inside(path)
+        if inside is None:
+            raise UsageError(
+                "this vault is not on the disk that is looked at", where=path, remedy="Name one below --root, or none"
+            )
+        try:
+            with self.disk.folder(inside) as folder:
+                names = folder.names()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        if names and not _VAULT_NAMES.intersection(names):
+            raise UsageError("this folder is no vault", where=path, remedy="Name a folder that holds a Manifest")
+        self.tree("vault", inside)
+
+    def nodes(self, data: str) -> None:
+        """Note the folders of single nodes."""
+        for name in self._names(data):
+            if name.startswith(NODES):
+                self.attempt(self.tree, "node-state", os.path.join(data, name))
+
+    def machine_id(self, inside: str) -> None:
+        """Note the machine ID if there is one."""
+        found = self.disk.reach(inside)
+        if found is None:
+            return
+        folder, name, status = found
+        with folder:
+            self._check_mount(folder, name, status)
+            if folder.read(name, _MACHINE_ID_LIMIT).strip() in _NO_MACHINE_ID:
+                return
+        if self._is_link(inside):
+            self._note("machine-id", folder.of(name), status, KEEP, f"{inside} is a link to it: empty it by hand")
+        else:
+            self._note("machine-id", folder.of(name), status)
+
+    def second_machine_id(self, inside: str) -> None:
+        """Note the machine ID of D-Bus unless it is a link, as it should be."""
+        if not self._is_link(inside):
+            self.file("dbus-machine-id", inside)
+
+    def own_state(self, platform: str, environ: Mapping[str, str]) -> None:
+        """Note our own state: all of our fixed folder, and what we made in another one."""
+        fixed = ("/Library/Application Support/" if platform == "darwin" else "/var/lib/") + PROGRAM
+        if platform != "win32":
+            self.attempt(self.tree, "own-state", fixed)
+        if self.disk.root != os.path.abspath(os.sep):
+            return
+        chosen = state_folder(environ)
+        if chosen != fixed:
+            for name in _OWN:
+                self.attempt(self.tree, "own-state", os.path.join(chosen, name))
+            self.attempt(self._goes_when_empty, chosen)
+
+    def _goes_when_empty(self, inside: str) -> None:
+        found = self.disk.find(inside)
+        if found is not None:
+            found[0].close()
+            self._folders[found[0].of(found[1])] = None
+
+    def shared_credentials(self, inside: str) -> None:
+        """Note a credentials file that holds keys."""
+        found = self.disk.reach(inside)
+        if found is None:
+            return
+        folder, name, status = found
+        with folder:
+            data = folder.read(name, _CREDENTIALS_LIMIT)
+        for line in data.splitlines():
+            key, _, value = line.partition(b"=")
+            if key.strip().lower() in _KEYS and value.strip():
+                self._note("shared-credentials", folder.of(name), status)
+                return
+
+    def host_keys(self, inside: str) -> None:
+        """Note the private keys of the SSH server."""
+        for name in self._names(inside):
+            if name.startswith("ssh_host_") and name.endswith("_key"):
+                self.attempt(self.file, "ssh-host-key", f"{inside}/{name}")
+
+    def _names(self, inside: str) -> list[str]:
+        try:
+            with self.disk.folder(inside) as folder:
+                return folder.names()
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _is_link(self, inside: str) -> bool:
+        found = self.disk.find(inside)
+        if found is None:
+            return False
+        found[0].close()
+        return stat.S_ISLNK(found[2].st_mode)
+
+    def _check_mount(self, folder: Folder, name: str, status: os.stat_result) -> None:
+        if not is_folder(status) and self.disk.is_mounted(folder, name, status):
+            raise OSError(errno.EXDEV, _MOUNTED, folder.of(name))
+
+    def _note(self, kind: str, path: str, status: os.stat_result, action: str = "", remedy: str = "") -> None:
+        what, usual, known = KINDS[kind]
+        self._items[path] = Leftover(
+            kind, path, what, action or usual, status.st_size, remedy or known, identity(status)
+        )

@@ -1,0 +1,214 @@
+"""A registered machine with its agent, as a snapshot and a vault in the agent's own layout; healthy until changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from commandline import environment, run
+from fingerprint._json import dumps
+from fingerprint.collect import collect
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.diagnose import Diagnosis, Network, Site, diagnose
+from fingerprint.model import FingerprintRecord, RegistrationRecord
+from fingerprint.testing.machines import unix_snapshot
+from fingerprint.vault import Vault
+from fingerprint.vault.records import encode_fingerprint, encode_registration
+
+NODE = "mi-0123456789abcdef0"
+REGION = "eu-west-1"
+NOW = "2026-11-24T12:00:00Z"
+LOGS = "/var/log/amazon/ssm"
+BINARIES = (
+    "amazon-ssm-agent", "ssm-agent-worker", "ssm-cli", "ssm-document-worker", "ssm-session-worker",
+    "ssm-session-logger",
+)  # fmt: skip
+PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,User,MainPID,ActiveEnterTimestamp,NRestarts,Environment"
+SYSTEMCTL = (
+    "/usr/bin/systemctl", "show", "--no-pager", f"--property={PROPERTIES}", "amazon-ssm-agent.service",
+    "snap.amazon-ssm-agent.amazon-ssm-agent.service",
+)  # fmt: skip
+MISMATCH = "MachineFingerprintDoesNotMatch: Fingerprint does not match registration data"
+DENIED = "AccessDeniedException: Machine is not registered"
+
+
+def line(at: str, level: str, text: str, context: str = "[CredentialRefresher] ") -> str:
+    """Return a line of the agent's log at a time of 2026-11-24."""
+    return f"2026-11-24 {at}.1234 {level} {context}{text}\n"
+
+
+def started(at: str, version: str = "3.3.1142.0") -> str:
+    return line(at, "INFO", f"amazon-ssm-agent - v{version}", "[amazon-ssm-agent] ")
+
+
+def ready(at: str) -> str:
+    return line(at, "INFO", "Credentials ready") + line(
+        at, "INFO", "Next credential rotation will be in 29.9 minutes"
+    )  # fmt: skip
+
+
+def refused(at: str, error: str = MISMATCH, pause: str = "25m47s") -> str:
+    told = line(at, "ERROR", f"Retrieve credentials produced error: {error}")
+    return told + (line(at, "INFO", f"Sleeping for {pause} before retrying retrieve credentials") if pause else "")
+
+
+def mismatch(at: str, *names: str) -> str:
+    head = line(at, "ERROR", "Cannot connect to AWS Systems Manager.  Machine configuration has changed more than the "
+                             "allowed threshold.", "")  # fmt: skip
+    told = "The '{}' value (new) has changed from the registered machine configuration value (old)."
+    return head + "".join(line(at, "WARN", told.format(name), "") for name in names)
+
+
+REGENERATED = "Calculated hardware difference, regenerating fingerprint..."
+
+
+class AgentMachine:
+    """A machine that is changed before it is looked at.
+
+    Attributes:
+        snapshot: what the machine answers.
+        record, registration: of its vault; None for no such file, bytes for what is no record.
+        folder: for its files.
+    """
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.folder = folder
+        self.env = environment(folder / "state")
+        self.vault_path = folder / "Vault"
+        self.is_now(**changes)
+        self.record: FingerprintRecord | bytes | None = FingerprintRecord(
+            "979b554b-0d67-42c6-9730-48443b3016dd", collect(self.machine).hardware_hash, 40
+        )
+        self.registration: RegistrationRecord | bytes | None = RegistrationRecord(
+            NODE, REGION, private_key="TUlJRXBBSUJBQUtDQVFF", private_key_type="Rsa",
+            private_key_created_date="2026-11-01 08:00:00.25 +0000 UTC",
+        )  # fmt: skip
+
+    def is_now(self, **changes: Any) -> None:
+        """Let the machine be as `unix_snapshot` makes it, with a healthy agent."""
+        told: dict[str, Any] = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", **changes}
+        self.snapshot = snapshot = unix_snapshot(**told)
+        snapshot.update(recordedAt=NOW, utcOffset=0, statuses={}, folders={}, links=[], agentProcesses=[
+            {"name": "amazon-ssm-agent", "pid": 812, "user": "root", "started": "2026-11-24T08:00:00Z"},
+            {"name": "ssm-agent-worker", "pid": 840, "user": "root", "started": "2026-11-24T08:00:02Z"},
+        ])  # fmt: skip
+        for name in BINARIES:
+            self.file(f"/usr/bin/{name}", None, 0o755)
+        self.file("/usr/bin/dpkg", None, 0o755)
+        self.file("/usr/bin/systemctl", None, 0o755)
+        self.command(("/usr/bin/dpkg", "--verify", "amazon-ssm-agent"), "")
+        self.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.3.1142.0\n")
+        self.unit()
+        self.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + ready("11:30:00"))
+        self.file("/var/lib/amazon/ssm/registration", json.dumps({"ManagedInstanceID": NODE, "Region": REGION}))
+        self.credentials("2026-11-24T11:30:00Z", "2026-11-24T12:30:00Z")
+        self.file("/etc/passwd", "root:x:0:0::/root:/bin/bash\nssm-user:x:1001:1001::/home/ssm-user:/bin/sh\n", 0o644)
+        self.sudoers("# User rules for ssm-user\nssm-user ALL=(ALL) NOPASSWD:ALL\n")
+
+    @property
+    def machine(self) -> RecordedMachine:
+        return RecordedMachine(self.snapshot)
+
+    def file(self, path: str, text: str | None, mode: int = 0o600, uid: int = 0) -> None:
+        """Put a file there; None for one that is told to exist only."""
+        self.snapshot["files"][path] = {} if text is None else {"text": text}
+        self.snapshot["statuses"][path] = {
+            "kind": "file", "mode": f"{mode:04o}", "uid": uid, "gid": 0, "size": len(text or ""), "modified": NOW,
+        }  # fmt: skip
+
+    def remove(self, path: str) -> None:
+        self.snapshot["files"].pop(path, None)
+        self.snapshot["statuses"].pop(path, None)
+
+    def denied(self, path: str) -> None:
+        error = {"error": "EACCES", "message": "Permission denied"}
+        self.snapshot["files"][path] = self.snapshot["statuses"][path] = error
+
+    def command(self, argv: tuple[str, ...], text: str, returncode: int = 0, stderr: str = "", problem: str = "") -> None:
+        commands = self.snapshot["commands"]
+        commands[:] = [one for one in commands if one["argv"] != list(argv)]
+        commands.append({"argv": list(argv), "returncode": returncode, "stdout": text, "stderr": stderr,
+                         "problem": problem, "seconds": 0.01})  # fmt: skip
+
+    def unit(self, **properties: str) -> None:
+        told = {
+            "Id": "amazon-ssm-agent.service", "LoadState": "loaded", "ActiveState": "active", "SubState": "running",
+            "UnitFileState": "enabled", "User": "", "MainPID": "812", "NRestarts": "0", "Environment": "", **properties,
+        }  # fmt: skip
+        missing = "Id=snap.amazon-ssm-agent.amazon-ssm-agent.service\nLoadState=not-found\n"
+        self.command(SYSTEMCTL, "".join(f"{n}={v}\n" for n, v in told.items()) + "\n" + missing)
+
+    def log(self, name: str, text: str) -> None:
+        self.file(f"{LOGS}/{name}", text)
+        names = self.snapshot["folders"].setdefault(LOGS, [])
+        names[:] = sorted({*names, name})
+
+    def credentials(self, retrieved: str, expires: str, **more: str) -> None:
+        told = {
+            "SchemaVersion": "1.1", "InstanceId": NODE, "IdentityType": "OnPrem",
+            "ShareFile": "/root/.aws/credentials", "ShareProfile": "default", "CredentialsExpiresAt": expires,
+            "CredentialsRetrievedAt": retrieved, "CredentialSource": "SSM", **more,
+        }  # fmt: skip
+        self.file("/var/lib/amazon/ssm/runtimeconfig/identity_config.json", json.dumps(told))
+
+    def sudoers(self, text: str, mode: int = 0o440, uid: int = 0) -> None:
+        self.file("/etc/sudoers.d/ssm-agent-users", text, mode, uid)
+
+    def config(self, **sections: Any) -> None:
+        self.file("/etc/amazon/ssm/amazon-ssm-agent.json", json.dumps(sections), 0o644)
+
+    def stopped(self) -> None:
+        self.snapshot["agentProcesses"] = []
+        self.unit(ActiveState="inactive", SubState="dead", MainPID="0")
+
+    def write(self) -> None:
+        """Write vault and snapshot as files."""
+        store = self.vault_path / "Store"
+        store.mkdir(parents=True, exist_ok=True)
+        self.vault_path.chmod(0o700)
+        store.chmod(0o700)
+        manifest = {}
+        for name, data in (("InstanceFingerprint", self.record), ("RegistrationKey", self.registration)):
+            if data is None:
+                continue
+            if isinstance(data, FingerprintRecord):
+                data = encode_fingerprint(data)
+            elif isinstance(data, RegistrationRecord):
+                data = encode_registration(data)
+            self._put(store / name, data)
+            manifest[name] = str(store / name)
+        self._put(self.vault_path / "Manifest", dumps(manifest))
+        (self.folder / "machine.json").write_text(json.dumps(self.snapshot))
+
+    def _put(self, path: Path, data: bytes) -> None:
+        path.write_bytes(data)
+        path.chmod(0o600)
+        # As if all was written when the machine was registered, in November.
+        os.utime(path, (1793520000, 1793520000))
+
+    def site(self, network: Network | None = None, **options: Any) -> Site:
+        self.write()
+        vault = Vault(str(self.vault_path), state=str(self.folder / "state"))
+        return Site(self.machine, vault, network=network, **options)
+
+    def diagnosis(self, *only: str, **options: Any) -> Diagnosis:
+        return diagnose(self.site(**options), only)
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command over this machine."""
+        self.write()
+        return run(
+            "--vault", str(self.vault_path), "--snapshot", str(self.folder / "machine.json"), *words, env=self.env
+        )
+
+    def json(self, *words: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self(*words, "--output", "json").stdout)
+        schema = resources.files("fingerprint") / "schemas" / f"{answer['command'].replace(' ', '-')}.json"
+        Draft202012Validator(json.loads(schema.read_text())).validate(answer)
+        return answer
