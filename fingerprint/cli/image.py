@@ -99,17 +99,9 @@ def _refuse(arguments: Arguments) -> None:
 
 
 def _agent_runs() -> bool:
-    if sys.platform == "win32":
-        from fingerprint.collect.machine import LiveMachine
+    from fingerprint.collect.machine import LiveMachine
 
-        try:
-            return LiveMachine().service_state("AmazonSSMAgent") == "running"
-        except OSError:
-            # There is no such service.
-            return False
-    from fingerprint.collect.agent import agent_started
-
-    return agent_started() is not None
+    return bool(LiveMachine().agent_processes())
 
 
 def _found(arguments: Arguments, keep_logs: bool = False) -> Findings:

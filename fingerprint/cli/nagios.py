@@ -10,6 +10,7 @@ from fingerprint.cli.render import write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import in_words
 from fingerprint.errors import FingerprintError, UsageError
+from fingerprint.model import Reason
 from fingerprint.monitoring.look import ANY_DRIFT, CONDITIONS, COPY, IP_ALONE, VACUOUS, WILL_HIBERNATE, look
 
 TYPE_CHECKING = False
@@ -36,16 +37,18 @@ def run(arguments: Arguments) -> int:
         return _tell(UNKNOWN, _complaint(error), "")
     if seen.error is not None:
         return _tell(UNKNOWN, _complaint(seen.error), "")
+    performance = _performance(seen, warning, critical)
     holding = [name for name in CONDITIONS if name in seen.conditions]
     for state, names in ((_CRITICAL, critical), (_WARNING, warning)):
         # The gravest first: they stand in this order from the least to the gravest.
         found = [name for name in reversed(holding) if name in names]
         if found:
-            return _tell(state, _reason(found[0], seen), _performance(seen), seen.changed)
-    if seen.outcome == "cannot-tell":
-        unread = ", ".join(seen.observation.collection.unreadable) if seen.observation else ""
-        return _tell(UNKNOWN, f"{unread} could not be read, and would decide; run it as root", _performance(seen))
-    return _tell(_OK, _summary(seen), _performance(seen), seen.changed)
+            return _tell(state, _reason(found[0], seen), performance, seen.changed)
+        if state == _CRITICAL and seen.outcome == "cannot-tell":
+            # Before a warning: it would hide that the main question has no answer.
+            unread = ", ".join(seen.observation.collection.unreadable) if seen.observation else ""
+            return _tell(UNKNOWN, f"{unread} could not be read, and would decide; run it as root", performance)
+    return _tell(_OK, _summary(seen), performance, seen.changed)
 
 
 def _conditions(words: str | None, default: str) -> set[str]:
@@ -84,20 +87,26 @@ def _summary(seen: Look) -> str:
     return f"same machine, {_score(seen)}" if verdict is not None and verdict.match else _score(seen)
 
 
-def _performance(seen: Look) -> str:
+def _performance(seen: Look, warning: set[str], critical: set[str]) -> str:
     verdict = seen.observation.verdict if seen.observation else None
     if verdict is None:
         return ""
-    # An alert range "N:" is below N. A threshold that is none has no range.
-    limited = 0 < verdict.threshold <= 100
+    # An alert range "N:" is below N, "0" is above 0. Where the score does not decide it has no range.
+    by_score = verdict.reason in (Reason.SIMILAR, Reason.NOT_SIMILAR) and seen.outcome != "cannot-tell"
     needed = next((k for k in range(verdict.total + 1) if k * 100 >= verdict.threshold * verdict.total), verdict.total)
-    matched = f"{needed}:" if limited else ""
-    score = f"{verdict.threshold}:" if limited else ""
+    matched = _ranges(f"{needed}:", by_score, WILL_HIBERNATE, warning, critical)
+    score = _ranges(f"{verdict.threshold}:", by_score, WILL_HIBERNATE, warning, critical)
+    changed = _ranges("0", seen.outcome != "cannot-tell", ANY_DRIFT, warning, critical)
     return (
-        f"matched={verdict.matched};;{matched};0;{verdict.total} score={verdict.percent:.1f}%;;{score};0;100 "
-        f"threshold={verdict.threshold};;;-1;100 changed={len(seen.changed)};;;0;{verdict.total} "
+        f"matched={verdict.matched};{matched};0;{verdict.total} score={verdict.percent:.1f}%;{score};0;100 "
+        f"threshold={verdict.threshold};;;-1;100 changed={len(seen.changed)};{changed};0;{verdict.total} "
         f"time={seen.seconds:.3f}s;;;0"
     )
+
+
+def _ranges(text: str, limited: bool, condition: str, warning: set[str], critical: set[str]) -> str:
+    """Return the ranges of WARNING and CRITICAL, each where the condition that it stands for is asked for."""
+    return ";".join(text if limited and condition in names else "" for names in (warning, critical))
 
 
 def _tell(state: int, text: str, performance: str, changed: tuple[str, ...] = ()) -> int:

@@ -114,7 +114,7 @@ def vault(site: Site) -> Finding:
     if not only_missing:
         if findings:
             return skipped(f"there is none: {findings[0].where}")
-        return passed(f"{site.vault.path} is sound")
+        return passed("the vault is sound", site.vault.path)
     return warned(
         f"{len(told)} thing{'s' * (len(told) != 1)} in the vault to look at", *told, remedy=only_missing[0].remedy,
         command="fingerprint vault verify",

@@ -9,7 +9,7 @@ import stat
 from fingerprint.errors import InputError, Refused
 from fingerprint.image.disk import FILE, Disk, identity, is_folder, reason
 from fingerprint.image.findings import EMPTY, Done, as_text, masked_path
-from fingerprint.newfile import give_name as give_name
+from fingerprint.newfile import give_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -69,10 +69,11 @@ class Look(Value):
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """The attributes that differ from the record."""
+        """The attributes that differ from the record; what could not be read is not known to differ."""
         if self.observation is None:
             return ()
-        return tuple(r.name for r in self.observation.verdict.rows if r.current is not None and not r.same)
+        rows = self.observation.verdict.rows
+        return tuple(r.name for r in rows if r.current is not None and not r.same and not r.unreadable)
 
 
 def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: Names[str] = ()) -> Look:
@@ -92,7 +93,7 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
     verdict = observation.verdict
     regenerated = replacement(vault, observation.record)[0]
     held = []
-    if verdict.matched < verdict.total:
+    if any(row.current is not None and not row.same and not row.unreadable for row in verdict.rows):
         held.append(ANY_DRIFT)
     if _by_address_alone(verdict):
         held.append(IP_ALONE)
@@ -113,7 +114,11 @@ def _by_address_alone(verdict: Verdict) -> bool:
     from fingerprint.forecast import simulate
 
     saved = {row.name: row.saved for row in verdict.rows if row.saved is not None}
-    current = {row.name: row.current for row in verdict.rows if row.current is not None}
+    # What could not be read now is taken to be as it was: it warns of nothing that is not known.
+    current = {
+        row.name: row.saved if row.unreadable and row.saved is not None else row.current
+        for row in verdict.rows if row.current is not None
+    }  # fmt: skip
     return not simulate(saved, current, verdict.threshold, ("ipaddress-info",), sid_key=verdict.sid_key).match
 
 

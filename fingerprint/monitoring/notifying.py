@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MICROSECONDS = 1_000_000
+# A manager that is busy reads late; one that hangs must not stop the watching.
+_SEND_SECONDS = 2.0
 
 
 class Notifier:
@@ -34,6 +36,7 @@ class Notifier:
         address = "\0" + self._path[1:] if self._path.startswith("@") else self._path
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
+                connection.settimeout(_SEND_SECONDS)
                 connection.connect(address)
                 connection.send("\n".join(lines).encode("utf-8"))
         except OSError:

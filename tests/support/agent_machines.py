@@ -130,7 +130,9 @@ class AgentMachine:
         error = {"error": "EACCES", "message": "Permission denied"}
         self.snapshot["files"][path] = self.snapshot["statuses"][path] = error
 
-    def command(self, argv: tuple[str, ...], text: str, returncode: int = 0, stderr: str = "", problem: str = "") -> None:
+    def command(
+        self, argv: tuple[str, ...], text: str, returncode: int = 0, stderr: str = "", problem: str = ""
+    ) -> None:
         commands = self.snapshot["commands"]
         commands[:] = [one for one in commands if one["argv"] != list(argv)]
         commands.append({"argv": list(argv), "returncode": returncode, "stdout": text, "stderr": stderr,

@@ -1,0 +1,116 @@
+"""Machines that are broken, each in one way: what was done to a healthy one, and what is to be concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from agent_machines import DENIED, REGENERATED, AgentMachine, line, mismatch, ready, refused, started
+
+Change = Callable[[AgentMachine], Any]
+WAITS = started("08:00:00") + ready("08:00:01") + started("11:00:00") + refused("11:35:00")
+
+
+def processes(*told: tuple[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "pid": 800 + n, "user": user, "started": "2026-11-24T08:00:00Z"}
+        for n, (name, user) in enumerate(told)
+    ]
+
+
+def other_machine(m: AgentMachine) -> None:
+    """Another address, hardware and disks: 3 of 9 stay equal."""
+    changed = AgentMachine(m.folder, ip="192.0.2.99", dmi="SMBIOS 3.4 present.", disk="total 4").snapshot
+    for name in ("addresses", "commands"):
+        m.snapshot[name] = changed[name]
+
+
+def same_address(m: AgentMachine) -> None:
+    """All hardware, disks and the name changed, the address kept: 3 of 9 stay equal."""
+    changed = AgentMachine(m.folder, host_name="other", dmi="SMBIOS 3.4 present.", disk="total 4").snapshot
+    for name in ("hostName", "commands"):
+        m.snapshot[name] = changed[name]
+
+
+def without_smbios(m: AgentMachine) -> None:
+    AgentMachine.__init__(m, m.folder, dmi=None, disk=None)
+
+
+def put(**changes: Any) -> Change:
+    def change(m: AgentMachine) -> None:
+        m.record = m.record.replace(**changes)  # type: ignore[union-attr]
+
+    return change
+
+
+def registration(**changes: Any) -> Change:
+    def change(m: AgentMachine) -> None:
+        m.registration = m.registration.replace(**changes)  # type: ignore[union-attr]
+
+    return change
+
+
+def setting(name: str, value: Any) -> Change:
+    return lambda m: setattr(m, name, value)
+
+
+def answers(name: str, value: Any) -> Change:
+    return lambda m: m.snapshot.update({name: value})
+
+
+def log(text: str, name: str = "amazon-ssm-agent.log") -> Change:
+    return lambda m: m.log(name, text)
+
+
+def both(*changes: Change) -> Change:
+    return lambda m: [change(m) for change in changes]
+
+
+UPGRADE = ("processor-hash", "ipaddress-info", "disk-info", "memory-hash", "bios-hash", "system-hash")
+NO_PERMISSION = (
+    "Entering SSM Agent hibernate - AccessDeniedException: User is not authorized to perform: "
+    "ssm:UpdateInstanceInformation"
+)
+# What broke the machine, the state that is concluded, the check that tells why, and words of the sentence.
+BROKEN: dict[str, tuple[Change, str, str, str]] = {
+    "regenerated after an upgrade": (
+        log(
+            started("08:00:00") + ready("08:00:01") + started("11:00:00") + mismatch("11:00:01", *UPGRADE)
+            + line("11:00:16", "INFO", REGENERATED, "") + refused("11:00:17") + refused("11:46:04")
+        ),
+        "hibernating", "regenerated", "Hibernating since 2026-11-24T11:00:17Z, because its fingerprint was replaced",
+    ),
+    "a copy of it runs elsewhere": (
+        log(WAITS), "hibernating", "waiting", "another machine holds the same registration",
+    ),
+    "deregistered": (
+        log(started("08:00:00") + ready("08:00:01") + refused("11:35:00", DENIED)), "hibernating", "waiting",
+        "it was deregistered, or its role was changed",
+    ),
+    "role without permissions": (
+        log(
+            started("11:00:00") + ready("11:00:01") + line("11:00:03", "INFO", NO_PERMISSION, "[ssm-agent-worker] ")
+            + ready("11:30:01")
+        ),
+        "hibernating", "waiting", "its role may not report its health",
+    ),
+    "no way to the service": (
+        log(started("08:00:00") + refused("11:59:50", "RequestError: send request failed", "34s")),
+        "hibernating", "waiting", "it gets no credentials: RequestError",
+    ),
+    "corrupt vault": (setting("record", b'{"fingerprint":'), "broken", "vault", "do not restart the agent"),
+    "moved to another hypervisor": (
+        other_machine, "will-hibernate", "fingerprint", "next start of the agent will be refused",
+    ),
+    "agent stopped": (lambda m: m.stopped(), "not-running", "running", "The agent does not run. Do: start it"),
+    "not registered": (
+        setting("registration", None), "not-registered", "registration", "register it with an activation",
+    ),
+    "half registered": (
+        registration(instance_id=""), "not-registered", "registration", "not complete: without node id",
+    ),
+    "broken configuration": (
+        lambda m: m.config(Identity={"ConsumptionOrder": ["EC2"]}), "broken", "configuration", "leaves out OnPrem",
+    ),
+    "kept by its address": (same_address, "warnings", "fingerprint", "by its address alone"),
+}  # fmt: skip
