@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 from fingerprint.buckets import buckets, s3_endpoint
 from fingerprint.diagnose.network import Network, Reached, Unreached, without_password
@@ -58,8 +59,14 @@ def agent_proxies(site: Site) -> dict[str, str]:
     except OSError:
         unit = None
     found = {}
-    for word in (unit or {}).get("Environment", "").split():
-        name, equals, value = word.strip('"').partition("=")
+    told = (unit or {}).get("Environment", "")
+    try:
+        # systemd quotes what has a space in it.
+        words = shlex.split(told)
+    except ValueError:
+        words = told.split()
+    for word in words:
+        name, equals, value = word.partition("=")
         if equals and name.lower() in _PROXY_NAMES:
             found[name] = value
     return found
@@ -137,13 +144,14 @@ def reachable(service: str) -> Callable[[Site], Finding]:
 
 def _remedy(kind: str) -> str:
     return {
+        "url": "Correct the endpoint in the agent's configuration",
         "name": "Look at the name servers (/etc/resolv.conf), and at private hosted zones that hide the name",
         "refused": "Something on the way refuses it: look at firewall and proxy",
         "timeout": "Let the firewall pass port 443 to it, or name the proxy in the agent's service",
         "no-route": "There is no route: look at the default route and at the firewall",
         "tls": "Something on the way speaks TLS in its place, or the clock is wrong: look at certificates and clock",
         "proxy": "Let the proxy pass it, and give the agent's service the right name and password",
-        "broken": "What answers there is not the service: look at proxy and endpoint",
+        "broken": "Something on the way cuts it or answers in its place: look at firewall, proxy and endpoint",
     }[kind]
 
 
@@ -214,8 +222,10 @@ def metadata(site: Site) -> Finding:
         token = network.ask(f"{base}/latest/api/token", "PUT",
                             {"X-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS, "Content-Length": "0"},
                             direct=True)  # fmt: skip
-        first = token.status == 200
-        headers = {"X-aws-ec2-metadata-token": token.body.decode("ascii", "replace")} if first else {}
+        text = token.body.decode("ascii", "replace").strip()
+        # Whatever else answers with a page of its own gives no token.
+        first = token.status == 200 and text.isascii() and text.isprintable() and " " not in text
+        headers = {"X-aws-ec2-metadata-token": text} if first else {}
         answer = network.ask(f"{base}/latest/meta-data/instance-id", "GET", headers, direct=True)
     except Unreached as error:
         return failed(f"no metadata service at {base}: {error.text}",

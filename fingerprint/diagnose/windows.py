@@ -46,17 +46,53 @@ def collector(site: Site) -> Finding:
     numbers = running_version(site)
     if by_cim and numbers and numbers < _CIM_FROM:
         return failed(f"Windows {version} has no wmic, and this agent knows nothing else", remedy="Update the agent")
-    causes = []
-    try:
-        causes = [c.text for c in site.explanation.causes if c.text and ("CIM" in c.text or "wmic" in c.text)]
-    except FingerprintError:
-        # Without a record there is nothing that the texts could differ from.
-        causes = []
-    if causes:
-        return failed(f"the record was made with another collector than {tool}, which the agent asks now", *causes,
-                      remedy="The machine is the same: keep the fingerprint and take its hashes as they are now",
-                      command="fingerprint vault rebaseline --keep-fingerprint --yes", tag="collector")  # fmt: skip
+    other = _other_collector(site, by_cim)
+    if other:
+        return failed(
+            f"the record was made with {'wmic' if by_cim else 'CIM'}, and the agent asks {tool} now", other,
+            "the texts of the two differ, and the agent hashes texts",
+            remedy="The machine is the same: keep the fingerprint, and take its hashes as they are now",
+            command="fingerprint vault rebaseline --keep-fingerprint --accept-new-sid --yes", tag="collector",
+        )  # fmt: skip
     return passed(f"Windows {version}: the agent asks {tool}")
+
+
+def _other_collector(site: Site, by_cim: bool) -> str:
+    """Return what proves that the saved hardware ID is this machine's by the other collector, "" if nothing does."""
+    try:
+        kept = site.record.hardware_hash
+        saved = kept.get("uuid", "") if kept is not None else ""
+        now = site.explanation.verdict
+    except FingerprintError:
+        return ""
+    if now.match or not saved:
+        return ""
+    from fingerprint._digest import md5_base64
+    from fingerprint.collect.facts import windows_uuid
+
+    try:
+        uuid = windows_uuid(site.machine)
+    except OSError:
+        return ""
+    texts = _wmic_texts(uuid) if by_cim else _cim_texts(uuid)
+    if uuid and any(md5_base64(text) == saved for text in texts):
+        return f"the saved hardware ID is the hash of what {'wmic' if by_cim else 'CIM'} prints for the same UUID"
+    return ""
+
+
+def _wmic_texts(uuid: str) -> tuple[bytes, ...]:
+    """Return what wmic prints for a UUID: columns that are two wider than what they hold, lines that end CR CR LF."""
+    width = len(uuid) + 2
+    text = f"{'UUID':{width}}\r\r\n{uuid:{width}}\r\r\n\r\r\n"
+    # Into a pipe it writes in the code page of the console, or in UTF-16 with a mark at the beginning.
+    return text.encode("ascii", "replace"), b"\xff\xfe" + text.encode("utf-16-le")
+
+
+def _cim_texts(uuid: str) -> tuple[bytes, ...]:
+    """Return what PowerShell 5 and 7 print for a UUID."""
+    return tuple(
+        f'{{\r\n{margin}"UUID":{gap}"{uuid}"\r\n}}\r\n'.encode() for margin, gap in (("    ", "  "), ("  ", " "))
+    )
 
 
 def image_state(site: Site) -> Finding:

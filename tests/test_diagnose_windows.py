@@ -1,0 +1,201 @@
+"""`diagnose` on recorded machines with Windows and macOS: what only they have, and their places and services."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_machines import AgentMachine, line, ready, refused, started
+from fingerprint.collect import collect
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.diagnose import Diagnosis, Outcome
+from fingerprint.diagnose.places import places_of
+from fingerprint.testing.machines import unix_snapshot
+from windows_machines import FOLDER, UUID, cim_text, windows_snapshot, wmic_text
+
+DATA = r"C:\ProgramData\Amazon\SSM"
+PROGRAMS = r"C:\Program Files\Amazon\SSM"
+REG = (rf"{FOLDER}\System32\reg.exe", "query", r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State", "/v",
+       "ImageState")  # fmt: skip
+NET = rf"{FOLDER}\System32\net.exe"
+MEMBERS = "Alias name     Administrators\r\n\r\nMembers\r\n\r\n----\r\nAdministrator\r\nssm-user\r\n\r\n"
+
+
+class WindowsMachine(AgentMachine):
+    """A registered Windows machine with its agent."""
+
+    def is_now(self, version: str = "10.0.20348", **changes: Any) -> None:  # type: ignore[override]
+        self.snapshot = windows_snapshot(version, **changes)
+        self.snapshot.update(
+            recordedAt="2026-11-24T12:00:00Z", utcOffset=0, statuses={}, folders={},
+            services={"Winmgmt": "running", "AmazonSSMAgent": "running"},
+            agentProcesses=[{"name": "amazon-ssm-agent", "pid": 4, "user": "NT AUTHORITY\\SYSTEM",
+                             "started": "2026-11-24T08:00:00Z"}],
+        )  # fmt: skip
+        for name in places_of("windows").binaries:
+            self.file(rf"{PROGRAMS}\{name}", None, 0o666)
+        self.command((rf"{PROGRAMS}\amazon-ssm-agent.exe", "-version"), "SSM Agent version: 3.3.1142.0\r\n")
+        self.state("IMAGE_STATE_COMPLETE")
+        self.account(0, MEMBERS)
+        self.log_at_windows(started("08:00:00") + ready("11:30:00"))
+
+    def state(self, state: str) -> None:
+        self.command(REG, f"\r\nHKEY_LOCAL_MACHINE\\...\\State\r\n    ImageState    REG_SZ    {state}\r\n\r\n")
+
+    def account(self, returncode: int, members: str) -> None:
+        self.command((NET, "user", "ssm-user"), "User name    ssm-user\r\n" * (returncode == 0), returncode)
+        self.command((NET, "localgroup", "Administrators"), members)
+
+    def log_at_windows(self, text: str) -> None:
+        self.file(rf"{DATA}\Logs\amazon-ssm-agent.log", text)
+        self.snapshot["folders"][rf"{DATA}\Logs"] = ["amazon-ssm-agent.log"]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> WindowsMachine:
+    return WindowsMachine(tmp_path)
+
+
+def made_with(machine: WindowsMachine, version: str) -> None:
+    """Let the record be of a time when the machine ran another version of Windows."""
+    then = collect(RecordedMachine(windows_snapshot(version)))
+    machine.record = machine.record.replace(hardware_hash=then.hardware_hash)  # type: ignore[union-attr]
+
+
+def one(found: Diagnosis, name: str) -> tuple[str, str]:
+    finding = found[name]
+    return str(finding.outcome), " ".join((finding.text, *finding.evidence))
+
+
+def test_a_healthy_windows_machine_passes_what_windows_has(machine: WindowsMachine) -> None:
+    found = machine.diagnosis()
+    assert not [r for r in found.results if r.finding.outcome in (Outcome.FAIL, Outcome.WARN)]
+    for name in ("wmi", "collector", "image-state", "running", "installed", "version", "waiting", "ssm-user"):
+        assert one(found, name)[0] == "pass", found[name]
+    assert found.conclusion.state == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("check", "change", "outcome", "words"),
+    [
+        ("wmi", lambda m: m.snapshot["services"].update(Winmgmt="stopped"), "fail", "waits for it for 75 s"),
+        ("wmi", lambda m: m.snapshot["services"].pop("Winmgmt"), "skipped", "not told"),
+        ("image-state", lambda m: m.state("IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE"), "fail", "RESEAL_TO_OOBE"),
+        ("image-state", lambda m: m.command(REG, "", 1), "skipped", "no ImageState"),
+        ("running", lambda m: m.snapshot["services"].update(AmazonSSMAgent="stopped"), "fail", "is stopped"),
+        ("running", lambda m: m.snapshot["services"].pop("AmazonSSMAgent"), "fail", "no service"),
+        ("running", lambda m: m.snapshot["agentProcesses"][0].update(user="WEB-7\\joe"), "fail", "runs as WEB-7\\joe"),
+        ("ssm-user", lambda m: m.account(2, MEMBERS), "skipped", "makes it when the first session starts"),
+        ("ssm-user", lambda m: m.account(0, "Administrator\r\n"), "pass", "no administrator"),
+        ("installed", lambda m: m.remove(rf"{PROGRAMS}\ssm-cli.exe"), "warn", "1 of 6"),
+        ("collector", lambda m: m.is_now("10.0.26100") or made_with(m, "10.0.20348"), "fail", "what wmic prints"),
+        ("collector", lambda m: made_with(m, "10.0.26100"), "fail", "what CIM prints"),
+        ("collector", lambda m: m.is_now("10.0.26100") or made_with(m, "10.0.26100"), "pass", "the agent asks CIM"),
+        ("collector", lambda m: m.snapshot["commands"][0].update(stdout=""), "warn", "does not tell the version"),
+        ("waiting", lambda m: m.log_at_windows(started("08:00:00") + refused("11:40:00")), "fail", "core agent waits"),
+    ],
+)
+def test_a_check_of_windows_finds_what_is_wrong(
+    machine: WindowsMachine, check: str, change: Any, outcome: str, words: str
+) -> None:
+    change(machine)
+    told = one(machine.diagnosis(check), check)
+    assert told[0] == outcome, told
+    assert words in told[1]
+
+
+def test_an_agent_that_knows_wmic_only_is_no_good_where_there_is_none(machine: WindowsMachine) -> None:
+    machine.is_now("10.0.26100")
+    made_with(machine, "10.0.26100")
+    machine.command((rf"{PROGRAMS}\amazon-ssm-agent.exe", "-version"), "SSM Agent version: 3.3.987.0\r\n")
+    assert one(machine.diagnosis("collector"), "collector")[0] == "fail"
+
+
+def test_an_upgrade_of_windows_is_concluded_and_the_remedy_keeps_the_fingerprint(machine: WindowsMachine) -> None:
+    machine.is_now("10.0.26100")
+    made_with(machine, "10.0.20348")
+    conclusion = machine.diagnosis().conclusion
+    assert (conclusion.state, conclusion.because) == ("will-hibernate", "collector")
+    command = conclusion.steps[-1][1]
+    assert command == "fingerprint vault rebaseline --keep-fingerprint --accept-new-sid --yes"
+    done = machine(*command.split()[1:])
+    assert done.returncode == 0, done.stderr
+    # The vault is as the command left it.
+    machine.record = (machine.vault_path / "Store/InstanceFingerprint").read_bytes()
+    assert machine.diagnosis().conclusion.state == "healthy"
+
+
+def test_wmi_that_does_not_run_is_the_cause_of_a_wait(machine: WindowsMachine) -> None:
+    machine.snapshot["services"]["Winmgmt"] = "stopped"
+    error = "Failed to get machine fingerprint: Failed to wait for WMI to get into Running status"
+    machine.log_at_windows(started("08:00:00") + refused("11:40:00", error, "8s"))
+    found = machine.diagnosis("wmi", "waiting")
+    assert "because WMI does not run" in found.conclusion.text
+    assert "Start-Service Winmgmt" in found.conclusion.text
+
+
+def test_the_texts_of_the_collectors_differ_as_assumed() -> None:
+    from fingerprint.diagnose.windows import _cim_texts, _wmic_texts
+
+    assert wmic_text("uuid") in _wmic_texts(UUID)
+    assert cim_text("uuid") in _cim_texts(UUID)
+
+
+class MacMachine(AgentMachine):
+    """A registered Mac with its agent."""
+
+    def is_now(self, **changes: Any) -> None:
+        self.snapshot = unix_snapshot(machine_id=None, platform="macos", **changes)
+        self.snapshot.update(
+            recordedAt="2026-11-24T12:00:00Z", utcOffset=0, statuses={}, folders={},
+            agentProcesses=[{"name": "amazon-ssm-agent", "pid": 77, "user": "root", "started": "2026-11-24T08:00:00Z"}],
+        )  # fmt: skip
+        for name in places_of("macos").binaries:
+            self.file(f"/opt/aws/ssm/bin/{name}", None, 0o755)
+        self.command(("/opt/aws/ssm/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.3.1142.0\n")
+        self.command(("/bin/launchctl", "print", "system/com.amazon.aws.ssm"),
+                     "com.amazon.aws.ssm = {\n\tstate = not running\n\tlast exit code = 1\n}\n")  # fmt: skip
+        self.log("amazon-ssm-agent.log", started("08:00:00") + ready("11:30:00"))
+        self.file("/etc/passwd", "root:*:0:0::/var/root:/bin/sh\nssm-user:*:501:20::/Users/ssm-user:/usr/bin/false\n")
+        self.sudoers("ssm-user ALL=(ALL) NOPASSWD:ALL\n")
+
+
+def test_a_mac_is_diagnosed_and_its_guard_called_what_it_is(tmp_path: Path) -> None:
+    found = MacMachine(tmp_path).diagnosis()
+    assert {r.name for r in found.results if r.finding.outcome == Outcome.WARN} == {"guard"}
+    assert "never fails below 67" in one(found, "guard")[1]
+    assert found.conclusion.state == "warnings"
+    assert one(found, "ssm-user")[0] == "pass"
+    assert one(found, "package")[0] == "skipped"
+
+
+def test_a_mac_whose_agent_does_not_run_is_told_with_the_word_of_launchd(tmp_path: Path) -> None:
+    machine = MacMachine(tmp_path)
+    machine.snapshot["agentProcesses"] = []
+    told = one(machine.diagnosis("running"), "running")
+    assert told[0] == "fail"
+    assert "last exit code = 1" in told[1]
+    assert machine.diagnosis("running")["running"].command.startswith("sudo launchctl kickstart")
+
+
+@pytest.mark.parametrize("version", ["2.3.1205.0", "3.0.1124.0", "3.1.501.0", "3.2.2303.0", "3.3.551.0", "3.3.1142.0"])
+def test_logs_of_earlier_and_later_agents_are_understood(tmp_path: Path, version: str) -> None:
+    machine = AgentMachine(tmp_path)
+    machine.command(("/usr/bin/amazon-ssm-agent", "-version"), f"SSM Agent version: {version}\n")
+    worker = line("08:00:03", "INFO", "Entering SSM Agent hibernate - RequestError: send request failed",
+                  "[ssm-agent-worker] " if version >= "3" else "")  # fmt: skip
+    old = tuple(map(int, version.split(".")[:3])) < (3, 1, 501)
+    machine.log(
+        "amazon-ssm-agent.log", started("08:00:00", version) + (worker if old else refused("11:40:00", pause=""))
+    )
+    finding = machine.diagnosis("waiting")["waiting"]
+    told = " ".join(finding.evidence)
+    assert finding.tag == ("waiting-worker" if old else "waiting-refresher")
+    if old:
+        assert "next try: 2026-11-24T12:35:03Z" in told
+    elif version == "3.3.1142.0":
+        assert "next try: 2026-11-24T12:05:00Z to 2026-11-24T12:10:00Z" in told
+    else:
+        assert f"next try: 2026-11-25T11:40:00Z to 2026-11-25T13:40:00Z (by the schedule of {version})" in told
