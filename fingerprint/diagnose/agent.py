@@ -127,14 +127,16 @@ def running(site: Site) -> Finding:
         since = f" since {utc(one.started)}" if one.started is not None else ""
         described.append(f"{one.name}: process {one.pid}, {one.user}{since}")
     if not core:
-        return failed("the agent does not run", *described, remedy="Start it", command=_start(site), tag="not-running")
+        return failed(
+            "the agent does not run", *described, remedy="Start it", command=restart_command(site), tag="not-running"
+        )
     if len(core) > 1:
         return warned(f"{len(core)} agents run at once: each takes the other's messages", *described,
-                      remedy="Stop them, and start the service once", command=_start(site))  # fmt: skip
+                      remedy="Stop them, and start the service once", command=restart_command(site))  # fmt: skip
     user = core[0].user
     if user not in ("root", ""):
         return failed(f"the agent runs as {user}, not as root: it cannot read its vault", *described,
-                      remedy="Take User= out of its unit, and restart it", command=_start(site))  # fmt: skip
+                      remedy="Take User= out of its unit, and restart it", command=restart_command(site))  # fmt: skip
     if unit and unit.get("UnitFileState") == "disabled":
         return warned("the agent runs, and will not after the next start of the machine: its unit is disabled",
                       *described, remedy="Enable it", command=f"systemctl enable {unit.get('Id')}")  # fmt: skip
@@ -150,7 +152,8 @@ def _unit(site: Site) -> dict[str, str] | None:
         return None
 
 
-def _start(site: Site) -> str:
+def restart_command(site: Site) -> str:
+    """Return the command that starts the agent, also if it runs."""
     if site.machine.platform == "macos":
         return "sudo launchctl kickstart -k system/com.amazon.aws.ssm"
     if site.machine.platform == "windows":
@@ -173,7 +176,9 @@ def _windows_service(site: Site) -> Finding:
     except FileNotFoundError:
         return failed(f"there is no service {_SERVICE}", remedy="Install the agent", tag="not-installed")
     if state != "running":
-        return failed(f"the service {_SERVICE} is {state}", remedy="Start it", command=_start(site), tag="not-running")
+        return failed(
+            f"the service {_SERVICE} is {state}", remedy="Start it", command=restart_command(site), tag="not-running"
+        )
     try:
         user = next((one.user for one in site.processes if one.name == "amazon-ssm-agent"), "")
     except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.results import Conclusion, Finding, Outcome, Result
 from fingerprint.diagnose.waiting import HARD
 from fingerprint.model import utc
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from fingerprint.agentlog import Story
     from fingerprint.diagnose.site import Site
 
-_RESTART = ("Restart the agent: it tries again at once", "systemctl restart amazon-ssm-agent")
+_LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagnose --network")
+_PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
 _MISMATCH, _DENIED = HARD
 # Checks that tell why credentials do not come, the strongest first, and their words after "because".
 _CAUSES = (
@@ -35,14 +37,15 @@ def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
         results: of all checks that were made.
     """
     found = {result.name: result.finding for result in results}
-    waiting = _waiting(site, found)
-    if waiting is not None:
-        return waiting
-    for conclusion in (_not_registered, _broken, _already_lost, _about_to, _stopped):
-        told = conclusion(found)
+    for conclusion in (_waiting, _not_registered, _broken, _already_lost, _about_to, _stopped):
+        told = conclusion(site, found)
         if told is not None:
             return told
-    return _rest(results, found)
+    return _rest(results)
+
+
+def _restart(site: Site) -> tuple[str, str]:
+    return "Restart the agent: it tries again at once", restart_command(site)
 
 
 def _tag(found: dict[str, Finding], name: str) -> str:
@@ -57,44 +60,49 @@ def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     began = site.seconds_of(story.waiting_since)
     since = utc(began) if began is not None else ""
     head = f"Hibernating since {since or story.waiting_since or 'a time that is not told'}"
-    because, why, steps = _why_waiting(found, story)
+    because, why, steps = _why_waiting(site, found, story)
     return Conclusion("hibernating", f"{head}, because {why}. {_do(steps)}", since, because, tuple(steps))
 
 
-def _why_waiting(found: dict[str, Finding], story: Story) -> tuple[str, str, list[tuple[str, str]]]:
-    code = story.last_error.partition(":")[0].strip()
+def _why_waiting(site: Site, found: dict[str, Finding], story: Story) -> tuple[str, str, list[tuple[str, str]]]:
+    """Return the name of the check that tells the cause, the words after "because", and what to do."""
+    restart = _restart(site)
     for name, outcome, why in _CAUSES:
         finding = found.get(name)
         if finding is not None and finding.outcome == outcome:
-            steps = [*_steps(finding)]
-            return name, why, steps if "register" in finding.command else [*steps, _RESTART]
+            steps = _steps(finding)
+            # Who registers again starts the agent anyhow.
+            return name, why, steps if "register" in finding.command else [*steps, restart]
+    code = story.last_error.partition(":")[0].strip()
+    if story.waiting_in == "worker":
+        if code == _DENIED:
+            return "waiting", "its role may not report its health (ssm:UpdateInstanceInformation)", [_PERMIT, restart]
+        why = f"its health pings fail: {story.last_error or 'the error is not in the logs'}"
+        return "waiting", why, [_LOOK_AT_NETWORK, restart]
     if code == _MISMATCH:
-        differs = found.get("fingerprint")
-        if differs is not None and differs.tag == "differs":
+        if _tag(found, "fingerprint") == "differs":
             return "fingerprint", "the machine differs from its record, and the service refuses it", [
-                *_steps(differs), _RESTART,
+                *_remedies(site), restart,
             ]  # fmt: skip
-        return "waiting", (
+        why = (
             "the service knows another fingerprint of this node: another machine holds the same registration, or the "
             "record was replaced before these logs begin"
-        ), [("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
-            ("Else register this machine again with a new activation", "")]  # fmt: skip
+        )
+        return "waiting", why, [
+            ("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
+            ("Else register this machine again with a new activation", ""),
+        ]  # fmt: skip
     if code == _DENIED:
-        where = (
-            "its role may not report its health (ssm:UpdateInstanceInformation)" if story.waiting_in == "worker"
-            else "the service refuses the node: it was deregistered, or its role was changed or taken away"
-        )  # fmt: skip
-        return "waiting", where, [
-            ("Look for the node and its role in the console of the service; register again if it is gone", ""),
-            _RESTART,
-        ]  # fmt: skip
-    if story.waiting_in == "worker":
-        return "waiting", f"its health pings fail: {story.last_error or 'the error is not in the logs'}", [
-            ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", ""), _RESTART,
-        ]  # fmt: skip
-    return "waiting", f"it gets no credentials: {story.last_error or 'the error is not in the logs'}", [
-        ("See whether the network is the reason", "fingerprint diagnose --network"), _RESTART,
-    ]  # fmt: skip
+        why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
+        look = "Look for the node and its role in the console of the service; register again if it is gone"
+        return "waiting", why, [(look, ""), restart]
+    why = f"it gets no credentials: {story.last_error or 'the error is not in the logs'}"
+    return "waiting", why, [_LOOK_AT_NETWORK, restart]
+
+
+def _remedies(site: Site) -> list[tuple[str, str]]:
+    """Return what helps a machine that differs. To be asked only where the fingerprint was looked at."""
+    return [(remedy.text, remedy.command) for remedy in site.explanation.remedies]
 
 
 def _steps(finding: Finding) -> list[tuple[str, str]]:
@@ -108,7 +116,7 @@ def _do(steps: Sequence[tuple[str, str]]) -> str:
     return f"Do: {text[0].lower()}{text[1:]}{f' (`{command}`)' if command else ''}."
 
 
-def _not_registered(found: dict[str, Finding]) -> Conclusion | None:
+def _not_registered(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if _tag(found, "registration") != "not-registered":
         return None
     finding = found["registration"]
@@ -117,7 +125,7 @@ def _not_registered(found: dict[str, Finding]) -> Conclusion | None:
     return Conclusion("not-registered", f"{text}. {_do(steps)}", "", "registration", tuple(steps))
 
 
-def _broken(found: dict[str, Finding]) -> Conclusion | None:
+def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if _tag(found, "vault") != "vault-broken":
         return None
     finding = found["vault"]
@@ -128,30 +136,33 @@ def _broken(found: dict[str, Finding]) -> Conclusion | None:
     return Conclusion("broken", text, "", "vault", tuple(steps))
 
 
-def _already_lost(found: dict[str, Finding]) -> Conclusion | None:
+def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     finding = found.get("regenerated")
     if finding is None or finding.outcome != Outcome.FAIL:
         return None
     steps = _steps(finding)
     return Conclusion(
         "hibernating", f"Cannot get credentials any more, because {finding.text}. {_do(steps)}", "", "regenerated",
-        (*steps, _RESTART),
+        (*steps, _restart(site)),
     )  # fmt: skip
 
 
-def _about_to(found: dict[str, Finding]) -> Conclusion | None:
+def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if _tag(found, "collector") == "collector":
-        finding, name, why = found["collector"], "collector", "Windows reads its hardware by another tool than before"
+        name, why = "collector", "Windows reads its hardware by another tool than before"
+        steps = [("Keep the present record", "fingerprint vault backup"), *_steps(found["collector"])]
     elif _tag(found, "fingerprint") == "differs":
-        finding, name, why = found["fingerprint"], "fingerprint", found["fingerprint"].text
+        name, why = "fingerprint", f"the machine differs from its record ({site.explanation.rule})"
+        steps = _remedies(site)
     else:
         return None
-    steps = [("Keep the present record", "fingerprint vault backup"), *_steps(finding)]
-    text = f"Not hibernating yet: the next start of the agent will be refused, because {why}. {_do(steps[-1:])}"
-    return Conclusion("will-hibernate", text, "", name, tuple(dict.fromkeys(steps)))
+    # The first two: to keep what there is, and what is tried first. The others are for where that is not wanted.
+    then = ", then ".join(f"{text[0].lower()}{text[1:]}" for text, _ in steps[:2])
+    text = f"Not hibernating yet: the next start of the agent will be refused, because {why}."
+    return Conclusion("will-hibernate", f"{text} Do: {then}." if then else text, "", name, tuple(steps))
 
 
-def _stopped(found: dict[str, Finding]) -> Conclusion | None:
+def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     for name in ("installed", "running"):
         finding = found.get(name)
         if finding is not None and finding.tag in ("not-installed", "not-running"):
@@ -161,7 +172,7 @@ def _stopped(found: dict[str, Finding]) -> Conclusion | None:
     return None
 
 
-def _rest(results: Sequence[Result], found: dict[str, Finding]) -> Conclusion:
+def _rest(results: Sequence[Result]) -> Conclusion:
     wrong = [result for result in results if result.finding.outcome == Outcome.FAIL]
     if wrong:
         first = wrong[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
-from fingerprint.errors import FingerprintError, VaultError, VaultMissing
+from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, masked, utc
 
@@ -222,6 +222,7 @@ def regenerated(site: Site) -> Finding:
     logged = _logged_regeneration(site)
     if logged:
         evidence.append(f"the agent's log: a new fingerprint was made at {logged}")
+        evidence += _logged_mismatch(site)
         at = at or logged
     if evidence:
         if restorable is not None:
@@ -254,6 +255,17 @@ def _logged_regeneration(site: Site) -> str:
     at = story.regenerated_at[-1]
     # What got credentials afterwards was registered again since, or had its record restored.
     return "" if story.last_good and story.last_good > at else at or "a time that is not told"
+
+
+def _logged_mismatch(site: Site) -> list[str]:
+    """Return what the log tells of the mismatch before it."""
+    found = site.story.mismatches[-1] if site.story.mismatches else None
+    if found is None:
+        return []
+    if found.id_differs:
+        return ["before it the hardware ID differed"]
+    score = "" if found.matched is None else f", {found.matched} of 9 equal"
+    return [f"before it changed: {', '.join(sorted(found.changed))}{score}"] if found.changed else []
 
 
 def _written_later(site: Site) -> str:
@@ -320,5 +332,8 @@ def _is_registered(site: Site) -> bool:
 
 
 def _unreadable(error: FingerprintError) -> Finding:
+    if isinstance(error, (VaultCorrupt, VaultUnsafe)):
+        # Told whole by the check of the vault.
+        return unknown("the vault cannot be read: see `vault`", error.what)
     where = (error.where,) if error.where else ()
     return unknown(error.what, *where, remedy=error.remedy)

@@ -155,7 +155,7 @@ def state(site: Site) -> Finding:
         if since is not None and site.machine.now() - since > _SILENT_AFTER:
             evidence.append("hibernate.log is silent by now; that says nothing")
     else:
-        what = "the core agent waits for credentials, and has started no worker"
+        what = "the core agent waits for credentials; before it has some it starts no worker"
     if _runs(site) is False:
         return warned(f"when it last ran, {what}", f"since {when}", *evidence, remedy="See `running`", tag="waited")
     retry = next_try(site, story)
