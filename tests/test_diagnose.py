@@ -552,3 +552,37 @@ def test_ctrl_c_ends_it_with_130_and_no_traceback(tmp_path: Path) -> None:
         _, complaint = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in complaint
+
+
+def test_a_program_that_others_may_change_is_not_run(machine: AgentMachine) -> None:
+    machine.file("/usr/bin/amazon-ssm-agent", None, 0o777)
+    site = machine.site()
+    asked: list[tuple[str, ...]] = []
+    original = site.machine.run
+    site.machine.run = lambda commands, *rest: asked.extend(commands) or original(commands, *rest)  # type: ignore[method-assign]
+    assert "version 3.3.1142.0" in diagnose(site, ["version"])["version"].text
+    assert not [argv for argv in asked if "-version" in argv]
+
+
+# The documentation.
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def words_of(text: str, folder: Path) -> str:
+    """Return a text without the folder of the test, whose length moves the ends of lines."""
+    return " ".join(text.replace(str(folder), "").split())
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_examples_of_the_documentation_are_what_is_printed(machine: AgentMachine, name: str) -> None:
+    BROKEN[name][0](machine)
+    page = (DOCS / "diagnose-examples.md").read_text()
+    _, _, section = page.partition(f"## {name[0].upper()}{name[1:]}\n")
+    block = section.partition("```\n")[2].partition("\n```")[0]
+    assert words_of(block, machine.folder) == words_of(machine("diagnose").stdout, machine.folder)
+
+
+def test_the_documentation_names_every_check() -> None:
+    page = (DOCS / "diagnose.md").read_text()
+    assert [check.name for check in CHECKS if f"`{check.name}`" not in page] == []

@@ -255,16 +255,21 @@ class Site:
         path = f"{self.program_folder}/{self.places.binaries[0]}"
         if self.machine.platform == "windows":
             path = f"{self.places.programs}\\{self.places.binaries[0]}"
-        try:
-            if not self.machine.exists(path):
-                return self._logged_version()
-        except OSError:
+        if not self._only_roots(path):
             return self._logged_version()
         [result] = self.run((path, "-version"))
         found = result.stdout.decode("utf-8", "replace").rpartition("version:")[2].strip().split()
         if result.succeeded and found and found[0].replace(".", "").isdigit():
             return found[0]
         return self._logged_version()
+
+    def _only_roots(self, path: str) -> bool:
+        """Return whether a program is there, and nobody but root could have changed it: what else is not run."""
+        try:
+            status = self.machine.status(path)
+        except OSError:
+            return False
+        return self.machine.platform == "windows" or (status.uid == 0 and not status.mode & 0o022)
 
     def _logged_version(self) -> str:
         try:
