@@ -36,6 +36,8 @@ _PATTERNS = (
     ("ip6", r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]{0,4})(?![\w:.])"),
     ("digest", r"(?<![\w+/])[A-Za-z0-9+/]{22}==(?![\w+/=])"),
     ("id", rf"{_NOT_IN_A_WORD}(?:0[xX])?{_HEX}{{16,64}}{_NOT_BEFORE_A_WORD}"),
+    # The account in an ARN, as errors of the service quote it.
+    ("account", r"(?<=:)\d{12}(?=:)"),
     ("node", r"\b(?:mi|i|eni|vol|subnet|vpc|ami)-[0-9a-f]{8,17}\b"),
 )
 _COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in _PATTERNS)

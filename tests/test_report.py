@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 import fingerprint
+from agent_machines import NODE, AgentMachine, refused, started
 from commandline import environment, run
 from event_machines import machine, snapshot, windows
 from fingerprint import Vault
@@ -71,8 +72,9 @@ def test_no_id_of_the_machine_is_in_it_neither_as_it_is_nor_as_it_was(
 def test_what_is_needed_to_help_stays(place: tuple[dict[str, str], list[str]], tmp_path: Path) -> None:
     done = report(place, tmp_path / "t.tar.gz", "--redact")
     files = unpacked(tmp_path / "t.tar.gz")
-    assert list(files) == ["about.json", "check.json", "explain.json", "vault.json", "verify.json", "history.json",
-                           "evidence.json", "before.json", "snapshot.json", "MANIFEST.txt"]  # fmt: skip
+    assert list(files) == ["about.json", "check.json", "explain.json", "diagnosis.json", "vault.json",
+                           "verify.json", "history.json", "evidence.json", "before.json", "snapshot.json",
+                           "MANIFEST.txt"]  # fmt: skip
     for readable in (
         "Rack 210",
         "dmidecode 3.3",
@@ -103,6 +105,24 @@ def test_equal_values_are_equal_in_all_files(place: tuple[dict[str, str], list[s
     changed = {row["name"]: row for row in json.loads(files["explain.json"])["attributes"]}["ipaddress-info"]
     assert changed["saved"] == saved["ipaddress-info"]
     assert changed["current"] == recorded["outgoingAddress"]
+
+
+def test_the_diagnosis_is_in_it_without_what_the_logs_tell_of_the_node_and_its_account(tmp_path: Path) -> None:
+    machine = AgentMachine(tmp_path)
+    error = (
+        f"AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/Role/{NODE} is not authorized on "
+        f"arn:aws:ssm:eu-west-1:111122223333:managed-instance/{NODE}, request id: "
+        "56ae2c79-bb35-4903-ab49-59cf9e131aca"
+    )
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:35:00", error))
+    assert machine("report", "--redact", str(tmp_path / "t.tar.gz")).returncode == 0
+    files = unpacked(tmp_path / "t.tar.gz")
+    told = json.loads(files["diagnosis.json"])
+    assert told["conclusion"]["state"] == "hibernating"
+    assert "AccessDeniedException" in files["diagnosis.json"]
+    whole = "\n".join(files.values())
+    for secret in (NODE, "111122223333", "56ae2c79-bb35-4903-ab49-59cf9e131aca", machine.record.fingerprint):  # type: ignore[union-attr]
+        assert secret not in whole
 
 
 def test_two_reports_share_no_pseudonym(place: tuple[dict[str, str], list[str]], tmp_path: Path) -> None:

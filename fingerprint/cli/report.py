@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fingerprint import __version__
 from fingerprint.cli.check import check_answer
+from fingerprint.cli.diagnose import diagnosis_answer
 from fingerprint.cli.evidence import evidence_answer
 from fingerprint.cli.explain import answer as explain_answer
 from fingerprint.cli.parse import Arguments
@@ -15,6 +16,7 @@ from fingerprint.collect import collect
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
 from fingerprint.collect.whole import record_whole
+from fingerprint.diagnose import Site, diagnose
 from fingerprint.errors import EXIT_OK, CollectError, Refused
 from fingerprint.explanation import explain_vault
 from fingerprint.model import utc
@@ -48,6 +50,7 @@ def run(arguments: Arguments) -> int:
         "about": lambda: _about(recorded, arguments),
         "check": lambda: check_answer(vault, recorded, whole),
         "explain": lambda: explain_answer(explain_vault(vault, recorded)),
+        "diagnosis": lambda: _diagnosis(Site(machine, vault, timeout=arguments.timeout, reveal=True)),
         "vault": lambda: show_answer(vault, whole),
         "verify": lambda: verify_answer(vault),
         "history": lambda: _history(history_answer(vault, whole)),
@@ -81,6 +84,14 @@ def _about(machine: RecordedMachine, arguments: Arguments) -> dict[str, Any]:
         told["tools"] = {a.name: a.tool for a in collect(machine) if a.tool}
     except CollectError as error:
         told["error"] = error.facts()
+    return told
+
+
+def _diagnosis(site: Site) -> dict[str, Any]:
+    told = diagnosis_answer(diagnose(site), site.machine.now())
+    for check in told["checks"]:
+        # The same machine gives the same report.
+        del check["seconds"]
     return told
 
 
