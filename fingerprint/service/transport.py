@@ -54,7 +54,8 @@ class Transport:
         answer = self._session.send(request)
         body = b""
         try:
-            for chunk in answer.raw.stream(_CHUNK):
+            # What came is taken as it comes: `stream` would wait for a whole chunk, a byte at a time for hours.
+            while chunk := answer.raw.read1(_CHUNK):
                 body += chunk
                 if len(body) > ANSWER_LIMIT:
                     raise BadAnswer(
