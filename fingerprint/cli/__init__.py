@@ -74,7 +74,8 @@ def _run(words: list[str]) -> int:
         except SystemExit as stop:
             code = int(stop.code or 0)
             # A plug-in speaks another protocol: what it cannot tell is 3, and 2 would be an alarm.
-            return EXIT_CANNOT_TELL if code and "nagios" in words else code
+            plug_in = "nagios" in words or "--format=nagios" in words
+            return EXIT_CANNOT_TELL if code and plug_in else code
     _forbid_core_dumps()
     module = __import__(f"fingerprint.cli.{arguments.command.module}", fromlist=["run"])
     try:

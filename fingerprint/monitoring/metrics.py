@@ -82,7 +82,8 @@ def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:
         _one("fingerprint_ip_alone", "Whether only the same IP address makes it a match.",
              "ip-alone" in seen.conditions),
         Metric("fingerprint_attribute_changed", "Whether an attribute differs from the record.",
-               tuple((("attribute", r.name), float(r.name in seen.changed)) for r in verdict.rows if r.current is not None)),
+               tuple((("attribute", r.name), float(r.name in seen.changed))
+                     for r in verdict.rows if r.current is not None)),
         Metric("fingerprint_attribute_absent", "Whether an attribute has no value on this machine.",
                tuple((("attribute", a.name), float(not a.value and not a.unreadable))
                      for a in seen.observation.collection)),

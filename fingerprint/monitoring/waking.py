@@ -33,15 +33,24 @@ class Waker:
     """
 
     def __init__(self) -> None:
+        self.watches_addresses = False
         self._addresses: socket.socket | None = None
-        self._pipe = os.pipe()
         self._before: dict[int, Any] = {}
-        for end in self._pipe:
-            os.set_blocking(end, False)
+        # Into this pipe the interpreter writes the number of each signal at once. A handler in Python would run only
+        # after `select`, if the signal comes just before it. Windows cannot wait for a pipe, and has a list.
+        self._pipe: tuple[int, int] | None = None
+        self._wakeup_before = -1
+        self._noted: list[int] = []
 
     def __enter__(self) -> Waker:
         self._addresses = _address_socket()
         self.watches_addresses = self._addresses is not None
+        if sys.platform != "win32":
+            self._pipe = os.pipe()
+            for end in self._pipe:
+                os.set_blocking(end, False)
+            # If it is full so many signals wait already that one more says nothing new.
+            self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         names = ("SIGTERM", "SIGINT", "SIGHUP")
         for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
             self._before[number] = signal.signal(number, self._note)
@@ -52,32 +61,39 @@ class Waker:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._pipe is not None:
+            signal.set_wakeup_fd(self._wakeup_before)
+            for end in self._pipe:
+                os.close(end)
         if self._addresses is not None:
             self._addresses.close()
-        for end in self._pipe:
-            os.close(end)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        hangup = number == getattr(signal, "SIGHUP", None)
-        try:
-            os.write(self._pipe[1], b"h" if hangup else b"e")
-        except BlockingIOError:
-            # So many signals wait already that one more says nothing new.
-            return
+        if self._pipe is None:
+            self._noted.append(number)
 
     def wait(self, seconds: float) -> str:
         """Wait for so many seconds at most, and return why it ended: one of TIME, CHANGE, HANGUP, END."""
         until = monotonic() + seconds
         while True:
             ready = self._select(until - monotonic())
-            if self._pipe[0] in ready:
-                words = os.read(self._pipe[0], 4096)
-                return END if b"e" in words else HANGUP
+            signals = self._signals(ready)
+            if signal.SIGTERM in signals or signal.SIGINT in signals:
+                return END
+            if signals:
+                return HANGUP
             if self._addresses is not None and self._addresses in ready:
                 self._settle()
                 return CHANGE
             if monotonic() >= until:
                 return TIME
+
+    def _signals(self, ready: Sequence[Any]) -> Sequence[int]:
+        """Return the numbers of the signals that came in."""
+        if self._pipe is not None:
+            return os.read(self._pipe[0], 4096) if self._pipe[0] in ready else b""
+        noted, self._noted = self._noted, []
+        return noted
 
     def _settle(self) -> None:
         """Take all messages of one change."""
@@ -94,20 +110,15 @@ class Waker:
                 return
 
     def _select(self, seconds: float) -> Sequence[Any]:
-        watched: list[Any] = [self._pipe[0]] if sys.platform != "win32" else []
+        watched: list[Any] = [] if self._pipe is None else [self._pipe[0]]
         if self._addresses is not None:
             watched.append(self._addresses)
         if not watched:
-            # Windows waits for sockets only; a signal interrupts this, and the loop goes on to look for it.
+            # Windows waits for sockets only, and a signal may come before the sleep: so it is a short one.
             from time import sleep
 
             sleep(max(0.0, min(seconds, 1.0)))
-            try:
-                data = os.read(self._pipe[0], 1)
-            except OSError:
-                return ()
-            os.write(self._pipe[1], data)
-            return (self._pipe[0],)
+            return ()
         return select.select(watched, (), (), max(0.0, seconds))[0]
 
 

@@ -152,7 +152,11 @@ class Watcher:
         if before.outcome != now.outcome or old.verdict.reason != new.verdict.reason:
             told.append(f"verdict: {before.outcome} ({old.verdict.reason}) -> {now.outcome} ({new.verdict.reason})")
         was, is_now = ({a.name: self._digest(a.value) for a in look.collection} for look in (old, new))
-        told += [f"{name} changed" for name in is_now if was.get(name) != is_now[name]]
+        for name in is_now:
+            if was.get(name) != is_now[name]:
+                unread, before_unread = (name in look.collection.unreadable for look in (new, old))
+                word = "cannot be read" if unread else "can be read again" if before_unread else "changed"
+                told.append(f"{name} {word}")
         if old.record.threshold != new.record.threshold:
             told.append(f"threshold: {old.record.threshold} -> {new.record.threshold}")
         if self._digest(old.record.fingerprint) != self._digest(new.record.fingerprint):
