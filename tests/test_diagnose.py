@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import subprocess
 import time
@@ -586,3 +587,66 @@ def test_the_examples_of_the_documentation_are_what_is_printed(machine: AgentMac
 def test_the_documentation_names_every_check() -> None:
     page = (DOCS / "diagnose.md").read_text()
     assert [check.name for check in CHECKS if f"`{check.name}`" not in page] == []
+
+
+# Real tools and processes.
+
+
+@pytest.mark.skipif(not Path("/usr/bin/dpkg-deb").exists(), reason="packages of Debian need dpkg-deb")
+def test_a_real_package_is_verified_by_the_real_dpkg(tmp_path: Path) -> None:
+    built, root = tmp_path / "built", tmp_path / "root"
+    (built / "DEBIAN").mkdir(parents=True)
+    (built / "DEBIAN/control").write_text(
+        "Package: amazon-ssm-agent\nVersion: 3.3.1142.0\nArchitecture: all\nMaintainer: x <x@example.com>\n"
+        "Description: for a test\n"
+    )
+    (built / "usr/bin").mkdir(parents=True)
+    (built / "usr/bin/ssm-cli").write_text("as it was installed")
+    for folder in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers"):
+        (root / folder).mkdir(parents=True)
+    for name in ("status", "available"):
+        (root / "var/lib/dpkg" / name).write_text("")
+    subprocess.run(["dpkg-deb", "--build", str(built), str(tmp_path / "p.deb")], check=True, capture_output=True)
+    forced = ["--force-not-root", "--force-bad-path", f"--root={root}", f"--log={tmp_path / 'log'}"]
+    path = "/usr/sbin:/usr/bin:/sbin:/bin"
+    subprocess.run(["dpkg", *forced, "--install", str(tmp_path / "p.deb")], check=True, capture_output=True,
+                   env={"PATH": path})  # fmt: skip
+    # What the check runs is the real program, over the package database of this root.
+    wrapper = tmp_path / "dpkg"
+    wrapper.write_text(f'#!/bin/sh\nexec /usr/bin/dpkg --root={root} "$@"\n')
+    wrapper.chmod(0o755)
+    machine = LiveMachine(executables={"/usr/bin/dpkg": str(wrapper), "/usr/bin/rpm": "/nonexistent"})
+
+    def verified() -> Finding:
+        vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
+        return diagnose(Site(machine, vault), ["package"])["package"]
+
+    assert str(verified().outcome) == PASS
+    (root / "usr/bin/ssm-cli").write_text("as somebody made it")
+    assert str(verified().outcome) == FAIL
+    assert "/usr/bin/ssm-cli" in told(verified())
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are told by /proc on Linux only")
+def test_a_real_process_of_the_agent_is_found_with_user_and_start(tmp_path: Path) -> None:
+    program = tmp_path / "amazon-ssm-agent"
+    program.write_bytes(Path("/bin/sleep").read_bytes())
+    program.chmod(0o755)
+    before = time.time()
+    with subprocess.Popen([str(program), "60"]) as process:
+        try:
+            deadline = time.monotonic() + 10
+            while process.pid not in {one.pid for one in LiveMachine().agent_processes()}:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            [one] = [p for p in LiveMachine().agent_processes() if p.pid == process.pid]
+            assert one.name == "amazon-ssm-agent"
+            assert one.user == getpass.getuser()
+            assert one.started is not None
+            # The kernel counts in hundredths of a second, and tells its own start in whole ones.
+            assert abs(one.started - before) < 5
+            vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
+            finding = diagnose(Site(LiveMachine(), vault), ["running"])["running"]
+            assert str(process.pid) in told(finding)
+        finally:
+            process.kill()

@@ -19,6 +19,10 @@ def run(arguments: Arguments) -> int:
         raise UsageError("the region is missing", remedy="Name it with --region, such as --region us-east-2")
     if arguments.endpoint is not None and not arguments.check:
         raise UsageError("--endpoint says where to --check", remedy="Add --check, or leave --endpoint out")
+    if arguments.proxy is not None and not arguments.check:
+        raise UsageError("--proxy says how to --check", remedy="Add --check, or leave --proxy out")
+    if arguments.endpoint is not None:
+        _demand_endpoint(arguments.endpoint)
     listed = buckets(region, arguments.os)
     if arguments.comments is not None:
         from fingerprint.newfile import write_new
@@ -40,6 +44,16 @@ def run(arguments: Arguments) -> int:
     else:
         _print(answer, arguments)
     return EXIT_DIFFERS if reached and not all(one["reached"] for one in reached) else EXIT_OK
+
+
+def _demand_endpoint(url: str) -> None:
+    # Imported here: only this needs sockets.
+    from fingerprint.diagnose.network import Unreached, demand_url
+
+    try:
+        demand_url(url)
+    except Unreached:
+        raise UsageError(f"{url!r} is no URL that can be asked", remedy="Name one as https://host:port") from None
 
 
 def _reached(arguments: Arguments, names: list[str]) -> list[dict[str, Any]]:

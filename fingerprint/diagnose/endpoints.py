@@ -224,7 +224,7 @@ def metadata(site: Site) -> Finding:
                             direct=True)  # fmt: skip
         text = token.body.decode("ascii", "replace").strip()
         # Whatever else answers with a page of its own gives no token.
-        first = token.status == 200 and text.isascii() and text.isprintable() and " " not in text
+        first = token.status == 200 and text != "" and text.isascii() and text.isprintable() and " " not in text
         headers = {"X-aws-ec2-metadata-token": text} if first else {}
         answer = network.ask(f"{base}/latest/meta-data/instance-id", "GET", headers, direct=True)
     except Unreached as error:

@@ -109,9 +109,11 @@ class Network:
 
         Args:
             environment: the proxies of its service; where it has any, those of this process do not count.
-            certificates: a file of further certificates to trust, "" for none.
+            certificates: a file of further certificates to trust, "" for those that this has.
         """
-        return Network(self._proxy, environment or self._environment, certificates, self._seconds)
+        return Network(
+            self._proxy, environment or self._environment, certificates or self._certificates, self._seconds
+        )  # fmt: skip
 
     def proxy_of(self, url: str) -> str:
         """Return the proxy that a URL is asked through, "" for none."""

@@ -1,0 +1,373 @@
+"""The IAM policy for the buckets of the agent: names, partitions, and what can be reached."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from commandline import environment, run
+from fingerprint.buckets import SYSTEMS, arns, buckets, comments, policy, s3_endpoint
+from fingerprint.errors import UsageError
+from fingerprint.regions import domain, endpoint, partition
+
+# As AWS lists them, region by region: what follows the region in the name of its buckets of patching, and in that of
+# its snapshots of baselines. By hand and apart from the tables of the package.
+PATCHING = {
+    "us-east-2": ("552881074", ""), "us-east-1": ("1970c647d", ""), "us-west-1": ("8badb4304", ""),
+    "us-west-2": ("34d7f99f8", ""), "af-south-1": ("bdd5f65a9", "-tbxdb5b9"), "ap-east-1": ("632356271", ""),
+    "ap-south-2": ("32f4b4128", "-50209442"), "ap-southeast-3": ("aa48fc462", "-be0a3174"),
+    "ap-southeast-4": ("01e2c40d3", "-dc6f76ce"), "ap-south-1": ("cb7c62ff9", ""), "ap-northeast-3": ("67373598a", ""),
+    "ap-northeast-2": ("10467995c", ""), "ap-southeast-1": ("7fdfd9ef7", ""), "ap-southeast-2": ("17283a275", ""),
+    "ap-northeast-1": ("4849fa78f", ""), "ca-central-1": ("3148e69e3", ""), "ca-west-1": ("9e3a4b2f9", ""),
+    "eu-central-1": ("9163fdaaf", ""), "eu-west-1": ("5522fb710", ""), "eu-west-2": ("902a2bc74", ""),
+    "eu-south-1": ("c52f3f594", ""), "eu-west-3": ("29bf85721", ""), "eu-south-2": ("a4cf248b1", "-df2c9d70"),
+    "eu-north-1": ("795879e9b", ""), "eu-central-2": ("184ce43c8", ""), "il-central-1": ("e221cb57b", ""),
+    "me-south-1": ("a53fc9dce", "-uduvl7q8"), "me-central-1": ("2932f2f80", ""), "sa-east-1": ("ddf4b6a09", ""),
+}  # fmt: skip
+UNLISTED = ("cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1", "ap-southeast-9")
+REGIONS = (*PATCHING, *UNLISTED)
+SCHEMA = json.loads((resources.files("fingerprint") / "schemas" / "s3-policy.json").read_text())
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    env = environment(tmp_path / "state")
+    return lambda *words: run("s3-policy", *words, env=env)
+
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def answered(command: Command, *words: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(command(*words, "--output", "json").stdout)
+    Draft202012Validator(SCHEMA).validate(answer)
+    return answer
+
+
+def names(region: str, system: str = "all") -> list[str]:
+    return [bucket.name for bucket in buckets(region, system)]
+
+
+# The names.
+
+
+OHIO = """{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Effect": "Allow",
+      "Action": "s3:GetObject",
+      "Resource": [
+        "arn:aws:s3:::amazon-ssm-us-east-2/*",
+        "arn:aws:s3:::aws-windows-downloads-us-east-2/*",
+        "arn:aws:s3:::patch-baseline-snapshot-us-east-2/*",
+        "arn:aws:s3:::aws-ssm-us-east-2/*",
+        "arn:aws:s3:::aws-patch-manager-us-east-2-552881074/*",
+        "arn:aws:s3:::aws-patchmanager-macos-us-east-2-552881074/*",
+        "arn:aws:s3:::us-east-2-birdwatcher-prod/*",
+        "arn:aws:s3:::aws-ssm-document-attachments-us-east-2/*",
+        "arn:aws:s3:::amazon-ssm-packages-us-east-2/*"
+      ]
+    }
+  ]
+}
+"""
+
+
+def test_the_policy_of_ohio_is_this_one(command: Command) -> None:
+    done = command("--region", "us-east-2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, OHIO, "")
+
+
+def test_what_aws_publishes_as_an_example_for_ohio_is_what_is_not_older() -> None:
+    assert {bucket.name for bucket in buckets("us-east-2") if not bucket.older} == {
+        "aws-windows-downloads-us-east-2", "amazon-ssm-us-east-2", "aws-ssm-us-east-2",
+        "patch-baseline-snapshot-us-east-2", "aws-patch-manager-us-east-2-552881074",
+        "aws-patchmanager-macos-us-east-2-552881074",
+    }  # fmt: skip
+
+
+def test_the_policy_of_bahrain_has_its_names_of_its_own() -> None:
+    assert arns("me-south-1") == [
+        "arn:aws:s3:::amazon-ssm-me-south-1/*",
+        "arn:aws:s3:::aws-windows-downloads-me-south-1/*",
+        "arn:aws:s3:::patch-baseline-snapshot-me-south-1-uduvl7q8/*",
+        "arn:aws:s3:::aws-ssm-me-south-1/*",
+        "arn:aws:s3:::aws-patch-manager-me-south-1-a53fc9dce/*",
+        "arn:aws:s3:::aws-patchmanager-macos-me-south-1-a53fc9dce/*",
+        "arn:aws:s3:::me-south-1-birdwatcher-prod/*",
+        "arn:aws:s3:::aws-ssm-document-attachments-me-south-1/*",
+        "arn:aws:s3:::amazon-ssm-packages-me-south-1/*",
+    ]
+
+
+@pytest.mark.parametrize("region", PATCHING)
+def test_buckets_of_patching_are_those_that_aws_lists_for_the_region(region: str) -> None:
+    ending, snapshot = PATCHING[region]
+    found = names(region)
+    assert [name for name in found if name.startswith(("aws-patch", "patch-"))] == [
+        f"patch-baseline-snapshot-{region}{snapshot}",
+        f"aws-patch-manager-{region}-{ending}",
+        f"aws-patchmanager-macos-{region}-{ending}",
+    ]
+    assert "lists no bucket" not in comments(region)
+
+
+@pytest.mark.parametrize("region", UNLISTED)
+def test_a_region_without_buckets_of_patching_gets_no_invented_ones(region: str) -> None:
+    found = names(region)
+    assert not [name for name in found if name.startswith("aws-patch-manager")]
+    assert f"aws-ssm-{region}" in found
+    assert f"patch-baseline-snapshot-{region}" in found
+    assert "lists no bucket of patching modules" in comments(region)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_distribution_service_has_other_buckets_in_cape_town_and_milan(region: str) -> None:
+    found = [name for name in names(region) if "birdwatcher" in name or "distributor" in name]
+    other = region in ("af-south-1", "eu-south-1")
+    assert found == [f"aws-ssm-distributor-file-{region}" if other else f"{region}-birdwatcher-prod"]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("system", ["all", *SYSTEMS])
+def test_every_policy_is_one_that_iam_takes(region: str, system: str) -> None:
+    document = policy(region, system)
+    assert list(document) == ["Version", "Statement"]
+    assert document["Version"] == "2012-10-17"
+    [statement] = document["Statement"]
+    assert set(statement) == {"Effect", "Action", "Resource"}
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "s3:GetObject")
+    resources_ = statement["Resource"]
+    assert len(resources_) == len(set(resources_)) >= 5
+    for resource in resources_:
+        # The rules of names of buckets, and nothing with a wildcard but the objects of one bucket.
+        found = re.fullmatch(r"arn:(aws|aws-cn|aws-us-gov):s3:::([a-z0-9][a-z0-9-]{1,61}[a-z0-9])/\*", resource)
+        assert found, resource
+        assert region in found[2]
+    # White space does not count against the limit of a managed policy.
+    assert len(json.dumps(document, separators=(",", ":"))) < 6144
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_an_operating_system_gets_its_part_and_all_parts_are_the_whole(region: str) -> None:
+    parts = {system: names(region, system) for system in SYSTEMS}
+    assert set().union(*parts.values()) == set(names(region))
+    assert not any("macos" in name for name in parts["linux"] + parts["windows"])
+    assert not any(name.startswith(("aws-patch-manager", f"aws-ssm-{region}")) for name in parts["macos"])
+    assert any("macos" in name for name in parts["macos"])
+    assert all(f"amazon-ssm-{region}" in part for part in parts.values())
+
+
+@pytest.mark.parametrize(
+    ("region", "name", "tail"),
+    [("eu-west-1", "aws", "amazonaws.com"), ("cn-north-1", "aws-cn", "amazonaws.com.cn"),
+     ("cn-northwest-1", "aws-cn", "amazonaws.com.cn"), ("us-gov-west-1", "aws-us-gov", "amazonaws.com"),
+     ("us-iso-east-1", "aws-iso", "c2s.ic.gov"), ("us-isob-east-1", "aws-iso-b", "sc2s.sgov.gov"),
+     ("eu-isoe-west-1", "aws-iso-e", "cloud.adc-e.uk"), ("us-isof-south-1", "aws-iso-f", "csp.hci.ic.gov"),
+     ("eusc-de-east-1", "aws-eusc", "amazonaws.eu")],
+)  # fmt: skip
+def test_a_region_is_of_its_partition(region: str, name: str, tail: str) -> None:
+    assert (partition(region), domain(region)) == (name, tail)
+    assert endpoint("ssm", region) == f"https://ssm.{region}.{tail}"
+    assert s3_endpoint(region) == f"https://s3.{region}.{tail}"
+    assert all(arn.startswith(f"arn:{name}:s3:::") for arn in arns(region))
+
+
+def test_partitions_are_those_of_botocore() -> None:
+    import botocore.loaders
+
+    known = botocore.loaders.create_loader().load_data("endpoints")["partitions"]
+    regions = [(region, told["partition"], told["dnsSuffix"]) for told in known for region in told["regions"]]
+    assert {"aws", "aws-cn", "aws-us-gov"} <= {name for _, name, _ in regions}
+    assert [(region, partition(region), domain(region)) for region, _, _ in regions] == regions
+
+
+@pytest.mark.parametrize(
+    "region", ["", "us-east", "us-east-2a", "US-EAST-2", "us east 2", "*", "us-east-*", "us-east-2\n", "../us-east-2"]
+)
+def test_what_is_no_region_is_a_usage_error(command: Command, region: str) -> None:
+    with pytest.raises(UsageError, match="is no region"):
+        buckets(region)
+    done = command("--region", region)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "us-east-2" in done.stderr
+
+
+# The command.
+
+
+def test_the_region_is_demanded(command: Command) -> None:
+    done = command()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--region" in done.stderr
+
+
+@pytest.mark.parametrize("system", ["all", *SYSTEMS])
+def test_the_command_prints_the_policy_of_the_operating_system(command: Command, system: str) -> None:
+    done = command("--region", "eu-south-2", "--os", system)
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == policy("eu-south-2", system)
+
+
+def test_an_unknown_operating_system_is_a_usage_error(command: Command) -> None:
+    assert command("--region", "eu-south-2", "--os", "plan9").returncode == 2
+
+
+def test_resources_only_are_one_arn_a_line(command: Command) -> None:
+    done = command("--region", "cn-north-1", "--os", "linux", "--resources-only")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == arns("cn-north-1", "linux")
+    assert done.stdout.startswith("arn:aws-cn:s3:::amazon-ssm-cn-north-1/*\n")
+
+
+@pytest.mark.parametrize("region", ["us-east-2", "us-gov-west-1"])
+def test_the_answer_as_json_holds_policy_and_purposes(command: Command, region: str) -> None:
+    answer = answered(command, "--region", region, "--os", "macos")
+    assert answer["policy"] == policy(region, "macos")
+    assert [bucket["name"] for bucket in answer["buckets"]] == names(region, "macos")
+    assert all(bucket["purpose"] and "macos" in bucket["systems"] for bucket in answer["buckets"])
+    assert (answer["region"], answer["os"], answer["reached"], answer["comments"]) == (region, "macos", None, None)
+
+
+def test_comments_are_written_into_a_new_file(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "buckets.md"
+    done = command("--region", "us-gov-west-1", "--comments", str(file))
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == policy("us-gov-west-1")
+    text = file.read_text()
+    assert text == comments("us-gov-west-1")
+    assert all(f"- `{name}` (" in text for name in names("us-gov-west-1"))
+    assert answered(command, "--region", "eu-west-1", "--comments", f"{file}2")["comments"] == f"{file}2"
+
+
+def test_comments_never_overwrite_a_file(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "buckets.md"
+    file.write_text("mine")
+    done = command("--region", "eu-west-1", "--comments", str(file))
+    assert (done.returncode, done.stdout) == (4, "")
+    assert str(file) in done.stderr
+    assert file.read_text() == "mine"
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_comments_where_nothing_can_be_written_are_told(command: Command, tmp_path: Path) -> None:
+    done = command("--region", "eu-west-1", "--comments", str(tmp_path / "none" / "buckets.md"))
+    assert (done.returncode, done.stdout) == (3, "")
+
+
+# With --check.
+
+
+class S3(ThreadingHTTPServer):
+    """Answers for S3, with a status for the names that contain a word."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, int] = {}
+        self.asked: list[str] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                server.asked.append(self.path)
+                found = (status for word, status in server.statuses.items() if word in self.path)
+                self.send_response(next(found, 200))
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@pytest.fixture
+def s3() -> Iterator[S3]:
+    with S3() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_buckets_that_answer_are_fine_also_where_reading_is_forbidden(command: Command, s3: S3) -> None:
+    s3.statuses = {"aws-ssm-eu-west-1": 403, "packages": 301}
+    done = command("--region", "eu-west-1", "--check", "--endpoint", s3.url)
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == policy("eu-west-1")
+    assert sorted(s3.asked) == sorted(f"/{name}/" for name in names("eu-west-1"))
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == names("eu-west-1")
+    assert "aws-ssm-eu-west-1: reached (HTTP 403, " in done.stderr
+
+
+def test_a_bucket_that_is_not_there_is_a_finding(command: Command, s3: S3) -> None:
+    s3.statuses = {"birdwatcher": 404}
+    done = command("--region", "eu-west-1", "--check", "--endpoint", s3.url)
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == policy("eu-west-1")
+    assert "eu-west-1-birdwatcher-prod: there is no such bucket (404)\n" in done.stderr
+    assert done.stderr.count("reached (HTTP 200") == len(names("eu-west-1")) - 1
+
+
+def test_only_the_buckets_of_the_operating_system_are_tried(command: Command, s3: S3) -> None:
+    answer = answered(command, "--region", "eu-west-1", "--os", "linux", "--check", "--endpoint", s3.url + "/")
+    assert sorted(s3.asked) == sorted(f"/{name}/" for name in names("eu-west-1", "linux"))
+    assert [(one["name"], one["reached"]) for one in answer["reached"]] == [
+        (name, True) for name in names("eu-west-1", "linux")
+    ]
+
+
+def test_an_endpoint_that_refuses_is_a_finding_for_each_bucket(command: Command, s3: S3) -> None:
+    # Bound and not listening: refused, and nobody else's meanwhile.
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{kept.getsockname()[1]}"
+        done = command("--region", "eu-west-1", "--check", "--endpoint", url, "--resources-only")
+        answer = answered(command, "--region", "eu-west-1", "--check", "--endpoint", url)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == arns("eu-west-1")
+    assert {(one["reached"], one["text"]) for one in answer["reached"]} == {(False, "the connection is refused")}
+    assert len(answer["reached"]) == len(names("eu-west-1"))
+
+
+def test_buckets_are_tried_through_the_proxy_that_is_named(command: Command, s3: S3) -> None:
+    # To this, a proxy is whoever is asked for whole URLs.
+    done = command(
+        "--region", "cn-north-1", "--check", "--endpoint", "http://s3.example", "--proxy",
+        s3.url.replace("//", "//user:hunter2@"),
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert sorted(s3.asked) == sorted(f"http://s3.example/{name}/" for name in names("cn-north-1"))
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--endpoint", "https://127.0.0.1"),
+        ("--proxy", "http://127.0.0.1:3128"),
+        ("--check", "--endpoint", "s3.eu-west-1.amazonaws.com"),
+        ("--check", "--endpoint", "https://127.0.0.1:99999"),
+        ("--check", "--endpoint", "ftp://127.0.0.1"),
+        ("--check", "--proxy", "socks5://127.0.0.1:1080"),
+    ],
+)
+def test_how_to_check_is_held_against_the_rest_of_the_words(command: Command, words: tuple[str, ...]) -> None:
+    done = command("--region", "eu-west-1", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
