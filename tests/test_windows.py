@@ -17,11 +17,12 @@ from fingerprint import collect, match
 from fingerprint.collect import windows_commands
 from fingerprint.collect.facts import facts
 from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.windows import commands, powershell, uses_cim, windows_version
+from fingerprint.collect.windows import commands, uses_cim, windows_version
 from fingerprint.errors import CollectError
 from fingerprint.model import Status
 from shared import VECTORS, needs_vectors
 from windows_machines import FOLDER, NAMES, UUID, cim_text, windows_snapshot, wmic_text
+
 
 def digest(data: bytes) -> str:
     return b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
