@@ -83,6 +83,8 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("guard", without_smbios, WARN, "vacuous"),
     ("guard", both(without_smbios, lambda m: m.file("/.dockerenv", "")), WARN, "vacuous"),
     ("guard", put(threshold=-1), SKIPPED, "disabled"),
+    ("key", setting("registration", b"{"), SKIPPED, "see `vault`"),
+    ("key", setting("registration", None), SKIPPED, "no registration"),
     ("key", registration(private_key_created_date=""), WARN, "no date"),
     ("key", registration(private_key_created_date="yesterday"), WARN, "cannot be read"),
     ("key", lambda m: m.config(Profile={"KeyAutoRotateDays": 7}), WARN, "23 days old, and should have been changed"),

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from fingerprint.credentials.order import credential_order, parse_agent_credentials
+from fingerprint.credentials.order import State, credential_order, parse_agent_credentials
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
@@ -63,6 +63,9 @@ def order(site: Site) -> Finding:
     found = _root_order(site)
     shadowed = [f"{one.name} is shadowed by {one.shadowed_by}" for one in found.sources if one.shadowed_by]
     sources = [f"{one.name}: {one.state}{f' ({one.reason})' if one.reason else ''}" for one in found.sources]
+    unread = next((one for one in found.sources if one.state == State.UNREADABLE), None)
+    if unread is not None and not found.winner and not found.findings:
+        return unknown(f"{unread.where}: {unread.reason}", *sources, remedy="Run it as root")
     wrong = [one for one in found.findings if not one.what.startswith("others may read")]
     if wrong:
         return failed(f"{wrong[0].where}: {wrong[0].what}", *sources, remedy=wrong[0].remedy)

@@ -73,8 +73,11 @@ def _registration_file(site: Site, told: str, node: str, region: str) -> Finding
 
 def key(site: Site) -> Finding:
     """How old the node's key is, and whether it is changed in time."""
-    if not _is_registered(site):
-        return skipped("there is no registration")
+    try:
+        if not site.registered:
+            return skipped("there is no registration")
+    except VaultError as error:
+        return _unreadable(error)
     from fingerprint.service.keys import age_in_days
 
     created = site.registration.private_key_created_date
@@ -322,13 +325,6 @@ def _why_silent(site: Site) -> list[str]:
     except FingerprintError:
         empty = []
     return [*dict.fromkeys(found), *([f"empty on both sides: {', '.join(empty)}"] if empty else [])]
-
-
-def _is_registered(site: Site) -> bool:
-    try:
-        return site.registered
-    except VaultError:
-        return False
 
 
 def _unreadable(error: FingerprintError) -> Finding:
