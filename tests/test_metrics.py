@@ -84,10 +84,7 @@ def value(told: Samples, name: str) -> float:
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
-    made = House(tmp_path)
-    made.is_now(**WHOLE)
-    assert made("init").returncode == 0
-    return made
+    return House.with_record(tmp_path, **WHOLE)
 
 
 def healthy(house: House) -> None:

@@ -140,10 +140,7 @@ class Watch:
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
-    made = House(tmp_path)
-    made.is_now(**WHOLE)
-    assert made("init").returncode == 0
-    return made
+    return House.with_record(tmp_path, **WHOLE)
 
 
 @pytest.fixture

@@ -69,8 +69,14 @@ class Recorder(Machine):
         write_new(path, self.text().encode("utf-8"), "snapshot")
 
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
+        return self._kept_file(path, lambda: self._machine.read_file(path, limit))
+
+    def read_end(self, path: str, limit: int) -> bytes:
+        return self._kept_file(path, lambda: self._machine.read_end(path, limit))
+
+    def _kept_file(self, path: str, read: Callable[[], bytes]) -> bytes:
         try:
-            data = self._machine.read_file(path, limit)
+            data = read()
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -83,17 +89,6 @@ class Recorder(Machine):
         # An entry with nothing in it tells only that the file exists.
         if not self.snapshot["files"].get(path):
             self.snapshot["files"][path] = entry
-
-    def read_end(self, path: str, limit: int) -> bytes:
-        try:
-            data = self._machine.read_end(path, limit)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            self._keep_file(path, _error_entry(error))
-            raise
-        self._keep_file(path, _entry(data, "text", "base64"))
-        return data
 
     def status(self, path: str) -> FileStatus:
         kept = self.snapshot.setdefault("statuses", {})

@@ -25,6 +25,14 @@ class House:
         self.env = environment(folder / "state")
         self.is_now()
 
+    @classmethod
+    def with_record(cls, folder: Path, **changes: Any) -> House:
+        """Return a house whose vault holds the record of its machine."""
+        house = cls(folder)
+        house.is_now(**changes)
+        assert house("init").returncode == 0
+        return house
+
     def is_now(self, **changes: Any) -> None:
         self.snapshot.write_text(json.dumps(unix_snapshot(**changes)))
 
