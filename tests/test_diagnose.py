@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,10 @@ CASES: list[tuple[str, Change, str, str]] = [
      "replaced at 2026-11-24 11:36:01"),
     ("regenerated", log(line("07:00:00", "INFO", REGENERATED, "") + started("08:00:00") + ready("08:00:01")), PASS,
      "nothing says"),
+    ("regenerated", both(
+        log(WAITS + line("11:36:01", "INFO", REGENERATED, "")),
+        registration(private_key_created_date="2026-11-24 13:00:00 +0100 CET"),
+    ), PASS, "nothing says"),
     ("guard", without_smbios, WARN, "vacuous"),
     ("guard", both(without_smbios, lambda m: m.file("/.dockerenv", "")), WARN, "vacuous"),
     ("guard", put(threshold=-1), SKIPPED, "disabled"),
@@ -589,6 +594,24 @@ def test_the_examples_of_the_documentation_are_what_is_printed(machine: AgentMac
 def test_the_documentation_names_every_check() -> None:
     page = (DOCS / "diagnose.md").read_text()
     assert [check.name for check in CHECKS if f"`{check.name}`" not in page] == []
+
+
+def test_a_diagnosis_needs_no_extra_of_the_package(machine: AgentMachine) -> None:
+    machine.log("amazon-ssm-agent.log", WAITS)
+    machine.write()
+    script = """if True:
+        import sys
+        for name in ("botocore", "boto3", "cryptography", "pyarrow", "duckdb", "numpy", "netifaces", "tqdm", "yaml"):
+            sys.modules[name] = None
+        from fingerprint.cli import main
+        sys.exit(main(sys.argv[1:]))
+    """
+    words = ["--vault", str(machine.vault_path), "--snapshot", str(machine.folder / "machine.json"), "diagnose"]
+    done = subprocess.run([sys.executable, "-I", "-c", script, *words], env=machine.env, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "internal error" not in done.stdout
+    assert done.stdout == machine("diagnose").stdout
 
 
 # Real tools and processes.

@@ -41,9 +41,10 @@ from fingerprint.errors import (
     Unreachable,
     UsageError,
 )
+from fingerprint.keydates import age_in_days, created_date
 from fingerprint.service import signing
 from fingerprint.service.client import ServiceClient
-from fingerprint.service.keys import NodeKey, age_in_days, created_date, verify
+from fingerprint.service.keys import NodeKey, verify
 from fingerprint.service.registration import Registration
 from fingerprint.testing import LocalService
 from shared import VECTORS, needs_vectors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
+from fingerprint.keydates import UNDATED_DAYS, age_in_days, created_seconds
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, masked, utc
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.site import Site
     from fingerprint.explanation import Explanation
 
-_UNDATED_DAYS = 3650
 # A record that was written so long after the registration was written for another reason.
 _SAME_TIME_SECONDS = 600
 _REGISTER = "fingerprint register --region REGION --activation-id ID --code-file FILE"
@@ -78,8 +78,6 @@ def key(site: Site) -> Finding:
             return skipped("there is no registration")
     except VaultError as error:
         return _unreadable(error)
-    from fingerprint.service.keys import age_in_days
-
     created = site.registration.private_key_created_date
     age = age_in_days(created, site.machine.now())
     every = site.setting("Profile", "KeyAutoRotateDays")
@@ -89,7 +87,7 @@ def key(site: Site) -> Finding:
     if age is None:
         return warned(f"the date of the key cannot be read: {created!r}", "the agent never changes such a key by age",
                       remedy="Nothing, if no rotation by age is wanted; else register again")  # fmt: skip
-    if age >= _UNDATED_DAYS and not created:
+    if age >= UNDATED_DAYS and not created:
         return warned("the key has no date, as of a registration of before 2021", rotation,
                       remedy="Set Profile.KeyAutoRotateDays in amazon-ssm-agent.json to have it changed")  # fmt: skip
     if isinstance(every, int) and 0 < every < age:
@@ -256,8 +254,19 @@ def _logged_regeneration(site: Site) -> str:
     if not story.regenerated_at:
         return ""
     at = story.regenerated_at[-1]
-    # What got credentials afterwards was registered again since, or had its record restored.
-    return "" if story.last_good and story.last_good > at else at or "a time that is not told"
+    if story.last_good and story.last_good > at:
+        # What got credentials afterwards was registered again since, or had its record restored.
+        return ""
+    return "" if _registered_after(site, site.seconds_of(at)) else at or "a time that is not told"
+
+
+def _registered_after(site: Site, seconds: float | None) -> bool:
+    """Return whether the node's key was made after a time: then the service knows the fingerprint of then."""
+    try:
+        made = created_seconds(site.registration.private_key_created_date)
+    except VaultError:
+        return False
+    return made is not None and seconds is not None and made > seconds
 
 
 def _logged_mismatch(site: Site) -> list[str]:

@@ -77,7 +77,6 @@ class Site:
         network: how the network is asked; None if it is not to be.
         region: region in place of the registration's, "" for that.
         latest: file or URL of the newest published version, "" if it is not to be held against one.
-        proxy: URL of a proxy in place of those of the environment, "" for those.
         timeout: seconds for each command of a collection; None for the usual.
         reveal: whether ids are told in full.
         log_limit: bytes of each log that are read, from its end.

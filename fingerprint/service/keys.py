@@ -6,10 +6,7 @@ which is the least that the service takes. Signatures: RSASSA-PSS with SHA-256, 
 
 from __future__ import annotations
 
-import re
-import time
 from base64 import b64decode, b64encode
-from calendar import timegm
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -30,9 +27,6 @@ _BITS = 2048
 _EXPONENT = 65537
 _SALT_BYTES = 32
 _PADDING = padding.PSS(padding.MGF1(SHA256()), _SALT_BYTES)
-_NANOSECONDS = 10**9
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d{1,9})? ([+-])(\d\d)(\d\d)(?: |$)", re.ASCII)
-_UNDATED_DAYS = 3650
 
 
 class NodeKey:
@@ -116,38 +110,3 @@ def _unusable(where: str) -> KeyUnusable:
         where=where,
         remedy="Nothing was sent. See earlier records: fingerprint vault history; else register the machine again",
     )
-
-
-def created_date(nanoseconds: int) -> str:
-    """Return a time as Go prints it into `privateKeyCreatedDate`: UTC, the zeros at the end of the fraction cut.
-
-    Args:
-        nanoseconds: since 1970-01-01 UTC.
-    """
-    seconds, rest = divmod(nanoseconds, _NANOSECONDS)
-    fraction = f".{rest:09}".rstrip("0").rstrip(".")
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(seconds))}{fraction} +0000 UTC"
-
-
-def age_in_days(created: str, now: float) -> int | None:
-    """Return the whole days since a `privateKeyCreatedDate`; None for a text that is no date.
-
-    A key without a date counts as ten years old, as for the reference; one of the future as made now, so
-    that a clock that jumps changes no key.
-
-    Args:
-        created: `YYYY-MM-DD HH:MM:SS[.fraction] +hhmm ZONE`; the zone's name says nothing.
-        now: seconds since 1970-01-01 UTC.
-    """
-    if not created:
-        return _UNDATED_DAYS
-    found = _DATE.match(created)
-    if not found:
-        return None
-    try:
-        moment = timegm(time.strptime(found[1], "%Y-%m-%d %H:%M:%S"))
-    except ValueError:
-        return None
-    offset = int(found[4]) * 3600 + int(found[5]) * 60
-    moment -= -offset if found[3] == "-" else offset
-    return int(max(now - moment - float(found[2] or 0), 0.0) // 86400)

@@ -22,11 +22,12 @@ from fingerprint.errors import (
     VaultError,
     VaultMissing,
 )
+from fingerprint.keydates import age_in_days, created_date
 from fingerprint.match import THRESHOLD_DEFAULT
 from fingerprint.model import RegistrationRecord
 from fingerprint.registrationfile import forget_registration, write_file
 from fingerprint.service.client import ServiceClient
-from fingerprint.service.keys import KEY_TYPE, NodeKey, age_in_days, created_date
+from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import REGISTRATION_KEY
 from fingerprint.vault.history import LAST_WRITTEN
 from fingerprint.vault.records import decode_registration, encode_registration
