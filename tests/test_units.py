@@ -174,6 +174,9 @@ def test_the_units_are_started_as_the_commands_behave(tmp_path: Path) -> None:
     assert setting(watch, "NotifyAccess") == ["main"]
     assert setting(watch, "WatchdogSec") == ["15min"]
     assert setting(watch, "Restart") == ["on-failure"]
+    # A signal to the tools of a look would make what they read unreadable.
+    assert setting(watch, "KillMode") == ["mixed"]
+    assert setting(watch, "ExecReload") == ["/bin/kill -HUP $MAINPID"]
     assert setting(metrics, "Type") == ["oneshot"]
     assert setting(metrics, "SuccessExitStatus") == ["1 3"]
     # In a name space of its own the process would keep the host name of its start.

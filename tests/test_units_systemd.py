@@ -1,0 +1,365 @@
+"""The units as systemd runs them: PID 1 of name spaces of its own, with this installation's `fingerprint`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fingerprint
+from commandline import COMMAND, run
+from fingerprint.testing.machines import unix_snapshot
+
+WATCH, METRICS = "fingerprint-watch.service", "fingerprint-metrics.service"
+SYSTEMD = next((path for path in ("/usr/lib/systemd/systemd", "/lib/systemd/systemd") if os.path.exists(path)), None)
+DMIDECODE = "/usr/sbin/dmidecode"
+VAULT = "/var/lib/amazon/ssm/Vault"
+# Far beyond what anything takes; only a failing test waits so long.
+DEADLINE = 30.0
+# In place of this machine's, which would start what it has.
+TARGETS = ("sysinit", "basic", "shutdown", "network-online")
+# A cgroup of its own, which becomes the root of the cgroup name space. $1: its name, $2: the script of the inside.
+OUTSIDE = """
+set -e
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/cgroup
+mount -t cgroup2 cgroup2 /run/cgroup
+mkdir "/run/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/$1"
+echo $$ >"/run/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/$1/cgroup.procs"
+umount /run/cgroup
+exec unshare --fork --kill-child --pid --mount-proc --mount --cgroup --uts --ipc --net sh -c "$2" sh "$@"
+"""
+REMOVE = """
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/cgroup
+mount -t cgroup2 cgroup2 /run/cgroup
+find "/run/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/$1" -depth -type d -exec rmdir {} \\;
+"""
+# $3: what /var/lib becomes; the rest: folders that stay, though /tmp becomes an empty one.
+INSIDE = """
+set -e
+lib=$3
+shift 3
+mount -t tmpfs -o mode=755 tmpfs /run
+# It would set limits of the whole machine.
+for folder in /proc/sys /sys; do
+    mount --bind $folder $folder
+    mount -o remount,bind,ro $folder
+done
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount --bind /dev/null /dev/console
+mount --bind "$lib" /var/lib
+mkdir /run/kept
+number=0
+for folder; do
+    number=$((number + 1))
+    mkdir "/run/kept/$number"
+    mount --bind "$folder" "/run/kept/$number"
+done
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+mount -t tmpfs -o mode=1777 tmpfs /var/tmp
+number=0
+for folder; do
+    number=$((number + 1))
+    mkdir -p "$folder"
+    mount --move "/run/kept/$number" "$folder"
+done
+if [ -e /usr/sbin/dmidecode ]; then mount --bind /var/lib/dmidecode /usr/sbin/dmidecode; fi
+ip link set lo up || true
+export container=fingerprint-test SYSTEMD_UNIT_PATH=/var/lib/units SYSTEMD_GENERATOR_PATH=/var/lib/none
+exec "$SYSTEMD" --system --unit=boot.target --log-target=null --show-status=0
+"""
+# It answers like one with a table, and slowly if it is told to.
+FAKE_DMIDECODE = """#!/bin/sh
+if [ -e /var/lib/slow ]; then sleep 2; fi
+echo "SMBIOS 3.0 present. $*"
+"""
+
+
+def until(holds: Callable[[], Any], what: str) -> Any:
+    """Wait until it holds, which must be before the deadline, and return what it is."""
+    latest = time.monotonic() + DEADLINE
+    while True:
+        found = holds()
+        if found:
+            return found
+        assert time.monotonic() < latest, what
+        time.sleep(0.02)
+
+
+class Manager:
+    """A systemd that runs our units only. Its /var/lib is a folder of ours, with the vault where the agent has it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.units = folder / "units"
+        self.textfile = folder / "prometheus/node-exporter/fingerprint.prom"
+        self.log = folder / "watch.log"
+        self.slow = folder / "slow"
+        self.name = f"fingerprint-test-{os.getpid()}-{time.monotonic_ns()}"
+        self.units.mkdir()
+        done = run("units", str(self.units), "--system", "systemd")
+        assert done.returncode == 0, done.stderr
+        for target in TARGETS:
+            (self.units / f"{target}.target").write_text("[Unit]\nDefaultDependencies=no\n")
+        # Started at once, as if they were enabled. What is wanted is not forgotten when it ends, and tells its result.
+        (self.units / "boot.target").write_text(f"[Unit]\nWants={WATCH} {METRICS}\n")
+        kept = {sys.prefix, sys.base_prefix, str(Path(fingerprint.__file__).parent.parent)}
+        self._kept = sorted(path for path in kept if path.startswith(("/tmp/", "/var/tmp/")))
+        # PrivateTmp= would hide a program in /tmp, and this one may be there.
+        seen = "".join(f"BindReadOnlyPaths={path}\n" for path in self._kept)
+        for unit in (WATCH, METRICS):
+            self.change(unit, seen, "seen")
+        self.change(WATCH, "StandardOutput=append:/var/lib/watch.log\nStandardError=append:/var/lib/watch.err\n", "log")
+        dmidecode = folder / "dmidecode"
+        dmidecode.write_text(FAKE_DMIDECODE)
+        dmidecode.chmod(0o755)
+        self._errors = (folder / "errors").open("w+")
+        self._process = subprocess.Popen(
+            [
+                "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "sh", "-c", OUTSIDE, "sh", self.name, INSIDE,
+                str(folder), *self._kept,
+            ],
+            env={"PATH": os.environ["PATH"], "SYSTEMD": str(SYSTEMD)}, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=self._errors, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.enter: list[str] = []
+
+    def boot(self) -> str:
+        """Wait until it runs; return why it does not, or ""."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        latest = time.monotonic() + DEADLINE
+        while time.monotonic() < latest:
+            if self._process.poll() is not None:
+                self._errors.seek(0)
+                return f"it ended: {self._errors.read().strip()}"
+            try:
+                found = children.read_text().split()
+            except OSError as error:
+                return f"the first process is not told: {error}"
+            if found:
+                self.enter = ["nsenter", "-t", found[0], "-p", "-m", "-C", "-u", "-i", "-n"]
+                if self("systemctl", "is-active", "boot.target").stdout == "active\n":
+                    return ""
+            time.sleep(0.05)
+        return "it did not come up"
+
+    def change(self, unit: str, lines: str, name: str) -> None:
+        """Add settings to the service of a unit."""
+        folder = self.units / f"{unit}.d"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.conf").write_text(f"[Service]\n{lines}")
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command beside it, without the restrictions of a unit."""
+        return subprocess.run(
+            [*self.enter, *words], env={"PATH": os.environ["PATH"]}, text=True, capture_output=True, check=False,
+            timeout=2 * DEADLINE,
+        )  # fmt: skip
+
+    def systemctl(self, *words: str) -> None:
+        done = self("systemctl", *words)
+        assert done.returncode == 0, done.stderr + str(self.states(WATCH, "Result", "ExecMainStatus"))
+
+    def states(self, unit: str, *names: str) -> list[str]:
+        done = self("systemctl", "show", unit, "-p", ",".join(names))
+        found = dict(line.split("=", 1) for line in done.stdout.splitlines())
+        return [found[name] for name in names]
+
+    def fingerprint(self, *words: str) -> None:
+        done = self(COMMAND, "--vault", VAULT, *words)
+        assert done.returncode == 0, done.stderr
+
+    def events(self) -> list[dict[str, Any]]:
+        lines = self.log.read_text().splitlines(keepends=True) if self.log.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def event(self, number: int) -> dict[str, Any]:
+        """Return the event of a number, which must come before the deadline."""
+        event: dict[str, Any] = until(lambda: self.events()[number : number + 1], f"there is no event {number}")[0]
+        return event
+
+    def renew(self) -> None:
+        """Stop all, and make a new record."""
+        self("systemctl", "stop", WATCH, METRICS)
+        for name in ("amazon", "hardware-fingerprint", "prometheus"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for path in (self.log, self.slow, *self.units.glob("*.d/test.conf")):
+            path.unlink(missing_ok=True)
+        self.textfile.parent.mkdir(parents=True)
+        self.systemctl("daemon-reload")
+        self("systemctl", "reset-failed")
+        self.record()
+
+    def record(self, *words: str) -> None:
+        """Make a record, with folders of the mode that the agent gives them."""
+        shutil.rmtree(self.folder / "amazon", ignore_errors=True)
+        self.fingerprint(*words, "init")
+        for folder in (f"{VAULT}/Store", VAULT):
+            (self.folder / os.path.relpath(folder, "/var/lib")).chmod(0o600)
+
+    def close(self) -> None:
+        if self.enter:
+            self("systemctl", "stop", WATCH, METRICS)
+        self._process.kill()
+        self._process.wait(DEADLINE)
+        self._errors.close()
+        # Its processes end a little later.
+        for _ in range(50):
+            done = subprocess.run(
+                ["unshare", "--mount", "sh", "-c", REMOVE, "sh", self.name], capture_output=True, check=False
+            )
+            if b"busy" not in done.stderr:
+                return
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
+    if sys.platform != "linux" or SYSTEMD is None or shutil.which("systemctl") is None:
+        pytest.skip("systemd is not here")
+    if os.geteuid() != 0:
+        pytest.skip("only root may make the name spaces")
+    for tool in ("unshare", "nsenter", "setpriv", "mount", "ip"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not here")
+    made = Manager(tmp_path_factory.mktemp("lib"))
+    try:
+        wrong = made.boot()
+        if wrong:
+            pytest.skip(f"systemd does not run in name spaces here: {wrong}")
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def manager(booted: Manager) -> Manager:
+    booted.renew()
+    return booted
+
+
+def test_watch_is_ready_shows_what_it_found_and_sees_all_that_it_sees_without_restrictions(manager: Manager) -> None:
+    manager.systemctl("start", WATCH)
+    # `start` returned because it told that it is ready; its first look is over then.
+    assert manager.states(WATCH, "ActiveState", "SubState", "Type") == ["active", "running", "notify"]
+    [status] = manager.states(WATCH, "StatusText")
+    assert status.startswith("same machine: ")
+    assert "9 of 9" in status or "rule 4" in status
+    started = manager.event(0)
+    assert (started["event"], started["why"], started["changed"], started["error"]) == ("started", "start", [], None)
+    assert (started["score"]["matched"], started["score"]["total"]) == (9, 9)
+    assert manager.textfile.stat().st_mode & 0o7777 == 0o644
+    text = manager.textfile.read_text()
+    assert "fingerprint_check_success 1\n" in text
+    assert [line for line in text.splitlines() if "_unreadable{" in line and not line.endswith(" 0")] == []
+    assert os.listdir(manager.textfile.parent) == [manager.textfile.name]
+
+
+def test_a_reload_of_watch_looks_at_once(manager: Manager) -> None:
+    """By SIGHUP. `systemctl kill` sends it to the whole cgroup, so also to tools that this look has begun to run."""
+    manager.systemctl("start", WATCH)
+    manager.fingerprint("threshold", "set", "50")
+    manager.systemctl("reload", WATCH)
+    changed = manager.event(1)
+    assert (changed["event"], changed["why"]) == ("changed", "signal")
+    assert changed["differences"] == ["threshold: 40 -> 50"]
+    assert "fingerprint_threshold_ratio 0.5\n" in manager.textfile.read_text()
+
+
+def test_a_stop_of_watch_is_a_success(manager: Manager) -> None:
+    manager.systemctl("start", WATCH)
+    manager.systemctl("stop", WATCH)
+    # CLD_EXITED: it ended by itself, not by the signal.
+    wanted = ["inactive", "success", "1", "0"]
+    assert manager.states(WATCH, "ActiveState", "Result", "ExecMainCode", "ExecMainStatus") == wanted
+    assert len(manager.events()) == 1
+
+
+@pytest.mark.skipif(not os.path.exists(DMIDECODE), reason="dmidecode is not here")
+@pytest.mark.parametrize("word", ["stop", "reload"])
+def test_what_comes_in_during_a_look_does_not_spoil_it(manager: Manager, word: str) -> None:
+    """The tools that it runs are in its cgroup; a signal to them would make what they read unreadable."""
+    manager.systemctl("start", WATCH)
+    before = manager.textfile.stat().st_mtime_ns
+    manager.slow.write_text("")
+    manager.systemctl("reload", WATCH)
+    [group] = manager.states(WATCH, "ControlGroup")
+    tools = ("sh", "-c", f"test $(wc -l </sys/fs/cgroup{group}/cgroup.procs) -gt 1")
+    until(lambda: manager(*tools).returncode == 0, "it does not look")
+    manager.systemctl(word, WATCH)
+    until(lambda: manager.textfile.stat().st_mtime_ns != before, "the look did not end")
+    if word == "reload":
+        manager.slow.unlink()
+        manager.systemctl("stop", WATCH)
+    assert manager.states(WATCH, "Result", "ExecMainStatus") == ["success", "0"]
+    assert [event["event"] for event in manager.events()] == ["started"]
+    assert 'unreadable{attribute="bios-hash"} 0\n' in manager.textfile.read_text()
+
+
+def test_a_new_address_wakes_watch(manager: Manager) -> None:
+    if not any(manager("ip", "link", "add", "test0", "type", kind).returncode == 0 for kind in ("dummy", "bridge")):
+        pytest.skip("this kernel makes no interface of the kinds dummy, bridge")
+    try:
+        assert manager("ip", "address", "add", "192.0.2.7/24", "dev", "test0").returncode == 0
+        manager.record()
+        manager.systemctl("start", WATCH)
+        assert manager.event(0)["changed"] == []
+        manager("ip", "address", "del", "192.0.2.7/24", "dev", "test0")
+        manager("ip", "address", "add", "198.51.100.23/24", "dev", "test0")
+        changed = manager.event(1)
+        assert (changed["why"], changed["changed"]) == ("address-change", ["ipaddress-info"])
+    finally:
+        manager("ip", "link", "del", "test0")
+
+
+def test_the_watchdog_is_fed_and_watch_is_started_again_when_it_hangs(manager: Manager) -> None:
+    manager.change(WATCH, "WatchdogSec=2s\nRestartSec=0\n", "test")
+    manager.systemctl("daemon-reload")
+    manager.systemctl("start", WATCH)
+    [first] = manager.states(WATCH, "MainPID")
+    # Its next look is 300 seconds away.
+    time.sleep(5)
+    assert manager.states(WATCH, "MainPID", "SubState", "NRestarts") == [first, "running", "0"]
+    manager.systemctl("kill", "-s", "STOP", WATCH)
+    until(lambda: manager.states(WATCH, "SubState", "NRestarts") == ["running", "1"], "it was not started again")
+    assert manager.states(WATCH, "MainPID") != [first]
+    assert [event["event"] for event in manager.events()] == ["started", "started"]
+
+
+def test_watch_is_not_started_again_for_a_mistake_in_its_command_line(manager: Manager) -> None:
+    manager.change(WATCH, f"ExecStart=\nExecStart={COMMAND} watch --checks 0\nRestartSec=0\n", "test")
+    manager.systemctl("daemon-reload")
+    assert manager("systemctl", "start", WATCH).returncode != 0
+    assert manager.states(WATCH, "ActiveState", "ExecMainStatus", "NRestarts") == ["failed", "2", "0"]
+
+
+@pytest.mark.parametrize(("case", "code"), [("same", 0), ("different", 1), ("missing", 3)])
+def test_findings_of_metrics_are_no_failure_of_the_service(manager: Manager, case: str, code: int) -> None:
+    if case == "different":
+        (manager.folder / "machine.json").write_text(json.dumps(unix_snapshot(machine_id="0" * 32)))
+        manager.record("--snapshot", "/var/lib/machine.json")
+    elif case == "missing":
+        shutil.rmtree(manager.folder / "amazon/ssm/Vault")
+        (manager.folder / "amazon/ssm/Vault").mkdir()
+    manager.systemctl("start", METRICS)
+    assert manager.states(METRICS, "ActiveState", "Result", "ExecMainStatus") == ["inactive", "success", str(code)]
+    assert manager.textfile.stat().st_mode & 0o7777 == 0o644
+    text = manager.textfile.read_text()
+    assert f"fingerprint_check_success {int(case != 'missing')}\n" in text
+    assert ("fingerprint_match 1\n" in text) == (case == "same")
+
+
+def test_a_mistake_in_the_command_line_of_metrics_is_a_failure_of_the_service(manager: Manager) -> None:
+    manager.change(METRICS, f"ExecStart=\nExecStart={COMMAND} metrics --nonsense\n", "test")
+    manager.systemctl("daemon-reload")
+    assert manager("systemctl", "start", METRICS).returncode != 0
+    assert manager.states(METRICS, "ActiveState", "ExecMainStatus") == ["failed", "2"]
