@@ -43,7 +43,14 @@ def test_a_path_that_is_not_absolute_is_refused() -> None:
         run([("ls",)], 10, ENV)
 
 
-def test_standard_input_is_empty_and_no_descriptor_is_inherited() -> None:
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "nothing lists them"])
+def test_standard_input_is_empty_and_no_descriptor_is_inherited(listed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not listed:
+        # As in a sandbox with neither /dev/fd nor /proc.
+        def missing(path: str) -> list[str]:
+            raise FileNotFoundError(2, "No such file or directory", path)
+
+        monkeypatch.setattr(os, "listdir", missing)
     descriptor = os.open("/dev/null", os.O_RDONLY)
     os.set_inheritable(descriptor, True)
     [read, listed] = run([("/bin/cat",), (SH, "-c", "ls /proc/self/fd | wc -l")], 10, ENV)

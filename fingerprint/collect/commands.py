@@ -15,7 +15,7 @@ from fingerprint.model import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import select
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 OUTPUT_LIMIT = 1024 * 1024
 COMPLAINT_LIMIT = 4096
@@ -23,6 +23,8 @@ DEFAULT_TIMEOUT = 5.0
 # The tools must answer alike whoever asks. This is the environment in which the service manager runs
 # the agent: no time zone, nothing of the caller; the locale is added from the machine's own settings.
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+# Where nothing lists those that are open, so many are tried.
+_DESCRIPTORS_TRIED = 4096
 _SIGKILL = 9
 _SIGPIPE = 13
 _SIGXFSZ = 25
@@ -222,14 +224,24 @@ def _open_pidfd(pid: int) -> int:
 def _inheritable() -> list[tuple[int, int]]:
     """Return how to close what a command would inherit beside the standard streams, such as another's lock."""
     found = []
-    for name in os.listdir("/dev/fd"):
+    for number in _open_descriptors():
         try:
-            if int(name) > 2 and os.get_inheritable(int(name)):
-                found.append((os.POSIX_SPAWN_CLOSE, int(name)))
+            if number > 2 and os.get_inheritable(number):
+                found.append((os.POSIX_SPAWN_CLOSE, number))
         except OSError:
-            # It was the one with which the folder is listed.
+            # It is not open, or was the one with which the folder is listed.
             continue
     return found
+
+
+def _open_descriptors() -> Iterable[int]:
+    for folder in ("/dev/fd", "/proc/self/fd"):
+        try:
+            return [int(name) for name in os.listdir(folder)]
+        except OSError:
+            # Sandboxes and chroots may have neither.
+            continue
+    return range(3, min(os.sysconf("SC_OPEN_MAX"), _DESCRIPTORS_TRIED))
 
 
 def _problem(error: OSError) -> str:
