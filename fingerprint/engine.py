@@ -23,7 +23,7 @@ from fingerprint.vocabulary import Vocabulary
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from logging import Logger
-    from typing import ClassVar
+    from typing import Any, ClassVar
 
     from fingerprint.collect.machine import Machine
     from fingerprint.collect.recorder import Recorder
@@ -129,7 +129,7 @@ def check_stable(
     return StableObservation(evidence.at, now, decide(before.hardware_hash, now.hardware_hash, now.unreadable))
 
 
-def keep_snapshot(vault: Vault, recorder: Recorder) -> int:
+def keep_snapshot(vault: Vault, snapshot: dict[str, Any]) -> int:
     """Keep a recorded machine as evidence of the vault's present record, and return its number.
 
     Raises:
@@ -137,7 +137,7 @@ def keep_snapshot(vault: Vault, recorder: Recorder) -> int:
     """
     with vault.edit() as edit:
         record = _existing(edit.read(), vault)
-        return vault.evidence.keep(record, recorder.snapshot, why="snapshot", at=recorder.snapshot["recordedAt"])
+        return vault.evidence.keep(record, snapshot, why="snapshot", at=snapshot["recordedAt"])
 
 
 def set_threshold(vault: Vault, threshold: int) -> tuple[FingerprintRecord, FingerprintRecord]:

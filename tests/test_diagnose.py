@@ -542,6 +542,14 @@ def test_a_snapshot_of_a_machine_holds_what_a_diagnosis_asks(machine: AgentMachi
     assert again == direct
 
 
+def test_what_is_kept_as_evidence_holds_no_logs(machine: AgentMachine, tmp_path: Path) -> None:
+    machine.log("amazon-ssm-agent.log", line("08:00:00", "INFO", "amazon-ssm-agent - vPLANTED"))
+    assert machine("snapshot", str(tmp_path / "copy.json"), "--keep").returncode == 0
+    assert "vPLANTED" in (tmp_path / "copy.json").read_text()
+    [kept] = (tmp_path / "state/evidence").rglob("*.json")
+    assert "vPLANTED" not in kept.read_text()
+
+
 def test_ctrl_c_ends_it_with_130_and_no_traceback(tmp_path: Path) -> None:
     import signal
 

@@ -86,7 +86,7 @@ def test_a_snapshot_can_be_kept_for_a_record_that_the_agent_wrote(vault: Vault) 
         edit.store(RECORD, why="test")
     assert vault.evidence.for_record(RECORD) is None
     _, recorder = record_whole(RecordedMachine(BEFORE))
-    assert keep_snapshot(vault, recorder) == 1
+    assert keep_snapshot(vault, recorder.snapshot) == 1
     assert vault.evidence.for_record(RECORD) is not None
 
 
@@ -213,7 +213,7 @@ def test_damaged_evidence_is_told_and_passed_over(vault: Vault, damage: bytes) -
         vault.evidence.for_record(record)
     assert vault.read() == record
     assert [(f.kind, f.where, f.broken) for f in verify(vault)] == [("evidence", str(path), False)]
-    keep_snapshot(vault, record_whole(RecordedMachine(BEFORE))[1])
+    keep_snapshot(vault, record_whole(RecordedMachine(BEFORE))[1].snapshot)
     assert vault.evidence.for_record(record) is not None
 
 

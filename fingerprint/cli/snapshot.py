@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from fingerprint.cli.render import print_json, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.collect.whole import record_whole
@@ -20,6 +22,8 @@ def run(arguments: Arguments) -> int:
         raise UsageError("the snapshot itself is JSON", remedy="Leave --output out, or name a file")
     machine = machine_of(arguments)
     collection, recorder = record_whole(machine, arguments.timeout, with_facts=True)
+    # Evidence says what a record was made from: what else is recorded now is none of it.
+    evidence = deepcopy(recorder.snapshot) if arguments.keep else {}
     record(Site(recorder, vault_of(arguments), timeout=arguments.timeout))
     if path == "-":
         write(recorder.text().rstrip("\n"))
@@ -28,7 +32,7 @@ def run(arguments: Arguments) -> int:
     kept = None
     if arguments.keep:
         vault = vault_of(arguments)
-        kept = keep_snapshot(vault, recorder)
+        kept = keep_snapshot(vault, evidence)
     for attribute in collection:
         if attribute.unreadable:
             warn(f"{attribute.name}: {attribute.status}: {attribute.reason}")

@@ -34,7 +34,7 @@ with open(snapshot) as file:
     _, recorder = record_whole(RecordedMachine(json.load(file)))
 try:
     for _ in range(int(times)):
-        print(keep_snapshot(Vault(vault, state=state), recorder), flush=True)
+        print(keep_snapshot(Vault(vault, state=state), recorder.snapshot), flush=True)
 except FingerprintError as error:
     print(error, file=sys.stderr)
     sys.exit(error.exit_code)
