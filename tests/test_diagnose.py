@@ -120,6 +120,7 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("configuration", lambda m: m.denied("/etc/amazon/ssm/amazon-ssm-agent.json"), SKIPPED, "Permission denied"),
     ("waiting", log(WAITS), FAIL, "the core agent waits for credentials"),
     ("waiting", both(log(WAITS), lambda m: m.stopped()), WARN, "when it last ran"),
+    ("waiting", log(started("06:00:00") + refused("06:00:01")), SKIPPED, "its log ends before that"),
     ("waiting", answers("folders", {}), SKIPPED, "no logs"),
     ("waiting", lambda m: m.denied(f"{LOGS}/amazon-ssm-agent.log"), SKIPPED, "could not be read"),
     ("credentials", lambda m: m.credentials("2026-11-24T09:00:00Z", "2026-11-24T10:00:00Z"), FAIL, "expired at"),
@@ -234,6 +235,8 @@ def test_the_machine_whose_agent_was_recorded_hibernating_is_diagnosed(machine: 
     console = recorded_console()
     machine.log("amazon-ssm-agent.log", "\n".join(console) + "\n")
     machine.snapshot["recordedAt"] = "2026-11-24T02:52:10Z"
+    machine.snapshot["agentProcesses"][0]["started"] = "2026-11-24T02:51:58Z"
+    del machine.snapshot["agentProcesses"][1]
     machine.credentials("2026-11-24T02:00:00Z", "2026-11-24T03:00:00Z")
     found = machine.diagnosis()
     assert found.conclusion.text.startswith("Hibernating since 2026-11-24T02:51:58Z")
@@ -296,6 +299,8 @@ def test_the_next_try_is_computed_where_the_log_does_not_tell_it(machine: AgentM
 def test_a_silent_hibernate_log_is_told_to_say_nothing(machine: AgentMachine) -> None:
     entered = line("02:00:00", "INFO", "Entering SSM Agent hibernate - RequestError: x", "[ssm-agent-worker] ")
     machine.log("amazon-ssm-agent.log", started("01:59:00") + ready("01:59:01") + entered)
+    for process in machine.snapshot["agentProcesses"]:
+        process["started"] = "2026-11-24T01:59:00Z"
     machine.log("hibernate.log", "2026-11-24 02:00:00 INFO Agent is in hibernate mode. Reducing logging.\n"
                 "2026-11-24 02:05:00 INFO Backing off health check to every 600 seconds for 1800 seconds.\n"
                 "2026-11-24 02:05:00 ERROR Health ping failed with error - RequestError: x\n")  # fmt: skip

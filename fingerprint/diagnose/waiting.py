@@ -156,6 +156,12 @@ def state(site: Site) -> Finding:
             evidence.append("hibernate.log is silent by now; that says nothing")
     else:
         what = "the core agent waits for credentials; before it has some it starts no worker"
+    started, told_last = _started(site), site.seconds_of(story.ended)
+    if started is not None and told_last is not None and started > told_last + _GRACE_SECONDS:
+        return unknown(
+            f"the agent was started at {utc(started)}, and its log ends before that: whether it waits is not told yet",
+            f"at the end of the log {what}, since {when}", *evidence, remedy="Look again when it has logged something",
+        )  # fmt: skip
     if _runs(site) is False:
         return warned(f"when it last ran, {what}", f"since {when}", *evidence, remedy="See `running`", tag="waited")
     retry = next_try(site, story)
@@ -164,6 +170,13 @@ def state(site: Site) -> Finding:
         f"{what}, since {when}", *evidence, remedy="After the repair restart the agent: it tries again at once",
         tag=f"waiting-{story.waiting_in or 'refresher'}",
     )  # fmt: skip
+
+
+def _started(site: Site) -> float | None:
+    try:
+        return site.started
+    except OSError:
+        return None
 
 
 def _runs(site: Site) -> bool | None:
