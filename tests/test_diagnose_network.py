@@ -550,7 +550,7 @@ def in_namespace(tmp_path: Path, code: str, **files: str) -> list[list[str]]:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
         mounts.append(f"mount --bind {tmp_path / name} /etc/{name.replace('_', '.')} && ")
-    script = f'{"".join(mounts)} ip link set lo up && echo ready && exec "$0" -c "$1"'
+    script = f'{"".join(mounts)} ip link set lo up && echo ready && exec "$0" -I -c "$1"'
     try:
         done = subprocess.run(
             ["unshare", "--user", "--map-root-user", "--mount", "--net", "sh", "-c", script, sys.executable,

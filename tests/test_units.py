@@ -86,7 +86,7 @@ def test_system_and_program_are_those_of_this_installation(tmp_path: Path) -> No
     answer = json.loads(done.stdout)
     assert (answer["system"], answer["program"]) == ("systemd", COMMAND)
     done = subprocess.run(
-        [sys.executable, "-m", "fingerprint", "units", str(tmp_path / "v"), "--output", "json"],
+        [sys.executable, "-I", "-m", "fingerprint", "units", str(tmp_path / "v"), "--output", "json"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert json.loads(done.stdout)["program"] == COMMAND
