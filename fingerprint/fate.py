@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fingerprint.engine import MISMATCH
 from fingerprint.errors import VaultError
-from fingerprint.model import Value
+from fingerprint.keydates import created_seconds
+from fingerprint.model import Value, utc
 from fingerprint.vault import FINGERPRINT_KEY
 from fingerprint.vault.history import LAST_WRITTEN
 from fingerprint.vault.records import decode_fingerprint
@@ -60,14 +61,25 @@ def replacement(vault: Vault, record: FingerprintRecord) -> tuple[bool, str, str
     """Return `regenerated`, `at`, `by` and `restorable` of the state of a record."""
     try:
         entries = [entry for entry in vault.history.entries() if entry["key"] == FINGERPRINT_KEY]
-        _, data = vault.history.entry(LAST_WRITTEN, FINGERPRINT_KEY)
+        written_at, data = vault.history.last_written(FINGERPRINT_KEY)
         last = decode_fingerprint(data, vault.history.path)
     except VaultError:
         # There is no history, or none that can be read: then nothing is known to have happened.
         return False, "", "", None
     if last.fingerprint and last.fingerprint != record.fingerprint:
+        if _registered_after(vault, written_at):
+            return False, "", "", None
         return True, "", "another program", LAST_WRITTEN
     replaced = [entry for entry in entries if entry["why"] == MISMATCH]
-    if replaced and replaced[-1] is entries[-1]:
+    if replaced and replaced[-1] is entries[-1] and not _registered_after(vault, replaced[-1]["replacedAt"]):
         return True, replaced[-1]["replacedAt"], "us", replaced[-1]["number"]
     return False, "", "", None
+
+
+def _registered_after(vault: Vault, at: str) -> bool:
+    """Return whether the node's key was made after a time, RFC 3339: then the service knows the fingerprint of then."""
+    try:
+        made = created_seconds(vault.read_registration().private_key_created_date)
+    except VaultError:
+        return False
+    return made is not None and utc(made) > at

@@ -12,15 +12,15 @@ import re
 from datetime import datetime, timedelta
 
 from fingerprint.agentlog.lines import Entry, entries, parse
-from fingerprint.agentlog.story import ATTRIBUTES, Mismatch, Story, duration
+from fingerprint.agentlog.story import ATTRIBUTES, Mismatch, Story, Wait, code_of, duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 __all__ = [
-    "ATTRIBUTES", "Entry", "Mismatch", "Story", "conclusion", "duration", "offset_of", "parse", "read_logs",
-    "read_texts", "times", "to_utc",
+    "ATTRIBUTES", "Entry", "Mismatch", "Story", "Wait", "code_of", "conclusion", "duration", "offset_of", "parse",
+    "read_logs", "read_texts", "times", "to_utc",
 ]  # fmt: skip
 
 
@@ -34,19 +34,6 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
     Raises:
         InputError: a file could not be read, or is damaged.
     """
-    return _read([(path, None) for path in paths], progress)
-
-
-def read_texts(logs: Sequence[tuple[str, bytes]]) -> Story:
-    """Return what logs that were read already tell together, by time.
-
-    Args:
-        logs: (name of the file, what it holds) of each.
-    """
-    return _read(logs, lambda _: None)
-
-
-def _read(logs: Sequence[tuple[str, bytes | None]], progress: Callable[[int], None]) -> Story:
     story = Story()
     counted = [0]
 
@@ -55,7 +42,7 @@ def _read(logs: Sequence[tuple[str, bytes | None]], progress: Callable[[int], No
         progress(counted[0])
 
     # The older part of a rotated log first, as the two may meet within a second.
-    begun = [(next(one, None), one) for one in (entries(path, story, seen, data) for path, data in logs)]
+    begun = [(next(one, None), one) for one in (entries(path, story, seen) for path in paths)]
     begun.sort(key=lambda one: one[0].at if one[0] else "")
     streams = [_numbered(number, first, rest) for number, (first, rest) in enumerate(begun) if first]
     second, told = "", set[tuple[int, Entry]]()
@@ -63,12 +50,39 @@ def _read(logs: Sequence[tuple[str, bytes | None]], progress: Callable[[int], No
         if entry.at != second:
             second, told = entry.at, set()
         # errors.log repeats what the main log has.
-        if entry.at and any((other, entry) in told for other in range(len(logs)) if other != number):
+        if entry.at and any((other, entry) in told for other in range(len(paths)) if other != number):
             continue
         told.add((number, entry))
         story.take(entry)
     story.finish()
     return story
+
+
+def read_texts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequence[bytes]) -> Story:
+    """Return what the logs of one agent tell together.
+
+    The main log's own order counts, also where its clock was put back; of the log of errors only what is older
+    than all of it.
+
+    Args:
+        main: parts of amazon-ssm-agent.log, in any order.
+        errors: parts of errors.log.
+        hibernation: parts of hibernate.log.
+    """
+    story = Story()
+    of_main = _joined(main, story)
+    began = of_main[0].at if of_main else ""
+    older = [entry for entry in _joined(errors, story) if not began or entry.at < began]
+    for entry in (*older, *heapq.merge(of_main, _joined(hibernation, story), key=lambda one: one.at)):
+        story.take(entry)
+    story.finish()
+    return story
+
+
+def _joined(parts: Sequence[bytes], story: Story) -> list[Entry]:
+    """Return the entries of a rotated log, its older parts first."""
+    told = [list(entries("", story, lambda _: None, part)) for part in parts]
+    return [entry for part in sorted(told, key=lambda one: one[0].at if one else "") for entry in part]
 
 
 def _numbered(number: int, first: Entry, rest: Iterator[Entry]) -> Iterator[tuple[int, Entry]]:

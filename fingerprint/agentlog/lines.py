@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from typing import IO
 
 _BLOCK = 1 << 20
+# More than any entry that the agent writes about its fingerprint; what is longer is looked at no further.
+_TEXT_LIMIT = 4096
+# What a line of its own begins with.
+_BEGINS = re.compile(rb"\d{4}-\d\d-\d\d |(?:TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) ")
 # The lines that one entry may have: a machine ID is logged with its end of line.
 _LINES_JOINED = 3
 _LEVELS = (b" TRACE ", b" DEBUG ", b" INFO ", b" WARN ", b" ERROR ", b" CRITICAL ")
@@ -42,8 +46,16 @@ _KINDS = (
     ("good", "next credential rotation"),
     ("backoff", "backing off health check"),
     ("ping-failed", "health ping failed"),
-    ("hibernate", "hibernat"),
+    ("hibernate", "entering ssm agent hibernate"),
+    ("hibernate", "entering ssm agent worker hibernate"),
+    ("hibernate", "agent is in hibernate mode"),
+    ("worker-started", "ssm-agent-worker - v"),
     ("version", "amazon-ssm-agent - v"),
+    ("loop", "starting credentials refresher loop"),
+    ("panic", "credentials refresher panic"),
+    ("unwritten", "failed to write credentials to disk even with force"),
+    ("unavailable", "credentials are not available when they should be"),
+    ("not-started", "error occurred when starting amazon-ssm-agent"),
     ("start", "starting core agent"),
     ("stop", "stopping core agent"),
 )
@@ -134,7 +146,10 @@ def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
         if start < done:
             continue
         done = start
-        for _ in range(_LINES_JOINED):
+        for joined in range(_LINES_JOINED):
+            if joined and _BEGINS.match(block, done):
+                # The entry before was cut off.
+                break
             done = block.find(b"\n", done) + 1 or len(block)
             line = block[start:done]
             if b"hardware id (" not in line.lower() or b")." in line.partition(b"registered value")[2]:
@@ -164,6 +179,7 @@ def parse(line: str, before: str = "") -> Entry | None:
     if not found:
         return None
     day, clock, level, text = found.groups()
+    text = text[:_TEXT_LIMIT]
     lowered = text.lower()
     kind = next((name for name, piece in _KINDS if piece in lowered), None)
     if kind is None:

@@ -25,6 +25,13 @@ _ERROR = re.compile(r"produced error: (.*)", re.IGNORECASE | re.DOTALL)
 _SLEEP = re.compile(r"Sleeping for (\S+) before retrying", re.IGNORECASE)
 _BACKOFF = re.compile(r"every (\d+) seconds for (\d+) seconds", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
+# The code of the service, also where other words stand before it.
+_CODE = re.compile(r"\b([A-Z][A-Za-z]+(?:Exception|Error|Failure|DoesNotMatch|Expired|Token))(?=:|$)")
+_ERROR_KEPT = 200
+# A refresher that panicked begins again after so many seconds.
+_AFTER_PANIC = 300.0
+# A worker that hibernates so soon after the start of the agent did so before it, too.
+_SOON = timedelta(minutes=10)
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
@@ -50,6 +57,53 @@ class Mismatch:
         return None if self.id_differs or not self.changed else max(0, ATTRIBUTES - len(self.changed))
 
 
+class Wait:
+    """One of the two that may wait: the core agent for credentials, or the worker for an answer to its health pings.
+
+    Attributes:
+        waiting: whether it waits, as far as the logs tell.
+        since: when the first failure after the last success was logged, "" without one.
+        error: the last failure as it was logged.
+        failed: when that was.
+        failures: in a row, since the agent started.
+        entered: when it last began to wait.
+        slept: when the last pause was logged, "" if it was not.
+        pause: its seconds, None if that was not logged.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = False
+        self.since = self.error = self.failed = self.entered = self.slept = ""
+        self.failures = 0
+        self.pause: float | None = None
+
+    @property
+    def next_retry(self) -> str:
+        """When the last pause ends, in local time; "" if it was not logged."""
+        return _later(self.slept, self.pause)
+
+    def fail(self, at: str, error: str) -> None:
+        """Take a failure."""
+        self.waiting = True
+        self.since = self.since or at
+        self.error = error[:_ERROR_KEPT] or self.error
+        self.failed = at
+        self.failures += 1
+
+    def sleep(self, at: str, seconds: float | None) -> None:
+        """Take a pause."""
+        self.waiting = True
+        self.since = self.since or at
+        self.slept, self.pause = at, seconds
+
+    def restart(self) -> None:
+        """Take the start of a process: it tries at once, and what was is not known to go on."""
+        self.waiting = False
+        self.failures = 0
+        self.entered = self.slept = ""
+        self.pause = None
+
+
 class Story(Counts):
     """What the logs tell.
 
@@ -61,33 +115,42 @@ class Story(Counts):
         regenerated_at: times at which a new fingerprint was made after a mismatch.
         refusals: error code -> (times, first, last).
         wasted: refused retries since the last regeneration.
-        hibernating: whether the last word is hibernation or a sleep after a refusal.
-        next_retry: when that ends, "" if it cannot be said.
-        waiting_since: when the first failure after the last success was logged, "" without one.
-        waiting_in: "refresher" (the core agent gets no credentials) or "worker" (it has them, and its health pings
-            fail), as the last failure has it; "" without one.
-        entered: when the worker last began to hibernate, "" if it did not.
-        last_error: the last failure as it was logged.
-        last_failed: when that was.
-        failures: of the refresher in a row, since the agent started.
+        refresher, worker: what the core agent and the worker wait for.
+        start_error: why the agent did not start, "" if it did.
         timeline: (time, kind, text, times, last time), what repeats in one line.
         dropped: lines of the timeline that were left out.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.began = self.ended = self.last_good = self.next_retry = ""
+        self.began = self.ended = self.last_good = self.start_error = ""
         self.versions: list[str] = []
         self.mismatches: list[Mismatch] = []
         self.regenerated_at: list[str] = []
         self.refusals: dict[str, tuple[int, str, str]] = {}
         self.wasted = 0
-        self.hibernating = False
-        self.waiting_since = self.waiting_in = self.entered = self.last_error = self.last_failed = ""
-        self.failures = 0
+        self.refresher, self.worker = Wait(), Wait()
         self.timeline: list[tuple[str, str, str, int, str]] = []
         self.dropped = 0
         self._group: Mismatch | None = None
+        self._started = ""
+        # Told between a start and the refresher's loop, it is of credentials that were on the disk.
+        self._ready: Entry | None = None
+
+    @property
+    def wait(self) -> Wait | None:
+        """What is waited for, None for nothing. Without credentials it does not matter what the worker waits for."""
+        return next((wait for wait in (self.refresher, self.worker) if wait.waiting), None)
+
+    @property
+    def hibernating(self) -> bool:
+        """Whether the last word is hibernation or a pause after a refusal."""
+        return self.wait is not None
+
+    @property
+    def next_retry(self) -> str:
+        """When the pause ends, in local time; "" if it cannot be said."""
+        return self.wait.next_retry if self.wait else ""
 
     @property
     def finding(self) -> bool:
@@ -103,11 +166,14 @@ class Story(Counts):
             self._attribute(entry)
             return
         self._close()
+        if entry.kind != "loop":
+            self._take_ready()
         getattr(self, f"_{entry.kind.replace('-', '_')}", self._note)(entry)
 
     def finish(self) -> None:
         """Say that there is nothing more."""
         self._close()
+        self._take_ready()
 
     def _attribute(self, entry: Entry) -> None:
         found = _CHANGED.search(entry.text)
@@ -155,74 +221,92 @@ class Story(Counts):
     def _refused(self, entry: Entry) -> None:
         found = _ERROR.search(entry.text)
         error = found[1].strip() if found else entry.text
-        code = error.partition(":")[0].strip()
-        code = code if code.isidentifier() else "other"
+        code = code_of(error) or "other"
         times, first, _ = self.refusals.get(code, (0, entry.at, ""))
         self.refusals[code] = (times + 1, first, entry.at)
         if self.regenerated_at and code == "MachineFingerprintDoesNotMatch":
             self.wasted += 1
-        self.failures += 1
-        self._failed(entry, "refresher", error)
-        self._add(entry.at, "refused", error[:200])
+        self.refresher.fail(entry.at, error)
+        self._add(entry.at, "refused", error[:_ERROR_KEPT])
+
+    def _panic(self, entry: Entry) -> None:
+        self.refresher.fail(entry.at, entry.text)
+        self.refresher.sleep(entry.at, _AFTER_PANIC)
+        self._note(entry)
+
+    def _unwritten(self, entry: Entry) -> None:
+        self.refresher.fail(entry.at, entry.text)
+        self._note(entry)
+
+    def _not_started(self, entry: Entry) -> None:
+        self.start_error = entry.text.partition("amazon-ssm-agent:")[2].strip()[:_ERROR_KEPT] or entry.text
+        self._note(entry)
 
     def _ping_failed(self, entry: Entry) -> None:
-        self._failed(entry, "worker", entry.text.partition("error - ")[2] or entry.text)
-        self._add(entry.at, "ping-failed", entry.text[:200])
-
-    def _failed(self, entry: Entry, where: str, error: str) -> None:
-        self.hibernating = True
-        self.waiting_since = self.waiting_since or entry.at
-        self.waiting_in = where
-        self.last_error = error[:200]
-        self.last_failed = entry.at
+        self.worker.fail(entry.at, entry.text.partition("error - ")[2] or entry.text)
+        self._note(entry)
 
     def _sleep(self, entry: Entry) -> None:
         found = _SLEEP.search(entry.text)
-        seconds = duration(found[1]) if found else None
-        self.hibernating = True
-        self.next_retry = _later(entry.at, seconds)
-        self._add(entry.at, "sleep", f"sleeps {found[1]}" if found else entry.text[:200])
+        self.refresher.sleep(entry.at, duration(found[1]) if found else None)
+        self._add(entry.at, "sleep", f"sleeps {found[1]}" if found else entry.text[:_ERROR_KEPT])
 
     def _backoff(self, entry: Entry) -> None:
         found = _BACKOFF.search(entry.text)
-        self.hibernating = True
-        self.next_retry = _later(entry.at, float(found[1])) if found else ""
-        self._add(entry.at, "backoff", f"asks every {found[1]} s for {found[2]} s" if found else entry.text[:200])
+        self.worker.sleep(entry.at, float(found[1]) if found else None)
+        self._add(
+            entry.at, "backoff", f"asks every {found[1]} s for {found[2]} s" if found else entry.text[:_ERROR_KEPT]
+        )
 
     def _hibernate(self, entry: Entry) -> None:
         # "Entering SSM Agent hibernate - <error>" in the main log, "Agent is in hibernate mode" in the other.
-        self._failed(entry, "worker", entry.text.partition("hibernate - ")[2] or self.last_error)
-        self.entered = entry.at or self.entered
-        self._add(entry.at, "hibernate", entry.text[:200])
+        error = entry.text.partition("hibernate - ")[2]
+        if error or not self.worker.waiting:
+            if self._started and not _soon_after(entry.at, self._started):
+                # It worked in between.
+                self.worker.since = ""
+            self.worker.fail(entry.at, error)
+            self.worker.entered = entry.at
+        self._note(entry)
+
+    def _worker_started(self, entry: Entry) -> None:
+        # What the worker logs when a ping was answered.
+        self.worker = Wait()
+        self._note(entry)
 
     def _good(self, entry: Entry) -> None:
-        self.last_good = entry.at
-        self.failures = 0
-        if self.waiting_in != "worker":
-            # Credentials are no help to a worker whose pings fail: it goes on waiting.
-            self._recovered()
-        self._add(entry.at, "good", "credentials are there")
+        if "ready" not in entry.text.lower():
+            # When the next rotation is due, it says also of credentials that were on the disk.
+            return
+        self._ready = entry
 
-    def _recovered(self) -> None:
-        self.hibernating = False
-        self.next_retry = self.waiting_since = self.waiting_in = self.entered = self.last_error = ""
+    def _loop(self, entry: Entry) -> None:
+        self._ready = None
+
+    def _take_ready(self) -> None:
+        entry, self._ready = self._ready, None
+        if entry is not None:
+            self.last_good = entry.at
+            self.start_error = ""
+            self.refresher = Wait()
+            self._add(entry.at, "good", "credentials are there")
 
     def _version(self, entry: Entry) -> None:
         found = _VERSION.search(entry.text)
         if found and (not self.versions or self.versions[-1] != found[1]):
             self.versions.append(found[1])
         if "starting agent" in entry.text.lower():
-            # What the worker logs when a ping was answered.
-            self._recovered()
-        # A new process tries at once.
-        self.hibernating = False
-        self.next_retry = ""
-        self.failures = 0
+            # Agents 2 are one process, which says so when a ping was answered.
+            self.worker = Wait()
+        self.refresher.restart()
+        self.worker.restart()
+        self.start_error = ""
+        self._started = entry.at
         self._add(entry.at, "start", f"agent {found[1] if found else '?'} starts")
 
     def _note(self, entry: Entry) -> None:
         if entry.kind != "start":
-            self._add(entry.at, entry.kind, entry.text[:200])
+            self._add(entry.at, entry.kind, entry.text[:_ERROR_KEPT])
 
     def _add(self, at: str, kind: str, text: str) -> None:
         if self.timeline and self.timeline[-1][1:3] == (kind, text):
@@ -235,6 +319,22 @@ class Story(Counts):
             del self.timeline[TIMELINE_LIMIT // 2]
             self.timeline.append((at, kind, text, 1, at))
             self.dropped += 1
+
+
+def code_of(error: str) -> str:
+    """Return the code in an error as it was logged, such as "AccessDeniedException"; "" without one."""
+    first = error.partition(":")[0].strip()
+    if first.isidentifier():
+        return first
+    found = _CODE.search(error)
+    return found[1] if found else ""
+
+
+def _soon_after(at: str, start: str) -> bool:
+    try:
+        return timedelta(0) <= datetime.fromisoformat(at) - datetime.fromisoformat(start) <= _SOON
+    except ValueError:
+        return False
 
 
 def duration(text: str) -> float | None:

@@ -63,7 +63,11 @@ def _by_psutil() -> tuple[Process, ...]:
 
 
 def _found(proc: str) -> Iterator[tuple[int, str, int | None]]:
-    """Yield number, name and start, in ticks since the system was started, of each process of the agent."""
+    """Yield number, name and start, in ticks since the system was started, of each process of the agent.
+
+    Those of containers are not this machine's, and what has ended and waits for its parent does not run.
+    """
+    here = _name_space(os.path.join(proc, "self"))
     wanted = {name[:_NAME_KEPT]: name for name in NAMES}
     try:
         folders = os.listdir(proc)
@@ -76,7 +80,18 @@ def _found(proc: str) -> Iterator[tuple[int, str, int | None]]:
             name = wanted.get(head.partition("(")[2])
             if name is not None:
                 fields = rest.split()
+                there = _name_space(os.path.join(proc, folder))
+                if fields[:1] == ["Z"] or (here and there and here != there):
+                    continue
                 yield int(folder), name, int(fields[_START_AFTER_NAME]) if len(fields) > _START_AFTER_NAME else None
+
+
+def _name_space(folder: str) -> int:
+    """Return the number of a process's name space of processes, 0 if it is not told."""
+    try:
+        return os.stat(os.path.join(folder, "ns", "pid")).st_ino
+    except OSError:
+        return 0
 
 
 def _user(folder: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.agentlog import code_of
 from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.results import Conclusion, Finding, Outcome, Result
 from fingerprint.diagnose.waiting import HARD
@@ -11,12 +12,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fingerprint.agentlog import Story
+    from fingerprint.agentlog import Wait
     from fingerprint.diagnose.site import Site
 
 _LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagnose --network")
+# What keeps the agent from starting at all.
+_NO_START = ("configuration", "not-started")
 _PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
 _MISMATCH, _DENIED = HARD
+# What the service says of signatures whose time is not its own.
+_CLOCK = (
+    "Signature expired",
+    "is now earlier than",
+    "Signature not yet current",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+)
 # Checks that tell why credentials do not come, the strongest first, and their words after "because".
 _CAUSES = (
     ("regenerated", "fail", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
@@ -57,14 +68,19 @@ def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
         return None
     # It was read for the finding, so nobody waits for it here.
     story = site.story
-    began = site.seconds_of(story.waiting_since)
+    wait = story.wait
+    if wait is None:
+        return None
+    began = site.seconds_of(wait.since)
     since = utc(began) if began is not None else ""
-    head = f"Hibernating since {since or story.waiting_since or 'a time that is not told'}"
-    because, why, steps = _why_waiting(site, found, story)
+    head = f"Hibernating since {since or wait.since or 'a time that is not told'}"
+    because, why, steps = _why_waiting(site, found, wait, wait is story.worker)
     return Conclusion("hibernating", f"{head}, because {why}. {_do(steps)}", since, because, tuple(steps))
 
 
-def _why_waiting(site: Site, found: dict[str, Finding], story: Story) -> tuple[str, str, list[tuple[str, str]]]:
+def _why_waiting(
+    site: Site, found: dict[str, Finding], wait: Wait, is_worker: bool
+) -> tuple[str, str, list[tuple[str, str]]]:
     """Return the name of the check that tells the cause, the words after "because", and what to do."""
     restart = _restart(site)
     for name, outcome, why in _CAUSES:
@@ -73,12 +89,12 @@ def _why_waiting(site: Site, found: dict[str, Finding], story: Story) -> tuple[s
             steps = _steps(finding)
             # Who registers again starts the agent anyhow.
             return name, why, steps if "register" in finding.command else [*steps, restart]
-    code = story.last_error.partition(":")[0].strip()
-    if story.waiting_in == "worker":
-        if code == _DENIED:
-            return "waiting", "its role may not report its health (ssm:UpdateInstanceInformation)", [_PERMIT, restart]
-        why = f"its health pings fail: {story.last_error or 'the error is not in the logs'}"
-        return "waiting", why, [_LOOK_AT_NETWORK, restart]
+    code = code_of(wait.error)
+    told = wait.error or "the error is not in the logs"
+    if any(word in wait.error for word in _CLOCK):
+        return "clock", f"its clock is wrong, so that the service refuses its signatures: {told}", [
+            ("Set the clock, and let it be kept right (chrony, systemd-timesyncd)", ""), restart,
+        ]  # fmt: skip
     if code == _MISMATCH:
         if _tag(found, "fingerprint") == "differs":
             return "fingerprint", "the machine differs from its record, and the service refuses it", [
@@ -92,12 +108,15 @@ def _why_waiting(site: Site, found: dict[str, Finding], story: Story) -> tuple[s
             ("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
             ("Else register this machine again with a new activation", ""),
         ]  # fmt: skip
+    if is_worker:
+        if code == _DENIED:
+            return "waiting", "its role may not report its health (ssm:UpdateInstanceInformation)", [_PERMIT, restart]
+        return "waiting", f"its health pings fail: {told}", [_LOOK_AT_NETWORK, restart]
     if code == _DENIED:
         why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
         look = "Look for the node and its role in the console of the service; register again if it is gone"
         return "waiting", why, [(look, ""), restart]
-    why = f"it gets no credentials: {story.last_error or 'the error is not in the logs'}"
-    return "waiting", why, [_LOOK_AT_NETWORK, restart]
+    return "waiting", f"it gets no credentials: {told}", [_LOOK_AT_NETWORK, restart]
 
 
 def _remedies(site: Site) -> list[tuple[str, str]]:
@@ -163,22 +182,30 @@ def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
 
 
 def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:
+    cause = next((name for name in ("configuration", "waiting") if _tag(found, name) in _NO_START), None)
     for name in ("installed", "running"):
         finding = found.get(name)
         if finding is not None and finding.tag in ("not-installed", "not-running"):
-            steps = _steps(finding)
             text = finding.text[0].upper() + finding.text[1:]
-            return Conclusion("not-running", f"Not hibernating: {text}. {_do(steps)}", "", name, tuple(steps))
+            if cause is not None and name == "running":
+                steps = [*_steps(found[cause]), *_steps(finding)]
+                text = f"{text}, because {found[cause].text}. {_do(steps)}"
+                return Conclusion("not-running", text, "", cause, tuple(steps))
+            steps = _steps(finding)
+            return Conclusion("not-running", f"{text}. {_do(steps)}", "", name, tuple(steps))
     return None
 
 
 def _rest(results: Sequence[Result]) -> Conclusion:
+    # Without a look at the logs nothing is said about hibernation.
+    awake = any(result.name == "waiting" and result.finding.outcome == Outcome.PASS for result in results)
     wrong = [result for result in results if result.finding.outcome == Outcome.FAIL]
     if wrong:
         first = wrong[0]
         steps = _steps(first.finding)
-        text = f"No sign of hibernation, but {first.finding.text}. {_do(steps)}"
-        return Conclusion("broken", text, "", first.name, tuple(steps))
+        text = first.finding.text
+        head = f"Not hibernating, but {text}" if awake else text[0].upper() + text[1:]
+        return Conclusion("broken", f"{head}. {_do(steps)}".rstrip(), "", first.name, tuple(steps))
     unread = [result for result in results if result.finding.undetermined]
     if unread:
         names = ", ".join(result.name for result in unread)
@@ -192,6 +219,10 @@ def _rest(results: Sequence[Result]) -> Conclusion:
     if warnings:
         steps = [step for result in warnings for step in _steps(result.finding)]
         count = f"{len(warnings)} warning{'s' * (len(warnings) != 1)}"
-        text = f"Not hibernating, with {count}: {warnings[0].finding.text}. {_do(steps[:1])}"
+        head = f"Not hibernating, with {count}" if awake else f"{count[0].upper()}{count[1:]}"
+        text = f"{head}: {warnings[0].finding.text}. {_do(steps[:1])}"
         return Conclusion("warnings", text.rstrip(), "", warnings[0].name, tuple(dict.fromkeys(steps)))
-    return Conclusion("healthy", "Not hibernating, and nothing is wrong.", "", "", ())
+    if awake:
+        return Conclusion("healthy", "Not hibernating, and nothing is wrong.", "", "", ())
+    text = "The checks that were made found nothing wrong; whether it hibernates was not told by any of them."
+    return Conclusion("healthy", text, "", "", ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
+from fingerprint.diagnose.waiting import EC2
 from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.keydates import UNDATED_DAYS, age_in_days, created_seconds
 from fingerprint.match import THRESHOLD_DISABLED
@@ -24,6 +25,8 @@ def registration(site: Site) -> Finding:
     try:
         record = site.registration
     except VaultMissing as error:
+        if site.identity_type == EC2:
+            return skipped("this is an EC2 instance, and has no hybrid registration", f"by {site.places.identity}")
         return failed(
             "this machine is not registered", error.where, remedy="Register it with an activation", command=_REGISTER,
             tag="not-registered",

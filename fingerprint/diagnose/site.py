@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
+_LOGS = ("amazon-ssm-agent.log", "errors.log", "hibernate.log")
 LOG_LIMIT = 8 * 1024 * 1024
 COMMAND_SECONDS = 8.0
 SYSTEMCTL = ("/usr/bin/systemctl", "/bin/systemctl")
@@ -80,6 +81,7 @@ class Site:
         timeout: seconds for each command of a collection; None for the usual.
         reveal: whether ids are told in full.
         log_limit: bytes of each log that are read, from its end.
+        unread_logs: logs that could not be read, with the reason, once the story was asked for.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Site:
         self.reveal = reveal
         self.log_limit = log_limit
         self.facts: dict[str, Any] = {}
+        self.unread_logs: list[str] = []
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
 
@@ -162,23 +165,52 @@ class Site:
 
     @fact
     def started(self) -> float | None:
-        """When the oldest process of the agent was started; None if none runs. Raises OSError."""
-        return min((one.started for one in self.processes if one.started is not None), default=None)
+        """When the core agent was started; None if it does not run. Raises OSError where that is not told."""
+        return self._started("amazon-ssm-agent")
+
+    @fact
+    def worker_started(self) -> float | None:
+        """When the worker was started; None if none runs. Raises OSError where that is not told."""
+        return self._started("ssm-agent-worker")
+
+    def _started(self, name: str) -> float | None:
+        starts = [one.started for one in self.processes if one.name == name and one.started is not None]
+        return min(starts, default=None)
 
     @fact
     def story(self) -> Story:
-        """What the agent's logs tell. Raises OSError where there are none, or none that can be read."""
+        """What the agent's logs tell. Raises OSError where there are none, or the main one cannot be read."""
         from fingerprint.agentlog import read_texts
 
         separator = "\\" if self.machine.platform == "windows" else "/"
-        names = [
-            name for name in self.machine.list_folder(self.places.logs)
-            if name.startswith(("amazon-ssm-agent.log", "errors.log", "hibernate.log")) and not name.endswith(".gz")
-        ]  # fmt: skip
-        if not names:
-            raise FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.places.logs)
-        paths = [self.places.logs + separator + name for name in names]
-        return read_texts([(path, self.machine.read_end(path, self.log_limit)) for path in paths])
+        parts: dict[str, list[bytes]] = {name: [] for name in _LOGS}
+        refused: OSError | None = None
+        for name in self.machine.list_folder(self.places.logs):
+            log, _, number = name.partition(".log")
+            log += ".log"
+            if log not in parts or (number and not (number.startswith(".") and number[1:].isdigit())):
+                continue
+            path = self.places.logs + separator + name
+            try:
+                parts[log].append(self.machine.read_end(path, self.log_limit))
+            except FileNotFoundError:
+                # It was rotated away meanwhile.
+                continue
+            except OSError as error:
+                self.unread_logs.append(f"{path}: {error.strerror or error}")
+                refused = error if log == _LOGS[0] else refused
+        if not parts[_LOGS[0]]:
+            raise refused or FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.places.logs)
+        return read_texts(*(parts[name] for name in _LOGS))
+
+    @fact
+    def identity_type(self) -> str:
+        """What the agent last was to the service, such as "OnPrem" or "EC2"; "" if it does not tell."""
+        try:
+            told = loads(self.machine.read_file(self.places.identity))
+        except (OSError, JsonError):
+            return ""
+        return str(told.get("IdentityType") or "") if isinstance(told, dict) else ""
 
     @fact
     def offset(self) -> int | None:
@@ -197,8 +229,11 @@ class Site:
         if not at or self.offset is None:
             return None
         try:
+            if not self.elsewhere:
+                # By the rules of this machine's time zone: summer and winter differ.
+                return datetime.fromisoformat(at).timestamp()
             return datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() - self.offset
-        except ValueError:
+        except (ValueError, OverflowError, OSError):
             return None
 
     @fact
@@ -256,6 +291,11 @@ class Site:
             path = f"{self.places.programs}\\{self.places.binaries[0]}"
         if not self._only_roots(path):
             return self._logged_version()
+        try:
+            # Before our own call of the program could be taken for a running agent.
+            self.processes  # noqa: B018
+        except OSError:
+            pass
         [result] = self.run((path, "-version"))
         found = result.stdout.decode("utf-8", "replace").rpartition("version:")[2].strip().split()
         if result.succeeded and found and found[0].replace(".", "").isdigit():

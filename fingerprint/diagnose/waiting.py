@@ -6,8 +6,10 @@ are answered ("worker"). Schedules are those of amazon-ssm-agent 2.3 to 3.3.
 
 from __future__ import annotations
 
+import re
 from math import ceil
 
+from fingerprint.agentlog import code_of
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 from fingerprint.model import Value, utc
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.site import Site
 
 # From these versions on the core agent asks for credentials, and waits for at most half an hour.
+ON_PREMISES, EC2 = "OnPrem", "EC2"
 REFRESHER_FROM = (3, 1, 501)
 HALF_HOUR_FROM = (3, 3, 808)
 HARD = ("MachineFingerprintDoesNotMatch", "AccessDeniedException")
@@ -32,6 +35,7 @@ _LAST_INTERVAL = 3600
 _PINGS_AN_INTERVAL = 3
 # After so long hibernate.log is silent for good, whatever happens.
 _SILENT_AFTER = 23700
+_VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*", re.ASCII)
 # A try takes a while, and clocks differ.
 _GRACE_SECONDS = 120
 
@@ -57,25 +61,29 @@ class Retry(Value):
 
 def version_of(text: str) -> tuple[int, ...]:
     """Return the numbers of a version; () for a text that is none."""
-    parts = text.split(".")
-    return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else ()
+    return tuple(map(int, text.split("."))) if _VERSION.fullmatch(text) else ()
 
 
-def pause(error: str, failures: int, version: str) -> tuple[float, float]:
+def pause(error: str, failures: int, version: str, identity: str = ON_PREMISES) -> tuple[float, float]:
     """Return the least and the longest pause of the core agent after a failure, in seconds.
 
     Args:
-        error: the failure as it was logged, its code first.
+        error: the failure as it was logged.
         failures: how many there were in a row before this one.
         version: of the agent; "" if it is not known, which counts as the newest.
+        identity: of the agent, "OnPrem" or "EC2".
     """
-    old = bool(version) and version_of(version) < HALF_HOUR_FROM
-    code = error.partition(":")[0].strip()
+    old = bool(version_of(version)) and version_of(version) < HALF_HOUR_FROM
+    code = code_of(error)
     if code in HARD:
         return (_DAY, _DAY + 7200) if old else (1500, _CAP)
+    if identity == EC2:
+        longest = 600.0 * 2 ** (ceil(failures / 3) - 1) if failures else 300.0
+        longest = min(longest, 3600.0)
+        return (longest, longest) if not failures else (longest * 0.9, longest)
     least = float(2 ** min(failures, _POWERS))
     longest = least + max(0, ceil(0.2 * least) - 1)
-    if code.isidentifier():
+    if code:
         # An error of the service or of the way to it.
         least, longest = least + 10, longest + 19
     if not old and longest > _CAP:
@@ -109,23 +117,26 @@ def next_try(site: Site, story: Story) -> Retry | None:
 
     Args:
         site: where it waits.
-        story: of its logs.
+        story: of its logs, which tells that something waits.
     """
     now = site.machine.now()
-    if story.waiting_in == "worker":
-        entered = site.seconds_of(story.entered)
+    wait = story.wait
+    if wait is None:
+        return None
+    if wait is story.worker:
+        entered = site.seconds_of(wait.entered)
         if entered is None:
             return None
         at = next_ping(entered, now)
         return Retry(at, at, "the schedule of its health pings")
-    logged = site.seconds_of(story.next_retry)
-    if logged is not None and logged > now - _GRACE_SECONDS:
-        return Retry(logged, logged, "the agent's own word")
-    failed_at = site.seconds_of(story.last_failed)
+    slept = site.seconds_of(wait.slept)
+    if slept is not None and wait.pause is not None and slept + wait.pause > now - _GRACE_SECONDS:
+        return Retry(slept + wait.pause, slept + wait.pause, "the agent's own word")
+    failed_at = site.seconds_of(wait.failed)
     if failed_at is None:
         return None
     version = site.version
-    least, longest = pause(story.last_error, max(0, story.failures - 1), version)
+    least, longest = pause(wait.error, max(0, wait.failures - 1), version, site.identity_type)
     how = f"the schedule of {version or 'the newest agents'}"
     if failed_at + longest + _GRACE_SECONDS >= now:
         return Retry(failed_at + least, failed_at + longest, how)
@@ -138,43 +149,51 @@ def state(site: Site) -> Finding:
     try:
         story = site.story
     except FileNotFoundError:
-        return skipped(f"there are no logs in {site.places.logs}")
+        reason = f"there is no amazon-ssm-agent.log in {site.places.logs}"
+        return unknown(reason, *site.unread_logs) if _runs(site) else skipped(reason, *site.unread_logs)
     except OSError as error:
-        return unknown(f"the logs in {site.places.logs} could not be read ({error.strerror})", remedy="Run it as root")
+        return unknown(f"the logs in {site.places.logs} could not be read ({error.strerror})", *site.unread_logs,
+                       remedy="Run it as root")  # fmt: skip
+    unread = [f"not read: {told}" for told in site.unread_logs]
     if not story.timeline:
-        return skipped(f"{story.lines} lines in {site.places.logs}, and none tells of credentials or hibernation")
+        reason = f"{story.lines} lines in {site.places.logs}, and none tells of credentials or hibernation"
+        return skipped(reason, *unread)
     good = site.seconds_of(story.last_good)
     last_good = f"last good: {utc(good) if good is not None else story.last_good or 'not in these logs'}"
-    if not story.hibernating:
-        return passed("it does not wait", last_good)
-    since = site.seconds_of(story.waiting_since)
-    when = utc(since) if since is not None else story.waiting_since or "a time that is not told"
-    evidence = [f"last error: {story.last_error or 'not told'}", last_good]
-    if story.waiting_in == "worker":
+    wait = story.wait
+    if story.start_error and wait is None:
+        return failed(f"the agent did not start: {story.start_error}", last_good, *unread,
+                      remedy="Mend what it names; its service tries again every 90 s", tag="not-started")  # fmt: skip
+    if wait is None:
+        return passed("it does not wait", last_good, *unread)
+    since = site.seconds_of(wait.since)
+    when = utc(since) if since is not None else wait.since or "a time that is not told"
+    evidence = [f"last error: {wait.error or 'not told'}", last_good, *unread]
+    if wait is story.worker:
         what = "the worker hibernates: it has credentials, and its health pings are refused"
         if since is not None and site.machine.now() - since > _SILENT_AFTER:
             evidence.append("hibernate.log is silent by now; that says nothing")
     else:
         what = "the core agent waits for credentials; before it has some it starts no worker"
-    started, told_last = _started(site), site.seconds_of(story.ended)
-    if started is not None and told_last is not None and started > told_last + _GRACE_SECONDS:
-        return unknown(
-            f"the agent was started at {utc(started)}, and its log ends before that: whether it waits is not told yet",
-            f"at the end of the log {what}, since {when}", *evidence, remedy="Look again when it has logged something",
-        )  # fmt: skip
     if _runs(site) is False:
         return warned(f"when it last ran, {what}", f"since {when}", *evidence, remedy="See `running`", tag="waited")
+    started, told_last = _started(site, wait is story.worker), site.seconds_of(wait.failed or wait.slept)
+    if started is not None and told_last is not None and started > told_last + _GRACE_SECONDS:
+        return unknown(
+            f"the agent was started at {utc(started)}, and its log tells of a wait before that only",
+            f"then {what}, since {when}", *evidence, remedy="Look again when it has logged something",
+        )  # fmt: skip
     retry = next_try(site, story)
     evidence.append(f"next try: {retry.text} (by {retry.how})" if retry else "next try: not known")
     return failed(
         f"{what}, since {when}", *evidence, remedy="After the repair restart the agent: it tries again at once",
-        tag=f"waiting-{story.waiting_in or 'refresher'}",
+        tag=f"waiting-{'worker' if wait is story.worker else 'refresher'}",
     )  # fmt: skip
 
 
-def _started(site: Site) -> float | None:
+def _started(site: Site, worker: bool) -> float | None:
     try:
-        return site.started
+        return site.worker_started if worker else site.started
     except OSError:
         return None
 

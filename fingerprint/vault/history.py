@@ -122,6 +122,18 @@ class History:
                 return entry["key"], _bytes(entry["before"])
         raise VaultMissing(f"there is no entry {number}", where=self.path, remedy="See what there is: vault history")
 
+    def last_written(self, key: str) -> tuple[str, bytes]:
+        """Return when something was written last under a key, RFC 3339, and its bytes.
+
+        Raises:
+            VaultMissing: nothing was written here.
+            VaultError: the journal could not be read.
+        """
+        for _, entry in reversed(list(self._lines())):
+            if entry and entry["key"] == key:
+                return entry["at"], _bytes(entry["after"])
+        raise VaultMissing("nothing was written here", where=self.path, remedy="See what there is: vault history")
+
     def entries(self) -> list[dict[str, Any]]:
         """Return the replaced records, oldest first: number, key, replacedAt, why, rule, by, and record.
 

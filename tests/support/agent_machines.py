@@ -44,7 +44,8 @@ def line(at: str, level: str, text: str, context: str = "[CredentialRefresher] "
 
 
 def started(at: str, version: str = "3.3.1142.0") -> str:
-    return line(at, "INFO", f"amazon-ssm-agent - v{version}", "[amazon-ssm-agent] ")
+    told = line(at, "INFO", f"amazon-ssm-agent - v{version}", "[amazon-ssm-agent] ")
+    return told + line(at, "INFO", "Starting credentials refresher loop")
 
 
 def ready(at: str) -> str:

@@ -1,0 +1,347 @@
+"""What the logs tell of the two that may wait, over restarts, hiccups, rotation and clocks; and the conclusions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_machines import DENIED, LOGS, MISMATCH, NODE, REGENERATED, AgentMachine, line, ready, refused, started
+from commandline import run
+from fingerprint.agentlog import code_of, parse, read_texts
+from fingerprint.collect.agent import agent_processes
+from fingerprint.diagnose import diagnose
+from fingerprint.diagnose.waiting import EC2, pause, version_of
+
+WORKER = "[ssm-agent-worker] "
+ENTERS = "Entering SSM Agent hibernate - "
+NO_PERMISSION = ENTERS + "AccessDeniedException: not authorized to perform: ssm:UpdateInstanceInformation"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> AgentMachine:
+    return AgentMachine(tmp_path)
+
+
+def runs_since(machine: AgentMachine, core: str, worker: str | None = None) -> None:
+    one, other = machine.snapshot["agentProcesses"]
+    one["started"] = f"2026-11-24T{core}Z"
+    other["started"] = f"2026-11-24T{worker or core}Z"
+
+
+def told(machine: AgentMachine, text: str, **logs: str) -> tuple[str, str]:
+    """Return outcome and words of the check, with the conclusion's state in front."""
+    machine.log("amazon-ssm-agent.log", text)
+    for name, other in logs.items():
+        machine.log(name.replace("_", "."), other)
+    found = machine.diagnosis()
+    finding = found["waiting"]
+    return found.conclusion.state, " ".join((finding.text, *finding.evidence))
+
+
+def test_a_worker_whose_ping_was_answered_does_not_hibernate_any_more(machine: AgentMachine) -> None:
+    text = started("08:00:00") + ready("08:00:01") + line("08:00:03", "INFO", NO_PERMISSION, WORKER)
+    assert told(machine, text)[0] == "hibernating"
+    text += line("08:05:05", "INFO", "ssm-agent-worker - v3.3.1142.0", WORKER)
+    assert told(machine, text + ready("11:30:00"))[0] == "healthy"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Initializing agent hibernate mode. Switching log to minimal logging...",
+        "Running document Custom-HibernateFleet",
+        "hibernating virtual machines",
+    ],
+)
+def test_the_word_alone_is_no_hibernation(machine: AgentMachine, words: str) -> None:
+    for level in ("DEBUG", "INFO"):
+        assert (
+            told(machine, started("08:00:00") + line("08:00:01", level, words, WORKER) + ready("08:00:02"))[0]
+            == "healthy"
+        )
+
+
+def test_a_hiccup_of_the_core_agent_does_not_wake_the_worker(machine: AgentMachine) -> None:
+    text = started("08:00:00") + ready("08:00:01") + line("08:00:03", "INFO", NO_PERMISSION, WORKER)
+    text += refused("11:30:00", "RequestError: send request failed", "15s") + ready("11:30:15")
+    state, words = told(machine, text)
+    assert state == "hibernating"
+    assert "the worker hibernates" in words
+    assert "since 2026-11-24T08:00:03Z" in words
+
+
+def test_credentials_that_were_on_the_disk_are_no_success(machine: AgentMachine) -> None:
+    """After a restart the agent says that they are ready before it has asked anybody."""
+    text = started("08:00:00") + ready("10:30:00") + line("11:00:16", "INFO", REGENERATED, "")
+    loop = "Starting credentials refresher loop"
+    text += started("11:05:00").splitlines(keepends=True)[0] + line("11:05:00", "INFO", "Credentials ready")
+    text += line("11:05:00", "INFO", loop)
+    text += line("11:05:00", "INFO", "Next credential rotation will be in -4.9 minutes") + refused("11:35:01")
+    runs_since(machine, "11:05:00")
+    machine.log("amazon-ssm-agent.log", text)
+    found = machine.diagnosis()
+    assert found.conclusion.because == "regenerated"
+    assert "last good: 2026-11-24T10:30:00Z" in found["waiting"].evidence
+
+
+def test_an_old_wait_ends_with_what_worked_since(machine: AgentMachine) -> None:
+    """A worker that hibernated in January says nothing about a refusal of today."""
+    text = "2026-01-10 08:00:00.1 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.1142.0\n"
+    text += f"2026-01-10 08:00:03.1 INFO {WORKER}{NO_PERMISSION}\n"
+    text += started("08:00:00") + ready("08:00:01") + refused("11:40:00", DENIED)
+    assert "since 2026-11-24T11:40:00Z" in told(machine, text)[1]
+
+
+def test_a_wait_that_goes_on_over_a_restart_began_before_it(machine: AgentMachine) -> None:
+    text = started("06:00:00") + refused("06:00:01") + started("11:00:00") + refused("11:00:01") + refused("11:36:00")
+    runs_since(machine, "11:00:00")
+    assert "since 2026-11-24T06:00:01Z" in told(machine, text)[1]
+    again = started("06:00:00") + line("06:00:03", "INFO", NO_PERMISSION, WORKER)
+    again += started("11:00:00") + line("11:00:03", "INFO", NO_PERMISSION, WORKER)
+    assert "since 2026-11-24T06:00:03Z" in told(machine, again)[1]
+
+
+def test_an_orphaned_worker_does_not_hide_that_the_core_agent_is_new(machine: AgentMachine) -> None:
+    runs_since(machine, "11:50:00", "06:00:00")
+    state, words = told(machine, started("06:00:00") + refused("06:00:01"))
+    assert state == "cannot-tell"
+    assert "the agent was started at 2026-11-24T11:50:00Z" in words
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        ("Error occurred when starting amazon-ssm-agent: failed to get identity", "broken"),
+        ("[CredentialRefresher] credentials refresher panic: runtime error", "hibernating"),
+        (
+            "[CredentialRefresher] Failed to write credentials to disk even with force, retrying: no space",
+            "hibernating",
+        ),
+    ],
+)
+def test_what_keeps_the_agent_from_its_credentials_is_seen(machine: AgentMachine, words: str, state: str) -> None:
+    found = told(machine, started("08:00:00") + line("11:58:00", "ERROR", words, ""))
+    assert found[0] == state, found
+
+
+def test_an_agent_that_did_not_start_is_told_with_its_reason(machine: AgentMachine) -> None:
+    machine.stopped()
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + line(
+        "08:00:01", "ERROR", "Error occurred when starting amazon-ssm-agent: failed to get identity", ""))  # fmt: skip
+    conclusion = machine.diagnosis().conclusion
+    assert (conclusion.state, conclusion.because) == ("not-running", "waiting")
+    assert "The agent does not run, because the agent did not start: failed to get identity" in conclusion.text
+
+
+# Files of logs.
+
+
+def test_a_log_that_is_rotated_away_meanwhile_costs_only_itself(machine: AgentMachine) -> None:
+    machine.snapshot["folders"][LOGS] = ["amazon-ssm-agent.log", "amazon-ssm-agent.log.5"]
+    assert told(machine, started("08:00:00") + refused("11:40:00"))[0] == "hibernating"
+
+
+def test_what_only_begins_like_a_log_is_none(machine: AgentMachine) -> None:
+    for name in ("amazon-ssm-agent.log.d", "amazon-ssm-agent.log.bak", "errors.log.gz"):
+        machine.denied(f"{LOGS}/{name}")
+        machine.snapshot["folders"][LOGS].append(name)
+    assert told(machine, started("08:00:00") + ready("11:30:00"))[0] == "healthy"
+
+
+def test_a_log_beside_the_main_one_that_cannot_be_read_is_named(machine: AgentMachine) -> None:
+    machine.denied(f"{LOGS}/errors.log")
+    machine.snapshot["folders"][LOGS].append("errors.log")
+    assert (
+        f"not read: {LOGS}/errors.log: Permission denied" in told(machine, started("08:00:00") + ready("11:30:00"))[1]
+    )
+
+
+def test_an_agent_that_runs_without_a_log_is_not_called_healthy(machine: AgentMachine) -> None:
+    machine.snapshot["folders"] = {}
+    found = machine.diagnosis()
+    assert found["waiting"].undetermined
+    assert found.conclusion.state == "cannot-tell"
+    machine.stopped()
+    assert not machine.diagnosis()["waiting"].undetermined
+
+
+def test_the_order_of_the_main_log_counts_and_not_a_clock_that_was_ahead(machine: AgentMachine) -> None:
+    ahead = "".join(f"2026-11-27 0{n}:00:00.1 ERROR [CredentialRefresher] Retrieve credentials produced error: "
+                    f"RequestError: {n}\n" for n in (1, 2))  # fmt: skip
+    text = ahead + started("08:00:00") + ready("08:00:01")
+    assert told(machine, text)[0] == "healthy"
+    assert told(machine, text, errors_log=ahead)[0] == "healthy"
+
+
+def test_errors_from_before_the_main_log_begins_are_of_use() -> None:
+    errors = refused("06:00:00", pause="").encode() + refused("11:40:00", pause="").encode()
+    story = read_texts([refused("11:40:00", pause="").encode()], [errors], [])
+    assert story.refresher.since == "2026-11-24 06:00:00"
+    assert story.refresher.failures == 2
+
+
+def test_local_times_of_this_machine_follow_its_summer_and_winter(tmp_path: Path) -> None:
+    script = """if True:
+        from fingerprint.collect.machine import LiveMachine
+        from fingerprint.diagnose import Site
+        from fingerprint.vault import Vault
+        site = Site(LiveMachine(), Vault("/nonexistent"))
+        print(site.seconds_of("2026-03-29 01:30:00"), site.seconds_of("2026-03-29 03:30:00"))
+    """
+    env = {"PATH": os.environ["PATH"], "TZ": "Europe/Berlin"}
+    done = subprocess.run([sys.executable, "-I", "-c", script], env=env, capture_output=True, text=True, check=True)
+    one, other = map(float, done.stdout.split())
+    assert other - one == 3600
+
+
+# Conclusions.
+
+
+def test_nothing_is_said_about_hibernation_that_nobody_looked_at(machine: AgentMachine) -> None:
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:40:00"))
+    text = machine.diagnosis("ssm-user").conclusion.text
+    assert "Not hibernating" not in text
+    assert "whether it hibernates was not told" in text
+    machine.denied(f"{LOGS}/amazon-ssm-agent.log")
+    machine.file("/root/.aws/credentials", "", 0o644)
+    assert "hibernat" not in machine.diagnosis().conclusion.text
+
+
+@pytest.mark.parametrize("version", ["3.0.1124.0", "3.3.1142.0"])
+def test_a_worker_that_is_refused_for_its_fingerprint_is_told_so(machine: AgentMachine, version: str) -> None:
+    """So it was before 3.1.501, and is with ShareCreds false."""
+    text = started("08:00:00", version) + line("08:00:03", "INFO", ENTERS + MISMATCH, WORKER)
+    machine.log("amazon-ssm-agent.log", text)
+    assert "another machine holds the same registration" in machine.diagnosis().conclusion.text
+
+
+def test_a_signature_that_came_too_late_tells_that_the_clock_is_wrong(machine: AgentMachine) -> None:
+    error = "InvalidSignatureException: Signature expired: 20261124T110000Z is now earlier than 20261124T113500Z"
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:59:50", error, "14s"))
+    conclusion = machine.diagnosis().conclusion
+    assert conclusion.because == "clock"
+    assert "chrony" in conclusion.text
+
+
+def test_an_instance_of_ec2_is_not_told_to_register(machine: AgentMachine) -> None:
+    machine.registration = machine.record = None
+    machine.credentials("2026-11-24T11:30:00Z", "2026-11-24T12:30:00Z", IdentityType="EC2")
+    found = machine.diagnosis()
+    assert str(found["registration"].outcome) == "skipped"
+    assert found.conclusion.state == "healthy", found.conclusion
+
+
+def test_a_registration_after_the_loss_makes_the_old_record_no_way_back(tmp_path: Path) -> None:
+    machine = AgentMachine(tmp_path)
+    machine.write()
+    where = ("--vault", str(machine.vault_path), "--snapshot", str(tmp_path / "machine.json"))
+    assert run(*where, "threshold", "set", "33", env=machine.env).returncode == 0
+    # As `-register` leaves it: another node with a key of now, and another fingerprint.
+    later = time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", time.gmtime(time.time() + 3600))
+    machine.registration = machine.registration.replace(  # type: ignore[union-attr]
+        instance_id=NODE[:-1] + "1", private_key_created_date=later
+    )
+    machine.record = machine.record.replace(fingerprint="00000000-0000-4000-8000-000000000000")  # type: ignore[union-attr]
+    machine.file(
+        "/var/lib/amazon/ssm/registration", '{"ManagedInstanceID":"mi-0123456789abcdef1","Region":"eu-west-1"}'
+    )
+    site = machine.site()
+    assert str(diagnose(site, ["regenerated"])["regenerated"].outcome) != "fail"
+    assert machine("check", "--format", "nagios").returncode != 2
+
+
+# The words of errors, odd lines, and processes.
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MISMATCH, "MachineFingerprintDoesNotMatch"),
+        (
+            "unexpected error getting instance profile role credentials: AccessDeniedException: no",
+            "AccessDeniedException",
+        ),
+        ("EC2RoleRequestError: no EC2 instance role found", "EC2RoleRequestError"),
+        ("Failed to get machine fingerprint: vault", ""),
+        ("", ""),
+    ],
+)
+def test_the_code_of_an_error_is_found_also_behind_other_words(error: str, code: str) -> None:
+    assert code_of(error) == code
+
+
+@pytest.mark.parametrize(
+    ("failures", "least", "longest"),
+    [(0, 300, 300), (1, 540, 600), (4, 1080, 1200), (7, 2160, 2400), (10, 3240, 3600), (30, 3240, 3600)],
+)
+def test_on_ec2_the_pauses_are_longer(failures: int, least: float, longest: float) -> None:
+    assert pause("RequestError: x", failures, "3.3.1142.0", EC2) == (least, longest)
+    assert pause(DENIED, failures, "3.3.1142.0", EC2) == (1500, 1800)
+
+
+@pytest.mark.parametrize("text", ["3.²", "", "x", "3..1", "3." + "9" * 5000, "3.3.1142.0-beta"])
+def test_what_is_no_version_has_no_numbers(text: str) -> None:
+    assert version_of(text) == ()
+
+
+def test_a_line_of_a_megabyte_does_not_hold_anything_up() -> None:
+    text = (
+        "2026-11-24 08:00:00.1 WARN "
+        + "The 'a' value (" * 70_000
+        + (" has changed from the registered machine configuration value (x).\n")
+    )
+    begin = time.monotonic()
+    parse(text)
+    read_texts([text.encode()], [], [])
+    assert time.monotonic() - begin < 5
+
+
+def test_a_line_that_was_cut_off_swallows_no_other() -> None:
+    cut = line("11:00:00", "ERROR", "Cannot connect to AWS Systems Manager.  The hardware ID (abc", "")
+    story = read_texts([(cut + line("11:00:01", "INFO", REGENERATED, "") + refused("11:00:02")).encode()], [], [])
+    assert story.regenerated_at == ["2026-11-24 11:00:01"]
+    assert "MachineFingerprintDoesNotMatch" in story.refusals
+
+
+def fake_proc(folder: Path, *processes: tuple[int, str, str]) -> str:
+    (folder / "stat").write_text("btime 1700000000\n")
+    for pid, name, state in processes:
+        (folder / str(pid)).mkdir()
+        (folder / str(pid) / "stat").write_text(f"{pid} ({name[:15]}) {state} 1 " + "0 " * 17 + "500 0\n")
+    return str(folder)
+
+
+def test_a_process_that_has_ended_does_not_run(tmp_path: Path) -> None:
+    proc = fake_proc(tmp_path, (7, "amazon-ssm-agent", "S"), (8, "amazon-ssm-agent", "Z"), (9, "bash", "S"))
+    assert [one.pid for one in agent_processes("linux", proc)] == [7]
+
+
+def test_a_process_of_a_container_is_not_this_machines(tmp_path: Path) -> None:
+    proc = fake_proc(tmp_path, (7, "amazon-ssm-agent", "S"), (8, "amazon-ssm-agent", "S"))
+    for pid, space in (("self", "here"), ("7", "here"), ("8", "there")):
+        (tmp_path / pid / "ns").mkdir(parents=True)
+        (tmp_path / space).touch()
+        os.link(tmp_path / space, tmp_path / pid / "ns" / "pid")
+    assert [one.pid for one in agent_processes("linux", proc)] == [7]
+
+
+def test_our_own_call_of_the_program_is_not_taken_for_an_agent(machine: AgentMachine) -> None:
+    """The processes are listed before the program is asked for its version, whoever asks first."""
+    site = machine.site()
+    asked: list[str] = []
+    processes, run_commands = site.machine.agent_processes, site.machine.run
+    site.machine.agent_processes = lambda: asked.append("processes") or processes()  # type: ignore[method-assign,func-returns-value]
+
+    def noted(commands: Any, *rest: Any) -> Any:
+        asked.extend("version" for argv in commands if "-version" in argv)
+        return run_commands(commands, *rest)
+
+    site.machine.run = noted  # type: ignore[method-assign]
+    diagnose(site, ["version", "running"])
+    assert asked == ["processes", "version"]
