@@ -114,7 +114,7 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("version", lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.2.2303.0\n"), WARN,
      "waits for a day"),
     ("version", both(lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "", 1)), PASS, "3.3.1142.0"),
-    ("configuration", lambda m: m.file("/etc/amazon/ssm/amazon-ssm-agent.json", "{,}"), FAIL, "passes over all of it"),
+    ("configuration", lambda m: m.file("/etc/amazon/ssm/amazon-ssm-agent.json", "{,}"), FAIL, "is no JSON"),
     ("configuration", lambda m: m.config(Identity={"ConsumptionOrder": ["EC2"]}), FAIL, "leaves out OnPrem"),
     ("configuration", lambda m: m.config(Ssm={"Endpoint": "ssm.example"}), PASS, "is read"),
     ("configuration", lambda m: m.denied("/etc/amazon/ssm/amazon-ssm-agent.json"), SKIPPED, "Permission denied"),
@@ -139,8 +139,9 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("ssm-user", both(lambda m: m.file("/etc/passwd",
      ""), lambda m: m.remove("/etc/sudoers.d/ssm-agent-users")), SKIPPED,
      "makes it when the first session starts"),
-    ("proxy", lambda m: m.unit(Environment="https_proxy=http://u:secret@proxy:3128"), WARN,
-     "asks the metadata service"),
+    ("proxy", both(
+        setting("registration", None), lambda m: m.unit(Environment="https_proxy=http://u:secret@proxy:3128"),
+    ), WARN, "asks the metadata service"),
     ("proxy", lambda m: m.unit(Environment="https_proxy=http://proxy:3128 no_proxy=169.254.169.254"), PASS,
      "has a proxy"),
 ]  # fmt: skip

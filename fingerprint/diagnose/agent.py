@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import re
 
 from fingerprint.collect.machine import NotThisMachine
-from fingerprint.diagnose.network import Unreached
+from fingerprint.diagnose.network import Unreached, without_password
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
-from fingerprint.diagnose.waiting import HALF_HOUR_FROM, version_of
+from fingerprint.diagnose.waiting import HALF_HOUR_FROM, REFRESHER_FROM, version_of
 from fingerprint.errors import VaultError
 from fingerprint.model import utc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
     from fingerprint.collect.commands import CommandResult
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
@@ -25,7 +29,66 @@ _SERVICE = "AmazonSSMAgent"
 _LAUNCHCTL = "/bin/launchctl"
 # The third column of dpkg -V and rpm -V marks what its owner may change.
 _CONFIGURATION = (" c ", "/etc/amazon/ssm/", "/etc/init/", "amazon-ssm-agent.service")
-_IDENTITIES = ("OnPrem", "EC2", "CustomIdentity")
+# What images leave out to be small (path-exclude of dpkg).
+_LEFT_OUT = re.compile(r"missing +(?:[a-z] +)?/usr/share/(?:doc|man|locale)(?:/|$)")
+_UNIT = f"{_PACKAGE}.service"
+_IDENTITIES = ("OnPrem", "ECS", "EC2", "CustomIdentity")
+_DEFAULT_ORDER = ("OnPrem", "EC2", "CustomIdentity")
+_STRING, _INTEGER, _BOOLEAN = "a string", "an integer", "true or false"
+_STRINGS, _OBJECT, _OBJECTS = "a list of strings", "an object", "a list of objects"
+_INTEGERS = range(-(2**63), 2**63)
+# What the agent's decoder demands of its settings, by section; whatever else stands there it passes over.
+_KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "Profile": {
+        _BOOLEAN: ("ShareCreds", "ForceUpdateCreds"), _INTEGER: ("KeyAutoRotateDays",), _STRING: ("ShareProfile",),
+    },
+    "Mds": {
+        _STRING: ("Endpoint",),
+        _INTEGER: ("CommandWorkersLimit", "CommandWorkerBufferLimit", "StopTimeoutMillis", "CommandRetryLimit"),
+    },
+    "Ssm": {
+        _STRING: (
+            "Endpoint", "CustomInventoryDefaultLocation", "SessionLogsDestination", "PluginLocalOutputCleanup",
+            "OrchestrationDirectoryCleanup",
+        ),
+        _INTEGER: (
+            "HealthFrequencyMinutes", "AssociationFrequencyMinutes", "AssociationRetryLimit",
+            "AssociationLogsRetentionDurationHours", "RunCommandLogsRetentionDurationHours",
+            "SessionLogsRetentionDurationHours",
+        ),
+    },
+    "Agent": {
+        _STRING: (
+            "Name", "Version", "Region", "ServiceDomain", "OrchestrationRootDir", "DownloadRootDir",
+            "TelemetryMetricsNamespace",
+        ),
+        _BOOLEAN: (
+            "ContainerMode", "SelfUpdate", "TelemetryMetricsToCloudWatch", "TelemetryMetricsToSSM",
+            "ShouldPurgeInstanceProfileRoleCreds", "ForceFileIPC",
+        ),
+        _INTEGER: (
+            "SelfUpdateScheduleDay", "LongRunningWorkerMonitorIntervalSeconds", "AuditExpirationDay",
+            "GoMaxProcForAgentWorker",
+        ),
+    },
+    "Mgs": {
+        _STRING: ("Region", "Endpoint"), _STRINGS: ("DeniedPortForwardingRemoteIPs",),
+        _INTEGER: ("StopTimeoutMillis", "SessionWorkersLimit", "SessionWorkerBufferLimit"),
+    },
+    "Kms": {_STRING: ("Endpoint",), _BOOLEAN: ("RequireKMSChallengeResponse",)},
+    "Os": {_STRING: ("Lang", "Name", "Version")},
+    "S3": {_STRING: ("Endpoint", "Region", "LogBucket", "LogKey")},
+    "Birdwatcher": {_BOOLEAN: ("ForceEnable",)},
+    "Identity": {
+        _STRING: ("Ec2SystemInfoDetectionResponse",), _STRINGS: ("ConsumptionOrder",),
+        _OBJECTS: ("CustomIdentities",),
+    },
+}  # fmt: skip
+_CUSTOM_IDENTITY: Mapping[str, tuple[str, ...]] = {
+    _STRING: ("InstanceID", "Region", "AvailabilityZone", "AvailabilityZoneId", "InstanceType", "CredentialsProvider")
+}
+# JSON that the agent's decoder reads, and ours does not.
+_READ_BY_THE_AGENT = ("not UTF-8", "lone surrogate", "nested too deeply")
 
 
 def installed(site: Site) -> Finding:
@@ -84,25 +147,37 @@ def package(site: Site) -> Finding:
         results = site.run(*commands) if commands else []
     except NotThisMachine as error:
         return skipped(str(error.strerror))
-    known = [result for result in results if not _is_unknown(result)]
     if any(result.problem == "timeout" for result in results):
         return unknown("the package manager did not answer in time")
-    if not known:
-        return skipped("it was installed without dpkg and rpm")
-    lines = [line for result in known for line in result.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
-    touched = [line for line in lines if not any(mark in line for mark in _CONFIGURATION)]
+    if results and all(result.problem in ("not-run", "not-recorded") for result in results):
+        return skipped(results[0].stderr or "the recording does not tell")
+    lines = [line for result in results for line in _lines(result)]
+    touched = [line for line in lines if not _LEFT_OUT.match(line) and not any(mark in line for mark in _CONFIGURATION)]
     if touched:
         return failed(f"{len(touched)} file{'s' * (len(touched) != 1)} of the package changed since it was installed",
                       *touched[:20], remedy="Install it again, and find out who changed that")  # fmt: skip
-    return passed("the files of its package are as installed", *lines)
+    if any(result.succeeded or _lines(result) for result in results):
+        left_out = ", but for documentation that was left out" if any(map(_LEFT_OUT.match, lines)) else ""
+        return passed(f"the files of its package are as installed{left_out}", *lines)
+    broken = [result for result in results if not _says_not_installed(result)]
+    if broken:
+        ended = broken[0].problem or f"it ended with {broken[0].returncode}"
+        return unknown(f"{' '.join(broken[0].argv)}: {ended}", *broken[0].stderr.splitlines()[:3],
+                       remedy="Run it by itself, and mend what it complains of")  # fmt: skip
+    return skipped("it was installed without dpkg and rpm")
 
 
-def _is_unknown(result: CommandResult) -> bool:
+def _lines(result: CommandResult) -> list[str]:
+    """Return what a package manager tells of files."""
+    if result.problem or _says_not_installed(result):
+        return []
+    return [line for line in result.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+
+
+def _says_not_installed(result: CommandResult) -> bool:
     """Return whether the package manager does not know the package."""
-    if result.problem:
-        return result.problem != "timeout"
     said = (result.stderr + result.stdout.decode("utf-8", "replace")).lower()
-    return result.returncode != 0 and ("is not installed" in said or "not-installed" in said)
+    return bool(result.returncode) and ("is not installed" in said or "not-installed" in said)
 
 
 def running(site: Site) -> Finding:
@@ -195,17 +270,28 @@ def version(site: Site) -> Finding:
         return skipped("its version is not told")
     numbers = version_of(told)
     if site.latest:
+        source = without_password(site.latest) if "://" in site.latest else site.latest
         try:
             newest = newest_version(site)
         except OSError as error:
-            return unknown(f"{site.latest} could not be read ({error.strerror or error})")
+            return unknown(f"{source} could not be read ({error.strerror or error})")
         except Unreached as error:
-            return unknown(f"{site.latest} could not be read: {error.text}")
+            return unknown(f"{source} could not be read: {error.text}")
         except ValueError:
-            return unknown(f"{site.latest} holds no version")
+            return unknown(f"{source} holds no version")
+        if not numbers:
+            return unknown(f"version {told}, which cannot be held against {newest}, the newest published")
         if numbers < version_of(newest):
             return warned(f"version {told}; {newest} is published", remedy="Update it with AWS-UpdateSSMAgent")
         return passed(f"version {told}, the newest published ({newest})")
+    if not numbers:
+        return passed(f"version {told}", "it is no number that could be held against others")
+    if numbers < REFRESHER_FROM:
+        return warned(
+            f"version {told}: after a refusal its worker hibernates, and asks again after pauses that grow to an hour",
+            "from 3.1.501 on the core agent gets the credentials; from 3.3.808 on it waits for half an hour at most",
+            remedy="Restart it after any repair; update it",
+        )  # fmt: skip
     if numbers < HALF_HOUR_FROM:
         return warned(
             f"version {told}: it waits for a day after a refusal, and for up to 22 hours after other errors",
@@ -227,7 +313,7 @@ def newest_version(site: Site) -> str:
         with open(site.latest, encoding="ascii", errors="replace") as file:
             text = file.read(200)
     text = text.strip()
-    if not text or not text.replace(".", "").isdigit():
+    if not version_of(text):
         raise ValueError(text)
     return text
 
@@ -240,24 +326,124 @@ def configuration(site: Site) -> Finding:
     except OSError as error:
         return unknown(f"{path}: {error.strerror or error}")
     except ValueError as error:
-        return failed(f"{path} is no JSON: the agent passes over all of it without saying so", str(error),
-                      remedy="Mend it, and restart the agent")  # fmt: skip
+        if str(error).startswith(_READ_BY_THE_AGENT):
+            return unknown(f"{path}: {error}; the agent may read it, this program does not",
+                           remedy="Write it as UTF-8")  # fmt: skip
+        if _is_null(site):
+            return passed("the defaults", f"{path} holds null")
+        return _not_loaded(site, f"{path} is no JSON", str(error))
     if config is None:
         return passed("the defaults", f"{path} does not exist")
+    settings, wrong = _decoded(config)
+    if wrong:
+        return _not_loaded(site, f"{path} has {len(wrong)} value{'s' * (len(wrong) != 1)} of the wrong type", *wrong)
     told = []
-    order = site.setting("Identity", "ConsumptionOrder")
     for section in ("Ssm", "Mds", "Mgs", "S3", "Kms"):
-        endpoint = site.setting(section, "Endpoint")
+        endpoint = settings.get(f"{section}.Endpoint")
         if endpoint:
-            told.append(f"{section}.Endpoint is {endpoint}")
-    sharing = site.setting("Profile", "ShareCreds")
-    if sharing is False:
+            told.append(f"{section}.Endpoint is {without_password(endpoint)}")
+    if settings.get("Profile.ShareCreds") is False:
         told.append("credentials are not shared: its worker waits, not the core agent")
-    if isinstance(order, list) and order and _has_registration(site) and "OnPrem" not in order:
-        return failed(f"the order of identities ({', '.join(map(str, order))}) leaves out OnPrem: the registration is "
+    named = settings.get("Identity.ConsumptionOrder") or []
+    strange = [name for name in named if name not in _IDENTITIES]
+    order = [name for name in named if name in _IDENTITIES] or list(_DEFAULT_ORDER)
+    if strange:
+        told.append(f"the agent knows no identity {', '.join(map(ascii, strange))}: its order is {', '.join(order)}")
+    if "OnPrem" not in order and _has_registration(site):
+        return failed(f"the order of identities ({', '.join(order)}) leaves out OnPrem: the registration is "
                       "never used", *told,
-                      remedy="Take Identity.ConsumptionOrder out, and restart the agent")  # fmt: skip
+                      remedy="Take Identity.ConsumptionOrder out, and restart the agent",
+                      tag="configuration")  # fmt: skip
     return passed(f"{path} is read", *told)
+
+
+def _not_loaded(site: Site, what: str, *evidence: str) -> Finding:
+    """Return that the agent does not start, as it cannot load its configuration."""
+    unit = _unit(site) if site.machine.platform == "linux" else None
+    again = ("systemd starts it again every 90 s, in vain",) if unit and unit.get("Id") == _UNIT else ()
+    return failed(f"{what}: the agent does not start with it", *evidence,
+                  "at its start it ends with \"app config could not be loaded\"; one that runs has read it before",
+                  *again, remedy="Mend it, or move it away to have the defaults, and restart the agent",
+                  tag="configuration")  # fmt: skip
+
+
+def _is_null(site: Site) -> bool:
+    """Return whether the configuration is the word null, which leaves the agent its defaults."""
+    try:
+        return site.machine.read_file(site.places.config).strip(b" \t\r\n") == b"null"
+    except OSError:
+        return False
+
+
+def _decoded(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings that the agent knows, as "Section.Name", and what it does not take, in words.
+
+    As its decoder does it: names without regard to case, the last of several; null leaves the default.
+    """
+    settings: dict[str, Any] = {}
+    wrong: list[str] = []
+    for section, values in config.items():
+        name = _known(section, _KINDS)
+        if not name or values is None:
+            continue
+        if isinstance(values, dict):
+            _decode(name, values, _KINDS[name], settings, wrong)
+        else:
+            wrong.append(f"{name} is {_word(values)}, and has to be {_OBJECT}")
+    for number, identity in enumerate(settings.get("Identity.CustomIdentities") or []):
+        where = f"Identity.CustomIdentities[{number}]"
+        if isinstance(identity, dict):
+            _decode(where, identity, _CUSTOM_IDENTITY, {}, wrong)
+        else:
+            # Null passes the decoder, and ends the agent in the next step.
+            wrong.append(f"{where} is {_word(identity)}, and has to be {_OBJECT}")
+    return settings, wrong
+
+
+def _decode(
+    section: str,
+    values: dict[str, Any],
+    kinds: Mapping[str, tuple[str, ...]],
+    settings: dict[str, Any],
+    wrong: list[str],
+) -> None:
+    for name, value in values.items():
+        for kind, names in kinds.items():
+            known = _known(name, names)
+            if not known:
+                continue
+            if _fits(value, kind):
+                # A list becomes empty by null; anything else stays as it was.
+                if value is not None or kind in (_STRINGS, _OBJECTS):
+                    settings[f"{section}.{known}"] = value
+            else:
+                wrong.append(f"{section}.{known} is {_word(value)}, and has to be {kind}")
+
+
+def _known(name: str, names: Iterable[str]) -> str:
+    return next((known for known in names if known.lower() == name.lower()), "")
+
+
+def _fits(value: Any, kind: str) -> bool:
+    """Return whether the agent's decoder takes a value for a kind."""
+    if value is None:
+        return True
+    if kind == _INTEGER:
+        return isinstance(value, int) and not isinstance(value, bool) and value in _INTEGERS
+    if kind == _STRINGS:
+        return isinstance(value, list) and all(one is None or isinstance(one, str) for one in value)
+    return isinstance(value, {_BOOLEAN: bool, _STRING: str}.get(kind, list))
+
+
+def _word(value: Any) -> str:
+    """Return what a value is, without telling it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return "a number" if isinstance(value, int) and value in _INTEGERS else "a number that is no integer of 64 bits"
+    return _STRING if isinstance(value, str) else "a list" if isinstance(value, list) else _OBJECT
 
 
 def _has_registration(site: Site) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shlex
 import sys
 
 from fingerprint.credentials.order import State, credential_order, parse_agent_credentials
@@ -13,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fingerprint.collect.machine import FileStatus
     from fingerprint.credentials.order import AgentCredentials, Order
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 USER = "ssm-user"
 SUDOERS = "/etc/sudoers.d/ssm-agent-users"
 _SUDOERS_MODE = 0o440
-_OTHERS_MAY = 0o077
+# What the bits of a mode let somebody do with a file.
+_MAY = {4: "read", 2: "change", 6: "read and change"}
+# What the agent writes before it got credentials, and where it does not share them.
+_NEVER = "0001-01-01T00:00:00"
 # The lines that the agent itself writes.
 _RULE = f"{USER} ALL=(ALL) NOPASSWD:ALL"
 _NOLOGIN = ("/usr/bin/false", "/bin/false", "/usr/sbin/nologin", "/sbin/nologin")
@@ -33,27 +39,58 @@ def last(site: Site) -> Finding:
     if told is None:
         return skipped("the agent got no credentials since it was installed", f"no {site.places.identity}")
     if isinstance(told, OSError):
-        return unknown(f"{site.places.identity}: {told.strerror}", remedy="Run it as root")
+        return unknown(f"{site.places.identity}: {told.strerror}", remedy=_remedy(told))
+    where = f"in {_printable(told.file)}, profile {_printable(told.profile)}" if told.file else "not shared"
+    retrieved, expires = _printable(told.retrieved_at), _printable(told.expires_at)
+    if told.expires_at.startswith(_NEVER):
+        if site.setting("Profile", "ShareCreds") is False:
+            return skipped("credentials are not shared, and the agent does not tell when it gets some", where)
+        return skipped("the agent got none yet", where)
+    evidence = (f"retrieved {retrieved}", f"expiring {expires}", where)
+    if _without_clock(site):
+        return skipped("of a copied disk it cannot be told whether they expired: its clock is not here", *evidence)
     expired = told.expired(site.machine.now())
-    where = f"in {told.file}, profile {told.profile}" if told.file else "not shared"
-    evidence = (f"retrieved {told.retrieved_at}", f"expiring {told.expires_at}", where)
     if expired is None:
         return skipped("it does not tell when they expire", *evidence)
     if expired:
         return failed(
-            f"the last credentials expired at {told.expires_at}, and no new ones came", *evidence,
+            f"the last credentials expired at {expires}, and no new ones came", *evidence,
             remedy="See `waiting` for why", tag="expired",
         )  # fmt: skip
-    return passed(f"got at {told.retrieved_at}, good until {told.expires_at}", where)
+    return passed(f"got at {retrieved}, good until {expires}", where)
 
 
 def _agent_credentials(site: Site) -> AgentCredentials | OSError | None:
+    """Return what the agent tells of its last credentials; None if it tells nothing, an error if it cannot be read."""
+    path = site.places.identity
     try:
-        return parse_agent_credentials(site.machine.read_file(site.places.identity))
+        told = parse_agent_credentials(site.machine.read_file(path))
     except FileNotFoundError:
         return None
     except OSError as error:
         return error
+    return told or OSError(errno.EINVAL, "it is not what the agent writes", path)
+
+
+def _without_clock(site: Site) -> bool:
+    """Return whether it is a copied disk, or the recording of one, whose clock is that of who recorded it."""
+    try:
+        site.machine.utc_offset()
+    except OSError as error:
+        return site.copied or error.errno == errno.ENOTSUP
+    return site.copied
+
+
+def _remedy(error: OSError) -> str:
+    """Return what to do about a file that cannot be looked at."""
+    if error.errno == errno.EINVAL:
+        return "Restart the agent: it writes it anew"
+    return "Run it as root" if error.errno in (errno.EACCES, errno.EPERM) else ""
+
+
+def _printable(text: str) -> str:
+    """Return a text of a file so that it cannot move the cursor."""
+    return text if text.isprintable() else ascii(text)
 
 
 def order(site: Site) -> Finding:
@@ -108,27 +145,54 @@ def files(site: Site) -> Finding:
     paths = [
         path for path in dict.fromkeys((shared, f"{root_home}/.aws/credentials", site.places.host_management)) if path
     ]
-    readable, seen = [], []
+    statuses: dict[str, FileStatus] = {}
+    unread: list[tuple[str, OSError]] = [(site.places.identity, told)] if isinstance(told, OSError) else []
     for path in paths:
         try:
-            status = site.machine.status(path)
+            statuses[path] = _status(site, path)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            return unknown(f"{path}: {error.strerror}", remedy="Run it as root")
-        seen.append(f"{path}: mode {status.mode:04o}")
-        if status.mode & _OTHERS_MAY and status.kind == "file":
-            readable.append(path)
+            unread.append((_printable(path), error))
+    seen = [f"{_printable(path)}: mode {status.mode:04o}" for path, status in statuses.items()]
+    readable = {path: _who_may(status.mode) for path, status in statuses.items() if status.kind == "file"}
+    readable = {path: who for path, who in readable.items() if who}
     if readable:
-        return failed(f"others may read the keys in {', '.join(readable)}", *seen,
-                      remedy="Take that right away; the agent keeps the mode that it finds",
-                      command=f"chmod 600 {' '.join(readable)}")  # fmt: skip
-    if site.places.host_management in [path.partition(":")[0] for path in seen] and _registered(site):
+        clauses = [
+            f"{who} the keys in {', '.join(_printable(path) for path, one in readable.items() if one == who)}"
+            for who in dict.fromkeys(readable.values())
+        ]
+        # What would move the cursor is not offered to be typed.
+        typed = all(path.isprintable() for path in readable)
+        return failed("; ".join(clauses), *seen, remedy="Take that right away; the agent keeps the mode that it finds",
+                      command=f"chmod 600 {' '.join(map(shlex.quote, readable))}" if typed else "")  # fmt: skip
+    if unread:
+        path, problem = unread[0]
+        return unknown(f"{path}: {problem.strerror}", *seen, remedy=_remedy(problem))
+    if site.places.host_management in statuses and _registered(site):
         return warned(
             f"{site.places.host_management} is of the default host management role, which a registered node has not",
             "agents 3.2 left it behind", *seen, remedy="Remove it, once no agent of 3.2 runs",
         )  # fmt: skip
     return passed("only root reads them" if seen else "there are none", *seen)
+
+
+def _status(site: Site, path: str) -> FileStatus:
+    """Return the status of a file. Raises OSError, also for a text that can be no path."""
+    if "\0" not in path:
+        try:
+            return site.machine.status(path)
+        except ValueError:
+            pass
+    raise OSError(errno.EINVAL, "it can be no path of a file", path)
+
+
+def _who_may(mode: int) -> str:
+    """Return who beside the owner may do what with a file of a mode, "" for nobody."""
+    for who, bits in (("others", mode & 6), ("the group", mode >> 3 & 6)):
+        if bits:
+            return f"{who} may {_MAY[bits]}"
+    return ""
 
 
 def session_user(site: Site) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 
 from fingerprint.buckets import buckets, s3_endpoint
@@ -10,7 +11,7 @@ from fingerprint.diagnose.network import Network, Reached, Unreached, without_pa
 from fingerprint.diagnose.reaching import reach_buckets
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 from fingerprint.errors import UsageError, VaultError
-from fingerprint.regions import endpoint
+from fingerprint.regions import domain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
 
+_PROXIES_ARE_FROM = {
+    "windows": "the agent takes it from its service's key Environment, else from Internet Options, else from WinHTTP",
+    "macos": "the agent takes it from `scutil --proxy`",
+}
 NOT_ASKED = "the network is asked with --network only"
 OF_ANOTHER = "the network of another machine cannot be asked from here"
 SERVICES = ("ssm", "ec2messages", "ssmmessages", "s3", "kms", "logs", "monitoring")
@@ -36,7 +41,11 @@ _SKEW_LIMIT = 300
 _SKEW_WORTH_TELLING = 60
 _METADATA = "http://169.254.169.254"
 _TOKEN_SECONDS = "60"
+# Characters of what is no region.
+_TOLD = 40
 _CERTIFICATES = "certs/amazon-ssm-agent.crt"
+# What the agent takes for the name of a region.
+_REGION = re.compile(r"[A-Za-z0-9-]{1,100}")
 _PROXY_NAMES = ("http_proxy", "https_proxy", "no_proxy")
 
 
@@ -73,23 +82,52 @@ def agent_proxies(site: Site) -> dict[str, str]:
 
 
 def region_of(site: Site) -> str:
-    """Return the region whose endpoints are meant, "" if none is known."""
+    """Return the region whose endpoints are meant, "" if none is known, or none that the agent takes for one."""
+    region = _named_region(site)
+    return region if _REGION.fullmatch(region) else ""
+
+
+def _named_region(site: Site) -> str:
+    """Return the region that is named, whatever it looks like."""
     if site.region:
         return site.region
-    configured = site.setting("Agent", "Region")
+    configured = _configured(site, "Agent", "Region")
     try:
-        return site.registration.region or str(configured or "")
+        return site.registration.region or configured
     except VaultError:
-        return str(configured or "")
+        return configured
+
+
+def _configured(site: Site, section: str, name: str) -> str:
+    """Return a text of the agent's configuration, "" if it is not set."""
+    told = site.setting(section, name)
+    return told if isinstance(told, str) else ""
 
 
 def endpoint_of(site: Site, service: str) -> str:
-    """Return the URL of a service as the agent takes it: from its configuration, else of the region; "" for none."""
-    configured = site.setting(_SECTIONS[service], "Endpoint") if service in _SECTIONS else None
-    if isinstance(configured, str) and configured:
+    """Return the URL of a service as the agent takes it: from its configuration, else of the region; "" for none.
+
+    It may hold a password: `without_password` before it is told.
+    """
+    configured = _configured(site, _SECTIONS[service], "Endpoint") if service in _SECTIONS else ""
+    if configured:
         return configured if "://" in configured else f"https://{configured}"
     region = region_of(site)
-    return endpoint(service, region) if region else ""
+    if not region:
+        return ""
+    return f"https://{service}.{region}.{_configured(site, 'Agent', 'ServiceDomain') or domain(region)}"
+
+
+def _without_region(site: Site, service: str) -> Finding:
+    """Return why there is no region to ask a service in."""
+    named = _named_region(site)
+    if not named:
+        return skipped("no region is known: name one with --region")
+    return (warned if service in _FOR_SOME else failed)(
+        f"{named[:_TOLD]!a} is no region: the agent has no endpoint for it",
+        "a region has letters, digits and -, and at most 100 of them",
+        remedy="Register it again in the right region, or correct Agent.Region",
+    )
 
 
 def reach(site: Site, service: str) -> Reached:
@@ -125,21 +163,30 @@ def reachable(service: str) -> Callable[[Site], Finding]:
             return reason
         url = endpoint_of(site, service)
         if not url:
-            return skipped("no region is known: name one with --region")
+            return _without_region(site, service)
+        told = without_password(url)
         try:
             answer = reach(site, service)
         except Unreached as error:
-            via = network_of(site).proxy_of(url)
+            via = _proxy_of(site, url)
             evidence = (f"kind: {error.kind}", *((f"through the proxy {without_password(via)}",) if via else ()))
-            text = f"{url} cannot be reached: {error.text}"
+            text = f"{told} cannot be reached: {error.text}"
             if service in _FOR_SOME:
                 return warned(text, *evidence, _FOR_SOME[service], remedy=_remedy(error.kind))
             return failed(text, *evidence, remedy=_remedy(error.kind), tag="unreachable")
         via = f", through {answer.via}" if answer.via else ""
         tls = f", {answer.tls}" if answer.tls else ""
-        return passed(f"{url} answers (HTTP {answer.status}{tls}, {answer.seconds * 1000:.0f} ms{via})")
+        return passed(f"{told} answers (HTTP {answer.status}{tls}, {answer.seconds * 1000:.0f} ms{via})")
 
     return check
+
+
+def _proxy_of(site: Site, url: str) -> str:
+    try:
+        return network_of(site).proxy_of(url)
+    except ValueError:
+        # It is no URL, which was told.
+        return ""
 
 
 def _remedy(kind: str) -> str:
@@ -169,16 +216,17 @@ def clock(site: Site) -> Finding:
             continue
         if answer.skew is None:
             continue
+        by = f"by the Date of {without_password(answer.url)}"
         off = f"{abs(answer.skew):.0f} s {'ahead' if answer.skew > 0 else 'behind'}"
         if abs(answer.skew) > _SKEW_LIMIT:
             return failed(
                 f"the clock is {off}: the service refuses signatures that are off by more than 5 minutes",
-                f"by the Date of {answer.url}", remedy="Set it, and let it be kept right (chrony, systemd-timesyncd)",
+                by, remedy="Set it, and let it be kept right (chrony, systemd-timesyncd)",
                 tag="clock",
             )  # fmt: skip
         if abs(answer.skew) > _SKEW_WORTH_TELLING:
-            return warned(f"the clock is {off}", f"by the Date of {answer.url}", remedy="Let it be kept right")
-        return passed(f"the clock is right within {max(1.0, abs(answer.skew)):.0f} s", f"by the Date of {answer.url}")
+            return warned(f"the clock is {off}", by, remedy="Let it be kept right")
+        return passed(f"the clock is right within {max(1.0, abs(answer.skew)):.0f} s", by)
     return skipped("no endpoint answered with a date")
 
 
@@ -189,7 +237,7 @@ def s3_buckets(site: Site) -> Finding:
         return reason
     region = region_of(site)
     if not region:
-        return skipped("no region is known: name one with --region")
+        return _without_region(site, "s3")
     system = {"windows": "windows", "macos": "macos"}.get(site.machine.platform, "linux")
     try:
         listed = buckets(region, system)
@@ -217,6 +265,7 @@ def metadata(site: Site) -> Finding:
     if reason is not None:
         return reason
     base = (os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA).rstrip("/")
+    told = without_password(base)
     network = network_of(site)
     try:
         token = network.ask(f"{base}/latest/api/token", "PUT",
@@ -228,11 +277,11 @@ def metadata(site: Site) -> Finding:
         headers = {"X-aws-ec2-metadata-token": text} if first else {}
         answer = network.ask(f"{base}/latest/meta-data/instance-id", "GET", headers, direct=True)
     except Unreached as error:
-        return failed(f"no metadata service at {base}: {error.text}",
+        return failed(f"no metadata service at {told}: {error.text}",
                       "a machine that is neither registered nor on EC2 has no identity for the agent",
                       remedy="Register it with an activation")  # fmt: skip
     if answer.status != 200:
-        return failed(f"the metadata service at {base} does not tell the instance (HTTP {answer.status})",
+        return failed(f"the metadata service at {told} does not tell the instance (HTTP {answer.status})",
                       f"token: HTTP {token.status}", remedy="Switch it on for this instance")  # fmt: skip
     spoken = "version 2" if first else "version 1 only"
     return passed(f"the metadata service answers ({spoken})")
@@ -242,19 +291,37 @@ def proxies(site: Site) -> Finding:
     """Which proxies the agent's service is started with."""
     if site.copied:
         return skipped("nothing runs on a copied disk")
+    if site.machine.platform != "linux":
+        where = _PROXIES_ARE_FROM.get(site.machine.platform)
+        return skipped("where the service has its proxy from is not looked up here", *((where,) if where else ()))
+    try:
+        unit = site.unit
+    except OSError as error:
+        return skipped(f"where the service has its proxy from is not told ({error.strerror or error})")
+    if unit is None:
+        return skipped("where the service has its proxy from is not looked up: systemd has no unit of it")
     found = agent_proxies(site)
     told = [
         f"{name}={value if name.lower() == 'no_proxy' else without_password(value)}" for name, value in found.items()
     ]
+    told.append("of its unit only Environment= is seen, neither EnvironmentFile= nor what systemd gives to all")
     here = [name for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY") if os.environ.get(name)]
-    if not found and here and not site.elsewhere and site.machine.platform == "linux":
+    if not found and here and not site.elsewhere:
         return warned(
-            f"this shell has a proxy ({', '.join(here)}), and the agent's service has none",
+            f"this shell has a proxy ({', '.join(here)}), and the agent's service has none", *told,
             remedy="If the agent needs it, too, add Environment=https_proxy=URL to its service",
             command="systemctl edit amazon-ssm-agent",
         )  # fmt: skip
     without = " ".join(value for name, value in found.items() if name.lower() == "no_proxy")
-    if found and "169.254.169.254" not in without:
+    if found and "169.254.169.254" not in without and _asks_metadata(site):
         return warned("the agent's service has a proxy, and asks the metadata service through it, too", *told,
                       remedy="Add 169.254.169.254 to its no_proxy")  # fmt: skip
     return passed("the agent's service has a proxy" if found else "none", *told)
+
+
+def _asks_metadata(site: Site) -> bool:
+    """Return whether the node asks the metadata service; a registered one does not."""
+    try:
+        return not site.registered
+    except VaultError:
+        return False
