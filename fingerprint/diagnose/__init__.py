@@ -14,7 +14,7 @@ from queue import Empty, Queue
 from threading import Thread
 from time import monotonic
 
-from fingerprint.diagnose import agent, credentials, endpoints, identity, waiting, windows
+from fingerprint.diagnose import agent, configuration, credentials, endpoints, identity, waiting, windows
 from fingerprint.diagnose.concluding import conclude
 from fingerprint.diagnose.network import Network
 from fingerprint.diagnose.results import Conclusion, Diagnosis, Finding, Outcome, Result, unknown
@@ -33,6 +33,10 @@ __all__ = [
 
 _LOCAL_SECONDS = 10.0
 _NETWORK_SECONDS = 15.0
+# The agent itself waits for WMI for 75 s.
+_WINDOWS_COLLECTION_SECONDS = 90.0
+# What a check does beside the commands that --timeout limits.
+_BESIDE_SECONDS = 5.0
 _SNAPSHOT_LOG_LIMIT = 256 * 1024
 
 
@@ -43,16 +47,18 @@ class Check(Value):
         name: for programs.
         title: for people, and what `ssm-cli` calls it, where it has the same.
         question: what answers it.
-        seconds: how long that may take.
+        seconds: how long that may take; see `limit`.
         platform: the only one on which it arises, "" for all.
+        collects: whether it needs all that the fingerprint is made of.
     """
 
-    __slots__ = ("name", "title", "question", "seconds", "platform")
+    __slots__ = ("name", "title", "question", "seconds", "platform", "collects")
     name: str
     title: str
     question: Callable[[Site], Finding]
     seconds: float
     platform: str
+    collects: bool
 
     def __init__(
         self,
@@ -61,23 +67,33 @@ class Check(Value):
         question: Callable[[Site], Finding],
         seconds: float = _LOCAL_SECONDS,
         platform: str = "",
+        collects: bool = False,
     ) -> None:
-        self._set(name=name, title=title, question=question, seconds=seconds, platform=platform)
+        self._set(
+            name=name, title=title, question=question, seconds=seconds, platform=platform, collects=collects
+        )  # fmt: skip
+
+    def limit(self, site: Site) -> float:
+        """Return how many seconds it may take there: never less than one command of a collection may."""
+        own = self.seconds
+        if self.collects and site.machine.platform == "windows":
+            own = max(own, _WINDOWS_COLLECTION_SECONDS)
+        return own if site.timeout is None else max(own, site.timeout + _BESIDE_SECONDS)
 
 
 CHECKS = (
     Check("registration", "Hybrid instance registration", identity.registration),
     Check("vault", "Vault", identity.vault),
-    Check("fingerprint", "Fingerprint now", identity.fingerprint),
-    Check("next-start", "Next start of the agent", identity.next_start),
-    Check("regenerated", "Fingerprint replaced", identity.regenerated),
-    Check("guard", "What the guard can tell", identity.guard),
+    Check("fingerprint", "Fingerprint now", identity.fingerprint, collects=True),
+    Check("next-start", "Next start of the agent", identity.next_start, collects=True),
+    Check("regenerated", "Fingerprint replaced", identity.regenerated, collects=True),
+    Check("guard", "What the guard can tell", identity.guard, collects=True),
     Check("key", "Key of the node", identity.key),
     Check("installed", "Agent installed", agent.installed),
     Check("package", "Package untouched", agent.package),
     Check("running", "Agent service", agent.running),
     Check("version", "SSM Agent version", agent.version),
-    Check("configuration", "Agent configuration", agent.configuration),
+    Check("configuration", "Agent configuration", configuration.configuration),
     Check("waiting", "Waiting or hibernating", waiting.state),
     Check("credentials", "AWS Credentials", credentials.last),
     Check("credential-order", "Order of credentials", credentials.order),
@@ -85,7 +101,7 @@ CHECKS = (
     Check("ssm-user", "Account of sessions", credentials.session_user),
     Check("proxy", "Proxy configuration", endpoints.proxies),
     Check("wmi", "WMI service", windows.wmi, platform="windows"),
-    Check("collector", "wmic or CIM", windows.collector, 60.0, platform="windows"),
+    Check("collector", "wmic or CIM", windows.collector, platform="windows", collects=True),
     Check("image-state", "Windows sysprep image state", windows.image_state, platform="windows"),
     Check("imds", "EC2 IMDS", endpoints.metadata, _NETWORK_SECONDS),
     *(
@@ -119,26 +135,44 @@ def diagnose(
         if (not only or check.name in only) and check.platform in ("", site.machine.platform)
     ]  # fmt: skip
     results = _results(site, made, progress)
-    return Diagnosis(conclude(site, results), tuple(results))
+    return Diagnosis(_concluded(site, results), tuple(results))
+
+
+def _concluded(site: Site, results: Sequence[Result]) -> Conclusion:
+    try:
+        return conclude(site, results)
+    except FingerprintError as error:
+        steps = ((error.remedy, ""),) if error.remedy else ()
+        where = f"{error.where}: " if error.where else ""
+        return Conclusion("cannot-tell", f"Cannot tell: {where}{error.what}. See the checks.", "", "", steps)
+    except Exception as error:
+        # A conclusion that is wrong must not cost the answers of the checks.
+        return Conclusion("cannot-tell", f"Cannot tell: {_internal(error)}. See the checks.", "", "", ())
+
+
+def _internal(error: Exception) -> str:
+    return f"internal error, please report it: {type(error).__name__}: {error}"
 
 
 def _results(site: Site, checks: Sequence[Check], progress: Callable[[int, int], None]) -> list[Result]:
     done: Queue[tuple[int, Result]] = Queue()
+    limits = [check.limit(site) for check in checks]
     begin = monotonic()
     for number, check in enumerate(checks):
         # Daemons: one that hangs in the kernel must not keep the answer of the others, nor the end of the program.
         Thread(target=lambda n, c: done.put((n, _made(site, c))), args=(number, check), daemon=True).start()
     results: dict[int, Result] = {}
     while len(results) < len(checks):
-        waiting_for = [check.seconds for number, check in enumerate(checks) if number not in results]
+        waiting_for = [limit for number, limit in enumerate(limits) if number not in results]
         try:
             number, result = done.get(timeout=max(0.0, begin + min(waiting_for) - monotonic()))
             results.setdefault(number, result)
         except Empty:
             for number, check in enumerate(checks):
-                if number not in results and monotonic() - begin >= check.seconds:
-                    finding = unknown(f"no answer within {check.seconds:g} s", remedy="Look at it by itself: --only")
-                    results[number] = Result(check.name, check.title, finding, check.seconds)
+                limit = limits[number]
+                if number not in results and monotonic() - begin >= limit:
+                    finding = unknown(f"no answer within {limit:g} s", remedy="--timeout SECONDS gives it longer")
+                    results[number] = Result(check.name, check.title, finding, limit)
         progress(len(results), len(checks))
     return [results[number] for number in range(len(checks))]
 
@@ -152,7 +186,7 @@ def _made(site: Site, check: Check) -> Result:
         finding = unknown(error.what, *where, remedy=error.remedy)
     except Exception as error:
         # One check that is wrong must not cost the answers of the others.
-        finding = unknown(f"internal error, please report it: {type(error).__name__}: {error}")
+        finding = unknown(_internal(error))
     return Result(check.name, check.title, finding, monotonic() - begin)
 
 
