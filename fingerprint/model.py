@@ -28,6 +28,10 @@ __all__ = [
     "utc",
 ]
 
+_CYCLE_SECONDS = 146097 * 24 * 3600
+_FIRST_SECOND = -62135596800
+_LAST_SECOND = 253402300799
+
 
 class Reason(Vocabulary):
     """The rule that decided, in the order in which the rules are asked."""
@@ -447,10 +451,13 @@ class Verdict(Value):
 
 
 def utc(seconds: float) -> str:
-    """Return a time as RFC 3339 in UTC, with whole seconds."""
-    from time import gmtime, strftime
+    """Return a time as RFC 3339 in UTC, with whole seconds; one that is beyond the years 1 to 9999 as their end."""
+    from time import gmtime
 
-    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))
+    # The calendar repeats itself after 400 years, and not every system knows other years than these.
+    cycles, rest = divmod(int(min(_LAST_SECOND, max(_FIRST_SECOND, seconds)) // 1), _CYCLE_SECONDS)
+    year, month, day, hour, minute, second = gmtime(rest)[:6]
+    return f"{year + 400 * cycles:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}Z"
 
 
 def masked(text: str) -> str:

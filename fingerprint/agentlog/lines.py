@@ -28,7 +28,8 @@ _BEGINS = re.compile(rb"\d{4}-\d\d-\d\d |(?:TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL
 _LINES_JOINED = 3
 _LEVELS = (b" TRACE ", b" DEBUG ", b" INFO ", b" WARN ", b" ERROR ", b" CRITICAL ")
 _LINE = re.compile(
-    r"(?:(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d+)? )?\b(TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) (.*)", re.DOTALL
+    r"(?:([12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])) ((?:[01]\d|2[0-3])(?::[0-5]\d){2})(?:\.\d+)? )?\b(TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) (.*)",
+    re.DOTALL,
 )
 # Kind -> the text that tells it, in lower case; the first that is found counts.
 _KINDS = (

@@ -52,7 +52,7 @@ def run(arguments: Arguments) -> int:
         _print(found, arguments)
     if found.failed:
         return EXIT_DIFFERS
-    return EXIT_CANNOT_TELL if found.undetermined else EXIT_OK
+    return EXIT_CANNOT_TELL if found.undetermined or found.conclusion.state == "cannot-tell" else EXIT_OK
 
 
 def diagnosis_answer(found: Diagnosis, now: float) -> dict[str, Any]:
@@ -106,7 +106,8 @@ def _print_ssm_cli(found: Diagnosis) -> None:
         {"Check": result.title, "Status": _STATUSES[result.finding.outcome], "Note": _note(result.finding)}
         for result in found.results
     ]
-    status = "Failed" if found.failed else "Skipped" if found.undetermined else "Success"
+    untold = found.undetermined or found.conclusion.state == "cannot-tell"
+    status = "Failed" if found.failed else "Skipped" if untold else "Success"
     rows.append({"Check": "Conclusion", "Status": status, "Note": found.conclusion.text})
     write(dumps({"DiagnosticsOutput": rows}, indent=2))
 
@@ -117,15 +118,16 @@ def _note(finding: Finding) -> str:
 
 def _print(found: Diagnosis, arguments: Arguments) -> None:
     conclusion = found.conclusion
-    for line in folded(conclusion.text, 78):
+    # All of it may quote what others wrote: logs, settings, names.
+    for line in folded(printable(conclusion.text), 78):
         write(colored(line, _HEADS.get(conclusion.state, "bad"), arguments))
     # A single step stands in the conclusion already.
     for number, (text, command) in enumerate(conclusion.steps if len(conclusion.steps) > 1 else (), 1):
-        for at, line in enumerate(folded(text, 74)):
+        for at, line in enumerate(folded(printable(text), 74)):
             write(f"  {f'{number})' if at == 0 else '  '} {line}")
         if command:
             # A command stays whole, so that it can be copied.
-            write(f"       {command}")
+            write(f"       {printable(command)}")
     write()
     left_out: dict[str, list[str]] = {}
     for result in found.results:

@@ -48,7 +48,9 @@ def run(arguments: Arguments) -> int:
         print_json("snapshot", answer)
     elif path != "-":
         write(f"Recorded this machine in {path} ({answer['files']} files, {answer['commands']} commands).")
-        write("It holds ids and serial numbers, so only its owner may read it; no keys and no vault.")
+        write("It holds ids, serial numbers and ends of logs, so only its owner may read it.")
+        write("Nothing of the vault is in it. Passwords in URLs, what is named as a secret,")
+        write("and variables of the agent's service that are no proxies were taken out.")
     if kept is not None and arguments.output == "text":
         told = f"Kept as evidence {kept} of the vault's present record."
         if path == "-":

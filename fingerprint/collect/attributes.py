@@ -66,11 +66,20 @@ def _failure(result: CommandResult) -> tuple[Status, str]:
         "failed": f"it could not be started ({result.stderr})",
     }
     if result.problem:
-        return Status.FAILED, told[result.problem]
+        return Status.FAILED, told.get(result.problem, f"it did not run to its end: {result.problem}")
     code = result.returncode or 0
     ended = f"signal {-code}" if code < 0 else f"exit code {code}"
     complaint = " ".join(result.stderr.split())[:_COMPLAINT_SHOWN]
     return Status.FAILED, f"{ended}: {complaint}" if complaint else ended
+
+
+def _of_text(name: str, value: str, source: str, tool: str, seconds: float) -> Attribute:
+    """Return the attribute of a text of the kernel; one that stands for bytes, no UTF-8, makes it a failed one."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return Attribute(name, "", Status.FAILED, INVALID_TEXT, source, tool, seconds)
+    return Attribute(name, value, Status.PRESENT, "", source, tool, seconds)
 
 
 def host_name_attribute(machine: Machine, source: str) -> Attribute:
@@ -83,7 +92,7 @@ def host_name_attribute(machine: Machine, source: str) -> Attribute:
     seconds = machine.monotonic() - started
     if not name:
         return Attribute("hostname-info", "", Status.ABSENT, "the host has no name", source, machine.kernel, seconds)
-    return text_attribute("hostname-info", name.encode("utf-8", "surrogateescape"), source, machine.kernel, seconds)
+    return _of_text("hostname-info", name, source, machine.kernel, seconds)
 
 
 def address_attributes(machine: Machine) -> tuple[Attribute, Attribute]:
@@ -118,4 +127,4 @@ def _first(
 ) -> Attribute:
     if not values:
         return Attribute(name, "", Status.ABSENT, without, source, machine.kernel, seconds)
-    return Attribute(name, values[0], Status.PRESENT, "", source, machine.kernel, seconds)
+    return _of_text(name, values[0], source, machine.kernel, seconds)

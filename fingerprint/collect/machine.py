@@ -253,6 +253,7 @@ class LiveMachine(Machine):
 
     def _inside(self, path: str) -> str:
         """Return where a path is, following links as if the root were "/"."""
+        _demand_name(path)
         if not self.copied:
             return path
         if path.startswith(_KERNEL_FOLDERS):
@@ -279,13 +280,15 @@ class LiveMachine(Machine):
         return os.path.join(self.root, *done)
 
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
-        if self._quick_read is not None:
-            return self._quick_read(path, limit)
-        if self.platform == "linux" and not self.copied:
+        if self._quick_read is None and self.platform == "linux" and not self.copied:
             from fingerprint._system import read_file
 
             self._quick_read = read_file
-            return read_file(path, limit)
+        if self._quick_read is not None:
+            try:
+                return self._quick_read(path, limit)
+            except ValueError:
+                raise _no_name(path) from None
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(self._inside(path), flags)
         try:
@@ -329,6 +332,7 @@ class LiveMachine(Machine):
         return time.localtime().tm_gmtoff
 
     def exists(self, path: str) -> bool:
+        _demand_name(path)
         try:
             os.stat(self._inside(path))
         except (FileNotFoundError, NotADirectoryError):
@@ -443,6 +447,20 @@ class LiveMachine(Machine):
         from fingerprint.collect.windows_native import windows_folder
 
         return windows_folder()
+
+
+def _demand_name(path: str) -> None:
+    """Raise OSError for what no file can be called, of which Python has errors of its own."""
+    try:
+        if b"\0" not in os.fsencode(path):
+            return
+    except UnicodeEncodeError:
+        pass
+    raise _no_name(path)
+
+
+def _no_name(path: str) -> OSError:
+    return OSError(errno.EINVAL, "no file can have this name", path)
 
 
 def parse_locale(text: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ import errno
 import os
 
 from fingerprint._json import JsonError, loads
+from fingerprint.collect import INVALID_TEXT
 from fingerprint.collect.commands import DEFAULT_TIMEOUT, CommandResult
 from fingerprint.collect.machine import FILE_LIMIT, Addresses, FileStatus, Link, Machine, Process
 from fingerprint.errors import InputError, SnapshotError
@@ -38,7 +39,16 @@ _COMMAND_FIELDS: dict[str, tuple[type, ...]] = {
     "problem": (str,),
     "seconds": (int, float),
 }
+_PROBLEMS = ("", "not-found", "denied", "timeout", "too-long", "failed", "not-run", "not-recorded")
 _TEXT_FORMS = ("ip", "ifconfig", "wmi")
+_STATUS_NUMBERS = ("uid", "gid", "size")
+# Numbers beyond are none of a machine, and Python neither writes nor converts all of them.
+_NUMBER_LIMIT = 1 << 63
+_SECONDS_LIMIT = 366 * 24 * 3600
+# Time zones are off by up to 14 hours, those of POSIX by up to 24, and an hour or two in summer.
+_OFFSET_LIMIT = 26 * 3600
+_MODE_DIGITS = 6
+_BASE64_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 class RecordedMachine(Machine):
@@ -59,7 +69,7 @@ class RecordedMachine(Machine):
         self.platform = snapshot["platform"]
         self.kernel = snapshot["kernel"]
         self.timeout = DEFAULT_TIMEOUT
-        self._recorded_at = _seconds(snapshot["recordedAt"], where)
+        self._recorded_at = _seconds(snapshot["recordedAt"], "recordedAt", where)
         self._slept = 0.0
 
     @classmethod
@@ -112,26 +122,25 @@ class RecordedMachine(Machine):
                 raise OSError(errno.ENODATA, "the snapshot tells only that it exists", path)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         _raise_recorded(entry, path)
-        try:
-            return FileStatus(
-                str(entry["kind"]), int(entry["mode"], 8), int(entry["uid"]), int(entry["gid"]), int(entry["size"]),
-                _seconds(entry["modified"], self.where),
-            )  # fmt: skip
-        except (KeyError, TypeError, ValueError):
-            raise _broken(f"the status of {path} lacks kind, mode, uid, gid, size or modified", self.where) from None
+        kind, mode = entry.get("kind"), entry.get("mode")
+        octal = isinstance(mode, str) and 0 < len(mode) <= _MODE_DIGITS and not mode.strip("01234567")
+        if not isinstance(kind, str) or not octal or not all(_is_count(entry.get(name)) for name in _STATUS_NUMBERS):
+            raise _broken(f"the status of {path} lacks kind, mode, uid, gid or size", self.where)
+        modified = _seconds(entry.get("modified"), f"when {path} was modified", self.where)
+        return FileStatus(kind, int(mode, 8), entry["uid"], entry["gid"], entry["size"], modified)
 
     def agent_processes(self) -> tuple[Process, ...]:
-        entry = self._asked("agentProcesses", list)
-        try:
-            return tuple(
-                Process(
-                    str(one["name"]), int(one["pid"]), str(one["user"]),
-                    None if one["started"] is None else _seconds(one["started"], self.where),
-                )
-                for one in entry
-            )  # fmt: skip
-        except (KeyError, TypeError, ValueError):
-            raise _broken("an agent process lacks name, pid, user or started", self.where) from None
+        found = []
+        for one in self._asked("agentProcesses", list):
+            told: dict[str, Any] = one if isinstance(one, dict) else {}
+            name, pid, user = (told.get(field) for field in ("name", "pid", "user"))
+            if not (isinstance(name, str) and isinstance(user, str) and "started" in told) or not _is_count(pid):
+                raise _broken("an agent process lacks name, pid, user or started", self.where)
+            started = told["started"]
+            if started is not None:
+                started = _seconds(started, f"when process {pid} was started", self.where)
+            found.append(Process(name, told["pid"], user, started))
+        return tuple(found)
 
     def utc_offset(self) -> int:
         return int(self._asked("utcOffset", int))
@@ -164,6 +173,9 @@ class RecordedMachine(Machine):
         if isinstance(name, dict):
             _raise_recorded(name, "hostName")
             raise _broken("hostName holds neither a name nor an error", self.where)
+        if not _is_text(name):
+            # As a live machine has it: the name is there, and it is no text.
+            raise OSError(errno.EILSEQ, INVALID_TEXT, "hostName")
         return str(name)
 
     def addresses(self) -> Addresses:
@@ -193,27 +205,28 @@ class RecordedMachine(Machine):
     def _name(self, entry: Any) -> str:
         """Return a name in a folder; one that is no text is recorded as bytes."""
         if not isinstance(entry, dict):
-            return str(entry)
+            if not isinstance(entry, str):
+                raise _broken("a name in a folder is no text", self.where)
+            return entry
         return (_bytes(entry, "text", "base64", self.where) or b"").decode("utf-8", "surrogateescape")
 
     def links(self) -> tuple[Link, ...]:
-        entry = self._asked("links", list)
-        try:
-            return tuple(
-                Link(str(link["name"]), str(link["address"]), str(link["permanent"]), str(link["bus"]))
-                for link in entry
-            )
-        except (KeyError, TypeError):
-            raise _broken("links lacks name, address, permanent and bus", self.where) from None
+        found = []
+        for link in self._asked("links", list):
+            told: dict[str, Any] = link if isinstance(link, dict) else {}
+            if not all(isinstance(told.get(name), str) for name in Link.__slots__):
+                raise _broken("a link lacks name, address, permanent or bus", self.where)
+            found.append(Link(*(told[name] for name in Link.__slots__)))
+        return tuple(found)
 
     def outgoing_address(self) -> str:
         return str(self._asked("outgoingAddress", str))
 
     def processor_id(self) -> tuple[str, str, str]:
         entry = self._asked("processorId", list)
-        if len(entry) != 3:
+        if len(entry) != 3 or not all(isinstance(text, str) for text in entry):
             raise _broken("processorId is not name, id and hypervisor", self.where)
-        return str(entry[0]), str(entry[1]), str(entry[2])
+        return entry[0], entry[1], entry[2]
 
     def firmware_table(self) -> bytes:
         entry = self._asked("firmwareTable", dict)
@@ -243,16 +256,24 @@ class RecordedMachine(Machine):
         state = self.snapshot["services"].get(name)
         if state is None:
             raise OSError(errno.ENOENT, "the snapshot does not hold this service", name)
-        return str(state)
+        if not isinstance(state, str):
+            raise _broken(f"the state of the service {name} is no text", self.where)
+        return state
 
     def windows_folder(self) -> str:
-        return str(self.snapshot.get("windowsFolder", r"C:\Windows"))
+        return self._text("windowsFolder", r"C:\Windows")
 
     def default_route(self) -> str:
-        return str(self.snapshot.get("defaultRoute", ""))
+        return self._text("defaultRoute")
 
     def processor(self) -> str:
-        return str(self.snapshot.get("processor", ""))
+        return self._text("processor")
+
+    def _text(self, name: str, default: str = "") -> str:
+        told = self.snapshot.get(name, default)
+        if not isinstance(told, str):
+            raise _broken(f"{name} is no text", self.where)
+        return told
 
     def now(self) -> float:
         return self._recorded_at + self._slept
@@ -280,14 +301,72 @@ def _demand_snapshot(snapshot: dict[str, Any], where: str) -> None:
             raise _broken(f"{name} is missing or of the wrong type", where)
     for entry in snapshot["commands"]:
         argv = entry.get("argv") if isinstance(entry, dict) else None
-        if not isinstance(argv, list) or not all(isinstance(word, str) for word in argv):
+        if not isinstance(argv, list) or not argv or not all(isinstance(word, str) for word in argv):
             raise _broken("a command without argv", where)
         for name, kinds in _COMMAND_FIELDS.items():
             if name in entry and not isinstance(entry[name], kinds):
                 raise _broken(f"{name} of a command is of the wrong type", where)
+        if entry.get("problem", "") not in _PROBLEMS:
+            raise _broken(f"the problem of the command {argv[0]} is none of {', '.join(_PROBLEMS[1:])}", where)
+        _demand_bytes(entry, "stdout", "stdoutBase64", f"the output of the command {argv[0]}", where)
+        if not 0 <= entry.get("seconds", 0) <= _SECONDS_LIMIT:
+            raise _broken(f"the seconds of the command {argv[0]} are not from 0 to {_SECONDS_LIMIT}", where)
     for path, entry in snapshot["files"].items():
         if entry is not None and not isinstance(entry, dict):
             raise _broken(f"the file {path} is not an object", where)
+        _demand_bytes(entry or {}, "text", "base64", f"the file {path}", where)
+    statuses = snapshot.get("statuses", {})
+    if not isinstance(statuses, dict):
+        raise _broken("statuses is of the wrong type", where)
+    for path, entry in statuses.items():
+        if entry is not None and not isinstance(entry, dict):
+            raise _broken(f"the status of {path} is not an object", where)
+    offset = snapshot.get("utcOffset")
+    if isinstance(offset, int) and abs(offset) > _OFFSET_LIMIT:
+        raise _broken(f"utcOffset is not from -{_OFFSET_LIMIT} to {_OFFSET_LIMIT} seconds", where)
+    for name, value in snapshot.items():
+        _demand_values(name, value, where)
+
+
+def _demand_bytes(entry: dict[str, Any], text_name: str, base64_name: str, what: str, where: str) -> None:
+    """Raise SnapshotError for what is neither a text, base64 nor an error, if there is anything."""
+    if not all(isinstance(entry.get(name, ""), str) for name in (text_name, base64_name, "error")):
+        raise _broken(f"{what} is neither a text nor base64", where)
+    if base64_name in entry and text_name not in entry:
+        _bytes(entry, text_name, base64_name, f"{where}: {what}" if where else what)
+
+
+def _demand_values(name: str, value: Any, where: str) -> None:
+    """Raise SnapshotError for texts that no file can hold and for numbers that are none of a machine."""
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            # What the host is called is another thing: a machine says so, too.
+            if name != "hostName" and not _is_text(value):
+                raise _broken(f"{name} holds half a character", where)
+        elif isinstance(value, dict):
+            left += value
+            left += value.values()
+        elif isinstance(value, (list, tuple)):
+            left += value
+        # This holds not for NaN either.
+        elif isinstance(value, (int, float)) and not -_NUMBER_LIMIT < value < _NUMBER_LIMIT:
+            raise _broken(f"{name} holds a number that is out of range", where)
+
+
+def _is_text(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _broken(what: str, where: str) -> SnapshotError:
@@ -307,28 +386,34 @@ def _bytes(entry: dict[str, Any], text_name: str, base64_name: str, where: str) 
             raise _broken(f"{text_name} holds half a character", where) from None
     if not isinstance(encoded, str):
         return None
-    from base64 import b64decode
+    # By binascii, as base64 imports `re`.
+    from binascii import a2b_base64
 
-    try:
-        return b64decode(encoded, validate=True)
-    except ValueError:
-        raise _broken(f"{base64_name} is not base64", where) from None
+    digits = encoded.rstrip("=")
+    if len(encoded) % 4 or len(encoded) - len(digits) > 2 or digits.strip(_BASE64_DIGITS):
+        raise _broken(f"{base64_name} is not base64", where)
+    return a2b_base64(encoded)
 
 
 def _raise_recorded(entry: dict[str, Any], what: str) -> None:
     if isinstance(entry.get("error"), str):
-        raise OSError(getattr(errno, entry["error"], errno.EIO), str(entry.get("message", "")), what)
+        number = getattr(errno, entry["error"], errno.EIO)
+        raise OSError(number if isinstance(number, int) else errno.EIO, str(entry.get("message", "")), what)
 
 
-def _seconds(text: str, where: str) -> float:
+def _seconds(text: Any, what: str, where: str) -> float:
     """Return the seconds since 1970 of a time as `utc` writes it; by hand, as strptime imports `re`."""
+    if not isinstance(text, str):
+        raise _broken(f"{what} is not told by a text", where)
     parts = text.removesuffix("Z").replace("T", "-").replace(":", "-").split("-")
-    if text.endswith("Z") and len(parts) == 6 and all(p.isascii() and p.isdigit() for p in parts):
+    # No part has more than four digits, so that none is beyond a number.
+    if text.endswith("Z") and len(parts) == 6 and all(p.isascii() and p.isdigit() and len(p) <= 4 for p in parts):
         year, month, day, hour, minute, second = (int(part) for part in parts)
-        if 1970 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= 31:
+        in_time = hour <= 23 and minute <= 59 and second <= 60
+        if 1970 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= 31 and in_time:
             # Days of the proleptic Gregorian calendar, with years that begin in March.
             shifted = year - (month <= 2)
             days = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400
             days += (153 * ((month - 3) % 12) + 2) // 5 + day - 719469
             return float(((days * 24 + hour) * 60 + minute) * 60 + second)
-    raise _broken("recordedAt is not a time such as 2026-11-24T00:00:00Z", where)
+    raise _broken(f"{what} is not a time such as 2026-11-24T00:00:00Z", where)
