@@ -27,10 +27,11 @@ _BEGINS = re.compile(rb"\d{4}-\d\d-\d\d |(?:TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL
 # The lines that one entry may have: a machine ID is logged with its end of line.
 _LINES_JOINED = 3
 _LEVELS = (b" TRACE ", b" DEBUG ", b" INFO ", b" WARN ", b" ERROR ", b" CRITICAL ")
+_DAY = r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+_CLOCK = r"(?:[01]\d|2[0-3])(?::[0-5]\d){2}"
 _LINE = re.compile(
-    r"(?:([12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])) ((?:[01]\d|2[0-3])(?::[0-5]\d){2})(?:\.\d+)? )?\b(TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) (.*)",
-    re.DOTALL,
-)
+    rf"(?:({_DAY}) ({_CLOCK})(?:\.\d+)? )?\b(TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) (.*)", re.DOTALL
+)  # fmt: skip
 # Kind -> the text that tells it, in lower case; the first that is found counts.
 _KINDS = (
     ("id-differs", "the hardware id ("),

@@ -328,8 +328,8 @@ COMMANDS = (
         "snapshot",
         "snapshot",
         "record this machine in a file, to look at it elsewhere or later",
-        "All that the other commands read of a machine: files, outputs of commands, addresses, ends of the agent's logs.\n"
-        "Nothing of the vault; what is named as a secret is taken out.\n"
+        "All that the other commands read of a machine: files, outputs of commands, addresses, ends of the agent's\n"
+        "logs. Nothing of the vault; what is named as a secret is taken out.\n"
         "It holds ids and serial numbers: the file gets mode 0600. An existing file is never overwritten.\n"
         "Exit codes: 0 every source answered or is absent here, 3 a source was denied or failed (it is recorded so).",
         positionals=(("FILE", "text", (), "the new file; - for standard output"),),
