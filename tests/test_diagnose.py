@@ -21,6 +21,7 @@ from agent_machines import (
     REGENERATED,
     SYSTEMCTL,
     AgentMachine,
+    copied_disk,
     line,
     mismatch,
     ready,
@@ -467,21 +468,6 @@ def test_a_proxy_without_network_is_a_usage_error(machine: AgentMachine) -> None
 
 
 # Disks and real machines.
-
-
-def copied_disk(folder: Path, machine: AgentMachine) -> Path:
-    """Write the files of a machine, and its vault, below a folder as on a mounted disk."""
-    root = folder / "disk"
-    machine.write()
-    for path, entry in machine.snapshot["files"].items():
-        if "text" in entry or not entry:
-            target = root / path.lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(entry.get("text", ""))
-            target.chmod(int(machine.snapshot["statuses"].get(path, {}).get("mode", "0644"), 8))
-    vault = root / "var/lib/amazon/ssm/Vault"
-    subprocess.run(["cp", "-a", str(machine.vault_path), str(vault)], check=True)
-    return root
 
 
 def test_a_copied_disk_is_diagnosed_from_what_is_on_it(machine: AgentMachine, tmp_path: Path) -> None:

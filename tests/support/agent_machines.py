@@ -215,3 +215,18 @@ class AgentMachine:
         schema = resources.files("fingerprint") / "schemas" / f"{answer['command'].replace(' ', '-')}.json"
         Draft202012Validator(json.loads(schema.read_text())).validate(answer)
         return answer
+
+
+def copied_disk(folder: Path, machine: AgentMachine) -> Path:
+    """Write the files of a machine, and its vault, below a folder as on a mounted disk."""
+    root = folder / "disk"
+    machine.write()
+    for path, entry in machine.snapshot["files"].items():
+        if "text" in entry or not entry:
+            target = root / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(entry.get("text", ""))
+            target.chmod(int(machine.snapshot["statuses"].get(path, {}).get("mode", "0644"), 8))
+    vault = root / "var/lib/amazon/ssm/Vault"
+    subprocess.run(["cp", "-a", str(machine.vault_path), str(vault)], check=True)
+    return root

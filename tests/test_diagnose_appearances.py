@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from agent_machines import SYSTEMCTL, AgentMachine
+from agent_machines import SYSTEMCTL, AgentMachine, copied_disk
 from broken_machines import Change, both, registration, setting
 from commandline import run
 from fingerprint.collect.machine import Machine
@@ -204,21 +204,6 @@ def test_the_package_manager_that_knows_the_package_counts(machine: AgentMachine
     assert found(machine, "package") == (PASS, "the files of its package are as installed")
     machine.command(DPKG, "", 1, "dpkg: package 'amazon-ssm-agent' is not installed")
     assert machine.diagnosis("package")["package"].undetermined
-
-
-def copied_disk(folder: Path, machine: AgentMachine) -> Path:
-    """Write the files of a machine, and its vault, below a folder as on a mounted disk."""
-    root = folder / "disk"
-    machine.write()
-    for path, entry in machine.snapshot["files"].items():
-        if "text" in entry or not entry:
-            target = root / path.lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(entry.get("text", ""))
-            target.chmod(int(machine.snapshot["statuses"].get(path, {}).get("mode", "0644"), 8))
-    vault = root / "var/lib/amazon/ssm/Vault"
-    subprocess.run(["cp", "-a", str(machine.vault_path), str(vault)], check=True)
-    return root
 
 
 def of_disk(machine: AgentMachine, root: Path, check: str) -> dict[str, Any]:
