@@ -11,7 +11,7 @@ import sys
 from gc import set_threshold
 
 from fingerprint.cli.parse import parse
-from fingerprint.cli.render import flush, print_json
+from fingerprint.cli.render import flush, print_json, printable
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError
 
 TYPE_CHECKING = False
@@ -103,7 +103,7 @@ def _forbid_core_dumps() -> None:
 def _report(error: FingerprintError, arguments: Arguments) -> int:
     if arguments.output == "json":
         print_json("error", {"error": error.facts()})
-    where = f"{error.where}: " if error.where else ""
+    where = f"{printable(error.where)}: " if error.where else ""
     between = ". " if arguments.command.terse else "\n  "
     _complain(f"{where}{error.what}" + (between + error.remedy if error.remedy else ""))
     return error.exit_code

@@ -12,11 +12,12 @@ from fingerprint.errors import (
     EXIT_DIFFERS,
     EXIT_INTERRUPTED,
     EXIT_OK,
+    OutputError,
     Refused,
     UsageError,
 )
 from fingerprint.image import KEEP, as_text, clean, is_inside, leftovers, masked_path
-from fingerprint.vault.places import is_own, resolve_vault
+from fingerprint.vault.places import is_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,28 +60,68 @@ def _clean(arguments: Arguments) -> int:
         return _exit_code(found)
     backup = None
     if found.removable and not arguments.no_backup:
-        backup = os.path.abspath(arguments.backup or strftime("image-backup-%Y%m%dT%H%M%SZ.tar.gz", gmtime()))
+        name = arguments.backup or strftime("image-backup-%Y%m%dT%H%M%SZ.tar.gz", gmtime())
+        backup = os.path.join(os.path.realpath(os.path.dirname(name) or os.curdir), os.path.basename(name))
+        _refuse_backup(backup, found.root)
+    _interrupt_by_every_signal()
+    done: list[Done] = []
     try:
-        done = clean(found, backup)
-    except KeyboardInterrupt:
-        left = {item.path for item in _found(arguments, arguments.keep_logs).items}
-        gone = sum(item.path not in left for item in found.removable)
-        warn(f"interrupted: {gone} of {len(found.removable)} are gone; `fingerprint image check` tells the rest")
+        clean(found, backup, done)
+        return _tell(arguments, found, done, backup)
+    except (KeyboardInterrupt, OutputError) as error:
+        # Whoever reads this must learn what is gone, and where it is kept.
+        _ignore_signals()
+        gone = sum(not one.error for one in done)
+        kind = "interrupted" if isinstance(error, KeyboardInterrupt) else "the answer could not be written"
+        warn(f"{kind}: at least {gone} of {len(found.removable)} are gone; `fingerprint image check` tells the rest")
         if backup is not None and os.path.lexists(backup):
             warn(f"the backup of all of them is complete: {printable(as_text(backup))}")
-        return EXIT_INTERRUPTED
-    after = _found(arguments, arguments.keep_logs)
+        return EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else EXIT_CANNOT_TELL
+
+
+def _tell(arguments: Arguments, found: Findings, done: list[Done], backup: str | None) -> int:
+    is_within = backup is not None and is_inside(backup, found.root)
+    if backup is not None and is_within:
+        warn(f"{printable(as_text(backup))} holds the old keys: move it off this disk before the image is taken")
+    after = _found(arguments, arguments.keep_logs, again=True)
     if arguments.output == "json":
         did = [{"path": _path(one.path, found, arguments), "did": one.did, "error": one.error or None} for one in done]
         answer = _answer(after, arguments)
-        print_json("image clean", {**answer, "done": did, "backup": backup and as_text(backup), "dryRun": False})
+        answer["clean"] = answer["clean"] and not is_within
+        told = {"done": did, "backup": backup and as_text(backup), "backupInside": is_within, "dryRun": False}
+        print_json("image clean", {**answer, **told})
     else:
         _show(after, arguments)
         _show_done(done, found, backup, arguments)
     flush()
-    if backup is not None and is_inside(backup, found.root):
-        warn(f"{printable(as_text(backup))} holds the old keys: move it off this disk before the image is taken")
-    return _exit_code(after)
+    return EXIT_DIFFERS if is_within else _exit_code(after)
+
+
+def _refuse_backup(backup: str, root: str) -> None:
+    """Refuse one in a mounted image; on the machine itself there is no other place."""
+    if root != os.path.abspath(os.sep) and is_inside(backup, root):
+        raise Refused(
+            "the backup would lie in the image, with the old keys in it; nothing was removed",
+            where=as_text(backup),
+            remedy="Name a file outside of the image with --backup",
+        )
+
+
+def _interrupt_by_every_signal() -> None:
+    """Let a lost connection or a stop end this as Ctrl-C does, so that no half-written backup is left."""
+    import signal
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+
+
+def _ignore_signals() -> None:
+    import signal
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _refuse(arguments: Arguments) -> None:
@@ -90,7 +131,9 @@ def _refuse(arguments: Arguments) -> None:
             where=arguments.root,
             remedy="See what it would do with --dry-run; do it with --yes",
         )
-    if os.path.exists(arguments.root) and os.path.samefile(arguments.root, os.path.abspath(os.sep)) and _agent_runs():
+    # An empty root is refused later, and must not pass for a mounted image here.
+    root = arguments.root or os.sep
+    if os.path.exists(root) and os.path.samefile(root, os.path.abspath(os.sep)) and _agent_runs():
         raise Refused(
             "the agent runs: it would write back what is removed",
             where=arguments.root,
@@ -104,12 +147,20 @@ def _agent_runs() -> bool:
     return bool(LiveMachine().agent_processes())
 
 
-def _found(arguments: Arguments, keep_logs: bool = False) -> Findings:
+def _found(arguments: Arguments, keep_logs: bool = False, again: bool = False) -> Findings:
     named = arguments.vault
     if named is None and arguments.root == "/" and is_own(os.environ):
         named = os.environ.get("FINGERPRINT_VAULT") or None
-    vault = None if named is None else resolve_vault(named)
-    return leftovers(arguments.root, keep_logs=keep_logs, vault=vault)
+        # What only the environment names may not be there yet.
+        named = named if named and os.path.exists(named) else None
+    # After a cleaning nothing of it may be left to know it by.
+    return leftovers(arguments.root, keep_logs=keep_logs, vault=None if again and not _is_vault(named) else named)
+
+
+def _is_vault(path: str | None) -> bool:
+    return path is not None and any(
+        os.path.lexists(os.path.join(path, *name)) for name in (("Store",), ("Manifest",), ("Vault", "Store"))
+    )
 
 
 def _exit_code(found: Findings) -> int:
@@ -119,7 +170,7 @@ def _exit_code(found: Findings) -> int:
 
 
 def _path(path: str, found: Findings, arguments: Arguments) -> str:
-    return as_text(path if arguments.reveal else masked_path(path, found.root))
+    return as_text(path) if arguments.reveal else masked_path(as_text(path), as_text(found.root))
 
 
 def _answer(found: Findings, arguments: Arguments) -> dict[str, Any]:
@@ -133,7 +184,7 @@ def _answer(found: Findings, arguments: Arguments) -> dict[str, Any]:
                 "what": item.what,
                 "action": item.action,
                 "bytes": item.size,
-                "remedy": as_text(item.remedy),
+                "remedy": _path(item.remedy, found, arguments),
             }
             for item in found.items
         ],
@@ -156,7 +207,9 @@ def _show(found: Findings, arguments: Arguments) -> None:
         head = (item.what, item.action, item.remedy)
         if head != before:
             write()
-            for line in folded(printable(f"{item.what[:1].upper()}{item.what[1:]}. {item.remedy}."), _WIDTH):
+            for line in folded(
+                printable(f"{item.what[:1].upper()}{item.what[1:]}. {_path(item.remedy, found, arguments)}."), _WIDTH
+            ):
                 write(line)
             before = head
         write(f"  {_MARKS.get(item.action, item.action):8} {printable(_path(item.path, found, arguments))}")
@@ -175,7 +228,7 @@ def _rehearse(found: Findings, arguments: Arguments) -> None:
             for item in found.removable
         ]
         answer = _answer(found, arguments)
-        print_json("image clean", {**answer, "done": would, "backup": None, "dryRun": True})
+        print_json("image clean", {**answer, "done": would, "backup": None, "backupInside": False, "dryRun": True})
         return
     for item in found.removable:
         write(f"would {item.action} {printable(_path(item.path, found, arguments))}")

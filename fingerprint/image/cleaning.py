@@ -18,26 +18,36 @@ if TYPE_CHECKING:
     from fingerprint.image.disk import Folder
     from fingerprint.image.findings import Findings, Leftover
 
+_NANOSECONDS = 10**9
 _CHANGED = "it changed after it was looked at"
 
 
-def clean(found: Findings, backup: str | None) -> list[Done]:
+def clean(found: Findings, backup: str | None, done: list[Done] | None = None) -> list[Done]:
     """Remove or empty what may be, after a backup of all of it. What fails is told, and the rest goes on.
 
     Args:
         found: what `leftovers` returned. What has changed since then stays.
         backup: the new tar.gz file, None for none. It is complete and durable before anything is removed.
+        done: a list to tell it in while it is done, for who is interrupted; else a new one.
 
     Raises:
         Refused: the backup exists, or would lie in a folder that is cleaned. Nothing was removed.
-        InputError: the backup could not be written. Nothing was removed.
+        InputError: the backup could not be written, or what is mounted is not known. Nothing was removed.
     """
+    done = [] if done is None else done
     if not found.removable:
-        return []
+        return done
     disk = Disk(found.root)
+    if not disk.knows_mounts:
+        raise InputError(
+            "what is mounted within the image is not known; nothing was removed", where="/proc/self/mountinfo",
+            remedy="Mount /proc, so that nothing of another disk is taken for the image's",
+        )  # fmt: skip
     if backup is not None:
         _write_backup(disk, found, backup)
-    done = [_removed(disk, item) for item in found.removable if not item.is_folder]
+    for item in found.removable:
+        if not item.is_folder:
+            done.append(_removed(disk, item))
     for path in found.folders:
         try:
             with disk.parent(path) as folder:
@@ -45,7 +55,10 @@ def clean(found: Findings, backup: str | None) -> list[Done]:
         except OSError:
             # What keeps it is told above, or came meanwhile; an empty folder alone is nothing to share.
             continue
-    return done + [_removed(disk, item) for item in found.removable if item.is_folder]
+    for item in found.removable:
+        if item.is_folder:
+            done.append(_removed(disk, item))
+    return done
 
 
 def is_inside(path: str, root: str) -> bool:
@@ -120,7 +133,7 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT, compresslevel=6) as archive:
                     # Sorted, a folder comes before what is in it.
-                    for path in sorted({*identities, *found.folders}):
+                    for path in sorted({*identities, *found.folders}, key=lambda one: one.split(os.sep)):
                         _add(archive, disk, path, identities.get(path))
                 file.flush()
                 os.fsync(file.fileno())
@@ -154,13 +167,19 @@ def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | No
     except OSError as error:
         raise InputError(
             f"it could not be read for the backup ({reason(error)}); nothing was removed",
-            where=as_text(masked_path(path, disk.root)),
-            remedy="Run it as root, or without a backup (--no-backup)",
+            where=masked_path(as_text(path), as_text(disk.root)),
+            remedy="Run it again, as root" if error.errno == errno.EAGAIN else "Run it as root",
         ) from None
     with os.fdopen(descriptor, "rb") as file:
-        entry = _entry(archive, disk.name(path), os.fstat(descriptor))
-        entry.size = status.st_size
+        before = os.fstat(descriptor)
+        entry = _entry(archive, disk.name(path), before)
+        entry.size = before.st_size
         archive.addfile(entry, file)
+        if expected is not None and not (expected == identity(before) == identity(os.fstat(descriptor))):
+            raise InputError(
+                f"{_CHANGED}; nothing was removed", where=masked_path(as_text(path), as_text(disk.root)),
+                remedy="Run it again",
+            )  # fmt: skip
 
 
 def _add_special(archive: TarFile, disk: Disk, folder: Folder, name: str, status: os.stat_result) -> None:
@@ -171,8 +190,11 @@ def _add_special(archive: TarFile, disk: Disk, folder: Folder, name: str, status
         entry.type, entry.linkname = b"2", folder.target(name) or ""
     elif stat.S_ISFIFO(status.st_mode):
         entry.type = b"6"
+    elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        entry.type = b"3" if stat.S_ISCHR(status.st_mode) else b"4"
+        entry.devmajor, entry.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
     else:
-        # A socket or a device: there is nothing in it to keep.
+        # A socket: there is nothing in it to keep.
         return
     archive.addfile(entry)
 
@@ -181,6 +203,9 @@ def _entry(archive: TarFile, name: str, status: os.stat_result) -> TarInfo:
     entry = archive.tarinfo(name)
     entry.mode, entry.mtime = stat.S_IMODE(status.st_mode), status.st_mtime
     entry.uid, entry.gid = status.st_uid, status.st_gid
+    # As a floating number it would lose its last digits.
+    seconds, rest = divmod(status.st_mtime_ns, _NANOSECONDS)
+    entry.pax_headers = {"mtime": f"{seconds}.{rest:09}"}
     return entry
 
 
@@ -189,6 +214,10 @@ def _make_durable(folder: str) -> None:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            # Some file systems cannot do that for a folder.
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
         finally:
             os.close(descriptor)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 
-from fingerprint.errors import InputError
+from fingerprint.errors import InputError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def is_folder(status: os.stat_result) -> bool:
 def identity(status: os.stat_result) -> tuple[int, ...]:
     """Return what changes when a file is replaced or written; a folder changes as it is emptied."""
     whose = status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode)
-    return whose if is_folder(status) else (*whose, status.st_size, status.st_mtime_ns)
+    return whose if is_folder(status) else (*whose, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def reason(error: OSError) -> str:
@@ -42,13 +43,14 @@ def reason(error: OSError) -> str:
 def _mount_points() -> frozenset[str] | None:
     """Return all mount points, None where the system does not list them."""
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            words = [line.split(" ")[4] for line in file]
+        with open("/proc/self/mountinfo", "rb") as file:
+            # Only blank, tab, newline and backslash are escaped; other ends of lines may be in a name.
+            words = [line.split(b" ")[4] for line in file.read().split(b"\n") if line]
     except (OSError, IndexError):
         return None
-    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+    for code, character in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
         words = [word.replace(code, character) for word in words]
-    return frozenset(words)
+    return frozenset(map(os.fsdecode, words))
 
 
 class Folder:
@@ -110,7 +112,9 @@ class Folder:
             return None
 
     def read(self, name: str, limit: int) -> bytes:
-        """Return the first bytes of a regular file in it."""
+        """Return the first bytes of a regular file in it. Nothing else is opened: to open a device may do something."""
+        if not stat.S_ISREG(self.status(name).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", self.of(name))
         descriptor = self.call(os.open, name, os.O_RDONLY | FILE)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -127,11 +131,14 @@ class Disk:
     """The disk below a root."""
 
     def __init__(self, root: str) -> None:
-        # Two slashes in front are a root of its own to POSIX.
-        self.root = "/" + os.path.abspath(root).lstrip("/") if os.sep == "/" else os.path.abspath(root)
+        if not root:
+            raise UsageError(
+                "the root is empty", remedy="Name the folder where the image is mounted, or leave --root out"
+            )
+        # Links first, and then "..", as the system does it; two slashes in front are a root of its own to POSIX.
+        self.root = "/" + os.path.realpath(root).lstrip("/") if os.sep == "/" else os.path.realpath(root)
         # Paths of Windows have a drive, and there is no root but its own.
         self._before = self.root.rstrip("/") if os.sep == "/" else ""
-        self._real_root = os.path.realpath(self.root).rstrip("/")
         self._mounts = _mount_points()
         try:
             self._top("/").close()
@@ -146,9 +153,15 @@ class Disk:
             return Folder(os.path.splitdrive(inside)[0] + "\\", None)
         return Folder(self.root, os.open(self.root, _FOLDER))
 
+    @property
+    def knows_mounts(self) -> bool:
+        """Whether the system lists what is mounted where, so that nothing else's files are taken for the disk's."""
+        return self._mounts is not None or not sys.platform.startswith("linux")
+
     def inside(self, path: str) -> str | None:
         """Return a path as the disk's own system knows it, None for one outside."""
-        path = os.path.abspath(path)
+        folder, name = os.path.split(path.rstrip(os.sep) or os.sep)
+        path = os.path.join(os.path.realpath(folder or os.curdir), name)
         return path[len(self._before) :] if (path + os.sep).startswith(self._before + os.sep) else None
 
     def name(self, path: str) -> str:
@@ -192,7 +205,7 @@ class Disk:
         """Return whether a name in a folder is a mount point, also for a single file."""
         if self._mounts is None:
             return status.st_dev != folder.status(".").st_dev
-        return self._real_root + folder.of(name)[len(self._before) :] in self._mounts
+        return self._before + folder.of(name)[len(self._before) :] in self._mounts
 
     def find(self, inside: str) -> tuple[Folder, str, os.stat_result] | None:
         """Return the open folder of a path, its name and its status there; None for what is not there."""
@@ -201,7 +214,8 @@ class Disk:
             parent, name = inside, "."
         try:
             folder = self.folder(parent + os.sep)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
+            self._demand_no_dangling(parent)
             return None
         try:
             return folder, name, folder.status(name)
@@ -210,6 +224,31 @@ class Disk:
             if error.errno == errno.ENOENT:
                 return None
             raise
+
+    def _demand_no_dangling(self, inside: str) -> None:
+        """Raise OSError for a folder that is missing as a link on the way leads nowhere: it may be on another disk."""
+        parts = [part for part in inside.split(os.sep) if part]
+        for count in range(1, len(parts) + 1):
+            try:
+                with self.folder(os.sep + os.sep.join(parts[: count - 1])) as folder:
+                    if folder.target(parts[count - 1]) is not None:
+                        self.folder(os.sep + os.sep.join(parts[:count])).close()
+                    else:
+                        folder.status(parts[count - 1])
+            except FileNotFoundError:
+                if os.sep == "/" and self._is_link(parts[:count]):
+                    path = self._before + os.sep + os.sep.join(parts[:count])
+                    raise OSError(
+                        errno.ENOENT, "a link that leads nowhere: its disk may not be mounted", path
+                    ) from None
+                return
+
+    def _is_link(self, parts: list[str]) -> bool:
+        try:
+            with self.folder(os.sep + os.sep.join(parts[:-1])) as folder:
+                return folder.target(parts[-1]) is not None
+        except OSError:
+            return False
 
     def reach(self, inside: str, links: int = _LINKS_FOLLOWED) -> tuple[Folder, str, os.stat_result] | None:
         """Return what a path leads to in the end, as `find` does."""

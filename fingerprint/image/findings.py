@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 
 from fingerprint.model import Value, masked
 
 REMOVE, EMPTY, KEEP = "remove", "empty", "keep"
 NODES = ("mi-", "i-")
+_NODE = re.compile(r"\b(?:mi|i)-[0-9a-f]{8,17}\b")
 _BY_US = "`fingerprint image clean` does it"
 # kind: what it is, what is to be done with it, and what to do about it.
 KINDS = {
@@ -119,11 +121,9 @@ class Done(Value):
 
 
 def masked_path(path: str, root: str) -> str:
-    """Return a path with the node IDs in it masked, but not in that of the root itself."""
+    """Return a path, as text, with the node IDs in it masked, but not in that of the root itself."""
     start = len(root) if path.startswith(root) else 0
-    return path[:start] + os.sep.join(
-        masked(part) if part.startswith(NODES) else part for part in path[start:].split(os.sep)
-    )
+    return path[:start] + _NODE.sub(lambda found: masked(found[0]), path[start:])
 
 
 def as_text(path: str) -> str:

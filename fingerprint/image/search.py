@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 
-from fingerprint.errors import UsageError
+from fingerprint.errors import UsageError, VaultError
 from fingerprint.image.disk import Disk, identity, is_folder, reason
 from fingerprint.image.findings import KEEP, KINDS, NODES, Findings, Leftover
 from fingerprint.vault.places import PROGRAM, reference_vault, state_folder
+from fingerprint.vault.records import decode_manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +24,14 @@ _MACHINE_ID_LIMIT = 4096
 _CREDENTIALS_LIMIT = 1024 * 1024
 _KEYS = (b"aws_access_key_id", b"aws_secret_access_key")
 _NO_MACHINE_ID = (b"", b"uninitialized")
-_VAULT_NAMES = {"Manifest", "EC2Manifest", "Store"}
-# What we make in our state folder, which a user may have put among files of his own.
-_OWN = ("Vault", "history", "evidence", "credentials", "audit.log")
+_MANIFESTS = ("Manifest", "EC2Manifest")
+_KEYS_OF_VAULTS = ("InstanceFingerprint", "RegistrationKey", "EC2RegistrationKey")
+# What we make in a state folder, below it and by its names: a user may have put it among files of his own.
+_OWN = (
+    ("history", re.compile(r"[^/]+\.jsonl")),
+    ("evidence", re.compile(r"[^/]+/\d+-[0-9a-f]+\.json")),
+    ("credentials", re.compile(r"[^/]+\.json")),
+)
 _MOUNTED = "another file system is mounted there, which is not entered"
 
 
@@ -50,6 +57,7 @@ def leftovers(
         UsageError: the vault that was named is none, or not on this disk.
     """
     search = _Search(Disk(root))
+    search.demand_system()
     base = reference_vault(platform, environ)
     slash = "\\" if platform == "win32" else "/"
     data = base.rpartition(slash)[0]
@@ -101,12 +109,24 @@ class _Search:
             frozenset(self._trees),
         )
 
+    def demand_system(self) -> None:
+        """Note a root that is none: nothing found there would say nothing."""
+        names = self._names("/") if os.sep == "/" else ["etc", "usr"]
+        if "etc" not in names or not {"var", "usr"}.intersection(names):
+            self._unreadable[self.disk.root] = (
+                "it does not look like the root of a system: /etc, /var or /usr is missing"
+            )
+        if not self.disk.knows_mounts:
+            self._unreadable["/proc/self/mountinfo"] = "what is mounted within the image is not known"
+
     def attempt(self, question: Callable[..., None], *words: object) -> None:
         """Ask, and note what could not be looked at."""
         try:
             question(*words)
         except OSError as error:
             self._unreadable.setdefault(error.filename or self.disk.root, reason(error))
+        except RecursionError:
+            self._unreadable.setdefault(str(words[-1]), "its folders are nested too deeply")
 
     def tree(self, kind: str, inside: str) -> None:
         """Note everything in a folder that is all the agent's or ours."""
@@ -115,6 +135,8 @@ class _Search:
             return
         folder, name, status = found
         with folder:
+            if is_folder(status) and self.disk.is_mounted(folder, name, status):
+                raise OSError(errno.EXDEV, _MOUNTED, folder.of(name))
             if not is_folder(status):
                 self._one(kind, inside, folder, name, status)
                 return
@@ -171,20 +193,34 @@ class _Search:
         self._note(kind, folder.of(name), status, KEEP, remedy)
 
     def named_vault(self, path: str) -> None:
-        """Note what is in a vault that the user named."""
+        """Note what is a vault's in a folder that the user named, and nothing else that may be in it."""
         inside = self.disk.inside(path)
-        if inside is None:
+        if inside is None or not inside.strip(os.sep):
             raise UsageError(
                 "this vault is not on the disk that is looked at", where=path, remedy="Name one below --root, or none"
             )
+        names = self._names(inside)
+        if "Vault" in names and "Store" not in names:
+            # The folder of the data stands for the vault in it.
+            inside = os.path.join(inside, "Vault")
+            names = self._names(inside)
+        manifests = [name for name in _MANIFESTS if name in names and self._is_manifest(inside, name)]
+        store = os.path.join(inside, "Store")
+        has_store = bool(set(_KEYS_OF_VAULTS).intersection(self._names(store)))
+        if not manifests and not has_store:
+            raise UsageError("this folder is no vault", where=path, remedy="Name a folder that holds a Manifest")
+        for name in manifests:
+            self.file("vault", os.path.join(inside, name))
+        if has_store:
+            self.tree("vault", store)
+            self._goes_when_empty(inside)
+
+    def _is_manifest(self, inside: str, name: str) -> bool:
         try:
             with self.disk.folder(inside) as folder:
-                names = folder.names()
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        if names and not _VAULT_NAMES.intersection(names):
-            raise UsageError("this folder is no vault", where=path, remedy="Name a folder that holds a Manifest")
-        self.tree("vault", inside)
+                return bool(decode_manifest(folder.read(name, _CREDENTIALS_LIMIT), folder.of(name)))
+        except (OSError, VaultError):
+            return False
 
     def nodes(self, data: str) -> None:
         """Note the folders of single nodes."""
@@ -208,9 +244,21 @@ class _Search:
             self._note("machine-id", folder.of(name), status)
 
     def second_machine_id(self, inside: str) -> None:
-        """Note the machine ID of D-Bus unless it is a link, as it should be."""
+        """Note the machine ID of D-Bus unless it is a link to the first one, as it should be."""
         if not self._is_link(inside):
             self.file("dbus-machine-id", inside)
+            return
+        found = self.disk.reach(inside)
+        if found is None:
+            return
+        folder, name, status = found
+        with folder:
+            empty = folder.read(name, _MACHINE_ID_LIMIT).strip() in _NO_MACHINE_ID
+        first = self.disk.reach("/etc/machine-id")
+        if first is not None:
+            first[0].close()
+        if not empty and (first is None or identity(first[2]) != identity(status)):
+            self._note("dbus-machine-id", folder.of(name), status, KEEP, f"{inside} is a link to it: empty it by hand")
 
     def own_state(self, platform: str, environ: Mapping[str, str]) -> None:
         """Note our own state: all of our fixed folder, and what we made in another one."""
@@ -221,15 +269,33 @@ class _Search:
             return
         chosen = state_folder(environ)
         if chosen != fixed:
-            for name in _OWN:
-                self.attempt(self.tree, "own-state", os.path.join(chosen, name))
-            self.attempt(self._goes_when_empty, chosen)
+            self.attempt(self._chosen_state, chosen)
+
+    def _chosen_state(self, chosen: str) -> None:
+        vault = os.path.join(chosen, "Vault")
+        if self._names(os.path.join(vault, "Store")):
+            try:
+                self.named_vault(vault)
+            except UsageError:
+                # Something else of that name.
+                pass
+        for name, form in _OWN:
+            folder = os.path.join(chosen, name)
+            for inner in self._names(folder):
+                for path in (inner, *(f"{inner}/{one}" for one in self._names(os.path.join(folder, inner)))):
+                    if form.fullmatch(path):
+                        self.attempt(self.file, "own-state", os.path.join(folder, path))
+                self.attempt(self._goes_when_empty, os.path.join(folder, inner))
+            self.attempt(self._goes_when_empty, folder)
+        if self._names(os.path.join(chosen, "history")):
+            self.attempt(self.file, "own-state", os.path.join(chosen, "audit.log"))
 
     def _goes_when_empty(self, inside: str) -> None:
         found = self.disk.find(inside)
         if found is not None:
             found[0].close()
-            self._folders[found[0].of(found[1])] = None
+            if is_folder(found[2]):
+                self._folders[found[0].of(found[1])] = None
 
     def shared_credentials(self, inside: str) -> None:
         """Note a credentials file that holds keys."""
