@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fingerprint.engine import MISMATCH
 from fingerprint.errors import VaultError
-from fingerprint.keydates import created_seconds
 from fingerprint.model import Value, utc
 from fingerprint.vault import FINGERPRINT_KEY
 from fingerprint.vault.history import LAST_WRITTEN
@@ -78,6 +77,9 @@ def replacement(vault: Vault, record: FingerprintRecord) -> tuple[bool, str, str
 
 def _registered_after(vault: Vault, at: str) -> bool:
     """Return whether the node's key was made after a time, RFC 3339: then the service knows the fingerprint of then."""
+    # Imported here: regular expressions cost more than a whole look, and this is asked of a lost record only.
+    from fingerprint.keydates import created_seconds
+
     try:
         made = created_seconds(vault.read_registration().private_key_created_date)
     except VaultError:

@@ -22,6 +22,7 @@ VACUOUS = "vacuous"
 COPY = "copy"
 WILL_HIBERNATE = "will-hibernate"
 NEVER = "never"
+_HALF = 50
 CONDITIONS = (ANY_DRIFT, IP_ALONE, VACUOUS, COPY, WILL_HIBERNATE, NEVER)
 
 
@@ -109,6 +110,9 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
 def _by_address_alone(verdict: Verdict) -> bool:
     """Return whether another address would turn the verdict."""
     if verdict.reason != Reason.SAME_IP or verdict.threshold > 100:
+        return False
+    if verdict.matched == verdict.total >= 2 and verdict.threshold <= _HALF:
+        # Without the address at least half is left.
         return False
     # Imported here: most machines have not changed at all, and then this is not asked.
     from fingerprint.forecast import simulate
