@@ -115,7 +115,7 @@ def _remove(folder: Folder, item: Leftover) -> str:
 def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
     # Imported here: they cost more than a whole look at an image.
     import tarfile
-    from tempfile import mkstemp
+    from secrets import token_hex
 
     if os.path.lexists(backup):
         raise _exists(backup)
@@ -127,10 +127,11 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
         )
     folder, name = os.path.split(os.path.abspath(backup))
     identities = {item.path: item.identity for item in found.removable}
+    # Its name is known before it is made, so that no signal comes in between and leaves it there.
+    unnamed = os.path.join(folder, f".{name}.{token_hex(4)}.tmp")
     try:
-        descriptor, unnamed = mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with open(unnamed, "xb", opener=_only_for_us) as file:
                 with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT, compresslevel=6) as archive:
                     # Sorted, a folder comes before what is in it.
                     for path in sorted({*identities, *found.folders}, key=lambda one: one.split(os.sep)):
@@ -150,6 +151,10 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
             where=backup,
             remedy="Name a new file that can be written with --backup",
         ) from None
+
+
+def _only_for_us(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | None) -> None:
