@@ -42,6 +42,22 @@ def simulate(
     return match(saved, then, threshold, sid_key=sid_key)
 
 
+def with_another_address(verdict: Verdict) -> Verdict:
+    """Return the verdict that there would be if the IP address changed, all else as it is.
+
+    What could not be read now is taken to be as it was: nothing is warned of that is not known.
+
+    Args:
+        verdict: the verdict as it is.
+    """
+    saved = {row.name: row.saved for row in verdict.rows if row.saved is not None}
+    current = {
+        row.name: row.saved if row.unreadable and row.saved is not None else row.current
+        for row in verdict.rows if row.current is not None
+    }  # fmt: skip
+    return simulate(saved, current, verdict.threshold, ("ipaddress-info",), sid_key=verdict.sid_key)
+
+
 def of_event(event: Event, *, worst: bool) -> tuple[str, ...]:
     """Return the attributes of scheme `ssm` that an event changes; `worst`: with those that it may change."""
     return (*event.ssm, *event.ssm_may) if worst else event.ssm

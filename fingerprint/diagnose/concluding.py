@@ -28,15 +28,15 @@ _CLOCK = (
     "RequestExpired",
     "RequestTimeTooSkewed",
 )
-# Checks that tell why credentials do not come, the strongest first, and their words after "because".
+# Checks whose failure tells why credentials do not come, the strongest first, and their words after "because".
 _CAUSES = (
-    ("regenerated", "fail", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
-    ("vault", "fail", "its vault cannot be read"),
-    ("wmi", "fail", "WMI does not run, and without it there is no fingerprint"),
-    ("collector", "fail", "Windows was updated and the agent reads the hardware otherwise than before"),
-    ("clock", "fail", "its clock is wrong, so that its signatures are refused"),
-    ("endpoint-ssm", "fail", "the endpoint of the service cannot be reached"),
-    ("configuration", "fail", "its configuration keeps it from its registration"),
+    ("regenerated", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
+    ("vault", "its vault cannot be read"),
+    ("wmi", "WMI does not run, and without it there is no fingerprint"),
+    ("collector", "Windows was updated and the agent reads the hardware otherwise than before"),
+    ("clock", "its clock is wrong, so that its signatures are refused"),
+    ("endpoint-ssm", "the endpoint of the service cannot be reached"),
+    ("configuration", "its configuration keeps it from its registration"),
 )
 
 
@@ -83,9 +83,9 @@ def _why_waiting(
 ) -> tuple[str, str, list[tuple[str, str]]]:
     """Return the name of the check that tells the cause, the words after "because", and what to do."""
     restart = _restart(site)
-    for name, outcome, why in _CAUSES:
+    for name, why in _CAUSES:
         finding = found.get(name)
-        if finding is not None and finding.outcome == outcome:
+        if finding is not None and finding.outcome == Outcome.FAIL:
             steps = _steps(finding)
             # Who registers again starts the agent anyhow.
             return name, why, steps if "register" in finding.command else [*steps, restart]

@@ -55,7 +55,7 @@ def last(site: Site) -> Finding:
     if expired:
         return failed(
             f"the last credentials expired at {expires}, and no new ones came", *evidence,
-            remedy="See `waiting` for why", tag="expired",
+            remedy="See `waiting` for why",
         )  # fmt: skip
     return passed(f"got at {retrieved}, good until {expires}", where)
 

@@ -173,7 +173,7 @@ def reachable(service: str) -> Callable[[Site], Finding]:
             text = f"{told} cannot be reached: {error.text}"
             if service in _FOR_SOME:
                 return warned(text, *evidence, _FOR_SOME[service], remedy=_remedy(error.kind))
-            return failed(text, *evidence, remedy=_remedy(error.kind), tag="unreachable")
+            return failed(text, *evidence, remedy=_remedy(error.kind))
         via = f", through {answer.via}" if answer.via else ""
         tls = f", {answer.tls}" if answer.tls else ""
         return passed(f"{told} answers (HTTP {answer.status}{tls}, {answer.seconds * 1000:.0f} ms{via})")
@@ -222,7 +222,6 @@ def clock(site: Site) -> Finding:
             return failed(
                 f"the clock is {off}: the service refuses signatures that are off by more than 5 minutes",
                 by, remedy="Set it, and let it be kept right (chrony, systemd-timesyncd)",
-                tag="clock",
             )  # fmt: skip
         if abs(answer.skew) > _SKEW_WORTH_TELLING:
             return warned(f"the clock is {off}", by, remedy="Let it be kept right")

@@ -139,11 +139,10 @@ def fingerprint(site: Site) -> Finding:
     if found.outcome == "cannot-tell":
         return unknown(f"{found.rule}; sources could not be read", *changes, remedy="Run it as root")
     if found.outcome == "different":
-        step = next((one for one in found.remedies if one.command), None) if found.remedies else None
+        first = found.remedies[0] if found.remedies else None
         return failed(
-            f"not the same machine: {found.rule}", score, *changes,
-            remedy=found.remedies[0].text if found.remedies else "", command=step.command if step else "",
-            tag="differs",
+            f"not the same machine: {found.rule}", score, *changes, remedy=first.text if first else "",
+            command=first.command if first else "", tag="differs",
         )  # fmt: skip
     if verdict.threshold == THRESHOLD_DISABLED:
         return warned("the check is disabled (threshold -1): any machine with this vault passes", score, *changes,
@@ -161,7 +160,6 @@ def fingerprint(site: Site) -> Finding:
             f"with another address thresholds up to {highest} would pass",
             remedy="Lower the threshold, or take the machine as it is now",
             command=f"fingerprint threshold set {highest}",
-            tag="ip-alone",
         )  # fmt: skip
     return passed(f"the same machine: {found.rule}", score, *changes)
 
@@ -171,17 +169,15 @@ def _without_address(found: Explanation) -> int | None:
     verdict = found.verdict
     if verdict.reason != Reason.SAME_IP:
         return None
-    from fingerprint.forecast import simulate
+    from fingerprint.forecast import with_another_address
 
-    saved = {row.name: row.saved for row in verdict.rows if row.saved is not None}
-    current = {row.name: row.current for row in verdict.rows if row.current is not None}
-    then = simulate(saved, current, verdict.threshold, ("ipaddress-info",), sid_key=verdict.sid_key)
+    then = with_another_address(verdict)
     return None if then.match else then.highest_passing_threshold
 
 
 def next_start(site: Site) -> Finding:
     """What the next start of the agent will do."""
-    if site.elsewhere and not site.recorded:
+    if site.copied:
         return skipped("nothing runs on a copied disk")
     try:
         verdict = site.explanation.verdict
@@ -202,9 +198,9 @@ def next_start(site: Site) -> Finding:
         return unknown(told.text)
     if told.refused:
         return failed(told.text, remedy="Before the agent restarts, keep the record",
-                      command="fingerprint vault backup", tag="will-hibernate")  # fmt: skip
+                      command="fingerprint vault backup")  # fmt: skip
     if regenerated:
-        return failed("the machine matches a record that the service does not know", tag="regenerated")
+        return failed("the machine matches a record that the service does not know")
     return passed(told.text)
 
 
@@ -233,12 +229,12 @@ def regenerated(site: Site) -> Finding:
             return failed(
                 f"the fingerprint was replaced{' at ' + at if at else ''}, and the service knows the one before only",
                 *evidence, remedy="Put back the record from before",
-                command=f"fingerprint vault restore {restorable} --yes", tag="regenerated",
+                command=f"fingerprint vault restore {restorable} --yes",
             )  # fmt: skip
         return failed(
             f"the fingerprint was replaced{' at ' + at if at else ''}, and the service knows the one before only",
             *evidence, remedy="Restore the vault from a backup of before, or register the machine again",
-            command=_REGISTER, tag="regenerated",
+            command=_REGISTER,
         )  # fmt: skip
     later = _written_later(site)
     if later:
@@ -312,8 +308,8 @@ def guard(site: Site) -> Finding:
         where = _why_silent(site)
         return warned(
             f"the guard is vacuous: any machine with this hardware ID passes ({told})", *where,
-            remedy="Let `fingerprint watch` look by scheme stable, or give the machine a hardware ID of its own",
-            command="fingerprint show --scheme stable", tag="vacuous",
+            remedy="Let `check --format nagios -c copy` look by scheme stable, or give it a hardware ID of its own",
+            command="fingerprint show --scheme stable",
         )  # fmt: skip
     return passed(told, *((f"{silent} are empty on both sides or not to be read",) if silent else ()))
 

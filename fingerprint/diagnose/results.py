@@ -32,7 +32,7 @@ class Finding(Value):
         remedy: what to do; "" where there is nothing to do.
         command: the command that does it; "" where there is none to type.
         undetermined: of a skipped check: whether it should have been answered and could not be.
-        tag: a word for the conclusion, such as "regenerated"; "" where the outcome says it all.
+        tag: a word for the conclusion, such as "differs"; "" where the outcome says it all.
     """
 
     __slots__ = ("outcome", "text", "evidence", "remedy", "command", "undetermined", "tag")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
 
-# From these versions on the core agent asks for credentials, and waits for at most half an hour.
 ON_PREMISES, EC2 = "OnPrem", "EC2"
+# From these versions on the core agent asks for credentials, and waits for at most half an hour.
 REFRESHER_FROM = (3, 1, 501)
 HALF_HOUR_FROM = (3, 3, 808)
 HARD = ("MachineFingerprintDoesNotMatch", "AccessDeniedException")
@@ -176,7 +176,7 @@ def state(site: Site) -> Finding:
     else:
         what = "the core agent waits for credentials; before it has some it starts no worker"
     if _runs(site) is False:
-        return warned(f"when it last ran, {what}", f"since {when}", *evidence, remedy="See `running`", tag="waited")
+        return warned(f"when it last ran, {what}", f"since {when}", *evidence, remedy="See `running`")
     started, told_last = _started(site, wait is story.worker), site.seconds_of(wait.failed or wait.slept)
     if started is not None and told_last is not None and started > told_last + _GRACE_SECONDS:
         return unknown(

@@ -27,7 +27,7 @@ def wmi(site: Site) -> Finding:
     if state != "running":
         return failed(
             f"the service {WMI_SERVICE} is {state}: the agent waits for it for 75 s and then gets no fingerprint",
-            remedy="Start it", command=f"Start-Service {WMI_SERVICE}", tag="wmi",
+            remedy="Start it", command=f"Start-Service {WMI_SERVICE}",
         )  # fmt: skip
     return passed(f"the service {WMI_SERVICE} runs")
 

@@ -115,15 +115,9 @@ def _by_address_alone(verdict: Verdict) -> bool:
         # Without the address at least half is left.
         return False
     # Imported here: most machines have not changed at all, and then this is not asked.
-    from fingerprint.forecast import simulate
+    from fingerprint.forecast import with_another_address
 
-    saved = {row.name: row.saved for row in verdict.rows if row.saved is not None}
-    # What could not be read now is taken to be as it was: it warns of nothing that is not known.
-    current = {
-        row.name: row.saved if row.unreadable and row.saved is not None else row.current
-        for row in verdict.rows if row.current is not None
-    }  # fmt: skip
-    return not simulate(saved, current, verdict.threshold, ("ipaddress-info",), sid_key=verdict.sid_key).match
+    return not with_another_address(verdict).match
 
 
 def _is_copy(vault: Vault, observation: Observation, machine: Machine, timeout: float | None) -> bool:

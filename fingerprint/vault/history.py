@@ -115,9 +115,9 @@ class History:
             VaultMissing: there is no such entry, or it replaced nothing.
             VaultError: the journal could not be read.
         """
+        if number == LAST_WRITTEN:
+            return key, self.last_written(key)[1]
         for _, entry in reversed(list(self._lines())):
-            if entry and number == LAST_WRITTEN and entry["key"] == key:
-                return key, _bytes(entry["after"])
             if entry and entry["number"] == number and entry["before"] is not None:
                 return entry["key"], _bytes(entry["before"])
         raise VaultMissing(f"there is no entry {number}", where=self.path, remedy="See what there is: vault history")
