@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fingerprint
-from commandline import environment, run
+from commandline import COMMAND, environment, run
 from fingerprint.agentlog import Story, conclusion, duration, offset_of, parse, read_logs, to_utc
 from fingerprint.errors import InputError
 from shared import VECTORS, needs_vectors
@@ -236,6 +237,20 @@ def test_the_command_says_when_there_is_nothing(tmp_path: Path) -> None:
     assert command(tmp_path, "--utc-offset", "tea").returncode == 2
     assert run("explain-log", env=environment(tmp_path)).returncode == 2
     assert run("explain-log", "/nowhere/a.log", env=environment(tmp_path)).returncode == 3
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("source", ["<(cat stored)", "- < <(cat stored)"], ids=["named", "standard input"])
+def test_a_log_comes_whole_through_a_pipe(tmp_path: Path, source: str, packed: bool) -> None:
+    """A pipe can be opened and read only once. It holds less than this log, so that it comes in parts."""
+    text = LOG + line("09:00:00", "INFO", "Credentials ready") * 5_000
+    (tmp_path / "stored").write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    done = subprocess.run(
+        ["bash", "-c", f"{COMMAND} explain-log --output json {source}"], cwd=tmp_path, capture_output=True, check=False,
+        env=environment(tmp_path),
+    )  # fmt: skip
+    answer = json.loads(done.stdout)
+    assert (answer["lines"], len(answer["mismatches"])) == (text.count("\n"), 1)
 
 
 def test_ids_in_a_log_are_masked_unless_revealed(tmp_path: Path) -> None:

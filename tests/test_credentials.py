@@ -49,6 +49,7 @@ from fingerprint.errors import (
 from fingerprint.model import RegistrationRecord
 from fingerprint.service.tokens import RoleCredentials
 from fingerprint.testing import LocalService
+from signals import Unnoticed
 
 HOUR = 3600.0
 SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
@@ -565,3 +566,17 @@ def test_update_goes_on_until_it_is_ended(tmp_path: Path, service: LocalService)
             process.send_signal(number)
             assert process.wait(20) == code
     assert "ASIA" in (tmp_path / ".aws" / "credentials").read_text()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_update_is_ended_by_a_signal_that_comes_just_before_it_waits(
+    tmp_path: Path, service: LocalService, number: int, code: int
+) -> None:
+    story = Story(tmp_path, service, "agent-restart")
+    story("before", "register", "--region", "eu-west-1")
+    words = ("--vault", str(story.vault), "--snapshot", str(tmp_path / "before.json"), "update", "--keep",
+             "--endpoint", service.endpoint)  # fmt: skip
+    with Unnoticed(number, *words, cwd=tmp_path, env=story.env) as waiting:
+        assert waiting.process.stdout is not None
+        assert "Wrote the profile default" in waiting.process.stdout.readline()
+        assert waiting.end()[0] == code

@@ -140,8 +140,10 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, ending: str) -> None:
 def test_an_interrupt_leaves_nothing_but_the_rejects_so_far(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fleet.jsonl")
     words = [COMMAND, "fleet", "check", "fleet.jsonl", "--to", "out.parquet", "--rejects", "bad.jsonl"]
-    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment(tmp_path))
-    with open(tmp_path / "fleet.jsonl", "w") as pipe:
+    with (
+        subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment(tmp_path)) as process,
+        open(tmp_path / "fleet.jsonl", "w") as pipe,
+    ):
         pipe.write("no row\n")
         pipe.flush()
         deadline = time.monotonic() + 30

@@ -14,6 +14,7 @@ FLOORS = {
     "errors": 0,
     "vocabulary": 0,
     "newfile": 1,
+    "interruptible": 1,
     "keydates": 1,
     "_json": 1,
     "_digest": 1,

@@ -5,21 +5,21 @@ from __future__ import annotations
 import gzip
 import io
 import re
-import sys
 import zlib
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import cast
 
 from fingerprint.errors import InputError
+from fingerprint.interruptible import open_buffered
 from fingerprint.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from contextlib import AbstractContextManager
     from typing import IO
 
 _BLOCK = 1 << 20
+_GZIP = b"\x1f\x8b"
 # More than any entry that the agent writes about its fingerprint; what is longer is looked at no further.
 _TEXT_LIMIT = 4096
 # What a line of its own begins with.
@@ -195,11 +195,12 @@ def _without_context(text: str) -> str:
     return text.strip()
 
 
-def _opened(path: str) -> AbstractContextManager[IO[bytes]]:
-    if path == "-":
-        return nullcontext(sys.stdin.buffer)
-    with open(path, "rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    if compressed:
-        return cast("AbstractContextManager[IO[bytes]]", gzip.open(path, "rb"))
-    return open(path, "rb")
+@contextmanager
+def _opened(path: str) -> Iterator[IO[bytes]]:
+    """Open a file once, as a pipe can be read only once, and unpack it if it is compressed."""
+    with open_buffered(0 if path == "-" else path) as stored:
+        if stored.peek(len(_GZIP))[: len(_GZIP)] == _GZIP:
+            with gzip.open(stored) as unpacked:
+                yield cast("IO[bytes]", unpacked)
+        else:
+            yield stored

@@ -82,15 +82,14 @@ def _keep(cache: CredentialCache, use: Callable[[RoleCredentials], None]) -> int
     """Go on until SIGTERM or Ctrl-C; what happens meanwhile is told on standard error."""
     import logging
     from random import SystemRandom
-    from signal import SIGTERM, signal
-    from threading import Event
     from time import time
 
     from fingerprint.credentials.refresher import Refresher
+    from fingerprint.monitoring.waking import END, Waker
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("fingerprint").setLevel(logging.INFO)
-    ended = Event()
-    signal(SIGTERM, lambda *_: ended.set())
-    Refresher(cache, use, ended.wait, time, SystemRandom()).run()
+    # An Event that a handler sets would not do: its lock may be held by the very wait that the signal interrupts.
+    with Waker(("SIGTERM",), addresses=False) as waker:
+        Refresher(cache, use, lambda seconds: waker.wait(seconds) == END, time, SystemRandom()).run()
     return EXIT_OK

@@ -8,6 +8,7 @@ import sys
 from fingerprint._matchlines import Matcher
 from fingerprint.cli.render import flush, warn
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, InputError, OutputError
+from fingerprint.interruptible import InterruptibleFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,37 +19,35 @@ _CHUNK = 1024 * 1024
 
 
 def run(arguments: Arguments) -> int:
-    descriptor, where = _open(arguments.FILE)
+    file, where = _open(arguments.FILE)
     flush()
     matcher = Matcher()
-    progress = _Progress(descriptor)
-    try:
-        while chunk := _read(descriptor, where):
-            _write(matcher.feed(chunk))
-            progress.add(len(chunk), matcher.lines)
-        _write(matcher.finish())
-    finally:
-        progress.end()
-        if descriptor != 0:
-            os.close(descriptor)
+    with file:
+        progress = _Progress(file.fileno())
+        try:
+            while chunk := _read(file, where):
+                _write(matcher.feed(chunk))
+                progress.add(len(chunk), matcher.lines)
+            _write(matcher.finish())
+        finally:
+            progress.end()
     if matcher.errors:
         warn(f"{matcher.errors} of {matcher.lines} lines are bad, the first: {matcher.first_error}")
         return EXIT_CANNOT_TELL
     return EXIT_DIFFERS if matcher.differs else EXIT_OK
 
 
-def _open(name: str) -> tuple[int, str]:
-    if name == "-":
-        return 0, "standard input"
+def _open(name: str) -> tuple[InterruptibleFile, str]:
+    where = "standard input" if name == "-" else name
     try:
-        return os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)), name
+        return InterruptibleFile(0 if name == "-" else name), where
     except OSError as error:
-        raise _input_error(error, name) from None
+        raise _input_error(error, where) from None
 
 
-def _read(descriptor: int, where: str) -> bytes:
+def _read(file: InterruptibleFile, where: str) -> bytes:
     try:
-        return os.read(descriptor, _CHUNK)
+        return file.read(_CHUNK)
     except OSError as error:
         raise _input_error(error, where) from None
 

@@ -40,6 +40,8 @@ def run(arguments: Arguments) -> int:
         ) from None  # fmt: skip
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("fingerprint").setLevel(logging.INFO)
+    # The loop that serves cannot end itself; and who reads that it serves may end it at once.
+    signal(SIGTERM, lambda *_: Thread(target=server.stop, daemon=True).start())
     if arguments.output == "json":
         print_json("serve", {"endpoint": server.endpoint})
     else:
@@ -50,7 +52,5 @@ def run(arguments: Arguments) -> int:
         write()
         write("Ctrl-C ends it.")
     flush()
-    # The loop that serves cannot end itself.
-    signal(SIGTERM, lambda *_: Thread(target=server.stop, daemon=True).start())
     server.serve_forever()
     return EXIT_OK

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from fingerprint.errors import InputError
 from fingerprint.fleet.columns import EXTRAS, MOST_ATTRIBUTES, NODE, OBSERVED, SIDES, THRESHOLD
+from fingerprint.interruptible import open_buffered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def batches(path: str, rejects: Rejects) -> Iterator[tuple[int, pa.RecordBatch]]
     rows: list[dict[str, Any]] = []
     names: set[str] = set()
     try:
-        with gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb") as file:
+        with open_buffered(path) as stored, gzip.open(stored) if path.endswith(".gz") else stored as file:
             number = 0
             while line := file.readline(_LONGEST_LINE + 1):
                 number += 1

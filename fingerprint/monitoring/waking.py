@@ -28,12 +28,18 @@ TIME, CHANGE, HANGUP, END = "interval", "address-change", "signal", "end"
 class Waker:
     """Wakes for time, signals and addresses. To be used as a context, in the main thread.
 
+    Args:
+        signals: the names of those that are taken; others do what they did before.
+        addresses: whether to wake when an address of this machine changes.
+
     Attributes:
         watches_addresses: whether changed addresses wake it; only Linux tells them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signals: Sequence[str] = ("SIGTERM", "SIGINT", "SIGHUP"), *, addresses: bool = True) -> None:
         self.watches_addresses = False
+        self._names = signals
+        self._wants_addresses = addresses
         self._addresses: socket.socket | None = None
         self._before: dict[int, Any] = {}
         # Into this pipe the interpreter writes the number of each signal at once. A handler in Python would run only
@@ -43,7 +49,7 @@ class Waker:
         self._noted: list[int] = []
 
     def __enter__(self) -> Waker:
-        self._addresses = _address_socket()
+        self._addresses = _address_socket() if self._wants_addresses else None
         self.watches_addresses = self._addresses is not None
         if sys.platform != "win32":
             self._pipe = os.pipe()
@@ -51,8 +57,7 @@ class Waker:
                 os.set_blocking(end, False)
             # If it is full so many signals wait already that one more says nothing new.
             self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
-        names = ("SIGTERM", "SIGINT", "SIGHUP")
-        for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+        for number in (getattr(signal, name) for name in self._names if hasattr(signal, name)):
             self._before[number] = signal.signal(number, self._note)
         return self
 
