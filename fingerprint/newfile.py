@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
 from fingerprint.errors import InputError, Refused
 
@@ -22,11 +21,10 @@ def write_new(path: str, data: bytes, what: str) -> None:
     """
     if os.path.lexists(path):
         raise _exists(path)
-    folder, name = os.path.split(os.path.abspath(path))
+    unnamed = unnamed_beside(path)
     try:
-        descriptor, unnamed = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with open(unnamed, "xb", opener=only_for_us) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -40,6 +38,20 @@ def write_new(path: str, data: bytes, what: str) -> None:
         raise InputError(
             f"the {what} could not be written ({error.strerror})", where=path, remedy="Name a file that can be written"
         ) from None
+
+
+def unnamed_beside(path: str) -> str:
+    """Return a hidden name beside a file, under which it is written before it gets its own.
+
+    It is known before anything is made, so that no signal comes in between and leaves a file that nobody removes.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
+
+
+def only_for_us(path: str, flags: int) -> int:
+    """Open a file as `open` does with it as its opener: a new one is read by its owner only."""
+    return os.open(path, flags, 0o600)
 
 
 def give_name(unnamed: str, path: str) -> None:

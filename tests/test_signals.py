@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,67 @@ def test_what_is_there_is_read_without_a_wait(tmp_path: Path) -> None:
         assert file.read(100) == b""
     os.fstat(read)
     os.close(read)
+
+
+# Each line of the command's own work, from the first on, is one at which a process of its own is interrupted; the last
+# one is where it waits for the pipe. Processes are forked, as the libraries take longer to load than all of this.
+_AT_EACH_LINE = r"""
+import json, os, select, signal, sys
+import fingerprint.cli.fleetcheck
+from fingerprint.cli import main
+
+def work(interrupted_at):
+    lines = 0
+    def tracer(frame, event, argument):
+        nonlocal lines
+        if event == "line":
+            lines += 1
+            if lines == interrupted_at:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGINT)
+        return tracer
+    def begin(frame, event, argument):
+        if frame.f_code is fingerprint.cli.fleetcheck.run.__code__:
+            sys.settrace(tracer)
+            return tracer(frame, event, argument)
+    def waits(number, frame):
+        os.write(1, b"%d\n" % lines)
+        os._exit(0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL if interrupted_at else waits)
+    signal.alarm(20 if interrupted_at else 3)
+    sys.settrace(begin)
+    return main(["fleet", "check", "fleet.jsonl", "--to", "out.parquet", "--rejects", "bad.jsonl"])
+
+os.mkfifo("fleet.jsonl")
+pipe = os.open("fleet.jsonl", os.O_RDWR)
+for place in json.loads(sys.argv[1]):
+    os.write(pipe, b"no row\n")
+    process = os.fork()
+    if not process:
+        os._exit(work(place))
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if select.select([pipe], [], [], 0)[0]:
+        os.read(pipe, 100)
+    left = set(os.listdir()) - {"fleet.jsonl"}
+    if place and (code != 130 or left - {"bad.jsonl"}):
+        print(place, code, left)
+    for name in left:
+        os.unlink(name)
+os.unlink("fleet.jsonl")
+"""
+
+
+def test_an_interrupt_at_any_line_of_a_check_of_a_fleet_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+
+    def told(places: list[int]) -> tuple[str, str]:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", _AT_EACH_LINE, json.dumps(places)], cwd=tmp_path, capture_output=True,
+            text=True, check=True, env=environment(tmp_path.parent),
+        )  # fmt: skip
+        return done.stdout, done.stderr
+
+    lines = int(told([0])[0])
+    assert 100 < lines < 1000
+    places = list(range(1, lines + 1, 3))
+    assert told(places) == ("", INTERRUPTED * len(places))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from fingerprint.cli.fleetinput import Input, heading, reading, share
+from fingerprint.cli.fleetinput import Input, heading, reading, share, writing
 from fingerprint.cli.render import colored, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
 from fingerprint.fleet.checking import MATCHES, Summary, check
-from fingerprint.fleet.writers import TableWriter
 
 if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
@@ -17,9 +15,7 @@ if TYPE_CHECKING:
 
 def run(arguments: Arguments) -> int:
     summary = Summary()
-    with ExitStack() as stack:
-        given = stack.enter_context(reading(arguments, "checking"))
-        writer = stack.enter_context(TableWriter(arguments.to)) if arguments.to else None
+    with reading(arguments, "checking") as given, writing(arguments.to) as writer:
         for checked in check(given.batches(), threads=arguments.threads):
             summary.add(checked)
             if writer:

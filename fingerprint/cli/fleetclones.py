@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from fingerprint.cli.fleetinput import Input, heading, reading
+from fingerprint.cli.fleetinput import Input, heading, reading, writing
 from fingerprint.cli.render import colored, folded, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.fleet.cloning import Clones, clones
 from fingerprint.fleet.grouping import FINDINGS, READINGS, Group
-from fingerprint.fleet.writers import TableWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +31,7 @@ def run(arguments: Arguments) -> int:
     for name in ("limit", "window"):
         if getattr(arguments, name) < 0:
             raise UsageError(f"--{name} is 0 or more")
-    with ExitStack() as stack:
-        given = stack.enter_context(reading(arguments, "reading"))
-        writer = stack.enter_context(TableWriter(arguments.to)) if arguments.to else None
+    with reading(arguments, "reading") as given, writing(arguments.to) as writer:
         found = clones(
             given.batches(),
             percent=arguments.percent,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from fingerprint.cli.fleetinput import Input, heading, progress, reading, share
+from fingerprint.cli.fleetinput import Input, heading, progress, reading, share, writing
 from fingerprint.cli.render import colored, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
 from fingerprint.fleet.checking import Summary, check
 from fingerprint.fleet.drifting import GROUP, Drift, Joined, drift, join
-from fingerprint.fleet.writers import TableWriter
 
 if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
@@ -21,18 +19,16 @@ _MOST_GROUPS = 20
 
 def run(arguments: Arguments) -> int:
     summary = Summary()
-    with ExitStack() as stack:
-        before = stack.enter_context(reading(arguments, "reading the first", arguments.BEFORE))
+    with reading(arguments, "reading the first", arguments.BEFORE) as before, writing(arguments.to) as writer:
         after = Input(*_second(arguments, before), "reading the second")
-        writer = stack.enter_context(TableWriter(arguments.to)) if arguments.to else None
-        joined = stack.enter_context(join(before.batches(), after.batches(), threads=arguments.threads))
-        with progress(joined.both, "comparing") as bar:
-            for checked in check(joined.batches(), threads=arguments.threads):
-                summary.add(checked)
-                bar.update(checked.rows.num_rows)
-                if writer:
-                    writer.write(checked.rows)
-        drifted = drift(joined.batches(), by=GROUP, threads=arguments.threads)
+        with join(before.batches(), after.batches(), threads=arguments.threads) as joined:
+            with progress(joined.both, "comparing") as advance:
+                for checked in check(joined.batches(), threads=arguments.threads):
+                    summary.add(checked)
+                    advance(checked.rows.num_rows)
+                    if writer:
+                        writer.write(checked.rows)
+            drifted = drift(joined.batches(), by=GROUP, threads=arguments.threads)
     if arguments.output == "json":
         print_json("fleet diff", _told(before, after, joined, summary, drifted, arguments))
     else:

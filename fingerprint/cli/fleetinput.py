@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from fingerprint.cli.render import warn, write
 from fingerprint.errors import InputError, Refused
 from fingerprint.fleet.readers import Fleet, open_fleet
 from fingerprint.fleet.rejects import Rejects
+from fingerprint.fleet.writers import TableWriter
+from fingerprint.newfile import only_for_us
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
 
@@ -29,10 +32,10 @@ class Input:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield its batches, with a progress bar on a terminal."""
-        with progress(self.fleet.rows, self._what) as bar:
+        with progress(self.fleet.rows, self._what) as advance:
             for batch in self.fleet.batches(self.rejects):
                 yield batch
-                bar.update(batch.num_rows)
+                advance(batch.num_rows)
 
     def told(self) -> dict[str, Any]:
         """Return what an answer says of it."""
@@ -64,7 +67,7 @@ def reading(arguments: Arguments, what: str, path: str | None = None) -> Iterato
         yield Input(fleet, Rejects(), what)
         return
     try:
-        with open(arguments.rejects, "x", encoding="utf-8", opener=_private) as file:
+        with open(arguments.rejects, "x", encoding="utf-8", opener=only_for_us) as file:
             yield Input(fleet, Rejects(file), what)
     except FileExistsError:
         raise Refused("the file exists", where=arguments.rejects, remedy="Name a new file, or remove it") from None
@@ -72,18 +75,30 @@ def reading(arguments: Arguments, what: str, path: str | None = None) -> Iterato
         raise InputError(f"it could not be written ({error.strerror})", where=arguments.rejects) from None
 
 
-def _private(path: str, flags: int) -> int:
-    import os
+def writing(path: str | None) -> AbstractContextManager[TableWriter | None]:
+    """Return the writer of a table, or of none, for a `with`.
 
-    return os.open(path, flags, 0o600)
+    An `ExitStack` would not do: what is interrupted between its own steps leaves the file that it just entered.
+    """
+    return TableWriter(path) if path else nullcontext()
 
 
-def progress(rows: int | None, what: str) -> Any:
-    """Return a progress bar, which is silent where nobody looks or the work is over at once."""
+@contextmanager
+def progress(rows: int | None, what: str) -> Iterator[Callable[[int], object]]:
+    """Yield what is to be called with how many rows more are done; it shows them on a terminal if the work takes long.
+
+    Args:
+        rows: how many there are, None if that is not known.
+        what: what is done with them, such as "checking".
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        # Nobody looks, so nothing is imported: while modules are, the interpreter may lose a Ctrl-C.
+        yield lambda _: None
+        return
     from tqdm import tqdm
 
-    quiet = sys.stderr is None or not sys.stderr.isatty()
-    return tqdm(total=rows, desc=what, unit=" rows", unit_scale=True, leave=False, disable=quiet, delay=0.5)
+    with tqdm(total=rows, desc=what, unit=" rows", unit_scale=True, leave=False, delay=0.5) as bar:
+        yield bar.update
 
 
 def share(count: int, rows: int) -> str:
@@ -97,4 +112,4 @@ def heading(text: str) -> None:
     write(text)
 
 
-__all__ = ["Input", "heading", "progress", "reading", "share"]
+__all__ = ["Input", "heading", "progress", "reading", "share", "writing"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from fingerprint.cli.fleetinput import reading
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 def run(arguments: Arguments) -> int:
     if arguments.TO.endswith(".jsonl"):
         raise UsageError("digests are no text", remedy="Name a file that ends with .arrow or .parquet")
-    with ExitStack() as stack:
-        given = stack.enter_context(reading(arguments, "packing"))
-        writer = stack.enter_context(TableWriter(arguments.TO))
+    with reading(arguments, "packing") as given, TableWriter(arguments.TO) as writer:
         for batch in pack(given.batches(), threads=arguments.threads):
             writer.write(batch)
     if arguments.output == "json":

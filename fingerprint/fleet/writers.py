@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fingerprint.errors import InputError, Refused, UsageError
+from fingerprint.newfile import only_for_us, unnamed_beside
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,18 +38,19 @@ class TableWriter:
             raise Refused("the file exists; nothing was written", where=path, remedy="Name a new file, or remove it")
         self.path = path
         self.rows = 0
-        self._unnamed = ""
+        self._unnamed = unnamed_beside(path)
         self._file: Any = None
         self._writer: Any = None
 
     def __enter__(self) -> TableWriter:
-        folder, name = os.path.split(os.path.abspath(self.path))
         try:
-            descriptor, self._unnamed = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
+            self._file = open(self._unnamed, "xb", opener=only_for_us)
+            return self
         except OSError as error:
             raise self._failed(error) from None
-        self._file = os.fdopen(descriptor, "wb")
-        return self
+        except KeyboardInterrupt:
+            self._abandon()
+            raise
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write some rows. Raises InputError: they could not be written."""

@@ -9,7 +9,7 @@ import stat
 from fingerprint.errors import InputError, Refused
 from fingerprint.image.disk import FILE, Disk, identity, is_folder, reason
 from fingerprint.image.findings import EMPTY, Done, as_text, masked_path
-from fingerprint.newfile import give_name
+from fingerprint.newfile import give_name, only_for_us, unnamed_beside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,9 +113,8 @@ def _remove(folder: Folder, item: Leftover) -> str:
 
 
 def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
-    # Imported here: they cost more than a whole look at an image.
+    # Imported here: it costs more than a whole look at an image.
     import tarfile
-    from secrets import token_hex
 
     if os.path.lexists(backup):
         raise _exists(backup)
@@ -125,13 +124,11 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
             where=backup,
             remedy="Name a file elsewhere with --backup",
         )
-    folder, name = os.path.split(os.path.abspath(backup))
     identities = {item.path: item.identity for item in found.removable}
-    # Its name is known before it is made, so that no signal comes in between and leaves it there.
-    unnamed = os.path.join(folder, f".{name}.{token_hex(4)}.tmp")
+    unnamed = unnamed_beside(backup)
     try:
         try:
-            with open(unnamed, "xb", opener=_only_for_us) as file:
+            with open(unnamed, "xb", opener=only_for_us) as file:
                 with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT, compresslevel=6) as archive:
                     # Sorted, a folder comes before what is in it.
                     for path in sorted({*identities, *found.folders}, key=lambda one: one.split(os.sep)):
@@ -139,7 +136,7 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             give_name(unnamed, backup)
-            _make_durable(folder)
+            _make_durable(os.path.dirname(unnamed))
         finally:
             if os.path.lexists(unnamed):
                 os.unlink(unnamed)
@@ -151,10 +148,6 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
             where=backup,
             remedy="Name a new file that can be written with --backup",
         ) from None
-
-
-def _only_for_us(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | None) -> None:

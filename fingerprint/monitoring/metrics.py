@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
 from fingerprint.errors import InputError
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, Value
+from fingerprint.newfile import only_for_us, unnamed_beside
 from fingerprint.vault import FINGERPRINT_KEY
 
 TYPE_CHECKING = False
@@ -117,11 +117,10 @@ def write_textfile(path: str, text: str) -> None:
     Raises:
         InputError: it could not be written; the old one is as it was.
     """
-    folder, name = os.path.split(os.path.abspath(path))
+    unnamed = unnamed_beside(path)
     try:
-        descriptor, unnamed = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            with open(unnamed, "x", encoding="utf-8", opener=only_for_us) as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
