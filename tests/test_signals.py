@@ -54,8 +54,8 @@ def test_what_is_there_is_read_without_a_wait(tmp_path: Path) -> None:
     os.close(read)
 
 
-# Each line of the command's own work, from the first on, is one at which a process of its own is interrupted; the last
-# one is where it waits for the pipe. Processes are forked, as the libraries take longer to load than all of this.
+# At every third line of the command's own work, from the first to where it waits for the pipe, a process of its own is
+# interrupted. Processes are forked, as the libraries take longer to load than all of this.
 _AT_EACH_LINE = r"""
 import json, os, select, signal, sys
 import fingerprint.cli.fleetcheck
