@@ -137,7 +137,8 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, ending: str) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["fleet.parquet"]
 
 
-def test_an_interrupt_leaves_nothing_but_the_rejects_so_far(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_nothing_but_the_rejects_so_far(tmp_path: Path, number: int) -> None:
     os.mkfifo(tmp_path / "fleet.jsonl")
     words = [COMMAND, "fleet", "check", "fleet.jsonl", "--to", "out.parquet", "--rejects", "bad.jsonl"]
     with (
@@ -149,7 +150,7 @@ def test_an_interrupt_leaves_nothing_but_the_rejects_so_far(tmp_path: Path) -> N
         deadline = time.monotonic() + 30
         while not any(one.name.startswith(".out") for one in tmp_path.iterdir()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, told = process.communicate(timeout=30)
     assert process.returncode == 130, told
     assert "Traceback" not in told

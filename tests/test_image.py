@@ -947,6 +947,22 @@ def test_a_lost_connection_leaves_no_half_written_backup(soiled: Image, name: st
     assert tree(soiled.root, times=False) == before
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="another system has no such signals")
+def test_a_lost_connection_is_nothing_to_what_was_started_to_outlive_it(soiled: Image) -> None:
+    """As `nohup` starts it."""
+    soiled.put("var/log/amazon/ssm/large.log", os.urandom(30_000_000))
+    command = [COMMAND, "--root", str(soiled.root), "image", "clean", "--yes", "--backup", "golden.tar.gz"]
+    with subprocess.Popen(["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command], env=soiled.env, cwd=soiled.folder,
+                          stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:  # fmt: skip
+        while not list(soiled.folder.glob(".golden.tar.gz.*")):
+            assert process.poll() is None
+        process.send_signal(signal.SIGHUP)
+        _, complaint = process.communicate()
+    # 1, as not all that is soiled can be cleaned.
+    assert (process.returncode, complaint) == (1, b"")
+    assert (soiled.folder / "golden.tar.gz").exists()
+
+
 def test_a_node_id_is_masked_wherever_it_stands(image: Image) -> None:
     image.put(f"data/{NODE}/x", "x")
     (image.root / "var/lib/amazon/ssm").mkdir(parents=True, exist_ok=True)

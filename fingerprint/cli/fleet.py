@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.cli.interrupts import end_by_every_signal
 from fingerprint.errors import UsageError
 
 TYPE_CHECKING = False
@@ -18,6 +19,7 @@ def run(arguments: Arguments) -> int:
             f"this command needs {', '.join(missing)}",
             remedy="Install them with: pip install 'hardware-fingerprint[fleet]'",
         )
+    end_by_every_signal()
     name = arguments.command.path.split()[1]
     module = __import__(f"fingerprint.cli.fleet{name}", fromlist=["run"])
     return int(module.run(arguments))

@@ -6,6 +6,7 @@ import os
 import sys
 from time import gmtime, strftime
 
+from fingerprint.cli.interrupts import end_by_every_signal, ignore_signals
 from fingerprint.cli.render import colored, flush, folded, print_json, printable, warn, write
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
@@ -63,14 +64,14 @@ def _clean(arguments: Arguments) -> int:
         name = arguments.backup or strftime("image-backup-%Y%m%dT%H%M%SZ.tar.gz", gmtime())
         backup = os.path.join(os.path.realpath(os.path.dirname(name) or os.curdir), os.path.basename(name))
         _refuse_backup(backup, found.root)
-    _interrupt_by_every_signal()
+    end_by_every_signal()
     done: list[Done] = []
     try:
         clean(found, backup, done)
         return _tell(arguments, found, done, backup)
     except (KeyboardInterrupt, OutputError) as error:
         # Whoever reads this must learn what is gone, and where it is kept.
-        _ignore_signals()
+        ignore_signals()
         gone = sum(not one.error for one in done)
         kind = "interrupted" if isinstance(error, KeyboardInterrupt) else "the answer could not be written"
         warn(f"{kind}: at least {gone} of {len(found.removable)} are gone; `fingerprint image check` tells the rest")
@@ -105,23 +106,6 @@ def _refuse_backup(backup: str, root: str) -> None:
             where=as_text(backup),
             remedy="Name a file outside of the image with --backup",
         )
-
-
-def _interrupt_by_every_signal() -> None:
-    """Let a lost connection or a stop end this as Ctrl-C does, so that no half-written backup is left."""
-    import signal
-
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
-
-
-def _ignore_signals() -> None:
-    import signal
-
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _refuse(arguments: Arguments) -> None:
