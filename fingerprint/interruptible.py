@@ -46,14 +46,21 @@ class InterruptibleFile(io.FileIO):
                 pass
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read what there is, `size` bytes at most."""
-        self._wait()
-        return super().read(size)
+        """Read what there is, `size` bytes at most; none is the end."""
+        data = None
+        # None is no end: somebody else who reads the same pipe, and does not block, was faster.
+        while data is None:
+            self._wait()
+            data = super().read(size)
+        return data
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read what there is into a buffer, and return how many bytes that is."""
-        self._wait()
-        return super().readinto(buffer)
+        """Read what there is into a buffer, and return how many bytes that is; 0 is the end."""
+        length = None
+        while length is None:
+            self._wait()
+            length = super().readinto(buffer)
+        return length
 
 
 def open_buffered(source: str | int) -> io.BufferedReader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -52,6 +53,29 @@ def test_what_is_there_is_read_without_a_wait(tmp_path: Path) -> None:
         assert file.read(100) == b""
     os.fstat(read)
     os.close(read)
+
+
+def test_a_pipe_that_another_reader_emptied_is_not_at_its_end() -> None:
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+
+    class Late:
+        """Says that there is something, and at first it is gone."""
+
+        asked = 0
+
+        def poll(self, milliseconds: int) -> bool:
+            self.asked += 1
+            if self.asked == 3:
+                os.write(write, b"some\n")
+            return True
+
+    for reads in (lambda file: file.read(100), lambda file: io.BufferedReader(file).readline()):
+        with InterruptibleFile(read) as file:
+            file._poll = Late()  # type: ignore[assignment]
+            assert reads(file) == b"some\n"
+    os.close(read)
+    os.close(write)
 
 
 # At every third line of the command's own work, from the first to where it waits for the pipe, a process of its own is
