@@ -6,7 +6,7 @@ import re
 
 from fingerprint.errors import UsageError
 
-_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}")
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[1-9][0-9]?")
 # Beginning of the region -> partition, domain. The agent knows the same domains.
 _PARTITIONS = (
     ("cn-", "aws-cn", "amazonaws.com.cn"),

@@ -458,7 +458,8 @@ def test_a_link_in_place_of_a_folder_is_followed_inside_the_image(image: Image, 
     assert (image.root / "var/lib/amazon/ssm").is_symlink()
 
 
-def test_a_link_inside_a_vault_is_removed_as_a_link(image: Image) -> None:
+def test_a_link_inside_a_vault_is_never_followed(image: Image) -> None:
+    """What leads to nothing in the image goes; what leads to something may be the only trace of a key, and stays."""
     outside = image.folder / "outside"
     outside.mkdir()
     (outside / "precious").write_text("precious")
@@ -470,14 +471,48 @@ def test_a_link_inside_a_vault_is_removed_as_a_link(image: Image) -> None:
         ("c", "/etc"),
         ("d", "/etc/precious"),
         ("e", "e"),
+        ("f", "key"),
+        ("g", "/dev/null"),
     ):
         (store / name).symlink_to(target)
     before = tree(outside)
-    done = image("clean", "--yes")
-    assert done.returncode == 0, done.stdout
-    assert not store.parent.exists()
+    done = image.json("clean", "--yes")
+    assert {(item["path"], item["action"]) for item in done["items"]} == {
+        (str(store / "c"), "keep"), (str(store / "d"), "keep"),
+    }  # fmt: skip
+    assert all("by hand" in item["remedy"] for item in done["items"])
+    assert sorted(os.listdir(store)) == ["c", "d"]
     assert tree(outside) == before
     assert (image.root / "etc/precious").read_text() == "precious"
+
+
+def test_a_vault_whose_data_lies_elsewhere_is_not_called_clean(image: Image) -> None:
+    """Its manifest names the data with whole paths, and the agent reads them there."""
+    key = image.put("data/RegistrationKey", "planted-private-key")
+    store = image.put("var/lib/amazon/ssm/Vault/Store/InstanceFingerprint", "x").parent
+    manifest = image.put(
+        "var/lib/amazon/ssm/Vault/Manifest",
+        json.dumps({"RegistrationKey": "/data/RegistrationKey", "InstanceFingerprint": f"{store}/InstanceFingerprint"}),
+    )
+    for _ in range(2):
+        done = image.json("clean", "--yes", "--no-backup")
+        assert [(item["path"], item["action"]) for item in done["items"]] == [(str(manifest), "keep")]
+        assert f"It names {key}" in done["items"][0]["remedy"]
+        assert key.exists()
+        assert not store.exists()
+    key.unlink()
+    assert image("clean", "--yes", "--no-backup").returncode == 0
+    assert not manifest.exists()
+
+
+def test_all_names_of_one_file_go(image: Image) -> None:
+    """Hard links, as in an image without doubles: what the first removal changes is not a change by others."""
+    key = image.put("var/lib/amazon/ssm/Vault/Store/RegistrationKey", "planted-private-key")
+    for name in ("a", "b"):
+        os.link(key, key.parent / name)
+    os.link(key, image.root / "var/lib/amazon/ssm/Vault/copy")
+    assert image("clean", "--yes").returncode == 0
+    assert not (image.root / "var/lib/amazon/ssm/Vault").exists()
 
 
 PLACES = ("var/lib/amazon/ssm/Vault", "var/lib/amazon/ssm/registration", "var/lib/hardware-fingerprint",
@@ -764,8 +799,7 @@ def test_the_places_are_those_of_the_platform(tmp_path: Path) -> None:
                  "Library/Application Support/hardware-fingerprint/audit.log"):  # fmt: skip
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("x")
-    for name in ("etc", "usr"):
-        (tmp_path / name).mkdir()
+    (tmp_path / "etc").mkdir()
     found = leftovers(str(tmp_path), platform="darwin")
     assert {item.kind for item in found.items} == {
         "vault", "registration", "agent-log", "identity-config", "host-management", "own-state",
@@ -807,6 +841,17 @@ def test_a_folder_that_is_no_system_is_not_called_clean(image: Image, tmp_path: 
     assert image("check").returncode == 0
 
 
+def test_a_system_without_its_var_is_not_called_clean(image: Image) -> None:
+    """It is where everything would be, and may be a disk of its own that is not mounted."""
+    shutil.rmtree(image.root / "var")
+    assert "/etc or /var is missing" in image("check").stdout
+    (image.root / "var").mkdir()
+    for words in (("check",), ("clean", "--yes")):
+        done = image(*words)
+        assert done.returncode == 3
+        assert f"{image.root}/var\n    it is empty: its disk may not be mounted" in done.stdout
+
+
 @pytest.mark.parametrize("inside", ["Store/thesis", "Manifest", "EC2Manifest", "Store"])
 def test_what_only_has_a_name_of_a_vaults_is_none(image: Image, inside: str) -> None:
     file = image.put(f"home/u/{inside}", "mine") if inside != "Store" else image.root / "home/u/Store"
@@ -829,9 +874,65 @@ def test_of_a_named_vault_only_what_is_a_vaults_goes(image: Image) -> None:
     ]
 
 
+@pytest.mark.skipif(not shutil.which("chattr"), reason="what cannot be removed is made by chattr")
+def test_what_could_not_be_removed_of_a_named_vault_is_told(image: Image) -> None:
+    """Of the vault nothing is left by which it could be known."""
+    image.put("srv/V/Store/RegistrationKey", "planted")
+    fixed = image.put("srv/V/Store/other", "x")
+    if subprocess.run(["chattr", "+i", str(fixed)], capture_output=True, check=False).returncode:
+        pytest.skip("files cannot be made immutable here")
+    try:
+        done = image.json("clean", "--yes", "--vault", str(image.root / "srv/V"))
+        told = image("check", "--vault", str(image.root / "srv/V"))
+    finally:
+        subprocess.run(["chattr", "-i", str(fixed)], check=True)
+    assert not done["clean"]
+    assert [item["path"] for item in done["items"]] == [str(fixed)]
+    assert {one["path"]: one["did"] for one in done["done"]} == {
+        str(fixed): "nothing", str(fixed.parent / "RegistrationKey"): "removed",
+    }  # fmt: skip
+    assert Path(done["backup"]).exists()
+    assert told.returncode == 2
+
+
+def test_an_empty_folder_for_the_vault_in_the_environment_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "Vault").mkdir()
+    env = {**environment(tmp_path / "state"), "FINGERPRINT_VAULT": str(tmp_path / "Vault")}
+    assert run("image", "check", env=env).returncode in (0, 1)
+
+
+def test_a_path_that_is_no_text_is_refused_as_any_other(image: Image) -> None:
+    name = os.fsdecode(os.fsencode(str(image.folder)) + b"/taken\xff")
+    image.put("var/lib/amazon/ssm/registration", "{}")
+    Path(name).touch()
+    done = image("clean", "--yes", "--backup", name, "--output", "json")
+    assert done.returncode == 4
+    assert json.loads(done.stdout)["error"]["where"] == f"{image.folder}/taken\\xff"
+
+
+def test_a_backup_without_a_name_is_a_usage_error(soiled: Image) -> None:
+    before = tree(soiled.root)
+    assert soiled("clean", "--yes", "--backup", "").returncode == 2
+    assert tree(soiled.root) == before
+
+
+def test_a_current_folder_that_is_gone_is_told(soiled: Image) -> None:
+    before = tree(soiled.root)
+    script = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", COMMAND, "--root", str(soiled.root), "image", "clean", "--yes"], env=soiled.env,
+        cwd=soiled.folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "the current folder cannot be found" in done.stderr
+    assert tree(soiled.root) == before
+
+
 def test_in_a_state_folder_that_was_chosen_only_our_own_files_are_noted(tmp_path: Path) -> None:
-    ours = {"history/var-lib.jsonl", "evidence/var-lib/000001-4da952125844d3e8.json", "audit.log"}
-    theirs = {"history/thesis", "credentials", "evidence/notes.txt", "evidence/var-lib/notes.txt", "thesis"}
+    ours = {"history/var-lib.jsonl", "evidence/var-lib/000001-4da952125844d3e8.json", "audit.log",
+            "history/var-lib.jsonl.tmp", "evidence/var-lib/000002-4da952125844d3e8.json.tmp",
+            "credentials/var-lib.json.tmp"}  # fmt: skip
+    theirs = {"history/thesis", "credentials/thesis.tmp", "evidence/notes.txt", "evidence/var-lib/notes.txt", "thesis"}
     for name in ours | theirs:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
@@ -904,6 +1005,7 @@ def test_the_backup_keeps_times_to_the_last_digit_and_devices(soiled: Image) -> 
     moment = 1_580_702_706_123_456_789
     for path in sorted((soiled.root / "var/log/amazon/ssm").rglob("*"), reverse=True):
         os.utime(path, ns=(moment, moment))
+    os.utime(soiled.root / "var/log/amazon/ssm/audits/x.log", ns=(-250_000_000, -250_000_000))
     if os.geteuid() == 0:
         os.mknod(soiled.root / "var/log/amazon/ssm/device", stat.S_IFCHR | 0o600, os.makedev(1, 3))
     before = {
@@ -968,6 +1070,7 @@ def test_a_node_id_is_masked_wherever_it_stands(image: Image) -> None:
     (image.root / "var/lib/amazon/ssm").mkdir(parents=True, exist_ok=True)
     (image.root / f"var/lib/amazon/ssm/{NODE}").symlink_to(f"/data/{NODE}")
     image.put(f"var/log/amazon/ssm/x-{NODE}.log", "x")
+    image.put(f"var/log/amazon/ssm/x_{NODE}_old", "x")
     text = image("check").stdout + image("check", "--output", "json").stdout
     assert NODE not in text
     assert NODE in image("check", "--reveal").stdout

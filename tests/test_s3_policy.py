@@ -195,7 +195,21 @@ def test_partitions_are_those_of_botocore() -> None:
 
 
 @pytest.mark.parametrize(
-    "region", ["", "us-east", "us-east-2a", "US-EAST-2", "us east 2", "*", "us-east-*", "us-east-2\n", "../us-east-2"]
+    "region",
+    [
+        "",
+        "us-east",
+        "us-east-2a",
+        "US-EAST-2",
+        "us east 2",
+        "*",
+        "us-east-*",
+        "us-east-2\n",
+        "../us-east-2",
+        "us-east-\uff11",
+        "us-east-\u0661",
+        "us-east-02",
+    ],
 )
 def test_what_is_no_region_is_a_usage_error(command: Command, region: str) -> None:
     with pytest.raises(UsageError, match="is no region"):

@@ -13,11 +13,13 @@ from fingerprint.errors import (
     EXIT_DIFFERS,
     EXIT_INTERRUPTED,
     EXIT_OK,
+    FingerprintError,
+    InputError,
     OutputError,
     Refused,
     UsageError,
 )
-from fingerprint.image import KEEP, as_text, clean, is_inside, leftovers, masked_path
+from fingerprint.image import KEEP, Findings, as_text, clean, is_inside, leftovers, masked_path
 from fingerprint.vault.places import is_own
 
 TYPE_CHECKING = False
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.cli.parse import Arguments
-    from fingerprint.image import Done, Findings
+    from fingerprint.image import Done
 
 _WIDTH = 78
 _MARKS = {KEEP: "by hand"}
@@ -53,6 +55,8 @@ def _check(arguments: Arguments) -> int:
 def _clean(arguments: Arguments) -> int:
     if arguments.no_backup and arguments.backup is not None:
         raise UsageError("a backup was both named and forbidden", remedy="Give --backup or --no-backup")
+    if arguments.backup == "":
+        raise UsageError("the name of the backup is empty", remedy="Name a new file with --backup, or leave it out")
     if not arguments.dry_run:
         _refuse(arguments)
     found = _found(arguments, arguments.keep_logs)
@@ -61,19 +65,20 @@ def _clean(arguments: Arguments) -> int:
         return _exit_code(found)
     backup = None
     if found.removable and not arguments.no_backup:
-        name = arguments.backup or strftime("image-backup-%Y%m%dT%H%M%SZ.tar.gz", gmtime())
-        backup = os.path.join(os.path.realpath(os.path.dirname(name) or os.curdir), os.path.basename(name))
+        backup = _place_of_backup(arguments.backup)
         _refuse_backup(backup, found.root)
     end_by_every_signal()
     done: list[Done] = []
     try:
         clean(found, backup, done)
         return _tell(arguments, found, done, backup)
-    except (KeyboardInterrupt, OutputError) as error:
+    except (KeyboardInterrupt, FingerprintError) as error:
         # Whoever reads this must learn what is gone, and where it is kept.
         ignore_signals()
+        if not done and isinstance(error, FingerprintError) and not isinstance(error, OutputError):
+            raise
         gone = sum(not one.error for one in done)
-        kind = "interrupted" if isinstance(error, KeyboardInterrupt) else "the answer could not be written"
+        kind = "interrupted" if isinstance(error, KeyboardInterrupt) else printable(error.what)
         warn(f"{kind}: at least {gone} of {len(found.removable)} are gone; `fingerprint image check` tells the rest")
         if backup is not None and os.path.lexists(backup):
             warn(f"the backup of all of them is complete: {printable(as_text(backup))}")
@@ -84,7 +89,7 @@ def _tell(arguments: Arguments, found: Findings, done: list[Done], backup: str |
     is_within = backup is not None and is_inside(backup, found.root)
     if backup is not None and is_within:
         warn(f"{printable(as_text(backup))} holds the old keys: move it off this disk before the image is taken")
-    after = _found(arguments, arguments.keep_logs, again=True)
+    after = _found_after(arguments, found, done)
     if arguments.output == "json":
         did = [{"path": _path(one.path, found, arguments), "did": one.did, "error": one.error or None} for one in done]
         answer = _answer(after, arguments)
@@ -96,6 +101,17 @@ def _tell(arguments: Arguments, found: Findings, done: list[Done], backup: str |
         _show_done(done, found, backup, arguments)
     flush()
     return EXIT_DIFFERS if is_within else _exit_code(after)
+
+
+def _place_of_backup(named: str | None) -> str:
+    name = named or strftime("image-backup-%Y%m%dT%H%M%SZ.tar.gz", gmtime())
+    try:
+        return os.path.join(os.path.realpath(os.path.dirname(name) or os.curdir), os.path.basename(name))
+    except OSError as error:
+        raise InputError(
+            f"the current folder cannot be found ({error.strerror}); nothing was removed",
+            remedy="Go to one that is there, or name a file with its whole path with --backup",
+        ) from None
 
 
 def _refuse_backup(backup: str, root: str) -> None:
@@ -131,14 +147,25 @@ def _agent_runs() -> bool:
     return bool(LiveMachine().agent_processes())
 
 
-def _found(arguments: Arguments, keep_logs: bool = False, again: bool = False) -> Findings:
+def _found(arguments: Arguments, keep_logs: bool = False) -> Findings:
     named = arguments.vault
     if named is None and arguments.root == "/" and is_own(os.environ):
         named = os.environ.get("FINGERPRINT_VAULT") or None
         # What only the environment names may not be there yet.
-        named = named if named and os.path.exists(named) else None
-    # After a cleaning nothing of it may be left to know it by.
-    return leftovers(arguments.root, keep_logs=keep_logs, vault=None if again and not _is_vault(named) else named)
+        named = named if _is_vault(named) else None
+    return leftovers(arguments.root, keep_logs=keep_logs, vault=named)
+
+
+def _found_after(arguments: Arguments, before: Findings, done: list[Done]) -> Findings:
+    """Look once more. Of a vault that was named nothing may be left to know it by, but what could not be removed is."""
+    try:
+        after = _found(arguments, arguments.keep_logs)
+    except UsageError:
+        after = leftovers(arguments.root, keep_logs=arguments.keep_logs)
+    told = {item.path for item in after.items}
+    failed = {one.path for one in done if one.error and one.path not in told and os.path.lexists(one.path)}
+    left = tuple(item for item in before.removable if item.path in failed)
+    return Findings(after.root, (*after.items, *left), after.unreadable, after.folders, after.trees)
 
 
 def _is_vault(path: str | None) -> bool:

@@ -45,9 +45,11 @@ def clean(found: Findings, backup: str | None, done: list[Done] | None = None) -
         )  # fmt: skip
     if backup is not None:
         _write_backup(disk, found, backup)
+    # The other names (hard links) of what was removed: that it was is a change of them, and one that we made.
+    unnamed: set[tuple[int, ...]] = set()
     for item in found.removable:
         if not item.is_folder:
-            done.append(_removed(disk, item))
+            done.append(_removed(disk, item, unnamed))
     for path in found.folders:
         try:
             with disk.parent(path) as folder:
@@ -57,7 +59,7 @@ def clean(found: Findings, backup: str | None, done: list[Done] | None = None) -
             continue
     for item in found.removable:
         if item.is_folder:
-            done.append(_removed(disk, item))
+            done.append(_removed(disk, item, unnamed))
     return done
 
 
@@ -83,21 +85,25 @@ def _above(path: str) -> set[tuple[int, int]]:
         folder = os.path.dirname(folder)
 
 
-def _removed(disk: Disk, item: Leftover) -> Done:
+def _removed(disk: Disk, item: Leftover, unnamed: set[tuple[int, ...]]) -> Done:
     try:
         with disk.parent(item.path) as folder:
-            return Done(item.path, _remove(folder, item))
+            return Done(item.path, _remove(folder, item, unnamed))
     except OSError as error:
         return Done(item.path, "nothing", reason(error))
 
 
-def _remove(folder: Folder, item: Leftover) -> str:
+def _remove(folder: Folder, item: Leftover, unnamed: set[tuple[int, ...]]) -> str:
     name = os.path.basename(item.path)
     status = folder.status(name)
-    if identity(status) != item.identity:
+    now = identity(status)
+    # Without the time of change, which is the last.
+    if now != item.identity and not (now[:-1] == item.identity[:-1] and now[:-1] in unnamed):
         raise OSError(errno.EAGAIN, _CHANGED, item.path)
     if item.action != EMPTY:
         folder.call(os.rmdir if is_folder(status) else os.unlink, name)
+        if status.st_nlink > 1:
+            unnamed.add(now[:-1])
         return "removed"
     if status.st_nlink > 1:
         raise OSError(errno.EMLINK, "it has other names (hard links), which would be emptied, too", item.path)
@@ -202,8 +208,8 @@ def _entry(archive: TarFile, name: str, status: os.stat_result) -> TarInfo:
     entry.mode, entry.mtime = stat.S_IMODE(status.st_mode), status.st_mtime
     entry.uid, entry.gid = status.st_uid, status.st_gid
     # As a floating number it would lose its last digits.
-    seconds, rest = divmod(status.st_mtime_ns, _NANOSECONDS)
-    entry.pax_headers = {"mtime": f"{seconds}.{rest:09}"}
+    seconds, rest = divmod(abs(status.st_mtime_ns), _NANOSECONDS)
+    entry.pax_headers = {"mtime": f"{'-' * (status.st_mtime_ns < 0)}{seconds}.{rest:09}"}
     return entry
 
 

@@ -164,9 +164,13 @@ class Disk:
         path = os.path.join(os.path.realpath(folder or os.curdir), name)
         return path[len(self._before) :] if (path + os.sep).startswith(self._before + os.sep) else None
 
+    def below(self, path: str) -> str:
+        """Return a path that was found before as the disk's own system knows it."""
+        return path[len(self._before) :]
+
     def name(self, path: str) -> str:
         """Return a path below the root, as a tar file names it."""
-        return os.path.splitdrive(path[len(self._before) :])[1].replace(os.sep, "/").lstrip("/")
+        return os.path.splitdrive(self.below(path))[1].replace(os.sep, "/").lstrip("/")
 
     def folder(self, inside: str, follow: bool = True) -> Folder:
         """Open a folder; links are followed as if the root were "/"."""
@@ -199,13 +203,13 @@ class Disk:
 
     def parent(self, path: str) -> Folder:
         """Open the folder of a path that was found before, in which there was no link."""
-        return self.folder(os.path.dirname(path)[len(self._before) :], follow=False)
+        return self.folder(self.below(os.path.dirname(path)), follow=False)
 
     def is_mounted(self, folder: Folder, name: str, status: os.stat_result) -> bool:
         """Return whether a name in a folder is a mount point, also for a single file."""
         if self._mounts is None:
             return status.st_dev != folder.status(".").st_dev
-        return self._before + folder.of(name)[len(self._before) :] in self._mounts
+        return self._before + self.below(folder.of(name)) in self._mounts
 
     def find(self, inside: str) -> tuple[Folder, str, os.stat_result] | None:
         """Return the open folder of a path, its name and its status there; None for what is not there."""
@@ -259,5 +263,5 @@ class Disk:
             target = folder.target(found[1])
         if target is None or not links:
             return None
-        here = folder.path[len(self._before) :] or "/"
+        here = self.below(folder.path) or "/"
         return self.reach(os.path.join(here, target), links - 1)

@@ -10,7 +10,7 @@ from fingerprint.model import Value, masked
 
 REMOVE, EMPTY, KEEP = "remove", "empty", "keep"
 NODES = ("mi-", "i-")
-_NODE = re.compile(r"\b(?:mi|i)-[0-9a-f]{8,17}\b")
+_NODE = re.compile(r"(?<![0-9A-Za-z])(?:mi|i)-[0-9a-f]{8,17}(?![0-9A-Za-z])")
 _BY_US = "`fingerprint image clean` does it"
 # kind: what it is, what is to be done with it, and what to do about it.
 KINDS = {

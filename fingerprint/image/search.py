@@ -28,10 +28,13 @@ _MANIFESTS = ("Manifest", "EC2Manifest")
 _KEYS_OF_VAULTS = ("InstanceFingerprint", "RegistrationKey", "EC2RegistrationKey")
 # What we make in a state folder, below it and by its names: a user may have put it among files of his own.
 _OWN = (
-    ("history", re.compile(r"[^/]+\.jsonl")),
-    ("evidence", re.compile(r"[^/]+/\d+-[0-9a-f]+\.json")),
-    ("credentials", re.compile(r"[^/]+\.json")),
+    # What a kill left half written holds the same.
+    ("history", re.compile(r"[^/]+\.jsonl(?:\.tmp)?")),
+    ("evidence", re.compile(r"[^/]+/\d+-[0-9a-f]+\.json(?:\.tmp)?")),
+    ("credentials", re.compile(r"[^/]+\.json(?:\.tmp)?")),
 )
+# What these lead to holds keys, too, wherever it is.
+_SECRET = ("vault", "own-state")
 _MOUNTED = "another file system is mounted there, which is not entered"
 
 
@@ -87,7 +90,12 @@ def leftovers(
         search.attempt(search.host_keys, "/etc/ssh")
         search.attempt(search.file, "random-seed", "/var/lib/systemd/random-seed")
         search.attempt(search.file, "cloud-init", "/var/lib/cloud/instance")
+    search.leads()
     return search.findings()
+
+
+def _by_hand(where: str) -> str:
+    return f"It is a link, which is not followed: remove by hand what you do not need in {where}, and the link"
 
 
 class _Search:
@@ -111,13 +119,18 @@ class _Search:
 
     def demand_system(self) -> None:
         """Note a root that is none: nothing found there would say nothing."""
-        names = self._names("/") if os.sep == "/" else ["etc", "usr"]
-        if "etc" not in names or not {"var", "usr"}.intersection(names):
-            self._unreadable[self.disk.root] = (
-                "it does not look like the root of a system: /etc, /var or /usr is missing"
-            )
+        if os.sep == "/":
+            if not {"etc", "var"}.issubset(self._names("/")):
+                self._unreadable[self.disk.root] = "it does not look like the root of a system: /etc or /var is missing"
+            else:
+                self.attempt(self._demand_full, "/var")
         if not self.disk.knows_mounts:
             self._unreadable["/proc/self/mountinfo"] = "what is mounted within the image is not known"
+
+    def _demand_full(self, inside: str) -> None:
+        with self.disk.folder(inside) as folder:
+            if not folder.names():
+                raise OSError(errno.ENODATA, "it is empty: its disk may not be mounted", folder.path)
 
     def attempt(self, question: Callable[..., None], *words: object) -> None:
         """Ask, and note what could not be looked at."""
@@ -188,9 +201,46 @@ class _Search:
             self._note(kind, folder.of(name), status)
             return
         beyond[0].close()
-        where = beyond[0].of(beyond[1])
-        remedy = f"It is a link, which is not followed: remove by hand what you do not need in {where}, and the link"
-        self._note(kind, folder.of(name), status, KEEP, remedy)
+        self._note(kind, folder.of(name), status, KEEP, _by_hand(beyond[0].of(beyond[1])))
+
+    def leads(self) -> None:
+        """Leave to people what leads to more of its kind: without it nobody would find that, and it is not cleaned."""
+        for item in tuple(self._items.values()):
+            if item.kind in _SECRET and item.action != KEEP:
+                self.attempt(self._leads, item)
+
+    def _leads(self, item: Leftover) -> None:
+        with self.disk.parent(item.path) as folder:
+            name = os.path.basename(item.path)
+            status = folder.status(name)
+            if stat.S_ISLNK(status.st_mode):
+                beyond = self._not_cleaned(self.disk.below(item.path))
+                remedy = beyond and _by_hand(beyond)
+            elif name in _MANIFESTS:
+                try:
+                    named = decode_manifest(folder.read(name, _CREDENTIALS_LIMIT), item.path).values()
+                except VaultError:
+                    return
+                data = (self._not_cleaned(path) for path in named if os.path.isabs(path))
+                beyond = next((path for path in data if path), "")
+                remedy = f"It names {beyond}, which is not cleaned: remove that by hand, and then this"
+            else:
+                return
+        if beyond:
+            self._note(item.kind, item.path, status, KEEP, remedy)
+
+    def _not_cleaned(self, inside: str) -> str:
+        """Return the file or folder to which a path leads, "" if there is none or it is cleaned."""
+        found = self.disk.reach(inside)
+        if found is None:
+            return ""
+        folder, name, status = found
+        with folder:
+            above = folder.status(".")
+            path = folder.of(name)
+        if self._trees & {(above.st_dev, above.st_ino), (status.st_dev, status.st_ino)} or path in self._items:
+            return ""
+        return path if is_folder(status) or stat.S_ISREG(status.st_mode) else ""
 
     def named_vault(self, path: str) -> None:
         """Note what is a vault's in a folder that the user named, and nothing else that may be in it."""
