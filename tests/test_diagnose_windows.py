@@ -180,16 +180,20 @@ def test_a_mac_whose_agent_does_not_run_is_told_with_the_word_of_launchd(tmp_pat
     assert machine.diagnosis("running")["running"].command.startswith("sudo launchctl kickstart")
 
 
-@pytest.mark.parametrize("version", ["2.3.1205.0", "3.0.1124.0", "3.1.501.0", "3.2.2303.0", "3.3.551.0", "3.3.1142.0"])
+@pytest.mark.parametrize(
+    "version", ["2.3.1205.0", "3.0.1124.0", "3.1.501.0", "3.2.815.0", "3.2.2303.0", "3.3.551.0", "3.3.1142.0"]
+)
 def test_logs_of_earlier_and_later_agents_are_understood(tmp_path: Path, version: str) -> None:
     machine = AgentMachine(tmp_path)
     machine.command(("/usr/bin/amazon-ssm-agent", "-version"), f"SSM Agent version: {version}\n")
     worker = line("08:00:03", "INFO", "Entering SSM Agent hibernate - RequestError: send request failed",
                   "[ssm-agent-worker] " if version >= "3" else "")  # fmt: skip
-    old = tuple(map(int, version.split(".")[:3])) < (3, 1, 501)
-    machine.log(
-        "amazon-ssm-agent.log", started("08:00:00", version) + (worker if old else refused("11:40:00", pause=""))
-    )
+    numbers = tuple(map(int, version.split(".")[:3]))
+    old = numbers < (3, 1, 501)
+    asked = refused("11:40:00", pause="")
+    if numbers < (3, 2, 1630):
+        asked = asked.replace("produced error", "produced unrecoverable aws error")
+    machine.log("amazon-ssm-agent.log", started("08:00:00", version) + (worker if old else asked))
     finding = machine.diagnosis("waiting")["waiting"]
     told = " ".join(finding.evidence)
     assert finding.tag == ("waiting-worker" if old else "waiting-refresher")

@@ -21,7 +21,9 @@ _CHANGED = re.compile(
 )
 _ID = re.compile(r"The hardware ID \((.*)\) has changed from the registered value \((.*)\)", re.DOTALL | re.IGNORECASE)
 _VERSION = re.compile(r"amazon-ssm-agent - v(\d+(?:\.\d+)+)")
-_ERROR = re.compile(r"produced error: (.*)", re.IGNORECASE | re.DOTALL)
+# Agents 3.1.501 to 3.2.1542 tell the kinds of errors apart.
+_ERROR = re.compile(r"produced (?:unrecoverable aws |aws )?error: (.*)", re.IGNORECASE | re.DOTALL)
+_STATUS = re.compile(r"Status code \D*(\d+)\)? returned .*?Message: (.*)", re.IGNORECASE | re.DOTALL)
 _SLEEP = re.compile(r"Sleeping for (\S+) before retrying", re.IGNORECASE)
 _BACKOFF = re.compile(r"every (\d+) seconds for (\d+) seconds", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
@@ -134,6 +136,7 @@ class Story(Counts):
         self.dropped = 0
         self._group: Mismatch | None = None
         self._started = ""
+        self._kind_before = ""
         # Told between a start and the refresher's loop, it is of credentials that were on the disk.
         self._ready: Entry | None = None
 
@@ -169,6 +172,7 @@ class Story(Counts):
         if entry.kind != "loop":
             self._take_ready()
         getattr(self, f"_{entry.kind.replace('-', '_')}", self._note)(entry)
+        self._kind_before = entry.kind
 
     def finish(self) -> None:
         """Say that there is nothing more."""
@@ -220,14 +224,22 @@ class Story(Counts):
 
     def _refused(self, entry: Entry) -> None:
         found = _ERROR.search(entry.text)
-        error = found[1].strip() if found else entry.text
+        self._refuse(entry.at, found[1].strip() if found else entry.text)
+
+    def _status(self, entry: Entry) -> None:
+        # Agents 3.2.183 to 3.2.1542 tell nothing else of such an error; later ones repeat what the line before has.
+        if self._kind_before != "refused":
+            found = _STATUS.search(entry.text)
+            self._refuse(entry.at, f"{found[2].strip()} (status code {found[1]})".strip() if found else entry.text)
+
+    def _refuse(self, at: str, error: str) -> None:
         code = code_of(error) or "other"
-        times, first, _ = self.refusals.get(code, (0, entry.at, ""))
-        self.refusals[code] = (times + 1, first, entry.at)
+        times, first, _ = self.refusals.get(code, (0, at, ""))
+        self.refusals[code] = (times + 1, first, at)
         if self.regenerated_at and code == "MachineFingerprintDoesNotMatch":
             self.wasted += 1
-        self.refresher.fail(entry.at, error)
-        self._add(entry.at, "refused", error[:_ERROR_KEPT])
+        self.refresher.fail(at, error)
+        self._add(at, "refused", error[:_ERROR_KEPT])
 
     def _panic(self, entry: Entry) -> None:
         self.refresher.fail(entry.at, entry.text)

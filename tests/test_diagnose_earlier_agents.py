@@ -1,0 +1,67 @@
+"""What agents of earlier versions log otherwise, in the words of each version's own source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent_machines import DENIED, MISMATCH, AgentMachine, line, refused, started
+from fingerprint.agentlog import conclusion, read_texts
+
+EXPIRED = "Signature expired: 20261124T110000Z is now earlier than 20261124T113500Z"
+STATUS = "Status code {} returned from AWS API. RequestId: 0a1b-2c3d Message: {}"
+FOR_A_DAY = line("11:35:00", "INFO", "Sleeping for 24h37m2s before retrying retrieve credentials")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> AgentMachine:
+    return AgentMachine(tmp_path)
+
+
+def with_version(machine: AgentMachine, version: str) -> AgentMachine:
+    machine.command(("/usr/bin/amazon-ssm-agent", "-version"), f"SSM Agent version: {version}\n")
+    return machine
+
+
+@pytest.mark.parametrize("pause", [FOR_A_DAY, ""], ids=["with its pause", "without"])
+@pytest.mark.parametrize(
+    ("version", "error", "words"),
+    [
+        ("3.1.501.0", f"unrecoverable aws error: {MISMATCH}", "the service knows another fingerprint of this node"),
+        ("3.2.1542.0", f"unrecoverable aws error: {DENIED}", "the service refuses the node"),
+        ("3.1.1927.0", f"aws error: InvalidSignatureException: {EXPIRED}", "its clock is wrong"),
+        ("3.1.1927.0", "error: Failed to get machine fingerprint: vault", "Failed to get machine fingerprint: vault"),
+    ],
+)
+def test_an_error_is_told_whatever_kind_the_agent_called_it(
+    machine: AgentMachine, version: str, error: str, words: str, pause: str
+) -> None:
+    text = started("08:00:00", version) + line("11:35:00", "ERROR", f"Retrieve credentials produced {error}") + pause
+    with_version(machine, version).log("amazon-ssm-agent.log", text)
+    conclusion = machine.diagnosis().conclusion
+    assert conclusion.since == "2026-11-24T11:35:00Z"
+    assert words in conclusion.text
+
+
+def test_a_refused_fingerprint_is_told_from_the_log_of_an_earlier_agent_alone() -> None:
+    text = line("11:35:00", "ERROR", f"Retrieve credentials produced unrecoverable aws error: {MISMATCH}") + FOR_A_DAY
+    story = read_texts([text.encode()], [], [])
+    assert "The service refuses the fingerprint" in conclusion(story)[0]
+
+
+def test_an_answer_that_is_told_by_its_status_alone_is_the_error(machine: AgentMachine) -> None:
+    """As of 3.2.183 to 3.2.1542, which print the number in Go's words for a wrong verb."""
+    text = started("08:00:00", "3.2.815.0") + line("11:35:00", "WARN", STATUS.format("%!s(int=400)", EXPIRED))
+    with_version(machine, "3.2.815.0").log("amazon-ssm-agent.log", text + FOR_A_DAY)
+    found = machine.diagnosis()
+    assert found.conclusion.because == "clock"
+    assert f"last error: {EXPIRED} (status code 400)" in found["waiting"].evidence
+
+
+def test_a_status_after_its_error_is_no_second_failure() -> None:
+    """As of 3.2.1630 and later."""
+    text = refused("11:35:00", f"InvalidSignatureException: {EXPIRED}", "")
+    text += line("11:35:00", "ERROR", STATUS.format(400, EXPIRED))
+    story = read_texts([text.encode()], [], [])
+    assert (story.refresher.failures, list(story.refusals)) == (1, ["InvalidSignatureException"])
