@@ -107,6 +107,32 @@ def test_a_wait_that_goes_on_over_a_restart_began_before_it(machine: AgentMachin
     assert "since 2026-11-24T06:00:03Z" in told(machine, again)[1]
 
 
+def test_after_a_restart_nothing_is_said_before_the_agent_has_told(machine: AgentMachine) -> None:
+    """A lost network takes four tries of a minute each before anything is logged."""
+    network = "RequestError: send request failed"
+    text = started("08:00:00") + ready("08:00:01") + refused("11:35:00", network, "15m") + started("11:59:00")
+    runs_since(machine, "11:59:00")
+    state, words = told(machine, text)
+    assert state == "cannot-tell"
+    assert "the agent was started at 2026-11-24T11:59:00Z, and has not told since whether it gets credentials" in words
+    assert f"last error before: {network}" in words
+    assert told(machine, text + started("11:59:30"))[0] == "cannot-tell"
+    assert told(machine, text + refused("11:59:40", network, "15s"))[0] == "hibernating"
+    assert told(machine, text + ready("11:59:40"))[0] == "healthy"
+    assert told(machine, text + line("11:59:40", "INFO", "ssm-agent-worker - v3.3.1142.0", WORKER))[0] == "healthy"
+
+
+def test_after_a_restart_a_worker_that_hibernated_gets_the_time_of_its_first_ping(machine: AgentMachine) -> None:
+    text = started("08:00:00") + ready("08:00:01") + line("08:00:03", "INFO", NO_PERMISSION, WORKER)
+    again = started("11:59:00") + ready("11:59:01")
+    runs_since(machine, "11:59:00")
+    state, words = told(machine, text + again)
+    assert state == "cannot-tell"
+    assert "has not told since whether its health pings are answered" in words
+    # Where the level of the log hides that they are, nothing more comes.
+    assert told(machine, text + again.replace(" 11:59", " 11:29"))[0] == "healthy"
+
+
 def test_an_orphaned_worker_does_not_hide_that_the_core_agent_is_new(machine: AgentMachine) -> None:
     runs_since(machine, "11:50:00", "06:00:00")
     state, words = told(machine, started("06:00:00") + refused("06:00:01"))

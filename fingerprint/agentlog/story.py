@@ -71,10 +71,11 @@ class Wait:
         entered: when it last began to wait.
         slept: when the last pause was logged, "" if it was not.
         pause: its seconds, None if that was not logged.
+        untold: whether it waited before the last start, and nothing tells since how it is.
     """
 
     def __init__(self) -> None:
-        self.waiting = False
+        self.waiting = self.untold = False
         self.since = self.error = self.failed = self.entered = self.slept = ""
         self.failures = 0
         self.pause: float | None = None
@@ -100,6 +101,7 @@ class Wait:
 
     def restart(self) -> None:
         """Take the start of a process: it tries at once, and what was is not known to go on."""
+        self.untold = self.untold or self.waiting
         self.waiting = False
         self.failures = 0
         self.entered = self.slept = ""
@@ -118,6 +120,7 @@ class Story(Counts):
         refusals: error code -> (times, first, last).
         wasted: refused retries since the last regeneration.
         refresher, worker: what the core agent and the worker wait for.
+        started: when it was last started, "" if that was not logged.
         start_error: why the agent did not start, "" if it did.
         timeline: (time, kind, text, times, last time), what repeats in one line.
         dropped: lines of the timeline that were left out.
@@ -125,7 +128,7 @@ class Story(Counts):
 
     def __init__(self) -> None:
         super().__init__()
-        self.began = self.ended = self.last_good = self.start_error = ""
+        self.began = self.ended = self.last_good = self.started = self.start_error = ""
         self.versions: list[str] = []
         self.mismatches: list[Mismatch] = []
         self.regenerated_at: list[str] = []
@@ -135,7 +138,6 @@ class Story(Counts):
         self.timeline: list[tuple[str, str, str, int, str]] = []
         self.dropped = 0
         self._group: Mismatch | None = None
-        self._started = ""
         self._kind_before = ""
         # Told between a start and the refresher's loop, it is of credentials that were on the disk.
         self._ready: Entry | None = None
@@ -274,7 +276,7 @@ class Story(Counts):
         # "Entering SSM Agent hibernate - <error>" in the main log, "Agent is in hibernate mode" in the other.
         error = entry.text.partition("hibernate - ")[2]
         if error or not self.worker.waiting:
-            if self._started and not _soon_after(entry.at, self._started):
+            if self.started and not _soon_after(entry.at, self.started):
                 # It worked in between.
                 self.worker.since = ""
             self.worker.fail(entry.at, error)
@@ -282,8 +284,9 @@ class Story(Counts):
         self._note(entry)
 
     def _worker_started(self, entry: Entry) -> None:
-        # What the worker logs when a ping was answered.
+        # What the worker logs when a ping was answered, for which it needs credentials.
         self.worker = Wait()
+        self.refresher.untold = False
         self._note(entry)
 
     def _good(self, entry: Entry) -> None:
@@ -313,7 +316,7 @@ class Story(Counts):
         self.refresher.restart()
         self.worker.restart()
         self.start_error = ""
-        self._started = entry.at
+        self.started = entry.at
         self._add(entry.at, "start", f"agent {found[1] if found else '?'} starts")
 
     def _note(self, entry: Entry) -> None:

@@ -36,6 +36,8 @@ _PINGS_AN_INTERVAL = 3
 # After so long hibernate.log is silent for good, whatever happens.
 _SILENT_AFTER = 23700
 _VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*", re.ASCII)
+# Four tries of a minute each, and what is between them: so late may a worker that was started tell of its first ping.
+_FIRST_WORD_SECONDS = 600
 # A try takes a while, and clocks differ.
 _GRACE_SECONDS = 120
 
@@ -165,7 +167,7 @@ def state(site: Site) -> Finding:
         return failed(f"the agent did not start: {story.start_error}", last_good, *unread,
                       remedy="Mend what it names; its service tries again every 90 s", tag="not-started")  # fmt: skip
     if wait is None:
-        return passed("it does not wait", last_good, *unread)
+        return _awake(site, story, last_good, *unread)
     since = site.seconds_of(wait.since)
     when = utc(since) if since is not None else wait.since or "a time that is not told"
     evidence = [f"last error: {wait.error or 'not told'}", last_good, *unread]
@@ -188,6 +190,23 @@ def state(site: Site) -> Finding:
     return failed(
         f"{what}, since {when}", *evidence, remedy="After the repair restart the agent: it tries again at once",
         tag=f"waiting-{'worker' if wait is story.worker else 'refresher'}",
+    )  # fmt: skip
+
+
+def _awake(site: Site, story: Story, *evidence: str) -> Finding:
+    """Tell of an agent that waits for nothing, unless it was started but now and waited before that."""
+    started = site.seconds_of(story.started)
+    just = started is not None and site.machine.now() - started < _FIRST_WORD_SECONDS
+    if story.refresher.untold:
+        wait, what = story.refresher, "whether it gets credentials"
+    elif story.worker.untold and just:
+        wait, what = story.worker, "whether its health pings are answered"
+    else:
+        return passed("it does not wait", *evidence)
+    when = utc(started) if started is not None else story.started or "a time that is not told"
+    return unknown(
+        f"the agent was started at {when}, and has not told since {what}",
+        f"last error before: {wait.error or 'not told'}", *evidence, remedy="Look again in a few minutes",
     )  # fmt: skip
 
 
