@@ -65,3 +65,41 @@ def test_a_status_after_its_error_is_no_second_failure() -> None:
     text += line("11:35:00", "ERROR", STATUS.format(400, EXPIRED))
     story = read_texts([text.encode()], [], [])
     assert (story.refresher.failures, list(story.refusals)) == (1, ["InvalidSignatureException"])
+
+
+def rotates(at: str, minutes: str = "29.99") -> str:
+    return line(at, "INFO", f"Next credential rotation will be in {minutes} minutes")
+
+
+def pauses(at: str) -> str:
+    return line(at, "INFO", "Sleeping for 12s before retrying retrieve credentials")
+
+
+def test_a_rotation_that_is_due_in_half_an_hour_ends_a_failure(machine: AgentMachine) -> None:
+    """All that 3.2.286 to 3.2.1241 log of a success; and of a lost network they log the pause alone."""
+    machine.remove("/var/lib/amazon/ssm/runtimeconfig/identity_config.json")
+    failed = started("08:00:00", "3.2.815.0") + rotates("08:00:01") + pauses("08:30:00")
+    with_version(machine, "3.2.815.0").log("amazon-ssm-agent.log", failed + rotates("08:30:13") + rotates("11:30:00"))
+    finding = machine.diagnosis("waiting")["waiting"]
+    assert (finding.text, finding.evidence) == ("it does not wait", ("last good: 2026-11-24T08:30:13Z",))
+    # After a restart, as credentials that had to be renewed are no more in the first half of their time.
+    machine.log("amazon-ssm-agent.log", failed + started("11:30:00", "3.2.815.0") + rotates("11:30:01"))
+    assert machine.diagnosis("waiting")["waiting"].text == "it does not wait"
+
+
+def test_a_rotation_that_is_overdue_or_was_not_written_ends_nothing(machine: AgentMachine) -> None:
+    with_version(machine, "3.2.815.0")
+    unwritten = line("11:40:00", "ERROR", "Failed to write credentials to disk even with force, retrying: no space")
+    for told in (pauses("11:40:00") + rotates("11:40:13", "-0.2"), unwritten + rotates("11:40:00")):
+        machine.log("amazon-ssm-agent.log", started("08:00:00", "3.2.815.0") + told)
+        assert machine.diagnosis("waiting")["waiting"].tag == "waiting-refresher"
+
+
+def test_a_failure_that_nothing_follows_is_over_once_credentials_came(machine: AgentMachine) -> None:
+    """3.1.501 to 3.2.183 log no success at all; these came at 11:30."""
+    text = started("08:00:00", "3.1.1732.0")
+    text += line("08:30:00", "ERROR", "Retrieve credentials produced aws error: RequestError: send request failed")
+    with_version(machine, "3.1.1732.0").log("amazon-ssm-agent.log", text + pauses("08:30:00"))
+    finding = machine.diagnosis("waiting")["waiting"]
+    assert finding.text == "it does not wait"
+    assert "it got credentials at 2026-11-24T11:30:00Z, after the last failure" in finding.evidence[0]

@@ -19,6 +19,7 @@ from fingerprint.diagnose import diagnose
 from fingerprint.diagnose.waiting import EC2, pause, version_of
 
 WORKER = "[ssm-agent-worker] "
+IDENTITY = "/var/lib/amazon/ssm/runtimeconfig/identity_config.json"
 ENTERS = "Entering SSM Agent hibernate - "
 NO_PERMISSION = ENTERS + "AccessDeniedException: not authorized to perform: ssm:UpdateInstanceInformation"
 
@@ -133,8 +134,42 @@ def test_after_a_restart_a_worker_that_hibernated_gets_the_time_of_its_first_pin
     assert told(machine, text + again.replace(" 11:59", " 11:29"))[0] == "healthy"
 
 
+@pytest.mark.parametrize(
+    ("retrieved", "state"),
+    [
+        ("2026-11-24T11:40:00Z", "healthy"),
+        ("2026-11-24T12:45:16.123456789+01:00", "healthy"),
+        # Within the second of the failure; before it; by a clock that was ahead; never; no time.
+        ("2026-11-24T11:35:00.9Z", "hibernating"),
+        ("2026-11-24T11:30:00Z", "hibernating"),
+        ("2026-11-25T11:30:00Z", "hibernating"),
+        ("0001-01-01T00:00:00Z", "hibernating"),
+        ("soon", "hibernating"),
+    ],
+)
+def test_credentials_that_came_after_the_last_failure_end_a_wait(
+    machine: AgentMachine, retrieved: str, state: str
+) -> None:
+    """As they do with the level "error", of which a success leaves no line."""
+    machine.credentials(retrieved, "2026-11-24T12:40:00Z")
+    failure = refused("11:35:00", "RequestError: send request failed", "")
+    found, words = told(machine, failure)
+    assert found == state
+    assert ("it got credentials at 2026-11-24T11:4" in words) == (state == "healthy")
+    # Also where the wait is one of before a restart.
+    assert (told(machine, failure + started("11:59:00"))[0] == "healthy") == (state == "healthy")
+
+
+def test_who_has_credentials_may_still_have_a_worker_that_waits(machine: AgentMachine) -> None:
+    machine.credentials("2026-11-24T11:40:00Z", "2026-11-24T12:40:00Z")
+    text = started("08:00:00") + line("08:00:03", "INFO", NO_PERMISSION, WORKER)
+    state, words = told(machine, text + refused("11:35:00", "RequestError: send request failed", "15s"))
+    assert (state, "the worker hibernates" in words) == ("hibernating", True)
+
+
 def test_an_orphaned_worker_does_not_hide_that_the_core_agent_is_new(machine: AgentMachine) -> None:
     runs_since(machine, "11:50:00", "06:00:00")
+    machine.remove(IDENTITY)
     state, words = told(machine, started("06:00:00") + refused("06:00:01"))
     assert state == "cannot-tell"
     assert "the agent was started at 2026-11-24T11:50:00Z" in words

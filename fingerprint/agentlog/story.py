@@ -24,6 +24,7 @@ _VERSION = re.compile(r"amazon-ssm-agent - v(\d+(?:\.\d+)+)")
 # Agents 3.1.501 to 3.2.1542 tell the kinds of errors apart.
 _ERROR = re.compile(r"produced (?:unrecoverable aws |aws )?error: (.*)", re.IGNORECASE | re.DOTALL)
 _STATUS = re.compile(r"Status code \D*(\d+)\)? returned .*?Message: (.*)", re.IGNORECASE | re.DOTALL)
+_ROTATION = re.compile(r"Next credential rotation will be in \d", re.IGNORECASE)
 _SLEEP = re.compile(r"Sleeping for (\S+) before retrying", re.IGNORECASE)
 _BACKOFF = re.compile(r"every (\d+) seconds for (\d+) seconds", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
@@ -102,6 +103,7 @@ class Wait:
     def restart(self) -> None:
         """Take the start of a process: it tries at once, and what was is not known to go on."""
         self.untold = self.untold or self.waiting
+        self.failed = max(self.failed, self.slept)
         self.waiting = False
         self.failures = 0
         self.entered = self.slept = ""
@@ -290,10 +292,16 @@ class Story(Counts):
         self._note(entry)
 
     def _good(self, entry: Entry) -> None:
-        if "ready" not in entry.text.lower():
-            # When the next rotation is due, it says also of credentials that were on the disk.
-            return
-        self._ready = entry
+        if "ready" in entry.text.lower():
+            self._ready = entry
+        elif (
+            (self.refresher.waiting or self.refresher.untold)
+            and self._kind_before != "unwritten"
+            and _ROTATION.match(entry.text)
+        ):
+            # All that agents 3.2.286 to 3.2.1241 tell. It is said of credentials that were on the disk, too; but those
+            # that could not be renewed in time count backwards.
+            self._got(entry)
 
     def _loop(self, entry: Entry) -> None:
         self._ready = None
@@ -301,10 +309,13 @@ class Story(Counts):
     def _take_ready(self) -> None:
         entry, self._ready = self._ready, None
         if entry is not None:
-            self.last_good = entry.at
-            self.start_error = ""
-            self.refresher = Wait()
-            self._add(entry.at, "good", "credentials are there")
+            self._got(entry)
+
+    def _got(self, entry: Entry) -> None:
+        self.last_good = entry.at
+        self.start_error = ""
+        self.refresher = Wait()
+        self._add(entry.at, "good", "credentials are there")
 
     def _version(self, entry: Entry) -> None:
         found = _VERSION.search(entry.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fingerprint.agentlog import code_of
 from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.results import Conclusion, Finding, Outcome, Result
-from fingerprint.diagnose.waiting import HARD
+from fingerprint.diagnose.waiting import HARD, wait_of
 from fingerprint.model import utc
 
 TYPE_CHECKING = False
@@ -68,7 +68,7 @@ def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
         return None
     # It was read for the finding, so nobody waits for it here.
     story = site.story
-    wait = story.wait
+    wait = wait_of(site)
     if wait is None:
         return None
     began = site.seconds_of(wait.since)

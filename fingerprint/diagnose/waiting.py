@@ -7,15 +7,17 @@ are answered ("worker"). Schedules are those of amazon-ssm-agent 2.3 to 3.3.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from math import ceil
 
 from fingerprint.agentlog import code_of
+from fingerprint.credentials.order import parse_agent_credentials
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 from fingerprint.model import Value, utc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.agentlog import Story
+    from fingerprint.agentlog import Story, Wait
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
 
@@ -35,6 +37,7 @@ _LAST_INTERVAL = 3600
 _PINGS_AN_INTERVAL = 3
 # After so long hibernate.log is silent for good, whatever happens.
 _SILENT_AFTER = 23700
+_FRACTION = re.compile(r"\.\d+")
 _VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*", re.ASCII)
 # Four tries of a minute each, and what is between them: so late may a worker that was started tell of its first ping.
 _FIRST_WORD_SECONDS = 600
@@ -114,6 +117,34 @@ def next_ping(entered: float, now: float) -> float:
         interval = min(2 * interval, _LAST_INTERVAL)
 
 
+def wait_of(site: Site) -> Wait | None:
+    """Return what is waited for, by the logs and by what the agent wrote of its last credentials; None for nothing.
+
+    Raises OSError where the logs cannot be read.
+    """
+    story = site.story
+    if story.refresher.waiting and _got_since(site, story.refresher) is None:
+        return story.refresher
+    return story.worker if story.worker.waiting else None
+
+
+def _got_since(site: Site, wait: Wait) -> float | None:
+    """Return when the agent got credentials after the last failure in the logs; None if it did not.
+
+    Agents 3.1.501 to 3.2.183 log no success at all, and no agent does where the level of its log is "error".
+    """
+    try:
+        told = parse_agent_credentials(site.machine.read_file(site.places.identity))
+        got = datetime.fromisoformat(_FRACTION.sub("", told.retrieved_at if told else "").replace("Z", "+00:00"))
+    except (OSError, ValueError):
+        return None
+    failed_at = site.seconds_of(max(wait.failed, wait.slept))
+    if failed_at is None or got.tzinfo is None:
+        return None
+    # It pauses for a second at least. What lies ahead was written by a clock that was wrong.
+    return got.timestamp() if failed_at + 1 <= got.timestamp() <= site.machine.now() + _GRACE_SECONDS else None
+
+
 def next_try(site: Site, story: Story) -> Retry | None:
     """Return when a waiting agent tries again; None where it cannot be said.
 
@@ -122,7 +153,7 @@ def next_try(site: Site, story: Story) -> Retry | None:
         story: of its logs, which tells that something waits.
     """
     now = site.machine.now()
-    wait = story.wait
+    wait = wait_of(site)
     if wait is None:
         return None
     if wait is story.worker:
@@ -162,7 +193,7 @@ def state(site: Site) -> Finding:
         return skipped(reason, *unread)
     good = site.seconds_of(story.last_good)
     last_good = f"last good: {utc(good) if good is not None else story.last_good or 'not in these logs'}"
-    wait = story.wait
+    wait = wait_of(site)
     if story.start_error and wait is None:
         return failed(f"the agent did not start: {story.start_error}", last_good, *unread,
                       remedy="Mend what it names; its service tries again every 90 s", tag="not-started")  # fmt: skip
@@ -179,7 +210,7 @@ def state(site: Site) -> Finding:
         what = "the core agent waits for credentials; before it has some it starts no worker"
     if _runs(site) is False:
         return warned(f"when it last ran, {what}", f"since {when}", *evidence, remedy="See `running`")
-    started, told_last = _started(site, wait is story.worker), site.seconds_of(wait.failed or wait.slept)
+    started, told_last = _started(site, wait is story.worker), site.seconds_of(max(wait.failed, wait.slept))
     if started is not None and told_last is not None and started > told_last + _GRACE_SECONDS:
         return unknown(
             f"the agent was started at {utc(started)}, and its log tells of a wait before that only",
@@ -197,7 +228,10 @@ def _awake(site: Site, story: Story, *evidence: str) -> Finding:
     """Tell of an agent that waits for nothing, unless it was started but now and waited before that."""
     started = site.seconds_of(story.started)
     just = started is not None and site.machine.now() - started < _FIRST_WORD_SECONDS
-    if story.refresher.untold:
+    got = _got_since(site, story.refresher) if story.refresher.since else None
+    if got is not None:
+        evidence = (f"by {site.places.identity} it got credentials at {utc(got)}, after the last failure", *evidence)
+    if story.refresher.untold and got is None:
         wait, what = story.refresher, "whether it gets credentials"
     elif story.worker.untold and just:
         wait, what = story.worker, "whether its health pings are answered"
