@@ -202,6 +202,26 @@ def test_an_agent_that_did_not_start_is_told_with_its_reason(machine: AgentMachi
 
 # Files of logs.
 
+REPORTS = "[HealthCheck] HealthCheck reporting agent health."
+
+
+def test_a_hibernate_log_from_before_the_main_log_is_not_about_now(machine: AgentMachine) -> None:
+    """It is never emptied, and the line that the worker woke up was rotated away."""
+    january = "2026-01-10 08:05:03 INFO Agent is in hibernate mode. Reducing logging.\n"
+    january += "2026-01-10 08:05:03 ERROR Health ping failed with error - RequestError: send request failed\n"
+    for process in machine.snapshot["agentProcesses"]:
+        process["started"] = "2026-01-10T08:00:00Z"
+    text = ready("10:00:00") + ready("11:30:00")
+    state, words = told(machine, text, hibernate_log=january)
+    assert state == "cannot-tell"
+    assert "since 2026-01-10T08:05:03Z, and ends before the main log begins" in words
+    # A worker that reports its health does not hibernate; one that does before it hibernates tells nothing.
+    awake = line("10:40:00", "INFO", REPORTS, WORKER)
+    assert told(machine, text + awake, hibernate_log=january)[0] == "healthy"
+    entered = "2026-01-10 08:00:03.1 INFO " + WORKER + NO_PERMISSION + "\n"
+    assert told(machine, entered + text, hibernate_log=january)[0] == "hibernating"
+    assert told(machine, awake + line("10:50:00", "INFO", NO_PERMISSION, WORKER))[0] == "hibernating"
+
 
 def test_a_log_that_is_rotated_away_meanwhile_costs_only_itself(machine: AgentMachine) -> None:
     machine.snapshot["folders"][LOGS] = ["amazon-ssm-agent.log", "amazon-ssm-agent.log.5"]

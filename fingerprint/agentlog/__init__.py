@@ -71,7 +71,7 @@ def read_texts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequ
     """
     story = Story()
     of_main = _joined(main, story)
-    began = of_main[0].at if of_main else ""
+    story.main_began = began = of_main[0].at if of_main else ""
     older = [entry for entry in _joined(errors, story) if not began or entry.at < began]
     for entry in (*older, *heapq.merge(of_main, _joined(hibernation, story), key=lambda one: one.at)):
         story.take(entry)

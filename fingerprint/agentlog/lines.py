@@ -52,6 +52,7 @@ _KINDS = (
     ("hibernate", "entering ssm agent hibernate"),
     ("hibernate", "entering ssm agent worker hibernate"),
     ("hibernate", "agent is in hibernate mode"),
+    ("awake", "healthcheck reporting agent health"),
     ("worker-started", "ssm-agent-worker - v"),
     ("version", "amazon-ssm-agent - v"),
     ("loop", "starting credentials refresher loop"),

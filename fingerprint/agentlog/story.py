@@ -115,6 +115,7 @@ class Story(Counts):
 
     Attributes:
         began, ended: times of the first and last line with one.
+        main_began: the first of them in the main log, "" where it is not known which one that is.
         versions: of the agent, in order.
         last_good: when credentials were last got; "" if never.
         mismatches: different ones, in order.
@@ -130,7 +131,7 @@ class Story(Counts):
 
     def __init__(self) -> None:
         super().__init__()
-        self.began = self.ended = self.last_good = self.started = self.start_error = ""
+        self.began = self.main_began = self.ended = self.last_good = self.started = self.start_error = ""
         self.versions: list[str] = []
         self.mismatches: list[Mismatch] = []
         self.regenerated_at: list[str] = []
@@ -171,6 +172,10 @@ class Story(Counts):
             self.ended = entry.at
         if entry.kind == "attribute":
             self._attribute(entry)
+            return
+        if entry.kind == "awake":
+            # A worker that hibernates does not report; of the core agent it tells nothing.
+            self.worker = Wait()
             return
         self._close()
         if entry.kind != "loop":

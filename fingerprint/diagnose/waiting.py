@@ -202,6 +202,11 @@ def state(site: Site) -> Finding:
     since = site.seconds_of(wait.since)
     when = utc(since) if since is not None else wait.since or "a time that is not told"
     evidence = [f"last error: {wait.error or 'not told'}", last_good, *unread]
+    if wait is story.worker and max(wait.failed, wait.slept) < story.main_began:
+        return unknown(
+            f"hibernate.log tells of a worker that hibernates since {when}, and ends before the main log begins",
+            *evidence, remedy="See whether the service shows the node as online",
+        )  # fmt: skip
     if wait is story.worker:
         what = "the worker hibernates: it has credentials, and its health pings are refused"
         if since is not None and site.machine.now() - since > _SILENT_AFTER:
