@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_machines import DENIED, MISMATCH, AgentMachine, line, refused, started
+from agent_machines import DENIED, MISMATCH, REGENERATED, AgentMachine, line, refused, started
 from fingerprint.agentlog import conclusion, read_texts
 
 EXPIRED = "Signature expired: 20261124T110000Z is now earlier than 20261124T113500Z"
@@ -103,3 +103,38 @@ def test_a_failure_that_nothing_follows_is_over_once_credentials_came(machine: A
     finding = machine.diagnosis("waiting")["waiting"]
     assert finding.text == "it does not wait"
     assert "it got credentials at 2026-11-24T11:30:00Z, after the last failure" in finding.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("version", "again"),
+    [
+        ("3.0.1124.0", ("[amazon-ssm-agent] amazon-ssm-agent - v{}", "[ssm-agent-worker] ssm-agent-worker - v{}")),
+        ("2.3.1644.0", ("Starting Agent: amazon-ssm-agent - v{}",)),
+    ],
+)
+def test_an_answered_ping_tells_that_the_vault_was_restored(
+    machine: AgentMachine, version: str, again: tuple[str, ...]
+) -> None:
+    """Before 3.1.501 the worker gets its credentials itself, and no line tells that it has some."""
+    text = line("09:00:16", "INFO", REGENERATED, "")
+    text += line("09:00:17", "INFO", f"Entering SSM Agent hibernate - {MISMATCH}", "")
+    with_version(machine, version).log("amazon-ssm-agent.log", text)
+    assert machine.diagnosis().conclusion.because == "regenerated"
+    text += "".join(line(f"10:00:0{n}", "INFO", words.format(version), "") for n, words in enumerate(again))
+    machine.log("amazon-ssm-agent.log", text)
+    found = machine.diagnosis()
+    assert found["regenerated"].text == "nothing says that it was replaced"
+    assert found.conclusion.state == "warnings"
+
+
+@pytest.mark.parametrize(
+    ("replaced", "outcome"),
+    [("2026-09-01 09:00:16", "pass"), ("2026-10-31 18:00:00", "pass"), ("2026-10-31 18:00:01", "fail")],
+)
+def test_a_registration_after_the_loss_counts_where_the_zone_of_the_log_is_not_known(
+    machine: AgentMachine, replaced: str, outcome: str
+) -> None:
+    """On a copied disk; the key is of 2026-11-01 08:00:00.25 UTC, and no zone is further from it than 14 hours."""
+    del machine.snapshot["utcOffset"]
+    machine.log("amazon-ssm-agent.log", f"{replaced}.1 INFO {REGENERATED}\n")
+    assert str(machine.diagnosis("regenerated")["regenerated"].outcome) == outcome

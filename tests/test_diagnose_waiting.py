@@ -91,6 +91,39 @@ def test_credentials_that_were_on_the_disk_are_no_success(machine: AgentMachine)
     assert "last good: 2026-11-24T10:30:00Z" in found["waiting"].evidence
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["Identity does not want core agent to rotate credentials", "Identity does not require credential refresher"],
+)
+def test_a_core_agent_that_does_not_ask_gets_no_credentials(machine: AgentMachine, words: str) -> None:
+    """Where they are not shared, it says that they are ready to let the worker start, which asks itself."""
+    version = started("08:00:00").splitlines(keepends=True)[0]
+    unshared = version + line("08:00:00", "INFO", words) + line("08:00:00", "INFO", "Credentials ready")
+    refusal = line("08:00:17", "INFO", ENTERS + MISMATCH, WORKER)
+    text = unshared + line("08:00:16", "INFO", REGENERATED, "") + refusal
+    text += (unshared + refusal).replace(" 08:00", " 09:00")
+    runs_since(machine, "09:00:00")
+    machine.log("amazon-ssm-agent.log", text)
+    found = machine.diagnosis()
+    assert found.conclusion.because == "regenerated"
+    assert "last good: not in these logs" in found["waiting"].evidence
+    # With the record from before its ping is answered, for which it got credentials.
+    text += unshared.replace(" 08:00", " 10:00") + line("10:00:02", "INFO", "ssm-agent-worker - v3.3.1142.0", WORKER)
+    machine.log("amazon-ssm-agent.log", text)
+    found = machine.diagnosis()
+    assert found.conclusion.state == "healthy"
+    assert "last good: 2026-11-24T10:00:02Z" in found["waiting"].evidence
+
+
+def test_a_ping_with_credentials_of_before_says_nothing_of_the_fingerprint(machine: AgentMachine) -> None:
+    """A worker is answered with shared credentials until they expire."""
+    text = started("08:00:00") + ready("10:30:00") + line("11:00:16", "INFO", REGENERATED, "")
+    text += started("11:05:00") + line("11:05:02", "INFO", "ssm-agent-worker - v3.3.1142.0", WORKER)
+    runs_since(machine, "11:05:00")
+    machine.log("amazon-ssm-agent.log", text)
+    assert str(machine.diagnosis("regenerated")["regenerated"].outcome) == "fail"
+
+
 def test_an_old_wait_ends_with_what_worked_since(machine: AgentMachine) -> None:
     """A worker that hibernated in January says nothing about a refusal of today."""
     text = "2026-01-10 08:00:00.1 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.1142.0\n"

@@ -55,6 +55,8 @@ _KINDS = (
     ("awake", "healthcheck reporting agent health"),
     ("worker-started", "ssm-agent-worker - v"),
     ("version", "amazon-ssm-agent - v"),
+    ("unshared", "identity does not require credential refresher"),
+    ("unshared", "identity does not want core agent to rotate credentials"),
     ("loop", "starting credentials refresher loop"),
     ("panic", "credentials refresher panic"),
     ("unwritten", "failed to write credentials to disk even with force"),

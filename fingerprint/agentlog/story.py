@@ -142,6 +142,8 @@ class Story(Counts):
         self.dropped = 0
         self._group: Mismatch | None = None
         self._kind_before = ""
+        # Whether the core agent asks for credentials; None where it has not told.
+        self._asks: bool | None = None
         # Told between a start and the refresher's loop, it is of credentials that were on the disk.
         self._ready: Entry | None = None
 
@@ -294,11 +296,15 @@ class Story(Counts):
         # What the worker logs when a ping was answered, for which it needs credentials.
         self.worker = Wait()
         self.refresher.untold = False
+        if self.started and not self._asks:
+            # It got them itself, and now: before 3.1.501, and where they are not shared.
+            self.last_good = entry.at
         self._note(entry)
 
     def _good(self, entry: Entry) -> None:
         if "ready" in entry.text.lower():
-            self._ready = entry
+            # Of a core agent that does not ask it only lets the worker start.
+            self._ready = None if self._asks is False else entry
         elif (
             (self.refresher.waiting or self.refresher.untold)
             and self._kind_before != "unwritten"
@@ -309,7 +315,12 @@ class Story(Counts):
             self._got(entry)
 
     def _loop(self, entry: Entry) -> None:
+        self._asks = True
         self._ready = None
+
+    def _unshared(self, entry: Entry) -> None:
+        self._asks = False
+        self.refresher = Wait()
 
     def _take_ready(self) -> None:
         entry, self._ready = self._ready, None
@@ -329,6 +340,8 @@ class Story(Counts):
         if "starting agent" in entry.text.lower():
             # Agents 2 are one process, which says so when a ping was answered.
             self.worker = Wait()
+            self.last_good = entry.at
+        self._asks = None
         self.refresher.restart()
         self.worker.restart()
         self.start_error = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 from fingerprint.diagnose.waiting import EC2
 from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 # A record that was written so long after the registration was written for another reason.
 _SAME_TIME_SECONDS = 600
+# No zone is further from UTC.
+_ANY_ZONE_SECONDS = 14 * 3600
 _REGISTER = "fingerprint register --region REGION --activation-id ID --code-file FILE"
 
 
@@ -256,16 +260,23 @@ def _logged_regeneration(site: Site) -> str:
     if story.last_good and story.last_good > at:
         # What got credentials afterwards was registered again since, or had its record restored.
         return ""
-    return "" if _registered_after(site, site.seconds_of(at)) else at or "a time that is not told"
+    return "" if _registered_after(site, at) else at or "a time that is not told"
 
 
-def _registered_after(site: Site, seconds: float | None) -> bool:
-    """Return whether the node's key was made after a time: then the service knows the fingerprint of then."""
+def _registered_after(site: Site, at: str) -> bool:
+    """Return whether the node's key was made after a logged time: then the service knows the fingerprint of then."""
     try:
         made = created_seconds(site.registration.private_key_created_date)
     except VaultError:
         return False
-    return made is not None and seconds is not None and made > seconds
+    seconds = site.seconds_of(at)
+    if seconds is None:
+        try:
+            # On a copied disk it is not known in which zone it was logged.
+            seconds = datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() + _ANY_ZONE_SECONDS
+        except ValueError:
+            return False
+    return made is not None and made > seconds
 
 
 def _logged_mismatch(site: Site) -> list[str]:
