@@ -32,6 +32,8 @@ _CLOCK = r"(?:[01]\d|2[0-3])(?::[0-5]\d){2}"
 _LINE = re.compile(
     rf"(?:({_DAY}) ({_CLOCK})(?:\.\d+)? )?\b(TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) (.*)", re.DOTALL
 )  # fmt: skip
+# The commonest line of all, of which the last one of a block tells as much as each.
+_AWAKE = b"healthcheck reporting agent health"
 # Kind -> the text that tells it, in lower case; the first that is found counts.
 _KINDS = (
     ("id-differs", "the hardware id ("),
@@ -52,7 +54,7 @@ _KINDS = (
     ("hibernate", "entering ssm agent hibernate"),
     ("hibernate", "entering ssm agent worker hibernate"),
     ("hibernate", "agent is in hibernate mode"),
-    ("awake", "healthcheck reporting agent health"),
+    ("awake", _AWAKE.decode()),
     ("worker-started", "ssm-agent-worker - v"),
     ("version", "amazon-ssm-agent - v"),
     ("unshared", "identity does not require credential refresher"),
@@ -65,9 +67,7 @@ _KINDS = (
     ("start", "starting core agent"),
     ("stop", "stopping core agent"),
 )
-
-
-_PHRASES = tuple(dict.fromkeys(piece.encode() for _, piece in _KINDS))
+_PHRASES = tuple(dict.fromkeys(piece.encode() for kind, piece in _KINDS if kind != "awake"))
 
 
 class Entry(Value):
@@ -139,7 +139,7 @@ def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
     counts.lines += lines
     counts.passed_over += max(0, lines - sum(block.count(level) for level in _LEVELS))
     lowered = block.lower()
-    starts = set()
+    starts = {lowered.rfind(b"\n", 0, lowered.rfind(_AWAKE)) + 1} if _AWAKE in lowered else set()
     for phrase in _PHRASES:
         at = lowered.find(phrase)
         while at >= 0:
