@@ -128,6 +128,20 @@ def test_an_answered_ping_tells_that_the_vault_was_restored(
 
 
 @pytest.mark.parametrize(
+    ("version", "retrieved", "outcome"),
+    [("3.1.1732.0", "11:30:00", "pass"), ("3.1.1732.0", "08:59:00", "fail"), ("3.2.1297.0", "11:30:00", "fail")],
+)
+def test_credentials_after_the_loss_tell_that_the_vault_was_restored(
+    machine: AgentMachine, version: str, retrieved: str, outcome: str
+) -> None:
+    """Before 3.2.1297 by the agent's own file, as no line tells it; later ones have a line."""
+    machine.credentials(f"2026-11-24T{retrieved}Z", "2026-11-24T12:30:00Z")
+    text = started("09:00:00", version) + line("09:00:16", "INFO", REGENERATED, "")
+    with_version(machine, version).log("amazon-ssm-agent.log", text)
+    assert str(machine.diagnosis("regenerated")["regenerated"].outcome) == outcome
+
+
+@pytest.mark.parametrize(
     ("replaced", "outcome"),
     [("2026-09-01 09:00:16", "pass"), ("2026-10-31 18:00:00", "pass"), ("2026-10-31 18:00:01", "fail")],
 )

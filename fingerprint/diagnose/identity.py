@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
-from fingerprint.diagnose.waiting import EC2
+from fingerprint.diagnose.waiting import EC2, REFRESHER_FROM, SUCCESS_LOGGED_FROM, got_after, version_of
 from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.keydates import UNDATED_DAYS, age_in_days, created_seconds
 from fingerprint.match import THRESHOLD_DISABLED
@@ -259,6 +259,8 @@ def _logged_regeneration(site: Site) -> str:
     at = story.regenerated_at[-1]
     if story.last_good and story.last_good > at:
         # What got credentials afterwards was registered again since, or had its record restored.
+        return ""
+    if REFRESHER_FROM <= version_of(site.version) < SUCCESS_LOGGED_FROM and got_after(site, at) is not None:
         return ""
     return "" if _registered_after(site, at) else at or "a time that is not told"
 

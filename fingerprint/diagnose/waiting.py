@@ -25,6 +25,8 @@ ON_PREMISES, EC2 = "OnPrem", "EC2"
 # From these versions on the core agent asks for credentials, and waits for at most half an hour.
 REFRESHER_FROM = (3, 1, 501)
 HALF_HOUR_FROM = (3, 3, 808)
+# And from this one on it logs when it got some.
+SUCCESS_LOGGED_FROM = (3, 2, 1297)
 HARD = ("MachineFingerprintDoesNotMatch", "AccessDeniedException")
 _DAY = 24 * 3600
 _CAP = 1800
@@ -129,20 +131,29 @@ def wait_of(site: Site) -> Wait | None:
 
 
 def _got_since(site: Site, wait: Wait) -> float | None:
-    """Return when the agent got credentials after the last failure in the logs; None if it did not.
+    """Return when the agent got credentials after the last failure in the logs; None if it did not."""
+    return got_after(site, max(wait.failed, wait.slept))
+
+
+def got_after(site: Site, at: str) -> float | None:
+    """Return when the agent last got credentials, by its own word in identity_config.json; None if not after a time.
 
     Agents 3.1.501 to 3.2.183 log no success at all, and no agent does where the level of its log is "error".
+
+    Args:
+        site: whose agent.
+        at: local time as the logs have it.
     """
     try:
         told = parse_agent_credentials(site.machine.read_file(site.places.identity))
         got = datetime.fromisoformat(_FRACTION.sub("", told.retrieved_at if told else "").replace("Z", "+00:00"))
     except (OSError, ValueError):
         return None
-    failed_at = site.seconds_of(max(wait.failed, wait.slept))
-    if failed_at is None or got.tzinfo is None:
+    after = site.seconds_of(at)
+    if after is None or got.tzinfo is None:
         return None
-    # It pauses for a second at least. What lies ahead was written by a clock that was wrong.
-    return got.timestamp() if failed_at + 1 <= got.timestamp() <= site.machine.now() + _GRACE_SECONDS else None
+    # After a failure it pauses for a second at least. What lies ahead was written by a clock that was wrong.
+    return got.timestamp() if after + 1 <= got.timestamp() <= site.machine.now() + _GRACE_SECONDS else None
 
 
 def next_try(site: Site, story: Story) -> Retry | None:
