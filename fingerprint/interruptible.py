@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class InterruptibleFile(io.FileIO):
     """
 
     def __init__(self, source: str | int) -> None:
-        super().__init__(source, "rb", closefd=isinstance(source, str))
+        super().__init__(source, "rb", closefd=isinstance(source, str), opener=_open)
         self._poll = None
         # A regular file never keeps one waiting; Windows can wait for sockets only.
         if not stat.S_ISREG(os.fstat(self.fileno()).st_mode):
@@ -61,6 +62,15 @@ class InterruptibleFile(io.FileIO):
             self._wait()
             length = super().readinto(buffer)
         return length
+
+
+def _open(path: str, flags: int) -> int:
+    """Open a file at once. Of a named pipe that nobody writes yet, Linux waits for the writer in `poll`, too."""
+    if sys.platform != "linux":
+        return os.open(path, flags)
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def open_buffered(source: str | int) -> io.BufferedReader:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -251,6 +253,34 @@ def test_a_log_comes_whole_through_a_pipe(tmp_path: Path, source: str, packed: b
     )  # fmt: skip
     answer = json.loads(done.stdout)
     assert (answer["lines"], len(answer["mismatches"])) == (text.count("\n"), 1)
+
+
+def test_a_compressed_log_is_one_however_its_bytes_come(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [COMMAND, "explain-log", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(tmp_path)
+    ) as process:
+        assert process.stdin is not None
+        data = gzip.compress(LOG.encode())
+        for part in (data[:1], data[1:]):
+            time.sleep(0.3)
+            process.stdin.write(part)
+            process.stdin.flush()
+        told, _ = process.communicate(timeout=30)
+    assert b"3/9 = 33.3 %" in told
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="another system has no such terminals")
+def test_one_end_of_file_ends_what_is_typed(tmp_path: Path) -> None:
+    terminal, side = os.openpty()
+    try:
+        with subprocess.Popen([COMMAND, "explain-log", "-"], stdin=side, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, env=environment(tmp_path)) as process:  # fmt: skip
+            time.sleep(0.5)
+            os.write(terminal, b"\x04")
+            assert process.wait(20) == 3
+    finally:
+        os.close(terminal)
+        os.close(side)
 
 
 def test_ids_in_a_log_are_masked_unless_revealed(tmp_path: Path) -> None:

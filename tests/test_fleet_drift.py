@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import re
 import shutil
@@ -137,8 +138,11 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, ending: str) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["fleet.parquet"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_nothing_but_the_rejects_so_far(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(
+    "numbers", [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)], ids=str
+)
+def test_an_interrupt_leaves_nothing_but_the_rejects_so_far(tmp_path: Path, numbers: tuple[int, ...]) -> None:
+    """Several at once are as one: a service manager sends them so."""
     os.mkfifo(tmp_path / "fleet.jsonl")
     words = [COMMAND, "fleet", "check", "fleet.jsonl", "--to", "out.parquet", "--rejects", "bad.jsonl"]
     with (
@@ -150,11 +154,42 @@ def test_an_interrupt_leaves_nothing_but_the_rejects_so_far(tmp_path: Path, numb
         deadline = time.monotonic() + 30
         while not any(one.name.startswith(".out") for one in tmp_path.iterdir()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        process.send_signal(number)
+        for number in numbers:
+            process.send_signal(number)
         _, told = process.communicate(timeout=30)
     assert process.returncode == 130, told
     assert "Traceback" not in told
     assert sorted(one.name for one in tmp_path.iterdir()) == ["bad.jsonl", "fleet.jsonl"]
+
+
+def test_a_library_that_makes_another_error_of_an_interrupt_hides_it_not(tmp_path: Path) -> None:
+    """The rows of a comparison are read within DuckDB."""
+    write_lines(tmp_path / "before.jsonl", [row("a", "disk-info")])
+    os.mkfifo(tmp_path / "after.jsonl")
+    with (
+        subprocess.Popen([COMMAND, "fleet", "diff", "before.jsonl", "after.jsonl"], cwd=tmp_path, text=True,
+                         stderr=subprocess.PIPE, env=environment(tmp_path / "state")) as process,
+        open(tmp_path / "after.jsonl", "w"),
+    ):  # fmt: skip
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert (process.returncode, told.count("interrupted")) == (130, 1), told
+
+
+def test_of_a_pipe_without_a_known_ending_the_format_is_asked_for(made: Path) -> None:
+    """Looking at its beginning would take that away."""
+    lines = (made / "bad.jsonl").read_text()
+    (made / "good.jsonl").write_text(lines.replace("no row\n", ""))
+    command = f"{COMMAND} fleet check --output json <(cat good.jsonl)"
+    answers = [
+        subprocess.run(["bash", "-c", words], cwd=made, capture_output=True, text=True, check=False,
+                       env=environment(made / "state"))
+        for words in (command, f"{command} --format jsonl")
+    ]  # fmt: skip
+    assert answers[0].returncode == 3
+    assert "Say --format" in answers[0].stderr
+    assert json.loads(answers[1].stdout)["rows"] == lines.count("\n") - 1
 
 
 @pytest.fixture

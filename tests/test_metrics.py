@@ -515,3 +515,19 @@ def test_the_rules_of_the_page_alert_of_what_the_metrics_tell(
 @pytest.mark.skipif(sys.platform != "linux", reason="another system has another folder")
 def test_the_page_names_the_file_that_the_units_write() -> None:
     assert "/var/lib/prometheus/node-exporter/fingerprint.prom" in DOC.read_text()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a pipe"])
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    """As root, one look with /dev/null or /dev/stdout for the file would take it from the whole machine."""
+    target = tmp_path / "target"
+    if kind == "folder":
+        target.mkdir()
+    else:
+        os.mkfifo(tmp_path / "pipe" if "link" in kind else target)
+        if "link" in kind:
+            target.symlink_to("pipe")
+    before = {path.name: path.lstat() for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="no regular file"):
+        write_textfile(str(target), "x\n")
+    assert {path.name: path.lstat() for path in tmp_path.iterdir()} == before

@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -386,6 +386,46 @@ def test_the_handlers_of_the_program_are_put_back() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_while_nobody_takes_what_it_tells(house: House, number: int) -> None:
+    reading, full = os.pipe()
+    os.set_blocking(full, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(full, b"x")
+    os.set_blocking(full, True)
+    words = [COMMAND, "--vault", str(house.vault), "--snapshot", str(house.snapshot), "watch", "--interval", "86400"]
+    with subprocess.Popen(words, env=house.env, stdout=full, stderr=subprocess.PIPE) as process:
+        time.sleep(1)
+        process.send_signal(number)
+        try:
+            assert process.wait(DEADLINE) == 0
+        finally:
+            process.kill()
+    os.close(reading)
+    os.close(full)
+
+
+def test_what_comes_while_it_waits_to_tell_something_is_not_lost() -> None:
+    reading, full = os.pipe()
+    with Waker(addresses=False) as waker:
+        assert waker.wait_for_place(full)
+        signal.raise_signal(signal.SIGHUP)
+        assert waker.wait_for_place(full)
+        assert waker.wait(0) == HANGUP
+        os.set_blocking(full, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(full, b"x")
+        signal.raise_signal(signal.SIGTERM)
+        assert not waker.wait_for_place(full)
+        os.read(reading, 1_000_000)
+        assert waker.wait_for_place(full)
+        assert waker.wait(DEADLINE) == END
+    os.close(reading)
+    os.close(full)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_while_it_looks_without_pause(house: House, number: int) -> None:
     with watch(house, "--interval", "0.001", "--textfile", str(house.folder / "f.prom")) as running:
         running.event("started")
@@ -537,7 +577,8 @@ def test_it_lives_while_nothing_happens(house: House, listener: Listener) -> Non
     ("environ", "seconds"),
     [
         ({}, None), ({"WATCHDOG_USEC": "900000000"}, 450.0), ({"WATCHDOG_USEC": "0"}, None),
-        ({"WATCHDOG_USEC": "soon"}, None), ({"WATCHDOG_USEC": "2000000", "WATCHDOG_PID": "77"}, 1.0),
+        ({"WATCHDOG_USEC": "soon"}, None), ({"WATCHDOG_USEC": "²"}, None),
+        ({"WATCHDOG_USEC": "2000000", "WATCHDOG_PID": "77"}, 1.0),
         ({"WATCHDOG_USEC": "2000000", "WATCHDOG_PID": "78"}, None),
     ],
 )  # fmt: skip

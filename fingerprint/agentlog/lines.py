@@ -203,8 +203,25 @@ def _without_context(text: str) -> str:
 def _opened(path: str) -> Iterator[IO[bytes]]:
     """Open a file once, as a pipe can be read only once, and unpack it if it is compressed."""
     with open_buffered(0 if path == "-" else path) as stored:
-        if stored.peek(len(_GZIP))[: len(_GZIP)] == _GZIP:
-            with gzip.open(stored) as unpacked:
+        head = stored.read(len(_GZIP))
+        whole = cast("IO[bytes]", _Rejoined(head, stored))
+        if len(head) < len(_GZIP):
+            # It is at its end, of which a terminal tells once.
+            yield io.BytesIO(head)
+        elif head == _GZIP:
+            with gzip.open(whole) as unpacked:
                 yield cast("IO[bytes]", unpacked)
         else:
-            yield stored
+            yield whole
+
+
+class _Rejoined:
+    """A file of which the first bytes were read, with them in front."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        head, self._head = self._head[:size], self._head[size:]
+        return head + self._rest.read(size - len(head))

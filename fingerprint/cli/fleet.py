@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.interrupts import end_by_every_signal
+from fingerprint.cli.interrupts import end_by_every_signal, was_interrupted
 from fingerprint.errors import UsageError
 
 TYPE_CHECKING = False
@@ -22,4 +22,9 @@ def run(arguments: Arguments) -> int:
     end_by_every_signal()
     name = arguments.command.path.split()[1]
     module = __import__(f"fingerprint.cli.fleet{name}", fromlist=["run"])
-    return int(module.run(arguments))
+    try:
+        return int(module.run(arguments))
+    except Exception:
+        if was_interrupted():
+            raise KeyboardInterrupt from None
+        raise

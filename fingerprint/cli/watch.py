@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from fingerprint._json import dumps
 from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES
 from fingerprint.cli.render import SCHEMA_VERSION, flush, warn, write
@@ -32,7 +34,15 @@ def run(arguments: Arguments) -> int:
 
     watcher = Watcher(
         vault_of(arguments), machine_of(arguments), tell, warn, interval=arguments.interval,
-        textfile=arguments.textfile or "", timeout=arguments.timeout,
+        textfile=arguments.textfile or "", timeout=arguments.timeout, output=_output(),
     )  # fmt: skip
     seen = watcher.run(arguments.checks)
     return EXIT_OK if arguments.checks is None else OUTCOME_EXIT_CODES[seen.outcome]
+
+
+def _output() -> int | None:
+    try:
+        return None if sys.stdout is None else sys.stdout.fileno()
+    except OSError:
+        # It is no file, as where this runs in another program.
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,13 @@ def _format_of(path: str) -> str:
         if path.endswith(ending):
             return kind
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            # Its beginning could be read only once.
+            raise InputError(
+                "the format of a pipe cannot be told",
+                where=path,
+                remedy=f"Say --format with one of {', '.join(FORMATS)}",
+            )
         with open(path, "rb") as file:
             head = file.read(8)
     except OSError as error:

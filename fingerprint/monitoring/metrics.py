@@ -112,11 +112,17 @@ def exposition(told: tuple[Metric, ...]) -> str:
 
 
 def write_textfile(path: str, text: str) -> None:
-    """Replace a file as a whole; whoever reads it meanwhile has the old or the new one.
+    """Replace a file, or a link to one, as a whole; whoever reads it meanwhile has the old or the new one.
 
     Raises:
-        InputError: it could not be written; the old one is as it was.
+        InputError: it could not be written, or is something else than a file; what was there is as it was.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        # /dev/stdout would be gone for the whole machine.
+        raise InputError(
+            "the metrics could not be written (it is no regular file, which this replaces)", where=path,
+            remedy="Name a file; without --textfile `fingerprint metrics` writes to standard output",
+        )  # fmt: skip
     unnamed = unnamed_beside(path)
     try:
         try:

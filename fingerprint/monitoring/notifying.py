@@ -25,8 +25,9 @@ class Notifier:
         self._path = environ.get("NOTIFY_SOCKET", "")
         wanted, of = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
         mine = not of or of == str(os.getpid() if pid is None else pid)
+        allowed = int(wanted) if mine and wanted.isascii() and wanted.isdigit() else 0
         # Half of what is allowed, as sd_watchdog_enabled(3) advises.
-        self.alive_every = int(wanted) / _MICROSECONDS / 2 if wanted.isdigit() and int(wanted) and mine else None
+        self.alive_every = allowed / _MICROSECONDS / 2 if allowed else None
 
     def tell(self, *lines: str) -> None:
         """Send lines such as "READY=1" or "STATUS=..."; a manager that does not listen is no reason to end."""

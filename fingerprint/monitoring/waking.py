@@ -47,6 +47,8 @@ class Waker:
         self._pipe: tuple[int, int] | None = None
         self._wakeup_before = -1
         self._noted: list[int] = []
+        # What came in while something else was waited for.
+        self._pending: list[int] = []
 
     def __enter__(self) -> Waker:
         self._addresses = _address_socket() if self._wants_addresses else None
@@ -81,9 +83,10 @@ class Waker:
         """Wait for so many seconds at most, and return why it ended: one of TIME, CHANGE, HANGUP, END."""
         until = monotonic() + seconds
         while True:
-            ready = self._select(until - monotonic())
-            signals = self._signals(ready)
-            if signal.SIGTERM in signals or signal.SIGINT in signals:
+            ready: Sequence[Any] = () if self._pending else self._select(until - monotonic())
+            signals = [*self._pending, *self._signals(ready)]
+            self._pending = []
+            if _end_in(signals):
                 return END
             if signals:
                 return HANGUP
@@ -92,6 +95,22 @@ class Waker:
                 return CHANGE
             if monotonic() >= until:
                 return TIME
+
+    def wait_for_place(self, descriptor: int) -> bool:
+        """Wait until something can be written there: a pipe that nobody empties may never take it.
+
+        Returns:
+            False if a signal to end came first; the next `wait` says so, too.
+        """
+        while self._pipe is not None:
+            ended = _end_in(self._pending)
+            ready, place, _ = select.select([self._pipe[0]], [descriptor], [], 0 if ended else None)
+            self._pending += self._signals(ready)
+            if place:
+                break
+            if ended:
+                return False
+        return True
 
     def _signals(self, ready: Sequence[Any]) -> Sequence[int]:
         """Return the numbers of the signals that came in."""
@@ -125,6 +144,10 @@ class Waker:
             sleep(max(0.0, min(seconds, 1.0)))
             return ()
         return select.select(watched, (), (), max(0.0, seconds))[0]
+
+
+def _end_in(signals: Sequence[int]) -> bool:
+    return signal.SIGTERM in signals or signal.SIGINT in signals
 
 
 def _address_socket() -> socket.socket | None:

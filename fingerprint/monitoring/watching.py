@@ -60,6 +60,7 @@ class Watcher:
         textfile: file to write metrics into at each look, "" for none.
         timeout: seconds for each command of a collection.
         notifier: whom to tell that it is ready and lives.
+        output: the descriptor to which `tell` writes: while it takes nothing, a signal ends this all the same.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Watcher:
         textfile: str = "",
         timeout: float | None = None,
         notifier: Notifier | None = None,
+        output: int | None = None,
     ) -> None:
         self._vault = vault
         self._machine = machine
@@ -82,6 +84,7 @@ class Watcher:
         self._textfile = textfile
         self._timeout = timeout
         self._notifier = notifier or Notifier()
+        self._output = output
         # Values are compared by digests of a key of this process, so that no id is kept in memory or told.
         self._key = secrets.token_bytes(32)
         self._complained = ""
@@ -94,7 +97,7 @@ class Watcher:
         """
         with Waker() as waker:
             before = seen = self._look()
-            self._tell(Event(seen.at, STARTED, "start", _state(seen), seen, ()))
+            self._tell_when_it_can(waker, Event(seen.at, STARTED, "start", _state(seen), seen, ()))
             self._notifier.tell("READY=1", f"STATUS={_state(seen)}", "WATCHDOG=1")
             done = 1
             while checks is None or done < checks:
@@ -105,11 +108,15 @@ class Watcher:
                 done += 1
                 event = self._event(before, seen, why)
                 if event is not None:
-                    self._tell(event)
+                    self._tell_when_it_can(waker, event)
                 self._notifier.tell(f"STATUS={_state(seen)}", "WATCHDOG=1")
                 before = seen
             self._notifier.tell("STOPPING=1")
             return seen
+
+    def _tell_when_it_can(self, waker: Waker, event: Event) -> None:
+        if self._output is None or waker.wait_for_place(self._output):
+            self._tell(event)
 
     def _wait(self, waker: Waker) -> str:
         left = self._interval
