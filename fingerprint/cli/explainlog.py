@@ -6,7 +6,7 @@ import sys
 from datetime import timedelta
 
 from fingerprint.agentlog import ATTRIBUTES, Mismatch, Story, conclusion, offset_of, read_logs, times, to_utc
-from fingerprint.cli.render import colored, folded, print_json, printable, warn, write
+from fingerprint.cli.render import colored, folded, is_terminal, print_json, printable, warn, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.model import masked
 
@@ -45,7 +45,7 @@ def run(arguments: Arguments) -> int:
 
 
 def _progress() -> Callable[[int], None]:
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         return lambda _: None
 
     def show(length: int) -> None:
