@@ -9,6 +9,7 @@ from fingerprint.agentlog import ATTRIBUTES, Mismatch, Story, conclusion, offset
 from fingerprint.cli.render import colored, folded, is_terminal, print_json, printable, warn, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.model import masked
+from fingerprint.quoting import with_ids_masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ def _shown(name: str, value: str, arguments: Arguments) -> str:
     return text[:8] + "…" if (name.endswith("-hash") or name == "disk-info") and len(text) > 12 else text
 
 
+def _quoted(text: str, arguments: Arguments) -> str:
+    return text if arguments.reveal else with_ids_masked(text)
+
+
 def _answer(
     story: Story, paths: list[str], when: Callable[[str], str], in_utc: bool, arguments: Arguments
 ) -> dict[str, Any]:
@@ -77,7 +82,7 @@ def _answer(
         ],
         "wastedRetries": story.wasted, "hibernating": story.hibernating, "nextRetry": when(story.next_retry),
         "timeline": [
-            {"at": when(at), "kind": kind, "text": told, "times": count, "last": when(last)}
+            {"at": when(at), "kind": kind, "text": _quoted(told, arguments), "times": count, "last": when(last)}
             for at, kind, told, count, last in story.timeline
         ],
         "dropped": story.dropped, "conclusion": text, "remedies": steps, "cannotTell": unknown,
@@ -125,7 +130,7 @@ def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Ar
     write("Timeline")
     for at, kind, told, count, _ in story.timeline:
         again = f" ({count} times)" if count > 1 else ""
-        lines = folded(f"{kind:11} {printable(told)}{again}", 56)
+        lines = folded(f"{kind:11} {printable(_quoted(told, arguments))}{again}", 56)
         write(f"  {when(at) or '(no time)':20} {lines[0]}")
         for line in lines[1:]:
             write(f"  {'':20}   {line}")

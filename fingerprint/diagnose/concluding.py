@@ -90,7 +90,7 @@ def _why_waiting(
             # Who registers again starts the agent anyhow.
             return name, why, steps if "register" in finding.command else [*steps, restart]
     code = code_of(wait.error)
-    told = wait.error or "the error is not in the logs"
+    told = site.quoted(wait.error) or "the error is not in the logs"
     if any(word in wait.error for word in _CLOCK):
         return "clock", f"its clock is wrong, so that the service refuses its signatures: {told}", [
             ("Set the clock, and let it be kept right (chrony, systemd-timesyncd)", ""), restart,

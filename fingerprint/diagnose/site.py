@@ -12,6 +12,7 @@ from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
 from fingerprint.diagnose.places import SNAP, Places, places_of
 from fingerprint.errors import VaultMissing
+from fingerprint.quoting import with_ids_masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,6 +131,10 @@ class Site:
     def elsewhere(self) -> bool:
         """Whether it is not the machine that this runs on."""
         return self.recorded or self.copied
+
+    def quoted(self, text: str) -> str:
+        """Return a text of a log as it may be told: the ids in it masked, unless they are to be revealed."""
+        return text if self.reveal else with_ids_masked(text)
 
     @fact
     def record(self) -> FingerprintRecord:

@@ -162,13 +162,13 @@ def state(site: Site) -> Finding:
     last_good = f"last good: {utc(good) if good is not None else story.last_good or 'not in these logs'}"
     wait = story.wait
     if story.start_error and wait is None:
-        return failed(f"the agent did not start: {story.start_error}", last_good, *unread,
+        return failed(f"the agent did not start: {site.quoted(story.start_error)}", last_good, *unread,
                       remedy="Mend what it names; its service tries again every 90 s", tag="not-started")  # fmt: skip
     if wait is None:
         return passed("it does not wait", last_good, *unread)
     since = site.seconds_of(wait.since)
     when = utc(since) if since is not None else wait.since or "a time that is not told"
-    evidence = [f"last error: {wait.error or 'not told'}", last_good, *unread]
+    evidence = [f"last error: {site.quoted(wait.error) or 'not told'}", last_good, *unread]
     if wait is story.worker:
         what = "the worker hibernates: it has credentials, and its health pings are refused"
         if since is not None and site.machine.now() - since > _SILENT_AFTER:
