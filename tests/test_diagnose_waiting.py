@@ -347,6 +347,41 @@ def test_our_own_call_of_the_program_is_not_taken_for_an_agent(machine: AgentMac
     assert asked == ["processes", "version"]
 
 
+# What the agent has not read yet.
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (DENIED, "the service refuses the node"),
+        ("RequestError: x", "it gets no credentials"),
+        (MISMATCH, "the service knows another fingerprint"),
+    ],
+)
+def test_a_configuration_that_a_running_agent_has_not_read_is_not_the_cause(
+    machine: AgentMachine, error: str, words: str
+) -> None:
+    """It could not start with it: that it runs says that it read another one. It is to be mended before a restart."""
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + refused("11:35:00", error))
+    before = machine.diagnosis().conclusion
+    machine.config(Ssm={"HealthFrequencyMinutes": "5"})
+    found = machine.diagnosis().conclusion
+    assert (found.state, found.because, found.text) == ("hibernating", "waiting", before.text)
+    assert words in found.text
+    [mend] = [step for step in found.steps if "amazon-ssm-agent.json" in step[0]]
+    assert [step for step in found.steps if step != mend] == [*before.steps]
+    after = [command for _, command in found.steps[found.steps.index(mend) + 1 :]]
+    assert after == [command for _, command in before.steps if "restart" in command]
+
+
+def test_a_configuration_that_keeps_the_registration_out_is_the_cause(machine: AgentMachine) -> None:
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:35:00", "RequestError: x"))
+    machine.config(Identity={"ConsumptionOrder": ["EC2"]})
+    found = machine.diagnosis().conclusion
+    assert found.because == "configuration"
+    assert "because its configuration keeps it from its registration" in found.text
+
+
 # What the logs quote.
 
 ACCOUNT = "123456789012"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagnose --network")
 # What keeps the agent from starting at all.
-_NO_START = ("configuration", "not-started")
+_NO_START = ("configuration", "order", "not-started")
 _PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
 _MISMATCH, _DENIED = HARD
 # What the service says of signatures whose time is not its own.
@@ -28,15 +28,16 @@ _CLOCK = (
     "RequestExpired",
     "RequestTimeTooSkewed",
 )
-# Checks whose failure tells why credentials do not come, the strongest first, and their words after "because".
+# Checks whose failure tells why credentials do not come, the strongest first: the tag that it must have, "" for any,
+# and the words after "because".
 _CAUSES = (
-    ("regenerated", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
-    ("vault", "its vault cannot be read"),
-    ("wmi", "WMI does not run, and without it there is no fingerprint"),
-    ("collector", "Windows was updated and the agent reads the hardware otherwise than before"),
-    ("clock", "its clock is wrong, so that its signatures are refused"),
-    ("endpoint-ssm", "the endpoint of the service cannot be reached"),
-    ("configuration", "its configuration keeps it from its registration"),
+    ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
+    ("vault", "", "its vault cannot be read"),
+    ("wmi", "", "WMI does not run, and without it there is no fingerprint"),
+    ("collector", "", "Windows was updated and the agent reads the hardware otherwise than before"),
+    ("clock", "", "its clock is wrong, so that its signatures are refused"),
+    ("endpoint-ssm", "", "the endpoint of the service cannot be reached"),
+    ("configuration", "order", "its configuration keeps it from its registration"),
 )
 
 
@@ -59,6 +60,15 @@ def _restart(site: Site) -> tuple[str, str]:
     return "Restart the agent: it tries again at once", restart_command(site)
 
 
+def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return steps with one more for a configuration with which the agent, which runs, would not start again."""
+    if _tag(found, "configuration") != "configuration":
+        return [*steps]
+    restart = _restart(site)
+    mend = (f"Before it starts again mend {site.places.config}: the agent would not start with it", "")
+    return [*(step for step in steps if step != restart), mend, *(step for step in steps if step == restart)]
+
+
 def _tag(found: dict[str, Finding], name: str) -> str:
     return found[name].tag if name in found else ""
 
@@ -75,6 +85,7 @@ def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     since = utc(began) if began is not None else ""
     head = f"Hibernating since {since or wait.since or 'a time that is not told'}"
     because, why, steps = _why_waiting(site, found, wait, wait is story.worker)
+    steps = _starting_again(site, found, steps)
     return Conclusion("hibernating", f"{head}, because {why}. {_do(steps)}", since, because, tuple(steps))
 
 
@@ -83,9 +94,9 @@ def _why_waiting(
 ) -> tuple[str, str, list[tuple[str, str]]]:
     """Return the name of the check that tells the cause, the words after "because", and what to do."""
     restart = _restart(site)
-    for name, why in _CAUSES:
+    for name, tag, why in _CAUSES:
         finding = found.get(name)
-        if finding is not None and finding.outcome == Outcome.FAIL:
+        if finding is not None and finding.outcome == Outcome.FAIL and tag in ("", finding.tag):
             steps = _steps(finding)
             # Who registers again starts the agent anyhow.
             return name, why, steps if "register" in finding.command else [*steps, restart]
@@ -159,10 +170,10 @@ def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     finding = found.get("regenerated")
     if finding is None or finding.outcome != Outcome.FAIL:
         return None
-    steps = _steps(finding)
+    steps = _starting_again(site, found, [*_steps(finding), _restart(site)])
     return Conclusion(
         "hibernating", f"Cannot get credentials any more, because {finding.text}. {_do(steps)}", "", "regenerated",
-        (*steps, _restart(site)),
+        tuple(steps),
     )  # fmt: skip
 
 
