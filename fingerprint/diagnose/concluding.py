@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fingerprint.agentlog import code_of
 from fingerprint.diagnose.agent import restart_command
-from fingerprint.diagnose.results import Conclusion, Finding, Outcome, Result
+from fingerprint.diagnose.results import UNTOLD, Conclusion, Finding, Outcome, Result
 from fingerprint.diagnose.waiting import HARD
 from fingerprint.model import utc
 
@@ -53,11 +53,11 @@ def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
         told = conclusion(site, found)
         if told is not None:
             return told
-    return _rest(results)
+    return _rest(site, results)
 
 
 def _restart(site: Site) -> tuple[str, str]:
-    return "Restart the agent: it tries again at once", restart_command(site)
+    return site.step("Restart the agent: it tries again at once", restart_command(site))
 
 
 def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -116,23 +116,23 @@ def _why_waiting(
             "record was replaced before these logs begin"
         )
         return "waiting", why, [
-            ("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
+            site.step("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
             ("Else register this machine again with a new activation", ""),
         ]  # fmt: skip
     if is_worker:
         if code == _DENIED:
             return "waiting", "its role may not report its health (ssm:UpdateInstanceInformation)", [_PERMIT, restart]
-        return "waiting", f"its health pings fail: {told}", [_LOOK_AT_NETWORK, restart]
+        return "waiting", f"its health pings fail: {told}", [site.step(*_LOOK_AT_NETWORK), restart]
     if code == _DENIED:
         why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
         look = "Look for the node and its role in the console of the service; register again if it is gone"
         return "waiting", why, [(look, ""), restart]
-    return "waiting", f"it gets no credentials: {told}", [_LOOK_AT_NETWORK, restart]
+    return "waiting", f"it gets no credentials: {told}", [site.step(*_LOOK_AT_NETWORK), restart]
 
 
 def _remedies(site: Site) -> list[tuple[str, str]]:
     """Return what helps a machine that differs. To be asked only where the fingerprint was looked at."""
-    return [(remedy.text, remedy.command) for remedy in site.explanation.remedies]
+    return [site.step(remedy.text, remedy.command) for remedy in site.explanation.remedies]
 
 
 def _steps(finding: Finding) -> list[tuple[str, str]]:
@@ -207,15 +207,18 @@ def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     return None
 
 
-def _rest(results: Sequence[Result]) -> Conclusion:
+def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
     # Without a look at the logs nothing is said about hibernation.
     awake = any(result.name == "waiting" and result.finding.outcome == Outcome.PASS for result in results)
+    not_hibernating = "Not hibernating by its logs" if site.copied else "Not hibernating"
+    untold = ", ".join(result.name for result in results if result.finding.tag == UNTOLD)
+    silence = f" A copied disk does not tell: {untold}." if untold else ""
     wrong = [result for result in results if result.finding.outcome == Outcome.FAIL]
     if wrong:
         first = wrong[0]
         steps = _steps(first.finding)
         text = first.finding.text
-        head = f"Not hibernating, but {text}" if awake else text[0].upper() + text[1:]
+        head = f"{not_hibernating}, but {text}" if awake else text[0].upper() + text[1:]
         return Conclusion("broken", f"{head}. {_do(steps)}".rstrip(), "", first.name, tuple(steps))
     unread = [result for result in results if result.finding.undetermined]
     if unread:
@@ -230,10 +233,14 @@ def _rest(results: Sequence[Result]) -> Conclusion:
     if warnings:
         steps = [step for result in warnings for step in _steps(result.finding)]
         count = f"{len(warnings)} warning{'s' * (len(warnings) != 1)}"
-        head = f"Not hibernating, with {count}" if awake else f"{count[0].upper()}{count[1:]}"
-        text = f"{head}: {warnings[0].finding.text}. {_do(steps[:1])}"
-        return Conclusion("warnings", text.rstrip(), "", warnings[0].name, tuple(dict.fromkeys(steps)))
+        head = f"{not_hibernating}, with {count}" if awake else f"{count[0].upper()}{count[1:]}"
+        text = f"{head}: {warnings[0].finding.text}. {_do(steps[:1])}".rstrip() + silence
+        return Conclusion("warnings", text, "", warnings[0].name, tuple(dict.fromkeys(steps)))
+    if results and all(result.finding.tag == UNTOLD for result in results):
+        # That nothing was found must not pass for that nothing is wrong.
+        return Conclusion("cannot-tell", f"Cannot tell: a copied disk does not tell {untold}.", "", results[0].name, ())
     if awake:
-        return Conclusion("healthy", "Not hibernating, and nothing is wrong.", "", "", ())
+        nothing = "nothing on the disk is wrong" if site.copied else "nothing is wrong"
+        return Conclusion("healthy", f"{not_hibernating}, and {nothing}.{silence}", "", "", ())
     text = "The checks that were made found nothing wrong; whether it hibernates was not told by any of them."
-    return Conclusion("healthy", text, "", "", ())
+    return Conclusion("healthy", text + silence, "", "", ())
