@@ -289,3 +289,14 @@ def test_ids_in_a_log_are_masked_unless_revealed(tmp_path: Path) -> None:
     text = line("08:00:00", "ERROR", told)
     assert secret not in command(tmp_path, text=text).stdout
     assert secret in command(tmp_path, "--reveal", text=text).stdout
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_timeline_has_ids_masked_and_no_passwords(tmp_path: Path, form: str) -> None:
+    node, account = "mi-0123456789abcdef0", "123456789012"
+    told = f'RequestError: arn:aws:sts::{account}:role/{node}, "http://bob:hunter2@proxy:80"'
+    text = line("08:00:00", "ERROR", f"Retrieve credentials produced error: {told}")
+    answer = command(tmp_path, "--output", form, text=text).stdout
+    revealed = command(tmp_path, "--output", form, "--reveal", text=text).stdout
+    assert [one for one in (node, account, "hunter2") if one in answer] == []
+    assert [one for one in (node, account, "hunter2") if one in " ".join(revealed.split())] == [node, account]

@@ -308,6 +308,32 @@ def test_a_full_or_closed_standard_output_is_an_error_without_traceback(settled:
     assert "it is closed" in closed.stderr
 
 
+@pytest.mark.parametrize("words", ["check", "explain", "compare SNAPSHOT SNAPSHOT", "diagnose", "explain-log LOG"])
+def test_an_answer_with_colours_for_a_closed_standard_output_is_an_error(settled: House, words: str) -> None:
+    assert closed(settled, words, ">&-") == (3, "fingerprint: standard output: the answer could not be written "
+                                                "(it is closed)\n")  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ["diagnose", "diagnose --output json", "explain-log LOG", "threshold get"])
+def test_a_closed_standard_error_costs_no_answer(settled: House, words: str) -> None:
+    """The progress of an answer, and what is told beside it, have no place to be; the answer has."""
+    code, answer = closed(settled, words, "2>&-")
+    assert (code, answer) == closed(settled, words, "2>/dev/null")
+    assert answer
+    assert (code, answer) == closed(settled, words, "2>/dev/full")
+
+
+def closed(house: House, words: str, stream: str) -> tuple[int, str]:
+    """Run a command with a stream redirected; return its exit code and what the other stream got."""
+    log = house.folder / "agent.log"
+    log.write_text("2026-11-24 08:00:00.1234 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.1142.0\n")
+    words = words.replace("SNAPSHOT", str(house.snapshot)).replace("LOG", str(log))
+    line = f"{COMMAND} --vault {house.vault} --snapshot {house.snapshot} {words} {stream}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=house.env, check=False)
+    # How long a check took differs from run to run.
+    return done.returncode, re.sub(r'"seconds": [0-9.]+', "", done.stdout + done.stderr)
+
+
 def test_a_reader_that_leaves_stops_a_long_answer(settled: House, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text('{"saved":{"machine-id":"a"},"current":{"machine-id":"a"},"threshold":40}\n' * 200_000)

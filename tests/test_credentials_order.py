@@ -144,6 +144,49 @@ def test_a_copied_disk_is_looked_at_below_its_root(tmp_path: Path) -> None:
     assert states(credential_order("root", "/root", None, root=str(tmp_path)))["default-host-management"] == "present"
 
 
+@pytest.mark.parametrize("link", ["folder", "file", "loop"])
+def test_links_on_a_copied_disk_do_not_lead_out_of_it(tmp_path: Path, link: str) -> None:
+    """They count as if its root were "/": what they name here is another machine's."""
+    disk, here = tmp_path / "disk", tmp_path / "here"
+    home = disk / "root"
+    home.mkdir(parents=True)
+    here.mkdir()
+    (here / "credentials").write_text("[default]\naws_access_key_id = AKIAPLANTED\n")
+    if link == "folder":
+        (home / ".aws").symlink_to(here)
+    else:
+        (home / ".aws").mkdir()
+        (home / ".aws/credentials").symlink_to(here / "credentials" if link == "file" else "credentials")
+    found = credential_order("root", "/root", None, root=str(disk))
+    assert states(found)["shared-file"] == ("unreadable" if link == "loop" else "absent")
+    assert found.findings == ()
+    if link != "loop":
+        place = disk / here.relative_to("/")
+        place.mkdir(parents=True)
+        (place / "credentials").write_text(f"[default]\n{KEYS}")
+        (place / "credentials").chmod(0o600)
+        assert credential_order("root", "/root", None, root=str(disk)).winner == "shared-file"
+
+
+def test_what_the_agent_last_got_is_not_read_through_a_link_out_of_a_copied_disk(tmp_path: Path) -> None:
+    identity(tmp_path / "here", "2026-11-24T03:00:00Z")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/var").symlink_to(tmp_path / "here/var")
+    assert agent_credentials(str(tmp_path / "disk"), "linux") is None
+
+
+@pytest.mark.parametrize(("program", "place"), [("/opt/p", "opt/p"), ("p", "usr/local/bin/p"), ("/bin/sh", "bin/sh")])
+def test_the_process_of_a_copied_disk_is_looked_for_on_it(tmp_path: Path, program: str, place: str) -> None:
+    (tmp_path / "root").mkdir()
+    written(tmp_path / "root", "config", f"[default]\ncredential_process = {program}\n")
+    told = credential_order("root", "/root", None, root=str(tmp_path))
+    assert [finding.what for finding in told.findings] == [f"credential_process runs {program}, which is not there"]
+    path = tmp_path / place
+    path.parent.mkdir(parents=True)
+    path.touch(0o755)
+    assert credential_order("root", "/root", None, root=str(tmp_path)).winner == "config-file"
+
+
 def identity(root: Path, expires: str) -> None:
     path = root / "var/lib/amazon/ssm/runtimeconfig/identity_config.json"
     path.parent.mkdir(parents=True, exist_ok=True)

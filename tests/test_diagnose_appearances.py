@@ -152,7 +152,7 @@ def test_the_order_of_identities_is_what_the_agent_makes_of_it(
     finding = machine.diagnosis("configuration")["configuration"]
     assert str(finding.outcome) == outcome
     assert words in told(finding)
-    assert finding.tag == ("configuration" if outcome == FAIL else "")
+    assert finding.tag == ("order" if outcome == FAIL else "")
 
 
 # Package.

@@ -459,3 +459,93 @@ def test_our_own_call_of_the_program_is_not_taken_for_an_agent(machine: AgentMac
     site.machine.run = noted  # type: ignore[method-assign]
     diagnose(site, ["version", "running"])
     assert asked == ["processes", "version"]
+
+
+# What the agent has not read yet.
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (DENIED, "the service refuses the node"),
+        ("RequestError: x", "it gets no credentials"),
+        (MISMATCH, "the service knows another fingerprint"),
+    ],
+)
+def test_a_configuration_that_a_running_agent_has_not_read_is_not_the_cause(
+    machine: AgentMachine, error: str, words: str
+) -> None:
+    """It could not start with it: that it runs says that it read another one. It is to be mended before a restart."""
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + refused("11:35:00", error))
+    before = machine.diagnosis().conclusion
+    machine.config(Ssm={"HealthFrequencyMinutes": "5"})
+    found = machine.diagnosis().conclusion
+    assert (found.state, found.because, found.text) == ("hibernating", "waiting", before.text)
+    assert words in found.text
+    [mend] = [step for step in found.steps if "amazon-ssm-agent.json" in step[0]]
+    assert [step for step in found.steps if step != mend] == [*before.steps]
+    after = [command for _, command in found.steps[found.steps.index(mend) + 1 :]]
+    assert after == [command for _, command in before.steps if "restart" in command]
+
+
+def test_a_configuration_that_keeps_the_registration_out_is_the_cause(machine: AgentMachine) -> None:
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:35:00", "RequestError: x"))
+    machine.config(Identity={"ConsumptionOrder": ["EC2"]})
+    found = machine.diagnosis().conclusion
+    assert found.because == "configuration"
+    assert "because its configuration keeps it from its registration" in found.text
+
+
+# What the logs quote.
+
+ACCOUNT = "123456789012"
+FORMS = [(), ("--output", "json"), ("--output", "ssm-cli")]
+QUOTES = {
+    "worker": line("11:00:03", "INFO", f"{ENTERS}ThrottlingException: User: arn:aws:sts::{ACCOUNT}:assumed-role/SSM/"
+                                       f"{NODE} may not", WORKER),
+    "core agent": refused("11:00:03", f"RequestError: arn:aws:sts::{ACCOUNT}:assumed-role/SSM/{NODE}"),
+    "start": line("11:00:03", "ERROR", f"Error occurred when starting amazon-ssm-agent: {NODE} of {ACCOUNT}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("quote", QUOTES)
+def test_ids_that_the_logs_quote_are_masked_unless_revealed(
+    machine: AgentMachine, quote: str, form: tuple[str, ...]
+) -> None:
+    machine.log("amazon-ssm-agent.log", started("11:00:00") + QUOTES[quote])
+    if quote == "start":
+        machine.stopped()
+    masked = " ".join(machine("diagnose", *form).stdout.split())
+    assert NODE not in masked
+    assert ACCOUNT not in masked
+    revealed = " ".join(machine("diagnose", *form, "--reveal").stdout.split())
+    assert NODE in revealed
+    assert ACCOUNT in revealed
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://bob:hunter2@pro xy:80", "http://bob:hunt er2@proxy:80", "http://bob:hunter2/@proxy", "http://bob@hunter2@p",
+        'http://bob:\\"hunter2@proxy',
+    ],
+)  # fmt: skip
+def test_no_password_that_the_logs_quote_is_told_not_even_revealed(
+    machine: AgentMachine, url: str, form: tuple[str, ...]
+) -> None:
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + refused(
+        "11:59:50", f'RequestError: send request failed caused by: invalid proxy address "{url}": parse', "34s",
+    ))  # fmt: skip
+    told = machine("diagnose", *form, "--reveal").stdout
+    assert "http://***@p" in told
+    assert "er2" not in told
+    assert "bob" not in told
+
+
+def test_a_password_is_found_also_where_what_is_told_ends_in_it(machine: AgentMachine) -> None:
+    """Of a long error the beginning is told, which may end before the @ of the URL."""
+    error = f'RequestError: {"x" * 160} "http://bob:hunter2-and-more-of-it@proxy:80": parse'
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:59:50", error, "34s"))
+    assert "hunter2" not in machine("diagnose", "--output", "json").stdout

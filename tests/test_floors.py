@@ -27,6 +27,7 @@ FLOORS = {
     "model": 1,
     "smbios": 1,
     "smbios_names": 1,
+    "quoting": 2,
     "match": 2,
     "catalogue": 2,
     "smbios_text": 2,

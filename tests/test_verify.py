@@ -12,6 +12,7 @@ import pytest
 
 from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint.model import RegistrationRecord
+from fingerprint.vault.places import reference_vault
 from fingerprint.vault.verify import verify
 
 RECORD = FingerprintRecord("979b554b-0d67-42c6-9730-48443b3016dd", HardwareHash({"machine-id": "m\n"}), 40)
@@ -39,6 +40,25 @@ def look(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
 
 def test_a_sound_vault_has_no_findings(vault: Vault) -> None:
     assert verify(vault) == []
+
+
+def test_the_manifest_of_a_vault_on_a_copied_disk_names_its_place_on_its_own_machine(tmp_path: Path) -> None:
+    """Else the agent there would find no record after a write here, and store a new fingerprint."""
+    disk = tmp_path / "disk"
+    folder = disk / reference_vault().lstrip("/")
+    folder.parent.mkdir(parents=True)
+    vault = Vault.open(str(folder), root=str(disk), state=str(tmp_path / "state"))
+    with vault.edit() as edit:
+        edit.store(RECORD, why="test")
+    listed = {"InstanceFingerprint": f"{reference_vault()}/Store/InstanceFingerprint"}
+    assert json.loads((folder / "Manifest").read_text()) == listed
+    assert verify(vault) == []
+    corrupt_manifest(folder)
+    with vault.edit() as edit:
+        edit.force("InstanceFingerprint", (folder / "Store/InstanceFingerprint").read_bytes(), why="test")
+    assert json.loads((folder / "Manifest").read_text()) == listed
+    (folder / "Manifest").write_text(json.dumps({"InstanceFingerprint": str(folder / "Store/InstanceFingerprint")}))
+    assert [finding.kind for finding in verify(vault)] == ["manifest-path"]
 
 
 def remove_manifest(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import cast
 from fingerprint.errors import InputError
 from fingerprint.interruptible import open_buffered
 from fingerprint.model import Value
+from fingerprint.quoting import without_passwords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def parse(line: str, before: str = "") -> Entry | None:
     kind = next((name for name, piece in _KINDS if piece in lowered), None)
     if kind is None:
         return None
-    return Entry(f"{day} {clock}" if day else before, level, kind, _without_context(text))
+    return Entry(f"{day} {clock}" if day else before, level, kind, without_passwords(_without_context(text)))
 
 
 def _without_context(text: str) -> str:

@@ -11,7 +11,7 @@ import sys
 from gc import set_threshold
 
 from fingerprint.cli.parse import parse
-from fingerprint.cli.render import flush, print_json, printable
+from fingerprint.cli.render import flush, print_json, printable, warn
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError
 
 TYPE_CHECKING = False
@@ -37,16 +37,16 @@ def main(words: list[str] | None = None) -> int:
         flush()
         return code
     except KeyboardInterrupt:
-        _complain("interrupted; what was not reported as done was not done")
+        warn("interrupted; what was not reported as done was not done")
         return EXIT_INTERRUPTED
     except OutputError as error:
-        _complain(f"{error.where}: {error.what}")
+        warn(f"{error.where}: {error.what}")
         _silence_stdout()
         return error.exit_code
     except Exception as error:
         if os.environ.get("FINGERPRINT_DEBUG"):
             raise
-        _complain(
+        warn(
             f"internal error, please report it: {type(error).__name__}: {error}\n"
             "  With FINGERPRINT_DEBUG=1 the same command prints where it happened"
         )
@@ -105,7 +105,7 @@ def _report(error: FingerprintError, arguments: Arguments) -> int:
         print_json("error", {"error": error.facts()})
     where = f"{printable(error.where)}: " if error.where else ""
     between = ". " if arguments.command.terse else "\n  "
-    _complain(f"{where}{error.what}" + (between + error.remedy if error.remedy else ""))
+    warn(f"{where}{error.what}" + (between + error.remedy if error.remedy else ""))
     return error.exit_code
 
 
@@ -115,15 +115,5 @@ def _silence_stdout() -> None:
         return
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError:
-        return
-
-
-def _complain(text: str) -> None:
-    if sys.stderr is None:
-        return
-    try:
-        sys.stderr.write(f"fingerprint: {text}\n")
-        sys.stderr.flush()
     except OSError:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from fingerprint.cli.render import colored, folded, print_json, printable, write
+from fingerprint.cli.render import colored, folded, is_terminal, print_json, printable, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, Site, diagnose
 from fingerprint.diagnose.endpoints import NOT_ASKED, OF_ANOTHER
@@ -80,7 +80,7 @@ def diagnosis_answer(found: Diagnosis, now: float) -> dict[str, Any]:
 
 
 def _progress() -> Callable[[int, int], None]:
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         return lambda _done, _all: None
 
     def show(done: int, of: int) -> None:

@@ -6,9 +6,10 @@ import sys
 from datetime import timedelta
 
 from fingerprint.agentlog import ATTRIBUTES, Mismatch, Story, conclusion, offset_of, read_logs, times, to_utc
-from fingerprint.cli.render import colored, folded, print_json, printable, warn, write
+from fingerprint.cli.render import colored, folded, is_terminal, print_json, printable, warn, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.model import masked
+from fingerprint.quoting import with_ids_masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def run(arguments: Arguments) -> int:
 
 
 def _progress() -> Callable[[int], None]:
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         return lambda _: None
 
     def show(length: int) -> None:
@@ -60,6 +61,10 @@ def _shown(name: str, value: str, arguments: Arguments) -> str:
     if name in ("hardware ID", "machine-id", "uuid") and not arguments.reveal:
         return masked(text)
     return text[:8] + "…" if (name.endswith("-hash") or name == "disk-info") and len(text) > 12 else text
+
+
+def _quoted(text: str, arguments: Arguments) -> str:
+    return text if arguments.reveal else with_ids_masked(text)
 
 
 def _answer(
@@ -77,7 +82,7 @@ def _answer(
         ],
         "wastedRetries": story.wasted, "hibernating": story.hibernating, "nextRetry": when(story.next_retry),
         "timeline": [
-            {"at": when(at), "kind": kind, "text": told, "times": count, "last": when(last)}
+            {"at": when(at), "kind": kind, "text": _quoted(told, arguments), "times": count, "last": when(last)}
             for at, kind, told, count, last in story.timeline
         ],
         "dropped": story.dropped, "conclusion": text, "remedies": steps, "cannotTell": unknown,
@@ -125,7 +130,7 @@ def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Ar
     write("Timeline")
     for at, kind, told, count, _ in story.timeline:
         again = f" ({count} times)" if count > 1 else ""
-        lines = folded(f"{kind:11} {printable(told)}{again}", 56)
+        lines = folded(f"{kind:11} {printable(_quoted(told, arguments))}{again}", 56)
         write(f"  {when(at) or '(no time)':20} {lines[0]}")
         for line in lines[1:]:
             write(f"  {'':20}   {line}")

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from fingerprint.cli.render import warn, write
+from fingerprint.cli.render import is_terminal, warn, write
 from fingerprint.errors import InputError, Refused
 from fingerprint.fleet.readers import Fleet, open_fleet
 from fingerprint.fleet.rejects import Rejects
@@ -91,7 +91,7 @@ def progress(rows: int | None, what: str) -> Iterator[Callable[[int], object]]:
         rows: how many there are, None if that is not known.
         what: what is done with them, such as "checking".
     """
-    if sys.stderr is None or not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         # Nobody looks, so nothing is imported: while modules are, the interpreter may lose a Ctrl-C.
         yield lambda _: None
         return

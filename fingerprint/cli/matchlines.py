@@ -6,7 +6,7 @@ import os
 import sys
 
 from fingerprint._matchlines import Matcher
-from fingerprint.cli.render import flush, warn
+from fingerprint.cli.render import flush, is_terminal, warn
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, InputError, OutputError
 from fingerprint.interruptible import InterruptibleFile
 
@@ -72,7 +72,7 @@ class _Progress:
         self._done = 0
         self._total = 0
         self._percent = -1
-        if sys.stderr is not None and sys.stderr.isatty() and not os.isatty(1):
+        if is_terminal(sys.stderr) and not os.isatty(1):
             self._total = os.fstat(descriptor).st_size
 
     def add(self, count: int, lines: int) -> None:

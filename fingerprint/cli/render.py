@@ -12,7 +12,7 @@ from fingerprint.model import masked
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
+    from typing import Any, TextIO
 
     from fingerprint.cli.parse import Arguments
 
@@ -55,8 +55,19 @@ def _output_error(error: OSError | None) -> OutputError:
 
 
 def warn(text: str) -> None:
-    """Write one line of diagnostics."""
-    sys.stderr.write(f"fingerprint: {text}\n")
+    """Write one line of diagnostics, if there is a place for it: the answer is worth more."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"fingerprint: {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        return
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a standard stream is a terminal; one that was closed is None."""
+    return stream is not None and stream.isatty()
 
 
 def show_log() -> None:
@@ -111,7 +122,7 @@ def colored(text: str, color: str, arguments: Arguments) -> str:
     """Return the text in a colour if standard output is a terminal that wants it."""
     if arguments.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
-    return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if sys.stdout.isatty() else text
+    return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if is_terminal(sys.stdout) else text
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:

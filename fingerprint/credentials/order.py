@@ -17,6 +17,7 @@ from configparser import RawConfigParser
 from datetime import datetime
 
 from fingerprint._json import JsonError, loads
+from fingerprint.collect.machine import LiveMachine
 from fingerprint.model import Value
 from fingerprint.vocabulary import Vocabulary
 
@@ -29,6 +30,8 @@ _LIMIT = 1024 * 1024
 _KEYS = ("aws_access_key_id", "aws_secret_access_key")
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
 _FRACTION = re.compile(r"\.\d+")
+# Where programs of root without a path are looked for on a copied disk.
+_PROGRAMS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _SHARED = "shared-file"
 _CONFIG = "config-file"
 
@@ -210,23 +213,29 @@ def parse_agent_credentials(data: bytes) -> AgentCredentials | None:
 
 
 class _Disk:
-    """Files below a root, which is another machine's."""
+    """Files of the machine that is looked at; links on a copied disk do not lead out of it."""
 
     def __init__(self, root: str) -> None:
-        self._root = root
+        self._machine = LiveMachine(root)
 
     def read(self, path: str) -> bytes:
-        with open(self._path(path), "rb") as file:
-            data = file.read(_LIMIT + 1)
-        if len(data) > _LIMIT:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-        return data
+        return self._machine.read_file(path, _LIMIT)
 
     def mode(self, path: str) -> int:
-        return stat.S_IMODE(os.stat(self._path(path)).st_mode)
+        return self._machine.status(path).mode
 
-    def _path(self, path: str) -> str:
-        return path if self._root == "/" else os.path.join(self._root, path.lstrip("/"))
+    def has_program(self, name: str) -> bool:
+        """Return whether a program is there, named by its path or to be looked for."""
+        if not self._machine.copied:
+            return shutil.which(name) is not None
+        return any(map(self._is_program, [name] if "/" in name else [f"{place}/{name}" for place in _PROGRAMS]))
+
+    def _is_program(self, path: str) -> bool:
+        try:
+            status = self._machine.status(path)
+        except OSError:
+            return False
+        return status.kind == "file" and bool(status.mode & 0o111)
 
 
 def _environment(environ: Mapping[str, str] | None, findings: list[Finding]) -> Source:
@@ -265,11 +274,11 @@ def _file(name: str, disk: _Disk, path: str, section: str, findings: list[Findin
     if not parser.has_section(section):
         others = len(parser.sections())
         return Source(name, where, State.ABSENT, f"it has {others} other profile{'s' * (others != 1)}")
-    return _profile(name, where, path, parser, section, findings)
+    return _profile(name, where, disk, path, parser, section, findings)
 
 
 def _profile(
-    name: str, where: str, path: str, parser: RawConfigParser, section: str, findings: list[Finding]
+    name: str, where: str, disk: _Disk, path: str, parser: RawConfigParser, section: str, findings: list[Finding]
 ) -> Source:
     halves = [bool((parser.get(section, key, fallback="") or "").strip()) for key in _KEYS]
     if all(halves):
@@ -280,7 +289,7 @@ def _profile(
     command = (parser.get(section, "credential_process", fallback="") or "").split()
     if name == _CONFIG and command:
         program = command[0].strip("\"'")
-        if shutil.which(program) is None:
+        if not disk.has_program(program):
             findings.append(Finding(f"credential_process runs {program}, which is not there", path, "Mend its path"))
             return Source(name, where, State.INCOMPLETE, "its program is not there")
         return Source(name, where, State.PRESENT, "credential_process")

@@ -7,7 +7,7 @@ import re
 
 from fingerprint.collect.machine import NotThisMachine
 from fingerprint.diagnose.network import Unreached, without_password
-from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
+from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.diagnose.waiting import HALF_HOUR_FROM, REFRESHER_FROM, version_of
 from fingerprint.model import utc
 
@@ -76,6 +76,8 @@ def package(site: Site) -> Finding:
     """Whether the files of the agent's package are as they were installed."""
     if site.machine.platform != "linux":
         return skipped("only packages of Linux can be verified")
+    if site.copied:
+        return untold("it is a copied disk, whose package manager is not run")
     try:
         commands = [
             command for command, program in (
@@ -121,7 +123,7 @@ def _says_not_installed(result: CommandResult) -> bool:
 def running(site: Site) -> Finding:
     """Whether the agent runs, as whom, and since when."""
     if site.copied:
-        return skipped("nothing runs on a copied disk")
+        return untold("nothing runs on a copied disk")
     try:
         if site.machine.platform == "windows":
             return _windows_service(site)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fingerprint.agentlog import code_of
 from fingerprint.diagnose.agent import restart_command
-from fingerprint.diagnose.results import Conclusion, Finding, Outcome, Result
+from fingerprint.diagnose.results import UNTOLD, Conclusion, Finding, Outcome, Result
 from fingerprint.diagnose.waiting import HARD, wait_of
 from fingerprint.model import utc
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagnose --network")
 # What keeps the agent from starting at all.
-_NO_START = ("configuration", "not-started")
+_NO_START = ("configuration", "order", "not-started")
 _PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
 _MISMATCH, _DENIED = HARD
 # What the service says of signatures whose time is not its own.
@@ -28,15 +28,16 @@ _CLOCK = (
     "RequestExpired",
     "RequestTimeTooSkewed",
 )
-# Checks whose failure tells why credentials do not come, the strongest first, and their words after "because".
+# Checks whose failure tells why credentials do not come, the strongest first: the tag that it must have, "" for any,
+# and the words after "because".
 _CAUSES = (
-    ("regenerated", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
-    ("vault", "its vault cannot be read"),
-    ("wmi", "WMI does not run, and without it there is no fingerprint"),
-    ("collector", "Windows was updated and the agent reads the hardware otherwise than before"),
-    ("clock", "its clock is wrong, so that its signatures are refused"),
-    ("endpoint-ssm", "the endpoint of the service cannot be reached"),
-    ("configuration", "its configuration keeps it from its registration"),
+    ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
+    ("vault", "", "its vault cannot be read"),
+    ("wmi", "", "WMI does not run, and without it there is no fingerprint"),
+    ("collector", "", "Windows was updated and the agent reads the hardware otherwise than before"),
+    ("clock", "", "its clock is wrong, so that its signatures are refused"),
+    ("endpoint-ssm", "", "the endpoint of the service cannot be reached"),
+    ("configuration", "order", "its configuration keeps it from its registration"),
 )
 
 
@@ -52,11 +53,20 @@ def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
         told = conclusion(site, found)
         if told is not None:
             return told
-    return _rest(results)
+    return _rest(site, results)
 
 
 def _restart(site: Site) -> tuple[str, str]:
-    return "Restart the agent: it tries again at once", restart_command(site)
+    return site.step("Restart the agent: it tries again at once", restart_command(site))
+
+
+def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return steps with one more for a configuration with which the agent, which runs, would not start again."""
+    if _tag(found, "configuration") != "configuration":
+        return [*steps]
+    restart = _restart(site)
+    mend = (f"Before it starts again mend {site.places.config}: the agent would not start with it", "")
+    return [*(step for step in steps if step != restart), mend, *(step for step in steps if step == restart)]
 
 
 def _tag(found: dict[str, Finding], name: str) -> str:
@@ -75,6 +85,7 @@ def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     since = utc(began) if began is not None else ""
     head = f"Hibernating since {since or wait.since or 'a time that is not told'}"
     because, why, steps = _why_waiting(site, found, wait, wait is story.worker)
+    steps = _starting_again(site, found, steps)
     return Conclusion("hibernating", f"{head}, because {why}. {_do(steps)}", since, because, tuple(steps))
 
 
@@ -83,14 +94,14 @@ def _why_waiting(
 ) -> tuple[str, str, list[tuple[str, str]]]:
     """Return the name of the check that tells the cause, the words after "because", and what to do."""
     restart = _restart(site)
-    for name, why in _CAUSES:
+    for name, tag, why in _CAUSES:
         finding = found.get(name)
-        if finding is not None and finding.outcome == Outcome.FAIL:
+        if finding is not None and finding.outcome == Outcome.FAIL and tag in ("", finding.tag):
             steps = _steps(finding)
             # Who registers again starts the agent anyhow.
             return name, why, steps if "register" in finding.command else [*steps, restart]
     code = code_of(wait.error)
-    told = wait.error or "the error is not in the logs"
+    told = site.quoted(wait.error) or "the error is not in the logs"
     if any(word in wait.error for word in _CLOCK):
         return "clock", f"its clock is wrong, so that the service refuses its signatures: {told}", [
             ("Set the clock, and let it be kept right (chrony, systemd-timesyncd)", ""), restart,
@@ -105,23 +116,23 @@ def _why_waiting(
             "record was replaced before these logs begin"
         )
         return "waiting", why, [
-            ("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
+            site.step("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
             ("Else register this machine again with a new activation", ""),
         ]  # fmt: skip
     if is_worker:
         if code == _DENIED:
             return "waiting", "its role may not report its health (ssm:UpdateInstanceInformation)", [_PERMIT, restart]
-        return "waiting", f"its health pings fail: {told}", [_LOOK_AT_NETWORK, restart]
+        return "waiting", f"its health pings fail: {told}", [site.step(*_LOOK_AT_NETWORK), restart]
     if code == _DENIED:
         why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
         look = "Look for the node and its role in the console of the service; register again if it is gone"
         return "waiting", why, [(look, ""), restart]
-    return "waiting", f"it gets no credentials: {told}", [_LOOK_AT_NETWORK, restart]
+    return "waiting", f"it gets no credentials: {told}", [site.step(*_LOOK_AT_NETWORK), restart]
 
 
 def _remedies(site: Site) -> list[tuple[str, str]]:
     """Return what helps a machine that differs. To be asked only where the fingerprint was looked at."""
-    return [(remedy.text, remedy.command) for remedy in site.explanation.remedies]
+    return [site.step(remedy.text, remedy.command) for remedy in site.explanation.remedies]
 
 
 def _steps(finding: Finding) -> list[tuple[str, str]]:
@@ -159,10 +170,10 @@ def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     finding = found.get("regenerated")
     if finding is None or finding.outcome != Outcome.FAIL:
         return None
-    steps = _steps(finding)
+    steps = _starting_again(site, found, [*_steps(finding), _restart(site)])
     return Conclusion(
         "hibernating", f"Cannot get credentials any more, because {finding.text}. {_do(steps)}", "", "regenerated",
-        (*steps, _restart(site)),
+        tuple(steps),
     )  # fmt: skip
 
 
@@ -196,15 +207,18 @@ def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     return None
 
 
-def _rest(results: Sequence[Result]) -> Conclusion:
+def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
     # Without a look at the logs nothing is said about hibernation.
     awake = any(result.name == "waiting" and result.finding.outcome == Outcome.PASS for result in results)
+    not_hibernating = "Not hibernating by its logs" if site.copied else "Not hibernating"
+    untold = ", ".join(result.name for result in results if result.finding.tag == UNTOLD)
+    silence = f" A copied disk does not tell: {untold}." if untold else ""
     wrong = [result for result in results if result.finding.outcome == Outcome.FAIL]
     if wrong:
         first = wrong[0]
         steps = _steps(first.finding)
         text = first.finding.text
-        head = f"Not hibernating, but {text}" if awake else text[0].upper() + text[1:]
+        head = f"{not_hibernating}, but {text}" if awake else text[0].upper() + text[1:]
         return Conclusion("broken", f"{head}. {_do(steps)}".rstrip(), "", first.name, tuple(steps))
     unread = [result for result in results if result.finding.undetermined]
     if unread:
@@ -219,10 +233,14 @@ def _rest(results: Sequence[Result]) -> Conclusion:
     if warnings:
         steps = [step for result in warnings for step in _steps(result.finding)]
         count = f"{len(warnings)} warning{'s' * (len(warnings) != 1)}"
-        head = f"Not hibernating, with {count}" if awake else f"{count[0].upper()}{count[1:]}"
-        text = f"{head}: {warnings[0].finding.text}. {_do(steps[:1])}"
-        return Conclusion("warnings", text.rstrip(), "", warnings[0].name, tuple(dict.fromkeys(steps)))
+        head = f"{not_hibernating}, with {count}" if awake else f"{count[0].upper()}{count[1:]}"
+        text = f"{head}: {warnings[0].finding.text}. {_do(steps[:1])}".rstrip() + silence
+        return Conclusion("warnings", text, "", warnings[0].name, tuple(dict.fromkeys(steps)))
+    if results and all(result.finding.tag == UNTOLD for result in results):
+        # That nothing was found must not pass for that nothing is wrong.
+        return Conclusion("cannot-tell", f"Cannot tell: a copied disk does not tell {untold}.", "", results[0].name, ())
     if awake:
-        return Conclusion("healthy", "Not hibernating, and nothing is wrong.", "", "", ())
+        nothing = "nothing on the disk is wrong" if site.copied else "nothing is wrong"
+        return Conclusion("healthy", f"{not_hibernating}, and {nothing}.{silence}", "", "", ())
     text = "The checks that were made found nothing wrong; whether it hibernates was not told by any of them."
-    return Conclusion("healthy", text, "", "", ())
+    return Conclusion("healthy", text + silence, "", "", ())

@@ -109,8 +109,7 @@ def configuration(site: Site) -> Finding:
     if "OnPrem" not in order and _has_registration(site):
         return failed(f"the order of identities ({', '.join(order)}) leaves out OnPrem: the registration is "
                       "never used", *told,
-                      remedy="Take Identity.ConsumptionOrder out, and restart the agent",
-                      tag="configuration")  # fmt: skip
+                      remedy="Take Identity.ConsumptionOrder out, and restart the agent", tag="order")  # fmt: skip
     return passed(f"{path} is read", *told)
 
 

@@ -9,7 +9,7 @@ import shlex
 import sys
 
 from fingerprint.credentials.order import State, credential_order, parse_agent_credentials
-from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
+from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def last(site: Site) -> Finding:
         return skipped("the agent got none yet", where)
     evidence = (f"retrieved {retrieved}", f"expiring {expires}", where)
     if _without_clock(site):
-        return skipped("of a copied disk it cannot be told whether they expired: its clock is not here", *evidence)
+        return untold("of a copied disk it cannot be told whether they expired: its clock is not here", *evidence)
     expired = told.expired(site.machine.now())
     if expired is None:
         return skipped("it does not tell when they expire", *evidence)
@@ -118,12 +118,11 @@ def order(site: Site) -> Finding:
 
 
 def _root_order(site: Site) -> Order:
-    root = getattr(site.machine, "root", "/")
     environ: Mapping[str, str] | None = None
-    if root == "/" and sys.platform != "win32" and os.geteuid() == 0:
+    if site.root == "/" and sys.platform != "win32" and os.geteuid() == 0:
         environ = os.environ
     home = "/var/root" if site.machine.platform == "macos" else "/root"
-    return credential_order("root", home, environ, root=root)
+    return credential_order("root", home, environ, root=site.root)
 
 
 def _registered(site: Site) -> bool:

@@ -9,7 +9,7 @@ import shlex
 from fingerprint.buckets import buckets, s3_endpoint
 from fingerprint.diagnose.network import Network, Reached, Unreached, without_password
 from fingerprint.diagnose.reaching import reach_buckets
-from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
+from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.errors import UsageError, VaultError
 from fingerprint.regions import domain
 
@@ -289,7 +289,7 @@ def metadata(site: Site) -> Finding:
 def proxies(site: Site) -> Finding:
     """Which proxies the agent's service is started with."""
     if site.copied:
-        return skipped("nothing runs on a copied disk")
+        return untold("nothing runs on a copied disk")
     if site.machine.platform != "linux":
         where = _PROXIES_ARE_FROM.get(site.machine.platform)
         return skipped("where the service has its proxy from is not looked up here", *((where,) if where else ()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
+from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.diagnose.waiting import EC2, REFRESHER_FROM, SUCCESS_LOGGED_FROM, got_after, version_of
 from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.keydates import UNDATED_DAYS, age_in_days, created_seconds
@@ -140,8 +140,14 @@ def fingerprint(site: Site) -> Finding:
     verdict = found.verdict
     score = f"{verdict.matched} of {verdict.total} attributes equal, threshold {verdict.threshold}"
     changes = [f"{', '.join(names)}: {text}" for names, text, _ in found.changed]
+    denied = any(one.name == "as-root" for one in found.remedies)
+    if found.outcome == "cannot-tell" and site.copied and not denied:
+        return untold("of a copied disk it cannot be told: most of what is compared is of the hardware and the kernel",
+                      found.rule, *changes)  # fmt: skip
     if found.outcome == "cannot-tell":
-        return unknown(f"{found.rule}; sources could not be read", *changes, remedy="Run it as root")
+        # Nobody reads more out of a recording, such as that of a copied disk.
+        remedy = "" if site.recorded and not denied else "Run it as root"
+        return unknown(f"{found.rule}; sources could not be read", *changes, remedy=remedy)
     if found.outcome == "different":
         first = found.remedies[0] if found.remedies else None
         return failed(
@@ -182,7 +188,7 @@ def _without_address(found: Explanation) -> int | None:
 def next_start(site: Site) -> Finding:
     """What the next start of the agent will do."""
     if site.copied:
-        return skipped("nothing runs on a copied disk")
+        return untold("nothing runs on a copied disk")
     try:
         verdict = site.explanation.verdict
         regenerated = site.explanation.state.regenerated
@@ -307,6 +313,8 @@ def _written_later(site: Site) -> str:
 
 def guard(site: Site) -> Finding:
     """What the check can tell on this machine at all."""
+    if site.copied:
+        return untold("of a copied disk it cannot be told: what the hardware says is not on it")
     try:
         verdict = site.explanation.verdict
     except VaultMissing:

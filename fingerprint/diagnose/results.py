@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
 
+# The tag of what a copied disk does not tell.
+UNTOLD = "untold"
+
+
 class Outcome(Vocabulary):
     """PASS: as it should be; WARN: it works, and may not for long; FAIL: it is wrong; SKIPPED: see the reason."""
 
@@ -59,6 +63,10 @@ class Finding(Value):
             undetermined=undetermined, tag=tag,
         )  # fmt: skip
 
+    def with_step(self, remedy: str, command: str) -> Finding:
+        """Return the same with something else to do."""
+        return Finding(self.outcome, self.text, self.evidence, remedy, command, self.undetermined, self.tag)
+
 
 def passed(text: str, *evidence: str) -> Finding:
     """Return that something is as it should be."""
@@ -78,6 +86,11 @@ def failed(text: str, *evidence: str, remedy: str = "", command: str = "", tag: 
 def skipped(reason: str, *evidence: str) -> Finding:
     """Return that a question does not arise here."""
     return Finding(Outcome.SKIPPED, reason, evidence)
+
+
+def untold(reason: str, *evidence: str) -> Finding:
+    """Return that a copied disk does not tell something, whoever asks it."""
+    return Finding(Outcome.SKIPPED, reason, evidence, tag=UNTOLD)
 
 
 def unknown(reason: str, *evidence: str, remedy: str = "") -> Finding:

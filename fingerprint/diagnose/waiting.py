@@ -206,13 +206,13 @@ def state(site: Site) -> Finding:
     last_good = f"last good: {utc(good) if good is not None else story.last_good or 'not in these logs'}"
     wait = wait_of(site)
     if story.start_error and wait is None:
-        return failed(f"the agent did not start: {story.start_error}", last_good, *unread,
+        return failed(f"the agent did not start: {site.quoted(story.start_error)}", last_good, *unread,
                       remedy="Mend what it names; its service tries again every 90 s", tag="not-started")  # fmt: skip
     if wait is None:
         return _awake(site, story, last_good, *unread)
     since = site.seconds_of(wait.since)
     when = utc(since) if since is not None else wait.since or "a time that is not told"
-    evidence = [f"last error: {wait.error or 'not told'}", last_good, *unread]
+    evidence = [f"last error: {site.quoted(wait.error) or 'not told'}", last_good, *unread]
     if wait is story.worker and max(wait.failed, wait.slept) < story.main_began:
         return unknown(
             f"hibernate.log tells of a worker that hibernates since {when}, and ends before the main log begins",
@@ -256,7 +256,7 @@ def _awake(site: Site, story: Story, *evidence: str) -> Finding:
     when = utc(started) if started is not None else story.started or "a time that is not told"
     return unknown(
         f"the agent was started at {when}, and has not told since {what}",
-        f"last error before: {wait.error or 'not told'}", *evidence, remedy="Look again in a few minutes",
+        f"last error before: {site.quoted(wait.error) or 'not told'}", *evidence, remedy="Look again in a few minutes",
     )  # fmt: skip
 
 

@@ -47,12 +47,20 @@ class Vault:
         state: the folder of our own state (history, audit); None for the usual one.
         prefix: "" for hybrid machines, "EC2" for the other manifest.
         now: the clock, seconds since 1970-01-01 UTC.
+        root: the root folder of the copied disk that the vault is on.
     """
 
     def __init__(
-        self, path: str, *, state: str | None = None, prefix: str = "", now: Callable[[], float] | None = None
+        self,
+        path: str,
+        *,
+        state: str | None = None,
+        prefix: str = "",
+        now: Callable[[], float] | None = None,
+        root: str = "/",
     ) -> None:
         self.path = os.path.abspath(path)
+        self._root = os.path.abspath(root)
         self.manifest_name = prefix + "Manifest"
         self._state = state
         self._now = now
@@ -65,7 +73,7 @@ class Vault:
     @classmethod
     def open(cls, path: str | None = None, *, root: str = "/", state: str | None = None) -> Vault:
         """Return the vault that the user named, else the reference's if it exists, else our own."""
-        return cls(resolve_vault(path, root), state=state)
+        return cls(resolve_vault(path, root), state=state, root=root)
 
     @property
     def state(self) -> str:
@@ -111,6 +119,12 @@ class Vault:
     def data_path(self, key: str) -> str:
         """Return the path of a key's data file."""
         return os.path.join(self.path, "Store", key)
+
+    def listed_path(self, key: str) -> str:
+        """Return the same as the manifest has it: of a vault on a copied disk the path on its own machine."""
+        path = self.data_path(key)
+        inside = self._root != "/" and path.startswith(self._root + os.sep)
+        return path[len(self._root) :] if inside else path
 
     def written_at(self, key: str) -> float | None:
         """Return when a key's data file was written, in seconds since 1970-01-01 UTC; None if that cannot be seen."""
@@ -319,7 +333,7 @@ class VaultEdit:
     def _stored(self) -> dict[str, str]:
         """Return the manifest that the data files themselves make."""
         with self._folder.make_inner("Store", self._mode) as store:
-            return {key: self._vault.data_path(key) for key in store.names() if not key.endswith(".tmp")}
+            return {key: self._vault.listed_path(key) for key in store.names() if not key.endswith(".tmp")}
 
     def _store(self, key: str, data: bytes, check: Callable[[bytes, str], object] | None, why: str, rule: str) -> None:
         vault = self._vault
@@ -339,6 +353,6 @@ class VaultEdit:
                 # Who wrote it may have been killed before it was durable.
                 store.make_durable(key)
         # Data before manifest: a crash between the two leaves data that reading finds by itself.
-        listed = {**(self._stored() if manifest is None else manifest), key: vault.data_path(key)}
+        listed = {**(self._stored() if manifest is None else manifest), key: vault.listed_path(key)}
         if listed != manifest:
             self._folder.replace(vault.manifest_name, encode_manifest(listed))

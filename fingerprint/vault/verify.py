@@ -134,7 +134,7 @@ def _listed_findings(vault: Vault, listed: dict[str, str], found: list[Finding])
     findings = []
     for key, path in listed.items():
         where = vault.data_path(key)
-        if path != where:
+        if path != vault.listed_path(key):
             findings.append(
                 Finding(
                     "manifest-path",

@@ -229,4 +229,7 @@ def copied_disk(folder: Path, machine: AgentMachine) -> Path:
             target.chmod(int(machine.snapshot["statuses"].get(path, {}).get("mode", "0644"), 8))
     vault = root / "var/lib/amazon/ssm/Vault"
     subprocess.run(["cp", "-a", str(machine.vault_path), str(vault)], check=True)
+    # It names its place on its own machine.
+    manifest = vault / "Manifest"
+    manifest.write_text(manifest.read_text().replace(str(machine.vault_path), "/var/lib/amazon/ssm/Vault"))
     return root

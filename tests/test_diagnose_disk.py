@@ -1,0 +1,153 @@
+"""The copied disk of a machine that does not start: what it tells, what it does not, and what can be done from here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_machines import DENIED, REGENERATED, AgentMachine, copied_disk, mismatch, ready, refused, started
+from commandline import run
+from fingerprint.collect.machine import LiveMachine
+from fingerprint.diagnose import diagnose
+from fingerprint.diagnose.site import Site
+from fingerprint.vault import Vault
+
+# What would act on the machine that this runs on.
+ACTING = ("systemctl", "chmod", "chown", "rm ", "fingerprint register", "fingerprint vault re", "fingerprint threshold")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the agent's programs have to be root's")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> AgentMachine:
+    return AgentMachine(tmp_path)
+
+
+def of_disk(machine: AgentMachine, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return run("--root", str(root), "diagnose", *words, env=machine.env)
+
+
+def in_json(machine: AgentMachine, root: Path, *words: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(of_disk(machine, root, *words, "--output", "json").stdout)
+    return answer
+
+
+@as_root
+def test_the_disk_of_a_healthy_machine_is_healthy_and_what_it_does_not_tell_is_named(
+    machine: AgentMachine, tmp_path: Path
+) -> None:
+    root = copied_disk(tmp_path, machine)
+    done = of_disk(machine, root)
+    assert done.returncode == 0
+    assert " ".join(done.stdout.split()).startswith(
+        "Not hibernating by its logs, and nothing on the disk is wrong. A copied disk does not tell: fingerprint, "
+        "next-start, guard, package, running, credentials, proxy. "
+    )
+    checks = {one["name"]: one for one in in_json(machine, root)["checks"]}
+    for name in ("fingerprint", "guard"):
+        assert (checks[name]["outcome"], checks[name]["undetermined"], checks[name]["remedy"]) == ("skipped", False, "")
+        assert "of a copied disk it cannot be told" in checks[name]["text"]
+
+
+def test_what_is_asked_of_a_disk_that_it_does_not_tell_is_no_health(machine: AgentMachine, tmp_path: Path) -> None:
+    root = copied_disk(tmp_path, machine)
+    done = of_disk(machine, root, "--only", "fingerprint,running")
+    assert done.returncode == 3
+    assert done.stdout.startswith("Cannot tell: a copied disk does not tell fingerprint, running.\n")
+    done = of_disk(machine, root, "--only", "fingerprint,key")
+    assert done.returncode == 0
+    assert "A copied disk does not tell: fingerprint." in " ".join(done.stdout.split())
+
+
+def test_nobody_is_sent_to_run_it_as_root_over_a_recording_of_a_copied_disk(
+    machine: AgentMachine, tmp_path: Path
+) -> None:
+    root = copied_disk(tmp_path, machine)
+    file = tmp_path / "recorded.json"
+    run("--root", str(root), "snapshot", str(file), env=machine.env)
+    where = ("--snapshot", str(file), "--vault", str(machine.vault_path))
+    done = run(*where, "diagnose", "--only", "fingerprint", env=machine.env)
+    assert done.returncode == 3
+    assert "could not be read now" in done.stdout
+    assert "as root" not in done.stdout
+
+
+@as_root
+def test_a_disk_with_warnings_or_failures_tells_of_its_logs_only(machine: AgentMachine, tmp_path: Path) -> None:
+    root = copied_disk(tmp_path, machine)
+    stray = root / "var/lib/amazon/ssm/Vault/stray"
+    stray.write_text("")
+    told = in_json(machine, root)["conclusion"]
+    assert told["state"] == "warnings"
+    assert told["text"].startswith("Not hibernating by its logs, with 1 warning")
+    assert "A copied disk does not tell: fingerprint" in told["text"]
+    assert [step["command"] for step in told["steps"]] == [f"fingerprint --root {root} vault verify"]
+    stray.unlink()
+    (root / "usr/bin/amazon-ssm-agent").chmod(0o777)
+    told = in_json(machine, root)["conclusion"]
+    assert told["state"] == "broken"
+    assert told["text"].startswith("Not hibernating by its logs, but others than root may change the agent's programs")
+
+
+def test_another_machine_id_on_the_disk_is_told_all_the_same(machine: AgentMachine, tmp_path: Path) -> None:
+    root = copied_disk(tmp_path, machine)
+    (root / "etc/machine-id").write_text("f" * 32 + "\n")
+    answer = in_json(machine, root)
+    [check] = [one for one in answer["checks"] if one["name"] == "fingerprint"]
+    assert check["outcome"] == "fail"
+    assert "hardware ID" in check["text"]
+    commands = {step["text"]: step["command"] for step in answer["conclusion"]["steps"]}
+    assert commands["Keep the present record"] == f"fingerprint --root {root} vault backup"
+    # A new record would be made of the hardware of this machine.
+    [rebaseline] = [text for text in commands if "Take the machine as it is now" in text]
+    assert rebaseline.endswith("(on the machine itself)")
+    assert commands[rebaseline] == ""
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        started("08:00:00") + ready("08:00:01") + refused("11:35:00", DENIED),
+        started("08:00:00") + refused("11:35:00", "RequestError: x"),
+        started("11:00:00") + mismatch("11:00:01", "disk-info") + f"2026-11-24 11:00:16.1 INFO {REGENERATED}\n"
+        + refused("11:00:17"),
+    ],
+    ids=["denied", "no way", "regenerated"],
+)  # fmt: skip
+def test_no_command_for_the_machine_that_this_runs_on_is_offered(
+    machine: AgentMachine, tmp_path: Path, log: str
+) -> None:
+    machine.log("amazon-ssm-agent.log", log)
+    machine.file("/root/.aws/credentials", "", 0o644)
+    root = copied_disk(tmp_path, machine)
+    answer = in_json(machine, root)
+    assert answer["conclusion"]["state"] == "hibernating"
+    steps = [
+        *answer["conclusion"]["steps"],
+        *({"text": c["remedy"], "command": c["command"]} for c in answer["checks"]),
+    ]
+    offered = [step["command"] for step in steps if step["command"]] + [answer["conclusion"]["text"]]
+    assert [text for text in offered if any(word in text for word in ACTING)] == []
+    assert "Restart the agent: it tries again at once (on the machine itself)" in [step["text"] for step in steps]
+
+
+def test_commands_that_can_look_at_the_disk_name_it_and_its_vault(machine: AgentMachine, tmp_path: Path) -> None:
+    root = copied_disk(tmp_path, machine).rename(tmp_path / "my disk")
+    vault = str(root / "var/lib/amazon/ssm/Vault")
+    record = Path(vault, "Store/InstanceFingerprint")
+    record.write_text(record.read_text().replace('"similarityThreshold":40', '"similarityThreshold":-1'))
+    state = str(tmp_path / "state")
+    site = Site(LiveMachine(str(root)), Vault(vault, state=state, root=str(root)))
+    assert diagnose(site, ["fingerprint"])["fingerprint"].command == f"fingerprint --root '{root}' threshold set 40"
+    copy = root.joinpath(vault).rename(tmp_path / "Copy")
+    site = Site(LiveMachine(str(root)), Vault(str(copy), state=state, root=str(root)))
+    finding = diagnose(site, ["fingerprint"])["fingerprint"]
+    assert finding.command == f"fingerprint --root '{root}' --vault {copy} threshold set 40"
+    (copy / "Store/InstanceFingerprint").unlink()
+    remedy = diagnose(site, ["vault"])["vault"].remedy
+    assert f"fingerprint --root '{root}' --vault {copy} vault restore 0" in remedy
+    assert "fingerprint vault" not in remedy
