@@ -503,7 +503,7 @@ FORMS = [(), ("--output", "json"), ("--output", "ssm-cli")]
 QUOTES = {
     "worker": line("11:00:03", "INFO", f"{ENTERS}ThrottlingException: User: arn:aws:sts::{ACCOUNT}:assumed-role/SSM/"
                                        f"{NODE} may not", WORKER),
-    "core agent": refused("11:00:03", f"RequestError: arn:aws:sts::{ACCOUNT}:assumed-role/SSM/{NODE}"),
+    "core agent": refused("11:50:03", f"RequestError: arn:aws:sts::{ACCOUNT}:assumed-role/SSM/{NODE}"),
     "start": line("11:00:03", "ERROR", f"Error occurred when starting amazon-ssm-agent: {NODE} of {ACCOUNT}"),
 }  # fmt: skip
 
