@@ -141,10 +141,10 @@ def test_commands_that_can_look_at_the_disk_name_it_and_its_vault(machine: Agent
     record = Path(vault, "Store/InstanceFingerprint")
     record.write_text(record.read_text().replace('"similarityThreshold":40', '"similarityThreshold":-1'))
     state = str(tmp_path / "state")
-    site = Site(LiveMachine(str(root)), Vault(vault, state=state, root=str(root)))
+    site = Site(LiveMachine(str(root)), Vault.open(vault, root=str(root), state=state))
     assert diagnose(site, ["fingerprint"])["fingerprint"].command == f"fingerprint --root '{root}' threshold set 40"
     copy = root.joinpath(vault).rename(tmp_path / "Copy")
-    site = Site(LiveMachine(str(root)), Vault(str(copy), state=state, root=str(root)))
+    site = Site(LiveMachine(str(root)), Vault.open(str(copy), root=str(root), state=state))
     finding = diagnose(site, ["fingerprint"])["fingerprint"]
     assert finding.command == f"fingerprint --root '{root}' --vault {copy} threshold set 40"
     (copy / "Store/InstanceFingerprint").unlink()

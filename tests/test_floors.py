@@ -15,6 +15,7 @@ FLOORS = {
     "vocabulary": 0,
     "newfile": 1,
     "interruptible": 1,
+    "copieddisk": 1,
     "keydates": 1,
     "_json": 1,
     "_digest": 1,

@@ -414,6 +414,36 @@ def test_the_vault_is_the_named_one_else_the_agents_else_our_own(tmp_path: Path)
         assert places.resolve_vault(None, environ=env) == str(tmp_path / "state" / "Vault")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the place of the vault is that of Linux")
+def test_no_link_leads_out_of_a_copied_disk_to_the_vault_of_this_machine(tmp_path: Path) -> None:
+    """/var of the disk is a link, as its own system means it; here the same path is another machine's."""
+    here, disk = tmp_path / "data", tmp_path / "disk"
+    state = str(tmp_path / "state")
+    for folder in (here, disk / "data", disk / str(here).lstrip("/")):
+        (folder / "var/lib/amazon/ssm").mkdir(parents=True)
+    (disk / "var").symlink_to(here / "var")
+    with Vault(str(here / "var/lib/amazon/ssm/Vault"), state=state).edit() as edit:
+        edit.store(RECORD, why="test")
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+
+    vault = Vault.open(root=str(disk), state=state)
+    assert vault.path == f"{disk}{here}/var/lib/amazon/ssm/Vault"
+    with pytest.raises(VaultMissing):
+        vault.read()
+    with vault.edit() as edit:
+        edit.store(RECORD, why="test")
+    assert json.loads((Path(vault.path) / "Manifest").read_text()) == {
+        "InstanceFingerprint": "/var/lib/amazon/ssm/Vault/Store/InstanceFingerprint"
+    }
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+
+    (disk / "var").unlink()
+    (disk / "var").symlink_to("var")
+    with pytest.raises(VaultUnsafe, match="cannot be found"):
+        Vault.open(root=str(disk))
+    assert Vault.open(vault.path, root=str(disk), state=state).read() == RECORD
+
+
 @pytest.mark.parametrize(
     ("platform", "environ", "expected"),
     [

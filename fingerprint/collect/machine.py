@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 FILE_LIMIT = 64 * 1024
-_LINKS_FOLLOWED = 40
 _WINDOWS_TIMEOUT = 60.0
 # What stands there is made by a running kernel; on a copied disk there are at most left-overs.
 _KERNEL_FOLDERS = ("/sys/", "/proc/", "/dev/", "/run/")
@@ -258,26 +257,9 @@ class LiveMachine(Machine):
             return path
         if path.startswith(_KERNEL_FOLDERS):
             raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and this is the kernel's", path)
-        left = [part for part in path.split("/") if part]
-        done: list[str] = []
-        followed = 0
-        while left:
-            part = left.pop(0)
-            if part == "..":
-                done = done[:-1]
-            elif part != ".":
-                here = os.path.join(self.root, *done, part)
-                if not os.path.islink(here):
-                    done.append(part)
-                    continue
-                followed += 1
-                if followed > _LINKS_FOLLOWED:
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-                target = os.readlink(here)
-                if target.startswith("/"):
-                    done = []
-                left = [part for part in target.split("/") if part] + left
-        return os.path.join(self.root, *done)
+        from fingerprint.copieddisk import on_disk
+
+        return on_disk(self.root, path)
 
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
         if self._quick_read is None and self.platform == "linux" and not self.copied:

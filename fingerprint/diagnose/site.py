@@ -12,7 +12,7 @@ from fingerprint.collect.machine import NotThisMachine
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
 from fingerprint.diagnose.places import SNAP, Places, places_of
-from fingerprint.errors import VaultMissing
+from fingerprint.errors import VaultError, VaultMissing
 from fingerprint.quoting import with_ids_masked
 
 TYPE_CHECKING = False
@@ -165,7 +165,11 @@ class Site:
         from fingerprint.vault import Vault
 
         path = self.vault.path
-        return "" if path == Vault.open(root=self.root).path else f" --vault {shlex.quote(path)}"
+        try:
+            usual = Vault.open(root=self.root).path
+        except VaultError:
+            usual = ""
+        return "" if path == usual else f" --vault {shlex.quote(path)}"
 
     def quoted(self, text: str) -> str:
         """Return a text of a log as it may be told: the ids in it masked, unless they are to be revealed."""

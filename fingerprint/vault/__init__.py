@@ -12,7 +12,7 @@ from fingerprint.errors import VaultCorrupt, VaultDenied, VaultMissing, VaultUns
 from fingerprint.model import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.files import Folder
 from fingerprint.vault.history import History
-from fingerprint.vault.places import reference_vault, resolve_vault, state_folder
+from fingerprint.vault.places import known_as, reference_vault, resolve_vault, state_folder
 from fingerprint.vault.records import (
     CLEARED,
     decode_fingerprint,
@@ -47,7 +47,7 @@ class Vault:
         state: the folder of our own state (history, audit); None for the usual one.
         prefix: "" for hybrid machines, "EC2" for the other manifest.
         now: the clock, seconds since 1970-01-01 UTC.
-        root: the root folder of the copied disk that the vault is on.
+        known_as: the folder as the vault's own machine knows it, if that is another one.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class Vault:
         state: str | None = None,
         prefix: str = "",
         now: Callable[[], float] | None = None,
-        root: str = "/",
+        known_as: str = "",
     ) -> None:
         self.path = os.path.abspath(path)
-        self._root = os.path.abspath(root)
+        self._known_as = known_as or self.path
         self.manifest_name = prefix + "Manifest"
         self._state = state
         self._now = now
@@ -73,7 +73,8 @@ class Vault:
     @classmethod
     def open(cls, path: str | None = None, *, root: str = "/", state: str | None = None) -> Vault:
         """Return the vault that the user named, else the reference's if it exists, else our own."""
-        return cls(resolve_vault(path, root), state=state, root=root)
+        found = resolve_vault(path, root)
+        return cls(found, state=state, known_as=known_as(found, root))
 
     @property
     def state(self) -> str:
@@ -122,9 +123,7 @@ class Vault:
 
     def listed_path(self, key: str) -> str:
         """Return the same as the manifest has it: of a vault on a copied disk the path on its own machine."""
-        path = self.data_path(key)
-        inside = self._root != "/" and path.startswith(self._root + os.sep)
-        return path[len(self._root) :] if inside else path
+        return os.path.join(self._known_as, "Store", key)
 
     def written_at(self, key: str) -> float | None:
         """Return when a key's data file was written, in seconds since 1970-01-01 UTC; None if that cannot be seen."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from fingerprint.errors import VaultUnsafe
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +57,9 @@ def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str
         chosen: the folder that the user named, or None.
         root: the root folder of a copied disk; the reference's vault is looked up below it.
         environ: the environment.
+
+    Raises:
+        VaultUnsafe: links on the copied disk lead to each other.
     """
     named = chosen or (environ.get("FINGERPRINT_VAULT") if is_own(environ) else None)
     if named:
@@ -65,7 +70,7 @@ def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str
         return path
     reference = reference_vault()
     if root != "/":
-        return os.path.join(root, reference.lstrip("/"))
+        return _on_disk(root, reference)
     try:
         os.stat(reference)
     except (FileNotFoundError, NotADirectoryError):
@@ -74,3 +79,29 @@ def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str
         # It may be there; reading it will say what is wrong.
         return reference
     return reference
+
+
+def known_as(path: str, root: str) -> str:
+    """Return a vault's folder as its own machine knows it: of one on a copied disk without the disk's root."""
+    if root == "/":
+        return path
+    path, top = os.path.abspath(path), os.path.abspath(root)
+    try:
+        if path == os.path.abspath(_on_disk(root, reference_vault())):
+            return reference_vault()
+    except VaultUnsafe:
+        # It is another one, which was named.
+        pass
+    return path[len(top) :] if path.startswith(top + os.sep) else path
+
+
+def _on_disk(root: str, path: str) -> str:
+    from fingerprint.copieddisk import on_disk
+
+    try:
+        return on_disk(root, path)
+    except OSError as error:
+        raise VaultUnsafe(
+            f"the vault of the copied disk cannot be found ({error.strerror})", where=os.path.join(root, path[1:]),
+            remedy="Name its folder with --vault",
+        ) from None  # fmt: skip
