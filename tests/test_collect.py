@@ -292,7 +292,7 @@ def test_a_machine_id_behind_a_closed_folder_is_denied_and_not_absent(tmp_path: 
 import os
 from fingerprint import collect
 from fingerprint.collect.machine import LiveMachine
-import fingerprint.collect.unix, fingerprint.catalogue, fingerprint.model
+import fingerprint.collect.unix, fingerprint.catalogue, fingerprint.copieddisk, fingerprint.model
 os.setgid(65534); os.setuid(65534)
 print(collect(LiveMachine(root={str(tmp_path)!r}))["machine-id"].status)
 """
