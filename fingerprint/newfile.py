@@ -21,8 +21,8 @@ def write_new(path: str, data: bytes, what: str) -> None:
     """
     if os.path.lexists(path):
         raise _exists(path)
-    unnamed = unnamed_beside(path)
     try:
+        unnamed = unnamed_beside(path)
         try:
             with open(unnamed, "xb", opener=only_for_us) as file:
                 file.write(data)
@@ -44,6 +44,7 @@ def unnamed_beside(path: str) -> str:
     """Return a hidden name beside a file, under which it is written before it gets its own.
 
     It is known before anything is made, so that no signal comes in between and leaves a file that nobody removes.
+    Raises OSError: the path begins in the current folder, and that is gone.
     """
     folder, name = os.path.split(os.path.abspath(path))
     return os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")

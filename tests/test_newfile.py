@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fingerprint.errors import InputError, Refused
+from fingerprint.monitoring.metrics import write_textfile
 from fingerprint.newfile import write_new
 
 BROKEN = OSError(28, os.strerror(28))
@@ -71,3 +72,16 @@ def test_of_many_writers_of_one_name_one_succeeds(tmp_path: Path) -> None:
         done = list(pool.map(write, range(8)))
     assert done.count(True) == 1
     assert (tmp_path / "new").read_bytes() == b"%d" % done.index(True) * 5000
+
+
+def test_a_current_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InputError, match="the report could not be written"):
+        write_new("new", b"data", "report")
+    with pytest.raises(InputError, match="the metrics could not be written"):
+        write_textfile("new.prom", "data\n")
+    writers = pytest.importorskip("fingerprint.fleet.writers")
+    with pytest.raises(InputError, match="could not be written"), writers.TableWriter("new.parquet"):
+        pass

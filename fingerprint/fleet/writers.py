@@ -38,12 +38,13 @@ class TableWriter:
             raise Refused("the file exists; nothing was written", where=path, remedy="Name a new file, or remove it")
         self.path = path
         self.rows = 0
-        self._unnamed = unnamed_beside(path)
+        self._unnamed = ""
         self._file: Any = None
         self._writer: Any = None
 
     def __enter__(self) -> TableWriter:
         try:
+            self._unnamed = unnamed_beside(self.path)
             self._file = open(self._unnamed, "xb", opener=only_for_us)
             return self
         except OSError as error:

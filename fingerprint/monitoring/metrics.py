@@ -123,8 +123,8 @@ def write_textfile(path: str, text: str) -> None:
             "the metrics could not be written (it is no regular file, which this replaces)", where=path,
             remedy="Name a file; without --textfile `fingerprint metrics` writes to standard output",
         )  # fmt: skip
-    unnamed = unnamed_beside(path)
     try:
+        unnamed = unnamed_beside(path)
         try:
             with open(unnamed, "x", encoding="utf-8", opener=only_for_us) as file:
                 file.write(text)
