@@ -35,6 +35,7 @@ PAUSE_SECONDS = 5.0
 # Why a record was written, as the history and the evidence have it.
 FIRST = "first fingerprint"
 MISMATCH = "the machine does not match its record"
+REGISTERED = "registered"
 
 
 class Policy(Vocabulary):

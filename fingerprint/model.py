@@ -12,7 +12,9 @@ from fingerprint.vocabulary import Vocabulary
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, ClassVar
+    from typing import Any, ClassVar, TypeVar
+
+    _V = TypeVar("_V", bound="Value")
 
 __all__ = [
     "Attribute",
@@ -102,6 +104,10 @@ class Value:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._fields()
 
+    def replace(self: _V, **changes: Any) -> _V:
+        """Return a copy with the named fields changed."""
+        return type(self)(**{**{name: getattr(self, name) for name in self.__slots__}, **changes})
+
 
 class FingerprintRecord(Value):
     """What the vault keeps under `InstanceFingerprint`.
@@ -133,11 +139,6 @@ class FingerprintRecord(Value):
             threshold=threshold,
             extra=extra,
         )
-
-    def replace(self, **changes: Any) -> FingerprintRecord:
-        """Return a copy with the named fields changed."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return FingerprintRecord(**{**fields, **changes})
 
 
 class RegistrationRecord(Value):
@@ -200,11 +201,6 @@ class RegistrationRecord(Value):
             private_key_created_date=private_key_created_date,
             extra=extra,
         )
-
-    def replace(self, **changes: Any) -> RegistrationRecord:
-        """Return a copy with the named fields changed."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return RegistrationRecord(**{**fields, **changes})
 
     @property
     def registered(self) -> bool:

@@ -92,7 +92,7 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
     except FingerprintError as error:
         return Look(machine.now(), machine.monotonic() - begin, None, error, False, ())
     verdict = observation.verdict
-    regenerated = replacement(vault, observation.record)[0]
+    regenerated = replacement(vault, observation.record).regenerated
     held = []
     if any(row.current is not None and not row.same and not row.unreadable for row in verdict.rows):
         held.append(ANY_DRIFT)

@@ -309,7 +309,9 @@ class VaultEdit:
                 raise VaultMissing(f"the vault holds no {key}", where=vault.data_path(key))
         else:
             data = vault._read(self._folder, key, to_write=True)
-        return vault.history.record(key, data, data, why=why, rule="", now=vault.now())
+        with Folder.open("Store", self._folder) as store:
+            node = _node(store.read(REGISTRATION_KEY))
+        return vault.history.record(key, data, data, why=why, rule="", now=vault.now(), node=node)
 
     def force(self, key: str, data: bytes, *, why: str) -> None:
         """Replace the bytes of a key even if what is there, record or manifest, is corrupt or lost.
@@ -346,7 +348,8 @@ class VaultEdit:
                 except VaultMissing:
                     pass
             if before != data:
-                vault.history.record(key, before, data, why=why, rule=rule, now=vault.now())
+                node = _node(before if key == REGISTRATION_KEY else store.read(REGISTRATION_KEY))
+                vault.history.record(key, before, data, why=why, rule=rule, now=vault.now(), node=node)
                 store.replace(key, data)
             else:
                 # Who wrote it may have been killed before it was durable.
@@ -355,3 +358,13 @@ class VaultEdit:
         listed = {**(self._stored() if manifest is None else manifest), key: vault.listed_path(key)}
         if listed != manifest:
             self._folder.replace(vault.manifest_name, encode_manifest(listed))
+
+
+def _node(data: bytes | None) -> str | None:
+    """Return the node's id of a registration's bytes, "" where there is none, None where it cannot be told."""
+    if data is None:
+        return ""
+    try:
+        return decode_registration(data, "").instance_id
+    except VaultCorrupt:
+        return None
