@@ -39,6 +39,7 @@ FLOORS = {
     "collect": 3,
     "vault": 3,
     "engine": 4,
+    "agent": 4,
     "recovery": 5,
     "fate": 5,
     "service": 5,
