@@ -144,7 +144,7 @@ Outlook.define(ACCEPTS="will-accept", REJECTS="will-reject", STOPS="stops", UNKN
 _UNKNOWN_VALUE = "?"
 
 
-def agent_outlook(verdict: Verdict, collection: Collection) -> Outlook:
+def agent_outlook(verdict: Verdict, collection: Collection, *, of_agent: bool = True) -> Outlook:
     """Return what the agent does with a machine, by what it reads itself.
 
     A source that fails for root fails for the agent, which then holds "" against the record: that is certain. What
@@ -153,9 +153,13 @@ def agent_outlook(verdict: Verdict, collection: Collection) -> Outlook:
     Args:
         verdict: over the record and the collection.
         collection: the machine as it was read here.
+        of_agent: whether the agent uses the vault of the record. Our own client, which uses another one, reads
+            what was read here.
     """
     if collection.stops_agent:
         return Outlook.STOPS
+    if not of_agent and (verdict.match or not verdict.conclusive):
+        return Outlook.ACCEPTS if verdict.match else Outlook.UNKNOWN
     saved = {row.name: row.saved for row in verdict.rows if row.saved is not None}
     current = {row.name: row.current for row in verdict.rows if row.current is not None}
     only_here = collection.only_here

@@ -18,7 +18,7 @@ from fingerprint.vault.records import decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.model import FingerprintRecord
+    from fingerprint.model import Collection, FingerprintRecord, HardwareHash
     from fingerprint.vault import Vault
     from fingerprint.vault.history import Change
 
@@ -40,9 +40,11 @@ class State(Value):
         uncertain: why it cannot be told whether it was replaced; "" if it can.
         restored_at: when the present fingerprint was brought back or taken over to the machine as it is; "" if
             that is not how the record was written last.
+        prior_hash: the hardware hash of the restorable record.
     """
 
-    __slots__ = ("regenerated", "at", "by", "restorable", "evidence_at", "uncertain", "restored_at")
+    __slots__ = ("regenerated", "at", "by", "restorable", "evidence_at", "uncertain", "restored_at", "prior_hash")
+    _hidden = ("prior_hash",)
     regenerated: bool
     at: str
     by: str
@@ -50,6 +52,7 @@ class State(Value):
     evidence_at: str
     uncertain: str
     restored_at: str
+    prior_hash: HardwareHash | None
 
     def __init__(
         self,
@@ -60,11 +63,24 @@ class State(Value):
         evidence_at: str = "",
         uncertain: str = "",
         restored_at: str = "",
+        prior_hash: HardwareHash | None = None,
     ) -> None:
         self._set(
             regenerated=regenerated, at=at, by=by, restorable=restorable, evidence_at=evidence_at,
-            uncertain=uncertain, restored_at=restored_at,
+            uncertain=uncertain, restored_at=restored_at, prior_hash=prior_hash,
         )  # fmt: skip
+
+
+def of_another_sid(state: State, collection: Collection) -> bool:
+    """Return whether the restorable record is of another hardware ID than the machine has now."""
+    name = collection.sid_key
+    return state.prior_hash is not None and state.prior_hash.get(name, "") != collection[name].value
+
+
+def rebaselined(restorable: int, other_sid: bool) -> str:
+    """Return the command that restores a fingerprint with the machine as it is now."""
+    accept = " --accept-new-sid" if other_sid else ""
+    return f"fingerprint vault restore {restorable} --rebaseline{accept} --yes"
 
 
 def state_of(vault: Vault, record: FingerprintRecord) -> State:
@@ -95,7 +111,8 @@ def replacement(vault: Vault, record: FingerprintRecord) -> State:
     if came < 0 or not prior:
         return State(restored_at=restored_at)
     at, by = (of_record[came].at, US) if ours else ("", ANOTHER_PROGRAM)
-    lost = State(True, at, by, _number_of(of_record, prior), restored_at=restored_at)
+    number, prior_hash = _copy_of(of_record, prior)
+    lost = State(True, at, by, number, restored_at=restored_at, prior_hash=prior_hash)
     try:
         node = vault.read_registration().instance_id
     except VaultMissing:
@@ -104,7 +121,10 @@ def replacement(vault: Vault, record: FingerprintRecord) -> State:
         return _unsure(lost, f"the registration cannot be read: {error.what}")
     node_then = _node_with(changes, prior)
     if node_then is not None:
-        return lost if node and node == node_then else State(restored_at=restored_at)
+        # Without a node in the vault the service is another one, to which the same holds; who clears a record there
+        # begins anew.
+        cleared = ours and not _fingerprint(of_record[came].before)
+        return lost if node == node_then and (node or not cleared) else State(restored_at=restored_at)
     return _by_dates(vault, lost, of_record, mismatch=ours and of_record[came].why == MISMATCH)
 
 
@@ -132,12 +152,15 @@ def _known_before(changes: list[Change], fingerprint: str) -> str | None:
     return None
 
 
-def _number_of(changes: list[Change], fingerprint: str) -> int | None:
-    """Return the entry from which a fingerprint can be restored, the newest of several; None without one."""
+def _copy_of(changes: list[Change], fingerprint: str) -> tuple[int | None, HardwareHash | None]:
+    """Return the entry from which a fingerprint can be restored, the newest of several, and its hardware hash."""
     for change in reversed(changes):
         if _fingerprint(change.before) == fingerprint:
-            return change.number
-    return LAST_WRITTEN if _fingerprint(changes[-1].after) == fingerprint else None
+            return change.number, decode_fingerprint(change.before or b"", "").hardware_hash
+    last = changes[-1]
+    if _fingerprint(last.after) == fingerprint:
+        return LAST_WRITTEN, decode_fingerprint(last.after, "").hardware_hash
+    return None, None
 
 
 def _restored_at(changes: list[Change], fingerprint: str) -> str:

@@ -191,3 +191,32 @@ def test_a_fingerprint_that_the_service_knows_is_never_called_replaced(steps: tu
     state = life.state
     assert life.record.fingerprint == life.known
     assert not state.regenerated, state
+
+
+@pytest.mark.parametrize("loss", [Life.regenerated_here, Life.regenerated_by_the_agent], ids=lambda one: one.__name__)
+def test_a_vault_without_a_registration_has_its_fingerprint_replaced_all_the_same(loss: Step, tmp_path: Path) -> None:
+    """Registration flows that link the engine keep the node elsewhere."""
+    life = Life(tmp_path)
+    first = FingerprintRecord(_fingerprint(99), ATTRIBUTES, 40)
+    with life.vault.edit() as edit:
+        edit.store(first, why=FIRST)
+    loss(life)
+    assert life.state.regenerated
+    assert life.state.restorable is not None
+
+
+def test_who_clears_a_vault_without_a_registration_begins_anew(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    with life.vault.edit() as edit:
+        edit.store(FingerprintRecord(_fingerprint(99), ATTRIBUTES, 40), why=FIRST)
+    life.cleared_and_minted()
+    assert not life.state.regenerated
+
+
+def test_an_unreadable_registration_leaves_it_open(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.registered_here()
+    life.regenerated_by_the_agent()
+    Path(life.vault.data_path(REGISTRATION_KEY)).write_bytes(b"{")
+    assert not life.state.regenerated
+    assert "the registration cannot be read" in life.state.uncertain

@@ -57,9 +57,10 @@ FLOORS = {
     "image": 6,
     # It asks the other leaves what they know.
     "diagnose": 7,
-    "monitoring": 7,
-    "cli": 8,
-    "testing": 9,
+    "assessment": 8,
+    "monitoring": 9,
+    "cli": 10,
+    "testing": 11,
 }
 # The face and the entry point of the package name what they re-export.
 FACES = ("__init__.py", "__main__.py")

@@ -21,9 +21,7 @@ _COMPLAINT_SHOWN = 200
 _FROM_OUTSIDE = (1, 2, 9, 15, 24, 25)
 
 
-def unread(
-    name: str, error: OSError, source: str, machine: Machine, seconds: float = 0.0, tool: str = ""
-) -> Attribute:
+def unread(name: str, error: OSError, source: str, machine: Machine, seconds: float = 0.0, tool: str = "") -> Attribute:
     """Return the attribute whose source exists and could not be read."""
     status = Status.DENIED if error.errno in _DENIED else Status.FAILED
     reason = error.strerror or str(error)

@@ -10,6 +10,7 @@ from threading import Lock
 from fingerprint.agent.config import identity_type, read_config, setting
 from fingerprint.agent.paths import SNAP, Places, places_of
 from fingerprint.agent.unit import systemd_unit
+from fingerprint.agent.vault_use import is_agents_vault
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
 from fingerprint.errors import VaultError, VaultMissing
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine, Process
     from fingerprint.diagnose.network import Network
     from fingerprint.explanation import Explanation
+    from fingerprint.fate import State
     from fingerprint.model import FingerprintRecord, RegistrationRecord
     from fingerprint.vault import Vault
 
@@ -192,12 +194,27 @@ class Site:
         except VaultMissing:
             return False
 
+    @property
+    def of_agent(self) -> bool:
+        """Whether the vault is that of the agent on this machine; of a machine elsewhere it is."""
+        return self.elsewhere or is_agents_vault(self.vault.path)
+
+    @fact
+    def record_state(self) -> tuple[State, tuple[str, ...]]:
+        """What became of the record, and the evidence for it. Raises VaultError."""
+        from fingerprint.diagnose.replaced import record_state
+
+        return record_state(self)
+
     @fact
     def explanation(self) -> Explanation:
         """The verdict with all that is known about it. Raises VaultError and CollectError."""
         from fingerprint.explanation import explain_vault
 
-        return explain_vault(self.vault, self.machine, timeout=self.timeout)
+        return explain_vault(
+            self.vault, self.machine, timeout=self.timeout, state_of=lambda _: self.record_state[0],
+            of_agent=self.of_agent,
+        )  # fmt: skip
 
     @fact
     def processes(self) -> tuple[Process, ...]:
