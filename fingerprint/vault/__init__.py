@@ -48,6 +48,7 @@ class Vault:
         prefix: "" for hybrid machines, "EC2" for the other manifest.
         now: the clock, seconds since 1970-01-01 UTC.
         known_as: the folder as the vault's own machine knows it, if that is another one.
+        root: the root folder of the copied disk that the vault is on.
     """
 
     def __init__(
@@ -58,9 +59,11 @@ class Vault:
         prefix: str = "",
         now: Callable[[], float] | None = None,
         known_as: str = "",
+        root: str = "/",
     ) -> None:
         self.path = os.path.abspath(path)
         self._known_as = known_as or self.path
+        self._root = root
         self.manifest_name = prefix + "Manifest"
         self._state = state
         self._now = now
@@ -74,7 +77,7 @@ class Vault:
     def open(cls, path: str | None = None, *, root: str = "/", state: str | None = None) -> Vault:
         """Return the vault that the user named, else the reference's if it exists, else our own."""
         found = resolve_vault(path, root)
-        return cls(found, state=state, known_as=known_as(found, root))
+        return cls(found, state=state, known_as=known_as(found, root), root=root)
 
     @property
     def state(self) -> str:
@@ -124,6 +127,24 @@ class Vault:
     def listed_path(self, key: str) -> str:
         """Return the same as the manifest has it: of a vault on a copied disk the path on its own machine."""
         return os.path.join(self._known_as, "Store", key)
+
+    def lists_a_copy(self, path: str, key: str) -> bool:
+        """Return whether a path in the manifest is that of the same key in the vault that this one was copied from.
+
+        The vault that the agent uses must name itself.
+        """
+        return self._known_as != reference_vault() and path.replace("\\", "/").endswith(f"/Store/{key}")
+
+    def exists_on_its_machine(self, path: str) -> bool:
+        """Return whether a file exists at a path as the vault's own machine knows it."""
+        if self._root == "/":
+            return os.path.exists(os.path.join(os.sep, path))
+        from fingerprint.copieddisk import on_disk
+
+        try:
+            return os.path.exists(on_disk(self._root, os.path.join("/", path)))
+        except OSError:
+            return False
 
     def written_at(self, key: str) -> float | None:
         """Return when a key's data file was written, in seconds since 1970-01-01 UTC; None if that cannot be seen."""
