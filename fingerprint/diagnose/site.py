@@ -37,8 +37,8 @@ SYSTEMCTL = ("/usr/bin/systemctl", "/bin/systemctl")
 UNITS = ("amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service")
 # Commands of ours that do the same on a copied disk. A new record is made of the hardware, so not there.
 _WITH_ROOT = (
-    "vault verify", "vault backup", "vault history", "vault restore", "threshold set", "credentials order",
-    "explain-log",
+    "vault verify", "vault repair", "vault backup", "vault history", "vault restore", "threshold set",
+    "credentials order", "explain-log",
 )  # fmt: skip
 _OF_FILES = ("chmod", "chown", "rm")
 _PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,User,MainPID,ActiveEnterTimestamp,NRestarts,Environment"
