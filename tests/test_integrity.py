@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint.model import RegistrationRecord
 from fingerprint.vault.integrity import manifest_state
 from fingerprint.vault.places import reference_vault
+from manifests import BOTH, STATES, paths
 
-BOTH = ("RegistrationKey", "InstanceFingerprint")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the reference's vault works for root only")
 
 
@@ -27,87 +26,6 @@ def vault(tmp_path: Path) -> Vault:
         edit.store(FingerprintRecord("registered", HardwareHash(reference_store.HASH), 40), why="test")
         edit.store_registration(RegistrationRecord("mi-0", "eu-west-1", private_key="key"), why="test")
     return made
-
-
-def paths(folder: Path, *keys: str) -> dict[str, str | None]:
-    return {key: str(folder / "Store" / key) for key in keys}
-
-
-def writes(data: bytes) -> Callable[[Path], None]:
-    def write(folder: Path) -> None:
-        (folder / "Manifest").write_bytes(data)
-
-    return write
-
-
-def lists(*keys: str, **others: object) -> Callable[[Path], None]:
-    def write(folder: Path) -> None:
-        (folder / "Manifest").write_text(json.dumps({**paths(folder, *keys), **others}))
-
-    return write
-
-
-def moved(key: str, *, kept: bool = True) -> Callable[[Path], None]:
-    def move(folder: Path) -> None:
-        elsewhere = folder.parent / "elsewhere.json"
-        if kept:
-            shutil.copy(folder / "Store" / key, elsewhere)
-        (folder / "Manifest").write_text(json.dumps({**paths(folder, *BOTH), key: str(elsewhere)}))
-
-    return move
-
-
-def without(*keys: str) -> Callable[[Path], None]:
-    def remove(folder: Path) -> None:
-        for key in keys:
-            (folder / "Store" / key).unlink()
-
-    return remove
-
-
-def lower_case(folder: Path) -> None:
-    (folder / "Manifest").write_text(json.dumps({k.lower(): v for k, v in paths(folder, *BOTH).items()}))
-
-
-STATES: dict[str, tuple[Callable[[Path], None], str, str, tuple[str, ...]]] = {
-    "whole": (lists(*BOTH), "sound", "reads", ()),
-    "with a foreign key": (lists(*BOTH, Other="/x"), "sound", "reads", ()),
-    "missing": (lambda folder: (folder / "Manifest").unlink(), "missing", "exits", BOTH),
-    "0 bytes": (writes(b""), "empty", "fails", BOTH),
-    "blanks": (writes(b" \n\t\r\n"), "blank", "fails", BOTH),
-    "NULs": (writes(b"\0" * 128), "blank", "fails", BOTH),
-    "{}": (writes(b"{}"), "unlisted", "exits", BOTH),
-    "null": (writes(b"null"), "unlisted", "exits", BOTH),
-    "[]": (writes(b"[]"), "wrong-type", "fails", BOTH),
-    "0": (writes(b"0"), "wrong-type", "fails", BOTH),
-    "a string": (writes(b'"Manifest"'), "wrong-type", "fails", BOTH),
-    "other keys only": (lists(Other="/x"), "unlisted", "exits", BOTH),
-    "keys in lower case": (lower_case, "unlisted", "exits", BOTH),
-    "without RegistrationKey": (lists("InstanceFingerprint"), "unlisted", "exits", ("RegistrationKey",)),
-    "without InstanceFingerprint": (lists("RegistrationKey"), "unlisted", "mints", ("InstanceFingerprint",)),
-    "paths null": (lists(RegistrationKey=None, InstanceFingerprint=None), "unlisted", "exits", BOTH),
-    "paths empty": (lists(RegistrationKey="", InstanceFingerprint=""), "unlisted", "exits", BOTH),
-    "the fingerprint's path null": (
-        lists("RegistrationKey", InstanceFingerprint=None), "unlisted", "mints", ("InstanceFingerprint",)
-    ),
-    "a path that is a number": (lists("RegistrationKey", InstanceFingerprint=1), "wrong-type", "fails", BOTH),
-    "a path that is an object": (lists(*BOTH, Other={}), "wrong-type", "fails", BOTH),
-    "cut short": (writes(b'{"InstanceFingerprint":"/var/lib'), "not-json", "fails", BOTH),
-    "two texts": (writes(b"{}{}"), "not-json", "fails", BOTH),
-    "with a BOM": (writes(b"\xef\xbb\xbf{}"), "not-json", "fails", BOTH),
-    "not UTF-8": (writes(b'{"\xff":"/x"}'), "unlisted", "exits", BOTH),
-    "the registration elsewhere": (moved("RegistrationKey"), "elsewhere", "reads", ("RegistrationKey",)),
-    "the fingerprint elsewhere": (moved("InstanceFingerprint"), "elsewhere", "reads", ("InstanceFingerprint",)),
-    "the registration elsewhere, no file": (
-        moved("RegistrationKey", kept=False), "elsewhere", "exits", ("RegistrationKey",)
-    ),
-    "the fingerprint elsewhere, no file": (
-        moved("InstanceFingerprint", kept=False), "elsewhere", "mints", ("InstanceFingerprint",)
-    ),
-    "no data of the registration": (without("RegistrationKey"), "data-missing", "exits", ("RegistrationKey",)),
-    "no data of the fingerprint": (without("InstanceFingerprint"), "data-missing", "mints", ("InstanceFingerprint",)),
-    "no data": (without(*BOTH), "data-missing", "exits", BOTH),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -172,8 +90,8 @@ def test_data_that_are_no_record_are_not_to_be_listed(key: str, vault: Vault) ->
     state = manifest_state(vault)
     assert state.keys == BOTH
     assert state.listable == tuple(one for one in BOTH if one != key)
-    assert not state.repairable
-    assert key in state.remedy
+    assert state.repaired is None
+    assert f"vault restore 0{' --key registration' * (key == 'RegistrationKey')} --yes" in state.remedy
 
 
 def test_the_registration_of_an_instance_is_listed_in_its_own_manifest(vault: Vault) -> None:

@@ -609,6 +609,17 @@ COMMANDS = (
         "Exit codes: 0 sound, 1 with findings, 3 missing, corrupt, unreadable or not safe.",
     ),
     Command(
+        "vault repair",
+        "vaults",
+        "list the records in Store in the manifest again",
+        "The agent finds a record only through the manifest. The old file is kept in the history. Files in Store that\n"
+        "are no records are named and not listed.\n"
+        "Exit codes: 0 nothing to repair or repaired, 1 a part is left, 3 unreadable, 4 --yes is missing or a repair\n"
+        "does not help.",
+        options=(_DRY_RUN, Option("--yes", "confirm (required)")),
+        examples=(("sudo fingerprint vault repair --dry-run", "see what it would write"),),
+    ),
+    Command(
         "vault reset",
         "vaults",
         "clear the fingerprint record; the old one is kept in the history",

@@ -37,8 +37,8 @@ LOG_LIMIT = 8 * 1024 * 1024
 COMMAND_SECONDS = 8.0
 # Commands of ours that do the same on a copied disk. A new record is made of the hardware, so not there.
 _WITH_ROOT = (
-    "vault verify", "vault backup", "vault history", "vault restore", "threshold set", "credentials order",
-    "explain-log",
+    "vault verify", "vault repair", "vault backup", "vault history", "vault restore", "threshold set",
+    "credentials order", "explain-log",
 )  # fmt: skip
 _OF_FILES = ("chmod", "chown", "rm")
 

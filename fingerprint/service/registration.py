@@ -29,7 +29,7 @@ from fingerprint.registrationfile import forget_registration, write_file
 from fingerprint.service.client import ServiceClient
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import REGISTRATION_KEY
-from fingerprint.vault.history import LAST_WRITTEN
+from fingerprint.vault.history import LAST_WRITTEN, WRITTEN_AHEAD
 from fingerprint.vault.records import decode_registration, encode_registration
 
 TYPE_CHECKING = False
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from fingerprint.service.tokens import RoleCredentials
     from fingerprint.vault import Vault, VaultEdit
 
-WRITTEN_AHEAD = "key rotation: written ahead"
 # Of the history, when the service refuses the present one.
 _KEYS_TRIED = 3
 _ACTIVATION_ID_LENGTH = 36

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from fingerprint.errors import VaultCorrupt, VaultDenied, VaultMissing, VaultUnsafe
+from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.files import Folder
 from fingerprint.vault.history import History
@@ -26,17 +26,16 @@ from fingerprint.vault.records import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
 
     from fingerprint.vault.evidence import EvidenceStore
+
+    _Record = TypeVar("_Record", FingerprintRecord, RegistrationRecord)
 
 FINGERPRINT_KEY = "InstanceFingerprint"
 REGISTRATION_KEY = "RegistrationKey"
 LOCK_SECONDS = 30.0
 _READS_TRIED = 20
-RESTORE_REMEDY = (
-    "Nothing was written. Put back what was written last: fingerprint vault restore 0; or see: fingerprint vault "
-    "history"
-)
 
 
 class Vault:
@@ -114,11 +113,11 @@ class Vault:
             VaultMissing: there is no record, and there was none.
             VaultDenied, VaultUnreadable, VaultUnsafe, VaultCorrupt: there is, and it could not be had.
         """
-        return decode_fingerprint(self.read_bytes(FINGERPRINT_KEY), self.data_path(FINGERPRINT_KEY))
+        return self._decoded(FINGERPRINT_KEY, self.read_bytes(FINGERPRINT_KEY), decode_fingerprint)
 
     def read_registration(self) -> RegistrationRecord:
         """Return the registration record. Raises as `read`."""
-        return decode_registration(self.read_bytes(REGISTRATION_KEY), self.data_path(REGISTRATION_KEY))
+        return self._decoded(REGISTRATION_KEY, self.read_bytes(REGISTRATION_KEY), decode_registration)
 
     def data_path(self, key: str) -> str:
         """Return the path of a key's data file."""
@@ -135,16 +134,17 @@ class Vault:
         """
         return self._known_as != reference_vault() and path.replace("\\", "/").endswith(f"/Store/{key}")
 
-    def exists_on_its_machine(self, path: str) -> bool:
-        """Return whether a file exists at a path as the vault's own machine knows it."""
+    def on_its_machine(self, path: str) -> str:
+        """Return where a path of the vault's own machine is here.
+
+        Raises:
+            OSError: links on the copied disk lead to each other.
+        """
         if self._root == "/":
-            return os.path.exists(os.path.join(os.sep, path))
+            return os.path.join(os.sep, path)
         from fingerprint.copieddisk import on_disk
 
-        try:
-            return os.path.exists(on_disk(self._root, os.path.join("/", path)))
-        except OSError:
-            return False
+        return on_disk(self._root, os.path.join("/", path))
 
     def written_at(self, key: str) -> float | None:
         """Return when a key's data file was written, in seconds since 1970-01-01 UTC; None if that cannot be seen."""
@@ -163,9 +163,34 @@ class Vault:
         """Return a context in which this process alone may write; it makes the folders if needed."""
         return VaultEdit(self, wait)
 
+    def _decoded(self, key: str, data: bytes, decode: Callable[[bytes, str], _Record]) -> _Record:
+        """Return the record that bytes of a key are. Raises VaultCorrupt, with what helps here."""
+        try:
+            return decode(data, self.data_path(key))
+        except VaultCorrupt as error:
+            error.remedy = self._way_back(key, data)
+            raise
+
+    def _way_back(self, key: str, present: bytes | None = None) -> str:
+        # Imported here: only an error needs the whole journal.
+        from fingerprint.vault.remedies import restore_remedy
+
+        return f"Nothing was written. {restore_remedy(self, key, present)}"
+
     def _manifest(self, folder: Folder) -> dict[str, str] | None:
         data = folder.read(self.manifest_name)
-        return None if data is None else decode_manifest(data, os.path.join(self.path, self.manifest_name))
+        if data is None:
+            return None
+        try:
+            return decode_manifest(data, os.path.join(self.path, self.manifest_name))
+        except VaultCorrupt as error:
+            error.remedy = self._manifest_remedy()
+            raise
+
+    def _manifest_remedy(self) -> str:
+        from fingerprint.vault.integrity import manifest_state
+
+        return f"Nothing was written. {manifest_state(self, self.manifest_name).remedy}"
 
     def _read(self, folder: Folder, key: str, *, to_write: bool = False) -> bytes:
         manifest, data = self._manifest(folder), self._data(folder, key)
@@ -202,7 +227,9 @@ class Vault:
         where = self.data_path(key)
         if entry is not None:
             raise VaultCorrupt(
-                f"{self.manifest_name} lists {key}, and its data file is missing", where=where, remedy=RESTORE_REMEDY
+                f"{self.manifest_name} lists {key}, and its data file is missing",
+                where=where,
+                remedy=self._way_back(key),
             )
         raise VaultMissing(
             f"the vault holds no {key}", where=where, remedy="Make the first record with: fingerprint init"
@@ -230,8 +257,7 @@ class Vault:
                 raise VaultCorrupt(
                     f"it differs in {bytes_} from what was written last, which looks like damage",
                     where=self.data_path(key),
-                    remedy="Nothing was written. Put back what was written last: fingerprint vault restore 0. If it "
-                    "was changed on purpose: fingerprint vault backup --yes",
+                    remedy=f"{self._way_back(key, data)}. If it was changed on purpose: fingerprint vault backup --yes",
                 )
         change = threshold_change(states[0], data)
         self.notice = (
@@ -252,7 +278,7 @@ class Vault:
         raise VaultUnsafe(
             f"{self.manifest_name} leads out of the vault for {key}: {entry}",
             where=os.path.join(self.path, self.manifest_name),
-            remedy=f"The agent reads that file. Move the right one to {self.data_path(key)} and mend the manifest",
+            remedy=self._manifest_remedy(),
         )
 
 
@@ -279,15 +305,13 @@ class VaultEdit:
 
     def read(self) -> FingerprintRecord:
         """Return the record as it is under the lock. Raises as `Vault.read`."""
-        return decode_fingerprint(
-            self._vault._read(self._folder, FINGERPRINT_KEY, to_write=True), self._vault.data_path(FINGERPRINT_KEY)
-        )
+        data = self._vault._read(self._folder, FINGERPRINT_KEY, to_write=True)
+        return self._vault._decoded(FINGERPRINT_KEY, data, decode_fingerprint)
 
     def read_registration(self) -> RegistrationRecord:
         """Return the registration as it is under the lock. Raises as `Vault.read`."""
-        return decode_registration(
-            self._vault._read(self._folder, REGISTRATION_KEY, to_write=True), self._vault.data_path(REGISTRATION_KEY)
-        )
+        data = self._vault._read(self._folder, REGISTRATION_KEY, to_write=True)
+        return self._vault._decoded(REGISTRATION_KEY, data, decode_registration)
 
     def store(self, record: FingerprintRecord, *, why: str, rule: str = "") -> None:
         """Replace the fingerprint record; the one before it is kept in the history first.
@@ -342,43 +366,79 @@ class VaultEdit:
         Raises:
             VaultUnreadable, VaultUnsafe, VaultDenied: what is there could not be read.
         """
-        vault = self._vault
-        try:
-            vault._manifest(self._folder)
-        except VaultCorrupt:
-            manifest = encode_manifest(self._stored())
-            before = self._folder.read(vault.manifest_name)
-            vault.history.record(vault.manifest_name, before, manifest, why=why, rule="", now=vault.now())
-            self._folder.replace(vault.manifest_name, manifest)
         self._store(key, data, None, why, "")
 
-    def _stored(self) -> dict[str, str]:
-        """Return the manifest that the data files themselves make."""
-        with self._folder.make_inner("Store", self._mode) as store:
-            return {key: self._vault.listed_path(key) for key in store.names() if not key.endswith(".tmp")}
+    def write_manifest(self, name: str, manifest: dict[str, str], *, why: str) -> None:
+        """Replace a manifest; the old file stays in the history. Raises as `force`, and VaultCorrupt for a long one."""
+        data = encode_manifest(manifest)
+        before = self._folder.read(name)
+        if before != data:
+            self._vault.history.record(name, before, data, why=why, rule="", now=self._vault.now())
+            self._folder.replace(name, data)
 
-    def _store(self, key: str, data: bytes, check: Callable[[bytes, str], object] | None, why: str, rule: str) -> None:
+    def _store(self, key: str, data: bytes, check: Callable[[bytes, str], _Record] | None, why: str, rule: str) -> None:
         vault = self._vault
-        manifest = vault._manifest(self._folder)
+        manifest: dict[str, str] | None
+        unlisted: tuple[str, ...]
+        try:
+            manifest = vault._manifest(self._folder)
+            corrupt = False
+        except VaultCorrupt:
+            if check:
+                raise
+            manifest, corrupt = self._entries(), True
         with self._folder.make_inner("Store", self._mode) as store:
             before = store.read(key)
+            unlisted = self._unlisted(manifest or {}, store)
             if check:
                 # Raises for a record that is lost, corrupt or damaged: it must not be overwritten.
                 try:
-                    check(vault._present(manifest, key, before, to_write=True), vault.data_path(key))
+                    vault._decoded(key, vault._present(manifest, key, before, to_write=True), check)
                 except VaultMissing:
                     pass
             if before != data:
-                node = _node(before if key == REGISTRATION_KEY else store.read(REGISTRATION_KEY))
-                vault.history.record(key, before, data, why=why, rule=rule, now=vault.now(), node=node)
-                store.replace(key, data)
+                self._replace(store, key, before, data, why, rule)
             else:
                 # Who wrote it may have been killed before it was durable.
                 store.make_durable(key)
         # Data before manifest: a crash between the two leaves data that reading finds by itself.
-        listed = {**(self._stored() if manifest is None else manifest), key: vault.listed_path(key)}
-        if listed != manifest:
+        listed = {**(manifest or {}), **{one: vault.listed_path(one) for one in (*unlisted, key)}}
+        if corrupt:
+            self.write_manifest(vault.manifest_name, listed, why=why)
+        elif listed != manifest:
             self._folder.replace(vault.manifest_name, encode_manifest(listed))
+
+    def _replace(self, store: Folder, key: str, before: bytes | None, data: bytes, why: str, rule: str) -> None:
+        """Write a change into the journal, then make it; a change that fails is noted there as not made."""
+        from fingerprint.vault.history import NOT_WRITTEN
+
+        vault = self._vault
+        node = _node(before if key == REGISTRATION_KEY else store.read(REGISTRATION_KEY))
+        vault.history.record(key, before, data, why=why, rule=rule, now=vault.now(), node=node)
+        try:
+            store.replace(key, data)
+        except VaultError:
+            try:
+                if before is not None and store.read(key) == before:
+                    # Else a restore of what was written last would write what was never there.
+                    vault.history.record(key, before, before, why=NOT_WRITTEN, rule="", now=vault.now())
+            except VaultError:
+                # The error that brought us here is the one to report.
+                pass
+            raise
+
+    def _entries(self) -> dict[str, str]:
+        """Return what a corrupt manifest lists all the same."""
+        from fingerprint.vault.integrity import as_the_agent_reads
+
+        return as_the_agent_reads(self._folder.read(self._vault.manifest_name) or b"")
+
+    def _unlisted(self, manifest: dict[str, str], store: Folder) -> tuple[str, ...]:
+        """Return the keys whose records lie in Store and are not listed: each write lists them, too."""
+        from fingerprint.vault.integrity import MANIFEST_KEYS, listable
+
+        name = self._vault.manifest_name
+        return listable(name, [one for one in MANIFEST_KEYS[name] if not manifest.get(one)], store)
 
 
 def _node(data: bytes | None) -> str | None:

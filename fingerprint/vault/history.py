@@ -28,6 +28,11 @@ JOURNAL_LIMIT = 64 * 1024 * 1024
 AUDIT_LOG = "audit.log"
 # What was written last, for `entry`.
 LAST_WRITTEN = 0
+# Why a key was written into the journal before the service was told of it; the vault follows when it accepts.
+WRITTEN_AHEAD = "key rotation: written ahead"
+# Why an entry says that nothing changed: the write that the entry before it announced failed.
+NOT_WRITTEN = "the write failed"
+LIST_ENTRIES = "List the entries: fingerprint vault history"
 _TAIL = 8 * 1024
 _NAME_LIMIT = 200
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
@@ -151,16 +156,38 @@ class History:
     def entry(self, number: int, key: str = "") -> tuple[str, bytes]:
         """Return the key and the bytes that an entry replaced; of number 0, what was written last under a key.
 
+        Of the entry of a first record, which replaced nothing, the bytes that it wrote.
+
         Raises:
-            VaultMissing: there is no such entry, or it replaced nothing.
+            VaultMissing: there is no such entry.
             VaultError: the journal could not be read.
         """
         if number == LAST_WRITTEN:
             return key, self.last_written(key)[1]
         for _, entry in reversed(list(self._lines())):
-            if entry and entry["number"] == number and entry["before"] is not None:
-                return entry["key"], _bytes(entry["before"])
-        raise VaultMissing(f"there is no entry {number}", where=self.path, remedy="See what there is: vault history")
+            if entry and entry["number"] == number:
+                return entry["key"], _bytes(entry["after" if entry["before"] is None else "before"])
+        raise VaultMissing(f"there is no entry {number}", where=self.path, remedy=LIST_ENTRIES)
+
+    def copies(self, key: str) -> list[tuple[int, str, bytes]]:
+        """Return number, time (RFC 3339) and bytes of every copy of a key, the newest first.
+
+        The first has the number 0: what was written last. A key that was written ahead of a rotation was never in
+        the vault; then it is the one from before.
+
+        Raises:
+            VaultError: the journal could not be read.
+        """
+        found: list[tuple[int, str, bytes]] = []
+        for _, entry in reversed(list(self._lines())):
+            if not entry or entry["key"] != key:
+                continue
+            before = None if entry["before"] is None else _bytes(entry["before"])
+            if not found:
+                ahead = entry["why"] == WRITTEN_AHEAD and before is not None
+                found.append((LAST_WRITTEN, entry["at"], before if ahead and before else _bytes(entry["after"])))
+            found.append((entry["number"], entry["at"], _bytes(entry["after"]) if before is None else before))
+        return found
 
     def last_written(self, key: str) -> tuple[str, bytes]:
         """Return when something was written last under a key, RFC 3339, and its bytes.
@@ -172,7 +199,7 @@ class History:
         for _, entry in reversed(list(self._lines())):
             if entry and entry["key"] == key:
                 return entry["at"], _bytes(entry["after"])
-        raise VaultMissing("nothing was written here", where=self.path, remedy="See what there is: vault history")
+        raise VaultMissing(f"the journal holds no {key}", where=self.path, remedy=LIST_ENTRIES)
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the replaced records, oldest first: number, key, replacedAt, why, rule, by, and record.

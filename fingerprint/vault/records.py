@@ -110,12 +110,13 @@ def encode_registration(record: RegistrationRecord) -> bytes:
 
 
 def decode_manifest(data: bytes, where: str) -> dict[str, str]:
-    """Return the manifest: key -> absolute path of its data file.
+    """Return the manifest: key -> absolute path of its data file; a key with null or "" is not listed.
 
     Raises:
         VaultCorrupt: it is no such object.
     """
-    return {name: _text(_value(raw, where), name, where) for name, raw in _members(data, where)}
+    values = {name: _value(raw, where) for name, raw in _members(data, where)}
+    return {name: _text(value, name, where) for name, value in values.items() if value not in (None, "")}
 
 
 def encode_manifest(manifest: dict[str, str]) -> bytes:
@@ -175,9 +176,5 @@ def _wrong_type(value: object, name: str, wanted: str, where: str) -> VaultCorru
 
 
 def _corrupt(what: str, where: str) -> VaultCorrupt:
-    return VaultCorrupt(
-        what,
-        where=where,
-        remedy="Nothing was written. Put back what was written last: fingerprint vault restore 0; or see: fingerprint "
-        "vault history",
-    )
+    # Which copy helps only the vault knows: see vault/remedies.py.
+    return VaultCorrupt(what, where=where, remedy="List every defect of the vault: fingerprint vault verify")
