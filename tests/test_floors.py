@@ -13,6 +13,7 @@ PACKAGE = Path(fingerprint.__file__).parent
 FLOORS = {
     "errors": 0,
     "vocabulary": 0,
+    "rights": 0,
     "newfile": 1,
     "interruptible": 1,
     "copieddisk": 1,
@@ -38,6 +39,7 @@ FLOORS = {
     "collect": 3,
     "vault": 3,
     "engine": 4,
+    "agent": 4,
     "recovery": 5,
     "fate": 5,
     "service": 5,
@@ -55,9 +57,10 @@ FLOORS = {
     "image": 6,
     # It asks the other leaves what they know.
     "diagnose": 7,
-    "monitoring": 7,
-    "cli": 8,
-    "testing": 9,
+    "assessment": 8,
+    "monitoring": 9,
+    "cli": 10,
+    "testing": 11,
 }
 # The face and the entry point of the package name what they re-export.
 FACES = ("__init__.py", "__main__.py")

@@ -6,6 +6,8 @@ One line "FINGERPRINT STATE - text | performance data", then what changed; exit 
 
 from __future__ import annotations
 
+from fingerprint.assessment import REJECTED
+from fingerprint.assessment import UNKNOWN as LEVEL_UNKNOWN
 from fingerprint.cli.render import write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import in_words
@@ -35,7 +37,7 @@ def run(arguments: Arguments) -> int:
         seen = look(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical)
     except FingerprintError as error:
         return _tell(UNKNOWN, _complaint(error), "")
-    if seen.error is not None:
+    if seen.error is not None and not (seen.assessment.problems and WILL_HIBERNATE in critical | warning):
         return _tell(UNKNOWN, _complaint(seen.error), "")
     performance = _performance(seen, warning, critical)
     holding = [name for name in CONDITIONS if name in seen.conditions]
@@ -44,10 +46,9 @@ def run(arguments: Arguments) -> int:
         found = [name for name in reversed(holding) if name in names]
         if found:
             return _tell(state, _reason(found[0], seen), performance, seen.changed)
-        if state == _CRITICAL and seen.outcome == "cannot-tell":
+        if state == _CRITICAL and seen.assessment.level == LEVEL_UNKNOWN:
             # Before a warning: it would hide that the main question has no answer.
-            unread = ", ".join(seen.observation.collection.unreadable) if seen.observation else ""
-            return _tell(UNKNOWN, f"{unread} could not be read, and would decide; run it as root", performance)
+            return _tell(UNKNOWN, _unknown(seen), performance)
     return _tell(_OK, _summary(seen), performance, seen.changed)
 
 
@@ -64,11 +65,22 @@ def _complaint(error: FingerprintError) -> str:
     return f"{where}{error.what}{f'. {error.remedy}' if error.remedy else ''}"
 
 
+def _unknown(seen: Look) -> str:
+    if seen.assessment.state.uncertain:
+        return f"cannot tell whether the fingerprint was replaced: {seen.assessment.state.uncertain}"
+    collection = seen.observation.collection if seen.observation else None
+    if collection is None:
+        return ""
+    advice = f"; {collection.remedy}" if collection.remedy else ""
+    return f"{', '.join(collection.unreadable)} could not be read, and would decide{advice}"
+
+
 def _reason(condition: str, seen: Look) -> str:
     if condition == WILL_HIBERNATE:
-        if seen.regenerated:
-            return "the fingerprint was replaced after a mismatch, and the service refuses the new one"
-        return f"next agent start will hibernate: {_score(seen)}"
+        first = seen.assessment.problems[0]
+        if first.kind == REJECTED:
+            return f"the agent will reject this machine at its next check: {_score(seen)}"
+        return first.text
     return f"{_WORDS[condition]}: {_score(seen)}"
 
 

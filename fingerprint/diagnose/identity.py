@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
-from fingerprint.diagnose.waiting import EC2, REFRESHER_FROM, SUCCESS_LOGGED_FROM, got_after, version_of
-from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
-from fingerprint.keydates import UNDATED_DAYS, age_in_days, created_seconds
+from fingerprint.diagnose.waiting import EC2
+from fingerprint.engine import Outlook
+from fingerprint.errors import FingerprintError, FingerprintLost, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
+from fingerprint.fate import of_another_sid, rebaselined
+from fingerprint.keydates import UNDATED_DAYS, age_in_days
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, masked, utc
+from fingerprint.vault.integrity import READS, manifest_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
     from fingerprint.explanation import Explanation
+    from fingerprint.fate import State
 
 # A record that was written so long after the registration was written for another reason.
 _SAME_TIME_SECONDS = 600
-# No zone is further from UTC.
-_ANY_ZONE_SECONDS = 14 * 3600
 _REGISTER = "fingerprint register --region REGION --activation-id ID --code-file FILE"
 
 
@@ -130,29 +130,38 @@ def vault(site: Site) -> Finding:
 
 
 def fingerprint(site: Site) -> Finding:
-    """Whether this is the machine of the record, now."""
+    """Whether this is the machine of the record, now, and what the agent makes of it."""
     try:
         found = site.explanation
     except VaultMissing:
-        return skipped("the vault holds no fingerprint: the next start of the agent makes the first one")
+        return skipped("the vault holds no fingerprint: the agent makes the first one at its next check")
+    except FingerprintLost as error:
+        return failed(error.what, remedy=error.remedy, tag="lost")
     except FingerprintError as error:
         return _unreadable(error)
     verdict = found.verdict
     score = f"{verdict.matched} of {verdict.total} attributes equal, threshold {verdict.threshold}"
     changes = [f"{', '.join(names)}: {text}" for names, text, _ in found.changed]
-    denied = any(one.name == "as-root" for one in found.remedies)
-    if found.outcome == "cannot-tell" and site.copied and not denied:
+    remedy = found.remedies[0] if found.remedies else None
+    if found.outlook == Outlook.STOPS:
+        return failed(
+            "the agent's collection fails: a value is not valid UTF-8", score, *changes,
+            remedy=remedy.text if remedy else "", tag="stops",
+        )  # fmt: skip
+    if found.outlook == Outlook.UNKNOWN and site.copied and remedy is None:
         return untold("of a copied disk it cannot be told: most of what is compared is of the hardware and the kernel",
                       found.rule, *changes)  # fmt: skip
-    if found.outcome == "cannot-tell":
+    if found.outlook == Outlook.UNKNOWN:
         # Nobody reads more out of a recording, such as that of a copied disk.
-        remedy = "" if site.recorded and not denied else "Run it as root"
-        return unknown(f"{found.rule}; sources could not be read", *changes, remedy=remedy)
-    if found.outcome == "different":
-        first = found.remedies[0] if found.remedies else None
+        return unknown(f"{found.rule}; sources could not be read", *changes, remedy=remedy.text if remedy else "")
+    if found.outlook == Outlook.REJECTS:
+        head = (
+            "not the same machine" if found.outcome == "different"
+            else "whether it is the same machine cannot be told, and the agent will reject it"
+        )  # fmt: skip
         return failed(
-            f"not the same machine: {found.rule}", score, *changes, remedy=first.text if first else "",
-            command=first.command if first else "", tag="differs",
+            f"{head}: {found.rule}", score, *changes, remedy=remedy.text if remedy else "",
+            command=remedy.command if remedy else "", tag="differs",
         )  # fmt: skip
     if verdict.threshold == THRESHOLD_DISABLED:
         return warned("the check is disabled (threshold -1): any machine with this vault passes", score, *changes,
@@ -190,6 +199,9 @@ def next_start(site: Site) -> Finding:
     if site.copied:
         return untold("nothing runs on a copied disk")
     try:
+        manifest = manifest_state(site.vault)
+        if manifest.agent_does != READS:
+            return failed(manifest.consequence, manifest.what, remedy=manifest.remedy)
         verdict = site.explanation.verdict
         regenerated = site.explanation.state.regenerated
     except VaultMissing:
@@ -216,86 +228,40 @@ def next_start(site: Site) -> Finding:
 
 def regenerated(site: Site) -> Finding:
     """Whether a mismatch has already replaced the fingerprint: by our history, the agent's logs, and times."""
-    evidence: list[str] = []
-    restorable: int | None = None
-    at = ""
     try:
-        state = site.explanation.state
-        if state.regenerated:
-            at, restorable = state.at, state.restorable
-            evidence.append(f"our history: replaced {'at ' + at if at else 'by another program'} ({state.by})")
+        state, evidence = site.record_state
     except VaultMissing:
         return skipped("there is no record that could have been replaced")
-    except FingerprintError:
-        # Then the logs are what is left.
-        state = None
-    logged = _logged_regeneration(site)
-    if logged:
-        evidence.append(f"the agent's log: a new fingerprint was made at {logged}")
-        evidence += _logged_mismatch(site)
-        at = at or logged
-    if evidence:
-        if restorable is not None:
-            return failed(
-                f"the fingerprint was replaced{' at ' + at if at else ''}, and the service knows the one before only",
-                *evidence, remedy="Put back the record from before",
-                command=f"fingerprint vault restore {restorable} --yes",
-            )  # fmt: skip
+    except FingerprintError as error:
+        return _unreadable(error)
+    if state.regenerated:
+        when = f" at {state.at}" if state.at else ""
+        text = f"the fingerprint was replaced{when}, and the service knows the one before only"
+        if state.restorable is not None:
+            remedy = "Restore the fingerprint from before, with the machine as it is now"
+            return failed(text, *evidence, remedy=remedy, command=_way_back(site, state))
         return failed(
-            f"the fingerprint was replaced{' at ' + at if at else ''}, and the service knows the one before only",
-            *evidence, remedy="Restore the vault from a backup of before, or register the machine again",
+            text, *evidence, remedy="Restore the vault from a backup of before, or register the machine again",
             command=_REGISTER,
         )  # fmt: skip
+    if state.uncertain:
+        return unknown(f"it cannot be told whether it was replaced: {state.uncertain}",
+                       remedy="Look into the logs of that time: fingerprint explain-log FILE...")  # fmt: skip
+    if state.restored_at:
+        return passed(f"the fingerprint was brought back at {state.restored_at}")
     later = _written_later(site)
     if later:
         return warned(later, "setting the threshold does that, and so does a new fingerprint after a mismatch",
                       remedy="Look into the logs of that time", command="fingerprint explain-log FILE...")  # fmt: skip
-    if state is None:
-        return unknown("neither the vault nor the logs tell")
     return passed("nothing says that it was replaced")
 
 
-def _logged_regeneration(site: Site) -> str:
+def _way_back(site: Site, state: State) -> str:
     try:
-        story = site.story
-    except OSError:
-        return ""
-    if not story.regenerated_at:
-        return ""
-    at = story.regenerated_at[-1]
-    if story.last_good and story.last_good > at:
-        # What got credentials afterwards was registered again since, or had its record restored.
-        return ""
-    if REFRESHER_FROM <= version_of(site.version) < SUCCESS_LOGGED_FROM and got_after(site, at) is not None:
-        return ""
-    return "" if _registered_after(site, at) else at or "a time that is not told"
-
-
-def _registered_after(site: Site, at: str) -> bool:
-    """Return whether the node's key was made after a logged time: then the service knows the fingerprint of then."""
-    try:
-        made = created_seconds(site.registration.private_key_created_date)
-    except VaultError:
-        return False
-    seconds = site.seconds_of(at)
-    if seconds is None:
-        try:
-            # On a copied disk it is not known in which zone it was logged.
-            seconds = datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() + _ANY_ZONE_SECONDS
-        except ValueError:
-            return False
-    return made is not None and made > seconds
-
-
-def _logged_mismatch(site: Site) -> list[str]:
-    """Return what the log tells of the mismatch before it."""
-    found = site.story.mismatches[-1] if site.story.mismatches else None
-    if found is None:
-        return []
-    if found.id_differs:
-        return ["before it the hardware ID differed"]
-    score = "" if found.matched is None else f", {found.matched} of 9 equal"
-    return [f"before it changed: {', '.join(sorted(found.changed))}{score}"] if found.changed else []
+        other_sid = of_another_sid(state, site.explanation.collection)
+    except FingerprintError:
+        other_sid = False
+    return rebaselined(state.restorable or 0, other_sid)
 
 
 def _written_later(site: Site) -> str:

@@ -6,21 +6,25 @@
 from __future__ import annotations
 
 from fingerprint.collect.whole import booted_at, record_whole
-from fingerprint.engine import StableObservation, check_stable, in_words
+from fingerprint.engine import Outlook, StableObservation, agent_outlook, check_stable, in_words
 from fingerprint.errors import VaultError
-from fingerprint.explanation.causes import Cause, Context, causes, is_denied
+from fingerprint.explanation.causes import Cause, Context, causes
 from fingerprint.explanation.probable import ProbableEvent, probable
 from fingerprint.explanation.remedies import Remedy, remedies
 from fingerprint.explanation.sources import Sources
-from fingerprint.fate import State, state_of
+from fingerprint.fate import State, of_another_sid
+from fingerprint.fate import state_of as state_by_journal
 from fingerprint.match import THRESHOLD_DEFAULT, match
 from fingerprint.model import Collection, Value, Verdict, utc
 from fingerprint.stable import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fingerprint.collect.machine import Machine
     from fingerprint.collect.recorded import RecordedMachine
+    from fingerprint.model import FingerprintRecord
     from fingerprint.stable import StableVerdict
     from fingerprint.vault import Vault
 
@@ -34,7 +38,9 @@ class Explanation(Value):
 
     Attributes:
         verdict: what the rules say.
+        collection: the machine as it was read.
         outcome: "same", "different", or "cannot-tell" for a mismatch that unreadable attributes could turn.
+        outlook: what the agent does when it holds the machine against the record.
         rule: the rule that decided, in words.
         causes: one per attribute.
         events: what may be behind it, the most probable first.
@@ -46,11 +52,13 @@ class Explanation(Value):
     """
 
     __slots__ = (
-        "verdict", "outcome", "rule", "causes", "events", "state", "state_text", "consequence", "remedies",
-        "cannot_tell", "stable",
+        "verdict", "collection", "outcome", "outlook", "rule", "causes", "events", "state", "state_text",
+        "consequence", "remedies", "cannot_tell", "stable",
     )  # fmt: skip
     verdict: Verdict
+    collection: Collection
     outcome: str
+    outlook: Outlook
     rule: str
     causes: tuple[Cause, ...]
     events: tuple[ProbableEvent, ...]
@@ -64,7 +72,9 @@ class Explanation(Value):
     def __init__(
         self,
         verdict: Verdict,
+        collection: Collection,
         outcome: str,
+        outlook: Outlook,
         rule: str,
         causes: tuple[Cause, ...],
         events: tuple[ProbableEvent, ...],
@@ -76,8 +86,9 @@ class Explanation(Value):
         stable: StableObservation | None,
     ) -> None:
         self._set(
-            verdict=verdict, outcome=outcome, rule=rule, causes=causes, events=events, state=state,
-            state_text=state_text, consequence=consequence, remedies=remedies, cannot_tell=cannot_tell, stable=stable,
+            verdict=verdict, collection=collection, outcome=outcome, outlook=outlook, rule=rule, causes=causes,
+            events=events, state=state, state_text=state_text, consequence=consequence, remedies=remedies,
+            cannot_tell=cannot_tell, stable=stable,
         )  # fmt: skip
 
     @property
@@ -98,6 +109,7 @@ def explain(
     now: Sources | None = None,
     state: State | None = None,
     stable: StableObservation | None = None,
+    of_agent: bool = True,
 ) -> Explanation:
     """Explain a verdict from what is known. It reads nothing and raises nothing.
 
@@ -108,6 +120,7 @@ def explain(
         now: what the current hash was read from.
         state: what became of the record; None for one that nothing happened to.
         stable: the verdict of scheme `stable`, if there is one.
+        of_agent: whether the agent uses the vault; else our own client, which reads what was read here.
     """
     state = state or State()
     started = booted_at(now.machine) if now else None
@@ -120,45 +133,56 @@ def explain(
     by_stable = stable.verdict if stable else None
     events = probable(context, found, by_stable, circumstances)
     outcome = "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
+    outlook = agent_outlook(verdict, collection, of_agent=of_agent)
     return Explanation(
-        verdict, outcome, in_words(verdict), found, events, state, _state_text(verdict, state),
-        _consequence(verdict, outcome, state, by_stable),
+        verdict, collection, outcome, outlook, in_words(verdict), found, events, state, _state_text(outlook, state),
+        _consequence(verdict, outlook, state, by_stable),
         remedies(
-            verdict, events, by_stable, regenerated=state.regenerated, restorable=state.restorable,
-            denied=is_denied(context),
+            verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
+            outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.unreadable),
         ),
         _cannot_tell(context, found, stable, state), stable,
     )  # fmt: skip
 
 
-def _state_text(verdict: Verdict, state: State) -> str:
+def _state_text(outlook: Outlook, state: State) -> str:
     if state.regenerated:
         when = f" at {state.at}" if state.at else ""
         return f"already regenerated{when}, by {state.by}: this record is not the one that was registered"
-    if verdict.match:
-        return "not regenerated, and the next start of the agent keeps the record"
-    return "not regenerated yet: the agent does it at its next start"
+    if state.uncertain:
+        return f"cannot tell whether it was replaced: {state.uncertain}"
+    return {
+        Outlook.ACCEPTS: "not regenerated, and the agent keeps the record at its next check",
+        Outlook.REJECTS: "not regenerated yet: the agent does it at its next check",
+        Outlook.STOPS: "not regenerated: the agent's collection fails, and it writes nothing",
+        Outlook.UNKNOWN: "not regenerated yet; what the agent does at its next check cannot be told",
+    }[outlook]
 
 
-def _consequence(verdict: Verdict, outcome: str, state: State, stable: StableVerdict | None) -> str:
+def _consequence(verdict: Verdict, outlook: Outlook, state: State, stable: StableVerdict | None) -> str:
     if state.regenerated:
         return (
             "The service knows the earlier fingerprint only and refuses this one for ever; every retry of the agent "
             "is wasted, and lowering the threshold does not help any more."
         )
-    if verdict.match and stable is not None and stable.outcome == Outcome.DIFFERENT:
+    if outlook == Outlook.STOPS:
+        return "The agent gets no credentials until every value is valid UTF-8."
+    if outlook == Outlook.UNKNOWN:
+        return "Not known: sources could not be read here that the agent may read, and they decide."
+    if outlook == Outlook.REJECTS:
+        unsure = "" if verdict.conclusive else (
+            "Whether it is the same machine cannot be told, but the agent reads no more than was read here. "
+        )  # fmt: skip
+        return (
+            f"{unsure}At its next check the agent stores a new fingerprint over this one, and the service refuses the "
+            "machine until the fingerprint is restored or the machine is registered again."
+        )
+    if stable is not None and stable.outcome == Outcome.DIFFERENT:
         return (
             "The agent's rules accept it all the same: this machine gets the role of the one whose record it holds, "
             "as a copy would."
         )
-    if verdict.match:
-        return "None: the machine is accepted."
-    if outcome == "cannot-tell":
-        return "Not known: sources could not be read, and what they would say decides."
-    return (
-        "The agent that runs now goes on. At its next start it stores a new fingerprint over this one, and the "
-        "service refuses the machine until it is registered again."
-    )
+    return "None: the machine is accepted."
 
 
 def _cannot_tell(
@@ -185,7 +209,13 @@ def _cannot_tell(
 
 
 def explain_vault(
-    vault: Vault, machine: Machine, *, before: RecordedMachine | None = None, timeout: float | None = None
+    vault: Vault,
+    machine: Machine,
+    *,
+    before: RecordedMachine | None = None,
+    timeout: float | None = None,
+    state_of: Callable[[FingerprintRecord], State] | None = None,
+    of_agent: bool = True,
 ) -> Explanation:
     """Look at a machine and its vault once, and explain. Nothing is written.
 
@@ -194,9 +224,12 @@ def explain_vault(
         machine: the machine.
         before: evidence in place of what was kept.
         timeout: seconds for each command.
+        state_of: what became of a record, by more than our journal; None for that alone.
+        of_agent: whether the agent uses the vault.
 
     Raises:
-        VaultMissing: the vault holds no fingerprint.
+        VaultMissing: the vault holds no fingerprint, and no registration.
+        FingerprintLost: it holds no fingerprint, and the machine is registered.
         VaultError: the vault could not be read.
         CollectError: nothing could be collected.
     """
@@ -210,7 +243,7 @@ def explain_vault(
         record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
         unreadable=collection.unreadable,
     )  # fmt: skip
-    state = state_of(vault, record)
+    state = state_by_journal(vault, record) if state_of is None else state_of(record)
     stable: StableObservation | None = None
     kept = before
     if before is None:
@@ -225,7 +258,7 @@ def explain_vault(
     else:
         stable = _stable_of(before, now)
     sources = None if kept is None else Sources(kept, record.hardware_hash)
-    return explain(verdict, collection, before=sources, now=Sources(now), state=state, stable=stable)
+    return explain(verdict, collection, before=sources, now=Sources(now), state=state, stable=stable, of_agent=of_agent)
 
 
 def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: int = THRESHOLD_DEFAULT) -> Explanation:

@@ -6,7 +6,7 @@ Beside the words each cause gives facts, which `probable` weighs for the events 
 from __future__ import annotations
 
 from fingerprint.explanation.hardware import differences
-from fingerprint.model import Status, Value, masked
+from fingerprint.model import Value, masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -259,8 +259,3 @@ def _shown(name: str, value: str | None) -> str:
     if name in _ID_NAMES:
         return masked(text)
     return text[:8] + "…" if name.endswith("-hash") or name == "disk-info" else text
-
-
-def is_denied(context: Context) -> bool:
-    """Return whether a source was refused for want of permission."""
-    return any(a.status == Status.DENIED for a in context.collection)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fingerprint.engine import check, check_stable
+from fingerprint.assessment import assess
+from fingerprint.engine import check_stable
 from fingerprint.errors import FingerprintError
-from fingerprint.fate import replacement
 from fingerprint.model import Reason, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection as Names
 
+    from fingerprint.assessment import Assessment
     from fingerprint.collect.machine import Machine
     from fingerprint.engine import Observation
     from fingerprint.model import Verdict
@@ -34,16 +35,16 @@ class Look(Value):
         seconds: how long it took.
         observation: record, collection and verdict; None where there is none, see `error`.
         error: why there is none; None if there is one.
-        regenerated: whether a mismatch replaced the record already.
+        assessment: what is known of the machine's identity.
         conditions: those that hold.
     """
 
-    __slots__ = ("at", "seconds", "observation", "error", "regenerated", "conditions")
+    __slots__ = ("at", "seconds", "observation", "error", "assessment", "conditions")
     at: float
     seconds: float
     observation: Observation | None
     error: FingerprintError | None
-    regenerated: bool
+    assessment: Assessment
     conditions: tuple[str, ...]
 
     def __init__(
@@ -52,21 +53,23 @@ class Look(Value):
         seconds: float,
         observation: Observation | None,
         error: FingerprintError | None,
-        regenerated: bool,
+        assessment: Assessment,
         conditions: tuple[str, ...],
     ) -> None:
         self._set(
-            at=at, seconds=seconds, observation=observation, error=error, regenerated=regenerated,
+            at=at, seconds=seconds, observation=observation, error=error, assessment=assessment,
             conditions=conditions,
         )  # fmt: skip
 
     @property
     def outcome(self) -> str:
         """Whether it is the same machine: "same", "different" or "cannot-tell"."""
-        if self.observation is None:
-            return "cannot-tell"
-        verdict = self.observation.verdict
-        return "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
+        return self.assessment.machine
+
+    @property
+    def regenerated(self) -> bool:
+        """Whether the fingerprint was replaced already."""
+        return self.assessment.state.regenerated
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -87,12 +90,12 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
         also: conditions that cost more and are looked into only if they are named: "copy".
     """
     begin = machine.monotonic()
-    try:
-        observation = check(vault, machine, timeout=timeout)
-    except FingerprintError as error:
-        return Look(machine.now(), machine.monotonic() - begin, None, error, False, ())
+    found = assess(vault, machine, timeout=timeout)
+    observation = found.observation
+    lost = (WILL_HIBERNATE,) if found.problems else ()
+    if observation is None:
+        return Look(machine.now(), machine.monotonic() - begin, None, found.error, found, lost)
     verdict = observation.verdict
-    regenerated = replacement(vault, observation.record)[0]
     held = []
     if any(row.current is not None and not row.same and not row.unreadable for row in verdict.rows):
         held.append(ANY_DRIFT)
@@ -102,9 +105,7 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
         held.append(VACUOUS)
     if COPY in also and _is_copy(vault, observation, machine, timeout):
         held.append(COPY)
-    if regenerated or (not verdict.match and verdict.conclusive):
-        held.append(WILL_HIBERNATE)
-    return Look(machine.now(), machine.monotonic() - begin, observation, None, regenerated, tuple(held))
+    return Look(machine.now(), machine.monotonic() - begin, observation, None, found, (*held, *lost))
 
 
 def _by_address_alone(verdict: Verdict) -> bool:

@@ -8,7 +8,7 @@ import secrets
 from fingerprint.engine import in_words
 from fingerprint.errors import FingerprintError
 from fingerprint.model import Value, utc
-from fingerprint.monitoring.look import WILL_HIBERNATE, look
+from fingerprint.monitoring.look import look
 from fingerprint.monitoring.metrics import exposition, metrics, write_textfile
 from fingerprint.monitoring.notifying import Notifier
 from fingerprint.monitoring.waking import END, TIME, Waker
@@ -183,13 +183,12 @@ class Watcher:
 def _state(seen: Look) -> str:
     """Return what a look found, in one line."""
     if seen.observation is None:
-        return f"cannot tell: {seen.error.what if seen.error else ''}"
+        lost = "".join(f"{problem.text}; " for problem in seen.assessment.problems)
+        return f"{lost}cannot tell: {seen.error.what if seen.error else ''}"
     verdict = seen.observation.verdict
     head = {"same": "same machine", "different": "not the same machine", "cannot-tell": "cannot tell"}[seen.outcome]
     text = f"{head}: {in_words(verdict)}"
-    if seen.regenerated:
-        return f"{text}; the fingerprint was replaced, and the service refuses the new one"
-    return f"{text}; the agent's next start will be refused" if WILL_HIBERNATE in seen.conditions else text
+    return "; ".join((text, *(problem.text for problem in seen.assessment.problems)))
 
 
 def event_answer(event: Event) -> dict[str, object]:

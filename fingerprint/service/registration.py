@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from fingerprint.engine import FIRST, Gate, Policy, keep_evidence, prepared_record
+from fingerprint.engine import FIRST, REGISTERED, Gate, Policy, keep_evidence, prepared_record
 from fingerprint.errors import (
     AccessDenied,
     BadAnswer,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from fingerprint.service.tokens import RoleCredentials
     from fingerprint.vault import Vault, VaultEdit
 
-REGISTERED = "registered"
 # Of the history, when the service refuses the present one.
 _KEYS_TRIED = 3
 _ACTIVATION_ID_LENGTH = 36

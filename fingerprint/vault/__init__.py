@@ -373,7 +373,9 @@ class VaultEdit:
                 raise
         else:
             data = vault._read(self._folder, key, to_write=True)
-        return vault.history.record(key, data, data, why=why, rule="", now=vault.now())
+        with Folder.open("Store", self._folder) as store:
+            node = _node(store.read(REGISTRATION_KEY))
+        return vault.history.record(key, data, data, why=why, rule="", now=vault.now(), node=node)
 
     def force(self, key: str, data: bytes, *, why: str) -> None:
         """Replace the bytes of a key even if what is there, record or manifest, is corrupt or lost.
@@ -430,7 +432,8 @@ class VaultEdit:
         from fingerprint.vault.history import NOT_WRITTEN
 
         vault = self._vault
-        vault.history.record(key, before, data, why=why, rule=rule, now=vault.now())
+        node = _node(before if key == REGISTRATION_KEY else store.read(REGISTRATION_KEY))
+        vault.history.record(key, before, data, why=why, rule=rule, now=vault.now(), node=node)
         try:
             store.replace(key, data)
         except VaultError:
@@ -455,3 +458,13 @@ class VaultEdit:
 
         name = self._vault.manifest_name
         return listable(name, [one for one in MANIFEST_KEYS[name] if not manifest.get(one)], store)
+
+
+def _node(data: bytes | None) -> str | None:
+    """Return the node's id of a registration's bytes, "" where there is none, None where it cannot be told."""
+    if data is None:
+        return ""
+    try:
+        return decode_registration(data, "").instance_id
+    except VaultCorrupt:
+        return None

@@ -12,7 +12,7 @@ import sys
 
 from fingerprint._json import JsonError, dumps, loads
 from fingerprint.errors import VaultMissing
-from fingerprint.model import utc
+from fingerprint.model import Value, utc
 from fingerprint.vault.files import Folder
 
 TYPE_CHECKING = False
@@ -51,6 +51,34 @@ def journal_name(vault: str) -> str:
     return escaped + ".jsonl"
 
 
+class Change(Value):
+    """One line of the journal.
+
+    Attributes:
+        number: of the entry.
+        key: of the vault.
+        at: when, RFC 3339.
+        why: the reason.
+        before, after: the bytes that were there, None for none, and those that were going to be there.
+        node: the node's id at that time, "" for none; None where the line does not tell.
+    """
+
+    __slots__ = ("number", "key", "at", "why", "before", "after", "node")
+    _hidden = ("before", "after", "node")
+    number: int
+    key: str
+    at: str
+    why: str
+    before: bytes | None
+    after: bytes
+    node: str | None
+
+    def __init__(
+        self, number: int, key: str, at: str, why: str, before: bytes | None, after: bytes, node: str | None
+    ) -> None:
+        self._set(number=number, key=key, at=at, why=why, before=before, after=after, node=node)
+
+
 class History:
     """The journal of one vault.
 
@@ -66,7 +94,17 @@ class History:
         self.name = journal_name(vault)
         self.path = os.path.join(self.folder, self.name)
 
-    def record(self, key: str, before: bytes | None, after: bytes, *, why: str, rule: str, now: float) -> int:
+    def record(
+        self,
+        key: str,
+        before: bytes | None,
+        after: bytes,
+        *,
+        why: str,
+        rule: str,
+        now: float,
+        node: str | None = None,
+    ) -> int:
         """Write a change into the journal before it is made, and return the entry's number.
 
         The caller holds the lock of the vault.
@@ -78,6 +116,7 @@ class History:
             why: the reason.
             rule: the rule that decided, if one did.
             now: seconds since 1970-01-01 UTC.
+            node: the node's id, "" for none; None if the caller does not know.
 
         Raises:
             VaultError: it could not be written durably; then the caller must not change the vault.
@@ -93,7 +132,8 @@ class History:
                 "rule": rule,
             }
             kept = {"lines": lines, "by": _who(), "before": _text(before), "after": _text(after)}
-            entry = {"schemaVersion": 1, **change, **kept}
+            # The audit log is without it: it is for people, and others read it.
+            entry = {"schemaVersion": 1, **change, **({} if node is None else {"node": node}), **kept}
             folder.append(self.name, sealed(entry))
         with Folder.make(self.state, 0o700) as state:
             # The journal is the durable one; this is for people and for those who collect logs.
@@ -210,6 +250,17 @@ class History:
                     }
                 )
         return found
+
+    def changes(self) -> list[Change]:
+        """Return what was changed here, oldest first. Raises as `entries`."""
+        return [
+            Change(
+                entry["number"], entry["key"], entry["at"], entry["why"],
+                None if entry["before"] is None else _bytes(entry["before"]), _bytes(entry["after"]),
+                entry.get("node"),
+            )
+            for _, entry in self._lines() if entry
+        ]  # fmt: skip
 
     def damaged_lines(self) -> list[int]:
         """Return the numbers, from 1, of the journal's lines that are no entries. Raises as `entries`."""
