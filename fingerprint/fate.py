@@ -13,7 +13,7 @@ from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing
 from fingerprint.model import Value, utc
 from fingerprint.registrationfile import path_of
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.history import LAST_WRITTEN
+from fingerprint.vault.history import FOUND
 from fingerprint.vault.records import decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
@@ -106,12 +106,12 @@ def replacement(vault: Vault, record: FingerprintRecord) -> State:
     came, ours = _came_with(of_record, record.fingerprint)
     restored_at = _restored_at(of_record, record.fingerprint)
     prior = _known_before(of_record[:came] if ours or came < len(of_record) else of_record, record.fingerprint)
-    if ours and prior is None:
+    if came < len(of_record) and prior is None:
         prior = _fingerprint(of_record[came].before) or None
     if came < 0 or not prior:
         return State(restored_at=restored_at)
     at, by = (of_record[came].at, US) if ours else ("", ANOTHER_PROGRAM)
-    number, prior_hash = _copy_of(of_record, prior)
+    number, prior_hash = _copy_of(vault, prior)
     lost = State(True, at, by, number, restored_at=restored_at, prior_hash=prior_hash)
     try:
         node = vault.read_registration().instance_id
@@ -138,7 +138,7 @@ def _came_with(changes: list[Change], fingerprint: str) -> tuple[int, bool]:
             # Another program brought it, after the change before.
             return (index, False) if index else (-1, False)
         if _fingerprint(change.after) == fingerprint:
-            return index, True
+            return index, change.why != FOUND
     return len(changes), False
 
 
@@ -152,14 +152,11 @@ def _known_before(changes: list[Change], fingerprint: str) -> str | None:
     return None
 
 
-def _copy_of(changes: list[Change], fingerprint: str) -> tuple[int | None, HardwareHash | None]:
+def _copy_of(vault: Vault, fingerprint: str) -> tuple[int | None, HardwareHash | None]:
     """Return the entry from which a fingerprint can be restored, the newest of several, and its hardware hash."""
-    for change in reversed(changes):
-        if _fingerprint(change.before) == fingerprint:
-            return change.number, decode_fingerprint(change.before or b"", "").hardware_hash
-    last = changes[-1]
-    if _fingerprint(last.after) == fingerprint:
-        return LAST_WRITTEN, decode_fingerprint(last.after, "").hardware_hash
+    for number, _, data in vault.history.copies(FINGERPRINT_KEY):
+        if _fingerprint(data) == fingerprint:
+            return number, decode_fingerprint(data, "").hardware_hash
     return None, None
 
 
@@ -170,10 +167,12 @@ def _restored_at(changes: list[Change], fingerprint: str) -> str:
 
 def _node_with(changes: list[Change], fingerprint: str) -> str | None:
     """Return the node id that the machine had with a fingerprint, "" for none, None where the journal does not tell."""
-    last = next(
-        change for change in reversed(changes)
+    with_it = [
+        change for change in changes
         if change.key == FINGERPRINT_KEY and fingerprint in (_fingerprint(change.before), _fingerprint(change.after))
-    )  # fmt: skip
+    ]  # fmt: skip
+    # What another program replaced it by may have come with another node.
+    last = next((change for change in reversed(with_it) if change.why != FOUND), with_it[-1])
     node = last.node
     registrations = [change for change in changes if change.key == REGISTRATION_KEY]
     if node is None:

@@ -313,7 +313,12 @@ def test_a_code_that_is_not_in_the_dictionary_is_named(codes: Any) -> None:
 def test_a_threshold_out_of_range_is_no_other_threshold(threshold: Any) -> None:
     """2**64 - 1 is not -1, which would accept every machine, and 256 + 40 is not 40."""
     limit = 2 ** (threshold.bit_width - pa.types.is_signed_integer(threshold)) - 1
-    for number in {101, limit, *((296,) if limit > 255 else ()), *((-2,) if pa.types.is_signed_integer(threshold) else ())}:
+    for number in {
+        101,
+        limit,
+        *((296,) if limit > 255 else ()),
+        *((-2,) if pa.types.is_signed_integer(threshold) else ()),
+    }:
         columns = {f"{side}.machine-id": ["a", "b"] for side in ("saved", "current")}
         table = pa.table({"node_id": ["x", "y"], "threshold": pa.array([40, number], threshold), **columns})
         with pytest.raises(InputError, match=r"row 2 cannot be used: its threshold is not -1 to 100"):

@@ -112,7 +112,9 @@ def clones(
     side, names = compared(list(dict.fromkeys(name for batch in given for name in batch.schema.names)))
     # What is not compared goes into one table; the attributes stay in their batches, each of its own type.
     told = [
-        pa.Table.from_batches([batch.select([name for name in (NODE, OBSERVED, *EXTRAS) if name in batch.schema.names])])
+        pa.Table.from_batches(
+            [batch.select([name for name in (NODE, OBSERVED, *EXTRAS) if name in batch.schema.names])]
+        )
         for batch in given
     ]
     table = pa.concat_tables(told, promote_options="permissive")

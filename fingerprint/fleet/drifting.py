@@ -189,9 +189,7 @@ def join(before: Any, after: Any, *, threads: int | None = None, rejects: Reject
         raise
 
 
-def _joined(
-    connection: Any, folder: Any, before: Accepted, after: Accepted, threads: int
-) -> Joined:
+def _joined(connection: Any, folder: Any, before: Accepted, after: Accepted, threads: int) -> Joined:
     connection.execute(f"set threads={threads}")
     sides = {}
     for name, batches in (("before", before), ("after", after)):

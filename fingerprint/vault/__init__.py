@@ -429,9 +429,12 @@ class VaultEdit:
 
     def _replace(self, store: Folder, key: str, before: bytes | None, data: bytes, why: str, rule: str) -> None:
         """Write a change into the journal, then make it; a change that fails is noted there as not made."""
-        from fingerprint.vault.history import NOT_WRITTEN
+        from fingerprint.vault.history import FOUND, NOT_WRITTEN
 
         vault = self._vault
+        known = () if before is None else vault.history.last_states(key, before)
+        if before is not None and known:
+            vault.history.record(key, known[0], before, why=FOUND, rule="", now=vault.now())
         node = _node(before if key == REGISTRATION_KEY else store.read(REGISTRATION_KEY))
         vault.history.record(key, before, data, why=why, rule=rule, now=vault.now(), node=node)
         try:

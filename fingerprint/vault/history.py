@@ -30,6 +30,8 @@ AUDIT_LOG = "audit.log"
 LAST_WRITTEN = 0
 # Why a key was written into the journal before the service was told of it; the vault follows when it accepts.
 WRITTEN_AHEAD = "key rotation: written ahead"
+# Why an entry has a change that was not made here: without it the bytes before it would be in no entry's `before`.
+FOUND = "written by another program"
 # Why an entry says that nothing changed: the write that the entry before it announced failed.
 NOT_WRITTEN = "the write failed"
 LIST_ENTRIES = "List the entries: fingerprint vault history"
