@@ -10,47 +10,19 @@ from pathlib import Path
 import pytest
 
 import reference_store
-from agent_machines import AgentMachine, copied_disk
+from agent_machines import copied_disk
 from commandline import run
-from fingerprint import Vault
-from fingerprint.collect import collect
 from fingerprint.vault.integrity import manifest_state
 from fingerprint.vault.places import reference_vault
 from house import House
 from manifests import BOTH, STATES
+from registered import Registered, execute_remedy
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the reference's vault works for root only")
 WRONG = [name for name, (_, kind, _, _) in STATES.items() if kind != "sound"]
 # A repair cannot decide between two files, or make lost data.
 BEYOND = [name for name in WRONG if name.startswith("no data")]
 REPAIRED = [name for name in WRONG if name not in BEYOND]
-
-
-class Registered(AgentMachine):
-    """A registered machine whose vault was made by our own writes, so that the journal knows it."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.write()
-        self.vault = Vault(str(self.vault_path), state=str(folder / "state"))
-        with self.vault.edit() as edit:
-            edit.keep("InstanceFingerprint", why="test")
-            edit.keep("RegistrationKey", why="test")
-
-    def write(self) -> None:
-        if not self.vault_path.exists():
-            super().write()
-        (self.folder / "machine.json").write_text(json.dumps(self.snapshot))
-
-    def machine_hash(self) -> dict[str, str]:
-        return dict(collect(self.machine).hardware_hash.items())
-
-    def manifest(self) -> dict[str, str]:
-        value: dict[str, str] = json.loads((self.vault_path / "Manifest").read_text())
-        return value
-
-    def store(self) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in (self.vault_path / "Store").iterdir()}
 
 
 @pytest.fixture
@@ -121,12 +93,6 @@ def test_where_data_are_lost_a_repair_is_refused_and_the_printed_remedy_works(na
         assert execute_remedy(machine, done.stderr).returncode == 0
     assert machine.store() == before
     assert machine("vault", "verify").returncode == 0
-
-
-def execute_remedy(machine: Registered, text: str):  # type: ignore[no-untyped-def]
-    """Run the first command that a text offers."""
-    words = text.partition("fingerprint vault ")[2].partition(" --yes")[0].split()
-    return machine("vault", *words, "--yes")
 
 
 @as_root

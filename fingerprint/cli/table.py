@@ -102,6 +102,9 @@ _ROTATE = Option("--rotate-after", "age of the node's key at which it is changed
                  default=0)  # fmt: skip
 _NEW_SID = Option("--accept-new-sid", "also if the hardware ID of the record is not that of this machine")
 
+_KEY = Option("--key", "the record (else that of the entry; of 0 the fingerprint)", "KEY",
+              choices=("fingerprint", "registration"))  # fmt: skip
+
 _FLEET = ("FLEET", "text", (), "the file or folder")
 _FLEETS = (
     "A fleet is Parquet, Arrow IPC, JSON Lines, a folder or tar of vaults and snapshots, or a folder of SSM\n"
@@ -629,22 +632,34 @@ COMMANDS = (
         examples=(("sudo fingerprint vault reset --dry-run", "see what it would do"),),
     ),
     Command("vault evidence", "evidence", "list what is kept of the machine for each record, to name differences by"),
-    Command("vault history", "recover", "list the records that were replaced, with when, why and by whom"),
+    Command("vault history", "recover", "list the records that were replaced, with key, time, cause and user"),
     Command(
         "vault backup",
         "recover",
-        "keep a copy of the present record in the history",
-        options=(_DRY_RUN, Option("--yes", "also if the record looks damaged: it was changed on purpose")),
+        "keep a copy of fingerprint and registration in the history",
+        options=(_KEY, _DRY_RUN, Option("--yes", "also if a record looks damaged: it was changed on purpose")),
     ),
     Command(
         "vault restore",
         "recover",
         "write a record of the history back, as it was",
-        "For a fingerprint that was lost or replaced. It works over a missing or corrupt record, too. What is\n"
-        "replaced goes to the history. Restart the agent afterwards.",
+        "For a record that was lost, damaged or replaced. It works over a missing or corrupt record, too. What is\n"
+        "replaced goes to the history. Restart the agent afterwards.\n"
+        "It says whether the record matches this machine. If not, the agent replaces it again; --rebaseline restores\n"
+        "fingerprint and threshold with the present hardware hash.",
         positionals=(("N", "integer", (), "number of the entry, see `vault history`; 0: as it was written last"),),
-        options=(_DRY_RUN, _YES, _NEW_SID),
-        examples=(("sudo fingerprint vault restore 4 --dry-run", "see what it would write"),),
+        options=(
+            _KEY,
+            Option("--rebaseline", "with the hardware hash of this machine as it is now"),
+            _DRY_RUN,
+            _YES,
+            _NEW_SID,
+        ),
+        examples=(
+            ("sudo fingerprint vault restore 4 --dry-run", "see what it would write"),
+            ("sudo fingerprint vault restore 4 --rebaseline --yes", "after the agent replaced the fingerprint"),
+            ("sudo fingerprint vault restore 0 --key registration --yes", "a damaged registration"),
+        ),
     ),
     Command(
         "vault rebaseline",

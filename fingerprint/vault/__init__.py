@@ -159,6 +159,18 @@ class Vault:
         with Folder.open(self.path) as folder:
             return self._read(folder, key)
 
+    def raw(self, key: str) -> bytes | None:
+        """Return the bytes of a key's data file as they lie in Store, whatever the manifest says; None without one.
+
+        Raises:
+            VaultError: they could not be read.
+        """
+        try:
+            with Folder.open(self.path) as folder:
+                return self._data(folder, key)
+        except VaultMissing:
+            return None
+
     def edit(self, wait: float = LOCK_SECONDS) -> VaultEdit:
         """Return a context in which this process alone may write; it makes the folders if needed."""
         return VaultEdit(self, wait)
@@ -344,14 +356,21 @@ class VaultEdit:
             as_it_is: also if the bytes look damaged; from then on they count as written on purpose.
 
         Raises:
-            VaultError: as `Vault.read`.
+            VaultError: as `Vault.read`; VaultCorrupt also for bytes that are no record: their copy is of no use.
         """
+        from fingerprint.vault.integrity import MANIFEST_KEYS
+
         vault = self._vault
         if as_it_is:
             with Folder.open("Store", self._folder) as store:
                 data = store.read(key)
             if data is None:
                 raise VaultMissing(f"the vault holds no {key}", where=vault.data_path(key))
+            try:
+                MANIFEST_KEYS["Manifest"][key](data, vault.data_path(key))
+            except VaultCorrupt as error:
+                error.remedy = vault._way_back(key, data)
+                raise
         else:
             data = vault._read(self._folder, key, to_write=True)
         with Folder.open("Store", self._folder) as store:

@@ -191,6 +191,29 @@ class History:
             found.append((entry["number"], entry["at"], _bytes(entry["after"]) if before is None else before))
         return found
 
+    def state_at(self, key: str, number: int, of: str) -> bytes | None:
+        """Return the bytes of a key when an entry of another key was written, None if that is not known.
+
+        Args:
+            key: the key.
+            number: the number of the other entry; 0 for the newest.
+            of: the other entry's key.
+
+        Raises:
+            VaultError: the journal could not be read.
+        """
+        entries = [entry for _, entry in self._lines() if entry]
+        if number == LAST_WRITTEN:
+            number = max((entry["number"] for entry in entries if entry["key"] == of), default=0)
+        mine = [entry for entry in entries if entry["key"] == key]
+        earlier = [entry for entry in mine if entry["number"] < number]
+        if earlier:
+            last = earlier[-1]
+            return _bytes(last["before" if last["why"] == WRITTEN_AHEAD and last["before"] is not None else "after"])
+        # The first change since then says what was there until it came.
+        later = next((entry for entry in mine if entry["number"] > number), None)
+        return None if later is None or later["before"] is None else _bytes(later["before"])
+
     def last_written(self, key: str) -> tuple[str, bytes]:
         """Return when something was written last under a key, RFC 3339, and its bytes.
 

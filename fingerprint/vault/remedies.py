@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from fingerprint.errors import VaultCorrupt, VaultError
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.files import Folder
-from fingerprint.vault.integrity import STORE
 from fingerprint.vault.records import decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
@@ -38,12 +36,12 @@ def usable_copy(vault: Vault, key: str, present: bytes | None = None) -> tuple[i
     Args:
         vault: the vault.
         key: "InstanceFingerprint" or "RegistrationKey".
-        present: the bytes that are there; None for those in Store, or for none.
+        present: the bytes that are there; None for those in Store.
 
     Raises:
-        VaultError: the journal could not be read.
+        VaultError: the journal or the data file could not be read.
     """
-    there = data_of(vault, key) if present is None else present
+    there = vault.raw(key) if present is None else present
     for number, at, data in vault.history.copies(key):
         if data != there and _is_whole(key, data):
             return number, at
@@ -57,7 +55,7 @@ def restore_remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
     try:
         copy = usable_copy(vault, key, present)
     except VaultError as error:
-        return f"Whether there is a copy cannot be seen: {error.where}: {error.what}. {_without_a_copy(key)}"
+        return f"Whether there is a copy that helps cannot be seen: {error.where}: {error.what}. {_without_a_copy(key)}"
     if copy is None:
         return f"There is no copy of {key} in the journal. {_without_a_copy(key)}"
     return f"Restore the copy of {copy[1]}: {restore_command(copy[0], key)}"
@@ -67,15 +65,6 @@ def _without_a_copy(key: str) -> str:
     if key == REGISTRATION_KEY:
         return f"Only a new registration helps: {REGISTER}"
     return f"Restore the file from a backup of your own, or register the machine again: {REGISTER}"
-
-
-def data_of(vault: Vault, key: str) -> bytes | None:
-    """Return the bytes of a data file, None if it is missing or cannot be read."""
-    try:
-        with Folder.open(vault.path) as folder, Folder.open(STORE, folder) as store:
-            return store.read(key)
-    except VaultError:
-        return None
 
 
 def _is_whole(key: str, data: bytes) -> bool:
