@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.diagnose.waiting import EC2
 from fingerprint.engine import Outlook
@@ -10,7 +12,8 @@ from fingerprint.fate import of_another_sid, rebaselined
 from fingerprint.keydates import UNDATED_DAYS, age_in_days
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, masked, utc
-from fingerprint.vault.integrity import READS, manifest_state
+from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault.integrity import MINTS, READS, manifest_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from fingerprint.explanation import Explanation
     from fingerprint.fate import State
 
+# What the agent does because of the vault: stores a new fingerprint at its next check, or exits at its next start.
+VAULT_MINTS, VAULT_EXITS = "vault-mints", "vault-exits"
 # A record that was written so long after the registration was written for another reason.
 _SAME_TIME_SECONDS = 600
 _REGISTER = "fingerprint register --region REGION --activation-id ID --code-file FILE"
@@ -116,9 +121,18 @@ def vault(site: Site) -> Finding:
     if denied is not None:
         return unknown(denied.what, denied.where, remedy="Run it as root")
     told = [f"{one.where}: {one.what}" for one in only_missing]
+    try:
+        manifest = manifest_state(site.vault)
+    except VaultError as error:
+        return _unreadable(error)
+    if manifest.agent_does != READS:
+        tag = VAULT_MINTS if manifest.agent_does == MINTS else VAULT_EXITS
+        return failed(manifest.what, manifest.consequence, *told, remedy=manifest.remedy, tag=tag)
     broken = next((one for one in only_missing if one.broken), None)
+    if broken is not None and os.path.basename(broken.where) == REGISTRATION_KEY:
+        return failed(f"the registration cannot be read: {broken.what}", *told, remedy=broken.remedy, tag=VAULT_EXITS)
     if broken is not None:
-        return failed(f"the vault cannot be read: {broken.what}", *told, remedy=broken.remedy, tag="vault-broken")
+        return failed(f"the vault cannot be read: {broken.what}", *told, remedy=broken.remedy, tag=VAULT_MINTS)
     if not only_missing:
         if findings:
             return skipped(f"there is none: {findings[0].where}")
