@@ -93,11 +93,11 @@ GLOBAL = (
 )
 _DRY_RUN = Option("--dry-run", "say what would be done and change nothing")
 _YES = Option("--yes", "do it: without this word it is refused")
-_ENDPOINT = Option("--endpoint", "URL of the service in place of the region's own", "URL")
+_ENDPOINT = Option("--endpoint", "URL of the service (else the agent's, the region's)", "URL")
 _POLICY = Option(
     "--policy", "what to do for another machine", "POLICY", choices=("strict", "regenerate", "audit"), default="strict"
 )
-_PROXY = Option("--proxy", "URL of the proxy in place of those of the environment", "URL")
+_PROXY = Option("--proxy", "URL of the proxy (else the environment's, the agent's)", "URL")
 _ROTATE = Option("--rotate-after", "age of the node's key at which it is changed; 0 never", "DAYS", kind="integer",
                  default=0)  # fmt: skip
 _NEW_SID = Option("--accept-new-sid", "also if the hardware ID of the record is not that of this machine")
