@@ -18,6 +18,7 @@ __all__ = [
     "Attribute",
     "AttributeRow",
     "Collection",
+    "Fault",
     "FingerprintRecord",
     "HardwareHash",
     "Reason",
@@ -64,6 +65,41 @@ class Status(Vocabulary):
 
 
 Status.define(PRESENT="present", ABSENT="absent", DENIED="denied", FAILED="failed")
+
+
+class Fault(Vocabulary):
+    """Why an attribute is denied or failed, as far as it tells what the agent reads there.
+
+    NONE: it is present or absent; of an unreadable attribute: not known.
+    SOURCE: the source fails for whoever has the agent's rights: the agent stores "".
+    NOT_TEXT: the value is not valid UTF-8: the agent refuses its whole collection (three attempts in 15 s, then
+    an error; it stores nothing and gets no credentials).
+    TIME_LIMIT, SIZE_LIMIT: our own limit ended the reading; the agent has none.
+    RIGHTS: this process has fewer rights than the agent, or it is not known which it has.
+    ENVIRONMENT: this process ran out of memory, descriptors or processes, or was ended from outside.
+    NOT_ASKED: nobody asked: the disk is a copied one, or the snapshot does not hold the answer.
+    """
+
+    NONE: ClassVar[Fault]
+    SOURCE: ClassVar[Fault]
+    NOT_TEXT: ClassVar[Fault]
+    TIME_LIMIT: ClassVar[Fault]
+    SIZE_LIMIT: ClassVar[Fault]
+    RIGHTS: ClassVar[Fault]
+    ENVIRONMENT: ClassVar[Fault]
+    NOT_ASKED: ClassVar[Fault]
+
+
+Fault.define(
+    NONE="",
+    SOURCE="source",
+    NOT_TEXT="not-text",
+    TIME_LIMIT="time-limit",
+    SIZE_LIMIT="size-limit",
+    RIGHTS="rights",
+    ENVIRONMENT="environment",
+    NOT_ASKED="not-asked",
+)
 
 
 class Value:
@@ -223,9 +259,10 @@ class Attribute(Value):
         source: the file, command or interface that was read.
         tool: the tool's name and version where it tells them, else "".
         seconds: how long reading took.
+        fault: why it is denied or failed; `Fault.NONE` for one that is neither.
     """
 
-    __slots__ = ("name", "value", "status", "reason", "source", "tool", "seconds")
+    __slots__ = ("name", "value", "status", "reason", "source", "tool", "seconds", "fault")
     _hidden = ("value",)
     name: str
     value: str
@@ -234,6 +271,7 @@ class Attribute(Value):
     source: str
     tool: str
     seconds: float
+    fault: Fault
 
     def __init__(
         self,
@@ -244,6 +282,7 @@ class Attribute(Value):
         source: str = "",
         tool: str = "",
         seconds: float = 0.0,
+        fault: Fault = Fault.NONE,
     ) -> None:
         # One by one, as these are made by the dozen in a collection of microseconds.
         put = object.__setattr__
@@ -254,15 +293,33 @@ class Attribute(Value):
         put(self, "source", source)
         put(self, "tool", tool)
         put(self, "seconds", seconds)
+        put(self, "fault", fault)
 
     @property
     def unreadable(self) -> bool:
         """True when the source exists and could not be read: the value is unknown, not absent."""
         return self.status in (Status.DENIED, Status.FAILED)
 
+    @property
+    def only_here(self) -> bool:
+        """True for an unreadable attribute of which the agent may read a value; False where it reads "", or stops."""
+        return self.unreadable and self.fault not in (Fault.SOURCE, Fault.NOT_TEXT)
+
 
 class Collection(Value):
     """All attributes of one machine at one time.
+
+    Two questions have two answers where something could not be read:
+
+    - What will the agent do? `hardware_hash` is what it reads, but for `only_here`, of which it may read more, and
+      unless `stops_agent` names something: then its collection fails and there is no verdict of the agent.
+      `match(saved, collection.hardware_hash, threshold, unreadable=collection.only_here)` is its verdict, and
+      `conclusive` is False where that cannot be known.
+    - Is it the same machine? All of `unreadable` is unknown: `unreadable=collection.unreadable`.
+
+    `rights` names what this process was not allowed to read and the agent may. Only for these does it help to read
+    with more rights, and `remedy` says how: it never tells root to become root. To uid 0 with all rights, nothing
+    is in `rights`.
 
     Attributes:
         platform: "linux", "windows", "macos", "freebsd", "openbsd", "netbsd" or "dragonfly".
@@ -271,6 +328,7 @@ class Collection(Value):
         attributes: the attributes in catalogue order.
         collected_at: seconds since 1970-01-01 UTC.
         seconds: how long the whole collection took.
+        remedy: what to do so that more can be read, a sentence without a full stop: "" where nothing is in `rights`.
     """
 
     __slots__ = (
@@ -280,6 +338,7 @@ class Collection(Value):
         "attributes",
         "collected_at",
         "seconds",
+        "remedy",
     )
     platform: str
     scheme: str
@@ -287,6 +346,7 @@ class Collection(Value):
     attributes: tuple[Attribute, ...]
     collected_at: float
     seconds: float
+    remedy: str
 
     def __init__(
         self,
@@ -296,6 +356,7 @@ class Collection(Value):
         attributes: tuple[Attribute, ...],
         collected_at: float = 0.0,
         seconds: float = 0.0,
+        remedy: str = "",
     ) -> None:
         self._set(
             platform=platform,
@@ -304,6 +365,7 @@ class Collection(Value):
             attributes=attributes,
             collected_at=collected_at,
             seconds=seconds,
+            remedy=remedy,
         )
 
     def __getitem__(self, name: str) -> Attribute:
@@ -327,6 +389,21 @@ class Collection(Value):
     def unreadable(self) -> tuple[str, ...]:
         """Names of the attributes that were denied or failed."""
         return tuple(a.name for a in self.attributes if a.unreadable)
+
+    @property
+    def only_here(self) -> tuple[str, ...]:
+        """Names of the unreadable attributes of which the agent may read a value: a part of `unreadable`."""
+        return tuple(a.name for a in self.attributes if a.only_here)
+
+    @property
+    def rights(self) -> tuple[str, ...]:
+        """Names of the attributes that a process with the agent's rights may read: a part of `only_here`."""
+        return tuple(a.name for a in self.attributes if a.fault == Fault.RIGHTS)
+
+    @property
+    def stops_agent(self) -> tuple[str, ...]:
+        """Names of the attributes for which the agent's whole collection fails: their values are not UTF-8."""
+        return tuple(a.name for a in self.attributes if a.fault == Fault.NOT_TEXT)
 
 
 class AttributeRow(Value):

@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from fingerprint.collect.reader import Reader
+
 FILE_LIMIT = 64 * 1024
 _WINDOWS_TIMEOUT = 60.0
 # What stands there is made by a running kernel; on a copied disk there are at most left-overs.
@@ -134,8 +136,14 @@ class Machine:
     kernel: str
     timeout: float
 
+    def reader(self) -> Reader:
+        """Return who reads this machine, to hold what was refused against the rights of the agent."""
+        from fingerprint.collect.reader import Reader
+
+        return Reader()
+
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
-        """Return the bytes of a regular file."""
+        """Return the bytes of a regular file; none of the null device, which stands for an empty one."""
         raise NotImplementedError
 
     def exists(self, path: str) -> bool:
@@ -261,6 +269,11 @@ class LiveMachine(Machine):
 
         return on_disk(self.root, path)
 
+    def reader(self) -> Reader:
+        from fingerprint.collect.reader import live_reader
+
+        return live_reader()
+
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
         if self._quick_read is None and self.platform == "linux" and not self.copied:
             from fingerprint._system import read_file
@@ -274,7 +287,10 @@ class LiveMachine(Machine):
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(self._inside(path), flags)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            told = os.fstat(descriptor)
+            if stat.S_ISDIR(told.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            if not stat.S_ISREG(told.st_mode) and not _is_null(told):
                 raise OSError(errno.EINVAL, "it is not a regular file", path)
             data = b""
             while chunk := os.read(descriptor, limit + 1 - len(data)):
@@ -321,9 +337,9 @@ class LiveMachine(Machine):
             return False
         except NotThisMachine:
             raise
-        except OSError:
-            # It may be there; reading it will say what is wrong.
-            return True
+        except OSError as error:
+            # It may be there; reading it will say what is wrong. Behind links that lead to each other is nothing.
+            return error.errno != errno.ELOOP
         return True
 
     def run(
@@ -429,6 +445,14 @@ class LiveMachine(Machine):
         from fingerprint.collect.windows_native import windows_folder
 
         return windows_folder()
+
+
+def _is_null(told: os.stat_result) -> bool:
+    """Return whether this is the null device, by which systemd and containers mask a file."""
+    try:
+        return stat.S_ISCHR(told.st_mode) and told.st_rdev == os.stat(os.devnull).st_rdev
+    except OSError:
+        return False
 
 
 def _demand_name(path: str) -> None:

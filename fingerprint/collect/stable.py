@@ -67,7 +67,8 @@ _ABSENT = tuple(
 class _Found:
     """Attributes as they are found; what nobody found is absent."""
 
-    def __init__(self) -> None:
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
         self.attributes: dict[str, Attribute] = {}
 
     def tell(self, name: str, value: str, source: str) -> None:
@@ -77,7 +78,7 @@ class _Found:
     def fail(self, names: Iterable[str], error: OSError, source: str) -> None:
         for name in names:
             if not self.known(name):
-                self.attributes[name] = unread(name, error, source)
+                self.attributes[name] = unread(name, error, source, self.machine)
 
     def known(self, name: str) -> bool:
         return name in self.attributes and self.attributes[name].status == Status.PRESENT
@@ -88,7 +89,7 @@ class _Found:
 
 def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
     """Return the attributes in the order of `strengths`; none of them raises."""
-    found = _Found()
+    found = _Found(machine)
     if machine.platform == "windows":
         _read_windows(machine, found)
     elif machine.platform == "macos":

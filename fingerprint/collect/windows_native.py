@@ -37,6 +37,15 @@ def windows_folder() -> str:
     return text.value
 
 
+def is_administrator() -> bool | None:
+    """Return whether this process is an administrator's, as the agent is; None where Windows would not tell it."""
+    try:
+        # Looked up by name: type checkers on other systems know no windll.
+        return bool(getattr(ctypes, "windll").shell32.IsUserAnAdmin())  # noqa: B009
+    except (AttributeError, OSError):
+        return None
+
+
 def firmware_table() -> bytes:
     """Return the raw SMBIOS table with the 8 bytes that Windows puts before it.
 
