@@ -97,7 +97,7 @@ def plan_rebaseline(vault: Vault, machine: Machine | None = None, *, timeout: fl
         raise CollectError(
             f"could not be read: {', '.join(collection.unreadable)}",
             where=vault.path,
-            remedy="Nothing was written. Try it as root; see why with: fingerprint show",
+            remedy=f"Nothing was written. {_and(collection.remedy)}See why with: fingerprint show",
         )
     after = before.replace(hardware_hash=collection.hardware_hash)
     sid_key = collection.sid_key
@@ -128,6 +128,10 @@ def carry_out(vault: Vault, plan: Plan, *, accept_new_sid: bool = False) -> None
         edit.force(plan.key, plan.data, why=plan.why)
 
 
+def _and(remedy: str) -> str:
+    return f"{remedy}. " if remedy else ""
+
+
 def _present(vault: Vault) -> FingerprintRecord | None:
     try:
         return vault.read()
@@ -142,6 +146,6 @@ def _sid(saved: HardwareHash, machine: Machine | None, timeout: float | None) ->
     sid = collection[collection.sid_key]
     if sid.unreadable:
         raise CollectError(
-            f"the hardware ID could not be read ({sid.reason})", where=sid.source, remedy="Try it as root"
+            f"the hardware ID could not be read ({sid.reason})", where=sid.source, remedy=collection.remedy
         )
     return saved.get(collection.sid_key, "") != sid.value

@@ -11,7 +11,7 @@ from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import in_words
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.model import Reason
-from fingerprint.monitoring.look import ANY_DRIFT, CONDITIONS, COPY, IP_ALONE, VACUOUS, WILL_HIBERNATE, look
+from fingerprint.monitoring.look import ANY_DRIFT, CONDITIONS, COPY, IP_ALONE, VACUOUS, WEAK_ID, WILL_HIBERNATE, look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ _WORDS = {
     COPY: "scheme stable sees another machine, which the agent's rules do not notice",
     IP_ALONE: "only the same IP address keeps it, with another one it would be refused",
     VACUOUS: "any machine with this hardware ID passes",
+    WEAK_ID: "the hardware ID identifies no machine",
     ANY_DRIFT: "attributes changed since the record was made",
 }
 
 
 def run(arguments: Arguments) -> int:
     try:
-        warning = _conditions(arguments.warning, ANY_DRIFT)
+        warning = _conditions(arguments.warning, f"{ANY_DRIFT},{WEAK_ID}")
         critical = _conditions(arguments.critical, WILL_HIBERNATE)
         seen = look(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical)
     except FingerprintError as error:
@@ -46,8 +47,10 @@ def run(arguments: Arguments) -> int:
             return _tell(state, _reason(found[0], seen), performance, seen.changed)
         if state == _CRITICAL and seen.outcome == "cannot-tell":
             # Before a warning: it would hide that the main question has no answer.
-            unread = ", ".join(seen.observation.collection.unreadable) if seen.observation else ""
-            return _tell(UNKNOWN, f"{unread} could not be read, and would decide; run it as root", performance)
+            collection = seen.observation.collection if seen.observation else None
+            unread = ", ".join(collection.unreadable) if collection else ""
+            remedy = f"; {collection.remedy}" if collection and collection.remedy else ""
+            return _tell(UNKNOWN, f"{unread} could not be read, and would decide{remedy}", performance)
     return _tell(_OK, _summary(seen), performance, seen.changed)
 
 
@@ -69,6 +72,8 @@ def _reason(condition: str, seen: Look) -> str:
         if seen.regenerated:
             return "the fingerprint was replaced after a mismatch, and the service refuses the new one"
         return f"next agent start will hibernate: {_score(seen)}"
+    if condition == WEAK_ID and seen.observation is not None:
+        return f"{_WORDS[condition]}: {seen.observation.collection.id_problem}"
     return f"{_WORDS[condition]}: {_score(seen)}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fingerprint.collect.whole import booted_at, record_whole
 from fingerprint.engine import StableObservation, check_stable, in_words
 from fingerprint.errors import VaultError
-from fingerprint.explanation.causes import Cause, Context, causes, is_denied
+from fingerprint.explanation.causes import Cause, Context, causes, silence_now
 from fingerprint.explanation.probable import ProbableEvent, probable
 from fingerprint.explanation.remedies import Remedy, remedies
 from fingerprint.explanation.sources import Sources
@@ -43,11 +43,12 @@ class Explanation(Value):
         remedies: what to do, in order.
         cannot_tell: statements that cannot be made, and why.
         stable: the machine held against its evidence by scheme `stable`; None where there is none.
+        id_warning: why the hardware ID identifies no machine (`Collection.id_warning`), "" where it does.
     """
 
     __slots__ = (
         "verdict", "outcome", "rule", "causes", "events", "state", "state_text", "consequence", "remedies",
-        "cannot_tell", "stable",
+        "cannot_tell", "stable", "id_warning",
     )  # fmt: skip
     verdict: Verdict
     outcome: str
@@ -60,6 +61,7 @@ class Explanation(Value):
     remedies: tuple[Remedy, ...]
     cannot_tell: tuple[str, ...]
     stable: StableObservation | None
+    id_warning: str
 
     def __init__(
         self,
@@ -74,10 +76,12 @@ class Explanation(Value):
         remedies: tuple[Remedy, ...],
         cannot_tell: tuple[str, ...],
         stable: StableObservation | None,
+        id_warning: str = "",
     ) -> None:
         self._set(
             verdict=verdict, outcome=outcome, rule=rule, causes=causes, events=events, state=state,
             state_text=state_text, consequence=consequence, remedies=remedies, cannot_tell=cannot_tell, stable=stable,
+            id_warning=id_warning,
         )  # fmt: skip
 
     @property
@@ -125,9 +129,9 @@ def explain(
         _consequence(verdict, outcome, state, by_stable),
         remedies(
             verdict, events, by_stable, regenerated=state.regenerated, restorable=state.restorable,
-            denied=is_denied(context),
+            read_more=collection.remedy,
         ),
-        _cannot_tell(context, found, stable, state), stable,
+        _cannot_tell(context, found, stable, state), stable, collection.id_warning,
     )  # fmt: skip
 
 
@@ -176,9 +180,15 @@ def _cannot_tell(
     unread = [c.name for c in found if c.state == "unknown"]
     if unread:
         told.append(f"Whether {', '.join(unread)} changed: could not be read now")
-    empty = [c.name for c in found if c.state == "empty"]
+    silent = [c.name for c in found if c.state == "empty" and silence_now(c.name, context)]
+    if silent:
+        why = silence_now(silent[0], context)
+        told.append(f"Whether {', '.join(silent)} changed: {why}, and the same text then, which counts as equal")
+    empty = [c.name for c in found if c.state == "empty" and c.name not in silent]
     if empty:
         told.append(f"Whether {', '.join(empty)} changed: empty on both sides, which counts as equal")
+    if context.collection.id_warning:
+        told.append(context.collection.id_warning)
     if stable is None:
         told.append("Whether the hardware itself is the same (scheme stable): no evidence to hold it against")
     return tuple(told)
@@ -208,7 +218,7 @@ def explain_vault(
     now = RecordedMachine(recorder.snapshot)
     verdict = match(
         record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable,
+        unreadable=collection.unreadable, silent=collection.silent,
     )  # fmt: skip
     state = state_of(vault, record)
     stable: StableObservation | None = None
@@ -240,7 +250,7 @@ def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: 
     saved, collection = collect(before), collect(now)
     verdict = match(
         saved.hardware_hash, collection.hardware_hash, threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable,
+        unreadable=collection.unreadable, silent=collection.silent,
     )  # fmt: skip
     return explain(verdict, collection, before=old, now=new, stable=_stable_of(before, now))
 

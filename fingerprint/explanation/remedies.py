@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.collect.reader import AS_ROOT
 from fingerprint.model import Reason, Value
 from fingerprint.stable import Outcome
 
@@ -39,7 +40,7 @@ def remedies(
     *,
     regenerated: bool,
     restorable: int | None,
-    denied: bool,
+    read_more: str,
 ) -> tuple[Remedy, ...]:
     """Return the steps for a verdict.
 
@@ -49,15 +50,16 @@ def remedies(
         stable: what scheme `stable` says, if it does.
         regenerated: whether the record was already replaced after a mismatch.
         restorable: the number of the history's entry with the record before that, None without one.
-        denied: whether a source was refused for want of permission.
+        read_more: how to read what was refused (`Collection.remedy`), "" where nothing more can be read.
     """
     if regenerated:
         return _after_the_loss(restorable)
     another = stable is not None and stable.outcome == Outcome.DIFFERENT
     if verdict.match:
         return _for_a_copy(verdict) if another else ()
-    if denied and not verdict.conclusive:
-        return (Remedy("as-root", "Look again as root: sources could not be read", "sudo fingerprint check"),)
+    if read_more and not verdict.conclusive:
+        command = "sudo fingerprint check" if read_more == AS_ROOT else ""
+        return (Remedy("as-root", f"{read_more}: sources could not be read", command),)
     if another or (events and events[0].truth == "other"):
         return (
             Remedy("refuse", "This looks like another machine: leave it refused, and find out who copied it"),
