@@ -79,7 +79,8 @@ def _cause(row: AttributeRow, context: Context) -> Cause:
     saved, current = _shown(row.name, row.saved), _shown(row.name, row.current)
     read = next((a for a in context.collection if a.name == row.name), None)
     if row.same:
-        return Cause(row.name, "same" if row.evidence else "empty", saved, current, "", True)
+        facts = ("no-table",) if silence_now(row.name, context) else ()
+        return Cause(row.name, "same" if row.evidence else "empty", saved, current, "", True, facts)
     if read is not None and read.unreadable:
         return Cause(row.name, "unknown", saved, current, f"could not be read now: {read.reason}", True)
     text, certain, facts = _told(row, context)

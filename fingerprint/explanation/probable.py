@@ -43,6 +43,7 @@ _FACTS: dict[str, tuple[str, str, str]] = {
         "the old hardware address is gone", "nic-swap clone clone-renamed sd-card-copied", "docker-first os-upgrade",
     ),
     "other-first": ("the old address is still there, and another comes first", "docker-first", "nic-swap clone"),
+    "no-table": ("there is no SMBIOS table, as on most boards", "sd-card-copied", ""),
     "times": ("of the disks only the times of the links differ", "reboot reboot-dhcp time-zone", "disk-added"),
     "filesystems": ("file systems came or went", "disk-added", "reboot time-zone"),
     "address": ("the IP address is another one", "dhcp-lease reboot-dhcp", ""),
