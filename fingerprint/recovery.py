@@ -183,7 +183,8 @@ def _collected(
         raise CollectError(
             f"could not be read: {', '.join(collection.unreadable)}",
             where=vault.path,
-            remedy="Nothing was written: the values would be stored as empty. See why with: fingerprint show",
+            remedy="Nothing was written: the values would be stored as empty. "
+            f"{_and(collection.remedy)}See why with: fingerprint show",
         )
     return recorder, collection
 
@@ -236,6 +237,10 @@ def _refuse_if_only_the_registration_is_damaged(vault: Vault) -> None:
         return
 
 
+def _and(remedy: str) -> str:
+    return f"{remedy}. " if remedy else ""
+
+
 def _present(vault: Vault) -> FingerprintRecord | None:
     try:
         return vault.read()
@@ -253,7 +258,7 @@ def _other_sid(saved: FingerprintRecord, collection: Collection) -> bool:
 def _verdict(record: FingerprintRecord, collection: Collection) -> Verdict:
     return match(
         record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable,
+        unreadable=collection.unreadable, silent=collection.silent,
     )  # fmt: skip
 
 

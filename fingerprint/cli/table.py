@@ -143,8 +143,9 @@ COMMANDS = (
         "Reads only. Exit codes: 0 same machine, 1 not the same, 3 cannot tell. With --format nagios it is a plug-in:\n"
         "one line with performance data, and 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (usage errors, too).\n"
         "Conditions: any-drift (an attribute changed), ip-alone (only the same address keeps it), vacuous (any\n"
-        "machine with this hardware ID passes), copy (scheme stable sees another machine), will-hibernate (the\n"
-        "agent's next start is refused, or its fingerprint is lost already), never.",
+        "machine with this hardware ID passes), weak-id (the hardware ID is blank, zeros or else no ID), copy\n"
+        "(scheme stable sees another machine), will-hibernate (the agent's next start is refused, or its fingerprint\n"
+        "is lost already), never.",
         options=(
             Option(
                 "--format",
@@ -153,7 +154,7 @@ COMMANDS = (
                 choices=("plain", "nagios"),
                 default="plain",
             ),
-            Option("--warning", "conditions of WARNING, with commas (else any-drift)", "CONDITIONS", short="-w"),
+            Option("--warning", "conditions of WARNING, commas (else any-drift,weak-id)", "CONDITIONS", short="-w"),
             Option("--critical", "conditions of CRITICAL, with commas (else will-hibernate)", "CONDITIONS", short="-c"),
         ),
         examples=(
