@@ -421,8 +421,10 @@ COMMANDS = (
         "update",
         "credentials",
         "write role credentials into a profile of the shared credentials file",
-        "Comments, other settings and other profiles stay; the file gets mode 0600. With --keep it goes on until\n"
-        "it is ended: new credentials at half of their life, after errors with the pauses of the agent.",
+        "Comments, other settings and other profiles stay; the file gets mode 0600. A file that botocore rejects, or\n"
+        "that cannot be changed without harm for an AWS SDK, stays as it is. With --keep it runs until it is ended:\n"
+        "new credentials at half of their life, after errors with the pauses of the agent.\n"
+        "Exit codes: 0 written, 1 not the same machine, 3 not registered, 4 file kept, 5 refused, 6 unreachable.",
         options=(
             Option("--profile", "the profile", "NAME", default="default"),
             Option("--file", "the file (else AWS_SHARED_CREDENTIALS_FILE, ~/.aws/credentials)", "FILE", files="file"),
