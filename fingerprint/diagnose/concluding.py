@@ -7,6 +7,7 @@ from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.identity import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.results import UNTOLD, Conclusion, Finding, Outcome, Result
 from fingerprint.diagnose.waiting import HARD, wait_of
+from fingerprint.errors import FingerprintError
 from fingerprint.model import utc
 
 TYPE_CHECKING = False
@@ -33,7 +34,7 @@ _CLOCK = (
 # and the words after "because".
 _CAUSES = (
     ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
-    ("vault", "", "its vault cannot be read"),
+    ("vault", VAULT_MINTS, "the agent does not find its record in the vault"),
     ("wmi", "", "WMI does not run, and without it there is no fingerprint"),
     ("collector", "", "Windows was updated and the agent reads the hardware otherwise than before"),
     ("clock", "", "its clock is wrong, so that its signatures are refused"),
@@ -62,11 +63,14 @@ def _restart(site: Site) -> tuple[str, str]:
 
 
 def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return steps with one more for a configuration with which the agent, which runs, would not start again."""
-    if _tag(found, "configuration") != "configuration":
+    """Return steps with one more for what keeps the agent, which runs, from starting again."""
+    if _tag(found, "configuration") == "configuration":
+        mend = (f"Before it starts again mend {site.places.config}: the agent would not start with it", "")
+    elif _tag(found, "vault") == VAULT_EXITS:
+        mend = _steps(found["vault"])[0]
+    else:
         return [*steps]
     restart = _restart(site)
-    mend = (f"Before it starts again mend {site.places.config}: the agent would not start with it", "")
     return [*(step for step in steps if step != restart), mend, *(step for step in steps if step == restart)]
 
 
@@ -108,6 +112,10 @@ def _why_waiting(
             ("Set the clock, and let it be kept right (chrony, systemd-timesyncd)", ""), restart,
         ]  # fmt: skip
     if code == _MISMATCH:
+        brought_back = _brought_back(site, wait)
+        if brought_back and _tag(found, "fingerprint") != "differs":
+            why = f"the agent that runs holds the fingerprint that it had before the record was restored ({brought_back})"
+            return "regenerated", why, [restart]
         if _tag(found, "fingerprint") == "differs":
             return "fingerprint", "the machine differs from its record, and the service refuses it", [
                 *_remedies(site), restart,
@@ -129,6 +137,16 @@ def _why_waiting(
         look = "Look for the node and its role in the console of the service; register again if it is gone"
         return "waiting", why, [(look, ""), restart]
     return "waiting", f"it gets no credentials: {told}", [site.step(*_LOOK_AT_NETWORK), restart]
+
+
+def _brought_back(site: Site, wait: Wait) -> str:
+    """Return when the record was brought back, RFC 3339, if the service rejected the agent last before that; else ""."""
+    try:
+        at = site.record_state[0].restored_at
+    except FingerprintError:
+        return ""
+    failed = site.seconds_of(max(wait.failed, wait.slept))
+    return at if at and (failed is None or utc(failed) <= at) else ""
 
 
 def _remedies(site: Site) -> list[tuple[str, str]]:

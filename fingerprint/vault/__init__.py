@@ -189,13 +189,16 @@ class Vault:
 
         return f"Nothing was written. {restore_remedy(self, key, present)}"
 
-    def _manifest(self, folder: Folder) -> dict[str, str] | None:
+    def _manifest(self, folder: Folder, *, to_write: bool = True) -> dict[str, str] | None:
+        """Return the manifest; who only reads needs none, as the data say who this machine is."""
         data = folder.read(self.manifest_name)
         if data is None:
             return None
         try:
             return decode_manifest(data, os.path.join(self.path, self.manifest_name))
         except VaultCorrupt as error:
+            if not to_write:
+                return None
             error.remedy = self._manifest_remedy()
             raise
 
@@ -205,25 +208,16 @@ class Vault:
         return f"Nothing was written. {manifest_state(self, self.manifest_name).remedy}"
 
     def _read(self, folder: Folder, key: str, *, to_write: bool = False) -> bytes:
-        manifest, data = self._manifest_to(folder, to_write), self._data(folder, key)
+        manifest, data = self._manifest(folder, to_write=to_write), self._data(folder, key)
         for _ in range(_READS_TRIED):
             try:
                 return self._present(manifest, key, data, to_write=to_write)
             except VaultCorrupt:
                 # A writer may have come in between the data and the journal.
-                seen, manifest, data = data, self._manifest_to(folder, to_write), self._data(folder, key)
+                seen, manifest, data = data, self._manifest(folder, to_write=to_write), self._data(folder, key)
                 if data == seen:
                     break
         return self._present(manifest, key, data, to_write=to_write)
-
-    def _manifest_to(self, folder: Folder, to_write: bool) -> dict[str, str] | None:
-        """Return the manifest; who only reads needs none, as the data say who this machine is."""
-        try:
-            return self._manifest(folder)
-        except VaultCorrupt:
-            if to_write:
-                raise
-            return None
 
     def _data(self, folder: Folder, key: str) -> bytes | None:
         try:
