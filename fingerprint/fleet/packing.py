@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 DIGEST = pa.binary(16)
 
 
-def pack(
-    batches: Any, *, threads: int | None = None, rejects: Rejects | None = None
-) -> Iterator[pa.RecordBatch]:
+def pack(batches: Any, *, threads: int | None = None, rejects: Rejects | None = None) -> Iterator[pa.RecordBatch]:
     """Yield a fleet with digests in place of its values; columns that are no attributes stay.
 
     Args:
