@@ -41,9 +41,9 @@ def _asked_quietly(cache: CredentialCache) -> RoleCredentials:
     """Ask without warnings: SDKs show everything on standard error as the reason of a failure."""
     from logging import CRITICAL, getLogger
 
-    from fingerprint.cli.extra import demand_aws
+    from fingerprint.cli.extra import require_extra
 
-    demand_aws()
+    require_extra("aws")
     getLogger("fingerprint").setLevel(CRITICAL)
     return cache.get()
 
@@ -56,10 +56,10 @@ def _cache(arguments: Arguments) -> CredentialCache:
 
 
 def _update(arguments: Arguments) -> int:
-    from fingerprint.cli.extra import demand_aws
+    from fingerprint.cli.extra import require_extra
     from fingerprint.credentials.sharedfile import default_path, update
 
-    demand_aws()
+    require_extra("aws")
     cache = _cache(arguments)
     path = arguments.file or default_path()
 

@@ -23,9 +23,9 @@ def run(arguments: Arguments) -> int:
 
 
 def _register(arguments: Arguments) -> int:
-    from fingerprint.cli.extra import demand_aws
+    from fingerprint.cli.extra import require_extra
 
-    demand_aws()
+    require_extra("aws")
     from fingerprint.service.registration import Registration
 
     activation_id = arguments.activation_id or os.environ.get(ID_VARIABLE, "")

@@ -68,8 +68,10 @@ def layout_of(names: Sequence[str], where: str = "") -> Layout:
     attributes = [name.partition(".")[2] for name in names if name.partition(".")[0] in SIDES and "." in name]
     attributes = list(dict.fromkeys(attributes))
     if not attributes:
+        like = next((f", and {name} is none" for name in names if name.lower().startswith(SIDES)), "")
         raise InputError(
-            "it has no hardware hash: no column saved.<attribute> or current.<attribute>, no map saved or current",
+            "it has no hardware hash: no column saved.<attribute> or current.<attribute>, no map saved or current"
+            + like,
             where=where,
             remedy="The columns of a fleet are in docs/fleet.md",
         )
