@@ -323,15 +323,21 @@ def test_credentials_that_ran_out_tell_of_a_refusal_that_is_not_in_the_log() -> 
 
 
 def test_agents_that_log_no_success_show_it_by_a_rotation_that_moved() -> None:
-    text = started("08:00:00", "3.2.582.0") + line("08:00:01", "INFO", "Next credential rotation will be in 29.9 minutes")
+    text = started("08:00:00", "3.2.582.0") + line(
+        "08:00:01", "INFO", "Next credential rotation will be in 29.9 minutes"
+    )
     assert state_of(text) == "cannot-tell"
-    assert state_of(text + line("08:01:01", "INFO", "Next credential rotation will be in 28.9 minutes")) == "cannot-tell"
+    assert (
+        state_of(text + line("08:01:01", "INFO", "Next credential rotation will be in 28.9 minutes")) == "cannot-tell"
+    )
     assert state_of(text + line("08:29:55", "INFO", "Next credential rotation will be in 29.9 minutes")) == "healthy"
 
 
 def test_a_new_registration_ends_what_was_before() -> None:
     text = started("09:00:00") + LOST + refused("09:00:17") + line("09:10:00", "INFO", _STOP, _CORE)
-    text += line("09:20:00", "INFO", "Successfully registered the instance with AWS SSM using Managed instance-id: mi-1", "")
+    text += line(
+        "09:20:00", "INFO", "Successfully registered the instance with AWS SSM using Managed instance-id: mi-1", ""
+    )
     text += started("09:21:00")
     now = present(read_texts([text.encode()], [], []))
     assert (now.state, "failed" in now.cause) == (State.CANNOT_TELL, False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.agentlog import code_of
+from fingerprint.agentlog import CLOCK, code_of
 from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.results import UNTOLD, Conclusion, Finding, Outcome, Result
 from fingerprint.diagnose.waiting import HARD, wait_of
@@ -20,14 +20,6 @@ _LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagno
 _NO_START = ("configuration", "order", "not-started")
 _PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
 _MISMATCH, _DENIED = HARD
-# What the service says of signatures whose time is not its own.
-_CLOCK = (
-    "Signature expired",
-    "is now earlier than",
-    "Signature not yet current",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
-)
 # Checks whose failure tells why credentials do not come, the strongest first: the tag that it must have, "" for any,
 # and the words after "because".
 _CAUSES = (
@@ -102,7 +94,7 @@ def _why_waiting(
             return name, why, steps if "register" in finding.command else [*steps, restart]
     code = code_of(wait.error)
     told = site.quoted(wait.error) or "the error is not in the logs"
-    if any(word in wait.error for word in _CLOCK):
+    if any(word in wait.error for word in CLOCK):
         return "clock", f"its clock is wrong, so that the service refuses its signatures: {told}", [
             ("Set the clock, and let it be kept right (chrony, systemd-timesyncd)", ""), restart,
         ]  # fmt: skip
@@ -161,7 +153,7 @@ def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     finding = found["vault"]
     steps = [("Do not restart the agent: it would store a new fingerprint", ""), *_steps(finding)]
     text = (
-        f"Will hibernate after the next start, because {finding.text}. Do: do not restart the agent. {finding.remedy}."
+        f"Will hibernate after its next check, because {finding.text}. Do: do not restart the agent. {finding.remedy}."
     )
     return Conclusion("broken", text, "", "vault", tuple(steps))
 
@@ -188,8 +180,14 @@ def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
         return None
     # The first two: to keep what there is, and what is tried first. The others are for where that is not wanted.
     then = ", then ".join(f"{text[0].lower()}{text[1:]}" for text, _ in steps[:2])
-    text = f"Not hibernating yet: the next start of the agent will be refused, because {why}."
+    text = f"Not hibernating yet: the agent will be refused {_when(site)}, because {why}."
     return Conclusion("will-hibernate", f"{text} Do: {then}." if then else text, "", name, tuple(steps))
+
+
+def _when(site: Site) -> str:
+    """Return when the agent compares next, as the end of a sentence."""
+    told = site.forecast
+    return told.check.when if told is not None else "at its next check, when it next requests a token"
 
 
 def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:

@@ -15,12 +15,14 @@ from fingerprint.explanation.sources import Sources
 from fingerprint.fate import State, state_of
 from fingerprint.match import THRESHOLD_DEFAULT, match
 from fingerprint.model import Collection, Value, Verdict, utc
+from fingerprint.nextcheck import Looks, next_check
 from fingerprint.stable import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
     from fingerprint.collect.recorded import RecordedMachine
+    from fingerprint.nextcheck import NextCheck
     from fingerprint.stable import StableVerdict
     from fingerprint.vault import Vault
 
@@ -43,11 +45,12 @@ class Explanation(Value):
         remedies: what to do, in order.
         cannot_tell: statements that cannot be made, and why.
         stable: the machine held against its evidence by scheme `stable`; None where there is none.
+        check: when the agent compares next; None for an unchanged machine, and where no agent can run.
     """
 
     __slots__ = (
         "verdict", "outcome", "rule", "causes", "events", "state", "state_text", "consequence", "remedies",
-        "cannot_tell", "stable",
+        "cannot_tell", "stable", "check",
     )  # fmt: skip
     verdict: Verdict
     outcome: str
@@ -60,6 +63,7 @@ class Explanation(Value):
     remedies: tuple[Remedy, ...]
     cannot_tell: tuple[str, ...]
     stable: StableObservation | None
+    check: NextCheck | None
 
     def __init__(
         self,
@@ -74,10 +78,12 @@ class Explanation(Value):
         remedies: tuple[Remedy, ...],
         cannot_tell: tuple[str, ...],
         stable: StableObservation | None,
+        check: NextCheck | None = None,
     ) -> None:
         self._set(
             verdict=verdict, outcome=outcome, rule=rule, causes=causes, events=events, state=state,
             state_text=state_text, consequence=consequence, remedies=remedies, cannot_tell=cannot_tell, stable=stable,
+            check=check,
         )  # fmt: skip
 
     @property
@@ -98,6 +104,7 @@ def explain(
     now: Sources | None = None,
     state: State | None = None,
     stable: StableObservation | None = None,
+    check: NextCheck | None = None,
 ) -> Explanation:
     """Explain a verdict from what is known. It reads nothing and raises nothing.
 
@@ -108,6 +115,7 @@ def explain(
         now: what the current hash was read from.
         state: what became of the record; None for one that nothing happened to.
         stable: the verdict of scheme `stable`, if there is one.
+        check: when the agent compares next, if that was looked at.
     """
     state = state or State()
     started = booted_at(now.machine) if now else None
@@ -121,26 +129,29 @@ def explain(
     events = probable(context, found, by_stable, circumstances)
     outcome = "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
     return Explanation(
-        verdict, outcome, in_words(verdict), found, events, state, _state_text(verdict, state),
-        _consequence(verdict, outcome, state, by_stable),
+        verdict, outcome, in_words(verdict), found, events, state, _state_text(verdict, state, check),
+        _consequence(verdict, outcome, state, by_stable, check),
         remedies(
             verdict, events, by_stable, regenerated=state.regenerated, restorable=state.restorable,
             denied=is_denied(context),
         ),
-        _cannot_tell(context, found, stable, state), stable,
+        _cannot_tell(context, found, stable, state), stable, check,
     )  # fmt: skip
 
 
-def _state_text(verdict: Verdict, state: State) -> str:
+def _state_text(verdict: Verdict, state: State, check: NextCheck | None) -> str:
     if state.regenerated:
         when = f" at {state.at}" if state.at else ""
         return f"already regenerated{when}, by {state.by}: this record is not the one that was registered"
     if verdict.match:
-        return "not regenerated, and the next start of the agent keeps the record"
-    return "not regenerated yet: the agent does it at its next start"
+        return "not regenerated, and the agent keeps the record at its next check"
+    when = check.when if check else "at its next check: when it next requests a token"
+    return f"not regenerated yet: the agent does it {when}"
 
 
-def _consequence(verdict: Verdict, outcome: str, state: State, stable: StableVerdict | None) -> str:
+def _consequence(
+    verdict: Verdict, outcome: str, state: State, stable: StableVerdict | None, check: NextCheck | None
+) -> str:
     if state.regenerated:
         return (
             "The service knows the earlier fingerprint only and refuses this one for ever; every retry of the agent "
@@ -155,9 +166,18 @@ def _consequence(verdict: Verdict, outcome: str, state: State, stable: StableVer
         return "None: the machine is accepted."
     if outcome == "cannot-tell":
         return "Not known: sources could not be read, and what they would say decides."
+    then = "stores a new fingerprint over this one, and the service rejects the machine until it is registered again."
+    if check is None:
+        return f"At its next check, when it next requests a token, the agent {then}"
+    if check.runs is False:
+        return f"No agent is seen to run. The next one, at its first token request, {then}"
+    if check.looks == Looks.AT_NEXT_START:
+        goes_on = f"The agent that runs now goes on ({check.how})"
+        return f"{goes_on}. After its next start, at its first token request, it {then}"
+    if check.looks == Looks.AT_NEXT_REFRESH:
+        return f"The agent that runs now has not compared yet ({check.how}). It does {check.when}: then it {then}"
     return (
-        "The agent that runs now goes on. At its next start it stores a new fingerprint over this one, and the "
-        "service refuses the machine until it is registered again."
+        f"When the agent compares is not known ({check.how}), at worst at any moment without a restart: then it {then}"
     )
 
 
@@ -225,7 +245,8 @@ def explain_vault(
     else:
         stable = _stable_of(before, now)
     sources = None if kept is None else Sources(kept, record.hardware_hash)
-    return explain(verdict, collection, before=sources, now=Sources(now), state=state, stable=stable)
+    check = None if verdict.matched == verdict.total else next_check(machine)
+    return explain(verdict, collection, before=sources, now=Sources(now), state=state, stable=stable, check=check)
 
 
 def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: int = THRESHOLD_DEFAULT) -> Explanation:

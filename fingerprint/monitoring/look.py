@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from fingerprint.collect.machine import Machine
     from fingerprint.engine import Observation
+    from fingerprint.forecast import Forecast
     from fingerprint.model import Verdict
     from fingerprint.vault import Vault
 
@@ -36,15 +37,17 @@ class Look(Value):
         error: why there is none; None if there is one.
         regenerated: whether a mismatch replaced the record already.
         conditions: those that hold.
+        forecast: what the agent will do and when; None for an unchanged machine, and where no agent can run.
     """
 
-    __slots__ = ("at", "seconds", "observation", "error", "regenerated", "conditions")
+    __slots__ = ("at", "seconds", "observation", "error", "regenerated", "conditions", "forecast")
     at: float
     seconds: float
     observation: Observation | None
     error: FingerprintError | None
     regenerated: bool
     conditions: tuple[str, ...]
+    forecast: Forecast | None
 
     def __init__(
         self,
@@ -54,10 +57,11 @@ class Look(Value):
         error: FingerprintError | None,
         regenerated: bool,
         conditions: tuple[str, ...],
+        forecast: Forecast | None = None,
     ) -> None:
         self._set(
             at=at, seconds=seconds, observation=observation, error=error, regenerated=regenerated,
-            conditions=conditions,
+            conditions=conditions, forecast=forecast,
         )  # fmt: skip
 
     @property
@@ -104,7 +108,17 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
         held.append(COPY)
     if regenerated or (not verdict.match and verdict.conclusive):
         held.append(WILL_HIBERNATE)
-    return Look(machine.now(), machine.monotonic() - begin, observation, None, regenerated, tuple(held))
+    forecast = _forecast(vault, verdict, machine)
+    return Look(machine.now(), machine.monotonic() - begin, observation, None, regenerated, tuple(held), forecast)
+
+
+def _forecast(vault: Vault, verdict: Verdict, machine: Machine) -> Forecast | None:
+    if verdict.matched == verdict.total:
+        return None
+    # Imported here: most machines have not changed at all.
+    from fingerprint.forecast import agent_view
+
+    return agent_view(machine, vault, verdict)
 
 
 def _by_address_alone(verdict: Verdict) -> bool:

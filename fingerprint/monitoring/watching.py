@@ -174,6 +174,10 @@ class Watcher:
             begun = [name for name in now.conditions if name not in before.conditions]
             ended = [name for name in before.conditions if name not in now.conditions]
             told += [f"{name} begins" for name in begun] + [f"{name} ends" for name in ended]
+        if WILL_HIBERNATE in now.conditions and before.forecast and now.forecast:
+            was_then, is_then = before.forecast.check, now.forecast.check
+            if (was_then.looks, was_then.started) != (is_then.looks, is_then.started):
+                told.append(f"next check of the agent: {was_then.looks} -> {is_then.looks}")
         return tuple(told)
 
     def _digest(self, value: str) -> bytes:
@@ -189,7 +193,18 @@ def _state(seen: Look) -> str:
     text = f"{head}: {in_words(verdict)}"
     if seen.regenerated:
         return f"{text}; the fingerprint was replaced, and the service refuses the new one"
-    return f"{text}; the agent's next start will be refused" if WILL_HIBERNATE in seen.conditions else text
+    if WILL_HIBERNATE not in seen.conditions:
+        return text
+    when = seen.forecast.check.when if seen.forecast else "at its next check: when it next requests a token"
+    return f"{text}; the agent stores a new fingerprint {when}, and the service rejects it"
+
+
+def _forecast_answer(seen: Look) -> dict[str, object] | None:
+    if seen.forecast is None:
+        return None
+    from fingerprint.nextcheck import answer
+
+    return {"refused": seen.forecast.refused, **answer(seen.forecast.check)}
 
 
 def event_answer(event: Event) -> dict[str, object]:
@@ -203,5 +218,6 @@ def event_answer(event: Event) -> dict[str, object]:
         },
         "threshold": verdict.threshold if verdict else None, "changed": list(event.seen.changed),
         "conditions": list(event.seen.conditions), "regenerated": event.seen.regenerated,
+        "forecast": _forecast_answer(event.seen),
         "differences": list(event.differences), "error": event.seen.error.facts() if event.seen.error else None,
     }  # fmt: skip
