@@ -6,7 +6,16 @@ import re
 
 from fingerprint.agentlog.lines import Counts
 from fingerprint.agentlog.pieces import (
-    ATTRIBUTES, ERROR_KEPT, Mismatch, Run, Trouble, Wait, code_of, duration, later, seconds_between,
+    ATTRIBUTES,
+    ERROR_KEPT,
+    Mismatch,
+    Run,
+    Trouble,
+    Wait,
+    code_of,
+    duration,
+    later,
+    seconds_between,
 )  # fmt: skip
 
 TYPE_CHECKING = False
@@ -255,7 +264,7 @@ class Story(Counts):
     @property
     def _is_over(self) -> bool:
         """Whether no process of the core agent is known to run."""
-        return bool(self.start_error or self.run.stopped) or self.run.outcome == "not-told" and not self.run.started
+        return bool(self.start_error or self.run.stopped) or (self.run.outcome == "not-told" and not self.run.started)
 
     def _expired(self, entry: Entry) -> None:
         found = _EXPIRED_AT.search(entry.text)

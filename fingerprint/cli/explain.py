@@ -9,6 +9,7 @@ from fingerprint.cli.render import colored, folded, print_json, printable, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.explanation import explain_snapshots, explain_vault
+from fingerprint.nextcheck import answer as check_answer
 from fingerprint.strengths import DECIDING_POINTS
 
 TYPE_CHECKING = False
@@ -78,6 +79,7 @@ def answer(found: Explanation) -> dict[str, Any]:
             "text": found.state_text,
         },
         "consequence": found.consequence,
+        "nextCheck": None if found.check is None else check_answer(found.check),
         "remedies": [{"name": r.name, "text": r.text, "command": r.command, "risk": r.risk} for r in found.remedies],
         "cannotTell": list(found.cannot_tell),
         "stable": None if found.stable is None else stable_answer(found.stable),

@@ -144,8 +144,8 @@ COMMANDS = (
         "one line with performance data, and 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (usage errors, too).\n"
         "Conditions: any-drift (an attribute changed), ip-alone (only the same address keeps it), vacuous (any\n"
         "machine with this hardware ID passes), weak-id (the hardware ID is blank, zeros or else no ID), copy\n"
-        "(scheme stable sees another machine), will-hibernate (the agent's next start is refused, or its fingerprint\n"
-        "is lost already), never.",
+        "(scheme stable sees another machine), will-hibernate (the agent stores a new fingerprint at its next check,\n"
+        "or has), never.",
         options=(
             Option(
                 "--format",
@@ -629,7 +629,7 @@ COMMANDS = (
         "vault reset",
         "vaults",
         "clear the fingerprint record; the old one is kept in the history",
-        "The next start of the agent, or `init`, mints a new fingerprint, and the service then refuses this machine\n"
+        "The next check of the agent, or `init`, mints a new fingerprint, and the service then refuses this machine\n"
         "until it is registered again.",
         options=(_DRY_RUN, _YES),
         examples=(("sudo fingerprint vault reset --dry-run", "see what it would do"),),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.agentlog import code_of
+from fingerprint.agentlog import CLOCK, code_of
 from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.identity import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.results import UNTOLD, Conclusion, Finding, Outcome, Result
@@ -22,14 +22,6 @@ _LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagno
 _NO_START = ("configuration", "order", "not-started")
 _PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
 _MISMATCH, _DENIED = HARD
-# What the service says of signatures whose time is not its own.
-_CLOCK = (
-    "Signature expired",
-    "is now earlier than",
-    "Signature not yet current",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
-)
 # Checks whose failure tells why credentials do not come, the strongest first: the tag that it must have, "" for any,
 # and the words after "because".
 _CAUSES = (
@@ -107,14 +99,14 @@ def _why_waiting(
             return name, why, steps if "register" in finding.command else [*steps, restart]
     code = code_of(wait.error)
     told = site.quoted(wait.error) or "the error is not in the logs"
-    if any(word in wait.error for word in _CLOCK):
+    if any(word in wait.error for word in CLOCK):
         return "clock", f"its clock is wrong, so that the service refuses its signatures: {told}", [
             ("Set the clock, and let it be kept right (chrony, systemd-timesyncd)", ""), restart,
         ]  # fmt: skip
     if code == _MISMATCH:
         brought_back = _brought_back(site, wait)
         if brought_back and _tag(found, "fingerprint") != "differs":
-            why = f"the agent that runs holds the fingerprint that it had before the record was restored ({brought_back})"
+            why = f"the agent that runs holds the fingerprint from before its record was restored ({brought_back})"
             return "regenerated", why, [restart]
         if _tag(found, "fingerprint") == "differs":
             return "fingerprint", "the machine differs from its record, and the service refuses it", [
@@ -140,7 +132,7 @@ def _why_waiting(
 
 
 def _brought_back(site: Site, wait: Wait) -> str:
-    """Return when the record was brought back, RFC 3339, if the service rejected the agent last before that; else ""."""
+    """Return when the record was restored, RFC 3339, if the service rejected the agent last before that; else ""."""
     try:
         at = site.record_state[0].restored_at
     except FingerprintError:
@@ -219,8 +211,14 @@ def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
         return None
     # The first two: to keep what there is, and what is tried first. The others are for where that is not wanted.
     then = ", then ".join(f"{text[0].lower()}{text[1:]}" for text, _ in steps[:2])
-    text = f"Not hibernating yet: the next start of the agent will be refused, because {why}."
+    text = f"Not hibernating yet: the agent will be refused {_when(site)}, because {why}."
     return Conclusion("will-hibernate", f"{text} Do: {then}." if then else text, "", name, tuple(steps))
+
+
+def _when(site: Site) -> str:
+    """Return when the agent compares next, as the end of a sentence."""
+    told = site.forecast
+    return told.check.when if told is not None else "at its next check, when it next requests a token"
 
 
 def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:

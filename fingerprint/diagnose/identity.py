@@ -1,4 +1,4 @@
-"""Who the node is: registration, key, vault, fingerprint, and what the next start of the agent will do."""
+"""Who the node is: registration, key, vault, fingerprint, and what the agent will do at its next check, and when."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def fingerprint(site: Site) -> Finding:
     try:
         found = site.explanation
     except VaultMissing:
-        return skipped("the vault holds no fingerprint: the agent makes the first one at its next check")
+        return skipped("the vault holds no fingerprint: the agent makes the first one at its next token request")
     except FingerprintLost as error:
         return failed(error.what, remedy=error.remedy, tag="lost")
     except FingerprintError as error:
@@ -210,31 +210,25 @@ def _without_address(found: Explanation) -> int | None:
 
 
 def next_start(site: Site) -> Finding:
-    """What the next start of the agent will do."""
+    """What the agent will do at its next check, which is at its next start or at its next token request, and when."""
     if site.copied:
         return untold("nothing runs on a copied disk")
     try:
         manifest = manifest_state(site.vault)
         if manifest.agent_does != READS:
             return failed(manifest.consequence, manifest.what, remedy=manifest.remedy)
-        verdict = site.explanation.verdict
         regenerated = site.explanation.state.regenerated
+        told = site.forecast
     except VaultMissing:
         return skipped("the vault holds no fingerprint")
     except FingerprintError as error:
         return _unreadable(error)
-    from fingerprint.forecast import next_start as forecast
-    from fingerprint.vault import FINGERPRINT_KEY
-
-    try:
-        started = site.started
-    except OSError:
-        started = None
-    told = forecast(verdict, started, site.vault.written_at(FINGERPRINT_KEY))
+    if told is None:
+        return unknown("the recording does not tell of the agent's processes")
     if told.refused is None:
         return unknown(told.text)
     if told.refused:
-        return failed(told.text, remedy="Before the agent restarts, keep the record",
+        return failed(told.text, remedy="Before the agent compares, keep the record",
                       command="fingerprint vault backup")  # fmt: skip
     if regenerated:
         return failed("the machine matches a record that the service does not know")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import shlex
-from datetime import datetime, timezone
 from threading import Lock
 
 from fingerprint.agent.config import identity_type, read_config, setting
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.network import Network
     from fingerprint.explanation import Explanation
     from fingerprint.fate import State
+    from fingerprint.forecast import Forecast
     from fingerprint.model import FingerprintRecord, RegistrationRecord
     from fingerprint.vault import Vault
 
@@ -280,15 +280,23 @@ class Site:
         Args:
             at: local time as the logs have it.
         """
+        from fingerprint.agentlog import seconds_of
+
         if not at or self.offset is None:
             return None
+        return seconds_of(at, self.offset if self.elsewhere else None)
+
+    @fact
+    def forecast(self) -> Forecast | None:
+        """What the agent will do with the machine, and when; None where it does not run. Raises as `explanation`."""
+        from fingerprint.forecast import agent_view
+
         try:
-            if not self.elsewhere:
-                # By the rules of this machine's time zone: summer and winter differ.
-                return datetime.fromisoformat(at).timestamp()
-            return datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() - self.offset
-        except (ValueError, OverflowError, OSError):
-            return None
+            story, processes = self.story, self.processes
+        except OSError:
+            # What of it can be looked at, it looks at itself.
+            return agent_view(self.machine, self.vault, self.explanation.outlook)
+        return agent_view(self.machine, self.vault, self.explanation.outlook, story=story, processes=processes)
 
     @fact
     def config(self) -> dict[str, Any] | None:

@@ -7,11 +7,10 @@ are answered ("worker"). Schedules are those of amazon-ssm-agent 2.3 to 3.3.
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from math import ceil
 
+from fingerprint.agentcredentials import parse_agent_credentials
 from fingerprint.agentlog import code_of
-from fingerprint.credentials.order import parse_agent_credentials
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 from fingerprint.model import Value, utc
 
@@ -39,7 +38,6 @@ _LAST_INTERVAL = 3600
 _PINGS_AN_INTERVAL = 3
 # After so long hibernate.log is silent for good, whatever happens.
 _SILENT_AFTER = 23700
-_FRACTION = re.compile(r"\.\d+")
 _VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*", re.ASCII)
 # Four tries of a minute each, and what is between them: so late may a worker that was started tell of its first ping.
 _FIRST_WORD_SECONDS = 600
@@ -146,14 +144,14 @@ def got_after(site: Site, at: str) -> float | None:
     """
     try:
         told = parse_agent_credentials(site.machine.read_file(site.places.identity))
-        got = datetime.fromisoformat(_FRACTION.sub("", told.retrieved_at if told else "").replace("Z", "+00:00"))
-    except (OSError, ValueError):
+    except OSError:
         return None
+    got = told.retrieved if told else None
     after = site.seconds_of(at)
-    if after is None or got.tzinfo is None:
+    if after is None or got is None:
         return None
     # After a failure it pauses for a second at least. What lies ahead was written by a clock that was wrong.
-    return got.timestamp() if after + 1 <= got.timestamp() <= site.machine.now() + _GRACE_SECONDS else None
+    return got if after + 1 <= got <= site.machine.now() + _GRACE_SECONDS else None
 
 
 def next_try(site: Site, story: Story) -> Retry | None:
