@@ -24,7 +24,7 @@ from fingerprint.errors import (
 )
 from fingerprint.fate import State, of_another_sid, rebaselined, state_of
 from fingerprint.model import Value
-from fingerprint.vault.integrity import READS, REPAIR, ManifestState, manifest_state
+from fingerprint.vault.integrity import READS, ManifestState, manifest_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -222,9 +222,7 @@ def _logs_tell(machine: Machine) -> bool:
 def _of_the_vault(vault: Vault, manifest: ManifestState | None, error: FingerprintError | None) -> tuple[Problem, ...]:
     problems = []
     if manifest is not None and not manifest.sound and manifest.agent_does != READS:
-        command = REPAIR if manifest.repairable else ""
-        remedy = "List what lies in Store again" if manifest.repairable else manifest.remedy
-        problems.append(Problem(MANIFEST, f"{manifest.what}: {manifest.consequence}", remedy, command))
+        problems.append(Problem(MANIFEST, f"{manifest.what}: {manifest.consequence}", manifest.remedy))
     try:
         vault.read_registration()
     except VaultCorrupt as found:

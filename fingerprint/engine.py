@@ -121,6 +121,7 @@ def _observe(record: FingerprintRecord, collection: Collection) -> Observation:
         record.threshold,
         sid_key=collection.sid_key,
         unreadable=collection.unreadable,
+        silent=collection.silent,
     )
     return Observation(record, collection, verdict)
 
@@ -311,7 +312,7 @@ def prepared_record(
             raise CollectError(
                 f"cannot tell: {', '.join(collection.unreadable)} could not be read",
                 where=vault.path,
-                remedy="Nothing was sent or written. Try it as root",
+                remedy=f"Nothing was sent or written. {collection.remedy}".rstrip(),
             )
         threshold = present.threshold
     record_rest(recorder, timeout)

@@ -249,9 +249,10 @@ class Attribute(Value):
 
     Attributes:
         name: the key in the hardware hash.
-        value: the value as the hash stores it; "" unless `status` is present.
+        value: the value as the hash stores it. That of a denied or failed one is "", and so is that of an absent
+            one, unless a tool printed a text that says nothing about the machine: then it is the digest of that.
         status: present, absent (no such source here), denied (no permission) or failed.
-        reason: why it is not present; "" for a present one.
+        reason: why it is not present; of a present one "", or for a hardware ID why it identifies no machine.
         source: the file, command or interface that was read.
         tool: the tool's name and version where it tells them, else "".
         seconds: how long reading took.
@@ -295,6 +296,11 @@ class Attribute(Value):
     def unreadable(self) -> bool:
         """True when the source exists and could not be read: the value is unknown, not absent."""
         return self.status in (Status.DENIED, Status.FAILED)
+
+    @property
+    def silent(self) -> bool:
+        """True when there is a value, and it says nothing about the machine: all without such a source share it."""
+        return self.status == Status.ABSENT and bool(self.value)
 
     @property
     def only_here(self) -> bool:
@@ -387,6 +393,30 @@ class Collection(Value):
         return tuple(a.name for a in self.attributes if a.unreadable)
 
     @property
+    def silent(self) -> tuple[str, ...]:
+        """Names of the attributes whose value says nothing about the machine."""
+        return tuple(a.name for a in self.attributes if a.silent)
+
+    @property
+    def id_problem(self) -> str:
+        """Why the hardware ID identifies no machine, such as "it is blank"; "" where it does or could not be read.
+
+        On macOS the agent has none at all, which is no matter of this machine.
+        """
+        sid = next((a for a in self.attributes if a.name == self.sid_key), None)
+        return "" if sid is None or sid.unreadable or self.platform == "macos" else sid.reason
+
+    @property
+    def id_warning(self) -> str:
+        """The same as a sentence without a full stop, "" where there is nothing to warn of."""
+        if not self.id_problem:
+            return ""
+        return (
+            f"The hardware ID ({self.sid_key}) identifies no machine: {self.id_problem}. To rule 3 every machine with "
+            "such an ID is this one, so a copy is not noticed by it"
+        )
+
+    @property
     def only_here(self) -> tuple[str, ...]:
         """Names of the unreadable attributes of which the agent may read a value: a part of `unreadable`."""
         return tuple(a.name for a in self.attributes if a.only_here)
@@ -410,7 +440,7 @@ class AttributeRow(Value):
         saved: the saved value, None where the saved hash lacks the key.
         current: the current value, None where the current hash lacks the key (it is not counted).
         same: whether the rule counts it as a match.
-        evidence: whether both sides hold a value, so that `same` says something about the machine.
+        evidence: whether both sides hold a value that says something, so that `same` does about the machine.
         unreadable: whether the current value is unknown rather than absent.
     """
 
@@ -453,7 +483,7 @@ class Verdict(Value):
         percent: matched / total * 100 in single precision; 0.0 when total is 0.
         threshold: the similarity threshold that was held against `percent`.
         sid_key: the key that served as hardware ID.
-        effective: attributes for which both sides hold a value.
+        effective: attributes for which both sides hold a value that says something about the machine.
         effective_matched: those of them that are equal.
         vacuous: no change of a readable attribute other than the SID could make this guard refuse.
         highest_passing_threshold: the highest of 1..100 that would still pass; None if only -1 would.

@@ -186,7 +186,7 @@ def _compared(plan: Plan, saved: FingerprintRecord, collection: Collection, of_a
     after = plan.after or saved
     verdict = match(
         after.hardware_hash, collection.hardware_hash, after.threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable,
+        unreadable=collection.unreadable, silent=collection.silent,
     )  # fmt: skip
     return plan.replace(
         other_sid=_other_sid(saved, collection), verdict=verdict,
@@ -216,7 +216,8 @@ def _collected(
         raise CollectError(
             f"could not be read: {', '.join(unstorable)}",
             where=vault.path,
-            remedy="Nothing was written: the values would be stored as empty. See why with: fingerprint show",
+            remedy="Nothing was written: the values would be stored as empty. "
+            f"{_and(collection.remedy)}See why with: fingerprint show",
         )
     return recorder, collection
 
@@ -267,6 +268,10 @@ def _refuse_if_only_the_registration_is_damaged(vault: Vault) -> None:
         ) from None  # fmt: skip
     except VaultError:
         return
+
+
+def _and(remedy: str) -> str:
+    return f"{remedy}. " if remedy else ""
 
 
 def _present(vault: Vault) -> FingerprintRecord | None:

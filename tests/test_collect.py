@@ -64,7 +64,9 @@ def test_raw_values_keep_every_byte() -> None:
 
 def test_the_output_of_a_command_is_hashed_as_it_stands() -> None:
     collection = collect(unix_machine(dmi="box", disk="total 0\n"))
-    assert collection["bios-hash"].value == digest(b"# dmidecode 3.4\nbox bios\n")
+    printed = next(c["stdout"] for c in unix_snapshot(dmi="box")["commands"] if c["argv"][-1] == "bios")
+    assert printed.startswith("# dmidecode 3.4\nbox bios\n")
+    assert collection["bios-hash"].value == digest(printed.encode())
     assert collection["disk-info"].value == digest(b"total 0\n")
     assert collection["bios-hash"].status == Status.PRESENT
     assert collection["bios-hash"].tool == "dmidecode 3.4"
@@ -84,7 +86,8 @@ def test_a_command_that_failed_gives_nothing_even_if_it_printed() -> None:
 
 def test_a_command_that_printed_nothing_gives_the_digest_of_nothing() -> None:
     attribute = collect(with_dmidecode(stdout="", returncode=0))["bios-hash"]
-    assert (attribute.value, attribute.status) == (OF_NOTHING, Status.PRESENT)
+    assert (attribute.value, attribute.status) == (OF_NOTHING, Status.ABSENT)
+    assert attribute.silent
 
 
 @pytest.mark.parametrize(

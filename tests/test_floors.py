@@ -27,6 +27,8 @@ FLOORS = {
     "_canonical": 1,
     "_fleet": 1,
     "model": 1,
+    "no_smbios": 1,
+    "machine_id": 1,
     "smbios": 1,
     "smbios_names": 1,
     "quoting": 2,

@@ -260,7 +260,7 @@ def test_a_condition_that_is_none_is_unknown_and_told_with_those_that_are(
     answer = asked(house, *words)
     assert (answer.state, answer.items) == (UNKNOWN, {})
     assert answer.text.startswith("there is no condition '")
-    assert "any-drift, ip-alone, vacuous, copy, will-hibernate, never" in answer.text
+    assert "any-drift, ip-alone, vacuous, weak-id, copy, will-hibernate, never" in answer.text
 
 
 @pytest.mark.parametrize("words", [("--bogus",), ("-w",), ("more",), ("--timeout", "no"), ("--output", "xml")])

@@ -148,7 +148,8 @@ def test_a_closed_table_says_to_whom_and_why(
     ],
 )
 def test_nobody_who_is_root_is_told_to_become_root(reader: Reader, said: str) -> None:
-    assert (said in reader.remedy) and bool(said) == bool(reader.remedy)
+    assert said in reader.remedy
+    assert bool(said) == bool(reader.remedy)
     if reader.live and reader.uid == 0:
         assert "as root" not in reader.remedy
 
@@ -235,7 +236,7 @@ def test_a_masked_file_is_an_empty_one_and_a_folder_is_none(tmp_path: Path) -> N
             machine.read_file(name)
         assert caught.value.errno == errno.EISDIR
     assert LiveMachine().read_file("/dev/null") == b""
-    with pytest.raises(OSError) as refused:
+    with pytest.raises(OSError, match="not a regular file") as refused:
         LiveMachine().read_file("/dev/zero")
     assert refused.value.errno == errno.EINVAL
     found = collect(LiveMachine(root=str(tmp_path)))["machine-id"]

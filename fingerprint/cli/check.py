@@ -183,6 +183,7 @@ def _row(row: AttributeRow, observation: Observation, arguments: Arguments) -> d
         "evidence": row.evidence,
         "status": str(read.status) if read else "absent",
         "reason": read.reason if read else "this machine has no such attribute",
+        "fault": str(read.fault) if read else "",
         "source": read.source if read else "",
         "tool": read.tool if read else "",
         "caveat": "" if row.same or known is None else known.caveat,
@@ -231,6 +232,10 @@ def _print(seen: _Seen, arguments: Arguments) -> None:
             warn(f"{attribute.name}: {attribute.status}: {attribute.reason}")
 
 
+def _sentence(text: str) -> str:
+    return f" {text}." if text else ""
+
+
 def _print_caveats(verdict: Verdict) -> None:
     """Tell of each changed attribute what else than another machine changes it."""
     changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
@@ -261,7 +266,7 @@ def _same(row: AttributeRow) -> str:
     if row.unreadable:
         return "unknown"
     if row.same:
-        return "yes" if row.evidence else "empty"
+        return "yes" if row.evidence else "says nothing" if row.current else "empty"
     return "not counted" if row.current is None else "NO"
 
 
@@ -274,10 +279,12 @@ def _notes(found: Assessment, observation: Observation, forecast: Forecast | Non
     elif verdict.vacuous:
         notes.append(
             (
-                "The guard is vacuous: values that are empty on both sides and the hardware ID reach the threshold "
+                "The guard is vacuous: values that say nothing on both sides and the hardware ID reach the threshold "
                 "alone, so any machine with this hardware ID passes.",
             )
         )
+    if observation.collection.id_warning:
+        notes.append((f"{observation.collection.id_warning}.",))
     if forecast is not None:
         notes.append((f"Next start of the agent: {forecast.text}.",))
     if found.state.uncertain:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint._json import dumps
-from fingerprint.cli.render import flush, print_json, write
+from fingerprint.cli.render import flush, print_json, printable, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.credentials.cache import cache_of
 from fingerprint.errors import EXIT_OK
@@ -64,12 +64,16 @@ def _update(arguments: Arguments) -> int:
     path = arguments.file or default_path()
 
     def write_profile(credentials: RoleCredentials) -> None:
-        update(path, arguments.profile, credentials)
-        answer = {"file": path, "profile": arguments.profile, "expiresAt": utc(credentials.expires_at)}
+        warnings = update(path, arguments.profile, credentials)
+        answer = {
+            "file": path, "profile": arguments.profile, "expiresAt": utc(credentials.expires_at), "warnings": warnings,
+        }  # fmt: skip
         if arguments.output == "json":
             print_json("update", answer)
         else:
             write(f"Wrote the profile {arguments.profile} in {path}; it expires at {answer['expiresAt']}.")
+            for warning in warnings:
+                warn(f"{printable(path)}: {warning}")
         flush()
 
     if arguments.keep:

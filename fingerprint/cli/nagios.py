@@ -13,7 +13,7 @@ from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import in_words
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.model import Reason
-from fingerprint.monitoring.look import ANY_DRIFT, CONDITIONS, COPY, IP_ALONE, VACUOUS, WILL_HIBERNATE, look
+from fingerprint.monitoring.look import ANY_DRIFT, CONDITIONS, COPY, IP_ALONE, VACUOUS, WEAK_ID, WILL_HIBERNATE, look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,13 +26,14 @@ _WORDS = {
     COPY: "scheme stable sees another machine, which the agent's rules do not notice",
     IP_ALONE: "only the same IP address keeps it, with another one it would be refused",
     VACUOUS: "any machine with this hardware ID passes",
+    WEAK_ID: "the hardware ID identifies no machine",
     ANY_DRIFT: "attributes changed since the record was made",
 }
 
 
 def run(arguments: Arguments) -> int:
     try:
-        warning = _conditions(arguments.warning, ANY_DRIFT)
+        warning = _conditions(arguments.warning, f"{ANY_DRIFT},{WEAK_ID}")
         critical = _conditions(arguments.critical, WILL_HIBERNATE)
         seen = look(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical)
     except FingerprintError as error:
@@ -81,6 +82,8 @@ def _reason(condition: str, seen: Look) -> str:
         if first.kind == REJECTED:
             return f"the agent will reject this machine at its next check: {_score(seen)}"
         return first.text
+    if condition == WEAK_ID and seen.observation is not None:
+        return f"{_WORDS[condition]}: {seen.observation.collection.id_problem}"
     return f"{_WORDS[condition]}: {_score(seen)}"
 
 

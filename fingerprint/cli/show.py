@@ -47,6 +47,7 @@ def _answer(collection: Collection, facts: dict[str, str], arguments: Arguments)
                 "value": _value(a.name, a.value, arguments),
                 "status": str(a.status),
                 "reason": a.reason,
+                "fault": str(a.fault),
                 "source": a.source,
                 "tool": a.tool,
                 "seconds": round(a.seconds, 6),
@@ -82,6 +83,9 @@ def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) 
         for attribute in silent:
             status = colored(str(attribute.status), _COLORS[attribute.status], arguments)
             write(f"  {attribute.name}: {status}: {printable(attribute.reason)}")
+    if collection.id_warning:
+        write()
+        write(f"  {collection.id_warning}.")
     tools = sorted({a.tool for a in collection if a.tool})
     if tools:
         write()
@@ -89,4 +93,5 @@ def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) 
     for name, fact in facts.items():
         write(f"  {name}: {printable(fact)}")
     if collection.unreadable:
-        warn(f"{len(collection.unreadable)} of {len(collection)} attributes could not be read; try it as root")
+        remedy = f". {collection.remedy}" if collection.remedy else ""
+        warn(f"{len(collection.unreadable)} of {len(collection)} attributes could not be read{remedy}")

@@ -93,11 +93,11 @@ GLOBAL = (
 )
 _DRY_RUN = Option("--dry-run", "say what would be done and change nothing")
 _YES = Option("--yes", "do it: without this word it is refused")
-_ENDPOINT = Option("--endpoint", "URL of the service in place of the region's own", "URL")
+_ENDPOINT = Option("--endpoint", "URL of the service (else the agent's, the region's)", "URL")
 _POLICY = Option(
     "--policy", "what to do for another machine", "POLICY", choices=("strict", "regenerate", "audit"), default="strict"
 )
-_PROXY = Option("--proxy", "URL of the proxy in place of those of the environment", "URL")
+_PROXY = Option("--proxy", "URL of the proxy (else the environment's, the agent's)", "URL")
 _ROTATE = Option("--rotate-after", "age of the node's key at which it is changed; 0 never", "DAYS", kind="integer",
                  default=0)  # fmt: skip
 _NEW_SID = Option("--accept-new-sid", "also if the hardware ID of the record is not that of this machine")
@@ -143,8 +143,9 @@ COMMANDS = (
         "Reads only. Exit codes: 0 same machine, 1 not the same, 3 cannot tell. With --format nagios it is a plug-in:\n"
         "one line with performance data, and 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (usage errors, too).\n"
         "Conditions: any-drift (an attribute changed), ip-alone (only the same address keeps it), vacuous (any\n"
-        "machine with this hardware ID passes), copy (scheme stable sees another machine), will-hibernate (the\n"
-        "agent's next start is refused, or its fingerprint is lost already), never.",
+        "machine with this hardware ID passes), weak-id (the hardware ID is blank, zeros or else no ID), copy\n"
+        "(scheme stable sees another machine), will-hibernate (the agent's next start is refused, or its fingerprint\n"
+        "is lost already), never.",
         options=(
             Option(
                 "--format",
@@ -153,7 +154,7 @@ COMMANDS = (
                 choices=("plain", "nagios"),
                 default="plain",
             ),
-            Option("--warning", "conditions of WARNING, with commas (else any-drift)", "CONDITIONS", short="-w"),
+            Option("--warning", "conditions of WARNING, commas (else any-drift,weak-id)", "CONDITIONS", short="-w"),
             Option("--critical", "conditions of CRITICAL, with commas (else will-hibernate)", "CONDITIONS", short="-c"),
         ),
         examples=(
@@ -420,8 +421,10 @@ COMMANDS = (
         "update",
         "credentials",
         "write role credentials into a profile of the shared credentials file",
-        "Comments, other settings and other profiles stay; the file gets mode 0600. With --keep it goes on until\n"
-        "it is ended: new credentials at half of their life, after errors with the pauses of the agent.",
+        "Comments, other settings and other profiles stay; the file gets mode 0600. A file that botocore rejects, or\n"
+        "that cannot be changed without harm for an AWS SDK, stays as it is. With --keep it runs until it is ended:\n"
+        "new credentials at half of their life, after errors with the pauses of the agent.\n"
+        "Exit codes: 0 written, 1 not the same machine, 3 not registered, 4 file kept, 5 refused, 6 unreachable.",
         options=(
             Option("--profile", "the profile", "NAME", default="default"),
             Option("--file", "the file (else AWS_SHARED_CREDENTIALS_FILE, ~/.aws/credentials)", "FILE", files="file"),

@@ -11,6 +11,8 @@ from fingerprint.model import Attribute, Fault, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fingerprint.collect.commands import CommandResult
     from fingerprint.collect.machine import Machine
 
@@ -48,15 +50,24 @@ def refusal(machine: Machine) -> Fault:
     return Fault.SOURCE if machine.reader().as_agent else Fault.RIGHTS
 
 
-def text_attribute(name: str, data: bytes, source: str, tool: str, seconds: float) -> Attribute:
-    """Return the attribute whose value is a text as it stands; bytes that are no UTF-8 make it a failed one."""
+def text_attribute(
+    name: str, data: bytes, source: str, tool: str, seconds: float, problem: Callable[[str], str]
+) -> Attribute:
+    """Return the attribute whose value is a text as it stands; bytes that are no UTF-8 make it a failed one.
+
+    Args:
+        problem: tells what is wrong with a text that is there all the same, "" for nothing.
+    """
     try:
-        return Attribute(name, data.decode("utf-8"), Status.PRESENT, "", source, tool, seconds)
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
         return Attribute(name, "", Status.FAILED, INVALID_TEXT, source, tool, seconds, Fault.NOT_TEXT)
+    return Attribute(name, text, Status.PRESENT, problem(text), source, tool, seconds)
 
 
-def hashed(name: str, result: CommandResult, tool: str, machine: Machine, *, absent: str = "") -> Attribute:
+def hashed(
+    name: str, result: CommandResult, tool: str, machine: Machine, *, absent: str = "", silent: str = ""
+) -> Attribute:
     """Return the attribute whose value is the digest of a command's output.
 
     A command that failed gives "", also when it printed something; one that succeeded and printed
@@ -68,13 +79,15 @@ def hashed(name: str, result: CommandResult, tool: str, machine: Machine, *, abs
         tool: name and version of the tool.
         machine: where it ran.
         absent: why there is nothing to read here, if the failure says no more than that.
+        silent: why the output of a command that succeeded says nothing about the machine; the value is its digest.
     """
     source = " ".join(result.argv)
     if result.succeeded:
         # Imported here: where no command succeeds nothing is digested.
         from fingerprint._digest import md5_base64
 
-        return Attribute(name, md5_base64(result.stdout), Status.PRESENT, "", source, tool, result.seconds)
+        status = Status.ABSENT if silent else Status.PRESENT
+        return Attribute(name, md5_base64(result.stdout), status, silent, source, tool, result.seconds)
     status, reason, fault = (Status.ABSENT, absent, Fault.NONE) if absent else _failure(result, machine)
     return Attribute(name, "", status, reason, source, tool, result.seconds, fault)
 

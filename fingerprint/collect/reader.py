@@ -7,6 +7,7 @@ import sys
 
 from fingerprint.model import Value
 
+AS_ROOT = "Run it as root"
 _CAP_SYS_RAWIO = 17
 
 
@@ -47,7 +48,7 @@ class Reader(Value):
             return "Record the machine again as root: sudo fingerprint snapshot FILE"
         if self.uid == 0:
             return "Run it with all rights of root: this process lacks some, as in a container or a confined unit"
-        return "Run it as root" if self.uid is not None else "Run it as Administrator"
+        return AS_ROOT if self.uid is not None else "Run it as Administrator"
 
 
 def live_reader(proc: str = "/proc") -> Reader:

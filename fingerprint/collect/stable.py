@@ -9,7 +9,8 @@ import errno
 
 from fingerprint._canonical import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
 from fingerprint.collect.attributes import unread
-from fingerprint.collect.unix import MACHINE_ID_FILES
+from fingerprint.collect.unix import MACHINE_ID_FILES, NOTHING_THERE
+from fingerprint.machine_id import is_shared
 from fingerprint.model import Attribute, Status
 from fingerprint.strengths import CONTAINERS, PHYSICAL, STRENGTHS
 
@@ -126,13 +127,12 @@ def _machine_id(machine: Machine, found: _Found) -> None:
     for path in MACHINE_ID_FILES:
         try:
             text = machine.read_file(path).decode("ascii", "replace").strip().lower()
-        except FileNotFoundError:
-            continue
         except OSError as error:
+            if error.errno in NOTHING_THERE:
+                continue
             found.fail(("machine-id",), error, path)
             return
-        # systemd writes this word into an image that gets its id at its first start.
-        found.tell("machine-id", "" if text == "uninitialized" else value_of("machine-id", text), path)
+        found.tell("machine-id", "" if is_shared(text) else value_of("machine-id", text), path)
         return
 
 

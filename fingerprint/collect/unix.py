@@ -6,7 +6,9 @@ import errno
 
 from fingerprint.catalogue import attributes_of
 from fingerprint.collect.attributes import address_attributes, hashed, host_name_attribute, text_attribute, unread
+from fingerprint.machine_id import problem
 from fingerprint.model import Attribute, Fault, Status
+from fingerprint.no_smbios import why_silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ _DMI_GROUPS = (
     ("system-hash", "system"),
 )
 # With these the reference takes a file for missing, and so it does one that is removed meanwhile.
-_NOTHING_THERE = (errno.ELOOP, errno.ENOENT, errno.ENOTDIR)
+NOTHING_THERE = (errno.ELOOP, errno.ENOENT, errno.ENOTDIR)
 # What dmidecode says where there is no table to read: in a container, on most boards without UEFI.
 _NO_TABLE = (
     "No SMBIOS nor DMI entry point found",
@@ -64,12 +66,13 @@ def _machine_id(machine: Machine) -> Attribute:
                 continue
             data = machine.read_file(path)
         except OSError as error:
-            if error.errno in _NOTHING_THERE:
+            if error.errno in NOTHING_THERE:
                 continue
             return unread("machine-id", error, path, machine, machine.monotonic() - started)
         if not data:
             return Attribute("machine-id", "", Status.ABSENT, "the file is empty", path)
-        return text_attribute("machine-id", data, path, "", machine.monotonic() - started)
+        seconds = machine.monotonic() - started
+        return text_attribute("machine-id", data, path, "", seconds, problem)
     reason = f"neither {' nor '.join(MACHINE_ID_FILES)} exists"
     return Attribute("machine-id", "", Status.ABSENT, reason, MACHINE_ID_FILES[0])
 
@@ -78,13 +81,13 @@ def _dmi(name: str, result: CommandResult, machine: Machine) -> Attribute:
     if not result.succeeded and not result.problem:
         said = result.stderr + result.stdout.decode("utf-8", "replace")
         if any(text in said for text in _NO_TABLE):
-            absent = "this machine shows no SMBIOS table"
-            return hashed(name, result, _dmidecode_version(result), machine, absent=absent)
+            return hashed(name, result, _dmidecode_version(result), machine, absent="no SMBIOS table found")
         if any(text in said for text in _NOT_PERMITTED):
             reason, fault = _refused(machine)
             source, tool = " ".join(result.argv), _dmidecode_version(result)
             return Attribute(name, "", Status.DENIED, reason, source, tool, result.seconds, fault)
-    return hashed(name, result, _dmidecode_version(result), machine)
+    silent = why_silent(result.stdout) if result.succeeded else ""
+    return hashed(name, result, _dmidecode_version(result), machine, silent=silent)
 
 
 def _refused(machine: Machine) -> tuple[str, Fault]:

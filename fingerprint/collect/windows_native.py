@@ -78,6 +78,22 @@ def machine_guid() -> str:
         return str(registry.QueryValueEx(key, "MachineGuid")[0])
 
 
+def service_environment(name: str) -> list[str]:
+    """Return the assignments NAME=value that the registry gives to a service.
+
+    Raises:
+        OSError: there is no such service, or it has none.
+    """
+    import winreg
+    from typing import cast
+
+    registry = cast("Any", winreg)
+    path = rf"SYSTEM\CurrentControlSet\Services\{name}"
+    with registry.OpenKey(registry.HKEY_LOCAL_MACHINE, path, 0, registry.KEY_READ) as key:
+        found = registry.QueryValueEx(key, "Environment")[0]
+    return [str(line) for line in found] if isinstance(found, list) else [str(found)]
+
+
 def service_state(name: str) -> str:
     """Return the state of a service, such as "running" or "start_pending".
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fingerprint.agentlog import code_of
 from fingerprint.diagnose.agent import restart_command
+from fingerprint.diagnose.identity import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.results import UNTOLD, Conclusion, Finding, Outcome, Result
 from fingerprint.diagnose.waiting import HARD, wait_of
 from fingerprint.model import utc
@@ -156,14 +157,26 @@ def _not_registered(site: Site, found: dict[str, Finding]) -> Conclusion | None:
 
 
 def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
-    if _tag(found, "vault") != "vault-broken":
-        return None
-    finding = found["vault"]
-    steps = [("Do not restart the agent: it would store a new fingerprint", ""), *_steps(finding)]
-    text = (
-        f"Will hibernate after the next start, because {finding.text}. Do: do not restart the agent. {finding.remedy}."
-    )
-    return Conclusion("broken", text, "", "vault", tuple(steps))
+    if _tag(found, "vault") == VAULT_MINTS:
+        finding = found["vault"]
+        steps = [("Do not restart the agent: it would store a new fingerprint", ""), *_steps(finding)]
+        text = (
+            f"Will hibernate after the next start, because {finding.text}. Do: do not restart the agent. "
+            f"{finding.remedy}."
+        )
+        return Conclusion("broken", text, "", "vault", tuple(steps))
+    if _tag(found, "vault") == VAULT_EXITS:
+        finding = found["vault"]
+        text = (
+            f"The agent exits at its next start, because {finding.text}. It writes nothing: the fingerprint is not in "
+            f"danger. {_do(_steps(finding))}"
+        )
+        return Conclusion("broken", text.rstrip(), "", "vault", tuple(_steps(finding)))
+    if _tag(found, "fingerprint") == "lost":
+        finding = found["fingerprint"]
+        text = f"{finding.text[0].upper()}{finding.text[1:]}. {_do(_steps(finding))}"
+        return Conclusion("broken", text, "", "fingerprint", tuple(_steps(finding)))
+    return None
 
 
 def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.diagnose.waiting import EC2
 from fingerprint.engine import Outlook
@@ -10,7 +12,8 @@ from fingerprint.fate import of_another_sid, rebaselined
 from fingerprint.keydates import UNDATED_DAYS, age_in_days
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, masked, utc
-from fingerprint.vault.integrity import READS, manifest_state
+from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault.integrity import MINTS, READS, manifest_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.site import Site
     from fingerprint.explanation import Explanation
     from fingerprint.fate import State
+    from fingerprint.model import Verdict
 
+# What the agent does because of the vault: stores a new fingerprint at its next check, or exits at its next start.
+VAULT_MINTS, VAULT_EXITS = "vault-mints", "vault-exits"
 # A record that was written so long after the registration was written for another reason.
 _SAME_TIME_SECONDS = 600
 _REGISTER = "fingerprint register --region REGION --activation-id ID --code-file FILE"
@@ -114,11 +120,20 @@ def vault(site: Site) -> Finding:
     only_missing = [one for one in findings if one.kind != "VaultMissing"]
     denied = next((one for one in only_missing if one.kind == "VaultDenied"), None)
     if denied is not None:
-        return unknown(denied.what, denied.where, remedy="Run it as root")
+        return unknown(denied.what, denied.where, remedy=site.machine.reader().remedy)
     told = [f"{one.where}: {one.what}" for one in only_missing]
+    try:
+        manifest = manifest_state(site.vault)
+    except VaultError as error:
+        return _unreadable(error)
+    if manifest.agent_does != READS:
+        tag = VAULT_MINTS if manifest.agent_does == MINTS else VAULT_EXITS
+        return failed(manifest.what, manifest.consequence, *told, remedy=manifest.remedy, tag=tag)
     broken = next((one for one in only_missing if one.broken), None)
+    if broken is not None and os.path.basename(broken.where) == REGISTRATION_KEY:
+        return failed(f"the registration cannot be read: {broken.what}", *told, remedy=broken.remedy, tag=VAULT_EXITS)
     if broken is not None:
-        return failed(f"the vault cannot be read: {broken.what}", *told, remedy=broken.remedy, tag="vault-broken")
+        return failed(f"the vault cannot be read: {broken.what}", *told, remedy=broken.remedy, tag=VAULT_MINTS)
     if not only_missing:
         if findings:
             return skipped(f"there is none: {findings[0].where}")
@@ -279,29 +294,33 @@ def _written_later(site: Site) -> str:
 
 def guard(site: Site) -> Finding:
     """What the check can tell on this machine at all."""
-    if site.copied:
-        return untold("of a copied disk it cannot be told: what the hardware says is not on it")
+    untold_there = untold("of a copied disk it cannot be told: what the hardware says is not on it")
     try:
-        verdict = site.explanation.verdict
+        verdict, weak = site.explanation.verdict, site.explanation.id_warning
     except VaultMissing:
-        return skipped("the vault holds no fingerprint")
+        return untold_there if site.copied else skipped("the vault holds no fingerprint")
     except FingerprintError as error:
-        return _unreadable(error)
+        return untold_there if site.copied else _unreadable(error)
+    if site.copied and not weak:
+        return untold_there
     silent = verdict.total - verdict.effective
     told = f"{verdict.effective} of {verdict.total} attributes say something"
     if verdict.threshold == THRESHOLD_DISABLED:
         return skipped("the check is disabled")
-    if verdict.vacuous:
-        where = _why_silent(site)
+    if verdict.vacuous and not site.copied:
+        where = [*_why_silent(site, verdict), *([weak] if weak else [])]
         return warned(
             f"the guard is vacuous: any machine with this hardware ID passes ({told})", *where,
             remedy="Let `check --format nagios -c copy` look by scheme stable, or give it a hardware ID of its own",
             command="fingerprint show --scheme stable",
         )  # fmt: skip
-    return passed(told, *((f"{silent} are empty on both sides or not to be read",) if silent else ()))
+    if weak:
+        return warned(weak, told, remedy="Make a machine ID of its own (systemd-machine-id-setup, dbus-uuidgen), then "
+                      "register the machine again: the agent takes another ID for another machine")  # fmt: skip
+    return passed(told, *((f"{silent} are empty or without content on a side, or not to be read",) if silent else ()))
 
 
-def _why_silent(site: Site) -> list[str]:
+def _why_silent(site: Site, verdict: Verdict) -> list[str]:
     found = []
     for path, what in (
         ("/.dockerenv", "this is a container, which shows no SMBIOS"),
@@ -315,11 +334,13 @@ def _why_silent(site: Site) -> list[str]:
             continue
     if not found and site.machine.platform == "macos":
         found.append("on macOS the agent reads neither a machine ID nor hardware: the check never fails below 67")
-    try:
-        empty = [c.name for c in site.explanation.causes if c.state == "empty"]
-    except FingerprintError:
-        empty = []
-    return [*dict.fromkeys(found), *([f"empty on both sides: {', '.join(empty)}"] if empty else [])]
+    rows = [row for row in verdict.rows if row.same and not row.evidence]
+    for what, names in (
+        ("empty on both sides", [row.name for row in rows if not row.current]),
+        ("a text without hardware, the same on both sides", [row.name for row in rows if row.current]),
+    ):
+        found += [f"{what}: {', '.join(names)}"] if names else []
+    return list(dict.fromkeys(found))
 
 
 def _unreadable(error: FingerprintError) -> Finding:

@@ -197,7 +197,7 @@ def state(site: Site) -> Finding:
         return unknown(reason, *site.unread_logs) if _runs(site) else skipped(reason, *site.unread_logs)
     except OSError as error:
         return unknown(f"the logs in {site.places.logs} could not be read ({error.strerror})", *site.unread_logs,
-                       remedy="Run it as root")  # fmt: skip
+                       remedy=site.machine.reader().remedy)  # fmt: skip
     unread = [f"not read: {told}" for told in site.unread_logs]
     if not story.timeline:
         reason = f"{story.lines} lines in {site.places.logs}, and none tells of credentials or hibernation"

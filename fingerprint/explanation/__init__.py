@@ -8,7 +8,7 @@ from __future__ import annotations
 from fingerprint.collect.whole import booted_at, record_whole
 from fingerprint.engine import Outlook, StableObservation, agent_outlook, check_stable, in_words
 from fingerprint.errors import VaultError
-from fingerprint.explanation.causes import Cause, Context, causes
+from fingerprint.explanation.causes import Cause, Context, causes, silence_now
 from fingerprint.explanation.probable import ProbableEvent, probable
 from fingerprint.explanation.remedies import Remedy, remedies
 from fingerprint.explanation.sources import Sources
@@ -49,11 +49,12 @@ class Explanation(Value):
         remedies: what to do, in order.
         cannot_tell: statements that cannot be made, and why.
         stable: the machine held against its evidence by scheme `stable`; None where there is none.
+        id_warning: why the hardware ID identifies no machine (`Collection.id_warning`), "" where it does.
     """
 
     __slots__ = (
         "verdict", "collection", "outcome", "outlook", "rule", "causes", "events", "state", "state_text",
-        "consequence", "remedies", "cannot_tell", "stable",
+        "consequence", "remedies", "cannot_tell", "stable", "id_warning",
     )  # fmt: skip
     verdict: Verdict
     collection: Collection
@@ -68,6 +69,7 @@ class Explanation(Value):
     remedies: tuple[Remedy, ...]
     cannot_tell: tuple[str, ...]
     stable: StableObservation | None
+    id_warning: str
 
     def __init__(
         self,
@@ -84,11 +86,12 @@ class Explanation(Value):
         remedies: tuple[Remedy, ...],
         cannot_tell: tuple[str, ...],
         stable: StableObservation | None,
+        id_warning: str = "",
     ) -> None:
         self._set(
             verdict=verdict, collection=collection, outcome=outcome, outlook=outlook, rule=rule, causes=causes,
             events=events, state=state, state_text=state_text, consequence=consequence, remedies=remedies,
-            cannot_tell=cannot_tell, stable=stable,
+            cannot_tell=cannot_tell, stable=stable, id_warning=id_warning,
         )  # fmt: skip
 
     @property
@@ -141,7 +144,7 @@ def explain(
             verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
             outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.unreadable),
         ),
-        _cannot_tell(context, found, stable, state), stable,
+        _cannot_tell(context, found, stable, state), stable, collection.id_warning,
     )  # fmt: skip
 
 
@@ -200,9 +203,15 @@ def _cannot_tell(
     unread = [c.name for c in found if c.state == "unknown"]
     if unread:
         told.append(f"Whether {', '.join(unread)} changed: could not be read now")
-    empty = [c.name for c in found if c.state == "empty"]
+    silent = [c.name for c in found if c.state == "empty" and silence_now(c.name, context)]
+    if silent:
+        why = silence_now(silent[0], context)
+        told.append(f"Whether {', '.join(silent)} changed: {why}, and the same text then, which counts as equal")
+    empty = [c.name for c in found if c.state == "empty" and c.name not in silent]
     if empty:
         told.append(f"Whether {', '.join(empty)} changed: empty on both sides, which counts as equal")
+    if context.collection.id_warning:
+        told.append(context.collection.id_warning)
     if stable is None:
         told.append("Whether the hardware itself is the same (scheme stable): no evidence to hold it against")
     return tuple(told)
@@ -241,7 +250,7 @@ def explain_vault(
     now = RecordedMachine(recorder.snapshot)
     verdict = match(
         record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable,
+        unreadable=collection.unreadable, silent=collection.silent,
     )  # fmt: skip
     state = state_by_journal(vault, record) if state_of is None else state_of(record)
     stable: StableObservation | None = None
@@ -273,7 +282,7 @@ def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: 
     saved, collection = collect(before), collect(now)
     verdict = match(
         saved.hardware_hash, collection.hardware_hash, threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable,
+        unreadable=collection.unreadable, silent=collection.silent,
     )  # fmt: skip
     return explain(verdict, collection, before=old, now=new, stable=_stable_of(before, now))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.collect.reader import AS_ROOT
 from fingerprint.engine import Outlook
 from fingerprint.fate import rebaselined
 from fingerprint.model import Reason, Value
@@ -66,7 +67,8 @@ def remedies(
     if outlook == Outlook.STOPS:
         return (Remedy("valid-text", "Set the values that are not valid UTF-8 to valid ones, then restart the agent"),)
     if outlook == Outlook.UNKNOWN:
-        return (Remedy("as-root", f"{more_rights}: sources could not be read"),) if more_rights else ()
+        command = "sudo fingerprint check" if more_rights == AS_ROOT else ""
+        return (Remedy("as-root", f"{more_rights}: sources could not be read", command),) if more_rights else ()
     if another or (events and events[0].truth == "other"):
         return (
             Remedy("refuse", "This looks like another machine: leave it refused, and find out who copied it"),

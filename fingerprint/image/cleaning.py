@@ -172,7 +172,7 @@ def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | No
         raise InputError(
             f"it could not be read for the backup ({reason(error)}); nothing was removed",
             where=masked_path(as_text(path), as_text(disk.root)),
-            remedy="Run it again, as root" if error.errno == errno.EAGAIN else "Run it as root",
+            remedy=_to_read(error),
         ) from None
     with os.fdopen(descriptor, "rb") as file:
         before = os.fstat(descriptor)
@@ -184,6 +184,15 @@ def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | No
                 f"{_CHANGED}; nothing was removed", where=masked_path(as_text(path), as_text(disk.root)),
                 remedy="Run it again",
             )  # fmt: skip
+
+
+def _to_read(error: OSError) -> str:
+    """Return what to do about a file that could not be read."""
+    if error.errno == errno.EAGAIN:
+        return "Run it again"
+    if getattr(os, "geteuid", lambda: -1)() != 0:
+        return "Run it as root"
+    return "Find out why root may not read it, or clean without a backup: --no-backup"
 
 
 def _add_special(archive: TarFile, disk: Disk, folder: Folder, name: str, status: os.stat_result) -> None:

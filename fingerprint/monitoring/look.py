@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 ANY_DRIFT = "any-drift"
 IP_ALONE = "ip-alone"
 VACUOUS = "vacuous"
+WEAK_ID = "weak-id"
 COPY = "copy"
 WILL_HIBERNATE = "will-hibernate"
 NEVER = "never"
 _HALF = 50
-CONDITIONS = (ANY_DRIFT, IP_ALONE, VACUOUS, COPY, WILL_HIBERNATE, NEVER)
+CONDITIONS = (ANY_DRIFT, IP_ALONE, VACUOUS, WEAK_ID, COPY, WILL_HIBERNATE, NEVER)
 
 
 class Look(Value):
@@ -103,6 +104,8 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
         held.append(IP_ALONE)
     if verdict.vacuous:
         held.append(VACUOUS)
+    if observation.collection.id_problem:
+        held.append(WEAK_ID)
     if COPY in also and _is_copy(vault, observation, machine, timeout):
         held.append(COPY)
     return Look(machine.now(), machine.monotonic() - begin, observation, None, found, (*held, *lost))

@@ -6,7 +6,7 @@ import os
 
 from fingerprint.errors import InputError
 from fingerprint.match import THRESHOLD_DISABLED
-from fingerprint.model import Reason, Value
+from fingerprint.model import Reason, Status, Value
 from fingerprint.newfile import only_for_us, unnamed_beside
 from fingerprint.vault import FINGERPRINT_KEY
 
@@ -84,8 +84,8 @@ def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:
         Metric("fingerprint_attribute_changed", "Whether an attribute differs from the record.",
                tuple((("attribute", r.name), float(r.name in seen.changed))
                      for r in verdict.rows if r.current is not None)),
-        Metric("fingerprint_attribute_absent", "Whether an attribute has no value on this machine.",
-               tuple((("attribute", a.name), float(not a.value and not a.unreadable))
+        Metric("fingerprint_attribute_absent", "Whether an attribute says nothing on this machine.",
+               tuple((("attribute", a.name), float(a.status == Status.ABSENT))
                      for a in seen.observation.collection)),
         Metric("fingerprint_attribute_unreadable", "Whether an attribute could not be read, and may be anything.",
                tuple((("attribute", a.name), float(a.unreadable)) for a in seen.observation.collection)),

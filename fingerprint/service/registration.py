@@ -26,7 +26,7 @@ from fingerprint.keydates import age_in_days, created_date
 from fingerprint.match import THRESHOLD_DEFAULT
 from fingerprint.model import RegistrationRecord
 from fingerprint.registrationfile import forget_registration, write_file
-from fingerprint.service.client import ServiceClient
+from fingerprint.service.agent_beside import client_for, log_rotation_left, rotation_left
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import REGISTRATION_KEY
 from fingerprint.vault.history import LAST_WRITTEN, WRITTEN_AHEAD
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from fingerprint.collect.machine import Machine
     from fingerprint.model import FingerprintRecord
+    from fingerprint.service.client import ServiceClient
     from fingerprint.service.tokens import RoleCredentials
     from fingerprint.vault import Vault, VaultEdit
 
@@ -55,8 +56,8 @@ class Registration:
         vault: the machine's vault.
         machine: the machine; None for this one.
         policy: what the gate does on a mismatch before a token is asked for.
-        endpoint: URL in place of the region's own.
-        proxy: URL of a proxy in place of those of the environment.
+        endpoint: URL in place of the agent's (see `client_for`) and the region's own.
+        proxy: URL of a proxy in place of those of the environment and of the agent.
         client: makes the client of a region; for other transports and certificates.
         rotate_after_days: age at which the key is changed without being asked to; 0 for never.
         timeout: seconds for each command of a collection; None for the platform's usual one.
@@ -83,7 +84,7 @@ class Registration:
         self._timeout = timeout
         self._clients: dict[str, ServiceClient] = {}
         proxies = None if proxy is None else {"http": proxy, "https": proxy}
-        self._make_client = client or (lambda region: ServiceClient(region, endpoint=endpoint, proxies=proxies))
+        self._make_client = client or (lambda region: client_for(vault.path, region, endpoint, proxies))
 
     def record(self) -> RegistrationRecord:
         """Return the complete registration of the vault.
@@ -173,14 +174,17 @@ class Registration:
 
         Raises:
             NotRegistered, KeyUnusable: there is nothing to ask with; nothing was sent.
+            UsageError, InputError, Refused: endpoint, proxy or the agent's configuration cannot be used; nothing was
+                sent or written.
             FingerprintMismatch: by the policy strict; nothing was sent.
             ServiceMismatch, AccessDenied, TokenError, BadAnswer, Unreachable: the service gave none.
             CollectError, VaultError: machine or vault could not be read.
         """
         record = self.record()
         key = NodeKey.decode(record.private_key, self.vault.data_path(REGISTRATION_KEY))
-        fingerprint = self.gate.fingerprint()
+        # Before the gate, which may write: what cannot be sent must change nothing.
         client = self._client(record.region)
+        fingerprint = self.gate.fingerprint()
         try:
             credentials = client.role_token(record.instance_id, key, fingerprint)
         except AccessDenied:
@@ -189,6 +193,10 @@ class Registration:
                 raise
             return recovered
         if credentials.update_key_pair or self._is_old(record):
+            left = rotation_left(self.vault.path)
+            if left:
+                log_rotation_left(self.vault.path, left)
+                return credentials
             try:
                 self.rotate_key()
             except FingerprintError as error:
@@ -200,11 +208,24 @@ class Registration:
         """Give the node a new key, and return its registration as it then is.
 
         Raises:
+            Refused: an agent runs with this vault, or it cannot be told that none does; nothing was sent.
             ServiceError: the service did not take it, and still accepts the old one.
             TokenError: neither the old nor the new key is accepted now; both are kept, and tried again later.
             VaultError: nothing was sent, as the new key could not be kept first.
         """
-        record = self.record()
+        left = rotation_left(self.vault.path)
+        if left:
+            raise Refused(
+                left, where=self.vault.path,
+                remedy="Nothing was sent. Stop the agent first, as root, and start it again afterwards",
+            )  # fmt: skip
+        stored = self._rotated(self.record())
+        left = rotation_left(self.vault.path)
+        if left:
+            _log().warning("an agent was started while the key was rotated: restart it, or the service rejects it")
+        return stored
+
+    def _rotated(self, record: RegistrationRecord) -> RegistrationRecord:
         old = NodeKey.decode(record.private_key, self.vault.data_path(REGISTRATION_KEY))
         new = NodeKey.generate()
         pending = record.replace(
