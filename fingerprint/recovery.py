@@ -9,7 +9,7 @@ from __future__ import annotations
 from fingerprint.collect import collect
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.collect.recorder import Recorder
-from fingerprint.engine import keep_evidence, record_rest
+from fingerprint.engine import agent_outlook, keep_evidence, record_rest
 from fingerprint.errors import CollectError, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing
 from fingerprint.match import match
 from fingerprint.model import FingerprintRecord, Value
@@ -20,6 +20,7 @@ from fingerprint.vault.records import decode_fingerprint, decode_registration, e
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
+    from fingerprint.engine import Outlook
     from fingerprint.model import Collection, Verdict
     from fingerprint.vault import Vault
 
@@ -36,13 +37,16 @@ class Plan(Value):
         why: the reason, for the history and the audit log.
         other_sid: whether the hardware ID of the record is not that of the machine.
         verdict: the machine as it is now by the record that would be there; None for another key's.
+        outlook: what the agent does with the machine by that record; None for another key's.
         unreadable: the attributes that could not be read for it.
+        unstorable: those of them with which no hardware hash can be stored: the agent may read another value.
         nodes: the node id at the time of the copy and the present one, where they differ.
         sources: what the new hash was made from; None where it is an old one.
     """
 
     __slots__ = (
-        "key", "data", "there", "before", "after", "why", "other_sid", "verdict", "unreadable", "nodes", "sources",
+        "key", "data", "there", "before", "after", "why", "other_sid", "verdict", "outlook", "unreadable", "unstorable",
+        "nodes", "sources",
     )  # fmt: skip
     _hidden = ("data", "there", "nodes", "sources")
     key: str
@@ -53,7 +57,9 @@ class Plan(Value):
     why: str
     other_sid: bool
     verdict: Verdict | None
+    outlook: Outlook | None
     unreadable: tuple[str, ...]
+    unstorable: tuple[str, ...]
     nodes: tuple[str, str] | None
     sources: Recorder | None
 
@@ -67,13 +73,16 @@ class Plan(Value):
         why: str,
         other_sid: bool = False,
         verdict: Verdict | None = None,
+        outlook: Outlook | None = None,
         unreadable: tuple[str, ...] = (),
+        unstorable: tuple[str, ...] = (),
         nodes: tuple[str, str] | None = None,
         sources: Recorder | None = None,
     ) -> None:
         self._set(
             key=key, data=data, there=there, before=before, after=after, why=why, other_sid=other_sid,
-            verdict=verdict, unreadable=unreadable, nodes=nodes, sources=sources,
+            verdict=verdict, outlook=outlook, unreadable=unreadable, unstorable=unstorable, nodes=nodes,
+            sources=sources,
         )  # fmt: skip
 
 
@@ -84,6 +93,7 @@ def plan_restore(
     *,
     key: str = "",
     rebaseline: bool = False,
+    of_agent: bool = True,
     timeout: float | None = None,
 ) -> Plan:
     """Plan to write a record of the history back.
@@ -94,6 +104,7 @@ def plan_restore(
         machine: the machine that the record is compared with; None for this one.
         key: the key; "" for that of the entry, and for number 0 the fingerprint's.
         rebaseline: with the hardware hash of the machine as it is now.
+        of_agent: whether the agent uses the vault; else our own client, which reads what was read here.
         timeout: seconds for each command of a collection; None for the platform's usual one.
 
     Raises:
@@ -139,33 +150,54 @@ def plan_restore(
             raise Refused(error.what, where=error.where, remedy=error.remedy) from None
         after = record.replace(hardware_hash=collection.hardware_hash)
         data, why = encode_fingerprint(after), f"{why}, with the present hardware hash"
-        other, verdict = _other_sid(record, collection), _verdict(after, collection)
-        return Plan(key, data, there, before, after, why, other, verdict, (), nodes, recorder)
+        plan = Plan(key, data, there, before, after, why, nodes=nodes, sources=recorder)
+        return _compared(plan, record, collection, of_agent)
     collection = collect(machine, timeout=timeout)
     sid = collection[collection.sid_key]
-    if record.hardware_hash is not None and sid.unreadable:
+    if record.hardware_hash is not None and sid.only_here:
         raise CollectError(
-            f"the hardware ID could not be read ({sid.reason})", where=sid.source, remedy="Try it as root"
+            f"the hardware ID could not be read ({sid.reason})", where=sid.source, remedy=collection.remedy
         )
-    other, verdict = _other_sid(record, collection), _verdict(record, collection)
-    return Plan(key, data, there, before, record, why, other, verdict, collection.unreadable, nodes)
+    return _compared(Plan(key, data, there, before, record, why, nodes=nodes), record, collection, of_agent)
 
 
-def plan_rebaseline(vault: Vault, machine: Machine | None = None, *, timeout: float | None = None) -> Plan:
+def plan_rebaseline(
+    vault: Vault, machine: Machine | None = None, *, of_agent: bool = True, timeout: float | None = None
+) -> Plan:
     """Plan to keep the fingerprint and the threshold, and to take the machine as it is now.
 
     Raises:
         VaultError: the vault could not be read.
         Refused: the record is cleared.
-        CollectError: an attribute could not be read; it would be stored as empty.
+        CollectError: an attribute could not be read of which the agent may read a value.
     """
     before = vault.read()
     recorder, collection = _collected(vault, machine, timeout, before)
     after = before.replace(hardware_hash=collection.hardware_hash)
-    return Plan(
+    plan = Plan(
         FINGERPRINT_KEY, encode_fingerprint(after), vault.raw(FINGERPRINT_KEY), before, after,
-        "rebaseline, fingerprint kept", _other_sid(before, collection), _verdict(after, collection), (), None, recorder,
+        "rebaseline, fingerprint kept", sources=recorder,
     )  # fmt: skip
+    return _compared(plan, before, collection, of_agent)
+
+
+def _compared(plan: Plan, saved: FingerprintRecord, collection: Collection, of_agent: bool) -> Plan:
+    """Return a plan with what the machine is by its record, and by the saved one that its fingerprint came with."""
+    after = plan.after or saved
+    verdict = match(
+        after.hardware_hash, collection.hardware_hash, after.threshold, sid_key=collection.sid_key,
+        unreadable=collection.unreadable, silent=collection.silent,
+    )  # fmt: skip
+    return plan.replace(
+        other_sid=_other_sid(saved, collection), verdict=verdict,
+        outlook=agent_outlook(verdict, collection, of_agent=of_agent), unreadable=collection.unreadable,
+        unstorable=_unstorable(collection),
+    )  # fmt: skip
+
+
+def _unstorable(collection: Collection) -> tuple[str, ...]:
+    """Return the attributes that keep a hardware hash from being stored: the agent may not read "" there."""
+    return tuple(one for one in collection.unreadable if one in (*collection.only_here, *collection.stops_agent))
 
 
 def _collected(
@@ -179,9 +211,10 @@ def _collected(
     recorder = Recorder(machine or LiveMachine())
     collection = collect(recorder, timeout=timeout)
     record_rest(recorder, timeout)
-    if collection.unreadable:
+    unstorable = _unstorable(collection)
+    if unstorable:
         raise CollectError(
-            f"could not be read: {', '.join(collection.unreadable)}",
+            f"could not be read: {', '.join(unstorable)}",
             where=vault.path,
             remedy="Nothing was written: the values would be stored as empty. "
             f"{_and(collection.remedy)}See why with: fingerprint show",
@@ -255,16 +288,13 @@ def _other_sid(saved: FingerprintRecord, collection: Collection) -> bool:
     return saved_hash is not None and saved_hash.get(sid_key, "") != collection[sid_key].value
 
 
-def _verdict(record: FingerprintRecord, collection: Collection) -> Verdict:
-    return match(
-        record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable, silent=collection.silent,
-    )  # fmt: skip
-
-
 def _node_at(vault: Vault, number: int) -> str:
     """Return the node id of the registration at the time of a fingerprint's entry, "" if that is not known."""
-    data = vault.history.state_at(REGISTRATION_KEY, number, FINGERPRINT_KEY)
+    changes = [change for change in vault.history.changes() if change.key == FINGERPRINT_KEY]
+    entry = next((change for change in reversed(changes) if number in (LAST_WRITTEN, change.number)), None)
+    if entry is None or entry.node is not None:
+        return "" if entry is None else entry.node or ""
+    data = vault.history.state_at(REGISTRATION_KEY, entry.number)
     try:
         return decode_registration(data or b"", "").instance_id
     except VaultCorrupt:

@@ -44,8 +44,8 @@ AS_A_ROW = {"fleet row"}
 # These look at a vault, at the files that they are given, or at nothing.
 OTHERS = {
     "compare", "match", "explain-log", "threshold get", "threshold set", "vault show", "vault verify", "vault repair",
-    "vault reset", "vault evidence", "vault history", "vault backup", "completion", "version", "deregister", "local-service",
-    "credentials order", "fleet check", "fleet plan", "fleet clones",
+    "vault reset", "vault evidence", "vault history", "vault backup", "completion", "version", "deregister",
+    "local-service", "credentials order", "fleet check", "fleet plan", "fleet clones",
     "fleet diff", "fleet pack", "fleet report", "units", "s3-policy", "image check", "image clean",
 }  # fmt: skip
 

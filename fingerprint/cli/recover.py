@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fingerprint.assessment import is_of_agent, outcome_of
 from fingerprint.cli.render import folded, print_json, secret, show_log, table, write
 from fingerprint.cli.sources import machine_of, vault_of
-from fingerprint.engine import in_words
+from fingerprint.engine import Outlook, in_words
 from fingerprint.errors import EXIT_OK, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing
+from fingerprint.fate import rebaselined
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.records import decode_fingerprint, decode_registration
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.cli.parse import Arguments
-    from fingerprint.model import FingerprintRecord
+    from fingerprint.model import FingerprintRecord, Verdict
     from fingerprint.recovery import Plan
     from fingerprint.vault import Vault
 
@@ -150,9 +152,11 @@ def _restore(arguments: Arguments) -> int:
         show_log()
     vault = vault_of(arguments)
     key = next((one for one, word in KEY_WORDS.items() if word == arguments.key), "")
+    machine = machine_of(arguments)
     plan = plan_restore(
-        vault, arguments.N, machine_of(arguments), key=key, rebaseline=arguments.rebaseline, timeout=arguments.timeout
-    )
+        vault, arguments.N, machine, key=key, rebaseline=arguments.rebaseline, of_agent=is_of_agent(vault, machine),
+        timeout=arguments.timeout,
+    )  # fmt: skip
     return _finish("vault restore", plan, vault, arguments)
 
 
@@ -164,7 +168,8 @@ def _rebaseline(arguments: Arguments) -> int:
         )
     show_log()
     vault = vault_of(arguments)
-    plan = plan_rebaseline(vault, machine_of(arguments), timeout=arguments.timeout)
+    machine = machine_of(arguments)
+    plan = plan_rebaseline(vault, machine, of_agent=is_of_agent(vault, machine), timeout=arguments.timeout)
     return _finish("vault rebaseline", plan, vault, arguments)
 
 
@@ -215,12 +220,13 @@ def _finish(command: str, plan: Plan, vault: Vault, arguments: Arguments) -> int
 
 
 def _machine(plan: Plan) -> dict[str, Any] | None:
-    """Return what the record that would be there says of the machine as it is now."""
+    """Return what the machine is now by the record that would be there, and what the agent does with it."""
     if plan.verdict is None:
         return None
-    verdict = plan.verdict
-    told = "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
-    return {"verdict": told, "rule": in_words(verdict), "unreadable": list(plan.unreadable)}
+    return {
+        "verdict": outcome_of(plan.verdict), "agent": str(plan.outlook), "rule": in_words(plan.verdict),
+        "unreadable": list(plan.unreadable),
+    }  # fmt: skip
 
 
 def _notes(plan: Plan, vault: Vault, arguments: Arguments) -> list[tuple[str, ...]]:
@@ -229,7 +235,7 @@ def _notes(plan: Plan, vault: Vault, arguments: Arguments) -> list[tuple[str, ..
     if plan.after is not None and not plan.after.fingerprint:
         notes.append(("The record is cleared: it holds no fingerprint, and the agent finds none.",))
     elif plan.verdict is not None:
-        notes += _of_the_machine(plan, arguments)
+        notes += _of_the_machine(plan, plan.verdict, arguments)
     if plan.other_sid:
         text = "The hardware ID of the record is not that of this machine"
         notes.append((f"{text}: it needs --accept-new-sid." if arguments.dry_run else f"{text}, as accepted.",))
@@ -247,23 +253,31 @@ def _notes(plan: Plan, vault: Vault, arguments: Arguments) -> list[tuple[str, ..
     return notes
 
 
-def _of_the_machine(plan: Plan, arguments: Arguments) -> list[tuple[str, ...]]:
-    found = _machine(plan)
-    if found is None or found["verdict"] == "same":
-        return [] if found is None else [(f"The record matches this machine: {found['rule']}.",)]
-    unread = ", ".join(plan.unreadable)
-    if found["verdict"] == "cannot-tell":
-        text = f"Whether the record matches this machine cannot be told: {unread} could not be read"
-        return [(f"{text}, and equal values there would make it a match.",)]
-    text = f"The record does not match this machine: {found['rule']}. With it alone the agent stores a new fingerprint"
+def _of_the_machine(plan: Plan, verdict: Verdict, arguments: Arguments) -> list[tuple[str, ...]]:
+    """Return whether the agent accepts the machine by the record, and how it will if it does not."""
+    rule, unread = in_words(verdict), ", ".join(plan.unreadable)
+    notes: list[tuple[str, ...]] = []
+    if plan.sources is not None and unread:
+        notes.append((f"Stored as empty, as the agent reads it: {unread}.",))
+    told = {"same": "matches", "different": "does not match"}.get(outcome_of(verdict))
+    text = f"The record {told} this machine: {rule}." if told else (
+        f"Whether the record matches this machine cannot be told: {unread} could not be read."
+    )  # fmt: skip
+    if plan.outlook == Outlook.ACCEPTS:
+        return [*notes, (text if told == "matches" else f"{text} The agent will accept it.",)]
+    if plan.outlook == Outlook.UNKNOWN:
+        return [*notes, (f"{text} What the agent will do cannot be told either.",)]
+    if plan.outlook == Outlook.STOPS:
+        return [*notes, (f"{text} The agent's collection fails: {unread} is not valid UTF-8.",)]
+    text = f"{text} The agent will store a new fingerprint over it"
     if arguments.root != "/":
         # What a copied disk shows of the hardware says nothing of the machine that it boots in.
-        return [(f"{text} where it starts with this hardware.",)]
-    if unread:
-        return [(f"{text}. The present hardware hash cannot be stored: {unread} could not be read.",)]
-    accept = " --accept-new-sid" if plan.other_sid else ""
-    command = restore_command(arguments.N, plan.key).replace(" --yes", f" --rebaseline{accept} --yes")
-    return [(f"{text} at its next check. Restore it with the present hardware hash:", command)]
+        return [*notes, (f"{text} where it starts with this hardware.",)]
+    if plan.unstorable:
+        names = ", ".join(plan.unstorable)
+        return [*notes, (f"{text}. The present hardware hash cannot be stored: {names} could not be read.",)]
+    command = rebaselined(arguments.N, plan.other_sid)
+    return [*notes, (f"{text} at its next check. Restore it with the present hardware hash:", command)]
 
 
 def _without_a_fingerprint(vault: Vault) -> list[tuple[str, ...]]:

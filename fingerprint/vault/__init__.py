@@ -436,7 +436,7 @@ class VaultEdit:
 
         vault = self._vault
         known = () if before is None else vault.history.last_states(key, before)
-        if before is not None and known:
+        if before is not None and known and not _looks_damaged(known, before):
             vault.history.record(key, known[0], before, why=FOUND, rule="", now=vault.now())
         node = _node(before if key == REGISTRATION_KEY else store.read(REGISTRATION_KEY))
         vault.history.record(key, before, data, why=why, rule=rule, now=vault.now(), node=node)
@@ -464,6 +464,13 @@ class VaultEdit:
 
         name = self._vault.manifest_name
         return listable(name, [one for one in MANIFEST_KEYS[name] if not manifest.get(one)], store)
+
+
+def _looks_damaged(known: tuple[bytes, ...], data: bytes) -> bool:
+    """Return whether bytes are nearly what was written last: nobody wrote them."""
+    from fingerprint.vault.damage import differing_bytes
+
+    return any(differing_bytes(one, data) for one in known)
 
 
 def _node(data: bytes | None) -> str | None:

@@ -181,38 +181,28 @@ class History:
             VaultError: the journal could not be read.
         """
         found: list[tuple[int, str, bytes]] = []
-        for _, entry in reversed(list(self._lines())):
-            if not entry or entry["key"] != key:
+        for change in reversed(self.changes()):
+            if change.key != key:
                 continue
-            before = None if entry["before"] is None else _bytes(entry["before"])
             if not found:
-                ahead = entry["why"] == WRITTEN_AHEAD and before is not None
-                found.append((LAST_WRITTEN, entry["at"], before if ahead and before else _bytes(entry["after"])))
-            found.append((entry["number"], entry["at"], _bytes(entry["after"]) if before is None else before))
+                ahead = change.why == WRITTEN_AHEAD and change.before is not None
+                found.append((LAST_WRITTEN, change.at, (ahead and change.before) or change.after))
+            found.append((change.number, change.at, change.after if change.before is None else change.before))
         return found
 
-    def state_at(self, key: str, number: int, of: str) -> bytes | None:
+    def state_at(self, key: str, number: int) -> bytes | None:
         """Return the bytes of a key when an entry of another key was written, None if that is not known.
-
-        Args:
-            key: the key.
-            number: the number of the other entry; 0 for the newest.
-            of: the other entry's key.
 
         Raises:
             VaultError: the journal could not be read.
         """
-        entries = [entry for _, entry in self._lines() if entry]
-        if number == LAST_WRITTEN:
-            number = max((entry["number"] for entry in entries if entry["key"] == of), default=0)
-        mine = [entry for entry in entries if entry["key"] == key]
-        earlier = [entry for entry in mine if entry["number"] < number]
+        mine = [change for change in self.changes() if change.key == key]
+        earlier = [change for change in mine if change.number < number]
         if earlier:
             last = earlier[-1]
-            return _bytes(last["before" if last["why"] == WRITTEN_AHEAD and last["before"] is not None else "after"])
+            return last.before if last.why == WRITTEN_AHEAD and last.before is not None else last.after
         # The first change since then says what was there until it came.
-        later = next((entry for entry in mine if entry["number"] > number), None)
-        return None if later is None or later["before"] is None else _bytes(later["before"])
+        return next((change.before for change in mine if change.number > number), None)
 
     def last_written(self, key: str) -> tuple[str, bytes]:
         """Return when something was written last under a key, RFC 3339, and its bytes.
