@@ -144,16 +144,22 @@ def got_after(site: Site, at: str) -> float | None:
         site: whose agent.
         at: local time as the logs have it.
     """
+    got, after = retrieved_at(site), site.seconds_of(at)
+    # After a failure it pauses for a second at least.
+    return got if got is not None and after is not None and after + 1 <= got else None
+
+
+def retrieved_at(site: Site) -> float | None:
+    """Return when the agent last got credentials by identity_config.json, in seconds since 1970-01-01 UTC."""
     try:
         told = parse_agent_credentials(site.machine.read_file(site.places.identity))
         got = datetime.fromisoformat(_FRACTION.sub("", told.retrieved_at if told else "").replace("Z", "+00:00"))
     except (OSError, ValueError):
         return None
-    after = site.seconds_of(at)
-    if after is None or got.tzinfo is None:
+    # What lies ahead was written by a clock that was wrong.
+    if got.tzinfo is None or got.timestamp() > site.machine.now() + _GRACE_SECONDS:
         return None
-    # After a failure it pauses for a second at least. What lies ahead was written by a clock that was wrong.
-    return got.timestamp() if after + 1 <= got.timestamp() <= site.machine.now() + _GRACE_SECONDS else None
+    return got.timestamp()
 
 
 def next_try(site: Site, story: Story) -> Retry | None:

@@ -22,7 +22,7 @@ from fingerprint.errors import (
     VaultError,
     VaultMissing,
 )
-from fingerprint.keydates import age_in_days, created_date
+from fingerprint.keydates import ROTATION, WRITTEN_AHEAD, age_in_days, created_date
 from fingerprint.match import THRESHOLD_DEFAULT
 from fingerprint.model import RegistrationRecord
 from fingerprint.registrationfile import forget_registration, write_file
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from fingerprint.service.tokens import RoleCredentials
     from fingerprint.vault import Vault, VaultEdit
 
-WRITTEN_AHEAD = "key rotation: written ahead"
 REGISTERED = "registered"
 # Of the history, when the service refuses the present one.
 _KEYS_TRIED = 3
@@ -239,7 +238,7 @@ class Registration:
             client.update_key(record.instance_id, old, new)
         except ServiceError as error:
             return self._after_a_refused_key(record, pending, old, new, client, error)
-        return self._store(record, pending, "key rotation")
+        return self._store(record, pending, ROTATION)
 
     def deregister(self) -> None:
         """Forget the registration here, see `forget_registration`. Raises VaultError."""
@@ -319,7 +318,7 @@ class Registration:
                 continue
             except ServiceError:
                 return None
-            self._store(record, other, "key rotation, settled later")
+            self._store(record, other, f"{ROTATION}, settled later")
             return credentials
         return None
 
@@ -342,7 +341,7 @@ class Registration:
             except ServiceError:
                 break
             if kept is pending:
-                return self._store(record, pending, "key rotation, confirmed by a token")
+                return self._store(record, pending, f"{ROTATION}, confirmed by a token")
             raise error
         raise TokenError(
             f"it is not known which key the service has now ({error.what})", where=client.endpoint,
