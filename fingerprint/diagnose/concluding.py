@@ -5,6 +5,7 @@ from __future__ import annotations
 from fingerprint.agentlog import CLOCK, code_of
 from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.identity import VAULT_EXITS, VAULT_MINTS
+from fingerprint.diagnose.replaced_key import AHEAD, REJECTED, UNDATED
 from fingerprint.diagnose.results import UNTOLD, Conclusion, Finding, Outcome, Result
 from fingerprint.diagnose.waiting import HARD, wait_of
 from fingerprint.errors import FingerprintError
@@ -22,11 +23,13 @@ _LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagno
 _NO_START = ("configuration", "order", "not-started")
 _PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
 _MISMATCH, _DENIED = HARD
+_REPLACED = "the running agent signs with a replaced key"
 # Checks whose failure tells why credentials do not come, the strongest first: the tag that it must have, "" for any,
 # and the words after "because".
 _CAUSES = (
     ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
     ("vault", VAULT_MINTS, "the agent does not find its record in the vault"),
+    ("key", REJECTED, _REPLACED),
     ("wmi", "", "WMI does not run, and without it there is no fingerprint"),
     ("collector", "", "Windows was updated and the agent reads the hardware otherwise than before"),
     ("clock", "", "its clock is wrong, so that its signatures are refused"),
@@ -95,6 +98,10 @@ def _why_waiting(
         finding = found.get(name)
         if finding is not None and finding.outcome == Outcome.FAIL and tag in ("", finding.tag):
             steps = _steps(finding)
+            if tag == REJECTED:
+                # Where the machine differs, too, the restart alone would have its fingerprint replaced.
+                before = _remedies(site) if _tag(found, "fingerprint") == "differs" else []
+                return name, why, [*before, *steps]
             # Who registers again starts the agent anyhow.
             return name, why, steps if "register" in finding.command else [*steps, restart]
     code = code_of(wait.error)
@@ -126,6 +133,8 @@ def _why_waiting(
         return "waiting", f"its health pings fail: {told}", [site.step(*_LOOK_AT_NETWORK), restart]
     if code == _DENIED:
         why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
+        if _tag(found, "key") == UNDATED:
+            why += "; or its key was replaced since the agent was started, which a key without a date does not tell"
         look = "Look for the node and its role in the console of the service; register again if it is gone"
         return "waiting", why, [(look, ""), restart]
     return "waiting", f"it gets no credentials: {told}", [site.step(*_LOOK_AT_NETWORK), restart]
@@ -207,6 +216,10 @@ def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     elif _tag(found, "fingerprint") == "differs":
         name, why = "fingerprint", f"the machine differs from its record ({site.explanation.rule})"
         steps = _remedies(site)
+    elif _tag(found, "key") == AHEAD:
+        step = _steps(found["key"])
+        text = f"Not hibernating yet: the service will reject the agent's next token request, because {_REPLACED}."
+        return Conclusion("will-hibernate", f"{text} {_do(step)}", "", "key", tuple(step))
     else:
         return None
     # The first two: to keep what there is, and what is tried first. The others are for where that is not wanted.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from fingerprint.diagnose.replaced_key import UNDATED, replaced_key
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.diagnose.waiting import EC2
 from fingerprint.engine import Outlook
@@ -85,12 +86,15 @@ def _registration_file(site: Site, told: str, node: str, region: str) -> Finding
 
 
 def key(site: Site) -> Finding:
-    """How old the node's key is, and whether it is changed in time."""
+    """Whether the running agent has the node's key, how old that is, and whether it is changed in time."""
     try:
         if not site.registered:
             return skipped("there is no registration")
     except VaultError as error:
         return _unreadable(error)
+    replaced = replaced_key(site)
+    if replaced is not None:
+        return replaced
     created = site.registration.private_key_created_date
     age = age_in_days(created, site.machine.now())
     every = site.setting("Profile", "KeyAutoRotateDays")
@@ -99,10 +103,11 @@ def key(site: Site) -> Finding:
     )
     if age is None:
         return warned(f"the date of the key cannot be read: {created!r}", "the agent never changes such a key by age",
-                      remedy="Nothing, if no rotation by age is wanted; else register again")  # fmt: skip
+                      remedy="Nothing, if no rotation by age is wanted; else register again", tag=UNDATED)  # fmt: skip
     if age >= UNDATED_DAYS and not created:
         return warned("the key has no date, as of a registration of before 2021", rotation,
-                      remedy="Set Profile.KeyAutoRotateDays in amazon-ssm-agent.json to have it changed")  # fmt: skip
+                      remedy="Set Profile.KeyAutoRotateDays in amazon-ssm-agent.json to have it changed",
+                      tag=UNDATED)  # fmt: skip
     if isinstance(every, int) and 0 < every < age:
         return warned(f"the key is {age} days old, and should have been changed after {every}", rotation,
                       remedy="The agent changes it with the next token: look at why there was none")  # fmt: skip

@@ -142,16 +142,20 @@ def got_after(site: Site, at: str) -> float | None:
         site: whose agent.
         at: local time as the logs have it.
     """
+    got, after = retrieved_at(site), site.seconds_of(at)
+    # After a failure it pauses for a second at least.
+    return got if got is not None and after is not None and after + 1 <= got else None
+
+
+def retrieved_at(site: Site) -> float | None:
+    """Return when the agent last got credentials by identity_config.json, in seconds since 1970-01-01 UTC."""
     try:
         told = parse_agent_credentials(site.machine.read_file(site.places.identity))
     except OSError:
         return None
     got = told.retrieved if told else None
-    after = site.seconds_of(at)
-    if after is None or got is None:
-        return None
-    # After a failure it pauses for a second at least. What lies ahead was written by a clock that was wrong.
-    return got if after + 1 <= got <= site.machine.now() + _GRACE_SECONDS else None
+    # What lies ahead was written by a clock that was wrong.
+    return got if got is not None and got <= site.machine.now() + _GRACE_SECONDS else None
 
 
 def next_try(site: Site, story: Story) -> Retry | None:

@@ -22,7 +22,7 @@ from fingerprint.errors import (
     VaultError,
     VaultMissing,
 )
-from fingerprint.keydates import age_in_days, created_date
+from fingerprint.keydates import ROTATION, WRITTEN_AHEAD, age_in_days, created_date
 from fingerprint.match import THRESHOLD_DEFAULT
 from fingerprint.model import RegistrationRecord
 from fingerprint.registrationfile import forget_registration, write_file
@@ -237,7 +237,7 @@ class Registration:
             client.update_key(record.instance_id, old, new)
         except ServiceError as error:
             return self._after_a_refused_key(record, pending, old, new, client, error)
-        return self._store(record, pending, "key rotation")
+        return self._store(record, pending, ROTATION)
 
     def deregister(self) -> None:
         """Forget the registration here, see `forget_registration`. Raises VaultError."""
@@ -317,7 +317,7 @@ class Registration:
                 continue
             except ServiceError:
                 return None
-            self._store(record, other, "key rotation, settled later")
+            self._store(record, other, f"{ROTATION}, settled later")
             return credentials
         return None
 
@@ -340,7 +340,7 @@ class Registration:
             except ServiceError:
                 break
             if kept is pending:
-                return self._store(record, pending, "key rotation, confirmed by a token")
+                return self._store(record, pending, f"{ROTATION}, confirmed by a token")
             raise error
         raise TokenError(
             f"it is not known which key the service has now ({error.what})", where=client.endpoint,
