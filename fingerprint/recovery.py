@@ -102,9 +102,8 @@ def plan_rebaseline(vault: Vault, machine: Machine | None = None, *, timeout: fl
     after = before.replace(hardware_hash=collection.hardware_hash)
     sid_key = collection.sid_key
     other = before.hardware_hash is not None and before.hardware_hash.get(sid_key, "") != collection[sid_key].value
-    return Plan(
-        FINGERPRINT_KEY, encode_fingerprint(after), before, after, "rebaseline, fingerprint kept", other, recorder
-    )
+    data = encode_fingerprint(after, vault.read_bytes(FINGERPRINT_KEY))
+    return Plan(FINGERPRINT_KEY, data, before, after, "rebaseline, fingerprint kept", other, recorder)
 
 
 def carry_out(vault: Vault, plan: Plan, *, accept_new_sid: bool = False) -> None:

@@ -280,7 +280,9 @@ def _notes(observation: Observation, answer: str, forecast: Forecast | None) -> 
         notes.append((f"{observation.collection.id_warning}.",))
     if forecast is not None:
         notes.append((f"Next start of the agent: {forecast.text}.",))
-    if answer == "cannot-tell":
+    if observation.collection.agent_error:
+        notes.append((f"{observation.collection.agent_error}.",))
+    elif answer == "cannot-tell":
         notes.append(
             (
                 f"Not counted as another machine: {', '.join(observation.collection.unreadable)} could not be read, "

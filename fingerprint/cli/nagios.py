@@ -48,6 +48,8 @@ def run(arguments: Arguments) -> int:
         if state == _CRITICAL and seen.outcome == "cannot-tell":
             # Before a warning: it would hide that the main question has no answer.
             collection = seen.observation.collection if seen.observation else None
+            if collection and collection.agent_error:
+                return _tell(UNKNOWN, collection.agent_error, performance)
             unread = ", ".join(collection.unreadable) if collection else ""
             remedy = f"; {collection.remedy}" if collection and collection.remedy else ""
             return _tell(UNKNOWN, f"{unread} could not be read, and would decide{remedy}", performance)

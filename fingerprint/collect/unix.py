@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 DMIDECODE = "/usr/sbin/dmidecode"
 DISK_LINKS = "/dev/disk/by-uuid"
 MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
-# The reference takes the first `ls` on the PATH of its service, which is one of these.
-_LS = ("/usr/bin/ls", "/bin/ls")
 _DMI_GROUPS = (
     ("processor-hash", "processor"),
     ("memory-hash", "memory"),
@@ -40,8 +38,7 @@ _LOCKDOWN = "/sys/kernel/security/lockdown"
 
 def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
     """Return the nine attributes in the order of the catalogue; none of them raises."""
-    ls = _LS[0] if machine.exists(_LS[0]) else _LS[1]
-    commands = [*((DMIDECODE, "-t", group) for _, group in _DMI_GROUPS), (ls, "-l", DISK_LINKS)]
+    commands = [*((DMIDECODE, "-t", group) for _, group in _DMI_GROUPS), (machine.which("ls"), "-l", DISK_LINKS)]
     found: dict[str, Attribute] = {}
 
     def the_others() -> None:

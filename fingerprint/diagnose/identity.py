@@ -138,6 +138,9 @@ def fingerprint(site: Site) -> Finding:
         return skipped("the vault holds no fingerprint: the next start of the agent makes the first one")
     except FingerprintError as error:
         return _unreadable(error)
+    if found.agent_error:
+        step = found.remedies[0]
+        return failed(found.agent_error, remedy=step.text, command=step.command)
     verdict = found.verdict
     score = f"{verdict.matched} of {verdict.total} attributes equal, threshold {verdict.threshold}"
     changes = [f"{', '.join(names)}: {text}" for names, text, _ in found.changed]

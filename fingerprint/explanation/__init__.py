@@ -10,7 +10,7 @@ from fingerprint.engine import StableObservation, check_stable, in_words
 from fingerprint.errors import VaultError
 from fingerprint.explanation.causes import Cause, Context, causes, silence_now
 from fingerprint.explanation.probable import ProbableEvent, probable
-from fingerprint.explanation.remedies import Remedy, remedies
+from fingerprint.explanation.remedies import IN_UTF8, Remedy, remedies
 from fingerprint.explanation.sources import Sources
 from fingerprint.fate import State, state_of
 from fingerprint.match import THRESHOLD_DEFAULT, match
@@ -44,11 +44,12 @@ class Explanation(Value):
         cannot_tell: statements that cannot be made, and why.
         stable: the machine held against its evidence by scheme `stable`; None where there is none.
         id_warning: why the hardware ID identifies no machine (`Collection.id_warning`), "" where it does.
+        agent_error: why the agent's whole collection fails (`Collection.agent_error`), "" where it does not.
     """
 
     __slots__ = (
         "verdict", "outcome", "rule", "causes", "events", "state", "state_text", "consequence", "remedies",
-        "cannot_tell", "stable", "id_warning",
+        "cannot_tell", "stable", "id_warning", "agent_error",
     )  # fmt: skip
     verdict: Verdict
     outcome: str
@@ -62,6 +63,7 @@ class Explanation(Value):
     cannot_tell: tuple[str, ...]
     stable: StableObservation | None
     id_warning: str
+    agent_error: str
 
     def __init__(
         self,
@@ -77,11 +79,12 @@ class Explanation(Value):
         cannot_tell: tuple[str, ...],
         stable: StableObservation | None,
         id_warning: str = "",
+        agent_error: str = "",
     ) -> None:
         self._set(
             verdict=verdict, outcome=outcome, rule=rule, causes=causes, events=events, state=state,
             state_text=state_text, consequence=consequence, remedies=remedies, cannot_tell=cannot_tell, stable=stable,
-            id_warning=id_warning,
+            id_warning=id_warning, agent_error=agent_error,
         )  # fmt: skip
 
     @property
@@ -125,20 +128,23 @@ def explain(
     events = probable(context, found, by_stable, circumstances)
     outcome = "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
     return Explanation(
-        verdict, outcome, in_words(verdict), found, events, state, _state_text(verdict, state),
-        _consequence(verdict, outcome, state, by_stable),
-        remedies(
+        verdict, outcome, in_words(verdict), found, events, state, _state_text(verdict, state, collection.agent_error),
+        f"{collection.agent_error}." if collection.agent_error else _consequence(verdict, outcome, state, by_stable),
+        (IN_UTF8,) if collection.agent_error else remedies(
             verdict, events, by_stable, regenerated=state.regenerated, restorable=state.restorable,
             read_more=collection.remedy,
         ),
         _cannot_tell(context, found, stable, state), stable, collection.id_warning,
+        collection.agent_error,
     )  # fmt: skip
 
 
-def _state_text(verdict: Verdict, state: State) -> str:
+def _state_text(verdict: Verdict, state: State, agent_error: str) -> str:
     if state.regenerated:
         when = f" at {state.at}" if state.at else ""
         return f"already regenerated{when}, by {state.by}: this record is not the one that was registered"
+    if agent_error:
+        return "not regenerated, and not going to be: the agent stores nothing while it cannot read the machine"
     if verdict.match:
         return "not regenerated, and the next start of the agent keeps the record"
     return "not regenerated yet: the agent does it at its next start"
@@ -218,7 +224,7 @@ def explain_vault(
     now = RecordedMachine(recorder.snapshot)
     verdict = match(
         record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable, silent=collection.silent,
+        unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
     )  # fmt: skip
     state = state_of(vault, record)
     stable: StableObservation | None = None
@@ -250,7 +256,7 @@ def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: 
     saved, collection = collect(before), collect(now)
     verdict = match(
         saved.hardware_hash, collection.hardware_hash, threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable, silent=collection.silent,
+        unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
     )  # fmt: skip
     return explain(verdict, collection, before=old, now=new, stable=_stable_of(before, now))
 

@@ -26,6 +26,10 @@ class Remedy(Value):
         self._set(name=name, text=text, command=command, risk=risk)
 
 
+IN_UTF8 = Remedy(
+    "in-utf8", "Give the host a name, or the file a text, that is valid UTF-8, then restart the agent",
+    "hostnamectl set-hostname NAME",
+)  # fmt: skip
 _BACKUP = Remedy("backup", "Keep the present record", "fingerprint vault backup")
 _REGISTER = Remedy(
     "register", "Register the machine again with a new activation", "",
