@@ -98,7 +98,7 @@ def _refused(machine: Machine) -> tuple[str, Fault]:
         return "the SMBIOS table may be read by root only", Fault.RIGHTS
     if reader.raw_io is False:
         return "no capability CAP_SYS_RAWIO here: /dev/mem is closed, also to root (a container)", Fault.SOURCE
-    return "/dev/mem is closed, also to root", Fault.SOURCE
+    return "kernel lockdown or another policy closes /dev/mem, also to root", Fault.SOURCE
 
 
 def _lockdown(machine: Machine) -> str:
