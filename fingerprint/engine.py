@@ -122,6 +122,7 @@ def _observe(record: FingerprintRecord, collection: Collection) -> Observation:
         sid_key=collection.sid_key,
         unreadable=collection.unreadable,
         silent=collection.silent,
+        stopped=collection.stops_agent,
     )
     return Observation(record, collection, verdict)
 

@@ -1,4 +1,4 @@
-"""When a node's key was made, as Go prints it into `privateKeyCreatedDate`, and why; needs nothing of cryptography."""
+"""When a node's key was made, as Go prints it into `privateKeyCreatedDate`; needs nothing of cryptography."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import time
 from calendar import timegm
 
 UNDATED_DAYS = 3650
-# How the journal's reasons for a rotated key begin, and the one of a key that is not in the vault yet.
-ROTATION = "key rotation"
-WRITTEN_AHEAD = f"{ROTATION}: written ahead"
 _NANOSECONDS = 10**9
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d{1,9})? ([+-])(\d\d)(\d\d)(?: |$)", re.ASCII)
 

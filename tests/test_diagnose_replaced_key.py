@@ -14,11 +14,11 @@ from agent_process import running, vault_below
 from fingerprint import Vault
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.diagnose import Conclusion, Finding, Outcome, Site, diagnose
-from fingerprint.keydates import WRITTEN_AHEAD
 from fingerprint.model import RegistrationRecord
 from fingerprint.service.registration import Registration
 from fingerprint.testing import LocalService
 from fingerprint.testing.machines import unix_machine
+from fingerprint.vault.history import WRITTEN_AHEAD
 from shared import SHARED
 
 REPLACED = "the running agent signs with a replaced key"

@@ -294,7 +294,7 @@ def _notes(found: Assessment, observation: Observation, forecast: Forecast | Non
         notes.append((f"Next check of the agent: {forecast.text}.",))
     if found.state.uncertain:
         notes.append((f"Whether the fingerprint was replaced cannot be told: {found.state.uncertain}.",))
-    if found.machine == "cannot-tell":
+    if found.machine == "cannot-tell" and found.outlook != Outlook.STOPS:
         advice = f" {collection.remedy}." if collection.remedy else ""
         notes.append(
             (

@@ -159,6 +159,9 @@ def fingerprint(site: Site) -> Finding:
         return failed(error.what, remedy=error.remedy, tag="lost")
     except FingerprintError as error:
         return _unreadable(error)
+    if found.agent_error:
+        step = found.remedies[0]
+        return failed(found.agent_error, remedy=step.text, command=step.command)
     verdict = found.verdict
     score = f"{verdict.matched} of {verdict.total} attributes equal, threshold {verdict.threshold}"
     changes = [f"{', '.join(names)}: {text}" for names, text, _ in found.changed]

@@ -9,9 +9,10 @@ from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.results import failed
 from fingerprint.diagnose.waiting import HARD, retrieved_at, wait_of
 from fingerprint.errors import VaultError
-from fingerprint.keydates import ROTATION, WRITTEN_AHEAD, created_seconds
+from fingerprint.keydates import created_seconds
 from fingerprint.model import utc
 from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault.history import ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.records import decode_registration
 
 TYPE_CHECKING = False

@@ -146,7 +146,7 @@ def explain(
     outlook = agent_outlook(verdict, collection, of_agent=of_agent)
     return Explanation(
         verdict, collection, outcome, outlook, in_words(verdict), found, events, state,
-        _state_text(outlook, state, check), _consequence(verdict, outlook, state, by_stable, check),
+        _state_text(outlook, state, check), _consequence(verdict, collection, outlook, state, by_stable, check),
         remedies(
             verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
             outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.unreadable),
@@ -164,7 +164,7 @@ def _state_text(outlook: Outlook, state: State, check: NextCheck | None) -> str:
     if outlook == Outlook.ACCEPTS:
         return "not regenerated, and the agent keeps the record at its next check"
     if outlook == Outlook.STOPS:
-        return "not regenerated: the agent's collection fails, and it writes nothing"
+        return "not regenerated, and not going to be: the agent stores nothing while it cannot read the machine"
     if outlook == Outlook.UNKNOWN:
         return "not regenerated yet; what the agent does at its next check cannot be told"
     when = check.when if check else "at its next check: when it next requests a token"
@@ -172,7 +172,12 @@ def _state_text(outlook: Outlook, state: State, check: NextCheck | None) -> str:
 
 
 def _consequence(
-    verdict: Verdict, outlook: Outlook, state: State, stable: StableVerdict | None, check: NextCheck | None
+    verdict: Verdict,
+    collection: Collection,
+    outlook: Outlook,
+    state: State,
+    stable: StableVerdict | None,
+    check: NextCheck | None,
 ) -> str:
     if state.regenerated:
         return (
@@ -180,7 +185,7 @@ def _consequence(
             "is wasted, and lowering the threshold does not help any more."
         )
     if outlook == Outlook.STOPS:
-        return "The agent gets no credentials until every value is valid UTF-8."
+        return f"{collection.agent_error}."
     if outlook == Outlook.UNKNOWN:
         return "Not known: sources could not be read here that the agent may read, and they decide."
     if outlook == Outlook.REJECTS:
@@ -277,7 +282,7 @@ def explain_vault(
     now = RecordedMachine(recorder.snapshot)
     verdict = match(
         record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable, silent=collection.silent,
+        unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
     )  # fmt: skip
     state = state_by_journal(vault, record) if state_of is None else state_of(record)
     stable: StableObservation | None = None
@@ -313,7 +318,7 @@ def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: 
     saved, collection = collect(before), collect(now)
     verdict = match(
         saved.hardware_hash, collection.hardware_hash, threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable, silent=collection.silent,
+        unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
     )  # fmt: skip
     return explain(verdict, collection, before=old, now=new, stable=_stable_of(before, now))
 

@@ -22,14 +22,14 @@ from fingerprint.errors import (
     VaultError,
     VaultMissing,
 )
-from fingerprint.keydates import ROTATION, WRITTEN_AHEAD, age_in_days, created_date
+from fingerprint.keydates import age_in_days, created_date
 from fingerprint.match import THRESHOLD_DEFAULT
 from fingerprint.model import RegistrationRecord
 from fingerprint.registrationfile import forget_registration, write_file
 from fingerprint.service.agent_beside import client_for, log_rotation_left, rotation_left
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import REGISTRATION_KEY
-from fingerprint.vault.history import LAST_WRITTEN, WRITTEN_AHEAD
+from fingerprint.vault.history import LAST_WRITTEN, ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.records import decode_registration, encode_registration
 
 TYPE_CHECKING = False

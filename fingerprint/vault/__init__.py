@@ -340,7 +340,9 @@ class VaultEdit:
             VaultCorrupt, VaultUnreadable, VaultUnsafe, VaultDenied: what is there could not be read
                 or not be replaced; it is as it was.
         """
-        self._store(FINGERPRINT_KEY, encode_fingerprint(record), decode_fingerprint, why, rule)
+        with self._folder.make_inner("Store", self._mode) as store:
+            data = encode_fingerprint(record, store.read(FINGERPRINT_KEY) or b"")
+        self._store(FINGERPRINT_KEY, data, decode_fingerprint, why, rule)
 
     def store_registration(self, record: RegistrationRecord, *, why: str) -> None:
         """Replace the registration record; the one before it is kept in the history. Raises as `store`."""
