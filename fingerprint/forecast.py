@@ -283,7 +283,8 @@ def foretell(verdict: Verdict, check: NextCheck, record_written: float | None) -
     if refused is None:
         text = f"not known: sources could not be read; the agent compares {check.when}"
     elif not refused:
-        text = f"accepted{f'; {since}' if check.runs else ''}; it compares {check.when}"
+        when = "" if check.looks == Looks.UNKNOWN else f"; it compares {check.when}"
+        text = f"accepted{f'; {since}' if check.runs else ''}{when}"
     elif check.runs is False:
         text = (
             "refused: no agent is seen to run; the next one compares at its first token request, and stores a new "
