@@ -33,6 +33,7 @@ _SLACK_SECONDS = 5.0
 # that the commands take.
 _COMPARED_WITHIN_SECONDS = 60.0
 _CLOCK_SECONDS = 120.0
+_FAILED = "by its log its last request failed before it compared"
 
 
 class Looks(Vocabulary):
@@ -173,10 +174,8 @@ def _by_log(machine: Machine, story: Story, started: float, now: float, has_work
         # What failed before the fingerprint was known is computed anew at the next try.
         retry = _seconds(machine, story.refresher.next_retry) if story.refresher.waiting else None
         if retry is None or retry < now - _COMPARED_WITHIN_SECONDS:
-            return NextCheck(
-                Looks.UNKNOWN, now, "by its log its last request failed before it compared", started=started
-            )
-        how = "by its log its last request failed before it compared, and it tries again then"
+            return NextCheck(Looks.UNKNOWN, now, _FAILED, started=started)
+        how = f"{_FAILED}, and it tries again then"
         return NextCheck(Looks.AT_NEXT_REFRESH, now, how, at=max(retry, now), started=started)
     if run.asks is False and has_worker:
         how = "by its log its worker requests the credentials, at its start"

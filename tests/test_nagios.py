@@ -130,6 +130,7 @@ def house(tmp_path: Path) -> House:
     return House.with_record(tmp_path, **WHOLE)
 
 
+HIBERNATES = "the agent will hibernate after its next check"
 DRIFTED = ("host_name",)
 ONLY_ADDRESS = ("dmi", "disk", "host_name")
 REFUSED = ("dmi", "disk", "host_name", "ip", "mac")
