@@ -286,7 +286,8 @@ def foretell(outlook: Outlook, check: NextCheck, record_written: float | None) -
     elif outlook == Outlook.STOPS:
         text = f"refused {check.when}: its collection fails on a value that is not valid UTF-8, and it stores nothing"
     elif not refused:
-        text = f"accepted{f'; {since}' if check.runs else ''}; it compares {check.when}"
+        when = "" if check.looks == Looks.UNKNOWN else f"; it compares {check.when}"
+        text = f"accepted{f'; {since}' if check.runs else ''}{when}"
     elif check.runs is False:
         text = (
             "refused: no agent is seen to run; the next one compares at its first token request, and stores a new "

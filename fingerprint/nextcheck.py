@@ -33,6 +33,7 @@ _SLACK_SECONDS = 5.0
 # that the commands take.
 _COMPARED_WITHIN_SECONDS = 60.0
 _CLOCK_SECONDS = 120.0
+_FAILED = "by its log its last request failed before it compared"
 
 
 class Looks(Vocabulary):
@@ -165,7 +166,7 @@ def _by_log(machine: Machine, story: Story, started: float, now: float, has_work
         return None
     if run.checked:
         at = _seconds(machine, run.checked)
-        how = f"by its log it computed its fingerprint{f' at {utc(at)}' if at is not None else ''}"
+        how = f"by its log{f' at {utc(at)}' if at is not None else ''}"
         return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
     if run.failed and story.open_mismatches:
         return NextCheck(Looks.AT_NEXT_REFRESH, now, "by its log it compares now", at=now, started=started)
@@ -173,12 +174,11 @@ def _by_log(machine: Machine, story: Story, started: float, now: float, has_work
         # What failed before the fingerprint was known is computed anew at the next try.
         retry = _seconds(machine, story.refresher.next_retry) if story.refresher.waiting else None
         if retry is None or retry < now - _COMPARED_WITHIN_SECONDS:
-            how = "by its log its last request failed before it compared"
-            return NextCheck(Looks.UNKNOWN, now, how, started=started)
-        how = "by its log its last request failed before it compared, and it tries again then"
+            return NextCheck(Looks.UNKNOWN, now, _FAILED, started=started)
+        how = f"{_FAILED}, and it tries again then"
         return NextCheck(Looks.AT_NEXT_REFRESH, now, how, at=max(retry, now), started=started)
     if run.asks is False and has_worker:
-        how = "by its log its worker requests credentials, which it does at its start"
+        how = "by its log its worker requests the credentials, at its start"
         return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
     at = _seconds(machine, run.asks_next)
     if at is not None and at >= now - _COMPARED_WITHIN_SECONDS:
@@ -189,7 +189,7 @@ def _by_log(machine: Machine, story: Story, started: float, now: float, has_work
         if now - loop < _COMPARED_WITHIN_SECONDS:
             return NextCheck(Looks.AT_NEXT_REFRESH, now, "by its log it requests its first token", at=now,
                              started=started)  # fmt: skip
-        how = f"by its log it requested its first token at {utc(loop)}"
+        how = f"by its log, with the token that it requested at {utc(loop)}"
         return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
     return None
 
@@ -206,13 +206,13 @@ def _by_credentials(machine: Machine, started: float, now: float, has_worker: bo
     retrieved, renewed = told.retrieved, told.renewed
     if retrieved is None or renewed is None:
         if not told.file and has_worker and now - started >= _COMPARED_WITHIN_SECONDS:
-            how = "it shares no credentials: its worker requests them at its start"
+            how = "it shares no credentials, so its worker requests them at its start"
             return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
         return NextCheck(Looks.UNKNOWN, now, f"{path} does not tell when credentials came", started=started)
     if retrieved > now + _CLOCK_SECONDS:
         return NextCheck(Looks.UNKNOWN, now, f"by {path} they come at {utc(retrieved)}", started=started)
     if retrieved >= started + 1:
-        how = f"by {path} this process got credentials at {utc(retrieved)}"
+        how = f"by {path} it got credentials at {utc(retrieved)}"
         return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
     if renewed > max(now, started):
         if _is_gone(machine, told.file):

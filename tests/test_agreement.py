@@ -94,7 +94,7 @@ MACHINES: dict[str, tuple[Change, str]] = {
         FINDING,
     ),
     "disabled": (put(threshold=-1), OK),
-    "host name not UTF-8": (lambda m: m.snapshot.update(hostName={"base64": "YvxybwA="}), UNKNOWN),
+    "host name not UTF-8": (lambda m: m.snapshot.update(hostName={"base64": "YvxybwA="}), FINDING),
     "root is denied": (lockdown, FINDING),
     "a user is denied": (as_a_user, UNKNOWN),
 }  # fmt: skip

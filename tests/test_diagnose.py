@@ -77,7 +77,7 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("fingerprint", same_address, WARN, "by its address alone"),
     ("fingerprint", setting("record", None), FAIL, "its fingerprint is lost"),
     ("fingerprint", both(setting("record", None), setting("registration", None)), SKIPPED, "no fingerprint"),
-    ("next-start", other_machine, FAIL, "refused: the agent runs since"),
+    ("next-start", other_machine, FAIL, "refused after its next start: the agent runs since"),
     ("next-start", both(other_machine, lambda m: m.stopped()), FAIL, "no agent is seen to run"),
     ("regenerated", log(WAITS + mismatch("11:36:00", "disk-info") + line("11:36:01", "INFO", REGENERATED, "")), FAIL,
      "replaced at 2026-11-24T11:36:01Z"),

@@ -170,7 +170,9 @@ def test_a_regenerated_record_is_said_to_be_one_and_the_threshold_no_remedy(vaul
     before, now = before_and_after("os-upgrade")
     first_record(vault, RecordedMachine(before))
     waiting = explain_vault(vault, RecordedMachine(now))
-    assert waiting.state_text == "not regenerated yet: the agent does it at its next check"
+    assert (
+        waiting.state_text == "not regenerated yet: the agent does it at its next check: when it next requests a token"
+    )
     Gate(vault, RecordedMachine(now)).fingerprint()
     found = explain_vault(vault, RecordedMachine(now))
     assert found.outcome == "same"

@@ -130,6 +130,7 @@ def house(tmp_path: Path) -> House:
     return House.with_record(tmp_path, **WHOLE)
 
 
+HIBERNATES = "the agent will hibernate after its next check"
 DRIFTED = ("host_name",)
 ONLY_ADDRESS = ("dmi", "disk", "host_name")
 REFUSED = ("dmi", "disk", "host_name", "ip", "mac")
@@ -141,8 +142,12 @@ REFUSED = ("dmi", "disk", "host_name", "ip", "mac")
         ((), OK, "same machine, 9/9 = 100.0% >= 40"),
         (DRIFTED, WARNING, "attributes changed since the record was made: 8/9 = 88.9% >= 40"),
         (("ip",), WARNING, "attributes changed since the record was made: 8/9 = 88.9% >= 40"),
-        (REFUSED, CRITICAL, "the agent will reject this machine at its next check: 1/9 = 11.1% < 40"),
-        (("machine_id",), CRITICAL, "the agent will reject this machine at its next check: rule 3: the hardware ID (machine-id) differs"),
+        (REFUSED, CRITICAL, "the agent will hibernate after its next check: 1/9 = 11.1% < 40"),
+        (
+            ("machine_id",),
+            CRITICAL,
+            "the agent will hibernate after its next check: rule 3: the hardware ID (machine-id) differs",
+        ),
     ],
 )
 def test_a_state_is_told_by_the_usual_conditions(
@@ -221,7 +226,7 @@ def test_the_gravest_condition_is_told(house: House) -> None:
     assert house("threshold", "set", "11").returncode == 0
     assert asked(house, "-c", every).text.startswith("any machine with this hardware ID passes")
     house.is_now(**changed("machine_id", "host_name"))
-    assert asked(house, "-c", every).text.startswith("the agent will reject this machine at its next check")
+    assert asked(house, "-c", every).text.startswith("the agent will hibernate")
 
 
 def test_critical_wins_over_warning_for_the_same_condition(house: House) -> None:

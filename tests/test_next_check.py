@@ -16,6 +16,7 @@ from agent_machines import LOGS, REGENERATED, AgentMachine, line, mismatch, read
 from commandline import environment, run
 from fingerprint.agentlog import read_texts
 from fingerprint.forecast import agent_view
+from fingerprint.model import utc
 from fingerprint.nextcheck import Looks, NextCheck, in_minutes, next_check
 from shared import SHARED
 
@@ -85,7 +86,7 @@ START, REFRESH, UNKNOWN = Looks.AT_NEXT_START, Looks.AT_NEXT_REFRESH, Looks.UNKN
 # What the log and the credentials tell, when the agent compares, the seconds until then, and what says so.
 TABLE: dict[str, tuple[Change, Looks, float | None, str]] = {
     "no log, credentials of before its start": (lambda _: None, REFRESH, 600, "of before its start"),
-    "no log, credentials of its own": (credentials("11:45:01", "12:45:01"), START, None, "this process got credentials"),
+    "no log, credentials of its own": (credentials("11:45:01", "12:45:01"), START, None, "it got credentials at"),
     "no log, they came within the second of its start": (credentials("11:45:00", "12:45:00"), REFRESH, 900, "before"),
     "no log, they were due before its start": (credentials("10:45:00", "11:44:00"), UNKNOWN, None, "and none came"),
     "no log, they were due since": (credentials("11:20:00", "12:20:00"), UNKNOWN, None, "were due at 2026-11-24T11:50"),
@@ -101,7 +102,7 @@ TABLE: dict[str, tuple[Change, Looks, float | None, str]] = {
     "so does a log that goes back": (logs(BEFORE + on_disk("11:45:00", "25")), REFRESH, 600, "by its log it uses"),
     "and no credentials tell": (both(no_credentials, logs(on_disk("11:45:00", "25"))), REFRESH, 600, "by its log"),
     "the log ends before its start": (logs(BEFORE), REFRESH, 600, IDENTITY),
-    "it got some": (logs(started("11:45:00") + ready("11:45:01")), START, None, "computed its fingerprint at"),
+    "it got some": (logs(started("11:45:00") + ready("11:45:01")), START, None, "by its log at 2026-11-24T11:45:01Z"),
     "it got some after those on the disk": (
         logs(on_disk("11:45:00", "5") + ready("11:50:01")), START, None, "at 2026-11-24T11:50:01Z",
     ),
@@ -128,11 +129,11 @@ TABLE: dict[str, tuple[Change, Looks, float | None, str]] = {
         "failed before it compared",
     ),
     "it requested at its start and has told nothing since": (
-        logs(started("11:45:00")), START, None, "requested its first token at 2026-11-24T11:45:00Z",
+        logs(started("11:45:00")), START, None, "the token that it requested at 2026-11-24T11:45:00Z",
     ),
     "its worker asks": (
         logs(started("11:45:00").splitlines(keepends=True)[0] + line("11:45:00", "INFO", UNSHARED)), START, None,
-        "its worker requests credentials",
+        "its worker requests the credentials",
     ),
     "whose time zone is not known": (both(without_offset, logs(on_disk("11:45:00", "25"))), REFRESH, 600, IDENTITY),
     "none runs": (stopped, START, None, "no agent is seen to run"),
@@ -161,7 +162,7 @@ def test_every_command_tells_the_same_of_it(machine: AgentMachine, name: str) ->
     told = machine.json("check")["forecast"]
     assert (told["refused"], told["looks"], told["text"]) == (True, str(forecast.looks), forecast.text)
     assert told["secondsLeft"] == forecast.seconds_left
-    assert told["looksAt"] == (None if forecast.seconds_left is None else f"2026-11-24T12:{forecast.seconds_left // 60:02.0f}:00Z")
+    assert told["looksAt"] == (None if forecast.looks_at is None else utc(forecast.looks_at))
     explained = machine.json("explain")
     assert explained["nextCheck"] == {key: told[key] for key in explained["nextCheck"]}
     assert explained["state"]["text"].endswith(f"the agent does it {when}")

@@ -12,8 +12,9 @@ import re
 from datetime import datetime, timedelta, timezone
 from itertools import chain
 
+from fingerprint.agentlog.comparisons import ATTRIBUTES, Mismatch
 from fingerprint.agentlog.lines import Counts, Entry, entries, parse
-from fingerprint.agentlog.pieces import ATTRIBUTES, Mismatch, Run, Wait, code_of, duration
+from fingerprint.agentlog.pieces import Run, Wait, code_of, duration
 from fingerprint.agentlog.present import CLOCK, Present, State, conclusion, history, present, times
 from fingerprint.agentlog.story import Story
 

@@ -497,12 +497,12 @@ COMMANDS = (
     Command(
         "explain-log",
         "explainlog",
-        "tell from the agent's logs what happened, when, and what to do",
-        "Also when the machine is gone. Takes rotated and compressed logs, and merges them by time.\n"
-        "Exit codes: 0 nothing found, 1 a mismatch, refusal or hibernation, 3 no log, or none that can be read.",
+        "tell the agent's state by its logs, its cause and history",
+        "Also when the machine is gone. Takes rotated and compressed logs, and merges them by time. The last state\n"
+        "wins. Exit codes: 0 healthy, 1 failing, not started or stopped, 3 cannot tell.",
         positionals=(("FILE", "several", (), "logs of the agent; - for standard input"),),
         options=(Option("--utc-offset", "offset of the log's local time, to tell times in UTC", "+HH:MM"),),
-        examples=(("fingerprint explain-log /var/log/amazon/ssm/*.log*", "the whole story"),),
+        examples=(("fingerprint explain-log /var/log/amazon/ssm/*.log*", "how the agent is, and why"),),
     ),
     Command(
         "fleet check",

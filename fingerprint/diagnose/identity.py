@@ -159,18 +159,12 @@ def fingerprint(site: Site) -> Finding:
         return failed(error.what, remedy=error.remedy, tag="lost")
     except FingerprintError as error:
         return _unreadable(error)
-    if found.agent_error:
-        step = found.remedies[0]
-        return failed(found.agent_error, remedy=step.text, command=step.command)
     verdict = found.verdict
     score = f"{verdict.matched} of {verdict.total} attributes equal, threshold {verdict.threshold}"
     changes = [f"{', '.join(names)}: {text}" for names, text, _ in found.changed]
     remedy = found.remedies[0] if found.remedies else None
-    if found.outlook == Outlook.STOPS:
-        return failed(
-            "the agent's collection fails: a value is not valid UTF-8", score, *changes,
-            remedy=remedy.text if remedy else "", tag="stops",
-        )  # fmt: skip
+    if found.outlook == Outlook.STOPS and remedy is not None:
+        return failed(found.collection.agent_error, score, *changes, remedy=remedy.text, command=remedy.command)
     if found.outlook == Outlook.UNKNOWN and site.copied and remedy is None:
         return untold("of a copied disk it cannot be told: most of what is compared is of the hardware and the kernel",
                       found.rule, *changes)  # fmt: skip
