@@ -66,7 +66,10 @@ def rows_of(values: int) -> tuple[tuple[dict[str, int | None], dict[str, int | N
 
 
 def word(number: int | None) -> str | None:
-    return None if number is None else f"value-{number}" if number else ""
+    """Return a value that views have within them, or one that they have elsewhere."""
+    if not number:
+        return None if number is None else ""
+    return f"value-{number}" if number % 2 else f"the longer value number {number}"
 
 
 @functools.cache

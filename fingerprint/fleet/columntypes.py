@@ -47,10 +47,13 @@ def without_views(column: Any) -> Any:
     return column.cast(_PLAIN[column.type]) if column.type in _PLAIN else column
 
 
-def lean(column: Any) -> Any:
-    """Return a dictionary that has nulls, or more values than rows, as its values, and any other column as it is."""
+def for_core(column: Any) -> Any:
+    """Return an attribute as the native core takes it, a dictionary with nulls or few of its values in use as these.
+
+    Views of short values alone lose their form: pyarrow before 25 crashes when it hands them on without other buffers.
+    """
     if not pa.types.is_dictionary(column.type):
-        return column
+        return without_views(column) if column.type in _PLAIN and len(column.buffers()) < 3 else column
     values = column.dictionary
     return values_of(column) if values.null_count or len(values) > len(column) else column
 
