@@ -91,6 +91,18 @@ def require_comparable(schema: pa.Schema, layout: Layout, where: str) -> None:
             )
 
 
+def require_codes(column: Any, name: str, where: str) -> None:
+    """Raise InputError unless each code of a dictionary column is the place of a value, on which pyarrow relies."""
+    ends, most = pc.min_max(column.indices), len(column.dictionary)
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    if low is not None and not 0 <= low <= high < most:
+        raise InputError(
+            f"the column {name} has the code {low if low < 0 else high}, and its dictionary {most} values",
+            where=where,
+            remedy="Its codes are the places of values, from 0: write it anew",
+        )
+
+
 def require_one_family(name: str, kinds: Iterable[pa.DataType]) -> None:
     """Raise InputError, which names the column, unless the types that it has in several batches are of one family."""
     told = sorted({str(kind) for kind in kinds if not pa.types.is_null(kind)})
