@@ -16,7 +16,7 @@ import fingerprint
 PACKAGE = Path(fingerprint.__file__).parent
 ROOT = Path(__file__).parents[1]
 # Whoever published something under the name would have it installed by our readers.
-PUBLISHED = re.compile(r"hardware[-_]fingerprint\s*\[|\b(?:pip3?|pipx|uvx?)\s.*?[\s'\"]hardware[-_]fingerprint\b")
+PUBLISHED = re.compile(r"hardware[-_]fingerprint\s*\[|\b(?:pip3?|pipx|uvx?)\s(?:.*[\s'\"])?hardware[-_]fingerprint\b")
 TEXTS = {".md", ".py", ".pyx", ".pxi", ".pyi", ".toml", ".ini", ".cfg", ".yml", ".yaml", ".json", ".service", ".timer",
          ".plist", ".xml", ".txt", ".sh", ".h", ""}  # fmt: skip
 SKIPPED = {".git", ".tox", "build", "dist", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".venv"}

@@ -19,7 +19,7 @@ pa = pytest.importorskip("pyarrow", reason="the extra `fleet` is not installed")
 
 from fingerprint._fleet import Stream  # noqa: E402
 from fingerprint.errors import InputError  # noqa: E402
-from fingerprint.fleet import Rejects, Summary, check, clones, pack  # noqa: E402
+from fingerprint.fleet import Rejects, Summary, check, clones, join, pack, plan  # noqa: E402
 
 NAMES = ("machine-id", "ipaddress-info", "hostname-info", "disk-info", "memory-hash")
 CODES = {pa.int8(): 127, pa.uint8(): 255, pa.int16(): 32_767, pa.uint16(): 65_535, pa.int32(): 70_000,
@@ -66,7 +66,10 @@ def rows_of(values: int) -> tuple[tuple[dict[str, int | None], dict[str, int | N
 
 
 def word(number: int | None) -> str | None:
-    return None if number is None else f"value-{number}" if number else ""
+    """Return a value that views have within them, or one that they have elsewhere."""
+    if not number:
+        return None if number is None else ""
+    return f"value-{number}" if number % 2 else f"the longer value number {number}"
 
 
 @functools.cache
@@ -289,8 +292,12 @@ def test_a_code_that_is_not_in_the_dictionary_is_named(codes: Any) -> None:
     for code in (2, 2 ** (codes.bit_width - 1) - 1, *((-1,) if pa.types.is_signed_integer(codes) else ())):
         column = pa.DictionaryArray.from_arrays(pa.array([0, code], codes), pa.array(["x", "y"]), safe=False)
         columns = {f"{side}.{name}": column for side in ("saved", "current") for name in NAMES}
+        table = pa.table({"node_id": ["a", "b"], **columns})
         with pytest.raises(TypeError, match=r"saved\.machine-id has a code that is not in its dictionary"):
-            reasons_of(pa.table(columns))
+            reasons_of(table)
+        for ask in (checked, plan, clones, lambda fleet: list(pack(fleet)), lambda fleet: join(fleet, fleet)):
+            with pytest.raises(InputError, match=rf"column saved\.machine-id has the code {code}, and .* 2 values"):
+                ask(table)
 
 
 @pytest.mark.parametrize("threshold", INTEGERS, ids=str)

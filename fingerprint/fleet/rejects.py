@@ -19,7 +19,7 @@ from fingerprint.fleet.columns import (
     THRESHOLD,
     layout_of,
 )  # fmt: skip
-from fingerprint.fleet.columntypes import lean, require_comparable, texts, thresholds, times, without_views
+from fingerprint.fleet.columntypes import for_core, require_comparable, texts, thresholds, times, without_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,7 +95,7 @@ def accepted(batch: pa.RecordBatch, where: str, first_row: int, rejects: Rejects
         elif name == OBSERVED:
             columns[name] = times(column, name, where)
         elif name.partition(".")[0] in SIDES:
-            columns[name] = lean(column)
+            columns[name] = for_core(column)
         else:
             columns[name] = without_views(column)
     keep = _kept(columns, where, first_row, rejects)

@@ -22,7 +22,14 @@ _LEFT_OUT = re.compile(r"<!-- not run: (.+) -->")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its text, the number of its first line from 1, and why it is not run ("": it is)."""
+    """A fenced block.
+
+    Attributes:
+        language: "python" or "sh".
+        text: what is in it.
+        line: the number of its first line, from 1.
+        left_out: why it is not run, "" if it is.
+    """
 
     language: str
     text: str
@@ -67,7 +74,6 @@ class Page:
 
         Raises:
             AssertionError: a command fails, or a value is another one.
-            ModuleNotFoundError: a library is not installed.
         """
         if block.language == "sh":
             self._shell(block)
@@ -91,7 +97,12 @@ class Page:
         tools = os.path.dirname(sys.executable)
         environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "HOME": str(self._folder)}
         done = subprocess.run(
-            ["sh", "-e", "-c", block.text], cwd=self._folder, env=environment, capture_output=True, text=True, check=False
+            ["sh", "-e", "-c", block.text],
+            cwd=self._folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"{self.path}:{block.line}: {done.stdout}{done.stderr}"
         # `|| echo` hides a usage error from the shell, not from the reader.
