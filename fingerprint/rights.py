@@ -1,0 +1,86 @@
+"""What to do where the operating system refuses to let something be read.
+
+Whoever is root already is never told to become root.
+"""
+
+from __future__ import annotations
+
+import os
+
+_STATUS = "/proc/self/status"
+_USER_MAP = "/proc/self/uid_map"
+_LOCKDOWN = "/sys/kernel/security/lockdown"
+# What reading the files, the devices and the processes of a machine may take: bit of the mask, name.
+_CAPABILITIES = (
+    (1, "CAP_DAC_OVERRIDE"), (2, "CAP_DAC_READ_SEARCH"), (17, "CAP_SYS_RAWIO"), (19, "CAP_SYS_PTRACE"),
+    (21, "CAP_SYS_ADMIN"),
+)  # fmt: skip
+
+
+def is_root() -> bool:
+    """Return whether this process runs as root, on Windows as an administrator."""
+    if os.name == "nt":
+        # Imported here: it costs more than a whole check.
+        import ctypes
+
+        return bool(ctypes.windll.shell32.IsUserAnAdmin())  # type: ignore[attr-defined,unused-ignore]
+    return os.geteuid() == 0
+
+
+def rights_remedy(*, copied: bool = False, recorded: bool = False) -> str:
+    """Return what to do where rights are missing, as one sentence without a full stop.
+
+    Args:
+        copied: whether what was refused lies on a copied disk (`--root`).
+        recorded: whether it was refused while a recorded machine (`--snapshot`) was recorded.
+    """
+    if recorded:
+        return "Record it again as root, on that machine: fingerprint snapshot FILE"
+    if not is_root():
+        return "Run it as Administrator" if os.name == "nt" else "Run it as root"
+    if copied:
+        return "Mount the disk so that root can read it (NFS: no_root_squash, FUSE: allow_root)"
+    return root_lacks()
+
+
+def root_lacks(status: str = _STATUS, user_map: str = _USER_MAP, lockdown: str = _LOCKDOWN) -> str:
+    """Return what root lacks on this machine, and how to get it, as one sentence without a full stop.
+
+    Args:
+        status: file with the capabilities of this process, see proc(5).
+        user_map: file with the user ids of its namespace, see user_namespaces(7).
+        lockdown: file with the state of the kernel's lockdown, see kernel_lockdown(7).
+    """
+    if _in_user_namespace(_read(user_map)):
+        return "Root of this user namespace (container) is not root of the host: run it on the host"
+    missing = _missing(_read(status))
+    if missing:
+        return f"Root lacks {', '.join(missing)} here: grant that to this container or service, or run it on the host"
+    _, _, mode = _read(lockdown).partition("[")
+    mode = mode.partition("]")[0]
+    if mode and mode != "none":
+        return f"Kernel lockdown ({mode}) denies this to root: see {lockdown}; only a boot without lockdown lifts it"
+    return "Root is denied, too: a security module, a container's device rules or the file system does that"
+
+
+def _in_user_namespace(text: str) -> bool:
+    """Return whether a map of user ids is another one than that of the whole host."""
+    return bool(text.strip()) and text.split() != ["0", "0", "4294967295"]
+
+
+def _missing(text: str) -> list[str]:
+    for line in text.splitlines():
+        name, _, mask = line.partition(":")
+        if name == "CapEff":
+            held = int(mask.strip(), 16)
+            return [name for bit, name in _CAPABILITIES if not held >> bit & 1]
+    return []
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        # Another system, or /proc is not mounted: then it says nothing.
+        return ""
