@@ -5,7 +5,7 @@ from __future__ import annotations
 from fingerprint.catalogue import row_of
 from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, printable, secret, shown, table, warn, write
-from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.cli.sources import machine_of, unread_remedy, vault_of
 from fingerprint.engine import check, check_stable, in_words
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.model import Reason, utc
@@ -64,7 +64,7 @@ class _Seen:
         self.stable, problem = _by_stable(vault, observation, machine, arguments)
         self.changes = _changes(vault, observation, machine, arguments) if self.stable else ()
         self.forecast = _forecast(vault, observation, arguments)
-        self.notes = _notes(observation, self.outcome, self.forecast)
+        self.notes = _notes(observation, self.outcome, self.forecast, arguments)
         self.notes += [(f"The evidence kept for this record cannot be used: {problem}.",)] if problem else []
         self.notes += _stable_notes(self.outcome, self.stable)
         self.notes += [(f"{text}.",) for text in (vault.notice, vault.unwatched) if text]
@@ -258,7 +258,9 @@ def _same(row: AttributeRow) -> str:
     return "not counted" if row.current is None else "NO"
 
 
-def _notes(observation: Observation, answer: str, forecast: Forecast | None) -> list[tuple[str, ...]]:
+def _notes(
+    observation: Observation, answer: str, forecast: Forecast | None, arguments: Arguments
+) -> list[tuple[str, ...]]:
     """Return what else to know: each note a text, and behind it the command that it speaks of."""
     verdict = observation.verdict
     notes: list[tuple[str, ...]] = []
@@ -277,7 +279,7 @@ def _notes(observation: Observation, answer: str, forecast: Forecast | None) -> 
         notes.append(
             (
                 f"Not counted as another machine: {', '.join(observation.collection.unreadable)} could not be read, "
-                "and equal values there would make it a match. Try it as root.",
+                f"and equal values there would make it a match. {unread_remedy(observation.collection, arguments)}.",
             )
         )
     if answer == "different":

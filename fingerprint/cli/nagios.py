@@ -6,8 +6,8 @@ One line "FINGERPRINT STATE - text | performance data", then what changed; exit 
 
 from __future__ import annotations
 
-from fingerprint.cli.render import write
-from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.cli.render import aimed, write, write_data
+from fingerprint.cli.sources import machine_of, unread_remedy, vault_of
 from fingerprint.engine import in_words
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.model import Reason
@@ -34,9 +34,9 @@ def run(arguments: Arguments) -> int:
         critical = _conditions(arguments.critical, WILL_HIBERNATE)
         seen = look(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical)
     except FingerprintError as error:
-        return _tell(UNKNOWN, _complaint(error), "")
+        return tell_unknown(error)
     if seen.error is not None:
-        return _tell(UNKNOWN, _complaint(seen.error), "")
+        return tell_unknown(seen.error)
     performance = _performance(seen, warning, critical)
     holding = [name for name in CONDITIONS if name in seen.conditions]
     for state, names in ((_CRITICAL, critical), (_WARNING, warning)):
@@ -47,8 +47,14 @@ def run(arguments: Arguments) -> int:
         if state == _CRITICAL and seen.outcome == "cannot-tell":
             # Before a warning: it would hide that the main question has no answer.
             unread = ", ".join(seen.observation.collection.unreadable) if seen.observation else ""
-            return _tell(UNKNOWN, f"{unread} could not be read, and would decide; run it as root", performance)
+            remedy = unread_remedy(seen.observation.collection, arguments) if seen.observation else ""
+            return _tell(UNKNOWN, f"{unread} could not be read, and would decide. {remedy}", performance)
     return _tell(_OK, _summary(seen), performance, seen.changed)
+
+
+def tell_unknown(error: FingerprintError) -> int:
+    """Tell that it cannot be told, and why, and return the exit code for that."""
+    return _tell(UNKNOWN, _complaint(error), "")
 
 
 def _conditions(words: str | None, default: str) -> set[str]:
@@ -111,8 +117,8 @@ def _ranges(text: str, limited: bool, condition: str, warning: set[str], critica
 
 def _tell(state: int, text: str, performance: str, changed: tuple[str, ...] = ()) -> int:
     # A bar would begin the performance data.
-    line = f"FINGERPRINT {_STATES[state]} - {' '.join(text.split()).replace('|', '/')}"
-    write(f"{line} | {performance}" if performance else line)
+    line = f"FINGERPRINT {_STATES[state]} - {aimed(' '.join(text.split()).replace('|', '/'))}"
+    write_data(f"{line} | {performance}" if performance else line)
     if changed:
         write(f"changed: {', '.join(changed)}")
     return state

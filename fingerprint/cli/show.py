@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.cli.render import colored, print_json, printable, secret, shown, table, warn, write
-from fingerprint.cli.sources import machine_of
+from fingerprint.cli.sources import machine_of, unread_remedy
 from fingerprint.collect import collect
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
 from fingerprint.model import Status, utc
@@ -89,4 +89,6 @@ def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) 
     for name, fact in facts.items():
         write(f"  {name}: {printable(fact)}")
     if collection.unreadable:
-        warn(f"{len(collection.unreadable)} of {len(collection)} attributes could not be read; try it as root")
+        denied = any(a.status == Status.DENIED for a in collection)
+        remedy = f". {unread_remedy(collection, arguments)}" if denied else ""
+        warn(f"{len(collection.unreadable)} of {len(collection)} attributes could not be read{remedy}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.errors import AccessDenied, FingerprintError, ServiceError, ServiceMismatch
+from fingerprint.errors import AccessDenied, FingerprintError, OutputError, ServiceError, ServiceMismatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +77,9 @@ class Refresher:
                 pause = max(self._cache.refresh_at() - self._now(), 1.0)
                 _log().info("the next credentials are asked for in %d minutes", pause // 60)
                 failures = 0
+            except OutputError:
+                # Who reads what is told is gone, or there is no room for it: another token does not help.
+                raise
             except FingerprintError as error:
                 pause = pause_after(error, failures, self._random)
                 _log().error("%s; trying again in %d s", error, pause)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shlex
 from datetime import datetime, timezone
 from threading import Lock
 
@@ -35,12 +34,6 @@ LOG_LIMIT = 8 * 1024 * 1024
 COMMAND_SECONDS = 8.0
 SYSTEMCTL = ("/usr/bin/systemctl", "/bin/systemctl")
 UNITS = ("amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service")
-# Commands of ours that do the same on a copied disk. A new record is made of the hardware, so not there.
-_WITH_ROOT = (
-    "vault verify", "vault backup", "vault history", "vault restore", "threshold set", "credentials order",
-    "explain-log",
-)  # fmt: skip
-_OF_FILES = ("chmod", "chown", "rm")
 _PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,User,MainPID,ActiveEnterTimestamp,NRestarts,Environment"
 
 
@@ -143,33 +136,6 @@ class Site:
     def elsewhere(self) -> bool:
         """Whether it is not the machine that this runs on."""
         return self.recorded or self.copied
-
-    def step(self, text: str, command: str) -> tuple[str, str]:
-        """Return what to do and the command for it, as it can be done from here.
-
-        What would act on the machine that this runs on is pointed at the copied disk, or left out.
-        """
-        if not self.copied:
-            return text, command
-        ours = f"fingerprint --root {shlex.quote(self.root)}{self._vault_option} "
-        for words in _WITH_ROOT:
-            text = text.replace(f"fingerprint {words}", ours + words)
-        program, _, words = command.partition(" ")
-        if program == "fingerprint" and words.startswith(_WITH_ROOT):
-            return text, ours + words
-        # Which file is meant, and where on the disk it is, its finding tells.
-        return (text if not command or program in _OF_FILES else f"{text} (on the machine itself)"), ""
-
-    @property
-    def _vault_option(self) -> str:
-        from fingerprint.vault import Vault
-
-        path = self.vault.path
-        try:
-            usual = Vault.open(root=self.root).path
-        except VaultError:
-            usual = ""
-        return "" if path == usual else f" --vault {shlex.quote(path)}"
 
     def quoted(self, text: str) -> str:
         """Return a text of a log as it may be told: the ids in it masked, unless they are to be revealed."""
