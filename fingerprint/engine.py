@@ -18,6 +18,7 @@ from fingerprint.errors import (
 )
 from fingerprint.match import THRESHOLD_DEFAULT, THRESHOLD_DISABLED, match
 from fingerprint.model import Collection, FingerprintRecord, Reason, Value, Verdict
+from fingerprint.rights import unread_remedy
 from fingerprint.vocabulary import Vocabulary
 
 TYPE_CHECKING = False
@@ -242,7 +243,7 @@ def prepared_record(
             raise CollectError(
                 f"cannot tell: {', '.join(collection.unreadable)} could not be read",
                 where=vault.path,
-                remedy="Nothing was sent or written. Try it as root",
+                remedy=f"Nothing was sent or written. {unread_remedy(collection)}",
             )
         threshold = present.threshold
     record_rest(recorder, timeout)
@@ -433,7 +434,7 @@ class Gate:
             raise CollectError(
                 f"cannot tell: {', '.join(last.collection.unreadable)} could not be read",
                 where=self.vault.path,
-                remedy="Nothing was written. See why with: fingerprint show",
+                remedy=f"Nothing was written. {unread_remedy(last.collection)}",
             )
         if len(mismatches) < 2 or mismatches[-2].collection.hardware_hash != last.collection.hardware_hash:
             raise CollectError(

@@ -49,14 +49,14 @@ class FingerprintError(Exception):
         """Return the error as the object that `--output json` prints."""
         return {
             "kind": type(self).__name__,
-            "what": _writable(self.what),
-            "where": _writable(self.where),
-            "remedy": _writable(self.remedy),
+            "what": writable(self.what),
+            "where": writable(self.where),
+            "remedy": writable(self.remedy),
             "exitCode": self.exit_code,
         }
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
     """Return a text as one that can be written as JSON: a path may hold bytes that are no text."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

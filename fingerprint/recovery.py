@@ -12,6 +12,7 @@ from fingerprint.collect.recorder import Recorder
 from fingerprint.engine import keep_evidence, record_rest
 from fingerprint.errors import CollectError, Refused, VaultCorrupt, VaultMissing
 from fingerprint.model import FingerprintRecord, HardwareHash, Value
+from fingerprint.rights import unread_remedy
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.records import decode_fingerprint, decode_registration, encode_fingerprint
 
@@ -97,7 +98,7 @@ def plan_rebaseline(vault: Vault, machine: Machine | None = None, *, timeout: fl
         raise CollectError(
             f"could not be read: {', '.join(collection.unreadable)}",
             where=vault.path,
-            remedy="Nothing was written. Try it as root; see why with: fingerprint show",
+            remedy=f"Nothing was written. {unread_remedy(collection)}",
         )
     after = before.replace(hardware_hash=collection.hardware_hash)
     sid_key = collection.sid_key
@@ -142,6 +143,6 @@ def _sid(saved: HardwareHash, machine: Machine | None, timeout: float | None) ->
     sid = collection[collection.sid_key]
     if sid.unreadable:
         raise CollectError(
-            f"the hardware ID could not be read ({sid.reason})", where=sid.source, remedy="Try it as root"
+            f"the hardware ID could not be read ({sid.reason})", where=sid.source, remedy=unread_remedy((sid,))
         )
     return saved.get(collection.sid_key, "") != sid.value

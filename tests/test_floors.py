@@ -13,7 +13,7 @@ PACKAGE = Path(fingerprint.__file__).parent
 FLOORS = {
     "errors": 0,
     "vocabulary": 0,
-    "rights": 0,
+    "rights": 1,
     "newfile": 1,
     "interruptible": 1,
     "copieddisk": 1,

@@ -6,7 +6,7 @@ import os
 import sys
 
 from fingerprint._json import dumps
-from fingerprint.errors import OutputError, PipeClosed
+from fingerprint.errors import OutputError, PipeClosed, writable
 from fingerprint.model import masked
 
 TYPE_CHECKING = False
@@ -155,10 +155,25 @@ def print_json(command: str, answer: dict[str, Any]) -> None:
 
 def json_text(answer: dict[str, Any], *, indent: int = 0) -> str:
     """Return an answer as JSON, its commands for the target of this run."""
-    text = dumps(answer, html_safe=False, indent=indent).decode("utf-8")
-    if _may_advise(text):
-        text = dumps(_the_advice().answer(answer), html_safe=False, indent=indent).decode("utf-8")
-    return text
+    text = _json(answer, indent)
+    return _json(aimed_answer(answer), indent) if _may_advise(text) else text
+
+
+def _json(answer: dict[str, Any], indent: int) -> str:
+    try:
+        data = dumps(answer, html_safe=False, indent=indent)
+    except ValueError:
+        data = dumps(_writable(answer), html_safe=False, indent=indent)
+    return data.decode("utf-8")
+
+
+def _writable(value: Any) -> Any:
+    """Return an answer with escapes in place of what is no text: a path may hold any bytes."""
+    if isinstance(value, str):
+        return writable(value)
+    if isinstance(value, dict):
+        return {name: _writable(one) for name, one in value.items()}
+    return [_writable(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def printable(text: str) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
+from fingerprint import rights
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.errors import FingerprintError, UsageError
-from fingerprint.model import Status
-from fingerprint.rights import rights_remedy
 from fingerprint.vault import Vault
 from fingerprint.vault.places import is_own
 
@@ -75,7 +74,7 @@ def _load(arguments: Arguments) -> None:
 
 
 def _demand_folder_of_vault(arguments: Arguments) -> None:
-    """Raise UsageError where a command would write a vault that was named into a directory that is not there."""
+    """Raise UsageError where a command would write a vault that was named, and it cannot be made there."""
     named = arguments.vault or (os.environ.get("FINGERPRINT_VAULT") if is_own(os.environ) else None)
     writes = any(option.flag == "--dry-run" for option in arguments.command.options)
     if not named or not writes or arguments.command.path.startswith("image "):
@@ -85,11 +84,24 @@ def _demand_folder_of_vault(arguments: Arguments) -> None:
     except OSError:
         # The current directory is gone; opening the vault tells that.
         return
+    if not _is_text(named) and arguments.command.path in ("init", "register"):
+        raise UsageError(
+            "invalid --vault: the path is not valid UTF-8, and the vault's manifest has to name it", where=named,
+            remedy="Nothing was written. Name another directory with --vault",
+        )  # fmt: skip
     if not os.path.isdir(parent):
         raise UsageError(
             f"invalid --vault: there is no directory {parent} to hold it", where=named,
             remedy="Nothing was written. Create that directory, or name another vault with --vault",
         )  # fmt: skip
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def machine_of(arguments: Arguments) -> Machine:
@@ -99,9 +111,7 @@ def machine_of(arguments: Arguments) -> Machine:
 
 def unread_remedy(collection: Collection, arguments: Arguments) -> str:
     """Return what to do about attributes that could not be read, as a sentence without a full stop."""
-    if all(attribute.status != Status.DENIED for attribute in collection):
-        return "See why with: fingerprint show"
-    return rights_remedy(copied=arguments.root != "/", recorded=arguments.snapshot is not None)
+    return rights.unread_remedy(collection, copied=arguments.root != "/", recorded=arguments.snapshot is not None)
 
 
 def vault_of(arguments: Arguments) -> Vault:

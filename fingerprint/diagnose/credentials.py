@@ -39,7 +39,7 @@ def last(site: Site) -> Finding:
     if told is None:
         return skipped("the agent got no credentials since it was installed", f"no {site.places.identity}")
     if isinstance(told, OSError):
-        return unknown(f"{site.places.identity}: {told.strerror}", remedy=_remedy(told))
+        return unknown(f"{site.places.identity}: {told.strerror}", remedy=_remedy(site, told))
     where = f"in {_printable(told.file)}, profile {_printable(told.profile)}" if told.file else "not shared"
     retrieved, expires = _printable(told.retrieved_at), _printable(told.expires_at)
     if told.expires_at.startswith(_NEVER):
@@ -81,11 +81,11 @@ def _without_clock(site: Site) -> bool:
     return site.copied
 
 
-def _remedy(error: OSError) -> str:
+def _remedy(site: Site, error: OSError) -> str:
     """Return what to do about a file that cannot be looked at."""
     if error.errno == errno.EINVAL:
         return "Restart the agent: it writes it anew"
-    return "Run it as root" if error.errno in (errno.EACCES, errno.EPERM) else ""
+    return site.rights if error.errno in (errno.EACCES, errno.EPERM) else ""
 
 
 def _printable(text: str) -> str:
@@ -102,7 +102,7 @@ def order(site: Site) -> Finding:
     sources = [f"{one.name}: {one.state}{f' ({one.reason})' if one.reason else ''}" for one in found.sources]
     unread = next((one for one in found.sources if one.state == State.UNREADABLE), None)
     if unread is not None and not found.winner and not found.findings:
-        return unknown(f"{unread.where}: {unread.reason}", *sources, remedy="Run it as root")
+        return unknown(f"{unread.where}: {unread.reason}", *sources, remedy=site.rights)
     wrong = [one for one in found.findings if not one.what.startswith("others may read")]
     if wrong:
         return failed(f"{wrong[0].where}: {wrong[0].what}", *sources, remedy=wrong[0].remedy)
@@ -167,7 +167,7 @@ def files(site: Site) -> Finding:
                       command=f"chmod 600 {' '.join(map(shlex.quote, readable))}" if typed else "")  # fmt: skip
     if unread:
         path, problem = unread[0]
-        return unknown(f"{path}: {problem.strerror}", *seen, remedy=_remedy(problem))
+        return unknown(f"{path}: {problem.strerror}", *seen, remedy=_remedy(site, problem))
     if site.places.host_management in statuses and _registered(site):
         return warned(
             f"{site.places.host_management} is of the default host management role, which a registered node has not",
@@ -210,7 +210,7 @@ def session_user(site: Site) -> Finding:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
-        return unknown(f"{SUDOERS}: {error.strerror}", remedy="Run it as root")
+        return unknown(f"{SUDOERS}: {error.strerror}", remedy=site.rights)
     if account is None:
         if status is not None:
             return warned(f"{SUDOERS} is there, and no account {USER}: the next one of that name may do anything",

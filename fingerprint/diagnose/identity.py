@@ -114,7 +114,7 @@ def vault(site: Site) -> Finding:
     only_missing = [one for one in findings if one.kind != "VaultMissing"]
     denied = next((one for one in only_missing if one.kind == "VaultDenied"), None)
     if denied is not None:
-        return unknown(denied.what, denied.where, remedy="Run it as root")
+        return unknown(denied.what, denied.where, remedy=denied.remedy)
     told = [f"{one.where}: {one.what}" for one in only_missing]
     broken = next((one for one in only_missing if one.broken), None)
     if broken is not None:
@@ -145,8 +145,7 @@ def fingerprint(site: Site) -> Finding:
         return untold("of a copied disk it cannot be told: most of what is compared is of the hardware and the kernel",
                       found.rule, *changes)  # fmt: skip
     if found.outcome == "cannot-tell":
-        # Nobody reads more out of a recording, such as that of a copied disk.
-        remedy = "" if site.recorded and not denied else "Run it as root"
+        remedy = site.rights if denied else "See why with: fingerprint show"
         return unknown(f"{found.rule}; sources could not be read", *changes, remedy=remedy)
     if found.outcome == "different":
         first = found.remedies[0] if found.remedies else None

@@ -11,8 +11,9 @@ from fingerprint.collect.machine import NotThisMachine
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
 from fingerprint.diagnose.places import SNAP, Places, places_of
-from fingerprint.errors import VaultError, VaultMissing
+from fingerprint.errors import VaultMissing
 from fingerprint.quoting import with_ids_masked
+from fingerprint.rights import rights_remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,6 +137,11 @@ class Site:
     def elsewhere(self) -> bool:
         """Whether it is not the machine that this runs on."""
         return self.recorded or self.copied
+
+    @property
+    def rights(self) -> str:
+        """What to do where rights are missing to look at the machine."""
+        return rights_remedy(copied=self.copied, recorded=self.recorded)
 
     def quoted(self, text: str) -> str:
         """Return a text of a log as it may be told: the ids in it masked, unless they are to be revealed."""
