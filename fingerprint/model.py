@@ -484,7 +484,7 @@ class AttributeRow(Value):
 
 
 class Verdict(Value):
-    """Whether this is still the same machine, and why.
+    """Whether this is still the same machine, and why. It is true exactly when it matches.
 
     Attributes:
         match: the answer of the reference's rules.
@@ -562,6 +562,9 @@ class Verdict(Value):
             conclusive=conclusive,
             rows=rows,
         )
+
+    def __bool__(self) -> bool:
+        return self.match
 
 
 def utc(seconds: float) -> str:

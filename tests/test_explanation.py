@@ -173,7 +173,7 @@ def test_a_regenerated_record_is_said_to_be_one_and_the_threshold_no_remedy(vaul
     assert (
         waiting.state_text == "not regenerated yet: the agent does it at its next check: when it next requests a token"
     )
-    Gate(vault, RecordedMachine(now)).fingerprint()
+    Gate(vault, RecordedMachine(now), policy="regenerate").fingerprint()
     found = explain_vault(vault, RecordedMachine(now))
     assert found.outcome == "same"
     assert found.state.regenerated

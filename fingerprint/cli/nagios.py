@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fingerprint.assessment import REJECTED
 from fingerprint.assessment import UNKNOWN as LEVEL_UNKNOWN
-from fingerprint.cli.render import write
+from fingerprint.cli.render import aimed, write, write_data
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import in_words
 from fingerprint.errors import FingerprintError, UsageError
@@ -37,9 +37,9 @@ def run(arguments: Arguments) -> int:
         critical = _conditions(arguments.critical, WILL_HIBERNATE)
         seen = look(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical)
     except FingerprintError as error:
-        return _tell(UNKNOWN, _complaint(error), "")
+        return tell_unknown(error)
     if seen.error is not None and not (seen.assessment.problems and WILL_HIBERNATE in critical | warning):
-        return _tell(UNKNOWN, _complaint(seen.error), "")
+        return tell_unknown(seen.error)
     performance = _performance(seen, warning, critical)
     holding = [name for name in CONDITIONS if name in seen.conditions]
     for state, names in ((_CRITICAL, critical), (_WARNING, warning)):
@@ -51,6 +51,11 @@ def run(arguments: Arguments) -> int:
             # Before a warning: it would hide that the main question has no answer.
             return _tell(UNKNOWN, _unknown(seen), performance)
     return _tell(_OK, _summary(seen), performance, seen)
+
+
+def tell_unknown(error: FingerprintError) -> int:
+    """Tell that it cannot be told, and why, and return the exit code for that."""
+    return _tell(UNKNOWN, _complaint(error), "")
 
 
 def _conditions(words: str | None, default: str) -> set[str]:
@@ -130,8 +135,8 @@ def _ranges(text: str, limited: bool, condition: str, warning: set[str], critica
 
 def _tell(state: int, text: str, performance: str, seen: Look | None = None) -> int:
     # A bar would begin the performance data.
-    line = f"FINGERPRINT {_STATES[state]} - {' '.join(text.split()).replace('|', '/')}"
-    write(f"{line} | {performance}" if performance else line)
+    line = f"FINGERPRINT {_STATES[state]} - {aimed(' '.join(text.split()).replace('|', '/'))}"
+    write_data(f"{line} | {performance}" if performance else line)
     if seen is not None and seen.changed:
         write(f"changed: {', '.join(seen.changed)}")
     if seen is not None and seen.forecast is not None:

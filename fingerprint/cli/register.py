@@ -34,7 +34,12 @@ def _register(arguments: Arguments) -> int:
         raise UsageError("no region is named", remedy="Name it with --region, such as --region eu-west-1")
     vault = vault_of(arguments)
     flow = Registration(
-        vault, machine_of(arguments), endpoint=arguments.endpoint, proxy=arguments.proxy, timeout=arguments.timeout
+        vault,
+        machine_of(arguments),
+        policy="strict",
+        endpoint=arguments.endpoint,
+        proxy=arguments.proxy,
+        timeout=arguments.timeout,
     )
     record = flow.register(
         activation_id, code, arguments.region, again=arguments.again, threshold=arguments.threshold,

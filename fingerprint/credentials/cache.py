@@ -261,7 +261,7 @@ def cache_of(
         from fingerprint.service.registration import Registration
 
         flow = Registration(
-            vault, machine, policy, endpoint=endpoint, proxy=proxy, rotate_after_days=rotate_after_days,
+            vault, machine, policy=policy, endpoint=endpoint, proxy=proxy, rotate_after_days=rotate_after_days,
             timeout=timeout,
         )  # fmt: skip
         return flow.role_token()

@@ -54,7 +54,7 @@ def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
 
 
 def _restart(site: Site) -> tuple[str, str]:
-    return site.step("Restart the agent: it tries again at once", restart_command(site))
+    return "Restart the agent: it tries again at once", restart_command(site)
 
 
 def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -124,20 +124,20 @@ def _why_waiting(
             "record was replaced before these logs begin"
         )
         return "waiting", why, [
-            site.step("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
+            ("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
             ("Else register this machine again with a new activation", ""),
         ]  # fmt: skip
     if is_worker:
         if code == _DENIED:
             return "waiting", "its role may not report its health (ssm:UpdateInstanceInformation)", [_PERMIT, restart]
-        return "waiting", f"its health pings fail: {told}", [site.step(*_LOOK_AT_NETWORK), restart]
+        return "waiting", f"its health pings fail: {told}", [_LOOK_AT_NETWORK, restart]
     if code == _DENIED:
         why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
         if _tag(found, "key") == UNDATED:
             why += "; or its key was replaced since the agent was started, which a key without a date does not tell"
         look = "Look for the node and its role in the console of the service; register again if it is gone"
         return "waiting", why, [(look, ""), restart]
-    return "waiting", f"it gets no credentials: {told}", [site.step(*_LOOK_AT_NETWORK), restart]
+    return "waiting", f"it gets no credentials: {told}", [_LOOK_AT_NETWORK, restart]
 
 
 def _brought_back(site: Site, wait: Wait) -> str:
@@ -152,7 +152,7 @@ def _brought_back(site: Site, wait: Wait) -> str:
 
 def _remedies(site: Site) -> list[tuple[str, str]]:
     """Return what helps a machine that differs. To be asked only where the fingerprint was looked at."""
-    return [site.step(remedy.text, remedy.command) for remedy in site.explanation.remedies]
+    return [(remedy.text, remedy.command) for remedy in site.explanation.remedies]
 
 
 def _steps(finding: Finding) -> list[tuple[str, str]]:

@@ -125,7 +125,7 @@ def vault(site: Site) -> Finding:
     only_missing = [one for one in findings if one.kind != "VaultMissing"]
     denied = next((one for one in only_missing if one.kind == "VaultDenied"), None)
     if denied is not None:
-        return unknown(denied.what, denied.where, remedy=site.machine.reader().remedy)
+        return unknown(denied.what, denied.where, remedy=denied.remedy)
     told = [f"{one.where}: {one.what}" for one in only_missing]
     try:
         manifest = manifest_state(site.vault)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shlex
 from threading import Lock
 
 from fingerprint.agent.config import identity_type, read_config, setting
@@ -12,8 +11,9 @@ from fingerprint.agent.unit import systemd_unit
 from fingerprint.agent.vault_use import is_agents_vault
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
-from fingerprint.errors import VaultError, VaultMissing
+from fingerprint.errors import VaultMissing
 from fingerprint.quoting import with_ids_masked
+from fingerprint.rights import rights_remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,12 +35,6 @@ if TYPE_CHECKING:
 _LOGS = ("amazon-ssm-agent.log", "errors.log", "hibernate.log")
 LOG_LIMIT = 8 * 1024 * 1024
 COMMAND_SECONDS = 8.0
-# Commands of ours that do the same on a copied disk. A new record is made of the hardware, so not there.
-_WITH_ROOT = (
-    "vault verify", "vault repair", "vault backup", "vault history", "vault restore", "threshold set",
-    "credentials order", "explain-log",
-)  # fmt: skip
-_OF_FILES = ("chmod", "chown", "rm")
 
 
 if TYPE_CHECKING:
@@ -143,32 +137,10 @@ class Site:
         """Whether it is not the machine that this runs on."""
         return self.recorded or self.copied
 
-    def step(self, text: str, command: str) -> tuple[str, str]:
-        """Return what to do and the command for it, as it can be done from here.
-
-        What would act on the machine that this runs on is pointed at the copied disk, or left out.
-        """
-        if not self.copied:
-            return text, command
-        ours = f"fingerprint --root {shlex.quote(self.root)}{self._vault_option} "
-        for words in _WITH_ROOT:
-            text = text.replace(f"fingerprint {words}", ours + words)
-        program, _, words = command.partition(" ")
-        if program == "fingerprint" and words.startswith(_WITH_ROOT):
-            return text, ours + words
-        # Which file is meant, and where on the disk it is, its finding tells.
-        return (text if not command or program in _OF_FILES else f"{text} (on the machine itself)"), ""
-
     @property
-    def _vault_option(self) -> str:
-        from fingerprint.vault import Vault
-
-        path = self.vault.path
-        try:
-            usual = Vault.open(root=self.root).path
-        except VaultError:
-            usual = ""
-        return "" if path == usual else f" --vault {shlex.quote(path)}"
+    def rights(self) -> str:
+        """What to do where rights are missing to look at the machine."""
+        return rights_remedy(copied=self.copied, recorded=self.recorded)
 
     def quoted(self, text: str) -> str:
         """Return a text of a log as it may be told: the ids in it masked, unless they are to be revealed."""

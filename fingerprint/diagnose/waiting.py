@@ -6,6 +6,7 @@ are answered ("worker"). Schedules are those of amazon-ssm-agent 2.3 to 3.3.
 
 from __future__ import annotations
 
+import errno
 import re
 from math import ceil
 
@@ -199,7 +200,7 @@ def state(site: Site) -> Finding:
         return unknown(reason, *site.unread_logs) if _runs(site) else skipped(reason, *site.unread_logs)
     except OSError as error:
         return unknown(f"the logs in {site.places.logs} could not be read ({error.strerror})", *site.unread_logs,
-                       remedy=site.machine.reader().remedy)  # fmt: skip
+                       remedy=site.rights if error.errno in (errno.EACCES, errno.EPERM) else "")  # fmt: skip
     unread = [f"not read: {told}" for told in site.unread_logs]
     if not story.timeline:
         reason = f"{story.lines} lines in {site.places.logs}, and none tells of credentials or hibernation"

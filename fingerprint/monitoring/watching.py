@@ -213,11 +213,11 @@ def event_answer(event: Event) -> dict[str, object]:
     verdict = event.seen.observation.verdict if event.seen.observation else None
     return {
         "at": utc(event.at), "event": event.kind, "why": event.why, "text": event.text,
-        "verdict": event.seen.outcome, "reason": str(verdict.reason) if verdict else None,
+        "verdict": event.seen.outcome, "reason": None if verdict is None else str(verdict.reason),
         "score": None if verdict is None else {
             "matched": verdict.matched, "total": verdict.total, "percent": round(verdict.percent, 4),
         },
-        "threshold": verdict.threshold if verdict else None, "changed": list(event.seen.changed),
+        "threshold": None if verdict is None else verdict.threshold, "changed": list(event.seen.changed),
         "conditions": list(event.seen.conditions), "regenerated": event.seen.regenerated,
         "forecast": _forecast_answer(event.seen),
         "differences": list(event.differences), "error": event.seen.error.facts() if event.seen.error else None,
