@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fingerprint.explanation import Explanation
     from fingerprint.forecast import Forecast
     from fingerprint.model import FingerprintRecord, RegistrationRecord
+    from fingerprint.nextcheck import NextCheck
     from fingerprint.vault import Vault
 
     _T = TypeVar("_T")
@@ -200,7 +201,7 @@ class Site:
         """The verdict with all that is known about it. Raises VaultError and CollectError."""
         from fingerprint.explanation import explain_vault
 
-        return explain_vault(self.vault, self.machine, timeout=self.timeout)
+        return explain_vault(self.vault, self.machine, timeout=self.timeout, check=lambda: self.next_check)
 
     @fact
     def processes(self) -> tuple[Process, ...]:
@@ -277,16 +278,26 @@ class Site:
         return seconds_of(at, self.offset if self.elsewhere else None)
 
     @fact
-    def forecast(self) -> Forecast | None:
-        """What the agent will do with the machine, and when; None where it does not run. Raises as `explanation`."""
-        from fingerprint.forecast import agent_view
+    def next_check(self) -> NextCheck | None:
+        """When the agent compares the hardware next; None where it cannot run."""
+        from fingerprint.nextcheck import next_check
 
         try:
             story, processes = self.story, self.processes
         except OSError:
             # What of it can be looked at, it looks at itself.
-            return agent_view(self.machine, self.vault, self.explanation.verdict)
-        return agent_view(self.machine, self.vault, self.explanation.verdict, story=story, processes=processes)
+            return next_check(self.machine)
+        return next_check(self.machine, story=story, processes=processes)
+
+    @fact
+    def forecast(self) -> Forecast | None:
+        """What the agent will do with the machine, and when; None where it cannot run. Raises as `explanation`."""
+        from fingerprint.forecast import foretell
+        from fingerprint.vault import FINGERPRINT_KEY
+
+        check = self.next_check
+        written = self.vault.written_at(FINGERPRINT_KEY)
+        return None if check is None else foretell(self.explanation.verdict, check, written)
 
     @fact
     def config(self) -> dict[str, Any] | None:

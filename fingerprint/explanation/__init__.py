@@ -20,6 +20,8 @@ from fingerprint.stable import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fingerprint.collect.machine import Machine
     from fingerprint.collect.recorded import RecordedMachine
     from fingerprint.nextcheck import NextCheck
@@ -205,7 +207,12 @@ def _cannot_tell(
 
 
 def explain_vault(
-    vault: Vault, machine: Machine, *, before: RecordedMachine | None = None, timeout: float | None = None
+    vault: Vault,
+    machine: Machine,
+    *,
+    before: RecordedMachine | None = None,
+    timeout: float | None = None,
+    check: Callable[[], NextCheck | None] | None = None,
 ) -> Explanation:
     """Look at a machine and its vault once, and explain. Nothing is written.
 
@@ -214,6 +221,7 @@ def explain_vault(
         machine: the machine.
         before: evidence in place of what was kept.
         timeout: seconds for each command.
+        check: tells when the agent compares next, for who has read its log already; asked if something differs.
 
     Raises:
         VaultMissing: the vault holds no fingerprint.
@@ -245,8 +253,10 @@ def explain_vault(
     else:
         stable = _stable_of(before, now)
     sources = None if kept is None else Sources(kept, record.hardware_hash)
-    check = None if verdict.matched == verdict.total else next_check(machine)
-    return explain(verdict, collection, before=sources, now=Sources(now), state=state, stable=stable, check=check)
+    compares: NextCheck | None = None
+    if verdict.matched != verdict.total:
+        compares = next_check(machine) if check is None else check()
+    return explain(verdict, collection, before=sources, now=Sources(now), state=state, stable=stable, check=compares)
 
 
 def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: int = THRESHOLD_DEFAULT) -> Explanation:
