@@ -16,8 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from fingerprint.agentlog import Story
-    from fingerprint.collect.machine import Machine, Process
+    from fingerprint.collect.machine import Machine
     from fingerprint.vault import Vault
 
     _Hash = Mapping[str, str] | HardwareHash
@@ -248,26 +247,17 @@ class Forecast(Value):
         return self.check.seconds_left
 
 
-def agent_view(
-    machine: Machine,
-    vault: Vault,
-    outlook: Outlook,
-    *,
-    story: Story | None = None,
-    processes: Sequence[Process] | None = None,
-) -> Forecast | None:
+def agent_view(machine: Machine, vault: Vault, outlook: Outlook) -> Forecast | None:
     """Return what the agent of a machine will do and when; None where no agent runs: copied disks, plain recordings.
 
     Args:
         machine: the machine.
         vault: its vault.
         outlook: what it does with the machine as it is now.
-        story: of the agent's logs, if they were read already.
-        processes: of the agent, if they were listed already.
     """
     from fingerprint.vault import FINGERPRINT_KEY
 
-    check = next_check(machine, story=story, processes=processes)
+    check = next_check(machine)
     return None if check is None else foretell(outlook, check, vault.written_at(FINGERPRINT_KEY))
 
 

@@ -310,3 +310,17 @@ def test_the_story_tells_of_each_process_on_its_own() -> None:
     story = read_texts([(BEFORE + on_disk("11:45:00", "25")).encode()], [], [])
     assert (story.runs[0].checked, story.run.checked) == ("2026-11-24 08:00:01", "")
     assert story.run.asks_next == "2026-11-24 12:10:00"
+
+
+def test_a_recording_holds_no_more_of_the_log_than_before(machine: AgentMachine) -> None:
+    """The first who reads the log decides how much of it is kept."""
+    from fingerprint.collect.recorder import Recorder
+    from fingerprint.diagnose import Site, record
+
+    machine.log("amazon-ssm-agent.log", line("11:46:00", "INFO", "x" * 1000) * 1000 + on_disk("11:45:00", "25"))
+    site = machine.site()
+    recorder = Recorder(site.machine)
+    record(Site(recorder, site.vault))
+    kept = recorder.snapshot["files"][f"{LOGS}/amazon-ssm-agent.log"]["text"]
+    assert len(kept) < 300_000
+    assert "Credentials ready" in kept

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fingerprint.fate import State
     from fingerprint.forecast import Forecast
     from fingerprint.model import FingerprintRecord, RegistrationRecord
+    from fingerprint.nextcheck import NextCheck
     from fingerprint.vault import Vault
 
     _T = TypeVar("_T")
@@ -185,7 +186,7 @@ class Site:
 
         return explain_vault(
             self.vault, self.machine, timeout=self.timeout, state_of=lambda _: self.record_state[0],
-            of_agent=self.of_agent,
+            of_agent=self.of_agent, check=lambda: self.next_check,
         )  # fmt: skip
 
     @fact
@@ -259,16 +260,26 @@ class Site:
         return seconds_of(at, self.offset if self.elsewhere else None)
 
     @fact
-    def forecast(self) -> Forecast | None:
-        """What the agent will do with the machine, and when; None where it does not run. Raises as `explanation`."""
-        from fingerprint.forecast import agent_view
+    def next_check(self) -> NextCheck | None:
+        """When the agent compares the hardware next; None where it cannot run."""
+        from fingerprint.nextcheck import next_check
 
         try:
             story, processes = self.story, self.processes
         except OSError:
             # What of it can be looked at, it looks at itself.
-            return agent_view(self.machine, self.vault, self.explanation.outlook)
-        return agent_view(self.machine, self.vault, self.explanation.outlook, story=story, processes=processes)
+            return next_check(self.machine)
+        return next_check(self.machine, story=story, processes=processes)
+
+    @fact
+    def forecast(self) -> Forecast | None:
+        """What the agent will do with the machine, and when; None where it cannot run. Raises as `explanation`."""
+        from fingerprint.forecast import foretell
+        from fingerprint.vault import FINGERPRINT_KEY
+
+        check = self.next_check
+        written = self.vault.written_at(FINGERPRINT_KEY)
+        return None if check is None else foretell(self.explanation.outlook, check, written)
 
     @fact
     def config(self) -> dict[str, Any] | None:

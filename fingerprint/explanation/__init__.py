@@ -257,6 +257,7 @@ def explain_vault(
     timeout: float | None = None,
     state_of: Callable[[FingerprintRecord], State] | None = None,
     of_agent: bool = True,
+    check: Callable[[], NextCheck | None] | None = None,
 ) -> Explanation:
     """Look at a machine and its vault once, and explain. Nothing is written.
 
@@ -267,6 +268,7 @@ def explain_vault(
         timeout: seconds for each command.
         state_of: what became of a record, by more than our journal; None for that alone.
         of_agent: whether the agent uses the vault.
+        check: tells when the agent compares next, for who has read its log already; asked if something differs.
 
     Raises:
         VaultMissing: the vault holds no fingerprint, and no registration.
@@ -299,10 +301,12 @@ def explain_vault(
     else:
         stable = _stable_of(before, now)
     sources = None if kept is None else Sources(kept, record.hardware_hash)
-    check = None if verdict.matched == verdict.total or not of_agent else next_check(machine)
+    compares: NextCheck | None = None
+    if of_agent and verdict.matched != verdict.total:
+        compares = next_check(machine) if check is None else check()
     return explain(
         verdict, collection, before=sources, now=Sources(now), state=state, stable=stable, of_agent=of_agent,
-        check=check,
+        check=compares,
     )  # fmt: skip
 
 
