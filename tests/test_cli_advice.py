@@ -301,7 +301,8 @@ def test_what_is_printed_works_when_it_is_pasted(tmp_path: Path) -> None:
     )  # fmt: skip
     [command] = commands_in(os.fsdecode(done.stdout))
     pasted = subprocess.run(
-        ["bash", "-c", f"{command.line} --dry-run --output json"], capture_output=True, cwd="/", env={"PATH": "/bin"},
+        ["bash", "-c", f"{command.line} --dry-run --output json"], capture_output=True, cwd="/",
+        env={"PATH": machine.env["PATH"]},
     )  # fmt: skip
     assert pasted.returncode == 0, pasted.stderr
     assert json.loads(pasted.stdout)["dryRun"] is True

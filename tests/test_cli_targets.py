@@ -180,8 +180,16 @@ def test_nothing_is_written_into_a_directory_that_is_not_there(tmp_path: Path, p
     before = everything(tmp_path)
     done = run(*options, *line_of(path), env=env)
     assert done.returncode == 2
-    assert f"invalid --vault: there is no directory {vault.parent} to hold it" in done.stderr
+    assert f"invalid --vault: there is no directory {vault.parents[1]} to hold it" in done.stderr
     assert everything(tmp_path) == before
+
+
+def test_the_data_directory_of_a_vault_is_made_with_it(tmp_path: Path) -> None:
+    """The registration file lies in it, beside the vault."""
+    done = run("--vault", str(tmp_path / "ssm" / "Vault"), "init", env=environment(tmp_path / "state"))
+    assert done.returncode == 0, done.stderr
+    done = run("--vault", str(tmp_path / "other" / "named"), "init", env=environment(tmp_path / "state"))
+    assert done.returncode == 2
 
 
 def test_a_vault_whose_path_a_manifest_cannot_name_is_not_made(tmp_path: Path) -> None:

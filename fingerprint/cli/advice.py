@@ -79,17 +79,20 @@ class Advice:
         done, at = [], 0
         while (found := self._next(text, at)) is not None:
             begin, end, command = found
-            done += [text[at:begin], command if command.startswith(" ") else command.replace(" ", blank)]
+            # Before what is said of it a line may end.
+            done += [text[at:begin], command[:1], command[1:].replace(" ", blank)]
             at = end
         return "".join((*done, text[at:]))
 
     def step(self, text: str, command: str) -> tuple[str, str]:
-        """Return what to do and its command; one that cannot be given from here stands in the text."""
+        """Return what to do and its command, aimed; one that cannot be given from here stands in the text.
+
+        The text itself is not aimed: that is for where it is folded or written.
+        """
         if command.startswith((_NAME + " ", "sudo " + _NAME + " ")):
             aimed = self.text(command)
         else:
             aimed = THERE + command if command and self.elsewhere else command
-        text = self.text(text)
         return (f"{text} ({aimed})", "") if aimed.startswith(THERE) else (text, aimed)
 
     def answer(self, value: Any, key: str = "") -> Any:
@@ -102,8 +105,10 @@ class Advice:
             return value
         told = {name: one if name in _JSON_DATA else self.answer(one, name) for name, one in value.items()}
         words = next((name for name in ("remedy", "text") if isinstance(value.get(name), str)), "")
-        if words and isinstance(value.get("command"), str):
-            told[words], told["command"] = self.step(value[words], value["command"])
+        # The command of a whole answer is its name.
+        if words and "schemaVersion" not in value and isinstance(value.get("command"), str):
+            text, told["command"] = self.step(value[words], value["command"])
+            told[words] = self.text(text)
         return told
 
     def _next(self, text: str, at: int) -> tuple[int, int, str] | None:
@@ -111,22 +116,30 @@ class Advice:
         ours = self._next_of_ours(text, at)
         other = self._next_of_others(text, at) if self.elsewhere else None
         found = min((found for found in (ours, other) if found is not None), default=None)
-        if found is None or not found[2].startswith(THERE) or not text[at : found[0]].endswith(": "):
+        if found is None or not found[2].startswith(THERE) or text.startswith(THERE, found[0]):
             return found
-        # One colon is enough: "Make it with (on that machine): fingerprint init".
         begin, end, command = found
-        return begin - 2, end, f" ({THERE[:-2]}): {command.removeprefix(THERE)}"
+        if text[at:begin].endswith("`"):
+            # What is in backquotes can be copied as it is.
+            begin, command = begin - 1, f"{THERE}`{command.removeprefix(THERE)}"
+        if text[at:begin].endswith(": "):
+            # One colon is enough: "Make it with (on that machine): fingerprint init".
+            begin, command = begin - 2, f" ({THERE[:-2]}): {command.removeprefix(THERE)}"
+        return begin, end, command
 
     def _next_of_ours(self, text: str, at: int) -> tuple[int, int, str] | None:
         begin = at - 1
         while (begin := text.find(_NAME + " ", begin + 1)) >= 0:
             start = begin - 5 if text[:begin].endswith("sudo ") else begin
-            if start < at or not _may_begin(text, start):
+            said = _said(text, start)
+            if start < at or not (said or _may_begin(text, start)):
                 continue
             found = _extent(text, begin + len(_NAME) + 1)
             # Help is the same for every target.
             if found is not None and not text.startswith(" --help", found[0]):
                 end, command, options = found
+                if said:
+                    return start - said, end, text[start - said : end]
                 return start, end, self._aimed(text[begin + len(_NAME) + 1 : end], command, options, start < begin)
         return None
 
@@ -240,11 +253,17 @@ def quoted(path: str) -> str:
     return "$'" + "".join(chr(b) if 32 <= b < 127 and chr(b) not in "\\'|" else f"\\{b:03o}" for b in data) + "'"
 
 
+def _said(text: str, at: int) -> int:
+    """Return the length of what says, before a command, that it is for that machine; 0 if nothing does."""
+    before = text[:at]
+    quote = before.endswith("`")
+    found = next((words for words in _SAID if before[: len(before) - quote].endswith(words)), "")
+    return len(found) + quote if found else 0
+
+
 def _may_begin(text: str, at: int) -> bool:
     """Return whether a command may begin there: in a line of its own, after a colon, or in backquotes."""
     before = text[:at]
-    if before.removesuffix("`").endswith(_SAID):
-        return False
     line = before[before.rfind("\n") + 1 :].strip(" 0123456789)-$")
     return not line or before.endswith((": ", "`"))
 

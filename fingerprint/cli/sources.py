@@ -78,7 +78,9 @@ def _demand_folder_of_vault(arguments: Arguments) -> None:
     if not named or not writes or arguments.command.path.startswith("image "):
         return
     try:
-        parent = os.path.dirname(os.path.abspath(named))
+        path = os.path.abspath(named)
+        # The data directory of a vault is made with it: the registration file lies beside the vault.
+        parent = os.path.dirname(os.path.dirname(path) if os.path.basename(path) == "Vault" else path)
     except OSError:
         # The current directory is gone; opening the vault tells that.
         return
