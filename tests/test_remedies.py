@@ -1,4 +1,4 @@
-"""Every remedy that a command prints is executed on a machine in that state; then the agent's own procedure judges it."""
+"""Every printed remedy is executed on a machine in the state for which it is printed; then the agent judges."""
 
 from __future__ import annotations
 
@@ -114,7 +114,8 @@ def test_every_printed_remedy_works_where_it_is_printed(
             words = fill(one.words)
             done = machine(*words)
             executed += 1
-            allowed = (0, 1, 3) if one.path in _LOOK else (0,)
+            # A snapshot here is of this machine, of which not everything can be read.
+            allowed = (0, 1, 3) if one.path in _LOOK else (0, 3) if one.path == "snapshot" else (0,)
             assert done.returncode in allowed, (number, one.line, done.returncode, done.stdout, done.stderr)
             assert one.path in (*_LOOK, *_MENDS, *_STEPS, "init", "snapshot"), one.line
         if any(one.path in _MENDS for one in remedy):

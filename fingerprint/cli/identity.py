@@ -32,7 +32,9 @@ def print_problems(problems: tuple[Problem, ...], arguments: Arguments) -> None:
         for line in rest:
             write(f"           {line}")
         if one.remedy:
-            for line in folded(f"{one.remedy}{':' if one.command else '.'}", 74):
+            # No full stop behind a command: it can be copied with its line.
+            end = ":" if one.command else "" if "fingerprint " in one.remedy else "."
+            for line in folded(f"{one.remedy}{end}", 74):
                 write(f"    {line}")
         if one.command:
             # A command stays whole, so that it can be copied.

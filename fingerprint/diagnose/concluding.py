@@ -163,6 +163,9 @@ def _do(steps: Sequence[tuple[str, str]]) -> str:
     if not steps:
         return ""
     text, command = steps[0]
+    head, colon, named = text.rpartition(": fingerprint ")
+    if colon and not command:
+        text = f"{head}: `fingerprint {named}`"
     return f"Do: {text[0].lower()}{text[1:]}{f' (`{command}`)' if command else ''}."
 
 
@@ -179,10 +182,8 @@ def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if _tag(found, "vault") == VAULT_MINTS:
         finding = found["vault"]
         steps = [("Do not restart the agent: it would store a new fingerprint", ""), *_steps(finding)]
-        text = (
-            f"Will hibernate after the next start, because {finding.text}. Do: do not restart the agent. "
-            f"{finding.remedy}."
-        )
+        text = f"Will hibernate after its next check, because {finding.text}. Do not restart the agent. "
+        text += _do(_steps(finding))
         return Conclusion("broken", text, "", "vault", tuple(steps))
     if _tag(found, "vault") == VAULT_EXITS:
         finding = found["vault"]

@@ -253,7 +253,7 @@ def regenerated(site: Site) -> Finding:
             return failed(text, *evidence, remedy=remedy, command=_way_back(site, state))
         return failed(
             text, *evidence, remedy="Restore the vault from a backup of before, or register the machine again",
-            command=_REGISTER,
+            command=f"{_REGISTER} --again",
         )  # fmt: skip
     if state.uncertain:
         return unknown(f"it cannot be told whether it was replaced: {state.uncertain}",

@@ -112,7 +112,8 @@ class Registration:
         if not record.registered:
             raise NotRegistered(
                 "the machine is not registered", where=self.vault.path,
-                remedy="Nothing was sent. Register it with: fingerprint register",
+                remedy="Nothing was sent. Register it with: fingerprint register --region REGION --activation-id ID "
+                "--code-file FILE",
             )  # fmt: skip
         return record
 

@@ -183,6 +183,18 @@ class Vault:
             error.remedy = self._way_back(key, data)
             raise
 
+    def _first(self, key: str) -> str:
+        """Return how a key comes into the vault that holds none."""
+        if key != FINGERPRINT_KEY:
+            return "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
+        # Imported here: only an error needs it.
+        from fingerprint.vault.remedies import data_of
+
+        if _node(data_of(self, REGISTRATION_KEY)):
+            # The service knows a fingerprint of this node, and no first one would be that.
+            return self._way_back(key).removeprefix("Nothing was written. ")
+        return "Make the first record with: fingerprint init"
+
     def _way_back(self, key: str, present: bytes | None = None) -> str:
         # Imported here: only an error needs the whole journal.
         from fingerprint.vault.remedies import restore_remedy
@@ -246,9 +258,7 @@ class Vault:
                 where=where,
                 remedy=self._way_back(key),
             )
-        raise VaultMissing(
-            f"the vault holds no {key}", where=where, remedy="Make the first record with: fingerprint init"
-        )
+        raise VaultMissing(f"the vault holds no {key}", where=where, remedy=self._first(key))
 
     def _demand_undamaged(self, key: str, data: bytes, *, to_write: bool) -> None:
         """Raise VaultCorrupt for bytes that are nearly those that were written last; note other changes."""
