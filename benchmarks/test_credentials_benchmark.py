@@ -54,7 +54,9 @@ def registration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registratio
     vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
     with LocalService() as service:
         made = service.activation()
-        Registration(vault, unix_machine(), endpoint=service.endpoint).register(made.id, made.code, REGION)
+        Registration(vault, unix_machine(), policy="regenerate", endpoint=service.endpoint).register(
+            made.id, made.code, REGION
+        )
         endpoint = service.endpoint
     body = json.dumps({"AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t" * 400,
                        "TokenExpirationDate": time() + 3600, "UpdateKeyPair": False}).encode()  # fmt: skip
@@ -65,7 +67,7 @@ def registration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registratio
         return found
 
     monkeypatch.setattr(Transport, "__call__", answer)
-    return Registration(vault, unix_machine(), endpoint=endpoint)
+    return Registration(vault, unix_machine(), policy="regenerate", endpoint=endpoint)
 
 
 def test_a_token_request_without_the_network(claim: Callable[..., Any], registration: Registration) -> None:

@@ -1,7 +1,5 @@
 """`python -m fingerprint` is the command `fingerprint`."""
 
-import sys
+from fingerprint.cli import main_and_exit
 
-from fingerprint.cli import main
-
-sys.exit(main())
+main_and_exit()

@@ -247,8 +247,7 @@ def _of_the_record(
         return (_replaced(state, of_another_sid(state, collection)),)
     if outlook == Outlook.STOPS:
         names = ", ".join(collection.stops_agent)
-        text = f"{names} is not valid UTF-8: the agent's collection fails, and it gets no credentials"
-        return (Problem(STOPPED, text, f"Set {names} to valid UTF-8"),)
+        return (Problem(STOPPED, collection.agent_error, f"Set {names} to valid UTF-8"),)
     if outlook == Outlook.REJECTS:
         return (Problem(REJECTED, f"the agent will reject this machine ({in_words(verdict)})"),)
     return ()

@@ -24,8 +24,11 @@ from fingerprint.vocabulary import Vocabulary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from logging import Logger
     from typing import Any, ClassVar
+
+    from typing_extensions import Self
 
     from fingerprint.collect.machine import Machine
     from fingerprint.collect.recorder import Recorder
@@ -53,6 +56,12 @@ class Policy(Vocabulary):
 
 
 Policy.define(REGENERATE="regenerate", STRICT="strict", AUDIT="audit")
+
+
+def demand_policy(kind: type, options: Mapping[str, object]) -> None:
+    """Raise TypeError, with the choices, unless the keywords for a new object name a policy."""
+    if "policy" not in options:
+        raise TypeError(f"{kind.__name__} requires the keyword policy: one of {', '.join(Policy.members())}")
 
 
 class Observation(Value):
@@ -122,6 +131,7 @@ def _observe(record: FingerprintRecord, collection: Collection) -> Observation:
         sid_key=collection.sid_key,
         unreadable=collection.unreadable,
         silent=collection.silent,
+        stopped=collection.stops_agent,
     )
     return Observation(record, collection, verdict)
 
@@ -422,19 +432,27 @@ class Gate:
     Args:
         vault: the machine's vault.
         machine: the machine; None for this one. Its clock is the gate's clock.
-        policy: what to do on a mismatch.
+        policy: what to do on a mismatch. It has no default: what it chooses can cost the identity.
         timeout: seconds for each command of a collection; None for the platform's usual one.
 
     A failed collection is no observation. A mismatch counts only when the last attempt was a good
     observation and the one before it agrees, and when no unreadable attribute could turn it.
+
+    Raises:
+        TypeError: no policy is named.
+        ValueError: there is no such policy.
     """
+
+    def __new__(cls, *_: object, **options: object) -> Self:
+        demand_policy(cls, options)
+        return super().__new__(cls)
 
     def __init__(
         self,
         vault: Vault,
         machine: Machine | None = None,
-        policy: Policy | str = Policy.REGENERATE,
         *,
+        policy: Policy | str,
         timeout: float | None = None,
     ) -> None:
         from fingerprint.collect.machine import LiveMachine
@@ -507,7 +525,7 @@ class Gate:
             raise CollectError(
                 f"cannot tell: {', '.join(last.collection.unreadable)} could not be read",
                 where=self.vault.path,
-                remedy="Nothing was written. See why with: fingerprint show",
+                remedy=f"Nothing was written. {last.collection.remedy or 'See why with: fingerprint show'}",
             )
         if len(mismatches) < 2 or mismatches[-2].collection.hardware_hash != last.collection.hardware_hash:
             raise CollectError(

@@ -18,6 +18,7 @@ EXIT_REFUSED = 4
 EXIT_SERVICE_REFUSED = 5
 EXIT_UNREACHABLE = 6
 EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141
 
 
 class FingerprintError(Exception):
@@ -48,14 +49,14 @@ class FingerprintError(Exception):
         """Return the error as the object that `--output json` prints."""
         return {
             "kind": type(self).__name__,
-            "what": _writable(self.what),
-            "where": _writable(self.where),
-            "remedy": _writable(self.remedy),
+            "what": writable(self.what),
+            "where": writable(self.where),
+            "remedy": writable(self.remedy),
             "exitCode": self.exit_code,
         }
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
     """Return a text as one that can be written as JSON: a path may hold bytes that are no text."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -83,6 +84,16 @@ class InputError(FingerprintError):
 
 class OutputError(FingerprintError):
     """The answer could not be written to standard output."""
+
+
+class PipeClosed(OutputError):
+    """Whoever read standard output has had enough, such as `head`; that is no mistake."""
+
+    exit_code = EXIT_PIPE_CLOSED
+
+    def __init__(self, what: str = "the answer is not read any more", *, where: str = "standard output",
+                 remedy: str = "") -> None:  # fmt: skip
+        super().__init__(what, where=where, remedy=remedy)
 
 
 class SnapshotError(FingerprintError):

@@ -34,6 +34,7 @@ def match(
     sid_key: str = MACHINE_ID,
     unreadable: Collection[str] = (),
     silent: Collection[str] | None = None,
+    stopped: Collection[str] = (),
 ) -> Verdict:
     """Decide whether two hardware hashes are of one machine.
 
@@ -46,6 +47,8 @@ def match(
             compared as the reference does, but a mismatch that they could turn is not conclusive.
         silent: names whose current value is known to say nothing about the machine (`Collection.silent`), so that it
             is no evidence, though the rules count it; None if that is not known but for the digests in `no_smbios`.
+        stopped: names whose value is no text, so that the agent's collection fails (`Collection.stops_agent`): it
+            applies no rule, so this is never a match, and not conclusive.
 
     Raises:
         ValueError: the SID key is another word, or a value is not valid UTF-8.
@@ -58,7 +61,7 @@ def match(
     rows = _rows(old, new, unreadable, silent)
     effective = [row for row in rows if row.evidence]
     return Verdict(
-        match=reason in _MATCHES,
+        match=reason in _MATCHES and not stopped,
         reason=reason,
         matched=matched,
         total=total,
@@ -69,7 +72,7 @@ def match(
         effective_matched=sum(row.same for row in effective),
         vacuous=_is_vacuous(rows, old, new, threshold, sid_key),
         highest_passing_threshold=_highest_passing(old, new, matched, total, sid_key),
-        conclusive=reason in _MATCHES or not _could_match(old, new, threshold, sid_key, unreadable),
+        conclusive=not stopped and (reason in _MATCHES or not _could_match(old, new, threshold, sid_key, unreadable)),
         rows=rows,
     )
 

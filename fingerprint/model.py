@@ -417,6 +417,17 @@ class Collection(Value):
         )
 
     @property
+    def agent_error(self) -> str:
+        """What the agent does where `stops_agent` names something, a sentence without a full stop; else ""."""
+        if not self.stops_agent:
+            return ""
+        return (
+            f"The agent refuses its whole collection, because {', '.join(self.stops_agent)} is not valid UTF-8: it "
+            "tries three times in 15 s, then reports an error and stores nothing, and it gets no credentials until "
+            "that is changed"
+        )
+
+    @property
     def only_here(self) -> tuple[str, ...]:
         """Names of the unreadable attributes of which the agent may read a value: a part of `unreadable`."""
         return tuple(a.name for a in self.attributes if a.only_here)
@@ -473,7 +484,7 @@ class AttributeRow(Value):
 
 
 class Verdict(Value):
-    """Whether this is still the same machine, and why.
+    """Whether this is still the same machine, and why. It is true exactly when it matches.
 
     Attributes:
         match: the answer of the reference's rules.
@@ -551,6 +562,9 @@ class Verdict(Value):
             conclusive=conclusive,
             rows=rows,
         )
+
+    def __bool__(self) -> bool:
+        return self.match
 
 
 def utc(seconds: float) -> str:

@@ -149,7 +149,7 @@ def plan_restore(
             # Nothing is uncertain about the restore, and it can be done without.
             raise Refused(error.what, where=error.where, remedy=error.remedy) from None
         after = record.replace(hardware_hash=collection.hardware_hash)
-        data, why = encode_fingerprint(after), f"{why}, with the present hardware hash"
+        data, why = encode_fingerprint(after, data), f"{why}, with the present hardware hash"
         plan = Plan(key, data, there, before, after, why, nodes=nodes, sources=recorder)
         return _compared(plan, record, collection, of_agent)
     collection = collect(machine, timeout=timeout)
@@ -174,8 +174,9 @@ def plan_rebaseline(
     before = vault.read()
     recorder, collection = _collected(vault, machine, timeout, before)
     after = before.replace(hardware_hash=collection.hardware_hash)
+    there = vault.raw(FINGERPRINT_KEY)
     plan = Plan(
-        FINGERPRINT_KEY, encode_fingerprint(after), vault.raw(FINGERPRINT_KEY), before, after,
+        FINGERPRINT_KEY, encode_fingerprint(after, there or b""), there, before, after,
         "rebaseline, fingerprint kept", sources=recorder,
     )  # fmt: skip
     return _compared(plan, before, collection, of_agent)

@@ -93,7 +93,11 @@ def _ask_history(vault: Vault, known: Known) -> None:
 
 
 def bundle(
-    parts: dict[str, Callable[[], Any]], snapshot: dict[str, Any], redactor: Redactor | None, known: Known | None = None
+    parts: dict[str, Callable[[], Any]],
+    snapshot: dict[str, Any],
+    redactor: Redactor | None,
+    known: Known | None = None,
+    finish: Callable[[Any], Any] = lambda answer: answer,
 ) -> dict[str, bytes]:
     """Return the files of a bundle: name -> bytes, the manifest last.
 
@@ -102,9 +106,10 @@ def bundle(
         snapshot: the recorded machine.
         redactor: what makes pseudonyms; None leaves everything as it is.
         known: what the vault tells, so that ids of earlier states are found, too.
+        finish: what an answer, or the facts of an error, passes through before pseudonyms are made.
     """
     known = known or Known()
-    answers = {name: _answer(question) for name, question in parts.items()}
+    answers = {name: finish(_answer(question)) for name, question in parts.items()}
     snapshots = {"snapshot": snapshot} if known.before is None else {"before": known.before, "snapshot": snapshot}
     if redactor is not None:
         for taken in (snapshot, *known.snapshots):

@@ -76,7 +76,7 @@ class StableRow(Value):
 
 
 class StableVerdict(Value):
-    """Whether this is the same machine by scheme `stable`.
+    """Whether this is the same machine by scheme `stable`. It is true exactly when the outcome is "same".
 
     Attributes:
         outcome: same, different or cannot-tell.
@@ -112,6 +112,9 @@ class StableVerdict(Value):
             outcome=outcome, identity=identity, circumstance=circumstance, virtual=virtual, void=void,
             turning=turning, judged=judged,
         )  # fmt: skip
+
+    def __bool__(self) -> bool:
+        return self.outcome == Outcome.SAME
 
     @property
     def points(self) -> int:

@@ -316,6 +316,9 @@ def test_the_locale_comes_from_the_files_of_the_machine(tmp_path: Path) -> None:
     (tmp_path / "etc" / "default").mkdir(parents=True)
     assert LiveMachine(root=str(tmp_path)).locale() == {}
     (tmp_path / "etc" / "default" / "locale").write_text("LANG=fr_FR.UTF-8\n")
+    assert LiveMachine(root=str(tmp_path)).locale() == {}
+    # Only what Debian made reads it.
+    (tmp_path / "etc" / "debian_version").write_text("12.5\n")
     assert LiveMachine(root=str(tmp_path)).locale() == {"LANG": "fr_FR.UTF-8"}
     (tmp_path / "etc" / "locale.conf").write_text("LANG=C.UTF-8\n")
     assert LiveMachine(root=str(tmp_path)).locale() == {"LANG": "C.UTF-8"}

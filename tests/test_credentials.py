@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 import shutil
 import signal
 import stat
@@ -177,11 +178,12 @@ def test_without_the_extra_it_is_said_how_to_get_it(tmp_path: Path) -> None:
         "u.find_spec = lambda name, *a: None if name == 'botocore' else real(name, *a);"
         "from fingerprint.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    for words in (["register", "--region", "eu-west-1"], ["credential-process"], ["update"], ["local-service"]):
-        done = subprocess.run([sys.executable, "-I", "-c", script, *words], env=environment(tmp_path),
+    for words in ("register --region eu-west-1", "credential-process", "update", "local-service", "serve"):
+        done = subprocess.run([sys.executable, "-I", "-c", script, *words.split()], env=environment(tmp_path),
                               capture_output=True, text=True, check=False)  # fmt: skip
         assert done.returncode == 2, words
-        assert "pip install 'hardware-fingerprint[aws]'" in done.stderr
+        assert shlex.quote(sys.executable) in done.stderr
+        assert "'.[aws]'" in done.stderr
 
 
 def no_service() -> RoleCredentials:

@@ -16,7 +16,9 @@ import pytest
 
 import fingerprint
 from commandline import environment, run
-from fingerprint.credentials.order import AgentCredentials, Order, State, agent_credentials, credential_order
+from fingerprint.agentcredentials import AgentCredentials
+from fingerprint.credentials.order import Order, State, agent_credentials, credential_order
+from fingerprint.testing.machines import unix_snapshot
 
 SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
 KEYS = "aws_access_key_id = AKIAPLANTED\naws_secret_access_key = planted/secret\n"
@@ -250,6 +252,7 @@ def test_somebody_else_is_told_what_he_may_not_see(tmp_path: Path) -> None:
 
 
 def test_a_recording_holds_none_of_it(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text(json.dumps(unix_snapshot()))
     done = run("--snapshot", str(tmp_path / "x"), "credentials", "order", env=environment(tmp_path))
     assert done.returncode == 2
     assert "a recording holds no files of credentials" in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,6 @@ import pytest
 
 from agent_machines import DENIED, REGENERATED, AgentMachine, copied_disk, mismatch, ready, refused, started
 from commandline import run
-from fingerprint.collect.machine import LiveMachine
-from fingerprint.diagnose import diagnose
-from fingerprint.diagnose.site import Site
-from fingerprint.vault import Vault
 
 # What would act on the machine that this runs on.
 ACTING = ("systemctl", "chmod", "chown", "rm ", "fingerprint register", "fingerprint vault re", "fingerprint threshold")
@@ -29,6 +26,11 @@ def machine(tmp_path: Path) -> AgentMachine:
 
 def of_disk(machine: AgentMachine, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return run("--root", str(root), "diagnose", *words, env=machine.env)
+
+
+def of(machine: AgentMachine) -> str:
+    """Return how a printed command begins."""
+    return f"FINGERPRINT_STATE={machine.env['FINGERPRINT_STATE']} fingerprint"
 
 
 def in_json(machine: AgentMachine, root: Path, *words: str) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def test_a_disk_with_warnings_or_failures_tells_of_its_logs_only(machine: AgentM
     assert told["state"] == "warnings"
     assert told["text"].startswith("Not hibernating by its logs, with 1 warning")
     assert "A copied disk does not tell: fingerprint" in told["text"]
-    assert [step["command"] for step in told["steps"]] == [f"fingerprint --root {root} vault verify"]
+    assert [step["command"] for step in told["steps"]] == [f"{of(machine)} --root {root} vault verify"]
     stray.unlink()
     (root / "usr/bin/amazon-ssm-agent").chmod(0o777)
     told = in_json(machine, root)["conclusion"]
@@ -101,10 +103,10 @@ def test_another_machine_id_on_the_disk_is_told_all_the_same(machine: AgentMachi
     assert check["outcome"] == "fail"
     assert "hardware ID" in check["text"]
     commands = {step["text"]: step["command"] for step in answer["conclusion"]["steps"]}
-    assert commands["Keep the present record"] == f"fingerprint --root {root} vault backup"
+    assert commands["Keep the present record"] == f"{of(machine)} --root {root} vault backup"
     # A new record would be made of the hardware of this machine.
     [rebaseline] = [text for text in commands if "Take the machine as it is now" in text]
-    assert rebaseline.endswith("(on the machine itself)")
+    assert "(on that machine: fingerprint vault rebaseline" in rebaseline
     assert commands[rebaseline] == ""
 
 
@@ -130,9 +132,16 @@ def test_no_command_for_the_machine_that_this_runs_on_is_offered(
         *answer["conclusion"]["steps"],
         *({"text": c["remedy"], "command": c["command"]} for c in answer["checks"]),
     ]
-    offered = [step["command"] for step in steps if step["command"]] + [answer["conclusion"]["text"]]
+    offered = [step["command"] for step in steps if step["command"]]
     assert [text for text in offered if any(word in text for word in ACTING)] == []
-    assert "Restart the agent: it tries again at once (on the machine itself)" in [step["text"] for step in steps]
+    there = answer["conclusion"]["text"].split("`")
+    assert [
+        text for before, text in pairwise(there) if text.startswith(ACTING) and "on that machine" not in before
+    ] == []
+    restart = "Restart the agent: it tries again at once (on that machine: systemctl restart amazon-ssm-agent)"
+    # Who registers again starts the agent anyhow.
+    again = any("(on that machine: fingerprint register " in step["text"] for step in answer["conclusion"]["steps"])
+    assert again or restart in [step["text"] for step in steps]
 
 
 def test_commands_that_can_look_at_the_disk_name_it_and_its_vault(machine: AgentMachine, tmp_path: Path) -> None:
@@ -140,14 +149,12 @@ def test_commands_that_can_look_at_the_disk_name_it_and_its_vault(machine: Agent
     vault = str(root / "var/lib/amazon/ssm/Vault")
     record = Path(vault, "Store/InstanceFingerprint")
     record.write_text(record.read_text().replace('"similarityThreshold":40', '"similarityThreshold":-1'))
-    state = str(tmp_path / "state")
-    site = Site(LiveMachine(str(root)), Vault.open(vault, root=str(root), state=state))
-    assert diagnose(site, ["fingerprint"])["fingerprint"].command == f"fingerprint --root '{root}' threshold set 40"
+    [check] = in_json(machine, root, "--only", "fingerprint")["checks"]
+    assert check["command"] == f"{of(machine)} --root '{root}' threshold set 40"
     copy = root.joinpath(vault).rename(tmp_path / "Copy")
-    site = Site(LiveMachine(str(root)), Vault.open(str(copy), root=str(root), state=state))
-    finding = diagnose(site, ["fingerprint"])["fingerprint"]
-    assert finding.command == f"fingerprint --root '{root}' --vault {copy} threshold set 40"
+    [check] = in_json(machine, root, "--vault", str(copy), "--only", "fingerprint")["checks"]
+    assert check["command"] == f"{of(machine)} --root '{root}' --vault {copy} threshold set 40"
     (copy / "Store/InstanceFingerprint").unlink()
-    remedy = diagnose(site, ["vault"])["vault"].remedy
-    assert f"fingerprint --root '{root}' --vault {copy} vault restore 0" in remedy
-    assert "fingerprint vault" not in remedy
+    [check] = in_json(machine, root, "--vault", str(copy), "--only", "vault")["checks"]
+    assert f"{of(machine)} --root '{root}' --vault {copy} vault restore 0" in check["remedy"]
+    assert "fingerprint vault" not in check["remedy"]

@@ -54,7 +54,7 @@ def test_the_first_record_keeps_what_it_was_made_from(vault: Vault) -> None:
 
 def test_a_regenerated_record_keeps_its_own_beside_the_old_one(vault: Vault) -> None:
     first, _ = first_record(vault, RecordedMachine(BEFORE))
-    Gate(vault, RecordedMachine(AFTER)).fingerprint()
+    Gate(vault, RecordedMachine(AFTER), policy="regenerate").fingerprint()
     second = vault.read()
     assert kept_whys(vault) == ["first fingerprint", "the machine does not match its record"]
     tags = [entry.tag for entry in vault.evidence.entries()[0]]
@@ -63,8 +63,8 @@ def test_a_regenerated_record_keeps_its_own_beside_the_old_one(vault: Vault) -> 
 
 def test_a_gate_that_matches_and_one_that_only_looks_keep_nothing(vault: Vault) -> None:
     first_record(vault, RecordedMachine(BEFORE))
-    Gate(vault, RecordedMachine(BEFORE)).fingerprint()
-    Gate(vault, RecordedMachine(AFTER), "audit").fingerprint()
+    Gate(vault, RecordedMachine(BEFORE), policy="regenerate").fingerprint()
+    Gate(vault, RecordedMachine(AFTER), policy="audit").fingerprint()
     assert len(kept_whys(vault)) == 1
 
 
@@ -178,7 +178,7 @@ def test_a_gate_whose_disk_is_full_leaves_the_evidence_of_its_record(
     monkeypatch.setattr("fingerprint.vault.VaultEdit.store", fail)
     for _ in range(evidence.ENTRIES_KEPT + 4):
         with pytest.raises(VaultUnreadable):
-            Gate(vault, RecordedMachine(AFTER)).fingerprint()
+            Gate(vault, RecordedMachine(AFTER), policy="regenerate").fingerprint()
     assert vault.evidence.for_record(RECORD) is not None
 
 
@@ -265,7 +265,7 @@ def test_no_answer_of_a_machine_costs_the_identity(
 
     monkeypatch.setattr(RecordedMachine, question, fail)
     record, _ = first_record(vault, RecordedMachine(BEFORE))
-    Gate(vault, RecordedMachine(AFTER)).fingerprint()
+    Gate(vault, RecordedMachine(AFTER), policy="regenerate").fingerprint()
     carry_out(vault, plan_rebaseline(vault, RecordedMachine(BEFORE)))
     assert vault.read().fingerprint != record.fingerprint
     # What scheme `ssm` was made of is kept all the same.

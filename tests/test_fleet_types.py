@@ -13,12 +13,13 @@ import pytest
 
 import textbook
 from fingerprint.model import Reason
+from fleets import everything
 
 pa = pytest.importorskip("pyarrow", reason="the extra `fleet` is not installed")
 
 from fingerprint._fleet import Stream  # noqa: E402
 from fingerprint.errors import InputError  # noqa: E402
-from fingerprint.fleet import Rejects, Summary, check, clones, drift, join, pack, plan  # noqa: E402
+from fingerprint.fleet import Rejects, Summary, check, clones, join, pack, plan  # noqa: E402
 
 NAMES = ("machine-id", "ipaddress-info", "hostname-info", "disk-info", "memory-hash")
 CODES = {pa.int8(): 127, pa.uint8(): 255, pa.int16(): 32_767, pa.uint16(): 65_535, pa.int32(): 70_000,
@@ -65,7 +66,10 @@ def rows_of(values: int) -> tuple[tuple[dict[str, int | None], dict[str, int | N
 
 
 def word(number: int | None) -> str | None:
-    return None if number is None else f"value-{number}" if number else ""
+    """Return a value that views have within them, or one that they have elsewhere."""
+    if not number:
+        return None if number is None else ""
+    return f"value-{number}" if number % 2 else f"the longer value number {number}"
 
 
 @functools.cache
@@ -200,31 +204,14 @@ def recoded(table: Any, codes: Any, kind: Any, *, only: str = "", chunk: int = 1
     return pa.Table.from_batches(batches)
 
 
-def everything(table: Any) -> Any:
-    """Return what all of the library says of a fleet."""
-    summary, found = Summary(), clones(table, percent=60)
-    for part in check(table):
-        summary.add(part)
-    planned = plan(table)
-    with join(table, table) as joined:
-        both = drift(joined.batches(), by="group")
-    packed = pa.Table.from_batches(pack(table))
-    return {
-        "summary": summary, "drift": drift(table, by="group"), "join": both,
-        "plan": {group: planned.curve(group) for group in planned.groups}, "near": found.pairs,
-        "groups": [groups[i] for groups in found.groups for i in range(len(groups))],
-        "packed": [packed[name].to_pylist() for name in packed.column_names if "." in name],
-        "reasons": checked(packed),
-    }  # fmt: skip
-
-
 @functools.cache
 def judged() -> Any:
-    found = everything(plain_table())
+    found = everything(plain_table)
     sides = [({k: v for k, v in side.items() if v is not None} for side in row[:2]) for row in plain_rows()]
     thresholds = [USUAL if row[2] is None else row[2] for row in plain_rows()]
     wanted = [textbook.decide(*side, threshold)[1] for side, threshold in zip(sides, thresholds, strict=True)]
     assert found["reasons"] == wanted
+    assert checked(pa.Table.from_batches(pack(plain_table()))) == wanted
     assert found["near"]
     assert {one.reading for one in found["groups"]} >= {"absent-values", "image-not-reset", "no-times"}
     return found
@@ -239,7 +226,7 @@ def test_all_answers_are_the_same_in_every_layout(codes: Any, kind: Any, chunk: 
         table = pa.Table.from_batches(plain_table(kind).to_batches(max_chunksize=chunk))
     else:
         table = recoded(plain_table(), codes, kind, only=only, chunk=chunk)
-    found = everything(table)
+    found = everything(lambda: table)
     for part, wanted in judged().items():
         assert found[part] == wanted, part
 
@@ -305,20 +292,20 @@ def test_a_code_that_is_not_in_the_dictionary_is_named(codes: Any) -> None:
     for code in (2, 2 ** (codes.bit_width - 1) - 1, *((-1,) if pa.types.is_signed_integer(codes) else ())):
         column = pa.DictionaryArray.from_arrays(pa.array([0, code], codes), pa.array(["x", "y"]), safe=False)
         columns = {f"{side}.{name}": column for side in ("saved", "current") for name in NAMES}
+        table = pa.table({"node_id": ["a", "b"], **columns})
         with pytest.raises(TypeError, match=r"saved\.machine-id has a code that is not in its dictionary"):
-            reasons_of(pa.table(columns))
+            reasons_of(table)
+        for ask in (checked, plan, clones, lambda fleet: list(pack(fleet)), lambda fleet: join(fleet, fleet)):
+            with pytest.raises(InputError, match=rf"column saved\.machine-id has the code {code}, and .* 2 values"):
+                ask(table)
 
 
 @pytest.mark.parametrize("threshold", INTEGERS, ids=str)
 def test_a_threshold_out_of_range_is_no_other_threshold(threshold: Any) -> None:
     """2**64 - 1 is not -1, which would accept every machine, and 256 + 40 is not 40."""
     limit = 2 ** (threshold.bit_width - pa.types.is_signed_integer(threshold)) - 1
-    for number in {
-        101,
-        limit,
-        *((296,) if limit > 255 else ()),
-        *((-2,) if pa.types.is_signed_integer(threshold) else ()),
-    }:
+    numbers = {101, limit} | ({296} if limit > 255 else set())
+    for number in numbers | ({-2} if pa.types.is_signed_integer(threshold) else set()):
         columns = {f"{side}.machine-id": ["a", "b"] for side in ("saved", "current")}
         table = pa.table({"node_id": ["x", "y"], "threshold": pa.array([40, number], threshold), **columns})
         with pytest.raises(InputError, match=r"row 2 cannot be used: its threshold is not -1 to 100"):

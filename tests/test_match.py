@@ -6,6 +6,8 @@ import json
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import textbook
 from fingerprint import Reason, match
@@ -146,3 +148,12 @@ def test_the_recorded_matches(name: str, count: int) -> None:
         judged = textbook.decide(case["saved"], case["current"], case["threshold"], case["sid_key"])
         assert judged[:2] == (verdict.match, verdict.reason)
     assert len(cases) == count
+
+
+@given(st.dictionaries(st.sampled_from(["machine-id", "ipaddress-info", "cpu-hash"]), st.sampled_from(["", "a", "b"])),
+       st.dictionaries(st.sampled_from(["machine-id", "ipaddress-info", "cpu-hash"]), st.sampled_from(["", "a", "b"])),
+       st.sampled_from([-1, 0, 1, 40, 100]))  # fmt: skip
+def test_a_verdict_is_true_exactly_when_it_matches(saved: dict[str, str], now: dict[str, str], threshold: int) -> None:
+    verdict = match(saved, now, threshold)
+    assert bool(verdict) is verdict.match
+    assert bool(verdict) is (verdict.reason in (Reason.DISABLED, Reason.SAME_IP, Reason.SIMILAR))

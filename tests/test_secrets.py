@@ -73,7 +73,7 @@ def test_no_log_line_and_no_exception_of_the_gate_holds_a_secret(
     with caplog.at_level(logging.DEBUG):
         for machine in (unix_machine(machine_id="f" * 32 + "\n"), unix_machine(machine_id=MACHINE_ID)):
             try:
-                Gate(vault, machine, policy).fingerprint()
+                Gate(vault, machine, policy=policy).fingerprint()
             except FingerprintError as error:
                 caplog.handler.stream.write(f"{error!r} {error} {error.facts()}")
     assert not any(canary in caplog.text for canary in CANARIES)

@@ -73,7 +73,7 @@ def vault(tmp_path: Path) -> Vault:
 def registration(
     vault: Vault, service: LocalService, machine: dict[str, Any] = BEFORE, policy: str = "regenerate"
 ) -> Registration:
-    return Registration(vault, RecordedMachine(machine), policy, endpoint=service.endpoint)
+    return Registration(vault, RecordedMachine(machine), policy=policy, endpoint=service.endpoint)
 
 
 def registered(vault: Vault, service: LocalService) -> Registration:
@@ -237,7 +237,7 @@ def test_a_deregistered_node_is_told_so(vault: Vault, service: LocalService) -> 
 def test_a_wrong_clock_is_refused(vault: Vault, service: LocalService) -> None:
     flow = registered(vault, service)
     late = Registration(
-        vault, RecordedMachine(BEFORE),
+        vault, RecordedMachine(BEFORE), policy="regenerate",
         client=lambda region: ServiceClient(region, endpoint=service.endpoint, clock=lambda: service.clock() - 900),
     )  # fmt: skip
     with pytest.raises(ServiceError, match="InvalidSignatureException"):
@@ -285,7 +285,7 @@ def test_no_network_is_unreachable(vault: Vault, service: LocalService) -> None:
         port = closed.getsockname()[1]
     for endpoint in (f"http://127.0.0.1:{port}", "https://nowhere.invalid"):
         with pytest.raises(Unreachable) as caught:
-            Registration(vault, RecordedMachine(BEFORE), endpoint=endpoint).role_token()
+            Registration(vault, RecordedMachine(BEFORE), policy="regenerate", endpoint=endpoint).role_token()
         assert caught.value.exit_code == 6
 
 
@@ -295,12 +295,12 @@ def test_an_endpoint_that_shows_secrets_to_the_network_is_refused(
     flow = registered(vault, service)
     for endpoint in ("http://192.0.2.1", "http://127.0.0.1.example.org", "ftp://localhost", "localhost"):
         with pytest.raises(UsageError, match=r"not safe|Invalid endpoint"):
-            Registration(vault, RecordedMachine(BEFORE), endpoint=endpoint).role_token()
+            Registration(vault, RecordedMachine(BEFORE), policy="regenerate", endpoint=endpoint).role_token()
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://192.0.2.1")
     with pytest.raises(UsageError, match="not safe"):
-        Registration(vault, RecordedMachine(BEFORE)).role_token()
+        Registration(vault, RecordedMachine(BEFORE), policy="regenerate").role_token()
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", service.endpoint)
-    assert Registration(vault, RecordedMachine(BEFORE)).role_token()
+    assert Registration(vault, RecordedMachine(BEFORE), policy="regenerate").role_token()
     assert flow.role_token()
 
 
@@ -308,7 +308,7 @@ def test_an_answer_that_never_ends_is_given_up(vault: Vault, service: LocalServi
     """One byte at a time, always in time for a limit that only looks at the next one."""
     registered(vault, service)
     flow = Registration(
-        vault, RecordedMachine(BEFORE),
+        vault, RecordedMachine(BEFORE), policy="regenerate",
         client=lambda region: ServiceClient(region, endpoint=service.endpoint, timeout=0.3),
     )  # fmt: skip
     for _ in range(4):
@@ -338,7 +338,9 @@ def test_requests_go_through_a_proxy_and_only_there(vault: Vault, service: Local
     asked = len(service.requests())
     try:
         with pytest.raises(Unreachable):
-            Registration(vault, RecordedMachine(BEFORE), endpoint=service.endpoint, proxy=url).role_token()
+            Registration(
+                vault, RecordedMachine(BEFORE), policy="regenerate", endpoint=service.endpoint, proxy=url
+            ).role_token()
     finally:
         proxy.shutdown()
         proxy.server_close()
@@ -363,7 +365,12 @@ def test_a_server_without_a_trusted_certificate_is_unreachable(
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        flow = Registration(vault, RecordedMachine(BEFORE), endpoint=f"https://127.0.0.1:{server.server_address[1]}")
+        flow = Registration(
+            vault,
+            RecordedMachine(BEFORE),
+            policy="regenerate",
+            endpoint=f"https://127.0.0.1:{server.server_address[1]}",
+        )
         with pytest.raises(Unreachable, match="secure"):
             flow.role_token()
     finally:
@@ -662,7 +669,9 @@ def test_an_old_key_is_changed_without_being_asked_for(vault: Vault, service: Lo
     old, _ = keys(vault, service)
     later = Vault(vault.path, state=vault.state, now=lambda: time.time() + 31 * 86400)
     for days, changed in ((0, False), (32, False), (31, True)):
-        Registration(later, RecordedMachine(BEFORE), endpoint=service.endpoint, rotate_after_days=days).role_token()
+        Registration(
+            later, RecordedMachine(BEFORE), policy="regenerate", endpoint=service.endpoint, rotate_after_days=days
+        ).role_token()
         here, there = keys(vault, service)
         assert here == there
         assert (here != old) is changed

@@ -252,3 +252,9 @@ def test_the_page_about_the_scheme_says_the_same(strength: Strength) -> None:
     assert f"| `{strength.name}` | {strength.group} | {physical} | {virtual} | {told}" in page
     assert f"at least {DECIDING_POINTS} points" in page
     assert f"at most ±{CIRCUMSTANCE_LIMIT}" in page
+
+
+@pytest.mark.parametrize("outcome", list(Outcome.members()))
+def test_a_verdict_is_true_exactly_when_it_is_the_same_machine(outcome: Outcome) -> None:
+    verdict = StableVerdict(outcome, 6, 0, False, "", False, ())
+    assert bool(verdict) is (outcome == Outcome.SAME)

@@ -389,7 +389,7 @@ import sys
 sys.path.append(sys.argv[3])
 from fingerprint import Gate, Vault
 from fingerprint.testing.machines import unix_machine
-print(Gate(Vault(sys.argv[1], state=sys.argv[2]), unix_machine()).fingerprint())
+print(Gate(Vault(sys.argv[1], state=sys.argv[2]), unix_machine(), policy="regenerate").fingerprint())
 """
 
 

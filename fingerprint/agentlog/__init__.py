@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import heapq
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import chain
 
+from fingerprint.agentlog.comparisons import ATTRIBUTES, Mismatch
 from fingerprint.agentlog.lines import Counts, Entry, entries, parse
-from fingerprint.agentlog.pieces import ATTRIBUTES, Mismatch, Run, Wait, code_of, duration
-from fingerprint.agentlog.present import Present, State, conclusion, history, present, times
+from fingerprint.agentlog.pieces import Run, Wait, code_of, duration
+from fingerprint.agentlog.present import CLOCK, Present, State, conclusion, history, present, times
 from fingerprint.agentlog.story import Story
 
 TYPE_CHECKING = False
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     _Part = tuple[Entry, Iterator[Entry], Counts]
 
 __all__ = [
-    "ATTRIBUTES", "Entry", "Mismatch", "Present", "Run", "State", "Story", "Wait", "code_of", "conclusion", "duration",
-    "history", "offset_of", "parse", "present", "read_logs", "read_texts", "times", "to_utc",
+    "ATTRIBUTES", "CLOCK", "Entry", "Mismatch", "Present", "Run", "State", "Story", "Wait", "code_of", "conclusion",
+    "duration", "history", "offset_of", "parse", "present", "read_logs", "read_texts", "seconds_of", "times", "to_utc",
 ]  # fmt: skip
 
 # A line that stands in two logs comes out of the second one after no more than so many of the others.
@@ -132,6 +133,22 @@ def _ordered(number: int, parts: Sequence[_Part]) -> Iterator[tuple[str, int, En
 def to_utc(at: str, offset: timedelta) -> str:
     """Return a logged local time as RFC 3339 in UTC. Raises ValueError for what is no time."""
     return (datetime.fromisoformat(at) - offset).isoformat() + "Z"
+
+
+def seconds_of(at: str, offset: int | None) -> float | None:
+    """Return when something was logged, in seconds since 1970-01-01 UTC; None for what is no time.
+
+    Args:
+        at: local time as the logs have it.
+        offset: seconds by which it is ahead of UTC; None for the rules of this machine's time zone, by which summer
+            and winter differ.
+    """
+    try:
+        if offset is None:
+            return datetime.fromisoformat(at).timestamp()
+        return datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() - offset
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def offset_of(text: str) -> timedelta:

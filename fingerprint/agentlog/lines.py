@@ -6,6 +6,7 @@ import gzip
 import io
 import re
 import zlib
+from bisect import bisect
 from contextlib import contextmanager, nullcontext
 from typing import cast
 
@@ -37,6 +38,7 @@ _LINE = re.compile(
 )  # fmt: skip
 # The commonest line of all, of which the last one of a block tells as much as each.
 _AWAKE = b"healthcheck reporting agent health"
+_EXPIRED = b"shared credentials are already expired"
 # Kind -> the text that tells it, in lower case; the first that is found counts.
 _KINDS = (
     ("id-differs", "the hardware id ("),
@@ -62,7 +64,7 @@ _KINDS = (
     ("hibernate", "entering ssm agent worker hibernate"),
     ("hibernate", "agent is in hibernate mode"),
     ("awake", _AWAKE.decode()),
-    ("expired", "shared credentials are already expired"),
+    ("expired", _EXPIRED.decode()),
     ("worker-started", "ssm-agent-worker - v"),
     ("version", "amazon-ssm-agent - v"),
     ("unshared", "identity does not require credential refresher"),
@@ -75,7 +77,7 @@ _KINDS = (
     ("start", "starting core agent"),
     ("stop", "stopping core agent"),
 )
-_PHRASES = tuple(dict.fromkeys(piece.encode() for kind, piece in _KINDS if kind != "awake"))
+_PHRASES = tuple(dict.fromkeys(piece.encode() for kind, piece in _KINDS if kind not in ("awake", "expired")))
 
 
 class Entry(Value):
@@ -171,11 +173,13 @@ def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
         counts.informs = informing > sum(lowered.count(phrase) for phrase in _HIBERNATION)
     starts = {lowered.rfind(b"\n", 0, lowered.rfind(_AWAKE)) + 1} if _AWAKE in lowered else set()
     for phrase in _PHRASES:
-        at = lowered.find(phrase)
-        while at >= 0:
-            starts.add(lowered.rfind(b"\n", 0, at) + 1)
-            end = lowered.find(b"\n", at)
-            at = lowered.find(phrase, end) if end >= 0 else -1
+        starts.update(_starts_of(phrase, lowered))
+    # Of those in a row, which may be thousands, the first and the last tell all.
+    between = sorted(starts)
+    rows: dict[int, list[int]] = {}
+    for start in _starts_of(_EXPIRED, lowered):
+        rows.setdefault(bisect(between, start), []).append(start)
+    starts.update(start for row in rows.values() for start in (row[0], row[-1]))
     told: list[str] = []
     done = 0
     for start in sorted(starts):
@@ -194,6 +198,15 @@ def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
                 return told, line
         told.append(line.decode("utf-8", "replace"))
     return told, b""
+
+
+def _starts_of(phrase: bytes, block: bytes) -> Iterator[int]:
+    """Yield where the lines begin that hold a phrase."""
+    at = block.find(phrase)
+    while at >= 0:
+        yield block.rfind(b"\n", 0, at) + 1
+        end = block.find(b"\n", at)
+        at = block.find(phrase, end) if end >= 0 else -1
 
 
 def _parsed(lines: Iterable[str], before: Entry | None) -> Iterator[Entry]:

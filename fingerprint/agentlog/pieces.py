@@ -1,38 +1,15 @@
-"""What a story is made of: a comparison that failed, a wait, one process of the agent, and durations as Go prints."""
+"""What a story is made of: waits, processes of the agent, trouble, and durations as Go prints them."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
 
-ATTRIBUTES = 9
 ERROR_KEPT = 200
 # The code of the service, also where other words stand before it.
 _CODE = re.compile(r"\b([A-Z][A-Za-z]+(?:Exception|Error|Failure|DoesNotMatch|Expired|Token))(?=:|$)")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-
-
-class Mismatch:
-    """One comparison that failed, however often it was logged.
-
-    Attributes:
-        first, last: when it was logged.
-        times: how many groups of lines tell it: four to each failure of a newer agent.
-        id_differs: whether the hardware ID decided.
-        changed: attribute -> (saved, current), the address once.
-    """
-
-    def __init__(self, at: str, id_differs: bool) -> None:
-        self.first = self.last = at
-        self.times = 1
-        self.id_differs = id_differs
-        self.changed: dict[str, tuple[str, str]] = {}
-
-    @property
-    def matched(self) -> int | None:
-        """Equal attributes of nine, None where the log does not tell."""
-        return None if self.id_differs or not self.changed else max(0, ATTRIBUTES - len(self.changed))
 
 
 class Wait:

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import re
 
+from fingerprint.agentlog.comparisons import Comparisons
 from fingerprint.agentlog.lines import Counts
-from fingerprint.agentlog.pieces import (
-    ATTRIBUTES, ERROR_KEPT, Mismatch, Run, Trouble, Wait, code_of, duration, later, seconds_between,
-)  # fmt: skip
+from fingerprint.agentlog.pieces import ERROR_KEPT, Run, Trouble, Wait, code_of, duration, later, seconds_between
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fingerprint.agentlog.comparisons import Mismatch
     from fingerprint.agentlog.lines import Entry
 
 TIMELINE_LIMIT = 400
-GROUPS_LIMIT = 50
 RUNS_LIMIT = 50
-# The address is logged under this name, too, and counts once.
-_PSEUDO = "IP Address"
-_CHANGED = re.compile(
-    r"The '([^']+)' value \((.*)\) has changed from the registered machine configuration value \((.*)\)", re.DOTALL
-)
-_ID = re.compile(r"The hardware ID \((.*)\) has changed from the registered value \((.*)\)", re.DOTALL | re.IGNORECASE)
 _VERSION = re.compile(r"amazon-ssm-agent - v(\d+(?:\.\d+)+)")
 # Agents 3.1.501 to 3.2.1542 tell the kinds of errors apart.
 _ERROR = re.compile(r"produced (?:unrecoverable aws |aws )?error: (.*)", re.IGNORECASE | re.DOTALL)
@@ -49,7 +42,6 @@ class Story(Counts):
         main_began: the first of them in the main log, "" where it is not known which one that is.
         versions: of the agent, in order.
         last_good: when credentials were last got; "" if never.
-        mismatches: different ones, in order.
         regenerated_at: times at which a new fingerprint was made after a mismatch.
         refusals: error code -> (times, first, last).
         settled_refusals: error code -> times, of those after which credentials came.
@@ -73,7 +65,6 @@ class Story(Counts):
         super().__init__()
         self.began = self.main_began = self.ended = self.last_good = self.started = self.start_error = ""
         self.versions: list[str] = []
-        self.mismatches: list[Mismatch] = []
         self.regenerated_at: list[str] = []
         self.refusals: dict[str, tuple[int, str, str]] = {}
         self.settled_refusals: dict[str, int] = {}
@@ -85,9 +76,9 @@ class Story(Counts):
         self.covered = False
         self.timeline: list[tuple[str, str, str, int, str]] = []
         self.dropped = 0
-        self._group: Mismatch | None = None
-        # How many mismatches and new fingerprints were over when credentials last came.
-        self._settled_mismatches = self._settled_regenerations = 0
+        self._comparisons = Comparisons()
+        # How many new fingerprints were made until credentials last came.
+        self._settled_regenerations = 0
         self._kind_before = ""
         self._good_order = ""
         # Told between a start and the refresher's loop, it is of credentials that were on the disk.
@@ -99,9 +90,14 @@ class Story(Counts):
         return self.runs[-1]
 
     @property
+    def mismatches(self) -> list[Mismatch]:
+        """The comparisons that failed, different ones in order."""
+        return self._comparisons.all
+
+    @property
     def open_mismatches(self) -> list[Mismatch]:
-        """The mismatches since credentials last came."""
-        return self.mismatches[self._settled_mismatches :]
+        """Those of them since credentials last came."""
+        return self.mismatches[self._comparisons.settled :]
 
     @property
     def open_regenerations(self) -> list[str]:
@@ -135,7 +131,7 @@ class Story(Counts):
             self.ended = entry.at
         self.covered = covered
         if entry.kind == "attribute":
-            self._attribute(entry)
+            self._comparisons.attribute(entry)
             return
         if entry.kind == "awake":
             # A worker that hibernates does not report; of the core agent it tells nothing.
@@ -178,49 +174,21 @@ class Story(Counts):
         self.settled_refusals = {code: count for code, (count, _, _) in self.refusals.items()}
         self.wasted = 0
         self.minted = self.unreadable = self.expired = self.start_error = self.start_failed = ""
-        self._settled_mismatches, self._settled_regenerations = len(self.mismatches), len(self.regenerated_at)
-
-    def _attribute(self, entry: Entry) -> None:
-        found = _CHANGED.search(entry.text)
-        if not found or (entry.level == "DEBUG" and self._group is None):
-            # At DEBUG every comparison is told, also one that ends in a match.
-            return
-        if self._group is None:
-            # The line before was cut off, or hidden by the level of the log.
-            self._group = Mismatch(entry.at, False)
-        name, current, saved = found.groups()
-        self._group.last = entry.at
-        if name != _PSEUDO:
-            self._group.changed[name] = (saved, current)
+        self._comparisons.settled, self._settled_regenerations = len(self.mismatches), len(self.regenerated_at)
 
     def _mismatch(self, entry: Entry) -> None:
-        self._group = Mismatch(entry.at, False)
+        self._comparisons.begin(entry)
 
     def _id_differs(self, entry: Entry) -> None:
-        self._group = Mismatch(entry.at, True)
-        found = _ID.search(entry.text)
-        if found:
-            self._group.changed["hardware ID"] = (found[2].strip(), found[1].strip())
+        self._comparisons.begin(entry)
 
     def _close(self) -> None:
-        group, self._group = self._group, None
+        group, repeated = self._comparisons.close()
         if group is None:
             return
         self._fail(group.first)
-        if self.open_mismatches:
-            last = self.mismatches[-1]
-            if (last.id_differs, last.changed) == (group.id_differs, group.changed):
-                last.last, last.times = group.last, last.times + 1
-                return
-        if len(self.mismatches) == GROUPS_LIMIT:
-            del self.mismatches[0]
-            self._settled_mismatches = max(0, self._settled_mismatches - 1)
-        self.mismatches.append(group)
-        score = group.matched
-        told = "the hardware ID differs" if group.id_differs else "more changed than the threshold allows"
-        if score is not None:
-            told = f"{score} of {ATTRIBUTES} attributes equal, {score / ATTRIBUTES * 100:.1f} %"
-        self._add(group.first, "mismatch", told)
+        if not repeated:
+            self._add(group.first, "mismatch", group.text)
 
     def _regenerated(self, entry: Entry) -> None:
         self.regenerated_at.append(entry.at)
@@ -255,7 +223,7 @@ class Story(Counts):
     @property
     def _is_over(self) -> bool:
         """Whether no process of the core agent is known to run."""
-        return bool(self.start_error or self.run.stopped) or self.run.outcome == "not-told" and not self.run.started
+        return bool(self.start_error or self.run.stopped) or (self.run.outcome == "not-told" and not self.run.started)
 
     def _expired(self, entry: Entry) -> None:
         found = _EXPIRED_AT.search(entry.text)

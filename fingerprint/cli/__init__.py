@@ -11,8 +11,8 @@ import sys
 from gc import set_threshold
 
 from fingerprint.cli.parse import parse
-from fingerprint.cli.render import flush, print_json, printable, warn
-from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError
+from fingerprint.cli.render import begin_run, flush, print_json, printable, warn
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError, PipeClosed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def main(words: list[str] | None = None) -> int:
         words: the arguments; None for those of the process.
     """
     words = sys.argv[1:] if words is None else words
+    begin_run(None)
     try:
         code = _run(words)
         flush()
@@ -40,7 +41,8 @@ def main(words: list[str] | None = None) -> int:
         warn("interrupted; what was not reported as done was not done")
         return EXIT_INTERRUPTED
     except OutputError as error:
-        warn(f"{error.where}: {error.what}")
+        if not isinstance(error, PipeClosed):
+            warn(f"{error.where}: {error.what}")
         _silence_stdout()
         return error.exit_code
     except Exception as error:
@@ -76,14 +78,29 @@ def _run(words: list[str]) -> int:
             # A plug-in speaks another protocol: what it cannot tell is 3, and 2 would be an alarm.
             plug_in = "nagios" in words or "--format=nagios" in words
             return EXIT_CANNOT_TELL if code and plug_in else code
+    begin_run(arguments)
     _forbid_core_dumps()
-    module = __import__(f"fingerprint.cli.{arguments.command.module}", fromlist=["run"])
     try:
+        _check_target(arguments)
+        module = __import__(f"fingerprint.cli.{arguments.command.module}", fromlist=["run"])
         return int(module.run(arguments))
     except OutputError:
         raise
     except FingerprintError as error:
+        if arguments.command.path == "check" and arguments.format == "nagios":
+            # Imported here: only a plug-in needs it.
+            from fingerprint.cli.nagios import tell_unknown
+
+            return tell_unknown(error)
         return _report(error, arguments)
+
+
+def _check_target(arguments: Arguments) -> None:
+    """Look at what the options name before anything is done."""
+    # Imported here: usage errors and help need nothing of it.
+    from fingerprint.cli.sources import check_target
+
+    check_target(arguments)
 
 
 def _forbid_core_dumps() -> None:

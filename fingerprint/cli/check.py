@@ -71,7 +71,7 @@ class _Seen:
         self.outcome = self.assessment.machine
         self.stable, problem = _by_stable(vault, observation, machine, arguments)
         self.changes = _changes(vault, self.assessment.state, observation, machine, arguments) if self.stable else ()
-        self.forecast = _forecast(vault, observation, arguments)
+        self.forecast = _forecast(vault, self.assessment, observation, machine)
         self.notes = _notes(self.assessment, observation, self.forecast)
         self.notes += [(f"The evidence kept for this record cannot be used: {problem}.",)] if problem else []
         self.notes += _stable_notes(self.outcome, self.stable)
@@ -83,16 +83,11 @@ class _Seen:
         whole.update(identity_answer(found.level, found.outlook, found.problems))
         whole["noticedAtNextStart"] = found.outlook == Outlook.REJECTS
         whole["regenerated"] = None if found.state.uncertain else found.state.regenerated
-        stable, forecast = self.stable, self.forecast
+        stable = self.stable
         whole["stable"] = None if stable is None else {
             "outcome": str(stable.verdict.outcome), "why": stable.verdict.why, "evidenceAt": stable.taken_at,
         }  # fmt: skip
-        whole["forecast"] = None if forecast is None else {
-            "refused": forecast.refused,
-            "agentStartedAt": None if forecast.agent_started is None else utc(forecast.agent_started),
-            "recordWrittenAt": None if forecast.record_written is None else utc(forecast.record_written),
-            "text": forecast.text,
-        }  # fmt: skip
+        whole["forecast"] = _forecast_answer(self.forecast)
         whole["changes"] = [
             {"attributes": list(names), "cause": text, "certain": certain} for names, text, certain in self.changes
         ]
@@ -123,17 +118,27 @@ def _changes(
     ).changed
 
 
-def _forecast(vault: Vault, observation: Observation, arguments: Arguments) -> Forecast | None:
-    """Return what the next start of the agent will do; None for a machine that is not running here, or unchanged."""
-    unchanged = observation.verdict.matched == observation.verdict.total
-    if unchanged or arguments.snapshot is not None or arguments.root != "/":
+def _forecast(vault: Vault, found: Assessment, observation: Observation, machine: Machine) -> Forecast | None:
+    """Return what the agent will do and when; None for a machine that is unchanged, or where no agent can run."""
+    if observation.verdict.matched == observation.verdict.total or not is_of_agent(vault, machine):
         return None
-    # Imported here: only a difference makes a forecast worth the look at all processes.
-    from fingerprint.collect.agent import agent_started
-    from fingerprint.forecast import next_start
-    from fingerprint.vault import FINGERPRINT_KEY
+    # Imported here: only a difference makes a forecast worth the look at processes and the log.
+    from fingerprint.forecast import agent_view
 
-    return next_start(observation.verdict, agent_started(), vault.written_at(FINGERPRINT_KEY))
+    return agent_view(machine, vault, found.outlook or Outlook.UNKNOWN)
+
+
+def _forecast_answer(forecast: Forecast | None) -> dict[str, Any] | None:
+    if forecast is None:
+        return None
+    from fingerprint.nextcheck import answer
+
+    written = None if forecast.record_written is None else utc(forecast.record_written)
+    return {"refused": forecast.refused, **answer(forecast.check), "recordWrittenAt": written, "text": forecast.text}
+
+
+def _when(forecast: Forecast | None) -> str:
+    return forecast.check.when if forecast is not None else "at its next check: when it next requests a token"
 
 
 def _stable_notes(answer: str, stable: StableObservation | None) -> list[tuple[str, ...]]:
@@ -286,10 +291,10 @@ def _notes(found: Assessment, observation: Observation, forecast: Forecast | Non
     if observation.collection.id_warning:
         notes.append((f"{observation.collection.id_warning}.",))
     if forecast is not None:
-        notes.append((f"Next start of the agent: {forecast.text}.",))
+        notes.append((f"Next check of the agent: {forecast.text}.",))
     if found.state.uncertain:
         notes.append((f"Whether the fingerprint was replaced cannot be told: {found.state.uncertain}.",))
-    if found.machine == "cannot-tell":
+    if found.machine == "cannot-tell" and found.outlook != Outlook.STOPS:
         advice = f" {collection.remedy}." if collection.remedy else ""
         notes.append(
             (
@@ -303,17 +308,18 @@ def _notes(found: Assessment, observation: Observation, forecast: Forecast | Non
     if found.outlook == Outlook.REJECTS:
         notes.append(
             (
-                "At its next check the agent stores a new fingerprint over this one, and the service refuses the "
-                "machine until the fingerprint is restored or the machine is registered again.",
+                f"The agent notices {_when(forecast)}. It then stores a new fingerprint over this one, and the service "
+                "rejects the machine until the fingerprint is restored or the machine is registered again.",
             )
         )
         highest = verdict.highest_passing_threshold
         if highest is not None:
-            text = "If this is the same machine, before the agent restarts:"
+            text = "If this is the same machine, before the agent compares, then restart it:"
             notes.append((text, f"fingerprint threshold set {highest}"))
         elif verdict.reason == Reason.SID_DIFFERS:
             notes.append(("No threshold helps against another hardware ID: restore it, or register again.",))
     elif found.machine == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
         changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
-        notes.append((f"Changed since the record was made: {', '.join(changed)}.",))
+        told = f"Changed since the record was made: {', '.join(changed)}. The agent compares {_when(forecast)}."
+        notes.append((told,))
     return notes

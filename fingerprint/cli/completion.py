@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.render import write
+from fingerprint.cli.render import write_data
 from fingerprint.cli.table import COMMANDS, GLOBAL
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Arguments) -> int:
-    write({"bash": _bash, "zsh": _zsh, "fish": _fish}[arguments.SHELL]())
+    write_data({"bash": _bash, "zsh": _zsh, "fish": _fish}[arguments.SHELL]())
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint._json import dumps
-from fingerprint.cli.render import flush, print_json, printable, warn, write
+from fingerprint.cli.render import flush, log_handler, print_json, printable, warn, write, write_data
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.credentials.cache import cache_of
 from fingerprint.errors import EXIT_OK
@@ -33,7 +33,7 @@ def _process(arguments: Arguments) -> int:
         "SecretAccessKey": credentials.secret_access_key, "SessionToken": credentials.session_token,
         "Expiration": utc(credentials.expires_at),
     }  # fmt: skip
-    write(dumps(answer, html_safe=False).decode("utf-8"))
+    write_data(dumps(answer, html_safe=False).decode("utf-8"))
     return EXIT_OK
 
 
@@ -41,9 +41,9 @@ def _asked_quietly(cache: CredentialCache) -> RoleCredentials:
     """Ask without warnings: SDKs show everything on standard error as the reason of a failure."""
     from logging import CRITICAL, getLogger
 
-    from fingerprint.cli.extra import demand_aws
+    from fingerprint.cli.extra import require_extra
 
-    demand_aws()
+    require_extra("aws")
     getLogger("fingerprint").setLevel(CRITICAL)
     return cache.get()
 
@@ -56,10 +56,10 @@ def _cache(arguments: Arguments) -> CredentialCache:
 
 
 def _update(arguments: Arguments) -> int:
-    from fingerprint.cli.extra import demand_aws
+    from fingerprint.cli.extra import require_extra
     from fingerprint.credentials.sharedfile import default_path, update
 
-    demand_aws()
+    require_extra("aws")
     cache = _cache(arguments)
     path = arguments.file or default_path()
 
@@ -91,7 +91,7 @@ def _keep(cache: CredentialCache, use: Callable[[RoleCredentials], None]) -> int
     from fingerprint.credentials.refresher import Refresher
     from fingerprint.monitoring.waking import END, Waker
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(handlers=[log_handler("%(asctime)s %(levelname)s %(message)s")])
     logging.getLogger("fingerprint").setLevel(logging.INFO)
     # An Event that a handler sets would not do: its lock may be held by the very wait that the signal interrupts.
     with Waker(("SIGTERM",), addresses=False) as waker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from fingerprint.cli.render import colored, folded, is_terminal, print_json, printable, write
+from fingerprint.cli.render import aimed, colored, folded, is_terminal, print_json, printable, step, write, write_data
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, Site, diagnose
 from fingerprint.diagnose.endpoints import NOT_ASKED, OF_ANOTHER
@@ -103,13 +103,13 @@ def _print_ssm_cli(found: Diagnosis) -> None:
     from json import dumps
 
     rows = [
-        {"Check": result.title, "Status": _STATUSES[result.finding.outcome], "Note": _note(result.finding)}
+        {"Check": result.title, "Status": _STATUSES[result.finding.outcome], "Note": aimed(_note(result.finding))}
         for result in found.results
     ]
     untold = found.undetermined or found.conclusion.state == "cannot-tell"
     status = "Failed" if found.failed else "Skipped" if untold else "Success"
-    rows.append({"Check": "Conclusion", "Status": status, "Note": found.conclusion.text})
-    write(dumps({"DiagnosticsOutput": rows}, indent=2))
+    rows.append({"Check": "Conclusion", "Status": status, "Note": aimed(found.conclusion.text)})
+    write_data(dumps({"DiagnosticsOutput": rows}, indent=2))
 
 
 def _note(finding: Finding) -> str:
@@ -123,11 +123,12 @@ def _print(found: Diagnosis, arguments: Arguments) -> None:
         write(colored(line, _HEADS.get(conclusion.state, "bad"), arguments))
     # A single step stands in the conclusion already.
     for number, (text, command) in enumerate(conclusion.steps if len(conclusion.steps) > 1 else (), 1):
-        for at, line in enumerate(folded(printable(text), 74)):
+        text, command = step(printable(text), printable(command))
+        for at, line in enumerate(folded(text, 74)):
             write(f"  {f'{number})' if at == 0 else '  '} {line}")
         if command:
             # A command stays whole, so that it can be copied.
-            write(f"       {printable(command)}")
+            write(f"       {command}")
     write()
     left_out: dict[str, list[str]] = {}
     for result in found.results:

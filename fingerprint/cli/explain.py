@@ -5,10 +5,11 @@ from __future__ import annotations
 from fingerprint.assessment import EXIT_CODES, is_of_agent, level_of, problems_of, record_state
 from fingerprint.cli.identity import identity_answer, print_problems
 from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
-from fingerprint.cli.render import colored, folded, print_json, printable, write
+from fingerprint.cli.render import colored, folded, print_json, printable, step, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.explanation import explain_snapshots, explain_vault
+from fingerprint.nextcheck import answer as check_answer
 from fingerprint.strengths import DECIDING_POINTS
 
 TYPE_CHECKING = False
@@ -78,6 +79,7 @@ def answer(found: Explanation) -> dict[str, Any]:
             "text": found.state_text,
         },
         "consequence": found.consequence,
+        "nextCheck": None if found.check is None else check_answer(found.check),
         "remedies": [{"name": r.name, "text": r.text, "command": r.command, "risk": r.risk} for r in found.remedies],
         "cannotTell": list(found.cannot_tell),
         "stable": None if found.stable is None else stable_answer(found.stable),
@@ -133,10 +135,11 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
     _told("State", found.state_text)
     _told("Next", found.consequence)
     for number, remedy in enumerate(found.remedies, 1):
-        _told("Remedy" if number == 1 else "", f"{number}) {remedy.text}")
-        if remedy.command:
+        text, command = step(remedy.text, remedy.command)
+        _told("Remedy" if number == 1 else "", f"{number}) {text}")
+        if command:
             # A command stays whole, so that it can be copied.
-            write(f"{'':{_LABEL}}       {remedy.command}")
+            write(f"{'':{_LABEL}}       {command}")
         if remedy.risk:
             _told("", f"   Risk: {remedy.risk}")
     for number, text in enumerate(found.cannot_tell):

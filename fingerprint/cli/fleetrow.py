@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from fingerprint.cli.render import write
+from fingerprint.cli.render import write_data
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.collect import collect
 from fingerprint.errors import EXIT_OK, CollectError, VaultMissing
@@ -30,13 +30,13 @@ def run(arguments: Arguments) -> int:
     current = dict(collect(machine, timeout=arguments.timeout).hardware_hash.items())
     now = utc(machine.now())
     if arguments.inventory:
-        write(json.dumps(_document(saved, current, record.threshold, now), indent=2))
+        write_data(json.dumps(_document(saved, current, record.threshold, now), indent=2))
     else:
         row = {
             "node_id": node, "threshold": record.threshold, "observed_at": now,
             "saved": saved, "current": current,
         }  # fmt: skip
-        write(json.dumps(row))
+        write_data(json.dumps(row))
     return EXIT_OK
 
 

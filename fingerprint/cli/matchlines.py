@@ -7,7 +7,7 @@ import sys
 
 from fingerprint._matchlines import Matcher
 from fingerprint.cli.render import flush, is_terminal, warn
-from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, InputError, OutputError
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, InputError, OutputError, PipeClosed
 from fingerprint.interruptible import InterruptibleFile
 
 TYPE_CHECKING = False
@@ -61,6 +61,8 @@ def _write(text: bytes) -> None:
     try:
         while view:
             view = view[os.write(1, view) :]
+    except BrokenPipeError:
+        raise PipeClosed from None
     except OSError as error:
         raise OutputError(f"the answer could not be written ({error.strerror})", where="standard output") from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES
-from fingerprint.cli.render import print_json, warn, write
+from fingerprint.cli.render import print_json, warn, write_data
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.monitoring import look
 from fingerprint.monitoring.metrics import exposition, metrics, write_textfile
@@ -27,7 +27,7 @@ def run(arguments: Arguments) -> int:
         ]  # fmt: skip
         print_json("metrics", {"textfile": arguments.textfile, "verdict": seen.outcome, "metrics": samples})
     elif arguments.textfile is None:
-        write(text.rstrip("\n"))
+        write_data(text.rstrip("\n"))
     if seen.error is not None:
         warn(str(seen.error))
     return OUTCOME_EXIT_CODES[seen.outcome]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fingerprint.assessment import REJECTED
 from fingerprint.assessment import UNKNOWN as LEVEL_UNKNOWN
-from fingerprint.cli.render import write
+from fingerprint.cli.render import aimed, write, write_data
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import in_words
 from fingerprint.errors import FingerprintError, UsageError
@@ -37,20 +37,25 @@ def run(arguments: Arguments) -> int:
         critical = _conditions(arguments.critical, WILL_HIBERNATE)
         seen = look(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical)
     except FingerprintError as error:
-        return _tell(UNKNOWN, _complaint(error), "")
+        return tell_unknown(error)
     if seen.error is not None and not (seen.assessment.problems and WILL_HIBERNATE in critical | warning):
-        return _tell(UNKNOWN, _complaint(seen.error), "")
+        return tell_unknown(seen.error)
     performance = _performance(seen, warning, critical)
     holding = [name for name in CONDITIONS if name in seen.conditions]
     for state, names in ((_CRITICAL, critical), (_WARNING, warning)):
         # The gravest first: they stand in this order from the least to the gravest.
         found = [name for name in reversed(holding) if name in names]
         if found:
-            return _tell(state, _reason(found[0], seen), performance, seen.changed)
+            return _tell(state, _reason(found[0], seen), performance, seen)
         if state == _CRITICAL and seen.assessment.level == LEVEL_UNKNOWN:
             # Before a warning: it would hide that the main question has no answer.
             return _tell(UNKNOWN, _unknown(seen), performance)
-    return _tell(_OK, _summary(seen), performance, seen.changed)
+    return _tell(_OK, _summary(seen), performance, seen)
+
+
+def tell_unknown(error: FingerprintError) -> int:
+    """Tell that it cannot be told, and why, and return the exit code for that."""
+    return _tell(UNKNOWN, _complaint(error), "")
 
 
 def _conditions(words: str | None, default: str) -> set[str]:
@@ -80,11 +85,15 @@ def _reason(condition: str, seen: Look) -> str:
     if condition == WILL_HIBERNATE:
         first = seen.assessment.problems[0]
         if first.kind == REJECTED:
-            return f"the agent will reject this machine at its next check: {_score(seen)}"
+            return f"the agent will hibernate {_when(seen)}: {_score(seen)}"
         return first.text
     if condition == WEAK_ID and seen.observation is not None:
         return f"{_WORDS[condition]}: {seen.observation.collection.id_problem}"
     return f"{_WORDS[condition]}: {_score(seen)}"
+
+
+def _when(seen: Look) -> str:
+    return seen.forecast.check.when if seen.forecast is not None else "after its next check"
 
 
 def _score(seen: Look) -> str:
@@ -124,10 +133,12 @@ def _ranges(text: str, limited: bool, condition: str, warning: set[str], critica
     return ";".join(text if limited and condition in names else "" for names in (warning, critical))
 
 
-def _tell(state: int, text: str, performance: str, changed: tuple[str, ...] = ()) -> int:
+def _tell(state: int, text: str, performance: str, seen: Look | None = None) -> int:
     # A bar would begin the performance data.
-    line = f"FINGERPRINT {_STATES[state]} - {' '.join(text.split()).replace('|', '/')}"
-    write(f"{line} | {performance}" if performance else line)
-    if changed:
-        write(f"changed: {', '.join(changed)}")
+    line = f"FINGERPRINT {_STATES[state]} - {aimed(' '.join(text.split()).replace('|', '/'))}"
+    write_data(f"{line} | {performance}" if performance else line)
+    if seen is not None and seen.changed:
+        write(f"changed: {', '.join(seen.changed)}")
+    if seen is not None and seen.forecast is not None:
+        write(f"next check of the agent: {' '.join(seen.forecast.text.split()).replace('|', '/')}")
     return state

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from fingerprint.collect.recorded import RecordedMachine
+
 
 class Arguments:
     """A parsed command line: the command, and every option and argument as an attribute."""
@@ -26,9 +28,12 @@ class Arguments:
     timeout: float | None
     reveal: bool
     no_color: bool
+    recorded: RecordedMachine | None
 
     def __init__(self, command: Command, values: dict[str, Any]) -> None:
         self.command = command
+        # What --snapshot names, once it is loaded.
+        self.recorded = None
         self.__dict__.update({option.name: option.default for option in (*GLOBAL, *command.options)})
         self.__dict__.update(values)
 

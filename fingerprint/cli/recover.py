@@ -164,7 +164,7 @@ def _rebaseline(arguments: Arguments) -> int:
     if not arguments.keep_fingerprint:
         raise UsageError(
             "a rebaseline keeps the fingerprint and takes the machine as it is now",
-            remedy="Say so with --keep-fingerprint. For a new fingerprint: fingerprint vault reset, then init",
+            remedy="Say so with --keep-fingerprint. For a new fingerprint: fingerprint vault reset --yes",
         )
     show_log()
     vault = vault_of(arguments)

@@ -23,9 +23,9 @@ def run(arguments: Arguments) -> int:
 
 
 def _register(arguments: Arguments) -> int:
-    from fingerprint.cli.extra import demand_aws
+    from fingerprint.cli.extra import require_extra
 
-    demand_aws()
+    require_extra("aws")
     from fingerprint.service.registration import Registration
 
     activation_id = arguments.activation_id or os.environ.get(ID_VARIABLE, "")
@@ -34,7 +34,12 @@ def _register(arguments: Arguments) -> int:
         raise UsageError("no region is named", remedy="Name it with --region, such as --region eu-west-1")
     vault = vault_of(arguments)
     flow = Registration(
-        vault, machine_of(arguments), endpoint=arguments.endpoint, proxy=arguments.proxy, timeout=arguments.timeout
+        vault,
+        machine_of(arguments),
+        policy="strict",
+        endpoint=arguments.endpoint,
+        proxy=arguments.proxy,
+        timeout=arguments.timeout,
     )
     record = flow.register(
         activation_id, code, arguments.region, again=arguments.again, threshold=arguments.threshold,

@@ -6,24 +6,75 @@ import os
 import sys
 
 from fingerprint._json import dumps
-from fingerprint.errors import OutputError
+from fingerprint.errors import OutputError, PipeClosed, writable
 from fingerprint.model import masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from logging import StreamHandler
     from typing import Any, TextIO
 
+    from fingerprint.cli.advice import Advice
     from fingerprint.cli.parse import Arguments
 
 SCHEMA_VERSION = 1
 _COLORS = {"good": "32", "bad": "31", "doubt": "33", "strong": "1"}
+# Stands for a blank of a command while its text is folded: commands stay whole, so that they can be copied.
+_KEPT_BLANK = "\0"
 _ID_ATTRIBUTES = ("machine-id", "uuid")
+
+
+# The command line whose answer is written, and what becomes of the commands that its texts name.
+_run: Arguments | None = None
+_advice: Advice | None = None
+
+
+def begin_run(arguments: Arguments | None) -> None:
+    """Let the commands that are printed from now on carry the target of this command line."""
+    global _run, _advice
+    _run, _advice = arguments, None
 
 
 def write(text: str = "") -> None:
     """Write one line of the answer; what cannot be encoded is written with escapes."""
+    _emit(aimed(text) + "\n")
+
+
+def write_data(text: str) -> None:
+    """Write one line for another program, as it is."""
     _emit(text + "\n")
+
+
+def aimed(text: str) -> str:
+    """Return a text with the commands that it names for the target of this run."""
+    return _the_advice().text(text) if _may_advise(text) else text
+
+
+def step(text: str, command: str) -> tuple[str, str]:
+    """Return what to do and its command for the target of this run."""
+    return _the_advice().step(text, command)
+
+
+def aimed_answer(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer with the commands that it names for the target of this run."""
+    return dict(_the_advice().answer(answer))
+
+
+def _may_advise(text: str) -> bool:
+    """Return whether a text may name a command; nearly none does, and then nothing is loaded."""
+    elsewhere = _run is not None and (_run.root != "/" or _run.snapshot is not None)
+    return "fingerprint " in text or (elsewhere and (": " in text or "`" in text))
+
+
+def _the_advice() -> Advice:
+    global _advice
+    if _advice is None:
+        # Imported here: what is fine advises nothing.
+        from fingerprint.cli.advice import Advice
+
+        _advice = Advice(_run)
+    return _advice
 
 
 def flush() -> None:
@@ -50,6 +101,8 @@ def _emit(text: str) -> None:
 
 
 def _output_error(error: OSError | None) -> OutputError:
+    if isinstance(error, BrokenPipeError):
+        return PipeClosed()
     why = error.strerror if error and error.strerror else "it is closed"
     return OutputError(f"the answer could not be written ({why})", where="standard output")
 
@@ -59,7 +112,7 @@ def warn(text: str) -> None:
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(f"fingerprint: {text}\n")
+        sys.stderr.write(f"fingerprint: {aimed(text)}\n")
         sys.stderr.flush()
     except OSError:
         return
@@ -72,18 +125,55 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def show_log() -> None:
     """Let what the library warns of stand on standard error like our own diagnostics."""
+    from logging import getLogger
+
+    getLogger("fingerprint").addHandler(log_handler("fingerprint: %(message)s"))
+
+
+def log_handler(form: str) -> StreamHandler[TextIO]:
+    """Return a handler that writes records of the library to standard error, their commands for the target of this run.
+
+    Args:
+        form: the form of a line, as `logging.Formatter` takes it.
+    """
     # Imported here: logging costs more than a whole check.
-    from logging import Formatter, StreamHandler, getLogger
+    from logging import Formatter, LogRecord, StreamHandler
+
+    class Aimed(Formatter):
+        def format(self, record: LogRecord) -> str:
+            return aimed(super().format(record))
 
     handler = StreamHandler()
-    handler.setFormatter(Formatter("fingerprint: %(message)s"))
-    getLogger("fingerprint").addHandler(handler)
+    handler.setFormatter(Aimed(form))
+    return handler
 
 
 def print_json(command: str, answer: dict[str, Any]) -> None:
     """Write the answer of a command as one JSON object."""
-    whole = {"schemaVersion": SCHEMA_VERSION, "command": command, **answer}
-    _emit(dumps(whole, html_safe=False, indent=2).decode("utf-8") + "\n")
+    write_data(json_text({"schemaVersion": SCHEMA_VERSION, "command": command, **answer}, indent=2))
+
+
+def json_text(answer: dict[str, Any], *, indent: int = 0) -> str:
+    """Return an answer as JSON, its commands for the target of this run."""
+    text = _json(answer, indent)
+    return _json(aimed_answer(answer), indent) if _may_advise(text) else text
+
+
+def _json(answer: dict[str, Any], indent: int) -> str:
+    try:
+        data = dumps(answer, html_safe=False, indent=indent)
+    except ValueError:
+        data = dumps(_writable(answer), html_safe=False, indent=indent)
+    return data.decode("utf-8")
+
+
+def _writable(value: Any) -> Any:
+    """Return an answer with escapes in place of what is no text: a path may hold any bytes."""
+    if isinstance(value, str):
+        return writable(value)
+    if isinstance(value, dict):
+        return {name: _writable(one) for name, one in value.items()}
+    return [_writable(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def printable(text: str) -> str:
@@ -92,9 +182,10 @@ def printable(text: str) -> str:
 
 
 def folded(text: str, width: int) -> list[str]:
-    """Return a text as lines of at most so many characters; a longer word has a line of its own."""
+    """Return a text as lines of at most so many characters; a longer word or command has a line of its own."""
     lines, line = [], ""
-    for word in text.split():
+    for part in (_the_advice().text(text, _KEPT_BLANK) if _may_advise(text) else text).split():
+        word = part.replace(_KEPT_BLANK, " ")
         if line and len(line) + 1 + len(word) > width:
             lines.append(line)
             line = ""
@@ -129,7 +220,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[i
     """Write a table: each cell cut to the width of its column, the last one left as it is."""
     for row in (head, *rows):
         cells = [_cut(cell, width).ljust(width) for cell, width in zip(row, widths, strict=False)]
-        write("  " + "  ".join([*cells, *row[len(widths) :]]).rstrip())
+        write_data("  " + "  ".join([*cells, *row[len(widths) :]]).rstrip())
 
 
 def _cut(text: str, width: int) -> str:

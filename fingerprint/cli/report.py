@@ -9,7 +9,7 @@ from fingerprint.cli.evidence import evidence_answer
 from fingerprint.cli.explain import answer as explain_answer
 from fingerprint.cli.parse import Arguments
 from fingerprint.cli.recover import history_answer
-from fingerprint.cli.render import print_json, write
+from fingerprint.cli.render import aimed_answer, print_json, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.cli.vaults import show_answer, verify_answer
 from fingerprint.collect import collect
@@ -57,7 +57,7 @@ def run(arguments: Arguments) -> int:
         "evidence": lambda: evidence_answer(vault)[0],
     }
     redactor = Redactor() if arguments.redact else None
-    files = bundle(parts, recorder.snapshot, redactor, known_of(vault))
+    files = bundle(parts, recorder.snapshot, redactor, known_of(vault), aimed_answer)
     path = getattr(arguments, "FILE")  # noqa: B009
     write_bundle(path, files, machine.now())
     if arguments.output == "json":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.buckets import arns, buckets, comments, policy, s3_endpoint
-from fingerprint.cli.render import print_json, warn, write
+from fingerprint.cli.render import print_json, warn, write_data
 from fingerprint.errors import EXIT_DIFFERS, EXIT_OK, UsageError
 
 TYPE_CHECKING = False
@@ -69,11 +69,11 @@ def _reached(arguments: Arguments, names: list[str]) -> list[dict[str, Any]]:
 def _print(answer: dict[str, Any], arguments: Arguments) -> None:
     if arguments.resources_only:
         for arn in arns(arguments.region, arguments.os):
-            write(arn)
+            write_data(arn)
     else:
         # Plain JSON and nothing else, so that it can be given to IAM as it is.
         from json import dumps
 
-        write(dumps(answer["policy"], indent=2))
+        write_data(dumps(answer["policy"], indent=2))
     for one in answer["reached"] or ():
         warn(f"{one['name']}: {one['text']}")

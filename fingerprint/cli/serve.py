@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.extra import demand_aws
-from fingerprint.cli.render import flush, print_json, write
+from fingerprint.cli.extra import require_extra
+from fingerprint.cli.render import flush, log_handler, print_json, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.credentials.cache import cache_of
 from fingerprint.errors import EXIT_OK, InputError
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Arguments) -> int:
+    require_extra("aws")
     import logging
     from signal import SIGTERM, signal
     from threading import Thread
 
     from fingerprint.credentials.serve import CredentialServer
 
-    demand_aws()
     vault = vault_of(arguments)
     cache = cache_of(
         vault, machine_of(arguments), policy=arguments.policy, endpoint=arguments.endpoint, proxy=arguments.proxy,
@@ -38,7 +38,7 @@ def run(arguments: Arguments) -> int:
             f"it cannot listen ({getattr(error, 'strerror', None) or 'no such port'})", where=f"port {arguments.port}",
             remedy="Name another port, or 0 for any",
         ) from None  # fmt: skip
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(handlers=[log_handler("%(asctime)s %(levelname)s %(message)s")])
     logging.getLogger("fingerprint").setLevel(logging.INFO)
     # The loop that serves cannot end itself; and who reads that it serves may end it at once.
     signal(SIGTERM, lambda *_: Thread(target=server.stop, daemon=True).start())

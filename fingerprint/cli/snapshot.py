@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-from fingerprint.cli.render import print_json, warn, write
+from fingerprint.cli.render import print_json, warn, write, write_data
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.collect.whole import record_whole
 from fingerprint.diagnose import Site, record
@@ -26,7 +26,7 @@ def run(arguments: Arguments) -> int:
     evidence = deepcopy(recorder.snapshot) if arguments.keep else {}
     record(Site(recorder, vault_of(arguments), timeout=arguments.timeout))
     if path == "-":
-        write(recorder.text().rstrip("\n"))
+        write_data(recorder.text().rstrip("\n"))
     else:
         recorder.save(path)
     kept = None

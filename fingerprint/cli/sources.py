@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from fingerprint.collect.machine import LiveMachine
+from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.vault import Vault
+from fingerprint.vault.places import is_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,13 +15,98 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
 
 
-def machine_of(arguments: Arguments) -> Machine:
-    """Return this machine, a copied disk, or a recorded machine."""
-    if arguments.snapshot is None:
-        return LiveMachine(root=arguments.root)
+# They look at no machine and no vault.
+_WITHOUT_TARGET = ("completion", "local-service", "version")
+
+
+def check_target(arguments: Arguments) -> None:
+    """Make sure, before anything else is done, that what --root, --snapshot and --vault name is there.
+
+    The root of a copied disk becomes absolute, and a recorded machine is loaded.
+
+    Raises:
+        UsageError: it is not there, or is something else.
+    """
+    if arguments.command.path in _WITHOUT_TARGET:
+        return
+    if arguments.root != "/" and arguments.snapshot is not None:
+        raise UsageError(
+            "--root and --snapshot are mutually exclusive",
+            remedy="Name a copied disk with --root, or a recorded machine with --snapshot",
+        )
+    if arguments.root != "/":
+        arguments.root = _root(arguments.root)
+    if arguments.snapshot is not None:
+        _load(arguments)
+    _demand_folder_of_vault(arguments)
+
+
+def _root(named: str) -> str:
+    remedy = "Name the directory where the copied disk is mounted, or leave --root out for this machine"
+    if not named:
+        raise UsageError("--root is empty", remedy=remedy)
+    try:
+        # Two slashes at the beginning stay two.
+        root = "/" + os.path.abspath(named).lstrip("/") if os.name != "nt" else os.path.abspath(named)
+        if not os.path.isdir(root):
+            what = "it is not a directory" if os.path.lexists(root) else "there is no such directory"
+            raise UsageError(f"invalid --root: {what}", where=named, remedy=remedy)
+        os.scandir(root).close()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"invalid --root: it cannot be read ({why})", where=named, remedy=remedy) from None
+    return root
+
+
+def _load(arguments: Arguments) -> None:
     from fingerprint.collect.recorded import RecordedMachine
 
-    return RecordedMachine.load(arguments.snapshot)
+    if not arguments.snapshot:
+        raise UsageError("--snapshot is empty", remedy="Name a file that `fingerprint snapshot FILE` wrote")
+    try:
+        arguments.recorded = RecordedMachine.load(arguments.snapshot)
+    except FingerprintError as error:
+        raise UsageError(f"invalid --snapshot: {error.what}", where=error.where, remedy=error.remedy) from None
+    except ValueError as error:
+        raise UsageError(f"invalid --snapshot: {error}", remedy="Name another file") from None
+
+
+def _demand_folder_of_vault(arguments: Arguments) -> None:
+    """Raise UsageError where a command would write a vault that was named, and it cannot be made there."""
+    named = arguments.vault or (os.environ.get("FINGERPRINT_VAULT") if is_own(os.environ) else None)
+    writes = any(option.flag == "--dry-run" for option in arguments.command.options)
+    if not named or not writes or arguments.command.path.startswith("image "):
+        return
+    try:
+        path = os.path.abspath(named)
+        # The data directory of a vault is made with it: the registration file lies beside the vault.
+        parent = os.path.dirname(os.path.dirname(path) if os.path.basename(path) == "Vault" else path)
+    except OSError:
+        # The current directory is gone; opening the vault tells that.
+        return
+    if not _is_text(named) and arguments.command.path in ("init", "register"):
+        raise UsageError(
+            "invalid --vault: the path is not valid UTF-8, and the vault's manifest has to name it", where=named,
+            remedy="Nothing was written. Name another directory with --vault",
+        )  # fmt: skip
+    if not os.path.isdir(parent):
+        raise UsageError(
+            f"invalid --vault: there is no directory {parent} to hold it", where=named,
+            remedy="Nothing was written. Create that directory, or name another vault with --vault",
+        )  # fmt: skip
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def machine_of(arguments: Arguments) -> Machine:
+    """Return this machine, a copied disk, or a recorded machine."""
+    return arguments.recorded or LiveMachine(root=arguments.root)
 
 
 def vault_of(arguments: Arguments) -> Vault:

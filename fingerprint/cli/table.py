@@ -144,8 +144,8 @@ COMMANDS = (
         "one line with performance data, and 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (usage errors, too).\n"
         "Conditions: any-drift (an attribute changed), ip-alone (only the same address keeps it), vacuous (any\n"
         "machine with this hardware ID passes), weak-id (the hardware ID is blank, zeros or else no ID), copy\n"
-        "(scheme stable sees another machine), will-hibernate (the agent's next start is refused, or its fingerprint\n"
-        "is lost already), never.",
+        "(scheme stable sees another machine), will-hibernate (the agent stores a new fingerprint at its next check,\n"
+        "or has), never.",
         options=(
             Option(
                 "--format",
@@ -497,12 +497,12 @@ COMMANDS = (
     Command(
         "explain-log",
         "explainlog",
-        "tell from the agent's logs what happened, when, and what to do",
-        "Also when the machine is gone. Takes rotated and compressed logs, and merges them by time.\n"
-        "Exit codes: 0 nothing found, 1 a mismatch, refusal or hibernation, 3 no log, or none that can be read.",
+        "tell the agent's state by its logs, its cause and history",
+        "Also when the machine is gone. Takes rotated and compressed logs, and merges them by time. The last state\n"
+        "wins. Exit codes: 0 healthy, 1 failing, not started or stopped, 3 cannot tell.",
         positionals=(("FILE", "several", (), "logs of the agent; - for standard input"),),
         options=(Option("--utc-offset", "offset of the log's local time, to tell times in UTC", "+HH:MM"),),
-        examples=(("fingerprint explain-log /var/log/amazon/ssm/*.log*", "the whole story"),),
+        examples=(("fingerprint explain-log /var/log/amazon/ssm/*.log*", "how the agent is, and why"),),
     ),
     Command(
         "fleet check",
@@ -629,7 +629,7 @@ COMMANDS = (
         "vault reset",
         "vaults",
         "clear the fingerprint record; the old one is kept in the history",
-        "The next start of the agent, or `init`, mints a new fingerprint, and the service then refuses this machine\n"
+        "The next check of the agent, or `init`, mints a new fingerprint, and the service then refuses this machine\n"
         "until it is registered again.",
         options=(_DRY_RUN, _YES),
         examples=(("sudo fingerprint vault reset --dry-run", "see what it would do"),),

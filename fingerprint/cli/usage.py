@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any, NoReturn
 
 from fingerprint import __version__
+from fingerprint.cli.advice import program
 from fingerprint.cli.parse import Arguments, convert
+from fingerprint.cli.render import warn, write_data
 from fingerprint.cli.table import COMMANDS, GLOBAL, Command, Option
 from fingerprint.errors import EXIT_USAGE
 
@@ -14,7 +17,7 @@ _ABOUT = "Tells whether this is still the machine that registered, which rule de
 _CODES = """exit codes:
   0 same machine, fine    1 differs, or a finding    2 usage    3 cannot tell
   4 refused without --yes    5 refused by the service    6 service unreachable
-  130 interrupted
+  130 interrupted    141 the reader of the answer is gone, as with `| head`
 
 Start with `fingerprint check`. Every command takes the options above, before or after its name."""
 _GROUPS = {
@@ -28,7 +31,20 @@ _GROUPS = {
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"fingerprint: {message}\nTry: {self.prog} --help\n")
+        found = re.fullmatch("argument (?:.*/)?(--[a-z-]+): not allowed with argument (?:.*/)?(--[a-z-]+)", message)
+        if found:
+            message = f"{found[2]} and {found[1]} are mutually exclusive"
+        started = f"{program()}{self.prog.removeprefix(self.prog.split()[0])}"
+        self.exit(EXIT_USAGE, f"{message}\nTry: {started} --help")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if message:
+            warn(message)
+        raise SystemExit(status)
+
+    def _print_message(self, message: str, _file: object = None) -> None:
+        # All that comes here is an answer: help and versions. That it cannot be written is told as of any other one.
+        write_data(message.rstrip("\n"))
 
 
 def parse_or_explain(words: list[str]) -> Arguments:
@@ -37,6 +53,9 @@ def parse_or_explain(words: list[str]) -> Arguments:
     command = values.pop("command", None)
     if command is None:
         _parser().error("a command is missing")
+    # They may stand on both sides of the command, each in a group of its own.
+    if "root" in values and "snapshot" in values:
+        _parser().error("--root and --snapshot are mutually exclusive")
     return Arguments(command, values)
 
 

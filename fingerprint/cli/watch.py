@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from fingerprint._json import dumps
 from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES
-from fingerprint.cli.render import SCHEMA_VERSION, flush, warn, write
+from fingerprint.cli.render import SCHEMA_VERSION, flush, json_text, warn, write, write_data
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.errors import EXIT_OK, UsageError
 from fingerprint.model import utc
@@ -25,7 +24,7 @@ def run(arguments: Arguments) -> int:
         if arguments.output == "json":
             # JSON Lines: each line is an answer of its own.
             line = {"schemaVersion": SCHEMA_VERSION, "command": "watch", **event_answer(event)}
-            write(dumps(line, html_safe=False).decode("utf-8"))
+            write_data(json_text(line))
         else:
             differences = f" [{'; '.join(event.differences)}]" if event.differences else ""
             write(f"{utc(event.at)} {event.kind} ({event.why}): {event.text}{differences}")

@@ -1,4 +1,4 @@
-"""Since when the agent runs: it looks at the hardware once, when it starts."""
+"""The agent's processes: which run, and since when."""
 
 from __future__ import annotations
 
@@ -16,21 +16,6 @@ NAMES = ("amazon-ssm-agent", "ssm-agent-worker")
 _NAME_KEPT = 15
 # Field 22 of /proc/PID/stat, counted from what follows the name, which is in brackets.
 _START_AFTER_NAME = 19
-
-
-def agent_started(proc: str = "/proc") -> float | None:
-    """Return when the oldest running agent process was started, in seconds since 1970-01-01 UTC.
-
-    None where none runs, or where this system does not tell.
-
-    Args:
-        proc: the folder of the processes, for tests.
-    """
-    started = [ticks for _, _, ticks in _found(proc) if ticks is not None]
-    booted = _booted(proc)
-    if not started or booted is None:
-        return None
-    return booted + min(started) / os.sysconf("SC_CLK_TCK")
 
 
 def agent_processes(platform: str, proc: str = "/proc") -> tuple[Process, ...]:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT = 1024 * 1024
 COMPLAINT_LIMIT = 4096
 DEFAULT_TIMEOUT = 5.0
-# The tools must answer alike whoever asks. This is the environment in which the service manager runs
-# the agent: no time zone, nothing of the caller; the locale is added from the machine's own settings.
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+# The tools must answer alike whoever asks: nothing of the caller's environment is handed on. This is the PATH that
+# systemd gives to services; `service_environment` has the rest.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Where nothing lists those that are open, so many are tried.
 _DESCRIPTORS_TRIED = 4096
 _SIGKILL = 9

@@ -25,7 +25,6 @@ FILE_LIMIT = 64 * 1024
 _WINDOWS_TIMEOUT = 60.0
 # What stands there is made by a running kernel; on a copied disk there are at most left-overs.
 _KERNEL_FOLDERS = ("/sys/", "/proc/", "/dev/", "/run/")
-_LOCALE_FILES = ("/etc/locale.conf", "/etc/default/locale")
 _PLATFORMS = (
     ("linux", "linux"),
     ("darwin", "macos"),
@@ -172,6 +171,11 @@ class Machine:
         """Run commands at once, each with an absolute path; `meanwhile` is called once, while they run."""
         raise NotImplementedError
 
+    def which(self, program: str) -> str:
+        """Return the path of a program as the agent finds it, on the PATH of its service."""
+        paths = [f"{folder}/{program}" for folder in PATH.split(":")]
+        return next((path for path in paths if self.exists(path)), paths[-1])
+
     def host_name(self) -> str:
         """Return the host name as the kernel has it (Windows: the physical DNS host name)."""
         raise NotImplementedError
@@ -252,6 +256,7 @@ class LiveMachine(Machine):
         self.timeout = _WINDOWS_TIMEOUT if self.platform == "windows" else DEFAULT_TIMEOUT
         self._executables = dict(executables or {})
         self._quick_read: Callable[[str, int], bytes] | None = None
+        self._environment: dict[str, str] | None = None
 
     @property
     def copied(self) -> bool:
@@ -354,18 +359,31 @@ class LiveMachine(Machine):
 
             meanwhile()
             return run_on_windows(commands, timeout)
-        environment = {"PATH": PATH, **self.locale()}
+        environment, self._environment = self._environment or self.environment(), None
         return run(commands, timeout, environment, lambda path: self._executables.get(path, path), meanwhile)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which the agent runs its tools."""
+        from fingerprint.collect.service_environment import service_environment
+
+        return service_environment(self, PATH)
 
     def locale(self) -> dict[str, str]:
         """Return the locale that the service manager gives to services, by the files of the machine."""
-        for path in _LOCALE_FILES:
-            try:
-                text = self.read_file(path).decode("utf-8", "replace")
-            except OSError:
-                continue
-            return parse_locale(text)
-        return {}
+        from fingerprint.collect.service_environment import service_locale
+
+        return service_locale(self)
+
+    def which(self, program: str) -> str:
+        if self.copied or self.platform == "windows":
+            return super().which(program)
+        # The commands that are run next are run in it.
+        self._environment = self.environment()
+        for folder in self._environment.get("PATH", "").split(":"):
+            path = f"{folder}/{program}"
+            if folder.startswith("/") and os.access(path, os.X_OK) and not os.path.isdir(path):
+                return path
+        return super().which(program)
 
     def host_name(self) -> str:
         if self.copied:
@@ -374,11 +392,11 @@ class LiveMachine(Machine):
             from fingerprint.collect.windows_native import physical_host_name
 
             return physical_host_name()
-        name = os.uname().nodename
-        if self.platform != "linux" or 0 < len(os.fsencode(name)) < 64:
-            return name
-        data = self.read_file("/proc/sys/kernel/hostname", 512)
-        return (data[:-1] if data.endswith(b"\n") else data).decode("utf-8")
+        # As bytes, as Python takes them for text of the caller's locale; what is no UTF-8 stays to be seen.
+        data = os.fsencode(os.uname().nodename)
+        if self.platform == "linux" and not 0 < len(data) < 64:
+            data = self.read_file("/proc/sys/kernel/hostname", 512).removesuffix(b"\n")
+        return data.decode("utf-8", "surrogateescape")
 
     def addresses(self) -> Addresses:
         if self.copied:

@@ -164,6 +164,14 @@ class RecordedMachine(Machine):
         recorded = {tuple(entry["argv"]): entry for entry in self.snapshot["commands"]}
         return [self._result(tuple(argv), recorded.get(tuple(argv))) for argv in commands]
 
+    def which(self, program: str) -> str:
+        usual = super().which(program)
+        if self.exists(usual):
+            return usual
+        # The agent's service may have a PATH of its own.
+        ran = (entry["argv"][0] for entry in self.snapshot["commands"])
+        return next((path for path in ran if path.rpartition("/")[2] == program), usual)
+
     def _result(self, argv: tuple[str, ...], entry: dict[str, Any] | None) -> CommandResult:
         if entry is None:
             return CommandResult(argv, problem="not-recorded")

@@ -182,6 +182,12 @@ class Recorder(Machine):
                 )
         return results
 
+    def which(self, program: str) -> str:
+        found = self._machine.which(program)
+        # So that it is found there again.
+        self.exists(found)
+        return found
+
     def host_name(self) -> str:
         name = self._asked("hostName", self._machine.host_name)
         # A name that is no text is kept as the error that it is going to be.

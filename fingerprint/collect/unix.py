@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 DMIDECODE = "/usr/sbin/dmidecode"
 DISK_LINKS = "/dev/disk/by-uuid"
 MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
-# The reference takes the first `ls` on the PATH of its service, which is one of these.
-_LS = ("/usr/bin/ls", "/bin/ls")
 _DMI_GROUPS = (
     ("processor-hash", "processor"),
     ("memory-hash", "memory"),
@@ -40,8 +38,7 @@ _LOCKDOWN = "/sys/kernel/security/lockdown"
 
 def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
     """Return the nine attributes in the order of the catalogue; none of them raises."""
-    ls = _LS[0] if machine.exists(_LS[0]) else _LS[1]
-    commands = [*((DMIDECODE, "-t", group) for _, group in _DMI_GROUPS), (ls, "-l", DISK_LINKS)]
+    commands = [*((DMIDECODE, "-t", group) for _, group in _DMI_GROUPS), (machine.which("ls"), "-l", DISK_LINKS)]
     found: dict[str, Attribute] = {}
 
     def the_others() -> None:
@@ -101,7 +98,7 @@ def _refused(machine: Machine) -> tuple[str, Fault]:
         return "the SMBIOS table may be read by root only", Fault.RIGHTS
     if reader.raw_io is False:
         return "no capability CAP_SYS_RAWIO here: /dev/mem is closed, also to root (a container)", Fault.SOURCE
-    return "/dev/mem is closed, also to root", Fault.SOURCE
+    return "kernel lockdown or another policy closes /dev/mem, also to root", Fault.SOURCE
 
 
 def _lockdown(machine: Machine) -> str:

@@ -250,8 +250,8 @@ def cache_of(
         vault: the vault.
         machine: the machine that the gate looks at; None for this one.
         policy: what the gate does on a mismatch; by "strict" nothing is sent.
-        endpoint: URL of the service in place of the region's own.
-        proxy: URL of a proxy in place of those of the environment.
+        endpoint: URL of the service in place of the agent's (docs/registration.md) and the region's own.
+        proxy: URL of a proxy in place of those of the environment and of the agent.
         rotate_after_days: age at which the node's key is changed; 0 for when the service asks.
         timeout: seconds for each command of a collection; None for the platform's usual one.
     """
@@ -261,7 +261,7 @@ def cache_of(
         from fingerprint.service.registration import Registration
 
         flow = Registration(
-            vault, machine, policy, endpoint=endpoint, proxy=proxy, rotate_after_days=rotate_after_days,
+            vault, machine, policy=policy, endpoint=endpoint, proxy=proxy, rotate_after_days=rotate_after_days,
             timeout=timeout,
         )  # fmt: skip
         return flow.role_token()

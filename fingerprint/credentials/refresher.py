@@ -7,6 +7,7 @@ from fingerprint.errors import (
     AccessDenied,
     BadAnswer,
     FingerprintError,
+    OutputError,
     ServiceError,
     ServiceMismatch,
     Unreachable,
@@ -95,7 +96,8 @@ class Refresher:
                 pause = self._until_renewal()
                 _log().info("the next credentials are asked for in %d minutes", pause // 60)
                 failures = 0
-            except UsageError:
+            except (UsageError, OutputError):
+                # Of output: who reads it is gone, or there is no room for it. Another token helps neither.
                 raise
             except FingerprintError as error:
                 pause = pause_after(error, failures, self._random)

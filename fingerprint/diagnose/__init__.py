@@ -85,7 +85,7 @@ CHECKS = (
     Check("registration", "Hybrid instance registration", identity.registration),
     Check("vault", "Vault", identity.vault),
     Check("fingerprint", "Fingerprint now", identity.fingerprint, collects=True),
-    Check("next-start", "Next start of the agent", identity.next_start, collects=True),
+    Check("next-start", "Next check of the agent", identity.next_start, collects=True),
     Check("regenerated", "Fingerprint replaced", identity.regenerated, collects=True),
     Check("guard", "What the guard can tell", identity.guard, collects=True),
     Check("key", "Key of the node", identity.key),
@@ -142,7 +142,7 @@ def _concluded(site: Site, results: Sequence[Result]) -> Conclusion:
     try:
         return conclude(site, results)
     except FingerprintError as error:
-        steps = (site.step(error.remedy, ""),) if error.remedy else ()
+        steps = ((error.remedy, ""),) if error.remedy else ()
         where = f"{error.where}: " if error.where else ""
         return Conclusion("cannot-tell", f"Cannot tell: {where}{error.what}. See the checks.", "", "", steps)
     except Exception as error:
@@ -187,7 +187,6 @@ def _made(site: Site, check: Check) -> Result:
     except Exception as error:
         # One check that is wrong must not cost the answers of the others.
         finding = unknown(_internal(error))
-    finding = finding.with_step(*site.step(finding.remedy, finding.command))
     return Result(check.name, check.title, finding, monotonic() - begin)
 
 

@@ -8,15 +8,17 @@ import re
 import shlex
 import sys
 
-from fingerprint.credentials.order import State, credential_order, parse_agent_credentials
+from fingerprint.agentcredentials import parse_agent_credentials
+from fingerprint.credentials.order import State, credential_order
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fingerprint.agentcredentials import AgentCredentials
     from fingerprint.collect.machine import FileStatus
-    from fingerprint.credentials.order import AgentCredentials, Order
+    from fingerprint.credentials.order import Order
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
 
@@ -85,7 +87,7 @@ def _remedy(site: Site, error: OSError) -> str:
     """Return what to do about a file that cannot be looked at."""
     if error.errno == errno.EINVAL:
         return "Restart the agent: it writes it anew"
-    return site.machine.reader().remedy if error.errno in (errno.EACCES, errno.EPERM) else ""
+    return site.rights if error.errno in (errno.EACCES, errno.EPERM) else ""
 
 
 def _printable(text: str) -> str:
@@ -102,7 +104,7 @@ def order(site: Site) -> Finding:
     sources = [f"{one.name}: {one.state}{f' ({one.reason})' if one.reason else ''}" for one in found.sources]
     unread = next((one for one in found.sources if one.state == State.UNREADABLE), None)
     if unread is not None and not found.winner and not found.findings:
-        return unknown(f"{unread.where}: {unread.reason}", *sources, remedy=site.machine.reader().remedy)
+        return unknown(f"{unread.where}: {unread.reason}", *sources, remedy=site.rights)
     wrong = [one for one in found.findings if not one.what.startswith("others may read")]
     if wrong:
         return failed(f"{wrong[0].where}: {wrong[0].what}", *sources, remedy=wrong[0].remedy)
@@ -210,7 +212,7 @@ def session_user(site: Site) -> Finding:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
-        return unknown(f"{SUDOERS}: {error.strerror}", remedy=site.machine.reader().remedy)
+        return unknown(f"{SUDOERS}: {error.strerror}", remedy=site.rights)
     if account is None:
         if status is not None:
             return warned(f"{SUDOERS} is there, and no account {USER}: the next one of that name may do anything",

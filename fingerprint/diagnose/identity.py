@@ -1,9 +1,10 @@
-"""Who the node is: registration, key, vault, fingerprint, and what the next start of the agent will do."""
+"""Who the node is: registration, key, vault, fingerprint, and what the agent will do at its next check, and when."""
 
 from __future__ import annotations
 
 import os
 
+from fingerprint.diagnose.replaced_key import UNDATED, replaced_key
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.diagnose.waiting import EC2
 from fingerprint.engine import Outlook
@@ -85,12 +86,15 @@ def _registration_file(site: Site, told: str, node: str, region: str) -> Finding
 
 
 def key(site: Site) -> Finding:
-    """How old the node's key is, and whether it is changed in time."""
+    """Whether the running agent has the node's key, how old that is, and whether it is changed in time."""
     try:
         if not site.registered:
             return skipped("there is no registration")
     except VaultError as error:
         return _unreadable(error)
+    replaced = replaced_key(site)
+    if replaced is not None:
+        return replaced
     created = site.registration.private_key_created_date
     age = age_in_days(created, site.machine.now())
     every = site.setting("Profile", "KeyAutoRotateDays")
@@ -99,10 +103,11 @@ def key(site: Site) -> Finding:
     )
     if age is None:
         return warned(f"the date of the key cannot be read: {created!r}", "the agent never changes such a key by age",
-                      remedy="Nothing, if no rotation by age is wanted; else register again")  # fmt: skip
+                      remedy="Nothing, if no rotation by age is wanted; else register again", tag=UNDATED)  # fmt: skip
     if age >= UNDATED_DAYS and not created:
         return warned("the key has no date, as of a registration of before 2021", rotation,
-                      remedy="Set Profile.KeyAutoRotateDays in amazon-ssm-agent.json to have it changed")  # fmt: skip
+                      remedy="Set Profile.KeyAutoRotateDays in amazon-ssm-agent.json to have it changed",
+                      tag=UNDATED)  # fmt: skip
     if isinstance(every, int) and 0 < every < age:
         return warned(f"the key is {age} days old, and should have been changed after {every}", rotation,
                       remedy="The agent changes it with the next token: look at why there was none")  # fmt: skip
@@ -120,7 +125,7 @@ def vault(site: Site) -> Finding:
     only_missing = [one for one in findings if one.kind != "VaultMissing"]
     denied = next((one for one in only_missing if one.kind == "VaultDenied"), None)
     if denied is not None:
-        return unknown(denied.what, denied.where, remedy=site.machine.reader().remedy)
+        return unknown(denied.what, denied.where, remedy=denied.remedy)
     told = [f"{one.where}: {one.what}" for one in only_missing]
     try:
         manifest = manifest_state(site.vault)
@@ -149,7 +154,7 @@ def fingerprint(site: Site) -> Finding:
     try:
         found = site.explanation
     except VaultMissing:
-        return skipped("the vault holds no fingerprint: the agent makes the first one at its next check")
+        return skipped("the vault holds no fingerprint: the agent makes the first one at its next token request")
     except FingerprintLost as error:
         return failed(error.what, remedy=error.remedy, tag="lost")
     except FingerprintError as error:
@@ -158,11 +163,8 @@ def fingerprint(site: Site) -> Finding:
     score = f"{verdict.matched} of {verdict.total} attributes equal, threshold {verdict.threshold}"
     changes = [f"{', '.join(names)}: {text}" for names, text, _ in found.changed]
     remedy = found.remedies[0] if found.remedies else None
-    if found.outlook == Outlook.STOPS:
-        return failed(
-            "the agent's collection fails: a value is not valid UTF-8", score, *changes,
-            remedy=remedy.text if remedy else "", tag="stops",
-        )  # fmt: skip
+    if found.outlook == Outlook.STOPS and remedy is not None:
+        return failed(found.collection.agent_error, score, *changes, remedy=remedy.text, command=remedy.command)
     if found.outlook == Outlook.UNKNOWN and site.copied and remedy is None:
         return untold("of a copied disk it cannot be told: most of what is compared is of the hardware and the kernel",
                       found.rule, *changes)  # fmt: skip
@@ -210,31 +212,25 @@ def _without_address(found: Explanation) -> int | None:
 
 
 def next_start(site: Site) -> Finding:
-    """What the next start of the agent will do."""
+    """What the agent will do at its next check, which is at its next start or at its next token request, and when."""
     if site.copied:
         return untold("nothing runs on a copied disk")
     try:
         manifest = manifest_state(site.vault)
         if manifest.agent_does != READS:
             return failed(manifest.consequence, manifest.what, remedy=manifest.remedy)
-        verdict = site.explanation.verdict
         regenerated = site.explanation.state.regenerated
+        told = site.forecast
     except VaultMissing:
         return skipped("the vault holds no fingerprint")
     except FingerprintError as error:
         return _unreadable(error)
-    from fingerprint.forecast import next_start as forecast
-    from fingerprint.vault import FINGERPRINT_KEY
-
-    try:
-        started = site.started
-    except OSError:
-        started = None
-    told = forecast(verdict, started, site.vault.written_at(FINGERPRINT_KEY))
+    if told is None:
+        return unknown("the recording does not tell of the agent's processes")
     if told.refused is None:
         return unknown(told.text)
     if told.refused:
-        return failed(told.text, remedy="Before the agent restarts, keep the record",
+        return failed(told.text, remedy="Before the agent compares, keep the record",
                       command="fingerprint vault backup")  # fmt: skip
     if regenerated:
         return failed("the machine matches a record that the service does not know")

@@ -63,10 +63,6 @@ class Finding(Value):
             undetermined=undetermined, tag=tag,
         )  # fmt: skip
 
-    def with_step(self, remedy: str, command: str) -> Finding:
-        """Return the same with something else to do."""
-        return Finding(self.outcome, self.text, self.evidence, remedy, command, self.undetermined, self.tag)
-
 
 def passed(text: str, *evidence: str) -> Finding:
     """Return that something is as it should be."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shlex
-from datetime import datetime, timezone
 from threading import Lock
 
 from fingerprint.agent.config import identity_type, read_config, setting
@@ -13,8 +11,9 @@ from fingerprint.agent.unit import systemd_unit
 from fingerprint.agent.vault_use import is_agents_vault
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
-from fingerprint.errors import VaultError, VaultMissing
+from fingerprint.errors import VaultMissing
 from fingerprint.quoting import with_ids_masked
+from fingerprint.rights import rights_remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.network import Network
     from fingerprint.explanation import Explanation
     from fingerprint.fate import State
+    from fingerprint.forecast import Forecast
     from fingerprint.model import FingerprintRecord, RegistrationRecord
+    from fingerprint.nextcheck import NextCheck
     from fingerprint.vault import Vault
 
     _T = TypeVar("_T")
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
 _LOGS = ("amazon-ssm-agent.log", "errors.log", "hibernate.log")
 LOG_LIMIT = 8 * 1024 * 1024
 COMMAND_SECONDS = 8.0
-# Commands of ours that do the same on a copied disk. A new record is made of the hardware, so not there.
-_WITH_ROOT = (
-    "vault verify", "vault repair", "vault backup", "vault history", "vault restore", "threshold set",
-    "credentials order", "explain-log",
-)  # fmt: skip
-_OF_FILES = ("chmod", "chown", "rm")
 
 
 if TYPE_CHECKING:
@@ -143,32 +138,10 @@ class Site:
         """Whether it is not the machine that this runs on."""
         return self.recorded or self.copied
 
-    def step(self, text: str, command: str) -> tuple[str, str]:
-        """Return what to do and the command for it, as it can be done from here.
-
-        What would act on the machine that this runs on is pointed at the copied disk, or left out.
-        """
-        if not self.copied:
-            return text, command
-        ours = f"fingerprint --root {shlex.quote(self.root)}{self._vault_option} "
-        for words in _WITH_ROOT:
-            text = text.replace(f"fingerprint {words}", ours + words)
-        program, _, words = command.partition(" ")
-        if program == "fingerprint" and words.startswith(_WITH_ROOT):
-            return text, ours + words
-        # Which file is meant, and where on the disk it is, its finding tells.
-        return (text if not command or program in _OF_FILES else f"{text} (on the machine itself)"), ""
-
     @property
-    def _vault_option(self) -> str:
-        from fingerprint.vault import Vault
-
-        path = self.vault.path
-        try:
-            usual = Vault.open(root=self.root).path
-        except VaultError:
-            usual = ""
-        return "" if path == usual else f" --vault {shlex.quote(path)}"
+    def rights(self) -> str:
+        """What to do where rights are missing to look at the machine."""
+        return rights_remedy(copied=self.copied, recorded=self.recorded)
 
     def quoted(self, text: str) -> str:
         """Return a text of a log as it may be told: the ids in it masked, unless they are to be revealed."""
@@ -213,7 +186,7 @@ class Site:
 
         return explain_vault(
             self.vault, self.machine, timeout=self.timeout, state_of=lambda _: self.record_state[0],
-            of_agent=self.of_agent,
+            of_agent=self.of_agent, check=lambda: self.next_check,
         )  # fmt: skip
 
     @fact
@@ -280,15 +253,33 @@ class Site:
         Args:
             at: local time as the logs have it.
         """
+        from fingerprint.agentlog import seconds_of
+
         if not at or self.offset is None:
             return None
+        return seconds_of(at, self.offset if self.elsewhere else None)
+
+    @fact
+    def next_check(self) -> NextCheck | None:
+        """When the agent compares the hardware next; None where it cannot run."""
+        from fingerprint.nextcheck import next_check
+
         try:
-            if not self.elsewhere:
-                # By the rules of this machine's time zone: summer and winter differ.
-                return datetime.fromisoformat(at).timestamp()
-            return datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() - self.offset
-        except (ValueError, OverflowError, OSError):
-            return None
+            story, processes = self.story, self.processes
+        except OSError:
+            # What of it can be looked at, it looks at itself.
+            return next_check(self.machine)
+        return next_check(self.machine, story=story, processes=processes)
+
+    @fact
+    def forecast(self) -> Forecast | None:
+        """What the agent will do with the machine, and when; None where it cannot run. Raises as `explanation`."""
+        from fingerprint.forecast import foretell
+        from fingerprint.vault import FINGERPRINT_KEY
+
+        check = self.next_check
+        written = self.vault.written_at(FINGERPRINT_KEY)
+        return None if check is None else foretell(self.explanation.outlook, check, written)
 
     @fact
     def config(self) -> dict[str, Any] | None:

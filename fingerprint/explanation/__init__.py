@@ -16,6 +16,7 @@ from fingerprint.fate import State, of_another_sid
 from fingerprint.fate import state_of as state_by_journal
 from fingerprint.match import THRESHOLD_DEFAULT, match
 from fingerprint.model import Collection, Value, Verdict, utc
+from fingerprint.nextcheck import Looks, next_check
 from fingerprint.stable import Outcome
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
     from fingerprint.collect.recorded import RecordedMachine
     from fingerprint.model import FingerprintRecord
+    from fingerprint.nextcheck import NextCheck
     from fingerprint.stable import StableVerdict
     from fingerprint.vault import Vault
 
@@ -50,11 +52,12 @@ class Explanation(Value):
         cannot_tell: statements that cannot be made, and why.
         stable: the machine held against its evidence by scheme `stable`; None where there is none.
         id_warning: why the hardware ID identifies no machine (`Collection.id_warning`), "" where it does.
+        check: when the agent compares next; None for an unchanged machine, and where no agent can run.
     """
 
     __slots__ = (
         "verdict", "collection", "outcome", "outlook", "rule", "causes", "events", "state", "state_text",
-        "consequence", "remedies", "cannot_tell", "stable", "id_warning",
+        "consequence", "remedies", "cannot_tell", "stable", "id_warning", "check",
     )  # fmt: skip
     verdict: Verdict
     collection: Collection
@@ -70,6 +73,7 @@ class Explanation(Value):
     cannot_tell: tuple[str, ...]
     stable: StableObservation | None
     id_warning: str
+    check: NextCheck | None
 
     def __init__(
         self,
@@ -87,11 +91,12 @@ class Explanation(Value):
         cannot_tell: tuple[str, ...],
         stable: StableObservation | None,
         id_warning: str = "",
+        check: NextCheck | None = None,
     ) -> None:
         self._set(
             verdict=verdict, collection=collection, outcome=outcome, outlook=outlook, rule=rule, causes=causes,
             events=events, state=state, state_text=state_text, consequence=consequence, remedies=remedies,
-            cannot_tell=cannot_tell, stable=stable, id_warning=id_warning,
+            cannot_tell=cannot_tell, stable=stable, id_warning=id_warning, check=check,
         )  # fmt: skip
 
     @property
@@ -113,6 +118,7 @@ def explain(
     state: State | None = None,
     stable: StableObservation | None = None,
     of_agent: bool = True,
+    check: NextCheck | None = None,
 ) -> Explanation:
     """Explain a verdict from what is known. It reads nothing and raises nothing.
 
@@ -124,6 +130,7 @@ def explain(
         state: what became of the record; None for one that nothing happened to.
         stable: the verdict of scheme `stable`, if there is one.
         of_agent: whether the agent uses the vault; else our own client, which reads what was read here.
+        check: when the agent compares next, if that was looked at.
     """
     state = state or State()
     started = booted_at(now.machine) if now else None
@@ -138,54 +145,79 @@ def explain(
     outcome = "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
     outlook = agent_outlook(verdict, collection, of_agent=of_agent)
     return Explanation(
-        verdict, collection, outcome, outlook, in_words(verdict), found, events, state, _state_text(outlook, state),
-        _consequence(verdict, outlook, state, by_stable),
+        verdict, collection, outcome, outlook, in_words(verdict), found, events, state,
+        _state_text(outlook, state, check), _consequence(verdict, collection, outlook, state, by_stable, check),
         remedies(
             verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
             outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.unreadable),
         ),
-        _cannot_tell(context, found, stable, state), stable, collection.id_warning,
+        _cannot_tell(context, found, stable, state), stable, collection.id_warning, check,
     )  # fmt: skip
 
 
-def _state_text(outlook: Outlook, state: State) -> str:
+def _state_text(outlook: Outlook, state: State, check: NextCheck | None) -> str:
     if state.regenerated:
         when = f" at {state.at}" if state.at else ""
         return f"already regenerated{when}, by {state.by}: this record is not the one that was registered"
     if state.uncertain:
         return f"cannot tell whether it was replaced: {state.uncertain}"
-    return {
-        Outlook.ACCEPTS: "not regenerated, and the agent keeps the record at its next check",
-        Outlook.REJECTS: "not regenerated yet: the agent does it at its next check",
-        Outlook.STOPS: "not regenerated: the agent's collection fails, and it writes nothing",
-        Outlook.UNKNOWN: "not regenerated yet; what the agent does at its next check cannot be told",
-    }[outlook]
+    if outlook == Outlook.ACCEPTS:
+        return "not regenerated, and the agent keeps the record at its next check"
+    if outlook == Outlook.STOPS:
+        return "not regenerated, and not going to be: the agent stores nothing while it cannot read the machine"
+    if outlook == Outlook.UNKNOWN:
+        return "not regenerated yet; what the agent does at its next check cannot be told"
+    when = check.when if check else "at its next check: when it next requests a token"
+    return f"not regenerated yet: the agent does it {when}"
 
 
-def _consequence(verdict: Verdict, outlook: Outlook, state: State, stable: StableVerdict | None) -> str:
+def _consequence(
+    verdict: Verdict,
+    collection: Collection,
+    outlook: Outlook,
+    state: State,
+    stable: StableVerdict | None,
+    check: NextCheck | None,
+) -> str:
     if state.regenerated:
         return (
             "The service knows the earlier fingerprint only and refuses this one for ever; every retry of the agent "
             "is wasted, and lowering the threshold does not help any more."
         )
     if outlook == Outlook.STOPS:
-        return "The agent gets no credentials until every value is valid UTF-8."
+        return f"{collection.agent_error}."
     if outlook == Outlook.UNKNOWN:
         return "Not known: sources could not be read here that the agent may read, and they decide."
     if outlook == Outlook.REJECTS:
         unsure = "" if verdict.conclusive else (
             "Whether it is the same machine cannot be told, but the agent reads no more than was read here. "
         )  # fmt: skip
-        return (
-            f"{unsure}At its next check the agent stores a new fingerprint over this one, and the service refuses the "
-            "machine until the fingerprint is restored or the machine is registered again."
-        )
+        return f"{unsure}{_rejection(check)}"
     if stable is not None and stable.outcome == Outcome.DIFFERENT:
         return (
             "The agent's rules accept it all the same: this machine gets the role of the one whose record it holds, "
             "as a copy would."
         )
     return "None: the machine is accepted."
+
+
+def _rejection(check: NextCheck | None) -> str:
+    then = (
+        "stores a new fingerprint over this one, and the service rejects the machine until the fingerprint is restored "
+        "or the machine is registered again."
+    )
+    if check is None:
+        return f"At its next check, when it next requests a token, the agent {then}"
+    if check.runs is False:
+        return f"No agent is seen to run. The next one, at its first token request, {then}"
+    if check.looks == Looks.AT_NEXT_START:
+        goes_on = f"The agent that runs now goes on ({check.how})"
+        return f"{goes_on}. After its next start, at its first token request, it {then}"
+    if check.looks == Looks.AT_NEXT_REFRESH:
+        return f"The agent that runs now has not compared yet ({check.how}). It does {check.when}: then it {then}"
+    return (
+        f"When the agent compares is not known ({check.how}), at worst at any moment without a restart: then it {then}"
+    )
 
 
 def _cannot_tell(
@@ -225,6 +257,7 @@ def explain_vault(
     timeout: float | None = None,
     state_of: Callable[[FingerprintRecord], State] | None = None,
     of_agent: bool = True,
+    check: Callable[[], NextCheck | None] | None = None,
 ) -> Explanation:
     """Look at a machine and its vault once, and explain. Nothing is written.
 
@@ -235,6 +268,7 @@ def explain_vault(
         timeout: seconds for each command.
         state_of: what became of a record, by more than our journal; None for that alone.
         of_agent: whether the agent uses the vault.
+        check: tells when the agent compares next, for who has read its log already; asked if something differs.
 
     Raises:
         VaultMissing: the vault holds no fingerprint, and no registration.
@@ -250,7 +284,7 @@ def explain_vault(
     now = RecordedMachine(recorder.snapshot)
     verdict = match(
         record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable, silent=collection.silent,
+        unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
     )  # fmt: skip
     state = state_by_journal(vault, record) if state_of is None else state_of(record)
     stable: StableObservation | None = None
@@ -267,7 +301,13 @@ def explain_vault(
     else:
         stable = _stable_of(before, now)
     sources = None if kept is None else Sources(kept, record.hardware_hash)
-    return explain(verdict, collection, before=sources, now=Sources(now), state=state, stable=stable, of_agent=of_agent)
+    compares: NextCheck | None = None
+    if of_agent and verdict.matched != verdict.total:
+        compares = next_check(machine) if check is None else check()
+    return explain(
+        verdict, collection, before=sources, now=Sources(now), state=state, stable=stable, of_agent=of_agent,
+        check=compares,
+    )  # fmt: skip
 
 
 def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: int = THRESHOLD_DEFAULT) -> Explanation:
@@ -282,7 +322,7 @@ def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: 
     saved, collection = collect(before), collect(now)
     verdict = match(
         saved.hardware_hash, collection.hardware_hash, threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable, silent=collection.silent,
+        unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
     )  # fmt: skip
     return explain(verdict, collection, before=old, now=new, stable=_stable_of(before, now))
 

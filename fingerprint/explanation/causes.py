@@ -79,12 +79,12 @@ def _cause(row: AttributeRow, context: Context) -> Cause:
     saved, current = _shown(row.name, row.saved), _shown(row.name, row.current)
     read = next((a for a in context.collection if a.name == row.name), None)
     if row.same:
-        facts = ("no-table",) if silence_now(row.name, context) else ()
+        facts: tuple[str, ...] = ("no-table",) if silence_now(row.name, context) else ()
         return Cause(row.name, "same" if row.evidence else "empty", saved, current, "", True, facts)
     if read is not None and read.unreadable:
         return Cause(row.name, "unknown", saved, current, f"could not be read now: {read.reason}", True)
-    text, certain, facts = _told(row, context)
-    return Cause(row.name, "changed", saved, current, text, certain, facts)
+    text, certain, known = _told(row, context)
+    return Cause(row.name, "changed", saved, current, text, certain, known)
 
 
 def _told(row: AttributeRow, context: Context) -> tuple[str, bool, tuple[str, ...]]:

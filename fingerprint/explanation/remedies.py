@@ -29,6 +29,10 @@ class Remedy(Value):
         self._set(name=name, text=text, command=command, risk=risk)
 
 
+IN_UTF8 = Remedy(
+    "in-utf8", "Give the host a name, or the file a text, that is valid UTF-8, then restart the agent",
+    "hostnamectl set-hostname NAME",
+)  # fmt: skip
 _BACKUP = Remedy("backup", "Keep the present record", "fingerprint vault backup")
 _REGISTER = Remedy(
     "register", "Register the machine again with a new activation", "",
@@ -65,7 +69,7 @@ def remedies(
     if verdict.match:
         return _for_a_copy(verdict) if another else ()
     if outlook == Outlook.STOPS:
-        return (Remedy("valid-text", "Set the values that are not valid UTF-8 to valid ones, then restart the agent"),)
+        return (IN_UTF8,)
     if outlook == Outlook.UNKNOWN:
         command = "sudo fingerprint check" if more_rights == AS_ROOT else ""
         return (Remedy("as-root", f"{more_rights}: sources could not be read", command),) if more_rights else ()

@@ -111,13 +111,9 @@ def clones(
         return Clones(0, (), 0)
     side, names = compared(list(dict.fromkeys(name for batch in given for name in batch.schema.names)))
     # What is not compared goes into one table; the attributes stay in their batches, each of its own type.
-    told = [
-        pa.Table.from_batches(
-            [batch.select([name for name in (NODE, OBSERVED, *EXTRAS) if name in batch.schema.names])]
-        )
-        for batch in given
-    ]
-    table = pa.concat_tables(told, promote_options="permissive")
+    plain = (NODE, OBSERVED, *EXTRAS)
+    parts = [batch.select([name for name in plain if name in batch.schema.names]) for batch in given]
+    table = pa.concat_tables([pa.Table.from_batches([part]) for part in parts], promote_options="permissive")
     threads = usual_threads() if threads is None else threads
     done("read")
     others = tuple(name for name in names if name not in SIDS)

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fingerprint.errors import InputError
-from fingerprint.fleet.columntypes import values_of, without_views
+from fingerprint.fleet.columntypes import require_codes, values_of, without_views
 from fingerprint.match import IP, MACHINE_ID, THRESHOLD_DEFAULT, UUID
 
 if TYPE_CHECKING:
@@ -68,8 +68,10 @@ def layout_of(names: Sequence[str], where: str = "") -> Layout:
     attributes = [name.partition(".")[2] for name in names if name.partition(".")[0] in SIDES and "." in name]
     attributes = list(dict.fromkeys(attributes))
     if not attributes:
+        like = next((f", and {name} is none" for name in names if name.lower().startswith(SIDES)), "")
         raise InputError(
-            "it has no hardware hash: no column saved.<attribute> or current.<attribute>, no map saved or current",
+            "it has no hardware hash: no column saved.<attribute> or current.<attribute>, no map saved or current"
+            + like,
             where=where,
             remedy="The columns of a fleet are in docs/fleet.md",
         )
@@ -99,15 +101,19 @@ def normalized(batch: pa.RecordBatch, where: str = "") -> pa.RecordBatch:
     """Return a batch with one column for each attribute, and one hardware ID for Unix and Windows machines.
 
     Raises:
-        InputError: a column is there twice, or `saved` or `current` is of a type that has no attributes.
+        InputError: a column is there twice or has codes that are not in its dictionary, or `saved` or `current` is of a
+            type that has no attributes.
     """
     columns: dict[str, Any] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         for own, part in _parts(name, column, where):
             if own in columns:
                 raise _twice(own, where)
-            # Once for the batch, before it is cut: a dictionary may be longer than its parts.
-            columns[own] = without_views(part) if pa.types.is_dictionary(part.type) else part
+            if pa.types.is_dictionary(part.type):
+                require_codes(part, own, where)
+                # Once for the batch, before it is cut: a dictionary may be longer than its parts.
+                part = without_views(part)
+            columns[own] = part
     both = [f"{side}.{key}" for side in SIDES for key in (MACHINE_ID, UUID)]
     if any(name in columns for name in both[::2]) and any(name in columns for name in both[1::2]):
         for side in SIDES:

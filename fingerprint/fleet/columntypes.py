@@ -47,10 +47,13 @@ def without_views(column: Any) -> Any:
     return column.cast(_PLAIN[column.type]) if column.type in _PLAIN else column
 
 
-def lean(column: Any) -> Any:
-    """Return a dictionary that has nulls, or more values than rows, as its values, and any other column as it is."""
+def for_core(column: Any) -> Any:
+    """Return an attribute as the native core takes it, a dictionary with nulls or few of its values in use as these.
+
+    Views of short values alone lose their form: pyarrow before 25 crashes when it hands them on without other buffers.
+    """
     if not pa.types.is_dictionary(column.type):
-        return column
+        return without_views(column) if column.type in _PLAIN and len(column.buffers()) < 3 else column
     values = column.dictionary
     return values_of(column) if values.null_count or len(values) > len(column) else column
 
@@ -86,6 +89,18 @@ def require_comparable(schema: pa.Schema, layout: Layout, where: str) -> None:
                 where=where,
                 remedy="Cast one of them: both sides of an attribute have one type",
             )
+
+
+def require_codes(column: Any, name: str, where: str) -> None:
+    """Raise InputError unless each code of a dictionary column is the place of a value, on which pyarrow relies."""
+    ends, most = pc.min_max(column.indices), len(column.dictionary)
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    if low is not None and not 0 <= low <= high < most:
+        raise InputError(
+            f"the column {name} has the code {low if low < 0 else high}, and its dictionary {most} values",
+            where=where,
+            remedy="Its codes are the places of values, from 0: write it anew",
+        )
 
 
 def require_one_family(name: str, kinds: Iterable[pa.DataType]) -> None:

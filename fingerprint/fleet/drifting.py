@@ -96,7 +96,7 @@ def _drift(batch: pa.RecordBatch, by: str) -> Drift:
     # The bits of a row are one item, so that rows are told apart by one comparison.
     packed = np.ascontiguousarray(np.packbits(sets, axis=0).T)
     kinds, counts = np.unique(packed.view(f"V{packed.shape[1]}").reshape(-1), return_counts=True)
-    bits = np.unpackbits(kinds.view(np.uint8).reshape(len(kinds), -1), axis=1)
+    bits = np.unpackbits(kinds.view(np.uint8).reshape(len(kinds), packed.shape[1]), axis=1)
     for kind, count in zip(bits, counts.tolist(), strict=True):
         found.together[tuple(name for name, bit in zip(layout.attributes, kind, strict=False) if bit)] += count
     return found
@@ -236,13 +236,25 @@ def _loaded(connection: Any, name: str, batches: Accepted) -> tuple[tuple[str, .
     wanted = [NODE, OBSERVED, THRESHOLD, GROUP, *(f"current.{attribute}" for attribute in attributes)]
     schema = pa.schema([(column, _type_of(first, column)) for column in wanted])
 
+    failed: list[BaseException] = []
+
     def rows() -> Iterator[pa.RecordBatch]:
-        yield _shaped(first, schema)
-        for batch in iterator:
-            yield _shaped(batch, schema)
+        try:
+            yield _shaped(first, schema)
+            for batch in iterator:
+                yield _shaped(batch, schema)
+        except BaseException as error:
+            failed.append(error)
+            raise
 
     connection.register("given", pa.RecordBatchReader.from_batches(schema, rows()))
-    connection.execute(f"create table read_{name} as select *, row_number() over () as row_number from given")
+    try:
+        connection.execute(f"create table read_{name} as select *, row_number() over () as row_number from given")
+    except duckdb.Error:
+        # duckdb has an error of its own for what is raised while it reads, with the other one in its text.
+        if failed:
+            raise failed[0] from None
+        raise
     connection.unregister("given")
     connection.execute(
         f"create table {name} as select * from read_{name} qualify row_number() over "
@@ -262,8 +274,8 @@ def _type_of(batch: pa.RecordBatch, name: str) -> pa.DataType:
 def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return a batch in the columns of the first one. Raises InputError: one is of a type that does not go into it."""
     columns = []
-    for field in schema:
-        column = batch[field.name] if field.name in batch.schema.names else pa.nulls(batch.num_rows)
-        require_one_family(field.name, {field.type, column.type})
-        columns.append(values_of(column).cast(field.type))
+    for name, kind in zip(schema.names, schema.types, strict=True):
+        column = batch[name] if name in batch.schema.names else pa.nulls(batch.num_rows)
+        require_one_family(name, {kind, column.type})
+        columns.append(values_of(column).cast(kind))
     return pa.record_batch(columns, schema=schema)

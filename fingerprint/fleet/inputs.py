@@ -75,11 +75,15 @@ def _has_columns(fleet: Any) -> bool:
 
 
 def _of_columns(fleet: Any, where: str) -> Iterator[pa.RecordBatch]:
-    if isinstance(fleet, pa.RecordBatch):
-        yield fleet
-        return
     try:
-        if hasattr(fleet, "__arrow_c_stream__"):
+        # Those of pyarrow are read as they are: its releases 18 to 21 crash on views that it gets back from itself.
+        if isinstance(fleet, pa.RecordBatch):
+            yield fleet
+        elif isinstance(fleet, pa.Table):
+            yield from fleet.to_batches()
+        elif isinstance(fleet, pa.RecordBatchReader):
+            yield from fleet
+        elif hasattr(fleet, "__arrow_c_stream__"):
             yield from pa.RecordBatchReader.from_stream(fleet)
         else:
             yield pa.record_batch(fleet)

@@ -10,9 +10,16 @@ import pyarrow.compute as pc
 
 from fingerprint.errors import InputError
 from fingerprint.fleet.columns import (
-    EXTRAS, HIGHEST_THRESHOLD, LOWEST_THRESHOLD, NODE, OBSERVED, SIDES, THRESHOLD, layout_of,
+    EXTRAS,
+    HIGHEST_THRESHOLD,
+    LOWEST_THRESHOLD,
+    NODE,
+    OBSERVED,
+    SIDES,
+    THRESHOLD,
+    layout_of,
 )  # fmt: skip
-from fingerprint.fleet.columntypes import lean, require_comparable, texts, thresholds, times, without_views
+from fingerprint.fleet.columntypes import for_core, require_comparable, texts, thresholds, times, without_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,7 +95,7 @@ def accepted(batch: pa.RecordBatch, where: str, first_row: int, rejects: Rejects
         elif name == OBSERVED:
             columns[name] = times(column, name, where)
         elif name.partition(".")[0] in SIDES:
-            columns[name] = lean(column)
+            columns[name] = for_core(column)
         else:
             columns[name] = without_views(column)
     keep = _kept(columns, where, first_row, rejects)
@@ -106,15 +113,15 @@ def _kept(columns: dict[str, Any], where: str, first_row: int, rejects: Rejects)
     if THRESHOLD in columns:
         outside = _outside(columns[THRESHOLD])
         wrong.append((pc.fill_null(outside, False), f"its threshold is not {LOWEST_THRESHOLD} to {HIGHEST_THRESHOLD}"))
-    keep = None
+    reasons: dict[int, str] = {}
     for mask, reason in wrong:
-        if not pc.any(mask).as_py():
-            continue
-        for place in pc.indices_nonzero(mask).to_pylist():
-            if keep is None or keep[place].as_py():
-                rejects.add(where, first_row + place, reason, nodes[place].as_py() or None)
-        keep = pc.invert(mask) if keep is None else pc.and_(keep, pc.invert(mask))
-    return keep
+        for place in pc.indices_nonzero(mask).to_pylist() if pc.any(mask).as_py() else ():
+            reasons.setdefault(place, reason)
+    for place in sorted(reasons):
+        rejects.add(where, first_row + place, reasons[place], nodes[place].as_py() or None)
+    if not reasons:
+        return None
+    return pc.invert(pc.or_(wrong[0][0], wrong[-1][0]))
 
 
 def _outside(thresholds: Any) -> Any:

@@ -10,6 +10,7 @@ from fingerprint.errors import InputError, Refused
 from fingerprint.image.disk import FILE, Disk, identity, is_folder, reason
 from fingerprint.image.findings import EMPTY, Done, as_text, masked_path
 from fingerprint.newfile import give_name, only_for_us, unnamed_beside
+from fingerprint.rights import rights_remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | No
         raise InputError(
             f"it could not be read for the backup ({reason(error)}); nothing was removed",
             where=masked_path(as_text(path), as_text(disk.root)),
-            remedy=_to_read(error),
+            remedy="Run it again" if error.errno == errno.EAGAIN else rights_remedy(copied=as_text(disk.root) != "/"),
         ) from None
     with os.fdopen(descriptor, "rb") as file:
         before = os.fstat(descriptor)

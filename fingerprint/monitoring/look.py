@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fingerprint.assessment import assess
-from fingerprint.engine import check_stable
+from fingerprint.assessment import assess, is_of_agent
+from fingerprint.engine import Outlook, check_stable
 from fingerprint.errors import FingerprintError
 from fingerprint.model import Reason, Value
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fingerprint.assessment import Assessment
     from fingerprint.collect.machine import Machine
     from fingerprint.engine import Observation
+    from fingerprint.forecast import Forecast
     from fingerprint.model import Verdict
     from fingerprint.vault import Vault
 
@@ -38,15 +39,17 @@ class Look(Value):
         error: why there is none; None if there is one.
         assessment: what is known of the machine's identity.
         conditions: those that hold.
+        forecast: what the agent will do and when; None for an unchanged machine, and where no agent can run.
     """
 
-    __slots__ = ("at", "seconds", "observation", "error", "assessment", "conditions")
+    __slots__ = ("at", "seconds", "observation", "error", "assessment", "conditions", "forecast")
     at: float
     seconds: float
     observation: Observation | None
     error: FingerprintError | None
     assessment: Assessment
     conditions: tuple[str, ...]
+    forecast: Forecast | None
 
     def __init__(
         self,
@@ -56,10 +59,11 @@ class Look(Value):
         error: FingerprintError | None,
         assessment: Assessment,
         conditions: tuple[str, ...],
+        forecast: Forecast | None = None,
     ) -> None:
         self._set(
             at=at, seconds=seconds, observation=observation, error=error, assessment=assessment,
-            conditions=conditions,
+            conditions=conditions, forecast=forecast,
         )  # fmt: skip
 
     @property
@@ -108,7 +112,17 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
         held.append(WEAK_ID)
     if COPY in also and _is_copy(vault, observation, machine, timeout):
         held.append(COPY)
-    return Look(machine.now(), machine.monotonic() - begin, observation, None, found, (*held, *lost))
+    forecast = _forecast(vault, found, verdict, machine)
+    return Look(machine.now(), machine.monotonic() - begin, observation, None, found, (*held, *lost), forecast)
+
+
+def _forecast(vault: Vault, found: Assessment, verdict: Verdict, machine: Machine) -> Forecast | None:
+    if verdict.matched == verdict.total or not is_of_agent(vault, machine):
+        return None
+    # Imported here: most machines have not changed at all.
+    from fingerprint.forecast import agent_view
+
+    return agent_view(machine, vault, found.outlook or Outlook.UNKNOWN)
 
 
 def _by_address_alone(verdict: Verdict) -> bool:

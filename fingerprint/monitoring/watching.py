@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 
+from fingerprint.assessment import REJECTED
 from fingerprint.engine import in_words
 from fingerprint.errors import FingerprintError
 from fingerprint.model import Value, utc
-from fingerprint.monitoring.look import look
+from fingerprint.monitoring.look import WILL_HIBERNATE, look
 from fingerprint.monitoring.metrics import exposition, metrics, write_textfile
 from fingerprint.monitoring.notifying import Notifier
 from fingerprint.monitoring.waking import END, TIME, Waker
@@ -174,6 +175,10 @@ class Watcher:
             begun = [name for name in now.conditions if name not in before.conditions]
             ended = [name for name in before.conditions if name not in now.conditions]
             told += [f"{name} begins" for name in begun] + [f"{name} ends" for name in ended]
+        if WILL_HIBERNATE in now.conditions and before.forecast and now.forecast:
+            was_then, is_then = before.forecast.check, now.forecast.check
+            if (was_then.looks, was_then.started) != (is_then.looks, is_then.started):
+                told.append(f"next check of the agent: {was_then.looks} -> {is_then.looks}")
         return tuple(told)
 
     def _digest(self, value: str) -> bytes:
@@ -188,7 +193,19 @@ def _state(seen: Look) -> str:
     verdict = seen.observation.verdict
     head = {"same": "same machine", "different": "not the same machine", "cannot-tell": "cannot tell"}[seen.outcome]
     text = f"{head}: {in_words(verdict)}"
-    return "; ".join((text, *(problem.text for problem in seen.assessment.problems)))
+    told = []
+    for problem in seen.assessment.problems:
+        when = f" {seen.forecast.check.when}" if problem.kind == REJECTED and seen.forecast else ""
+        told.append(f"{problem.text}{when}")
+    return "; ".join((text, *told))
+
+
+def _forecast_answer(seen: Look) -> dict[str, object] | None:
+    if seen.forecast is None:
+        return None
+    from fingerprint.nextcheck import answer
+
+    return {"refused": seen.forecast.refused, **answer(seen.forecast.check)}
 
 
 def event_answer(event: Event) -> dict[str, object]:
@@ -196,11 +213,12 @@ def event_answer(event: Event) -> dict[str, object]:
     verdict = event.seen.observation.verdict if event.seen.observation else None
     return {
         "at": utc(event.at), "event": event.kind, "why": event.why, "text": event.text,
-        "verdict": event.seen.outcome, "reason": str(verdict.reason) if verdict else None,
+        "verdict": event.seen.outcome, "reason": None if verdict is None else str(verdict.reason),
         "score": None if verdict is None else {
             "matched": verdict.matched, "total": verdict.total, "percent": round(verdict.percent, 4),
         },
-        "threshold": verdict.threshold if verdict else None, "changed": list(event.seen.changed),
+        "threshold": None if verdict is None else verdict.threshold, "changed": list(event.seen.changed),
         "conditions": list(event.seen.conditions), "regenerated": event.seen.regenerated,
+        "forecast": _forecast_answer(event.seen),
         "differences": list(event.differences), "error": event.seen.error.facts() if event.seen.error else None,
     }  # fmt: skip

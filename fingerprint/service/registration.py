@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from fingerprint.engine import FIRST, REGISTERED, Gate, Policy, keep_evidence, prepared_record
+from fingerprint.engine import FIRST, REGISTERED, Gate, demand_policy, keep_evidence, prepared_record
 from fingerprint.errors import (
     AccessDenied,
     BadAnswer,
@@ -29,7 +29,7 @@ from fingerprint.registrationfile import forget_registration, write_file
 from fingerprint.service.agent_beside import client_for, log_rotation_left, rotation_left
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import REGISTRATION_KEY
-from fingerprint.vault.history import LAST_WRITTEN, WRITTEN_AHEAD
+from fingerprint.vault.history import LAST_WRITTEN, ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.records import decode_registration, encode_registration
 
 TYPE_CHECKING = False
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from logging import Logger
 
+    from typing_extensions import Self
+
     from fingerprint.collect.machine import Machine
+    from fingerprint.engine import Policy
     from fingerprint.model import FingerprintRecord
     from fingerprint.service.client import ServiceClient
     from fingerprint.service.tokens import RoleCredentials
@@ -55,20 +58,29 @@ class Registration:
     Args:
         vault: the machine's vault.
         machine: the machine; None for this one.
-        policy: what the gate does on a mismatch before a token is asked for.
+        policy: what the gate does on a mismatch before a token is asked for. It has no default: what it chooses can
+            cost the identity.
         endpoint: URL in place of the agent's (see `client_for`) and the region's own.
         proxy: URL of a proxy in place of those of the environment and of the agent.
         client: makes the client of a region; for other transports and certificates.
         rotate_after_days: age at which the key is changed without being asked to; 0 for never.
         timeout: seconds for each command of a collection; None for the platform's usual one.
+
+    Raises:
+        TypeError: no policy is named.
+        ValueError: there is no such policy.
     """
+
+    def __new__(cls, *_: object, **options: object) -> Self:
+        demand_policy(cls, options)
+        return super().__new__(cls)
 
     def __init__(
         self,
         vault: Vault,
         machine: Machine | None = None,
-        policy: Policy | str = Policy.REGENERATE,
         *,
+        policy: Policy | str,
         endpoint: str | None = None,
         proxy: str | None = None,
         client: Callable[[str], ServiceClient] | None = None,
@@ -79,7 +91,7 @@ class Registration:
 
         self.vault = vault
         self.machine = machine or LiveMachine()
-        self.gate = Gate(vault, self.machine, policy, timeout=timeout)
+        self.gate = Gate(vault, self.machine, policy=policy, timeout=timeout)
         self._rotate_after_days = rotate_after_days
         self._timeout = timeout
         self._clients: dict[str, ServiceClient] = {}
@@ -237,7 +249,7 @@ class Registration:
             client.update_key(record.instance_id, old, new)
         except ServiceError as error:
             return self._after_a_refused_key(record, pending, old, new, client, error)
-        return self._store(record, pending, "key rotation")
+        return self._store(record, pending, ROTATION)
 
     def deregister(self) -> None:
         """Forget the registration here, see `forget_registration`. Raises VaultError."""
@@ -317,7 +329,7 @@ class Registration:
                 continue
             except ServiceError:
                 return None
-            self._store(record, other, "key rotation, settled later")
+            self._store(record, other, f"{ROTATION}, settled later")
             return credentials
         return None
 
@@ -340,7 +352,7 @@ class Registration:
             except ServiceError:
                 break
             if kept is pending:
-                return self._store(record, pending, "key rotation, confirmed by a token")
+                return self._store(record, pending, f"{ROTATION}, confirmed by a token")
             raise error
         raise TokenError(
             f"it is not known which key the service has now ({error.what})", where=client.endpoint,

@@ -44,7 +44,7 @@ def fingerprint_registration(
     fingerprint_service: LocalService, fingerprint_machine: RecordedMachine, fingerprint_vault: Vault
 ) -> Registration:
     """The machine's registration with the service; by the policy strict."""
-    flow = Registration(fingerprint_vault, fingerprint_machine, "strict", endpoint=fingerprint_service.endpoint)
+    flow = Registration(fingerprint_vault, fingerprint_machine, policy="strict", endpoint=fingerprint_service.endpoint)
     made = fingerprint_service.activation()
     flow.register(made.id, made.code, REGION)
     return flow
@@ -62,4 +62,4 @@ def fingerprint_clone(
     shutil.copytree(fingerprint_registration.vault.path, clone / "Vault")
     other = unix_machine(ip="198.51.100.7", mac="a2:99:21:00:00:02", dmi="SMBIOS 2.8 present.", disk="total 0")
     vault = Vault(str(clone / "Vault"), state=str(clone / "state"))
-    return Registration(vault, other, "strict", endpoint=fingerprint_service.endpoint)
+    return Registration(vault, other, policy="strict", endpoint=fingerprint_service.endpoint)

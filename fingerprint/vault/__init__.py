@@ -189,13 +189,16 @@ class Vault:
 
         return f"Nothing was written. {restore_remedy(self, key, present)}"
 
-    def _manifest(self, folder: Folder) -> dict[str, str] | None:
+    def _manifest(self, folder: Folder, *, to_write: bool = True) -> dict[str, str] | None:
+        """Return the manifest; who only reads needs none, as the data say who this machine is."""
         data = folder.read(self.manifest_name)
         if data is None:
             return None
         try:
             return decode_manifest(data, os.path.join(self.path, self.manifest_name))
         except VaultCorrupt as error:
+            if not to_write:
+                return None
             error.remedy = self._manifest_remedy()
             raise
 
@@ -205,13 +208,13 @@ class Vault:
         return f"Nothing was written. {manifest_state(self, self.manifest_name).remedy}"
 
     def _read(self, folder: Folder, key: str, *, to_write: bool = False) -> bytes:
-        manifest, data = self._manifest(folder), self._data(folder, key)
+        manifest, data = self._manifest(folder, to_write=to_write), self._data(folder, key)
         for _ in range(_READS_TRIED):
             try:
                 return self._present(manifest, key, data, to_write=to_write)
             except VaultCorrupt:
                 # A writer may have come in between the data and the journal.
-                seen, manifest, data = data, self._manifest(folder), self._data(folder, key)
+                seen, manifest, data = data, self._manifest(folder, to_write=to_write), self._data(folder, key)
                 if data == seen:
                     break
         return self._present(manifest, key, data, to_write=to_write)
@@ -337,7 +340,9 @@ class VaultEdit:
             VaultCorrupt, VaultUnreadable, VaultUnsafe, VaultDenied: what is there could not be read
                 or not be replaced; it is as it was.
         """
-        self._store(FINGERPRINT_KEY, encode_fingerprint(record), decode_fingerprint, why, rule)
+        with self._folder.make_inner("Store", self._mode) as store:
+            data = encode_fingerprint(record, store.read(FINGERPRINT_KEY) or b"")
+        self._store(FINGERPRINT_KEY, data, decode_fingerprint, why, rule)
 
     def store_registration(self, record: RegistrationRecord, *, why: str) -> None:
         """Replace the registration record; the one before it is kept in the history. Raises as `store`."""

@@ -28,8 +28,10 @@ JOURNAL_LIMIT = 64 * 1024 * 1024
 AUDIT_LOG = "audit.log"
 # What was written last, for `entry`.
 LAST_WRITTEN = 0
-# Why a key was written into the journal before the service was told of it; the vault follows when it accepts.
-WRITTEN_AHEAD = "key rotation: written ahead"
+# How the reasons for a rotated key begin, and the one of a key that was written into the journal before the service
+# was told of it: the vault follows when it accepts.
+ROTATION = "key rotation"
+WRITTEN_AHEAD = f"{ROTATION}: written ahead"
 # Why an entry has a change that was not made here: without it the bytes before it would be in no entry's `before`.
 FOUND = "written by another program"
 # Why an entry says that nothing changed: the write that the entry before it announced failed.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 CLEARED = FingerprintRecord()
+_LONG_ESCAPES = (b"\\u0008", b"\\u000c")
 _INT64 = range(-(2**63), 2**63)
 _REGISTRATION_FIELDS = (
     ("instanceID", "instance_id"),
@@ -74,15 +75,24 @@ def decode_fingerprint(data: bytes, where: str) -> FingerprintRecord:
     return FingerprintRecord(fingerprint, hardware_hash, threshold, tuple(extra))
 
 
-def encode_fingerprint(record: FingerprintRecord) -> bytes:
-    """Return the bytes that the reference writes for a record, unknown fields behind the known ones."""
+def encode_fingerprint(record: FingerprintRecord, like: bytes = b"") -> bytes:
+    """Return the bytes that the reference writes for a record, unknown fields behind the known ones.
+
+    Args:
+        record: the record.
+        like: the bytes that are to be replaced. Agents that were built with Go before 1.22 write backspace and form
+            feed as \\u0008 and \\u000c, later ones as \\b and \\f. A record that has the long form is written in it
+            again; else it is the short one, that of the agents of today. Every agent reads both.
+    """
+    short = not any(long in like for long in _LONG_ESCAPES)
     hashed = record.hardware_hash
     fields: dict[str, Any] = {
         "fingerprint": record.fingerprint,
         "hardwareHash": None if hashed is None else dict(hashed.items()),
         "similarityThreshold": record.threshold,
     }
-    return _object([*((name, dumps(value)) for name, value in fields.items()), *record.extra])
+    encoded = ((name, dumps(value, short_escapes=short)) for name, value in fields.items())
+    return _object([*encoded, *record.extra])
 
 
 def decode_registration(data: bytes, where: str) -> RegistrationRecord:

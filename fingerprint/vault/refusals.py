@@ -6,6 +6,7 @@ import errno
 import os
 
 from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultUnreadable, VaultUnsafe
+from fingerprint.rights import is_root, root_lacks
 
 # A record is 0.3 to 2 KiB, a registration key 2 KiB.
 FILE_LIMIT = 64 * 1024
@@ -24,7 +25,9 @@ def vault_error(error: OSError, where: str, doing: str = "read") -> VaultError:
     text = os.strerror(error.errno) if error.errno else str(error)
     if error.errno in _DENIED:
         return VaultDenied(
-            f"no permission to {doing} it ({text})", where=where, remedy=_AS_OWNER if _geteuid() else _ROOT_TOO
+            f"no permission to {doing} it ({text})",
+            where=where,
+            remedy=root_lacks() if is_root() else "Run as the owner of the vault, usually root",
         )
     if error.errno == errno.ELOOP:
         return VaultUnsafe("it is a symbolic link", where=where, remedy="Put the real file or folder in its place")

@@ -249,7 +249,7 @@ class VaultMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(sorted(MACHINES)), policy=st.sampled_from([*Policy.members()]))
     def pass_gate(self, name: str, policy: Policy) -> None:
         machine = recorded(name)
-        gate = Gate(self.vault, machine, policy)
+        gate = Gate(self.vault, machine, policy=policy)
         record, damage = self.record, self.damage_of(FINGERPRINT)
         if damage:
             self.refused(damage.error, gate.fingerprint)

@@ -52,9 +52,9 @@ from fingerprint.recovery import carry_out, plan_restore
 disk, same, other, _, operation = sys.argv[1:]
 vault = Vault(disk + "/Vault", state=disk + "/state")
 if operation == "first":
-    Gate(vault, RecordedMachine.load(same)).fingerprint()
+    Gate(vault, RecordedMachine.load(same), policy="regenerate").fingerprint()
 elif operation == "regenerate":
-    Gate(vault, RecordedMachine.load(other)).fingerprint()
+    Gate(vault, RecordedMachine.load(other), policy="regenerate").fingerprint()
 elif operation == "restore":
     plan = plan_restore(vault, vault.history.entries()[-1]["number"], RecordedMachine.load(same))
     carry_out(vault, plan, accept_new_sid=True)

@@ -49,8 +49,8 @@ def wait_at(gate):
 def warm_up():
     # Whatever is imported or computed at first use is so before the race.
     warm = vault_in(f"warm-{os.getpid()}")
-    Gate(warm, unix_machine()).fingerprint()
-    Gate(warm, unix_machine(machine_id="f" * 32)).fingerprint()
+    Gate(warm, unix_machine(), policy="regenerate").fingerprint()
+    Gate(warm, unix_machine(machine_id="f" * 32), policy="regenerate").fingerprint()
     set_threshold(warm, 50)
     warm.history.entries()
 """
@@ -116,7 +116,7 @@ def names_in(folder: str) -> list[str]:
 FIRST = """
 warm_up()
 for number in range(int(sys.argv[3])):
-    gate = Gate(vault_in(f"round-{number}"), unix_machine())
+    gate = Gate(vault_in(f"round-{number}"), unix_machine(), policy="regenerate")
     wait_at(f"gate-{number}")
     print(gate.fingerprint(), flush=True)
 """
@@ -153,7 +153,7 @@ def test_processes_that_race_for_the_first_fingerprint_all_get_the_one_that_is_s
 REGENERATE = """
 warm_up()
 for number in range(int(sys.argv[3])):
-    gate = Gate(vault_in(f"round-{number}"), unix_machine(machine_id="e" * 32 + "\\n"))
+    gate = Gate(vault_in(f"round-{number}"), unix_machine(machine_id="e" * 32 + "\\n"), policy="regenerate")
     wait_at(f"gate-{number}")
     print(gate.fingerprint(), flush=True)
 """
@@ -360,7 +360,7 @@ def test_a_folder_that_is_swapped_for_a_link_leads_to_no_other_vault(
     actions: list[Callable[[int], str]] = [
         lambda _: vault.read().fingerprint,
         threshold,
-        lambda _: Gate(vault, unix_machine()).fingerprint(),
+        lambda _: Gate(vault, unix_machine(), policy="regenerate").fingerprint(),
         again,
         store,
     ]

@@ -41,7 +41,7 @@ vault, state, machine, endpoint = sys.argv[1:]
 with open(machine) as file:
     recorded = RecordedMachine(json.load(file))
 try:
-    Registration(Vault(vault, state=state), recorded, "strict", endpoint=endpoint).role_token()
+    Registration(Vault(vault, state=state), recorded, policy="strict", endpoint=endpoint).role_token()
 except FingerprintError as error:
     print(error, file=sys.stderr)
     sys.exit(error.exit_code)
@@ -65,7 +65,7 @@ class House:
         self.reset()
 
     def registration(self) -> Registration:
-        return Registration(self.vault, RecordedMachine(MACHINE), "strict", endpoint=self.service.endpoint)
+        return Registration(self.vault, RecordedMachine(MACHINE), policy="strict", endpoint=self.service.endpoint)
 
     def reset(self) -> None:
         shutil.rmtree(self.path)

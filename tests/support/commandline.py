@@ -19,5 +19,5 @@ def run(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 def environment(state: Path, **more: str) -> dict[str, str]:
-    """Return an environment with nothing of the caller's but PATH."""
-    return {"PATH": os.environ["PATH"], "FINGERPRINT_STATE": str(state), **more}
+    """Return an environment with nothing of the caller's but PATH, on which the command is found by its name."""
+    return {"PATH": f"{Path(COMMAND).parent}:{os.environ['PATH']}", "FINGERPRINT_STATE": str(state), **more}

@@ -68,7 +68,7 @@ def read(vault: Vault) -> str:
 
 def obtain(vault: Vault) -> str:
     """Pass the gate with the machine of the record."""
-    return Gate(vault, unix_machine()).fingerprint()
+    return Gate(vault, unix_machine(), policy="regenerate").fingerprint()
 
 
 def store(vault: Vault) -> str:
@@ -83,7 +83,7 @@ def first(vault: Vault) -> str:
 
 def regenerate(vault: Vault) -> str:
     """Pass the gate with another machine than that of the record."""
-    return Gate(vault, unix_machine(machine_id=OTHER_MACHINE_ID), "regenerate").fingerprint()
+    return Gate(vault, unix_machine(machine_id=OTHER_MACHINE_ID), policy="regenerate").fingerprint()
 
 
 def threshold(vault: Vault) -> str:

@@ -1,0 +1,158 @@
+"""The commands of ours that a text or a JSON answer prints, read as a shell would read them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from typing import Any, NamedTuple
+
+from fingerprint.cli.table import COMMANDS, GLOBAL
+
+THERE = ("on that machine: ", "on that machine): ")
+# Where a command may begin: in a line of its own, after a colon, in backquotes or in brackets.
+_BEGIN = re.compile(r"(?:^[ \t]*(?:\d+\) |- )?|(?<=: )|(?<=`)|(?<=\())(?=\S)", re.MULTILINE)
+_WORD = re.compile(r"""(?:\$'(?:[^'\\]|\\.)*'|'[^']*'|"[^"]*"|[^\s'"`)])+""")
+_OPTIONS = {name: option for c in COMMANDS for option in (*GLOBAL, *c.options) for name in (option.flag, option.short)}
+
+
+class Printed(NamedTuple):
+    """One printed command.
+
+    Attributes:
+        line: as it is printed, to be given to a shell.
+        environment: the variables that it sets.
+        by_root: whether it is started by sudo.
+        program: the words that start the program.
+        target: --vault, --root and --snapshot, by name.
+        path: the words of the command, such as "vault restore".
+        words: the command, its options and arguments, without the target: what to run on the machine itself.
+        there: whether it is printed as a command for that machine, not for this one.
+    """
+
+    line: str
+    environment: dict[str, str]
+    by_root: bool
+    program: tuple[str, ...]
+    target: dict[str, str]
+    path: str
+    words: tuple[str, ...]
+    there: bool
+
+
+def commands_in(told: Any) -> list[Printed]:
+    """Return every command of ours in a text, or in the strings of a JSON answer, in their order."""
+    if isinstance(told, dict):
+        return [found for value in told.values() for found in commands_in(value)]
+    if isinstance(told, (list, tuple)):
+        return [found for value in told for found in commands_in(value)]
+    if not isinstance(told, str):
+        return []
+    found, end = [], 0
+    for begin in _BEGIN.finditer(told):
+        if begin.end() >= end:
+            command, after = _command(told, begin.end())
+            if command is not None:
+                found.append(command)
+                end = after
+    return found
+
+
+def unaimed(told: str) -> list[str]:
+    """Return what looks like a command of ours and was not read as one: it would lack its target."""
+    paths = "|".join(sorted((re.escape(c.path) for c in COMMANDS), key=len, reverse=True))
+    plain = re.compile(rf"(?<![\w/.-])(?<!-m )(?:sudo )?fingerprint (?:{paths})\b(?! --help)")
+    left = told
+    for command in commands_in(told):
+        left = left.replace(command.line, "", 1)
+    return [left[max(0, m.start() - 30) : m.end() + 30] for m in plain.finditer(left)]
+
+
+def _command(text: str, begin: int) -> tuple[Printed | None, int]:
+    at, words = begin, list[str]()
+    environment: dict[str, str] = {}
+
+    def peek() -> tuple[str, int, bool]:
+        start = at + 1 if words or environment else at
+        match = _WORD.match(text, start) if start == at or text[at : at + 1] == " " else None
+        if match is None:
+            return "", at, True
+        raw = match[0]
+        # The full stop of a sentence is none of a word, nor is a comma; dots of a path or of FILE... are.
+        bare = raw if raw.endswith(("...", "'", '"')) else raw.rstrip(".,;:")
+        return _unquoted(bare), start + len(bare), bare != raw
+
+    def take() -> str:
+        nonlocal at
+        word, at, _ = peek()
+        words.append(word)
+        return word
+
+    by_root = peek()[0] == "sudo"
+    if by_root:
+        take()
+        if peek()[0] == "env":
+            take()
+    while re.match(r"FINGERPRINT_[A-Z]+=", peek()[0]):
+        word, at, _ = peek()
+        name, _, value = word.partition("=")
+        environment[name] = value
+    words.clear()
+    if by_root or environment:
+        words.append("")
+    program = [take()]
+    if os.path.basename(program[0]) != "fingerprint":
+        program += [take(), take()]
+        if program[1:] != ["-m", "fingerprint"]:
+            return None, begin
+    target, rest, path = dict[str, str](), list[str](), ""
+    left: int | None = None
+    done = False
+    while not done:
+        word, end, done = peek()
+        if not word:
+            break
+        flag, equals, value = word.partition("=")
+        option = _OPTIONS.get(flag) if flag.startswith("-") else None
+        if option is not None:
+            at = end
+            if option.metavar and not equals:
+                value, at, done = peek()
+            if option.flag in ("--vault", "--root", "--snapshot"):
+                target[option.flag] = value
+            else:
+                rest += [flag, value] if option.metavar else [flag]
+        elif left is None:
+            longer = f"{path} {word}".strip()
+            if not any(c.path == longer or c.path.startswith(longer + " ") for c in COMMANDS):
+                break
+            path, at = longer, end
+            rest.append(word)
+            found = next((c for c in COMMANDS if c.path == path), None)
+            if found is not None and not any(c.path.startswith(f"{path} {peek()[0]}") for c in COMMANDS if peek()[0]):
+                left = len(found.positionals)
+        elif left and (word[0].isdigit() or word.isupper() or "/" in word or "." in word):
+            left -= 1
+            rest.append(word)
+            at = end
+        else:
+            break
+    if left is None:
+        return None, begin
+    there = text[:begin].removesuffix("`").endswith(THERE)
+    printed = Printed(
+        text[begin:at], environment, by_root, tuple(program), target, path, tuple(rest), there
+    )  # fmt: skip
+    return printed, at
+
+
+def _unquoted(word: str) -> str:
+    if "$'" in word:
+        # What `shlex` does not know: ask a shell.
+        done = subprocess.run(["bash", "-c", f"printf '%s.' {word}"], capture_output=True, check=True)
+        return os.fsdecode(done.stdout)[:-1]
+    try:
+        return "".join(shlex.split(word))
+    except ValueError:
+        return word

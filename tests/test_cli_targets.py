@@ -1,0 +1,204 @@
+"""What --root, --snapshot and --vault name is looked at before anything is done: exit code 2, nothing is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from commandline import COMMAND, environment, run
+from fingerprint.cli import main
+from fingerprint.cli.table import COMMANDS
+from fingerprint.testing.machines import unix_snapshot
+
+# They look at no machine and no vault: what these options name is nothing to them.
+WITHOUT_TARGET = ("completion", "local-service", "version")
+PATHS = sorted({command.path for command in COMMANDS} - set(WITHOUT_TARGET))
+WRITERS = sorted(
+    {one.path for one in COMMANDS if any(option.flag == "--dry-run" for option in one.options)} - {"image clean"}
+)
+
+
+def line_of(path: str) -> list[str]:
+    """Return a command with an argument for each that it needs."""
+    command = next(one for one in COMMANDS if one.path == path)
+    words = path.split()
+    for name, kind, choices, _ in command.positionals:
+        words.append(choices[0] if choices else "40" if kind == "integer" else f"no-such-{name.lower()}")
+    return words
+
+
+def nowhere(folder: Path) -> str:
+    return str(folder / "nowhere")
+
+
+def beside_nowhere(folder: Path) -> str:
+    return str(folder / "nowhere" / ".." / "x")
+
+
+def a_file(folder: Path) -> str:
+    (folder / "file").write_text("{}")
+    return str(folder / "file")
+
+
+def a_folder(folder: Path) -> str:
+    (folder / "folder").mkdir(exist_ok=True)
+    return str(folder / "folder")
+
+
+def below_a_file(folder: Path) -> str:
+    return a_file(folder) + "/x"
+
+
+def broken_link(folder: Path) -> str:
+    if not (folder / "link").is_symlink():
+        (folder / "link").symlink_to(folder / "nowhere")
+    return str(folder / "link")
+
+
+def a_loop(folder: Path) -> str:
+    if not (folder / "loop").is_symlink():
+        (folder / "loop").symlink_to("loop")
+    return str(folder / "loop")
+
+
+def empty(_: Path) -> str:
+    return ""
+
+
+def too_long(_: Path) -> str:
+    return "/" + "x" * 5000
+
+
+BAD_ROOTS = (nowhere, beside_nowhere, a_file, below_a_file, broken_link, a_loop, empty, too_long)
+BAD_SNAPSHOTS = (nowhere, a_file, a_folder, below_a_file, broken_link, a_loop, empty, too_long)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("option", ["--root", "--snapshot"])
+def test_every_command_looks_at_the_target_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], option: str, path: str
+) -> None:
+    monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    for bad in BAD_ROOTS if option == "--root" else BAD_SNAPSHOTS:
+        named = bad(tmp_path)
+        before = everything(tmp_path)
+        code = main([option, named, *line_of(path)])
+        told = capfd.readouterr()
+        assert code == 2, (bad.__name__, told.err)
+        assert option in told.err, bad.__name__
+        assert named in told.err, bad.__name__
+        assert told.out == ""
+        assert everything(tmp_path) == before, bad.__name__
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("bad", BAD_ROOTS)
+def test_the_error_has_three_parts_in_json_too(tmp_path: Path, bad: Callable[[Path], str]) -> None:
+    done = run("--root", bad(tmp_path), "check", "--output", "json", env=environment(tmp_path / "state"))
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["kind"], error["exitCode"]) == (2, "UsageError", 2)
+    assert error["what"].startswith(("invalid --root: ", "--root is empty"))
+    assert (
+        error["remedy"] == "Name the directory where the copied disk is mounted, or leave --root out for this machine"
+    )
+
+
+def test_a_plug_in_says_unknown(tmp_path: Path) -> None:
+    """Two would be an alarm."""
+    for options in (["--root", nowhere(tmp_path)], ["--snapshot", nowhere(tmp_path)]):
+        done = run(*options, "check", "--format", "nagios", env=environment(tmp_path / "state"))
+        assert (done.returncode, done.stderr) == (3, "")
+        assert done.stdout.startswith("FINGERPRINT UNKNOWN - ")
+
+
+def test_a_relative_root_is_a_root(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "etc").mkdir(parents=True)
+    env = environment(tmp_path / "state")
+    for named in ("disk", "./disk/", "disk/../disk"):
+        done = run("--root", named, "show", "--output", "json", env=env, cwd=tmp_path)
+        assert done.returncode in (0, 3), done.stderr
+        assert str(tmp_path / "disk") in done.stdout
+
+
+@pytest.mark.parametrize("named", ["/", "//", "/.", "/../"])
+def test_the_root_itself_is_this_machine(tmp_path: Path, named: str) -> None:
+    done = run("--root", named, "show", "--output", "json", env=environment(tmp_path / "state"))
+    assert "copied disk" not in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_a_root_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+    """Checked as another user, for whom permissions count."""
+    (tmp_path / "closed").mkdir(mode=0o700)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() == "root" and folder != Path("/") and str(folder).startswith("/tmp/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    code = (
+        "import os, sys\n"
+        "from fingerprint.cli import main\n"
+        "import fingerprint.cli.check, fingerprint.cli.sources\n"
+        "os.setuid(65534)\n"
+        f"sys.exit(main(['--root', {str(tmp_path / 'closed')!r}, 'check']))\n"
+    )
+    python = str(Path(COMMAND).with_name("python"))
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, env=environment(tmp_path / "state"))
+    assert done.returncode == 2, done.stderr
+    assert "invalid --root: it cannot be read (Permission denied)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--root", ".", "--snapshot", "m.json", "check"], ["--root", ".", "check", "--snapshot", "m.json"],
+     ["--snapshot", "m.json", "check", "--root=."], ["check", "--snapshot", "m.json", "--root", "."]],
+    ids=["before", "between", "between, too", "after"],
+)  # fmt: skip
+def test_a_copied_disk_and_a_recorded_machine_are_not_both(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "m.json").write_text(json.dumps(unix_snapshot()))
+    done = run(*words, env=environment(tmp_path / "state"), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--root and --snapshot are mutually exclusive" in done.stderr.replace(
+        "--snapshot and --root", "--root and --snapshot"
+    )
+
+
+@pytest.mark.parametrize("path", WRITERS)
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_nothing_is_written_into_a_directory_that_is_not_there(tmp_path: Path, path: str, by: str) -> None:
+    """As where a disk was not mounted: the vault would be made on the disk below."""
+    vault = tmp_path / "mnt" / "var" / "lib" / "Vault"
+    env = environment(tmp_path / "state", **({"FINGERPRINT_VAULT": str(vault)} if by == "environment" else {}))
+    options = ["--vault", str(vault)] if by == "option" else []
+    before = everything(tmp_path)
+    done = run(*options, *line_of(path), env=env)
+    assert done.returncode == 2
+    assert f"invalid --vault: there is no directory {vault.parents[1]} to hold it" in done.stderr
+    assert everything(tmp_path) == before
+
+
+def test_the_data_directory_of_a_vault_is_made_with_it(tmp_path: Path) -> None:
+    """The registration file lies in it, beside the vault."""
+    done = run("--vault", str(tmp_path / "ssm" / "Vault"), "init", env=environment(tmp_path / "state"))
+    assert done.returncode == 0, done.stderr
+    done = run("--vault", str(tmp_path / "other" / "named"), "init", env=environment(tmp_path / "state"))
+    assert done.returncode == 2
+
+
+def test_a_vault_whose_path_a_manifest_cannot_name_is_not_made(tmp_path: Path) -> None:
+    done = run("--vault", str(tmp_path / "v\udcff"), "init", env=environment(tmp_path / "state"))
+    assert done.returncode == 2
+    assert "not valid UTF-8" in done.stderr
+    assert everything(tmp_path) == []
+
+
+@pytest.mark.parametrize("words", [["completion", "bash"], ["version"], ["--help"], ["check", "--help"]])
+def test_what_looks_at_nothing_does_not_ask_for_a_target(tmp_path: Path, words: list[str]) -> None:
+    assert run("--root", nowhere(tmp_path), *words, env=environment(tmp_path / "state")).returncode == 0
