@@ -24,6 +24,7 @@ from fingerprint.errors import (
 )
 from fingerprint.fate import State, of_another_sid, rebaselined, state_of
 from fingerprint.model import Value
+from fingerprint.vault import NOTHING_WRITTEN
 from fingerprint.vault.integrity import READS, ManifestState, manifest_state
 
 TYPE_CHECKING = False
@@ -228,7 +229,7 @@ def _of_the_vault(vault: Vault, manifest: ManifestState | None, error: Fingerpri
     except VaultCorrupt as found:
         if manifest is None or manifest.sound:
             text = f"the registration cannot be read ({found.what}): the agent does not start with it"
-            problems.append(Problem(REGISTRATION, text, found.remedy))
+            problems.append(Problem(REGISTRATION, text, found.remedy.removeprefix(NOTHING_WRITTEN)))
     except VaultError:
         # Missing: then it is not registered. Denied: so is the record, which says so.
         pass
@@ -236,7 +237,7 @@ def _of_the_vault(vault: Vault, manifest: ManifestState | None, error: Fingerpri
         problems.append(Problem(LOST, error.what, error.remedy))
     elif isinstance(error, VaultCorrupt) and (manifest is None or manifest.sound):
         text = f"the record cannot be read ({error.what}): the agent stores a new fingerprint over it at its next check"
-        problems.append(Problem(CORRUPT, text, error.remedy))
+        problems.append(Problem(CORRUPT, text, error.remedy.removeprefix(NOTHING_WRITTEN)))
     return tuple(problems)
 
 

@@ -575,6 +575,7 @@ def words_of(text: str, folder: Path) -> str:
     for command in commands_in(text):
         text = text.replace(command.line, " ".join(("fingerprint", *command.words)))
     text = text.replace("(on that machine: `", "(`").replace(" (on that machine): ", ": ")
+    text = text.replace("then on that machine: `", "then `")
     return re.sub(r"\(on that machine: ([^)]*)\)", r"\1", text)
 
 

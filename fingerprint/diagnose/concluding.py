@@ -164,7 +164,7 @@ def _do(steps: Sequence[tuple[str, str]]) -> str:
         return ""
     text, command = steps[0]
     head, colon, named = text.rpartition(": fingerprint ")
-    if colon and not command:
+    if colon and not command and "`" not in text:
         text = f"{head}: `fingerprint {named}`"
     return f"Do: {text[0].lower()}{text[1:]}{f' (`{command}`)' if command else ''}."
 

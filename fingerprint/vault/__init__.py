@@ -36,6 +36,8 @@ FINGERPRINT_KEY = "InstanceFingerprint"
 REGISTRATION_KEY = "RegistrationKey"
 LOCK_SECONDS = 30.0
 _READS_TRIED = 20
+# How the remedy of a failed reading begins: it may have been made in order to write.
+NOTHING_WRITTEN = "Nothing was written. "
 
 
 class Vault:
@@ -192,14 +194,14 @@ class Vault:
 
         if _node(data_of(self, REGISTRATION_KEY)):
             # The service knows a fingerprint of this node, and no first one would be that.
-            return self._way_back(key).removeprefix("Nothing was written. ")
+            return self._way_back(key).removeprefix(NOTHING_WRITTEN)
         return "Make the first record with: fingerprint init"
 
     def _way_back(self, key: str, present: bytes | None = None) -> str:
         # Imported here: only an error needs the whole journal.
         from fingerprint.vault.remedies import restore_remedy
 
-        return f"Nothing was written. {restore_remedy(self, key, present)}"
+        return NOTHING_WRITTEN + restore_remedy(self, key, present)
 
     def _manifest(self, folder: Folder, *, to_write: bool = True) -> dict[str, str] | None:
         """Return the manifest; who only reads needs none, as the data say who this machine is."""
@@ -217,7 +219,7 @@ class Vault:
     def _manifest_remedy(self) -> str:
         from fingerprint.vault.integrity import manifest_state
 
-        return f"Nothing was written. {manifest_state(self, self.manifest_name).remedy}"
+        return NOTHING_WRITTEN + manifest_state(self, self.manifest_name).remedy
 
     def _read(self, folder: Folder, key: str, *, to_write: bool = False) -> bytes:
         manifest, data = self._manifest(folder, to_write=to_write), self._data(folder, key)

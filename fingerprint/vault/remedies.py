@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KEY_WORDS = {FINGERPRINT_KEY: "fingerprint", REGISTRATION_KEY: "registration"}
 # `register` refuses a registration that it cannot read; `deregister` clears it.
 REGISTER = (
-    "fingerprint deregister --yes, then: fingerprint register --region REGION --activation-id ID --code-file FILE"
+    "`fingerprint deregister --yes`, then `fingerprint register --region REGION --activation-id ID --code-file FILE`"
 )
 
 
@@ -57,14 +57,14 @@ def restore_remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
     except VaultError as error:
         return f"Whether there is a copy that helps cannot be seen: {error.where}: {error.what}. {_without_a_copy(key)}"
     if copy is None:
-        return f"There is no copy of {key} in the journal. {_without_a_copy(key)}"
+        return _without_a_copy(key, f", as the journal holds no copy of {key}")
     return f"Restore the copy of {copy[1]}: {restore_command(copy[0], key)}"
 
 
-def _without_a_copy(key: str) -> str:
+def _without_a_copy(key: str, why: str = "") -> str:
     if key == REGISTRATION_KEY:
-        return f"Only a new registration helps: {REGISTER}"
-    return f"Restore the file from a backup of your own, or register the machine again: {REGISTER}"
+        return f"Only a new registration helps{why}: {REGISTER}"
+    return f"Restore {key} from a backup of your own{why}, or register the machine again: {REGISTER}"
 
 
 def _is_whole(key: str, data: bytes) -> bool:

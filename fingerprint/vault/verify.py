@@ -6,7 +6,7 @@ import os
 
 from fingerprint.errors import VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import Value
-from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
 from fingerprint.vault.files import Folder
 from fingerprint.vault.integrity import (
     BLANK,
@@ -66,7 +66,8 @@ class Finding(Value):
     @classmethod
     def of(cls, error: VaultError) -> Finding:
         """Return the finding that an error of the vault is."""
-        return cls(type(error).__name__, error.what, error.where, error.remedy, True)
+        # Who only looked has written nothing anyhow.
+        return cls(type(error).__name__, error.what, error.where, error.remedy.removeprefix(NOTHING_WRITTEN), True)
 
 
 def verify(vault: Vault) -> list[Finding]:
