@@ -220,7 +220,8 @@ def test_without_a_copy_only_what_works_is_offered(damage: str, key: str, tmp_pa
     done = run(*words, "vault", "verify", env=machine.env)
     assert "the journal holds no copy of" in " ".join(done.stdout.split())
     assert "vault restore" not in done.stdout
-    assert "fingerprint deregister --yes, then: fingerprint register" in done.stdout
+    assert "fingerprint deregister --yes, then" in done.stdout
+    assert "fingerprint register --region REGION --activation-id ID --code-file FILE" in done.stdout
     # The first half of it works in this state; the second is the service's.
     assert run(*words, "deregister", "--yes", env=machine.env).returncode == 0
     assert run(*words, "register", "--region", "eu-west-1", "--activation-id", "a" * 36, "--dry-run",
@@ -340,12 +341,14 @@ def test_a_restore_says_that_the_agent_would_replace_it_again_and_offers_what_ho
     if regenerated_by == "the agent":
         assert agent(registered) == "mints"
     else:
-        assert Gate(registered.vault, registered.machine, "regenerate").fingerprint() != old["fingerprint"]
+        assert Gate(registered.vault, registered.machine, policy="regenerate").fingerprint() != old["fingerprint"]
     assert agent(registered) == "reads"
     plain = registered.json("vault", "restore", "0" if regenerated_by == "the agent" else "3", "--yes")
     assert plain["machine"]["verdict"] == "different"
     assert plain["machine"]["rule"].startswith("rule 5")
-    [command] = [note.partition("hash: ")[2] for note in plain["notes"] if "--rebaseline" in note]
+    [command] = [
+        "fingerprint " + note.partition(": fingerprint ")[2] for note in plain["notes"] if "--rebaseline" in note
+    ]
     saved = registered.store()
     assert agent(registered) == "mints"
     (registered.vault_path / "Store" / "InstanceFingerprint").write_bytes(saved["InstanceFingerprint"])
@@ -384,7 +387,9 @@ def test_a_rebaseline_of_a_restored_record_needs_a_word_for_another_hardware_id(
     assert (done.returncode, "--accept-new-sid" in done.stderr) == (4, True)
     assert registered.store() == before
     planned = registered.json("vault", "restore", "0", "--dry-run")
-    [command] = [note.partition("hash: ")[2] for note in planned["notes"] if "--rebaseline" in note]
+    [command] = [
+        "fingerprint " + note.partition(": fingerprint ")[2] for note in planned["notes"] if "--rebaseline" in note
+    ]
     assert registered(*command.removeprefix("fingerprint ").split()).returncode == 0
     assert agent(registered) == "reads"
 

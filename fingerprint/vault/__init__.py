@@ -391,7 +391,7 @@ class VaultEdit:
         else:
             data = vault._read(self._folder, key, to_write=True)
         with Folder.open("Store", self._folder) as store:
-            node = _node(store.read(REGISTRATION_KEY))
+            node = _node(store)
         return vault.history.record(key, data, data, why=why, rule="", now=vault.now(), node=node)
 
     def force(self, key: str, data: bytes, *, why: str) -> None:
@@ -452,7 +452,7 @@ class VaultEdit:
         known = () if before is None else vault.history.last_states(key, before)
         if before is not None and known and not _looks_damaged(known, before):
             vault.history.record(key, known[0], before, why=FOUND, rule="", now=vault.now())
-        node = _node(before if key == REGISTRATION_KEY else store.read(REGISTRATION_KEY))
+        node = _node(store)
         vault.history.record(key, before, data, why=why, rule=rule, now=vault.now(), node=node)
         try:
             store.replace(key, data)
@@ -487,11 +487,14 @@ def _looks_damaged(known: tuple[bytes, ...], data: bytes) -> bool:
     return any(differing_bytes(one, data) for one in known)
 
 
-def _node(data: bytes | None) -> str | None:
-    """Return the node's id of a registration's bytes, "" where there is none, None where it cannot be told."""
-    if data is None:
-        return ""
+def _node(store: Folder) -> str | None:
+    """Return the node's id in Store, "" where there is none, None where it cannot be told: it is only noted.
+
+    Raises:
+        VaultUnreadable: reading failed; after that nothing is written.
+    """
     try:
-        return decode_registration(data, "").instance_id
-    except VaultCorrupt:
+        data = store.read(REGISTRATION_KEY)
+        return "" if data is None else decode_registration(data, "").instance_id
+    except (VaultCorrupt, VaultDenied, VaultUnsafe):
         return None

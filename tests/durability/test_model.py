@@ -25,6 +25,7 @@ from fingerprint import FingerprintRecord, Gate, HardwareHash, Policy, Vault, co
 from fingerprint.engine import first_record, set_threshold
 from fingerprint.errors import (
     FingerprintError,
+    FingerprintLost,
     FingerprintMismatch,
     Refused,
     VaultCorrupt,
@@ -35,6 +36,7 @@ from fingerprint.errors import (
 from fingerprint.model import RegistrationRecord
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
 from fingerprint.testing.machines import unix_machine
+from fingerprint.vault.damage import differing_bytes
 from fingerprint.vault.records import (
     CLEARED,
     decode_fingerprint,
@@ -113,6 +115,10 @@ class VaultMachine(RuleBasedStateMachine):
         self.replaced: dict[str, list[bytes]] = {FINGERPRINT: [], REGISTRATION: []}
         self.minted: set[str] = set()
         self.damage: Damage | None = None
+        # What the newest entry of the journal says is there, of each key.
+        self.states: dict[str, tuple[bytes | None, bytes]] = {}
+        # Keys that no write listed, because their data were no record then.
+        self.unlisted: set[str] = set()
 
     def opened(self) -> Vault:
         return Vault(str(self.house / "Vault"), state=str(self.house / "state"), now=lambda: 1_800_000_000.0)
@@ -138,17 +144,44 @@ class VaultMachine(RuleBasedStateMachine):
             return damage.error
         return None if key in self.records else VaultMissing
 
+    @property
+    def bad_manifest(self) -> Damage | None:
+        """The damage if it is a manifest that cannot be read: who only reads needs none."""
+        damage = self.damage
+        return damage if damage and damage.path.name == "Manifest" and damage.error is VaultCorrupt else None
+
+    def reading_error_of(self, key: str) -> type[VaultError] | None:
+        """Return what reading a key without writing must raise; None for nothing."""
+        if self.bad_manifest:
+            return None if key in self.records else VaultMissing
+        return self.error_of(key)
+
     def written(self, key: str, data: bytes) -> None:
         """Note that a key was written, and that what was there was kept."""
         before = self.records.get(key)
         if self.damage and self.damage.key == key:
             before = self.damage.harmed and self.damage.harmed[1]
             self.damage = None
+            known = self.states.get(key)
+            if known and before is not None and before not in known and not differing_bytes(known[1], before):
+                # Not damage by its looks: then another program wrote it, and what it wrote over is kept, too.
+                self.replaced[key].append(known[1])
         elif self.damage and not self.damage.key:
             self.damage = None
         if before is not None and before != data:
             self.replaced[key].append(before)
+        if before != data:
+            self.states[key] = (before, data)
         self.records[key] = data
+        self.unlisted &= {self.damage.key} if self.damage else set()
+        self.unlisted.discard(key)
+
+    def lost(self) -> type[FingerprintError] | None:
+        """Return what making a first fingerprint raises: of a registered machine the service knows one."""
+        damage = self.damage_of(REGISTRATION)
+        if damage and not self.bad_manifest:
+            return damage.error
+        return FingerprintLost if REGISTRATION in self.records else None
 
     def note_minted(self, fingerprint: str, machine: Any, threshold: int) -> None:
         assert fingerprint not in self.minted
@@ -206,12 +239,17 @@ class VaultMachine(RuleBasedStateMachine):
 
     @rule(threshold=THRESHOLDS)
     def set_threshold(self, threshold: int) -> None:
-        error = self.error_of(FINGERPRINT)
+        error = self.reading_error_of(FINGERPRINT)
         record = self.record
         if error or record is None or not record.fingerprint:
-            self.refused(error or VaultMissing, lambda: set_threshold(self.vault, threshold))
+            if error in (None, VaultMissing):
+                error = self.lost() or VaultMissing
+            self.refused(error, lambda: set_threshold(self.vault, threshold))
             return
         after = record.replace(threshold=threshold)
+        if self.bad_manifest:
+            self.refused(VaultCorrupt, lambda: set_threshold(self.vault, threshold))
+            return
         assert set_threshold(self.vault, threshold) == (record, after)
         if after != record:
             self.written(FINGERPRINT, encode_fingerprint(after))
@@ -238,10 +276,14 @@ class VaultMachine(RuleBasedStateMachine):
     def make_first(self, name: str, threshold: int) -> None:
         machine = recorded(name)
         record, damage = self.record, self.damage_of(FINGERPRINT)
-        if damage:
+        if damage and not self.bad_manifest:
             self.refused(damage.error, lambda: first_record(self.vault, machine))
         elif record and record.fingerprint:
             self.refused(Refused, lambda: first_record(self.vault, machine))
+        elif lost := self.lost():
+            self.refused(Refused if lost is FingerprintLost else lost, lambda: first_record(self.vault, machine))
+        elif damage:
+            self.refused(damage.error, lambda: first_record(self.vault, machine))
         else:
             made, _ = first_record(self.vault, machine, threshold=threshold)
             self.note_minted(made.fingerprint, machine, threshold)
@@ -251,10 +293,13 @@ class VaultMachine(RuleBasedStateMachine):
         machine = recorded(name)
         gate = Gate(self.vault, machine, policy=policy)
         record, damage = self.record, self.damage_of(FINGERPRINT)
-        if damage:
+        if damage and (not self.bad_manifest or record is None or not record.fingerprint):
             self.refused(damage.error, gate.fingerprint)
             return
         if record is None or not record.fingerprint:
+            if lost := self.lost():
+                self.refused(lost, gate.fingerprint)
+                return
             self.note_minted(gate.fingerprint(), machine, 40)
             return
         saved = None if record.hardware_hash is None else dict(record.hardware_hash.items())
@@ -263,6 +308,8 @@ class VaultMachine(RuleBasedStateMachine):
             assert gate.fingerprint() == record.fingerprint
         elif policy == Policy.STRICT:
             self.refused(FingerprintMismatch, gate.fingerprint)
+        elif damage:
+            self.refused(damage.error, gate.fingerprint)
         else:
             self.note_minted(gate.fingerprint(), machine, record.threshold)
 
@@ -306,7 +353,7 @@ class VaultMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(sorted(MACHINES)), accept=st.booleans())
     def rebaseline(self, name: str, accept: bool) -> None:
         machine = recorded(name)
-        error = self.error_of(FINGERPRINT)
+        error = self.reading_error_of(FINGERPRINT)
         record = self.record
         if error or record is None or not record.fingerprint:
             self.refused(error or Refused, lambda: plan_rebaseline(self.vault, machine))
@@ -404,7 +451,7 @@ class VaultMachine(RuleBasedStateMachine):
                 (FINGERPRINT, vault.read, decode_fingerprint),
                 (REGISTRATION, vault.read_registration, decode_registration),
             ):
-                error = self.error_of(key)
+                error = self.reading_error_of(key)
                 if error:
                     self.refused(error, read)
                 else:
@@ -438,8 +485,15 @@ class VaultMachine(RuleBasedStateMachine):
     def a_manifest_lists_all_that_there_is(self) -> None:
         """The agent finds by the manifest alone: a key that it lacks is lost to the agent."""
         path = self.house / "Vault" / "Manifest"
-        if path.exists() and not (self.damage and self.damage.path == path):
-            assert decode_manifest(path.read_bytes(), "") == {key: str(self.file_of(key)) for key in self.records}
+        if not path.exists() or (self.damage and self.damage.path == path):
+            return
+        listed = decode_manifest(path.read_bytes(), "")
+        whole = {key: str(self.file_of(key)) for key in self.records}
+        assert listed.items() <= whole.items()
+        if self.damage and self.damage.key:
+            # What is no record is not listed: the agent would make a new fingerprint over it all the same.
+            self.unlisted |= {self.damage.key} - listed.keys()
+        assert whole.keys() - listed.keys() <= self.unlisted
 
 
 def sid(attributes: HardwareHash) -> str:
