@@ -8,7 +8,7 @@ from fingerprint import rights
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.vault import Vault
-from fingerprint.vault.places import is_own
+from fingerprint.vault.places import is_own, reference_vault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ def _root(named: str) -> str:
     if not named:
         raise UsageError("--root is empty", remedy=remedy)
     try:
-        # Two slashes at the beginning stay two.
-        root = "/" + os.path.abspath(named).lstrip("/") if os.name != "nt" else os.path.abspath(named)
+        # Links first, and then "..", as the system does it; two slashes in front are a root of its own to POSIX.
+        root = os.path.realpath(named)
+        root = root if os.name == "nt" else "/" + root.lstrip("/")
         if not os.path.isdir(root):
             what = "it is not a directory" if os.path.lexists(root) else "there is no such directory"
             raise UsageError(f"invalid --root: {what}", where=named, remedy=remedy)
@@ -91,7 +92,8 @@ def _demand_folder_of_vault(arguments: Arguments) -> None:
             "invalid --vault: the path is not valid UTF-8, and the vault's manifest has to name it", where=named,
             remedy="Nothing was written. Name another directory with --vault",
         )  # fmt: skip
-    if not os.path.isdir(parent):
+    # The agent's own is named rightly, also where the agent was never installed.
+    if path != reference_vault() and not os.path.isdir(parent):
         raise UsageError(
             f"invalid --vault: there is no directory {parent} to hold it", where=named,
             remedy="Nothing was written. Create that directory, or name another vault with --vault",
