@@ -308,6 +308,28 @@ def test_what_is_printed_works_when_it_is_pasted(tmp_path: Path) -> None:
     assert json.loads(pasted.stdout)["dryRun"] is True
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, and another user")
+@pytest.mark.parametrize("user", [0, 65534])
+def test_sudo_is_printed_to_others_than_root_only_and_finds_program_state_and_vault(tmp_path: Path, user: int) -> None:
+    script = (
+        "import os, sys\n"
+        "from fingerprint.cli.advice import Advice\n"
+        "from fingerprint.cli.parse import parse\n"
+        f"os.setuid({user})\n"
+        "print(Advice(parse(sys.argv[1:])).text('Look again: sudo fingerprint check'))\n"
+    )
+    program = Path(sys.executable).with_name("fingerprint")
+    env = {"PATH": f"{program.parent}:/bin", "FINGERPRINT_STATE": "/s"}
+    words = [sys.executable, "-c", script, "--vault", "/a b", "check"]
+    done = subprocess.run(words, capture_output=True, text=True, env=env)
+    start = "FINGERPRINT_STATE=/s fingerprint" if user == 0 else f"sudo env FINGERPRINT_STATE=/s {program}"
+    assert done.stdout == f"Look again: {start} --vault '/a b' check\n", done.stderr
+    [command] = commands_in(done.stdout)
+    assert (command.by_root, command.target, command.environment) == (
+        user != 0, {"--vault": "/a b"}, {"FINGERPRINT_STATE": "/s"},
+    )  # fmt: skip
+
+
 class Start(NamedTuple):
     """A way to start the program, and how it then names itself."""
 
