@@ -9,6 +9,7 @@ from fingerprint.collect import INVALID_TEXT, STABLE, collect
 from fingerprint.errors import (
     CollectError,
     FingerprintError,
+    FingerprintLost,
     FingerprintMismatch,
     Refused,
     UsageError,
@@ -18,7 +19,7 @@ from fingerprint.errors import (
 )
 from fingerprint.match import THRESHOLD_DEFAULT, THRESHOLD_DISABLED, match
 from fingerprint.model import Collection, FingerprintRecord, Reason, Value, Verdict
-from fingerprint.rights import unread_remedy
+from fingerprint.vault import FINGERPRINT_KEY
 from fingerprint.vocabulary import Vocabulary
 
 TYPE_CHECKING = False
@@ -39,6 +40,7 @@ PAUSE_SECONDS = 5.0
 # Why a record was written, as the history and the evidence have it.
 FIRST = "first fingerprint"
 MISMATCH = "the machine does not match its record"
+REGISTERED = "registered"
 
 
 class Policy(Vocabulary):
@@ -78,7 +80,8 @@ def check(vault: Vault, machine: Machine | None = None, *, timeout: float | None
     """Hold the machine against its vault once. Nothing is written.
 
     Raises:
-        VaultMissing: the vault holds no fingerprint (also: a cleared one).
+        VaultMissing: the vault holds no fingerprint (also: a cleared one) and no registration.
+        FingerprintLost: it holds no fingerprint, and the machine is registered.
         VaultError: the vault could not be read.
         CollectError: nothing could be collected.
     """
@@ -87,13 +90,37 @@ def check(vault: Vault, machine: Machine | None = None, *, timeout: float | None
 
 
 def existing_record(vault: Vault) -> FingerprintRecord:
-    """Return the record of a vault; a cleared one is as good as none.
+    """Return the record of a vault; raise where there is none, or a cleared one.
 
     Raises:
-        VaultMissing: the vault holds no fingerprint.
+        VaultMissing: the vault holds no fingerprint, and no registration.
+        FingerprintLost: it holds no fingerprint, and the machine is registered.
         VaultError: the vault could not be read.
     """
-    return _existing(vault.read(), vault)
+    try:
+        return _existing(vault.read(), vault)
+    except VaultMissing:
+        refuse_lost(vault)
+        raise
+
+
+def refuse_lost(vault: Vault) -> None:
+    """Raise FingerprintLost if a vault without a fingerprint holds a registration.
+
+    Raises:
+        VaultError: the registration could not be read.
+    """
+    try:
+        node = vault.read_registration().instance_id
+    except VaultMissing:
+        return
+    if node:
+        from fingerprint.vault.remedies import restore_remedy
+
+        raise FingerprintLost(
+            "the machine is registered, and its fingerprint is lost: the service rejects any other", where=vault.path,
+            remedy=restore_remedy(vault, FINGERPRINT_KEY),
+        )  # fmt: skip
 
 
 def _observe(record: FingerprintRecord, collection: Collection) -> Observation:
@@ -103,8 +130,58 @@ def _observe(record: FingerprintRecord, collection: Collection) -> Observation:
         record.threshold,
         sid_key=collection.sid_key,
         unreadable=collection.unreadable,
+        silent=collection.silent,
+        stopped=collection.stops_agent,
     )
     return Observation(record, collection, verdict)
+
+
+class Outlook(Vocabulary):
+    """What the agent does when it holds the machine against the record.
+
+    ACCEPTS: it matches. REJECTS: it finds a mismatch and stores a new fingerprint, which the service rejects.
+    STOPS: its collection fails (a value that is not UTF-8); it stores nothing and gets no credentials.
+    UNKNOWN: it may read what could not be read here, and that decides.
+    """
+
+    ACCEPTS: ClassVar[Outlook]
+    REJECTS: ClassVar[Outlook]
+    STOPS: ClassVar[Outlook]
+    UNKNOWN: ClassVar[Outlook]
+
+
+Outlook.define(ACCEPTS="will-accept", REJECTS="will-reject", STOPS="stops", UNKNOWN="cannot-tell")
+# A value that no source has, for what the agent may read and we could not.
+_UNKNOWN_VALUE = "?"
+
+
+def agent_outlook(verdict: Verdict, collection: Collection, *, of_agent: bool = True) -> Outlook:
+    """Return what the agent does with a machine, by what it reads itself.
+
+    A source that fails for root fails for the agent, which then holds "" against the record: that is certain. What
+    ended here for another reason the agent may read.
+
+    Args:
+        verdict: over the record and the collection.
+        collection: the machine as it was read here.
+        of_agent: whether the agent uses the vault of the record. Our own client, which uses another one, reads
+            what was read here.
+    """
+    if collection.stops_agent:
+        return Outlook.STOPS
+    if not of_agent and (verdict.match or not verdict.conclusive):
+        return Outlook.ACCEPTS if verdict.match else Outlook.UNKNOWN
+    saved = {row.name: row.saved for row in verdict.rows if row.saved is not None}
+    current = {row.name: row.current for row in verdict.rows if row.current is not None}
+    only_here = collection.only_here
+    if not only_here:
+        return Outlook.ACCEPTS if verdict.match else Outlook.REJECTS
+    if not verdict.match:
+        there = match(saved, current, verdict.threshold, sid_key=verdict.sid_key, unreadable=only_here)
+        return Outlook.REJECTS if there.conclusive else Outlook.UNKNOWN
+    worst = {name: _UNKNOWN_VALUE if name in only_here else value for name, value in current.items()}
+    certain = match(saved, worst, verdict.threshold, sid_key=verdict.sid_key).match
+    return Outlook.ACCEPTS if certain else Outlook.UNKNOWN
 
 
 class StableObservation(Value):
@@ -159,7 +236,7 @@ def set_threshold(vault: Vault, threshold: int) -> tuple[FingerprintRecord, Fing
         VaultError: the vault could not be read or written; it is as it was.
     """
     check_threshold(threshold)
-    _existing(vault.read(), vault)
+    existing_record(vault)
     with vault.edit() as edit:
         before = _existing(edit.read(), vault)
         after = before.replace(threshold=threshold)
@@ -204,11 +281,13 @@ def first_record(
     _demand_valid(collection)
     record_rest(recorder, timeout)
     with vault.edit() as edit:
+        # Once more: another process may have registered the machine meanwhile.
         try:
             if edit.read().fingerprint:
                 raise _already(vault)
         except VaultMissing:
             pass
+        _refuse_first(vault)
         record = _minted(collection, threshold)
         keep_evidence(vault, record, recorder, why=FIRST)
         edit.store(record, why=FIRST)
@@ -243,7 +322,7 @@ def prepared_record(
             raise CollectError(
                 f"cannot tell: {', '.join(collection.unreadable)} could not be read",
                 where=vault.path,
-                remedy=f"Nothing was sent or written. {unread_remedy(collection)}",
+                remedy=f"Nothing was sent or written. {collection.remedy}".rstrip(),
             )
         threshold = present.threshold
     record_rest(recorder, timeout)
@@ -301,12 +380,25 @@ def _in_short(error: Exception) -> str:
 
 
 def refuse_existing(vault: Vault) -> None:
-    """Raise Refused if the vault holds a fingerprint, VaultError if that cannot be seen."""
+    """Raise Refused unless a first fingerprint may be made: there is one, or the machine is registered without.
+
+    Raises:
+        Refused: there is one, or the service would reject a new one.
+        VaultError: the vault could not be read.
+    """
     try:
         if vault.read().fingerprint:
             raise _already(vault)
     except VaultMissing:
-        return
+        pass
+    _refuse_first(vault)
+
+
+def _refuse_first(vault: Vault) -> None:
+    try:
+        refuse_lost(vault)
+    except FingerprintLost as error:
+        raise Refused(error.what, where=error.where, remedy=f"Nothing was written. {error.remedy}") from None
 
 
 def _already(vault: Vault) -> Refused:
@@ -375,10 +467,11 @@ class Gate:
     def fingerprint(self) -> str:
         """Return the fingerprint of this machine.
 
-        On a match it is the saved one and nothing is written. Where there is no fingerprint yet, the
-        first one is minted and stored, whatever the policy. On a mismatch the policy decides.
+        On a match it is the saved one and nothing is written. Where there is no fingerprint yet and no
+        registration, the first one is minted and stored, whatever the policy. On a mismatch the policy decides.
 
         Raises:
+            FingerprintLost: there is none, and the machine is registered.
             FingerprintMismatch: the policy is strict and this is not the machine of the record.
             CollectError: the machine could not be observed well enough.
             VaultError: the vault could not be read or written; it is as it was.
@@ -400,7 +493,7 @@ class Gate:
                 collection = collect(self._recorder, timeout=self._timeout)
                 _demand_valid(collection)
                 problem = None
-                record = self.vault.read()
+                record = existing_record(self.vault)
             except VaultMissing:
                 return collection
             except VaultCorrupt as error:
@@ -412,8 +505,6 @@ class Gate:
                 problem = error
                 self._pause(error)
                 continue
-            if not record.fingerprint:
-                return collection
             observation = _observe(record, collection)
             if observation.verdict.match:
                 return observation
@@ -434,7 +525,7 @@ class Gate:
             raise CollectError(
                 f"cannot tell: {', '.join(last.collection.unreadable)} could not be read",
                 where=self.vault.path,
-                remedy=f"Nothing was written. {unread_remedy(last.collection)}",
+                remedy=f"Nothing was written. {last.collection.remedy or 'See why with: fingerprint show'}",
             )
         if len(mismatches) < 2 or mismatches[-2].collection.hardware_hash != last.collection.hardware_hash:
             raise CollectError(
@@ -454,6 +545,7 @@ class Gate:
             if winner:
                 # Another process was first; one vault has one fingerprint.
                 return winner
+            refuse_lost(self.vault)
             keep_evidence(self.vault, record, self._recorder, why=FIRST)
             edit.store(record, why=FIRST)
         _log().info("stored the first fingerprint of the vault %s", self.vault.path)

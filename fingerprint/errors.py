@@ -108,6 +108,10 @@ class VaultMissing(VaultError):
     """There is no record: the folder or the file does not exist and never did."""
 
 
+class FingerprintLost(VaultError):
+    """The machine is registered and its fingerprint is gone; a new one is none that the service knows."""
+
+
 class VaultDenied(VaultError):
     """The vault exists, and the operating system refused to read or write it."""
 

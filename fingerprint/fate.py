@@ -1,37 +1,58 @@
-"""What became of a record: whether it is the one that was registered, or replaced one after a mismatch."""
+"""Whether the record of a vault is the one that the service knows: was its fingerprint replaced since the registration?
+
+Judged by what the journal saw: with which change the present fingerprint came, which fingerprint was there before,
+and whether the machine has become another node since. A new key alone says nothing: keys are rotated.
+"""
 
 from __future__ import annotations
 
-from fingerprint.engine import MISMATCH
-from fingerprint.errors import VaultError
+import os
+
+from fingerprint.engine import MISMATCH, REGISTERED
+from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing
 from fingerprint.model import Value, utc
-from fingerprint.vault import FINGERPRINT_KEY
-from fingerprint.vault.history import LAST_WRITTEN
-from fingerprint.vault.records import decode_fingerprint
+from fingerprint.registrationfile import path_of
+from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.vault.history import FOUND
+from fingerprint.vault.records import decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.model import FingerprintRecord
+    from fingerprint.model import Collection, FingerprintRecord, HardwareHash
     from fingerprint.vault import Vault
+    from fingerprint.vault.history import Change
+
+# Of one registration: key, record and registration file are written within this time, a mismatch of 15 s included.
+_SAME_TIME_SECONDS = 120
+_RECOVERIES = ("restored", "rebaseline")
+US, ANOTHER_PROGRAM = "us", "another program"
 
 
 class State(Value):
     """What became of the record.
 
     Attributes:
-        regenerated: whether it replaced another one after a mismatch.
+        regenerated: whether its fingerprint replaced the one that the service knows.
         at: when, RFC 3339; "" if that is not known or did not happen.
         by: "us" or "another program"; "" if it did not happen.
         restorable: number of the history's entry with the record from before, None without one.
         evidence_at: when what was kept for the record was taken; "" if nothing is.
+        uncertain: why it cannot be told whether it was replaced; "" if it can.
+        restored_at: when the present fingerprint was brought back or taken over to the machine as it is; "" if
+            that is not how the record was written last.
+        prior_hash: the hardware hash of the restorable record.
     """
 
-    __slots__ = ("regenerated", "at", "by", "restorable", "evidence_at")
+    __slots__ = ("regenerated", "at", "by", "restorable", "evidence_at", "uncertain", "restored_at", "prior_hash")
+    _hidden = ("prior_hash",)
     regenerated: bool
     at: str
     by: str
     restorable: int | None
     evidence_at: str
+    uncertain: str
+    restored_at: str
+    prior_hash: HardwareHash | None
 
     def __init__(
         self,
@@ -40,48 +61,186 @@ class State(Value):
         by: str = "",
         restorable: int | None = None,
         evidence_at: str = "",
+        uncertain: str = "",
+        restored_at: str = "",
+        prior_hash: HardwareHash | None = None,
     ) -> None:
-        self._set(regenerated=regenerated, at=at, by=by, restorable=restorable, evidence_at=evidence_at)
+        self._set(
+            regenerated=regenerated, at=at, by=by, restorable=restorable, evidence_at=evidence_at,
+            uncertain=uncertain, restored_at=restored_at, prior_hash=prior_hash,
+        )  # fmt: skip
+
+
+def of_another_sid(state: State, collection: Collection) -> bool:
+    """Return whether the restorable record is of another hardware ID than the machine has now."""
+    name = collection.sid_key
+    return state.prior_hash is not None and state.prior_hash.get(name, "") != collection[name].value
+
+
+def rebaselined(restorable: int, other_sid: bool) -> str:
+    """Return the command that restores a fingerprint with the machine as it is now."""
+    accept = " --accept-new-sid" if other_sid else ""
+    return f"fingerprint vault restore {restorable} --rebaseline{accept} --yes"
 
 
 def state_of(vault: Vault, record: FingerprintRecord) -> State:
-    """Return what became of a record, by our history and the bytes that we wrote last."""
-    evidence_at = ""
+    """Return what became of a record, by our history and the vault's own dates; with the time of its evidence."""
+    state = replacement(vault, record)
     try:
         evidence = vault.evidence.for_record(record)
-        evidence_at = evidence.at if evidence else ""
     except VaultError:
         # Damaged evidence says nothing, and the history is told all the same.
-        pass
-    return State(*replacement(vault, record), evidence_at)
+        return state
+    return state.replace(evidence_at=evidence.at) if evidence else state
 
 
-def replacement(vault: Vault, record: FingerprintRecord) -> tuple[bool, str, str, int | None]:
-    """Return `regenerated`, `at`, `by` and `restorable` of the state of a record."""
+def replacement(vault: Vault, record: FingerprintRecord) -> State:
+    """Return what became of a record; `evidence_at` is left out. Where the journal cannot be read, nothing is known."""
     try:
-        entries = [entry for entry in vault.history.entries() if entry["key"] == FINGERPRINT_KEY]
-        written_at, data = vault.history.last_written(FINGERPRINT_KEY)
-        last = decode_fingerprint(data, vault.history.path)
+        changes = vault.history.changes()
     except VaultError:
-        # There is no history, or none that can be read: then nothing is known to have happened.
-        return False, "", "", None
-    if last.fingerprint and last.fingerprint != record.fingerprint:
-        if _registered_after(vault, written_at):
-            return False, "", "", None
-        return True, "", "another program", LAST_WRITTEN
-    replaced = [entry for entry in entries if entry["why"] == MISMATCH]
-    if replaced and replaced[-1] is entries[-1] and not _registered_after(vault, replaced[-1]["replacedAt"]):
-        return True, replaced[-1]["replacedAt"], "us", replaced[-1]["number"]
-    return False, "", "", None
+        return State()
+    of_record = [change for change in changes if change.key == FINGERPRINT_KEY]
+    if not of_record:
+        return State()
+    came, ours = _came_with(of_record, record.fingerprint)
+    restored_at = _restored_at(of_record, record.fingerprint)
+    prior = _known_before(of_record[:came] if ours or came < len(of_record) else of_record, record.fingerprint)
+    if came < len(of_record) and prior is None:
+        prior = _fingerprint(of_record[came].before) or None
+    if came < 0 or not prior:
+        return State(restored_at=restored_at)
+    at, by = (of_record[came].at, US) if ours else ("", ANOTHER_PROGRAM)
+    number, prior_hash = _copy_of(vault, prior)
+    lost = State(True, at, by, number, restored_at=restored_at, prior_hash=prior_hash)
+    try:
+        node = vault.read_registration().instance_id
+    except VaultMissing:
+        node = ""
+    except VaultError as error:
+        return _unsure(lost, f"the registration cannot be read: {error.what}")
+    node_then = _node_with(changes, prior)
+    if node_then is not None:
+        # Without a node in the vault the service is another one, to which the same holds; who clears a record there
+        # begins anew.
+        cleared = ours and not _fingerprint(of_record[came].before)
+        return lost if node == node_then and (node or not cleared) else State(restored_at=restored_at)
+    return _by_dates(vault, lost, of_record, mismatch=ours and of_record[came].why == MISMATCH)
 
 
-def _registered_after(vault: Vault, at: str) -> bool:
-    """Return whether the node's key was made after a time, RFC 3339: then the service knows the fingerprint of then."""
-    # Imported here: regular expressions cost more than a whole look, and this is asked of a lost record only.
+def _came_with(changes: list[Change], fingerprint: str) -> tuple[int, bool]:
+    """Return which change the present fingerprint first came with, and whether it was that change that brought it.
+
+    -1 for one that was there before the journal; the number of changes for one that no change knows.
+    """
+    for index, change in enumerate(changes):
+        if _fingerprint(change.before) == fingerprint:
+            # Another program brought it, after the change before.
+            return (index, False) if index else (-1, False)
+        if _fingerprint(change.after) == fingerprint:
+            return index, change.why != FOUND
+    return len(changes), False
+
+
+def _known_before(changes: list[Change], fingerprint: str) -> str | None:
+    """Return the last fingerprint, other than this one, that changes know."""
+    for change in reversed(changes):
+        for data in (change.after, change.before):
+            found = _fingerprint(data)
+            if found and found != fingerprint:
+                return found
+    return None
+
+
+def _copy_of(vault: Vault, fingerprint: str) -> tuple[int | None, HardwareHash | None]:
+    """Return the entry from which a fingerprint can be restored, the newest of several, and its hardware hash."""
+    for number, _, data in vault.history.copies(FINGERPRINT_KEY):
+        if _fingerprint(data) == fingerprint:
+            return number, decode_fingerprint(data, "").hardware_hash
+    return None, None
+
+
+def _restored_at(changes: list[Change], fingerprint: str) -> str:
+    last = changes[-1]
+    return last.at if last.why.startswith(_RECOVERIES) and _fingerprint(last.after) == fingerprint else ""
+
+
+def _node_with(changes: list[Change], fingerprint: str) -> str | None:
+    """Return the node id that the machine had with a fingerprint, "" for none, None where the journal does not tell."""
+    with_it = [
+        change for change in changes
+        if change.key == FINGERPRINT_KEY and fingerprint in (_fingerprint(change.before), _fingerprint(change.after))
+    ]  # fmt: skip
+    # What another program replaced it by may have come with another node.
+    last = next((change for change in reversed(with_it) if change.why != FOUND), with_it[-1])
+    node = last.node
+    registrations = [change for change in changes if change.key == REGISTRATION_KEY]
+    if node is None:
+        earlier = [change for change in registrations if change.number < last.number]
+        node = _node(earlier[-1].after) if earlier else None
+    later = next((change for change in registrations if change.number > last.number), None)
+    if later is None:
+        return node
+    if node is None:
+        node = _node(later.before)
+    stored = _fingerprint(last.after) == fingerprint
+    at_once = later.why == REGISTERED and later.number == last.number + 1
+    if stored and (at_once or not (node or _node(later.before))):
+        # The fingerprint is stored first, then the node that was registered with it.
+        return _node(later.after)
+    return node
+
+
+def _unsure(lost: State, why: str) -> State:
+    return State(restorable=lost.restorable, uncertain=why, restored_at=lost.restored_at)
+
+
+def _by_dates(vault: Vault, lost: State, changes: list[Change], *, mismatch: bool) -> State:
+    """Return what became of a record of which the journal does not know the node.
+
+    The key is younger than what it is held against after a registration, or after a rotation. The service
+    rotates no key for a fingerprint that it rejects, so a key that is younger than the replacement is that of a
+    registration. The registration file is written by registrations only.
+    """
+    # Imported here: regular expressions cost more than a whole check, and this is asked of a lost record only.
     from fingerprint.keydates import created_seconds
 
     try:
         made = created_seconds(vault.read_registration().private_key_created_date)
     except VaultError:
-        return False
-    return made is not None and utc(made) > at
+        made = None
+    if made is None:
+        return lost
+    if mismatch:
+        return State(restored_at=lost.restored_at) if utc(made) > lost.at else lost
+    if utc(made) <= changes[-1].at:
+        return lost
+    written = vault.written_at(FINGERPRINT_KEY)
+    if written is not None and made >= written - _SAME_TIME_SECONDS:
+        return State(restored_at=lost.restored_at)
+    try:
+        registered = os.stat(path_of(vault)).st_mtime
+    except OSError:
+        registered = None
+    if registered is None:
+        return _unsure(lost, "another program replaced the fingerprint, and the key after it was last written here: by "
+                             "a registration, or by a rotation and a mismatch")  # fmt: skip
+    return lost if made > registered + _SAME_TIME_SECONDS else State(restored_at=lost.restored_at)
+
+
+def _fingerprint(data: bytes | None) -> str:
+    if data is None:
+        return ""
+    try:
+        return decode_fingerprint(data, "").fingerprint
+    except VaultCorrupt:
+        return ""
+
+
+def _node(data: bytes | None) -> str:
+    if data is None:
+        return ""
+    try:
+        return decode_registration(data, "").instance_id
+    except VaultCorrupt:
+        return ""

@@ -1,4 +1,4 @@
-"""What would be: verdicts after an event, thresholds that tolerate some events and refuse others, the next start.
+"""What would be: verdicts after an event, thresholds that tolerate some events and refuse others, the agent's check.
 
 All verdicts come out of `match` over hashes with made-up changes; there is no second arithmetic here.
 """
@@ -6,13 +6,18 @@ All verdicts come out of `match` over hashes with made-up changes; there is no s
 from __future__ import annotations
 
 from fingerprint._compare import HardwareHash
+from fingerprint.engine import Outlook
 from fingerprint.events import Event
 from fingerprint.match import match
 from fingerprint.model import Reason, Value, Verdict, utc
+from fingerprint.nextcheck import Looks, NextCheck, next_check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    from fingerprint.collect.machine import Machine
+    from fingerprint.vault import Vault
 
     _Hash = Mapping[str, str] | HardwareHash
 
@@ -203,43 +208,96 @@ def _conflict(bounds: Sequence[Bound], low: int, high: int) -> str:
 
 
 class Forecast(Value):
-    """What the agent's next start will do.
+    """What the agent will do with the machine as it is now, and when.
 
     Attributes:
-        refused: whether it will then be refused; None where that is not known.
-        agent_started: when the running agent was started, seconds since 1970-01-01 UTC; None if none runs or
-            it is not known.
-        record_written: when the record was written; None if not known.
+        refused: whether the agent will store a new fingerprint, which the service rejects; None for not known.
+        check: when it compares the hardware next.
+        record_written: when the record was written, seconds since 1970-01-01 UTC; None if not known.
         text: the same for people.
     """
 
-    __slots__ = ("refused", "agent_started", "record_written", "text")
+    __slots__ = ("refused", "check", "record_written", "text")
     refused: bool | None
-    agent_started: float | None
+    check: NextCheck
     record_written: float | None
     text: str
 
-    def __init__(
-        self, refused: bool | None, agent_started: float | None, record_written: float | None, text: str
-    ) -> None:
-        self._set(refused=refused, agent_started=agent_started, record_written=record_written, text=text)
+    def __init__(self, refused: bool | None, check: NextCheck, record_written: float | None, text: str) -> None:
+        self._set(refused=refused, check=check, record_written=record_written, text=text)
+
+    @property
+    def agent_started(self) -> float | None:
+        """When the running agent was started, seconds since 1970-01-01 UTC; None if none runs or it is not known."""
+        return self.check.started
+
+    @property
+    def looks(self) -> Looks:
+        """When the agent compares the hardware next: see `NextCheck`."""
+        return self.check.looks
+
+    @property
+    def looks_at(self) -> float | None:
+        """The time of that, seconds since 1970-01-01 UTC; None where it is at no known time."""
+        return self.check.at
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until then, None where there is no such time."""
+        return self.check.seconds_left
 
 
-def next_start(verdict: Verdict, agent_started: float | None, record_written: float | None) -> Forecast:
-    """Tell whether the next start of the agent will refuse the machine. The agent looks at the hardware only then."""
-    refused = None if not verdict.match and not verdict.conclusive else not verdict.match
-    since = f"the agent runs since {utc(agent_started)}" if agent_started is not None else ""
+def agent_view(machine: Machine, vault: Vault, outlook: Outlook) -> Forecast | None:
+    """Return what the agent of a machine will do and when; None where no agent runs: copied disks, plain recordings.
+
+    Args:
+        machine: the machine.
+        vault: its vault.
+        outlook: what it does with the machine as it is now.
+    """
+    from fingerprint.vault import FINGERPRINT_KEY
+
+    check = next_check(machine)
+    return None if check is None else foretell(outlook, check, vault.written_at(FINGERPRINT_KEY))
+
+
+def foretell(outlook: Outlook, check: NextCheck, record_written: float | None) -> Forecast:
+    """Return what the agent will do at its next comparison.
+
+    Args:
+        outlook: what it does with the machine as it is now.
+        check: when the agent compares next.
+        record_written: when the record was written, seconds since 1970-01-01 UTC; None if not known.
+    """
+    refused = None if outlook == Outlook.UNKNOWN else outlook != Outlook.ACCEPTS
+    since = f"the agent runs since {utc(check.started)}" if check.started is not None else "an agent runs"
     if refused is None:
-        text = "not known: sources could not be read"
-    elif refused and agent_started is None:
-        text = "refused: no agent is seen to run, and its next start stores a new fingerprint"
-    elif refused and record_written is not None and agent_started is not None and record_written > agent_started:
+        text = f"not known: sources could not be read; the agent compares {check.when}"
+    elif outlook == Outlook.STOPS:
+        text = f"refused {check.when}: its collection fails on a value that is not valid UTF-8, and it stores nothing"
+    elif not refused:
+        when = "" if check.looks == Looks.UNKNOWN else f"; it compares {check.when}"
+        text = f"accepted{f'; {since}' if check.runs else ''}{when}"
+    elif check.runs is False:
         text = (
-            f"refused: {since}; the record was written after that ({utc(record_written)}), so what the agent holds "
-            "in memory may be an earlier one"
+            "refused: no agent is seen to run; the next one compares at its first token request, and stores a new "
+            "fingerprint"
         )
-    elif refused:
-        text = f"refused: {since} and goes on with the fingerprint that it read then; its next start stores a new one"
+    elif check.looks == Looks.AT_NEXT_REFRESH:
+        text = (
+            f"refused {check.when}: {since} and has not compared the hardware yet ({check.how}); it does at its next "
+            "token request, and stores a new fingerprint"
+        )
+    elif check.looks == Looks.UNKNOWN:
+        text = f"refused {check.when}: {since}, and whether it has compared the hardware is not known ({check.how})"
+    elif record_written is not None and check.started is not None and record_written > check.started:
+        text = (
+            f"refused {check.when}: {since}; the record was written after that ({utc(record_written)}), so what the "
+            "agent holds in memory may be an earlier one"
+        )
     else:
-        text = f"accepted{f'; {since}' if since else ''}"
-    return Forecast(refused, agent_started, record_written, text)
+        text = (
+            f"refused {check.when}: {since} and goes on with the fingerprint that it computed ({check.how}); then it "
+            "stores a new one"
+        )
+    return Forecast(refused, check, record_written, text)

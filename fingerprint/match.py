@@ -7,7 +7,9 @@ the native core. Beside the compatible answer a `Verdict` tells how much evidenc
 from __future__ import annotations
 
 from fingerprint._compare import HardwareHash, decide, passes, percent
+from fingerprint.machine_id import is_shared
 from fingerprint.model import AttributeRow, Reason, Verdict
+from fingerprint.no_smbios import DMI, is_silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ def match(
     *,
     sid_key: str = MACHINE_ID,
     unreadable: Collection[str] = (),
+    silent: Collection[str] | None = None,
+    stopped: Collection[str] = (),
 ) -> Verdict:
     """Decide whether two hardware hashes are of one machine.
 
@@ -41,6 +45,10 @@ def match(
         sid_key: key of the hardware ID: "machine-id" (Unix) or "uuid" (Windows).
         unreadable: names whose current value is unknown, not absent (denied or failed). They are
             compared as the reference does, but a mismatch that they could turn is not conclusive.
+        silent: names whose current value is known to say nothing about the machine (`Collection.silent`), so that it
+            is no evidence, though the rules count it; None if that is not known but for the digests in `no_smbios`.
+        stopped: names whose value is no text, so that the agent's collection fails (`Collection.stops_agent`): it
+            applies no rule, so this is never a match, and not conclusive.
 
     Raises:
         ValueError: the SID key is another word, or a value is not valid UTF-8.
@@ -50,10 +58,10 @@ def match(
     new = _packed(current)
     code, matched, total = decide(old, new, threshold, sid_key)
     reason = _REASONS[code]
-    rows = _rows(old, new, unreadable)
+    rows = _rows(old, new, unreadable, silent)
     effective = [row for row in rows if row.evidence]
     return Verdict(
-        match=reason in _MATCHES,
+        match=reason in _MATCHES and not stopped,
         reason=reason,
         matched=matched,
         total=total,
@@ -62,9 +70,9 @@ def match(
         sid_key=sid_key,
         effective=len(effective),
         effective_matched=sum(row.same for row in effective),
-        vacuous=_is_vacuous(old, new, threshold, sid_key),
+        vacuous=_is_vacuous(rows, old, new, threshold, sid_key),
         highest_passing_threshold=_highest_passing(old, new, matched, total, sid_key),
-        conclusive=reason in _MATCHES or not _could_match(old, new, threshold, sid_key, unreadable),
+        conclusive=not stopped and (reason in _MATCHES or not _could_match(old, new, threshold, sid_key, unreadable)),
         rows=rows,
     )
 
@@ -75,15 +83,31 @@ def _packed(attributes: Mapping[str, str] | HardwareHash | None) -> HardwareHash
     return HardwareHash(attributes or {})
 
 
-def _rows(saved: HardwareHash, current: HardwareHash, unreadable: Collection[str]) -> tuple[AttributeRow, ...]:
+def _rows(
+    saved: HardwareHash, current: HardwareHash, unreadable: Collection[str], silent: Collection[str] | None
+) -> tuple[AttributeRow, ...]:
     rows = []
     for name, value in current.items():
         old = saved.get(name)
-        rows.append(AttributeRow(name, old, value, old == value, bool(old and value), name in unreadable))
+        evidence = bool(old and value) and not _says_nothing(name, old, value, silent)
+        rows.append(AttributeRow(name, old, value, old == value, evidence, name in unreadable))
     for name, old in saved.items():
         if name not in current:
             rows.append(AttributeRow(name, old, None, False, False, name in unreadable))
     return tuple(rows)
+
+
+def _says_nothing(name: str, saved: str | None, current: str, silent: Collection[str] | None) -> bool:
+    """Return whether one of two values that are there says nothing: of a text without hardware, or everybody's ID."""
+    if name == MACHINE_ID:
+        return is_shared(current) or (saved != current and is_shared(saved or ""))
+    if name not in DMI:
+        return False
+    if silent is not None and name in silent:
+        return True
+    if silent is not None and saved == current:
+        return False
+    return is_silent(saved or "") or (silent is None and is_silent(current))
 
 
 def _highest_passing(saved: HardwareHash, current: HardwareHash, matched: int, total: int, sid_key: str) -> int | None:
@@ -98,11 +122,14 @@ def _highest_passing(saved: HardwareHash, current: HardwareHash, matched: int, t
     return None
 
 
-def _is_vacuous(saved: HardwareHash, current: HardwareHash, threshold: int, sid_key: str) -> bool:
+def _is_vacuous(
+    rows: tuple[AttributeRow, ...], saved: HardwareHash, current: HardwareHash, threshold: int, sid_key: str
+) -> bool:
     """Return whether the guard could refuse nothing but another SID.
 
     That is so when the check is disabled, when the IP is empty on both sides (rule 4 then always
-    answers), or when the SID and the values that are empty on both sides reach the threshold alone.
+    answers), or when the SID and the values that say nothing and are equal (empty on both sides, or the same text
+    without hardware) reach the threshold alone.
     """
     if threshold == THRESHOLD_DISABLED:
         return True
@@ -110,7 +137,7 @@ def _is_vacuous(saved: HardwareHash, current: HardwareHash, threshold: int, sid_
         return False
     if not saved.get(IP, "") and not current.get(IP, ""):
         return True
-    certain = sum(1 for name, value in current.items() if name == sid_key or (not value and saved.get(name) == ""))
+    certain = sum(1 for row in rows if row.name == sid_key or (row.same and not row.evidence))
     return passes(certain, len(current), threshold)
 
 

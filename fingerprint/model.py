@@ -12,12 +12,15 @@ from fingerprint.vocabulary import Vocabulary
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, ClassVar
+    from typing import Any, ClassVar, TypeVar
+
+    _V = TypeVar("_V", bound="Value")
 
 __all__ = [
     "Attribute",
     "AttributeRow",
     "Collection",
+    "Fault",
     "FingerprintRecord",
     "HardwareHash",
     "Reason",
@@ -66,6 +69,41 @@ class Status(Vocabulary):
 Status.define(PRESENT="present", ABSENT="absent", DENIED="denied", FAILED="failed")
 
 
+class Fault(Vocabulary):
+    """Why an attribute is denied or failed, as far as it tells what the agent reads there.
+
+    NONE: it is present or absent; of an unreadable attribute: not known.
+    SOURCE: the source fails for whoever has the agent's rights: the agent stores "".
+    NOT_TEXT: the value is not valid UTF-8: the agent refuses its whole collection (three attempts in 15 s, then
+    an error; it stores nothing and gets no credentials).
+    TIME_LIMIT, SIZE_LIMIT: our own limit ended the reading; the agent has none.
+    RIGHTS: this process has fewer rights than the agent, or it is not known which it has.
+    ENVIRONMENT: this process ran out of memory, descriptors or processes, or was ended from outside.
+    NOT_ASKED: nobody asked: the disk is a copied one, or the snapshot does not hold the answer.
+    """
+
+    NONE: ClassVar[Fault]
+    SOURCE: ClassVar[Fault]
+    NOT_TEXT: ClassVar[Fault]
+    TIME_LIMIT: ClassVar[Fault]
+    SIZE_LIMIT: ClassVar[Fault]
+    RIGHTS: ClassVar[Fault]
+    ENVIRONMENT: ClassVar[Fault]
+    NOT_ASKED: ClassVar[Fault]
+
+
+Fault.define(
+    NONE="",
+    SOURCE="source",
+    NOT_TEXT="not-text",
+    TIME_LIMIT="time-limit",
+    SIZE_LIMIT="size-limit",
+    RIGHTS="rights",
+    ENVIRONMENT="environment",
+    NOT_ASKED="not-asked",
+)
+
+
 class Value:
     """Base of the immutable values: fields from `__slots__`, equality, and a repr without secrets."""
 
@@ -102,6 +140,10 @@ class Value:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._fields()
 
+    def replace(self: _V, **changes: Any) -> _V:
+        """Return a copy with the named fields changed."""
+        return type(self)(**{**{name: getattr(self, name) for name in self.__slots__}, **changes})
+
 
 class FingerprintRecord(Value):
     """What the vault keeps under `InstanceFingerprint`.
@@ -133,11 +175,6 @@ class FingerprintRecord(Value):
             threshold=threshold,
             extra=extra,
         )
-
-    def replace(self, **changes: Any) -> FingerprintRecord:
-        """Return a copy with the named fields changed."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return FingerprintRecord(**{**fields, **changes})
 
 
 class RegistrationRecord(Value):
@@ -201,11 +238,6 @@ class RegistrationRecord(Value):
             extra=extra,
         )
 
-    def replace(self, **changes: Any) -> RegistrationRecord:
-        """Return a copy with the named fields changed."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return RegistrationRecord(**{**fields, **changes})
-
     @property
     def registered(self) -> bool:
         """True when the registration is complete: private key, region and instance id."""
@@ -217,15 +249,17 @@ class Attribute(Value):
 
     Attributes:
         name: the key in the hardware hash.
-        value: the value as the hash stores it; "" unless `status` is present.
+        value: the value as the hash stores it. That of a denied or failed one is "", and so is that of an absent
+            one, unless a tool printed a text that says nothing about the machine: then it is the digest of that.
         status: present, absent (no such source here), denied (no permission) or failed.
-        reason: why it is not present; "" for a present one.
+        reason: why it is not present; of a present one "", or for a hardware ID why it identifies no machine.
         source: the file, command or interface that was read.
         tool: the tool's name and version where it tells them, else "".
         seconds: how long reading took.
+        fault: why it is denied or failed; `Fault.NONE` for one that is neither.
     """
 
-    __slots__ = ("name", "value", "status", "reason", "source", "tool", "seconds")
+    __slots__ = ("name", "value", "status", "reason", "source", "tool", "seconds", "fault")
     _hidden = ("value",)
     name: str
     value: str
@@ -234,6 +268,7 @@ class Attribute(Value):
     source: str
     tool: str
     seconds: float
+    fault: Fault
 
     def __init__(
         self,
@@ -244,6 +279,7 @@ class Attribute(Value):
         source: str = "",
         tool: str = "",
         seconds: float = 0.0,
+        fault: Fault = Fault.NONE,
     ) -> None:
         # One by one, as these are made by the dozen in a collection of microseconds.
         put = object.__setattr__
@@ -254,15 +290,38 @@ class Attribute(Value):
         put(self, "source", source)
         put(self, "tool", tool)
         put(self, "seconds", seconds)
+        put(self, "fault", fault)
 
     @property
     def unreadable(self) -> bool:
         """True when the source exists and could not be read: the value is unknown, not absent."""
         return self.status in (Status.DENIED, Status.FAILED)
 
+    @property
+    def silent(self) -> bool:
+        """True when there is a value, and it says nothing about the machine: all without such a source share it."""
+        return self.status == Status.ABSENT and bool(self.value)
+
+    @property
+    def only_here(self) -> bool:
+        """True for an unreadable attribute of which the agent may read a value; False where it reads "", or stops."""
+        return self.unreadable and self.fault not in (Fault.SOURCE, Fault.NOT_TEXT)
+
 
 class Collection(Value):
     """All attributes of one machine at one time.
+
+    Two questions have two answers where something could not be read:
+
+    - What will the agent do? `hardware_hash` is what it reads, but for `only_here`, of which it may read more, and
+      unless `stops_agent` names something: then its collection fails and there is no verdict of the agent.
+      `match(saved, collection.hardware_hash, threshold, unreadable=collection.only_here)` is its verdict, and
+      `conclusive` is False where that cannot be known.
+    - Is it the same machine? All of `unreadable` is unknown: `unreadable=collection.unreadable`.
+
+    `rights` names what this process was not allowed to read and the agent may. Only for these does it help to read
+    with more rights, and `remedy` says how: it never tells root to become root. To uid 0 with all rights, nothing
+    is in `rights`.
 
     Attributes:
         platform: "linux", "windows", "macos", "freebsd", "openbsd", "netbsd" or "dragonfly".
@@ -271,6 +330,7 @@ class Collection(Value):
         attributes: the attributes in catalogue order.
         collected_at: seconds since 1970-01-01 UTC.
         seconds: how long the whole collection took.
+        remedy: what to do so that more can be read, a sentence without a full stop: "" where nothing is in `rights`.
     """
 
     __slots__ = (
@@ -280,6 +340,7 @@ class Collection(Value):
         "attributes",
         "collected_at",
         "seconds",
+        "remedy",
     )
     platform: str
     scheme: str
@@ -287,6 +348,7 @@ class Collection(Value):
     attributes: tuple[Attribute, ...]
     collected_at: float
     seconds: float
+    remedy: str
 
     def __init__(
         self,
@@ -296,6 +358,7 @@ class Collection(Value):
         attributes: tuple[Attribute, ...],
         collected_at: float = 0.0,
         seconds: float = 0.0,
+        remedy: str = "",
     ) -> None:
         self._set(
             platform=platform,
@@ -304,6 +367,7 @@ class Collection(Value):
             attributes=attributes,
             collected_at=collected_at,
             seconds=seconds,
+            remedy=remedy,
         )
 
     def __getitem__(self, name: str) -> Attribute:
@@ -328,6 +392,56 @@ class Collection(Value):
         """Names of the attributes that were denied or failed."""
         return tuple(a.name for a in self.attributes if a.unreadable)
 
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Names of the attributes whose value says nothing about the machine."""
+        return tuple(a.name for a in self.attributes if a.silent)
+
+    @property
+    def id_problem(self) -> str:
+        """Why the hardware ID identifies no machine, such as "it is blank"; "" where it does or could not be read.
+
+        On macOS the agent has none at all, which is no matter of this machine.
+        """
+        sid = next((a for a in self.attributes if a.name == self.sid_key), None)
+        return "" if sid is None or sid.unreadable or self.platform == "macos" else sid.reason
+
+    @property
+    def id_warning(self) -> str:
+        """The same as a sentence without a full stop, "" where there is nothing to warn of."""
+        if not self.id_problem:
+            return ""
+        return (
+            f"The hardware ID ({self.sid_key}) identifies no machine: {self.id_problem}. To rule 3 every machine with "
+            "such an ID is this one, so a copy is not noticed by it"
+        )
+
+    @property
+    def agent_error(self) -> str:
+        """What the agent does where `stops_agent` names something, a sentence without a full stop; else ""."""
+        if not self.stops_agent:
+            return ""
+        return (
+            f"The agent refuses its whole collection, because {', '.join(self.stops_agent)} is not valid UTF-8: it "
+            "tries three times in 15 s, then reports an error and stores nothing, and it gets no credentials until "
+            "that is changed"
+        )
+
+    @property
+    def only_here(self) -> tuple[str, ...]:
+        """Names of the unreadable attributes of which the agent may read a value: a part of `unreadable`."""
+        return tuple(a.name for a in self.attributes if a.only_here)
+
+    @property
+    def rights(self) -> tuple[str, ...]:
+        """Names of the attributes that a process with the agent's rights may read: a part of `only_here`."""
+        return tuple(a.name for a in self.attributes if a.fault == Fault.RIGHTS)
+
+    @property
+    def stops_agent(self) -> tuple[str, ...]:
+        """Names of the attributes for which the agent's whole collection fails: their values are not UTF-8."""
+        return tuple(a.name for a in self.attributes if a.fault == Fault.NOT_TEXT)
+
 
 class AttributeRow(Value):
     """One line of a verdict's table.
@@ -337,7 +451,7 @@ class AttributeRow(Value):
         saved: the saved value, None where the saved hash lacks the key.
         current: the current value, None where the current hash lacks the key (it is not counted).
         same: whether the rule counts it as a match.
-        evidence: whether both sides hold a value, so that `same` says something about the machine.
+        evidence: whether both sides hold a value that says something, so that `same` does about the machine.
         unreadable: whether the current value is unknown rather than absent.
     """
 
@@ -380,7 +494,7 @@ class Verdict(Value):
         percent: matched / total * 100 in single precision; 0.0 when total is 0.
         threshold: the similarity threshold that was held against `percent`.
         sid_key: the key that served as hardware ID.
-        effective: attributes for which both sides hold a value.
+        effective: attributes for which both sides hold a value that says something about the machine.
         effective_matched: those of them that are equal.
         vacuous: no change of a readable attribute other than the SID could make this guard refuse.
         highest_passing_threshold: the highest of 1..100 that would still pass; None if only -1 would.

@@ -9,16 +9,19 @@ from __future__ import annotations
 from fingerprint.collect import collect
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.collect.recorder import Recorder
-from fingerprint.engine import keep_evidence, record_rest
-from fingerprint.errors import CollectError, Refused, VaultCorrupt, VaultMissing
-from fingerprint.model import FingerprintRecord, HardwareHash, Value
-from fingerprint.rights import unread_remedy
+from fingerprint.engine import agent_outlook, keep_evidence, record_rest
+from fingerprint.errors import CollectError, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing
+from fingerprint.match import match
+from fingerprint.model import FingerprintRecord, Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.vault.history import LAST_WRITTEN, LIST_ENTRIES
 from fingerprint.vault.records import decode_fingerprint, decode_registration, encode_fingerprint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
+    from fingerprint.engine import Outlook
+    from fingerprint.model import Collection, Verdict
     from fingerprint.vault import Vault
 
 
@@ -28,84 +31,196 @@ class Plan(Value):
     Attributes:
         key: the key of the vault.
         data: the bytes to write.
+        there: the bytes that lie in Store, None if there are none.
         before: the record that is there, None if it is missing, corrupt, or another key's.
         after: the record that would be there, None for another key's.
         why: the reason, for the history and the audit log.
         other_sid: whether the hardware ID of the record is not that of the machine.
+        verdict: the machine as it is now by the record that would be there; None for another key's.
+        outlook: what the agent does with the machine by that record; None for another key's.
+        unreadable: the attributes that could not be read for it.
+        unstorable: those of them with which no hardware hash can be stored: the agent may read another value.
+        nodes: the node id at the time of the copy and the present one, where they differ.
         sources: what the new hash was made from; None where it is an old one.
     """
 
-    __slots__ = ("key", "data", "before", "after", "why", "other_sid", "sources")
-    _hidden = ("data", "sources")
+    __slots__ = (
+        "key", "data", "there", "before", "after", "why", "other_sid", "verdict", "outlook", "unreadable", "unstorable",
+        "nodes", "sources",
+    )  # fmt: skip
+    _hidden = ("data", "there", "nodes", "sources")
     key: str
     data: bytes
+    there: bytes | None
     before: FingerprintRecord | None
     after: FingerprintRecord | None
     why: str
     other_sid: bool
+    verdict: Verdict | None
+    outlook: Outlook | None
+    unreadable: tuple[str, ...]
+    unstorable: tuple[str, ...]
+    nodes: tuple[str, str] | None
     sources: Recorder | None
 
     def __init__(
         self,
         key: str,
         data: bytes,
+        there: bytes | None,
         before: FingerprintRecord | None,
         after: FingerprintRecord | None,
         why: str,
-        other_sid: bool,
+        other_sid: bool = False,
+        verdict: Verdict | None = None,
+        outlook: Outlook | None = None,
+        unreadable: tuple[str, ...] = (),
+        unstorable: tuple[str, ...] = (),
+        nodes: tuple[str, str] | None = None,
         sources: Recorder | None = None,
     ) -> None:
         self._set(
-            key=key, data=data, before=before, after=after, why=why, other_sid=other_sid, sources=sources
+            key=key, data=data, there=there, before=before, after=after, why=why, other_sid=other_sid,
+            verdict=verdict, outlook=outlook, unreadable=unreadable, unstorable=unstorable, nodes=nodes,
+            sources=sources,
         )  # fmt: skip
 
 
-def plan_restore(vault: Vault, number: int, machine: Machine | None = None, *, timeout: float | None = None) -> Plan:
-    """Plan to write a record of the history back; number 0 is the fingerprint record as it was written last.
+def plan_restore(
+    vault: Vault,
+    number: int,
+    machine: Machine | None = None,
+    *,
+    key: str = "",
+    rebaseline: bool = False,
+    of_agent: bool = True,
+    timeout: float | None = None,
+) -> Plan:
+    """Plan to write a record of the history back.
+
+    Args:
+        vault: the vault.
+        number: the entry; 0 is a record as it was written last.
+        machine: the machine that the record is compared with; None for this one.
+        key: the key; "" for that of the entry, and for number 0 the fingerprint's.
+        rebaseline: with the hardware hash of the machine as it is now.
+        of_agent: whether the agent uses the vault; else our own client, which reads what was read here.
+        timeout: seconds for each command of a collection; None for the platform's usual one.
 
     Raises:
+        UsageError: the entry is another key's, or a registration is to get a hardware hash.
+        Refused: number 0 without a key while only the registration is damaged; for a rebaseline, attributes could
+            not be read, or the record is cleared.
         VaultMissing: there is no such entry.
         VaultCorrupt: the entry does not hold a record that could be used.
         CollectError: the machine's hardware ID could not be read.
     """
-    key, data = vault.history.entry(number, FINGERPRINT_KEY)
-    where = f"{vault.history.path}, entry {number}"
+    if number == LAST_WRITTEN:
+        if not key:
+            _refuse_if_only_the_registration_is_damaged(vault)
+        key = key or FINGERPRINT_KEY
+        data = _written_last(vault, key)
+    else:
+        found, data = vault.history.entry(number)
+        if key and key != found:
+            raise UsageError(
+                f"entry {number} holds {found}, not {key}", where=vault.history.path, remedy=LIST_ENTRIES
+            )  # fmt: skip
+        key = found
+    if rebaseline and key != FINGERPRINT_KEY:
+        raise UsageError(f"--rebaseline requires a fingerprint record, and the entry holds {key}", remedy=LIST_ENTRIES)
     why = f"restored entry {number}" if number else "restored what was written last"
-    if key == REGISTRATION_KEY:
-        decode_registration(data, where)
-        return Plan(key, data, None, None, why, False)
-    if key != FINGERPRINT_KEY:
-        raise VaultCorrupt(f"the entry holds {key}, which makes itself anew", where=where, remedy="Choose another")
-    record = decode_fingerprint(data, where)
-    other = record.hardware_hash is not None and _sid(record.hardware_hash, machine, timeout)
-    return Plan(key, data, _present(vault), record, why, other)
+    try:
+        if key == REGISTRATION_KEY:
+            node = decode_registration(data, _entry(vault, number)).instance_id
+            return Plan(key, data, vault.raw(key), None, None, why, nodes=_other_nodes(vault, node))
+        if key != FINGERPRINT_KEY:
+            raise VaultCorrupt(f"the entry holds {key}, which is not a record", where=_entry(vault, number))
+        record = decode_fingerprint(data, _entry(vault, number))
+    except VaultCorrupt as error:
+        error.remedy = f"Nothing was written. Choose another entry. {LIST_ENTRIES}"
+        raise
+    nodes = _other_nodes(vault, _node_at(vault, number))
+    there, before = vault.raw(FINGERPRINT_KEY), _present(vault)
+    if rebaseline:
+        try:
+            recorder, collection = _collected(vault, machine, timeout, record)
+        except CollectError as error:
+            # Nothing is uncertain about the restore, and it can be done without.
+            raise Refused(error.what, where=error.where, remedy=error.remedy) from None
+        after = record.replace(hardware_hash=collection.hardware_hash)
+        data, why = encode_fingerprint(after, data), f"{why}, with the present hardware hash"
+        plan = Plan(key, data, there, before, after, why, nodes=nodes, sources=recorder)
+        return _compared(plan, record, collection, of_agent)
+    collection = collect(machine, timeout=timeout)
+    sid = collection[collection.sid_key]
+    if record.hardware_hash is not None and sid.only_here:
+        raise CollectError(
+            f"the hardware ID could not be read ({sid.reason})", where=sid.source, remedy=collection.remedy
+        )
+    return _compared(Plan(key, data, there, before, record, why, nodes=nodes), record, collection, of_agent)
 
 
-def plan_rebaseline(vault: Vault, machine: Machine | None = None, *, timeout: float | None = None) -> Plan:
+def plan_rebaseline(
+    vault: Vault, machine: Machine | None = None, *, of_agent: bool = True, timeout: float | None = None
+) -> Plan:
     """Plan to keep the fingerprint and the threshold, and to take the machine as it is now.
 
     Raises:
         VaultError: the vault could not be read.
-        CollectError: an attribute could not be read; it would be stored as empty.
+        Refused: the record is cleared.
+        CollectError: an attribute could not be read of which the agent may read a value.
     """
     before = vault.read()
-    if not before.fingerprint:
-        raise Refused("there is no fingerprint to keep", where=vault.path, remedy="Make one with: fingerprint init")
+    recorder, collection = _collected(vault, machine, timeout, before)
+    after = before.replace(hardware_hash=collection.hardware_hash)
+    there = vault.raw(FINGERPRINT_KEY)
+    plan = Plan(
+        FINGERPRINT_KEY, encode_fingerprint(after, there or b""), there, before, after,
+        "rebaseline, fingerprint kept", sources=recorder,
+    )  # fmt: skip
+    return _compared(plan, before, collection, of_agent)
+
+
+def _compared(plan: Plan, saved: FingerprintRecord, collection: Collection, of_agent: bool) -> Plan:
+    """Return a plan with what the machine is by its record, and by the saved one that its fingerprint came with."""
+    after = plan.after or saved
+    verdict = match(
+        after.hardware_hash, collection.hardware_hash, after.threshold, sid_key=collection.sid_key,
+        unreadable=collection.unreadable, silent=collection.silent,
+    )  # fmt: skip
+    return plan.replace(
+        other_sid=_other_sid(saved, collection), verdict=verdict,
+        outlook=agent_outlook(verdict, collection, of_agent=of_agent), unreadable=collection.unreadable,
+        unstorable=_unstorable(collection),
+    )  # fmt: skip
+
+
+def _unstorable(collection: Collection) -> tuple[str, ...]:
+    """Return the attributes that keep a hardware hash from being stored: the agent may not read "" there."""
+    return tuple(one for one in collection.unreadable if one in (*collection.only_here, *collection.stops_agent))
+
+
+def _collected(
+    vault: Vault, machine: Machine | None, timeout: float | None, record: FingerprintRecord
+) -> tuple[Recorder, Collection]:
+    """Return the machine as it is now, for a record that keeps its fingerprint, and what it was read from."""
+    if not record.fingerprint:
+        raise Refused(
+            "there is no fingerprint to keep: the record is cleared", where=vault.path, remedy=LIST_ENTRIES
+        )  # fmt: skip
     recorder = Recorder(machine or LiveMachine())
     collection = collect(recorder, timeout=timeout)
     record_rest(recorder, timeout)
-    if collection.unreadable:
+    unstorable = _unstorable(collection)
+    if unstorable:
         raise CollectError(
-            f"could not be read: {', '.join(collection.unreadable)}",
+            f"could not be read: {', '.join(unstorable)}",
             where=vault.path,
-            remedy=f"Nothing was written. {unread_remedy(collection)}",
+            remedy="Nothing was written: the values would be stored as empty. "
+            f"{_and(collection.remedy)}See why with: fingerprint show",
         )
-    after = before.replace(hardware_hash=collection.hardware_hash)
-    sid_key = collection.sid_key
-    other = before.hardware_hash is not None and before.hardware_hash.get(sid_key, "") != collection[sid_key].value
-    return Plan(
-        FINGERPRINT_KEY, encode_fingerprint(after), before, after, "rebaseline, fingerprint kept", other, recorder
-    )
+    return recorder, collection
 
 
 def carry_out(vault: Vault, plan: Plan, *, accept_new_sid: bool = False) -> None:
@@ -122,11 +237,42 @@ def carry_out(vault: Vault, plan: Plan, *, accept_new_sid: bool = False) -> None
             remedy="Nothing was written. If this is the machine it belongs to, add --accept-new-sid",
         )
     with vault.edit() as edit:
-        if plan.key == FINGERPRINT_KEY and _present(vault) != plan.before:
-            raise Refused("the record changed meanwhile", where=vault.path, remedy="Nothing was written. Look again")
+        if vault.raw(plan.key) != plan.there:
+            raise Refused("the record changed meanwhile", where=vault.path, remedy="Nothing was written. Retry")
         if plan.sources is not None and plan.after is not None:
             keep_evidence(vault, plan.after, plan.sources, why=plan.why, present=plan.before)
         edit.force(plan.key, plan.data, why=plan.why)
+
+
+def _entry(vault: Vault, number: int) -> str:
+    return f"{vault.history.path}, entry {number}"
+
+
+def _written_last(vault: Vault, key: str) -> bytes:
+    copies = vault.history.copies(key)
+    if not copies:
+        raise VaultMissing(f"the journal holds no {key}", where=vault.history.path, remedy=LIST_ENTRIES)
+    return copies[0][2]
+
+
+def _refuse_if_only_the_registration_is_damaged(vault: Vault) -> None:
+    """Raise Refused where a restore of the fingerprint, which is whole, would leave the damage as it is."""
+    try:
+        vault.read()
+        vault.read_registration()
+    except VaultCorrupt as error:
+        if error.where != vault.data_path(REGISTRATION_KEY):
+            return
+        raise Refused(
+            f"{REGISTRATION_KEY} is damaged, and {FINGERPRINT_KEY} is whole", where=error.where,
+            remedy=f"{error.remedy}. To restore the fingerprint nevertheless, add: --key fingerprint",
+        ) from None  # fmt: skip
+    except VaultError:
+        return
+
+
+def _and(remedy: str) -> str:
+    return f"{remedy}. " if remedy else ""
 
 
 def _present(vault: Vault) -> FingerprintRecord | None:
@@ -137,12 +283,29 @@ def _present(vault: Vault) -> FingerprintRecord | None:
         return None
 
 
-def _sid(saved: HardwareHash, machine: Machine | None, timeout: float | None) -> bool:
+def _other_sid(saved: FingerprintRecord, collection: Collection) -> bool:
     """Return whether the machine's hardware ID differs from the saved one."""
-    collection = collect(machine, timeout=timeout)
-    sid = collection[collection.sid_key]
-    if sid.unreadable:
-        raise CollectError(
-            f"the hardware ID could not be read ({sid.reason})", where=sid.source, remedy=unread_remedy((sid,))
-        )
-    return saved.get(collection.sid_key, "") != sid.value
+    sid_key, saved_hash = collection.sid_key, saved.hardware_hash
+    return saved_hash is not None and saved_hash.get(sid_key, "") != collection[sid_key].value
+
+
+def _node_at(vault: Vault, number: int) -> str:
+    """Return the node id of the registration at the time of a fingerprint's entry, "" if that is not known."""
+    changes = [change for change in vault.history.changes() if change.key == FINGERPRINT_KEY]
+    entry = next((change for change in reversed(changes) if number in (LAST_WRITTEN, change.number)), None)
+    if entry is None or entry.node is not None:
+        return "" if entry is None else entry.node or ""
+    data = vault.history.state_at(REGISTRATION_KEY, entry.number)
+    try:
+        return decode_registration(data or b"", "").instance_id
+    except VaultCorrupt:
+        return ""
+
+
+def _other_nodes(vault: Vault, then: str) -> tuple[str, str] | None:
+    """Return a node id of the history and the present one if both are known and differ."""
+    try:
+        now = vault.read_registration().instance_id
+    except VaultError:
+        return None
+    return (then, now) if then and now and then != now else None

@@ -17,6 +17,15 @@ _PARTITIONS = (
     ("us-isof-", "aws-iso-f", "csp.hci.ic.gov"),
     ("eusc-de-", "aws-eusc", "amazonaws.eu"),
 )
+# Beginning of the region -> domain of its endpoints for both IPv4 and IPv6.
+_DUAL_STACK = (
+    ("cn-", "api.amazonwebservices.com.cn"),
+    ("us-iso-", "api.aws.ic.gov"),
+    ("us-isob-", "api.aws.scloud"),
+    ("eu-isoe-", "api.cloud-aws.adc-e.uk"),
+    ("us-isof-", "api.aws.hci.ic.gov"),
+    ("eusc-de-", "api.amazonwebservices.eu"),
+)
 
 
 def demand_region(region: str) -> None:
@@ -33,6 +42,11 @@ def partition(region: str) -> str:
 def domain(region: str) -> str:
     """Return the domain of a region's endpoints."""
     return next((domain for begin, _, domain in _PARTITIONS if region.startswith(begin)), "amazonaws.com")
+
+
+def dual_stack_domain(region: str) -> str:
+    """Return the domain of a region's endpoints for both IPv4 and IPv6."""
+    return next((domain for begin, domain in _DUAL_STACK if region.startswith(begin)), "api.aws")
 
 
 def endpoint(service: str, region: str) -> str:

@@ -7,12 +7,6 @@ from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from fingerprint.model import Attribute
-
 _STATUS = "/proc/self/status"
 _USER_MAP = "/proc/self/uid_map"
 _LOCKDOWN = "/sys/kernel/security/lockdown"
@@ -47,19 +41,6 @@ def rights_remedy(*, copied: bool = False, recorded: bool = False) -> str:
     if copied:
         return "Mount the disk so that root can read it (NFS: no_root_squash, FUSE: allow_root)"
     return root_lacks()
-
-
-def unread_remedy(collection: Iterable[Attribute], *, copied: bool = False, recorded: bool = False) -> str:
-    """Return what to do about attributes that could not be read, as one sentence without a full stop.
-
-    Args:
-        collection: the attributes.
-        copied: whether they are those of a copied disk (`--root`).
-        recorded: whether they are those of a recorded machine (`--snapshot`).
-    """
-    if any(attribute.status == "denied" for attribute in collection):
-        return rights_remedy(copied=copied, recorded=recorded)
-    return "See why with: fingerprint show"
 
 
 def root_lacks(status: str = _STATUS, user_map: str = _USER_MAP, lockdown: str = _LOCKDOWN) -> str:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import fingerprint
 from commandline import COMMAND, environment, run
-from fingerprint.agentlog import Story, conclusion, duration, offset_of, parse, read_logs, to_utc
+from fingerprint.agentlog import State, Story, conclusion, duration, offset_of, parse, present, read_logs, to_utc
 from fingerprint.errors import InputError
 from printed import commands_in
 from shared import VECTORS, needs_vectors
@@ -80,8 +80,9 @@ def test_the_published_case_of_an_upgrade_is_3_of_9(tmp_path: Path) -> None:
     assert story.hibernating
     assert story.next_retry == "2024-05-07 09:22:52"
     text, steps, unknown = conclusion(story)
-    assert "refused for ever" in text
-    assert "Lowering the threshold now does not help" in steps[-1]
+    assert text.startswith("Failing since 2024-05-07 08:31:01: the machine differed from its record")
+    assert "rejects the new one permanently; 2 retries since then wasted" in text
+    assert "A lower threshold does not help now" in steps[-1]
     assert unknown == []
 
 
@@ -129,7 +130,7 @@ def test_the_workers_hibernation_is_told_with_its_steps(tmp_path: Path) -> None:
     story = told_by(text, tmp_path)
     assert story.hibernating
     assert story.next_retry == "2024-05-07 08:15:00"
-    assert story.finding
+    assert present(story).state == State.FAILING
     assert "the fingerprint is not the reason" in conclusion(story)[0]
 
 

@@ -47,7 +47,7 @@ def test_another_machine_id_is_not_the_same_machine(settled: House) -> None:
     assert done.returncode == 1
     assert done.stdout.startswith("NOT THE SAME MACHINE\n")
     assert "rule 3" in done.stdout
-    assert "next start" in done.stdout
+    assert "The agent notices" in done.stdout
 
 
 def test_a_score_below_the_threshold_names_the_threshold_that_would_pass(house: House) -> None:
@@ -212,7 +212,7 @@ def test_verify_names_each_defect_with_a_remedy(settled: House) -> None:
     (settled.vault / "Manifest").unlink()
     done = settled("vault", "verify")
     assert done.returncode == 1
-    for word in ("notes.txt", "0644", "manifest is missing"):
+    for word in ("notes.txt", "0644", "Manifest is missing"):
         assert word in done.stdout
     answer = settled.json("vault", "verify")
     assert {"orphan", "mode", "manifest-missing"} <= {f["kind"] for f in answer["findings"]}
@@ -434,7 +434,7 @@ def test_bash_completes_commands_options_and_choices() -> None:
     ask = 'COMP_WORDS=({0}); COMP_CWORD={1}; _fingerprint; echo "${{COMPREPLY[*]}}"'
     for line, at, expected in (
         ("fingerprint ch", 1, "check"),
-        ("fingerprint vault ''", 2, "show verify reset evidence history backup restore rebaseline"),
+        ("fingerprint vault ''", 2, "show verify repair reset evidence history backup restore rebaseline"),
         ("fingerprint --output ''", 2, "text json"),
         ("fingerprint init --if", 2, "--if-missing"),
         ("fingerprint --vault /tmp threshold s", 4, "set"),

@@ -43,9 +43,9 @@ WITH_A_SERVICE = {"register", "credential-process", "update", "serve"}
 AS_A_ROW = {"fleet row"}
 # These look at a vault, at the files that they are given, or at nothing.
 OTHERS = {
-    "compare", "match", "explain-log", "threshold get", "threshold set", "vault show", "vault verify", "vault reset",
-    "vault evidence", "vault history", "vault backup", "completion", "version", "deregister", "local-service",
-    "credentials order", "fleet check", "fleet plan", "fleet clones",
+    "compare", "match", "explain-log", "threshold get", "threshold set", "vault show", "vault verify", "vault repair",
+    "vault reset", "vault evidence", "vault history", "vault backup", "completion", "version", "deregister",
+    "local-service", "credentials order", "fleet check", "fleet plan", "fleet clones",
     "fleet diff", "fleet pack", "fleet report", "units", "s3-policy", "image check", "image clean",
 }  # fmt: skip
 

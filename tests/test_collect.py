@@ -64,7 +64,9 @@ def test_raw_values_keep_every_byte() -> None:
 
 def test_the_output_of_a_command_is_hashed_as_it_stands() -> None:
     collection = collect(unix_machine(dmi="box", disk="total 0\n"))
-    assert collection["bios-hash"].value == digest(b"# dmidecode 3.4\nbox bios\n")
+    printed = next(c["stdout"] for c in unix_snapshot(dmi="box")["commands"] if c["argv"][-1] == "bios")
+    assert printed.startswith("# dmidecode 3.4\nbox bios\n")
+    assert collection["bios-hash"].value == digest(printed.encode())
     assert collection["disk-info"].value == digest(b"total 0\n")
     assert collection["bios-hash"].status == Status.PRESENT
     assert collection["bios-hash"].tool == "dmidecode 3.4"
@@ -84,7 +86,8 @@ def test_a_command_that_failed_gives_nothing_even_if_it_printed() -> None:
 
 def test_a_command_that_printed_nothing_gives_the_digest_of_nothing() -> None:
     attribute = collect(with_dmidecode(stdout="", returncode=0))["bios-hash"]
-    assert (attribute.value, attribute.status) == (OF_NOTHING, Status.PRESENT)
+    assert (attribute.value, attribute.status) == (OF_NOTHING, Status.ABSENT)
+    assert attribute.silent
 
 
 @pytest.mark.parametrize(
@@ -265,7 +268,10 @@ def test_links_of_a_copied_disk_do_not_lead_out_of_it(tmp_path: Path) -> None:
     assert collect(LiveMachine(root=str(tmp_path)))["machine-id"].value == "inside\n"
     (tmp_path / "etc" / "machine-id").unlink()
     (tmp_path / "etc" / "machine-id").symlink_to("machine-id")
-    assert collect(LiveMachine(root=str(tmp_path)))["machine-id"].status == Status.FAILED
+    assert collect(LiveMachine(root=str(tmp_path)))["machine-id"].status == Status.ABSENT
+    (tmp_path / "var" / "lib" / "dbus").mkdir()
+    (tmp_path / "var" / "lib" / "dbus" / "machine-id").write_text("of D-Bus\n")
+    assert collect(LiveMachine(root=str(tmp_path)))["machine-id"].value == "of D-Bus\n"
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "long"])
@@ -310,6 +316,9 @@ def test_the_locale_comes_from_the_files_of_the_machine(tmp_path: Path) -> None:
     (tmp_path / "etc" / "default").mkdir(parents=True)
     assert LiveMachine(root=str(tmp_path)).locale() == {}
     (tmp_path / "etc" / "default" / "locale").write_text("LANG=fr_FR.UTF-8\n")
+    assert LiveMachine(root=str(tmp_path)).locale() == {}
+    # Only what Debian made reads it.
+    (tmp_path / "etc" / "debian_version").write_text("12.5\n")
     assert LiveMachine(root=str(tmp_path)).locale() == {"LANG": "fr_FR.UTF-8"}
     (tmp_path / "etc" / "locale.conf").write_text("LANG=C.UTF-8\n")
     assert LiveMachine(root=str(tmp_path)).locale() == {"LANG": "C.UTF-8"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import pwd
 import re
+import shlex
 import shutil
 import signal
 import stat
@@ -19,32 +19,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import fingerprint
 from commandline import environment, run
 from event_machines import before_and_after
 from fingerprint import Vault
 from fingerprint.credentials import CredentialCache, session
-from fingerprint.credentials.refresher import Refresher, pause_after
-from fingerprint.credentials.sharedfile import NAMES, default_path, update, updated
+from fingerprint.credentials.sharedfile import default_path
 from fingerprint.errors import (
-    AccessDenied,
-    ActivationInvalid,
-    BadAnswer,
-    FingerprintError,
-    FingerprintMismatch,
-    InputError,
-    NotRegistered,
     ServiceMismatch,
     Unreachable,
-    UsageError,
 )
 from fingerprint.model import RegistrationRecord
 from fingerprint.service.tokens import RoleCredentials
@@ -164,63 +152,6 @@ def test_damaged_ones_are_passed_over(cache: tuple[CredentialCache, Counting], d
     assert not Path(kept.path).exists()
 
 
-TOKEN = RoleCredentials("ASIANEW", "s3cr3t/+=", "t0k3n", 1.8e9)
-FILE = """# mine
-[default]
-aws_access_key_id=OLD ; not a comment here
-  region = eu-west-1
-
-[other]   # theirs
-aws_secret_access_key = keep
-; the end"""
-
-
-def test_one_profile_is_replaced_and_all_else_stays() -> None:
-    text = updated(FILE, "default", TOKEN)
-    assert text.splitlines()[0] == "# mine"
-    assert "aws_access_key_id = ASIANEW\n" in text
-    assert "  region = eu-west-1\n" in text
-    assert text.endswith("[other]   # theirs\naws_secret_access_key = keep\n; the end\n")
-    assert "OLD" not in text
-    assert updated(text, "default", TOKEN) == text
-
-
-def test_a_new_profile_is_added_at_the_end() -> None:
-    text = updated(FILE, "node", TOKEN)
-    assert text.startswith(FILE)
-    assert "[node]\naws_access_key_id = ASIANEW\n" in text
-    assert updated("", "node", TOKEN).startswith("[node]\n")
-    for name in ("", "a]b", "a\nb"):
-        with pytest.raises(UsageError):
-            updated("", name, TOKEN)
-
-
-LINES = st.lists(
-    st.sampled_from(["[a]", "[b]", "x = 1", "# c", "", "aws_access_key_id = o", "aws_session_token=p", "  nested = 2"])
-)
-
-
-@given(LINES, st.sampled_from(["a", "b", "c"]))
-def test_configparser_reads_what_is_written_and_other_lines_stay(lines: list[str], profile: str) -> None:
-    text = "\n".join(lines)
-    after = updated(text, profile, TOKEN)
-    kept = [line for line in after.splitlines() if line.partition("=")[0].strip() not in NAMES and line]
-    before = [line for line in lines if line.partition("=")[0].strip() not in NAMES and line]
-    assert kept == before or kept == [*before, f"[{profile}]"]
-    assert updated(after, profile, TOKEN) == after
-
-
-def test_the_shared_file_is_replaced_at_once_and_closed_to_others(tmp_path: Path) -> None:
-    path = tmp_path / ".aws" / "credentials"
-    update(str(path), "default", TOKEN)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    path.write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="UTF-8"):
-        update(str(path), "default", TOKEN)
-    assert path.read_bytes() == b"\xff\xfe"
-
-
 def test_the_environment_of_another_user_names_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/evil/credentials")
     assert default_path() == "/evil/credentials"
@@ -247,11 +178,12 @@ def test_without_the_extra_it_is_said_how_to_get_it(tmp_path: Path) -> None:
         "u.find_spec = lambda name, *a: None if name == 'botocore' else real(name, *a);"
         "from fingerprint.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    for words in (["register", "--region", "eu-west-1"], ["credential-process"], ["update"], ["local-service"]):
-        done = subprocess.run([sys.executable, "-I", "-c", script, *words], env=environment(tmp_path),
+    for words in ("register --region eu-west-1", "credential-process", "update", "local-service", "serve"):
+        done = subprocess.run([sys.executable, "-I", "-c", script, *words.split()], env=environment(tmp_path),
                               capture_output=True, text=True, check=False)  # fmt: skip
         assert done.returncode == 2, words
-        assert "pip install 'hardware-fingerprint[aws]'" in done.stderr
+        assert shlex.quote(sys.executable) in done.stderr
+        assert "'.[aws]'" in done.stderr
 
 
 def no_service() -> RoleCredentials:
@@ -334,6 +266,48 @@ def test_update_writes_a_profile(tmp_path: Path, service: LocalService) -> None:
     done = story("before", "update", "--profile", "node", "--output", "json")
     jsonschema.validate(json.loads(done.stdout), json.loads((SCHEMAS / "update.json").read_text()))
     assert "[node]" in (tmp_path / ".aws" / "credentials").read_text()
+
+
+def test_update_edits_in_place_warns_or_refuses(tmp_path: Path, service: LocalService) -> None:
+    """An indented file is updated, and told that not every SDK reads it; one that botocore rejects stays as it is."""
+    story = Story(tmp_path, service, "agent-restart")
+    story("before", "register", "--region", "eu-west-1")
+    path = tmp_path / "credentials"
+    path.write_text("[default]\n\taws_access_key_id: OLD\n\taws_secret_access_key: OLD\n[o]\nx = 1\n")
+    done = story("before", "update", "--file", str(path), "--output", "json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    jsonschema.validate(told, json.loads((SCHEMAS / "update.json").read_text()))
+    assert "not to the AWS SDKs for Java" in told["warnings"][0]
+    assert re.fullmatch(
+        r"\[default\]\n\taws_access_key_id: ASIA\S+\n\taws_secret_access_key: \S+\n\taws_session_token: \S+\n"
+        r"\[o\]\nx = 1\n",
+        path.read_text(),
+    )
+    done = story("before", "update", "--file", str(path))
+    assert "not to the AWS SDKs for Java" in done.stderr
+    assert "Wrote the profile default" in done.stdout
+    for words in ((), ("--output", "json")):
+        path.write_text("[default]\nx = 1\n[default]\n")
+        done = story("before", "update", "--file", str(path), *words)
+        assert done.returncode == 4
+        assert f"{path}:3: botocore rejects the credentials file" in done.stderr
+        assert path.read_text() == "[default]\nx = 1\n[default]\n"
+    assert story("before", "update", "--profile", "a b", "--keep").returncode == 2
+
+
+def test_update_keep_does_not_hurry_for_short_lived_tokens(tmp_path: Path) -> None:
+    with LocalService(token_seconds=4) as service:
+        story = Story(tmp_path, service, "agent-restart")
+        story("before", "register", "--region", "eu-west-1")
+        with running(story, "update", "--keep") as process:
+            assert process.stdout is not None
+            assert "Wrote the profile default" in process.stdout.readline()
+            time.sleep(4)
+            process.send_signal(signal.SIGTERM)
+            told = process.communicate(timeout=20)[1]
+        assert [asked[0] for asked in service.requests()].count("RequestManagedInstanceRoleToken") == 1
+    assert re.search(r"have [0-4] s left to live.*trying again in 1\d s", told, re.DOTALL)
 
 
 def test_an_sdk_gets_its_credentials_by_the_process(tmp_path: Path, service: LocalService) -> None:
@@ -486,74 +460,6 @@ def test_where_nothing_can_be_kept_the_service_is_asked_each_time(tmp_path: Path
     (tmp_path / "state").write_text("a file where the folder would be")
     vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"), now=clock)
     assert [CredentialCache(vault, ask).get().access_key_id for _ in range(2)] == ["ASIA1", "ASIA2"]
-
-
-class Waits:
-    """A clock that is waited on: each pause is noted, and moves it on."""
-
-    def __init__(self, clock: Clock, times: int) -> None:
-        self.clock = clock
-        self.left = times
-        self.pauses: list[float] = []
-
-    def __call__(self, seconds: float) -> bool:
-        self.pauses.append(seconds)
-        self.clock.now += seconds
-        self.left -= 1
-        return self.left == 0
-
-
-def test_a_profile_is_kept_fresh_at_half_of_its_life(cache: tuple[CredentialCache, Counting], clock: Clock) -> None:
-    kept, _ = cache
-    used: list[str] = []
-    waits = Waits(clock, 4)
-    Refresher(kept, lambda new: used.append(new.access_key_id), waits, clock, Random(1)).run()
-    assert used == ["ASIA1", "ASIA2", "ASIA3", "ASIA4"]
-    assert waits.pauses == [HOUR / 2] * 4
-
-
-def test_errors_never_end_it_and_pauses_start_anew_after_a_success(
-    cache: tuple[CredentialCache, Counting], clock: Clock
-) -> None:
-    kept, ask = cache
-    waits = Waits(clock, 8)
-    ask.error = InputError("the file cannot be written", where="x")
-
-    def use(_: RoleCredentials) -> None:
-        return
-
-    def wait(seconds: float) -> bool:
-        ended = waits(seconds)
-        if waits.left == 4:
-            ask.error = None
-        if waits.left == 3:
-            ask.error = ServiceMismatch("another")
-        return ended
-
-    Refresher(kept, use, wait, clock, Random(1)).run()
-    growing, after = waits.pauses[:4], waits.pauses[4:]
-    assert [1 <= pause < 1.3 * 2**n + 1 for n, pause in enumerate(growing)] == [True] * 4
-    assert after[0] == HOUR / 2
-    assert all(1500 <= pause < 1800 for pause in after[1:])
-
-
-HARD = (AccessDenied("x"), ServiceMismatch("x"))
-OF_THE_SERVICE = (Unreachable("x"), ActivationInvalid("x"), BadAnswer("x"))
-OWN = (NotRegistered("x"), FingerprintMismatch("x"), InputError("x"))
-
-
-@given(st.sampled_from([*HARD, *OF_THE_SERVICE, *OWN]), st.integers(0, 40), st.randoms(use_true_random=False))
-def test_pauses_are_those_of_the_agent(error: FingerprintError, failures: int, random: Random) -> None:
-    """behaviour of the agent from 3.3.808.0: the table of its refresher."""
-    pause = pause_after(error, failures, random)
-    doubled = 2 ** min(failures, 16)
-    most = doubled + math.ceil(0.2 * doubled) - 1
-    if error in HARD:
-        assert 1500 <= pause <= 1799
-    elif error in OF_THE_SERVICE:
-        assert doubled + 10 <= pause <= most + 19 or 1501 <= pause <= 1800 < most + 19
-    else:
-        assert doubled <= pause <= most or 1501 <= pause <= 1800 < most
 
 
 def test_update_goes_on_until_it_is_ended(tmp_path: Path, service: LocalService) -> None:

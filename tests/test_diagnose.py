@@ -77,11 +77,12 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("fingerprint", put(threshold=-1), WARN, "disabled"),
     ("fingerprint", put(threshold=0), WARN, "only the hardware ID"),
     ("fingerprint", same_address, WARN, "by its address alone"),
-    ("fingerprint", setting("record", None), SKIPPED, "no fingerprint"),
-    ("next-start", other_machine, FAIL, "refused: the agent runs since"),
+    ("fingerprint", setting("record", None), FAIL, "its fingerprint is lost"),
+    ("fingerprint", both(setting("record", None), setting("registration", None)), SKIPPED, "no fingerprint"),
+    ("next-start", other_machine, FAIL, "refused after its next start: the agent runs since"),
     ("next-start", both(other_machine, lambda m: m.stopped()), FAIL, "no agent is seen to run"),
     ("regenerated", log(WAITS + mismatch("11:36:00", "disk-info") + line("11:36:01", "INFO", REGENERATED, "")), FAIL,
-     "replaced at 2026-11-24 11:36:01"),
+     "replaced at 2026-11-24T11:36:01Z"),
     ("regenerated", log(line("07:00:00", "INFO", REGENERATED, "") + started("08:00:00") + ready("08:00:01")), PASS,
      "nothing says"),
     ("regenerated", both(
@@ -333,7 +334,7 @@ def test_our_history_tells_of_a_replaced_record_and_how_to_put_it_back(tmp_path:
     finding = machine.diagnosis("regenerated")["regenerated"]
     assert str(finding.outcome) == FAIL
     assert "another program" in told(finding)
-    assert finding.command == "fingerprint vault restore 0 --yes"
+    assert finding.command == "fingerprint vault restore 0 --rebaseline --yes"
     assert run(*where, *finding.command.split()[1:], env=env).returncode == 0
     back = diagnose(
         Site(machine.machine, Vault(str(machine.vault_path), state=str(tmp_path / "state"))), ["regenerated"]
@@ -574,6 +575,7 @@ def words_of(text: str, folder: Path) -> str:
     for command in commands_in(text):
         text = text.replace(command.line, " ".join(("fingerprint", *command.words)))
     text = text.replace("(on that machine: `", "(`").replace(" (on that machine): ", ": ")
+    text = text.replace("then on that machine: `", "then `")
     return re.sub(r"\(on that machine: ([^)]*)\)", r"\1", text)
 
 

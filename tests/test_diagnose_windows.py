@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from agent_machines import AgentMachine, line, ready, refused, started
+from fingerprint.agent.paths import places_of
 from fingerprint.collect import collect
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.diagnose import Diagnosis, Outcome
-from fingerprint.diagnose.places import places_of
 from fingerprint.testing.machines import unix_snapshot
 from windows_machines import FOLDER, UUID, cim_text, windows_snapshot, wmic_text
 

@@ -24,6 +24,7 @@ from fingerprint.errors import (
 )
 from fingerprint.service import Registration
 from fingerprint.testing.machines import unix_machine, unix_snapshot
+from fingerprint.vault.history import FOUND
 from shared import VECTORS, needs_vectors
 
 SAVED = "979b554b-0d67-42c6-9730-48443b3016dd"
@@ -381,7 +382,8 @@ def test_the_recorded_flow(case: dict[str, Any], vault: Vault) -> None:
         return
     if case["name"] not in FLOW_BETTER:
         assert sum(machine.pauses) == case["seconds"]
-        assert len(vault.history.entries()) == case["stores"]
+        # What the test itself wrote into the vault was found there.
+        assert len([one for one in vault.history.entries() if one["why"] != FOUND]) == case["stores"]
         if case["stores"]:
             assert vault.read().threshold == case["stored_threshold"]
 

@@ -170,13 +170,15 @@ def test_a_regenerated_record_is_said_to_be_one_and_the_threshold_no_remedy(vaul
     before, now = before_and_after("os-upgrade")
     first_record(vault, RecordedMachine(before))
     waiting = explain_vault(vault, RecordedMachine(now))
-    assert waiting.state_text == "not regenerated yet: the agent does it at its next start"
+    assert (
+        waiting.state_text == "not regenerated yet: the agent does it at its next check: when it next requests a token"
+    )
     Gate(vault, RecordedMachine(now), policy="regenerate").fingerprint()
     found = explain_vault(vault, RecordedMachine(now))
     assert found.outcome == "same"
     assert found.state.regenerated
     assert found.state_text.startswith("already regenerated at 2027-01-15T08:00:00Z, by us")
-    assert [remedy.command for remedy in found.remedies] == ["fingerprint vault restore 2 --yes", ""]
+    assert [remedy.command for remedy in found.remedies] == ["fingerprint vault restore 2 --rebaseline --yes", ""]
 
 
 def test_a_record_that_the_agent_replaced_is_noticed(vault: Vault) -> None:
@@ -190,7 +192,7 @@ def test_a_record_that_the_agent_replaced_is_noticed(vault: Vault) -> None:
     Path(vault.data_path("InstanceFingerprint")).write_text(json.dumps(data))
     found = explain_vault(vault, RecordedMachine(now))
     assert found.state.by == "another program"
-    assert found.remedies[0].command == "fingerprint vault restore 0 --yes"
+    assert found.remedies[0].command == "fingerprint vault restore 0 --rebaseline --yes"
 
 
 def test_evidence_given_by_hand_explains_a_vault_that_the_agent_wrote(vault: Vault) -> None:

@@ -181,7 +181,9 @@ def test_the_attributes_that_differ_are_counted_where_either_side_has_one() -> N
     [
         (pa.array([1.5]), pa.array([1.5]), "cannot be compared"),
         (pa.array([1], pa.int32()), pa.array(["x"]), "cannot be compared"),
-        (pa.array(["x"]).dictionary_encode(), pa.array(["x"]), "dictionary"),
+        (pa.array(["x"]).dictionary_encode(), pa.array([1], pa.int32()), "saved.a and current.a cannot be compared"),
+        (pa.array([-1], pa.int32()), pa.array([2**32 - 1], pa.uint32()), "saved.a and current.a cannot be compared"),
+        (pa.array([1.5]).dictionary_encode(), pa.nulls(1), "saved.a is of type dictionary of g"),
         (pa.array([b"12"], pa.binary(2)), pa.array([b"123"], pa.binary(3)), "cannot be compared"),
     ],
 )
@@ -192,7 +194,13 @@ def test_columns_that_cannot_be_compared_are_refused(saved: Any, current: Any, w
 
 
 def test_thresholds_out_of_range_and_of_other_types_are_refused() -> None:
-    for thresholds, error in ((pa.array([2**31]), ValueError), (pa.array(["40"]), TypeError)):
+    for thresholds, error in (
+        (pa.array([2**31]), ValueError), (pa.array([-(2**31)]), ValueError), (pa.array([-(2**63)]), ValueError),
+        (pa.array([2**31], pa.uint32()), ValueError), (pa.array([2**64 - 1], pa.uint64()), ValueError),
+        (pa.array([2**63], pa.uint64()), ValueError), (pa.array(["40"]), TypeError), (pa.array([True]), TypeError),
+        (pa.array([40.0]), TypeError), (pa.array([40], pa.decimal128(4)), TypeError),
+        (pa.array([40]).dictionary_encode(), TypeError), (pa.array([40], pa.date32()), TypeError),
+    ):  # fmt: skip
         batch = next(Stream(pa.table({"saved.a": ["x"], "current.a": ["x"], "threshold": thresholds})))
         with pytest.raises(error, match="threshold"):
             batch.question([0], [1], 40, 2, -1, -1)

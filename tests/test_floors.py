@@ -13,7 +13,7 @@ PACKAGE = Path(fingerprint.__file__).parent
 FLOORS = {
     "errors": 0,
     "vocabulary": 0,
-    "rights": 1,
+    "rights": 0,
     "newfile": 1,
     "interruptible": 1,
     "copieddisk": 1,
@@ -27,6 +27,8 @@ FLOORS = {
     "_canonical": 1,
     "_fleet": 1,
     "model": 1,
+    "no_smbios": 1,
+    "machine_id": 1,
     "smbios": 1,
     "smbios_names": 1,
     "quoting": 2,
@@ -39,6 +41,7 @@ FLOORS = {
     "collect": 3,
     "vault": 3,
     "engine": 4,
+    "agent": 4,
     "recovery": 5,
     "fate": 5,
     "service": 5,
@@ -47,7 +50,9 @@ FLOORS = {
     "fleet": 6,
     "forecast": 6,
     "explanation": 6,
-    "agentlog": 6,
+    "agentlog": 4,
+    "agentcredentials": 2,
+    "nextcheck": 5,
     "redact": 4,
     "identifying": 5,
     "report": 6,
@@ -56,9 +61,10 @@ FLOORS = {
     "image": 6,
     # It asks the other leaves what they know.
     "diagnose": 7,
-    "monitoring": 7,
-    "cli": 8,
-    "testing": 9,
+    "assessment": 8,
+    "monitoring": 9,
+    "cli": 10,
+    "testing": 11,
 }
 # The face and the entry point of the package name what they re-export.
 FACES = ("__init__.py", "__main__.py")

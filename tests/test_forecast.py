@@ -12,9 +12,10 @@ import pytest
 from commandline import environment, run
 from event_machines import before_and_after, machine, snapshot
 from fingerprint import match
-from fingerprint.collect.agent import agent_started
+from fingerprint.collect.agent import agent_processes
 from fingerprint.events import EVENTS, Event, event_of
-from fingerprint.forecast import STANDARD, advise, next_start, of_event, simulate, sweep
+from fingerprint.forecast import STANDARD, advise, foretell, of_event, simulate, sweep
+from fingerprint.nextcheck import Looks, NextCheck
 from textbook import decide
 
 HASH = {name: f"value of {name}" for name in STANDARD}
@@ -106,26 +107,37 @@ def process(folder: Path, pid: int, name: str, ticks: int) -> None:
 
 def test_the_running_agent_tells_since_when(tmp_path: Path) -> None:
     (tmp_path / "stat").write_text("cpu 1 2 3\nbtime 1700000000\n")
-    assert agent_started(str(tmp_path)) is None
+    assert agent_processes("linux", str(tmp_path)) == ()
     process(tmp_path, 7, "bash", 100)
     process(tmp_path, 812, "amazon-ssm-agen", 500 * os.sysconf("SC_CLK_TCK"))
     process(tmp_path, 900, "ssm-agent-worke", 900 * os.sysconf("SC_CLK_TCK"))
     process(tmp_path, 901, "a) b (c", 1)
     (tmp_path / "902").mkdir()
-    assert agent_started(str(tmp_path)) == 1700000500.0
-    assert agent_started("/nowhere") is None
+    found = agent_processes("linux", str(tmp_path))
+    assert [(one.name, one.started) for one in found] == [
+        ("amazon-ssm-agent", 1700000500.0), ("ssm-agent-worker", 1700000900.0),
+    ]  # fmt: skip
+    assert agent_processes("linux", "/nowhere") == ()
 
 
-def test_the_next_start_is_foretold() -> None:
+def test_what_the_agent_will_do_is_foretold_with_when() -> None:
     refused = match(HASH, {**HASH, **dict.fromkeys(STANDARD[1:], "x")}, 40)
     accepted = match(HASH, HASH, 40)
     unknown = match(HASH, {**HASH, **dict.fromkeys(STANDARD[1:], "")}, 40, unreadable=STANDARD[1:])
-    assert next_start(refused, 1000.0, 500.0).refused is True
-    assert "goes on with the fingerprint" in next_start(refused, 1000.0, 500.0).text
-    assert "may be an earlier one" in next_start(refused, 1000.0, 2000.0).text
-    assert "no agent is seen to run" in next_start(refused, None, 500.0).text
-    assert next_start(accepted, 1000.0, None).refused is False
-    assert next_start(unknown, None, None).refused is None
+    computed = NextCheck(Looks.AT_NEXT_START, 2000.0, "by its log", started=1000.0)
+    waits = NextCheck(Looks.AT_NEXT_REFRESH, 2000.0, "by its log", at=2137.6, started=1000.0)
+    none = NextCheck(Looks.AT_NEXT_START, 2000.0, "no agent is seen to run", runs=False)
+    open_ = NextCheck(Looks.UNKNOWN, 2000.0, "its log cannot be read", started=1000.0)
+    assert foretell(refused, computed, 500.0).refused is True
+    assert "goes on with the fingerprint" in foretell(refused, computed, 500.0).text
+    assert "may be an earlier one" in foretell(refused, computed, 1500.0).text
+    assert "no agent is seen to run" in foretell(refused, none, 500.0).text
+    told = foretell(refused, waits, 1500.0)
+    assert "refused in 2 min 18 s (138 s), at 1970-01-01T00:35:37Z, without a restart" in told.text
+    assert (told.looks, told.looks_at, told.seconds_left) == (Looks.AT_NEXT_REFRESH, 2137.6, pytest.approx(137.6))
+    assert "at worst at any moment and without a restart" in foretell(refused, open_, 500.0).text
+    assert foretell(accepted, computed, None).refused is False
+    assert foretell(unknown, open_, None).refused is None
 
 
 @pytest.fixture

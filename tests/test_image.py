@@ -172,10 +172,37 @@ def test_a_clean_image_is_said_to_be_clean(image: Image) -> None:
     assert not list(image.folder.glob("image-backup*"))
 
 
-@pytest.mark.parametrize("content", ["", "\n", "uninitialized\n", "uninitialized"])
+@pytest.mark.parametrize("content", ["", "uninitialized\n", "uninitialized"])
 def test_a_machine_id_that_is_to_be_made_at_the_first_start_is_clean(image: Image, content: str) -> None:
     image.put("etc/machine-id", content)
+    image.put("usr/lib/systemd/systemd", "")
     assert image("check").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("\n", "blank"), (" \n\n", "blank"), ("uninitialized\n", "uninitialized"), ("0" * 32 + "\n", "all zeros"),
+        ("f" * 32, "one digit repeated"), ("3d1219c7-c4c5-404a-aa1f-6d2a48adfda4\n", "not 32 hexadecimal digits"),
+        ("localhost\n", "not 32 hexadecimal digits"), ("0123456789abcdef" * 2 + "\n", "many machines have it"),
+    ],
+)  # fmt: skip
+def test_a_machine_id_that_is_none_is_not_clean(image: Image, content: str, why: str) -> None:
+    image.put("etc/machine-id", content)
+    answer = image.json("check")
+    assert not answer["clean"]
+    [item] = answer["items"]
+    assert (item["kind"], item["action"]) == ("machine-id", "empty")
+    assert why in item["what"]
+    assert image("clean", "--yes").returncode == 0
+    assert (image.root / "etc/machine-id").read_bytes() == b""
+    assert image("check").returncode == 0
+
+
+def test_a_blank_machine_id_is_not_clean_under_systemd_either(image: Image) -> None:
+    image.put("etc/machine-id", "\n")
+    image.put("lib/systemd/systemd", "")
+    assert image("check").returncode == 1
 
 
 def test_the_machine_id_of_dbus_may_be_a_link(image: Image) -> None:

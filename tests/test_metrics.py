@@ -99,6 +99,20 @@ def refused(house: House) -> None:
     house.is_now(**REFUSED)
 
 
+def soon(house: House) -> None:
+    """It is refused in ten minutes, without a restart: the agent was started with credentials of before."""
+    refused(house)
+    told = json.loads(house.snapshot.read_text())
+    told["recordedAt"] = "2026-11-24T12:00:00Z"
+    told["agentProcesses"] = [
+        {"name": "amazon-ssm-agent", "pid": 812, "user": "root", "started": "2026-11-24T11:45:00Z"}
+    ]
+    identity = {"ShareFile": "/root/.aws/credentials", "CredentialsRetrievedAt": "2026-11-24T11:40:00Z",
+                "CredentialsExpiresAt": "2026-11-24T12:40:00Z"}  # fmt: skip
+    told["files"]["/var/lib/amazon/ssm/runtimeconfig/identity_config.json"] = {"text": json.dumps(identity)}
+    house.snapshot.write_text(json.dumps(told))
+
+
 def another(house: House) -> None:
     house.is_now(**ANOTHER)
 
@@ -204,6 +218,7 @@ def test_no_id_is_told(house: House, case: Case) -> None:
         (changed, {"match": 1, "next_start_refused": 0, "score_ratio": 7 / 9, "threshold_ratio": 0.4}),
         (refused, {"match": 0, "next_start_refused": 1, "score_ratio": 1 / 9, "check_success": 1}),
         (another, {"match": 0, "next_start_refused": 1, "score_ratio": 8 / 9}),
+        (soon, {"next_start_refused": 1, "next_check_seconds": 600, "next_check_timestamp_seconds": 1795522200}),
         (disabled, {"disabled": 1, "threshold_ratio": 0, "vacuous": 1, "match": 1, "next_start_refused": 0}),
         (regenerated, {"regenerated": 1, "match": 1, "next_start_refused": 1}),
         (denied, {"match": 0, "check_success": 0, "next_start_refused": 0, "regenerated": 0}),
@@ -450,7 +465,7 @@ def rules_of_the_page() -> str:
 
 def test_the_page_names_every_metric_and_no_other(house: House) -> None:
     told: set[str] = set()
-    for case in (healthy, missing):
+    for case in (healthy, soon, missing):
         case(house)
         told |= set(parsed(house("metrics").stdout))
     page = DOC.read_text()
@@ -474,6 +489,7 @@ def test_promtool_accepts_the_rules_of_the_page(tmp_path: Path) -> None:
         (healthy, set()),
         (changed, {"FingerprintChanged"}),
         (refused, {"FingerprintWillHibernate", "FingerprintChanged"}),
+        (soon, {"FingerprintWillHibernate", "FingerprintLostSoon", "FingerprintChanged"}),
         (missing, {"FingerprintUnknown"}),
         (disabled, {"FingerprintGuardVacuous"}),
     ],
@@ -490,7 +506,10 @@ def test_the_rules_of_the_page_alert_of_what_the_metrics_tell(
             if name == "fingerprint_last_collect_timestamp_seconds":
                 # The clock of a test of rules begins in 1970.
                 number = 24 * 3600
-            key = {"fingerprint_rule": "rule", "fingerprint_check_error": "kind"}.get(name, "attribute")
+            elif name == "fingerprint_next_check_timestamp_seconds":
+                number = 24 * 3600 + 600
+            keys = {"fingerprint_rule": "rule", "fingerprint_check_error": "kind", "fingerprint_next_check": "when"}
+            key = keys.get(name, "attribute")
             labels = f'{{{key}="{label}"}}' if label else ""
             series.append({"series": f"{name}{labels}", "values": f"{number}x1440"})
     (tmp_path / "rules.yaml").write_text(rules_of_the_page())

@@ -130,6 +130,7 @@ def house(tmp_path: Path) -> House:
     return House.with_record(tmp_path, **WHOLE)
 
 
+HIBERNATES = "the agent will hibernate after its next check"
 DRIFTED = ("host_name",)
 ONLY_ADDRESS = ("dmi", "disk", "host_name")
 REFUSED = ("dmi", "disk", "host_name", "ip", "mac")
@@ -141,8 +142,12 @@ REFUSED = ("dmi", "disk", "host_name", "ip", "mac")
         ((), OK, "same machine, 9/9 = 100.0% >= 40"),
         (DRIFTED, WARNING, "attributes changed since the record was made: 8/9 = 88.9% >= 40"),
         (("ip",), WARNING, "attributes changed since the record was made: 8/9 = 88.9% >= 40"),
-        (REFUSED, CRITICAL, "next agent start will hibernate: 1/9 = 11.1% < 40"),
-        (("machine_id",), CRITICAL, "next agent start will hibernate: rule 3: the hardware ID (machine-id) differs"),
+        (REFUSED, CRITICAL, "the agent will hibernate after its next check: 1/9 = 11.1% < 40"),
+        (
+            ("machine_id",),
+            CRITICAL,
+            "the agent will hibernate after its next check: rule 3: the hardware ID (machine-id) differs",
+        ),
     ],
 )
 def test_a_state_is_told_by_the_usual_conditions(
@@ -221,7 +226,7 @@ def test_the_gravest_condition_is_told(house: House) -> None:
     assert house("threshold", "set", "11").returncode == 0
     assert asked(house, "-c", every).text.startswith("any machine with this hardware ID passes")
     house.is_now(**changed("machine_id", "host_name"))
-    assert asked(house, "-c", every).text.startswith("next agent start will hibernate")
+    assert asked(house, "-c", every).text.startswith("the agent will hibernate")
 
 
 def test_critical_wins_over_warning_for_the_same_condition(house: House) -> None:
@@ -260,7 +265,7 @@ def test_a_condition_that_is_none_is_unknown_and_told_with_those_that_are(
     answer = asked(house, *words)
     assert (answer.state, answer.items) == (UNKNOWN, {})
     assert answer.text.startswith("there is no condition '")
-    assert "any-drift, ip-alone, vacuous, copy, will-hibernate, never" in answer.text
+    assert "any-drift, ip-alone, vacuous, weak-id, copy, will-hibernate, never" in answer.text
 
 
 @pytest.mark.parametrize("words", [("--bogus",), ("-w",), ("more",), ("--timeout", "no"), ("--output", "xml")])
@@ -283,14 +288,16 @@ def test_a_missing_vault_is_unknown(tmp_path: Path) -> None:
     assert "fingerprint init" in answer.text
 
 
-def test_a_record_that_is_corrupt_is_unknown(house: House) -> None:
+def test_a_record_that_is_corrupt_is_critical(house: House) -> None:
+    """The agent stores a new fingerprint over it."""
     house.record.write_bytes(b'{"fingerprint": ')
-    assert asked(house).state == UNKNOWN
+    assert asked(house).state == CRITICAL
+    assert asked(house, "-c", "never").state == UNKNOWN
 
 
-def test_a_lost_record_is_unknown(house: House) -> None:
+def test_a_lost_record_is_critical(house: House) -> None:
     house.record.unlink()
-    assert asked(house).state == UNKNOWN
+    assert asked(house).state == CRITICAL
 
 
 def test_a_missing_snapshot_is_unknown(house: House) -> None:
@@ -331,10 +338,10 @@ def test_what_could_not_be_read_does_not_count_as_changed(house: House) -> None:
 def test_a_record_that_another_program_replaced_is_critical(house: House) -> None:
     house.is_now(**changed(*REFUSED))
     rewritten(house, hardware_hash=collect(RecordedMachine.load(str(house.snapshot))).hardware_hash)
-    assert house("check").returncode == 0
+    assert house("check").returncode == 1
     answer = asked(house)
     assert answer.state == CRITICAL
-    assert answer.text == "the fingerprint was replaced after a mismatch, and the service refuses the new one"
+    assert answer.text.startswith("the fingerprint was replaced by another program: the service knows the one before")
     assert asked(house, "-w", "will-hibernate", "-c", "never").state == WARNING
 
 

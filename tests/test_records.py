@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from fingerprint.errors import VaultCorrupt
 from fingerprint.model import FingerprintRecord, HardwareHash, RegistrationRecord
+from fingerprint.vault import Vault
 from fingerprint.vault.records import (
     decode_fingerprint,
     decode_manifest,
@@ -165,3 +167,33 @@ def test_the_registered_vault_of_the_reference_reads_and_writes_back_to_the_byte
     assert encode_registration(decode_registration(data, "test")) == data
     manifest = (store.parent / "Manifest").read_bytes()
     assert encode_manifest(decode_manifest(manifest, "test")) == manifest
+
+
+@pytest.mark.parametrize(("name", "long", "short"), [("a\bb", rb"a\u0008b", rb"a\bb"), ("\fx", rb"\u000cx", rb"\fx")])
+def test_backspace_and_form_feed_keep_the_form_of_the_agent_that_is_there(name: str, long: bytes, short: bytes) -> None:
+    """Go wrote them as numbers before 1.22."""
+    hashed = HardwareHash({"hostname-info": name, "machine-id": "ab\n"})
+    record = FingerprintRecord("f", hashed, 40)
+    new = encode_fingerprint(record)
+    assert short in new
+    assert decode_fingerprint(new, "") == record
+    old = encode_fingerprint(record, new.replace(short, long))
+    assert long in old
+    assert decode_fingerprint(old, "") == record
+    # As it is rewritten: with another threshold.
+    assert long in encode_fingerprint(record.replace(threshold=60), old)
+    assert short in encode_fingerprint(record.replace(threshold=60), new)
+
+
+def test_a_record_is_rewritten_in_the_form_that_it_has(tmp_path: Path) -> None:
+    vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
+    record = FingerprintRecord("f", HardwareHash({"hostname-info": "a\bb", "machine-id": "ab\n"}), 40)
+    with vault.edit() as edit:
+        edit.store(record, why="made")
+    path = Path(vault.data_path("InstanceFingerprint"))
+    assert rb"a\bb" in path.read_bytes()
+    with vault.edit() as edit:
+        edit.force("InstanceFingerprint", encode_fingerprint(record, rb"\u0008"), why="as an older agent does")
+        edit.store(record.replace(threshold=50), why="threshold")
+    assert rb"a\u0008b" in path.read_bytes()
+    assert vault.read().threshold == 50

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fingerprint import Vault
+import reference_store
+from agent_machines import AgentMachine, copied_disk
+from commandline import run
+from fingerprint import Gate, Vault
 from house import House
+from registered import Registered, execute_remedy
 
 OTHER = {"machine_id": "f" * 32 + "\n"}
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the reference's vault works for root only")
 
 
 @pytest.fixture
@@ -19,6 +26,11 @@ def house(tmp_path: Path) -> House:
     made.is_now(dmi="old", disk="old")
     assert made("init").returncode == 0
     return made
+
+
+@pytest.fixture
+def registered(tmp_path: Path) -> Registered:
+    return Registered(tmp_path)
 
 
 def audit(house: House) -> list[str]:
@@ -154,3 +166,270 @@ def test_a_record_changed_on_purpose_is_taken_by_a_backup_with_its_word(house: H
     assert house("check").returncode == 3
     assert house("vault", "backup", "--yes").returncode == 0
     assert house("check").returncode == 0
+
+
+NODE_2 = "mi-0fedcba9876543210"
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "missing": lambda path: path.unlink(),
+    "0 bytes": lambda path: path.write_bytes(b""),
+    "NULs": lambda path: path.write_bytes(b"\0" * 300),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:60]),
+    "another type": lambda path: path.write_bytes(b"[]"),
+    "a flipped byte": lambda path: path.write_bytes(
+        path.read_bytes().replace(b"mi-0", b"mi-1").replace(b"979b", b"979c")
+    ),
+}
+
+
+def other_hardware(machine: Registered) -> None:
+    changed = AgentMachine(
+        machine.folder / "other", ip="192.0.2.99", dmi="SMBIOS 3.4 present.", disk="total 4"
+    ).snapshot
+    for name in ("addresses", "commands"):
+        machine.snapshot[name] = changed[name]
+
+
+def agent(machine: Registered) -> str:
+    """Return what the reference does at its next start and first token request; it may store a new fingerprint."""
+    return reference_store.start(reference_store.Store(str(machine.vault_path)), machine.machine_hash())
+
+
+@pytest.mark.parametrize("key", ["InstanceFingerprint", "RegistrationKey"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_remedy_for_a_damaged_record_names_its_key_and_restores_that_one(
+    damage: str, key: str, registered: Registered
+) -> None:
+    before = registered.store()
+    DAMAGES[damage](registered.vault_path / "Store" / key)
+    done = registered("vault", "verify")
+    named = "--key registration" in done.stdout
+    assert named == (key == "RegistrationKey"), done.stdout
+    assert execute_remedy(registered, done.stdout).returncode == 0
+    assert registered.store() == before
+    assert registered("vault", "verify").returncode == 0
+
+
+@pytest.mark.parametrize("key", ["InstanceFingerprint", "RegistrationKey"])
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "a flipped byte"])
+def test_without_a_copy_only_what_works_is_offered(damage: str, key: str, tmp_path: Path) -> None:
+    """A vault that only the agent wrote: nothing can be restored, and only a new registration helps."""
+    machine = AgentMachine(tmp_path)
+    machine.write()
+    DAMAGES[damage](machine.vault_path / "Store" / key)
+    words = ("--vault", str(machine.vault_path), "--snapshot", str(tmp_path / "machine.json"))
+    done = run(*words, "vault", "verify", env=machine.env)
+    assert "the journal holds no copy of" in " ".join(done.stdout.split())
+    assert "vault restore" not in done.stdout
+    assert "fingerprint deregister --yes, then: fingerprint register" in done.stdout
+    # The first half of it works in this state; the second is the service's.
+    assert run(*words, "deregister", "--yes", env=machine.env).returncode == 0
+    assert run(*words, "register", "--region", "eu-west-1", "--activation-id", "a" * 36, "--dry-run",
+               env={**machine.env, "FINGERPRINT_ACTIVATION_CODE": "c" * 20}).returncode == 0  # fmt: skip
+
+
+def test_a_copy_that_does_not_help_is_not_offered(registered: Registered) -> None:
+    """What was written last is the damaged record itself; then it is the copy from before."""
+    good = registered.vault.data_path("RegistrationKey")
+    whole = Path(good).read_bytes()
+    with registered.vault.edit() as edit:
+        edit.force("RegistrationKey", b"{}", why="test")
+    Path(good).write_bytes(b"")
+    done = registered("vault", "verify")
+    assert execute_remedy(registered, done.stdout).returncode == 0
+    assert Path(good).read_bytes() == whole
+
+
+def test_a_restore_without_a_key_does_not_write_the_whole_record_over_itself(registered: Registered) -> None:
+    (registered.vault_path / "Store" / "RegistrationKey").write_bytes(b"")
+    done = registered("vault", "restore", "0", "--yes")
+    assert done.returncode == 4
+    assert "vault restore 0 --key registration --yes" in done.stderr
+    assert registered("vault", "restore", "0", "--key", "fingerprint", "--yes").returncode == 0
+    assert registered("vault", "restore", "0", "--key", "registration", "--yes").returncode == 0
+    assert registered("vault", "verify").returncode == 0
+
+
+def test_a_backup_copies_both_keys_and_the_history_shows_the_key_of_each(registered: Registered) -> None:
+    answer = registered.json("vault", "backup")
+    assert [entry["key"] for entry in answer["entries"]] == ["InstanceFingerprint", "RegistrationKey"]
+    numbers = [entry["number"] for entry in answer["entries"]]
+    entries = {entry["number"]: entry for entry in registered.json("vault", "history")["entries"]}
+    assert len(entries) == len(registered.json("vault", "history")["entries"])
+    assert [entries[number]["key"] for number in numbers] == ["InstanceFingerprint", "RegistrationKey"]
+    assert entries[numbers[1]]["instanceId"].startswith("mi-")
+    text = registered("vault", "history").stdout
+    assert " registration " in text
+    assert " fingerprint " in text
+    for number, key in zip(numbers, ("fingerprint", "registration"), strict=True):
+        path = Path(registered.vault.data_path(entries[number]["key"]))
+        whole = path.read_bytes()
+        path.write_bytes(b"")
+        assert registered("vault", "restore", str(number), "--key", key, "--yes").returncode == 0
+        assert path.read_bytes() == whole
+
+
+def test_a_key_that_is_not_that_of_the_entry_is_named(registered: Registered) -> None:
+    done = registered("vault", "restore", "1", "--key", "registration", "--yes")
+    assert (done.returncode, "entry 1 holds InstanceFingerprint" in done.stderr) == (2, True)
+
+
+def test_a_backup_of_a_damaged_record_is_refused_and_the_other_one_can_be_copied(registered: Registered) -> None:
+    (registered.vault_path / "Store" / "RegistrationKey").write_bytes(b"{")
+    for words in ((), ("--yes",)):
+        done = registered("vault", "backup", *words)
+        assert done.returncode == 3, done.stdout
+    assert "vault backup --key fingerprint" in registered("vault", "backup").stderr
+    answer = registered.json("vault", "backup", "--key", "fingerprint")
+    assert [entry["key"] for entry in answer["entries"]] == ["InstanceFingerprint"]
+
+
+def test_a_registration_that_comes_back_without_a_fingerprint_is_told(registered: Registered) -> None:
+    for path in (registered.vault_path / "Store").iterdir():
+        path.write_bytes(b"")
+    done = registered("vault", "restore", "0", "--key", "registration", "--yes")
+    assert "no whole fingerprint" in done.stdout
+    assert execute_remedy(registered, done.stdout).returncode == 0
+    assert registered("vault", "verify").returncode == 0
+
+
+def test_a_key_that_was_written_ahead_of_a_rotation_is_not_what_was_written_last(registered: Registered) -> None:
+    """It never was in the vault: the service had not accepted it."""
+    from fingerprint.vault.history import WRITTEN_AHEAD
+
+    path = Path(registered.vault.data_path("RegistrationKey"))
+    whole = path.read_bytes()
+    with registered.vault.edit():
+        registered.vault.history.record(
+            "RegistrationKey", whole, whole.replace(b"TUlJ", b"bmV3"), why=WRITTEN_AHEAD, rule="", now=0
+        )
+    path.write_bytes(b"")
+    assert registered("vault", "restore", "0", "--key", "registration", "--yes").returncode == 0
+    assert path.read_bytes() == whole
+
+
+def test_a_write_that_failed_is_not_what_was_written_last(
+    registered: Registered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: the journal announces the change, and the vault does not get it."""
+    from fingerprint.errors import VaultUnreadable
+    from fingerprint.vault.files import Folder
+
+    path = Path(registered.vault.data_path("InstanceFingerprint"))
+    whole = path.read_bytes()
+
+    def full(folder: Folder, name: str, data: bytes) -> None:
+        raise VaultUnreadable("there is no room", where=name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Folder, "replace", full)
+        with pytest.raises(VaultUnreadable), registered.vault.edit() as edit:
+            edit.clear(why="vault reset")
+    path.write_bytes(b"")
+    assert registered("vault", "restore", "0", "--yes").returncode == 0
+    assert path.read_bytes() == whole
+
+
+@as_root
+@pytest.mark.parametrize("regenerated_by", ["the agent", "us"])
+def test_a_restore_says_that_the_agent_would_replace_it_again_and_offers_what_holds(
+    regenerated_by: str, registered: Registered
+) -> None:
+    """The printed way back after a true mismatch: a plain restore loops, and the command that is offered does not."""
+    old = json.loads((registered.vault_path / "Store" / "InstanceFingerprint").read_text())
+    other_hardware(registered)
+    if regenerated_by == "the agent":
+        assert agent(registered) == "mints"
+    else:
+        assert Gate(registered.vault, registered.machine, "regenerate").fingerprint() != old["fingerprint"]
+    assert agent(registered) == "reads"
+    plain = registered.json("vault", "restore", "0" if regenerated_by == "the agent" else "3", "--yes")
+    assert plain["machine"]["verdict"] == "different"
+    assert plain["machine"]["rule"].startswith("rule 5")
+    [command] = [note.partition("hash: ")[2] for note in plain["notes"] if "--rebaseline" in note]
+    saved = registered.store()
+    assert agent(registered) == "mints"
+    (registered.vault_path / "Store" / "InstanceFingerprint").write_bytes(saved["InstanceFingerprint"])
+    done = registered(*command.removeprefix("fingerprint ").split())
+    assert done.returncode == 0, done.stderr
+    new = json.loads((registered.vault_path / "Store" / "InstanceFingerprint").read_text())
+    assert (new["fingerprint"], new["similarityThreshold"]) == (old["fingerprint"], old["similarityThreshold"])
+    assert new["hardwareHash"] == registered.machine_hash()
+    assert agent(registered) == "reads"
+    assert registered("check").returncode == 0
+    assert registered.json("vault", "evidence")["entries"]
+
+
+@as_root
+@pytest.mark.parametrize("change", ["none", "address", "hardware", "machine-id", "disabled", "hardware, disabled"])
+def test_what_a_restore_says_of_the_machine_is_what_the_reference_does(change: str, registered: Registered) -> None:
+    if "disabled" in change:
+        assert registered("threshold", "set", "-1").returncode == 0
+        assert registered("vault", "backup").returncode == 0
+    if "hardware" in change:
+        other_hardware(registered)
+    elif change == "address":
+        registered.snapshot["addresses"] = AgentMachine(registered.folder / "x", ip="192.0.2.99").snapshot["addresses"]
+    elif change == "machine-id":
+        registered.snapshot["files"]["/etc/machine-id"] = {"text": "f" * 32 + "\n"}
+    accept = ("--accept-new-sid",) if change == "machine-id" else ()
+    told = registered.json("vault", "restore", "0", "--yes", *accept)["machine"]["verdict"]
+    assert agent(registered) == {"same": "reads", "different": "mints"}[told]
+
+
+@as_root
+def test_a_rebaseline_of_a_restored_record_needs_a_word_for_another_hardware_id(registered: Registered) -> None:
+    registered.snapshot["files"]["/etc/machine-id"] = {"text": "f" * 32 + "\n"}
+    before = registered.store()
+    done = registered("vault", "restore", "0", "--rebaseline", "--yes")
+    assert (done.returncode, "--accept-new-sid" in done.stderr) == (4, True)
+    assert registered.store() == before
+    planned = registered.json("vault", "restore", "0", "--dry-run")
+    [command] = [note.partition("hash: ")[2] for note in planned["notes"] if "--rebaseline" in note]
+    assert registered(*command.removeprefix("fingerprint ").split()).returncode == 0
+    assert agent(registered) == "reads"
+
+
+def test_a_rebaseline_of_a_restored_record_requires_every_attribute(registered: Registered) -> None:
+    other_hardware(registered)
+    for command in registered.snapshot["commands"]:
+        if "dmidecode" in command["argv"][0]:
+            command.update(returncode=None, stdout="", problem="timeout")
+    before = registered.store()
+    done = registered("vault", "restore", "0", "--rebaseline", "--yes")
+    assert (done.returncode, "bios-hash" in done.stderr) == (4, True)
+    assert registered.store() == before
+    planned = registered.json("vault", "restore", "0", "--dry-run")
+    assert "bios-hash" in planned["machine"]["unreadable"]
+    assert not any("--rebaseline" in note for note in planned["notes"])
+
+
+def test_a_rebaseline_on_a_copied_disk_is_refused_with_the_reason(registered: Registered, tmp_path: Path) -> None:
+    root = copied_disk(tmp_path, registered)
+    done = run("--root", str(root), "vault", "restore", "0", "--rebaseline", "--yes", env=registered.env)
+    assert (done.returncode, "the hardware is not on a copied disk" in done.stderr) == (4, True)
+
+
+@pytest.mark.parametrize("words", [("0", "--key", "registration"), ("2",)])
+def test_a_registration_has_no_hardware_hash(words: tuple[str, ...], registered: Registered) -> None:
+    assert registered("vault", "restore", *words, "--rebaseline", "--yes").returncode == 2
+
+
+def test_a_record_of_another_registration_is_told(registered: Registered) -> None:
+    """The vault was registered again since: the service knows the new node by another fingerprint."""
+    assert registered.json("vault", "restore", "1", "--dry-run")["nodes"] is None
+    with registered.vault.edit() as edit:
+        edit.store(edit.read().replace(fingerprint="second"), why="test")
+        edit.store_registration(edit.read_registration().replace(instance_id=NODE_2), why="test")
+    for number in ("1", "3"):
+        told = registered.json("vault", "restore", number, "--dry-run", "--reveal")
+        assert told["nodes"] == {"then": "mi-0123456789abcdef0", "now": NODE_2}
+        assert any("rejects" in note for note in told["notes"])
+    told = registered.json("vault", "restore", "2", "--dry-run", "--reveal")
+    assert told["nodes"] == {"then": "mi-0123456789abcdef0", "now": NODE_2}
+
+
+def test_a_cleared_record_is_named_when_it_is_restored(registered: Registered) -> None:
+    assert registered("vault", "reset", "--yes").returncode == 0
+    done = registered("vault", "restore", "0", "--dry-run")
+    assert "cleared" in done.stdout
+    assert registered("vault", "restore", "0", "--rebaseline", "--yes").returncode == 4

@@ -155,9 +155,9 @@ def remove_all(folder: Path) -> None:
 
 DEFECTS: list[tuple[Callable[[Path], None], set[str], bool]] = [
     (remove_manifest, {"manifest-missing"}, False),
-    (corrupt_manifest, {"VaultCorrupt"}, True),
+    (corrupt_manifest, {"manifest-not-json"}, True),
     (manifest_elsewhere, {"manifest-path"}, False),
-    (manifest_leads_out, {"manifest-path", "VaultUnsafe", "unlisted"}, True),
+    (manifest_leads_out, {"unlisted"}, True),
     (remove_record, {"data-missing"}, True),
     (corrupt_record, {"VaultCorrupt"}, True),
     (flip_a_byte, {"VaultCorrupt"}, True),

@@ -1,4 +1,4 @@
-"""A timeline out of the agent's own logs: what it saw, what it did, and what that means now.
+"""A timeline out of the agent's own logs: what it saw, what it did, and how it is at their end.
 
 Both spellings over its versions are understood, with and without time stamps, behind the prefix of a
 journal, in rotated and compressed files. The texts are those of amazon-ssm-agent 2.3 to 3.3. Logs are
@@ -9,19 +9,29 @@ from __future__ import annotations
 
 import heapq
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
+from itertools import chain
 
-from fingerprint.agentlog.lines import Entry, entries, parse
-from fingerprint.agentlog.story import ATTRIBUTES, Mismatch, Story, Wait, code_of, duration
+from fingerprint.agentlog.comparisons import ATTRIBUTES, Mismatch
+from fingerprint.agentlog.lines import Counts, Entry, entries, parse
+from fingerprint.agentlog.pieces import Run, Wait, code_of, duration
+from fingerprint.agentlog.present import CLOCK, Present, State, conclusion, history, present, times
+from fingerprint.agentlog.story import Story
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    _Part = tuple[Entry, Iterator[Entry], Counts]
+
 __all__ = [
-    "ATTRIBUTES", "Entry", "Mismatch", "Story", "Wait", "code_of", "conclusion", "duration", "offset_of", "parse",
-    "read_logs", "read_texts", "times", "to_utc",
+    "ATTRIBUTES", "CLOCK", "Entry", "Mismatch", "Present", "Run", "State", "Story", "Wait", "code_of", "conclusion",
+    "duration", "history", "offset_of", "parse", "present", "read_logs", "read_texts", "seconds_of", "times", "to_utc",
 ]  # fmt: skip
+
+# A line that stands in two logs comes out of the second one after no more than so many of the others.
+_REPEATED_WITHIN = 4096
+_ROTATED = re.compile(r"(\.\d+)?(\.gz)?$")
 
 
 def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: None) -> Story:
@@ -41,20 +51,32 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
         counted[0] += length
         progress(counted[0])
 
-    # The older part of a rotated log first, as the two may meet within a second.
-    begun = [(next(one, None), one) for one in (entries(path, story, seen) for path in paths)]
-    begun.sort(key=lambda one: one[0].at if one[0] else "")
-    streams = [_numbered(number, first, rest) for number, (first, rest) in enumerate(begun) if first]
-    second, told = "", set[tuple[int, Entry]]()
-    for number, entry in heapq.merge(*streams, key=lambda one: one[1].at):
-        if entry.at != second:
-            second, told = entry.at, set()
+    logs: dict[str, list[_Part]] = {}
+    counts = []
+    # Of two parts that begin within a moment the one with a number is the older one.
+    for path in sorted(paths, key=lambda path: _ROTATED.sub("", path) == path):
+        counts.append(Counts())
+        rest = entries(path, counts[-1], seen)
+        first = next(rest, None)
+        if first is not None:
+            logs.setdefault(_ROTATED.sub("", path), []).append((first, rest, counts[-1]))
+    # The older part of a rotated log goes before the newer one, as the two may meet within a moment.
+    streams = [
+        _ordered(number, sorted(parts, key=lambda part: part[0].order)) for number, parts in enumerate(logs.values())
+    ]
+    told: dict[Entry, int] = {}
+    for _, number, entry, covered in heapq.merge(*streams, key=lambda one: one[0]):
         # errors.log repeats what the main log has.
-        if entry.at and any((other, entry) in told for other in range(len(paths)) if other != number):
+        if entry.at and told.get(entry, number) != number:
+            if covered:
+                story.cover()
             continue
-        told.add((number, entry))
-        story.take(entry)
+        told.setdefault(entry, number)
+        if len(told) > _REPEATED_WITHIN:
+            del told[next(iter(told))]
+        story.take(entry, covered)
     story.finish()
+    _count(story, counts)
     return story
 
 
@@ -70,30 +92,63 @@ def read_texts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequ
         hibernation: parts of hibernate.log.
     """
     story = Story()
-    of_main = _joined(main, story)
-    story.main_began = began = of_main[0].at if of_main else ""
-    older = [entry for entry in _joined(errors, story) if not began or entry.at < began]
-    for entry in (*older, *heapq.merge(of_main, _joined(hibernation, story), key=lambda one: one.at)):
-        story.take(entry)
+    counts: list[Counts] = []
+    of_main, of_errors, of_hibernation = (_joined(parts, counts) for parts in (main, errors, hibernation))
+    story.main_began = began = of_main[0][0].at if of_main else ""
+    older = [told for told in of_errors if not began or told[0].at < began]
+    for entry, covered in (*older, *heapq.merge(of_main, of_hibernation, key=lambda told: told[0].order)):
+        story.take(entry, covered)
     story.finish()
+    _count(story, counts)
     return story
 
 
-def _joined(parts: Sequence[bytes], story: Story) -> list[Entry]:
-    """Return the entries of a rotated log, its older parts first."""
-    told = [list(entries("", story, lambda _: None, part)) for part in parts]
-    return [entry for part in sorted(told, key=lambda one: one[0].at if one else "") for entry in part]
+def _joined(parts: Sequence[bytes], counts: list[Counts]) -> list[tuple[Entry, bool]]:
+    """Return the entries of a rotated log, its older parts first, each with whether its log tells successes."""
+    told = []
+    for part in parts:
+        counts.append(Counts())
+        told.append([(entry, counts[-1].informs) for entry in entries("", counts[-1], lambda _: None, part)])
+    return [one for part in sorted(told, key=lambda one: one[0][0].order if one else "") for one in part]
 
 
-def _numbered(number: int, first: Entry, rest: Iterator[Entry]) -> Iterator[tuple[int, Entry]]:
-    yield number, first
-    for entry in rest:
-        yield number, entry
+def _count(story: Story, counts: Sequence[Counts]) -> None:
+    story.lines = sum(one.lines for one in counts)
+    story.passed_over = sum(one.passed_over for one in counts)
+
+
+def _ordered(number: int, parts: Sequence[_Part]) -> Iterator[tuple[str, int, Entry, bool]]:
+    """Yield the entries of one log as they stand in it, each with what sorts it among those of other logs.
+
+    Lines of several processes stand a little out of order in a log, and clocks are put back: what comes later in it is
+    taken to be no earlier. With them comes whether their log tells successes.
+    """
+    order = ""
+    for first, rest, counts in parts:
+        for entry in chain((first,), rest):
+            order = max(order, entry.order)
+            yield order, number, entry, counts.informs
 
 
 def to_utc(at: str, offset: timedelta) -> str:
     """Return a logged local time as RFC 3339 in UTC. Raises ValueError for what is no time."""
     return (datetime.fromisoformat(at) - offset).isoformat() + "Z"
+
+
+def seconds_of(at: str, offset: int | None) -> float | None:
+    """Return when something was logged, in seconds since 1970-01-01 UTC; None for what is no time.
+
+    Args:
+        at: local time as the logs have it.
+        offset: seconds by which it is ahead of UTC; None for the rules of this machine's time zone, by which summer
+            and winter differ.
+    """
+    try:
+        if offset is None:
+            return datetime.fromisoformat(at).timestamp()
+        return datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() - offset
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def offset_of(text: str) -> timedelta:
@@ -103,50 +158,3 @@ def offset_of(text: str) -> timedelta:
         raise ValueError(f"{text!r} is no offset such as +02:00")
     size = timedelta(hours=int(found[2]), minutes=int(found[3]))
     return size if found[1] == "+" else -size
-
-
-def conclusion(story: Story) -> tuple[str, list[str], list[str]]:
-    """Return what it amounts to in words, what to do in order, and what the logs do not tell."""
-    unknown = []
-    if story.mismatches and any(m.matched is None and not m.id_differs for m in story.mismatches):
-        unknown.append("which attributes changed: their lines (WARN) are not in the log")
-    if not story.began:
-        unknown.append("when: the lines have no time")
-    mismatch = story.mismatches[-1] if story.mismatches else None
-    refused = story.refusals.get("MachineFingerprintDoesNotMatch")
-    if story.regenerated_at:
-        wasted = f" {times(story.wasted, 'retry', 'retries')} since then wasted." if story.wasted else ""
-        text = (
-            f"The machine differed from its record, and a new fingerprint was made {_at(story.regenerated_at[-1])}. "
-            f"The service knows the old one only: the agent is refused for ever.{wasted}"
-        )
-        steps = [
-            "fingerprint vault history   # if the old record is kept, `vault restore N --yes` brings it back",
-            "Else register the machine again. Lowering the threshold now does not help.",
-        ]
-        return text, steps, unknown
-    if mismatch is not None:
-        text = "The machine differs from its record, and the log shows no new fingerprint yet."
-        steps = ["fingerprint vault backup", "fingerprint explain"]
-        return text, steps, unknown
-    if refused:
-        text = (
-            "The service refuses the fingerprint, and the log does not show why: it was made before the log begins, "
-            "or by another machine with this registration."
-        )
-        return text, ["fingerprint explain", "fingerprint vault history"], unknown
-    if story.hibernating:
-        return (
-            "The agent waits before it tries again; the fingerprint is not the reason that the log gives.",
-            ["Mend what the last error names, then restart the agent: it tries again at once"], unknown,
-        )  # fmt: skip
-    return "Nothing in these logs speaks of a fingerprint that was refused.", [], unknown
-
-
-def times(count: int, one: str, several: str) -> str:
-    """Return a number with its noun."""
-    return f"{count} {one if count == 1 else several}"
-
-
-def _at(at: str) -> str:
-    return f"at {at}" if at else "at a time that is not told"

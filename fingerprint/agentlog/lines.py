@@ -6,6 +6,7 @@ import gzip
 import io
 import re
 import zlib
+from bisect import bisect
 from contextlib import contextmanager, nullcontext
 from typing import cast
 
@@ -28,13 +29,16 @@ _BEGINS = re.compile(rb"\d{4}-\d\d-\d\d |(?:TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL
 # The lines that one entry may have: a machine ID is logged with its end of line.
 _LINES_JOINED = 3
 _LEVELS = (b" TRACE ", b" DEBUG ", b" INFO ", b" WARN ", b" ERROR ", b" CRITICAL ")
+_INFORMING = (b" INFO ", b" DEBUG ")
+_HIBERNATION = (b"agent is in hibernate mode", b"backing off health check")
 _DAY = r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
 _CLOCK = r"(?:[01]\d|2[0-3])(?::[0-5]\d){2}"
 _LINE = re.compile(
-    rf"(?:({_DAY}) ({_CLOCK})(?:\.\d+)? )?\b(TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) (.*)", re.DOTALL
+    rf"(?:({_DAY}) ({_CLOCK})(\.\d+)? )?\b(TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) (.*)", re.DOTALL
 )  # fmt: skip
 # The commonest line of all, of which the last one of a block tells as much as each.
 _AWAKE = b"healthcheck reporting agent health"
+_EXPIRED = b"shared credentials are already expired"
 # Kind -> the text that tells it, in lower case; the first that is found counts.
 _KINDS = (
     ("id-differs", "the hardware id ("),
@@ -45,6 +49,10 @@ _KINDS = (
     ("regenerated", "calculated hardware difference"),
     ("first", "no initial fingerprint"),
     ("unreadable", "could not read instancefingerprint"),
+    ("unreadable", "error while fetching fingerprint data from vault"),
+    ("checked", "calculated hardware hash is same as saved one"),
+    ("registered", "successfully registered the instance"),
+    ("no-identity", "error while loading server info"),
     ("refused", "retrieve credentials produced"),
     ("status", "returned from aws api. requestid"),
     ("sleep", "before retrying retrieve"),
@@ -56,6 +64,7 @@ _KINDS = (
     ("hibernate", "entering ssm agent worker hibernate"),
     ("hibernate", "agent is in hibernate mode"),
     ("awake", _AWAKE.decode()),
+    ("expired", _EXPIRED.decode()),
     ("worker-started", "ssm-agent-worker - v"),
     ("version", "amazon-ssm-agent - v"),
     ("unshared", "identity does not require credential refresher"),
@@ -68,28 +77,48 @@ _KINDS = (
     ("start", "starting core agent"),
     ("stop", "stopping core agent"),
 )
-_PHRASES = tuple(dict.fromkeys(piece.encode() for kind, piece in _KINDS if kind != "awake"))
+_PHRASES = tuple(dict.fromkeys(piece.encode() for kind, piece in _KINDS if kind not in ("awake", "expired")))
 
 
 class Entry(Value):
-    """One line of a log that says something. Attributes: `at` is local time as logged, "" if not told."""
+    """One line of a log that says something.
 
-    __slots__ = ("at", "level", "kind", "text")
+    Attributes:
+        at: local time as logged, to the second; "" if not told.
+        level, kind, text: of the line.
+        fraction: what follows the second, such as ".9250"; "" if it is not logged.
+    """
+
+    __slots__ = ("at", "level", "kind", "text", "fraction")
     at: str
     level: str
     kind: str
     text: str
+    fraction: str
 
-    def __init__(self, at: str, level: str, kind: str, text: str) -> None:
-        self._set(at=at, level=level, kind=kind, text=text)
+    def __init__(self, at: str, level: str, kind: str, text: str, fraction: str = "") -> None:
+        self._set(at=at, level=level, kind=kind, text=text, fraction=fraction)
+
+    @property
+    def order(self) -> str:
+        """What entries of several logs are sorted by: the time with its fraction."""
+        return self.at + self.fraction
 
 
 class Counts:
-    """What was read so far: `lines`, and `passed_over`, those of them that are none of an agent's log."""
+    """What was read so far.
+
+    Attributes:
+        lines: their number.
+        passed_over: how many of them are none of an agent's log.
+        informs: whether there is a line of a level at which the agent tells that credentials came. errors.log and logs
+            of the levels "warn" and "error" have none, and hibernate.log has its own two only.
+    """
 
     def __init__(self) -> None:
         self.lines = 0
         self.passed_over = 0
+        self.informs = False
 
 
 def entries(path: str, counts: Counts, progress: Callable[[int], None], data: bytes | None = None) -> Iterator[Entry]:
@@ -104,7 +133,7 @@ def entries(path: str, counts: Counts, progress: Callable[[int], None], data: by
     Raises:
         InputError: the file could not be read, or is damaged.
     """
-    at = ""
+    before: Entry | None = None
     try:
         with _opened(path) if data is None else nullcontext(io.BytesIO(data)) as file:
             left = b""
@@ -116,13 +145,11 @@ def entries(path: str, counts: Counts, progress: Callable[[int], None], data: by
                     whole, left = whole + newline + left, b""
                 told, unfinished = _of_block(whole + newline, counts)
                 left = unfinished + left
-                for entry in _parsed(told, at):
-                    at = entry.at
+                for entry in _parsed(told, before):
+                    before = entry
                     yield entry
             told, unfinished = _of_block(left, counts)
-            for entry in _parsed([*told, unfinished.decode("utf-8", "replace")], at):
-                at = entry.at
-                yield entry
+            yield from _parsed([*told, unfinished.decode("utf-8", "replace")], before)
     except (OSError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
             f"the log could not be read ({getattr(error, 'strerror', None) or error})",
@@ -140,13 +167,19 @@ def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
     counts.lines += lines
     counts.passed_over += max(0, lines - sum(block.count(level) for level in _LEVELS))
     lowered = block.lower()
+    if not counts.informs:
+        informing = sum(block.count(level) + block.count(b"\n" + level[1:]) for level in _INFORMING)
+        informing += block.startswith(tuple(level[1:] for level in _INFORMING))
+        counts.informs = informing > sum(lowered.count(phrase) for phrase in _HIBERNATION)
     starts = {lowered.rfind(b"\n", 0, lowered.rfind(_AWAKE)) + 1} if _AWAKE in lowered else set()
     for phrase in _PHRASES:
-        at = lowered.find(phrase)
-        while at >= 0:
-            starts.add(lowered.rfind(b"\n", 0, at) + 1)
-            end = lowered.find(b"\n", at)
-            at = lowered.find(phrase, end) if end >= 0 else -1
+        starts.update(_starts_of(phrase, lowered))
+    # Of those in a row, which may be thousands, the first and the last tell all.
+    between = sorted(starts)
+    rows: dict[int, list[int]] = {}
+    for start in _starts_of(_EXPIRED, lowered):
+        rows.setdefault(bisect(between, start), []).append(start)
+    starts.update(start for row in rows.values() for start in (row[0], row[-1]))
     told: list[str] = []
     done = 0
     for start in sorted(starts):
@@ -167,31 +200,41 @@ def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
     return told, b""
 
 
-def _parsed(lines: Iterable[str], before: str) -> Iterator[Entry]:
+def _starts_of(phrase: bytes, block: bytes) -> Iterator[int]:
+    """Yield where the lines begin that hold a phrase."""
+    at = block.find(phrase)
+    while at >= 0:
+        yield block.rfind(b"\n", 0, at) + 1
+        end = block.find(b"\n", at)
+        at = block.find(phrase, end) if end >= 0 else -1
+
+
+def _parsed(lines: Iterable[str], before: Entry | None) -> Iterator[Entry]:
     for line in lines:
         entry = parse(line, before)
         if entry is not None:
-            before = entry.at
+            before = entry
             yield entry
 
 
-def parse(line: str, before: str = "") -> Entry | None:
+def parse(line: str, before: Entry | None = None) -> Entry | None:
     """Return the entry of one line, None if it is none that matters.
 
     Args:
         line: the line, or the lines of one entry.
-        before: the time of the entry before, for a line without.
+        before: the entry before, whose time a line without one has.
     """
     found = _LINE.search(line.rstrip("\r\n"))
     if not found:
         return None
-    day, clock, level, text = found.groups()
+    day, clock, fraction, level, text = found.groups()
     text = text[:_TEXT_LIMIT]
     lowered = text.lower()
     kind = next((name for name, piece in _KINDS if piece in lowered), None)
     if kind is None:
         return None
-    return Entry(f"{day} {clock}" if day else before, level, kind, without_passwords(_without_context(text)))
+    at, fraction = (f"{day} {clock}", fraction or "") if day else (before.at, before.fraction) if before else ("", "")
+    return Entry(at, level, kind, without_passwords(_without_context(text)), fraction)
 
 
 def _without_context(text: str) -> str:

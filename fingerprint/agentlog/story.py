@@ -1,113 +1,37 @@
-"""What the lines of the agent's logs tell together: mismatches, what became of them, and what the agent waits for."""
+"""What the lines of the agent's logs tell together: its processes, what failed, and what the agent waits for."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
 
+from fingerprint.agentlog.comparisons import Comparisons
 from fingerprint.agentlog.lines import Counts
+from fingerprint.agentlog.pieces import ERROR_KEPT, Run, Trouble, Wait, code_of, duration, later, seconds_between
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fingerprint.agentlog.comparisons import Mismatch
     from fingerprint.agentlog.lines import Entry
 
-ATTRIBUTES = 9
 TIMELINE_LIMIT = 400
-GROUPS_LIMIT = 50
-# The address is logged under this name, too, and counts once.
-_PSEUDO = "IP Address"
-_CHANGED = re.compile(
-    r"The '([^']+)' value \((.*)\) has changed from the registered machine configuration value \((.*)\)", re.DOTALL
-)
-_ID = re.compile(r"The hardware ID \((.*)\) has changed from the registered value \((.*)\)", re.DOTALL | re.IGNORECASE)
+RUNS_LIMIT = 50
 _VERSION = re.compile(r"amazon-ssm-agent - v(\d+(?:\.\d+)+)")
 # Agents 3.1.501 to 3.2.1542 tell the kinds of errors apart.
 _ERROR = re.compile(r"produced (?:unrecoverable aws |aws )?error: (.*)", re.IGNORECASE | re.DOTALL)
 _STATUS = re.compile(r"Status code \D*(\d+)\)? returned .*?Message: (.*)", re.IGNORECASE | re.DOTALL)
-_ROTATION = re.compile(r"Next credential rotation will be in \d", re.IGNORECASE)
+_ROTATION = re.compile(r"Next credential rotation will be in (-?\d+(?:\.\d+)?) minutes", re.IGNORECASE)
 _SLEEP = re.compile(r"Sleeping for (\S+) before retrying", re.IGNORECASE)
 _BACKOFF = re.compile(r"every (\d+) seconds for (\d+) seconds", re.IGNORECASE)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
-# The code of the service, also where other words stand before it.
-_CODE = re.compile(r"\b([A-Z][A-Za-z]+(?:Exception|Error|Failure|DoesNotMatch|Expired|Token))(?=:|$)")
-_ERROR_KEPT = 200
+_EXPIRED_AT = re.compile(r"retrieved at (\S+) and expired at (\S+)")
+_UNREADABLE = re.compile(r"(?:InstanceFingerprint file|from vault|loading server info):? (.*)", re.DOTALL)
+# An error of the way to the service or of the service itself: the fingerprint went into that request.
+_REQUEST = "RequestManagedInstanceRoleToken"
 # A refresher that panicked begins again after so many seconds.
 _AFTER_PANIC = 300.0
 # A worker that hibernates so soon after the start of the agent did so before it, too.
-_SOON = timedelta(minutes=10)
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-
-
-class Mismatch:
-    """One comparison that failed, however often it was logged.
-
-    Attributes:
-        first, last: when it was logged.
-        times: how many groups of lines tell it: four to each failure of a newer agent.
-        id_differs: whether the hardware ID decided.
-        changed: attribute -> (saved, current), the address once.
-    """
-
-    def __init__(self, at: str, id_differs: bool) -> None:
-        self.first = self.last = at
-        self.times = 1
-        self.id_differs = id_differs
-        self.changed: dict[str, tuple[str, str]] = {}
-
-    @property
-    def matched(self) -> int | None:
-        """Equal attributes of nine, None where the log does not tell."""
-        return None if self.id_differs or not self.changed else max(0, ATTRIBUTES - len(self.changed))
-
-
-class Wait:
-    """One of the two that may wait: the core agent for credentials, or the worker for an answer to its health pings.
-
-    Attributes:
-        waiting: whether it waits, as far as the logs tell.
-        since: when the first failure after the last success was logged, "" without one.
-        error: the last failure as it was logged.
-        failed: when that was.
-        failures: in a row, since the agent started.
-        entered: when it last began to wait.
-        slept: when the last pause was logged, "" if it was not.
-        pause: its seconds, None if that was not logged.
-        untold: whether it waited before the last start, and nothing tells since how it is.
-    """
-
-    def __init__(self) -> None:
-        self.waiting = self.untold = False
-        self.since = self.error = self.failed = self.entered = self.slept = ""
-        self.failures = 0
-        self.pause: float | None = None
-
-    @property
-    def next_retry(self) -> str:
-        """When the last pause ends, in local time; "" if it was not logged."""
-        return _later(self.slept, self.pause)
-
-    def fail(self, at: str, error: str) -> None:
-        """Take a failure."""
-        self.waiting = True
-        self.since = self.since or at
-        self.error = error[:_ERROR_KEPT] or self.error
-        self.failed = at
-        self.failures += 1
-
-    def sleep(self, at: str, seconds: float | None) -> None:
-        """Take a pause."""
-        self.waiting = True
-        self.since = self.since or at
-        self.slept, self.pause = at, seconds
-
-    def restart(self) -> None:
-        """Take the start of a process: it tries at once, and what was is not known to go on."""
-        self.untold = self.untold or self.waiting
-        self.failed = max(self.failed, self.slept)
-        self.waiting = False
-        self.failures = 0
-        self.entered = self.slept = ""
-        self.pause = None
+_SOON_SECONDS = 600
+# By so much a rotation that is told again has moved if there are new credentials; clocks are corrected by less.
+_RENEWED_SECONDS = 60.0
 
 
 class Story(Counts):
@@ -118,13 +42,21 @@ class Story(Counts):
         main_began: the first of them in the main log, "" where it is not known which one that is.
         versions: of the agent, in order.
         last_good: when credentials were last got; "" if never.
-        mismatches: different ones, in order.
         regenerated_at: times at which a new fingerprint was made after a mismatch.
         refusals: error code -> (times, first, last).
+        settled_refusals: error code -> times, of those after which credentials came.
         wasted: refused retries since the last regeneration.
         refresher, worker: what the core agent and the worker wait for.
         started: when it was last started, "" if that was not logged.
         start_error: why the agent did not start, "" if it did.
+        runs: processes of the core agent, the newest last; the first may have been started before the logs begin.
+        trouble: what failed since credentials last came; None for nothing.
+        minted: when a first fingerprint was made although there is a registration, since credentials last came.
+        unreadable: why record or registration could not be read, since credentials last came.
+        start_failed: when it first did not start, since it last ran.
+        expired: when the credentials ran out that a worker was left with; RFC 3339, "" if that is not told.
+        registered: when the machine was last registered.
+        covered: whether the last entry is of a log in which a success is told, too.
         timeline: (time, kind, text, times, last time), what repeats in one line.
         dropped: lines of the timeline that were left out.
     """
@@ -133,19 +65,44 @@ class Story(Counts):
         super().__init__()
         self.began = self.main_began = self.ended = self.last_good = self.started = self.start_error = ""
         self.versions: list[str] = []
-        self.mismatches: list[Mismatch] = []
         self.regenerated_at: list[str] = []
         self.refusals: dict[str, tuple[int, str, str]] = {}
+        self.settled_refusals: dict[str, int] = {}
         self.wasted = 0
         self.refresher, self.worker = Wait(), Wait()
+        self.runs = [Run()]
+        self.trouble: Trouble | None = None
+        self.minted = self.unreadable = self.start_failed = self.expired = self.registered = ""
+        self.covered = False
         self.timeline: list[tuple[str, str, str, int, str]] = []
         self.dropped = 0
-        self._group: Mismatch | None = None
+        self._comparisons = Comparisons()
+        # How many new fingerprints were made until credentials last came.
+        self._settled_regenerations = 0
         self._kind_before = ""
-        # Whether the core agent asks for credentials; None where it has not told.
-        self._asks: bool | None = None
+        self._good_order = ""
         # Told between a start and the refresher's loop, it is of credentials that were on the disk.
         self._ready: Entry | None = None
+
+    @property
+    def run(self) -> Run:
+        """The last process of the core agent."""
+        return self.runs[-1]
+
+    @property
+    def mismatches(self) -> list[Mismatch]:
+        """The comparisons that failed, different ones in order."""
+        return self._comparisons.all
+
+    @property
+    def open_mismatches(self) -> list[Mismatch]:
+        """Those of them since credentials last came."""
+        return self.mismatches[self._comparisons.settled :]
+
+    @property
+    def open_regenerations(self) -> list[str]:
+        """The times of new fingerprints since credentials last came."""
+        return self.regenerated_at[self._settled_regenerations :]
 
     @property
     def wait(self) -> Wait | None:
@@ -162,22 +119,26 @@ class Story(Counts):
         """When the pause ends, in local time; "" if it cannot be said."""
         return self.wait.next_retry if self.wait else ""
 
-    @property
-    def finding(self) -> bool:
-        """Whether there is anything that an operator must know."""
-        return bool(self.mismatches or self.hibernating or self.regenerated_at or self.refusals)
+    def take(self, entry: Entry, covered: bool = True) -> None:
+        """Take the next entry, in the order of time.
 
-    def take(self, entry: Entry) -> None:
-        """Take the next entry, in the order of time."""
+        Args:
+            entry: the entry.
+            covered: whether its log would tell a success, too: errors.log and hibernate.log hold failures only.
+        """
         if entry.at:
             self.began = self.began or entry.at
             self.ended = entry.at
+        self.covered = covered
         if entry.kind == "attribute":
-            self._attribute(entry)
+            self._comparisons.attribute(entry)
             return
         if entry.kind == "awake":
             # A worker that hibernates does not report; of the core agent it tells nothing.
             self.worker = Wait()
+            return
+        if entry.kind == "expired":
+            self._expired(entry)
             return
         self._close()
         if entry.kind != "loop":
@@ -185,53 +146,97 @@ class Story(Counts):
         getattr(self, f"_{entry.kind.replace('-', '_')}", self._note)(entry)
         self._kind_before = entry.kind
 
+    def cover(self) -> None:
+        """Take the repetition of an entry, in a log that would tell a success, too."""
+        for one in (self.trouble, self.worker):
+            if one is not None:
+                one.covered = True
+
     def finish(self) -> None:
         """Say that there is nothing more."""
         self._close()
+        if self._ready is not None and self.run.started and not self.run.loop:
+            # The line that tells whether they were on the disk has not been written yet.
+            self.run.from_disk, self._ready = self._ready.at, None
         self._take_ready()
 
-    def _attribute(self, entry: Entry) -> None:
-        found = _CHANGED.search(entry.text)
-        if not found:
-            return
-        if self._group is None:
-            # The line before was cut off, or hidden by the level of the log.
-            self._group = Mismatch(entry.at, False)
-        name, current, saved = found.groups()
-        self._group.last = entry.at
-        if name != _PSEUDO:
-            self._group.changed[name] = (saved, current)
+    def _fail(self, at: str, error: str = "") -> None:
+        """Open the trouble, or go on with it."""
+        self.trouble = self.trouble or Trouble(at)
+        self.trouble.covered = self.trouble.covered or self.covered
+        run = self.run
+        run.failed, run.good = at or self.ended or "-", ""
+        run.error = error or run.error
+
+    def _settle(self) -> None:
+        """Close the trouble."""
+        self.trouble = None
+        self.settled_refusals = {code: count for code, (count, _, _) in self.refusals.items()}
+        self.wasted = 0
+        self.minted = self.unreadable = self.expired = self.start_error = self.start_failed = ""
+        self._comparisons.settled, self._settled_regenerations = len(self.mismatches), len(self.regenerated_at)
 
     def _mismatch(self, entry: Entry) -> None:
-        self._group = Mismatch(entry.at, False)
+        self._comparisons.begin(entry)
 
     def _id_differs(self, entry: Entry) -> None:
-        self._group = Mismatch(entry.at, True)
-        found = _ID.search(entry.text)
-        if found:
-            self._group.changed["hardware ID"] = (found[2].strip(), found[1].strip())
+        self._comparisons.begin(entry)
 
     def _close(self) -> None:
-        group, self._group = self._group, None
+        group, repeated = self._comparisons.close()
         if group is None:
             return
-        if self.mismatches:
-            last = self.mismatches[-1]
-            if (last.id_differs, last.changed) == (group.id_differs, group.changed):
-                last.last, last.times = group.last, last.times + 1
-                return
-        if len(self.mismatches) < GROUPS_LIMIT:
-            self.mismatches.append(group)
-        score = group.matched
-        told = "the hardware ID differs" if group.id_differs else "more changed than the threshold allows"
-        if score is not None:
-            told = f"{score} of {ATTRIBUTES} attributes equal, {score / ATTRIBUTES * 100:.1f} %"
-        self._add(group.first, "mismatch", told)
+        self._fail(group.first)
+        if not repeated:
+            self._add(group.first, "mismatch", group.text)
 
     def _regenerated(self, entry: Entry) -> None:
         self.regenerated_at.append(entry.at)
         self.wasted = 0
+        self._fail(entry.at)
+        self._checked(entry)
         self._add(entry.at, "regenerated", "a new fingerprint was made and stored over the old one")
+
+    def _checked(self, entry: Entry) -> None:
+        self.run.checked = self.run.checked or entry.at or "-"
+
+    def _first(self, entry: Entry) -> None:
+        self.minted = entry.at or "-"
+        if self.run.started and not self.run.stopped:
+            self._checked(entry)
+        self._note(entry)
+
+    def _unreadable(self, entry: Entry) -> None:
+        found = _UNREADABLE.search(entry.text)
+        self.unreadable = (found[1].strip() if found else entry.text)[:ERROR_KEPT]
+        self._note(entry)
+
+    def _no_identity(self, entry: Entry) -> None:
+        self._unreadable(entry)
+
+    def _registered(self, entry: Entry) -> None:
+        self.registered = entry.at or "-"
+        if self._is_over:
+            self._settle()
+        self._note(entry)
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether no process of the core agent is known to run."""
+        return bool(self.start_error or self.run.stopped) or (self.run.outcome == "not-told" and not self.run.started)
+
+    def _expired(self, entry: Entry) -> None:
+        found = _EXPIRED_AT.search(entry.text)
+        if self.expired or entry.order < self._good_order or self.run.stopped:
+            # What a worker of before wrote comes late.
+            return
+        self.expired = found[2].rstrip(".") if found else "-"
+        self._fail(entry.at)
+        self._add(entry.at, "expired", f"the shared credentials expired at {self.expired}" if found else entry.text)
+
+    def _not_loaded(self, entry: Entry) -> None:
+        self._fail(entry.at)
+        self._note(entry)
 
     def _refused(self, entry: Entry) -> None:
         found = _ERROR.search(entry.text)
@@ -247,79 +252,110 @@ class Story(Counts):
         code = code_of(error) or "other"
         times, first, _ = self.refusals.get(code, (0, at, ""))
         self.refusals[code] = (times + 1, first, at)
-        if self.regenerated_at and code == "MachineFingerprintDoesNotMatch":
+        if self.open_regenerations and code == "MachineFingerprintDoesNotMatch":
             self.wasted += 1
         self.refresher.fail(at, error)
-        self._add(at, "refused", error[:_ERROR_KEPT])
+        self._fail(at, error[:ERROR_KEPT])
+        self.run.asks, self.run.loop = True, self.run.loop or at or "-"
+        self.run.asks_next = ""
+        if code != "other" or _REQUEST in error:
+            self.run.checked = self.run.checked or at or "-"
+        self._add(at, "refused", error[:ERROR_KEPT])
 
     def _panic(self, entry: Entry) -> None:
         self.refresher.fail(entry.at, entry.text)
         self.refresher.sleep(entry.at, _AFTER_PANIC)
+        self._fail(entry.at, entry.text[:ERROR_KEPT])
         self._note(entry)
 
     def _unwritten(self, entry: Entry) -> None:
         self.refresher.fail(entry.at, entry.text)
+        self._fail(entry.at, entry.text[:ERROR_KEPT])
+        self._checked(entry)
         self._note(entry)
 
     def _not_started(self, entry: Entry) -> None:
-        self.start_error = entry.text.partition("amazon-ssm-agent:")[2].strip()[:_ERROR_KEPT] or entry.text
+        self.start_error = entry.text.partition("amazon-ssm-agent:")[2].strip()[:ERROR_KEPT] or entry.text
+        self.start_failed = self.start_failed or entry.at or "-"
+        self.trouble = self.trouble or Trouble(entry.at)
+        self.trouble.covered = self.trouble.covered or self.covered
         self._note(entry)
 
     def _ping_failed(self, entry: Entry) -> None:
         self.worker.fail(entry.at, entry.text.partition("error - ")[2] or entry.text)
+        self.worker.covered = self.worker.covered or self.covered
         self._note(entry)
 
     def _sleep(self, entry: Entry) -> None:
         found = _SLEEP.search(entry.text)
+        self._fail(entry.at)
+        self.run.asks, self.run.loop = True, self.run.loop or entry.at or "-"
         self.refresher.sleep(entry.at, duration(found[1]) if found else None)
-        self._add(entry.at, "sleep", f"sleeps {found[1]}" if found else entry.text[:_ERROR_KEPT])
+        self._add(entry.at, "sleep", f"sleeps {found[1]}" if found else entry.text[:ERROR_KEPT])
 
     def _backoff(self, entry: Entry) -> None:
         found = _BACKOFF.search(entry.text)
         self.worker.sleep(entry.at, float(found[1]) if found else None)
+        self.worker.covered = self.worker.covered or self.covered
         self._add(
-            entry.at, "backoff", f"asks every {found[1]} s for {found[2]} s" if found else entry.text[:_ERROR_KEPT]
+            entry.at, "backoff", f"asks every {found[1]} s for {found[2]} s" if found else entry.text[:ERROR_KEPT]
         )
 
     def _hibernate(self, entry: Entry) -> None:
         # "Entering SSM Agent hibernate - <error>" in the main log, "Agent is in hibernate mode" in the other.
         error = entry.text.partition("hibernate - ")[2]
         if error or not self.worker.waiting:
-            if self.started and not _soon_after(entry.at, self.started):
+            gap = seconds_between(self.started, entry.at)
+            if gap is not None and not 0 <= gap <= _SOON_SECONDS:
                 # It worked in between.
                 self.worker.since = ""
             self.worker.fail(entry.at, error)
+            self.worker.covered = self.worker.covered or self.covered
             self.worker.entered = entry.at
+        if self.run.asks is False:
+            # Where credentials are not shared the worker computes the fingerprint, and then pings.
+            self._checked(entry)
         self._note(entry)
 
     def _worker_started(self, entry: Entry) -> None:
         # What the worker logs when a ping was answered, for which it needs credentials.
         self.worker = Wait()
         self.refresher.untold = False
-        if self.started and not self._asks:
+        if self.started and not self.run.asks:
             # It got them itself, and now: before 3.1.501, and where they are not shared.
-            self.last_good = entry.at
+            self._got(entry)
+        else:
+            self.run.worker = entry.at or "-"
         self._note(entry)
 
     def _good(self, entry: Entry) -> None:
         if "ready" in entry.text.lower():
             # Of a core agent that does not ask it only lets the worker start.
-            self._ready = None if self._asks is False else entry
-        elif (
-            (self.refresher.waiting or self.refresher.untold)
-            and self._kind_before != "unwritten"
-            and _ROTATION.match(entry.text)
-        ):
+            self._ready = None if self.run.asks is False else entry
+            return
+        found = _ROTATION.match(entry.text)
+        if not found or self._kind_before == "unwritten":
+            return
+        before = self.run.asks_next
+        self.run.asks_next = later(entry.at, float(found[1]) * 60)
+        moved = seconds_between(before, self.run.asks_next)
+        if self.run.failed or self.refresher.waiting or self.refresher.untold:
             # All that agents 3.2.286 to 3.2.1241 tell. It is said of credentials that were on the disk, too; but those
             # that could not be renewed in time count backwards.
+            if not found[1].startswith("-") and not (self.run.from_disk and not before):
+                self._got(entry)
+        elif moved is not None and moved > _RENEWED_SECONDS:
+            # No other credentials count anew: also where their coming is not logged.
             self._got(entry)
 
     def _loop(self, entry: Entry) -> None:
-        self._asks = True
-        self._ready = None
+        self.run.asks, self.run.loop = True, entry.at or "-"
+        if self._ready is not None:
+            self.run.from_disk, self._ready = self._ready.at or "-", None
+        self._note(entry)
 
-    def _unshared(self, entry: Entry) -> None:
-        self._asks = False
+    def _unshared(self, _: Entry) -> None:
+        self.run.asks = False
         self.refresher = Wait()
 
     def _take_ready(self) -> None:
@@ -328,29 +364,47 @@ class Story(Counts):
             self._got(entry)
 
     def _got(self, entry: Entry) -> None:
-        self.last_good = entry.at
-        self.start_error = ""
+        self.last_good, self._good_order = entry.at, entry.order
+        self._settle()
         self.refresher = Wait()
+        run = self.run
+        run.failed, run.error, run.ever_good = "", "", True
+        run.good = run.good or entry.at or "-"
+        self._checked(entry)
         self._add(entry.at, "good", "credentials are there")
 
     def _version(self, entry: Entry) -> None:
         found = _VERSION.search(entry.text)
         if found and (not self.versions or self.versions[-1] != found[1]):
             self.versions.append(found[1])
+        if self.registered:
+            # What was before it was another registration's; a process that runs goes on with that.
+            self._settle()
+            self.registered = ""
+        run = Run(entry.at or "-", found[1] if found else "")
+        if self.run.started or self.run.outcome != "not-told":
+            self.runs.append(run)
+        else:
+            self.runs[-1] = run
+        if len(self.runs) > RUNS_LIMIT:
+            del self.runs[0]
+        self.refresher.restart()
+        self.worker.restart()
+        self.start_error = self.start_failed = self.expired = ""
+        self.started = entry.at
+        self._add(entry.at, "start", f"agent {found[1] if found else '?'} starts")
         if "starting agent" in entry.text.lower():
             # Agents 2 are one process, which says so when a ping was answered.
             self.worker = Wait()
-            self.last_good = entry.at
-        self._asks = None
-        self.refresher.restart()
-        self.worker.restart()
-        self.start_error = ""
-        self.started = entry.at
-        self._add(entry.at, "start", f"agent {found[1] if found else '?'} starts")
+            self._got(entry)
+
+    def _stop(self, entry: Entry) -> None:
+        self.run.stopped = entry.at or "-"
+        self._note(entry)
 
     def _note(self, entry: Entry) -> None:
-        if entry.kind != "start":
-            self._add(entry.at, entry.kind, entry.text[:_ERROR_KEPT])
+        if entry.kind not in ("start", "loop"):
+            self._add(entry.at, entry.kind, entry.text[:ERROR_KEPT])
 
     def _add(self, at: str, kind: str, text: str) -> None:
         if self.timeline and self.timeline[-1][1:3] == (kind, text):
@@ -363,36 +417,3 @@ class Story(Counts):
             del self.timeline[TIMELINE_LIMIT // 2]
             self.timeline.append((at, kind, text, 1, at))
             self.dropped += 1
-
-
-def code_of(error: str) -> str:
-    """Return the code in an error as it was logged, such as "AccessDeniedException"; "" without one."""
-    first = error.partition(":")[0].strip()
-    if first.isidentifier():
-        return first
-    found = _CODE.search(error)
-    return found[1] if found else ""
-
-
-def _soon_after(at: str, start: str) -> bool:
-    try:
-        return timedelta(0) <= datetime.fromisoformat(at) - datetime.fromisoformat(start) <= _SOON
-    except ValueError:
-        return False
-
-
-def duration(text: str) -> float | None:
-    """Return the seconds of a duration as Go prints it, such as "25m47s"; None if it is none."""
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
-
-
-def _later(at: str, seconds: float | None) -> str:
-    if not at or seconds is None:
-        return ""
-    try:
-        return str(datetime.fromisoformat(at) + timedelta(seconds=round(seconds)))
-    except (ValueError, OverflowError):
-        return ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fingerprint.assessment import assess, is_of_agent
 from fingerprint.catalogue import row_of
-from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
+from fingerprint.cli.identity import identity_answer, print_problems
+from fingerprint.cli.outcomes import OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, printable, secret, shown, table, warn, write
-from fingerprint.cli.sources import machine_of, unread_remedy, vault_of
-from fingerprint.engine import check, check_stable, in_words
+from fingerprint.cli.sources import machine_of, vault_of
+from fingerprint.engine import Outlook, check_stable, in_words
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.model import Reason, utc
 
@@ -14,9 +16,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fingerprint.assessment import Assessment
     from fingerprint.cli.parse import Arguments
     from fingerprint.collect.machine import Machine
     from fingerprint.engine import Observation, StableObservation
+    from fingerprint.fate import State
     from fingerprint.forecast import Forecast
     from fingerprint.model import AttributeRow, Verdict
     from fingerprint.vault import Vault
@@ -45,7 +49,7 @@ def run(arguments: Arguments) -> int:
         print_json("check", seen.answer(arguments))
     else:
         _print(seen, arguments)
-    return OUTCOME_EXIT_CODES[seen.outcome]
+    return seen.assessment.exit_code
 
 
 def check_answer(vault: Vault, machine: Machine, arguments: Arguments) -> dict[str, Any]:
@@ -57,30 +61,33 @@ class _Seen:
     """One look at the machine and its vault, and what is known about it."""
 
     def __init__(self, vault: Vault, machine: Machine, arguments: Arguments) -> None:
-        observation = check(vault, machine, timeout=arguments.timeout)
+        self.assessment = assess(vault, machine, timeout=arguments.timeout)
+        observation = self.assessment.observation
+        if observation is None:
+            assert self.assessment.error is not None
+            raise self.assessment.error
         self.vault = vault.path
         self.observation = observation
-        self.outcome = outcome(observation.verdict)
+        self.outcome = self.assessment.machine
         self.stable, problem = _by_stable(vault, observation, machine, arguments)
-        self.changes = _changes(vault, observation, machine, arguments) if self.stable else ()
-        self.forecast = _forecast(vault, observation, arguments)
-        self.notes = _notes(observation, self.outcome, self.forecast, arguments)
+        self.changes = _changes(vault, self.assessment.state, observation, machine, arguments) if self.stable else ()
+        self.forecast = _forecast(vault, self.assessment, observation, machine)
+        self.notes = _notes(self.assessment, observation, self.forecast)
         self.notes += [(f"The evidence kept for this record cannot be used: {problem}.",)] if problem else []
         self.notes += _stable_notes(self.outcome, self.stable)
         self.notes += [(f"{text}.",) for text in (vault.notice, vault.unwatched) if text]
 
     def answer(self, arguments: Arguments) -> dict[str, Any]:
         whole = _answer(self.observation, self.outcome, self.vault, arguments)
-        stable, forecast = self.stable, self.forecast
+        found = self.assessment
+        whole.update(identity_answer(found.level, found.outlook, found.problems))
+        whole["noticedAtNextStart"] = found.outlook == Outlook.REJECTS
+        whole["regenerated"] = None if found.state.uncertain else found.state.regenerated
+        stable = self.stable
         whole["stable"] = None if stable is None else {
             "outcome": str(stable.verdict.outcome), "why": stable.verdict.why, "evidenceAt": stable.taken_at,
         }  # fmt: skip
-        whole["forecast"] = None if forecast is None else {
-            "refused": forecast.refused,
-            "agentStartedAt": None if forecast.agent_started is None else utc(forecast.agent_started),
-            "recordWrittenAt": None if forecast.record_written is None else utc(forecast.record_written),
-            "text": forecast.text,
-        }  # fmt: skip
+        whole["forecast"] = _forecast_answer(self.forecast)
         whole["changes"] = [
             {"attributes": list(names), "cause": text, "certain": certain} for names, text, certain in self.changes
         ]
@@ -99,27 +106,39 @@ def _by_stable(
 
 
 def _changes(
-    vault: Vault, observation: Observation, machine: Machine, arguments: Arguments
+    vault: Vault, state: State, observation: Observation, machine: Machine, arguments: Arguments
 ) -> tuple[tuple[tuple[str, ...], str, bool], ...]:
     if observation.verdict.matched == observation.verdict.total:
         return ()
     # Imported here: only a difference needs explaining.
     from fingerprint.explanation import explain_vault
 
-    return explain_vault(vault, machine, timeout=arguments.timeout).changed
+    return explain_vault(
+        vault, machine, timeout=arguments.timeout, state_of=lambda _: state, of_agent=is_of_agent(vault, machine)
+    ).changed
 
 
-def _forecast(vault: Vault, observation: Observation, arguments: Arguments) -> Forecast | None:
-    """Return what the next start of the agent will do; None for a machine that is not running here, or unchanged."""
-    unchanged = observation.verdict.matched == observation.verdict.total
-    if unchanged or arguments.snapshot is not None or arguments.root != "/":
+def _forecast(vault: Vault, found: Assessment, observation: Observation, machine: Machine) -> Forecast | None:
+    """Return what the agent will do and when; None for a machine that is unchanged, or where no agent can run."""
+    if observation.verdict.matched == observation.verdict.total or not is_of_agent(vault, machine):
         return None
-    # Imported here: only a difference makes a forecast worth the look at all processes.
-    from fingerprint.collect.agent import agent_started
-    from fingerprint.forecast import next_start
-    from fingerprint.vault import FINGERPRINT_KEY
+    # Imported here: only a difference makes a forecast worth the look at processes and the log.
+    from fingerprint.forecast import agent_view
 
-    return next_start(observation.verdict, agent_started(), vault.written_at(FINGERPRINT_KEY))
+    return agent_view(machine, vault, found.outlook or Outlook.UNKNOWN)
+
+
+def _forecast_answer(forecast: Forecast | None) -> dict[str, Any] | None:
+    if forecast is None:
+        return None
+    from fingerprint.nextcheck import answer
+
+    written = None if forecast.record_written is None else utc(forecast.record_written)
+    return {"refused": forecast.refused, **answer(forecast.check), "recordWrittenAt": written, "text": forecast.text}
+
+
+def _when(forecast: Forecast | None) -> str:
+    return forecast.check.when if forecast is not None else "at its next check: when it next requests a token"
 
 
 def _stable_notes(answer: str, stable: StableObservation | None) -> list[tuple[str, ...]]:
@@ -133,13 +152,6 @@ def _stable_notes(answer: str, stable: StableObservation | None) -> list[tuple[s
     else:
         return []
     return [(text, "fingerprint explain")]
-
-
-def outcome(verdict: Verdict) -> str:
-    """Return "same", "different", or "cannot-tell" for a mismatch that unreadable attributes could turn."""
-    if verdict.match:
-        return "same"
-    return "different" if verdict.conclusive else "cannot-tell"
 
 
 def _answer(observation: Observation, answer: str, vault: str, arguments: Arguments) -> dict[str, Any]:
@@ -156,7 +168,6 @@ def _answer(observation: Observation, answer: str, vault: str, arguments: Argume
         "evidence": {"effective": verdict.effective, "matched": verdict.effective_matched},
         "vacuous": verdict.vacuous,
         "conclusive": verdict.conclusive,
-        "noticedAtNextStart": not verdict.match,
         "vault": vault,
         "fingerprint": secret(observation.record.fingerprint, arguments),
         "sidKey": verdict.sid_key,
@@ -177,6 +188,7 @@ def _row(row: AttributeRow, observation: Observation, arguments: Arguments) -> d
         "evidence": row.evidence,
         "status": str(read.status) if read else "absent",
         "reason": read.reason if read else "this machine has no such attribute",
+        "fault": str(read.fault) if read else "",
         "source": read.source if read else "",
         "tool": read.tool if read else "",
         "caveat": "" if row.same or known is None else known.caveat,
@@ -188,6 +200,7 @@ def _print(seen: _Seen, arguments: Arguments) -> None:
     verdict = observation.verdict
     write(colored(*OUTCOME_HEADS[seen.outcome], arguments))
     write(f"  {in_words(verdict)}")
+    print_problems(seen.assessment.problems, arguments)
     write(f"  score      {verdict.matched} of {verdict.total} = {verdict.percent:.1f} %, threshold {verdict.threshold}")
     write(f"  evidence   {_evidence(verdict)}")
     write(f"  would pass {_passing(verdict)}")
@@ -224,6 +237,10 @@ def _print(seen: _Seen, arguments: Arguments) -> None:
             warn(f"{attribute.name}: {attribute.status}: {attribute.reason}")
 
 
+def _sentence(text: str) -> str:
+    return f" {text}." if text else ""
+
+
 def _print_caveats(verdict: Verdict) -> None:
     """Tell of each changed attribute what else than another machine changes it."""
     changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
@@ -254,48 +271,55 @@ def _same(row: AttributeRow) -> str:
     if row.unreadable:
         return "unknown"
     if row.same:
-        return "yes" if row.evidence else "empty"
+        return "yes" if row.evidence else "says nothing" if row.current else "empty"
     return "not counted" if row.current is None else "NO"
 
 
-def _notes(
-    observation: Observation, answer: str, forecast: Forecast | None, arguments: Arguments
-) -> list[tuple[str, ...]]:
+def _notes(found: Assessment, observation: Observation, forecast: Forecast | None) -> list[tuple[str, ...]]:
     """Return what else to know: each note a text, and behind it the command that it speaks of."""
-    verdict = observation.verdict
+    verdict, collection = observation.verdict, observation.collection
     notes: list[tuple[str, ...]] = []
     if verdict.threshold == -1:
         notes.append(("The check is disabled: any machine that holds this vault passes, whatever its hardware ID.",))
     elif verdict.vacuous:
         notes.append(
             (
-                "The guard is vacuous: values that are empty on both sides and the hardware ID reach the threshold "
+                "The guard is vacuous: values that say nothing on both sides and the hardware ID reach the threshold "
                 "alone, so any machine with this hardware ID passes.",
             )
         )
+    if observation.collection.id_warning:
+        notes.append((f"{observation.collection.id_warning}.",))
     if forecast is not None:
-        notes.append((f"Next start of the agent: {forecast.text}.",))
-    if answer == "cannot-tell":
+        notes.append((f"Next check of the agent: {forecast.text}.",))
+    if found.state.uncertain:
+        notes.append((f"Whether the fingerprint was replaced cannot be told: {found.state.uncertain}.",))
+    if found.machine == "cannot-tell" and found.outlook != Outlook.STOPS:
+        advice = f" {collection.remedy}." if collection.remedy else ""
         notes.append(
             (
-                f"Not counted as another machine: {', '.join(observation.collection.unreadable)} could not be read, "
-                f"and equal values there would make it a match. {unread_remedy(observation.collection, arguments)}.",
+                f"Not counted as another machine: {', '.join(collection.unreadable)} could not be read, "
+                f"and equal values there would make it a match.{advice}",
             )
         )
-    if answer == "different":
+    if found.state.regenerated:
+        # What would be at the next check is told of a record that the service knows.
+        return notes
+    if found.outlook == Outlook.REJECTS:
         notes.append(
             (
-                "The agent notices only at its next start. It then stores a new fingerprint over this one, and the "
-                "service refuses the machine until it is registered again.",
+                f"The agent notices {_when(forecast)}. It then stores a new fingerprint over this one, and the service "
+                "rejects the machine until the fingerprint is restored or the machine is registered again.",
             )
         )
         highest = verdict.highest_passing_threshold
         if highest is not None:
-            text = "If this is the same machine, before the agent restarts:"
+            text = "If this is the same machine, before the agent compares, then restart it:"
             notes.append((text, f"fingerprint threshold set {highest}"))
         elif verdict.reason == Reason.SID_DIFFERS:
             notes.append(("No threshold helps against another hardware ID: restore it, or register again.",))
-    elif answer == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
+    elif found.machine == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
         changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
-        notes.append((f"Changed since the record was made: {', '.join(changed)}. The agent looks at its next start.",))
+        told = f"Changed since the record was made: {', '.join(changed)}. The agent compares {_when(forecast)}."
+        notes.append((told,))
     return notes

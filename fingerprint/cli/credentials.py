@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint._json import dumps
-from fingerprint.cli.render import flush, log_handler, print_json, write, write_data
+from fingerprint.cli.render import flush, log_handler, print_json, printable, warn, write, write_data
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.credentials.cache import cache_of
 from fingerprint.errors import EXIT_OK
@@ -41,9 +41,9 @@ def _asked_quietly(cache: CredentialCache) -> RoleCredentials:
     """Ask without warnings: SDKs show everything on standard error as the reason of a failure."""
     from logging import CRITICAL, getLogger
 
-    from fingerprint.cli.extra import demand_aws
+    from fingerprint.cli.extra import require_extra
 
-    demand_aws()
+    require_extra("aws")
     getLogger("fingerprint").setLevel(CRITICAL)
     return cache.get()
 
@@ -56,20 +56,24 @@ def _cache(arguments: Arguments) -> CredentialCache:
 
 
 def _update(arguments: Arguments) -> int:
-    from fingerprint.cli.extra import demand_aws
+    from fingerprint.cli.extra import require_extra
     from fingerprint.credentials.sharedfile import default_path, update
 
-    demand_aws()
+    require_extra("aws")
     cache = _cache(arguments)
     path = arguments.file or default_path()
 
     def write_profile(credentials: RoleCredentials) -> None:
-        update(path, arguments.profile, credentials)
-        answer = {"file": path, "profile": arguments.profile, "expiresAt": utc(credentials.expires_at)}
+        warnings = update(path, arguments.profile, credentials)
+        answer = {
+            "file": path, "profile": arguments.profile, "expiresAt": utc(credentials.expires_at), "warnings": warnings,
+        }  # fmt: skip
         if arguments.output == "json":
             print_json("update", answer)
         else:
             write(f"Wrote the profile {arguments.profile} in {path}; it expires at {answer['expiresAt']}.")
+            for warning in warnings:
+                warn(f"{printable(path)}: {warning}")
         flush()
 
     if arguments.keep:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from fingerprint.assessment import EXIT_CODES, is_of_agent, level_of, problems_of, record_state
+from fingerprint.cli.identity import identity_answer, print_problems
 from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, printable, step, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.explanation import explain_snapshots, explain_vault
+from fingerprint.nextcheck import answer as check_answer
 from fingerprint.strengths import DECIDING_POINTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fingerprint.assessment import Problem
     from fingerprint.cli.parse import Arguments
     from fingerprint.engine import StableObservation
     from fingerprint.explanation import Explanation
@@ -23,20 +27,29 @@ _LABEL = 10
 
 
 def run(arguments: Arguments) -> int:
+    problems: tuple[Problem, ...]
+    level: str | None
     if arguments.command.path == "compare":
         before, now = RecordedMachine.load(arguments.A), RecordedMachine.load(arguments.B)
         found = explain_snapshots(before, now, arguments.threshold)
         of: dict[str, Any] = {"before": arguments.A, "now": arguments.B}
+        # Two recordings have no vault, whose state could be told.
+        problems, level = (), None
     else:
         given = RecordedMachine.load(arguments.before) if arguments.before else None
-        vault = vault_of(arguments)
-        found = explain_vault(vault, machine_of(arguments), before=given, timeout=arguments.timeout)
-        of = {"vault": vault.path}
+        vault, machine = vault_of(arguments), machine_of(arguments)
+        found = explain_vault(
+            vault, machine, before=given, timeout=arguments.timeout, of_agent=is_of_agent(vault, machine),
+            state_of=lambda record: record_state(vault, machine, record),
+        )  # fmt: skip
+        problems = problems_of(vault, found.verdict, found.collection, found.state, found.outlook)
+        level = level_of(problems, found.outlook, found.state)
+        of = {"vault": vault.path, **identity_answer(level, found.outlook, problems)}
     if arguments.output == "json":
         print_json(arguments.command.path, {**of, **answer(found)})
     else:
-        _print(found, arguments)
-    return OUTCOME_EXIT_CODES[found.outcome]
+        _print(found, problems, arguments)
+    return OUTCOME_EXIT_CODES[found.outcome] if level is None else EXIT_CODES[level]
 
 
 def answer(found: Explanation) -> dict[str, Any]:
@@ -66,6 +79,7 @@ def answer(found: Explanation) -> dict[str, Any]:
             "text": found.state_text,
         },
         "consequence": found.consequence,
+        "nextCheck": None if found.check is None else check_answer(found.check),
         "remedies": [{"name": r.name, "text": r.text, "command": r.command, "risk": r.risk} for r in found.remedies],
         "cannotTell": list(found.cannot_tell),
         "stable": None if found.stable is None else stable_answer(found.stable),
@@ -90,9 +104,10 @@ def stable_answer(observation: StableObservation) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _print(found: Explanation, arguments: Arguments) -> None:
+def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Arguments) -> None:
     write(colored(*OUTCOME_HEADS[found.outcome], arguments))
     write(f"  {found.rule}")
+    print_problems(problems, arguments)
     if found.stable is not None:
         verdict = found.stable.verdict
         _told("stable", f"{verdict.outcome}: {verdict.why} ({verdict.points:+d}, decides at ±{DECIDING_POINTS})")

@@ -1,11 +1,22 @@
-"""`fingerprint explain-log`: what happened, by the agent's own logs."""
+"""`fingerprint explain-log`: how the agent is at the end of its logs, why, and what happened before."""
 
 from __future__ import annotations
 
 import sys
 from datetime import timedelta
 
-from fingerprint.agentlog import ATTRIBUTES, Mismatch, Story, conclusion, offset_of, read_logs, times, to_utc
+from fingerprint.agentlog import (
+    ATTRIBUTES,
+    Mismatch,
+    State,
+    Story,
+    conclusion,
+    offset_of,
+    present,
+    read_logs,
+    times,
+    to_utc,
+)  # fmt: skip
 from fingerprint.cli.render import colored, folded, is_terminal, print_json, printable, warn, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.model import masked
@@ -19,6 +30,15 @@ if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
 
 _MEGABYTE = 1 << 20
+_EXIT_CODES = {
+    State.HEALTHY: EXIT_OK, State.FAILING: EXIT_DIFFERS, State.NOT_STARTED: EXIT_DIFFERS, State.STOPPED: EXIT_DIFFERS,
+    State.CANNOT_TELL: EXIT_CANNOT_TELL,
+}  # fmt: skip
+_OUTCOMES = {
+    "good": "got credentials", "failed": "failed", "from-disk": "used the credentials on the disk",
+    "not-told": "nothing told",
+}  # fmt: skip
+_COLORS = {EXIT_OK: "good", EXIT_DIFFERS: "bad", EXIT_CANNOT_TELL: "doubt"}
 
 
 def run(arguments: Arguments) -> int:
@@ -40,9 +60,7 @@ def run(arguments: Arguments) -> int:
         print_json("explain-log", _answer(story, paths, when, offset is not None, arguments))
     else:
         _print(story, when, offset is not None, arguments)
-    if not story.timeline:
-        return EXIT_CANNOT_TELL
-    return EXIT_DIFFERS if story.finding else EXIT_OK
+    return _EXIT_CODES[present(story).state]
 
 
 def _progress() -> Callable[[int], None]:
@@ -71,7 +89,16 @@ def _answer(
     story: Story, paths: list[str], when: Callable[[str], str], in_utc: bool, arguments: Arguments
 ) -> dict[str, Any]:
     text, steps, unknown = conclusion(story)
+    now = present(story)
+    waits = now.state == State.FAILING and story.hibernating
     return {
+        "state": str(now.state), "since": when(now.since), "cause": _quoted(now.cause, arguments),
+        "nextRequest": when(story.run.asks_next) if now.state == State.HEALTHY else "",
+        "starts": [
+            {"at": when("" if run.started == "-" else run.started), "version": run.version, "outcome": run.outcome,
+             "error": _quoted(run.error, arguments)}
+            for run in story.runs if run.started
+        ],
         "files": paths, "lines": story.lines, "passedOver": story.passed_over, "utc": in_utc,
         "began": when(story.began), "ended": when(story.ended), "agentVersions": story.versions,
         "lastGood": when(story.last_good), "mismatches": [_mismatch(m, when, arguments) for m in story.mismatches],
@@ -80,12 +107,12 @@ def _answer(
             {"error": code, "times": count, "first": when(first), "last": when(last)}
             for code, (count, first, last) in story.refusals.items()
         ],
-        "wastedRetries": story.wasted, "hibernating": story.hibernating, "nextRetry": when(story.next_retry),
+        "wastedRetries": story.wasted, "hibernating": waits, "nextRetry": when(story.next_retry) if waits else "",
         "timeline": [
             {"at": when(at), "kind": kind, "text": _quoted(told, arguments), "times": count, "last": when(last)}
             for at, kind, told, count, last in story.timeline
         ],
-        "dropped": story.dropped, "conclusion": text, "remedies": steps, "cannotTell": unknown,
+        "dropped": story.dropped, "conclusion": _quoted(text, arguments), "remedies": steps, "cannotTell": unknown,
     }  # fmt: skip
 
 
@@ -105,27 +132,39 @@ def _mismatch(found: Mismatch, when: Callable[[str], str], arguments: Arguments)
 
 def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Arguments) -> None:
     text, steps, unknown = conclusion(story)
-    for line in folded(text, 78):
-        write(colored(line, "bad" if story.finding else "good", arguments))
+    now = present(story)
+    for line in folded(printable(_quoted(text, arguments)), 78):
+        write(colored(line, _COLORS[_EXIT_CODES[now.state]], arguments))
     write()
     clock = "UTC" if in_utc else "the logs' local time"
     lines_read = times(story.lines, "line", "lines")
     write(f"  Read       {lines_read}, {story.passed_over} of them not of an agent; times in {clock}")
     if story.versions:
         write(f"  Agent      {' -> '.join(story.versions)}")
+    if now.since:
+        write(f"  State      {now.state} since {when(now.since)}")
     write(f"  Last good  {when(story.last_good) or '(not in these logs)'}")
-    for found in story.mismatches:
-        _print_mismatch(found, when, arguments)
-    for at in story.regenerated_at:
-        write(f"  New        fingerprint made at {when(at) or '(no time)'}")
+    if now.state == State.HEALTHY and story.run.asks_next:
+        write(f"  Requests   credentials next at {when(story.run.asks_next)}")
+    if story.hibernating and now.state == State.FAILING:
+        write(f"  Waiting    the next try is at {when(story.next_retry) or '(not told)'}")
+    over = len(story.mismatches) - len(story.open_mismatches)
+    for number, found in enumerate(story.mismatches):
+        _print_mismatch(found, number < over, when, arguments)
+    over = len(story.regenerated_at) - len(story.open_regenerations)
+    for number, at in enumerate(story.regenerated_at):
+        write(f"  New        fingerprint stored at {when(at) or '(no time)'}{' (over)' * (number < over)}")
     for code, (count, first, last) in story.refusals.items():
         span = f", {when(first)} to {when(last)}" if first else ""
-        for number, line in enumerate(folded(f"{code}: {times(count, 'time', 'times')}{span}", 66)):
-            write(f"  {'Refused' if number == 0 else '':10} {line}")
+        ended = " (over)" * (story.settled_refusals.get(code) == count)
+        for number, line in enumerate(folded(f"{code}: {times(count, 'time', 'times')}{span}{ended}", 66)):
+            write(f"  {'Failed' if number == 0 else '':10} {line}")
     if story.wasted:
         write(f"  Wasted     {times(story.wasted, 'retry', 'retries')} after the new fingerprint")
-    if story.hibernating:
-        write(f"  Waiting    the next try is at {when(story.next_retry) or '(not told)'}")
+    starts = [run for run in story.runs if run.started]
+    for number, run in enumerate(starts):
+        at = "" if run.started == "-" else run.started
+        write(f"  {'Starts' if number == 0 else '':10} {when(at) or '(no time)'}  {_OUTCOMES[run.outcome]}")
     write()
     write("Timeline")
     for at, kind, told, count, _ in story.timeline:
@@ -145,7 +184,7 @@ def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Ar
         write(f"  Not told: {told}")
 
 
-def _print_mismatch(found: Mismatch, when: Callable[[str], str], arguments: Arguments) -> None:
+def _print_mismatch(found: Mismatch, over: bool, when: Callable[[str], str], arguments: Arguments) -> None:
     matched = found.matched
     if found.id_differs:
         told = "rule 3: the hardware ID differs"
@@ -153,7 +192,7 @@ def _print_mismatch(found: Mismatch, when: Callable[[str], str], arguments: Argu
         told = "rule 5: less than the threshold; what changed is not in the log"
     else:
         told = f"rule 5: {matched}/{ATTRIBUTES} = {matched / ATTRIBUTES * 100:.1f} %, less than the threshold"
-    write(f"  Mismatch   {told}")
+    write(f"  Mismatch   {told}{' (over)' * over}")
     if found.first:
         write(f"             {when(found.first)} to {when(found.last)}, told {times(found.times, 'time', 'times')}")
     for name, (saved, current) in found.changed.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fingerprint.cli.interrupts import end_by_every_signal, was_interrupted
-from fingerprint.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,14 +10,9 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Arguments) -> int:
-    from importlib.util import find_spec
+    from fingerprint.cli.extra import require_extra
 
-    missing = [name for name in ("pyarrow", "numpy", "duckdb", "tqdm") if find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"this command needs {', '.join(missing)}",
-            remedy="Install them with: pip install 'hardware-fingerprint[fleet]'",
-        )
+    require_extra("fleet")
     end_by_every_signal()
     name = arguments.command.path.split()[1]
     module = __import__(f"fingerprint.cli.fleet{name}", fromlist=["run"])

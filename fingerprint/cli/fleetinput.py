@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fingerprint.cli.render import is_terminal, warn, write
 from fingerprint.errors import InputError, Refused
 from fingerprint.fleet.readers import Fleet, open_fleet
-from fingerprint.fleet.rejects import Rejects
+from fingerprint.fleet.rejects import Accepted, Rejects
 from fingerprint.fleet.writers import TableWriter
 from fingerprint.newfile import only_for_us
 
@@ -30,8 +30,11 @@ class Input:
         self.rejects = rejects
         self._what = what
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield its batches, with a progress bar on a terminal."""
+    def batches(self) -> Accepted:
+        """Return its batches, with a progress bar on a terminal while they are read."""
+        return Accepted(self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
         with progress(self.fleet.rows, self._what) as advance:
             for batch in self.fleet.batches(self.rejects):
                 yield batch

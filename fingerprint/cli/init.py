@@ -5,11 +5,13 @@ from __future__ import annotations
 from fingerprint.cli.render import print_json, secret, show_log, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import check_threshold, first_record, refuse_existing
-from fingerprint.errors import EXIT_OK, Refused
+from fingerprint.errors import EXIT_OK, Refused, VaultMissing
+from fingerprint.model import FingerprintRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
+    from fingerprint.vault import Vault
 
 
 def run(arguments: Arguments) -> int:
@@ -30,9 +32,9 @@ def run(arguments: Arguments) -> int:
                 if attribute.unreadable:
                     warn(f"{attribute.name} is stored as empty: {attribute.status}: {attribute.reason}")
     except Refused:
-        if not arguments.if_missing:
+        record = _present(vault)
+        if not arguments.if_missing or not record.fingerprint:
             raise
-        record = vault.read()
         done.update(created=False, threshold=record.threshold, fingerprint=secret(record.fingerprint, arguments))
         _say(f"The vault {vault.path} already holds a fingerprint; nothing was written.", done, arguments)
         return EXIT_OK
@@ -43,6 +45,13 @@ def run(arguments: Arguments) -> int:
     done.update(created=True, fingerprint=fingerprint)
     _say(f"Stored the fingerprint {fingerprint} in {vault.path}, threshold {arguments.threshold}.", done, arguments)
     return EXIT_OK
+
+
+def _present(vault: Vault) -> FingerprintRecord:
+    try:
+        return vault.read()
+    except VaultMissing:
+        return FingerprintRecord()
 
 
 def _say(text: str, answer: dict[str, object], arguments: Arguments) -> None:

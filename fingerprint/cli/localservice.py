@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Arguments) -> int:
-    from fingerprint.cli.extra import demand_aws
+    from fingerprint.cli.extra import require_extra
 
-    demand_aws()
+    require_extra("aws")
     from fingerprint.service.local import LocalService
 
     try:

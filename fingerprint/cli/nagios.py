@@ -6,12 +6,14 @@ One line "FINGERPRINT STATE - text | performance data", then what changed; exit 
 
 from __future__ import annotations
 
+from fingerprint.assessment import REJECTED
+from fingerprint.assessment import UNKNOWN as LEVEL_UNKNOWN
 from fingerprint.cli.render import aimed, write, write_data
-from fingerprint.cli.sources import machine_of, unread_remedy, vault_of
+from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import in_words
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.model import Reason
-from fingerprint.monitoring.look import ANY_DRIFT, CONDITIONS, COPY, IP_ALONE, VACUOUS, WILL_HIBERNATE, look
+from fingerprint.monitoring.look import ANY_DRIFT, CONDITIONS, COPY, IP_ALONE, VACUOUS, WEAK_ID, WILL_HIBERNATE, look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,18 +26,19 @@ _WORDS = {
     COPY: "scheme stable sees another machine, which the agent's rules do not notice",
     IP_ALONE: "only the same IP address keeps it, with another one it would be refused",
     VACUOUS: "any machine with this hardware ID passes",
+    WEAK_ID: "the hardware ID identifies no machine",
     ANY_DRIFT: "attributes changed since the record was made",
 }
 
 
 def run(arguments: Arguments) -> int:
     try:
-        warning = _conditions(arguments.warning, ANY_DRIFT)
+        warning = _conditions(arguments.warning, f"{ANY_DRIFT},{WEAK_ID}")
         critical = _conditions(arguments.critical, WILL_HIBERNATE)
         seen = look(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical)
     except FingerprintError as error:
         return tell_unknown(error)
-    if seen.error is not None:
+    if seen.error is not None and not (seen.assessment.problems and WILL_HIBERNATE in critical | warning):
         return tell_unknown(seen.error)
     performance = _performance(seen, warning, critical)
     holding = [name for name in CONDITIONS if name in seen.conditions]
@@ -43,13 +46,11 @@ def run(arguments: Arguments) -> int:
         # The gravest first: they stand in this order from the least to the gravest.
         found = [name for name in reversed(holding) if name in names]
         if found:
-            return _tell(state, _reason(found[0], seen), performance, seen.changed)
-        if state == _CRITICAL and seen.outcome == "cannot-tell":
+            return _tell(state, _reason(found[0], seen), performance, seen)
+        if state == _CRITICAL and seen.assessment.level == LEVEL_UNKNOWN:
             # Before a warning: it would hide that the main question has no answer.
-            unread = ", ".join(seen.observation.collection.unreadable) if seen.observation else ""
-            remedy = unread_remedy(seen.observation.collection, arguments) if seen.observation else ""
-            return _tell(UNKNOWN, f"{unread} could not be read, and would decide. {remedy}", performance)
-    return _tell(_OK, _summary(seen), performance, seen.changed)
+            return _tell(UNKNOWN, _unknown(seen), performance)
+    return _tell(_OK, _summary(seen), performance, seen)
 
 
 def tell_unknown(error: FingerprintError) -> int:
@@ -70,12 +71,29 @@ def _complaint(error: FingerprintError) -> str:
     return f"{where}{error.what}{f'. {error.remedy}' if error.remedy else ''}"
 
 
+def _unknown(seen: Look) -> str:
+    if seen.assessment.state.uncertain:
+        return f"cannot tell whether the fingerprint was replaced: {seen.assessment.state.uncertain}"
+    collection = seen.observation.collection if seen.observation else None
+    if collection is None:
+        return ""
+    advice = f"; {collection.remedy}" if collection.remedy else ""
+    return f"{', '.join(collection.unreadable)} could not be read, and would decide{advice}"
+
+
 def _reason(condition: str, seen: Look) -> str:
     if condition == WILL_HIBERNATE:
-        if seen.regenerated:
-            return "the fingerprint was replaced after a mismatch, and the service refuses the new one"
-        return f"next agent start will hibernate: {_score(seen)}"
+        first = seen.assessment.problems[0]
+        if first.kind == REJECTED:
+            return f"the agent will hibernate {_when(seen)}: {_score(seen)}"
+        return first.text
+    if condition == WEAK_ID and seen.observation is not None:
+        return f"{_WORDS[condition]}: {seen.observation.collection.id_problem}"
     return f"{_WORDS[condition]}: {_score(seen)}"
+
+
+def _when(seen: Look) -> str:
+    return seen.forecast.check.when if seen.forecast is not None else "after its next check"
 
 
 def _score(seen: Look) -> str:
@@ -115,10 +133,12 @@ def _ranges(text: str, limited: bool, condition: str, warning: set[str], critica
     return ";".join(text if limited and condition in names else "" for names in (warning, critical))
 
 
-def _tell(state: int, text: str, performance: str, changed: tuple[str, ...] = ()) -> int:
+def _tell(state: int, text: str, performance: str, seen: Look | None = None) -> int:
     # A bar would begin the performance data.
     line = f"FINGERPRINT {_STATES[state]} - {aimed(' '.join(text.split()).replace('|', '/'))}"
     write_data(f"{line} | {performance}" if performance else line)
-    if changed:
-        write(f"changed: {', '.join(changed)}")
+    if seen is not None and seen.changed:
+        write(f"changed: {', '.join(seen.changed)}")
+    if seen is not None and seen.forecast is not None:
+        write(f"next check of the agent: {' '.join(seen.forecast.text.split()).replace('|', '/')}")
     return state

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.render import print_json, secret, show_log, table, write
+from fingerprint.assessment import is_of_agent, outcome_of
+from fingerprint.cli.render import folded, print_json, secret, show_log, table, write
 from fingerprint.cli.sources import machine_of, vault_of
-from fingerprint.errors import EXIT_OK, Refused, UsageError, VaultCorrupt
+from fingerprint.engine import Outlook, in_words
+from fingerprint.errors import EXIT_OK, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing
+from fingerprint.fate import rebaselined
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
-from fingerprint.vault import FINGERPRINT_KEY
-from fingerprint.vault.records import decode_fingerprint
+from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.vault.records import decode_fingerprint, decode_registration
+from fingerprint.vault.remedies import KEY_WORDS, restore_command, restore_remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.cli.parse import Arguments
-    from fingerprint.model import FingerprintRecord
+    from fingerprint.model import FingerprintRecord, Verdict
     from fingerprint.recovery import Plan
     from fingerprint.vault import Vault
 
@@ -45,21 +49,30 @@ def _history(arguments: Arguments) -> int:
         write(f"Nothing of the vault {vault.path} was ever replaced.")
     else:
         rows = [
-            (str(e["number"]), e["replacedAt"], e["fingerprint"] or e["key"], str(e["threshold"] or ""), e["why"])
+            (
+                str(e["number"]), e["replacedAt"], KEY_WORDS.get(e["key"], e["key"]),
+                e["fingerprint"] or e["instanceId"], str(e["threshold"] or ""), e["why"],
+            )
             for e in entries
-        ]
-        table(("N", "replaced at", "fingerprint", "threshold", "why"), rows, (3, 20, 12, 9))
+        ]  # fmt: skip
+        table(("N", "replaced at", "key", "fingerprint or node", "threshold", "why"), rows, (3, 20, 12, 19, 9))
     return EXIT_OK
 
 
 def _entry(entry: dict[str, Any], vault: Vault, arguments: Arguments) -> dict[str, Any]:
-    fingerprint, threshold = "", None
-    if entry["key"] == FINGERPRINT_KEY and entry["record"] is not None:
-        try:
-            record = decode_fingerprint(entry["record"].encode("utf-8"), vault.history.path)
+    fingerprint, threshold, node = "", None, ""
+    text = entry["record"]
+    try:
+        if entry["key"] == FINGERPRINT_KEY and text is not None:
+            record = decode_fingerprint(text.encode("utf-8"), vault.history.path)
             fingerprint, threshold = secret(record.fingerprint, arguments), record.threshold
-        except VaultCorrupt:
+        elif entry["key"] == REGISTRATION_KEY and text is not None:
+            node = secret(decode_registration(text.encode("utf-8"), vault.history.path).instance_id, arguments)
+    except VaultCorrupt:
+        if entry["key"] == FINGERPRINT_KEY:
             fingerprint = "(corrupt)"
+        else:
+            node = "(corrupt)"
     return {
         "number": entry["number"],
         "key": entry["key"],
@@ -69,30 +82,81 @@ def _entry(entry: dict[str, Any], vault: Vault, arguments: Arguments) -> dict[st
         "by": entry["by"],
         "fingerprint": fingerprint,
         "threshold": threshold,
+        "instanceId": node,
     }
 
 
 def _backup(arguments: Arguments) -> int:
     vault = vault_of(arguments)
-    if not arguments.yes:
-        vault.read()
-    number = None
+    keys = _to_back_up(vault, arguments)
+    numbers: dict[str, int] = {}
     if not arguments.dry_run:
         with vault.edit() as edit:
-            number = edit.keep(FINGERPRINT_KEY, why="backup", as_it_is=arguments.yes)
-    answer = {"vault": vault.path, "number": number, "dryRun": arguments.dry_run, "history": vault.history.path}
+            for key in keys:
+                numbers[key] = edit.keep(key, why="backup", as_it_is=arguments.yes)
+    entries = [{"key": key, "number": numbers.get(key)} for key in keys]
+    answer = {
+        "vault": vault.path, "number": entries[0]["number"], "entries": entries, "dryRun": arguments.dry_run,
+        "history": vault.history.path,
+    }  # fmt: skip
     if arguments.output == "json":
         print_json("vault backup", answer)
-    elif arguments.dry_run:
-        write(f"Would keep the record of {vault.path} in {vault.history.path}.")
-    else:
-        write(f"Kept the record of {vault.path} as entry {number}: fingerprint vault restore {number}")
+        return EXIT_OK
+    for key in keys:
+        if arguments.dry_run:
+            write(f"Would keep a copy of {key} of {vault.path} in {vault.history.path}.")
+        else:
+            write(f"Kept a copy of {key} of {vault.path} as entry {numbers[key]}.")
+            write(f"  Restore it with: {restore_command(numbers[key], key)}")
     return EXIT_OK
 
 
+def _to_back_up(vault: Vault, arguments: Arguments) -> list[str]:
+    """Return the keys of which a copy is kept: both, or the one that is named; all can be read.
+
+    Raises:
+        VaultMissing: the vault holds none of them.
+        VaultError: one could not be read; then no copy is kept.
+    """
+    keys = []
+    missing: VaultMissing | None = None
+    for key, read in ((FINGERPRINT_KEY, vault.read), (REGISTRATION_KEY, vault.read_registration)):
+        if arguments.key not in (None, KEY_WORDS[key]):
+            continue
+        try:
+            if arguments.yes and vault.raw(key) is not None:
+                # What looks damaged is kept, too.
+                keys.append(key)
+                continue
+            read()
+            keys.append(key)
+        except VaultMissing as error:
+            missing = missing or error
+        except VaultCorrupt as error:
+            others = [word for one, word in KEY_WORDS.items() if one != key]
+            if arguments.key is None:
+                error.remedy += f". To copy the other record only: fingerprint vault backup --key {others[0]}"
+            raise
+    if not keys and missing is not None:
+        raise missing
+    return keys
+
+
 def _restore(arguments: Arguments) -> int:
+    if arguments.rebaseline:
+        if arguments.root != "/":
+            raise Refused(
+                "--rebaseline requires the machine itself: the hardware is not on a copied disk", where=arguments.root,
+                remedy="Nothing was written. Restore without it, or run it on the machine",
+            )  # fmt: skip
+        show_log()
     vault = vault_of(arguments)
-    plan = plan_restore(vault, arguments.N, machine_of(arguments), timeout=arguments.timeout)
+    key = next((one for one, word in KEY_WORDS.items() if word == arguments.key), "")
+    machine = machine_of(arguments)
+    plan = plan_restore(
+        vault, arguments.N, machine, key=key, rebaseline=arguments.rebaseline, of_agent=is_of_agent(vault, machine),
+        timeout=arguments.timeout,
+    )  # fmt: skip
     return _finish("vault restore", plan, vault, arguments)
 
 
@@ -104,7 +168,8 @@ def _rebaseline(arguments: Arguments) -> int:
         )
     show_log()
     vault = vault_of(arguments)
-    plan = plan_rebaseline(vault, machine_of(arguments), timeout=arguments.timeout)
+    machine = machine_of(arguments)
+    plan = plan_rebaseline(vault, machine, of_agent=is_of_agent(vault, machine), timeout=arguments.timeout)
     return _finish("vault rebaseline", plan, vault, arguments)
 
 
@@ -118,6 +183,7 @@ def _finish(command: str, plan: Plan, vault: Vault, arguments: Arguments) -> int
     if not arguments.dry_run:
         carry_out(vault, plan, accept_new_sid=arguments.accept_new_sid)
     changes = _changes(plan.before, plan.after)
+    notes = _notes(plan, vault, arguments)
     if arguments.output == "json":
         print_json(
             command,
@@ -128,24 +194,102 @@ def _finish(command: str, plan: Plan, vault: Vault, arguments: Arguments) -> int
                 "after": _summary(plan.after, arguments),
                 "changedAttributes": changes,
                 "otherSid": plan.other_sid,
+                "machine": _machine(plan),
+                "nodes": None if plan.nodes is None else {
+                    "then": secret(plan.nodes[0], arguments), "now": secret(plan.nodes[1], arguments),
+                },
+                "notes": [" ".join(note) for note in notes],
                 "done": not arguments.dry_run,
                 "dryRun": arguments.dry_run,
             },
-        )
+        )  # fmt: skip
         return EXIT_OK
     write(f"{'Would write' if arguments.dry_run else 'Wrote'} {plan.key} of {vault.path} ({plan.why}).")
     for word, record in (("before", plan.before), ("after", plan.after)):
         if record:
             write(f"  {word:7}fingerprint {secret(record.fingerprint, arguments)}, threshold {record.threshold}")
-    if plan.before or plan.key != FINGERPRINT_KEY:
-        write(f"  changed attributes: {', '.join(changes) or 'none'}")
-    else:
-        write("  what was there was missing or not to be read")
-    if plan.other_sid:
-        write("  The hardware ID of the record is not that of this machine: it needs --accept-new-sid.")
-    if not arguments.dry_run:
-        write("  A running agent keeps what it read until it is restarted.")
+    if plan.key == FINGERPRINT_KEY:
+        write(f"  changed attributes: {', '.join(changes) or 'none'}" if plan.before
+              else "  the previous record was missing or unreadable")  # fmt: skip
+    for text, *commands in notes:
+        for line in folded(text, 76):
+            write("  " + line)
+        for one in commands:
+            write(f"      {one}")
     return EXIT_OK
+
+
+def _machine(plan: Plan) -> dict[str, Any] | None:
+    """Return what the machine is now by the record that would be there, and what the agent does with it."""
+    if plan.verdict is None:
+        return None
+    return {
+        "verdict": outcome_of(plan.verdict), "agent": str(plan.outlook), "rule": in_words(plan.verdict),
+        "unreadable": list(plan.unreadable),
+    }  # fmt: skip
+
+
+def _notes(plan: Plan, vault: Vault, arguments: Arguments) -> list[tuple[str, ...]]:
+    """Return what else to know, each a text and the command that it speaks of."""
+    notes: list[tuple[str, ...]] = []
+    if plan.after is not None and not plan.after.fingerprint:
+        notes.append(("The record is cleared: it holds no fingerprint, and the agent finds none.",))
+    elif plan.verdict is not None:
+        notes += _of_the_machine(plan, plan.verdict, arguments)
+    if plan.other_sid:
+        text = "The hardware ID of the record is not that of this machine"
+        notes.append((f"{text}: it needs --accept-new-sid." if arguments.dry_run else f"{text}, as accepted.",))
+    if plan.nodes:
+        then, now = (secret(node, arguments) for node in plan.nodes)
+        if plan.key == FINGERPRINT_KEY:
+            text = f"The vault was registered as {then} then, and is {now} now: the service knows {now} by another "
+            notes.append((f"{text}fingerprint and rejects this one.",))
+        else:
+            notes.append((f"This registration is that of {then}; the vault is registered as {now} now.",))
+    if plan.key == REGISTRATION_KEY:
+        notes += _without_a_fingerprint(vault)
+    if not arguments.dry_run:
+        notes.append(("Restart the agent: it keeps what it read until then.",))
+    return notes
+
+
+def _of_the_machine(plan: Plan, verdict: Verdict, arguments: Arguments) -> list[tuple[str, ...]]:
+    """Return whether the agent accepts the machine by the record, and how it will if it does not."""
+    rule, unread = in_words(verdict), ", ".join(plan.unreadable)
+    notes: list[tuple[str, ...]] = []
+    if plan.sources is not None and unread:
+        notes.append((f"Stored as empty, as the agent reads it: {unread}.",))
+    told = {"same": "matches", "different": "does not match"}.get(outcome_of(verdict))
+    text = f"The record {told} this machine: {rule}." if told else (
+        f"Whether the record matches this machine cannot be told: {unread} could not be read."
+    )  # fmt: skip
+    if plan.outlook == Outlook.ACCEPTS:
+        return [*notes, (text if told == "matches" else f"{text} The agent will accept it.",)]
+    if plan.outlook == Outlook.UNKNOWN:
+        return [*notes, (f"{text} What the agent will do cannot be told either.",)]
+    if plan.outlook == Outlook.STOPS:
+        return [*notes, (f"{text} The agent's collection fails: {unread} is not valid UTF-8.",)]
+    text = f"{text} The agent will store a new fingerprint over it"
+    if arguments.root != "/":
+        # What a copied disk shows of the hardware says nothing of the machine that it boots in.
+        return [*notes, (f"{text} where it starts with this hardware.",)]
+    if plan.unstorable:
+        names = ", ".join(plan.unstorable)
+        return [*notes, (f"{text}. The present hardware hash cannot be stored: {names} could not be read.",)]
+    command = rebaselined(arguments.N, plan.other_sid)
+    return [*notes, (f"{text} at its next check. Restore it with the present hardware hash:", command)]
+
+
+def _without_a_fingerprint(vault: Vault) -> list[tuple[str, ...]]:
+    """Return the warning for a registration without a fingerprint: the agent makes a new one then."""
+    try:
+        if vault.read().fingerprint:
+            return []
+    except VaultError:
+        # Whatever it is, it is not a fingerprint that the agent finds.
+        pass
+    remedy = restore_remedy(vault, FINGERPRINT_KEY)
+    return [("The vault holds no whole fingerprint: before the agent starts, restore that, too.", remedy)]
 
 
 def _summary(record: FingerprintRecord | None, arguments: Arguments) -> dict[str, Any] | None:

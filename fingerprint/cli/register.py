@@ -7,7 +7,7 @@ import sys
 
 from fingerprint.cli.render import print_json, write
 from fingerprint.cli.sources import machine_of, vault_of
-from fingerprint.errors import EXIT_OK, InputError, Refused, UsageError
+from fingerprint.errors import EXIT_OK, InputError, Refused, UsageError, VaultCorrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ def run(arguments: Arguments) -> int:
 
 
 def _register(arguments: Arguments) -> int:
-    from fingerprint.cli.extra import demand_aws
+    from fingerprint.cli.extra import require_extra
 
-    demand_aws()
+    require_extra("aws")
     from fingerprint.service.registration import Registration
 
     activation_id = arguments.activation_id or os.environ.get(ID_VARIABLE, "")
@@ -81,19 +81,23 @@ def _deregister(arguments: Arguments) -> int:
             "this forgets the registration: the machine must then be registered again", where=vault.path,
             remedy="See what it would do with --dry-run; do it with --yes. What is forgotten stays in the history",
         )  # fmt: skip
-    present = vault.read_registration()
+    try:
+        node = vault.read_registration().instance_id or "(none)"
+    except VaultCorrupt:
+        # A damaged one without a copy can only be forgotten; its bytes stay in the history.
+        node = "(unreadable)"
     if not arguments.dry_run:
         from fingerprint.credentials.cache import cache_of
         from fingerprint.registrationfile import forget_registration
 
         forget_registration(vault)
         cache_of(vault).forget()
-    answer = {"vault": vault.path, "instanceId": present.instance_id, "dryRun": arguments.dry_run,
+    answer = {"vault": vault.path, "instanceId": "" if node.startswith("(") else node, "dryRun": arguments.dry_run,
               "history": vault.history.path}  # fmt: skip
     if arguments.output == "json":
         print_json("deregister", answer)
     else:
         verb = "Would forget" if arguments.dry_run else "Forgot"
-        write(f"{verb} the registration {present.instance_id or '(none)'} of {vault.path}.")
+        write(f"{verb} the registration {node} of {vault.path}.")
         write(f"It stays in {vault.history.path}. The service is not told; remove the node there, too.")
     return EXIT_OK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.extra import demand_aws
+from fingerprint.cli.extra import require_extra
 from fingerprint.cli.render import flush, log_handler, print_json, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.credentials.cache import cache_of
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Arguments) -> int:
+    require_extra("aws")
     import logging
     from signal import SIGTERM, signal
     from threading import Thread
 
     from fingerprint.credentials.serve import CredentialServer
 
-    demand_aws()
     vault = vault_of(arguments)
     cache = cache_of(
         vault, machine_of(arguments), policy=arguments.policy, endpoint=arguments.endpoint, proxy=arguments.proxy,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.cli.render import colored, print_json, printable, secret, shown, table, warn, write
-from fingerprint.cli.sources import machine_of, unread_remedy
+from fingerprint.cli.sources import machine_of
 from fingerprint.collect import collect
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
 from fingerprint.model import Status, utc
@@ -47,6 +47,7 @@ def _answer(collection: Collection, facts: dict[str, str], arguments: Arguments)
                 "value": _value(a.name, a.value, arguments),
                 "status": str(a.status),
                 "reason": a.reason,
+                "fault": str(a.fault),
                 "source": a.source,
                 "tool": a.tool,
                 "seconds": round(a.seconds, 6),
@@ -82,6 +83,9 @@ def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) 
         for attribute in silent:
             status = colored(str(attribute.status), _COLORS[attribute.status], arguments)
             write(f"  {attribute.name}: {status}: {printable(attribute.reason)}")
+    if collection.id_warning:
+        write()
+        write(f"  {collection.id_warning}.")
     tools = sorted({a.tool for a in collection if a.tool})
     if tools:
         write()
@@ -89,6 +93,5 @@ def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) 
     for name, fact in facts.items():
         write(f"  {name}: {printable(fact)}")
     if collection.unreadable:
-        denied = any(a.status == Status.DENIED for a in collection)
-        remedy = f". {unread_remedy(collection, arguments)}" if denied else ""
+        remedy = f". {collection.remedy}" if collection.remedy else ""
         warn(f"{len(collection.unreadable)} of {len(collection)} attributes could not be read{remedy}")

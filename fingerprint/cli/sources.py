@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 
-from fingerprint import rights
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.vault import Vault
@@ -15,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
     from fingerprint.collect.machine import Machine
-    from fingerprint.model import Collection
 
 
 # They look at no machine and no vault.
@@ -124,11 +122,6 @@ def _is_text(path: str) -> bool:
 def machine_of(arguments: Arguments) -> Machine:
     """Return this machine, a copied disk, or a recorded machine."""
     return arguments.recorded or LiveMachine(root=arguments.root)
-
-
-def unread_remedy(collection: Collection, arguments: Arguments) -> str:
-    """Return what to do about attributes that could not be read, as a sentence without a full stop."""
-    return rights.unread_remedy(collection, copied=arguments.root != "/", recorded=arguments.snapshot is not None)
 
 
 def vault_of(arguments: Arguments) -> Vault:

@@ -93,14 +93,17 @@ GLOBAL = (
 )
 _DRY_RUN = Option("--dry-run", "say what would be done and change nothing")
 _YES = Option("--yes", "do it: without this word it is refused")
-_ENDPOINT = Option("--endpoint", "URL of the service in place of the region's own", "URL")
+_ENDPOINT = Option("--endpoint", "URL of the service (else the agent's, the region's)", "URL")
 _POLICY = Option(
     "--policy", "what to do for another machine", "POLICY", choices=("strict", "regenerate", "audit"), default="strict"
 )
-_PROXY = Option("--proxy", "URL of the proxy in place of those of the environment", "URL")
+_PROXY = Option("--proxy", "URL of the proxy (else the environment's, the agent's)", "URL")
 _ROTATE = Option("--rotate-after", "age of the node's key at which it is changed; 0 never", "DAYS", kind="integer",
                  default=0)  # fmt: skip
 _NEW_SID = Option("--accept-new-sid", "also if the hardware ID of the record is not that of this machine")
+
+_KEY = Option("--key", "the record (else that of the entry; of 0 the fingerprint)", "KEY",
+              choices=("fingerprint", "registration"))  # fmt: skip
 
 _FLEET = ("FLEET", "text", (), "the file or folder")
 _FLEETS = (
@@ -140,8 +143,9 @@ COMMANDS = (
         "Reads only. Exit codes: 0 same machine, 1 not the same, 3 cannot tell. With --format nagios it is a plug-in:\n"
         "one line with performance data, and 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (usage errors, too).\n"
         "Conditions: any-drift (an attribute changed), ip-alone (only the same address keeps it), vacuous (any\n"
-        "machine with this hardware ID passes), copy (scheme stable sees another machine), will-hibernate (the\n"
-        "agent's next start is refused, or its fingerprint is lost already), never.",
+        "machine with this hardware ID passes), weak-id (the hardware ID is blank, zeros or else no ID), copy\n"
+        "(scheme stable sees another machine), will-hibernate (the agent stores a new fingerprint at its next check,\n"
+        "or has), never.",
         options=(
             Option(
                 "--format",
@@ -150,7 +154,7 @@ COMMANDS = (
                 choices=("plain", "nagios"),
                 default="plain",
             ),
-            Option("--warning", "conditions of WARNING, with commas (else any-drift)", "CONDITIONS", short="-w"),
+            Option("--warning", "conditions of WARNING, commas (else any-drift,weak-id)", "CONDITIONS", short="-w"),
             Option("--critical", "conditions of CRITICAL, with commas (else will-hibernate)", "CONDITIONS", short="-c"),
         ),
         examples=(
@@ -417,8 +421,10 @@ COMMANDS = (
         "update",
         "credentials",
         "write role credentials into a profile of the shared credentials file",
-        "Comments, other settings and other profiles stay; the file gets mode 0600. With --keep it goes on until\n"
-        "it is ended: new credentials at half of their life, after errors with the pauses of the agent.",
+        "Comments, other settings and other profiles stay; the file gets mode 0600. A file that botocore rejects, or\n"
+        "that cannot be changed without harm for an AWS SDK, stays as it is. With --keep it runs until it is ended:\n"
+        "new credentials at half of their life, after errors with the pauses of the agent.\n"
+        "Exit codes: 0 written, 1 not the same machine, 3 not registered, 4 file kept, 5 refused, 6 unreachable.",
         options=(
             Option("--profile", "the profile", "NAME", default="default"),
             Option("--file", "the file (else AWS_SHARED_CREDENTIALS_FILE, ~/.aws/credentials)", "FILE", files="file"),
@@ -491,12 +497,12 @@ COMMANDS = (
     Command(
         "explain-log",
         "explainlog",
-        "tell from the agent's logs what happened, when, and what to do",
-        "Also when the machine is gone. Takes rotated and compressed logs, and merges them by time.\n"
-        "Exit codes: 0 nothing found, 1 a mismatch, refusal or hibernation, 3 no log, or none that can be read.",
+        "tell the agent's state by its logs, its cause and history",
+        "Also when the machine is gone. Takes rotated and compressed logs, and merges them by time. The last state\n"
+        "wins. Exit codes: 0 healthy, 1 failing, not started or stopped, 3 cannot tell.",
         positionals=(("FILE", "several", (), "logs of the agent; - for standard input"),),
         options=(Option("--utc-offset", "offset of the log's local time, to tell times in UTC", "+HH:MM"),),
-        examples=(("fingerprint explain-log /var/log/amazon/ssm/*.log*", "the whole story"),),
+        examples=(("fingerprint explain-log /var/log/amazon/ssm/*.log*", "how the agent is, and why"),),
     ),
     Command(
         "fleet check",
@@ -609,31 +615,54 @@ COMMANDS = (
         "Exit codes: 0 sound, 1 with findings, 3 missing, corrupt, unreadable or not safe.",
     ),
     Command(
+        "vault repair",
+        "vaults",
+        "list the records in Store in the manifest again",
+        "The agent finds a record only through the manifest. The old file is kept in the history. Files in Store that\n"
+        "are no records are named and not listed.\n"
+        "Exit codes: 0 nothing to repair or repaired, 1 a part is left, 3 unreadable, 4 --yes is missing or a repair\n"
+        "does not help.",
+        options=(_DRY_RUN, Option("--yes", "confirm (required)")),
+        examples=(("sudo fingerprint vault repair --dry-run", "see what it would write"),),
+    ),
+    Command(
         "vault reset",
         "vaults",
         "clear the fingerprint record; the old one is kept in the history",
-        "The next start of the agent, or `init`, mints a new fingerprint, and the service then refuses this machine\n"
+        "The next check of the agent, or `init`, mints a new fingerprint, and the service then refuses this machine\n"
         "until it is registered again.",
         options=(_DRY_RUN, _YES),
         examples=(("sudo fingerprint vault reset --dry-run", "see what it would do"),),
     ),
     Command("vault evidence", "evidence", "list what is kept of the machine for each record, to name differences by"),
-    Command("vault history", "recover", "list the records that were replaced, with when, why and by whom"),
+    Command("vault history", "recover", "list the records that were replaced, with key, time, cause and user"),
     Command(
         "vault backup",
         "recover",
-        "keep a copy of the present record in the history",
-        options=(_DRY_RUN, Option("--yes", "also if the record looks damaged: it was changed on purpose")),
+        "keep a copy of fingerprint and registration in the history",
+        options=(_KEY, _DRY_RUN, Option("--yes", "also if a record looks damaged: it was changed on purpose")),
     ),
     Command(
         "vault restore",
         "recover",
         "write a record of the history back, as it was",
-        "For a fingerprint that was lost or replaced. It works over a missing or corrupt record, too. What is\n"
-        "replaced goes to the history. Restart the agent afterwards.",
+        "For a record that was lost, damaged or replaced. It works over a missing or corrupt record, too. What is\n"
+        "replaced goes to the history. Restart the agent afterwards.\n"
+        "It says whether the record matches this machine. If not, the agent replaces it again; --rebaseline restores\n"
+        "fingerprint and threshold with the present hardware hash.",
         positionals=(("N", "integer", (), "number of the entry, see `vault history`; 0: as it was written last"),),
-        options=(_DRY_RUN, _YES, _NEW_SID),
-        examples=(("sudo fingerprint vault restore 4 --dry-run", "see what it would write"),),
+        options=(
+            _KEY,
+            Option("--rebaseline", "with the hardware hash of this machine as it is now"),
+            _DRY_RUN,
+            _YES,
+            _NEW_SID,
+        ),
+        examples=(
+            ("sudo fingerprint vault restore 4 --dry-run", "see what it would write"),
+            ("sudo fingerprint vault restore 4 --rebaseline --yes", "after the agent replaced the fingerprint"),
+            ("sudo fingerprint vault restore 0 --key registration --yes", "a damaged registration"),
+        ),
     ),
     Command(
         "vault rebaseline",

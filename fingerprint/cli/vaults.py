@@ -1,8 +1,8 @@
-"""`fingerprint vault show`, `verify` and `reset`."""
+"""`fingerprint vault show`, `verify`, `repair` and `reset`."""
 
 from __future__ import annotations
 
-from fingerprint.cli.render import print_json, secret, shown, table, write
+from fingerprint.cli.render import print_json, printable, secret, shown, table, write
 from fingerprint.cli.sources import vault_of
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, Refused, VaultMissing
 
@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
     from fingerprint.cli.parse import Arguments
     from fingerprint.vault import Vault
+    from fingerprint.vault.integrity import ManifestState
+    from fingerprint.vault.repair import RepairPlan
 
 
 def run(arguments: Arguments) -> int:
-    return {"vault show": _show, "vault verify": _verify, "vault reset": _reset}[arguments.command.path](arguments)
+    commands = {"vault show": _show, "vault verify": _verify, "vault repair": _repair, "vault reset": _reset}
+    return commands[arguments.command.path](arguments)
 
 
 def show_answer(vault: Vault, arguments: Arguments) -> dict[str, Any]:
@@ -77,12 +80,13 @@ def _show(arguments: Arguments) -> int:
 
 def verify_answer(vault: Vault) -> dict[str, Any]:
     """Return every defect of a vault, as JSON has it."""
-    from fingerprint.vault.verify import verify
+    from fingerprint.vault.verify import DECIDED, verify
 
     findings = verify(vault)
     return {
         "vault": vault.path,
         "sound": not findings,
+        "readable": not any(finding.broken and finding.kind not in DECIDED for finding in findings),
         "findings": [
             {"kind": f.kind, "what": f.what, "where": f.where, "remedy": f.remedy, "broken": f.broken} for f in findings
         ],
@@ -100,9 +104,70 @@ def _verify(arguments: Arguments) -> int:
             write(f"  {finding['remedy']}")
     else:
         write(f"The vault {told['vault']} is sound.")
-    if any(finding["broken"] for finding in findings):
-        return EXIT_CANNOT_TELL
-    return EXIT_DIFFERS if findings else EXIT_OK
+    if told["readable"]:
+        return EXIT_DIFFERS if findings else EXIT_OK
+    return EXIT_CANNOT_TELL
+
+
+def _repair(arguments: Arguments) -> int:
+    from fingerprint.vault.repair import plan_repair, repair
+
+    vault = vault_of(arguments)
+    plan = plan_repair(vault)
+    if plan.left and not plan.writes:
+        state = plan.left[0][1]
+        raise Refused(f"a repair does not help: {state.what}", where=state.where, remedy=state.remedy)
+    done = bool(plan.writes) and not arguments.dry_run
+    if done and arguments.yes:
+        repair(vault, plan)
+    if arguments.output != "json":
+        _print_repair(plan, vault, done and arguments.yes)
+    if done and not arguments.yes:
+        raise Refused(
+            "vault repair requires --yes", where=vault.path,
+            remedy="Nothing was written. Do it with: fingerprint vault repair --yes",
+        )  # fmt: skip
+    if arguments.output == "json":
+        print_json("vault repair", _repair_answer(plan, vault, done, arguments))
+    return EXIT_DIFFERS if plan.left else EXIT_OK
+
+
+def _print_repair(plan: RepairPlan, vault: Vault, done: bool) -> None:
+    if not plan.writes:
+        write(f"Nothing to repair: the manifest of {vault.path} lists every record that lies in Store.")
+    for _, state in plan.writes:
+        write(f"{'Wrote' if done else 'Would write'} {state.where}.")
+        write(f"  before: {state.what}; {state.consequence}")
+        before = dict(state.listed)
+        for key, path in state.repaired or ():
+            word = "kept" if before.get(key) == path else "added" if not before.get(key) else f"was {before[key]}"
+            write(f"  lists {key}: {path} ({word})")
+    for _, state in plan.left:
+        write(f"{state.where}: not repaired: {state.what}")
+        write(f"  {state.remedy}")
+    if plan.unknown:
+        write(f"  not listed, because these files are no records: {', '.join(printable(one) for one in plan.unknown)}")
+    if done:
+        write(f"  The old file is kept in {vault.history.path}.")
+        write("  A running agent keeps what it read until it is restarted.")
+
+
+def _repair_answer(plan: RepairPlan, vault: Vault, done: bool, arguments: Arguments) -> dict[str, Any]:
+    def told(name: str, state: ManifestState) -> dict[str, Any]:
+        return {
+            "manifest": name, "kind": state.kind, "what": state.what, "agentDoes": state.agent_does,
+            "consequence": state.consequence, "before": dict(state.listed),
+            "after": None if state.repaired is None else dict(state.repaired), "remedy": state.remedy,
+        }  # fmt: skip
+
+    return {
+        "vault": vault.path,
+        "manifests": [told(*one) for one in (*plan.writes, *plan.left)],
+        "unknownFiles": list(plan.unknown),
+        "done": done,
+        "dryRun": arguments.dry_run,
+        "history": vault.history.path,
+    }
 
 
 def _reset(arguments: Arguments) -> int:

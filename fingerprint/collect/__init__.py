@@ -31,7 +31,7 @@ def collect(machine: Machine | None = None, *, scheme: str = SCHEME, timeout: fl
             nothing that its tools print would be true.
     """
     from fingerprint.catalogue import sid_key
-    from fingerprint.model import Collection
+    from fingerprint.model import Collection, Fault
 
     if machine is None:
         from fingerprint.collect.machine import LiveMachine
@@ -48,7 +48,8 @@ def collect(machine: Machine | None = None, *, scheme: str = SCHEME, timeout: fl
     started = machine.monotonic()
     collected_at = machine.now()
     attributes = read(machine, machine.timeout if timeout is None else timeout)
+    remedy = machine.reader().remedy if any(a.fault == Fault.RIGHTS for a in attributes) else ""
     return Collection(
         machine.platform, scheme, "machine-id" if scheme == STABLE else sid_key(machine.platform), attributes,
-        collected_at, machine.monotonic() - started,
+        collected_at, machine.monotonic() - started, remedy,
     )  # fmt: skip

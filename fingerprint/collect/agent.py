@@ -1,7 +1,8 @@
-"""Since when the agent runs: it looks at the hardware once, when it starts."""
+"""The agent's processes: which run, and since when."""
 
 from __future__ import annotations
 
+import errno
 import os
 
 from fingerprint.collect.machine import Process
@@ -15,21 +16,6 @@ NAMES = ("amazon-ssm-agent", "ssm-agent-worker")
 _NAME_KEPT = 15
 # Field 22 of /proc/PID/stat, counted from what follows the name, which is in brackets.
 _START_AFTER_NAME = 19
-
-
-def agent_started(proc: str = "/proc") -> float | None:
-    """Return when the oldest running agent process was started, in seconds since 1970-01-01 UTC.
-
-    None where none runs, or where this system does not tell.
-
-    Args:
-        proc: the folder of the processes, for tests.
-    """
-    started = [ticks for _, _, ticks in _found(proc) if ticks is not None]
-    booted = _booted(proc)
-    if not started or booted is None:
-        return None
-    return booted + min(started) / os.sysconf("SC_CLK_TCK")
 
 
 def agent_processes(platform: str, proc: str = "/proc") -> tuple[Process, ...]:
@@ -50,6 +36,35 @@ def agent_processes(platform: str, proc: str = "/proc") -> tuple[Process, ...]:
     return tuple(sorted(processes, key=lambda one: (one.started or 0.0, one.pid)))
 
 
+def agent_pids(proc: str = "") -> tuple[int, ...]:
+    """Return the numbers of all running processes of agents, also of those in containers, the lowest first.
+
+    Args:
+        proc: the folder of the processes on Linux; "" for elsewhere, where psutil lists them.
+
+    Raises:
+        OSError: they cannot be listed, or not all of them.
+    """
+    if proc:
+        os.listdir(proc)
+        return tuple(sorted(pid for pid, _, _ in _found(proc, everywhere=True)))
+    import psutil
+
+    pids = []
+    try:
+        for one in psutil.process_iter(["name", "status"]):
+            name = one.info["name"]
+            if one.info["status"] == psutil.STATUS_ZOMBIE:
+                continue
+            if name is None:
+                raise OSError(errno.EACCES, f"process {one.pid} does not tell its name")
+            if name.removesuffix(".exe") in NAMES:
+                pids.append(one.pid)
+    except psutil.Error as error:
+        raise OSError(errno.EIO, str(error)) from None
+    return tuple(sorted(pids))
+
+
 def _by_psutil() -> tuple[Process, ...]:
     import psutil
 
@@ -62,12 +77,13 @@ def _by_psutil() -> tuple[Process, ...]:
     return tuple(sorted(processes, key=lambda one: (one.started or 0.0, one.pid)))
 
 
-def _found(proc: str) -> Iterator[tuple[int, str, int | None]]:
+def _found(proc: str, everywhere: bool = False) -> Iterator[tuple[int, str, int | None]]:
     """Yield number, name and start, in ticks since the system was started, of each process of the agent.
 
-    Those of containers are not this machine's, and what has ended and waits for its parent does not run.
+    Those of containers are not this machine's, unless `everywhere`; what has ended and waits for its parent does not
+    run.
     """
-    here = _name_space(os.path.join(proc, "self"))
+    here = 0 if everywhere else _name_space(os.path.join(proc, "self"))
     wanted = {name[:_NAME_KEPT]: name for name in NAMES}
     try:
         folders = os.listdir(proc)

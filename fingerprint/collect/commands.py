@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT = 1024 * 1024
 COMPLAINT_LIMIT = 4096
 DEFAULT_TIMEOUT = 5.0
-# The tools must answer alike whoever asks. This is the environment in which the service manager runs
-# the agent: no time zone, nothing of the caller; the locale is added from the machine's own settings.
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+# The tools must answer alike whoever asks: nothing of the caller's environment is handed on. This is the PATH that
+# systemd gives to services; `service_environment` has the rest.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Where nothing lists those that are open, so many are tried.
 _DESCRIPTORS_TRIED = 4096
 _SIGKILL = 9
@@ -30,6 +30,8 @@ _SIGPIPE = 13
 _SIGXFSZ = 25
 # Where the kernel has no descriptor of a process, its end is asked for.
 _EXIT_POLL_SECONDS = 0.001
+# What this process ran out of; another one may have it.
+NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS)
 
 
 class CommandResult(Value):
@@ -41,7 +43,7 @@ class CommandResult(Value):
         stdout: its output, all of it.
         stderr: the first 4 KiB of its complaints.
         problem: "" if it ran to its end, else "not-found", "denied", "timeout", "too-long",
-            "not-run", "not-recorded" or "failed".
+            "not-run", "not-recorded", "no-resources" (this process may start or open no more) or "failed".
         seconds: how long it took.
     """
 
@@ -91,7 +93,12 @@ class _Running:
         self.problem = ""
         self.returncode: int | None = None
         self.out, out_end = os.pipe()
-        self.err, err_end = os.pipe()
+        try:
+            self.err, err_end = os.pipe()
+        except BaseException:
+            os.close(self.out)
+            os.close(out_end)
+            raise
         self.open = {self.out, self.err}
         try:
             self.pid = os.posix_spawn(
@@ -247,6 +254,8 @@ def _open_descriptors() -> Iterable[int]:
 def _problem(error: OSError) -> str:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return "not-found"
+    if error.errno in NO_RESOURCES:
+        return "no-resources"
     return "denied" if error.errno in (errno.EACCES, errno.EPERM) else "failed"
 
 

@@ -19,11 +19,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from fingerprint.collect.reader import Reader
+
 FILE_LIMIT = 64 * 1024
 _WINDOWS_TIMEOUT = 60.0
 # What stands there is made by a running kernel; on a copied disk there are at most left-overs.
 _KERNEL_FOLDERS = ("/sys/", "/proc/", "/dev/", "/run/")
-_LOCALE_FILES = ("/etc/locale.conf", "/etc/default/locale")
 _PLATFORMS = (
     ("linux", "linux"),
     ("darwin", "macos"),
@@ -134,8 +135,14 @@ class Machine:
     kernel: str
     timeout: float
 
+    def reader(self) -> Reader:
+        """Return who reads this machine, to hold what was refused against the rights of the agent."""
+        from fingerprint.collect.reader import Reader
+
+        return Reader()
+
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
-        """Return the bytes of a regular file."""
+        """Return the bytes of a regular file; none of the null device, which stands for an empty one."""
         raise NotImplementedError
 
     def exists(self, path: str) -> bool:
@@ -163,6 +170,11 @@ class Machine:
     ) -> list[CommandResult]:
         """Run commands at once, each with an absolute path; `meanwhile` is called once, while they run."""
         raise NotImplementedError
+
+    def which(self, program: str) -> str:
+        """Return the path of a program as the agent finds it, on the PATH of its service."""
+        paths = [f"{folder}/{program}" for folder in PATH.split(":")]
+        return next((path for path in paths if self.exists(path)), paths[-1])
 
     def host_name(self) -> str:
         """Return the host name as the kernel has it (Windows: the physical DNS host name)."""
@@ -244,6 +256,7 @@ class LiveMachine(Machine):
         self.timeout = _WINDOWS_TIMEOUT if self.platform == "windows" else DEFAULT_TIMEOUT
         self._executables = dict(executables or {})
         self._quick_read: Callable[[str, int], bytes] | None = None
+        self._environment: dict[str, str] | None = None
 
     @property
     def copied(self) -> bool:
@@ -261,6 +274,11 @@ class LiveMachine(Machine):
 
         return on_disk(self.root, path)
 
+    def reader(self) -> Reader:
+        from fingerprint.collect.reader import live_reader
+
+        return live_reader()
+
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
         if self._quick_read is None and self.platform == "linux" and not self.copied:
             from fingerprint._system import read_file
@@ -274,7 +292,10 @@ class LiveMachine(Machine):
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(self._inside(path), flags)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            told = os.fstat(descriptor)
+            if stat.S_ISDIR(told.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            if not stat.S_ISREG(told.st_mode) and not _is_null(told):
                 raise OSError(errno.EINVAL, "it is not a regular file", path)
             data = b""
             while chunk := os.read(descriptor, limit + 1 - len(data)):
@@ -321,9 +342,9 @@ class LiveMachine(Machine):
             return False
         except NotThisMachine:
             raise
-        except OSError:
-            # It may be there; reading it will say what is wrong.
-            return True
+        except OSError as error:
+            # It may be there; reading it will say what is wrong. Behind links that lead to each other is nothing.
+            return error.errno != errno.ELOOP
         return True
 
     def run(
@@ -338,18 +359,31 @@ class LiveMachine(Machine):
 
             meanwhile()
             return run_on_windows(commands, timeout)
-        environment = {"PATH": PATH, **self.locale()}
+        environment, self._environment = self._environment or self.environment(), None
         return run(commands, timeout, environment, lambda path: self._executables.get(path, path), meanwhile)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which the agent runs its tools."""
+        from fingerprint.collect.service_environment import service_environment
+
+        return service_environment(self, PATH)
 
     def locale(self) -> dict[str, str]:
         """Return the locale that the service manager gives to services, by the files of the machine."""
-        for path in _LOCALE_FILES:
-            try:
-                text = self.read_file(path).decode("utf-8", "replace")
-            except OSError:
-                continue
-            return parse_locale(text)
-        return {}
+        from fingerprint.collect.service_environment import service_locale
+
+        return service_locale(self)
+
+    def which(self, program: str) -> str:
+        if self.copied or self.platform == "windows":
+            return super().which(program)
+        # The commands that are run next are run in it.
+        self._environment = self.environment()
+        for folder in self._environment.get("PATH", "").split(":"):
+            path = f"{folder}/{program}"
+            if folder.startswith("/") and os.access(path, os.X_OK) and not os.path.isdir(path):
+                return path
+        return super().which(program)
 
     def host_name(self) -> str:
         if self.copied:
@@ -358,11 +392,11 @@ class LiveMachine(Machine):
             from fingerprint.collect.windows_native import physical_host_name
 
             return physical_host_name()
-        name = os.uname().nodename
-        if self.platform != "linux" or 0 < len(os.fsencode(name)) < 64:
-            return name
-        data = self.read_file("/proc/sys/kernel/hostname", 512)
-        return (data[:-1] if data.endswith(b"\n") else data).decode("utf-8")
+        # As bytes, as Python takes them for text of the caller's locale; what is no UTF-8 stays to be seen.
+        data = os.fsencode(os.uname().nodename)
+        if self.platform == "linux" and not 0 < len(data) < 64:
+            data = self.read_file("/proc/sys/kernel/hostname", 512).removesuffix(b"\n")
+        return data.decode("utf-8", "surrogateescape")
 
     def addresses(self) -> Addresses:
         if self.copied:
@@ -429,6 +463,14 @@ class LiveMachine(Machine):
         from fingerprint.collect.windows_native import windows_folder
 
         return windows_folder()
+
+
+def _is_null(told: os.stat_result) -> bool:
+    """Return whether this is the null device, by which systemd and containers mask a file."""
+    try:
+        return stat.S_ISCHR(told.st_mode) and told.st_rdev == os.stat(os.devnull).st_rdev
+    except OSError:
+        return False
 
 
 def _demand_name(path: str) -> None:

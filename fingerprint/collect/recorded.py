@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, TypeVar
 
+    from fingerprint.collect.reader import Reader
+
     _T = TypeVar("_T")
 
 SCHEMA_VERSION = 1
@@ -39,7 +41,7 @@ _COMMAND_FIELDS: dict[str, tuple[type, ...]] = {
     "problem": (str,),
     "seconds": (int, float),
 }
-_PROBLEMS = ("", "not-found", "denied", "timeout", "too-long", "failed", "not-run", "not-recorded")
+_PROBLEMS = ("", "not-found", "denied", "timeout", "too-long", "failed", "not-run", "not-recorded", "no-resources")
 _TEXT_FORMS = ("ip", "ifconfig", "wmi")
 _STATUS_NUMBERS = ("uid", "gid", "size")
 # Numbers beyond are none of a machine, and Python neither writes nor converts all of them.
@@ -99,6 +101,13 @@ class RecordedMachine(Machine):
             raise _broken("it is not a JSON object", path)
         return cls(snapshot, path)
 
+    def reader(self) -> Reader:
+        from fingerprint.collect.reader import Reader
+
+        told = self._optional("takenBy", dict)
+        uid, as_agent, raw_io = (told.get(name) for name in ("uid", "asAgent", "rawIo"))
+        return Reader(uid, as_agent, raw_io)
+
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
         entry = self.snapshot["files"].get(path)
         if entry is None:
@@ -154,6 +163,14 @@ class RecordedMachine(Machine):
         meanwhile()
         recorded = {tuple(entry["argv"]): entry for entry in self.snapshot["commands"]}
         return [self._result(tuple(argv), recorded.get(tuple(argv))) for argv in commands]
+
+    def which(self, program: str) -> str:
+        usual = super().which(program)
+        if self.exists(usual):
+            return usual
+        # The agent's service may have a PATH of its own.
+        ran = (entry["argv"][0] for entry in self.snapshot["commands"])
+        return next((path for path in ran if path.rpartition("/")[2] == program), usual)
 
     def _result(self, argv: tuple[str, ...], entry: dict[str, Any] | None) -> CommandResult:
         if entry is None:
@@ -321,6 +338,11 @@ def _demand_snapshot(snapshot: dict[str, Any], where: str) -> None:
     for path, entry in statuses.items():
         if entry is not None and not isinstance(entry, dict):
             raise _broken(f"the status of {path} is not an object", where)
+    taken_by = snapshot.get("takenBy", {})
+    if not isinstance(taken_by, dict) or not (taken_by.get("uid") is None or _is_count(taken_by["uid"])):
+        raise _broken("takenBy holds no user's number", where)
+    if not all(isinstance(taken_by.get(name, False), (bool, type(None))) for name in ("asAgent", "rawIo")):
+        raise _broken("takenBy is of the wrong type", where)
     offset = snapshot.get("utcOffset")
     if isinstance(offset, int) and abs(offset) > _OFFSET_LIMIT:
         raise _broken(f"utcOffset is not from -{_OFFSET_LIMIT} to {_OFFSET_LIMIT} seconds", where)

@@ -11,6 +11,7 @@ import errno
 from fingerprint._json import dumps
 from fingerprint.collect import INVALID_TEXT
 from fingerprint.collect.machine import FILE_LIMIT, Machine
+from fingerprint.collect.reader import Reader
 from fingerprint.collect.recorded import SCHEMA_VERSION, RecordedMachine
 from fingerprint.model import utc
 from fingerprint.newfile import write_new
@@ -77,6 +78,9 @@ class Recorder(Machine):
             "addresses": {"ipv4": [], "links": [], "source": "not asked for"},
             "services": {},
         }
+        reader = machine.reader()
+        if reader != Reader():
+            self.snapshot["takenBy"] = {"uid": reader.uid, "asAgent": reader.as_agent, "rawIo": reader.raw_io}
         self._kept: set[str] = set()
         # Of a recording that is recorded again nothing more can be asked than it holds.
         self.of_a_recording = isinstance(machine, RecordedMachine)
@@ -93,6 +97,9 @@ class Recorder(Machine):
             InputError: it could not be written; nothing of it is left.
         """
         write_new(path, self.text().encode("utf-8"), "snapshot")
+
+    def reader(self) -> Reader:
+        return self._machine.reader()
 
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
         return self._kept_file(path, lambda: self._machine.read_file(path, limit))
@@ -174,6 +181,12 @@ class Recorder(Machine):
                     }
                 )
         return results
+
+    def which(self, program: str) -> str:
+        found = self._machine.which(program)
+        # So that it is found there again.
+        self.exists(found)
+        return found
 
     def host_name(self) -> str:
         name = self._asked("hostName", self._machine.host_name)

@@ -9,7 +9,8 @@ import errno
 
 from fingerprint._canonical import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
 from fingerprint.collect.attributes import unread
-from fingerprint.collect.unix import MACHINE_ID_FILES
+from fingerprint.collect.unix import MACHINE_ID_FILES, NOTHING_THERE
+from fingerprint.machine_id import is_shared
 from fingerprint.model import Attribute, Status
 from fingerprint.strengths import CONTAINERS, PHYSICAL, STRENGTHS
 
@@ -67,7 +68,8 @@ _ABSENT = tuple(
 class _Found:
     """Attributes as they are found; what nobody found is absent."""
 
-    def __init__(self) -> None:
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
         self.attributes: dict[str, Attribute] = {}
 
     def tell(self, name: str, value: str, source: str) -> None:
@@ -77,7 +79,7 @@ class _Found:
     def fail(self, names: Iterable[str], error: OSError, source: str) -> None:
         for name in names:
             if not self.known(name):
-                self.attributes[name] = unread(name, error, source)
+                self.attributes[name] = unread(name, error, source, self.machine)
 
     def known(self, name: str) -> bool:
         return name in self.attributes and self.attributes[name].status == Status.PRESENT
@@ -88,7 +90,7 @@ class _Found:
 
 def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
     """Return the attributes in the order of `strengths`; none of them raises."""
-    found = _Found()
+    found = _Found(machine)
     if machine.platform == "windows":
         _read_windows(machine, found)
     elif machine.platform == "macos":
@@ -125,13 +127,12 @@ def _machine_id(machine: Machine, found: _Found) -> None:
     for path in MACHINE_ID_FILES:
         try:
             text = machine.read_file(path).decode("ascii", "replace").strip().lower()
-        except FileNotFoundError:
-            continue
         except OSError as error:
+            if error.errno in NOTHING_THERE:
+                continue
             found.fail(("machine-id",), error, path)
             return
-        # systemd writes this word into an image that gets its id at its first start.
-        found.tell("machine-id", "" if text == "uninitialized" else value_of("machine-id", text), path)
+        found.tell("machine-id", "" if is_shared(text) else value_of("machine-id", text), path)
         return
 
 

@@ -63,7 +63,7 @@ def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
     by_cim = uses_cim(version)
     tool = f"{'CIM' if by_cim else 'wmic'} on Windows {version}".rstrip()
     results = machine.run(commands(machine.windows_folder(), by_cim), timeout)
-    found = {name: hashed(name, result, tool) for (name, *_), result in zip(_COMMANDS, results, strict=True)}
+    found = {name: hashed(name, result, tool, machine) for (name, *_), result in zip(_COMMANDS, results, strict=True)}
     found["hostname-info"] = host_name_attribute(machine, "GetComputerNameEx")
     found["ipaddress-info"], found["macaddr-info"] = address_attributes(machine)
     return tuple(found[name] for name in attributes_of(machine.platform))

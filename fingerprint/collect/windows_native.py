@@ -37,6 +37,15 @@ def windows_folder() -> str:
     return text.value
 
 
+def is_administrator() -> bool | None:
+    """Return whether this process is an administrator's, as the agent is; None where Windows would not tell it."""
+    try:
+        # Looked up by name: type checkers on other systems know no windll.
+        return bool(getattr(ctypes, "windll").shell32.IsUserAnAdmin())  # noqa: B009
+    except (AttributeError, OSError):
+        return None
+
+
 def firmware_table() -> bytes:
     """Return the raw SMBIOS table with the 8 bytes that Windows puts before it.
 
@@ -67,6 +76,22 @@ def machine_guid() -> str:
     access = registry.KEY_READ | registry.KEY_WOW64_64KEY
     with registry.OpenKey(registry.HKEY_LOCAL_MACHINE, r"SOFTWARE\Microsoft\Cryptography", 0, access) as key:
         return str(registry.QueryValueEx(key, "MachineGuid")[0])
+
+
+def service_environment(name: str) -> list[str]:
+    """Return the assignments NAME=value that the registry gives to a service.
+
+    Raises:
+        OSError: there is no such service, or it has none.
+    """
+    import winreg
+    from typing import cast
+
+    registry = cast("Any", winreg)
+    path = rf"SYSTEM\CurrentControlSet\Services\{name}"
+    with registry.OpenKey(registry.HKEY_LOCAL_MACHINE, path, 0, registry.KEY_READ) as key:
+        found = registry.QueryValueEx(key, "Environment")[0]
+    return [str(line) for line in found] if isinstance(found, list) else [str(found)]
 
 
 def service_state(name: str) -> str:

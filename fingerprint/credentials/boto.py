@@ -65,7 +65,7 @@ def session(
         machine: the machine that the gate looks at; None for this one.
         cache: in place of the vault's own.
         policy: what the gate does on a mismatch; by "strict" nothing is sent.
-        endpoint: URL of the service in place of the region's own.
+        endpoint: URL of the service in place of the agent's (docs/registration.md) and the region's own.
         options: of `boto3.Session`, such as `region_name`.
     """
     vault = vault or Vault.open()

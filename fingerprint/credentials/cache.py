@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from fingerprint._json import JsonError, dumps, loads
-from fingerprint.errors import Unreachable, VaultError, VaultMissing
+from fingerprint.errors import ServiceError, Unreachable, VaultError, VaultMissing
 from fingerprint.service.tokens import RoleCredentials
 from fingerprint.vault.files import Folder
 from fingerprint.vault.history import journal_name
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
     from fingerprint.vault import Vault
 
-# What is left of a credential's life when another one is asked for, if the usual half of it is shorter.
+# What must be left of kept credentials where the service cannot be reached, and how far a clock may be put back.
 LEAST_SECONDS = 60.0
+# Between two requests, however short-lived the tokens: a clock that is wrong must not make a storm.
+FLOOR_SECONDS = 10.0
+# For so long at most a repeated error is the answer to those who wait for credentials, before the service is asked.
+_HELD_SECONDS = 60.0
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SCHEMA_VERSION = 1
 _LIMIT = 64 * 1024
@@ -45,6 +49,12 @@ class CredentialCache:
         self._ask = ask
         self._folder = os.path.join(vault.state, "credentials")
         self._name = journal_name(vault.path).removesuffix(".jsonl") + ".json"
+        # The newest credentials while they cannot be kept in the file.
+        self._unkept = b""
+        # The last error of the service, since and until when it is the answer, and how many came in a row.
+        self._error: ServiceError | None = None
+        self._held = (0.0, 0.0)
+        self._failures = 0
 
     @property
     def path(self) -> str:
@@ -54,7 +64,9 @@ class CredentialCache:
     def get(self) -> RoleCredentials:
         """Return credentials that are good for a while: kept ones in the first half of their life, else new ones.
 
-        Where the service cannot be reached, kept ones are good to their end.
+        Where the service cannot be reached, kept ones are good to their end. After a second error in a row the service
+        is asked again only after a pause, by the schedule of the refresher but a minute at most; until then the error
+        is the answer.
 
         Raises:
             FingerprintError: there are none that are good, and the service or the gate gave no new ones.
@@ -63,32 +75,71 @@ class CredentialCache:
         if fresh is not None:
             return fresh
         try:
+            return self._renewed(waits=True)
+        except Unreachable:
+            lasting = self.lasting()
+            if lasting is None:
+                raise
+            return lasting
+
+    def renew(self) -> RoleCredentials:
+        """Return new credentials, unless another process got some meanwhile.
+
+        Raises:
+            FingerprintError: the service or the gate gave none.
+        """
+        return self._renewed(waits=False)
+
+    def _renewed(self, *, waits: bool) -> RoleCredentials:
+        """Ask under the lock; if the caller waits for an answer, not again soon after an error."""
+        try:
             folder = Folder.make(self._folder, 0o700)
         except VaultError as error:
             _log().warning("credentials cannot be kept: %s", error)
-            return self._ask()
+            new = self._asked(waits)
+            self._unkept = self._encoded(new)
+            return new
         with folder:
             folder.lock(_LOCK_SECONDS)
             # Another process may have asked while this one waited.
-            kept = self._kept()
-            if kept is not None and self._young(kept):
-                return kept[0]
+            fresh = self.fresh()
+            if fresh is not None:
+                return fresh
+            new = self._asked(waits)
+            encoded = self._encoded(new)
             try:
-                new = self._ask()
-            except Unreachable:
-                if kept is not None and kept[0].expires_at > self._vault.now() + LEAST_SECONDS:
-                    return kept[0]
-                raise
-            try:
-                folder.replace(self._name, self._encoded(new))
+                folder.replace(self._name, encoded)
+                self._unkept = b""
             except VaultError as error:
                 _log().warning("credentials cannot be kept: %s", error)
+                self._unkept = encoded
+        return new
+
+    def _asked(self, waits: bool) -> RoleCredentials:
+        since, until = self._held
+        if waits and self._error is not None and since <= self._vault.now() < until:
+            raise self._error.with_traceback(None)
+        try:
+            new = self._ask()
+        except ServiceError as error:
+            if self._failures:
+                # Imported here: kept credentials need neither.
+                from random import SystemRandom
+
+                from fingerprint.credentials.refresher import pause_after
+
+                now = self._vault.now()
+                pause = pause_after(error, self._failures - 1, SystemRandom())
+                self._error, self._held = error, (now, now + min(pause, _HELD_SECONDS))
+            self._failures += 1
+            raise
+        self._error, self._failures = None, 0
         return new
 
     def refresh_at(self) -> float:
         """Return when kept credentials are to be replaced, in seconds since 1970-01-01 UTC; now if there are none."""
         kept = self._kept()
-        return self._vault.now() if kept is None else _half_life(*kept)
+        return self._vault.now() if kept is None else _renewal(*kept)
 
     def retrieved_at(self) -> float:
         """Return when the service gave the kept credentials, in seconds since 1970-01-01 UTC; now if there are none."""
@@ -100,8 +151,14 @@ class CredentialCache:
         kept = self._kept()
         return kept[0] if kept is not None and self._young(kept) else None
 
+    def lasting(self) -> RoleCredentials | None:
+        """Return kept credentials that are good for a minute at least, without asking anybody."""
+        kept = self._kept()
+        return kept[0] if kept is not None and kept[0].expires_at > self._vault.now() + LEAST_SECONDS else None
+
     def forget(self) -> None:
         """Remove the kept credentials."""
+        self._unkept = b""
         try:
             with Folder.open(self._folder) as folder:
                 folder.remove(self._name)
@@ -110,15 +167,23 @@ class CredentialCache:
 
     def _young(self, kept: tuple[RoleCredentials, float]) -> bool:
         # A clock that was put back makes no old credentials new.
-        return kept[1] - LEAST_SECONDS <= self._vault.now() < _half_life(*kept)
+        return kept[1] - LEAST_SECONDS <= self._vault.now() < _renewal(*kept)
 
     def _kept(self) -> tuple[RoleCredentials, float] | None:
         """Return what is kept and when it was retrieved; None for nothing, or nothing that can be used."""
         try:
             with Folder.open(self._folder) as folder:
-                told = loads(folder.read(self._name, _LIMIT) or b"null")
-        except (VaultError, JsonError):
+                data = folder.read(self._name, _LIMIT)
+        except VaultError:
             # Kept credentials are a convenience: without them the service is asked.
+            data = None
+        found = [kept for text in (data, self._unkept) if text and (kept := self._decoded(text)) is not None]
+        return max(found, key=lambda kept: kept[1], default=None)
+
+    def _decoded(self, data: bytes) -> tuple[RoleCredentials, float] | None:
+        try:
+            told = loads(data)
+        except JsonError:
             return None
         if not isinstance(told, dict) or told.get("schemaVersion") != _SCHEMA_VERSION:
             return None
@@ -149,9 +214,9 @@ class CredentialCache:
             return ""
 
 
-def _half_life(credentials: RoleCredentials, retrieved: float) -> float:
-    half = (credentials.expires_at - retrieved) / 2
-    return credentials.expires_at - max(half, LEAST_SECONDS)
+def _renewal(credentials: RoleCredentials, retrieved: float) -> float:
+    """Return when half of a life is over, and no request follows another too soon."""
+    return retrieved + max((credentials.expires_at - retrieved) / 2, FLOOR_SECONDS)
 
 
 def _boot() -> str:
@@ -185,8 +250,8 @@ def cache_of(
         vault: the vault.
         machine: the machine that the gate looks at; None for this one.
         policy: what the gate does on a mismatch; by "strict" nothing is sent.
-        endpoint: URL of the service in place of the region's own.
-        proxy: URL of a proxy in place of those of the environment.
+        endpoint: URL of the service in place of the agent's (docs/registration.md) and the region's own.
+        proxy: URL of a proxy in place of those of the environment and of the agent.
         rotate_after_days: age at which the node's key is changed; 0 for when the service asks.
         timeout: seconds for each command of a collection; None for the platform's usual one.
     """

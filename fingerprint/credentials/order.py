@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import stat
 import sys
 from configparser import Error as IniError
 from configparser import RawConfigParser
-from datetime import datetime
 
-from fingerprint._json import JsonError, loads
+from fingerprint.agent.paths import places_of
+from fingerprint.agentcredentials import AgentCredentials, parse_agent_credentials
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.model import Value
 from fingerprint.vocabulary import Vocabulary
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 _LIMIT = 1024 * 1024
 _KEYS = ("aws_access_key_id", "aws_secret_access_key")
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
-_FRACTION = re.compile(r"\.\d+")
 # Where programs of root without a path are looked for on a copied disk.
 _PROGRAMS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _SHARED = "shared-file"
@@ -111,36 +109,6 @@ class Order(Value):
         self._set(user=user, sources=sources, winner=winner, undecided=undecided, findings=findings)
 
 
-class AgentCredentials(Value):
-    """What the agent wrote of its last credentials.
-
-    Attributes:
-        file, profile: where it put them; file is "" if it did not say.
-        retrieved_at, expires_at: RFC 3339, as it wrote them.
-    """
-
-    __slots__ = ("file", "profile", "retrieved_at", "expires_at")
-    file: str
-    profile: str
-    retrieved_at: str
-    expires_at: str
-
-    def __init__(self, file: str, profile: str, retrieved_at: str, expires_at: str) -> None:
-        self._set(file=file, profile=profile, retrieved_at=retrieved_at, expires_at=expires_at)
-
-    def expired(self, now: float) -> bool | None:
-        """Return whether they are of no use any more, None if their end cannot be read.
-
-        Args:
-            now: seconds since 1970-01-01 UTC.
-        """
-        try:
-            end = datetime.fromisoformat(_FRACTION.sub("", self.expires_at).replace("Z", "+00:00"))
-        except ValueError:
-            return None
-        return None if end.tzinfo is None else end.timestamp() <= now
-
-
 def credential_order(
     user: str, home: str, environ: Mapping[str, str] | None, *, root: str = "/", platform: str = sys.platform
 ) -> Order:
@@ -189,27 +157,11 @@ def host_management_file(platform: str) -> str:
 
 def agent_credentials(root: str = "/", platform: str = sys.platform) -> AgentCredentials | None:
     """Return what the agent wrote of its last credentials, None if it wrote nothing that can be read."""
-    path = {
-        "win32": os.environ.get("PROGRAMDATA", r"C:\ProgramData") + r"\Amazon\SSM\runtimeconfig\identity_config.json",
-        "darwin": "/opt/aws/ssm/runtimeconfig/identity_config.json",
-    }.get(platform, "/var/lib/amazon/ssm/runtimeconfig/identity_config.json")
+    path = places_of({"win32": "windows", "darwin": "macos"}.get(platform, "linux")).identity
     try:
         return parse_agent_credentials(_Disk(root).read(path))
     except OSError:
         return None
-
-
-def parse_agent_credentials(data: bytes) -> AgentCredentials | None:
-    """Return what a file identity_config.json of the agent tells, None if it is none."""
-    try:
-        told = loads(data)
-    except JsonError:
-        return None
-    if not isinstance(told, dict):
-        return None
-    names = ("ShareFile", "ShareProfile", "CredentialsRetrievedAt", "CredentialsExpiresAt")
-    file, profile, retrieved, expires = (str(told.get(name) or "") for name in names)
-    return AgentCredentials(file, profile or "default", retrieved, expires)
 
 
 class _Disk:

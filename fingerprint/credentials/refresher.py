@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from fingerprint.errors import AccessDenied, FingerprintError, OutputError, ServiceError, ServiceMismatch
+from fingerprint.credentials.cache import FLOOR_SECONDS
+from fingerprint.errors import (
+    AccessDenied,
+    BadAnswer,
+    FingerprintError,
+    OutputError,
+    ServiceError,
+    ServiceMismatch,
+    Unreachable,
+    UsageError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +30,9 @@ _HARD_SPREAD = 300
 _MOST_SECONDS = 1800
 _MOST_SPREAD = 300
 _MOST_DOUBLINGS = 16
+# A tenth of a pause, so that nodes that started together do not ask together.
+_SPREAD = 0.1
+_SPREAD_SECONDS = 60.0
 
 
 def pause_after(error: FingerprintError, failures: int, random: Random) -> float:
@@ -49,7 +62,7 @@ class Refresher:
         use: is given new credentials, such as to write them into a file.
         wait: waits so many seconds and returns whether to stop; `threading.Event.wait` is one.
         now: seconds since 1970-01-01 UTC.
-        random: spreads pauses after errors.
+        random: spreads pauses.
     """
 
     def __init__(
@@ -67,25 +80,58 @@ class Refresher:
         self._random = random
 
     def run(self) -> None:
-        """Go on until `wait` says to stop. Errors are logged with what is done next, and never end it."""
+        """Go on until `wait` says to stop. Errors are logged with what is done next, and never end it.
+
+        Raises:
+            UsageError: by `use`; no later try can go better.
+        """
         failures = 0
+        used = False
         while True:
             try:
-                credentials = self._cache.get()
+                credentials = self._cache.fresh() or self._cache.renew()
                 self._use(credentials)
-                # At least a second: a clock that is wrong by the life of a token must not make a storm.
-                pause = max(self._cache.refresh_at() - self._now(), 1.0)
+                used = True
+                self._demand_life(credentials)
+                pause = self._until_renewal()
                 _log().info("the next credentials are asked for in %d minutes", pause // 60)
                 failures = 0
-            except OutputError:
-                # Who reads what is told is gone, or there is no room for it: another token does not help.
+            except (UsageError, OutputError):
+                # Of output: who reads it is gone, or there is no room for it. Another token helps neither.
                 raise
             except FingerprintError as error:
                 pause = pause_after(error, failures, self._random)
                 _log().error("%s; trying again in %d s", error, pause)
                 failures += 1
+                if isinstance(error, Unreachable) and not used:
+                    used = self._bridge()
             if self._wait(pause):
                 return
+
+    def _until_renewal(self) -> float:
+        pause = max(self._cache.refresh_at() - self._now(), FLOOR_SECONDS)
+        return pause + self._random.uniform(0.0, min(pause * _SPREAD, _SPREAD_SECONDS))
+
+    def _demand_life(self, credentials: RoleCredentials) -> None:
+        """Raise BadAnswer for credentials that are as good as expired: to ask at once for others would not help."""
+        left = credentials.expires_at - self._now()
+        if left <= FLOOR_SECONDS:
+            raise BadAnswer(
+                f"the credentials of the service have {left:.0f} s left to live",
+                remedy="Compare the clock of this host with the time: date -u",
+            )
+
+    def _bridge(self) -> bool:
+        """Hand over kept credentials while the service cannot be reached; return whether there were any."""
+        kept = self._cache.lasting()
+        if kept is None:
+            return False
+        try:
+            self._use(kept)
+        except FingerprintError as error:
+            _log().error("%s", error)
+            return False
+        return True
 
 
 def _log() -> Logger:

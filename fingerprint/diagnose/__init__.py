@@ -85,7 +85,7 @@ CHECKS = (
     Check("registration", "Hybrid instance registration", identity.registration),
     Check("vault", "Vault", identity.vault),
     Check("fingerprint", "Fingerprint now", identity.fingerprint, collects=True),
-    Check("next-start", "Next start of the agent", identity.next_start, collects=True),
+    Check("next-start", "Next check of the agent", identity.next_start, collects=True),
     Check("regenerated", "Fingerprint replaced", identity.regenerated, collects=True),
     Check("guard", "What the guard can tell", identity.guard, collects=True),
     Check("key", "Key of the node", identity.key),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from fingerprint.agentlog import code_of
+from fingerprint.agentlog import CLOCK, code_of
 from fingerprint.diagnose.agent import restart_command
+from fingerprint.diagnose.identity import VAULT_EXITS, VAULT_MINTS
+from fingerprint.diagnose.replaced_key import AHEAD, REJECTED, UNDATED
 from fingerprint.diagnose.results import UNTOLD, Conclusion, Finding, Outcome, Result
 from fingerprint.diagnose.waiting import HARD, wait_of
+from fingerprint.errors import FingerprintError
 from fingerprint.model import utc
 
 TYPE_CHECKING = False
@@ -20,19 +23,13 @@ _LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagno
 _NO_START = ("configuration", "order", "not-started")
 _PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
 _MISMATCH, _DENIED = HARD
-# What the service says of signatures whose time is not its own.
-_CLOCK = (
-    "Signature expired",
-    "is now earlier than",
-    "Signature not yet current",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
-)
+_REPLACED = "the running agent signs with a replaced key"
 # Checks whose failure tells why credentials do not come, the strongest first: the tag that it must have, "" for any,
 # and the words after "because".
 _CAUSES = (
     ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
-    ("vault", "", "its vault cannot be read"),
+    ("vault", VAULT_MINTS, "the agent does not find its record in the vault"),
+    ("key", REJECTED, _REPLACED),
     ("wmi", "", "WMI does not run, and without it there is no fingerprint"),
     ("collector", "", "Windows was updated and the agent reads the hardware otherwise than before"),
     ("clock", "", "its clock is wrong, so that its signatures are refused"),
@@ -61,11 +58,14 @@ def _restart(site: Site) -> tuple[str, str]:
 
 
 def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return steps with one more for a configuration with which the agent, which runs, would not start again."""
-    if _tag(found, "configuration") != "configuration":
+    """Return steps with one more for what keeps the agent, which runs, from starting again."""
+    if _tag(found, "configuration") == "configuration":
+        mend = (f"Before it starts again mend {site.places.config}: the agent would not start with it", "")
+    elif _tag(found, "vault") == VAULT_EXITS:
+        mend = _steps(found["vault"])[0]
+    else:
         return [*steps]
     restart = _restart(site)
-    mend = (f"Before it starts again mend {site.places.config}: the agent would not start with it", "")
     return [*(step for step in steps if step != restart), mend, *(step for step in steps if step == restart)]
 
 
@@ -98,15 +98,23 @@ def _why_waiting(
         finding = found.get(name)
         if finding is not None and finding.outcome == Outcome.FAIL and tag in ("", finding.tag):
             steps = _steps(finding)
+            if tag == REJECTED:
+                # Where the machine differs, too, the restart alone would have its fingerprint replaced.
+                before = _remedies(site) if _tag(found, "fingerprint") == "differs" else []
+                return name, why, [*before, *steps]
             # Who registers again starts the agent anyhow.
             return name, why, steps if "register" in finding.command else [*steps, restart]
     code = code_of(wait.error)
     told = site.quoted(wait.error) or "the error is not in the logs"
-    if any(word in wait.error for word in _CLOCK):
+    if any(word in wait.error for word in CLOCK):
         return "clock", f"its clock is wrong, so that the service refuses its signatures: {told}", [
             ("Set the clock, and let it be kept right (chrony, systemd-timesyncd)", ""), restart,
         ]  # fmt: skip
     if code == _MISMATCH:
+        brought_back = _brought_back(site, wait)
+        if brought_back and _tag(found, "fingerprint") != "differs":
+            why = f"the agent that runs holds the fingerprint from before its record was restored ({brought_back})"
+            return "regenerated", why, [restart]
         if _tag(found, "fingerprint") == "differs":
             return "fingerprint", "the machine differs from its record, and the service refuses it", [
                 *_remedies(site), restart,
@@ -125,9 +133,21 @@ def _why_waiting(
         return "waiting", f"its health pings fail: {told}", [_LOOK_AT_NETWORK, restart]
     if code == _DENIED:
         why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
+        if _tag(found, "key") == UNDATED:
+            why += "; or its key was replaced since the agent was started, which a key without a date does not tell"
         look = "Look for the node and its role in the console of the service; register again if it is gone"
         return "waiting", why, [(look, ""), restart]
     return "waiting", f"it gets no credentials: {told}", [_LOOK_AT_NETWORK, restart]
+
+
+def _brought_back(site: Site, wait: Wait) -> str:
+    """Return when the record was restored, RFC 3339, if the service rejected the agent last before that; else ""."""
+    try:
+        at = site.record_state[0].restored_at
+    except FingerprintError:
+        return ""
+    failed = site.seconds_of(max(wait.failed, wait.slept))
+    return at if at and (failed is None or utc(failed) <= at) else ""
 
 
 def _remedies(site: Site) -> list[tuple[str, str]]:
@@ -143,6 +163,9 @@ def _do(steps: Sequence[tuple[str, str]]) -> str:
     if not steps:
         return ""
     text, command = steps[0]
+    head, colon, named = text.rpartition(": fingerprint ")
+    if colon and not command and "`" not in text:
+        text = f"{head}: `fingerprint {named}`"
     return f"Do: {text[0].lower()}{text[1:]}{f' (`{command}`)' if command else ''}."
 
 
@@ -156,14 +179,24 @@ def _not_registered(site: Site, found: dict[str, Finding]) -> Conclusion | None:
 
 
 def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
-    if _tag(found, "vault") != "vault-broken":
-        return None
-    finding = found["vault"]
-    steps = [("Do not restart the agent: it would store a new fingerprint", ""), *_steps(finding)]
-    text = (
-        f"Will hibernate after the next start, because {finding.text}. Do: do not restart the agent. {finding.remedy}."
-    )
-    return Conclusion("broken", text, "", "vault", tuple(steps))
+    if _tag(found, "vault") == VAULT_MINTS:
+        finding = found["vault"]
+        steps = [("Do not restart the agent: it would store a new fingerprint", ""), *_steps(finding)]
+        text = f"Will hibernate after its next check, because {finding.text}. Do not restart the agent. "
+        text += _do(_steps(finding))
+        return Conclusion("broken", text, "", "vault", tuple(steps))
+    if _tag(found, "vault") == VAULT_EXITS:
+        finding = found["vault"]
+        text = (
+            f"The agent exits at its next start, because {finding.text}. It writes nothing: the fingerprint is not in "
+            f"danger. {_do(_steps(finding))}"
+        )
+        return Conclusion("broken", text.rstrip(), "", "vault", tuple(_steps(finding)))
+    if _tag(found, "fingerprint") == "lost":
+        finding = found["fingerprint"]
+        text = f"{finding.text[0].upper()}{finding.text[1:]}. {_do(_steps(finding))}"
+        return Conclusion("broken", text, "", "fingerprint", tuple(_steps(finding)))
+    return None
 
 
 def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:
@@ -184,12 +217,22 @@ def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     elif _tag(found, "fingerprint") == "differs":
         name, why = "fingerprint", f"the machine differs from its record ({site.explanation.rule})"
         steps = _remedies(site)
+    elif _tag(found, "key") == AHEAD:
+        step = _steps(found["key"])
+        text = f"Not hibernating yet: the service will reject the agent's next token request, because {_REPLACED}."
+        return Conclusion("will-hibernate", f"{text} {_do(step)}", "", "key", tuple(step))
     else:
         return None
     # The first two: to keep what there is, and what is tried first. The others are for where that is not wanted.
     then = ", then ".join(f"{text[0].lower()}{text[1:]}" for text, _ in steps[:2])
-    text = f"Not hibernating yet: the next start of the agent will be refused, because {why}."
+    text = f"Not hibernating yet: the agent will be refused {_when(site)}, because {why}."
     return Conclusion("will-hibernate", f"{text} Do: {then}." if then else text, "", name, tuple(steps))
+
+
+def _when(site: Site) -> str:
+    """Return when the agent compares next, as the end of a sentence."""
+    told = site.forecast
+    return told.check.when if told is not None else "at its next check, when it next requests a token"
 
 
 def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:

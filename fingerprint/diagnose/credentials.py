@@ -8,15 +8,17 @@ import re
 import shlex
 import sys
 
-from fingerprint.credentials.order import State, credential_order, parse_agent_credentials
+from fingerprint.agentcredentials import parse_agent_credentials
+from fingerprint.credentials.order import State, credential_order
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fingerprint.agentcredentials import AgentCredentials
     from fingerprint.collect.machine import FileStatus
-    from fingerprint.credentials.order import AgentCredentials, Order
+    from fingerprint.credentials.order import Order
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
 

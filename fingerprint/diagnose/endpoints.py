@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 
+from fingerprint.agent.endpoints import configured_url
+from fingerprint.agent.proxies import proxies_of_unit
 from fingerprint.buckets import buckets, s3_endpoint
 from fingerprint.diagnose.network import Network, Reached, Unreached, without_password
 from fingerprint.diagnose.reaching import reach_buckets
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.errors import UsageError, VaultError
-from fingerprint.regions import domain
+from fingerprint.regions import endpoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ _PROXIES_ARE_FROM = {
 NOT_ASKED = "the network is asked with --network only"
 OF_ANOTHER = "the network of another machine cannot be asked from here"
 SERVICES = ("ssm", "ec2messages", "ssmmessages", "s3", "kms", "logs", "monitoring")
-# Section of the agent's configuration that names another endpoint.
-_SECTIONS = {"ssm": "Ssm", "ec2messages": "Mds", "ssmmessages": "Mgs", "s3": "S3", "kms": "Kms"}
 # What does not answer keeps only these from working.
 _FOR_SOME = {
     "kms": "needed for encrypted sessions only",
@@ -43,10 +42,8 @@ _METADATA = "http://169.254.169.254"
 _TOKEN_SECONDS = "60"
 # Characters of what is no region.
 _TOLD = 40
-_CERTIFICATES = "certs/amazon-ssm-agent.crt"
 # What the agent takes for the name of a region.
 _REGION = re.compile(r"[A-Za-z0-9-]{1,100}")
-_PROXY_NAMES = ("http_proxy", "https_proxy", "no_proxy")
 
 
 def network_of(site: Site) -> Network:
@@ -54,7 +51,7 @@ def network_of(site: Site) -> Network:
     assert site.network is not None
     with site.lock_of("network"):
         if "network" not in site.facts:
-            certificates = f"{os.path.dirname(site.places.config)}/{_CERTIFICATES}"
+            certificates = site.places.certificates
             trusted = certificates if os.path.exists(certificates) else ""
             site.facts["network"] = site.network.with_agent(agent_proxies(site), trusted)
         network: Network = site.facts["network"]
@@ -64,21 +61,9 @@ def network_of(site: Site) -> Network:
 def agent_proxies(site: Site) -> dict[str, str]:
     """Return the variables with proxies that the agent's service is started with."""
     try:
-        unit = site.unit
+        return proxies_of_unit(site.unit)
     except OSError:
-        unit = None
-    found = {}
-    told = (unit or {}).get("Environment", "")
-    try:
-        # systemd quotes what has a space in it.
-        words = shlex.split(told)
-    except ValueError:
-        words = told.split()
-    for word in words:
-        name, equals, value = word.partition("=")
-        if equals and name.lower() in _PROXY_NAMES:
-            found[name] = value
-    return found
+        return {}
 
 
 def region_of(site: Site) -> str:
@@ -109,13 +94,13 @@ def endpoint_of(site: Site, service: str) -> str:
 
     It may hold a password: `without_password` before it is told.
     """
-    configured = _configured(site, _SECTIONS[service], "Endpoint") if service in _SECTIONS else ""
-    if configured:
-        return configured if "://" in configured else f"https://{configured}"
+    try:
+        config = site.config
+    except (OSError, ValueError):
+        config = None
     region = region_of(site)
-    if not region:
-        return ""
-    return f"https://{service}.{region}.{_configured(site, 'Agent', 'ServiceDomain') or domain(region)}"
+    configured = configured_url(config, service, region)
+    return configured or (endpoint(service, region) if region else "")
 
 
 def _without_region(site: Site, service: str) -> Finding:

@@ -1,26 +1,33 @@
-"""Who the node is: registration, key, vault, fingerprint, and what the next start of the agent will do."""
+"""Who the node is: registration, key, vault, fingerprint, and what the agent will do at its next check, and when."""
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+import os
 
+from fingerprint.diagnose.replaced_key import UNDATED, replaced_key
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
-from fingerprint.diagnose.waiting import EC2, REFRESHER_FROM, SUCCESS_LOGGED_FROM, got_after, version_of
-from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
-from fingerprint.keydates import UNDATED_DAYS, age_in_days, created_seconds
+from fingerprint.diagnose.waiting import EC2
+from fingerprint.engine import Outlook
+from fingerprint.errors import FingerprintError, FingerprintLost, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
+from fingerprint.fate import of_another_sid, rebaselined
+from fingerprint.keydates import UNDATED_DAYS, age_in_days
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, masked, utc
+from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault.integrity import MINTS, READS, manifest_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
     from fingerprint.explanation import Explanation
+    from fingerprint.fate import State
+    from fingerprint.model import Verdict
 
+# What the agent does because of the vault: stores a new fingerprint at its next check, or exits at its next start.
+VAULT_MINTS, VAULT_EXITS = "vault-mints", "vault-exits"
 # A record that was written so long after the registration was written for another reason.
 _SAME_TIME_SECONDS = 600
-# No zone is further from UTC.
-_ANY_ZONE_SECONDS = 14 * 3600
 _REGISTER = "fingerprint register --region REGION --activation-id ID --code-file FILE"
 
 
@@ -79,12 +86,15 @@ def _registration_file(site: Site, told: str, node: str, region: str) -> Finding
 
 
 def key(site: Site) -> Finding:
-    """How old the node's key is, and whether it is changed in time."""
+    """Whether the running agent has the node's key, how old that is, and whether it is changed in time."""
     try:
         if not site.registered:
             return skipped("there is no registration")
     except VaultError as error:
         return _unreadable(error)
+    replaced = replaced_key(site)
+    if replaced is not None:
+        return replaced
     created = site.registration.private_key_created_date
     age = age_in_days(created, site.machine.now())
     every = site.setting("Profile", "KeyAutoRotateDays")
@@ -93,10 +103,11 @@ def key(site: Site) -> Finding:
     )
     if age is None:
         return warned(f"the date of the key cannot be read: {created!r}", "the agent never changes such a key by age",
-                      remedy="Nothing, if no rotation by age is wanted; else register again")  # fmt: skip
+                      remedy="Nothing, if no rotation by age is wanted; else register again", tag=UNDATED)  # fmt: skip
     if age >= UNDATED_DAYS and not created:
         return warned("the key has no date, as of a registration of before 2021", rotation,
-                      remedy="Set Profile.KeyAutoRotateDays in amazon-ssm-agent.json to have it changed")  # fmt: skip
+                      remedy="Set Profile.KeyAutoRotateDays in amazon-ssm-agent.json to have it changed",
+                      tag=UNDATED)  # fmt: skip
     if isinstance(every, int) and 0 < every < age:
         return warned(f"the key is {age} days old, and should have been changed after {every}", rotation,
                       remedy="The agent changes it with the next token: look at why there was none")  # fmt: skip
@@ -116,9 +127,18 @@ def vault(site: Site) -> Finding:
     if denied is not None:
         return unknown(denied.what, denied.where, remedy=denied.remedy)
     told = [f"{one.where}: {one.what}" for one in only_missing]
+    try:
+        manifest = manifest_state(site.vault)
+    except VaultError as error:
+        return _unreadable(error)
+    if manifest.agent_does != READS:
+        tag = VAULT_MINTS if manifest.agent_does == MINTS else VAULT_EXITS
+        return failed(manifest.what, manifest.consequence, *told, remedy=manifest.remedy, tag=tag)
     broken = next((one for one in only_missing if one.broken), None)
+    if broken is not None and os.path.basename(broken.where) == REGISTRATION_KEY:
+        return failed(f"the registration cannot be read: {broken.what}", *told, remedy=broken.remedy, tag=VAULT_EXITS)
     if broken is not None:
-        return failed(f"the vault cannot be read: {broken.what}", *told, remedy=broken.remedy, tag="vault-broken")
+        return failed(f"the vault cannot be read: {broken.what}", *told, remedy=broken.remedy, tag=VAULT_MINTS)
     if not only_missing:
         if findings:
             return skipped(f"there is none: {findings[0].where}")
@@ -130,28 +150,35 @@ def vault(site: Site) -> Finding:
 
 
 def fingerprint(site: Site) -> Finding:
-    """Whether this is the machine of the record, now."""
+    """Whether this is the machine of the record, now, and what the agent makes of it."""
     try:
         found = site.explanation
     except VaultMissing:
-        return skipped("the vault holds no fingerprint: the next start of the agent makes the first one")
+        return skipped("the vault holds no fingerprint: the agent makes the first one at its next token request")
+    except FingerprintLost as error:
+        return failed(error.what, remedy=error.remedy, tag="lost")
     except FingerprintError as error:
         return _unreadable(error)
     verdict = found.verdict
     score = f"{verdict.matched} of {verdict.total} attributes equal, threshold {verdict.threshold}"
     changes = [f"{', '.join(names)}: {text}" for names, text, _ in found.changed]
-    denied = any(one.name == "as-root" for one in found.remedies)
-    if found.outcome == "cannot-tell" and site.copied and not denied:
+    remedy = found.remedies[0] if found.remedies else None
+    if found.outlook == Outlook.STOPS and remedy is not None:
+        return failed(found.collection.agent_error, score, *changes, remedy=remedy.text, command=remedy.command)
+    if found.outlook == Outlook.UNKNOWN and site.copied and remedy is None:
         return untold("of a copied disk it cannot be told: most of what is compared is of the hardware and the kernel",
                       found.rule, *changes)  # fmt: skip
-    if found.outcome == "cannot-tell":
-        remedy = site.rights if denied else "See why with: fingerprint show"
-        return unknown(f"{found.rule}; sources could not be read", *changes, remedy=remedy)
-    if found.outcome == "different":
-        first = found.remedies[0] if found.remedies else None
+    if found.outlook == Outlook.UNKNOWN:
+        # Nobody reads more out of a recording, such as that of a copied disk.
+        return unknown(f"{found.rule}; sources could not be read", *changes, remedy=remedy.text if remedy else "")
+    if found.outlook == Outlook.REJECTS:
+        head = (
+            "not the same machine" if found.outcome == "different"
+            else "whether it is the same machine cannot be told, and the agent will reject it"
+        )  # fmt: skip
         return failed(
-            f"not the same machine: {found.rule}", score, *changes, remedy=first.text if first else "",
-            command=first.command if first else "", tag="differs",
+            f"{head}: {found.rule}", score, *changes, remedy=remedy.text if remedy else "",
+            command=remedy.command if remedy else "", tag="differs",
         )  # fmt: skip
     if verdict.threshold == THRESHOLD_DISABLED:
         return warned("the check is disabled (threshold -1): any machine with this vault passes", score, *changes,
@@ -185,28 +212,25 @@ def _without_address(found: Explanation) -> int | None:
 
 
 def next_start(site: Site) -> Finding:
-    """What the next start of the agent will do."""
+    """What the agent will do at its next check, which is at its next start or at its next token request, and when."""
     if site.copied:
         return untold("nothing runs on a copied disk")
     try:
-        verdict = site.explanation.verdict
+        manifest = manifest_state(site.vault)
+        if manifest.agent_does != READS:
+            return failed(manifest.consequence, manifest.what, remedy=manifest.remedy)
         regenerated = site.explanation.state.regenerated
+        told = site.forecast
     except VaultMissing:
         return skipped("the vault holds no fingerprint")
     except FingerprintError as error:
         return _unreadable(error)
-    from fingerprint.forecast import next_start as forecast
-    from fingerprint.vault import FINGERPRINT_KEY
-
-    try:
-        started = site.started
-    except OSError:
-        started = None
-    told = forecast(verdict, started, site.vault.written_at(FINGERPRINT_KEY))
+    if told is None:
+        return unknown("the recording does not tell of the agent's processes")
     if told.refused is None:
         return unknown(told.text)
     if told.refused:
-        return failed(told.text, remedy="Before the agent restarts, keep the record",
+        return failed(told.text, remedy="Before the agent compares, keep the record",
                       command="fingerprint vault backup")  # fmt: skip
     if regenerated:
         return failed("the machine matches a record that the service does not know")
@@ -215,86 +239,40 @@ def next_start(site: Site) -> Finding:
 
 def regenerated(site: Site) -> Finding:
     """Whether a mismatch has already replaced the fingerprint: by our history, the agent's logs, and times."""
-    evidence: list[str] = []
-    restorable: int | None = None
-    at = ""
     try:
-        state = site.explanation.state
-        if state.regenerated:
-            at, restorable = state.at, state.restorable
-            evidence.append(f"our history: replaced {'at ' + at if at else 'by another program'} ({state.by})")
+        state, evidence = site.record_state
     except VaultMissing:
         return skipped("there is no record that could have been replaced")
-    except FingerprintError:
-        # Then the logs are what is left.
-        state = None
-    logged = _logged_regeneration(site)
-    if logged:
-        evidence.append(f"the agent's log: a new fingerprint was made at {logged}")
-        evidence += _logged_mismatch(site)
-        at = at or logged
-    if evidence:
-        if restorable is not None:
-            return failed(
-                f"the fingerprint was replaced{' at ' + at if at else ''}, and the service knows the one before only",
-                *evidence, remedy="Put back the record from before",
-                command=f"fingerprint vault restore {restorable} --yes",
-            )  # fmt: skip
+    except FingerprintError as error:
+        return _unreadable(error)
+    if state.regenerated:
+        when = f" at {state.at}" if state.at else ""
+        text = f"the fingerprint was replaced{when}, and the service knows the one before only"
+        if state.restorable is not None:
+            remedy = "Restore the fingerprint from before, with the machine as it is now"
+            return failed(text, *evidence, remedy=remedy, command=_way_back(site, state))
         return failed(
-            f"the fingerprint was replaced{' at ' + at if at else ''}, and the service knows the one before only",
-            *evidence, remedy="Restore the vault from a backup of before, or register the machine again",
-            command=_REGISTER,
+            text, *evidence, remedy="Restore the vault from a backup of before, or register the machine again",
+            command=f"{_REGISTER} --again",
         )  # fmt: skip
+    if state.uncertain:
+        return unknown(f"it cannot be told whether it was replaced: {state.uncertain}",
+                       remedy="Look into the logs of that time: fingerprint explain-log FILE...")  # fmt: skip
+    if state.restored_at:
+        return passed(f"the fingerprint was brought back at {state.restored_at}")
     later = _written_later(site)
     if later:
         return warned(later, "setting the threshold does that, and so does a new fingerprint after a mismatch",
                       remedy="Look into the logs of that time", command="fingerprint explain-log FILE...")  # fmt: skip
-    if state is None:
-        return unknown("neither the vault nor the logs tell")
     return passed("nothing says that it was replaced")
 
 
-def _logged_regeneration(site: Site) -> str:
+def _way_back(site: Site, state: State) -> str:
     try:
-        story = site.story
-    except OSError:
-        return ""
-    if not story.regenerated_at:
-        return ""
-    at = story.regenerated_at[-1]
-    if story.last_good and story.last_good > at:
-        # What got credentials afterwards was registered again since, or had its record restored.
-        return ""
-    if REFRESHER_FROM <= version_of(site.version) < SUCCESS_LOGGED_FROM and got_after(site, at) is not None:
-        return ""
-    return "" if _registered_after(site, at) else at or "a time that is not told"
-
-
-def _registered_after(site: Site, at: str) -> bool:
-    """Return whether the node's key was made after a logged time: then the service knows the fingerprint of then."""
-    try:
-        made = created_seconds(site.registration.private_key_created_date)
-    except VaultError:
-        return False
-    seconds = site.seconds_of(at)
-    if seconds is None:
-        try:
-            # On a copied disk it is not known in which zone it was logged.
-            seconds = datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() + _ANY_ZONE_SECONDS
-        except ValueError:
-            return False
-    return made is not None and made > seconds
-
-
-def _logged_mismatch(site: Site) -> list[str]:
-    """Return what the log tells of the mismatch before it."""
-    found = site.story.mismatches[-1] if site.story.mismatches else None
-    if found is None:
-        return []
-    if found.id_differs:
-        return ["before it the hardware ID differed"]
-    score = "" if found.matched is None else f", {found.matched} of 9 equal"
-    return [f"before it changed: {', '.join(sorted(found.changed))}{score}"] if found.changed else []
+        other_sid = of_another_sid(state, site.explanation.collection)
+    except FingerprintError:
+        other_sid = False
+    return rebaselined(state.restorable or 0, other_sid)
 
 
 def _written_later(site: Site) -> str:
@@ -312,29 +290,33 @@ def _written_later(site: Site) -> str:
 
 def guard(site: Site) -> Finding:
     """What the check can tell on this machine at all."""
-    if site.copied:
-        return untold("of a copied disk it cannot be told: what the hardware says is not on it")
+    untold_there = untold("of a copied disk it cannot be told: what the hardware says is not on it")
     try:
-        verdict = site.explanation.verdict
+        verdict, weak = site.explanation.verdict, site.explanation.id_warning
     except VaultMissing:
-        return skipped("the vault holds no fingerprint")
+        return untold_there if site.copied else skipped("the vault holds no fingerprint")
     except FingerprintError as error:
-        return _unreadable(error)
+        return untold_there if site.copied else _unreadable(error)
+    if site.copied and not weak:
+        return untold_there
     silent = verdict.total - verdict.effective
     told = f"{verdict.effective} of {verdict.total} attributes say something"
     if verdict.threshold == THRESHOLD_DISABLED:
         return skipped("the check is disabled")
-    if verdict.vacuous:
-        where = _why_silent(site)
+    if verdict.vacuous and not site.copied:
+        where = [*_why_silent(site, verdict), *([weak] if weak else [])]
         return warned(
             f"the guard is vacuous: any machine with this hardware ID passes ({told})", *where,
             remedy="Let `check --format nagios -c copy` look by scheme stable, or give it a hardware ID of its own",
             command="fingerprint show --scheme stable",
         )  # fmt: skip
-    return passed(told, *((f"{silent} are empty on both sides or not to be read",) if silent else ()))
+    if weak:
+        return warned(weak, told, remedy="Make a machine ID of its own (systemd-machine-id-setup, dbus-uuidgen), then "
+                      "register the machine again: the agent takes another ID for another machine")  # fmt: skip
+    return passed(told, *((f"{silent} are empty or without content on a side, or not to be read",) if silent else ()))
 
 
-def _why_silent(site: Site) -> list[str]:
+def _why_silent(site: Site, verdict: Verdict) -> list[str]:
     found = []
     for path, what in (
         ("/.dockerenv", "this is a container, which shows no SMBIOS"),
@@ -348,11 +330,13 @@ def _why_silent(site: Site) -> list[str]:
             continue
     if not found and site.machine.platform == "macos":
         found.append("on macOS the agent reads neither a machine ID nor hardware: the check never fails below 67")
-    try:
-        empty = [c.name for c in site.explanation.causes if c.state == "empty"]
-    except FingerprintError:
-        empty = []
-    return [*dict.fromkeys(found), *([f"empty on both sides: {', '.join(empty)}"] if empty else [])]
+    rows = [row for row in verdict.rows if row.same and not row.evidence]
+    for what, names in (
+        ("empty on both sides", [row.name for row in rows if not row.current]),
+        ("a text without hardware, the same on both sides", [row.name for row in rows if row.current]),
+    ):
+        found += [f"{what}: {', '.join(names)}"] if names else []
+    return list(dict.fromkeys(found))
 
 
 def _unreadable(error: FingerprintError) -> Finding:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import errno
-from datetime import datetime, timezone
 from threading import Lock
 
-from fingerprint._json import JsonError, loads
-from fingerprint.collect.machine import NotThisMachine
+from fingerprint.agent.config import identity_type, read_config, setting
+from fingerprint.agent.paths import SNAP, Places, places_of
+from fingerprint.agent.unit import systemd_unit
+from fingerprint.agent.vault_use import is_agents_vault
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
-from fingerprint.diagnose.places import SNAP, Places, places_of
 from fingerprint.errors import VaultMissing
 from fingerprint.quoting import with_ids_masked
 from fingerprint.rights import rights_remedy
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine, Process
     from fingerprint.diagnose.network import Network
     from fingerprint.explanation import Explanation
+    from fingerprint.fate import State
+    from fingerprint.forecast import Forecast
     from fingerprint.model import FingerprintRecord, RegistrationRecord
+    from fingerprint.nextcheck import NextCheck
     from fingerprint.vault import Vault
 
     _T = TypeVar("_T")
@@ -33,9 +36,6 @@ if TYPE_CHECKING:
 _LOGS = ("amazon-ssm-agent.log", "errors.log", "hibernate.log")
 LOG_LIMIT = 8 * 1024 * 1024
 COMMAND_SECONDS = 8.0
-SYSTEMCTL = ("/usr/bin/systemctl", "/bin/systemctl")
-UNITS = ("amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service")
-_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,User,MainPID,ActiveEnterTimestamp,NRestarts,Environment"
 
 
 if TYPE_CHECKING:
@@ -167,12 +167,27 @@ class Site:
         except VaultMissing:
             return False
 
+    @property
+    def of_agent(self) -> bool:
+        """Whether the vault is that of the agent on this machine; of a machine elsewhere it is."""
+        return self.elsewhere or is_agents_vault(self.vault.path)
+
+    @fact
+    def record_state(self) -> tuple[State, tuple[str, ...]]:
+        """What became of the record, and the evidence for it. Raises VaultError."""
+        from fingerprint.diagnose.replaced import record_state
+
+        return record_state(self)
+
     @fact
     def explanation(self) -> Explanation:
         """The verdict with all that is known about it. Raises VaultError and CollectError."""
         from fingerprint.explanation import explain_vault
 
-        return explain_vault(self.vault, self.machine, timeout=self.timeout)
+        return explain_vault(
+            self.vault, self.machine, timeout=self.timeout, state_of=lambda _: self.record_state[0],
+            of_agent=self.of_agent, check=lambda: self.next_check,
+        )  # fmt: skip
 
     @fact
     def processes(self) -> tuple[Process, ...]:
@@ -222,11 +237,7 @@ class Site:
     @fact
     def identity_type(self) -> str:
         """What the agent last was to the service, such as "OnPrem" or "EC2"; "" if it does not tell."""
-        try:
-            told = loads(self.machine.read_file(self.places.identity))
-        except (OSError, JsonError):
-            return ""
-        return str(told.get("IdentityType") or "") if isinstance(told, dict) else ""
+        return identity_type(self.machine, self.places.identity)
 
     @fact
     def offset(self) -> int | None:
@@ -242,62 +253,50 @@ class Site:
         Args:
             at: local time as the logs have it.
         """
+        from fingerprint.agentlog import seconds_of
+
         if not at or self.offset is None:
             return None
+        return seconds_of(at, self.offset if self.elsewhere else None)
+
+    @fact
+    def next_check(self) -> NextCheck | None:
+        """When the agent compares the hardware next; None where it cannot run."""
+        from fingerprint.nextcheck import next_check
+
         try:
-            if not self.elsewhere:
-                # By the rules of this machine's time zone: summer and winter differ.
-                return datetime.fromisoformat(at).timestamp()
-            return datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() - self.offset
-        except (ValueError, OverflowError, OSError):
-            return None
+            story, processes = self.story, self.processes
+        except OSError:
+            # What of it can be looked at, it looks at itself.
+            return next_check(self.machine)
+        return next_check(self.machine, story=story, processes=processes)
+
+    @fact
+    def forecast(self) -> Forecast | None:
+        """What the agent will do with the machine, and when; None where it cannot run. Raises as `explanation`."""
+        from fingerprint.forecast import foretell
+        from fingerprint.vault import FINGERPRINT_KEY
+
+        check = self.next_check
+        written = self.vault.written_at(FINGERPRINT_KEY)
+        return None if check is None else foretell(self.explanation.outlook, check, written)
 
     @fact
     def config(self) -> dict[str, Any] | None:
         """The agent's configuration; None if there is none. Raises OSError, ValueError for what is no JSON object."""
-        try:
-            data = self.machine.read_file(self.places.config)
-        except FileNotFoundError:
-            return None
-        try:
-            told = loads(data)
-        except JsonError as error:
-            raise ValueError(str(error)) from None
-        if not isinstance(told, dict):
-            raise ValueError("it is no JSON object")
-        return told
+        return read_config(self.machine, self.places.config)
 
     def setting(self, section: str, name: str) -> Any:
-        """Return a setting of the agent's configuration, None if it is not set or cannot be read.
-
-        Names are compared without regard to case, as the agent does.
-        """
+        """Return a setting of the agent's configuration, None if it is not set or cannot be read."""
         try:
-            config = self.config
+            return setting(self.config, section, name)
         except (OSError, ValueError):
             return None
-        for wanted in (section, name):
-            if not isinstance(config, dict):
-                return None
-            config = next((value for key, value in config.items() if key.lower() == wanted.lower()), None)
-        return config
 
     @fact
     def unit(self) -> dict[str, str] | None:
         """What systemd tells of the agent's unit; None where there is none, or no systemd. Raises OSError."""
-        if self.machine.platform != "linux":
-            return None
-        program = next((path for path in SYSTEMCTL if self.machine.exists(path)), None)
-        if program is None:
-            return None
-        [result] = self.run((program, "show", "--no-pager", f"--property={_PROPERTIES}", *UNITS))
-        if result.problem in ("not-run", "not-recorded"):
-            raise NotThisMachine(errno.ENOTSUP, result.stderr or "it was not recorded")
-        for block in result.stdout.decode("utf-8", "replace").split("\n\n"):
-            told = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
-            if told.get("LoadState") == "loaded":
-                return told
-        return None
+        return systemd_unit(self.machine)
 
     @fact
     def version(self) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import errno
 import re
-from datetime import datetime
 from math import ceil
 
+from fingerprint.agentcredentials import parse_agent_credentials
 from fingerprint.agentlog import code_of
-from fingerprint.credentials.order import parse_agent_credentials
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 from fingerprint.model import Value, utc
 
@@ -40,7 +39,6 @@ _LAST_INTERVAL = 3600
 _PINGS_AN_INTERVAL = 3
 # After so long hibernate.log is silent for good, whatever happens.
 _SILENT_AFTER = 23700
-_FRACTION = re.compile(r"\.\d+")
 _VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*", re.ASCII)
 # Four tries of a minute each, and what is between them: so late may a worker that was started tell of its first ping.
 _FIRST_WORD_SECONDS = 600
@@ -145,16 +143,20 @@ def got_after(site: Site, at: str) -> float | None:
         site: whose agent.
         at: local time as the logs have it.
     """
+    got, after = retrieved_at(site), site.seconds_of(at)
+    # After a failure it pauses for a second at least.
+    return got if got is not None and after is not None and after + 1 <= got else None
+
+
+def retrieved_at(site: Site) -> float | None:
+    """Return when the agent last got credentials by identity_config.json, in seconds since 1970-01-01 UTC."""
     try:
         told = parse_agent_credentials(site.machine.read_file(site.places.identity))
-        got = datetime.fromisoformat(_FRACTION.sub("", told.retrieved_at if told else "").replace("Z", "+00:00"))
-    except (OSError, ValueError):
+    except OSError:
         return None
-    after = site.seconds_of(at)
-    if after is None or got.tzinfo is None:
-        return None
-    # After a failure it pauses for a second at least. What lies ahead was written by a clock that was wrong.
-    return got.timestamp() if after + 1 <= got.timestamp() <= site.machine.now() + _GRACE_SECONDS else None
+    got = told.retrieved if told else None
+    # What lies ahead was written by a clock that was wrong.
+    return got if got is not None and got <= site.machine.now() + _GRACE_SECONDS else None
 
 
 def next_try(site: Site, story: Story) -> Retry | None:

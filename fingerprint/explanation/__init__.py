@@ -6,21 +6,27 @@
 from __future__ import annotations
 
 from fingerprint.collect.whole import booted_at, record_whole
-from fingerprint.engine import StableObservation, check_stable, in_words
+from fingerprint.engine import Outlook, StableObservation, agent_outlook, check_stable, in_words
 from fingerprint.errors import VaultError
-from fingerprint.explanation.causes import Cause, Context, causes, is_denied
+from fingerprint.explanation.causes import Cause, Context, causes, silence_now
 from fingerprint.explanation.probable import ProbableEvent, probable
 from fingerprint.explanation.remedies import Remedy, remedies
 from fingerprint.explanation.sources import Sources
-from fingerprint.fate import State, state_of
+from fingerprint.fate import State, of_another_sid
+from fingerprint.fate import state_of as state_by_journal
 from fingerprint.match import THRESHOLD_DEFAULT, match
 from fingerprint.model import Collection, Value, Verdict, utc
+from fingerprint.nextcheck import Looks, next_check
 from fingerprint.stable import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fingerprint.collect.machine import Machine
     from fingerprint.collect.recorded import RecordedMachine
+    from fingerprint.model import FingerprintRecord
+    from fingerprint.nextcheck import NextCheck
     from fingerprint.stable import StableVerdict
     from fingerprint.vault import Vault
 
@@ -34,7 +40,9 @@ class Explanation(Value):
 
     Attributes:
         verdict: what the rules say.
+        collection: the machine as it was read.
         outcome: "same", "different", or "cannot-tell" for a mismatch that unreadable attributes could turn.
+        outlook: what the agent does when it holds the machine against the record.
         rule: the rule that decided, in words.
         causes: one per attribute.
         events: what may be behind it, the most probable first.
@@ -43,14 +51,18 @@ class Explanation(Value):
         remedies: what to do, in order.
         cannot_tell: statements that cannot be made, and why.
         stable: the machine held against its evidence by scheme `stable`; None where there is none.
+        id_warning: why the hardware ID identifies no machine (`Collection.id_warning`), "" where it does.
+        check: when the agent compares next; None for an unchanged machine, and where no agent can run.
     """
 
     __slots__ = (
-        "verdict", "outcome", "rule", "causes", "events", "state", "state_text", "consequence", "remedies",
-        "cannot_tell", "stable",
+        "verdict", "collection", "outcome", "outlook", "rule", "causes", "events", "state", "state_text",
+        "consequence", "remedies", "cannot_tell", "stable", "id_warning", "check",
     )  # fmt: skip
     verdict: Verdict
+    collection: Collection
     outcome: str
+    outlook: Outlook
     rule: str
     causes: tuple[Cause, ...]
     events: tuple[ProbableEvent, ...]
@@ -60,11 +72,15 @@ class Explanation(Value):
     remedies: tuple[Remedy, ...]
     cannot_tell: tuple[str, ...]
     stable: StableObservation | None
+    id_warning: str
+    check: NextCheck | None
 
     def __init__(
         self,
         verdict: Verdict,
+        collection: Collection,
         outcome: str,
+        outlook: Outlook,
         rule: str,
         causes: tuple[Cause, ...],
         events: tuple[ProbableEvent, ...],
@@ -74,10 +90,13 @@ class Explanation(Value):
         remedies: tuple[Remedy, ...],
         cannot_tell: tuple[str, ...],
         stable: StableObservation | None,
+        id_warning: str = "",
+        check: NextCheck | None = None,
     ) -> None:
         self._set(
-            verdict=verdict, outcome=outcome, rule=rule, causes=causes, events=events, state=state,
-            state_text=state_text, consequence=consequence, remedies=remedies, cannot_tell=cannot_tell, stable=stable,
+            verdict=verdict, collection=collection, outcome=outcome, outlook=outlook, rule=rule, causes=causes,
+            events=events, state=state, state_text=state_text, consequence=consequence, remedies=remedies,
+            cannot_tell=cannot_tell, stable=stable, id_warning=id_warning, check=check,
         )  # fmt: skip
 
     @property
@@ -98,6 +117,8 @@ def explain(
     now: Sources | None = None,
     state: State | None = None,
     stable: StableObservation | None = None,
+    of_agent: bool = True,
+    check: NextCheck | None = None,
 ) -> Explanation:
     """Explain a verdict from what is known. It reads nothing and raises nothing.
 
@@ -108,6 +129,8 @@ def explain(
         now: what the current hash was read from.
         state: what became of the record; None for one that nothing happened to.
         stable: the verdict of scheme `stable`, if there is one.
+        of_agent: whether the agent uses the vault; else our own client, which reads what was read here.
+        check: when the agent compares next, if that was looked at.
     """
     state = state or State()
     started = booted_at(now.machine) if now else None
@@ -120,44 +143,80 @@ def explain(
     by_stable = stable.verdict if stable else None
     events = probable(context, found, by_stable, circumstances)
     outcome = "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
+    outlook = agent_outlook(verdict, collection, of_agent=of_agent)
     return Explanation(
-        verdict, outcome, in_words(verdict), found, events, state, _state_text(verdict, state),
-        _consequence(verdict, outcome, state, by_stable),
+        verdict, collection, outcome, outlook, in_words(verdict), found, events, state,
+        _state_text(outlook, state, check), _consequence(verdict, collection, outlook, state, by_stable, check),
         remedies(
-            verdict, events, by_stable, regenerated=state.regenerated, restorable=state.restorable,
-            denied=is_denied(context),
+            verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
+            outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.unreadable),
         ),
-        _cannot_tell(context, found, stable, state), stable,
+        _cannot_tell(context, found, stable, state), stable, collection.id_warning, check,
     )  # fmt: skip
 
 
-def _state_text(verdict: Verdict, state: State) -> str:
+def _state_text(outlook: Outlook, state: State, check: NextCheck | None) -> str:
     if state.regenerated:
         when = f" at {state.at}" if state.at else ""
         return f"already regenerated{when}, by {state.by}: this record is not the one that was registered"
-    if verdict.match:
-        return "not regenerated, and the next start of the agent keeps the record"
-    return "not regenerated yet: the agent does it at its next start"
+    if state.uncertain:
+        return f"cannot tell whether it was replaced: {state.uncertain}"
+    if outlook == Outlook.ACCEPTS:
+        return "not regenerated, and the agent keeps the record at its next check"
+    if outlook == Outlook.STOPS:
+        return "not regenerated, and not going to be: the agent stores nothing while it cannot read the machine"
+    if outlook == Outlook.UNKNOWN:
+        return "not regenerated yet; what the agent does at its next check cannot be told"
+    when = check.when if check else "at its next check: when it next requests a token"
+    return f"not regenerated yet: the agent does it {when}"
 
 
-def _consequence(verdict: Verdict, outcome: str, state: State, stable: StableVerdict | None) -> str:
+def _consequence(
+    verdict: Verdict,
+    collection: Collection,
+    outlook: Outlook,
+    state: State,
+    stable: StableVerdict | None,
+    check: NextCheck | None,
+) -> str:
     if state.regenerated:
         return (
             "The service knows the earlier fingerprint only and refuses this one for ever; every retry of the agent "
             "is wasted, and lowering the threshold does not help any more."
         )
-    if verdict.match and stable is not None and stable.outcome == Outcome.DIFFERENT:
+    if outlook == Outlook.STOPS:
+        return f"{collection.agent_error}."
+    if outlook == Outlook.UNKNOWN:
+        return "Not known: sources could not be read here that the agent may read, and they decide."
+    if outlook == Outlook.REJECTS:
+        unsure = "" if verdict.conclusive else (
+            "Whether it is the same machine cannot be told, but the agent reads no more than was read here. "
+        )  # fmt: skip
+        return f"{unsure}{_rejection(check)}"
+    if stable is not None and stable.outcome == Outcome.DIFFERENT:
         return (
             "The agent's rules accept it all the same: this machine gets the role of the one whose record it holds, "
             "as a copy would."
         )
-    if verdict.match:
-        return "None: the machine is accepted."
-    if outcome == "cannot-tell":
-        return "Not known: sources could not be read, and what they would say decides."
+    return "None: the machine is accepted."
+
+
+def _rejection(check: NextCheck | None) -> str:
+    then = (
+        "stores a new fingerprint over this one, and the service rejects the machine until the fingerprint is restored "
+        "or the machine is registered again."
+    )
+    if check is None:
+        return f"At its next check, when it next requests a token, the agent {then}"
+    if check.runs is False:
+        return f"No agent is seen to run. The next one, at its first token request, {then}"
+    if check.looks == Looks.AT_NEXT_START:
+        goes_on = f"The agent that runs now goes on ({check.how})"
+        return f"{goes_on}. After its next start, at its first token request, it {then}"
+    if check.looks == Looks.AT_NEXT_REFRESH:
+        return f"The agent that runs now has not compared yet ({check.how}). It does {check.when}: then it {then}"
     return (
-        "The agent that runs now goes on. At its next start it stores a new fingerprint over this one, and the "
-        "service refuses the machine until it is registered again."
+        f"When the agent compares is not known ({check.how}), at worst at any moment without a restart: then it {then}"
     )
 
 
@@ -176,16 +235,29 @@ def _cannot_tell(
     unread = [c.name for c in found if c.state == "unknown"]
     if unread:
         told.append(f"Whether {', '.join(unread)} changed: could not be read now")
-    empty = [c.name for c in found if c.state == "empty"]
+    silent = [c.name for c in found if c.state == "empty" and silence_now(c.name, context)]
+    if silent:
+        why = silence_now(silent[0], context)
+        told.append(f"Whether {', '.join(silent)} changed: {why}, and the same text then, which counts as equal")
+    empty = [c.name for c in found if c.state == "empty" and c.name not in silent]
     if empty:
         told.append(f"Whether {', '.join(empty)} changed: empty on both sides, which counts as equal")
+    if context.collection.id_warning:
+        told.append(context.collection.id_warning)
     if stable is None:
         told.append("Whether the hardware itself is the same (scheme stable): no evidence to hold it against")
     return tuple(told)
 
 
 def explain_vault(
-    vault: Vault, machine: Machine, *, before: RecordedMachine | None = None, timeout: float | None = None
+    vault: Vault,
+    machine: Machine,
+    *,
+    before: RecordedMachine | None = None,
+    timeout: float | None = None,
+    state_of: Callable[[FingerprintRecord], State] | None = None,
+    of_agent: bool = True,
+    check: Callable[[], NextCheck | None] | None = None,
 ) -> Explanation:
     """Look at a machine and its vault once, and explain. Nothing is written.
 
@@ -194,9 +266,13 @@ def explain_vault(
         machine: the machine.
         before: evidence in place of what was kept.
         timeout: seconds for each command.
+        state_of: what became of a record, by more than our journal; None for that alone.
+        of_agent: whether the agent uses the vault.
+        check: tells when the agent compares next, for who has read its log already; asked if something differs.
 
     Raises:
-        VaultMissing: the vault holds no fingerprint.
+        VaultMissing: the vault holds no fingerprint, and no registration.
+        FingerprintLost: it holds no fingerprint, and the machine is registered.
         VaultError: the vault could not be read.
         CollectError: nothing could be collected.
     """
@@ -208,9 +284,9 @@ def explain_vault(
     now = RecordedMachine(recorder.snapshot)
     verdict = match(
         record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable,
+        unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
     )  # fmt: skip
-    state = state_of(vault, record)
+    state = state_by_journal(vault, record) if state_of is None else state_of(record)
     stable: StableObservation | None = None
     kept = before
     if before is None:
@@ -225,7 +301,13 @@ def explain_vault(
     else:
         stable = _stable_of(before, now)
     sources = None if kept is None else Sources(kept, record.hardware_hash)
-    return explain(verdict, collection, before=sources, now=Sources(now), state=state, stable=stable)
+    compares: NextCheck | None = None
+    if of_agent and verdict.matched != verdict.total:
+        compares = next_check(machine) if check is None else check()
+    return explain(
+        verdict, collection, before=sources, now=Sources(now), state=state, stable=stable, of_agent=of_agent,
+        check=compares,
+    )  # fmt: skip
 
 
 def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: int = THRESHOLD_DEFAULT) -> Explanation:
@@ -240,7 +322,7 @@ def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: 
     saved, collection = collect(before), collect(now)
     verdict = match(
         saved.hardware_hash, collection.hardware_hash, threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable,
+        unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
     )  # fmt: skip
     return explain(verdict, collection, before=old, now=new, stable=_stable_of(before, now))
 

@@ -6,15 +6,17 @@ Beside the words each cause gives facts, which `probable` weighs for the events 
 from __future__ import annotations
 
 from fingerprint.explanation.hardware import differences
-from fingerprint.model import Status, Value, masked
+from fingerprint.model import Value, masked
+from fingerprint.no_smbios import DMI, is_silent, why_silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.explanation.sources import Sources
     from fingerprint.model import AttributeRow, Collection, Verdict
 
-DMI = ("processor-hash", "memory-hash", "bios-hash", "system-hash")
 _UNKNOWN = "cause not known: nothing was kept when the record was made"
+# Facts of a value that has hardware on one side only.
+TABLE_GONE, TABLE_APPEARED = "table-gone", "table-appeared"
 _ID_NAMES = ("machine-id", "uuid")
 
 
@@ -23,7 +25,8 @@ class Cause(Value):
 
     Attributes:
         name: the attribute.
-        state: "same", "empty" (equal because there is nothing on both sides), "changed" or "unknown".
+        state: "same", "empty" (equal because there is nothing on both sides, or the same text without hardware),
+            "changed" or "unknown".
         saved, current: the values, for people; ids are masked, digests shortened.
         text: the cause in words, "" for what did not change.
         certain: whether recorded sources say so; False for an inference.
@@ -76,11 +79,12 @@ def _cause(row: AttributeRow, context: Context) -> Cause:
     saved, current = _shown(row.name, row.saved), _shown(row.name, row.current)
     read = next((a for a in context.collection if a.name == row.name), None)
     if row.same:
-        return Cause(row.name, "same" if row.evidence else "empty", saved, current, "", True)
+        facts: tuple[str, ...] = ("no-table",) if silence_now(row.name, context) else ()
+        return Cause(row.name, "same" if row.evidence else "empty", saved, current, "", True, facts)
     if read is not None and read.unreadable:
         return Cause(row.name, "unknown", saved, current, f"could not be read now: {read.reason}", True)
-    text, certain, facts = _told(row, context)
-    return Cause(row.name, "changed", saved, current, text, certain, facts)
+    text, certain, known = _told(row, context)
+    return Cause(row.name, "changed", saved, current, text, certain, known)
 
 
 def _told(row: AttributeRow, context: Context) -> tuple[str, bool, tuple[str, ...]]:
@@ -112,6 +116,9 @@ def _told(row: AttributeRow, context: Context) -> tuple[str, bool, tuple[str, ..
 
 def _dmi(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
     before, now = context.before, context.now
+    silent = silence_then(name, context), silence_now(name, context)
+    if any(silent):
+        return _without_table(name, silent, context)
     old, new = (before.dmi_table(name) if before else None), (now.dmi_table(name) if now else None)
     if before is None or now is None or old is None or new is None:
         if all(other in context.changed for other in DMI):
@@ -140,6 +147,33 @@ def _dmi(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
         parts.append(f"hardware fields equal; only {labels} differ" if labels else "only the order or form of the text")
         facts.append("hardware-equal")
     return "; ".join(parts), True, tuple(facts)
+
+
+def silence_now(name: str, context: Context) -> str:
+    """Return why the present value says nothing about hardware, "" for one that does."""
+    read = next((a for a in context.collection if a.name == name), None)
+    return read.reason if read is not None and read.silent else ""
+
+
+def silence_then(name: str, context: Context) -> str:
+    """Return why the saved value says nothing about hardware, "" for one that does or of which that is not known."""
+    text = context.before.dmi_output(name) if context.before else None
+    if text is not None:
+        return why_silent(text)
+    saved = next((row.saved for row in context.verdict.rows if row.name == name), None)
+    return "no SMBIOS table found" if saved and is_silent(saved) else ""
+
+
+def _without_table(name: str, silent: tuple[str, str], context: Context) -> tuple[str, bool, tuple[str, ...]]:
+    """Return the cause of a difference where on one side, or on both, dmidecode printed no structure."""
+    then, today = silent
+    if then and today:
+        versions = [side.tool_version(name) if side else "" for side in (context.before, context.now)]
+        upgrade = f"dmidecode {versions[0]} -> {versions[1]}; " if all(versions) and versions[0] != versions[1] else ""
+        return f"{upgrade}{today}, then as now", True, ("tool-version",) if upgrade else ()
+    if today:
+        return f"the SMBIOS table is gone: {today}", True, (TABLE_GONE,)
+    return f"an SMBIOS table appeared: then, {then}", True, (TABLE_APPEARED,)
 
 
 def _other_labels(before: str, now: str) -> str:
@@ -259,8 +293,3 @@ def _shown(name: str, value: str | None) -> str:
     if name in _ID_NAMES:
         return masked(text)
     return text[:8] + "…" if name.endswith("-hash") or name == "disk-info" else text
-
-
-def is_denied(context: Context) -> bool:
-    """Return whether a source was refused for want of permission."""
-    return any(a.status == Status.DENIED for a in context.collection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.events import DMI, EVENTS, SHORT_NAMES, Event, Setting, Truth
+from fingerprint.explanation.causes import TABLE_APPEARED, TABLE_GONE, silence_then
 from fingerprint.model import Status, Value
 
 TYPE_CHECKING = False
@@ -42,6 +43,7 @@ _FACTS: dict[str, tuple[str, str, str]] = {
         "the old hardware address is gone", "nic-swap clone clone-renamed sd-card-copied", "docker-first os-upgrade",
     ),
     "other-first": ("the old address is still there, and another comes first", "docker-first", "nic-swap clone"),
+    "no-table": ("there is no SMBIOS table, as on most boards", "sd-card-copied", ""),
     "times": ("of the disks only the times of the links differ", "reboot reboot-dhcp time-zone", "disk-added"),
     "filesystems": ("file systems came or went", "disk-added", "reboot time-zone"),
     "address": ("the IP address is another one", "dhcp-lease reboot-dhcp", ""),
@@ -90,15 +92,20 @@ def probable(
         stable: the verdict of scheme `stable`, if there is one.
         circumstances: facts beside the attributes: "rebooted", "kernel".
     """
-    changed = {cause.name for cause in causes if cause.state in ("changed", "unknown")} & set(SHORT_NAMES.values())
+    names = set(SHORT_NAMES.values())
+    # A table that came or went is no event of the list, and says nothing of modules, firmware or ids.
+    told = [cause for cause in causes if not {TABLE_GONE, TABLE_APPEARED} & set(cause.facts)]
+    changed = {cause.name for cause in told if cause.state == "changed"} & names
     if not changed:
         return ()
+    # What could not be read speaks for nothing: an event that changes such a value is not guessed.
+    unread = {cause.name for cause in causes if cause.state == "unknown"} & names
     facts = list(dict.fromkeys(fact for cause in causes for fact in cause.facts))
     facts += circumstances
     settings = _settings(context, stable)
     weighed = []
     for order, event in enumerate(EVENTS):
-        if event.setting in settings and event.name != "agent-restart":
+        if event.setting in settings and event.name != "agent-restart" and not unread & set(event.ssm):
             points, found = _weigh(event, changed, facts, stable)
             if points > 0:
                 weighed.append((-points, order, found))
@@ -110,7 +117,7 @@ def _settings(context: Context, stable: StableVerdict | None) -> tuple[Setting, 
         return (Setting.WINDOWS,)
     told = {a.name: a for a in context.collection}
     without = all(name in told and told[name].status == Status.ABSENT for name in DMI)
-    saved = {row.name for row in context.verdict.rows if row.saved}
+    saved = {row.name for row in context.verdict.rows if row.saved and not silence_then(row.name, context)}
     if without and not saved & set(DMI):
         return (Setting.CONTAINER, Setting.BOARD, Setting.PHYSICAL, Setting.VIRTUAL)
     if stable is not None and not stable.virtual:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from fingerprint.collect.reader import AS_ROOT
+from fingerprint.engine import Outlook
+from fingerprint.fate import rebaselined
 from fingerprint.model import Reason, Value
 from fingerprint.stable import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.explanation.probable import ProbableEvent
+    from fingerprint.fate import State
     from fingerprint.model import Verdict
     from fingerprint.stable import StableVerdict
 
@@ -25,6 +29,10 @@ class Remedy(Value):
         self._set(name=name, text=text, command=command, risk=risk)
 
 
+IN_UTF8 = Remedy(
+    "in-utf8", "Give the host a name, or the file a text, that is valid UTF-8, then restart the agent",
+    "hostnamectl set-hostname NAME",
+)  # fmt: skip
 _BACKUP = Remedy("backup", "Keep the present record", "fingerprint vault backup")
 _REGISTER = Remedy(
     "register", "Register the machine again with a new activation", "",
@@ -37,9 +45,11 @@ def remedies(
     events: tuple[ProbableEvent, ...],
     stable: StableVerdict | None,
     *,
-    regenerated: bool,
-    restorable: int | None,
-    denied: bool,
+    state: State,
+    other_sid: bool,
+    outlook: Outlook,
+    more_rights: str,
+    unreadable: bool,
 ) -> tuple[Remedy, ...]:
     """Return the steps for a verdict.
 
@@ -47,17 +57,22 @@ def remedies(
         verdict: what the rules say.
         events: the probable events, most probable first.
         stable: what scheme `stable` says, if it does.
-        regenerated: whether the record was already replaced after a mismatch.
-        restorable: the number of the history's entry with the record before that, None without one.
-        denied: whether a source was refused for want of permission.
+        state: what became of the record.
+        other_sid: whether the restorable record is of another hardware ID than the machine.
+        outlook: what the agent does at its next check.
+        more_rights: how to read what was refused for want of rights; "" where nothing was.
+        unreadable: whether a source could not be read at all.
     """
-    if regenerated:
-        return _after_the_loss(restorable)
+    if state.regenerated:
+        return _after_the_loss(state.restorable, other_sid)
     another = stable is not None and stable.outcome == Outcome.DIFFERENT
     if verdict.match:
         return _for_a_copy(verdict) if another else ()
-    if denied and not verdict.conclusive:
-        return (Remedy("as-root", "Look again as root: sources could not be read", "sudo fingerprint check"),)
+    if outlook == Outlook.STOPS:
+        return (IN_UTF8,)
+    if outlook == Outlook.UNKNOWN:
+        command = "sudo fingerprint check" if more_rights == AS_ROOT else ""
+        return (Remedy("as-root", f"{more_rights}: sources could not be read", command),) if more_rights else ()
     if another or (events and events[0].truth == "other"):
         return (
             Remedy("refuse", "This looks like another machine: leave it refused, and find out who copied it"),
@@ -74,6 +89,9 @@ def remedies(
                 f"fingerprint threshold set {highest}", "It lets copies of this machine pass more easily, too",
             )
         )  # fmt: skip
+    if unreadable:
+        # A record is not made of what could not be read.
+        return (*steps, _REGISTER)
     accept = " --accept-new-sid" if verdict.reason == Reason.SID_DIFFERS else ""
     steps.append(
         Remedy(
@@ -100,13 +118,13 @@ def _for_a_copy(verdict: Verdict) -> tuple[Remedy, ...]:
     )  # fmt: skip
 
 
-def _after_the_loss(restorable: int | None) -> tuple[Remedy, ...]:
+def _after_the_loss(restorable: int | None, other_sid: bool) -> tuple[Remedy, ...]:
     if restorable is None:
         return (_REGISTER,)
     return (
         Remedy(
-            "restore", "Write the record from before back, then restart the agent",
-            f"fingerprint vault restore {restorable} --yes",
+            "restore", "Restore the fingerprint from before, with the machine as it is now, then restart the agent",
+            rebaselined(restorable, other_sid),
             "Only if this is the same machine for certain: the service accepts the old fingerprint only",
         ),
         _REGISTER,

@@ -53,6 +53,13 @@ class Sources:
             return None
         return self.output_of((DMIDECODE, "-t", _GROUPS[name])) or None
 
+    def dmi_output(self, name: str) -> bytes | None:
+        """Return what dmidecode printed for an attribute, b"" included; None where it failed or was not recorded."""
+        if name not in self.known or name not in _GROUPS:
+            return None
+        text = self.output_of((DMIDECODE, "-t", _GROUPS[name]))
+        return None if text is None else text.encode("utf-8", "replace")
+
     def dmi_table(self, name: str) -> SmbiosTable | None:
         """Return the structures behind an attribute."""
         text = self.dmi_text(name)

@@ -11,11 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from fingerprint.fleet.columns import NODE, OBSERVED, threshold_or_default
+from fingerprint.fleet.inputs import batches_of
 from fingerprint.fleet.work import in_order, question_of, usual_threads
 from fingerprint.model import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
+
+    from fingerprint.fleet.rejects import Rejects
 
 REASONS: tuple[Reason, ...] = tuple(Reason.members())
 MATCHES = (Reason.DISABLED, Reason.SAME_IP, Reason.SIMILAR)
@@ -68,27 +71,30 @@ class Summary:
             self.changed[name] = self.changed.get(name, 0) + count
 
 
-def check(batches: Iterable[pa.RecordBatch], *, threads: int | None = None, counts: bool = True) -> Iterator[Checked]:
+def check(
+    batches: Any, *, threads: int | None = None, counts: bool = True, rejects: Rejects | None = None
+) -> Iterator[Checked]:
     """Yield the verdicts on a fleet, a batch at a time and in its order, as `match` gives them for each row.
 
     Args:
-        batches: as `Fleet.batches` yields them.
+        batches: as `Fleet.batches` yields them, or whatever `batches_of` takes.
         threads: how many work at once; None for as many as this process can run.
         counts: also count for every row the attributes that are equal; without, a row is decided by as few of them
             as it needs, which reads less than half as much.
+        rejects: gets the rows that are none; None to raise an error at the first.
 
     Raises:
-        InputError: a batch is no fleet's.
+        InputError: it is no fleet, which is found while it is read.
     """
     threads = usual_threads() if threads is None else threads
-    yield from in_order(_counted if counts else _decided, batches, threads)
+    yield from in_order(_counted if counts else _decided, batches_of(batches, rejects), threads)
 
 
 def decide(batch: pa.RecordBatch, *, threads: int = 1) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return the reason of each row of a batch as its number in the order of `Reason`.
 
     Args:
-        batch: the rows, in columns of any library that speaks Arrow.
+        batch: the rows, as `batches_of` yields them.
         threads: how many share the rows.
 
     Raises:

@@ -19,12 +19,16 @@ import pyarrow as pa
 from fingerprint._compare import passes
 from fingerprint._fleet import Answer, Near, Stream
 from fingerprint.errors import InputError, UsageError
-from fingerprint.fleet.columns import NODE, layout_of
+from fingerprint.fleet.columns import EXTRAS, NODE, OBSERVED, layout_of
+from fingerprint.fleet.columntypes import require_one_family
 from fingerprint.fleet.grouping import DAY, FINDINGS, SHARED_KEYS, SIDS, Group, Groups, Seen, runs_of
-from fingerprint.fleet.work import usual_threads
+from fingerprint.fleet.inputs import batches_of
+from fingerprint.fleet.work import Whole, usual_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from fingerprint.fleet.rejects import Rejects
 
 MOST_NEAR = 32
 _BRUTE_STEP = 8192
@@ -73,7 +77,7 @@ class Clones:
 
 
 def clones(
-    batches: Iterable[pa.RecordBatch],
+    batches: Any,
     *,
     percent: int = 75,
     threads: int | None = None,
@@ -81,30 +85,35 @@ def clones(
     window: float = DAY,
     brute: bool = False,
     done: Callable[[str], object] = lambda _: None,
+    rejects: Rejects | None = None,
 ) -> Clones:
     """Find the clones of a fleet, which is held in memory: about 0.6 GB for each million machines.
 
     Args:
-        batches: as `Fleet.batches` yields them. Of each row its current hash is looked at, of a fleet without
-            current hashes the saved ones.
+        batches: as `Fleet.batches` yields them, or whatever `batches_of` takes. Of each row its current hash is
+            looked at, of a fleet without current hashes the saved ones.
         percent: near-clones have at least this share of their attributes in common, the hardware ID apart.
         threads: how many work at once; None for as many as this process can run.
         limit: how many pairs are kept; all are counted, and all make clusters.
         window: seconds between two observations that count as at once: no machine moves as fast.
         brute: compare every machine with every other instead of those with rare values in common; for checking.
         done: is called with the name of each step when it is done.
+        rejects: gets the rows that are none; None to raise an error at the first.
 
     Raises:
         UsageError: the percentage is not 1 to 100.
-        InputError: a batch is no fleet's, or has more than 32 attributes.
+        InputError: it is no fleet, or has more than 32 attributes.
     """
     if not 1 <= percent <= 100:
         raise UsageError(f"{percent} is no percentage of attributes", remedy="Give 1 to 100")
-    tables = [pa.Table.from_batches([batch]) for batch in batches if batch.num_rows]
-    if not tables:
+    given = [batch for batch in batches_of(batches, rejects) if batch.num_rows]
+    if not given:
         return Clones(0, (), 0)
-    table = pa.concat_tables(tables, promote_options="default")
-    side, names = compared(table.schema.names)
+    side, names = compared(list(dict.fromkeys(name for batch in given for name in batch.schema.names)))
+    # What is not compared goes into one table; the attributes stay in their batches, each of its own type.
+    plain = (NODE, OBSERVED, *EXTRAS)
+    parts = [batch.select([name for name in plain if name in batch.schema.names]) for batch in given]
+    table = pa.concat_tables([pa.Table.from_batches([part]) for part in parts], promote_options="permissive")
     threads = usual_threads() if threads is None else threads
     done("read")
     others = tuple(name for name in names if name not in SIDS)
@@ -116,9 +125,9 @@ def clones(
         )
     needed = needed_of(percent, len(others))
     found = Clones(table.num_rows, others, needed, nodes=table[NODE])
-    near = _encoded(table, side, others, sid, needed, threads)
+    near, empty = _encoded(given, side, others, sid, needed, threads)
     done("encode")
-    seen = Seen(table, side, (*others, *((sid,) if sid else ())), near, window)
+    seen = Seen(table, (*others, *((sid,) if sid else ())), near, empty, window)
     for key in SHARED_KEYS:
         numbers = seen.numbers_of(key)
         if numbers is not None:
@@ -141,7 +150,7 @@ def counted_pairs(table: pa.Table, *, percent: int, threads: int, brute: bool = 
     others = tuple(name for name in names if name not in SIDS)
     sid = next((name for name in names if name not in others), None)
     needed = needed_of(percent, len(others))
-    near = _encoded(table, side, others, sid, needed, threads)
+    near, _ = _encoded(table.to_batches(), side, others, sid, needed, threads)
     answer = _searched(near, table.num_rows, threads, limit, brute)
     found = Clones(table.num_rows, others, needed, compared=answer.compared)
     found.pairs = {count: pairs for count, pairs in enumerate(answer.counts) if pairs}
@@ -154,7 +163,7 @@ def all_pairs(table: pa.Table, *, percent: int, threads: int) -> Iterable[Any]:
     others = tuple(name for name in names if name not in SIDS)
     sid = next((name for name in names if name not in others), None)
     needed = needed_of(percent, len(others))
-    near = _encoded(table, side, others, sid, needed, threads)
+    near, _ = _encoded(table.to_batches(), side, others, sid, needed, threads)
     for task in near.collect(threads * 16):
         limit = _LISTED
         while True:
@@ -180,21 +189,30 @@ def compared(columns: list[str]) -> tuple[str, tuple[str, ...]]:
     return side, tuple(name for name, place in zip(layout.attributes, places, strict=True) if place >= 0)
 
 
-def _encoded(table: pa.Table, side: str, others: tuple[str, ...], sid: str | None, needed: int, threads: int) -> Near:
+def _encoded(
+    batches: list[pa.RecordBatch], side: str, others: tuple[str, ...], sid: str | None, needed: int, threads: int
+) -> tuple[Near, tuple[int, ...]]:
+    """Return the codes of the attributes, and for each the code of "", 0 where no row has it."""
     columns = [f"{side}.{name}" for name in (*others, *((sid,) if sid else ()))]
-    stream = Stream(table.select(columns))
-    batches = list(stream)
+    for name in columns:
+        require_one_family(name, {batch.schema.field(name).type for batch in batches if name in batch.schema.names})
+    rows = sum(batch.num_rows for batch in batches)
+    read = [next(Stream(Whole(batch))) for batch in batches]
+    places = [{name: place for place, name in enumerate(batch.schema.names)} for batch in batches]
     # A fleet of nothing but hardware IDs has no near-clones, but it has codes.
-    near = Near(table.num_rows, max(1, len(others)), max(1, needed), sid is not None and bool(others))
+    near = Near(rows, max(1, len(others)), max(1, needed), sid is not None and bool(others))
     seed = int.from_bytes(os.urandom(8), "little")
     with ThreadPoolExecutor(threads) as pool:
-        jobs = [pool.submit(near.encode, i, [(batch, i) for batch in batches], seed) for i in range(len(columns))]
+        jobs = [
+            pool.submit(
+                near.encode, i, [(batch, at.get(name, -1)) for batch, at in zip(read, places, strict=True)], seed
+            )
+            for i, name in enumerate(columns)
+        ]
         try:
-            for job in jobs:
-                job.result()
+            return near, tuple(job.result() for job in jobs)
         except TypeError as error:
             raise InputError(str(error), remedy="Attributes are texts, dictionaries, ids or binaries") from None
-    return near
 
 
 def _searched(near: Near, rows: int, threads: int, limit: int, brute: bool) -> Answer:

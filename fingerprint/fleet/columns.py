@@ -22,10 +22,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fingerprint.errors import InputError
+from fingerprint.fleet.columntypes import require_codes, values_of, without_views
 from fingerprint.match import IP, MACHINE_ID, THRESHOLD_DEFAULT, UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 NODE, THRESHOLD, OBSERVED = "node_id", "threshold", "observed_at"
 SIDES = ("saved", "current")
@@ -63,15 +64,14 @@ def layout_of(names: Sequence[str], where: str = "") -> Layout:
     """
     places = {name: place for place, name in enumerate(names)}
     if len(places) != len(names):
-        twice = sorted({name for name in names if list(names).count(name) > 1})
-        raise InputError(
-            f"the column {twice[0]} is there twice", where=where, remedy="Give each column a name of its own"
-        )
+        raise _twice(min(name for name in names if list(names).count(name) > 1), where)
     attributes = [name.partition(".")[2] for name in names if name.partition(".")[0] in SIDES and "." in name]
     attributes = list(dict.fromkeys(attributes))
     if not attributes:
+        like = next((f", and {name} is none" for name in names if name.lower().startswith(SIDES)), "")
         raise InputError(
-            "it has no hardware hash: no column saved.<attribute> or current.<attribute>, no map saved or current",
+            "it has no hardware hash: no column saved.<attribute> or current.<attribute>, no map saved or current"
+            + like,
             where=where,
             remedy="The columns of a fleet are in docs/fleet.md",
         )
@@ -93,33 +93,65 @@ def layout_of(names: Sequence[str], where: str = "") -> Layout:
     )
 
 
-def normalized(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch with one column for each attribute, and one hardware ID for Unix and Windows machines."""
+def _twice(name: str, where: str) -> InputError:
+    return InputError(f"the column {name} is there twice", where=where, remedy="Give each column a name of its own")
+
+
+def normalized(batch: pa.RecordBatch, where: str = "") -> pa.RecordBatch:
+    """Return a batch with one column for each attribute, and one hardware ID for Unix and Windows machines.
+
+    Raises:
+        InputError: a column is there twice or has codes that are not in its dictionary, or `saved` or `current` is of a
+            type that has no attributes.
+    """
     columns: dict[str, Any] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if name in SIDES and pa.types.is_map(column.type):
-            columns.update(_columns_of_map(name, column))
-        elif name in SIDES and pa.types.is_struct(column.type):
-            for place in range(column.type.num_fields):
-                columns[f"{name}.{column.type.field(place).name}"] = pc.struct_field(column, [place])
-        else:
-            columns[name] = column
+        for own, part in _parts(name, column, where):
+            if own in columns:
+                raise _twice(own, where)
+            if pa.types.is_dictionary(part.type):
+                require_codes(part, own, where)
+                # Once for the batch, before it is cut: a dictionary may be longer than its parts.
+                part = without_views(part)
+            columns[own] = part
     both = [f"{side}.{key}" for side in SIDES for key in (MACHINE_ID, UUID)]
     if any(name in columns for name in both[::2]) and any(name in columns for name in both[1::2]):
         for side in SIDES:
             ids = [columns.pop(f"{side}.{key}") for key in (MACHINE_ID, UUID) if f"{side}.{key}" in columns]
             if ids:
-                columns[f"{side}.{SID}"] = pc.coalesce(*(_as_text(one) for one in ids))
+                columns[f"{side}.{SID}"] = _first_of(ids, side, where)
     return pa.record_batch(list(columns.values()), names=list(columns))
 
 
-def _as_text(column: Any) -> Any:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+def _parts(name: str, column: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield the columns that a column is in a fleet, with their names."""
+    if name not in SIDES or pa.types.is_null(column.type):
+        yield name, column
+    elif pa.types.is_struct(column.type):
+        for place in range(column.type.num_fields):
+            yield f"{name}.{column.type.field(place).name}", pc.struct_field(column, [place])
+    elif pa.types.is_map(column.type) and column.type.key_type in (pa.string(), pa.large_string()):
+        for key in pc.unique(column.keys).to_pylist():
+            yield f"{name}.{key}", pc.map_lookup(column, pa.scalar(key, column.type.key_type), "first")
+    else:
+        raise InputError(
+            f"the column {name} is of type {column.type}, which has no attributes",
+            where=where,
+            remedy=f"Use a map or struct of texts, or a column {name}.<attribute> for each attribute",
+        )
 
 
-def _columns_of_map(side: str, column: Any) -> dict[str, Any]:
-    names = pc.unique(column.keys).to_pylist()
-    return {f"{side}.{name}": pc.map_lookup(column, pa.scalar(name, column.type.key_type), "first") for name in names}
+def _first_of(ids: list[Any], side: str, where: str) -> Any:
+    """Return the hardware ID that each row has."""
+    try:
+        return pc.coalesce(*(values_of(one) for one in ids))
+    except pa.ArrowException:
+        kinds = " and ".join(str(one.type) for one in ids)
+        raise InputError(
+            f"the columns {side}.{MACHINE_ID} and {side}.{UUID} are of types {kinds}, which do not go together",
+            where=where,
+            remedy="Cast one of them: both are texts",
+        ) from None
 
 
 def threshold_or_default(column: Any | None, rows: int) -> Any:

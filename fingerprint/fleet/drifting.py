@@ -15,10 +15,13 @@ import pyarrow.compute as pc
 
 from fingerprint.errors import InputError, UsageError
 from fingerprint.fleet.columns import NODE, OBSERVED, THRESHOLD, layout_of
+from fingerprint.fleet.columntypes import plain_type, require_one_family, values_of
+from fingerprint.fleet.inputs import batches_of
+from fingerprint.fleet.rejects import Accepted, Rejects
 from fingerprint.fleet.work import in_order, question_of, usual_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 BATCH_ROWS = 65_536
 WEEK, GROUP = "week", "group"
@@ -55,22 +58,24 @@ class Drift:
             self.together = kept
 
 
-def drift(batches: Iterable[pa.RecordBatch], *, by: str = WEEK, threads: int | None = None) -> Drift:
+def drift(batches: Any, *, by: str = WEEK, threads: int | None = None, rejects: Rejects | None = None) -> Drift:
     """Count what changed, by the week of observation or by group.
 
     Args:
-        batches: as `Fleet.batches` yields them.
+        batches: as `Fleet.batches` yields them, or whatever `batches_of` takes.
         by: "week" or "group".
         threads: how many work at once; None for as many as this process can run.
+        rejects: gets the rows that are none; None to raise an error at the first.
 
     Raises:
         UsageError: `by` is another word.
-        InputError: a batch is no fleet's.
+        InputError: it is no fleet.
     """
     if by not in (WEEK, GROUP):
         raise UsageError(f"there is no drift by {by!r}", remedy="It is by week or by group")
     total = Drift()
-    for part in in_order(lambda batch: _drift(batch, by), batches, usual_threads() if threads is None else threads):
+    threads = usual_threads() if threads is None else threads
+    for part in in_order(lambda batch: _drift(batch, by), batches_of(batches, rejects), threads):
         total.add(part)
     return total
 
@@ -91,7 +96,7 @@ def _drift(batch: pa.RecordBatch, by: str) -> Drift:
     # The bits of a row are one item, so that rows are told apart by one comparison.
     packed = np.ascontiguousarray(np.packbits(sets, axis=0).T)
     kinds, counts = np.unique(packed.view(f"V{packed.shape[1]}").reshape(-1), return_counts=True)
-    bits = np.unpackbits(kinds.view(np.uint8).reshape(len(kinds), -1), axis=1)
+    bits = np.unpackbits(kinds.view(np.uint8).reshape(len(kinds), packed.shape[1]), axis=1)
     for kind, count in zip(bits, counts.tolist(), strict=True):
         found.together[tuple(name for name, bit in zip(layout.attributes, kind, strict=False) if bit)] += count
     return found
@@ -154,36 +159,37 @@ class Joined:
         self._connection.close()
         self._folder.cleanup()
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the nodes that are in both: saved is the hash of the first observation, current that of the second."""
-        yield from self._connection.sql(self._query).to_arrow_reader(BATCH_ROWS)
+    def batches(self) -> Accepted:
+        """Return the nodes that are in both: saved is the hash of the first observation, current of the second."""
+        return Accepted(self._connection.sql(self._query).to_arrow_reader(BATCH_ROWS))
 
 
-def join(before: Iterable[pa.RecordBatch], after: Iterable[pa.RecordBatch], *, threads: int | None = None) -> Joined:
+def join(before: Any, after: Any, *, threads: int | None = None, rejects: Rejects | None = None) -> Joined:
     """Put two observations side by side by node id, until the end of a `with`.
 
     duckdb holds them, on disk where they are larger than memory.
 
     Args:
-        before, after: as `Fleet.batches` yields them; of each node the row that was observed last counts.
+        before, after: as `Fleet.batches` yields them, or whatever `batches_of` takes; of each node the row that was
+            observed last counts.
         threads: how many work at once; None for as many as this process can run.
+        rejects: gets the rows that are none; None to raise an error at the first.
 
     Raises:
-        InputError: one of them has no rows or no current hashes.
+        InputError: one of them is no fleet, or has no rows or no current hashes.
     """
+    sides = batches_of(before, rejects), batches_of(after, rejects)
     folder = tempfile.TemporaryDirectory(prefix="fingerprint-fleet-")
     connection = duckdb.connect(config={"temp_directory": folder.name})
     try:
-        return _joined(connection, folder, before, after, usual_threads() if threads is None else threads)
+        return _joined(connection, folder, *sides, usual_threads() if threads is None else threads)
     except BaseException:
         connection.close()
         folder.cleanup()
         raise
 
 
-def _joined(
-    connection: Any, folder: Any, before: Iterable[pa.RecordBatch], after: Iterable[pa.RecordBatch], threads: int
-) -> Joined:
+def _joined(connection: Any, folder: Any, before: Accepted, after: Accepted, threads: int) -> Joined:
     connection.execute(f"set threads={threads}")
     sides = {}
     for name, batches in (("before", before), ("after", after)):
@@ -195,7 +201,7 @@ def _joined(
     for attribute in attributes:
         for name, side in (("before", "saved"), ("after", "current")):
             if attribute in sides[name][0]:
-                columns.append(f'{name}."current.{attribute}" as "{side}.{attribute}"')
+                columns.append(f"{name}.{_quoted(f'current.{attribute}')} as {_quoted(f'{side}.{attribute}')}")
     query = f"select {', '.join(columns)} from after join before using (node_id) order by after.row_number"
     return Joined(
         both=both,
@@ -209,11 +215,15 @@ def _joined(
     )
 
 
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _one(connection: Any, query: str) -> int:
     return int(connection.execute(query).fetchall()[0][0])
 
 
-def _loaded(connection: Any, name: str, batches: Iterable[pa.RecordBatch]) -> tuple[tuple[str, ...], int]:
+def _loaded(connection: Any, name: str, batches: Accepted) -> tuple[tuple[str, ...], int]:
     """Put one observation into a table. Returns its attributes and how many rows were left out."""
     iterator = iter(batches)
     first = next((batch for batch in iterator if batch.num_rows), None)
@@ -226,13 +236,25 @@ def _loaded(connection: Any, name: str, batches: Iterable[pa.RecordBatch]) -> tu
     wanted = [NODE, OBSERVED, THRESHOLD, GROUP, *(f"current.{attribute}" for attribute in attributes)]
     schema = pa.schema([(column, _type_of(first, column)) for column in wanted])
 
+    failed: list[BaseException] = []
+
     def rows() -> Iterator[pa.RecordBatch]:
-        yield _shaped(first, schema)
-        for batch in iterator:
-            yield _shaped(batch, schema)
+        try:
+            yield _shaped(first, schema)
+            for batch in iterator:
+                yield _shaped(batch, schema)
+        except BaseException as error:
+            failed.append(error)
+            raise
 
     connection.register("given", pa.RecordBatchReader.from_batches(schema, rows()))
-    connection.execute(f"create table read_{name} as select *, row_number() over () as row_number from given")
+    try:
+        connection.execute(f"create table read_{name} as select *, row_number() over () as row_number from given")
+    except duckdb.Error:
+        # duckdb has an error of its own for what is raised while it reads, with the other one in its text.
+        if failed:
+            raise failed[0] from None
+        raise
     connection.unregister("given")
     connection.execute(
         f"create table {name} as select * from read_{name} qualify row_number() over "
@@ -245,14 +267,15 @@ def _loaded(connection: Any, name: str, batches: Iterable[pa.RecordBatch]) -> tu
 
 def _type_of(batch: pa.RecordBatch, name: str) -> pa.DataType:
     if name in batch.schema.names:
-        kind = batch.schema.field(name).type
-        return kind.value_type if pa.types.is_dictionary(kind) else kind
+        return plain_type(batch.schema.field(name).type)
     return {OBSERVED: pa.timestamp("us", tz="UTC"), THRESHOLD: pa.int32(), GROUP: pa.string()}[name]
 
 
 def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    columns = [
-        batch[field.name].cast(field.type) if field.name in batch.schema.names else pa.nulls(batch.num_rows, field.type)
-        for field in schema
-    ]
+    """Return a batch in the columns of the first one. Raises InputError: one is of a type that does not go into it."""
+    columns = []
+    for name, kind in zip(schema.names, schema.types, strict=True):
+        column = batch[name] if name in batch.schema.names else pa.nulls(batch.num_rows)
+        require_one_family(name, {kind, column.type})
+        columns.append(values_of(column).cast(kind))
     return pa.record_batch(columns, schema=schema)

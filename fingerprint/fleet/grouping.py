@@ -108,16 +108,25 @@ class Groups:
 
 
 class Seen:
-    """The rows of a fleet as numbers, and what can be said of groups of them."""
+    """The rows of a fleet as numbers, and what can be said of groups of them.
 
-    def __init__(self, table: pa.Table, side: str, names: tuple[str, ...], near: Near, window: float) -> None:
+    Args:
+        table: node ids, times and the keys of `SHARED_KEYS` that the fleet has.
+        names: the attributes, in the order of their columns in `near`.
+        near: their codes.
+        empty: of each the code of "", 0 if no row has it.
+        window: seconds between two observations that count as at once.
+    """
+
+    def __init__(
+        self, table: pa.Table, names: tuple[str, ...], near: Near, empty: tuple[int, ...], window: float
+    ) -> None:
         self.table = table
         self.names = names
         self.window = window
         self.codes = [np.frombuffer(near.codes_of(place), np.uint32) for place in range(len(names))]
-        self.empty = [
-            _code_of_empty(table[f"{side}.{name}"], codes) for name, codes in zip(names, self.codes, strict=True)
-        ]
+        # No row that lacks an attribute is taken for one that has it empty.
+        self.empty = [code or -1 for code in empty]
         self.sid = next((codes for name, codes in zip(names, self.codes, strict=True) if name in SIDS), None)
         self.times = None
         if OBSERVED in table.schema.names and table[OBSERVED].null_count == 0:
@@ -191,15 +200,6 @@ class Seen:
         if kind == "hardware-id":
             readings[:] = _WORDS.index(IMAGE)
         return readings
-
-
-def _code_of_empty(column: Any, codes: Any) -> int:
-    """Return the code that stands for "", -1 if no row has it."""
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return -1
-    place = pc.index(column.cast(kind), pa.scalar("", kind)).as_py()
-    return -1 if place < 0 else int(codes[place])
 
 
 def _numbered(column: Any) -> Numbers:

@@ -6,7 +6,7 @@ packed fleet, so two of them can be compared; the values cannot be had back, but
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,25 +14,30 @@ import pyarrow as pa
 from fingerprint._fleet import Stream, digests
 from fingerprint.errors import InputError
 from fingerprint.fleet.columns import SIDES
+from fingerprint.fleet.columntypes import plain_type, values_of
+from fingerprint.fleet.inputs import batches_of
 from fingerprint.fleet.work import Whole, in_order, usual_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
+
+    from fingerprint.fleet.rejects import Rejects
 
 DIGEST = pa.binary(16)
 
 
-def pack(batches: Iterable[pa.RecordBatch], *, threads: int | None = None) -> Iterator[pa.RecordBatch]:
+def pack(batches: Any, *, threads: int | None = None, rejects: Rejects | None = None) -> Iterator[pa.RecordBatch]:
     """Yield a fleet with digests in place of its values; columns that are no attributes stay.
 
     Args:
-        batches: as `Fleet.batches` yields them.
+        batches: as `Fleet.batches` yields them, or whatever `batches_of` takes.
         threads: how many work at once; None for as many as this process can run.
+        rejects: gets the rows that are none; None to raise an error at the first.
 
     Raises:
-        InputError: an attribute holds neither texts nor binaries.
+        InputError: it is no fleet, or an attribute holds neither texts nor binaries.
     """
-    yield from in_order(_packed, batches, usual_threads() if threads is None else threads)
+    yield from in_order(_packed, batches_of(batches, rejects), usual_threads() if threads is None else threads)
 
 
 def _packed(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -40,10 +45,10 @@ def _packed(batch: pa.RecordBatch) -> pa.RecordBatch:
     read = next(Stream(Whole(batch)))
     for place, name in enumerate(batch.schema.names):
         column = batch.column(place)
-        if name.partition(".")[0] not in SIDES or "." not in name or column.type == DIGEST:
-            columns.append(column)
+        if name.partition(".")[0] not in SIDES or "." not in name or plain_type(column.type) == DIGEST:
+            columns.append(values_of(column) if plain_type(column.type) == DIGEST else column)
             continue
-        if not _has_values(column.type):
+        if pa.types.is_integer(plain_type(column.type)):
             raise InputError(
                 f"the column {name} is of type {column.type}: it holds ids, which are small already",
                 remedy="Pack a fleet of texts",
@@ -53,11 +58,6 @@ def _packed(batch: pa.RecordBatch) -> pa.RecordBatch:
         valid = None if column.null_count == 0 else _validity(column)
         columns.append(pa.Array.from_buffers(DIGEST, batch.num_rows, [valid, pa.py_buffer(values)]))
     return pa.record_batch(columns, names=batch.schema.names)
-
-
-def _has_values(kind: pa.DataType) -> bool:
-    value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return not (pa.types.is_integer(value) or pa.types.is_floating(value) or pa.types.is_nested(value))
 
 
 def _validity(column: pa.Array) -> pa.Buffer:

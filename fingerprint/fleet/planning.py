@@ -15,13 +15,16 @@ from fingerprint._compare import passes
 from fingerprint.errors import UsageError
 from fingerprint.events import event_of
 from fingerprint.fleet.columns import MOST_ATTRIBUTES, SID
+from fingerprint.fleet.inputs import batches_of
 from fingerprint.fleet.work import in_order, question_of, usual_threads
 from fingerprint.match import MACHINE_ID, UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import pyarrow as pa
+
+    from fingerprint.fleet.rejects import Rejects
 
     Counts = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -102,18 +105,23 @@ class Plan:
 
 
 def plan(
-    batches: Iterable[pa.RecordBatch], *, events: Sequence[str] = USUAL_EVENTS, threads: int | None = None
+    batches: Any,
+    *,
+    events: Sequence[str] = USUAL_EVENTS,
+    threads: int | None = None,
+    rejects: Rejects | None = None,
 ) -> Plan:
     """Tally a fleet for `now` and each event; with a column `group` also for each group.
 
     Args:
-        batches: as `Fleet.batches` yields them.
+        batches: as `Fleet.batches` yields them, or whatever `batches_of` takes.
         events: names of `fingerprint.events`.
         threads: how many work at once; None for as many as this process can run.
+        rejects: gets the rows that are none; None to raise an error at the first.
 
     Raises:
         UsageError: there is no such event.
-        InputError: a batch is no fleet's.
+        InputError: it is no fleet.
     """
     changes: dict[str, tuple[str, ...]] = {NOW: ()}
     for name in events:
@@ -124,7 +132,7 @@ def plan(
     made = Plan(tuple(changes))
     made.groups[""] = {name: Tally() for name in changes}
     threads = usual_threads() if threads is None else threads
-    for part in in_order(lambda batch: _tallied(batch, changes), batches, threads):
+    for part in in_order(lambda batch: _tallied(batch, changes), batches_of(batches, rejects), threads):
         for group, tallies in part.items():
             known = made.groups.setdefault(group, {name: Tally() for name in changes})
             for name, tally in tallies.items():
@@ -154,37 +162,26 @@ def _tallied(batch: pa.RecordBatch, changes: dict[str, tuple[str, ...]]) -> dict
                 if name in changed or (name in _SIDS and set(changed) & set(_SIDS)):
                     then[place] &= has[place] != _HAS_VALUE
         matched = then.sum(axis=0, dtype=np.int64)
-        sid = _alike(layout.sid, then, has, batch, layout)
-        ip = _alike(layout.ip, then, has, batch, layout)
+        sid = _alike(layout.sid, then, has, question)
+        ip = _alike(layout.ip, then, has, question)
         other = nothing | ~sid
         for group, chosen in groups.items():
             made[group][event] = _tally(other[chosen], ip[chosen], total[chosen], matched[chosen])
     return made
 
 
-def _alike(place: int, then: Any, has: Any, batch: pa.RecordBatch, layout: Any) -> Any:
+def _alike(place: int, then: Any, has: Any, question: Any) -> Any:
     """Return whether hardware ID or address are equal, a missing one being "" as the rule has it."""
+    rows = then.shape[1]
     if place < 0:
-        return np.ones(then.shape[1], bool)
+        return np.ones(rows, bool)
     alike = then[place] != 0
     empty = has[place] != _HAS_VALUE
-    saved = layout.saved[place]
     if empty.any() and not alike.all():
-        alike |= empty & (np.ones(len(empty), bool) if saved < 0 else _is_empty(batch.column(saved)))
+        same, now, before = (np.empty(rows, np.uint8) for _ in range(3))
+        question.look(place, 0, rows, same, now, before)
+        alike |= empty & (before != _HAS_VALUE)
     return alike
-
-
-def _is_empty(column: Any) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if not (
-        pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_binary(column.type)
-    ):
-        return pc.is_null(column).to_numpy(zero_copy_only=False)
-    return pc.fill_null(pc.equal(pc.binary_length(column), 0), True).to_numpy(zero_copy_only=False)
 
 
 def _without_saved(batch: pa.RecordBatch, layout: Any) -> Any:

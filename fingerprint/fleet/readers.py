@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from fingerprint.errors import InputError, UsageError
 from fingerprint.fleet import jsonrows, machines, parquet
-from fingerprint.fleet.columns import layout_of, normalized
+from fingerprint.fleet.columns import normalized
 from fingerprint.fleet.parquet import unreadable
-from fingerprint.fleet.rejects import Rejects, accepted
+from fingerprint.fleet.rejects import Accepted, Rejects, accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,13 +43,13 @@ class Fleet:
     rows: int | None
     _open: Callable[[Rejects], Iterator[pa.RecordBatch]]
 
-    def batches(self, rejects: Rejects | None = None) -> Iterator[pa.RecordBatch]:
+    def batches(self, rejects: Rejects | None = None) -> Accepted:
         """Yield its rows, with one column for each attribute; those that are none go to `rejects`.
 
         Raises:
             InputError: a file cannot be read, or is not what its format wants.
         """
-        return self._open(Rejects() if rejects is None else rejects)
+        return Accepted(self._open(Rejects() if rejects is None else rejects))
 
 
 def open_fleet(path: str | os.PathLike[str], *, format: str | None = None) -> Fleet:
@@ -143,14 +143,12 @@ def _checked(
 ) -> Iterator[pa.RecordBatch]:
     for file in files:
         for first_row, batch in reader(file, rejects):
-            columns = normalized(batch)
-            layout_of(columns.schema.names, file)
-            yield accepted(columns, file, first_row, rejects)
+            yield accepted(normalized(batch, file), file, first_row, rejects)
 
 
 def _direct(batches: Iterator[pa.RecordBatch], path: str, rejects: Rejects) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        yield accepted(normalized(batch), path, 1, rejects)
+        yield accepted(normalized(batch, path), path, 1, rejects)
 
 
 def _arrow(path: str, rejects: Rejects) -> Iterator[tuple[int, pa.RecordBatch]]:

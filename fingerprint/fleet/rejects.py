@@ -9,10 +9,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fingerprint.errors import InputError
-from fingerprint.fleet.columns import HIGHEST_THRESHOLD, LOWEST_THRESHOLD, NODE, OBSERVED, THRESHOLD
+from fingerprint.fleet.columns import (
+    EXTRAS,
+    HIGHEST_THRESHOLD,
+    LOWEST_THRESHOLD,
+    NODE,
+    OBSERVED,
+    SIDES,
+    THRESHOLD,
+    layout_of,
+)  # fmt: skip
+from fingerprint.fleet.columntypes import for_core, require_comparable, texts, thresholds, times, without_views
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 _FIRST = 5
 
@@ -43,13 +53,30 @@ class Rejects:
             raise InputError(f"the rejected rows could not be written ({error.strerror})", where=where) from None
 
 
+class Accepted:
+    """Batches that `accepted` has made, so that nothing is looked at twice.
+
+    Args:
+        batches: yields them; they are read once.
+    """
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+
+    def __iter__(self) -> Accepted:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        return next(self._batches)
+
+
 def accepted(batch: pa.RecordBatch, where: str, first_row: int, rejects: Rejects) -> pa.RecordBatch:
     """Return a batch without the rows that are no rows of a fleet, with thresholds as int32 and times as UTC.
 
     Args:
         batch: as `normalized` gives it.
-        where: the file, for the rejects.
-        first_row: number of its first row in the file, from 1.
+        where: the file or what else holds it, for the rejects.
+        first_row: number of its first row there, from 1.
         rejects: gets those rows.
 
     Raises:
@@ -58,64 +85,47 @@ def accepted(batch: pa.RecordBatch, where: str, first_row: int, rejects: Rejects
     names = batch.schema.names
     if NODE not in names:
         raise InputError("it has no column node_id", where=where, remedy="The columns of a fleet are in docs/fleet.md")
-    nodes = _texts(batch, NODE, where)
-    wrong = [(pc.fill_null(pc.equal(nodes, ""), True), "it has no node id")]
-    if THRESHOLD in names:
-        if pa.types.is_null(batch[THRESHOLD].type):
-            batch = _replaced(batch, THRESHOLD, batch[THRESHOLD].cast(pa.int32()))
-        column = batch[THRESHOLD]
-        if not pa.types.is_integer(column.type):
-            raise InputError(f"the column threshold is of type {column.type}, not a whole number", where=where)
-        low, high = pa.scalar(LOWEST_THRESHOLD, pa.int64()), pa.scalar(HIGHEST_THRESHOLD, pa.int64())
-        wide = column.cast(pa.int64(), safe=False) if column.type != pa.uint64() else pc.min_element_wise(
-            column, pa.scalar(1 << 62, pa.uint64())
-        ).cast(pa.int64())  # fmt: skip
-        outside = pc.or_(pc.less(wide, low), pc.greater(wide, high))
-        wrong.append((pc.fill_null(outside, False), f"its threshold is not {LOWEST_THRESHOLD} to {HIGHEST_THRESHOLD}"))
-    keep = None
-    for mask, reason in wrong:
-        if not pc.any(mask).as_py():
-            continue
-        for place in pc.indices_nonzero(mask).to_pylist():
-            if keep is None or keep[place].as_py():
-                rejects.add(where, first_row + place, reason, nodes[place].as_py() or None)
-        keep = pc.invert(mask) if keep is None else pc.and_(keep, pc.invert(mask))
+    require_comparable(batch.schema, layout_of(names, where), where)
+    columns: dict[str, Any] = {}
+    for name, column in zip(names, batch.columns, strict=True):
+        if name in (NODE, *EXTRAS):
+            columns[name] = texts(column, name, where)
+        elif name == THRESHOLD:
+            columns[name] = thresholds(column, name, where)
+        elif name == OBSERVED:
+            columns[name] = times(column, name, where)
+        elif name.partition(".")[0] in SIDES:
+            columns[name] = for_core(column)
+        else:
+            columns[name] = without_views(column)
+    keep = _kept(columns, where, first_row, rejects)
     if keep is not None:
-        batch = batch.filter(keep)
-    if THRESHOLD in names and batch[THRESHOLD].type != pa.int32():
-        batch = _replaced(batch, THRESHOLD, batch[THRESHOLD].cast(pa.int32()))
-    if OBSERVED in names:
-        batch = _replaced(batch, OBSERVED, _times(batch[OBSERVED], where))
-    return batch
+        columns = {name: without_views(column).filter(keep) for name, column in columns.items()}
+    if THRESHOLD in columns:
+        columns[THRESHOLD] = columns[THRESHOLD].cast(pa.int32())
+    return pa.record_batch(list(columns.values()), names=list(columns))
 
 
-def _texts(batch: pa.RecordBatch, name: str, where: str) -> Any:
-    column = batch[name]
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or _is_view(column.type)):
-        raise InputError(f"the column {name} is of type {column.type}, not a text", where=where)
-    return column.cast(pa.string()) if _is_view(column.type) else column
+def _kept(columns: dict[str, Any], where: str, first_row: int, rejects: Rejects) -> Any:
+    """Return which rows are kept, None if all are; the others go to `rejects`."""
+    nodes = columns[NODE]
+    wrong = [(pc.fill_null(pc.equal(nodes, ""), True), "it has no node id")]
+    if THRESHOLD in columns:
+        outside = _outside(columns[THRESHOLD])
+        wrong.append((pc.fill_null(outside, False), f"its threshold is not {LOWEST_THRESHOLD} to {HIGHEST_THRESHOLD}"))
+    reasons: dict[int, str] = {}
+    for mask, reason in wrong:
+        for place in pc.indices_nonzero(mask).to_pylist() if pc.any(mask).as_py() else ():
+            reasons.setdefault(place, reason)
+    for place in sorted(reasons):
+        rejects.add(where, first_row + place, reasons[place], nodes[place].as_py() or None)
+    if not reasons:
+        return None
+    return pc.invert(pc.or_(wrong[0][0], wrong[-1][0]))
 
 
-def _is_view(kind: pa.DataType) -> bool:
-    return bool(kind == pa.string_view())
-
-
-def _times(column: Any, where: str) -> Any:
-    wanted = pa.timestamp("us", tz="UTC")
-    try:
-        if pa.types.is_timestamp(column.type) and column.type.tz is None:
-            return pc.assume_timezone(column.cast(pa.timestamp("us")), "UTC")
-        return column.cast(wanted)
-    except pa.ArrowException:
-        raise InputError(
-            f"the column observed_at is of type {column.type} and holds what is no time",
-            where=where,
-            remedy="Give times in UTC, as a timestamp or such as 2026-01-31T12:00:00Z",
-        ) from None
-
-
-def _replaced(batch: pa.RecordBatch, name: str, column: Any) -> pa.RecordBatch:
-    columns: Sequence[Any] = [column if one == name else batch[one] for one in batch.schema.names]
-    return pa.record_batch(list(columns), names=batch.schema.names)
+def _outside(thresholds: Any) -> Any:
+    if thresholds.type == pa.uint64():
+        thresholds = pc.min_element_wise(thresholds, pa.scalar(1 << 62, pa.uint64()), skip_nulls=False)
+    wide = thresholds.cast(pa.int64())
+    return pc.or_(pc.less(wide, LOWEST_THRESHOLD), pc.greater(wide, HIGHEST_THRESHOLD))

@@ -20,7 +20,7 @@ from fingerprint.fleet.columns import NODE, OBSERVED, SIDES, layout_of, normaliz
 from fingerprint.fleet.grouping import SHARED_KEYS, SIDS
 from fingerprint.fleet.planning import USUAL_EVENTS, Plan, Tally
 from fingerprint.fleet.planning import plan as plan_batches
-from fingerprint.fleet.rejects import Rejects, accepted
+from fingerprint.fleet.rejects import Accepted, Rejects, accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,7 +49,7 @@ def check(frame: DataFrame, *, counts: bool = True) -> DataFrame:
 
 def _checker(counts: bool) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for checked in check_batches(_rows(batches, Rejects()), threads=1, counts=counts):
+        for checked in check_batches(Accepted(_rows(batches, Rejects())), threads=1, counts=counts):
             rows = checked.rows
             columns = [rows[name] for name in rows.schema.names]
             for place, name in enumerate(rows.schema.names):
@@ -92,7 +92,7 @@ def plan(frame: DataFrame, *, events: Sequence[str] = USUAL_EVENTS) -> Plan:
     empty = plan_batches([], events=events, threads=1)
 
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        part = plan_batches(_rows(batches, Rejects()), events=events, threads=1)
+        part = plan_batches(Accepted(_rows(batches, Rejects())), events=events, threads=1)
         yield pa.Table.from_pylist(list(_told(part)), schema=_TALLY_SCHEMA).combine_chunks().to_batches()[0]
 
     summed = _undotted(frame).mapInArrow(work, _TALLIES).groupBy("group", "event", "part", "total", "matched").agg(

@@ -187,6 +187,15 @@ def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | No
             )  # fmt: skip
 
 
+def _to_read(error: OSError) -> str:
+    """Return what to do about a file that could not be read."""
+    if error.errno == errno.EAGAIN:
+        return "Run it again"
+    if getattr(os, "geteuid", lambda: -1)() != 0:
+        return "Run it as root"
+    return "Find out why root may not read it, or clean without a backup: --no-backup"
+
+
 def _add_special(archive: TarFile, disk: Disk, folder: Folder, name: str, status: os.stat_result) -> None:
     entry = _entry(archive, disk.name(folder.of(name)), status)
     if is_folder(status):

@@ -11,6 +11,7 @@ import sys
 from fingerprint.errors import UsageError, VaultError
 from fingerprint.image.disk import Disk, identity, is_folder, reason
 from fingerprint.image.findings import KEEP, KINDS, NODES, Findings, Leftover
+from fingerprint.machine_id import UNINITIALIZED, problem
 from fingerprint.vault.places import PROGRAM, reference_vault, state_folder
 from fingerprint.vault.records import decode_manifest
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _MACHINE_ID_LIMIT = 4096
 _CREDENTIALS_LIMIT = 1024 * 1024
 _KEYS = (b"aws_access_key_id", b"aws_secret_access_key")
-_NO_MACHINE_ID = (b"", b"uninitialized")
+_SYSTEMD = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 _MANIFESTS = ("Manifest", "EC2Manifest")
 _KEYS_OF_VAULTS = ("InstanceFingerprint", "RegistrationKey", "EC2RegistrationKey")
 # What we make in a state folder, below it and by its names: a user may have put it among files of his own.
@@ -286,12 +287,32 @@ class _Search:
         folder, name, status = found
         with folder:
             self._check_mount(folder, name, status)
-            if folder.read(name, _MACHINE_ID_LIMIT).strip() in _NO_MACHINE_ID:
+            text = folder.read(name, _MACHINE_ID_LIMIT)
+            if self._is_made_anew(text):
                 return
+        wrong = problem(text.decode("utf-8", "replace"))
+        what = f"a machine ID that is none ({wrong}): every machine of the image keeps it" if wrong else ""
         if self._is_link(inside):
-            self._note("machine-id", folder.of(name), status, KEEP, f"{inside} is a link to it: empty it by hand")
+            action, remedy = KEEP, f"{inside} is a link to it: empty it by hand"
+            self._note("machine-id", folder.of(name), status, action, remedy, what=what)
         else:
-            self._note("machine-id", folder.of(name), status)
+            self._note("machine-id", folder.of(name), status, what=what)
+
+    def _is_made_anew(self, text: bytes) -> bool:
+        """Return whether each machine makes an ID of its own in place of this text.
+
+        All systems do for an empty file. For the word that says so only systemd does: others look at the size.
+        """
+        return not text or (text.strip() == UNINITIALIZED.encode() and any(map(self._is_there, _SYSTEMD)))
+
+    def _is_there(self, inside: str) -> bool:
+        try:
+            found = self.disk.reach(inside)
+        except OSError:
+            return False
+        if found is not None:
+            found[0].close()
+        return found is not None
 
     def second_machine_id(self, inside: str) -> None:
         """Note the machine ID of D-Bus unless it is a link to the first one, as it should be."""
@@ -303,7 +324,7 @@ class _Search:
             return
         folder, name, status = found
         with folder:
-            empty = folder.read(name, _MACHINE_ID_LIMIT).strip() in _NO_MACHINE_ID
+            empty = self._is_made_anew(folder.read(name, _MACHINE_ID_LIMIT))
         first = self.disk.reach("/etc/machine-id")
         if first is not None:
             first[0].close()
@@ -385,8 +406,10 @@ class _Search:
         if not is_folder(status) and self.disk.is_mounted(folder, name, status):
             raise OSError(errno.EXDEV, _MOUNTED, folder.of(name))
 
-    def _note(self, kind: str, path: str, status: os.stat_result, action: str = "", remedy: str = "") -> None:
-        what, usual, known = KINDS[kind]
+    def _note(
+        self, kind: str, path: str, status: os.stat_result, action: str = "", remedy: str = "", what: str = ""
+    ) -> None:
+        usually, usual, known = KINDS[kind]
         self._items[path] = Leftover(
-            kind, path, what, action or usual, status.st_size, remedy or known, identity(status)
+            kind, path, what or usually, action or usual, status.st_size, remedy or known, identity(status)
         )

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from fingerprint.engine import check, check_stable
+from fingerprint.assessment import assess, is_of_agent
+from fingerprint.engine import Outlook, check_stable
 from fingerprint.errors import FingerprintError
-from fingerprint.fate import replacement
 from fingerprint.model import Reason, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection as Names
 
+    from fingerprint.assessment import Assessment
     from fingerprint.collect.machine import Machine
     from fingerprint.engine import Observation
+    from fingerprint.forecast import Forecast
     from fingerprint.model import Verdict
     from fingerprint.vault import Vault
 
 ANY_DRIFT = "any-drift"
 IP_ALONE = "ip-alone"
 VACUOUS = "vacuous"
+WEAK_ID = "weak-id"
 COPY = "copy"
 WILL_HIBERNATE = "will-hibernate"
 NEVER = "never"
 _HALF = 50
-CONDITIONS = (ANY_DRIFT, IP_ALONE, VACUOUS, COPY, WILL_HIBERNATE, NEVER)
+CONDITIONS = (ANY_DRIFT, IP_ALONE, VACUOUS, WEAK_ID, COPY, WILL_HIBERNATE, NEVER)
 
 
 class Look(Value):
@@ -34,17 +37,19 @@ class Look(Value):
         seconds: how long it took.
         observation: record, collection and verdict; None where there is none, see `error`.
         error: why there is none; None if there is one.
-        regenerated: whether a mismatch replaced the record already.
+        assessment: what is known of the machine's identity.
         conditions: those that hold.
+        forecast: what the agent will do and when; None for an unchanged machine, and where no agent can run.
     """
 
-    __slots__ = ("at", "seconds", "observation", "error", "regenerated", "conditions")
+    __slots__ = ("at", "seconds", "observation", "error", "assessment", "conditions", "forecast")
     at: float
     seconds: float
     observation: Observation | None
     error: FingerprintError | None
-    regenerated: bool
+    assessment: Assessment
     conditions: tuple[str, ...]
+    forecast: Forecast | None
 
     def __init__(
         self,
@@ -52,21 +57,24 @@ class Look(Value):
         seconds: float,
         observation: Observation | None,
         error: FingerprintError | None,
-        regenerated: bool,
+        assessment: Assessment,
         conditions: tuple[str, ...],
+        forecast: Forecast | None = None,
     ) -> None:
         self._set(
-            at=at, seconds=seconds, observation=observation, error=error, regenerated=regenerated,
-            conditions=conditions,
+            at=at, seconds=seconds, observation=observation, error=error, assessment=assessment,
+            conditions=conditions, forecast=forecast,
         )  # fmt: skip
 
     @property
     def outcome(self) -> str:
         """Whether it is the same machine: "same", "different" or "cannot-tell"."""
-        if self.observation is None:
-            return "cannot-tell"
-        verdict = self.observation.verdict
-        return "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
+        return self.assessment.machine
+
+    @property
+    def regenerated(self) -> bool:
+        """Whether the fingerprint was replaced already."""
+        return self.assessment.state.regenerated
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -87,12 +95,12 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
         also: conditions that cost more and are looked into only if they are named: "copy".
     """
     begin = machine.monotonic()
-    try:
-        observation = check(vault, machine, timeout=timeout)
-    except FingerprintError as error:
-        return Look(machine.now(), machine.monotonic() - begin, None, error, False, ())
+    found = assess(vault, machine, timeout=timeout)
+    observation = found.observation
+    lost = (WILL_HIBERNATE,) if found.problems else ()
+    if observation is None:
+        return Look(machine.now(), machine.monotonic() - begin, None, found.error, found, lost)
     verdict = observation.verdict
-    regenerated = replacement(vault, observation.record)[0]
     held = []
     if any(row.current is not None and not row.same and not row.unreadable for row in verdict.rows):
         held.append(ANY_DRIFT)
@@ -100,11 +108,21 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
         held.append(IP_ALONE)
     if verdict.vacuous:
         held.append(VACUOUS)
+    if observation.collection.id_problem:
+        held.append(WEAK_ID)
     if COPY in also and _is_copy(vault, observation, machine, timeout):
         held.append(COPY)
-    if regenerated or (not verdict.match and verdict.conclusive):
-        held.append(WILL_HIBERNATE)
-    return Look(machine.now(), machine.monotonic() - begin, observation, None, regenerated, tuple(held))
+    forecast = _forecast(vault, found, verdict, machine)
+    return Look(machine.now(), machine.monotonic() - begin, observation, None, found, (*held, *lost), forecast)
+
+
+def _forecast(vault: Vault, found: Assessment, verdict: Verdict, machine: Machine) -> Forecast | None:
+    if verdict.matched == verdict.total or not is_of_agent(vault, machine):
+        return None
+    # Imported here: most machines have not changed at all.
+    from fingerprint.forecast import agent_view
+
+    return agent_view(machine, vault, found.outlook or Outlook.UNKNOWN)
 
 
 def _by_address_alone(verdict: Verdict) -> bool:

@@ -6,7 +6,7 @@ import os
 
 from fingerprint.errors import InputError
 from fingerprint.match import THRESHOLD_DISABLED
-from fingerprint.model import Reason, Value
+from fingerprint.model import Reason, Status, Value
 from fingerprint.newfile import only_for_us, unnamed_beside
 from fingerprint.vault import FINGERPRINT_KEY
 
@@ -25,6 +25,7 @@ _RULES = (
     (Reason.SIMILAR, "similarity"),
     (Reason.NOT_SIMILAR, "similarity"),
 )
+_NEXT_CHECKS = ("at-next-start", "at-next-refresh", "unknown")
 _RULE_NAMES = ("disabled", "nothing-to-compare", "sid", "same-ip", "similarity")
 
 
@@ -57,10 +58,11 @@ def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:
         _one("fingerprint_last_collect_timestamp_seconds", "When it was looked last.", seen.at),
         _one("fingerprint_collect_duration_seconds", "How long the look took.", seen.seconds),
         _one("fingerprint_check_success", "Whether a verdict was reached.", seen.outcome != "cannot-tell"),
-        _one("fingerprint_next_start_refused", "Whether the agent's next start will be refused.",
+        _one("fingerprint_next_start_refused", "Whether the agent's next check will refuse the machine.",
              "will-hibernate" in seen.conditions),
         _one("fingerprint_regenerated", "Whether a mismatch replaced the fingerprint already.", seen.regenerated),
     ]  # fmt: skip
+    told += _of_the_next_check(seen)
     if seen.observation is None:
         kind = type(seen.error).__name__
         told.append(Metric("fingerprint_check_error", "Why no verdict was reached.", ((("kind", kind), 1.0),)))
@@ -84,8 +86,8 @@ def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:
         Metric("fingerprint_attribute_changed", "Whether an attribute differs from the record.",
                tuple((("attribute", r.name), float(r.name in seen.changed))
                      for r in verdict.rows if r.current is not None)),
-        Metric("fingerprint_attribute_absent", "Whether an attribute has no value on this machine.",
-               tuple((("attribute", a.name), float(not a.value and not a.unreadable))
+        Metric("fingerprint_attribute_absent", "Whether an attribute says nothing on this machine.",
+               tuple((("attribute", a.name), float(a.status == Status.ABSENT))
                      for a in seen.observation.collection)),
         Metric("fingerprint_attribute_unreadable", "Whether an attribute could not be read, and may be anything.",
                tuple((("attribute", a.name), float(a.unreadable)) for a in seen.observation.collection)),
@@ -94,6 +96,23 @@ def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:
     if written is not None:
         told.append(_one("fingerprint_record_written_timestamp_seconds", "When the record was written.", written))
     return tuple(told)
+
+
+def _of_the_next_check(seen: Look) -> list[Metric]:
+    """Return when the agent compares next; nothing for an unchanged machine, and where no agent can run."""
+    if seen.forecast is None:
+        return []
+    check = seen.forecast.check
+    told = [
+        Metric("fingerprint_next_check", "When the agent compares the hardware next.",
+               tuple((("when", word), float(word == str(check.looks))) for word in _NEXT_CHECKS)),
+    ]  # fmt: skip
+    if check.at is not None and check.seconds_left is not None:
+        told += [
+            _one("fingerprint_next_check_timestamp_seconds", "When that is, where it is at a known time.", check.at),
+            _one("fingerprint_next_check_seconds", "Seconds from the look until then.", check.seconds_left),
+        ]
+    return told
 
 
 def _one(name: str, text: str, value: float) -> Metric:

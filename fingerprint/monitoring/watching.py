@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 
+from fingerprint.assessment import REJECTED
 from fingerprint.engine import in_words
 from fingerprint.errors import FingerprintError
 from fingerprint.model import Value, utc
@@ -174,6 +175,10 @@ class Watcher:
             begun = [name for name in now.conditions if name not in before.conditions]
             ended = [name for name in before.conditions if name not in now.conditions]
             told += [f"{name} begins" for name in begun] + [f"{name} ends" for name in ended]
+        if WILL_HIBERNATE in now.conditions and before.forecast and now.forecast:
+            was_then, is_then = before.forecast.check, now.forecast.check
+            if (was_then.looks, was_then.started) != (is_then.looks, is_then.started):
+                told.append(f"next check of the agent: {was_then.looks} -> {is_then.looks}")
         return tuple(told)
 
     def _digest(self, value: str) -> bytes:
@@ -183,13 +188,24 @@ class Watcher:
 def _state(seen: Look) -> str:
     """Return what a look found, in one line."""
     if seen.observation is None:
-        return f"cannot tell: {seen.error.what if seen.error else ''}"
+        lost = "".join(f"{problem.text}; " for problem in seen.assessment.problems)
+        return f"{lost}cannot tell: {seen.error.what if seen.error else ''}"
     verdict = seen.observation.verdict
     head = {"same": "same machine", "different": "not the same machine", "cannot-tell": "cannot tell"}[seen.outcome]
     text = f"{head}: {in_words(verdict)}"
-    if seen.regenerated:
-        return f"{text}; the fingerprint was replaced, and the service refuses the new one"
-    return f"{text}; the agent's next start will be refused" if WILL_HIBERNATE in seen.conditions else text
+    told = []
+    for problem in seen.assessment.problems:
+        when = f" {seen.forecast.check.when}" if problem.kind == REJECTED and seen.forecast else ""
+        told.append(f"{problem.text}{when}")
+    return "; ".join((text, *told))
+
+
+def _forecast_answer(seen: Look) -> dict[str, object] | None:
+    if seen.forecast is None:
+        return None
+    from fingerprint.nextcheck import answer
+
+    return {"refused": seen.forecast.refused, **answer(seen.forecast.check)}
 
 
 def event_answer(event: Event) -> dict[str, object]:
@@ -203,5 +219,6 @@ def event_answer(event: Event) -> dict[str, object]:
         },
         "threshold": None if verdict is None else verdict.threshold, "changed": list(event.seen.changed),
         "conditions": list(event.seen.conditions), "regenerated": event.seen.regenerated,
+        "forecast": _forecast_answer(event.seen),
         "differences": list(event.differences), "error": event.seen.error.facts() if event.seen.error else None,
     }  # fmt: skip

@@ -41,6 +41,7 @@ from fingerprint.errors import (
     Unreachable,
     UsageError,
 )
+from fingerprint.quoting import without_passwords
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.service.signing import signed_headers
 from fingerprint.service.tokens import RoleCredentials
@@ -50,6 +51,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from fingerprint.agent.client_settings import ClientSettings
 
 _MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
 _ATTEMPTS = 4
@@ -87,9 +90,14 @@ class ServiceClient:
         region: the region, such as "eu-west-1".
         endpoint: URL in place of the region's own.
         proxies: scheme -> URL; None for those of the environment.
+        agent: settings of the agent of the same vault, which apply where neither the arguments nor the settings of AWS
+            SDKs (AWS_ENDPOINT_URL_SSM and the like) nor the environment's proxies do.
         ca_bundle: file of certificates in place of the usual ones.
         timeout: seconds to wait for a whole answer.
         clock: seconds since 1970-01-01 UTC, for the time in signatures.
+
+    Raises:
+        UsageError: region, endpoint, proxy or certificates cannot be used.
     """
 
     def __init__(
@@ -98,6 +106,7 @@ class ServiceClient:
         *,
         endpoint: str | None = None,
         proxies: dict[str, str] | None = None,
+        agent: ClientSettings | None = None,
         ca_bundle: str | None = None,
         timeout: float = 60.0,
         clock: Callable[[], float] = time,
@@ -105,26 +114,36 @@ class ServiceClient:
         self.region = region
         self._clock = clock
         self._signer = local()
+        self._client: Any
         session = botocore.session.Session()
         session.register_component("data_loader", _loader())
         config = Config(signature_version=UNSIGNED, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
-        try:
-            self._client: Any = session.create_client(
-                "ssm", region_name=region, endpoint_url=endpoint, config=config,
+
+        def client_at(url: str | None, **options: bool) -> Any:
+            return session.create_client(
+                "ssm", region_name=region, endpoint_url=url, config=config.merge(Config(**options)),
                 # None are used; without these botocore would go looking for some.
                 aws_access_key_id="unsigned", aws_secret_access_key="unsigned",
             )  # fmt: skip
+
+        of_agent = agent.endpoint(region) if agent is not None and endpoint is None else ""
+        try:
+            self._client = client_at(endpoint)
+            if of_agent and not _names_endpoint(session, self._client, client_at):
+                self._client = client_at(of_agent)
+            else:
+                of_agent = ""
         except (BotoCoreError, ValueError) as error:
-            raise UsageError(
-                f"no client for region {region!r} and endpoint {endpoint or '(its own)'}: {error}",
-                remedy="Name a region such as eu-west-1, and an endpoint such as https://host:port",
-            ) from None
-        demand_safe(self.endpoint)
+            raise _no_client(region, endpoint, of_agent, agent, error) from None
+        demand_safe(self.endpoint, agent.path if agent is not None and of_agent else "")
         bounds = (min(timeout, _CONNECT_SECONDS), timeout)
         self._client.meta.events.register(
             "before-send.ssm",
-            Transport(self.endpoint, proxies, ca_bundle or session.get_config_variable("ca_bundle"), bounds),
-        )
+            Transport(
+                self.endpoint, proxies, ca_bundle or session.get_config_variable("ca_bundle"), bounds,
+                agent.proxies if agent is not None else {}, agent.certificates if agent is not None else "",
+            ),
+        )  # fmt: skip
         for operation in _SIGNED:
             self._client.meta.events.register(f"request-created.ssm.{operation}", self._sign)
 
@@ -247,6 +266,31 @@ class ServiceClient:
 
     def _unreachable(self, what: str, remedy: str) -> Unreachable:
         return Unreachable(f"the service cannot be reached: {what}", where=self.endpoint, remedy=remedy)
+
+
+def _names_endpoint(session: Any, client: Any, client_at: Callable[..., Any]) -> bool:
+    """Return whether the settings of AWS SDKs name the endpoint: variables of the environment, or a profile."""
+    if session.get_config_variable("ignore_configured_endpoint_urls"):
+        return False
+    if any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL")):
+        return True
+    usual = client_at(None, ignore_configured_endpoint_urls=True)
+    return bool(client.meta.endpoint_url != usual.meta.endpoint_url)
+
+
+def _no_client(
+    region: str, endpoint: str | None, of_agent: str, agent: ClientSettings | None, error: Exception
+) -> UsageError:
+    reason = without_passwords(str(error))
+    if agent is not None and of_agent:
+        return UsageError(
+            f"{agent.endpoint_setting} gives an endpoint that cannot be used: {reason}", where=agent.path,
+            remedy="Nothing was sent. Correct it, or name one such as https://host:port with --endpoint",
+        )  # fmt: skip
+    return UsageError(
+        f"no client for region {region!r} and endpoint {without_passwords(endpoint or '(its own)')}: {reason}",
+        remedy="Name a region such as eu-west-1, and an endpoint such as https://host:port",
+    )
 
 
 @cache

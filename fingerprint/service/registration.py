@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from fingerprint.engine import FIRST, Gate, demand_policy, keep_evidence, prepared_record
+from fingerprint.engine import FIRST, REGISTERED, Gate, demand_policy, keep_evidence, prepared_record
 from fingerprint.errors import (
     AccessDenied,
     BadAnswer,
@@ -26,10 +26,10 @@ from fingerprint.keydates import age_in_days, created_date
 from fingerprint.match import THRESHOLD_DEFAULT
 from fingerprint.model import RegistrationRecord
 from fingerprint.registrationfile import forget_registration, write_file
-from fingerprint.service.client import ServiceClient
+from fingerprint.service.agent_beside import client_for, log_rotation_left, rotation_left
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import REGISTRATION_KEY
-from fingerprint.vault.history import LAST_WRITTEN
+from fingerprint.vault.history import LAST_WRITTEN, ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.records import decode_registration, encode_registration
 
 TYPE_CHECKING = False
@@ -42,11 +42,10 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
     from fingerprint.engine import Policy
     from fingerprint.model import FingerprintRecord
+    from fingerprint.service.client import ServiceClient
     from fingerprint.service.tokens import RoleCredentials
     from fingerprint.vault import Vault, VaultEdit
 
-WRITTEN_AHEAD = "key rotation: written ahead"
-REGISTERED = "registered"
 # Of the history, when the service refuses the present one.
 _KEYS_TRIED = 3
 _ACTIVATION_ID_LENGTH = 36
@@ -61,8 +60,8 @@ class Registration:
         machine: the machine; None for this one.
         policy: what the gate does on a mismatch before a token is asked for. It has no default: what it chooses can
             cost the identity.
-        endpoint: URL in place of the region's own.
-        proxy: URL of a proxy in place of those of the environment.
+        endpoint: URL in place of the agent's (see `client_for`) and the region's own.
+        proxy: URL of a proxy in place of those of the environment and of the agent.
         client: makes the client of a region; for other transports and certificates.
         rotate_after_days: age at which the key is changed without being asked to; 0 for never.
         timeout: seconds for each command of a collection; None for the platform's usual one.
@@ -97,7 +96,7 @@ class Registration:
         self._timeout = timeout
         self._clients: dict[str, ServiceClient] = {}
         proxies = None if proxy is None else {"http": proxy, "https": proxy}
-        self._make_client = client or (lambda region: ServiceClient(region, endpoint=endpoint, proxies=proxies))
+        self._make_client = client or (lambda region: client_for(vault.path, region, endpoint, proxies))
 
     def record(self) -> RegistrationRecord:
         """Return the complete registration of the vault.
@@ -113,7 +112,8 @@ class Registration:
         if not record.registered:
             raise NotRegistered(
                 "the machine is not registered", where=self.vault.path,
-                remedy="Nothing was sent. Register it with: fingerprint register",
+                remedy="Nothing was sent. Register it with: fingerprint register --region REGION --activation-id ID "
+                "--code-file FILE",
             )  # fmt: skip
         return record
 
@@ -187,14 +187,17 @@ class Registration:
 
         Raises:
             NotRegistered, KeyUnusable: there is nothing to ask with; nothing was sent.
+            UsageError, InputError, Refused: endpoint, proxy or the agent's configuration cannot be used; nothing was
+                sent or written.
             FingerprintMismatch: by the policy strict; nothing was sent.
             ServiceMismatch, AccessDenied, TokenError, BadAnswer, Unreachable: the service gave none.
             CollectError, VaultError: machine or vault could not be read.
         """
         record = self.record()
         key = NodeKey.decode(record.private_key, self.vault.data_path(REGISTRATION_KEY))
-        fingerprint = self.gate.fingerprint()
+        # Before the gate, which may write: what cannot be sent must change nothing.
         client = self._client(record.region)
+        fingerprint = self.gate.fingerprint()
         try:
             credentials = client.role_token(record.instance_id, key, fingerprint)
         except AccessDenied:
@@ -203,6 +206,10 @@ class Registration:
                 raise
             return recovered
         if credentials.update_key_pair or self._is_old(record):
+            left = rotation_left(self.vault.path)
+            if left:
+                log_rotation_left(self.vault.path, left)
+                return credentials
             try:
                 self.rotate_key()
             except FingerprintError as error:
@@ -214,11 +221,24 @@ class Registration:
         """Give the node a new key, and return its registration as it then is.
 
         Raises:
+            Refused: an agent runs with this vault, or it cannot be told that none does; nothing was sent.
             ServiceError: the service did not take it, and still accepts the old one.
             TokenError: neither the old nor the new key is accepted now; both are kept, and tried again later.
             VaultError: nothing was sent, as the new key could not be kept first.
         """
-        record = self.record()
+        left = rotation_left(self.vault.path)
+        if left:
+            raise Refused(
+                left, where=self.vault.path,
+                remedy="Nothing was sent. Stop the agent first, as root, and start it again afterwards",
+            )  # fmt: skip
+        stored = self._rotated(self.record())
+        left = rotation_left(self.vault.path)
+        if left:
+            _log().warning("an agent was started while the key was rotated: restart it, or the service rejects it")
+        return stored
+
+    def _rotated(self, record: RegistrationRecord) -> RegistrationRecord:
         old = NodeKey.decode(record.private_key, self.vault.data_path(REGISTRATION_KEY))
         new = NodeKey.generate()
         pending = record.replace(
@@ -230,7 +250,7 @@ class Registration:
             client.update_key(record.instance_id, old, new)
         except ServiceError as error:
             return self._after_a_refused_key(record, pending, old, new, client, error)
-        return self._store(record, pending, "key rotation")
+        return self._store(record, pending, ROTATION)
 
     def deregister(self) -> None:
         """Forget the registration here, see `forget_registration`. Raises VaultError."""
@@ -310,7 +330,7 @@ class Registration:
                 continue
             except ServiceError:
                 return None
-            self._store(record, other, "key rotation, settled later")
+            self._store(record, other, f"{ROTATION}, settled later")
             return credentials
         return None
 
@@ -333,7 +353,7 @@ class Registration:
             except ServiceError:
                 break
             if kept is pending:
-                return self._store(record, pending, "key rotation, confirmed by a token")
+                return self._store(record, pending, f"{ROTATION}, confirmed by a token")
             raise error
         raise TokenError(
             f"it is not known which key the service has now ({error.what})", where=client.endpoint,

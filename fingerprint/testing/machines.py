@@ -9,6 +9,8 @@ from fingerprint.collect.recorded import RecordedMachine
 MACHINE_ID = "3d1219c7c4c5404aaa1f6d2a48adfda4\n"
 DMIDECODE = "/usr/sbin/dmidecode"
 GROUPS = ("processor", "memory", "bios", "system")
+# Without one, a text of dmidecode says nothing about hardware.
+_STRUCTURE = "Handle 0x0001, DMI type 126, 4 bytes\nInactive\n"
 
 
 def unix_snapshot(
@@ -28,13 +30,14 @@ def unix_snapshot(
         ip: its address, "" for none.
         mac: hardware address of its interface, "" for none.
         host_name: its name.
-        dmi: what dmidecode prints, the same for each group but for the group's name; None where it fails.
+        dmi: what dmidecode prints of its table, the same for each group but for the group's name, and with a structure
+            behind it that nothing is read from; None where it fails.
         disk: what `ls -l /dev/disk/by-uuid` prints; None where it fails.
         platform: of `sys.platform`, such as "linux" or "darwin".
     """
     commands = []
     for group in GROUPS:
-        text = None if dmi is None else f"# dmidecode 3.4\n{dmi} {group}\n"
+        text = None if dmi is None else f"# dmidecode 3.4\n{dmi} {group}\n\n{_STRUCTURE}"
         commands.append(_command([DMIDECODE, "-t", group], text, "No SMBIOS nor DMI entry point found, sorry.\n"))
     missing = "ls: cannot access '/dev/disk/by-uuid': No such file or directory\n"
     for ls in ("/usr/bin/ls", "/bin/ls"):

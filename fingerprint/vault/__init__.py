@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from fingerprint.errors import VaultCorrupt, VaultDenied, VaultMissing, VaultUnsafe
+from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.files import Folder
 from fingerprint.vault.history import History
@@ -26,17 +26,18 @@ from fingerprint.vault.records import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
 
     from fingerprint.vault.evidence import EvidenceStore
+
+    _Record = TypeVar("_Record", FingerprintRecord, RegistrationRecord)
 
 FINGERPRINT_KEY = "InstanceFingerprint"
 REGISTRATION_KEY = "RegistrationKey"
 LOCK_SECONDS = 30.0
 _READS_TRIED = 20
-RESTORE_REMEDY = (
-    "Nothing was written. Put back what was written last: fingerprint vault restore 0; or see: fingerprint vault "
-    "history"
-)
+# How the remedy of a failed reading begins: it may have been made in order to write.
+NOTHING_WRITTEN = "Nothing was written. "
 
 
 class Vault:
@@ -48,6 +49,7 @@ class Vault:
         prefix: "" for hybrid machines, "EC2" for the other manifest.
         now: the clock, seconds since 1970-01-01 UTC.
         known_as: the folder as the vault's own machine knows it, if that is another one.
+        root: the root folder of the copied disk that the vault is on.
     """
 
     def __init__(
@@ -58,9 +60,11 @@ class Vault:
         prefix: str = "",
         now: Callable[[], float] | None = None,
         known_as: str = "",
+        root: str = "/",
     ) -> None:
         self.path = os.path.abspath(path)
         self._known_as = known_as or self.path
+        self._root = root
         self.manifest_name = prefix + "Manifest"
         self._state = state
         self._now = now
@@ -74,7 +78,7 @@ class Vault:
     def open(cls, path: str | None = None, *, root: str = "/", state: str | None = None) -> Vault:
         """Return the vault that the user named, else the reference's if it exists, else our own."""
         found = resolve_vault(path, root)
-        return cls(found, state=state, known_as=known_as(found, root))
+        return cls(found, state=state, known_as=known_as(found, root), root=root)
 
     @property
     def state(self) -> str:
@@ -111,11 +115,11 @@ class Vault:
             VaultMissing: there is no record, and there was none.
             VaultDenied, VaultUnreadable, VaultUnsafe, VaultCorrupt: there is, and it could not be had.
         """
-        return decode_fingerprint(self.read_bytes(FINGERPRINT_KEY), self.data_path(FINGERPRINT_KEY))
+        return self._decoded(FINGERPRINT_KEY, self.read_bytes(FINGERPRINT_KEY), decode_fingerprint)
 
     def read_registration(self) -> RegistrationRecord:
         """Return the registration record. Raises as `read`."""
-        return decode_registration(self.read_bytes(REGISTRATION_KEY), self.data_path(REGISTRATION_KEY))
+        return self._decoded(REGISTRATION_KEY, self.read_bytes(REGISTRATION_KEY), decode_registration)
 
     def data_path(self, key: str) -> str:
         """Return the path of a key's data file."""
@@ -124,6 +128,25 @@ class Vault:
     def listed_path(self, key: str) -> str:
         """Return the same as the manifest has it: of a vault on a copied disk the path on its own machine."""
         return os.path.join(self._known_as, "Store", key)
+
+    def lists_a_copy(self, path: str, key: str) -> bool:
+        """Return whether a path in the manifest is that of the same key in the vault that this one was copied from.
+
+        The vault that the agent uses must name itself.
+        """
+        return self._known_as != reference_vault() and path.replace("\\", "/").endswith(f"/Store/{key}")
+
+    def on_its_machine(self, path: str) -> str:
+        """Return where a path of the vault's own machine is here.
+
+        Raises:
+            OSError: links on the copied disk lead to each other.
+        """
+        if self._root == "/":
+            return os.path.join(os.sep, path)
+        from fingerprint.copieddisk import on_disk
+
+        return on_disk(self._root, os.path.join("/", path))
 
     def written_at(self, key: str) -> float | None:
         """Return when a key's data file was written, in seconds since 1970-01-01 UTC; None if that cannot be seen."""
@@ -138,22 +161,74 @@ class Vault:
         with Folder.open(self.path) as folder:
             return self._read(folder, key)
 
+    def raw(self, key: str) -> bytes | None:
+        """Return the bytes of a key's data file as they lie in Store, whatever the manifest says; None without one.
+
+        Raises:
+            VaultError: they could not be read.
+        """
+        try:
+            with Folder.open(self.path) as folder:
+                return self._data(folder, key)
+        except VaultMissing:
+            return None
+
     def edit(self, wait: float = LOCK_SECONDS) -> VaultEdit:
         """Return a context in which this process alone may write; it makes the folders if needed."""
         return VaultEdit(self, wait)
 
-    def _manifest(self, folder: Folder) -> dict[str, str] | None:
+    def _decoded(self, key: str, data: bytes, decode: Callable[[bytes, str], _Record]) -> _Record:
+        """Return the record that bytes of a key are. Raises VaultCorrupt, with what helps here."""
+        try:
+            return decode(data, self.data_path(key))
+        except VaultCorrupt as error:
+            error.remedy = self._way_back(key, data)
+            raise
+
+    def _first(self, key: str) -> str:
+        """Return how a key comes into the vault that holds none."""
+        if key != FINGERPRINT_KEY:
+            return "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
+        # Imported here: only an error needs it.
+        from fingerprint.vault.remedies import data_of
+
+        if _node(data_of(self, REGISTRATION_KEY)):
+            # The service knows a fingerprint of this node, and no first one would be that.
+            return self._way_back(key).removeprefix(NOTHING_WRITTEN)
+        return "Make the first record with: fingerprint init"
+
+    def _way_back(self, key: str, present: bytes | None = None) -> str:
+        # Imported here: only an error needs the whole journal.
+        from fingerprint.vault.remedies import restore_remedy
+
+        return NOTHING_WRITTEN + restore_remedy(self, key, present)
+
+    def _manifest(self, folder: Folder, *, to_write: bool = True) -> dict[str, str] | None:
+        """Return the manifest; who only reads needs none, as the data say who this machine is."""
         data = folder.read(self.manifest_name)
-        return None if data is None else decode_manifest(data, os.path.join(self.path, self.manifest_name))
+        if data is None:
+            return None
+        try:
+            return decode_manifest(data, os.path.join(self.path, self.manifest_name))
+        except VaultCorrupt as error:
+            if not to_write:
+                return None
+            error.remedy = self._manifest_remedy()
+            raise
+
+    def _manifest_remedy(self) -> str:
+        from fingerprint.vault.integrity import manifest_state
+
+        return NOTHING_WRITTEN + manifest_state(self, self.manifest_name).remedy
 
     def _read(self, folder: Folder, key: str, *, to_write: bool = False) -> bytes:
-        manifest, data = self._manifest(folder), self._data(folder, key)
+        manifest, data = self._manifest(folder, to_write=to_write), self._data(folder, key)
         for _ in range(_READS_TRIED):
             try:
                 return self._present(manifest, key, data, to_write=to_write)
             except VaultCorrupt:
                 # A writer may have come in between the data and the journal.
-                seen, manifest, data = data, self._manifest(folder), self._data(folder, key)
+                seen, manifest, data = data, self._manifest(folder, to_write=to_write), self._data(folder, key)
                 if data == seen:
                     break
         return self._present(manifest, key, data, to_write=to_write)
@@ -181,11 +256,11 @@ class Vault:
         where = self.data_path(key)
         if entry is not None:
             raise VaultCorrupt(
-                f"{self.manifest_name} lists {key}, and its data file is missing", where=where, remedy=RESTORE_REMEDY
+                f"{self.manifest_name} lists {key}, and its data file is missing",
+                where=where,
+                remedy=self._way_back(key),
             )
-        raise VaultMissing(
-            f"the vault holds no {key}", where=where, remedy="Make the first record with: fingerprint init"
-        )
+        raise VaultMissing(f"the vault holds no {key}", where=where, remedy=self._first(key))
 
     def _demand_undamaged(self, key: str, data: bytes, *, to_write: bool) -> None:
         """Raise VaultCorrupt for bytes that are nearly those that were written last; note other changes."""
@@ -209,8 +284,7 @@ class Vault:
                 raise VaultCorrupt(
                     f"it differs in {bytes_} from what was written last, which looks like damage",
                     where=self.data_path(key),
-                    remedy="Nothing was written. Put back what was written last: fingerprint vault restore 0. If it "
-                    "was changed on purpose: fingerprint vault backup --yes",
+                    remedy=f"{self._way_back(key, data)}. If it was changed on purpose: fingerprint vault backup --yes",
                 )
         change = threshold_change(states[0], data)
         self.notice = (
@@ -231,7 +305,7 @@ class Vault:
         raise VaultUnsafe(
             f"{self.manifest_name} leads out of the vault for {key}: {entry}",
             where=os.path.join(self.path, self.manifest_name),
-            remedy=f"The agent reads that file. Move the right one to {self.data_path(key)} and mend the manifest",
+            remedy=self._manifest_remedy(),
         )
 
 
@@ -258,15 +332,13 @@ class VaultEdit:
 
     def read(self) -> FingerprintRecord:
         """Return the record as it is under the lock. Raises as `Vault.read`."""
-        return decode_fingerprint(
-            self._vault._read(self._folder, FINGERPRINT_KEY, to_write=True), self._vault.data_path(FINGERPRINT_KEY)
-        )
+        data = self._vault._read(self._folder, FINGERPRINT_KEY, to_write=True)
+        return self._vault._decoded(FINGERPRINT_KEY, data, decode_fingerprint)
 
     def read_registration(self) -> RegistrationRecord:
         """Return the registration as it is under the lock. Raises as `Vault.read`."""
-        return decode_registration(
-            self._vault._read(self._folder, REGISTRATION_KEY, to_write=True), self._vault.data_path(REGISTRATION_KEY)
-        )
+        data = self._vault._read(self._folder, REGISTRATION_KEY, to_write=True)
+        return self._vault._decoded(REGISTRATION_KEY, data, decode_registration)
 
     def store(self, record: FingerprintRecord, *, why: str, rule: str = "") -> None:
         """Replace the fingerprint record; the one before it is kept in the history first.
@@ -280,7 +352,9 @@ class VaultEdit:
             VaultCorrupt, VaultUnreadable, VaultUnsafe, VaultDenied: what is there could not be read
                 or not be replaced; it is as it was.
         """
-        self._store(FINGERPRINT_KEY, encode_fingerprint(record), decode_fingerprint, why, rule)
+        with self._folder.make_inner("Store", self._mode) as store:
+            data = encode_fingerprint(record, store.read(FINGERPRINT_KEY) or b"")
+        self._store(FINGERPRINT_KEY, data, decode_fingerprint, why, rule)
 
     def store_registration(self, record: RegistrationRecord, *, why: str) -> None:
         """Replace the registration record; the one before it is kept in the history. Raises as `store`."""
@@ -299,17 +373,26 @@ class VaultEdit:
             as_it_is: also if the bytes look damaged; from then on they count as written on purpose.
 
         Raises:
-            VaultError: as `Vault.read`.
+            VaultError: as `Vault.read`; VaultCorrupt also for bytes that are no record: their copy is of no use.
         """
+        from fingerprint.vault.integrity import MANIFEST_KEYS
+
         vault = self._vault
         if as_it_is:
             with Folder.open("Store", self._folder) as store:
                 data = store.read(key)
             if data is None:
                 raise VaultMissing(f"the vault holds no {key}", where=vault.data_path(key))
+            try:
+                MANIFEST_KEYS["Manifest"][key](data, vault.data_path(key))
+            except VaultCorrupt as error:
+                error.remedy = vault._way_back(key, data)
+                raise
         else:
             data = vault._read(self._folder, key, to_write=True)
-        return vault.history.record(key, data, data, why=why, rule="", now=vault.now())
+        with Folder.open("Store", self._folder) as store:
+            node = _node(store.read(REGISTRATION_KEY))
+        return vault.history.record(key, data, data, why=why, rule="", now=vault.now(), node=node)
 
     def force(self, key: str, data: bytes, *, why: str) -> None:
         """Replace the bytes of a key even if what is there, record or manifest, is corrupt or lost.
@@ -319,39 +402,96 @@ class VaultEdit:
         Raises:
             VaultUnreadable, VaultUnsafe, VaultDenied: what is there could not be read.
         """
-        vault = self._vault
-        try:
-            vault._manifest(self._folder)
-        except VaultCorrupt:
-            manifest = encode_manifest(self._stored())
-            before = self._folder.read(vault.manifest_name)
-            vault.history.record(vault.manifest_name, before, manifest, why=why, rule="", now=vault.now())
-            self._folder.replace(vault.manifest_name, manifest)
         self._store(key, data, None, why, "")
 
-    def _stored(self) -> dict[str, str]:
-        """Return the manifest that the data files themselves make."""
-        with self._folder.make_inner("Store", self._mode) as store:
-            return {key: self._vault.listed_path(key) for key in store.names() if not key.endswith(".tmp")}
+    def write_manifest(self, name: str, manifest: dict[str, str], *, why: str) -> None:
+        """Replace a manifest; the old file stays in the history. Raises as `force`, and VaultCorrupt for a long one."""
+        data = encode_manifest(manifest)
+        before = self._folder.read(name)
+        if before != data:
+            self._vault.history.record(name, before, data, why=why, rule="", now=self._vault.now())
+            self._folder.replace(name, data)
 
-    def _store(self, key: str, data: bytes, check: Callable[[bytes, str], object] | None, why: str, rule: str) -> None:
+    def _store(self, key: str, data: bytes, check: Callable[[bytes, str], _Record] | None, why: str, rule: str) -> None:
         vault = self._vault
-        manifest = vault._manifest(self._folder)
+        manifest: dict[str, str] | None
+        unlisted: tuple[str, ...]
+        try:
+            manifest = vault._manifest(self._folder)
+            corrupt = False
+        except VaultCorrupt:
+            if check:
+                raise
+            manifest, corrupt = self._entries(), True
         with self._folder.make_inner("Store", self._mode) as store:
             before = store.read(key)
+            unlisted = self._unlisted(manifest or {}, store)
             if check:
                 # Raises for a record that is lost, corrupt or damaged: it must not be overwritten.
                 try:
-                    check(vault._present(manifest, key, before, to_write=True), vault.data_path(key))
+                    vault._decoded(key, vault._present(manifest, key, before, to_write=True), check)
                 except VaultMissing:
                     pass
             if before != data:
-                vault.history.record(key, before, data, why=why, rule=rule, now=vault.now())
-                store.replace(key, data)
+                self._replace(store, key, before, data, why, rule)
             else:
                 # Who wrote it may have been killed before it was durable.
                 store.make_durable(key)
         # Data before manifest: a crash between the two leaves data that reading finds by itself.
-        listed = {**(self._stored() if manifest is None else manifest), key: vault.listed_path(key)}
-        if listed != manifest:
+        listed = {**(manifest or {}), **{one: vault.listed_path(one) for one in (*unlisted, key)}}
+        if corrupt:
+            self.write_manifest(vault.manifest_name, listed, why=why)
+        elif listed != manifest:
             self._folder.replace(vault.manifest_name, encode_manifest(listed))
+
+    def _replace(self, store: Folder, key: str, before: bytes | None, data: bytes, why: str, rule: str) -> None:
+        """Write a change into the journal, then make it; a change that fails is noted there as not made."""
+        from fingerprint.vault.history import FOUND, NOT_WRITTEN
+
+        vault = self._vault
+        known = () if before is None else vault.history.last_states(key, before)
+        if before is not None and known and not _looks_damaged(known, before):
+            vault.history.record(key, known[0], before, why=FOUND, rule="", now=vault.now())
+        node = _node(before if key == REGISTRATION_KEY else store.read(REGISTRATION_KEY))
+        vault.history.record(key, before, data, why=why, rule=rule, now=vault.now(), node=node)
+        try:
+            store.replace(key, data)
+        except VaultError:
+            try:
+                if before is not None and store.read(key) == before:
+                    # Else a restore of what was written last would write what was never there.
+                    vault.history.record(key, before, before, why=NOT_WRITTEN, rule="", now=vault.now())
+            except VaultError:
+                # The error that brought us here is the one to report.
+                pass
+            raise
+
+    def _entries(self) -> dict[str, str]:
+        """Return what a corrupt manifest lists all the same."""
+        from fingerprint.vault.integrity import as_the_agent_reads
+
+        return as_the_agent_reads(self._folder.read(self._vault.manifest_name) or b"")
+
+    def _unlisted(self, manifest: dict[str, str], store: Folder) -> tuple[str, ...]:
+        """Return the keys whose records lie in Store and are not listed: each write lists them, too."""
+        from fingerprint.vault.integrity import MANIFEST_KEYS, listable
+
+        name = self._vault.manifest_name
+        return listable(name, [one for one in MANIFEST_KEYS[name] if not manifest.get(one)], store)
+
+
+def _looks_damaged(known: tuple[bytes, ...], data: bytes) -> bool:
+    """Return whether bytes are nearly what was written last: nobody wrote them."""
+    from fingerprint.vault.damage import differing_bytes
+
+    return any(differing_bytes(one, data) for one in known)
+
+
+def _node(data: bytes | None) -> str | None:
+    """Return the node's id of a registration's bytes, "" where there is none, None where it cannot be told."""
+    if data is None:
+        return ""
+    try:
+        return decode_registration(data, "").instance_id
+    except VaultCorrupt:
+        return None

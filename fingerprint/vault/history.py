@@ -12,7 +12,7 @@ import sys
 
 from fingerprint._json import JsonError, dumps, loads
 from fingerprint.errors import VaultMissing
-from fingerprint.model import utc
+from fingerprint.model import Value, utc
 from fingerprint.vault.files import Folder
 
 TYPE_CHECKING = False
@@ -28,6 +28,15 @@ JOURNAL_LIMIT = 64 * 1024 * 1024
 AUDIT_LOG = "audit.log"
 # What was written last, for `entry`.
 LAST_WRITTEN = 0
+# How the reasons for a rotated key begin, and the one of a key that was written into the journal before the service
+# was told of it: the vault follows when it accepts.
+ROTATION = "key rotation"
+WRITTEN_AHEAD = f"{ROTATION}: written ahead"
+# Why an entry has a change that was not made here: without it the bytes before it would be in no entry's `before`.
+FOUND = "written by another program"
+# Why an entry says that nothing changed: the write that the entry before it announced failed.
+NOT_WRITTEN = "the write failed"
+LIST_ENTRIES = "List the entries: fingerprint vault history"
 _TAIL = 8 * 1024
 _NAME_LIMIT = 200
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
@@ -46,6 +55,34 @@ def journal_name(vault: str) -> str:
     return escaped + ".jsonl"
 
 
+class Change(Value):
+    """One line of the journal.
+
+    Attributes:
+        number: of the entry.
+        key: of the vault.
+        at: when, RFC 3339.
+        why: the reason.
+        before, after: the bytes that were there, None for none, and those that were going to be there.
+        node: the node's id at that time, "" for none; None where the line does not tell.
+    """
+
+    __slots__ = ("number", "key", "at", "why", "before", "after", "node")
+    _hidden = ("before", "after", "node")
+    number: int
+    key: str
+    at: str
+    why: str
+    before: bytes | None
+    after: bytes
+    node: str | None
+
+    def __init__(
+        self, number: int, key: str, at: str, why: str, before: bytes | None, after: bytes, node: str | None
+    ) -> None:
+        self._set(number=number, key=key, at=at, why=why, before=before, after=after, node=node)
+
+
 class History:
     """The journal of one vault.
 
@@ -61,7 +98,17 @@ class History:
         self.name = journal_name(vault)
         self.path = os.path.join(self.folder, self.name)
 
-    def record(self, key: str, before: bytes | None, after: bytes, *, why: str, rule: str, now: float) -> int:
+    def record(
+        self,
+        key: str,
+        before: bytes | None,
+        after: bytes,
+        *,
+        why: str,
+        rule: str,
+        now: float,
+        node: str | None = None,
+    ) -> int:
         """Write a change into the journal before it is made, and return the entry's number.
 
         The caller holds the lock of the vault.
@@ -73,6 +120,7 @@ class History:
             why: the reason.
             rule: the rule that decided, if one did.
             now: seconds since 1970-01-01 UTC.
+            node: the node's id, "" for none; None if the caller does not know.
 
         Raises:
             VaultError: it could not be written durably; then the caller must not change the vault.
@@ -88,7 +136,8 @@ class History:
                 "rule": rule,
             }
             kept = {"lines": lines, "by": _who(), "before": _text(before), "after": _text(after)}
-            entry = {"schemaVersion": 1, **change, **kept}
+            # The audit log is without it: it is for people, and others read it.
+            entry = {"schemaVersion": 1, **change, **({} if node is None else {"node": node}), **kept}
             folder.append(self.name, sealed(entry))
         with Folder.make(self.state, 0o700) as state:
             # The journal is the durable one; this is for people and for those who collect logs.
@@ -111,16 +160,51 @@ class History:
     def entry(self, number: int, key: str = "") -> tuple[str, bytes]:
         """Return the key and the bytes that an entry replaced; of number 0, what was written last under a key.
 
+        Of the entry of a first record, which replaced nothing, the bytes that it wrote.
+
         Raises:
-            VaultMissing: there is no such entry, or it replaced nothing.
+            VaultMissing: there is no such entry.
             VaultError: the journal could not be read.
         """
         if number == LAST_WRITTEN:
             return key, self.last_written(key)[1]
         for _, entry in reversed(list(self._lines())):
-            if entry and entry["number"] == number and entry["before"] is not None:
-                return entry["key"], _bytes(entry["before"])
-        raise VaultMissing(f"there is no entry {number}", where=self.path, remedy="See what there is: vault history")
+            if entry and entry["number"] == number:
+                return entry["key"], _bytes(entry["after" if entry["before"] is None else "before"])
+        raise VaultMissing(f"there is no entry {number}", where=self.path, remedy=LIST_ENTRIES)
+
+    def copies(self, key: str) -> list[tuple[int, str, bytes]]:
+        """Return number, time (RFC 3339) and bytes of every copy of a key, the newest first.
+
+        The first has the number 0: what was written last. A key that was written ahead of a rotation was never in
+        the vault; then it is the one from before.
+
+        Raises:
+            VaultError: the journal could not be read.
+        """
+        found: list[tuple[int, str, bytes]] = []
+        for change in reversed(self.changes()):
+            if change.key != key:
+                continue
+            if not found:
+                ahead = change.why == WRITTEN_AHEAD and change.before is not None
+                found.append((LAST_WRITTEN, change.at, (ahead and change.before) or change.after))
+            found.append((change.number, change.at, change.after if change.before is None else change.before))
+        return found
+
+    def state_at(self, key: str, number: int) -> bytes | None:
+        """Return the bytes of a key when an entry of another key was written, None if that is not known.
+
+        Raises:
+            VaultError: the journal could not be read.
+        """
+        mine = [change for change in self.changes() if change.key == key]
+        earlier = [change for change in mine if change.number < number]
+        if earlier:
+            last = earlier[-1]
+            return last.before if last.why == WRITTEN_AHEAD and last.before is not None else last.after
+        # The first change since then says what was there until it came.
+        return next((change.before for change in mine if change.number > number), None)
 
     def last_written(self, key: str) -> tuple[str, bytes]:
         """Return when something was written last under a key, RFC 3339, and its bytes.
@@ -132,7 +216,7 @@ class History:
         for _, entry in reversed(list(self._lines())):
             if entry and entry["key"] == key:
                 return entry["at"], _bytes(entry["after"])
-        raise VaultMissing("nothing was written here", where=self.path, remedy="See what there is: vault history")
+        raise VaultMissing(f"the journal holds no {key}", where=self.path, remedy=LIST_ENTRIES)
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the replaced records, oldest first: number, key, replacedAt, why, rule, by, and record.
@@ -160,6 +244,17 @@ class History:
                     }
                 )
         return found
+
+    def changes(self) -> list[Change]:
+        """Return what was changed here, oldest first. Raises as `entries`."""
+        return [
+            Change(
+                entry["number"], entry["key"], entry["at"], entry["why"],
+                None if entry["before"] is None else _bytes(entry["before"]), _bytes(entry["after"]),
+                entry.get("node"),
+            )
+            for _, entry in self._lines() if entry
+        ]  # fmt: skip
 
     def damaged_lines(self) -> list[int]:
         """Return the numbers, from 1, of the journal's lines that are no entries. Raises as `entries`."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 CLEARED = FingerprintRecord()
+_LONG_ESCAPES = (b"\\u0008", b"\\u000c")
 _INT64 = range(-(2**63), 2**63)
 _REGISTRATION_FIELDS = (
     ("instanceID", "instance_id"),
@@ -74,15 +75,24 @@ def decode_fingerprint(data: bytes, where: str) -> FingerprintRecord:
     return FingerprintRecord(fingerprint, hardware_hash, threshold, tuple(extra))
 
 
-def encode_fingerprint(record: FingerprintRecord) -> bytes:
-    """Return the bytes that the reference writes for a record, unknown fields behind the known ones."""
+def encode_fingerprint(record: FingerprintRecord, like: bytes = b"") -> bytes:
+    """Return the bytes that the reference writes for a record, unknown fields behind the known ones.
+
+    Args:
+        record: the record.
+        like: the bytes that are to be replaced. Agents that were built with Go before 1.22 write backspace and form
+            feed as \\u0008 and \\u000c, later ones as \\b and \\f. A record that has the long form is written in it
+            again; else it is the short one, that of the agents of today. Every agent reads both.
+    """
+    short = not any(long in like for long in _LONG_ESCAPES)
     hashed = record.hardware_hash
     fields: dict[str, Any] = {
         "fingerprint": record.fingerprint,
         "hardwareHash": None if hashed is None else dict(hashed.items()),
         "similarityThreshold": record.threshold,
     }
-    return _object([*((name, dumps(value)) for name, value in fields.items()), *record.extra])
+    encoded = ((name, dumps(value, short_escapes=short)) for name, value in fields.items())
+    return _object([*encoded, *record.extra])
 
 
 def decode_registration(data: bytes, where: str) -> RegistrationRecord:
@@ -110,12 +120,13 @@ def encode_registration(record: RegistrationRecord) -> bytes:
 
 
 def decode_manifest(data: bytes, where: str) -> dict[str, str]:
-    """Return the manifest: key -> absolute path of its data file.
+    """Return the manifest: key -> absolute path of its data file; a key with null or "" is not listed.
 
     Raises:
         VaultCorrupt: it is no such object.
     """
-    return {name: _text(_value(raw, where), name, where) for name, raw in _members(data, where)}
+    values = {name: _value(raw, where) for name, raw in _members(data, where)}
+    return {name: _text(value, name, where) for name, value in values.items() if value not in (None, "")}
 
 
 def encode_manifest(manifest: dict[str, str]) -> bytes:
@@ -175,9 +186,5 @@ def _wrong_type(value: object, name: str, wanted: str, where: str) -> VaultCorru
 
 
 def _corrupt(what: str, where: str) -> VaultCorrupt:
-    return VaultCorrupt(
-        what,
-        where=where,
-        remedy="Nothing was written. Put back what was written last: fingerprint vault restore 0; or see: fingerprint "
-        "vault history",
-    )
+    # Which copy helps only the vault knows: see vault/remedies.py.
+    return VaultCorrupt(what, where=where, remedy="List every defect of the vault: fingerprint vault verify")

@@ -6,16 +6,40 @@ import os
 
 from fingerprint.errors import VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import Value
-from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
 from fingerprint.vault.files import Folder
-from fingerprint.vault.records import decode_manifest
+from fingerprint.vault.integrity import (
+    BLANK,
+    DATA_MISSING,
+    ELSEWHERE,
+    EMPTY,
+    MANIFEST_KEYS,
+    MISSING,
+    NOT_JSON,
+    STORE,
+    UNLISTED,
+    WRONG_TYPE,
+    as_the_agent_reads,
+    manifest_state,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.vault import Vault
+    from fingerprint.vault.integrity import ManifestState
 
-MANIFESTS = ("Manifest", "EC2Manifest")
-STORE = "Store"
+_KINDS = {
+    MISSING: "manifest-missing",
+    EMPTY: "manifest-empty",
+    BLANK: "manifest-blank",
+    NOT_JSON: "manifest-not-json",
+    WRONG_TYPE: "manifest-wrong-type",
+    UNLISTED: "unlisted",
+    ELSEWHERE: "manifest-path",
+    DATA_MISSING: "data-missing",
+}
+# Kinds of findings of which all is known, although they may keep a record from being read.
+DECIDED = frozenset(_KINDS.values())
 
 
 class Finding(Value):
@@ -42,7 +66,8 @@ class Finding(Value):
     @classmethod
     def of(cls, error: VaultError) -> Finding:
         """Return the finding that an error of the vault is."""
-        return cls(type(error).__name__, error.what, error.where, error.remedy, True)
+        # Who only looked has written nothing anyhow.
+        return cls(type(error).__name__, error.what, error.where, error.remedy.removeprefix(NOTHING_WRITTEN), True)
 
 
 def verify(vault: Vault) -> list[Finding]:
@@ -51,7 +76,6 @@ def verify(vault: Vault) -> list[Finding]:
         folder = Folder.open(vault.path, unsafe=True)
     except VaultError as error:
         return [Finding.of(error)]
-    listed: dict[str, str] = {}
     with folder:
         names = folder.names()
         findings = _defects(folder)
@@ -61,17 +85,48 @@ def verify(vault: Vault) -> list[Finding]:
             # What the folder lies in may be wrong, too.
             findings += [] if findings else [Finding.of(error)]
         for name in names:
-            if name in MANIFESTS:
-                findings += _manifest_findings(folder, name, listed)
+            if name in MANIFEST_KEYS:
+                findings += _defects(folder, name)
             elif name != STORE:
                 findings.append(_stray(folder, name))
         if STORE in names:
-            if MANIFESTS[0] not in names:
-                findings.append(_manifest_missing(os.path.join(folder.path, MANIFESTS[0])))
-            findings += _store_findings(vault, folder, listed)
-    findings += _listed_findings(vault, listed, findings)
-    findings += _record_findings(vault, findings)
+            findings += _store_findings(folder, _listed(folder, names))
+        states, problems = _states(vault, findings)
+        findings += problems
+    for state in states:
+        findings += _manifest_findings(vault, state)
+    findings += _record_findings(vault, findings, states)
     return findings + _journal_findings(vault) + _evidence_findings(vault)
+
+
+def _listed(folder: Folder, names: list[str]) -> set[str]:
+    """Return the keys that the manifests list, as far as they can be read: what is wrong with them is named apart."""
+    listed: set[str] = set()
+    for name in MANIFEST_KEYS:
+        try:
+            listed |= as_the_agent_reads(folder.read(name) or b"").keys() if name in names else set()
+        except VaultError:
+            continue
+    return listed
+
+
+def _states(vault: Vault, found: list[Finding]) -> tuple[list[ManifestState], list[Finding]]:
+    """Return the states of the manifests, and what keeps them from being seen and is not named yet."""
+    states: list[ManifestState] = []
+    problems: list[Finding] = []
+    for name in MANIFEST_KEYS:
+        try:
+            states.append(manifest_state(vault, name))
+        except VaultError as error:
+            if not _is_named(error, [*found, *problems]):
+                problems.append(Finding.of(error))
+    return states, problems
+
+
+def _is_named(error: VaultError, findings: list[Finding]) -> bool:
+    """Return whether a broken finding is about the same file, or a folder that it lies in."""
+    named = [finding.where for finding in findings if finding.broken]
+    return any(error.where == where or error.where.startswith(where + os.sep) for where in named)
 
 
 def _defects(folder: Folder, name: str = ".") -> list[Finding]:
@@ -84,78 +139,52 @@ def _stray(folder: Folder, name: str) -> Finding:
     where = os.path.join(folder.path, name)
     if name.endswith(".tmp"):
         return Finding(
-            "left-over", "a writer died here; the record is whole", where, "The next write removes it", False
-        )
-    if name in (FINGERPRINT_KEY, REGISTRATION_KEY):
-        # A crash between the data and the manifest leaves this; it must never be moved away.
-        what = "the manifest does not list it, so the agent does not find it"
-        return Finding(
-            "unlisted", what, where, "Keep it. Storing it again lists it; a missing manifest lists all", False
-        )
+            "left-over", "leftover temporary file of an interrupted write; the record is intact", where,
+            "The next write removes it", False,
+        )  # fmt: skip
     return Finding("orphan", "it does not belong in a vault", where, "Find out what put it there; move it away", False)
 
 
-def _manifest_missing(where: str) -> Finding:
-    return Finding(
-        "manifest-missing",
-        "the manifest is missing, and the agent would take the vault for an empty one",
-        where,
-        "Any write of ours makes it again, for example: fingerprint threshold set N",
-        False,
-    )
-
-
-def _manifest_findings(folder: Folder, name: str, listed: dict[str, str]) -> list[Finding]:
-    findings = _defects(folder, name)
-    if not any(finding.broken for finding in findings):
-        where = os.path.join(folder.path, name)
-        try:
-            listed.update(decode_manifest(folder.read(name) or b"", where))
-        except VaultError as error:
-            findings.append(Finding.of(error))
+def _manifest_findings(vault: Vault, state: ManifestState) -> list[Finding]:
+    findings = []
+    if not state.sound:
+        broken = any(kind not in (MISSING, UNLISTED) for kind in (state.kind, *dict(state.kinds).values()))
+        what = f"{state.what}: {state.consequence}"
+        findings.append(Finding(_KINDS[state.kind], what, state.where, state.remedy, broken))
+    own = MANIFEST_KEYS[os.path.basename(state.where)]
+    for key, path in state.listed:
+        if path in ("", vault.listed_path(key)) or (key in own and not vault.lists_a_copy(path, key)):
+            continue
+        findings.append(
+            Finding(
+                "manifest-path", f"the manifest lists {key} elsewhere: {path}", state.where,
+                "Nothing needs to be done for a copy of a vault", False,
+            )
+        )  # fmt: skip
     return findings
 
 
-def _store_findings(vault: Vault, folder: Folder, listed: dict[str, str]) -> list[Finding]:
+def _store_findings(folder: Folder, listed: set[str]) -> list[Finding]:
     try:
         store = Folder.open(STORE, folder, unsafe=True)
     except VaultError as error:
         return [Finding.of(error)]
+    known = {key for keys in MANIFEST_KEYS.values() for key in keys}
     with store:
         findings = _defects(store)
         for name in store.names():
             findings += _defects(store, name)
-            if name.endswith(".tmp") or (listed and name not in listed):
+            if name not in listed and name not in known:
                 findings.append(_stray(store, name))
     return findings
 
 
-def _listed_findings(vault: Vault, listed: dict[str, str], found: list[Finding]) -> list[Finding]:
-    findings = []
-    for key, path in listed.items():
-        where = vault.data_path(key)
-        if path != vault.listed_path(key):
-            findings.append(
-                Finding(
-                    "manifest-path",
-                    f"the manifest lists {key} elsewhere: {path}",
-                    os.path.join(vault.path, vault.manifest_name),
-                    "Fine for a copy. In the vault of a running agent, put it right: the agent reads that path",
-                    False,
-                )
-            )
-        elif not os.path.lexists(where) and where not in {f.where for f in found}:
-            findings.append(
-                Finding("data-missing", f"the manifest lists {key}, and its data file is missing", where,
-                        "Put back what was written last: fingerprint vault restore 0", True)
-            )  # fmt: skip
-    return findings
-
-
-def _record_findings(vault: Vault, found: list[Finding]) -> list[Finding]:
+def _record_findings(vault: Vault, found: list[Finding], states: list[ManifestState]) -> list[Finding]:
     """Name what reading the records meets and nothing before has named."""
     findings = []
-    named = {finding.where for finding in found if finding.broken}
+    # Whose data are missing, and what is wrong with a manifest, its state has named.
+    told = {vault.data_path(key) for state in states for key in state.keys}
+    told = {path for path in told if not os.path.lexists(path)} | {one.where for one in states if not one.sound}
     for key, read in ((FINGERPRINT_KEY, vault.read), (REGISTRATION_KEY, vault.read_registration)):
         try:
             read()
@@ -163,7 +192,7 @@ def _record_findings(vault: Vault, found: list[Finding]) -> list[Finding]:
             if key == FINGERPRINT_KEY:
                 findings.append(Finding.of(error))
         except VaultError as error:
-            if not any(error.where == where or error.where.startswith(where + os.sep) for where in named):
+            if error.where not in told and not _is_named(error, found):
                 findings.append(Finding.of(error))
         if vault.notice and not any(finding.where == vault.data_path(key) for finding in findings):
             findings.append(

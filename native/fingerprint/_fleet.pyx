@@ -2,7 +2,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport INT32_MAX, INT32_MIN, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -66,12 +66,15 @@ cdef extern from "fleet.h":
         int32_t threshold
 
     void fleet_look_at_processor()
+    int fleet_is_integer(const char *format) nogil
+    int64_t fleet_integer(char format, const void *numbers, int64_t at) nogil
+    int64_t fleet_count_unset(const uint8_t *bits, int64_t at, int64_t rows) nogil
     int fleet_has(const fleet_column *column, int64_t row) nogil
     const uint8_t *fleet_value(const fleet_column *column, int64_t row, int64_t *length) nogil
     void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end, uint8_t *reasons, uint8_t *matched,
                       uint8_t *totals, int64_t *changed) nogil
     void fleet_look(const fleet_column *saved, const fleet_column *current, int64_t begin, int64_t end, uint8_t *same,
-                    uint8_t *has) nogil
+                    uint8_t *has, uint8_t *had) nogil
 
 
 fleet_look_at_processor()
@@ -131,6 +134,7 @@ cdef class Stream:
             raise ValueError(self._error())
         if batch.array.release == NULL:
             raise StopIteration
+        batch.check()
         return batch
 
     cdef _error(self):
@@ -138,9 +142,14 @@ cdef class Stream:
         return "the columns cannot be read" if told == NULL else (<bytes>told).decode("utf-8", "replace")
 
 
-cdef _format_of(ArrowSchema *schema):
-    cdef bytes told = schema.format
-    return told.decode() + (" dictionary" if schema.dictionary != NULL else "")
+cdef str _name(ArrowSchema *schema):
+    return (<bytes>schema.name).decode("utf-8", "replace") if schema.name != NULL else "a column"
+
+
+cdef str _format_of(ArrowSchema *schema):
+    if schema.dictionary != NULL:
+        return f"dictionary of {_format_of(schema.dictionary)}"
+    return (<bytes>schema.format).decode()
 
 
 cdef class Batch:
@@ -148,6 +157,19 @@ cdef class Batch:
 
     cdef ArrowArray array
     cdef Stream stream
+
+    cdef int check(self) except -1:
+        """Raise ValueError unless every row is there, in every column."""
+        cdef int64_t i, last = self.array.offset + self.array.length
+        cdef const uint8_t *valid = NULL
+        if self.array.null_count != 0 and self.array.n_buffers > 0:
+            valid = <const uint8_t *>self.array.buffers[0]
+        if valid != NULL and fleet_count_unset(valid, self.array.offset, self.array.length):
+            raise ValueError("a row is null as a whole: each row is a struct with the fleet's columns")
+        for i in range(self.array.n_children):
+            if self.array.children[i].length < last:
+                raise ValueError(f"{_name(self.stream.schema.children[i])} has fewer rows than its batch")
+        return 0
 
     def __cinit__(self):
         memset(&self.array, 0, sizeof(self.array))
@@ -221,88 +243,62 @@ cdef class Question:
         cdef ArrowSchema *of_saved
         cdef ArrowSchema *of_current
         if saved_at < 0 or current_at < 0:
-            if saved_at >= 0:
-                self._fill(&self.saved[i], saved_at)
-            if current_at >= 0:
-                self._fill(&self.current[i], current_at)
+            if saved_at >= 0 or current_at >= 0:
+                self._fill(&self.saved[i] if saved_at >= 0 else &self.current[i], max(saved_at, current_at), None)
             return 0
         of_saved = self.batch.stream.schema.children[saved_at]
         of_current = self.batch.stream.schema.children[current_at]
-        if of_saved.dictionary != NULL and of_current.dictionary != NULL:
-            known = {b"": 0}
-            self._fill_codes(&self.saved[i], saved_at, known)
-            self._fill_codes(&self.current[i], current_at, known)
-            return 0
-        self._fill(&self.saved[i], saved_at)
-        self._fill(&self.current[i], current_at)
-        if (self.saved[i].kind in (FLEET_CODE, FLEET_WIDE) or self.current[i].kind in (FLEET_CODE, FLEET_WIDE)) and (
-            self.saved[i].kind != self.current[i].kind or self.saved[i].width != self.current[i].width
-        ):
-            raise TypeError(
-                f"{_name(of_saved)} and {_name(of_current)} cannot be compared: they are of types "
-                f"{_format_of(of_saved)} and {_format_of(of_current)}"
-            )
+        _require_alike(of_saved, of_current)
+        # Codes mean the same on both sides, also where only one of them is a dictionary.
+        known = {b"": 0} if of_saved.dictionary != NULL or of_current.dictionary != NULL else None
+        self._fill(&self.saved[i], saved_at, known)
+        self._fill(&self.current[i], current_at, known)
         return 0
 
-    cdef int _place(self, fleet_column *column, ArrowArray *array) except -1:
-        column.at = array.offset + self.batch.array.offset
-        column.valid = NULL
-        if array.null_count != 0 and array.n_buffers > 0:
-            column.valid = <const uint8_t *>array.buffers[0]
-        return 0
-
-    cdef int _fill(self, fleet_column *column, int64_t at) except -1:
-        """Describe a column. Raises TypeError for a type that cannot be compared."""
-        cdef ArrowSchema *schema = self.batch.stream.schema.children[at]
-        cdef ArrowArray *array = self.batch.array.children[at]
-        if schema.dictionary != NULL:
-            raise TypeError(f"{_name(schema)} is a dictionary, and the column that it is compared with is none")
-        self._place(column, array)
-        _describe(column, schema, array, self.batch.array.length)
-        return 0
-
-    cdef int _fill_codes(self, fleet_column *column, int64_t at, dict known) except -1:
-        """Describe a dictionary column by codes that mean the same in both columns of a pair."""
+    cdef int _fill(self, fleet_column *column, int64_t at, dict known) except -1:
+        """Describe a column: as it is, or by codes. Raises TypeError for a type that cannot be compared."""
         cdef ArrowSchema *schema = self.batch.stream.schema.children[at]
         cdef ArrowArray *array = self.batch.array.children[at]
         cdef fleet_column words
-        cdef int64_t i, code, length, rows = self.batch.array.length
+        cdef int64_t i, length, count, rows = self.batch.array.length
+        cdef bint nulls = False
         cdef const uint8_t *value
-        cdef bytes codes, told = schema.format
+        cdef bytes codes, valid
         cdef int32_t *to
         cdef int32_t *shared
+        cdef uint8_t *bits
+        if schema.dictionary == NULL and known is None:
+            _place(column, array, self.batch.array.offset)
+            _describe(column, schema, schema, array, rows)
+            return 0
+        known = {b"": 0} if known is None else known
         memset(&words, 0, sizeof(words))
-        words.at = array.dictionary.offset
-        if array.dictionary.null_count != 0 and array.dictionary.n_buffers > 0:
-            words.valid = <const uint8_t *>array.dictionary.buffers[0]
-        _describe(&words, schema.dictionary, array.dictionary, array.dictionary.length)
-        self._place(column, array)
-        shared = <int32_t *>malloc((array.dictionary.length + 1) * sizeof(int32_t))
+        codes = _codes(&words, schema, array, self.batch.array.offset, rows)
+        to = <int32_t *>PyBytes_AS_STRING(codes)
+        valid = PyBytes_FromStringAndSize(NULL, (rows + 7) >> 3)
+        bits = <uint8_t *>PyBytes_AS_STRING(valid)
+        memset(bits, 0, (rows + 7) >> 3)
+        count = rows if schema.dictionary == NULL else array.dictionary.length
+        shared = <int32_t *>malloc((count + 1) * sizeof(int32_t))
         if shared == NULL:
             raise MemoryError
         try:
-            for i in range(array.dictionary.length):
-                if not fleet_has(&words, i):
-                    raise TypeError(f"the dictionary of {_name(schema)} holds a null")
-                value = fleet_value(&words, i, &length)
-                shared[i] = known.setdefault(value[:length], len(known))
-            codes = PyBytes_FromStringAndSize(NULL, rows * sizeof(int32_t))
-            to = <int32_t *>PyBytes_AS_STRING(codes)
+            for i in range(count):
+                if fleet_has(&words, i):
+                    value = fleet_value(&words, i, &length)
+                    shared[i] = known.setdefault(value[:length], len(known))
             for i in range(rows):
-                if not fleet_has_row(column, i):
-                    to[i] = -1
+                if to[i] < 0:
+                    nulls = True
                     continue
-                code = _integer(told[0], array.buffers[1], column.at + i)
-                if not 0 <= code < array.dictionary.length:
-                    raise TypeError(f"{_name(schema)} has a code that is not in its dictionary")
-                to[i] = shared[code]
+                to[i] = shared[to[i]]
+                bits[i >> 3] |= <uint8_t>(1 << (i & 7))
         finally:
             free(shared)
-        self.kept.append(codes)
-        column.kind = FLEET_CODE
-        column.width = 0
-        # The bits of validity are still counted from the column's own beginning.
-        column.offsets = to - column.at
+        # Codes and bits are of these rows alone, so they are counted from 0.
+        column.kind, column.width, column.at, column.offsets = FLEET_CODE, 0, 0, to
+        column.valid = bits if nulls else NULL
+        self.kept += [codes, valid]
         return 0
 
     cdef int _thresholds(self, int64_t at) except -1:
@@ -310,30 +306,34 @@ cdef class Question:
         cdef ArrowArray *array = self.batch.array.children[at]
         cdef fleet_column column
         cdef int64_t i, value, rows = self.batch.array.length
-        cdef bytes values, told = schema.format
+        cdef bytes values
         cdef int32_t *to
+        if schema.dictionary != NULL or not (fleet_is_integer(schema.format) or bytes(schema.format) == b"n"):
+            raise TypeError(f"{_name(schema)} is of type {_format_of(schema)}: thresholds are whole numbers")
         memset(&column, 0, sizeof(column))
-        self._place(&column, array)
-        column.kind = FLEET_CODE
-        if told == b"i":
+        _place(&column, array, self.batch.array.offset)
+        column.kind = FLEET_MISSING if bytes(schema.format) == b"n" else FLEET_CODE
+        if column.kind == FLEET_MISSING:
+            return 0
+        if bytes(schema.format) == b"i":
             self.asked.thresholds = <const int32_t *>array.buffers[1]
             self.asked.thresholds_at = column.at
-        else:
-            if len(told) != 1 or told not in b"cCsSiIlL":
-                raise TypeError(f"{_name(schema)} is of type {told.decode()}: thresholds are whole numbers")
-            values = PyBytes_FromStringAndSize(NULL, rows * sizeof(int32_t))
-            to = <int32_t *>PyBytes_AS_STRING(values)
-            for i in range(rows):
-                value = 0
-                if fleet_has_row(&column, i):
-                    value = _integer(told[0], array.buffers[1], column.at + i)
-                if not INT32_MIN < value <= INT32_MAX:
-                    raise ValueError(f"the threshold {value} of row {i} is out of range")
-                to[i] = <int32_t>value
-            self.kept.append(values)
-            self.asked.thresholds = to - column.at
-            self.asked.thresholds_at = column.at
-        self.asked.thresholds_valid = column.valid
+            self.asked.thresholds_valid = column.valid
+            return 0
+        values = PyBytes_FromStringAndSize(NULL, rows * sizeof(int32_t))
+        to = <int32_t *>PyBytes_AS_STRING(values)
+        for i in range(rows):
+            value = self.asked.threshold
+            if fleet_has(&column, i):
+                value = fleet_integer(schema.format[0], array.buffers[1], column.at + i)
+            if not INT32_MIN < value <= INT32_MAX:
+                raise ValueError(
+                    f"{_name(schema)} of row {i} is {value if value < INT64_MAX else 'too large'}: "
+                    "a threshold has 32 bits"
+                )
+            to[i] = <int32_t>value
+        self.kept.append(values)
+        self.asked.thresholds = to
         return 0
 
     def decide(self, int64_t begin, int64_t end, unsigned char[::1] reasons, unsigned char[::1] matched=None,
@@ -371,7 +371,8 @@ cdef class Question:
         with nogil:
             fleet_decide(&self.asked, begin, end, &reasons[0], to_matched, to_totals, to_changed)
 
-    def look(self, int attribute, int64_t begin, int64_t end, unsigned char[::1] same, unsigned char[::1] has):
+    def look(self, int attribute, int64_t begin, int64_t end, unsigned char[::1] same, unsigned char[::1] has,
+             unsigned char[::1] had=None):
         """Look at one attribute, with the GIL released.
 
         Args:
@@ -379,6 +380,7 @@ cdef class Question:
             begin, end: the rows, counted in the batch.
             same: gets for each of these rows, from its beginning, 1 where both sides have the same value, else 0.
             has: gets 0 where the current hash lacks the key, 1 where its value is empty, else 2.
+            had: gets the same for the saved hash; None if that is not wanted.
 
         Raises:
             IndexError: there are not so many attributes, rows or places.
@@ -386,47 +388,91 @@ cdef class Question:
         cdef int64_t rows = end - begin
         if not 0 <= begin <= end <= self.batch.array.length or not 0 <= attribute < self.asked.columns:
             raise IndexError("there are not so many attributes or rows")
-        if len(same) < rows or len(has) < rows:
+        cdef uint8_t *to_had = NULL
+        if len(same) < rows or len(has) < rows or (had is not None and len(had) < rows):
             raise IndexError("there are not so many places")
         if rows:
+            if had is not None:
+                to_had = <uint8_t *>&had[0]
             with nogil:
-                fleet_look(&self.saved[attribute], &self.current[attribute], begin, end, &same[0], &has[0])
+                fleet_look(&self.saved[attribute], &self.current[attribute], begin, end, &same[0], &has[0], to_had)
 
 
-cdef inline bint fleet_has_row(const fleet_column *column, int64_t row) noexcept:
-    if column.valid == NULL:
-        return True
-    return column.valid[(row + column.at) >> 3] >> ((row + column.at) & 7) & 1
+cdef int _place(fleet_column *column, ArrowArray *array, int64_t offset) except -1:
+    """Say where a column's rows begin and which are null. offset: of the batch that the column is of."""
+    column.at = array.offset + offset
+    column.valid = NULL
+    if array.null_count != 0 and array.n_buffers > 0:
+        column.valid = <const uint8_t *>array.buffers[0]
+    return 0
 
 
-cdef int64_t _integer(char kind, const void *values, int64_t at) except? -1:
-    if kind == b"i"[0]:
-        return (<const int32_t *>values)[at]
-    if kind == b"I"[0]:
-        return (<const uint32_t *>values)[at]
-    if kind == b"l"[0]:
-        return (<const int64_t *>values)[at]
-    if kind == b"L"[0]:
-        return <int64_t>(<const uint64_t *>values)[at]
-    if kind == b"s"[0]:
-        return (<const int16_t *>values)[at]
-    if kind == b"S"[0]:
-        return (<const uint8_t *>values)[at]
-    if kind == b"c"[0]:
-        return (<const int8_t *>values)[at]
-    if kind == b"C"[0]:
-        return (<const uint8_t *>values)[at]
-    raise TypeError("codes are whole numbers")
+cdef tuple _TEXTS = (b"u", b"z", b"U", b"Z", b"vu", b"vz")
 
 
-cdef str _name(ArrowSchema *schema):
-    return (<bytes>schema.name).decode("utf-8", "replace") if schema.name != NULL else "a column"
+cdef int _require_alike(ArrowSchema *saved, ArrowSchema *current) except -1:
+    """Raise TypeError unless equal bytes mean equal values: ids and binaries of one size have the same type."""
+    cdef bytes one = (saved if saved.dictionary == NULL else saved.dictionary).format
+    cdef bytes other = (current if current.dictionary == NULL else current.dictionary).format
+    if one == other or (one in _TEXTS and other in _TEXTS) or b"n" in (one, other):
+        return 0
+    raise TypeError(
+        f"{_name(saved)} and {_name(current)} cannot be compared: they are of types "
+        f"{_format_of(saved)} and {_format_of(current)}"
+    )
 
 
-cdef int _describe(fleet_column *column, ArrowSchema *schema, ArrowArray *array, int64_t rows) except -1:
-    """Describe `rows` values of an array, of which `column.at` is set. Raises TypeError: they cannot be compared."""
+cdef bytes _codes(fleet_column *words, ArrowSchema *schema, ArrowArray *array, int64_t offset, int64_t rows):
+    """Return a code for each row of a column, -1 for null, and describe in `words` the values that they stand for.
+
+    Those of a dictionary are the places in it; those of another column its rows.
+
+    Raises:
+        TypeError: the values cannot be compared, or a code is not in the dictionary.
+    """
+    cdef fleet_column column
+    cdef int64_t i, code, most = rows if schema.dictionary == NULL else array.dictionary.length
+    cdef bytes codes = PyBytes_FromStringAndSize(NULL, rows * sizeof(int32_t))
+    cdef int32_t *to = <int32_t *>PyBytes_AS_STRING(codes)
+    cdef char format = schema.format[0]
+    if most > INT32_MAX // 2:
+        raise TypeError(f"{_name(schema)} has {most} values, of at most {INT32_MAX // 2}")
+    memset(&column, 0, sizeof(column))
+    _place(&column, array, offset)
+    if schema.dictionary == NULL:
+        words[0] = column
+        _describe(words, schema, schema, array, rows)
+        for i in range(rows):
+            to[i] = <int32_t>i if fleet_has(words, i) else -1
+        return codes
+    if not fleet_is_integer(schema.format):
+        raise TypeError(f"{_name(schema)} has codes of type {(<bytes>schema.format).decode()}: codes are whole numbers")
+    _place(words, array.dictionary, 0)
+    _describe(words, schema, schema.dictionary, array.dictionary, most)
+    column.kind = FLEET_CODE
+    for i in range(rows):
+        to[i] = -1
+        if not fleet_has(&column, i):
+            continue
+        code = fleet_integer(format, array.buffers[1], column.at + i)
+        if not 0 <= code < most:
+            raise TypeError(f"{_name(schema)} has a code that is not in its dictionary")
+        if fleet_has(words, code):
+            to[i] = <int32_t>code
+    return codes
+
+
+cdef int _describe(fleet_column *column, ArrowSchema *named, ArrowSchema *schema, ArrowArray *array,
+                   int64_t rows) except -1:
+    """Describe `rows` values of an array, of which `column.at` is set.
+
+    Raises:
+        TypeError: they cannot be compared; `named` is the column that is told.
+    """
     cdef bytes told = schema.format
     cdef int64_t begin = 0
+    if schema.dictionary != NULL:
+        raise TypeError(f"{_name(named)} is of type {_format_of(named)}, which cannot be compared")
     if told == b"n":
         column.kind = FLEET_MISSING
         return 0
@@ -454,7 +500,7 @@ cdef int _describe(fleet_column *column, ArrowSchema *schema, ArrowArray *array,
         column.pieces = <const uint8_t *const *>&array.buffers[2]
         column.rooms = <const int64_t *>array.buffers[array.n_buffers - 1]
     else:
-        raise TypeError(f"{_name(schema)} is of type {told.decode()}, which cannot be compared")
+        raise TypeError(f"{_name(named)} is of type {_format_of(named)}, which cannot be compared")
     if rows and column.kind in (FLEET_TEXT, FLEET_LARGE):
         column.width = (column.room - begin) // rows
     return 0

@@ -193,6 +193,7 @@ cdef struct writer_t:
     size_t length
     size_t capacity
     bint html_safe
+    bint short_escapes
     Py_ssize_t indent
 
 
@@ -229,6 +230,10 @@ cdef int _put_escape(writer_t *w, unsigned int unit) except -1:
         out[1] = b"r"
     elif unit == b"\t":
         out[1] = b"t"
+    elif w.short_escapes and unit == 8:
+        out[1] = b"b"
+    elif w.short_escapes and unit == 12:
+        out[1] = b"f"
     else:
         out[1] = b"u"
         out[2] = HEX[unit >> 12]
@@ -342,7 +347,7 @@ cdef int _put_array(writer_t *w, value, int depth) except -1:
     return _put(w, b"]", 1)
 
 
-def dumps(value, *, bint html_safe=True, Py_ssize_t indent=0):
+def dumps(value, *, bint html_safe=True, Py_ssize_t indent=0, bint short_escapes=False):
     """Return the JSON text of a value in UTF-8, as Go's encoding/json writes it.
 
     Args:
@@ -350,6 +355,7 @@ def dumps(value, *, bint html_safe=True, Py_ssize_t indent=0):
             JSON text already and are written as they are, unchecked.
         html_safe: whether `<`, `>` and `&` are escaped, as Go does by default.
         indent: blanks for each level, on lines of their own as Python's json writes them; 0 for compact text.
+        short_escapes: whether backspace and form feed are `\\b` and `\\f`, as Go writes them since 1.22.
 
     Raises:
         TypeError: a value or a key is of another type.
@@ -361,6 +367,7 @@ def dumps(value, *, bint html_safe=True, Py_ssize_t indent=0):
         raise ValueError(f"the indent is not negative, this one is {indent}")
     memset(&w, 0, sizeof(w))
     w.html_safe = html_safe
+    w.short_escapes = short_escapes
     w.indent = indent
     try:
         _put_value(&w, value, 0)

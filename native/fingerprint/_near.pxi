@@ -50,6 +50,7 @@ cdef extern from "near.h":
     const uint8_t *near_value(const near_run *run, int64_t row, int64_t *length) nogil
     int near_encode(const near_run *runs, int64_t count, uint64_t seed, uint8_t *seen, uint64_t mask,
                     uint32_t *codes, uint8_t *frequencies) nogil
+    uint32_t near_code_of_empty(const near_run *runs, int64_t count, const uint32_t *codes) nogil
     int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, near_tokens *into) nogil
     int near_sort(near_token *tokens, int64_t count) nogil
     int near_groups(const near_fleet *fleet, int column, const near_token *tokens, int64_t begin, int64_t end,
@@ -115,11 +116,11 @@ cdef class Near:
         free(self.all_rows)
 
     def encode(self, int column, list runs, uint64_t seed):
-        """Give the values of a column their codes, with the GIL released.
+        """Give the values of a column their codes, with the GIL released. Returns the code of "", 0 if no row has it.
 
         Args:
             column: its number; that of the hardware ID is the number of columns.
-            runs: (batch, place of the column in it), in the order of the rows.
+            runs: (batch, place of the column in it, -1 for none), in the order of the rows.
             seed: any number; another one in each process keeps made-up values from meeting in the tables.
 
         Raises:
@@ -131,6 +132,7 @@ cdef class Near:
         cdef int64_t at = 0, count = len(runs)
         cdef uint64_t mask = 4095
         cdef int failed
+        cdef uint32_t empty = 0
         cdef near_run *made = <near_run *>calloc(count + 1, sizeof(near_run))
         cdef uint8_t *seen = NULL
         cdef uint8_t *frequencies = NULL
@@ -163,8 +165,11 @@ cdef class Near:
             with nogil:
                 failed = near_encode(made, count, seed, seen, mask, codes,
                                      frequencies if is_sid else self.frequencies + column * self.fleet.rows)
+                if not failed:
+                    empty = near_code_of_empty(made, count, codes)
             if failed:
                 raise MemoryError
+            return empty
         finally:
             free(made)
             free(seen)
@@ -322,38 +327,20 @@ cdef object _fill_run(near_run *run, Batch batch, int64_t place):
     """Describe the rows of a batch. Returns what must be kept as long as the run. Raises TypeError."""
     cdef ArrowSchema *schema
     cdef ArrowArray *array
-    cdef int64_t i, code, rows = batch.array.length
-    cdef bytes codes, told
-    cdef int32_t *to
-    cdef fleet_column column
-    if not 0 <= place < batch.array.n_children:
+    cdef bytes codes
+    if not -1 <= place < batch.array.n_children:
         raise IndexError("there is no such column")
+    if place < 0:
+        run.column.kind = FLEET_MISSING
+        return batch
     schema = batch.stream.schema.children[place]
     array = batch.array.children[place]
-    memset(&column, 0, sizeof(column))
-    column.at = array.offset + batch.array.offset
-    if array.null_count != 0 and array.n_buffers > 0:
-        column.valid = <const uint8_t *>array.buffers[0]
     if schema.dictionary == NULL:
-        _describe(&column, schema, array, rows)
-        run.column = column
+        _place(&run.column, array, batch.array.offset)
+        _describe(&run.column, schema, schema, array, batch.array.length)
         return batch
-    told = schema.format
-    codes = PyBytes_FromStringAndSize(NULL, rows * 4)
-    to = <int32_t *>PyBytes_AS_STRING(codes)
-    run.column.at = array.dictionary.offset
-    if array.dictionary.null_count != 0 and array.dictionary.n_buffers > 0:
-        run.column.valid = <const uint8_t *>array.dictionary.buffers[0]
-    _describe(&run.column, schema.dictionary, array.dictionary, array.dictionary.length)
-    for i in range(rows):
-        to[i] = -1
-        if fleet_has_row(&column, i):
-            code = _integer(told[0], array.buffers[1], column.at + i)
-            if not 0 <= code < array.dictionary.length:
-                raise TypeError(f"{_name(schema)} has a code that is not in its dictionary")
-            if fleet_has(&run.column, code):
-                to[i] = <int32_t>code
-    run.codes = to
+    codes = _codes(&run.column, schema, array, batch.array.offset, batch.array.length)
+    run.codes = <const int32_t *>PyBytes_AS_STRING(codes)
     return batch, codes
 
 

@@ -45,7 +45,8 @@ def read_file(str path, size_t limit):
     """Return the bytes of a regular file; a link at its end is followed, nothing is waited for.
 
     Raises:
-        OSError: it could not be read (EINVAL: it is not a regular file; EFBIG: it has more than `limit` bytes).
+        OSError: it could not be read (EISDIR; EINVAL: it is neither a regular file nor the null device; EFBIG: it has
+            more than `limit` bytes).
         ValueError: there is a NUL in the path.
     """
     cdef unsigned char small[8192]

@@ -117,6 +117,49 @@ static size_t canonical_serial(const unsigned char *from, size_t length, char *t
     return n;
 }
 
+/* Whether 16 bytes are written by rule: one byte value in most of them, a period, or counting.
+
+   No function that makes UUIDs comes near any of these; each is met by chance once in 2^40 at most. */
+static int is_regular(const unsigned char *bytes) {
+    static const unsigned char counting[] = { 1, 2, 0x10, 0x11, 0xFF, 0xFE, 0xF0, 0xEF };
+    int counts[256] = { 0 }, steps[256] = { 0 }, digits[16] = { 0 }, first = 0, words = 1;
+    for (int i = 0; i < 16; i++) if (++counts[bytes[i]] >= 12) return 1;
+    for (int period = 2; period <= 8; period *= 2)
+        if (!memcmp(bytes, bytes + period, (size_t)(16 - period))) return 1;
+    for (int i = 1; i < 16; i++) steps[(unsigned char)(bytes[i] - bytes[i - 1])]++;
+    for (size_t i = 0; i < sizeof counting; i++) if (steps[counting[i]] >= 13) return 1;
+    for (int i = 0; i < 7; i++) {
+        int step = (bytes[2 * i + 2] << 8 | bytes[2 * i + 3]) - (bytes[2 * i] << 8 | bytes[2 * i + 1]);
+        if (!i) first = step;
+        words &= step == first;
+    }
+    if (words && first >= -2 && first <= 2) return 1;
+    /* By digit: 12345678-1234-5678-1234-567812345678, and 00112233-.... */
+    for (int i = 1; i < 32; i++) {
+        int before = bytes[(i - 1) / 2] >> ((i & 1) ? 4 : 0) & 15, here = bytes[i / 2] >> ((i & 1) ? 0 : 4) & 15;
+        digits[(here - before) & 15]++;
+        if (before == 9 && here == 0) digits[1]++;
+        if (before == 0 && here == 9) digits[15]++;
+    }
+    return digits[0] >= 26 || digits[1] >= 24 || digits[15] >= 24 || digits[0] + digits[1] >= 29
+        || digits[0] + digits[15] >= 29;
+}
+
+/* Whether 16 bytes are a text, filled up with zeros, that is no serial number: the name of a model ("RPi3"), or a
+   placeholder. HP writes product and serial number this way, with more than four digits. */
+static int is_name(const unsigned char *bytes) {
+    char text[17], canonical[CANONICAL_ROOM];
+    size_t length = 0;
+    int digits = 0;
+    for (int i = 0; i < 16; i++) {
+        if (!bytes[i]) continue;
+        if (bytes[i] < 0x20 || bytes[i] > 0x7E) return 0;
+        digits += bytes[i] >= '0' && bytes[i] <= '9';
+        text[length++] = (char)bytes[i];
+    }
+    return digits < 4 || !canonical_text((const unsigned char *)text, length, canonical);
+}
+
 /* Write the 32 digits of a UUID of 16 bytes, those of the smaller byte order; return 32, or 0 for a placeholder.
 
    Before SMBIOS 2.6, and by VMware before hardware version 13, its first three fields were printed the other way
@@ -132,7 +175,10 @@ static size_t canonical_uuid(const unsigned char *bytes, char *to) {
         turned[i] = i < 8 ? bytes[turn[i]] : bytes[i];
         if (!seen[bytes[i]]) { seen[bytes[i]] = 1; distinct++; }
     }
-    if (distinct < 4) { to[0] = 0; return 0; }
+    if (distinct < 4 || is_regular(bytes) || is_regular(turned) || is_name(bytes) || is_name(turned)) {
+        to[0] = 0;
+        return 0;
+    }
     least = memcmp(bytes, turned, 16) <= 0 ? bytes : turned;
     for (int i = 0; i < 16; i++) { to[2 * i] = hex[least[i] >> 4]; to[2 * i + 1] = hex[least[i] & 15]; }
     to[32] = 0;

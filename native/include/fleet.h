@@ -243,22 +243,30 @@ static void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end
     }
 }
 
-/* What the current hash has of an attribute. */
+/* What a hash has of an attribute. */
 enum { FLEET_NO_KEY = 0, FLEET_EMPTY = 1, FLEET_VALUE = 2 };
 
-/* For one attribute, tell of each row whether it is the same and what the current hash has. */
+static void fleet_what(const fleet_column *side, int64_t begin, int count, uint8_t *what) {
+    for (int i = 0; i < count; i++) {
+        int64_t length = 0;
+        what[i] = FLEET_NO_KEY;
+        if (!fleet_has(side, begin + i)) continue;
+        fleet_value(side, begin + i, &length);
+        what[i] = length ? FLEET_VALUE : FLEET_EMPTY;
+    }
+}
+
+/* For one attribute, tell of each row whether it is the same, what the current hash has, and what the saved one has
+   unless `had` is NULL. */
 static void fleet_look(const fleet_column *saved, const fleet_column *current, int64_t begin, int64_t end,
-                       uint8_t *same, uint8_t *has) {
+                       uint8_t *same, uint8_t *has, uint8_t *had) {
     for (; begin < end; begin += FLEET_BLOCK, same += FLEET_BLOCK, has += FLEET_BLOCK) {
         const int count = end - begin < FLEET_BLOCK ? (int)(end - begin) : FLEET_BLOCK;
         fleet_same_rows(saved, current, begin, NULL, count, same);
-        for (int i = 0; i < count; i++) {
-            int64_t length = 0;
-            has[i] = FLEET_NO_KEY;
-            if (!fleet_has(current, begin + i)) continue;
-            fleet_value(current, begin + i, &length);
-            has[i] = length ? FLEET_VALUE : FLEET_EMPTY;
-        }
+        fleet_what(current, begin, count, has);
+        if (!had) continue;
+        fleet_what(saved, begin, count, had);
+        had += FLEET_BLOCK;
     }
 }
 

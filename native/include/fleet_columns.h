@@ -89,6 +89,35 @@ typedef struct {
     int64_t width; /* of each value; 0 for codes of which 0 stands for "" */
 } fleet_column;
 
+/* Whether a format of Arrow is an integer type, of any width and sign. */
+static inline int fleet_is_integer(const char *format) {
+    return format[0] && !format[1] && strchr("cCsSiIlL", format[0]) != NULL;
+}
+
+/* Read an integer of any of these types. One that int64_t cannot hold becomes INT64_MAX: too large for every use. */
+static inline int64_t fleet_integer(char format, const void *numbers, int64_t at) {
+    switch (format) {
+    case 'c': return ((const int8_t *)numbers)[at];
+    case 'C': return ((const uint8_t *)numbers)[at];
+    case 's': return ((const int16_t *)numbers)[at];
+    case 'S': return ((const uint16_t *)numbers)[at];
+    case 'i': return ((const int32_t *)numbers)[at];
+    case 'I': return ((const uint32_t *)numbers)[at];
+    case 'l': return ((const int64_t *)numbers)[at];
+    default: {
+        const uint64_t number = ((const uint64_t *)numbers)[at];
+        return number > INT64_MAX ? INT64_MAX : (int64_t)number;
+    }
+    }
+}
+
+/* Count the rows of which the bit is not set. */
+static int64_t fleet_count_unset(const uint8_t *bits, int64_t at, int64_t rows) {
+    int64_t unset = 0;
+    for (int64_t row = at; row < at + rows; row++) unset += !(bits[row >> 3] >> (row & 7) & 1);
+    return unset;
+}
+
 static inline int fleet_has(const fleet_column *column, int64_t row) {
     if (column->kind == FLEET_MISSING) return 0;
     if (!column->valid) return 1;

@@ -282,4 +282,16 @@ static int near_encode(const near_run *runs, int64_t count, uint64_t seed, uint8
     return 0;
 }
 
+/* Return the code that stands for "", 0 if no row has it. */
+static uint32_t near_code_of_empty(const near_run *runs, int64_t count, const uint32_t *codes) {
+    for (int64_t r = 0; r < count; r++) {
+        for (int64_t row = runs[r].begin; row < runs[r].end; row++) {
+            int64_t length = 1;
+            if (near_has(runs + r, row)) near_value(runs + r, row, &length);
+            if (!length) return codes[row];
+        }
+    }
+    return 0;
+}
+
 #endif

@@ -202,8 +202,14 @@ static int outgoing_address(char *text, size_t room) {
     return result;
 }
 
-/* Read a regular file of at most `limit` bytes into a buffer of limit + 1. Returns 0 or an errno: EINVAL for
-   what is not a regular file, EFBIG for a longer one. */
+/* Whether this is the null device, by which systemd and containers mask a file: it reads as an empty one. */
+static int is_null_device(const struct stat *facts) {
+    struct stat null;
+    return S_ISCHR(facts->st_mode) && stat("/dev/null", &null) == 0 && null.st_rdev == facts->st_rdev;
+}
+
+/* Read a regular file of at most `limit` bytes into a buffer of limit + 1. Returns 0 or an errno: EISDIR for a
+   directory, EINVAL for what else is not a regular file, EFBIG for a longer one. */
 static int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) {
     struct stat facts;
     int result = 0;
@@ -211,7 +217,8 @@ static int read_regular(const char *path, unsigned char *buffer, size_t limit, s
     *length = 0;
     if (descriptor < 0) return errno;
     if (fstat(descriptor, &facts) < 0) result = errno;
-    else if (!S_ISREG(facts.st_mode)) result = EINVAL;
+    else if (S_ISDIR(facts.st_mode)) result = EISDIR;
+    else if (!S_ISREG(facts.st_mode) && !is_null_device(&facts)) result = EINVAL;
     while (!result) {
         ssize_t got = read(descriptor, buffer + *length, limit + 1 - *length);
         if (got < 0 && errno == EINTR) continue;

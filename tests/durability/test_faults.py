@@ -133,10 +133,17 @@ def is_new(operation: str, value: Any, old: Any) -> bool:
         return is_minted(value, MACHINE_ID)
     if operation == "regenerate":
         return is_minted(value, operations.OTHER_MACHINE_ID)
+    if operation == "repair":
+        return set(value) == {FINGERPRINT_KEY, REGISTRATION_KEY}
     expected = {
         "store": {**old, "fingerprint": operations.NEW},
         "threshold": {**old, "similarityThreshold": operations.NEW_THRESHOLD},
         "restore": {**old, "fingerprint": operations.EARLIER},
+        "restore-rebaselined": {
+            "fingerprint": operations.EARLIER,
+            "hardwareHash": {**operations.HASH, "machine-id": operations.OTHER_MACHINE_ID},
+            "similarityThreshold": operations.OLD_THRESHOLD,
+        },
         "clear": {"fingerprint": "", "hardwareHash": None, "similarityThreshold": 0},
         "rotation": {**old, "privateKey": operations.NEW_KEY, "privateKeyCreatedDate": operations.NEW_DATE},
     }
@@ -150,7 +157,7 @@ class Judge:
         self.operation = operation
         self.house = house
         self.key = REGISTRATION_KEY if operation == "rotation" else FINGERPRINT_KEY
-        self.name = f"Store/{self.key}"
+        self.name = "Manifest" if operation == "repair" else f"Store/{self.key}"
 
     def defects(self, ended: Run, fault: Fault) -> list[Defect]:
         """Return what is wrong: (figure, words) each."""
@@ -204,7 +211,7 @@ class Judge:
             yield "other defects", "exit code 0 and the record is the old one"
         elif not was_made_durable(ended.calls, str(self.house.vault / self.name)):
             yield "other defects", "exit code 0 and the record is not durable"
-        elif self.operation not in ("rotation", "clear") and json.loads(record or b"")["fingerprint"] != said:
+        elif self.operation not in ("rotation", "clear", "repair") and json.loads(record or b"")["fingerprint"] != said:
             yield "other defects", f"it answered {said}, which is not in the vault"
 
     def _may_be_new(self, name: str, data: bytes | None) -> bool:
@@ -223,6 +230,8 @@ class Judge:
             if self.operation == "rotation":
                 found = vault.read_registration().private_key
                 expected = json.loads(now or b"")["privateKey"]
+            elif self.operation == "repair":
+                found, expected = vault.read().fingerprint, operations.OLD
             else:
                 found = vault.read().fingerprint
                 expected = json.loads(now or b"")["fingerprint"]
@@ -300,7 +309,7 @@ def defects_of_ours(
     operation: str, folder: Path, choose: Callable[[list[Fault]], list[Fault]], kinds: tuple[str, ...]
 ) -> tuple[list[Fault], list[tuple[Fault, Defect]]]:
     """Return the faults tried on an operation of ours, and what the judge found."""
-    houses = houses_for(operation, folder, operations.prepare)
+    houses = houses_for(operation, folder, operations.PREPARES.get(operation, operations.prepare))
     watched = {}
     for house in houses:
         watched[house.path], faults = watched_and_faults(house, words_of(operation, house), kinds)

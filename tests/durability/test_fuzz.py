@@ -84,6 +84,9 @@ BUILD_FILES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.i
 NATIVE_TESTS = (
     "test_compare*.py",
     "test_digest.py",
+    "test_fleet_kernel.py",
+    "test_fleet_near.py",
+    "test_fleet_types.py",
     "test_json*.py",
     "test_matchlines*.py",
     "test_records.py",

@@ -98,9 +98,9 @@ BROKEN: dict[str, tuple[Change, str, str, str]] = {
         log(started("08:00:00") + refused("11:59:50", "RequestError: send request failed", "34s")),
         "hibernating", "waiting", "it gets no credentials: RequestError",
     ),
-    "corrupt vault": (setting("record", b'{"fingerprint":'), "broken", "vault", "do not restart the agent"),
+    "corrupt vault": (setting("record", b'{"fingerprint":'), "broken", "vault", "Do not restart the agent"),
     "moved to another hypervisor": (
-        other_machine, "will-hibernate", "fingerprint", "next start of the agent will be refused",
+        other_machine, "will-hibernate", "fingerprint", "the agent will be refused after its next start",
     ),
     "agent stopped": (lambda m: m.stopped(), "not-running", "running", "The agent does not run. Do: start it"),
     "not registered": (

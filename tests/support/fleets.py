@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +36,25 @@ def validated(done: Any) -> Any:
     schema = json.loads((SCHEMAS / f"{answer['command'].replace(' ', '-')}.json").read_text())
     jsonschema.validate(answer, schema)
     return answer
+
+
+def everything(fleet: Callable[[], Any]) -> dict[str, Any]:
+    """Return what all of the library says of a fleet, which `fleet` gives anew for each question."""
+    import pyarrow as pa
+
+    from fingerprint.fleet import Summary, check, clones, drift, join, pack, plan
+
+    summary, found, planned = Summary(), clones(fleet(), percent=60), plan(fleet())
+    parts = list(check(fleet()))
+    for part in parts:
+        summary.add(part)
+    with join(fleet(), fleet()) as joined:
+        both = drift(joined.batches(), by="group")
+    packed = pa.Table.from_batches(pack(fleet()))
+    return {
+        "summary": summary, "reasons": [reason for part in parts for reason in part.rows["reason"].to_pylist()],
+        "drift": drift(fleet(), by="group"), "join": both, "near": found.pairs,
+        "groups": [groups[i] for groups in found.groups for i in range(len(groups))],
+        "plan": {group: planned.curve(group) for group in planned.groups},
+        "packed": {name: packed[name].to_pylist() for name in packed.column_names if "." in name},
+    }  # fmt: skip

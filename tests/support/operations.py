@@ -6,6 +6,7 @@ error that is none of the product's ends it with a traceback, so that a test see
 
 from __future__ import annotations
 
+import os
 import sys
 
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault
@@ -14,6 +15,7 @@ from fingerprint.errors import FingerprintError
 from fingerprint.model import RegistrationRecord
 from fingerprint.recovery import carry_out, plan_restore
 from fingerprint.testing.machines import MACHINE_ID, unix_machine
+from fingerprint.vault.repair import plan_repair, repair
 
 OTHER_MACHINE_ID = "f" * 32 + "\n"
 # What the recorded machine has: no SMBIOS and no disks.
@@ -52,6 +54,13 @@ def prepare(path: str, state: str) -> None:
         edit.store_registration(OLD_REGISTRATION, why="test")
 
 
+def prepare_unlisted(path: str, state: str) -> None:
+    """Make the same with a manifest that lists nothing."""
+    prepare(path, state)
+    with open(os.path.join(path, "Manifest"), "w") as manifest:
+        manifest.write("{}")
+
+
 def read(vault: Vault) -> str:
     vault.read_registration()
     return vault.read().fingerprint
@@ -88,6 +97,20 @@ def restore(vault: Vault) -> str:
     return EARLIER
 
 
+def restore_rebaselined(vault: Vault) -> str:
+    """Put the earlier fingerprint back, with the hardware hash of another machine."""
+    [number] = [entry["number"] for entry in vault.history.entries() if EARLIER in (entry["record"] or "")][:1]
+    machine = unix_machine(machine_id=OTHER_MACHINE_ID)
+    carry_out(vault, plan_restore(vault, number, machine, rebaseline=True), accept_new_sid=True)
+    return EARLIER
+
+
+def repaired(vault: Vault) -> str:
+    """List what lies in Store again."""
+    repair(vault, plan_repair(vault))
+    return "repaired"
+
+
 def rotation(vault: Vault) -> str:
     """Replace the private key."""
     with vault.edit() as edit:
@@ -118,9 +141,13 @@ OPERATIONS = {
     "regenerate": regenerate,
     "threshold": threshold,
     "restore": restore,
+    "restore-rebaselined": restore_rebaselined,
+    "repair": repaired,
     "rotation": rotation,
     "clear": clear,
 }
+# What is there before them; of the others it is what `prepare` makes.
+PREPARES = {"repair": prepare_unlisted}
 # These begin where there is no vault.
 FROM_NOTHING = ("first", "first-by-gate")
 

@@ -65,7 +65,7 @@ class Store:
 
     def retrieve(self, key: str) -> bytes:
         path = self._initialised().get(key)
-        if path is None:
+        if not path:
             raise StoreError(f"{key} does not exist")
         try:
             os.stat(path)
@@ -95,10 +95,20 @@ class Store:
                 for folder, folders, files in os.walk(self.path, onerror=_raise):
                     for name in (*folders, *files):
                         _harden(os.path.join(folder, name))
-                self._manifest = json.loads(_read(self._manifest_path)) if _exists(self._manifest_path) else {}
+                self._manifest = _manifest(_read(self._manifest_path)) if _exists(self._manifest_path) else {}
             except (OSError, ValueError) as error:
                 raise StoreError(f"failed to load vault. {error}") from error
         return self._manifest
+
+
+def _manifest(data: bytes) -> dict[str, str]:
+    """Return what Go decodes into a map of strings; null is an empty one, or an empty string."""
+    value = json.loads(data.decode("utf-8", "replace"))
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or any(not isinstance(path, str | None) for path in value.values()):
+        raise ValueError("cannot unmarshal into a map of strings")
+    return {key: path or "" for key, path in value.items()}
 
 
 def _raise(error: OSError) -> None:
@@ -195,6 +205,21 @@ def rotation(store: Store) -> str:
     saved = json.loads(store.retrieve(REGISTRATION_KEY))
     store.store(REGISTRATION_KEY, _compact({**saved, "privateKey": NEW_KEY}))
     return "rotated"
+
+
+def start(store: Store, current: dict[str, str]) -> str:
+    """Return what the agent does at its start and first token request: exits, fails, mints or reads."""
+    try:
+        registration = json.loads(store.retrieve(REGISTRATION_KEY))
+    except StoreError as error:
+        return "fails" if "failed to load vault" in str(error) else "exits"
+    if not registration.get("instanceID"):
+        return "exits"
+    try:
+        before = json.loads(store.retrieve(FINGERPRINT_KEY))["fingerprint"]
+    except StoreError:
+        before = ""
+    return "reads" if obtain(store, current) == before else "mints"
 
 
 OPERATIONS = {

@@ -10,6 +10,7 @@ import pytest
 SHARED = Path(os.environ.get("FINGERPRINT_SHARED", Path(__file__).parents[2].parent / "shared"))
 VECTORS = SHARED / "reference" / "vectors"
 CORPUS = SHARED / "corpus"
+CASES = SHARED / "cases"
 
 needs_vectors = pytest.mark.skipif(
     not VECTORS.is_dir(), reason="the reference's recorded cases are not part of the repository"

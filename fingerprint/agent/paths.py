@@ -23,17 +23,29 @@ class Places(Value):
         identity: the runtime configuration that tells of the last credentials.
         host_management: credentials of the default host management role.
         config: its configuration file.
+        certificates: a file of certificates that it trusts beside the system's.
         logs: folder of its logs.
         programs: folder of its programs.
         binaries: names of those.
     """
 
-    __slots__ = ("data", "registration", "identity", "host_management", "config", "logs", "programs", "binaries")
+    __slots__ = (
+        "data",
+        "registration",
+        "identity",
+        "host_management",
+        "config",
+        "certificates",
+        "logs",
+        "programs",
+        "binaries",
+    )
     data: str
     registration: str
     identity: str
     host_management: str
     config: str
+    certificates: str
     logs: str
     programs: str
     binaries: tuple[str, ...]
@@ -43,6 +55,7 @@ class Places(Value):
         self._set(
             data=data, registration=f"{data}{separator}registration", identity=identity,
             host_management=host_management, config=config, logs=logs, programs=programs, binaries=binaries,
+            certificates=separator.join((config.rpartition(separator)[0], "certs", "amazon-ssm-agent.crt")),
         )  # fmt: skip
 
 

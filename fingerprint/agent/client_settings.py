@@ -1,0 +1,123 @@
+"""What a client of the service takes from the agent's configuration, for the vault that it shares with the agent."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from fingerprint.agent.config import ON_PREMISES, decoded, identity_order, identity_type, read_config, setting
+from fingerprint.agent.endpoints import configured_url
+from fingerprint.agent.paths import places_of
+from fingerprint.agent.proxies import service_proxies
+from fingerprint.agent.vault_use import is_agents_vault, vault_use
+from fingerprint.collect.machine import LiveMachine
+from fingerprint.errors import InputError, Refused
+from fingerprint.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from fingerprint.agent.paths import Places
+    from fingerprint.collect.machine import Machine
+
+# A value of the wrong type in any of these changes what a client does.
+_USED = ("Ssm", "Ssm.Endpoint", "Agent", "Agent.ServiceDomain", "Identity", "Identity.ConsumptionOrder")
+_CORRECT = "Nothing was sent. Correct it, or move the file away to have the agent's defaults"
+
+
+class ClientSettings(Value):
+    """Settings of a client of the service.
+
+    Attributes:
+        path: the configuration that they are from.
+        config: its members; None without one.
+        proxies: variables of the agent's service that name proxies.
+        certificates: a file of certificates to trust beside the usual ones, "" for none.
+        other_identity: the identity that the agent took in place of the registration, "" for none.
+    """
+
+    __slots__ = ("path", "config", "proxies", "certificates", "other_identity")
+    _hidden = ("config", "proxies")
+    path: str
+    config: dict[str, Any] | None
+    proxies: Mapping[str, str]
+    certificates: str
+    other_identity: str
+
+    def __init__(
+        self,
+        path: str,
+        config: dict[str, Any] | None,
+        proxies: Mapping[str, str],
+        certificates: str,
+        other_identity: str,
+    ) -> None:
+        self._set(path=path, config=config, proxies=proxies, certificates=certificates, other_identity=other_identity)
+
+    def endpoint(self, region: str) -> str:
+        """Return the URL of the service in a region that the configuration names, "" for the region's usual one."""
+        return configured_url(self.config, "ssm", region)
+
+    @property
+    def endpoint_setting(self) -> str:
+        """The name of the setting that `endpoint` is from, if it is from one."""
+        named = setting(self.config, "Ssm", "Endpoint") or not setting(self.config, "Agent", "ServiceDomain")
+        return "Ssm.Endpoint" if named else "Agent.ServiceDomain"
+
+
+def settings_for(vault: str) -> ClientSettings | None:
+    """Return the settings of the agent whose vault it is; None for a vault that is no agent's on this machine.
+
+    Args:
+        vault: its folder.
+
+    Raises:
+        InputError: the configuration cannot be read, is no JSON object, or has a value of the wrong type that matters.
+        Refused: by the configuration the agent does not use this vault's registration.
+    """
+    if not is_agents_vault(vault):
+        return None
+    machine = LiveMachine()
+    places = places_of(machine.platform)
+    config = _config(machine, places.config)
+    return ClientSettings(
+        places.config, config, service_proxies(machine, vault_use(vault, sys.platform).pids),
+        places.certificates if os.path.isfile(places.certificates) else "", _other_identity(machine, places, config),
+    )  # fmt: skip
+
+
+def _config(machine: Machine, path: str) -> dict[str, Any] | None:
+    try:
+        config = read_config(machine, path)
+    except OSError as error:
+        raise InputError(
+            f"the agent's configuration cannot be read: {error.strerror or error}", where=path,
+            remedy="Nothing was sent. Run it as a user who can read the file",
+        ) from None  # fmt: skip
+    except ValueError as error:
+        raise InputError(
+            f"the agent's configuration cannot be used: {error}", where=path, remedy=_CORRECT
+        ) from None  # fmt: skip
+    for name, text in decoded(config or {})[1]:
+        if name in _USED:
+            raise InputError(text, where=path, remedy=_CORRECT)
+    dual_stack = setting(config, "Agent", "UseDualStackEndpoint")
+    if dual_stack is not None and not isinstance(dual_stack, bool):
+        raise InputError("Agent.UseDualStackEndpoint has to be true or false", where=path, remedy=_CORRECT)
+    return config
+
+
+def _other_identity(machine: Machine, places: Places, config: dict[str, Any] | None) -> str:
+    """Return the identity that the agent prefers to the registration and has. Raises Refused if it never uses that."""
+    order, _ = identity_order(decoded(config or {})[0])
+    if ON_PREMISES not in order:
+        raise Refused(
+            f"the agent does not use this registration: Identity.ConsumptionOrder is {', '.join(order)}",
+            where=places.config,
+            remedy=f"Nothing was sent. Add {ON_PREMISES} to Identity.ConsumptionOrder, or remove that setting; no "
+            "option of this command overrides it",
+        )
+    took = identity_type(machine, places.identity)
+    return took if took in order[: order.index(ON_PREMISES)] else ""

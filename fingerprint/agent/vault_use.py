@@ -1,0 +1,126 @@
+"""Which running agents have a vault open: an agent that runs holds its private key in memory.
+
+Decided by the list of processes. On Linux an agent's vault is the reference's folder below that process's own root,
+compared by device and inode: so an agent in a container or a chroot counts exactly if its vault is this one, whatever
+the path by which either reaches it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from fingerprint.collect.agent import agent_pids
+from fingerprint.copieddisk import on_disk
+from fingerprint.model import Value
+from fingerprint.vault.places import reference_vault
+
+# Inode of the first name space of processes (PROC_PID_INIT_INO of the kernel).
+_FIRST_NAME_SPACE = 0xEFFFFFFC
+
+
+class VaultUse(Value):
+    """Who uses a vault.
+
+    Attributes:
+        pids: running processes of agents whose vault it is, the lowest first.
+        unknown: why it cannot be told that there are no others, "" where it can.
+    """
+
+    __slots__ = ("pids", "unknown")
+    pids: tuple[int, ...]
+    unknown: str
+
+    def __init__(self, pids: tuple[int, ...] = (), unknown: str = "") -> None:
+        self._set(pids=pids, unknown=unknown)
+
+
+def is_agents_vault(vault: str) -> bool:
+    """Return whether a path leads to the vault of an agent on this machine, which need not exist yet."""
+    reference = reference_vault()
+    try:
+        return os.path.samefile(vault, reference)
+    except OSError:
+        return os.path.realpath(vault) == os.path.realpath(reference)
+
+
+def vault_use(vault: str, platform: str = sys.platform, proc: str = "/proc") -> VaultUse:
+    """Return which running agents use a vault.
+
+    Args:
+        vault: its folder.
+        platform: as `sys.platform` has it.
+        proc: the folder of the processes, for tests.
+    """
+    if platform.startswith("linux"):
+        return _on_linux(vault, proc)
+    if not is_agents_vault(vault):
+        return VaultUse()
+    try:
+        return VaultUse(agent_pids())
+    except OSError as error:
+        return VaultUse(unknown=f"the processes cannot be listed: {error.strerror or error}")
+
+
+def _on_linux(vault: str, proc: str) -> VaultUse:
+    try:
+        own = os.stat(vault)
+    except FileNotFoundError:
+        return VaultUse()
+    except OSError as error:
+        return VaultUse(unknown=f"{vault}: {error.strerror}")
+    try:
+        listed = agent_pids(proc)
+        # Where others' processes are hidden (hidepid of proc), so is this one.
+        with open(f"{proc}/1/stat", "rb"):
+            pass
+    except OSError as error:
+        return _unlisted(own, f"{proc}: {error.strerror}")
+    pids = []
+    unknown = ""
+    for pid in listed:
+        try:
+            user = os.stat(f"{proc}/{pid}").st_uid
+        except OSError:
+            # It ended meanwhile.
+            continue
+        if user not in (0, own.st_uid):
+            # An agent works as root, or as the owner of its vault; any user can run a program of this name.
+            continue
+        try:
+            theirs = os.stat(on_disk(f"{proc}/{pid}/root", reference_vault()))
+        except PermissionError as error:
+            if own.st_uid == user or _is_reference(own):
+                unknown = f"the root of process {pid} cannot be read: {error.strerror}"
+        except OSError:
+            # It ended meanwhile, or has no vault.
+            continue
+        else:
+            if (theirs.st_dev, theirs.st_ino) == (own.st_dev, own.st_ino):
+                pids.append(pid)
+    return VaultUse(tuple(pids), "" if pids else unknown or _from_outside(own, proc))
+
+
+def _unlisted(own: os.stat_result, reason: str) -> VaultUse:
+    # Agents let root own their vaults.
+    may_be_an_agents = own.st_uid == 0 or _is_reference(own)
+    return VaultUse(unknown=f"the processes cannot be listed: {reason}" if may_be_an_agents else "")
+
+
+def _is_reference(own: os.stat_result) -> bool:
+    try:
+        reference = os.stat(reference_vault())
+    except OSError:
+        return False
+    return (reference.st_dev, reference.st_ino) == (own.st_dev, own.st_ino)
+
+
+def _from_outside(own: os.stat_result, proc: str) -> str:
+    """Return why an agent outside of this container may use the vault, "" if none can."""
+    try:
+        inside = os.stat(f"{proc}/self/ns/pid").st_ino != _FIRST_NAME_SPACE
+    except OSError:
+        inside = False
+    if inside and _is_reference(own) and own.st_dev != os.stat("/").st_dev:
+        return "the vault is mounted into this container, from which the processes of its host cannot be seen"
+    return ""

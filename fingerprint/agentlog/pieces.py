@@ -1,0 +1,143 @@
+"""What a story is made of: waits, processes of the agent, trouble, and durations as Go prints them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+ERROR_KEPT = 200
+# The code of the service, also where other words stand before it.
+_CODE = re.compile(r"\b([A-Z][A-Za-z]+(?:Exception|Error|Failure|DoesNotMatch|Expired|Token))(?=:|$)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+class Wait:
+    """One of the two that may wait: the core agent for credentials, or the worker for an answer to its health pings.
+
+    Attributes:
+        waiting: whether it waits, as far as the logs tell.
+        since: when the first failure after the last success was logged, "" without one.
+        error: the last failure as it was logged.
+        failed: when that was.
+        failures: in a row, since the agent started.
+        entered: when it last began to wait.
+        slept: when the last pause was logged, "" if it was not.
+        pause: its seconds, None if that was not logged.
+        untold: whether it waited before the last start, and nothing tells since how it is.
+        covered: whether that is told where its end would be, too; see `Story.covered`.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = self.untold = self.covered = False
+        self.since = self.error = self.failed = self.entered = self.slept = ""
+        self.failures = 0
+        self.pause: float | None = None
+
+    @property
+    def next_retry(self) -> str:
+        """When the last pause ends, in local time; "" if it was not logged."""
+        return later(self.slept, self.pause)
+
+    def fail(self, at: str, error: str) -> None:
+        """Take a failure."""
+        self.waiting = True
+        self.since = self.since or at
+        self.error = error[:ERROR_KEPT] or self.error
+        self.failed = at
+        self.failures += 1
+
+    def sleep(self, at: str, seconds: float | None) -> None:
+        """Take a pause."""
+        self.waiting = True
+        self.since = self.since or at
+        self.slept, self.pause = at, seconds
+
+    def restart(self) -> None:
+        """Take the start of a process: it tries at once, and what was is not known to go on."""
+        self.untold = self.untold or self.waiting
+        self.failed = max(self.failed, self.slept)
+        self.waiting = False
+        self.failures = 0
+        self.entered = self.slept = ""
+        self.pause = None
+
+
+class Run:
+    """One process of the core agent, as far as the logs tell of it. All times are local, "" for what is not told.
+
+    Attributes:
+        started: when it was started; "" for one that was started before the logs begin.
+        version: of the agent.
+        asks: whether the core agent requests credentials; None where it has not told.
+        loop: when it began to request them.
+        from_disk: when it found valid credentials on the disk and went on with them.
+        worker: when its worker had an answer to a health ping.
+        good: when it first got credentials after its last failure.
+        ever_good: whether it got some at any time.
+        checked: when its fingerprint was known to it: from then on it does not look at the hardware any more.
+        asks_next: when it requests credentials next, by its own word.
+        failed: when a comparison or request of it last failed, and nothing succeeded since.
+        error: the last error of a request.
+        stopped: when it was stopped.
+    """
+
+    def __init__(self, started: str = "", version: str = "") -> None:
+        self.started = started
+        self.version = version
+        self.asks: bool | None = None
+        self.loop = self.from_disk = self.worker = self.good = self.checked = self.asks_next = ""
+        self.failed = self.error = self.stopped = ""
+        self.ever_good = False
+
+    @property
+    def outcome(self) -> str:
+        """How it went: "failed", "good", "from-disk" (it lives on credentials of before its start) or "not-told"."""
+        if self.failed:
+            return "failed"
+        if self.good:
+            return "good"
+        return "from-disk" if self.from_disk or self.worker else "not-told"
+
+
+class Trouble:
+    """What failed since credentials last came. Attributes: `since`, when it began; `covered`, see `Story.covered`."""
+
+    def __init__(self, since: str) -> None:
+        self.since = since
+        self.covered = False
+
+
+def code_of(error: str) -> str:
+    """Return the code in an error as it was logged, such as "AccessDeniedException"; "" without one."""
+    first = error.partition(":")[0].strip()
+    if first.isidentifier():
+        return first
+    found = _CODE.search(error)
+    return found[1] if found else ""
+
+
+def duration(text: str) -> float | None:
+    """Return the seconds of a duration as Go prints it, such as "25m47s"; None if it is none."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def later(at: str, seconds: float | None) -> str:
+    """Return the local time that lies some seconds after a logged one, to the second; "" where that is not known."""
+    if not at or seconds is None:
+        return ""
+    try:
+        return str(datetime.fromisoformat(at) + timedelta(seconds=round(seconds)))
+    except (ValueError, OverflowError):
+        return ""
+
+
+def seconds_between(earlier: str, at: str) -> float | None:
+    """Return the seconds between two logged times, None where one is not told."""
+    try:
+        return (datetime.fromisoformat(at) - datetime.fromisoformat(earlier)).total_seconds()
+    except ValueError:
+        return None

@@ -1,0 +1,263 @@
+"""What is known of a machine's identity, judged once, so that one state has one verdict in every command.
+
+    from fingerprint.assessment import assess
+
+    found = assess(Vault.open(), LiveMachine())
+    found.level, found.machine, found.outlook, [problem.text for problem in found.problems]
+
+Reads only, and raises nothing: what could not be read is told by the assessment.
+"""
+
+from __future__ import annotations
+
+from fingerprint.agent.paths import places_of
+from fingerprint.agent.vault_use import is_agents_vault
+from fingerprint.engine import Outlook, agent_outlook, check, in_words
+from fingerprint.errors import (
+    EXIT_CANNOT_TELL,
+    EXIT_DIFFERS,
+    EXIT_OK,
+    FingerprintError,
+    FingerprintLost,
+    VaultCorrupt,
+    VaultError,
+)
+from fingerprint.fate import State, of_another_sid, rebaselined, state_of
+from fingerprint.model import Value
+from fingerprint.vault import NOTHING_WRITTEN
+from fingerprint.vault.integrity import READS, ManifestState, manifest_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.collect.machine import Machine
+    from fingerprint.engine import Observation
+    from fingerprint.model import Collection, FingerprintRecord, Verdict
+    from fingerprint.vault import Vault
+
+OK, FINDING, UNKNOWN = "ok", "finding", "unknown"
+# What is wrong, the most urgent first.
+MANIFEST = "manifest"
+REGISTRATION = "registration-unreadable"
+LOST = "fingerprint-lost"
+CORRUPT = "record-unreadable"
+REPLACED = "fingerprint-replaced"
+REJECTED = "will-be-rejected"
+STOPPED = "agent-stops"
+EXIT_CODES = {OK: EXIT_OK, FINDING: EXIT_DIFFERS, UNKNOWN: EXIT_CANNOT_TELL}
+# The line of the agent's log, in lower case, that a new fingerprint is made after a mismatch.
+_REGENERATES = b"calculated hardware difference"
+_LOG = "amazon-ssm-agent.log"
+_LOG_LIMIT = 8 * 1024 * 1024
+
+
+class Problem(Value):
+    """Something that costs the machine its identity, or did.
+
+    Attributes:
+        kind: one of this module's words.
+        text: what is wrong, in one sentence without a full stop.
+        remedy: what to do, "" where nothing helps.
+        command: the command that does it; "" where it stands in the remedy, or there is none.
+    """
+
+    __slots__ = ("kind", "text", "remedy", "command")
+    kind: str
+    text: str
+    remedy: str
+    command: str
+
+    def __init__(self, kind: str, text: str, remedy: str = "", command: str = "") -> None:
+        self._set(kind=kind, text=text, remedy=remedy, command=command)
+
+
+class Assessment(Value):
+    """A machine and its vault at one time.
+
+    Attributes:
+        observation: record, collection and verdict; None where there is none, see `error`.
+        error: why there is no observation.
+        machine: whether it is the same machine: "same", "different" or "cannot-tell".
+        outlook: what the agent does when it holds the machine against the record; None without an observation.
+        state: whether the fingerprint was replaced.
+        manifest: whether the agent finds its records; None where that could not be read.
+        problems: what is wrong, the most urgent first.
+    """
+
+    __slots__ = ("observation", "error", "machine", "outlook", "state", "manifest", "problems")
+    observation: Observation | None
+    error: FingerprintError | None
+    machine: str
+    outlook: Outlook | None
+    state: State
+    manifest: ManifestState | None
+    problems: tuple[Problem, ...]
+
+    def __init__(
+        self,
+        observation: Observation | None,
+        error: FingerprintError | None,
+        machine: str,
+        outlook: Outlook | None,
+        state: State,
+        manifest: ManifestState | None,
+        problems: tuple[Problem, ...],
+    ) -> None:
+        self._set(
+            observation=observation, error=error, machine=machine, outlook=outlook, state=state, manifest=manifest,
+            problems=problems,
+        )  # fmt: skip
+
+    @property
+    def level(self) -> str:
+        """ "ok": it keeps its identity; "finding": for certain it does not; "unknown": something could not be read."""
+        return level_of(self.problems, self.outlook, self.state)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command that tells it: without an observation that of the error."""
+        return EXIT_CODES[self.level] if self.error is None else self.error.exit_code
+
+
+def assess(vault: Vault, machine: Machine, *, timeout: float | None = None) -> Assessment:
+    """Judge a machine and its vault once.
+
+    Args:
+        vault: the vault.
+        machine: the machine.
+        timeout: seconds for each command of a collection; None for the platform's usual one.
+    """
+    try:
+        observation = check(vault, machine, timeout=timeout)
+    except FingerprintError as error:
+        return Assessment(None, error, "cannot-tell", None, State(), _manifest(vault), problems_of(vault, error=error))
+    verdict, collection = observation.verdict, observation.collection
+    state = record_state(vault, machine, observation.record)
+    outlook = agent_outlook(verdict, collection, of_agent=is_of_agent(vault, machine))
+    problems = problems_of(vault, verdict, collection, state, outlook)
+    return Assessment(observation, None, outcome_of(verdict), outlook, state, _manifest(vault), problems)
+
+
+def level_of(problems: tuple[Problem, ...], outlook: Outlook | None, state: State) -> str:
+    """Return "ok", "finding" or "unknown", see `Assessment.level`."""
+    if problems:
+        return FINDING
+    return UNKNOWN if outlook in (None, Outlook.UNKNOWN) or state.uncertain else OK
+
+
+def problems_of(
+    vault: Vault,
+    verdict: Verdict | None = None,
+    collection: Collection | None = None,
+    state: State | None = None,
+    outlook: Outlook | None = None,
+    *,
+    error: FingerprintError | None = None,
+) -> tuple[Problem, ...]:
+    """Return what is wrong with a machine's identity, the most urgent first.
+
+    Args:
+        vault: the vault.
+        verdict, collection, state, outlook: what was observed; None without an observation.
+        error: why there is no observation.
+    """
+    problems = _of_the_vault(vault, _manifest(vault), error)
+    if verdict is not None and collection is not None and state is not None:
+        problems += _of_the_record(verdict, collection, state, outlook)
+    return problems
+
+
+def _manifest(vault: Vault) -> ManifestState | None:
+    try:
+        return manifest_state(vault)
+    except VaultError:
+        # Whoever reads the record meets it, too.
+        return None
+
+
+def outcome_of(verdict: Verdict) -> str:
+    """Return "same", "different", or "cannot-tell" for a mismatch that unreadable attributes could turn."""
+    return "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
+
+
+def is_of_agent(vault: Vault, machine: Machine) -> bool:
+    """Return whether the agent of a machine uses a vault: on this machine its own, on another one the one named."""
+    from fingerprint.collect.machine import LiveMachine
+
+    live = isinstance(machine, LiveMachine) and not machine.copied
+    return not live or is_agents_vault(vault.path)
+
+
+def record_state(vault: Vault, machine: Machine, record: FingerprintRecord) -> State:
+    """Return what became of a record, by our journal and the agent's logs."""
+    state = state_of(vault, record)
+    if state.regenerated or not is_of_agent(vault, machine) or not _logs_tell(machine):
+        return state
+    # Imported here: most logs do not tell of a new fingerprint, and then this is not needed.
+    from fingerprint.diagnose.replaced import record_state as by_logs
+    from fingerprint.diagnose.site import Site
+
+    return by_logs(Site(machine, vault))[0]
+
+
+def _logs_tell(machine: Machine) -> bool:
+    """Return whether the agent's logs may tell of a new fingerprint: they are searched as bytes, which is quick."""
+    folder = places_of(machine.platform).logs
+    try:
+        names = machine.list_folder(folder)
+    except OSError:
+        return False
+    separator = "\\" if machine.platform == "windows" else "/"
+    for name in names:
+        if not name.startswith(_LOG):
+            continue
+        try:
+            data = machine.read_end(folder + separator + name, _LOG_LIMIT)
+        except OSError:
+            # `diagnose` says that it could not be read.
+            continue
+        if _REGENERATES in data.lower():
+            return True
+    return False
+
+
+def _of_the_vault(vault: Vault, manifest: ManifestState | None, error: FingerprintError | None) -> tuple[Problem, ...]:
+    problems = []
+    if manifest is not None and not manifest.sound and manifest.agent_does != READS:
+        problems.append(Problem(MANIFEST, f"{manifest.what}: {manifest.consequence}", manifest.remedy))
+    try:
+        vault.read_registration()
+    except VaultCorrupt as found:
+        if manifest is None or manifest.sound:
+            text = f"the registration cannot be read ({found.what}): the agent does not start with it"
+            problems.append(Problem(REGISTRATION, text, found.remedy.removeprefix(NOTHING_WRITTEN)))
+    except VaultError:
+        # Missing: then it is not registered. Denied: so is the record, which says so.
+        pass
+    if isinstance(error, FingerprintLost):
+        problems.append(Problem(LOST, error.what, error.remedy))
+    elif isinstance(error, VaultCorrupt) and (manifest is None or manifest.sound):
+        text = f"the record cannot be read ({error.what}): the agent stores a new fingerprint over it at its next check"
+        problems.append(Problem(CORRUPT, text, error.remedy.removeprefix(NOTHING_WRITTEN)))
+    return tuple(problems)
+
+
+def _of_the_record(
+    verdict: Verdict, collection: Collection, state: State, outlook: Outlook | None
+) -> tuple[Problem, ...]:
+    if state.regenerated:
+        return (_replaced(state, of_another_sid(state, collection)),)
+    if outlook == Outlook.STOPS:
+        names = ", ".join(collection.stops_agent)
+        return (Problem(STOPPED, collection.agent_error, f"Set {names} to valid UTF-8"),)
+    if outlook == Outlook.REJECTS:
+        return (Problem(REJECTED, f"the agent will reject this machine ({in_words(verdict)})"),)
+    return ()
+
+
+def _replaced(state: State, other_sid: bool) -> Problem:
+    when = f" at {state.at}" if state.at else ""
+    text = f"the fingerprint was replaced{when} by {state.by}: the service knows the one before, and rejects this one"
+    if state.restorable is None:
+        return Problem(REPLACED, text, "Restore the vault from a backup of before, or register the machine again")
+    remedy = "If this is the same machine, restore the fingerprint from before"
+    return Problem(REPLACED, text, remedy, rebaselined(state.restorable, other_sid))

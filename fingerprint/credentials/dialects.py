@@ -1,0 +1,294 @@
+"""How AWS SDKs read a shared credentials file: the same text gives different profiles in different SDKs.
+
+Sources: configparser and botocore/configloader.py; aws-sdk-java-v2 ProfileFileReader; smithy-rs
+aws-runtime/env_config/parse.rs; smithy-typescript parseIni; aws-sdk-go-v2 internal/ini; aws-sdk-ruby ini_parser.rb.
+"""
+
+from __future__ import annotations
+
+import configparser
+import io
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Profiles = dict[str, dict[str, str]]
+
+ACCESS_KEY, SECRET_KEY, TOKEN = NAMES = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+# botocore prefers it to aws_session_token.
+OLD_TOKEN = "aws_security_token"
+BOTOCORE = "Python"
+
+_OPTION = re.compile(r"(?P<name>.*?)(?P<delimiter>\s*[=:]\s*)(?P<value>.*)$")
+_SECTION = re.compile(r"\[(.+)\]")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+# Java and its like trim what is not above a space.
+_BLANKS = "".join(map(chr, range(33)))
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_\-/.%@:+]*")
+_JAVASCRIPT_BLANKS = (
+    "\t\n\v\f\r \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+_JAVASCRIPT_COMMENT = re.compile(f"(?:^|[{_JAVASCRIPT_BLANKS}])[;#]")
+_JAVASCRIPT_KINDS = ("profile", "sso-session", "services")
+_JAVASCRIPT_PREFIX = re.compile(rf"([\w-]+)[{_JAVASCRIPT_BLANKS}]([\"'])?([\w\-@+.%:/]+)(?(2)\2)", re.ASCII)
+_RUBY_SECTION = re.compile(r"\[([^\[\]]+)\]\s*(#.+)?$", re.ASCII)
+_RUBY_ITEM = re.compile(r"(.+?)\s*=\s*(.+?)\s*$", re.ASCII)
+_RUBY_EMPTY = re.compile(r"(.+?)\s*=\s*$", re.ASCII)
+
+
+class Unreadable(Exception):
+    """An SDK rejects the file, and with it every profile.
+
+    Attributes:
+        line: the line at fault, from 1.
+        why: what is wrong with it; nothing of its content but the name of a section.
+    """
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(line, why)
+        self.line = line
+        self.why = why
+
+
+class Line:
+    """A line of the file as configparser takes it.
+
+    Attributes:
+        kind: "section", "option", "more" (it continues the value above) or "" (a blank, a comment, or an error).
+        text: the line with its ending.
+        section: the section that it lies in or begins; None before the first.
+        name: of an option, in lower case; for "more" that of the option above.
+        start: of an option, where its value starts in `text`.
+        delimiter: of an option, with the blanks around it.
+    """
+
+    __slots__ = ("kind", "text", "section", "name", "start", "delimiter")
+
+    def __init__(self, kind: str, text: str, section: str | None, name: str, start: int, delimiter: str) -> None:
+        self.kind = kind
+        self.text = text
+        self.section = section
+        self.name = name
+        self.start = start
+        self.delimiter = delimiter
+
+    @property
+    def indent(self) -> str:
+        return self.text[: len(self.text) - len(self.text.lstrip())]
+
+    @property
+    def ending(self) -> str:
+        return self.text[len(self.text.rstrip("\r\n")) :]
+
+
+def lines_of(text: str) -> Iterator[Line]:
+    """Yield the lines of a file as configparser takes them; none that it rejects is left out."""
+    section: str | None = None
+    name = ""
+    level = 0
+    for match in _LINE.finditer(text):
+        line = match.group()
+        bare = line.strip()
+        indent = len(line) - len(line.lstrip())
+        if not bare or bare[0] in "#;":
+            yield Line("", line, section, "", 0, "")
+        elif name and indent > level:
+            yield Line("more", line, section, name, 0, "")
+        else:
+            level = indent
+            header, option = _SECTION.match(bare), _OPTION.match(bare)
+            if header:
+                section, name = header.group(1), ""
+                yield Line("section", line, section, "", 0, "")
+            elif section is not None and option and option["name"]:
+                name = option["name"].lower()
+                yield Line("option", line, section, name, indent + option.start("value"), option["delimiter"])
+            else:
+                yield Line("", line, section, "", 0, "")
+
+
+def _python(text: str) -> Profiles:
+    """botocore, boto3 and the AWS command line."""
+    parser = configparser.RawConfigParser()
+    try:
+        # As `open` reads it: every kind of line ending is one.
+        parser.read_file(io.StringIO(text, newline=None))
+    except configparser.DuplicateSectionError as error:
+        raise Unreadable(error.lineno or 1, f"section [{error.section}] occurs a second time") from None
+    except configparser.DuplicateOptionError as error:
+        raise Unreadable(error.lineno or 1, "its section has this setting already") from None
+    except configparser.MissingSectionHeaderError as error:
+        why = "the file begins with a byte order mark" if text.startswith("\ufeff") else "no [profile] precedes it"
+        raise Unreadable(error.lineno, why) from None
+    except configparser.ParsingError as error:
+        raise Unreadable(error.errors[0][0], "it is not `name = value`") from None
+    found = {name: {option: parser.get(name, option) for option in parser.options(name)} for name in parser.sections()}
+    for name, options in found.items():
+        for option, value in options.items():
+            # It reads what is indented below an empty value as settings of their own.
+            if value.startswith("\n") and any(part.strip() and "=" not in part for part in value.splitlines()):
+                raise Unreadable(_line_of(text, name, option), "a line below this empty value is not `name = value`")
+    return found
+
+
+def _line_of(text: str, section: str, option: str) -> int:
+    for number, line in enumerate(lines_of(text), 1):
+        if line.kind == "option" and line.name == option and line.section in (section, configparser.DEFAULTSECT):
+            return number
+    return 1
+
+
+def _numbered(text: str, ending: str = "\r\n|\r|\n") -> Iterator[tuple[int, str]]:
+    return enumerate(re.split(ending, text), 1)
+
+
+def _java(text: str) -> Profiles:
+    """The AWS SDKs for Java 2, Kotlin, Swift and C++, which reject what the others pass over."""
+    return _strict(_numbered(text), str, skips=True)
+
+
+def _rust(text: str) -> Profiles:
+    return _strict(_numbered(text, "\r?\n"), str.lower, skips=False)
+
+
+def _strict(lines: Iterator[tuple[int, str]], cased: Callable[[str], str], *, skips: bool) -> Profiles:
+    """Read by the format that AWS documents.
+
+    Args:
+        lines: with their numbers.
+        cased: makes the key of a name.
+        skips: whether what is wrong in a profile with an invalid name is passed over, too.
+    """
+    found: Profiles = {}
+    profile: dict[str, str] | None = None
+    name: str | None = None
+    nested = ignored = False
+    for number, line in lines:
+        if not line.strip(" \t") or line[0] in "#;":
+            continue
+        if line[0] == "[":
+            header = re.split("[#;]", line, maxsplit=1)[0].strip(_BLANKS)
+            if not header.endswith("]"):
+                raise Unreadable(number, "the section does not end with ]")
+            title = header[1:-1].strip(_BLANKS)
+            ignored = not _IDENTIFIER.fullmatch(title)
+            profile = {} if ignored else found.setdefault(title, {})
+            name = None
+        elif profile is None:
+            raise Unreadable(number, "no [profile] precedes it")
+        elif ignored and skips:
+            continue
+        elif line[0] in " \t":
+            if name is None:
+                raise Unreadable(number, "the first setting of the profile is indented")
+            if nested and "=" not in line:
+                raise Unreadable(number, "a line below an empty value is not `name = value`")
+            profile[name] += "\n" + line.strip(_BLANKS)
+        else:
+            told = re.split(r"[ \t][#;]", line, maxsplit=1)[0]
+            key, equals, value = (part.strip(_BLANKS) for part in told.partition("="))
+            if not equals or not key:
+                raise Unreadable(number, "it is not `name = value`")
+            name = cased(key)
+            nested = not value
+            profile[name] = value
+    return found
+
+
+def _javascript(text: str) -> Profiles:
+    found: Profiles = {}
+    section = outer = ""
+    for _, line in _numbered(text, "\r?\n"):
+        told = _JAVASCRIPT_COMMENT.split(line, maxsplit=1)[0].strip(_JAVASCRIPT_BLANKS)
+        if told.startswith("[") and told.endswith("]"):
+            section, outer = told[1:-1], ""
+            kind = _JAVASCRIPT_PREFIX.fullmatch(section)
+            if kind:
+                section = f"{kind[1]}.{kind[3]}" if kind[1] in _JAVASCRIPT_KINDS else ""
+        elif section and told.find("=") > 0:
+            name, _, value = (part.strip(_JAVASCRIPT_BLANKS) for part in told.partition("="))
+            if not value:
+                outer = name
+                continue
+            if line.lstrip(_JAVASCRIPT_BLANKS) == line:
+                outer = ""
+            found.setdefault(section, {})[f"{outer}.{name}" if outer else name] = value
+    return found
+
+
+def _go(text: str) -> Profiles:
+    found: Profiles = {}
+    section = name = ""
+    for number, line in _numbered(text, "\r?\n"):
+        if not line.strip() or line.lstrip(" \t")[:1] in ("#", ";"):
+            continue
+        told = re.split("[#;]", line, maxsplit=1)[0].rstrip(" \t")
+        indented = line[0] in " \t"
+        if told.startswith("[") and told.endswith("]"):
+            section, name = " ".join(re.split(r"[ \t]+", told[1:-1].strip(), maxsplit=1)), ""
+            found.setdefault(section, {})
+            continue
+        pair = _OPTION.match(line.lstrip(" \t") if indented else told)
+        if not indented and pair is None:
+            raise Unreadable(number, "it is not `name = value`")
+        if not section or (indented and not name):
+            continue
+        if not indented and pair is not None:
+            name = pair["name"].strip().lower()
+            found[section][name] = _go_value(pair["value"].strip())
+        else:
+            # Settings go below an empty value, and other text behind one that is not.
+            value = found[section][name]
+            if (pair is not None) == (not value or value.startswith("\n")):
+                found[section][name] = value + "\n" + line.strip(" \t")
+    return found
+
+
+def _go_value(text: str) -> str:
+    if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    return text.replace('\\"', '"').replace("\\'", "'").replace("\\n", "\n")
+
+
+def _ruby(text: str) -> Profiles:
+    found: Profiles = {}
+    profile = outer = None
+    item: re.Match[str] | None = None
+    for number, line in _numbered(text, "\n"):
+        told = re.split(r"\s;", line, maxsplit=1, flags=re.ASCII)[0]
+        header = _RUBY_SECTION.match(told)
+        if header:
+            profile = re.sub(r"^profile ", "", " ".join(re.findall(r"\S+", header[1], re.ASCII)))
+        elif profile is not None:
+            before, item = item, _RUBY_ITEM.match(told)
+            empty = _RUBY_EMPTY.match(told)
+            if item and item[1][0] in " \t\r\f\v":
+                if outer is None and before is None:
+                    raise Unreadable(number, "the first setting is indented")
+                if outer is None and before is not None and not before[2].strip():
+                    # An empty value before a carriage return.
+                    outer = before[1]
+                    found.setdefault(profile, {}).pop(outer, None)
+                found.setdefault(profile, {})[f"{outer}.{item[1].strip(_BLANKS)}"] = item[2]
+            elif item:
+                outer = None
+                found.setdefault(profile, {})[item[1]] = item[2]
+            elif empty:
+                outer = empty[1]
+    return found
+
+
+# By the name of the SDK. botocore is the first: `update` uses it itself, so what it rejects is not touched.
+DIALECTS: dict[str, Callable[[str], Profiles]] = {
+    BOTOCORE: _python, "Java": _java, "Rust": _rust, "JavaScript": _javascript, "Go": _go, "Ruby": _ruby,
+}  # fmt: skip
+
+
+def keys_of(sdk: str, profile: dict[str, str]) -> tuple[str, str, str]:
+    """Return access key, secret key and session token that an SDK takes from a profile; "" for each that it lacks."""
+    token = profile.get(TOKEN, "")
+    if sdk == BOTOCORE:
+        token = profile.get(OLD_TOKEN, token)
+    return profile.get(ACCESS_KEY, ""), profile.get(SECRET_KEY, ""), token

@@ -1,0 +1,76 @@
+"""What helps against a damaged vault, offered only where it works: the journal is looked at first.
+
+For the path of an error only: reading a sound vault never comes here.
+"""
+
+from __future__ import annotations
+
+from fingerprint.errors import VaultCorrupt, VaultError
+from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.vault.records import decode_fingerprint, decode_registration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.vault import Vault
+
+# The words of --key.
+KEY_WORDS = {FINGERPRINT_KEY: "fingerprint", REGISTRATION_KEY: "registration"}
+# `register` refuses a registration that it cannot read; `deregister` clears it.
+REGISTER = (
+    "`fingerprint deregister --yes`, then `fingerprint register --region REGION --activation-id ID --code-file FILE`"
+)
+
+
+def restore_command(number: int, key: str) -> str:
+    """Return the command that writes a copy of the journal back."""
+    # The number of an entry decides its key; 0 is that of the fingerprint unless it is named.
+    named = f" --key {KEY_WORDS[key]}" if not number and key != FINGERPRINT_KEY else ""
+    return f"fingerprint vault restore {number}{named} --yes"
+
+
+def usable_copy(vault: Vault, key: str, present: bytes | None = None) -> tuple[int, str] | None:
+    """Return number and time (RFC 3339) of the newest copy of a key that helps; None if there is none.
+
+    It decodes, holds a fingerprint or a complete registration, and is not what is there.
+
+    Args:
+        vault: the vault.
+        key: "InstanceFingerprint" or "RegistrationKey".
+        present: the bytes that are there; None for those in Store.
+
+    Raises:
+        VaultError: the journal or the data file could not be read.
+    """
+    there = vault.raw(key) if present is None else present
+    for number, at, data in vault.history.copies(key):
+        if data != there and _is_whole(key, data):
+            return number, at
+    return None
+
+
+def restore_remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
+    """Return what helps against a lost or damaged record, without a full stop at the end; see `usable_copy`."""
+    if key not in KEY_WORDS:
+        return f"There is no copy of {key} here: the agent makes it again when it registers"
+    try:
+        copy = usable_copy(vault, key, present)
+    except VaultError as error:
+        return f"Whether there is a copy that helps cannot be seen: {error.where}: {error.what}. {_without_a_copy(key)}"
+    if copy is None:
+        return _without_a_copy(key, f", as the journal holds no copy of {key}")
+    return f"Restore the copy of {copy[1]}: {restore_command(copy[0], key)}"
+
+
+def _without_a_copy(key: str, why: str = "") -> str:
+    if key == REGISTRATION_KEY:
+        return f"Only a new registration helps{why}: {REGISTER}"
+    return f"Restore {key} from a backup of your own{why}, or register the machine again: {REGISTER}"
+
+
+def _is_whole(key: str, data: bytes) -> bool:
+    try:
+        if key == FINGERPRINT_KEY:
+            return bool(decode_fingerprint(data, "").fingerprint)
+        return decode_registration(data, "").registered
+    except VaultCorrupt:
+        return False

@@ -1,0 +1,76 @@
+"""List in the manifests again what lies in Store, so that the agent finds it."""
+
+from __future__ import annotations
+
+from fingerprint.errors import Refused, VaultMissing
+from fingerprint.model import Value
+from fingerprint.vault.files import Folder
+from fingerprint.vault.integrity import MANIFEST_KEYS, STORE, manifest_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.vault import Vault
+    from fingerprint.vault.integrity import ManifestState
+
+
+class RepairPlan(Value):
+    """What a repair would write.
+
+    Attributes:
+        writes: name and state of each manifest that is written again.
+        left: name and state of each that a repair does not help.
+        unknown: the files in Store that no manifest lists and that are no records; they stay unlisted.
+    """
+
+    __slots__ = ("writes", "left", "unknown")
+    writes: tuple[tuple[str, ManifestState], ...]
+    left: tuple[tuple[str, ManifestState], ...]
+    unknown: tuple[str, ...]
+
+    def __init__(
+        self,
+        writes: tuple[tuple[str, ManifestState], ...],
+        left: tuple[tuple[str, ManifestState], ...],
+        unknown: tuple[str, ...],
+    ) -> None:
+        self._set(writes=writes, left=left, unknown=unknown)
+
+
+def plan_repair(vault: Vault) -> RepairPlan:
+    """Return what a repair of a vault would write; nothing is written.
+
+    Raises:
+        VaultMissing: there is no vault.
+        VaultDenied, VaultUnreadable, VaultUnsafe, VaultCorrupt: as `manifest_state`.
+    """
+    with Folder.open(vault.path) as folder:
+        try:
+            with Folder.open(STORE, folder) as store:
+                names = store.names()
+        except VaultMissing:
+            names = []
+    states = [(name, manifest_state(vault, name)) for name in MANIFEST_KEYS]
+    wrong = [(name, state) for name, state in states if not state.sound]
+    known = {key for keys in MANIFEST_KEYS.values() for key in keys}
+    known |= {key for _, state in states for key, path in state.listed if path}
+    return RepairPlan(
+        tuple(one for one in wrong if one[1].repaired is not None),
+        tuple(one for one in wrong if one[1].repaired is None),
+        tuple(name for name in names if name not in known and not name.endswith(".tmp")),
+    )
+
+
+def repair(vault: Vault, plan: RepairPlan) -> None:
+    """Do what was planned; the old manifests stay in the history.
+
+    Raises:
+        Refused: the vault changed since the plan.
+        VaultError: the vault could not be read or written.
+    """
+    if not plan.writes:
+        return
+    with vault.edit() as edit:
+        if plan_repair(vault) != plan:
+            raise Refused("the vault changed since the plan", where=vault.path, remedy="Nothing was written. Retry")
+        for name, state in plan.writes:
+            edit.write_manifest(name, dict(state.repaired or ()), why=f"vault repair ({state.kind})")

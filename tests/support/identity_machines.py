@@ -1,0 +1,156 @@
+"""Machines whose identity is whole, lost, or about to be lost, each with what every command has to say of it.
+
+A service knows them as they were: node, key and fingerprint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from agent_machines import REGENERATED, AgentMachine, line, refused, started
+from broken_machines import BROKEN, WAITS, both, log, other_machine, put, registration, setting
+from fingerprint.model import FingerprintRecord
+from fingerprint.service.keys import NodeKey
+from fingerprint.service.local import LocalService
+from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault
+from fingerprint.vault.records import encode_fingerprint
+
+OK, FINDING, UNKNOWN = "ok", "finding", "unknown"
+# What check, explain and credential-process answer where there is no record to hold the machine against.
+NO_RECORD = "no record"
+Change = Callable[[Any], Any]
+
+
+def manifest(data: bytes | None) -> Change:
+    """Write another manifest, with STORE for the path of Store."""
+
+    def write(machine: KnownMachine) -> None:
+        path = machine.vault_path / "Manifest"
+        if data is None:
+            path.unlink()
+        else:
+            path.write_bytes(data.replace(b"STORE", str(machine.vault_path / "Store").encode()))
+
+    return lambda machine: machine.afterwards.append(write)
+
+
+def replaced_by_the_agent(machine: KnownMachine) -> None:
+    """Our journal knows the fingerprint; then the agent writes another one."""
+
+    def write(machine: KnownMachine) -> None:
+        vault = machine.vault
+        with vault.edit() as edit:
+            edit.keep(FINGERPRINT_KEY, why="backup")
+        record = vault.read()
+        new = record.replace(fingerprint="ef39f2ba-d8d3-46ca-9078-ea2ad2f1dedd")
+        machine.record = new
+        Path(vault.data_path(FINGERPRINT_KEY)).write_bytes(encode_fingerprint(new))
+
+    machine.afterwards.append(write)
+
+
+def lockdown(machine: KnownMachine) -> None:
+    """The kernel denies /dev/mem to root, and the address is another one."""
+    other_machine(machine)
+    for command in machine.snapshot["commands"]:
+        if "dmidecode" in command["argv"][0]:
+            command.update(returncode=1, stdout="", stderr="/dev/mem: Operation not permitted\n")
+    machine.snapshot["takenBy"] = {"uid": 0, "asAgent": True, "rawIo": True}
+
+
+def as_a_user(machine: KnownMachine) -> None:
+    lockdown(machine)
+    machine.snapshot["takenBy"] = {"uid": 1000, "asAgent": False, "rawIo": True}
+
+
+_ANOTHER = put(fingerprint="ef39f2ba-d8d3-46ca-9078-ea2ad2f1dedd")
+MACHINES: dict[str, tuple[Change, str]] = {
+    "healthy": (lambda m: None, OK),
+    "manifest missing": (manifest(None), FINDING),
+    "manifest {}": (manifest(b"{}"), FINDING),
+    "manifest null": (manifest(b"null"), FINDING),
+    "manifest []": (manifest(b"[]"), FINDING),
+    "manifest empty": (manifest(b""), FINDING),
+    "manifest of zeros": (manifest(bytes(120)), FINDING),
+    "manifest without the record": (manifest(b'{"RegistrationKey":"STORE/RegistrationKey"}'), FINDING),
+    "manifest without the registration": (manifest(b'{"InstanceFingerprint":"STORE/InstanceFingerprint"}'), FINDING),
+    "record missing": (setting("record", None), NO_RECORD),
+    "record cleared": (setting("record", FingerprintRecord()), NO_RECORD),
+    "registration damaged": (setting("registration", b'{"instanceID":'), FINDING),
+    "replaced by the agent": (replaced_by_the_agent, FINDING),
+    "replaced by its log": (
+        both(_ANOTHER, log(WAITS + line("11:36:01", "INFO", REGENERATED, "") + refused("11:36:02"))), FINDING,
+    ),
+    "replaced and the log rotated": (
+        both(
+            _ANOTHER,
+            lambda m: m.log("amazon-ssm-agent.log.1", started("08:00:00") + line("08:00:20", "INFO", REGENERATED, "")),
+            log(started("11:00:00") + refused("11:00:02")),
+        ),
+        FINDING,
+    ),
+    "disabled": (put(threshold=-1), OK),
+    "host name not UTF-8": (
+        lambda m: m.snapshot.update(hostName={"error": "EILSEQ", "message": "not valid UTF-8"}), FINDING,
+    ),
+    "root is denied": (lockdown, FINDING),
+    "a user is denied": (as_a_user, UNKNOWN),
+}  # fmt: skip
+_OF_BROKEN = {
+    "regenerated after an upgrade": FINDING, "corrupt vault": NO_RECORD, "moved to another hypervisor": FINDING,
+}  # fmt: skip
+for _name, _row in BROKEN.items():
+    _change = both(_row[0], _ANOTHER) if "regenerated" in _name else _row[0]
+    MACHINES[f"broken: {_name}"] = _change, _OF_BROKEN.get(_name, OK)
+
+
+class KnownMachine(AgentMachine):
+    """A healthy machine, to be changed, whose node, key and fingerprint a service knows.
+
+    Args:
+        folder: for its files.
+        service: the service.
+        journaled: whether our journal knows the vault as it was, by a backup.
+    """
+
+    def __init__(self, folder: Path, service: LocalService, *, journaled: bool = False) -> None:
+        super().__init__(folder)
+        # What is done to the vault once it is written.
+        self.afterwards: list[Callable[[KnownMachine], None]] = []
+        self._settled = False
+        key = NodeKey.generate()
+        activation = service.activation()
+        assert isinstance(self.record, FingerprintRecord)
+        self.known = self.record.fingerprint
+        node = service.register({
+            "ActivationId": activation.id, "ActivationCode": activation.code, "Fingerprint": self.known,
+            "PublicKey": key.public(), "PublicKeyType": "Rsa",
+        })["InstanceId"]  # fmt: skip
+        registration(instance_id=node, private_key=key.encode())(self)
+        self.file("/var/lib/amazon/ssm/registration", json.dumps({"ManagedInstanceID": node, "Region": "eu-west-1"}))
+        self.env["AWS_ENDPOINT_URL_SSM"] = service.endpoint
+        if journaled:
+            self.write()
+            with self.vault.edit() as edit:
+                edit.keep(FINGERPRINT_KEY, why="backup")
+                edit.keep(REGISTRATION_KEY, why="backup")
+
+    @property
+    def vault(self) -> Vault:
+        return Vault(str(self.vault_path), state=self.env["FINGERPRINT_STATE"])
+
+    def write(self) -> None:
+        if not self._settled:
+            super().write()
+
+    def settle(self) -> None:
+        """Write vault and snapshot, and leave them to commands from now on."""
+        for key in (FINGERPRINT_KEY, REGISTRATION_KEY):
+            (self.vault_path / "Store" / key).unlink(missing_ok=True)
+        self.write()
+        for change in self.afterwards:
+            change(self)
+        self._settled = True

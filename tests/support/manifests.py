@@ -1,0 +1,92 @@
+"""Manifests of every kind: how each is made of a whole one, and what it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+BOTH = ("RegistrationKey", "InstanceFingerprint")
+
+
+def paths(folder: Path, *keys: str) -> dict[str, str | None]:
+    return {key: str(folder / "Store" / key) for key in keys}
+
+
+def writes(data: bytes) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        (folder / "Manifest").write_bytes(data)
+
+    return write
+
+
+def lists(*keys: str, **others: object) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        (folder / "Manifest").write_text(json.dumps({**paths(folder, *keys), **others}))
+
+    return write
+
+
+def moved(key: str, *, kept: bool = True) -> Callable[[Path], None]:
+    def move(folder: Path) -> None:
+        elsewhere = folder.parent / "elsewhere.json"
+        if kept:
+            shutil.copy(folder / "Store" / key, elsewhere)
+        (folder / "Manifest").write_text(json.dumps({**paths(folder, *BOTH), key: str(elsewhere)}))
+
+    return move
+
+
+def without(*keys: str) -> Callable[[Path], None]:
+    def remove(folder: Path) -> None:
+        for key in keys:
+            (folder / "Store" / key).unlink()
+
+    return remove
+
+
+def lower_case(folder: Path) -> None:
+    (folder / "Manifest").write_text(json.dumps({k.lower(): v for k, v in paths(folder, *BOTH).items()}))
+
+
+# What is done to the vault; the kind of its manifest, what the agent does, and the keys that are concerned.
+STATES: dict[str, tuple[Callable[[Path], None], str, str, tuple[str, ...]]] = {
+    "whole": (lists(*BOTH), "sound", "reads", ()),
+    "with a foreign key": (lists(*BOTH, Other="/x"), "sound", "reads", ()),
+    "missing": (lambda folder: (folder / "Manifest").unlink(), "missing", "exits", BOTH),
+    "0 bytes": (writes(b""), "empty", "fails", BOTH),
+    "blanks": (writes(b" \n\t\r\n"), "blank", "fails", BOTH),
+    "NULs": (writes(b"\0" * 128), "blank", "fails", BOTH),
+    "{}": (writes(b"{}"), "unlisted", "exits", BOTH),
+    "null": (writes(b"null"), "unlisted", "exits", BOTH),
+    "[]": (writes(b"[]"), "wrong-type", "fails", BOTH),
+    "0": (writes(b"0"), "wrong-type", "fails", BOTH),
+    "a string": (writes(b'"Manifest"'), "wrong-type", "fails", BOTH),
+    "other keys only": (lists(Other="/x"), "unlisted", "exits", BOTH),
+    "keys in lower case": (lower_case, "unlisted", "exits", BOTH),
+    "without RegistrationKey": (lists("InstanceFingerprint"), "unlisted", "exits", ("RegistrationKey",)),
+    "without InstanceFingerprint": (lists("RegistrationKey"), "unlisted", "mints", ("InstanceFingerprint",)),
+    "paths null": (lists(RegistrationKey=None, InstanceFingerprint=None), "unlisted", "exits", BOTH),
+    "paths empty": (lists(RegistrationKey="", InstanceFingerprint=""), "unlisted", "exits", BOTH),
+    "the fingerprint's path null": (
+        lists("RegistrationKey", InstanceFingerprint=None), "unlisted", "mints", ("InstanceFingerprint",)
+    ),
+    "a path that is a number": (lists("RegistrationKey", InstanceFingerprint=1), "wrong-type", "fails", BOTH),
+    "a path that is an object": (lists(*BOTH, Other={}), "wrong-type", "fails", BOTH),
+    "cut short": (writes(b'{"InstanceFingerprint":"/var/lib'), "not-json", "fails", BOTH),
+    "two texts": (writes(b"{}{}"), "not-json", "fails", BOTH),
+    "with a BOM": (writes(b"\xef\xbb\xbf{}"), "not-json", "fails", BOTH),
+    "not UTF-8": (writes(b'{"\xff":"/x"}'), "unlisted", "exits", BOTH),
+    "the registration elsewhere": (moved("RegistrationKey"), "elsewhere", "reads", ("RegistrationKey",)),
+    "the fingerprint elsewhere": (moved("InstanceFingerprint"), "elsewhere", "reads", ("InstanceFingerprint",)),
+    "the registration elsewhere, no file": (
+        moved("RegistrationKey", kept=False), "elsewhere", "exits", ("RegistrationKey",)
+    ),
+    "the fingerprint elsewhere, no file": (
+        moved("InstanceFingerprint", kept=False), "elsewhere", "mints", ("InstanceFingerprint",)
+    ),
+    "no data of the registration": (without("RegistrationKey"), "data-missing", "exits", ("RegistrationKey",)),
+    "no data of the fingerprint": (without("InstanceFingerprint"), "data-missing", "mints", ("InstanceFingerprint",)),
+    "no data": (without(*BOTH), "data-missing", "exits", BOTH),
+}  # fmt: skip

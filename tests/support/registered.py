@@ -1,0 +1,44 @@
+"""A registered machine whose vault our journal knows, and the remedies that are printed for it, executed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from agent_machines import AgentMachine
+from fingerprint import Vault
+from fingerprint.collect import collect
+
+
+class Registered(AgentMachine):
+    """A registered machine whose vault was made by our own writes, so that the journal knows it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.write()
+        self.vault = Vault(str(self.vault_path), state=str(folder / "state"))
+        with self.vault.edit() as edit:
+            edit.keep("InstanceFingerprint", why="test")
+            edit.keep("RegistrationKey", why="test")
+
+    def write(self) -> None:
+        if not self.vault_path.exists():
+            super().write()
+        (self.folder / "machine.json").write_text(json.dumps(self.snapshot))
+
+    def machine_hash(self) -> dict[str, str]:
+        return dict(collect(self.machine).hardware_hash.items())
+
+    def manifest(self) -> dict[str, str]:
+        value: dict[str, str] = json.loads((self.vault_path / "Manifest").read_text())
+        return value
+
+    def store(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (self.vault_path / "Store").iterdir()}
+
+
+def execute_remedy(machine: Registered, text: str) -> subprocess.CompletedProcess[str]:
+    """Run the first command of `vault` that a text offers, as it is printed."""
+    words = text.partition("fingerprint vault ")[2].partition(" --yes")[0].split()
+    return machine("vault", *words, "--yes")

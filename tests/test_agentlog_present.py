@@ -1,0 +1,364 @@
+"""How the agent is at the end of its logs: the last state wins, wherever the logs are cut and however they come."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from agent_machines import DENIED, MISMATCH, REGENERATED, line, mismatch, ready, refused, started
+from fingerprint.agentlog import State, Story, conclusion, parse, present, read_logs, read_texts
+from shared import SHARED
+
+RECORDED = SHARED / "cases" / "agent" / "logs"
+needs_recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="logs of the real agent are not part of it")
+
+# What may be said from a moment on. "?" stands for cannot-tell.
+HEALTHY, FAILING, STOPPED, NOT_STARTED = {"healthy"}, {"failing"}, {"stopped"}, {"not-started"}
+STARTING = {"cannot-tell"}
+ON_DISK = {"healthy", "cannot-tell"}
+# A comparison that fails is told by many lines, the first of which may still be of the one before.
+LOSING = {"cannot-tell", "failing"}
+
+Truth = tuple[tuple[str, set[str]], ...]
+
+# By what was done to each agent, and when its own log says so; a moment counts from its line on.
+TRUTHS: dict[str, Truth] = {
+    "a": (
+        ("19:19:46.2310", STARTING), ("19:19:56.0358", HEALTHY), ("19:20:34.2113", STOPPED),
+        ("19:20:40.4695", STARTING), ("19:20:40.6309", HEALTHY), ("19:21:10.6041", FAILING),
+        ("19:23:37.1184", STOPPED), ("19:23:43.3230", STARTING), ("19:23:43.4205", HEALTHY),
+        ("19:24:13.4281", FAILING),
+    ),
+    "b": (
+        ("19:24:33.0000", STARTING), ("19:24:34.0601", HEALTHY), ("19:24:53.4951", STOPPED),
+        ("19:24:59.4242", STARTING), ("19:24:59.6740", HEALTHY), ("19:25:16.9599", STOPPED),
+        ("19:25:22.8706", LOSING), ("19:25:37.9077", FAILING), ("19:26:15.1571", STOPPED),
+        ("19:26:20.8753", STARTING), ("19:26:20.9211", HEALTHY), ("19:27:39.7604", STOPPED),
+        ("19:27:45.8384", LOSING), ("19:27:45.8654", FAILING), ("19:27:51.7989", STOPPED),
+        ("19:27:57.4160", LOSING), ("19:27:57.4722", FAILING), ("19:28:04.4060", STOPPED),
+        ("19:28:09.7290", STARTING), ("19:28:18.1773", FAILING), ("19:28:45.7084", HEALTHY),
+        ("19:29:08.2740", STOPPED), ("19:29:16.6410", ON_DISK), ("19:29:20.8271", STOPPED),
+        ("19:29:29.3151", NOT_STARTED), ("19:29:46.8823", STARTING), ("19:29:46.9261", FAILING),
+        ("19:30:05.4989", STOPPED),
+    ),
+    "c": (
+        ("19:30:55.0000", STARTING), ("19:30:55.5522", HEALTHY), ("19:30:59.7287", STOPPED),
+        ("19:31:06.9250", LOSING), ("19:31:21.9678", FAILING), ("19:31:26.5106", STOPPED),
+        ("19:31:33.6082", LOSING), ("19:31:48.6517", FAILING), ("19:32:09.5735", STOPPED),
+        ("19:32:16.6576", STARTING), ("19:32:16.6977", HEALTHY), ("19:32:20.8950", STOPPED),
+        ("19:32:29.6958", NOT_STARTED), ("19:32:40.3004", STARTING), ("19:32:40.3402", FAILING),
+        ("19:32:44.5169", STOPPED), ("19:33:10.1960", STARTING), ("19:33:10.2316", HEALTHY),
+        ("19:33:14.9166", STOPPED), ("19:33:23.4512", NOT_STARTED), ("19:33:27.2493", STARTING),
+        ("19:33:42.3238", FAILING), ("19:33:48.3843", HEALTHY),
+    ),
+    "e": (
+        ("19:34:55.0000", STARTING), ("19:34:55.9058", HEALTHY), ("19:35:00.3301", STOPPED),
+        ("19:35:07.4426", ON_DISK), ("19:37:25.9091", FAILING), ("19:40:41.6802", STOPPED),
+        ("19:40:48.7590", STARTING), ("19:40:48.7733", HEALTHY),
+    ),
+    "i": (
+        ("16:09:56.0000", STARTING), ("16:09:56.3070", HEALTHY), ("16:10:00.3138", STOPPED),
+        ("16:10:07.3912", STARTING), ("16:10:07.4205", FAILING), ("16:10:11.0990", STOPPED),
+        ("19:40:18.1581", STARTING), ("19:40:18.1748", HEALTHY), ("19:40:25.4250", ON_DISK),
+    ),
+}  # fmt: skip
+EVENTS = ("Refresher]", "OnPremCredsProvider]", " - v3", "Stopping Core", "Error occurred", "expired", "registered")
+
+
+def text_of(name: str, log: str = "amazon-ssm-agent.log") -> list[bytes]:
+    return (RECORDED / name / log).read_bytes().splitlines(keepends=True)
+
+
+def clock(one: bytes) -> str:
+    """Return the time of a line without its day, "" where it has none."""
+    told = one.decode("latin-1")
+    return told[11:24] if one[:4].isdigit() and told[13:14] == ":" else ""
+
+
+def truths_by_line(truth: Truth, lines: list[bytes]) -> list[set[str]]:
+    """Return what may be said after each line. A line of an earlier process may come late, with an earlier time."""
+    clocks = [clock(one) for one in lines]
+    begins = {}
+    for since, allowed in truth:
+        begins[clocks.index(since) if begins else 0] = allowed
+    now, found = STARTING, []
+    for number in range(len(lines)):
+        if number in begins:
+            # Several lines may have this very time, and not the first of them tells it.
+            now = begins[number] | now
+        elif clocks[number] != clocks[number - 1]:
+            now = next(begins[n] for n in sorted(begins, reverse=True) if n <= number)
+        found.append(now)
+    return found
+
+
+def story_of(*logs: bytes, folder: Path, names: tuple[str, ...] = ("amazon-ssm-agent.log",)) -> Story:
+    paths = []
+    for name, data in zip(names, logs, strict=True):
+        (folder / name).write_bytes(data)
+        paths.append(str(folder / name))
+    return read_logs(paths)
+
+
+@needs_recorded
+@pytest.mark.parametrize("name", TRUTHS)
+def test_a_log_that_is_cut_at_any_line_gives_the_state_of_that_moment(name: str, tmp_path: Path) -> None:
+    lines = text_of(name)
+    truths, wrong = truths_by_line(TRUTHS[name], lines), []
+    for count, one in enumerate(lines, 1):
+        if not any(word.encode() in one for word in EVENTS) and count % 23 and count < len(lines):
+            # Between lines that tell nothing there is nothing to cut.
+            continue
+        told = str(present(story_of(b"".join(lines[:count]), folder=tmp_path)).state)
+        if told not in truths[count - 1]:
+            wrong.append((count, told, sorted(truths[count - 1])))
+    assert wrong == []
+
+
+@needs_recorded
+@pytest.mark.parametrize("name", TRUTHS)
+def test_a_log_that_begins_at_any_line_gives_the_state_of_its_end_or_none(name: str, tmp_path: Path) -> None:
+    lines = text_of(name)
+    allowed = TRUTHS[name][-1][1] | {"cannot-tell"}
+    wrong = []
+    for begin in range(0, len(lines), 7):
+        told = str(present(story_of(b"".join(lines[begin:]), folder=tmp_path)).state)
+        if told not in allowed:
+            wrong.append((begin, told))
+    assert wrong == []
+
+
+@needs_recorded
+@pytest.mark.parametrize("name", TRUTHS)
+def test_errors_alone_never_tell_that_it_is_still_so(name: str, tmp_path: Path) -> None:
+    lines = text_of(name, "errors.log")
+    for count in range(1, len(lines) + 1, 1 + len(lines) // 100):
+        now = present(story_of(b"".join(lines[:count]), folder=tmp_path, names=("errors.log",)))
+        assert now.state == State.CANNOT_TELL, (count, now)
+
+
+@needs_recorded
+@pytest.mark.parametrize("name", TRUTHS)
+def test_two_logs_in_either_order_tell_what_the_main_one_tells(name: str, tmp_path: Path) -> None:
+    main, errors = text_of(name), text_of(name, "errors.log")
+    told = (b"Retrieve credentials produced", b"Credentials ready")
+    for number in [*(n for n, one in enumerate(main) if any(word in one for word in told)), len(main) - 1]:
+        end = clock(main[number]) if number + 1 < len(main) else "24"
+        until = itertools.takewhile(lambda one, end=end: clock(one) <= end, errors)  # type: ignore[misc]
+        cut = [b"".join(main[: number + 1]), b"".join(until)]
+        alone = story_of(cut[0], folder=tmp_path)
+        for names in (("amazon-ssm-agent.log", "errors.log"), ("errors.log", "amazon-ssm-agent.log")):
+            both = story_of(*(cut if names[1] == "errors.log" else cut[::-1]), folder=tmp_path, names=names)
+            assert conclusion(both) == conclusion(alone), (end, names)
+            assert both.timeline == alone.timeline
+
+
+@needs_recorded
+@pytest.mark.parametrize("name", TRUTHS)
+def test_a_log_that_was_rotated_at_any_line_is_one(name: str, tmp_path: Path) -> None:
+    lines = text_of(name)
+    whole = story_of(b"".join(lines), folder=tmp_path)
+    names = ("amazon-ssm-agent.log", "amazon-ssm-agent.log.1")
+    for cut in range(1, len(lines), 41):
+        while not clock(lines[cut]):
+            cut -= 1
+        parts = (b"".join(lines[cut:]), b"".join(lines[:cut]))
+        for one, other in ((0, 1), (1, 0)):
+            told = story_of(parts[one], parts[other], folder=tmp_path, names=(names[one], names[other]))
+            assert (present(told), told.timeline) == (present(whole), whole.timeline), cut
+        assert present(read_texts(list(parts), [], [])) == present(whole)
+
+
+@needs_recorded
+@pytest.mark.parametrize(
+    ("name", "end", "words"),
+    [
+        ("a", "19:24", "another program replaced the node's key"),
+        ("b", "19:25:40", "the machine differed from its record, and the agent stored a new fingerprint"),
+        ("b", "19:27:47", "the service rejects the node (AccessDeniedException"),
+        ("b", "19:28:00", "its clock is wrong"),
+        ("b", "19:28:20", "it gets no credentials: RequestError"),
+        ("b", "19:29:30", "the agent ends at each start: failed to get identity"),
+        ("b", "19:30:00", "the agent could not read its record (unexpected end of JSON input)"),
+        ("c", "19:32:33", "failed to unmarshal vault manifest"),
+        ("c", "19:32:42", "data file of InstanceFingerprint is missing"),
+        ("c", "19:33:44", "it gets no credentials: Hardware hash generated contains invalid characters"),
+        ("e", "19:36", "it compares the hardware and requests new ones at 2026-11-29 19:37:25"),
+    ],
+)
+def test_the_present_cause_is_told_and_not_an_earlier_one(name: str, end: str, words: str, tmp_path: Path) -> None:
+    lines = list(itertools.takewhile(lambda one: clock(one) <= end + "~", text_of(name)))
+    assert words in present(story_of(b"".join(lines), folder=tmp_path)).cause
+
+
+@needs_recorded
+def test_an_agent_that_recovered_is_healthy() -> None:
+    story = read_logs([str(RECORDED.parent / "recovered.log")])
+    assert present(story).state == State.HEALTHY
+    assert present(story).since == "2026-11-29 19:32:16"
+    assert conclusion(story)[1] == []
+    assert "Before that, and over: 1 new fingerprint, MachineFingerprintDoesNotMatch 1 time." in conclusion(story)[0]
+
+
+# The same kinds, composed.
+
+_STOP = "Stopping Core Agent"
+FROM_DISK = "Credentials ready"
+LOST = mismatch("09:00:05", "ipaddress-info", "disk-info") + line("09:00:16", "INFO", REGENERATED, "")
+_CORE = "[amazon-ssm-agent] "
+
+
+def restarted_on_disk(at: str, minutes: str) -> str:
+    """Return what the agent logs where it finds valid credentials at its start."""
+    version, loop = started(at).splitlines(keepends=True)
+    rotation = line(at, "INFO", f"Next credential rotation will be in {minutes} minutes")
+    return version + line(at, "INFO", FROM_DISK) + loop + rotation
+
+
+def state_of(text: str) -> str:
+    return str(present(read_texts([text.encode()], [], [])).state)
+
+
+STEPS: list[tuple[str, set[str]]] = [
+    (started("08:00:00"), STARTING),
+    (ready("08:00:01"), HEALTHY),
+    (line("08:59:50", "INFO", _STOP, _CORE), STOPPED),
+    (started("09:00:00"), STARTING),
+    (LOST, FAILING),
+    (refused("09:00:17"), FAILING),
+    (refused("09:26:04"), FAILING),
+    (line("09:29:50", "INFO", _STOP, _CORE), STOPPED),
+    (started("09:30:00"), STARTING),
+    (refused("09:30:01"), FAILING),
+    (started("09:40:00") + ready("09:40:01"), HEALTHY),
+    (refused("10:10:00", DENIED), FAILING),
+    (ready("10:36:00"), HEALTHY),
+    (restarted_on_disk("10:40:00", "26.0"), HEALTHY),
+    (LOST.replace(" 09:00:", " 11:06:"), FAILING),
+    (refused("11:06:17"), FAILING),
+    (restarted_on_disk("11:07:00", "-2.1"), STARTING),
+    (refused("11:07:20"), FAILING),
+    (line("11:10:00", "ERROR", "Error occurred when starting amazon-ssm-agent: no identity", ""), NOT_STARTED),
+    (started("11:12:00") + ready("11:12:01"), HEALTHY),
+    (line("11:12:03", "INFO", "Entering SSM Agent hibernate - AccessDeniedException: no", ""), FAILING),
+    (line("11:17:03", "INFO", "ssm-agent-worker - v3.3.1142.0", ""), HEALTHY),
+]  # fmt: skip
+
+
+def test_each_step_of_a_life_gives_its_state() -> None:
+    text = ""
+    for step, allowed in STEPS:
+        text += step
+        assert state_of(text) in allowed, step
+
+
+@pytest.mark.parametrize("begin", range(len(STEPS)))
+def test_a_life_that_is_told_from_a_later_step_on_ends_in_the_same_state(begin: int) -> None:
+    text = "".join(step for step, _ in STEPS[begin:])
+    assert state_of(text) in STEPS[-1][1] | {"cannot-tell"}
+
+
+@pytest.mark.parametrize("count", range(1, len(STEPS) + 1))
+def test_both_readers_and_both_orders_of_logs_agree(count: int, tmp_path: Path) -> None:
+    text = "".join(step for step, _ in STEPS[:count])
+    errors = "".join(one for one in text.splitlines(keepends=True) if " ERROR " in one)
+    alone = present(story_of(text.encode(), folder=tmp_path))
+    assert alone == present(read_texts([text.encode()], [errors.encode()], []))
+    for names in (("errors.log", "amazon-ssm-agent.log"), ("amazon-ssm-agent.log", "errors.log")):
+        logs = {"errors.log": errors, "amazon-ssm-agent.log": text}
+        both = story_of(*(logs[name].encode() for name in names), folder=tmp_path, names=names)
+        assert present(both) == alone
+    only = present(story_of(errors.encode(), folder=tmp_path, names=("errors.log",)))
+    assert only.state == State.CANNOT_TELL
+
+
+def test_the_history_tells_what_is_over_and_the_present_what_is_not() -> None:
+    text = "".join(step for step, _ in STEPS[:12])
+    told, steps, _ = conclusion(read_texts([text.encode()], [], []))
+    assert told.startswith("Failing since 2026-11-24 10:10:00: the service rejects the node, from which the same")
+    assert "Before that, and over: 1 mismatch, 1 new fingerprint, MachineFingerprintDoesNotMatch 3 times." in told
+    assert not any("vault restore" in step for step in steps)
+
+
+def test_a_comparison_that_passed_is_no_mismatch_where_the_log_tells_all() -> None:
+    """At DEBUG the agent logs each attribute that differs, also of a machine that it accepts."""
+    differs = "The 'disk-info' value (new) has changed from the registered machine configuration value (old)."
+    accepted = "Calculated hardware hash is same as saved one, returning fingerprint"
+    text = started("08:00:00") + line("08:00:01", "DEBUG", differs, "") + line("08:00:01", "DEBUG", accepted, "")
+    story = read_texts([(text + ready("08:00:02")).encode()], [], [])
+    assert (story.mismatches, str(present(story).state)) == ([], "healthy")
+    assert story.run.checked == "2026-11-24 08:00:01"
+
+
+def test_a_mismatch_that_passes_at_the_next_try_is_over() -> None:
+    text = started("08:00:00") + mismatch("08:00:01", "ipaddress-info", "disk-info") + ready("08:00:07")
+    assert state_of(text) == "healthy"
+
+
+def test_errors_from_before_the_main_log_begins_do_not_tell_how_it_is() -> None:
+    """They go back for months; that the agent recovered is in a part of the main log that was rotated away."""
+    january = refused("06:00:00", pause="").encode()
+    awake = line("10:40:00", "INFO", "[HealthCheck] HealthCheck reporting agent health.", "[ssm-agent-worker] ")
+    story = read_texts([awake.encode()], [january], [])
+    assert present(story).state == State.CANNOT_TELL
+    assert present(read_texts([(awake + ready("11:00:00")).encode()], [january], [])).state == State.HEALTHY
+    hibernates = "2026-11-24 06:05:03 INFO Agent is in hibernate mode. Reducing logging.\n"
+    assert present(read_texts([], [], [hibernates.encode()])).state == State.CANNOT_TELL
+
+
+def test_credentials_that_ran_out_tell_of_a_refusal_that_is_not_in_the_log() -> None:
+    ran_out = (
+        "[HealthCheck] error when calling AWS APIs. error details - shared credentials are already expired, they were "
+        "retrieved at 2026-11-24T11:00:00Z and expired at 2026-11-24T12:00:00Z"
+    )
+    awake = line("12:05:00", "INFO", "[HealthCheck] HealthCheck reporting agent health.", "[ssm-agent-worker] ")
+    text = awake + line("12:05:00", "ERROR", ran_out, "[ssm-agent-worker] ") + awake
+    now = present(read_texts([text.encode()], [], []))
+    assert (now.state, now.cause) == (
+        State.FAILING, "its credentials expired at 2026-11-24T12:00:00Z, and none came since"
+    )  # fmt: skip
+    assert state_of(text + ready("12:06:00")) == "healthy"
+
+
+def test_agents_that_log_no_success_show_it_by_a_rotation_that_moved() -> None:
+    text = started("08:00:00", "3.2.582.0") + line(
+        "08:00:01", "INFO", "Next credential rotation will be in 29.9 minutes"
+    )
+    assert state_of(text) == "cannot-tell"
+    assert (
+        state_of(text + line("08:01:01", "INFO", "Next credential rotation will be in 28.9 minutes")) == "cannot-tell"
+    )
+    assert state_of(text + line("08:29:55", "INFO", "Next credential rotation will be in 29.9 minutes")) == "healthy"
+
+
+def test_a_new_registration_ends_what_was_before() -> None:
+    text = started("09:00:00") + LOST + refused("09:00:17") + line("09:10:00", "INFO", _STOP, _CORE)
+    text += line(
+        "09:20:00", "INFO", "Successfully registered the instance with AWS SSM using Managed instance-id: mi-1", ""
+    )
+    text += started("09:21:00")
+    now = present(read_texts([text.encode()], [], []))
+    assert (now.state, "failed" in now.cause) == (State.CANNOT_TELL, False)
+    assert state_of(text + ready("09:21:01")) == "healthy"
+
+
+def test_the_starts_are_told_one_by_one() -> None:
+    story = read_texts(["".join(step for step, _ in STEPS[:11]).encode()], [], [])
+    assert [(run.started[11:], run.outcome) for run in story.runs] == [
+        ("08:00:00", "good"), ("09:00:00", "failed"), ("09:30:00", "failed"), ("09:40:00", "good"),
+    ]  # fmt: skip
+
+
+def test_the_newest_mismatches_are_kept() -> None:
+    story = Story()
+    for number in range(120):
+        for one in mismatch("08:00:00", f"name-{number}").splitlines():
+            entry = parse(one)
+            assert entry is not None
+            story.take(entry)
+    story.finish()
+    assert [*story.open_mismatches[-1].changed] == ["name-119"]
+    assert len(story.mismatches) == 50
+    assert MISMATCH not in conclusion(story)[0]

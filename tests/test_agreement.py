@@ -1,0 +1,103 @@
+"""One state has one verdict: every command says the same of every machine, and the service agrees with them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from commandline import environment, run
+from fingerprint.service.local import LocalService
+from identity_machines import FINDING, MACHINES, NO_RECORD, OK, UNKNOWN, KnownMachine
+from shared import CASES
+
+_IDENTITY_CHECKS = ("vault", "fingerprint", "next-start", "regenerated")
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[LocalService]:
+    with LocalService() as running:
+        yield running
+
+
+def levels(machine: Callable[..., subprocess.CompletedProcess[str]]) -> dict[str, str]:
+    """Return what each command says of a machine."""
+    by_exit = {0: OK, 1: FINDING, 3: UNKNOWN}
+    found = {name: by_exit[machine(name).returncode] for name in ("check", "explain")}
+    found["nagios"] = [OK, OK, FINDING, UNKNOWN][machine("check", "--format", "nagios").returncode]
+    told = dict(
+        text.rsplit(" ", 1) for text in machine("metrics").stdout.splitlines() if not text.startswith("#")
+    )  # fmt: skip
+    found["metrics"] = (
+        FINDING if float(told["fingerprint_next_start_refused"])
+        else OK if float(told["fingerprint_check_success"]) else UNKNOWN
+    )  # fmt: skip
+    event = json.loads(machine("watch", "--checks", "1", "--output", "json").stdout.splitlines()[0])
+    found["watch"] = (
+        FINDING if "will-hibernate" in event["conditions"] else UNKNOWN if event["verdict"] == "cannot-tell" else OK
+    )  # fmt: skip
+    checks = json.loads(machine("diagnose", "--output", "json").stdout)["checks"]
+    checks = [one for one in checks if one["name"] in _IDENTITY_CHECKS]
+    outcomes = [one["outcome"] for one in checks]
+    unsure = any(one["undetermined"] for one in checks)
+    found["diagnose"] = FINDING if "fail" in outcomes else UNKNOWN if unsure else OK
+    return found
+
+
+def from_the_service(machine: KnownMachine) -> str:
+    """Return what our client says, which asks a service that knows the machine as it was."""
+    token = machine("credential-process")
+    return OK if token.returncode == 0 else UNKNOWN if token.returncode == 3 else FINDING
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_command_says_the_same(name: str, tmp_path: Path, service: LocalService) -> None:
+    change, expected = MACHINES[name]
+    machine = KnownMachine(tmp_path, service)
+    change(machine)
+    machine.settle()
+    found, client = levels(machine), from_the_service(machine)
+    if expected == NO_RECORD:
+        assert (found.pop("check"), found.pop("explain"), client) == (UNKNOWN, UNKNOWN, UNKNOWN)
+        expected = FINDING
+    elif name.startswith("manifest"):
+        # The client reads Store itself: what the agent does not find is there, and the service knows it.
+        pass
+    elif name in ("registration damaged", "broken: not registered", "broken: half registered"):
+        assert client == UNKNOWN
+    elif name in ("root is denied", "host name not UTF-8"):
+        # What the agent does is certain; the client sends nothing, as it cannot tell whose machine it is.
+        assert client == UNKNOWN
+    else:
+        assert client == expected
+    assert found == dict.fromkeys(found, expected)
+
+
+def recorded_cases() -> list[tuple[Path, Path]]:
+    """Return snapshot and vault of every recorded machine that comes with one."""
+    vaults = [store.parent for store in sorted(CASES.rglob("Store")) if store.parent.parent.name not in ("ssm",)]
+    return [(snapshot, vault) for vault in vaults for snapshot in sorted(vault.parent.glob("*.json"))]
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "vault"), recorded_cases(), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)  # fmt: skip
+def test_every_command_says_the_same_of_a_machine_from_the_field(snapshot: Path, vault: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "Vault"
+    shutil.copytree(vault, copy)
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    env = environment(tmp_path / "state")
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        return run("--vault", str(copy), "--snapshot", str(snapshot), *words, env=env)
+
+    found = levels(command)
+    if {found["check"], found["explain"]} == {UNKNOWN}:
+        # They have no verdict where there is no record; the others say what that means.
+        del found["check"], found["explain"]
+    assert len(set(found.values())) == 1, found

@@ -1,0 +1,141 @@
+"""A text of dmidecode without a structure: its digest is stored as the agent stores it, and it is no evidence."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from agent_machines import AgentMachine
+from fingerprint import collect
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.diagnose import Outcome
+from fingerprint.explanation import Explanation, explain_snapshots
+from fingerprint.match import match
+from fingerprint.model import Status
+from fingerprint.no_smbios import DMI, is_silent
+from fingerprint.testing.machines import unix_snapshot
+
+NOT_FOUND = "# dmidecode {}\n# No SMBIOS nor DMI entry point found, sorry.\n"
+SCANNED = "# dmidecode {}\nScanning /dev/mem for entry point.\n# No SMBIOS nor DMI entry point found, sorry.\n"
+NONE_OF_THEM = "# dmidecode {}\nGetting SMBIOS data from sysfs.\nSMBIOS 3.1.0 present.\n\n"
+BROKEN = (
+    "# dmidecode {}\nGetting SMBIOS data from sysfs.\nSMBIOS 2.8 present.\n12 structures occupying 600 bytes.\n"
+    "Table at 0x000F0480.\n\nInvalid entry length (0). DMI table is broken! Stop.\n\n"
+)
+MODULE = (
+    "# dmidecode {}\nGetting SMBIOS data from sysfs.\nSMBIOS 2.8 present.\n\nHandle 0x0011, DMI type 17, 34 bytes\n"
+    "Memory Device\n\tSize: 8 GB\n\tLocator: DIMM_A1\n\n"
+)
+WITHOUT = {
+    "not found": NOT_FOUND.format("3.3"), "not found in memory": SCANNED.format("3.2"), "nothing printed": "",
+    "only a version": "# dmidecode 3.4\n", "broken": BROKEN.format("3.4"), "none of them": NONE_OF_THEM.format("3.4"),
+}  # fmt: skip
+
+
+def printing(text: str, **changes: Any) -> dict[str, Any]:
+    snapshot = unix_snapshot(**{"dmi": "", "disk": "total 0", **changes})
+    for command in snapshot["commands"]:
+        if "dmidecode" in command["argv"][0]:
+            command.update(returncode=0, stdout=text, stderr="")
+    return snapshot
+
+
+def explained(before: dict[str, Any], now: dict[str, Any]) -> Explanation:
+    return explain_snapshots(RecordedMachine(before), RecordedMachine(now))
+
+
+def causes(found: Explanation) -> dict[str, str]:
+    return {c.name: c.text for c in found.causes if c.name in DMI and c.text}
+
+
+@pytest.mark.parametrize("text", WITHOUT.values(), ids=WITHOUT)
+def test_a_text_without_a_structure_keeps_its_digest_and_is_absent(text: str) -> None:
+    found = collect(RecordedMachine(printing(text)))
+    stored = b64encode(hashlib.md5(text.encode(), usedforsecurity=False).digest()).decode()
+    for name in DMI:
+        assert found[name].value == stored
+        assert found[name].status == Status.ABSENT
+        assert found[name].reason
+        assert not found[name].unreadable
+    assert found.silent == DMI
+
+
+def test_a_text_with_a_structure_is_present_whatever_else_it_says() -> None:
+    broken_later = MODULE.format("3.4") + "DMI table is broken! Stop.\n"
+    found = collect(RecordedMachine(printing(broken_later)))
+    assert {found[name].status for name in DMI} == {Status.PRESENT}
+    assert found.silent == ()
+
+
+@pytest.mark.parametrize("text", WITHOUT.values(), ids=WITHOUT)
+def test_the_same_text_on_both_sides_is_no_evidence(text: str) -> None:
+    before = collect(RecordedMachine(printing(text)))
+    now = collect(RecordedMachine(printing(text, ip="192.0.2.77", host_name="pi-2", mac="dc:a6:32:00:00:02")))
+    verdict = match(before.hardware_hash, now.hardware_hash, 40, silent=now.silent)
+    assert verdict.match
+    assert verdict.matched == 6
+    assert verdict.vacuous
+    # The hardware ID and the disks, of five that say something.
+    assert (verdict.effective, verdict.effective_matched) == (5, 2)
+    assert {row.name for row in verdict.rows if not row.evidence} == set(DMI)
+
+
+@pytest.mark.parametrize("release", ["2.12", "3.0", "3.3", "3.6"])
+@pytest.mark.parametrize("form", [NOT_FOUND, SCANNED, NONE_OF_THEM])
+def test_saved_digests_of_the_releases_are_known_without_their_text(form: str, release: str) -> None:
+    saved = collect(RecordedMachine(printing(form.format(release)))).hardware_hash
+    now = collect(RecordedMachine(printing(MODULE.format("3.4"))))
+    assert is_silent(saved["bios-hash"])
+    assert not is_silent(now["bios-hash"].value)
+    # With and without what a collection knows.
+    for silent in (now.silent, None):
+        assert match(saved, now.hardware_hash, 40, silent=silent).effective == 5
+    assert match(now.hardware_hash, saved, 40).effective == 5
+    assert match(saved, saved, 40).vacuous
+    assert not match(now.hardware_hash, now.hardware_hash, 40).vacuous
+
+
+@pytest.mark.parametrize("text", WITHOUT.values(), ids=WITHOUT)
+def test_a_table_that_is_gone_or_appeared_is_no_memory_that_was(text: str) -> None:
+    with_table, without = printing(MODULE.format("3.4")), printing(text, ip="192.0.2.9")
+    gone, appeared = explained(with_table, without), explained(without, with_table)
+    assert set(causes(gone)) == set(causes(appeared)) == set(DMI)
+    assert all(told.startswith("the SMBIOS table is gone: ") for told in causes(gone).values())
+    assert all(told.startswith("an SMBIOS table appeared: ") for told in causes(appeared).values())
+    for found in (gone, appeared):
+        assert not any("removed" in told or "added" in told for told in causes(found).values())
+        assert "ram-added" not in {event.name for event in found.events if event.fits}
+        assert [event.name for event in found.events if event.fits] == ["dhcp-lease"]
+
+
+def test_another_dmidecode_without_a_table_is_told_as_such() -> None:
+    found = explained(printing(NOT_FOUND.format("3.3")), printing(NOT_FOUND.format("3.4"), ip="192.0.2.9"))
+    assert set(causes(found).values()) == {"dmidecode 3.3 -> 3.4; no SMBIOS table found, then as now"}
+
+
+def test_a_copied_card_of_a_board_is_read_as_one() -> None:
+    text = NOT_FOUND.format("3.3")
+    found = explained(
+        printing(text), printing(text, ip="192.0.2.77", mac="dc:a6:32:00:00:02", disk="total 9")
+    )  # fmt: skip
+    assert found.events[0].name == "sd-card-copied"
+    assert any("no SMBIOS table found" in told for told in found.cannot_tell)
+
+
+def test_the_guard_of_a_board_warns(tmp_path: Any) -> None:
+    machine = AgentMachine(tmp_path)
+    for command in machine.snapshot["commands"]:
+        if "dmidecode" in command["argv"][0]:
+            command.update(returncode=0, stdout=NOT_FOUND.format("3.3"), stderr="")
+    machine.record = machine.record.replace(  # type: ignore[union-attr]
+        hardware_hash=collect(machine.machine).hardware_hash
+    )
+    finding = machine.diagnosis()["guard"]
+    assert finding.outcome == Outcome.WARN
+    assert "5 of 9 attributes say something" in finding.text
+    shown = machine("check").stdout
+    assert "The guard is vacuous" in shown
+    assert "5 of 5 attributes that both sides know are equal; 4 say nothing" in shown

@@ -1,0 +1,140 @@
+"""Every printed remedy is executed on a machine in the state for which it is printed; then the agent judges."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reference_store
+from fingerprint.collect import collect
+from fingerprint.service.local import LocalService
+from identity_machines import MACHINES, KnownMachine
+from printed import Printed, commands_in
+
+# What prints remedies for a machine and its vault.
+PRINTERS = (
+    ("check",), ("explain",), ("diagnose",), ("vault", "verify"), ("vault", "history"), ("vault", "show"),
+    ("credential-process",), ("check", "--format", "nagios"), ("init",),
+)  # fmt: skip
+# They only look: their exit code is an answer.
+_LOOK = ("check", "diagnose", "explain", "explain-log", "show", "vault history", "vault show", "vault verify")
+# Each brings the fingerprint back that the service knows, or registers the machine anew: then the agent goes on.
+_MENDS = ("register", "threshold set", "vault rebaseline", "vault repair", "vault restore")
+# They keep, clear or prepare, and a later command of the same remedy, or none, does the rest.
+_STEPS = ("deregister", "vault backup", "vault reset")
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[LocalService]:
+    with LocalService() as running:
+        yield running
+
+
+def remedies_in(answer: Any) -> Iterator[list[Printed]]:
+    """Return the commands of each remedy of a JSON answer: those of one are to be run one after the other."""
+    if isinstance(answer, dict):
+        texts = [answer.get(name) for name in ("remedy", "text", "command") if isinstance(answer.get(name), str)]
+        found = [one for text in texts for one in commands_in(text)]
+        if found:
+            yield found
+        for name, value in answer.items():
+            if name not in ("remedy", "text", "command"):
+                yield from remedies_in(value)
+    elif isinstance(answer, (list, tuple)):
+        for value in answer:
+            yield from remedies_in(value)
+    elif isinstance(answer, str):
+        found = commands_in(answer)
+        if found:
+            yield found
+
+
+def printed_for(machine: KnownMachine) -> list[list[Printed]]:
+    """Return each remedy once that is printed for a machine, as JSON or as text."""
+    found: dict[tuple[tuple[str, ...], ...], list[Printed]] = {}
+    for words in PRINTERS:
+        outputs = [(), ("--output", "json")] if words[-1] != "nagios" and words != ("credential-process",) else [()]
+        for output in outputs:
+            done = machine(*words, *output)
+            answers: list[Any] = [done.stdout, done.stderr]
+            if output and done.stdout.startswith("{"):
+                answers = [json.loads(done.stdout)]
+            for remedy in remedies_in(answers):
+                # Text has commands one by one; a remedy of several is known from JSON.
+                if output or len(remedy) == 1:
+                    found.setdefault(tuple(one.words for one in remedy), remedy)
+    several = [words for words in found if len(words) > 1]
+    parts = {(one,) for words in several for one in words[1:]}
+    return [remedy for words, remedy in found.items() if words not in parts]
+
+
+class Filled:
+    """Puts what an operator knows in the place of REGION, ID, FILE and NAME."""
+
+    def __init__(self, folder: Path, service: LocalService) -> None:
+        activation = service.activation()
+        code = folder / "code"
+        code.write_text(activation.code)
+        code.chmod(0o600)
+        log = folder / "agent.log"
+        log.write_text("2026-11-24 08:00:00.1234 INFO amazon-ssm-agent - v3.3.1142.0\n")
+        self._values = {"REGION": "eu-west-1", "ID": activation.id, "FILE...": str(log)}
+        self._files = {"--code-file": str(code)}
+        self._folder = folder
+
+    def __call__(self, words: tuple[str, ...]) -> list[str]:
+        filled = []
+        for before, word in zip(("", *words), words, strict=False):
+            if word == "FILE":
+                word = self._files.get(before, str(self._folder / "file"))
+            filled.append(self._values.get(word, word))
+        return filled
+
+
+@pytest.mark.parametrize("journaled", [True, False], ids=["journaled", "unknown to us"])
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_printed_remedy_works_where_it_is_printed(
+    name: str, journaled: bool, tmp_path: Path, service: LocalService, record_property: Any
+) -> None:
+    machine = KnownMachine(tmp_path / "machine", service, journaled=journaled)
+    MACHINES[name][0](machine)
+    machine.settle()
+    remedies = printed_for(machine)
+    executed = 0
+    for number, remedy in enumerate(remedies):
+        kept = tmp_path / "kept"
+        shutil.copytree(machine.folder, kept, symlinks=True)
+        fill = Filled(tmp_path, service)
+        for one in remedy:
+            words = fill(one.words)
+            done = machine(*words)
+            executed += 1
+            # A snapshot here is of this machine, of which not everything can be read.
+            allowed = (0, 1, 3) if one.path in _LOOK else (0, 3) if one.path == "snapshot" else (0,)
+            assert done.returncode in allowed, (number, one.line, done.returncode, done.stdout, done.stderr)
+            assert one.path in (*_LOOK, *_MENDS, *_STEPS, "init", "snapshot"), one.line
+        if any(one.path in _MENDS for one in remedy):
+            judged(machine, remedy)
+        for path in (machine.folder / "Vault", machine.folder / "state"):
+            shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(kept, machine.folder, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(kept)
+    record_property("remedies", executed)
+    print(f"executed {executed}")
+
+
+def judged(machine: KnownMachine, remedy: list[Printed]) -> None:
+    """Demand that the agent accepts the machine now, and sends a fingerprint that the service knows."""
+    store = reference_store.Store(str(machine.vault_path))
+    current = dict(collect(machine.machine).hardware_hash.items())
+    lines = [one.line for one in remedy]
+    assert reference_store.start(store, current) == "reads", lines
+    if any(one.path == "register" for one in remedy):
+        return
+    sent = json.loads(store.retrieve(reference_store.FINGERPRINT_KEY))["fingerprint"]
+    assert sent == machine.known, lines
