@@ -106,7 +106,8 @@ LOOKS = (
 def told_to_become_root(text: str) -> list[str]:
     """Return what sends somebody to root; on the machine that is recorded one may be another user."""
     plain = " ".join(text.lower().split())
-    for other in ("record it again as root", "which run as root", "not as root"):
+    recorded = "record the machine again as root (on that machine): sudo"
+    for other in ("record it again as root", recorded, "which run as root", "not as root"):
         plain = plain.replace(other, "")
     return [plain[max(0, at - 40) :] for word in (" as root", "sudo ") if (at := plain.find(word)) >= 0]
 

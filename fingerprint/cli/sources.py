@@ -7,6 +7,7 @@ import stat
 
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.errors import FingerprintError, UsageError
+from fingerprint.rights import rights_remedy
 from fingerprint.vault import Vault
 from fingerprint.vault.places import is_own, reference_vault
 
@@ -57,7 +58,7 @@ def _root(named: str) -> str:
         raise UsageError("invalid --root: it is not a directory", where=named, remedy=remedy) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        remedy = rights.rights_remedy(copied=True) if isinstance(error, PermissionError) else remedy
+        remedy = rights_remedy(copied=True) if isinstance(error, PermissionError) else remedy
         raise UsageError(f"invalid --root: it cannot be read ({why})", where=named, remedy=remedy) from None
     return root
 
