@@ -29,9 +29,9 @@ from printed import Printed, commands_in, unaimed
 # They write to the vault, or need what only the machine itself has.
 WRITERS = (
     "credential-process", "deregister", "image clean", "init", "register", "serve", "threshold set", "update",
-    "vault backup", "vault rebaseline", "vault reset", "vault restore",
+    "vault backup", "vault rebaseline", "vault repair", "vault reset", "vault restore",
 )  # fmt: skip
-ON_DISK = ("image clean", "threshold set", "vault backup", "vault reset", "vault restore")
+ON_DISK = ("image clean", "threshold set", "vault backup", "vault repair", "vault reset", "vault restore")
 NO_TARGET = ("compare", "completion", "explain-log", "local-service", "match", "s3-policy", "units", "version")
 # How each command is run to see what it prints: nothing is written, as it says what it would do, or refuses to.
 LINES: dict[str, list[str]] = {
@@ -40,7 +40,7 @@ LINES: dict[str, list[str]] = {
     "register": ["--region", "eu-west-1"], "deregister": [], "credential-process": [], "credentials order": [],
     "threshold advise": ["--tolerate", "reboot"], "fleet row": [], "vault show": [], "vault verify": [],
     "vault reset": [], "vault evidence": [], "vault history": [], "vault backup": ["--dry-run"],
-    "vault restore": ["0"], "vault rebaseline": ["--keep-fingerprint"], "image check": [],
+    "vault restore": ["0"], "vault repair": [], "vault rebaseline": ["--keep-fingerprint"], "image check": [],
     "image clean": ["--dry-run"],
 }  # fmt: skip
 
@@ -299,13 +299,36 @@ def test_what_is_printed_works_when_it_is_pasted(tmp_path: Path) -> None:
         [COMMAND, "vault", "backup"], capture_output=True, check=True, cwd=tmp_path,
         env={**machine.env, "FINGERPRINT_VAULT": str(vault)},
     )  # fmt: skip
-    [command] = commands_in(os.fsdecode(done.stdout))
+    command = commands_in(os.fsdecode(done.stdout))[0]
+    line = command.line.removesuffix(" --yes")
     pasted = subprocess.run(
-        ["bash", "-c", f"{command.line} --dry-run --output json"], capture_output=True, cwd="/",
+        ["bash", "-c", f"{line} --dry-run --output json"], capture_output=True, cwd="/",
         env={"PATH": machine.env["PATH"]},
     )  # fmt: skip
     assert pasted.returncode == 0, pasted.stderr
     assert json.loads(pasted.stdout)["dryRun"] is True
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, and another user")
+@pytest.mark.parametrize("user", [0, 65534])
+def test_sudo_is_printed_to_others_than_root_only_and_finds_program_state_and_vault(tmp_path: Path, user: int) -> None:
+    script = (
+        "import os, sys\n"
+        "from fingerprint.cli.advice import Advice\n"
+        "from fingerprint.cli.parse import parse\n"
+        f"os.setuid({user})\n"
+        "print(Advice(parse(sys.argv[1:])).text('Look again: sudo fingerprint check'))\n"
+    )
+    program = Path(sys.executable).with_name("fingerprint")
+    env = {"PATH": f"{program.parent}:/bin", "FINGERPRINT_STATE": "/s"}
+    words = [sys.executable, "-c", script, "--vault", "/a b", "check"]
+    done = subprocess.run(words, capture_output=True, text=True, env=env)
+    start = "FINGERPRINT_STATE=/s fingerprint" if user == 0 else f"sudo env FINGERPRINT_STATE=/s {program}"
+    assert done.stdout == f"Look again: {start} --vault '/a b' check\n", done.stderr
+    [command] = commands_in(done.stdout)
+    assert (command.by_root, command.target, command.environment) == (
+        user != 0, {"--vault": "/a b"}, {"FINGERPRINT_STATE": "/s"},
+    )  # fmt: skip
 
 
 class Start(NamedTuple):

@@ -152,7 +152,7 @@ def test_a_root_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     python = str(Path(COMMAND).with_name("python"))
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, env=environment(tmp_path / "state"))
     assert done.returncode == 2, done.stderr
-    assert "invalid --root: it cannot be read (Permission denied)" in done.stderr
+    assert "invalid --root: it cannot be read (Permission denied)\n  Run it as root\n" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,11 @@ def test_what_is_no_snapshot_ends_a_command_with_the_file_and_what_is_wrong(tmp_
     path = tmp_path / "m.json"
     path.write_text(json.dumps({**unix_snapshot(), "statuses": {"/usr/bin/x": 5}}))
     done = run("--snapshot", str(path), "diagnose", env=environment(tmp_path / "state"))
-    assert (done.returncode, done.stdout) == (3, "")
-    assert f"{path}: it is no snapshot of a machine: the status of /usr/bin/x is not an object" in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        f"{path}: invalid --snapshot: it is no snapshot of a machine: the status of /usr/bin/x is not an object"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize("error", ["errorcode", "__doc__", "ENOSUCH"])

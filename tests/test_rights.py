@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from agent_machines import AgentMachine, copied_disk
+from commandline import COMMAND
 from fingerprint.rights import is_root, rights_remedy, root_lacks
 
 WHOLE_HOST = "         0          0 4294967295\n"
@@ -92,3 +94,51 @@ def run(*wrapper: str) -> str | None:
     except FileNotFoundError:
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+DENIED = {"error": "EACCES", "message": "Permission denied"}
+LOOKS = (
+    ["check"], ["check", "--format", "nagios"], ["explain"], ["diagnose"], ["show"], ["vault", "verify"], ["metrics"],
+    ["vault", "rebaseline", "--keep-fingerprint", "--dry-run"], ["credentials", "order"], ["watch", "--checks", "1"],
+)  # fmt: skip
+
+
+def told_to_become_root(text: str) -> list[str]:
+    """Return what sends somebody to root; on the machine that is recorded one may be another user."""
+    plain = " ".join(text.lower().split())
+    recorded = "record the machine again as root (on that machine): sudo"
+    for other in ("record it again as root", recorded, "which run as root", "not as root"):
+        plain = plain.replace(other, "")
+    return [plain[max(0, at - 40) :] for word in (" as root", "sudo ") if (at := plain.find(word)) >= 0]
+
+
+@unix_root
+@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+@pytest.mark.parametrize("where", ["snapshot", "root", "live"])
+def test_root_is_never_sent_to_root_by_any_command(tmp_path: Path, where: str, words: list[str]) -> None:
+    machine = AgentMachine(tmp_path)
+    machine.write()
+    machine.is_now(dmi="other", ip="192.0.2.9")
+    for path in ("/etc/machine-id", "/var/log/amazon/ssm/amazon-ssm-agent.log", "/root/.aws/credentials"):
+        machine.denied(path)
+    prefix: list[str] = []
+    if where == "snapshot":
+        machine.write()
+        target = ["--vault", str(machine.vault_path), "--snapshot", str(tmp_path / "machine.json")]
+    else:
+        machine.is_now()
+        root = copied_disk(tmp_path, machine)
+        vault = root / "var/lib/amazon/ssm/Vault"
+        # What belongs to another user root reads by a capability only.
+        for path in (vault, root / "etc", root / "var/log/amazon/ssm"):
+            os.chown(path, 65534, 65534)
+            path.chmod(0o700)
+        target = ["--root", str(root)] if where == "root" else ["--vault", str(vault)]
+        prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps",
+                  "-dac_override,-dac_read_search"]  # fmt: skip
+    done = subprocess.run(
+        [*prefix, COMMAND, *target, *words], capture_output=True, text=True, env=machine.env, timeout=60
+    )  # fmt: skip
+    assert told_to_become_root(done.stdout + done.stderr) == [], words
+    if where == "live" and words in (["check"], ["explain"], ["vault", "verify"]):
+        assert "Root lacks CAP_DAC_OVERRIDE" in " ".join((done.stdout + done.stderr).split())

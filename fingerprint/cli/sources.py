@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.errors import FingerprintError, UsageError
+from fingerprint.rights import rights_remedy
 from fingerprint.vault import Vault
-from fingerprint.vault.places import is_own
+from fingerprint.vault.places import is_own, reference_vault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,14 +48,17 @@ def _root(named: str) -> str:
     if not named:
         raise UsageError("--root is empty", remedy=remedy)
     try:
-        # Two slashes at the beginning stay two.
-        root = "/" + os.path.abspath(named).lstrip("/") if os.name != "nt" else os.path.abspath(named)
-        if not os.path.isdir(root):
-            what = "it is not a directory" if os.path.lexists(root) else "there is no such directory"
-            raise UsageError(f"invalid --root: {what}", where=named, remedy=remedy)
+        # Links first, and then "..", as the system does it; two slashes in front are a root of its own to POSIX.
+        root = os.path.realpath(named)
+        root = root if os.name == "nt" else "/" + root.lstrip("/")
         os.scandir(root).close()
+    except FileNotFoundError:
+        raise UsageError("invalid --root: there is no such directory", where=named, remedy=remedy) from None
+    except NotADirectoryError:
+        raise UsageError("invalid --root: it is not a directory", where=named, remedy=remedy) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
+        remedy = rights_remedy(copied=True) if isinstance(error, PermissionError) else remedy
         raise UsageError(f"invalid --root: it cannot be read ({why})", where=named, remedy=remedy) from None
     return root
 
@@ -89,11 +94,22 @@ def _demand_folder_of_vault(arguments: Arguments) -> None:
             "invalid --vault: the path is not valid UTF-8, and the vault's manifest has to name it", where=named,
             remedy="Nothing was written. Name another directory with --vault",
         )  # fmt: skip
-    if not os.path.isdir(parent):
+    # The agent's own is named rightly, also where the agent was never installed.
+    if path != reference_vault() and _is_missing(parent):
         raise UsageError(
             f"invalid --vault: there is no directory {parent} to hold it", where=named,
             remedy="Nothing was written. Create that directory, or name another vault with --vault",
         )  # fmt: skip
+
+
+def _is_missing(folder: str) -> bool:
+    """Return whether there is no such directory for certain; what may not be seen is told by whoever writes there."""
+    try:
+        return not stat.S_ISDIR(os.stat(folder).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def _is_text(path: str) -> bool:

@@ -189,10 +189,11 @@ class Vault:
         """Return how a key comes into the vault that holds none."""
         if key != FINGERPRINT_KEY:
             return "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
-        # Imported here: only an error needs it.
-        from fingerprint.vault.remedies import data_of
-
-        if _node(data_of(self, REGISTRATION_KEY)):
+        try:
+            registration = self.raw(REGISTRATION_KEY)
+        except VaultError:
+            registration = None
+        if _node(registration):
             # The service knows a fingerprint of this node, and no first one would be that.
             return self._way_back(key).removeprefix(NOTHING_WRITTEN)
         return "Make the first record with: fingerprint init"
