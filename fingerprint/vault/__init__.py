@@ -190,10 +190,10 @@ class Vault:
         if key != FINGERPRINT_KEY:
             return "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
         try:
-            registration = self.raw(REGISTRATION_KEY)
+            node = decode_registration(self.raw(REGISTRATION_KEY) or b"{}", "").instance_id
         except VaultError:
-            registration = None
-        if _node(registration):
+            node = ""
+        if node:
             # The service knows a fingerprint of this node, and no first one would be that.
             return self._way_back(key).removeprefix(NOTHING_WRITTEN)
         return "Make the first record with: fingerprint init"
