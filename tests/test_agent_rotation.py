@@ -55,7 +55,7 @@ class Node:
         self.words = ["--vault", self.vault.path, "--snapshot", str(self.snapshot)]
 
     def registration(self, **options: Any) -> Registration:
-        return Registration(self.vault, self.machine, "strict", endpoint=self.service.endpoint, **options)
+        return Registration(self.vault, self.machine, policy="strict", endpoint=self.service.endpoint, **options)
 
     def files(self) -> dict[str, bytes]:
         """Return the bytes of the key and of the journal."""
@@ -85,7 +85,7 @@ def by_token(node: Node) -> None:
 def by_age(node: Node) -> None:
     node.service._database.execute("UPDATE node SET rotate = 0")
     later = Vault(node.vault.path, state=node.vault.state, now=lambda: time.time() + 40 * 86400)
-    flow = Registration(later, node.machine, "strict", endpoint=node.service.endpoint, rotate_after_days=30)
+    flow = Registration(later, node.machine, policy="strict", endpoint=node.service.endpoint, rotate_after_days=30)
     assert not flow.role_token().update_key_pair
     node.service.ask_for_rotation(node.id)
 
@@ -352,7 +352,7 @@ def test_an_agent_that_starts_while_the_key_is_changed_is_told_to_be_restarted(
             super().update_key(*arguments)
 
     flow = Registration(
-        node.vault, node.machine, "strict", client=lambda region: Client(region, endpoint=node.service.endpoint)
+        node.vault, node.machine, policy="strict", client=lambda region: Client(region, endpoint=node.service.endpoint)
     )
     try:
         assert flow.role_token()

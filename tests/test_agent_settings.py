@@ -71,7 +71,7 @@ class Host:
         self.config.write_text(json.dumps(sections))
 
     def flow(self, machine: dict[str, Any] = BEFORE, policy: str = "strict", **options: Any) -> Registration:
-        return Registration(self.vault, RecordedMachine(machine), policy, **options)
+        return Registration(self.vault, RecordedMachine(machine), policy=policy, **options)
 
     def registered(self, service: LocalService, **options: Any) -> Registration:
         made = service.activation()
@@ -189,7 +189,7 @@ def test_a_vault_of_its_own_has_nothing_to_do_with_the_agents_configuration(
     own = str(tmp_path / "own" / "Vault")
     assert client_for(own, REGION, None, None).endpoint == USUAL
     flow = Registration(
-        Vault(own, state=str(tmp_path / "s")), RecordedMachine(BEFORE), "strict", endpoint=service.endpoint
+        Vault(own, state=str(tmp_path / "s")), RecordedMachine(BEFORE), policy="strict", endpoint=service.endpoint
     )
     made = service.activation()
     flow.register(made.id, made.code, REGION)

@@ -246,7 +246,7 @@ def test_the_whole_story_without_an_account(tmp_path: Path, service: LocalServic
     regenerated = story("after", "credential-process", "--policy", "regenerate", vault=copy, state=other)
     assert regenerated.returncode == 5
     assert len(service.requests()) == asked + 1
-    assert story("after", "check", vault=copy, state=other).returncode == 0
+    assert story("after", "check", vault=copy, state=other).returncode == 1
     told = story("after", "explain", vault=copy, state=other).stdout
     assert "already regenerated" in " ".join(told.split())
 

@@ -268,7 +268,7 @@ def test_a_real_rotation_beside_a_real_process_is_recognised(tmp_path: Path) -> 
     vault = Vault(str(vault_below(tmp_path / "root")), state=str(tmp_path / "state"))
     recorded = unix_machine(dmi="SMBIOS 3.0 present.", disk="total 0")
     with LocalService() as service:
-        flow = Registration(vault, recorded, "strict", endpoint=service.endpoint)
+        flow = Registration(vault, recorded, policy="strict", endpoint=service.endpoint)
         made = service.activation()
         flow.register(made.id, made.code, "eu-west-1")
         # Its root is ours, and so its vault another one: nothing keeps the key from being changed.
@@ -276,7 +276,7 @@ def test_a_real_rotation_beside_a_real_process_is_recognised(tmp_path: Path) -> 
             site = Site(LiveMachine(), vault)
             assert str(diagnose(site, ["key"])["key"].outcome) == "pass"
             later = Vault(vault.path, state=vault.state, now=lambda: time.time() + 5)
-            Registration(later, recorded, "strict", endpoint=service.endpoint).rotate_key()
+            Registration(later, recorded, policy="strict", endpoint=service.endpoint).rotate_key()
             key = diagnose(Site(LiveMachine(), vault), ["key"])["key"]
             assert key.text == f"{REPLACED}: the service rejects its next token request"
         with running(tmp_path):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from commandline import environment, run
-from event_machines import before_and_after, machine, snapshot
-from fingerprint import match
+from event_machines import machine, snapshot
 from fingerprint.collect.agent import agent_processes
+from fingerprint.engine import Outlook
 from fingerprint.events import EVENTS, Event, event_of
 from fingerprint.forecast import STANDARD, advise, foretell, of_event, simulate, sweep
 from fingerprint.nextcheck import Looks, NextCheck
@@ -121,9 +121,7 @@ def test_the_running_agent_tells_since_when(tmp_path: Path) -> None:
 
 
 def test_what_the_agent_will_do_is_foretold_with_when() -> None:
-    refused = match(HASH, {**HASH, **dict.fromkeys(STANDARD[1:], "x")}, 40)
-    accepted = match(HASH, HASH, 40)
-    unknown = match(HASH, {**HASH, **dict.fromkeys(STANDARD[1:], "")}, 40, unreadable=STANDARD[1:])
+    refused, accepted, unknown = Outlook.REJECTS, Outlook.ACCEPTS, Outlook.UNKNOWN
     computed = NextCheck(Looks.AT_NEXT_START, 2000.0, "by its log", started=1000.0)
     waits = NextCheck(Looks.AT_NEXT_REFRESH, 2000.0, "by its log", at=2137.6, started=1000.0)
     none = NextCheck(Looks.AT_NEXT_START, 2000.0, "no agent is seen to run", runs=False)
@@ -138,6 +136,7 @@ def test_what_the_agent_will_do_is_foretold_with_when() -> None:
     assert "at worst at any moment and without a restart" in foretell(refused, open_, 500.0).text
     assert foretell(accepted, computed, None).refused is False
     assert foretell(unknown, open_, None).refused is None
+    assert "its collection fails" in foretell(Outlook.STOPS, computed, None).text
 
 
 @pytest.fixture
@@ -191,13 +190,3 @@ def test_advise_is_exit_code_1_on_a_conflict(place: tuple[dict[str, str], list[s
     assert fine.stdout.startswith("77 (all from 56 to 77 do it)")
     assert run("threshold", "advise", "--standard", "--tolerate", "dhcp", env=env).returncode == 0
     assert run(*words, "threshold", "advise", env=env).returncode == 2
-
-
-def test_check_foretells_the_next_start_on_the_running_machine(tmp_path: Path) -> None:
-    env = environment(tmp_path / "state")
-    before, _ = before_and_after("os-upgrade")
-    (tmp_path / "other.json").write_text(json.dumps(before))
-    words = ["--vault", str(tmp_path / "Vault")]
-    run(*words, "--snapshot", str(tmp_path / "other.json"), "init", env=env)
-    done = run(*words, "check", "--output", "json", env=env)
-    assert json.loads(done.stdout)["forecast"]["refused"] is True

@@ -51,7 +51,7 @@ def test_no_threshold_makes_a_match_of_what_the_agent_cannot_read(machine: Agent
 
 def test_every_command_names_what_the_agent_does(machine: AgentMachine) -> None:
     name = machine.name  # type: ignore[attr-defined]
-    for words, code in ((("check",), 3), (("explain",), 3), (("check", "--format", "nagios"), 3)):
+    for words, code in ((("check",), 1), (("explain",), 1), (("check", "--format", "nagios"), 2)):
         done = machine(*words)
         told = " ".join(done.stdout.split())
         assert done.returncode == code, (words, told)
@@ -70,8 +70,9 @@ def test_every_command_names_what_the_agent_does(machine: AgentMachine) -> None:
 def test_the_gate_gives_nothing_out_and_writes_nothing(machine: AgentMachine, tmp_path: Path) -> None:
     machine.write()
     before = {p: p.read_bytes() for p in machine.vault_path.rglob("*") if p.is_file()}
+    gate = Gate(Vault(str(machine.vault_path), state=str(tmp_path / "s")), machine.machine, policy="regenerate")
     with pytest.raises(CollectError, match="UTF-8"):
-        Gate(Vault(str(machine.vault_path), state=str(tmp_path / "s")), machine.machine, "regenerate").fingerprint()
+        gate.fingerprint()
     assert {p: p.read_bytes() for p in machine.vault_path.rglob("*") if p.is_file()} == before
 
 

@@ -220,7 +220,7 @@ def test_without_a_copy_only_what_works_is_offered(damage: str, key: str, tmp_pa
     done = run(*words, "vault", "verify", env=machine.env)
     assert "the journal holds no copy of" in " ".join(done.stdout.split())
     assert "vault restore" not in done.stdout
-    assert "fingerprint deregister --yes, then" in done.stdout
+    assert "`fingerprint deregister --yes`, then" in done.stdout
     assert "fingerprint register --region REGION --activation-id ID --code-file FILE" in done.stdout
     # The first half of it works in this state; the second is the service's.
     assert run(*words, "deregister", "--yes", env=machine.env).returncode == 0

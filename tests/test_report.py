@@ -214,7 +214,7 @@ def test_no_secret_of_a_registered_vault_is_in_it(tmp_path: Path) -> None:
         fingerprints.append(vault.read().fingerprint)
         with vault.edit() as edit:
             edit.store_registration(OLD_REGISTRATION, why="test")
-        assert run(*words, "vault", "reset", "--yes", env=env).returncode == 0
+        assert run(*words, "deregister", "--yes", env=env).returncode == 0
     for word in ("--redact", "--reveal"):
         assert run(*words, "report", str(tmp_path / f"{word}.tar.gz"), word, env=env).returncode == 0
         whole = "\n".join(unpacked(tmp_path / f"{word}.tar.gz").values())

@@ -149,7 +149,7 @@ def explain(
         _state_text(outlook, state, check), _consequence(verdict, collection, outlook, state, by_stable, check),
         remedies(
             verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
-            outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.unreadable),
+            outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.only_here),
         ),
         _cannot_tell(context, found, stable, state), stable, collection.id_warning, check,
     )  # fmt: skip

@@ -61,7 +61,7 @@ def remedies(
         other_sid: whether the restorable record is of another hardware ID than the machine.
         outlook: what the agent does at its next check.
         more_rights: how to read what was refused for want of rights; "" where nothing was.
-        unreadable: whether a source could not be read at all.
+        unreadable: whether a source could not be read of which the agent may read a value.
     """
     if state.regenerated:
         return _after_the_loss(state.restorable, other_sid)

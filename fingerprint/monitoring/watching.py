@@ -195,8 +195,11 @@ def _state(seen: Look) -> str:
     text = f"{head}: {in_words(verdict)}"
     told = []
     for problem in seen.assessment.problems:
-        when = f" {seen.forecast.check.when}" if problem.kind == REJECTED and seen.forecast else ""
-        told.append(f"{problem.text}{when}")
+        if problem.kind == REJECTED:
+            when = seen.forecast.check.when if seen.forecast else "at its next check: when it next requests a token"
+            told.append(f"the agent stores a new fingerprint {when}, and the service rejects it")
+        else:
+            told.append(problem.text)
     return "; ".join((text, *told))
 
 
