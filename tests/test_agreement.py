@@ -29,17 +29,17 @@ def levels(machine: Callable[..., subprocess.CompletedProcess[str]]) -> dict[str
     by_exit = {0: OK, 1: FINDING, 3: UNKNOWN}
     found = {name: by_exit[machine(name).returncode] for name in ("check", "explain")}
     found["nagios"] = [OK, OK, FINDING, UNKNOWN][machine("check", "--format", "nagios").returncode]
-    told = dict(
-        text.rsplit(" ", 1) for text in machine("metrics").stdout.splitlines() if not text.startswith("#")
-    )  # fmt: skip
+    metrics = machine("metrics")
+    told = dict(text.rsplit(" ", 1) for text in metrics.stdout.splitlines() if not text.startswith("#"))
     found["metrics"] = (
         FINDING if float(told["fingerprint_next_start_refused"])
         else OK if float(told["fingerprint_check_success"]) else UNKNOWN
     )  # fmt: skip
-    event = json.loads(machine("watch", "--checks", "1", "--output", "json").stdout.splitlines()[0])
-    found["watch"] = (
-        FINDING if "will-hibernate" in event["conditions"] else UNKNOWN if event["verdict"] == "cannot-tell" else OK
-    )  # fmt: skip
+    watched = machine("watch", "--checks", "1", "--output", "json")
+    event = json.loads(watched.stdout.splitlines()[0])
+    found["watch"] = event["status"]
+    assert ("will-hibernate" in event["conditions"]) == (event["status"] == FINDING)
+    assert by_exit[metrics.returncode] == by_exit[watched.returncode] == found["check"]
     checks = json.loads(machine("diagnose", "--output", "json").stdout)["checks"]
     checks = [one for one in checks if one["name"] in _IDENTITY_CHECKS]
     outcomes = [one["outcome"] for one in checks]

@@ -158,7 +158,7 @@ def write_record(house: House, **fields: Any) -> None:
 
 
 CASES = {
-    healthy: 0, changed: 0, disabled: 0, regenerated: 0, refused: 1, another: 1, emptied: 1, missing: 3, corrupt: 3,
+    healthy: 0, changed: 0, disabled: 0, regenerated: 1, refused: 1, another: 1, emptied: 1, missing: 3, corrupt: 3,
     denied: 3,
 }  # fmt: skip
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from fingerprint.assessment import UNKNOWN
 from fingerprint.errors import InputError
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, Status, Value
@@ -54,10 +55,11 @@ def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:
         seen: the look.
         vault: the vault that was looked at.
     """
+    reached = seen.observation is not None and seen.assessment.level != UNKNOWN
     told = [
         _one("fingerprint_last_collect_timestamp_seconds", "When it was looked last.", seen.at),
         _one("fingerprint_collect_duration_seconds", "How long the look took.", seen.seconds),
-        _one("fingerprint_check_success", "Whether a verdict was reached.", seen.outcome != "cannot-tell"),
+        _one("fingerprint_check_success", "Whether a verdict was reached.", reached),
         _one("fingerprint_next_start_refused", "Whether the agent's next check will refuse the machine.",
              "will-hibernate" in seen.conditions),
         _one("fingerprint_regenerated", "Whether a mismatch replaced the fingerprint already.", seen.regenerated),

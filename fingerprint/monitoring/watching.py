@@ -216,7 +216,8 @@ def event_answer(event: Event) -> dict[str, object]:
     verdict = event.seen.observation.verdict if event.seen.observation else None
     return {
         "at": utc(event.at), "event": event.kind, "why": event.why, "text": event.text,
-        "verdict": event.seen.outcome, "reason": None if verdict is None else str(verdict.reason),
+        "verdict": event.seen.outcome, "status": event.seen.assessment.level,
+        "reason": None if verdict is None else str(verdict.reason),
         "score": None if verdict is None else {
             "matched": verdict.matched, "total": verdict.total, "percent": round(verdict.percent, 4),
         },

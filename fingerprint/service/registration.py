@@ -29,7 +29,7 @@ from fingerprint.registrationfile import forget_registration, write_file
 from fingerprint.service.agent_beside import client_for, log_rotation_left, rotation_left
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import REGISTRATION_KEY
-from fingerprint.vault.history import LAST_WRITTEN, ROTATION, WRITTEN_AHEAD
+from fingerprint.vault.history import ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.records import decode_registration, encode_registration
 
 TYPE_CHECKING = False
@@ -301,11 +301,11 @@ class Registration:
         although it said so.
         """
         try:
-            texts = [self.vault.history.entry(LAST_WRITTEN, REGISTRATION_KEY)[1]]
-            entries = [entry for entry in self.vault.history.entries() if entry["key"] == REGISTRATION_KEY]
+            changes = [change for change in self.vault.history.changes() if change.key == REGISTRATION_KEY]
         except VaultError:
             return []
-        texts += [entry["record"].encode("utf-8") for entry in reversed(entries) if entry["record"]]
+        # Both sides: a key that was written ahead is in no entry's `before`, whatever was written after it.
+        texts = [text for change in reversed(changes) for text in (change.after, change.before) if text is not None]
         found: list[RegistrationRecord] = []
         for text in texts:
             try:
