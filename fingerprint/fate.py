@@ -10,7 +10,7 @@ import os
 
 from fingerprint.engine import MISMATCH, REGISTERED
 from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing
-from fingerprint.model import Value, utc
+from fingerprint.model import FingerprintRecord, Value, utc
 from fingerprint.registrationfile import path_of
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.history import FOUND
@@ -18,7 +18,7 @@ from fingerprint.vault.records import decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.model import Collection, FingerprintRecord, HardwareHash
+    from fingerprint.model import Collection, HardwareHash
     from fingerprint.vault import Vault
     from fingerprint.vault.history import Change
 
@@ -71,6 +71,28 @@ class State(Value):
         )  # fmt: skip
 
 
+def is_of_another_node(vault: Vault, fingerprint: str) -> bool | None:
+    """Return whether the journal knows a fingerprint as another node's only; None where it does not tell.
+
+    Raises:
+        VaultError: journal or registration could not be read.
+    """
+    node = vault.read_registration().instance_id
+    changes = vault.history.changes()
+    then = _node_with(changes, fingerprint)
+    if not node or not then:
+        return None
+    if node == then:
+        return False
+    # A fingerprint stays with the machine when it registers again, so it may be that of each later node.
+    seen = any(node in (change.node, _node_of(change)) for change in changes)
+    return None if seen else True
+
+
+def _node_of(change: Change) -> str:
+    return _node(change.after) if change.key == REGISTRATION_KEY else ""
+
+
 def of_another_sid(state: State, collection: Collection) -> bool:
     """Return whether the restorable record is of another hardware ID than the machine has now."""
     name = collection.sid_key
@@ -95,11 +117,11 @@ def state_of(vault: Vault, record: FingerprintRecord) -> State:
 
 
 def replacement(vault: Vault, record: FingerprintRecord) -> State:
-    """Return what became of a record; `evidence_at` is left out. Where the journal cannot be read, nothing is known."""
+    """Return what became of a record; `evidence_at` is left out. Where the journal cannot be read, it is uncertain."""
     try:
         changes = vault.history.changes()
-    except VaultError:
-        return State()
+    except VaultError as error:
+        return State(uncertain=f"{error.where}: {error.what}")
     of_record = [change for change in changes if change.key == FINGERPRINT_KEY]
     if not of_record:
         return State()
@@ -112,6 +134,11 @@ def replacement(vault: Vault, record: FingerprintRecord) -> State:
         return State(restored_at=restored_at)
     at, by = (of_record[came].at, US) if ours else ("", ANOTHER_PROGRAM)
     number, prior_hash = _copy_of(vault, prior)
+    if prior != record.fingerprint:
+        # It came earlier, so this ends. What replaced another one is no way back, either.
+        before = replacement(vault, FingerprintRecord(prior))
+        if before.regenerated:
+            number, prior_hash = before.restorable, before.prior_hash
     lost = State(True, at, by, number, restored_at=restored_at, prior_hash=prior_hash)
     try:
         node = vault.read_registration().instance_id

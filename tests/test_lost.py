@@ -17,6 +17,7 @@ from fingerprint.errors import FingerprintLost, Refused
 from fingerprint.model import FingerprintRecord
 from fingerprint.service.local import LocalService
 from fingerprint.vault import FINGERPRINT_KEY
+from fingerprint.vault.records import encode_fingerprint
 
 
 def gone(vault: Vault) -> None:
@@ -138,3 +139,22 @@ def test_a_registration_that_cannot_be_read_lets_nothing_be_made(machine: AgentM
     done = machine("init")
     assert done.returncode == 3
     assert vault.read().fingerprint == ""
+
+
+def test_a_fingerprint_of_the_agent_that_was_registered_here_is_not_called_replaced(
+    machine: AgentMachine, service: LocalService
+) -> None:
+    """Set the threshold, let the agent replace the fingerprint, register again: that is the one to keep."""
+    vault = vault_of(machine)
+    assert machine("threshold", "set", "50").returncode == 0
+    record = vault.read()
+    new = record.replace(fingerprint="ef39f2ba-d8d3-46ca-9078-ea2ad2f1dedd")
+    Path(vault.data_path(FINGERPRINT_KEY)).write_bytes(encode_fingerprint(new))
+    assert machine("check").returncode == 1
+    assert register(machine, service, "--again").returncode == 0
+    assert machine("check").returncode == 0
+    assert machine("credential-process").returncode == 0
+    # And the next one that the agent makes is known for what it is.
+    newer = record.replace(fingerprint="3f9a7b52-1c0d-4e68-8a31-6d2f5b7c9e04")
+    Path(vault.data_path(FINGERPRINT_KEY)).write_bytes(encode_fingerprint(newer))
+    assert machine("check").returncode == 1

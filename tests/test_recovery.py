@@ -13,6 +13,8 @@ import reference_store
 from agent_machines import AgentMachine, copied_disk
 from commandline import run
 from fingerprint import Gate, Vault
+from fingerprint.engine import MISMATCH, REGISTERED
+from fingerprint.vault.records import encode_fingerprint, encode_registration
 from house import House
 from registered import Registered, execute_remedy
 
@@ -238,6 +240,73 @@ def test_a_copy_that_does_not_help_is_not_offered(registered: Registered) -> Non
     done = registered("vault", "verify")
     assert execute_remedy(registered, done.stdout).returncode == 0
     assert Path(good).read_bytes() == whole
+
+
+def test_a_fingerprint_that_the_service_does_not_know_is_not_offered(registered: Registered) -> None:
+    """What was stored after a mismatch, and then cleared or damaged, is no way back: the one from before is."""
+    known = registered.vault.read()
+    with registered.vault.edit() as edit:
+        edit.store(known.replace(fingerprint="ef39f2ba-d8d3-46ca-9078-ea2ad2f1dedd"), why=MISMATCH)
+    for damage in (None, *DAMAGES.values()):
+        with registered.vault.edit() as edit:
+            if damage is None:
+                edit.clear(why="vault reset")
+        if damage is not None:
+            damage(registered.vault_path / "Store/InstanceFingerprint")
+        assert execute_remedy(registered, registered("check").stderr).returncode == 0
+        assert registered.vault.read() == known
+
+
+@pytest.mark.parametrize("by_the_agent", [False, True], ids=["by us", "by the agent"])
+@pytest.mark.parametrize("cleared", [False, True], ids=["at once", "cleared between"])
+def test_the_way_back_over_two_replacements_is_the_one_that_the_service_knows(
+    cleared: bool, by_the_agent: bool, registered: Registered
+) -> None:
+    vault = registered.vault
+    known = vault.read()
+    for fingerprint in ("ef39f2ba-d8d3-46ca-9078-ea2ad2f1dedd", "3f9a7b52-1c0d-4e68-8a31-6d2f5b7c9e04"):
+        new = known.replace(fingerprint=fingerprint)
+        if by_the_agent:
+            Path(vault.data_path("InstanceFingerprint")).write_bytes(encode_fingerprint(new))
+            assert registered("vault", "backup").returncode == 0
+        else:
+            with vault.edit() as edit:
+                edit.store(new, why=MISMATCH)
+        if cleared and fingerprint.startswith("ef"):
+            with vault.edit() as edit:
+                edit.clear(why="vault reset")
+    done = registered("check")
+    assert done.returncode == 1
+    assert execute_remedy(registered, done.stdout).returncode == 0
+    assert vault.read() == known
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_fingerprint_of_another_node_is_not_offered(damage: str, registered: Registered) -> None:
+    """The agent registered the machine anew, which the journal did not see; what it holds is of the node before."""
+    store = registered.vault_path / "Store"
+    record, registration = registered.vault.read(), registered.vault.read_registration()
+    (store / "InstanceFingerprint").write_bytes(
+        encode_fingerprint(record.replace(fingerprint="ef39f2ba-d8d3-46ca-9078-ea2ad2f1dedd"))
+    )
+    (store / "RegistrationKey").write_bytes(
+        encode_registration(registration.replace(instance_id="mi-0fedcba9876543210", private_key="b3RoZXI=" * 9))
+    )
+    assert registered("check").returncode == 0
+    DAMAGES[damage](store / "InstanceFingerprint")
+    done = registered("check")
+    assert (done.returncode, "vault restore" in done.stderr) == ((0 if damage == "a flipped byte" else 3), False)
+    assert damage == "a flipped byte" or "that helps" in " ".join(done.stderr.split())
+
+
+def test_a_fingerprint_that_was_kept_by_a_registration_is_offered(registered: Registered) -> None:
+    """The machine registered here as another node, with the fingerprint that it had."""
+    record, registration = registered.vault.read(), registered.vault.read_registration()
+    with registered.vault.edit() as edit:
+        edit.store_registration(registration.replace(instance_id="mi-0fedcba9876543210"), why=REGISTERED)
+    Path(registered.vault.data_path("InstanceFingerprint")).write_bytes(b"")
+    assert execute_remedy(registered, registered("check").stderr).returncode == 0
+    assert registered.vault.read() == record
 
 
 def test_a_restore_without_a_key_does_not_write_the_whole_record_over_itself(registered: Registered) -> None:

@@ -13,7 +13,7 @@ from fingerprint.fate import of_another_sid, rebaselined
 from fingerprint.keydates import UNDATED_DAYS, age_in_days
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, masked, utc
-from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.integrity import MINTS, READS, manifest_state
 
 TYPE_CHECKING = False
@@ -137,6 +137,13 @@ def vault(site: Site) -> Finding:
     broken = next((one for one in only_missing if one.broken), None)
     if broken is not None and os.path.basename(broken.where) == REGISTRATION_KEY:
         return failed(f"the registration cannot be read: {broken.what}", *told, remedy=broken.remedy, tag=VAULT_EXITS)
+    if broken is not None and broken.where == manifest.where:
+        # The agent reads the file that is listed. Of the fingerprint it is not known which one that is.
+        kind = unknown if FINGERPRINT_KEY in manifest.keys else warned
+        return kind(f"{manifest.what}; {manifest.consequence}", remedy=manifest.remedy)
+    if broken is not None and broken.where in (site.vault.history.path, site.vault.history.folder):
+        # Ours alone: the agent does not read it.
+        return unknown(f"our journal cannot be read: {broken.what}", *told, remedy=broken.remedy)
     if broken is not None:
         return failed(f"the vault cannot be read: {broken.what}", *told, remedy=broken.remedy, tag=VAULT_MINTS)
     if not only_missing:
@@ -256,6 +263,10 @@ def regenerated(site: Site) -> Finding:
             command=f"{_REGISTER} --again",
         )  # fmt: skip
     if state.uncertain:
+        try:
+            site.vault.history.changes()
+        except VaultError as error:
+            return _unreadable(error)
         return unknown(f"it cannot be told whether it was replaced: {state.uncertain}",
                        remedy="Look into the logs of that time: fingerprint explain-log FILE...")  # fmt: skip
     if state.restored_at:
@@ -277,8 +288,6 @@ def _way_back(site: Site, state: State) -> str:
 
 def _written_later(site: Site) -> str:
     """Return the words for a record that is much younger than the registration, "" if it is not."""
-    from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-
     record, key_at = site.vault.written_at(FINGERPRINT_KEY), site.vault.written_at(REGISTRATION_KEY)
     if record is None or key_at is None or record - key_at < _SAME_TIME_SECONDS:
         return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.assessment import assess, is_of_agent
+from fingerprint.assessment import UNKNOWN, assess, is_of_agent
 from fingerprint.engine import Outlook, check_stable
 from fingerprint.errors import FingerprintError
 from fingerprint.model import Reason, Value
@@ -68,8 +68,8 @@ class Look(Value):
 
     @property
     def outcome(self) -> str:
-        """Whether it is the same machine: "same", "different" or "cannot-tell"."""
-        return self.assessment.machine
+        """Whether it is the machine that the service knows: "same", "different" or "cannot-tell"."""
+        return "cannot-tell" if self.assessment.level == UNKNOWN else self.assessment.machine
 
     @property
     def regenerated(self) -> bool:

@@ -200,6 +200,8 @@ def _state(seen: Look) -> str:
             told.append(f"the agent stores a new fingerprint {when}, and the service rejects it")
         else:
             told.append(problem.text)
+    if seen.assessment.state.uncertain:
+        told.append(f"whether the fingerprint was replaced cannot be told: {seen.assessment.state.uncertain}")
     return "; ".join((text, *told))
 
 

@@ -28,7 +28,7 @@ from fingerprint.model import RegistrationRecord
 from fingerprint.registrationfile import forget_registration, write_file
 from fingerprint.service.agent_beside import client_for, log_rotation_left, rotation_left
 from fingerprint.service.keys import KEY_TYPE, NodeKey
-from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.history import ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.records import decode_registration, encode_registration
 
@@ -173,6 +173,9 @@ class Registration:
             if recorder is not None:
                 keep_evidence(self.vault, record, recorder, why=REGISTERED, present=_present(edit))
                 edit.store(record, why=FIRST)
+            else:
+                # Another program may have written it since we did: this is the one that the service knows from now on.
+                _keep(edit)
             edit.store_registration(stored, why=REGISTERED)
         try:
             write_file(self.vault, stored)
@@ -372,6 +375,14 @@ def _present(edit: VaultEdit) -> FingerprintRecord | None:
         return edit.read()
     except VaultMissing:
         return None
+
+
+def _keep(edit: VaultEdit) -> None:
+    """Let the journal know the fingerprint that was registered; the registration counts all the same without."""
+    try:
+        edit.keep(FINGERPRINT_KEY, why=REGISTERED)
+    except VaultError as error:
+        _log().warning("no copy of the fingerprint was kept: %s", error)
 
 
 def check_activation(activation_id: str, activation_code: str) -> None:

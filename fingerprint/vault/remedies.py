@@ -11,6 +11,7 @@ from fingerprint.vault.records import decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fingerprint.model import FingerprintRecord
     from fingerprint.vault import Vault
 
 # The words of --key.
@@ -31,7 +32,9 @@ def restore_command(number: int, key: str) -> str:
 def usable_copy(vault: Vault, key: str, present: bytes | None = None) -> tuple[int, str] | None:
     """Return number and time (RFC 3339) of the newest copy of a key that helps; None if there is none.
 
-    It decodes, holds a fingerprint or a complete registration, and is not what is there.
+    It decodes, holds a fingerprint or a complete registration, and is not what is there. A fingerprint is not one
+    that the service rejects by what the journal tells: one that was made after a mismatch, or another node's. One
+    that is known to be this node's comes before one of which that is not known.
 
     Args:
         vault: the vault.
@@ -42,10 +45,35 @@ def usable_copy(vault: Vault, key: str, present: bytes | None = None) -> tuple[i
         VaultError: the journal or the data file could not be read.
     """
     there = vault.raw(key) if present is None else present
-    for number, at, data in vault.history.copies(key):
-        if data != there and _is_whole(key, data):
-            return number, at
-    return None
+    whole = [copy for copy in vault.history.copies(key) if copy[2] != there and _is_whole(key, copy[2])]
+    if key != FINGERPRINT_KEY:
+        return next(((number, at) for number, at, _ in whole), None)
+    doubts: dict[str, int | None] = {}
+    found: list[tuple[int, int, str]] = []
+    for number, at, data in whole:
+        record = decode_fingerprint(data, "")
+        if record.fingerprint not in doubts:
+            doubts[record.fingerprint] = _doubt(vault, record)
+        doubt = doubts[record.fingerprint]
+        if doubt is not None:
+            found.append((doubt, number, at))
+    best = min(found, key=lambda one: one[0], default=None)
+    return best and best[1:]
+
+
+def _doubt(vault: Vault, record: FingerprintRecord) -> int | None:
+    """Return how little is known of a fingerprint: 0 of this node's, 1 else; None if the service rejects it."""
+    # Imported here: it imports this package.
+    from fingerprint.fate import is_of_another_node, replacement
+
+    state = replacement(vault, record)
+    if state.regenerated:
+        return None
+    try:
+        other = is_of_another_node(vault, record.fingerprint)
+    except VaultError:
+        return 1
+    return None if other else 0 if other is False and not state.uncertain else 1
 
 
 def restore_remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
@@ -54,10 +82,11 @@ def restore_remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
         return f"There is no copy of {key} here: the agent makes it again when it registers"
     try:
         copy = usable_copy(vault, key, present)
+        helps = " that helps" if copy is None and vault.history.copies(key) else ""
     except VaultError as error:
         return f"Whether there is a copy that helps cannot be seen: {error.where}: {error.what}. {_without_a_copy(key)}"
     if copy is None:
-        return _without_a_copy(key, f", as the journal holds no copy of {key}")
+        return _without_a_copy(key, f", as the journal holds no copy of {key}{helps}")
     return f"Restore the copy of {copy[1]}: {restore_command(copy[0], key)}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fingerprint.errors import VaultError, VaultMissing, VaultUnsafe
+from fingerprint.errors import VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import Value
 from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
 from fingerprint.vault.files import Folder
@@ -206,7 +206,9 @@ def _journal_findings(vault: Vault) -> list[Finding]:
     try:
         damaged = vault.history.damaged_lines()
     except VaultError as error:
-        return [Finding.of(error)]
+        found = Finding.of(error)
+        # As `Vault.read`: with a journal that cannot be trusted the vault is read all the same.
+        return [found.replace(broken=not isinstance(error, (VaultDenied, VaultUnsafe)))]
     return [
         Finding("journal", f"line {number} of our journal is damaged; that entry cannot be restored",
                 vault.history.path, "Nothing needs to be done; look for disk errors in the system log", False)

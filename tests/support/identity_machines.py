@@ -17,6 +17,7 @@ from fingerprint.service.keys import NodeKey
 from fingerprint.service.local import LocalService
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault
 from fingerprint.vault.records import encode_fingerprint
+from manifests import moved
 
 OK, FINDING, UNKNOWN = "ok", "finding", "unknown"
 # What check, explain and credential-process answer where there is no record to hold the machine against.
@@ -50,6 +51,17 @@ def replaced_by_the_agent(machine: KnownMachine) -> None:
         Path(vault.data_path(FINGERPRINT_KEY)).write_bytes(encode_fingerprint(new))
 
     machine.afterwards.append(write)
+
+
+def writable_journal(machine: KnownMachine) -> None:
+    """Others can write our journal, so that it says nothing of the fingerprint, which was replaced."""
+    replaced_by_the_agent(machine)
+    machine.afterwards.append(lambda m: Path(m.vault.history.folder).chmod(0o777))
+
+
+def elsewhere(key: str) -> Change:
+    """The manifest lists a copy of a key outside of the vault, which the agent reads."""
+    return lambda machine: machine.afterwards.append(lambda m: moved(key)(m.vault_path))
 
 
 def lockdown(machine: KnownMachine) -> None:
@@ -92,6 +104,9 @@ MACHINES: dict[str, tuple[Change, str]] = {
         ),
         FINDING,
     ),
+    "replaced and the journal of others": (writable_journal, UNKNOWN),
+    "fingerprint elsewhere": (elsewhere(FINGERPRINT_KEY), UNKNOWN),
+    "registration elsewhere": (elsewhere(REGISTRATION_KEY), OK),
     "disabled": (put(threshold=-1), OK),
     "host name not UTF-8": (
         lambda m: m.snapshot.update(hostName={"error": "EILSEQ", "message": "not valid UTF-8"}), FINDING,
