@@ -29,14 +29,14 @@ def levels(machine: Callable[..., subprocess.CompletedProcess[str]]) -> dict[str
     by_exit = {0: OK, 1: FINDING, 3: UNKNOWN}
     found = {name: by_exit[machine(name).returncode] for name in ("check", "explain")}
     found["nagios"] = [OK, OK, FINDING, UNKNOWN][machine("check", "--format", "nagios").returncode]
-    told = dict(
-        text.rsplit(" ", 1) for text in machine("metrics").stdout.splitlines() if not text.startswith("#")
-    )  # fmt: skip
+    metrics, watched = machine("metrics"), machine("watch", "--checks", "1", "--output", "json")
+    assert metrics.returncode == watched.returncode == machine("check").returncode
+    told = dict(text.rsplit(" ", 1) for text in metrics.stdout.splitlines() if not text.startswith("#"))
     found["metrics"] = (
         FINDING if float(told["fingerprint_next_start_refused"])
         else OK if float(told["fingerprint_check_success"]) else UNKNOWN
     )  # fmt: skip
-    event = json.loads(machine("watch", "--checks", "1", "--output", "json").stdout.splitlines()[0])
+    event = json.loads(watched.stdout.splitlines()[0])
     found["watch"] = (
         FINDING if "will-hibernate" in event["conditions"] else UNKNOWN if event["verdict"] == "cannot-tell" else OK
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES
 from fingerprint.cli.render import print_json, warn, write_data
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.monitoring import look
@@ -30,4 +29,4 @@ def run(arguments: Arguments) -> int:
         write_data(text.rstrip("\n"))
     if seen.error is not None:
         warn(str(seen.error))
-    return OUTCOME_EXIT_CODES[seen.outcome]
+    return seen.assessment.exit_code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES
 from fingerprint.cli.render import SCHEMA_VERSION, flush, json_text, warn, write, write_data
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.errors import EXIT_OK, UsageError
@@ -36,7 +35,7 @@ def run(arguments: Arguments) -> int:
         textfile=arguments.textfile or "", timeout=arguments.timeout, output=_output(),
     )  # fmt: skip
     seen = watcher.run(arguments.checks)
-    return EXIT_OK if arguments.checks is None else OUTCOME_EXIT_CODES[seen.outcome]
+    return EXIT_OK if arguments.checks is None else seen.assessment.exit_code
 
 
 def _output() -> int | None:
