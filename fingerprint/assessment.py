@@ -81,9 +81,10 @@ class Assessment(Value):
         state: whether the fingerprint was replaced.
         manifest: whether the agent finds its records; None where that could not be read.
         problems: what is wrong, the most urgent first.
+        notices: changes of the record by other programs, and why they could not be looked for.
     """
 
-    __slots__ = ("observation", "error", "machine", "outlook", "state", "manifest", "problems")
+    __slots__ = ("observation", "error", "machine", "outlook", "state", "manifest", "problems", "notices")
     observation: Observation | None
     error: FingerprintError | None
     machine: str
@@ -91,6 +92,7 @@ class Assessment(Value):
     state: State
     manifest: ManifestState | None
     problems: tuple[Problem, ...]
+    notices: tuple[str, ...]
 
     def __init__(
         self,
@@ -101,10 +103,11 @@ class Assessment(Value):
         state: State,
         manifest: ManifestState | None,
         problems: tuple[Problem, ...],
+        notices: tuple[str, ...] = (),
     ) -> None:
         self._set(
             observation=observation, error=error, machine=machine, outlook=outlook, state=state, manifest=manifest,
-            problems=problems,
+            problems=problems, notices=notices,
         )  # fmt: skip
 
     @property
@@ -130,11 +133,13 @@ def assess(vault: Vault, machine: Machine, *, timeout: float | None = None) -> A
         observation = check(vault, machine, timeout=timeout)
     except FingerprintError as error:
         return Assessment(None, error, "cannot-tell", None, State(), _manifest(vault), problems_of(vault, error=error))
+    # Of the record: what is read next has notices of its own.
+    notices = tuple(text for text in (vault.notice, vault.unwatched) if text)
     verdict, collection = observation.verdict, observation.collection
     state = record_state(vault, machine, observation.record)
     outlook = agent_outlook(verdict, collection, of_agent=is_of_agent(vault, machine))
     problems = problems_of(vault, verdict, collection, state, outlook)
-    return Assessment(observation, None, outcome_of(verdict), outlook, state, _manifest(vault), problems)
+    return Assessment(observation, None, outcome_of(verdict), outlook, state, _manifest(vault), problems, notices)
 
 
 def level_of(problems: tuple[Problem, ...], outlook: Outlook | None, state: State) -> str:

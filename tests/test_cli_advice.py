@@ -21,6 +21,7 @@ from fingerprint import Gate, Vault
 from fingerprint.cli import main
 from fingerprint.cli.advice import Advice, quoted
 from fingerprint.cli.parse import parse
+from fingerprint.cli.render import folded
 from fingerprint.cli.table import COMMANDS
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.testing.machines import unix_snapshot
@@ -369,3 +370,11 @@ def test_the_program_names_itself_as_it_was_started(tmp_path: Path) -> None:
         assert f"{named} --vault {tmp_path}/none init" in done.stderr
         done = subprocess.run([*words, "check", "--nonsense"], capture_output=True, text=True, env={"PATH": path})
         assert done.stderr.endswith(f"Try: {named} --help\n")
+
+
+def test_no_line_ends_within_what_can_be_copied() -> None:
+    text = "The agent does not run. Do: start it (`systemctl restart amazon-ssm-agent.service`)."
+    assert folded(text, 60)[-1] == "(`systemctl restart amazon-ssm-agent.service`)."
+    there = Advice(parse(["--snapshot", "web.json", "diagnose"]))
+    said = there.text("Restart the agent: it tries again at once (on that machine: systemctl restart agent)", "_")
+    assert said.endswith("(on_that_machine:_systemctl_restart_agent)")

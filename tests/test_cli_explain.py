@@ -81,7 +81,7 @@ def test_check_names_causes_where_evidence_is_kept(upgraded: Place) -> None:
     assert "dmidecode 3.3 -> 3.6; hardware fields equal" in [change["cause"] for change in answer["changes"]]
     text = " ".join(upgraded("check").stdout.split())
     assert "about to refuse an innocent one" in text
-    assert "What else than another machine changes these" not in text
+    assert "Other causes of these changes than another machine" not in text
 
 
 def test_check_says_so_where_the_evidence_is_damaged(upgraded: Place) -> None:

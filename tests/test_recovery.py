@@ -507,3 +507,32 @@ def test_a_cleared_record_is_named_when_it_is_restored(registered: Registered) -
     done = registered("vault", "restore", "0", "--dry-run")
     assert "cleared" in done.stdout
     assert registered("vault", "restore", "0", "--rebaseline", "--yes").returncode == 4
+
+
+def test_check_says_that_another_program_changed_the_threshold_of_a_registered_machine(registered: Registered) -> None:
+    assert registered("vault", "backup").returncode == 0
+    path = Path(registered.vault.data_path("InstanceFingerprint"))
+    path.write_text(path.read_text().replace('"similarityThreshold":40', '"similarityThreshold":41'))
+    assert "Another program changed the threshold from 40 to 41." in registered("check").stdout
+
+
+def test_history_names_the_copy_of_a_record_that_is_gone(registered: Registered) -> None:
+    assert registered("vault", "backup").returncode == 0
+    assert "Entry 0" not in registered("vault", "history").stdout
+    path = Path(registered.vault.data_path("InstanceFingerprint"))
+    before = path.read_bytes()
+    path.unlink()
+    said = registered("vault", "history").stdout
+    assert "Restore it with" in said or " backup" in said
+    assert registered("vault", "restore", "0", "--yes").returncode == 0
+    assert path.read_bytes() == before
+
+
+def test_a_cleared_record_is_lost_to_verify_and_its_copy_is_not_offered(registered: Registered) -> None:
+    assert registered("vault", "reset", "--yes").returncode == 0
+    verified = registered("vault", "verify")
+    assert (verified.returncode, "its fingerprint is lost" in verified.stdout) == (1, True)
+    said = registered("vault", "backup").stdout
+    assert "It is cleared: it holds no fingerprint to restore." in said
+    checks = {one["name"]: one for one in registered.json("diagnose")["checks"]}
+    assert checks["next-start"]["outcome"] == "fail"

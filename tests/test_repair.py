@@ -233,3 +233,33 @@ def test_where_there_is_no_vault_nothing_is_made(tmp_path: Path) -> None:
     house = House(tmp_path)
     assert house("vault", "repair", "--yes").returncode == 3
     assert not house.vault.exists()
+
+
+def test_explain_says_what_the_vault_keeps_the_agent_from(machine: Registered) -> None:
+    assert "None: the machine is accepted." in machine("explain").stdout
+    (machine.vault_path / "Manifest").unlink()
+    found = machine.json("explain")
+    assert found["consequence"].startswith("Manifest is missing; Store holds")
+    assert found["consequence"].endswith("The machine matches its record.")
+    assert found["state"]["text"] == "not regenerated so far"
+    # There is no old file that could be kept.
+    assert "The old file is kept" not in machine("vault", "repair", "--yes").stdout
+    assert "None: the machine is accepted." in machine("explain").stdout
+
+
+def test_no_check_passes_beside_a_registration_that_cannot_be_read(machine: Registered) -> None:
+    path = Path(machine.vault.data_path("RegistrationKey"))
+    path.write_bytes(path.read_bytes()[:100])
+    checks = {one["name"]: one for one in machine.json("diagnose")["checks"]}
+    assert checks["next-start"]["outcome"] == "fail"
+    assert "the agent exits" in checks["next-start"]["text"]
+    assert machine.json("explain")["consequence"].startswith("The registration cannot be read")
+
+
+def test_the_lines_of_a_problem_stand_below_each_other_and_are_not_too_long(machine: Registered) -> None:
+    (machine.vault_path / "Manifest").unlink()
+    lines = machine("check").stdout.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("  PROBLEM  "))
+    text = [line for line in lines[begin:] if line.startswith("           ")][:3]
+    assert all(len(line) < 80 for line in [lines[begin], *text])
+    assert all(line[:11].isspace() and not line[11].isspace() for line in text)

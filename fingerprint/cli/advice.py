@@ -150,6 +150,14 @@ class Advice:
             begin = at - 1
             while (begin := text.find(name + " ", begin + 1)) >= 0:
                 before = text[:begin]
+                said = _said(text, begin)
+                if said:
+                    # It stays whole where lines are broken.
+                    end = text.find("`", begin) + 1 if before.endswith("`") else _end_of_sentence(text, begin)
+                    if begin - said >= at and end > begin:
+                        found.append((begin - said, end, text[begin - said : end]))
+                        break
+                    continue
                 if before.endswith("`") and "`" in text[begin:] and not before[:-1].endswith(_SAID):
                     end = text.index("`", begin) + 1
                     found.append((begin - 1, end, THERE + text[begin - 1 : end]))

@@ -72,10 +72,10 @@ class _Seen:
         self.stable, problem = _by_stable(vault, observation, machine, arguments)
         self.changes = _changes(vault, self.assessment.state, observation, machine, arguments) if self.stable else ()
         self.forecast = _forecast(vault, self.assessment, observation, machine)
-        self.notes = _notes(self.assessment, observation, self.forecast)
+        self.notes = _notes(self.assessment, observation, self.forecast, copied=arguments.root != "/")
         self.notes += [(f"The evidence kept for this record cannot be used: {problem}.",)] if problem else []
         self.notes += _stable_notes(self.outcome, self.stable)
-        self.notes += [(f"{text}.",) for text in (vault.notice, vault.unwatched) if text]
+        self.notes += [(f"{text}.",) for text in self.assessment.notices]
 
     def answer(self, arguments: Arguments) -> dict[str, Any]:
         whole = _answer(self.observation, self.outcome, self.vault, arguments)
@@ -247,7 +247,7 @@ def _print_caveats(verdict: Verdict) -> None:
     rows = [row for row in map(row_of, changed) if row]
     if rows:
         write()
-        write("  What else than another machine changes these:")
+        write("  Other causes of these changes than another machine:")
     for row in rows:
         for line in folded(f"{row.name}: {row.caveat}", 74):
             write("    " + line)
@@ -275,13 +275,16 @@ def _same(row: AttributeRow) -> str:
     return "not counted" if row.current is None else "NO"
 
 
-def _notes(found: Assessment, observation: Observation, forecast: Forecast | None) -> list[tuple[str, ...]]:
+def _notes(
+    found: Assessment, observation: Observation, forecast: Forecast | None, *, copied: bool
+) -> list[tuple[str, ...]]:
     """Return what else to know: each note a text, and behind it the command that it speaks of."""
     verdict, collection = observation.verdict, observation.collection
     notes: list[tuple[str, ...]] = []
     if verdict.threshold == -1:
         notes.append(("The check is disabled: any machine that holds this vault passes, whatever its hardware ID.",))
-    elif verdict.vacuous:
+    elif verdict.vacuous and not copied:
+        # What the hardware says is not on a copied disk.
         notes.append(
             (
                 "The guard is vacuous: values that say nothing on both sides and the hardware ID reach the threshold "

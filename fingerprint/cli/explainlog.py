@@ -155,7 +155,7 @@ def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Ar
     for number, at in enumerate(story.regenerated_at):
         write(f"  New        fingerprint stored at {when(at) or '(no time)'}{' (over)' * (number < over)}")
     for code, (count, first, last) in story.refusals.items():
-        span = f", {when(first)} to {when(last)}" if first else ""
+        span = f", {when(first)}{f' to {when(last)}' if last != first else ''}" if first else ""
         ended = " (over)" * (story.settled_refusals.get(code) == count)
         for number, line in enumerate(folded(f"{code}: {times(count, 'time', 'times')}{span}{ended}", 66)):
             write(f"  {'Failed' if number == 0 else '':10} {line}")

@@ -27,8 +27,8 @@ def identity_answer(level: str, outlook: Outlook | None, problems: tuple[Problem
 def print_problems(problems: tuple[Problem, ...], arguments: Arguments) -> None:
     """Print it below the verdict, each with what to do."""
     for one in problems:
-        first, *rest = folded(f"PROBLEM  {one.text}.", 76)
-        write("  " + colored(first, "bad", arguments))
+        first, *rest = folded(f"{one.text}.", 67)
+        write("  " + colored(f"PROBLEM  {first}", "bad", arguments))
         for line in rest:
             write(f"           {line}")
         if one.remedy:

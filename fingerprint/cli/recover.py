@@ -11,7 +11,7 @@ from fingerprint.fate import rebaselined
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.records import decode_fingerprint, decode_registration
-from fingerprint.vault.remedies import KEY_WORDS, restore_command, restore_remedy
+from fingerprint.vault.remedies import KEY_WORDS, restore_command, restore_remedy, usable_copy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def _history(arguments: Arguments) -> int:
     entries = told["entries"]
     if arguments.output == "json":
         print_json("vault history", told)
-    elif not entries:
+        return EXIT_OK
+    if not entries:
         write(f"Nothing of the vault {vault.path} was ever replaced.")
     else:
         rows = [
@@ -56,7 +57,20 @@ def _history(arguments: Arguments) -> int:
             for e in entries
         ]  # fmt: skip
         table(("N", "replaced at", "key", "fingerprint or node", "threshold", "why"), rows, (3, 20, 12, 19, 9))
+    _print_last_written(vault)
     return EXIT_OK
+
+
+def _print_last_written(vault: Vault) -> None:
+    """Name the copy of what was written last, which is entry 0, for a record that is lost or damaged."""
+    for key in KEY_WORDS:
+        try:
+            found = usable_copy(vault, key)
+        except VaultError:
+            # `vault verify` says so.
+            continue
+        if found is not None and not found[0]:
+            write(f"Entry 0 is the copy of {key} of {found[1]}. Restore it with: {restore_command(0, key)}")
 
 
 def _entry(entry: dict[str, Any], vault: Vault, arguments: Arguments) -> dict[str, Any]:
@@ -107,7 +121,10 @@ def _backup(arguments: Arguments) -> int:
             write(f"Would keep a copy of {key} of {vault.path} in {vault.history.path}.")
         else:
             write(f"Kept a copy of {key} of {vault.path} as entry {numbers[key]}.")
-            write(f"  Restore it with: {restore_command(numbers[key], key)}")
+            if key == FINGERPRINT_KEY and not vault.read().fingerprint:
+                write("  It is cleared: it holds no fingerprint to restore.")
+            else:
+                write(f"  Restore it with: {restore_command(numbers[key], key)}")
     return EXIT_OK
 
 
@@ -176,9 +193,9 @@ def _rebaseline(arguments: Arguments) -> int:
 def _finish(command: str, plan: Plan, vault: Vault, arguments: Arguments) -> int:
     if not arguments.dry_run and not arguments.yes:
         raise Refused(
-            "this weakens the guard against clones: what it writes is taken for the machine that registered",
+            f"{command} requires --yes: what it writes is taken for the record of the machine that registered",
             where=vault.path,
-            remedy="See what it would do with --dry-run; do it with --yes",
+            remedy="Nothing was written. See what it would do with --dry-run; do it with --yes",
         )
     if not arguments.dry_run:
         carry_out(vault, plan, accept_new_sid=arguments.accept_new_sid)
@@ -247,9 +264,17 @@ def _notes(plan: Plan, vault: Vault, arguments: Arguments) -> list[tuple[str, ..
         else:
             notes.append((f"This registration is that of {then}; the vault is registered as {now} now.",))
     if plan.key == REGISTRATION_KEY:
-        notes += _without_a_fingerprint(vault)
-    if not arguments.dry_run:
-        notes.append(("Restart the agent: it keeps what it read until then.",))
+        without = _without_a_fingerprint(vault)
+        notes += without
+        if without:
+            # A restart comes after that.
+            return notes
+    if arguments.dry_run:
+        return notes
+    if plan.outlook == Outlook.REJECTS and arguments.root == "/":
+        text = "Do not restart the agent before the record matches: it would replace the fingerprint again."
+        return [*notes, (text,)]
+    notes.append(("Restart the agent: it keeps what it read until then.",))
     return notes
 
 

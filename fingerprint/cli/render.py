@@ -184,13 +184,21 @@ def printable(text: str) -> str:
 def folded(text: str, width: int) -> list[str]:
     """Return a text as lines of at most so many characters; a longer word or command has a line of its own."""
     lines, line = [], ""
-    for part in (_the_advice().text(text, _KEPT_BLANK) if _may_advise(text) else text).split():
+    for part in _unbroken(_the_advice().text(text, _KEPT_BLANK) if _may_advise(text) else text).split():
         word = part.replace(_KEPT_BLANK, " ")
         if line and len(line) + 1 + len(word) > width:
             lines.append(line)
             line = ""
         line = f"{line} {word}" if line else word
     return [*lines, line]
+
+
+def _unbroken(text: str) -> str:
+    """Return a text in which no line ends within backquotes: what stands there can be copied."""
+    if text.count("`") % 2:
+        return text
+    parts = text.split("`")
+    return "`".join(part.replace(" ", _KEPT_BLANK) if number % 2 else part for number, part in enumerate(parts))
 
 
 def shown(name: str, value: str | None, arguments: Arguments) -> str:

@@ -92,7 +92,7 @@ GLOBAL = (
     Option("--no-color", "no colour, also on a terminal (so does NO_COLOR)"),
 )
 _DRY_RUN = Option("--dry-run", "say what would be done and change nothing")
-_YES = Option("--yes", "do it: without this word it is refused")
+_YES = Option("--yes", "confirm (required)")
 _ENDPOINT = Option("--endpoint", "URL of the service (else the agent's, the region's)", "URL")
 _POLICY = Option(
     "--policy", "what to do for another machine", "POLICY", choices=("strict", "regenerate", "audit"), default="strict"
@@ -102,7 +102,7 @@ _ROTATE = Option("--rotate-after", "age of the node's key at which it is changed
                  default=0)  # fmt: skip
 _NEW_SID = Option("--accept-new-sid", "also if the hardware ID of the record is not that of this machine")
 
-_KEY = Option("--key", "the record (else that of the entry; of 0 the fingerprint)", "KEY",
+_KEY = Option("--key", "the record (else that of entry N; for 0 the fingerprint)", "KEY",
               choices=("fingerprint", "registration"))  # fmt: skip
 
 _FLEET = ("FLEET", "text", (), "the file or folder")
@@ -376,7 +376,7 @@ COMMANDS = (
         "reads the threshold when it starts.",
         positionals=(("N", "integer", (), "the new threshold"),),
         options=(_DRY_RUN,),
-        examples=(("sudo fingerprint threshold set 33", "let 3 of 9 attributes do"),),
+        examples=(("sudo fingerprint threshold set 33", "3 of 9 matching attributes pass"),),
     ),
     Command(
         "register",

@@ -107,7 +107,8 @@ def _common(own: tuple[Option, ...]) -> _Parser:
 def _add(parser: Any, option: Option) -> None:
     text = option.text
     if option.choices:
-        text += f": {' or '.join(option.choices)} (default: {option.default})"
+        default = f" (default: {option.default})" if option.default is not None else ""
+        text += f": {' or '.join(option.choices)}{default}"
     if not option.metavar:
         parser.add_argument(option.flag, action="store_true", help=text, default=argparse.SUPPRESS)
         return

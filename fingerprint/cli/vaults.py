@@ -133,6 +133,8 @@ def _repair(arguments: Arguments) -> int:
 
 
 def _print_repair(plan: RepairPlan, vault: Vault, done: bool) -> None:
+    from fingerprint.vault.integrity import MISSING
+
     if not plan.writes:
         write(f"Nothing to repair: the manifest of {vault.path} lists every record that lies in Store.")
     for _, state in plan.writes:
@@ -148,7 +150,8 @@ def _print_repair(plan: RepairPlan, vault: Vault, done: bool) -> None:
     if plan.unknown:
         write(f"  not listed, because these files are no records: {', '.join(printable(one) for one in plan.unknown)}")
     if done:
-        write(f"  The old file is kept in {vault.history.path}.")
+        if any(state.kind != MISSING for _, state in plan.writes):
+            write(f"  The old file is kept in {vault.history.path}.")
         write("  A running agent keeps what it read until it is restarted.")
 
 

@@ -13,7 +13,7 @@ from fingerprint.fate import of_another_sid, rebaselined
 from fingerprint.keydates import UNDATED_DAYS, age_in_days
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, masked, utc
-from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
 from fingerprint.vault.integrity import MINTS, READS, manifest_state
 
 TYPE_CHECKING = False
@@ -226,10 +226,19 @@ def next_start(site: Site) -> Finding:
         manifest = manifest_state(site.vault)
         if manifest.agent_does != READS:
             return failed(manifest.consequence, manifest.what, remedy=manifest.remedy)
+        unread = _unreadable_registration(site)
+        if unread is not None:
+            return failed(
+                "at its next start the agent exits, because the registration cannot be read; it writes nothing",
+                unread.what, remedy=unread.remedy.removeprefix(NOTHING_WRITTEN),
+            )  # fmt: skip
         regenerated = site.explanation.state.regenerated
         told = site.forecast
     except VaultMissing:
         return skipped("the vault holds no fingerprint")
+    except FingerprintLost as error:
+        text = "at its next token request the agent stores a new fingerprint, and the service rejects it"
+        return failed(text, error.what, remedy=error.remedy)
     except FingerprintError as error:
         return _unreadable(error)
     if told is None:
@@ -242,6 +251,18 @@ def next_start(site: Site) -> Finding:
     if regenerated:
         return failed("the machine matches a record that the service does not know")
     return passed(told.text)
+
+
+def _unreadable_registration(site: Site) -> VaultCorrupt | None:
+    """Return why the agent cannot read the registration; None where it can, and where there is none."""
+    try:
+        site.vault.read_registration()
+    except VaultCorrupt as error:
+        return error
+    except VaultError:
+        # Missing or denied: `registration` says so.
+        pass
+    return None
 
 
 def regenerated(site: Site) -> Finding:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fingerprint.stable import StableVerdict
     from fingerprint.vault import Vault
 
+_ACCEPTED = "None: the machine is accepted."
+
 __all__ = [
     "Cause", "Explanation", "ProbableEvent", "Remedy", "State", "explain", "explain_snapshots", "explain_vault",
 ]  # fmt: skip
@@ -119,6 +121,7 @@ def explain(
     stable: StableObservation | None = None,
     of_agent: bool = True,
     check: NextCheck | None = None,
+    vault_problem: str = "",
 ) -> Explanation:
     """Explain a verdict from what is known. It reads nothing and raises nothing.
 
@@ -131,6 +134,7 @@ def explain(
         stable: the verdict of scheme `stable`, if there is one.
         of_agent: whether the agent uses the vault; else our own client, which reads what was read here.
         check: when the agent compares next, if that was looked at.
+        vault_problem: why the agent does not come to compare with this record, "" where it does.
     """
     state = state or State()
     started = booted_at(now.machine) if now else None
@@ -146,7 +150,8 @@ def explain(
     outlook = agent_outlook(verdict, collection, of_agent=of_agent)
     return Explanation(
         verdict, collection, outcome, outlook, in_words(verdict), found, events, state,
-        _state_text(outlook, state, check), _consequence(verdict, collection, outlook, state, by_stable, check),
+        _state_text(outlook, state, check, vault_problem),
+        _with_problem(vault_problem, _consequence(verdict, collection, outlook, state, by_stable, check)),
         remedies(
             verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
             outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.only_here),
@@ -155,12 +160,14 @@ def explain(
     )  # fmt: skip
 
 
-def _state_text(outlook: Outlook, state: State, check: NextCheck | None) -> str:
+def _state_text(outlook: Outlook, state: State, check: NextCheck | None, vault_problem: str) -> str:
     if state.regenerated:
         when = f" at {state.at}" if state.at else ""
         return f"already regenerated{when}, by {state.by}: this record is not the one that was registered"
     if state.uncertain:
         return f"cannot tell whether it was replaced: {state.uncertain}"
+    if vault_problem:
+        return "not regenerated so far"
     if outlook == Outlook.ACCEPTS:
         return "not regenerated, and the agent keeps the record at its next check"
     if outlook == Outlook.STOPS:
@@ -181,8 +188,8 @@ def _consequence(
 ) -> str:
     if state.regenerated:
         return (
-            "The service knows the earlier fingerprint only and refuses this one for ever; every retry of the agent "
-            "is wasted, and lowering the threshold does not help any more."
+            "The service knows the earlier fingerprint only and rejects this one permanently: retries are futile, and "
+            "lowering the threshold does not help any more."
         )
     if outlook == Outlook.STOPS:
         return f"{collection.agent_error}."
@@ -198,7 +205,15 @@ def _consequence(
             "The agent's rules accept it all the same: this machine gets the role of the one whose record it holds, "
             "as a copy would."
         )
-    return "None: the machine is accepted."
+    return _ACCEPTED
+
+
+def _with_problem(vault_problem: str, consequence: str) -> str:
+    """Return what follows, where the agent has to read its records before it compares."""
+    if not vault_problem:
+        return consequence
+    then = "The machine matches its record." if consequence == _ACCEPTED else f"Once that is repaired: {consequence}"
+    return f"{vault_problem[0].upper()}{vault_problem[1:]}. {then}"
 
 
 def _rejection(check: NextCheck | None) -> str:
@@ -306,8 +321,15 @@ def explain_vault(
         compares = next_check(machine) if check is None else check()
     return explain(
         verdict, collection, before=sources, now=Sources(now), state=state, stable=stable, of_agent=of_agent,
-        check=compares,
+        check=compares, vault_problem=_vault_problem(vault),
     )  # fmt: skip
+
+
+def _vault_problem(vault: Vault) -> str:
+    """Return why the agent does not find or read its records, "" where it does."""
+    from fingerprint.assessment import MANIFEST, REGISTRATION, problems_of
+
+    return next((one.text for one in problems_of(vault) if one.kind in (MANIFEST, REGISTRATION)), "")
 
 
 def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: int = THRESHOLD_DEFAULT) -> Explanation:

@@ -85,7 +85,9 @@ def remedies(
     elif highest is not None:
         steps.append(
             Remedy(
-                "threshold", f"Let {verdict.matched} of {verdict.total} attributes do, then restart the agent",
+                "threshold",
+                f"Lower the threshold to {highest} so that {verdict.matched} of {verdict.total} matching attributes "
+                "pass, then restart the agent",
                 f"fingerprint threshold set {highest}", "It lets copies of this machine pass more easily, too",
             )
         )  # fmt: skip

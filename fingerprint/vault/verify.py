@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fingerprint.errors import VaultDenied, VaultError, VaultMissing, VaultUnsafe
+from fingerprint.errors import FingerprintLost, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import Value
 from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
 from fingerprint.vault.files import Folder
@@ -199,7 +199,22 @@ def _record_findings(vault: Vault, found: list[Finding], states: list[ManifestSt
                 Finding("changed-elsewhere", vault.notice, vault.data_path(key),
                         "Fine if that was the agent or you; keep a copy with: fingerprint vault backup", False)
             )  # fmt: skip
-    return findings
+    return findings + _lost(vault)
+
+
+def _lost(vault: Vault) -> list[Finding]:
+    """Name a cleared record beside a registration; a missing one is named by what reads it."""
+    from fingerprint.engine import refuse_lost
+
+    try:
+        if not vault.read().fingerprint:
+            refuse_lost(vault)
+    except FingerprintLost as error:
+        return [Finding("fingerprint-lost", error.what, vault.data_path(FINGERPRINT_KEY), error.remedy, False)]
+    except VaultError:
+        # It is named already.
+        pass
+    return []
 
 
 def _journal_findings(vault: Vault) -> list[Finding]:
