@@ -116,6 +116,10 @@ def test_every_printed_remedy_works_where_it_is_printed(
             executed += 1
             # A snapshot here is of this machine, of which not everything can be read.
             allowed = (0, 1, 3) if one.path in _LOOK else (0, 3) if one.path == "snapshot" else (0,)
+            if "journal of others" in name and "others can write it" in done.stderr:
+                # Nothing is written until that is put right, which each of them says.
+                assert "chmod go-w" in done.stderr
+                allowed = (3,)
             assert done.returncode in allowed, (number, one.line, done.returncode, done.stdout, done.stderr)
             assert one.path in (*_LOOK, *_MENDS, *_STEPS, "init", "snapshot"), one.line
         if any(one.path in _MENDS for one in remedy):
