@@ -241,7 +241,9 @@ def _of_the_vault(vault: Vault, manifest: ManifestState | None, error: Fingerpri
     if isinstance(error, FingerprintLost):
         problems.append(Problem(LOST, error.what, error.remedy))
     elif isinstance(error, VaultCorrupt) and (manifest is None or manifest.sound):
-        text = f"the record cannot be read ({error.what}): the agent stores a new fingerprint over it at its next check"
+        # Without a registration the agent does not get as far as the record.
+        then = "" if problems else ": the agent stores a new fingerprint over it at its next check"
+        text = f"the record cannot be read ({error.what}){then}"
         problems.append(Problem(CORRUPT, text, error.remedy.removeprefix(NOTHING_WRITTEN)))
     return tuple(problems)
 

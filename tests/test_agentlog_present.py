@@ -274,6 +274,21 @@ def test_both_readers_and_both_orders_of_logs_agree(count: int, tmp_path: Path) 
     assert only.state == State.CANNOT_TELL
 
 
+@pytest.mark.parametrize(("failed", "first"), [
+    (LOST + refused("09:00:17"), "fingerprint vault history"),
+    (refused("09:00:17", DENIED), "Look for the node and its role"),
+    (ready("09:00:01") + refused("09:30:17", DENIED), "Start the agent: it then signs with the key in the vault"),
+    (refused("09:00:17", "RequestError: send request failed"), "Fix what the error names"),
+    ("", "Start the agent"), (ready("09:00:01"), "Start the agent"),
+])  # fmt: skip
+def test_who_failed_before_the_stop_is_mended_before_it_is_started(failed: str, first: str) -> None:
+    stop = line("09:40:00", "INFO", _STOP, _CORE)
+    _, steps, _ = conclusion(read_texts([(started("09:00:00") + failed + stop).encode()], [], []))
+    assert steps[0].startswith(first)
+    assert len(steps) == 1 or any(step.startswith("Start the agent") for step in steps)
+    assert not any("estart the agent" in step for step in steps)
+
+
 def test_the_history_tells_what_is_over_and_the_present_what_is_not() -> None:
     text = "".join(step for step, _ in STEPS[:12])
     told, steps, _ = conclusion(read_texts([text.encode()], [], []))

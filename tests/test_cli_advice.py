@@ -265,6 +265,44 @@ def test_what_was_read_of_a_machine_stays_as_it_is(tmp_path: Path, capfd: pytest
     assert "  fingerprint check  " in capfd.readouterr().out
 
 
+def machine_files(folder: Path, kind: str) -> list[str]:
+    """Return the line of a command that looks at files: recordings that differ, or a log with a mismatch."""
+    if kind == "explain-log":
+        log = folder / "amazon-ssm-agent.log"
+        log.write_text(started("08:00:00") + mismatch("08:00:01", "disk-info") + refused("08:00:17"))
+        return [kind, str(log)]
+    other = {"machine_id": "7" * 32} if kind == "another id" else {"dmi": "SMBIOS 3.4 present.", "disk": "total 4"}
+    for name, changes in (("a", {}), ("b", {"ip": "192.0.2.99", **other})):
+        (folder / f"{name}.json").write_text(json.dumps(unix_snapshot(**changes)))
+    return ["compare", str(folder / "a.json"), str(folder / "b.json")]
+
+
+@pytest.mark.parametrize("kind", ["another id", "other hardware", "explain-log"])
+@pytest.mark.parametrize("vault", [[], ["--vault", "/v"]])
+def test_what_files_of_a_machine_advise_is_for_that_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], kind: str, vault: list[str]
+) -> None:
+    """Nobody's vault but that machine's is meant, and no option names it."""
+    monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
+    words = machine_files(tmp_path, kind)
+    for form in ("text", "json"):
+        main([*vault, *words, "--output", form])
+        told = capfd.readouterr().out
+        printed = commands_in(json.loads(told) if form == "json" else told)
+        assert printed, "there is something to advise"
+        assert all(one.there and not one.target and not one.environment for one in printed), printed
+
+
+@pytest.mark.parametrize(("logs", "there"), [
+    (["/var/log/amazon/ssm/amazon-ssm-agent.log"], False),
+    (["/var/log/amazon/ssm/x/../amazon-ssm-agent.log", "/var/log/amazon/ssm/errors.log"], False),
+    (["/var/log/amazon/ssm/amazon-ssm-agent.log", "/tmp/errors.log"], True), (["-"], True),
+])  # fmt: skip
+def test_the_logs_of_the_agent_here_are_of_this_machine(logs: list[str], there: bool) -> None:
+    told = Advice(parse(["explain-log", *logs])).text("fingerprint vault history")
+    assert told.startswith("on that machine: ") == there
+
+
 @pytest.mark.parametrize("command", ["systemctl restart amazon-ssm-agent", "chmod 600 /root/.aws/credentials"])
 @pytest.mark.parametrize("words", [["--root", "/mnt"], ["--snapshot", "x.json"]])
 def test_commands_of_other_programs_are_for_that_machine(words: list[str], command: str) -> None:

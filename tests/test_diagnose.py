@@ -342,6 +342,20 @@ def test_our_history_tells_of_a_replaced_record_and_how_to_put_it_back(tmp_path:
     assert str(back["regenerated"].outcome) == PASS
 
 
+@pytest.mark.parametrize("record", [b"", b'{"fingerprint":', None])
+def test_without_a_registration_that_can_be_read_no_new_fingerprint_is_foretold(
+    machine: AgentMachine, record: bytes | None
+) -> None:
+    machine.record, machine.registration = record, b""
+    conclusion = machine.diagnosis().conclusion
+    assert conclusion.text.startswith("The agent exits at its next start")
+    assert ("neither the registration nor the fingerprint can be read" in conclusion.text) == (record is not None)
+    assert "not in danger" not in conclusion.text
+    assert "new fingerprint" not in json.dumps([*conclusion.text, *conclusion.steps])
+    machine.record = AgentMachine(machine.folder).record
+    assert "the fingerprint is not in danger" in machine.diagnosis().conclusion.text
+
+
 # What runs the checks.
 
 

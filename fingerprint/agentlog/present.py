@@ -62,7 +62,7 @@ def present(story: Story) -> Present:
     if story.start_error:
         return Present(State.NOT_STARTED, story.start_failed, *_not_started(story))
     if run.stopped:
-        return Present(State.STOPPED, run.stopped, _before_the_stop(story), ("Start the agent",))
+        return Present(State.STOPPED, run.stopped, *_stopped(story))
     if run.failed and trouble is not None:
         return Present(State.FAILING, trouble.since, *_failing(story))
     if story.worker.waiting:
@@ -107,10 +107,15 @@ def _untold(story: Story) -> str:
     return "no line tells whether the agent gets credentials"
 
 
-def _before_the_stop(story: Story) -> str:
-    if story.trouble is not None:
-        return f"before that it failed, because {_failing(story)[0]}"
-    return "before that it had credentials" if story.run.outcome != "not-told" else ""
+def _stopped(story: Story) -> tuple[str, tuple[str, ...]]:
+    """Return how it was before it stopped, and what to do: what it failed of would be there after its start."""
+    if story.trouble is None:
+        return "before that it had credentials" if story.run.outcome != "not-told" else "", ("Start the agent",)
+    why, steps = _failing(story)
+    steps = tuple(step.replace("Restart the agent", "Start the agent").replace(", then restart the agent", "")
+                  .removesuffix(": it retries at once") for step in steps)  # fmt: skip
+    then = () if any("Start the agent" in step for step in steps) else ("Start the agent once that is mended",)
+    return f"before that it failed, because {why}", (*steps, *then)
 
 
 def _not_started(story: Story) -> tuple[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from fingerprint.agent.paths import places_of
 from fingerprint.cli.table import COMMANDS, GLOBAL, Command
 from fingerprint.rights import is_root
 from fingerprint.vault.places import is_own, reference_vault, resolve_vault
@@ -27,6 +28,8 @@ _SAID = ("on that machine: ", "on that machine): ")
 _WITHOUT_TARGET = (
     "compare", "completion", "explain-log", "local-service", "match", "s3-policy", "units", "version",
 )  # fmt: skip
+# The machine of the files that they look at need not be this one.
+_OF_FILES = ("compare", "explain-log")
 # They write, and what they write lies on the copied disk. Others would write what the hardware of this machine says.
 _WRITE_ON_DISK = (
     "image clean", "threshold set", "vault backup", "vault repair", "vault reset", "vault restore",
@@ -68,11 +71,12 @@ class Advice:
         state = os.environ.get("FINGERPRINT_STATE", "") if is_own(os.environ) else ""
         self._state = _absolute(state) if state else ""
         self._program = program()
+        self._of_files = arguments is not None and arguments.command.path in _OF_FILES and not _logs_here(arguments)
 
     @property
     def elsewhere(self) -> bool:
-        """Whether the run looked at another machine than this one."""
-        return bool(self._root or self._snapshot)
+        """Whether the run looked at another machine than this one, or may have."""
+        return bool(self._root or self._snapshot or self._of_files)
 
     def text(self, text: str, blank: str = " ") -> str:
         """Return a text with its commands aimed; `blank` takes the place of each blank within one of them."""
@@ -174,7 +178,7 @@ class Advice:
         plain = f"{'sudo ' if by_root else ''}{_NAME} {words}"
         if self._there(command, options):
             return THERE + plain
-        if command.path in _WITHOUT_TARGET or (command.path.startswith("fleet ") and command.path != "fleet row"):
+        if _is_without_target(command):
             return f"{self._program} {words}"
         vault = self._vault or self._resolved(by_root)
         given = (("--root", self._root), ("--snapshot", self._snapshot), ("--vault", vault))
@@ -191,6 +195,9 @@ class Advice:
 
     def _there(self, command: Command, options: tuple[str, ...]) -> bool:
         """Return whether a command would act on this machine, where the run looked at another one."""
+        if self._of_files:
+            # No option names that machine.
+            return not _is_without_target(command)
         if not self.elsewhere:
             return False
         own = {option.flag for option in command.options}
@@ -206,6 +213,17 @@ class Advice:
         vault = resolve_vault(None)
         # Root has no other one than this.
         return "" if by_root and not self._state and vault == reference_vault() else vault
+
+
+def _is_without_target(command: Command) -> bool:
+    return command.path in _WITHOUT_TARGET or (command.path.startswith("fleet ") and command.path != "fleet row")
+
+
+def _logs_here(arguments: Arguments) -> bool:
+    """Return whether the logs that a run read are those of the agent on this machine."""
+    folder = places_of("windows" if os.name == "nt" else "linux").logs
+    files: list[str] = getattr(arguments, "FILE", [])
+    return bool(files) and all(os.path.dirname(os.path.realpath(file)) == os.path.realpath(folder) for file in files)
 
 
 def program() -> str:

@@ -187,16 +187,23 @@ def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
         return Conclusion("broken", text, "", "vault", tuple(steps))
     if _tag(found, "vault") == VAULT_EXITS:
         finding = found["vault"]
-        text = (
-            f"The agent exits at its next start, because {finding.text}. It writes nothing: the fingerprint is not in "
-            f"danger. {_do(_steps(finding))}"
-        )
+        kept = ": the fingerprint is not in danger" if _has_record(site) else ""
+        text = f"The agent exits at its next start, because {finding.text}. It writes nothing{kept}. "
+        text += _do(_steps(finding))
         return Conclusion("broken", text.rstrip(), "", "vault", tuple(_steps(finding)))
     if _tag(found, "fingerprint") == "lost":
         finding = found["fingerprint"]
         text = f"{finding.text[0].upper()}{finding.text[1:]}. {_do(_steps(finding))}"
         return Conclusion("broken", text, "", "fingerprint", tuple(_steps(finding)))
     return None
+
+
+def _has_record(site: Site) -> bool:
+    """Return whether the vault holds a fingerprint that can be read."""
+    try:
+        return bool(site.record.fingerprint)
+    except FingerprintError:
+        return False
 
 
 def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:

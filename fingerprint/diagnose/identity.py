@@ -135,8 +135,13 @@ def vault(site: Site) -> Finding:
         tag = VAULT_MINTS if manifest.agent_does == MINTS else VAULT_EXITS
         return failed(manifest.what, manifest.consequence, *told, remedy=manifest.remedy, tag=tag)
     broken = next((one for one in only_missing if one.broken), None)
-    if broken is not None and os.path.basename(broken.where) == REGISTRATION_KEY:
-        return failed(f"the registration cannot be read: {broken.what}", *told, remedy=broken.remedy, tag=VAULT_EXITS)
+    registration = next((one for one in only_missing if one.broken and _is_registration(one.where)), None)
+    if broken is not None and registration is not None:
+        # Without a registration the agent does not get as far as the record.
+        what = "the registration cannot be read"
+        if broken is not registration:
+            what = "neither the registration nor the fingerprint can be read"
+        return failed(f"{what}: {registration.what}", *told, remedy=registration.remedy, tag=VAULT_EXITS)
     if broken is not None and broken.where == manifest.where:
         # The agent reads the file that is listed. Of the fingerprint it is not known which one that is.
         kind = unknown if FINGERPRINT_KEY in manifest.keys else warned
@@ -154,6 +159,10 @@ def vault(site: Site) -> Finding:
         f"{len(told)} thing{'s' * (len(told) != 1)} in the vault to look at", *told, remedy=only_missing[0].remedy,
         command="fingerprint vault verify",
     )  # fmt: skip
+
+
+def _is_registration(path: str) -> bool:
+    return os.path.basename(path) == REGISTRATION_KEY
 
 
 def fingerprint(site: Site) -> Finding:

@@ -190,10 +190,14 @@ class Vault:
         if key != FINGERPRINT_KEY:
             return "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
         try:
-            node = decode_registration(self.raw(REGISTRATION_KEY) or b"{}", "").instance_id
-        except VaultError:
-            node = ""
-        if node:
+            data = self.raw(REGISTRATION_KEY)
+            lost = data is not None and bool(decode_registration(data, "").instance_id)
+        except VaultCorrupt:
+            # Of whom it was it does not tell any more: `init` makes no record beside it.
+            lost = True
+        except VaultError as error:
+            return error.remedy.removeprefix(NOTHING_WRITTEN)
+        if lost:
             # The service knows a fingerprint of this node, and no first one would be that.
             return self._way_back(key).removeprefix(NOTHING_WRITTEN)
         return "Make the first record with: fingerprint init"

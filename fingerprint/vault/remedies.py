@@ -77,17 +77,49 @@ def _doubt(vault: Vault, record: FingerprintRecord) -> int | None:
 
 
 def restore_remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
-    """Return what helps against a lost or damaged record, without a full stop at the end; see `usable_copy`."""
+    """Return what helps against a lost or damaged record, without a full stop at the end; see `usable_copy`.
+
+    Where the other record is lost, too, it is what helps against both.
+    """
     if key not in KEY_WORDS:
         return f"There is no copy of {key} here: the agent makes it again when it registers"
     try:
         copy = usable_copy(vault, key, present)
         helps = " that helps" if copy is None and vault.history.copies(key) else ""
+        [other] = KEY_WORDS.keys() - {key}
+        if _is_lost(vault, other):
+            copies = {key: copy, other: usable_copy(vault, other)}
+            return _restore_both(copies[FINGERPRINT_KEY], copies[REGISTRATION_KEY])
     except VaultError as error:
         return f"Whether there is a copy that helps cannot be seen: {error.where}: {error.what}. {_without_a_copy(key)}"
     if copy is None:
         return _without_a_copy(key, f", as the journal holds no copy of {key}{helps}")
     return f"Restore the copy of {copy[1]}: {restore_command(copy[0], key)}"
+
+
+def _restore_both(fingerprint: tuple[int, str] | None, registration: tuple[int, str] | None) -> str:
+    """Return what helps where both records are lost, by their copies."""
+    if registration is None or fingerprint is None:
+        key = REGISTRATION_KEY if registration is None else FINGERPRINT_KEY
+        return _without_a_copy(key, f", as the journal holds no copy of {key}")
+    # With a registration alone the agent would store a new fingerprint at its start.
+    first, then = restore_command(fingerprint[0], FINGERPRINT_KEY), restore_command(registration[0], REGISTRATION_KEY)
+    return f"Restore both copies, the fingerprint first: `{first}`, then `{then}`"
+
+
+def _is_lost(vault: Vault, key: str) -> bool:
+    """Return whether a record does not decode; of the fingerprint's also whether there is none."""
+    data = vault.raw(key)
+    if data is None:
+        # A vault without a registration is one that was never registered.
+        return key == FINGERPRINT_KEY
+    try:
+        if key == FINGERPRINT_KEY:
+            return not decode_fingerprint(data, "").fingerprint
+        decode_registration(data, "")
+    except VaultCorrupt:
+        return True
+    return False
 
 
 def _without_a_copy(key: str, why: str = "") -> str:

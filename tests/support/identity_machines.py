@@ -92,6 +92,9 @@ MACHINES: dict[str, tuple[Change, str]] = {
     "record missing": (setting("record", None), NO_RECORD),
     "record cleared": (setting("record", FingerprintRecord()), NO_RECORD),
     "registration damaged": (setting("registration", b'{"instanceID":'), FINDING),
+    "both records damaged": (both(setting("record", b'{"finger'), setting("registration", b'{"inst')), NO_RECORD),
+    "both records empty": (both(setting("record", b""), setting("registration", b"")), NO_RECORD),
+    "record missing, registration damaged": (both(setting("record", None), setting("registration", b"")), NO_RECORD),
     "replaced by the agent": (replaced_by_the_agent, FINDING),
     "replaced by its log": (
         both(_ANOTHER, log(WAITS + line("11:36:01", "INFO", REGENERATED, "") + refused("11:36:02"))), FINDING,
