@@ -225,13 +225,12 @@ def _cannot_tell(
 ) -> tuple[str, ...]:
     told = []
     unnamed = [c.name for c in found if c.state == "changed" and not c.certain]
-    if unnamed:
-        why = (
-            "nothing was kept when the record was made"
-            if context.before is None
-            else f"what was kept ({state.evidence_at}) is not what the record was made from"
-        )
-        told.append(f"What changed behind {', '.join(unnamed)}: {why}")
+    kept = () if context.before is None else context.before.known
+    for names, why in (
+        ([name for name in unnamed if name in kept], "what was recorded holds the values, and not why they differ"),
+        ([name for name in unnamed if name not in kept], _why_unnamed(context, state)),
+    ):
+        told += [f"What changed behind {', '.join(names)}: {why}"] if names else []
     unread = [c.name for c in found if c.state == "unknown"]
     if unread:
         told.append(f"Whether {', '.join(unread)} changed: could not be read now")
@@ -239,7 +238,9 @@ def _cannot_tell(
     if silent:
         why = silence_now(silent[0], context)
         told.append(f"Whether {', '.join(silent)} changed: {why}, and the same text then, which counts as equal")
-    empty = [c.name for c in found if c.state == "empty" and c.name not in silent]
+    # Of a hardware ID that identifies nothing the warning below tells.
+    hidden = context.collection.sid_key if context.collection.id_warning else ""
+    empty = [c.name for c in found if c.state == "empty" and c.name not in (*silent, hidden)]
     if empty:
         told.append(f"Whether {', '.join(empty)} changed: empty on both sides, which counts as equal")
     if context.collection.id_warning:
@@ -247,6 +248,13 @@ def _cannot_tell(
     if stable is None:
         told.append("Whether the hardware itself is the same (scheme stable): no evidence to hold it against")
     return tuple(told)
+
+
+def _why_unnamed(context: Context, state: State) -> str:
+    if context.before is None:
+        return "nothing was kept when the record was made"
+    when = f" ({state.evidence_at})" if state.evidence_at else ""
+    return f"what was kept{when} is not what the record was made from"
 
 
 def explain_vault(
