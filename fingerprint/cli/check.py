@@ -243,14 +243,18 @@ def _sentence(text: str) -> str:
 
 def _print_caveats(verdict: Verdict) -> None:
     """Tell of each changed attribute what else than another machine changes it."""
-    changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
-    rows = [row for row in map(row_of, changed) if row]
+    rows = [row for row in map(row_of, _changed(verdict)) if row]
     if rows:
         write()
         write("  What else than another machine changes these:")
     for row in rows:
         for line in folded(f"{row.name}: {row.caveat}", 74):
             write("    " + line)
+
+
+def _changed(verdict: Verdict) -> list[str]:
+    """Return the attributes that changed for certain; of one that could not be read it is not known."""
+    return [row.name for row in verdict.rows if row.current is not None and not row.same and not row.unreadable]
 
 
 def _evidence(verdict: Verdict) -> str:
@@ -319,7 +323,7 @@ def _notes(found: Assessment, observation: Observation, forecast: Forecast | Non
         elif verdict.reason == Reason.SID_DIFFERS:
             notes.append(("No threshold helps against another hardware ID: restore it, or register again.",))
     elif found.machine == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
-        changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
-        told = f"Changed since the record was made: {', '.join(changed)}. The agent compares {_when(forecast)}."
+        changed, compares = _changed(verdict), f"The agent compares {_when(forecast)}."
+        told = f"Changed since the record was made: {', '.join(changed)}. {compares}" if changed else compares
         notes.append((told,))
     return notes
