@@ -184,6 +184,18 @@ def agent_outlook(verdict: Verdict, collection: Collection, *, of_agent: bool = 
     return Outlook.ACCEPTS if certain else Outlook.UNKNOWN
 
 
+# What is told where `would_reject`.
+WOULD_REJECT = (
+    "no agent uses this vault, and our own client sends nothing while it cannot tell; an agent with this record would "
+    "reject the machine, as it reads no more than was read here"
+)
+
+
+def would_reject(outlook: Outlook | None, verdict: Verdict, collection: Collection) -> bool:
+    """Return whether our own client cannot tell, and an agent with the same record would reject the machine."""
+    return outlook == Outlook.UNKNOWN and agent_outlook(verdict, collection) == Outlook.REJECTS
+
+
 class StableObservation(Value):
     """The machine held against the evidence of its record, by scheme `stable`."""
 

@@ -8,7 +8,7 @@ from fingerprint.cli.identity import identity_answer, print_problems
 from fingerprint.cli.outcomes import OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, printable, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
-from fingerprint.engine import Outlook, check_stable, in_words
+from fingerprint.engine import WOULD_REJECT, Outlook, check_stable, in_words, would_reject
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.model import Reason, utc
 
@@ -73,6 +73,9 @@ class _Seen:
         self.changes = _changes(vault, self.assessment.state, observation, machine, arguments) if self.stable else ()
         self.forecast = _forecast(vault, self.assessment, observation, machine)
         self.notes = _notes(self.assessment, observation, self.forecast)
+        verdict, collection = observation.verdict, observation.collection
+        self.would_reject = would_reject(self.assessment.outlook, verdict, collection)
+        self.notes += [(f"{WOULD_REJECT[0].upper()}{WOULD_REJECT[1:]}.",)] if self.would_reject else []
         self.notes += [(f"The evidence kept for this record cannot be used: {problem}.",)] if problem else []
         self.notes += _stable_notes(self.outcome, self.stable)
         self.notes += [(f"{text}.",) for text in (vault.notice, vault.unwatched) if text]
@@ -80,7 +83,8 @@ class _Seen:
     def answer(self, arguments: Arguments) -> dict[str, Any]:
         whole = _answer(self.observation, self.outcome, self.vault, arguments)
         found = self.assessment
-        whole.update(identity_answer(found.level, found.outlook, found.problems))
+        of_agent = Outlook.REJECTS if self.would_reject else found.outlook
+        whole.update(identity_answer(found.level, of_agent, found.problems))
         whole["noticedAtNextStart"] = found.outlook == Outlook.REJECTS
         whole["regenerated"] = None if found.state.uncertain else found.state.regenerated
         stable = self.stable
@@ -204,6 +208,8 @@ def _print(seen: _Seen, arguments: Arguments) -> None:
     write(f"  score      {verdict.matched} of {verdict.total} = {verdict.percent:.1f} %, threshold {verdict.threshold}")
     write(f"  evidence   {_evidence(verdict)}")
     write(f"  would pass {_passing(verdict)}")
+    if seen.would_reject:
+        write("  agent      would reject it, with this record: see below")
     if stable is not None:
         lines = folded(f"{stable.verdict.outcome}: {stable.verdict.why}", 66)
         write(f"  stable     {lines[0]}")

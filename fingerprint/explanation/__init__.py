@@ -6,7 +6,15 @@
 from __future__ import annotations
 
 from fingerprint.collect.whole import booted_at, record_whole
-from fingerprint.engine import Outlook, StableObservation, agent_outlook, check_stable, in_words
+from fingerprint.engine import (
+    WOULD_REJECT,
+    Outlook,
+    StableObservation,
+    agent_outlook,
+    check_stable,
+    in_words,
+    would_reject,
+)
 from fingerprint.errors import VaultError
 from fingerprint.explanation.causes import Cause, Context, causes, silence_now
 from fingerprint.explanation.probable import ProbableEvent, probable
@@ -146,7 +154,8 @@ def explain(
     outlook = agent_outlook(verdict, collection, of_agent=of_agent)
     return Explanation(
         verdict, collection, outcome, outlook, in_words(verdict), found, events, state,
-        _state_text(outlook, state, check), _consequence(verdict, collection, outlook, state, by_stable, check),
+        _state_text(outlook, state, check, of_agent),
+        _consequence(verdict, collection, outlook, state, by_stable, check),
         remedies(
             verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
             outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.only_here),
@@ -155,7 +164,7 @@ def explain(
     )  # fmt: skip
 
 
-def _state_text(outlook: Outlook, state: State, check: NextCheck | None) -> str:
+def _state_text(outlook: Outlook, state: State, check: NextCheck | None, of_agent: bool) -> str:
     if state.regenerated:
         when = f" at {state.at}" if state.at else ""
         return f"already regenerated{when}, by {state.by}: this record is not the one that was registered"
@@ -165,6 +174,8 @@ def _state_text(outlook: Outlook, state: State, check: NextCheck | None) -> str:
         return "not regenerated, and the agent keeps the record at its next check"
     if outlook == Outlook.STOPS:
         return "not regenerated, and not going to be: the agent stores nothing while it cannot read the machine"
+    if outlook == Outlook.UNKNOWN and not of_agent:
+        return "not regenerated, and not going to be while sources cannot be read: no agent uses this vault"
     if outlook == Outlook.UNKNOWN:
         return "not regenerated yet; what the agent does at its next check cannot be told"
     when = check.when if check else "at its next check: when it next requests a token"
@@ -186,6 +197,8 @@ def _consequence(
         )
     if outlook == Outlook.STOPS:
         return f"{collection.agent_error}."
+    if would_reject(outlook, verdict, collection):
+        return f"{WOULD_REJECT[0].upper()}{WOULD_REJECT[1:]}."
     if outlook == Outlook.UNKNOWN:
         return "Not known: sources could not be read here that the agent may read, and they decide."
     if outlook == Outlook.REJECTS:

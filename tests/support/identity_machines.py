@@ -52,7 +52,7 @@ def replaced_by_the_agent(machine: KnownMachine) -> None:
     machine.afterwards.append(write)
 
 
-def lockdown(machine: KnownMachine) -> None:
+def lockdown(machine: AgentMachine) -> None:
     """The kernel denies /dev/mem to root, and the address is another one."""
     other_machine(machine)
     for command in machine.snapshot["commands"]:
@@ -61,7 +61,7 @@ def lockdown(machine: KnownMachine) -> None:
     machine.snapshot["takenBy"] = {"uid": 0, "asAgent": True, "rawIo": True}
 
 
-def as_a_user(machine: KnownMachine) -> None:
+def as_a_user(machine: AgentMachine) -> None:
     lockdown(machine)
     machine.snapshot["takenBy"] = {"uid": 1000, "asAgent": False, "rawIo": True}
 
