@@ -18,14 +18,10 @@ from fingerprint.errors import (
     EXIT_DIFFERS,
     EXIT_OK,
     FingerprintError,
-    FingerprintLost,
-    VaultCorrupt,
-    VaultError,
 )
-from fingerprint.fate import State, of_another_sid, rebaselined, state_of
 from fingerprint.model import Value
-from fingerprint.vault import NOTHING_WRITTEN
-from fingerprint.vault.integrity import READS, ManifestState, manifest_state
+from fingerprint.vault.problems import Problem, manifest_of, of_the_vault
+from fingerprint.vault.regeneration import State, of_another_sid, rebaselined, state_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,13 +29,10 @@ if TYPE_CHECKING:
     from fingerprint.engine import Observation
     from fingerprint.model import Collection, FingerprintRecord, Verdict
     from fingerprint.vault import Vault
+    from fingerprint.vault.integrity import ManifestState
 
 OK, FINDING, UNKNOWN = "ok", "finding", "unknown"
-# What is wrong, the most urgent first.
-MANIFEST = "manifest"
-REGISTRATION = "registration-unreadable"
-LOST = "fingerprint-lost"
-CORRUPT = "record-unreadable"
+# What is wrong beside what is wrong with the vault itself.
 REPLACED = "fingerprint-replaced"
 REJECTED = "will-be-rejected"
 STOPPED = "agent-stops"
@@ -48,26 +41,6 @@ EXIT_CODES = {OK: EXIT_OK, FINDING: EXIT_DIFFERS, UNKNOWN: EXIT_CANNOT_TELL}
 _REGENERATES = b"calculated hardware difference"
 _LOG = "amazon-ssm-agent.log"
 _LOG_LIMIT = 8 * 1024 * 1024
-
-
-class Problem(Value):
-    """Something that costs the machine its identity, or did.
-
-    Attributes:
-        kind: one of this module's words.
-        text: what is wrong, in one sentence without a full stop.
-        remedy: what to do, "" where nothing helps.
-        command: the command that does it; "" where it stands in the remedy, or there is none.
-    """
-
-    __slots__ = ("kind", "text", "remedy", "command")
-    kind: str
-    text: str
-    remedy: str
-    command: str
-
-    def __init__(self, kind: str, text: str, remedy: str = "", command: str = "") -> None:
-        self._set(kind=kind, text=text, remedy=remedy, command=command)
 
 
 class Assessment(Value):
@@ -132,14 +105,15 @@ def assess(vault: Vault, machine: Machine, *, timeout: float | None = None) -> A
     try:
         observation = check(vault, machine, timeout=timeout)
     except FingerprintError as error:
-        return Assessment(None, error, "cannot-tell", None, State(), _manifest(vault), problems_of(vault, error=error))
+        problems = problems_of(vault, error=error)
+        return Assessment(None, error, "cannot-tell", None, State(), manifest_of(vault), problems)
     # Of the record: what is read next has notices of its own.
     notices = tuple(text for text in (vault.notice, vault.unwatched) if text)
     verdict, collection = observation.verdict, observation.collection
     state = record_state(vault, machine, observation.record)
     outlook = agent_outlook(verdict, collection, of_agent=is_of_agent(vault, machine))
     problems = problems_of(vault, verdict, collection, state, outlook)
-    return Assessment(observation, None, outcome_of(verdict), outlook, state, _manifest(vault), problems, notices)
+    return Assessment(observation, None, outcome_of(verdict), outlook, state, manifest_of(vault), problems, notices)
 
 
 def level_of(problems: tuple[Problem, ...], outlook: Outlook | None, state: State) -> str:
@@ -165,18 +139,10 @@ def problems_of(
         verdict, collection, state, outlook: what was observed; None without an observation.
         error: why there is no observation.
     """
-    problems = _of_the_vault(vault, _manifest(vault), error)
+    problems = of_the_vault(vault, manifest_of(vault), error)
     if verdict is not None and collection is not None and state is not None:
         problems += _of_the_record(verdict, collection, state, outlook)
     return problems
-
-
-def _manifest(vault: Vault) -> ManifestState | None:
-    try:
-        return manifest_state(vault)
-    except VaultError:
-        # Whoever reads the record meets it, too.
-        return None
 
 
 def outcome_of(verdict: Verdict) -> str:
@@ -223,29 +189,6 @@ def _logs_tell(machine: Machine) -> bool:
         if _REGENERATES in data.lower():
             return True
     return False
-
-
-def _of_the_vault(vault: Vault, manifest: ManifestState | None, error: FingerprintError | None) -> tuple[Problem, ...]:
-    problems = []
-    if manifest is not None and not manifest.sound and manifest.agent_does != READS:
-        problems.append(Problem(MANIFEST, f"{manifest.what}: {manifest.consequence}", manifest.remedy))
-    try:
-        vault.read_registration()
-    except VaultCorrupt as found:
-        if manifest is None or manifest.sound:
-            text = f"the registration cannot be read ({found.what}): the agent does not start with it"
-            problems.append(Problem(REGISTRATION, text, found.remedy.removeprefix(NOTHING_WRITTEN)))
-    except VaultError:
-        # Missing: then it is not registered. Denied: so is the record, which says so.
-        pass
-    if isinstance(error, FingerprintLost):
-        problems.append(Problem(LOST, error.what, error.remedy))
-    elif isinstance(error, VaultCorrupt) and (manifest is None or manifest.sound):
-        # Without a registration the agent does not get as far as the record.
-        then = "" if problems else ": the agent stores a new fingerprint over it at its next check"
-        text = f"the record cannot be read ({error.what}){then}"
-        problems.append(Problem(CORRUPT, text, error.remedy.removeprefix(NOTHING_WRITTEN)))
-    return tuple(problems)
 
 
 def _of_the_record(

@@ -19,7 +19,8 @@ from fingerprint.errors import (
 )
 from fingerprint.match import THRESHOLD_DEFAULT, THRESHOLD_DISABLED, match
 from fingerprint.model import Collection, FingerprintRecord, Reason, Value, Verdict
-from fingerprint.vault import FINGERPRINT_KEY
+from fingerprint.vault.history import FIRST, MISMATCH
+from fingerprint.vault.remedies import refuse_lost
 from fingerprint.vocabulary import Vocabulary
 
 TYPE_CHECKING = False
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 5.0
-# Why a record was written, as the history and the evidence have it.
-FIRST = "first fingerprint"
-MISMATCH = "the machine does not match its record"
-REGISTERED = "registered"
 
 
 class Policy(Vocabulary):
@@ -104,25 +101,6 @@ def existing_record(vault: Vault) -> FingerprintRecord:
         raise
 
 
-def refuse_lost(vault: Vault) -> None:
-    """Raise FingerprintLost if a vault without a fingerprint holds a registration.
-
-    Raises:
-        VaultError: the registration could not be read.
-    """
-    try:
-        node = vault.read_registration().instance_id
-    except VaultMissing:
-        return
-    if node:
-        from fingerprint.vault.remedies import restore_remedy
-
-        raise FingerprintLost(
-            "the machine is registered, and its fingerprint is lost: the service rejects any other", where=vault.path,
-            remedy=restore_remedy(vault, FINGERPRINT_KEY),
-        )  # fmt: skip
-
-
 def _observe(record: FingerprintRecord, collection: Collection) -> Observation:
     verdict = match(
         record.hardware_hash,
@@ -182,6 +160,18 @@ def agent_outlook(verdict: Verdict, collection: Collection, *, of_agent: bool = 
     worst = {name: _UNKNOWN_VALUE if name in only_here else value for name, value in current.items()}
     certain = match(saved, worst, verdict.threshold, sid_key=verdict.sid_key).match
     return Outlook.ACCEPTS if certain else Outlook.UNKNOWN
+
+
+# What is told where `would_reject`.
+WOULD_REJECT = (
+    "no agent uses this vault, and our own client sends nothing while it cannot tell; an agent with this record would "
+    "reject the machine, as it reads no more than was read here"
+)
+
+
+def would_reject(outlook: Outlook | None, verdict: Verdict, collection: Collection) -> bool:
+    """Return whether our own client cannot tell, and an agent with the same record would reject the machine."""
+    return outlook == Outlook.UNKNOWN and agent_outlook(verdict, collection) == Outlook.REJECTS
 
 
 class StableObservation(Value):

@@ -50,6 +50,23 @@ def test_another_machine_id_is_not_the_same_machine(settled: House) -> None:
     assert "The agent notices" in done.stdout
 
 
+@pytest.mark.parametrize("ip", ["192.0.2.2", "192.0.2.99"])
+def test_what_could_not_be_read_is_not_told_as_changed(house: House, ip: str) -> None:
+    house.is_now(dmi="SMBIOS 3.4 present.")
+    house("init")
+    now = unix_snapshot(dmi="SMBIOS 3.4 present.", ip=ip)
+    for command in now["commands"]:
+        if "dmidecode" in command["argv"][0]:
+            command.update(returncode=None, problem="timeout")
+    house.snapshot.write_text(json.dumps(now))
+    text = " ".join(house("check").stdout.split())
+    assert "unknown" in text
+    assert not re.search(r"Changed since[^.]*-hash", text)
+    assert "a new version" not in text
+    # Without an agent nothing is told of its next check.
+    assert ("ipaddress-info: " in text) == (ip != "192.0.2.2")
+
+
 def test_a_score_below_the_threshold_names_the_threshold_that_would_pass(house: House) -> None:
     house.is_now(dmi="old", disk="old")
     house("init")

@@ -154,6 +154,21 @@ def test_evidence_that_does_not_account_for_a_value_is_not_used() -> None:
     assert cause_of(found, "memory-hash").startswith("cause not known")
 
 
+@pytest.mark.parametrize("machine_id", ["ffeeddccbbaa99887766554433221100", "0" * 32])
+def test_between_two_recordings_nothing_is_said_of_what_was_kept(machine_id: str) -> None:
+    before, now = snapshot(machine()), snapshot(machine(machine_id=machine_id), NOW)
+    found = explain_snapshots(RecordedMachine(before), RecordedMachine(now))
+    told = next(text for text in found.cannot_tell if "machine-id" in text)
+    assert told == "What changed behind machine-id: what was recorded holds the values, and not why they differ"
+
+
+def test_an_id_that_identifies_nothing_is_not_called_empty() -> None:
+    before, now = (snapshot(machine(machine_id="0" * 32), *at) for at in ((), (NOW,)))
+    told = explain_snapshots(RecordedMachine(before), RecordedMachine(now)).cannot_tell
+    assert any("it is all zeros" in text for text in told)
+    assert not any("empty on both sides" in text and "machine-id" in text for text in told)
+
+
 def test_what_was_not_readable_now_is_unknown_and_no_change() -> None:
     now = snapshot(machine(), NOW)
     for command in now["commands"]:

@@ -43,7 +43,6 @@ FLOORS = {
     "engine": 4,
     "agent": 4,
     "recovery": 5,
-    "fate": 5,
     "service": 5,
     "registrationfile": 4,
     "credentials": 6,

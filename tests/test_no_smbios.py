@@ -125,6 +125,17 @@ def test_a_copied_card_of_a_board_is_read_as_one() -> None:
     assert any("no SMBIOS table found" in told for told in found.cannot_tell)
 
 
+@pytest.mark.parametrize(("hypervisor", "board"), [(None, True), ("", True), ("hyper-v", False), ("kvm", False)])
+def test_what_runs_on_a_hypervisor_is_no_board(hypervisor: str | None, board: bool) -> None:
+    """WSL has another address and another card at each start, and no table either."""
+    text = NOT_FOUND.format("3.3")
+    sides = printing(text), printing(text, ip="192.0.2.77", mac="00:15:5d:00:00:02", disk="total 9")
+    for side in sides if hypervisor is not None else ():
+        side["processorId"] = ["Cortex", "57060500fffbebbf", hypervisor]
+    found = explained(*sides)
+    assert ("sd-card-copied" in [event.name for event in found.events]) == board
+
+
 def test_the_guard_of_a_board_warns(tmp_path: Any) -> None:
     machine = AgentMachine(tmp_path)
     for command in machine.snapshot["commands"]:

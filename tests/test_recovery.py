@@ -13,7 +13,7 @@ import reference_store
 from agent_machines import AgentMachine, copied_disk
 from commandline import run
 from fingerprint import Gate, Vault
-from fingerprint.engine import MISMATCH, REGISTERED
+from fingerprint.vault.history import MISMATCH, REGISTERED
 from fingerprint.vault.records import encode_fingerprint, encode_registration
 from house import House
 from registered import Registered, execute_remedy

@@ -8,7 +8,7 @@ from fingerprint.cli.identity import identity_answer, print_problems
 from fingerprint.cli.outcomes import OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, printable, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
-from fingerprint.engine import Outlook, check_stable, in_words
+from fingerprint.engine import WOULD_REJECT, Outlook, check_stable, in_words, would_reject
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.model import Reason, utc
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
     from fingerprint.collect.machine import Machine
     from fingerprint.engine import Observation, StableObservation
-    from fingerprint.fate import State
     from fingerprint.forecast import Forecast
     from fingerprint.model import AttributeRow, Verdict
     from fingerprint.vault import Vault
+    from fingerprint.vault.regeneration import State
 
 _RULES = {
     Reason.DISABLED: 1,
@@ -73,6 +73,9 @@ class _Seen:
         self.changes = _changes(vault, self.assessment.state, observation, machine, arguments) if self.stable else ()
         self.forecast = _forecast(vault, self.assessment, observation, machine)
         self.notes = _notes(self.assessment, observation, self.forecast, copied=arguments.root != "/")
+        verdict, collection = observation.verdict, observation.collection
+        self.would_reject = would_reject(self.assessment.outlook, verdict, collection)
+        self.notes += [(f"{WOULD_REJECT[0].upper()}{WOULD_REJECT[1:]}.",)] if self.would_reject else []
         self.notes += [(f"The evidence kept for this record cannot be used: {problem}.",)] if problem else []
         self.notes += _stable_notes(self.outcome, self.stable)
         self.notes += [(f"{text}.",) for text in self.assessment.notices]
@@ -80,7 +83,8 @@ class _Seen:
     def answer(self, arguments: Arguments) -> dict[str, Any]:
         whole = _answer(self.observation, self.outcome, self.vault, arguments)
         found = self.assessment
-        whole.update(identity_answer(found.level, found.outlook, found.problems))
+        of_agent = Outlook.REJECTS if self.would_reject else found.outlook
+        whole.update(identity_answer(found.level, of_agent, found.problems))
         whole["noticedAtNextStart"] = found.outlook == Outlook.REJECTS
         whole["regenerated"] = None if found.state.uncertain else found.state.regenerated
         stable = self.stable
@@ -204,6 +208,8 @@ def _print(seen: _Seen, arguments: Arguments) -> None:
     write(f"  score      {verdict.matched} of {verdict.total} = {verdict.percent:.1f} %, threshold {verdict.threshold}")
     write(f"  evidence   {_evidence(verdict)}")
     write(f"  would pass {_passing(verdict)}")
+    if seen.would_reject:
+        write("  agent      would reject it, with this record: see below")
     if stable is not None:
         lines = folded(f"{stable.verdict.outcome}: {stable.verdict.why}", 66)
         write(f"  stable     {lines[0]}")
@@ -243,14 +249,18 @@ def _sentence(text: str) -> str:
 
 def _print_caveats(verdict: Verdict) -> None:
     """Tell of each changed attribute what else than another machine changes it."""
-    changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
-    rows = [row for row in map(row_of, changed) if row]
+    rows = [row for row in map(row_of, _changed(verdict)) if row]
     if rows:
         write()
         write("  Other causes of these changes than another machine:")
     for row in rows:
         for line in folded(f"{row.name}: {row.caveat}", 74):
             write("    " + line)
+
+
+def _changed(verdict: Verdict) -> list[str]:
+    """Return the attributes that changed for certain; of one that could not be read it is not known."""
+    return [row.name for row in verdict.rows if row.current is not None and not row.same and not row.unreadable]
 
 
 def _evidence(verdict: Verdict) -> str:
@@ -322,7 +332,7 @@ def _notes(
         elif verdict.reason == Reason.SID_DIFFERS:
             notes.append(("No threshold helps against another hardware ID: restore it, or register again.",))
     elif found.machine == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
-        changed = [row.name for row in verdict.rows if row.current is not None and not row.same]
-        told = f"Changed since the record was made: {', '.join(changed)}. The agent compares {_when(forecast)}."
+        changed, compares = _changed(verdict), f"The agent compares {_when(forecast)}."
+        told = f"Changed since the record was made: {', '.join(changed)}. {compares}" if changed else compares
         notes.append((told,))
     return notes

@@ -8,6 +8,7 @@ from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, printable, step, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.engine import Outlook, would_reject
 from fingerprint.explanation import explain_snapshots, explain_vault
 from fingerprint.nextcheck import answer as check_answer
 from fingerprint.strengths import DECIDING_POINTS
@@ -16,10 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from fingerprint.assessment import Problem
     from fingerprint.cli.parse import Arguments
     from fingerprint.engine import StableObservation
     from fingerprint.explanation import Explanation
+    from fingerprint.vault.problems import Problem
 
 _SIGNS = {"same": "=", "empty": "·", "changed": "x", "unknown": "?"}
 _TRUTHS = {"same": "the same machine", "other": "another machine", "undecidable": "not to be decided"}
@@ -44,7 +45,8 @@ def run(arguments: Arguments) -> int:
         )  # fmt: skip
         problems = problems_of(vault, found.verdict, found.collection, found.state, found.outlook)
         level = level_of(problems, found.outlook, found.state)
-        of = {"vault": vault.path, **identity_answer(level, found.outlook, problems)}
+        rejects = would_reject(found.outlook, found.verdict, found.collection)
+        of = {"vault": vault.path, **identity_answer(level, Outlook.REJECTS if rejects else found.outlook, problems)}
     if arguments.output == "json":
         print_json(arguments.command.path, {**of, **answer(found)})
     else:

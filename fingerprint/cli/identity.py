@@ -8,9 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from fingerprint.assessment import Problem
     from fingerprint.cli.parse import Arguments
     from fingerprint.engine import Outlook
+    from fingerprint.vault.problems import Problem
 
 
 def identity_answer(level: str, outlook: Outlook | None, problems: tuple[Problem, ...]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from fingerprint.cli.render import folded, print_json, secret, show_log, table, 
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import Outlook, in_words
 from fingerprint.errors import EXIT_OK, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing
-from fingerprint.fate import rebaselined
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.records import decode_fingerprint, decode_registration
+from fingerprint.vault.regeneration import rebaselined
 from fingerprint.vault.remedies import KEY_WORDS, restore_command, restore_remedy, usable_copy
 
 TYPE_CHECKING = False

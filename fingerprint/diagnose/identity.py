@@ -7,22 +7,22 @@ import os
 from fingerprint.diagnose.replaced_key import UNDATED, replaced_key
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.diagnose.waiting import EC2
-from fingerprint.engine import Outlook
+from fingerprint.engine import WOULD_REJECT, Outlook, would_reject
 from fingerprint.errors import FingerprintError, FingerprintLost, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
-from fingerprint.fate import of_another_sid, rebaselined
 from fingerprint.keydates import UNDATED_DAYS, age_in_days
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, masked, utc
 from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
 from fingerprint.vault.integrity import MINTS, READS, manifest_state
+from fingerprint.vault.regeneration import of_another_sid, rebaselined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
     from fingerprint.explanation import Explanation
-    from fingerprint.fate import State
     from fingerprint.model import Verdict
+    from fingerprint.vault.regeneration import State
 
 # What the agent does because of the vault: stores a new fingerprint at its next check, or exits at its next start.
 VAULT_MINTS, VAULT_EXITS = "vault-mints", "vault-exits"
@@ -184,6 +184,8 @@ def fingerprint(site: Site) -> Finding:
     if found.outlook == Outlook.UNKNOWN and site.copied and remedy is None:
         return untold("of a copied disk it cannot be told: most of what is compared is of the hardware and the kernel",
                       found.rule, *changes)  # fmt: skip
+    if would_reject(found.outlook, verdict, found.collection):
+        return unknown(f"{found.rule}; sources could not be read", WOULD_REJECT, *changes)
     if found.outlook == Outlook.UNKNOWN:
         # Nobody reads more out of a recording, such as that of a copied disk.
         return unknown(f"{found.rule}; sources could not be read", *changes, remedy=remedy.text if remedy else "")
@@ -241,7 +243,8 @@ def next_start(site: Site) -> Finding:
                 "at its next start the agent exits, because the registration cannot be read; it writes nothing",
                 unread.what, remedy=unread.remedy.removeprefix(NOTHING_WRITTEN),
             )  # fmt: skip
-        regenerated = site.explanation.state.regenerated
+        found = site.explanation
+        regenerated = found.state.regenerated
         told = site.forecast
     except VaultMissing:
         return skipped("the vault holds no fingerprint")
@@ -252,6 +255,8 @@ def next_start(site: Site) -> Finding:
         return _unreadable(error)
     if told is None:
         return unknown("the recording does not tell of the agent's processes")
+    if told.refused is None and would_reject(found.outlook, found.verdict, found.collection):
+        return unknown("no agent uses this vault; one that did would be refused", WOULD_REJECT)
     if told.refused is None:
         return unknown(told.text)
     if told.refused:

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 
 from fingerprint.diagnose.waiting import REFRESHER_FROM, SUCCESS_LOGGED_FROM, got_after, version_of
 from fingerprint.errors import VaultError
-from fingerprint.fate import State
-from fingerprint.fate import state_of as state_by_journal
 from fingerprint.keydates import created_seconds
 from fingerprint.model import utc
+from fingerprint.vault.regeneration import State
+from fingerprint.vault.regeneration import state_of as state_by_journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

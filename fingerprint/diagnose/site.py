@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine, Process
     from fingerprint.diagnose.network import Network
     from fingerprint.explanation import Explanation
-    from fingerprint.fate import State
     from fingerprint.forecast import Forecast
     from fingerprint.model import FingerprintRecord, RegistrationRecord
     from fingerprint.nextcheck import NextCheck
     from fingerprint.vault import Vault
+    from fingerprint.vault.regeneration import State
 
     _T = TypeVar("_T")
 

@@ -6,18 +6,27 @@
 from __future__ import annotations
 
 from fingerprint.collect.whole import booted_at, record_whole
-from fingerprint.engine import Outlook, StableObservation, agent_outlook, check_stable, in_words
+from fingerprint.engine import (
+    WOULD_REJECT,
+    Outlook,
+    StableObservation,
+    agent_outlook,
+    check_stable,
+    in_words,
+    would_reject,
+)
 from fingerprint.errors import VaultError
 from fingerprint.explanation.causes import Cause, Context, causes, silence_now
 from fingerprint.explanation.probable import ProbableEvent, probable
 from fingerprint.explanation.remedies import Remedy, remedies
 from fingerprint.explanation.sources import Sources
-from fingerprint.fate import State, of_another_sid
-from fingerprint.fate import state_of as state_by_journal
 from fingerprint.match import THRESHOLD_DEFAULT, match
 from fingerprint.model import Collection, Value, Verdict, utc
 from fingerprint.nextcheck import Looks, next_check
 from fingerprint.stable import Outcome
+from fingerprint.vault.problems import MANIFEST, REGISTRATION, manifest_of, of_the_vault
+from fingerprint.vault.regeneration import State, of_another_sid
+from fingerprint.vault.regeneration import state_of as state_by_journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,7 +159,7 @@ def explain(
     outlook = agent_outlook(verdict, collection, of_agent=of_agent)
     return Explanation(
         verdict, collection, outcome, outlook, in_words(verdict), found, events, state,
-        _state_text(outlook, state, check, vault_problem),
+        _state_text(outlook, state, check, vault_problem, of_agent),
         _with_problem(vault_problem, _consequence(verdict, collection, outlook, state, by_stable, check)),
         remedies(
             verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
@@ -160,7 +169,7 @@ def explain(
     )  # fmt: skip
 
 
-def _state_text(outlook: Outlook, state: State, check: NextCheck | None, vault_problem: str) -> str:
+def _state_text(outlook: Outlook, state: State, check: NextCheck | None, vault_problem: str, of_agent: bool) -> str:
     if state.regenerated:
         when = f" at {state.at}" if state.at else ""
         return f"already regenerated{when}, by {state.by}: this record is not the one that was registered"
@@ -172,6 +181,8 @@ def _state_text(outlook: Outlook, state: State, check: NextCheck | None, vault_p
         return "not regenerated, and the agent keeps the record at its next check"
     if outlook == Outlook.STOPS:
         return "not regenerated, and not going to be: the agent stores nothing while it cannot read the machine"
+    if outlook == Outlook.UNKNOWN and not of_agent:
+        return "not regenerated, and not going to be while sources cannot be read: no agent uses this vault"
     if outlook == Outlook.UNKNOWN:
         return "not regenerated yet; what the agent does at its next check cannot be told"
     when = check.when if check else "at its next check: when it next requests a token"
@@ -193,6 +204,8 @@ def _consequence(
         )
     if outlook == Outlook.STOPS:
         return f"{collection.agent_error}."
+    if would_reject(outlook, verdict, collection):
+        return f"{WOULD_REJECT[0].upper()}{WOULD_REJECT[1:]}."
     if outlook == Outlook.UNKNOWN:
         return "Not known: sources could not be read here that the agent may read, and they decide."
     if outlook == Outlook.REJECTS:
@@ -240,13 +253,12 @@ def _cannot_tell(
 ) -> tuple[str, ...]:
     told = []
     unnamed = [c.name for c in found if c.state == "changed" and not c.certain]
-    if unnamed:
-        why = (
-            "nothing was kept when the record was made"
-            if context.before is None
-            else f"what was kept ({state.evidence_at}) is not what the record was made from"
-        )
-        told.append(f"What changed behind {', '.join(unnamed)}: {why}")
+    kept = () if context.before is None else context.before.known
+    for names, why in (
+        ([name for name in unnamed if name in kept], "what was recorded holds the values, and not why they differ"),
+        ([name for name in unnamed if name not in kept], _why_unnamed(context, state)),
+    ):
+        told += [f"What changed behind {', '.join(names)}: {why}"] if names else []
     unread = [c.name for c in found if c.state == "unknown"]
     if unread:
         told.append(f"Whether {', '.join(unread)} changed: could not be read now")
@@ -254,7 +266,9 @@ def _cannot_tell(
     if silent:
         why = silence_now(silent[0], context)
         told.append(f"Whether {', '.join(silent)} changed: {why}, and the same text then, which counts as equal")
-    empty = [c.name for c in found if c.state == "empty" and c.name not in silent]
+    # Of a hardware ID that identifies nothing the warning below tells.
+    hidden = context.collection.sid_key if context.collection.id_warning else ""
+    empty = [c.name for c in found if c.state == "empty" and c.name not in (*silent, hidden)]
     if empty:
         told.append(f"Whether {', '.join(empty)} changed: empty on both sides, which counts as equal")
     if context.collection.id_warning:
@@ -262,6 +276,13 @@ def _cannot_tell(
     if stable is None:
         told.append("Whether the hardware itself is the same (scheme stable): no evidence to hold it against")
     return tuple(told)
+
+
+def _why_unnamed(context: Context, state: State) -> str:
+    if context.before is None:
+        return "nothing was kept when the record was made"
+    when = f" ({state.evidence_at})" if state.evidence_at else ""
+    return f"what was kept{when} is not what the record was made from"
 
 
 def explain_vault(
@@ -327,9 +348,8 @@ def explain_vault(
 
 def _vault_problem(vault: Vault) -> str:
     """Return why the agent does not find or read its records, "" where it does."""
-    from fingerprint.assessment import MANIFEST, REGISTRATION, problems_of
-
-    return next((one.text for one in problems_of(vault) if one.kind in (MANIFEST, REGISTRATION)), "")
+    found = of_the_vault(vault, manifest_of(vault))
+    return next((one.text for one in found if one.kind in (MANIFEST, REGISTRATION)), "")
 
 
 def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: int = THRESHOLD_DEFAULT) -> Explanation:

@@ -67,7 +67,9 @@ class Context:
         self.before = before
         self.now = now
         self.booted = booted
-        self.changed = {row.name for row in verdict.rows if row.current is not None and not row.same}
+        self.changed = {
+            row.name for row in verdict.rows if row.current is not None and not row.same and not row.unreadable
+        }  # fmt: skip
 
 
 def causes(context: Context) -> tuple[Cause, ...]:

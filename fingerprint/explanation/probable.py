@@ -5,6 +5,7 @@ from __future__ import annotations
 from fingerprint.events import DMI, EVENTS, SHORT_NAMES, Event, Setting, Truth
 from fingerprint.explanation.causes import TABLE_APPEARED, TABLE_GONE, silence_then
 from fingerprint.model import Status, Value
+from fingerprint.strengths import PHYSICAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,10 +120,17 @@ def _settings(context: Context, stable: StableVerdict | None) -> tuple[Setting, 
     without = all(name in told and told[name].status == Status.ABSENT for name in DMI)
     saved = {row.name for row in context.verdict.rows if row.saved and not silence_then(row.name, context)}
     if without and not saved & set(DMI):
-        return (Setting.CONTAINER, Setting.BOARD, Setting.PHYSICAL, Setting.VIRTUAL)
+        # What runs on a hypervisor, such as WSL, is no board.
+        board = () if _on_a_hypervisor(stable) else (Setting.BOARD,)
+        return (Setting.CONTAINER, *board, Setting.PHYSICAL, Setting.VIRTUAL)
     if stable is not None and not stable.virtual:
         return (Setting.PHYSICAL,)
     return (Setting.PHYSICAL, Setting.VIRTUAL)
+
+
+def _on_a_hypervisor(stable: StableVerdict | None) -> bool:
+    rows = stable.rows if stable is not None else ()
+    return any({row.saved, row.current} - {"", PHYSICAL} for row in rows if row.name == "hypervisor")
 
 
 def _weigh(

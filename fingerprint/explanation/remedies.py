@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from fingerprint.collect.reader import AS_ROOT
 from fingerprint.engine import Outlook
-from fingerprint.fate import rebaselined
 from fingerprint.model import Reason, Value
 from fingerprint.stable import Outcome
+from fingerprint.vault.regeneration import rebaselined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.explanation.probable import ProbableEvent
-    from fingerprint.fate import State
     from fingerprint.model import Verdict
     from fingerprint.stable import StableVerdict
+    from fingerprint.vault.regeneration import State
 
 
 class Remedy(Value):

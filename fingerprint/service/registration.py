@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from fingerprint.engine import FIRST, REGISTERED, Gate, demand_policy, keep_evidence, prepared_record
+from fingerprint.engine import Gate, demand_policy, keep_evidence, prepared_record
 from fingerprint.errors import (
     AccessDenied,
     BadAnswer,
@@ -29,7 +29,7 @@ from fingerprint.registrationfile import forget_registration, write_file
 from fingerprint.service.agent_beside import client_for, log_rotation_left, rotation_left
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.history import ROTATION, WRITTEN_AHEAD
+from fingerprint.vault.history import FIRST, REGISTERED, ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.records import decode_registration, encode_registration
 
 TYPE_CHECKING = False

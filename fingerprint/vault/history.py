@@ -28,6 +28,10 @@ JOURNAL_LIMIT = 64 * 1024 * 1024
 AUDIT_LOG = "audit.log"
 # What was written last, for `entry`.
 LAST_WRITTEN = 0
+# Why a record was written, as the history and the evidence have it.
+FIRST = "first fingerprint"
+MISMATCH = "the machine does not match its record"
+REGISTERED = "registered"
 # How the reasons for a rotated key begin, and the one of a key that was written into the journal before the service
 # was told of it: the vault follows when it accepts.
 ROTATION = "key rotation"

@@ -5,9 +5,10 @@ For the path of an error only: reading a sound vault never comes here.
 
 from __future__ import annotations
 
-from fingerprint.errors import VaultCorrupt, VaultError
+from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultError, VaultMissing
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.records import decode_fingerprint, decode_registration
+from fingerprint.vault.regeneration import is_of_another_node, replacement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,9 +64,6 @@ def usable_copy(vault: Vault, key: str, present: bytes | None = None) -> tuple[i
 
 def _doubt(vault: Vault, record: FingerprintRecord) -> int | None:
     """Return how little is known of a fingerprint: 0 of this node's, 1 else; None if the service rejects it."""
-    # Imported here: it imports this package.
-    from fingerprint.fate import is_of_another_node, replacement
-
     state = replacement(vault, record)
     if state.regenerated:
         return None
@@ -74,6 +72,23 @@ def _doubt(vault: Vault, record: FingerprintRecord) -> int | None:
     except VaultError:
         return 1
     return None if other else 0 if other is False and not state.uncertain else 1
+
+
+def refuse_lost(vault: Vault) -> None:
+    """Raise FingerprintLost if a vault without a fingerprint holds a registration.
+
+    Raises:
+        VaultError: the registration could not be read.
+    """
+    try:
+        node = vault.read_registration().instance_id
+    except VaultMissing:
+        return
+    if node:
+        raise FingerprintLost(
+            "the machine is registered, and its fingerprint is lost: the service rejects any other", where=vault.path,
+            remedy=restore_remedy(vault, FINGERPRINT_KEY),
+        )  # fmt: skip
 
 
 def restore_remedy(vault: Vault, key: str, present: bytes | None = None) -> str:

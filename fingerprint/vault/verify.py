@@ -204,7 +204,7 @@ def _record_findings(vault: Vault, found: list[Finding], states: list[ManifestSt
 
 def _lost(vault: Vault) -> list[Finding]:
     """Name a cleared record beside a registration; a missing one is named by what reads it."""
-    from fingerprint.engine import refuse_lost
+    from fingerprint.vault.remedies import refuse_lost
 
     try:
         if not vault.read().fingerprint:

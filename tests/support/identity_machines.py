@@ -64,7 +64,7 @@ def elsewhere(key: str) -> Change:
     return lambda machine: machine.afterwards.append(lambda m: moved(key)(m.vault_path))
 
 
-def lockdown(machine: KnownMachine) -> None:
+def lockdown(machine: AgentMachine) -> None:
     """The kernel denies /dev/mem to root, and the address is another one."""
     other_machine(machine)
     for command in machine.snapshot["commands"]:
@@ -73,7 +73,7 @@ def lockdown(machine: KnownMachine) -> None:
     machine.snapshot["takenBy"] = {"uid": 0, "asAgent": True, "rawIo": True}
 
 
-def as_a_user(machine: KnownMachine) -> None:
+def as_a_user(machine: AgentMachine) -> None:
     lockdown(machine)
     machine.snapshot["takenBy"] = {"uid": 1000, "asAgent": False, "rawIo": True}
 

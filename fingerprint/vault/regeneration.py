@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 
-from fingerprint.engine import MISMATCH, REGISTERED
-from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing
+from fingerprint.errors import VaultCorrupt, VaultError
 from fingerprint.model import FingerprintRecord, Value, utc
-from fingerprint.registrationfile import path_of
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.history import FOUND
+from fingerprint.vault.history import FOUND, MISMATCH, REGISTERED
 from fingerprint.vault.records import decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.model import Collection, HardwareHash
+    from fingerprint.model import Collection, HardwareHash, RegistrationRecord
     from fingerprint.vault import Vault
     from fingerprint.vault.history import Change
 
@@ -77,7 +75,8 @@ def is_of_another_node(vault: Vault, fingerprint: str) -> bool | None:
     Raises:
         VaultError: journal or registration could not be read.
     """
-    node = vault.read_registration().instance_id
+    registration = _registration(vault)
+    node = registration.instance_id if registration else ""
     changes = vault.history.changes()
     then = _node_with(changes, fingerprint)
     if not node or not then:
@@ -141,9 +140,8 @@ def replacement(vault: Vault, record: FingerprintRecord) -> State:
             number, prior_hash = before.restorable, before.prior_hash
     lost = State(True, at, by, number, restored_at=restored_at, prior_hash=prior_hash)
     try:
-        node = vault.read_registration().instance_id
-    except VaultMissing:
-        node = ""
+        registration = _registration(vault)
+        node = registration.instance_id if registration else ""
     except VaultError as error:
         return _unsure(lost, f"the registration cannot be read: {error.what}")
     node_then = _node_with(changes, prior)
@@ -233,7 +231,8 @@ def _by_dates(vault: Vault, lost: State, changes: list[Change], *, mismatch: boo
     from fingerprint.keydates import created_seconds
 
     try:
-        made = created_seconds(vault.read_registration().private_key_created_date)
+        registration = _registration(vault)
+        made = created_seconds(registration.private_key_created_date) if registration else None
     except VaultError:
         made = None
     if made is None:
@@ -246,13 +245,27 @@ def _by_dates(vault: Vault, lost: State, changes: list[Change], *, mismatch: boo
     if written is not None and made >= written - _SAME_TIME_SECONDS:
         return State(restored_at=lost.restored_at)
     try:
-        registered = os.stat(path_of(vault)).st_mtime
+        registered = os.stat(registration_file(vault)).st_mtime
     except OSError:
         registered = None
     if registered is None:
         return _unsure(lost, "another program replaced the fingerprint, and the key after it was last written here: by "
                              "a registration, or by a rotation and a mismatch")  # fmt: skip
     return lost if made > registered + _SAME_TIME_SECONDS else State(restored_at=lost.restored_at)
+
+
+def _registration(vault: Vault) -> RegistrationRecord | None:
+    """Return the registration as it lies in Store, None without one.
+
+    Not by `Vault.read_registration`: the remedy of its errors asks here. Raises VaultError.
+    """
+    data = vault.raw(REGISTRATION_KEY)
+    return None if data is None else decode_registration(data, vault.data_path(REGISTRATION_KEY))
+
+
+def registration_file(vault: Vault) -> str:
+    """Return the path of the registration file, which registrations alone write."""
+    return os.path.join(os.path.dirname(vault.path), "registration")
 
 
 def _fingerprint(data: bytes | None) -> str:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from fingerprint.engine import FIRST, MISMATCH
-from fingerprint.fate import State, replacement
 from fingerprint.keydates import created_date
 from fingerprint.model import FingerprintRecord, HardwareHash, RegistrationRecord
 from fingerprint.registrationfile import write_file
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault
+from fingerprint.vault.history import FIRST, MISMATCH
 from fingerprint.vault.records import decode_fingerprint, encode_fingerprint, encode_registration
+from fingerprint.vault.regeneration import State, replacement
 
 BEGIN = 1_800_000_000.0
 ATTRIBUTES = HardwareHash({"machine-id": "3d12\n", "ipaddress-info": "192.0.2.2"})

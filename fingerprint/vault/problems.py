@@ -1,0 +1,81 @@
+"""What is wrong with a vault and costs the machine its identity, as every command names it."""
+
+from __future__ import annotations
+
+from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultError
+from fingerprint.model import Value
+from fingerprint.vault import NOTHING_WRITTEN
+from fingerprint.vault.integrity import READS, manifest_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.errors import FingerprintError
+    from fingerprint.vault import Vault
+    from fingerprint.vault.integrity import ManifestState
+
+# The kinds, the most urgent first.
+MANIFEST = "manifest"
+REGISTRATION = "registration-unreadable"
+LOST = "fingerprint-lost"
+CORRUPT = "record-unreadable"
+
+
+class Problem(Value):
+    """Something that costs the machine its identity, or did.
+
+    Attributes:
+        kind: one of this module's words.
+        text: what is wrong, in one sentence without a full stop.
+        remedy: what to do, "" where nothing helps.
+        command: the command that does it; "" where it stands in the remedy, or there is none.
+    """
+
+    __slots__ = ("kind", "text", "remedy", "command")
+    kind: str
+    text: str
+    remedy: str
+    command: str
+
+    def __init__(self, kind: str, text: str, remedy: str = "", command: str = "") -> None:
+        self._set(kind=kind, text=text, remedy=remedy, command=command)
+
+
+def manifest_of(vault: Vault) -> ManifestState | None:
+    """Return what the agent finds through the manifest; None where that could not be read."""
+    try:
+        return manifest_state(vault)
+    except VaultError:
+        # Whoever reads the record meets it, too.
+        return None
+
+
+def of_the_vault(
+    vault: Vault, manifest: ManifestState | None, error: FingerprintError | None = None
+) -> tuple[Problem, ...]:
+    """Return what is wrong with a vault, the most urgent first.
+
+    Args:
+        vault: the vault.
+        manifest: what the agent finds through the manifest; None where that could not be read.
+        error: why the record could not be read; None if it was.
+    """
+    problems = []
+    if manifest is not None and not manifest.sound and manifest.agent_does != READS:
+        problems.append(Problem(MANIFEST, f"{manifest.what}: {manifest.consequence}", manifest.remedy))
+    try:
+        vault.read_registration()
+    except VaultCorrupt as found:
+        if manifest is None or manifest.sound:
+            text = f"the registration cannot be read ({found.what}): the agent does not start with it"
+            problems.append(Problem(REGISTRATION, text, found.remedy.removeprefix(NOTHING_WRITTEN)))
+    except VaultError:
+        # Missing: then it is not registered. Denied: so is the record, which says so.
+        pass
+    if isinstance(error, FingerprintLost):
+        problems.append(Problem(LOST, error.what, error.remedy))
+    elif isinstance(error, VaultCorrupt) and (manifest is None or manifest.sound):
+        # Without a registration the agent does not get as far as the record.
+        then = "" if problems else ": the agent stores a new fingerprint over it at its next check"
+        text = f"the record cannot be read ({error.what}){then}"
+        problems.append(Problem(CORRUPT, text, error.remedy.removeprefix(NOTHING_WRITTEN)))
+    return tuple(problems)

@@ -1,0 +1,58 @@
+"""Of a vault that no agent uses is told what our own client does, and what an agent with its record would do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent_machines import AgentMachine
+from fingerprint.cli import main
+from fingerprint.diagnose.site import Site
+from identity_machines import as_a_user, lockdown
+
+REJECTS = "an agent with this record would reject the machine, as it reads no more than was read here"
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentMachine:
+    """A machine with other hardware and address than its record's, in a vault that is not the agent's."""
+    for module in ("fingerprint.assessment", "fingerprint.cli.check", "fingerprint.cli.explain"):
+        monkeypatch.setattr(f"{module}.is_of_agent", lambda *_: False)
+    monkeypatch.setattr(Site, "of_agent", False)
+    machine = AgentMachine(tmp_path)
+    monkeypatch.setenv("FINGERPRINT_STATE", machine.env["FINGERPRINT_STATE"])
+    return machine
+
+
+def told(machine: AgentMachine, capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    machine.write()
+    code = main(["--vault", str(machine.vault_path), "--snapshot", str(machine.folder / "machine.json"), *words])
+    return code, capfd.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["check"], ["explain"], ["diagnose", "--only", "fingerprint,next-start"]])
+def test_what_root_cannot_read_decides_for_the_agent_and_not_for_our_client(
+    machine: AgentMachine, capfd: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    lockdown(machine)
+    code, text = told(machine, capfd, *words)
+    assert code == 3
+    assert REJECTS in " ".join(text.split())
+    assert "the agent compares" not in text
+    code, text = told(machine, capfd, *words, "--output", "json")
+    answer = json.loads(text)
+    assert (code, answer.get("agent", "will-reject")) == (3, "will-reject")
+    assert answer.get("verdict", "cannot-tell") == "cannot-tell"
+
+
+@pytest.mark.parametrize("words", [["check"], ["explain"], ["diagnose", "--only", "fingerprint,next-start"]])
+def test_what_a_user_cannot_read_decides_for_nobody(
+    machine: AgentMachine, capfd: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    as_a_user(machine)
+    code, text = told(machine, capfd, *words)
+    assert code == 3
+    assert REJECTS not in " ".join(text.split())
+    assert json.loads(told(machine, capfd, *words, "--output", "json")[1]).get("agent", "cannot-tell") == "cannot-tell"
