@@ -40,6 +40,7 @@ from fingerprint.errors import (
     ServiceMismatch,
     Unreachable,
     UsageError,
+    VaultUnreadable,
 )
 from fingerprint.keydates import age_in_days, created_date
 from fingerprint.service import signing
@@ -47,6 +48,7 @@ from fingerprint.service.client import ServiceClient
 from fingerprint.service.keys import NodeKey, verify
 from fingerprint.service.registration import Registration
 from fingerprint.testing import LocalService
+from fingerprint.vault.files import Folder
 from shared import VECTORS, needs_vectors
 
 BEFORE, AFTER = before_and_after("os-upgrade")
@@ -454,6 +456,31 @@ def test_a_kill_between_any_two_steps_ends_with_a_key_that_the_service_accepts(
     assert again.role_token()
     here, there = keys(vault, service)
     assert here == there
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_key_that_the_service_took_and_the_disk_did_not_is_found_again(
+    vault: Vault, service: LocalService, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = registered(vault, service)
+    real = Folder.replace
+
+    def fails(self: Folder, name: str, data: bytes, *more: Any) -> None:
+        if name == "RegistrationKey":
+            raise VaultUnreadable("could not write it (Input/output error)", where=name)
+        real(self, name, data, *more)
+
+    for _ in range(times):
+        with monkeypatch.context() as patch:
+            patch.setattr(Folder, "replace", fails)
+            with pytest.raises(VaultUnreadable):
+                flow.rotate_key()
+        here, there = keys(vault, service)
+        assert here != there
+        again = registration(Vault(vault.path, state=vault.state), service)
+        assert again.role_token()
+        here, there = keys(vault, service)
+        assert here == there
 
 
 def test_neither_key_is_thrown_away_while_the_service_is_gone(vault: Vault, service: LocalService) -> None:
