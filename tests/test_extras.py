@@ -87,6 +87,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("extras") / "it's a place"
     folder.mkdir()
     subprocess.run([sys.executable, "-m", "venv", folder / "my venv"], check=True)
+    # The program alone: beside it may lie what pip noted when it installed the one that is tested.
+    (folder / "lib").mkdir()
+    (folder / "lib" / "fingerprint").symlink_to(PACKAGE)
     (folder / "my checkout").mkdir()
     for name, text in CHECKOUT.items():
         (folder / "my checkout" / name).write_text(text)
@@ -99,7 +102,7 @@ def remedy(place: Path, *, without_pip: bool = False) -> str:
     script = (
         "import sys, importlib.util as u; real = u.find_spec;"
         f"u.find_spec = lambda name, *a: None if name in {hidden} else real(name, *a);"
-        f"sys.path.insert(0, {os.fspath(PACKAGE.parent)!r});"
+        f"sys.path.insert(0, {os.fspath(place / 'lib')!r});"
         "from fingerprint.cli import main; sys.exit(main(['register', '--region', 'eu-west-1']))"
     )
     done = subprocess.run(
