@@ -293,7 +293,7 @@ def test_who_may_not_see_the_processes_of_others_is_told_so(node: Node, hidden: 
         with running(folder, folder):
             mount = "mount -t proc -o hidepid=2 proc /proc || exit 77; " if hidden else ""
             command = f'{mount}exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"'
-            asked = [sys.executable, "-c", ASKED, str(vault_below(folder))]
+            asked = [sys.executable, "-I", "-c", ASKED, str(vault_below(folder))]
             done = subprocess.run(
                 ["unshare", "--mount", "sh", "-c", command, "sh", *asked], capture_output=True, text=True, check=False
             )

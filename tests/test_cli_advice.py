@@ -360,7 +360,7 @@ def test_sudo_is_printed_to_others_than_root_only_and_finds_program_state_and_va
     )
     program = Path(sys.executable).with_name("fingerprint")
     env = {"PATH": f"{program.parent}:/bin", "FINGERPRINT_STATE": "/s"}
-    words = [sys.executable, "-c", script, "--vault", "/a b", "check"]
+    words = [sys.executable, "-I", "-c", script, "--vault", "/a b", "check"]
     done = subprocess.run(words, capture_output=True, text=True, env=env)
     start = "FINGERPRINT_STATE=/s fingerprint" if user == 0 else f"sudo env FINGERPRINT_STATE=/s {program}"
     assert done.stdout == f"Look again: {start} --vault '/a b' check\n", done.stderr
@@ -400,13 +400,13 @@ def starts(folder: Path) -> list[Start]:
 
 
 def test_the_program_names_itself_as_it_was_started(tmp_path: Path) -> None:
+    # From another folder than the sources, which `-m` would take.
+    options: dict[str, Any] = {"capture_output": True, "text": True, "cwd": tmp_path}
     for words, path, named in starts(tmp_path):
-        done = subprocess.run(
-            [*words, "--vault", str(tmp_path / "none"), "check"], capture_output=True, text=True, env={"PATH": path}
-        )  # fmt: skip
+        done = subprocess.run([*words, "--vault", str(tmp_path / "none"), "check"], env={"PATH": path}, **options)
         assert done.returncode == 3
         assert f"{named} --vault {tmp_path}/none init" in done.stderr
-        done = subprocess.run([*words, "check", "--nonsense"], capture_output=True, text=True, env={"PATH": path})
+        done = subprocess.run([*words, "check", "--nonsense"], env={"PATH": path}, **options)
         assert done.stderr.endswith(f"Try: {named} --help\n")
 
 

@@ -121,7 +121,8 @@ def test_a_long_answer_that_is_cut_in_the_middle(machine: AgentMachine, tmp_path
     pairs.write_text((machine.folder / "pairs.jsonl").read_text() * 20_000)
     script = f'"$@" 2>"{tmp_path}/err" | head -1 >/dev/null; echo ${{PIPESTATUS[0]}}'
     done = subprocess.run(
-        ["bash", "-c", script, "bash", *start, "match", str(pairs)], capture_output=True, text=True, env=machine.env
+        ["bash", "-c", script, "bash", *start, "match", str(pairs)], capture_output=True, text=True, env=machine.env,
+        cwd=tmp_path,
     )  # fmt: skip
     assert (done.stdout, (tmp_path / "err").read_text()) == ("141\n", "")
 
@@ -129,16 +130,16 @@ def test_a_long_answer_that_is_cut_in_the_middle(machine: AgentMachine, tmp_path
 @pytest.mark.parametrize("start", [[COMMAND], [sys.executable, "-m", "fingerprint"]])
 def test_with_standard_error_closed_as_well(machine: AgentMachine, closed_pipe: int, start: list[str]) -> None:
     words = words_of(machine, "check")
-    done = subprocess.run([*start, *words], stdout=closed_pipe, stderr=closed_pipe, env=machine.env, timeout=60)
+    # From another folder than the sources, which `-m` would take.
+    options: dict[str, Any] = {"env": machine.env, "timeout": 60, "cwd": machine.folder}
+    done = subprocess.run([*start, *words], stdout=closed_pipe, stderr=closed_pipe, **options)
     assert done.returncode == 141
-    done = subprocess.run(
-        ["bash", "-c", '"$@" 2>&-', "bash", *start, *words], stdout=closed_pipe, env=machine.env, timeout=60
-    )  # fmt: skip
+    done = subprocess.run(["bash", "-c", '"$@" 2>&-', "bash", *start, *words], stdout=closed_pipe, **options)
     assert done.returncode == 141
     # What there is to tell on standard error nobody reads; the answer is worth more.
     done = subprocess.run(
         [*start, "--vault", str(machine.folder / "none"), "check"], capture_output=False, stdout=subprocess.PIPE,
-        stderr=closed_pipe, env=machine.env, timeout=60,
+        stderr=closed_pipe, **options,
     )  # fmt: skip
     assert done.returncode == 3
 
