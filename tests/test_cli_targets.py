@@ -150,7 +150,9 @@ def test_a_root_that_may_not_be_read_is_told(tmp_path: Path) -> None:
         f"sys.exit(main(['--root', {str(tmp_path / 'closed')!r}, 'check']))\n"
     )
     python = str(Path(COMMAND).with_name("python"))
-    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, env=environment(tmp_path / "state"))
+    done = subprocess.run(
+        [python, "-I", "-c", code], capture_output=True, text=True, env=environment(tmp_path / "state")
+    )
     assert done.returncode == 2, done.stderr
     assert "invalid --root: it cannot be read (Permission denied)\n  Run it as root\n" in done.stderr
 

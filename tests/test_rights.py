@@ -83,7 +83,9 @@ def test_real_missing_capabilities_are_named() -> None:
 @pytest.mark.parametrize("where", ["", "copied=True"])
 def test_another_user_is_told_to_run_it_as_root(where: str) -> None:
     code = f"import os; os.setuid(65534); from fingerprint.rights import rights_remedy as r; print(r({where}))"
-    done = subprocess.run([sys.executable, "-I", "-c", "import fingerprint.rights;" + code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", "import fingerprint.rights;" + code], capture_output=True, text=True
+    )
     assert done.stdout == "Run it as root\n", done.stderr
 
 
