@@ -299,6 +299,7 @@ import os
 from fingerprint import collect
 from fingerprint.collect.machine import LiveMachine
 import fingerprint.collect.unix, fingerprint.catalogue, fingerprint.copieddisk, fingerprint.model
+import fingerprint.collect.reader, fingerprint.machine_id
 os.setgid(65534); os.setuid(65534)
 print(collect(LiveMachine(root={str(tmp_path)!r}))["machine-id"].status)
 """

@@ -642,7 +642,7 @@ def test_a_mount_inside_is_not_entered(image: Image, over: str) -> None:
 # The interpreter may be one that only root reaches, so everything is loaded first.
 BECOME_NOBODY = """
 import os, secrets, signal, sys, tarfile, tempfile, gzip, zlib
-import fingerprint.cli.image, fingerprint.cli.render
+import fingerprint.cli.advice, fingerprint.cli.image, fingerprint.cli.render, fingerprint.rights
 from fingerprint.cli import main
 tarfile.open(fileobj=tempfile.TemporaryFile(), mode="w:gz").close()
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
