@@ -514,6 +514,9 @@ def test_a_vault_is_what_a_dictionary_says(tmp_path: Path, full: bool, count: Ca
 
     examples, steps = (300, 40) if full else (30, 20)
     profile = settings(max_examples=examples, stateful_step_count=steps, deadline=None, database=None)
+    if not full:
+        # The short form lives the same lives each time; the full one searches at random.
+        Life._hypothesis_internal_use_seed = 3  # type: ignore[attr-defined]
     run_state_machine_as_test(Life, settings=profile)
     count("lives of a vault against the model", lives)
     count("steps of a life at most", steps)
