@@ -25,6 +25,7 @@ from fingerprint.cli.render import folded
 from fingerprint.cli.table import COMMANDS
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.testing.machines import unix_snapshot
+from nobody import as_user
 from printed import Printed, commands_in, unaimed
 
 # They write to the vault, or need what only the machine itself has.
@@ -351,17 +352,17 @@ def test_what_is_printed_works_when_it_is_pasted(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, and another user")
 @pytest.mark.parametrize("user", [0, 65534])
 def test_sudo_is_printed_to_others_than_root_only_and_finds_program_state_and_vault(tmp_path: Path, user: int) -> None:
-    script = (
-        "import os, sys\n"
-        "from fingerprint.cli.advice import Advice\n"
-        "from fingerprint.cli.parse import parse\n"
-        f"os.setuid({user})\n"
-        "print(Advice(parse(sys.argv[1:])).text('Look again: sudo fingerprint check'))\n"
-    )
-    program = Path(sys.executable).with_name("fingerprint")
+    script = """
+from fingerprint.cli.advice import Advice
+from fingerprint.cli.parse import parse
+print(Advice(parse(sys.argv[1:])).text("Look again: sudo fingerprint check"))
+"""
+    program: Path | str = Path(sys.executable).with_name("fingerprint")
     env = {"PATH": f"{program.parent}:/bin", "FINGERPRINT_STATE": "/s"}
-    words = [sys.executable, "-I", "-c", script, "--vault", "/a b", "check"]
-    done = subprocess.run(words, capture_output=True, text=True, env=env)
+    done = as_user(user, script, "--vault", "/a b", "check", env=env)
+    if not all(folder.stat().st_mode & 0o001 for folder in program.parents):
+        # That user cannot see the program there.
+        program = f"{sys.executable} -m fingerprint"
     start = "FINGERPRINT_STATE=/s fingerprint" if user == 0 else f"sudo env FINGERPRINT_STATE=/s {program}"
     assert done.stdout == f"Look again: {start} --vault '/a b' check\n", done.stderr
     [command] = commands_in(done.stdout)

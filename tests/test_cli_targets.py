@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from commandline import COMMAND, environment, run
+from commandline import environment, run
 from fingerprint.cli import main
 from fingerprint.cli.table import COMMANDS
 from fingerprint.testing.machines import unix_snapshot
+from nobody import command_as_nobody
 
 # They look at no machine and no vault: what these options name is nothing to them.
 WITHOUT_TARGET = ("completion", "local-service", "version")
@@ -142,17 +142,7 @@ def test_a_root_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     for folder in (tmp_path, *tmp_path.parents):
         if folder.owner() == "root" and folder != Path("/") and str(folder).startswith("/tmp/"):
             folder.chmod(folder.stat().st_mode | 0o055)
-    code = (
-        "import os, sys\n"
-        "from fingerprint.cli import main\n"
-        "import fingerprint.cli.check, fingerprint.cli.sources\n"
-        "os.setuid(65534)\n"
-        f"sys.exit(main(['--root', {str(tmp_path / 'closed')!r}, 'check']))\n"
-    )
-    python = str(Path(COMMAND).with_name("python"))
-    done = subprocess.run(
-        [python, "-I", "-c", code], capture_output=True, text=True, env=environment(tmp_path / "state")
-    )
+    done = command_as_nobody("--root", str(tmp_path / "closed"), "check", env=environment(tmp_path / "state"))
     assert done.returncode == 2, done.stderr
     assert "invalid --root: it cannot be read (Permission denied)\n  Run it as root\n" in done.stderr
 

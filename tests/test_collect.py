@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import subprocess
-import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import CollectError
 from fingerprint.model import Status
 from fingerprint.testing.machines import MACHINE_ID, unix_machine, unix_snapshot
+from nobody import NOBODY, as_user
 from shared import CORPUS, needs_corpus
 
 UNIX = (
@@ -294,17 +294,13 @@ def test_a_machine_id_behind_a_closed_folder_is_denied_and_not_absent(tmp_path: 
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "machine-id").write_text("hidden\n")
     (tmp_path / "etc").chmod(stat.S_IRWXU)
-    probe = f"""
-import os
+    probe = """
 from fingerprint import collect
 from fingerprint.collect.machine import LiveMachine
-import fingerprint.collect.unix, fingerprint.catalogue, fingerprint.copieddisk, fingerprint.model
-import fingerprint.collect.reader, fingerprint.machine_id
-os.setgid(65534); os.setuid(65534)
-print(collect(LiveMachine(root={str(tmp_path)!r}))["machine-id"].status)
+print(collect(LiveMachine(root=sys.argv[1]))["machine-id"].status)
 """
     tmp_path.chmod(0o755)
-    done = subprocess.run([sys.executable, "-I", "-c", probe], capture_output=True, text=True, check=False)
+    done = as_user(NOBODY, probe, str(tmp_path))
     assert done.stdout.strip() == "denied", done
 
 

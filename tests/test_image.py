@@ -23,6 +23,7 @@ from jsonschema import Draft202012Validator
 
 from commandline import COMMAND, environment, run
 from fingerprint.image import leftovers, masked_path
+from nobody import command_as_nobody
 
 NODE = "mi-0123456789abcdef0"
 SECRETS = ("c0ffee" + "9" * 26, "planted-private-key", "AKIAPLANTED", "planted-secret")
@@ -639,17 +640,6 @@ def test_a_mount_inside_is_not_entered(image: Image, over: str) -> None:
 # Other users.
 
 
-# The interpreter may be one that only root reaches, so everything is loaded first.
-BECOME_NOBODY = """
-import os, secrets, signal, sys, tarfile, tempfile, gzip, zlib
-import fingerprint.cli.advice, fingerprint.cli.image, fingerprint.cli.render, fingerprint.rights
-from fingerprint.cli import main
-tarfile.open(fileobj=tempfile.TemporaryFile(), mode="w:gz").close()
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 @pytest.fixture
 def open_image() -> Iterator[Image]:
     """An image in a folder that everybody may enter."""
@@ -659,10 +649,7 @@ def open_image() -> Iterator[Image]:
 
 
 def unprivileged(image: Image, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-I", "-c", BECOME_NOBODY, "--root", str(image.root), "image", *words],
-        capture_output=True, text=True, env=image.env, cwd=image.folder, check=False, timeout=60,
-    )  # fmt: skip
+    return command_as_nobody("--root", str(image.root), "image", *words, env=image.env, cwd=image.folder)
 
 
 @needs_root

@@ -22,6 +22,7 @@ from fingerprint.errors import SnapshotError
 from fingerprint.match import match
 from fingerprint.model import Fault, Status
 from fingerprint.testing.machines import unix_snapshot
+from nobody import NOBODY, as_user
 
 LINUX_ROOT = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root has rights to lose")
 AS_AGENT = {"uid": 0, "asAgent": True, "rawIo": True}
@@ -231,9 +232,7 @@ def test_a_real_process_with_fewer_rights_knows_it(wrapper: list[str], told: str
 
 @LINUX_ROOT
 def test_a_process_of_another_user_knows_it() -> None:
-    """Loaded before the rights are dropped: the folder of the tests may be closed to others."""
-    drop = WHO.replace("; r =", "; import os; os.setgroups([]); os.setgid(65534); os.setuid(65534); r =")
-    done = subprocess.run([sys.executable, "-I", "-c", drop], capture_output=True, text=True, check=False)
+    done = as_user(NOBODY, WHO)
     assert done.stdout.strip() == "65534 False", done
 
 

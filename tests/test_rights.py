@@ -12,6 +12,7 @@ import pytest
 from agent_machines import AgentMachine, copied_disk
 from commandline import COMMAND
 from fingerprint.rights import is_root, rights_remedy, root_lacks
+from nobody import NOBODY, as_user
 
 WHOLE_HOST = "         0          0 4294967295\n"
 ALL = "Name:\tpython\nCapEff:\t000001ffffffffff\n"
@@ -82,10 +83,7 @@ def test_real_missing_capabilities_are_named() -> None:
 @unix_root
 @pytest.mark.parametrize("where", ["", "copied=True"])
 def test_another_user_is_told_to_run_it_as_root(where: str) -> None:
-    code = f"import os; os.setuid(65534); from fingerprint.rights import rights_remedy as r; print(r({where}))"
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", "import fingerprint.rights;" + code], capture_output=True, text=True
-    )
+    done = as_user(NOBODY, f"from fingerprint.rights import rights_remedy; print(rights_remedy({where}))")
     assert done.stdout == "Run it as root\n", done.stderr
 
 
