@@ -10,7 +10,7 @@ from fingerprint.collect import collect
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.collect.recorder import Recorder
 from fingerprint.engine import agent_outlook, keep_evidence, record_rest
-from fingerprint.errors import CollectError, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing
+from fingerprint.errors import CollectError, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.match import match
 from fingerprint.model import FingerprintRecord, Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
@@ -113,6 +113,7 @@ def plan_restore(
             not be read, or the record is cleared.
         VaultMissing: there is no such entry.
         VaultCorrupt: the entry does not hold a record that could be used.
+        VaultDenied, VaultUnreadable, VaultUnsafe: what is there could not be read, and must not be replaced.
         CollectError: the machine's hardware ID could not be read.
     """
     if number == LAST_WRITTEN:
@@ -133,7 +134,7 @@ def plan_restore(
     try:
         if key == REGISTRATION_KEY:
             node = decode_registration(data, _entry(vault, number)).instance_id
-            return Plan(key, data, vault.raw(key), None, None, why, nodes=_other_nodes(vault, node))
+            return Plan(key, data, vault.replaceable(key), None, None, why, nodes=_other_nodes(vault, node))
         if key != FINGERPRINT_KEY:
             raise VaultCorrupt(f"the entry holds {key}, which is not a record", where=_entry(vault, number))
         record = decode_fingerprint(data, _entry(vault, number))
@@ -141,7 +142,7 @@ def plan_restore(
         error.remedy = f"Nothing was written. Choose another entry. {LIST_ENTRIES}"
         raise
     nodes = _other_nodes(vault, _node_at(vault, number))
-    there, before = vault.raw(FINGERPRINT_KEY), _present(vault)
+    there, before = vault.replaceable(key), _present(vault)
     if rebaseline:
         try:
             recorder, collection = _collected(vault, machine, timeout, record)
@@ -276,10 +277,11 @@ def _and(remedy: str) -> str:
 
 
 def _present(vault: Vault) -> FingerprintRecord | None:
+    """Return the record that a restore replaces, None if there is none or it cannot be used."""
     try:
         return vault.read()
-    except (VaultMissing, VaultCorrupt):
-        # That is what a restore is for; what cannot be read must not be replaced.
+    except (VaultMissing, VaultCorrupt, VaultUnsafe):
+        # That is what a restore is for. Unsafe is only an entry that leads elsewhere: the files were read before.
         return None
 
 

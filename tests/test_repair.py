@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -263,3 +264,48 @@ def test_the_lines_of_a_problem_stand_below_each_other_and_are_not_too_long(mach
     text = [line for line in lines[begin:] if line.startswith("           ")][:3]
     assert all(len(line) < 80 for line in [lines[begin], *text])
     assert all(line[:11].isspace() and not line[11].isspace() for line in text)
+
+
+SPOILT: dict[str, dict[str, bytes | None]] = {
+    "whole data": {},
+    "a cut record": {"InstanceFingerprint": b'{"fingerprint":'},
+    "no record": {"InstanceFingerprint": None},
+    "a cut registration": {"RegistrationKey": b'{"instanceID":'},
+    "no registration": {"RegistrationKey": None},
+    "both cut": {"InstanceFingerprint": b"{", "RegistrationKey": b"{"},
+}
+
+
+@as_root
+@pytest.mark.parametrize("data", SPOILT)
+@pytest.mark.parametrize("name", WRONG)
+def test_the_printed_remedies_of_a_manifest_and_its_data_lead_to_a_sound_vault(
+    name: str, data: str, machine: Registered
+) -> None:
+    """Each command is carried out as it is printed; none prints itself again, and none refuses."""
+    store = reference_store.Store(str(machine.vault_path))
+    damage, _, _, _ = STATES[name]
+    before = machine.store()
+    damage(machine.vault_path)
+    for key, value in SPOILT[data].items():
+        path = machine.vault_path / "Store" / key
+        path.unlink(missing_ok=True) if value is None else path.write_bytes(value)
+    remedies: list[str] = []
+    while found := vault_remedies(machine):
+        assert found[0] not in remedies, remedies
+        remedies.append(found[0])
+        for here, elsewhere in re.findall("keep the right one as (.*?), move (.*?) away", found[0]):
+            shutil.move(elsewhere, here)
+        done = execute_remedy(machine, found[0])
+        assert done.returncode == 0, (remedies, done.stderr)
+    # Of a registration that is neither there nor listed a vault knows nothing.
+    lost = {"RegistrationKey"} if data == "no registration" and "RegistrationKey" not in machine.manifest() else set()
+    assert machine.store() == {key: value for key, value in before.items() if key not in lost}, remedies
+    assert lost or reference_store.start(store, machine.machine_hash()) == "reads"
+    assert manifest_state(machine.vault).sound
+
+
+def vault_remedies(machine: Registered) -> list[str]:
+    """Return the remedies of `vault verify` that are commands of `vault`, each as it is printed."""
+    findings = machine.json("vault", "verify")["findings"]
+    return [one["remedy"] for one in findings if "fingerprint vault re" in one["remedy"]]

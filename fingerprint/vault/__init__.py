@@ -173,6 +173,19 @@ class Vault:
         except VaultMissing:
             return None
 
+    def replaceable(self, key: str) -> bytes | None:
+        """Return the bytes of a key's data file in Store that `VaultEdit.force` would replace; None without one.
+
+        Raises:
+            VaultDenied, VaultUnreadable, VaultUnsafe: they could not be read, or the manifest not be replaced.
+        """
+        try:
+            with Folder.open(self.path) as folder:
+                folder.read(self.manifest_name)
+                return self._data(folder, key)
+        except VaultMissing:
+            return None
+
     def edit(self, wait: float = LOCK_SECONDS) -> VaultEdit:
         """Return a context in which this process alone may write; it makes the folders if needed."""
         return VaultEdit(self, wait)
@@ -419,8 +432,9 @@ class VaultEdit:
 
     def _store(self, key: str, data: bytes, check: Callable[[bytes, str], _Record] | None, why: str, rule: str) -> None:
         vault = self._vault
+        from fingerprint.vault.integrity import to_list
+
         manifest: dict[str, str] | None
-        unlisted: tuple[str, ...]
         try:
             manifest = vault._manifest(self._folder)
             corrupt = False
@@ -430,7 +444,7 @@ class VaultEdit:
             manifest, corrupt = self._entries(), True
         with self._folder.make_inner("Store", self._mode) as store:
             before = store.read(key)
-            unlisted = self._unlisted(manifest or {}, store)
+            unlisted: tuple[str, ...] = to_list(vault, manifest or {}, store, copies=not corrupt)
             if check:
                 # Raises for a record that is lost, corrupt or damaged: it must not be overwritten.
                 try:
@@ -472,17 +486,10 @@ class VaultEdit:
             raise
 
     def _entries(self) -> dict[str, str]:
-        """Return what a corrupt manifest lists all the same."""
-        from fingerprint.vault.integrity import as_the_agent_reads
+        """Return what a corrupt manifest lists all the same, and the new one takes over."""
+        from fingerprint.vault.integrity import as_the_agent_reads, kept_entries
 
-        return as_the_agent_reads(self._folder.read(self._vault.manifest_name) or b"")
-
-    def _unlisted(self, manifest: dict[str, str], store: Folder) -> tuple[str, ...]:
-        """Return the keys whose records lie in Store and are not listed: each write lists them, too."""
-        from fingerprint.vault.integrity import MANIFEST_KEYS, listable
-
-        name = self._vault.manifest_name
-        return listable(name, [one for one in MANIFEST_KEYS[name] if not manifest.get(one)], store)
+        return kept_entries(as_the_agent_reads(self._folder.read(self._vault.manifest_name) or b""))
 
 
 def _looks_damaged(known: tuple[bytes, ...], data: bytes) -> bool:

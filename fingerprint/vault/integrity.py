@@ -34,6 +34,7 @@ MANIFEST_KEYS: dict[str, dict[str, Callable[[bytes, str], object]]] = {
 READS, MINTS, EXITS, FAILS, REGISTERS = "reads", "mints", "exits", "fails", "registers"
 SOUND, NONE = "sound", "none"
 MISSING, EMPTY, BLANK, NOT_JSON, WRONG_TYPE = "missing", "empty", "blank", "not-json", "wrong-type"
+INVALID_TEXT = "invalid-text"
 UNLISTED, ELSEWHERE, DATA_MISSING = "unlisted", "elsewhere", "data-missing"
 REPAIR = "fingerprint vault repair --yes"
 # What the agent does because of a manifest, at its next start.
@@ -47,6 +48,8 @@ CONSEQUENCES = {
     REGISTERS: "at its next start on EC2 the agent stores a new key over this one and registers the instance again",
 }
 _BLANKS = b" \t\r\n\0"
+# The bytes of one escape such as \ud800.
+_ONE_ESCAPE = 6
 
 
 class ManifestState(Value):
@@ -54,8 +57,10 @@ class ManifestState(Value):
 
     Attributes:
         kind: SOUND; NONE (nothing to list); of the whole file MISSING, EMPTY (0 bytes), BLANK (spaces or NULs),
-            NOT_JSON, WRONG_TYPE (JSON, but not an object of strings); of single keys UNLISTED (its data lie in
-            Store), ELSEWHERE (listed with a path outside of the vault), DATA_MISSING (listed, and no data file).
+            NOT_JSON, WRONG_TYPE (JSON, but not an object of strings), INVALID_TEXT (names or paths that are not
+            Unicode: the agent reads U+FFFD for them, and nothing is written here until it is repaired); of single
+            keys UNLISTED (its data lie in Store), ELSEWHERE (listed with a path outside of the vault), DATA_MISSING
+            (listed, and no data file).
         agent_does: READS; MINTS (finds the registration and no fingerprint); EXITS (finds no registration);
             FAILS (cannot load the vault, and writes nothing); of EC2Manifest REGISTERS.
         what: what is wrong, "" if nothing is.
@@ -127,44 +132,77 @@ def manifest_state(vault: Vault, manifest_name: str = "") -> ManifestState:
     try:
         with Folder.open(vault.path) as folder:
             data = folder.read(name)
+            listed = as_the_agent_reads(data or b"")
+            copies = not _invalid_text(data)
             try:
                 with Folder.open(STORE, folder) as store:
-                    return _Look(vault, name, data, store).state()
+                    return _Look(vault, name, listed, store, copies=copies).state(data)
             except VaultMissing:
-                return _Look(vault, name, data, None).state()
+                return _Look(vault, name, listed, None, copies=copies).state(data)
     except VaultMissing:
         return ManifestState(NONE, READS, "", os.path.join(vault.path, name))
 
 
-def listable(name: str, keys: Iterable[str], store: Folder | None) -> tuple[str, ...]:
+def to_list(vault: Vault, listed: dict[str, str], store: Folder, *, copies: bool) -> tuple[str, ...]:
+    """Return the keys of a vault whose entry does not lead to their record in Store, and should.
+
+    Not of a key with another record elsewhere: which of the two is right cannot be decided.
+
+    Args:
+        vault: the vault.
+        listed: key and path of each entry of its manifest.
+        store: its Store.
+        copies: whether an entry may name the vault that this one was copied from.
+
+    Raises:
+        VaultDenied, VaultUnreadable, VaultUnsafe: data could not be read.
+    """
+    return _Look(vault, vault.manifest_name, listed, store, copies=copies).to_list()
+
+
+def _listable(name: str, keys: Iterable[str], store: Folder | None) -> tuple[str, ...]:
     """Return those of some keys of a manifest whose data lie in Store and decode. Raises as `manifest_state`."""
     found = []
     for key in keys:
         try:
             data = None if store is None else store.read(key)
-            if data is not None:
-                MANIFEST_KEYS[name][key](data, "")
-                found.append(key)
         except VaultCorrupt:
+            # It is longer than any record.
             continue
+        if data is not None and _is_record(name, key, data):
+            found.append(key)
     return tuple(found)
+
+
+def _is_record(name: str, key: str, data: bytes) -> bool:
+    try:
+        MANIFEST_KEYS[name][key](data, "")
+    except VaultCorrupt:
+        return False
+    return True
 
 
 class _Look:
     """A manifest and the Store that it belongs to."""
 
-    def __init__(self, vault: Vault, name: str, data: bytes | None, store: Folder | None) -> None:
+    def __init__(
+        self, vault: Vault, name: str, listed: dict[str, str], store: Folder | None, *, copies: bool
+    ) -> None:  # fmt: skip
         self._vault = vault
         self._name = name
-        self._data = data
         self._store = store
         self._where = os.path.join(vault.path, name)
         self._names = [] if store is None else store.names()
-        self._listed = as_the_agent_reads(data or b"")
+        self._listed = listed
+        # A path with a damaged text is no other vault's.
+        self._copies = copies
 
-    def state(self) -> ManifestState:
+    def to_list(self) -> tuple[str, ...]:
+        return tuple(key for key in MANIFEST_KEYS[self._name] if self._key(key)[2])
+
+    def state(self, data: bytes | None) -> ManifestState:
         there = [key for key in MANIFEST_KEYS[self._name] if key in self._names]
-        kind, problem = _whole_file(self._data)
+        kind, problem = _whole_file(data)
         if kind == MISSING and not there:
             return ManifestState(NONE, READS, "", self._where)
         if kind:
@@ -175,9 +213,14 @@ class _Look:
                 does,
                 f"{self._name} {problem}{held}",
                 dict.fromkeys(there, kind),
-                listable(self._name, there, self._store),
+                _listable(self._name, there, self._store),
             )
-        return self._of_keys()
+        state = self._of_keys()
+        if state.sound and (problem := _invalid_text(data)):
+            what = f"{self._name} holds text that is not Unicode: {problem}"
+            good = _listable(self._name, there, self._store)
+            return self._wrong(INVALID_TEXT, READS, what, dict.fromkeys(there, INVALID_TEXT), good)
+        return state
 
     def _of_keys(self) -> ManifestState:
         states: dict[str, str] = {}
@@ -199,7 +242,7 @@ class _Look:
         there = key in self._names
         if not path:
             return (UNLISTED, False, self._decodes(key)) if there else ("", False, False)
-        if path == self._vault.listed_path(key) or self._vault.lists_a_copy(path, key):
+        if path == self._vault.listed_path(key) or (self._copies and self._vault.lists_a_copy(path, key)):
             return ("", True, False) if there else (DATA_MISSING, False, False)
         other = _content(self._vault, path)
         # Which of two records is right cannot be decided here.
@@ -209,11 +252,21 @@ class _Look:
         return b"" if self._store is None else self._store.read(key) or b""
 
     def _decodes(self, key: str) -> bool:
-        return bool(listable(self._name, [key], self._store))
+        return bool(_listable(self._name, [key], self._store))
+
+    def _elsewhere(self, key: str) -> bytes:
+        """Return the data outside of the vault that a key is listed with, b"" without any."""
+        if self._key(key)[:2] != (ELSEWHERE, True):
+            return b""
+        return _content(self._vault, self._listed[key]) or b""
+
+    def _two_files(self, key: str) -> bool:
+        """Return whether a person must decide between a key's data here and elsewhere, one of which is a record."""
+        other = self._elsewhere(key)
+        return bool(other) and (self._decodes(key) or _is_record(self._name, key, other))
 
     def _wrong(self, kind: str, does: str, what: str, kinds: dict[str, str], good: tuple[str, ...]) -> ManifestState:
-        entries = {key: path for key, path in self._listed.items() if path}
-        after = {**entries, **{key: self._vault.listed_path(key) for key in good}}
+        after = {**kept_entries(self._listed), **{key: self._vault.listed_path(key) for key in good}}
         repaired = None
         lost = [key for key in kinds if key not in good]
         if self._lets_mint(after) and FINGERPRINT_KEY not in lost:
@@ -230,7 +283,9 @@ class _Look:
         if self._name != self._vault.manifest_name or REGISTRATION_KEY not in after:
             return False
         try:
-            if not decode_registration(self._read(REGISTRATION_KEY), "").registered:
+            here = self._decodes(REGISTRATION_KEY)
+            data = self._read(REGISTRATION_KEY) if here else self._elsewhere(REGISTRATION_KEY)
+            if not decode_registration(data, "").registered:
                 return False
         except VaultCorrupt:
             return False
@@ -240,16 +295,21 @@ class _Look:
             return True
 
     def _remedy(self, lost: list[str]) -> str:
-        # The fingerprint first: a registration alone lets the agent store a new one.
-        key = FINGERPRINT_KEY if FINGERPRINT_KEY in lost else lost[0]
-        path = self._listed.get(key, "")
-        if path and self._key(key)[:2] == (ELSEWHERE, True) and self._decodes(key):
-            where = self._vault.data_path(key)
-            return f"Two files hold {key}: keep the right one as {where}, move {path} away, then: {REPAIR}"
-        # Imported here: it looks at the whole journal, and imports this module.
-        from fingerprint.vault.remedies import restore_remedy
+        two = [key for key in lost if self._two_files(key)]
+        rest = [key for key in lost if key not in two]
+        remedy = REPAIR
+        if rest:
+            # Imported here: it looks at the whole journal, and imports this module.
+            from fingerprint.vault.remedies import restore_remedy
 
-        return restore_remedy(self._vault, key)
+            remedy = restore_remedy(self._vault, FINGERPRINT_KEY if FINGERPRINT_KEY in rest else rest[0])
+        # The fingerprint first: a registration alone lets the agent store a new one.
+        if not two or FINGERPRINT_KEY in rest:
+            return remedy
+        kept = [f"keep the right one as {self._vault.data_path(key)}, move {self._listed[key]} away" for key in two]
+        return (
+            "; ".join(f"Two files hold {key}: {one}" for key, one in zip(two, kept, strict=True)) + f", then: {remedy}"
+        )
 
     def _in_words(self, states: dict[str, str]) -> str:
         said = []
@@ -300,9 +360,34 @@ def as_the_agent_reads(data: bytes) -> dict[str, str]:
     return listed
 
 
+def _invalid_text(data: bytes | None) -> str:
+    """Return where a manifest that the agent decodes holds text that is not Unicode, "" if it does not."""
+    try:
+        loads(data or b"{}")
+    except JsonError as error:
+        return str(error)
+    return ""
+
+
+def kept_entries(listed: dict[str, str]) -> dict[str, str]:
+    """Return the entries of a damaged manifest that a new one takes over: those with a path and an intact name."""
+    return {key: path for key, path in listed.items() if path and "\ufffd" not in key}
+
+
 def _repaired(data: bytes) -> bytes:
-    """Return the bytes with U+FFFD for what is not UTF-8, as Go decodes them."""
-    return data.decode("utf-8", "replace").encode("utf-8")
+    """Return the bytes with U+FFFD for what is not Unicode, as Go decodes them."""
+    text = data.decode("utf-8", "replace").encode("utf-8")
+    if b"\\ud" not in text.lower():
+        return text
+    # Imported here: only half a surrogate pair needs it.
+    import re
+
+    def whole(found: re.Match[bytes]) -> bytes:
+        return rb"\ufffd" if len(found[0]) == _ONE_ESCAPE else found[0]
+
+    return re.sub(
+        rb"\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|\\u[dD][89a-fA-F][\da-fA-F]{2}|\\.", whole, text
+    )
 
 
 def _does(lost: list[str]) -> str:

@@ -60,20 +60,21 @@ def of_the_vault(
         error: why the record could not be read; None if it was.
     """
     problems = []
-    if manifest is not None and not manifest.sound and manifest.agent_does != READS:
+    found = manifest is None or manifest.agent_does == READS
+    if manifest is not None and not found:
         problems.append(Problem(MANIFEST, f"{manifest.what}: {manifest.consequence}", manifest.remedy))
     try:
         vault.read_registration()
-    except VaultCorrupt as found:
-        if manifest is None or manifest.sound:
-            text = f"the registration cannot be read ({found.what}): the agent does not start with it"
-            problems.append(Problem(REGISTRATION, text, found.remedy.removeprefix(NOTHING_WRITTEN)))
+    except VaultCorrupt as unread:
+        if found:
+            text = f"the registration cannot be read ({unread.what}): the agent does not start with it"
+            problems.append(Problem(REGISTRATION, text, unread.remedy.removeprefix(NOTHING_WRITTEN)))
     except VaultError:
         # Missing: then it is not registered. Denied: so is the record, which says so.
         pass
     if isinstance(error, FingerprintLost):
         problems.append(Problem(LOST, error.what, error.remedy))
-    elif isinstance(error, VaultCorrupt) and (manifest is None or manifest.sound):
+    elif isinstance(error, VaultCorrupt) and found:
         # Without a registration the agent does not get as far as the record.
         then = "" if problems else ": the agent stores a new fingerprint over it at its next check"
         text = f"the record cannot be read ({error.what}){then}"

@@ -28,6 +28,25 @@ def lists(*keys: str, **others: object) -> Callable[[Path], None]:
     return write
 
 
+def spoilt(name: bytes) -> Callable[[Path], None]:
+    """Return what adds a foreign key with a name of these bytes to a whole manifest."""
+
+    def write(folder: Path) -> None:
+        (folder / "Manifest").write_bytes(json.dumps(paths(folder, *BOTH)).encode()[:-1] + b',"' + name + b'":"/x"}')
+
+    return write
+
+
+def lists_bytes(key: str, inserted: bytes) -> Callable[[Path], None]:
+    """Return what puts bytes before the path of a key."""
+
+    def write(folder: Path) -> None:
+        listed = json.dumps({**paths(folder, *BOTH), key: "HERE" + str(folder / "Store" / key)})
+        (folder / "Manifest").write_bytes(listed.encode().replace(b"HERE", inserted))
+
+    return write
+
+
 def moved(key: str, *, kept: bool = True) -> Callable[[Path], None]:
     def move(folder: Path) -> None:
         elsewhere = folder.parent / "elsewhere.json"
@@ -36,6 +55,13 @@ def moved(key: str, *, kept: bool = True) -> Callable[[Path], None]:
         (folder / "Manifest").write_text(json.dumps({**paths(folder, *BOTH), key: str(elsewhere)}))
 
     return move
+
+
+def both_moved(folder: Path) -> None:
+    for key in BOTH:
+        shutil.copy(folder / "Store" / key, folder.parent / f"{key}.json")
+    listed = {key: str(folder.parent / f"{key}.json") for key in BOTH}
+    (folder / "Manifest").write_text(json.dumps(listed))
 
 
 def without(*keys: str) -> Callable[[Path], None]:
@@ -77,9 +103,20 @@ STATES: dict[str, tuple[Callable[[Path], None], str, str, tuple[str, ...]]] = {
     "cut short": (writes(b'{"InstanceFingerprint":"/var/lib'), "not-json", "fails", BOTH),
     "two texts": (writes(b"{}{}"), "not-json", "fails", BOTH),
     "with a BOM": (writes(b"\xef\xbb\xbf{}"), "not-json", "fails", BOTH),
+    "a foreign key that is not UTF-8": (spoilt(b"\xff"), "invalid-text", "reads", BOTH),
+    "a foreign key with half a surrogate pair": (spoilt(rb"\ud800"), "invalid-text", "reads", BOTH),
+    "a foreign key with two low halves": (spoilt(rb"\\\udC00\uDfff"), "invalid-text", "reads", BOTH),
+    "a foreign key with a whole pair": (spoilt(rb"\\ud800\ud83d\ude00"), "sound", "reads", ()),
+    "the fingerprint's path not UTF-8": (
+        lists_bytes("InstanceFingerprint", b"\xff"), "elsewhere", "mints", ("InstanceFingerprint",)
+    ),
+    "the registration's path with half a surrogate pair": (
+        lists_bytes("RegistrationKey", rb"\udabc"), "elsewhere", "exits", ("RegistrationKey",)
+    ),
     "not UTF-8": (writes(b'{"\xff":"/x"}'), "unlisted", "exits", BOTH),
     "the registration elsewhere": (moved("RegistrationKey"), "elsewhere", "reads", ("RegistrationKey",)),
     "the fingerprint elsewhere": (moved("InstanceFingerprint"), "elsewhere", "reads", ("InstanceFingerprint",)),
+    "both elsewhere": (both_moved, "elsewhere", "reads", BOTH),
     "the registration elsewhere, no file": (
         moved("RegistrationKey", kept=False), "elsewhere", "exits", ("RegistrationKey",)
     ),

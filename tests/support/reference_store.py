@@ -108,7 +108,12 @@ def _manifest(data: bytes) -> dict[str, str]:
         return {}
     if not isinstance(value, dict) or any(not isinstance(path, str | None) for path in value.values()):
         raise ValueError("cannot unmarshal into a map of strings")
-    return {key: path or "" for key, path in value.items()}
+    return {_unicode(key): _unicode(path or "") for key, path in value.items()}
+
+
+def _unicode(text: str) -> str:
+    """Return a text with U+FFFD for half a surrogate pair, as Go decodes it."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _raise(error: OSError) -> None:
