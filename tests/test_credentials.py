@@ -34,7 +34,7 @@ from fingerprint.errors import (
     ServiceMismatch,
     Unreachable,
 )
-from fingerprint.model import RegistrationRecord
+from fingerprint.model import FingerprintRecord, RegistrationRecord
 from fingerprint.service.tokens import RoleCredentials
 from fingerprint.testing import LocalService
 from signals import Unnoticed
@@ -71,11 +71,21 @@ def clock() -> Clock:
     return Clock()
 
 
+def registered_vault(folder: Path, clock: Clock, node: str = "mi-0123456789abcdef0") -> Vault:
+    """Return a vault that holds a fingerprint and the registration of this node."""
+    folder.mkdir(exist_ok=True)
+    vault = Vault(str(folder / "Vault"), state=str(folder / "state"), now=clock)
+    with vault.edit() as edit:
+        edit.store(FingerprintRecord("f", {"machine-id": "m"}, 40), why="test")
+        registration = RegistrationRecord(instance_id=node, region="eu-west-1", private_key="k")
+        edit.store_registration(registration, why="test")
+    return vault
+
+
 @pytest.fixture
 def cache(tmp_path: Path, clock: Clock) -> tuple[CredentialCache, Counting]:
     ask = Counting(clock)
-    vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"), now=clock)
-    return CredentialCache(vault, ask), ask
+    return CredentialCache(registered_vault(tmp_path, clock), ask), ask
 
 
 def test_credentials_are_asked_for_anew_in_the_second_half_of_their_life(
@@ -124,6 +134,7 @@ def test_a_clock_that_was_put_back_makes_no_old_credentials_new(
 
 def test_of_many_that_ask_at_once_one_asks_the_service(tmp_path: Path, clock: Clock) -> None:
     ask = Counting(clock)
+    registered_vault(tmp_path, clock)
     started = threading.Barrier(32)
 
     def slow() -> RoleCredentials:
@@ -440,7 +451,7 @@ def test_the_local_service_is_there_for_trials(tmp_path: Path) -> None:
 def test_kept_ones_are_of_one_node_and_one_start_of_the_machine(tmp_path: Path, clock: Clock) -> None:
     """A copied disk starts anew: what is kept on it passes no gate."""
     ask = Counting(clock)
-    vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"), now=clock)
+    vault = registered_vault(tmp_path, clock, node="mi-00000000000000001")
     kept = CredentialCache(vault, ask)
     kept.get()
     path = Path(kept.path)
@@ -457,8 +468,9 @@ def test_kept_ones_are_of_one_node_and_one_start_of_the_machine(tmp_path: Path, 
 
 def test_where_nothing_can_be_kept_the_service_is_asked_each_time(tmp_path: Path, clock: Clock) -> None:
     ask = Counting(clock)
+    registered = registered_vault(tmp_path / "house", clock)
     (tmp_path / "state").write_text("a file where the folder would be")
-    vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"), now=clock)
+    vault = Vault(registered.path, state=str(tmp_path / "state"), now=clock)
     assert [CredentialCache(vault, ask).get().access_key_id for _ in range(2)] == ["ASIA1", "ASIA2"]
 
 

@@ -74,6 +74,7 @@ def test_no_command_but_register_makes_a_first_fingerprint(
     loss: Callable[[Vault], None], machine: AgentMachine, service: LocalService
 ) -> None:
     vault = vault_of(machine)
+    assert machine("credential-process").returncode == 0, "kept credentials hide no lost fingerprint"
     loss(vault)
     before = {path.name: path.read_bytes() for path in Path(vault.path, "Store").iterdir()}
     for words, code in (

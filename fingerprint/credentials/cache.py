@@ -2,7 +2,8 @@
 
 They are in our own state folder, mode 0600, under a lock: of many that ask at once, one asks the
 service. Nothing of botocore is imported where the kept ones do. They are those of one node and of one
-start of the machine: a copied disk starts anew, and its kept ones pass no gate.
+start of the machine: a copied disk starts anew, and its kept ones pass no gate. Where the fingerprint is lost they
+are not used.
 """
 
 from __future__ import annotations
@@ -189,7 +190,8 @@ class CredentialCache:
             return None
         if any(not isinstance(told.get(name), str) or not told[name] for name in _TEXTS):
             return None
-        if (told.get("node"), told.get("boot")) != (self._node(), _boot()):
+        node = self._node()
+        if node is None or (told.get("node"), told.get("boot")) != (node, _boot()):
             return None
         times = told.get("expiresAt"), told.get("retrievedAt")
         if not all(isinstance(moment, (int, float)) for moment in times):
@@ -206,12 +208,17 @@ class CredentialCache:
         }  # fmt: skip
         return dumps(told) + b"\n"
 
-    def _node(self) -> str:
+    def _node(self) -> str | None:
+        """Return the node of the vault, "" where none is registered, and None where its fingerprint is lost."""
         try:
-            return self._vault.read_registration().instance_id
+            node = self._vault.read_registration().instance_id
         except VaultError:
             # Whoever asks the service is told what is wrong.
             return ""
+        try:
+            return node if self._vault.read().fingerprint else None
+        except VaultError:
+            return None
 
 
 def _renewal(credentials: RoleCredentials, retrieved: float) -> float:
