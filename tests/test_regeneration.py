@@ -197,6 +197,44 @@ def test_a_fingerprint_that_the_service_knows_is_never_called_replaced(steps: tu
     assert not state.regenerated, state
 
 
+def _damages(lines: list[bytes]) -> list[bytes]:
+    """Return a journal with each run of its lines damaged."""
+    bad = b'{"number": 1, "key"\n'
+    count = len(lines)
+    runs = [(first, last) for first in range(count) for last in range(first + 1, count + 1)]
+    return [b"".join([*lines[:first], *([bad] * (last - first)), *lines[last:]]) for first, last in runs]
+
+
+@pytest.mark.parametrize("steps", [
+    *_lives(_REGISTRATIONS, _COMINGS, _LOSSES, _NEUTRAL),
+    *_lives(_REGISTRATIONS, _COMINGS, _NEUTRAL, _LOSSES),
+], ids=_names)  # fmt: skip
+def test_damaged_lines_of_the_journal_hide_no_replacement(steps: tuple[Step, ...], tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    for step in steps:
+        step(life)
+    path = Path(life.vault.history.path)
+    for journal in _damages(path.read_bytes().splitlines(keepends=True)):
+        path.write_bytes(journal)
+        state = life.state
+        assert state.regenerated or "is damaged" in state.uncertain or "replaced" in state.uncertain, (journal, state)
+
+
+@pytest.mark.parametrize("steps", [
+    *_lives((Life.registered_here,), _NEUTRAL, _NEUTRAL),
+    *_lives((Life.registered_by_the_agent,), _COMINGS, _NEUTRAL, _NEUTRAL),
+    *_lives(_REGISTRATIONS, _COMINGS, _NEUTRAL, _REGISTRATIONS, _NEUTRAL),
+], ids=_names)  # fmt: skip
+def test_damaged_lines_of_the_journal_replace_no_fingerprint(steps: tuple[Step, ...], tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    for step in steps:
+        step(life)
+    path = Path(life.vault.history.path)
+    for journal in _damages(path.read_bytes().splitlines(keepends=True)):
+        path.write_bytes(journal)
+        assert not life.state.regenerated, (journal, life.state)
+
+
 @pytest.mark.parametrize("loss", [Life.regenerated_here, Life.regenerated_by_the_agent], ids=lambda one: one.__name__)
 def test_a_vault_without_a_registration_has_its_fingerprint_replaced_all_the_same(loss: Step, tmp_path: Path) -> None:
     """Registration flows that link the engine keep the node elsewhere."""

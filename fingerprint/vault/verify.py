@@ -228,7 +228,7 @@ def _journal_findings(vault: Vault) -> list[Finding]:
         return [found.replace(broken=not isinstance(error, (VaultDenied, VaultUnsafe)))]
     return [
         Finding("journal", f"line {number} of our journal is damaged; that entry cannot be restored",
-                vault.history.path, "Nothing needs to be done; look for disk errors in the system log", False)
+                vault.history.path, "Look for disk errors in the system log", False)
         for number in damaged
     ]  # fmt: skip
 
