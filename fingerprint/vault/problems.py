@@ -76,7 +76,7 @@ def of_the_vault(
         problems.append(Problem(LOST, error.what, error.remedy))
     elif isinstance(error, VaultCorrupt) and found:
         # Without a registration the agent does not get as far as the record.
-        then = "" if problems else ": the agent stores a new fingerprint over it at its next check"
+        then = "" if problems else ": the agent stores a new fingerprint with threshold 0 over it at its next check"
         text = f"the record cannot be read ({error.what}){then}"
         problems.append(Problem(CORRUPT, text, error.remedy.removeprefix(NOTHING_WRITTEN)))
     return tuple(problems)
