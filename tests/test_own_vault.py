@@ -32,7 +32,12 @@ def told(machine: AgentMachine, capfd: pytest.CaptureFixture[str], *words: str) 
     return code, capfd.readouterr().out
 
 
-@pytest.mark.parametrize("words", [["check"], ["explain"], ["diagnose", "--only", "fingerprint,next-start"]])
+EACH_COMMAND = pytest.mark.parametrize(
+    "words", [["check"], ["explain"], ["diagnose", "--only", "fingerprint,next-start"]]
+)
+
+
+@EACH_COMMAND
 def test_what_root_cannot_read_decides_for_the_agent_and_not_for_our_client(
     machine: AgentMachine, capfd: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
@@ -47,7 +52,7 @@ def test_what_root_cannot_read_decides_for_the_agent_and_not_for_our_client(
     assert answer.get("verdict", "cannot-tell") == "cannot-tell"
 
 
-@pytest.mark.parametrize("words", [["check"], ["explain"], ["diagnose", "--only", "fingerprint,next-start"]])
+@EACH_COMMAND
 def test_what_a_user_cannot_read_decides_for_nobody(
     machine: AgentMachine, capfd: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
