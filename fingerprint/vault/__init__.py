@@ -198,8 +198,11 @@ class Vault:
             error.remedy = self._way_back(key, data)
             raise
 
-    def _first(self, key: str) -> str:
-        """Return how a key comes into the vault that holds none."""
+    def _first(self, key: str, *, to_write: bool) -> str:
+        """Return how a key comes into the vault that holds none.
+
+        Who reads in order to write must know whether the machine is registered: for him a failed read is an error.
+        """
         if key != FINGERPRINT_KEY:
             return "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
         try:
@@ -209,6 +212,8 @@ class Vault:
             # Of whom it was it does not tell any more: `init` makes no record beside it.
             lost = True
         except VaultError as error:
+            if to_write:
+                raise
             return error.remedy.removeprefix(NOTHING_WRITTEN)
         if lost:
             # The service knows a fingerprint of this node, and no first one would be that.
@@ -278,7 +283,7 @@ class Vault:
                 where=where,
                 remedy=self._way_back(key),
             )
-        raise VaultMissing(f"the vault holds no {key}", where=where, remedy=self._first(key))
+        raise VaultMissing(f"the vault holds no {key}", where=where, remedy=self._first(key, to_write=to_write))
 
     def _demand_undamaged(self, key: str, data: bytes, *, to_write: bool) -> None:
         """Raise VaultCorrupt for bytes that are nearly those that were written last; note other changes."""
