@@ -149,7 +149,8 @@ def test_reset_demands_yes_and_keeps_the_record_in_the_history(settled: House) -
     assert settled("vault", "reset", "--yes").returncode == 0
     assert settled.record.read_text() == '{"fingerprint":"","hardwareHash":null,"similarityThreshold":0}'
     [journal] = (settled.folder / "state" / "history").iterdir()
-    assert json.loads(journal.read_text().splitlines()[-1])["before"] == before
+    assert json.loads(journal.read_text().splitlines()[-2])["before"] == before
+    assert json.loads(journal.read_text().splitlines()[-1])["outcome"] == "written"
 
 
 @pytest.mark.parametrize("threshold", ["0", "101", "-2", "abc", "40.5", ""])

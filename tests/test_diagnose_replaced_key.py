@@ -18,7 +18,7 @@ from fingerprint.model import RegistrationRecord
 from fingerprint.service.registration import Registration
 from fingerprint.testing import LocalService
 from fingerprint.testing.machines import unix_machine
-from fingerprint.vault.history import WRITTEN_AHEAD
+from fingerprint.vault.journal import WRITTEN_AHEAD
 from shared import SHARED
 
 REPLACED = "the running agent signs with a replaced key"

@@ -24,7 +24,7 @@ from fingerprint.errors import (
 )
 from fingerprint.service import Registration
 from fingerprint.testing.machines import unix_machine, unix_snapshot
-from fingerprint.vault.history import FOUND
+from fingerprint.vault.journal import FOUND
 from shared import VECTORS, needs_vectors
 
 SAVED = "979b554b-0d67-42c6-9730-48443b3016dd"

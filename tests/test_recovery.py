@@ -364,13 +364,13 @@ def test_a_registration_that_comes_back_without_a_fingerprint_is_told(registered
 
 def test_a_key_that_was_written_ahead_of_a_rotation_is_not_what_was_written_last(registered: Registered) -> None:
     """It never was in the vault: the service had not accepted it."""
-    from fingerprint.vault.history import WRITTEN_AHEAD
+    from fingerprint.vault.journal import AHEAD, WRITTEN_AHEAD
 
     path = Path(registered.vault.data_path("RegistrationKey"))
     whole = path.read_bytes()
     with registered.vault.edit():
         registered.vault.history.record(
-            "RegistrationKey", whole, whole.replace(b"TUlJ", b"bmV3"), why=WRITTEN_AHEAD, rule="", now=0
+            "RegistrationKey", whole, whole.replace(b"TUlJ", b"bmV3"), why=WRITTEN_AHEAD, rule="", now=0, state=AHEAD
         )
     path.write_bytes(b"")
     assert registered("vault", "restore", "0", "--key", "registration", "--yes").returncode == 0

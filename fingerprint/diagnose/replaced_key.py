@@ -12,7 +12,7 @@ from fingerprint.errors import VaultError
 from fingerprint.keydates import created_seconds
 from fingerprint.model import utc
 from fingerprint.vault import REGISTRATION_KEY
-from fingerprint.vault.history import ROTATION, WRITTEN_AHEAD
+from fingerprint.vault.journal import ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.records import decode_registration
 
 TYPE_CHECKING = False

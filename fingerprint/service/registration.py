@@ -29,7 +29,8 @@ from fingerprint.registrationfile import forget_registration, write_file
 from fingerprint.service.agent_beside import client_for, log_rotation_left, rotation_left
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.history import FIRST, REGISTERED, ROTATION, WRITTEN_AHEAD
+from fingerprint.vault.history import FIRST, REGISTERED
+from fingerprint.vault.journal import AHEAD, ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.records import decode_registration, encode_registration
 
 TYPE_CHECKING = False
@@ -287,15 +288,15 @@ class Registration:
             )
 
     def _write_ahead(self, record: RegistrationRecord, pending: RegistrationRecord) -> None:
-        before = encode_registration(record)
         with self.vault.edit() as edit:
             if edit.read_registration() != record:
                 raise Refused(
                     "another process changes the registration", where=self.vault.path, remedy="Try again later"
                 )
             self.vault.history.record(
-                REGISTRATION_KEY, before, encode_registration(pending), why=WRITTEN_AHEAD, rule="", now=self.vault.now()
-            )
+                REGISTRATION_KEY, self.vault.raw(REGISTRATION_KEY), encode_registration(pending), why=WRITTEN_AHEAD,
+                rule="", now=self.vault.now(), state=AHEAD,
+            )  # fmt: skip
 
     def _other_keys(self, record: RegistrationRecord) -> list[RegistrationRecord]:
         """Return this node's registration with other keys of its history, the newest first.
@@ -304,11 +305,10 @@ class Registration:
         although it said so.
         """
         try:
-            changes = [change for change in self.vault.history.changes() if change.key == REGISTRATION_KEY]
+            # Also what never was in the vault: a key that was written ahead.
+            texts = self.vault.history.seen(REGISTRATION_KEY)
         except VaultError:
             return []
-        # Both sides: a key that was written ahead is in no entry's `before`, whatever was written after it.
-        texts = [text for change in reversed(changes) for text in (change.after, change.before) if text is not None]
         found: list[RegistrationRecord] = []
         for text in texts:
             try:

@@ -12,6 +12,7 @@ from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultMissi
 from fingerprint.model import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.files import Folder
 from fingerprint.vault.history import History
+from fingerprint.vault.journal import BYTES_FOUND, NOT_WRITTEN, WRITTEN
 from fingerprint.vault.places import known_as, reference_vault, resolve_vault, state_folder
 from fingerprint.vault.records import (
     CLEARED,
@@ -248,12 +249,15 @@ class Vault:
         manifest, data = self._manifest(folder, to_write=to_write), self._data(folder, key)
         for _ in range(_READS_TRIED):
             try:
-                return self._present(manifest, key, data, to_write=to_write)
+                found = self._present(manifest, key, data, to_write=to_write)
+                if not self.notice:
+                    return found
             except VaultCorrupt:
-                # A writer may have come in between the data and the journal.
-                seen, manifest, data = data, self._manifest(folder, to_write=to_write), self._data(folder, key)
-                if data == seen:
-                    break
+                pass
+            # A writer may have come in between the data and the journal.
+            seen, manifest, data = data, self._manifest(folder, to_write=to_write), self._data(folder, key)
+            if data == seen:
+                break
         return self._present(manifest, key, data, to_write=to_write)
 
     def _data(self, folder: Folder, key: str) -> bytes | None:
@@ -415,7 +419,9 @@ class VaultEdit:
             data = vault._read(self._folder, key, to_write=True)
         with Folder.open("Store", self._folder) as store:
             node = _node(store)
-        return vault.history.record(key, data, data, why=why, rule="", now=vault.now(), node=node)
+        return vault.history.record(
+            key, data, data, why=why, rule="", now=vault.now(), node=node, state=BYTES_FOUND
+        )  # fmt: skip
 
     def force(self, key: str, data: bytes, *, why: str) -> None:
         """Replace the bytes of a key even if what is there, record or manifest, is corrupt or lost.
@@ -432,8 +438,9 @@ class VaultEdit:
         data = encode_manifest(manifest)
         before = self._folder.read(name)
         if before != data:
-            self._vault.history.record(name, before, data, why=why, rule="", now=self._vault.now())
+            number = self._vault.history.record(name, before, data, why=why, rule="", now=self._vault.now())
             self._folder.replace(name, data)
+            self._mark_written(number, name)
 
     def _store(self, key: str, data: bytes, check: Callable[[bytes, str], _Record] | None, why: str, rule: str) -> None:
         vault = self._vault
@@ -456,8 +463,9 @@ class VaultEdit:
                     vault._decoded(key, vault._present(manifest, key, before, to_write=True), check)
                 except VaultMissing:
                     pass
+            number = None
             if before != data:
-                self._replace(store, key, before, data, why, rule)
+                number = self._replace(store, key, before, data, why, rule)
             else:
                 # Who wrote it may have been killed before it was durable.
                 store.make_durable(key)
@@ -467,28 +475,40 @@ class VaultEdit:
             self.write_manifest(vault.manifest_name, listed, why=why)
         elif listed != manifest:
             self._folder.replace(vault.manifest_name, encode_manifest(listed))
+        if number is not None:
+            self._mark_written(number, key)
 
-    def _replace(self, store: Folder, key: str, before: bytes | None, data: bytes, why: str, rule: str) -> None:
-        """Write a change into the journal, then make it; a change that fails is noted there as not made."""
-        from fingerprint.vault.history import FOUND, NOT_WRITTEN
+    def _mark_written(self, number: int, key: str) -> None:
+        """Say in the journal that a change was made."""
+        try:
+            self._vault.history.mark(number, key, WRITTEN, self._vault.now())
+        except VaultError:
+            # It is made, and what lies in the vault says the same; the next writer marks it by that.
+            return
 
+    def _replace(self, store: Folder, key: str, before: bytes | None, data: bytes, why: str, rule: str) -> int:
+        """Write a change into the journal, then make it; a change that fails is marked there as not made.
+
+        Returns:
+            The number of the entry, which the caller marks as written.
+        """
         vault = self._vault
         known = () if before is None else vault.history.last_states(key, before)
         if before is not None and known and not _looks_damaged(known, before):
-            vault.history.record(key, known[0], before, why=FOUND, rule="", now=vault.now())
+            vault.history.found(key, before, vault.now())
         node = _node(store)
-        vault.history.record(key, before, data, why=why, rule=rule, now=vault.now(), node=node)
+        number = vault.history.record(key, before, data, why=why, rule=rule, now=vault.now(), node=node)
         try:
             store.replace(key, data)
         except VaultError:
             try:
-                if before is not None and store.read(key) == before:
-                    # Else a restore of what was written last would write what was never there.
-                    vault.history.record(key, before, before, why=NOT_WRITTEN, rule="", now=vault.now())
+                if store.read(key) == before:
+                    vault.history.mark(number, key, NOT_WRITTEN, vault.now())
             except VaultError:
-                # The error that brought us here is the one to report.
+                # The error that brought us here is the one to report; unmarked, what lies in the vault decides.
                 pass
             raise
+        return number
 
     def _entries(self) -> dict[str, str]:
         """Return what a corrupt manifest lists all the same, and the new one takes over."""
@@ -508,10 +528,10 @@ def _node(store: Folder) -> str | None:
     """Return the node's id in Store, "" where there is none, None where it cannot be told: it is only noted.
 
     Raises:
-        VaultUnreadable: reading failed; after that nothing is written.
+        VaultDenied, VaultUnreadable: reading failed; after that nothing is written.
     """
     try:
         data = store.read(REGISTRATION_KEY)
         return "" if data is None else decode_registration(data, "").instance_id
-    except (VaultCorrupt, VaultDenied, VaultUnsafe):
+    except (VaultCorrupt, VaultUnsafe):
         return None

@@ -12,7 +12,8 @@ import os
 from fingerprint._digest import canonical_bytes, sha256_hex
 from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing, VaultUnreadable
 from fingerprint.vault.files import Folder
-from fingerprint.vault.history import journal_name, sealed, unsealed
+from fingerprint.vault.history import journal_name
+from fingerprint.vault.journal import sealed, unsealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

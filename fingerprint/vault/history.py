@@ -1,8 +1,9 @@
 """What a vault held before and what was written last, in our own state folder: a journal a vault.
 
-One line a change, made durable before the vault is touched. It holds the bytes before and after, so
-every replaced record can be restored, and a record that was damaged since can be told from one that
-another program wrote. Never in the reference's folders. Beside it `audit.log`, without secrets.
+A change is announced with the bytes before and after it, durably, before the vault is touched, and marked as
+written afterwards. So every replaced record can be restored, a change that a process died in is not taken for
+one that was made, and a record that was damaged since can be told from one that another program wrote. Never in
+the reference's folders. Beside it `audit.log`, without secrets.
 """
 
 from __future__ import annotations
@@ -10,20 +11,38 @@ from __future__ import annotations
 import os
 import sys
 
-from fingerprint._json import JsonError, dumps, loads
-from fingerprint.errors import VaultMissing
-from fingerprint.model import Value, utc
+from fingerprint._json import dumps
+from fingerprint.errors import VaultError, VaultMissing
+from fingerprint.model import utc
 from fingerprint.vault.files import Folder
+from fingerprint.vault.journal import (
+    BYTES_FOUND,
+    CHANGE,
+    FOUND,
+    NOT_WRITTEN,
+    VERSION,
+    WRITTEN,
+    bytes_of,
+    changes_of,
+    newest_states,
+    outcome,
+    parsed,
+    reason,
+    sealed,
+    settled,
+    text_of,
+    unmarked,
+    unsealed,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
-# Of each key, once the journal has so many lines; the first entries hold what was there when we came, so they
-# are never dropped.
-ENTRIES_KEPT = 100
+    from fingerprint.vault.journal import Change, Entry
+
 LINES_LIMIT = 400
+ENTRIES_KEPT = 100
 JOURNAL_LIMIT = 64 * 1024 * 1024
 AUDIT_LOG = "audit.log"
 # What was written last, for `entry`.
@@ -32,17 +51,10 @@ LAST_WRITTEN = 0
 FIRST = "first fingerprint"
 MISMATCH = "the machine does not match its record"
 REGISTERED = "registered"
-# How the reasons for a rotated key begin, and the one of a key that was written into the journal before the service
-# was told of it: the vault follows when it accepts.
-ROTATION = "key rotation"
-WRITTEN_AHEAD = f"{ROTATION}: written ahead"
-# Why an entry has a change that was not made here: without it the bytes before it would be in no entry's `before`.
-FOUND = "written by another program"
-# Why an entry says that nothing changed: the write that the entry before it announced failed.
-NOT_WRITTEN = "the write failed"
 LIST_ENTRIES = "List the entries: fingerprint vault history"
 _TAIL = 8 * 1024
 _NAME_LIMIT = 200
+_READS_TRIED = 3
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
 
 
@@ -57,34 +69,6 @@ def journal_name(vault: str) -> str:
 
         escaped = sha256_hex(path)
     return escaped + ".jsonl"
-
-
-class Change(Value):
-    """One line of the journal.
-
-    Attributes:
-        number: of the entry.
-        key: of the vault.
-        at: when, RFC 3339.
-        why: the reason.
-        before, after: the bytes that were there, None for none, and those that were going to be there.
-        node: the node's id at that time, "" for none; None where the line does not tell.
-    """
-
-    __slots__ = ("number", "key", "at", "why", "before", "after", "node")
-    _hidden = ("before", "after", "node")
-    number: int
-    key: str
-    at: str
-    why: str
-    before: bytes | None
-    after: bytes
-    node: str | None
-
-    def __init__(
-        self, number: int, key: str, at: str, why: str, before: bytes | None, after: bytes, node: str | None
-    ) -> None:
-        self._set(number=number, key=key, at=at, why=why, before=before, after=after, node=node)
 
 
 class History:
@@ -112,10 +96,12 @@ class History:
         rule: str,
         now: float,
         node: str | None = None,
+        state: str = CHANGE,
+        request: dict[str, Any] | None = None,
     ) -> int:
         """Write a change into the journal before it is made, and return the entry's number.
 
-        The caller holds the lock of the vault.
+        The caller holds the lock of the vault, and marks how the change ended.
 
         Args:
             key: the key of the vault.
@@ -125,41 +111,99 @@ class History:
             rule: the rule that decided, if one did.
             now: seconds since 1970-01-01 UTC.
             node: the node's id, "" for none; None if the caller does not know.
+            state: CHANGE; BYTES_FOUND for bytes that are in the vault, AHEAD for some that wait for the service.
+            request: what the service is asked, for bytes that wait for it.
 
         Raises:
             VaultError: it could not be written durably; then the caller must not change the vault.
         """
         with Folder.make(self.folder, 0o700) as folder:
-            number, lines = self._next(folder)
+            last, lines, end = self._end(folder)
+            # What the process of the change before did not live to mark.
+            mark = self._settling(folder, end, key, after if state == BYTES_FOUND else before, last, lines + 1)
             change = {
-                "number": number,
+                "number": last + 1,
                 "vault": _writable(self.vault),
                 "key": key,
                 "at": utc(now),
                 "why": why,
                 "rule": rule,
             }
-            kept = {"lines": lines, "by": _who(), "before": _text(before), "after": _text(after)}
+            kept = {
+                "state": state,
+                **({} if request is None else {"request": request}),
+                "lines": lines + (2 if mark else 1),
+                "by": _who(),
+                "before": text_of(before),
+                "after": text_of(after),
+            }
             # The audit log is without it: it is for people, and others read it.
-            entry = {"schemaVersion": 1, **change, **({} if node is None else {"node": node}), **kept}
-            folder.append(self.name, sealed(entry))
+            entry = {"schemaVersion": VERSION, **change, **({} if node is None else {"node": node}), **kept}
+            folder.append(self.name, mark + sealed(entry))
+        self._audit(change)
+        return last + 1
+
+    def found(self, key: str, data: bytes, now: float) -> None:
+        """Note bytes in the vault that another program wrote. The caller holds the lock of the vault.
+
+        Raises:
+            VaultError: the journal could not be read, or not be written durably.
+        """
+        known = [change for change in self.changes() if change.key == key]
+        self.record(
+            key, known[-1].after if known else None, data, why=FOUND, rule="", now=now, state=BYTES_FOUND
+        )  # fmt: skip
+
+    def mark(self, number: int, key: str, ended: str, now: float, **more: str) -> None:
+        """Say how an entry ended, durably. The caller holds the lock of the vault.
+
+        Args:
+            number: of the entry.
+            key: its key.
+            ended: WRITTEN, NOT_WRITTEN or another word for one that waits for the service.
+            now: seconds since 1970-01-01 UTC.
+            more: further members of the mark.
+
+        Raises:
+            VaultError: it could not be written durably.
+        """
+        with Folder.make(self.folder, 0o700) as folder:
+            last, lines, _ = self._end(folder, make_room=False)
+            folder.append(self.name, _mark(number, key, ended, last, lines + 1, at=utc(now), **more))
+        if ended == NOT_WRITTEN:
+            self._audit({"number": number, "vault": _writable(self.vault), "key": key, "at": utc(now), "why": ended,
+                         "rule": ""})  # fmt: skip
+
+    def _audit(self, change: dict[str, Any]) -> None:
         with Folder.make(self.state, 0o700) as state:
             # The journal is the durable one; this is for people and for those who collect logs.
             state.append_shared(AUDIT_LOG, dumps({**change, "by": _who()}) + b"\n")
-        return number
 
-    def _next(self, folder: Folder) -> tuple[int, int]:
-        """Return the number of the next entry and how many lines there will be, and make room if they are many."""
+    def _settling(self, folder: Folder, end: bytes, key: str, there: bytes | None, last: int, lines: int) -> bytes:
+        """Return the line that says how the newest change of a key ended, b"" if one says so or it is no change."""
+        if len(end) >= _TAIL and b',"key":' + dumps(key) + b"," not in end:
+            end = folder.read(self.name, JOURNAL_LIMIT) or b""
+        entry = unmarked(end, key)
+        if entry is None:
+            return b""
+        return _mark(entry["number"], key, WRITTEN if outcome(entry, there) == WRITTEN else NOT_WRITTEN, last, lines)
+
+    def _end(self, folder: Folder, *, make_room: bool = True) -> tuple[int, int, bytes]:
+        """Return the number of the last entry, how many lines there are, and the last of them.
+
+        Room is made first if they are many.
+        """
         # The last line says it; the whole journal is read only if that one is damaged, or too long.
-        last = _last_entry((folder.read(self.name, tail=_TAIL) or b"").partition(b"\n")[2])
-        if last is None or last["lines"] >= LINES_LIMIT:
-            data = folder.read(self.name, JOURNAL_LIMIT) or b""
-            last = _last_entry(data)
-            if data.count(b"\n") >= LINES_LIMIT:
-                data = _compacted(data)
-                folder.replace(self.name, data)
-            return (last["number"] + 1 if last else 1), data.count(b"\n") + 1
-        return last["number"] + 1, last["lines"] + 1
+        end = folder.read(self.name, tail=_TAIL) or b""
+        last = _last_entry(end if len(end) < _TAIL else end.partition(b"\n")[2])
+        if last is None or (make_room and last["lines"] >= LINES_LIMIT):
+            end = folder.read(self.name, JOURNAL_LIMIT) or b""
+            last = _last_entry(end)
+            if make_room and end.count(b"\n") >= LINES_LIMIT:
+                end = _compacted(end)
+                folder.replace(self.name, end)
+            return (last["number"] if last else 0), end.count(b"\n"), end
+        return last["number"], last["lines"], end
 
     def entry(self, number: int, key: str = "") -> tuple[str, bytes]:
         """Return the key and the bytes that an entry replaced; of number 0, what was written last under a key.
@@ -167,34 +211,30 @@ class History:
         Of the entry of a first record, which replaced nothing, the bytes that it wrote.
 
         Raises:
-            VaultMissing: there is no such entry.
+            VaultMissing: there is no such entry, or its bytes never were in the vault.
             VaultError: the journal could not be read.
         """
         if number == LAST_WRITTEN:
             return key, self.last_written(key)[1]
-        for _, entry in reversed(list(self._lines())):
-            if entry and entry["number"] == number:
-                return entry["key"], _bytes(entry["after" if entry["before"] is None else "before"])
+        for change in reversed(self.changes()):
+            if change.number == number:
+                return change.key, change.after if change.before is None else change.before
+        if any(entry["number"] == number for entry, _ in self._settled()):
+            what = f"entry {number} replaced nothing, and what it announces was never in the vault"
+            raise VaultMissing(what, where=self.path, remedy=LIST_ENTRIES)
         raise VaultMissing(f"there is no entry {number}", where=self.path, remedy=LIST_ENTRIES)
 
     def copies(self, key: str) -> list[tuple[int, str, bytes]]:
         """Return number, time (RFC 3339) and bytes of every copy of a key, the newest first.
 
-        The first has the number 0: what was written last. A key that was written ahead of a rotation was never in
-        the vault; then it is the one from before.
+        The first has the number 0: what was written last, or found in the vault.
 
         Raises:
             VaultError: the journal could not be read.
         """
-        found: list[tuple[int, str, bytes]] = []
-        for change in reversed(self.changes()):
-            if change.key != key:
-                continue
-            if not found:
-                ahead = change.why == WRITTEN_AHEAD and change.before is not None
-                found.append((LAST_WRITTEN, change.at, (ahead and change.before) or change.after))
-            found.append((change.number, change.at, change.after if change.before is None else change.before))
-        return found
+        changes = [change for change in self.changes() if change.key == key]
+        last = [(LAST_WRITTEN, changes[-1].at, changes[-1].after)] if changes else []
+        return last + [(one.number, one.at, one.after if one.before is None else one.before) for one in changes[::-1]]
 
     def state_at(self, key: str, number: int) -> bytes | None:
         """Return the bytes of a key when an entry of another key was written, None if that is not known.
@@ -205,34 +245,43 @@ class History:
         mine = [change for change in self.changes() if change.key == key]
         earlier = [change for change in mine if change.number < number]
         if earlier:
-            last = earlier[-1]
-            return last.before if last.why == WRITTEN_AHEAD and last.before is not None else last.after
+            return earlier[-1].after
         # The first change since then says what was there until it came.
         return next((change.before for change in mine if change.number > number), None)
 
     def last_written(self, key: str) -> tuple[str, bytes]:
-        """Return when something was written last under a key, RFC 3339, and its bytes.
+        """Return when something was written last under a key, or found there, RFC 3339, and its bytes.
 
         Raises:
             VaultMissing: nothing was written here.
             VaultError: the journal could not be read.
         """
-        for _, entry in reversed(list(self._lines())):
-            if entry and entry["key"] == key:
-                return entry["at"], _bytes(entry["after"])
+        for _, at, data in self.copies(key):
+            return at, data
         raise VaultMissing(f"the journal holds no {key}", where=self.path, remedy=LIST_ENTRIES)
+
+    def seen(self, key: str) -> list[bytes]:
+        """Return all bytes of a key that the journal holds, those included that never were in the vault; newest first.
+
+        Raises:
+            VaultError: the journal could not be read.
+        """
+        entries = [entry for entry, _ in self._settled() if entry["key"] == key]
+        sides = (entry[side] for entry in reversed(entries) for side in ("after", "before"))
+        return [bytes_of(value) for value in sides if value is not None]
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the replaced records, oldest first: number, key, replacedAt, why, rule, by, and record.
 
-        `record` is the text, or None for bytes that are none (then `recordBase64` has them).
+        `record` is the text, or None for bytes that are none (then `recordBase64` has them). Where nothing was
+        replaced, as the change was not made, `why` says so.
 
         Raises:
             VaultError: the journal could not be read.
         """
         found = []
-        for _, entry in self._lines():
-            if entry and entry["before"] is not None:
+        for entry, ended in self._settled():
+            if entry["before"] is not None:
                 before = entry["before"]
                 is_text = isinstance(before, str)
                 found.append(
@@ -240,7 +289,7 @@ class History:
                         "number": entry["number"],
                         "key": entry["key"],
                         "replacedAt": entry["at"],
-                        "why": entry["why"],
+                        "why": reason(entry, ended),
                         "rule": entry["rule"],
                         "by": entry["by"],
                         "record": before if is_text else None,
@@ -250,22 +299,15 @@ class History:
         return found
 
     def changes(self) -> list[Change]:
-        """Return what was changed here, oldest first. Raises as `entries`."""
-        return [
-            Change(
-                entry["number"], entry["key"], entry["at"], entry["why"],
-                None if entry["before"] is None else _bytes(entry["before"]), _bytes(entry["after"]),
-                entry.get("node"),
-            )
-            for _, entry in self._lines() if entry
-        ]  # fmt: skip
+        """Return what was changed here or found, oldest first. Raises as `entries`."""
+        return changes_of(self._settled())
 
     def damaged_lines(self) -> list[int]:
         """Return the numbers, from 1, of the journal's lines that are no entries. Raises as `entries`."""
-        return [number for number, entry in self._lines() if entry is None]
+        return [number for number, entry in parsed(self._data()) if entry is None]
 
     def last_states(self, key: str, data: bytes) -> tuple[bytes, ...]:
-        """Return what the newest entry of a key says is in the vault: the bytes before it, and after it.
+        """Return what the newest entry of a key allows in the vault: what was written, or one of two if none knows.
 
         () if nothing is known of the key, or if `data` is one of them: the usual case, told from the
         end of the journal.
@@ -280,86 +322,52 @@ class History:
         try:
             with Folder.open(self.folder) as folder:
                 end = folder.read(self.name, tail=_TAIL) or b""
-                states = _newest_states(end if len(end) < _TAIL else end.partition(b"\n")[2], key, data)
+                states = newest_states(end if len(end) < _TAIL else end.partition(b"\n")[2], key, data)
                 if states is None and len(end) == _TAIL:
-                    states = _newest_states(folder.read(self.name, JOURNAL_LIMIT) or b"", key, data)
+                    states = newest_states(folder.read(self.name, JOURNAL_LIMIT) or b"", key, data)
         except VaultMissing:
             return ()
         return () if states is None or data in states else states
 
-    def _lines(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    def _settled(self) -> list[tuple[Entry, str]]:
+        """Return each entry, oldest first, with how it ended."""
+        data = self._data()
+        for _ in range(_READS_TRIED):
+            found = settled((entry for _, entry in parsed(data) if entry), self._lies)
+            seen, data = data, self._data()
+            if data == seen:
+                break
+            # A writer came in between the journal and the vault.
+        return found
+
+    def _data(self) -> bytes:
         try:
             with Folder.open(self.folder) as folder:
-                data = folder.read(self.name, JOURNAL_LIMIT) or b""
+                return folder.read(self.name, JOURNAL_LIMIT) or b""
         except VaultMissing:
-            return
-        yield from _parsed(data)
+            return b""
+
+    def _lies(self, key: str) -> bytes | None:
+        """Return the bytes of a key that are in the vault. Raises LookupError if they cannot be read."""
+        try:
+            with Folder.open(self.vault) as vault:
+                if key.endswith("Manifest"):
+                    return vault.read(key)
+                with Folder.open("Store", vault) as store:
+                    return store.read(key)
+        except VaultMissing:
+            return None
+        except VaultError:
+            raise LookupError(key) from None
 
 
-def _parsed(data: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Yield (number from 1, entry) of each whole line, None for one that is no entry.
-
-    A last line without its end was never acknowledged, and is passed over.
-    """
-    for number, line in enumerate(data.split(b"\n")[:-1], 1):
-        yield number, unsealed(line)
+def _mark(number: int, key: str, ended: str, last: int, lines: int, **more: str) -> bytes:
+    """Return the line that says how an entry ended; it has the number of the last entry, and takes none."""
+    mark = {"schemaVersion": VERSION, "number": last, "key": key, "of": number, "outcome": ended}
+    return sealed({**mark, **more, "lines": lines})
 
 
-def unsealed(line: bytes) -> dict[str, Any] | None:
-    """Return what `sealed` made a line of (given without its end); None if it is not as it was written."""
-    from fingerprint._digest import sha256_hex
-
-    body, seal, rest = line.rpartition(b',"sha256":"')
-    if not seal or rest != sha256_hex(body).encode() + b'"}':
-        return None
-    try:
-        entry = loads(line)
-    except JsonError:
-        return None
-    return entry if isinstance(entry, dict) else None
-
-
-def sealed(entry: dict[str, Any]) -> bytes:
-    """Return an object as a line of JSON that ends with the digest of all before it."""
-    from fingerprint._digest import sha256_hex
-
-    body = dumps(entry)[:-1]
-    return body + b',"sha256":"' + sha256_hex(body).encode() + b'"}\n'
-
-
-def _newest_states(journal: bytes, key: str, data: bytes) -> tuple[bytes, ...] | None:
-    """Return the bytes after and before the newest entry of a key, None if it has none.
-
-    An entry that names `data` as it is written is not looked at any closer.
-    """
-    for line in reversed(journal.split(b"\n")[:-1]):
-        if _member(key) not in line:
-            continue
-        if _is_told(line, data):
-            return (data,)
-        entry = unsealed(line)
-        if entry:
-            return tuple(_bytes(entry[side]) for side in ("after", "before") if entry[side] is not None)
-    return None
-
-
-def _is_told(line: bytes, data: bytes) -> bool:
-    """Return whether a line says that these bytes are there.
-
-    Quotes within strings are escaped, so the names can be looked for as they are written.
-    """
-    try:
-        told = dumps(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        return False
-    return b',"after":' + told + b"," in line or b',"before":' + told + b"," in line
-
-
-def _member(key: str) -> bytes:
-    return b',"key":' + dumps(key) + b","
-
-
-def _last_entry(data: bytes) -> dict[str, Any] | None:
+def _last_entry(data: bytes) -> Entry | None:
     return next((entry for line in reversed(data.split(b"\n")[:-1]) if (entry := unsealed(line))), None)
 
 
@@ -368,30 +376,11 @@ def _compacted(data: bytes) -> bytes:
     lines: dict[bytes, list[tuple[int, bytes]]] = {}
     for number, line in enumerate(data.split(b"\n")[:-1]):
         # Not parsed, as a damaged line is kept like any other.
-        key = line.partition(b',"key":"')[2].partition(b'"')[0]
+        key = line.partition(b',"key":"')[2].partition(b'"')[0] + (b" mark" if b',"of":' in line else b"")
         lines.setdefault(key, []).append((number, line))
     # The first entry may be that of the first record, and then the second one holds it as replaced.
     kept = [line for found in lines.values() for line in (*found[:2], *found[2:][-ENTRIES_KEPT + 2 :])]
     return b"".join(line + b"\n" for _, line in sorted(kept))
-
-
-def _text(data: bytes | None) -> str | dict[str, str] | None:
-    if data is None:
-        return None
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        from base64 import b64encode
-
-        return {"base64": b64encode(data).decode("ascii")}
-
-
-def _bytes(value: str | dict[str, str]) -> bytes:
-    if isinstance(value, str):
-        return value.encode("utf-8")
-    from base64 import b64decode
-
-    return b64decode(value["base64"])
 
 
 def _writable(text: str) -> str:

@@ -11,14 +11,15 @@ import os
 from fingerprint.errors import VaultCorrupt, VaultError
 from fingerprint.model import FingerprintRecord, Value, utc
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.history import FOUND, MISMATCH, REGISTERED
+from fingerprint.vault.history import MISMATCH, REGISTERED
+from fingerprint.vault.journal import FOUND
 from fingerprint.vault.records import decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.model import Collection, HardwareHash, RegistrationRecord
     from fingerprint.vault import Vault
-    from fingerprint.vault.history import Change
+    from fingerprint.vault.journal import Change
 
 # Of one registration: key, record and registration file are written within this time, a mismatch of 15 s included.
 _SAME_TIME_SECONDS = 120

@@ -69,6 +69,11 @@ class House:
             prepare(str(self.vault), str(self.state))
         shutil.copytree(self.path, self._template)
         self.before = self.contents()
+        self.was_there = {data for key in (FINGERPRINT_KEY, REGISTRATION_KEY) for data in self.restorable(key)}
+
+    def restorable(self, key: str) -> set[bytes]:
+        """Return what the journal restores of a key."""
+        return {data for _, _, data in Vault(str(self.vault), state=str(self.state)).history.copies(key)}
 
     def reset(self) -> None:
         shutil.rmtree(self.path)
@@ -161,7 +166,8 @@ class Judge:
 
     def defects(self, ended: Run, fault: Fault) -> list[Defect]:
         """Return what is wrong: (figure, words) each."""
-        return [*self._of_the_process(ended, fault), *self._of_the_disk(ended), *self._of_the_next(ended)]
+        told = [*self._of_the_process(ended, fault), *self._of_the_disk(ended), *self._of_the_journal()]
+        return [*told, *self._of_the_next(ended)]
 
     def _of_the_process(self, ended: Run, fault: Fault) -> Iterator[Defect]:
         expected = (-9,) if fault.kind == KILL else (EXIT_OK, EXIT_CANNOT_TELL)
@@ -189,6 +195,13 @@ class Judge:
                 continue
             if name in before or not self._may_be_new(name, now[name]):
                 yield "other defects", f"{name} changed to {now.get(name)!r}"
+
+    def _of_the_journal(self) -> Iterator[Defect]:
+        """Only what was in the vault can be restored: before, after, or earlier."""
+        name = f"Store/{self.key}"
+        there = {self.house.before.get(name), self.house.contents().get(name), *self.house.was_there}
+        if self.house.restorable(self.key) - there:
+            yield "other defects", "the journal restores what never was in the vault"
 
     def _sort(self, now: dict[str, bytes | None]) -> str:
         old = self.house.before.get(self.name)
