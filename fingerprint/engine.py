@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
     from fingerprint.collect.recorder import Recorder
     from fingerprint.stable import StableVerdict
-    from fingerprint.vault import Vault
+    from fingerprint.vault import Vault, VaultEdit
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 5.0
@@ -227,12 +227,15 @@ def set_threshold(vault: Vault, threshold: int) -> tuple[FingerprintRecord, Fing
     """
     check_threshold(threshold)
     existing_record(vault)
-    with vault.edit() as edit:
+
+    def change(edit: VaultEdit) -> tuple[FingerprintRecord, FingerprintRecord]:
         before = _existing(edit.read(), vault)
         after = before.replace(threshold=threshold)
         # Also if it is so already: its writer may have died before it was durable.
         edit.store(after, why=f"threshold set from {before.threshold} to {threshold}")
-    return before, after
+        return before, after
+
+    return vault.change(change)
 
 
 def check_threshold(threshold: int) -> None:
@@ -270,7 +273,8 @@ def first_record(
     collection = collect(recorder, timeout=timeout)
     _demand_valid(collection)
     record_rest(recorder, timeout)
-    with vault.edit() as edit:
+
+    def mint(edit: VaultEdit) -> FingerprintRecord:
         # Once more: another process may have registered the machine meanwhile.
         try:
             if edit.read().fingerprint:
@@ -281,7 +285,9 @@ def first_record(
         record = _minted(collection, threshold)
         keep_evidence(vault, record, recorder, why=FIRST)
         edit.store(record, why=FIRST)
-    return record, collection
+        return record
+
+    return vault.change(mint), collection
 
 
 def prepared_record(
@@ -527,7 +533,8 @@ class Gate:
     def _first(self, collection: Collection) -> str:
         record = _minted(collection, THRESHOLD_DEFAULT)
         record_rest(self._recorder, self._timeout)
-        with self.vault.edit() as edit:
+
+        def store(edit: VaultEdit) -> str:
             try:
                 winner = edit.read().fingerprint
             except VaultMissing:
@@ -538,8 +545,10 @@ class Gate:
             refuse_lost(self.vault)
             keep_evidence(self.vault, record, self._recorder, why=FIRST)
             edit.store(record, why=FIRST)
-        _log().info("stored the first fingerprint of the vault %s", self.vault.path)
-        return record.fingerprint
+            _log().info("stored the first fingerprint of the vault %s", self.vault.path)
+            return record.fingerprint
+
+        return self.vault.change(store)
 
     def _mismatch(self, observed: Observation) -> str:
         if self.policy == Policy.AUDIT:
@@ -548,7 +557,8 @@ class Gate:
         if self.policy == Policy.STRICT:
             raise mismatch_error(observed.verdict, self.vault.path)
         record_rest(self._recorder, self._timeout)
-        with self.vault.edit() as edit:
+
+        def regenerate(edit: VaultEdit) -> str:
             now = edit.read()
             if now != observed.record:
                 # Another process changed the record while this one was waiting; judge by the new one.
@@ -563,11 +573,13 @@ class Gate:
             record = _minted(observed.collection, now.threshold)
             keep_evidence(self.vault, record, self._recorder, why=MISMATCH, present=now)
             edit.store(record, why=MISMATCH, rule=str(observed.verdict.reason))
-        _log().warning(
-            "not the machine of the record (%s): stored a new fingerprint; the old record is in the history",
-            observed.verdict.reason,
-        )
-        return record.fingerprint
+            _log().warning(
+                "not the machine of the record (%s): stored a new fingerprint; the old record is in the history",
+                observed.verdict.reason,
+            )
+            return record.fingerprint
+
+        return self.vault.change(regenerate)
 
 
 def mismatch_error(verdict: Verdict, where: str) -> FingerprintMismatch:

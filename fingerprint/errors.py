@@ -132,6 +132,10 @@ class VaultBusy(VaultError):
     """Another process holds the vault's lock for longer than the caller wanted to wait."""
 
 
+class VaultChanged(VaultError):
+    """Another program wrote the vault while this one was about to; what it wrote is there, and nothing of ours is."""
+
+
 class KeyUnusable(FingerprintError):
     """The private key of the registration is malformed; nothing was sent."""
 

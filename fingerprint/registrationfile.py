@@ -12,7 +12,7 @@ from fingerprint.vault.records import encode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.vault import Vault
+    from fingerprint.vault import Vault, VaultEdit
 
 NAME = "registration"
 
@@ -39,9 +39,12 @@ def forget_registration(vault: Vault) -> None:
     Raises:
         VaultError: the vault could not be read or written.
     """
-    with vault.edit() as edit:
+
+    def forget(edit: VaultEdit) -> None:
         edit.force(REGISTRATION_KEY, encode_registration(RegistrationRecord()), why="deregistered")
         edit.clear(why="deregistered")
+
+    vault.change(forget)
     try:
         os.unlink(path_of(vault))
     except FileNotFoundError:

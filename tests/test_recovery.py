@@ -387,11 +387,11 @@ def test_a_write_that_failed_is_not_what_was_written_last(
     path = Path(registered.vault.data_path("InstanceFingerprint"))
     whole = path.read_bytes()
 
-    def full(folder: Folder, name: str, data: bytes) -> None:
+    def full(folder: Folder, name: str, *_: object) -> None:
         raise VaultUnreadable("there is no room", where=name)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Folder, "replace", full)
+        patched.setattr(Folder, "put", full)
         with pytest.raises(VaultUnreadable), registered.vault.edit() as edit:
             edit.clear(why="vault reset")
     path.write_bytes(b"")

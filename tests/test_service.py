@@ -463,7 +463,7 @@ def test_a_key_that_the_service_took_and_the_disk_did_not_is_found_again(
     vault: Vault, service: LocalService, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow = registered(vault, service)
-    real = Folder.replace
+    real = Folder.put
 
     def fails(self: Folder, name: str, data: bytes, *more: Any) -> None:
         if name == "RegistrationKey":
@@ -472,7 +472,7 @@ def test_a_key_that_the_service_took_and_the_disk_did_not_is_found_again(
 
     for _ in range(times):
         with monkeypatch.context() as patch:
-            patch.setattr(Folder, "replace", fails)
+            patch.setattr(Folder, "put", fails)
             with pytest.raises(VaultUnreadable):
                 flow.rotate_key()
         here, there = keys(vault, service)

@@ -183,8 +183,7 @@ def _reset(arguments: Arguments) -> int:
         )
     vault.read_bytes("InstanceFingerprint")
     if not arguments.dry_run:
-        with vault.edit() as edit:
-            edit.clear(why="vault reset")
+        vault.change(lambda edit: edit.clear(why="vault reset"))
     answer = {"vault": vault.path, "cleared": not arguments.dry_run, "dryRun": arguments.dry_run,
               "history": vault.history.path}  # fmt: skip
     if arguments.output == "json":

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 
-from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
+from fingerprint.errors import VaultChanged, VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import FingerprintRecord, RegistrationRecord
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Folder, is_torn, read_settled
 from fingerprint.vault.history import History
-from fingerprint.vault.journal import BYTES_FOUND, NOT_WRITTEN, WRITTEN
+from fingerprint.vault.journal import BYTES_FOUND, FOUND, NOT_WRITTEN, WRITTEN
 from fingerprint.vault.places import known_as, reference_vault, resolve_vault, state_folder
 from fingerprint.vault.records import (
     CLEARED,
@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from fingerprint.vault.evidence import EvidenceStore
 
     _Record = TypeVar("_Record", FingerprintRecord, RegistrationRecord)
+    _Result = TypeVar("_Result")
 
 FINGERPRINT_KEY = "InstanceFingerprint"
 REGISTRATION_KEY = "RegistrationKey"
 LOCK_SECONDS = 30.0
 _READS_TRIED = 20
+# How often a change is decided anew because another program wrote meanwhile, or the folder was replaced.
+_DECISIONS = 10
 # How the remedy of a failed reading begins: it may have been made in order to write.
 NOTHING_WRITTEN = "Nothing was written. "
 
@@ -182,7 +185,7 @@ class Vault:
         """
         try:
             with Folder.open(self.path) as folder:
-                folder.read(self.manifest_name)
+                read_settled(folder, self.manifest_name)
                 return self._data(folder, key)
         except VaultMissing:
             return None
@@ -190,6 +193,24 @@ class Vault:
     def edit(self, wait: float = LOCK_SECONDS) -> VaultEdit:
         """Return a context in which this process alone may write; it makes the folders if needed."""
         return VaultEdit(self, wait)
+
+    def change(self, decide: Callable[[VaultEdit], _Result], wait: float = LOCK_SECONDS) -> _Result:
+        """Return what `decide` does with the open, locked vault; it decides anew where its write came to nothing.
+
+        So it does where a program that does not know the lock, such as the agent, wrote meanwhile.
+
+        Raises:
+            VaultChanged: another program wrote at each of ten times.
+            Exception: as `decide` raises.
+        """
+        for _ in range(_DECISIONS - 1):
+            try:
+                with self.edit(wait) as edit:
+                    return decide(edit)
+            except VaultChanged:
+                continue
+        with self.edit(wait) as edit:
+            return decide(edit)
 
     def _decoded(self, key: str, data: bytes, decode: Callable[[bytes, str], _Record]) -> _Record:
         """Return the record that bytes of a key are. Raises VaultCorrupt, with what helps here."""
@@ -229,7 +250,9 @@ class Vault:
 
     def _manifest(self, folder: Folder, *, to_write: bool = True) -> dict[str, str] | None:
         """Return the manifest; who only reads needs none, as the data say who this machine is."""
-        data = folder.read(self.manifest_name)
+        return self._decoded_manifest(read_settled(folder, self.manifest_name), to_write=to_write)
+
+    def _decoded_manifest(self, data: bytes | None, *, to_write: bool = True) -> dict[str, str] | None:
         if data is None:
             return None
         try:
@@ -263,7 +286,7 @@ class Vault:
     def _data(self, folder: Folder, key: str) -> bytes | None:
         try:
             with Folder.open("Store", folder) as store:
-                return store.read(key)
+                return read_settled(store, key)
         except VaultMissing:
             return None
 
@@ -346,12 +369,20 @@ class VaultEdit:
     def __enter__(self) -> VaultEdit:
         # The reference leaves its folders without x (0600), and only root gets into them.
         self._mode = 0o600 if self._vault.path == reference_vault() else 0o700
-        self._folder = Folder.make(self._vault.path, self._mode)
-        try:
-            self._folder.lock(self._wait)
-        except BaseException:
-            self._folder.close()
-            raise
+        for left in reversed(range(_DECISIONS)):
+            self._folder = Folder.make(self._vault.path, self._mode)
+            try:
+                self._folder.lock(self._wait)
+                # While this one waited another folder may have come to the path: that one is the vault.
+                self._folder.demand_in_place()
+                break
+            except VaultChanged:
+                self._folder.close()
+                if not left:
+                    raise
+            except BaseException:
+                self._folder.close()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -380,7 +411,7 @@ class VaultEdit:
                 or not be replaced; it is as it was.
         """
         with self._folder.make_inner("Store", self._mode) as store:
-            data = encode_fingerprint(record, store.read(FINGERPRINT_KEY) or b"")
+            data = encode_fingerprint(record, read_settled(store, FINGERPRINT_KEY) or b"")
         self._store(FINGERPRINT_KEY, data, decode_fingerprint, why, rule)
 
     def store_registration(self, record: RegistrationRecord, *, why: str) -> None:
@@ -407,7 +438,7 @@ class VaultEdit:
         vault = self._vault
         if as_it_is:
             with Folder.open("Store", self._folder) as store:
-                data = store.read(key)
+                data = read_settled(store, key)
             if data is None:
                 raise VaultMissing(f"the vault holds no {key}", where=vault.data_path(key))
             try:
@@ -436,27 +467,24 @@ class VaultEdit:
     def write_manifest(self, name: str, manifest: dict[str, str], *, why: str) -> None:
         """Replace a manifest; the old file stays in the history. Raises as `force`, and VaultCorrupt for a long one."""
         data = encode_manifest(manifest)
-        before = self._folder.read(name)
+        before = read_settled(self._folder, name)
         if before != data:
             number = self._vault.history.record(name, before, data, why=why, rule="", now=self._vault.now())
-            self._folder.replace(name, data)
+            self._folder.put(name, data, before, self._found(name))
             self._mark_written(number, name)
 
     def _store(self, key: str, data: bytes, check: Callable[[bytes, str], _Record] | None, why: str, rule: str) -> None:
         vault = self._vault
-        from fingerprint.vault.integrity import to_list
-
-        manifest: dict[str, str] | None
         try:
             manifest = vault._manifest(self._folder)
-            corrupt = False
         except VaultCorrupt:
             if check:
                 raise
-            manifest, corrupt = self._entries(), True
+            manifest = None
         with self._folder.make_inner("Store", self._mode) as store:
-            before = store.read(key)
-            unlisted: tuple[str, ...] = to_list(vault, manifest or {}, store, copies=not corrupt)
+            before = read_settled(store, key)
+            # What cannot be read is met before anything is written.
+            self._listed(store, key)
             if check:
                 # Raises for a record that is lost, corrupt or damaged: it must not be overwritten.
                 try:
@@ -469,14 +497,45 @@ class VaultEdit:
             else:
                 # Who wrote it may have been killed before it was durable.
                 store.make_durable(key)
-        # Data before manifest: a crash between the two leaves data that reading finds by itself.
-        listed = {**(manifest or {}), **{one: vault.listed_path(one) for one in (*unlisted, key)}}
-        if corrupt:
-            self.write_manifest(vault.manifest_name, listed, why=why)
-        elif listed != manifest:
-            self._folder.replace(vault.manifest_name, encode_manifest(listed))
+            # Data before manifest: a crash between the two leaves data that reading finds by itself.
+            self._list(store, key, why)
+            # Else nobody would find in the vault what is acknowledged now.
+            store.demand_in_place()
         if number is not None:
             self._mark_written(number, key)
+
+    def _list(self, store: Folder, key: str, why: str) -> None:
+        """Let the manifest list all records in Store, and a key that was written there."""
+        name = self._vault.manifest_name
+        for left in reversed(range(_DECISIONS)):
+            present, listed, corrupt = self._listed(store, key)
+            if listed is None:
+                return
+            try:
+                if corrupt:
+                    self.write_manifest(name, listed, why=why)
+                else:
+                    self._folder.put(name, encode_manifest(listed), present, self._found(name))
+                return
+            except VaultChanged:
+                # Another program lists records, too.
+                if not left:
+                    raise
+
+    def _listed(self, store: Folder, key: str) -> tuple[bytes | None, dict[str, str] | None, bool]:
+        """Return the bytes of the manifest, what it must list (None if it does), and whether it is corrupt."""
+        from fingerprint.vault.integrity import to_list
+
+        vault = self._vault
+        present = read_settled(self._folder, vault.manifest_name)
+        try:
+            manifest = vault._decoded_manifest(present)
+            corrupt = False
+        except VaultCorrupt:
+            manifest, corrupt = self._entries(present or b""), True
+        unlisted: tuple[str, ...] = to_list(vault, manifest or {}, store, copies=not corrupt)
+        listed = {**(manifest or {}), **{one: vault.listed_path(one) for one in (*unlisted, key)}}
+        return present, listed if corrupt or listed != manifest else None, corrupt
 
     def _mark_written(self, number: int, key: str) -> None:
         """Say in the journal that a change was made."""
@@ -496,25 +555,47 @@ class VaultEdit:
         known = () if before is None else vault.history.last_states(key, before)
         if before is not None and known and not _looks_damaged(known, before):
             vault.history.found(key, before, vault.now())
+        self._keep_left_over(store, key, before)
         node = _node(store)
         number = vault.history.record(key, before, data, why=why, rule=rule, now=vault.now(), node=node)
         try:
-            store.replace(key, data)
-        except VaultError:
+            store.put(key, data, before, self._found(key))
+        except VaultError as error:
             try:
-                if store.read(key) == before:
+                there = store.read(key)
+                changed = isinstance(error, VaultChanged)
+                if changed or there == before:
                     vault.history.mark(number, key, NOT_WRITTEN, vault.now())
+                if changed and there is not None and there != before and not is_torn(there):
+                    self._found(key)(before, there)
             except VaultError:
                 # The error that brought us here is the one to report; unmarked, what lies in the vault decides.
                 pass
             raise
         return number
 
-    def _entries(self) -> dict[str, str]:
+    def _found(self, key: str) -> Callable[[bytes | None, bytes], None]:
+        """Return what writes into the journal that another program replaced some bytes of a key by others."""
+        history, now = self._vault.history, self._vault.now
+
+        def found(before: bytes | None, after: bytes) -> None:
+            history.record(key, before, after, why=FOUND, rule="", now=now(), state=BYTES_FOUND)
+
+        return found
+
+    def _keep_left_over(self, store: Folder, key: str, before: bytes | None) -> None:
+        """Keep what a writer that died had displaced: another program may have written that."""
+        left = store.left_over(key)
+        if not left or is_torn(left) or left == before:
+            return
+        if before is not None and self._vault.history.last_states(key, left):
+            self._found(key)(left, before)
+
+    def _entries(self, manifest: bytes) -> dict[str, str]:
         """Return what a corrupt manifest lists all the same, and the new one takes over."""
         from fingerprint.vault.integrity import as_the_agent_reads, kept_entries
 
-        return kept_entries(as_the_agent_reads(self._folder.read(self._vault.manifest_name) or b""))
+        return kept_entries(as_the_agent_reads(manifest))
 
 
 def _looks_damaged(known: tuple[bytes, ...], data: bytes) -> bool:
@@ -531,7 +612,7 @@ def _node(store: Folder) -> str | None:
         VaultDenied, VaultUnreadable: reading failed; after that nothing is written.
     """
     try:
-        data = store.read(REGISTRATION_KEY)
+        data = read_settled(store, REGISTRATION_KEY)
         return "" if data is None else decode_registration(data, "").instance_id
     except (VaultCorrupt, VaultUnsafe):
         return None

@@ -4,9 +4,56 @@ from __future__ import annotations
 
 import sys
 
+from fingerprint._json import JsonError, loads
+
 if sys.platform == "win32":
     from fingerprint.vault.windows_files import Folder
 else:
     from fingerprint.vault.posix_files import Folder
 
-__all__ = ["Folder"]
+__all__ = ["Folder", "is_torn", "read_settled"]
+
+# How long is waited for a program that truncated a file and has not written it yet: 0.127 s in all.
+_PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
+# A file that was not touched for so long is not being written.
+_STILL_SECONDS = 2.0
+
+
+def read_settled(folder: Folder, name: str) -> bytes | None:
+    """Return the bytes of a record or a manifest, None if it does not exist.
+
+    The agent truncates such a file and then writes it. Who comes in between reads nothing, or the beginning, so
+    this waits and reads again, while somebody may be writing.
+
+    Raises:
+        VaultError: as `Folder.read`.
+    """
+    data = folder.read(name)
+    if data is None or not is_torn(data):
+        return data
+    # Imported here: a whole record needs neither.
+    from time import sleep, time
+
+    for pause in _PAUSES:
+        touched = folder.touched(name)
+        if touched is None or time() - touched > _STILL_SECONDS:
+            break
+        sleep(pause)
+        data = folder.read(name)
+        if data is None or not is_torn(data):
+            break
+    return data
+
+
+def is_torn(data: bytes) -> bool:
+    """Return whether bytes are nothing, or the beginning of a JSON object and not all of it."""
+    text = data.strip()
+    if not text:
+        return True
+    if text[:1] != b"{" or (text[-1:] == b"}" and data.count(b"{") == data.count(b"}")):
+        return False
+    try:
+        loads(data)
+    except JsonError:
+        return True
+    return False

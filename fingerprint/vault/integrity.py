@@ -13,7 +13,7 @@ from fingerprint._json import JsonError, loads, members
 from fingerprint.errors import VaultCorrupt, VaultMissing
 from fingerprint.model import Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Folder, read_settled
 from fingerprint.vault.records import decode_fingerprint, decode_registration
 from fingerprint.vault.refusals import FILE_LIMIT, vault_error
 
@@ -131,7 +131,7 @@ def manifest_state(vault: Vault, manifest_name: str = "") -> ManifestState:
     name = manifest_name or vault.manifest_name
     try:
         with Folder.open(vault.path) as folder:
-            data = folder.read(name)
+            data = read_settled(folder, name)
             listed = as_the_agent_reads(data or b"")
             copies = not _invalid_text(data)
             try:
@@ -165,7 +165,7 @@ def _listable(name: str, keys: Iterable[str], store: Folder | None) -> tuple[str
     found = []
     for key in keys:
         try:
-            data = None if store is None else store.read(key)
+            data = None if store is None else read_settled(store, key)
         except VaultCorrupt:
             # It is longer than any record.
             continue
@@ -249,7 +249,7 @@ class _Look:
         return ELSEWHERE, other is not None, self._decodes(key) and other in (None, self._read(key))
 
     def _read(self, key: str) -> bytes:
-        return b"" if self._store is None else self._store.read(key) or b""
+        return b"" if self._store is None else read_settled(self._store, key) or b""
 
     def _decodes(self, key: str) -> bool:
         return bool(_listable(self._name, [key], self._store))

@@ -10,9 +10,34 @@ import errno
 import os
 import stat
 
-from fingerprint.errors import VaultBusy, VaultError, VaultMissing, VaultUnreadable, VaultUnsafe
-from fingerprint.vault.refusals import FILE_LIMIT, LINE_LIMIT, MAKE_REMEDY, not_a_file, too_long, vault_error
+from fingerprint.errors import (
+    VaultBusy,
+    VaultCorrupt,
+    VaultDenied,
+    VaultError,
+    VaultMissing,
+    VaultUnreadable,
+    VaultUnsafe,
+)
+from fingerprint.vault.refusals import (
+    FILE_LIMIT,
+    LINE_LIMIT,
+    MAKE_REMEDY,
+    changed,
+    not_a_file,
+    too_long,
+    vault_error,
+)
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What kernels and file systems answer that cannot exchange names or take a free one, and filters of system calls.
+_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
+# How often a record that came in between is put back, and another one comes in between that.
+_PUT_BACK_TRIED = 10
+_TEMPORARY = ".tmp"
 _LOCK_POLL_SECONDS = 0.05
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
@@ -168,6 +193,13 @@ class Folder:
         except OSError as error:
             raise vault_error(error, f"{self.path}/{name}") from None
 
+    def touched(self, name: str) -> float | None:
+        """Return when a file was written last, in seconds since 1970-01-01 UTC; None if that cannot be seen."""
+        try:
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_mtime
+        except OSError:
+            return None
+
     def remove(self, name: str) -> None:
         """Remove a file; one that is gone is as good."""
         try:
@@ -223,29 +255,145 @@ class Folder:
         Raises:
             VaultDenied, VaultUnreadable: it could not be written; the old file is as it was.
         """
-        temporary = name + ".tmp"
+        temporary = self._written(name, data)
+        try:
+            os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+        except OSError as error:
+            self._forget(temporary)
+            raise vault_error(error, os.path.join(self.path, name), "write") from None
+        self._flush(name)
+
+    def put(self, name: str, data: bytes, expected: bytes | None, found: Callable[[bytes, bytes], None]) -> None:
+        """Make a file hold these bytes as `replace` does, if it holds what the caller read.
+
+        A program that does not know the lock, such as the agent, may have written since. So the two files are
+        exchanged at one stroke, and what was displaced is compared: if it is something else, it gets its name back.
+        Such a program may still have it open, and what it writes goes to where it belongs. Where the system cannot
+        exchange, the file is read once more, just before the renaming.
+
+        Args:
+            name: the file's name.
+            data: the bytes.
+            expected: the bytes that the caller read; None if there was no file.
+            found: called with bytes that another program wrote and that are going to have no name, and with those
+                that it wrote after them; the former must be kept durably.
+
+        Raises:
+            VaultChanged: there was something else, and it is there again.
+            VaultDenied, VaultUnreadable, VaultUnsafe: it could not be written; the old file is as it was.
+        """
+        from fingerprint._system import exchange_names, take_name
+
+        where = os.path.join(self.path, name)
+        temporary = self._written(name, data)
+        try:
+            if expected is None:
+                take_name(self.descriptor, temporary, name)
+            else:
+                exchange_names(self.descriptor, temporary, name)
+        except OSError as error:
+            if error.errno in _CANNOT:
+                self._rename_unless_changed(temporary, name, expected)
+                return
+            self._forget(temporary)
+            if error.errno in (errno.EEXIST, errno.ENOENT):
+                raise changed(where) from None
+            raise vault_error(error, where, "write") from None
+        if expected is None:
+            self._flush(name)
+            return
+        try:
+            self._demand_displaced(temporary, expected, where)
+            self._flush(name)
+            # Who opened the old file before the exchange had this long to truncate and write it.
+            self._demand_displaced(temporary, expected, where)
+        except BaseException:
+            self._put_back(temporary, name, data, found)
+            raise
+        self._forget(temporary)
+
+    def _demand_displaced(self, temporary: str, expected: bytes, where: str) -> None:
+        if self.read(temporary) != expected:
+            raise changed(where)
+
+    def _rename_unless_changed(self, temporary: str, name: str, expected: bytes | None) -> None:
         where = os.path.join(self.path, name)
         try:
-            descriptor = self._create(temporary)
-        except OSError as error:
-            raise vault_error(error, where, "write") from None
-        try:
-            try:
-                os.fchmod(descriptor, 0o600)
-                _write_all(descriptor, data)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            if self.read(name) != expected:
+                raise changed(where)
             os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except BaseException as error:
             self._forget(temporary)
             if isinstance(error, OSError):
                 raise vault_error(error, where, "write") from None
             raise
+        self._flush(name)
+
+    def _put_back(self, temporary: str, name: str, ours: bytes, found: Callable[[bytes, bytes], None]) -> None:
+        """Exchange two names again, and once more for each time that another program wrote in between.
+
+        What fails leaves the displaced file under the temporary name, where the next writer finds it.
+        """
+        from fingerprint._system import exchange_names
+
+        expected: bytes | None = ours
+        try:
+            for _ in range(_PUT_BACK_TRIED):
+                exchange_names(self.descriptor, temporary, name)
+                displaced = self.read(temporary)
+                if displaced == expected:
+                    break
+                # It was written after that which got the name, so it gets the name next.
+                expected = self.read(name)
+                if displaced is None or expected is None:
+                    return
+                found(expected, displaced)
+        except (OSError, VaultError):
+            # The error that brought us here is the one to report.
+            return
+        self._forget(temporary)
+        try:
+            self._flush(name)
+        except VaultError:
+            # As above.
+            return
+
+    def left_over(self, name: str) -> bytes | None:
+        """Return what a writer that died left of a file, None if there is nothing of a writer's.
+
+        It may have died after the exchange of `put`, and then these are the bytes that were displaced.
+
+        Raises:
+            VaultUnreadable: it could not be read.
+        """
+        try:
+            return self.read(name + _TEMPORARY)
+        except (VaultCorrupt, VaultUnsafe, VaultDenied):
+            return None
+
+    def _written(self, name: str, data: bytes) -> str:
+        """Write a temporary file durably, and return its name."""
+        temporary = name + _TEMPORARY
+        try:
+            descriptor = self._create(temporary)
+            try:
+                os.fchmod(descriptor, 0o600)
+                _write_all(descriptor, data)
+                os.fsync(descriptor)
+            except BaseException:
+                self._forget(temporary)
+                raise
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise vault_error(error, os.path.join(self.path, name), "write") from None
+        return temporary
+
+    def _flush(self, name: str) -> None:
         try:
             os.fsync(self.descriptor)
         except OSError as error:
-            raise vault_error(error, where, "make durable the writing of") from None
+            raise vault_error(error, os.path.join(self.path, name), "make durable the writing of") from None
 
     def make_durable(self, name: str) -> None:
         """Flush a file and its name to the disk.
@@ -371,6 +519,22 @@ class Folder:
                 sleep(_LOCK_POLL_SECONDS)
             except OSError as error:
                 raise vault_error(error, self.path, "lock") from None
+
+    def demand_in_place(self) -> None:
+        """Raise VaultChanged unless this is still the folder that its path leads to.
+
+        Raises:
+            VaultChanged: another one is there, or none.
+            VaultDenied, VaultUnreadable: that could not be seen.
+        """
+        try:
+            mine, there = os.fstat(self.descriptor), os.stat(self.path, follow_symlinks=False)
+        except FileNotFoundError:
+            raise changed(self.path, "the folder was moved or removed meanwhile") from None
+        except OSError as error:
+            raise vault_error(error, self.path) from None
+        if not os.path.samestat(mine, there):
+            raise changed(self.path, "another folder was put in the place of this one meanwhile")
 
 
 def _close(descriptor: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultUnreadable, VaultUnsafe
+from fingerprint.errors import VaultChanged, VaultCorrupt, VaultDenied, VaultError, VaultUnreadable, VaultUnsafe
 from fingerprint.rights import is_root, root_lacks
 
 # A record is 0.3 to 2 KiB, a registration key 2 KiB.
@@ -58,3 +58,7 @@ def too_long(what: str, where: str, limit: int) -> VaultCorrupt:
     return VaultCorrupt(
         f"{what}, and nothing in a vault has more than {limit}", where=where, remedy="Restore the file from a backup"
     )
+
+
+def changed(where: str, what: str = "another program wrote it meanwhile") -> VaultChanged:
+    return VaultChanged(what, where=where, remedy="What it holds now stays as it is. Try again")

@@ -7,7 +7,7 @@ import os
 from fingerprint.errors import FingerprintLost, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import Value
 from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Folder, read_settled
 from fingerprint.vault.integrity import (
     BLANK,
     DATA_MISSING,
@@ -106,7 +106,7 @@ def _listed(folder: Folder, names: list[str]) -> set[str]:
     listed: set[str] = set()
     for name in MANIFEST_KEYS:
         try:
-            listed |= as_the_agent_reads(folder.read(name) or b"").keys() if name in names else set()
+            listed |= as_the_agent_reads(read_settled(folder, name) or b"").keys() if name in names else set()
         except VaultError:
             continue
     return listed

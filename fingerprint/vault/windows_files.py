@@ -11,7 +11,7 @@ import stat
 
 from fingerprint.errors import VaultBusy, VaultError, VaultMissing, VaultUnreadable, VaultUnsafe
 from fingerprint.vault import windows_calls
-from fingerprint.vault.refusals import FILE_LIMIT, LINE_LIMIT, MAKE_REMEDY, not_a_file, too_long, vault_error
+from fingerprint.vault.refusals import FILE_LIMIT, LINE_LIMIT, MAKE_REMEDY, changed, not_a_file, too_long, vault_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,6 +109,13 @@ class Folder:
         status = _status(os.path.join(self.path, name))
         return 0 if status is None else status.st_size
 
+    def touched(self, name: str) -> float | None:
+        """Return when a file was written last, in seconds since 1970-01-01 UTC; None if that cannot be seen."""
+        try:
+            return os.lstat(os.path.join(self.path, name)).st_mtime
+        except OSError:
+            return None
+
     def remove(self, name: str) -> None:
         """Remove a file; one that is gone is as good."""
         where = os.path.join(self.path, name)
@@ -161,6 +168,20 @@ class Folder:
             except OSError:
                 pass
             raise vault_error(error, where, "write") from None
+
+    def put(self, name: str, data: bytes, expected: bytes | None, found: Callable[[bytes, bytes], None]) -> None:
+        """Make a file hold these bytes if it holds what the caller read. See `posix_files`.
+
+        Windows exchanges no names, so the file is read once more, just before the renaming; nothing is displaced
+        that `found` would have to keep.
+        """
+        if self.read(name) != expected:
+            raise changed(os.path.join(self.path, name))
+        self.replace(name, data)
+
+    def left_over(self, name: str) -> bytes | None:
+        """Return None: a writer that died left its own bytes only, as nothing is exchanged."""
+        return None
 
     def make_durable(self, name: str) -> None:
         """Flush a file to the disk. See `posix_files`."""
@@ -226,6 +247,10 @@ class Folder:
             raise VaultBusy(
                 f"another process has held the lock for {wait:g} s", where=self.path, remedy="End it, then try again"
             )
+
+    def demand_in_place(self) -> None:
+        """Raise VaultMissing or VaultUnsafe unless the folder is there and closed. Files are found by its path."""
+        Folder.open(self.path).close()
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -1,6 +1,7 @@
 """The machine's kernel and processor, asked in as few system calls as it takes. Linux and x86; else OSError.
 
-Every function here is a source of scheme `stable`; `fingerprint.collect.machine` is what asks.
+Every function here is a source of scheme `stable`, and `fingerprint.collect.machine` asks it; but for `exchange_names`
+and `take_name`, which the vault writes by.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -23,6 +24,7 @@ cdef extern from "system.h":
     int next_link(const unsigned char *dump, size_t length, size_t *at, link_facts *link) nogil
     int dump_links(unsigned char **data, size_t *length) nogil
     int outgoing_address(char *text, size_t room) nogil
+    int rename_within(int directory, const char *source, const char *target, int exchange) nogil
     int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) nogil
     int processor_identity(char *brand, unsigned int *signature, unsigned int *features, char *hypervisor) nogil
 
@@ -147,6 +149,39 @@ def outgoing():
     if code:
         _fail(code, "the default route")
     return (<bytes>text).decode("ascii")
+
+
+cdef _rename(int directory, str source, str target, int exchange):
+    cdef bytes first = source.encode("utf-8", "surrogateescape"), second = target.encode("utf-8", "surrogateescape")
+    cdef const char *from_name = first
+    cdef const char *to_name = second
+    cdef int code
+    if b"\0" in first or b"\0" in second:
+        raise ValueError("embedded null byte")
+    with nogil:
+        code = rename_within(directory, from_name, to_name, exchange)
+    if code:
+        _fail(code, target)
+
+
+def exchange_names(int directory, str one, str other):
+    """Exchange two names within an open directory at one stroke.
+
+    Raises:
+        OSError: ENOENT where one is missing; ENOSYS, EINVAL or ENOTSUP where kernel or file system cannot; others.
+        ValueError: there is a NUL in a name.
+    """
+    _rename(directory, one, other, 1)
+
+
+def take_name(int directory, str source, str target):
+    """Rename a file within an open directory to a name that is free.
+
+    Raises:
+        OSError: EEXIST where the name is taken; else as `exchange_names`.
+        ValueError: there is a NUL in a name.
+    """
+    _rename(directory, source, target, 0)
 
 
 cdef tuple ASKED = None

@@ -1,7 +1,8 @@
-/* What the kernel and the processor tell of a machine, in few system calls.
+/* What the kernel and the processor tell of a machine, in few system calls; and the two ways to rename that the
+   standard library lacks.
 
-   Files, links and the address of the default route on Linux; the identity of an x86 processor. On
-   other systems the functions fail with ENOTSUP, and the collectors ask others. */
+   Files, links and the address of the default route on Linux; the identity of an x86 processor; renaming on Linux
+   and macOS. On other systems the functions fail with ENOTSUP, and their callers do without. */
 
 #ifndef FINGERPRINT_SYSTEM_H
 #define FINGERPRINT_SYSTEM_H
@@ -239,6 +240,39 @@ static int dump_links(unsigned char **data, size_t *length) { *data = NULL; *len
 static int outgoing_address(char *text, size_t room) { (void)text; (void)room; return ENOTSUP; }
 static int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) {
     (void)path; (void)buffer; (void)limit; *length = 0; return ENOTSUP;
+}
+
+#endif
+
+/* Rename a name within a directory, given by its descriptor: exchange it with another one, or take a name that is
+   free (EEXIST if it is not). Returns 0 or an errno: ENOSYS, EINVAL or ENOTSUP where kernel or file system cannot. */
+#if defined(__linux__)
+
+#include <sys/syscall.h>
+
+static int rename_within(int directory, const char *from, const char *to, int exchange) {
+#ifdef SYS_renameat2
+    /* RENAME_EXCHANGE and RENAME_NOREPLACE of linux/fs.h. By number: the wrapper came with glibc 2.28. */
+    return syscall(SYS_renameat2, directory, from, directory, to, exchange ? 2u : 1u) ? errno : 0;
+#else
+    (void)directory; (void)from; (void)to; (void)exchange;
+    return ENOSYS;
+#endif
+}
+
+#elif defined(__APPLE__)
+
+#include <stdio.h>
+
+static int rename_within(int directory, const char *from, const char *to, int exchange) {
+    return renameatx_np(directory, from, directory, to, exchange ? RENAME_SWAP : RENAME_EXCL) ? errno : 0;
+}
+
+#else
+
+static int rename_within(int directory, const char *from, const char *to, int exchange) {
+    (void)directory; (void)from; (void)to; (void)exchange;
+    return ENOTSUP;
 }
 
 #endif
