@@ -145,7 +145,7 @@ def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str, apa
     """Return what was written below a folder after the injected failure of a reading call.
 
     Not if it was learnt after all: the very next call was the same and was answered, or the same was
-    answered later, and the record was read anew or is known to be missing.
+    answered later, and the record was read anew or is known to be missing. Nor what only takes back.
 
     Args:
         calls: the calls of one process.
@@ -170,7 +170,18 @@ def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str, apa
     read_anew = any(call.path == record and _TAKING.fullmatch(call.name) and not call.error for call in later[:first])
     if answered and (answered[0] == 0 or missing or read_anew):
         return []
-    return [call for call in later if _written_below(call, folder)]
+    return [call for call in later if _written_below(call, folder) and not _takes_back(call, calls[:failed])]
+
+
+def _takes_back(call: Call, earlier: Sequence[Call]) -> bool:
+    """Return whether a call exchanges two names that were exchanged already, or removes the new file after that.
+
+    The file that was displaced could not be compared with what was read, and gets its name back.
+    """
+    exchanged = [one for one in earlier if one.name == "renameat2" and not one.error]
+    if call.name == "unlinkat":
+        return any(call.path == one.path for one in exchanged)
+    return call.name == "renameat2" and any(call[:3] == one[:3] for one in exchanged)
 
 
 def _is_answered(call: Call) -> bool:
