@@ -34,7 +34,7 @@ def vault(tmp_path: Path) -> Vault:
 
 
 def store_of(tmp_path: Path) -> EvidenceStore:
-    return EvidenceStore(str(tmp_path / "state"), "/var/lib/somewhere/Vault")
+    return EvidenceStore(str(tmp_path / "state"), "var-lib-somewhere-Vault")
 
 
 def kept_whys(vault: Vault) -> list[str]:

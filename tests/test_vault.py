@@ -194,15 +194,6 @@ def test_a_few_other_bytes_are_damage_until_they_are_taken_on_purpose(vault: Vau
     assert vault.read().fingerprint == "fq"
 
 
-def test_the_journal_of_a_long_or_odd_path_has_a_name_that_fits() -> None:
-    from fingerprint.vault.history import journal_name
-
-    assert journal_name("/var/lib/amazon/ssm/Vault") == "var-lib-amazon-ssm-Vault.jsonl"
-    assert journal_name("/a-b") != journal_name("/a/b")
-    assert len(journal_name("/" + "x" * 3000)) < 100
-    assert journal_name("/\udcff").isascii()
-
-
 def test_the_audit_log_has_a_line_a_change_and_no_secret(vault: Vault, tmp_path: Path) -> None:
     with vault.edit() as edit:
         edit.store(RECORD.replace(fingerprint="new secret"), why="why")

@@ -14,7 +14,6 @@ from fingerprint._json import JsonError, dumps, loads
 from fingerprint.errors import ServiceError, Unreachable, VaultError, VaultMissing
 from fingerprint.service.tokens import RoleCredentials
 from fingerprint.vault.files import Folder
-from fingerprint.vault.history import journal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class CredentialCache:
         self._vault = vault
         self._ask = ask
         self._folder = os.path.join(vault.state, "credentials")
-        self._name = journal_name(vault.path).removesuffix(".jsonl") + ".json"
+        self._name = vault.state_key + ".json"
         # The newest credentials while they cannot be kept in the file.
         self._unkept = b""
         # The last error of the service, since and until when it is the answer, and how many came in a row.

@@ -30,7 +30,7 @@ _KEYS_OF_VAULTS = ("InstanceFingerprint", "RegistrationKey", "EC2RegistrationKey
 # What we make in a state folder, below it and by its names: a user may have put it among files of his own.
 _OWN = (
     # What a kill left half written holds the same.
-    ("history", re.compile(r"[^/]+\.jsonl(?:\.tmp)?")),
+    ("history", re.compile(r"[^/]+\.(?:jsonl|place\.json)(?:(?:\.new)?\.tmp)?")),
     ("evidence", re.compile(r"[^/]+/\d+-[0-9a-f]+\.json(?:\.tmp)?")),
     ("credentials", re.compile(r"[^/]+\.json(?:\.tmp)?")),
 )

@@ -73,6 +73,7 @@ class Vault:
         self._state = state
         self._now = now
         self._history: History | None = None
+        self._key: str | None = None
         # What the last reading noticed and did not refuse: a change by another program.
         self.notice = ""
         # Why the last reading could not be held against our journal.
@@ -92,10 +93,45 @@ class Vault:
         return self._state
 
     @property
+    def state_key(self) -> str:
+        """The name of what our state folder holds of this vault.
+
+        Raises:
+            VaultUnreadable: it could not be found out.
+        """
+        if self._key is None:
+            from fingerprint.vault.statekeys import find_key
+
+            key, settled = find_key(self.state, self.path)
+            if not settled:
+                from fingerprint.vault.takeover import readable_key
+
+                # Another process may take it over at any time.
+                return readable_key(self.state, self.path, key)
+            self._key = key
+        return self._key
+
+    def settle_state(self) -> None:
+        """Take over what an earlier version kept under another key. The caller holds the lock of the vault.
+
+        Raises:
+            VaultError: that failed.
+        """
+        from fingerprint.vault.statekeys import find_key
+
+        key, settled = find_key(self.state, self.path)
+        if not settled:
+            from fingerprint.vault.takeover import take_over
+
+            take_over(self.state, self.path, key)
+        self._key = key
+
+    @property
     def history(self) -> History:
         """The journal of what this vault held before."""
-        if self._history is None:
-            self._history = History(self.state, self.path)
+        key = self.state_key
+        if self._history is None or self._history.key != key:
+            self._history = History(self.state, self.path, key)
         return self._history
 
     @property
@@ -103,7 +139,7 @@ class Vault:
         """The snapshots of the machine that were kept for this vault's records."""
         from fingerprint.vault.evidence import EvidenceStore
 
-        return EvidenceStore(self.state, self.path)
+        return EvidenceStore(self.state, self.state_key)
 
     def now(self) -> float:
         if self._now is None:
@@ -375,6 +411,7 @@ class VaultEdit:
                 self._folder.lock(self._wait)
                 # While this one waited another folder may have come to the path: that one is the vault.
                 self._folder.demand_in_place()
+                self._vault.settle_state()
                 break
             except VaultChanged:
                 self._folder.close()

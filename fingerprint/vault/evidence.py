@@ -12,7 +12,6 @@ import os
 from fingerprint._digest import canonical_bytes, sha256_hex
 from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing, VaultUnreadable
 from fingerprint.vault.files import Folder
-from fingerprint.vault.history import journal_name
 from fingerprint.vault.journal import sealed, unsealed
 
 TYPE_CHECKING = False
@@ -67,11 +66,11 @@ class EvidenceStore:
 
     Args:
         state: our state folder.
-        vault: the folder of the vault.
+        key: of the vault in our state folder, see `statekeys`.
     """
 
-    def __init__(self, state: str, vault: str) -> None:
-        self.path = os.path.join(state, "evidence", journal_name(vault).removesuffix(".jsonl"))
+    def __init__(self, state: str, key: str) -> None:
+        self.path = os.path.join(state, "evidence", key)
 
     def keep(
         self, record: FingerprintRecord, snapshot: dict[str, Any], *, why: str, at: str,

@@ -34,6 +34,7 @@ from fingerprint.vault.journal import (
     unmarked,
     unsealed,
 )
+from fingerprint.vault.statekeys import HISTORY, JOURNAL, note_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,22 +54,7 @@ MISMATCH = "the machine does not match its record"
 REGISTERED = "registered"
 LIST_ENTRIES = "List the entries: fingerprint vault history"
 _TAIL = 8 * 1024
-_NAME_LIMIT = 200
 _READS_TRIED = 3
-_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
-
-
-def journal_name(vault: str) -> str:
-    """Return the name of a vault's journal: its path as systemd escapes paths, or a digest of a long one."""
-    path = os.fsencode(os.path.abspath(vault))
-    escaped = "".join(
-        "-" if byte in b"/\\" else chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in path.strip(b"/")
-    )
-    if len(escaped) > _NAME_LIMIT:
-        from fingerprint._digest import sha256_hex
-
-        escaped = sha256_hex(path)
-    return escaped + ".jsonl"
 
 
 class History:
@@ -77,13 +63,15 @@ class History:
     Args:
         state: our state folder.
         vault: the folder of the vault.
+        key: of the vault in our state folder, see `statekeys`.
     """
 
-    def __init__(self, state: str, vault: str) -> None:
+    def __init__(self, state: str, vault: str, key: str) -> None:
         self.state = state
         self.vault = vault
-        self.folder = os.path.join(state, "history")
-        self.name = journal_name(vault)
+        self.key = key
+        self.folder = os.path.join(state, HISTORY)
+        self.name = key + JOURNAL
         self.path = os.path.join(self.folder, self.name)
 
     def record(
@@ -118,6 +106,7 @@ class History:
             VaultError: it could not be written durably; then the caller must not change the vault.
         """
         with Folder.make(self.folder, 0o700) as folder:
+            note_place(folder, self.vault, self.key)
             last, lines, end = self._end(folder)
             # What the process of the change before did not live to mark.
             mark = self._settling(folder, end, key, after if state == BYTES_FOUND else before, last, lines + 1)

@@ -263,6 +263,48 @@ class Folder:
             raise vault_error(error, os.path.join(self.path, name), "write") from None
         self._flush(name)
 
+    def create(self, name: str, data: bytes) -> bool:
+        """Make a file of these bytes durably, and return whether it was made: False if the name is taken.
+
+        Raises:
+            VaultDenied, VaultUnreadable: it could not be made.
+        """
+        from fingerprint._system import take_name
+
+        # Another writer's temporary file may have the usual name.
+        temporary = self._written(name + ".new", data)
+        try:
+            try:
+                take_name(self.descriptor, temporary, name)
+            except OSError as error:
+                if error.errno not in _CANNOT:
+                    raise
+                if self.touched(name) is not None:
+                    raise FileExistsError(errno.EEXIST, "") from None
+                os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+        except FileExistsError:
+            self._forget(temporary)
+            return False
+        except OSError as error:
+            self._forget(temporary)
+            raise vault_error(error, f"{self.path}/{name}", "make") from None
+        self._flush(name)
+        return True
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a file or folder a new name; an empty folder of that name is replaced.
+
+        Raises:
+            VaultDenied, VaultUnreadable: that failed.
+        """
+        try:
+            os.rename(name, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+            os.fsync(self.descriptor)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise vault_error(error, f"{self.path}/{name}", "rename") from None
+
     def put(self, name: str, data: bytes, expected: bytes | None, found: Callable[[bytes, bytes], None]) -> None:
         """Make a file hold these bytes as `replace` does, if it holds what the caller read.
 

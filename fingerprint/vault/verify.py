@@ -98,7 +98,21 @@ def verify(vault: Vault) -> list[Finding]:
     for state in states:
         findings += _manifest_findings(vault, state)
     findings += _record_findings(vault, findings, states)
-    return findings + _journal_findings(vault) + _evidence_findings(vault)
+    return findings + _other_directory(vault) + _journal_findings(vault) + _evidence_findings(vault)
+
+
+def _other_directory(vault: Vault) -> list[Finding]:
+    """Name a directory that is not the one that the journal is of: made anew, copied back, or mounted over it."""
+    from fingerprint.vault.statekeys import other_directory
+
+    try:
+        other = other_directory(vault.state, vault.path, vault.state_key)
+    except VaultError:
+        # The journal has a finding of its own.
+        return []
+    what = "this is another directory than the one that our journal was written for, at the same path"
+    remedy = "Fine if the vault was restored from a backup. If its file system is not mounted, mount it"
+    return [Finding("other-directory", what, vault.path, remedy, False)] if other else []
 
 
 def _listed(folder: Folder, names: list[str]) -> set[str]:

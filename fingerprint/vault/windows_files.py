@@ -169,6 +169,23 @@ class Folder:
                 pass
             raise vault_error(error, where, "write") from None
 
+    def create(self, name: str, data: bytes) -> bool:
+        """Make a file of these bytes, and return whether it was made. See `posix_files`."""
+        if _status(os.path.join(self.path, name)) is not None:
+            return False
+        self.replace(name, data)
+        return True
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a file or folder a new name. See `posix_files`."""
+        where = os.path.join(self.path, name)
+        try:
+            os.rename(where, os.path.join(self.path, new))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise vault_error(error, where, "rename") from None
+
     def put(self, name: str, data: bytes, expected: bytes | None, found: Callable[[bytes, bytes], None]) -> None:
         """Make a file hold these bytes if it holds what the caller read. See `posix_files`.
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from fingerprint.vault.history import journal_name
+from fingerprint.vault.statekeys import real_path, state_key
 
 DOCS = Path(__file__).parents[2] / "docs"
 TUTORIAL = DOCS / "tutorial.md"
@@ -31,7 +31,7 @@ def masked(text: str, folder: str = "") -> str:
     """Return a text with what differs each time replaced."""
     if folder:
         text = text.replace(folder, "/home/you")
-        text = text.replace(journal_name(folder).removesuffix(".jsonl"), "home-you")
+        text = text.replace(state_key(real_path(folder)), "home-you")
     for pattern, stand_in in _MASKS:
         text = pattern.sub(stand_in, text)
     return text
