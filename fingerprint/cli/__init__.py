@@ -10,6 +10,7 @@ import os
 import sys
 from gc import set_threshold
 
+from fingerprint._system import hide_memory
 from fingerprint.cli.parse import parse
 from fingerprint.cli.render import begin_run, flush, print_json, printable, warn
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError, PipeClosed
@@ -31,6 +32,8 @@ def main(words: list[str] | None = None) -> int:
     Args:
         words: the arguments; None for those of the process.
     """
+    # A crash must not leave a fingerprint or a key in a file. Where a sandbox forbids it, the command is worth more.
+    hide_memory()
     words = sys.argv[1:] if words is None else words
     begin_run(None)
     try:
@@ -79,7 +82,6 @@ def _run(words: list[str]) -> int:
             plug_in = "nagios" in words or "--format=nagios" in words
             return EXIT_CANNOT_TELL if code and plug_in else code
     begin_run(arguments)
-    _forbid_core_dumps()
     try:
         _check_target(arguments)
         module = __import__(f"fingerprint.cli.{arguments.command.module}", fromlist=["run"])
@@ -101,20 +103,6 @@ def _check_target(arguments: Arguments) -> None:
     from fingerprint.cli.sources import check_target
 
     check_target(arguments)
-
-
-def _forbid_core_dumps() -> None:
-    """A crash must not leave a fingerprint or a key in a file."""
-    try:
-        from resource import RLIMIT_CORE, setrlimit
-    except ImportError:
-        # Windows has no such limit.
-        return
-    try:
-        setrlimit(RLIMIT_CORE, (0, 0))
-    except (OSError, ValueError):
-        # Sandboxes may forbid it; the command is worth more than this.
-        return
 
 
 def _report(error: FingerprintError, arguments: Arguments) -> int:

@@ -1,7 +1,7 @@
 """The machine's kernel and processor, asked in as few system calls as it takes. Linux and x86; else OSError.
 
 Every function here is a source of scheme `stable`, and `fingerprint.collect.machine` asks it; but for `exchange_names`
-and `take_name`, which the vault writes by.
+and `take_name`, which the vault writes by, and `hide_memory`.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -29,6 +29,10 @@ cdef extern from "system.h":
     int processor_identity(char *brand, unsigned int *signature, unsigned int *features, char *hypervisor) nogil
 
 
+cdef extern from "process_memory.h":
+    int hide_process_memory() nogil
+
+
 cdef extern from "errno.h":
     int EINTR
     int EBADMSG
@@ -37,6 +41,18 @@ cdef extern from "errno.h":
 
 
 cdef int TRIED = 3
+
+
+def hide_memory():
+    """Keep this process's memory out of core dumps, crash reports and debuggers of the same user.
+
+    Call it before a secret is read. Only a process with the right to trace any other (CAP_SYS_PTRACE, root) still
+    reads it.
+
+    Returns:
+        0, or the number of the first system call's error: sandboxes may forbid one of several. The others apply.
+    """
+    return hide_process_memory()
 
 
 cdef _fail(int code, where):

@@ -10,7 +10,7 @@ NOBODY = 65534
 
 # The interpreter may be one that root alone reaches, such as that of a clone in a folder with mode 0700. So everything
 # is loaded first, and a module that is not fails the test wherever it runs, not only there.
-_BECOME_NOBODY = """
+BECOME_NOBODY = """
 import os, pkgutil, signal, sys
 import base64, codecs, encodings.idna, gzip, hashlib, secrets, shutil, tarfile, tempfile, textwrap, zlib
 import platformdirs
@@ -39,7 +39,7 @@ def become(user):
 
 def as_user(user: int, code: str, *words: str, before: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
     """Run Python code as another user, with these words as its arguments; `before` runs as the present one."""
-    script = f"{_BECOME_NOBODY}\n{before}\nbecome({user})\n{code}"
+    script = f"{BECOME_NOBODY}\n{before}\nbecome({user})\n{code}"
     options.setdefault("timeout", 60)
     return subprocess.run(
         [sys.executable, "-I", "-c", script, *words], capture_output=True, text=True, check=False, **options
