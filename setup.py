@@ -57,9 +57,11 @@ setup(
             "auto_pickle": False,
         },
     ),
-    # A plain script instead of a console_scripts entry: the wrapper that installers write for those
+    # Plain scripts instead of a console_scripts entry: the wrapper that installers write for those
     # imports `re` on some versions, which costs more than the whole command.
-    scripts=[] if sys.platform == "win32" else ["bin/fingerprint"],
-    entry_points={"console_scripts": ["fingerprint = fingerprint.cli:main"]} if sys.platform == "win32" else {},
+    scripts=[] if sys.platform == "win32" else ["bin/fingerprint", "bin/fingerprint-main"],
+    entry_points={"console_scripts": ["fingerprint = fingerprint.cli:main_and_exit"]}
+    if sys.platform == "win32"
+    else {},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED_API else {},
 )

@@ -362,7 +362,7 @@ print(Advice(parse(sys.argv[1:])).text("Look again: sudo fingerprint check"))
     done = as_user(user, script, "--vault", "/a b", "check", env=env)
     if not all(folder.stat().st_mode & 0o001 for folder in program.parents):
         # That user cannot see the program there.
-        program = f"{sys.executable} -m fingerprint"
+        program = f"{sys.executable} -I -m fingerprint"
     start = "FINGERPRINT_STATE=/s fingerprint" if user == 0 else f"sudo env FINGERPRINT_STATE=/s {program}"
     assert done.stdout == f"Look again: {start} --vault '/a b' check\n", done.stderr
     [command] = commands_in(done.stdout)
@@ -396,6 +396,7 @@ def starts(folder: Path) -> list[Start]:
         Start([str(linked)], f"{linked.parent}:{plain}", "fingerprint"),
         Start([str(linked)], plain, f"'{linked}'"),
         Start([sys.executable, "-m", "fingerprint"], plain, f"{sys.executable} -m fingerprint"),
+        Start([sys.executable, "-I", "-m", "fingerprint"], plain, f"{sys.executable} -I -m fingerprint"),
         Start([sys.executable, "-m", "fingerprint"], f"{bin_folder}:{plain}", "fingerprint"),
     ]
 

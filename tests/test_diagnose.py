@@ -622,7 +622,7 @@ def test_a_diagnosis_needs_no_extra_of_the_package(machine: AgentMachine) -> Non
                           check=False)  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "internal error" not in done.stdout
-    named = f"{sys.executable} -m fingerprint"
+    named = f"{sys.executable} -I -m fingerprint"
     assert done.stdout.replace(named, "fingerprint") == machine("diagnose").stdout
 
 

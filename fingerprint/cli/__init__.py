@@ -65,6 +65,11 @@ def main_and_exit() -> NoReturn:
     which would cost a fifth of the whole check. Nor are its modules searched for garbage while they load.
     """
     set_threshold(_ALLOCATIONS)
+    if not sys.flags.isolated:
+        # Imported here: the installed script starts isolated.
+        from fingerprint.cli.isolation import leave_others_code_out
+
+        leave_others_code_out(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     code = main()
     os._exit(code)
 

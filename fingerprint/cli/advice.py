@@ -232,7 +232,7 @@ def program() -> str:
     if os.path.basename(script).removesuffix(".exe") != _NAME:
         # A module, or a part of another program.
         script = os.path.join(os.path.dirname(sys.executable), _NAME)
-        otherwise = f"{quoted(sys.executable)} -m {_NAME}"
+        otherwise = f"{quoted(sys.executable)} {'-I ' if sys.flags.isolated else ''}-m {_NAME}"
     else:
         script = _absolute(script)
         otherwise = quoted(script)

@@ -1,0 +1,29 @@
+"""Where code is imported from, for a process that was not started in Python's isolated mode (`python -I`)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def leave_others_code_out(package: str) -> None:
+    """Take the current folder, PYTHONPATH and the home's site-packages off the search path of modules.
+
+    What Python imported before this package began (sitecustomize, modules of the standard library) is beyond it: only
+    isolated mode prevents that. A folder that this package was itself imported from stays, with what it needs.
+
+    Args:
+        package: the folder of this package.
+    """
+    site = sys.modules.get("site")
+    foreign = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    foreign.append(getattr(site, "USER_SITE", None) or "")
+    try:
+        foreign = [os.path.abspath(entry) for entry in ("", *foreign)]
+        kept = [
+            entry for entry in sys.path if os.path.abspath(entry) not in foreign or entry == os.path.dirname(package)
+        ]
+    except OSError:
+        # The current folder is gone, and nothing is imported from it; but other entries may be relative to it.
+        kept = [entry for entry in sys.path if os.path.isabs(entry) and entry not in foreign]
+    sys.path[:] = kept
