@@ -108,9 +108,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @contextmanager
 def secure(context: ssl.SSLContext) -> Iterator[LocalService]:
     """Serve as LocalService does, with TLS."""
-    local = LocalService()
-    local._server.socket = context.wrap_socket(local._server.socket, server_side=True)
-    with local:
+    with LocalService(tls=context) as local:
         yield local
 
 

@@ -239,7 +239,7 @@ def ask_by_server(cache: CredentialCache) -> None:
     try:
         status, _ = server.answer(CREDENTIALS_PATH)
     finally:
-        server._server.server_close()
+        server.stop()
     if status != 200:
         raise BadAnswer(str(status))
 

@@ -110,14 +110,6 @@ def test_a_token_has_an_end(server: CredentialServer) -> None:
         assert ask(server, "PUT", TOKEN_PATH, {"X-aws-ec2-metadata-token-ttl-seconds": seconds})[0] == 400
 
 
-def test_tokens_are_bounded(server: CredentialServer) -> None:
-    first = server.new_token(60)
-    for _ in range(2000):
-        last = server.new_token(60)
-    assert not server.knows(first)
-    assert server.knows(last)
-
-
 @pytest.mark.parametrize(
     "headers",
     [{"X-Forwarded-For": "192.0.2.1"}, {"Forwarded": "for=192.0.2.1"}, {"Origin": "https://example.org"},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from fingerprint.cli.render import flush, print_json, write
-from fingerprint.errors import EXIT_OK, InputError
+from fingerprint.errors import EXIT_OK, InputError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
+
+_LIMIT_MOST = 1000000
 
 
 def run(arguments: Arguments) -> int:
@@ -16,12 +18,24 @@ def run(arguments: Arguments) -> int:
     require_extra("aws")
     from fingerprint.service.local import LocalService
 
+    import sqlite3
+
+    if not 1 <= arguments.limit <= _LIMIT_MOST:
+        raise UsageError(
+            f"invalid limit {arguments.limit}: must be 1-{_LIMIT_MOST}",
+            remedy="Name a number of machines in that range",
+        )
     try:
         service = LocalService(arguments.database or ":memory:", port=arguments.port)
-    except OSError as error:
+    except sqlite3.Error as error:
         raise InputError(
-            f"the local service cannot listen ({error.strerror})", where=f"port {arguments.port}",
-            remedy="Name another port, or 0 for any",
+            f"cannot use the database ({error})", where=arguments.database,
+            remedy="Name a file that does not exist yet, or one that `local-service` made",
+        ) from None  # fmt: skip
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"the local service cannot listen ({getattr(error, 'strerror', None) or 'no such port'})",
+            where=f"port {arguments.port}", remedy="Name another port, or 0 for any",
         ) from None  # fmt: skip
     made = service.activation(limit=arguments.limit)
     if arguments.output == "json":

@@ -448,9 +448,13 @@ COMMANDS = (
         "serve",
         "serve role credentials on loopback, in the shape of EC2's metadata service",
         "For SDKs without `credential_process`. Every program of this machine can then have the node's role: run it\n"
-        "only where that is wanted. Needs the extra aws. SIGTERM or Ctrl-C ends it.",
+        "only where that is wanted. With --socket only who may write to that socket can; SDKs do not connect to one.\n"
+        "Needs the extra aws. SIGTERM or Ctrl-C ends it.",
         options=(
-            Option("--port", "the port on 127.0.0.1; 0 for any", "N", kind="integer", default=1338),
+            Option("--port", "the port on 127.0.0.1 (else 1338); 0 for any", "N", kind="integer"),
+            Option("--socket", "a Unix socket to listen on instead of a port", "FILE", files="file"),
+            Option("--socket-mode", "permissions of the socket, octal (else 0660)", "MODE"),
+            Option("--socket-group", "group of the socket (else that of this process)", "GROUP"),
             _POLICY,
             _ENDPOINT,
             _PROXY,

@@ -1,45 +1,47 @@
-"""Role credentials over HTTP on loopback, in the shape of the metadata service of EC2, version 2.
+"""Role credentials over HTTP on loopback or a Unix socket, in the shape of the metadata service of EC2, version 2.
 
-For SDKs that know no `credential_process`. Every program of this machine can ask; so it is off unless run, and
-listens on 127.0.0.1 only. What keeps others out: a token that only a PUT gives, one network hop, and no
-answer to what came through a proxy or out of a browser.
+For SDKs that know no `credential_process`. Over TCP every program of this machine can ask; so it is off unless run,
+and listens on 127.0.0.1 only. What keeps others out: a token that only a PUT gives, one network hop, and no answer
+to what came through a proxy or out of a browser. A Unix socket has a mode and a group instead.
 """
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import socket
-import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from logging import getLogger
 from time import monotonic
 
 from fingerprint._json import dumps
 from fingerprint.errors import EXIT_DIFFERS, EXIT_SERVICE_REFUSED, FingerprintError
 from fingerprint.model import utc
+from fingerprint.service.httpserver import Answer, HttpServer, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from logging import Logger
-    from typing import Any
 
     from fingerprint.credentials.cache import CredentialCache
+    from fingerprint.credentials.unixsocket import UnixSocket
 
 HOST = "127.0.0.1"
 PORT = 1338
 ROLE = "fingerprint"
 TOKEN_SECONDS_MOST = 6 * 3600
-_TOKENS_MOST = 1024
-_CONNECTIONS_MOST = 64
-# Of a client that does not go on.
-_IDLE_SECONDS = 10
 _HOPS = 1
+_QUEUE = 128
 _NAMES = ("127.0.0.1", "localhost")
 _TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 _TOKEN = "X-aws-ec2-metadata-token"
 _TOKEN_PATH = "/latest/api/token"
 _CREDENTIALS_PATH = "/latest/meta-data/iam/security-credentials"
+_NONCE_BYTES, _MAC_BYTES = 16, 32
+# What a proxy adds, and what only a browser sends; with "_" for "-", as some write it.
+_OF_A_PROXY = ("x-forwarded", "x-original-", "x-envoy-", "x-proxy", "x-client-ip", "x-cluster-client-ip", "cf-")
+_OF_OTHERS = {"forwarded", "via", "x-real-ip", "true-client-ip", "proxy-connection", "origin", "referer"}
+_OF_A_BROWSER = ("sec-",)
 
 
 class CredentialServer:
@@ -49,63 +51,98 @@ class CredentialServer:
         cache: where credentials come from.
         facts: further paths below /latest/meta-data/, such as "placement/region", and what they answer.
         port: 0 for any free one.
+        unix: a Unix socket to listen on instead.
 
     Raises:
         OSError: the port is taken.
+        InputError: the Unix socket cannot be made.
     """
 
-    def __init__(self, cache: CredentialCache, facts: Callable[[], dict[str, str]], *, port: int = PORT) -> None:
+    def __init__(
+        self,
+        cache: CredentialCache,
+        facts: Callable[[], dict[str, str]],
+        *,
+        port: int = PORT,
+        unix: UnixSocket | None = None,
+    ) -> None:
         self._cache = cache
         self._facts = facts
-        self._tokens: dict[str, float] = {}
-        self._lock = threading.Lock()
-        served = self
-
-        class BoundHandler(_Handler):
-            server_of = served
-
-        self._server = _Server((HOST, port), BoundHandler)
-        self._thread: threading.Thread | None = None
+        # Of this run: nothing is kept of a token, so no number of them can push out another one.
+        self._key = secrets.token_bytes(32)
+        self._unix = unix
+        listener = _listener(port) if unix is None else unix.listen(_QUEUE)
+        self._port = 0 if unix is not None else int(listener.getsockname()[1])
+        self._server = HttpServer(self._respond, listener, logger="fingerprint.serve")
 
     @property
     def endpoint(self) -> str:
-        """The URL for AWS_EC2_METADATA_SERVICE_ENDPOINT."""
-        return f"http://{HOST}:{self._server.server_address[1]}/"
+        """The URL for AWS_EC2_METADATA_SERVICE_ENDPOINT, "" for a Unix socket."""
+        return f"http://{HOST}:{self._port}/" if self._unix is None else ""
 
     def serve_forever(self) -> None:
         """Serve in this thread until `stop` is called or it is interrupted."""
-        self._server.serve_forever(poll_interval=0.2)
+        try:
+            self._server.serve_forever()
+        finally:
+            self._remove()
 
     def stop(self) -> None:
-        """Serve no more."""
-        self._server.shutdown()
-        if self._thread is not None:
-            self._thread.join()
-        self._server.server_close()
+        """Serve no more. A handler of signals can call it."""
+        self._server.stop()
+        self._remove()
+
+    def _remove(self) -> None:
+        if self._unix is not None:
+            self._unix.remove()
 
     def __enter__(self) -> CredentialServer:
-        self._thread = threading.Thread(target=self.serve_forever, name="credentials", daemon=True)
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
     def new_token(self, seconds: int) -> str:
-        """Return a new token. The oldest go when there are too many."""
-        token = secrets.token_urlsafe(32)
-        now = monotonic()
-        with self._lock:
-            self._tokens = {known: end for known, end in self._tokens.items() if end > now}
-            while len(self._tokens) >= _TOKENS_MOST:
-                del self._tokens[next(iter(self._tokens))]
-            self._tokens[token] = now + seconds
-        return token
+        """Return a new token, good for so many seconds while this server runs."""
+        told = int((monotonic() + seconds) * 1000).to_bytes(8, "big") + secrets.token_bytes(_NONCE_BYTES)
+        return urlsafe_b64encode(told + self._mac(told)).decode("ascii")
 
     def knows(self, token: str) -> bool:
         """Return whether a token is good."""
-        with self._lock:
-            return self._tokens.get(token, 0.0) > monotonic()
+        try:
+            whole = urlsafe_b64decode(token.encode("ascii"))
+        except ValueError:
+            return False
+        told, mac = whole[:-_MAC_BYTES], whole[-_MAC_BYTES:]
+        return hmac.compare_digest(mac, self._mac(told)) and int.from_bytes(told[:8], "big") > monotonic() * 1000
+
+    def _mac(self, told: bytes) -> bytes:
+        return hmac.digest(self._key, told, "sha256")
+
+    def _respond(self, request: Request) -> Answer:
+        answer = self._answer(request)
+        # Before the answer is sent: who has it can rely on the log.
+        _log.info("%s %s %d %s", request.method, request.target[:200], answer.status, request.peer)
+        return answer
+
+    def _answer(self, request: Request) -> Answer:
+        if not _is_local(request):
+            return Answer(403)
+        if request.method == "PUT":
+            if request.target != _TOKEN_PATH:
+                return Answer(404)
+            seconds = request.header(_TTL.lower())
+            if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 5):
+                return Answer(400)
+            if not 1 <= int(seconds) <= TOKEN_SECONDS_MOST:
+                return Answer(400)
+            return Answer(200, self.new_token(int(seconds)).encode("ascii"), {_TTL: seconds})
+        if request.method != "GET":
+            return Answer(405)
+        if not self.knows(request.header(_TOKEN.lower())):
+            return Answer(401)
+        return Answer(*self.answer(request.target))
 
     def answer(self, path: str) -> tuple[int, bytes]:
         """Return status and body for a path of the metadata service."""
@@ -124,7 +161,7 @@ class CredentialServer:
         try:
             found = self._cache.get()
         except FingerprintError as error:
-            _log().error("%s", error)
+            _log.error("%s", error)
             return _refusal(error)
         return 200, dumps({
             "Code": "Success", "LastUpdated": utc(self._cache.retrieved_at()), "Type": "AWS-HMAC",
@@ -139,101 +176,20 @@ def _refusal(error: FingerprintError) -> tuple[int, bytes]:
     return 403 if final else 503, dumps({"Code": type(error).__name__, "Message": error.what})
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._places = threading.BoundedSemaphore(_CONNECTIONS_MOST)
-        super().__init__(address, handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        # Who comes when all places are taken waits in the queue for a while, and is then sent away.
-        if not self._places.acquire(timeout=1.0):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell what went wrong here; clients that hang up are no error."""
-        error = sys.exc_info()[1]
-        if not isinstance(error, (ConnectionError, TimeoutError)):
-            _log().error("a request failed: %s", type(error).__name__)
+def _is_local(request: Request) -> bool:
+    """Return whether a program of this machine can have sent it: no page in a browser, no proxy that passes it on."""
+    host = request.header("host").rpartition(":")
+    names = [name.replace("_", "-") for name, _ in request.headers]
+    return (host[0] if host[1] else host[2]) in _NAMES and not any(
+        name in _OF_OTHERS or name.startswith((*_OF_A_PROXY, *_OF_A_BROWSER)) for name in names
+    )
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server_of: CredentialServer
-    protocol_version = "HTTP/1.1"
-    server_version = "fingerprint"
-    sys_version = ""
-    timeout = _IDLE_SECONDS
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def setup(self) -> None:
-        # An answer that would leave the machine dies on the first router.
-        self.request.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _HOPS)
-        super().setup()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Requests are logged with their answers, below."""
-
-    def do_PUT(self) -> None:
-        if not self._is_local():
-            return
-        if self.path != _TOKEN_PATH:
-            self._send(404, b"")
-            return
-        seconds = self.headers.get(_TTL, "")
-        if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds[:6]) <= TOKEN_SECONDS_MOST):
-            self._send(400, b"")
-            return
-        self._send(200, self.server_of.new_token(int(seconds)).encode(), {_TTL: seconds})
-
-    def do_GET(self) -> None:
-        if not self._is_local():
-            return
-        if not self.server_of.knows(self.headers.get(_TOKEN, "")):
-            self._send(401, b"")
-            return
-        self._send(*self.server_of.answer(self.path))
-
-    def _is_local(self) -> bool:
-        """Refuse what a program of this machine would not send: a page in a browser, a proxy that passes it on."""
-        host = self.headers.get("Host", "").rpartition(":")
-        name = host[0] if host[1] else host[2]
-        if name in _NAMES and not any(self.headers.get(told) for told in ("X-Forwarded-For", "Forwarded", "Origin")):
-            return True
-        self._send(403, b"")
-        return False
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer errors without a page: a method that is not served is 405, as the metadata service says."""
-        self._send(405 if code == 501 else code, b"")
-
-    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-        if self.headers is None or int(self.headers.get("Content-Length") or 0) or status >= 400:
-            # A body would be taken for the next request.
-            self.close_connection = True
-        # Before the answer: who has it can rely on the log.
-        _log().info("%s %s %d", self.command, self.path[:200] if self.command else "-", status)
-        self.send_response(status)
-        for name, value in {"Content-Type": "text/plain", "Content-Length": str(len(body)), **(headers or {})}.items():
-            self.send_header(name, value)
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
+def _listener(port: int) -> socket.socket:
+    listener = socket.create_server((HOST, port), backlog=_QUEUE)
+    # An answer that would leave the machine dies on the first router; connections have it from here.
+    listener.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _HOPS)
+    return listener
 
 
-def _log() -> Logger:
-    from logging import getLogger
-
-    return getLogger("fingerprint.serve")
+_log = getLogger("fingerprint.serve")

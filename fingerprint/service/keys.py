@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -99,7 +99,7 @@ def verify(public: str, message: bytes, signature: str) -> bool:
         key = load_der_public_key(b64decode(public, validate=True))
         assert isinstance(key, rsa.RSAPublicKey)
         key.verify(b64decode(signature, validate=True), message, _PADDING, SHA256())
-    except (ValueError, TypeError, AssertionError, InvalidSignature):
+    except (ValueError, TypeError, AssertionError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 

@@ -7,16 +7,19 @@ credentials open nothing.
 from __future__ import annotations
 
 import secrets
+import socket
 import sqlite3
 import threading
 import time
 from uuid import uuid4
 
-from fingerprint.service.localhttp import Handler, Refusal, Server
+from fingerprint.service.httpserver import Answer, Deadlines, HttpServer, NoAnswer, Request
+from fingerprint.service.localhttp import BODY_LIMIT, Call, Refusal, json_answer, same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import ssl
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Any
 
@@ -52,6 +55,7 @@ class LocalService:
         port: 0 for any free one.
         clock: seconds since 1970-01-01 UTC.
         token_seconds: life of role credentials.
+        tls: to serve HTTPS.
 
     The real service binds a node to the fingerprint that it registered with; so does this one.
     """
@@ -63,30 +67,29 @@ class LocalService:
         port: int = 0,
         clock: Callable[[], float] = time.time,
         token_seconds: float = TOKEN_SECONDS,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.clock = clock
         self.token_seconds = token_seconds
         self._lock = threading.RLock()
         self._database = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
         self._database.executescript(_TABLES)
-        self._scripted: dict[str, list[Callable[[Handler], None]]] = {}
-        service = self
-
-        class BoundHandler(Handler):
-            local = service
-
-        self._server = Server((HOST, port), BoundHandler)
-        self._thread: threading.Thread | None = None
+        self._scripted: dict[str, list[Callable[[Call], Answer | NoAnswer]]] = {}
+        listener = socket.create_server((HOST, port), backlog=128)
+        self._scheme, self._port = "http" if tls is None else "https", int(listener.getsockname()[1])
+        self._server = HttpServer(
+            self._respond, listener, deadlines=Deadlines(idle=30.0), body_limit=BODY_LIMIT, tls=tls,
+            logger="fingerprint.local-service",
+        )  # fmt: skip
 
     @property
     def endpoint(self) -> str:
         """The URL to name as endpoint."""
-        return f"http://{HOST}:{self._server.server_address[1]}"
+        return f"{self._scheme}://{HOST}:{self._port}"
 
     def start(self) -> LocalService:
         """Serve from now on, in a thread."""
-        self._thread = threading.Thread(target=self._server.serve_forever, name="local service", daemon=True)
-        self._thread.start()
+        self._server.start()
         return self
 
     def serve_forever(self) -> None:
@@ -95,12 +98,9 @@ class LocalService:
 
     def stop(self) -> None:
         """Serve no more, and close the database."""
-        if self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
-            self._thread = None
-        self._server.server_close()
-        self._database.close()
+        self._server.stop()
+        with self._lock:
+            self._database.close()
 
     def __enter__(self) -> LocalService:
         return self.start()
@@ -147,62 +147,58 @@ class LocalService:
     def fail_next(self, operation: str, code: str, status: int = 400, times: int = 1) -> None:
         """Answer the next calls of an operation with an error, without doing anything."""
 
-        def answer(handler: Handler) -> None:
-            handler.answer(status, {"__type": code, "message": "as scripted"})
+        def answer(call: Call) -> Answer:
+            return call.noted(status, {"__type": code, "message": "as scripted"})
 
-        self._scripted.setdefault(operation, []).extend([answer] * times)
+        self._script(operation, answer, times)
 
     def answer_next(self, operation: str, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         """Answer the next call of an operation with these bytes."""
-        self._scripted.setdefault(operation, []).append(lambda handler: handler.raw(status, body, headers or {}))
+        self._script(operation, lambda _: json_answer(status, body, headers))
 
     def drop_next(self, operation: str, *, after: bool = False, times: int = 1) -> None:
         """Give the next calls of an operation no answer; `after`: having done what was asked."""
 
-        def drop(handler: Handler) -> None:
+        def drop(call: Call) -> NoAnswer:
             if after:
-                handler.carry_out()
-            handler.close_connection = True
+                call.carry_out()
+            return NoAnswer()
 
-        self._scripted.setdefault(operation, []).extend([drop] * times)
+        self._script(operation, drop, times)
 
     def hold_next(self, operation: str, held: threading.Event, *, after: bool = False) -> None:
         """Give the next call of an operation no answer, and tell so; `after`: having done what was asked."""
 
-        def hold(handler: Handler) -> None:
+        def hold(call: Call) -> NoAnswer:
             if after:
-                handler.carry_out()
-            handler.close_connection = True
+                call.carry_out()
             held.set()
-            # Until the client is gone.
-            handler.rfile.read(1)
+            return NoAnswer(held=True)
 
-        self._scripted.setdefault(operation, []).append(hold)
+        self._script(operation, hold)
 
     def drip_next(self, operation: str, seconds: float) -> None:
         """Answer the next call of an operation one byte at a time, so many seconds apart, until nobody reads on."""
 
-        def drip(handler: Handler) -> None:
-            handler.send_response(200)
-            handler.end_headers()
-            handler.close_connection = True
+        def blanks() -> Iterator[bytes]:
             pause = threading.Event()
-            try:
-                while True:
-                    handler.wfile.write(b" ")
-                    handler.wfile.flush()
-                    # Not time.sleep, which tests of clients take away.
-                    pause.wait(seconds)
-            except OSError:
-                return
+            while True:
+                yield b" "
+                # Not time.sleep, which tests of clients take away.
+                pause.wait(seconds)
 
-        self._scripted.setdefault(operation, []).append(drip)
+        self._script(operation, lambda _: Answer(200, blanks()))
 
-    def scripted(self, operation: str) -> Callable[[Handler], None] | None:
-        """Return what is to be done in place of the next call, None for nothing."""
+    def _script(self, operation: str, answer: Callable[[Call], Answer | NoAnswer], times: int = 1) -> None:
         with self._lock:
-            waiting = self._scripted.get(operation)
-            return waiting.pop(0) if waiting else None
+            self._scripted.setdefault(operation, []).extend([answer] * times)
+
+    def _respond(self, request: Request) -> Answer | NoAnswer:
+        call = Call(self, request)
+        with self._lock:
+            waiting = self._scripted.get(call.operation)
+            scripted = waiting.pop(0) if waiting else None
+        return call.answer() if scripted is None else scripted(call)
 
     def note(self, operation: str, node: str, status: int, code: str) -> None:
         """Write a call into the log of requests."""
@@ -221,7 +217,7 @@ class LocalService:
             row = self._database.execute(
                 "SELECT code, uses_left, expires FROM activation WHERE id = ?", (id_,)
             ).fetchone()
-            if row is None or not secrets.compare_digest(row[0], code):
+            if row is None or not same(row[0], code):
                 raise Refusal("InvalidActivation", "The activation does not exist, or its code is another one")
             if row[2] <= self.clock():
                 raise Refusal("ActivationExpired", "The activation has expired")
@@ -241,7 +237,7 @@ class LocalService:
             known, rotate = self._database.execute(
                 "SELECT fingerprint, rotate FROM node WHERE id = ?", (node,)
             ).fetchone()
-        if not secrets.compare_digest(known, fingerprint):
+        if not same(known, fingerprint):
             raise Refusal("MachineFingerprintDoesNotMatch", "Fingerprint does not match registration data")
         access_key, secret = f"ASIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)[:40]
         session, expires = secrets.token_urlsafe(150), self.clock() + self.token_seconds
@@ -291,4 +287,6 @@ def _text(body: dict[str, Any], name: str, least: int) -> str:
     value = body.get(name)
     if not isinstance(value, str) or len(value) < least:
         raise Refusal("ValidationException", f"{name} is missing, or has less than {least} characters")
+    if any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+        raise Refusal("ValidationException", f"{name} is not valid Unicode")
     return value

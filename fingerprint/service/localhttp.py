@@ -1,17 +1,16 @@
-"""The HTTP of the local service: bodies with a length or in chunks, dates as X-Amz-Date or Date, signatures."""
+"""A call of the local service: dates as X-Amz-Date or Date, signatures, JSON in and out."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import sys
 import time
 from calendar import timegm
 from email.utils import parsedate_to_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
+from fingerprint._json import dumps, loads
+from fingerprint.service.httpserver import Answer, Request
 from fingerprint.service.keys import verify
 from fingerprint.service.signing import ALGORITHM
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 # As of SigV4: a request of another time than this is refused.
 SKEW_SECONDS = 300
-_BODY_LIMIT = 64 * 1024
+BODY_LIMIT = 64 * 1024
 _SIGNED_WITH_A_ROLE = ("UpdateInstanceInformation",)
 
 
@@ -37,61 +36,41 @@ class Refusal(Exception):
         self.status = status
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
+class Call:
+    """One request to the service."""
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that hang up; everything else is an error of this service, and told."""
-        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
-            super().handle_error(request, client_address)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
-    local: LocalService
-    protocol_version = "HTTP/1.1"
-    # Head and body in one packet: two wait for an acknowledgement that comes 40 ms later.
-    wbufsize = -1
-    disable_nagle_algorithm = True
-    server_version = "fingerprint-local-service"
-    timeout = 30
-    operation = node = ""
-    body = b""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """The log of requests is in the database; nothing is printed."""
-
-    def do_POST(self) -> None:
-        self.operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+    def __init__(self, local: LocalService, request: Request) -> None:
+        self.operation = request.header("x-amz-target").rpartition(".")[2]
         self.node = ""
-        try:
-            self.body = self._read_body()
-        except ValueError as error:
-            self.answer(400, {"__type": "SerializationException", "message": str(error)})
-            return
-        scripted = self.local.scripted(self.operation)
-        if scripted is not None:
-            scripted(self)
-            return
-        status, answer = self.carry_out()
-        self.answer(status, answer)
+        self._local = local
+        self._request = request
+
+    def answer(self) -> Answer:
+        """Do what was asked, note it, and return the answer."""
+        if self._request.method != "POST":
+            return Answer(501)
+        return self.noted(*self.carry_out())
+
+    def noted(self, status: int, body: dict[str, Any]) -> Answer:
+        """Note the call with an answer to it, and return that."""
+        self._local.note(self.operation, self.node, status, str(body.get("__type", "")))
+        return json_answer(status, dumps(body, html_safe=False))
 
     def carry_out(self) -> tuple[int, dict[str, Any]]:
         """Do what was asked, and return status and answer."""
         try:
-            body = json.loads(self.body or b"{}")
+            body = loads(self._request.body or b"{}")
             if not isinstance(body, dict):
                 raise ValueError("it is not an object")
         except ValueError as error:
             return 400, {"__type": "SerializationException", "message": str(error)}
         try:
             if self.operation == "RegisterManagedInstance":
-                return 200, self.local.register(body)
+                return 200, self._local.register(body)
             work = {
-                "RequestManagedInstanceRoleToken": self.local.role_token,
-                "UpdateManagedInstancePublicKey": self.local.update_key,
-                "UpdateInstanceInformation": self.local.ping,
+                "RequestManagedInstanceRoleToken": self._local.role_token,
+                "UpdateManagedInstancePublicKey": self._local.update_key,
+                "UpdateInstanceInformation": self._local.ping,
             }.get(self.operation)
             if work is None:
                 raise Refusal("UnknownOperationException", f"there is no operation {self.operation!r}")
@@ -102,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _signer(self) -> str:
         """Return the node that signed the request, with its key or with its role credentials."""
-        words = self.headers.get("Authorization", "")
+        words = self._request.header("authorization")
         if not words.startswith(ALGORITHM + " "):
             raise Refusal("MissingAuthenticationTokenException", "The request is not signed", 403)
         fields = dict(part.strip().partition("=")[::2] for part in words[len(ALGORITHM) :].split(","))
@@ -113,73 +92,47 @@ class Handler(BaseHTTPRequestHandler):
             raise Refusal(
                 "IncompleteSignatureException", "Headers that must be signed are not, or the date differs", 403
             )
-        lines = "".join(f"{name}:{' '.join(self.headers.get(name, '').split())}\n" for name in names)
-        canonical = f"POST\n/\n\n{lines}\n{';'.join(names)}\n{_sha256(self.body)}"
+        lines = "".join(f"{name}:{' '.join(self._request.header(name).split())}\n" for name in names)
+        canonical = f"POST\n/\n\n{lines}\n{';'.join(names)}\n{_sha256(self._request.body)}"
         signed = f"{ALGORITHM}\n{date}\n{scope}\n{_sha256(canonical.encode())}"
         return self._signer_of(credential, scope, signed, fields.get("Signature", ""))
 
     def _signer_of(self, credential: str, scope: str, signed: str, signature: str) -> str:
         if self.operation not in _SIGNED_WITH_A_ROLE:
-            public = self.local.public_key(credential)
+            public = self._local.public_key(credential)
             if public is None or not verify(public, signed.encode("utf-8"), signature):
                 raise Refusal("AccessDeniedException", "The node is not registered, or the signature is not its own")
             return credential
-        token = self.local.token(credential)
-        if token is None or not hmac.compare_digest(self.headers.get("X-Amz-Security-Token", ""), token[2]):
+        token = self._local.token(credential)
+        if token is None or not same(self._request.header("x-amz-security-token"), token[2]):
             raise Refusal("UnrecognizedClientException", "The security token included in the request is invalid", 403)
-        if not hmac.compare_digest(_hmac_of(token[1], scope, signed), signature):
+        if not same(_hmac_of(token[1], scope, signed), signature):
             raise Refusal("InvalidSignatureException", "The signature is not that of the credentials", 403)
         return token[0]
 
     def _date(self) -> str:
         """Return the time of signing as YYYYMMDDTHHMMSSZ, from either form of date."""
-        date = self.headers.get("X-Amz-Date", "")
+        date = self._request.header("x-amz-date")
         try:
             if not date:
-                date = parsedate_to_datetime(self.headers.get("Date", "")).strftime("%Y%m%dT%H%M%SZ")
+                date = parsedate_to_datetime(self._request.header("date")).strftime("%Y%m%dT%H%M%SZ")
             moment = _seconds(date)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, IndexError, OverflowError):
             raise Refusal("IncompleteSignatureException", "The request has no date", 403) from None
-        if abs(moment - self.local.clock()) > SKEW_SECONDS:
+        if abs(moment - self._local.clock()) > SKEW_SECONDS:
             raise Refusal("InvalidSignatureException", "Signature expired: the clock of the node is wrong", 403)
         return date
 
-    def _read_body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            return self._read_chunks()
-        length = int(self.headers.get("Content-Length", "0"))
-        if not 0 <= length <= _BODY_LIMIT:
-            raise ValueError("the body is too long")
-        return self.rfile.read(length)
 
-    def _read_chunks(self) -> bytes:
-        data = b""
-        while size := int(self.rfile.readline(64).partition(b";")[0], 16):
-            if len(data) + size > _BODY_LIMIT:
-                raise ValueError("the body is too long")
-            data += self.rfile.read(size)
-            self.rfile.readline(8)
-        while self.rfile.readline(1024).strip():
-            # Trailers say nothing here.
-            continue
-        return data
+def json_answer(status: int, body: bytes, headers: dict[str, str] | None = None) -> Answer:
+    """Return an answer as the service gives it."""
+    told = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": str(uuid4()), **(headers or {})}
+    return Answer(status, body, told)
 
-    def answer(self, status: int, body: dict[str, Any]) -> None:
-        """Send an answer, and note the call."""
-        self.local.note(self.operation, self.node, status, str(body.get("__type", "")))
-        self.raw(status, json.dumps(body).encode("utf-8"), {})
 
-    def raw(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        """Send these bytes as an answer."""
-        self.send_response(status)
-        for name, value in {
-            "Content-Type": "application/x-amz-json-1.1", "Content-Length": str(len(body)),
-            "x-amzn-RequestId": str(uuid4()), **headers,
-        }.items():  # fmt: skip
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
+def same(one: str, other: str) -> bool:
+    """Return whether two texts are equal, in a time that does not tell where they differ."""
+    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
 
 
 def _sha256(data: bytes) -> str:
