@@ -16,9 +16,9 @@ def run(arguments: Arguments) -> int:
     from fingerprint.cli.extra import require_extra
 
     require_extra("aws")
-    from fingerprint.service.local import LocalService
-
     import sqlite3
+
+    from fingerprint.service.local import LocalService
 
     if not 1 <= arguments.limit <= _LIMIT_MOST:
         raise UsageError(

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hmac
 import secrets
 import socket
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from logging import getLogger
 from time import monotonic
 
 from fingerprint._json import dumps
 from fingerprint.errors import EXIT_DIFFERS, EXIT_SERVICE_REFUSED, FingerprintError
 from fingerprint.model import utc
-from fingerprint.service.httpserver import Answer, HttpServer, Request
+from fingerprint.service.httpserver import QUEUE, Answer, HttpServer, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ PORT = 1338
 ROLE = "fingerprint"
 TOKEN_SECONDS_MOST = 6 * 3600
 _HOPS = 1
-_QUEUE = 128
 _NAMES = ("127.0.0.1", "localhost")
 _TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 _TOKEN = "X-aws-ec2-metadata-token"
 _TOKEN_PATH = "/latest/api/token"
 _CREDENTIALS_PATH = "/latest/meta-data/iam/security-credentials"
-_NONCE_BYTES, _MAC_BYTES = 16, 32
+# Together with the time a multiple of three: base64 without padding, and one text only for each token.
+_NONCE_BYTES, _MAC_BYTES = 17, 32
 # What a proxy adds, and what only a browser sends; with "_" for "-", as some write it.
 _OF_A_PROXY = ("x-forwarded", "x-original-", "x-envoy-", "x-proxy", "x-client-ip", "x-cluster-client-ip", "cf-")
 _OF_OTHERS = {"forwarded", "via", "x-real-ip", "true-client-ip", "proxy-connection", "origin", "referer"}
@@ -71,7 +71,7 @@ class CredentialServer:
         # Of this run: nothing is kept of a token, so no number of them can push out another one.
         self._key = secrets.token_bytes(32)
         self._unix = unix
-        listener = _listener(port) if unix is None else unix.listen(_QUEUE)
+        listener = _listener(port) if unix is None else unix.listen(QUEUE)
         self._port = 0 if unix is not None else int(listener.getsockname()[1])
         self._server = HttpServer(self._respond, listener, logger="fingerprint.serve")
 
@@ -111,7 +111,7 @@ class CredentialServer:
     def knows(self, token: str) -> bool:
         """Return whether a token is good."""
         try:
-            whole = urlsafe_b64decode(token.encode("ascii"))
+            whole = b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
         except ValueError:
             return False
         told, mac = whole[:-_MAC_BYTES], whole[-_MAC_BYTES:]
@@ -186,7 +186,7 @@ def _is_local(request: Request) -> bool:
 
 
 def _listener(port: int) -> socket.socket:
-    listener = socket.create_server((HOST, port), backlog=_QUEUE)
+    listener = socket.create_server((HOST, port), backlog=QUEUE)
     # An answer that would leave the machine dies on the first router; connections have it from here.
     listener.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _HOPS)
     return listener

@@ -7,7 +7,6 @@ connections: who has most loses the one that has kept us waiting longest.
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from logging import getLogger
 from time import monotonic
@@ -19,8 +18,9 @@ from fingerprint.service.peers import Peer, peer_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     import ssl
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
     _T = TypeVar("_T")
@@ -32,6 +32,8 @@ _HEAD_LIMIT = 16 * 1024
 # What is read of a request that was rejected, so that its answer gets through.
 _REST_LIMIT = 1024 * 1024
 _PIECE = _HEAD_LIMIT
+# Connections that nobody has looked at yet.
+QUEUE = 128
 _LOG_SECONDS = 60.0
 
 
@@ -182,36 +184,23 @@ class HttpServer:
             if self._stopping:
                 return
             self._loop = asyncio.get_running_loop()
-        accepting = self._loop.create_task(self._accept())
+        extra: dict[str, Any] = {} if self._tls is None else {"ssl": self._tls, "ssl_handshake_timeout": self.deadlines.head}
+        server = await asyncio.start_server(
+            self._connected, sock=self.listener, limit=_PIECE, backlog=QUEUE, **extra
+        )  # fmt: skip
         try:
-            # What ends the accepting of connections is an error of ours, and ends the server.
-            stopped = self._loop.create_task(self._stopped.wait())
-            await asyncio.wait({accepting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if accepting.done():
-                accepting.result()
+            await self._stopped.wait()
         finally:
             with self._lock:
                 self._stopping = True
+            server.close()
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, _ = await loop.sock_accept(self.listener)
-            except ConnectionError:
-                continue
-            except OSError as error:
-                # No file or memory left for it: those that are open end in time.
-                self._tell("no connection is accepted: %s", error.strerror or error)
-                await asyncio.sleep(0.1)
-                continue
-            peer = peer_of(accepted)
-            if self._has_place(peer):
-                _Connection(self, accepted, peer).begin(self._tls)
-            else:
-                accepted.close()
-            # One that was dropped closes its socket meanwhile.
-            await asyncio.sleep(0)
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = peer_of(writer.get_extra_info("socket"))
+        if self._has_place(peer):
+            _Connection(self, reader, writer, peer).begin()
+        else:
+            writer.transport.abort()
 
     def _has_place(self, peer: Peer) -> bool:
         """Return whether one more connection of a peer is served, having dropped another one for it where need be."""
@@ -256,17 +245,25 @@ class _Connection:
         busy: whether a whole request was read and is being answered.
     """
 
-    def __init__(self, server: HttpServer, accepted: socket.socket, peer: Peer) -> None:
+    def __init__(
+        self, server: HttpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer
+    ) -> None:
         self.peer = peer
         self.busy = False
         self._server = server
-        self._socket = accepted
+        self._reader = reader
+        self._writer = writer
+        self._begun = False
         self._task: asyncio.Task[None] | None = None
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT)
+        # What is sent has left for the kernel before the next step, or runs into its deadline.
+        writer.transport.set_write_buffer_limits(0)
 
-    def begin(self, tls: ssl.SSLContext | None) -> None:
+    def begin(self) -> None:
         self._server.enter(self)
-        self._task = asyncio.get_running_loop().create_task(self._run(tls))
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        # Not in the task: one that is dropped before its first step takes none.
+        self._task.add_done_callback(lambda _: self._end())
 
     def drop(self) -> None:
         """End it, whatever it waits for."""
@@ -274,22 +271,12 @@ class _Connection:
         if self._task is not None:
             self._task.cancel()
 
-    async def _run(self, tls: ssl.SSLContext | None) -> None:
-        limits = self._server.deadlines
-        loop = asyncio.get_running_loop()
-        self._reader = asyncio.StreamReader(limit=_PIECE)
-        transport: asyncio.BaseTransport | None = None
+    def _end(self) -> None:
+        self._server.leave(self)
+        self._writer.transport.abort()
+
+    async def _run(self) -> None:
         try:
-            protocol = asyncio.StreamReaderProtocol(self._reader)
-            if tls is None:
-                transport, _ = await loop.connect_accepted_socket(lambda: protocol, self._socket)
-            else:
-                transport, _ = await loop.connect_accepted_socket(
-                    lambda: protocol, self._socket, ssl=tls, ssl_handshake_timeout=limits.head
-                )
-            self._writer = asyncio.StreamWriter(transport, protocol, self._reader, loop)  # type: ignore[arg-type]
-            # What is sent has left for the kernel before the next step, or runs into its deadline.
-            self._writer.transport.set_write_buffer_limits(0)
             while await self._exchange():
                 self._http.start_next_cycle()
             await self._part()
@@ -298,12 +285,6 @@ class _Connection:
             pass
         except Exception as error:
             self._server.log.error("a connection failed: %s", type(error).__name__)
-        finally:
-            self._server.leave(self)
-            if transport is None:
-                self._socket.close()
-            elif isinstance(transport, asyncio.Transport):
-                transport.abort()
 
     async def _exchange(self) -> bool:
         """Answer one request. Return whether another one may follow."""
@@ -328,7 +309,7 @@ class _Connection:
             while answer.held and await self._reader.read(_PIECE):
                 continue
             return False
-        await self._send(answer, close=answer.status >= 400)
+        await self._send(answer)
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
     def _answer(self, request: Request) -> Answer | NoAnswer:
@@ -372,7 +353,7 @@ class _Connection:
         headers = [(name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers]
         return Request(head.method.decode("ascii"), target, headers, bytes(body), self.peer)
 
-    async def _send(self, answer: Answer, *, close: bool) -> None:
+    async def _send(self, answer: Answer, *, close: bool = False) -> None:
         headers = {"Content-Type": "text/plain", **answer.headers}
         if isinstance(answer.body, bytes):
             headers["Content-Length"] = str(len(answer.body))

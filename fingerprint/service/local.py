@@ -13,7 +13,7 @@ import threading
 import time
 from uuid import uuid4
 
-from fingerprint.service.httpserver import Answer, Deadlines, HttpServer, NoAnswer, Request
+from fingerprint.service.httpserver import QUEUE, Answer, Deadlines, HttpServer, NoAnswer, Request
 from fingerprint.service.localhttp import BODY_LIMIT, Call, Refusal, json_answer, same
 
 TYPE_CHECKING = False
@@ -75,7 +75,7 @@ class LocalService:
         self._database = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
         self._database.executescript(_TABLES)
         self._scripted: dict[str, list[Callable[[Call], Answer | NoAnswer]]] = {}
-        listener = socket.create_server((HOST, port), backlog=128)
+        listener = socket.create_server((HOST, port), backlog=QUEUE)
         self._scheme, self._port = "http" if tls is None else "https", int(listener.getsockname()[1])
         self._server = HttpServer(
             self._respond, listener, deadlines=Deadlines(idle=30.0), body_limit=BODY_LIMIT, tls=tls,
