@@ -8,6 +8,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,20 +61,20 @@ class Life:
 
     @contextlib.contextmanager
     def failing(self, key: str, at: str) -> Iterator[None]:
-        real = Folder.replace
+        real = Folder.put
 
-        def replace(folder: Folder, name: str, data: bytes) -> None:
+        def put(folder: Folder, name: str, data: bytes, *more: Any) -> None:
             if name != key:
-                return real(folder, name, data)
+                return real(folder, name, data, *more)
             if at == "the rename fails":
                 raise VaultUnreadable("there is no room", where=name)
             if at == "killed before the rename":
                 raise Killed
-            real(folder, name, data)
+            real(folder, name, data, *more)
             raise Killed
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Folder, "replace", replace)
+            patch.setattr(Folder, "put", put)
             yield
 
     def step(self, key: str, kind: str) -> None:

@@ -17,6 +17,7 @@ from commandline import COMMAND, environment
 from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint.vault import statekeys, verify
 from fingerprint.vault.files import Folder
+from fingerprint.vault.journal import parsed, sealed
 from fingerprint.vault.statekeys import find_key, state_key
 from fingerprint.vault.takeover import earlier_key
 
@@ -69,7 +70,12 @@ def as_an_earlier_version_kept_it(vault: Vault) -> Path:
     history = Path(vault.history.folder)
     journal = history / (vault.state_key + ".jsonl")
     earlier = history / (earlier_key(vault.path) + ".jsonl")
-    data = journal.read_bytes()
+    lines = [line for _, line in parsed(journal.read_bytes()) if line and "of" not in line]
+    # That version marked no changes.
+    data = b"".join(
+        sealed({name: value for name, value in {**line, "schemaVersion": 1}.items() if name not in ("state", "sha256")})
+        for line in lines
+    )
     journal.unlink()
     earlier.write_bytes((earlier.read_bytes() if earlier.exists() else b"") + data)
     earlier.chmod(0o600)

@@ -145,7 +145,7 @@ def left_over(folder: Path) -> None:
 
 
 def damaged_journal(folder: Path) -> None:
-    [journal] = (folder.parent / "state" / "history").iterdir()
+    [journal] = (folder.parent / "state" / "history").glob("*.jsonl")
     journal.write_bytes(journal.read_bytes().replace(b'"number":1', b'"number":7', 1))
 
 

@@ -184,7 +184,9 @@ class HttpServer:
             if self._stopping:
                 return
             self._loop = asyncio.get_running_loop()
-        extra: dict[str, Any] = {} if self._tls is None else {"ssl": self._tls, "ssl_handshake_timeout": self.deadlines.head}
+        extra: dict[str, Any] = (
+            {} if self._tls is None else {"ssl": self._tls, "ssl_handshake_timeout": self.deadlines.head}
+        )
         server = await asyncio.start_server(
             self._connected, sock=self.listener, limit=_PIECE, backlog=QUEUE, **extra
         )  # fmt: skip

@@ -295,6 +295,18 @@ class History:
         """Return the numbers, from 1, of the journal's lines that are no entries. Raises as `entries`."""
         return [number for number, entry in parsed(self._data()) if entry is None]
 
+    def first_damage(self) -> tuple[int, int] | None:
+        """Return the number, from 1, of the first line that is no entry, and that of the last entry before it.
+
+        None if no line is damaged. Raises as `entries`.
+        """
+        last = 0
+        for number, entry in parsed(self._data()):
+            if entry is None:
+                return number, last
+            last = entry["number"]
+        return None
+
     def last_states(self, key: str, data: bytes) -> tuple[bytes, ...]:
         """Return what the newest entry of a key allows in the vault: what was written, or one of two if none knows.
 

@@ -120,15 +120,16 @@ def replacement(vault: Vault, record: FingerprintRecord) -> State:
     """Return what became of a record; `evidence_at` is left out. Where the journal cannot be read, it is uncertain."""
     try:
         changes = vault.history.changes()
-        damaged = vault.history.damaged_lines()
+        damage = vault.history.first_damage()
     except VaultError as error:
         return State(uncertain=f"{error.where}: {error.what}")
     state = _by_changes(vault, record, changes)
-    # The lines before the first damaged one that are changes.
-    known = changes[: damaged[0] - 1] if damaged else changes
-    if state.regenerated or state.uncertain or not damaged or _has(known, record.fingerprint):
+    if state.regenerated or state.uncertain or damage is None:
         return state
-    return _unsure(state, f"{vault.history.path}: line {damaged[0]} is damaged, and may have recorded its replacement")
+    line, last = damage
+    if _has([change for change in changes if change.number <= last], record.fingerprint):
+        return state
+    return _unsure(state, f"{vault.history.path}: line {line} is damaged, and may have recorded its replacement")
 
 
 def _has(changes: list[Change], fingerprint: str) -> bool:
