@@ -148,7 +148,7 @@ def test_reset_demands_yes_and_keeps_the_record_in_the_history(settled: House) -
     assert settled.record.read_text() == before
     assert settled("vault", "reset", "--yes").returncode == 0
     assert settled.record.read_text() == '{"fingerprint":"","hardwareHash":null,"similarityThreshold":0}'
-    [journal] = (settled.folder / "state" / "history").iterdir()
+    [journal] = (settled.folder / "state" / "history").glob("*.jsonl")
     assert json.loads(journal.read_text().splitlines()[-2])["before"] == before
     assert json.loads(journal.read_text().splitlines()[-1])["outcome"] == "written"
 
