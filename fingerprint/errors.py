@@ -149,10 +149,12 @@ class ServiceError(FingerprintError):
 
     Attributes:
         code: the service's own word for it, "" if there is none.
+        uncertain: whether it may have done what was asked all the same; told of a registration only.
     """
 
     exit_code = EXIT_SERVICE_REFUSED
     code = ""
+    uncertain = False
 
     def facts(self) -> dict[str, Any]:
         return {**super().facts(), "code": self.code}

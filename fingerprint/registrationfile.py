@@ -8,6 +8,7 @@ from fingerprint._json import dumps
 from fingerprint.model import RegistrationRecord
 from fingerprint.vault import REGISTRATION_KEY
 from fingerprint.vault.files import Folder
+from fingerprint.vault.pending import give_up
 from fingerprint.vault.records import encode_registration
 
 TYPE_CHECKING = False
@@ -43,6 +44,7 @@ def forget_registration(vault: Vault) -> None:
     def forget(edit: VaultEdit) -> None:
         edit.force(REGISTRATION_KEY, encode_registration(RegistrationRecord()), why="deregistered")
         edit.clear(why="deregistered")
+        give_up(vault)
 
     vault.change(forget)
     try:

@@ -28,10 +28,6 @@ def _register(arguments: Arguments) -> int:
     require_extra("aws")
     from fingerprint.service.registration import Registration
 
-    activation_id = arguments.activation_id or os.environ.get(ID_VARIABLE, "")
-    code = _code(arguments.code_file)
-    if not arguments.region:
-        raise UsageError("no region is named", remedy="Name it with --region, such as --region eu-west-1")
     vault = vault_of(arguments)
     flow = Registration(
         vault,
@@ -41,10 +37,18 @@ def _register(arguments: Arguments) -> int:
         proxy=arguments.proxy,
         timeout=arguments.timeout,
     )
-    record = flow.register(
-        activation_id, code, arguments.region, again=arguments.again, threshold=arguments.threshold,
-        dry_run=arguments.dry_run,
-    )  # fmt: skip
+    if arguments.node and arguments.dry_run:
+        raise UsageError("--node and --dry-run are mutually exclusive", remedy="Name one of them")
+    finished = record = None if arguments.dry_run else flow.finish(arguments.node or "")
+    if record is None:
+        activation_id = arguments.activation_id or os.environ.get(ID_VARIABLE, "")
+        code = _code(arguments.code_file)
+        if not arguments.region:
+            raise UsageError("no region is named", remedy="Name it with --region, such as --region eu-west-1")
+        record = flow.register(
+            activation_id, code, arguments.region, again=arguments.again, threshold=arguments.threshold,
+            dry_run=arguments.dry_run,
+        )  # fmt: skip
     if arguments.output == "json":
         print_json("register", {
             "vault": vault.path, "instanceId": record.instance_id, "region": record.region,
@@ -53,6 +57,8 @@ def _register(arguments: Arguments) -> int:
     elif arguments.dry_run:
         write(f"Would register this machine in {record.region} and store the registration in {vault.path}.")
     else:
+        if finished:
+            write("Finished the registration that was interrupted; no activation was used.")
         write(f"Registered as {record.instance_id} in {record.region}; stored in {vault.path}.")
         write("Try it: fingerprint credential-process | head -c 60")
     return EXIT_OK

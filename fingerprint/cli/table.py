@@ -383,8 +383,8 @@ COMMANDS = (
         "register",
         "register this machine with the service, by an activation",
         "The activation code comes from a file, standard input or FINGERPRINT_ACTIVATION_CODE, never from an\n"
-        "argument. Nothing of an earlier registration is touched before the service has accepted the new one.\n"
-        "Needs the extra aws.\n"
+        "argument. Nothing of an earlier registration is touched before the service has accepted the new one. One\n"
+        "that was interrupted is finished first; `vault verify` reports it. Needs the extra aws.\n"
         "Exit codes: 0 registered, 4 registered already, 5 refused by the service, 6 the service cannot be reached.",
         options=(
             Option("--activation-id", "id of the activation (else FINGERPRINT_ACTIVATION_ID)", "ID"),
@@ -394,6 +394,7 @@ COMMANDS = (
             _PROXY,
             Option("--threshold", "similarity threshold of a new fingerprint", "N", kind="integer", default=40),
             Option("--again", "also if it is registered already: as another node"),
+            Option("--node", "finish an interrupted registration as this node of the service", "ID"),
             _DRY_RUN,
         ),
         examples=(

@@ -20,9 +20,11 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
+    ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
     ParamValidationError,
+    ProxyConnectionError,
     SSLError,
 )
 from botocore.loaders import create_loader
@@ -144,6 +146,7 @@ class ServiceClient:
                 agent.proxies if agent is not None else {}, agent.certificates if agent is not None else "",
             ),
         )  # fmt: skip
+        self._client.meta.events.register("response-received.ssm.RegisterManagedInstance", self._note_attempt)
         for operation in _SIGNED:
             self._client.meta.events.register(f"request-created.ssm.{operation}", self._sign)
 
@@ -158,12 +161,22 @@ class ServiceClient:
         Raises:
             ActivationInvalid, ActivationExpired, RegistrationLimitExceeded, RegistrationError: refused.
             BadAnswer, Unreachable: no answer, or none that can be used.
+            Of each `uncertain` says whether the service may have registered it all the same.
         """
-        answer = self._call(
-            "register_managed_instance", ActivationCode=activation_code, ActivationId=activation_id,
-            Fingerprint=fingerprint, PublicKey=key.public(), PublicKeyType=KEY_TYPE,
-        )  # fmt: skip
-        return str(self._member(answer, "InstanceId", str))
+        attempts: list[Exception | None] = []
+        self._signer.attempts = attempts
+        try:
+            answer = self._call(
+                "register_managed_instance", ActivationCode=activation_code, ActivationId=activation_id,
+                Fingerprint=fingerprint, PublicKey=key.public(), PublicKeyType=KEY_TYPE,
+            )  # fmt: skip
+            return str(self._member(answer, "InstanceId", str))
+        except ServiceError as error:
+            answered = bool(error.code) and not isinstance(error, Unreachable)
+            error.uncertain = any(_may_have_arrived(one) for one in (attempts[:-1] if answered else attempts))
+            raise
+        finally:
+            del self._signer.attempts
 
     def role_token(self, instance_id: str, key: NodeKey, fingerprint: str) -> RoleCredentials:
         """Return role credentials of a node.
@@ -189,6 +202,10 @@ class ServiceClient:
         self._signed(
             instance_id, key, "update_managed_instance_public_key", NewPublicKey=new.public(), NewPublicKeyType=KEY_TYPE
         )
+
+    def _note_attempt(self, exception: Exception | None = None, **_: Any) -> None:
+        """Note what became of one attempt to register: called by botocore, in this thread, once for each."""
+        self._signer.attempts.append(exception)
 
     def _signed(self, instance_id: str, key: NodeKey, method: str, **members: str) -> dict[str, Any]:
         # The handler that signs is called by botocore, in this thread, once for each attempt.
@@ -266,6 +283,11 @@ class ServiceClient:
 
     def _unreachable(self, what: str, remedy: str) -> Unreachable:
         return Unreachable(f"the service cannot be reached: {what}", where=self.endpoint, remedy=remedy)
+
+
+def _may_have_arrived(exception: Exception | None) -> bool:
+    """Return whether an attempt that ended so may have reached the service."""
+    return not isinstance(exception, (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError))
 
 
 def _names_endpoint(session: Any, client: Any, client_at: Callable[..., Any]) -> bool:

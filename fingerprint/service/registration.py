@@ -1,18 +1,15 @@
 """From a fingerprint to role credentials: registering a machine, the token gate, and changing its key.
 
-Nothing of a previous registration is touched before the service has accepted the new one. A new key is in the
-vault's history, durably, before the service is told of it; so whatever fails, and wherever a process is
-killed, one of the keys that are known here is the one that the service accepts.
+Nothing of a previous registration is touched before the service has accepted the new one (see `activation`). A new
+key is in the vault's history, durably, before the service is told of it; so whatever fails, and wherever a process
+is killed, one of the keys that are known here is the one that the service accepts.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
-from fingerprint.engine import Gate, demand_policy, keep_evidence, prepared_record
+from fingerprint.engine import Gate, demand_policy, prepared_record
 from fingerprint.errors import (
     AccessDenied,
-    BadAnswer,
     FingerprintError,
     NotRegistered,
     Refused,
@@ -25,12 +22,14 @@ from fingerprint.errors import (
 from fingerprint.keydates import age_in_days, created_date
 from fingerprint.match import THRESHOLD_DEFAULT
 from fingerprint.model import RegistrationRecord
-from fingerprint.registrationfile import forget_registration, write_file
+from fingerprint.registrationfile import forget_registration
+from fingerprint.service import activation
+from fingerprint.service.activation import check_activation
 from fingerprint.service.agent_beside import client_for, log_rotation_left, rotation_left
 from fingerprint.service.keys import KEY_TYPE, NodeKey
-from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.history import FIRST, REGISTERED
+from fingerprint.vault import REGISTRATION_KEY
 from fingerprint.vault.journal import AHEAD, ROTATION, WRITTEN_AHEAD
+from fingerprint.vault.pending import pending
 from fingerprint.vault.records import decode_registration, encode_registration
 
 TYPE_CHECKING = False
@@ -42,15 +41,13 @@ if TYPE_CHECKING:
 
     from fingerprint.collect.machine import Machine
     from fingerprint.engine import Policy
-    from fingerprint.model import FingerprintRecord
     from fingerprint.service.client import ServiceClient
     from fingerprint.service.tokens import RoleCredentials
     from fingerprint.vault import Vault, VaultEdit
+    from fingerprint.vault.pending import Pending
 
 # Of the history, when the service refuses the present one.
 _KEYS_TRIED = 3
-_ACTIVATION_ID_LENGTH = 36
-_ACTIVATION_CODE_LEAST = 20
 
 
 class Registration:
@@ -97,7 +94,11 @@ class Registration:
         self._timeout = timeout
         self._clients: dict[str, ServiceClient] = {}
         proxies = None if proxy is None else {"http": proxy, "https": proxy}
-        self._make_client = client or (lambda region: client_for(vault.path, region, endpoint, proxies))
+
+        def make(region: str, asked: str | None = None) -> ServiceClient:
+            return client(region) if client else client_for(vault.path, region, endpoint or asked, proxies)
+
+        self._make_client = make
 
     def record(self) -> RegistrationRecord:
         """Return the complete registration of the vault.
@@ -106,10 +107,7 @@ class Registration:
             NotRegistered: there is none, or it is not complete.
             VaultError: it could not be read.
         """
-        try:
-            record = self.vault.read_registration()
-        except VaultMissing:
-            record = RegistrationRecord()
+        record = self._present()
         if not record.registered:
             raise NotRegistered(
                 "the machine is not registered", where=self.vault.path,
@@ -131,7 +129,9 @@ class Registration:
         """Register the machine, and store the registration.
 
         A fingerprint that the vault holds is kept if this is its machine, as the reference does; else a new
-        one is minted, and stored with the registration once the service has accepted both.
+        one is minted, and stored with the registration once the service has accepted both. The vault is locked
+        from before the request until both are stored; who waited for the lock gets the node of whoever had it. An
+        earlier registration that was interrupted is finished first, and returned.
 
         Args:
             activation_id, activation_code: of the activation.
@@ -146,45 +146,50 @@ class Registration:
         Raises:
             UsageError: the activation is not of the form of one.
             Refused: the machine is registered already.
-            RegistrationError, BadAnswer, Unreachable: the service did not register it.
-            CollectError, VaultError: machine or vault could not be read, or the vault not be written.
+            RegistrationError, BadAnswer, Unreachable: the service did not register it; `uncertain` says whether it may
+                have.
+            CollectError, VaultError: machine or vault could not be read, or the vault not be written: before the
+                request, or with the id of the node and how to finish.
         """
         check_activation(activation_id, activation_code)
-        self._refuse_registered(again)
+        seen = self._present()
+        if not any(one.node for one in pending(self.vault)):
+            _refuse_registered(self.vault, seen, again=again)
         client = self._client(region)
         if dry_run:
             prepared_record(self.vault, self.machine, threshold, timeout=self._timeout)
             return RegistrationRecord(region=region, private_key_type=KEY_TYPE)
-        with ThreadPoolExecutor(1) as pool:
-            # A key takes longer than anything else here, and needs nothing of the machine.
-            generated = pool.submit(NodeKey.generate)
-            record, recorder = prepared_record(self.vault, self.machine, threshold, timeout=self._timeout)
-            key = generated.result()
-        instance_id = client.register(activation_id, activation_code, record.fingerprint, key)
-        if not _is_node(instance_id):
-            raise BadAnswer(
-                "the answer cannot be used: InstanceId is no id of a node", where=client.endpoint,
-                remedy="Nothing was changed here. Check that the endpoint is the service",
-            )  # fmt: skip
-        stored = RegistrationRecord(
-            instance_id=instance_id, region=region, private_key=key.encode(), private_key_type=KEY_TYPE,
-            private_key_created_date=created_date(int(self.vault.now() * 1e9)),
-        )  # fmt: skip
-        with self.vault.edit() as edit:
-            if recorder is not None:
-                keep_evidence(self.vault, record, recorder, why=REGISTERED, present=_present(edit))
-                edit.store(record, why=FIRST)
-            else:
-                # Another program may have written it since we did: this is the one that the service knows from now on.
-                _keep(edit)
-            edit.store_registration(stored, why=REGISTERED)
-        try:
-            write_file(self.vault, stored)
-        except VaultError as error:
-            # The registration is complete without it.
-            _log().warning("the registration file was not written: %s", error)
-        _log().info("registered as %s in %s", instance_id, region)
-        return stored
+        with self.vault.edit(activation.LOCK_SECONDS) as edit:
+            finished = activation.finish(self.vault, edit, "", self._client_of)
+            if finished is not None:
+                return finished
+            present = _registered(edit)
+            if present.registered and present != seen:
+                return self._winner(present, region)
+            _refuse_registered(self.vault, present, again=again)
+            return activation.ask(
+                self.vault, edit, client, self.machine, (activation_id, activation_code), threshold, self._timeout
+            )
+
+    def finish(self, node: str = "") -> RegistrationRecord | None:
+        """Store the node of a registration that was interrupted; None without one whose node is known.
+
+        Args:
+            node: its id as the service lists it, "" for the one that the journal has.
+
+        Raises:
+            Refused: there is none for this node.
+            ServiceError: whether it is this node's could not be asked.
+            VaultError: the journal could not be read, or the node not be stored.
+        """
+        if not node and not any(one.node for one in pending(self.vault)):
+            return None
+        if node and not activation.is_node(node):
+            raise UsageError(
+                f"{node!r} is no id of a node", remedy="Name one such as mi-0123456789abcdef0, as the service lists it"
+            )
+        with self.vault.edit(activation.LOCK_SECONDS) as edit:
+            return activation.finish(self.vault, edit, node, self._client_of)
 
     def role_token(self) -> RoleCredentials:
         """Return role credentials: the gate first, then the request. Changes the key if it is asked for, or old.
@@ -269,23 +274,27 @@ class Registration:
             return False
         return age >= self._rotate_after_days
 
+    def _present(self) -> RegistrationRecord:
+        try:
+            return self.vault.read_registration()
+        except VaultMissing:
+            return RegistrationRecord()
+
+    def _winner(self, present: RegistrationRecord, region: str) -> RegistrationRecord:
+        """Return the registration that another process stored while this one waited; Refused in another region."""
+        if present.region != region:
+            _refuse_registered(self.vault, present, again=False)
+        _log().warning("another process registered this machine meanwhile, as %s", present.instance_id)
+        return present
+
+    def _client_of(self, one: Pending) -> ServiceClient:
+        """Return the client that asks where a request was asked."""
+        return self._make_client(one.region, one.endpoint)
+
     def _client(self, region: str) -> ServiceClient:
         if region not in self._clients:
             self._clients[region] = self._make_client(region)
         return self._clients[region]
-
-    def _refuse_registered(self, again: bool) -> None:
-        try:
-            present = self.vault.read_registration()
-        except VaultMissing:
-            return
-        if present.registered and not again:
-            raise Refused(
-                f"the machine is registered already, as {present.instance_id} in {present.region}",
-                where=self.vault.path,
-                remedy="Nothing was sent. To register it as another node, add --again; the old registration is kept "
-                "in the history",
-            )
 
     def _write_ahead(self, record: RegistrationRecord, pending: RegistrationRecord) -> None:
         with self.vault.edit() as edit:
@@ -370,32 +379,20 @@ class Registration:
         return new
 
 
-def _present(edit: VaultEdit) -> FingerprintRecord | None:
+def _registered(edit: VaultEdit) -> RegistrationRecord:
     try:
-        return edit.read()
+        return edit.read_registration()
     except VaultMissing:
-        return None
+        return RegistrationRecord()
 
 
-def _keep(edit: VaultEdit) -> None:
-    """Let the journal know the fingerprint that was registered; the registration counts all the same without."""
-    try:
-        edit.keep(FINGERPRINT_KEY, why=REGISTERED)
-    except VaultError as error:
-        _log().warning("no copy of the fingerprint was kept: %s", error)
-
-
-def check_activation(activation_id: str, activation_code: str) -> None:
-    """Raise UsageError unless id and code have the form of an activation's."""
-    if len(activation_id) < _ACTIVATION_ID_LENGTH or len(activation_code) < _ACTIVATION_CODE_LEAST:
-        raise UsageError(
-            "this is no activation: its id has 36 characters, its code at least 20",
-            remedy="Nothing was sent. Copy both as they were shown when the activation was made",
-        )
-
-
-def _is_node(text: str) -> bool:
-    return len(text) == 20 and text.startswith("mi-") and not text[3:].strip("0123456789abcdef")
+def _refuse_registered(vault: Vault, present: RegistrationRecord, *, again: bool) -> None:
+    if present.registered and not again:
+        raise Refused(
+            f"the machine is registered already, as {present.instance_id} in {present.region}", where=vault.path,
+            remedy="Nothing was sent. To register it as another node, add --again; the old registration is kept in the "
+            "history",
+        )  # fmt: skip
 
 
 def _log() -> Logger:

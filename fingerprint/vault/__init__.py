@@ -40,6 +40,8 @@ LOCK_SECONDS = 30.0
 _READS_TRIED = 20
 # How often a change is decided anew because another program wrote meanwhile, or the folder was replaced.
 _DECISIONS = 10
+# In which most file systems give out room.
+_BLOCK = 4096
 # How the remedy of a failed reading begins: it may have been made in order to write.
 NOTHING_WRITTEN = "Nothing was written. "
 
@@ -500,6 +502,21 @@ class VaultEdit:
             VaultUnreadable, VaultUnsafe, VaultDenied: what is there could not be read.
         """
         self._store(key, data, None, why, "")
+
+    def try_writes(self, record: bytes, registration: bytes) -> None:
+        """Write as much as both records need into temporary files, and remove them: whether there is room, and may be.
+
+        Raises:
+            VaultDenied, VaultUnreadable: they could not be written.
+        """
+        sizes = (len(record), len(registration), _BLOCK)
+        # All at once: each of them takes blocks of its own.
+        room = b" " * sum(-(-size // _BLOCK) * _BLOCK for size in sizes)
+        with self._folder.make_inner("Store", self._mode) as store:
+            for key, data in ((FINGERPRINT_KEY, record), (REGISTRATION_KEY, room)):
+                self._keep_left_over(store, key, read_settled(store, key))
+                store.try_write(key, data)
+        self._folder.try_write(self._vault.manifest_name, b" " * _BLOCK)
 
     def write_manifest(self, name: str, manifest: dict[str, str], *, why: str) -> None:
         """Replace a manifest; the old file stays in the history. Raises as `force`, and VaultCorrupt for a long one."""

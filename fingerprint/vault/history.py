@@ -16,6 +16,7 @@ from fingerprint.errors import VaultError, VaultMissing
 from fingerprint.model import utc
 from fingerprint.vault.files import Folder
 from fingerprint.vault.journal import (
+    AHEAD,
     BYTES_FOUND,
     CHANGE,
     FOUND,
@@ -131,6 +132,19 @@ class History:
             folder.append(self.name, mark + sealed(entry))
         self._audit(change)
         return last + 1
+
+    def ask(self, key: str, before: bytes | None, after: bytes, request: dict[str, Any], why: str, now: float) -> int:
+        """Write a request to the service into the journal before it is sent, and return the entry's number.
+
+        Args:
+            key, before, why, now: as `record`.
+            after: what the vault will hold, as far as it is known before the answer.
+            request: what the service is asked.
+
+        Raises:
+            VaultError: as `record`.
+        """
+        return self.record(key, before, after, why=why, rule="", now=now, state=AHEAD, request=request)
 
     def found(self, key: str, data: bytes, now: float) -> None:
         """Note bytes in the vault that another program wrote. The caller holds the lock of the vault.
@@ -258,6 +272,16 @@ class History:
         entries = [entry for entry, _ in self._settled() if entry["key"] == key]
         sides = (entry[side] for entry in reversed(entries) for side in ("after", "before"))
         return [bytes_of(value) for value in sides if value is not None]
+
+    def asked(self) -> list[tuple[Entry, Entry]]:
+        """Return each request to the service, oldest first, with its last mark, {} without one.
+
+        Raises:
+            VaultError: the journal could not be read.
+        """
+        lines = [line for _, line in parsed(self._data()) if line]
+        marks = {line["of"]: line for line in lines if "of" in line}
+        return [(line, marks.get(line["number"], {})) for line in lines if "request" in line]
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the replaced records, oldest first: number, key, replacedAt, why, rule, by, and record.

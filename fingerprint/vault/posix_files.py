@@ -437,6 +437,31 @@ class Folder:
         except OSError as error:
             raise vault_error(error, os.path.join(self.path, name), "make durable the writing of") from None
 
+    def try_write(self, name: str, data: bytes) -> None:
+        """Write bytes durably into the temporary file of a name, and remove it: whether `replace` would have room.
+
+        The caller keeps what `left_over` returns before.
+
+        The caller holds the lock of the vault.
+
+        Raises:
+            VaultDenied, VaultUnreadable: they could not be written.
+        """
+        temporary, where = name + _TEMPORARY, os.path.join(self.path, name)
+        try:
+            descriptor = self._create(temporary)
+            try:
+                _write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.unlink(temporary, dir_fd=self.descriptor)
+        except BaseException as error:
+            self._forget(temporary)
+            if isinstance(error, OSError):
+                raise vault_error(error, where, "write") from None
+            raise
+
     def make_durable(self, name: str) -> None:
         """Flush a file and its name to the disk.
 

@@ -23,6 +23,7 @@ from fingerprint.vault.integrity import (
     as_the_agent_reads,
     manifest_state,
 )
+from fingerprint.vault.pending import pending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def verify(vault: Vault) -> list[Finding]:
     try:
         folder = Folder.open(vault.path, unsafe=True)
     except VaultError as error:
-        return [Finding.of(error)]
+        return [Finding.of(error), *_open_registrations(vault)]
     with folder:
         names = folder.names()
         findings = _defects(folder)
@@ -98,7 +99,13 @@ def verify(vault: Vault) -> list[Finding]:
     for state in states:
         findings += _manifest_findings(vault, state)
     findings += _record_findings(vault, findings, states)
-    return findings + _other_directory(vault) + _journal_findings(vault) + _evidence_findings(vault)
+    return (
+        findings
+        + _other_directory(vault)
+        + _journal_findings(vault)
+        + _open_registrations(vault)
+        + _evidence_findings(vault)
+    )
 
 
 def _other_directory(vault: Vault) -> list[Finding]:
@@ -245,6 +252,31 @@ def _journal_findings(vault: Vault) -> list[Finding]:
                 vault.history.path, "Look for disk errors in the system log", False)
         for number in damaged
     ]  # fmt: skip
+
+
+def _open_registrations(vault: Vault) -> list[Finding]:
+    """Name each registration that the service was asked for and that is not stored."""
+    try:
+        found = pending(vault)
+    except VaultError:
+        # It is the journal's, and named already.
+        return []
+    findings = []
+    for one in found:
+        if one.node:
+            what = f"the service registered this machine as {one.node} at {one.at}, and that was not stored"
+            remedy = "Finish it with: fingerprint register"
+        else:
+            what = f"a registration was interrupted: the service may have made a node ({one.told})"
+            usual = one.endpoint.startswith(f"https://ssm.{one.region}.")
+            endpoint = "" if usual else f" --endpoint {one.endpoint}"
+            remedy = (
+                f"Ask again with: fingerprint register --region {one.region} --activation-id {one.activation_id} "
+                f"--code-file FILE{endpoint}. If the service lists a node of this activation and time, keep that one "
+                "with: fingerprint register --node ID"
+            )
+        findings.append(Finding("registration-open", what, vault.history.path, remedy, False))
+    return findings
 
 
 def _evidence_findings(vault: Vault) -> list[Finding]:

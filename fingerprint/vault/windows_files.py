@@ -200,6 +200,26 @@ class Folder:
         """Return None: a writer that died left its own bytes only, as nothing is exchanged."""
         return None
 
+    def try_write(self, name: str, data: bytes) -> None:
+        """Write bytes durably into the temporary file of a name, and remove it. See `posix_files`."""
+        where = os.path.join(self.path, name)
+        temporary = where + ".tmp"
+        try:
+            if _status(temporary) is not None:
+                os.unlink(temporary)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+            os.unlink(temporary)
+        except OSError as error:
+            try:
+                os.unlink(temporary)
+            except OSError:
+                pass
+            raise vault_error(error, where, "write") from None
+
     def make_durable(self, name: str) -> None:
         """Flush a file to the disk. See `posix_files`."""
         where = os.path.join(self.path, name)

@@ -1,0 +1,451 @@
+"""Registering a machine, with every system call failing in turn or being the process's last: no node is lost.
+
+A node that the service made is stored, or the journal has it and the next `register` stores it, or its id was
+printed; or `vault verify` reports activation id, time and public key, and the node that the service lists with that
+key is taken by its id. What is stored is what the service accepts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from commandline import COMMAND, environment
+from event_machines import before_and_after
+from faults import KILL, Fault, Run, faults_of, paths_within, run, why_not
+from fingerprint import Vault
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK, EXIT_REFUSED, FingerprintError, Unreachable, VaultError
+from fingerprint.service import Registration
+from fingerprint.service.keys import NodeKey
+from fingerprint.testing import LocalService
+from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault.pending import pending
+from fingerprint.vault.verify import verify
+
+MACHINE, _ = before_and_after("agent-restart")
+REGION = "eu-west-1"
+KINDS = (KILL, "EIO", "EIO+", "ENOSPC", "ENOSPC+", "EACCES", "EROFS")
+SAMPLE = 14
+REGISTER = "RegisterManagedInstance"
+ASK = """
+import json, os, sys
+from fingerprint import Vault
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.errors import FingerprintError
+from fingerprint.service import Registration
+vault, state, machine, endpoint, again = sys.argv[1:]
+id, code = os.environ["ACTIVATION"].split()
+with open(machine) as file:
+    recorded = RecordedMachine(json.load(file))
+try:
+    flow = Registration(Vault(vault, state=state), recorded, policy="strict", endpoint=endpoint)
+    print(flow.register(id, code, "eu-west-1", again=again == "again").instance_id)
+except FingerprintError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+"""
+
+
+class House:
+    """A machine that is going to register: for the first time, with a fingerprint, or again."""
+
+    def __init__(self, folder: Path, service: LocalService, begin: str) -> None:
+        self.service, self.begin = service, begin
+        self.trace, self.path, self.template = folder / "trace", folder / "house", folder / "template"
+        self.machine = folder / "machine.json"
+        self.machine.write_text(json.dumps(MACHINE))
+        self.path.mkdir(mode=0o700)
+        self.vault = Vault(str(self.path / "Vault"), state=str(self.path / "state"))
+        self.old_node = ""
+        if begin == "again":
+            made = service.activation()
+            self.old_node = self.flow().register(made.id, made.code, REGION).instance_id
+        shutil.copytree(self.path, self.template)
+        self.begun: set[str] = set()
+        self.reset()
+
+    def flow(self) -> Registration:
+        return Registration(self.vault, RecordedMachine(MACHINE), policy="strict", endpoint=self.service.endpoint)
+
+    def reset(self) -> None:
+        shutil.rmtree(self.path)
+        shutil.copytree(self.template, self.path)
+        self.made = self.service.activation(limit=9)
+        self.begun = {node["id"] for node in self.service.nodes()}
+
+    def new_nodes(self) -> dict[str, str]:
+        """Return id -> public key of the nodes that the service made since then."""
+        return {one["id"]: one["publicKey"] for one in self.service.nodes() if one["id"] not in self.begun}
+
+    def words(self) -> list[str]:
+        places = [self.vault.path, self.vault.state, str(self.machine), self.service.endpoint, self.begin]
+        return [sys.executable, "-I", "-c", ASK, *places]
+
+    def run(self, watched: set[str] | tuple[str, ...] = (), fault: Fault | None = None) -> Run:
+        # Not an argument: strace would show it.
+        os.environ["ACTIVATION"] = f"{self.made.id} {self.made.code}"
+        try:
+            return run(self.words(), self.trace, watched, fault)
+        finally:
+            del os.environ["ACTIVATION"]
+
+    def stored(self) -> str:
+        try:
+            return self.vault.read_registration().instance_id
+        except VaultError:
+            return ""
+
+    def defects(self, ended: Run, kind: str, count: Callable[[str, int], None]) -> Iterator[str]:
+        expected = (-9,) if kind == KILL else (EXIT_OK, EXIT_CANNOT_TELL)
+        if ended.code not in expected or "Traceback" in ended.complaint:
+            yield f"exit code {ended.code}: {ended.complaint}"
+        nodes = self.new_nodes()
+        if len(nodes) > 1:
+            yield f"{len(nodes)} nodes of one registration"
+        if ended.code == EXIT_OK and (list(nodes) != [self.stored()] or ended.output.strip() not in nodes):
+            yield f"it answered {ended.output.strip()}, stored {self.stored()}, the service made {list(nodes)}"
+        yield from self.secrets_in(ended)
+        for node, public in nodes.items():
+            yield from self.lost(node, public, ended, count)
+        yield from self.later_defects(nodes)
+
+    def secrets_in(self, ended: Run) -> Iterator[str]:
+        said = ended.output + ended.complaint
+        keys = [one.registration.private_key for one in pending(self.vault)]
+        if self.made.code in said or any(key in said for key in keys):
+            yield f"a secret was printed: {said}"
+        for path in self.path.rglob("*"):
+            if path.is_file():
+                if path.stat().st_mode & 0o077:
+                    yield f"others may read {path}"
+                if self.made.code.encode() in path.read_bytes():
+                    yield f"the activation code is in {path}"
+
+    def lost(self, node: str, public: str, ended: Run, count: Callable[[str, int], None]) -> Iterator[str]:
+        """Say how a node that the service made can be had here, and yield a defect if it cannot."""
+        if self.stored() == node:
+            count("nodes stored", 1)
+            return
+        open_ones = pending(self.vault)
+        findings = [finding for finding in verify(self.vault) if finding.kind == "registration-open"]
+        if any(one.node == node for one in open_ones):
+            count("nodes in the journal, stored by the next register", 1)
+            if not any(node in finding.what for finding in findings):
+                yield f"verify does not report {node}"
+            return
+        figure = "nodes whose id was printed" if node in ended.complaint else "nodes reported by key and time"
+        count(figure, 1)
+        told = [one for one in open_ones if one.public_key == public and one.activation_id == self.made.id]
+        if not told or not any(told[0].told in finding.what and told[0].at for finding in findings):
+            yield f"{node} is lost: neither stored nor reported"
+            return
+        if node in ended.complaint and f"fingerprint register --node {node}" not in ended.complaint:
+            yield f"it does not say how to finish: {ended.complaint}"
+        if self.flow().finish(node) is None or self.stored() != node:
+            yield f"{node} could not be finished by its id"
+
+    def later_defects(self, nodes: dict[str, str]) -> Iterator[str]:
+        """Register once more with no fault: the node that is known here is returned; the service accepts it."""
+        flow, known = self.flow(), {one.node for one in pending(self.vault)} - {""}
+        stored = self.stored()
+        made = self.service.activation()
+        try:
+            if stored in ("", self.old_node) or known:
+                record = flow.register(made.id, made.code, REGION, again=bool(self.old_node))
+                if known and record.instance_id not in known:
+                    yield f"register made {record.instance_id} and did not finish {known}"
+            flow.role_token()
+        except FingerprintError as error:
+            yield f"a later command fails: {error}"
+            return
+        if nodes and self.stored() not in nodes:
+            yield f"{list(nodes)} was replaced by {self.stored()}"
+        here = NodeKey.decode(self.vault.read_registration().private_key, "here").public()
+        there = {one["id"]: one["publicKey"] for one in self.service.nodes()}[self.stored()]
+        if here != there:
+            yield "another key here than at the service"
+        if pending(self.vault) or verify(self.vault):
+            yield f"left after all: {pending(self.vault)} {verify(self.vault)}"
+
+
+@pytest.fixture
+def service() -> Iterator[LocalService]:
+    with LocalService() as local:
+        yield local
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not() or "faults can be injected")
+@pytest.mark.parametrize("begin", ["first", "again"])
+def test_no_fault_and_no_kill_loses_a_node(
+    begin: str, tmp_path: Path, service: LocalService, full: bool, count: Callable[[str, int], None]
+) -> None:
+    house = House(tmp_path, service, begin)
+    watched = paths_within(house.run().calls, str(house.path))
+    house.reset()
+    seen = house.run(watched)
+    assert seen.code == EXIT_OK, seen.complaint
+    assert list(house.new_nodes()) == [house.stored()] == [seen.output.strip()]
+    faults = faults_of(seen.calls, KINDS)
+    chosen = faults if full else random.Random(7).sample(faults, SAMPLE)
+    found = []
+    for fault in chosen:
+        house.reset()
+        ended = house.run(watched, fault)
+        found += [f"{fault}: {words}" for words in house.defects(ended, fault.kind, count)]
+    count("faults and kills while a machine was registered", len(chosen))
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("begin", ["first", "again"])
+@pytest.mark.parametrize("after", [False, True], ids=["before it made the node", "after it made the node"])
+def test_a_kill_while_the_service_is_asked_is_reported_so_that_the_node_can_be_found(
+    after: bool, begin: str, tmp_path: Path, service: LocalService, count: Callable[[str, int], None]
+) -> None:
+    house = House(tmp_path, service, begin)
+    held = threading.Event()
+    service.hold_next(REGISTER, held, after=after)
+    env = {**os.environ, "ACTIVATION": f"{house.made.id} {house.made.code}"}
+    with subprocess.Popen(house.words(), stdout=subprocess.DEVNULL, env=env) as process:
+        assert held.wait(30)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert len(house.new_nodes()) == after
+    [one] = pending(house.vault)
+    [finding] = [finding for finding in verify(house.vault) if finding.kind == "registration-open"]
+    assert one.told in finding.what
+    assert (one.activation_id, one.region) == (house.made.id, REGION)
+    assert one.registration.private_key not in finding.what
+    assert list(house.defects(Run(-9, "", "", []), KILL, count)) == []
+
+
+@pytest.mark.parametrize("answered", ["no answer", "no id", "not JSON", "busy"])
+def test_without_an_answer_that_can_be_used_the_request_stays_open_and_is_sent_again(
+    answered: str, tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    house = House(tmp_path, service, "first")
+    if answered == "no answer":
+        service.drop_next(REGISTER, after=True)
+        service.drop_next(REGISTER, times=3)
+    elif answered == "busy":
+        service.fail_next(REGISTER, "InternalServerError", 500, times=4)
+    else:
+        service.answer_next(REGISTER, 200, b'{"InstanceId":"x"}' if answered == "no id" else b"{")
+    with pytest.raises(FingerprintError) as caught:
+        house.flow().register(house.made.id, house.made.code, REGION)
+    assert "may have registered the machine" in caught.value.remedy
+    [one] = pending(house.vault)
+    record = house.flow().register(house.made.id, house.made.code, REGION)
+    # The same key and fingerprint: whichever node the service has of them is this one's.
+    assert record.private_key == one.registration.private_key
+    assert {node["fingerprint"] for node in service.nodes()} == {house.vault.read().fingerprint}
+    assert house.flow().role_token()
+    assert pending(house.vault) == [] == verify(house.vault)
+
+
+def test_a_limit_that_a_lost_answer_used_up_does_not_end_the_request(
+    tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first attempt made the node, its answer was lost, and the next attempt is refused."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    house = House(tmp_path, service, "first")
+    made = service.activation(limit=1)
+    service.drop_next(REGISTER, after=True)
+    with pytest.raises(FingerprintError, match="used as often") as caught:
+        house.flow().register(made.id, made.code, REGION)
+    assert "may have registered the machine" in caught.value.remedy
+    [node] = house.new_nodes()
+    finished = house.flow().finish(node)
+    assert finished is not None
+    assert finished.instance_id == node
+    assert house.flow().role_token()
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "https://nowhere.invalid"])
+def test_what_never_left_this_machine_is_no_open_request(
+    endpoint: str, tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    house = House(tmp_path, service, "first")
+    flow = Registration(house.vault, RecordedMachine(MACHINE), policy="strict", endpoint=endpoint)
+    with pytest.raises(Unreachable) as caught:
+        flow.register(house.made.id, house.made.code, REGION)
+    assert "may have registered" not in caught.value.remedy
+    assert pending(house.vault) == []
+
+
+def test_an_id_that_is_not_this_machines_is_refused(tmp_path: Path, service: LocalService) -> None:
+    house = House(tmp_path, service, "again")
+    held = threading.Event()
+    service.hold_next(REGISTER, held, after=True)
+    env = {**os.environ, "ACTIVATION": f"{house.made.id} {house.made.code}"}
+    with subprocess.Popen(house.words(), stdout=subprocess.DEVNULL, env=env) as process:
+        assert held.wait(30)
+        process.kill()
+    [node] = house.new_nodes()
+    for wrong in (house.old_node, "mi-" + "0" * 17):
+        with pytest.raises(FingerprintError, match="no open registration has a key"):
+            house.flow().finish(wrong)
+    assert house.stored() == house.old_node
+    finished = house.flow().finish(node)
+    assert finished is not None
+    assert house.stored() == node
+    with pytest.raises(FingerprintError, match="no open registration to finish"):
+        house.flow().finish(node)
+
+
+def test_who_deregisters_gives_open_requests_up(tmp_path: Path, service: LocalService) -> None:
+    house = House(tmp_path, service, "again")
+    service.answer_next(REGISTER, 200, b"{")
+    with pytest.raises(FingerprintError):
+        house.flow().register(house.made.id, house.made.code, REGION, again=True)
+    assert len(pending(house.vault)) == 1
+    house.flow().deregister()
+    assert pending(house.vault) == []
+
+
+def wait_for_the_lock(process: subprocess.Popen[str], vault: str) -> None:
+    """Wait until a process has a vault's folder open and goes on having it open: it waits for the lock."""
+    seen, deadline = 0, time.monotonic() + 30
+    while seen < 4:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        opened = []
+        for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                opened.append(os.readlink(descriptor))
+        seen = seen + 1 if vault in opened else 0
+        time.sleep(0.05)
+
+
+def test_two_that_register_at_any_time_make_one_node(
+    tmp_path: Path, service: LocalService, full: bool, count: Callable[[str, int], None]
+) -> None:
+    races = 50 if full else 4
+    house = House(tmp_path, service, "first")
+    for _ in range(races):
+        house.reset()
+        env = {**os.environ, "ACTIVATION": f"{house.made.id} {house.made.code}"}
+        pair = [
+            subprocess.Popen(house.words(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+            for _ in range(2)
+        ]
+        said = [process.communicate(timeout=60) for process in pair]
+        [node] = house.new_nodes()
+        assert house.stored() == node
+        # Who begins when the other one is done is told so.
+        assert sorted(process.returncode for process in pair) in ([EXIT_OK, EXIT_OK], [EXIT_OK, EXIT_REFUSED])
+        assert all(node in output + complaint for output, complaint in said)
+    count("races of two that register, at any time, one node each", races)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc/PID/fd")
+@pytest.mark.parametrize("again", [False, True])
+def test_of_two_that_register_at_once_both_get_one_node(
+    again: bool, tmp_path: Path, service: LocalService, full: bool, count: Callable[[str, int], None]
+) -> None:
+    races = 50 if full else 4
+    house = House(tmp_path, service, "again" if again else "first")
+    for _ in range(races):
+        house.reset()
+        env = {**os.environ, "ACTIVATION": f"{house.made.id} {house.made.code}"}
+        held, go = threading.Event(), threading.Event()
+        service.delay_next(REGISTER, held, go)
+        pair = [subprocess.Popen(house.words(), stdout=subprocess.PIPE, text=True, env=env)]
+        assert held.wait(30)
+        # The other one comes while the first is waiting for its answer.
+        pair.append(subprocess.Popen(house.words(), stdout=subprocess.PIPE, text=True, env=env))
+        wait_for_the_lock(pair[1], house.vault.path)
+        go.set()
+        said = {process.communicate(timeout=60)[0].strip() for process in pair}
+        assert [process.returncode for process in pair] == [EXIT_OK, EXIT_OK]
+        assert said == {house.stored()} == set(house.new_nodes())
+    count("races of two that register, one node each", races)
+
+
+# The command line: a full disk, a read-only one, and the remedies as they are printed.
+
+
+class Line:
+    """The command over a vault on a disk of its own."""
+
+    def __init__(self, folder: Path, service: LocalService) -> None:
+        self.folder, self.service = folder, service
+        (folder / "machine.json").write_text(json.dumps(MACHINE))
+        (folder / "disk").mkdir()
+        self.made = service.activation(limit=9)
+        (folder / "code").write_text(self.made.code)
+        (folder / "code").chmod(0o600)
+
+    def words(self) -> str:
+        return (
+            f"{COMMAND} --vault {self.folder}/disk/Vault --snapshot {self.folder}/machine.json register "
+            f"--region {REGION} --activation-id {self.made.id} --code-file {self.folder}/code "
+            f"--endpoint {self.service.endpoint}"
+        )
+
+    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["unshare", "-m", "bash", "-c", f"set -u; cd {self.folder}\n{script}"], capture_output=True, text=True,
+            timeout=120, env={**environment(self.folder / "state"), "HOME": str(self.folder)}, check=False,
+        )  # fmt: skip
+
+
+FULL = "mount -t tmpfs -o size=32k tmpfs disk; chmod 700 disk; dd if=/dev/zero of=disk/fill bs=1k 2>/dev/null; "
+NEARLY_FULL = FULL + "rm disk/fill; dd if=/dev/zero of=disk/fill bs=4k count=6 2>/dev/null; "
+READ_ONLY = "mount -t tmpfs -o size=1m tmpfs disk; chmod 700 disk; mkdir -m 700 disk/Vault; mount -o remount,ro disk; "
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is not installed")
+@pytest.mark.parametrize("disk", [FULL, NEARLY_FULL, READ_ONLY], ids=["full", "nearly full", "read-only"])
+def test_a_disk_that_cannot_take_the_node_is_noticed_before_the_service_is_asked(
+    disk: str, tmp_path: Path, service: LocalService
+) -> None:
+    line = Line(tmp_path, service)
+    done = line.run(disk + line.words())
+    assert done.returncode == EXIT_CANNOT_TELL, done
+    assert "Traceback" not in done.stderr
+    assert service.requests() == []
+
+
+def test_the_printed_remedies_of_an_interrupted_registration_work(tmp_path: Path, service: LocalService) -> None:
+    """Killed before the answer: `vault verify` names what finds the node, and its remedies are executed."""
+    line = Line(tmp_path, service)
+    env = {**environment(tmp_path / "state"), "HOME": str(tmp_path)}
+    held = threading.Event()
+    service.hold_next(REGISTER, held, after=True)
+    with subprocess.Popen(line.words().split(), env=env, stdout=subprocess.DEVNULL) as process:
+        assert held.wait(30)
+        process.kill()
+    look = [COMMAND, "--vault", f"{tmp_path}/disk/Vault", "vault", "verify", "--output", "json"]
+    told = subprocess.run(look, env=env, capture_output=True, text=True, check=False)
+    assert told.returncode == EXIT_CANNOT_TELL
+    [finding] = [one for one in json.loads(told.stdout)["findings"] if one["kind"] == "registration-open"]
+    [node] = service.nodes()
+    assert node["publicKey"] in finding["what"]
+    assert line.made.id in finding["what"]
+    assert line.made.code not in told.stdout + told.stderr
+    remedy = finding["remedy"].rpartition("with: ")[2].replace("ID", node["id"])
+    done = subprocess.run(
+        ["bash", "-c", remedy.replace("fingerprint", COMMAND, 1)], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == EXIT_OK, done
+    assert f"Registered as {node['id']} in {REGION}" in done.stdout
+    told = subprocess.run(look, env=env, capture_output=True, text=True, check=False)
+    assert told.returncode == EXIT_OK, told
+    vault = Vault(f"{tmp_path}/disk/Vault", state=str(tmp_path / "state"))
+    assert REGISTRATION_KEY in json.loads(Path(vault.path, "Manifest").read_text())
