@@ -180,12 +180,12 @@ class LocalService:
     def delay_next(self, operation: str, held: threading.Event, go: threading.Event) -> None:
         """Carry out the next call of an operation once `go` is set; `held` tells that it came."""
 
-        def delay(handler: Handler) -> None:
+        def delay(call: Call) -> Answer:
             held.set()
             go.wait(60)
-            handler.answer(*handler.carry_out())
+            return call.answer()
 
-        self._scripted.setdefault(operation, []).append(delay)
+        self._script(operation, delay)
 
     def drip_next(self, operation: str, seconds: float) -> None:
         """Answer the next call of an operation one byte at a time, so many seconds apart, until nobody reads on."""
