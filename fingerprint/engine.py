@@ -19,6 +19,8 @@ from fingerprint.errors import (
 )
 from fingerprint.match import THRESHOLD_DEFAULT, THRESHOLD_DISABLED, match
 from fingerprint.model import Collection, FingerprintRecord, Reason, Value, Verdict
+from fingerprint.vault import FINGERPRINT_KEY
+from fingerprint.vault.elsewhere import refuse_second
 from fingerprint.vault.history import FIRST, MISMATCH
 from fingerprint.vault.remedies import refuse_lost
 from fingerprint.vocabulary import Vocabulary
@@ -395,6 +397,7 @@ def _refuse_first(vault: Vault) -> None:
         refuse_lost(vault)
     except FingerprintLost as error:
         raise Refused(error.what, where=error.where, remedy=f"Nothing was written. {error.remedy}") from None
+    refuse_second(vault, FINGERPRINT_KEY)
 
 
 def _already(vault: Vault) -> Refused:
@@ -468,6 +471,7 @@ class Gate:
 
         Raises:
             FingerprintLost: there is none, and the machine is registered.
+            Refused: there is none here, and another place knows one.
             FingerprintMismatch: the policy is strict and this is not the machine of the record.
             CollectError: the machine could not be observed well enough.
             VaultError: the vault could not be read or written; it is as it was.
@@ -543,6 +547,7 @@ class Gate:
                 # Another process was first; one vault has one fingerprint.
                 return winner
             refuse_lost(self.vault)
+            refuse_second(self.vault, FINGERPRINT_KEY)
             keep_evidence(self.vault, record, self._recorder, why=FIRST)
             edit.store(record, why=FIRST)
             _log().info("stored the first fingerprint of the vault %s", self.vault.path)

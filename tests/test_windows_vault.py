@@ -12,7 +12,7 @@ import pytest
 import fingerprint.vault as vault_module
 from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint.errors import VaultBusy, VaultMissing, VaultUnreadable, VaultUnsafe
-from fingerprint.vault import history, verify, windows_calls, windows_files
+from fingerprint.vault import history, statekeys, takeover, verify, windows_calls, windows_files
 
 CLOSED = "O:BAG:SYD:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)"
 RECORD = FingerprintRecord("fp", HardwareHash({"uuid": "u"}), 40)
@@ -41,7 +41,7 @@ class Calls:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    for module in (vault_module, history, verify):
+    for module in (vault_module, history, statekeys, takeover, verify):
         monkeypatch.setattr(module, "Folder", windows_files.Folder)
     return Calls(monkeypatch)
 
@@ -59,6 +59,7 @@ def test_what_is_stored_is_read_and_everything_made_is_closed_to_others(vault: V
     assert set(calls.protected) == {
         ("Vault", True), ("Store", True), ("InstanceFingerprint.tmp", False), ("Manifest.tmp", False),
         ("state", True), ("history", True), ("audit.log", False), (vault.history.name, False),
+        (f"{vault.state_key}.place.json.tmp", False),
     }  # fmt: skip
     assert calls.held == []
     assert verify.verify(vault) == []

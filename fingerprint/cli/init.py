@@ -7,6 +7,7 @@ from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import check_threshold, first_record, refuse_existing
 from fingerprint.errors import EXIT_OK, Refused, VaultMissing
 from fingerprint.model import FingerprintRecord
+from fingerprint.vault.elsewhere import refuse_ambiguous
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ def run(arguments: Arguments) -> int:
     show_log()
     vault = vault_of(arguments)
     check_threshold(arguments.threshold)
+    # With --if-missing, too: which vault is meant decides whether one is missing.
+    refuse_ambiguous(vault)
     done = {"vault": vault.path, "threshold": arguments.threshold, "dryRun": arguments.dry_run}
     try:
         if arguments.dry_run:

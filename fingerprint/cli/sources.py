@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 
+from fingerprint.cli.table import GLOBAL
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.rights import rights_remedy
 from fingerprint.vault import Vault
-from fingerprint.vault.places import is_own, reference_vault
+from fingerprint.vault.places import named_vault, reference_vault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
 
 
+_KINDS = {"file": "file", "folder": "directory"}
 # They look at no machine and no vault.
 _WITHOUT_TARGET = ("completion", "local-service", "version")
 
@@ -29,6 +31,7 @@ def check_target(arguments: Arguments) -> None:
     Raises:
         UsageError: it is not there, or is something else.
     """
+    _refuse_empty(arguments)
     if arguments.command.path in _WITHOUT_TARGET:
         return
     if arguments.root != "/" and arguments.snapshot is not None:
@@ -41,6 +44,15 @@ def check_target(arguments: Arguments) -> None:
     if arguments.snapshot is not None:
         _load(arguments)
     _demand_folder_of_vault(arguments)
+
+
+def _refuse_empty(arguments: Arguments) -> None:
+    """Raise UsageError for an option that names a file or a directory, and names nothing: that is no default."""
+    for option in (*GLOBAL, *arguments.command.options):
+        if option.files and getattr(arguments, option.name) == "":
+            raise UsageError(
+                f"{option.flag} is empty", remedy=f"Name a {_KINDS[option.files]}, or leave {option.flag} out"
+            )
 
 
 def _root(named: str) -> str:
@@ -78,7 +90,7 @@ def _load(arguments: Arguments) -> None:
 
 def _demand_folder_of_vault(arguments: Arguments) -> None:
     """Raise UsageError where a command would write a vault that was named, and it cannot be made there."""
-    named = arguments.vault or (os.environ.get("FINGERPRINT_VAULT") if is_own(os.environ) else None)
+    named = arguments.vault or named_vault()
     writes = any(option.flag == "--dry-run" for option in arguments.command.options)
     if not named or not writes or arguments.command.path.startswith("image "):
         return

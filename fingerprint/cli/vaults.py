@@ -5,6 +5,8 @@ from __future__ import annotations
 from fingerprint.cli.render import print_json, printable, secret, shown, table, write
 from fingerprint.cli.sources import vault_of
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, Refused, VaultMissing
+from fingerprint.vault import FINGERPRINT_KEY
+from fingerprint.vault.elsewhere import lost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,7 +183,12 @@ def _reset(arguments: Arguments) -> int:
             where=vault.path,
             remedy="See what it would do with --dry-run; do it with --yes. The old record is kept in the history",
         )
-    vault.read_bytes("InstanceFingerprint")
+    try:
+        vault.read_bytes(FINGERPRINT_KEY)
+    except VaultMissing:
+        # What our journal knows of it is forgotten, too, as `init` tells to do.
+        if lost(vault, FINGERPRINT_KEY) is None:
+            raise
     if not arguments.dry_run:
         vault.change(lambda edit: edit.clear(why="vault reset"))
     answer = {"vault": vault.path, "cleared": not arguments.dry_run, "dryRun": arguments.dry_run,

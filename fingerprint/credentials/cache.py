@@ -48,13 +48,17 @@ class CredentialCache:
         self._vault = vault
         self._ask = ask
         self._folder = os.path.join(vault.state, "credentials")
-        self._name = vault.state_key + ".json"
         # The newest credentials while they cannot be kept in the file.
         self._unkept = b""
         # The last error of the service, since and until when it is the answer, and how many came in a row.
         self._error: ServiceError | None = None
         self._held = (0.0, 0.0)
         self._failures = 0
+
+    @property
+    def _name(self) -> str:
+        """Raises VaultUnreadable: our state folder could not be read."""
+        return self._vault.state_key + ".json"
 
     @property
     def path(self) -> str:
@@ -93,6 +97,7 @@ class CredentialCache:
     def _renewed(self, *, waits: bool) -> RoleCredentials:
         """Ask under the lock; if the caller waits for an answer, not again soon after an error."""
         try:
+            name = self._name
             folder = Folder.make(self._folder, 0o700)
         except VaultError as error:
             _log().warning("credentials cannot be kept: %s", error)
@@ -108,7 +113,7 @@ class CredentialCache:
             new = self._asked(waits)
             encoded = self._encoded(new)
             try:
-                folder.replace(self._name, encoded)
+                folder.replace(name, encoded)
                 self._unkept = b""
             except VaultError as error:
                 _log().warning("credentials cannot be kept: %s", error)

@@ -12,7 +12,7 @@ from fingerprint.errors import FingerprintError, FingerprintLost, VaultCorrupt, 
 from fingerprint.keydates import UNDATED_DAYS, age_in_days
 from fingerprint.match import THRESHOLD_DISABLED
 from fingerprint.model import Reason, masked, utc
-from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
+from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY, elsewhere
 from fingerprint.vault.integrity import MINTS, READS, manifest_state
 from fingerprint.vault.regeneration import of_another_sid, rebaselined
 
@@ -32,10 +32,13 @@ _REGISTER = "fingerprint register --region REGION --activation-id ID --code-file
 
 
 def registration(site: Site) -> Finding:
-    """Whether this machine has a complete registration."""
+    """Whether this machine has a complete registration, and no other place knows one."""
     try:
         record = site.registration
     except VaultMissing as error:
+        known = _elsewhere(site)
+        if known is not None:
+            return failed(f"not registered here: {known.what}", remedy=known.remedy, tag="not-registered")
         if site.identity_type == EC2:
             return skipped("this is an EC2 instance, and has no hybrid registration", f"by {site.places.identity}")
         return failed(
@@ -62,7 +65,18 @@ def registration(site: Site) -> Finding:
         )  # fmt: skip
     node = record.instance_id if site.reveal else masked(record.instance_id)
     told = f"registered as {node} in {record.region}"
+    two = elsewhere.shadowed(site.vault)
+    if two is not None:
+        return warned(f"{told}; {two.what}", "nothing new is made until that is decided", remedy=two.remedy)
     return _registration_file(site, told, record.instance_id, record.region)
+
+
+def _elsewhere(site: Site) -> elsewhere.Elsewhere | None:
+    try:
+        return elsewhere.lost(site.vault, REGISTRATION_KEY) or elsewhere.other(site.vault)
+    except VaultError:
+        # The check of the vault says so.
+        return None
 
 
 def _registration_file(site: Site, told: str, node: str, region: str) -> Finding:

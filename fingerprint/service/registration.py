@@ -28,6 +28,7 @@ from fingerprint.service.activation import check_activation
 from fingerprint.service.agent_beside import client_for, log_rotation_left, rotation_left
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault.elsewhere import refuse_second
 from fingerprint.vault.journal import AHEAD, ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.pending import pending
 from fingerprint.vault.records import decode_registration, encode_registration
@@ -387,7 +388,10 @@ def _registered(edit: VaultEdit) -> RegistrationRecord:
 
 
 def _refuse_registered(vault: Vault, present: RegistrationRecord, *, again: bool) -> None:
-    if present.registered and not again:
+    if again:
+        return
+    refuse_second(vault, REGISTRATION_KEY)
+    if present.registered:
         raise Refused(
             f"the machine is registered already, as {present.instance_id} in {present.region}", where=vault.path,
             remedy="Nothing was sent. To register it as another node, add --again; the old registration is kept in the "

@@ -13,7 +13,14 @@ from fingerprint.model import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.files import Folder, is_torn, read_settled
 from fingerprint.vault.history import History
 from fingerprint.vault.journal import BYTES_FOUND, FOUND, NOT_WRITTEN, WRITTEN
-from fingerprint.vault.places import known_as, reference_vault, resolve_vault, state_folder
+from fingerprint.vault.places import (
+    hides_own,
+    known_as,
+    named_vault,
+    reference_vault,
+    resolve_vault,
+    state_folder,
+)
 from fingerprint.vault.records import (
     CLEARED,
     decode_fingerprint,
@@ -76,6 +83,8 @@ class Vault:
         self._now = now
         self._history: History | None = None
         self._key: str | None = None
+        # Whether nobody named it: then another one may be meant.
+        self.by_default = False
         # What the last reading noticed and did not refuse: a change by another program.
         self.notice = ""
         # Why the last reading could not be held against our journal.
@@ -85,7 +94,16 @@ class Vault:
     def open(cls, path: str | None = None, *, root: str = "/", state: str | None = None) -> Vault:
         """Return the vault that the user named, else the reference's if it exists, else our own."""
         found = resolve_vault(path, root)
-        return cls(found, state=state, known_as=known_as(found, root), root=root)
+        vault = cls(found, state=state, known_as=known_as(found, root), root=root)
+        vault.by_default = path is None and root == "/" and named_vault() is None
+        return vault
+
+    @property
+    def shadowed(self) -> bool:
+        """Whether this is our own vault, found in spite of an empty folder where the reference's is looked for."""
+        if not self.by_default or self.path == reference_vault():
+            return False
+        return hides_own(reference_vault())
 
     @property
     def state(self) -> str:
@@ -200,7 +218,12 @@ class Vault:
     def read_bytes(self, key: str) -> bytes:
         """Return the bytes of a key's data file, found through the manifest. Raises as `read`."""
         self.notice = ""
-        with Folder.open(self.path) as folder:
+        try:
+            folder = Folder.open(self.path)
+        except VaultMissing as error:
+            error.remedy = self._first(key, to_write=False)
+            raise
+        with folder:
             return self._read(folder, key)
 
     def raw(self, key: str) -> bytes | None:
@@ -263,6 +286,17 @@ class Vault:
 
         Who reads in order to write must know whether the machine is registered: for him a failed read is an error.
         """
+        from fingerprint.vault import elsewhere
+
+        try:
+            known = elsewhere.lost(self, key) or elsewhere.other(self)
+        except VaultError:
+            if to_write:
+                raise
+            # Whoever makes one is told.
+            known = None
+        if known is not None:
+            return f"{known.what[0].upper()}{known.what[1:]}. {known.remedy}"
         if key != FINGERPRINT_KEY:
             return "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
         try:
@@ -489,9 +523,11 @@ class VaultEdit:
             data = vault._read(self._folder, key, to_write=True)
         with Folder.open("Store", self._folder) as store:
             node = _node(store)
-        return vault.history.record(
+        number = vault.history.record(
             key, data, data, why=why, rule="", now=vault.now(), node=node, state=BYTES_FOUND
         )  # fmt: skip
+        self._note_place()
+        return number
 
     def force(self, key: str, data: bytes, *, why: str) -> None:
         """Replace the bytes of a key even if what is there, record or manifest, is corrupt or lost.
@@ -557,6 +593,18 @@ class VaultEdit:
             store.demand_in_place()
         if number is not None:
             self._mark_written(number, key)
+        self._note_place()
+
+    def _note_place(self) -> None:
+        """Write down which directory holds what was written now."""
+        from fingerprint.vault.statekeys import note_place
+
+        vault = self._vault
+        try:
+            note_place(vault.state, vault.path, vault.state_key)
+        except VaultError:
+            # The record is there, and the next write says where that is.
+            return
 
     def _list(self, store: Folder, key: str, why: str) -> None:
         """Let the manifest list all records in Store, and a key that was written there."""

@@ -35,7 +35,7 @@ from fingerprint.vault.journal import (
     unmarked,
     unsealed,
 )
-from fingerprint.vault.statekeys import HISTORY, JOURNAL, note_place
+from fingerprint.vault.statekeys import HISTORY, JOURNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +107,6 @@ class History:
             VaultError: it could not be written durably; then the caller must not change the vault.
         """
         with Folder.make(self.folder, 0o700) as folder:
-            note_place(folder, self.vault, self.key)
             last, lines, end = self._end(folder)
             # What the process of the change before did not live to mark.
             mark = self._settling(folder, end, key, after if state == BYTES_FOUND else before, last, lines + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from fingerprint.errors import VaultUnsafe
+from fingerprint.errors import UsageError, VaultUnsafe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> str:
     return str(user_state_path(PROGRAM))
 
 
+def own_vault(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the folder of our own vault."""
+    return os.path.join(state_folder(environ), "Vault")
+
+
 def is_own(environ: Mapping[str, str]) -> bool:
     """Return whether the environment was set by the user whose rights this process has."""
     return environ is not os.environ or sys.platform == "win32" or os.getuid() == os.geteuid()
@@ -51,7 +56,8 @@ def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str
     """Return the vault's folder.
 
     `chosen` (or FINGERPRINT_VAULT) wins; a data folder that holds `Vault` stands for that one. Else
-    the reference's vault, if it exists or may exist where we must not look; else our own.
+    the reference's vault, if it exists or may exist where we must not look; else our own. An empty folder of the
+    reference's does not hide our own vault, if that is registered.
 
     Args:
         chosen: the folder that the user named, or None.
@@ -59,9 +65,12 @@ def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str
         environ: the environment.
 
     Raises:
+        UsageError: "" was chosen. An empty variable counts as none.
         VaultUnsafe: links on the copied disk lead to each other.
     """
-    named = chosen or (environ.get("FINGERPRINT_VAULT") if is_own(environ) else None)
+    if chosen is not None and not chosen:
+        raise UsageError("the path of the vault is empty", remedy="Name its folder, or leave --vault out")
+    named = chosen or named_vault(environ)
     if named:
         path = os.path.abspath(named)
         inner = os.path.join(path, "Vault")
@@ -74,11 +83,25 @@ def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str
     try:
         os.stat(reference)
     except (FileNotFoundError, NotADirectoryError):
-        return os.path.join(state_folder(environ), "Vault")
+        return own_vault(environ)
     except OSError:
         # It may be there; reading it will say what is wrong.
         return reference
-    return reference
+    return own_vault(environ) if hides_own(reference, environ) else reference
+
+
+def named_vault(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the vault that the environment names, None where it names none."""
+    return (environ.get("FINGERPRINT_VAULT") if is_own(environ) else None) or None
+
+
+def hides_own(reference: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the reference's folder is there and empty, and our own vault is registered."""
+    if os.path.lexists(os.path.join(reference, "Manifest")):
+        return False
+    from fingerprint.vault.elsewhere import is_empty, is_registered
+
+    return is_empty(reference) and is_registered(own_vault(environ))
 
 
 def known_as(path: str, root: str) -> str:

@@ -75,13 +75,8 @@ def find_key(state: str, vault: str) -> tuple[str, bool]:
     return key, place is not None
 
 
-def note_place(folder: Folder, vault: str, key: str) -> None:
-    """Write down which directory a vault is, if that is not known. The caller holds the lock of the vault.
-
-    Args:
-        folder: the folder of the journals.
-        vault: the vault's path.
-        key: its key.
+def note_place(state: str, vault: str, key: str) -> None:
+    """Write down which directory a vault is, once it holds what was written there. The caller holds its lock.
 
     Raises:
         VaultError: it could not be read or written.
@@ -90,12 +85,26 @@ def note_place(folder: Folder, vault: str, key: str) -> None:
     there = _status(real)
     if there is None:
         return
-    place = _place(folder, key)
-    # Under another path of the same directory the first one stays.
-    if place is None or not _is_of(place, there):
-        told = {"schemaVersion": 1, "path": os.fsencode(real).decode("utf-8", "backslashreplace"),
-                "pathBytes": os.fsencode(real).hex(), "device": there.st_dev, "inode": there.st_ino}  # fmt: skip
-        folder.replace(key + _PLACE, dumps(told) + b"\n")
+    with Folder.make(os.path.join(state, HISTORY), 0o700) as folder:
+        place = _place(folder, key)
+        # Under another path of the same directory the first one stays.
+        if place is None or not _is_of(place, there):
+            told = {"schemaVersion": 1, "path": os.fsencode(real).decode("utf-8", "backslashreplace"),
+                    "pathBytes": os.fsencode(real).hex(), "device": there.st_dev, "inode": there.st_ino}  # fmt: skip
+            folder.replace(key + _PLACE, dumps(told) + b"\n")
+
+
+def is_noted(state: str, key: str) -> bool:
+    """Return whether something was written in a vault and acknowledged, as far as its place file tells.
+
+    Raises:
+        VaultError: that could not be read.
+    """
+    try:
+        with Folder.open(os.path.join(state, HISTORY)) as folder:
+            return _place(folder, key) is not None
+    except VaultMissing:
+        return False
 
 
 def other_directory(state: str, vault: str, key: str) -> bool:
