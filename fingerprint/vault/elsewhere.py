@@ -18,6 +18,7 @@ from fingerprint.vault.statekeys import is_noted
 
 # The words of this module, for messages.
 _WORDS = {FINGERPRINT_KEY: "fingerprint", REGISTRATION_KEY: "registration"}
+_AGAIN = "fingerprint register --again --region REGION --activation-id ID --code-file FILE"
 
 
 class Elsewhere(Value):
@@ -99,11 +100,11 @@ def lost(vault: Vault, key: str) -> Elsewhere | None:
     copies = {one: usable_copy(vault, one) for one in known}
     commands = " then ".join(f"`{restore_command(copy[0], one)}`" for one, copy in copies.items() if copy is not None)
     back = f"To bring back what the journal holds: {commands}. " if commands else ""
-    anew = "`fingerprint vault reset --yes` first" if key == FINGERPRINT_KEY else "--again"
+    anew = "`fingerprint vault reset --yes`, then `fingerprint init`" if key == FINGERPRINT_KEY else f"`{_AGAIN}`"
     return Elsewhere(
         f"the vault {vault.path} holds no {_WORDS[key]}, and our journal {vault.history.path} knows the "
         f"{' and the '.join(_WORDS[one] for one in known)} that was there",
-        f"If its file system is not mounted, mount it. {back}To begin anew all the same, use {anew}",
+        f"If its file system is not mounted, mount it. {back}To begin anew all the same: {anew}",
     )
 
 
