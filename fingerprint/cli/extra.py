@@ -8,7 +8,10 @@ from fingerprint.errors import UsageError
 
 # The project is installed from a checkout: nothing is published under its name.
 _NAME = "hardware-fingerprint"
-_MODULES = {"aws": ("botocore", "cryptography", "h11"), "fleet": ("pyarrow", "numpy", "duckdb", "tqdm")}
+_MODULES = {
+    "aws": ("botocore", "cryptography", "httpcore", "anyio", "h11"),
+    "fleet": ("pyarrow", "numpy", "duckdb", "tqdm"),
+}
 
 
 def require_extra(extra: str) -> None:

@@ -13,22 +13,20 @@ from threading import local
 from time import gmtime, strftime, time
 from urllib.parse import urlsplit
 
-import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
-    ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
     ParamValidationError,
-    ProxyConnectionError,
     SSLError,
 )
-from botocore.loaders import create_loader
+from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
+from botocore.session import Session
 
 from fingerprint.errors import (
     AccessDenied,
@@ -43,11 +41,11 @@ from fingerprint.errors import (
     Unreachable,
     UsageError,
 )
-from fingerprint.quoting import without_passwords
 from fingerprint.service.keys import KEY_TYPE, NodeKey
+from fingerprint.service.routes import demand_endpoint, hidden
 from fingerprint.service.signing import signed_headers
 from fingerprint.service.tokens import RoleCredentials
-from fingerprint.service.transport import Transport, demand_safe
+from fingerprint.service.transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +57,14 @@ if TYPE_CHECKING:
 _MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
 _ATTEMPTS = 4
 _CONNECT_SECONDS = 10
+_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_SSM"
+# What else of the AWS SDKs' settings a client takes, all of it from the environment: variable of a session -> of that.
+_ENVIRONMENT = {
+    "ca_bundle": "AWS_CA_BUNDLE",
+    "ignore_configured_endpoint_urls": "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "use_dualstack_endpoint": "AWS_USE_DUALSTACK_ENDPOINT",
+    "use_fips_endpoint": "AWS_USE_FIPS_ENDPOINT",
+}
 _SIGNED = ("RequestManagedInstanceRoleToken", "UpdateManagedInstancePublicKey")
 # Answers that say "not now": of a busy service, after all retries.
 _BUSY = (
@@ -92,10 +98,10 @@ class ServiceClient:
         region: the region, such as "eu-west-1".
         endpoint: URL in place of the region's own.
         proxies: scheme -> URL; None for those of the environment.
-        agent: settings of the agent of the same vault, which apply where neither the arguments nor the settings of AWS
-            SDKs (AWS_ENDPOINT_URL_SSM and the like) nor the environment's proxies do.
+        agent: settings of the agent of the same vault, which apply where neither the arguments nor the environment
+            (AWS_ENDPOINT_URL_SSM, AWS_CA_BUNDLE, proxies) do.
         ca_bundle: file of certificates in place of the usual ones.
-        timeout: seconds to wait for a whole answer.
+        timeout: seconds for a whole exchange, of which there are four at most in one call.
         clock: seconds since 1970-01-01 UTC, for the time in signatures.
 
     Raises:
@@ -116,28 +122,25 @@ class ServiceClient:
         self.region = region
         self._clock = clock
         self._signer = local()
-        self._client: Any
-        session = botocore.session.Session()
+        session = Session(session_vars=_variables())
         session.register_component("data_loader", _loader())
-        config = Config(signature_version=UNSIGNED, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
-
-        def client_at(url: str | None, **options: bool) -> Any:
-            return session.create_client(
-                "ssm", region_name=region, endpoint_url=url, config=config.merge(Config(**options)),
+        named, where, setting = _endpoint(session, region, endpoint, agent)
+        if named:
+            demand_endpoint(named, where, setting)
+        config = Config(
+            signature_version=UNSIGNED, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            ignore_configured_endpoint_urls=True,
+        )  # fmt: skip
+        try:
+            self._client: Any = session.create_client(
+                "ssm", region_name=region, endpoint_url=named or None, config=config,
                 # None are used; without these botocore would go looking for some.
                 aws_access_key_id="unsigned", aws_secret_access_key="unsigned",
             )  # fmt: skip
-
-        of_agent = agent.endpoint(region) if agent is not None and endpoint is None else ""
-        try:
-            self._client = client_at(endpoint)
-            if of_agent and not _names_endpoint(session, self._client, client_at):
-                self._client = client_at(of_agent)
-            else:
-                of_agent = ""
         except (BotoCoreError, ValueError) as error:
-            raise _no_client(region, endpoint, of_agent, agent, error) from None
-        demand_safe(self.endpoint, agent.path if agent is not None and of_agent else "")
+            raise _no_client(region, named, where, setting, error) from None
+        if not named:
+            demand_endpoint(self.endpoint)
         bounds = (min(timeout, _CONNECT_SECONDS), timeout)
         self._client.meta.events.register(
             "before-send.ssm",
@@ -287,38 +290,56 @@ class ServiceClient:
 
 def _may_have_arrived(exception: Exception | None) -> bool:
     """Return whether an attempt that ended so may have reached the service."""
-    return not isinstance(exception, (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError))
+    return not getattr(exception, "unsent", False)
 
 
-def _names_endpoint(session: Any, client: Any, client_at: Callable[..., Any]) -> bool:
-    """Return whether the settings of AWS SDKs name the endpoint: variables of the environment, or a profile."""
-    if session.get_config_variable("ignore_configured_endpoint_urls"):
-        return False
-    if any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL")):
-        return True
-    usual = client_at(None, ignore_configured_endpoint_urls=True)
-    return bool(client.meta.endpoint_url != usual.meta.endpoint_url)
+def _variables() -> dict[str, tuple[Any, ...]]:
+    """Return the variables of a session: nothing but a few is taken from the environment, and nothing from files.
+
+    `$HOME/.aws/config`, and a file that AWS_CONFIG_FILE names, could send activation code and fingerprint elsewhere
+    (`endpoint_url`, `services`, `ca_bundle`, `csm_host`), or start a program (`credential_process`); under `sudo -E`
+    they are somebody else's.
+    """
+    files = dict.fromkeys(("config_file", "credentials_file"), os.devnull)
+    return {
+        # Setting of a file, variable of the environment, default, conversion.
+        name: (None, _ENVIRONMENT.get(name), files.get(name, default), convert)
+        for name, (_, _, default, convert) in Session.SESSION_VARIABLES.items()
+    }
 
 
-def _no_client(
-    region: str, endpoint: str | None, of_agent: str, agent: ClientSettings | None, error: Exception
-) -> UsageError:
-    reason = without_passwords(str(error))
-    if agent is not None and of_agent:
+def _endpoint(
+    session: Session, region: str, endpoint: str | None, agent: ClientSettings | None
+) -> tuple[str, str, str]:
+    """Return the endpoint that is named ("" for the region's own), and the file and the setting that name it, if any."""
+    if endpoint is not None:
+        return endpoint, "", ""
+    variable = os.environ.get(_ENDPOINT_VARIABLE, "")
+    if variable and not session.get_config_variable("ignore_configured_endpoint_urls"):
+        return variable, "", ""
+    of_agent = agent.endpoint(region) if agent is not None else ""
+    return (of_agent, agent.path, agent.endpoint_setting) if agent is not None and of_agent else ("", "", "")
+
+
+def _no_client(region: str, endpoint: str, where: str, setting: str, error: Exception) -> UsageError:
+    if setting:
         return UsageError(
-            f"{agent.endpoint_setting} gives an endpoint that cannot be used: {reason}", where=agent.path,
+            f"{setting} gives an endpoint that cannot be used: {hidden(endpoint)!r}", where=where,
             remedy="Nothing was sent. Correct it, or name one such as https://host:port with --endpoint",
         )  # fmt: skip
     return UsageError(
-        f"no client for region {region!r} and endpoint {without_passwords(endpoint or '(its own)')}: {reason}",
+        f"no client for region {region!r} and endpoint {hidden(endpoint) or '(its own)'}: {_reason(error)}",
         remedy="Name a region such as eu-west-1, and an endpoint such as https://host:port",
     )
 
 
 @cache
 def _loader() -> Any:
-    """Return the loader of models, with ours; it keeps what it has read, which takes longer than a request."""
-    return create_loader(f"{_MODELS}{os.pathsep}{os.environ.get('AWS_DATA_PATH', '')}".rstrip(os.pathsep))
+    """Return the loader of models, with ours; it keeps what it has read, which takes longer than a request.
+
+    The usual one looks into `~/.aws/models` first, whose rules could name any endpoint.
+    """
+    return Loader(extra_search_paths=[_MODELS, Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
 def _reason(error: Exception) -> str:

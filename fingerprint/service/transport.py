@@ -1,30 +1,50 @@
-"""Sending a request and reading its answer, within bounds: botocore would read an answer of any length, for ever."""
+"""Sending one request and reading its answer within one deadline, whatever layer takes its time.
+
+botocore's own transport waits for each read anew: a server or a proxy that sends a byte now and then, in a handshake, a
+head or a body, keeps it for ever. httpcore runs in an event loop, where one deadline ends them all.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
-from time import monotonic
+from concurrent.futures import Future
+from threading import Thread
 from urllib.parse import urlsplit
 
-from botocore.exceptions import HTTPClientError, ReadTimeoutError
-from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError
+import certifi
+import httpcore
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import HTTPClientError, SSLError
 
-from fingerprint.agent.proxies import proxy_for
 from fingerprint.errors import BadAnswer, UsageError
-from fingerprint.quoting import without_passwords
+from fingerprint.service.routes import proxy_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
 ANSWER_LIMIT = 64 * 1024
-_CHUNK = 16 * 1024
-_PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class NoAnswer(HTTPClientError):  # type: ignore[misc]
+    """What botocore tries again for: no answer came.
+
+    Attributes:
+        unsent: whether it is certain that nothing of the request was sent.
+    """
+
+    fmt = "{error}"
+    unsent = False
+
+
+class NoSecureConnection(SSLError):  # type: ignore[misc]
+    """The same, because of TLS."""
+
+    fmt = "{error}"
+    unsent = False
 
 
 class Transport:
@@ -33,13 +53,13 @@ class Transport:
     Args:
         endpoint: the URL that requests go to.
         proxies: scheme -> URL; None for those of the environment.
-        verify: file of certificates; None for the usual ones.
-        timeouts: seconds to connect, and to wait for a whole answer.
+        verify: file or folder of certificates; None for the usual ones.
+        timeouts: seconds to connect, and for a whole exchange: from the look-up of the name to the end of the answer.
         of_agent: variables of the agent's service that name proxies, for where the environment names none.
         certificates: file of certificates to trust beside the others, "" for none.
 
     Raises:
-        UsageError: the agent's proxy, or the file of certificates, cannot be used.
+        UsageError: a proxy, or a file of certificates, cannot be used.
     """
 
     def __init__(
@@ -52,97 +72,138 @@ class Transport:
         certificates: str = "",
     ) -> None:
         self._endpoint = endpoint
-        self._seconds = timeouts[1]
-        self._session = _Session(
-            certificates,
-            verify=verify or True,
-            proxies=_proxies(endpoint, of_agent) if proxies is None else proxies,
-            timeout=timeouts,
-        )
+        self._connect_seconds, self._seconds = timeouts
+        self._context = _context(verify, certificates)
+        proxy = proxy_of(endpoint, proxies, of_agent)
+        self._proxy = None
+        if proxy is not None:
+            secure = proxy.url.startswith("https:")
+            self._proxy = httpcore.Proxy(proxy.url, proxy.auth, ssl_context=self._context if secure else None)
 
-    def __call__(self, request: Any, **_: Any) -> Any:
+    def __call__(self, request: Any, **_: Any) -> AWSResponse:
         """Return the answer with its body read.
 
         Raises:
             BadAnswer: it is longer than any answer of the service.
-            HTTPClientError: what botocore raises, and tries again for.
+            NoAnswer, NoSecureConnection: there is none in time; botocore tries again.
         """
-        begin = monotonic()
-        request.stream_output = True
-        answer = self._session.send(request)
-        body = b""
+        outcome: Future[AWSResponse] = Future()
+
+        async def exchange() -> None:
+            connections = _Connections()
+            # Set in here: the end of the loop waits for a name that is looked up, for as long as that takes.
+            try:
+                outcome.set_result(await asyncio.wait_for(self._exchanged(request, connections), self._seconds))
+            except Exception as error:
+                outcome.set_exception(error)
+            finally:
+                await connections.close()
+
         try:
-            # What came is taken as it comes: `stream` would wait for a whole chunk, a byte at a time for hours.
-            while chunk := answer.raw.read1(_CHUNK):
-                body += chunk
-                if len(body) > ANSWER_LIMIT:
+            # A thread of its own: the caller's may run a loop already. What it leaves behind keeps no process alive.
+            Thread(target=lambda: asyncio.run(exchange()), daemon=True).start()
+            return outcome.result()
+        except (asyncio.TimeoutError, httpcore.TimeoutException) as error:
+            # Of connecting and of all together; the rest has no limit of its own.
+            connecting = isinstance(error, httpcore.TimeoutException)
+            what, seconds = ("connection", self._connect_seconds) if connecting else ("whole answer", self._seconds)
+            failure: NoAnswer | NoSecureConnection = NoAnswer(error=f"no {what} within {seconds:g} s")
+            failure.unsent = connecting
+            raise failure from None
+        except (OSError, RuntimeError, ValueError, httpcore.NetworkError, httpcore.ProtocolError,
+                httpcore.ProxyError) as error:  # fmt: skip
+            failure = _no_answer(error)
+            failure.unsent = isinstance(error, (httpcore.ConnectError, httpcore.ProxyError))
+            raise failure from None
+
+    async def _exchanged(self, request: Any, connections: _Connections) -> AWSResponse:
+        body = request.body.encode("utf-8") if isinstance(request.body, str) else bytes(request.body or b"")
+        # The host as it is signed, and no compressed answer, whose length would be none.
+        headers = [("Host", urlsplit(request.url).netloc), ("Accept-Encoding", "identity")]
+        headers += [(name, _text(value)) for name, value in request.headers.items() if name.lower() != "host"]
+        limits = {"timeout": {"connect": self._connect_seconds}}
+        async with (
+            httpcore.AsyncConnectionPool(self._context, proxy=self._proxy, network_backend=connections) as pool,
+            pool.stream(request.method, request.url, headers=headers, content=body, extensions=limits) as response,
+        ):
+            answer = b""
+            async for part in response.aiter_stream():
+                answer += part
+                if len(answer) > ANSWER_LIMIT:
                     raise BadAnswer(
                         f"the answer cannot be used: it is longer than {ANSWER_LIMIT} bytes", where=self._endpoint,
                         remedy="Nothing was changed here. Check that the endpoint is the service, then try again",
                     )  # fmt: skip
-                if monotonic() - begin > self._seconds:
-                    raise ReadTimeoutError(endpoint_url=self._endpoint, error="the answer does not end")
-        except HTTPError as error:
-            raise HTTPClientError(error=error) from None
-        finally:
-            answer.raw.close()
-        answer._content = body
-        return answer
+            told = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers]
+            return AWSResponse(request.url, response.status, told, _Body(answer))
 
 
-class _Session(URLLib3Session):  # type: ignore[misc]
-    """A session that trusts further certificates; botocore's own argument takes the place of the usual ones."""
+class _Connections(httpcore.AnyIOBackend):
+    """Opens connections, and closes them all: a handshake that is given up leaves one to the garbage collector."""
 
-    def __init__(self, certificates: str, **options: Any) -> None:
-        self._certificates = certificates
-        super().__init__(**options)
+    def __init__(self) -> None:
+        self._opened: list[httpcore.AsyncNetworkStream] = []
 
-    def _get_ssl_context(self) -> ssl.SSLContext:
-        context: ssl.SSLContext = super()._get_ssl_context()
-        if self._certificates:
-            try:
-                context.load_verify_locations(cafile=self._certificates)
-            except OSError as error:
-                # ssl.SSLError is one, too.
-                reason = getattr(error, "reason", None) or error.strerror or error
-                raise UsageError(
-                    f"the certificates of the agent cannot be used ({reason})", where=self._certificates,
-                    remedy="Nothing was sent. Correct the file, or move it away: the agent trusts it as well",
-                ) from None  # fmt: skip
-        return context
+    async def connect_tcp(self, *arguments: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        stream = await super().connect_tcp(*arguments, **options)
+        self._opened.append(stream)
+        return stream
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        for stream in self._opened:
+            await stream.aclose()
 
 
-def _proxies(endpoint: str, of_agent: Mapping[str, str]) -> dict[str, str]:
-    """Return scheme -> URL of the proxy for an endpoint: of the environment, else of the agent, else of the system."""
-    named = any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXY_NAMES)
-    if named or not of_agent:
-        return dict(get_environ_proxies(endpoint))
-    excluded = [value for name in ("no_proxy", "NO_PROXY") for value in (os.environ.get(name), of_agent.get(name))]
-    proxy = proxy_for(endpoint, {**of_agent, "NO_PROXY": ",".join(value for value in excluded if value)})
-    if not proxy:
-        return {}
-    scheme = urlsplit(proxy).scheme if "://" in proxy else "http"
-    if scheme not in ("http", "https"):
+class _Body:
+    """A body that has been read, as botocore reads one."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self._data
+
+
+def _text(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _context(verify: str | None, certificates: str) -> ssl.SSLContext:
+    """Return what verifies servers. (ssl.create_default_context would write the keys to SSLKEYLOGFILE.)"""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    setting = "the certificates that are named (AWS_CA_BUNDLE)"
+    _trust(context, verify or certifi.where(), setting, "Correct the file, or unset AWS_CA_BUNDLE")
+    if certificates:
+        remedy = "Correct the file, or move it away: the agent trusts it as well"
+        _trust(context, certificates, "the certificates of the agent", remedy)
+    return context
+
+
+def _trust(context: ssl.SSLContext, path: str, what: str, remedy: str) -> None:
+    try:
+        context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})
+    except OSError as error:
+        # ssl.SSLError is one, too.
+        reason = getattr(error, "reason", None) or error.strerror or error
         raise UsageError(
-            f"the proxy {without_passwords(proxy)!r} of the agent's service cannot be used",
-            remedy="Nothing was sent. Name one that begins with http:// with --proxy",
-        )
-    return {urlsplit(endpoint).scheme: proxy}
+            f"{what} cannot be used ({reason})", where=path, remedy=f"Nothing was sent. {remedy}"
+        ) from None
 
 
-def demand_safe(endpoint: str, where: str = "") -> None:
-    """Raise UsageError for an endpoint to which fingerprint, activation code and credentials would go in the clear.
-
-    Args:
-        endpoint: the URL.
-        where: the file that names it, "" where it is an argument.
-    """
-    parts = urlsplit(endpoint)
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        return
-    setting = "Ssm.Endpoint" if where else "the endpoint"
-    raise UsageError(
-        f"{setting} {without_passwords(endpoint)!r} is not safe: secrets would cross the network in the clear",
-        where=where,
-        remedy="Nothing was sent. Name one that begins with https:// (http:// is for this machine itself only)",
-    )
+def _no_answer(error: BaseException) -> NoAnswer | NoSecureConnection:
+    """Return the error for botocore, with the reason that the system or OpenSSL gave, behind all that wrapped it."""
+    reason, cause = str(error), error.__cause__ or error.__context__
+    seen = [error]
+    while cause is not None and cause not in seen:
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    for one in seen:
+        # Of the attempts for several addresses the first one's is told.
+        seen += [inner for inner in getattr(one, "exceptions", ()) if inner not in seen]
+    for one in reversed(seen):
+        if isinstance(one, ssl.SSLError):
+            return NoSecureConnection(error=getattr(one, "verify_message", "") or one.reason or "TLS failed")
+        if isinstance(one, OSError) and one.strerror:
+            reason = one.strerror
+    return NoAnswer(error=reason or type(error).__name__)
