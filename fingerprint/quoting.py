@@ -26,6 +26,15 @@ def without_passwords(text: str) -> str:
     return text
 
 
+def hidden(url: str) -> str:
+    """Return what somebody named as a URL without what may be user and password, whether it is a URL or not."""
+    scheme, separator, rest = url.rpartition("://")
+    _, at, host = rest.rpartition("@")
+    # A separator within the password leaves a part of it on its left.
+    scheme = scheme if scheme.isalnum() else "***"
+    return f"{scheme if separator else ''}{separator}{'***@' if at else ''}{host}"
+
+
 def with_ids_masked(text: str) -> str:
     """Return a text with the ids in it shortened, so that two can be told apart and none can be used."""
     return _IDS.sub(lambda found: masked(found[0]), text)

@@ -12,8 +12,9 @@ from gc import set_threshold
 
 from fingerprint._system import hide_memory
 from fingerprint.cli.parse import parse
-from fingerprint.cli.render import begin_run, flush, print_json, printable, warn
+from fingerprint.cli.render import VisibleStream, begin_run, flush, print_json, warn, without_secrets
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError, PipeClosed
+from fingerprint.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def main_and_exit() -> NoReturn:
         from fingerprint.cli.isolation import leave_others_code_out
 
         leave_others_code_out(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    if sys.stderr is not None:
+        sys.stderr = VisibleStream(sys.stderr)
     code = main()
     os._exit(code)
 
@@ -112,10 +115,11 @@ def _check_target(arguments: Arguments) -> None:
 
 def _report(error: FingerprintError, arguments: Arguments) -> int:
     if arguments.output == "json":
-        print_json("error", {"error": error.facts()})
+        facts = {name: without_secrets(fact) if isinstance(fact, str) else fact for name, fact in error.facts().items()}
+        print_json("error", {"error": facts})
     where = f"{printable(error.where)}: " if error.where else ""
     between = ". " if arguments.command.terse else "\n  "
-    warn(f"{where}{error.what}" + (between + error.remedy if error.remedy else ""))
+    warn(f"{where}{printable(error.what)}" + (between + error.remedy if error.remedy else ""))
     return error.exit_code
 
 

@@ -6,11 +6,12 @@ from fingerprint.assessment import assess, is_of_agent
 from fingerprint.catalogue import row_of
 from fingerprint.cli.identity import identity_answer, print_problems
 from fingerprint.cli.outcomes import OUTCOME_HEADS
-from fingerprint.cli.render import colored, folded, print_json, printable, secret, shown, table, warn, write
+from fingerprint.cli.render import colored, folded, print_json, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.engine import WOULD_REJECT, Outlook, check_stable, in_words, would_reject
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.model import Reason, utc
+from fingerprint.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

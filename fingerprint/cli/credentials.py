@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fingerprint._json import dumps
-from fingerprint.cli.render import flush, log_handler, print_json, printable, warn, write, write_data
+from fingerprint.cli.render import flush, log_handler, print_json, warn, write, write_json
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.credentials.cache import cache_of
 from fingerprint.errors import EXIT_OK
 from fingerprint.model import utc
+from fingerprint.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _process(arguments: Arguments) -> int:
         "SecretAccessKey": credentials.secret_access_key, "SessionToken": credentials.session_token,
         "Expiration": utc(credentials.expires_at),
     }  # fmt: skip
-    write_data(dumps(answer, html_safe=False).decode("utf-8"))
+    write_json(answer)
     return EXIT_OK
 
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import sys
 
-from fingerprint.cli.render import aimed, colored, folded, is_terminal, print_json, printable, step, write, write_data
+from fingerprint.cli.render import (
+    aimed,
+    colored,
+    folded,
+    is_terminal,
+    print_json,
+    show_progress,
+    step,
+    write,
+    write_data,
+)
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, Site, diagnose
 from fingerprint.diagnose.endpoints import NOT_ASKED, OF_ANOTHER
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.model import utc
+from fingerprint.printable import printable, visible_json
 from fingerprint.regions import demand_region
 
 TYPE_CHECKING = False
@@ -84,8 +95,7 @@ def _progress() -> Callable[[int, int], None]:
         return lambda _done, _all: None
 
     def show(done: int, of: int) -> None:
-        sys.stderr.write(f"\r{done} of {of} checks \r" if done < of else f"\r{' ' * 24}\r")
-        sys.stderr.flush()
+        show_progress(f"\r{done} of {of} checks \r" if done < of else f"\r{' ' * 24}\r")
 
     return show
 
@@ -109,7 +119,7 @@ def _print_ssm_cli(found: Diagnosis) -> None:
     untold = found.undetermined or found.conclusion.state == "cannot-tell"
     status = "Failed" if found.failed else "Skipped" if untold else "Success"
     rows.append({"Check": "Conclusion", "Status": status, "Note": aimed(found.conclusion.text)})
-    write_data(dumps({"DiagnosticsOutput": rows}, indent=2))
+    write_data(visible_json(dumps({"DiagnosticsOutput": rows}, indent=2)))
 
 
 def _note(finding: Finding) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from fingerprint.assessment import EXIT_CODES, is_of_agent, level_of, problems_of, record_state
 from fingerprint.cli.identity import identity_answer, print_problems
 from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
-from fingerprint.cli.render import colored, folded, print_json, printable, step, write
+from fingerprint.cli.render import colored, folded, print_json, step, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.engine import Outlook, would_reject
 from fingerprint.explanation import explain_snapshots, explain_vault
 from fingerprint.nextcheck import answer as check_answer
+from fingerprint.printable import printable
 from fingerprint.strengths import DECIDING_POINTS
 
 TYPE_CHECKING = False

@@ -17,9 +17,10 @@ from fingerprint.agentlog import (
     times,
     to_utc,
 )  # fmt: skip
-from fingerprint.cli.render import colored, folded, is_terminal, print_json, printable, warn, write
+from fingerprint.cli.render import colored, folded, is_terminal, print_json, show_progress, warn, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.model import masked
+from fingerprint.printable import printable
 from fingerprint.quoting import with_ids_masked
 
 TYPE_CHECKING = False
@@ -68,8 +69,7 @@ def _progress() -> Callable[[int], None]:
         return lambda _: None
 
     def show(length: int) -> None:
-        sys.stderr.write(f"\r{length // _MEGABYTE} MB read \r")
-        sys.stderr.flush()
+        show_progress(f"\r{length // _MEGABYTE} MB read \r")
 
     return show
 

@@ -100,7 +100,7 @@ def progress(rows: int | None, what: str) -> Iterator[Callable[[int], object]]:
         return
     from tqdm import tqdm
 
-    with tqdm(total=rows, desc=what, unit=" rows", unit_scale=True, leave=False, delay=0.5) as bar:
+    with tqdm(file=sys.__stderr__, total=rows, desc=what, unit=" rows", unit_scale=True, leave=False, delay=0.5) as bar:
         yield bar.update
 
 

@@ -9,6 +9,7 @@ from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.collect import collect
 from fingerprint.errors import EXIT_OK, CollectError, VaultMissing
 from fingerprint.model import utc
+from fingerprint.printable import visible_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,13 +31,13 @@ def run(arguments: Arguments) -> int:
     current = dict(collect(machine, timeout=arguments.timeout).hardware_hash.items())
     now = utc(machine.now())
     if arguments.inventory:
-        write_data(json.dumps(_document(saved, current, record.threshold, now), indent=2))
+        write_data(visible_json(json.dumps(_document(saved, current, record.threshold, now), indent=2)))
     else:
         row = {
             "node_id": node, "threshold": record.threshold, "observed_at": now,
             "saved": saved, "current": current,
         }  # fmt: skip
-        write_data(json.dumps(row))
+        write_data(visible_json(json.dumps(row)))
     return EXIT_OK
 
 

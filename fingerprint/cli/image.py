@@ -7,7 +7,7 @@ import sys
 from time import gmtime, strftime
 
 from fingerprint.cli.interrupts import end_by_every_signal, ignore_signals
-from fingerprint.cli.render import colored, flush, folded, print_json, printable, warn, write
+from fingerprint.cli.render import colored, flush, folded, print_json, warn, write
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
     EXIT_DIFFERS,
@@ -20,6 +20,7 @@ from fingerprint.errors import (
     UsageError,
 )
 from fingerprint.image import KEEP, Findings, as_text, clean, is_inside, leftovers, masked_path
+from fingerprint.printable import printable
 from fingerprint.vault.places import is_own
 
 TYPE_CHECKING = False

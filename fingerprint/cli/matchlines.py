@@ -6,9 +6,10 @@ import os
 import sys
 
 from fingerprint._matchlines import Matcher
-from fingerprint.cli.render import flush, is_terminal, warn
+from fingerprint.cli.render import flush, is_terminal, show_progress, warn
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, InputError, OutputError, PipeClosed
 from fingerprint.interruptible import InterruptibleFile
+from fingerprint.printable import visible_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ def _input_error(error: OSError, where: str) -> InputError:
 
 
 def _write(text: bytes) -> None:
+    if os.isatty(1):
+        # What else reads it takes the bytes as they are; a terminal would obey some of them.
+        text = visible_json(text.decode("utf-8", "replace")).encode("utf-8")
     view = memoryview(text)
     try:
         while view:
@@ -85,10 +89,8 @@ class _Progress:
         percent = self._done * 100 // self._total
         if percent != self._percent:
             self._percent = percent
-            sys.stderr.write(f"\r{percent:3d} %  {lines} lines")
-            sys.stderr.flush()
+            show_progress(f"\r{percent:3d} %  {lines} lines")
 
     def end(self) -> None:
         if self._percent >= 0:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            show_progress("\r\x1b[K")

@@ -8,6 +8,7 @@ import sys
 from fingerprint._json import dumps
 from fingerprint.errors import OutputError, PipeClosed, writable
 from fingerprint.model import masked
+from fingerprint.printable import printable, visible, visible_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _COLORS = {"good": "32", "bad": "31", "doubt": "33", "strong": "1"}
 _KEPT_BLANK = "\0"
 _ID_ATTRIBUTES = ("machine-id", "uuid")
 
+
+# Stands for the beginning of our own escape sequences until they are written: a text that nobody else can write.
+_color_mark = ""
 
 # The command line whose answer is written, and what becomes of the commands that its texts name.
 _run: Arguments | None = None
@@ -42,8 +46,13 @@ def write(text: str = "") -> None:
 
 
 def write_data(text: str) -> None:
-    """Write one line for another program, as it is."""
+    """Write one line for another program; JSON comes from `json_text`, or has nothing in it that others wrote."""
     _emit(text + "\n")
+
+
+def write_json(data: object, *, indent: int = 0) -> None:
+    """Write JSON of another program's making, without the members that our answers have."""
+    write_data(_json(data, indent))
 
 
 def aimed(text: str) -> str:
@@ -94,6 +103,8 @@ def _emit(text: str) -> None:
     if sys.stdout is None:
         raise _output_error(None)
     encoding = sys.stdout.encoding or "utf-8"
+    # The one place where an answer leaves: of what others wrote nothing is left that a terminal obeys.
+    text = "\x1b[".join(map(visible, text.split(_color_mark))) if _color_mark else visible(text)
     try:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     except OSError as error:
@@ -112,10 +123,46 @@ def warn(text: str) -> None:
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(f"fingerprint: {aimed(text)}\n")
+        sys.stderr.write(f"fingerprint: {_diagnostic(text)}\n")
         sys.stderr.flush()
     except OSError:
         return
+
+
+class VisibleStream:
+    """Standard error, as the whole program has it: libraries, warnings and tracebacks tell what others wrote."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text without what a terminal would obey."""
+        return self._stream.write(visible(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def show_progress(text: str) -> None:
+    """Write a text of our own, with its carriage returns, to the terminal."""
+    stream = sys.stderr._stream if isinstance(sys.stderr, VisibleStream) else sys.stderr
+    if stream is not None:
+        stream.write(text)
+        stream.flush()
+
+
+def without_secrets(text: str) -> str:
+    """Return a diagnostic without the passwords of the URLs in it."""
+    if "@" not in text:
+        return text
+    # Imported here: most have no URL in them.
+    from fingerprint.quoting import without_passwords
+
+    return without_passwords(text)
+
+
+def _diagnostic(text: str) -> str:
+    return visible(without_secrets(aimed(text)))
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -141,7 +188,7 @@ def log_handler(form: str) -> StreamHandler[TextIO]:
 
     class Aimed(Formatter):
         def format(self, record: LogRecord) -> str:
-            return aimed(super().format(record))
+            return _diagnostic(super().format(record))
 
     handler = StreamHandler()
     handler.setFormatter(Aimed(form))
@@ -159,12 +206,12 @@ def json_text(answer: dict[str, Any], *, indent: int = 0) -> str:
     return _json(aimed_answer(answer), indent) if _may_advise(text) else text
 
 
-def _json(answer: dict[str, Any], indent: int) -> str:
+def _json(answer: Any, indent: int) -> str:
     try:
         data = dumps(answer, html_safe=False, indent=indent)
     except ValueError:
         data = dumps(_writable(answer), html_safe=False, indent=indent)
-    return data.decode("utf-8")
+    return visible_json(data.decode("utf-8"))
 
 
 def _writable(value: Any) -> Any:
@@ -174,11 +221,6 @@ def _writable(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _writable(one) for name, one in value.items()}
     return [_writable(one) for one in value] if isinstance(value, (list, tuple)) else value
-
-
-def printable(text: str) -> str:
-    """Return a value without what could move the cursor or break the table."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text.rstrip("\r\n"))
 
 
 def folded(text: str, width: int) -> list[str]:
@@ -221,7 +263,11 @@ def colored(text: str, color: str, arguments: Arguments) -> str:
     """Return the text in a colour if standard output is a terminal that wants it."""
     if arguments.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
-    return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if is_terminal(sys.stdout) else text
+    if not is_terminal(sys.stdout):
+        return text
+    global _color_mark
+    _color_mark = _color_mark or os.urandom(16).hex()
+    return f"{_color_mark}{_COLORS[color]}m{text}{_color_mark}0m"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.render import colored, print_json, printable, secret, shown, table, warn, write
+from fingerprint.cli.render import colored, print_json, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of
 from fingerprint.collect import collect
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
 from fingerprint.model import Status, utc
+from fingerprint.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,6 +12,11 @@ from fingerprint.cli.parse import Arguments, convert
 from fingerprint.cli.render import warn, write_data
 from fingerprint.cli.table import COMMANDS, GLOBAL, Command, Option
 from fingerprint.errors import EXIT_USAGE
+from fingerprint.quoting import hidden
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ABOUT = "Tells whether this is still the machine that registered, which rule decided, and why."
 _CODES = """exit codes:
@@ -30,7 +35,15 @@ _GROUPS = {
 
 
 class _Parser(argparse.ArgumentParser):
+    # The line that is parsed.
+    words: Sequence[str] = ()
+
     def error(self, message: str) -> NoReturn:
+        for word in self.words:
+            # A URL with a password where none belongs, or after a misspelt option.
+            named = word.partition("=")[2] if word.startswith("-") and "=" in word else word
+            if "@" in named:
+                message = message.replace(named, hidden(named)).replace(repr(named)[1:-1], hidden(named))
         found = re.fullmatch("argument (?:.*/)?(--[a-z-]+): not allowed with argument (?:.*/)?(--[a-z-]+)", message)
         if found:
             message = f"{found[2]} and {found[1]} are mutually exclusive"
@@ -49,6 +62,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parse_or_explain(words: list[str]) -> Arguments:
     """Return the parsed line, or print help or what is wrong and raise SystemExit (0 or 2)."""
+    _Parser.words = words
     values = vars(_parser().parse_args(words))
     command = values.pop("command", None)
     if command is None:

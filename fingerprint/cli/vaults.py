@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.render import print_json, printable, secret, shown, table, write
+from fingerprint.cli.render import print_json, secret, shown, table, write
 from fingerprint.cli.sources import vault_of
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, Refused, VaultMissing
+from fingerprint.printable import printable
 from fingerprint.vault import FINGERPRINT_KEY
 from fingerprint.vault.elsewhere import lost
 

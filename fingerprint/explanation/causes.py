@@ -8,6 +8,7 @@ from __future__ import annotations
 from fingerprint.explanation.hardware import differences
 from fingerprint.model import Value, masked
 from fingerprint.no_smbios import DMI, is_silent, why_silent
+from fingerprint.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,7 +292,7 @@ def _shown(name: str, value: str | None) -> str:
         return "(no such key)"
     if not value:
         return "(empty)"
-    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in value.rstrip("\r\n"))
+    text = printable(value)
     if name in _ID_NAMES:
         return masked(text)
     return text[:8] + "…" if name.endswith("-hash") or name == "disk-info" else text

@@ -41,8 +41,9 @@ from fingerprint.errors import (
     Unreachable,
     UsageError,
 )
+from fingerprint.quoting import hidden
 from fingerprint.service.keys import KEY_TYPE, NodeKey
-from fingerprint.service.routes import demand_endpoint, hidden
+from fingerprint.service.routes import demand_endpoint
 from fingerprint.service.signing import signed_headers
 from fingerprint.service.tokens import RoleCredentials
 from fingerprint.service.transport import Transport
@@ -297,7 +298,7 @@ def _variables() -> dict[str, tuple[Any, ...]]:
     """Return the variables of a session: nothing but a few is taken from the environment, and nothing from files.
 
     `$HOME/.aws/config`, and a file that AWS_CONFIG_FILE names, could send activation code and fingerprint elsewhere
-    (`endpoint_url`, `services`, `ca_bundle`, `csm_host`), or start a program (`credential_process`); under `sudo -E`
+    (`endpoint_url`, `services`, `ca_bundle`, `csm_host`) or start a program (`credential_process`). Under `sudo -E`
     they are somebody else's.
     """
     files = dict.fromkeys(("config_file", "credentials_file"), os.devnull)
@@ -311,7 +312,7 @@ def _variables() -> dict[str, tuple[Any, ...]]:
 def _endpoint(
     session: Session, region: str, endpoint: str | None, agent: ClientSettings | None
 ) -> tuple[str, str, str]:
-    """Return the endpoint that is named ("" for the region's own), and the file and the setting that name it, if any."""
+    """Return the endpoint that is named, "" for the region's own, and the file and the setting that name it."""
     if endpoint is not None:
         return endpoint, "", ""
     variable = os.environ.get(_ENDPOINT_VARIABLE, "")

@@ -10,6 +10,7 @@ from botocore.utils import get_environ_proxies
 from fingerprint.agent.proxies import proxy_for
 from fingerprint.errors import UsageError
 from fingerprint.model import Value
+from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,15 +38,6 @@ class Proxy(Value):
 
     def __init__(self, url: str, auth: tuple[bytes, bytes] | None) -> None:
         self._set(url=url, auth=auth)
-
-
-def hidden(url: str) -> str:
-    """Return a URL that somebody named without what may be user and password, whether it is one or not."""
-    scheme, separator, rest = url.rpartition("://")
-    user, at, host = rest.rpartition("@")
-    # A separator within the password leaves a part of it on its left.
-    scheme = scheme if scheme.isalnum() else "***"
-    return f"{scheme if separator else ''}{separator}{'***@' if user or at else ''}{host}"
 
 
 def proxy_of(endpoint: str, proxies: Mapping[str, str] | None, of_agent: Mapping[str, str]) -> Proxy | None:
