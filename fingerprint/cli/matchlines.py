@@ -9,7 +9,6 @@ from fingerprint._matchlines import Matcher
 from fingerprint.cli.render import flush, is_terminal, show_progress, warn
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, InputError, OutputError, PipeClosed
 from fingerprint.interruptible import InterruptibleFile
-from fingerprint.printable import visible_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,9 +57,6 @@ def _input_error(error: OSError, where: str) -> InputError:
 
 
 def _write(text: bytes) -> None:
-    if os.isatty(1):
-        # What else reads it takes the bytes as they are; a terminal would obey some of them.
-        text = visible_json(text.decode("utf-8", "replace")).encode("utf-8")
     view = memoryview(text)
     try:
         while view:
