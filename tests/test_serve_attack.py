@@ -36,6 +36,7 @@ from nobody import _BECOME_NOBODY, NOBODY, as_user
 SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
 CREDENTIALS = f"/latest/meta-data/iam/security-credentials/{ROLE}"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n"
+NOT_READ_YET = (httpserver._TURNS + 1) * httpserver._AT_ONCE
 HOST = "Host: 127.0.0.1\r\n"
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells it on Linux only")
@@ -92,6 +93,17 @@ def serves(address: int | str, seconds: float = 4.0) -> None:
     begin = time.monotonic()
     assert b"planted-secret" in exchange(address, get(CREDENTIALS, token(address)))
     assert time.monotonic() - begin < seconds
+
+
+def serves_mostly(address: int) -> None:
+    """Fail unless an honest client gets credentials soon, three times of four."""
+    lost = 0
+    for _ in range(20):
+        try:
+            serves(address)
+        except (AssertionError, OSError):
+            lost += 1
+    assert lost <= 5
 
 
 # Slow and many clients.
@@ -153,8 +165,8 @@ def test_the_deadlines_are_as_documented() -> None:
     for seconds, what in ((limits.idle, "until a request begins"), (limits.head, "for its headers"),
                           (limits.body, "for its body"), (limits.send, "for the answer")):  # fmt: skip
         assert f"{seconds:g} s {what}" in page
-    assert f"{httpserver._CONNECTIONS_MOST} connections" in page
-    assert f"{httpserver._OF_A_PEER_MOST} of one user" in page
+    assert f"{httpserver.CONNECTIONS_MOST} connections" in page
+    assert f"{httpserver.OF_A_USER_MOST} of one user" in page
 
 
 def test_a_client_that_does_not_read_its_answer_is_given_up() -> None:
@@ -215,16 +227,22 @@ def crowd(user: int, port: int, count: int, begin: bytes) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("begin", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "], ids=["silent", "dripping"])
-@pytest.mark.parametrize("whose", ["another user's", pytest.param("the client's own", id="own")])
+@pytest.mark.parametrize("whose", ["another user's", "own"])
 def test_a_crowd_of_slow_clients_stops_nobody(server: CredentialServer, begin: bytes, whose: str) -> None:
-    """300 of them, more than the limits of one user and of all, that come again as soon as they are dropped."""
-    if whose != "the client's own" and (os.geteuid() != 0 or sys.platform != "linux"):
+    """300 of them, more than the limits of one user and of all, that come again as soon as they are dropped.
+
+    Of the user's own some requests may be lost before they are read: nothing tells them from the others.
+    """
+    if whose != "own" and (os.geteuid() != 0 or sys.platform != "linux"):
         pytest.skip("needs root, on Linux")
-    user = os.geteuid() if whose == "the client's own" else NOBODY
+    user = os.geteuid() if whose == "own" else NOBODY
     with crowd(user, port_of(server), 300, begin):
-        for _ in range(20):
-            serves(port_of(server))
-        assert len(server._server._open[user]) <= httpserver._OF_A_PEER_MOST
+        if whose == "own":
+            serves_mostly(port_of(server))
+        else:
+            for _ in range(20):
+                serves(port_of(server))
+        assert len(server._server._open[user]) <= httpserver.OF_A_USER_MOST + NOT_READ_YET
 
 
 @as_root
@@ -233,10 +251,10 @@ def test_crowds_of_many_users_stop_nobody(server: CredentialServer) -> None:
     """Six users with as many connections as each may have: more than the limit of all."""
     with ExitStack() as crowds:
         for user in range(61000, 61006):
-            crowds.enter_context(crowd(user, port_of(server), httpserver._OF_A_PEER_MOST, b"GET / HTTP/1.1\r\nX: "))
+            crowds.enter_context(crowd(user, port_of(server), httpserver.OF_A_USER_MOST, b"GET / HTTP/1.1\r\nX: "))
         for _ in range(20):
             serves(port_of(server))
-        assert sum(map(len, server._server._open.values())) <= httpserver._CONNECTIONS_MOST
+        assert sum(map(len, server._server._open.values())) <= httpserver.CONNECTIONS_MOST + NOT_READ_YET
 
 
 def test_where_nobody_knows_users_slow_clients_stop_nobody(
@@ -244,9 +262,8 @@ def test_where_nobody_knows_users_slow_clients_stop_nobody(
 ) -> None:
     """As on other systems."""
     monkeypatch.setattr(httpserver, "peer_of", lambda _: httpserver.Peer())
-    with crowd(os.geteuid(), port_of(server), 300, b"GET / HTTP/1.1\r\nX: "):
-        for _ in range(20):
-            serves(port_of(server))
+    with crowd(os.geteuid(), port_of(server), 600, b"GET / HTTP/1.1\r\nX: "):
+        serves_mostly(port_of(server))
         assert set(server._server._open) <= {None}
 
 

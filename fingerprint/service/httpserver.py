@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-# Of all connections, and of those of one peer. A process may have 1,024 files open where nobody raised it.
-_CONNECTIONS_MOST = 256
-_OF_A_PEER_MOST = 64
+# Of all connections, and of those of one user; fewer where a process may not have four times as many files open.
+CONNECTIONS_MOST = 256
+OF_A_USER_MOST = 64
 _HEAD_LIMIT = 16 * 1024
 # What is read of a request that was rejected, so that its answer gets through.
 _REST_LIMIT = 1024 * 1024
 _PIECE = _HEAD_LIMIT
-# Connections that nobody has looked at yet.
+# Connections that wait to be accepted, and how many are accepted before others get their turn.
 QUEUE = 128
+_AT_ONCE = 32
+# After so many turns what a client had sent by the time that it was accepted has been read.
+_TURNS = 4
 _LOG_SECONDS = 60.0
 
 
@@ -149,6 +152,7 @@ class HttpServer:
         self._stopped = asyncio.Event()
         self._thread: threading.Thread | None = None
         self._told = -_LOG_SECONDS
+        self.most = min(CONNECTIONS_MOST, _files_most() // 4)
         listener.setblocking(False)
 
     def serve_forever(self) -> None:
@@ -184,18 +188,19 @@ class HttpServer:
             if self._stopping:
                 return
             self._loop = asyncio.get_running_loop()
-        extra: dict[str, Any] = (
-            {} if self._tls is None else {"ssl": self._tls, "ssl_handshake_timeout": self.deadlines.head}
-        )
+        tls: dict[str, Any] = {"ssl_handshake_timeout": self.deadlines.head} if self._tls else {}
         server = await asyncio.start_server(
-            self._connected, sock=self.listener, limit=_PIECE, backlog=QUEUE, **extra
-        )  # fmt: skip
+            self._connected, sock=self.listener, limit=_PIECE, backlog=_AT_ONCE, ssl=self._tls, **tls
+        )
+        self.listener.listen(QUEUE)
         try:
             await self._stopped.wait()
         finally:
             with self._lock:
                 self._stopping = True
             server.close()
+            # What was accepted by now is not lost on the way to its connection.
+            await asyncio.sleep(0.01)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = peer_of(writer.get_extra_info("socket"))
@@ -205,19 +210,24 @@ class HttpServer:
             writer.transport.abort()
 
     def _has_place(self, peer: Peer) -> bool:
-        """Return whether one more connection of a peer is served, having dropped another one for it where need be."""
-        own = self._open.get(peer.uid, {})
-        if len(own) >= _OF_A_PEER_MOST:
-            crowd = own
-        elif sum(map(len, self._open.values())) >= _CONNECTIONS_MOST:
-            crowd = max(self._open.values(), key=len)
-        else:
-            return True
-        self._tell("too many connections, of %s most: the one that waits longest is dropped", peer)
-        waiting = next((connection for connection in crowd if not connection.busy), None)
-        if waiting is not None:
+        """Return whether one more connection of a peer is served, having dropped others for it where need be."""
+        while (crowd := self._crowd(peer)) is not None:
+            self._tell("too many connections (the last of %s): those that wait longest are dropped", peer)
+            waiting = next((connection for connection in crowd if connection.waits), None)
+            if waiting is None:
+                # Those that nobody has read from yet are beyond the limit for a few turns.
+                return not all(connection.busy for connection in crowd)
             waiting.drop()
-        return waiting is not None
+        return True
+
+    def _crowd(self, peer: Peer) -> dict[_Connection, None] | None:
+        """Return the connections of which one has to go before this peer has another one, None for none."""
+        own = self._open.get(peer.uid, {})
+        if peer.uid is not None and len(own) >= min(OF_A_USER_MOST, self.most // 4):
+            return own
+        if sum(map(len, self._open.values())) >= self.most:
+            return max(self._open.values(), key=len)
+        return None
 
     def _tell(self, text: str, *values: object) -> None:
         """Log what a client can bring about as often as it likes: once in a while."""
@@ -235,6 +245,16 @@ class HttpServer:
             self._open.pop(connection.peer.uid, None)
 
 
+def _files_most() -> int:
+    """Return how many files this process may have open."""
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+    except ImportError:
+        return 4 * CONNECTIONS_MOST
+    soft = getrlimit(RLIMIT_NOFILE)[0]
+    return soft if soft != RLIM_INFINITY else 4 * CONNECTIONS_MOST
+
+
 class _TooLong(Exception):
     pass
 
@@ -245,13 +265,14 @@ class _Connection:
     Attributes:
         peer: who is at its other end.
         busy: whether a whole request was read and is being answered.
+        waits: whether it was read from, and no request was there.
     """
 
     def __init__(
         self, server: HttpServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer
     ) -> None:
         self.peer = peer
-        self.busy = False
+        self.busy = self.waits = False
         self._server = server
         self._reader = reader
         self._writer = writer
@@ -279,6 +300,8 @@ class _Connection:
 
     async def _run(self) -> None:
         try:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
             while await self._exchange():
                 self._http.start_next_cycle()
             await self._part()
@@ -290,7 +313,7 @@ class _Connection:
 
     async def _exchange(self) -> bool:
         """Answer one request. Return whether another one may follow."""
-        self.busy = False
+        self.busy, self.waits = False, True
         try:
             request = await self._request()
         except (h11.RemoteProtocolError, _TooLong, asyncio.TimeoutError) as error:
@@ -305,7 +328,7 @@ class _Connection:
             return False
         if request is None:
             return False
-        self.busy = True
+        self.busy, self.waits = True, False
         answer = await _in_thread(lambda: self._answer(request))
         if isinstance(answer, NoAnswer):
             while answer.held and await self._reader.read(_PIECE):
@@ -380,7 +403,7 @@ class _Connection:
 
     async def _part(self) -> None:
         """Close for writing, and read what still comes: a reset would take the answer away from the client."""
-        self.busy = False
+        self.busy, self.waits = False, True
         if self._writer.can_write_eof():
             self._writer.write_eof()
         end, left = monotonic() + self._server.deadlines.head, _REST_LIMIT
