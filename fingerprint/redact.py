@@ -8,12 +8,13 @@ says so, or it looks like an address, a UUID, a digest or another id.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
 import secrets
 from functools import partial
 
 from fingerprint._canonical import clean_serial
+from fingerprint.addresses import forms_of, without_addresses
+from fingerprint.knownvalues import KnownValues, pieces_of
 from fingerprint.model import masked
 
 TYPE_CHECKING = False
@@ -22,27 +23,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 _DIGITS = 6
-# Shorter values are replaced in texts only where they stand as words of their own.
-_LONG = 8
+_DIGITS_MOST = 64
 _NOT_IN_A_WORD, _NOT_BEFORE_A_WORD = r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])"
 _HEX = "[0-9a-fA-F]"
 _EDGE = (rf"(?<!{_HEX})", rf"(?!{_HEX})")
-_PATTERNS = (
-    ("uuid", rf"{_EDGE[0]}{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}{_EDGE[1]}"),
-    ("mac", rf"(?<![0-9a-fA-F:]){_HEX}{{2}}(?::{_HEX}{{2}}){{5,19}}(?![0-9a-fA-F:])"),
-    ("mac", rf"(?<![0-9a-fA-F-]){_HEX}{{2}}(?:-{_HEX}{{2}}){{5,19}}(?![0-9a-fA-F-])"),
-    ("mac", rf"(?<![0-9a-fA-F.]){_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}(?![0-9a-fA-F.])"),
-    ("ip", r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\w)"),
-    ("ip6", r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]{0,4})(?![\w:.])"),
-    ("digest", r"(?<![\w+/])[A-Za-z0-9+/]{22}==(?![\w+/=])"),
-    ("id", rf"{_NOT_IN_A_WORD}(?:0[xX])?{_HEX}{{16,64}}{_NOT_BEFORE_A_WORD}"),
+# Also as names of files and units of systemd have them.
+_DASH = r"(?:[-_]|\\x2d)"
+# Kind, what the text has where there is one, and how it looks.
+_PATTERNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    (
+        "uuid",
+        ("-", "_", "\\x2d"),
+        rf"{_EDGE[0]}{_HEX}{{8}}{_DASH}(?:{_HEX}{{4}}{_DASH}){{3}}{_HEX}{{12}}{_EDGE[1]}",
+    ),
+    ("digest", ("==",), r"(?<![\w+/])[A-Za-z0-9+/]{22}==(?![\w+/=])"),
+    ("id", ("",), rf"{_NOT_IN_A_WORD}(?:0[xX])?{_HEX}{{16,64}}{_NOT_BEFORE_A_WORD}"),
     # The account in an ARN, as errors of the service quote it.
-    ("account", r"(?<=:)\d{12}(?=:)"),
-    ("node", r"\b(?:mi|i|eni|vol|subnet|vpc|ami)-[0-9a-f]{8,17}\b"),
+    ("account", (":",), r"(?<=:)\d{12}(?=:)"),
+    ("node", ("-",), r"\b(?:mi|i|eni|vol|subnet|vpc|ami)-[0-9a-f]{8,17}\b"),
 )
-_COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in _PATTERNS)
-# Four numbers after such a word are a version and no address.
-_IN_A_VERSION = re.compile(r"(?:version|revision|release|firmware|bios|driver)\b[^,;\n]{0,40}$", re.IGNORECASE)
+_COMPILED = tuple((kind, needs, re.compile(pattern)) for kind, needs, pattern in _PATTERNS)
 # What stands behind these is a model's, though some makers write it in hexadecimal digits.
 _OF_A_MODEL = re.compile(r"(?:manufacturer|vendor|part number|version|product name|model)\s*[:=]\s*$", re.IGNORECASE)
 # Labels of dmidecode, system_profiler, ioreg and wmi whose values identify, in lower case, as pieces; and their kinds.
@@ -54,15 +54,18 @@ _LABELS = (
     ("csname", "host"), ("systemname", "host"), ("__server", "host"), ("wwn", "disk"), ("wwid", "disk"),
     ("pnpdeviceid", "disk"), ("instance id", "node"),
 )  # fmt: skip
-_LABEL = r"([A-Za-z_][\w .()-]{0,60}?)"
+# It does not end with a blank, so that blanks are taken in one way only.
+_LABEL = r"([A-Za-z_](?:[\w .()-]{0,59}?[\w.()-])?)"
 _LINES = (
     # Of dmidecode, ifconfig and wmic.
-    re.compile(rf"^([ \t]*){_LABEL}([ \t]*[:=][ \t]*)(\S.*?)([ \t\r]*)$", re.MULTILINE),
+    re.compile(rf"^([ \t]*){_LABEL}([ \t]*[:=][ \t]*)(\S.*)$", re.MULTILINE),
     # Of ioreg.
-    re.compile(rf"^([ \t|]*\"){_LABEL}(\" = )(\S.*?)([ \t\r]*)$", re.MULTILINE),
-    # Of JSON.
-    re.compile(rf"(\"){_LABEL}(\"\s*:\s*)(\"(?:[^\"\\]|\\.)*\")()"),
+    re.compile(rf"^([ \t|]*\"){_LABEL}(\" = )(\S.*)$", re.MULTILINE),
 )
+# Of JSON, up to its value.
+_MEMBER = re.compile(rf"(\"){_LABEL}(\"\s*:\s*)(?=\")")
+# With the backslashes before it; a run of them is taken from its beginning only.
+_QUOTE = re.compile(r"(?<!\\)(\\*)\"")
 _SAYS_NOTHING = {
     "", "not specified", "not present", "not settable", "none", "(none)", "unknown", "n/a", "<out of spec>", "null",
     "localhost", "localdomain", "localhost.localdomain", "local", "lan", "home", "internal", "workgroup", "root",
@@ -87,11 +90,10 @@ class Redactor:
         self._key = key or secrets.token_bytes(32)
         # Lower-case value -> pseudonym: of what was learnt, in each of its forms.
         self._known: dict[str, str] = {}
-        self._elsewhere: set[str] = set()
+        self._values = KnownValues()
         self._codes: dict[str, str] = {}
         self._of_code: dict[str, str] = {}
         self._given: set[str] = set()
-        self._finder: re.Pattern[str] | None = None
 
     def pseudonym(self, kind: str, value: str) -> str:
         """Return what stands for a value; the same one for the same value, whatever its case and what surrounds it."""
@@ -121,16 +123,29 @@ class Redactor:
         pseudonym = self.pseudonym(kind, plain)
         for form in _forms(kind, plain):
             self._known.setdefault(form.lower(), pseudonym)
-            if len(form) > 1 and (kind not in _MAY_BE_WORDS or _looks_like_an_id(plain, kind)):
-                self._elsewhere.add(form.lower())
-                self._finder = None
+            if kind in _MAY_BE_WORDS and not _looks_like_an_id(plain, kind):
+                continue
+            for piece in pieces_of(form.lower()):
+                # A number of few digits is a size or a time wherever it is no id.
+                if len(piece) > 1 and not (piece.isdigit() and len(piece) < _DIGITS):
+                    self._known.setdefault(piece, pseudonym)
+                    self._values.add(piece, kind)
 
     def text(self, text: str) -> str:
         """Return a text without what was learnt, without ids behind their labels, and without what looks like one."""
-        text = self._find().sub(self._replaced, self._without_labelled(text))
-        for kind, pattern in _COMPILED:
-            text = pattern.sub(partial(self._looking, kind), text)
+        text = self._without_labelled(text)
+        text = self._values.sub(self._replaced, text, self._kept(text))
+        for kind, needs, pattern in _COMPILED:
+            if any(piece in text for piece in needs):
+                text = pattern.sub(partial(self._looking, kind), text)
+            if kind == "uuid":
+                # Before other ids: of a digest or a long number an address is no part.
+                text = self.addresses(text)
         return _HOME.sub(lambda found: found[1] + self.pseudonym("user", found[2]), text)
+
+    def addresses(self, text: str) -> str:
+        """Return a text without the addresses in it; everything else stays."""
+        return without_addresses(text, self.pseudonym)
 
     def note(self, value: Any) -> None:
         """Learn what stands behind labels in JSON data, so that it is found where it has none."""
@@ -147,7 +162,9 @@ class Redactor:
 
             text = decode_console(text.encode("utf-8", "surrogatepass"))
         for pattern in _LINES:
-            text = pattern.sub(self._labelled, text)
+            text = pattern.sub(lambda found: self._labelled(*found.groups()), text)
+        if '"' in text:
+            text = "".join(self._members(text))
         return "\n".join(self._structures(text)) if _STRUCTURE.search(text) else text
 
     def listing(self, text: str) -> str:
@@ -172,17 +189,30 @@ class Redactor:
         self.learn(kind, plain)
         return self.pseudonym(kind, plain)
 
-    def _labelled(self, found: re.Match[str]) -> str:
-        before, label, between, value, after = found.groups()
-        lowered = label.lower()
+    def _labelled(self, before: str, label: str, between: str, value: str) -> str:
+        whole, lowered = f"{before}{label}{between}{value}", label.lower()
         kind = next((kind for piece, kind in _LABELS if piece in lowered), "")
         if lowered.endswith(("-info", "-hash")):
             # Our attributes, of which explanations tell more than a value.
-            return found[0]
-        if not kind or _is_nothing(kind, _plain(value)):
-            return found[0]
-        quote = '"' if value.startswith('"') and value.endswith('"') and len(value) > 1 else ""
-        return f"{before}{label}{between}{quote}{self._named(kind, value)}{quote}{after}"
+            return whole
+        told = value.rstrip(" \t\r")
+        if not kind or _is_nothing(kind, _plain(told)):
+            return whole
+        quote = '"' if told.startswith('"') and told.endswith('"') and len(told) > 1 else ""
+        return f"{before}{label}{between}{quote}{self._named(kind, told)}{quote}{value[len(told) :]}"
+
+    def _members(self, text: str) -> Iterator[str]:
+        """Yield the pieces of a text, those replaced that are the value of a member of JSON whose name says so."""
+        end = 0
+        while found := _MEMBER.search(text, end):
+            after = _end_of_string(text, found.end())
+            if after < 0:
+                break
+            yield text[end : found.start()]
+            before, label, between = found.groups()
+            yield self._labelled(before, label, between, text[found.end() : after])
+            end = after
+        yield text[end:]
 
     def _structures(self, text: str) -> Iterator[str]:
         """Yield the lines of dmidecode's text, those replaced whose labels tell nothing: texts and bytes of makers."""
@@ -202,31 +232,34 @@ class Redactor:
             else:
                 yield line
 
-    def _find(self) -> re.Pattern[str]:
-        if self._finder is None:
-            kinds = sorted({given.partition("-")[0] for given in self._given} | {"id"})
-            given = rf"{_NOT_IN_A_WORD}(?:{'|'.join(kinds)})-[0-9a-f]{{{_DIGITS},}}{_NOT_BEFORE_A_WORD}"
-            forms = sorted(self._elsewhere, key=lambda form: (-len(form), form))
-            self._finder = re.compile("|".join([f"(?P<given>{given})", *map(_as_word, forms)]), re.IGNORECASE)
-        return self._finder
+    def _kept(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where pseudonyms stand that were given before."""
+        kinds = sorted({given.partition("-")[0] for given in self._given})
+        if kinds:
+            pattern = rf"{_NOT_IN_A_WORD}(?:{'|'.join(kinds)})-[0-9a-f]{{{_DIGITS},{_DIGITS_MOST}}}{_NOT_BEFORE_A_WORD}"
+            for found in re.finditer(pattern, text):
+                if found[0] in self._given:
+                    yield found.span()
 
-    def _replaced(self, found: re.Match[str]) -> str:
-        if found.lastgroup == "given":
-            return found[0] if found[0] in self._given else self._known.get(found[0].lower(), found[0])
+    def _replaced(self, value: str) -> str:
         # Letters that are alike in another case only may not be there in lower case.
-        return self._known.get(found[0].lower()) or self.pseudonym("id", found[0])
+        return self._known.get(value) or self.pseudonym("id", value)
 
     def _looking(self, kind: str, found: re.Match[str]) -> str:
         value, before = found[0], found.string[max(0, found.start() - 60) : found.start()]
-        if kind in ("ip", "ip6") and not _is_telling(value):
-            return value
-        if kind == "ip" and _IN_A_VERSION.search(before):
-            return value
         if kind == "id" and (not value.strip("0xX") or _OF_A_MODEL.search(before)):
             return value
-        if kind == "mac" and not value.strip("0Ff:-."):
-            return value
+        if kind == "uuid":
+            value = re.sub(_DASH, "-", value)
         return self.pseudonym(kind, value)
+
+
+def _end_of_string(text: str, start: int) -> int:
+    """Return where a string of JSON ends that begins with the quote at a place, -1 for nowhere."""
+    for found in _QUOTE.finditer(text, start + 1):
+        if len(found[1]) % 2 == 0:
+            return found.end()
+    return -1
 
 
 def _plain(value: str) -> str:
@@ -256,6 +289,8 @@ def _forms(kind: str, plain: str) -> Iterator[str]:
         yield masked(plain)
     if " " in plain:
         yield plain.replace(" ", "_")
+    if kind in ("ip", "ip6"):
+        yield from forms_of(plain)
     if kind in ("digest", "uuid", "machine"):
         yield f"{plain[:8]}…"
     if kind == "mac" and len(plain) == 17:
@@ -269,20 +304,3 @@ def _forms(kind: str, plain: str) -> Iterator[str]:
         yield from (plain.removeprefix("wwn-"), plain.removeprefix("wwn-").removeprefix("0x"))
         serial = plain.rpartition("_")[2]
         yield from (serial,) if _looks_like_an_id(serial) else ()
-
-
-def _as_word(form: str) -> str:
-    if form.isdigit() and len(form) < _DIGITS:
-        # A number of few digits is a size or a time wherever it is no id; one that never matches.
-        return r"(?!)"
-    escaped = re.escape(form)
-    return escaped if len(form) >= _LONG else f"{_NOT_IN_A_WORD}{escaped}{_NOT_BEFORE_A_WORD}"
-
-
-def _is_telling(value: str) -> bool:
-    """Return whether a text is an address, and one that is not every machine's."""
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return not (address.is_loopback or address.is_unspecified or address.is_multicast or value.startswith("255."))

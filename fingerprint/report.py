@@ -157,7 +157,8 @@ def redacted_snapshot(snapshot: dict[str, Any], redactor: Redactor) -> dict[str,
 
 
 def _path(path: str, redactor: Redactor) -> str:
-    return path if path.startswith(_COMMON_FOLDERS) else redactor.text(path)
+    # Further down they may be named by an address; by nothing else, as a name of this machine may be a part of a path.
+    return redactor.addresses(path) if path.startswith(_COMMON_FOLDERS) else redactor.text(path)
 
 
 def _file(path: str, entry: Any, redactor: Redactor) -> Any:

@@ -52,6 +52,8 @@ FLOORS = {
     "agentlog": 4,
     "agentcredentials": 2,
     "nextcheck": 5,
+    "addresses": 1,
+    "knownvalues": 1,
     "redact": 4,
     "identifying": 5,
     "report": 6,
