@@ -68,7 +68,6 @@ cdef extern from "fleet.h":
     void fleet_look_at_processor()
     int fleet_is_integer(const char *format) nogil
     int64_t fleet_integer(char format, const void *numbers, int64_t at) nogil
-    int64_t fleet_count_unset(const uint8_t *bits, int64_t at, int64_t rows) nogil
     int fleet_has(const fleet_column *column, int64_t row) nogil
     const uint8_t *fleet_value(const fleet_column *column, int64_t row, int64_t *length) nogil
     void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end, uint8_t *reasons, uint8_t *matched,
@@ -78,6 +77,9 @@ cdef extern from "fleet.h":
 
 
 fleet_look_at_processor()
+
+
+include "_fleet_sound.pxi"
 
 
 cdef class Stream:
@@ -164,7 +166,7 @@ cdef class Batch:
         cdef const uint8_t *valid = NULL
         if self.array.null_count != 0 and self.array.n_buffers > 0:
             valid = <const uint8_t *>self.array.buffers[0]
-        if valid != NULL and fleet_count_unset(valid, self.array.offset, self.array.length):
+        if valid != NULL and sound_count_unset(valid, self.array.offset, self.array.length):
             raise ValueError("a row is null as a whole: each row is a struct with the fleet's columns")
         for i in range(self.array.n_children):
             if self.array.children[i].length < last:

@@ -111,13 +111,6 @@ static inline int64_t fleet_integer(char format, const void *numbers, int64_t at
     }
 }
 
-/* Count the rows of which the bit is not set. */
-static int64_t fleet_count_unset(const uint8_t *bits, int64_t at, int64_t rows) {
-    int64_t unset = 0;
-    for (int64_t row = at; row < at + rows; row++) unset += !(bits[row >> 3] >> (row & 7) & 1);
-    return unset;
-}
-
 static inline int fleet_has(const fleet_column *column, int64_t row) {
     if (column->kind == FLEET_MISSING) return 0;
     if (!column->valid) return 1;
