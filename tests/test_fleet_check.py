@@ -211,7 +211,7 @@ def test_a_column_without_any_threshold_is_a_column_of_defaults(tmp_path: Path) 
         ({"node_id": [1], "saved.a": ["x"]}, "node_id is of type int64"),
         ({"node_id": ["x"], "saved.a": ["x"], "threshold": ["40"]}, "threshold is of type string"),
         ({"node_id": ["x"], "saved.a": [1.5], "current.a": [1.5]}, "cannot be compared"),
-        ({"node_id": ["x"], "saved.a": ["x"], "observed_at": ["yesterday"]}, "holds what is no time"),
+        ({"node_id": ["x"], "saved.a": ["x"], "observed_at": [7]}, "observed_at is of type int64, not a time"),
         ({"node_id": ["x"], **{f"saved.a{i}": ["x"] for i in range(121)}}, "121 attributes"),
     ],
 )

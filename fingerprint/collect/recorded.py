@@ -91,15 +91,20 @@ class RecordedMachine(Machine):
                 where=path,
                 remedy="Record a machine with: fingerprint snapshot FILE",
             ) from None
+        return cls.from_bytes(data, path)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> RecordedMachine:
+        """Return the machine that the bytes of a snapshot hold. Raises SnapshotError: they are no snapshot."""
         if len(data) > _SNAPSHOT_LIMIT:
-            raise _broken(f"it has more than {_SNAPSHOT_LIMIT} bytes", path)
+            raise _broken(f"it has more than {_SNAPSHOT_LIMIT} bytes", where)
         try:
             snapshot = loads(data)
         except JsonError as error:
-            raise _broken(f"it is not JSON: {error}", path) from None
+            raise _broken(f"it is not JSON: {error}", where) from None
         if not isinstance(snapshot, dict):
-            raise _broken("it is not a JSON object", path)
-        return cls(snapshot, path)
+            raise _broken("it is not a JSON object", where)
+        return cls(snapshot, where)
 
     def reader(self) -> Reader:
         from fingerprint.collect.reader import Reader

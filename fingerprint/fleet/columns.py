@@ -26,7 +26,7 @@ from fingerprint.fleet.columntypes import require_codes, values_of, without_view
 from fingerprint.match import IP, MACHINE_ID, THRESHOLD_DEFAULT, UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 NODE, THRESHOLD, OBSERVED = "node_id", "threshold", "observed_at"
 SIDES = ("saved", "current")
@@ -97,8 +97,15 @@ def _twice(name: str, where: str) -> InputError:
     return InputError(f"the column {name} is there twice", where=where, remedy="Give each column a name of its own")
 
 
-def normalized(batch: pa.RecordBatch, where: str = "") -> pa.RecordBatch:
+def normalized(
+    batch: pa.RecordBatch, where: str = "", keys: Mapping[str, tuple[str, ...]] | None = None
+) -> pa.RecordBatch:
     """Return a batch with one column for each attribute, and one hardware ID for Unix and Windows machines.
+
+    Args:
+        batch: any columns.
+        where: the file or what else holds it, for errors.
+        keys: for each side that is a map the attributes that are columns, as `keys_of` gives them.
 
     Raises:
         InputError: a column is there twice or has codes that are not in its dictionary, or `saved` or `current` is of a
@@ -106,7 +113,7 @@ def normalized(batch: pa.RecordBatch, where: str = "") -> pa.RecordBatch:
     """
     columns: dict[str, Any] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        for own, part in _parts(name, column, where):
+        for own, part in _parts(name, column, where, keys or {}):
             if own in columns:
                 raise _twice(own, where)
             if pa.types.is_dictionary(part.type):
@@ -123,15 +130,15 @@ def normalized(batch: pa.RecordBatch, where: str = "") -> pa.RecordBatch:
     return pa.record_batch(list(columns.values()), names=list(columns))
 
 
-def _parts(name: str, column: Any, where: str) -> Iterator[tuple[str, Any]]:
+def _parts(name: str, column: Any, where: str, keys: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, Any]]:
     """Yield the columns that a column is in a fleet, with their names."""
     if name not in SIDES or pa.types.is_null(column.type):
         yield name, column
     elif pa.types.is_struct(column.type):
         for place in range(column.type.num_fields):
             yield f"{name}.{column.type.field(place).name}", pc.struct_field(column, [place])
-    elif pa.types.is_map(column.type) and column.type.key_type in (pa.string(), pa.large_string()):
-        for key in pc.unique(column.keys).to_pylist():
+    elif name in keys:
+        for key in keys[name]:
             yield f"{name}.{key}", pc.map_lookup(column, pa.scalar(key, column.type.key_type), "first")
     else:
         raise InputError(

@@ -6,6 +6,7 @@ does. So attributes stay as they come, and what pyarrow works on gets a plain fo
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -23,6 +24,9 @@ _BINARIES = (pa.binary(), pa.large_binary(), pa.binary_view())
 _IDS = (pa.int32(), pa.uint32())
 _PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 _UTC = pa.timestamp("us", tz="UTC")
+# What Python's calendar has.
+_FIRST_TIME = pa.scalar(datetime(1, 1, 1, tzinfo=timezone.utc), _UTC)
+_LAST_TIME = pa.scalar(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=timezone.utc), _UTC)
 
 
 def family_of(kind: pa.DataType) -> str | None:
@@ -139,23 +143,58 @@ def thresholds(column: Any, name: str, where: str) -> Any:
     return value
 
 
-def times(column: Any, name: str, where: str) -> Any:
-    """Return times in microseconds, UTC. Raises InputError: they are no times, or numbers of an unknown unit."""
-    value = values_of(column)
+def not_utf8(column: Any) -> list[int]:
+    """Return the places of the values of a text column that are no UTF-8, which no type of Arrow makes sure of."""
+    kind = pa.large_binary() if column.type == pa.large_string() else pa.binary()
+    values = column.cast(kind)
     try:
-        if pa.types.is_timestamp(value.type):
-            if value.type.unit == "ns":
-                value = pc.floor_temporal(value, unit="microsecond")
-            if value.type.tz is None:
-                return pc.assume_timezone(value.cast(pa.timestamp("us")), "UTC")
+        values.cast(column.type)
+        return []
+    except pa.ArrowInvalid:
+        return [place for place, value in enumerate(values.to_pylist()) if value and not _is_utf8(value)]
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def times(column: Any, name: str, where: str) -> tuple[Any, list[int]]:
+    """Return times in microseconds, UTC, and the places of values that are none, which are null.
+
+    Raises:
+        InputError: the column has no times, or numbers of an unknown unit.
+    """
+    value = values_of(column)
+    if not (value.type in _TEXTS or pa.types.is_temporal(value.type) or pa.types.is_null(value.type)) or (
+        pa.types.is_time(value.type) or pa.types.is_duration(value.type) or pa.types.is_interval(value.type)
+    ):
+        raise InputError(
+            f"the column {name} is of type {column.type}, not a time",
+            where=where,
+            remedy="Give times in UTC, as a timestamp or such as 2026-01-31T12:00:00Z",
+        )
+    made = _times_of(value)
+    outside = pc.or_(pc.less(made, _FIRST_TIME), pc.greater(made, _LAST_TIME))
+    wrong = pc.or_(pc.and_(made.is_null(), value.is_valid()), pc.fill_null(outside, False))
+    if not pc.any(wrong).as_py():
+        return made, []
+    return pc.if_else(wrong, pa.scalar(None, _UTC), made), pc.indices_nonzero(wrong).to_pylist()
+
+
+def _times_of(value: Any) -> Any:
+    """Return what pyarrow makes of values, null for those that it makes nothing of."""
+    try:
+        if not pa.types.is_timestamp(value.type):
             return value.cast(_UTC)
-        if value.type in _TEXTS or pa.types.is_date(value.type) or pa.types.is_null(value.type):
-            return value.cast(_UTC)
+        # Whatever the zone is called: the numbers are of UTC, and without a zone that is what they are taken for.
+        value = value.cast(pa.timestamp(value.type.unit, "UTC"))
+        return (pc.floor_temporal(value, unit="microsecond") if value.type.unit == "ns" else value).cast(_UTC)
     except pa.ArrowException:
-        # Told below.
-        pass
-    raise InputError(
-        f"the column {name} is of type {column.type} and holds what is no time",
-        where=where,
-        remedy="Give times in UTC, as a timestamp or such as 2026-01-31T12:00:00Z",
-    )
+        if len(value) == 1:
+            return pa.nulls(1, _UTC)
+        half = len(value) // 2
+        return pa.concat_arrays([_times_of(value.slice(0, half)), _times_of(value.slice(half))])

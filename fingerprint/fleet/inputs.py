@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from fingerprint.errors import InputError
-from fingerprint.fleet.columns import layout_of, normalized
-from fingerprint.fleet.rejects import Accepted, Rejects, accepted
+from fingerprint.fleet.names import Names
+from fingerprint.fleet.rejects import Accepted, Rejects, fleet_rows
+from fingerprint.fleet.soundness import FOREIGN_ERRORS, sound
 
-MOST_ROWS = 262_144
 _REMEDY = (
     "Pass a table, data frame, relation or reader of Arrow columns, an iterable of record batches, or "
     "open_fleet(path).batches()"
@@ -48,14 +48,10 @@ def batches_of(fleet: Any, rejects: Rejects | None = None) -> Accepted:
 
 
 def _rows(fleet: Any, rejects: Rejects) -> Iterator[pa.RecordBatch]:
-    where, at = _kind(fleet), 1
+    where, at, names = _kind(fleet), 1, Names()
     for batch in _batches(fleet, where):
-        columns = normalized(batch, where)
-        layout_of(columns.schema.names, where)
-        for begin in range(0, max(1, columns.num_rows), MOST_ROWS):
-            piece = columns.slice(begin, MOST_ROWS)
-            yield accepted(piece, where, at, rejects)
-            at += piece.num_rows
+        yield from fleet_rows(sound(batch, where), where, at, rejects, names)
+        at += batch.num_rows
 
 
 def _batches(fleet: Any, where: str) -> Iterator[pa.RecordBatch]:
@@ -87,7 +83,7 @@ def _of_columns(fleet: Any, where: str) -> Iterator[pa.RecordBatch]:
             yield from pa.RecordBatchReader.from_stream(fleet)
         else:
             yield pa.record_batch(fleet)
-    except (pa.ArrowException, OSError) as error:
+    except FOREIGN_ERRORS as error:
         # pyarrow tells the column of a conversion that fails in a second part.
         told = ": ".join(str(part).partition("\n")[0] for part in reversed(error.args)) or str(error)
         raise InputError(

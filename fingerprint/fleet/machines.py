@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import json
 import os
-import tarfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fingerprint.collect import collect
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import FingerprintError, InputError
 from fingerprint.fleet import jsonrows
-from fingerprint.fleet.columns import EXTRAS, NODE, OBSERVED, THRESHOLD
+from fingerprint.fleet.columns import NODE, OBSERVED, THRESHOLD
+from fingerprint.fleet.files import files_below, read_file
+from fingerprint.fleet.tarfiles import members
+from fingerprint.model import utc
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.records import decode_fingerprint, decode_registration
 
@@ -27,65 +30,87 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from fingerprint.fleet.names import Names
     from fingerprint.fleet.rejects import Rejects
 
 BATCH_ROWS = 4096
 _LARGEST_FILE = 64 * 1024 * 1024
+_LONGEST_NUMBER = 20
 _VAULT_FOLDERS = ("vault", "Vault")
 _RECORDINGS = ("snapshot", "machine")
 INVENTORY_TYPE = "Custom:HardwareFingerprint"
 
 
-def batches_of_folder(path: str, rejects: Rejects) -> Iterator[pa.RecordBatch]:
+def batches_of_folder(path: str, rejects: Rejects, names: Names) -> Iterator[pa.RecordBatch]:
     """Yield the machines of a folder, in the order of their names. What is broken goes to `rejects`."""
-    found: dict[str, dict[str, str]] = {}
-    for folder, folders, files in os.walk(path):
-        folders.sort()
-        for name in files:
-            place = _place_of(os.path.relpath(os.path.join(folder, name), path).replace(os.sep, "/"))
-            if place:
-                found.setdefault(place[0], {})[place[1]] = os.path.join(folder, name)
+    found: dict[str, dict[str, Any]] = {}
+
+    def add(below: str, content: Any) -> None:
+        place = _place_of(below.rstrip("/"))
+        if place:
+            found.setdefault(place[0], {})[place[1]] = content
+        else:
+            rejects.add(path, 1, content.why, below)
+
+    def problem(below: str, why: str) -> None:
+        add(below, _Problem(why))
+
+    for file in files_below(path, _is_of_a_machine, problem):
+        add(os.path.relpath(file, path).replace(os.sep, "/"), file)
     rows = (
-        _row(name, {part: _bytes_of(file) for part, file in parts.items()}) for name, parts in sorted(found.items())
+        _row(name, {part: _part(part, file) for part, file in parts.items()}) for name, parts in sorted(found.items())
     )
-    yield from _batches(rows, path, rejects)
+    yield from _batches(rows, path, rejects, names)
 
 
-def batches_of_tar(path: str, rejects: Rejects) -> Iterator[pa.RecordBatch]:
+def batches_of_tar(path: str, rejects: Rejects, names: Names, limit: int) -> Iterator[pa.RecordBatch]:
     """Yield the machines of a tar file, whatever its compression. Nothing of it is unpacked to the disk.
 
+    Each member is read and let go in turn; what is kept of a machine is its row.
+
+    Args:
+        path: the file.
+        rejects: gets the machines that are none.
+        names: of the fleet.
+        limit: how many bytes a compressed file may unpack to.
+
     Raises:
-        InputError: it is no tar file, or is cut off.
+        InputError: it is no tar file, is cut off, or unpacks to more.
     """
-    found: dict[str, dict[str, bytes]] = {}
-    try:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                place = _place_of(member.name.removeprefix("./")) if member.isfile() else None
-                file = tar.extractfile(member) if place and member.size <= _LARGEST_FILE else None
-                if place and file:
-                    found.setdefault(place[0], {})[place[1]] = file.read()
-    except (OSError, EOFError, tarfile.TarError) as error:
-        raise InputError(f"it could not be read as a tar file ({error})", where=path) from None
-    yield from _batches((_row(name, parts) for name, parts in sorted(found.items())), path, rejects)
+    found: dict[str, dict[str, Any]] = {}
+    for name, content in members(path, limit, _is_of_a_machine, _LARGEST_FILE):
+        machine, part = _place_of(name) or ("", "")
+        found.setdefault(machine, {})[part] = _Problem(content) if isinstance(content, str) else _decoded(part, content)
+    yield from _batches((_row(name, parts) for name, parts in sorted(found.items())), path, rejects, names)
 
 
-def batches_of_inventory(path: str, rejects: Rejects) -> Iterator[pa.RecordBatch]:
+def batches_of_inventory(path: str, rejects: Rejects, names: Names) -> Iterator[pa.RecordBatch]:
     """Yield the nodes of an S3-shaped folder of SSM Inventory, in the order of their files."""
-    files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
-    wanted = sorted(file for file in files if "resourcetype=" in file and file.endswith(".json"))
-    if not wanted:
+    inside = "resourcetype=" in path
+
+    def is_wanted(below: str) -> bool:
+        return below.endswith((".json", ".json/")) and (inside or "resourcetype=" in below)
+
+    broken: list[tuple[str, str]] = []
+    wanted = sorted(files_below(path, is_wanted, lambda below, why: broken.append((below, why))))
+    if not wanted and not broken:
         raise InputError(
             "there is no file below a folder resourcetype=...", where=path, remedy="Name the folder of the custom type"
         )
-    yield from _batches((_inventory_row(file) for file in wanted), path, rejects)
+    for below, why in broken:
+        rejects.add(path, 1, why, below)
+    yield from _batches((_inventory_row(file) for file in wanted), path, rejects, names)
 
 
-def _batches(rows: Iterator[Any], path: str, rejects: Rejects) -> Iterator[pa.RecordBatch]:
+def _batches(rows: Iterator[Any], path: str, rejects: Rejects, names: Names) -> Iterator[pa.RecordBatch]:
     ready: list[dict[str, Any]] = []
-    for number, row in enumerate(rows, 1):
-        if isinstance(row, tuple):
-            rejects.add(path, number, row[1], row[0])
+    for number, told in enumerate(rows, 1):
+        if isinstance(told, tuple):
+            rejects.add(path, number, told[1], told[0])
+            continue
+        row = jsonrows.checked(told, names)
+        if isinstance(row, str):
+            rejects.add(path, number, row, told[NODE])
             continue
         ready.append(row)
         if len(ready) == BATCH_ROWS:
@@ -93,6 +118,17 @@ def _batches(rows: Iterator[Any], path: str, rejects: Rejects) -> Iterator[pa.Re
             ready = []
     if ready:
         yield jsonrows.batch_of(ready)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """In place of what was to be read: why it could not be."""
+
+    why: str
+
+
+def _is_of_a_machine(name: str) -> bool:
+    return _place_of(name.rstrip("/")) is not None
 
 
 def _place_of(name: str) -> tuple[str, str] | None:
@@ -108,68 +144,74 @@ def _place_of(name: str) -> tuple[str, str] | None:
     return None
 
 
-def _bytes_of(path: str) -> bytes | str:
+def _part(part: str, path: str | _Problem) -> Any:
+    """Return what a file of a machine says, or a `_Problem`."""
+    if isinstance(path, _Problem):
+        return path
     try:
-        with open(path, "rb") as file:
-            return file.read(_LARGEST_FILE)
+        data = read_file(path, _LARGEST_FILE)
     except OSError as error:
-        return f"{os.path.basename(path)} could not be read ({error.strerror})"
+        return _Problem(f"{os.path.basename(path)} could not be read ({error.strerror})")
+    return _decoded(part, data)
+
+
+def _decoded(part: str, data: bytes) -> Any:
+    """Return the members of a row that the bytes of a file give, or a `_Problem`."""
+    try:
+        if part == REGISTRATION_KEY:
+            return {NODE: decode_registration(data, REGISTRATION_KEY).instance_id}
+        if part == FINGERPRINT_KEY:
+            record = decode_fingerprint(data, FINGERPRINT_KEY)
+            saved = dict(record.hardware_hash or {})
+            return {"saved": saved, THRESHOLD: record.threshold, "fingerprint": record.fingerprint}
+        machine = RecordedMachine.from_bytes(data, "the recording")
+        current = dict(collect(machine).hardware_hash.items())
+        return {"current": current, OBSERVED: utc(machine.now())}
+    except FingerprintError as error:
+        return _Problem(str(error))
 
 
 def _row(name: str, parts: dict[str, Any]) -> dict[str, Any] | tuple[str, str]:
-    """Return the row of a machine, or its name and why there is none."""
-    row: dict[str, Any] = {NODE: name or ".", THRESHOLD: None, OBSERVED: None, "saved": None, "current": None}
-    row.update(dict.fromkeys(EXTRAS))
-    broken = next((part for part in parts.values() if isinstance(part, str)), None)
-    if broken is not None:
-        return name, broken
-    try:
-        if REGISTRATION_KEY in parts:
-            row[NODE] = decode_registration(parts[REGISTRATION_KEY], REGISTRATION_KEY).instance_id or row[NODE]
-        if FINGERPRINT_KEY in parts:
-            record = decode_fingerprint(parts[FINGERPRINT_KEY], FINGERPRINT_KEY)
-            row["saved"], row[THRESHOLD] = dict(record.hardware_hash or {}), record.threshold
-            row["fingerprint"] = record.fingerprint or None
-        if "recording" in parts:
-            machine = RecordedMachine(json.loads(parts["recording"]), "the recording")
-            row["current"] = dict(collect(machine).hardware_hash.items())
-            row[OBSERVED] = jsonrows.time_of_seconds(machine.now())
-    except FingerprintError as error:
-        return name, str(error)
-    except ValueError as error:
-        return name, f"its recording is no JSON ({error})"
-    if row["saved"] is None and row["current"] is None:
+    """Return what a machine tells of itself, or its name and why there is no row."""
+    row: dict[str, Any] = {NODE: name or "."}
+    for part in parts.values():
+        if isinstance(part, _Problem):
+            return name, part.why
+        row.update({member: value for member, value in part.items() if value or member != NODE})
+    if "saved" not in row and "current" not in row:
         return name, "it has neither a fingerprint record nor a recording"
+    if not row.get("fingerprint"):
+        row["fingerprint"] = None
     return row
 
 
 def _inventory_row(path: str) -> dict[str, Any] | tuple[str, str]:
-    row: dict[str, Any] = {NODE: "", THRESHOLD: None, OBSERVED: None, "saved": {}, "current": {}}
-    row.update(dict.fromkeys(EXTRAS))
+    row: dict[str, Any] = {NODE: "", "saved": {}, "current": {}}
     name = os.path.basename(path).removesuffix(".json")
-    data = _bytes_of(path)
-    if isinstance(data, str):
-        return name, data
+    try:
+        data = read_file(path, _LARGEST_FILE)
+    except OSError as error:
+        return name, f"{os.path.basename(path)} could not be read ({error.strerror})"
     for number, line in enumerate(data.splitlines(), 1):
         if not line.strip():
             continue
         try:
             item = json.loads(line)
-            attribute, node = item["Attribute"], item.get("resourceId") or name
-        except (ValueError, KeyError, TypeError, AttributeError):
+            attribute = item["Attribute"]
+            row[NODE] = item.get("resourceId") or name
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return name, f"line {number} is no item of the type {INVENTORY_TYPE}"
-        row[NODE] = node
+        if not isinstance(attribute, str):
+            return name, f"line {number} has an attribute whose name is no text"
         if attribute == THRESHOLD:
-            if not str(item.get("Saved", "")).lstrip("-").isdigit():
+            told = str(item.get("Saved", ""))
+            # Of as many digits as a number of the record has: longer ones are none, and Python converts not all.
+            if not told.isascii() or not told.removeprefix("-").isdigit() or len(told) > _LONGEST_NUMBER:
                 return name, f"line {number} has a threshold that is no whole number"
-            row[THRESHOLD] = int(item["Saved"])
+            row[THRESHOLD] = int(told)
         else:
             for side, member in (("saved", "Saved"), ("current", "Current")):
                 if member in item:
                     row[side][attribute] = item[member]
-        row[OBSERVED] = item.get("captureTime") or row[OBSERVED]
-    told = {key: value for key, value in row.items() if value is not None}
-    if not row[NODE]:
-        return name, "it is empty"
-    checked = jsonrows.row_of(json.dumps(told).encode())
-    return (name, checked) if isinstance(checked, str) else checked
+        row[OBSERVED] = item.get("captureTime") or row.get(OBSERVED)
+    return row if row[NODE] else (name, "it is empty")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fingerprint.errors import InputError
 from fingerprint.fleet.columns import SIDES
+from fingerprint.fleet.soundness import FOREIGN_ERRORS, one_line, sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fingerprint.fleet.names import Names
     from fingerprint.fleet.rejects import Rejects
 
 BATCH_ROWS = 32_768
@@ -24,7 +25,7 @@ def rows_of(path: str) -> int:
     return int(_opened(path).metadata.num_rows)
 
 
-def batches(path: str, rejects: Rejects) -> Iterator[tuple[int, pa.RecordBatch]]:
+def batches(path: str, rejects: Rejects, names: Names) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield the rows of a file, each batch with the number of its first row from 1. Raises InputError."""
     file = _opened(path)
     at = 1
@@ -32,9 +33,11 @@ def batches(path: str, rejects: Rejects) -> Iterator[tuple[int, pa.RecordBatch]]
         for batch in file.iter_batches(
             BATCH_ROWS, columns=[name for name in file.schema_arrow.names if _is_wanted(name)]
         ):
-            yield at, batch
+            yield at, sound(batch, path)
             at += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+        if at - 1 != file.metadata.num_rows:
+            raise ValueError(f"it has {at - 1} rows of the {file.metadata.num_rows} that it tells of")
+    except FOREIGN_ERRORS as error:
         raise unreadable(path, "Parquet", error) from None
 
 
@@ -46,15 +49,14 @@ def _opened(path: str) -> Any:
     try:
         # Column by column as they are needed: whole row groups at once would be half a gigabyte.
         return pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
-    except (pa.ArrowException, OSError) as error:
+    except FOREIGN_ERRORS as error:
         raise unreadable(path, "Parquet", error) from None
 
 
 def unreadable(path: str, what: str, error: Exception) -> InputError:
     """Return the error for a file that is not what its format wants."""
-    first = str(error).partition("\n")[0]
     return InputError(
-        f"it could not be read as {what} ({first})",
+        f"it could not be read as {what} ({one_line(error)})",
         where=path,
         remedy="It may be cut off: compare its size with the original, or write it anew",
     )

@@ -87,7 +87,9 @@ def _large_texts(column: Any, buffers: list[Any], at: int, rows: int) -> str:
 def _views(column: Any, buffers: list[Any], at: int, rows: int) -> str:
     # A count of 0 is what pyarrow goes by, whatever the bits are; it was compared with them.
     valid = buffers[0] if column.null_count else None
-    fit = not rows or views_fit(buffers[1], valid, at, rows, [_NOTHING if piece is None else piece for piece in buffers[2:]])
+    fit = not rows or views_fit(
+        buffers[1], valid, at, rows, [_NOTHING if piece is None else piece for piece in buffers[2:]]
+    )
     return "" if fit else "a view leaves its values"
 
 

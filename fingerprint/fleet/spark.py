@@ -18,9 +18,10 @@ from fingerprint.fleet import cloning
 from fingerprint.fleet.checking import check as check_batches
 from fingerprint.fleet.columns import NODE, OBSERVED, SIDES, layout_of, normalized
 from fingerprint.fleet.grouping import SHARED_KEYS, SIDS
+from fingerprint.fleet.names import Names
 from fingerprint.fleet.planning import USUAL_EVENTS, Plan, Tally
 from fingerprint.fleet.planning import plan as plan_batches
-from fingerprint.fleet.rejects import Accepted, Rejects, accepted
+from fingerprint.fleet.rejects import Accepted, Rejects, fleet_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -285,4 +286,4 @@ def _renamed(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def _rows(batches: Iterable[pa.RecordBatch], rejects: Rejects) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        yield accepted(normalized(_renamed(batch)), "", 1, rejects)
+        yield from fleet_rows(_renamed(batch), "", 1, rejects, Names())
