@@ -193,7 +193,7 @@ COLUMNS: list[tuple[str, Callable[[], Any], str]] = [
     ("two sizes", lambda: one(saved__a=pa.array([b"12"], pa.binary(2)), current__a=pa.array([b"123"], pa.binary(3))),
      r"of types fixed_size_binary\[2\] and fixed_size_binary\[3\]"),
     ("dictionary and id", lambda: one(saved__a=WORD, current__a=IDS), "saved.a and current.a cannot be compared"),
-    ("a time that is a number", lambda: one(observed_at=[1_700_000_000]), "column observed_at is of type int64, not a time"),
+    ("a time that is a number", lambda: one(observed_at=[1_700_000_000]), "observed_at is of type int64, not a time"),
     ("nodes without values", lambda: one(node_id=pa.nulls(1)), "the column node_id has no values"),
     ("a time that is a time of day", lambda: one(observed_at=pa.array([1], pa.time32("s"))), "time32.*, not a time"),
     ("a time that is a span", lambda: one(observed_at=pa.array([1], pa.duration("s"))), "duration.*, not a time"),

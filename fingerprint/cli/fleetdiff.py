@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fingerprint.cli.fleetinput import Input, heading, progress, reading, share, writing
+from fingerprint.cli.fleetinput import Input, heading, opened, progress, reading, share, writing
 from fingerprint.cli.render import colored, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
 from fingerprint.fleet.checking import Summary, check
@@ -40,9 +40,7 @@ def run(arguments: Arguments) -> int:
 
 
 def _second(arguments: Arguments, before: Input) -> tuple[Any, Any]:
-    from fingerprint.fleet.readers import open_fleet
-
-    return open_fleet(arguments.AFTER, format=arguments.format), before.rejects
+    return opened(arguments, arguments.AFTER), before.rejects
 
 
 def _told(

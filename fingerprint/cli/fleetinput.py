@@ -7,9 +7,10 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from fingerprint.cli.render import is_terminal, warn, write
-from fingerprint.errors import InputError, Refused
+from fingerprint.errors import InputError, Refused, UsageError
 from fingerprint.fleet.readers import Fleet, open_fleet
 from fingerprint.fleet.rejects import Accepted, Rejects
+from fingerprint.fleet.tarfiles import MEBIBYTE
 from fingerprint.fleet.writers import TableWriter
 from fingerprint.newfile import only_for_us
 
@@ -65,7 +66,7 @@ def reading(arguments: Arguments, what: str, path: str | None = None) -> Iterato
         InputError: a file cannot be opened.
         Refused: the file of the rejects exists.
     """
-    fleet = open_fleet(arguments.FLEET if path is None else path, format=arguments.format)
+    fleet = opened(arguments, arguments.FLEET if path is None else path)
     if arguments.rejects is None:
         yield Input(fleet, Rejects(), what)
         return
@@ -76,6 +77,13 @@ def reading(arguments: Arguments, what: str, path: str | None = None) -> Iterato
         raise Refused("the file exists", where=arguments.rejects, remedy="Name a new file, or remove it") from None
     except OSError as error:
         raise InputError(f"it could not be written ({error.strerror})", where=arguments.rejects) from None
+
+
+def opened(arguments: Arguments, path: str) -> Fleet:
+    """Return the fleet of a path, as the options say. Raises InputError, UsageError."""
+    if arguments.unpack_limit < 1:
+        raise UsageError("--unpack-limit is 1 or more MiB")
+    return open_fleet(path, format=arguments.format, unpack_limit=arguments.unpack_limit * MEBIBYTE)
 
 
 def writing(path: str | None) -> AbstractContextManager[TableWriter | None]:
@@ -115,4 +123,4 @@ def heading(text: str) -> None:
     write(text)
 
 
-__all__ = ["Input", "heading", "progress", "reading", "share", "writing"]
+__all__ = ["Input", "heading", "opened", "progress", "reading", "share", "writing"]

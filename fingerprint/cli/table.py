@@ -114,6 +114,7 @@ _FORMAT = Option(
     "--format", "parquet, arrow, jsonl, machines, tar or inventory; else told from the name", "FORMAT",
 )  # fmt: skip
 _REJECTS = Option("--rejects", "write the rows that are left out, with reasons, as JSON Lines", "FILE", files="file")
+_UNPACK = Option("--unpack-limit", "MiB that a compressed tar file may unpack to", "MIB", "integer", default=512)
 _THREADS = Option("--threads", "how many work at once (else all that there are)", "N", kind="integer")
 COMMANDS = (
     Command(
@@ -517,6 +518,7 @@ COMMANDS = (
         positionals=(_FLEET,),
         options=(
             _FORMAT,
+            _UNPACK,
             Option("--to", "write a row for each machine: .parquet, .arrow or .jsonl", "FILE", files="file"),
             _REJECTS,
             _THREADS,
@@ -532,6 +534,7 @@ COMMANDS = (
         positionals=(_FLEET,),
         options=(
             _FORMAT,
+            _UNPACK,
             Option("--event", "events to look at, of `fingerprint simulate`; else the usual ones", "EVENTS"),
             Option("--tolerate", "events that the threshold must tolerate (else reboot-dhcp)", "EVENTS"),
             Option("--refused", "percentage of the machines that may be refused nevertheless (else 0)", "PERCENT"),
@@ -552,6 +555,7 @@ COMMANDS = (
         positionals=(_FLEET,),
         options=(
             _FORMAT,
+            _UNPACK,
             Option("--percent", "near-clones have this share of the attributes in common", "N", "integer", default=75),
             Option("--window", "hours within which two were seen at the same time", "HOURS", "integer", default=24),
             Option("--limit", "groups that are told, and pairs that are kept", "N", "integer", default=1000),
@@ -573,6 +577,7 @@ COMMANDS = (
         ),
         options=(
             _FORMAT,
+            _UNPACK,
             Option("--to", "write a row for each node that is in both", "FILE", files="file"),
             _REJECTS,
             _THREADS,
@@ -585,7 +590,7 @@ COMMANDS = (
         "write a fleet with 128-bit digests in place of its values, to be read fast",
         _FLEETS + "The other commands read what it writes. The values cannot be had back.",
         positionals=(_FLEET, ("TO", "text", (), "the new file: .arrow or .parquet")),
-        options=(_FORMAT, _REJECTS, _THREADS),
+        options=(_FORMAT, _UNPACK, _REJECTS, _THREADS),
     ),
     Command(
         "fleet report",
@@ -595,6 +600,7 @@ COMMANDS = (
         positionals=(_FLEET, ("PAGE", "text", (), "the new file, such as fleet.html")),
         options=(
             _FORMAT,
+            _UNPACK,
             Option("--by-group", "drift by the column group, not by week"),
             Option("--no-clones", "do not look for clones, for which the fleet must fit into memory"),
             _REJECTS,

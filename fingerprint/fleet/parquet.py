@@ -13,6 +13,8 @@ from fingerprint.fleet.soundness import FOREIGN_ERRORS, one_line, sound
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pyarrow as pa
+
     from fingerprint.fleet.names import Names
     from fingerprint.fleet.rejects import Rejects
 

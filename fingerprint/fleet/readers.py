@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PARQUET, ARROW, JSON_LINES, MACHINES, TAR, INVENTORY = "parquet", "arrow", "jsonl", "machines", "tar", "inventory"
 FORMATS = (PARQUET, ARROW, JSON_LINES, MACHINES, TAR, INVENTORY)
+_STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"
 # Batches that wait for one that has a hash.
 _MOST_HELD = 16
 _ENDINGS = {
@@ -234,5 +235,9 @@ def _arrow_batches(mapped: Any) -> Iterator[pa.RecordBatch]:
     if head == b"ARROW1":
         file = pa.ipc.open_file(mapped)
         yield from (file.get_batch(number) for number in range(file.num_record_batches))
-    else:
-        yield from pa.ipc.open_stream(mapped)
+        return
+    yield from pa.ipc.open_stream(mapped)
+    mapped.seek(mapped.tell() - len(_STREAM_END))
+    # Streams of before 2019 begin otherwise, and end with what may be the end of a column, too.
+    if head.startswith(_STREAM_END[:4]) and mapped.read(len(_STREAM_END)) != _STREAM_END:
+        raise ValueError("the end of the stream is missing")

@@ -17,8 +17,8 @@ from fingerprint.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What pyarrow raises for foreign bytes: besides its own errors those for names that are no text, for sizes that no memory
-# has, and for what it does not know.
+# What pyarrow raises for foreign bytes: besides its own errors those for names that are no text, for sizes that no
+# memory has, and for what it does not know.
 FOREIGN_ERRORS = (
     pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, NotImplementedError,
     RecursionError,

@@ -13,6 +13,8 @@ from fingerprint.fleet.soundness import FOREIGN_ERRORS, one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from typing_extensions import Self
+
 MEBIBYTE = 1 << 20
 USUAL_LIMIT = 512 * MEBIBYTE
 _BUFFER = 256 * 1024
@@ -57,7 +59,7 @@ def _contents(
         unpacked.expect(left + _LONGEST_HEADER)
         member = tar.next()
         # It would keep all of them.
-        tar.members = []
+        tar.members = []  # type: ignore[attr-defined]
         if member is None:
             return
         left = member.size + _BLOCK
@@ -122,7 +124,7 @@ class _Header(tarfile.TarInfo):
     """A header that tells what is damaged, where tarfile takes it for the end of the file."""
 
     @classmethod
-    def fromtarfile(cls, tar: tarfile.TarFile) -> tarfile.TarInfo:
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
         """Return the next header. Raises tarfile.ReadError: it is damaged, or the file is cut off."""
         try:
             return super().fromtarfile(tar)
