@@ -502,6 +502,22 @@ def test_a_record_of_another_registration_is_told(registered: Registered) -> Non
     assert told["nodes"] == {"then": "mi-0123456789abcdef0", "now": NODE_2}
 
 
+def test_a_fingerprint_that_the_service_rejects_is_named_when_it_is_restored(registered: Registered) -> None:
+    known = registered.vault.read()
+    with registered.vault.edit() as edit:
+        edit.store(known.replace(fingerprint="f" * 36), why=MISMATCH)
+        kept = edit.keep("InstanceFingerprint", why="backup")
+    rejected = "This fingerprint replaced the registered one, and the service rejects it."
+    for words in (("--dry-run",), ("--yes",)):
+        done = registered("vault", "restore", str(kept), *words)
+        assert rejected in " ".join(done.stdout.split()), done.stdout
+    [command] = [line.strip() for line in done.stdout.splitlines() if line.strip().endswith("--dry-run")]
+    number = command.split()[-2]
+    done = registered("vault", "restore", number, "--yes")
+    assert "service" not in done.stdout, done.stdout
+    assert registered.vault.read() == known
+
+
 def test_a_cleared_record_is_named_when_it_is_restored(registered: Registered) -> None:
     assert registered("vault", "reset", "--yes").returncode == 0
     done = registered("vault", "restore", "0", "--dry-run")

@@ -10,7 +10,7 @@ from fingerprint.errors import EXIT_OK, Refused, UsageError, VaultCorrupt, Vault
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.records import decode_fingerprint, decode_registration
-from fingerprint.vault.regeneration import rebaselined
+from fingerprint.vault.regeneration import rebaselined, replacement
 from fingerprint.vault.remedies import KEY_WORDS, restore_command, restore_remedy, usable_copy
 
 TYPE_CHECKING = False
@@ -263,6 +263,8 @@ def _notes(plan: Plan, vault: Vault, arguments: Arguments) -> list[tuple[str, ..
             notes.append((f"{text}fingerprint and rejects this one.",))
         else:
             notes.append((f"This registration is that of {then}; the vault is registered as {now} now.",))
+    elif plan.key == FINGERPRINT_KEY:
+        notes += _rejected_by_the_service(plan, vault)
     if plan.key == REGISTRATION_KEY:
         without = _without_a_fingerprint(vault)
         notes += without
@@ -303,6 +305,17 @@ def _of_the_machine(plan: Plan, verdict: Verdict, arguments: Arguments) -> list[
         return [*notes, (f"{text}. The present hardware hash cannot be stored: {names} could not be read.",)]
     command = rebaselined(arguments.N, plan.other_sid)
     return [*notes, (f"{text} at its next check. Restore it with the present hardware hash:", command)]
+
+
+def _rejected_by_the_service(plan: Plan, vault: Vault) -> list[tuple[str, ...]]:
+    """Return the warning for a fingerprint that replaced the registered one."""
+    state = replacement(vault, plan.after) if plan.after is not None and plan.after.fingerprint else None
+    if state is None or not state.regenerated:
+        return []
+    text = "This fingerprint replaced the registered one, and the service rejects it"
+    if state.restorable is None:
+        return [(f"{text}.",)]
+    return [(f"{text}. See the registered one:", f"fingerprint vault restore {state.restorable} --dry-run")]
 
 
 def _without_a_fingerprint(vault: Vault) -> list[tuple[str, ...]]:
