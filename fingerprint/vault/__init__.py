@@ -87,6 +87,8 @@ class Vault:
         self.by_default = False
         # What the last reading noticed and did not refuse: a change by another program.
         self.notice = ""
+        # Whether that is that the vault holds an older record than our journal.
+        self.rolled_back = False
         # Why the last reading could not be held against our journal.
         self.unwatched = ""
 
@@ -218,6 +220,7 @@ class Vault:
     def read_bytes(self, key: str) -> bytes:
         """Return the bytes of a key's data file, found through the manifest. Raises as `read`."""
         self.notice = ""
+        self.rolled_back = False
         try:
             folder = Folder.open(self.path)
         except VaultMissing as error:
@@ -387,6 +390,7 @@ class Vault:
     def _demand_undamaged(self, key: str, data: bytes, *, to_write: bool) -> None:
         """Raise VaultCorrupt for bytes that are nearly those that were written last; note other changes."""
         self.notice = self.unwatched = ""
+        self.rolled_back = False
         try:
             states = self.history.last_states(key, data)
         except (VaultDenied, VaultUnsafe) as error:
@@ -397,7 +401,7 @@ class Vault:
             return
         if not states:
             return
-        from fingerprint.vault.damage import differing_bytes, threshold_change
+        from fingerprint.vault.damage import differing_bytes, newer_than, threshold_change
 
         for known in states:
             count = differing_bytes(known, data)
@@ -408,12 +412,18 @@ class Vault:
                     where=self.data_path(key),
                     remedy=f"{self._way_back(key, data)}. If it was changed on purpose: fingerprint vault backup --yes",
                 )
+        newer = newer_than(self.history.changes(), key, data)
         change = threshold_change(states[0], data)
-        self.notice = (
-            f"Another program changed the threshold from {change[0]} to {change[1]}"
-            if change
-            else "Another program wrote this record since it was written here last"
-        )
+        if newer is not None:
+            self.rolled_back = True
+            self.notice = (
+                f"Our journal is newer: it has a record of {newer.at}, and the vault holds an older one again. It was "
+                "rolled back, or another program wrote that"
+            )
+        elif change:
+            self.notice = f"Another program changed the threshold from {change[0]} to {change[1]}"
+        else:
+            self.notice = "Another program wrote this record since it was written here last"
 
     def _check_entry(self, entry: str, key: str) -> None:
         """Refuse a manifest that leads out of the vault.

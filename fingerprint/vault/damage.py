@@ -11,6 +11,12 @@ from __future__ import annotations
 from fingerprint.errors import VaultCorrupt
 from fingerprint.vault.records import decode_fingerprint
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fingerprint.vault.history import Change
+
 DAMAGED_BYTES = 4
 
 
@@ -31,3 +37,14 @@ def threshold_change(known: bytes, data: bytes) -> tuple[int, int] | None:
     except VaultCorrupt:
         return None
     return (old.threshold, new.threshold) if old.replace(threshold=new.threshold) == new else None
+
+
+def newer_than(changes: Sequence[Change], key: str, data: bytes) -> Change | None:
+    """Return the newest change of a key if bytes are what was there before it, None if they are not older.
+
+    A disk or a vault was rolled back, or another program wrote the older bytes again.
+    """
+    mine = [change for change in changes if change.key == key]
+    if not mine or mine[-1].after == data:
+        return None
+    return mine[-1] if any(data in (change.before, change.after) for change in mine) else None

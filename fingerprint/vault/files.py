@@ -50,7 +50,10 @@ def is_torn(data: bytes) -> bool:
     text = data.strip()
     if not text:
         return True
-    if text[:1] != b"{" or (text[-1:] == b"}" and data.count(b"{") == data.count(b"}")):
+    # Cut within a string it has an odd number of quotes, cut elsewhere more opening braces. Braces and quotes within
+    # strings may make a whole one look like that, so what looks torn is parsed.
+    quotes = data.count(b'"') - data.count(b'\\"')
+    if text[:1] != b"{" or (text[-1:] == b"}" and data.count(b"{") == data.count(b"}") and quotes % 2 == 0):
         return False
     try:
         loads(data)

@@ -217,12 +217,24 @@ def _record_findings(vault: Vault, found: list[Finding], states: list[ManifestSt
         except VaultError as error:
             if error.where not in told and not _is_named(error, found):
                 findings.append(Finding.of(error))
-        if vault.notice and not any(finding.where == vault.data_path(key) for finding in findings):
+        if vault.rolled_back:
+            findings.append(_rolled_back(vault, key))
+        elif vault.notice and not any(finding.where == vault.data_path(key) for finding in findings):
             findings.append(
                 Finding("changed-elsewhere", vault.notice, vault.data_path(key),
                         "Fine if that was the agent or you; keep a copy with: fingerprint vault backup", False)
             )  # fmt: skip
     return findings + _lost(vault)
+
+
+def _rolled_back(vault: Vault, key: str) -> Finding:
+    """Return the finding of a record that is older than what our journal has."""
+    from fingerprint.vault.remedies import restore_command, usable_copy
+
+    copy = usable_copy(vault, key)
+    back = f"Bring the newer one back with: {restore_command(copy[0], key)}. " if copy else ""
+    remedy = f"{back}If the older one is wanted, say so with: fingerprint vault backup"
+    return Finding("rolled-back", vault.notice, vault.data_path(key), remedy, False)
 
 
 def _lost(vault: Vault) -> list[Finding]:
