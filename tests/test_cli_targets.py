@@ -11,8 +11,11 @@ import pytest
 
 from commandline import environment, run
 from fingerprint.cli import main
-from fingerprint.cli.table import COMMANDS
+from fingerprint.cli.table import COMMANDS, GLOBAL
+from fingerprint.errors import UsageError
 from fingerprint.testing.machines import unix_snapshot
+from fingerprint.vault import Vault
+from fingerprint.vault.places import resolve_vault, state_folder
 from nobody import command_as_nobody
 
 # They look at no machine and no vault: what these options name is nothing to them.
@@ -110,6 +113,51 @@ def test_the_error_has_three_parts_in_json_too(tmp_path: Path, bad: Callable[[Pa
     assert (
         error["remedy"] == "Name the directory where the copied disk is mounted, or leave --root out for this machine"
     )
+
+
+NAMING = sorted(
+    {
+        (command.path, option.flag)
+        for command in COMMANDS for option in (*GLOBAL, *command.options)
+        if option.files and not (command.path in WITHOUT_TARGET and option.flag in ("--root", "--snapshot"))
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "flag"), NAMING, ids=" ".join)
+@pytest.mark.parametrize("joined", [False, True], ids=["apart", "joined"])
+def test_an_option_that_names_nothing_is_no_default(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    path: str,
+    flag: str,
+    joined: bool,
+) -> None:
+    """Of every option of a file or directory: such as `--vault "$VAULT"` where the variable is not set."""
+    monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    code = main([*line_of(path), *([f"{flag}="] if joined else [flag, ""])])
+    told = capfd.readouterr()
+    assert code == 2, told
+    assert f"{flag} is empty" in told.err
+    assert told.out == ""
+    assert everything(tmp_path) == []
+
+
+def test_the_library_takes_no_empty_path_for_the_default_either() -> None:
+    with pytest.raises(UsageError, match="empty"):
+        Vault.open("")
+
+
+def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of other programs, and as docs/formats.md says."""
+    for name in ("FINGERPRINT_VAULT", "FINGERPRINT_STATE"):
+        monkeypatch.delenv(name, raising=False)
+    usual = resolve_vault(None), state_folder()
+    for name in ("FINGERPRINT_VAULT", "FINGERPRINT_STATE"):
+        monkeypatch.setenv(name, "")
+    assert (resolve_vault(None), state_folder()) == usual
 
 
 def test_a_plug_in_says_unknown(tmp_path: Path) -> None:

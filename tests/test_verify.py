@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fingerprint import FingerprintRecord, HardwareHash, Vault
+from fingerprint.cli import main
 from fingerprint.model import RegistrationRecord
 from fingerprint.vault.places import reference_vault
 from fingerprint.vault.verify import verify
@@ -189,6 +191,44 @@ def test_each_defect_is_named_with_a_remedy_and_nothing_is_changed(
     assert {finding.kind for finding in findings} == kinds
     assert any(finding.broken for finding in findings) == broken
     assert all(finding.what and finding.where and finding.remedy for finding in findings)
+
+
+@pytest.mark.parametrize("key", ["InstanceFingerprint", "RegistrationKey"])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_record_that_was_rolled_back_is_not_called_sound(
+    vault: Vault, key: str, steps: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one change and by more; what is printed brings the newer one back, or keeps the older one."""
+    monkeypatch.setenv("FINGERPRINT_STATE", vault.state)
+    path = Path(vault.data_path(key))
+    older = path.read_bytes()
+    for number in range(steps):
+        with vault.edit() as edit:
+            if key == "InstanceFingerprint":
+                edit.store(edit.read().replace(threshold=60 + number), why="test")
+            else:
+                edit.store_registration(edit.read_registration().replace(region=f"ap-south-{number}"), why="test")
+    newest = path.read_bytes()
+    assert not verify(vault)
+    path.write_bytes(older)
+    [finding] = verify(vault)
+    assert (finding.kind, finding.where, finding.broken) == ("rolled-back", str(path), False)
+    assert "Our journal is newer" in finding.what
+    words = ["--vault", vault.path]
+    if key == "InstanceFingerprint":
+        assert main([*words, "check"]) in (0, 1)
+        assert "Our journal is newer" in " ".join(capfd.readouterr().out.split())
+    commands = re.findall(r"fingerprint (vault restore 0(?: --key \S+)? --yes|vault backup)", finding.remedy)
+    assert len(commands) == 2
+    # The record of the test is not this machine's.
+    sid = ["--accept-new-sid"] if key == "InstanceFingerprint" else []
+    assert main([*words, *commands[0].split(), *sid]) == 0
+    assert path.read_bytes() == newest
+    assert not verify(vault)
+    path.write_bytes(older)
+    assert main([*words, *commands[1].split()]) == 0
+    assert not verify(vault)
+    assert path.read_bytes() == older
 
 
 def test_several_defects_are_all_named(vault: Vault) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
 
 
+# Whoever reads them says what they are for.
+_TOLD_APART = ("--root", "--snapshot")
 _KINDS = {"file": "file", "folder": "directory"}
 # They look at no machine and no vault.
 _WITHOUT_TARGET = ("completion", "local-service", "version")
@@ -49,7 +51,7 @@ def check_target(arguments: Arguments) -> None:
 def _refuse_empty(arguments: Arguments) -> None:
     """Raise UsageError for an option that names a file or a directory, and names nothing: that is no default."""
     for option in (*GLOBAL, *arguments.command.options):
-        if option.files and getattr(arguments, option.name) == "":
+        if option.files and option.flag not in _TOLD_APART and getattr(arguments, option.name) == "":
             raise UsageError(
                 f"{option.flag} is empty", remedy=f"Name a {_KINDS[option.files]}, or leave {option.flag} out"
             )

@@ -17,6 +17,8 @@ __all__ = ["Folder", "is_torn", "read_settled"]
 _PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 # A file that was not touched for so long is not being written.
 _STILL_SECONDS = 2.0
+# The file and its time for which was last waited in vain: of one that is damaged is waited once.
+_in_vain: tuple[str, float] = ("", 0.0)
 
 
 def read_settled(folder: Folder, name: str) -> bytes | None:
@@ -34,14 +36,20 @@ def read_settled(folder: Folder, name: str) -> bytes | None:
     # Imported here: a whole record needs neither.
     from time import sleep, time
 
+    global _in_vain
+    seen = ("", 0.0)
     for pause in _PAUSES:
         touched = folder.touched(name)
         if touched is None or time() - touched > _STILL_SECONDS:
-            break
+            return data
+        seen = (f"{folder.path}/{name}", touched)
+        if seen == _in_vain:
+            return data
         sleep(pause)
         data = folder.read(name)
         if data is None or not is_torn(data):
-            break
+            return data
+    _in_vain = seen
     return data
 
 
