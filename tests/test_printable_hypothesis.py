@@ -31,8 +31,8 @@ OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn")
 # What terminals, and eyes, are led astray by: colours, titles, answers, one-character CSI, directions, lines.
 ATTACKS = [
     "\x1b[31m", "\x1b]0;title\x07", "\x1bP+q\x1b\\", "\x9b31m", "\x90q\x9c", "\u202etxt.exe", "\u2066x\u2069",
-    "\u061c", "\r\x1b[2K", "\x08\x08", "\x00", "\x7f", "\u2028INJECTED", "\u2029INJECTED", "\x85INJECTED", "\x0bINJECTED",
-    "\ufeff", "\U000e0041", "\ud83d", "\udc9b", "\U0010ffff",
+    "\u061c", "\r\x1b[2K", "\x08\x08", "\x00", "\x7f", "\u2028INJECTED", "\u2029INJECTED", "\x85INJECTED",
+    "\x0bINJECTED", "\ufeff", "\U000e0041", "\ud83d", "\udc9b", "\U0010ffff",
 ]  # fmt: skip
 foreign = st.one_of(
     st.sampled_from(ATTACKS),

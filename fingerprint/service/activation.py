@@ -10,7 +10,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from fingerprint.engine import keep_evidence, prepared_record
-from fingerprint.errors import BadAnswer, Refused, ServiceError, TokenError, UsageError, VaultError, VaultMissing
+from fingerprint.errors import Refused, ServiceError, TokenError, UsageError, VaultError, VaultMissing
 from fingerprint.keydates import created_date
 from fingerprint.model import FingerprintRecord, RegistrationRecord
 from fingerprint.registrationfile import write_file
@@ -47,11 +47,6 @@ def check_activation(activation_id: str, activation_code: str) -> None:
             "this is no activation: its id has 36 characters, its code at least 20",
             remedy="Nothing was sent. Copy both as they were shown when the activation was made",
         )
-
-
-def is_node(text: str) -> bool:
-    """Return whether a text has the form of a node's id."""
-    return len(text) == 20 and text.startswith("mi-") and not text[3:].strip("0123456789abcdef")
 
 
 def ask(
@@ -100,8 +95,6 @@ def ask(
     one = write_ahead(vault, activation[0], client.endpoint, key.public(), registration, fingerprint)
     try:
         node = client.register(*activation, record.fingerprint, key)
-        if not is_node(node):
-            raise _bad_node(client)
     except UsageError:
         _note(vault, one, NOT_SENT)
         raise
@@ -239,15 +232,6 @@ def _note(vault: Vault, one: Pending, ended: str, **more: str) -> None:
     except VaultError as error:
         # What comes next is worth more: the node, or the error that brought us here.
         _log().warning("the journal does not know that the registration is %s: %s", ended, error)
-
-
-def _bad_node(client: ServiceClient) -> BadAnswer:
-    error = BadAnswer(
-        "the answer cannot be used: InstanceId is no id of a node", where=client.endpoint,
-        remedy="Nothing was changed here. Check that the endpoint is the service",
-    )  # fmt: skip
-    error.uncertain = True
-    return error
 
 
 def _log() -> Logger:

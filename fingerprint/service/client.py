@@ -7,7 +7,6 @@ without a signature, the others are signed with the node's key, each retry afres
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
 from functools import cache
 from threading import local
 from time import gmtime, strftime, time
@@ -42,10 +41,10 @@ from fingerprint.errors import (
     UsageError,
 )
 from fingerprint.quoting import hidden
+from fingerprint.service.answers import Unusable, node_id, refusal, role_credentials
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.service.routes import demand_endpoint
 from fingerprint.service.signing import signed_headers
-from fingerprint.service.tokens import RoleCredentials
 from fingerprint.service.transport import Transport
 
 TYPE_CHECKING = False
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.agent.client_settings import ClientSettings
+    from fingerprint.service.tokens import RoleCredentials
 
 _MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
 _ATTEMPTS = 4
@@ -174,7 +174,10 @@ class ServiceClient:
                 "register_managed_instance", ActivationCode=activation_code, ActivationId=activation_id,
                 Fingerprint=fingerprint, PublicKey=key.public(), PublicKeyType=KEY_TYPE,
             )  # fmt: skip
-            return str(self._member(answer, "InstanceId", str))
+            try:
+                return node_id(answer)
+            except Unusable as error:
+                raise self._bad(str(error)) from None
         except ServiceError as error:
             answered = bool(error.code) and not isinstance(error, Unreachable)
             error.uncertain = any(_may_have_arrived(one) for one in (attempts[:-1] if answered else attempts))
@@ -190,12 +193,10 @@ class ServiceClient:
             BadAnswer, Unreachable: no answer, or none that can be used.
         """
         answer = self._signed(instance_id, key, "request_managed_instance_role_token", Fingerprint=fingerprint)
-        expires = self._member(answer, "TokenExpirationDate", datetime)
-        return RoleCredentials(
-            self._member(answer, "AccessKeyId", str), self._member(answer, "SecretAccessKey", str),
-            self._member(answer, "SessionToken", str), expires.astimezone(timezone.utc).timestamp(),
-            bool(answer.get("UpdateKeyPair", False)),
-        )  # fmt: skip
+        try:
+            return role_credentials(answer, self._clock())
+        except Unusable as error:
+            raise self._bad(str(error)) from None
 
     def update_key(self, instance_id: str, key: NodeKey, new: NodeKey) -> None:
         """Tell the service a node's new key, signed with the old one.
@@ -243,8 +244,8 @@ class ServiceClient:
                 "an argument is too short for the service",
                 remedy="An activation id has 36 characters, an activation code at least 20",
             ) from None
-        except (ResponseParserError, AttributeError, TypeError, KeyError):
-            # The parser of botocore takes for granted that an answer is an object.
+        except (ResponseParserError, AttributeError, TypeError, KeyError, RecursionError):
+            # The parser of botocore takes for granted that an answer is an object, and one that is not deep.
             raise self._bad("it is not the JSON of this operation") from None
         except SSLError as error:
             raise self._unreachable(
@@ -258,8 +259,7 @@ class ServiceClient:
 
     def _refusal(self, error: ClientError) -> ServiceError:
         told = error.response.get("Error", {})
-        code = str(told.get("Code", "")).rpartition("#")[2].partition(":")[0]
-        message = " ".join(str(told.get("Message") or "").split())[:300]
+        code, message = refusal(told.get("Code"), told.get("Message"))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _BUSY or status in (429, 500, 502, 503, 504):
             found: ServiceError = self._unreachable(f"it is busy ({code or status})", "Try again later")
@@ -268,16 +268,12 @@ class ServiceClient:
         else:
             kind, remedy = _ERRORS.get(code, (ServiceError, "See the service's documentation for this error"))
             found = kind(
-                f"{code or status}: {message}" if message else str(code or status), where=self.endpoint, remedy=remedy
+                f"{code or f'status {status}'}: {message}" if message else code or f"status {status}",
+                where=self.endpoint,
+                remedy=remedy,
             )
         found.code = code
         return found
-
-    def _member(self, answer: dict[str, Any], name: str, kind: type[Any]) -> Any:
-        value = answer.get(name)
-        if not isinstance(value, kind) or not value:
-            raise self._bad(f"{name} is missing, or is not of its kind")
-        return value
 
     def _bad(self, what: str) -> BadAnswer:
         return BadAnswer(

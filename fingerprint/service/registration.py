@@ -26,6 +26,7 @@ from fingerprint.registrationfile import forget_registration
 from fingerprint.service import activation
 from fingerprint.service.activation import check_activation
 from fingerprint.service.agent_beside import client_for, log_rotation_left, rotation_left
+from fingerprint.service.answers import is_node_id
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import REGISTRATION_KEY
 from fingerprint.vault.elsewhere import refuse_second
@@ -185,7 +186,7 @@ class Registration:
         """
         if not node and not any(one.node for one in pending(self.vault)):
             return None
-        if node and not activation.is_node(node):
+        if node and not is_node_id(node):
             raise UsageError(
                 f"{node!r} is no id of a node", remedy="Name one such as mi-0123456789abcdef0, as the service lists it"
             )
