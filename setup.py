@@ -15,8 +15,8 @@ MODULES = ("_digest", "_compare", "_json", "_matchlines", "_system", "_canonical
 HEADERS = [
     f"native/include/{name}.h"
     for name in (
-        "canonical", "fleet", "fleet_columns", "fleet_sound", "json_text", "near", "near_codes", "process_memory",
-        "sha256", "smbios", "ssm_rule", "stable_values", "system",
+        "canonical", "fleet", "fleet_columns", "fleet_sound", "json_text", "near", "near_codes", "near_multiples",
+        "near_nodes", "process_memory", "sha256", "smbios", "ssm_rule", "stable_values", "system",
     )
 ]  # fmt: skip
 LIMITED_API = os.environ.get("FINGERPRINT_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")

@@ -106,6 +106,51 @@ def test_large_groups_are_found_as_small_ones_are(seed: int, columns: int) -> No
     assert search(table, columns, at_least, sids=True, brute=True, parts=7) == wanted
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_equal_rows_are_one_node_and_each_pair_of_theirs_is_found(seed: int) -> None:
+    """Few kinds of rows, each many times, with hardware IDs that are shared within and across kinds, missing or single."""
+    chance = random.Random(seed)
+    columns, at_least = chance.choice(((3, 2), (5, 3), (6, 4), (8, 6)))
+    kinds = [[chance.choice(("", "a", "b", None)) for _ in range(columns)] for _ in range(chance.randint(1, 6))]
+    rows = []
+    for number in range(chance.choice((2, 30, 120))):
+        row: list[Any] = list(chance.choice(kinds))
+        for place in range(columns):
+            # A value that no other row has, of which the node does not depend; or one of two rows.
+            if chance.random() < 0.15:
+                row[place] = f"{place} {number if chance.random() < 0.7 else number // 2}"
+        rows.append([*row, chance.choice((None, "", f"id {number}", f"id {chance.randrange(4)}", "image"))])
+    table = table_of(rows, [pa.string()] * (columns + 1), 17)
+    for sids in (True, False):
+        wanted = textbook([row[:columns] for row in rows], [row[columns] for row in rows] if sids else None, at_least)
+        assert search(table, columns, at_least, sids=sids, brute=False) == wanted
+        assert search(table, columns, at_least, sids=sids, brute=True) == wanted
+
+
+def test_alike_machines_cost_what_their_kinds_cost() -> None:
+    """300,000 machines of three images, each with a name of its own: their 45 billion pairs are counted, not made."""
+    rows = 300_000
+    columns = {f"{place}": pa.array([f"image {i % 3 if place else 0}" for i in range(rows)]) for place in range(5)}
+    columns["name"] = pa.array([f"host {i}" for i in range(rows)])
+    columns["id"] = pa.array([f"id {i}" for i in range(rows)])
+    near = Near(rows, 6, 1, True)
+    batches = list(Stream(pa.table(columns)))
+    for column in range(7):
+        near.encode(column, [(batch, column) for batch in batches], 7)
+    answer = Answer(rows, 1000)
+    for task in near.collect(4):
+        near.pairs(*task, answer)
+    third = rows // 3
+    assert answer.counts[5] == 3 * third * (third - 1) // 2
+    assert answer.counts[1] == 3 * third * third
+    assert sum(answer.counts) == answer.counts[5] + answer.counts[1]
+    assert answer.compared < 10
+    assert answer.clusters() == bytes(4 * rows)
+    listed = list(struct.iter_unpack("=III", answer.listed()))
+    assert len(set(listed)) == 1000
+    assert all(a < b for a, b, _ in listed)
+
+
 def test_both_engines_agree_on_fleets_that_no_textbook_could_judge() -> None:
     chance = random.Random(3)
     rows = [[str(int(chance.paretovariate(0.7))) for _ in range(6)] for _ in range(6000)]
@@ -139,7 +184,9 @@ def test_pairs_beyond_the_limit_are_counted_and_not_kept() -> None:
     answer = Answer(50, 10)
     for task in near.collect(1):
         near.pairs(*task, answer)
-    assert answer.counts[1] == 50 * 49 // 2 == answer.compared
+    assert answer.counts[1] == 50 * 49 // 2
+    # Equal rows are one node.
+    assert answer.compared == 1
     assert len(answer.listed()) == 10 * 12
     more = Answer(50, 15)
     more.add(answer)

@@ -1,4 +1,4 @@
-"""Files of a fleet below a directory: each is looked at before it is opened, so that a pipe or device keeps nobody waiting."""
+"""Files of a fleet below a directory: each is looked at before it is opened, so that no pipe keeps anybody waiting."""
 
 from __future__ import annotations
 

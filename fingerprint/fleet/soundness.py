@@ -1,8 +1,8 @@
 """Whether the buffers of a foreign record batch hold what its columns say, so that nothing is read beyond them.
 
-Arrow trusts its metadata: an offset, view, code or bit that is wrong is followed until it is checked. This is the check of
-`RecordBatch.validate(full=True)` without the part that costs most, whether texts are UTF-8: attributes are compared as
-bytes, and the texts that are printed are looked at where rows are accepted.
+Arrow trusts its metadata: an offset, view, code or bit that is wrong is followed. This is the check that
+`RecordBatch.validate(full=True)` makes without the part that costs most, whether texts are UTF-8: attributes are
+compared as bytes, and the texts that are printed are looked at where rows are accepted.
 """
 
 from __future__ import annotations

@@ -42,8 +42,9 @@ def members(path: str, limit: int, is_wanted: Callable[[str], bool], largest: in
             head = stored.read(6)
             stored.seek(0)
             kind = next((kind for magic, kind in _COMPRESSIONS if head.startswith(magic)), "")
-            unpacked = _Unpacked(_opened(stored, kind), limit if kind else None, path)
-            with tarfile.open(fileobj=unpacked, mode="r|", bufsize=_BUFFER, tarinfo=_Header) as tar:  # type: ignore[arg-type]
+            # Any: type checkers want more of a file than tarfile reads from one.
+            unpacked: Any = _Unpacked(_opened(stored, kind), limit if kind else None, path)
+            with tarfile.open(fileobj=unpacked, mode="r|", bufsize=_BUFFER, tarinfo=_Header) as tar:
                 yield from _contents(tar, unpacked, is_wanted, largest)
     except (tarfile.TarError, EOFError, *_errors(), *FOREIGN_ERRORS) as error:
         raise InputError(

@@ -26,6 +26,11 @@ cdef extern from "near.h":
         const uint32_t *codes
         const uint8_t *frequencies
         const uint32_t *sids
+        const uint8_t *sid_frequencies
+        const near_nodes *nodes
+
+    ctypedef struct near_nodes:
+        uint32_t used
 
     ctypedef struct near_token:
         uint32_t code
@@ -51,7 +56,12 @@ cdef extern from "near.h":
     int near_encode(const near_run *runs, int64_t count, uint64_t seed, uint8_t *seen, uint64_t mask,
                     uint32_t *codes, uint8_t *frequencies) nogil
     uint32_t near_code_of_empty(const near_run *runs, int64_t count, const uint32_t *codes) nogil
-    int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, near_tokens *into) nogil
+    int near_nodes_make(near_nodes *nodes, int64_t rows) nogil
+    int near_nodes_gather(near_nodes *nodes, const near_fleet *fleet) nogil
+    void near_nodes_free(near_nodes *nodes) nogil
+    int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, uint64_t seed, near_tokens *into,
+                     near_nodes *nodes) nogil
+    void near_within(const near_fleet *fleet, int64_t begin, int64_t end, near_answer *answer) nogil
     int near_sort(near_token *tokens, int64_t count) nogil
     int near_groups(const near_fleet *fleet, int column, const near_token *tokens, int64_t begin, int64_t end,
                     near_answer *answer) nogil
@@ -76,7 +86,10 @@ cdef class Near:
     cdef uint32_t *codes
     cdef uint8_t *frequencies
     cdef uint32_t *sids
+    cdef uint8_t *sid_frequencies
+    cdef uint64_t seed
     cdef near_tokens tokens
+    cdef near_nodes nodes
     cdef near_group everything
     cdef uint32_t *all_rows
     cdef bint with_sids
@@ -101,15 +114,21 @@ cdef class Near:
         self.with_sids = sids
         if sids:
             self.sids = <uint32_t *>calloc(rows + 1, 4)
-        if self.codes == NULL or self.frequencies == NULL or (sids and self.sids == NULL):
+            self.sid_frequencies = <uint8_t *>calloc(rows + 1, 1)
+        if self.codes == NULL or self.frequencies == NULL or (
+            sids and (self.sids == NULL or self.sid_frequencies == NULL)
+        ):
             raise MemoryError
         self.fleet.rows, self.fleet.columns, self.fleet.at_least = rows, columns, at_least
         self.fleet.codes, self.fleet.frequencies, self.fleet.sids = self.codes, self.frequencies, self.sids
+        self.fleet.sid_frequencies = self.sid_frequencies
 
     def __dealloc__(self):
         free(self.codes)
         free(self.frequencies)
         free(self.sids)
+        free(self.sid_frequencies)
+        near_nodes_free(&self.nodes)
         near_tokens_free(&self.tokens)
         if self.all_rows != NULL:
             near_group_free(&self.everything)
@@ -135,7 +154,7 @@ cdef class Near:
         cdef uint32_t empty = 0
         cdef near_run *made = <near_run *>calloc(count + 1, sizeof(near_run))
         cdef uint8_t *seen = NULL
-        cdef uint8_t *frequencies = NULL
+        cdef uint8_t *frequencies
         cdef uint32_t *codes
         cdef bint is_sid = column == self.fleet.columns and self.with_sids
         kept = []
@@ -156,15 +175,15 @@ cdef class Near:
                 mask = 2 * mask + 1
             seen = <uint8_t *>calloc((mask + 1) // 4, 1)
             if is_sid:
-                codes = self.sids
-                frequencies = <uint8_t *>malloc(self.fleet.rows + 1)
+                codes, frequencies = self.sids, self.sid_frequencies
             else:
                 codes = self.codes + column * self.fleet.rows
-            if seen == NULL or (is_sid and frequencies == NULL):
+                frequencies = self.frequencies + column * self.fleet.rows
+            if seen == NULL:
                 raise MemoryError
+            self.seed = seed
             with nogil:
-                failed = near_encode(made, count, seed, seen, mask, codes,
-                                     frequencies if is_sid else self.frequencies + column * self.fleet.rows)
+                failed = near_encode(made, count, seed, seen, mask, codes, frequencies)
                 if not failed:
                     empty = near_code_of_empty(made, count, codes)
             if failed:
@@ -173,7 +192,6 @@ cdef class Near:
         finally:
             free(made)
             free(seen)
-            free(frequencies)
 
     def codes_of(self, int column):
         """Return the codes of a column: 32-bit numbers, equal where the values are, 0 for none. Raises IndexError."""
@@ -184,7 +202,10 @@ cdef class Near:
         return PyBytes_FromStringAndSize(<const char *>(self.codes + column * self.fleet.rows), self.fleet.rows * 4)
 
     def collect(self, parts):
-        """Find the values by which rows can meet. Returns about `parts` tasks, each (column, begin, end), for `pairs`.
+        """Find nodes, and the values by which they can meet. Returns about `parts` tasks for `pairs`.
+
+        Rows with the same values, but for those that no other row has, are one node. A task is (column, begin, end), of
+        the values of a column, or of the nodes themselves where the column is the number of columns.
 
         Raises:
             MemoryError: there is not so much memory.
@@ -192,8 +213,14 @@ cdef class Near:
         cdef int c, failed
         cdef int64_t total = 0, begin, end, step
         near_tokens_free(&self.tokens)
+        near_nodes_free(&self.nodes)
+        self.fleet.nodes = &self.nodes
         with nogil:
-            failed = near_collect(&self.fleet, 0, self.fleet.rows, &self.tokens)
+            failed = near_nodes_make(&self.nodes, self.fleet.rows)
+            if not failed:
+                failed = near_collect(&self.fleet, 0, self.fleet.rows, self.seed, &self.tokens, &self.nodes)
+            if not failed:
+                failed = near_nodes_gather(&self.nodes, &self.fleet)
             for c in range(self.fleet.columns):
                 if not failed and self.tokens.used[c]:
                     failed = near_sort(self.tokens.tokens[c], self.tokens.used[c])
@@ -202,7 +229,7 @@ cdef class Near:
         for c in range(self.fleet.columns):
             total += self.tokens.used[c]
         step = total // max(<int64_t>parts, 1) + 1
-        tasks = []
+        tasks = [(self.fleet.columns, 0, self.nodes.used)] if self.nodes.used else []
         for c in range(self.fleet.columns):
             begin = 0
             while begin < self.tokens.used[c]:
@@ -216,9 +243,15 @@ cdef class Near:
     def pairs(self, int column, int64_t begin, int64_t end, Answer answer):
         """Find the pairs of a task, with the GIL released. Raises IndexError, MemoryError."""
         cdef int failed
-        if not 0 <= column < self.fleet.columns or not 0 <= begin <= end <= self.tokens.used[column]:
+        if self.fleet.nodes == NULL or not 0 <= column <= self.fleet.columns or not 0 <= begin <= end <= (
+            <int64_t>self.nodes.used if column == self.fleet.columns else self.tokens.used[column]
+        ):
             raise IndexError("there is no such task")
         self._check(answer)
+        if column == self.fleet.columns:
+            with nogil:
+                near_within(&self.fleet, begin, end, &answer.found)
+            return
         with nogil:
             failed = near_groups(&self.fleet, column, self.tokens.tokens[column], begin, end, &answer.found)
         if failed:
@@ -231,13 +264,16 @@ cdef class Near:
             IndexError: there are not so many rows.
             MemoryError: there is not so much memory.
         """
+        cdef near_fleet each_row
         if not 0 <= begin <= end <= self.fleet.rows:
             raise IndexError("there are not so many rows")
         self._check(answer)
+        each_row = self.fleet
+        each_row.nodes = NULL
         if self.all_rows == NULL:
             self._gather()
         with nogil:
-            near_brute(&self.fleet, &self.everything, -1, begin, end, &answer.found)
+            near_brute(&each_row, &self.everything, -1, begin, end, &answer.found)
 
     cdef int _gather(self) except -1:
         cdef int64_t i

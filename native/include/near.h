@@ -15,9 +15,28 @@
 #include "near_codes.h"
 
 enum {
-    NEAR_MOST_COLUMNS = 32,
+    NEAR_MOST_COLUMNS = 32, /* a node's values are told by as many bits */
     NEAR_SMALL_GROUP = 24 /* the pairs of as many rows are compared one by one, those of more by bytes */
 };
+
+/* Rows with the same values, but for those that no other row has, are one node: what one of them has in common with a
+   row elsewhere, all have. The first row stands for them. */
+typedef struct {
+    uint32_t row;   /* the first */
+    uint32_t first; /* of its rows among the members */
+    uint32_t count, repeated; /* of rows; of those first ones that have a hardware ID that other rows have, too */
+    uint32_t next;  /* the next node of its hash, from 1 */
+    uint64_t hash;
+} near_node;
+
+typedef struct {
+    near_node *nodes;
+    uint32_t *of;      /* [rows] number of the node from 1, 0 for rows that can meet no other */
+    uint32_t *members; /* rows, node by node; in each those of repeated hardware IDs first, ID by ID */
+    uint32_t *places;  /* of hashes: the first node, from 1 */
+    uint32_t used, room;
+    uint64_t mask;
+} near_nodes;
 
 /* The fleet in codes: columns one behind the other. */
 typedef struct {
@@ -26,6 +45,8 @@ typedef struct {
     const uint32_t *codes;      /* [columns][rows] */
     const uint8_t *frequencies; /* [columns][rows] */
     const uint32_t *sids;       /* [rows]; NULL to take all pairs */
+    const uint8_t *sid_frequencies; /* [rows]; NULL without sids */
+    const near_nodes *nodes;    /* NULL to take each row for itself */
 } near_fleet;
 
 /* A value among the rarest of a row. */
@@ -43,6 +64,8 @@ static void near_tokens_free(near_tokens *tokens) {
     memset(tokens, 0, sizeof *tokens);
 }
 
+#include "near_nodes.h"
+
 FLEET_CLONES static void near_count_rare(const uint32_t *codes, const uint8_t *frequencies, int count,
                                          uint8_t *restrict has, uint8_t *restrict single) {
     for (int i = 0; i < count; i++) {
@@ -51,9 +74,10 @@ FLEET_CLONES static void near_count_rare(const uint32_t *codes, const uint8_t *f
     }
 }
 
-/* Collect the tokens by which rows can meet: those of each row's m - t + 1 rarest values that are not single.
-   Returns -1 when memory is short. */
-static int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, near_tokens *into) {
+/* Collect the tokens by which nodes can meet: those of each one's m - t + 1 rarest values that are not single; and the
+   nodes. Returns -1 when memory is short. */
+static int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, uint64_t seed, near_tokens *into,
+                        near_nodes *nodes) {
     uint8_t has[NEAR_TILE], single[NEAR_TILE];
     for (; begin < end; begin += NEAR_TILE) {
         const int count = end - begin < NEAR_TILE ? (int)(end - begin) : NEAR_TILE;
@@ -66,6 +90,9 @@ static int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, nea
             uint16_t ranks[NEAR_MOST_COLUMNS];
             int ranked = 0, wanted = has[i] - fleet->at_least + 1;
             if (wanted <= single[i]) continue; /* too few values, or none of its rarest is another row's */
+            const int is_new = near_node_of(nodes, fleet, begin + i, seed);
+            if (is_new < 0) return -1;
+            if (!is_new) continue;
             for (int c = 0; c < fleet->columns; c++) {
                 const int64_t at = c * fleet->rows + begin + i;
                 uint16_t rank = (uint16_t)(fleet->frequencies[at] << 5 | c);
@@ -141,6 +168,17 @@ static inline void near_join(uint32_t *parents, uint32_t a, uint32_t b) {
         parents[a] = b;
 }
 
+static inline void near_list(near_answer *answer, uint32_t a, uint32_t b, uint32_t equal) {
+    if (answer->listed < answer->limit) {
+        uint32_t *to = answer->list + 3 * answer->listed++;
+        to[0] = a < b ? a : b;
+        to[1] = a < b ? b : a;
+        to[2] = equal;
+    }
+}
+
+#include "near_multiples.h"
+
 /* Rows of a group, gathered: codes and frequencies side by side. */
 typedef struct {
     const uint32_t *rows;
@@ -205,7 +243,7 @@ static inline void near_take(const near_fleet *fleet, const near_group *group, i
     const int count = near_bits(equal);
     uint32_t a = group->rows[i], b = group->rows[j];
     if (count < fleet->at_least) return;
-    if (fleet->sids && fleet->sids[a] == fleet->sids[b] && fleet->sids[a]) return;
+    if (!fleet->nodes && fleet->sids && fleet->sids[a] == fleet->sids[b] && fleet->sids[a]) return;
     if (column >= 0) {
         const uint8_t own = fleet->frequencies[column * fleet->rows + a];
         for (int c = 0; c < fleet->columns; c++) {
@@ -214,14 +252,13 @@ static inline void near_take(const near_fleet *fleet, const near_group *group, i
             if (other < own || (other == own && c < column)) return;
         }
     }
+    if (fleet->nodes) {
+        near_take_nodes(fleet, a, b, equal, count, answer);
+        return;
+    }
     answer->pairs[count]++;
     near_join(answer->parents, a, b);
-    if (answer->listed < answer->limit) {
-        uint32_t *to = answer->list + 3 * answer->listed++;
-        to[0] = a < b ? a : b;
-        to[1] = a < b ? b : a;
-        to[2] = equal;
-    }
+    near_list(answer, a, b, equal);
 }
 
 /* For a row, write a byte for each of `count` others: how many of its bytes are theirs. */
