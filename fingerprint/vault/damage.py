@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fingerprint.vault.history import Change
+    from fingerprint.vault.journal import Change
 
 DAMAGED_BYTES = 4
 
