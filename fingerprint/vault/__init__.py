@@ -347,15 +347,12 @@ class Vault:
         manifest, data = self._manifest(folder, to_write=to_write), self._data(folder, key)
         for _ in range(_READS_TRIED):
             try:
-                found = self._present(manifest, key, data, to_write=to_write)
-                if not self.notice:
-                    return found
+                return self._present(manifest, key, data, to_write=to_write)
             except VaultCorrupt:
-                pass
-            # A writer may have come in between the data and the journal.
-            seen, manifest, data = data, self._manifest(folder, to_write=to_write), self._data(folder, key)
-            if data == seen:
-                break
+                # A writer may have come in between the data and the journal.
+                seen, manifest, data = data, self._manifest(folder, to_write=to_write), self._data(folder, key)
+                if data == seen:
+                    break
         return self._present(manifest, key, data, to_write=to_write)
 
     def _data(self, folder: Folder, key: str) -> bytes | None:

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from fingerprint.vault.journal import Change, Entry
 
-LINES_LIMIT = 400
-ENTRIES_KEPT = 100
+# Then `retention` chooses what is kept of them; all that it can keep is less.
+LINES_LIMIT = 1200
 JOURNAL_LIMIT = 64 * 1024 * 1024
 AUDIT_LOG = "audit.log"
 # What was written last, for `entry`.
@@ -202,7 +202,10 @@ class History:
             end = folder.read(self.name, JOURNAL_LIMIT) or b""
             last = _last_entry(end)
             if make_room and end.count(b"\n") >= LINES_LIMIT:
-                end = _compacted(end)
+                # Imported here: it is rare, and needs what decodes records.
+                from fingerprint.vault.retention import compacted
+
+                end = compacted(end, self._lies)
                 folder.replace(self.name, end)
             return (last["number"] if last else 0), end.count(b"\n"), end
         return last["number"], last["lines"], end
@@ -393,18 +396,6 @@ def _mark(number: int, key: str, ended: str, last: int, lines: int, **more: str)
 
 def _last_entry(data: bytes) -> Entry | None:
     return next((entry for line in reversed(data.split(b"\n")[:-1]) if (entry := unsealed(line))), None)
-
-
-def _compacted(data: bytes) -> bytes:
-    """Return the journal without the middle of what each key had."""
-    lines: dict[bytes, list[tuple[int, bytes]]] = {}
-    for number, line in enumerate(data.split(b"\n")[:-1]):
-        # Not parsed, as a damaged line is kept like any other.
-        key = line.partition(b',"key":"')[2].partition(b'"')[0] + (b" mark" if b',"of":' in line else b"")
-        lines.setdefault(key, []).append((number, line))
-    # The first entry may be that of the first record, and then the second one holds it as replaced.
-    kept = [line for found in lines.values() for line in (*found[:2], *found[2:][-ENTRIES_KEPT + 2 :])]
-    return b"".join(line + b"\n" for _, line in sorted(kept))
 
 
 def _writable(text: str) -> str:

@@ -23,7 +23,7 @@ ASKED = "registration: the service is asked"
 # How a request went on: the service answered with a node; then it is over for one of these reasons.
 ANSWERED = "answered"
 STORED, REFUSED, NOT_SENT, GIVEN_UP = "stored", "refused", "not sent", "given up"
-_OVER = (STORED, REFUSED, NOT_SENT, GIVEN_UP)
+OVER = (STORED, REFUSED, NOT_SENT, GIVEN_UP)
 
 
 class Pending(Value):
@@ -108,7 +108,7 @@ def pending(vault: Vault) -> list[Pending]:
     """
     found = []
     for entry, mark in vault.history.asked():
-        if mark.get("outcome") in _OVER:
+        if mark.get("outcome") in OVER:
             continue
         request = entry["request"]
         try:

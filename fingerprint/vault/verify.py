@@ -24,6 +24,7 @@ from fingerprint.vault.integrity import (
     manifest_state,
 )
 from fingerprint.vault.pending import pending
+from fingerprint.vault.remedies import refuse_lost, restore_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -239,8 +240,6 @@ def _rolled_back(vault: Vault, key: str) -> Finding:
 
 def _lost(vault: Vault) -> list[Finding]:
     """Name a cleared record beside a registration; a missing one is named by what reads it."""
-    from fingerprint.vault.remedies import refuse_lost
-
     try:
         if not vault.read().fingerprint:
             refuse_lost(vault)
