@@ -347,7 +347,8 @@ class Vault:
         manifest, data = self._manifest(folder, to_write=to_write), self._data(folder, key)
         for _ in range(_READS_TRIED):
             try:
-                return self._present(manifest, key, data, to_write=to_write)
+                # What helps is looked for when it is sure.
+                return self._present(manifest, key, data, to_write=to_write, in_short=True)
             except VaultCorrupt:
                 # A writer may have come in between the data and the journal.
                 seen, manifest, data = data, self._manifest(folder, to_write=to_write), self._data(folder, key)
@@ -362,7 +363,9 @@ class Vault:
         except VaultMissing:
             return None
 
-    def _present(self, manifest: dict[str, str] | None, key: str, data: bytes | None, *, to_write: bool) -> bytes:
+    def _present(
+        self, manifest: dict[str, str] | None, key: str, data: bytes | None, *, to_write: bool, in_short: bool = False
+    ) -> bytes:
         """Return the bytes of a key's data file, or raise what is wrong with them.
 
         A journal that fails to be read fails the reading: without it damage would pass for a record. Who
@@ -373,18 +376,18 @@ class Vault:
             self._check_entry(entry, key)
         if data is not None:
             # Also when the manifest is missing or lacks the key: the data say who this machine is.
-            self._demand_undamaged(key, data, to_write=to_write)
+            self._demand_undamaged(key, data, to_write=to_write, in_short=in_short)
             return data
         where = self.data_path(key)
         if entry is not None:
             raise VaultCorrupt(
                 f"{self.manifest_name} lists {key}, and its data file is missing",
                 where=where,
-                remedy=self._way_back(key),
+                remedy="" if in_short else self._way_back(key),
             )
         raise VaultMissing(f"the vault holds no {key}", where=where, remedy=self._first(key, to_write=to_write))
 
-    def _demand_undamaged(self, key: str, data: bytes, *, to_write: bool) -> None:
+    def _demand_undamaged(self, key: str, data: bytes, *, to_write: bool, in_short: bool) -> None:
         """Raise VaultCorrupt for bytes that are nearly those that were written last; note other changes."""
         self.notice = self.unwatched = ""
         self.rolled_back = False
@@ -404,10 +407,11 @@ class Vault:
             count = differing_bytes(known, data)
             if count:
                 bytes_ = "1 byte" if count == 1 else f"{count} bytes"
+                helps = "" if in_short else self._way_back(key, data)
                 raise VaultCorrupt(
                     f"it differs in {bytes_} from what was written last, which looks like damage",
                     where=self.data_path(key),
-                    remedy=f"{self._way_back(key, data)}. If it was changed on purpose: fingerprint vault backup --yes",
+                    remedy=f"{helps}. If it was changed on purpose: fingerprint vault backup --yes",
                 )
         newer = newer_than(self.history.changes(), key, data)
         change = threshold_change(states[0], data)

@@ -237,9 +237,7 @@ class History:
         Raises:
             VaultError: the journal could not be read.
         """
-        changes = [change for change in self.changes() if change.key == key]
-        last = [(LAST_WRITTEN, changes[-1].at, changes[-1].after)] if changes else []
-        return last + [(one.number, one.at, one.after if one.before is None else one.before) for one in changes[::-1]]
+        return copies_of([change for change in self.changes() if change.key == key])
 
     def state_at(self, key: str, number: int) -> bytes | None:
         """Return the bytes of a key when an entry of another key was written, None if that is not known.
@@ -386,6 +384,12 @@ class History:
             return None
         except VaultError:
             raise LookupError(key) from None
+
+
+def copies_of(changes: list[Change]) -> list[tuple[int, str, bytes]]:
+    """Return the copies that changes of one key leave, the newest first, see `History.copies`."""
+    last = [(LAST_WRITTEN, changes[-1].at, changes[-1].after)] if changes else []
+    return last + [(one.number, one.at, one.after if one.before is None else one.before) for one in changes[::-1]]
 
 
 def _mark(number: int, key: str, ended: str, last: int, lines: int, **more: str) -> bytes:

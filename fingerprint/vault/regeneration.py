@@ -11,12 +11,14 @@ import os
 from fingerprint.errors import VaultCorrupt, VaultError
 from fingerprint.model import FingerprintRecord, Value, utc
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.history import MISMATCH, REGISTERED
+from fingerprint.vault.history import MISMATCH, REGISTERED, copies_of
 from fingerprint.vault.journal import FOUND
 from fingerprint.vault.records import decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fingerprint.model import Collection, HardwareHash, RegistrationRecord
     from fingerprint.vault import Vault
     from fingerprint.vault.journal import Change
@@ -70,27 +72,78 @@ class State(Value):
         )  # fmt: skip
 
 
-def is_of_another_node(vault: Vault, fingerprint: str) -> bool | None:
+class Journal:
+    """The changes of a vault's journal, each record decoded once: they are asked for many fingerprints.
+
+    Raises:
+        VaultError: the journal could not be read.
+    """
+
+    def __init__(self, vault: Vault) -> None:
+        self.vault = vault
+        self.changes = vault.history.changes()
+        self.of_record = [change for change in self.changes if change.key == FINGERPRINT_KEY]
+        self.registrations = [change for change in self.changes if change.key == REGISTRATION_KEY]
+        self._read: dict[tuple[str, bytes], str] = {}
+        self._states: dict[str, State] = {}
+
+    def fingerprint(self, data: bytes | None) -> str:
+        """Return the fingerprint of a record, "" for none."""
+        return self._once(FINGERPRINT_KEY, data, lambda text: decode_fingerprint(text, "").fingerprint)
+
+    def having(self, fingerprint: str) -> list[Change]:
+        """Return the changes of the record from or to a fingerprint."""
+        return [
+            change for change in self.of_record
+            if fingerprint in (self.fingerprint(change.before), self.fingerprint(change.after))
+        ]  # fmt: skip
+
+    def node(self, data: bytes | None) -> str:
+        """Return the node's id of a registration, "" for none."""
+        return self._once(REGISTRATION_KEY, data, lambda text: decode_registration(text, "").instance_id)
+
+    def _once(self, key: str, data: bytes | None, told: Callable[[bytes], str]) -> str:
+        if data is None:
+            return ""
+        if (key, data) not in self._read:
+            try:
+                self._read[key, data] = told(data)
+            except VaultCorrupt:
+                self._read[key, data] = ""
+        return self._read[key, data]
+
+    def state(self, fingerprint: str) -> State:
+        """Return what became of a fingerprint, as `replacement`."""
+        chain: list[str] = []
+        while fingerprint not in self._states and fingerprint not in chain:
+            chain.append(fingerprint)
+            fingerprint = _prior(self, fingerprint)[1] or fingerprint
+        # Each needs the state of the one that it replaced.
+        for one in reversed(chain):
+            self._states[one] = _state(self, one)
+        return self._states[chain[0] if chain else fingerprint]
+
+
+def is_of_another_node(journal: Journal, fingerprint: str) -> bool | None:
     """Return whether the journal knows a fingerprint as another node's only; None where it does not tell.
 
     Raises:
-        VaultError: journal or registration could not be read.
+        VaultError: the registration could not be read.
     """
-    registration = _registration(vault)
+    registration = _registration(journal.vault)
     node = registration.instance_id if registration else ""
-    changes = vault.history.changes()
-    then = _node_with(changes, fingerprint)
+    then = _node_with(journal, fingerprint)
     if not node or not then:
         return None
     if node == then:
         return False
     # A fingerprint stays with the machine when it registers again, so it may be that of each later node.
-    seen = any(node in (change.node, _node_of(change)) for change in changes)
+    seen = any(node in (change.node, _node_of(journal, change)) for change in journal.changes)
     return None if seen else True
 
 
-def _node_of(change: Change) -> str:
-    return _node(change.after) if change.key == REGISTRATION_KEY else ""
+def _node_of(journal: Journal, change: Change) -> str:
+    return journal.node(change.after) if change.key == REGISTRATION_KEY else ""
 
 
 def of_another_sid(state: State, collection: Collection) -> bool:
@@ -119,42 +172,40 @@ def state_of(vault: Vault, record: FingerprintRecord) -> State:
 def replacement(vault: Vault, record: FingerprintRecord) -> State:
     """Return what became of a record; `evidence_at` is left out. Where the journal cannot be read, it is uncertain."""
     try:
-        changes = vault.history.changes()
-        damage = vault.history.first_damage()
+        journal = Journal(vault)
+        state = journal.state(record.fingerprint)
+        damage = None if state.regenerated or state.uncertain else vault.history.first_damage()
     except VaultError as error:
         return State(uncertain=f"{error.where}: {error.what}")
-    state = _by_changes(vault, record, changes)
-    if state.regenerated or state.uncertain or damage is None:
+    if damage is None or any(change.number <= damage[1] for change in journal.having(record.fingerprint)):
         return state
-    line, last = damage
-    if _has([change for change in changes if change.number <= last], record.fingerprint):
-        return state
-    return _unsure(state, f"{vault.history.path}: line {line} is damaged, and may have recorded its replacement")
+    what = f"{vault.history.path}: line {damage[0]} is damaged, and may have recorded its replacement"
+    return _unsure(state, what)
 
 
-def _has(changes: list[Change], fingerprint: str) -> bool:
-    return any(
-        fingerprint in (_fingerprint(change.before), _fingerprint(change.after))
-        for change in changes if change.key == FINGERPRINT_KEY
-    )  # fmt: skip
+def _prior(journal: Journal, fingerprint: str) -> tuple[int, str, bool]:
+    """Return which change a fingerprint came with, which one it replaced, "" for none, and whether that was us."""
+    changes = journal.of_record
+    came, ours = _came_with(journal, fingerprint)
+    prior = _known_before(journal, changes[:came] if ours or came < len(changes) else changes, fingerprint)
+    if came < len(changes) and not prior:
+        prior = journal.fingerprint(changes[came].before)
+    return came, "" if came < 0 else prior, ours
 
 
-def _by_changes(vault: Vault, record: FingerprintRecord, changes: list[Change]) -> State:
-    of_record = [change for change in changes if change.key == FINGERPRINT_KEY]
+def _state(journal: Journal, fingerprint: str) -> State:
+    vault, of_record = journal.vault, journal.of_record
     if not of_record:
         return State()
-    came, ours = _came_with(of_record, record.fingerprint)
-    restored_at = _restored_at(of_record, record.fingerprint)
-    prior = _known_before(of_record[:came] if ours or came < len(of_record) else of_record, record.fingerprint)
-    if came < len(of_record) and prior is None:
-        prior = _fingerprint(of_record[came].before) or None
-    if came < 0 or not prior:
+    came, prior, ours = _prior(journal, fingerprint)
+    restored_at = _restored_at(journal, fingerprint)
+    if not prior:
         return State(restored_at=restored_at)
     at, by = (of_record[came].at, US) if ours else ("", ANOTHER_PROGRAM)
-    number, prior_hash = _copy_of(vault, prior)
-    if prior != record.fingerprint:
+    number, prior_hash = _copy_of(journal, prior)
+    if prior != fingerprint:
         # It came earlier, so this ends. What replaced another one is no way back, either.
-        before = replacement(vault, FingerprintRecord(prior))
+        before = journal.state(prior)
         if before.regenerated:
             number, prior_hash = before.restorable, before.prior_hash
     lost = State(True, at, by, number, restored_at=restored_at, prior_hash=prior_hash)
@@ -163,75 +214,72 @@ def _by_changes(vault: Vault, record: FingerprintRecord, changes: list[Change]) 
         node = registration.instance_id if registration else ""
     except VaultError as error:
         return _unsure(lost, f"the registration cannot be read: {error.what}")
-    node_then = _node_with(changes, prior)
+    node_then = _node_with(journal, prior)
     if node_then is not None:
         # Without a node in the vault the service is another one, to which the same holds; who clears a record there
         # begins anew.
-        cleared = ours and not _fingerprint(of_record[came].before)
+        cleared = ours and not journal.fingerprint(of_record[came].before)
         return lost if node == node_then and (node or not cleared) else State(restored_at=restored_at)
     return _by_dates(vault, lost, of_record, mismatch=ours and of_record[came].why == MISMATCH)
 
 
-def _came_with(changes: list[Change], fingerprint: str) -> tuple[int, bool]:
+def _came_with(journal: Journal, fingerprint: str) -> tuple[int, bool]:
     """Return which change the present fingerprint first came with, and whether it was that change that brought it.
 
     -1 for one that was there before the journal; the number of changes for one that no change knows.
     """
-    for index, change in enumerate(changes):
-        if _fingerprint(change.before) == fingerprint:
+    for index, change in enumerate(journal.of_record):
+        if journal.fingerprint(change.before) == fingerprint:
             # Another program brought it, after the change before.
             return (index, False) if index else (-1, False)
-        if _fingerprint(change.after) == fingerprint:
+        if journal.fingerprint(change.after) == fingerprint:
             return index, change.why != FOUND
-    return len(changes), False
+    return len(journal.of_record), False
 
 
-def _known_before(changes: list[Change], fingerprint: str) -> str | None:
-    """Return the last fingerprint, other than this one, that changes know."""
+def _known_before(journal: Journal, changes: list[Change], fingerprint: str) -> str:
+    """Return the last fingerprint, other than this one, that changes know; "" for none."""
     for change in reversed(changes):
         for data in (change.after, change.before):
-            found = _fingerprint(data)
+            found = journal.fingerprint(data)
             if found and found != fingerprint:
                 return found
-    return None
+    return ""
 
 
-def _copy_of(vault: Vault, fingerprint: str) -> tuple[int | None, HardwareHash | None]:
+def _copy_of(journal: Journal, fingerprint: str) -> tuple[int | None, HardwareHash | None]:
     """Return the entry from which a fingerprint can be restored, the newest of several, and its hardware hash."""
-    for number, _, data in vault.history.copies(FINGERPRINT_KEY):
-        if _fingerprint(data) == fingerprint:
+    for number, _, data in copies_of(journal.of_record):
+        if journal.fingerprint(data) == fingerprint:
             return number, decode_fingerprint(data, "").hardware_hash
     return None, None
 
 
-def _restored_at(changes: list[Change], fingerprint: str) -> str:
-    last = changes[-1]
-    return last.at if last.why.startswith(_RECOVERIES) and _fingerprint(last.after) == fingerprint else ""
+def _restored_at(journal: Journal, fingerprint: str) -> str:
+    last = journal.of_record[-1]
+    is_that = last.why.startswith(_RECOVERIES) and journal.fingerprint(last.after) == fingerprint
+    return last.at if is_that else ""
 
 
-def _node_with(changes: list[Change], fingerprint: str) -> str | None:
+def _node_with(journal: Journal, fingerprint: str) -> str | None:
     """Return the node id that the machine had with a fingerprint, "" for none, None where the journal does not tell."""
-    with_it = [
-        change for change in changes
-        if change.key == FINGERPRINT_KEY and fingerprint in (_fingerprint(change.before), _fingerprint(change.after))
-    ]  # fmt: skip
+    with_it = journal.having(fingerprint)
     # What another program replaced it by may have come with another node.
     last = next((change for change in reversed(with_it) if change.why != FOUND), with_it[-1])
-    node = last.node
-    registrations = [change for change in changes if change.key == REGISTRATION_KEY]
+    node, registrations = last.node, journal.registrations
     if node is None:
         earlier = [change for change in registrations if change.number < last.number]
-        node = _node(earlier[-1].after) if earlier else None
+        node = journal.node(earlier[-1].after) if earlier else None
     later = next((change for change in registrations if change.number > last.number), None)
     if later is None:
         return node
     if node is None:
-        node = _node(later.before)
-    stored = _fingerprint(last.after) == fingerprint
+        node = journal.node(later.before)
+    stored = journal.fingerprint(last.after) == fingerprint
     at_once = later.why == REGISTERED and later.number == last.number + 1
-    if stored and (at_once or not (node or _node(later.before))):
+    if stored and (at_once or not (node or journal.node(later.before))):
         # The fingerprint is stored first, then the node that was registered with it.
-        return _node(later.after)
+        return journal.node(later.after)
     return node
 
 
@@ -285,21 +333,3 @@ def _registration(vault: Vault) -> RegistrationRecord | None:
 def registration_file(vault: Vault) -> str:
     """Return the path of the registration file, which registrations alone write."""
     return os.path.join(os.path.dirname(vault.path), "registration")
-
-
-def _fingerprint(data: bytes | None) -> str:
-    if data is None:
-        return ""
-    try:
-        return decode_fingerprint(data, "").fingerprint
-    except VaultCorrupt:
-        return ""
-
-
-def _node(data: bytes | None) -> str:
-    if data is None:
-        return ""
-    try:
-        return decode_registration(data, "").instance_id
-    except VaultCorrupt:
-        return ""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultError, VaultMissing
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.vault.history import copies_of
 from fingerprint.vault.records import decode_fingerprint, decode_registration
-from fingerprint.vault.regeneration import is_of_another_node, replacement
+from fingerprint.vault.regeneration import Journal, is_of_another_node
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.model import FingerprintRecord
     from fingerprint.vault import Vault
 
 # The words of --key.
@@ -46,29 +46,31 @@ def usable_copy(vault: Vault, key: str, present: bytes | None = None) -> tuple[i
         VaultError: the journal or the data file could not be read.
     """
     there = vault.raw(key) if present is None else present
-    whole = [copy for copy in vault.history.copies(key) if copy[2] != there and _is_whole(key, copy[2])]
+    journal = Journal(vault)
+    changes = journal.of_record if key == FINGERPRINT_KEY else journal.registrations
+    whole = [copy for copy in copies_of(changes) if copy[2] != there and _is_whole(key, copy[2])]
     if key != FINGERPRINT_KEY:
         return next(((number, at) for number, at, _ in whole), None)
     doubts: dict[str, int | None] = {}
-    found: list[tuple[int, int, str]] = []
+    doubtful: tuple[int, str] | None = None
     for number, at, data in whole:
-        record = decode_fingerprint(data, "")
-        if record.fingerprint not in doubts:
-            doubts[record.fingerprint] = _doubt(vault, record)
-        doubt = doubts[record.fingerprint]
-        if doubt is not None:
-            found.append((doubt, number, at))
-    best = min(found, key=lambda one: one[0], default=None)
-    return best and best[1:]
+        fingerprint = journal.fingerprint(data)
+        if fingerprint not in doubts:
+            doubts[fingerprint] = _doubt(journal, fingerprint)
+        if doubts[fingerprint] == 0:
+            return number, at
+        if doubts[fingerprint] is not None:
+            doubtful = doubtful or (number, at)
+    return doubtful
 
 
-def _doubt(vault: Vault, record: FingerprintRecord) -> int | None:
+def _doubt(journal: Journal, fingerprint: str) -> int | None:
     """Return how little is known of a fingerprint: 0 of this node's, 1 else; None if the service rejects it."""
-    state = replacement(vault, record)
+    state = journal.state(fingerprint)
     if state.regenerated:
         return None
     try:
-        other = is_of_another_node(vault, record.fingerprint)
+        other = is_of_another_node(journal, fingerprint)
     except VaultError:
         return 1
     return None if other else 0 if other is False and not state.uncertain else 1
