@@ -54,6 +54,8 @@ def _register(arguments: Arguments) -> int:
             "vault": vault.path, "instanceId": record.instance_id, "region": record.region,
             "registered": not arguments.dry_run, "dryRun": arguments.dry_run,
         })  # fmt: skip
+    elif arguments.dry_run and record.instance_id:
+        write(f"Would finish the registration that was interrupted: {record.instance_id}, stored in {vault.path}.")
     elif arguments.dry_run:
         write(f"Would register this machine in {record.region} and store the registration in {vault.path}.")
     else:

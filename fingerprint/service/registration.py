@@ -143,7 +143,8 @@ class Registration:
             dry_run: do everything but asking the service and writing.
 
         Returns:
-            What is stored; in a dry run what would be, without node id and key.
+            What is stored; in a dry run what would be, without key, and without node id unless an interrupted
+            registration would be finished.
 
         Raises:
             UsageError: the activation is not of the form of one.
@@ -155,8 +156,11 @@ class Registration:
         """
         check_activation(activation_id, activation_code)
         seen = self._present()
-        if not any(one.node for one in pending(self.vault)):
+        answered = next((one for one in pending(self.vault) if one.node), None)
+        if answered is None:
             _refuse_registered(self.vault, seen, again=again)
+        elif dry_run:
+            return answered.registration.replace(instance_id=answered.node, private_key="")
         client = self._client(region)
         if dry_run:
             prepared_record(self.vault, self.machine, threshold, timeout=self._timeout)

@@ -27,11 +27,19 @@ from event_machines import before_and_after
 from faults import KILL, Fault, Run, faults_of, paths_within, run, why_not
 from fingerprint import Vault
 from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK, EXIT_REFUSED, FingerprintError, Unreachable, VaultError
+from fingerprint.errors import (
+    EXIT_CANNOT_TELL,
+    EXIT_OK,
+    EXIT_REFUSED,
+    FingerprintError,
+    Unreachable,
+    VaultError,
+    VaultUnreadable,
+)
 from fingerprint.service import Registration
 from fingerprint.service.keys import NodeKey
 from fingerprint.testing import LocalService
-from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault import REGISTRATION_KEY, VaultEdit
 from fingerprint.vault.pending import pending
 from fingerprint.vault.verify import verify
 
@@ -305,6 +313,27 @@ def test_an_id_that_is_not_this_machines_is_refused(tmp_path: Path, service: Loc
     assert house.stored() == node
     with pytest.raises(FingerprintError, match="no open registration to finish"):
         house.flow().finish(node)
+
+
+def test_a_dry_run_names_the_node_that_would_be_stored(tmp_path: Path, service: LocalService) -> None:
+    house = House(tmp_path, service, "first")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VaultEdit, "store_registration", full_disk)
+        with pytest.raises(VaultError, match="registered this machine as mi-") as caught:
+            house.flow().register(house.made.id, house.made.code, REGION)
+    [node] = house.new_nodes()
+    assert caught.value.remedy.endswith(f"fingerprint register --node {node}")
+    planned = house.flow().register(house.made.id, house.made.code, REGION, dry_run=True)
+    assert (planned.instance_id, planned.private_key) == (node, "")
+    assert house.stored() == ""
+    asked = len(service.requests())
+    record = house.flow().register(house.made.id, house.made.code, REGION)
+    assert (record.instance_id, len(service.requests())) == (node, asked)
+    assert house.flow().role_token()
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise VaultUnreadable("there is no room", where="disk")
 
 
 def test_who_deregisters_gives_open_requests_up(tmp_path: Path, service: LocalService) -> None:
