@@ -230,7 +230,7 @@ def _record_findings(vault: Vault, found: list[Finding], states: list[ManifestSt
 
 def _rolled_back(vault: Vault, key: str) -> Finding:
     """Return the finding of a record that is older than what our journal has."""
-    from fingerprint.vault.remedies import restore_command, usable_copy
+    from fingerprint.vault.remedies import usable_copy
 
     copy = usable_copy(vault, key)
     back = f"Bring the newer one back with: {restore_command(copy[0], key)}. " if copy else ""
