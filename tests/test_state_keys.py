@@ -18,7 +18,7 @@ from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint.vault import statekeys, verify
 from fingerprint.vault.files import Folder
 from fingerprint.vault.journal import parsed, sealed
-from fingerprint.vault.statekeys import find_key, state_key
+from fingerprint.vault.statekeys import Key, find_key, state_key
 from fingerprint.vault.takeover import earlier_key
 
 posix = pytest.mark.skipif(os.name == "nt", reason="on Windows a backslash is no part of a name")
@@ -239,7 +239,7 @@ def test_an_inode_that_is_used_again_makes_no_other_vault_of_it(tmp_path: Path) 
     told = json.loads(place.read_bytes())
     status = os.stat(new.path)
     place.write_text(json.dumps({**told, "device": status.st_dev, "inode": status.st_ino}))
-    assert find_key(state, new.path) == (state_key(os.path.realpath(new.path)), False)
+    assert find_key(state, new.path) == Key(state_key(os.path.realpath(new.path)), settled=False)
     assert known(new) == set()
 
 
@@ -290,4 +290,4 @@ ls state/history
     assert len(one) == 3
     assert len([name for name in done.stdout.split() if name.endswith(".jsonl")]) == 1
     # Without the mount it is a directory of its own again.
-    assert statekeys.find_key(str(tmp_path / "state"), str(tmp_path / "other" / "Vault"))[1] is False
+    assert statekeys.find_key(str(tmp_path / "state"), str(tmp_path / "other" / "Vault")).settled is False

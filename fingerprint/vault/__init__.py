@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     _Record = TypeVar("_Record", FingerprintRecord, RegistrationRecord)
     _Result = TypeVar("_Result")
+    _Listed = tuple[bytes | None, dict[str, str] | None, bool]
 
 FINGERPRINT_KEY = "InstanceFingerprint"
 REGISTRATION_KEY = "RegistrationKey"
@@ -124,29 +125,33 @@ class Vault:
         if self._key is None:
             from fingerprint.vault.statekeys import find_key
 
-            key, settled = find_key(self.state, self.path)
-            if not settled:
+            key = find_key(self.state, self.path)
+            if not key.settled:
                 from fingerprint.vault.takeover import readable_key
 
                 # Another process may take it over at any time.
-                return readable_key(self.state, self.path, key)
-            self._key = key
+                return readable_key(self.state, self.path, key.name)
+            self._key = key.name
         return self._key
 
-    def settle_state(self) -> None:
+    def settle_state(self) -> bool:
         """Take over what an earlier version kept under another key. The caller holds the lock of the vault.
+
+        Returns:
+            Whether it is noted already which directory this vault is.
 
         Raises:
             VaultError: that failed.
         """
         from fingerprint.vault.statekeys import find_key
 
-        key, settled = find_key(self.state, self.path)
-        if not settled:
+        key = find_key(self.state, self.path)
+        if not key.settled:
             from fingerprint.vault.takeover import take_over
 
-            take_over(self.state, self.path, key)
-        self._key = key
+            take_over(self.state, self.path, key.name)
+        self._key = key.name
+        return key.noted
 
     @property
     def history(self) -> History:
@@ -293,7 +298,7 @@ class Vault:
 
         try:
             known = elsewhere.lost(self, key) or elsewhere.other(self)
-        except VaultError:
+        except (VaultDenied, VaultUnsafe):
             if to_write:
                 raise
             # Whoever makes one is told.
@@ -458,7 +463,7 @@ class VaultEdit:
                 self._folder.lock(self._wait)
                 # While this one waited another folder may have come to the path: that one is the vault.
                 self._folder.demand_in_place()
-                self._vault.settle_state()
+                self._noted = self._vault.settle_state()
                 break
             except VaultChanged:
                 self._folder.close()
@@ -585,7 +590,7 @@ class VaultEdit:
         with self._folder.make_inner("Store", self._mode) as store:
             before = read_settled(store, key)
             # What cannot be read is met before anything is written.
-            self._listed(store, key)
+            listed = self._listed(store, key)
             if check:
                 # Raises for a record that is lost, corrupt or damaged: it must not be overwritten.
                 try:
@@ -599,7 +604,7 @@ class VaultEdit:
                 # Who wrote it may have been killed before it was durable.
                 store.make_durable(key)
             # Data before manifest: a crash between the two leaves data that reading finds by itself.
-            self._list(store, key, why)
+            self._list(store, key, listed, why)
             # Else nobody would find in the vault what is acknowledged now.
             store.demand_in_place()
         if number is not None:
@@ -608,6 +613,8 @@ class VaultEdit:
 
     def _note_place(self) -> None:
         """Write down which directory holds what was written now."""
+        if self._noted:
+            return
         from fingerprint.vault.statekeys import note_place
 
         vault = self._vault
@@ -617,11 +624,11 @@ class VaultEdit:
             # The record is there, and the next write says where that is.
             return
 
-    def _list(self, store: Folder, key: str, why: str) -> None:
+    def _list(self, store: Folder, key: str, wanted: _Listed, why: str) -> None:
         """Let the manifest list all records in Store, and a key that was written there."""
         name = self._vault.manifest_name
         for left in reversed(range(_DECISIONS)):
-            present, listed, corrupt = self._listed(store, key)
+            present, listed, corrupt = wanted
             if listed is None:
                 return
             try:
@@ -634,8 +641,9 @@ class VaultEdit:
                 # Another program lists records, too.
                 if not left:
                     raise
+                wanted = self._listed(store, key)
 
-    def _listed(self, store: Folder, key: str) -> tuple[bytes | None, dict[str, str] | None, bool]:
+    def _listed(self, store: Folder, key: str) -> _Listed:
         """Return the bytes of the manifest, what it must list (None if it does), and whether it is corrupt."""
         from fingerprint.vault.integrity import to_list
 
@@ -701,7 +709,7 @@ class VaultEdit:
         left = store.left_over(key)
         if not left or is_torn(left) or left == before:
             return
-        if before is not None and self._vault.history.last_states(key, left):
+        if before is not None and left not in self._vault.history.seen(key):
             self._found(key)(left, before)
 
     def _entries(self, manifest: bytes) -> dict[str, str]:

@@ -7,11 +7,14 @@ directory that was made anew is told from the one that the journal is of.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from fingerprint._json import JsonError, dumps, loads
 from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
+from fingerprint.model import Value
 from fingerprint.vault.files import Folder
+from fingerprint.vault.refusals import vault_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,13 +24,27 @@ if TYPE_CHECKING:
 HISTORY = "history"
 JOURNAL = ".jsonl"
 _PLACE = ".place.json"
+# Errors that will be there the next time, too.
+_STAYS = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
 _NAME_LIMIT = 200
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
 
 
 def real_path(vault: str) -> str:
-    """Return a vault's path without links."""
-    return os.path.realpath(vault)
+    """Return a vault's path without links; what may not be looked into counts as no link.
+
+    Raises:
+        VaultUnreadable: it could not be looked at.
+    """
+    try:
+        return os.path.realpath(vault, strict=True)
+    except (FileNotFoundError, NotADirectoryError):
+        above, name = os.path.split(os.path.abspath(vault))
+        return os.path.join(real_path(above), name) if name else above
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", errno.EINVAL) in _STAYS:
+            return os.path.realpath(vault)
+        raise vault_error(error, vault) from None  # type: ignore[arg-type]
 
 
 def state_key(path: str) -> str:
@@ -48,8 +65,26 @@ def state_key(path: str) -> str:
     return "%sha256-" + sha256_hex(data)
 
 
-def find_key(state: str, vault: str) -> tuple[str, bool]:
-    """Return the key of a vault, and whether a place file has it.
+class Key(Value):
+    """The key of a vault.
+
+    Attributes:
+        name: the key.
+        settled: whether a place file has it: then nothing of an earlier version is left under another one.
+        noted: whether that is of the directory that is the vault now.
+    """
+
+    __slots__ = ("name", "settled", "noted")
+    name: str
+    settled: bool
+    noted: bool
+
+    def __init__(self, name: str, settled: bool, noted: bool = False) -> None:
+        self._set(name=name, settled=settled, noted=noted)
+
+
+def find_key(state: str, vault: str) -> Key:
+    """Return the key of a vault.
 
     The key is that of its real path, unless the directory is known by another path that leads to it now, too.
 
@@ -63,16 +98,16 @@ def find_key(state: str, vault: str) -> tuple[str, bool]:
             place = _place(folder, key)
             there = _status(real)
             if there is None or _is_of(place, there):
-                return key, place is not None
+                return Key(key, place is not None, there is not None)
             for other, path in _others(folder, there):
                 # Numbers of devices and inodes are used again: only what is one directory now is one.
                 found = _status(path)
                 if other != key and found is not None and os.path.samestat(found, there):
-                    return other, True
+                    return Key(other, True, True)
     except (VaultMissing, VaultDenied, VaultUnsafe):
         # Whoever reads the journal meets it, too.
-        return key, False
-    return key, place is not None
+        return Key(key, False)
+    return Key(key, place is not None)
 
 
 def note_place(state: str, vault: str, key: str) -> None:
@@ -122,10 +157,15 @@ def other_directory(state: str, vault: str, key: str) -> bool:
 
 
 def _status(path: str) -> os.stat_result | None:
+    """Return the status of a directory, None where there is none, or none that may be seen. Raises VaultUnreadable."""
     try:
         return os.stat(path)
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", errno.EINVAL) in _STAYS:
+            return None
+        raise vault_error(error, path) from None  # type: ignore[arg-type]
 
 
 def _place(folder: Folder, key: str) -> dict[str, Any] | None:
