@@ -1,6 +1,6 @@
 """The service that registers machines and gives them role credentials: keys, signatures, client, registration.
 
-Needs the extra `aws` (botocore and cryptography).
+Needs the extra `aws` (botocore, httpcore and cryptography).
 """
 
 from __future__ import annotations
