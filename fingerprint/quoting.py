@@ -6,10 +6,11 @@ import re
 
 from fingerprint.model import masked
 
-# Up to the last @ of the word, or of what is in quotes: a password may hold what should have been escaped.
+# Up to the last @ of the word, or of what is in quotes: a password may hold what should have been escaped. What has no
+# @ is taken as well, so that it is read once.
 _PASSWORDS = (
-    re.compile(r'("[A-Za-z][A-Za-z0-9+.-]*://)(?:[^"\\]|\\.)*@'),
-    re.compile(r'(://)[^\s"]*@'),
+    re.compile(r'("[A-Za-z][A-Za-z0-9+.-]*://)([^"\\]*(?:\\.[^"\\]*)*)'),
+    re.compile(r'(://)([^\s"]*)'),
 )  # fmt: skip
 _IDS = re.compile(
     # Nodes, accounts, UUIDs, and what is made of one without its hyphens. The end of a text may be cut off.
@@ -22,7 +23,7 @@ def without_passwords(text: str) -> str:
     """Return a text without user and password of the URLs in it."""
     if "@" in text:
         for pattern in _PASSWORDS:
-            text = pattern.sub(r"\1***@", text)
+            text = pattern.sub(_without_password, text)
     return text
 
 
@@ -33,6 +34,11 @@ def hidden(url: str) -> str:
     # A separator within the password leaves a part of it on its left.
     scheme = scheme if scheme.isalnum() else "***"
     return f"{scheme if separator else ''}{separator}{'***@' if at else ''}{host}"
+
+
+def _without_password(found: re.Match[str]) -> str:
+    _, at, place = found[2].rpartition("@")
+    return f"{found[1]}***@{place}" if at else found[0]
 
 
 def with_ids_masked(text: str) -> str:

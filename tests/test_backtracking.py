@@ -83,10 +83,11 @@ def _used() -> Iterator[tuple[str, re.Pattern[Any], set[str]]]:
             except NameError:
                 continue
             yield where, re.compile(source, given), {node.func.attr}
+        others = set().union(*(uses[name] for name in uses if name != "re" and name not in vars(module)))
         for name, value in vars(module).items():
             for pattern in _within(value):
                 # One of several is used by the name that it has in a loop.
-                yield f"{path.relative_to(PACKAGE)}:{name}", pattern, uses.get(name) or {"sub"}
+                yield f"{path.relative_to(PACKAGE)}:{name}", pattern, uses.get(name) or others or {"sub"}
 
 
 def _within(value: Any) -> Iterator[re.Pattern[Any]]:
@@ -202,7 +203,7 @@ def slow(pattern: re.Pattern[Any], use: str = "sub") -> str:
     """Return an attack that takes more than linear time, "" for none."""
     for lead, many in sorted(attacks(pattern)):
         for after in AFTER:
-            if _seconds(pattern, use, lead + many * 20 + after) > 20 * SECONDS:
+            if _seconds(pattern, use, lead + many * 24 + after) > 20 * SECONDS:
                 return f"{lead!r} + {many!r} * 20 + {after!r}"
             times = SMALL // len(many) + 1
             large = _seconds(pattern, use, lead + many * times * TIMES + after)

@@ -12,10 +12,15 @@ ATTRIBUTES = 9
 LIMIT = 50
 # The address is logged under this name, too, and counts once.
 _PSEUDO = "IP Address"
-_CHANGED = re.compile(
-    r"The '([^']+)' value \((.*)\) has changed from the registered machine configuration value \((.*)\)", re.DOTALL
+# What stands before the present value, and between it and the saved one.
+_CHANGED = (
+    re.compile(r"The '([^']+)' value \("),
+    re.compile(r"\) has changed from the registered machine configuration value \("),
 )
-_ID = re.compile(r"The hardware ID \((.*)\) has changed from the registered value \((.*)\)", re.DOTALL | re.IGNORECASE)
+_ID = (
+    re.compile(r"The hardware ID \(", re.IGNORECASE),
+    re.compile(r"\) has changed from the registered value \(", re.IGNORECASE),
+)
 
 
 class Mismatch:
@@ -65,20 +70,21 @@ class Comparisons:
     def begin(self, entry: Entry) -> None:
         """Take the first line of a group."""
         self._group = Mismatch(entry.at, entry.kind == "id-differs")
-        found = _ID.search(entry.text) if self._group.id_differs else None
+        found = _values(_ID, entry.text) if self._group.id_differs else None
         if found:
-            self._group.changed["hardware ID"] = (found[2].strip(), found[1].strip())
+            _, current, saved = found
+            self._group.changed["hardware ID"] = (saved.strip(), current.strip())
 
     def attribute(self, entry: Entry) -> None:
         """Take the line of one attribute."""
-        found = _CHANGED.search(entry.text)
+        found = _values(_CHANGED, entry.text)
         if not found or (entry.level == "DEBUG" and self._group is None):
             # At DEBUG every comparison is told, also one that ends in a match.
             return
         if self._group is None:
             # The line before was cut off, or hidden by the level of the log.
             self._group = Mismatch(entry.at, False)
-        name, current, saved = found.groups()
+        name, current, saved = found
         self._group.last = entry.at
         if name != _PSEUDO:
             self._group.changed[name] = (saved, current)
@@ -97,3 +103,20 @@ class Comparisons:
             self.settled = max(0, self.settled - 1)
         self.all.append(group)
         return group, False
+
+
+def _values(form: tuple[re.Pattern[str], re.Pattern[str]], text: str) -> tuple[str, str, str] | None:
+    """Return what a line names, the present and the saved value in it, None if it is no such line.
+
+    Not in one pattern, which would begin again at every piece that looks like the beginning of one.
+    """
+    begin, between = form
+    start = begin.search(text)
+    middle = None
+    for found in between.finditer(text, start.end()) if start else ():
+        middle = found
+    end = text.rfind(")")
+    if start is None or middle is None or end < middle.end():
+        return None
+    name = start[1] if start.groups() else ""
+    return name, text[start.end() : middle.start()], text[middle.end() : end]

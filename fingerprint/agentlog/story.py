@@ -18,7 +18,8 @@ RUNS_LIMIT = 50
 _VERSION = re.compile(r"amazon-ssm-agent - v(\d+(?:\.\d+)+)")
 # Agents 3.1.501 to 3.2.1542 tell the kinds of errors apart.
 _ERROR = re.compile(r"produced (?:unrecoverable aws |aws )?error: (.*)", re.IGNORECASE | re.DOTALL)
-_STATUS = re.compile(r"Status code \D*(\d+)\)? returned .*?Message: (.*)", re.IGNORECASE | re.DOTALL)
+_STATUS = re.compile(r"Status code \D{0,100}(\d{1,9})\)? returned ", re.IGNORECASE)
+_MESSAGE = re.compile("Message: ", re.IGNORECASE)
 _ROTATION = re.compile(r"Next credential rotation will be in (-?\d+(?:\.\d+)?) minutes", re.IGNORECASE)
 _SLEEP = re.compile(r"Sleeping for (\S+) before retrying", re.IGNORECASE)
 _BACKOFF = re.compile(r"every (\d+) seconds for (\d+) seconds", re.IGNORECASE)
@@ -245,8 +246,12 @@ class Story(Counts):
     def _status(self, entry: Entry) -> None:
         # Agents 3.2.183 to 3.2.1542 tell nothing else of such an error; later ones repeat what the line before has.
         if self._kind_before != "refused":
-            found = _STATUS.search(entry.text)
-            self._refuse(entry.at, f"{found[2].strip()} (status code {found[1]})".strip() if found else entry.text)
+            status = _STATUS.search(entry.text)
+            message = _MESSAGE.search(entry.text, status.end()) if status else None
+            told = (
+                f"{entry.text[message.end() :].strip()} (status code {status[1]})" if status and message else entry.text
+            )
+            self._refuse(entry.at, told.strip())
 
     def _refuse(self, at: str, error: str) -> None:
         code = code_of(error) or "other"

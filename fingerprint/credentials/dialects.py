@@ -21,7 +21,7 @@ ACCESS_KEY, SECRET_KEY, TOKEN = NAMES = ("aws_access_key_id", "aws_secret_access
 OLD_TOKEN = "aws_security_token"
 BOTOCORE = "Python"
 
-_OPTION = re.compile(r"(?P<name>.*?)(?P<delimiter>\s*[=:]\s*)(?P<value>.*)$")
+_OPTION = re.compile(r"(?P<name>(?:[^=:\n]*[^=:\s])?)(?P<delimiter>\s*[=:]\s*)(?P<value>.*)$")
 _SECTION = re.compile(r"\[(.+)\]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 # Java and its like trim what is not above a space.
@@ -34,8 +34,8 @@ _JAVASCRIPT_COMMENT = re.compile(f"(?:^|[{_JAVASCRIPT_BLANKS}])[;#]")
 _JAVASCRIPT_KINDS = ("profile", "sso-session", "services")
 _JAVASCRIPT_PREFIX = re.compile(rf"([\w-]+)[{_JAVASCRIPT_BLANKS}]([\"'])?([\w\-@+.%:/]+)(?(2)\2)", re.ASCII)
 _RUBY_SECTION = re.compile(r"\[([^\[\]]+)\]\s*(#.+)?$", re.ASCII)
-_RUBY_ITEM = re.compile(r"(.+?)\s*=\s*(.+?)\s*$", re.ASCII)
-_RUBY_EMPTY = re.compile(r"(.+?)\s*=\s*$", re.ASCII)
+_RUBY_ITEM = re.compile(r"(.(?:[^=]*[^=\s])?)\s*=\s*(\S(?:.*\S)?|\s)\s*$", re.ASCII)
+_RUBY_EMPTY = re.compile(r"(.(?:[^=]*[^=\s])?)\s*=\s*$", re.ASCII)
 
 
 class Unreadable(Exception):

@@ -32,7 +32,7 @@ _NEVER = "0001-01-01T00:00:00"
 # The lines that the agent itself writes.
 _RULE = f"{USER} ALL=(ALL) NOPASSWD:ALL"
 _NOLOGIN = ("/usr/bin/false", "/bin/false", "/usr/sbin/nologin", "/sbin/nologin")
-_ADMINISTRATORS = re.compile(rf"^\s*{USER}\s*$", re.MULTILINE)
+_ADMINISTRATORS = re.compile(rf"^[^\S\n]*{USER}[^\S\n]*$", re.MULTILINE)
 
 
 def last(site: Site) -> Finding:
