@@ -108,7 +108,7 @@ def test_large_groups_are_found_as_small_ones_are(seed: int, columns: int) -> No
 
 @pytest.mark.parametrize("seed", range(40))
 def test_equal_rows_are_one_node_and_each_pair_of_theirs_is_found(seed: int) -> None:
-    """Few kinds of rows, each many times, with hardware IDs that are shared within and across kinds, missing or single."""
+    """Few kinds of rows, each many times, with hardware IDs that are shared, missing or single."""
     chance = random.Random(seed)
     columns, at_least = chance.choice(((3, 2), (5, 3), (6, 4), (8, 6)))
     kinds = [[chance.choice(("", "a", "b", None)) for _ in range(columns)] for _ in range(chance.randint(1, 6))]

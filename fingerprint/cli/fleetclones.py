@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from fingerprint.cli.fleetinput import Input, heading, reading, writing
+from fingerprint.cli.fleetinput import Input, heading, reading, warn_of_left_out, writing
 from fingerprint.cli.render import colored, folded, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.fleet.cloning import Clones, clones
@@ -47,6 +47,7 @@ def run(arguments: Arguments) -> int:
     else:
         _show(given, found, arguments)
     given.warn()
+    warn_of_left_out(found.left_out)
     if found.findings:
         return EXIT_DIFFERS
     return EXIT_CANNOT_TELL if given.rejects.count or not found.rows else EXIT_OK

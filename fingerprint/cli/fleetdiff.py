@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fingerprint.cli.fleetinput import Input, heading, opened, progress, reading, share, writing
+from fingerprint.cli.fleetinput import Input, heading, opened, progress, reading, share, warn_of_left_out, writing
 from fingerprint.cli.render import colored, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
 from fingerprint.fleet.checking import Summary, check
@@ -34,6 +34,7 @@ def run(arguments: Arguments) -> int:
     else:
         _show(joined, summary, drifted, arguments)
     before.warn()
+    warn_of_left_out(joined.left_out)
     if before.rejects.count or not summary.rows:
         return EXIT_CANNOT_TELL
     return EXIT_DIFFERS if any(sum(counts.values()) for counts in drifted.changed.values()) else EXIT_OK

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from fingerprint.cli.parse import Arguments
 
+_NAMES = 5
+
 
 class Input:
     """A fleet that is being read, with what was rejected of it."""
@@ -86,6 +88,13 @@ def opened(arguments: Arguments, path: str) -> Fleet:
     return open_fleet(path, format=arguments.format, unpack_limit=arguments.unpack_limit * MEBIBYTE)
 
 
+def warn_of_left_out(names: tuple[str, ...]) -> None:
+    """Say on standard error which attributes few machines have, so that they were not compared."""
+    if names:
+        more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+        warn(f"attributes of few machines were not compared: {', '.join(map(repr, names[:_NAMES]))}{more}")
+
+
 def writing(path: str | None) -> AbstractContextManager[TableWriter | None]:
     """Return the writer of a table, or of none, for a `with`.
 
@@ -123,4 +132,4 @@ def heading(text: str) -> None:
     write(text)
 
 
-__all__ = ["Input", "heading", "opened", "progress", "reading", "share", "writing"]
+__all__ = ["Input", "heading", "opened", "progress", "reading", "share", "warn_of_left_out", "writing"]

@@ -23,6 +23,7 @@ from fingerprint.fleet.columns import EXTRAS, NODE, OBSERVED, layout_of
 from fingerprint.fleet.columntypes import require_one_family
 from fingerprint.fleet.grouping import DAY, FINDINGS, SHARED_KEYS, SIDS, Group, Groups, Seen, runs_of
 from fingerprint.fleet.inputs import batches_of
+from fingerprint.fleet.names import common
 from fingerprint.fleet.work import Whole, usual_threads
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Clones:
         listed: [n, 3] pairs of rows with the bits of the attributes that they have in common, up to the limit.
         compared: how many pairs were looked at.
         nodes: the column of node ids.
+        left_out: attributes that few machines have, which are not compared: else they would hide clones of others.
     """
 
     rows: int
@@ -60,6 +62,7 @@ class Clones:
     listed: Any = None
     compared: int = 0
     nodes: Any = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def groups(self) -> list[Groups]:
@@ -110,6 +113,7 @@ def clones(
     if not given:
         return Clones(0, (), 0)
     side, names = compared(list(dict.fromkeys(name for batch in given for name in batch.schema.names)))
+    names, left_out = _common(given, side, names)
     # What is not compared goes into one table; the attributes stay in their batches, each of its own type.
     plain = (NODE, OBSERVED, *EXTRAS)
     parts = [batch.select([name for name in plain if name in batch.schema.names]) for batch in given]
@@ -124,7 +128,7 @@ def clones(
             remedy="Leave out the columns that are no attributes",
         )
     needed = needed_of(percent, len(others))
-    found = Clones(table.num_rows, others, needed, nodes=table[NODE])
+    found = Clones(table.num_rows, others, needed, nodes=table[NODE], left_out=left_out)
     near, empty = _encoded(given, side, others, sid, needed, threads)
     done("encode")
     seen = Seen(table, (*others, *((sid,) if sid else ())), near, empty, window)
@@ -187,6 +191,23 @@ def compared(columns: list[str]) -> tuple[str, tuple[str, ...]]:
     side = "current" if any(place >= 0 for place in layout.current) else "saved"
     places = layout.current if side == "current" else layout.saved
     return side, tuple(name for name, place in zip(layout.attributes, places, strict=True) if place >= 0)
+
+
+def _common(
+    batches: list[pa.RecordBatch], side: str, names: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the attributes that enough machines have, and the others."""
+    held = dict.fromkeys(names, 0)
+    for batch in batches:
+        for name in names:
+            column = f"{side}.{name}"
+            if column in batch.schema.names:
+                held[name] += batch.num_rows - batch[column].null_count
+    rows = sum(batch.num_rows for batch in batches)
+    kept = common(held, rows, len(names), always=SIDS)
+    if len(kept) > MOST_NEAR:
+        kept = tuple(name for name in kept if name in SIDS or 2 * held[name] > rows)
+    return kept, tuple(name for name in names if name not in kept)
 
 
 def _encoded(

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -14,9 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fingerprint.errors import InputError, UsageError
-from fingerprint.fleet.columns import NODE, OBSERVED, THRESHOLD, layout_of
+from fingerprint.fleet.columns import MOST_ATTRIBUTES, NODE, OBSERVED, THRESHOLD, layout_of
 from fingerprint.fleet.columntypes import plain_type, require_one_family, values_of
+from fingerprint.fleet.grouping import SIDS
 from fingerprint.fleet.inputs import batches_of
+from fingerprint.fleet.names import common
 from fingerprint.fleet.rejects import Accepted, Rejects
 from fingerprint.fleet.work import in_order, question_of, usual_threads
 
@@ -140,6 +143,7 @@ class Joined:
         both: how many nodes are in both.
         only_before, only_after: how many are in one of them only.
         repeated_before, repeated_after: rows that were left out, because a later one of the same node is there.
+        left_out: attributes of few rows that are not compared, as more than columns fit were brought.
     """
 
     both: int
@@ -147,8 +151,10 @@ class Joined:
     only_after: int
     repeated_before: int
     repeated_after: int
+    left_out: tuple[str, ...]
     _connection: Any
     _query: str
+    _names: tuple[str, ...]
     _folder: Any
 
     def __enter__(self) -> Joined:
@@ -161,7 +167,8 @@ class Joined:
 
     def batches(self) -> Accepted:
         """Return the nodes that are in both: saved is the hash of the first observation, current of the second."""
-        return Accepted(self._connection.sql(self._query).to_arrow_reader(BATCH_ROWS))
+        reader = self._connection.sql(self._query).to_arrow_reader(BATCH_ROWS)
+        return Accepted(batch.rename_columns(list(self._names)) for batch in reader)
 
 
 def join(before: Any, after: Any, *, threads: int | None = None, rejects: Rejects | None = None) -> Joined:
@@ -191,91 +198,141 @@ def join(before: Any, after: Any, *, threads: int | None = None, rejects: Reject
 
 def _joined(connection: Any, folder: Any, before: Accepted, after: Accepted, threads: int) -> Joined:
     connection.execute(f"set threads={threads}")
-    sides = {}
-    for name, batches in (("before", before), ("after", after)):
-        sides[name] = _loaded(connection, name, batches)
+    sides = {name: _loaded(connection, name, given) for name, given in (("before", before), ("after", after))}
     count = {name: _one(connection, f"select count(*) from {name}") for name in sides}
-    both = _one(connection, "select count(*) from after join before using (node_id)")
-    attributes = list(dict.fromkeys((*sides["before"][0], *sides["after"][0])))
-    columns = [f"after.{NODE}", f"after.{OBSERVED}", f"after.{THRESHOLD}", f'after."{GROUP}"']
+    both = _one(connection, "select count(*) from after join before using (node)")
+    held = Counter(sides["before"].held)
+    held.update(sides["after"].held)
+    # Each side brings as many as fit, so that both may bring more.
+    attributes = common(held, 0, MOST_ATTRIBUTES, always=SIDS)
+    columns = {"node": NODE, "observed": OBSERVED, "threshold": THRESHOLD, '"group"': GROUP}
+    parts = [(f"after.{name}", own) for name, own in columns.items()]
     for attribute in attributes:
         for name, side in (("before", "saved"), ("after", "current")):
-            if attribute in sides[name][0]:
-                columns.append(f"{name}.{_quoted(f'current.{attribute}')} as {_quoted(f'{side}.{attribute}')}")
-    query = f"select {', '.join(columns)} from after join before using (node_id) order by after.row_number"
+            if attribute in sides[name].columns:
+                parts.append((f"{name}.{sides[name].columns[attribute]}", f"{side}.{attribute}"))
+    words = ", ".join(f"{name} as c{number}" for number, (name, _) in enumerate(parts))
     return Joined(
         both=both,
         only_before=count["before"] - both,
         only_after=count["after"] - both,
-        repeated_before=sides["before"][1],
-        repeated_after=sides["after"][1],
+        repeated_before=sides["before"].repeated,
+        repeated_after=sides["after"].repeated,
+        left_out=tuple(name for name in held if name not in attributes),
         _connection=connection,
-        _query=query,
+        _query=f"select {words} from after join before using (node) order by after.row_number",
+        _names=tuple(name for _, name in parts),
         _folder=folder,
     )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _one(connection: Any, query: str) -> int:
     return int(connection.execute(query).fetchall()[0][0])
 
 
-def _loaded(connection: Any, name: str, batches: Accepted) -> tuple[tuple[str, ...], int]:
-    """Put one observation into a table. Returns its attributes and how many rows were left out."""
-    iterator = iter(batches)
-    first = next((batch for batch in iterator if batch.num_rows), None)
-    if first is None:
-        raise InputError(f"the observation {name} has no rows", remedy="Compare two observations of one fleet")
-    layout = layout_of(first.schema.names)
-    attributes = tuple(a for a, place in zip(layout.attributes, layout.current, strict=True) if place >= 0)
-    if not attributes:
-        raise InputError(f"the observation {name} has no current hashes", remedy="Observe the machines themselves")
-    wanted = [NODE, OBSERVED, THRESHOLD, GROUP, *(f"current.{attribute}" for attribute in attributes)]
-    schema = pa.schema([(column, _type_of(first, column)) for column in wanted])
+@dataclass
+class _Side:
+    """One observation in a table.
 
+    Attributes:
+        columns: for each attribute the name of its column there. Names of attributes are no names of columns: duckdb
+            takes "A" and "a" for one.
+        kinds: of the same the type.
+        held: for each attribute how many rows have it.
+        repeated: how many rows were left out, because a later one of the same node is there.
+    """
+
+    columns: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, pa.DataType] = field(default_factory=dict)
+    held: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
+
+
+def _loaded(connection: Any, name: str, batches: Accepted) -> _Side:
+    """Put one observation into a table. Its batches may bring attributes that those before did not have."""
+    side = _Side()
+    connection.execute(
+        f'create table read_{name} (node varchar, observed timestamptz, threshold integer, "group" varchar, '
+        "row_number bigint)"
+    )
+    rows = 0
+    for attributes, given in groupby((batch for batch in batches if batch.num_rows), _current_attributes):
+        rows += _appended(connection, name, side, attributes, given, rows)
+    if not rows:
+        raise InputError(f"the observation {name} has no rows", remedy="Compare two observations of one fleet")
+    if not side.columns:
+        raise InputError(f"the observation {name} has no current hashes", remedy="Observe the machines themselves")
+    connection.execute(
+        f"create table {name} as select * from read_{name} qualify row_number() over "
+        f"(partition by node order by observed desc nulls last, row_number desc) = 1"
+    )
+    side.repeated = rows - _one(connection, f"select count(*) from {name}")
+    connection.execute(f"drop table read_{name}")
+    return side
+
+
+def _current_attributes(batch: pa.RecordBatch) -> tuple[str, ...]:
+    layout = layout_of(batch.schema.names)
+    return tuple(name for name, place in zip(layout.attributes, layout.current, strict=True) if place >= 0)
+
+
+def _appended(
+    connection: Any, name: str, side: _Side, attributes: tuple[str, ...], given: Iterator[pa.RecordBatch], known: int
+) -> int:
+    """Append batches of the same attributes to the table of a side. Returns how many rows they have."""
+    first = next(given)
+    for attribute in attributes:
+        if attribute not in side.columns:
+            column = f"a{len(side.columns)}"
+            kind = plain_type(first.schema.field(f"current.{attribute}").type)
+            side.columns[attribute], side.kinds[attribute] = column, kind
+            connection.register("typed", pa.table({column: pa.nulls(0, kind)}))
+            [(told,)] = connection.execute("select column_type from (describe select * from typed)").fetchall()
+            connection.unregister("typed")
+            connection.execute(f"alter table read_{name} add column {column} {told}")
+    schema = pa.schema([
+        ("node", pa.large_string()), ("observed", pa.timestamp("us", tz="UTC")), ("threshold", pa.int32()),
+        ("group", pa.large_string()), ("row_number", pa.int64()),
+        *((side.columns[attribute], side.kinds[attribute]) for attribute in attributes),
+    ])  # fmt: skip
     failed: list[BaseException] = []
+    read = 0
 
     def rows() -> Iterator[pa.RecordBatch]:
+        nonlocal read
         try:
-            yield _shaped(first, schema)
-            for batch in iterator:
-                yield _shaped(batch, schema)
+            for batch in chain((first,), given):
+                for attribute in attributes:
+                    column = batch[f"current.{attribute}"]
+                    side.held[attribute] += len(column) - column.null_count
+                numbers = pa.array(np.arange(known + read, known + read + batch.num_rows, dtype=np.int64))
+                read += batch.num_rows
+                yield _shaped(batch, schema, attributes, numbers)
         except BaseException as error:
             failed.append(error)
             raise
 
     connection.register("given", pa.RecordBatchReader.from_batches(schema, rows()))
     try:
-        connection.execute(f"create table read_{name} as select *, row_number() over () as row_number from given")
+        connection.execute(f"insert into read_{name} by name select * from given")
     except duckdb.Error:
         # duckdb has an error of its own for what is raised while it reads, with the other one in its text.
         if failed:
             raise failed[0] from None
         raise
-    connection.unregister("given")
-    connection.execute(
-        f"create table {name} as select * from read_{name} qualify row_number() over "
-        f"(partition by node_id order by observed_at desc nulls last, row_number desc) = 1"
-    )
-    left_out = _one(connection, f"select (select count(*) from read_{name}) - (select count(*) from {name})")
-    connection.execute(f"drop table read_{name}")
-    return attributes, left_out
+    finally:
+        connection.unregister("given")
+    return read
 
 
-def _type_of(batch: pa.RecordBatch, name: str) -> pa.DataType:
-    if name in batch.schema.names:
-        return plain_type(batch.schema.field(name).type)
-    return {OBSERVED: pa.timestamp("us", tz="UTC"), THRESHOLD: pa.int32(), GROUP: pa.string()}[name]
-
-
-def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return a batch in the columns of the first one. Raises InputError: one is of a type that does not go into it."""
-    columns = []
-    for name, kind in zip(schema.names, schema.types, strict=True):
-        column = batch[name] if name in batch.schema.names else pa.nulls(batch.num_rows)
-        require_one_family(name, {kind, column.type})
+def _shaped(batch: pa.RecordBatch, schema: pa.Schema, attributes: tuple[str, ...], numbers: Any) -> pa.RecordBatch:
+    """Return a batch in the columns of a table. Raises InputError: one is of a type that does not go into it."""
+    names = batch.schema.names
+    own = [batch[name] if name in names else pa.nulls(batch.num_rows) for name in (NODE, OBSERVED, THRESHOLD, GROUP)]
+    columns = [values_of(column).cast(kind) for column, kind in zip(own, schema.types, strict=False)]
+    columns.append(numbers)
+    for attribute, kind in zip(attributes, schema.types[len(columns) :], strict=True):
+        column = batch[f"current.{attribute}"]
+        require_one_family(f"current.{attribute}", {kind, column.type})
         columns.append(values_of(column).cast(kind))
     return pa.record_batch(columns, schema=schema)

@@ -120,7 +120,8 @@ def checked(told: dict[str, Any], names: Names, *, unicode: bool = False) -> dic
             return f"its {side} has {len(hardware)} attributes, of at most {MOST_ATTRIBUTES}"
         if hardware and not all(value is None or isinstance(value, str) for value in hardware.values()):
             return f"its {side} has a value that is no text"
-        row[side] = hardware
+        # A null is a key that the hash does not have, and makes no column.
+        row[side] = hardware and {name: value for name, value in hardware.items() if value is not None}
     for name in EXTRAS:
         row[name] = told.get(name)
         if row[name] is not None and not isinstance(row[name], str):

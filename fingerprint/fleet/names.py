@@ -47,6 +47,7 @@ def common(counts: Mapping[str, int], rows: int, most: int, *, always: Iterable[
         always: attributes that stay, as far as they are there.
     """
     first = [name for name in counts if name in set(always)]
-    rest = [name for name, count in counts.items() if name not in first and count * _RARE >= rows]
+    # No machine brought a column of nulls: it is one of a file.
+    rest = [name for name, count in counts.items() if name not in first and (count * _RARE >= rows or not count)]
     kept = {*first, *sorted(rest, key=lambda name: -counts[name])[: max(0, most - len(first))]}
     return tuple(name for name in counts if name in kept)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fingerprint import FingerprintRecord, HardwareHash, _system
 from fingerprint._canonical import canonical_uuid, clean
@@ -232,6 +232,70 @@ def run_texts(data: bytes, _: Random) -> bool:
     return found != [((), ())] * 3 or any(any(rows) for rows in tables)
 
 
+def run_fleet(data: bytes, _: Random) -> bool:
+    """A fleet in columns has an answer to every question, or an error that names it."""
+    from fingerprint.errors import InputError
+    from fingerprint.fleet import Rejects, check, clones, drift, open_fleet, pack, plan
+
+    descriptor = os.memfd_create("fleet")
+    try:
+        os.write(descriptor, data)
+        kind = "parquet" if data[:4] == b"PAR1" else "arrow"
+        fleet = open_fleet(f"/proc/self/fd/{descriptor}", format=kind)
+        rejects = Rejects()
+        rows = sum(checked.rows.num_rows for checked in check(fleet.batches(rejects), threads=1))
+        for ask in (plan, clones, drift, lambda batches, threads: list(pack(batches, threads=threads))):
+            ask(fleet.batches(Rejects()), threads=1)
+        return bool(rows) and not rejects.count
+    except InputError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def fleet_seeds(kind: str) -> tuple[bytes, ...]:
+    """Return small fleets in every layout that columns have in Arrow IPC ("arrow") or Parquet ("parquet")."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+    except ImportError:
+        return ()
+
+    values = [f"value {number} that is longer than a view" if number % 3 else str(number) for number in range(8)]
+    texts = pa.array([*values, None, ""])
+    plain = {"node_id": [f"mi-{i}" for i in range(10)], "threshold": pa.array([40] * 9 + [None], pa.int32()),
+             "observed_at": pa.array([1_700_000_000 + i for i in range(10)], pa.timestamp("s")),
+             "group": pa.array(["a", "b"] * 5).dictionary_encode()}  # fmt: skip
+    names = ("machine-id", "ipaddress-info", "disk-info")
+
+    def of(column: Any) -> Any:
+        return pa.table({**plain, **{f"{side}.{name}": column for side in ("saved", "current") for name in names}})
+
+    hashes = [[("machine-id", value), ("disk-info", "x")] for value in texts.to_pylist()]
+    tables = [
+        of(texts), of(texts.cast(pa.large_string())), of(texts.dictionary_encode()), of(pa.array(range(10), pa.int32())),
+        of(pa.array([bytes([i] * 16) for i in range(10)], pa.binary(16))),
+        pa.table({**plain, **{side: pa.array(hashes, pa.map_(pa.string(), pa.string())) for side in ("saved", "current")}}),
+    ]  # fmt: skip
+    if kind == "parquet":
+        made = []
+        for table in tables:
+            to = pa.BufferOutputStream()
+            parquet.write_table(table, to, compression="none" if len(made) % 2 else "snappy")
+            made.append(to.getvalue().to_pybytes())
+        return tuple(made)
+    tables.append(of(texts.cast(pa.string_view())))
+    made = []
+    for number, table in enumerate(tables):
+        for compression in (None, ("lz4", "zstd")[number % 2]):
+            to = pa.BufferOutputStream()
+            new = pa.ipc.new_stream if number % 2 else pa.ipc.new_file
+            with new(to, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+                writer.write_table(table, max_chunksize=5)
+            made.append(to.getvalue().to_pybytes())
+    return tuple(made)
+
+
 HASH = HardwareHash(
     {
         "bios-hash": "M2Y4ZDk1MWU5YjU2YzFhNA==",
@@ -436,6 +500,16 @@ TARGETS = {
         run_texts, TEXT_SEEDS, (b"\n", b"\r\n", b": ", b"=", b"inet ", b"link/ether ", b"{", b'"', b"\t", b"\0")
     ),
 }
+
+
+if sys.platform == "linux":
+    for _kind in ("arrow", "parquet"):
+        if fleet_seeds(_kind):
+            TARGETS[f"fleet in {_kind}"] = Target(
+                run_fleet,
+                fleet_seeds(_kind),
+                (bytes(8), b"\xff" * 4, b"\xff\xff\xff\x7f", b"\x80", struct.pack("<q", -1)),
+            )
 
 
 def mutated(pool: Sequence[bytes], tokens: Sequence[bytes], random: Random) -> bytes:
