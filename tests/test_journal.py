@@ -14,7 +14,7 @@ import pytest
 
 from fingerprint.errors import VaultCorrupt, VaultMissing, VaultUnreadable
 from fingerprint.model import FingerprintRecord, HardwareHash, RegistrationRecord
-from fingerprint.recovery import carry_out, plan_restore
+from fingerprint.recovery import plan_restore
 from fingerprint.testing.machines import unix_machine
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault
 from fingerprint.vault.files import Folder
@@ -187,35 +187,6 @@ def test_a_regeneration_that_was_not_made_is_none(kind: str, tmp_path: Path) -> 
     [last] = life.vault.history.entries()
     assert last["why"] == f"not written: {MISMATCH}"
     assert not life.vault.notice
-
-
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("steps", [1, 2])
-def test_a_vault_that_was_rolled_back_is_noticed_until_that_is_settled(steps: int, key: str, tmp_path: Path) -> None:
-    """The copy of an hour ago was put back: what was written since is marked as written."""
-    life = Life(tmp_path)
-    for one in KEYS:
-        life.step(one, "written")
-    old = life.there(key)
-    for _ in range(steps):
-        life.step(key, "written")
-    new = life.there(key)
-    assert old is not None
-    assert verify(life.vault) == []
-    life.path(key).write_bytes(old)
-    assert life.vault.read()
-    [finding] = verify(life.vault)
-    assert (finding.kind, finding.where, finding.broken) == ("rolled-back", life.vault.data_path(key), False)
-    assert "vault restore 0" in finding.remedy
-    plan = plan_restore(life.vault, 0, unix_machine(), key=key)
-    assert plan.data == new
-    carry_out(life.vault, plan, accept_new_sid=True)
-    assert verify(life.vault) == []
-    # Or it is kept as it is.
-    life.path(key).write_bytes(old)
-    with life.vault.edit() as edit:
-        edit.keep(key, why="backup")
-    assert verify(life.vault) == []
 
 
 # Journals of version 1 had one line a change, and nothing said whether it was made.

@@ -353,12 +353,15 @@ class Vault:
         for _ in range(_READS_TRIED):
             try:
                 # What helps is looked for when it is sure.
-                return self._present(manifest, key, data, to_write=to_write, in_short=True)
+                found = self._present(manifest, key, data, to_write=to_write, in_short=True)
+                if not self.notice:
+                    return found
             except VaultCorrupt:
-                # A writer may have come in between the data and the journal.
-                seen, manifest, data = data, self._manifest(folder, to_write=to_write), self._data(folder, key)
-                if data == seen:
-                    break
+                pass
+            # A writer may have come in between the data and the journal.
+            seen, manifest, data = data, self._manifest(folder, to_write=to_write), self._data(folder, key)
+            if data == seen:
+                break
         return self._present(manifest, key, data, to_write=to_write)
 
     def _data(self, folder: Folder, key: str) -> bytes | None:

@@ -174,11 +174,10 @@ def reason(entry: Entry, ended: str) -> str:
 
 
 def newest_states(journal: bytes, key: str, data: bytes) -> tuple[bytes, ...] | None:
-    """Return the bytes that the newest entry of a key expects in the vault, the likeliest first; None without an entry.
+    """Return the bytes that the newest entry of a key allows in the vault, the likeliest first; None without an entry.
 
-    Those of a change whose end is not marked are what was there before it, and after it. An entry that has `data`
-    where they can have been in the vault is not looked at any closer: who reads the vault without its lock may have
-    read what was there before the newest change.
+    An entry that has `data` where it allows them is not looked at any closer. A change whose end is not marked
+    allows what was there before it, and after it.
     """
     member = b',"key":' + dumps(key) + b","
     marks: dict[int, str] = {}
@@ -190,7 +189,7 @@ def newest_states(journal: bytes, key: str, data: bytes) -> tuple[bytes, ...] | 
             marks.setdefault(mark["of"], mark["outcome"])
             continue
         sides = _sides(line, marks.get(_number(line), ""))
-        if _is_told(line, data, ("after", "before") if "after" in sides else sides):
+        if _is_told(line, data, sides):
             return (data,)
         entry = unsealed(line)
         if entry:
