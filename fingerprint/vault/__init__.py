@@ -568,9 +568,8 @@ class VaultEdit:
         # All at once: each of them takes blocks of its own.
         room = b" " * sum(-(-size // _BLOCK) * _BLOCK for size in sizes)
         with self._folder.make_inner("Store", self._mode) as store:
-            for key, data in ((FINGERPRINT_KEY, record), (REGISTRATION_KEY, room)):
-                self._keep_left_over(store, key, read_settled(store, key))
-                store.try_write(key, data)
+            store.try_write(FINGERPRINT_KEY, record)
+            store.try_write(REGISTRATION_KEY, room)
         self._folder.try_write(self._vault.manifest_name, b" " * _BLOCK)
 
     def write_manifest(self, name: str, manifest: dict[str, str], *, why: str) -> None:

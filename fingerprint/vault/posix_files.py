@@ -33,11 +33,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What kernels and file systems answer that cannot exchange names or take a free one, and filters of system calls.
-_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
-# How often a record that came in between is put back, and another one comes in between that.
-_PUT_BACK_TRIED = 10
 _TEMPORARY = ".tmp"
+# Of `try_write`; the next write of the same name removes it.
+TRIED = ".try.tmp"
 _LOCK_POLL_SECONDS = 0.05
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
@@ -255,13 +253,13 @@ class Folder:
         Raises:
             VaultDenied, VaultUnreadable: it could not be written; the old file is as it was.
         """
-        temporary = self._written(name, data)
+        temporary = self.written(name, data)
         try:
             os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except OSError as error:
-            self._forget(temporary)
+            self.forget(temporary)
             raise vault_error(error, os.path.join(self.path, name), "write") from None
-        self._flush(name)
+        self.flush(name)
 
     def create(self, name: str, data: bytes) -> bool:
         """Make a file of these bytes durably, and return whether it was made: False if the name is taken.
@@ -269,27 +267,28 @@ class Folder:
         Raises:
             VaultDenied, VaultUnreadable: it could not be made.
         """
-        from fingerprint._system import take_name
+        # Imported here, as below: a mere reader writes nothing.
+        from fingerprint.vault.posix_exchange import create
 
-        # Another writer's temporary file may have the usual name.
-        temporary = self._written(name + ".new", data)
-        try:
-            try:
-                take_name(self.descriptor, temporary, name)
-            except OSError as error:
-                if error.errno not in _CANNOT:
-                    raise
-                if self.touched(name) is not None:
-                    raise FileExistsError(errno.EEXIST, "") from None
-                os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
-        except FileExistsError:
-            self._forget(temporary)
-            return False
-        except OSError as error:
-            self._forget(temporary)
-            raise vault_error(error, f"{self.path}/{name}", "make") from None
-        self._flush(name)
-        return True
+        return create(self, name, data)
+
+    def put(self, name: str, data: bytes, expected: bytes | None, found: Callable[[bytes, bytes], None]) -> None:
+        """Make a file hold these bytes as `replace` does, if it holds what the caller read.
+
+        Args:
+            name: the file's name.
+            data: the bytes.
+            expected: the bytes that the caller read; None if there was no file.
+            found: called with bytes that another program wrote and that are going to have no name, and with those
+                that it wrote after them; the former must be kept durably.
+
+        Raises:
+            VaultChanged: there was something else, and it is there again.
+            VaultDenied, VaultUnreadable, VaultUnsafe: it could not be written; the old file is as it was.
+        """
+        from fingerprint.vault.posix_exchange import put
+
+        put(self, name, data, expected, found)
 
     def rename(self, name: str, new: str) -> None:
         """Give a file or folder a new name; an empty folder of that name is replaced.
@@ -305,101 +304,6 @@ class Folder:
         except OSError as error:
             raise vault_error(error, f"{self.path}/{name}", "rename") from None
 
-    def put(self, name: str, data: bytes, expected: bytes | None, found: Callable[[bytes, bytes], None]) -> None:
-        """Make a file hold these bytes as `replace` does, if it holds what the caller read.
-
-        A program that does not know the lock, such as the agent, may have written since. So the two files are
-        exchanged at one stroke, and what was displaced is compared: if it is something else, it gets its name back.
-        Such a program may still have it open, and what it writes goes to where it belongs. Where the system cannot
-        exchange, the file is read once more, just before the renaming.
-
-        Args:
-            name: the file's name.
-            data: the bytes.
-            expected: the bytes that the caller read; None if there was no file.
-            found: called with bytes that another program wrote and that are going to have no name, and with those
-                that it wrote after them; the former must be kept durably.
-
-        Raises:
-            VaultChanged: there was something else, and it is there again.
-            VaultDenied, VaultUnreadable, VaultUnsafe: it could not be written; the old file is as it was.
-        """
-        from fingerprint._system import exchange_names, take_name
-
-        where = os.path.join(self.path, name)
-        temporary = self._written(name, data)
-        try:
-            if expected is None:
-                take_name(self.descriptor, temporary, name)
-            else:
-                exchange_names(self.descriptor, temporary, name)
-        except OSError as error:
-            if error.errno in _CANNOT:
-                self._rename_unless_changed(temporary, name, expected)
-                return
-            self._forget(temporary)
-            if error.errno in (errno.EEXIST, errno.ENOENT):
-                raise changed(where) from None
-            raise vault_error(error, where, "write") from None
-        if expected is None:
-            self._flush(name)
-            return
-        try:
-            self._demand_displaced(temporary, expected, where)
-            self._flush(name)
-            # Who opened the old file before the exchange had this long to truncate and write it.
-            self._demand_displaced(temporary, expected, where)
-        except BaseException:
-            self._put_back(temporary, name, data, found)
-            raise
-        self._forget(temporary)
-
-    def _demand_displaced(self, temporary: str, expected: bytes, where: str) -> None:
-        if self.read(temporary) != expected:
-            raise changed(where)
-
-    def _rename_unless_changed(self, temporary: str, name: str, expected: bytes | None) -> None:
-        where = os.path.join(self.path, name)
-        try:
-            if self.read(name) != expected:
-                raise changed(where)
-            os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
-        except BaseException as error:
-            self._forget(temporary)
-            if isinstance(error, OSError):
-                raise vault_error(error, where, "write") from None
-            raise
-        self._flush(name)
-
-    def _put_back(self, temporary: str, name: str, ours: bytes, found: Callable[[bytes, bytes], None]) -> None:
-        """Exchange two names again, and once more for each time that another program wrote in between.
-
-        What fails leaves the displaced file under the temporary name, where the next writer finds it.
-        """
-        from fingerprint._system import exchange_names
-
-        expected: bytes | None = ours
-        try:
-            for _ in range(_PUT_BACK_TRIED):
-                exchange_names(self.descriptor, temporary, name)
-                displaced = self.read(temporary)
-                if displaced == expected:
-                    break
-                # It was written after that which got the name, so it gets the name next.
-                expected = self.read(name)
-                if displaced is None or expected is None:
-                    return
-                found(expected, displaced)
-        except (OSError, VaultError):
-            # The error that brought us here is the one to report.
-            return
-        self._forget(temporary)
-        try:
-            self._flush(name)
-        except VaultError:
-            # As above.
-            return
-
     def left_over(self, name: str) -> bytes | None:
         """Return what a writer that died left of a file, None if there is nothing of a writer's.
 
@@ -413,8 +317,8 @@ class Folder:
         except (VaultCorrupt, VaultUnsafe, VaultDenied):
             return None
 
-    def _written(self, name: str, data: bytes) -> str:
-        """Write a temporary file durably, and return its name."""
+    def written(self, name: str, data: bytes) -> str:
+        """Write the temporary file of a name durably, and return its own. Raises VaultDenied, VaultUnreadable."""
         temporary = name + _TEMPORARY
         try:
             descriptor = self._create(temporary)
@@ -423,7 +327,7 @@ class Folder:
                 _write_all(descriptor, data)
                 os.fsync(descriptor)
             except BaseException:
-                self._forget(temporary)
+                self.forget(temporary)
                 raise
             finally:
                 os.close(descriptor)
@@ -431,7 +335,8 @@ class Folder:
             raise vault_error(error, os.path.join(self.path, name), "write") from None
         return temporary
 
-    def _flush(self, name: str) -> None:
+    def flush(self, name: str) -> None:
+        """Make the name of a file durable that was written here. Raises VaultDenied, VaultUnreadable."""
         try:
             os.fsync(self.descriptor)
         except OSError as error:
@@ -440,14 +345,13 @@ class Folder:
     def try_write(self, name: str, data: bytes) -> None:
         """Write bytes durably into the temporary file of a name, and remove it: whether `replace` would have room.
 
-        The caller keeps what `left_over` returns before.
-
         The caller holds the lock of the vault.
 
         Raises:
             VaultDenied, VaultUnreadable: they could not be written.
         """
-        temporary, where = name + _TEMPORARY, os.path.join(self.path, name)
+        # What a writer left under the usual name may be all that there is of a record.
+        temporary, where = name + TRIED, os.path.join(self.path, name)
         try:
             descriptor = self._create(temporary)
             try:
@@ -457,7 +361,7 @@ class Folder:
                 os.close(descriptor)
             os.unlink(temporary, dir_fd=self.descriptor)
         except BaseException as error:
-            self._forget(temporary)
+            self.forget(temporary)
             if isinstance(error, OSError):
                 raise vault_error(error, where, "write") from None
             raise
@@ -553,7 +457,8 @@ class Folder:
             os.unlink(name, dir_fd=self.descriptor)
             return os.open(name, flags, 0o600, dir_fd=self.descriptor)
 
-    def _forget(self, name: str) -> None:
+    def forget(self, name: str) -> None:
+        """Remove a temporary file, if that can be done."""
         try:
             os.unlink(name, dir_fd=self.descriptor)
         except OSError:

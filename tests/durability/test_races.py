@@ -329,13 +329,13 @@ def test_what_the_agent_writes_during_a_write_of_ours_is_in_the_vault_or_in_the_
     if system == "exchanges" and not can_exchange(tmp_path / "tried"):
         pytest.skip("this system cannot exchange two names at one stroke")
     if system != "exchanges":
-        from fingerprint import _system
+        from fingerprint.vault import posix_exchange
 
         def cannot(*_: object) -> None:
             raise OSError(errno.EINVAL, "")
 
-        monkeypatch.setattr(_system, "exchange_names", cannot)
-        monkeypatch.setattr(_system, "take_name", cannot)
+        monkeypatch.setattr(posix_exchange, "exchange_names", cannot)
+        monkeypatch.setattr(posix_exchange, "take_name", cannot)
     vault = Vault(str(tmp_path / "house" / "Vault"), state=str(tmp_path / "house" / "state"))
     with vault.edit() as edit:
         edit.store(minted(0), why="test")
