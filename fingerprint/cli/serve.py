@@ -19,6 +19,8 @@ def run(arguments: Arguments) -> int:
     import logging
     from signal import SIGTERM, signal
 
+    # Loaded before it says that it serves: the first request would wait for it, and SDKs wait for a second.
+    import fingerprint.service.registration  # noqa: F401
     from fingerprint.credentials.serve import PORT, CredentialServer
 
     unix = _unix_socket(arguments)

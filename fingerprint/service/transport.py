@@ -73,12 +73,15 @@ class Transport:
     ) -> None:
         self._endpoint = endpoint
         self._connect_seconds, self._seconds = timeouts
-        self._context = _context(verify, certificates)
         proxy = proxy_of(endpoint, proxies, of_agent)
+        proxy_is_secure = proxy is not None and proxy.url.startswith("https:")
+        # They take as long to load as all the rest of a client; plain HTTP to this machine itself does without.
+        usual = verify or certifi.where() if proxy_is_secure or endpoint.startswith("https:") else ""
+        self._context = _context(usual, certificates)
         self._proxy = None
         if proxy is not None:
-            secure = proxy.url.startswith("https:")
-            self._proxy = httpcore.Proxy(proxy.url, proxy.auth, ssl_context=self._context if secure else None)
+            secure = self._context if proxy_is_secure else None
+            self._proxy = httpcore.Proxy(proxy.url, proxy.auth, ssl_context=secure)
 
     def __call__(self, request: Any, **_: Any) -> AWSResponse:
         """Return the answer with its body read.
@@ -169,11 +172,12 @@ def _text(value: object) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
-def _context(verify: str | None, certificates: str) -> ssl.SSLContext:
+def _context(usual: str, certificates: str) -> ssl.SSLContext:
     """Return what verifies servers. (ssl.create_default_context would write the keys to SSLKEYLOGFILE.)"""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    setting = "the certificates that are named (AWS_CA_BUNDLE)"
-    _trust(context, verify or certifi.where(), setting, "Correct the file, or unset AWS_CA_BUNDLE")
+    if usual:
+        remedy = "Correct the file, or unset AWS_CA_BUNDLE"
+        _trust(context, usual, "the certificates that are named (AWS_CA_BUNDLE)", remedy)
     if certificates:
         remedy = "Correct the file, or move it away: the agent trusts it as well"
         _trust(context, certificates, "the certificates of the agent", remedy)
