@@ -87,6 +87,7 @@ def diagnosis_answer(found: Diagnosis, now: float) -> dict[str, Any]:
              "undetermined": r.finding.undetermined, "seconds": round(r.seconds, 3)}
             for r in found.results
         ],
+        "warnings": list(found.warnings),
     }  # fmt: skip
 
 
@@ -139,6 +140,9 @@ def _print(found: Diagnosis, arguments: Arguments) -> None:
         if command:
             # A command stays whole, so that it can be copied.
             write(f"       {command}")
+    for warning in found.warnings:
+        for at, line in enumerate(folded(f"Warning: {warning}", 76)):
+            write(f"{'' if at == 0 else '  '}{line}")
     write()
     left_out: dict[str, list[str]] = {}
     for result in found.results:

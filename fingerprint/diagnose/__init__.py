@@ -35,6 +35,9 @@ _LOCAL_SECONDS = 10.0
 _NETWORK_SECONDS = 15.0
 # The agent itself waits for WMI for 75 s.
 _WINDOWS_COLLECTION_SECONDS = 90.0
+WITHOUT_THREADS = (
+    "no thread can be started (a limit of processes): checks ran one after the other, without a limit of time for each"
+)
 # What a check does beside the commands that --timeout limits.
 _BESIDE_SECONDS = 5.0
 _SNAPSHOT_LOG_LIMIT = 256 * 1024
@@ -134,8 +137,8 @@ def diagnose(
         check for check in CHECKS
         if (not only or check.name in only) and check.platform in ("", site.machine.platform)
     ]  # fmt: skip
-    results = _results(site, made, progress)
-    return Diagnosis(_concluded(site, results), tuple(results))
+    results, at_once = _results(site, made, progress)
+    return Diagnosis(_concluded(site, results), tuple(results), () if at_once else (WITHOUT_THREADS,))
 
 
 def _concluded(site: Site, results: Sequence[Result]) -> Conclusion:
@@ -154,14 +157,23 @@ def _internal(error: Exception) -> str:
     return f"internal error, please report it: {type(error).__name__}: {error}"
 
 
-def _results(site: Site, checks: Sequence[Check], progress: Callable[[int, int], None]) -> list[Result]:
+def _results(site: Site, checks: Sequence[Check], progress: Callable[[int, int], None]) -> tuple[list[Result], bool]:
+    """Return the results of checks, and whether all were made at once."""
     done: Queue[tuple[int, Result]] = Queue()
     limits = [check.limit(site) for check in checks]
     begin = monotonic()
+    results: dict[int, Result] = {}
+    alone = []
     for number, check in enumerate(checks):
         # Daemons: one that hangs in the kernel must not keep the answer of the others, nor the end of the program.
-        Thread(target=lambda n, c: done.put((n, _made(site, c))), args=(number, check), daemon=True).start()
-    results: dict[int, Result] = {}
+        thread = Thread(target=lambda n, c: done.put((n, _made(site, c))), args=(number, check), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            alone.append(number)
+    for number in alone:
+        results[number] = _made(site, checks[number])
+        progress(len(results), len(checks))
     while len(results) < len(checks):
         waiting_for = [limit for number, limit in enumerate(limits) if number not in results]
         try:
@@ -174,7 +186,7 @@ def _results(site: Site, checks: Sequence[Check], progress: Callable[[int, int],
                     finding = unknown(f"no answer within {limit:g} s", remedy="--timeout SECONDS gives it longer")
                     results[number] = Result(check.name, check.title, finding, limit)
         progress(len(results), len(checks))
-    return [results[number] for number in range(len(checks))]
+    return [results[number] for number in range(len(checks))], not alone
 
 
 def _made(site: Site, check: Check) -> Result:

@@ -308,7 +308,11 @@ def _addresses(host: str, port: int, seconds: float) -> list[Any]:
             found.put(error)
 
     # A daemon, as nothing can end it before the system's own limit.
-    Thread(target=look_up, daemon=True).start()
+    try:
+        Thread(target=look_up, daemon=True).start()
+    except RuntimeError:
+        # A limit of processes: then for as long as the system waits.
+        look_up()
     try:
         answer = found.get(timeout=seconds)
     except Empty:

@@ -131,14 +131,21 @@ class Conclusion(Value):
 
 
 class Diagnosis(Value):
-    """The conclusion, and the results that it was drawn from, in the order of the checks."""
+    """The conclusion, and the results that it was drawn from, in the order of the checks.
 
-    __slots__ = ("conclusion", "results")
+    Attributes:
+        conclusion: what follows from the results.
+        results: one of each check.
+        warnings: what limited the run itself.
+    """
+
+    __slots__ = ("conclusion", "results", "warnings")
     conclusion: Conclusion
     results: tuple[Result, ...]
+    warnings: tuple[str, ...]
 
-    def __init__(self, conclusion: Conclusion, results: tuple[Result, ...]) -> None:
-        self._set(conclusion=conclusion, results=results)
+    def __init__(self, conclusion: Conclusion, results: tuple[Result, ...], warnings: tuple[str, ...] = ()) -> None:
+        self._set(conclusion=conclusion, results=results, warnings=warnings)
 
     def __getitem__(self, name: str) -> Finding:
         """Return the finding of a check. Raises KeyError for one that was not made."""
