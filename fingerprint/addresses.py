@@ -21,10 +21,14 @@ _ESCAPED = ("%3a", "%3A", "\\x3a")
 # Kind, what the text has where there is one, and how it is written. Each begins at the beginning of a run of its
 # characters only and takes it in one way, so that its time grows with the text and no faster.
 _PATTERNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("mac", (":",), rf"(?<!{_HEX})(?<!{_HEX}:)(?:{_HEX}{{2}}:){{5,19}}{_HEX}{{2}}(?!:?{_HEX})"),
-    ("mac", ("-", "_"), rf"(?<!{_HEX})(?<!{_HEX}[-_])(?:{_HEX}{{2}}[-_]){{5,19}}{_HEX}{{2}}(?![-_]?{_HEX})"),
+    ("mac", (":",), rf"(?<!{_HEX})(?<!{_HEX}:)(?:{_HEX}{{2}}:){{5,19}}{_HEX}{{2}}(?!{_HEX})(?!:{_HEX}{{2}}(?!{_HEX}))"),
+    (
+        "mac",
+        ("-", "_"),
+        rf"(?<!{_HEX})(?<!{_HEX}[-_])(?:{_HEX}{{2}}[-_]){{5,19}}{_HEX}{{2}}(?!{_HEX})(?![-_]{_HEX}{{2}}(?!{_HEX}))",
+    ),
     ("mac", _ESCAPED, rf"(?<!{_HEX})(?:{_HEX}{{2}}(?:%3[aA]|\\x3a)){{5,19}}{_HEX}{{2}}(?!{_HEX})"),
-    ("mac", (".",), rf"(?<![0-9a-fA-F.]){_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}(?!\.?{_HEX})"),
+    ("mac", (".",), rf"(?<![0-9a-fA-F.]){_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}(?!{_HEX})(?!\.{_HEX}{{4}}(?!{_HEX}))"),
     # An interface that is named by its address.
     ("mac", ("enx", "ENX"), rf"(?<=enx|ENX){_HEX}{{12}}(?!{_HEX})"),
     # A fifth number may be a port, as macOS writes it; more are no address.
@@ -34,11 +38,12 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         rf"(?<![0-9])(?<![0-9]\.)(?:{_OCTET}\.){{3}}{_OCTET}(?![0-9])"
         r"(?:(?!\.[0-9])|(?=\.[0-9]{1,5}(?!\.?[0-9])))",
     ),
+    # Not behind a year, or a year and a month: that is a time.
     (
-        "ip",
+        "dashed",
         ("-", "_", "\\x2d"),
-        rf"(?:(?<![A-Za-z0-9])ip{_DASH})?(?<![0-9])(?<![0-9][-_]){_OCTET}{_DASH}{_OCTET}\2{_OCTET}\2{_OCTET}"
-        r"(?![-_]?[0-9])",
+        rf"(?:(?<![A-Za-z0-9])ip{_DASH})?(?<![0-9])(?<![0-9]{{4}}[-_])(?<![0-9]{{4}}[-_][0-9]{{2}}[-_])"
+        rf"{_OCTET}{_DASH}{_OCTET}(?:\2{_OCTET}){{2,}}(?![0-9])",
     ),
     (
         "ip6",
@@ -46,12 +51,12 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         rf"(?<![0-9A-Za-z:])(?:{_HEX}{{0,4}}{_COLON}){{2,7}}(?:(?:{_OCTET}\.){{3}}{_OCTET}|{_HEX}{{0,4}})"
         r"(?![0-9A-Za-z:])",
     ),
-    ("ip6", ("-",), rf"(?<![0-9A-Za-z-])(?:{_HEX}{{1,4}}-){{7}}{_HEX}{{1,4}}(?![0-9A-Za-z-])"),
-    ("ip6", ("_",), rf"(?<![0-9A-Za-z_])(?:{_HEX}{{1,4}}_){{7}}{_HEX}{{1,4}}(?![0-9A-Za-z_])"),
+    ("ip6", ("-",), rf"(?<![0-9A-Za-z])(?:{_HEX}{{1,4}}-){{7}}{_HEX}{{1,4}}(?![0-9A-Za-z])"),
+    ("ip6", ("_",), rf"(?<![0-9A-Za-z])(?:{_HEX}{{1,4}}_){{7}}{_HEX}{{1,4}}(?![0-9A-Za-z])"),
     (
         "ip6",
         ("--",),
-        rf"(?<![0-9A-Za-z-])(?:{_HEX}{{1,4}}-){{1,6}}{_HEX}{{1,4}}--(?:{_HEX}{{1,4}}-){{0,6}}{_HEX}{{0,4}}"
+        rf"(?<![0-9A-Za-z])(?:{_HEX}{{1,4}}-){{1,6}}{_HEX}{{1,4}}--(?:{_HEX}{{1,4}}-){{0,6}}{_HEX}{{0,4}}"
         r"(?![0-9A-Za-z])",
     ),
 )  # fmt: skip
@@ -86,10 +91,32 @@ def without_addresses(text: str, pseudonym: Callable[[str, str], str]) -> str:
 
 
 def _replaced(kind: str, pseudonym: Callable[[str, str], str], found: re.Match[str]) -> str:
+    if kind == "dashed":
+        return _dashed(pseudonym, found)
     value = canonical(kind, found[0])
-    if value is None or (kind == "ip" and _is_version(found)):
+    if value is None or (kind == "ip" and (_is_version(found) or _is_reversed(found))):
         return found[0]
     return pseudonym(kind, value)
+
+
+def _dashed(pseudonym: Callable[[str, str], str], found: re.Match[str]) -> str:
+    """Return what stands for numbers with dashes: four are an address, behind the number of a name, too (ec2-...)."""
+    whole, dash = found[0], found[2]
+    numbers = whole[len("ip") + len(found[1]) :] if found[1] else whole
+    begin = found.string[max(0, found.start() - 1) : found.start()]
+    first, *others = numbers.split(dash)
+    kept = ""
+    if len(others) == 4 and begin.isalpha():
+        kept, numbers = first + dash, dash.join(others)
+    elif len(others) != 3:
+        return whole if _is_version(found) or max(map(int, numbers.split(dash))) > 255 else pseudonym("ip", numbers)
+    value = canonical("ip", ".".join(numbers.split(dash)))
+    return whole if value is None or _is_version(found) else kept + pseudonym("ip", value)
+
+
+def _is_reversed(found: re.Match[str]) -> bool:
+    """Return whether an address stands in the zone of reversed ones still: it is one that every machine has."""
+    return found.string[found.end() : found.end() + len(".in-addr.arpa")].lower() == ".in-addr.arpa"
 
 
 def forms_of(value: str) -> Iterator[str]:
@@ -118,8 +145,7 @@ def canonical(kind: str, text: str) -> str | None:
         return None if not digits.strip("0") or not digits.strip("f") else ":".join(_pairs(digits))
     plain = re.sub(r"%3[aA]|\\x3a", ":", text)
     if kind == "ip":
-        numbers = re.findall(_OCTET, re.sub(r"^ip|\\x2d", "-", plain))
-        plain = ".".join(str(int(number)) for number in numbers)
+        plain = ".".join(str(int(number)) for number in plain.split("."))
     elif ":" not in plain:
         plain = plain.replace("_", "-").replace("-", ":")
         if not any(char.isdigit() for char in plain):
