@@ -240,13 +240,11 @@ def run_fleet(data: bytes, _: Random) -> bool:
     descriptor = os.memfd_create("fleet")
     try:
         os.write(descriptor, data)
-        kind = "parquet" if data[:4] == b"PAR1" else "arrow"
-        fleet = open_fleet(f"/proc/self/fd/{descriptor}", format=kind)
-        rejects = Rejects()
-        rows = sum(checked.rows.num_rows for checked in check(fleet.batches(rejects), threads=1))
+        fleet = open_fleet(f"/proc/self/fd/{descriptor}", format="arrow")
+        rows = sum(checked.rows.num_rows for checked in check(fleet.batches(Rejects()), threads=1))
         for ask in (plan, clones, drift, lambda batches, threads: list(pack(batches, threads=threads))):
             ask(fleet.batches(Rejects()), threads=1)
-        return bool(rows) and not rejects.count
+        return rows > 0
     except InputError:
         return False
     finally:
@@ -272,10 +270,10 @@ def fleet_seeds(kind: str) -> tuple[bytes, ...]:
         return pa.table({**plain, **{f"{side}.{name}": column for side in ("saved", "current") for name in names}})
 
     hashes = [[("machine-id", value), ("disk-info", "x")] for value in texts.to_pylist()]
+    maps = {side: pa.array(hashes, pa.map_(pa.string(), pa.string())) for side in ("saved", "current")}
     tables = [
-        of(texts), of(texts.cast(pa.large_string())), of(texts.dictionary_encode()), of(pa.array(range(10), pa.int32())),
-        of(pa.array([bytes([i] * 16) for i in range(10)], pa.binary(16))),
-        pa.table({**plain, **{side: pa.array(hashes, pa.map_(pa.string(), pa.string())) for side in ("saved", "current")}}),
+        of(texts), of(texts.cast(pa.large_string())), of(texts.dictionary_encode()), pa.table({**plain, **maps}),
+        of(pa.array(range(10), pa.int32())), of(pa.array([bytes([i] * 16) for i in range(10)], pa.binary(16))),
     ]  # fmt: skip
     if kind == "parquet":
         made = []
@@ -502,14 +500,11 @@ TARGETS = {
 }
 
 
-if sys.platform == "linux":
-    for _kind in ("arrow", "parquet"):
-        if fleet_seeds(_kind):
-            TARGETS[f"fleet in {_kind}"] = Target(
-                run_fleet,
-                fleet_seeds(_kind),
-                (bytes(8), b"\xff" * 4, b"\xff\xff\xff\x7f", b"\x80", struct.pack("<q", -1)),
-            )
+if sys.platform == "linux" and fleet_seeds("arrow"):
+    # Parquet is decoded by pyarrow alone; tests/test_fleet_hostile.py has it.
+    TARGETS["fleet in Arrow"] = Target(
+        run_fleet, fleet_seeds("arrow"), (bytes(8), b"\xff" * 4, b"\xff\xff\xff\x7f", b"\x80", struct.pack("<q", -1))
+    )
 
 
 def mutated(pool: Sequence[bytes], tokens: Sequence[bytes], random: Random) -> bytes:
@@ -568,6 +563,9 @@ def fuzz(target: Target, inputs: int, seed: int, memory: Callable[[], int] = lam
     done = accepted = 0
     slowest = 0.0
     settled = 0
+    for seed_text in seeds:
+        # Modules that are imported for the first of them are no growth.
+        run(seed_text, Random(0))
     for batch in range(-(-inputs // BATCH)):
         faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
         random = Random(seed + batch)
