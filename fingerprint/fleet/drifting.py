@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from fingerprint.errors import InputError, UsageError
 from fingerprint.fleet.columns import MOST_ATTRIBUTES, NODE, OBSERVED, THRESHOLD, layout_of
-from fingerprint.fleet.columntypes import plain_type, require_one_family, values_of
+from fingerprint.fleet.columntypes import family_of, plain_type, require_one_family, values_of
 from fingerprint.fleet.grouping import SIDS
 from fingerprint.fleet.inputs import batches_of
 from fingerprint.fleet.names import common
@@ -285,6 +285,8 @@ def _appended(
         if attribute not in side.columns:
             column = f"a{len(side.columns)}"
             kind = plain_type(first.schema.field(f"current.{attribute}").type)
+            # As bytes, which is how texts are compared: duckdb takes no text that is not UTF-8.
+            kind = pa.large_binary() if family_of(kind) == "text" else kind
             side.columns[attribute], side.kinds[attribute] = column, kind
             connection.register("typed", pa.table({column: pa.nulls(0, kind)}))
             [(told,)] = connection.execute("select column_type from (describe select * from typed)").fetchall()

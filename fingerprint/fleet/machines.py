@@ -110,7 +110,7 @@ def _batches(rows: Iterator[Any], path: str, rejects: Rejects, names: Names) -> 
             continue
         row = jsonrows.checked(told, names)
         if isinstance(row, str):
-            rejects.add(path, number, row, told[NODE])
+            rejects.add(path, number, row, told[NODE] if isinstance(told[NODE], str) else None)
             continue
         ready.append(row)
         if len(ready) == BATCH_ROWS:

@@ -33,7 +33,7 @@ _MOST_HELD = 16
 _ENDINGS = {
     ".parquet": PARQUET, ".arrow": ARROW, ".arrows": ARROW, ".feather": ARROW, ".ipc": ARROW, ".jsonl": JSON_LINES,
     ".ndjson": JSON_LINES, ".jsonl.gz": JSON_LINES, ".ndjson.gz": JSON_LINES, ".tar": TAR, ".tar.gz": TAR, ".tgz": TAR,
-    ".tar.xz": TAR, ".tar.zst": TAR,
+    ".tar.bz2": TAR, ".tar.xz": TAR, ".tar.zst": TAR,
 }  # fmt: skip
 
 
