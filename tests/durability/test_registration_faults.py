@@ -451,7 +451,10 @@ def test_a_disk_that_cannot_take_the_node_is_noticed_before_the_service_is_asked
     assert service.requests() == []
 
 
-def test_the_printed_remedies_of_an_interrupted_registration_work(tmp_path: Path, service: LocalService) -> None:
+@pytest.mark.parametrize("again", [False, True], ids=["the node that the service lists", "ask again"])
+def test_the_printed_remedies_of_an_interrupted_registration_work(
+    again: bool, tmp_path: Path, service: LocalService
+) -> None:
     """Killed before the answer: `vault verify` names what finds the node, and its remedies are executed."""
     line = Line(tmp_path, service)
     env = {**environment(tmp_path / "state"), "HOME": str(tmp_path)}
@@ -468,12 +471,19 @@ def test_the_printed_remedies_of_an_interrupted_registration_work(tmp_path: Path
     assert node["publicKey"] in finding["what"]
     assert line.made.id in finding["what"]
     assert line.made.code not in told.stdout + told.stderr
-    remedy = finding["remedy"].rpartition("with: ")[2].replace("ID", node["id"])
+    by_id = finding["remedy"].rpartition("with: ")[2].replace("ID", node["id"])
+    asking = finding["remedy"].partition("Ask again with: ")[2].partition(". If")[0].replace("FILE", f"{tmp_path}/code")
+    remedy = f"{asking} --snapshot {tmp_path}/machine.json" if again else by_id
     done = subprocess.run(
         ["bash", "-c", remedy.replace("fingerprint", COMMAND, 1)], env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == EXIT_OK, done
-    assert f"Registered as {node['id']} in {REGION}" in done.stdout
+    stored = service.nodes()[-1]
+    assert f"Registered as {stored['id']} in {REGION}" in done.stdout
+    assert (stored["publicKey"], stored["fingerprint"]) == (node["publicKey"], node["fingerprint"])
+    assert (stored["id"] == node["id"]) is not again
+    # The other one is named once more.
+    assert (line.made.id in done.stderr) is again
     told = subprocess.run(look, env=env, capture_output=True, text=True, check=False)
     assert told.returncode == EXIT_OK, told
     vault = Vault(f"{tmp_path}/disk/Vault", state=str(tmp_path / "state"))
