@@ -145,7 +145,7 @@ class Vault:
         """
         from fingerprint.vault.statekeys import find_key
 
-        key = find_key(self.state, self.path)
+        key = find_key(self.state, self.path, to_write=True)
         if not key.settled:
             from fingerprint.vault.takeover import take_over
 

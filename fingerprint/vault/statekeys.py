@@ -83,13 +83,19 @@ class Key(Value):
         self._set(name=name, settled=settled, noted=noted)
 
 
-def find_key(state: str, vault: str) -> Key:
+def find_key(state: str, vault: str, *, to_write: bool = False) -> Key:
     """Return the key of a vault.
 
     The key is that of its real path, unless the directory is known by another path that leads to it now, too.
 
+    Args:
+        state: our state folder.
+        vault: the vault's path.
+        to_write: whether the caller is going to write: then what it may not read stops it.
+
     Raises:
         VaultUnreadable: a place file could not be read.
+        VaultDenied, VaultUnsafe: the same, for who writes.
     """
     real = real_path(vault)
     key = state_key(real)
@@ -104,8 +110,12 @@ def find_key(state: str, vault: str) -> Key:
                 found = _status(path)
                 if other != key and found is not None and os.path.samestat(found, there):
                     return Key(other, True, True)
-    except (VaultMissing, VaultDenied, VaultUnsafe):
-        # Whoever reads the journal meets it, too.
+    except VaultMissing:
+        return Key(key, False)
+    except (VaultDenied, VaultUnsafe):
+        # Whoever reads the journal meets it, too, and says so.
+        if to_write:
+            raise
         return Key(key, False)
     return Key(key, place is not None)
 
