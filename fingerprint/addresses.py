@@ -67,7 +67,7 @@ _BEFORE_ZONE = 80
 _IN_ZONE = {
     "in-addr.arpa": re.compile(r"(?<![0-9A-Za-z])((?:[0-9]{1,3}\.){1,4})$"),
     "ip6.arpa": re.compile(rf"(?<![0-9A-Za-z])((?:{_HEX}\.){{1,32}})$"),
-    "ipv6-literal.net": re.compile(r"(?<![0-9A-Za-z-])([0-9a-fA-F-]{2,39})(?:s[0-9]+)?\.$"),
+    "ipv6-literal.net": re.compile(r"(?<![0-9A-Za-z])([0-9a-fA-F-]{2,50})(?:s[0-9]+)?\.$"),
 }
 _NIBBLES = 32
 # Four numbers after such a word are a version and no address.
@@ -179,17 +179,28 @@ def _without_reversed(text: str, pseudonym: Callable[[str, str], str]) -> Iterat
         if head is None:
             continue
         start = found.start() - len(before) + head.start()
-        kind, value = _forwards(zone, head[1])
+        if zone == "ipv6-literal.net":
+            place, value = _literal(head[1])
+            kind, start = "ip6", start + place
+        else:
+            kind, value = _forwards(zone, head[1])
         if value is not None:
             yield text[end:start] + pseudonym(kind, value) + "."
             end = found.start()
     yield text[end:]
 
 
+def _literal(numbers: str) -> tuple[int, str | None]:
+    """Return where an address with dashes begins, which may stand behind a name with dashes, and the address."""
+    for place in (0, *(dash.end() for dash in re.finditer("-", numbers))):
+        value = canonical("ip6", numbers[place:])
+        if value is not None:
+            return place, value
+    return 0, None
+
+
 def _forwards(zone: str, numbers: str) -> tuple[str, str | None]:
     """Return the kind and the value of what stands before a zone."""
-    if zone == "ipv6-literal.net":
-        return "ip6", canonical("ip6", numbers)
     labels = numbers.lower().strip(".").split(".")[::-1]
     if zone == "in-addr.arpa":
         return ("ip", canonical("ip", ".".join(labels))) if len(labels) == 4 else ("net", ".".join(labels))

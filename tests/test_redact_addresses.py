@@ -18,7 +18,7 @@ from fingerprint.knownvalues import KnownValues
 from fingerprint.redact import Redactor
 from fingerprint.report import bundle
 
-V4 = st.ip_addresses(v=4).filter(lambda a: a.is_global)
+V4 = st.ip_addresses(v=4).filter(lambda a: a.is_global and not a.is_multicast)
 V6 = st.ip_addresses(network="2000::/3").filter(lambda a: a.is_global and len(set(a.exploded)) > 8)
 MAC = st.from_regex(r"\A02(:[0-9a-f]{2}){5}\Z").filter(lambda mac: len(set(mac)) > 4)
 # How logs, names of hosts, files and units, name servers and URLs write them.
