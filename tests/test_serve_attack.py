@@ -323,6 +323,8 @@ BAD = {
     "no host": (get(CREDENTIALS, "T", host=""), 400),
     "another host": (get(CREDENTIALS, "T", host="Host: evil.example\r\n"), 403),
     "a host that begins well": (get(CREDENTIALS, "T", host="Host: localhost.evil.example\r\n"), 403),
+    "a host with another behind its colon": (get(CREDENTIALS, "T", host="Host: localhost:evil.example\r\n"), 403),
+    "a host with a user": (get(CREDENTIALS, "T", host="Host: localhost:80@evil.example\r\n"), 403),
     "another host in the target": (get("http://evil.example" + CREDENTIALS, "T"), 400),
     "an asterisk": (get("*", "T"), 400),
     "HTTP/0.9": (f"GET {CREDENTIALS}\r\n\r\n".encode(), 400),

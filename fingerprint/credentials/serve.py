@@ -178,10 +178,12 @@ def _refusal(error: FingerprintError) -> tuple[int, bytes]:
 
 def _is_local(request: Request) -> bool:
     """Return whether a program of this machine can have sent it: no page in a browser, no proxy that passes it on."""
-    host = request.header("host").rpartition(":")
+    host, _, port = request.header("host").partition(":")
     names = [name.replace("_", "-") for name, _ in request.headers]
-    return (host[0] if host[1] else host[2]) in _NAMES and not any(
-        name in _OF_OTHERS or name.startswith((*_OF_A_PROXY, *_OF_A_BROWSER)) for name in names
+    return (
+        host in _NAMES
+        and (not port or (port.isascii() and port.isdigit()))
+        and not any(name in _OF_OTHERS or name.startswith((*_OF_A_PROXY, *_OF_A_BROWSER)) for name in names)
     )
 
 

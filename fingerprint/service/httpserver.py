@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from email.utils import formatdate
+from http.client import responses
 from logging import getLogger
 from time import monotonic
 
@@ -379,12 +381,14 @@ class _Connection:
         return Request(head.method.decode("ascii"), target, headers, bytes(body), self.peer)
 
     async def _send(self, answer: Answer, *, close: bool = False) -> None:
-        headers = {"Content-Type": "text/plain", **answer.headers}
+        headers = {"Date": formatdate(usegmt=True), "Content-Type": "text/plain", **answer.headers}
         if isinstance(answer.body, bytes):
             headers["Content-Length"] = str(len(answer.body))
         if close:
             headers["Connection"] = "close"
-        head = h11.Response(status_code=answer.status, headers=list(headers.items()))
+        head = h11.Response(
+            status_code=answer.status, headers=list(headers.items()), reason=responses.get(answer.status, "")
+        )
         data = self._http.send(head) or b""
         if isinstance(answer.body, bytes):
             # Head and body in one packet: two wait for an acknowledgement that comes 40 ms later.
