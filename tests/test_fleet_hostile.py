@@ -47,7 +47,7 @@ from fuzz_targets import fleet_seeds
 from fingerprint.errors import InputError
 from fingerprint.fleet import Rejects, check, clones, open_fleet, pack, plan
 # What a header tells of memory is not had, so that no input takes long.
-resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+resource.setrlimit(resource.RLIMIT_AS, (3 << 29, 3 << 29))
 kind, path, stride, chance = {kind!r}, {path!r}, {stride}, random.Random({seed})
 
 def variants(seed):
