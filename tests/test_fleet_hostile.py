@@ -47,7 +47,7 @@ from fuzz_targets import fleet_seeds
 from fingerprint.errors import InputError
 from fingerprint.fleet import Rejects, check, clones, open_fleet, pack, plan
 # What a header tells of memory is not had, so that no input takes long.
-resource.setrlimit(resource.RLIMIT_AS, (3 << 29, 3 << 29))
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 kind, path, stride, chance = {kind!r}, {path!r}, {stride}, random.Random({seed})
 
 def variants(seed):
@@ -94,7 +94,7 @@ print(tried, answered)
 def test_no_change_of_a_file_ends_the_process(kind: str, seed: int, tmp_path: Path) -> None:
     """Cut anywhere it is an error; with any other byte or word it is an answer or an error; never a signal."""
     words = {"support": str(Path(__file__).parent / "support"), "kind": kind, "path": str(tmp_path / "fleet"),
-             "stride": 1 if FULL else 97, "seed": seed}  # fmt: skip
+             "stride": 1 if FULL else 499, "seed": seed}  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", MUTATE.format(**words)], capture_output=True, text=True, check=False, timeout=3000,
         env={**os.environ, "FINGERPRINT_SHARED": str(SHARED)},
