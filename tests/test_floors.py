@@ -38,6 +38,7 @@ FLOORS = {
     "strengths": 1,
     "stable": 2,
     "events": 2,
+    "collectors": 2,
     "collect": 3,
     "vault": 3,
     "engine": 4,
