@@ -1,0 +1,79 @@
+"""Which hash recipe an agent takes on Windows: by its own version and by the version of Windows.
+
+| agent | Windows | recipe |
+|---|---|---|
+| before 3.3.1142 | any | wmic |
+| 3.3.1142 to 3.3.1229 | each part of what PowerShell prints at least 10, 0 and 26040 | json, else wmic |
+| 3.3.1230 to 3.3.1310 | any | wmic |
+| from 3.3.1311 | `Win32_OperatingSystem.Version` as a whole at least 10.0.26100 | wql, else wmic |
+
+A version of Windows that is not told, or is none, means wmic to all of them.
+"""
+
+from __future__ import annotations
+
+# The text that wmic prints, the JSON of PowerShell's Get-CimInstance, WMI objects in Go's gob encoding.
+WMIC, JSON, WQL = "wmic", "json", "wql"
+RECIPES = (WMIC, JSON, WQL)
+# The first version of each kind of choice, and the recipe that it has beside wmic.
+_CHOICES = (((), WMIC), ((3, 3, 1142), JSON), ((3, 3, 1230), WMIC), ((3, 3, 1311), WQL))
+# The first agent with the newest recipe, for people.
+WQL_SINCE = "3.3.1311"
+_JSON_FROM = (10, 0, 26040)
+_WQL_FROM = (10, 0, 26100)
+# More digits are no version, and Go's integers do not hold them.
+_DIGITS = 18
+
+
+def agent_numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers of an agent's version, such as (3, 3, 1345, 0); () for a text that is none."""
+    parts = version.split(".")
+    return tuple(map(int, parts)) if len(parts) >= 3 and all(map(_is_number, parts)) else ()
+
+
+def recipe_of(agent: tuple[int, ...], windows: str, powershell: str) -> str:
+    """Return the recipe that an agent takes.
+
+    Args:
+        agent: the numbers of its version, not ().
+        windows: the version of Windows as WMI tells it; "" where it does not.
+        powershell: the same as PowerShell prints it, see `powershell_numbers`; only agents 3.3.1142 to 3.3.1229 ask.
+    """
+    kind = next(recipe for start, recipe in reversed(_CHOICES) if agent >= start)
+    return _chosen(kind, windows, powershell)
+
+
+def possible_recipes(windows: str, powershell: str) -> tuple[str, ...]:
+    """Return the recipes that agents of any version take on a version of Windows, that of the newest agent first."""
+    return tuple(dict.fromkeys(_chosen(kind, windows, powershell) for _, kind in reversed(_CHOICES)))
+
+
+def asks_powershell(agent: tuple[int, ...]) -> bool:
+    """Return whether an agent decides by what PowerShell prints."""
+    return next(recipe for start, recipe in reversed(_CHOICES) if agent >= start) == JSON
+
+
+def _chosen(kind: str, windows: str, powershell: str) -> str:
+    if kind == WQL and _windows_numbers(windows) >= _WQL_FROM:
+        return WQL
+    numbers = powershell_numbers(powershell)
+    if kind == JSON and numbers and all(part >= least for part, least in zip(numbers, _JSON_FROM, strict=True)):
+        return JSON
+    return WMIC
+
+
+def _windows_numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version as agents from 3.3.1311 compare it: one after the other, of any count."""
+    parts = version.strip().split(".")
+    return tuple(map(int, parts)) if all(map(_is_number, parts)) else ()
+
+
+def powershell_numbers(version: str) -> tuple[int, ...]:
+    """Return the three integers of a version as agents 3.3.1142 to 3.3.1229 read it; () for anything else."""
+    parts = version.strip().split(".")
+    signed = [part[1:] if part[:1] in ("+", "-") else part for part in parts]
+    return tuple(map(int, parts)) if len(parts) == 3 and all(map(_is_number, signed)) else ()
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS
