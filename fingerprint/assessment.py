@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from fingerprint.agent.paths import places_of
 from fingerprint.agent.vault_use import is_agents_vault
-from fingerprint.engine import Outlook, agent_outlook, check, in_words
+from fingerprint.engine import RECIPE_REMEDY, Outlook, agent_outlook, check, in_words
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
     EXIT_DIFFERS,
@@ -21,12 +21,12 @@ from fingerprint.errors import (
 )
 from fingerprint.model import Value
 from fingerprint.vault.problems import Problem, manifest_of, of_the_vault
-from fingerprint.vault.regeneration import State, of_another_sid, rebaselined, state_of
+from fingerprint.vault.regeneration import State, of_another_sid, rebaselined, rebaselined_as_it_is, state_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
-    from fingerprint.engine import Observation
+    from fingerprint.engine import Observation, RecipeChange
     from fingerprint.model import Collection, FingerprintRecord, Verdict
     from fingerprint.vault import Vault
     from fingerprint.vault.integrity import ManifestState
@@ -112,8 +112,10 @@ def assess(vault: Vault, machine: Machine, *, timeout: float | None = None) -> A
     verdict, collection = observation.verdict, observation.collection
     state = record_state(vault, machine, observation.record)
     outlook = agent_outlook(verdict, collection, of_agent=is_of_agent(vault, machine))
-    problems = problems_of(vault, verdict, collection, state, outlook)
-    return Assessment(observation, None, outcome_of(verdict), outlook, state, manifest_of(vault), problems, notices)
+    change = observation.change
+    problems = problems_of(vault, verdict, collection, state, outlook, change=change)
+    outcome = outcome_of(verdict, change)
+    return Assessment(observation, None, outcome, outlook, state, manifest_of(vault), problems, notices)
 
 
 def level_of(problems: tuple[Problem, ...], outlook: Outlook | None, state: State) -> str:
@@ -130,6 +132,7 @@ def problems_of(
     state: State | None = None,
     outlook: Outlook | None = None,
     *,
+    change: RecipeChange | None = None,
     error: FingerprintError | None = None,
 ) -> tuple[Problem, ...]:
     """Return what is wrong with a machine's identity, the most urgent first.
@@ -137,16 +140,24 @@ def problems_of(
     Args:
         vault: the vault.
         verdict, collection, state, outlook: what was observed; None without an observation.
+        change: what another hash recipe says, if one does.
         error: why there is no observation.
     """
     problems = of_the_vault(vault, manifest_of(vault), error)
     if verdict is not None and collection is not None and state is not None:
-        problems += _of_the_record(verdict, collection, state, outlook)
+        problems += _of_the_record(verdict, collection, state, outlook, change)
     return problems
 
 
-def outcome_of(verdict: Verdict) -> str:
-    """Return "same", "different", or "cannot-tell" for a mismatch that unreadable attributes could turn."""
+def outcome_of(verdict: Verdict, change: RecipeChange | None = None) -> str:
+    """Return "same", "different", or "cannot-tell" for a mismatch that unreadable attributes could turn.
+
+    Args:
+        verdict: by the hashes of the installed agent.
+        change: by those that the record was made with, where these are others: they decide what machine it is.
+    """
+    if change is not None:
+        verdict = change.verdict
     return "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
 
 
@@ -192,13 +203,18 @@ def _logs_tell(machine: Machine) -> bool:
 
 
 def _of_the_record(
-    verdict: Verdict, collection: Collection, state: State, outlook: Outlook | None
+    verdict: Verdict, collection: Collection, state: State, outlook: Outlook | None, change: RecipeChange | None
 ) -> tuple[Problem, ...]:
     if state.regenerated:
         return (_replaced(state, of_another_sid(state, collection)),)
     if outlook == Outlook.STOPS:
         names = ", ".join(collection.stops_agent)
         return (Problem(STOPPED, collection.agent_error, f"Set {names} to valid UTF-8"),)
+    if outlook == Outlook.REJECTS and change is not None:
+        text = f"the agent will reject this machine: {change.found.text}"
+        if outcome_of(verdict, change) != "same" or collection.doubt:
+            return (Problem(REJECTED, text),)
+        return (Problem(REJECTED, text, RECIPE_REMEDY, rebaselined_as_it_is(True)),)
     if outlook == Outlook.REJECTS:
         return (Problem(REJECTED, f"the agent will reject this machine ({in_words(verdict)})"),)
     return ()

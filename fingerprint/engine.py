@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from fingerprint.collect.machine import Machine
+    from fingerprint.collect.other_recipe import OtherRecipe
     from fingerprint.collect.recorder import Recorder
     from fingerprint.stable import StableVerdict
     from fingerprint.vault import Vault, VaultEdit
@@ -63,16 +64,51 @@ def demand_policy(kind: type, options: Mapping[str, object]) -> None:
         raise TypeError(f"{kind.__name__} requires the keyword policy: one of {', '.join(Policy.members())}")
 
 
-class Observation(Value):
-    """One look at machine and vault: the record, the collection and the verdict over both."""
+# What to do where only the hash recipe changed.
+RECIPE_REMEDY = (
+    "The machine is the same. Before the agent's next token request: keep the fingerprint, and take the hashes as the "
+    "installed agent makes them"
+)
 
-    __slots__ = ("record", "collection", "verdict")
+
+class RecipeChange(Value):
+    """What a machine is by the hash recipe of its record, where the installed agent takes another one.
+
+    Attributes:
+        found: the machine by that recipe, and what happened.
+        verdict: the verdict over the record and that.
+    """
+
+    __slots__ = ("found", "verdict")
+    found: OtherRecipe
+    verdict: Verdict
+
+    def __init__(self, found: OtherRecipe, verdict: Verdict) -> None:
+        self._set(found=found, verdict=verdict)
+
+
+class Observation(Value):
+    """One look at machine and vault.
+
+    Attributes:
+        record, collection, verdict: the record, the machine, and the verdict over both.
+        change: what another hash recipe says where the hardware IDs differ; None where none of them fits the record.
+    """
+
+    __slots__ = ("record", "collection", "verdict", "change")
     record: FingerprintRecord
     collection: Collection
     verdict: Verdict
+    change: RecipeChange | None
 
-    def __init__(self, record: FingerprintRecord, collection: Collection, verdict: Verdict) -> None:
-        self._set(record=record, collection=collection, verdict=verdict)
+    def __init__(
+        self,
+        record: FingerprintRecord,
+        collection: Collection,
+        verdict: Verdict,
+        change: RecipeChange | None = None,
+    ) -> None:
+        self._set(record=record, collection=collection, verdict=verdict, change=change)
 
 
 def check(vault: Vault, machine: Machine | None = None, *, timeout: float | None = None) -> Observation:
@@ -85,7 +121,38 @@ def check(vault: Vault, machine: Machine | None = None, *, timeout: float | None
         CollectError: nothing could be collected.
     """
     record = existing_record(vault)
-    return _observe(record, collect(machine, timeout=timeout))
+    observation = _observe(record, collect(machine, timeout=timeout))
+    change = recipe_change(record, observation.verdict, observation.collection, machine, timeout=timeout)
+    return observation if change is None else observation.replace(change=change)
+
+
+def recipe_change(
+    record: FingerprintRecord,
+    verdict: Verdict,
+    collection: Collection,
+    machine: Machine | None,
+    *,
+    timeout: float | None = None,
+) -> RecipeChange | None:
+    """Return what another hash recipe of Windows says of a machine whose hardware ID differs from the record's.
+
+    Args:
+        record: the record.
+        verdict, collection: of the recipe that the installed agent takes.
+        machine: the machine, which is asked once more; None for the one that this process runs on.
+        timeout: seconds for each command.
+    """
+    if not collection.recipe or verdict.reason != Reason.SID_DIFFERS:
+        return None
+    # Imported here: only Windows has recipes.
+    from fingerprint.collect.machine import LiveMachine
+    from fingerprint.collect.other_recipe import other_recipe
+
+    machine = machine or LiveMachine()
+    found = other_recipe(
+        machine, collection, record.hardware_hash, machine.timeout if timeout is None else timeout
+    )  # fmt: skip
+    return None if found is None else RecipeChange(found, _observe(record, found.collection).verdict)
 
 
 def existing_record(vault: Vault) -> FingerprintRecord:

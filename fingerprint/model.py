@@ -331,6 +331,9 @@ class Collection(Value):
         collected_at: seconds since 1970-01-01 UTC.
         seconds: how long the whole collection took.
         remedy: what to do so that more can be read, a sentence without a full stop: "" where nothing is in `rights`.
+        recipe: how the hashes were made on Windows, "wmic", "json" or "wql", see `fingerprint.collectors.recipes`; ""
+            elsewhere.
+        doubt: why the installed agent may take another recipe, a sentence without a full stop; "" where it does not.
     """
 
     __slots__ = (
@@ -341,6 +344,8 @@ class Collection(Value):
         "collected_at",
         "seconds",
         "remedy",
+        "recipe",
+        "doubt",
     )
     platform: str
     scheme: str
@@ -349,6 +354,8 @@ class Collection(Value):
     collected_at: float
     seconds: float
     remedy: str
+    recipe: str
+    doubt: str
 
     def __init__(
         self,
@@ -359,6 +366,8 @@ class Collection(Value):
         collected_at: float = 0.0,
         seconds: float = 0.0,
         remedy: str = "",
+        recipe: str = "",
+        doubt: str = "",
     ) -> None:
         self._set(
             platform=platform,
@@ -368,6 +377,8 @@ class Collection(Value):
             collected_at=collected_at,
             seconds=seconds,
             remedy=remedy,
+            recipe=recipe,
+            doubt=doubt,
         )
 
     def __getitem__(self, name: str) -> Attribute:

@@ -10,10 +10,11 @@ import pytest
 from agent_machines import AgentMachine, line, ready, refused, started
 from fingerprint.agent.paths import places_of
 from fingerprint.collect import collect
+from fingerprint.collect.other_recipe import json_texts, wmic_texts
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.diagnose import Diagnosis, Outcome
 from fingerprint.testing.machines import unix_snapshot
-from windows_machines import FOLDER, UUID, cim_text, windows_snapshot, wmic_text
+from windows_machines import AGENTS, FOLDER, NEWEST, UUID, cim_text, windows_snapshot, wmic_text
 
 DATA = r"C:\ProgramData\Amazon\SSM"
 PROGRAMS = r"C:\Program Files\Amazon\SSM"
@@ -26,8 +27,8 @@ MEMBERS = "Alias name     Administrators\r\n\r\nMembers\r\n\r\n----\r\nAdministr
 class WindowsMachine(AgentMachine):
     """A registered Windows machine with its agent."""
 
-    def is_now(self, version: str = "10.0.20348", **changes: Any) -> None:  # type: ignore[override]
-        self.snapshot = windows_snapshot(version, **changes)
+    def is_now(self, version: str = "10.0.20348", agent: str = NEWEST, **changes: Any) -> None:  # type: ignore[override]
+        self.snapshot = windows_snapshot(version, agent=agent, **changes)
         self.snapshot.update(
             recordedAt="2026-11-24T12:00:00Z", utcOffset=0, statuses={}, folders={},
             services={"Winmgmt": "running", "AmazonSSMAgent": "running"},
@@ -36,7 +37,7 @@ class WindowsMachine(AgentMachine):
         )  # fmt: skip
         for name in places_of("windows").binaries:
             self.file(rf"{PROGRAMS}\{name}", None, 0o666)
-        self.command((rf"{PROGRAMS}\amazon-ssm-agent.exe", "-version"), "SSM Agent version: 3.3.1142.0\r\n")
+        self.command((rf"{PROGRAMS}\amazon-ssm-agent.exe", "-version"), f"SSM Agent version: {agent}\r\n")
         self.state("IMAGE_STATE_COMPLETE")
         self.account(0, MEMBERS)
         self.log_at_windows(started("08:00:00") + ready("11:30:00"))
@@ -58,9 +59,9 @@ def machine(tmp_path: Path) -> WindowsMachine:
     return WindowsMachine(tmp_path)
 
 
-def made_with(machine: WindowsMachine, version: str) -> None:
-    """Let the record be of a time when the machine ran another version of Windows."""
-    then = collect(RecordedMachine(windows_snapshot(version)))
+def made_with(machine: WindowsMachine, recipe: str) -> None:
+    """Let the record be made by another recipe."""
+    then = collect(RecordedMachine(windows_snapshot("10.0.26100", agent=AGENTS[recipe])))
     machine.record = machine.record.replace(hardware_hash=then.hardware_hash)  # type: ignore[union-attr]
 
 
@@ -90,10 +91,44 @@ def test_a_healthy_windows_machine_passes_what_windows_has(machine: WindowsMachi
         ("ssm-user", lambda m: m.account(2, MEMBERS), "skipped", "makes it when the first session starts"),
         ("ssm-user", lambda m: m.account(0, "Administrator\r\n"), "pass", "no administrator"),
         ("installed", lambda m: m.remove(rf"{PROGRAMS}\ssm-cli.exe"), "warn", "1 of 6"),
-        ("collector", lambda m: m.is_now("10.0.26100") or made_with(m, "10.0.20348"), "fail", "what wmic prints"),
-        ("collector", lambda m: made_with(m, "10.0.26100"), "fail", "what CIM prints"),
-        ("collector", lambda m: m.is_now("10.0.26100") or made_with(m, "10.0.26100"), "pass", "the agent asks CIM"),
-        ("collector", lambda m: m.snapshot["commands"][0].update(stdout=""), "warn", "does not tell the version"),
+        (
+            "collector",
+            lambda m: m.is_now("10.0.26100") or made_with(m, "wmic"),
+            "fail",
+            "the agent's hash recipe changed: wmic when the record was made, WQL now",
+        ),
+        (
+            "collector",
+            lambda m: m.is_now("10.0.26100") or made_with(m, "json"),
+            "fail",
+            "the saved hardware ID is the hash of what PowerShell JSON gives for the present UUID",
+        ),
+        ("collector", lambda m: made_with(m, "wql"), "fail", "WQL when the record was made, wmic now"),
+        ("collector", lambda m: m.is_now("10.0.26100") or made_with(m, "wql"), "pass", "the agent hashes by WQL"),
+        (
+            "collector",
+            lambda m: m.is_now("10.0.26100", "3.3.1142.0") or made_with(m, "json"),
+            "warn",
+            "from 3.3.1311 on agents take WQL",
+        ),
+        (
+            "collector",
+            lambda m: m.is_now("10.0.26100", "3.3.987.0") or made_with(m, "wmic"),
+            "warn",
+            "such an update changes all six hashes",
+        ),
+        (
+            "collector",
+            lambda m: m.is_now("10.0.26100", "nightly") or made_with(m, "wql"),
+            "skipped",
+            "'nightly' is no version",
+        ),
+        (
+            "collector",
+            lambda m: m.snapshot["wmi"].update(Win32_OperatingSystem={"error": "EIO", "message": "gone"}),
+            "skipped",
+            "WMI does not tell the version of Windows (gone)",
+        ),
         ("waiting", lambda m: m.log_at_windows(started("08:00:00") + refused("11:40:00")), "fail", "core agent waits"),
     ],
 )
@@ -107,19 +142,22 @@ def test_a_check_of_windows_finds_what_is_wrong(
 
 
 def test_an_agent_that_knows_wmic_only_is_no_good_where_there_is_none(machine: WindowsMachine) -> None:
-    machine.is_now("10.0.26100")
-    made_with(machine, "10.0.26100")
-    machine.command((rf"{PROGRAMS}\amazon-ssm-agent.exe", "-version"), "SSM Agent version: 3.3.987.0\r\n")
-    assert one(machine.diagnosis("collector"), "collector")[0] == "fail"
+    machine.is_now("10.0.26100", "3.3.987.0")
+    for entry in machine.snapshot["commands"]:
+        if "wmic" in entry["argv"][0]:
+            entry.update(returncode=None, stdout="", problem="not-found")
+    found = one(machine.diagnosis("collector"), "collector")
+    assert found[0] == "fail"
+    assert "has no wmic, and agent 3.3.987.0 knows nothing else" in found[1]
 
 
 def test_an_upgrade_of_windows_is_concluded_and_the_remedy_keeps_the_fingerprint(machine: WindowsMachine) -> None:
     machine.is_now("10.0.26100")
-    made_with(machine, "10.0.20348")
+    made_with(machine, "wmic")
     conclusion = machine.diagnosis().conclusion
     assert (conclusion.state, conclusion.because) == ("will-hibernate", "collector")
     command = conclusion.steps[-1][1]
-    assert command == "fingerprint vault rebaseline --keep-fingerprint --accept-new-sid --yes"
+    assert command == "fingerprint vault rebaseline --keep-fingerprint --yes --accept-new-sid"
     done = machine(*command.split()[1:])
     assert done.returncode == 0, done.stderr
     # The vault is as the command left it.
@@ -136,11 +174,9 @@ def test_wmi_that_does_not_run_is_the_cause_of_a_wait(machine: WindowsMachine) -
     assert "Start-Service Winmgmt" in found.conclusion.text
 
 
-def test_the_texts_of_the_collectors_differ_as_assumed() -> None:
-    from fingerprint.diagnose.windows import _cim_texts, _wmic_texts
-
-    assert wmic_text("uuid") in _wmic_texts(UUID)
-    assert cim_text("uuid") in _cim_texts(UUID)
+def test_the_texts_of_the_tools_are_as_assumed() -> None:
+    assert wmic_text("uuid") in wmic_texts(UUID)
+    assert cim_text("uuid") in json_texts(UUID)
 
 
 class MacMachine(AgentMachine):

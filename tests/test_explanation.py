@@ -111,7 +111,7 @@ def test_another_first_interface_is_told_from_another_card() -> None:
 
 def test_windows_by_another_method_is_no_other_uuid() -> None:
     found = compared(*before_and_after("wmic-to-cim"))
-    assert "hashed from wmic text and now from CIM JSON, same UUID" in cause_of(found, "uuid")
+    assert "hashed from wmic and now from PowerShell JSON, same UUID" in cause_of(found, "uuid")
     assert found.verdict.highest_passing_threshold is None
     assert "threshold" not in [remedy.name for remedy in found.remedies]
 

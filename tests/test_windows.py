@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -13,79 +14,231 @@ from typing import Any
 
 import pytest
 
+import textbook_gob
 from fingerprint import collect, match
+from fingerprint._json import loads
 from fingerprint.collect import windows_commands
 from fingerprint.collect.facts import facts
 from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.windows import commands, uses_cim, windows_version
+from fingerprint.collect.recorder import Recorder
+from fingerprint.collect.windows import commands, windows_version
+from fingerprint.collectors.wql import STRUCTURES
 from fingerprint.errors import CollectError
 from fingerprint.model import Status
 from shared import VECTORS, needs_vectors
-from windows_machines import FOLDER, NAMES, UUID, cim_text, windows_snapshot, wmic_text
+from windows_machines import AGENTS, FOLDER, NAMES, OBJECTS, UUID, cim_text, windows_snapshot, wmic_text
+
+
+def gates() -> list[dict[str, Any]]:
+    path = VECTORS / "windows" / "gates_and_network.json"
+    return json.loads(path.read_text())["versionGate"] if path.exists() else []
+
+
+def runs() -> list[dict[str, Any]]:
+    path = VECTORS / "windows" / "agent_runs.json"
+    return json.loads(path.read_text()) if path.exists() else []
 
 
 def digest(data: bytes) -> str:
     return b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
-@pytest.mark.parametrize(("version", "text"), [("10.0.20348", wmic_text), ("10.0.26100", cim_text)])
-def test_the_text_of_wmic_or_cim_is_hashed_as_it_stands(version: str, text: Any) -> None:
-    collection = collect(RecordedMachine(windows_snapshot(version)))
+def wql_value(name: str) -> str:
+    return textbook_gob.digest(name, OBJECTS[name][0], 64 + NAMES.index(name))
+
+
+@pytest.mark.parametrize(
+    ("version", "agent", "recipe"),
+    [
+        ("10.0.20348", AGENTS["wql"], "wmic"), ("10.0.20348", None, "wmic"), ("10.0.26100", AGENTS["wmic"], "wmic"),
+        ("10.0.26100", AGENTS["json"], "json"), ("10.0.26050", AGENTS["json"], "json"),
+        ("10.0.26050", AGENTS["wql"], "wmic"), ("10.0.26100", AGENTS["wql"], "wql"), ("10.1.0", "3.3.4364.0", "wql"),
+    ],
+)  # fmt: skip
+def test_the_values_are_those_of_the_installed_agent(version: str, agent: str | None, recipe: str) -> None:
+    collection = collect(RecordedMachine(windows_snapshot(version, agent=agent)))
     assert collection.sid_key == "uuid"
+    assert (collection.recipe, collection.doubt) == (recipe, "")
     for name in NAMES:
-        assert collection[name].value == digest(text(name)), name
+        text = {"wmic": wmic_text, "json": cim_text}.get(recipe)
+        assert collection[name].value == (digest(text(name)) if text else wql_value(name)), name
+        assert collection[name].status == Status.PRESENT
         assert version in collection[name].tool
+        assert ("FROM Win32_" in collection[name].source) == (recipe == "wql")
     assert collection["hostname-info"].value == "WEB-7"
     assert collection["ipaddress-info"].value == "10.0.0.7"
     assert collection["macaddr-info"].value == "02:00:00:00:00:07"
 
 
+def test_the_agent_is_asked_for_its_version_only_where_it_matters() -> None:
+    class Asked(RecordedMachine):
+        asked = 0
+
+        def agent_version(self) -> str:
+            Asked.asked += 1
+            return super().agent_version()
+
+    collect(Asked(windows_snapshot("10.0.20348")))
+    assert Asked.asked == 0
+    collect(Asked(windows_snapshot("10.0.26100")))
+    assert Asked.asked == 1
+
+
 @pytest.mark.parametrize(
-    ("version", "cim"),
+    ("agent", "why"),
     [
-        ("10.0.26040", True), ("10.0.26039", False), ("10.0.26100", True), ("11.0.26040", True),
-        ("9.9.99999", False), ("10.1.26040", True), ("11.0.100", False), ("6.1.7601", False), ("", False),
+        (None, "the snapshot does not tell the version of the agent"), ("banana", "'banana' is no version"),
+        ({"error": "EIO", "message": "it prints no version"}, "it prints no version"), ("", "'' is no version"),
     ],
 )  # fmt: skip
-def test_each_part_of_the_version_is_held_against_its_own(version: str, cim: bool) -> None:
-    assert uses_cim(version) == cim
+def test_where_the_agents_version_is_not_known_that_is_said(agent: Any, why: str) -> None:
+    collection = collect(RecordedMachine(windows_snapshot("10.0.26100", agent=agent)))
+    assert collection.recipe == "wql"
+    assert collection.doubt == (
+        f"the version of the agent is not known ({why}), and on Windows 10.0.26100 the hash depends on it: WQL is "
+        "assumed, as the newest agents have it; older ones take wmic or PowerShell JSON"
+    )
+
+
+def test_without_an_agent_it_is_the_newest_ones_recipe() -> None:
+    absent = {"error": "ENOENT", "message": "there is no service AmazonSSMAgent"}
+    collection = collect(RecordedMachine(windows_snapshot("10.0.26100", agent=absent)))  # type: ignore[arg-type]
+    assert (collection.recipe, collection.doubt) == ("wql", "")
+    assert collection["uuid"].tool == "WQL on Windows 10.0.26100, agent not installed, as from 3.3.1311"
+
+
+def test_a_snapshot_of_before_wmi_was_asked_gives_the_values_that_it_was_made_of() -> None:
+    """Evidence of records that earlier versions of ours made must go on accounting for them."""
+    snapshot = windows_snapshot("10.0.26100", agent=None, objects={})
+    del snapshot["commands"][1:7]
+    collection = collect(RecordedMachine(snapshot))
+    assert collection.recipe == "json"
+    assert collection["uuid"].value == digest(cim_text("uuid"))
+    assert "PowerShell JSON is assumed" not in collection.doubt
+    assert collection.doubt
+
+
+@pytest.mark.parametrize("gate", gates(), ids=lambda gate: repr(gate["version"]))
+@needs_vectors
+def test_the_gates_hold_for_recorded_machines(gate: dict[str, Any]) -> None:
+    """What the real agent took for 24 answers of WMI: values, a failing class, no object, a member that is missing."""
+    version = gate["version"]
+    snapshot = windows_snapshot(version)
+    classes = snapshot["wmi"]
+    if version == "!none":
+        classes["Win32_OperatingSystem"] = []
+    elif version == "lacks":
+        del classes["Win32_OperatingSystem"][0]["OperatingSystemSKU"]
+        classes["Win32_OperatingSystem"][0]["Version"] = "10.0.26100"
+    elif version and version.startswith("!fail"):
+        classes["Win32_OperatingSystem"] = {"error": "EIO", "message": "WMI answers 80041010"}
+    assert collect(RecordedMachine(snapshot)).recipe == gate["recipe"].lower()
+
+
+@pytest.mark.parametrize("run", runs(), ids=lambda run: run["case"])
+@needs_vectors
+def test_a_recorded_machine_gives_what_the_real_agent_stored(run: dict[str, Any]) -> None:
+    """All 45 runs; of those that go on after a failed attempt the last one is a process that starts anew."""
+    agent = "3.3.1142.0" if "1142" in run["agentVersion"] else run["agentVersion"].split(" ")[0]
+    snapshot = windows_snapshot(run["windowsVersion"], agent=agent)
+    stored = dict(run["hardwareHash"])
+    said = run.get("powershellVersionLine")
+    snapshot["commands"][0].update({"stdout": said} if said is not None else {"returncode": 1, "stdout": ""})
+    if run["recipe"] == "wql":
+        for name in NAMES:
+            answer = run["members"][name]
+            if isinstance(answer, dict):
+                answer = {"error": "EIO", "message": f"WMI answers {answer['queryFails']}"}
+            snapshot["wmi"][STRUCTURES[name][0]] = answer
+        if run["case"].startswith("uuid fails at the first attempt"):
+            stored = run["before"]
+    else:
+        for entry in snapshot["commands"]:
+            as_json = "ConvertTo-Json" in entry["argv"][-1]
+            argvs = [list(argv) for argv in commands(FOLDER, as_json)]
+            if entry["argv"] in argvs and as_json == (run["recipe"] == "json"):
+                name = NAMES[argvs.index(entry["argv"])]
+                told = run["members"][name]
+                if "stdoutHex" not in told:
+                    # Of 200 kB only the length was kept.
+                    stored[name] = digest(entry["stdout"].encode())
+                    continue
+                del entry["stdout"]
+                entry.update(stdoutBase64=b64encode(bytes.fromhex(told["stdoutHex"])).decode())
+                entry["returncode"] = told["exitCode"]
+    snapshot["hostName"] = stored["hostname-info"]
+    snapshot["addresses"] = {"ipv4": [stored["ipaddress-info"]], "links": [["e", stored["macaddr-info"]]]}
+    collection = collect(RecordedMachine(snapshot))
+    assert collection.recipe == run["recipe"]
+    assert dict(collection.hardware_hash) == stored
+    # Recorded once more, it plays back the same.
+    recorder = Recorder(RecordedMachine(snapshot))
+    assert collect(recorder).hardware_hash == collection.hardware_hash
+    again = RecordedMachine(loads(recorder.text().encode()))
+    assert collect(again).hardware_hash == collection.hardware_hash
+
+
+@pytest.mark.parametrize(
+    ("objects", "status", "fault", "words"),
+    [
+        ([], Status.ABSENT, "", "no object of this class"),
+        ([{"UUID": None}], Status.ABSENT, "", "all that WMI has there is empty"),
+        ([{}], Status.FAILED, "source", "to the agent this query fails: object 1 has no member UUID"),
+        ([{"UUID": "A"}, {"UUID": 7}], Status.FAILED, "source", "UUID is '7', which is no text"),
+        ({"error": "EIO", "message": "WMI answers 80041010"}, Status.FAILED, "source", "WMI answers 80041010"),
+        ({"error": "EACCES", "message": "access denied"}, Status.DENIED, "rights", "access denied"),
+        ({"error": "ETIMEDOUT", "message": "no answer within 60 s"}, Status.FAILED, "time-limit", "no answer"),
+        (None, Status.FAILED, "not-asked", "the snapshot does not hold the WMI class"),
+    ],
+)
+def test_an_odd_answer_of_wmi_is_told(objects: Any, status: Status, fault: str, words: str) -> None:
+    collection = collect(RecordedMachine(windows_snapshot("10.0.26100", objects={"uuid": objects})))
+    attribute = collection["uuid"]
+    assert (attribute.status, str(attribute.fault)) == (status, fault)
+    assert words in attribute.reason
+    # A query that fails for the agent, too, moves the ids of the others; one that failed only here does not.
+    moved = 1 if fault == "source" else 0
+    expected = textbook_gob.digest("processor-hash", OBJECTS["processor-hash"][0], 65 - moved)
+    assert collection["processor-hash"].value == expected
+    assert attribute.value == (textbook_gob.digest("uuid", {}, 64) if status == Status.ABSENT else "")
+    assert bool(collection.id_warning) == (status == Status.ABSENT)
 
 
 @pytest.mark.parametrize(
     "stdout",
     ["", "Version", "Version : 10.0", "Version : 10.0.26100.1", "Version : 10.0.x", "a : b : 10.0.26100", "Version : "],
 )
-def test_an_odd_answer_of_powershell_means_wmic(stdout: str) -> None:
-    snapshot = windows_snapshot()
+def test_an_odd_answer_of_powershell_means_wmic_to_the_agents_that_ask_it(stdout: str) -> None:
+    snapshot = windows_snapshot("10.0.26100", agent=AGENTS["json"])
     snapshot["commands"][0]["stdout"] = stdout
     collection = collect(RecordedMachine(snapshot))
     assert collection["uuid"].value == digest(wmic_text("uuid"))
 
 
 @pytest.mark.parametrize("changes", [{"returncode": 1}, {"returncode": None, "problem": "not-found"}])
-def test_a_failing_or_missing_powershell_means_wmic(changes: dict[str, Any]) -> None:
-    snapshot = windows_snapshot()
+def test_a_failing_or_missing_powershell_means_wmic_to_them(changes: dict[str, Any]) -> None:
+    snapshot = windows_snapshot("10.0.26100", agent=AGENTS["json"])
     snapshot["commands"][0].update(changes)
     assert collect(RecordedMachine(snapshot))["uuid"].value == digest(wmic_text("uuid"))
 
 
 def test_a_hanging_powershell_decides_nothing() -> None:
     """The reference would wait for ever; wmic in its place would change every hash of a slow machine."""
-    snapshot = windows_snapshot("10.0.26100")
+    snapshot = windows_snapshot("10.0.26100", agent=AGENTS["json"])
     snapshot["commands"][0].update(returncode=None, stdout="", problem="timeout")
     with pytest.raises(CollectError, match="did not tell the version"):
         collect(RecordedMachine(snapshot))
 
 
 def test_the_commands_are_those_of_the_reference() -> None:
-    assert commands(FOLDER, by_cim=False)[0] == (r"C:\Windows\System32\wbem\wmic.exe", "csproduct", "get", "UUID")
+    assert commands(FOLDER, False)[0] == (r"C:\Windows\System32\wbem\wmic.exe", "csproduct", "get", "UUID")
     shell = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
-    assert commands(FOLDER, by_cim=True)[1] == (
+    assert commands(FOLDER, True)[1] == (
         shell,
         "Get-CimInstance -ClassName WIN32_PROCESSOR | Select-Object Caption, DeviceID, Manufacturer, MaxClockSpeed, "
         "Name, SocketDesignation | ConvertTo-Json",
     )
-    assert all(len(argv) == 2 for argv in commands(FOLDER, by_cim=True))
+    assert all(len(argv) == 2 for argv in commands(FOLDER, True))
 
 
 class Starting(RecordedMachine):
@@ -121,7 +274,7 @@ def test_a_service_that_cannot_be_asked_for_fails_the_collection() -> None:
 
 
 def test_the_change_from_wmic_to_cim_is_another_hardware_id_with_the_same_uuid_behind_it() -> None:
-    before, after = (RecordedMachine(windows_snapshot(v)) for v in ("10.0.20348", "10.0.26100"))
+    before, after = (RecordedMachine(windows_snapshot("10.0.26100", agent=AGENTS[r])) for r in ("wmic", "json"))
     verdict = match(collect(before).hardware_hash, collect(after).hardware_hash, 1, sid_key="uuid")
     assert verdict.reason == "SID_DIFFERS"
     assert facts(before)["system UUID"] == facts(after)["system UUID"] == UUID
@@ -141,8 +294,6 @@ def test_the_version_is_read_from_the_list_that_powershell_prints() -> None:
 
 @needs_vectors
 def test_the_samples_of_the_reference_hash_alike() -> None:
-    import json
-
     from fingerprint._digest import md5_base64
 
     samples = json.loads((VECTORS / "md5_b64.json").read_text())

@@ -44,7 +44,9 @@ def run(arguments: Arguments) -> int:
             vault, machine, before=given, timeout=arguments.timeout, of_agent=is_of_agent(vault, machine),
             state_of=lambda record: record_state(vault, machine, record),
         )  # fmt: skip
-        problems = problems_of(vault, found.verdict, found.collection, found.state, found.outlook)
+        problems = problems_of(
+            vault, found.verdict, found.collection, found.state, found.outlook, change=found.change
+        )  # fmt: skip
         level = level_of(problems, found.outlook, found.state)
         rejects = would_reject(found.outlook, found.verdict, found.collection)
         of = {"vault": vault.path, **identity_answer(level, Outlook.REJECTS if rejects else found.outlook, problems)}

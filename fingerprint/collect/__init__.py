@@ -9,7 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
-    from fingerprint.model import Collection
+    from fingerprint.model import Attribute, Collection
 
 SCHEME = "ssm"
 STABLE = "stable"
@@ -31,7 +31,7 @@ def collect(machine: Machine | None = None, *, scheme: str = SCHEME, timeout: fl
             nothing that its tools print would be true.
     """
     from fingerprint.catalogue import sid_key
-    from fingerprint.model import Collection, Fault
+    from fingerprint.model import Collection
 
     if machine is None:
         from fingerprint.collect.machine import LiveMachine
@@ -42,14 +42,33 @@ def collect(machine: Machine | None = None, *, scheme: str = SCHEME, timeout: fl
     elif scheme != SCHEME:
         raise ValueError(f"there is no scheme {scheme!r}")
     elif machine.platform == "windows":
-        from fingerprint.collect.windows import read
+        return _on_windows(machine, timeout)
     else:
         from fingerprint.collect.unix import read
     started = machine.monotonic()
     collected_at = machine.now()
     attributes = read(machine, machine.timeout if timeout is None else timeout)
-    remedy = machine.reader().remedy if any(a.fault == Fault.RIGHTS for a in attributes) else ""
     return Collection(
         machine.platform, scheme, "machine-id" if scheme == STABLE else sid_key(machine.platform), attributes,
-        collected_at, machine.monotonic() - started, remedy,
+        collected_at, machine.monotonic() - started, _remedy(machine, attributes),
     )  # fmt: skip
+
+
+def _on_windows(machine: Machine, timeout: float | None) -> Collection:
+    """Return the attributes of scheme `ssm` with the recipe that the installed agent takes."""
+    from fingerprint.catalogue import sid_key
+    from fingerprint.collect.windows import read
+    from fingerprint.model import Collection
+
+    started, collected_at = machine.monotonic(), machine.now()
+    attributes, choice = read(machine, machine.timeout if timeout is None else timeout)
+    return Collection(
+        machine.platform, SCHEME, sid_key(machine.platform), attributes, collected_at, machine.monotonic() - started,
+        _remedy(machine, attributes), choice.recipe, choice.doubt,
+    )  # fmt: skip
+
+
+def _remedy(machine: Machine, attributes: tuple[Attribute, ...]) -> str:
+    from fingerprint.model import Fault
+
+    return machine.reader().remedy if any(a.fault == Fault.RIGHTS for a in attributes) else ""

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The agent's service on Windows.
+AGENT_SERVICE = "AmazonSSMAgent"
 NAMES = ("amazon-ssm-agent", "ssm-agent-worker")
 # The kernel keeps so many characters of a name.
 _NAME_KEPT = 15
@@ -34,6 +36,12 @@ def agent_processes(platform: str, proc: str = "/proc") -> tuple[Process, ...]:
         started = booted + ticks / os.sysconf("SC_CLK_TCK") if known else None  # type: ignore[operator]
         processes.append(Process(name, pid, _user(os.path.join(proc, str(pid))), started))
     return tuple(sorted(processes, key=lambda one: (one.started or 0.0, one.pid)))
+
+
+def told_version(output: bytes) -> str:
+    """Return the version in what the agent prints when it is asked for it, "" where there is none."""
+    found = output.decode("utf-8", "replace").rpartition("version:")[2].split()
+    return found[0] if found and found[0].replace(".", "").isdigit() else ""
 
 
 def agent_pids(proc: str = "") -> tuple[int, ...]:

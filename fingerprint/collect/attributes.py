@@ -37,6 +37,8 @@ def _fault_of(error: OSError, machine: Machine) -> Fault:
         return Fault.NOT_TEXT
     if number == errno.EFBIG:
         return Fault.SIZE_LIMIT
+    if number == errno.ETIMEDOUT:
+        return Fault.TIME_LIMIT
     if number in NO_RESOURCES or number == errno.EINTR:
         return Fault.ENVIRONMENT
     # EINVAL is of a pipe or a device, which are not opened here and may keep the agent waiting.

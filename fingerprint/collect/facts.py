@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,19 +65,44 @@ def _platform_expert(machine: Machine) -> dict[str, str]:
 
 
 def windows_uuid(machine: Machine) -> str:
-    """Return the UUID that stands in the text behind `uuid`, in whichever form it was asked for."""
-    from fingerprint._json import JsonError, loads
-    from fingerprint.collect.texts import decode_console, parse_wmic_table
-    from fingerprint.collect.windows import commands, uses_cim, windows_version
+    """Return the UUID behind `uuid`: of WMI, or in what wmic or PowerShell print where that was not asked.
 
-    by_cim = uses_cim(windows_version(machine, machine.timeout))
-    [result] = machine.run(commands(machine.windows_folder(), by_cim)[:1], machine.timeout)
-    text = decode_console(result.stdout)
-    if not by_cim:
-        rows = parse_wmic_table(text)
-        return rows[0].get("UUID", "") if rows else ""
+    Raises:
+        OSError: WMI did not tell it, and neither did the others.
+    """
+    from fingerprint.collect.windows import wql_members
+    from fingerprint.collectors.wql import Unloadable
+
+    untold: OSError | None = None
     try:
-        told = loads(text.encode("utf-8"))
+        return str(wql_members(machine, "uuid").get("UUID") or "")
+    except Unloadable:
+        return ""
+    except OSError as error:
+        untold = error
+    found = _uuid_of_wmic(machine) or _uuid_of_json(machine)
+    if not found and untold.errno != errno.ENODATA:
+        raise untold
+    return found
+
+
+def _uuid_of_wmic(machine: Machine) -> str:
+    from fingerprint.collect.texts import decode_console, parse_wmic_table
+    from fingerprint.collect.windows import commands
+
+    [result] = machine.run(commands(machine.windows_folder(), False)[:1], machine.timeout)
+    rows = parse_wmic_table(decode_console(result.stdout))
+    return rows[0].get("UUID", "") if rows else ""
+
+
+def _uuid_of_json(machine: Machine) -> str:
+    from fingerprint._json import JsonError, loads
+    from fingerprint.collect.texts import decode_console
+    from fingerprint.collect.windows import commands
+
+    [result] = machine.run(commands(machine.windows_folder(), True)[:1], machine.timeout)
+    try:
+        told = loads(decode_console(result.stdout).encode("utf-8"))
     except (JsonError, UnicodeEncodeError):
         return ""
     return str(told.get("UUID") or "") if isinstance(told, dict) else ""

@@ -18,6 +18,7 @@ from fingerprint.model import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from fingerprint.collect.reader import Reader
 
@@ -214,6 +215,17 @@ class Machine:
 
     def windows_folder(self) -> str:
         """Return the folder of Windows, such as C:\\Windows."""
+        raise NotImplementedError
+
+    def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        """Return all objects of a class of WMI, member -> str, int, None for null, or what else WMI has there."""
+        raise NotImplementedError
+
+    def agent_version(self) -> str:
+        """Return the version of the installed agent, as its program prints it; FileNotFoundError where there is none.
+
+        For machines with Windows, where the hardware hash depends on it.
+        """
         raise NotImplementedError
 
     def default_route(self) -> str:
@@ -463,6 +475,23 @@ class LiveMachine(Machine):
         from fingerprint.collect.windows_native import windows_folder
 
         return windows_folder()
+
+    def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        from fingerprint.collect.windows_commands import run as run_on_windows
+        from fingerprint.collect.windows_wmi import powershell_path, query
+
+        return query(class_name, members, self.timeout, powershell_path(self.windows_folder()), run_on_windows)
+
+    def agent_version(self) -> str:
+        from fingerprint.collect.agent import told_version
+        from fingerprint.collect.windows_native import agent_program
+
+        path = agent_program()
+        [result] = self.run([(path, "-version")], self.timeout)
+        version = told_version(result.stdout) if result.succeeded else ""
+        if not version:
+            raise OSError(errno.EIO, f"{path} -version: {result.problem or 'it prints no version'}", path)
+        return version
 
 
 def _is_null(told: os.stat_result) -> bool:

@@ -46,6 +46,8 @@ _TEXT_FORMS = ("ip", "ifconfig", "wmi")
 _STATUS_NUMBERS = ("uid", "gid", "size")
 # Numbers beyond are none of a machine, and Python neither writes nor converts all of them.
 _NUMBER_LIMIT = 1 << 63
+# WMI has integers of 64 bits without a sign.
+_LIMITS = {"wmi": 1 << 64}
 _SECONDS_LIMIT = 366 * 24 * 3600
 # Time zones are off by up to 14 hours, those of POSIX by up to 24, and an hour or two in summer.
 _OFFSET_LIMIT = 26 * 3600
@@ -285,6 +287,29 @@ class RecordedMachine(Machine):
     def windows_folder(self) -> str:
         return self._text("windowsFolder", r"C:\Windows")
 
+    def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        entry = self._optional("wmi", dict).get(class_name)
+        if entry is None:
+            raise OSError(errno.ENODATA, f"the snapshot does not hold the WMI class {class_name}", class_name)
+        if isinstance(entry, dict):
+            _raise_recorded(entry, class_name)
+        if not isinstance(entry, list) or not all(isinstance(one, dict) for one in entry):
+            raise _broken(f"the WMI class {class_name} is neither a list of objects nor an error", self.where)
+        return tuple(entry)
+
+    def agent_version(self) -> str:
+        if "agentVersion" in self.snapshot:
+            return str(self._asked("agentVersion", str))
+        from fingerprint.collect.agent import told_version
+
+        # As `diagnose` asks for it.
+        for entry in self.snapshot["commands"]:
+            if entry["argv"][1:] == ["-version"] and entry["argv"][0].lower().endswith("amazon-ssm-agent.exe"):
+                version = told_version(self._result(tuple(entry["argv"]), entry).stdout)
+                if version:
+                    return version
+        raise OSError(errno.ENODATA, "the snapshot does not tell the version of the agent", "agentVersion")
+
     def default_route(self) -> str:
         return self._text("defaultRoute")
 
@@ -378,7 +403,7 @@ def _demand_values(name: str, value: Any, where: str) -> None:
         elif isinstance(value, (list, tuple)):
             left += value
         # This holds not for NaN either.
-        elif isinstance(value, (int, float)) and not -_NUMBER_LIMIT < value < _NUMBER_LIMIT:
+        elif isinstance(value, (int, float)) and not -_NUMBER_LIMIT < value < _LIMITS.get(name, _NUMBER_LIMIT):
             raise _broken(f"{name} holds a number that is out of range", where)
 
 

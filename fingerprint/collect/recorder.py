@@ -248,6 +248,21 @@ class Recorder(Machine):
         self.snapshot["windowsFolder"] = folder = self._machine.windows_folder()
         return folder
 
+    def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        kept = self.snapshot.setdefault("wmi", {})
+        try:
+            found = self._machine.wmi_objects(class_name, members)
+        except OSError as error:
+            kept.setdefault(class_name, _error_entry(error))
+            raise
+        kept.setdefault(class_name, [{name: _typed(value) for name, value in one.items()} for one in found])
+        return found
+
+    def agent_version(self) -> str:
+        version = self._asked("agentVersion", self._machine.agent_version)
+        self._keep("agentVersion", version)
+        return version
+
     def default_route(self) -> str:
         self.snapshot["defaultRoute"] = route = self._machine.default_route()
         return route
@@ -285,6 +300,16 @@ def _entry(data: bytes, text_name: str, base64_name: str) -> dict[str, str]:
         from base64 import b64encode
 
         return {base64_name: b64encode(data).decode("ascii")}
+
+
+def _typed(value: Any) -> Any:
+    """Return a member of a WMI object as JSON has it: of its type, and without half characters."""
+    # Imported here: only Windows has it.
+    from fingerprint.collectors.wql import whole_text
+
+    if isinstance(value, str):
+        return whole_text(value)
+    return value if value is None or isinstance(value, (bool, int)) else {"unknown": whole_text(str(value))}
 
 
 def _name_entry(name: str) -> str | dict[str, str]:

@@ -1,15 +1,38 @@
-"""Scheme `ssm` on Windows: six commands of wmic, or of CIM where wmic is gone, and three raw values.
+"""Scheme `ssm` on Windows: six values by the recipe of the installed agent, and three raw ones.
 
-What the commands print is hashed as it stands, so the choice between wmic and CIM must be the
-reference's to the build number.
+`fingerprint.collectors.recipes` says which agent takes which recipe. By another one than the agent's all six values
+differ, and the hardware ID with them.
 """
 
 from __future__ import annotations
 
+import errno
+
 from fingerprint.catalogue import attributes_of
-from fingerprint.collect.attributes import address_attributes, hashed, host_name_attribute
+from fingerprint.collect.attributes import address_attributes, hashed, host_name_attribute, unread
+from fingerprint.collect.windows_wmi import powershell_path, query_text
+from fingerprint.collectors.recipes import (
+    JSON,
+    WMIC,
+    WQL,
+    WQL_SINCE,
+    agent_numbers,
+    asks_powershell,
+    possible_recipes,
+    powershell_numbers,
+    recipe_of,
+)
+from fingerprint.collectors.wql import (
+    OPERATING_SYSTEM,
+    STRUCTURES,
+    Unloadable,
+    digest,
+    first_object,
+    system_version,
+    type_ids,
+)
 from fingerprint.errors import CollectError
-from fingerprint.model import Attribute
+from fingerprint.model import Attribute, Fault, Status, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +41,8 @@ if TYPE_CHECKING:
 WMI_SERVICE = "Winmgmt"
 WMI_ATTEMPTS = 5
 WMI_PAUSE_SECONDS = 15.0
-# The first build without wmic, as the reference has it; each part of the version is held against its own.
-_CIM_FROM = (10, 0, 26040)
 VERSION_QUERY = "Get-CimInstance -ClassName Win32_OperatingSystem | Format-List -Property Version"
-# Attribute, words for wmic, class and properties for CIM (the spelling is hashed by nobody, and still kept).
+# Attribute, words for wmic, class and properties for PowerShell (the spelling is hashed by nobody, and still kept).
 _COMMANDS = (
     ("uuid", ("csproduct", "get", "UUID"), "Win32_ComputerSystemProduct", "UUID"),
     (
@@ -50,40 +71,186 @@ _COMMANDS = (
     ),
     ("disk-info", ("diskdrive", "list", "brief"), "Win32_DiskDrive", "Caption, DeviceID, Model, Partitions, Size"),
 )
+# What people call a recipe, and what stands in `Attribute.tool`.
+TITLES = {WMIC: "wmic", JSON: "PowerShell JSON", WQL: "WQL"}
 
 
-def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
-    """Return the nine attributes in the order of the catalogue.
+class Choice(Value):
+    """Which recipe the installed agent takes on a machine.
+
+    Attributes:
+        recipe: "wmic", "json" or "wql".
+        windows: the version of Windows, "" where it is not told.
+        agent: the version of the agent, "" where it is not known or makes no difference.
+        doubt: why the agent may take another one, a sentence without a full stop; "" where it is certain, and where no
+            agent is installed: then it is that of the newest one.
+        others: the recipes that it may take instead.
+    """
+
+    __slots__ = ("recipe", "windows", "agent", "doubt", "others")
+    recipe: str
+    windows: str
+    agent: str
+    doubt: str
+    others: tuple[str, ...]
+
+    def __init__(self, recipe: str, windows: str, agent: str, doubt: str = "", others: tuple[str, ...] = ()) -> None:
+        self._set(recipe=recipe, windows=windows, agent=agent, doubt=doubt, others=others)
+
+    @property
+    def tool(self) -> str:
+        """Recipe and versions, as `Attribute.tool` has them."""
+        agent = f", agent {self.agent}" if self.agent else ""
+        return f"{TITLES[self.recipe]} on Windows {self.windows}".rstrip() + agent
+
+
+def read(machine: Machine, timeout: float) -> tuple[tuple[Attribute, ...], Choice]:
+    """Return the nine attributes in the order of the catalogue, and the recipe of six of them.
 
     Raises:
-        CollectError: WMI did not come up, or nobody answered which of wmic and CIM to ask.
+        CollectError: WMI did not come up, or nobody answered which version of Windows it is.
     """
     _wait_for_wmi(machine)
-    version = windows_version(machine, timeout)
-    by_cim = uses_cim(version)
-    tool = f"{'CIM' if by_cim else 'wmic'} on Windows {version}".rstrip()
-    results = machine.run(commands(machine.windows_folder(), by_cim), timeout)
-    found = {name: hashed(name, result, tool, machine) for (name, *_), result in zip(_COMMANDS, results, strict=True)}
+    choice = choose(machine, timeout)
+    found = by_recipe(machine, choice.recipe, timeout, choice.tool)
+    if choice.doubt and _not_recorded(found):
+        # A recording of before that recipe was known holds the answers of another one.
+        for other in choice.others:
+            instead = by_recipe(machine, other, timeout, choice.replace(recipe=other).tool)
+            if not _not_recorded(instead):
+                others = tuple(one for one in (choice.recipe, *choice.others) if one != other)
+                choice, found = choice.replace(recipe=other, others=others), instead
+                break
     found["hostname-info"] = host_name_attribute(machine, "GetComputerNameEx")
     found["ipaddress-info"], found["macaddr-info"] = address_attributes(machine)
-    return tuple(found[name] for name in attributes_of(machine.platform))
+    return tuple(found[name] for name in attributes_of(machine.platform)), choice
 
 
-def commands(windows_folder: str, by_cim: bool) -> list[tuple[str, ...]]:
-    """Return the six commands, in the order of their attributes."""
-    if not by_cim:
+def _not_recorded(found: dict[str, Attribute]) -> bool:
+    return all(one.fault == Fault.NOT_ASKED for one in found.values())
+
+
+def choose(machine: Machine, timeout: float) -> Choice:
+    """Return the recipe that the installed agent takes.
+
+    Raises:
+        CollectError: PowerShell did not tell the version of Windows in time, where WMI was not asked.
+    """
+    try:
+        windows, untold = _version_by_wmi(machine), ""
+    except OSError as error:
+        untold = error.strerror or str(error)
+        # Of a recording from before WMI was asked, PowerShell's answer stands for it.
+        windows = windows_version(machine, timeout) if error.errno == errno.ENODATA else ""
+        if windows or error.errno == errno.ENODATA:
+            untold = ""
+    if untold:
+        doubt = f"WMI does not tell the version of Windows ({untold}), to which agents answer with wmic"
+        return Choice(WMIC, "", "", doubt, (WQL, JSON))
+    possible = possible_recipes(windows, windows)
+    if len(possible) == 1:
+        return Choice(possible[0], windows, "")
+    try:
+        agent = machine.agent_version()
+    except FileNotFoundError:
+        return Choice(possible[0], windows, f"not installed, as from {WQL_SINCE}")
+    except OSError as error:
+        return _in_doubt(possible, windows, error.strerror or str(error))
+    numbers = agent_numbers(agent)
+    if not numbers:
+        return _in_doubt(possible, windows, f"{agent!r} is no version")
+    powershell = windows_version(machine, timeout) if asks_powershell(numbers) else windows
+    return Choice(recipe_of(numbers, windows, powershell), windows, agent)
+
+
+def _in_doubt(possible: tuple[str, ...], windows: str, why: str) -> Choice:
+    others = " or ".join(TITLES[one] for one in possible[1:])
+    doubt = (
+        f"the version of the agent is not known ({why}), and on Windows {windows} the hash depends on it: "
+        f"{TITLES[possible[0]]} is assumed, as the newest agents have it; older ones take {others}"
+    )
+    return Choice(possible[0], windows, "", doubt, possible[1:])
+
+
+def _version_by_wmi(machine: Machine) -> str:
+    """Return the version of Windows as agents from 3.3.1311 read it, "" where it is none to them. Raises OSError."""
+    class_name, members = OPERATING_SYSTEM
+    try:
+        return system_version(machine.wmi_objects(class_name, [name for name, _ in members]))
+    except Unloadable:
+        return ""
+
+
+def by_recipe(machine: Machine, recipe: str, timeout: float, tool: str = "") -> dict[str, Attribute]:
+    """Return the six attributes that are hashes, by one recipe.
+
+    Args:
+        machine: the machine.
+        recipe: "wmic", "json" or "wql".
+        timeout: seconds for each command.
+        tool: what stands in `Attribute.tool`.
+    """
+    if recipe == WQL:
+        return _by_wql(machine, tool)
+    results = machine.run(commands(machine.windows_folder(), recipe == JSON), timeout)
+    return {name: hashed(name, result, tool, machine) for (name, *_), result in zip(_COMMANDS, results, strict=True)}
+
+
+def _by_wql(machine: Machine, tool: str) -> dict[str, Attribute]:
+    found: dict[str, Attribute] = {}
+    answers: dict[str, dict[str, object] | None] = {}
+    seconds: dict[str, float] = {}
+    for name in STRUCTURES:
+        started = machine.monotonic()
+        try:
+            answers[name] = wql_members(machine, name)
+        except OSError as error:
+            found[name] = unread(name, error, wql_source(name), machine, machine.monotonic() - started, tool)
+            # What only we could not read the agent reads, and deals an id to.
+            answers[name] = {} if found[name].only_here else None
+        except Unloadable as error:
+            reason = f"to the agent this query fails: {error}"
+            found[name] = Attribute(name, "", Status.FAILED, reason, wql_source(name), tool, 0.0, Fault.SOURCE)
+            answers[name] = None
+        seconds[name] = machine.monotonic() - started
+    ids = type_ids(answers)
+    for name, members in answers.items():
+        if name not in found and members is not None:
+            value = digest(name, members, ids[name])
+            empty = "WMI has no object of this class" if not members else "all that WMI has there is empty"
+            silent = not any(one not in (None, "", 0, "0") for one in members.values())
+            status, reason = (Status.ABSENT, empty) if silent else (Status.PRESENT, "")
+            found[name] = Attribute(name, value, status, reason, wql_source(name), tool, seconds[name])
+    return {name: found[name] for name in STRUCTURES}
+
+
+def wql_members(machine: Machine, attribute: str) -> dict[str, object]:
+    """Return the members behind an attribute, {} where its class has no objects.
+
+    Raises:
+        OSError: WMI answered with an error, or could not be asked.
+        Unloadable: the agent cannot take them.
+    """
+    class_name, members = STRUCTURES[attribute]
+    return first_object(attribute, machine.wmi_objects(class_name, [name for name, _ in members]))
+
+
+def wql_source(attribute: str) -> str:
+    """Return the query behind an attribute."""
+    class_name, members = STRUCTURES[attribute]
+    return query_text(class_name, [name for name, _ in members])
+
+
+def commands(windows_folder: str, as_json: bool) -> list[tuple[str, ...]]:
+    """Return the six commands of a recipe that runs some, in the order of their attributes."""
+    if not as_json:
         wmic = windows_folder + r"\System32\wbem\wmic.exe"
         return [(wmic, *words) for _, words, _, _ in _COMMANDS]
-    shell = powershell(windows_folder)
+    shell = powershell_path(windows_folder)
     return [
         (shell, f"Get-CimInstance -ClassName {name} | Select-Object {properties} | ConvertTo-Json")
         for _, _, name, properties in _COMMANDS
     ]
-
-
-def powershell(windows_folder: str) -> str:
-    """Return the path of Windows PowerShell."""
-    return windows_folder + r"\System32\WindowsPowerShell\v1.0\powershell.exe"
 
 
 def _wait_for_wmi(machine: Machine) -> None:
@@ -109,13 +276,13 @@ def _wait_for_wmi(machine: Machine) -> None:
 
 
 def windows_version(machine: Machine, timeout: float) -> str:
-    """Return the version of Windows, such as "10.0.20348"; "" where PowerShell gives no such answer.
+    """Return the version of Windows, such as "10.0.20348", as PowerShell prints it; "" for any other answer.
 
     Raises:
         CollectError: PowerShell did not end in time. The reference waits for ever; to take wmic then
             would change every hash of a machine that is only slow.
     """
-    command = (powershell(machine.windows_folder()), VERSION_QUERY)
+    command = (powershell_path(machine.windows_folder()), VERSION_QUERY)
     [result] = machine.run([command], timeout)
     if result.problem in ("timeout", "too-long", "not-recorded"):
         raise CollectError(
@@ -126,14 +293,5 @@ def windows_version(machine: Machine, timeout: float) -> str:
     if not result.succeeded:
         return ""
     parts = result.stdout.decode("utf-8", "replace").replace("\r", "").replace("\n", "").split(":")
-    numbers = parts[1].strip().split(".") if len(parts) == 2 else []
-    return ".".join(numbers) if len(numbers) == 3 and all(map(_is_integer, numbers)) else ""
-
-
-def uses_cim(version: str) -> bool:
-    """Return whether the reference asks CIM on this version of Windows; "" is a version that nobody told."""
-    return bool(version) and all(int(part) >= least for part, least in zip(version.split("."), _CIM_FROM, strict=True))
-
-
-def _is_integer(text: str) -> bool:
-    return text.lstrip("+-").isascii() and text.lstrip("+-").isdigit() and len(text) < 19
+    version = parts[1].strip() if len(parts) == 2 else ""
+    return version if powershell_numbers(version) else ""

@@ -6,6 +6,8 @@ import ctypes
 import errno
 from typing import Any
 
+from fingerprint.collect.agent import AGENT_SERVICE
+
 _COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME = 5
 
 
@@ -108,6 +110,29 @@ def service_state(name: str) -> str:
         return str(get(name).status())
     except psutil.Error as error:
         raise OSError(None, str(error)) from None
+
+
+def agent_program() -> str:
+    """Return the path of the agent's program, as the service manager has it.
+
+    Raises:
+        FileNotFoundError: there is no service of the agent.
+        OSError: Windows would not tell it.
+    """
+    import psutil
+
+    get = getattr(psutil, "win_service_get")  # noqa: B009
+    try:
+        line = str(get(AGENT_SERVICE).binpath()).strip()
+    except psutil.NoSuchProcess:
+        raise FileNotFoundError(errno.ENOENT, f"there is no service {AGENT_SERVICE}") from None
+    except psutil.Error as error:
+        raise OSError(None, str(error)) from None
+    if line.startswith('"'):
+        return line[1:].partition('"')[0]
+    # Without quotes, blanks are of the path as far as the program goes.
+    program, extension, _ = line.lower().partition(".exe")
+    return line[: len(program) + len(extension)]
 
 
 def _kernel32() -> Any:

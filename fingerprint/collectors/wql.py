@@ -60,6 +60,8 @@ STRUCTURES: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {
         ),
     ),
 }  # fmt: skip
+# What the agent asks for the version of Windows; no digest is made of it.
+OPERATING_SYSTEM = ("Win32_OperatingSystem", (("Caption", _TEXT), ("OperatingSystemSKU", _UINT32), ("Version", _TEXT)))
 
 
 class Unloadable(ValueError):
@@ -133,7 +135,20 @@ def first_object(attribute: str, objects: Sequence[Mapping[str, object]]) -> dic
     Raises:
         Unloadable: an object, also a later one, lacks a member or has one of another type. The agent loads all.
     """
-    _, members = STRUCTURES[attribute]
+    return _first(STRUCTURES[attribute][1], objects)
+
+
+def system_version(objects: Sequence[Mapping[str, object]]) -> str:
+    """Return the version of Windows in what WMI answered for `OPERATING_SYSTEM`, "" where it is not told.
+
+    Raises:
+        Unloadable: as `first_object`: the agent then takes it for an old Windows.
+    """
+    told = _first(OPERATING_SYSTEM[1], objects).get("Version")
+    return told.strip() if isinstance(told, str) else ""
+
+
+def _first(members: Sequence[tuple[str, int]], objects: Sequence[Mapping[str, object]]) -> dict[str, object]:
     for position, one in enumerate(objects, 1):
         for name, bits in members:
             if name not in one:
@@ -193,9 +208,13 @@ def _message(type_id: int, body: bytes) -> bytes:
     return _unsigned(len(body)) + body
 
 
+def whole_text(text: str) -> str:
+    """Return a text of Windows, which is of UTF-16, as Go has it: U+FFFD in place of each half character."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def _text(text: str) -> bytes:
-    # Windows has UTF-16, of which half characters may be left; Go writes U+FFFD for each.
-    data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode("utf-8")
+    data = whole_text(text).encode("utf-8")
     return _unsigned(len(data)) + data
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 
+from fingerprint.collect.agent import AGENT_SERVICE
 from fingerprint.collect.machine import NotThisMachine
 from fingerprint.diagnose.network import Unreached, without_password
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
@@ -21,7 +22,6 @@ _OTHERS_MAY_WRITE = 0o022
 _EXPECTED_USERS = {"windows": ("NT AUTHORITY\\SYSTEM", "LocalSystem", "SYSTEM")}
 _DPKG, _RPM = "/usr/bin/dpkg", "/usr/bin/rpm"
 _PACKAGE = "amazon-ssm-agent"
-_SERVICE = "AmazonSSMAgent"
 _LAUNCHCTL = "/bin/launchctl"
 # The third column of dpkg -V and rpm -V marks what its owner may change.
 _CONFIGURATION = (" c ", "/etc/amazon/ssm/", "/etc/init/", "amazon-ssm-agent.service")
@@ -173,7 +173,7 @@ def restart_command(site: Site) -> str:
     if site.machine.platform == "macos":
         return "sudo launchctl kickstart -k system/com.amazon.aws.ssm"
     if site.machine.platform == "windows":
-        return f"Restart-Service {_SERVICE}"
+        return f"Restart-Service {AGENT_SERVICE}"
     unit = unit_of(site)
     return f"systemctl restart {unit['Id'] if unit and unit.get('Id') else _PACKAGE}"
 
@@ -188,12 +188,15 @@ def _launchd(site: Site) -> list[str]:
 
 def _windows_service(site: Site) -> Finding:
     try:
-        state = site.machine.service_state(_SERVICE)
+        state = site.machine.service_state(AGENT_SERVICE)
     except FileNotFoundError:
-        return failed(f"there is no service {_SERVICE}", remedy="Install the agent", tag="not-installed")
+        return failed(f"there is no service {AGENT_SERVICE}", remedy="Install the agent", tag="not-installed")
     if state != "running":
         return failed(
-            f"the service {_SERVICE} is {state}", remedy="Start it", command=restart_command(site), tag="not-running"
+            f"the service {AGENT_SERVICE} is {state}",
+            remedy="Start it",
+            command=restart_command(site),
+            tag="not-running",
         )
     try:
         user = next((one.user for one in site.processes if one.name == "amazon-ssm-agent"), "")
@@ -201,7 +204,7 @@ def _windows_service(site: Site) -> Finding:
         user = ""
     if user and user.upper() not in (name.upper() for name in _EXPECTED_USERS["windows"]):
         return failed(f"the agent runs as {user}, not as SYSTEM", remedy="Let its service log on as LocalSystem")
-    return passed(f"the service {_SERVICE} runs{f' as {user}' if user else ''}")
+    return passed(f"the service {AGENT_SERVICE} runs{f' as {user}' if user else ''}")
 
 
 def version(site: Site) -> Finding:

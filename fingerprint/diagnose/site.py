@@ -9,6 +9,7 @@ from fingerprint.agent.config import identity_type, read_config, setting
 from fingerprint.agent.paths import SNAP, Places, places_of
 from fingerprint.agent.unit import systemd_unit
 from fingerprint.agent.vault_use import is_agents_vault
+from fingerprint.collect.agent import told_version
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
 from fingerprint.errors import VaultMissing
@@ -312,10 +313,8 @@ class Site:
         except OSError:
             pass
         [result] = self.run((path, "-version"))
-        found = result.stdout.decode("utf-8", "replace").rpartition("version:")[2].strip().split()
-        if result.succeeded and found and found[0].replace(".", "").isdigit():
-            return found[0]
-        return self._logged_version()
+        version = told_version(result.stdout) if result.succeeded else ""
+        return version or self._logged_version()
 
     def _only_roots(self, path: str) -> bool:
         """Return whether a program is there, and nobody but root could have changed it: what else is not run."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from fingerprint.collect.windows import WMI_SERVICE, uses_cim, windows_version
-from fingerprint.diagnose.agent import running_version
+from fingerprint.collect.windows import TITLES, WMI_SERVICE, choose, commands
+from fingerprint.collectors.recipes import WMIC, WQL, WQL_SINCE, possible_recipes
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
+from fingerprint.engine import RECIPE_REMEDY
 from fingerprint.errors import FingerprintError
+from fingerprint.vault.regeneration import rebaselined_as_it_is
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
+    from fingerprint.engine import RecipeChange
 
 _STATE_KEY = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State"
 _COMPLETE = "IMAGE_STATE_COMPLETE"
-# From this version on the agent asks CIM where wmic is gone.
-_CIM_FROM = (3, 3, 1142)
+_AFTER_UPDATE = f"After it, with the agent's service stopped, run: {rebaselined_as_it_is(True)}"
 
 
 def wmi(site: Site) -> Finding:
@@ -33,66 +35,51 @@ def wmi(site: Site) -> Finding:
 
 
 def collector(site: Site) -> Finding:
-    """Which of wmic and CIM the agent asks: their texts differ, so a change of it changes the hardware ID."""
+    """By which recipe the agent hashes: by another one all hashes of the same machine differ, and its hardware ID."""
     try:
-        version = windows_version(site.machine, site.machine.timeout)
+        choice = choose(site.machine, site.machine.timeout)
     except FingerprintError as error:
         return unknown(error.what)
-    if not version:
-        return warned("PowerShell does not tell the version of Windows, so the agent asks wmic",
-                      remedy="Find out why PowerShell does not answer: a hiccup of it changes every hash")  # fmt: skip
-    by_cim = uses_cim(version)
-    tool = "CIM" if by_cim else "wmic"
-    numbers = running_version(site)
-    if by_cim and numbers and numbers < _CIM_FROM:
-        return failed(f"Windows {version} has no wmic, and this agent knows nothing else", remedy="Update the agent")
-    other = _other_collector(site, by_cim)
-    if other:
+    title, on = TITLES[choice.recipe], f"Windows {choice.windows}" if choice.windows else "this Windows"
+    change = _change(site)
+    if change is not None and choice.doubt:
+        return failed(change.found.text, change.found.proof, choice.doubt,
+                      remedy="Find out which agent is installed; until then the record is best left alone")  # fmt: skip
+    if change is not None:
         return failed(
-            f"the record was made with {'wmic' if by_cim else 'CIM'}, and the agent asks {tool} now", other,
-            "the texts of the two differ, and the agent hashes texts",
-            remedy="The machine is the same: keep the fingerprint, and take its hashes as they are now",
-            command="fingerprint vault rebaseline --keep-fingerprint --accept-new-sid --yes", tag="collector",
+            change.found.text, change.found.proof,
+            "at its next start the agent makes these hashes anew, and replaces the fingerprint once more"
+            if change.found.moved
+            else "a known break of updates past 3.3.1311, and of Windows to 10.0.26100; the hardware did not change",
+            remedy=RECIPE_REMEDY, command=rebaselined_as_it_is(True), tag="collector",
         )  # fmt: skip
-    return passed(f"Windows {version}: the agent asks {tool}")
+    if choice.doubt:
+        return unknown(choice.doubt)
+    if choice.recipe == WMIC and _without_wmic(site):
+        return failed(f"{on} has no wmic, and agent {choice.agent or 'of this version'} knows nothing else",
+                      "all six of its hashes are empty, so any machine passes as this one",
+                      remedy=f"Back up, then update the agent to {WQL_SINCE} or later. {_AFTER_UPDATE}",
+                      command="fingerprint vault backup")  # fmt: skip
+    if choice.agent and choice.recipe != WQL and possible_recipes(choice.windows, choice.windows)[0] == WQL:
+        return warned(
+            f"agent {choice.agent} hashes by {title}; from {WQL_SINCE} on agents take WQL on {on}",
+            "such an update changes all six hashes and the hardware ID: without a rebaseline the agent replaces its "
+            "fingerprint, and the registration is lost",
+            remedy=f"Before the update: back up. {_AFTER_UPDATE}", command="fingerprint vault backup",
+        )  # fmt: skip
+    return passed(f"{on}: the agent hashes by {title}")
 
 
-def _other_collector(site: Site, by_cim: bool) -> str:
-    """Return what proves that the saved hardware ID is this machine's by the other collector, "" if nothing does."""
+def _change(site: Site) -> RecipeChange | None:
     try:
-        kept = site.record.hardware_hash
-        saved = kept.get("uuid", "") if kept is not None else ""
-        now = site.explanation.verdict
+        return site.explanation.change
     except FingerprintError:
-        return ""
-    if now.match or not saved:
-        return ""
-    from fingerprint._digest import md5_base64
-    from fingerprint.collect.facts import windows_uuid
-
-    try:
-        uuid = windows_uuid(site.machine)
-    except OSError:
-        return ""
-    texts = _wmic_texts(uuid) if by_cim else _cim_texts(uuid)
-    if uuid and any(md5_base64(text) == saved for text in texts):
-        return f"the saved hardware ID is the hash of what {'wmic' if by_cim else 'CIM'} prints for the same UUID"
-    return ""
+        return None
 
 
-def _wmic_texts(uuid: str) -> tuple[bytes, ...]:
-    """Return what wmic prints for a UUID: columns that are two wider than what they hold, lines that end CR CR LF."""
-    width = len(uuid) + 2
-    text = f"{'UUID':{width}}\r\r\n{uuid:{width}}\r\r\n\r\r\n"
-    # Into a pipe it writes in the code page of the console, or in UTF-16 with a mark at the beginning.
-    return text.encode("ascii", "replace"), b"\xff\xfe" + text.encode("utf-16-le")
-
-
-def _cim_texts(uuid: str) -> tuple[bytes, ...]:
-    """Return what PowerShell 5 and 7 print for a UUID."""
-    return tuple(
-        f'{{\r\n{margin}"UUID":{gap}"{uuid}"\r\n}}\r\n'.encode() for margin, gap in (("    ", "  "), ("  ", " "))
-    )
+def _without_wmic(site: Site) -> bool:
+    [result] = site.run(commands(site.machine.windows_folder(), False)[0])
+    return result.problem == "not-found"
 
 
 def image_state(site: Site) -> Finding:

@@ -21,7 +21,7 @@ from fingerprint.explanation.probable import ProbableEvent, probable
 from fingerprint.explanation.remedies import Remedy, remedies
 from fingerprint.explanation.sources import Sources
 from fingerprint.match import THRESHOLD_DEFAULT, match
-from fingerprint.model import Collection, Value, Verdict, utc
+from fingerprint.model import Collection, FingerprintRecord, Value, Verdict, utc
 from fingerprint.nextcheck import Looks, next_check
 from fingerprint.stable import Outcome
 from fingerprint.vault.problems import MANIFEST, REGISTRATION, manifest_of, of_the_vault
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from fingerprint.collect.machine import Machine
     from fingerprint.collect.recorded import RecordedMachine
-    from fingerprint.model import FingerprintRecord
+    from fingerprint.engine import RecipeChange
     from fingerprint.nextcheck import NextCheck
     from fingerprint.stable import StableVerdict
     from fingerprint.vault import Vault
@@ -64,11 +64,12 @@ class Explanation(Value):
         stable: the machine held against its evidence by scheme `stable`; None where there is none.
         id_warning: why the hardware ID identifies no machine (`Collection.id_warning`), "" where it does.
         check: when the agent compares next; None for an unchanged machine, and where no agent can run.
+        change: what another hash recipe of Windows says, if it fits the record; then `outcome` is by that.
     """
 
     __slots__ = (
         "verdict", "collection", "outcome", "outlook", "rule", "causes", "events", "state", "state_text",
-        "consequence", "remedies", "cannot_tell", "stable", "id_warning", "check",
+        "consequence", "remedies", "cannot_tell", "stable", "id_warning", "check", "change",
     )  # fmt: skip
     verdict: Verdict
     collection: Collection
@@ -85,6 +86,7 @@ class Explanation(Value):
     stable: StableObservation | None
     id_warning: str
     check: NextCheck | None
+    change: RecipeChange | None
 
     def __init__(
         self,
@@ -103,11 +105,13 @@ class Explanation(Value):
         stable: StableObservation | None,
         id_warning: str = "",
         check: NextCheck | None = None,
+        change: RecipeChange | None = None,
     ) -> None:
         self._set(
             verdict=verdict, collection=collection, outcome=outcome, outlook=outlook, rule=rule, causes=causes,
             events=events, state=state, state_text=state_text, consequence=consequence, remedies=remedies,
             cannot_tell=cannot_tell, stable=stable, id_warning=id_warning, check=check,
+            change=change,
         )  # fmt: skip
 
     @property
@@ -131,6 +135,7 @@ def explain(
     of_agent: bool = True,
     check: NextCheck | None = None,
     vault_problem: str = "",
+    change: RecipeChange | None = None,
 ) -> Explanation:
     """Explain a verdict from what is known. It reads nothing and raises nothing.
 
@@ -144,10 +149,12 @@ def explain(
         of_agent: whether the agent uses the vault; else our own client, which reads what was read here.
         check: when the agent compares next, if that was looked at.
         vault_problem: why the agent does not come to compare with this record, "" where it does.
+        change: what another hash recipe of Windows says, if it fits the record.
     """
     state = state or State()
     started = booted_at(now.machine) if now else None
     context = Context(verdict, collection, before, now, utc(started)[:16].replace("T", " ") if started else "")
+    context.change = change
     found = causes(context)
     circumstances = []
     if before and now:
@@ -155,17 +162,19 @@ def explain(
         circumstances += ["kernel"] if before.machine.kernel != now.machine.kernel else []
     by_stable = stable.verdict if stable else None
     events = probable(context, found, by_stable, circumstances)
-    outcome = "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
+    decides = verdict if change is None else change.verdict
+    outcome = "same" if decides.match else "different" if decides.conclusive else "cannot-tell"
     outlook = agent_outlook(verdict, collection, of_agent=of_agent)
     return Explanation(
         verdict, collection, outcome, outlook, in_words(verdict), found, events, state,
         _state_text(outlook, state, check, vault_problem, of_agent),
-        _with_problem(vault_problem, _consequence(verdict, collection, outlook, state, by_stable, check)),
+        _with_problem(vault_problem, _consequence(verdict, collection, outlook, state, by_stable, check, change)),
         remedies(
             verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
             outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.only_here),
+            recipe_changed=change is not None and outcome == "same", doubt=collection.doubt,
         ),
-        _cannot_tell(context, found, stable, state), stable, collection.id_warning, check,
+        _cannot_tell(context, found, stable, state), stable, collection.id_warning, check, change,
     )  # fmt: skip
 
 
@@ -196,6 +205,7 @@ def _consequence(
     state: State,
     stable: StableVerdict | None,
     check: NextCheck | None,
+    change: RecipeChange | None,
 ) -> str:
     if state.regenerated:
         return (
@@ -212,7 +222,8 @@ def _consequence(
         unsure = "" if verdict.conclusive else (
             "Whether it is the same machine cannot be told, but the agent reads no more than was read here. "
         )  # fmt: skip
-        return f"{unsure}{_rejection(check)}"
+        why = f"{change.found.text[0].upper()}{change.found.text[1:]}. " if change is not None else ""
+        return f"{unsure}{why}{_rejection(check)}"
     if stable is not None and stable.outcome == Outcome.DIFFERENT:
         return (
             "The agent's rules accept it all the same: this machine gets the role of the one whose record it holds, "
@@ -273,6 +284,8 @@ def _cannot_tell(
         told.append(f"Whether {', '.join(empty)} changed: empty on both sides, which counts as equal")
     if context.collection.id_warning:
         told.append(context.collection.id_warning)
+    if context.collection.doubt:
+        told.append(f"{context.collection.doubt[0].upper()}{context.collection.doubt[1:]}")
     if stable is None:
         told.append("Whether the hardware itself is the same (scheme stable): no evidence to hold it against")
     return tuple(told)
@@ -313,7 +326,7 @@ def explain_vault(
         CollectError: nothing could be collected.
     """
     from fingerprint.collect.recorded import RecordedMachine
-    from fingerprint.engine import existing_record
+    from fingerprint.engine import existing_record, recipe_change
 
     record = existing_record(vault)
     collection, recorder = record_whole(machine, timeout)
@@ -322,6 +335,7 @@ def explain_vault(
         record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
         unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
     )  # fmt: skip
+    change = recipe_change(record, verdict, collection, recorder, timeout=timeout)
     state = state_by_journal(vault, record) if state_of is None else state_of(record)
     stable: StableObservation | None = None
     kept = before
@@ -342,7 +356,7 @@ def explain_vault(
         compares = next_check(machine) if check is None else check()
     return explain(
         verdict, collection, before=sources, now=Sources(now), state=state, stable=stable, of_agent=of_agent,
-        check=compares, vault_problem=_vault_problem(vault),
+        check=compares, vault_problem=_vault_problem(vault), change=change,
     )  # fmt: skip
 
 
@@ -366,7 +380,11 @@ def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: 
         saved.hardware_hash, collection.hardware_hash, threshold, sid_key=collection.sid_key,
         unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
     )  # fmt: skip
-    return explain(verdict, collection, before=old, now=new, stable=_stable_of(before, now))
+    from fingerprint.engine import recipe_change
+
+    record = FingerprintRecord("", saved.hardware_hash, threshold)
+    change = recipe_change(record, verdict, collection, now)
+    return explain(verdict, collection, before=old, now=new, stable=_stable_of(before, now), change=change)
 
 
 def _stable_of(before: RecordedMachine, now: RecordedMachine) -> StableObservation:

@@ -12,12 +12,15 @@ from fingerprint.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fingerprint.engine import RecipeChange
     from fingerprint.explanation.sources import Sources
     from fingerprint.model import AttributeRow, Collection, Verdict
 
 _UNKNOWN = "cause not known: nothing was kept when the record was made"
 # Facts of a value that has hardware on one side only.
 TABLE_GONE, TABLE_APPEARED = "table-gone", "table-appeared"
+# The digest of an unchanged WMI object with another type id.
+MOVED = "type-ids"
 _ID_NAMES = ("machine-id", "uuid")
 
 
@@ -68,6 +71,8 @@ class Context:
         self.before = before
         self.now = now
         self.booted = booted
+        # What another hash recipe of Windows says, where it fits the record.
+        self.change: RecipeChange | None = None
         self.changed = {
             row.name for row in verdict.rows if row.current is not None and not row.same and not row.unreadable
         }  # fmt: skip
@@ -257,24 +262,69 @@ def _half(address: str) -> str:
 
 
 def _windows(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
+    from fingerprint.collect.windows import TITLES
+
+    if context.change is not None:
+        return _by_change(name, context.change, context)
+    saved = next((row.saved or "" for row in context.verdict.rows if row.name == name), "")
+    number = _moved(name, saved, context)
+    if number is not None:
+        return _of_type_id(number), True, (MOVED, "hardware-equal")
     before, now = context.before, context.now
     then, today = (before.source_of(name) if before else ""), (now.source_of(name) if now else "")
     if not then or not today or before is None or now is None:
         return _UNKNOWN, False, ()
     methods = _method(then), _method(today)
     if methods[0] == methods[1]:
-        return f"what {methods[1]} tells differs", True, ("told-otherwise",)
-    told = f"hashed from {methods[0]} and now from {methods[1]}"
+        return f"what {TITLES[methods[1]]} tells differs", True, ("told-otherwise",)
+    told = f"hashed from {TITLES[methods[0]]} and now from {TITLES[methods[1]]}"
+    fact = f"method-{methods[1]}"
     if name != "uuid":
-        return told, True, ("method",)
+        return told, True, (fact,)
     ids = [_uuid_in(side) for side in (before, now)]
     if all(ids) and ids[0].lower() == ids[1].lower():
-        return f"{told}, same UUID {masked(ids[1])}", True, ("method", "hardware-equal")
-    return f"{told}, other UUID" if all(ids) else told, True, ("method",)
+        return f"{told}, same UUID {masked(ids[1])}", True, (fact, "hardware-equal")
+    return f"{told}, other UUID" if all(ids) else told, True, (fact,)
+
+
+def _by_change(name: str, change: RecipeChange, context: Context) -> tuple[str, bool, tuple[str, ...]]:
+    """Return the cause where another recipe gives the saved hardware ID."""
+    from fingerprint.collect.windows import TITLES
+
+    row = next(row for row in context.verdict.rows if row.name == name)
+    then = change.found.collection[name]
+    equal = then.value == row.saved
+    if change.found.moved:
+        number = _moved(name, row.saved or "", context)
+        return (_of_type_id(number), True, (MOVED, "hardware-equal")) if number else (
+            "what WQL tells differs", True, ("told-otherwise",)
+        )  # fmt: skip
+    recipes = TITLES[change.found.recipe], TITLES[context.collection.recipe]
+    told, fact = f"hashed from {recipes[0]} and now from {recipes[1]}", f"method-{context.collection.recipe}"
+    if equal:
+        uuid = _uuid_in(context.now) if name == "uuid" and context.now else ""
+        same = f", same UUID {masked(uuid)}" if uuid else f"; {recipes[0]} gives the saved value still"
+        return f"{told}{same}", True, (fact, "hardware-equal")
+    if then.unreadable:
+        return f"{told}; whether more changed is not known: {then.reason}", True, (fact,)
+    return f"{told}; what {recipes[0]} tells differs, too", True, (fact, "told-otherwise")
+
+
+def _moved(name: str, saved: str, context: Context) -> int | None:
+    """Return the type id with which the present WMI object has the saved digest, None where none does."""
+    if context.now is None or context.collection.recipe != "wql":
+        return None
+    from fingerprint.collect.other_recipe import moved_type_ids
+
+    return moved_type_ids(context.now.machine, {name: saved}, (name,)).get(name)
+
+
+def _of_type_id(number: int) -> str:
+    return f"the same WMI object with type id {number}: a WMI query of the agent had failed when that was stored"
 
 
 def _method(source: str) -> str:
-    return "wmic text" if "wmic" in source.lower() else "CIM JSON"
+    return "wql" if source.startswith("SELECT ") else "wmic" if "wmic" in source.lower() else "json"
 
 
 def _uuid_in(sources: Sources) -> str:

@@ -22,7 +22,8 @@ _FACTS: dict[str, tuple[str, str, str]] = {
         "tool-installed ram-added firmware-update clone clone-renamed reboot-dhcp nic-swap",
     ),
     "hardware-equal": (
-        "the hardware fields are equal", "tool-upgrade os-upgrade wmic-to-cim",
+        "the hardware fields are equal",
+        "tool-upgrade os-upgrade wmic-to-cim recipe-to-wql recipe-to-wmic type-ids-moved",
         "tool-installed clone clone-renamed cross-hypervisor-move cross-hypervisor-same-ip",
     ),
     "all-dmi": ("all four DMI values changed at once", "tool-upgrade os-upgrade", "tool-installed ram-added"),
@@ -48,7 +49,22 @@ _FACTS: dict[str, tuple[str, str, str]] = {
     "times": ("of the disks only the times of the links differ", "reboot reboot-dhcp time-zone", "disk-added"),
     "filesystems": ("file systems came or went", "disk-added", "reboot time-zone"),
     "address": ("the IP address is another one", "dhcp-lease reboot-dhcp", ""),
-    "method": ("Windows is asked another way", "wmic-to-cim", "windows-clone-new-uuid"),
+    "method-json": (
+        "the agent hashes PowerShell's JSON now", "wmic-to-cim",
+        "recipe-to-wql recipe-to-wmic windows-clone-new-uuid type-ids-moved",
+    ),
+    "method-wmic": (
+        "the agent hashes wmic's text now", "recipe-to-wmic",
+        "wmic-to-cim recipe-to-wql windows-clone-new-uuid type-ids-moved",
+    ),
+    "method-wql": (
+        "the agent hashes WMI objects now, as from 3.3.1311", "recipe-to-wql",
+        "wmic-to-cim recipe-to-wmic windows-clone-new-uuid type-ids-moved",
+    ),
+    "type-ids": (
+        "the WMI objects are equal, with other type ids", "type-ids-moved",
+        "wmic-to-cim recipe-to-wql recipe-to-wmic windows-clone-new-uuid",
+    ),
     "other-id": ("the machine ID is another one", "clone-new-id volatile-machine-id", ""),
     "kernel": ("the kernel is another one", "kernel-update os-upgrade", "reboot reboot-dhcp time-zone dhcp-lease"),
     "rebooted": (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fingerprint.collect.reader import AS_ROOT
-from fingerprint.engine import Outlook
+from fingerprint.engine import RECIPE_REMEDY, Outlook
 from fingerprint.model import Reason, Value
 from fingerprint.stable import Outcome
-from fingerprint.vault.regeneration import rebaselined
+from fingerprint.vault.regeneration import rebaselined, rebaselined_as_it_is
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def remedies(
     outlook: Outlook,
     more_rights: str,
     unreadable: bool,
+    recipe_changed: bool = False,
+    doubt: str = "",
 ) -> tuple[Remedy, ...]:
     """Return the steps for a verdict.
 
@@ -62,6 +64,8 @@ def remedies(
         outlook: what the agent does at its next check.
         more_rights: how to read what was refused for want of rights; "" where nothing was.
         unreadable: whether a source could not be read of which the agent may read a value.
+        recipe_changed: whether by the hash recipe that the record was made with it is the same machine.
+        doubt: why the installed agent may take another recipe than the hashes are of (`Collection.doubt`).
     """
     if state.regenerated:
         return _after_the_loss(state.restorable, other_sid)
@@ -73,6 +77,8 @@ def remedies(
     if outlook == Outlook.UNKNOWN:
         command = "sudo fingerprint check" if more_rights == AS_ROOT else ""
         return (Remedy("as-root", f"{more_rights}: sources could not be read", command),) if more_rights else ()
+    if recipe_changed and not another:
+        return _after_a_recipe_change(doubt)
     if another or (events and events[0].truth == "other"):
         return (
             Remedy("refuse", "This looks like another machine: leave it refused, and find out who copied it"),
@@ -94,15 +100,26 @@ def remedies(
     if unreadable:
         # A record is not made of what could not be read.
         return (*steps, _REGISTER)
-    accept = " --accept-new-sid" if verdict.reason == Reason.SID_DIFFERS else ""
     steps.append(
         Remedy(
             "rebaseline", "Take the machine as it is now and keep the fingerprint, then restart the agent",
-            f"fingerprint vault rebaseline --keep-fingerprint --yes{accept}",
+            rebaselined_as_it_is(verdict.reason == Reason.SID_DIFFERS),
             "Only if this is the same machine for certain. Whether AWS accepts it was not tried",
         )
     )  # fmt: skip
     return (*steps, _REGISTER)
+
+
+def _after_a_recipe_change(doubt: str) -> tuple[Remedy, ...]:
+    if doubt:
+        # Hashes of the wrong recipe in the record would cost the registration.
+        told = Remedy("agent-version", f"Find out which agent is installed: {doubt}", "")
+        return (_BACKUP, told, _REGISTER)
+    step = Remedy(
+        "rebaseline", f"{RECIPE_REMEDY}; then restart the agent", rebaselined_as_it_is(True),
+        "Whether AWS accepts it was not tried",
+    )  # fmt: skip
+    return (_BACKUP, step, _REGISTER)
 
 
 def _for_a_copy(verdict: Verdict) -> tuple[Remedy, ...]:

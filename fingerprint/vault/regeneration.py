@@ -158,6 +158,12 @@ def rebaselined(restorable: int, other_sid: bool) -> str:
     return f"fingerprint vault restore {restorable} --rebaseline{accept} --yes"
 
 
+def rebaselined_as_it_is(other_sid: bool) -> str:
+    """Return the command that keeps the fingerprint and takes the machine as it is now."""
+    accept = " --accept-new-sid" if other_sid else ""
+    return f"fingerprint vault rebaseline --keep-fingerprint --yes{accept}"
+
+
 def state_of(vault: Vault, record: FingerprintRecord) -> State:
     """Return what became of a record, by our history and the vault's own dates; with the time of its evidence."""
     state = replacement(vault, record)

@@ -6,7 +6,9 @@ from base64 import b64encode
 from copy import deepcopy
 from typing import Any
 
-from fingerprint.collect.windows import VERSION_QUERY, commands, powershell
+from fingerprint.collect.windows import VERSION_QUERY, commands
+from fingerprint.collect.windows_wmi import powershell_path
+from fingerprint.collectors.wql import OPERATING_SYSTEM, STRUCTURES
 
 Machine = dict[str, Any]
 
@@ -101,6 +103,9 @@ CHANGES: dict[str, tuple[Machine, dict[str, Any]]] = {
                                  "links": [("eth0", "dc:a6:32:aa:bb:cc", "platform")]}),
     "volatile-machine-id": (board(), {"machine_id": "ffeeddccbbaa99887766554433221100", **_BOOTED}),
     "wmic-to-cim": (windows(), {"windows_method": "cim"}),
+    "recipe-to-wql": (windows(), {"windows_method": "wql"}),
+    "recipe-to-wmic": (windows(windows_method="cim"), {"windows_method": "wmic"}),
+    "type-ids-moved": (windows(windows_method="wql", failing_class="processor-hash"), {"failing_class": ""}),
     "domain-join": (windows(), {"domain": "corp.example"}),
     "windows-disk-added": (windows(), {"windows_disks": 2}),
     "windows-clone-new-uuid": (windows(), {**_COPY, "host": "WEB-8"}),
@@ -229,8 +234,12 @@ def smbios_table(source: Machine) -> bytes:
     return table + structure(127, 4, {})
 
 
+# Agents with the recipe that a machine is made for, on the same Windows.
+_AGENTS = {"wmic": "3.3.987.0", "cim": "3.3.1142.0", "wql": "3.3.1345.0"}
+
+
 def _windows(taken: dict[str, Any], source: Machine) -> dict[str, Any]:
-    by_cim = source["windows_method"] == "cim"
+    method = source["windows_method"]
     table = smbios_table(source)
     header = bytes([0, 3, 2, 0]) + len(table).to_bytes(4, "little")
     told = {
@@ -239,15 +248,26 @@ def _windows(taken: dict[str, Any], source: Machine) -> dict[str, Any]:
         "disk-info": str(source.get("windows_disks", 1)),
     }  # fmt: skip
     keys = {name: "UUID" if name == "uuid" else "Value" for name in told}
-    answers = [f'{{"{keys[n]}": "{told[n]}"}}' if by_cim else f"{keys[n]:38}\r\r\n{told[n]}  \r\r\n" for n in told]
-    version = "10.0.26100" if by_cim else "10.0.20348"
-    argv = [powershell(WINDOWS_FOLDER), VERSION_QUERY]
-    taken["commands"] = [
-        {"argv": argv, "returncode": 0, "stdout": f"\r\nVersion : {version}\r\n\r\n", "seconds": 0.3},
-        *(
-            {"argv": list(argv), "returncode": 0, "stdout": text, "seconds": 0.2}
-            for argv, text in zip(commands(WINDOWS_FOLDER, by_cim), answers, strict=True)
-        ),
-    ]
+    argv = [powershell_path(WINDOWS_FOLDER), VERSION_QUERY]
+    taken["commands"] = [{"argv": argv, "returncode": 0, "stdout": "\r\nVersion : 10.0.26100\r\n\r\n", "seconds": 0.3}]
+    texts = (
+        (False, lambda name: f"{keys[name]:38}\r\r\n{told[name]:38}\r\r\n\r\r\n"),
+        (True, lambda name: f'{{\r\n    "{keys[name]}":  "{told[name]}"\r\n}}\r\n'),
+    )
+    for as_json, text in texts:
+        taken["commands"] += [
+            {"argv": list(argv), "returncode": 0, "stdout": text(name), "seconds": 0.2}
+            for argv, name in zip(commands(WINDOWS_FOLDER, as_json), told, strict=True)
+        ]
+    classes: dict[str, Any] = {
+        OPERATING_SYSTEM[0]: [{"Caption": "Windows Server", "OperatingSystemSKU": 7, "Version": "10.0.26100"}]
+    }
+    for name, (class_name, members) in STRUCTURES.items():
+        # The first text of an object tells what differs.
+        first = next(member for member, bits in members if not bits)
+        classes[class_name] = [{member: told[name] if member == first else None for member, _ in members}]
+        if source.get("failing_class") == name:
+            classes[class_name] = {"error": "EIO", "message": "WMI answers 80041010"}
     return {**taken, "kernel": "Windows", "services": {"Winmgmt": "running"}, "windowsFolder": WINDOWS_FOLDER,
+            "wmi": classes, "agentVersion": _AGENTS[method],
             "firmwareTable": {"base64": b64encode(header + table).decode()}, "machineGuid": source["guid"]}  # fmt: skip
