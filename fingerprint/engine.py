@@ -332,7 +332,8 @@ def first_record(
     """Mint and store the first fingerprint of a vault.
 
     Raises:
-        Refused: the vault already holds a fingerprint; nothing was written.
+        Refused: the vault already holds a fingerprint, or the installed agent may make other hashes (`demand_recipe`);
+            nothing was written.
         CollectError: a value of the machine is not valid UTF-8.
         VaultError: the vault could not be read or written.
     """
@@ -368,6 +369,7 @@ def prepared_record(
 
     Raises:
         UsageError: the threshold may not be set.
+        Refused: the installed agent may make other hashes, see `demand_recipe`.
         CollectError: the machine could not be observed well enough.
         VaultError: the vault could not be read.
     """
@@ -375,6 +377,7 @@ def prepared_record(
     recorder = _recorder(machine)
     collection = collect(recorder, timeout=timeout)
     _demand_valid(collection)
+    demand_recipe(collection)
     try:
         present = vault.read()
     except VaultMissing:
@@ -478,8 +481,33 @@ def _already(vault: Vault) -> Refused:
 def _minted(collection: Collection, threshold: int) -> FingerprintRecord:
     from fingerprint._digest import mint_fingerprint
 
+    demand_recipe(collection)
     hardware_hash = collection.hardware_hash
     return FingerprintRecord(mint_fingerprint(hardware_hash), hardware_hash, threshold)
+
+
+def demand_recipe(collection: Collection) -> None:
+    """Raise Refused unless the installed agent makes the same hashes: with others in its record it replaces it.
+
+    Raises:
+        Refused: which recipe the agent takes is not known, or WMI did not tell a class, so that the type ids of the
+            others are those of this moment.
+    """
+    if collection.doubt:
+        raise Refused(
+            f"cannot tell which hashes the agent makes: {collection.doubt}",
+            remedy="Nothing was written, and no option confirms it: the agent would take other hashes for another "
+            "machine. Install or repair the agent, then retry; see what is read with: fingerprint show",
+        )
+    # By the other recipes a failed command leaves the values of the others alone.
+    unread = [a for a in collection if a.unreadable and a.source.startswith("SELECT ")]
+    if unread:
+        raise Refused(
+            f"WMI does not tell {', '.join(a.name for a in unread)} ({unread[0].reason})",
+            where=unread[0].source,
+            remedy="Nothing was written, and no option confirms it: an agent for which the query succeeds makes other "
+            "hashes. Repair WMI (check it with: winmgmt /verifyrepository), then retry",
+        )
 
 
 def _demand_valid(collection: Collection) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fingerprint.collect import collect
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.collect.recorder import Recorder
-from fingerprint.engine import agent_outlook, keep_evidence, record_rest
+from fingerprint.engine import agent_outlook, demand_recipe, keep_evidence, record_rest
 from fingerprint.errors import CollectError, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.match import match
 from fingerprint.model import FingerprintRecord, Value
@@ -212,6 +212,7 @@ def _collected(
         )  # fmt: skip
     recorder = Recorder(machine or LiveMachine())
     collection = collect(recorder, timeout=timeout)
+    demand_recipe(collection)
     record_rest(recorder, timeout)
     unstorable = _unstorable(collection)
     if unstorable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fingerprint.assessment import assess, is_of_agent
 from fingerprint.catalogue import row_of
-from fingerprint.cli.identity import identity_answer, print_problems
+from fingerprint.cli.identity import doubt_note, identity_answer, print_problems, recipe_answer, recipe_note
 from fingerprint.cli.outcomes import OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
@@ -96,6 +96,7 @@ class _Seen:
         whole["changes"] = [
             {"attributes": list(names), "cause": text, "certain": certain} for names, text, certain in self.changes
         ]
+        whole.update(recipe_answer(self.observation.collection, self.observation.change))
         return {**whole, "notes": [" ".join(note) for note in self.notes], "masked": not arguments.reveal}
 
 
@@ -205,6 +206,8 @@ def _print(seen: _Seen, arguments: Arguments) -> None:
     verdict = observation.verdict
     write(colored(*OUTCOME_HEADS[seen.outcome], arguments))
     write(f"  {in_words(verdict)}")
+    for line in folded(recipe_note(observation.change), 76):
+        write(f"  {line}")
     print_problems(seen.assessment.problems, arguments)
     write(f"  score      {verdict.matched} of {verdict.total} = {verdict.percent:.1f} %, threshold {verdict.threshold}")
     write(f"  evidence   {_evidence(verdict)}")
@@ -302,8 +305,8 @@ def _notes(
                 "alone, so any machine with this hardware ID passes.",
             )
         )
-    if observation.collection.id_warning:
-        notes.append((f"{observation.collection.id_warning}.",))
+    for warning in filter(None, (collection.id_warning, doubt_note(collection))):
+        notes.append((f"{warning}.",))
     if forecast is not None:
         notes.append((f"Next check of the agent: {forecast.text}.",))
     if found.state.uncertain:
@@ -330,7 +333,7 @@ def _notes(
         if highest is not None:
             text = "If this is the same machine, before the agent compares, then restart it:"
             notes.append((text, f"fingerprint threshold set {highest}"))
-        elif verdict.reason == Reason.SID_DIFFERS:
+        elif verdict.reason == Reason.SID_DIFFERS and found.machine != "same":
             notes.append(("No threshold helps against another hardware ID: restore it, or register again.",))
     elif found.machine == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
         changed, compares = _changed(verdict), f"The agent compares {_when(forecast)}."

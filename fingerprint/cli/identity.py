@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.cli.parse import Arguments
-    from fingerprint.engine import Outlook
+    from fingerprint.engine import Outlook, RecipeChange
+    from fingerprint.model import Collection
     from fingerprint.vault.problems import Problem
 
 
@@ -39,3 +40,36 @@ def print_problems(problems: tuple[Problem, ...], arguments: Arguments) -> None:
         if one.command:
             # A command stays whole, so that it can be copied.
             write(f"      {one.command}")
+
+
+def recipe_answer(collection: Collection, *change: RecipeChange | None) -> dict[str, Any]:
+    """Return by which hash recipe of Windows the values are, as JSON has it; {} elsewhere.
+
+    Args:
+        collection: the machine.
+        change: what another recipe says of the record, or None; left out where there is no record.
+    """
+    if not collection.recipe:
+        return {}
+    answer: dict[str, Any] = {"now": collection.recipe, "doubt": collection.doubt}
+    for one in change:
+        found = None if one is None else one.found
+        answer["changed"] = None if found is None else {
+            "recipe": found.recipe, "typeIds": found.moved, "text": found.text, "proof": found.proof,
+        }  # fmt: skip
+    return {"hashRecipe": answer}
+
+
+def doubt_note(collection: Collection) -> str:
+    """Return why the agent may hash otherwise, as a sentence without a full stop; "" where it does not."""
+    return f"{collection.doubt[:1].upper()}{collection.doubt[1:]}"
+
+
+def recipe_note(change: RecipeChange | None) -> str:
+    """Return what the recipe of the record says, "" where there is no other."""
+    if change is None:
+        return ""
+    from fingerprint.engine import in_words
+
+    kind = "the type ids" if change.found.moved else "the hash recipe"
+    return f"by {kind} of the record: {in_words(change.verdict)} ({change.found.proof})"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fingerprint.cli.render import print_json, secret, show_log, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
-from fingerprint.engine import check_threshold, first_record, refuse_existing
+from fingerprint.collect import collect
+from fingerprint.engine import check_threshold, demand_recipe, first_record, refuse_existing
 from fingerprint.errors import EXIT_OK, Refused, VaultMissing
 from fingerprint.model import FingerprintRecord
 from fingerprint.vault.elsewhere import refuse_ambiguous
@@ -25,6 +26,9 @@ def run(arguments: Arguments) -> int:
     try:
         if arguments.dry_run:
             refuse_existing(vault)
+            machine = machine_of(arguments)
+            if machine.platform == "windows":
+                demand_recipe(collect(machine, timeout=arguments.timeout))
             fingerprint = ""
         else:
             record, collection = first_record(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.render import colored, print_json, secret, shown, table, warn, write
+from fingerprint.cli.identity import doubt_note, recipe_answer
+from fingerprint.cli.render import colored, folded, print_json, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of
 from fingerprint.collect import collect
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
@@ -57,6 +58,7 @@ def _answer(collection: Collection, facts: dict[str, str], arguments: Arguments)
         ],
         "masked": not arguments.reveal,
     }
+    answer.update(recipe_answer(collection))
     if facts:
         answer["facts"] = facts
     return answer
@@ -84,9 +86,10 @@ def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) 
         for attribute in silent:
             status = colored(str(attribute.status), _COLORS[attribute.status], arguments)
             write(f"  {attribute.name}: {status}: {printable(attribute.reason)}")
-    if collection.id_warning:
+    for warning in filter(None, (collection.id_warning, doubt_note(collection))):
         write()
-        write(f"  {collection.id_warning}.")
+        for line in folded(f"{warning}.", 76):
+            write(f"  {line}")
     tools = sorted({a.tool for a in collection if a.tool})
     if tools:
         write()

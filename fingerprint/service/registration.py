@@ -148,7 +148,7 @@ class Registration:
 
         Raises:
             UsageError: the activation is not of the form of one.
-            Refused: the machine is registered already.
+            Refused: the machine is registered already, or its agent may make other hashes than are known here.
             RegistrationError, BadAnswer, Unreachable: the service did not register it; `uncertain` says whether it may
                 have.
             CollectError, VaultError: machine or vault could not be read, or the vault not be written: before the
