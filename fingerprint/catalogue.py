@@ -12,7 +12,7 @@ class Row:
         name: the key in the hardware hash.
         meaning: what it tells about the machine.
         unix: the source on Linux, macOS and the BSDs; "" if Unix has no such attribute.
-        windows: the source on Windows (wmic form); "" if Windows has no such attribute.
+        windows: the source on Windows (wmic form, docs/windows.md has the others); "" if Windows has no such attribute.
         caveat: what else than another machine changes it.
     """
 
@@ -42,7 +42,8 @@ CATALOGUE = (
         "hardware ID of Windows",
         "",
         "wmic csproduct get UUID",
-        "a digest of formatted text: the change from wmic to CIM (build 26040) changes it on the same machine",
+        "its hash recipe: an update of the agent past 3.3.1311, or of Windows to 10.0.26100, changes it on the same "
+        "machine",
     ),
     Row("processor-hash", "processors", "dmidecode -t processor", "wmic cpu list brief", _TOOL),
     Row("memory-hash", "memory modules", "dmidecode -t memory", "wmic memorychip list brief", _TOOL),

@@ -655,7 +655,10 @@ class Gate:
             _log().warning("not the machine of the record (%s); the policy is audit", observed.verdict.reason)
             return observed.record.fingerprint
         if self.policy == Policy.STRICT:
-            raise mismatch_error(observed.verdict, self.vault.path)
+            change = recipe_change(
+                observed.record, observed.verdict, observed.collection, self.machine, timeout=self._timeout
+            )
+            raise mismatch_error(observed.verdict, self.vault.path, change)
         record_rest(self._recorder, self._timeout)
 
         def regenerate(edit: VaultEdit) -> str:
@@ -682,11 +685,21 @@ class Gate:
         return self.vault.change(regenerate)
 
 
-def mismatch_error(verdict: Verdict, where: str) -> FingerprintMismatch:
-    """Return the error for a mismatch, with the rule that decided in words."""
-    error = FingerprintMismatch(
-        f"not the same machine: {in_words(verdict)}", where=where, remedy="See what changed with: fingerprint check"
-    )
+def mismatch_error(verdict: Verdict, where: str, change: RecipeChange | None = None) -> FingerprintMismatch:
+    """Return the error for a mismatch, with the rule that decided in words.
+
+    Args:
+        verdict: the mismatch.
+        where: the vault.
+        change: what another hash recipe says, if one does.
+    """
+    told, remedy = f"not the same machine: {in_words(verdict)}", "See what changed with: fingerprint check"
+    if change is not None and change.verdict.match:
+        told, remedy = (
+            f"the record does not match any more: {change.found.text}",
+            "See what helps with: fingerprint check",
+        )
+    error = FingerprintMismatch(told, where=where, remedy=remedy)
     error.verdict = verdict
     return error
 

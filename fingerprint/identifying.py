@@ -57,6 +57,7 @@ def learn(redactor: Redactor, snapshot: dict[str, Any]) -> None:
     for entry in _list(snapshot.get("commands")):
         if isinstance(entry, dict):
             _learn_from_command(redactor, entry)
+    _learn_from_wmi(redactor, snapshot.get("wmi"))
     for table in _raw_tables(snapshot):
         _learn_from_table(redactor, table)
     _learn_what_is_collected(redactor, snapshot)
@@ -138,6 +139,17 @@ def _learn_from_windows(redactor: Redactor, words: str, text: str) -> None:
         except JsonError:
             return
         redactor.learn("host", _text(told.get("Name")) if isinstance(told, dict) else None)
+
+
+def _learn_from_wmi(redactor: Redactor, classes: object) -> None:
+    """Note what identifies in the objects of WMI, by the names of their members."""
+    for class_name, objects in (classes if isinstance(classes, dict) else {}).items():
+        for one in _list(objects):
+            for member, value in one.items() if isinstance(one, dict) else ():
+                if class_name == "Win32_ComputerSystem" and member in ("Name", "DNSHostName"):
+                    learn_host(redactor, value)
+                elif kind := _COLUMNS.get(str(member).lower(), ""):
+                    redactor.learn(kind, _text(value))
 
 
 def _learn_from_table(redactor: Redactor, table: SmbiosTable) -> None:

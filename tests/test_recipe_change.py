@@ -240,6 +240,28 @@ def test_a_machine_is_not_registered_with_hashes_that_its_agent_may_not_make(dry
     assert not (tmp_path / "Vault").exists()
 
 
+@pytest.mark.parametrize("policy", ["strict", "audit", "regenerate"])
+def test_the_gate_calls_it_no_other_machine(policy: str, tmp_path: Path) -> None:
+    from fingerprint.engine import Gate
+    from fingerprint.errors import FingerprintMismatch, Refused
+    from fingerprint.vault import Vault
+
+    house = registered(tmp_path, agent=AGENTS["wmic"])
+    before = house.record.read_bytes()
+    vault = Vault(str(house.vault), state=str(tmp_path / "state"))
+    changed = RecordedMachine(windows_snapshot(SERVER_2025, agent=AGENTS["wql"]))
+    if policy == "strict":
+        with pytest.raises(FingerprintMismatch, match="the agent's hash recipe changed: wmic"):
+            Gate(vault, changed, policy=policy).fingerprint()
+    unknown = RecordedMachine(windows_snapshot(SERVER_2025, agent=None))
+    if policy == "regenerate":
+        with pytest.raises(Refused, match="the version of the agent is not known"):
+            Gate(vault, unknown, policy=policy).fingerprint()
+    if policy == "audit":
+        assert Gate(vault, unknown, policy=policy).fingerprint() == json.loads(before)["fingerprint"]
+    assert house.record.read_bytes() == before
+
+
 def test_wmi_that_does_not_tell_the_version_of_windows_keeps_a_record_from_being_written(tmp_path: Path) -> None:
     house = WindowsHouse(tmp_path)
     house.machine["wmi"]["Win32_OperatingSystem"] = {"error": "EIO", "message": "WMI answers 80041003"}

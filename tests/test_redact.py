@@ -218,6 +218,21 @@ def test_each_source_alone_tells_what_identifies(argv: list[str], text: str, val
     assert "Rack 210" in told or "Rack 210" not in text
 
 
+def test_objects_of_wmi_tell_what_identifies() -> None:
+    values = ["acme.example", "PLANTED-7", "planted-seven", "Joe Bloggs", "SN4ME7788",
+              "9F1C2D3E-4B5A-6978-8796-A5B4C3D2E1F0"]  # fmt: skip
+    domain, name, dns, owner, serial, uuid = values
+    wmi = {
+        "Win32_ComputerSystem": [{"Domain": domain, "Name": name, "DNSHostName": dns, "PrimaryOwnerName": owner,
+                                  "Model": "Rack 210"}],
+        "Win32_BIOS": [{"SerialNumber": serial, "Version": "1.2.3"}],
+        "Win32_ComputerSystemProduct": [{"UUID": uuid}], "Win32_DiskDrive": {"error": "EIO", "message": "no"},
+    }  # fmt: skip
+    told = whole(bundle({"free": lambda: " and ".join(values)}, {**snapshot(machine()), "wmi": wmi}, Redactor()))
+    assert [value for value in values if value.lower() in told.lower()] == []
+    assert "Rack 210" in told
+
+
 def test_a_raw_table_is_left_out_in_whatever_form_it_was_recorded() -> None:
     taken = snapshot(machine())
     for entry in ({"text": "\1\4 HIDDEN77"}, {"base64": "SElEREVONzc="}):

@@ -104,7 +104,7 @@ CHECKS = (
     Check("ssm-user", "Account of sessions", credentials.session_user),
     Check("proxy", "Proxy configuration", endpoints.proxies),
     Check("wmi", "WMI service", windows.wmi, platform="windows"),
-    Check("collector", "wmic or CIM", windows.collector, platform="windows", collects=True),
+    Check("collector", "hash recipe", windows.collector, platform="windows", collects=True),
     Check("image-state", "Windows sysprep image state", windows.image_state, platform="windows"),
     Check("imds", "EC2 IMDS", endpoints.metadata, _NETWORK_SECONDS),
     *(

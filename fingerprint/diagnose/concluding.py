@@ -31,7 +31,7 @@ _CAUSES = (
     ("vault", VAULT_MINTS, "the agent does not find its record in the vault"),
     ("key", REJECTED, _REPLACED),
     ("wmi", "", "WMI does not run, and without it there is no fingerprint"),
-    ("collector", "", "Windows was updated and the agent reads the hardware otherwise than before"),
+    ("collector", "", "its hash recipe changed, by an update of the agent or of Windows"),
     ("clock", "", "its clock is wrong, so that its signatures are refused"),
     ("endpoint-ssm", "", "the endpoint of the service cannot be reached"),
     ("configuration", "order", "its configuration keeps it from its registration"),
@@ -219,7 +219,7 @@ def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:
 
 def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if _tag(found, "collector") == "collector":
-        name, why = "collector", "Windows reads its hardware by another tool than before"
+        name, why = "collector", found["collector"].text
         steps = [("Keep the present record", "fingerprint vault backup"), *_steps(found["collector"])]
     elif _tag(found, "fingerprint") == "differs":
         name, why = "fingerprint", f"the machine differs from its record ({site.explanation.rule})"
