@@ -111,7 +111,9 @@ def assess(vault: Vault, machine: Machine, *, timeout: float | None = None) -> A
     notices = tuple(text for text in (vault.notice, vault.unwatched) if text)
     verdict, collection = observation.verdict, observation.collection
     state = record_state(vault, machine, observation.record)
-    outlook = agent_outlook(verdict, collection, of_agent=is_of_agent(vault, machine))
+    outlook = agent_outlook(
+        verdict, collection, of_agent=is_of_agent(vault, machine), change=observation.change
+    )  # fmt: skip
     change = observation.change
     problems = problems_of(vault, verdict, collection, state, outlook, change=change)
     outcome = outcome_of(verdict, change)
@@ -212,7 +214,7 @@ def _of_the_record(
         return (Problem(STOPPED, collection.agent_error, f"Set {names} to valid UTF-8"),)
     if outlook == Outlook.REJECTS and change is not None:
         text = f"the agent will reject this machine: {change.found.text}"
-        if outcome_of(verdict, change) != "same" or collection.doubt:
+        if outcome_of(verdict, change) != "same":
             return (Problem(REJECTED, text),)
         return (Problem(REJECTED, text, RECIPE_REMEDY, rebaselined_as_it_is(True)),)
     if outlook == Outlook.REJECTS:

@@ -202,7 +202,9 @@ Outlook.define(ACCEPTS="will-accept", REJECTS="will-reject", STOPS="stops", UNKN
 _UNKNOWN_VALUE = "?"
 
 
-def agent_outlook(verdict: Verdict, collection: Collection, *, of_agent: bool = True) -> Outlook:
+def agent_outlook(
+    verdict: Verdict, collection: Collection, *, of_agent: bool = True, change: RecipeChange | None = None
+) -> Outlook:
     """Return what the agent does with a machine, by what it reads itself.
 
     A source that fails for root fails for the agent, which then holds "" against the record: that is certain. What
@@ -213,11 +215,15 @@ def agent_outlook(verdict: Verdict, collection: Collection, *, of_agent: bool = 
         collection: the machine as it was read here.
         of_agent: whether the agent uses the vault of the record. Our own client, which uses another one, reads
             what was read here.
+        change: what another hash recipe says, if one does.
     """
     if collection.stops_agent:
         return Outlook.STOPS
     if not of_agent and (verdict.match or not verdict.conclusive):
         return Outlook.ACCEPTS if verdict.match else Outlook.UNKNOWN
+    if of_agent and collection.doubt and verdict.reason != Reason.DISABLED and (verdict.match or change is not None):
+        # By the recipes that the agent may take one gives the saved hardware ID, and the others do not.
+        return Outlook.UNKNOWN
     saved = {row.name: row.saved for row in verdict.rows if row.saved is not None}
     current = {row.name: row.current for row in verdict.rows if row.current is not None}
     only_here = collection.only_here
@@ -240,7 +246,9 @@ WOULD_REJECT = (
 
 def would_reject(outlook: Outlook | None, verdict: Verdict, collection: Collection) -> bool:
     """Return whether our own client cannot tell, and an agent with the same record would reject the machine."""
-    return outlook == Outlook.UNKNOWN and agent_outlook(verdict, collection) == Outlook.REJECTS
+    if outlook != Outlook.UNKNOWN or collection.doubt:
+        return False
+    return agent_outlook(verdict, collection) == Outlook.REJECTS
 
 
 class StableObservation(Value):

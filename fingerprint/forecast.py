@@ -247,32 +247,37 @@ class Forecast(Value):
         return self.check.seconds_left
 
 
-def agent_view(machine: Machine, vault: Vault, outlook: Outlook) -> Forecast | None:
+UNREAD = "sources could not be read"
+
+
+def agent_view(machine: Machine, vault: Vault, outlook: Outlook, why: str = "") -> Forecast | None:
     """Return what the agent of a machine will do and when; None where no agent runs: copied disks, plain recordings.
 
     Args:
         machine: the machine.
         vault: its vault.
         outlook: what it does with the machine as it is now.
+        why: as `foretell` takes it.
     """
     from fingerprint.vault import FINGERPRINT_KEY
 
     check = next_check(machine)
-    return None if check is None else foretell(outlook, check, vault.written_at(FINGERPRINT_KEY))
+    return None if check is None else foretell(outlook, check, vault.written_at(FINGERPRINT_KEY), why)
 
 
-def foretell(outlook: Outlook, check: NextCheck, record_written: float | None) -> Forecast:
+def foretell(outlook: Outlook, check: NextCheck, record_written: float | None, why: str = "") -> Forecast:
     """Return what the agent will do at its next comparison.
 
     Args:
         outlook: what it does with the machine as it is now.
         check: when the agent compares next.
         record_written: when the record was written, seconds since 1970-01-01 UTC; None if not known.
+        why: why it is not known what it does; "" for sources that could not be read.
     """
     refused = None if outlook == Outlook.UNKNOWN else outlook != Outlook.ACCEPTS
     since = f"the agent runs since {utc(check.started)}" if check.started is not None else "an agent runs"
     if refused is None:
-        text = f"not known: sources could not be read; the agent compares {check.when}"
+        text = f"not known: {why or UNREAD}; the agent compares {check.when}"
     elif outlook == Outlook.STOPS:
         text = f"refused {check.when}: its collection fails on a value that is not valid UTF-8, and it stores nothing"
     elif not refused:

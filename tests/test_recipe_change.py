@@ -11,7 +11,7 @@ import pytest
 import textbook_gob
 from fingerprint import collect
 from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.errors import EXIT_DIFFERS, EXIT_OK, EXIT_REFUSED
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, EXIT_REFUSED
 from house import House
 from windows_machines import AGENTS, NAMES, OBJECTS, UUID, windows_snapshot
 
@@ -272,16 +272,26 @@ def test_wmi_that_does_not_tell_the_version_of_windows_keeps_a_record_from_being
 
 
 def test_where_the_version_is_not_known_both_recipes_are_tried_and_nothing_is_offered(tmp_path: Path) -> None:
-    house = registered(tmp_path, agent=AGENTS["wmic"])
-    house.is_now(agent=None)
-    checked = house.json("check")
-    assert checked["verdict"] == "same"
-    assert checked["hashRecipe"]["doubt"].startswith("the version of the agent is not known")
-    assert "rebaseline" not in checked["problems"][0]["remedy"]
-    explained = house.json("explain")
-    assert any("version of the agent is not known" in text for text in explained["cannotTell"])
-    assert [remedy["name"] for remedy in explained["remedies"]] == ["backup", "agent-version", "register"]
-    assert "rebaseline" not in str(explained["remedies"])
+    for number, recipe in enumerate(AGENTS):
+        # Also by the recipe that is assumed: then another one would not fit.
+        house = registered(tmp_path / str(number), agent=AGENTS[recipe])
+        house.is_now(agent=None)
+        checked = house.json("check")
+        assert (checked["verdict"], checked["agent"], checked["status"]) == ("same", "cannot-tell", "unknown")
+        assert checked["hashRecipe"]["doubt"].startswith("the version of the agent is not known")
+        assert checked["problems"] == []
+        assert house("check").returncode == EXIT_CANNOT_TELL
+        explained = house.json("explain")
+        assert (explained["verdict"], explained["agent"]) == ("same", "cannot-tell")
+        assert any("version of the agent is not known" in text for text in explained["cannotTell"])
+        assert "the version of the agent is not known" in explained["consequence"]
+        assert [remedy["name"] for remedy in explained["remedies"]] == ["backup", "agent-version"]
+        assert "rebaseline" not in str(explained["remedies"])
+        plugin = house("check", "--format", "nagios")
+        assert "the version of the agent is not known" in plugin.stdout
+    # A disabled check accepts whatever the hashes are.
+    assert house("threshold", "set", "-1").returncode == EXIT_OK
+    assert house.json("check")["agent"] == "will-accept"
 
 
 def test_two_recordings_are_compared_by_what_their_agents_hash(tmp_path: Path) -> None:

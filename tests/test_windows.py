@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import textbook_gob
 from fingerprint import collect, match
 from fingerprint._json import loads
 from fingerprint.collect import windows_commands
 from fingerprint.collect.facts import facts
+from fingerprint.collect.other_recipe import other_recipe
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
 from fingerprint.collect.windows import commands, windows_version
 from fingerprint.collectors.wql import STRUCTURES
-from fingerprint.errors import CollectError
+from fingerprint.errors import CollectError, SnapshotError
 from fingerprint.model import Status
 from shared import VECTORS, needs_vectors
 from windows_machines import AGENTS, FOLDER, NAMES, OBJECTS, UUID, cim_text, windows_snapshot, wmic_text
@@ -239,6 +242,47 @@ def test_the_commands_are_those_of_the_reference() -> None:
         "Name, SocketDesignation | ConvertTo-Json",
     )
     assert all(len(argv) == 2 for argv in commands(FOLDER, True))
+
+
+ODD = ["10.0.26100", "-1", "\ud83d", "\U0001f600", "3.3.1345.0", "18446744073709551616"]
+VALUES: Any = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 63) + 1, (1 << 64) - 1) | st.floats(allow_nan=False)
+    | st.text(max_size=5) | st.sampled_from(ODD),
+    lambda inner: st.lists(inner, max_size=2)
+    | st.dictionaries(st.sampled_from(["UUID", "Version", "error", "x"]), inner, max_size=2),
+    max_leaves=5,
+)  # fmt: skip
+CLASSES = ["Win32_OperatingSystem", *(class_name for class_name, _ in STRUCTURES.values())]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.dictionaries(st.sampled_from(CLASSES), VALUES, max_size=4),
+    st.dictionaries(st.sampled_from([(c, m) for c, ms in STRUCTURES.values() for m, _ in ms]), VALUES, max_size=4),
+    VALUES,
+)
+def test_whatever_wmi_and_the_agent_answer_is_told_and_never_fatal(classes: Any, members: Any, agent: Any) -> None:
+    """A collection with statuses and reasons, or an error that says what in the snapshot is wrong."""
+    snapshot = windows_snapshot("10.0.26100", agent=agent)
+    for (class_name, member), value in members.items():
+        snapshot["wmi"][class_name][0][member] = value
+    snapshot["wmi"].update(classes)
+    try:
+        collection = collect(RecordedMachine(snapshot))
+    except (SnapshotError, CollectError) as error:
+        told = error
+    else:
+        told = None
+    if told is not None:
+        assert told.remedy
+        return
+    assert collection.recipe in ("wmic", "json", "wql")
+    for name in NAMES:
+        one = collection[name]
+        assert one.value or one.reason, name
+    # Of what it can be sure there is no doubt, and a member that is no text gives no hash.
+    saved = collect(RecordedMachine(windows_snapshot("10.0.26100", agent=AGENTS["wmic"]))).hardware_hash
+    other_recipe(RecordedMachine(snapshot), collection, saved, 1.0)
 
 
 class Starting(RecordedMachine):

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import textbook_gob
@@ -109,6 +109,7 @@ def objects(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return name, members
 
 
+@settings(deadline=None)
 @given(objects(), st.integers(64, 70) | st.integers(64, 1 << 40))
 def test_it_agrees_with_the_textbook(made: tuple[str, dict[str, Any]], type_id: int) -> None:
     name, members = made
@@ -116,6 +117,7 @@ def test_it_agrees_with_the_textbook(made: tuple[str, dict[str, Any]], type_id: 
     assert digest(name, members, type_id) == textbook_gob.digest(name, members, type_id)
 
 
+@settings(deadline=None)
 @given(objects())
 def test_null_missing_zero_and_empty_are_one(made: tuple[str, dict[str, Any]]) -> None:
     name, members = made
@@ -123,6 +125,7 @@ def test_null_missing_zero_and_empty_are_one(made: tuple[str, dict[str, Any]]) -
     assert digest(name, members, 64) == digest(name, kept, 64)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), st.none() | st.just({})))
 def test_each_success_takes_the_next_id(answers: dict[str, Any]) -> None:
     dealt = type_ids(answers)

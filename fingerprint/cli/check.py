@@ -131,7 +131,7 @@ def _forecast(vault: Vault, found: Assessment, observation: Observation, machine
     # Imported here: only a difference makes a forecast worth the look at processes and the log.
     from fingerprint.forecast import agent_view
 
-    return agent_view(machine, vault, found.outlook or Outlook.UNKNOWN)
+    return agent_view(machine, vault, found.outlook or Outlook.UNKNOWN, observation.collection.doubt)
 
 
 def _forecast_answer(forecast: Forecast | None) -> dict[str, Any] | None:

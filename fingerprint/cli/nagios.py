@@ -77,6 +77,8 @@ def _unknown(seen: Look) -> str:
     collection = seen.observation.collection if seen.observation else None
     if collection is None:
         return ""
+    if collection.doubt:
+        return collection.doubt
     advice = f"; {collection.remedy}" if collection.remedy else ""
     return f"{', '.join(collection.unreadable)} could not be read, and would decide{advice}"
 

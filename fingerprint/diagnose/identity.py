@@ -200,6 +200,8 @@ def fingerprint(site: Site) -> Finding:
                       found.rule, *changes)  # fmt: skip
     if would_reject(found.outlook, verdict, found.collection):
         return unknown(f"{found.rule}; sources could not be read", WOULD_REJECT, *changes)
+    if found.outlook == Outlook.UNKNOWN and found.collection.doubt:
+        return unknown(f"{found.rule}; {found.collection.doubt}", *changes, remedy=remedy.text if remedy else "")
     if found.outlook == Outlook.UNKNOWN:
         # Nobody reads more out of a recording, such as that of a copied disk.
         return unknown(f"{found.rule}; sources could not be read", *changes, remedy=remedy.text if remedy else "")

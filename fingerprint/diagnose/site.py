@@ -280,7 +280,9 @@ class Site:
 
         check = self.next_check
         written = self.vault.written_at(FINGERPRINT_KEY)
-        return None if check is None else foretell(self.explanation.outlook, check, written)
+        return None if check is None else foretell(
+            self.explanation.outlook, check, written, self.explanation.collection.doubt
+        )  # fmt: skip
 
     @fact
     def config(self) -> dict[str, Any] | None:

@@ -164,7 +164,7 @@ def explain(
     events = probable(context, found, by_stable, circumstances)
     decides = verdict if change is None else change.verdict
     outcome = "same" if decides.match else "different" if decides.conclusive else "cannot-tell"
-    outlook = agent_outlook(verdict, collection, of_agent=of_agent)
+    outlook = agent_outlook(verdict, collection, of_agent=of_agent, change=change)
     return Explanation(
         verdict, collection, outcome, outlook, in_words(verdict), found, events, state,
         _state_text(outlook, state, check, vault_problem, of_agent),
@@ -216,6 +216,8 @@ def _consequence(
         return f"{collection.agent_error}."
     if would_reject(outlook, verdict, collection):
         return f"{WOULD_REJECT[0].upper()}{WOULD_REJECT[1:]}."
+    if outlook == Outlook.UNKNOWN and collection.doubt:
+        return f"Not known: {collection.doubt}."
     if outlook == Outlook.UNKNOWN:
         return "Not known: sources could not be read here that the agent may read, and they decide."
     if outlook == Outlook.REJECTS:

@@ -39,6 +39,15 @@ _REGISTER = Remedy(
     "It becomes a node with another id; what names the old one must be changed",
 )  # fmt: skip
 
+_AFTER_A_RECIPE_CHANGE = (
+    _BACKUP,
+    Remedy(
+        "rebaseline", f"{RECIPE_REMEDY}; then restart the agent", rebaselined_as_it_is(True),
+        "Whether AWS accepts it was not tried",
+    ),
+    _REGISTER,
+)  # fmt: skip
+
 
 def remedies(
     verdict: Verdict,
@@ -70,6 +79,9 @@ def remedies(
     if state.regenerated:
         return _after_the_loss(state.restorable, other_sid)
     another = stable is not None and stable.outcome == Outcome.DIFFERENT
+    if outlook == Outlook.UNKNOWN and doubt:
+        # Hashes of the wrong recipe in the record would cost the registration.
+        return (_BACKUP, Remedy("agent-version", f"Find out which agent is installed: {doubt}"))
     if verdict.match:
         return _for_a_copy(verdict) if another else ()
     if outlook == Outlook.STOPS:
@@ -78,7 +90,7 @@ def remedies(
         command = "sudo fingerprint check" if more_rights == AS_ROOT else ""
         return (Remedy("as-root", f"{more_rights}: sources could not be read", command),) if more_rights else ()
     if recipe_changed and not another:
-        return _after_a_recipe_change(doubt)
+        return _AFTER_A_RECIPE_CHANGE
     if another or (events and events[0].truth == "other"):
         return (
             Remedy("refuse", "This looks like another machine: leave it refused, and find out who copied it"),
@@ -108,18 +120,6 @@ def remedies(
         )
     )  # fmt: skip
     return (*steps, _REGISTER)
-
-
-def _after_a_recipe_change(doubt: str) -> tuple[Remedy, ...]:
-    if doubt:
-        # Hashes of the wrong recipe in the record would cost the registration.
-        told = Remedy("agent-version", f"Find out which agent is installed: {doubt}", "")
-        return (_BACKUP, told, _REGISTER)
-    step = Remedy(
-        "rebaseline", f"{RECIPE_REMEDY}; then restart the agent", rebaselined_as_it_is(True),
-        "Whether AWS accepts it was not tried",
-    )  # fmt: skip
-    return (_BACKUP, step, _REGISTER)
 
 
 def _for_a_copy(verdict: Verdict) -> tuple[Remedy, ...]:

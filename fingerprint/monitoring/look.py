@@ -122,7 +122,8 @@ def _forecast(vault: Vault, found: Assessment, verdict: Verdict, machine: Machin
     # Imported here: most machines have not changed at all.
     from fingerprint.forecast import agent_view
 
-    return agent_view(machine, vault, found.outlook or Outlook.UNKNOWN)
+    doubt = found.observation.collection.doubt if found.observation is not None else ""
+    return agent_view(machine, vault, found.outlook or Outlook.UNKNOWN, doubt)
 
 
 def _by_address_alone(verdict: Verdict) -> bool:
