@@ -12,9 +12,11 @@ from fingerprint.agent.paths import places_of
 from fingerprint.collect import collect
 from fingerprint.collect.other_recipe import json_texts, wmic_texts
 from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.collectors import wql
 from fingerprint.diagnose import Diagnosis, Outcome
+from fingerprint.model import HardwareHash
 from fingerprint.testing.machines import unix_snapshot
-from windows_machines import AGENTS, FOLDER, NEWEST, UUID, cim_text, windows_snapshot, wmic_text
+from windows_machines import AGENTS, FOLDER, NAMES, NEWEST, OBJECTS, UUID, cim_text, windows_snapshot, wmic_text
 
 DATA = r"C:\ProgramData\Amazon\SSM"
 PROGRAMS = r"C:\Program Files\Amazon\SSM"
@@ -139,6 +141,23 @@ def test_a_check_of_windows_finds_what_is_wrong(
     told = one(machine.diagnosis(check), check)
     assert told[0] == outcome, told
     assert words in told[1]
+
+
+def test_moved_type_ids_are_told_with_the_second_replacement(machine: WindowsMachine) -> None:
+    machine.is_now("10.0.26100")
+    made_with(machine, "wql")
+    order = [*NAMES[1:], NAMES[0]]
+    moved = {name: wql.digest(name, OBJECTS[name][0], 64 + order.index(name)) for name in NAMES}
+    assert machine.record is not None
+    kept = dict(machine.record.hardware_hash)  # type: ignore[union-attr, arg-type]
+    machine.record = machine.record.replace(hardware_hash=HardwareHash({**kept, **moved}))  # type: ignore[union-attr]
+    found = machine.diagnosis()
+    outcome, told = one(found, "collector")
+    assert outcome == "fail"
+    assert "with type id 69 in place of 64" in told
+    assert "replaces the fingerprint once more" in told
+    assert (found.conclusion.state, found.conclusion.because) == ("will-hibernate", "collector")
+    assert machine(*found.conclusion.steps[-1][1].split()[1:]).returncode == 0
 
 
 def test_an_agent_that_knows_wmic_only_is_no_good_where_there_is_none(machine: WindowsMachine) -> None:

@@ -294,6 +294,18 @@ def test_where_the_version_is_not_known_both_recipes_are_tried_and_nothing_is_of
     assert house.json("check")["agent"] == "will-accept"
 
 
+@pytest.mark.parametrize(("then", "now"), [(a, b) for a in AGENTS for b in AGENTS if a != b])
+def test_a_snapshot_holds_what_shows_a_changed_recipe_elsewhere(then: str, now: str, tmp_path: Path) -> None:
+    """With another address, so that all nine attributes have to be known by the recipe of the record."""
+    house = registered(tmp_path, agent=AGENTS[then])
+    house.is_now(agent=AGENTS[now], addresses={"ipv4": ["10.0.0.99"], "links": house.machine["addresses"]["links"]})
+    assert house("snapshot", str(tmp_path / "taken.json")).returncode == EXIT_OK
+    house.snapshot.write_text((tmp_path / "taken.json").read_text())
+    checked = house.json("check")
+    assert (checked["verdict"], checked["agent"]) == ("same", "will-reject")
+    assert checked["hashRecipe"]["changed"]["recipe"] == then
+
+
 def test_two_recordings_are_compared_by_what_their_agents_hash(tmp_path: Path) -> None:
     paths = []
     for recipe in ("wmic", "wql"):

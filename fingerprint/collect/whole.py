@@ -22,7 +22,8 @@ def record_whole(
     Args:
         machine: the machine.
         timeout: seconds for each command.
-        with_facts: also what stands beside the hash, for people; an explanation does not need it.
+        with_facts: also what stands beside the hash, for people, and on Windows the other hash recipes; an explanation
+            on the machine itself does not need them.
 
     Raises:
         CollectError: as `collect`.
@@ -32,6 +33,10 @@ def record_whole(
     record_rest(recorder, timeout)
     if with_facts:
         facts(recorder)
+        if machine.platform == "windows":
+            from fingerprint.collect.windows import ask_all
+
+            ask_all(recorder, machine.timeout if timeout is None else timeout)
     return collection, recorder
 
 

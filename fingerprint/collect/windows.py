@@ -196,6 +196,23 @@ def by_recipe(machine: Machine, recipe: str, timeout: float, tool: str = "") -> 
     return {name: hashed(name, result, tool, machine) for (name, *_), result in zip(_COMMANDS, results, strict=True)}
 
 
+def ask_all(machine: Machine, timeout: float) -> None:
+    """Ask a machine for what each recipe hashes that an agent may take there, and for the objects of WMI.
+
+    A recorder then holds what shows that a record of another recipe is this machine's.
+
+    Args:
+        machine: the machine.
+        timeout: seconds for each command.
+
+    Raises:
+        CollectError: as `choose`.
+    """
+    windows = choose(machine, timeout).windows
+    for recipe in dict.fromkeys((WQL, *possible_recipes(windows, windows))):
+        by_recipe(machine, recipe, timeout)
+
+
 def _by_wql(machine: Machine, tool: str) -> dict[str, Attribute]:
     found: dict[str, Attribute] = {}
     answers: dict[str, dict[str, object] | None] = {}
