@@ -318,6 +318,26 @@ def test_two_recordings_are_compared_by_what_their_agents_hash(tmp_path: Path) -
     assert found["events"][0]["name"] == "recipe-to-wql"
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "code"),
+    [("wql", AGENTS["wql"], EXIT_OK), ("wmic", AGENTS["wql"], EXIT_DIFFERS), ("moved", AGENTS["wql"], EXIT_DIFFERS),
+     ("wql", None, EXIT_CANNOT_TELL), ("wmic", None, EXIT_CANNOT_TELL), ("wmic", "nightly", EXIT_CANNOT_TELL)],
+)  # fmt: skip
+def test_every_command_says_the_same_of_a_recipe(then: str, now: Any, code: int, tmp_path: Path) -> None:
+    house = registered(tmp_path, agent=AGENTS.get(then, AGENTS["wql"]))
+    if then == "moved":
+        store(house, shifted())
+    house.is_now(agent=now)
+    commands = (("check",), ("explain",), ("metrics",), ("watch", "--checks", "1"))
+    assert {words[0]: house(*words).returncode for words in commands} == {words[0]: code for words in commands}
+    assert house("check", "--format", "nagios").returncode == {EXIT_OK: 0, EXIT_DIFFERS: 2, EXIT_CANNOT_TELL: 3}[code]
+    [found] = [one for one in house.json("diagnose")["checks"] if one["name"] == "fingerprint"]
+    assert (found["outcome"] == "fail") == (code == EXIT_DIFFERS)
+    assert found["undetermined"] == (code == EXIT_CANNOT_TELL)
+    assert "the same machine" in found["text"] or code == EXIT_CANNOT_TELL
+    assert not any(words in found["text"] for words in ("not the same machine", "whether it is the same"))
+
+
 def test_show_tells_recipe_agent_and_doubt(tmp_path: Path) -> None:
     house = WindowsHouse(tmp_path)
     shown = house.json("show")

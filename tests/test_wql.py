@@ -196,7 +196,8 @@ def test_numbers_wrap_as_in_go(value: Any, go: int) -> None:
 def test_what_is_asked_wrongly_is_told() -> None:
     with pytest.raises(ValueError, match="no WMI class for the attribute 'machine-id'"):
         digest("machine-id", {}, 64)
-    for type_id in (0, 63, True, "64", None):
+    assert digest("uuid", UUID, None) == ""
+    for type_id in (0, 63, True, "64", 64.0):
         with pytest.raises(ValueError, match="invalid type id"):
             digest("uuid", UUID, type_id)  # type: ignore[arg-type]
 

@@ -68,7 +68,7 @@ class Unloadable(ValueError):
     """A member of a WMI object that the agent cannot take into its structure: to it the whole query failed."""
 
 
-def digest(attribute: str, members: Mapping[str, object] | None, type_id: int) -> str:
+def digest(attribute: str, members: Mapping[str, object] | None, type_id: int | None) -> str:
     """Return the value that the agent stores for one attribute.
 
     Args:
@@ -76,7 +76,7 @@ def digest(attribute: str, members: Mapping[str, object] | None, type_id: int) -
             or "disk-info".
         members: of the first object of its class, as WMI gave them: str, int, or None for null; one that is not there
             is zero, and {} the structure of a class without objects. None: the query failed.
-        type_id: the id that the agent's process dealt to the type, 64 or more; without effect where the query failed.
+        type_id: the id that the agent's process dealt to the type, 64 or more; None for none, as the query failed.
 
     Returns:
         24 characters of base64; "" for a failed query, and for members that the agent cannot load, which is the same.
@@ -86,7 +86,7 @@ def digest(attribute: str, members: Mapping[str, object] | None, type_id: int) -
     """
     if attribute not in STRUCTURES:
         raise ValueError(f"no WMI class for the attribute {attribute!r}: must be one of {', '.join(STRUCTURES)}")
-    if members is None:
+    if members is None or type_id is None:
         return ""
     if not isinstance(type_id, int) or isinstance(type_id, bool) or type_id < FIRST_TYPE_ID:
         raise ValueError(f"invalid type id {type_id!r}: must be {FIRST_TYPE_ID} or more")
@@ -105,7 +105,7 @@ def digests(answers: Mapping[str, Mapping[str, object] | None]) -> dict[str, str
         answers: attribute -> members, as `digest` takes them; one that is not there failed.
     """
     ids = type_ids(answers)
-    return {name: digest(name, answers.get(name), ids.get(name, FIRST_TYPE_ID)) for name in STRUCTURES}
+    return {name: digest(name, answers.get(name), ids.get(name)) for name in STRUCTURES}
 
 
 def type_ids(answers: Mapping[str, Mapping[str, object] | None]) -> dict[str, int]:

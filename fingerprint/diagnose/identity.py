@@ -208,6 +208,8 @@ def fingerprint(site: Site) -> Finding:
     if found.outlook == Outlook.REJECTS:
         head = (
             "not the same machine" if found.outcome == "different"
+            else f"the same machine, and the agent will reject it: {found.change.found.text}"
+            if found.change is not None and found.outcome == "same"
             else "whether it is the same machine cannot be told, and the agent will reject it"
         )  # fmt: skip
         return failed(
