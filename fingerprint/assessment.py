@@ -19,7 +19,7 @@ from fingerprint.errors import (
     EXIT_OK,
     FingerprintError,
 )
-from fingerprint.model import Value
+from fingerprint.model import Reason, Value
 from fingerprint.vault.problems import Problem, manifest_of, of_the_vault
 from fingerprint.vault.regeneration import State, of_another_sid, rebaselined, rebaselined_as_it_is, state_of
 
@@ -216,7 +216,7 @@ def _of_the_record(
         text = f"the agent will reject this machine: {change.found.text}"
         if outcome_of(verdict, change) != "same":
             return (Problem(REJECTED, text),)
-        return (Problem(REJECTED, text, RECIPE_REMEDY, rebaselined_as_it_is(True)),)
+        return (Problem(REJECTED, text, RECIPE_REMEDY, rebaselined_as_it_is(verdict.reason == Reason.SID_DIFFERS)),)
     if outlook == Outlook.REJECTS:
         return (Problem(REJECTED, f"the agent will reject this machine ({in_words(verdict)})"),)
     return ()

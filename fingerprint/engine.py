@@ -92,7 +92,7 @@ class Observation(Value):
 
     Attributes:
         record, collection, verdict: the record, the machine, and the verdict over both.
-        change: what another hash recipe says where the hardware IDs differ; None where none of them fits the record.
+        change: what another hash recipe says where they do not match; None where none of them fits the record.
     """
 
     __slots__ = ("record", "collection", "verdict", "change")
@@ -134,7 +134,7 @@ def recipe_change(
     *,
     timeout: float | None = None,
 ) -> RecipeChange | None:
-    """Return what another hash recipe of Windows says of a machine whose hardware ID differs from the record's.
+    """Return what another hash recipe of Windows, or other type ids, say of a machine that does not match its record.
 
     Args:
         record: the record.
@@ -142,7 +142,7 @@ def recipe_change(
         machine: the machine, which is asked once more; None for the one that this process runs on.
         timeout: seconds for each command.
     """
-    if not collection.recipe or verdict.reason != Reason.SID_DIFFERS:
+    if not collection.recipe or verdict.reason not in (Reason.SID_DIFFERS, Reason.NOT_SIMILAR):
         return None
     # Imported here: only Windows has recipes.
     from fingerprint.collect.machine import LiveMachine

@@ -129,6 +129,28 @@ def test_moved_type_ids_are_no_other_machine(failed: str, tmp_path: Path) -> Non
         assert house("check").returncode == EXIT_OK
 
 
+@pytest.mark.parametrize("failed", NAMES[1:4])
+def test_moved_type_ids_with_another_address_are_no_other_machine(failed: str, tmp_path: Path) -> None:
+    """The hardware ID is equal, and too little else: the agent takes it for another machine."""
+    house = registered(tmp_path)
+    forget_evidence(house)
+    store(house, {**shifted(failed), "hostname-info": "OLD-NAME"})
+    house.is_now(addresses={"ipv4": ["10.9.9.9"], "links": house.machine["addresses"]["links"]})
+    checked = house.json("check")
+    rejected = checked["reason"] == "NOT_SIMILAR"
+    assert rejected == (failed in NAMES[1:3])
+    assert checked["verdict"] == "same"
+    if rejected:
+        assert (checked["agent"], checked["hashRecipe"]["changed"]["typeIds"]) == ("will-reject", True)
+        [problem] = checked["problems"]
+        command = REBASELINE.removesuffix(" --accept-new-sid")
+        assert f"(on that machine: {command})" in problem["remedy"]
+        explained = house.json("explain")
+        assert (explained["verdict"], explained["events"][0]["truth"]) == ("same", "same")
+        assert house(*command.split()[1:]).returncode == EXIT_OK
+        assert house("check").returncode == EXIT_OK
+
+
 def test_a_copy_with_another_uuid_stays_another_machine(tmp_path: Path) -> None:
     for number, agent in enumerate(AGENTS.values()):
         house = registered(tmp_path / str(number), agent=agent)

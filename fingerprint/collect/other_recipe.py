@@ -47,7 +47,7 @@ class OtherRecipe(Value):
 def other_recipe(
     machine: Machine, collection: Collection, saved: Mapping[str, str] | HardwareHash | None, timeout: float
 ) -> OtherRecipe | None:
-    """Return the machine by another recipe that gives the saved hardware ID, None where none does.
+    """Return the machine by another recipe, or other type ids, that give the saved hardware ID; None where none do.
 
     Args:
         machine: the machine, which is asked once more.
@@ -56,11 +56,14 @@ def other_recipe(
         timeout: seconds for each command.
     """
     wanted = saved.get("uuid", "") if saved else ""
-    if saved is None or not collection.recipe or not wanted or wanted == collection["uuid"].value:
+    if saved is None or not collection.recipe or not wanted:
+        return None
+    same_id = wanted == collection["uuid"].value
+    if same_id and collection.recipe != WQL:
         return None
     members = _members(machine)
     found = _by_type_ids(collection, saved, members)
-    if found is not None:
+    if found is not None or same_id:
         return found
     for recipe in (WMIC, JSON):
         if recipe != collection.recipe:
@@ -98,11 +101,10 @@ def _members(machine: Machine) -> _Members:
 def _by_type_ids(
     collection: Collection, saved: Mapping[str, str] | HardwareHash, members: _Members
 ) -> OtherRecipe | None:
-    number = type_id_of("uuid", members["uuid"], saved.get("uuid", ""))
-    if number is None:
+    if type_id_of("uuid", members["uuid"], saved.get("uuid", "")) is None:
         return None
     usual = type_ids(members)
-    values = {}
+    values, moved = {}, {}
     for name, one in members.items():
         if one is None:
             values[name] = Attribute(
@@ -110,15 +112,22 @@ def _by_type_ids(
             )
             continue
         dealt = type_id_of(name, one, saved.get(name, "")) or usual.get(name)
-        value = digest(name, one, dealt) if dealt else ""
-        values[name] = Attribute(name, value, Status.PRESENT, "", wql_source(name), TITLES[WQL])
+        if dealt != usual.get(name):
+            moved[name] = dealt
+        values[name] = Attribute(name, digest(name, one, dealt), Status.PRESENT, "", wql_source(name), TITLES[WQL])
     if collection.recipe != WQL:
         return _other(collection, WQL, values)
+    if not moved:
+        return None
     text = (
         "the record holds the hashes of a process of the agent of which a WMI query had failed, and an agent that "
         "starts anew computes others"
     )
-    proof = f"the saved hardware ID is the digest of the present UUID with type id {number} in place of {usual['uuid']}"
+    name, number = next(iter(moved.items()))
+    proof = (
+        f"the saved {'hardware ID' if name == 'uuid' else name} is the digest of the present WMI object with type id "
+        f"{number} in place of {usual[name]}"
+    )
     return OtherRecipe(WQL, True, _with(collection, WQL, values), text, proof)
 
 

@@ -7,6 +7,7 @@ from fingerprint.collectors.recipes import WMIC, WQL, WQL_SINCE, possible_recipe
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 from fingerprint.engine import RECIPE_REMEDY
 from fingerprint.errors import FingerprintError
+from fingerprint.model import Reason
 from fingerprint.vault.regeneration import rebaselined_as_it_is
 
 TYPE_CHECKING = False
@@ -51,7 +52,8 @@ def collector(site: Site) -> Finding:
             "at its next start the agent makes these hashes anew, and replaces the fingerprint once more"
             if change.found.moved
             else "a known break of updates past 3.3.1311, and of Windows to 10.0.26100; the hardware did not change",
-            remedy=RECIPE_REMEDY, command=rebaselined_as_it_is(True), tag="collector",
+            remedy=RECIPE_REMEDY,
+            command=rebaselined_as_it_is(site.explanation.verdict.reason == Reason.SID_DIFFERS), tag="collector",
         )  # fmt: skip
     if choice.doubt:
         return unknown(choice.doubt)

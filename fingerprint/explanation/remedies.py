@@ -39,15 +39,6 @@ _REGISTER = Remedy(
     "It becomes a node with another id; what names the old one must be changed",
 )  # fmt: skip
 
-_AFTER_A_RECIPE_CHANGE = (
-    _BACKUP,
-    Remedy(
-        "rebaseline", f"{RECIPE_REMEDY}; then restart the agent", rebaselined_as_it_is(True),
-        "Whether AWS accepts it was not tried",
-    ),
-    _REGISTER,
-)  # fmt: skip
-
 
 def remedies(
     verdict: Verdict,
@@ -90,7 +81,9 @@ def remedies(
         command = "sudo fingerprint check" if more_rights == AS_ROOT else ""
         return (Remedy("as-root", f"{more_rights}: sources could not be read", command),) if more_rights else ()
     if recipe_changed and not another:
-        return _AFTER_A_RECIPE_CHANGE
+        command = rebaselined_as_it_is(verdict.reason == Reason.SID_DIFFERS)
+        text = f"{RECIPE_REMEDY}; then restart the agent"
+        return (_BACKUP, Remedy("rebaseline", text, command, "Whether AWS accepts it was not tried"), _REGISTER)
     if another or (events and events[0].truth == "other"):
         return (
             Remedy("refuse", "This looks like another machine: leave it refused, and find out who copied it"),
