@@ -98,6 +98,10 @@ def test_a_changed_recipe_is_no_other_machine(then: str, now: str, evidence: boo
 def test_the_updates_of_one_machine_from_987_to_1311_and_4364(tmp_path: Path) -> None:
     house = registered(tmp_path, agent="3.3.987.0")
     house.is_now(agent="3.3.1311.0")
+    page = (Path(__file__).parents[1] / "docs" / "windows.md").read_text()
+    shown = page.partition("    SAME MACHINE\n")[2].partition("\n\n")[0]
+    assert shown.count("\n") >= 8
+    assert "\n".join(line[4:] for line in shown.splitlines()) in house("check").stdout
     assert house.json("check")["agent"] == "will-reject"
     assert house(*REBASELINE.split()[1:]).returncode == EXIT_OK
     house.is_now(agent="3.3.4364.0")
@@ -216,6 +220,12 @@ def test_only_a_recipe_of_the_installed_agent_is_written(
         assert "the version of the agent is not known" in done.stderr
         assert "Nothing was written" in done.stderr
         assert "no option confirms it" in done.stderr
+    # A dry run says the same as the run.
+    (house.folder / "again").mkdir()
+    dry = WindowsHouse(house.folder / "again")
+    dry.is_now(version, agent=agent)
+    assert dry("init", "--dry-run").returncode == done.returncode
+    assert not dry.record.exists()
     # A record that is there is left as it is.
     house = registered(tmp_path / "other", version=version, agent=AGENTS["wmic"])
     before = house.record.read_bytes()
