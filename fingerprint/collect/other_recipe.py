@@ -75,27 +75,26 @@ def other_recipe(
     return None
 
 
-def moved_type_ids(machine: Machine, saved: Mapping[str, str] | HardwareHash, names: tuple[str, ...]) -> dict[str, int]:
-    """Return the type ids by which saved values are those of unchanged WMI objects, attribute -> id.
+def moved_type_id(machine: Machine, attribute: str, saved: str) -> int | None:
+    """Return the type id by which a saved value is that of the present WMI object, None where none gives it.
 
     Args:
         machine: the machine.
-        saved: the hash of the record.
-        names: attributes that differ.
+        attribute: its name.
+        saved: the value.
     """
-    members = _members(machine)
-    found = {name: type_id_of(name, members[name], saved.get(name, "")) for name in names if name in members}
-    return {name: number for name, number in found.items() if number is not None}
+    return type_id_of(attribute, _members_of(machine, attribute), saved)
+
+
+def _members_of(machine: Machine, attribute: str) -> dict[str, object] | None:
+    try:
+        return wql_members(machine, attribute)
+    except (OSError, Unloadable):
+        return None
 
 
 def _members(machine: Machine) -> _Members:
-    found: _Members = {}
-    for name in STRUCTURES:
-        try:
-            found[name] = wql_members(machine, name)
-        except (OSError, Unloadable):
-            found[name] = None
-    return found
+    return {name: _members_of(machine, name) for name in STRUCTURES}
 
 
 def _by_type_ids(

@@ -314,9 +314,9 @@ def _moved(name: str, saved: str, context: Context) -> int | None:
     """Return the type id with which the present WMI object has the saved digest, None where none does."""
     if context.now is None or context.collection.recipe != "wql":
         return None
-    from fingerprint.collect.other_recipe import moved_type_ids
+    from fingerprint.collect.other_recipe import moved_type_id
 
-    return moved_type_ids(context.now.machine, {name: saved}, (name,)).get(name)
+    return moved_type_id(context.now.machine, name, saved)
 
 
 def _of_type_id(number: int) -> str:
