@@ -206,7 +206,7 @@ WRONG: list[tuple[Any, str]] = [
     ({"Ssm": ["Endpoint"]}, "Ssm is a list, and has to be an object"),
     ({"Agent": "eu-west-1"}, "Agent is a string, and has to be an object"),
     ({"Agent": {"ServiceDomain": True}}, "Agent.ServiceDomain is true, and has to be a string"),
-    ({"Agent": {"UseDualStackEndpoint": "yes"}}, "Agent.UseDualStackEndpoint has to be true or false"),
+    ({"Agent": {"UseDualStackEndpoint": "yes"}}, "Agent.UseDualStackEndpoint is a string, and has to be true or false"),
     ({"Identity": {"ConsumptionOrder": "OnPrem"}}, "Identity.ConsumptionOrder is a string, and has to be a list"),
     ({"Identity": {"ConsumptionOrder": [7]}}, "Identity.ConsumptionOrder is a list, and has to be a list of strings"),
     ({"Identity": 7}, "Identity is a number, and has to be an object"),

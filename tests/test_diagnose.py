@@ -48,7 +48,7 @@ from commandline import COMMAND, environment, run
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.diagnose import CHECKS, Check, Finding, Outcome, Site, diagnose
 from fingerprint.diagnose import results as made
-from fingerprint.diagnose.waiting import next_ping, pause
+from fingerprint.diagnose.waiting import pause
 from fingerprint.errors import UsageError
 from fingerprint.model import RegistrationRecord
 from fingerprint.vault import Vault
@@ -117,7 +117,7 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("running", answers("agentProcesses", processes(("amazon-ssm-agent", "root"))), PASS, "has started no worker"),
     ("version", lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.2.2303.0\n"), WARN,
      "waits for a day"),
-    ("version", both(lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "", 1)), PASS, "3.3.1142.0"),
+    ("version", both(lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "", 1)), PASS, "3.3.4851.0"),
     ("configuration", lambda m: m.file("/etc/amazon/ssm/amazon-ssm-agent.json", "{,}"), FAIL, "is no JSON"),
     ("configuration", lambda m: m.config(Identity={"ConsumptionOrder": ["EC2"]}), FAIL, "leaves out OnPrem"),
     ("configuration", lambda m: m.config(Ssm={"Endpoint": "ssm.example"}), PASS, "is read"),
@@ -274,32 +274,23 @@ def test_the_pause_is_that_of_the_version(
     assert (low, abs(high - longest) <= 1) == (least, True), (low, high)
 
 
-@pytest.mark.parametrize(
-    ("waited", "ping"),
-    [(0, 300), (299, 300), (300, 900), (1500, 2100), (2100, 3300), (5699, 5700), (5700, 8100), (12900, 16500),
-     (16499, 16500), (100_000, 102_900)],
-)  # fmt: skip
-def test_a_waiting_worker_pings_by_its_schedule(waited: int, ping: int) -> None:
-    assert next_ping(1000.0, 1000.0 + waited) == 1000 + ping
-
-
 def test_the_next_try_is_computed_where_the_log_does_not_tell_it(machine: AgentMachine) -> None:
     machine.log("amazon-ssm-agent.log", started("11:50:00") + refused("11:50:01", pause=""))
-    assert "next try: 2026-11-24T12:15:01Z to 2026-11-24T12:20:01Z (by the schedule of 3.3.1142.0)" in told(
+    assert "next try: 2026-11-24T12:15:01Z to 2026-11-24T12:20:01Z (by the schedule of 3.3.4851.0)" in told(
         machine.diagnosis("waiting")["waiting"]
     )
 
 
 def test_a_silent_hibernate_log_is_told_to_say_nothing(machine: AgentMachine) -> None:
     entered = line("02:00:00", "INFO", "Entering SSM Agent hibernate - RequestError: x", "[ssm-agent-worker] ")
-    machine.log("amazon-ssm-agent.log", started("01:59:00") + ready("01:59:01") + entered)
+    machine.log("amazon-ssm-agent.log", started("01:59:00", "3.3.1957.0") + ready("01:59:01") + entered)
     for process in machine.snapshot["agentProcesses"]:
         process["started"] = "2026-11-24T01:59:00Z"
     machine.log("hibernate.log", "2026-11-24 02:00:00 INFO Agent is in hibernate mode. Reducing logging.\n"
                 "2026-11-24 02:05:00 INFO Backing off health check to every 600 seconds for 1800 seconds.\n"
                 "2026-11-24 02:05:00 ERROR Health ping failed with error - RequestError: x\n")  # fmt: skip
     finding = machine.diagnosis("waiting")["waiting"]
-    assert "silent by now; that says nothing" in told(finding)
+    assert "hibernate.log is silent for good since 2026-11-24T08:35:00Z; that says nothing" in told(finding)
     assert "next try: 2026-11-24T12:35:00Z" in told(finding)
     assert finding.tag == "waiting-worker"
 
@@ -458,9 +449,9 @@ def test_the_shape_of_ssm_cli_is_kept_for_its_parsers(machine: AgentMachine) -> 
 
 
 def test_the_newest_version_comes_from_a_file(machine: AgentMachine, tmp_path: Path) -> None:
-    (tmp_path / "VERSION").write_text("3.3.2000.0\n")
-    assert "3.3.2000.0 is published" in machine("diagnose", "--latest", str(tmp_path / "VERSION")).stdout
-    (tmp_path / "VERSION").write_text("3.3.1142.0")
+    (tmp_path / "VERSION").write_text("3.3.5000.0\n")
+    assert "3.3.5000.0 is published" in machine("diagnose", "--latest", str(tmp_path / "VERSION")).stdout
+    (tmp_path / "VERSION").write_text("3.3.4851.0")
     assert "the newest published" in machine("diagnose", "--latest", str(tmp_path / "VERSION")).stdout
     (tmp_path / "VERSION").write_text("<html>")
     assert machine("diagnose", "--latest", str(tmp_path / "VERSION")).returncode == 3
@@ -574,7 +565,7 @@ def test_a_program_that_others_may_change_is_not_run(machine: AgentMachine) -> N
     asked: list[tuple[str, ...]] = []
     original = site.machine.run
     site.machine.run = lambda commands, *rest: asked.extend(commands) or original(commands, *rest)  # type: ignore[method-assign]
-    assert "version 3.3.1142.0" in diagnose(site, ["version"])["version"].text
+    assert "version 3.3.4851.0" in diagnose(site, ["version"])["version"].text
     assert not [argv for argv in asked if "-version" in argv]
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from agent_machines import SYSTEMCTL, AgentMachine, copied_disk
+from agent_machines import SYSTEMCTL, AgentMachine, copied_disk, ready, started
 from broken_machines import Change, both, registration, setting
 from commandline import run
 from fingerprint.collect.machine import Machine
@@ -234,13 +234,15 @@ def test_a_package_that_a_recording_does_not_tell_of_is_skipped(machine: AgentMa
         ("2.3.1205.0", WARN, "its worker hibernates, and asks again after pauses that grow to an hour"),
         ("3.1.500.0", WARN, "its worker hibernates"),
         ("3.1.501.0", WARN, "waits for a day"),
-        ("3.3.808.0", PASS, "version 3.3.808.0"),
+        ("3.3.808.0", WARN, "version 3.3.808.0: it has CVE-"),
+        ("3.3.4851.0", PASS, "version 3.3.4851.0"),
     ],
 )
 def test_what_an_old_version_does_after_a_refusal_is_told(
     machine: AgentMachine, text: str, outcome: str, words: str
 ) -> None:
     version(text)(machine)
+    machine.log("amazon-ssm-agent.log", started("08:00:00", text) + ready("11:30:00"))
     told_of = found(machine, "version")
     assert told_of[0] == outcome
     assert words in told_of[1]
@@ -248,13 +250,16 @@ def test_what_an_old_version_does_after_a_refusal_is_told(
 
 
 @pytest.mark.parametrize("text", ["3..1", "."])
-def test_a_version_that_is_none_is_not_older_than_others(machine: AgentMachine, tmp_path: Path, text: str) -> None:
+def test_a_version_that_is_none_is_told_and_not_older_than_others(
+    machine: AgentMachine, tmp_path: Path, text: str
+) -> None:
     version(text)(machine)
     machine.snapshot["folders"] = {}
     site = machine.site()
     site.facts["version"] = (text, None)
     finding = diagnose(site, ["version"])["version"]
-    assert str(finding.outcome) == PASS
+    assert str(finding.outcome) == WARN
+    assert "is no version of the agent's" in finding.text
     (tmp_path / "VERSION").write_text("3.3.2000.0\n")
     site = machine.site(latest=str(tmp_path / "VERSION"))
     site.facts["version"] = (text, None)

@@ -13,10 +13,12 @@ import pytest
 
 from agent_machines import DENIED, LOGS, MISMATCH, NODE, REGENERATED, AgentMachine, line, ready, refused, started
 from commandline import run
+from fingerprint.agent.retry_schedule import EC2
+from fingerprint.agent.versions import version_of
 from fingerprint.agentlog import code_of, parse, read_texts
 from fingerprint.collect.agent import agent_processes
 from fingerprint.diagnose import diagnose
-from fingerprint.diagnose.waiting import EC2, pause, version_of
+from fingerprint.diagnose.waiting import pause
 
 WORKER = "[ssm-agent-worker] "
 IDENTITY = "/var/lib/amazon/ssm/runtimeconfig/identity_config.json"

@@ -209,7 +209,7 @@ class MacMachine(AgentMachine):
         )  # fmt: skip
         for name in places_of("macos").binaries:
             self.file(f"/opt/aws/ssm/bin/{name}", None, 0o755)
-        self.command(("/opt/aws/ssm/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.3.1142.0\n")
+        self.command(("/opt/aws/ssm/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.3.4851.0\n")
         self.command(("/bin/launchctl", "print", "system/com.amazon.aws.ssm"),
                      "com.amazon.aws.ssm = {\n\tstate = not running\n\tlast exit code = 1\n}\n")  # fmt: skip
         self.log("amazon-ssm-agent.log", started("08:00:00") + ready("11:30:00"))

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from fingerprint.collect.machine import Machine
 
 # A value of the wrong type in any of these changes what a client does.
-_USED = ("Ssm", "Ssm.Endpoint", "Agent", "Agent.ServiceDomain", "Identity", "Identity.ConsumptionOrder")
+_USED = (
+    "Ssm", "Ssm.Endpoint", "Agent", "Agent.ServiceDomain", "Agent.UseDualStackEndpoint", "Identity",
+    "Identity.ConsumptionOrder",
+)  # fmt: skip
 _CORRECT = "Nothing was sent. Correct it, or move the file away to have the agent's defaults"
 
 
@@ -103,9 +106,6 @@ def _config(machine: Machine, path: str) -> dict[str, Any] | None:
     for name, text in decoded(config or {})[1]:
         if name in _USED:
             raise InputError(text, where=path, remedy=_CORRECT)
-    dual_stack = setting(config, "Agent", "UseDualStackEndpoint")
-    if dual_stack is not None and not isinstance(dual_stack, bool):
-        raise InputError("Agent.UseDualStackEndpoint has to be true or false", where=path, remedy=_CORRECT)
     return config
 
 

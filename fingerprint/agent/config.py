@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from fingerprint._json import JsonError, loads
+from fingerprint.agent.config_keys import BOOLEAN, CUSTOM_IDENTITY, INTEGER, KEYS, OBJECT, OBJECTS, STRING, STRINGS, Key
+from fingerprint.agent.versions import NEWEST_ASSESSED, version_of
+from fingerprint.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,59 +17,7 @@ if TYPE_CHECKING:
 ON_PREMISES = "OnPrem"
 IDENTITIES = ("OnPrem", "ECS", "EC2", "CustomIdentity")
 DEFAULT_ORDER = ("OnPrem", "EC2", "CustomIdentity")
-_STRING, _INTEGER, _BOOLEAN = "a string", "an integer", "true or false"
-_STRINGS, _OBJECT, _OBJECTS = "a list of strings", "an object", "a list of objects"
 _INTEGERS = range(-(2**63), 2**63)
-# What the agent's decoder demands of its settings, by section; whatever else stands there it passes over.
-_KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "Profile": {
-        _BOOLEAN: ("ShareCreds", "ForceUpdateCreds"), _INTEGER: ("KeyAutoRotateDays",), _STRING: ("ShareProfile",),
-    },
-    "Mds": {
-        _STRING: ("Endpoint",),
-        _INTEGER: ("CommandWorkersLimit", "CommandWorkerBufferLimit", "StopTimeoutMillis", "CommandRetryLimit"),
-    },
-    "Ssm": {
-        _STRING: (
-            "Endpoint", "CustomInventoryDefaultLocation", "SessionLogsDestination", "PluginLocalOutputCleanup",
-            "OrchestrationDirectoryCleanup",
-        ),
-        _INTEGER: (
-            "HealthFrequencyMinutes", "AssociationFrequencyMinutes", "AssociationRetryLimit",
-            "AssociationLogsRetentionDurationHours", "RunCommandLogsRetentionDurationHours",
-            "SessionLogsRetentionDurationHours",
-        ),
-    },
-    "Agent": {
-        _STRING: (
-            "Name", "Version", "Region", "ServiceDomain", "OrchestrationRootDir", "DownloadRootDir",
-            "TelemetryMetricsNamespace",
-        ),
-        _BOOLEAN: (
-            "ContainerMode", "SelfUpdate", "TelemetryMetricsToCloudWatch", "TelemetryMetricsToSSM",
-            "ShouldPurgeInstanceProfileRoleCreds", "ForceFileIPC",
-        ),
-        _INTEGER: (
-            "SelfUpdateScheduleDay", "LongRunningWorkerMonitorIntervalSeconds", "AuditExpirationDay",
-            "GoMaxProcForAgentWorker",
-        ),
-    },
-    "Mgs": {
-        _STRING: ("Region", "Endpoint"), _STRINGS: ("DeniedPortForwardingRemoteIPs",),
-        _INTEGER: ("StopTimeoutMillis", "SessionWorkersLimit", "SessionWorkerBufferLimit"),
-    },
-    "Kms": {_STRING: ("Endpoint",), _BOOLEAN: ("RequireKMSChallengeResponse",)},
-    "Os": {_STRING: ("Lang", "Name", "Version")},
-    "S3": {_STRING: ("Endpoint", "Region", "LogBucket", "LogKey")},
-    "Birdwatcher": {_BOOLEAN: ("ForceEnable",)},
-    "Identity": {
-        _STRING: ("Ec2SystemInfoDetectionResponse",), _STRINGS: ("ConsumptionOrder",),
-        _OBJECTS: ("CustomIdentities",),
-    },
-}  # fmt: skip
-_CUSTOM_IDENTITY: Mapping[str, tuple[str, ...]] = {
-    _STRING: ("InstanceID", "Region", "AvailabilityZone", "AvailabilityZoneId", "InstanceType", "CredentialsProvider")
-}
 
 
 def read_config(machine: Machine, path: str) -> dict[str, Any] | None:
@@ -137,56 +88,125 @@ def identity_type(machine: Machine, path: str) -> str:
     return str(found.get("IdentityType") or "") if isinstance(found, dict) else ""
 
 
+class Settings(Value):
+    """A configuration as one version of the agent takes it.
+
+    Attributes:
+        values: "Section.Name" -> value of what it knows and accepts.
+        wrong: (name, text for people) of each value of the wrong type: the agent does not start with it.
+        wrong_later: the same of settings that only later versions know: an update would keep the agent from starting.
+        replaced: texts on values for which the agent takes its default, as they are outside their range.
+        ignored: texts on names that it passes over.
+    """
+
+    __slots__ = ("values", "wrong", "wrong_later", "replaced", "ignored")
+    values: dict[str, Any]
+    wrong: list[tuple[str, str]]
+    wrong_later: list[tuple[str, str]]
+    replaced: list[str]
+    ignored: list[str]
+
+    def __init__(self) -> None:
+        self._set(values={}, wrong=[], wrong_later=[], replaced=[], ignored=[])
+
+    def number(self, name: str) -> int | None:
+        """Return an integer that is set and accepted; None for the agent's default.
+
+        Args:
+            name: such as "Ssm.CredentialRetryMaxSleepSeconds".
+        """
+        value, key = self.values.get(name), KEYS[name.partition(".")[0]][name.partition(".")[2]]
+        return value if isinstance(value, int) and not isinstance(value, bool) and not _outside(value, key) else None
+
+
 def decoded(config: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Return the settings that the agent knows, and the values that it rejects.
+    """Return the settings that the newest agent knows, and the values that it rejects: see `settings_of`."""
+    found = settings_of(config)
+    return found.values, found.wrong
+
+
+def settings_of(config: dict[str, Any], version: str = "") -> Settings:
+    """Return a configuration as a version of the agent takes it.
 
     Its decoder compares names without regard to case and takes the last of several; null keeps the default.
 
     Args:
         config: what `read_config` returned.
-
-    Returns:
-        "Section.Name" -> value, and (name, text for people) of each value of the wrong type.
+        version: of the agent; what is none, or newer than all that were assessed, counts as the newest.
     """
-    settings: dict[str, Any] = {}
-    wrong: list[tuple[str, str]] = []
+    found, numbers = Settings(), version_of(version)
     for section, values in config.items():
-        name = _known(section, _KINDS)
-        if not name or values is None:
-            continue
-        if isinstance(values, dict):
-            _decode(name, values, _KINDS[name], settings, wrong)
-        else:
-            wrong.append((name, _rejected(name, values, _OBJECT)))
-    for number, identity in enumerate(settings.get("Identity.CustomIdentities") or []):
+        name = _known(section, KEYS)
+        if not name:
+            found.ignored.append(_unknown(ascii(section)[1:-1], version))
+        elif isinstance(values, dict):
+            _decode(name, values, KEYS[name], found, version)
+        elif values is not None:
+            known = any(_knows(numbers, key) for key in KEYS[name].values())
+            (found.wrong if known else found.wrong_later).append((name, _rejected(name, values, OBJECT)))
+    for number, identity in enumerate(found.values.get("Identity.CustomIdentities") or []):
         where = f"Identity.CustomIdentities[{number}]"
         if isinstance(identity, dict):
-            _decode(where, identity, _CUSTOM_IDENTITY, {}, wrong)
+            inner = Settings()
+            _decode(where, identity, CUSTOM_IDENTITY, inner, version)
+            found.wrong.extend(inner.wrong)
+            found.ignored.extend(inner.ignored)
         else:
             # Null passes the decoder, and ends the agent in the next step.
-            wrong.append((where, _rejected(where, identity, _OBJECT)))
-    return settings, wrong
+            found.wrong.append((where, _rejected(where, identity, OBJECT)))
+    return found
 
 
-def _decode(
-    section: str,
-    values: dict[str, Any],
-    kinds: Mapping[str, tuple[str, ...]],
-    settings: dict[str, Any],
-    wrong: list[tuple[str, str]],
-) -> None:
-    for name, value in values.items():
-        for kind, names in kinds.items():
-            known = _known(name, names)
-            if not known:
-                continue
-            if _fits(value, kind):
-                # A list becomes empty by null; anything else stays as it was.
-                if value is not None or kind in (_STRINGS, _OBJECTS):
-                    settings[f"{section}.{known}"] = value
-            else:
-                where = f"{section}.{known}"
-                wrong.append((where, _rejected(where, value, kind)))
+def _decode(section: str, values: dict[str, Any], keys: Mapping[str, Key], found: Settings, version: str) -> None:
+    numbers = version_of(version)
+    for written, value in values.items():
+        name = _known(written, keys)
+        if not name:
+            found.ignored.append(_unknown(f"{section}.{ascii(written)[1:-1]}", version))
+            continue
+        key, where = keys[name], f"{section}.{name}"
+        fits, knows = _fits(value, key.kind), _knows(numbers, key)
+        if not knows:
+            since = f"agents from {key.since} on" if numbers < version_of(key.since) else f"agents up to {key.until}"
+            this = version if numbers else "not known, and taken for the newest"
+            found.ignored.append(f"{where} is known to {since} only, and this one is {this}: it has no effect")
+        if not fits and (knows or numbers < version_of(key.since)):
+            (found.wrong if knows else found.wrong_later).append((where, _rejected(where, value, key.kind)))
+        elif fits and knows and (value is not None or key.kind in (STRINGS, OBJECTS)):
+            # A list becomes empty by null; anything else stays as it was.
+            found.values[where] = value
+            if _outside(value, key):
+                found.replaced.append(_replaced(where, value, key))
+
+
+def _knows(numbers: tuple[int, ...], key: Key) -> bool:
+    """Return whether a version knows a setting; one that is not known counts as the newest."""
+    if not numbers:
+        return not key.until
+    return version_of(key.since) <= numbers and (not key.until or numbers <= version_of(key.until))
+
+
+def _unknown(name: str, version: str) -> str:
+    newer = version_of(version) > version_of(NEWEST_ASSESSED)
+    told = f"this one is {version}, and may know it" if newer else "it has no effect"
+    return f"{name} is no setting of agents up to {NEWEST_ASSESSED}: {told}"
+
+
+def _outside(value: Any, key: Key) -> bool:
+    """Return whether the agent takes its default for a value of the right type."""
+    if key.words:
+        # Its template has the empty text for the default.
+        return bool(value) and value not in key.words
+    if key.kind != INTEGER:
+        return False
+    return (key.low is not None and value < key.low) or (key.high is not None and value > key.high)
+
+
+def _replaced(name: str, value: Any, key: Key) -> str:
+    if key.words:
+        return f"{name} is {value[:40]!a}, none of {', '.join(key.words)}: the agent uses {key.default}"
+    bounds = f"outside {key.low} to {key.high}" if key.high is not None else f"less than {key.low}"
+    return f"{name} is {value}, {bounds}: the agent uses {key.default}"
 
 
 def _rejected(name: str, value: Any, kind: str) -> str:
@@ -201,11 +221,11 @@ def _fits(value: Any, kind: str) -> bool:
     """Return whether the agent's decoder takes a value for a kind."""
     if value is None:
         return True
-    if kind == _INTEGER:
+    if kind == INTEGER:
         return isinstance(value, int) and not isinstance(value, bool) and value in _INTEGERS
-    if kind == _STRINGS:
+    if kind == STRINGS:
         return isinstance(value, list) and all(one is None or isinstance(one, str) for one in value)
-    return isinstance(value, {_BOOLEAN: bool, _STRING: str}.get(kind, list))
+    return isinstance(value, {BOOLEAN: bool, STRING: str}.get(kind, list))
 
 
 def _word(value: Any) -> str:
@@ -216,4 +236,4 @@ def _word(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, (int, float)):
         return "a number" if isinstance(value, int) and value in _INTEGERS else "a number that is no integer of 64 bits"
-    return _STRING if isinstance(value, str) else "a list" if isinstance(value, list) else _OBJECT
+    return STRING if isinstance(value, str) else "a list" if isinstance(value, list) else OBJECT

@@ -1,7 +1,7 @@
 """A timeline out of the agent's own logs: what it saw, what it did, and how it is at their end.
 
 Both spellings over its versions are understood, with and without time stamps, behind the prefix of a
-journal, in rotated and compressed files. The texts are those of amazon-ssm-agent 2.3 to 3.3. Logs are
+journal, in rotated and compressed files. The texts are `agent.versions.LOG_LINES`. Logs are
 read block by block: their length costs time and no memory.
 """
 
@@ -14,8 +14,9 @@ from itertools import chain
 
 from fingerprint.agentlog.comparisons import ATTRIBUTES, Mismatch
 from fingerprint.agentlog.lines import Counts, Entry, entries, parse
-from fingerprint.agentlog.pieces import Run, Wait, code_of, duration
+from fingerprint.agentlog.pieces import Run, Wait, duration
 from fingerprint.agentlog.present import CLOCK, Present, State, conclusion, history, present, times
+from fingerprint.agentlog.sdk_errors import SdkError, code_of, sdk_error
 from fingerprint.agentlog.story import Story
 
 TYPE_CHECKING = False
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     _Part = tuple[Entry, Iterator[Entry], Counts]
 
 __all__ = [
-    "ATTRIBUTES", "CLOCK", "Entry", "Mismatch", "Present", "Run", "State", "Story", "Wait", "code_of", "conclusion",
-    "duration", "history", "offset_of", "parse", "present", "read_logs", "read_texts", "seconds_of", "times", "to_utc",
+    "ATTRIBUTES", "CLOCK", "Entry", "Mismatch", "Present", "Run", "SdkError", "State", "Story", "Wait", "code_of",
+    "conclusion", "duration", "history", "offset_of", "parse", "present", "read_logs", "read_texts", "sdk_error",
+    "seconds_of", "times", "to_utc",
 ]  # fmt: skip
 
 # A line that stands in two logs comes out of the second one after no more than so many of the others.

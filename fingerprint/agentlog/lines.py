@@ -10,6 +10,7 @@ from bisect import bisect
 from contextlib import contextmanager, nullcontext
 from typing import cast
 
+from fingerprint.agent.versions import LOG_LINES
 from fingerprint.errors import InputError
 from fingerprint.interruptible import open_buffered
 from fingerprint.model import Value
@@ -36,48 +37,22 @@ _CLOCK = r"(?:[01]\d|2[0-3])(?::[0-5]\d){2}"
 _LINE = re.compile(
     rf"(?:({_DAY}) ({_CLOCK})(\.\d+)? )?\b(TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) (.*)", re.DOTALL
 )  # fmt: skip
-# The commonest line of all, of which the last one of a block tells as much as each.
-_AWAKE = b"healthcheck reporting agent health"
-_EXPIRED = b"shared credentials are already expired"
 # Kind -> the text that tells it, in lower case; the first that is found counts.
-_KINDS = (
-    ("id-differs", "the hardware id ("),
-    ("attribute", "has changed from the registered machine configuration value"),
-    ("mismatch", "machine configuration has changed more than the allowed threshold"),
-    ("mismatch", "hardware hash is not equal"),
-    ("not-loaded", "the saved machine configuration could not be loaded"),
-    ("regenerated", "calculated hardware difference"),
-    ("first", "no initial fingerprint"),
-    ("unreadable", "could not read instancefingerprint"),
-    ("unreadable", "error while fetching fingerprint data from vault"),
-    ("checked", "calculated hardware hash is same as saved one"),
-    ("registered", "successfully registered the instance"),
-    ("no-identity", "error while loading server info"),
-    ("refused", "retrieve credentials produced"),
-    ("status", "returned from aws api. requestid"),
-    ("sleep", "before retrying retrieve"),
-    ("good", "credentials ready"),
-    ("good", "next credential rotation"),
-    ("backoff", "backing off health check"),
-    ("ping-failed", "health ping failed"),
-    ("hibernate", "entering ssm agent hibernate"),
-    ("hibernate", "entering ssm agent worker hibernate"),
-    ("hibernate", "agent is in hibernate mode"),
-    ("awake", _AWAKE.decode()),
-    ("expired", _EXPIRED.decode()),
-    ("worker-started", "ssm-agent-worker - v"),
-    ("version", "amazon-ssm-agent - v"),
-    ("unshared", "identity does not require credential refresher"),
-    ("unshared", "identity does not want core agent to rotate credentials"),
-    ("loop", "starting credentials refresher loop"),
-    ("panic", "credentials refresher panic"),
-    ("unwritten", "failed to write credentials to disk even with force"),
-    ("unavailable", "credentials are not available when they should be"),
-    ("not-started", "error occurred when starting amazon-ssm-agent"),
-    ("start", "starting core agent"),
-    ("stop", "stopping core agent"),
-)
+_KINDS = tuple((line.kind, line.text) for line in LOG_LINES if line.kind)
+# The commonest line of all, of which the last one of a block tells as much as each.
+_AWAKE = dict(_KINDS)["awake"].encode()
+_EXPIRED = dict(_KINDS)["expired"].encode()
 _PHRASES = tuple(dict.fromkeys(piece.encode() for kind, piece in _KINDS if kind not in ("awake", "expired")))
+# What the agent writes to the serial port of an instance, with a time in UTC: beginning -> kind and words of the log.
+_CONSOLE = re.compile(
+    rf"({_DAY.replace('-(', '/(')}) ({_CLOCK})Z: SSM Agent "
+    r"(entering hibernation due to error|unable to acquire credentials): <error>(.*?)(?:</error>|$)", re.DOTALL,
+)  # fmt: skip
+_ERROR_MARK = "<error>"
+_OF_CONSOLE = {
+    "entering hibernation due to error": ("hibernate", "Entering SSM Agent hibernate - "),
+    "unable to acquire credentials": ("refused", "Retrieve credentials produced error: "),
+}
 
 
 class Entry(Value):
@@ -224,6 +199,10 @@ def parse(line: str, before: Entry | None = None) -> Entry | None:
         line: the line, or the lines of one entry.
         before: the entry before, whose time a line without one has.
     """
+    if _ERROR_MARK in line:
+        of_console = _of_console(line)
+        if of_console is not None:
+            return of_console
     found = _LINE.search(line.rstrip("\r\n"))
     if not found:
         return None
@@ -235,6 +214,16 @@ def parse(line: str, before: Entry | None = None) -> Entry | None:
         return None
     at, fraction = (f"{day} {clock}", fraction or "") if day else (before.at, before.fraction) if before else ("", "")
     return Entry(at, level, kind, without_passwords(_without_context(text)), fraction)
+
+
+def _of_console(line: str) -> Entry | None:
+    """Return the entry of a line of an instance's console, as if it stood in the log."""
+    found = _CONSOLE.search(line.rstrip("\r\n")[:_TEXT_LIMIT])
+    if not found:
+        return None
+    day, clock, words, error = found.groups()
+    kind, begin = _OF_CONSOLE[words]
+    return Entry(f"{day.replace('/', '-')} {clock}", "ERROR", kind, without_passwords(begin + error.strip()))
 
 
 def _without_context(text: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-ERROR_KEPT = 200
-# The code of the service, also where other words stand before it.
-_CODE = re.compile(r"\b([A-Z][A-Za-z]+(?:Exception|Error|Failure|DoesNotMatch|Expired|Token))(?=:|$)")
+# The code of an error of AWS SDK for Go 2 stands behind 200 characters and more.
+ERROR_KEPT = 500
 _DURATION = re.compile(r"(?<![0-9])([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|us|µs|ns)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
@@ -106,15 +105,6 @@ class Trouble:
     def __init__(self, since: str) -> None:
         self.since = since
         self.covered = False
-
-
-def code_of(error: str) -> str:
-    """Return the code in an error as it was logged, such as "AccessDeniedException"; "" without one."""
-    first = error.partition(":")[0].strip()
-    if first.isidentifier():
-        return first
-    found = _CODE.search(error)
-    return found[1] if found else ""
 
 
 def duration(text: str) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.agentlog.pieces import code_of
+from fingerprint.agentlog.sdk_errors import code_of
 from fingerprint.model import Value
 from fingerprint.vocabulary import Vocabulary
 

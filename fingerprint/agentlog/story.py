@@ -6,7 +6,8 @@ import re
 
 from fingerprint.agentlog.comparisons import Comparisons
 from fingerprint.agentlog.lines import Counts
-from fingerprint.agentlog.pieces import ERROR_KEPT, Run, Trouble, Wait, code_of, duration, later, seconds_between
+from fingerprint.agentlog.pieces import ERROR_KEPT, Run, Trouble, Wait, duration, later, seconds_between
+from fingerprint.agentlog.sdk_errors import code_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Story(Counts):
         start_failed: when it first did not start, since it last ran.
         expired: when the credentials ran out that a worker was left with; RFC 3339, "" if that is not told.
         registered: when the machine was last registered.
+        recipe: what the agent last said it hashes Windows by, "wql" or "wmic"; "" if it did not.
         covered: whether the last entry is of a log in which a success is told, too.
         timeline: (time, kind, text, times, last time), what repeats in one line.
         dropped: lines of the timeline that were left out.
@@ -73,7 +75,7 @@ class Story(Counts):
         self.refresher, self.worker = Wait(), Wait()
         self.runs = [Run()]
         self.trouble: Trouble | None = None
-        self.minted = self.unreadable = self.start_failed = self.expired = self.registered = ""
+        self.minted = self.unreadable = self.start_failed = self.expired = self.registered = self.recipe = ""
         self.covered = False
         self.timeline: list[tuple[str, str, str, int, str]] = []
         self.dropped = 0
@@ -358,6 +360,25 @@ class Story(Counts):
         if self._ready is not None:
             self.run.from_disk, self._ready = self._ready.at or "-", None
         self._note(entry)
+
+    def _asks_now(self, entry: Entry) -> None:
+        # It is written between two requests only, and the next one follows at once.
+        self.run.asks, self.run.asks_next = True, entry.at
+        self._note(entry)
+
+    def _gives_up(self, entry: Entry) -> None:
+        self.refresher.fail(entry.at, entry.text)
+        self._fail(entry.at, entry.text[:ERROR_KEPT])
+        self._note(entry)
+
+    def _recipe(self, entry: Entry) -> None:
+        recipe = "wql" if "returning wql" in entry.text.lower() else "wmic"
+        if recipe != self.recipe:
+            self._note(entry)
+        self.recipe = recipe
+
+    def _serial(self, _: Entry) -> None:
+        """The error stands in the log itself, too."""
 
     def _unshared(self, _: Entry) -> None:
         self.run.asks = False

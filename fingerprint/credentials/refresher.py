@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fingerprint.agent.retry_schedule import LIMIT_SPREAD, MOST_DOUBLINGS
+from fingerprint.agent.versions import ROWS
 from fingerprint.credentials.cache import FLOOR_SECONDS
 from fingerprint.errors import (
     AccessDenied,
@@ -25,18 +27,16 @@ if TYPE_CHECKING:
 
 # What only a person can mend is asked for rarely.
 _HARD = (AccessDenied, ServiceMismatch)
-_HARD_SECONDS = 25 * 60
-_HARD_SPREAD = 300
-_MOST_SECONDS = 1800
-_MOST_SPREAD = 300
-_MOST_DOUBLINGS = 16
+# As the newest agents wait.
+_HARD_SECONDS, _HARD_END = ROWS[-1].hard_pause
+_MOST_SECONDS = ROWS[-1].longest_pause or _HARD_END
 # A tenth of a pause, so that nodes that started together do not ask together.
 _SPREAD = 0.1
 _SPREAD_SECONDS = 60.0
 
 
 def pause_after(error: FingerprintError, failures: int, random: Random) -> float:
-    """Return the seconds to wait after an error, as the agent from 3.3.808.0 waits.
+    """Return the seconds to wait after an error, as the newest agents wait.
 
     Args:
         error: what happened.
@@ -44,13 +44,13 @@ def pause_after(error: FingerprintError, failures: int, random: Random) -> float
         random: spreads the nodes of a fleet.
     """
     if isinstance(error, _HARD):
-        return float(_HARD_SECONDS + random.randrange(_HARD_SPREAD))
-    doubled = 2 ** min(failures, _MOST_DOUBLINGS)
+        return float(random.randrange(_HARD_SECONDS, _HARD_END))
+    doubled = 2 ** min(failures, MOST_DOUBLINGS)
     pause = doubled + random.randrange(-(-doubled // 5))
     if isinstance(error, ServiceError):
         pause += 10 + random.randrange(10)
     if pause > _MOST_SECONDS:
-        pause = _MOST_SECONDS - random.randrange(_MOST_SPREAD)
+        pause = _MOST_SECONDS - random.randrange(LIMIT_SPREAD)
     return float(pause)
 
 

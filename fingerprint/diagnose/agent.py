@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import re
 
+from fingerprint.agent.versions import assess, open_vulnerabilities, row_since, version_of
 from fingerprint.collect.agent import AGENT_SERVICE
 from fingerprint.collect.machine import NotThisMachine
 from fingerprint.diagnose.network import Unreached, without_password
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
-from fingerprint.diagnose.waiting import HALF_HOUR_FROM, REFRESHER_FROM, version_of
 from fingerprint.model import utc
 
 TYPE_CHECKING = False
@@ -25,6 +25,9 @@ _PACKAGE = "amazon-ssm-agent"
 _LAUNCHCTL = "/bin/launchctl"
 # The third column of dpkg -V and rpm -V marks what its owner may change.
 _CONFIGURATION = (" c ", "/etc/amazon/ssm/", "/etc/init/", "amazon-ssm-agent.service")
+_UPDATE = "Update it with AWS-UpdateSSMAgent"
+# Between the start of the process and the line that tells it.
+_SAME_START_SECONDS = 5.0
 # What images leave out to be small (path-exclude of dpkg).
 _LEFT_OUT = re.compile(r"missing +(?:[a-z] +)?/usr/share/(?:doc|man|locale)(?:/|$)")
 
@@ -208,11 +211,16 @@ def _windows_service(site: Site) -> Finding:
 
 
 def version(site: Site) -> Finding:
-    """Which version runs, and whether there is a newer one."""
-    told = site.version
+    """Which version runs, how it behaves, and whether there is a newer one."""
+    told, behaviour = site.version, site.behaviour
     if not told:
-        return skipped("its version is not told")
+        return skipped(f"its version is not told; {behaviour.text}")
     numbers = version_of(told)
+    concerns = _concerns(told)
+    running = _running_another(site)
+    if running:
+        concerns.insert(0, (running, "Restart it"))
+    evidence = [text for text, _ in concerns]
     if site.latest:
         source = without_password(site.latest) if "://" in site.latest else site.latest
         try:
@@ -224,24 +232,63 @@ def version(site: Site) -> Finding:
         except ValueError:
             return unknown(f"{source} holds no version")
         if not numbers:
-            return unknown(f"version {told}, which cannot be held against {newest}, the newest published")
+            return unknown(f"version {_quoted(told)}, which cannot be held against {newest}, the newest published",
+                           behaviour.text)  # fmt: skip
         if numbers < version_of(newest):
-            return warned(f"version {told}; {newest} is published", remedy="Update it with AWS-UpdateSSMAgent")
-        return passed(f"version {told}, the newest published ({newest})")
+            return warned(f"version {told}; {newest} is published", *evidence, behaviour.text, remedy=_UPDATE)
+        if not concerns:
+            return passed(f"version {told}, the newest published ({newest})", behaviour.text)
     if not numbers:
-        return passed(f"version {told}", "it is no number that could be held against others")
-    if numbers < REFRESHER_FROM:
-        return warned(
-            f"version {told}: after a refusal its worker hibernates, and asks again after pauses that grow to an hour",
-            "from 3.1.501 on the core agent gets the credentials; from 3.3.808 on it waits for half an hour at most",
-            remedy="Restart it after any repair; update it",
-        )  # fmt: skip
-    if numbers < HALF_HOUR_FROM:
-        return warned(
-            f"version {told}: it waits for a day after a refusal, and for up to 22 hours after other errors",
-            "from 3.3.808 on it waits for half an hour", remedy="Restart it after any repair; update it",
-        )  # fmt: skip
-    return passed(f"version {told}")
+        return warned(f"version {_quoted(told)} is no version of the agent's", behaviour.text,
+                      remedy="Compare it with the package that was installed")  # fmt: skip
+    if concerns:
+        text, remedy = concerns[0]
+        return warned(f"version {told}: {text}", *evidence[1:], behaviour.text, remedy=remedy)
+    if not behaviour.known:
+        return passed(f"version {told}; {behaviour.text}")
+    return passed(f"version {told}", behaviour.text)
+
+
+def _quoted(text: str) -> str:
+    return ascii(text[:40])
+
+
+def _concerns(told: str) -> list[tuple[str, str]]:
+    """Return what is to be known of a version, and what to do about each, the gravest first."""
+    if not version_of(told):
+        return []
+    row, found = assess(told).row, []
+    half_hour = row_since("longest_pause", 1800)
+    if not row.core_requests:
+        found.append((
+            "after a refusal its worker hibernates, and asks again after pauses that grow to an hour; from "
+            f"{row_since('core_requests', True)} on the core agent gets the credentials, from {half_hour} on it waits "
+            "for half an hour at most", "Restart it after any repair; update it",
+        ))  # fmt: skip
+    elif row.longest_pause is None:
+        found.append((
+            "it waits for a day after a refusal, and for up to 22 hours after other errors; from "
+            f"{half_hour} on it waits for half an hour", "Restart it after any repair; update it",
+        ))  # fmt: skip
+    holes = open_vulnerabilities(told)
+    if holes:
+        named = ", ".join(f"{name} (fixed in {fixed})" for name, fixed in holes)
+        found.append((f"it has {named}", _UPDATE))
+    return found
+
+
+def _running_another(site: Site) -> str:
+    """Return that the process is of another version than the program, as after an update; "" if it is not."""
+    try:
+        run, started = site.story.run, site.started
+    except OSError:
+        return ""
+    at = site.seconds_of(run.started)
+    if started is None or at is None or at < started - _SAME_START_SECONDS or not version_of(run.version):
+        return ""
+    if version_of(run.version) == version_of(site.version):
+        return ""
+    return f"the agent that runs is {run.version}: it was replaced without a restart"
 
 
 def newest_version(site: Site) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
+from fingerprint.agent.retry_schedule import EC2
+from fingerprint.agent.versions import row_since
 from fingerprint.diagnose.replaced_key import UNDATED, replaced_key
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
-from fingerprint.diagnose.waiting import EC2
 from fingerprint.engine import WOULD_REJECT, Outlook, would_reject
 from fingerprint.errors import FingerprintError, FingerprintLost, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.keydates import UNDATED_DAYS, age_in_days
@@ -222,7 +223,7 @@ def fingerprint(site: Site) -> Finding:
     if verdict.threshold < 1:
         return warned(
             f"threshold {verdict.threshold}: only the hardware ID is looked at", score,
-            "so stored by agents before 3.0.1181 and after a corrupt record", *changes,
+            f"so stored by agents before {row_since('first_threshold', 40)} and after a corrupt record", *changes,
             remedy="Set a threshold", command="fingerprint threshold set 40",
         )  # fmt: skip
     highest = _without_address(found)

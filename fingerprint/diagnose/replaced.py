@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from fingerprint.diagnose.waiting import REFRESHER_FROM, SUCCESS_LOGGED_FROM, got_after, version_of
+from fingerprint.diagnose.waiting import got_after
 from fingerprint.errors import VaultError
 from fingerprint.keydates import created_seconds
 from fingerprint.model import utc
@@ -54,7 +54,8 @@ def _logged_regeneration(site: Site, state: State) -> str:
     if story.last_good and story.last_good > at:
         # What got credentials afterwards was registered again since, or had its record restored.
         return ""
-    if REFRESHER_FROM <= version_of(site.version) < SUCCESS_LOGGED_FROM and got_after(site, at) is not None:
+    row = site.behaviour.row
+    if row.core_requests and not row.logs_success and got_after(site, at) is not None:
         return ""
     if _happened_after(site, at, state.restored_at) or _registered_after(site, at):
         return ""

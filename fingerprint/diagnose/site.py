@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 from threading import Lock
 
-from fingerprint.agent.config import identity_type, read_config, setting
+from fingerprint.agent.config import Settings, identity_type, read_config, setting, settings_of
 from fingerprint.agent.paths import SNAP, Places, places_of
 from fingerprint.agent.unit import systemd_unit
 from fingerprint.agent.vault_use import is_agents_vault
-from fingerprint.collect.agent import told_version
+from fingerprint.agent.versions import Assessed, assess
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collect.recorder import Recorder
 from fingerprint.errors import VaultMissing
@@ -303,7 +303,7 @@ class Site:
 
     @fact
     def version(self) -> str:
-        """The agent's version, "" if it is not told."""
+        """The version of the agent's program as that tells it, else of its log; "" if neither does."""
         path = f"{self.program_folder}/{self.places.binaries[0]}"
         if self.machine.platform == "windows":
             path = f"{self.places.programs}\\{self.places.binaries[0]}"
@@ -315,8 +315,9 @@ class Site:
         except OSError:
             pass
         [result] = self.run((path, "-version"))
-        version = told_version(result.stdout) if result.succeeded else ""
-        return version or self._logged_version()
+        found = result.stdout.decode("utf-8", "replace").rpartition("version:")[2].strip().split()
+        # Whatever it is: what is no version is told, and not replaced by another one.
+        return found[0] if result.succeeded and found else self._logged_version()
 
     def _only_roots(self, path: str) -> bool:
         """Return whether a program is there, and nobody but root could have changed it: what else is not run."""
@@ -342,6 +343,31 @@ class Site:
         except OSError:
             pass
         return self.places.programs
+
+    @fact
+    def behaviour(self) -> Assessed:
+        """How the agent behaves that runs, by the version that its log has, else by its program's."""
+        try:
+            running = self.story.run.version
+        except OSError:
+            running = ""
+        return assess(running or self.version)
+
+    @fact
+    def settings(self) -> Settings:
+        """The configuration as this agent takes it; without any settings where it cannot be read."""
+        try:
+            return settings_of(self.config or {}, self.behaviour.version)
+        except (OSError, ValueError):
+            return settings_of({})
+
+    def limit(self, name: str) -> int | None:
+        """Return an integer of the configuration that this agent accepts; None for its default, or without a name.
+
+        Args:
+            name: of the setting, such as "Ssm.CredentialRetryMaxSleepSeconds".
+        """
+        return self.settings.number(name) if name else None
 
     def run(self, *commands: tuple[str, ...]) -> list[CommandResult]:
         """Run commands at once."""

@@ -1,17 +1,18 @@
 """Whether the agent waits, in which of its two states, and when it tries again.
 
 The core agent waits until it gets credentials ("refresher"); the worker, once it has them, until its health pings
-are answered ("worker"). Schedules are those of amazon-ssm-agent 2.3 to 3.3.
+are answered ("worker"). The schedules are `agent.retry_schedule`, by the rows of `agent.versions`.
 """
 
 from __future__ import annotations
 
 import errno
-import re
-from math import ceil
 
+from fingerprint.agent import retry_schedule
+from fingerprint.agent.retry_schedule import ON_PREMISES, Failure
+from fingerprint.agent.versions import assess
 from fingerprint.agentcredentials import parse_agent_credentials
-from fingerprint.agentlog import code_of
+from fingerprint.agentlog import sdk_error
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 from fingerprint.model import Value, utc
 
@@ -21,25 +22,8 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
 
-ON_PREMISES, EC2 = "OnPrem", "EC2"
-# From these versions on the core agent asks for credentials, and waits for at most half an hour.
-REFRESHER_FROM = (3, 1, 501)
-HALF_HOUR_FROM = (3, 3, 808)
-# And from this one on it logs when it got some.
-SUCCESS_LOGGED_FROM = (3, 2, 1297)
 HARD = ("MachineFingerprintDoesNotMatch", "AccessDeniedException")
-_DAY = 24 * 3600
-_CAP = 1800
-_CAP_JITTER = 300
-_POWERS = 16
-# Health pings of a waiting worker: none for 5 minutes, then at intervals that double, three of each.
-_FIRST_PING = 300
-_FIRST_INTERVAL = 600
-_LAST_INTERVAL = 3600
-_PINGS_AN_INTERVAL = 3
-# After so long hibernate.log is silent for good, whatever happens.
-_SILENT_AFTER = 23700
-_VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*", re.ASCII)
+_OWN_WORD = "the agent's own word"
 # Four tries of a minute each, and what is between them: so late may a worker that was started tell of its first ping.
 _FIRST_WORD_SECONDS = 600
 # A try takes a while, and clocks differ.
@@ -65,57 +49,26 @@ class Retry(Value):
         return f"{utc(self.earliest)} to {utc(self.latest)}"
 
 
-def version_of(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version; () for a text that is none."""
-    return tuple(map(int, text.split("."))) if _VERSION.fullmatch(text) else ()
-
-
-def pause(error: str, failures: int, version: str, identity: str = ON_PREMISES) -> tuple[float, float]:
+def pause(
+    error: str, failures: int, version: str, identity: str = ON_PREMISES, limit: int | None = None
+) -> tuple[float, float]:
     """Return the least and the longest pause of the core agent after a failure, in seconds.
 
     Args:
         error: the failure as it was logged.
         failures: how many there were in a row before this one.
-        version: of the agent; "" if it is not known, which counts as the newest.
+        version: of the agent; see `assess`.
         identity: of the agent, "OnPrem" or "EC2".
+        limit: Ssm.CredentialRetryMaxSleepSeconds, if that is set and the agent accepts it.
     """
-    old = bool(version_of(version)) and version_of(version) < HALF_HOUR_FROM
-    code = code_of(error)
-    if code in HARD:
-        return (_DAY, _DAY + 7200) if old else (1500, _CAP)
-    if identity == EC2:
-        longest = 600.0 * 2 ** (ceil(failures / 3) - 1) if failures else 300.0
-        longest = min(longest, 3600.0)
-        return (longest, longest) if not failures else (longest * 0.9, longest)
-    least = float(2 ** min(failures, _POWERS))
-    longest = least + max(0, ceil(0.2 * least) - 1)
-    if code:
-        # An error of the service or of the way to it.
-        least, longest = least + 10, longest + 19
-    if not old and longest > _CAP:
-        longest = _CAP
-        least = min(least, _CAP - _CAP_JITTER)
-    return least, longest
-
-
-def next_ping(entered: float, now: float) -> float:
-    """Return when a waiting worker pings next, in seconds since 1970-01-01 UTC.
-
-    Args:
-        entered: when it began to wait.
-        now: the time.
-    """
-    at = entered + _FIRST_PING
-    interval = _FIRST_INTERVAL
-    while True:
-        for _ in range(_PINGS_AN_INTERVAL):
-            if at > now:
-                return at
-            at += interval
-        if interval == _LAST_INTERVAL:
-            # From here on it goes on for ever.
-            return at if at > now else at + (int((now - at) // interval) + 1) * interval
-        interval = min(2 * interval, _LAST_INTERVAL)
+    told = sdk_error(error)
+    kind = Failure.OTHER
+    if told.code in HARD:
+        kind = Failure.REJECTED
+    elif told.code and (told.answered or told.sdk == 1):
+        # With SDK 2 an error of the way to the service is not one of the service.
+        kind = Failure.SERVICE
+    return retry_schedule.pause(assess(version).row, kind, failures, identity, limit)
 
 
 def wait_of(site: Site) -> Wait | None:
@@ -171,24 +124,47 @@ def next_try(site: Site, story: Story) -> Retry | None:
     if wait is None:
         return None
     if wait is story.worker:
-        entered = site.seconds_of(wait.entered)
-        if entered is None:
-            return None
-        at = next_ping(entered, now)
-        return Retry(at, at, "the schedule of its health pings")
+        return _next_ping(site, wait, now)
     slept = site.seconds_of(wait.slept)
     if slept is not None and wait.pause is not None and slept + wait.pause > now - _GRACE_SECONDS:
-        return Retry(slept + wait.pause, slept + wait.pause, "the agent's own word")
+        return Retry(slept + wait.pause, slept + wait.pause, _OWN_WORD)
     failed_at = site.seconds_of(wait.failed)
     if failed_at is None:
         return None
-    version = site.version
-    least, longest = pause(wait.error, max(0, wait.failures - 1), version, site.identity_type)
-    how = f"the schedule of {version or 'the newest agents'}"
+    setting = site.behaviour.row.longest_pause_setting
+    limit = site.limit(setting)
+    least, longest = pause(wait.error, max(0, wait.failures - 1), site.behaviour.version, site.identity_type, limit)
+    how = _schedule(site, setting, limit)
     if failed_at + longest + _GRACE_SECONDS >= now:
         return Retry(failed_at + least, failed_at + longest, how)
     # It must have tried since, and did not log it.
     return Retry(now, now + longest, f"{how}; the log is older")
+
+
+def _next_ping(site: Site, wait: Wait, now: float) -> Retry | None:
+    """Return when a worker that hibernates pings next: from the last period that it logged, else from its start."""
+    entered, began = site.seconds_of(wait.entered), site.seconds_of(wait.slept)
+    if entered is None:
+        return None
+    row, setting = site.behaviour.row, site.behaviour.row.ping_interval_setting
+    minutes = site.limit(setting)
+    limit = None if minutes is None else minutes * 60
+    if began is not None and began >= entered and wait.pause:
+        at = retry_schedule.next_ping(row, entered, now, limit, (began - entered, int(wait.pause)))
+        how = (
+            _OWN_WORD if at <= began + retry_schedule.PINGS_A_PERIOD * wait.pause else _schedule(site, setting, minutes)
+        )
+    else:
+        at = retry_schedule.next_ping(row, entered, now, limit)
+        how = f"{_schedule(site, setting, minutes)}, for its health pings"
+    return Retry(at, at, how)
+
+
+def _schedule(site: Site, setting: str, limit: int | None) -> str:
+    """Return what a time was computed by: the row, and a limit of the configuration."""
+    version = site.behaviour.version
+    told = f"the schedule of {version if site.behaviour.known else 'the newest agents'}"
+    return told if limit is None else f"{told} with {setting} {limit}"
 
 
 def state(site: Site) -> Finding:
@@ -223,8 +199,10 @@ def state(site: Site) -> Finding:
         )  # fmt: skip
     if wait is story.worker:
         what = "the worker hibernates: it has credentials, and its health pings are refused"
-        if since is not None and site.machine.now() - since > _SILENT_AFTER:
-            evidence.append("hibernate.log is silent by now; that says nothing")
+        entered = site.seconds_of(wait.entered)
+        silent = retry_schedule.silent_since(site.behaviour.row, entered, site.machine.now()) if entered else None
+        if silent is not None:
+            evidence.append(f"hibernate.log is silent for good since {utc(silent)}; that says nothing")
     else:
         what = "the core agent waits for credentials; before it has some it starts no worker"
     if _runs(site) is False:
@@ -237,6 +215,7 @@ def state(site: Site) -> Finding:
         )  # fmt: skip
     retry = next_try(site, story)
     evidence.append(f"next try: {retry.text} (by {retry.how})" if retry else "next try: not known")
+    evidence.append(site.behaviour.text)
     return failed(
         f"{what}, since {when}", *evidence, remedy="After the repair restart the agent: it tries again at once",
         tag=f"waiting-{'worker' if wait is story.worker else 'refresher'}",

@@ -43,7 +43,7 @@ def line(at: str, level: str, text: str, context: str = "[CredentialRefresher] "
     return f"2026-11-24 {at}.1234 {level} {context}{text}\n"
 
 
-def started(at: str, version: str = "3.3.1142.0") -> str:
+def started(at: str, version: str = "3.3.4851.0") -> str:
     told = line(at, "INFO", f"amazon-ssm-agent - v{version}", "[amazon-ssm-agent] ")
     return told + line(at, "INFO", "Starting credentials refresher loop")
 
@@ -104,7 +104,7 @@ class AgentMachine:
         self.file("/usr/bin/dpkg", None, 0o755)
         self.file("/usr/bin/systemctl", None, 0o755)
         self.command(("/usr/bin/dpkg", "--verify", "amazon-ssm-agent"), "")
-        self.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.3.1142.0\n")
+        self.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.3.4851.0\n")
         self.unit()
         self.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + ready("11:30:00"))
         self.file("/var/lib/amazon/ssm/registration", json.dumps({"ManagedInstanceID": NODE, "Region": REGION}))

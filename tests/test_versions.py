@@ -1,0 +1,477 @@
+"""The table of behaviour by version, what stands in for an unknown one, and the schedules that follow from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_machines import DENIED, MISMATCH, AgentMachine, line, ready, refused, started
+from agent_schedule import RELEASES, numbers, pings, silent_from, sleeps
+from fingerprint.agent.retry_schedule import next_ping
+from fingerprint.agent.versions import (
+    FIXED_IN,
+    LOG_LINES,
+    NEWEST_ASSESSED,
+    ROWS,
+    assess,
+    open_vulnerabilities,
+    row_since,
+    version_of,
+)
+from fingerprint.model import utc
+from shared import CASES, VECTORS
+
+PING_LIMITS = (None, 5, 6, 7, 60, 61, 240, 1440, 4, 0, -1, 1441)
+SLEEP_LIMITS = (None, 60, 61, 300, 1799, 1800, 59, 0, 1801)
+NOT_VERSIONS = (
+    "3..1",
+    ".",
+    "3.3.x",
+    "3.3.1142.0-beta",
+    "v3.3.1142.0",
+    "3.²",
+    "3. 3",
+    "-3.3",
+    "3." + "9" * 5000,
+    "\x00",
+)
+# One of each schedule, and the first after each change.
+SCHEDULES = (
+    "3.1.501.0", "3.3.551.0", "3.3.808.0", "3.3.1957.0", "3.3.2299.0", "3.3.3050.0", "3.3.4851.0", "3.3.5068.0",
+    "3.3.5828.0",
+)  # fmt: skip
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+# The table.
+
+
+def test_the_rows_are_in_the_order_of_releases_and_none_repeats_the_one_before() -> None:
+    sinces = [version_of(row.since) for row in ROWS]
+    assert sinces == sorted(set(sinces))
+    assert sinces[-1] <= version_of(NEWEST_ASSESSED)
+    told = {"since", "sure", "change"}
+    for before, row in pairwise(ROWS):
+        changed = {name for name in row.__slots__ if getattr(before, name) != getattr(row, name)}
+        # A day's wait began with the refresher itself; else a row without a change says nothing.
+        assert changed - told, row.since
+
+
+@pytest.mark.parametrize(
+    ("version", "members"),
+    [
+        ("2.3.1319.0", {"core_requests": False, "first_threshold": 0, "recipe": "wmic"}),
+        ("3.0.1180.9", {"first_threshold": 0}),
+        ("3.0.1181.0", {"first_threshold": 40, "core_requests": False}),
+        ("3.1.501.0", {"core_requests": True, "logs_success": False, "longest_pause": None}),
+        ("3.2.1297.0", {"logs_success": True, "hard_pause": (86400, 93600)}),
+        ("3.3.807.0", {"longest_pause": None}),
+        ("3.3.987.0", {"longest_pause": 1800, "hard_pause": (1500, 1800), "recipe": "wmic"}),
+        ("3.3.1142.0", {"recipe": "json"}),
+        ("3.3.1229.0", {"recipe": "json"}),
+        ("3.3.1230.0", {"recipe": "wmic"}),
+        ("3.3.1311.0", {"recipe": "wql", "silent_after": 23700}),
+        ("3.3.1957.0", {"first_ping_interval": 600, "ping_interval_setting": ""}),
+        ("3.3.2299.0", {"first_ping_interval": 300, "silent_after": None, "longest_pause_setting": ""}),
+        ("3.3.3050.0", {"longest_pause_setting": "Ssm.CredentialRetryMaxSleepSeconds", "vault_mode": 0o600}),
+        ("3.3.4177.0", {"vault_mode": 0o700, "owner_setting": "Agent.EnforceWorkspaceRootOwnership", "sdk": 1}),
+        ("3.3.4792.0", {"record_provider": False}),
+        ("3.3.4793.0", {"record_provider": True, "looks_each_minute": False}),
+        ("3.3.5068.0", {"sdk": 2, "looks_each_minute": True}),
+        ("3.3.5226.0", {"sdk": 0, "recipe": "wql"}),
+        ("3.3.5828.0", {"sdk": 0, "silent_after": None}),
+    ],
+)
+def test_a_version_has_the_behaviour_of_its_row(version: str, members: dict[str, Any]) -> None:
+    found = assess(version)
+    assert found.known
+    assert {name: getattr(found.row, name) for name in members} == members
+    assert found.row.since in found.text
+    assert str(found.row.sure) in found.text
+
+
+@pytest.mark.parametrize("version", ["", "3.3.5829.0", "3.4.0.0", "4", "99.0", *NOT_VERSIONS])
+def test_the_newest_row_stands_in_for_what_is_not_assessed_and_that_is_said(version: str) -> None:
+    found = assess(version)
+    assert found.row is ROWS[-1]
+    assert not found.known
+    assert f"newest known row used ({ROWS[-1].since})" in found.text
+    assert found.text.isprintable()
+    assert len(found.text) < 250
+
+
+def test_the_oldest_row_stands_in_for_what_is_older() -> None:
+    found = assess("1.2.252.0")
+    assert (found.row, found.known) == (ROWS[0], False)
+    assert "older than 2.3.0.0, the oldest assessed: oldest known row used" in found.text
+
+
+def test_numbers_are_compared_as_numbers() -> None:
+    assert assess("3.3.10000.0").row is ROWS[-1]
+    assert assess("3.3.987.0").row.since == "3.3.808.0"
+    assert assess("3.10.0.0").row is ROWS[-1]
+    assert version_of("3.3.987") < version_of("3.3.987.0")
+
+
+def test_each_release_of_the_matrix_is_a_known_one() -> None:
+    assert len(RELEASES) >= 6
+    assert all(assess(version).known for version in RELEASES)
+    assert len({assess(version).row.since for version in RELEASES}) >= 10
+
+
+@pytest.mark.parametrize(
+    ("version", "names"),
+    [
+        ("3.3.987.0", ["CVE-2026-81849", "CVE-2026-89049"]), ("3.3.4515.0", ["CVE-2026-89049"]),
+        ("3.3.4514.9", ["CVE-2026-81849", "CVE-2026-89049"]), ("3.3.4851.0", []), ("3.3.9999.0", []), ("", []),
+        ("x", []),
+    ],
+)  # fmt: skip
+def test_the_vulnerabilities_of_a_version_end_at_their_floor(version: str, names: list[str]) -> None:
+    assert [name for name, _ in open_vulnerabilities(version)] == names
+    assert {name for name, _ in FIXED_IN} >= set(names)
+
+
+def test_a_text_that_names_a_version_takes_it_from_the_rows() -> None:
+    assert row_since("core_requests", True) == "3.1.501"
+    with pytest.raises(LookupError):
+        row_since("sdk", 3)
+
+
+def test_the_lines_of_the_logs_are_in_lower_case_and_their_versions_are_some() -> None:
+    for one in LOG_LINES:
+        assert one.text == one.text.lower()
+        assert all(not text or version_of(text) for text in (one.since, one.until))
+    assert len({one.text for one in LOG_LINES}) == len(LOG_LINES)
+
+
+# What diagnose says of it.
+
+
+def of_version(machine: AgentMachine, version: str) -> AgentMachine:
+    machine.command(("/usr/bin/amazon-ssm-agent", "-version"), f"SSM Agent version: {version}\n")
+    return machine
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> AgentMachine:
+    return AgentMachine(tmp_path)
+
+
+def one(machine: AgentMachine, check: str) -> tuple[str, str, str]:
+    """Return outcome, text and evidence of a check."""
+    finding = machine.diagnosis(check)[check]
+    return str(finding.outcome), finding.text, " | ".join(finding.evidence)
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_diagnose_says_which_row_it_used(machine: AgentMachine, version: str) -> None:
+    of_version(machine, version).log("amazon-ssm-agent.log", started("08:00:00", version) + ready("11:30:00"))
+    row = next(row for row in reversed(ROWS) if version_of(row.since) <= version_of(version))
+    outcome, text, evidence = one(machine, "version")
+    assert f"behaves as agents from {row.since} on ({row.sure})" in evidence
+    assert f"version {version}" in text
+    assert outcome == ("pass" if numbers(version) >= (3, 3, 4851) else "warn")
+    machine.log("amazon-ssm-agent.log", started("08:00:00", version) + refused("11:50:00"))
+    assert f"behaves as agents from {row.since} on" in one(machine, "waiting")[2]
+
+
+@pytest.mark.parametrize("version", ["3.3.x", "dev", "3.3.1142.0-beta", "3..3"])
+def test_a_version_that_is_none_is_told_and_takes_nobodys_place(machine: AgentMachine, version: str) -> None:
+    """Not even that of the version in the log, which may be another program's."""
+    of_version(machine, version)
+    outcome, text, evidence = one(machine, "version")
+    assert (outcome, f"version '{version}' is no version of the agent's" in text) == ("warn", True)
+    machine.log("amazon-ssm-agent.log", ready("11:30:00"))
+    evidence = one(machine, "version")[2]
+    assert f"'{version}' is no version: newest known row used ({ROWS[-1].since})" in evidence
+    assert machine("diagnose", "--only", "version").returncode == 0
+
+
+def test_an_agent_that_tells_no_version_is_taken_for_the_newest(machine: AgentMachine) -> None:
+    machine.command(("/usr/bin/amazon-ssm-agent", "-version"), "", 1)
+    machine.log("amazon-ssm-agent.log", ready("11:30:00"))
+    assert one(machine, "version")[:2] == (
+        "skipped", f"its version is not told; unknown version: newest known row used ({ROWS[-1].since})",
+    )  # fmt: skip
+    machine.log("amazon-ssm-agent.log", ready("11:30:00") + refused("11:50:00", pause=""))
+    evidence = one(machine, "waiting")[2]
+    assert "unknown version: newest known row used" in evidence
+    assert "(by the schedule of the newest agents)" in evidence
+
+
+def test_a_version_of_the_future_is_told_as_one(machine: AgentMachine) -> None:
+    of_version(machine, "3.4.1.0").log("amazon-ssm-agent.log", started("08:00:00", "3.4.1.0") + ready("11:30:00"))
+    outcome, text, _ = one(machine, "version")
+    assert outcome == "pass"
+    assert f"version 3.4.1.0 is newer than {NEWEST_ASSESSED}, the newest assessed: newest known row used" in text
+
+
+@pytest.mark.parametrize(("version", "names"), [("3.3.4364.0", 2), ("3.3.4515.0", 1), ("3.3.4851.0", 0)])
+def test_a_version_with_a_known_vulnerability_is_warned_of(machine: AgentMachine, version: str, names: int) -> None:
+    of_version(machine, version).log("amazon-ssm-agent.log", started("08:00:00", version) + ready("11:30:00"))
+    outcome, text, _ = one(machine, "version")
+    assert outcome == ("warn" if names else "pass")
+    assert text.count("CVE-") == names
+
+
+def test_an_agent_that_was_replaced_without_a_restart_behaves_as_it_was(machine: AgentMachine) -> None:
+    """The process is the program of before: its schedule is the one that counts."""
+    entered = line("08:00:03", "INFO", "Entering SSM Agent hibernate - ThrottlingException: x", "[ssm-agent-worker] ")
+    machine.log("amazon-ssm-agent.log", started("08:00:00", "3.3.1142.0") + entered)
+    outcome, text, _ = one(machine, "version")
+    assert outcome == "warn"
+    assert "the agent that runs is 3.3.1142.0: it was replaced without a restart" in text
+    evidence = one(machine, "waiting")[2]
+    assert "behaves as agents from 3.3.1142.0 on" in evidence
+    assert f"next try: {at_noon(3600 * 12 + 2103)}" in evidence
+    # A start that the log does not have proves nothing.
+    machine.snapshot["agentProcesses"][0]["started"] = "2026-11-24T09:00:00Z"
+    assert "replaced without a restart" not in one(machine, "version")[1]
+
+
+# Hibernation: version x limit x moment.
+
+
+def at_noon(seconds: float) -> str:
+    """Return a time of 2026-11-24, seconds after midnight."""
+    return utc(1795478400 + seconds)
+
+
+def written(machine: AgentMachine, name: str, value: object) -> None:
+    if value is not None:
+        section, _, key = name.partition(".")
+        machine.config(**{section: {key: value}})
+
+
+@pytest.mark.parametrize("minutes", PING_LIMITS)
+@pytest.mark.parametrize("version", RELEASES)
+def test_the_next_ping_is_the_judges(version: str, minutes: int | None) -> None:
+    row, accepted = assess(version).row, minutes is not None and 5 <= minutes <= 1440
+    limit = minutes * 60 if minutes is not None and accepted else None
+    told = pings(version, minutes, 600_000)
+    moments = sorted({*range(0, 3000, 97), *(at + gap for at in told[:20] for gap in (-1, 0, 1)), 99_999, 250_000})
+    for moment in moments:
+        expected = next(at for at in told if at > moment)
+        assert next_ping(row, 1000.0, 1000.0 + moment, limit) == 1000 + expected, moment
+        # The same from any period that the agent has logged.
+        for number in range(0, min(len(told), 18), 3):
+            if told[number] <= moment:
+                period = (float(told[number]), told[number + 1] - told[number])
+                assert next_ping(row, 1000.0, 1000.0 + moment, limit, period) == 1000 + expected, (moment, number)
+
+
+def hibernating(machine: AgentMachine, version: str, minutes: int | None, since: int, periods: bool) -> None:
+    """Let a worker hibernate since so many seconds before noon, with or without the lines of its log."""
+    begin = 12 * 3600 - since
+    machine.snapshot["agentProcesses"] = [
+        {**process, "started": at_noon(begin - 2)} for process in machine.snapshot["agentProcesses"]
+    ]
+    of_version(machine, version)
+    written(machine, "Ssm.HibernationMaxBackoffIntervalMinutes", minutes)
+    machine.log("amazon-ssm-agent.log", stamped(begin - 2, started("00:00:00", version)) + stamped(begin - 1, ready(
+        "00:00:00")) + stamped(begin, line("00:00:00", "INFO", "Entering SSM Agent hibernate - ThrottlingException: x",
+                                           "[ssm-agent-worker] ")))  # fmt: skip
+    if periods:
+        told = pings(version, minutes, since)
+        begins = [told[n : n + 2] for n in range(0, len(told), 3) if told[n] <= since]
+        if silent_from(version) is not None:
+            # The last one is logged once; then the log goes silent.
+            begins = begins[:4]
+        text = stamped(begin, line("00:00:00", "INFO", "Agent is in hibernate mode. Reducing logging.", ""))
+        for at, then in begins:
+            backs_off = f"Backing off health check to every {then - at} seconds for {3 * (then - at)} seconds."
+            text += stamped(begin + at, line("00:00:00", "INFO", backs_off, ""))
+            text += stamped(begin + at, line("00:00:00", "ERROR", "Health ping failed with error - x", ""))
+        machine.log("hibernate.log", text)
+
+
+def stamped(seconds: int, text: str) -> str:
+    """Return lines at a time of 2026-11-24, or of the days before, in UTC."""
+    at = at_noon(seconds)
+    return re.sub(r"2026-11-24 00:00:00", f"{at[:10]} {at[11:19]}", text)
+
+
+@pytest.mark.parametrize("periods", [False, True], ids=["main log", "with hibernate.log"])
+@pytest.mark.parametrize("minutes", PING_LIMITS)
+@pytest.mark.parametrize("version", SCHEDULES)
+def test_diagnose_tells_the_next_ping_and_the_silence_of_each_release(
+    machine: AgentMachine, version: str, minutes: int | None, periods: bool
+) -> None:
+    for since in (299, 1000, 23_700, 23_701, 100_000):
+        hibernating(machine, version, minutes, since, periods)
+        finding = machine.diagnosis("waiting")["waiting"]
+        assert finding.tag == "waiting-worker", finding
+        told = " | ".join(finding.evidence)
+        expected = next(at for at in pings(version, minutes, since + 90_000) if at > since)
+        assert f"next try: {at_noon(12 * 3600 - since + expected)} (" in told, (since, told)
+        silent = silent_from(version)
+        assert ("silent for good" in told) == (silent is not None and since > silent), (since, told)
+
+
+def test_a_log_that_tells_another_interval_than_the_table_is_believed(machine: AgentMachine) -> None:
+    """The agent may have started with another configuration."""
+    hibernating(machine, "3.3.4851.0", 5, 4000, periods=False)
+    machine.log("hibernate.log", stamped(12 * 3600 - 100, line(
+        "00:00:00", "INFO", "Backing off health check to every 1200 seconds for 3600 seconds.", "")))  # fmt: skip
+    assert f"next try: {at_noon(12 * 3600 + 1100)} (by the agent's own word)" in one(machine, "waiting")[2]
+
+
+# The core agent: version x limit x error x failures.
+
+V2 = "operation error SSM: RequestManagedInstanceRoleToken, "
+ANSWERED = "https response error StatusCode: 400, RequestID: 6c3e2f6a-0a1b-4c2d-9e3f-111122223333, "
+TRIED = "exceeded maximum number of attempts, 4, "
+ERRORS = {
+    "rejected": (
+        MISMATCH, DENIED, f"{V2}{ANSWERED}MachineFingerprintDoesNotMatch: it does not",
+        f"{V2}{ANSWERED}api error AccessDeniedException: no",
+    ),
+    "service": (
+        "InvalidInstanceId: x", "ThrottlingException: Rate exceeded", "RequestError: send request failed",
+        f"{V2}{ANSWERED}InvalidInstanceId: x", f"{V2}{TRIED}{ANSWERED}api error ThrottlingException: Rate exceeded",
+    ),
+    "other": (
+        "Failed to get machine fingerprint: vault",
+        f'{V2}{TRIED}https response error StatusCode: 0, RequestID: , request send failed, Post "https://ssm.eu-west-1.'
+        'amazonaws.com/": dial tcp: lookup ssm.eu-west-1.amazonaws.com: no such host',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seconds", SLEEP_LIMITS)
+@pytest.mark.parametrize("version", SCHEDULES)
+def test_diagnose_tells_the_next_retry_of_each_release(
+    machine: AgentMachine, version: str, seconds: int | None
+) -> None:
+    of_version(machine, version)
+    written(machine, "Ssm.CredentialRetryMaxSleepSeconds", seconds)
+    for kind, errors in ERRORS.items():
+        for number, error in enumerate(errors):
+            failures = (0, 3, 6, 20)[number % 4]
+            text = started("08:00:00", version) + refused("11:59:59", error, "") * (failures + 1)
+            machine.log("amazon-ssm-agent.log", text)
+            least, longest = sleeps(version, kind, failures, seconds)
+            told = one(machine, "waiting")[2]
+            found = re.search(r"next try: (\S+) to (\S+) \(|next try: (\S+) \(", told)
+            assert found, told
+            earliest, latest = found[1] or found[3], found[2] or found[3]
+            # The last second of a draw is not drawn.
+            assert abs(seconds_of(earliest) - (12 * 3600 - 1 + least)) <= 1, (error, told, least)
+            assert abs(seconds_of(latest) - (12 * 3600 - 1 + longest)) <= 1, (error, told, longest)
+
+
+def seconds_of(at: str) -> float:
+    """Return a time as seconds after the midnight of 2026-11-24."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() - 1795478400
+
+
+def test_a_limit_that_the_agent_does_not_accept_changes_nothing(machine: AgentMachine) -> None:
+    error = "ThrottlingException: x"
+    text = started("08:00:00") + refused("11:59:00", error, "") * 20
+    machine.log("amazon-ssm-agent.log", text)
+    default = one(machine, "waiting")[2]
+    for value in ("60", 59, 1801, None, 60.5, True, [60]):
+        machine.config(Ssm={"CredentialRetryMaxSleepSeconds": value})
+        assert one(machine, "waiting")[2] == default, value
+    machine.config(ssm={"credentialretrymaxsleepseconds": 60})
+    limited = one(machine, "waiting")[2]
+    assert limited != default
+    assert "with Ssm.CredentialRetryMaxSleepSeconds 60" in limited
+
+
+# Logs of the real agent.
+
+_SLEEP = re.compile(r"Sleeping for (\S+) before retrying")
+_PRODUCED = re.compile(r"^(\S+ \S+?)(?:\.\d+)? ERROR .*produced error: (.*)$")
+
+
+def recorded() -> Iterator[tuple[str, str, str, int, float]]:
+    """Yield the log up to a failure, the failure, its time, how many came before it, and how long the agent slept."""
+    for path in sorted(CASES.glob("agent/logs/*/amazon-ssm-agent.log")):
+        lines = path.read_text(errors="replace").splitlines(keepends=True)
+        failures = 0
+        for number, text in enumerate(lines):
+            if "amazon-ssm-agent - v" in text or "Credentials ready" in text:
+                failures = 0
+            found, slept = _PRODUCED.match(text.rstrip("\n")), None
+            for following in lines[number + 1 : number + 4]:
+                slept = slept or _SLEEP.search(following)
+            if found and slept:
+                parts = re.findall(r"(\d+)([hms])", slept[1])
+                seconds = sum(int(count) * _SECONDS[unit] for count, unit in parts)
+                yield "".join(lines[: number + 1]), found[2], found[1], failures, seconds
+                failures += 1
+
+
+needs_logs = pytest.mark.skipif(not CASES.is_dir(), reason="the logs of the real agent are not part of the repository")
+
+
+@needs_logs
+def test_each_sleep_of_the_real_agent_is_one_that_the_judge_may_draw() -> None:
+    """It is built from the source of October 2024."""
+    told = list(recorded())
+    assert len(told) > 5
+    for _, error, _, failures, slept in told:
+        code = error.partition(":")[0]
+        kind = "rejected" if code in (MISMATCH.partition(":")[0], DENIED.partition(":")[0]) else "service"
+        kind = kind if code.isidentifier() else "other"
+        least, longest = sleeps("3.3.987.0", kind, failures, None)
+        assert least <= slept <= longest, (error, failures, slept)
+
+
+@needs_logs
+@pytest.mark.parametrize("seconds", SLEEP_LIMITS)
+@pytest.mark.parametrize("version", SCHEDULES)
+def test_recorded_logs_give_the_next_retry_of_each_release(
+    machine: AgentMachine, version: str, seconds: int | None
+) -> None:
+    """With the sleep that the agent logged: by its own word; without it: by the row, whatever the release is."""
+    of_version(machine, version)
+    written(machine, "Ssm.CredentialRetryMaxSleepSeconds", seconds)
+    machine.remove("/var/lib/amazon/ssm/runtimeconfig/identity_config.json")
+    for text, error, at, failures, slept in recorded():
+        moment = at.replace(" ", "T") + "Z"
+        machine.snapshot["recordedAt"] = moment
+        start = re.findall(r"^(\S+) (\S+?)\.\d+ .*amazon-ssm-agent - v", text, re.MULTILINE)
+        machine.snapshot["agentProcesses"] = [
+            {"name": "amazon-ssm-agent", "pid": 1, "user": "root", "started": "T".join(start[-1]) + "Z"}
+        ]
+        log = re.sub(r"(amazon-ssm-agent - v)[\d.]+", rf"\g<1>{version}", text)
+        code = error.partition(":")[0]
+        kind = "rejected" if code in ("MachineFingerprintDoesNotMatch", "AccessDeniedException") else "service"
+        kind = kind if code.isidentifier() else "other"
+        machine.log("amazon-ssm-agent.log", log)
+        least, longest = sleeps(version, kind, failures, seconds)
+        told = one(machine, "waiting")[2]
+        found = re.search(r"next try: (\S+) to (\S+) \(|next try: (\S+) \(", told)
+        assert found, told
+        gaps = [seconds_of(found[n] or found[3]) - seconds_of(moment) for n in (1, 2)]
+        assert abs(gaps[0] - least) <= 1, (error, told)
+        assert abs(gaps[1] - longest) <= 1, (error, told)
+        word = f"{at}.9 INFO [CredentialRefresher] Sleeping for {slept:.0f}s before retrying retrieve credentials\n"
+        machine.log("amazon-ssm-agent.log", log + word)
+        assert "(by the agent's own word)" in one(machine, "waiting")[2]
+
+
+@pytest.mark.skipif(not VECTORS.is_dir(), reason="the reference's recorded cases are not part of the repository")
+@pytest.mark.parametrize("version", RELEASES[1:])
+def test_the_recorded_hibernation_is_told_by_its_own_word_for_each_release(machine: AgentMachine, version: str) -> None:
+    console = json.loads((VECTORS / "wire" / "agent_hibernation.json").read_text())["console"]
+    of_version(machine, version)
+    text = re.sub(r"(amazon-ssm-agent - v)[\d.]+", rf"\g<1>{version}", "\n".join(console) + "\n")
+    machine.log("amazon-ssm-agent.log", text)
+    machine.snapshot["recordedAt"] = "2026-11-24T02:52:10Z"
+    machine.snapshot["agentProcesses"] = [
+        {"name": "amazon-ssm-agent", "pid": 1, "user": "root", "started": "2026-11-24T02:51:58Z"}
+    ]
+    machine.credentials("2026-11-24T02:00:00Z", "2026-11-24T03:00:00Z")
+    assert "next try: 2026-11-24T03:17:45Z (by the agent's own word)" in one(machine, "waiting")[2]
