@@ -18,7 +18,18 @@ from hypothesis import strategies as st
 
 import fingerprint
 from commandline import COMMAND, environment, run
-from fingerprint.agentlog import State, Story, conclusion, duration, offset_of, parse, present, read_logs, to_utc
+from fingerprint.agentlog import (
+    State,
+    Story,
+    conclusion,
+    duration,
+    next_try,
+    offset_of,
+    parse,
+    present,
+    read_logs,
+    to_utc,
+)
 from fingerprint.errors import InputError
 from printed import commands_in
 from shared import VECTORS, needs_vectors
@@ -78,7 +89,7 @@ def test_the_published_case_of_an_upgrade_is_3_of_9(tmp_path: Path) -> None:
     assert story.versions == ["3.3.0.0", "3.3.551.0"]
     assert story.wasted == 2
     assert story.hibernating
-    assert story.next_retry == "2024-05-07 09:22:52"
+    assert next_try(story)[0] == "2024-05-07 09:22:52"
     text, steps, unknown = conclusion(story)
     assert text.startswith("Failing since 2024-05-07 08:31:01: the machine differed from its record")
     assert "rejects the new one permanently; 2 retries since then wasted" in text
@@ -91,7 +102,7 @@ def test_lines_without_a_time_tell_all_but_when(tmp_path: Path) -> None:
     text = "".join(part.partition(".1234 ")[2] for part in LOG.splitlines(keepends=True))
     story = told_by(text, tmp_path)
     assert story.mismatches[0].matched == 3
-    assert story.began == story.next_retry == ""
+    assert story.began == next_try(story)[0] == ""
     assert "when: the lines have no time" in conclusion(story)[2]
 
 
@@ -129,7 +140,7 @@ def test_the_workers_hibernation_is_told_with_its_steps(tmp_path: Path) -> None:
     )
     story = told_by(text, tmp_path)
     assert story.hibernating
-    assert story.next_retry == "2024-05-07 08:15:00"
+    assert next_try(story)[0] == "2024-05-07 08:15:00"
     assert present(story).state == State.FAILING
     assert "the fingerprint is not the reason" in conclusion(story)[0]
 
@@ -137,7 +148,7 @@ def test_the_workers_hibernation_is_told_with_its_steps(tmp_path: Path) -> None:
 def test_credentials_end_a_hibernation(tmp_path: Path) -> None:
     story = told_by(refused("08:00:00") + line("08:30:00", "INFO", "Credentials ready"), tmp_path)
     assert not story.hibernating
-    assert story.next_retry == ""
+    assert next_try(story)[0] == ""
 
 
 def test_rotated_compressed_and_repeated_lines_make_one_story(tmp_path: Path) -> None:
@@ -177,7 +188,7 @@ def test_the_log_of_a_real_agent_is_understood(tmp_path: Path) -> None:
     story = told_by("\n".join(recorded["console"]) + "\n", tmp_path)
     assert story.versions == ["3.3.0.0"]
     assert story.refusals["MachineFingerprintDoesNotMatch"][0] == 1
-    assert story.next_retry == "2026-11-24 03:17:45"
+    assert next_try(story)[0] == "2026-11-24 03:17:45"
 
 
 @given(st.lists(st.one_of(st.text(max_size=200), st.sampled_from(LOG.splitlines())), max_size=40))

@@ -45,10 +45,10 @@ from broken_machines import (
     without_smbios,
 )  # fmt: skip
 from commandline import COMMAND, environment, run
+from fingerprint.agentlog.retries import pause
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.diagnose import CHECKS, Check, Finding, Outcome, Site, diagnose
 from fingerprint.diagnose import results as made
-from fingerprint.diagnose.waiting import pause
 from fingerprint.errors import UsageError
 from fingerprint.model import RegistrationRecord
 from fingerprint.vault import Vault

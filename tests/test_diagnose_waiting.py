@@ -16,9 +16,9 @@ from commandline import run
 from fingerprint.agent.retry_schedule import EC2
 from fingerprint.agent.versions import version_of
 from fingerprint.agentlog import code_of, parse, read_texts
+from fingerprint.agentlog.retries import pause
 from fingerprint.collect.agent import agent_processes
 from fingerprint.diagnose import diagnose
-from fingerprint.diagnose.waiting import pause
 
 WORKER = "[ssm-agent-worker] "
 IDENTITY = "/var/lib/amazon/ssm/runtimeconfig/identity_config.json"

@@ -13,6 +13,7 @@ import pytest
 
 from agent_machines import DENIED, MISMATCH, AgentMachine, line, ready, refused, started
 from agent_schedule import RELEASES, numbers, pings, silent_from, sleeps
+from commandline import run
 from fingerprint.agent.retry_schedule import next_ping
 from fingerprint.agent.versions import (
     FIXED_IN,
@@ -475,3 +476,54 @@ def test_the_recorded_hibernation_is_told_by_its_own_word_for_each_release(machi
     ]
     machine.credentials("2026-11-24T02:00:00Z", "2026-11-24T03:00:00Z")
     assert "next try: 2026-11-24T03:17:45Z (by the agent's own word)" in one(machine, "waiting")[2]
+
+
+# The logs alone, without the machine.
+
+
+def of_log(tmp_path: Path, *texts: str) -> dict[str, Any]:
+    paths = []
+    for number, text in enumerate(texts):
+        paths.append(tmp_path / f"{number}.log")
+        paths[-1].write_text(text)
+    done = run("explain-log", "--output", "json", *map(str, paths))
+    assert done.returncode == 1, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.mark.parametrize("version", SCHEDULES)
+def test_explain_log_tells_the_next_retry_after_the_end_of_its_logs(tmp_path: Path, version: str) -> None:
+    text = started("08:00:00", version) + refused("11:59:00", "ThrottlingException: x", "") * 7
+    least, longest = sleeps(version, "service", 6, None)
+    answer = of_log(tmp_path, text)
+    assert answer["nextRetryBy"] == f"the schedule of {version}"
+    for name, seconds in (("nextRetry", least), ("nextRetryLatest", longest)):
+        told = answer[name].replace(" ", "T") + "Z"
+        assert abs(seconds_of(told) - (12 * 3600 - 60 + seconds)) <= 1, (name, told)
+    answer = of_log(
+        tmp_path, text + line("11:59:00", "INFO", "Sleeping for 1m30s before retrying retrieve credentials")
+    )
+    assert (answer["nextRetry"], answer["nextRetryLatest"]) == ("2026-11-24 12:00:30", "2026-11-24 12:00:30")
+    assert answer["nextRetryBy"] == "the agent's own word"
+
+
+@pytest.mark.parametrize("version", SCHEDULES)
+def test_explain_log_tells_the_next_ping_after_the_end_of_its_logs(tmp_path: Path, version: str) -> None:
+    text = started("08:00:00", version) + ready("08:00:01")
+    text += line("08:00:03", "INFO", "Entering SSM Agent hibernate - ThrottlingException: x", "[ssm-agent-worker] ")
+    told = pings(version, None, 90_000)
+    for hours, later in ((8, ready("08:00:04")), (11, ready("11:50:00"))):
+        answer = of_log(tmp_path, text + later)
+        ended = 4 if hours == 8 else 3 * 3600 + 50 * 60
+        expected = next(at for at in told if at > ended - 3) + 8 * 3600 + 3
+        assert answer["nextRetry"] == answer["nextRetryLatest"]
+        assert seconds_of(answer["nextRetry"].replace(" ", "T") + "Z") == expected
+    began = line("08:05:03", "INFO", "Backing off health check to every 1200 seconds for 3600 seconds.", "")
+    answer = of_log(tmp_path, text + ready("08:05:04"), began)
+    assert (answer["nextRetry"], answer["nextRetryBy"]) == ("2026-11-24 08:25:03", "the agent's own word")
+
+
+def test_explain_log_of_an_unknown_version_says_that_it_took_the_newest(tmp_path: Path) -> None:
+    answer = of_log(tmp_path, ready("10:00:00") + refused("11:59:00", "ThrottlingException: x", ""))
+    assert answer["nextRetryBy"] == "the schedule of the newest agents"

@@ -16,6 +16,7 @@ from fingerprint.agentlog.comparisons import ATTRIBUTES, Mismatch
 from fingerprint.agentlog.lines import Counts, Entry, entries, parse
 from fingerprint.agentlog.pieces import Run, Wait, duration
 from fingerprint.agentlog.present import CLOCK, Present, State, conclusion, history, present, times
+from fingerprint.agentlog.retries import Retry, next_try
 from fingerprint.agentlog.sdk_errors import SdkError, code_of, sdk_error
 from fingerprint.agentlog.story import Story
 
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     _Part = tuple[Entry, Iterator[Entry], Counts]
 
 __all__ = [
-    "ATTRIBUTES", "CLOCK", "Entry", "Mismatch", "Present", "Run", "SdkError", "State", "Story", "Wait", "code_of",
-    "conclusion", "duration", "history", "offset_of", "parse", "present", "read_logs", "read_texts", "sdk_error",
-    "seconds_of", "times", "to_utc",
+    "ATTRIBUTES", "CLOCK", "Entry", "Mismatch", "Present", "Retry", "Run", "SdkError", "State", "Story", "Wait",
+    "code_of", "conclusion", "duration", "history", "next_try", "offset_of", "parse", "present", "read_logs",
+    "read_texts", "sdk_error", "seconds_of", "times", "to_utc",
 ]  # fmt: skip
 
 # A line that stands in two logs comes out of the second one after no more than so many of the others.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.agentlog.sdk_errors import code_of
+from fingerprint.agentlog.sdk_errors import DENIED, MISMATCH, code_of
 from fingerprint.model import Value
 from fingerprint.vocabulary import Vocabulary
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from fingerprint.agentlog.story import Story
 
-_MISMATCH, _DENIED = "MachineFingerprintDoesNotMatch", "AccessDeniedException"
 # What the service says of signatures whose time is not its own.
 CLOCK = (
     "Signature expired", "is now earlier than", "Signature not yet current", "RequestExpired", "RequestTimeTooSkewed",
@@ -131,8 +130,8 @@ def _failing(story: Story) -> tuple[str, tuple[str, ...]]:
     # Of a process that has not failed yet it is what failed before its start.
     error = story.run.error or ("" if story.run.failed else story.refresher.error)
     code = code_of(error)
-    if not error or code == _MISMATCH:
-        return _mismatching(story, code == _MISMATCH)
+    if not error or code == MISMATCH:
+        return _mismatching(story, code == MISMATCH)
     why, steps = _rejected(story, error, code)
     if story.open_regenerations:
         why += f"; besides, it stored a new fingerprint{_at(story.open_regenerations[-1])}, which the service rejects"
@@ -144,7 +143,7 @@ def _rejected(story: Story, error: str, code: str) -> tuple[str, tuple[str, ...]
         return f"its clock is wrong, so the service rejects its signatures: {error}", (
             "Set the clock and keep it right (chrony, systemd-timesyncd), then restart the agent",
         )  # fmt: skip
-    if code == _DENIED:
+    if code == DENIED:
         return _denied(story, error)
     return f"it gets no credentials: {error}", ("Fix what the error names, then restart the agent: it retries at once",)
 
@@ -205,7 +204,7 @@ def _mismatching(story: Story, rejected: bool) -> tuple[str, tuple[str, ...]]:
 
 def _hibernating(story: Story) -> tuple[str, tuple[str, ...]]:
     error = story.worker.error or "the error is not logged"
-    if code_of(error) == _MISMATCH:
+    if code_of(error) == MISMATCH:
         return _mismatching(story, True)
     return (
         f"its worker hibernates: it has credentials, and its health pings fail: {error}; the fingerprint is not the "

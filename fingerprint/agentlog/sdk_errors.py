@@ -21,6 +21,9 @@ from fingerprint.model import Value
 
 # The way to the service failed; version 1 has this code for it, version 2 has none.
 NO_ANSWER = "RequestError"
+# What no retry helps against.
+MISMATCH, DENIED = "MachineFingerprintDoesNotMatch", "AccessDeniedException"
+REJECTIONS = (MISMATCH, DENIED)
 # What stands before an error where the name of an operation does; it is no code, though it may end like one.
 _OPERATION = re.compile(r"\b(?:RequestManagedInstanceRoleToken|RegisterManagedInstance|UpdateManagedInstancePublicKey|"
                         r"UpdateInstanceInformation|GetCallerIdentity)\b")  # fmt: skip

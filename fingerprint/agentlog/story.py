@@ -7,7 +7,7 @@ import re
 from fingerprint.agentlog.comparisons import Comparisons
 from fingerprint.agentlog.lines import Counts
 from fingerprint.agentlog.pieces import ERROR_KEPT, Run, Trouble, Wait, duration, later, seconds_between
-from fingerprint.agentlog.sdk_errors import code_of
+from fingerprint.agentlog.sdk_errors import MISMATCH, code_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,11 +116,6 @@ class Story(Counts):
     def hibernating(self) -> bool:
         """Whether the last word is hibernation or a pause after a refusal."""
         return self.wait is not None
-
-    @property
-    def next_retry(self) -> str:
-        """When the pause ends, in local time; "" if it cannot be said."""
-        return self.wait.next_retry if self.wait else ""
 
     def take(self, entry: Entry, covered: bool = True) -> None:
         """Take the next entry, in the order of time.
@@ -259,7 +254,7 @@ class Story(Counts):
         code = code_of(error) or "other"
         times, first, _ = self.refusals.get(code, (0, at, ""))
         self.refusals[code] = (times + 1, first, at)
-        if self.open_regenerations and code == "MachineFingerprintDoesNotMatch":
+        if self.open_regenerations and code == MISMATCH:
             self.wasted += 1
         self.refresher.fail(at, error)
         self._fail(at, error[:ERROR_KEPT])

@@ -11,6 +11,7 @@ from fingerprint.agentlog import (
     State,
     Story,
     conclusion,
+    next_try,
     offset_of,
     present,
     read_logs,
@@ -91,6 +92,7 @@ def _answer(
     text, steps, unknown = conclusion(story)
     now = present(story)
     waits = now.state == State.FAILING and story.hibernating
+    earliest, latest, how = next_try(story) if waits else ("", "", "")
     return {
         "state": str(now.state), "since": when(now.since), "cause": _quoted(now.cause, arguments),
         "nextRequest": when(story.run.asks_next) if now.state == State.HEALTHY else "",
@@ -107,7 +109,8 @@ def _answer(
             {"error": code, "times": count, "first": when(first), "last": when(last)}
             for code, (count, first, last) in story.refusals.items()
         ],
-        "wastedRetries": story.wasted, "hibernating": waits, "nextRetry": when(story.next_retry) if waits else "",
+        "wastedRetries": story.wasted, "hibernating": waits, "nextRetry": when(earliest),
+        "nextRetryLatest": when(latest), "nextRetryBy": how,
         "timeline": [
             {"at": when(at), "kind": kind, "text": _quoted(told, arguments), "times": count, "last": when(last)}
             for at, kind, told, count, last in story.timeline
@@ -147,7 +150,9 @@ def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Ar
     if now.state == State.HEALTHY and story.run.asks_next:
         write(f"  Requests   credentials next at {when(story.run.asks_next)}")
     if story.hibernating and now.state == State.FAILING:
-        write(f"  Waiting    the next try is at {when(story.next_retry) or '(not told)'}")
+        earliest, latest, how = next_try(story)
+        span = f"{when(earliest)}{f' to {when(latest)}' if latest != earliest else ''} (by {how})"
+        write(f"  Waiting    the next try is at {span if earliest else '(not told)'}")
     over = len(story.mismatches) - len(story.open_mismatches)
     for number, found in enumerate(story.mismatches):
         _print_mismatch(found, number < over, when, arguments)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import re
+from itertools import pairwise
 
+from fingerprint.agent.paths import SNAP
 from fingerprint.agent.versions import assess, open_vulnerabilities, row_since, version_of
 from fingerprint.collect.agent import AGENT_SERVICE
 from fingerprint.collect.machine import NotThisMachine
 from fingerprint.diagnose.network import Unreached, without_password
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
+from fingerprint.diagnose.waiting import wait_of
 from fingerprint.model import utc
 
 TYPE_CHECKING = False
@@ -23,9 +26,12 @@ _EXPECTED_USERS = {"windows": ("NT AUTHORITY\\SYSTEM", "LocalSystem", "SYSTEM")}
 _DPKG, _RPM = "/usr/bin/dpkg", "/usr/bin/rpm"
 _PACKAGE = "amazon-ssm-agent"
 _LAUNCHCTL = "/bin/launchctl"
+_OS_RELEASE = "/etc/os-release"
 # The third column of dpkg -V and rpm -V marks what its owner may change.
 _CONFIGURATION = (" c ", "/etc/amazon/ssm/", "/etc/init/", "amazon-ssm-agent.service")
 _UPDATE = "Update it with AWS-UpdateSSMAgent"
+_SEE_WAITING = "See `waiting` for what fails"
+_GO_BACK, _REVERT = "Go back to the version before", f"snap revert {_PACKAGE}"
 # Between the start of the process and the line that tells it.
 _SAME_START_SECONDS = 5.0
 # What images leave out to be small (path-exclude of dpkg).
@@ -144,6 +150,14 @@ def running(site: Site) -> Finding:
     for one in processes:
         since = f" since {utc(one.started)}" if one.started is not None else ""
         described.append(f"{one.name}: process {one.pid}, {one.user}{since}")
+    disabled = (unit or {}).get("UnitFileState") == "disabled"
+    if disabled:
+        described += _why_disabled(site)
+    if not core and disabled:
+        return failed(
+            "the agent does not run, and will not after the next start of the machine: its unit is disabled",
+            *described, remedy="Enable and start it", command=_enable_command(unit, now=True), tag="not-running",
+        )  # fmt: skip
     if not core:
         return failed(
             "the agent does not run", *described, remedy="Start it", command=restart_command(site), tag="not-running"
@@ -155,12 +169,35 @@ def running(site: Site) -> Finding:
     if user not in ("root", ""):
         return failed(f"the agent runs as {user}, not as root: it cannot read its vault", *described,
                       remedy="Take User= out of its unit, and restart it", command=restart_command(site))  # fmt: skip
-    if unit and unit.get("UnitFileState") == "disabled":
+    if disabled:
         return warned("the agent runs, and will not after the next start of the machine: its unit is disabled",
-                      *described, remedy="Enable it", command=f"systemctl enable {unit.get('Id')}")  # fmt: skip
+                      *described, remedy="Enable it", command=_enable_command(unit))  # fmt: skip
     since = f" since {utc(core[0].started)}" if core[0].started is not None else ""
     worker = f", with {len(workers)} worker{'s' * (len(workers) != 1)}" if workers else ", and has started no worker"
     return passed(f"the agent runs{since}{worker}", *described)
+
+
+def _enable_command(unit: dict[str, str] | None, *, now: bool = False) -> str:
+    """Return the command that lets the agent start with the machine; `now`: and at once."""
+    name = (unit or {}).get("Id", _PACKAGE)
+    if name.startswith("snap."):
+        # Snapd keeps its own word on which services start.
+        return f"snap start --enable {_PACKAGE}"
+    return f"systemctl enable {'--now ' * now}{name}"
+
+
+def _why_disabled(site: Site) -> list[str]:
+    """Return what is known to disable the unit on this system, as evidence."""
+    try:
+        release = site.machine.read_file(_OS_RELEASE).decode("utf-8", "replace")
+    except OSError:
+        return []
+    named = " ".join(
+        line.partition("=")[2] for line in release.splitlines() if line.startswith(("ID=", "ID_LIKE="))
+    ).lower()  # fmt: skip
+    if "suse" not in named and "sles" not in named:
+        return []
+    return ["on SUSE an update of the package leaves the unit disabled, even if it was enabled before"]
 
 
 def unit_of(site: Site) -> dict[str, str] | None:
@@ -217,10 +254,18 @@ def version(site: Site) -> Finding:
         return skipped(f"its version is not told; {behaviour.text}")
     numbers = version_of(told)
     concerns = _concerns(told)
-    running = _running_another(site)
+    running, (updated, fails) = _running_another(site), _updated(site)
+    if fails:
+        concerns.insert(
+            0, (f"{updated}, and it fails since then", _GO_BACK if site.program_folder == SNAP else _SEE_WAITING)
+        )
     if running:
         concerns.insert(0, (running, "Restart it"))
     evidence = [text for text, _ in concerns]
+    if updated and not fails:
+        evidence.append(updated)
+    if site.program_folder == SNAP:
+        evidence.append("it is a snap, which is refreshed by itself: `snap refresh --hold` keeps a version")
     if site.latest:
         source = without_password(site.latest) if "://" in site.latest else site.latest
         try:
@@ -237,16 +282,17 @@ def version(site: Site) -> Finding:
         if numbers < version_of(newest):
             return warned(f"version {told}; {newest} is published", *evidence, behaviour.text, remedy=_UPDATE)
         if not concerns:
-            return passed(f"version {told}, the newest published ({newest})", behaviour.text)
+            return passed(f"version {told}, the newest published ({newest})", *evidence, behaviour.text)
     if not numbers:
         return warned(f"version {_quoted(told)} is no version of the agent's", behaviour.text,
                       remedy="Compare it with the package that was installed")  # fmt: skip
     if concerns:
         text, remedy = concerns[0]
-        return warned(f"version {told}: {text}", *evidence[1:], behaviour.text, remedy=remedy)
+        command = _REVERT if remedy == _GO_BACK else ""
+        return warned(f"version {told}: {text}", *evidence[1:], behaviour.text, remedy=remedy, command=command)
     if not behaviour.known:
-        return passed(f"version {told}; {behaviour.text}")
-    return passed(f"version {told}", behaviour.text)
+        return passed(f"version {told}; {behaviour.text}", *evidence)
+    return passed(f"version {told}", *evidence, behaviour.text)
 
 
 def _quoted(text: str) -> str:
@@ -275,6 +321,24 @@ def _concerns(told: str) -> list[tuple[str, str]]:
         named = ", ".join(f"{name} (fixed in {fixed})" for name, fixed in holes)
         found.append((f"it has {named}", _UPDATE))
     return found
+
+
+def _updated(site: Site) -> tuple[str, bool]:
+    """Return that the agent was updated, by its log, "" if it was not; and whether it fails since then."""
+    try:
+        story = site.story
+        wait = wait_of(site)
+    except OSError:
+        return "", False
+    runs = [run for run in story.runs if version_of(run.version)]
+    for before, run in reversed([*pairwise(runs)]):
+        if before.version != run.version:
+            at = site.seconds_of(run.started)
+            when = utc(at) if at is not None else run.started
+            how = "refreshed by snapd" if site.program_folder == SNAP else "updated"
+            fails = wait is not None and wait.since >= run.started > story.last_good and bool(story.last_good)
+            return f"it was {how} from {before.version} to {run.version} at {when}", fails
+    return "", False
 
 
 def _running_another(site: Site) -> str:

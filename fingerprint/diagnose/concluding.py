@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fingerprint.agentlog import CLOCK, code_of
+from fingerprint.agentlog.sdk_errors import DENIED, MISMATCH
 from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.identity import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.replaced_key import AHEAD, REJECTED, UNDATED
 from fingerprint.diagnose.results import UNTOLD, Conclusion, Finding, Outcome, Result
-from fingerprint.diagnose.waiting import HARD, wait_of
+from fingerprint.diagnose.waiting import wait_of
 from fingerprint.errors import FingerprintError
 from fingerprint.model import utc
 
@@ -22,7 +23,6 @@ _LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagno
 # What keeps the agent from starting at all.
 _NO_START = ("configuration", "order", "not-started")
 _PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
-_MISMATCH, _DENIED = HARD
 _REPLACED = "the running agent signs with a replaced key"
 # Checks whose failure tells why credentials do not come, the strongest first: the tag that it must have, "" for any,
 # and the words after "because".
@@ -110,7 +110,7 @@ def _why_waiting(
         return "clock", f"its clock is wrong, so that the service refuses its signatures: {told}", [
             ("Set the clock, and let it be kept right (chrony, systemd-timesyncd)", ""), restart,
         ]  # fmt: skip
-    if code == _MISMATCH:
+    if code == MISMATCH:
         brought_back = _brought_back(site, wait)
         if brought_back and _tag(found, "fingerprint") != "differs":
             why = f"the agent that runs holds the fingerprint from before its record was restored ({brought_back})"
@@ -128,10 +128,10 @@ def _why_waiting(
             ("Else register this machine again with a new activation", ""),
         ]  # fmt: skip
     if is_worker:
-        if code == _DENIED:
+        if code == DENIED:
             return "waiting", "its role may not report its health (ssm:UpdateInstanceInformation)", [_PERMIT, restart]
         return "waiting", f"its health pings fail: {told}", [_LOOK_AT_NETWORK, restart]
-    if code == _DENIED:
+    if code == DENIED:
         why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
         if _tag(found, "key") == UNDATED:
             why += "; or its key was replaced since the agent was started, which a key without a date does not tell"

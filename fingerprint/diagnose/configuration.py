@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fingerprint.agent.config import ON_PREMISES, decoded, identity_order
+from fingerprint.agent.config import ON_PREMISES, identity_order, settings_of
+from fingerprint.agent.versions import assess
 from fingerprint.diagnose.agent import unit_of
 from fingerprint.diagnose.network import without_password
-from fingerprint.diagnose.results import failed, passed, unknown
+from fingerprint.diagnose.results import failed, passed, unknown, warned
 from fingerprint.errors import VaultError
 
 TYPE_CHECKING = False
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _UNIT = "amazon-ssm-agent.service"
 # JSON that the agent's decoder reads, and ours does not.
 _READ_BY_THE_AGENT = ("not UTF-8", "lone surrogate", "nested too deeply")
+_NOTES_SHOWN = 20
 
 
 def configuration(site: Site) -> Finding:
@@ -34,17 +36,21 @@ def configuration(site: Site) -> Finding:
         return passed("the defaults", f"{path} does not exist")
     if not config:
         return passed("the defaults", f"{path} sets nothing")
-    settings, wrong = decoded(config)
+    # The program decides what its next start makes of it, not the process.
+    found = settings_of(config, site.version)
+    settings, wrong, assessed = found.values, found.wrong, assess(site.version)
     if wrong:
         return _not_loaded(site, f"{path} has {len(wrong)} value{'s' * (len(wrong) != 1)} of the wrong type",
-                           *(text for _, text in wrong))  # fmt: skip
+                           *(text for _, text in wrong), *(() if assessed.known else (assessed.text,)))  # fmt: skip
     told = []
-    for section in ("Ssm", "Mds", "Mgs", "S3", "Kms"):
+    for section in ("Ssm", "Mds", "Mgs", "S3", "Kms", "CloudWatchLogs"):
         endpoint = settings.get(f"{section}.Endpoint")
         if endpoint:
             told.append(f"{section}.Endpoint is {without_password(endpoint)}")
     if settings.get("Profile.ShareCreds") is False:
         told.append("credentials are not shared: its worker waits, not the core agent")
+    if settings.get("Agent.EnforceWorkspaceRootOwnership") is False:
+        told.append("the vault may belong to another user than root (Agent.EnforceWorkspaceRootOwnership is false)")
     order, strange = identity_order(settings)
     if strange:
         told.append(f"the agent knows no identity {', '.join(map(ascii, strange))}: its order is {', '.join(order)}")
@@ -52,7 +58,21 @@ def configuration(site: Site) -> Finding:
         return failed(f"the order of identities ({', '.join(order)}) leaves out OnPrem: the registration is "
                       "never used", *told,
                       remedy="Take Identity.ConsumptionOrder out, and restart the agent", tag="order")  # fmt: skip
-    return passed(f"{path} is read", *told)
+    notes, later = [*found.replaced, *found.ignored], found.wrong_later
+    text = f"{path} is read"
+    if notes:
+        text += f"; {notes[0]}{f'; and {len(notes) - 1} more' * (len(notes) > 1)}"
+    if len(notes) > _NOTES_SHOWN:
+        notes[_NOTES_SHOWN:] = [f"and {len(notes) - _NOTES_SHOWN} more"]
+    if (notes or later) and not assessed.known:
+        notes.append(assessed.text)
+    if later:
+        return warned(
+            f"{path} has {len(later)} value{'s' * (len(later) != 1)} of the wrong type, of settings that only newer "
+            "agents know: one of them would not start with it", *(wanted for _, wanted in later), *notes, *told,
+            remedy="Mend it before the agent is updated",
+        )  # fmt: skip
+    return passed(text, *notes, *told)
 
 
 def _not_loaded(site: Site, what: str, *evidence: str) -> Finding:

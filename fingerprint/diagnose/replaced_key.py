@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import floor
 
 from fingerprint.agentlog import code_of
+from fingerprint.agentlog.sdk_errors import DENIED
 from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.results import failed
-from fingerprint.diagnose.waiting import HARD, retrieved_at, wait_of
+from fingerprint.diagnose.waiting import retrieved_at, wait_of
 from fingerprint.errors import VaultError
 from fingerprint.keydates import created_seconds
 from fingerprint.model import utc
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 REJECTED, AHEAD = "replaced-key", "replaced-key-ahead"
 # Tag of a finding on a key whose date is not known.
 UNDATED = "undated"
-_DENIED = HARD[1]
 # The kernel tells the starts of processes by a clock of whole seconds, and so are times in our journal.
 _GRAIN_SECONDS = 2.0
 
@@ -62,7 +62,7 @@ def replaced_key(site: Site) -> Finding | None:
         what if denied is not None else f"{what}: the service rejects its next token request",
         f"the key was written at {utc(written)}, by {source}", f"the agent was started at {utc(started)}",
         f"last credentials of the agent: {utc(last_good) if last_good is not None else 'not told'}",
-        *((f"rejected since then: {_DENIED} at {utc(denied)}",) if denied is not None else ()),
+        *((f"rejected since then: {DENIED} at {utc(denied)}",) if denied is not None else ()),
         remedy="Restart the agent: it reads its key only when it starts", command=restart_command(site),
         tag=REJECTED if denied is not None else AHEAD,
     )  # fmt: skip
@@ -102,7 +102,7 @@ def _denied_after(site: Site, written: float) -> float | None:
     """Return when the service last denied the agent, if that was after the key was written and goes on."""
     try:
         wait = wait_of(site)
-        if wait is None or wait is not site.story.refresher or code_of(wait.error) != _DENIED:
+        if wait is None or wait is not site.story.refresher or code_of(wait.error) != DENIED:
             return None
     except OSError:
         return None

@@ -9,12 +9,10 @@ from __future__ import annotations
 import errno
 
 from fingerprint.agent import retry_schedule
-from fingerprint.agent.retry_schedule import ON_PREMISES, Failure
-from fingerprint.agent.versions import assess
 from fingerprint.agentcredentials import parse_agent_credentials
-from fingerprint.agentlog import sdk_error
+from fingerprint.agentlog.retries import GRACE_SECONDS, Retry, next_ping, next_request
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
-from fingerprint.model import Value, utc
+from fingerprint.model import utc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,53 +20,8 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
 
-HARD = ("MachineFingerprintDoesNotMatch", "AccessDeniedException")
-_OWN_WORD = "the agent's own word"
 # Four tries of a minute each, and what is between them: so late may a worker that was started tell of its first ping.
 _FIRST_WORD_SECONDS = 600
-# A try takes a while, and clocks differ.
-_GRACE_SECONDS = 120
-
-
-class Retry(Value):
-    """When the agent tries again, seconds since 1970-01-01 UTC: between `earliest` and `latest`; `how` it is known."""
-
-    __slots__ = ("earliest", "latest", "how")
-    earliest: float
-    latest: float
-    how: str
-
-    def __init__(self, earliest: float, latest: float, how: str) -> None:
-        self._set(earliest=earliest, latest=latest, how=how)
-
-    @property
-    def text(self) -> str:
-        """The same for people."""
-        if self.latest - self.earliest < 1:
-            return utc(self.earliest)
-        return f"{utc(self.earliest)} to {utc(self.latest)}"
-
-
-def pause(
-    error: str, failures: int, version: str, identity: str = ON_PREMISES, limit: int | None = None
-) -> tuple[float, float]:
-    """Return the least and the longest pause of the core agent after a failure, in seconds.
-
-    Args:
-        error: the failure as it was logged.
-        failures: how many there were in a row before this one.
-        version: of the agent; see `assess`.
-        identity: of the agent, "OnPrem" or "EC2".
-        limit: Ssm.CredentialRetryMaxSleepSeconds, if that is set and the agent accepts it.
-    """
-    told = sdk_error(error)
-    kind = Failure.OTHER
-    if told.code in HARD:
-        kind = Failure.REJECTED
-    elif told.code and (told.answered or told.sdk == 1):
-        # With SDK 2 an error of the way to the service is not one of the service.
-        kind = Failure.SERVICE
-    return retry_schedule.pause(assess(version).row, kind, failures, identity, limit)
 
 
 def wait_of(site: Site) -> Wait | None:
@@ -109,7 +62,7 @@ def retrieved_at(site: Site) -> float | None:
         return None
     got = told.retrieved if told else None
     # What lies ahead was written by a clock that was wrong.
-    return got if got is not None and got <= site.machine.now() + _GRACE_SECONDS else None
+    return got if got is not None and got <= site.machine.now() + GRACE_SECONDS else None
 
 
 def next_try(site: Site, story: Story) -> Retry | None:
@@ -119,52 +72,14 @@ def next_try(site: Site, story: Story) -> Retry | None:
         site: where it waits.
         story: of its logs, which tells that something waits.
     """
-    now = site.machine.now()
     wait = wait_of(site)
     if wait is None:
         return None
+    agent, now = site.behaviour, site.machine.now()
     if wait is story.worker:
-        return _next_ping(site, wait, now)
-    slept = site.seconds_of(wait.slept)
-    if slept is not None and wait.pause is not None and slept + wait.pause > now - _GRACE_SECONDS:
-        return Retry(slept + wait.pause, slept + wait.pause, _OWN_WORD)
-    failed_at = site.seconds_of(wait.failed)
-    if failed_at is None:
-        return None
-    setting = site.behaviour.row.longest_pause_setting
-    limit = site.limit(setting)
-    least, longest = pause(wait.error, max(0, wait.failures - 1), site.behaviour.version, site.identity_type, limit)
-    how = _schedule(site, setting, limit)
-    if failed_at + longest + _GRACE_SECONDS >= now:
-        return Retry(failed_at + least, failed_at + longest, how)
-    # It must have tried since, and did not log it.
-    return Retry(now, now + longest, f"{how}; the log is older")
-
-
-def _next_ping(site: Site, wait: Wait, now: float) -> Retry | None:
-    """Return when a worker that hibernates pings next: from the last period that it logged, else from its start."""
-    entered, began = site.seconds_of(wait.entered), site.seconds_of(wait.slept)
-    if entered is None:
-        return None
-    row, setting = site.behaviour.row, site.behaviour.row.ping_interval_setting
-    minutes = site.limit(setting)
-    limit = None if minutes is None else minutes * 60
-    if began is not None and began >= entered and wait.pause:
-        at = retry_schedule.next_ping(row, entered, now, limit, (began - entered, int(wait.pause)))
-        how = (
-            _OWN_WORD if at <= began + retry_schedule.PINGS_A_PERIOD * wait.pause else _schedule(site, setting, minutes)
-        )
-    else:
-        at = retry_schedule.next_ping(row, entered, now, limit)
-        how = f"{_schedule(site, setting, minutes)}, for its health pings"
-    return Retry(at, at, how)
-
-
-def _schedule(site: Site, setting: str, limit: int | None) -> str:
-    """Return what a time was computed by: the row, and a limit of the configuration."""
-    version = site.behaviour.version
-    told = f"the schedule of {version if site.behaviour.known else 'the newest agents'}"
-    return told if limit is None else f"{told} with {setting} {limit}"
+        return next_ping(wait, agent, now, site.seconds_of, site.limit(agent.row.ping_interval_setting))
+    limit = site.limit(agent.row.longest_pause_setting)
+    return next_request(wait, agent, now, site.seconds_of, site.identity_type, limit)
 
 
 def state(site: Site) -> Finding:
@@ -208,7 +123,7 @@ def state(site: Site) -> Finding:
     if _runs(site) is False:
         return warned(f"when it last ran, {what}", f"since {when}", *evidence, remedy="See `running`")
     started, told_last = _started(site, wait is story.worker), site.seconds_of(max(wait.failed, wait.slept))
-    if started is not None and told_last is not None and started > told_last + _GRACE_SECONDS:
+    if started is not None and told_last is not None and started > told_last + GRACE_SECONDS:
         return unknown(
             f"the agent was started at {utc(started)}, and its log tells of a wait before that only",
             f"then {what}, since {when}", *evidence, remedy="Look again when it has logged something",

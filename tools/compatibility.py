@@ -1,0 +1,161 @@
+"""Print the tables of docs/compatibility.md out of the data of the package, or put them into the page.
+
+    python tools/compatibility.py            # prints them
+    python tools/compatibility.py --write    # replaces them in docs/compatibility.md
+
+A test holds the page to them.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+from fingerprint.agent.config_keys import KEYS, Key
+from fingerprint.agent.versions import FIXED_IN, LOG_LINES, NEWEST_ASSESSED, ROWS, Row
+
+PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value in (None, "") else str(value)
+
+
+def _seconds(value: int | None) -> str:
+    if value is None:
+        return "none"
+    parts = ((value // 3600, "h"), (value % 3600 // 60, "min"), (value % 60, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
+# Member of a row -> what the page calls it, and how its value reads.
+FEATURES = {
+    "recipe": "hash of newer Windows",
+    "first_threshold": "threshold of a first registration",
+    "core_requests": "the core agent requests credentials",
+    "logs_success": "it logs that credentials came",
+    "hard_pause": "pause after a rejection",
+    "longest_pause": "longest pause after other errors",
+    "longest_pause_setting": "setting for that",
+    "first_ping_interval": "first interval of pings in hibernation",
+    "longest_ping_interval": "longest interval of pings",
+    "ping_interval_setting": "setting for that interval",
+    "silent_after": "hibernate.log is silent for good after",
+    "looks_each_minute": "looks each minute for identity_config.json",
+    "sdk": "AWS SDK for Go, which spells the errors",
+    "vault_mode": "mode of the vault's directories",
+    "owner_setting": "setting for another owner of the vault than root",
+    "record_provider": "member provider in the registration record",
+}
+
+
+def value_of(row: Row, member: str) -> str:
+    """Return the value of a row's member as the page shows it."""
+    value = getattr(row, member)
+    if member == "hard_pause":
+        return f"{_seconds(value[0])} to {_seconds(value[1])}"
+    if member in ("longest_pause", "first_ping_interval", "longest_ping_interval", "silent_after"):
+        return _seconds(value)
+    if member == "vault_mode":
+        return f"{value:04o}"
+    if member == "sdk":
+        return str(value or "1 or 2")
+    return f"`{value}`" if member.endswith("_setting") and value else _words(value)
+
+
+def _table(*rows: tuple[str, ...]) -> str:
+    head, *rest = (f"| {' | '.join(cells)} |" for cells in rows)
+    return "\n".join((head, "|" + "---|" * len(rows[0]), *rest))
+
+
+def rows_table() -> str:
+    """Return the table of the rows."""
+    return _table(("from version", "what changed", "how sure"), *((row.since, row.change, row.sure) for row in ROWS))
+
+
+def features_table() -> str:
+    """Return the table of each feature's values: version, value, how sure."""
+    cells = []
+    for member, name in FEATURES.items():
+        begins = [ROWS[0], *(row for before, row in pairwise(ROWS) if getattr(before, member) != getattr(row, member))]
+        cells += [(name if row is begins[0] else "", row.since, value_of(row, member), row.sure) for row in begins]
+    return _table(("feature", "from version", "value", "how sure"), *cells)
+
+
+def keys_table() -> str:
+    """Return the table of the settings that have a range, words, or a version."""
+    cells = []
+    for section, keys in KEYS.items():
+        for name, key in keys.items():
+            if key.since or key.until or key.words or key.low is not None:
+                known = f"{key.since} on" if key.since else f"up to {key.until}" if key.until else "all"
+                default = "" if key.default is None else f"{key.default}"
+                cells.append((f"`{section}.{name}`", key.kind, _range(key), default, known))
+    return _table(("setting", "type", "range", "otherwise", "versions"), *cells)
+
+
+def _range(key: Key) -> str:
+    if key.words:
+        return ", ".join(key.words)
+    if key.low is None:
+        return ""
+    return f"{key.low} to {key.high}" if key.high is not None else f"{key.low} and more"
+
+
+def lines_table() -> str:
+    """Return the table of the log lines that came or went with a version that is known."""
+    told = [line for line in LOG_LINES if line.since or line.until]
+    return _table(
+        ("text, in lower case", "taken for", "from", "up to", "how sure"),
+        *((f"`{line.text}`", line.kind or "nothing", line.since, line.until, line.sure) for line in told),
+    )
+
+
+def vulnerabilities_table() -> str:
+    """Return the table of the vulnerabilities."""
+    return _table(("vulnerability", "fixed in", "how sure"), *((name, fixed, "notes") for name, fixed in FIXED_IN))
+
+
+TABLES = {
+    "newest": lambda: f"The newest version assessed is **{NEWEST_ASSESSED}**.",
+    "rows": rows_table,
+    "features": features_table,
+    "vulnerabilities": vulnerabilities_table,
+    "settings": keys_table,
+    "lines": lines_table,
+}
+
+
+def filled(page: str) -> str:
+    """Return the page with its tables as they are now.
+
+    Raises:
+        ValueError: a mark is missing in it.
+    """
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, found, rest = page.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not found or not ended:
+            raise ValueError(f"{PAGE.name} has no marks for the table {name!r}")
+        page = f"{before}{begin}{table()}\n{end}{after}"
+    return page
+
+
+def main(arguments: list[str]) -> int:
+    """Print the tables, or put them into the page; return the exit code."""
+    if arguments not in ([], ["--write"]):
+        print("usage: compatibility.py [--write]", file=sys.stderr)
+        return 2
+    if arguments:
+        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print("\n\n".join(table() for table in TABLES.values()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
