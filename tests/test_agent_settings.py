@@ -519,3 +519,21 @@ def test_the_programs_own_vault_configuration_and_process_are_looked_at(service:
     if process.returncode in (1, 32, 77) and not service.nodes():
         pytest.skip(f"no overlay can be mounted here: {err[-200:]}")
     assert (process.returncode, out) == (0, "done\n"), err
+
+
+@pytest.mark.parametrize(
+    ("sections", "longest"),
+    [
+        ({"Ssm": {"CredentialRetryMaxSleepSeconds": 60}}, 60), ({"ssm": {"credentialretrymaxsleepseconds": 61}}, 61),
+        ({"Ssm": {"CredentialRetryMaxSleepSeconds": 59}}, None), ({"Ssm": {}}, None), ({}, None),
+        ({"Ssm": {"CredentialRetryMaxSleepSeconds": 1801}}, None),
+    ],
+)  # fmt: skip
+def test_the_longest_pause_is_the_one_that_the_agent_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sections: dict[str, Any], longest: int | None
+) -> None:
+    host = Host(tmp_path, monkeypatch)
+    host.configured(**sections)
+    settings = client_settings.settings_for(host.vault.path)
+    assert settings is not None
+    assert settings.longest_pause == longest

@@ -57,6 +57,16 @@ class Service:
         return [after - before for before, after in zip(self.asked, self.asked[1:], strict=False)]
 
 
+@pytest.mark.parametrize("longest", [60, 61, 299, 300, 301, 1800])
+def test_a_limit_of_the_agents_configuration_ends_the_doubling(longest: int) -> None:
+    pauses = [pause_after(Unreachable("x"), 20, Random(seed), longest) for seed in range(3000)]
+    assert max(pauses) == longest
+    assert longest - min(300, longest) < min(pauses) <= longest - min(300, longest) + 5
+    # A rejection waits as long as ever, and so does a short pause.
+    assert pause_after(AccessDenied("x"), 20, Random(1), longest) >= 1500
+    assert pause_after(Unreachable("x"), 0, Random(1), longest) <= 20
+
+
 class Waits:
     """Waiting that moves the clock on, so many times; before each, `then` may change what comes."""
 

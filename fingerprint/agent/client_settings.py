@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
-from fingerprint.agent.config import ON_PREMISES, decoded, identity_order, identity_type, read_config, setting
+from fingerprint.agent.config import (
+    ON_PREMISES,
+    decoded,
+    identity_order,
+    identity_type,
+    read_config,
+    setting,
+    settings_of,
+)
 from fingerprint.agent.endpoints import configured_url
 from fingerprint.agent.paths import places_of
 from fingerprint.agent.proxies import service_proxies
@@ -62,6 +70,11 @@ class ClientSettings(Value):
     def endpoint(self, region: str) -> str:
         """Return the URL of the service in a region that the configuration names, "" for the region's usual one."""
         return configured_url(self.config, "ssm", region)
+
+    @property
+    def longest_pause(self) -> int | None:
+        """Seconds that pauses between failed requests end at, None for the agent's own limit."""
+        return settings_of(self.config or {}).number("Ssm.CredentialRetryMaxSleepSeconds")
 
     @property
     def endpoint_setting(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fingerprint.cli.render import flush, log_handler, print_json, warn, write, write_json
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.credentials.cache import cache_of
-from fingerprint.errors import EXIT_OK
+from fingerprint.errors import EXIT_OK, FingerprintError
 from fingerprint.model import utc
 from fingerprint.printable import printable
 
@@ -77,23 +77,30 @@ def _update(arguments: Arguments) -> int:
         flush()
 
     if arguments.keep:
-        return _keep(cache, write_profile)
+        return _keep(cache, write_profile, vault_of(arguments).path)
     write_profile(cache.get())
     return EXIT_OK
 
 
-def _keep(cache: CredentialCache, use: Callable[[RoleCredentials], None]) -> int:
+def _keep(cache: CredentialCache, use: Callable[[RoleCredentials], None], vault: str) -> int:
     """Go on until SIGTERM or Ctrl-C; what happens meanwhile is told on standard error."""
     import logging
     from random import SystemRandom
     from time import time
 
+    from fingerprint.agent.client_settings import settings_for
     from fingerprint.credentials.refresher import Refresher
     from fingerprint.monitoring.waking import END, Waker
 
+    try:
+        agent = settings_for(vault)
+    except FingerprintError:
+        # Each request says what is wrong with the configuration, until it is mended.
+        agent = None
+    longest = agent.longest_pause if agent is not None else None
     logging.basicConfig(handlers=[log_handler("%(asctime)s %(levelname)s %(message)s")])
     logging.getLogger("fingerprint").setLevel(logging.INFO)
     # An Event that a handler sets would not do: its lock may be held by the very wait that the signal interrupts.
     with Waker(("SIGTERM",), addresses=False) as waker:
-        Refresher(cache, use, lambda seconds: waker.wait(seconds) == END, time, SystemRandom()).run()
+        Refresher(cache, use, lambda seconds: waker.wait(seconds) == END, time, SystemRandom(), longest).run()
     return EXIT_OK

@@ -35,13 +35,14 @@ _SPREAD = 0.1
 _SPREAD_SECONDS = 60.0
 
 
-def pause_after(error: FingerprintError, failures: int, random: Random) -> float:
+def pause_after(error: FingerprintError, failures: int, random: Random, longest: int | None = None) -> float:
     """Return the seconds to wait after an error, as the newest agents wait.
 
     Args:
         error: what happened.
         failures: how many failures came before it, without a success between.
         random: spreads the nodes of a fleet.
+        longest: of the pauses that double, seconds; None for the agent's own.
     """
     if isinstance(error, _HARD):
         return float(random.randrange(_HARD_SECONDS, _HARD_END))
@@ -49,8 +50,9 @@ def pause_after(error: FingerprintError, failures: int, random: Random) -> float
     pause = doubled + random.randrange(-(-doubled // 5))
     if isinstance(error, ServiceError):
         pause += 10 + random.randrange(10)
-    if pause > _MOST_SECONDS:
-        pause = _MOST_SECONDS - random.randrange(LIMIT_SPREAD)
+    most = _MOST_SECONDS if longest is None else longest
+    if pause > most:
+        pause = most - random.randrange(min(LIMIT_SPREAD, most))
     return float(pause)
 
 
@@ -63,6 +65,7 @@ class Refresher:
         wait: waits so many seconds and returns whether to stop; `threading.Event.wait` is one.
         now: seconds since 1970-01-01 UTC.
         random: spreads pauses.
+        longest_pause: see `pause_after`.
     """
 
     def __init__(
@@ -72,12 +75,14 @@ class Refresher:
         wait: Callable[[float], bool],
         now: Callable[[], float],
         random: Random,
+        longest_pause: int | None = None,
     ) -> None:
         self._cache = cache
         self._use = use
         self._wait = wait
         self._now = now
         self._random = random
+        self._longest_pause = longest_pause
 
     def run(self) -> None:
         """Go on until `wait` says to stop. Errors are logged with what is done next, and never end it.
@@ -100,7 +105,7 @@ class Refresher:
                 # Of output: who reads it is gone, or there is no room for it. Another token helps neither.
                 raise
             except FingerprintError as error:
-                pause = pause_after(error, failures, self._random)
+                pause = pause_after(error, failures, self._random, self._longest_pause)
                 _log().error("%s; trying again in %d s", error, pause)
                 failures += 1
                 if isinstance(error, Unreachable) and not used:
