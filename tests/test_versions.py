@@ -14,7 +14,7 @@ import pytest
 from agent_machines import DENIED, MISMATCH, AgentMachine, line, ready, refused, started
 from agent_schedule import RELEASES, numbers, pings, silent_from, sleeps
 from commandline import run
-from fingerprint.agent.retry_schedule import next_ping
+from fingerprint.agent.retry_schedule import Failure, longest_pause, longest_ping_interval, next_ping, pause
 from fingerprint.agent.versions import (
     FIXED_IN,
     LOG_LINES,
@@ -40,6 +40,7 @@ NOT_VERSIONS = (
     "3. 3",
     "-3.3",
     "3." + "9" * 5000,
+    "3" + ".0" * 500,
     "\x00",
 )
 # One of each schedule, and the first after each change.
@@ -150,6 +151,14 @@ def test_the_lines_of_the_logs_are_in_lower_case_and_their_versions_are_some() -
         assert one.text == one.text.lower()
         assert all(not text or version_of(text) for text in (one.since, one.until))
     assert len({one.text for one in LOG_LINES}) == len(LOG_LINES)
+
+
+def test_a_limit_counts_only_where_the_row_knows_its_setting() -> None:
+    before, since = assess("3.3.987.0").row, assess("3.3.3050.0").row
+    assert (longest_pause(before, 60), longest_pause(since, 60), longest_pause(since, None)) == (1800, 60, 1800)
+    assert (longest_ping_interval(before, 300), longest_ping_interval(since, 300)) == (3600, 300)
+    assert pause(before, Failure.OTHER, 20, limit=60) == (1500, 1800)
+    assert pause(since, Failure.OTHER, 20, limit=60) == (0, 60)
 
 
 # What diagnose says of it.
@@ -322,6 +331,17 @@ def test_a_log_that_tells_another_interval_than_the_table_is_believed(machine: A
     machine.log("hibernate.log", stamped(12 * 3600 - 100, line(
         "00:00:00", "INFO", "Backing off health check to every 1200 seconds for 3600 seconds.", "")))  # fmt: skip
     assert f"next try: {at_noon(12 * 3600 + 1100)} (by the agent's own word)" in one(machine, "waiting")[2]
+
+
+def test_a_limit_that_the_agent_cannot_have_read_yet_is_told(machine: AgentMachine) -> None:
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:59:00", "ThrottlingException: x", ""))
+    words = "was written after the agent's start: the limits of the agent that runs may be others"
+    machine.config(Ssm={"CredentialRetryMaxSleepSeconds": 60})
+    assert words in one(machine, "waiting")[2]
+    machine.snapshot["statuses"]["/etc/amazon/ssm/amazon-ssm-agent.json"]["modified"] = "2026-11-24T07:59:00Z"
+    assert words not in one(machine, "waiting")[2]
+    machine.config(Ssm={"HealthFrequencyMinutes": 5})
+    assert words not in one(machine, "waiting")[2]
 
 
 # The core agent: version x limit x error x failures.

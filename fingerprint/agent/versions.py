@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 # The newest release of which anything is known; what came after it may behave otherwise.
 NEWEST_ASSESSED = "3.3.5828.0"
 _DIGITS = frozenset("0123456789")
-_NUMBERS_LIMIT = 9
+# More than any release has.
+_NUMBERS_LIMIT, _LENGTH_LIMIT = 9, 60
 _DAY = 24 * 3600
 _QUOTED_LIMIT = 40
 
@@ -254,7 +255,7 @@ class Assessed(Value):
 
 def version_of(text: str) -> tuple[int, ...]:
     """Return the numbers of a version; () for a text that is none."""
-    parts = text.split(".")
+    parts = text.split(".") if len(text) <= _LENGTH_LIMIT else [""]
     if not all(part and len(part) <= _NUMBERS_LIMIT and _DIGITS.issuperset(part) for part in parts):
         return ()
     return tuple(map(int, parts))

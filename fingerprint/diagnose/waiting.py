@@ -131,10 +131,26 @@ def state(site: Site) -> Finding:
     retry = next_try(site, story)
     evidence.append(f"next try: {retry.text} (by {retry.how})" if retry else "next try: not known")
     evidence.append(site.behaviour.text)
+    if _is_unread(site):
+        evidence.append(
+            f"{site.places.config} was written after the agent's start: the limits of the agent that runs may be others"
+        )
     return failed(
         f"{what}, since {when}", *evidence, remedy="After the repair restart the agent: it tries again at once",
         tag=f"waiting-{'worker' if wait is story.worker else 'refresher'}",
     )  # fmt: skip
+
+
+def _is_unread(site: Site) -> bool:
+    """Return whether the configuration has a limit that the agent that runs has not read, by the time of the file."""
+    row = site.behaviour.row
+    limits = [site.limit(row.longest_pause_setting), site.limit(row.ping_interval_setting)]
+    try:
+        started = site.started
+        written = site.machine.status(site.places.config).modified
+    except OSError:
+        return False
+    return started is not None and limits != [None, None] and written > started + GRACE_SECONDS
 
 
 def _awake(site: Site, story: Story, *evidence: str) -> Finding:
