@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_schedule import pings, sleeps
 from fingerprint.agent.config_keys import KEYS
 from fingerprint.agent.versions import FIXED_IN, NEWEST_ASSESSED, ROWS
 
@@ -96,6 +97,30 @@ def test_the_values_of_the_page_are_as_people_write_them() -> None:
         "| mode of the vault's directories | 2.3.0.0 | 0600 | read |", "|  | 3.3.5226.0 | 1 or 2 | composed |",
     ):  # fmt: skip
         assert cells in page, cells
+
+
+def test_the_matrix_of_versions_and_retries_is_the_judges() -> None:
+    page = (DOCS / "compatibility.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.partition("<!-- schedules -->")[2].splitlines()[3:]]
+    rows = rows[: next(number for number, cells in enumerate(rows) if len(cells) < 5)]
+    assert [cells[0] for cells in rows] == ["2.3.0.0", "3.1.501.0", "3.3.808.0", "3.3.2299.0", "3.3.3050.0"]
+    for cells in rows:
+        assert cells[6] == ", ".join(f"{at / 60:g}" for at in pings(cells[0], None, 40_000)[:10])
+        if cells[1] != "none":
+            for column, kind, failures in (
+                (1, "rejected", 0),
+                (2, "service", 0),
+                (3, "service", 5),
+                (4, "service", 16),
+            ):
+                least, longest = (seconds_in(part) for part in cells[column].split(" to "))
+                judged = sleeps(cells[0], kind, failures, None)
+                assert (abs(least - judged[0]) <= 1, abs(longest - judged[1]) <= 1) == (True, True), cells
+
+
+def seconds_in(text: str) -> int:
+    sizes = {"h": 3600, "min": 60, "s": 1}
+    return sum(int(count) * sizes[unit] for count, unit in re.findall(r"(\d+) (h|min|s)", text))
 
 
 def test_a_page_without_a_mark_is_not_written() -> None:

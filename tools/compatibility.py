@@ -13,8 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from fingerprint.agent.config_keys import KEYS, Key
+from fingerprint.agent.retry_schedule import Failure, next_ping, pause
 from fingerprint.agent.versions import FIXED_IN, LOG_LINES, NEWEST_ASSESSED, ROWS, Row
 
+_PINGS_SHOWN = 10
 PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
 
 
@@ -28,7 +30,7 @@ def _seconds(value: int | None) -> str:
     if value is None:
         return "none"
     parts = ((value // 3600, "h"), (value % 3600 // 60, "min"), (value % 60, "s"))
-    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"
 
 
 # Member of a row -> what the page calls it, and how its value reads.
@@ -85,6 +87,40 @@ def features_table() -> str:
     return _table(("feature", "from version", "value", "how sure"), *cells)
 
 
+def schedules_table() -> str:
+    """Return the matrix of versions and tries: pauses of the core agent, and pings of a hibernating worker."""
+    members = ("core_requests", "hard_pause", "longest_pause", "longest_pause_setting", "first_ping_interval")
+    begins = [
+        ROWS[0], *(row for before, row in pairwise(ROWS) if any(getattr(before, m) != getattr(row, m) for m in members))
+    ]  # fmt: skip
+    cells = []
+    for row in begins:
+        pauses = [_span(*pause(row, Failure.REJECTED, 0))]
+        pauses += [_span(*pause(row, Failure.SERVICE, failures)) for failures in (0, 5, 16)]
+        pauses.append(_span(*pause(row, Failure.SERVICE, 16, limit=60)) if row.longest_pause_setting else "")
+        pings = [next_ping(row, 0.0, 0.0)]
+        while len(pings) < _PINGS_SHOWN:
+            pings.append(next_ping(row, 0.0, pings[-1]))
+        told = ", ".join(f"{at / 60:g}" for at in pings)
+        cells.append((row.since, *(pauses if row.core_requests else ["none"] * len(pauses)), told))
+    return _table(
+        (
+            "from version",
+            "after a rejection",
+            "1st other error",
+            "6th",
+            "17th",
+            "17th, limit 60 s",
+            "pings at, minutes",
+        ),
+        *cells,
+    )
+
+
+def _span(least: float, longest: float) -> str:
+    return f"{_seconds(int(least))} to {_seconds(int(longest))}"
+
+
 def keys_table() -> str:
     """Return the table of the settings that have a range, words, or a version."""
     cells = []
@@ -123,6 +159,7 @@ TABLES = {
     "newest": lambda: f"The newest version assessed is **{NEWEST_ASSESSED}**.",
     "rows": rows_table,
     "features": features_table,
+    "schedules": schedules_table,
     "vulnerabilities": vulnerabilities_table,
     "settings": keys_table,
     "lines": lines_table,
