@@ -290,19 +290,13 @@ class Vault:
             raise
 
     def _first(self, key: str, *, to_write: bool) -> str:
-        """Return how a key comes into the vault that holds none.
+        """Return how a key comes into the vault that holds none. Raises VaultError where our journal does not tell.
 
         Who reads in order to write must know whether the machine is registered: for him a failed read is an error.
         """
         from fingerprint.vault import elsewhere
 
-        try:
-            known = elsewhere.lost(self, key) or elsewhere.other(self)
-        except (VaultDenied, VaultUnsafe):
-            if to_write:
-                raise
-            # Whoever makes one is told.
-            known = None
+        known = elsewhere.lost(self, key) or elsewhere.other(self)
         if known is not None:
             return f"{known.what[0].upper()}{known.what[1:]}. {known.remedy}"
         if key != FINGERPRINT_KEY:
@@ -593,12 +587,9 @@ class VaultEdit:
             before = read_settled(store, key)
             # What cannot be read is met before anything is written.
             listed = self._listed(store, key)
-            if check:
+            if check and (before is not None or key in (manifest or {})):
                 # Raises for a record that is lost, corrupt or damaged: it must not be overwritten.
-                try:
-                    vault._decoded(key, vault._present(manifest, key, before, to_write=True), check)
-                except VaultMissing:
-                    pass
+                vault._decoded(key, vault._present(manifest, key, before, to_write=True), check)
             number = None
             if before != data:
                 number = self._replace(store, key, before, data, why, rule)

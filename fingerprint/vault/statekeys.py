@@ -98,6 +98,20 @@ def find_key(state: str, vault: str, *, to_write: bool = False) -> Key:
         VaultDenied, VaultUnsafe: the same, for who writes.
     """
     real = real_path(vault)
+    try:
+        return _found(state, real)
+    except (VaultDenied, VaultUnsafe):
+        try:
+            # A refusal that does not last is none.
+            return _found(state, real)
+        except (VaultDenied, VaultUnsafe):
+            # Whoever reads the journal meets it, too, and says so.
+            if to_write:
+                raise
+            return Key(state_key(real), False)
+
+
+def _found(state: str, real: str) -> Key:
     key = state_key(real)
     try:
         with Folder.open(os.path.join(state, HISTORY)) as folder:
@@ -111,11 +125,6 @@ def find_key(state: str, vault: str, *, to_write: bool = False) -> Key:
                 if other != key and found is not None and os.path.samestat(found, there):
                     return Key(other, True, True)
     except VaultMissing:
-        return Key(key, False)
-    except (VaultDenied, VaultUnsafe):
-        # Whoever reads the journal meets it, too, and says so.
-        if to_write:
-            raise
         return Key(key, False)
     return Key(key, place is not None)
 

@@ -47,13 +47,24 @@ def readable_key(state: str, vault: str, key: str) -> str:
         VaultUnreadable: a journal could not be read.
     """
     try:
+        return _readable(state, vault, key)
+    except (VaultDenied, VaultUnsafe):
+        try:
+            # A refusal that does not last is none.
+            return _readable(state, vault, key)
+        except (VaultDenied, VaultUnsafe):
+            # Whoever reads the journal meets it, too, and says so.
+            return key
+
+
+def _readable(state: str, vault: str, key: str) -> str:
+    try:
         with Folder.open(os.path.join(state, HISTORY)) as folder:
             for one in (key, *_earlier(vault, key)):
                 lines = _lines(folder, one)
                 if lines:
                     return one if set(_by_key(lines, one, vault, key)) <= {key} else key + _MIXED
-    except (VaultMissing, VaultDenied, VaultUnsafe):
-        # Whoever reads the journal meets it, too.
+    except VaultMissing:
         pass
     return key
 

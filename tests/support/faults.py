@@ -161,7 +161,9 @@ def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str, apa
     making = any(f"{call.path}/".startswith(f"{apart}/") for call in calls[:failed])
     beside = any(call.path.startswith(f"{state}/") and not f"{call.path}/".startswith(f"{apart}/")
                  for call in calls[:failed])  # fmt: skip
-    if making and not beside and f"{apart}/".startswith(f"{calls[failed].path}/"):
+    # A folder is looked at through the one that it lies in.
+    of_it = f"{calls[failed - 1].path}/".startswith(f"{apart}/") and calls[failed].path == state
+    if of_it or (making and not beside and f"{apart}/".startswith(f"{calls[failed].path}/")):
         return []
     wanted, later = calls[failed][:2], calls[failed + 1 :]
     first = next((at for at, call in enumerate(later) if _written_below(call, folder)), len(later))
