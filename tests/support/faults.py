@@ -152,18 +152,16 @@ def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str, apa
         folder: the folder of the vault.
         record: the path of the record in it.
         apart: a folder from which nothing is learnt of the record: evidence only explains. Nor is anything
-            from the folders that it is made in, but for the vault's own, until something beside it is called on.
+            from the folders that it is made in, but for the vault's own, until something beside it is found.
     """
     failed = next((at for at, call in enumerate(calls) if call.injected), len(calls))
     if failed == len(calls) or not calls[failed].reads or f"{calls[failed].path}/".startswith(f"{apart}/"):
         return []
     state = os.path.dirname(apart)
     making = any(f"{call.path}/".startswith(f"{apart}/") for call in calls[:failed])
-    beside = any(call.path.startswith(f"{state}/") and not f"{call.path}/".startswith(f"{apart}/")
-                 for call in calls[:failed])  # fmt: skip
-    # A folder is looked at through the one that it lies in.
-    of_it = f"{calls[failed - 1].path}/".startswith(f"{apart}/") and calls[failed].path == state
-    if of_it or (making and not beside and f"{apart}/".startswith(f"{calls[failed].path}/")):
+    beside = any(f"{call.path}/".startswith(f"{state}/") and not f"{call.path}/".startswith(f"{apart}/")
+                 and call.path != state and not call.error for call in calls[:failed])  # fmt: skip
+    if making and not beside and f"{apart}/".startswith(f"{calls[failed].path}/"):
         return []
     wanted, later = calls[failed][:2], calls[failed + 1 :]
     first = next((at for at, call in enumerate(later) if _written_below(call, folder)), len(later))
