@@ -150,6 +150,10 @@ class Folder:
 
     def replace(self, name: str, data: bytes) -> None:
         """Make a file hold these bytes: after any crash it has the old or the new ones. See `posix_files`."""
+        self._by_temporary(name, data, os.replace)
+
+    def _by_temporary(self, name: str, data: bytes, use: Callable[[str, str], None]) -> None:
+        """Write the temporary file of a name durably, and use it: called with its path and the one of the name."""
         where = os.path.join(self.path, name)
         temporary = where + ".tmp"
         try:
@@ -161,7 +165,7 @@ class Folder:
                 file.write(data)
                 file.flush()
                 os.fsync(descriptor)
-            os.replace(temporary, where)
+            use(temporary, where)
         except OSError as error:
             try:
                 os.unlink(temporary)
@@ -202,23 +206,7 @@ class Folder:
 
     def try_write(self, name: str, data: bytes) -> None:
         """Write bytes durably into the temporary file of a name, and remove it. See `posix_files`."""
-        where = os.path.join(self.path, name)
-        temporary = where + ".tmp"
-        try:
-            if _status(temporary) is not None:
-                os.unlink(temporary)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(descriptor)
-            os.unlink(temporary)
-        except OSError as error:
-            try:
-                os.unlink(temporary)
-            except OSError:
-                pass
-            raise vault_error(error, where, "write") from None
+        self._by_temporary(name, data, lambda temporary, _: os.unlink(temporary))
 
     def make_durable(self, name: str) -> None:
         """Flush a file to the disk. See `posix_files`."""
