@@ -96,7 +96,7 @@ def test_no_change_of_a_file_ends_the_process(kind: str, seed: int, tmp_path: Pa
     words = {"support": str(Path(__file__).parent / "support"), "kind": kind, "path": str(tmp_path / "fleet"),
              "stride": 1 if FULL else 499, "seed": seed}  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", MUTATE.format(**words)], capture_output=True, text=True, check=False, timeout=3000,
+        [sys.executable, "-I", "-c", MUTATE.format(**words)], capture_output=True, text=True, check=False, timeout=3000,
         env={**os.environ, "FINGERPRINT_SHARED": str(SHARED)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -54,6 +54,7 @@ FLOORS = {
     "agentcredentials": 2,
     "nextcheck": 6,
     "addresses": 1,
+    "printable": 1,
     "knownvalues": 1,
     "redact": 4,
     "identifying": 5,

@@ -31,7 +31,7 @@ from fingerprint.service import httpserver
 from fingerprint.service.httpserver import Deadlines
 from fingerprint.service.tokens import RoleCredentials
 from fingerprint.testing import LocalService, unix_snapshot
-from nobody import _BECOME_NOBODY, NOBODY, as_user
+from nobody import BECOME_NOBODY, NOBODY, as_user
 
 SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
 CREDENTIALS = f"/latest/meta-data/iam/security-credentials/{ROLE}"
@@ -694,7 +694,7 @@ except RuntimeError:
 @as_root
 @on_linux
 def test_it_serves_where_no_thread_can_be_started(tmp_path: Path) -> None:
-    words = [sys.executable, "-I", "-c", _BECOME_NOBODY + WITHOUT_THREADS, str(tmp_path)]
+    words = [sys.executable, "-I", "-c", BECOME_NOBODY + WITHOUT_THREADS, str(tmp_path)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

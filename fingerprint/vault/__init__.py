@@ -296,25 +296,28 @@ class Vault:
         """
         from fingerprint.vault import elsewhere
 
+        if key == FINGERPRINT_KEY and self._is_registered(to_write=to_write):
+            # The service knows a fingerprint of this node, and no first one would be that.
+            return self._way_back(key).removeprefix(NOTHING_WRITTEN)
         known = elsewhere.lost(self, key) or elsewhere.other(self)
         if known is not None:
             return f"{known.what[0].upper()}{known.what[1:]}. {known.remedy}"
         if key != FINGERPRINT_KEY:
             return "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
+        return "Make the first record with: fingerprint init"
+
+    def _is_registered(self, *, to_write: bool) -> bool:
+        """Return whether the vault holds a registration; who only reads takes one that he may not read for none."""
         try:
             data = self.raw(REGISTRATION_KEY)
-            lost = data is not None and bool(decode_registration(data, "").instance_id)
+            return data is not None and bool(decode_registration(data, "").instance_id)
         except VaultCorrupt:
             # Of whom it was it does not tell any more: `init` makes no record beside it.
-            lost = True
-        except VaultError as error:
+            return True
+        except (VaultDenied, VaultUnsafe):
             if to_write:
                 raise
-            return error.remedy.removeprefix(NOTHING_WRITTEN)
-        if lost:
-            # The service knows a fingerprint of this node, and no first one would be that.
-            return self._way_back(key).removeprefix(NOTHING_WRITTEN)
-        return "Make the first record with: fingerprint init"
+            return False
 
     def _way_back(self, key: str, present: bytes | None = None) -> str:
         # Imported here: only an error needs the whole journal.
