@@ -42,7 +42,7 @@ class WindowsMachine(AgentMachine):
         self.command((rf"{PROGRAMS}\amazon-ssm-agent.exe", "-version"), f"SSM Agent version: {agent}\r\n")
         self.state("IMAGE_STATE_COMPLETE")
         self.account(0, MEMBERS)
-        self.log_at_windows(started("08:00:00") + ready("11:30:00"))
+        self.log_at_windows(started("08:00:00", agent) + ready("11:30:00"))
 
     def state(self, state: str) -> None:
         self.command(REG, f"\r\nHKEY_LOCAL_MACHINE\\...\\State\r\n    ImageState    REG_SZ    {state}\r\n\r\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -364,7 +366,9 @@ def test_the_state_is_told_where_standard_output_knows_ascii_only(tmp_path: Path
     folder.mkdir()
     house = House(folder)
     house.env["PYTHONIOENCODING"] = "ascii"
-    done = house("check", "--format", "nagios")
+    # The installed program starts Python isolated, without its variables.
+    words = [sys.executable, "-m", "fingerprint", "--vault", str(house.vault), "check", "--format", "nagios"]
+    done = subprocess.run(words, env=house.env, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == UNKNOWN
     assert done.stdout.isascii()
     parsed(done.stdout, done.returncode)

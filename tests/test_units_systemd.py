@@ -201,7 +201,9 @@ class Manager:
 
     def record(self, *words: str) -> None:
         """Make a record, with folders of the mode that the agent gives them."""
-        shutil.rmtree(self.folder / "amazon", ignore_errors=True)
+        # Nothing is made where our journal knows an earlier one.
+        for name in ("amazon", "hardware-fingerprint"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         self.fingerprint(*words, "init")
         for folder in (f"{VAULT}/Store", VAULT):
             (self.folder / os.path.relpath(folder, "/var/lib")).chmod(0o600)

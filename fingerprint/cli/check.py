@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fingerprint.assessment import assess, is_of_agent
 from fingerprint.catalogue import row_of
-from fingerprint.cli.identity import doubt_note, identity_answer, print_problems, recipe_answer, recipe_note
+from fingerprint.cli.identity import doubt_note, identity_answer, print_problems, print_recipe, recipe_answer
 from fingerprint.cli.outcomes import OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, secret, shown, table, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
@@ -206,8 +206,7 @@ def _print(seen: _Seen, arguments: Arguments) -> None:
     verdict = observation.verdict
     write(colored(*OUTCOME_HEADS[seen.outcome], arguments))
     write(f"  {in_words(verdict)}")
-    for line in folded(recipe_note(observation.change), 76):
-        write(f"  {line}")
+    print_recipe(observation.change)
     print_problems(seen.assessment.problems, arguments)
     write(f"  score      {verdict.matched} of {verdict.total} = {verdict.percent:.1f} %, threshold {verdict.threshold}")
     write(f"  evidence   {_evidence(verdict)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.assessment import EXIT_CODES, is_of_agent, level_of, problems_of, record_state
-from fingerprint.cli.identity import identity_answer, print_problems, recipe_answer, recipe_note
+from fingerprint.cli.identity import identity_answer, print_problems, print_recipe, recipe_answer
 from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
 from fingerprint.cli.render import colored, folded, print_json, step, write
 from fingerprint.cli.sources import machine_of, vault_of
@@ -113,8 +113,7 @@ def stable_answer(observation: StableObservation) -> dict[str, Any]:
 def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Arguments) -> None:
     write(colored(*OUTCOME_HEADS[found.outcome], arguments))
     write(f"  {found.rule}")
-    for line in folded(recipe_note(found.change), 76):
-        write(f"  {line}")
+    print_recipe(found.change)
     print_problems(problems, arguments)
     if found.stable is not None:
         verdict = found.stable.verdict

@@ -65,11 +65,12 @@ def doubt_note(collection: Collection) -> str:
     return f"{collection.doubt[:1].upper()}{collection.doubt[1:]}"
 
 
-def recipe_note(change: RecipeChange | None) -> str:
-    """Return what the recipe of the record says, "" where there is no other."""
+def print_recipe(change: RecipeChange | None) -> None:
+    """Write what the recipe of the record says, where it is another one."""
     if change is None:
-        return ""
+        return
     from fingerprint.engine import in_words
 
     kind = "the type ids" if change.found.moved else "the hash recipe"
-    return f"by {kind} of the record: {in_words(change.verdict)} ({change.found.proof})"
+    for line in folded(f"by {kind} of the record: {in_words(change.verdict)} ({change.found.proof})", 76):
+        write(f"  {line}")

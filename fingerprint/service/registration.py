@@ -109,14 +109,17 @@ class Registration:
             NotRegistered: there is none, or it is not complete.
             VaultError: it could not be read.
         """
-        record = self._present()
-        if not record.registered:
-            raise NotRegistered(
-                "the machine is not registered", where=self.vault.path,
-                remedy="Nothing was sent. Register it with: fingerprint register --region REGION --activation-id ID "
-                "--code-file FILE",
-            )  # fmt: skip
-        return record
+        remedy = "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
+        try:
+            record = self.vault.read_registration()
+            if record.registered:
+                return record
+        except VaultMissing as error:
+            # Another place may know the registration.
+            remedy = error.remedy
+        raise NotRegistered(
+            "the machine is not registered", where=self.vault.path, remedy=f"Nothing was sent. {remedy}"
+        )  # fmt: skip
 
     def register(
         self,
