@@ -39,7 +39,8 @@ AFTER = ("", "\0", "\n", "!")
 
 def _modules() -> Iterator[Any]:
     for found in pkgutil.walk_packages([str(PACKAGE)], "fingerprint."):
-        if found.name.endswith(".__main__"):
+        # A plug-in of pytest is loaded by pytest alone.
+        if found.name.endswith((".__main__", ".testing.fixtures")):
             continue
         try:
             yield importlib.import_module(found.name)
