@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def vault(tmp_path: Path) -> Vault:
     return made
 
 
+def put(path: Path, data: bytes) -> None:
+    """Write a file as it was an hour ago: of one that was written just now a reader waits for the end."""
+    path.write_bytes(data)
+    os.utime(path, (path.stat().st_mtime - 3600,) * 2)
+
+
 def changed(data: bytes, full: bool) -> Iterator[bytes]:
     """Yield the data with each byte changed: into every other value, or in the short form by each bit."""
     values = range(1, 256) if full else [1 << bit for bit in range(8)]
@@ -43,7 +50,7 @@ def test_every_truncation_is_refused_and_stays_as_it_is(vault: Vault, count: Cal
         path = Path(vault.data_path(key))
         whole = path.read_bytes()
         for length in range(len(whole)):
-            path.write_bytes(whole[:length])
+            put(path, whole[:length])
             with pytest.raises(VaultCorrupt):
                 read()
             if length % 8 == 0 and key == "InstanceFingerprint":
@@ -61,7 +68,7 @@ def test_no_changed_byte_of_a_record_makes_another_identity(
     whole = path.read_bytes()
     original = vault.read()
     for number, data in enumerate(changed(whole, full)):
-        path.write_bytes(data)
+        put(path, data)
         try:
             record = vault.read()
         except VaultCorrupt:
@@ -87,7 +94,7 @@ def test_no_changed_byte_of_a_registration_is_taken_for_another(
 ) -> None:
     path = Path(vault.data_path("RegistrationKey"))
     for data in changed(path.read_bytes(), full):
-        path.write_bytes(data)
+        put(path, data)
         try:
             assert vault.read_registration() == REGISTRATION
             count("changed bytes of a registration that change nothing")
@@ -99,7 +106,7 @@ def test_no_changed_byte_of_the_manifest_leads_elsewhere(vault: Vault, full: boo
     path = Path(vault.path, "Manifest")
     original = vault.read()
     for data in changed(path.read_bytes(), full):
-        path.write_bytes(data)
+        put(path, data)
         try:
             assert vault.read() == original
             count("changed bytes of a manifest that change nothing")
@@ -115,7 +122,7 @@ def test_without_a_copy_no_changed_byte_makes_a_first_fingerprint_or_loses_the_h
     (tmp_path / "state").rename(tmp_path / "none")
     path = Path(vault.data_path("InstanceFingerprint"))
     for data in changed(path.read_bytes(), full):
-        path.write_bytes(data)
+        put(path, data)
         with contextlib.suppress(VaultCorrupt):
             record = vault.read()
             assert record.fingerprint
