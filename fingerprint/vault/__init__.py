@@ -299,7 +299,13 @@ class Vault:
         if key == FINGERPRINT_KEY and self._is_registered(to_write=to_write):
             # The service knows a fingerprint of this node, and no first one would be that.
             return self._way_back(key).removeprefix(NOTHING_WRITTEN)
-        known = elsewhere.lost(self, key) or elsewhere.other(self)
+        try:
+            known = elsewhere.lost(self, key) or elsewhere.other(self)
+        except VaultUnsafe:
+            if to_write:
+                raise
+            # Of the other record; who reads that is told.
+            known = None
         if known is not None:
             return f"{known.what[0].upper()}{known.what[1:]}. {known.remedy}"
         if key != FINGERPRINT_KEY:
