@@ -28,6 +28,7 @@ from fingerprint.service.client import ServiceClient
 from fingerprint.service.keys import NodeKey
 from fingerprint.service.registration import Registration
 from fingerprint.testing import LocalService
+from fingerprint.vault.verify import verify
 from servers import Server
 
 BEFORE, _ = before_and_after("os-upgrade")
@@ -261,3 +262,25 @@ def test_a_refusal_is_one_line_and_its_code_a_word(code: Any, message: Any) -> N
     assert re.fullmatch(r"[A-Za-z0-9_.]{0,128}", name)
     assert len(text) <= 300
     assert text.split("\n") == [text]
+
+
+@pytest.mark.parametrize(("status", "body", "open_"), [
+    *((200, body, True) for body in (
+        b"[]", b"null", b'"x"', b"5", b"[" * 60_000, b"{}", b"<html>", b"", b'{"InstanceId":"mi-\xe9"}',
+        b'{"InstanceId":["mi-1"]}', b'{"InstanceId":"mi-04',
+    )),
+    (302, b"", True), (403, b"<html>", True), (500, b"{}", True),
+    (400, b'{"__type":"ActivationExpired","message":"m"}', False),
+    (400, b'{"__type":"InvalidActivation"}', False),
+])  # fmt: skip
+def test_a_registration_is_over_only_where_the_service_says_so(
+    node: Node, status: int, body: bytes, open_: bool
+) -> None:
+    """Whatever else comes back, the service may have made the node: verify tells what finds it."""
+    node.server.status, node.server.body = status, body
+    before = len([one for one in verify(node.vault) if one.kind == "registration-open"])
+    code, _, err = node("register", "--again", "--region", REGION, "--activation-id", "1" * 36)
+    assert code in (5, 6), err
+    after = [one for one in verify(node.vault) if one.kind == "registration-open"]
+    assert len(after) - before == open_, err
+    assert ("may have registered" in " ".join(err.split())) == (open_ or before > 0), err

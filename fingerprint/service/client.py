@@ -179,8 +179,11 @@ class ServiceClient:
             except Unusable as error:
                 raise self._bad(str(error)) from None
         except ServiceError as error:
-            answered = bool(error.code) and not isinstance(error, Unreachable)
-            error.uncertain = any(_may_have_arrived(one) for one in (attempts[:-1] if answered else attempts))
+            # A bare status, or a body that is no answer, may come from what lies before the service.
+            refused = bool(error.code) and not error.code.isdigit() and not isinstance(error, (Unreachable, BadAnswer))
+            # botocore notes no attempt whose answer it cannot parse.
+            left = attempts[:-1] if refused else attempts or [None]
+            error.uncertain = any(map(_may_have_arrived, left))
             raise
         finally:
             del self._signer.attempts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,18 @@ def count() -> Callable[[str, int], None]:
         _counts[name] += number
 
     return add
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Of a worker of pytest-xdist.
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["durability"] = dict(_counts)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _counts.update(getattr(node, "workeroutput", {}).get("durability", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
