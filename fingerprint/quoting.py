@@ -33,6 +33,9 @@ def hidden(url: str) -> str:
     _, at, host = rest.rpartition("@")
     # A separator within the password leaves a part of it on its left.
     scheme = scheme if scheme.isalnum() else "***"
+    # Nor what may be a token.
+    end = min((place + 1 for mark in "?#" if (place := host.find(mark)) >= 0), default=0)
+    host = f"{host[:end]}***" if end else host
     return f"{scheme if separator else ''}{separator}{'***@' if at else ''}{host}"
 
 

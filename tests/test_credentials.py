@@ -37,6 +37,7 @@ from fingerprint.errors import (
 from fingerprint.model import FingerprintRecord, RegistrationRecord
 from fingerprint.service.tokens import RoleCredentials
 from fingerprint.testing import LocalService
+from fingerprint.vault.verify import verify
 from signals import Unnoticed
 
 HOUR = 3600.0
@@ -419,6 +420,33 @@ def running(story: Story, *words: str) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+def test_an_interrupted_registration_says_how_to_find_the_node(tmp_path: Path, service: LocalService) -> None:
+    story = Story(tmp_path, service, "agent-restart")
+    held = threading.Event()
+    service.hold_next("RegisterManagedInstance", held, after=True)
+    with running(story, "register", "--region", "eu-west-1") as process:
+        assert held.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "may have registered" in text
+    assert "vault verify" in text
+    assert "registration-open" in {one.kind for one in verify(Vault(str(story.vault), state=str(tmp_path / "state")))}
+
+
+@pytest.mark.parametrize(
+    "content", ["root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/x\n", "\0" * 30, "a" * 251, "a" * 19]
+)
+def test_a_file_that_holds_no_activation_code_is_not_sent(tmp_path: Path, service: LocalService, content: str) -> None:
+    story = Story(tmp_path, service, "agent-restart")
+    (tmp_path / "code").write_text(content)
+    done = story("before", "register", "--region", "eu-west-1", "--code-file", str(tmp_path / "code"))
+    assert done.returncode == 2, done.stderr
+    assert "this is no activation" in done.stderr
+    assert content.strip() not in done.stderr
+    assert not service.requests()
 
 
 def test_an_activation_code_comes_from_a_file_or_standard_input(tmp_path: Path, service: LocalService) -> None:

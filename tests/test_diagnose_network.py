@@ -476,7 +476,7 @@ def test_no_proxy_is_really_asked_directly(authority: Authority, trusted: ssl.SS
 @pytest.mark.parametrize(
     "proxy",
     [f"socks5://u:{PASSWORD}@h:1", f"http://u:{PASSWORD}@h:x", f"http://u:{PASSWORD}@:1", f"u:{PASSWORD}@h:99999",
-     f"u:{PASSWORD}//x@h:x", f"https://u:{PASSWORD}@h"],
+     f"u:{PASSWORD}//x@h:x", f"https://u:{PASSWORD}@h", "http://[x", f"http://u:{PASSWORD}@[::1", f"u:{PASSWORD}@[x"],
 )  # fmt: skip
 def test_a_proxy_that_cannot_be_asked_is_refused_without_its_password(proxy: str) -> None:
     with pytest.raises(UsageError, match="is no proxy that can be asked") as caught:

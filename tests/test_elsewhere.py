@@ -192,13 +192,15 @@ def test_a_hidden_vault_is_used_on(change: object, here: Places, capfd: pytest.C
     assert told(here, capfd, "check")[0] == 0
 
 
-@pytest.mark.parametrize("change", [hidden, own_unmounted, own_unmounted_mount_point], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "change", [hidden, hidden_with_store, own_unmounted, own_unmounted_mount_point], ids=lambda one: one.__name__
+)
 def test_what_is_printed_helps(change: object, here: Places, capfd: pytest.CaptureFixture[str]) -> None:
     """The commands are run as they are printed."""
     change(here)  # type: ignore[operator]
     text = told(here, capfd, "init", "--if-missing", live=True)[1]
-    if change is hidden:
-        [removing] = re.findall(r"rmdir \S+(?=\.)", text)
+    if change in (hidden, hidden_with_store):
+        [removing] = re.findall(r"rmdir [^.]+(?=\. )", text)
         [named] = re.findall(r"--vault (\S+) or", text)
         assert told(here, capfd, "init", "--if-missing", "--vault", named)[0] == 0
         subprocess.run(shlex.split(removing), check=True)

@@ -228,6 +228,7 @@ URLS = [
     "https://me:hunter2@host:port", "https://me:hun/hunter2@host", "https://me:hunter2?@host", "https://me:hunter2#@h",
     "https://me:hunter2@h\u00f6st", "https://me:hunter2@host\x1b[31m", "https://me:x://hunter2@host", "//me:hunter2@h",
     "https://me:'hunter2@host", 'https://me:"hunter2 @host', "https://me:hunter2%zz@host:0", "socks5://me:hunter2@h:1",
+    "https://127.0.0.1:1/?token=hunter2", "http://h:1/#hunter2", "http://[x?hunter2", "https://h:1/x?a=b#hunter2",
 ]  # fmt: skip
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from fingerprint.cli.render import print_json, write
+from fingerprint.cli.render import print_json, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
-from fingerprint.errors import EXIT_OK, InputError, Refused, UsageError, VaultCorrupt
+from fingerprint.errors import EXIT_OK, InputError, Refused, UsageError, VaultCorrupt, VaultError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
+    from fingerprint.vault import Vault
 
 ID_VARIABLE = "FINGERPRINT_ACTIVATION_ID"
 CODE_VARIABLE = "FINGERPRINT_ACTIVATION_CODE"
@@ -45,10 +46,14 @@ def _register(arguments: Arguments) -> int:
         code = _code(arguments.code_file)
         if not arguments.region:
             raise UsageError("no region is named", remedy="Name it with --region, such as --region eu-west-1")
-        record = flow.register(
-            activation_id, code, arguments.region, again=arguments.again, threshold=arguments.threshold,
-            dry_run=arguments.dry_run,
-        )  # fmt: skip
+        try:
+            record = flow.register(
+                activation_id, code, arguments.region, again=arguments.again, threshold=arguments.threshold,
+                dry_run=arguments.dry_run,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            _tell_what_is_open(vault)
+            raise
     if arguments.output == "json":
         print_json("register", {
             "vault": vault.path, "instanceId": record.instance_id, "region": record.region,
@@ -64,6 +69,18 @@ def _register(arguments: Arguments) -> int:
         write(f"Registered as {record.instance_id} in {record.region}; stored in {vault.path}.")
         write("Try it: fingerprint credential-process | head -c 60")
     return EXIT_OK
+
+
+def _tell_what_is_open(vault: Vault) -> None:
+    from fingerprint.service.activation import MAY_EXIST
+    from fingerprint.vault.pending import pending
+
+    try:
+        if pending(vault):
+            warn(MAY_EXIST)
+    except VaultError:
+        # `vault verify` tells it.
+        return
 
 
 def _code(path: str | None) -> str:

@@ -40,9 +40,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         for word in self.words:
-            # A URL with a password where none belongs, or after a misspelt option.
+            # A URL with a password or a token where none belongs, or after a misspelt option.
             named = word.partition("=")[2] if word.startswith("-") and "=" in word else word
-            if "@" in named:
+            if "@" in named or "://" in named:
                 message = message.replace(named, hidden(named)).replace(repr(named)[1:-1], hidden(named))
         found = re.fullmatch("argument (?:.*/)?(--[a-z-]+): not allowed with argument (?:.*/)?(--[a-z-]+)", message)
         if found:

@@ -339,17 +339,19 @@ def _not_let_through(answer: http.client.HTTPResponse) -> Unreached:
 
 
 def _split_proxy(proxy: str) -> tuple[str, int]:
-    parts = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
     try:
-        port = parts.port
+        parts = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
+        host, port = parts.hostname, parts.port
+        usable = parts.scheme == "http" and bool(host)
     except ValueError:
-        port = -1
-    if parts.scheme != "http" or not parts.hostname or port == -1:
+        # No port, or no IPv6 address in brackets.
+        usable = False
+    if not usable or host is None:
         raise UsageError(
             f"{without_password(proxy)!r} is no proxy that can be asked",
             remedy="Name one as http://host:port",
         )
-    return parts.hostname, port or 80
+    return host, port or 80
 
 
 def _authorization(proxy: str) -> dict[str, str]:

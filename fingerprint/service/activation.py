@@ -34,17 +34,20 @@ if TYPE_CHECKING:
 # Whoever registers at the same time waits for the answer of the service to the other one, with all its retries.
 LOCK_SECONDS = 300.0
 _ACTIVATION_ID_LENGTH = 36
-_ACTIVATION_CODE_LEAST = 20
-_MAY_EXIST = (
+_ACTIVATION_CODE_LEAST, _ACTIVATION_CODE_MOST = 20, 250
+MAY_EXIST = (
     "The service may have registered the machine all the same. See how to find the node: fingerprint vault verify"
 )
 
 
 def check_activation(activation_id: str, activation_code: str) -> None:
     """Raise UsageError unless id and code have the form of an activation's."""
-    if len(activation_id) < _ACTIVATION_ID_LENGTH or len(activation_code) < _ACTIVATION_CODE_LEAST:
+    fits = _ACTIVATION_CODE_LEAST <= len(activation_code) <= _ACTIVATION_CODE_MOST
+    # Another file than that of the code is not sent.
+    plain = activation_code.isascii() and activation_code.isprintable() and " " not in activation_code
+    if len(activation_id) < _ACTIVATION_ID_LENGTH or not fits or not plain:
         raise UsageError(
-            "this is no activation: its id has 36 characters, its code at least 20",
+            "this is no activation: its id has 36 characters, its code 20 to 250 without blanks",
             remedy="Nothing was sent. Copy both as they were shown when the activation was made",
         )
 
@@ -102,7 +105,7 @@ def ask(
         if not error.uncertain:
             _note(vault, one, REFUSED)
         if error.uncertain or earlier:
-            error.remedy = f"{error.remedy}. {_MAY_EXIST}"
+            error.remedy = f"{error.remedy}. {MAY_EXIST}"
         raise
     return store(vault, edit, one, node, recorder, earlier)
 

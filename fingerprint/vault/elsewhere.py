@@ -72,10 +72,12 @@ def shadowed(vault: Vault) -> Elsewhere | None:
     if not vault.shadowed:
         return None
     reference = reference_vault()
+    store = os.path.join(reference, "Store")
+    folders = f"{store} {reference}" if os.path.isdir(store) else reference
     return Elsewhere(
         f"two vaults may be meant: {vault.path} holds this machine's registration, and the agent's directory "
         f"{reference} is empty",
-        f"If no agent is going to use it, remove it: rmdir {reference}. Otherwise say which one is meant with "
+        f"If no agent is going to use it, remove it: rmdir {folders}. Otherwise say which one is meant with "
         f"--vault {vault.path} or --vault {reference}",
     )
 

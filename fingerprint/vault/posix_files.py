@@ -483,10 +483,12 @@ class Folder:
                 return
             except BlockingIOError:
                 if monotonic() >= deadline:
+                    from shlex import quote
+
                     raise VaultBusy(
                         f"another process has held the lock for {wait:g} s",
                         where=self.path,
-                        remedy="Find it with: fuser -v DIR. Then try again",
+                        remedy=f"Try again later. See which one it is with: fuser -v {quote(self.path)}",
                     ) from None
                 sleep(_LOCK_POLL_SECONDS)
             except OSError as error:
