@@ -103,8 +103,9 @@ def _command(text: str, begin: int) -> tuple[Printed | None, int]:
         words.append("")
     program = [take()]
     if os.path.basename(program[0]) != "fingerprint":
+        program += [take()] if peek()[0] == "-I" else []
         program += [take(), take()]
-        if program[1:] != ["-m", "fingerprint"]:
+        if program[-2:] != ["-m", "fingerprint"]:
             return None, begin
     target, rest, path = dict[str, str](), list[str](), ""
     left: int | None = None
