@@ -58,7 +58,7 @@ def registration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registratio
             made.id, made.code, REGION
         )
         endpoint = service.endpoint
-    body = json.dumps({"AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t" * 400,
+    body = json.dumps({"AccessKeyId": "ASIA" + "A" * 16, "SecretAccessKey": "s" * 40, "SessionToken": "t" * 400,
                        "TokenExpirationDate": time() + 3600, "UpdateKeyPair": False}).encode()  # fmt: skip
 
     def answer(self: Transport, request: Any, **_: Any) -> AWSResponse:
