@@ -80,4 +80,4 @@ def test_a_token_request_without_the_network(claim: Callable[..., Any], registra
         seconds.append(perf_counter() - begin)
     allowed = OWN_SECONDS + median(seconds)
     bench = claim("a token request, no network; allowed: 2 ms and a signature", "ours", target=1, peer_seconds=allowed)
-    assert bench(registration.role_token).access_key_id == "ASIA"
+    assert bench(registration.role_token).access_key_id.startswith("ASIA")
