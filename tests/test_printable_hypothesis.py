@@ -57,7 +57,8 @@ def demand_harmless(*words: str) -> None:
     code, out, err = run(*words)
     assert obeyed(out + err) == [], (words, out, err)
     assert "internal error" not in err, (words, err)
-    if "json" in words and out and code != 2:
+    # A plug-in has its own protocol, also where --output is named.
+    if "json" in words and "nagios" not in words and out and code != 2:
         json.loads(out)
 
 
