@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from fingerprint.agent.versions import ROWS
 from fingerprint.collectors.recipes import (
     RECIPES,
     agent_numbers,
     asks_powershell,
+    newest_recipe_of,
     possible_recipes,
     recipe_of,
 )
@@ -49,6 +52,13 @@ def test_the_recipe_of_each_run_is_the_agents(run: dict[str, Any]) -> None:
     said = run.get("powershellVersionLine", "")
     powershell = said.strip().removeprefix("Version : ") if said else ""
     assert recipe_of(agent, run["windowsVersion"], powershell) == run["recipe"]
+
+
+def test_the_table_of_agents_has_a_row_where_the_recipe_changes() -> None:
+    changes = [row.since for before, row in pairwise(ROWS) if row.recipe != before.recipe]
+    assert changes == ["3.3.1142.0", "3.3.1230.0", "3.3.1311.0"]
+    kinds = [newest_recipe_of(agent_numbers(row.since)) for row in ROWS]
+    assert [row.recipe for row in ROWS] == kinds
 
 
 @pytest.mark.parametrize("build", ["20348", "26039", "26040", "26099", "26100", "26200"])

@@ -10,6 +10,7 @@ of the logs, which come and go more finely, and the vulnerabilities.
 
 from __future__ import annotations
 
+from fingerprint.collectors.recipes import newest_recipe_of
 from fingerprint.model import Value
 from fingerprint.vocabulary import Vocabulary
 
@@ -27,6 +28,14 @@ _DAY = 24 * 3600
 _QUOTED_LIMIT = 40
 
 
+def version_of(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version; () for a text that is none."""
+    parts = text.split(".") if len(text) <= _LENGTH_LIMIT else [""]
+    if not all(part and len(part) <= _NUMBERS_LIMIT and _DIGITS.issuperset(part) for part in parts):
+        return ()
+    return tuple(map(int, parts))
+
+
 class Sure(Vocabulary):
     """How a fact is known: the agent was run, its source or its release notes were read, or it is composed of such."""
 
@@ -39,17 +48,6 @@ class Sure(Vocabulary):
 Sure.define(RUN="run", READ="read", NOTES="notes", COMPOSED="composed")
 
 
-class Recipe(Vocabulary):
-    """What the agent hashes on Windows without wmic (10.0.26040 or 10.0.26100 on): see docs/compatibility.md."""
-
-    WMIC: ClassVar[Recipe]
-    JSON: ClassVar[Recipe]
-    WQL: ClassVar[Recipe]
-
-
-Recipe.define(WMIC="wmic", JSON="json", WQL="wql")
-
-
 class Row(Value):
     """The behaviour of agents from one version on.
 
@@ -57,7 +55,7 @@ class Row(Value):
         since: the first version.
         sure: how the change that begins the row is known.
         change: what changed, for people.
-        recipe: what newer Windows is hashed by; older Windows is always hashed by wmic.
+        recipe: what newer Windows is hashed by, see `collectors.recipes`; older Windows is always hashed by wmic.
         first_threshold: similarity threshold that a first registration stores.
         core_requests: whether the core agent requests credentials and shares them; else the worker does.
         logs_success: whether the core agent logs that credentials came.
@@ -84,7 +82,7 @@ class Row(Value):
     since: str
     sure: Sure
     change: str
-    recipe: Recipe
+    recipe: str
     first_threshold: int
     core_requests: bool
     logs_success: bool
@@ -107,7 +105,7 @@ class Row(Value):
 
 # What the oldest agents do. Before 3.1.501 there is no refresher; its pauses are those of the first that had one.
 _OLDEST: Mapping[str, Any] = {
-    "recipe": Recipe.WMIC, "first_threshold": 0, "core_requests": False, "logs_success": False,
+    "first_threshold": 0, "core_requests": False, "logs_success": False,
     "hard_pause": (_DAY, _DAY + 7200), "longest_pause": None, "longest_pause_setting": "",
     "first_ping_interval": 600, "longest_ping_interval": 3600, "ping_interval_setting": "", "silent_after": 23700,
     "looks_each_minute": False, "sdk": 1, "vault_mode": 0o600, "owner_setting": "", "record_provider": False,
@@ -121,9 +119,9 @@ _CHANGES: tuple[tuple[str, Sure, str, Mapping[str, Any]], ...] = (
     ("3.2.1297.0", Sure.READ, "the core agent logs \"Credentials ready\"", {"logs_success": True}),
     ("3.3.808.0", Sure.READ, "25 to 30 minutes after a rejection, half an hour at most after other errors",
      {"hard_pause": (1500, 1800), "longest_pause": 1800}),
-    ("3.3.1142.0", Sure.RUN, "Windows from 10.0.26040 is hashed by PowerShell's JSON", {"recipe": Recipe.JSON}),
-    ("3.3.1230.0", Sure.NOTES, "taken back: Windows is hashed by wmic only", {"recipe": Recipe.WMIC}),
-    ("3.3.1311.0", Sure.RUN, "Windows from 10.0.26100 is hashed by WQL and gob", {"recipe": Recipe.WQL}),
+    ("3.3.1142.0", Sure.RUN, "Windows from 10.0.26040 is hashed by PowerShell's JSON", {}),
+    ("3.3.1230.0", Sure.NOTES, "taken back: Windows is hashed by wmic only", {}),
+    ("3.3.1311.0", Sure.RUN, "Windows from 10.0.26100 is hashed by WQL and gob", {}),
     ("3.3.2299.0", Sure.READ, "hibernation begins at 5 minutes, has a configurable longest interval, and logs for ever",
      {"first_ping_interval": 300, "ping_interval_setting": "Ssm.HibernationMaxBackoffIntervalMinutes",
       "silent_after": None}),
@@ -144,7 +142,8 @@ def _rows() -> tuple[Row, ...]:
     rows, members = [], dict(_OLDEST)
     for since, sure, change, changed in _CHANGES:
         members.update(changed)
-        rows.append(Row(since=since, sure=sure, change=change, **members))
+        recipe = newest_recipe_of(version_of(since))
+        rows.append(Row(since=since, sure=sure, change=change, recipe=recipe, **members))
     return tuple(rows)
 
 
@@ -251,14 +250,6 @@ class Assessed(Value):
 
     def __init__(self, version: str, row: Row, known: bool, text: str) -> None:
         self._set(version=version, row=row, known=known, text=text)
-
-
-def version_of(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version; () for a text that is none."""
-    parts = text.split(".") if len(text) <= _LENGTH_LIMIT else [""]
-    if not all(part and len(part) <= _NUMBERS_LIMIT and _DIGITS.issuperset(part) for part in parts):
-        return ()
-    return tuple(map(int, parts))
 
 
 def assess(version: str) -> Assessed:

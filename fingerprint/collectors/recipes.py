@@ -39,8 +39,16 @@ def recipe_of(agent: tuple[int, ...], windows: str, powershell: str) -> str:
         windows: the version of Windows as WMI tells it; "" where it does not.
         powershell: the same as PowerShell prints it, see `powershell_numbers`; only agents 3.3.1142 to 3.3.1229 ask.
     """
-    kind = next(recipe for start, recipe in reversed(_CHOICES) if agent >= start)
-    return _chosen(kind, windows, powershell)
+    return _chosen(newest_recipe_of(agent), windows, powershell)
+
+
+def newest_recipe_of(agent: tuple[int, ...]) -> str:
+    """Return the recipe that an agent takes on Windows that is new enough for it; on older Windows it takes wmic.
+
+    Args:
+        agent: the numbers of its version; () for one older than all others.
+    """
+    return next(recipe for start, recipe in reversed(_CHOICES) if agent >= start)
 
 
 def possible_recipes(windows: str, powershell: str) -> tuple[str, ...]:
@@ -50,7 +58,7 @@ def possible_recipes(windows: str, powershell: str) -> tuple[str, ...]:
 
 def asks_powershell(agent: tuple[int, ...]) -> bool:
     """Return whether an agent decides by what PowerShell prints."""
-    return next(recipe for start, recipe in reversed(_CHOICES) if agent >= start) == JSON
+    return newest_recipe_of(agent) == JSON
 
 
 def _chosen(kind: str, windows: str, powershell: str) -> str:
