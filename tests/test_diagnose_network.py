@@ -31,9 +31,10 @@ from fingerprint.collect.machine import Machine
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, diagnose
 from fingerprint.diagnose.endpoints import NOT_ASKED, OF_ANOTHER, SERVICES, agent_proxies
-from fingerprint.diagnose.network import Unreached, without_password
+from fingerprint.diagnose.network import Unreached
 from fingerprint.diagnose.reaching import reach_buckets
 from fingerprint.errors import UsageError
+from fingerprint.quoting import hidden
 from servers import Authority, Proxy, Serve, Server, answering, cutting, sending, silent, trickling
 
 PASS, WARN, FAIL, SKIPPED = Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.SKIPPED
@@ -489,11 +490,12 @@ def test_a_proxy_that_cannot_be_asked_is_refused_without_its_password(proxy: str
 
 @pytest.mark.parametrize(
     ("proxy", "told"),
-    [("http://h:1", "http://h:1"), ("http://u:p@h:1", "http://***@h:1"), ("u:p@h:1", "h:1"), ("h:1", "h:1"),
-     ("http://u:p@q//r@h:1", "http://***@h:1"), ("u:p//q@h:1", "h:1"), ("u:p://q@h", "h"), ("", "")],
+    [("http://h:1", "http://h:1"), ("http://u:p@h:1", "http://***@h:1"), ("u:p@h:1", "***@h:1"), ("h:1", "h:1"),
+     ("http://u:p@q//r@h:1", "http://***@h:1"), ("u:p//q@h:1", "***@h:1"), ("u:p://q@h", "***://***@h"),
+     ("https://h/?token=t", "https://h/?***"), ("", "")],
 )  # fmt: skip
 def test_a_proxy_is_told_without_name_and_password(proxy: str, told: str) -> None:
-    assert without_password(proxy) == told
+    assert hidden(proxy) == told
 
 
 @contextlib.contextmanager

@@ -10,10 +10,11 @@ from fingerprint.agent.paths import SNAP
 from fingerprint.agent.versions import assess, open_vulnerabilities, row_since, version_of
 from fingerprint.collect.agent import AGENT_SERVICE
 from fingerprint.collect.machine import NotThisMachine
-from fingerprint.diagnose.network import Unreached, without_password
+from fingerprint.diagnose.network import Unreached
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.diagnose.waiting import wait_of
 from fingerprint.model import utc
+from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ def version(site: Site) -> Finding:
     if site.program_folder == SNAP:
         evidence.append("it is a snap, which is refreshed by itself: `snap refresh --hold` keeps a version")
     if site.latest:
-        source = without_password(site.latest) if "://" in site.latest else site.latest
+        source = hidden(site.latest) if "://" in site.latest else site.latest
         try:
             newest = newest_version(site)
         except OSError as error:

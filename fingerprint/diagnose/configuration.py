@@ -5,9 +5,9 @@ from __future__ import annotations
 from fingerprint.agent.config import ON_PREMISES, identity_order, settings_of
 from fingerprint.agent.versions import assess
 from fingerprint.diagnose.agent import unit_of
-from fingerprint.diagnose.network import without_password
 from fingerprint.diagnose.results import failed, passed, unknown, warned
 from fingerprint.errors import VaultError
+from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def configuration(site: Site) -> Finding:
     for section in ("Ssm", "Mds", "Mgs", "S3", "Kms", "CloudWatchLogs"):
         endpoint = settings.get(f"{section}.Endpoint")
         if endpoint:
-            told.append(f"{section}.Endpoint is {without_password(endpoint)}")
+            told.append(f"{section}.Endpoint is {hidden(endpoint)}")
     if settings.get("Profile.ShareCreds") is False:
         told.append("credentials are not shared: its worker waits, not the core agent")
     if settings.get("Agent.EnforceWorkspaceRootOwnership") is False:

@@ -8,10 +8,11 @@ import re
 from fingerprint.agent.endpoints import configured_url
 from fingerprint.agent.proxies import proxies_of_unit
 from fingerprint.buckets import buckets, s3_endpoint
-from fingerprint.diagnose.network import Network, Reached, Unreached, without_password
+from fingerprint.diagnose.network import Network, Reached, Unreached
 from fingerprint.diagnose.reaching import reach_buckets
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.errors import UsageError, VaultError
+from fingerprint.quoting import hidden
 from fingerprint.regions import endpoint
 
 TYPE_CHECKING = False
@@ -92,7 +93,7 @@ def _configured(site: Site, section: str, name: str) -> str:
 def endpoint_of(site: Site, service: str) -> str:
     """Return the URL of a service as the agent takes it: from its configuration, else of the region; "" for none.
 
-    It may hold a password: `without_password` before it is told.
+    It may hold a password: `hidden` before it is told.
     """
     try:
         config = site.config
@@ -149,12 +150,12 @@ def reachable(service: str) -> Callable[[Site], Finding]:
         url = endpoint_of(site, service)
         if not url:
             return _without_region(site, service)
-        told = without_password(url)
+        told = hidden(url)
         try:
             answer = reach(site, service)
         except Unreached as error:
             via = _proxy_of(site, url)
-            evidence = (f"kind: {error.kind}", *((f"through the proxy {without_password(via)}",) if via else ()))
+            evidence = (f"kind: {error.kind}", *((f"through the proxy {hidden(via)}",) if via else ()))
             text = f"{told} cannot be reached: {error.text}"
             if service in _FOR_SOME:
                 return warned(text, *evidence, _FOR_SOME[service], remedy=_remedy(error.kind))
@@ -201,7 +202,7 @@ def clock(site: Site) -> Finding:
             continue
         if answer.skew is None:
             continue
-        by = f"by the Date of {without_password(answer.url)}"
+        by = f"by the Date of {hidden(answer.url)}"
         off = f"{abs(answer.skew):.0f} s {'ahead' if answer.skew > 0 else 'behind'}"
         if abs(answer.skew) > _SKEW_LIMIT:
             return failed(
@@ -249,7 +250,7 @@ def metadata(site: Site) -> Finding:
     if reason is not None:
         return reason
     base = (os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA).rstrip("/")
-    told = without_password(base)
+    told = hidden(base)
     network = network_of(site)
     try:
         token = network.ask(f"{base}/latest/api/token", "PUT",
@@ -285,9 +286,7 @@ def proxies(site: Site) -> Finding:
     if unit is None:
         return skipped("where the service has its proxy from is not looked up: systemd has no unit of it")
     found = agent_proxies(site)
-    told = [
-        f"{name}={value if name.lower() == 'no_proxy' else without_password(value)}" for name, value in found.items()
-    ]
+    told = [f"{name}={value if name.lower() == 'no_proxy' else hidden(value)}" for name, value in found.items()]
     told.append("of its unit only Environment= is seen, neither EnvironmentFile= nor what systemd gives to all")
     here = [name for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY") if os.environ.get(name)]
     if not found and here and not site.elsewhere:

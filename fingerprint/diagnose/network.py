@@ -17,6 +17,7 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 
 from fingerprint.errors import UsageError
 from fingerprint.model import Value
+from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ class Network:
         if proxy and answer.status == _PROXY_DENIES and parts.scheme == "http":
             raise _not_let_through(answer)
         return Reached(
-            parts.geturl(), answer.status, answer.read(_READ_LIMIT), taken, skew, without_password(proxy), line.tls
+            parts.geturl(), answer.status, answer.read(_READ_LIMIT), taken, skew, hidden(proxy), line.tls
         )  # fmt: skip
 
     def _context(self) -> ssl.SSLContext:
@@ -348,7 +349,7 @@ def _split_proxy(proxy: str) -> tuple[str, int]:
         usable = False
     if not usable or host is None:
         raise UsageError(
-            f"{without_password(proxy)!r} is no proxy that can be asked",
+            f"{hidden(proxy)!r} is no proxy that can be asked",
             remedy="Name one as http://host:port",
         )
     return host, port or 80
@@ -363,15 +364,6 @@ def _authorization(proxy: str) -> dict[str, str]:
 
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     return {"Proxy-Authorization": f"Basic {b64encode(pair.encode()).decode('ascii')}"}
-
-
-def without_password(proxy: str) -> str:
-    """Return the URL of a proxy as it may be told."""
-    scheme, slashes, _ = proxy.partition("://")
-    _, at, rest = proxy.rpartition("@")
-    if not at:
-        return proxy
-    return f"{scheme}://***@{rest}" if slashes and scheme.isalnum() else rest
 
 
 def _skew(date: str | None) -> float | None:
