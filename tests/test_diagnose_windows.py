@@ -170,6 +170,21 @@ def test_an_agent_that_knows_wmic_only_is_no_good_where_there_is_none(machine: W
     assert "has no wmic, and agent 3.3.987.0 knows nothing else" in found[1]
 
 
+@pytest.mark.parametrize("windows", ["10.0.20348", "10.0.26050"])
+@pytest.mark.parametrize("agent", ["3.3.987.0", "3.3.5828.0"])
+def test_no_update_of_the_agent_is_advised_where_each_takes_wmic(
+    machine: WindowsMachine, windows: str, agent: str
+) -> None:
+    machine.is_now(windows, agent)
+    for entry in machine.snapshot["commands"]:
+        if "wmic" in entry["argv"][0]:
+            entry.update(returncode=None, stdout="", problem="not-found")
+    finding = machine.diagnosis("collector")["collector"]
+    assert str(finding.outcome) == "fail"
+    assert "update the agent" not in finding.remedy
+    assert finding.command.startswith("DISM /Online")
+
+
 def test_an_upgrade_of_windows_is_concluded_and_the_remedy_keeps_the_fingerprint(machine: WindowsMachine) -> None:
     machine.is_now("10.0.26100")
     made_with(machine, "wmic")

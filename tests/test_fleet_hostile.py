@@ -171,7 +171,9 @@ def test_the_checks_of_buffers_count_what_they_read() -> None:
     offsets = buffer("i", 0, 1, 2)
     for call in (lambda: offsets_fit(offsets, 4, 0, 3, 9), lambda: offsets_fit(offsets, 8, 0, 1, 9),
                  lambda: offsets_fit(offsets, 4, -1, 1, 9), lambda: offsets_fit(offsets, 4, 2**62, 2**62, 9),
-                 lambda: views_fit(offsets, None, 0, 1, []), lambda: nulls_in(offsets, 90, 7)):  # fmt: skip
+                 lambda: views_fit(offsets, None, 0, 1, []), lambda: nulls_in(offsets, 90, 7),
+                 lambda: nulls_in(offsets, -8, 8), lambda: nulls_in(offsets, -512, 600),
+                 lambda: nulls_in(offsets, 2**62, 2**62), lambda: nulls_in(offsets, 8, -1)):  # fmt: skip
         with pytest.raises(IndexError):
             call()
     with pytest.raises(ValueError, match="4 or 8"):

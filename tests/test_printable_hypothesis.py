@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -297,6 +298,18 @@ def test_a_terminal_gets_our_colours_and_no_others(place: Place, attack: str, tm
     assert visible(attack) in attacked
     assert obeyed(plain) == obeyed(attacked)
     assert attack == "\x1b[0m" or attack not in attacked
+
+
+@pytest.mark.parametrize("command", ["show", "check", "explain", "vault verify"])
+def test_colours_change_no_other_character(place: Place, command: str, tmp_path: Path) -> None:
+    recorded = tmp_path / "machine.json"
+    recorded.write_text(json.dumps(AFTER))
+    words = [COMMAND, "--vault", str(place.vault), "--snapshot", str(recorded), *command.split(), "--reveal"]
+    env = environment(place.folder / "state", TERM="xterm", LANG="C.UTF-8", PYTHONUTF8="1")
+    piped = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    seen = re.sub(r"\x1b\[[0-9;]*m", "", seen_on_a_terminal(words, env))
+    times = re.compile(r"[0-9.]+ m?s\b")
+    assert times.sub("", seen).strip() == times.sub("", piped.stdout + piped.stderr).strip()
 
 
 def test_matches_hold_nothing_of_what_is_matched(place: Place, tmp_path: Path) -> None:

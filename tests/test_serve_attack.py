@@ -21,7 +21,7 @@ import jsonschema
 import pytest
 
 import fingerprint
-from commandline import environment
+from commandline import environment, run
 from fingerprint import Vault
 from fingerprint.credentials import CredentialCache
 from fingerprint.credentials.serve import ROLE, CredentialServer
@@ -423,6 +423,17 @@ def test_the_log_says_which_other_user_asked(server: CredentialServer, caplog: p
 # The Unix socket.
 
 
+@as_root
+@pytest.mark.parametrize("group", ["4294967295", "99999999999", "no such group"])
+def test_a_group_that_cannot_be_is_refused_and_leaves_nothing(group: str, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    done = run("serve", "--socket", str(path), "--socket-group", group, env=environment(tmp_path / "state"))
+    assert done.returncode == 2, done.stderr
+    assert "no such group" in done.stderr
+    assert "port" not in done.stderr
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])
 def test_a_unix_socket_has_its_mode_and_serves(tmp_path: Path, mode: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
@@ -438,7 +449,7 @@ def test_a_unix_socket_has_its_mode_and_serves(tmp_path: Path, mode: int, caplog
         os.umask(before)
     if hasattr(socket, "SO_PEERCRED"):
         assert f"GET {CREDENTIALS} 200 uid {os.geteuid()} pid {os.getpid()}" in caplog.text
-    assert os.listdir(tmp_path) == ["state"] or not os.path.lexists(path)
+    assert os.listdir(tmp_path) == ["state"]
 
 
 @as_root

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fingerprint.explanation import Explanation
     from fingerprint.vault.problems import Problem
 
+# Of what stands behind the sign of an attribute, in characters.
+_WIDTH = 87
 _SIGNS = {"same": "=", "empty": "·", "changed": "x", "unknown": "?"}
 _TRUTHS = {"same": "the same machine", "other": "another machine", "undecidable": "not to be decided"}
 _LABEL = 10
@@ -122,7 +124,9 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
     for cause in found.causes:
         sign = colored(_SIGNS[cause.state], {"changed": "bad", "unknown": "doubt"}.get(cause.state, "good"), arguments)
         value = printable(cause.saved) if cause.saved == cause.current else f"{cause.saved} -> {cause.current}"
-        write(f"  {sign} {cause.name:15} {printable(value)}"[:90])
+        # Cut before it is coloured: a mark of a colour takes room, too.
+        rest = f" {cause.name:15} {printable(value)}"[:_WIDTH]
+        write(f"  {sign}{rest}")
     if found.changed:
         write()
         write("What changed")

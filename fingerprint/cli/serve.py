@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
     from fingerprint.credentials.unixsocket import UnixSocket
 
+# The id that means none to the system.
+_NO_GROUP = 2**32 - 1
+
 
 def run(arguments: Arguments) -> int:
     require_extra("aws")
@@ -39,7 +42,7 @@ def run(arguments: Arguments) -> int:
         server = CredentialServer(cache, facts, port=port, unix=unix)
     except (OSError, OverflowError) as error:
         raise InputError(
-            f"it cannot listen ({getattr(error, 'strerror', None) or 'no such port'})", where=f"port {port}",
+            f"cannot listen ({getattr(error, 'strerror', None) or 'no such port'})", where=f"port {port}",
             remedy="Name another port, or 0 for any",
         ) from None  # fmt: skip
     logging.basicConfig(handlers=[log_handler("%(asctime)s %(levelname)s %(message)s")])
@@ -85,7 +88,7 @@ def _unix_socket(arguments: Arguments) -> UnixSocket | None:
 
 
 def _mode(text: str) -> int:
-    if 3 <= len(text) <= 4 and all(char in "01234567" for char in text) and int(text, 8) <= 0o777:
+    if 3 <= len(text) <= 4 and all(char in "01234567" for char in text) and int(text, 8) & ~0o666 == 0:
         return int(text, 8)
     raise UsageError(f"invalid mode {text!r}: must be octal, such as 0660", remedy="Name one from 0600 to 0666")
 
@@ -93,7 +96,11 @@ def _mode(text: str) -> int:
 def _group(name: str) -> int:
     from grp import getgrnam
 
+    if name.isascii() and name.isdigit():
+        if int(name) >= _NO_GROUP:
+            raise UsageError(f"no such group: {name}", remedy="List the groups: getent group")
+        return int(name)
     try:
-        return int(name) if name.isascii() and name.isdigit() else getgrnam(name).gr_gid
+        return getgrnam(name).gr_gid
     except KeyError:
         raise UsageError(f"no such group: {name}", remedy="List the groups: getent group") from None

@@ -123,7 +123,7 @@ class CredentialServer:
     def _respond(self, request: Request) -> Answer:
         answer = self._answer(request)
         # Before the answer is sent: who has it can rely on the log.
-        _log.info("%s %s %d %s", request.method, request.target[:200], answer.status, request.peer)
+        _log.info("%s %s %d %s", request.method[:20], request.target[:200], answer.status, request.peer)
         return answer
 
     def _answer(self, request: Request) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -60,7 +61,10 @@ class UnixSocket(Value):
         except OSError as error:
             listener.close()
             _unlink(made)
-            self._fail(error.strerror or str(error))
+            reason = error.strerror or str(error)
+            if error.errno == errno.EPERM and self.group is not None:
+                self._fail(reason, "Name a group of this user with --socket-group, or run it as root")
+            self._fail(reason)
         return listener
 
     def remove(self) -> None:
@@ -87,7 +91,7 @@ class UnixSocket(Value):
         except OSError as error:
             self._fail(error.strerror or str(error))
         if not stat.S_ISSOCK(there.st_mode):
-            raise Refused("it exists and is not a socket", where=self.path, remedy="Name another file")
+            raise Refused("there is a file that is not a socket", where=self.path, remedy="Name another file")
         if self._is_served():
             raise Refused("another program listens on it", where=self.path, remedy="Stop it, or name another file")
 
@@ -103,10 +107,10 @@ class UnixSocket(Value):
                 return True
         return True
 
-    def _fail(self, reason: str) -> NoReturn:
-        raise InputError(
-            f"it cannot listen ({reason})", where=self.path, remedy="Name a socket in a directory that you can write to"
-        )
+    def _fail(self, reason: str, remedy: str = "Name a socket in a directory that you can write to") -> NoReturn:
+        if "too long" in reason:
+            remedy = "Name a socket with a shorter path"
+        raise InputError(f"cannot listen ({reason})", where=self.path, remedy=remedy)
 
 
 def _unlink(path: str) -> None:

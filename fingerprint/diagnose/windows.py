@@ -57,12 +57,18 @@ def collector(site: Site) -> Finding:
         )  # fmt: skip
     if choice.doubt:
         return unknown(choice.doubt)
+    newest_takes_wql = possible_recipes(choice.windows, choice.windows)[0] == WQL
     if choice.recipe == WMIC and _without_wmic(site):
-        return failed(f"{on} has no wmic, and agent {choice.agent or 'of this version'} knows nothing else",
-                      "all six of its hashes are empty, so any machine passes as this one",
-                      remedy=f"Back up, then update the agent to {WQL_SINCE} or later. {_AFTER_UPDATE}",
-                      command="fingerprint vault backup")  # fmt: skip
-    if choice.agent and choice.recipe != WQL and possible_recipes(choice.windows, choice.windows)[0] == WQL:
+        empty = "all six of its hashes are empty, so any machine passes as this one"
+        if newest_takes_wql:
+            agent = choice.agent or "of this version"
+            return failed(f"{on} has no wmic, and agent {agent} knows nothing else", empty,
+                          remedy=f"Back up, then update the agent to {WQL_SINCE} or later. {_AFTER_UPDATE}",
+                          command="fingerprint vault backup")  # fmt: skip
+        return failed(f"{on} has no wmic, and no agent knows anything else there", empty,
+                      remedy="Back up, then install wmic. All six hashes change: rebaseline before the agent starts "
+                      "again", command="DISM /Online /Add-Capability /CapabilityName:WMIC~~~~")  # fmt: skip
+    if choice.agent and choice.recipe != WQL and newest_takes_wql:
         return warned(
             f"agent {choice.agent} hashes by {title}; from {WQL_SINCE} on agents take WQL on {on}",
             "such an update changes all six hashes and the hardware ID: without a rebaseline the agent replaces its "

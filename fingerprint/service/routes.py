@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ENDPOINT = "Nothing was sent. Name one such as https://host:port with --endpoint"
-_PROXY = "Nothing was sent. Name one such as http://host:port or http://user:password@host:port with --proxy"
+_PROXY = "Nothing was sent. Name one such as http://host:port with --proxy; a user and a password stand before the host"
 
 
 class Proxy(Value):

@@ -76,7 +76,7 @@ class Transport:
         proxy = proxy_of(endpoint, proxies, of_agent)
         proxy_is_secure = proxy is not None and proxy.url.startswith("https:")
         # They take as long to load as all the rest of a client; plain HTTP to this machine itself does without.
-        usual = verify or certifi.where() if proxy_is_secure or endpoint.startswith("https:") else ""
+        usual = verify or certifi.where() if proxy_is_secure or urlsplit(endpoint).scheme == "https" else ""
         self._context = _context(usual, certificates)
         self._proxy = None
         if proxy is not None:
@@ -102,15 +102,21 @@ class Transport:
             finally:
                 await connections.close()
 
+        # A thread of its own: the caller's may run a loop already. What it leaves behind keeps no process alive.
+        thread = Thread(target=lambda: asyncio.run(exchange()), daemon=True)
         try:
-            # A thread of its own: the caller's may run a loop already. What it leaves behind keeps no process alive.
-            Thread(target=lambda: asyncio.run(exchange()), daemon=True).start()
+            thread.start()
+        except RuntimeError as error:
+            failure: NoAnswer | NoSecureConnection = NoAnswer(error=str(error))
+            failure.unsent = True
+            raise failure from None
+        try:
             return outcome.result()
         except (asyncio.TimeoutError, httpcore.TimeoutException) as error:
             # Of connecting and of all together; the rest has no limit of its own.
             connecting = isinstance(error, httpcore.TimeoutException)
             what, seconds = ("connection", self._connect_seconds) if connecting else ("whole answer", self._seconds)
-            failure: NoAnswer | NoSecureConnection = NoAnswer(error=f"no {what} within {seconds:g} s")
+            failure = NoAnswer(error=f"no {what} within {seconds:g} s")
             failure.unsent = connecting
             raise failure from None
         except (OSError, RuntimeError, ValueError, httpcore.NetworkError, httpcore.ProtocolError,

@@ -89,6 +89,9 @@ def views_fit(const signed char[::1] views, valid, int64_t at, int64_t rows, lis
 def nulls_in(const signed char[::1] valid, int64_t at, int64_t rows):
     """Return how many of some rows have no value. Raises IndexError: there are not so many bits."""
     cdef int64_t found
+    # Within a byte for each bit, so that the sum below cannot overflow either.
+    if at < 0 or rows < 0 or at > valid.shape[0] * 8 or rows > valid.shape[0] * 8:
+        raise IndexError("the bitmap has less bits")
     _require_room(valid, 0, (at + rows + 7) >> 3, 1)
     if rows == 0:
         return 0
