@@ -15,7 +15,7 @@ import pytest
 
 from commandline import COMMAND, environment
 from fingerprint import FingerprintRecord, HardwareHash, Vault
-from fingerprint.vault import statekeys, verify
+from fingerprint.vault import statekeys, takeover, verify
 from fingerprint.vault.files import Folder
 from fingerprint.vault.journal import parsed, sealed
 from fingerprint.vault.statekeys import Key, find_key, state_key
@@ -45,6 +45,16 @@ def test_no_two_paths_have_one_key() -> None:
     keys = {state_key(path): path for path in paths}
     assert len(keys) == len(paths)
     assert all(key.isascii() and "/" not in key and "\\" not in key and len(key) <= 200 for key in keys)
+
+
+def test_no_line_is_lost_however_many_journals_a_vault_had(tmp_path: Path) -> None:
+    journals = [f"{number}\n".encode() for number in range(4)]
+    with Folder.make(str(tmp_path / "history"), 0o700) as folder:
+        for _ in range(2):
+            # One that is there already is not kept again.
+            for lines in journals:
+                takeover._put(folder, "key", lines)
+    assert sorted(path.read_bytes() for path in (tmp_path / "history").iterdir()) == journals
 
 
 def test_the_usual_vault_keeps_the_key_that_it_had() -> None:
@@ -264,14 +274,20 @@ def can_mount() -> bool:
     )
 
 
+# A system that starts may number its devices anew.
+RENUMBERED = """sed -i 's/"device":[0-9]*/"device":1/' state/history/*.place.json"""
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0 or not can_mount(), reason="mounting needs root")
-def test_a_vault_that_is_mounted_at_another_path_too_has_one_state(tmp_path: Path) -> None:
+@pytest.mark.parametrize("started_since", [False, True])
+def test_a_vault_that_is_mounted_at_another_path_too_has_one_state(tmp_path: Path, started_since: bool) -> None:
     """What was written by one path is known by the other, and a backup by the one is restored by the other."""
     script = f"""set -eu
 cd {tmp_path}
 mkdir one other
 F() {{ {COMMAND} --vault "$@"; }}
 F one/Vault init
+{RENUMBERED if started_since else ""}
 mount --bind one other
 F other/Vault vault backup
 F other/Vault threshold set 50

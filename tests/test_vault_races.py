@@ -205,6 +205,20 @@ def test_what_a_writer_that_was_killed_had_displaced_is_kept(vault: Vault, monke
     assert vault.history.entry(number)[1] == encode_fingerprint(AGENTS)
 
 
+def test_what_was_displaced_is_kept_where_the_record_itself_is_gone(vault: Vault) -> None:
+    """It may be all that there is of the agent's identity."""
+    data = encode_fingerprint(AGENTS)
+    path_of(vault).with_name("InstanceFingerprint.tmp").write_bytes(data)
+    path_of(vault).with_name("InstanceFingerprint.tmp").chmod(0o600)
+    path_of(vault).unlink()
+    [finding] = [one for one in verify.verify(vault) if one.kind == "left-over"]
+    assert "intact" not in finding.what
+    with vault.edit() as edit:
+        edit.force("InstanceFingerprint", encode_fingerprint(AGENTS.replace(fingerprint="another")), why="test")
+    assert AGENTS.fingerprint in known(vault)
+    assert data in [copy for _, _, copy in vault.history.copies("InstanceFingerprint")]
+
+
 def test_a_manifest_that_another_program_wrote_meanwhile_keeps_its_entries(vault: Vault, at: Moments) -> None:
     """The agent registers, while our own record is not listed yet."""
     manifest = Path(vault.path) / "Manifest"

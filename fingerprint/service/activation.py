@@ -17,7 +17,17 @@ from fingerprint.registrationfile import write_file
 from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import FINGERPRINT_KEY
 from fingerprint.vault.history import FIRST, REGISTERED
-from fingerprint.vault.pending import ANSWERED, NOT_SENT, REFUSED, STORED, mark, pending, write_ahead
+from fingerprint.vault.pending import (
+    ANSWERED,
+    NOT_SENT,
+    REFUSED,
+    STORED,
+    SUPERSEDED,
+    finishable,
+    mark,
+    pending,
+    write_ahead,
+)
 from fingerprint.vault.records import decode_fingerprint, encode_fingerprint, encode_registration
 
 TYPE_CHECKING = False
@@ -125,7 +135,7 @@ def store(
         one: the request.
         node: the node's id.
         recorder: what a new fingerprint was made from; None for one that is kept, or that was sent earlier.
-        earlier: the requests that are over with this one.
+        earlier: the requests before it, which are superseded if their key is another one.
 
     Raises:
         VaultError: it could not be stored; the error has the node's id and how to finish.
@@ -144,7 +154,8 @@ def store(
         )
         raise
     for other in (*(earlier or ()), one):
-        _note(vault, other, STORED)
+        of_it = other.registration.private_key == stored.private_key
+        _note(vault, other, STORED if of_it else SUPERSEDED)
     try:
         write_file(vault, stored)
     except VaultError as error:
@@ -172,8 +183,9 @@ def finish(
         VaultError: the journal could not be read, or the node not be stored.
         BadAnswer, Unreachable: whether the node is one of them could not be asked.
     """
-    found = pending(vault)
-    one = next((one for one in reversed(found) if one.node and node in ("", one.node)), None)
+    found = pending(vault, superseded=bool(node))
+    named = next((one for one in reversed(found) if one.node == node), None)
+    one = named if node else finishable(vault, found)
     if one is not None:
         return store(vault, edit, one, one.node, earlier=[other for other in found if other is not one])
     if not node:
@@ -200,7 +212,8 @@ def _may_send_again(one: Pending, record: FingerprintRecord, recorder: Recorder 
     if recorder is not None:
         # It is minted now, so that it differs in its fingerprint from the one that was minted then.
         record = record.replace(fingerprint=sent.fingerprint)
-    return one.region == region and sent == record
+    # The key of one that was answered is that of a node already.
+    return not one.node and one.region == region and sent == record
 
 
 def _store_both(

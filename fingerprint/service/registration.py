@@ -31,7 +31,7 @@ from fingerprint.service.keys import KEY_TYPE, NodeKey
 from fingerprint.vault import REGISTRATION_KEY
 from fingerprint.vault.elsewhere import refuse_second
 from fingerprint.vault.journal import AHEAD, ROTATION, WRITTEN_AHEAD
-from fingerprint.vault.pending import pending
+from fingerprint.vault.pending import finishable, pending
 from fingerprint.vault.records import decode_registration, encode_registration
 
 TYPE_CHECKING = False
@@ -159,7 +159,7 @@ class Registration:
         """
         check_activation(activation_id, activation_code)
         seen = self._present()
-        answered = next((one for one in pending(self.vault) if one.node), None)
+        answered = finishable(self.vault, pending(self.vault))
         if answered is None:
             _refuse_registered(self.vault, seen, again=again)
         elif dry_run:
@@ -173,7 +173,8 @@ class Registration:
             if finished is not None:
                 return finished
             present = _registered(edit)
-            if present.registered and present != seen:
+            # A new key of the same node is none of a registration.
+            if present.registered and present.instance_id != seen.instance_id:
                 return self._winner(present, region)
             _refuse_registered(self.vault, present, again=again)
             return activation.ask(
@@ -191,7 +192,7 @@ class Registration:
             ServiceError: whether it is this node's could not be asked.
             VaultError: the journal could not be read, or the node not be stored.
         """
-        if not node and not any(one.node for one in pending(self.vault)):
+        if not node and finishable(self.vault, pending(self.vault)) is None:
             return None
         if node and not is_node_id(node):
             raise UsageError(

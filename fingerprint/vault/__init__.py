@@ -711,8 +711,14 @@ class VaultEdit:
         left = store.left_over(key)
         if not left or is_torn(left) or left == before:
             return
-        if before is not None and left not in self._vault.history.seen(key):
+        history, now = self._vault.history, self._vault.now()
+        if left in history.seen(key):
+            return
+        if before is not None:
             self._found(key)(left, before)
+        else:
+            # It may be all that there is of a record.
+            history.record(key, None, left, why=FOUND, rule="", now=now, state=BYTES_FOUND)
 
     def _entries(self, manifest: bytes) -> dict[str, str]:
         """Return what a corrupt manifest lists all the same, and the new one takes over."""

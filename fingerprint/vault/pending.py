@@ -23,7 +23,9 @@ ASKED = "registration: the service is asked"
 # How a request went on: the service answered with a node; then it is over for one of these reasons.
 ANSWERED = "answered"
 STORED, REFUSED, NOT_SENT, GIVEN_UP = "stored", "refused", "not sent", "given up"
-OVER = (STORED, REFUSED, NOT_SENT, GIVEN_UP)
+# Another registration was stored since. The service may list a node of it all the same, which can be stored by its id.
+SUPERSEDED = "superseded"
+OVER = (STORED, REFUSED, NOT_SENT, GIVEN_UP, SUPERSEDED)
 
 
 class Pending(Value):
@@ -39,10 +41,12 @@ class Pending(Value):
         node: the node's id; "" if no answer was noted.
         registration: what is stored with the node's id. Secret: it holds the private key.
         fingerprint: the bytes of the fingerprint record that the node registers with. Secret.
+        replaces: the node's id that the vault held when the service was asked, "" for none.
     """
 
     __slots__ = (
         "number", "at", "activation_id", "region", "endpoint", "public_key", "node", "registration", "fingerprint",
+        "replaces",
     )  # fmt: skip
     _hidden = ("registration", "fingerprint")
     number: int
@@ -54,6 +58,7 @@ class Pending(Value):
     node: str
     registration: RegistrationRecord
     fingerprint: bytes
+    replaces: str
 
     def __init__(
         self,
@@ -66,10 +71,12 @@ class Pending(Value):
         node: str,
         registration: RegistrationRecord,
         fingerprint: bytes,
+        replaces: str,
     ) -> None:
         self._set(
             number=number, at=at, activation_id=activation_id, region=region, endpoint=endpoint,
             public_key=public_key, node=node, registration=registration, fingerprint=fingerprint,
+            replaces=replaces,
         )  # fmt: skip
 
     @property
@@ -92,23 +99,29 @@ def write_ahead(
         "fingerprint": text_of(fingerprint),
     }  # fmt: skip
     now = vault.now()
-    number = vault.history.ask(_KEY, vault.raw(_KEY), encode_registration(registration), request, ASKED, now)
+    there = vault.raw(_KEY)
+    number = vault.history.ask(_KEY, there, encode_registration(registration), request, ASKED, now)
     return Pending(
-        number, utc(now), activation_id, registration.region, endpoint, public_key, "", registration, fingerprint
+        number, utc(now), activation_id, registration.region, endpoint, public_key, "", registration, fingerprint,
+        node_in(there),
     )  # fmt: skip
 
 
-def pending(vault: Vault) -> list[Pending]:
+def pending(vault: Vault, *, superseded: bool = False) -> list[Pending]:
     """Return the requests of which it is not known that they are over, oldest first.
 
     One is over, whatever its mark says, once a registration with its key was in the vault and was listed there.
+
+    Args:
+        vault: the vault.
+        superseded: with those after which another registration was stored.
 
     Raises:
         VaultError: the journal could not be read.
     """
     found = []
     for entry, mark in vault.history.asked():
-        if mark.get("outcome") in OVER:
+        if mark.get("outcome") in OVER and not (superseded and mark["outcome"] == SUPERSEDED):
             continue
         request = entry["request"]
         try:
@@ -119,6 +132,7 @@ def pending(vault: Vault) -> list[Pending]:
             Pending(
                 entry["number"], entry["at"], request["activationId"], request["region"], request["endpoint"],
                 request["publicKey"], mark.get("node", ""), registration, bytes_of(request["fingerprint"]),
+                node_in(None if entry["before"] is None else bytes_of(entry["before"])),
             )
         )  # fmt: skip
     if not found:
@@ -139,6 +153,26 @@ def give_up(vault: Vault) -> None:
     """Say of all requests that nobody will finish them. The caller holds the lock of the vault. Raises VaultError."""
     for one in pending(vault):
         mark(vault, one, GIVEN_UP)
+
+
+def node_in(data: bytes | None) -> str:
+    """Return the node's id in the bytes of a registration, "" for none."""
+    try:
+        return "" if data is None else decode_registration(data, "").instance_id
+    except VaultCorrupt:
+        return ""
+
+
+def finishable(vault: Vault, found: list[Pending]) -> Pending | None:
+    """Return the newest request whose node is known and takes the place of what the vault holds; None without one.
+
+    Not where another registration came to the vault since: only who names the node replaces that.
+
+    Raises:
+        VaultError: the vault could not be read.
+    """
+    there = node_in(vault.raw(_KEY))
+    return next((one for one in reversed(found) if one.node and there in ("", one.replaces, one.node)), None)
 
 
 def _is_listed(vault: Vault) -> bool:

@@ -203,12 +203,12 @@ def _is_of(place: dict[str, Any] | None, there: os.stat_result) -> bool:
 
 
 def _others(folder: Folder, there: os.stat_result) -> Iterator[tuple[str, str]]:
-    """Yield key and path of each place that had the numbers of a directory."""
+    """Yield key and path of each place that had the inode of a directory: devices are numbered at each start."""
     for name in folder.names():
         if name.endswith(_PLACE):
             key = name[: -len(_PLACE)]
             place = _place(folder, key)
-            if place is not None and _is_of(place, there):
+            if place is not None and place["inode"] == there.st_ino:
                 try:
                     yield key, os.fsdecode(bytes.fromhex(place["pathBytes"]))
                 except ValueError:

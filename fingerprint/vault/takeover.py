@@ -100,9 +100,12 @@ def _put(folder: Folder, key: str, lines: bytes) -> None:
     """Make a journal of some lines, unless there is one that has them; beside one that has not."""
     if folder.create(key + JOURNAL, lines):
         return
-    there = set(_lines(folder, key))
-    if not there.issuperset(lines.splitlines(keepends=True)):
-        folder.create(key + _ASIDE + JOURNAL, lines)
+    mine, number, name = lines.splitlines(keepends=True), 1, key
+    while not set(_lines(folder, name)).issuperset(mine):
+        name = f"{key}{_ASIDE}{'' if number == 1 else number}"
+        if folder.create(name + JOURNAL, lines):
+            return
+        number += 1
 
 
 def _earlier(vault: str, key: str) -> list[str]:

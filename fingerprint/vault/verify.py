@@ -23,7 +23,7 @@ from fingerprint.vault.integrity import (
     as_the_agent_reads,
     manifest_state,
 )
-from fingerprint.vault.pending import pending
+from fingerprint.vault.pending import node_in, pending
 from fingerprint.vault.remedies import refuse_lost, restore_command
 
 TYPE_CHECKING = False
@@ -162,10 +162,12 @@ def _defects(folder: Folder, name: str = ".") -> list[Finding]:
 def _stray(folder: Folder, name: str) -> Finding:
     where = os.path.join(folder.path, name)
     if name.endswith(".tmp"):
-        return Finding(
-            "left-over", "leftover temporary file of an interrupted write; the record is intact", where,
-            "The next write removes it", False,
-        )  # fmt: skip
+        what, remedy = "leftover temporary file of an interrupted write", "The next write removes it"
+        if os.path.lexists(where.removesuffix(".tmp")):
+            what = f"{what}; the record is intact"
+        else:
+            remedy = "It may hold the record. The next write keeps it in our journal, and removes it"
+        return Finding("left-over", what, where, remedy, False)
     return Finding("orphan", "it does not belong in a vault", where, "Find out what put it there; move it away", False)
 
 
@@ -272,19 +274,29 @@ def _open_registrations(vault: Vault) -> list[Finding]:
     except VaultError:
         # It is the journal's, and named already.
         return []
+    try:
+        there = node_in(vault.raw(REGISTRATION_KEY))
+    except VaultError:
+        # The same, of the vault.
+        there = ""
     findings = []
     for one in found:
         if one.node:
             what = f"the service registered this machine as {one.node} at {one.at}, and that was not stored"
             remedy = "Finish it with: fingerprint register"
+            if there not in ("", one.replaces, one.node):
+                what = f"{what}; the vault holds another registration since ({there})"
+                remedy = f"To replace that, use: fingerprint register --node {one.node}"
         else:
             what = f"a registration was interrupted: the service may have made a node ({one.told})"
             usual = one.endpoint.startswith(f"https://ssm.{one.region}.")
             endpoint = "" if usual else f" --endpoint {one.endpoint}"
+            again = " --again" if there else ""
+            again = " --again" if there else ""
             remedy = (
-                f"Ask again with: fingerprint register --region {one.region} --activation-id {one.activation_id} "
-                f"--code-file FILE{endpoint}. If the service lists a node of this activation and time, keep that one "
-                "with: fingerprint register --node ID"
+                f"Ask again with: fingerprint register{again} --region {one.region} --activation-id "
+                f"{one.activation_id} --code-file FILE{endpoint}. If the service lists a node of this activation and "
+                "time, keep that one with: fingerprint register --node ID"
             )
         findings.append(Finding("registration-open", what, vault.history.path, remedy, False))
     return findings

@@ -29,9 +29,11 @@ from fingerprint import Vault
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
+    EXIT_DIFFERS,
     EXIT_OK,
     EXIT_REFUSED,
     FingerprintError,
+    Refused,
     Unreachable,
     VaultError,
     VaultUnreadable,
@@ -157,7 +159,7 @@ class House:
         figure = "nodes whose id was printed" if node in ended.complaint else "nodes reported by key and time"
         count(figure, 1)
         told = [one for one in open_ones if one.public_key == public and one.activation_id == self.made.id]
-        if not told or not any(told[0].told in finding.what and told[0].at for finding in findings):
+        if not told or not any(told[0].told in finding.what for finding in findings):
             yield f"{node} is lost: neither stored nor reported"
             return
         if node in ended.complaint and f"fingerprint register --node {node}" not in ended.complaint:
@@ -346,6 +348,70 @@ def test_who_deregisters_gives_open_requests_up(tmp_path: Path, service: LocalSe
     assert pending(house.vault) == []
 
 
+def answered_and_not_stored(house: House) -> str:
+    """Let the service register the machine, and the vault not take that; return the node."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VaultEdit, "store_registration", full_disk)
+        with pytest.raises(VaultError, match="registered this machine as mi-"):
+            house.flow().register(house.made.id, house.made.code, REGION, again=house.begin == "again")
+    [node] = house.new_nodes()
+    return node
+
+
+@pytest.mark.parametrize("begin", ["first", "again"])
+def test_a_request_that_was_answered_replaces_no_registration_that_came_since(
+    begin: str, tmp_path: Path, service: LocalService
+) -> None:
+    house = House(tmp_path, service, begin)
+    node = answered_and_not_stored(house)
+    # As the agent registers it: our journal does not know.
+    other = Vault(house.vault.path, state=str(tmp_path / "other"))
+    flow = Registration(other, RecordedMachine(MACHINE), policy="strict", endpoint=service.endpoint)
+    since = flow.register(house.made.id, house.made.code, REGION, again=True).instance_id
+    assert house.flow().finish() is None
+    with pytest.raises(Refused, match=f"registered already, as {since}"):
+        house.flow().register(house.made.id, house.made.code, REGION)
+    assert house.stored() == since
+    [finding] = [one for one in verify(house.vault) if one.kind == "registration-open"]
+    assert since in finding.what
+    assert finding.remedy.endswith(f"fingerprint register --node {node}")
+    finished = house.flow().finish(node)
+    assert finished is not None
+    assert house.stored() == node
+    assert house.flow().role_token()
+
+
+def test_a_key_that_changed_meanwhile_is_no_other_registration(
+    tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path, service, "again")
+    seen = house.vault.read_registration().replace(private_key="the one before")
+    monkeypatch.setattr(Registration, "_present", lambda _: seen)
+    record = house.flow().register(house.made.id, house.made.code, REGION, again=True)
+    assert [record.instance_id] == list(house.new_nodes())
+
+
+def test_a_request_with_another_key_is_found_after_a_registration(
+    tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    house = House(tmp_path, service, "first")
+    service.drop_next(REGISTER, after=True)
+    service.drop_next(REGISTER, times=3)
+    with pytest.raises(FingerprintError):
+        house.flow().register(house.made.id, house.made.code, REGION)
+    [lost] = house.new_nodes()
+    # The machine has changed since, so that the request cannot be sent again.
+    monkeypatch.setattr("fingerprint.service.activation._may_send_again", lambda *_: False)
+    record = house.flow().register(house.made.id, house.made.code, REGION)
+    assert record.instance_id != lost
+    assert pending(house.vault) == [] == verify(house.vault)
+    finished = house.flow().finish(lost)
+    assert finished is not None
+    assert house.stored() == lost
+    assert house.flow().role_token()
+
+
 def wait_for_the_lock(process: subprocess.Popen[str], vault: str) -> None:
     """Wait until a process has a vault's folder open and goes on having it open: it waits for the lock."""
     seen, deadline = 0, time.monotonic() + 30
@@ -451,23 +517,29 @@ def test_a_disk_that_cannot_take_the_node_is_noticed_before_the_service_is_asked
     assert service.requests() == []
 
 
+@pytest.mark.parametrize("before", ["not registered", "registered"])
 @pytest.mark.parametrize("again", [False, True], ids=["the node that the service lists", "ask again"])
 def test_the_printed_remedies_of_an_interrupted_registration_work(
-    again: bool, tmp_path: Path, service: LocalService
+    again: bool, before: str, tmp_path: Path, service: LocalService
 ) -> None:
     """Killed before the answer: `vault verify` names what finds the node, and its remedies are executed."""
     line = Line(tmp_path, service)
     env = {**environment(tmp_path / "state"), "HOME": str(tmp_path)}
+    words = line.words().split()
+    if before == "registered":
+        subprocess.run(words, env=env, check=True, stdout=subprocess.DEVNULL)
+        words.append("--again")
     held = threading.Event()
     service.hold_next(REGISTER, held, after=True)
-    with subprocess.Popen(line.words().split(), env=env, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL) as process:
         assert held.wait(30)
         process.kill()
     look = [COMMAND, "--vault", f"{tmp_path}/disk/Vault", "vault", "verify", "--output", "json"]
     told = subprocess.run(look, env=env, capture_output=True, text=True, check=False)
-    assert told.returncode == EXIT_CANNOT_TELL
+    # Without a vault, nothing else can be told.
+    assert told.returncode == (EXIT_DIFFERS if before == "registered" else EXIT_CANNOT_TELL)
     [finding] = [one for one in json.loads(told.stdout)["findings"] if one["kind"] == "registration-open"]
-    [node] = service.nodes()
+    node = service.nodes()[-1]
     assert node["publicKey"] in finding["what"]
     assert line.made.id in finding["what"]
     assert line.made.code not in told.stdout + told.stderr
