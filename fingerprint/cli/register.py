@@ -40,7 +40,7 @@ def _register(arguments: Arguments) -> int:
     )
     if arguments.node and arguments.dry_run:
         raise UsageError("--node and --dry-run are mutually exclusive", remedy="Name one of them")
-    finished = record = None if arguments.dry_run else flow.finish(arguments.node or "")
+    finished = record = flow.finish(arguments.node or "", dry_run=arguments.dry_run)
     if record is None:
         activation_id = arguments.activation_id or os.environ.get(ID_VARIABLE, "")
         code = _code(arguments.code_file)

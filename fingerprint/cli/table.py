@@ -395,7 +395,7 @@ COMMANDS = (
             _PROXY,
             Option("--threshold", "similarity threshold of a new fingerprint", "N", kind="integer", default=40),
             Option("--again", "also if it is registered already: as another node"),
-            Option("--node", "finish an interrupted registration as this node of the service", "ID"),
+            Option("--node", "finish an interrupted registration as this node", "ID"),
             _DRY_RUN,
         ),
         examples=(

@@ -163,7 +163,7 @@ class Registration:
         if answered is None:
             _refuse_registered(self.vault, seen, again=again)
         elif dry_run:
-            return answered.registration.replace(instance_id=answered.node, private_key="")
+            return _planned(answered)
         client = self._client(region)
         if dry_run:
             prepared_record(self.vault, self.machine, threshold, timeout=self._timeout)
@@ -181,19 +181,22 @@ class Registration:
                 self.vault, edit, client, self.machine, (activation_id, activation_code), threshold, self._timeout
             )
 
-    def finish(self, node: str = "") -> RegistrationRecord | None:
+    def finish(self, node: str = "", *, dry_run: bool = False) -> RegistrationRecord | None:
         """Store the node of a registration that was interrupted; None without one whose node is known.
 
         Args:
             node: its id as the service lists it, "" for the one that the journal has.
+            dry_run: return what would be stored, without its key, and store nothing; for the one of the journal.
 
         Raises:
             Refused: there is none for this node.
             ServiceError: whether it is this node's could not be asked.
             VaultError: the journal could not be read, or the node not be stored.
         """
-        if not node and finishable(self.vault, pending(self.vault)) is None:
-            return None
+        if not node:
+            answered = finishable(self.vault, pending(self.vault))
+            if answered is None or dry_run:
+                return None if answered is None else _planned(answered)
         if node and not is_node_id(node):
             raise UsageError(
                 f"{node!r} is no id of a node", remedy="Name one such as mi-0123456789abcdef0, as the service lists it"
@@ -387,6 +390,10 @@ class Registration:
             edit.store_registration(new, why=why)
         _log().info("%s: the node %s has a new key", why, record.instance_id)
         return new
+
+
+def _planned(one: Pending) -> RegistrationRecord:
+    return one.registration.replace(instance_id=one.node, private_key="")
 
 
 def _registered(edit: VaultEdit) -> RegistrationRecord:

@@ -50,6 +50,7 @@ _READS_TRIED = 20
 _DECISIONS = 10
 # In which most file systems give out room.
 _BLOCK = 4096
+_CHANGED = "Another program wrote this record since it was written here last"
 # How the remedy of a failed reading begins: it may have been made in order to write.
 NOTHING_WRITTEN = "Nothing was written. "
 
@@ -424,7 +425,10 @@ class Vault:
                     where=self.data_path(key),
                     remedy=f"{helps}. If it was changed on purpose: fingerprint vault backup --yes",
                 )
-        newer = newer_than(self.history.changes(), key, data)
+        if in_short:
+            self.notice = _CHANGED
+            return
+        newer = newer_than(self.history.changes(), key, data) if self.history.mentions(data) else None
         change = threshold_change(states[0], data)
         if newer is not None:
             self.rolled_back = True
@@ -435,7 +439,7 @@ class Vault:
         elif change:
             self.notice = f"Another program changed the threshold from {change[0]} to {change[1]}"
         else:
-            self.notice = "Another program wrote this record since it was written here last"
+            self.notice = _CHANGED
 
     def _check_entry(self, entry: str, key: str) -> None:
         """Refuse a manifest that leads out of the vault.

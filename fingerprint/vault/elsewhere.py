@@ -2,7 +2,8 @@
 
 An own vault is hidden by a directory of the agent's that is empty, a vault whose file system is not mounted looks like
 one that was never used. So, before anything is made, our journal of the vault is asked, and the other one of the two
-vaults that are found without being named. Whoever names a vault with --vault or FINGERPRINT_VAULT has chosen.
+vaults that are found without being named. Whoever names a vault with --vault or FINGERPRINT_VAULT has
+chosen between the two; what our journal knows is asked all the same.
 """
 
 from __future__ import annotations

@@ -319,6 +319,10 @@ class History:
         """Return the numbers, from 1, of the journal's lines that are no entries. Raises as `entries`."""
         return [number for number, entry in parsed(self._data()) if entry is None]
 
+    def mentions(self, data: bytes) -> bool:
+        """Return whether bytes stand in the journal, without reading its entries. Raises as `entries`."""
+        return dumps(text_of(data)) in self._data()
+
     def first_damage(self) -> tuple[int, int] | None:
         """Return the number, from 1, of the first line that is no entry, and that of the last entry before it.
 

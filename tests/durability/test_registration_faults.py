@@ -327,6 +327,11 @@ def test_a_dry_run_names_the_node_that_would_be_stored(tmp_path: Path, service: 
     assert caught.value.remedy.endswith(f"fingerprint register --node {node}")
     planned = house.flow().register(house.made.id, house.made.code, REGION, dry_run=True)
     assert (planned.instance_id, planned.private_key) == (node, "")
+    # Nothing of an activation is needed, as without --dry-run.
+    words = [COMMAND, "--vault", house.vault.path, "--snapshot", str(house.machine), "register", "--dry-run"]
+    done = subprocess.run(words, env=environment(Path(house.vault.state)), capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_OK, done.stderr
+    assert node in done.stdout
     assert house.stored() == ""
     asked = len(service.requests())
     record = house.flow().register(house.made.id, house.made.code, REGION)
