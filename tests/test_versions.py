@@ -118,7 +118,9 @@ def test_numbers_are_compared_as_numbers() -> None:
     assert assess("3.3.10000.0").row is ROWS[-1]
     assert assess("3.3.987.0").row.since == "3.3.808.0"
     assert assess("3.10.0.0").row is ROWS[-1]
-    assert version_of("3.3.987") < version_of("3.3.987.0")
+    assert version_of("3.3.987") == version_of("3.3.987.0") < version_of("3.3.987.1")
+    assert [assess(row.since.removesuffix(".0")).row for row in ROWS] == list(ROWS)
+    assert version_of("3.3") == () == version_of("3")
 
 
 def test_each_release_of_the_matrix_is_a_known_one() -> None:
