@@ -24,6 +24,7 @@ from faults import (
     KILL,
     Fault,
     Run,
+    copy_of_a_house,
     faults_of,
     paths_within,
     run,
@@ -76,8 +77,7 @@ class House:
         return {data for _, _, data in Vault(str(self.vault), state=str(self.state)).history.copies(key)}
 
     def reset(self) -> None:
-        shutil.rmtree(self.path)
-        shutil.copytree(self._template, self.path)
+        copy_of_a_house(self._template, self.path, self.state)
 
     def contents(self) -> dict[str, bytes | None]:
         """Return what is in the vault: path -> bytes, None for a folder."""

@@ -24,7 +24,7 @@ import pytest
 
 from commandline import COMMAND, environment
 from event_machines import before_and_after
-from faults import KILL, Fault, Run, faults_of, paths_within, run, why_not
+from faults import KILL, Fault, Run, copy_of_a_house, faults_of, paths_within, run, why_not
 from fingerprint import Vault
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import (
@@ -91,8 +91,7 @@ class House:
         return Registration(self.vault, RecordedMachine(MACHINE), policy="strict", endpoint=self.service.endpoint)
 
     def reset(self) -> None:
-        shutil.rmtree(self.path)
-        shutil.copytree(self.template, self.path)
+        copy_of_a_house(self.template, self.path, Path(self.vault.state))
         self.made = self.service.activation(limit=9)
         self.begun = {node["id"] for node in self.service.nodes()}
 

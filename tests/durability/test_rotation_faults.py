@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from event_machines import before_and_after
-from faults import KILL, Fault, Run, faults_of, paths_within, run, why_not
+from faults import KILL, Fault, Run, copy_of_a_house, faults_of, paths_within, run, why_not
 from fingerprint import Vault
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
@@ -68,8 +68,7 @@ class House:
         return Registration(self.vault, RecordedMachine(MACHINE), policy="strict", endpoint=self.service.endpoint)
 
     def reset(self) -> None:
-        shutil.rmtree(self.path)
-        shutil.copytree(self.template, self.path)
+        copy_of_a_house(self.template, self.path, self.path / "state")
         if self.key_there() != self.first_key:
             self.service.update_key(self.node, {"NewPublicKey": self.first_key})
         self.service.ask_for_rotation(self.node)
