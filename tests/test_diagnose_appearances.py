@@ -402,7 +402,7 @@ def test_no_password_of_an_endpoint_is_told(machine: AgentMachine, tmp_path: Pat
     assert "Ssm.Endpoint is https://***@127.0.0.1:1" in answer["configuration"].evidence
     assert "https://***@127.0.0.1:1 cannot be reached" in answer["endpoint-ssm"].text
     machine.config(Ssm={"Endpoint": f"user:{PASSWORD}@ssm.example"})
-    assert "Ssm.Endpoint is ssm.example" in machine.diagnosis("configuration")["configuration"].evidence
+    assert "Ssm.Endpoint is ***@ssm.example" in machine.diagnosis("configuration")["configuration"].evidence
 
 
 def test_no_password_of_the_metadata_services_url_is_told(

@@ -41,10 +41,16 @@ def real_path(vault: str) -> str:
     except (FileNotFoundError, NotADirectoryError):
         above, name = os.path.split(os.path.abspath(vault))
         return os.path.join(real_path(above), name) if name else above
-    except (OSError, ValueError) as error:
-        if getattr(error, "errno", errno.EINVAL) in _STAYS:
-            return os.path.realpath(vault)
-        raise vault_error(error, vault) from None  # type: ignore[arg-type]
+    except ValueError:
+        return os.path.realpath(vault)
+    except OSError as error:
+        if error.errno not in _STAYS:
+            raise vault_error(error, vault) from None
+    try:
+        return os.path.realpath(vault)
+    except OSError as error:
+        # What was a link when it was looked at is none any more.
+        raise vault_error(error, vault) from None
 
 
 def state_key(path: str) -> str:

@@ -24,10 +24,11 @@ import pytest
 
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault
 from fingerprint.engine import first_record, set_threshold
-from fingerprint.errors import Refused, VaultError, VaultMissing
+from fingerprint.errors import Refused, VaultError, VaultMissing, VaultUnreadable
 from fingerprint.testing.machines import unix_machine
 from fingerprint.vault import VaultEdit
 from fingerprint.vault.records import decode_fingerprint, encode_fingerprint
+from fingerprint.vault.statekeys import real_path
 
 fcntl = pytest.importorskip("fcntl", reason="the start of the processes is held by flock")
 
@@ -493,3 +494,24 @@ def test_a_folder_that_is_swapped_for_a_link_leads_to_no_other_vault(
     count(f"operations while {swapped} was swapped for a link", operations)
     count(f"refused while {swapped} was swapped, the rest with the vault's own record", refused)
     count(f"swaps of {swapped} meanwhile", swaps)
+
+
+def test_the_real_path_of_a_folder_that_is_swapped_for_a_link_is_one_of_the_two(tmp_path: Path) -> None:
+    """Or it could not be looked at: what was a link when it was looked at may be none when it is read."""
+    if not can_exchange(tmp_path):
+        pytest.skip("this system cannot exchange two names at one stroke")
+    place, link, target = tmp_path / "Vault", tmp_path / "link", tmp_path / "target"
+    place.mkdir()
+    target.mkdir()
+    link.symlink_to(target)
+    refused = 0
+    with started(SWAP, 1, tmp_path, str(place), str(link)) as [swapper]:
+        assert_ready([swapper])
+        for _ in range(20_000):
+            try:
+                assert real_path(str(place)) in (str(place), str(target))
+            except VaultUnreadable:
+                refused += 1
+        swapper.send_signal(signal.SIGTERM)
+        numbers_of(swapper)
+    assert refused < 20_000
