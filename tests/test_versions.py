@@ -388,6 +388,9 @@ def test_diagnose_tells_the_next_retry_of_each_release(
             # The last second of a draw is not drawn.
             assert abs(seconds_of(earliest) - (12 * 3600 - 1 + least)) <= 1, (error, told, least)
             assert abs(seconds_of(latest) - (12 * 3600 - 1 + longest)) <= 1, (error, told, longest)
+            # A limit is named where it makes a difference, and only there.
+            bound = (least, longest) != sleeps(version, kind, failures, None)
+            assert ("with Ssm.CredentialRetryMaxSleepSeconds" in told) is bound, (error, failures, told)
 
 
 def seconds_of(at: str) -> float:

@@ -82,8 +82,11 @@ def next_request(
         return Retry(slept + wait.pause, slept + wait.pause, OWN_WORD)
     if failed_at is None:
         return None
-    least, longest = pause(wait.error, max(0, wait.failures - 1), agent.version, identity, limit)
-    how = _schedule(agent, agent.row.longest_pause_setting, limit)
+    before = max(0, wait.failures - 1)
+    least, longest = pause(wait.error, before, agent.version, identity, limit)
+    # A limit that this pause does not reach, or that such a pause does not know, explains nothing.
+    bound = (least, longest) != pause(wait.error, before, agent.version, identity)
+    how = _schedule(agent, agent.row.longest_pause_setting, limit if bound else None)
     if failed_at + longest + GRACE_SECONDS >= now:
         return Retry(failed_at + least, failed_at + longest, how)
     # It must have tried since, and did not log it.

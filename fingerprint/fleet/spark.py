@@ -22,6 +22,7 @@ from fingerprint.fleet.names import Names
 from fingerprint.fleet.planning import USUAL_EVENTS, Plan, Tally
 from fingerprint.fleet.planning import plan as plan_batches
 from fingerprint.fleet.rejects import Accepted, Rejects, fleet_rows
+from fingerprint.fleet.soundness import sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,9 +68,10 @@ def rejected(frame: DataFrame) -> DataFrame:
     """Return the rows that are no rows of a fleet: node_id as far as there is one, and the reason."""
 
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        names = Names()
         for batch in batches:
             told = _Told()
-            for _ in _rows([batch], told):
+            for _ in _rows([batch], told, names):
                 pass
             yield pa.record_batch([pa.array(told.nodes, pa.string()), pa.array(told.reasons, pa.string())],
                                   names=[NODE, "reason"])  # fmt: skip
@@ -284,6 +286,10 @@ def _renamed(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.rename_columns([_dotted(name) for name in batch.schema.names])
 
 
-def _rows(batches: Iterable[pa.RecordBatch], rejects: Rejects) -> Iterator[pa.RecordBatch]:
+def _rows(
+    batches: Iterable[pa.RecordBatch], rejects: Rejects, names: Names | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a partition; its names are those of all its batches, as far as `names` has none yet."""
+    names = Names() if names is None else names
     for batch in batches:
-        yield from fleet_rows(_renamed(batch), "", 1, rejects, Names())
+        yield from fleet_rows(sound(_renamed(batch), "a partition"), "", 1, rejects, names)
