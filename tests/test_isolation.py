@@ -112,6 +112,78 @@ def test_the_script_runs_nothing_of_the_environment(installed: Path, tmp_path: P
     assert "Traceback" not in done.stderr
 
 
+# First lines of installers and distributions, with the interpreter's path for {}.
+FIRST_LINES = {
+    "plain": "#!{}\n", "option": "#!{} -s\n", "options": "#!{} -sP\n", "isolated": "#!{} -I\n",
+    "wrapped": "#!/bin/sh\n'''exec' \"{}\" \"$0\" \"$@\"\n' '''\n",
+    "wrapped, no quotes": "#!/bin/sh\n'''exec' {} \"$0\" \"$@\"\n' '''\n",
+    "wrapped by distlib": "#!/bin/sh\n'''exec' {} \"$0\" \"$@\"\n' '''\n# -*- coding: utf-8 -*-\n",
+}  # fmt: skip
+SHELLS = ["/bin/sh", *(shell for name in ("bash", "dash", "busybox") if (shell := shutil.which(name)))]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("first", FIRST_LINES)
+def test_the_script_finds_the_interpreter_in_each_first_line(
+    installed: Path, tmp_path: Path, first: str, shell: str
+) -> None:
+    """With functions in the environment, which bash takes also where it is the system's sh."""
+    place, python = tmp_path / "programs", installed.with_name("python")
+    place.mkdir()
+    if "no quotes" in first or "distlib" in first:
+        # An environment without a blank in its path, which is found by the file beside the interpreter.
+        python = tmp_path / "plain" / "bin" / "python"
+        shutil.copytree(installed.parents[1], tmp_path / "plain", symlinks=True)
+    shutil.copy(installed, place)
+    main = place / "fingerprint-main"
+    _, _, rest = (ROOT / "bin" / main.name).read_text().partition("\n")
+    main.write_text(FIRST_LINES[first].format(python) + rest)
+    main.chmod(0o755)
+    # Started as "sh": then bash is the shell of POSIX, in which no function stands for a special word.
+    sh = place / "sh"
+    sh.symlink_to(shell)
+    hostile = evil(tmp_path)
+    for name in ("read", "readlink", "[", "unset", "exec", ":", "test", "echo"):
+        hostile["env"][f"BASH_FUNC_{name}%%"] = f"() {{ /bin/echo {name} >> {tmp_path / 'ran'}; }}"
+    done = subprocess.run(
+        [sh, place / "fingerprint", "version"], capture_output=True, text=True, check=False, **hostile
+    )
+    assert (done.stdout, done.stderr) == (VERSION, "")
+    assert ran(tmp_path) == []
+
+
+def test_the_functions_of_that_test_are_taken_by_a_shell_that_does_not_look_out(tmp_path: Path) -> None:
+    if not shutil.which("bash"):
+        pytest.skip("bash is not installed")
+    (tmp_path / "sh").symlink_to(str(shutil.which("bash")))
+    env = {"BASH_FUNC_read%%": f"() {{ /bin/echo read >> {tmp_path / 'ran'}; }}"}
+    subprocess.run([tmp_path / "sh", "-c", "read -r line"], env=env, stdin=subprocess.DEVNULL, check=False)
+    assert ran(tmp_path) == ["read"]
+
+
+@pytest.mark.parametrize("folder", ["stdlib", "platstdlib", "purelib", "lib-dynload"])
+@pytest.mark.parametrize("by", ["PYTHONPATH", "current folder"])
+def test_a_folder_of_this_python_stays_on_the_search_path(
+    installed: Path, tmp_path: Path, folder: str, by: str
+) -> None:
+    python = installed.with_name("python")
+    code = "import sysconfig, sys; print(sysconfig.get_path(sys.argv[1]))"
+    place = subprocess.check_output([python, "-c", code, folder.replace("lib-dynload", "stdlib")], text=True).strip()
+    place += "/lib-dynload" if folder == "lib-dynload" else ""
+    env, cwd = {"HOME": str(tmp_path)}, str(tmp_path)
+    if by == "PYTHONPATH":
+        env[by] = place
+    else:
+        cwd = place
+    # Not imported before that: files of the library, a module of lib-dynload, and the program's own.
+    code = (
+        "import os, fingerprint.cli.isolation as i; up = os.path.dirname; i.leave_others_code_out(up(up(i.__file__)));"
+        "import random, _json, fingerprint.testing; from fingerprint.cli import main; main(['version'])"
+    )
+    done = subprocess.run([python, "-c", code], env=env, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.stdout == VERSION, done.stderr
+
+
 def test_the_environment_would_run_code_without_that(installed: Path, tmp_path: Path) -> None:
     """What the test above guards against happens where Python is not isolated."""
     hostile = evil(tmp_path)

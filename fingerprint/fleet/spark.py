@@ -286,9 +286,7 @@ def _renamed(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.rename_columns([_dotted(name) for name in batch.schema.names])
 
 
-def _rows(
-    batches: Iterable[pa.RecordBatch], rejects: Rejects, names: Names | None = None
-) -> Iterator[pa.RecordBatch]:
+def _rows(batches: Iterable[pa.RecordBatch], rejects: Rejects, names: Names | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a partition; its names are those of all its batches, as far as `names` has none yet."""
     names = Names() if names is None else names
     for batch in batches:
