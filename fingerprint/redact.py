@@ -94,6 +94,7 @@ class Redactor:
         self._codes: dict[str, str] = {}
         self._of_code: dict[str, str] = {}
         self._given: set[str] = set()
+        self._kinds: set[str] = set()
 
     def pseudonym(self, kind: str, value: str) -> str:
         """Return what stands for a value; the same one for the same value, whatever its case and what surrounds it."""
@@ -104,6 +105,7 @@ class Redactor:
         if known is None:
             known = f"{kind}-{self._code(plain)}"
             self._given.add(known)
+            self._kinds.add(kind.partition("-")[0])
         return known
 
     def _code(self, plain: str) -> str:
@@ -234,9 +236,9 @@ class Redactor:
 
     def _kept(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where pseudonyms stand that were given before."""
-        kinds = sorted({given.partition("-")[0] for given in self._given})
-        if kinds:
-            pattern = rf"{_NOT_IN_A_WORD}(?:{'|'.join(kinds)})-[0-9a-f]{{{_DIGITS},{_DIGITS_MOST}}}{_NOT_BEFORE_A_WORD}"
+        if self._kinds:
+            kinds = "|".join(sorted(self._kinds))
+            pattern = rf"{_NOT_IN_A_WORD}(?:{kinds})-[0-9a-f]{{{_DIGITS},{_DIGITS_MOST}}}{_NOT_BEFORE_A_WORD}"
             for found in re.finditer(pattern, text):
                 if found[0] in self._given:
                     yield found.span()

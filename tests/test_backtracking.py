@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import fingerprint
+from fingerprint import redact
 
 try:
     from re import _constants as constants  # type: ignore[attr-defined]
@@ -50,6 +51,14 @@ def _modules() -> Iterator[Any]:
             # Of an extra that tests do without.
 
 
+# Patterns that a function is given or makes, with what it is given here.
+MADE = {
+    ("credentials/dialects.py", "ending"): [r"\r\n|\r|\n", r"\r?\n", r"\n"],
+    ("redact.py", "pattern"): [
+        rf"{redact._NOT_IN_A_WORD}(?:disk|id|serial|uuid)-[0-9a-f]"
+        rf"{{{redact._DIGITS},{redact._DIGITS_MOST}}}{redact._NOT_BEFORE_A_WORD}"
+    ],
+}
 METHODS = ("search", "match", "fullmatch", "sub", "split", "findall", "finditer")
 
 
@@ -82,6 +91,8 @@ def _used() -> Iterator[tuple[str, re.Pattern[Any], set[str]]]:
                     for each in (node.args[0], flags[0] if flags else ast.Constant(0, lineno=1, col_offset=0))
                 ]
             except NameError:
+                for made in MADE[str(path.relative_to(PACKAGE)), ast.unparse(node.args[0])]:
+                    yield where, re.compile(made), {node.func.attr}
                 continue
             yield where, re.compile(source, given), {node.func.attr}
         others = set().union(*(uses[name] for name in uses if name != "re" and name not in vars(module)))
