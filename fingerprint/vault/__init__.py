@@ -10,6 +10,7 @@ import os
 
 from fingerprint.errors import VaultChanged, VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import FingerprintRecord, RegistrationRecord
+from fingerprint.rights import is_root
 from fingerprint.vault.files import Folder, is_torn, read_settled
 from fingerprint.vault.history import History
 from fingerprint.vault.journal import BYTES_FOUND, FOUND, NOT_WRITTEN, WRITTEN
@@ -465,8 +466,9 @@ class VaultEdit:
         self._wait = wait
 
     def __enter__(self) -> VaultEdit:
-        # The reference leaves its folders without x (0600), and only root gets into them.
-        self._mode = 0o600 if self._vault.path == reference_vault() else 0o700
+        # The reference leaves its folders without x (0600), and only root gets into them; since 3.3.4177 with x, and
+        # it may run as another user.
+        self._mode = 0o600 if self._vault.path == reference_vault() and is_root() else 0o700
         for left in reversed(range(_DECISIONS)):
             self._folder = Folder.make(self._vault.path, self._mode)
             try:

@@ -47,6 +47,10 @@ _KINDS = (
 )
 _FIND_LINKS = "Find the other names with: find / -xdev -samefile FILE"
 _TAKE_BACK = "Find out who wrote there, then give it back to its owner: chown and chmod go-w"
+_OF_ITS_USER = (
+    "If an agent runs as that user, as its Agent.EnforceWorkspaceRootOwnership allows, run this as that user, too. "
+    "Else find out who wrote there, then give it back to its owner: chown"
+)
 
 
 class Folder:
@@ -167,7 +171,7 @@ class Folder:
         if name != "." and status.st_nlink > 1:
             found.append((_links_text(status.st_nlink), _FIND_LINKS, True))
         if status.st_uid not in (0, os.geteuid()):
-            found.append((f"it belongs to another user (uid {status.st_uid})", _TAKE_BACK, True))
+            found.append((f"it belongs to another user (uid {status.st_uid})", _OF_ITS_USER, True))
         mode = stat.S_IMODE(status.st_mode)
         if mode & 0o022:
             found.append((f"others can write it (mode {mode:04o})", _TAKE_BACK, True))
@@ -538,7 +542,7 @@ def _end_of_lines(descriptor: int, size: int) -> int | None:
 
 def _check_owner_and_mode(status: os.stat_result, where: str) -> None:
     if status.st_uid not in (0, os.geteuid()):
-        raise VaultUnsafe(f"it belongs to another user (uid {status.st_uid})", where=where, remedy=_TAKE_BACK)
+        raise VaultUnsafe(f"it belongs to another user (uid {status.st_uid})", where=where, remedy=_OF_ITS_USER)
     if status.st_mode & 0o022:
         raise VaultUnsafe(
             f"others can write it (mode {stat.S_IMODE(status.st_mode):04o})", where=where, remedy=_TAKE_BACK

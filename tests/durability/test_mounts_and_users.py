@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,43 @@ print(codes)
     assert done.stdout.strip() == "[3, 3, 3]", done
     assert "permission" in done.stderr
     assert sorted(str(p) for p in house.rglob("*")) == before
+
+
+OF_A_USER = """
+import ctypes, subprocess
+if ctypes.CDLL(None, use_errno=True).unshare(0x20000):
+    sys.exit(os.strerror(ctypes.get_errno()))
+subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/var/lib"], check=True)
+os.makedirs("/var/lib/amazon/ssm")
+os.chown("/var/lib/amazon/ssm", {user}, {user})
+"""
+MAKES_A_RECORD = """
+from fingerprint import FingerprintRecord, HardwareHash, Vault
+from fingerprint.vault.places import reference_vault
+vault = Vault(reference_vault(), state=sys.argv[1])
+with vault.edit() as edit:
+    edit.store(FingerprintRecord("f", HardwareHash({"machine-id": "x"}), 40), why="test")
+print(oct(os.stat(vault.path).st_mode), oct(os.stat(vault.path + "/Store").st_mode), vault.read().fingerprint)
+"""
+
+
+@needs_mounts
+@pytest.mark.parametrize(("user", "mode"), [(0, "0o40600"), (NOBODY, "0o40700")])
+def test_who_makes_the_vault_of_the_agent_can_enter_it(user: int, mode: str) -> None:
+    """Since 3.3.4177 an agent may keep its vault as another user than root."""
+    state = Path(tempfile.mkdtemp())
+    os.chown(state, user, user)
+    done = as_user(user, MAKES_A_RECORD, str(state / "state"), before=OF_A_USER.format(user=user))
+    shutil.rmtree(state)
+    assert (done.stdout, done.stderr) == (f"{mode} {mode} f\n", "")
+
+
+@needs_mounts
+def test_a_vault_of_another_user_is_read_as_that_user(house: Path) -> None:
+    """Root is told so; giving it to root would take it from an agent that runs as that user."""
+    script = "F init --snapshot same.json > /dev/null; chown -R 65534 disk; F --snapshot same.json check; echo $?"
+    done = within(house, TMPFS.format(size="4m") + "; chmod 755 disk", script)
+    assert done.stdout.splitlines()[-1] == "3"
+    assert "belongs to another user (uid 65534)" in done.stderr
+    assert "run this as that user, too" in done.stderr
