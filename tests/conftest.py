@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# The same examples in each run, so that a change is judged by what it changes; the full form looks for new ones.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("new", print_blob=True)
+settings.load_profile("new" if os.environ.get("FINGERPRINT_DURABILITY") == "full" else "same")
 
 # A runner that was started in the background ignores Ctrl-C, and whatever it starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

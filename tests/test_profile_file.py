@@ -143,10 +143,6 @@ REFUSED = {
     "value goes on": ("[default]\naws_access_key_id = O\n  region = x\n", 3),
     "stale token goes on": ("[default]\nregion = x\naws_security_token = O\n\n  P\n", 5),
     "deeper than before": ("[default]\naws_access_key_id = O\n  aws_secret_access_key = O\n", 3),
-    "half of it for JavaScript": (
-        "[default]\naws_secret_access_key = O\naws_access_key_id = O\naws_session_token: O\n",
-        1,
-    ),
     "stale token for all": ("[a]\n[DEFAULT]\naws_security_token = O\n[default]\n", 3),
     "other SDKs take a later one": (
         "# c\n[default]\nx = 1\n[ default ]\n" + "aws_access_key_id = O\naws_secret_access_key = O\n",
@@ -195,6 +191,20 @@ def test_which_sdks_do_not_read_the_profile_is_said(text: str, unread: str) -> N
     _, [warning] = updated(text, PROFILE, TOKEN)
     assert f"not to the AWS SDKs for {unread}" in warning
     assert updated("[default]\naws_access_key_id = O\n" + OTHER, PROFILE, TOKEN)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        # Java reads the first by the = in the value; JavaScript would get half of the second.
+        ("[default]\naws_access_key_id:a=b\n", "aws_access_key_id="),
+        ("[default]\naws_secret_access_key = O\naws_access_key_id = O\naws_session_token: O\n", "aws_session_token= "),
+    ],
+)
+def test_a_colon_becomes_an_equals_sign_where_an_sdk_would_lose_by_it(text: str, made: str) -> None:
+    after, _ = updated(text, PROFILE, TOKEN)
+    assert f"\n{made}" in after
+    assert {keys_of(sdk, DIALECTS[sdk](after)[PROFILE]) for sdk in DIALECTS} == {NEW}
 
 
 @pytest.mark.parametrize("name", ["", "a]b", "a\nb", "a b", "'a'", " a", "DEFAULT", "ä"])
@@ -251,7 +261,8 @@ def read(sdk: str, text: str) -> dict[str, dict[str, str]] | None:
 
 
 def without_ours(profile: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in profile.items() if name.lower() not in (*NAMES, OLD_TOKEN)}
+    ours = (*NAMES, OLD_TOKEN)
+    return {name: value for name, value in profile.items() if name.lower().partition(":")[0].strip() not in ours}
 
 
 @given(FILES, st.sampled_from(["default", "other", "new", "my node"]))
@@ -283,14 +294,22 @@ def test_any_file_gives_the_new_keys_or_is_refused_and_all_else_is_as_it_was(tex
 
 @given(FILES)
 @settings(max_examples=500, deadline=None)
+@example("[default]\naws_access_key_id:a=b\n")
+@example("[default]\naws_session_token: a==\naws_access_key_id : b=\naws_secret_access_key:\tc=d\n")
+@example("[default]\naws_secret_access_key = s\naws_session_token: a==\n[other]\nx = 1\n")
 def test_ordinary_files_are_not_refused(text: str) -> None:
-    """What botocore reads, without values of several lines and without what [DEFAULT] lends, is updated (a lone
-    carriage return ends a line for some SDKs only)."""
+    """What botocore reads is updated, without values of several lines, without what [DEFAULT] lends, without indents
+    (some SDKs take an indented section for a part of the value before it), without lone carriage returns, which end a
+    line for some SDKs only, without names that are one without their blanks, and with an end of the last line (Ruby's
+    does not see an empty value without it)."""
     found = read(BOTOCORE, text)
     lines = list(lines_of(text))
     if found is None or any(line.kind == "more" or line.section in ("DEFAULT", "in") for line in lines):
         return
-    if any(line.indent and line.kind != "section" for line in lines) or "\r" in text.replace("\r\n", ""):
+    if any(line.indent or not line.ending for line in lines) or "\r" in text.replace("\r\n", ""):
+        return
+    sections = [line.section.strip() for line in lines if line.kind == "section"]
+    if len(set(sections)) < len(sections):
         return
     after, _ = updated(text, PROFILE, TOKEN)
     assert keys_of(BOTOCORE, DIALECTS[BOTOCORE](after)[PROFILE]) == NEW

@@ -14,7 +14,6 @@ from fingerprint.collect.agent import agent_pids
 from fingerprint.copieddisk import on_disk
 from fingerprint.model import Value
 from fingerprint.vault.places import reference_vault
-from fingerprint.vault.statekeys import real_path
 
 # Inode of the first name space of processes (PROC_PID_INIT_INO of the kernel).
 _FIRST_NAME_SPACE = 0xEFFFFFFC
@@ -42,7 +41,7 @@ def is_agents_vault(vault: str) -> bool:
     try:
         return os.path.samefile(vault, reference)
     except OSError:
-        return real_path(vault) == real_path(reference)
+        return os.path.realpath(vault) == os.path.realpath(reference)
 
 
 def vault_use(vault: str, platform: str = sys.platform, proc: str = "/proc") -> VaultUse:

@@ -90,9 +90,20 @@ def updated(text: str, profile: str, credentials: RoleCredentials, where: str = 
             f"invalid profile name {profile!r}: not every AWS SDK reads it",
             remedy="Use letters, digits and _ - / . % @ : +",
         )
-    after = _edited(text, profile, dict(zip(NAMES, new, strict=True)), where)
-    known = before.get(profile)
-    unread = [note for sdk in DIALECTS if (note := _verify(sdk, found[sdk], after, profile, known, new, where))]
+
+    def edited(*, colons: bool) -> tuple[str, list[str]]:
+        after = _edited(text, profile, dict(zip(NAMES, new, strict=True)), where, colons=colons)
+        verified = (_verify(sdk, found[sdk], after, profile, before.get(profile), new, where) for sdk in DIALECTS)
+        return after, [note for note in verified if note]
+
+    try:
+        after, unread = edited(colons=True)
+    except Refused as error:
+        # An SDK that knows no `name: value` may have read such a line by the = in its value.
+        try:
+            after, unread = edited(colons=False)
+        except Refused:
+            raise error from None
     if not unread:
         return after, []
     return after, [
@@ -116,8 +127,16 @@ def _remedy(error: Unreadable, text: str, where: str) -> str:
     return f"Correct or remove line {error.line}, then run the command again"
 
 
-def _edited(text: str, profile: str, values: dict[str, str], where: str) -> str:
-    """Return the text with values replaced in place; those that the profile lacks stand below the others."""
+def _edited(text: str, profile: str, values: dict[str, str], where: str, *, colons: bool) -> str:
+    """Return the text with values replaced in place; those that the profile lacks stand below the others.
+
+    Args:
+        text: the file.
+        profile: the name in brackets.
+        values: the new ones by name.
+        where: path of the file, for errors.
+        colons: whether `name: value` stays; else it becomes `name= value`.
+    """
     lines = list(lines_of(text))
     for number, line in enumerate(lines, 1):
         if line.section == _RESERVED and line.kind == "option" and line.name == OLD_TOKEN:
@@ -142,13 +161,14 @@ def _edited(text: str, profile: str, values: dict[str, str], where: str) -> str:
     missing = dict(values)
     options = [at for at in own if lines[at].kind == "option"]
     keys = [at for at in options if lines[at].name in _OURS]
+    delimiter = ""
     for at in keys:
         line = lines[at]
-        texts[at] = _replaced(line, missing.pop(line.name)) if line.name in missing else ""
+        delimiter = line.delimiter if colons else line.delimiter.replace(":", "=")
+        texts[at] = _replaced(line, delimiter, missing.pop(line.name)) if line.name in missing else ""
     if missing:
         below = (keys or options or own)[-1 if options else 0]
         indent = lines[below].indent if options else ""
-        delimiter = lines[below].delimiter if keys else ""
         below = _end_of_value(lines, below)
         # Another ending could join with what follows.
         ending = lines[below].ending or ending
@@ -159,11 +179,11 @@ def _edited(text: str, profile: str, values: dict[str, str], where: str) -> str:
     return "".join(texts)
 
 
-def _replaced(line: Line, value: str) -> str:
+def _replaced(line: Line, delimiter: str, value: str) -> str:
     # In lower case, as every SDK reads it.
-    start = line.indent + line.name + line.delimiter
+    start = line.indent + line.name + delimiter
     # An empty value has lost the blank before it: `name =`.
-    gap = " " if line.delimiter in (" =", " :") and not line.text[line.start :].strip() else ""
+    gap = " " if delimiter in (" =", " :") and not line.text[line.start :].strip() else ""
     return start + gap + value + line.ending
 
 
@@ -243,7 +263,8 @@ def _harmful(what: str, text: str, profile: str | None, where: str) -> Refused:
 
 
 def _others(profile: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in profile.items() if name.lower() not in _OURS}
+    # `name: a=b` is a setting `name: a` to some.
+    return {name: value for name, value in profile.items() if name.lower().partition(":")[0].strip() not in _OURS}
 
 
 def _usable(keys: tuple[str, str, str]) -> bool:
