@@ -15,8 +15,11 @@ settings.register_profile("same", derandomize=True)
 settings.register_profile("new", print_blob=True)
 settings.load_profile("new" if os.environ.get("FINGERPRINT_DURABILITY") == "full" else "same")
 
-# A runner that was started in the background ignores Ctrl-C, and whatever it starts would inherit that.
+# A runner that was started in the background ignores Ctrl-C, one that nohup started ignores SIGHUP; whatever it starts
+# would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
