@@ -1,7 +1,7 @@
 """Addresses in the order of the kernel, which decides which one is *the* address of the machine.
 
 On Linux the dumps that the reference's runtime asks for are asked for here (RTM_GETLINK and
-RTM_GETADDR over netlink); elsewhere psutil tells them.
+RTM_GETADDR over netlink), on Windows the list of GetAdaptersAddresses; elsewhere psutil tells them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fingerprint.collect.machine import Addresses, Link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from fingerprint.collect.machine import Machine
@@ -55,21 +55,23 @@ def read_addresses(platform: str) -> Addresses:
         except OSError as error:
             # Some sandboxes forbid netlink and let the older calls through.
             return _from_netifaces(error) or _from_psutil(f"psutil, as netlink failed ({error.strerror})")
-    return _from_psutil("psutil")
+    return _from_windows() if platform == "windows" else _from_psutil("psutil")
 
 
 def read_links(platform: str) -> tuple[Link, ...]:
     """Return the interfaces of this machine but loopback, in kernel order.
 
     On Linux the kernel tells which have a device behind them and its permanent address (both since
-    5.14; before, /sys/class/net and the present address stand for them). Elsewhere psutil tells names and
-    present addresses, and all count as having a device.
+    5.14; before, /sys/class/net and the present address stand for them). Elsewhere names and present addresses
+    are told, and all count as having a device.
 
     Raises:
         OSError: neither the kernel nor a library would tell them.
     """
     if platform != "linux":
-        return tuple(Link(name, address, "", "device") for name, address in _from_psutil("psutil").links)
+        return tuple(
+            Link(name, address, "", "device") for name, address in _with_address(read_addresses(platform).links)
+        )
     from fingerprint._system import links
 
     found = []
@@ -268,6 +270,15 @@ def _from_netifaces(error: OSError) -> Addresses | None:
     return Addresses(_usable(ipv4), _with_address(links), f"netifaces, as netlink failed ({error.strerror})")
 
 
+def _from_windows() -> Addresses:
+    from fingerprint.collect.windows_addresses import SOURCE, adapters
+
+    found = adapters()
+    ipv4 = [address for one in found for address in one.ipv4]
+    # One of zeros counts to the agent there: of a loopback adapter Windows tells none.
+    return Addresses(_usable(ipv4), tuple((one.name, one.address) for one in found if one.address), SOURCE)
+
+
 def _from_psutil(source: str) -> Addresses:
     import psutil
 
@@ -297,5 +308,5 @@ def _usable(ipv4: list[str]) -> tuple[str, ...]:
     return tuple(address for address in ipv4 if not address.startswith("127."))
 
 
-def _with_address(links: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _with_address(links: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     return tuple((name, address) for name, address in links if address.strip("0:"))
