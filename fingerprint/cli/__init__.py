@@ -12,7 +12,7 @@ from gc import set_threshold
 
 from fingerprint._system import hide_memory
 from fingerprint.cli.parse import parse
-from fingerprint.cli.render import VisibleStream, begin_run, flush, print_json, warn, without_secrets
+from fingerprint.cli.render import VisibleStream, begin_run, flush, print_json, warn, without_secrets, write_utf_8
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError, PipeClosed
 from fingerprint.printable import printable
 
@@ -71,6 +71,7 @@ def main_and_exit() -> NoReturn:
         from fingerprint.cli.isolation import leave_others_code_out
 
         leave_others_code_out(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    write_utf_8()
     if sys.stderr is not None:
         sys.stderr = VisibleStream(sys.stderr)
     code = main()

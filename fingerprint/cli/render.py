@@ -34,6 +34,16 @@ _run: Arguments | None = None
 _advice: Advice | None = None
 
 
+def write_utf_8() -> None:
+    """Let both standard streams be UTF-8 where they are pipes or files, whatever a locale or a code page says.
+
+    Who reads them may have another one. A terminal is left as it is: it shows what its encoding has.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and stream.encoding != "utf-8" and not is_terminal(stream):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+
+
 def begin_run(arguments: Arguments | None) -> None:
     """Let the commands that are printed from now on carry the target of this command line."""
     global _run, _advice
