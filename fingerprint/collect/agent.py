@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
 from fingerprint.collect.machine import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
 
 # The agent's service on Windows.
 AGENT_SERVICE = "AmazonSSMAgent"
@@ -24,17 +28,27 @@ def agent_processes(platform: str, proc: str = "/proc") -> tuple[Process, ...]:
     """Return the running processes of the agent, the oldest first.
 
     Args:
-        platform: of this machine; elsewhere than on Linux psutil tells.
+        platform: of this machine. On Windows the service manager tells the process of the agent's service, whatever its
+            program is called; others there, and all elsewhere than on Linux, are found by their names.
         proc: the folder of the processes, for tests.
+
+    Raises:
+        OSError: on Windows, neither the service manager nor a name tells of one, and the first would not answer.
     """
+    if platform == "windows":
+        return _on_windows()
     if platform != "linux":
-        return _by_psutil()
+        return _sorted(_by_psutil())
     booted = _booted(proc)
     processes = []
     for pid, name, ticks in _found(proc):
         known = ticks is not None and booted is not None
         started = booted + ticks / os.sysconf("SC_CLK_TCK") if known else None  # type: ignore[operator]
         processes.append(Process(name, pid, _user(os.path.join(proc, str(pid))), started))
+    return _sorted(processes)
+
+
+def _sorted(processes: Iterable[Process]) -> tuple[Process, ...]:
     return tuple(sorted(processes, key=lambda one: (one.started or 0.0, one.pid)))
 
 
@@ -48,7 +62,8 @@ def agent_pids(proc: str = "") -> tuple[int, ...]:
     """Return the numbers of all running processes of agents, also of those in containers, the lowest first.
 
     Args:
-        proc: the folder of the processes on Linux; "" for elsewhere, where psutil lists them.
+        proc: the folder of the processes on Linux; "" for elsewhere, where psutil lists them, and on Windows the
+            service manager tells that of the agent's service.
 
     Raises:
         OSError: they cannot be listed, or not all of them.
@@ -59,6 +74,7 @@ def agent_pids(proc: str = "") -> tuple[int, ...]:
     import psutil
 
     pids = []
+    service = _service_pid() if sys.platform == "win32" else 0
     try:
         for one in psutil.process_iter(["name", "status"]):
             name = one.info["name"]
@@ -66,23 +82,68 @@ def agent_pids(proc: str = "") -> tuple[int, ...]:
                 continue
             if name is None:
                 raise OSError(errno.EACCES, f"process {one.pid} does not tell its name")
-            if name.removesuffix(".exe") in NAMES:
+            if one.pid == service or _plain_name(name) in NAMES:
                 pids.append(one.pid)
     except psutil.Error as error:
         raise OSError(errno.EIO, str(error)) from None
     return tuple(sorted(pids))
 
 
-def _by_psutil() -> tuple[Process, ...]:
+def _service_pid() -> int:
+    """Return the number of the process of the agent's service on Windows, 0 for none; raise OSError if not told."""
+    from fingerprint.collect.windows_native import service_pid
+
+    try:
+        return service_pid(AGENT_SERVICE)
+    except FileNotFoundError:
+        return 0
+
+
+def _on_windows() -> tuple[Process, ...]:
+    refused = None
+    try:
+        pid = _service_pid()
+    except OSError as error:
+        pid, refused = 0, error
+    found = _by_psutil(pid)
+    if refused is not None and not found:
+        # That there is none is not known.
+        raise refused
+    return _sorted(found)
+
+
+def _by_psutil(service: int = 0) -> list[Process]:
+    """Return the processes with the agent's names, and that of its service, which may have another one."""
     import psutil
 
     processes = []
-    for one in psutil.process_iter(["name", "username", "create_time"]):
-        told = one.info
-        name = str(told["name"] or "").removesuffix(".exe")
-        if name in NAMES:
-            processes.append(Process(name, one.pid, str(told["username"] or ""), told["create_time"]))
-    return tuple(sorted(processes, key=lambda one: (one.started or 0.0, one.pid)))
+    try:
+        for one in psutil.process_iter():
+            # One that does not tell its name leaves the others what they are.
+            name = NAMES[0] if one.pid == service else _plain_name(_told(one.name))
+            if name in NAMES:
+                started = _told(one.create_time)
+                if started is not None or one.is_running():
+                    processes.append(Process(name, one.pid, str(_told(one.username) or ""), started))
+    except psutil.Error as error:
+        raise OSError(errno.EIO, str(error)) from None
+    return processes
+
+
+def _told(question: Callable[[], _T]) -> _T | None:
+    """Return what a process tells, None where it does not, or has ended meanwhile."""
+    import psutil
+
+    try:
+        return question()
+    except (psutil.Error, OSError):
+        return None
+
+
+def _plain_name(told: str | None) -> str:
+    """Return the name of a program as `NAMES` has it."""
+    name = told or ""
+    return name[:-4].lower() if name.lower().endswith(".exe") else name
 
 
 def _found(proc: str, everywhere: bool = False) -> Iterator[tuple[int, str, int | None]]:

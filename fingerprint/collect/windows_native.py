@@ -1,4 +1,4 @@
-"""What Windows tells through its own calls: host name, folder, state of a service."""
+"""What Windows tells through its own calls: host name, folder, services."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import errno
 from typing import Any
 
 from fingerprint.collect.agent import AGENT_SERVICE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME = 5
 
@@ -100,39 +104,48 @@ def service_state(name: str) -> str:
     """Return the state of a service, such as "running" or "start_pending".
 
     Raises:
-        OSError: there is no such service, or no permission to ask.
+        FileNotFoundError: there is no such service.
+        OSError: the service manager would not tell it.
     """
-    import psutil
+    return str(_asked(name, lambda service: service.status()))
 
-    # Looked up by name: elsewhere psutil has no such function, and type checkers know it.
-    get = getattr(psutil, "win_service_get")  # noqa: B009
-    try:
-        return str(get(name).status())
-    except psutil.Error as error:
-        raise OSError(None, str(error)) from None
+
+def service_pid(name: str) -> int:
+    """Return the number of the process of a service, as QueryServiceStatusEx tells it; 0 while it has none.
+
+    Raises:
+        OSError: as `service_state`.
+    """
+    return int(_asked(name, lambda service: service.pid()) or 0)
 
 
 def agent_program() -> str:
     """Return the path of the agent's program, as the service manager has it.
 
     Raises:
-        FileNotFoundError: there is no service of the agent.
-        OSError: Windows would not tell it.
+        OSError: as `service_state`.
     """
-    import psutil
-
-    get = getattr(psutil, "win_service_get")  # noqa: B009
-    try:
-        line = str(get(AGENT_SERVICE).binpath()).strip()
-    except psutil.NoSuchProcess:
-        raise FileNotFoundError(errno.ENOENT, f"there is no service {AGENT_SERVICE}") from None
-    except psutil.Error as error:
-        raise OSError(None, str(error)) from None
+    line = str(_asked(AGENT_SERVICE, lambda service: service.binpath())).strip()
     if line.startswith('"'):
         return line[1:].partition('"')[0]
     # Without quotes, blanks are of the path as far as the program goes.
     program, extension, _ = line.lower().partition(".exe")
     return line[: len(program) + len(extension)]
+
+
+def _asked(name: str, question: Callable[[Any], Any]) -> Any:
+    import psutil
+
+    # Looked up by name: elsewhere psutil has no such function, and type checkers know it.
+    get = getattr(psutil, "win_service_get")  # noqa: B009
+    try:
+        return question(get(name))
+    except psutil.NoSuchProcess:
+        raise FileNotFoundError(errno.ENOENT, f"there is no service {name}") from None
+    except psutil.AccessDenied as error:
+        raise PermissionError(errno.EACCES, str(error)) from None
+    except psutil.Error as error:
+        raise OSError(None, str(error)) from None
 
 
 def _kernel32() -> Any:

@@ -240,12 +240,15 @@ def _windows_service(site: Site) -> Finding:
             tag="not-running",
         )
     try:
-        user = next((one.user for one in site.processes if one.name == "amazon-ssm-agent"), "")
+        core = next((one for one in site.processes if one.name == "amazon-ssm-agent"), None)
     except OSError:
-        user = ""
+        core = None
+    user = core.user if core is not None else ""
+    since = f" since {utc(core.started)}" if core is not None and core.started is not None else ""
     if user and user.upper() not in (name.upper() for name in _EXPECTED_USERS["windows"]):
         return failed(f"the agent runs as {user}, not as SYSTEM", remedy="Let its service log on as LocalSystem")
-    return passed(f"the service {AGENT_SERVICE} runs{f' as {user}' if user else ''}")
+    return passed(f"the service {AGENT_SERVICE} runs{since}{f' as {user}' if user else ''}",
+                  *(f"{one.name}: process {one.pid}" for one in (core,) if one is not None))  # fmt: skip
 
 
 def version(site: Site) -> Finding:
