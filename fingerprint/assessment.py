@@ -102,6 +102,7 @@ def assess(vault: Vault, machine: Machine, *, timeout: float | None = None) -> A
         machine: the machine.
         timeout: seconds for each command of a collection; None for the platform's usual one.
     """
+    machine = machine.keeping()
     try:
         observation = check(vault, machine, timeout=timeout)
     except FingerprintError as error:

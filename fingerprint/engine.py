@@ -120,7 +120,10 @@ def check(vault: Vault, machine: Machine | None = None, *, timeout: float | None
         VaultError: the vault could not be read.
         CollectError: nothing could be collected.
     """
+    from fingerprint.collect.machine import LiveMachine
+
     record = existing_record(vault)
+    machine = (machine or LiveMachine()).keeping()
     observation = _observe(record, collect(machine, timeout=timeout))
     change = recipe_change(record, observation.verdict, observation.collection, machine, timeout=timeout)
     return observation if change is None else observation.replace(change=change)
@@ -130,7 +133,7 @@ def recipe_change(
     record: FingerprintRecord,
     verdict: Verdict,
     collection: Collection,
-    machine: Machine | None,
+    machine: Machine,
     *,
     timeout: float | None = None,
 ) -> RecipeChange | None:
@@ -139,16 +142,14 @@ def recipe_change(
     Args:
         record: the record.
         verdict, collection: of the recipe that the installed agent takes.
-        machine: the machine, which is asked once more; None for the one that this process runs on.
+        machine: the machine, which is asked for what the other recipes hash.
         timeout: seconds for each command.
     """
     if not collection.recipe or verdict.reason not in (Reason.SID_DIFFERS, Reason.NOT_SIMILAR):
         return None
     # Imported here: only Windows has recipes.
-    from fingerprint.collect.machine import LiveMachine
     from fingerprint.collect.other_recipe import other_recipe
 
-    machine = machine or LiveMachine()
     found = other_recipe(
         machine, collection, record.hardware_hash, machine.timeout if timeout is None else timeout
     )  # fmt: skip
@@ -664,7 +665,7 @@ class Gate:
             return observed.record.fingerprint
         if self.policy == Policy.STRICT:
             change = recipe_change(
-                observed.record, observed.verdict, observed.collection, self.machine, timeout=self._timeout
+                observed.record, observed.verdict, observed.collection, self._recorder, timeout=self._timeout
             )
             raise mismatch_error(observed.verdict, self.vault.path, change)
         record_rest(self._recorder, self._timeout)

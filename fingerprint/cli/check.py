@@ -62,6 +62,7 @@ class _Seen:
     """One look at the machine and its vault, and what is known about it."""
 
     def __init__(self, vault: Vault, machine: Machine, arguments: Arguments) -> None:
+        machine = machine.keeping()
         self.assessment = assess(vault, machine, timeout=arguments.timeout)
         observation = self.assessment.observation
         if observation is None:

@@ -35,7 +35,7 @@ def run(arguments: Arguments) -> int:
             "a report without --redact holds ids, addresses and serial numbers",
             remedy="Add --redact, or --reveal if that is wanted",
         )
-    machine = machine_of(arguments)
+    machine = machine_of(arguments).keeping()
     vault = vault_of(arguments)
     recorder = Recorder(machine)
     try:

@@ -21,7 +21,7 @@ _COLORS = {Status.PRESENT: "good", Status.ABSENT: "doubt", Status.DENIED: "bad",
 
 
 def run(arguments: Arguments) -> int:
-    machine = machine_of(arguments)
+    machine = machine_of(arguments).keeping()
     collection = collect(machine, scheme=arguments.scheme, timeout=arguments.timeout)
     facts: dict[str, str] = {}
     if arguments.facts:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from typing_extensions import Self
+
     from fingerprint.collect.reader import Reader
 
 FILE_LIMIT = 64 * 1024
@@ -135,6 +137,20 @@ class Machine:
     platform: str
     kernel: str
     timeout: float
+    # Query of WMI -> its first answer, of a machine that keeps these; None for one that asks each time.
+    _answers: dict[tuple[str, ...], tuple[dict[str, Any], ...] | OSError] | None = None
+
+    def keeping(self) -> Self:
+        """Return this machine as one that asks WMI each query once, for one look at it.
+
+        Its values then are of one moment, and a class that hangs costs its time limit once. Who looks again takes a new
+        one of the machine itself.
+        """
+        if self.platform != "windows" or self._answers is not None:
+            return self
+        one = object.__new__(type(self))
+        one.__dict__.update(self.__dict__, _answers={})
+        return one
 
     def reader(self) -> Reader:
         """Return who reads this machine, to hold what was refused against the rights of the agent."""
@@ -220,6 +236,21 @@ class Machine:
     def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
         """Return all objects of a class of WMI, member -> str, int, None for null, or what else WMI has there."""
         raise NotImplementedError
+
+    def wmi(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        """Return `wmi_objects`, of a machine that keeps answers the first one, or raise its error."""
+        if self._answers is None:
+            return self.wmi_objects(class_name, members)
+        query = (class_name, *members)
+        if query not in self._answers:
+            try:
+                self._answers[query] = self.wmi_objects(class_name, members)
+            except OSError as error:
+                self._answers[query] = error
+        answer = self._answers[query]
+        if isinstance(answer, OSError):
+            raise type(answer)(answer.errno, answer.strerror, answer.filename)
+        return answer
 
     def agent_version(self) -> str:
         """Return the version of the installed agent, as its program prints it; FileNotFoundError where there is none.

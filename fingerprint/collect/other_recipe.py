@@ -50,7 +50,7 @@ def other_recipe(
     """Return the machine by another recipe, or other type ids, that give the saved hardware ID; None where none do.
 
     Args:
-        machine: the machine, which is asked once more.
+        machine: the machine; one that keeps answers of WMI asks for nothing there once more.
         collection: the machine by the recipe of the installed agent.
         saved: the hash of the record.
         timeout: seconds for each command.

@@ -82,6 +82,7 @@ class Recorder(Machine):
         if reader != Reader():
             self.snapshot["takenBy"] = {"uid": reader.uid, "asAgent": reader.as_agent, "rawIo": reader.raw_io}
         self._kept: set[str] = set()
+        self._answers = {}
         # Of a recording that is recorded again nothing more can be asked than it holds.
         self.of_a_recording = isinstance(machine, RecordedMachine)
 
@@ -251,7 +252,7 @@ class Recorder(Machine):
     def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
         kept = self.snapshot.setdefault("wmi", {})
         try:
-            found = self._machine.wmi_objects(class_name, members)
+            found = self._machine.wmi(class_name, members)
         except OSError as error:
             kept.setdefault(class_name, _error_entry(error))
             raise

@@ -176,7 +176,7 @@ def _version_by_wmi(machine: Machine) -> str:
     """Return the version of Windows as agents from 3.3.1311 read it, "" where it is none to them. Raises OSError."""
     class_name, members = OPERATING_SYSTEM
     try:
-        return system_version(machine.wmi_objects(class_name, [name for name, _ in members]))
+        return system_version(machine.wmi(class_name, [name for name, _ in members]))
     except Unloadable:
         return ""
 
@@ -249,7 +249,7 @@ def wql_members(machine: Machine, attribute: str) -> dict[str, object]:
         Unloadable: the agent cannot take them.
     """
     class_name, members = STRUCTURES[attribute]
-    return first_object(attribute, machine.wmi_objects(class_name, [name for name, _ in members]))
+    return first_object(attribute, machine.wmi(class_name, [name for name, _ in members]))
 
 
 def wql_source(attribute: str) -> str:

@@ -99,7 +99,7 @@ class Site:
         reveal: bool = False,
         log_limit: int = LOG_LIMIT,
     ) -> None:
-        self.machine = machine
+        self.machine = machine.keeping()
         self.vault = vault
         self.places: Places = places_of(machine.platform)
         self.network = network

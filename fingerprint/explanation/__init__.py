@@ -331,6 +331,7 @@ def explain_vault(
     from fingerprint.engine import existing_record, recipe_change
 
     record = existing_record(vault)
+    machine = machine.keeping()
     collection, recorder = record_whole(machine, timeout)
     now = RecordedMachine(recorder.snapshot)
     verdict = match(

@@ -94,6 +94,7 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
         timeout: seconds for each command.
         also: conditions that cost more and are looked into only if they are named: "copy".
     """
+    machine = machine.keeping()
     begin = machine.monotonic()
     found = assess(vault, machine, timeout=timeout)
     observation = found.observation

@@ -1,0 +1,158 @@
+"""Each class of WMI is asked once in a run, whatever is asked of its answer afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import textbook_gob
+from fingerprint.cli import main
+from fingerprint.collect import collect
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.collect.recorder import Recorder
+from fingerprint.collect.windows import wql_members
+from fingerprint.engine import Gate
+from fingerprint.errors import FingerprintMismatch
+from fingerprint.vault import Vault
+from house import House
+from windows_machines import AGENTS, NAMES, OBJECTS, windows_snapshot
+
+SERVER_2025 = "10.0.26100"
+COMMANDS = (
+    ["show"], ["show", "--facts"], ["check"], ["check", "--output", "json"], ["check", "--format", "nagios"],
+    ["explain"], ["explain", "--output", "json"], ["diagnose"], ["metrics"], ["watch", "--checks", "1"],
+    ["simulate", "--event", "dhcp-lease"], ["snapshot", "-"], ["fleet", "row"],
+    ["vault", "rebaseline", "--keep-fingerprint", "--accept-new-sid", "--dry-run"],
+)  # fmt: skip
+
+
+class WindowsHouse(House):
+    def is_now(self, version: str = SERVER_2025, **changes: Any) -> None:
+        self.machine = windows_snapshot(version, **changes)
+        self.snapshot.write_text(json.dumps(self.machine))
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count what the machine of the command line is asked for; its recordings stand for no query."""
+    found: Counter[str] = Counter()
+    ask = RecordedMachine.wmi_objects
+
+    def counting(machine: RecordedMachine, class_name: str, members: Sequence[str]) -> Any:
+        if machine.where == str(tmp_path / "machine.json"):
+            found[class_name] += 1
+        return ask(machine, class_name, members)
+
+    monkeypatch.setattr(RecordedMachine, "wmi_objects", counting)
+    return found
+
+
+def of_before(house: WindowsHouse, then: str) -> None:
+    """Let the record be one of another recipe, of other type ids, or of another machine."""
+    if then in AGENTS:
+        house.is_now(agent=AGENTS[then])
+    assert house("init").returncode == 0
+    record = json.loads(house.record.read_text())
+    if then == "moved":
+        order = [*NAMES[1:], NAMES[0]]
+        ids = {name: 64 + order.index(name) for name in NAMES}
+        record["hardwareHash"].update({name: textbook_gob.digest(name, OBJECTS[name][0], ids[name]) for name in NAMES})
+    if then == "another":
+        record["hardwareHash"].update(dict.fromkeys(NAMES, "x" * 22 + "=="))
+    house.record.write_text(json.dumps(record, separators=(",", ":")))
+    house.is_now()
+
+
+def target(house: WindowsHouse) -> list[str]:
+    return ["--vault", str(house.vault), "--snapshot", str(house.snapshot)]
+
+
+@pytest.mark.parametrize("then", ["same", "wmic", "json", "moved", "another"])
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_asks_each_class_once(
+    words: list[str], then: str, tmp_path: Path, asked: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = WindowsHouse(tmp_path)
+    of_before(house, then)
+    for name, value in house.env.items():
+        monkeypatch.setenv(name, value)
+    main([*target(house), *words])
+    assert asked
+    assert set(asked.values()) == {1}
+
+
+@pytest.mark.parametrize("failing", NAMES)
+def test_a_class_that_fails_is_not_asked_again_either(
+    failing: str, tmp_path: Path, asked: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that hangs costs its time limit once, and what it said first is what the values were made of."""
+    house = WindowsHouse(tmp_path)
+    of_before(house, "moved")
+    house.is_now(objects={failing: {"error": "ETIMEDOUT", "message": "no answer within 60 s"}})
+    for name, value in house.env.items():
+        monkeypatch.setenv(name, value)
+    main([*target(house), "check"])
+    assert set(asked.values()) == {1}
+
+
+class Changing(RecordedMachine):
+    """A machine of which each class answers otherwise each time; the third time with an error."""
+
+    asked = 0
+
+    def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        Changing.asked += 1
+        if Changing.asked == 3:
+            raise PermissionError(13, "WMI answers 80041003", class_name)
+        return tuple({**one, "UUID": str(Changing.asked)} for one in super().wmi_objects(class_name, members))
+
+
+def test_what_is_kept_is_kept_for_one_look_only() -> None:
+    """`watch`, `serve` and the gate look again and again: a machine is asked anew each time."""
+    Changing.asked = 0
+    machine = Changing(windows_snapshot(SERVER_2025))
+    assert [wql_members(machine, "uuid")["UUID"] for _ in range(2)] == ["1", "2"]
+    failing = machine.keeping()
+    for _ in range(2):
+        with pytest.raises(PermissionError, match="80041003"):
+            wql_members(failing, "uuid")
+    kept = machine.keeping()
+    assert kept.keeping() is kept
+    assert [wql_members(kept, "uuid")["UUID"] for _ in range(2)] == ["4", "4"]
+    # Through a recorder, too, and what it recorded is what it said.
+    recorder = Recorder(kept)
+    assert wql_members(recorder, "uuid")["UUID"] == "4"
+    alone = Recorder(machine)
+    assert [wql_members(alone, "uuid")["UUID"] for _ in range(2)] == ["5", "5"]
+    assert wql_members(RecordedMachine(alone.snapshot), "uuid")["UUID"] == "5"
+    assert wql_members(machine.keeping(), "uuid")["UUID"] == "6"
+
+
+def test_the_gate_asks_anew_at_each_attempt_and_not_for_its_error(tmp_path: Path) -> None:
+    house = WindowsHouse(tmp_path)
+    of_before(house, "wmic")
+    Changing.asked = 10
+    machine = Changing(windows_snapshot(SERVER_2025))
+    vault = Vault(str(house.vault), state=str(tmp_path / "state"))
+    collect(machine)
+    once = Changing.asked - 10
+    Changing.asked = 10
+    with pytest.raises(Exception, match="two good observations in a row did not agree"):
+        Gate(vault, machine, policy="strict").fingerprint()
+    assert Changing.asked == 10 + 3 * once
+    asked = 0
+
+    class Counting(RecordedMachine):
+        def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+            nonlocal asked
+            asked += 1
+            return super().wmi_objects(class_name, members)
+
+    with pytest.raises(FingerprintMismatch, match="hash recipe changed"):
+        Gate(vault, Counting(windows_snapshot(SERVER_2025)), policy="strict").fingerprint()
+    assert asked == 3 * once
