@@ -502,11 +502,13 @@ def demand_recipe(collection: Collection) -> None:
         Refused: which recipe the agent takes is not known, or WMI did not tell a class, so that the type ids of the
             others are those of this moment.
     """
-    if collection.doubt:
+    settles = collection.doubt_remedy
+    if settles is not None:
+        command = f" ({settles.command})" if settles.command else ""
         raise Refused(
             f"cannot tell which hashes the agent makes: {collection.doubt}",
             remedy="Nothing was written, and no option confirms it: the agent would take other hashes for another "
-            "machine. Install or repair the agent, then retry; see what is read with: fingerprint show",
+            f"machine. {settles.text}{command}, then retry; see what is read with: fingerprint show",
         )
     # By the other recipes a failed command leaves the values of the others alone.
     unread = [a for a in collection if a.unreadable and a.source.startswith("SELECT ")]

@@ -308,6 +308,24 @@ class Attribute(Value):
         return self.unreadable and self.fault not in (Fault.SOURCE, Fault.NOT_TEXT)
 
 
+class DoubtRemedy(Value):
+    """What settles a doubt about the hash recipe of Windows.
+
+    Attributes:
+        name: a word for programs: "agent-version" or "wmi".
+        text: what to do, a sentence without a full stop.
+        command: the command for it, "" where there is none to type.
+    """
+
+    __slots__ = ("name", "text", "command")
+    name: str
+    text: str
+    command: str
+
+    def __init__(self, name: str, text: str, command: str = "") -> None:
+        self._set(name=name, text=text, command=command)
+
+
 class Collection(Value):
     """All attributes of one machine at one time.
 
@@ -334,6 +352,7 @@ class Collection(Value):
         recipe: how the hashes were made on Windows, "wmic", "json" or "wql", see `fingerprint.collectors.recipes`; ""
             elsewhere.
         doubt: why the installed agent may take another recipe, a sentence without a full stop; "" where it does not.
+        doubt_remedy: what settles that; None without a doubt.
     """
 
     __slots__ = (
@@ -346,6 +365,7 @@ class Collection(Value):
         "remedy",
         "recipe",
         "doubt",
+        "doubt_remedy",
     )
     platform: str
     scheme: str
@@ -356,6 +376,7 @@ class Collection(Value):
     remedy: str
     recipe: str
     doubt: str
+    doubt_remedy: DoubtRemedy | None
 
     def __init__(
         self,
@@ -368,6 +389,7 @@ class Collection(Value):
         remedy: str = "",
         recipe: str = "",
         doubt: str = "",
+        doubt_remedy: DoubtRemedy | None = None,
     ) -> None:
         self._set(
             platform=platform,
@@ -379,6 +401,7 @@ class Collection(Value):
             remedy=remedy,
             recipe=recipe,
             doubt=doubt,
+            doubt_remedy=doubt_remedy,
         )
 
     def __getitem__(self, name: str) -> Attribute:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent_machines import AgentMachine, line, ready, refused, started
+from agent_machines import REGENERATED, AgentMachine, line, ready, refused, started
 from fingerprint.agent.paths import places_of
 from fingerprint.collect import collect
 from fingerprint.collect.other_recipe import json_texts, wmic_texts
@@ -219,6 +219,128 @@ def test_wmi_that_does_not_run_is_the_cause_of_a_wait(machine: WindowsMachine) -
 def test_the_texts_of_the_tools_are_as_assumed() -> None:
     assert wmic_text("uuid") in wmic_texts(UUID)
     assert cim_text("uuid") in json_texts(UUID)
+
+
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [("stopped", "Start-Service Winmgmt"), ("stop_pending", "Start-Service Winmgmt"), ("start_pending", ""),
+     ("continue_pending", ""), ("paused", "Resume-Service Winmgmt"), ("pause_pending", "Resume-Service Winmgmt")],
+)  # fmt: skip
+def test_each_state_of_wmi_has_a_remedy_that_fits_it(machine: WindowsMachine, state: str, command: str) -> None:
+    machine.snapshot["services"]["Winmgmt"] = state
+    finding = machine.diagnosis("wmi")["wmi"]
+    assert (str(finding.outcome), finding.command) == ("fail", command)
+    assert f"is {state}" in finding.text
+    # A disabled service is not started by starting it.
+    assert ("StartupType Automatic" in finding.remedy) == command.startswith("Start")
+
+
+@pytest.mark.parametrize(
+    ("then", "agent", "windows", "words"),
+    [
+        ("wmic", AGENTS["wql"], "10.0.26100", "a known break of updates of either"),
+        ("json", AGENTS["wql"], "10.0.26100", "a known break of updates of either"),
+        ("wmic", AGENTS["json"], "10.0.26100", "agents 3.3.1142 to 3.3.1229 take it"),
+        ("wql", AGENTS["json"], "10.0.26100", "agents 3.3.1142 to 3.3.1229 take it"),
+        ("wql", AGENTS["wmic"], "10.0.26100", "but 3.3.1142 to 3.3.1229 take it"),
+        ("json", "3.3.1230.0", "10.0.26100", "but 3.3.1142 to 3.3.1229 take it"),
+        ("wql", AGENTS["wql"], "10.0.20348", "all agents on Windows before 10.0.26040"),
+    ],
+)  # fmt: skip
+def test_a_changed_recipe_is_told_with_who_takes_it_now(
+    machine: WindowsMachine, then: str, agent: str, windows: str, words: str
+) -> None:
+    machine.is_now(windows, agent)
+    made_with(machine, then)
+    outcome, told = one(machine.diagnosis("collector"), "collector")
+    assert outcome == "fail"
+    assert words in told
+    assert "the hardware did not change" in told
+
+
+@pytest.mark.parametrize("outcome", ["different", "cannot-tell"])
+def test_what_is_not_told_to_be_the_same_machine_is_not_to_be_taken_for_it(
+    machine: WindowsMachine, outcome: str
+) -> None:
+    """The hardware ID is that of the record, by another recipe; the rest is not, or is not known."""
+    machine.is_now("10.0.26100")
+    made_with(machine, "wmic")
+    machine.snapshot.update(hostName="OTHER", addresses={"ipv4": ["10.9.9.9"], "links": [["e", "02:99"]]})
+    for entry in machine.snapshot["commands"]:
+        if "wmic" in entry["argv"][0] and "csproduct" not in entry["argv"]:
+            entry.update({"stdout": "other"} if outcome == "different" else {"problem": "timeout", "returncode": None})
+    found = machine.diagnosis()
+    finding = found["collector"]
+    assert str(finding.outcome) == "fail"
+    assert ("another machine" if outcome == "different" else "cannot be told") in " ".join(finding.evidence)
+    assert "rebaseline" not in f"{finding.command} {finding.remedy}"
+    assert found.conclusion.because != "collector"
+    assert "The machine is the same" not in str(found.conclusion.steps)
+
+
+def test_a_fingerprint_that_was_replaced_is_not_to_be_kept(machine: WindowsMachine) -> None:
+    """With the moved ids the agent stored a fingerprint that the service does not know."""
+    machine.is_now("10.0.26100")
+    made_with(machine, "wql")
+    order = [*NAMES[1:], NAMES[0]]
+    moved = {name: wql.digest(name, OBJECTS[name][0], 64 + order.index(name)) for name in NAMES}
+    assert machine.record is not None
+    kept = dict(machine.record.hardware_hash)  # type: ignore[union-attr, arg-type]
+    machine.record = machine.record.replace(hardware_hash=HardwareHash({**kept, **moved}))  # type: ignore[union-attr]
+    regenerated = line("09:00:00", "INFO", REGENERATED, "[MachineFingerprint] ")
+    machine.log_at_windows(started("08:00:00", NEWEST) + regenerated + refused("11:40:00"))
+    found = machine.diagnosis()
+    assert str(found["regenerated"].outcome) == "fail"
+    assert found["collector"].command == ""
+    assert "see the check regenerated" in " ".join(found["collector"].evidence)
+    assert "--keep-fingerprint" not in str(found.conclusion.steps)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "words", "command"),
+    [
+        ({"error": "EIO", "message": "WMI answers 80041010"}, "fail", "80041010", "winmgmt /verifyrepository"),
+        ([{}], "fail", "object 1 has no member Manufacturer", "winmgmt /verifyrepository"),
+        ({"error": "ETIMEDOUT", "message": "no answer"}, "skipped", "no answer", "Restart-Service -Force Winmgmt"),
+    ],
+)
+def test_a_class_that_wmi_does_not_tell_is_told(
+    machine: WindowsMachine, answer: Any, outcome: str, words: str, command: str
+) -> None:
+    """The record, made before, matches by its address; a new start of the agent would move the ids."""
+    machine.is_now("10.0.26100")
+    made_with(machine, "wql")
+    machine.snapshot["wmi"]["Win32_BIOS"] = answer
+    finding = machine.diagnosis("collector")["collector"]
+    assert str(finding.outcome) == outcome
+    assert "WMI does not tell bios-hash" in finding.text
+    assert words in " ".join(finding.evidence)
+    assert finding.command == command
+
+
+def test_a_wait_is_told_with_the_cause_that_it_has(machine: WindowsMachine) -> None:
+    """Where wmic is gone no recipe changed."""
+    machine.is_now("10.0.26100", "3.3.987.0")
+    for entry in machine.snapshot["commands"]:
+        if "wmic" in entry["argv"][0]:
+            entry.update(returncode=None, stdout="", problem="not-found")
+    machine.log_at_windows(started("08:00:00", "3.3.987.0") + refused("11:40:00"))
+    text = machine.diagnosis("collector", "waiting").conclusion.text
+    assert "wmic is missing" in text
+    assert "recipe changed" not in text
+
+
+@pytest.mark.parametrize(
+    ("printed", "outcome"),
+    [
+        ("", "skipped"),
+        ("    ImageState    REG_SZ    ", "skipped"),
+        ("ImageState REG_SZ IMAGE_STATE_UNDEPLOYABLE", "fail"),
+    ],
+)
+def test_a_state_of_the_image_that_is_not_told_is_no_fault(machine: WindowsMachine, printed: str, outcome: str) -> None:
+    machine.command(REG, printed)
+    assert str(machine.diagnosis("image-state")["image-state"].outcome) == outcome
 
 
 class MacMachine(AgentMachine):

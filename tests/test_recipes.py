@@ -8,18 +8,17 @@ from typing import Any
 
 import pytest
 
-from fingerprint.agent.versions import ROWS
+from fingerprint.agent.versions import ROWS, version_of
 from fingerprint.collectors.recipes import (
     RECIPES,
-    agent_numbers,
-    asks_powershell,
+    WQL_SINCE,
     newest_recipe_of,
     possible_recipes,
     recipe_of,
 )
 from shared import VECTORS, needs_vectors
 
-NEWEST = agent_numbers("3.3.5828.0")
+NEWEST = version_of("3.3.5828.0")
 AGENTS = {"3.3.987.0": "wmic", "3.3.1142.0": "json", "3.3.1230.0": "wmic", "3.3.1311.0": "wql"}
 
 
@@ -48,7 +47,7 @@ def test_all_gates_are_here() -> None:
 @needs_vectors
 @pytest.mark.parametrize("run", recorded("agent_runs.json"), ids=lambda run: run["case"])
 def test_the_recipe_of_each_run_is_the_agents(run: dict[str, Any]) -> None:
-    agent = agent_numbers("3.3.1142.0" if "1142" in run["agentVersion"] else run["agentVersion"].split(" ")[0])
+    agent = version_of("3.3.1142.0" if "1142" in run["agentVersion"] else run["agentVersion"].split(" ")[0])
     said = run.get("powershellVersionLine", "")
     powershell = said.strip().removeprefix("Version : ") if said else ""
     assert recipe_of(agent, run["windowsVersion"], powershell) == run["recipe"]
@@ -57,7 +56,8 @@ def test_the_recipe_of_each_run_is_the_agents(run: dict[str, Any]) -> None:
 def test_the_table_of_agents_has_a_row_where_the_recipe_changes() -> None:
     changes = [row.since for before, row in pairwise(ROWS) if row.recipe != before.recipe]
     assert changes == ["3.3.1142.0", "3.3.1230.0", "3.3.1311.0"]
-    kinds = [newest_recipe_of(agent_numbers(row.since)) for row in ROWS]
+    assert f"{WQL_SINCE}.0" == changes[-1]
+    kinds = [newest_recipe_of(version_of(row.since)) for row in ROWS]
     assert [row.recipe for row in ROWS] == kinds
 
 
@@ -70,8 +70,8 @@ def test_the_table_of_agents_has_a_row_where_the_recipe_changes() -> None:
 def test_the_recipe_by_agent_and_windows(agent: str, kind: str, build: str) -> None:
     version = f"10.0.{build}"
     least = {"wmic": 10**9, "json": 26040, "wql": 26100}[kind]
-    assert recipe_of(agent_numbers(agent), version, version) == (kind if int(build) >= least else "wmic")
-    assert asks_powershell(agent_numbers(agent)) == (kind == "json")
+    assert recipe_of(version_of(agent), version, version) == (kind if int(build) >= least else "wmic")
+    assert newest_recipe_of(version_of(agent)) == kind
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_each_part_of_the_version_is_held_against_its_own_for_json(version: str,
 @pytest.mark.parametrize("version", ["", "x", "3", "3.3", "3.3.x", "v3.3.1345", "3.3.-1", "3..1345", "3.3.1345 ",
                                      "\u0663.3.1", "3.3." + "9" * 40])  # fmt: skip
 def test_what_is_no_version_of_an_agent_has_no_numbers(version: str) -> None:
-    assert agent_numbers(version) == ()
+    assert version_of(version) == ()
 
 
 @pytest.mark.parametrize("version", ["", "10..26100", ".", "10.0.26100.", "-1", "10.0.-26100", "9" * 40, "10.0.\u0662"])
 def test_what_is_no_version_of_windows_means_wmic_to_all(version: str) -> None:
     assert possible_recipes(version, version) == ("wmic",)
-    assert {recipe_of(agent_numbers(agent), version, version) for agent in AGENTS} == {"wmic"}
+    assert {recipe_of(version_of(agent), version, version) for agent in AGENTS} == {"wmic"}
 
 
 @pytest.mark.parametrize(
@@ -108,5 +108,5 @@ def test_what_is_no_version_of_windows_means_wmic_to_all(version: str) -> None:
 )  # fmt: skip
 def test_the_possible_recipes_begin_with_the_newest_agents(windows: str, possible: tuple[str, ...]) -> None:
     assert possible_recipes(windows, windows) == possible
-    assert set(possible) == {recipe_of(agent_numbers(agent), windows, windows) for agent in AGENTS}
+    assert set(possible) == {recipe_of(version_of(agent), windows, windows) for agent in AGENTS}
     assert set(possible) <= set(RECIPES)

@@ -58,7 +58,8 @@ class Row(Value):
         since: the first version.
         sure: how the change that begins the row is known.
         change: what changed, for people.
-        recipe: what newer Windows is hashed by, see `collectors.recipes`; older Windows is always hashed by wmic.
+        recipe: what it hashes on Windows that is new enough for it: "wmic", "json" (from 10.0.26040) or "wql" (from
+            10.0.26100). On older Windows each agent takes wmic, see `collectors.recipes`.
         first_threshold: similarity threshold that a first registration stores.
         core_requests: whether the core agent requests credentials and shares them; else the worker does.
         logs_success: whether the core agent logs that credentials came.

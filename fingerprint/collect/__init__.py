@@ -64,7 +64,7 @@ def _on_windows(machine: Machine, timeout: float | None) -> Collection:
     attributes, choice = read(machine, machine.timeout if timeout is None else timeout)
     return Collection(
         machine.platform, SCHEME, sid_key(machine.platform), attributes, collected_at, machine.monotonic() - started,
-        _remedy(machine, attributes), choice.recipe, choice.doubt,
+        _remedy(machine, attributes), choice.recipe, choice.doubt, choice.remedy,
     )  # fmt: skip
 
 

@@ -10,14 +10,14 @@ import errno
 
 from fingerprint.catalogue import attributes_of
 from fingerprint.collect.attributes import address_attributes, hashed, host_name_attribute, unread
+from fingerprint.collect.commands import NO_RESOURCES
 from fingerprint.collect.windows_wmi import powershell_path, query_text
 from fingerprint.collectors.recipes import (
     JSON,
     WMIC,
     WQL,
     WQL_SINCE,
-    agent_numbers,
-    asks_powershell,
+    newest_recipe_of,
     possible_recipes,
     powershell_numbers,
     recipe_of,
@@ -32,7 +32,7 @@ from fingerprint.collectors.wql import (
     type_ids,
 )
 from fingerprint.errors import CollectError
-from fingerprint.model import Attribute, Fault, Status, Value
+from fingerprint.model import Attribute, DoubtRemedy, Fault, Status, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +75,12 @@ _COMMANDS = (
 TITLES = {WMIC: "wmic", JSON: "PowerShell JSON", WQL: "WQL"}
 
 
+_VERSION_REMEDY = DoubtRemedy("agent-version", "Find out which agent is installed: repair it, or install it again")
+_RECORD_AGAIN = DoubtRemedy(
+    "agent-version", "Record the machine again: this snapshot does not hold the agent's version"
+)
+
+
 class Choice(Value):
     """Which recipe the installed agent takes on a machine.
 
@@ -85,17 +91,27 @@ class Choice(Value):
         doubt: why the agent may take another one, a sentence without a full stop; "" where it is certain, and where no
             agent is installed: then it is that of the newest one.
         others: the recipes that it may take instead.
+        remedy: what settles the doubt; None without one.
     """
 
-    __slots__ = ("recipe", "windows", "agent", "doubt", "others")
+    __slots__ = ("recipe", "windows", "agent", "doubt", "others", "remedy")
     recipe: str
     windows: str
     agent: str
     doubt: str
     others: tuple[str, ...]
+    remedy: DoubtRemedy | None
 
-    def __init__(self, recipe: str, windows: str, agent: str, doubt: str = "", others: tuple[str, ...] = ()) -> None:
-        self._set(recipe=recipe, windows=windows, agent=agent, doubt=doubt, others=others)
+    def __init__(
+        self,
+        recipe: str,
+        windows: str,
+        agent: str,
+        doubt: str = "",
+        others: tuple[str, ...] = (),
+        remedy: DoubtRemedy | None = None,
+    ) -> None:
+        self._set(recipe=recipe, windows=windows, agent=agent, doubt=doubt, others=others, remedy=remedy)
 
     @property
     def tool(self) -> str:
@@ -134,42 +150,78 @@ def choose(machine: Machine, timeout: float) -> Choice:
     """Return the recipe that the installed agent takes.
 
     Raises:
-        CollectError: PowerShell did not tell the version of Windows in time, where WMI was not asked.
+        CollectError: PowerShell did not tell the version of Windows in time, where the agent decides by that.
     """
+    untold: OSError | None = None
     try:
-        windows, untold = _version_by_wmi(machine), ""
+        windows = _version_by_wmi(machine)
     except OSError as error:
-        untold = error.strerror or str(error)
         # Of a recording from before WMI was asked, PowerShell's answer stands for it.
-        windows = windows_version(machine, timeout) if error.errno == errno.ENODATA else ""
-        if windows or error.errno == errno.ENODATA:
-            untold = ""
-    if untold:
-        doubt = f"WMI does not tell the version of Windows ({untold}), to which agents answer with wmic"
-        return Choice(WMIC, "", "", doubt, (WQL, JSON))
-    possible = possible_recipes(windows, windows)
+        of_before = error.errno == errno.ENODATA
+        windows, untold = (windows_version(machine, timeout), None) if of_before else ("", error)
+    possible = possible_recipes(windows, windows) if untold is None else (WQL, WMIC)
     if len(possible) == 1:
         return Choice(possible[0], windows, "")
+    # Imported here: on most machines no version makes a difference.
+    from fingerprint.agent.versions import version_of
+
     try:
         agent = machine.agent_version()
     except FileNotFoundError:
+        if untold is not None:
+            return _untold(untold, "", (WQL,))
         return Choice(possible[0], windows, f"not installed, as from {WQL_SINCE}")
     except OSError as error:
-        return _in_doubt(possible, windows, error.strerror or str(error))
-    numbers = agent_numbers(agent)
+        why, settles = error.strerror or str(error), _VERSION_REMEDY
+        if error.errno == errno.ENODATA:
+            settles = _RECORD_AGAIN
+        return _in_doubt(possible, windows, why, settles) if untold is None else _untold(untold, "", (WQL, JSON))
+    numbers = version_of(agent)
     if not numbers:
-        return _in_doubt(possible, windows, f"{agent!r} is no version")
-    powershell = windows_version(machine, timeout) if asks_powershell(numbers) else windows
-    return Choice(recipe_of(numbers, windows, powershell), windows, agent)
+        why = f"{agent!r} is no version"
+        return _in_doubt(possible, windows, why) if untold is None else _untold(untold, "", (WQL, JSON))
+    kind = newest_recipe_of(numbers)
+    if untold is not None and kind == WQL:
+        return _untold(untold, agent, (WQL,))
+    # The others do not ask WMI: wmic is all that they know, or PowerShell decides.
+    powershell = windows_version(machine, timeout) if kind == JSON else windows
+    return Choice(recipe_of(numbers, windows, powershell), windows or powershell, agent)
 
 
-def _in_doubt(possible: tuple[str, ...], windows: str, why: str) -> Choice:
+def _in_doubt(possible: tuple[str, ...], windows: str, why: str, settles: DoubtRemedy = _VERSION_REMEDY) -> Choice:
     others = " or ".join(TITLES[one] for one in possible[1:])
     doubt = (
         f"the version of the agent is not known ({why}), and on Windows {windows} the hash depends on it: "
         f"{TITLES[possible[0]]} is assumed, as the newest agents have it; older ones take {others}"
     )
-    return Choice(possible[0], windows, "", doubt, possible[1:])
+    return Choice(possible[0], windows, "", doubt, possible[1:], settles)
+
+
+def _untold(error: OSError, agent: str, others: tuple[str, ...]) -> Choice:
+    """Return the recipe of an agent that asks WMI for the version of Windows, where WMI does not tell it here."""
+    why = error.strerror or str(error)
+    doubt = f"WMI does not tell the version of Windows ({why}), to which agents answer with wmic"
+    return Choice(WMIC, "", agent, doubt, others, remedy_of_wmi(error.errno))
+
+
+def remedy_of_wmi(number: int | None) -> DoubtRemedy:
+    """Return what helps against an error of WMI, by its number."""
+    if number in (errno.EACCES, errno.EPERM):
+        return DoubtRemedy("wmi", "Run as Administrator: WMI does not answer this user")
+    if number == errno.ETIMEDOUT:
+        return DoubtRemedy("wmi", "Restart WMI, which does not answer", f"Restart-Service -Force {WMI_SERVICE}")
+    if number in NO_RESOURCES:
+        return DoubtRemedy("wmi", "Retry when processes and memory are free")
+    return DoubtRemedy(
+        "wmi", "Check the repository of WMI, and if it is inconsistent repair it with: winmgmt /salvagerepository",
+        "winmgmt /verifyrepository",
+    )  # fmt: skip
+
+
+def remedy_of_fault(fault: Fault) -> DoubtRemedy:
+    """Return what helps against a class of WMI that could not be read."""
+    numbers = {Fault.RIGHTS: errno.EACCES, Fault.TIME_LIMIT: errno.ETIMEDOUT, Fault.ENVIRONMENT: errno.ENOMEM}
+    return remedy_of_wmi(numbers.get(fault))
 
 
 def _version_by_wmi(machine: Machine) -> str:
@@ -233,12 +285,16 @@ def _by_wql(machine: Machine, tool: str) -> dict[str, Attribute]:
     ids = type_ids(answers)
     for name, members in answers.items():
         if name not in found and members is not None:
-            value = digest(name, members, ids[name])
-            empty = "WMI has no object of this class" if not members else "all that WMI has there is empty"
-            silent = not any(one not in (None, "", 0, "0") for one in members.values())
-            status, reason = (Status.ABSENT, empty) if silent else (Status.PRESENT, "")
-            found[name] = Attribute(name, value, status, reason, wql_source(name), tool, seconds[name])
+            found[name] = of_members(name, members, ids[name], tool, seconds[name])
     return {name: found[name] for name in STRUCTURES}
+
+
+def of_members(name: str, members: dict[str, object], type_id: int, tool: str, seconds: float = 0.0) -> Attribute:
+    """Return the attribute of the first object of a class, {} for none, with the type id that an agent deals it."""
+    empty = "WMI has no object of this class" if not members else "all that WMI has there is empty"
+    silent = not any(one not in (None, "", 0, "0") for one in members.values())
+    status, reason = (Status.ABSENT, empty) if silent else (Status.PRESENT, "")
+    return Attribute(name, digest(name, members, type_id), status, reason, wql_source(name), tool, seconds)
 
 
 def wql_members(machine: Machine, attribute: str) -> dict[str, object]:

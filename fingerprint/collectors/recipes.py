@@ -18,24 +18,18 @@ RECIPES = (WMIC, JSON, WQL)
 # The first version of each kind of choice, and the recipe that it has beside wmic.
 _CHOICES = (((), WMIC), ((3, 3, 1142), JSON), ((3, 3, 1230), WMIC), ((3, 3, 1311), WQL))
 # The first agent with the newest recipe, for people.
-WQL_SINCE = "3.3.1311"
+WQL_SINCE = ".".join(map(str, next(start for start, recipe in _CHOICES if recipe == WQL)))
 _JSON_FROM = (10, 0, 26040)
 _WQL_FROM = (10, 0, 26100)
 # More digits are no version, and Go's integers do not hold them.
 _DIGITS = 18
 
 
-def agent_numbers(version: str) -> tuple[int, ...]:
-    """Return the numbers of an agent's version, such as (3, 3, 1345, 0); () for a text that is none."""
-    parts = version.split(".")
-    return tuple(map(int, parts)) if len(parts) >= 3 and all(map(_is_number, parts)) else ()
-
-
 def recipe_of(agent: tuple[int, ...], windows: str, powershell: str) -> str:
     """Return the recipe that an agent takes.
 
     Args:
-        agent: the numbers of its version, not ().
+        agent: the numbers of its version (`fingerprint.agent.versions.version_of`), not ().
         windows: the version of Windows as WMI tells it; "" where it does not.
         powershell: the same as PowerShell prints it, see `powershell_numbers`; only agents 3.3.1142 to 3.3.1229 ask.
     """
@@ -54,11 +48,6 @@ def newest_recipe_of(agent: tuple[int, ...]) -> str:
 def possible_recipes(windows: str, powershell: str) -> tuple[str, ...]:
     """Return the recipes that agents of any version take on a version of Windows, that of the newest agent first."""
     return tuple(dict.fromkeys(_chosen(kind, windows, powershell) for _, kind in reversed(_CHOICES)))
-
-
-def asks_powershell(agent: tuple[int, ...]) -> bool:
-    """Return whether an agent decides by what PowerShell prints."""
-    return newest_recipe_of(agent) == JSON
 
 
 def _chosen(kind: str, windows: str, powershell: str) -> str:

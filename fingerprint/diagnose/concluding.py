@@ -7,7 +7,16 @@ from fingerprint.agentlog.sdk_errors import DENIED, MISMATCH
 from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.identity import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.replaced_key import AHEAD, REJECTED, UNDATED
-from fingerprint.diagnose.results import UNTOLD, Conclusion, Finding, Outcome, Result
+from fingerprint.diagnose.results import (
+    IDS_MOVED,
+    NO_WMIC,
+    RECIPE_CHANGED,
+    UNTOLD,
+    Conclusion,
+    Finding,
+    Outcome,
+    Result,
+)
 from fingerprint.diagnose.waiting import wait_of
 from fingerprint.errors import FingerprintError
 from fingerprint.model import utc
@@ -31,7 +40,9 @@ _CAUSES = (
     ("vault", VAULT_MINTS, "the agent does not find its record in the vault"),
     ("key", REJECTED, _REPLACED),
     ("wmi", "", "WMI does not run, and without it there is no fingerprint"),
-    ("collector", "", "its hash recipe changed, by an update of the agent or of Windows"),
+    ("collector", RECIPE_CHANGED, "its hash recipe changed, by an update of the agent or of Windows"),
+    ("collector", IDS_MOVED, "its record is of a process of which a WMI query had failed"),
+    ("collector", NO_WMIC, "wmic is missing, and it knows no other way to read the hardware"),
     ("clock", "", "its clock is wrong, so that its signatures are refused"),
     ("endpoint-ssm", "", "the endpoint of the service cannot be reached"),
     ("configuration", "order", "its configuration keeps it from its registration"),
@@ -218,7 +229,7 @@ def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:
 
 
 def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
-    if _tag(found, "collector") == "collector":
+    if _tag(found, "collector") in (RECIPE_CHANGED, IDS_MOVED):
         name, why = "collector", found["collector"].text
         steps = [("Keep the present record", "fingerprint vault backup"), *_steps(found["collector"])]
     elif _tag(found, "fingerprint") == "differs":

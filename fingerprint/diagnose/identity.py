@@ -202,7 +202,9 @@ def fingerprint(site: Site) -> Finding:
     if would_reject(found.outlook, verdict, found.collection):
         return unknown(f"{found.rule}; sources could not be read", WOULD_REJECT, *changes)
     if found.outlook == Outlook.UNKNOWN and found.collection.doubt:
-        return unknown(f"{found.rule}; {found.collection.doubt}", *changes, remedy=remedy.text if remedy else "")
+        settles = found.collection.doubt_remedy
+        return unknown(f"{found.rule}; {found.collection.doubt}", *changes, remedy=settles.text if settles else "",
+                       command=settles.command if settles else "")  # fmt: skip
     if found.outlook == Outlook.UNKNOWN:
         # Nobody reads more out of a recording, such as that of a copied disk.
         return unknown(f"{found.rule}; sources could not be read", *changes, remedy=remedy.text if remedy else "")

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # The tag of what a copied disk does not tell.
 UNTOLD = "untold"
+# Tags of the check `collector`, by which the cause of a wait is named.
+RECIPE_CHANGED, IDS_MOVED, NO_WMIC = "recipe-changed", "type-ids-moved", "no-wmic"
 
 
 class Outcome(Vocabulary):
@@ -89,9 +91,9 @@ def untold(reason: str, *evidence: str) -> Finding:
     return Finding(Outcome.SKIPPED, reason, evidence, tag=UNTOLD)
 
 
-def unknown(reason: str, *evidence: str, remedy: str = "") -> Finding:
+def unknown(reason: str, *evidence: str, remedy: str = "", command: str = "") -> Finding:
     """Return that a question arises, and cannot be answered."""
-    return Finding(Outcome.SKIPPED, reason, evidence, remedy, undetermined=True)
+    return Finding(Outcome.SKIPPED, reason, evidence, remedy, command, undetermined=True)
 
 
 class Result(Value):

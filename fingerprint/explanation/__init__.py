@@ -172,7 +172,7 @@ def explain(
         remedies(
             verdict, events, by_stable, state=state, other_sid=of_another_sid(state, collection),
             outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.only_here),
-            recipe_changed=change is not None and outcome == "same", doubt=collection.doubt,
+            recipe_changed=change is not None and outcome == "same", doubt=collection.doubt_remedy,
         ),
         _cannot_tell(context, found, stable, state), stable, collection.id_warning, check, change,
     )  # fmt: skip

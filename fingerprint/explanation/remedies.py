@@ -11,7 +11,7 @@ from fingerprint.vault.regeneration import rebaselined, rebaselined_as_it_is
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.explanation.probable import ProbableEvent
-    from fingerprint.model import Verdict
+    from fingerprint.model import DoubtRemedy, Verdict
     from fingerprint.stable import StableVerdict
     from fingerprint.vault.regeneration import State
 
@@ -51,7 +51,7 @@ def remedies(
     more_rights: str,
     unreadable: bool,
     recipe_changed: bool = False,
-    doubt: str = "",
+    doubt: DoubtRemedy | None = None,
 ) -> tuple[Remedy, ...]:
     """Return the steps for a verdict.
 
@@ -65,14 +65,14 @@ def remedies(
         more_rights: how to read what was refused for want of rights; "" where nothing was.
         unreadable: whether a source could not be read of which the agent may read a value.
         recipe_changed: whether by the hash recipe that the record was made with it is the same machine.
-        doubt: why the installed agent may take another recipe than the hashes are of (`Collection.doubt`).
+        doubt: what settles whether the installed agent takes another recipe than the hashes are of.
     """
     if state.regenerated:
         return _after_the_loss(state.restorable, other_sid)
     another = stable is not None and stable.outcome == Outcome.DIFFERENT
-    if outlook == Outlook.UNKNOWN and doubt:
+    if outlook == Outlook.UNKNOWN and doubt is not None:
         # Hashes of the wrong recipe in the record would cost the registration.
-        return (_BACKUP, Remedy("agent-version", f"Find out which agent is installed: {doubt}"))
+        return (_BACKUP, Remedy(doubt.name, doubt.text, doubt.command))
     if verdict.match:
         return _for_a_copy(verdict) if another else ()
     if outlook == Outlook.STOPS:

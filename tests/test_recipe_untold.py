@@ -1,0 +1,141 @@
+"""Where WMI does not tell the version of Windows: the agents that do not ask it are certain, the others a doubt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fingerprint import collect
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.collect.windows import choose
+from fingerprint.errors import CollectError
+from house import House
+from windows_machines import FOLDER, windows_snapshot
+
+ABSENT = {"error": "ENOENT", "message": "there is no service AmazonSSMAgent"}
+ERRORS = {
+    "EIO": "WMI answers 80041010", "EACCES": "WMI answers 80041003: access denied",
+    "ETIMEDOUT": "no answer within 60 s", "EMFILE": "PowerShell could not be started",
+}  # fmt: skip
+REPOSITORY = "Check the repository of WMI, and if it is inconsistent repair it with: winmgmt /salvagerepository"
+REMEDIES = {
+    "EIO": (REPOSITORY, "winmgmt /verifyrepository"),
+    "EACCES": ("Run as Administrator: WMI does not answer this user", ""),
+    "ETIMEDOUT": ("Restart WMI, which does not answer", "Restart-Service -Force Winmgmt"),
+    "EMFILE": ("Retry when processes and memory are free", ""),
+}  # fmt: skip
+
+
+def broken(agent: Any, error: str = "EIO", version: str | None = "10.0.26100") -> dict[str, Any]:
+    """Return a machine whose WMI does not tell the version of Windows; PowerShell tells this one."""
+    snapshot = windows_snapshot(version, agent=agent)
+    snapshot["wmi"]["Win32_OperatingSystem"] = {"error": error, "message": ERRORS[error]}
+    return snapshot
+
+
+class WindowsHouse(House):
+    def is_now(self, **changes: Any) -> None:
+        self.machine = windows_snapshot("10.0.26100", **changes)
+        self.snapshot.write_text(json.dumps(self.machine))
+
+    def is_broken(self, agent: Any, error: str = "EIO") -> None:
+        self.snapshot.write_text(json.dumps(broken(agent, error)))
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("version", ["10.0.26100", "10.0.20348", None])
+@pytest.mark.parametrize("agent", ["2.3.50.0", "3.3.987.0", "3.3.1141.9", "3.3.1230.0", "3.3.1310.0"])
+def test_agents_that_know_wmic_only_take_it_whatever_wmi_tells(agent: str, version: str | None, error: str) -> None:
+    collection = collect(RecordedMachine(broken(agent, error, version)))
+    assert (collection.recipe, collection.doubt, collection.doubt_remedy) == ("wmic", "", None)
+    assert f"agent {agent}" in collection["uuid"].tool
+
+
+@pytest.mark.parametrize("agent", ["3.3.1142.0", "3.3.1229.0"])
+@pytest.mark.parametrize(
+    ("version", "recipe"), [("10.0.26100", "json"), ("10.0.26040", "json"), ("10.0.20348", "wmic"), (None, "wmic")]
+)
+def test_those_that_ask_powershell_take_what_it_says(agent: str, version: str | None, recipe: str) -> None:
+    collection = collect(RecordedMachine(broken(agent, version=version)))
+    assert (collection.recipe, collection.doubt) == (recipe, "")
+    assert (version or "Windows") in collection["uuid"].tool
+
+
+def test_a_powershell_that_hangs_decides_nothing_for_them() -> None:
+    snapshot = broken("3.3.1142.0")
+    snapshot["commands"][0].update(returncode=None, stdout="", problem="timeout")
+    with pytest.raises(CollectError, match="did not tell the version"):
+        collect(RecordedMachine(snapshot))
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize(
+    ("agent", "others"),
+    [("3.3.1311.0", ("wql",)), ("3.3.5828.0", ("wql",)), (ABSENT, ("wql",)), (None, ("wql", "json")),
+     ("nightly", ("wql", "json")), ({"error": "EIO", "message": "it prints no version"}, ("wql", "json"))],
+)  # fmt: skip
+def test_for_the_others_it_is_a_doubt_with_the_remedy_of_its_cause(
+    agent: Any, others: tuple[str, ...], error: str
+) -> None:
+    choice = choose(RecordedMachine(broken(agent, error)), 1.0)
+    assert choice.recipe == "wmic"
+    assert choice.others == others
+    why = f"WMI does not tell the version of Windows ({ERRORS[error]}), to which agents answer with wmic"
+    assert choice.doubt == why
+    assert choice.remedy is not None
+    assert (choice.remedy.name, choice.remedy.text, choice.remedy.command) == ("wmi", *REMEDIES[error])
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_every_command_names_the_remedy_of_the_cause(error: str, tmp_path: Path) -> None:
+    """Not to look for the agent's version, which is known."""
+    house = WindowsHouse.with_record(tmp_path)
+    assert isinstance(house, WindowsHouse)
+    house.is_broken("3.3.5828.0", error)
+    text, command = REMEDIES[error]
+    explained = house.json("explain")
+    remedy = explained["remedies"][-1]
+    assert remedy["name"] == "wmi"
+    assert text in remedy["text"]
+    told = [one for one in house.json("diagnose")["checks"] if one["name"] in ("collector", "fingerprint")]
+    for one in (*told, remedy):
+        assert text in one.get("remedy", one.get("text", ""))
+        assert command in f"{one['command']} {one.get('remedy', one.get('text'))}"
+    # With wmic the values are of another recipe than the record's, and that is why nothing is offered.
+    assert "rebaseline" not in str(explained["remedies"])
+    (tmp_path / "other").mkdir()
+    other = WindowsHouse(tmp_path / "other")
+    other.is_broken("3.3.5828.0", error)
+    done = other("init")
+    assert done.returncode == 4
+    assert text in done.stderr
+    assert command in done.stderr
+    assert "Install or repair the agent" not in done.stderr
+
+
+def test_where_the_agents_version_is_the_doubt_it_is_asked_for(tmp_path: Path) -> None:
+    house = WindowsHouse.with_record(tmp_path)
+    house.is_now(agent="nightly")
+    assert house.json("explain")["remedies"][-1]["name"] == "agent-version"
+    assert "Find out which agent is installed" in house.json("explain")["remedies"][-1]["text"]
+    house.is_now(agent=None)
+    assert "Record the machine again" in house.json("explain")["remedies"][-1]["text"]
+
+
+def test_without_wmi_a_hash_by_wmic_is_written_for_an_agent_that_knows_nothing_else(tmp_path: Path) -> None:
+    house = WindowsHouse(tmp_path)
+    house.is_broken("3.3.987.0")
+    assert house("init").returncode == 0
+    assert house("check").returncode == 0
+    [found] = [one for one in house.json("diagnose")["checks"] if one["name"] == "collector"]
+    assert (found["outcome"], found["text"]) == ("pass", "this Windows: the agent hashes by wmic")
+    machine = json.loads(house.snapshot.read_text())
+    for entry in machine["commands"]:
+        if entry["argv"][0] == rf"{FOLDER}\System32\wbem\wmic.exe":
+            entry.update(returncode=None, stdout="", problem="not-found")
+    house.snapshot.write_text(json.dumps(machine))
+    [found] = [one for one in house.json("diagnose")["checks"] if one["name"] == "collector"]
+    assert found["text"] == "this Windows has no wmic, and agent 3.3.987.0 knows nothing else"
