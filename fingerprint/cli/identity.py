@@ -71,6 +71,6 @@ def print_recipe(change: RecipeChange | None) -> None:
         return
     from fingerprint.engine import in_words
 
-    kind = "the type ids" if change.found.moved else "the hash recipe"
-    for line in folded(f"by {kind} of the record: {in_words(change.verdict)} ({change.found.proof})", 76):
+    kind = "type ids" if change.found.moved else "hardware ID" if change.found.without_id else "hash recipe"
+    for line in folded(f"by the {kind} of the record: {in_words(change.verdict)} ({change.found.proof})", 76):
         write(f"  {line}")

@@ -6,9 +6,9 @@ digests: all six hashes differ then, and the hardware ID with them, on an unchan
 
 from __future__ import annotations
 
-from fingerprint.collect.windows import TITLES, by_recipe, wql_members, wql_source
+from fingerprint.collect.windows import TITLES, by_recipe, of_members, wql_members, wql_source
 from fingerprint.collectors.recipes import JSON, WMIC, WQL
-from fingerprint.collectors.wql import STRUCTURES, Unloadable, digest, type_id_of, type_ids
+from fingerprint.collectors.wql import STRUCTURES, Unloadable, type_id_of, type_ids
 from fingerprint.model import Attribute, Fault, Status, Value
 
 TYPE_CHECKING = False
@@ -22,26 +22,43 @@ if TYPE_CHECKING:
     _Members = dict[str, dict[str, object] | None]
 
 
+_MOVED = (
+    "the record holds the hashes of a process of the agent of which a WMI query had failed, and an agent that starts "
+    "anew computes others"
+)
+_NO_ID = "the record holds no hardware ID, as the agent could not read it when the record was made"
+_NOT_THEN = "the agent could not read it when the record was made"
+# What two machines of one model do not share: the serial number, the names, the first hardware address.
+_MARKS = ("bios-hash", "system-hash", "macaddr-info")
+_AND_MORE = "macaddr-info and one of bios-hash and system-hash"
+
+
 class OtherRecipe(Value):
     """What a machine is by the recipe of its record.
 
     Attributes:
-        recipe: of the record: "wmic", "json" or "wql".
+        recipe: of the record: "wmic", "json" or "wql"; where it is not known, that of the installed agent.
         moved: whether it is the installed agent's recipe, with other type ids than an agent has that starts now.
         collection: the machine by that recipe; what cannot be read so any more is failed.
         text: what happened, a sentence without a full stop.
         proof: what shows it.
+        without_id: whether the record holds no hardware ID, as the agent could not read it when it was made.
     """
 
-    __slots__ = ("recipe", "moved", "collection", "text", "proof")
+    __slots__ = ("recipe", "moved", "collection", "text", "proof", "without_id")
     recipe: str
     moved: bool
     collection: Collection
     text: str
     proof: str
+    without_id: bool
 
-    def __init__(self, recipe: str, moved: bool, collection: Collection, text: str, proof: str) -> None:
-        self._set(recipe=recipe, moved=moved, collection=collection, text=text, proof=proof)
+    def __init__(
+        self, recipe: str, moved: bool, collection: Collection, text: str, proof: str, without_id: bool = False
+    ) -> None:
+        self._set(
+            recipe=recipe, moved=moved, collection=collection, text=text, proof=proof, without_id=without_id
+        )  # fmt: skip
 
 
 def other_recipe(
@@ -49,19 +66,23 @@ def other_recipe(
 ) -> OtherRecipe | None:
     """Return the machine by another recipe, or other type ids, that give the saved hardware ID; None where none do.
 
+    A record without a hardware ID is held against what else it holds of the machine, see `_without_id`.
+
     Args:
         machine: the machine; one that keeps answers of WMI asks for nothing there once more.
         collection: the machine by the recipe of the installed agent.
         saved: the hash of the record.
         timeout: seconds for each command.
     """
-    wanted = saved.get("uuid", "") if saved else ""
-    if saved is None or not collection.recipe or not wanted:
+    if not saved or not collection.recipe or "uuid" not in saved:
         return None
+    wanted = saved["uuid"]
     same_id = wanted == collection["uuid"].value
-    if same_id and collection.recipe != WQL:
+    if wanted and same_id and collection.recipe != WQL:
         return None
     members = _members(machine)
+    if not wanted:
+        return _without_id(machine, collection, saved, members, timeout)
     found = _by_type_ids(collection, saved, members)
     if found is not None or same_id:
         return found
@@ -102,44 +123,106 @@ def _by_type_ids(
 ) -> OtherRecipe | None:
     if type_id_of("uuid", members["uuid"], saved.get("uuid", "")) is None:
         return None
-    usual = type_ids(members)
-    values, moved = {}, {}
-    for name, one in members.items():
-        if one is None:
-            values[name] = Attribute(
-                name, "", Status.FAILED, "WMI does not tell it", wql_source(name), TITLES[WQL], 0.0, Fault.NOT_ASKED
-            )
-            continue
-        dealt = type_id_of(name, one, saved.get(name, "")) or usual.get(name)
-        if dealt != usual.get(name):
-            moved[name] = dealt
-        values[name] = Attribute(name, digest(name, one, dealt), Status.PRESENT, "", wql_source(name), TITLES[WQL])
+    values, moved = _wql_values(saved, members)
     if collection.recipe != WQL:
         return _other(collection, WQL, values)
     if not moved:
         return None
-    text = (
-        "the record holds the hashes of a process of the agent of which a WMI query had failed, and an agent that "
-        "starts anew computes others"
-    )
-    name, number = next(iter(moved.items()))
-    proof = (
-        f"the saved {'hardware ID' if name == 'uuid' else name} is the digest of the present WMI object with type id "
-        f"{number} in place of {usual[name]}"
-    )
-    return OtherRecipe(WQL, True, _with(collection, WQL, values), text, proof)
+    return OtherRecipe(WQL, True, _with(collection, WQL, values), _MOVED, f"the saved {_moved_proof(moved)}")
+
+
+def _wql_values(
+    saved: Mapping[str, str] | HardwareHash, members: _Members
+) -> tuple[dict[str, Attribute], dict[str, tuple[int, int]]]:
+    """Return the attributes with the type ids of a record, and those ids that are not usual with the usual ones."""
+    usual = type_ids(members)
+    values, moved = {}, {}
+    for name, one in members.items():
+        if one is None:
+            values[name] = _unread(name, "WMI does not tell it", WQL)
+            continue
+        dealt = type_id_of(name, one, saved.get(name, "")) or usual[name]
+        if dealt != usual[name]:
+            moved[name] = (dealt, usual[name])
+        values[name] = of_members(name, one, dealt, TITLES[WQL])
+    return values, moved
+
+
+def _moved_proof(moved: dict[str, tuple[int, int]]) -> str:
+    name, (dealt, usual) = next(iter(moved.items()))
+    subject = "hardware ID" if name == "uuid" else name
+    return f"{subject} is the digest of the present WMI object with type id {dealt} in place of {usual}"
+
+
+def _unread(name: str, why: str, recipe: str, value: str = "") -> Attribute:
+    return Attribute(name, value, Status.FAILED, why, wql_source(name), TITLES[recipe], 0.0, Fault.NOT_ASKED)
+
+
+def _without_id(
+    machine: Machine,
+    collection: Collection,
+    saved: Mapping[str, str] | HardwareHash,
+    members: _Members,
+    timeout: float,
+) -> OtherRecipe:
+    """Return the machine as the process read it that made a record without a hardware ID.
+
+    To that process "" was the ID, and the ids of the types were those of the queries that succeeded. As any machine
+    has an empty ID, marks of its own have to show that it is this one; else nothing says that it is, or that it is not.
+    """
+    for recipe in dict.fromkeys((collection.recipe, WQL, WMIC, JSON)):
+        moved: dict[str, tuple[int, int]] = {}
+        if recipe == WQL:
+            values, moved = _wql_values(saved, members)
+        elif recipe == collection.recipe:
+            values = {name: collection[name] for name in STRUCTURES}
+        else:
+            values = by_recipe(machine, recipe, timeout, TITLES[recipe])
+        equal = _marks(saved, collection, values)
+        if equal:
+            # What the agent could not read is in the record as "".
+            values |= {name: _unread(name, _NOT_THEN, recipe) for name in STRUCTURES if saved.get(name) == ""}
+            text, own = _NO_ID, recipe == collection.recipe
+            if not own:
+                text = _changed_text(recipe, collection.recipe)
+            elif moved:
+                text = _MOVED
+            proof = f"the saved hardware ID is empty, and {', '.join(equal)} are this machine's"
+            proof += f"; {_moved_proof(moved)}" if moved and own else ""
+            return OtherRecipe(recipe, own and bool(moved), _with(collection, recipe, values), text, proof, True)
+    unknown = {
+        name: _unread(name, _NOT_THEN, collection.recipe, collection[name].value)
+        for name in STRUCTURES if saved.get(name) == ""
+    }  # fmt: skip
+    proof = f"the saved hardware ID is empty, and not both of {_AND_MORE} are known to be this machine's"
+    return OtherRecipe(collection.recipe, False, _with(collection, collection.recipe, unknown), _NO_ID, proof, True)
+
+
+def _marks(
+    saved: Mapping[str, str] | HardwareHash, collection: Collection, values: dict[str, Attribute]
+) -> tuple[str, ...]:
+    """Return the marks of one machine among many that record and machine share; () where one differs or is alone."""
+    known = [
+        (name, read.value == saved.get(name))
+        for name, read in ((name, values.get(name, collection[name])) for name in _MARKS)
+        if saved.get(name) and read.status == Status.PRESENT
+    ]
+    return tuple(name for name, _ in known) if len(known) > 1 and all(same for _, same in known) else ()
 
 
 def _other(collection: Collection, recipe: str, values: dict[str, Attribute]) -> OtherRecipe:
-    then, now = TITLES[recipe], TITLES[collection.recipe]
-    text = f"the agent's hash recipe changed: {then} when the record was made, {now} now"
-    proof = f"the saved hardware ID is the hash of what {then} gives for the present UUID"
+    proof = f"the saved hardware ID is the hash of what {TITLES[recipe]} gives for the present UUID"
+    text = _changed_text(recipe, collection.recipe)
     return OtherRecipe(recipe, False, _with(collection, recipe, values), text, proof)
+
+
+def _changed_text(then: str, now: str) -> str:
+    return f"the agent's hash recipe changed: {TITLES[then]} when the record was made, {TITLES[now]} now"
 
 
 def _with(collection: Collection, recipe: str, values: dict[str, Attribute]) -> Collection:
     attributes = tuple(values.get(one.name, one) for one in collection)
-    return collection.replace(attributes=attributes, recipe=recipe, doubt="")
+    return collection.replace(attributes=attributes, recipe=recipe, doubt="", doubt_remedy=None)
 
 
 def _composed(recipe: str, values: dict[str, Attribute], wanted: str, members: _Members) -> dict[str, Attribute]:

@@ -106,6 +106,8 @@ def _told(row: AttributeRow, context: Context) -> tuple[str, bool, tuple[str, ..
         facts = ("tool-appeared",) if name in DMI else ()
         if row.saved is None:
             return "the record has no such attribute", True, facts
+        if context.change is not None and context.change.found.without_id:
+            return f"nothing was read then: {context.change.found.collection[name].reason}", True, facts
         return f"nothing was read then{f': {then.reason}' if then else ''}", then is not None, facts
     if context.collection.platform == "windows" and name not in ("hostname-info", "ipaddress-info", "macaddr-info"):
         return _windows(name, context)
@@ -294,10 +296,10 @@ def _by_change(name: str, change: RecipeChange, context: Context) -> tuple[str, 
     row = next(row for row in context.verdict.rows if row.name == name)
     then = change.found.collection[name]
     equal = then.value == row.saved
-    if change.found.moved:
+    if change.found.recipe == context.collection.recipe:
         number = _moved(name, row.saved or "", context)
         return (_of_type_id(number), True, (MOVED, "hardware-equal")) if number else (
-            "what WQL tells differs", True, ("told-otherwise",)
+            f"what {TITLES[change.found.recipe]} tells differs", True, ("told-otherwise",)
         )  # fmt: skip
     recipes = TITLES[change.found.recipe], TITLES[context.collection.recipe]
     told, fact = f"hashed from {recipes[0]} and now from {recipes[1]}", f"method-{context.collection.recipe}"

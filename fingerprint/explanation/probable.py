@@ -120,8 +120,12 @@ def probable(
     facts = list(dict.fromkeys(fact for cause in causes for fact in cause.facts))
     facts += circumstances
     settings = _settings(context, stable)
+    # By the recipe of the record it is the same machine: no event can have made it another one.
+    same = context.change is not None and context.change.verdict.match
     weighed = []
     for order, event in enumerate(EVENTS):
+        if same and event.truth == Truth.OTHER:
+            continue
         if event.setting in settings and event.name != "agent-restart" and not unread & set(event.ssm):
             points, found = _weigh(event, changed, facts, stable)
             if points > 0:
