@@ -51,6 +51,8 @@ FEATURES = {
     "vault_mode": "mode of the vault's directories",
     "owner_setting": "setting for another owner of the vault than root",
     "record_provider": "member provider in the registration record",
+    "session_user": "makes the account ssm-user at the start of the agent, or of the first session",
+    "restores_sudoers": "writes the sudoers file of that account again",
 }
 
 

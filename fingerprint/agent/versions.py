@@ -75,13 +75,16 @@ class Row(Value):
         vault_mode: mode that it sets on the directories of the vault, on Unix.
         owner_setting: the setting by which the vault may belong to another user than root, "" where there is none.
         record_provider: whether the registration record has the member `provider`.
+        session_user: when it makes the account ssm-user: "start" (of the agent), "session" (the first one; and never on
+            a domain controller of Windows); "" for never.
+        restores_sudoers: whether it writes the sudoers file of that account again, where somebody removed it.
     """
 
     __slots__ = (
         "since", "sure", "change", "recipe", "first_threshold", "core_requests", "logs_success", "hard_pause",
         "longest_pause", "longest_pause_setting", "first_ping_interval", "longest_ping_interval",
         "ping_interval_setting", "silent_after", "looks_each_minute", "sdk", "vault_mode", "owner_setting",
-        "record_provider",
+        "record_provider", "session_user", "restores_sudoers",
     )  # fmt: skip
     since: str
     sure: Sure
@@ -102,6 +105,8 @@ class Row(Value):
     vault_mode: int
     owner_setting: str
     record_provider: bool
+    session_user: str
+    restores_sudoers: bool
 
     def __init__(self, **members: Any) -> None:
         self._set(**members)
@@ -113,10 +118,17 @@ _OLDEST: Mapping[str, Any] = {
     "hard_pause": (_DAY, _DAY + 7200), "longest_pause": None, "longest_pause_setting": "",
     "first_ping_interval": 600, "longest_ping_interval": 3600, "ping_interval_setting": "", "silent_after": 23700,
     "looks_each_minute": False, "sdk": 1, "vault_mode": 0o600, "owner_setting": "", "record_provider": False,
+    "session_user": "", "restores_sudoers": False,
 }  # fmt: skip
 # Version, how sure, what changed, and the members that changed.
 _CHANGES: tuple[tuple[str, Sure, str, Mapping[str, Any]], ...] = (
     ("2.3.0.0", Sure.READ, "the oldest agents that are known; the worker requests credentials itself", {}),
+    ("2.3.50.0", Sure.NOTES, "the account ssm-user is made at each start of the agent",
+     {"session_user": "start", "restores_sudoers": True}),
+    ("2.3.612.0", Sure.READ, "it is made when the first session starts, and not on domain controllers of Windows",
+     {"session_user": "session"}),
+    ("2.3.634.0", Sure.READ, "a sudoers file of that account that somebody removed stays away",
+     {"restores_sudoers": False}),
     ("3.0.1181.0", Sure.READ, "a first registration stores threshold 40, not 0", {"first_threshold": 40}),
     ("3.1.501.0", Sure.READ, "the core agent requests and shares credentials, and waits for a day after a rejection",
      {"core_requests": True}),
@@ -222,6 +234,12 @@ LOG_LINES = (
     # "calculateing" up to 3.3.1311.
     LogLine("no-fingerprint", "unexpected error while calculat", "3.3.1142.0"),
     LogLine("health-skipped", "skipping health update due to identity provider errors", "3.3.4793.0"),
+    LogLine("update-failed", "allow downgrade to proceed"),
+    LogLine("update-failed", "supported on current platform"),
+    LogLine("update-failed", "failed to update amazon-ssm-agent to"),
+    LogLine("updated", "amazon-ssm-agent updated successfully to"),
+    LogLine("no-channel", "createcontrolchannel failed with error", "2.3.50.0"),
+    LogLine("channel", "set up control channel successfully", "3.1.821.0"),
     # On the console of an instance, and repeated in the log behind "Write to serial port: ".
     LogLine("serial", "ssm agent entering hibernation due to error:", "3.3.2471.0"),
     LogLine("serial", "ssm agent unable to acquire credentials:", "3.3.2958.0"),

@@ -19,6 +19,7 @@ from fingerprint.agentlog.present import CLOCK, Present, State, conclusion, hist
 from fingerprint.agentlog.retries import Retry, next_try
 from fingerprint.agentlog.sdk_errors import SdkError, code_of, sdk_error
 from fingerprint.agentlog.story import Story
+from fingerprint.agentlog.updates import NO_CHANNEL, UPDATE_LOG, Beside, FailedUpdate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     _Part = tuple[Entry, Iterator[Entry], Counts]
 
 __all__ = [
-    "ATTRIBUTES", "CLOCK", "Entry", "Mismatch", "Present", "Retry", "Run", "SdkError", "State", "Story", "Wait",
-    "code_of", "conclusion", "duration", "history", "next_try", "offset_of", "parse", "present", "read_logs",
-    "read_texts", "sdk_error", "seconds_of", "times", "to_utc",
+    "ATTRIBUTES", "Beside", "CLOCK", "Entry", "FailedUpdate", "Mismatch", "NO_CHANNEL", "Present", "Retry", "Run",
+    "SdkError", "State", "Story", "UPDATE_LOG", "Wait", "code_of", "conclusion", "duration", "history", "next_try",
+    "offset_of", "parse", "present", "read_logs", "read_texts", "sdk_error", "seconds_of", "times", "to_utc",
 ]  # fmt: skip
 
 # A line that stands in two logs comes out of the second one after no more than so many of the others.

@@ -8,6 +8,8 @@ from fingerprint.agentlog.comparisons import Comparisons
 from fingerprint.agentlog.lines import Counts
 from fingerprint.agentlog.pieces import ERROR_KEPT, Run, Trouble, Wait, duration, later, seconds_between
 from fingerprint.agentlog.sdk_errors import MISMATCH, code_of
+from fingerprint.agentlog.updates import KINDS as KINDS_BESIDE
+from fingerprint.agentlog.updates import Beside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class Story(Counts):
         registered: when the machine was last registered.
         recipe: what the agent last said it hashes Windows by, "wql" or "wmic"; "" if it did not.
         covered: whether the last entry is of a log in which a success is told, too.
+        beside: what became of updates and of Session Manager's channel; the agent's credentials do not depend on them.
         timeline: (time, kind, text, times, last time), what repeats in one line.
         dropped: lines of the timeline that were left out.
     """
@@ -79,6 +82,7 @@ class Story(Counts):
         self.covered = False
         self.timeline: list[tuple[str, str, str, int, str]] = []
         self.dropped = 0
+        self.beside = Beside()
         self._comparisons = Comparisons()
         # How many new fingerprints were made until credentials last came.
         self._settled_regenerations = 0
@@ -137,6 +141,12 @@ class Story(Counts):
             return
         if entry.kind == "expired":
             self._expired(entry)
+            return
+        if entry.kind in KINDS_BESIDE:
+            # Of another log, or another part of the agent: what is under way goes on around it.
+            self.beside.take(entry)
+            if entry.kind != "channel":
+                self._note(entry)
             return
         self._close()
         if entry.kind != "loop":
@@ -411,6 +421,7 @@ class Story(Counts):
             del self.runs[0]
         self.refresher.restart()
         self.worker.restart()
+        self.beside.restart()
         self.start_error = self.start_failed = self.expired = ""
         self.started = entry.at
         self._add(entry.at, "start", f"agent {found[1] if found else '?'} starts")

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from fingerprint.agentlog import (
     ATTRIBUTES,
+    NO_CHANNEL,
     Mismatch,
     State,
     Story,
@@ -115,7 +116,17 @@ def _answer(
             {"at": when(at), "kind": kind, "text": _quoted(told, arguments), "times": count, "last": when(last)}
             for at, kind, told, count, last in story.timeline
         ],
-        "dropped": story.dropped, "conclusion": _quoted(text, arguments), "remedies": steps, "cannotTell": unknown,
+        "dropped": story.dropped, "failedUpdate": _failed_update(story, when, arguments),
+        "channelDenied": _quoted(story.beside.channel_denied, arguments),
+        "conclusion": _quoted(text, arguments), "remedies": steps, "cannotTell": unknown,
+    }  # fmt: skip
+
+
+def _failed_update(story: Story, when: Callable[[str], str], arguments: Arguments) -> dict[str, Any] | None:
+    failed = story.beside.failed
+    return None if failed is None else {
+        "at": when(failed.at), "kind": failed.kind, "source": failed.source, "target": failed.target,
+        "text": _quoted(failed.text, arguments), "meaning": failed.meaning, "remedy": failed.remedy,
     }  # fmt: skip
 
 
@@ -166,6 +177,7 @@ def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Ar
             write(f"  {'Failed' if number == 0 else '':10} {line}")
     if story.wasted:
         write(f"  Wasted     {times(story.wasted, 'retry', 'retries')} after the new fingerprint")
+    _print_beside(story, when, arguments)
     starts = [run for run in story.runs if run.started]
     for number, run in enumerate(starts):
         at = "" if run.started == "-" else run.started
@@ -187,6 +199,25 @@ def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Ar
             write(f"  {f'{number})' if at_line == 0 else '  '} {line}")
     for told in unknown:
         write(f"  Not told: {told}")
+
+
+def _print_beside(story: Story, when: Callable[[str], str], arguments: Arguments) -> None:
+    """Print what became of updates and of sessions, which changes nothing of the agent's state."""
+    beside, told = story.beside, []
+    if beside.failed is not None:
+        failed = beside.failed
+        target = f" to {failed.target}" if failed.target else ""
+        told.append(("Update", f"the last one{target} failed{_at(when(failed.at))}: {failed.meaning}. {failed.remedy}"))
+    if beside.channel_denied:
+        error = _quoted(beside.channel_denied, arguments)
+        told.append(("Sessions", f"none since {when(beside.channel_denied_at) or '(no time)'}: {NO_CHANNEL} ({error})"))
+    for name, text in told:
+        for number, line in enumerate(folded(printable(text), 66)):
+            write(f"  {name if number == 0 else '':10} {line}")
+
+
+def _at(at: str) -> str:
+    return f" at {at}" if at else ""
 
 
 def _print_mismatch(found: Mismatch, over: bool, when: Callable[[str], str], arguments: Arguments) -> None:

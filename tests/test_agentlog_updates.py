@@ -1,0 +1,187 @@
+"""Updates that failed, and sessions that the role does not allow, out of the agent's logs: recognised and explained."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from agent_machines import line, ready, refused, started
+from commandline import environment, run
+from fingerprint.agent.versions import LOG_LINES
+from fingerprint.agentlog import UPDATE_LOG, Story, parse, present, read_texts
+from fingerprint.agentlog.updates import KINDS, Beside
+
+WANTED, INSTALLED = "3.3.5828.0", "3.3.4851.0"
+# Each form in which agents of 2016 to 2026 log the two messages: kind, version of before, wanted version.
+REASONS = {
+    "amazon-ssm-agent target version 3.3.5828.0 is unsupported on current platform": ("unsupported", "", WANTED),
+    "amazon-ssm-agent source version 3.3.4851.0 is unsupported on current platform": ("unsupported", INSTALLED, ""),
+    "amazon-ssm-agent current version 3.3.4851.0 is unsupported on current platform": ("unsupported", INSTALLED, ""),
+    "agent version 3.3.5828.0 is unsupported on current platform": ("unsupported", "", WANTED),
+    "amazon-ssm-agent version 3.3.5828.0 is not supported on current platform": ("unsupported", "", WANTED),
+    "Unsupported on current platform": ("unsupported", "", ""),
+    f"Updating {INSTALLED} to an older version 3.3.4793.0, please enable allow downgrade to proceed": (
+        "downgrade", INSTALLED, "3.3.4793.0"),
+    "Updating 3.3.4793.0 to an older version, please enable allow downgrade to proceed": (
+        "downgrade", "", "3.3.4793.0"),
+    "updating amazon-ssm-agent to an older version, please enable allow downgrade to proceed": ("downgrade", "", ""),
+    "updating amazon-ssm-agent to an older version, please turn on allow downgrade to proceed": ("downgrade", "", ""),
+}  # fmt: skip
+CHANNEL = (
+    "Failed to get controlchannel token, error: CreateControlChannel failed with error: createControlChannel request "
+    "failed: unexpected response from the service {}"
+)
+DENIALS = (
+    "<AccessDeniedException>\\n  <Message>Unauthorized request</Message>\\n</AccessDeniedException>",
+    "AccessDeniedException: User is not authorized to perform: ssmmessages:CreateControlChannel",
+    "<UnauthorizedRequest>Unauthorized request</UnauthorizedRequest>",
+)
+NO_DENIALS = ("<InternalFailure/>", "read tcp 10.0.0.7: connection reset by peer", "<html>503</html>")
+
+
+def told(*lines: str) -> Story:
+    return read_texts(["".join(lines).encode()], [], [])
+
+
+def info(at: str, text: str) -> str:
+    return line(at, "INFO", text, "")
+
+
+def failure(at: str, reason: str, target: str = WANTED) -> str:
+    return (
+        info(at, reason) + info(at, f"Failed to update amazon-ssm-agent to {target}") + info(at, "No rollback needed")
+    )
+
+
+@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("ended", [True, False])
+def test_each_form_of_the_two_messages_is_recognised_and_explained(reason: str, ended: bool) -> None:
+    kind, source, target = REASONS[reason]
+    story = told(failure("10:00:00", reason, target or WANTED) if ended else info("10:00:00", reason))
+    failed = story.beside.failed
+    assert failed is not None
+    assert (failed.kind, failed.source, failed.text) == (kind, source, reason)
+    assert failed.target == (target or (WANTED if ended else ""))
+    assert failed.at == "2026-11-24 10:00:00"
+    assert "two weeks" in " ".join(failed.meaning.split())
+    assert failed.remedy
+
+
+def test_the_minute_does_not_part_a_reason_from_its_end() -> None:
+    reason = "amazon-ssm-agent target version 3.3.5828.0 is unsupported on current platform"
+    story = told(info("10:59:59", reason), info("11:00:00", f"Failed to update amazon-ssm-agent to {WANTED}"))
+    assert story.beside.failed is not None
+    assert (story.beside.failed.kind, story.beside.failed.at) == ("unsupported", "2026-11-24 10:59:59")
+
+
+def test_another_failure_is_not_taken_for_one_of_the_two() -> None:
+    reason = next(iter(REASONS))
+    later = info("11:00:00", "Failed to update amazon-ssm-agent to 3.3.5828.0")
+    failed = told(failure("10:00:00", reason), later).beside.failed
+    assert failed is not None
+    assert (failed.kind, failed.at, failed.target) == ("other", "2026-11-24 11:00:00", WANTED)
+
+
+def test_a_later_success_settles_it_and_is_told() -> None:
+    done = info("11:00:00", f"amazon-ssm-agent updated successfully to {WANTED}")
+    beside = told(failure("10:00:00", next(iter(REASONS))), done).beside
+    assert (beside.failed, beside.updated) == (None, ("2026-11-24 11:00:00", WANTED))
+    beside = told(done, failure("12:00:00", next(iter(REASONS)))).beside
+    assert beside.updated is None
+    assert beside.failed is not None
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_a_channel_that_the_role_may_not_open_is_told_until_it_opens_or_the_agent_starts(denial: str) -> None:
+    denied = line("09:00:00", "ERROR", CHANNEL.format(denial), "[MessageService] ")
+    before = started("08:00:00") + ready("08:00:01")
+    beside = told(before, denied).beside
+    assert (beside.channel_denied_at, "CreateControlChannel failed" in beside.channel_denied) == (
+        "2026-11-24 09:00:00", True)  # fmt: skip
+    opened = info("09:10:00", "Set up control channel successfully")
+    for after in (opened, started("09:10:00"), line("09:10:00", "ERROR", CHANNEL.format(NO_DENIALS[1]), "")):
+        assert told(before, denied, after).beside.channel_denied == ""
+    assert told(before, opened, denied).beside.channel_denied
+
+
+@pytest.mark.parametrize("error", NO_DENIALS)
+def test_another_error_of_the_channel_says_nothing_of_rights(error: str) -> None:
+    assert told(line("09:00:00", "ERROR", CHANNEL.format(error), "")).beside.channel_denied == ""
+
+
+@pytest.mark.parametrize("beside", [*REASONS, *(CHANNEL.format(one) for one in DENIALS)])
+def test_what_stands_beside_changes_nothing_of_the_agents_state(beside: str) -> None:
+    healthy = started("08:00:00") + ready("08:00:01")
+    for log in (healthy, healthy + refused("10:00:00"), healthy + started("09:00:00") + refused("10:00:00")):
+        alone = told(log)
+        # Before, between and after all other lines.
+        lines = log.splitlines(keepends=True)
+        for at in range(len(lines) + 1):
+            story = told(*lines[:at], line("10:00:00", "ERROR", beside, ""), *lines[at:])
+            assert present(story) == present(alone)
+            assert (story.refusals, story.last_good, story.wait is None) == (
+                alone.refusals, alone.last_good, alone.wait is None)  # fmt: skip
+
+
+def test_every_kind_has_its_lines_and_every_line_its_kind() -> None:
+    assert {entry.kind for entry in LOG_LINES} >= set(KINDS)
+    for text in (*REASONS, "amazon-ssm-agent updated successfully to 3.3.5828.0", CHANNEL.format("x")):
+        entry = parse(info("10:00:00", text))
+        assert entry is not None
+        assert entry.kind in KINDS
+
+
+@given(st.lists(st.tuples(st.sampled_from([piece.text for piece in LOG_LINES if piece.kind in KINDS]), st.text())))
+def test_no_text_around_the_words_is_an_error(pieces: list[tuple[str, str]]) -> None:
+    beside = Beside()
+    for words, around in pieces:
+        entry = parse(f"2026-11-24 10:00:00 ERROR {around}{words}{around}".replace("\n", " "))
+        if entry is not None and entry.kind in KINDS:
+            beside.take(entry)
+    if beside.failed is not None:
+        assert beside.failed.meaning
+        assert beside.failed.remedy
+
+
+# The command.
+
+
+def answer(folder: Path, *logs: Path) -> dict[str, Any]:
+    done = run("explain-log", "--output", "json", *map(str, logs), env=environment(folder))
+    found: dict[str, Any] = json.loads(done.stdout)
+    schema = resources.files("fingerprint") / "schemas" / "explain-log.json"
+    Draft202012Validator(json.loads(schema.read_text())).validate(found)
+    return found
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_explain_log_explains_a_failed_update_beside_the_state(tmp_path: Path, reason: str) -> None:
+    main, update = tmp_path / "amazon-ssm-agent.log", tmp_path / UPDATE_LOG
+    main.write_text(started("08:00:00") + ready("08:00:01"))
+    update.write_text(failure("10:00:00", reason, REASONS[reason][2] or WANTED))
+    found = answer(tmp_path, main, update)
+    assert (found["state"], found["failedUpdate"]["kind"]) == ("healthy", REASONS[reason][0])
+    assert found["failedUpdate"]["text"] == reason
+    done = run("explain-log", str(main), str(update), env=environment(tmp_path))
+    assert done.returncode == 0
+    text = " ".join(done.stdout.split())
+    assert "Update the last one" in text
+    assert found["failedUpdate"]["remedy"] in text
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_explain_log_says_why_no_session_starts(tmp_path: Path) -> None:
+    log = tmp_path / "amazon-ssm-agent.log"
+    denied = line("09:00:00", "ERROR", CHANNEL.format(DENIALS[0]), "[MessageService] ")
+    log.write_text(started("08:00:00") + ready("08:00:01") + denied)
+    found = answer(tmp_path, log)
+    assert (found["state"], found["failedUpdate"]) == ("healthy", None)
+    assert "CreateControlChannel" in found["channelDenied"]
+    assert "ssmmessages:CreateControlChannel" in run("explain-log", str(log), env=environment(tmp_path)).stdout
