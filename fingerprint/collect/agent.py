@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # The agent's service on Windows.
 AGENT_SERVICE = "AmazonSSMAgent"
+# The account that sessions run as.
+SESSION_USER = "ssm-user"
 NAMES = ("amazon-ssm-agent", "ssm-agent-worker")
 # The kernel keeps so many characters of a name.
 _NAME_KEPT = 15

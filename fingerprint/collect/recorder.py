@@ -10,6 +10,7 @@ import errno
 
 from fingerprint._json import dumps
 from fingerprint.collect import INVALID_TEXT
+from fingerprint.collect.agent import SESSION_USER
 from fingerprint.collect.machine import FILE_LIMIT, Machine
 from fingerprint.collect.reader import Reader
 from fingerprint.collect.recorded import SCHEMA_VERSION, RecordedMachine
@@ -31,6 +32,10 @@ _OUT = "***"
 # A path that holds one of these is the agent's: its configuration, its state, its logs.
 _AGENTS = ("/amazon/ssm/", "/aws/ssm/", "/amazon-ssm-agent")
 _ACCOUNTS = "/etc/passwd"
+# With passwords: of these the line of the agent's account is kept, and of that whether it has one.
+_PASSWORDS = "/etc/shadow"
+_GROUPS = "/etc/group"
+_SESSION_USER = SESSION_USER.encode() + b":"
 # Programs that tell of the agent's service, and the agent; no hash is made of what they say.
 _TELLING = ("systemctl", "launchctl", "amazon-ssm-agent", "amazon-ssm-agent.exe")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -327,10 +332,19 @@ def _error_entry(error: OSError) -> dict[str, Any]:
 
 def _kept(path: str, data: bytes) -> bytes:
     """Return what is kept of a file: of one of the agent's no secrets, of the accounts no passwords."""
-    if path == _ACCOUNTS:
+    if path == _PASSWORDS:
+        return b"".join(_whether_password(line) for line in data.split(b"\n") if line.startswith(_SESSION_USER))
+    if path in (_ACCOUNTS, _GROUPS):
         return b"\n".join(_without_password(line) for line in data.split(b"\n"))
     plain = path.replace("\\", "/").lower()
     return _decoded(data, _without_secrets) if any(part in plain for part in _AGENTS) else data
+
+
+def _whether_password(account: bytes) -> bytes:
+    """Return a line of /etc/shadow with nothing but the name, and whether there is a password, or a lock."""
+    name, _, rest = account.partition(b":")
+    stored = rest.partition(b":")[0]
+    return name + b":" + (stored[:1] if stored[:1] in (b"", b"!", b"*") else b"x") + b":\n"
 
 
 def _without_password(account: bytes) -> bytes:

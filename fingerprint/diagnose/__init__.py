@@ -14,7 +14,16 @@ from queue import Empty, Queue
 from threading import Thread
 from time import monotonic
 
-from fingerprint.diagnose import agent, configuration, credentials, endpoints, identity, waiting, windows
+from fingerprint.diagnose import (
+    agent,
+    configuration,
+    credentials,
+    endpoints,
+    identity,
+    session_user,
+    waiting,
+    windows,
+)
 from fingerprint.diagnose.concluding import conclude
 from fingerprint.diagnose.network import Network
 from fingerprint.diagnose.results import Conclusion, Diagnosis, Finding, Outcome, Result, unknown
@@ -33,6 +42,8 @@ __all__ = [
 
 _LOCAL_SECONDS = 10.0
 _NETWORK_SECONDS = 15.0
+# On Windows three commands, one after the other, and PowerShell is slow to start.
+_ACCOUNT_SECONDS = 30.0
 # The agent itself waits for WMI for 75 s.
 _WINDOWS_COLLECTION_SECONDS = 90.0
 WITHOUT_THREADS = (
@@ -101,7 +112,7 @@ CHECKS = (
     Check("credentials", "AWS Credentials", credentials.last),
     Check("credential-order", "Order of credentials", credentials.order),
     Check("credential-files", "Files with credentials", credentials.files),
-    Check("ssm-user", "Account of sessions", credentials.session_user),
+    Check("ssm-user", "Account of sessions", session_user.account, _ACCOUNT_SECONDS),
     Check("proxy", "Proxy configuration", endpoints.proxies),
     Check("wmi", "WMI service", windows.wmi, platform="windows"),
     Check("collector", "hash recipe", windows.collector, platform="windows", collects=True),

@@ -60,7 +60,7 @@ def installed(site: Site) -> Finding:
         if site.machine.platform != "windows" and (status.uid != 0 or status.mode & _OTHERS_MAY_WRITE):
             unsafe.append(f"{path}: mode {status.mode:04o}, owner {status.uid}")
     if not found:
-        if site.recorded and not _has_logs(site):
+        if site.has_agent is None:
             return skipped("the recording does not tell of the agent")
         return failed("the agent is not installed", f"there is nothing in {site.program_folder}",
                       remedy="Install it with ssm-setup-cli", tag="not-installed")  # fmt: skip
@@ -73,13 +73,6 @@ def installed(site: Site) -> Finding:
         return warned(f"{len(missing)} of {len(site.places.binaries)} programs are missing", *missing,
                       "agents before 3.0 have fewer of them", remedy="Install it again")  # fmt: skip
     return passed(f"installed in {site.program_folder}")
-
-
-def _has_logs(site: Site) -> bool:
-    try:
-        return bool(site.machine.list_folder(site.places.logs))
-    except OSError:
-        return False
 
 
 def package(site: Site) -> Finding:

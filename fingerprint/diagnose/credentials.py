@@ -1,10 +1,9 @@
-"""Credentials: when the agent last got some, what shadows what, who may read them, and the account of sessions."""
+"""Credentials: when the agent last got some, what shadows what, and who may read them."""
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import shlex
 import sys
 
@@ -22,17 +21,10 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
 
-USER = "ssm-user"
-SUDOERS = "/etc/sudoers.d/ssm-agent-users"
-_SUDOERS_MODE = 0o440
 # What the bits of a mode let somebody do with a file.
 _MAY = {4: "read", 2: "change", 6: "read and change"}
 # What the agent writes before it got credentials, and where it does not share them.
 _NEVER = "0001-01-01T00:00:00"
-# The lines that the agent itself writes.
-_RULE = f"{USER} ALL=(ALL) NOPASSWD:ALL"
-_NOLOGIN = ("/usr/bin/false", "/bin/false", "/usr/sbin/nologin", "/sbin/nologin")
-_ADMINISTRATORS = re.compile(rf"^[^\S\n]*{USER}[^\S\n]*$", re.MULTILINE)
 
 
 def last(site: Site) -> Finding:
@@ -194,62 +186,3 @@ def _who_may(mode: int) -> str:
         if bits:
             return f"{who} may {_MAY[bits]}"
     return ""
-
-
-def session_user(site: Site) -> Finding:
-    """The account that sessions run as, and what it may do."""
-    if site.machine.platform == "windows":
-        return _windows_user(site)
-    try:
-        accounts = site.machine.read_file("/etc/passwd", 1024 * 1024).decode("utf-8", "replace")
-    except OSError as error:
-        return skipped(f"/etc/passwd is not told ({error.strerror})")
-    account = next((line for line in accounts.splitlines() if line.startswith(f"{USER}:")), None)
-    text, status = "", None
-    try:
-        status = site.machine.status(SUDOERS)
-        text = site.machine.read_file(SUDOERS).decode("utf-8", "replace")
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        return unknown(f"{SUDOERS}: {error.strerror}", remedy=site.rights)
-    if account is None:
-        if status is not None:
-            return warned(f"{SUDOERS} is there, and no account {USER}: the next one of that name may do anything",
-                          remedy="Remove the file", command=f"rm {SUDOERS}")  # fmt: skip
-        return skipped(f"there is no {USER}; the agent makes it when the first session starts")
-    shell = account.rpartition(":")[2]
-    if status is None:
-        return passed(f"{USER} is there, and no sudoers file of the agent", f"shell {shell}",
-                      "its sessions may not use sudo, unless another file lets them")  # fmt: skip
-    rules = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
-    evidence = [f"{SUDOERS}: mode {status.mode:04o}, owner {status.uid}", *rules, f"shell {shell}"]
-    if status.uid != 0 or status.mode & 0o022:
-        return failed(f"others than root may change {SUDOERS}", *evidence, remedy="Give it to root alone",
-                      command=f"chown root:root {SUDOERS} && chmod 440 {SUDOERS}")  # fmt: skip
-    strangers = [rule for rule in rules if rule.split()[:1] != [USER] and not rule.startswith("Defaults")]
-    if strangers:
-        return warned(f"{SUDOERS} gives rights to others than {USER}", *evidence,
-                      remedy="Keep such rules in a file of their own: the agent may replace this one")  # fmt: skip
-    if status.mode != _SUDOERS_MODE:
-        return warned(f"{SUDOERS} has mode {status.mode:04o} in place of 0440: sudo may refuse it", *evidence,
-                      remedy="Mend it", command=f"chmod 440 {SUDOERS}")  # fmt: skip
-    may = "anything without a password, as the agent sets it up" if _RULE in rules else "what its rules say"
-    locked = f"; its shell {shell} lets nobody log in" if shell in _NOLOGIN and site.machine.platform == "linux" else ""
-    return passed(f"{USER} may do {may}{locked}", *evidence)
-
-
-def _windows_user(site: Site) -> Finding:
-    folder = site.machine.windows_folder()
-    net = rf"{folder}\System32\net.exe"
-    account, group = site.run((net, "user", USER), (net, "localgroup", "Administrators"))
-    if account.problem == "not-recorded":
-        return skipped("the recording does not tell")
-    if account.problem:
-        return unknown(f"net user: {account.problem}")
-    if not account.succeeded:
-        return skipped(f"there is no {USER}; the agent makes it when the first session starts (not on controllers)")
-    members = group.stdout.decode("utf-8", "replace")
-    if group.succeeded and not _ADMINISTRATORS.search(members):
-        return passed(f"{USER} is there, and no administrator")
-    return passed(f"{USER} is an administrator, as the agent sets it up")

@@ -345,6 +345,26 @@ class Site:
         return self.places.programs
 
     @fact
+    def has_agent(self) -> bool | None:
+        """Whether a program of the agent is installed; None where a recording does not tell. Raises OSError."""
+        separator = "\\" if self.machine.platform == "windows" else "/"
+        for name in self.places.binaries:
+            try:
+                self.machine.status(f"{self.program_folder}{separator}{name}")
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                if error.errno != errno.ENODATA:
+                    raise
+            return True
+        if not self.recorded:
+            return False
+        try:
+            return False if self.machine.list_folder(self.places.logs) else None
+        except OSError:
+            return None
+
+    @fact
     def behaviour(self) -> Assessed:
         """How the agent behaves that runs, by the version that its log has, else by its program's."""
         try:
