@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 SYSTEMS = ("linux", "windows", "macos")
+_GLOBAL_VERSION = "https://s3.amazonaws.com/ec2-downloads-windows/SSMAgent/latest/VERSION"
+# The bucket is of the first; the second reaches it over the internet. Others are apart.
+_WITH_GLOBAL_VERSION = ("aws", "aws-us-gov")
 # Of each region the end of `aws-patch-manager-REGION-` and `aws-patchmanager-macos-REGION-`.
 _PATCHING = {
     "af-south-1": "bdd5f65a9", "ap-east-1": "632356271", "ap-northeast-1": "4849fa78f",
@@ -104,6 +107,25 @@ def buckets(region: str, system: str = "all") -> tuple[Bucket, ...]:
 def s3_endpoint(region: str) -> str:
     """Return the URL below which the buckets of a region are."""
     return endpoint("s3", region)
+
+
+def version_url(region: str, base: str = "") -> str:
+    """Return where the newest version of the agent in a region is told.
+
+    Args:
+        region: such as "us-east-2".
+        base: URL of S3; "" for that of the region.
+
+    Raises:
+        UsageError: it is no region.
+    """
+    demand_region(region)
+    return f"{(base or s3_endpoint(region)).rstrip('/')}/amazon-ssm-{region}/latest/VERSION"
+
+
+def global_version_url(region: str) -> str:
+    """Return where the newest version of all regions is told; "" for a partition that has no such place."""
+    return _GLOBAL_VERSION if partition(region) in _WITH_GLOBAL_VERSION else ""
 
 
 def arns(region: str, system: str = "all") -> list[str]:

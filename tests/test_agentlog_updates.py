@@ -17,23 +17,8 @@ from commandline import environment, run
 from fingerprint.agent.versions import LOG_LINES
 from fingerprint.agentlog import UPDATE_LOG, Story, parse, present, read_texts
 from fingerprint.agentlog.updates import KINDS, Beside
+from update_logs import REASONS, WANTED, failure, info
 
-WANTED, INSTALLED = "3.3.5828.0", "3.3.4851.0"
-# Each form in which agents of 2016 to 2026 log the two messages: kind, version of before, wanted version.
-REASONS = {
-    "amazon-ssm-agent target version 3.3.5828.0 is unsupported on current platform": ("unsupported", "", WANTED),
-    "amazon-ssm-agent source version 3.3.4851.0 is unsupported on current platform": ("unsupported", INSTALLED, ""),
-    "amazon-ssm-agent current version 3.3.4851.0 is unsupported on current platform": ("unsupported", INSTALLED, ""),
-    "agent version 3.3.5828.0 is unsupported on current platform": ("unsupported", "", WANTED),
-    "amazon-ssm-agent version 3.3.5828.0 is not supported on current platform": ("unsupported", "", WANTED),
-    "Unsupported on current platform": ("unsupported", "", ""),
-    f"Updating {INSTALLED} to an older version 3.3.4793.0, please enable allow downgrade to proceed": (
-        "downgrade", INSTALLED, "3.3.4793.0"),
-    "Updating 3.3.4793.0 to an older version, please enable allow downgrade to proceed": (
-        "downgrade", "", "3.3.4793.0"),
-    "updating amazon-ssm-agent to an older version, please enable allow downgrade to proceed": ("downgrade", "", ""),
-    "updating amazon-ssm-agent to an older version, please turn on allow downgrade to proceed": ("downgrade", "", ""),
-}  # fmt: skip
 CHANNEL = (
     "Failed to get controlchannel token, error: CreateControlChannel failed with error: createControlChannel request "
     "failed: unexpected response from the service {}"
@@ -48,16 +33,6 @@ NO_DENIALS = ("<InternalFailure/>", "read tcp 10.0.0.7: connection reset by peer
 
 def told(*lines: str) -> Story:
     return read_texts(["".join(lines).encode()], [], [])
-
-
-def info(at: str, text: str) -> str:
-    return line(at, "INFO", text, "")
-
-
-def failure(at: str, reason: str, target: str = WANTED) -> str:
-    return (
-        info(at, reason) + info(at, f"Failed to update amazon-ssm-agent to {target}") + info(at, "No rollback needed")
-    )
 
 
 @pytest.mark.parametrize("reason", REASONS)

@@ -118,6 +118,8 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("version", lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.2.2303.0\n"), WARN,
      "waits for a day"),
     ("version", both(lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "", 1)), PASS, "3.3.4851.0"),
+    ("update", log(line("10:00:00", "INFO", "target version 3.3.5828.0 is unsupported on current platform"),
+                   "AmazonSSMAgent-update.txt"), WARN, "the region's manifest does not have version 3.3.5828.0"),
     ("configuration", lambda m: m.file("/etc/amazon/ssm/amazon-ssm-agent.json", "{,}"), FAIL, "is no JSON"),
     ("configuration", lambda m: m.config(Identity={"ConsumptionOrder": ["EC2"]}), FAIL, "leaves out OnPrem"),
     ("configuration", lambda m: m.config(Ssm={"Endpoint": "ssm.example"}), PASS, "is read"),
@@ -154,7 +156,7 @@ CASES: list[tuple[str, Change, str, str]] = [
 # These fail and pass on a Windows machine, in tests/test_diagnose_windows.py, or over sockets, in
 # tests/test_diagnose_network.py; that of the order of credentials on a copied disk, below.
 ELSEWHERE = {
-    "wmi", "collector", "image-state", "imds", "clock", "s3-buckets", "credential-order",
+    "wmi", "collector", "image-state", "imds", "clock", "s3-buckets", "credential-order", "published",
     *(check.name for check in CHECKS if check.name.startswith("endpoint-")),
 }  # fmt: skip
 

@@ -263,14 +263,14 @@ def test_a_version_that_is_none_is_told_and_not_older_than_others(
     (tmp_path / "VERSION").write_text("3.3.2000.0\n")
     site = machine.site(latest=str(tmp_path / "VERSION"))
     site.facts["version"] = (text, None)
-    finding = diagnose(site, ["version"])["version"]
+    finding = diagnose(site, ["published"])["published"]
     assert finding.undetermined
     assert "cannot be held against 3.3.2000.0" in finding.text
 
 
 def test_a_published_version_that_is_none_is_not_taken_for_one(machine: AgentMachine, tmp_path: Path) -> None:
     (tmp_path / "VERSION").write_text("3..3\n")
-    finding = machine.diagnosis("version", latest=str(tmp_path / "VERSION"))["version"]
+    finding = machine.diagnosis("published", latest=str(tmp_path / "VERSION"))["published"]
     assert finding.undetermined
     assert "holds no version" in finding.text
 

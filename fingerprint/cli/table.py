@@ -171,7 +171,7 @@ COMMANDS = (
         "tell whether the agent hibernates, since when, why, and what to do",
         "Ordered checks of registration, vault, fingerprint, agent, logs, credentials and platform, at once, each\n"
         "with a time limit. Reads only, and uses the network only with --network: endpoints, clock, buckets,\n"
-        "metadata service, proxy.\n"
+        "published versions, metadata service, proxy.\n"
         "Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 3 it cannot be told.",
         options=(
             Option(
@@ -185,7 +185,7 @@ COMMANDS = (
             _PROXY,
             Option("--region", "region of the endpoints (else the registration's)", "REGION"),
             Option(
-                "--latest", "file or URL of a VERSION file, to hold the agent's version against", "PLACE", files="file"
+                "--latest", "file or URL of a VERSION file (else those of the region and of all)", "PLACE", files="file"
             ),
             Option("--only", "these checks, with commas; see --list", "CHECKS"),
             Option("--list", "list the checks, and look at nothing"),

@@ -10,11 +10,10 @@ from fingerprint.agent.paths import SNAP
 from fingerprint.agent.versions import assess, open_vulnerabilities, row_since, version_of
 from fingerprint.collect.agent import AGENT_SERVICE
 from fingerprint.collect.machine import NotThisMachine
-from fingerprint.diagnose.network import Unreached
+from fingerprint.diagnose.releases import UPDATE
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.diagnose.waiting import wait_of
 from fingerprint.model import utc
-from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ _LAUNCHCTL = "/bin/launchctl"
 _OS_RELEASE = "/etc/os-release"
 # The third column of dpkg -V and rpm -V marks what its owner may change.
 _CONFIGURATION = (" c ", "/etc/amazon/ssm/", "/etc/init/", "amazon-ssm-agent.service")
-_UPDATE = "Update it with AWS-UpdateSSMAgent"
 _SEE_WAITING = "See `waiting` for what fails"
 _GO_BACK, _REVERT = "Go back to the version before", f"snap revert {_PACKAGE}"
 # Between the start of the process and the line that tells it.
@@ -245,7 +243,7 @@ def _windows_service(site: Site) -> Finding:
 
 
 def version(site: Site) -> Finding:
-    """Which version runs, how it behaves, and whether there is a newer one."""
+    """Which version runs, and how it behaves."""
     told, behaviour = site.version, site.behaviour
     if not told:
         return skipped(f"its version is not told; {behaviour.text}")
@@ -263,23 +261,6 @@ def version(site: Site) -> Finding:
         evidence.append(updated)
     if site.program_folder == SNAP:
         evidence.append("it is a snap, which is refreshed by itself: `snap refresh --hold` keeps a version")
-    if site.latest:
-        source = hidden(site.latest) if "://" in site.latest else site.latest
-        try:
-            newest = newest_version(site)
-        except OSError as error:
-            return unknown(f"{source} could not be read ({error.strerror or error})")
-        except Unreached as error:
-            return unknown(f"{source} could not be read: {error.text}")
-        except ValueError:
-            return unknown(f"{source} holds no version")
-        if not numbers:
-            return unknown(f"version {_quoted(told)}, which cannot be held against {newest}, the newest published",
-                           behaviour.text)  # fmt: skip
-        if numbers < version_of(newest):
-            return warned(f"version {told}; {newest} is published", *evidence, behaviour.text, remedy=_UPDATE)
-        if not concerns:
-            return passed(f"version {told}, the newest published ({newest})", *evidence, behaviour.text)
     if not numbers:
         return warned(f"version {_quoted(told)} is no version of the agent's", behaviour.text,
                       remedy="Compare it with the package that was installed")  # fmt: skip
@@ -316,7 +297,7 @@ def _concerns(told: str) -> list[tuple[str, str]]:
     holes = open_vulnerabilities(told)
     if holes:
         named = ", ".join(f"{name} (fixed in {fixed})" for name, fixed in holes)
-        found.append((f"it has {named}", _UPDATE))
+        found.append((f"it has {named}", UPDATE))
     return found
 
 
@@ -350,24 +331,6 @@ def _running_another(site: Site) -> str:
     if version_of(run.version) == version_of(site.version):
         return ""
     return f"the agent that runs is {run.version}: it was replaced without a restart"
-
-
-def newest_version(site: Site) -> str:
-    """Return the version that a VERSION file holds. Raises OSError, Unreached, ValueError."""
-    if site.latest.startswith(("https://", "http://")):
-        if site.network is None:
-            raise OSError(errno.ENETUNREACH, "the network is asked with --network only")
-        answer = site.network.ask(site.latest, "GET")
-        if answer.status != 200:
-            raise OSError(errno.EPROTO, f"HTTP {answer.status}")
-        text = answer.body.decode("ascii", "replace")
-    else:
-        with open(site.latest, encoding="ascii", errors="replace") as file:
-            text = file.read(200)
-    text = text.strip()
-    if not version_of(text):
-        raise ValueError(text)
-    return text
 
 
 def running_version(site: Site) -> tuple[int, ...]:

@@ -132,7 +132,8 @@ def reach(site: Site, service: str) -> Reached:
     return found
 
 
-def _without_network(site: Site) -> Finding | None:
+def without_network(site: Site) -> Finding | None:
+    """Return why the network is not asked, None if it is."""
     if site.elsewhere:
         return skipped(OF_ANOTHER)
     if site.network is None:
@@ -144,7 +145,7 @@ def reachable(service: str) -> Callable[[Site], Finding]:
     """Return the check of one endpoint."""
 
     def check(site: Site) -> Finding:
-        reason = _without_network(site)
+        reason = without_network(site)
         if reason is not None:
             return reason
         url = endpoint_of(site, service)
@@ -190,7 +191,7 @@ def _remedy(kind: str) -> str:
 
 def clock(site: Site) -> Finding:
     """Whether the clock is right, by the Date of an answer: signatures that are off by 5 minutes are refused."""
-    reason = _without_network(site)
+    reason = without_network(site)
     if reason is not None:
         return reason
     for service in SERVICES:
@@ -217,7 +218,7 @@ def clock(site: Site) -> Finding:
 
 def s3_buckets(site: Site) -> Finding:
     """Whether the buckets that the agent reads from can be reached."""
-    reason = _without_network(site)
+    reason = without_network(site)
     if reason is not None:
         return reason
     region = region_of(site)
@@ -246,7 +247,7 @@ def metadata(site: Site) -> Finding:
             return skipped("the node is registered, and does not ask it")
     except VaultError:
         return skipped("whether the node is registered cannot be read")
-    reason = _without_network(site)
+    reason = without_network(site)
     if reason is not None:
         return reason
     base = (os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA).rstrip("/")

@@ -12,6 +12,7 @@ from fingerprint.agent.versions import Row, row_since
 from fingerprint.agentlog import NO_CHANNEL
 from fingerprint.collect.agent import SESSION_USER
 from fingerprint.collect.windows_wmi import powershell_path
+from fingerprint.diagnose.releases import UPDATE
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
@@ -54,7 +55,6 @@ _MAKE = (
     f"New-ADUser -Name {USER} -SamAccountName {USER} -Enabled $true "
     f"-AccountPassword (Read-Host -AsSecureString -Prompt Password); {_GRANT}"
 )
-_UPDATE = "Update the agent with AWS-UpdateSSMAgent"
 
 
 def account(site: Site) -> Finding:
@@ -250,7 +250,7 @@ def _on_windows(site: Site) -> Finding:
     if controller and row.session_user == "start":
         return warned(
             f"this agent makes {USER} at each start, on this domain controller as an administrator of the domain",
-            *evidence, f"from {row_since('session_user', 'session')} on it makes none there", remedy=_UPDATE,
+            *evidence, f"from {row_since('session_user', 'session')} on it makes none there", remedy=UPDATE,
         )  # fmt: skip
     if denied:
         return warned(f"no session starts: {NO_CHANNEL}", *denied, _RIGHTS, *evidence, remedy=_ALLOW)

@@ -214,26 +214,40 @@ class Site:
         """What the agent's logs tell. Raises OSError where there are none, or the main one cannot be read."""
         from fingerprint.agentlog import read_texts
 
+        told = [self.log_parts(name) for name in _LOGS]
+        self.unread_logs += [f"{path}: {error.strerror or error}" for _, no in told for path, error in no.items()]
+        (main, refused), *_ = told
+        if not main:
+            raise next(
+                iter(refused.values()),
+                FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.places.logs),
+            )
+        return read_texts(*(parts for parts, _ in told))
+
+    def log_parts(self, log: str) -> tuple[list[bytes], dict[str, OSError]]:
+        """Return what is read of a log, with what was rotated away; and the files that cannot be read.
+
+        Args:
+            log: its name, such as "errors.log".
+
+        Raises:
+            OSError: the directory of the logs cannot be listed.
+        """
         separator = "\\" if self.machine.platform == "windows" else "/"
-        parts: dict[str, list[bytes]] = {name: [] for name in _LOGS}
-        refused: OSError | None = None
+        parts, refused = [], {}
         for name in self.machine.list_folder(self.places.logs):
-            log, _, number = name.partition(".log")
-            log += ".log"
-            if log not in parts or (number and not (number.startswith(".") and number[1:].isdigit())):
+            number = name.removeprefix(f"{log}.")
+            if name != log and (number == name or not number.isdigit()):
                 continue
             path = self.places.logs + separator + name
             try:
-                parts[log].append(self.machine.read_end(path, self.log_limit))
+                parts.append(self.machine.read_end(path, self.log_limit))
             except FileNotFoundError:
                 # It was rotated away meanwhile.
                 continue
             except OSError as error:
-                self.unread_logs.append(f"{path}: {error.strerror or error}")
-                refused = error if log == _LOGS[0] else refused
-        if not parts[_LOGS[0]]:
-            raise refused or FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.places.logs)
-        return read_texts(*(parts[name] for name in _LOGS))
+                refused[path] = error
+        return parts, refused
 
     @fact
     def identity_type(self) -> str:

@@ -107,6 +107,10 @@ class AgentMachine:
         self.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.3.4851.0\n")
         self.unit()
         self.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + ready("11:30:00"))
+        self.log(
+            "AmazonSSMAgent-update.txt",
+            line("07:00:00", "INFO", "amazon-ssm-agent updated successfully to 3.3.4851.0", ""),
+        )
         self.file("/var/lib/amazon/ssm/registration", json.dumps({"ManagedInstanceID": NODE, "Region": REGION}))
         self.credentials("2026-11-24T11:30:00Z", "2026-11-24T12:30:00Z")
         self.file("/etc/passwd", "root:x:0:0::/root:/bin/bash\nssm-user:x:1001:1001::/home/ssm-user:/bin/sh\n", 0o644)

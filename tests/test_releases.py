@@ -1,0 +1,310 @@
+"""Published versions, read from addresses that are made of the region, and the last update as its log tells it."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from agent_machines import REGION, AgentMachine, line, ready, started
+from fingerprint.agent.versions import version_of
+from fingerprint.agentlog import UPDATE_LOG
+from fingerprint.buckets import global_version_url, version_url
+from fingerprint.collect.machine import Machine
+from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.diagnose import Diagnosis, Finding, Network, Outcome, diagnose
+from fingerprint.errors import UsageError
+from fingerprint.regions import domain, partition
+from other_agent_machines import DATA, WindowsMachine
+from printed import commands_in
+from servers import Authority, Proxy, Server
+from update_logs import REASONS, failure
+
+LOCAL, GLOBAL = f"/amazon-ssm-{REGION}/latest/VERSION", "/ec2-downloads-windows/SSMAgent/latest/VERSION"
+HOSTS = {LOCAL: f"s3.{REGION}.amazonaws.com", GLOBAL: "s3.amazonaws.com"}
+# One of each partition, with the domain of its S3 and whether the global bucket is its own, by AWS's documentation.
+REGIONS = {
+    "us-east-1": ("amazonaws.com", True), "eu-west-1": ("amazonaws.com", True),
+    "us-gov-west-1": ("amazonaws.com", True),
+    "cn-north-1": ("amazonaws.com.cn", False), "cn-northwest-1": ("amazonaws.com.cn", False),
+    "us-iso-east-1": ("c2s.ic.gov", False), "us-isob-east-1": ("sc2s.sgov.gov", False),
+    "eu-isoe-west-1": ("cloud.adc-e.uk", False), "us-isof-south-1": ("csp.hci.ic.gov", False),
+    "eusc-de-east-1": ("amazonaws.eu", False),
+}  # fmt: skip
+
+
+class Present:
+    """A recorded machine that is taken for the one that this runs on."""
+
+    def __init__(self, recorded: RecordedMachine) -> None:
+        self._recorded = recorded
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._recorded, name)
+
+
+class Versions(Server):
+    """S3, that answers for each path a status and a body; what is not named is not there."""
+
+    def __init__(self, answers: dict[str, tuple[str, bytes]], authority: Authority) -> None:
+        self.answers = answers
+        super().__init__(Versions._tell, authority.context("s3.amazonaws.com", f"*.{REGION}.amazonaws.com"))
+
+    @staticmethod
+    def _tell(server: Server, connection: socket.socket) -> None:
+        assert isinstance(server, Versions)
+        path = server.head(connection).split(" ")[1]
+        status, body = server.answers.get(path, ("404 Not Found", b"<Error/>"))
+        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> AgentMachine:
+    return AgentMachine(tmp_path)
+
+
+def installed(machine: AgentMachine, version: str) -> None:
+    path = "/usr/bin/amazon-ssm-agent"
+    machine.command((path, "-version"), f"SSM Agent version: {version}\n" if version else "", 0 if version else 1)
+    machine.log("amazon-ssm-agent.log", (started("08:00:00", version) if version else "") + ready("08:00:01"))
+
+
+def of(machine: AgentMachine, network: Network | None, *only: str, **options: Any) -> Diagnosis:
+    site = machine.site(network, **options)
+    site.machine = cast(Machine, Present(machine.machine))
+    return diagnose(site, only or ("published",))
+
+
+def asked(
+    machine: AgentMachine, authority: Authority, answers: dict[str, tuple[str, bytes]], **options: Any
+) -> tuple[Finding, list[str]]:
+    """Return the finding where S3 gives these answers, and what S3 was asked."""
+    with Versions(answers, authority) as server, Proxy(to=server.port) as proxy:
+        network = Network(proxy.at(), {}, authority.file, 5.0)
+        return of(machine, network, **options)["published"], server.heads
+
+
+def ok(version: str) -> tuple[str, bytes]:
+    return "200 OK", version.encode() + b"\n"
+
+
+def told(finding: Finding) -> str:
+    return " ".join((finding.text, *finding.evidence))
+
+
+# The addresses.
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_both_addresses_are_made_of_the_region(region: str) -> None:
+    assert domain(region) == REGIONS[region][0]
+    assert version_url(region) == f"https://s3.{region}.{REGIONS[region][0]}/amazon-ssm-{region}/latest/VERSION"
+    everywhere = "https://s3.amazonaws.com/ec2-downloads-windows/SSMAgent/latest/VERSION"
+    assert global_version_url(region) == (everywhere if REGIONS[region][1] else "")
+    assert version_url(region, "https://s3.example/") == f"https://s3.example/amazon-ssm-{region}/latest/VERSION"
+
+
+@pytest.mark.parametrize("region", ["", "nowhere", "../x", "eu-west-1/", "eu-west-1\n", "EU-WEST-1"])
+def test_what_is_no_region_makes_no_address(region: str) -> None:
+    with pytest.raises(UsageError):
+        version_url(region)
+
+
+def test_the_region_of_the_registration_and_no_other_is_asked(machine: AgentMachine, authority: Authority) -> None:
+    finding, heads = asked(machine, authority, {LOCAL: ok("3.3.4851.0"), GLOBAL: ok("3.3.4851.0")})
+    assert finding.text == f"version 3.3.4851.0, the newest in {REGION}"
+    assert [head.split(" ")[:2] for head in heads] == [["GET", LOCAL], ["GET", GLOBAL]]
+    for head in heads:
+        assert f"\r\nHost: {HOSTS[head.split(' ')[1]]}\r\n" in head
+        assert "Authorization" not in head
+
+
+def test_the_s3_of_the_configuration_is_asked_as_the_agent_would(machine: AgentMachine, authority: Authority) -> None:
+    with Versions({LOCAL: ok("3.3.9000.0")}, authority) as server:
+        machine.config(S3={"Endpoint": f"https://s3.{REGION}.amazonaws.com:{server.port}"})
+        with Proxy(to=server.port) as proxy:
+            finding = of(machine, Network(proxy.at(), {}, authority.file, 5.0))["published"]
+    assert finding.text == f"version 3.3.4851.0; 3.3.9000.0 is published in {REGION}"
+
+
+@pytest.mark.parametrize("region", [name for name in REGIONS if not REGIONS[name][1]])
+def test_a_partition_without_a_global_address_asks_no_other(
+    machine: AgentMachine, authority: Authority, region: str
+) -> None:
+    finding, heads = asked(machine, authority, {GLOBAL: ok("3.3.9000.0")}, region=region)
+    assert [head for head in heads if GLOBAL in head] == []
+    assert f"no address is known for all regions of {partition(region)}" in finding.evidence
+    assert "9000" not in told(finding)
+
+
+# What follows from them.
+
+OLDER, SAME, NEWER, NEWEST = "3.3.987.0", "3.3.4851.0", "3.3.5700.0", "3.3.5828.0"
+UNREADABLE = {
+    "": ("403 Forbidden", b"<Error><Code>AccessDenied</Code></Error>"), "<html>": ("200 OK", b"<html>sign in</html>"),
+    "3..3": ("200 OK", b"3..3\n"), "nothing": ("200 OK", b""), "404": ("404 Not Found", b""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("here", "everywhere"), [*itertools.product([OLDER, SAME, NEWER, *UNREADABLE], [SAME, NEWEST, ""])]
+)
+def test_the_installed_version_is_held_against_both(
+    machine: AgentMachine, authority: Authority, here: str, everywhere: str
+) -> None:
+    answers = {LOCAL: UNREADABLE.get(here) or ok(here), GLOBAL: UNREADABLE.get(everywhere) or ok(everywhere)}
+    finding, _ = asked(machine, authority, answers)
+    have, region, all_of_them = version_of(SAME), version_of(here), version_of(everywhere)
+    newer = have < region or (not region and have < all_of_them)
+    assert str(finding.outcome) == ("warn" if newer or not (region or all_of_them) else "pass")
+    assert (finding.remedy == "Update it with AWS-UpdateSSMAgent") == newer
+    behind = "may take up to two weeks to have" in told(finding)
+    assert behind == (bool(region) and (all_of_them > max(region, have) or have > region))
+    if have >= region and region and (all_of_them > have or have > region):
+        # An update to what is published elsewhere fails until then, and with which words.
+        assert "is unsupported on current platform" in told(finding)
+        assert "allow downgrade to proceed" in told(finding)
+    assert ("AMIs that contain the agent can be up to two weeks behind" in told(finding)) == newer
+    for version in (here, everywhere):
+        if version_of(version):
+            assert version in told(finding)
+
+
+@pytest.mark.parametrize("version", ["", "3..1", "nightly"])
+def test_a_version_that_is_none_is_not_held_against_those(
+    machine: AgentMachine, authority: Authority, version: str
+) -> None:
+    installed(machine, version)
+    finding, _ = asked(machine, authority, {LOCAL: ok(NEWER), GLOBAL: ok(NEWEST)})
+    assert str(finding.outcome) == "skipped"
+    assert finding.undetermined == bool(version)
+    assert NEWER in told(finding)
+
+
+def test_without_any_region_the_version_of_all_is_told(machine: AgentMachine, authority: Authority) -> None:
+    machine.registration = None
+    finding, heads = asked(machine, authority, {GLOBAL: ok(NEWEST)})
+    assert [head.split(" ")[1] for head in heads] == [GLOBAL]
+    assert finding.text == f"version {SAME}; {NEWEST} is published"
+    assert "no region is known: name one with --region" in finding.evidence
+
+
+def test_nothing_is_asked_without_the_network_nor_for_another_machine(machine: AgentMachine) -> None:
+    assert of(machine, None)["published"].text == "the network is asked with --network only"
+    with Proxy("403 Filtered") as proxy:
+        finding = machine.diagnosis("published", network=Network(proxy.at(), {}, "", 1.0))["published"]
+        assert finding.text == "the network of another machine cannot be asked from here"
+        assert proxy.targets == []
+
+
+def test_a_server_that_is_not_reached_is_told_without_a_password(machine: AgentMachine) -> None:
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        port = kept.getsockname()[1]
+        machine.config(S3={"Endpoint": f"https://user:hunter2@127.0.0.1:{port}"})
+        finding = of(machine, Network(f"http://127.0.0.1:{port}", {}, "", 1.0))["published"]
+    assert str(finding.outcome) == "warn"
+    assert "could not be read (the proxy refuses connections)" in told(finding)
+    assert "hunter2" not in repr(finding)
+
+
+# The last update.
+
+
+def updated(machine: AgentMachine, text: str) -> Finding:
+    if isinstance(machine, WindowsMachine):
+        machine.file(rf"{DATA}\Logs\{UPDATE_LOG}", text)
+        machine.snapshot["folders"][rf"{DATA}\Logs"] = sorted({UPDATE_LOG, "amazon-ssm-agent.log"})
+    else:
+        machine.log(UPDATE_LOG, text)
+    return machine.diagnosis("update")["update"]
+
+
+@pytest.mark.parametrize("system", [AgentMachine, WindowsMachine])
+@pytest.mark.parametrize("reason", REASONS)
+def test_each_of_the_two_messages_is_explained(tmp_path: Path, system: type[AgentMachine], reason: str) -> None:
+    kind, _, target = REASONS[reason]
+    machine = system(tmp_path)
+    # What failed for want of a version is over once that one is installed.
+    version = "3.3.4850.0"
+    machine.command(
+        (r"C:\Program Files\Amazon\SSM\amazon-ssm-agent.exe", "-version"), f"SSM Agent version: {version}\r\n"
+    )
+    installed(machine, version)
+    finding = updated(machine, failure("10:00:00", reason, target or "3.3.5828.0"))
+    assert str(finding.outcome) == "warn", finding
+    assert finding.text.startswith(f"the last update to {target or '3.3.5828.0'} failed at 2026-11-24T10:00:00Z: ")
+    assert "two weeks until every region has it" in finding.text
+    assert reason in finding.evidence
+    assert ("allowDowngrade" in finding.remedy) == (kind == "downgrade")
+    assert finding.command == "fingerprint diagnose --network --only published"
+
+
+def test_the_printed_command_works_as_printed(machine: AgentMachine) -> None:
+    machine.log(UPDATE_LOG, failure("10:00:00", next(iter(REASONS))))
+    done = machine("diagnose", "--only", "update")
+    assert done.returncode == 0
+    [printed] = [one for one in commands_in(done.stdout) if one.path == "diagnose"]
+    assert machine(*printed.words).returncode == 0
+    # It was asked already.
+    with Proxy("403 Filtered") as proxy:
+        assert of(machine, Network(proxy.at(), {}, "", 1.0), "update")["update"].command == ""
+
+
+def test_an_update_that_was_made_up_for_is_over(machine: AgentMachine) -> None:
+    reason = "amazon-ssm-agent target version 3.3.4851.0 is unsupported on current platform"
+    finding = updated(machine, failure("10:00:00", reason, "3.3.4851.0"))
+    assert str(finding.outcome) == "pass"
+    assert "3.3.4851.0 is installed now" in finding.text
+    later = line("11:00:00", "INFO", "amazon-ssm-agent updated successfully to 3.3.5828.0", "")
+    finding = updated(machine, failure("10:00:00", next(iter(REASONS))) + later)
+    assert finding.text == "the last update to 3.3.5828.0 succeeded at 2026-11-24T11:00:00Z"
+
+
+@pytest.mark.parametrize(("days", "told_of"), [(0, False), (13, False), (15, True), (400, True)])
+def test_after_two_weeks_the_region_should_have_it(machine: AgentMachine, days: int, told_of: bool) -> None:
+    from datetime import datetime, timedelta
+
+    machine.log(UPDATE_LOG, failure("10:00:00", next(iter(REASONS))))
+    later = datetime(2026, 11, 24, 12) + timedelta(days=days)
+    machine.snapshot["recordedAt"] = later.strftime("%Y-%m-%dT%H:%M:%SZ")
+    finding = machine.diagnosis("update")["update"]
+    assert ("by now the region should have it" in told(finding)) == told_of
+
+
+def test_rotated_logs_and_the_main_log_of_old_agents_count_by_time(machine: AgentMachine) -> None:
+    reason = next(iter(REASONS))
+    machine.log(UPDATE_LOG, line("09:00:00", "INFO", "amazon-ssm-agent updated successfully to 3.3.4851.0", ""))
+    machine.log(f"{UPDATE_LOG}.1", failure("07:00:00", reason))
+    assert str(machine.diagnosis("update")["update"].outcome) == "pass"
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + failure("10:00:00", reason))
+    assert "failed at 2026-11-24T10:00:00Z" in machine.diagnosis("update")["update"].text
+    # A name that only begins alike is none of it.
+    machine.log(f"{UPDATE_LOG}.bak", failure("11:00:00", reason, "3.3.9999.0"))
+    assert "9999" not in told(machine.diagnosis("update")["update"])
+
+
+def test_what_is_not_told_of_updates_is_no_answer(machine: AgentMachine) -> None:
+    machine.remove(f"/var/log/amazon/ssm/{UPDATE_LOG}")
+    machine.snapshot["folders"]["/var/log/amazon/ssm"] = ["amazon-ssm-agent.log"]
+    assert machine.diagnosis("update")["update"].text == "no update is logged"
+    machine.snapshot["folders"]["/var/log/amazon/ssm"] = ["amazon-ssm-agent.log", UPDATE_LOG]
+    machine.denied(f"/var/log/amazon/ssm/{UPDATE_LOG}")
+    assert machine.diagnosis("update")["update"].undetermined
+    machine.snapshot["folders"] = {}
+    assert machine.diagnosis("update")["update"].outcome == Outcome.SKIPPED
+
+
+def test_an_update_that_fails_otherwise_is_told_so(machine: AgentMachine) -> None:
+    finding = updated(machine, line("10:00:00", "INFO", "Failed to update amazon-ssm-agent to 3.3.5828.0", ""))
+    assert str(finding.outcome) == "warn"
+    assert UPDATE_LOG in finding.remedy
+    assert finding.command == ""
