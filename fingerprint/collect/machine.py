@@ -225,6 +225,10 @@ class Machine:
         """Return the MachineGuid of Windows."""
         raise NotImplementedError
 
+    def access_list(self, path: str) -> str:
+        """Return owner and access control list of a file of Windows as SDDL text."""
+        raise NotImplementedError
+
     def service_state(self, name: str) -> str:
         """Return the state of a Windows service, such as "running"."""
         raise NotImplementedError
@@ -496,6 +500,13 @@ class LiveMachine(Machine):
         from cpuinfo import get_cpu_info
 
         return str(get_cpu_info().get("brand_raw", ""))
+
+    def access_list(self, path: str) -> str:
+        # It tells a file that is not there as any other one.
+        os.stat(self._inside(path))
+        from fingerprint.vault.windows_calls import access_of
+
+        return access_of(path)
 
     def service_state(self, name: str) -> str:
         from fingerprint.collect.windows_native import service_state

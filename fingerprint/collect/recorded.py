@@ -276,6 +276,17 @@ class RecordedMachine(Machine):
             raise _broken(f"{name} is of the wrong type", self.where)
         return entry
 
+    def access_list(self, path: str) -> str:
+        lists = self._asked("accessLists", dict)
+        if path not in lists:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        entry = lists[path]
+        if isinstance(entry, dict):
+            _raise_recorded(entry, path)
+        if not isinstance(entry, str):
+            raise _broken(f"the access control list of {path} is no text", self.where)
+        return entry
+
     def service_state(self, name: str) -> str:
         state = self.snapshot["services"].get(name)
         if state is None:

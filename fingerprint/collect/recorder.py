@@ -245,6 +245,20 @@ class Recorder(Machine):
         self._keep("machineGuid", guid)
         return guid
 
+    def access_list(self, path: str) -> str:
+        try:
+            found = self._machine.access_list(path)
+        except FileNotFoundError:
+            # That some were asked for is told, too.
+            self.snapshot.setdefault("accessLists", {})
+            raise
+        except OSError as error:
+            if error.errno != errno.ENODATA or not self.of_a_recording:
+                self.snapshot.setdefault("accessLists", {}).setdefault(path, _error_entry(error))
+            raise
+        self.snapshot.setdefault("accessLists", {}).setdefault(path, found)
+        return found
+
     def service_state(self, name: str) -> str:
         state = self._machine.service_state(name)
         self.snapshot["services"][name] = state

@@ -14,7 +14,7 @@ import sys
 from configparser import Error as IniError
 from configparser import RawConfigParser
 
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import Places, places_of
 from fingerprint.agentcredentials import AgentCredentials, parse_agent_credentials
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.model import Value
@@ -134,7 +134,7 @@ def credential_order(
         _file(_CONFIG, disk, config, section, findings),
         _container(environ),
         _instance_profile(environ),
-        _file("default-host-management", disk, host_management_file(platform), "default", findings),
+        _file("default-host-management", disk, _places(platform).host_management, "default", findings),
     )
     winner = undecided = ""
     told = []
@@ -148,20 +148,17 @@ def credential_order(
     return Order(user, tuple(told), winner, undecided, tuple(findings))
 
 
-def host_management_file(platform: str) -> str:
-    """Return where the agent keeps credentials of the default host management role."""
-    if platform == "win32":
-        return os.environ.get("PROGRAMFILES", r"C:\Program Files") + r"\Amazon\SSM\credentials"
-    return "/opt/aws/ssm/data/credentials" if platform == "darwin" else "/var/lib/amazon/ssm/credentials"
-
-
 def agent_credentials(root: str = "/", platform: str = sys.platform) -> AgentCredentials | None:
     """Return what the agent wrote of its last credentials, None if it wrote nothing that can be read."""
-    path = places_of({"win32": "windows", "darwin": "macos"}.get(platform, "linux")).identity
     try:
-        return parse_agent_credentials(_Disk(root).read(path))
+        return parse_agent_credentials(_Disk(root).read(_places(platform).identity))
     except OSError:
         return None
+
+
+def _places(platform: str) -> Places:
+    """Return where the agent's files are, by `sys.platform`."""
+    return places_of({"win32": "windows", "darwin": "macos"}.get(platform, "linux"))
 
 
 class _Disk:

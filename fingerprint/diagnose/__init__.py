@@ -17,6 +17,7 @@ from time import monotonic
 from fingerprint.diagnose import (
     agent,
     configuration,
+    credential_files,
     credentials,
     endpoints,
     identity,
@@ -114,7 +115,7 @@ CHECKS = (
     Check("waiting", "Waiting or hibernating", waiting.state),
     Check("credentials", "AWS Credentials", credentials.last),
     Check("credential-order", "Order of credentials", credentials.order),
-    Check("credential-files", "Files with credentials", credentials.files),
+    Check("credential-files", "Files with credentials", credential_files.files),
     Check("ssm-user", "Account of sessions", session_user.account, _ACCOUNT_SECONDS),
     Check("proxy", "Proxy configuration", endpoints.proxies),
     Check("wmi", "WMI service", windows.wmi, platform="windows"),

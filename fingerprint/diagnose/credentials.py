@@ -1,10 +1,9 @@
-"""Credentials: when the agent last got some, what shadows what, and who may read them."""
+"""Credentials: when the agent last got some, and which source wins."""
 
 from __future__ import annotations
 
 import errno
 import os
-import shlex
 import sys
 
 from fingerprint.agentcredentials import parse_agent_credentials
@@ -16,26 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fingerprint.agentcredentials import AgentCredentials
-    from fingerprint.collect.machine import FileStatus
     from fingerprint.credentials.order import Order
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
 
-# What the bits of a mode let somebody do with a file.
-_MAY = {4: "read", 2: "change", 6: "read and change"}
 # What the agent writes before it got credentials, and where it does not share them.
 _NEVER = "0001-01-01T00:00:00"
 
 
 def last(site: Site) -> Finding:
     """When the agent last got credentials, and whether they are still of use."""
-    told = _agent_credentials(site)
+    told = agent_credentials(site)
     if told is None:
         return skipped("the agent got no credentials since it was installed", f"no {site.places.identity}")
     if isinstance(told, OSError):
-        return unknown(f"{site.places.identity}: {told.strerror}", remedy=_remedy(site, told))
-    where = f"in {_printable(told.file)}, profile {_printable(told.profile)}" if told.file else "not shared"
-    retrieved, expires = _printable(told.retrieved_at), _printable(told.expires_at)
+        return unknown(f"{site.places.identity}: {told.strerror}", remedy=remedy_for(site, told))
+    where = f"in {shown(told.file)}, profile {shown(told.profile)}" if told.file else "not shared"
+    retrieved, expires = shown(told.retrieved_at), shown(told.expires_at)
     if told.expires_at.startswith(_NEVER):
         if site.setting("Profile", "ShareCreds") is False:
             return skipped("credentials are not shared, and the agent does not tell when it gets some", where)
@@ -54,7 +50,7 @@ def last(site: Site) -> Finding:
     return passed(f"got at {retrieved}, good until {expires}", where)
 
 
-def _agent_credentials(site: Site) -> AgentCredentials | OSError | None:
+def agent_credentials(site: Site) -> AgentCredentials | OSError | None:
     """Return what the agent tells of its last credentials; None if it tells nothing, an error if it cannot be read."""
     path = site.places.identity
     try:
@@ -75,14 +71,14 @@ def _without_clock(site: Site) -> bool:
     return site.copied
 
 
-def _remedy(site: Site, error: OSError) -> str:
+def remedy_for(site: Site, error: OSError) -> str:
     """Return what to do about a file that cannot be looked at."""
     if error.errno == errno.EINVAL:
         return "Restart the agent: it writes it anew"
     return site.rights if error.errno in (errno.EACCES, errno.EPERM) else ""
 
 
-def _printable(text: str) -> str:
+def shown(text: str) -> str:
     """Return a text of a file so that it cannot move the cursor."""
     return text if text.isprintable() else ascii(text)
 
@@ -100,8 +96,8 @@ def order(site: Site) -> Finding:
     wrong = [one for one in found.findings if not one.what.startswith("others may read")]
     if wrong:
         return failed(f"{wrong[0].where}: {wrong[0].what}", *sources, remedy=wrong[0].remedy)
-    node = "; the agent of a registered node asks with its registration all the same" if _registered(site) else ""
-    if found.winner and found.winner != "shared-file" and _registered(site):
+    node = "; the agent of a registered node asks with its registration all the same" if is_registered(site) else ""
+    if found.winner and found.winner != "shared-file" and is_registered(site):
         return warned(
             f"for root {found.winner} wins over what the agent shares", *shadowed, *sources,
             remedy="Programs of root use other credentials than the node's; take them out if that is not meant",
@@ -119,70 +115,11 @@ def _root_order(site: Site) -> Order:
     return credential_order("root", home, environ, root=site.root)
 
 
-def _registered(site: Site) -> bool:
+def is_registered(site: Site) -> bool:
+    """Return whether there is a complete registration; False where that cannot be read."""
     from fingerprint.errors import VaultError
 
     try:
         return site.registered
     except VaultError:
         return False
-
-
-def files(site: Site) -> Finding:
-    """Whether others may read files with credentials, and whether those of earlier versions were left behind."""
-    if site.machine.platform == "windows":
-        return skipped("access lists of Windows are not looked at")
-    told = _agent_credentials(site)
-    shared = told.file if told is not None and not isinstance(told, OSError) else ""
-    root_home = "/var/root" if site.machine.platform == "macos" else "/root"
-    paths = [
-        path for path in dict.fromkeys((shared, f"{root_home}/.aws/credentials", site.places.host_management)) if path
-    ]
-    statuses: dict[str, FileStatus] = {}
-    unread: list[tuple[str, OSError]] = [(site.places.identity, told)] if isinstance(told, OSError) else []
-    for path in paths:
-        try:
-            statuses[path] = _status(site, path)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            unread.append((_printable(path), error))
-    seen = [f"{_printable(path)}: mode {status.mode:04o}" for path, status in statuses.items()]
-    readable = {path: _who_may(status.mode) for path, status in statuses.items() if status.kind == "file"}
-    readable = {path: who for path, who in readable.items() if who}
-    if readable:
-        clauses = [
-            f"{who} the keys in {', '.join(_printable(path) for path, one in readable.items() if one == who)}"
-            for who in dict.fromkeys(readable.values())
-        ]
-        # What would move the cursor is not offered to be typed.
-        typed = all(path.isprintable() for path in readable)
-        return failed("; ".join(clauses), *seen, remedy="Take that right away; the agent keeps the mode that it finds",
-                      command=f"chmod 600 {' '.join(map(shlex.quote, readable))}" if typed else "")  # fmt: skip
-    if unread:
-        path, problem = unread[0]
-        return unknown(f"{path}: {problem.strerror}", *seen, remedy=_remedy(site, problem))
-    if site.places.host_management in statuses and _registered(site):
-        return warned(
-            f"{site.places.host_management} is of the default host management role, which a registered node has not",
-            "agents 3.2 left it behind", *seen, remedy="Remove it, once no agent of 3.2 runs",
-        )  # fmt: skip
-    return passed("only root reads them" if seen else "there are none", *seen)
-
-
-def _status(site: Site, path: str) -> FileStatus:
-    """Return the status of a file. Raises OSError, also for a text that can be no path."""
-    if "\0" not in path:
-        try:
-            return site.machine.status(path)
-        except ValueError:
-            pass
-    raise OSError(errno.EINVAL, "it can be no path of a file", path)
-
-
-def _who_may(mode: int) -> str:
-    """Return who beside the owner may do what with a file of a mode, "" for nobody."""
-    for who, bits in (("others", mode & 6), ("the group", mode >> 3 & 6)):
-        if bits:
-            return f"{who} may {_MAY[bits]}"
-    return ""
