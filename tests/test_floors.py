@@ -17,6 +17,7 @@ FLOORS = {
     "newfile": 1,
     "interruptible": 1,
     "copieddisk": 1,
+    "windows_access": 1,
     "keydates": 1,
     "_json": 1,
     "_digest": 1,

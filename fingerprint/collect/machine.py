@@ -504,7 +504,7 @@ class LiveMachine(Machine):
     def access_list(self, path: str) -> str:
         # It tells a file that is not there as any other one.
         os.stat(self._inside(path))
-        from fingerprint.vault.windows_calls import access_of
+        from fingerprint.windows_access import access_of
 
         return access_of(path)
 

@@ -12,7 +12,7 @@ import shlex
 from fingerprint.agent.versions import version_of
 from fingerprint.diagnose.credentials import agent_credentials, is_registered, remedy_for, shown
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
-from fingerprint.vault.windows_calls import others_in
+from fingerprint.windows_access import others_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

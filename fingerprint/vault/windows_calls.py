@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import ctypes
 
+from fingerprint.windows_access import DACL_INFORMATION, REVISION, demand, library
+from fingerprint.windows_access import access_of as access_of
+from fingerprint.windows_access import others_in as others_in
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
 # Full access for Administrators and SYSTEM, nothing inherited: what the reference gives its vault.
 _FOLDER_SDDL = "D:P(A;OICI;GA;;;BA)(A;OICI;GA;;;SY)"
 _FILE_SDDL = "D:P(A;;GA;;;BA)(A;;GA;;;SY)"
-_TRUSTED = ("BA", "SY", "S-1-5-32-544", "S-1-5-18")
-_REVISION = 1
-_OWNER_INFORMATION = 0x1
-_DACL_INFORMATION = 0x4
 _PROTECTED_DACL_INFORMATION = 0x80000000
 _WAIT_OBJECT, _WAIT_ABANDONED, _WAIT_TIMEOUT = 0x0, 0x80, 0x102
-# Rights that let one change a file, in the letters of SDDL and as bits: generic all and write, write and
-# append data (DC, LC), extended attributes (RP), attributes (CR), delete child (DT), delete, change
-# permissions or owner.
-_WRITING = frozenset(("GA", "GW", "FA", "FW", "WD", "WO", "SD", "DC", "LC", "RP", "CR", "DT"))
-_WRITING_BITS = 0x10000000 | 0x40000000 | 0x2 | 0x4 | 0x10 | 0x100 | 0x10000 | 0x40 | 0x40000 | 0x80000
 
 
 def protect(path: str, *, folder: bool) -> None:
@@ -33,72 +27,17 @@ def protect(path: str, *, folder: bool) -> None:
     """
     descriptor = ctypes.c_void_p()
     sddl = _FOLDER_SDDL if folder else _FILE_SDDL
-    _demand(
+    demand(
         "ConvertStringSecurityDescriptorToSecurityDescriptorW",
-        _library("advapi32").ConvertStringSecurityDescriptorToSecurityDescriptorW(
-            sddl, _REVISION, ctypes.byref(descriptor), None
+        library("advapi32").ConvertStringSecurityDescriptorToSecurityDescriptorW(
+            sddl, REVISION, ctypes.byref(descriptor), None
         ),
     )
     try:
-        information = _DACL_INFORMATION | _PROTECTED_DACL_INFORMATION
-        _demand("SetFileSecurityW", _library("advapi32").SetFileSecurityW(path, information, descriptor))
+        information = DACL_INFORMATION | _PROTECTED_DACL_INFORMATION
+        demand("SetFileSecurityW", library("advapi32").SetFileSecurityW(path, information, descriptor))
     finally:
-        _library("kernel32").LocalFree(descriptor)
-
-
-def access_of(path: str) -> str:
-    """Return owner and access control list of a file or folder as SDDL text.
-
-    Raises:
-        OSError: Windows refused.
-    """
-    wanted = _OWNER_INFORMATION | _DACL_INFORMATION
-    advapi32 = _library("advapi32")
-    length = ctypes.c_ulong(0)
-    advapi32.GetFileSecurityW(path, wanted, None, 0, ctypes.byref(length))
-    descriptor = ctypes.create_string_buffer(length.value)
-    _demand("GetFileSecurityW", advapi32.GetFileSecurityW(path, wanted, descriptor, length, ctypes.byref(length)))
-    text = ctypes.c_wchar_p()
-    _demand(
-        "ConvertSecurityDescriptorToStringSecurityDescriptorW",
-        advapi32.ConvertSecurityDescriptorToStringSecurityDescriptorW(
-            descriptor, _REVISION, wanted, ctypes.byref(text), None
-        ),
-    )
-    try:
-        return text.value or ""
-    finally:
-        _library("kernel32").LocalFree(text)
-
-
-def others_in(sddl: str) -> list[tuple[str, bool]]:
-    """Return whom else than Administrators and SYSTEM an SDDL text lets in: a text, and whether they can write.
-
-    An owner counts, as owners may change the list; text without a list lets everybody in.
-    """
-    owner, found, dacl = sddl.partition("D:")
-    others = []
-    name = owner.removeprefix("O:").partition("G:")[0]
-    if name and name not in _TRUSTED:
-        others.append((f"it belongs to {name}", True))
-    if not found or "NO_ACCESS_CONTROL" in dacl:
-        return [*others, ("it has no access control list, so everybody has full access", True)]
-    for entry in dacl.split("(")[1:]:
-        fields = entry.partition(")")[0].split(";")
-        if len(fields) < 6 or fields[0] != "A" or fields[5] in _TRUSTED:
-            continue
-        writes = _can_write(fields[2])
-        others.append((f"{fields[5]} can {'write' if writes else 'read'} it (rights {fields[2]})", writes))
-    return others
-
-
-def _can_write(rights: str) -> bool:
-    if rights.startswith("0x"):
-        try:
-            return bool(int(rights, 16) & _WRITING_BITS)
-        except ValueError:
-            return True
-    return bool({rights[i : i + 2] for i in range(0, len(rights), 2)} & _WRITING)
+        library("kernel32").LocalFree(descriptor)
 
 
 def hold_mutex(name: str, wait: float) -> Callable[[], None] | None:
@@ -113,29 +52,18 @@ def hold_mutex(name: str, wait: float) -> Callable[[], None] | None:
     Raises:
         OSError: Windows refused.
     """
-    kernel32 = _library("kernel32")
+    kernel32 = library("kernel32")
     handle = kernel32.CreateMutexW(None, False, "Global\\" + name)
-    _demand("CreateMutexW", handle)
+    demand("CreateMutexW", handle)
     outcome = kernel32.WaitForSingleObject(handle, int(wait * 1000))
     if outcome not in (_WAIT_OBJECT, _WAIT_ABANDONED):
         kernel32.CloseHandle(handle)
         if outcome == _WAIT_TIMEOUT:
             return None
-        _demand("WaitForSingleObject", 0)
+        demand("WaitForSingleObject", 0)
 
     def release() -> None:
         kernel32.ReleaseMutex(handle)
         kernel32.CloseHandle(handle)
 
     return release
-
-
-def _demand(name: str, done: Any) -> None:
-    if not done:
-        code = getattr(ctypes, "get_last_error", int)()
-        raise OSError(None, f"{name} failed with code {code}")
-
-
-def _library(name: str) -> Any:
-    # Looked up by name: type checkers on other systems know no WinDLL.
-    return getattr(ctypes, "WinDLL")(name, use_last_error=True)  # noqa: B009
