@@ -220,6 +220,11 @@ def test_the_groups_of_the_account_are_told(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     machine.file("/etc/group", f"root:x:0:\nwheel:x:10:joe,{USER}\ndocker:x:11:{USER}\nother:x:12:not-{USER}\n", 0o644)
     assert "groups: wheel, docker" in finding_of(machine).evidence
+    # Of the others nothing is recorded.
+    machine.snapshot = json.loads(machine("snapshot", "-").stdout)
+    kept = machine.snapshot["files"]["/etc/group"]["text"]
+    assert ("wheel" in kept, "root" in kept) == (True, False)
+    assert "groups: wheel, docker" in finding_of(machine).evidence
 
 
 # Accounts that are not in /etc/passwd.

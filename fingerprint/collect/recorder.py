@@ -348,7 +348,9 @@ def _kept(path: str, data: bytes) -> bytes:
     """Return what is kept of a file: of one of the agent's no secrets, of the accounts no passwords."""
     if path == _PASSWORDS:
         return b"".join(_whether_password(line) for line in data.split(b"\n") if line.startswith(_SESSION_USER))
-    if path in (_ACCOUNTS, _GROUPS):
+    if path == _GROUPS:
+        return b"".join(_without_password(line) + b"\n" for line in data.split(b"\n") if _SESSION_USER[:-1] in line)
+    if path == _ACCOUNTS:
         return b"\n".join(_without_password(line) for line in data.split(b"\n"))
     plain = path.replace("\\", "/").lower()
     return _decoded(data, _without_secrets) if any(part in plain for part in _AGENTS) else data
