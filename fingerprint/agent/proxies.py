@@ -1,4 +1,4 @@
-"""The proxies of the agent's service, and which of them a URL goes through.
+"""Proxies: how the URL of one is read, those of the agent's service, and which of them a URL goes through.
 
 On Linux the agent has its environment only. On Windows the key Environment of its service wins over Internet
 Options and WinHTTP. On macOS it asks `scutil --proxy`, so its proxies are the system's.
@@ -8,19 +8,91 @@ from __future__ import annotations
 
 import shlex
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 from fingerprint.agent.unit import systemd_unit
+from fingerprint.errors import UsageError
+from fingerprint.model import Value
+from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from urllib.parse import SplitResult
 
     from fingerprint.collect.machine import Machine
 
+_PORTS = {"http": 80, "https": 443}
+_SOCKS = ("socks5", "socks5h")
 _NAMES = ("http_proxy", "https_proxy", "no_proxy")
 _WINDOWS_SERVICE = "AmazonSSMAgent"
+
+
+class Proxy(Value):
+    """A proxy that HTTP is spoken to.
+
+    Attributes:
+        url: scheme (http or https), host and, if it has one, port; without user and password.
+        auth: both, None for none.
+    """
+
+    __slots__ = ("url", "auth")
+    _hidden = ("auth",)
+    url: str
+    auth: tuple[bytes, bytes] | None
+
+    def __init__(self, url: str, auth: tuple[bytes, bytes] | None) -> None:
+        self._set(url=url, auth=auth)
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS is spoken to the proxy itself."""
+        return self.url.startswith("https:")
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Its host, an IPv6 address without brackets, and its port."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+
+def parsed_proxy(url: str, whose: str = "", remedy: str = "Name one as http://host:port") -> Proxy:
+    """Return the proxy of a URL; without a scheme it is http.
+
+    Args:
+        url: as somebody wrote it.
+        whose: words for errors that follow the URL, such as " of the environment".
+        remedy: of the errors.
+
+    Raises:
+        UsageError: it is not an http or https URL of a host and nothing else.
+    """
+    whole = url if "://" in url else f"http://{url.removeprefix('//')}"
+    parts = url_parts(whole)
+    if parts is None or parts.scheme not in _PORTS or parts.path not in ("", "/") or parts.query:
+        raise UsageError(f"the proxy {hidden(url)!r}{whose} cannot be used", remedy=remedy)
+    user, at, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    return Proxy(f"{parts.scheme}://{host}", (unquote_to_bytes(name), unquote_to_bytes(password)) if at else None)
+
+
+def is_socks(url: str) -> bool:
+    """Return whether the URL of a proxy is one of SOCKS 5: the agent can use that, this program cannot."""
+    return url.partition("://")[0].lower() in _SOCKS
+
+
+def url_parts(url: str) -> SplitResult | None:
+    """Return the parts of a URL with a host and, if it has one, a port; None for any other text."""
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0 and not parts.fragment
+    except ValueError:
+        # No port, or no IPv6 address in brackets.
+        return None
+    return parts if usable else None
 
 
 def proxy_variables(assignments: Iterable[str]) -> dict[str, str]:
@@ -35,12 +107,17 @@ def proxy_variables(assignments: Iterable[str]) -> dict[str, str]:
 
 def proxies_of_unit(unit: Mapping[str, str] | None) -> dict[str, str]:
     """Return the variables of proxies in the Environment= of a unit, as `systemd_unit` returns it."""
+    return proxy_variables(environment_of_unit(unit))
+
+
+def environment_of_unit(unit: Mapping[str, str] | None) -> list[str]:
+    """Return the assignments NAME=value in the Environment= of a unit, as `systemd_unit` returns it."""
     environment = (unit or {}).get("Environment", "")
     try:
         # systemd quotes what has a space in it.
-        return proxy_variables(shlex.split(environment))
+        return shlex.split(environment)
     except ValueError:
-        return proxy_variables(environment.split())
+        return environment.split()
 
 
 def service_proxies(machine: Machine, pids: Sequence[int], proc: str = "/proc") -> dict[str, str]:

@@ -3,51 +3,35 @@
 from __future__ import annotations
 
 import http.client
-import io
 import socket
 import ssl
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from os import environ
-from queue import Empty, Queue
-from threading import Thread
 from time import monotonic, time
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
-from fingerprint.errors import UsageError
+from fingerprint.agent.proxies import parsed_proxy, url_parts
+from fingerprint.diagnose.connection import Line, Unreached, not_let_through
 from fingerprint.model import Value
 from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+
+    from fingerprint.agent.proxies import Proxy
+
+__all__ = ["Network", "Reached", "Unreached", "demand_url", "has_route"]
 
 CONNECT_SECONDS = 3.0
-# Of these, how many the name servers have, and a whole exchange: name, connection, TLS, and the answer's last byte.
-# Name servers have more, as the system asks the next one after 5 seconds only.
-_LOOKUP = 3
-_WHOLE = 4
 _READ_LIMIT = 64 * 1024
 _PROXY_DENIES = 407
 _PROXY_NAMES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 _PORTS = {"http": 80, "https": 443}
-
-
-class Unreached(Exception):
-    """No answer came.
-
-    Attributes:
-        kind: "url" (it is none), "name" (no address for it), "refused", "timeout", "no-route", "tls", "proxy" or
-            "broken" (an answer that is none, or cut).
-        text: the same for people.
-    """
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
-        self.text = text
+# Addresses outside, of networks that are kept for documentation, and of Amazon where filters drop the first one.
+_OUTSIDE = {socket.AF_INET: ("203.0.113.1",), socket.AF_INET6: ("2001:db8::1", "2600:1f00::1")}
 
 
 class Reached(Value):
@@ -103,7 +87,7 @@ class Network:
         self._seconds = seconds
         self._certificates = certificates
         if proxy:
-            _split_proxy(proxy)
+            parsed_proxy(proxy)
 
     def with_agent(self, environment: Mapping[str, str], certificates: str) -> Network:
         """Return the network as the agent sees it: with the proxies of its service and the certificates it trusts.
@@ -144,8 +128,9 @@ class Network:
             UsageError: the proxy of the environment is none that this can speak to.
         """
         parts = demand_url(url)
-        proxy = "" if direct else self.proxy_of(url)
-        line = _Line(self._seconds)
+        named = "" if direct else self.proxy_of(url)
+        proxy = parsed_proxy(named) if named else None
+        line = Line(self._seconds)
         try:
             return self._answer(line, parts, proxy, method, headers or {})
         except ssl.SSLCertVerificationError as error:
@@ -169,27 +154,42 @@ class Network:
         finally:
             line.close()
 
-    def _answer(self, line: _Line, parts: SplitResult, proxy: str, method: str, headers: Mapping[str, str]) -> Reached:
+    def _answer(
+        self, line: Line, parts: SplitResult, proxy: Proxy | None, method: str, headers: Mapping[str, str]
+    ) -> Reached:
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         # As it stands in the URL: with the brackets of IPv6.
         sent = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "hardware-fingerprint", **headers}
-        line.connect(*(_split_proxy(proxy) if proxy else (host, port)))
+        if proxy is None:
+            line.connect(host, port)
+        else:
+            self._connect_proxy(line, proxy)
         if parts.scheme == "https":
-            if proxy:
+            if proxy is not None:
                 line.tunnel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", _authorization(proxy))
             line.secure(self._context(), host)
-        elif proxy:
+        elif proxy is not None:
             sent.update(_authorization(proxy))
             target = parts.geturl()
         line.send(method, target, sent)
         answer = line.answer(method)
         taken, skew = monotonic() - line.begin, _skew(answer.getheader("Date"))
-        if proxy and answer.status == _PROXY_DENIES and parts.scheme == "http":
-            raise _not_let_through(answer)
-        return Reached(
-            parts.geturl(), answer.status, answer.read(_READ_LIMIT), taken, skew, hidden(proxy), line.tls
-        )  # fmt: skip
+        if proxy is not None and answer.status == _PROXY_DENIES and parts.scheme == "http":
+            raise not_let_through(answer)
+        tls, via = line.tls if parts.scheme == "https" else "", hidden(self.proxy_of(parts.geturl())) if proxy else ""
+        return Reached(parts.geturl(), answer.status, answer.read(_READ_LIMIT), taken, skew, via, tls)
+
+    def _connect_proxy(self, line: Line, proxy: Proxy) -> None:
+        host, port = proxy.place
+        line.connect(host, port)
+        if proxy.secure:
+            try:
+                line.secure(self._context(), host)
+            except ssl.SSLCertVerificationError as error:
+                raise Unreached("tls", f"the proxy's certificate is not accepted: {error.verify_message}") from None
+            except ssl.SSLError as error:
+                raise Unreached("tls", f"no TLS with the proxy came about ({error.reason or error})") from None
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
@@ -203,167 +203,38 @@ class Network:
         return context
 
 
-class _Line:
-    """A connection with a limit for each step, and one for all of them, which http.client by itself has not.
-
-    Attributes:
-        begin: when the first step was begun.
-        limit: the seconds that were exceeded, should one be.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.begin = monotonic()
-        self.limit = seconds
-        self._seconds = seconds
-        self._end = self.begin + _WHOLE * seconds
-        self._socket: socket.socket | None = None
-
-    @property
-    def tls(self) -> str:
-        """The version of TLS, "" without."""
-        return (self._socket.version() or "") if isinstance(self._socket, ssl.SSLSocket) else ""
-
-    def connect(self, host: str, port: int) -> None:
-        """Connect with the first of the addresses that accepts."""
-        problem: OSError | None = None
-        for family, kind, protocol, _, address in _addresses(host, port, _LOOKUP * self._seconds):
-            self._socket = socket.socket(family, kind, protocol)
-            try:
-                self._ready().connect(address)
-                return
-            except OSError as error:
-                self._socket.close()
-                problem = error
-        raise problem or OSError("it has no address")
-
-    def tunnel(self, place: str, headers: Mapping[str, str]) -> None:
-        """Let the proxy at the other end connect with a place."""
-        self.send("CONNECT", place, {"Host": place, **headers})
-        answer = self.answer("CONNECT")
-        if answer.status // 100 != 2:
-            raise _not_let_through(answer)
-
-    def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """Begin TLS."""
-        self._socket = context.wrap_socket(self._ready(), server_hostname=host)
-
-    def send(self, method: str, target: str, headers: Mapping[str, str]) -> None:
-        """Send a request without a body."""
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        self._ready().sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
-
-    def answer(self, method: str) -> http.client.HTTPResponse:
-        """Return the answer to a request, its head read."""
-        answer = http.client.HTTPResponse(self, method=method)  # type: ignore[arg-type]
-        answer.begin()
-        return answer
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return what can be read; HTTPResponse asks for it."""
-        return io.BufferedReader(_Stream(self))
-
-    def receive_into(self, buffer: Any) -> int:
-        """Read some bytes."""
-        return self._ready().recv_into(buffer)
-
-    def close(self) -> None:
-        """Close the connection, if there is one."""
-        if self._socket is not None:
-            self._socket.close()
-
-    def _ready(self) -> socket.socket:
-        """Return the socket with the time that its next step has."""
-        assert self._socket is not None
-        left = self._end - monotonic()
-        if left < self._seconds:
-            self.limit = _WHOLE * self._seconds
-        if left <= 0:
-            raise TimeoutError
-        self._socket.settimeout(min(left, self._seconds))
-        return self._socket
-
-
-class _Stream(io.RawIOBase):
-    def __init__(self, line: _Line) -> None:
-        self._line = line
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._line.receive_into(buffer)
-
-
-def _addresses(host: str, port: int, seconds: float) -> list[Any]:
-    """Return the addresses of a name. Waits for name servers no longer than so many seconds, as the system would."""
-    try:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        pass
-    found: Queue[list[Any] | Exception] = Queue()
-
-    def look_up() -> None:
-        try:
-            found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            found.put(error)
-
-    # A daemon, as nothing can end it before the system's own limit.
-    try:
-        Thread(target=look_up, daemon=True).start()
-    except RuntimeError:
-        # A limit of processes: then for as long as the system waits.
-        look_up()
-    try:
-        answer = found.get(timeout=seconds)
-    except Empty:
-        raise Unreached("name", f"the name servers do not answer within {seconds:g} s") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
-
-
 def demand_url(url: str) -> SplitResult:
     """Return the parts of a URL. Raises Unreached for what is none, so that nothing but a URL is put into a request."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in _PORTS and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not url.isascii() or any(char <= " " or char == "\x7f" for char in url):
+    parts = url_parts(url)
+    if parts is None or parts.scheme not in _PORTS:
         raise Unreached("url", "it is no URL that can be asked")
     return parts
 
 
-def _not_let_through(answer: http.client.HTTPResponse) -> Unreached:
-    return Unreached("proxy", f"the proxy does not let it through ({answer.status} {answer.reason})")
+def has_route(family: int) -> bool:
+    """Return whether this machine has a route to the outside. Sends nothing.
+
+    Args:
+        family: socket.AF_INET or socket.AF_INET6.
+    """
+    for address in _OUTSIDE[socket.AddressFamily(family)]:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as connection:
+                # A connected datagram socket sends nothing.
+                connection.connect((address, 9))
+                return True
+        except OSError:
+            # No such family, no route, or a filter.
+            continue
+    return False
 
 
-def _split_proxy(proxy: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
-        host, port = parts.hostname, parts.port
-        usable = parts.scheme == "http" and bool(host)
-    except ValueError:
-        # No port, or no IPv6 address in brackets.
-        usable = False
-    if not usable or host is None:
-        raise UsageError(
-            f"{hidden(proxy)!r} is no proxy that can be asked",
-            remedy="Name one as http://host:port",
-        )
-    return host, port or 80
-
-
-def _authorization(proxy: str) -> dict[str, str]:
-    parts = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
-    if parts.username is None:
+def _authorization(proxy: Proxy) -> dict[str, str]:
+    if proxy.auth is None:
         return {}
     from base64 import b64encode
-    from urllib.parse import unquote
 
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"Proxy-Authorization": f"Basic {b64encode(pair.encode()).decode('ascii')}"}
+    return {"Proxy-Authorization": f"Basic {b64encode(b':'.join(proxy.auth)).decode('ascii')}"}
 
 
 def _skew(date: str | None) -> float | None:

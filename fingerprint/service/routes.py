@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 from botocore.utils import get_environ_proxies
 
-from fingerprint.agent.proxies import proxy_for
+from fingerprint.agent.proxies import parsed_proxy, proxy_for, url_parts
 from fingerprint.errors import UsageError
-from fingerprint.model import Value
 from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from urllib.parse import SplitResult
+
+    from fingerprint.agent.proxies import Proxy
 
 _PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ENDPOINT = "Nothing was sent. Name one such as https://host:port with --endpoint"
 _PROXY = "Nothing was sent. Name one such as http://host:port with --proxy; a user and a password stand before the host"
-
-
-class Proxy(Value):
-    """A proxy.
-
-    Attributes:
-        url: without user and password.
-        auth: both, None for none.
-    """
-
-    __slots__ = ("url", "auth")
-    _hidden = ("auth",)
-    url: str
-    auth: tuple[bytes, bytes] | None
-
-    def __init__(self, url: str, auth: tuple[bytes, bytes] | None) -> None:
-        self._set(url=url, auth=auth)
 
 
 def proxy_of(endpoint: str, proxies: Mapping[str, str] | None, of_agent: Mapping[str, str]) -> Proxy | None:
@@ -64,15 +47,7 @@ def proxy_of(endpoint: str, proxies: Mapping[str, str] | None, of_agent: Mapping
 
 
 def _proxy(url: str, whose: str) -> Proxy | None:
-    if not url:
-        return None
-    whole = url if "://" in url else f"http://{url.removeprefix('//')}"
-    parts = _parts(whole)
-    if parts is None or parts.scheme not in ("http", "https") or parts.path not in ("", "/") or parts.query:
-        raise UsageError(f"the proxy {hidden(url)!r}{whose} cannot be used", remedy=_PROXY)
-    user, at, host = parts.netloc.rpartition("@")
-    name, _, password = user.partition(":")
-    return Proxy(f"{parts.scheme}://{host}", (unquote_to_bytes(name), unquote_to_bytes(password)) if at else None)
+    return parsed_proxy(url, whose, _PROXY) if url else None
 
 
 def demand_endpoint(endpoint: str, where: str = "", setting: str = "") -> None:
@@ -83,7 +58,7 @@ def demand_endpoint(endpoint: str, where: str = "", setting: str = "") -> None:
         where: the file that names it, "" where it is an argument or a variable.
         setting: what names it in that file.
     """
-    parts, name = _parts(endpoint), f"{setting or 'the endpoint'} {hidden(endpoint)!r}"
+    parts, name = url_parts(endpoint), f"{setting or 'the endpoint'} {hidden(endpoint)!r}"
     if parts is None or parts.query:
         gives = f"{setting} gives an endpoint that cannot be used: {hidden(endpoint)!r}"
         raise UsageError(gives if setting else f"{name} cannot be used", where=where, remedy=_ENDPOINT)
@@ -97,16 +72,3 @@ def demand_endpoint(endpoint: str, where: str = "", setting: str = "") -> None:
             f"{name} holds a user or a password; requests are signed with the node's key", where=where,
             remedy="Nothing was sent. Name it without them",
         )  # fmt: skip
-
-
-def _parts(url: str) -> SplitResult | None:
-    """Return the parts of a URL with a host and, if it has one, a port; None for any other text."""
-    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        return None
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0 and not parts.fragment
-    except ValueError:
-        # No port, or no IPv6 address in brackets.
-        return None
-    return parts if usable else None

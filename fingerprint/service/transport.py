@@ -74,7 +74,7 @@ class Transport:
         self._endpoint = endpoint
         self._connect_seconds, self._seconds = timeouts
         proxy = proxy_of(endpoint, proxies, of_agent)
-        proxy_is_secure = proxy is not None and proxy.url.startswith("https:")
+        proxy_is_secure = proxy is not None and proxy.secure
         # They take as long to load as all the rest of a client; plain HTTP to this machine itself does without.
         usual = verify or certifi.where() if proxy_is_secure or urlsplit(endpoint).scheme == "https" else ""
         self._context = _context(usual, certificates)

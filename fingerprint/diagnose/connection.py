@@ -1,0 +1,226 @@
+"""A connection for one exchange of HTTP, with a limit of time for each step and for all of them, and TLS within TLS."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import ssl
+from queue import Empty, Queue
+from threading import Thread
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
+
+# How many times as long as a step the name servers have, and a whole exchange: name, connection, TLS, and the answer's
+# last byte. Name servers have more, as the system asks the next one after 5 seconds only.
+_LOOKUP = 3
+_WHOLE = 4
+_BLOCK = 65536
+
+
+class Unreached(Exception):
+    """No answer came.
+
+    Attributes:
+        kind: "url" (it is none), "name" (no address for it), "refused", "timeout", "no-route", "tls", "proxy" or
+            "broken" (an answer that is none, or cut).
+        text: the same for people.
+    """
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+
+
+class Line:
+    """A connection with a limit for each step, and one for all of them, which http.client by itself has not.
+
+    Attributes:
+        begin: when the first step was begun.
+        limit: the seconds that were exceeded, should one be.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.begin = monotonic()
+        self.limit = seconds
+        self._seconds = seconds
+        self._end = self.begin + _WHOLE * seconds
+        self._socket: socket.socket | None = None
+        self._inner: _InnerTls | None = None
+
+    @property
+    def tls(self) -> str:
+        """The version of the innermost TLS, "" without."""
+        if self._inner is not None:
+            return self._inner.version
+        return (self._socket.version() or "") if isinstance(self._socket, ssl.SSLSocket) else ""
+
+    def connect(self, host: str, port: int) -> None:
+        """Connect with the first of the addresses that accepts."""
+        problem: OSError | None = None
+        for family, kind, protocol, _, address in _addresses(host, port, _LOOKUP * self._seconds):
+            self._socket = socket.socket(family, kind, protocol)
+            try:
+                self._ready().connect(address)
+                return
+            except OSError as error:
+                self._socket.close()
+                problem = error
+        raise problem or OSError("it has no address")
+
+    def tunnel(self, place: str, headers: Mapping[str, str]) -> None:
+        """Let the proxy at the other end connect with a place."""
+        self.send("CONNECT", place, {"Host": place, **headers})
+        answer = self.answer("CONNECT")
+        if answer.status // 100 != 2:
+            raise not_let_through(answer)
+
+    def secure(self, context: ssl.SSLContext, host: str) -> None:
+        """Begin TLS, within the one that there is already."""
+        connection = self._ready()
+        if isinstance(connection, ssl.SSLSocket):
+            # A socket has one layer of TLS only.
+            inner = _InnerTls(self._ready, context, host)
+            inner.handshake()
+            self._inner = inner
+        else:
+            self._socket = context.wrap_socket(connection, server_hostname=host)
+
+    def send(self, method: str, target: str, headers: Mapping[str, str]) -> None:
+        """Send a request without a body."""
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        data = "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
+        (self._ready() if self._inner is None else self._inner).sendall(data)
+
+    def answer(self, method: str) -> http.client.HTTPResponse:
+        """Return the answer to a request, its head read."""
+        answer = http.client.HTTPResponse(self, method=method)  # type: ignore[arg-type]
+        answer.begin()
+        return answer
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return what can be read; HTTPResponse asks for it."""
+        return io.BufferedReader(_Stream(self))
+
+    def receive_into(self, buffer: Any) -> int:
+        """Read some bytes."""
+        return self._ready().recv_into(buffer) if self._inner is None else self._inner.recv_into(buffer)
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _ready(self) -> socket.socket:
+        """Return the socket with the time that its next step has."""
+        assert self._socket is not None
+        left = self._end - monotonic()
+        if left < self._seconds:
+            self.limit = _WHOLE * self._seconds
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(min(left, self._seconds))
+        return self._socket
+
+
+class _InnerTls:
+    """TLS whose records are sent and received over a socket that speaks TLS itself."""
+
+    def __init__(self, ready: Callable[[], socket.socket], context: ssl.SSLContext, host: str) -> None:
+        self._ready = ready
+        self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._received, self._to_send, server_hostname=host)
+
+    @property
+    def version(self) -> str:
+        """The version of TLS."""
+        return self._tls.version() or ""
+
+    def handshake(self) -> None:
+        """Shake hands."""
+        self._until_done(self._tls.do_handshake)
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it."""
+        while data:
+            data = data[self._until_done(lambda: self._tls.write(data)) :]  # noqa: B023
+
+    def recv_into(self, buffer: Any) -> int:
+        """Read some bytes; 0 at the end, also where it was cut off, as a socket does."""
+        try:
+            data = self._until_done(lambda: self._tls.read(len(buffer)))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return 0
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _until_done(self, step: Callable[[], _T]) -> _T:
+        while True:
+            try:
+                done = step()
+            except ssl.SSLWantReadError:
+                self._flush()
+                data = self._ready().recv(_BLOCK)
+                if data:
+                    self._received.write(data)
+                else:
+                    self._received.write_eof()
+            else:
+                self._flush()
+                return done
+
+    def _flush(self) -> None:
+        if self._to_send.pending:
+            self._ready().sendall(self._to_send.read())
+
+
+class _Stream(io.RawIOBase):
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._line.receive_into(buffer)
+
+
+def _addresses(host: str, port: int, seconds: float) -> list[Any]:
+    """Return the addresses of a name. Waits for name servers no longer than so many seconds, as the system would."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass
+    found: Queue[list[Any] | Exception] = Queue()
+
+    def look_up() -> None:
+        try:
+            found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.put(error)
+
+    # A daemon, as nothing can end it before the system's own limit.
+    try:
+        Thread(target=look_up, daemon=True).start()
+    except RuntimeError:
+        # A limit of processes: then for as long as the system waits.
+        look_up()
+    try:
+        answer = found.get(timeout=seconds)
+    except Empty:
+        raise Unreached("name", f"the name servers do not answer within {seconds:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def not_let_through(answer: http.client.HTTPResponse) -> Unreached:
+    """Return that a proxy denied what was asked of it."""
+    return Unreached("proxy", f"the proxy does not let it through ({answer.status} {answer.reason})")
