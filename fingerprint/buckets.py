@@ -46,16 +46,19 @@ class Bucket(Value):
         purpose: what the agent reads from it, for people.
         systems: the operating systems whose agents need it.
         older: whether only agents or documents of earlier versions do.
+        listed: whether AWS's pages list the region, so that the name is theirs; else it is made as in other regions,
+            and not verified.
     """
 
-    __slots__ = ("name", "purpose", "systems", "older")
+    __slots__ = ("name", "purpose", "systems", "older", "listed")
     name: str
     purpose: str
     systems: tuple[str, ...]
     older: bool
+    listed: bool
 
-    def __init__(self, name: str, purpose: str, systems: tuple[str, ...], older: bool) -> None:
-        self._set(name=name, purpose=purpose, systems=systems, older=older)
+    def __init__(self, name: str, purpose: str, systems: tuple[str, ...], older: bool, *, listed: bool = True) -> None:
+        self._set(name=name, purpose=purpose, systems=systems, older=older, listed=listed)
 
 
 def buckets(region: str, system: str = "all") -> tuple[Bucket, ...]:
@@ -101,12 +104,22 @@ def buckets(region: str, system: str = "all") -> tuple[Bucket, ...]:
         Bucket(f"aws-ssm-document-attachments-{region}", "packages of Distributor that AWS owns", others, True),
         Bucket(f"amazon-ssm-packages-{region}", "AWS-ConfigureAWSPackage with agents before 2.2.45.0", others, True),
     ]
-    return tuple(bucket for bucket in found if system in ("all", *bucket.systems))
+    listed = region in _PATCHING
+    return tuple(bucket.replace(listed=listed) for bucket in found if system in ("all", *bucket.systems))
 
 
-def s3_endpoint(region: str) -> str:
-    """Return the URL below which the buckets of a region are."""
-    return endpoint("s3", region)
+def unlisted(region: str) -> str:
+    """Return how sure the names of a region's buckets are; "" where AWS's pages list the region."""
+    if region in _PATCHING:
+        return ""
+    return (
+        f"AWS's pages do not list the buckets of {region}: these names are made as in other regions, and not verified"
+    )
+
+
+def s3_endpoint(region: str, *, dual_stack: bool = False) -> str:
+    """Return the URL below which the buckets of a region are, also for IPv6 if it is to be dual-stack."""
+    return endpoint("s3", region, dual_stack=dual_stack)
 
 
 def version_url(region: str, base: str = "") -> str:
@@ -149,6 +162,8 @@ def comments(region: str, system: str = "all") -> str:
         lines += [
             f"- `{bucket.name}` ({', '.join(bucket.systems)}): {bucket.purpose}.{older}",
         ]
+    if unlisted(region):
+        lines += ["", f"{unlisted(region)}."]
     if region not in _PATCHING:
         lines += ["", f"AWS lists no bucket of patching modules of its own for {region}; they are in aws-ssm-{region}."]
     return "\n".join(lines) + "\n"

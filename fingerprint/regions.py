@@ -49,6 +49,16 @@ def dual_stack_domain(region: str) -> str:
     return next((domain for begin, domain in _DUAL_STACK if region.startswith(begin)), "api.aws")
 
 
-def endpoint(service: str, region: str) -> str:
-    """Return the URL of a service in a region, such as https://ssm.eu-west-1.amazonaws.com."""
-    return f"https://{service}.{region}.{domain(region)}"
+def endpoint(service: str, region: str, *, dual_stack: bool = False, service_domain: str = "") -> str:
+    """Return the URL of a service in a region as the agent makes it, such as https://ssm.eu-west-1.amazonaws.com.
+
+    Args:
+        service: such as "ssm".
+        region: of any partition.
+        dual_stack: for both IPv4 and IPv6. The name of S3 is then of another form, in the usual domain.
+        service_domain: a domain in place of the partition's.
+    """
+    if dual_stack and service == "s3":
+        return f"https://s3.dualstack.{region}.{service_domain or domain(region)}"
+    usual = dual_stack_domain(region) if dual_stack else domain(region)
+    return f"https://{service}.{region}.{service_domain or usual}"

@@ -427,7 +427,8 @@ def test_only_a_node_that_is_not_registered_needs_an_exception_for_the_metadata_
     machine: AgentMachine, change: Change, outcome: str
 ) -> None:
     change(machine)
-    machine.unit(Environment="https_proxy=http://proxy:3128")
+    # It is asked by plain HTTP.
+    machine.unit(Environment="http_proxy=http://proxy:3128")
     assert found(machine, "proxy")[0] == outcome
 
 

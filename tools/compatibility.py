@@ -53,6 +53,8 @@ FEATURES = {
     "record_provider": "member provider in the registration record",
     "session_user": "makes the account ssm-user at the start of the agent, or of the first session",
     "restores_sudoers": "writes the sudoers file of that account again",
+    "messages_by_ssmmessages": "ec2messages is not needed where ssmmessages answers",
+    "dual_stack_setting": "setting for endpoints for both IPv4 and IPv6",
 }
 
 

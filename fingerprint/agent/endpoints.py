@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
-from fingerprint.agent.config import setting
-from fingerprint.regions import dual_stack_domain
+from fingerprint.agent.config import settings_of
+from fingerprint.regions import endpoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Service -> section of the configuration whose Endpoint names another one.
-SECTIONS = {"ssm": "Ssm", "ec2messages": "Mds", "ssmmessages": "Mgs", "s3": "S3", "kms": "Kms"}
-_DUAL_STACK = ("ssm", "ssmmessages")
+# Service -> section of the configuration whose Endpoint names another one. CloudWatchLogs is known from 3.3.2958 on.
+SECTIONS = {
+    "ssm": "Ssm", "ec2messages": "Mds", "ssmmessages": "Mgs", "s3": "S3", "kms": "Kms", "logs": "CloudWatchLogs",
+}  # fmt: skip
 
 
-def configured_url(config: dict[str, Any] | None, service: str, region: str) -> str:
+def configured_url(config: dict[str, Any] | None, service: str, region: str, version: str = "") -> str:
     """Return the URL of a service that the configuration names; "" if the region's usual one applies.
 
-    In this order: `<Section>.Endpoint` verbatim (https where it has no scheme), `Agent.ServiceDomain`,
-    `Agent.UseDualStackEndpoint` (agents from 3.3.3270 on). Values of the wrong type count as not set.
+    In this order: `<Section>.Endpoint` verbatim (https where it has no scheme), `Agent.ServiceDomain` in place of the
+    partition's domain, `Agent.UseDualStackEndpoint` (agents from 3.3.3270 on). Values of the wrong type, and settings
+    that the version does not know, count as not set.
 
     Args:
         config: what `read_config` returned.
         service: such as "ssm".
         region: of the node; "" if unknown.
+        version: of the agent; one that is not known counts as the newest.
 
     Returns:
         The URL. It may hold a password.
     """
-    endpoint = setting(config, SECTIONS[service], "Endpoint") if service in SECTIONS else None
-    if isinstance(endpoint, str) and endpoint:
-        return endpoint if "://" in endpoint else f"https://{endpoint}"
-    if not region:
+    settings = settings_of(config or {}, version).values
+    named = settings.get(f"{SECTIONS[service]}.Endpoint") if service in SECTIONS else ""
+    if named:
+        return named if "://" in named else f"https://{named}"
+    domain, dual_stack = settings.get("Agent.ServiceDomain") or "", uses_dual_stack(settings)
+    if not region or not (domain or dual_stack):
         return ""
-    domain = setting(config, "Agent", "ServiceDomain")
-    if isinstance(domain, str) and domain:
-        return f"https://{service}.{region}.{domain}"
-    if setting(config, "Agent", "UseDualStackEndpoint") is True and service in _DUAL_STACK:
-        return f"https://{service}.{region}.{dual_stack_domain(region)}"
-    return ""
+    return endpoint(service, region, dual_stack=dual_stack, service_domain=domain)
+
+
+def uses_dual_stack(settings: dict[str, Any]) -> bool:
+    """Return whether the agent makes the names of endpoints for both IPv4 and IPv6.
+
+    Args:
+        settings: values of `settings_of`.
+    """
+    return settings.get("Agent.UseDualStackEndpoint") is True

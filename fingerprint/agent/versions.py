@@ -78,13 +78,15 @@ class Row(Value):
         session_user: when it makes the account ssm-user: "start" (of the agent), "session" (the first one; and never on
             a domain controller of Windows); "" for never.
         restores_sudoers: whether it writes the sudoers file of that account again, where somebody removed it.
+        messages_by_ssmmessages: whether commands come by ssmmessages where that answers, and ec2messages is not needed.
+        dual_stack_setting: the setting for endpoints for both IPv4 and IPv6, "" where there is none.
     """
 
     __slots__ = (
         "since", "sure", "change", "recipe", "first_threshold", "core_requests", "logs_success", "hard_pause",
         "longest_pause", "longest_pause_setting", "first_ping_interval", "longest_ping_interval",
         "ping_interval_setting", "silent_after", "looks_each_minute", "sdk", "vault_mode", "owner_setting",
-        "record_provider", "session_user", "restores_sudoers",
+        "record_provider", "session_user", "restores_sudoers", "messages_by_ssmmessages", "dual_stack_setting",
     )  # fmt: skip
     since: str
     sure: Sure
@@ -107,6 +109,8 @@ class Row(Value):
     record_provider: bool
     session_user: str
     restores_sudoers: bool
+    messages_by_ssmmessages: bool
+    dual_stack_setting: str
 
     def __init__(self, **members: Any) -> None:
         self._set(**members)
@@ -119,6 +123,7 @@ _OLDEST: Mapping[str, Any] = {
     "first_ping_interval": 600, "longest_ping_interval": 3600, "ping_interval_setting": "", "silent_after": 23700,
     "looks_each_minute": False, "sdk": 1, "vault_mode": 0o600, "owner_setting": "", "record_provider": False,
     "session_user": "", "restores_sudoers": False,
+    "messages_by_ssmmessages": False, "dual_stack_setting": "",
 }  # fmt: skip
 # Version, how sure, what changed, and the members that changed.
 _CHANGES: tuple[tuple[str, Sure, str, Mapping[str, Any]], ...] = (
@@ -133,6 +138,8 @@ _CHANGES: tuple[tuple[str, Sure, str, Mapping[str, Any]], ...] = (
     ("3.1.501.0", Sure.READ, "the core agent requests and shares credentials, and waits for a day after a rejection",
      {"core_requests": True}),
     ("3.2.1297.0", Sure.READ, "the core agent logs \"Credentials ready\"", {"logs_success": True}),
+    ("3.3.40.0", Sure.NOTES, "commands come by ssmmessages where that answers, in place of ec2messages",
+     {"messages_by_ssmmessages": True}),
     ("3.3.808.0", Sure.READ, "25 to 30 minutes after a rejection, half an hour at most after other errors",
      {"hard_pause": (1500, 1800), "longest_pause": 1800}),
     ("3.3.1142.0", Sure.RUN, "Windows from 10.0.26040 is hashed by PowerShell's JSON", {}),
@@ -143,6 +150,8 @@ _CHANGES: tuple[tuple[str, Sure, str, Mapping[str, Any]], ...] = (
       "silent_after": None}),
     ("3.3.3050.0", Sure.READ, "the longest pause of the core agent is configurable",
      {"longest_pause_setting": "Ssm.CredentialRetryMaxSleepSeconds"}),
+    ("3.3.3270.0", Sure.READ, "endpoints for both IPv4 and IPv6, by a setting",
+     {"dual_stack_setting": "Agent.UseDualStackEndpoint"}),
     ("3.3.4177.0", Sure.READ, "the directories of the vault have mode 0700, and root need not own it",
      {"vault_mode": 0o700, "owner_setting": "Agent.EnforceWorkspaceRootOwnership"}),
     ("3.3.4793.0", Sure.READ, "the registration record has the member provider", {"record_provider": True}),

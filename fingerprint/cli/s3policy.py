@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.buckets import arns, buckets, comments, policy, s3_endpoint
+from fingerprint.buckets import arns, buckets, comments, policy, s3_endpoint, unlisted
 from fingerprint.cli.render import print_json, warn, write_data
 from fingerprint.errors import EXIT_DIFFERS, EXIT_OK, UsageError
 
@@ -21,21 +21,29 @@ def run(arguments: Arguments) -> int:
         raise UsageError("--endpoint says where to --check", remedy="Add --check, or leave --endpoint out")
     if arguments.proxy is not None and not arguments.check:
         raise UsageError("--proxy says how to --check", remedy="Add --check, or leave --proxy out")
+    for name, given in (("--dual-stack", arguments.dual_stack), ("--fips", arguments.fips)):
+        if given and not arguments.check:
+            raise UsageError(f"{name} requires --check", remedy=f"Add --check, or leave {name} out")
+        if given and arguments.endpoint is not None:
+            raise UsageError(f"--endpoint and {name} are mutually exclusive", remedy="Leave one of them out")
     if arguments.endpoint is not None:
         _demand_endpoint(arguments.endpoint)
     listed = buckets(region, arguments.os)
+    endpoint = _endpoint(arguments) if arguments.check else ""
     if arguments.comments is not None:
         from fingerprint.newfile import write_new
 
         write_new(arguments.comments, comments(region, arguments.os).encode("utf-8"), "text")
-    reached = _reached(arguments, [bucket.name for bucket in listed]) if arguments.check else None
+    reached = _reached(arguments, endpoint, [bucket.name for bucket in listed]) if arguments.check else None
     answer = {
         "region": region,
         "os": arguments.os,
         "policy": policy(region, arguments.os),
         "buckets": [
-            {"name": b.name, "purpose": b.purpose, "systems": list(b.systems), "older": b.older} for b in listed
+            {"name": b.name, "purpose": b.purpose, "systems": list(b.systems), "older": b.older, "listed": b.listed}
+            for b in listed
         ],
+        "note": unlisted(region) or None,
         "comments": arguments.comments,
         "reached": reached,
     }
@@ -56,12 +64,34 @@ def _demand_endpoint(url: str) -> None:
         raise UsageError(f"{url!r} is no URL that can be asked", remedy="Name one as https://host:port") from None
 
 
-def _reached(arguments: Arguments, names: list[str]) -> list[dict[str, Any]]:
+def _endpoint(arguments: Arguments) -> str:
+    """Return the URL below which the buckets are tried. Raises UsageError where there is no such FIPS endpoint."""
+    if arguments.endpoint or not arguments.fips:
+        return arguments.endpoint or s3_endpoint(arguments.region, dual_stack=arguments.dual_stack)
+    # Imported here: only this needs them.
+    from fingerprint.cli.extra import install_remedy
+    from fingerprint.endpoint_data import NoEndpointData, fips_names
+
+    try:
+        found = fips_names("s3", arguments.region)
+    except NoEndpointData as error:
+        raise UsageError(
+            f"--fips requires the endpoint data of botocore: {error}", remedy=install_remedy("aws")
+        ) from None
+    host = found.dual_stack if arguments.dual_stack else found.usual
+    if not host:
+        kind = "dual-stack FIPS endpoint" if arguments.dual_stack else "FIPS endpoint"
+        raise UsageError(
+            f"botocore's endpoint data list no {kind} of S3 in {arguments.region}", remedy="Name one with --endpoint"
+        )
+    return f"https://{host}"
+
+
+def _reached(arguments: Arguments, endpoint: str, names: list[str]) -> list[dict[str, Any]]:
     # Imported here: only this needs sockets.
     from fingerprint.diagnose.network import Network
     from fingerprint.diagnose.reaching import reach_buckets
 
-    endpoint = arguments.endpoint or s3_endpoint(arguments.region)
     found = reach_buckets(Network(arguments.proxy or ""), endpoint, names)
     return [{"name": name, "reached": reached, "text": text} for name, reached, text in found]
 
@@ -75,5 +105,7 @@ def _print(answer: dict[str, Any], arguments: Arguments) -> None:
         from json import dumps
 
         write_data(dumps(answer["policy"], indent=2))
+    if answer["note"]:
+        warn(answer["note"])
     for one in answer["reached"] or ():
         warn(f"{one['name']}: {one['text']}")

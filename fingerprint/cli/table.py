@@ -254,6 +254,8 @@ COMMANDS = (
             Option("--comments", "write what each bucket is for into a new file", "FILE", files="file"),
             Option("--check", "try to reach them, by HTTPS"),
             Option("--endpoint", "URL of S3 in place of the region's own, for --check", "URL"),
+            Option("--dual-stack", "check the endpoint for IPv4 and IPv6"),
+            Option("--fips", "check the FIPS endpoint, as botocore's data list it"),
             _PROXY,
         ),
         examples=(

@@ -20,7 +20,9 @@ from fingerprint.diagnose import (
     credential_files,
     credentials,
     endpoints,
+    fips,
     identity,
+    metadata,
     releases,
     session_user,
     waiting,
@@ -121,7 +123,8 @@ CHECKS = (
     Check("wmi", "WMI service", windows.wmi, platform="windows"),
     Check("collector", "hash recipe", windows.collector, platform="windows", collects=True),
     Check("image-state", "Windows sysprep image state", windows.image_state, platform="windows"),
-    Check("imds", "EC2 IMDS", endpoints.metadata, _NETWORK_SECONDS),
+    Check("fips", "FIPS endpoints", fips.fips),
+    Check("imds", "EC2 IMDS", metadata.metadata, _NETWORK_SECONDS),
     *(
         Check(f"endpoint-{service}", f"Connectivity to {service} endpoint", endpoints.reachable(service),
               _NETWORK_SECONDS)

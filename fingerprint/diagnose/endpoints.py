@@ -1,15 +1,27 @@
-"""The network as the agent needs it: its endpoints, the clock, the buckets, the metadata service, proxies."""
+"""The network as the agent needs it: its endpoints, the clock, the buckets, proxies."""
 
 from __future__ import annotations
 
 import os
 import re
+from urllib.parse import urlsplit
 
-from fingerprint.agent.endpoints import configured_url
-from fingerprint.agent.proxies import proxies_of_unit
-from fingerprint.buckets import buckets, s3_endpoint
-from fingerprint.diagnose.network import Network, Reached, Unreached
-from fingerprint.diagnose.reaching import reach_buckets
+from fingerprint.agent.endpoints import SECTIONS, configured_url, uses_dual_stack
+from fingerprint.agent.proxies import is_socks, proxy_for
+from fingerprint.agent.versions import row_since
+from fingerprint.buckets import buckets, s3_endpoint, unlisted
+from fingerprint.diagnose.metadata import base_url
+from fingerprint.diagnose.network import Reached, Unreached
+from fingerprint.diagnose.reaching import (
+    NO_SUCH_BUCKET,
+    NOT_ASKED,
+    OF_ANOTHER,
+    agent_proxies,
+    has_ipv6_only,
+    network_of,
+    reach_buckets,
+    without_network,
+)
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.errors import UsageError, VaultError
 from fingerprint.quoting import hidden
@@ -22,12 +34,12 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
 
+__all__ = ["NOT_ASKED", "OF_ANOTHER", "SERVICES", "agent_proxies", "endpoint_of", "network_of", "region_of"]
+
 _PROXIES_ARE_FROM = {
     "windows": "the agent takes it from its service's key Environment, else from Internet Options, else from WinHTTP",
     "macos": "the agent takes it from `scutil --proxy`",
 }
-NOT_ASKED = "the network is asked with --network only"
-OF_ANOTHER = "the network of another machine cannot be asked from here"
 SERVICES = ("ssm", "ec2messages", "ssmmessages", "s3", "kms", "logs", "monitoring")
 # What does not answer keeps only these from working.
 _FOR_SOME = {
@@ -39,32 +51,13 @@ _FOR_SOME = {
 # The service refuses signatures that are off by more than five minutes.
 _SKEW_LIMIT = 300
 _SKEW_WORTH_TELLING = 60
-_METADATA = "http://169.254.169.254"
-_TOKEN_SECONDS = "60"
+_DUAL_STACK = "Agent.UseDualStackEndpoint"
+# Why a name that has IPv4 addresses only is not reached where there is no IPv4.
+_NO_IPV4 = ("name", "no-route", "timeout")
 # Characters of what is no region.
 _TOLD = 40
 # What the agent takes for the name of a region.
 _REGION = re.compile(r"[A-Za-z0-9-]{1,100}")
-
-
-def network_of(site: Site) -> Network:
-    """Return the network as the agent sees it. To be asked only where there is one."""
-    assert site.network is not None
-    with site.lock_of("network"):
-        if "network" not in site.facts:
-            certificates = site.places.certificates
-            trusted = certificates if os.path.exists(certificates) else ""
-            site.facts["network"] = site.network.with_agent(agent_proxies(site), trusted)
-        network: Network = site.facts["network"]
-        return network
-
-
-def agent_proxies(site: Site) -> dict[str, str]:
-    """Return the variables with proxies that the agent's service is started with."""
-    try:
-        return proxies_of_unit(site.unit)
-    except OSError:
-        return {}
 
 
 def region_of(site: Site) -> str:
@@ -95,13 +88,19 @@ def endpoint_of(site: Site, service: str) -> str:
 
     It may hold a password: `hidden` before it is told.
     """
+    region = region_of(site)
     try:
         config = site.config
     except (OSError, ValueError):
         config = None
-    region = region_of(site)
-    configured = configured_url(config, service, region)
+    # What it runs is asked only where something depends on it.
+    configured = configured_url(config, service, region, site.behaviour.version if config else "")
     return configured or (endpoint(service, region) if region else "")
+
+
+def _is_of_region(site: Site, service: str) -> bool:
+    """Return whether the URL of a service is made from the region, and not named by the configuration."""
+    return not (service in SECTIONS and site.settings.values.get(f"{SECTIONS[service]}.Endpoint"))
 
 
 def _without_region(site: Site, service: str) -> Finding:
@@ -132,15 +131,6 @@ def reach(site: Site, service: str) -> Reached:
     return found
 
 
-def without_network(site: Site) -> Finding | None:
-    """Return why the network is not asked, None if it is."""
-    if site.elsewhere:
-        return skipped(OF_ANOTHER)
-    if site.network is None:
-        return skipped(NOT_ASKED)
-    return None
-
-
 def reachable(service: str) -> Callable[[Site], Finding]:
     """Return the check of one endpoint."""
 
@@ -151,21 +141,74 @@ def reachable(service: str) -> Callable[[Site], Finding]:
         url = endpoint_of(site, service)
         if not url:
             return _without_region(site, service)
-        told = hidden(url)
+        told, via = hidden(url), _proxy_of(site, url)
+        if is_socks(via):
+            return _by_socks(f"{told} is not asked", via)
         try:
             answer = reach(site, service)
         except Unreached as error:
-            via = _proxy_of(site, url)
-            evidence = (f"kind: {error.kind}", *((f"through the proxy {hidden(via)}",) if via else ()))
-            text = f"{told} cannot be reached: {error.text}"
-            if service in _FOR_SOME:
-                return warned(text, *evidence, _FOR_SOME[service], remedy=_remedy(error.kind))
-            return failed(text, *evidence, remedy=_remedy(error.kind))
-        via = f", through {answer.via}" if answer.via else ""
+            return _not_reached(site, service, told, via, error)
+        through = f", through {answer.via}" if answer.via else ""
         tls = f", {answer.tls}" if answer.tls else ""
-        return passed(f"{told} answers (HTTP {answer.status}{tls}, {answer.seconds * 1000:.0f} ms{via})")
+        return passed(f"{told} answers (HTTP {answer.status}{tls}, {answer.seconds * 1000:.0f} ms{through})",
+                      *_by_unknown_version(site, service))  # fmt: skip
 
     return check
+
+
+def _by_socks(text: str, via: str) -> Finding:
+    return unknown(
+        f"{text}: the agent goes through the proxy {hidden(via)}, and this program does not speak SOCKS 5",
+        remedy="Ask it with `curl --proxy`, or name an http or https proxy with --proxy",
+    )
+
+
+def _not_reached(site: Site, service: str, told: str, via: str, error: Unreached) -> Finding:
+    """Return what it means that an endpoint gives no answer."""
+    text, evidence = f"{told} cannot be reached: {error.text}", [f"kind: {error.kind}"]
+    if via:
+        evidence.append(f"through the proxy {hidden(via)}")
+    evidence += _by_unknown_version(site, service)
+    remedy = _remedy(error.kind)
+    if service == "ec2messages":
+        needless = _needless(site, via, error)
+        if needless:
+            try:
+                reach(site, "ssmmessages")
+            except Unreached:
+                return warned(
+                    f"{text}. Of itself that is harmless: {needless}. But ssmmessages, which commands come by in its "
+                    "place, does not answer either", *evidence, remedy="See endpoint-ssmmessages",
+                )  # fmt: skip
+            return skipped(f"{text}. That is harmless: {needless}, and commands come by ssmmessages, which answers",
+                           *evidence)  # fmt: skip
+    if not via and error.kind == "no-route" and has_ipv6_only(site):
+        evidence.append("this machine has a route by IPv6 only")
+        if _is_of_region(site, service) and not uses_dual_stack(site.settings.values):
+            since = row_since("dual_stack_setting", _DUAL_STACK)
+            first = "" if site.behaviour.row.dual_stack_setting else f"update the agent to {since} or later, and "
+            remedy = f"This machine has IPv6 only: {first}set {_DUAL_STACK} to true, then restart the agent"
+    if service in _FOR_SOME:
+        return warned(text, *evidence, _FOR_SOME[service], remedy=remedy)
+    return failed(text, *evidence, remedy=remedy)
+
+
+def _needless(site: Site, via: str, error: Unreached) -> str:
+    """Return why ec2messages need not answer; "" if it should."""
+    if error.kind == "url" or not site.behaviour.row.messages_by_ssmmessages:
+        return ""
+    if _is_of_region(site, "ec2messages") and uses_dual_stack(site.settings.values):
+        return f"ec2messages has no endpoint for IPv6, and {_DUAL_STACK} has the agent ask for one"
+    if not via and error.kind in _NO_IPV4 and has_ipv6_only(site):
+        return "ec2messages has IPv4 addresses only, and this machine has a route by IPv6 only"
+    return ""
+
+
+def _by_unknown_version(site: Site, service: str) -> list[str]:
+    """Return which version was assumed, where the name that is asked depends on it."""
+    if _is_of_region(site, service) and uses_dual_stack(site.settings.values) and not site.behaviour.known:
+        return [site.behaviour.text]
+    return []
 
 
 def _proxy_of(site: Site, url: str) -> str:
@@ -230,47 +273,22 @@ def s3_buckets(site: Site) -> Finding:
     except UsageError as error:
         return unknown(error.what)
     names = [bucket.name for bucket in listed if not bucket.older]
-    found = reach_buckets(network_of(site), endpoint_of(site, "s3") or s3_endpoint(region), names)
+    url = endpoint_of(site, "s3") or s3_endpoint(region)
+    via = _proxy_of(site, url)
+    if is_socks(via):
+        return _by_socks("they are not asked", via)
+    found = reach_buckets(network_of(site), url, names)
     told = [f"{name}: {text}" for name, _, text in found]
-    missing = [name for name, reached, _ in found if not reached]
+    missing = [text for _, reached, text in found if not reached]
+    how_sure = unlisted(region)
+    if how_sure and missing and all(text == NO_SUCH_BUCKET for text in missing):
+        return unknown(f"{len(missing)} of {len(names)} buckets of {region} are not there. {how_sure}", *told)
+    told += [how_sure] if how_sure else []
     if missing:
         return warned(f"{len(missing)} of {len(names)} buckets of {region} cannot be reached", *told,
                       remedy="Updates and patching need them: allow them in the endpoint policy and the firewall",
                       command=f"fingerprint s3-policy --region {region}")  # fmt: skip
     return passed(f"all {len(names)} buckets of {region} answer", *told)
-
-
-def metadata(site: Site) -> Finding:
-    """Whether EC2's metadata service answers; a registered node does not ask it."""
-    try:
-        if site.registered:
-            return skipped("the node is registered, and does not ask it")
-    except VaultError:
-        return skipped("whether the node is registered cannot be read")
-    reason = without_network(site)
-    if reason is not None:
-        return reason
-    base = (os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA).rstrip("/")
-    told = hidden(base)
-    network = network_of(site)
-    try:
-        token = network.ask(f"{base}/latest/api/token", "PUT",
-                            {"X-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS, "Content-Length": "0"},
-                            direct=True)  # fmt: skip
-        text = token.body.decode("ascii", "replace").strip()
-        # Whatever else answers with a page of its own gives no token.
-        first = token.status == 200 and text != "" and text.isascii() and text.isprintable() and " " not in text
-        headers = {"X-aws-ec2-metadata-token": text} if first else {}
-        answer = network.ask(f"{base}/latest/meta-data/instance-id", "GET", headers, direct=True)
-    except Unreached as error:
-        return failed(f"no metadata service at {told}: {error.text}",
-                      "a machine that is neither registered nor on EC2 has no identity for the agent",
-                      remedy="Register it with an activation")  # fmt: skip
-    if answer.status != 200:
-        return failed(f"the metadata service at {told} does not tell the instance (HTTP {answer.status})",
-                      f"token: HTTP {token.status}", remedy="Switch it on for this instance")  # fmt: skip
-    spoken = "version 2" if first else "version 1 only"
-    return passed(f"the metadata service answers ({spoken})")
 
 
 def proxies(site: Site) -> Finding:
@@ -296,10 +314,11 @@ def proxies(site: Site) -> Finding:
             remedy="If the agent needs it, too, add Environment=https_proxy=URL to its service",
             command="systemctl edit amazon-ssm-agent",
         )  # fmt: skip
-    without = " ".join(value for name, value in found.items() if name.lower() == "no_proxy")
-    if found and "169.254.169.254" not in without and _asks_metadata(site):
+    metadata = base_url(site)
+    if metadata and proxy_for(metadata, found) and _asks_metadata(site):
+        host = urlsplit(metadata).hostname
         return warned("the agent's service has a proxy, and asks the metadata service through it, too", *told,
-                      remedy="Add 169.254.169.254 to its no_proxy")  # fmt: skip
+                      remedy=f"Add {host} to its no_proxy")  # fmt: skip
     return passed("the agent's service has a proxy" if found else "none", *told)
 
 

@@ -1,19 +1,64 @@
-"""Reaching several places at once."""
+"""The network as the agent sees it: its proxies and certificates, by which families there is a way, several places."""
 
 from __future__ import annotations
 
+import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
-from fingerprint.diagnose.network import Unreached
+from fingerprint.agent.proxies import proxies_of_unit
+from fingerprint.diagnose.network import Network, Unreached, has_route
+from fingerprint.diagnose.results import skipped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fingerprint.diagnose.network import Network
+    from fingerprint.diagnose.results import Finding
+    from fingerprint.diagnose.site import Site
 
+NOT_ASKED = "the network is asked with --network only"
+OF_ANOTHER = "the network of another machine cannot be asked from here"
 _AT_ONCE = 8
-_NO_SUCH_BUCKET = 404
+_NOT_FOUND = 404
+NO_SUCH_BUCKET = "there is no such bucket (404)"
+
+
+def without_network(site: Site) -> Finding | None:
+    """Return why the network is not asked; None where it is."""
+    if site.elsewhere:
+        return skipped(OF_ANOTHER)
+    if site.network is None:
+        return skipped(NOT_ASKED)
+    return None
+
+
+def network_of(site: Site) -> Network:
+    """Return the network as the agent sees it. To be asked only where there is one."""
+    assert site.network is not None
+    with site.lock_of("network"):
+        if "network" not in site.facts:
+            certificates = site.places.certificates
+            trusted = certificates if os.path.exists(certificates) else ""
+            site.facts["network"] = site.network.with_agent(agent_proxies(site), trusted)
+        network: Network = site.facts["network"]
+        return network
+
+
+def agent_proxies(site: Site) -> dict[str, str]:
+    """Return the variables with proxies that the agent's service is started with."""
+    try:
+        return proxies_of_unit(site.unit)
+    except OSError:
+        return {}
+
+
+def has_ipv6_only(site: Site) -> bool:
+    """Return whether this machine has a route to the outside by IPv6, and none by IPv4."""
+    with site.lock_of("ipv6-only"):
+        if "ipv6-only" not in site.facts:
+            site.facts["ipv6-only"] = has_route(socket.AF_INET6) and not has_route(socket.AF_INET)
+        return bool(site.facts["ipv6-only"])
 
 
 def reach_buckets(network: Network, endpoint: str, names: Sequence[str]) -> list[tuple[str, bool, str]]:
@@ -32,8 +77,8 @@ def reach_buckets(network: Network, endpoint: str, names: Sequence[str]) -> list
             answer = network.ask(f"{endpoint.rstrip('/')}/{name}/")
         except Unreached as error:
             return name, False, error.text
-        if answer.status == _NO_SUCH_BUCKET:
-            return name, False, "there is no such bucket (404)"
+        if answer.status == _NOT_FOUND:
+            return name, False, NO_SUCH_BUCKET
         return name, True, f"reached (HTTP {answer.status}, {answer.seconds * 1000:.0f} ms)"
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -10,8 +10,9 @@ import errno
 from fingerprint.agent.versions import version_of
 from fingerprint.agentlog import UPDATE_LOG, read_texts
 from fingerprint.buckets import global_version_url, version_url
-from fingerprint.diagnose.endpoints import endpoint_of, network_of, region_of, without_network
+from fingerprint.diagnose.endpoints import endpoint_of, region_of
 from fingerprint.diagnose.network import Unreached
+from fingerprint.diagnose.reaching import network_of, without_network
 from fingerprint.diagnose.results import passed, skipped, unknown, warned
 from fingerprint.errors import UsageError
 from fingerprint.model import Value, utc
