@@ -403,6 +403,94 @@ def test_name_and_password_reach_the_proxy_and_no_text(authority: Authority, tru
     assert "Authorization" not in server.heads[0]
 
 
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_tls_is_spoken_to_an_https_proxy(authority: Authority, trusted: ssl.SSLContext, secure: bool) -> None:
+    body = b"x" * 50_000
+    with (
+        Server(answering(body=body), trusted if secure else None) as server,
+        Proxy(pair=f"user:{PASSWORD}", context=trusted) as proxy,
+    ):
+        asked = network(proxy.at(f"user:{PASSWORD}"), certificates=authority.file)
+        answer = asked.ask(f"{server.url}/x", "GET")
+        refused = unreached(network(proxy.at(), certificates=authority.file), server.url)
+    assert (answer.status, answer.body) == (200, body)
+    assert (answer.via, answer.tls) == (f"https://***@127.0.0.1:{proxy.port}", "TLSv1.3" if secure else "")
+    assert proxy.targets[0] == (f"localhost:{server.port}" if secure else f"{server.url}/x")
+    assert refused.kind == "proxy"
+    assert PASSWORD not in repr(answer) + repr(asked) + "".join(server.heads)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def test_tls_within_tls_is_of_every_version(authority: Authority, version: ssl.TLSVersion) -> None:
+    context = authority.context("localhost", "127.0.0.1")
+    context.minimum_version = context.maximum_version = version
+    with Server(answering(), context) as server, Proxy(context=context) as proxy:
+        answer = network(proxy.at(), certificates=authority.file).ask(server.url)
+    assert (answer.status, answer.tls) == (200, version.name.replace("_", "."))
+
+
+def secure_proxies(authority: Authority) -> dict[str, tuple[Server, str, str]]:
+    """Return proxies to which no TLS comes about: the server, the kind of the error, and words of it."""
+    return {
+        "of another name": (Proxy(context=authority.context("elsewhere.example")), "tls",
+                            "the proxy's certificate is not accepted: .*127.0.0.1"),
+        "self-signed": (Proxy(context=authority.context("127.0.0.1", by_itself=True)), "tls",
+                        "the proxy's certificate is not accepted: self.signed"),
+        "plain": (Server(sending(b"HTTP/1.1 400 Bad Request\r\n\r\n")), "timeout", "no answer within"),
+        "no HTTP": (Server(answering_at_once), "tls", "no TLS with the proxy came about"),
+        "silent": (Server(silent), "timeout", "no answer within"),
+    }  # fmt: skip
+
+
+def answering_at_once(_: Server, connection: socket.socket) -> None:
+    connection.sendall(b"220 mail.example ESMTP\r\n")
+    connection.recv(4096)
+
+
+@pytest.mark.parametrize("case", ["of another name", "self-signed", "plain", "no HTTP", "silent"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_https_proxy_without_tls_is_told_as_that(authority: Authority, case: str, scheme: str) -> None:
+    with contextlib.ExitStack() as stack:
+        servers = {name: (stack.enter_context(server), *rest) for name, (server, *rest) in
+                   secure_proxies(authority).items()}  # fmt: skip
+        server, kind, words = servers[case]
+        found = unreached(
+            network(f"https://127.0.0.1:{server.port}", 0.5, certificates=authority.file), f"{scheme}://x.example"
+        )
+    assert found.kind == kind
+    assert re.search(words, found.text), found.text
+
+
+@pytest.mark.parametrize("part", [*TRICKLES, "handshake"])
+def test_what_trickles_within_tls_within_tls_is_given_up_as_a_whole(
+    authority: Authority, trusted: ssl.SSLContext, part: str
+) -> None:
+    serve = silent if part == "handshake" else trickling(TRICKLES[part])
+    with Server(serve, None if part == "handshake" else trusted) as server, Proxy(context=trusted) as proxy:
+        begin = time.monotonic()
+        url = f"https://127.0.0.1:{server.port}"
+        found = unreached(network(proxy.at(), 0.25, certificates=authority.file), url, method="GET")
+        taken = time.monotonic() - begin
+    assert found.kind == "timeout"
+    assert taken < SOON
+
+
+@pytest.mark.parametrize("serve", [cutting, sending(b"")], ids=["reset", "closed"])
+def test_a_connection_that_is_cut_within_tls_within_tls_is_told(
+    authority: Authority, trusted: ssl.SSLContext, serve: Serve
+) -> None:
+    with Server(serve, trusted) as server, Proxy(context=trusted) as proxy:
+        found = unreached(network(proxy.at(), certificates=authority.file), server.url)
+    assert found.kind == "broken"
+
+
+def test_the_certificate_behind_an_https_proxy_is_verified_too(authority: Authority, trusted: ssl.SSLContext) -> None:
+    with Server(answering(), authority.context("elsewhere.example")) as server, Proxy(context=trusted) as proxy:
+        found = unreached(network(proxy.at(), certificates=authority.file), server.url)
+    assert (found.kind, found.text.partition(":")[0]) == ("tls", "its certificate is not accepted")
+    assert not server.heads
+
+
 REFUSALS = {
     "wrong password": ("", f"user:other-{PASSWORD}", "(407 Proxy Authentication Required)"),
     "forbidden": ("403 Filtered", "", "(403 Filtered)"),
@@ -477,7 +565,7 @@ def test_no_proxy_is_really_asked_directly(authority: Authority, trusted: ssl.SS
 @pytest.mark.parametrize(
     "proxy",
     [f"socks5://u:{PASSWORD}@h:1", f"http://u:{PASSWORD}@h:x", f"http://u:{PASSWORD}@:1", f"u:{PASSWORD}@h:99999",
-     f"u:{PASSWORD}//x@h:x", f"https://u:{PASSWORD}@h", "http://[x", f"http://u:{PASSWORD}@[::1", f"u:{PASSWORD}@[x"],
+     f"u:{PASSWORD}//x@h:x", f"ftp://u:{PASSWORD}@h", "http://[x", f"http://u:{PASSWORD}@[::1", f"u:{PASSWORD}@[x"],
 )  # fmt: skip
 def test_a_proxy_that_cannot_be_asked_is_refused_without_its_password(proxy: str) -> None:
     with pytest.raises(UsageError, match=r"the proxy .* cannot be used") as caught:
@@ -570,7 +658,9 @@ def configured(machine: AgentMachine, **endpoints: str) -> None:
     machine.config(**{section: {"Endpoint": url} for section, url in endpoints.items()})
 
 
-SECTIONS = {"ssm": "Ssm", "ec2messages": "Mds", "ssmmessages": "Mgs", "s3": "S3", "kms": "Kms"}
+SECTIONS = {
+    "ssm": "Ssm", "ec2messages": "Mds", "ssmmessages": "Mgs", "s3": "S3", "kms": "Kms", "logs": "CloudWatchLogs",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("service", SECTIONS)
@@ -687,12 +777,58 @@ def test_a_proxy_of_the_agents_service_that_refuses_fails_and_keeps_the_password
     assert PASSWORD not in repr(found)
 
 
-def test_a_proxy_of_the_agents_service_of_an_unknown_kind_fails(machine: AgentMachine) -> None:
-    machine.unit(Environment=f"https_proxy=socks5://user:{PASSWORD}@127.0.0.1:1")
+def test_an_https_proxy_of_the_agents_service_passes(
+    authority: Authority, trusted: ssl.SSLContext, machine: AgentMachine
+) -> None:
+    with Server(answering(), trusted) as server, Proxy(pair=f"user:{PASSWORD}", context=trusted) as proxy:
+        configured(machine, Ssm=server.url)
+        machine.unit(Environment=f"https_proxy={proxy.at(f'user:{PASSWORD}')}")
+        found = diagnosed(machine, network(certificates=authority.file), "endpoint-ssm")["endpoint-ssm"]
+    assert found.outcome == PASS
+    assert f"through https://***@127.0.0.1:{proxy.port}" in found.text
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "socks4", "gopher"])
+def test_a_proxy_of_the_agents_service_of_an_unknown_kind_fails(machine: AgentMachine, scheme: str) -> None:
+    machine.unit(Environment=f"https_proxy={scheme}://user:{PASSWORD}@127.0.0.1:1")
     found = diagnosed(machine, network(), "endpoint-ssm")
     assert found["endpoint-ssm"].outcome == FAIL
     assert "kind: proxy" in found["endpoint-ssm"].evidence
     assert PASSWORD not in repr(found)
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "SOCKS5"])
+def test_a_proxy_that_the_agent_speaks_to_and_we_do_not_is_unknown(machine: AgentMachine, scheme: str) -> None:
+    machine.unit(Environment=f"https_proxy={scheme}://user:{PASSWORD}@127.0.0.1:1")
+    found = diagnosed(machine, network(), *(name for name in NETWORK_CHECKS if name != "clock"))
+    for result in found.results:
+        assert (result.finding.outcome, result.finding.undetermined) == (SKIPPED, True), result.name
+        assert "does not speak SOCKS 5" in result.finding.text
+    assert PASSWORD not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://h:1", "https://h:1", "h:1", "h", "//h:1", "http://u:p@h:1", "https://u:p@h", "u:p@h", "http://[::1]:1",
+     "socks5://h:1", "ftp://h", "http://h:x", "http://", "http://h:1/path", "http://h:1?q", "http://h:1#f", "h ost:1",
+     "http://h\u00f6st", "http://h:0", "http://[::1", "u:p//q@h:x", "u%3Av:p%40@h:8", "http://u@h:1", "http://@h:1"],
+)  # fmt: skip
+def test_client_and_diagnosis_read_a_proxy_alike(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    from fingerprint.service.routes import proxy_of
+
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    try:
+        of_client = proxy_of("https://x.example", {"https": proxy}, {})
+    except UsageError:
+        with pytest.raises(UsageError):
+            network(proxy)
+        with pytest.raises(UsageError):
+            network(https_proxy=proxy).ask("https://localhost")
+    else:
+        assert of_client is not None
+        network(proxy)
 
 
 @pytest.mark.parametrize(

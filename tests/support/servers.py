@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import select
 import socket
 import ssl
 import struct
@@ -33,13 +34,15 @@ class Server:
         closing: set when it is to end.
     """
 
-    def __init__(self, serve: Serve, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, serve: Serve, context: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.heads: list[str] = []
         self.closing = threading.Event()
         self._serve = serve
         self._context = context
         self._socket = socket.create_server(
-            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=32
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=32
         )
         self._socket.settimeout(0.05)
         self.port: int = self._socket.getsockname()[1]
@@ -145,16 +148,18 @@ class Proxy(Server):
         refusal: status of every answer, "" for none.
         pair: name and password that are asked for, "" for none.
         to: port of loopback that everything is passed to, 0 for what was asked for.
+        context: for TLS to the proxy itself.
     """
 
-    def __init__(self, refusal: str = "", pair: str = "", to: int = 0) -> None:
+    def __init__(self, refusal: str = "", pair: str = "", to: int = 0, context: ssl.SSLContext | None = None) -> None:
         self.refusal = refusal
         self.wanted = f"Basic {b64encode(pair.encode()).decode()}" if pair else ""
         self.to = to
-        super().__init__(Proxy._pass)
+        super().__init__(Proxy._pass, context)
 
     def at(self, pair: str = "") -> str:
-        return f"http://{pair}{'@' if pair else ''}127.0.0.1:{self.port}"
+        scheme = "https" if self._context else "http"
+        return f"{scheme}://{pair}{'@' if pair else ''}127.0.0.1:{self.port}"
 
     @staticmethod
     def _pass(server: Server, connection: socket.socket) -> None:
@@ -174,6 +179,9 @@ class Proxy(Server):
                 connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 to.sendall(head.replace(f"http://{place}", "", 1).encode("latin-1"))
+            if isinstance(connection, ssl.SSLSocket):
+                _relay(connection, to)
+                return
             back = threading.Thread(target=_pump, args=(to, connection))
             back.start()
             _pump(connection, to)
@@ -186,6 +194,19 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
             sink.sendall(data)
     with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
+
+
+def _relay(secure: ssl.SSLSocket, plain: socket.socket) -> None:
+    """Pass on both ways in one thread, as two must not use one connection of TLS; until one end is closed."""
+    while True:
+        ready = [secure] if secure.pending() else select.select([secure, plain], [], [], 20)[0]
+        for source in ready:
+            data = source.recv(65536)
+            if not data:
+                return
+            (plain if source is secure else secure).sendall(data)
+        if not ready:
+            return
 
 
 class Authority:
