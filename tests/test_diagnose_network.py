@@ -1003,6 +1003,26 @@ def test_a_bucket_that_is_not_there_warns_and_is_named(machine: AgentMachine) ->
     assert found.command == f"fingerprint s3-policy --region {REGION}"
 
 
+@pytest.mark.parametrize("region", ["eusc-de-east-1", "mx-central-1", "cn-north-1"])
+@pytest.mark.parametrize(
+    ("statuses", "outcome"), [({}, PASS), ({"patch": "404 Not Found"}, SKIPPED), ({"amazon-ssm-": "cut"}, WARN)]
+)
+def test_buckets_that_aws_does_not_list_are_not_blamed_on_a_firewall_for_being_none(
+    machine: AgentMachine, region: str, statuses: dict[str, str], outcome: Outcome
+) -> None:
+    def serve(server: Server, connection: socket.socket) -> None:
+        if "cut" in statuses.values():
+            cutting(server, connection)
+        else:
+            buckets_of(statuses)(server, connection)
+
+    with Server(serve) as server:
+        configured(machine, S3=server.url)
+        found = diagnosed(machine, network(), "s3-buckets", region=region)["s3-buckets"]
+    assert (found.outcome, found.undetermined) == (outcome, outcome == SKIPPED)
+    assert "not verified" in " ".join((found.text, *found.evidence))
+
+
 def test_buckets_that_cannot_be_reached_warn_with_the_reason(machine: AgentMachine, closed_port: int) -> None:
     configured(machine, S3=f"http://127.0.0.1:{closed_port}")
     found = diagnosed(machine, network(), "s3-buckets")["s3-buckets"]

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ from commandline import environment, run
 from fingerprint.buckets import SYSTEMS, arns, buckets, comments, policy, s3_endpoint
 from fingerprint.errors import UsageError
 from fingerprint.regions import domain, endpoint, partition
+from servers import Proxy
 
 # As AWS lists them, region by region: what follows the region in the name of its buckets of patching, and in that of
 # its snapshots of baselines. By hand and apart from the tables of the package.
@@ -35,7 +37,11 @@ PATCHING = {
     "eu-north-1": ("795879e9b", ""), "eu-central-2": ("184ce43c8", ""), "il-central-1": ("e221cb57b", ""),
     "me-south-1": ("a53fc9dce", "-uduvl7q8"), "me-central-1": ("2932f2f80", ""), "sa-east-1": ("ddf4b6a09", ""),
 }  # fmt: skip
-UNLISTED = ("cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1", "ap-southeast-9")
+UNLISTED = (
+    "cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1", "ap-southeast-9", "eusc-de-east-1",
+    # Opened since 2024.
+    "mx-central-1", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ap-east-2",
+)  # fmt: skip
 REGIONS = (*PATCHING, *UNLISTED)
 SCHEMA = json.loads((resources.files("fingerprint") / "schemas" / "s3-policy.json").read_text())
 
@@ -134,6 +140,22 @@ def test_a_region_without_buckets_of_patching_gets_no_invented_ones(region: str)
 
 
 @pytest.mark.parametrize("region", REGIONS)
+def test_how_sure_the_names_are_is_said_where_aws_does_not_list_the_region(command: Command, region: str) -> None:
+    done = command("--region", region)
+    answer = answered(command, "--region", region)
+    listed = region in PATCHING
+    assert {bucket.listed for bucket in buckets(region)} == {listed}
+    assert {bucket["listed"] for bucket in answer["buckets"]} == {listed}
+    why = "these names are made as in other regions, and not verified"
+    words = "" if listed else f"AWS's pages do not list the buckets of {region}: {why}"
+    assert done.stderr == ("" if listed else f"fingerprint: {words}\n")
+    assert answer["note"] == (words or None)
+    assert (words in comments(region)) if words else ("not verified" not in comments(region))
+    # The policy stays one that can be given to IAM as it is.
+    assert json.loads(done.stdout) == policy(region)
+
+
+@pytest.mark.parametrize("region", REGIONS)
 def test_the_distribution_service_has_other_buckets_in_cape_town_and_milan(region: str) -> None:
     found = [name for name in names(region) if "birdwatcher" in name or "distributor" in name]
     other = region in ("af-south-1", "eu-south-1")
@@ -153,7 +175,9 @@ def test_every_policy_is_one_that_iam_takes(region: str, system: str) -> None:
     assert len(resources_) == len(set(resources_)) >= 5
     for resource in resources_:
         # The rules of names of buckets, and nothing with a wildcard but the objects of one bucket.
-        found = re.fullmatch(r"arn:(aws|aws-cn|aws-us-gov):s3:::([a-z0-9][a-z0-9-]{1,61}[a-z0-9])/\*", resource)
+        found = re.fullmatch(
+            r"arn:(aws|aws-cn|aws-us-gov|aws-eusc):s3:::([a-z0-9][a-z0-9-]{1,61}[a-z0-9])/\*", resource
+        )
         assert found, resource
         assert region in found[2]
     # White space does not count against the limit of a managed policy.
@@ -370,9 +394,53 @@ def test_buckets_are_tried_through_the_proxy_that_is_named(command: Command, s3:
     assert "hunter2" not in done.stdout + done.stderr
 
 
+ENDPOINTS = {
+    ("eu-west-1",): "s3.eu-west-1.amazonaws.com",
+    ("eu-west-1", "--dual-stack"): "s3.dualstack.eu-west-1.amazonaws.com",
+    ("eusc-de-east-1", "--dual-stack"): "s3.dualstack.eusc-de-east-1.amazonaws.eu",
+    ("cn-north-1", "--dual-stack"): "s3.dualstack.cn-north-1.amazonaws.com.cn",
+    ("us-east-1", "--fips"): "s3-fips.us-east-1.amazonaws.com",
+    ("us-gov-east-1", "--fips"): "s3-fips.us-gov-east-1.amazonaws.com",
+    ("ca-west-1", "--fips", "--dual-stack"): "s3-fips.dualstack.ca-west-1.amazonaws.com",
+}
+
+
+@pytest.mark.parametrize("words", ENDPOINTS)
+def test_buckets_are_tried_at_the_endpoint_that_is_chosen(command: Command, words: tuple[str, ...]) -> None:
+    with Proxy("403 Filtered") as proxy:
+        done = command("--check", "--os", "linux", "--region", *words, "--proxy", proxy.at())
+    assert done.returncode == 1
+    assert set(proxy.targets) == {f"{ENDPOINTS[words]}:443"}
+    assert len(proxy.targets) == len(names(words[0], "linux"))
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "eusc-de-east-1", "cn-north-1", "xx-nowhere-1"])
+def test_a_region_without_a_fips_endpoint_of_s3_is_told_so(command: Command, region: str, tmp_path: Path) -> None:
+    done = command("--region", region, "--check", "--fips", "--comments", str(tmp_path / "buckets.md"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"list no FIPS endpoint of S3 in {region}" in done.stderr
+    assert not (tmp_path / "buckets.md").exists()
+
+
+def test_without_botocore_fips_names_the_extra(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['botocore'] = None; from fingerprint.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ["s3-policy", "--region", "us-east-1", "--check", "--fips"]
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, *words], env=environment(tmp_path / "state"), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--fips requires the endpoint data of botocore: botocore is not installed" in done.stderr
+    assert "[aws]" in done.stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [
+        ("--fips",),
+        ("--dual-stack",),
+        ("--check", "--fips", "--endpoint", "https://127.0.0.1"),
+        ("--check", "--dual-stack", "--endpoint", "https://127.0.0.1"),
         ("--endpoint", "https://127.0.0.1"),
         ("--proxy", "http://127.0.0.1:3128"),
         ("--check", "--endpoint", "s3.eu-west-1.amazonaws.com"),
