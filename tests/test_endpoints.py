@@ -19,12 +19,13 @@ import botocore
 import pytest
 
 from agent_machines import AgentMachine
-from fingerprint import endpoint_data
+from fingerprint.agent import endpoint_data
+from fingerprint.agent.endpoint_data import NoEndpointData, fips_names
 from fingerprint.agent.endpoints import SECTIONS, configured_url
+from fingerprint.cli.extra import install_remedy
 from fingerprint.collect.machine import Machine
 from fingerprint.diagnose import Diagnosis, Finding, Network, Outcome, diagnose
 from fingerprint.diagnose.endpoints import SERVICES, endpoint_of
-from fingerprint.endpoint_data import NoEndpointData, fips_names
 from fingerprint.regions import domain, dual_stack_domain, endpoint, partition
 from servers import Proxy
 
@@ -254,7 +255,7 @@ def test_models_in_a_home_name_no_endpoint(tmp_path: Path) -> None:
     folder = tmp_path / ".aws" / "models"
     folder.mkdir(parents=True)
     (folder / "endpoints.json").write_text(json.dumps({"partitions": []}))
-    code = "from fingerprint.endpoint_data import fips_names; print(fips_names('kms', 'us-east-1').usual)"
+    code = "from fingerprint.agent.endpoint_data import fips_names; print(fips_names('kms', 'us-east-1').usual)"
     env = {"HOME": str(tmp_path), "AWS_DATA_PATH": str(folder)}
     done = subprocess.run([sys.executable, "-I", "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "kms-fips.us-east-1.amazonaws.com\n"
@@ -362,6 +363,22 @@ def test_without_botocore_fips_is_unknown_and_names_are_told(
     assert f"ec2messages: ec2messages-fips.{region}.{REGIONS[region][1]}" in finding.evidence
     if override:
         assert "kms" in next(one for one in finding.evidence if one.startswith("not named as FIPS endpoints: "))
+
+
+def test_the_command_names_the_command_that_installs_botocore(machine: AgentMachine) -> None:
+    """It is the one that tests/test_extras.py runs."""
+    machine.config(Kms={"Endpoint": "kms-fips.us-east-1.amazonaws.com"})
+    machine.write()
+    code = "import sys; sys.modules['botocore'] = None; from fingerprint.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ["--vault", str(machine.vault_path), "--snapshot", str(machine.folder / "machine.json"), "diagnose",
+             "--only", "fips", "--region", "us-east-1", "--output", "json"]  # fmt: skip
+    done = subprocess.run([sys.executable, "-I", "-c", code, *words], env=machine.env, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    [check] = json.loads(done.stdout)["checks"]
+    assert check["undetermined"]
+    assert check["remedy"] == install_remedy("aws")
+    assert "[aws]" in check["remedy"]
 
 
 @pytest.mark.parametrize("botocore_is_there", [True, False])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from fingerprint.cli.extra import install_remedy
 from fingerprint.cli.render import (
     aimed,
     colored,
@@ -51,7 +52,7 @@ def run(arguments: Arguments) -> int:
     site = Site(
         machine, vault_of(arguments), network=Network(arguments.proxy or "") if arguments.network else None,
         region=arguments.region or "", latest=arguments.latest or "", timeout=arguments.timeout,
-        reveal=arguments.reveal,
+        reveal=arguments.reveal, install=install_remedy,
     )  # fmt: skip
     only = [name for name in (arguments.only or "").split(",") if name]
     found = diagnose(site, only, progress=_progress())

@@ -69,8 +69,8 @@ def _endpoint(arguments: Arguments) -> str:
     if arguments.endpoint or not arguments.fips:
         return arguments.endpoint or s3_endpoint(arguments.region, dual_stack=arguments.dual_stack)
     # Imported here: only this needs them.
+    from fingerprint.agent.endpoint_data import NoEndpointData, fips_names
     from fingerprint.cli.extra import install_remedy
-    from fingerprint.endpoint_data import NoEndpointData, fips_names
 
     try:
         found = fips_names("s3", arguments.region)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from fingerprint.agent.endpoint_data import FipsNames, NoEndpointData, fips_names
 from fingerprint.agent.endpoints import SECTIONS
 from fingerprint.diagnose.endpoints import endpoint_of, region_of
 from fingerprint.diagnose.results import passed, skipped, unknown, warned
-from fingerprint.endpoint_data import FipsNames, NoEndpointData, fips_names
 from fingerprint.regions import endpoint
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ def fips(site: Site) -> Finding:
         return unknown(
             f"{_count(wanted)}; which of them exist in {region} cannot be told: {error}", *named,
             *((f"not named as FIPS endpoints: {', '.join(others)}",) if others else ()),
-            remedy="Install the extra `aws` of this package, which brings botocore and its endpoint data",
+            remedy=site.install("aws"),
         )  # fmt: skip
     return _judged(region, hosts, listed)
 

@@ -83,6 +83,7 @@ class Site:
         latest: file or URL of the newest published version, "" if it is not to be held against one.
         timeout: seconds for each command of a collection; None for the usual.
         reveal: whether ids are told in full.
+        install: returns how to install an extra of this package, by its name.
         log_limit: bytes of each log that are read, from its end.
         unread_logs: logs that could not be read, with the reason, once the story was asked for.
     """
@@ -98,6 +99,7 @@ class Site:
         timeout: float | None = None,
         reveal: bool = False,
         log_limit: int = LOG_LIMIT,
+        install: Callable[[str], str] | None = None,
     ) -> None:
         self.machine = machine.keeping()
         self.vault = vault
@@ -108,6 +110,7 @@ class Site:
         self.timeout = timeout
         self.reveal = reveal
         self.log_limit = log_limit
+        self.install = install or (lambda extra: f"Install the extra `{extra}` of this package")
         self.facts: dict[str, Any] = {}
         self.unread_logs: list[str] = []
         self._locks: dict[str, Lock] = {}
