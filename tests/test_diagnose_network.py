@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -29,7 +30,7 @@ from commandline import COMMAND, environment, run
 from fingerprint.buckets import buckets
 from fingerprint.collect.machine import Machine
 from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, diagnose
+from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, connection, diagnose
 from fingerprint.diagnose.endpoints import NOT_ASKED, OF_ANOTHER, SERVICES, agent_proxies
 from fingerprint.diagnose.network import Unreached
 from fingerprint.diagnose.reaching import reach_buckets
@@ -347,6 +348,30 @@ ask("https://ssm.eu-west-1.amazonaws.com")
     [[kind, text, taken]] = in_namespace(tmp_path, code, resolv_conf=names)
     assert (kind, text) == ("name", "the name servers do not answer within 0.9 s")
     assert float(taken) < SOON
+
+
+def test_a_kernel_without_ipv6_tries_the_addresses_of_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none here: the call is answered as by such a kernel."""
+
+    class Without:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(socket, name)
+
+        @staticmethod
+        def socket(family: int, *rest: Any) -> socket.socket:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            return socket.socket(family, *rest)
+
+    with Server(answering()) as server:
+        kind, port = (socket.SOCK_STREAM, 6, ""), server.port
+        both = [(socket.AF_INET6, *kind, ("::1", port, 0, 0)), (socket.AF_INET, *kind, ("127.0.0.1", port))]
+        monkeypatch.setattr(connection, "_addresses", lambda *_: both)
+        monkeypatch.setattr(connection, "socket", Without())
+        assert network().ask("http://two.example").status == 200
+        both.pop()
+        found = unreached(network(), "http://two.example")
+    assert (found.kind, found.text) == ("no-route", "no way to it (Address family not supported by protocol)")
 
 
 @on_linux

@@ -225,6 +225,22 @@ def test_an_ec2messages_that_answers_passes_and_no_other_does(tmp_path: Path, fa
     assert "harmless" not in found["endpoint-ec2messages"]["text"]
 
 
+@pytest.mark.parametrize("dead", [1, 6])
+@pytest.mark.parametrize("family", ["both", "IPv6 only"])
+def test_where_ipv6_is_a_dead_end_the_other_family_is_reached_in_time(tmp_path: Path, family: str, dead: int) -> None:
+    """As the agent does. No packet comes back from the addresses of IPv6, however many of them a name has."""
+    code = """
+    with serving("ssm.eu-west-1.api.aws", host="127.0.0.1"):
+        machine.config(Agent={"UseDualStackEndpoint": True})
+        print(json.dumps(found("endpoint-ssm")))
+    """
+    host = names("api.aws", "ssm")
+    hosts = "".join(lines(f"2001:db8:1::{number + 9:x}", host) for number in range(dead)) + lines("127.0.0.1", host)
+    found = in_namespace(tmp_path, family, code, hosts)["endpoint-ssm"]
+    assert found["outcome"] == "pass", found
+    assert found["taken"] < 4
+
+
 def test_behind_a_proxy_ipv6_only_excuses_nothing(tmp_path: Path) -> None:
     """The proxy asks in our place, whatever families we have."""
     code = f"""
@@ -244,7 +260,8 @@ def imds(host):
 
 import subprocess
 def has(address):
-    subprocess.run(["ip", "addr", "add", address, "dev", "lo"], check=True)
+    # Without a look for others that have it, so that it can be used at once.
+    subprocess.run(["ip", "addr", "add", address, "dev", "lo", *(["nodad"] if ":" in address else [])], check=True)
 machine.registration = None
 """
 ONE = "AWS_EC2_METADATA_SERVICE_ENDPOINT"

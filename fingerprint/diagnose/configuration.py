@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.agent.config import ON_PREMISES, identity_order, settings_of
+from fingerprint.agent.endpoints import uses_dual_stack
 from fingerprint.agent.versions import assess
 from fingerprint.diagnose.agent import unit_of
 from fingerprint.diagnose.results import failed, passed, unknown, warned
@@ -47,6 +48,8 @@ def configuration(site: Site) -> Finding:
         endpoint = settings.get(f"{section}.Endpoint")
         if endpoint:
             told.append(f"{section}.Endpoint is {hidden(endpoint)}")
+    if uses_dual_stack(settings):
+        told.append("endpoints are those for IPv4 and IPv6 (Agent.UseDualStackEndpoint)")
     if settings.get("Profile.ShareCreds") is False:
         told.append("credentials are not shared: its worker waits, not the core agent")
     if settings.get("Agent.EnforceWorkspaceRootOwnership") is False:

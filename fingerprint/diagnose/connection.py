@@ -6,13 +6,14 @@ import http.client
 import io
 import socket
 import ssl
+from itertools import zip_longest
 from queue import Empty, Queue
 from threading import Thread
 from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any, TypeVar
 
     _T = TypeVar("_T")
@@ -65,13 +66,14 @@ class Line:
     def connect(self, host: str, port: int) -> None:
         """Connect with the first of the addresses that accepts."""
         problem: OSError | None = None
-        for family, kind, protocol, _, address in _addresses(host, port, _LOOKUP * self._seconds):
-            self._socket = socket.socket(family, kind, protocol)
+        for family, kind, protocol, _, address in _in_turns(_addresses(host, port, _LOOKUP * self._seconds)):
             try:
+                # A kernel may lack the family.
+                self._socket = socket.socket(family, kind, protocol)
                 self._ready().connect(address)
                 return
             except OSError as error:
-                self._socket.close()
+                self.close()
                 problem = error
         raise problem or OSError("it has no address")
 
@@ -219,6 +221,14 @@ def _addresses(host: str, port: int, seconds: float) -> list[Any]:
     if isinstance(answer, Exception):
         raise answer
     return answer
+
+
+def _in_turns(addresses: list[Any]) -> Iterator[Any]:
+    """Yield addresses of both families in turns: where one of them is a dead end, the other has its chance in time."""
+    first = [one for one in addresses if one[0] == addresses[0][0]]
+    others = [one for one in addresses if one[0] != addresses[0][0]]
+    for pair in zip_longest(first, others):
+        yield from (one for one in pair if one is not None)
 
 
 def not_let_through(answer: http.client.HTTPResponse) -> Unreached:
