@@ -189,6 +189,7 @@ class RegistrationRecord(Value):
         public_key: "" for hybrid machines.
         private_key_type: "Rsa".
         private_key_created_date: local time as Go prints it.
+        provider: "EC2", "Azure", or "" for none; None where the record has no such member, as of older agents.
         extra: fields that this version does not know, name and raw JSON text.
     """
 
@@ -201,6 +202,7 @@ class RegistrationRecord(Value):
         "public_key",
         "private_key_type",
         "private_key_created_date",
+        "provider",
         "extra",
     )
     _hidden = ("private_key", "extra")
@@ -212,6 +214,7 @@ class RegistrationRecord(Value):
     public_key: str
     private_key_type: str
     private_key_created_date: str
+    provider: str | None
     extra: tuple[tuple[str, bytes], ...]
 
     def __init__(
@@ -224,6 +227,7 @@ class RegistrationRecord(Value):
         public_key: str = "",
         private_key_type: str = "",
         private_key_created_date: str = "",
+        provider: str | None = None,
         extra: tuple[tuple[str, bytes], ...] = (),
     ) -> None:
         self._set(
@@ -235,6 +239,7 @@ class RegistrationRecord(Value):
             public_key=public_key,
             private_key_type=private_key_type,
             private_key_created_date=private_key_created_date,
+            provider=provider,
             extra=extra,
         )
 

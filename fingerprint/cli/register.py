@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from fingerprint.agent.providers import provider_named
 from fingerprint.cli.render import print_json, warn, write
 from fingerprint.cli.sources import machine_of, vault_of
 from fingerprint.errors import EXIT_OK, InputError, Refused, UsageError, VaultCorrupt, VaultError
@@ -12,11 +13,14 @@ from fingerprint.errors import EXIT_OK, InputError, Refused, UsageError, VaultCo
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.cli.parse import Arguments
+    from fingerprint.model import RegistrationRecord
     from fingerprint.vault import Vault
 
 ID_VARIABLE = "FINGERPRINT_ACTIVATION_ID"
 CODE_VARIABLE = "FINGERPRINT_ACTIVATION_CODE"
 _LIMIT = 4096
+# As long as the agent waits.
+_METADATA_SECONDS = 2.0
 
 
 def run(arguments: Arguments) -> int:
@@ -40,35 +44,69 @@ def _register(arguments: Arguments) -> int:
     )
     if arguments.node and arguments.dry_run:
         raise UsageError("--node and --dry-run are mutually exclusive", remedy="Name one of them")
+    provider = provider_named(arguments.provider) if arguments.provider else ""
     finished = record = flow.finish(arguments.node or "", dry_run=arguments.dry_run)
     if record is None:
         activation_id = arguments.activation_id or os.environ.get(ID_VARIABLE, "")
         code = _code(arguments.code_file)
         if not arguments.region:
             raise UsageError("no region is named", remedy="Name it with --region, such as --region eu-west-1")
+        if provider:
+            _demand_metadata(arguments, provider)
         try:
             record = flow.register(
                 activation_id, code, arguments.region, again=arguments.again, threshold=arguments.threshold,
-                dry_run=arguments.dry_run,
+                provider=provider, dry_run=arguments.dry_run,
             )  # fmt: skip
         except KeyboardInterrupt:
             _tell_what_is_open(vault)
             raise
+    if provider and record.provider != provider:
+        warn(
+            f"the registration of {record.instance_id} was asked for with "
+            f"{f'provider {record.provider}' if record.provider else 'no provider'}, and keeps that. For another one "
+            "register again: add --again"
+        )
     if arguments.output == "json":
         print_json("register", {
             "vault": vault.path, "instanceId": record.instance_id, "region": record.region,
-            "registered": not arguments.dry_run, "dryRun": arguments.dry_run,
+            "provider": record.provider, "registered": not arguments.dry_run, "dryRun": arguments.dry_run,
         })  # fmt: skip
     elif arguments.dry_run and record.instance_id:
         write(f"Would finish the registration that was interrupted: {record.instance_id}, stored in {vault.path}.")
     elif arguments.dry_run:
-        write(f"Would register this machine in {record.region} and store the registration in {vault.path}.")
+        place = f"{record.region}{_with(record)}"
+        write(f"Would register this machine in {place} and store the registration in {vault.path}.")
     else:
         if finished:
             write("Finished the registration that was interrupted; no activation was used.")
-        write(f"Registered as {record.instance_id} in {record.region}; stored in {vault.path}.")
+        write(f"Registered as {record.instance_id} in {record.region}{_with(record)}; stored in {vault.path}.")
         write("Try it: fingerprint credential-process | head -c 60")
     return EXIT_OK
+
+
+def _with(record: RegistrationRecord) -> str:
+    return f" with provider {record.provider}" if record.provider else ""
+
+
+def _demand_metadata(arguments: Arguments, provider: str) -> None:
+    """Raise Refused unless the metadata service of a provider answers: without it the agent reports no health.
+
+    The agent refuses such a registration, too.
+    """
+    from fingerprint.diagnose.metadata_service import why_silent
+    from fingerprint.diagnose.network import Network
+
+    if arguments.snapshot or arguments.root != "/":
+        warn(f"whether the metadata service of {provider} answers cannot be asked from another machine")
+        return
+    reason = why_silent(Network(seconds=_METADATA_SECONDS), provider)
+    if reason:
+        raise Refused(
+            f"provider {provider}: {reason}",
+            remedy="Nothing was sent, and no option confirms it: a node with a provider is offline while its "
+            "metadata service does not answer. Let this machine reach it without a proxy, or leave --provider out",
+        )
 
 
 def _tell_what_is_open(vault: Vault) -> None:

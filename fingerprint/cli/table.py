@@ -388,6 +388,7 @@ COMMANDS = (
         "The activation code comes from a file, standard input or FINGERPRINT_ACTIVATION_CODE, never from an\n"
         "argument. Nothing of an earlier registration is touched before the service has accepted the new one. One\n"
         "that was interrupted is finished first; `vault verify` reports it. Needs the extra aws.\n"
+        "With --provider the cloud's metadata service must answer here, as it must for the agent's health reports.\n"
         "Exit codes: 0 registered, 4 registered already, 5 refused by the service, 6 the service cannot be reached.",
         options=(
             Option("--activation-id", "id of the activation (else FINGERPRINT_ACTIVATION_ID)", "ID"),
@@ -396,6 +397,9 @@ COMMANDS = (
             _ENDPOINT,
             _PROXY,
             Option("--threshold", "similarity threshold of a new fingerprint", "N", kind="integer", default=40),
+            Option(
+                "--provider", "cloud that the machine is in, for agents from 3.3.4793", "NAME", choices=("azure", "ec2")
+            ),
             Option("--again", "also if it is registered already: as another node"),
             Option("--node", "finish an interrupted registration as this node", "ID"),
             _DRY_RUN,

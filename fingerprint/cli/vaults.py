@@ -35,6 +35,7 @@ def show_answer(vault: Vault, arguments: Arguments) -> dict[str, Any]:
             "registered": found.registered,
             "instanceId": secret(found.instance_id, arguments),
             "region": found.region,
+            "provider": found.provider,
             "privateKeyType": found.private_key_type,
             "privateKeyCreatedDate": found.private_key_created_date,
         }
@@ -70,6 +71,8 @@ def _show(arguments: Arguments) -> int:
         write(
             f"Registration {state}: {registration['instanceId'] or '(no id)'} in {registration['region'] or '(none)'}"
         )
+        if registration["provider"]:
+            write(f"Provider     {printable(registration['provider'])}")
     else:
         write("Registration (none)")
     write()

@@ -6,7 +6,8 @@ import errno
 from threading import Lock
 
 from fingerprint.agent.config import Settings, identity_type, read_config, setting, settings_of
-from fingerprint.agent.paths import SNAP, Places, places_of
+from fingerprint.agent.installed import printed_version, program_folder
+from fingerprint.agent.paths import Places, places_of
 from fingerprint.agent.unit import systemd_unit
 from fingerprint.agent.vault_use import is_agents_vault
 from fingerprint.agent.versions import Assessed, assess
@@ -321,28 +322,12 @@ class Site:
     @fact
     def version(self) -> str:
         """The version of the agent's program as that tells it, else of its log; "" if neither does."""
-        path = f"{self.program_folder}/{self.places.binaries[0]}"
-        if self.machine.platform == "windows":
-            path = f"{self.places.programs}\\{self.places.binaries[0]}"
-        if not self._only_roots(path):
-            return self._logged_version()
         try:
             # Before our own call of the program could be taken for a running agent.
             self.processes  # noqa: B018
         except OSError:
             pass
-        [result] = self.run((path, "-version"))
-        found = result.stdout.decode("utf-8", "replace").rpartition("version:")[2].strip().split()
-        # Whatever it is: what is no version is told, and not replaced by another one.
-        return found[0] if result.succeeded and found else self._logged_version()
-
-    def _only_roots(self, path: str) -> bool:
-        """Return whether a program is there, and nobody but root could have changed it: what else is not run."""
-        try:
-            status = self.machine.status(path)
-        except OSError:
-            return False
-        return self.machine.platform == "windows" or (status.uid == 0 and not status.mode & 0o022)
+        return printed_version(self.machine) or self._logged_version()
 
     def _logged_version(self) -> str:
         try:
@@ -353,13 +338,7 @@ class Site:
     @fact
     def program_folder(self) -> str:
         """The folder of the agent's programs: of its package, or of its snap."""
-        try:
-            packaged = self.machine.exists(f"{self.places.programs}/{self.places.binaries[0]}")
-            if self.machine.platform == "linux" and not packaged and self.machine.exists(SNAP):
-                return SNAP
-        except OSError:
-            pass
-        return self.places.programs
+        return program_folder(self.machine)
 
     @fact
     def has_agent(self) -> bool | None:

@@ -70,11 +70,12 @@ def ask(
     activation: tuple[str, str],
     threshold: int,
     timeout: float | None,
+    provider: str | None = None,
 ) -> RegistrationRecord:
     """Ask the service for a node, store it, and return its registration.
 
     Key pair and fingerprint of a request without an answer are sent again: if the service did register the machine,
-    its node is one of them.
+    its node is one of them. Not those of a request with another provider, whose node would have that one.
 
     Args:
         vault, edit: the vault, locked.
@@ -83,6 +84,7 @@ def ask(
         activation: id and code.
         threshold: similarity threshold of a new fingerprint.
         timeout: seconds for each command of a collection; None for the platform's usual one.
+        provider: the member of the record, which is sent if it is a name; None for a record without it.
 
     Raises:
         RegistrationError, BadAnswer, Unreachable: the service did not register it, or it is not known whether it did.
@@ -95,19 +97,21 @@ def ask(
         generated = pool.submit(NodeKey.generate)
         record, recorder = prepared_record(vault, machine, threshold, timeout=timeout)
         key = generated.result()
-    again = next((one for one in reversed(earlier) if _may_send_again(one, record, recorder, client.region)), None)
+    again = next(
+        (one for one in reversed(earlier) if _may_send_again(one, record, recorder, client.region, provider)), None
+    )
     if again is not None:
         record = decode_fingerprint(again.fingerprint, vault.history.path)
         key = NodeKey.decode(again.registration.private_key, vault.history.path)
     registration = RegistrationRecord(
         region=client.region, private_key=key.encode(), private_key_type=KEY_TYPE,
-        private_key_created_date=created_date(int(vault.now() * 1e9)),
+        private_key_created_date=created_date(int(vault.now() * 1e9)), provider=provider,
     )  # fmt: skip
     fingerprint = encode_fingerprint(record)
     edit.try_writes(fingerprint, encode_registration(registration.replace(instance_id="mi-" + "0" * 17)))
     one = write_ahead(vault, activation[0], client.endpoint, key.public(), registration, fingerprint)
     try:
-        node = client.register(*activation, record.fingerprint, key)
+        node = client.register(*activation, record.fingerprint, key, provider or "")
     except UsageError:
         _note(vault, one, NOT_SENT)
         raise
@@ -206,14 +210,17 @@ def finish(
     )  # fmt: skip
 
 
-def _may_send_again(one: Pending, record: FingerprintRecord, recorder: Recorder | None, region: str) -> bool:
+def _may_send_again(
+    one: Pending, record: FingerprintRecord, recorder: Recorder | None, region: str, provider: str | None
+) -> bool:
     """Return whether an earlier request was made for this machine as it is now, by the record to register it with."""
     sent = decode_fingerprint(one.fingerprint, "")
     if recorder is not None:
         # It is minted now, so that it differs in its fingerprint from the one that was minted then.
         record = record.replace(fingerprint=sent.fingerprint)
     # The key of one that was answered is that of a node already.
-    return not one.node and one.region == region and sent == record
+    same = (one.region, one.registration.provider or "") == (region, provider or "")
+    return not one.node and same and sent == record
 
 
 def _store_both(

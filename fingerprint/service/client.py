@@ -159,8 +159,16 @@ class ServiceClient:
         """The URL that requests go to."""
         return str(self._client.meta.endpoint_url)
 
-    def register(self, activation_id: str, activation_code: str, fingerprint: str, key: NodeKey) -> str:
+    def register(
+        self, activation_id: str, activation_code: str, fingerprint: str, key: NodeKey, provider: str = ""
+    ) -> str:
         """Register a machine, and return the id of the new node.
+
+        Args:
+            activation_id, activation_code: of the activation.
+            fingerprint: of the machine.
+            key: of the new node.
+            provider: its cloud as the service spells it; "" for none, which is not sent.
 
         Raises:
             ActivationInvalid, ActivationExpired, RegistrationLimitExceeded, RegistrationError: refused.
@@ -172,7 +180,8 @@ class ServiceClient:
         try:
             answer = self._call(
                 "register_managed_instance", ActivationCode=activation_code, ActivationId=activation_id,
-                Fingerprint=fingerprint, PublicKey=key.public(), PublicKeyType=KEY_TYPE,
+                Fingerprint=fingerprint, **({"Provider": provider} if provider else {}), PublicKey=key.public(),
+                PublicKeyType=KEY_TYPE,
             )  # fmt: skip
             try:
                 return node_id(answer)

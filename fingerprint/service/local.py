@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from fingerprint.service.httpserver import QUEUE, Answer, Deadlines, HttpServer, NoAnswer, Request
 from fingerprint.service.localhttp import BODY_LIMIT, Call, Refusal, json_answer, same
+from fingerprint.service.localmodel import optional_member, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 TOKEN_SECONDS = 3600
 ACTIVATION_SECONDS = 24 * 3600
-_PUBLIC_KEY_LEAST = 392
 _TABLES = """
 CREATE TABLE IF NOT EXISTS activation (id TEXT PRIMARY KEY, code TEXT, uses_left INTEGER, expires REAL);
 CREATE TABLE IF NOT EXISTS node (
@@ -34,6 +34,9 @@ CREATE TABLE IF NOT EXISTS node (
 CREATE TABLE IF NOT EXISTS token (access_key TEXT PRIMARY KEY, secret TEXT, session TEXT, node TEXT, expires REAL);
 CREATE TABLE IF NOT EXISTS request (at REAL, operation TEXT, node TEXT, status INTEGER, code TEXT);
 """
+# What a node has beside that; a database of an earlier version of this program lacks them.
+_LATER_COLUMNS = ("provider", "source_id", "source_type", "source_location")
+_PUBLIC_KEY_LEAST = 392
 
 
 class Activation:
@@ -74,6 +77,10 @@ class LocalService:
         self._lock = threading.RLock()
         self._database = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
         self._database.executescript(_TABLES)
+        there = {row[1] for row in self._database.execute("PRAGMA table_info(node)")}
+        for column in _LATER_COLUMNS:
+            if column not in there:
+                self._database.execute(f"ALTER TABLE node ADD COLUMN {column} TEXT")
         self._scripted: dict[str, list[Callable[[Call], Answer | NoAnswer]]] = {}
         listener = socket.create_server((HOST, port), backlog=QUEUE)
         self._scheme, self._port = "http" if tls is None else "https", int(listener.getsockname()[1])
@@ -122,10 +129,13 @@ class LocalService:
         return made
 
     def nodes(self) -> list[dict[str, Any]]:
-        """Return id, fingerprint, public key and state of each node."""
+        """Return id, fingerprint, public key, state, provider and source of each node; None for what it has not."""
+        names = ("id", "fingerprint", "publicKey", "active", "provider", "sourceId", "sourceType", "sourceLocation")
         with self._lock:
-            rows = self._database.execute("SELECT id, fingerprint, public_key, active FROM node ORDER BY registered")
-            return [{"id": r[0], "fingerprint": r[1], "publicKey": r[2], "active": bool(r[3])} for r in rows]
+            rows = self._database.execute(
+                f"SELECT id, fingerprint, public_key, active, {', '.join(_LATER_COLUMNS)} FROM node ORDER BY registered"
+            )
+            return [{**dict(zip(names, row, strict=True)), "active": bool(row[3])} for row in rows]
 
     def deregister(self, node: str) -> None:
         """Take a node off; its requests are then refused."""
@@ -221,8 +231,9 @@ class LocalService:
 
     def register(self, body: dict[str, Any]) -> dict[str, Any]:
         """RegisterManagedInstance, without a signature."""
-        code, id_ = _text(body, "ActivationCode", 20), _text(body, "ActivationId", 36)
-        fingerprint, public = _text(body, "Fingerprint", 1), _text(body, "PublicKey", _PUBLIC_KEY_LEAST)
+        code, id_ = text_of(body, "ActivationCode", 20), text_of(body, "ActivationId", 36)
+        fingerprint, public = text_of(body, "Fingerprint"), text_of(body, "PublicKey", _PUBLIC_KEY_LEAST)
+        provider = optional_member(body, "Provider")
         with self._lock:
             row = self._database.execute(
                 "SELECT code, uses_left, expires FROM activation WHERE id = ?", (id_,)
@@ -236,13 +247,15 @@ class LocalService:
             node = f"mi-{secrets.token_hex(9)[:17]}"
             self._database.execute("UPDATE activation SET uses_left = uses_left - 1 WHERE id = ?", (id_,))
             self._database.execute(
-                "INSERT INTO node VALUES (?, ?, ?, ?, 0, 1)", (node, public, fingerprint, self.clock())
+                "INSERT INTO node (id, public_key, fingerprint, registered, rotate, active, provider) "
+                "VALUES (?, ?, ?, ?, 0, 1, ?)",
+                (node, public, fingerprint, self.clock(), provider),
             )
         return {"InstanceId": node}
 
     def role_token(self, node: str, body: dict[str, Any]) -> dict[str, Any]:
         """RequestManagedInstanceRoleToken, signed by the node."""
-        fingerprint = _text(body, "Fingerprint", 1)
+        fingerprint = text_of(body, "Fingerprint")
         with self._lock:
             known, rotate = self._database.execute(
                 "SELECT fingerprint, rotate FROM node WHERE id = ?", (node,)
@@ -263,7 +276,7 @@ class LocalService:
 
     def update_key(self, node: str, body: dict[str, Any]) -> dict[str, Any]:
         """UpdateManagedInstancePublicKey, signed by the node with its old key."""
-        public = _text(body, "NewPublicKey", _PUBLIC_KEY_LEAST)
+        public = text_of(body, "NewPublicKey", _PUBLIC_KEY_LEAST)
         with self._lock:
             if self._database.execute("SELECT 1 FROM node WHERE public_key = ?", (public,)).fetchone():
                 raise Refusal("PublicKeyAlreadyRegistered", "The key is registered already")
@@ -272,8 +285,16 @@ class LocalService:
 
     def ping(self, node: str, body: dict[str, Any]) -> dict[str, Any]:
         """UpdateInstanceInformation, the agent's sign of life, signed with role credentials."""
-        if _text(body, "InstanceId", 1) != node:
+        if text_of(body, "InstanceId") != node:
             raise Refusal("InvalidInstanceId", "The credentials are those of another node")
+        told = [optional_member(body, name) for name in ("SourceId", "SourceType", "SourceLocation")]
+        with self._lock:
+            # What a report leaves out stays as it was: the first one of an agent has nothing but its version.
+            self._database.execute(
+                "UPDATE node SET source_id = COALESCE(?, source_id), source_type = COALESCE(?, source_type), "
+                "source_location = COALESCE(?, source_location) WHERE id = ?",
+                (*told, node),
+            )
         return {}
 
     def token(self, access_key: str) -> tuple[str, str, str] | None:
@@ -291,12 +312,3 @@ class LocalService:
         with self._lock:
             row = self._database.execute("SELECT public_key FROM node WHERE id = ? AND active = 1", (node,)).fetchone()
         return None if row is None else str(row[0])
-
-
-def _text(body: dict[str, Any], name: str, least: int) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or len(value) < least:
-        raise Refusal("ValidationException", f"{name} is missing, or has less than {least} characters")
-    if any(0xD800 <= ord(char) <= 0xDFFF for char in value):
-        raise Refusal("ValidationException", f"{name} is not valid Unicode")
-    return value

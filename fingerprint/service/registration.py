@@ -7,6 +7,9 @@ is killed, one of the keys that are known here is the one that the service accep
 
 from __future__ import annotations
 
+from fingerprint.agent.installed import printed_version
+from fingerprint.agent.providers import member_for, provider_named, too_old
+from fingerprint.agent.vault_use import is_agents_vault
 from fingerprint.engine import Gate, demand_policy, prepared_record
 from fingerprint.errors import (
     AccessDenied,
@@ -129,6 +132,7 @@ class Registration:
         *,
         again: bool = False,
         threshold: int = THRESHOLD_DEFAULT,
+        provider: str = "",
         dry_run: bool = False,
     ) -> RegistrationRecord:
         """Register the machine, and store the registration.
@@ -143,6 +147,8 @@ class Registration:
             region: the region of the node.
             again: also if the machine is registered already.
             threshold: similarity threshold of a new fingerprint.
+            provider: cloud that the machine is in, "ec2" or "azure" in any case; "" for none. Whether its metadata
+                service answers, without which an agent reports nothing, is not asked here.
             dry_run: do everything but asking the service and writing.
 
         Returns:
@@ -150,7 +156,7 @@ class Registration:
             registration would be finished.
 
         Raises:
-            UsageError: the activation is not of the form of one.
+            UsageError: the activation is not of the form of one, or there is no such provider.
             Refused: the machine is registered already, or its agent may make other hashes than are known here.
             RegistrationError, BadAnswer, Unreachable: the service did not register it; `uncertain` says whether it may
                 have.
@@ -158,6 +164,7 @@ class Registration:
                 request, or with the id of the node and how to finish.
         """
         check_activation(activation_id, activation_code)
+        asked = provider_named(provider) if provider else ""
         seen = self._present()
         answered = finishable(self.vault, pending(self.vault))
         if answered is None:
@@ -165,9 +172,10 @@ class Registration:
         elif dry_run:
             return _planned(answered)
         client = self._client(region)
+        member = self._provider_member(asked, seen)
         if dry_run:
             prepared_record(self.vault, self.machine, threshold, timeout=self._timeout)
-            return RegistrationRecord(region=region, private_key_type=KEY_TYPE)
+            return RegistrationRecord(region=region, private_key_type=KEY_TYPE, provider=member)
         with self.vault.edit(activation.LOCK_SECONDS) as edit:
             finished = activation.finish(self.vault, edit, "", self._client_of)
             if finished is not None:
@@ -175,11 +183,12 @@ class Registration:
             present = _registered(edit)
             # A new key of the same node is none of a registration.
             if present.registered and present.instance_id != seen.instance_id:
-                return self._winner(present, region)
+                return self._winner(present, region, asked)
             _refuse_registered(self.vault, present, again=again)
             return activation.ask(
-                self.vault, edit, client, self.machine, (activation_id, activation_code), threshold, self._timeout
-            )
+                self.vault, edit, client, self.machine, (activation_id, activation_code), threshold, self._timeout,
+                member,
+            )  # fmt: skip
 
     def finish(self, node: str = "", *, dry_run: bool = False) -> RegistrationRecord | None:
         """Store the node of a registration that was interrupted; None without one whose node is known.
@@ -293,9 +302,20 @@ class Registration:
         except VaultMissing:
             return RegistrationRecord()
 
-    def _winner(self, present: RegistrationRecord, region: str) -> RegistrationRecord:
-        """Return the registration that another process stored while this one waited; Refused in another region."""
-        if present.region != region:
+    def _provider_member(self, asked: str, present: RegistrationRecord) -> str | None:
+        """Return the member `provider` of a new record, as the installed agent has it; None for none."""
+        from fingerprint.collect.machine import LiveMachine
+
+        # A vault of ours on this machine has no agent that reads it.
+        has_agent = is_agents_vault(self.vault.path) or not isinstance(self.machine, LiveMachine)
+        version = printed_version(self.machine) if has_agent else ""
+        if asked and too_old(version):
+            _log().warning("%s", too_old(version))
+        return member_for(asked, version, present.provider)
+
+    def _winner(self, present: RegistrationRecord, region: str, provider: str) -> RegistrationRecord:
+        """Return what another process stored while this one waited; Refused in another region, or with no provider."""
+        if present.region != region or (provider and present.provider != provider):
             _refuse_registered(self.vault, present, again=False)
         _log().warning("another process registered this machine meanwhile, as %s", present.instance_id)
         return present

@@ -26,6 +26,8 @@ _REGISTRATION_FIELDS = (
     ("publicKey", "public_key"),
     ("privateKeyType", "private_key_type"),
     ("privateKeyCreatedDate", "private_key_created_date"),
+    # Behind all others, and not there at all where no agent from 3.3.4793 on wrote the record.
+    ("provider", "provider"),
 )
 
 
@@ -110,12 +112,16 @@ def decode_registration(data: bytes, where: str) -> RegistrationRecord:
             extra.append((name, raw))
         elif (value := _value(raw, where)) is not None:
             fields[attribute] = _text(value, name, where)
+        elif attribute == "provider":
+            # As Go reads null; what matters is that the member is there.
+            fields.setdefault(attribute, "")
     return RegistrationRecord(**fields, extra=tuple(extra))
 
 
 def encode_registration(record: RegistrationRecord) -> bytes:
     """Return the bytes that the reference writes for a registration."""
-    known = [(name, dumps(getattr(record, attribute))) for name, attribute in _REGISTRATION_FIELDS]
+    told = ((name, getattr(record, attribute)) for name, attribute in _REGISTRATION_FIELDS)
+    known = [(name, dumps(value)) for name, value in told if value is not None]
     return _object([*known, *record.extra])
 
 

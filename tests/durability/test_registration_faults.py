@@ -62,7 +62,7 @@ with open(machine) as file:
     recorded = RecordedMachine(json.load(file))
 try:
     flow = Registration(Vault(vault, state=state), recorded, policy="strict", endpoint=endpoint)
-    print(flow.register(id, code, "eu-west-1", again=again == "again").instance_id)
+    print(flow.register(id, code, "eu-west-1", again=again == "again", provider="azure").instance_id)
 except FingerprintError as error:
     print(error, file=sys.stderr)
     sys.exit(error.exit_code)
@@ -183,9 +183,11 @@ class House:
         if nodes and self.stored() not in nodes:
             yield f"{list(nodes)} was replaced by {self.stored()}"
         here = NodeKey.decode(self.vault.read_registration().private_key, "here").public()
-        there = {one["id"]: one["publicKey"] for one in self.service.nodes()}[self.stored()]
-        if here != there:
+        [node] = [one for one in self.service.nodes() if one["id"] == self.stored()]
+        if here != node["publicKey"]:
             yield "another key here than at the service"
+        if (self.vault.read_registration().provider or "") != (node["provider"] or ""):
+            yield "another provider here than at the service"
         if pending(self.vault) or verify(self.vault):
             yield f"left after all: {pending(self.vault)} {verify(self.vault)}"
 
