@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from fingerprint._json import dumps
+from fingerprint.errors import VaultError
 from fingerprint.model import RegistrationRecord
 from fingerprint.vault import REGISTRATION_KEY
 from fingerprint.vault.files import Folder
@@ -42,7 +43,7 @@ def forget_registration(vault: Vault) -> None:
     """
 
     def forget(edit: VaultEdit) -> None:
-        edit.force(REGISTRATION_KEY, encode_registration(RegistrationRecord()), why="deregistered")
+        edit.force(REGISTRATION_KEY, encode_registration(_cleared(edit)), why="deregistered")
         edit.clear(why="deregistered")
         give_up(vault)
 
@@ -51,3 +52,12 @@ def forget_registration(vault: Vault) -> None:
         os.unlink(path_of(vault))
     except FileNotFoundError:
         return
+
+
+def _cleared(edit: VaultEdit) -> RegistrationRecord:
+    """Return an empty registration with the members that the present one has, as the agent clears it."""
+    try:
+        has_provider = edit.read_registration().provider is not None
+    except VaultError:
+        has_provider = False
+    return RegistrationRecord(provider="" if has_provider else None)

@@ -131,6 +131,7 @@ CASES: list[tuple[str, Change, str, str]] = [
      "tells of a wait before that only"),
     ("waiting", answers("folders", {}), SKIPPED, "there is no amazon-ssm-agent.log"),
     ("waiting", lambda m: m.denied(f"{LOGS}/amazon-ssm-agent.log"), SKIPPED, "could not be read"),
+    ("health", registration(provider="Azura"), WARN, "which the agent does not know"),
     ("credentials", lambda m: m.credentials("2026-11-24T09:00:00Z", "2026-11-24T10:00:00Z"), FAIL, "expired at"),
     ("credentials", lambda m: m.remove("/var/lib/amazon/ssm/runtimeconfig/identity_config.json"), SKIPPED,
      "got no credentials"),

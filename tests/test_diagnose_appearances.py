@@ -10,11 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from agent_machines import SYSTEMCTL, AgentMachine, copied_disk, ready, started
+from agent_machines import SYSTEMCTL, AgentMachine, Present, copied_disk, ready, started
 from broken_machines import Change, both, registration, setting
 from commandline import run
 from fingerprint.collect.machine import Machine
-from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.diagnose import Diagnosis, Finding, Network, diagnose
 from fingerprint.diagnose.endpoints import SERVICES, endpoint_of, region_of
 
@@ -38,16 +37,6 @@ def told(finding: Finding) -> str:
 def found(machine: AgentMachine, check: str) -> tuple[str, str]:
     finding = machine.diagnosis(check)[check]
     return str(finding.outcome), told(finding)
-
-
-class Present:
-    """A recorded machine that is taken for the one that this runs on."""
-
-    def __init__(self, recorded: RecordedMachine) -> None:
-        self._recorded = recorded
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._recorded, name)
 
 
 def here(machine: AgentMachine, asked: Network | None, *only: str) -> Diagnosis:

@@ -25,11 +25,10 @@ from typing import Any, cast
 import pytest
 from jsonschema import Draft202012Validator
 
-from agent_machines import REGION, AgentMachine
+from agent_machines import REGION, AgentMachine, Present
 from commandline import COMMAND, environment, run
 from fingerprint.buckets import buckets
 from fingerprint.collect.machine import Machine
-from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, connection, diagnose
 from fingerprint.diagnose.endpoints import NOT_ASKED, OF_ANOTHER, SERVICES, agent_proxies
 from fingerprint.diagnose.network import Unreached
@@ -656,16 +655,6 @@ def test_tinyproxy_lets_through_whom_it_knows(authority: Authority, trusted: ssl
 
 
 # The checks.
-
-
-class Present:
-    """A recorded machine that is taken for the one that this runs on."""
-
-    def __init__(self, recorded: RecordedMachine) -> None:
-        self._recorded = recorded
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._recorded, name)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from fingerprint.collectors import wql
 from fingerprint.diagnose import Diagnosis, Outcome
 from fingerprint.model import HardwareHash
 from other_agent_machines import MEMBERS, PROGRAMS, REG, MacMachine, WindowsMachine
-from windows_machines import AGENTS, NAMES, OBJECTS, UUID, cim_text, windows_snapshot, wmic_text
+from windows_machines import AGENTS, NAMES, NEWEST, OBJECTS, UUID, cim_text, windows_snapshot, wmic_text
 
 
 @pytest.fixture

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import socket
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_machines import AgentMachine
-from commandline import COMMAND, environment, run
+from commandline import environment, run
 from event_machines import before_and_after
 from fingerprint import Vault
 from fingerprint._json import dumps
@@ -37,6 +34,7 @@ from fingerprint.service.keys import NodeKey
 from fingerprint.testing import LocalService
 from fingerprint.vault.pending import pending
 from fingerprint.vault.records import decode_registration, encode_registration
+from metadata import Beside, alone, beside_metadata
 from servers import Server
 
 MACHINE, _ = before_and_after("agent-restart")
@@ -308,67 +306,10 @@ def test_who_waited_for_a_registration_with_another_provider_is_refused(vault: V
 
 # The command, beside a real metadata service on its real address.
 
-BESIDE = """
-import json, os, subprocess, sys, threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-sys.path[:0] = json.loads(os.environ["PATHS"])
-from fingerprint.testing import LocalService
 
-asked = []
-
-class Metadata(BaseHTTPRequestHandler):
-    def do_GET(self):
-        asked.append(self.path)
-        right = self.path.startswith("/latest/") or (
-            self.headers["Metadata"] == "true" and self.path.startswith("/metadata/instance?")
-            and "api-version=2025-04-07" in self.path and "format=json" in self.path
-        )
-        status = int(sys.argv[1]) if right else 400
-        self.send_response(status)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-    do_PUT = do_GET
-    def log_message(self, *_):
-        pass
-
-if int(sys.argv[1]):
-    server = HTTPServer(("169.254.169.254", 80), Metadata)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-with LocalService() as service:
-    made = service.activation()
-    env = {**os.environ, "FINGERPRINT_ACTIVATION_ID": made.id, "FINGERPRINT_ACTIVATION_CODE": made.code,
-           "AWS_ENDPOINT_URL_SSM": service.endpoint}
-    done = subprocess.run(sys.argv[2:], env=env, capture_output=True, text=True)
-    print(json.dumps([done.returncode, done.stdout, done.stderr, service.nodes(), asked]))
-"""
-ON_LINK = 'ip link set lo up && ip addr add 169.254.169.254/32 dev lo && exec "$@"'
-
-
-def beside_metadata(
-    vault: Vault, status: int, *words: str, **variables: str
-) -> tuple[int, str, str, list[Any], list[str]]:
-    """Run the command where the metadata service answers with a status; 0 for none."""
-    env = environment(Path(vault.state), PATHS=json.dumps(sys.path), **variables)
-    done = subprocess.run(
-        ["unshare", "-n", "sh", "-ec", ON_LINK, "sh", sys.executable, "-c", BESIDE, str(status), COMMAND, "--vault",
-         vault.path, *words],
-        env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.stdout, done.stderr
-    code, out, err, nodes, asked = json.loads(done.stdout)
-    return code, out, err, nodes, asked
-
-
-def _may_have_own_network() -> bool:
-    try:
-        done = subprocess.run(["unshare", "-n", "ip", "link"], check=False, capture_output=True)
-    except OSError:
-        return False
-    return os.geteuid() == 0 and done.returncode == 0
-
-
-alone = pytest.mark.skipif(not _may_have_own_network(), reason="needs a network of its own")
+def beside(vault: Vault, status: int, *words: str, **variables: str) -> Beside:
+    env = environment(Path(vault.state), **variables)
+    return beside_metadata(status, "--vault", vault.path, "register", "--region", REGION, *words, env=env)
 
 
 @alone
@@ -376,15 +317,14 @@ alone = pytest.mark.skipif(not _may_have_own_network(), reason="needs a network 
 @pytest.mark.parametrize("provider", ["azure", "ec2"])
 def test_the_command_registers_where_the_metadata_service_answers(vault: Vault, provider: str, proxy: str) -> None:
     variables = {"http_proxy": proxy, "no_proxy": "127.0.0.1"} if proxy else {}
-    words = ("register", "--region", REGION, "--provider", provider)
-    code, out, err, nodes, asked = beside_metadata(vault, 200, *words, "--dry-run", **variables)
-    assert (code, nodes) == (0, []), err
+    done = beside(vault, 200, "--provider", provider, "--dry-run", **variables)
+    assert (done.code, done.nodes) == (0, []), done.err
     named = provider_named(provider)
-    assert f"Would register this machine in {REGION} with provider {named}" in out
-    code, out, err, nodes, asked = beside_metadata(vault, 200, *words, "--output", "json", **variables)
-    assert code == 0, err
-    assert json.loads(out)["provider"] == named == nodes[0]["provider"] == vault.read_registration().provider
-    assert asked
+    assert f"Would register this machine in {REGION} with provider {named}" in done.out
+    done = beside(vault, 200, "--provider", provider, "--output", "json", **variables)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["provider"] == named == done.nodes[0]["provider"] == vault.read_registration().provider
+    assert done.asked
 
 
 @alone
@@ -393,13 +333,13 @@ def test_the_command_registers_where_the_metadata_service_answers(vault: Vault, 
 def test_the_command_refuses_where_the_metadata_service_does_not_answer(
     vault: Vault, provider: str, status: int
 ) -> None:
-    code, out, err, nodes, _ = beside_metadata(vault, status, "register", "--region", REGION, "--provider", provider)
-    assert (code, out, nodes) == (4, "", []), err
-    assert f"provider {provider_named(provider)}: " in err
-    assert "Nothing was sent" in err
+    done = beside(vault, status, "--provider", provider)
+    assert (done.code, done.out, done.nodes) == (4, "", []), done.err
+    assert f"provider {provider_named(provider)}: " in done.err
+    assert "Nothing was sent" in done.err
     assert not Path(vault.path).exists()
-    code, _, err, nodes, asked = beside_metadata(vault, status, "register", "--region", REGION)
-    assert (code, len(nodes), asked) == (0, 1, []), err
+    done = beside(vault, status)
+    assert (done.code, len(done.nodes), done.asked) == (0, 1, []), done.err
 
 
 def test_the_command_says_that_what_it_finished_has_another_provider(vault: Vault, service: LocalService) -> None:

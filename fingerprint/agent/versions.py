@@ -249,6 +249,10 @@ LOG_LINES = (
     LogLine("updated", "amazon-ssm-agent updated successfully to"),
     LogLine("no-channel", "createcontrolchannel failed with error", "2.3.50.0"),
     LogLine("channel", "set up control channel successfully", "3.1.821.0"),
+    # Why: before that line, one for each thing that the metadata service was asked for.
+    LogLine("provider-silent", "error getting availability zone", "3.3.4793.0"),
+    LogLine("provider-silent", "error getting source", "3.3.4793.0"),
+    LogLine("provider-silent", "error getting computer name", "3.3.4793.0"),
     # On the console of an instance, and repeated in the log behind "Write to serial port: ".
     LogLine("serial", "ssm agent entering hibernation due to error:", "3.3.2471.0"),
     LogLine("serial", "ssm agent unable to acquire credentials:", "3.3.2958.0"),

@@ -39,8 +39,10 @@ _LINE = re.compile(
 )  # fmt: skip
 # Kind -> the text that tells it, in lower case; the first that is found counts.
 _KINDS = tuple((line.kind, line.text) for line in LOG_LINES if line.kind)
-# The commonest line of all, of which the last one of a block tells as much as each.
+# The commonest line of all, of which the last ones of a block tell as much as each: the first of the two ended well
+# unless something else stands between them.
 _AWAKE = dict(_KINDS)["awake"].encode()
+_AWAKE_KEPT = 2
 _EXPIRED = dict(_KINDS)["expired"].encode()
 _PHRASES = tuple(dict.fromkeys(piece.encode() for kind, piece in _KINDS if kind not in ("awake", "expired")))
 # What the agent writes to the serial port of an instance, with a time in UTC: beginning -> kind and words of the log.
@@ -146,7 +148,10 @@ def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
         informing = sum(block.count(level) + block.count(b"\n" + level[1:]) for level in _INFORMING)
         informing += block.startswith(tuple(level[1:] for level in _INFORMING))
         counts.informs = informing > sum(lowered.count(phrase) for phrase in _HIBERNATION)
-    starts = {lowered.rfind(b"\n", 0, lowered.rfind(_AWAKE)) + 1} if _AWAKE in lowered else set()
+    starts: set[int] = set()
+    at = len(lowered)
+    while len(starts) < _AWAKE_KEPT and (at := lowered.rfind(_AWAKE, 0, at)) >= 0:
+        starts.add(lowered.rfind(b"\n", 0, at) + 1)
     for phrase in _PHRASES:
         starts.update(_starts_of(phrase, lowered))
     # Of those in a row, which may be thousands, the first and the last tell all.

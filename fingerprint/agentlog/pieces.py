@@ -62,6 +62,53 @@ class Wait:
         self.pause = None
 
 
+class Reports:
+    """Health reports, of which an agent skips one if the metadata service of its provider does not answer.
+
+    Attributes:
+        began: when the last one began.
+        since: when the first of those that were skipped in a row was, "" for none.
+        last: when the last of them was.
+        skipped: how many that are.
+        error: why the last one was, as it was logged.
+    """
+
+    # So long may the agent ask the metadata service before it skips a report.
+    _ASKS_SECONDS = 60.0
+
+    def __init__(self) -> None:
+        self.began = self.since = self.last = self.error = ""
+        self.skipped = 0
+        self._open = False
+        self._said = ""
+
+    def begin(self, at: str) -> None:
+        """Take the beginning of one: that before it went out, unless it was skipped."""
+        if self._open:
+            self.since = self.last = self.error = ""
+            self.skipped = 0
+        self._open, self.began, self._said = True, at, ""
+
+    def say(self, error: str) -> None:
+        """Take why the metadata service does not answer."""
+        self._said = self._said or error[:ERROR_KEPT]
+
+    def skip(self, at: str) -> None:
+        """Take that one was skipped."""
+        self.since, self.last = self.since or at or "-", at or "-"
+        self.skipped += 1
+        self.error = self._said or self.error
+        self._open = False
+
+    def are_skipped(self, passed: float | None) -> bool:
+        """Return whether the last one that is known of was skipped.
+
+        Args:
+            passed: seconds since the last one began; None where that is not known.
+        """
+        return bool(self.skipped) and (not self._open or passed is None or passed <= self._ASKS_SECONDS)
+
+
 class Run:
     """One process of the core agent, as far as the logs tell of it. All times are local, "" for what is not told.
 

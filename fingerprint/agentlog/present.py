@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.agent.providers import METADATA_HOST
 from fingerprint.agentlog.sdk_errors import DENIED, MISMATCH, code_of
 from fingerprint.model import Value
 from fingerprint.vocabulary import Vocabulary
@@ -68,11 +69,27 @@ def present(story: Story) -> Present:
         if not story.worker.covered:
             return _only_failures(story, story.worker.since)
         return Present(State.FAILING, story.worker.since, *_hibernating(story))
+    if (run.good or run.from_disk or run.worker) and trouble is None and story.skips_reports:
+        return _offline(story)
     if run.good:
         return Present(State.HEALTHY, run.good, "")
     if trouble is None and (run.from_disk or run.worker):
         return Present(State.HEALTHY, run.started or run.from_disk or run.worker, _from_disk(story))
     return Present(State.CANNOT_TELL, run.started, _untold(story), ("Read the log again in a few minutes",))
+
+
+def _offline(story: Story) -> Present:
+    """Return how an agent is that gets credentials, and whose last health report was skipped."""
+    reports = story.reports
+    why = f" ({reports.error})" if reports.error else ""
+    told = f"its health reports{why}, as the metadata service of its provider does not answer"
+    if reports.last != "-" and max(reports.last, reports.began) < story.started:
+        cause = f"before its last start it skipped {told}, and nothing tells of one since"
+        return Present(State.CANNOT_TELL, story.started, cause, ("Read the log again in a few minutes",))
+    cause = f"it skips {told}: the service shows the node as offline, although its credentials are good"
+    return Present(State.FAILING, reports.since, cause, (
+        f"Let the agent reach {METADATA_HOST} without a proxy; it reports again within minutes",
+    ))  # fmt: skip
 
 
 def _only_failures(story: Story, since: str) -> Present:

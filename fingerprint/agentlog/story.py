@@ -6,7 +6,7 @@ import re
 
 from fingerprint.agentlog.comparisons import Comparisons
 from fingerprint.agentlog.lines import Counts
-from fingerprint.agentlog.pieces import ERROR_KEPT, Run, Trouble, Wait, duration, later, seconds_between
+from fingerprint.agentlog.pieces import ERROR_KEPT, Reports, Run, Trouble, Wait, duration, later, seconds_between
 from fingerprint.agentlog.sdk_errors import MISMATCH, code_of
 from fingerprint.agentlog.updates import KINDS as KINDS_BESIDE
 from fingerprint.agentlog.updates import Beside
@@ -61,6 +61,7 @@ class Story(Counts):
         expired: when the credentials ran out that a worker was left with; RFC 3339, "" if that is not told.
         registered: when the machine was last registered.
         recipe: what the agent last said it hashes Windows by, "wql" or "wmic"; "" if it did not.
+        reports: the health reports, and which of them were skipped.
         covered: whether the last entry is of a log in which a success is told, too.
         beside: what became of updates and of Session Manager's channel; the agent's credentials do not depend on them.
         timeline: (time, kind, text, times, last time), what repeats in one line.
@@ -83,6 +84,7 @@ class Story(Counts):
         self.timeline: list[tuple[str, str, str, int, str]] = []
         self.dropped = 0
         self.beside = Beside()
+        self.reports = Reports()
         self._comparisons = Comparisons()
         # How many new fingerprints were made until credentials last came.
         self._settled_regenerations = 0
@@ -121,6 +123,11 @@ class Story(Counts):
         """Whether the last word is hibernation or a pause after a refusal."""
         return self.wait is not None
 
+    @property
+    def skips_reports(self) -> bool:
+        """Whether the last health report was skipped, as far as the logs tell."""
+        return self.reports.are_skipped(seconds_between(self.reports.began, self.ended))
+
     def take(self, entry: Entry, covered: bool = True) -> None:
         """Take the next entry, in the order of time.
 
@@ -138,6 +145,10 @@ class Story(Counts):
         if entry.kind == "awake":
             # A worker that hibernates does not report; of the core agent it tells nothing.
             self.worker = Wait()
+            self.reports.begin(entry.at)
+            return
+        if entry.kind == "provider-silent":
+            self.reports.say(entry.text.partition(": ")[2] or entry.text)
             return
         if entry.kind == "expired":
             self._expired(entry)
@@ -381,6 +392,10 @@ class Story(Counts):
         if recipe != self.recipe:
             self._note(entry)
         self.recipe = recipe
+
+    def _health_skipped(self, entry: Entry) -> None:
+        self.reports.skip(entry.at)
+        self._note(entry)
 
     def _serial(self, _: Entry) -> None:
         """The error stands in the log itself, too."""

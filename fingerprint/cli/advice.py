@@ -201,6 +201,9 @@ class Advice:
             return not _is_without_target(command)
         if not self.elsewhere:
             return False
+        if "--network" in options:
+            # Of another machine than this one it is not asked.
+            return True
         own = {option.flag for option in command.options}
         writes = command.path in _WRITE or bool(own & {"--dry-run", "--yes"}) or "--keep" in options
         if self._snapshot:

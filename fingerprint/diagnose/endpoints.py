@@ -7,6 +7,7 @@ import re
 from urllib.parse import urlsplit
 
 from fingerprint.agent.endpoints import SECTIONS, configured_url, uses_dual_stack
+from fingerprint.agent.providers import PROVIDERS
 from fingerprint.agent.proxies import is_socks, proxy_for
 from fingerprint.agent.versions import row_since
 from fingerprint.buckets import buckets, s3_endpoint, unlisted
@@ -323,8 +324,8 @@ def proxies(site: Site) -> Finding:
 
 
 def _asks_metadata(site: Site) -> bool:
-    """Return whether the node asks the metadata service; a registered one does not."""
+    """Return whether the node asks the metadata service; a registered one does so only with a provider."""
     try:
-        return not site.registered
+        return not site.registered or site.registration.provider in PROVIDERS
     except VaultError:
         return False

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import partial
 
+from fingerprint.agent.providers import EC2, PROVIDERS
 from fingerprint.agent.proxies import environment_of_unit
+from fingerprint.diagnose.metadata_service import EC2_BY_IPV6, ENDPOINT, MODE, ask_ec2, base_of
 from fingerprint.diagnose.network import Unreached, has_route
 from fingerprint.diagnose.reaching import network_of, without_network
 from fingerprint.diagnose.results import Outcome, failed, passed, skipped, unknown, warned
@@ -17,24 +20,16 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
 
-_ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
-_MODE = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"
-_BY_MODE = {"ipv4": "http://169.254.169.254", "ipv6": "http://[fd00:ec2::254]"}
-_TOKEN_SECONDS = "60"
 _QUOTED_LIMIT = 40
 
 
 def base_url(site: Site) -> str:
-    """Return the URL of the metadata service, "" if the mode is none that SDKs take.
-
-    As in AWS SDKs a named endpoint wins over the mode, whose value is IPv4 or IPv6 in any case, and IPv4 without one.
-    The variables are those of the agent's service, else of this process. The URL may hold a password.
-    """
-    endpoint = _variable(site, _ENDPOINT)
-    return (endpoint or _BY_MODE.get((_variable(site, _MODE) or "ipv4").lower(), "")).rstrip("/")
+    """Return the URL of EC2's metadata service as the agent's service has it, else this process; see `base_of`."""
+    return base_of(EC2, partial(variable, site))
 
 
-def _variable(site: Site, name: str) -> str:
+def variable(site: Site, name: str) -> str:
+    """Return a variable of the agent's service, else of this process; "" if neither has it."""
     try:
         of_service = dict(one.partition("=")[::2] for one in environment_of_unit(site.unit))
     except OSError:
@@ -43,9 +38,11 @@ def _variable(site: Site, name: str) -> str:
 
 
 def metadata(site: Site) -> Finding:
-    """Whether EC2's metadata service answers; a registered node does not ask it."""
+    """Whether EC2's metadata service answers; a registered node asks it only if EC2 is its provider."""
     try:
         if site.registered:
+            if site.registration.provider in PROVIDERS:
+                return skipped(f"the node is registered with provider {site.registration.provider}: see `health`")
             return skipped("the node is registered, and does not ask it")
     except VaultError:
         return skipped("whether the node is registered cannot be read")
@@ -54,15 +51,15 @@ def metadata(site: Site) -> Finding:
         return reason
     base = base_url(site)
     if not base:
-        mode = _variable(site, _MODE)[:_QUOTED_LIMIT]
-        return unknown(f"{_MODE} is {mode!a}: it must be IPv4 or IPv6, and AWS SDKs take nothing else",
-                       remedy=f"Correct {_MODE}, in the agent's service or here")  # fmt: skip
+        mode = variable(site, MODE)[:_QUOTED_LIMIT]
+        return unknown(f"{MODE} is {mode!a}: it must be IPv4 or IPv6, and AWS SDKs take nothing else",
+                       remedy=f"Correct {MODE}, in the agent's service or here")  # fmt: skip
     try:
         return _asked(site, base)
     except Unreached as error:
         told, text = hidden(base), error.text
-    if not _variable(site, _ENDPOINT) and not _variable(site, _MODE) and has_route(socket.AF_INET6):
-        by_ipv6 = _BY_MODE["ipv6"]
+    if not variable(site, ENDPOINT) and not variable(site, MODE) and has_route(socket.AF_INET6):
+        by_ipv6 = EC2_BY_IPV6
         try:
             other = _asked(site, by_ipv6)
         except Unreached as error:
@@ -72,8 +69,8 @@ def metadata(site: Site) -> Finding:
                 return other
             return warned(
                 f"the metadata service answers at {by_ipv6} only, and the agent asks {told}: {text}",
-                f"AWS SDKs ask the IPv6 address only with {_MODE}, which is not seen in the agent's service",
-                remedy=f"Let the instance reach {told}, or add Environment={_MODE}=IPv6 to the agent's service",
+                f"AWS SDKs ask the IPv6 address only with {MODE}, which is not seen in the agent's service",
+                remedy=f"Let the instance reach {told}, or add Environment={MODE}=IPv6 to the agent's service",
                 command="systemctl edit amazon-ssm-agent" if site.machine.platform == "linux" else "",
             )  # fmt: skip
     return failed(f"no metadata service at {told}: {text}",
@@ -83,15 +80,7 @@ def metadata(site: Site) -> Finding:
 
 def _asked(site: Site, base: str) -> Finding:
     """Return what the metadata service at a URL answers. Raises Unreached."""
-    network = network_of(site)
-    token = network.ask(f"{base}/latest/api/token", "PUT",
-                        {"X-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS, "Content-Length": "0"},
-                        direct=True)  # fmt: skip
-    text = token.body.decode("ascii", "replace").strip()
-    # Whatever else answers with a page of its own gives no token.
-    first = token.status == 200 and text != "" and text.isascii() and text.isprintable() and " " not in text
-    headers = {"X-aws-ec2-metadata-token": text} if first else {}
-    answer = network.ask(f"{base}/latest/meta-data/instance-id", "GET", headers, direct=True)
+    answer, token, first = ask_ec2(network_of(site), base, PROVIDERS[EC2].path)
     if answer.status != 200:
         return failed(f"the metadata service at {hidden(base)} does not tell the instance (HTTP {answer.status})",
                       f"token: HTTP {token.status}", remedy="Switch it on for this instance")  # fmt: skip

@@ -10,23 +10,41 @@ from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fingerprint.diagnose.network import Network, Reached
 
+ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+MODE = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"
+EC2_BY_IPV6 = "http://[fd00:ec2::254]"
+_EC2_BY_MODE = {"ipv4": f"http://{METADATA_HOST}", "ipv6": EC2_BY_IPV6}
 _TOKEN_SECONDS = "60"
-_VARIABLE = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+_QUOTED_LIMIT = 40
 
 
-def base_of(provider: str) -> str:
-    """Return the URL of a provider's metadata service. It may hold a password: `hidden` before it is told."""
-    named = os.environ.get(_VARIABLE, "") if provider == EC2 else ""
-    return (named or f"http://{METADATA_HOST}").rstrip("/")
+def base_of(provider: str, variable: Callable[[str], str | None] = os.environ.get) -> str:
+    """Return the URL of a provider's metadata service, "" if the mode for EC2's is none that AWS SDKs take.
+
+    As in AWS SDKs a named endpoint wins over the mode, whose value is IPv4 or IPv6 in any case, and IPv4 without one.
+
+    Args:
+        provider: such as "EC2".
+        variable: returns the value of a variable of the environment.
+
+    Returns:
+        A URL, which may hold a password: `hidden` before it is told.
+    """
+    if provider != EC2:
+        return f"http://{METADATA_HOST}"
+    return (variable(ENDPOINT) or _EC2_BY_MODE.get((variable(MODE) or "ipv4").lower(), "")).rstrip("/")
 
 
-def ask_ec2(network: Network, path: str) -> tuple[Reached, Reached, bool]:
+def ask_ec2(network: Network, base: str, path: str) -> tuple[Reached, Reached, bool]:
     """Ask EC2's for something, with a token if it gives one.
 
     Args:
         network: how to ask.
+        base: as `base_of` returns it.
         path: such as "/latest/meta-data/instance-id".
 
     Returns:
@@ -35,7 +53,6 @@ def ask_ec2(network: Network, path: str) -> tuple[Reached, Reached, bool]:
     Raises:
         Unreached: there is none.
     """
-    base = base_of(EC2)
     asking = {"X-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS, "Content-Length": "0"}
     token = network.ask(f"{base}/latest/api/token", "PUT", asking, direct=True)
     text = token.body.decode("ascii", "replace").strip()
@@ -45,12 +62,14 @@ def ask_ec2(network: Network, path: str) -> tuple[Reached, Reached, bool]:
     return network.ask(f"{base}{path}", "GET", headers, direct=True), token, first
 
 
-def why_silent(network: Network, provider: str) -> str:
+def why_silent(network: Network, provider: str, variable: Callable[[str], str | None] = os.environ.get) -> str:
     """Return why a provider's metadata service does not answer, as the agent needs it to; "" if it does."""
-    one, base = PROVIDERS[provider], base_of(provider)
+    one, base = PROVIDERS[provider], base_of(provider, variable)
+    if not base:
+        return f"{MODE} is {(variable(MODE) or '')[:_QUOTED_LIMIT]!a}, and AWS SDKs take IPv4 or IPv6 only"
     try:
         if provider == EC2:
-            answer, _, _ = ask_ec2(network, one.path)
+            answer, _, _ = ask_ec2(network, base, one.path)
         else:
             answer = network.ask(f"{base}{one.path}", "GET", dict(one.headers), direct=True)
     except Unreached as error:

@@ -36,6 +36,11 @@ SYSTEMCTL = (
 )  # fmt: skip
 MISMATCH = "MachineFingerprintDoesNotMatch: Fingerprint does not match registration data"
 DENIED = "AccessDeniedException: Machine is not registered"
+WORKER = "[ssm-agent-worker] [HealthCheck] "
+AZURE_SILENT = (
+    'unable to get Azure metadata response: Get "http://169.254.169.254/metadata/instance?api-version=2025-04-07&'
+    'format=json": context deadline exceeded'
+)
 
 
 def line(at: str, level: str, text: str, context: str = "[CredentialRefresher] ") -> str:
@@ -59,6 +64,21 @@ def refused(at: str, error: str = MISMATCH, pause: str = "25m47s") -> str:
     return told + (line(at, "INFO", f"Sleeping for {pause} before retrying retrieve credentials") if pause else "")
 
 
+def reported(at: str, provider: str = "") -> str:
+    """Return the lines of a health report that went out."""
+    told = f"Agent is registered with {provider}" if provider else "Agent does not have an explicit provider."
+    begun = line(at, "INFO", "HealthCheck reporting agent health.", WORKER)
+    return begun + (line(at, "INFO", told, WORKER))
+
+
+def skipped(at: str, why: str = AZURE_SILENT, provider: str = "Azure") -> str:
+    """Return the lines of one that was skipped: one for each thing that was asked for, then that."""
+    asked = ("availability zone", "availability zone id", "source id", "source location", "computer name")
+    errors = "".join(line(at, "ERROR", f"Error getting {one}: {why}", WORKER) for one in asked if why)
+    skips = "Skipping health update due to identity provider errors"
+    return reported(at, provider) + errors + line(at, "WARN", skips, WORKER)
+
+
 def mismatch(at: str, *names: str) -> str:
     head = line(at, "ERROR", "Cannot connect to AWS Systems Manager.  Machine configuration has changed more than the "
                              "allowed threshold.", "")  # fmt: skip
@@ -67,6 +87,16 @@ def mismatch(at: str, *names: str) -> str:
 
 
 REGENERATED = "Calculated hardware difference, regenerating fingerprint..."
+
+
+class Present:
+    """A recorded machine that is taken for the one that this runs on."""
+
+    def __init__(self, recorded: RecordedMachine) -> None:
+        self._recorded = recorded
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._recorded, name)
 
 
 class AgentMachine:
@@ -106,7 +136,8 @@ class AgentMachine:
         self.command(("/usr/bin/dpkg", "--verify", "amazon-ssm-agent"), "")
         self.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.3.4851.0\n")
         self.unit()
-        self.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + ready("11:30:00"))
+        self.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + ready("11:30:00")
+                 + reported("11:55:00"))  # fmt: skip
         self.log(
             "AmazonSSMAgent-update.txt",
             line("07:00:00", "INFO", "amazon-ssm-agent updated successfully to 3.3.4851.0", ""),

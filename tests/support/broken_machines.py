@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agent_machines import DENIED, REGENERATED, AgentMachine, line, mismatch, ready, refused, started
+from agent_machines import DENIED, REGENERATED, AgentMachine, line, mismatch, ready, refused, reported, skipped, started
 
 Change = Callable[[AgentMachine], Any]
 WAITS = started("08:00:00") + ready("08:00:01") + started("11:00:00") + refused("11:35:00")
@@ -67,6 +67,7 @@ def both(*changes: Change) -> Change:
 
 
 UPGRADE = ("processor-hash", "ipaddress-info", "disk-info", "memory-hash", "bios-hash", "system-hash")
+BEFORE_NOON = ("11:45:00", "11:50:00", "11:55:00")
 NO_PERMISSION = (
     "Entering SSM Agent hibernate - AccessDeniedException: User is not authorized to perform: "
     "ssm:UpdateInstanceInformation"
@@ -108,6 +109,16 @@ BROKEN: dict[str, tuple[Change, str, str, str]] = {
     ),
     "half registered": (
         registration(instance_id=""), "not-registered", "registration", "not complete: without node id",
+    ),
+    "offline in another cloud": (
+        both(
+            registration(provider="Azure"),
+            log(
+                started("08:00:00") + ready("08:00:01") + ready("11:30:00") + reported("11:40:00", "Azure")
+                + "".join(skipped(at, "imds Azure metadata: incorrect status code 410") for at in BEFORE_NOON)
+            ),
+        ),
+        "broken", "health", "the agent skips its health reports, because the metadata service of Azure",
     ),
     "broken configuration": (
         lambda m: m.config(Identity={"ConsumptionOrder": ["EC2"]}), "broken", "configuration", "leaves out OnPrem",

@@ -1,0 +1,90 @@
+"""A real metadata service on its real address, in a network of its own, and the command line beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+import pytest
+
+from commandline import COMMAND
+
+_BESIDE = """
+import json, os, subprocess, sys, threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+sys.path[:0] = json.loads(os.environ.pop("PATHS"))
+from fingerprint.testing import LocalService
+
+asked, status, document = [], int(sys.argv[1]), os.environ.pop("DOCUMENT").encode()
+
+class Metadata(BaseHTTPRequestHandler):
+    def do_GET(self):
+        asked.append(self.path)
+        right = self.path.startswith("/latest/") or (
+            self.headers["Metadata"] == "true" and self.path.startswith("/metadata/instance?")
+            and "api-version=2025-04-07" in self.path and "format=json" in self.path
+        )
+        body = document if self.path.endswith("/instance-identity/document") else b"AQAEAtoken=="
+        self.send_response(status if right else 400)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_PUT = do_GET
+    def log_message(self, *_):
+        pass
+
+if status:
+    server = HTTPServer(("169.254.169.254", 80), Metadata)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+with LocalService() as service:
+    made = service.activation()
+    env = {**os.environ, "FINGERPRINT_ACTIVATION_ID": made.id, "FINGERPRINT_ACTIVATION_CODE": made.code,
+           "AWS_ENDPOINT_URL_SSM": service.endpoint}
+    done = subprocess.run(sys.argv[2:], env=env, capture_output=True, text=True)
+    print(json.dumps([done.returncode, done.stdout, done.stderr, service.nodes(), asked]))
+"""
+_ON_LINK = 'ip link set lo up && ip addr add 169.254.169.254/32 dev lo && exec "$@"'
+
+
+class Beside(NamedTuple):
+    """How a command ended beside a metadata service, the nodes of a local service, and what the former was asked."""
+
+    code: int
+    out: str
+    err: str
+    nodes: list[dict[str, Any]]
+    asked: list[str]
+
+
+def beside_metadata(
+    status: int, *words: str, env: dict[str, str], document: str = "{}", command: tuple[str, ...] = (COMMAND,)
+) -> Beside:
+    """Run the command where the metadata service answers with a status; 0 for none.
+
+    Args:
+        status: of HTTP.
+        words: arguments of the command.
+        env: its environment.
+        document: the identity document of an EC2 instance.
+        command: what is run in place of ours.
+    """
+    done = subprocess.run(
+        ["unshare", "-n", "sh", "-ec", _ON_LINK, "sh", sys.executable, "-c", _BESIDE, str(status), *command, *words],
+        env={**env, "PATHS": json.dumps(sys.path), "DOCUMENT": document}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    return Beside(*json.loads(done.stdout))
+
+
+def _may_have_own_network() -> bool:
+    try:
+        done = subprocess.run(["unshare", "-n", "ip", "link"], check=False, capture_output=True)
+    except OSError:
+        return False
+    return os.geteuid() == 0 and done.returncode == 0
+
+
+alone = pytest.mark.skipif(not _may_have_own_network(), reason="needs a network of its own")
