@@ -264,6 +264,7 @@ def test_a_fingerprint_that_was_replaced_is_not_to_be_kept(machine: WindowsMachi
         ({"error": "EIO", "message": "WMI answers 80041010"}, "fail", "80041010", "winmgmt /verifyrepository"),
         ([{}], "fail", "object 1 has no member Manufacturer", "winmgmt /verifyrepository"),
         ({"error": "ETIMEDOUT", "message": "no answer"}, "skipped", "no answer", "Restart-Service -Force Winmgmt"),
+        ({"error": "ENOTSUP", "message": "not-found"}, "skipped", "not-found", ""),
     ],
 )
 def test_a_class_that_wmi_does_not_tell_is_told(

@@ -191,6 +191,7 @@ def test_a_recorded_machine_gives_what_the_real_agent_stored(run: dict[str, Any]
         ({"error": "EIO", "message": "WMI answers 80041010"}, Status.FAILED, "source", "WMI answers 80041010"),
         ({"error": "EACCES", "message": "access denied"}, Status.DENIED, "rights", "access denied"),
         ({"error": "ETIMEDOUT", "message": "no answer within 60 s"}, Status.FAILED, "time-limit", "no answer"),
+        ({"error": "ENOTSUP", "message": "WMI could not be asked"}, Status.FAILED, "not-asked", "could not be asked"),
         (None, Status.FAILED, "not-asked", "the snapshot does not hold the WMI class"),
     ],
 )
@@ -307,9 +308,25 @@ def test_wmi_is_waited_for_in_steps_of_15_seconds(after: int, seconds: int) -> N
 
 def test_after_five_looks_the_collection_fails() -> None:
     machine = Starting(5)
-    with pytest.raises(CollectError, match="start_pending"):
+    with pytest.raises(CollectError, match="start_pending") as caught:
         collect(machine)
+    assert caught.value.remedy == "Wait until it runs, then retry"
     assert (machine.asked, machine.monotonic()) == (5, 75)
+
+
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [
+        ("stopped", "Start-Service Winmgmt"),
+        ("paused", "Resume-Service Winmgmt"),
+        ("stop_pending", "Start-Service Winmgmt"),
+    ],
+)
+def test_the_remedy_for_wmi_fits_its_state_and_the_shell(state: str, command: str) -> None:
+    """In PowerShell `sc` writes a file."""
+    with pytest.raises(CollectError) as caught:
+        collect(RecordedMachine(windows_snapshot(services={"Winmgmt": state})))
+    assert caught.value.remedy.endswith(command)
 
 
 def test_a_service_that_cannot_be_asked_for_fails_the_collection() -> None:

@@ -40,9 +40,9 @@ _WRITE = ("credential-process", "serve", "update")
 _NEED_DISK = ("credentials order", "image check")
 # Programs of the system that advice names.
 _PROGRAMS = (
-    "Add-ADGroupMember", "DISM", "New-ADUser", "Restart-Service", "Start-Service", "chmod", "chown", "cloud-init",
-    "fsutil", "fuser", "icacls", "launchctl", "net", "pw", "rm", "sc", "snap", "ssh-keygen", "sudo", "systemctl",
-    "userdel", "usermod",
+    "Add-ADGroupMember", "DISM", "Get-Service", "New-ADUser", "Restart-Service", "Resume-Service", "Set-Service",
+    "Start-Service", "chmod", "chown", "cloud-init", "fsutil", "fuser", "icacls", "launchctl", "net", "pw", "rm",
+    "sc", "sfc", "snap", "ssh-keygen", "sudo", "systemctl", "userdel", "usermod", "winmgmt",
 )  # fmt: skip
 _JSON_KEYS = (
     "because", "cannotTell", "command", "conclusion", "consequence", "next", "notes", "remedies", "remedy", "risk",

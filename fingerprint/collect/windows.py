@@ -210,17 +210,24 @@ def remedy_of_wmi(number: int | None) -> DoubtRemedy:
         return DoubtRemedy("wmi", "Run as Administrator: WMI does not answer this user")
     if number == errno.ETIMEDOUT:
         return DoubtRemedy("wmi", "Restart WMI, which does not answer", f"Restart-Service -Force {WMI_SERVICE}")
+    if number == errno.ENOTSUP:
+        return DoubtRemedy(
+            "wmi", "Let WMI be asked from here: install comtypes with this program, or repair PowerShell"
+        )
     if number in NO_RESOURCES:
         return DoubtRemedy("wmi", "Retry when processes and memory are free")
     return DoubtRemedy(
-        "wmi", "Check the repository of WMI, and if it is inconsistent repair it with: winmgmt /salvagerepository",
+        "wmi", "Check the repository of WMI (winmgmt /salvagerepository repairs an inconsistent one)",
         "winmgmt /verifyrepository",
     )  # fmt: skip
 
 
 def remedy_of_fault(fault: Fault) -> DoubtRemedy:
     """Return what helps against a class of WMI that could not be read."""
-    numbers = {Fault.RIGHTS: errno.EACCES, Fault.TIME_LIMIT: errno.ETIMEDOUT, Fault.ENVIRONMENT: errno.ENOMEM}
+    numbers = {
+        Fault.RIGHTS: errno.EACCES, Fault.TIME_LIMIT: errno.ETIMEDOUT, Fault.ENVIRONMENT: errno.ENOMEM,
+        Fault.NOT_ASKED: errno.ENOTSUP,
+    }  # fmt: skip
     return remedy_of_wmi(numbers.get(fault))
 
 
@@ -336,16 +343,28 @@ def _wait_for_wmi(machine: Machine) -> None:
             raise CollectError(
                 f"the state of the service {WMI_SERVICE} could not be read ({error.strerror or error})",
                 where=WMI_SERVICE,
-                remedy=f"Run as Administrator; look for the service with: sc query {WMI_SERVICE}",
+                remedy=f"Run as Administrator; look for the service with: Get-Service {WMI_SERVICE}",
             ) from None
         if state == "running":
             return
         machine.sleep(WMI_PAUSE_SECONDS)
+    text, command = start_of_wmi(state)
     raise CollectError(
         f"the service {WMI_SERVICE} did not get into the state running (it is {state})",
         where=WMI_SERVICE,
-        remedy=f"Start it with: sc start {WMI_SERVICE}",
+        remedy=f"{text}: {command}" if command else text,
     )
+
+
+def start_of_wmi(state: str) -> tuple[str, str]:
+    """Return what to do so that WMI runs, and the command of PowerShell for it, "" for none, by its present state."""
+    if state in ("start_pending", "continue_pending"):
+        return "Wait until it runs, then retry", ""
+    if state in ("paused", "pause_pending"):
+        return "Let it go on", f"Resume-Service {WMI_SERVICE}"
+    # One that is disabled is not started by starting it.
+    enable = f"Set-Service {WMI_SERVICE} -StartupType Automatic"
+    return f"Start it; if it is disabled, enable it before with {enable}", f"Start-Service {WMI_SERVICE}"
 
 
 def windows_version(machine: Machine, timeout: float) -> str:

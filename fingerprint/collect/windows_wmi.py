@@ -50,7 +50,8 @@ def query(
         run: runs commands.
 
     Raises:
-        OSError: WMI answered with an error (EIO, EACCES), or did not answer in time (ETIMEDOUT).
+        OSError: WMI answered with an error (EIO, EACCES), did not answer in time (ETIMEDOUT), or could not be asked
+            from here (ENOTSUP).
     """
     try:
         com = _comtypes()
@@ -114,19 +115,24 @@ def by_powershell(
         raise OSError(errno.ETIMEDOUT, f"no answer within {timeout:g} s", powershell)
     if result.problem == "no-resources":
         raise OSError(NO_RESOURCES[0], "PowerShell could not be started", powershell)
+    if result.problem:
+        # Of WMI this says nothing: the agent, which asks by COM, may get an answer.
+        raise OSError(errno.ENOTSUP, f"WMI could not be asked: PowerShell: {result.problem}", powershell)
     if not result.succeeded:
-        why = result.problem or " ".join(result.stderr.split())[:200] or f"exit code {result.returncode}"
+        why = " ".join(result.stderr.split())[:200] or f"exit code {result.returncode}"
         raise OSError(errno.EIO, f"Get-CimInstance: {why}", class_name)
     from fingerprint._json import JsonError, loads
 
     try:
         told = loads(result.stdout.removeprefix(b"\xef\xbb\xbf").strip())
     except JsonError as error:
-        raise OSError(errno.EIO, f"Get-CimInstance printed no JSON: {error}", class_name) from None
+        raise OSError(
+            errno.ENOTSUP, f"WMI could not be asked: PowerShell printed no JSON: {error}", powershell
+        ) from None
     # One object may come without its list.
     objects = [told] if isinstance(told, dict) else told
     if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
-        raise OSError(errno.EIO, "Get-CimInstance printed no list of objects", class_name)
+        raise OSError(errno.ENOTSUP, "WMI could not be asked: PowerShell printed no list of objects", powershell)
     return tuple(objects)
 
 

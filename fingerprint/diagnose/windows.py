@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.assessment import outcome_of
-from fingerprint.collect.windows import TITLES, WMI_SERVICE, choose, commands, remedy_of_fault
+from fingerprint.collect.windows import TITLES, WMI_SERVICE, choose, commands, remedy_of_fault, start_of_wmi
 from fingerprint.collectors.recipes import JSON, WMIC, WQL, WQL_SINCE, possible_recipes
 from fingerprint.diagnose.results import (
     IDS_MOVED,
@@ -36,17 +36,6 @@ _TAKEN_BY = {
     JSON: "agents 3.3.1142 to 3.3.1229 take it on Windows from 10.0.26040",
     WMIC: f"agents before {WQL_SINCE} but 3.3.1142 to 3.3.1229 take it, and all agents on Windows before 10.0.26040",
 }  # fmt: skip
-# State of a service -> what to do, and the command for it.
-_STARTS = {
-    "start_pending": ("Wait until it runs, then look again", ""),
-    "continue_pending": ("Wait until it runs, then look again", ""),
-    "paused": ("Let it go on", f"Resume-Service {WMI_SERVICE}"),
-    "pause_pending": ("Let it go on", f"Resume-Service {WMI_SERVICE}"),
-}
-_START = (
-    f"Start it; if it is disabled, enable it before with: Set-Service {WMI_SERVICE} -StartupType Automatic",
-    f"Start-Service {WMI_SERVICE}",
-)
 
 
 def wmi(site: Site) -> Finding:
@@ -57,7 +46,7 @@ def wmi(site: Site) -> Finding:
         why = f"the state of the service {WMI_SERVICE} is not told ({error.strerror or error})"
         return unknown(why, remedy="Run as Administrator" if isinstance(error, PermissionError) else "")
     if state != "running":
-        remedy, command = _STARTS.get(state, _START)
+        remedy, command = start_of_wmi(state)
         return failed(
             f"the service {WMI_SERVICE} is {state}: the agent waits for it for 75 s and then gets no fingerprint",
             remedy=remedy, command=command,
