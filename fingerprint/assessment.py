@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from fingerprint.agent.paths import places_of
 from fingerprint.agent.vault_use import is_agents_vault
-from fingerprint.engine import RECIPE_REMEDY, Outlook, agent_outlook, check, in_words
+from fingerprint.engine import RECIPE_REMEDY, Outlook, agent_outlook, check, in_words, outcome_of
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
     EXIT_DIFFERS,
@@ -150,18 +150,6 @@ def problems_of(
     if verdict is not None and collection is not None and state is not None:
         problems += _of_the_record(verdict, collection, state, outlook, change)
     return problems
-
-
-def outcome_of(verdict: Verdict, change: RecipeChange | None = None) -> str:
-    """Return "same", "different", or "cannot-tell" for a mismatch that unreadable attributes could turn.
-
-    Args:
-        verdict: by the hashes of the installed agent.
-        change: by those that the record was made with, where these are others: they decide what machine it is.
-    """
-    if change is not None:
-        verdict = change.verdict
-    return "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
 
 
 def is_of_agent(vault: Vault, machine: Machine) -> bool:

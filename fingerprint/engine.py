@@ -87,6 +87,18 @@ class RecipeChange(Value):
         self._set(found=found, verdict=verdict)
 
 
+def outcome_of(verdict: Verdict, change: RecipeChange | None = None) -> str:
+    """Return "same", "different", or "cannot-tell" for a mismatch that unreadable attributes could turn.
+
+    Args:
+        verdict: by the hashes of the installed agent.
+        change: by those that the record was made with, where these are others: they decide what machine it is.
+    """
+    if change is not None:
+        verdict = change.verdict
+    return "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
+
+
 class Observation(Value):
     """One look at machine and vault.
 

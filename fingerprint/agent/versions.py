@@ -11,6 +11,7 @@ of the logs, which come and go more finely, and the vulnerabilities.
 from __future__ import annotations
 
 from fingerprint.collectors.recipes import newest_recipe_of
+from fingerprint.collectors.recipes import version_of as version_of
 from fingerprint.model import Value
 from fingerprint.vocabulary import Vocabulary
 
@@ -21,22 +22,8 @@ if TYPE_CHECKING:
 
 # The newest release of which anything is known; what came after it may behave otherwise.
 NEWEST_ASSESSED = "3.3.5828.0"
-_DIGITS = frozenset("0123456789")
-# How many numbers a release has; texts leave the last one out.
-_PARTS = 4
-# More than any release has.
-_NUMBERS_LIMIT, _LENGTH_LIMIT = 9, 60
 _DAY = 24 * 3600
 _QUOTED_LIMIT = 40
-
-
-def version_of(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version, four at least, as releases have; () for a text that is none."""
-    parts = text.split(".") if len(text) <= _LENGTH_LIMIT else [""]
-    if not all(part and len(part) <= _NUMBERS_LIMIT and _DIGITS.issuperset(part) for part in parts):
-        return ()
-    numbers = tuple(map(int, parts))
-    return numbers + (0,) * (_PARTS - len(numbers)) if len(numbers) >= _PARTS - 1 else ()
 
 
 class Sure(Vocabulary):

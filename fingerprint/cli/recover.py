@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fingerprint.assessment import is_of_agent, outcome_of
+from fingerprint.assessment import is_of_agent
 from fingerprint.cli.render import folded, print_json, secret, show_log, table, write
 from fingerprint.cli.sources import machine_of, vault_of
-from fingerprint.engine import Outlook, in_words
+from fingerprint.engine import Outlook, in_words, outcome_of
 from fingerprint.errors import EXIT_OK, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY

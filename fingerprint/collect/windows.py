@@ -21,6 +21,7 @@ from fingerprint.collectors.recipes import (
     possible_recipes,
     powershell_numbers,
     recipe_of,
+    version_of,
 )
 from fingerprint.collectors.wql import (
     OPERATING_SYSTEM,
@@ -162,9 +163,6 @@ def choose(machine: Machine, timeout: float) -> Choice:
     possible = possible_recipes(windows, windows) if untold is None else (WQL, WMIC)
     if len(possible) == 1:
         return Choice(possible[0], windows, "")
-    # Imported here: on most machines no version makes a difference.
-    from fingerprint.agent.versions import version_of
-
     try:
         agent = machine.agent_version()
     except FileNotFoundError:

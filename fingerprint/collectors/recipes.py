@@ -23,13 +23,27 @@ _JSON_FROM = (10, 0, 26040)
 _WQL_FROM = (10, 0, 26100)
 # More digits are no version, and Go's integers do not hold them.
 _DIGITS = 18
+_FIGURES = frozenset("0123456789")
+# How many numbers a release has; texts leave the last one out.
+_PARTS = 4
+# More than any release has.
+_NUMBERS_LIMIT, _LENGTH_LIMIT = 9, 60
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version, four at least, as releases have; () for a text that is none."""
+    parts = text.split(".") if len(text) <= _LENGTH_LIMIT else [""]
+    if not all(part and len(part) <= _NUMBERS_LIMIT and _FIGURES.issuperset(part) for part in parts):
+        return ()
+    numbers = tuple(map(int, parts))
+    return numbers + (0,) * (_PARTS - len(numbers)) if len(numbers) >= _PARTS - 1 else ()
 
 
 def recipe_of(agent: tuple[int, ...], windows: str, powershell: str) -> str:
     """Return the recipe that an agent takes.
 
     Args:
-        agent: the numbers of its version (`fingerprint.agent.versions.version_of`), not ().
+        agent: the numbers of its version (`version_of`), not ().
         windows: the version of Windows as WMI tells it; "" where it does not.
         powershell: the same as PowerShell prints it, see `powershell_numbers`; only agents 3.3.1142 to 3.3.1229 ask.
     """

@@ -18,8 +18,10 @@ from fingerprint.diagnose.reaching import (
     NOT_ASKED,
     OF_ANOTHER,
     agent_proxies,
+    by_socks,
     has_ipv6_only,
     network_of,
+    proxy_of_url,
     reach_buckets,
     without_network,
 )
@@ -142,9 +144,9 @@ def reachable(service: str) -> Callable[[Site], Finding]:
         url = endpoint_of(site, service)
         if not url:
             return _without_region(site, service)
-        told, via = hidden(url), _proxy_of(site, url)
+        told, via = hidden(url), proxy_of_url(site, url)
         if is_socks(via):
-            return _by_socks(f"{told} is not asked", via)
+            return by_socks(f"{told} is not asked", via)
         try:
             answer = reach(site, service)
         except Unreached as error:
@@ -155,13 +157,6 @@ def reachable(service: str) -> Callable[[Site], Finding]:
                       *_by_unknown_version(site, service))  # fmt: skip
 
     return check
-
-
-def _by_socks(text: str, via: str) -> Finding:
-    return unknown(
-        f"{text}: the agent goes through the proxy {hidden(via)}, and this program does not speak SOCKS 5",
-        remedy="Ask it with `curl --proxy`, or name an http or https proxy with --proxy",
-    )
 
 
 def _not_reached(site: Site, service: str, told: str, via: str, error: Unreached) -> Finding:
@@ -210,14 +205,6 @@ def _by_unknown_version(site: Site, service: str) -> list[str]:
     if _is_of_region(site, service) and uses_dual_stack(site.settings.values) and not site.behaviour.known:
         return [site.behaviour.text]
     return []
-
-
-def _proxy_of(site: Site, url: str) -> str:
-    try:
-        return network_of(site).proxy_of(url)
-    except ValueError:
-        # It is no URL, which was told.
-        return ""
 
 
 def _remedy(kind: str) -> str:
@@ -275,9 +262,9 @@ def s3_buckets(site: Site) -> Finding:
         return unknown(error.what)
     names = [bucket.name for bucket in listed if not bucket.older]
     url = endpoint_of(site, "s3") or s3_endpoint(region)
-    via = _proxy_of(site, url)
+    via = proxy_of_url(site, url)
     if is_socks(via):
-        return _by_socks("they are not asked", via)
+        return by_socks("they are not asked", via)
     found = reach_buckets(network_of(site), url, names)
     told = [f"{name}: {text}" for name, _, text in found]
     missing = [text for _, reached, text in found if not reached]

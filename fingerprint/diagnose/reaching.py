@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fingerprint.agent.proxies import proxies_of_unit
 from fingerprint.diagnose.network import Network, Unreached, has_route
-from fingerprint.diagnose.results import skipped
+from fingerprint.diagnose.results import skipped, unknown
+from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +44,23 @@ def network_of(site: Site) -> Network:
             site.facts["network"] = site.network.with_agent(agent_proxies(site), trusted)
         network: Network = site.facts["network"]
         return network
+
+
+def proxy_of_url(site: Site, url: str) -> str:
+    """Return the proxy that the agent asks a URL through, "" for none, and for what is no URL."""
+    try:
+        return network_of(site).proxy_of(url)
+    except ValueError:
+        # It is no URL, which was told.
+        return ""
+
+
+def by_socks(text: str, via: str) -> Finding:
+    """Return that something is not known, as the agent asks for it through a proxy of SOCKS 5."""
+    return unknown(
+        f"{text}: the agent goes through the proxy {hidden(via)}, and this program does not speak SOCKS 5",
+        remedy="Ask it with `curl --proxy`, or name an http or https proxy with --proxy",
+    )
 
 
 def agent_proxies(site: Site) -> dict[str, str]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 
+from fingerprint.agent.proxies import is_socks
 from fingerprint.agent.versions import version_of
 from fingerprint.agentlog import UPDATE_LOG, read_texts
 from fingerprint.buckets import global_version_url, version_url
 from fingerprint.diagnose.endpoints import endpoint_of, region_of
 from fingerprint.diagnose.network import Unreached
-from fingerprint.diagnose.reaching import network_of, without_network
+from fingerprint.diagnose.reaching import by_socks, network_of, proxy_of_url, without_network
 from fingerprint.diagnose.results import passed, skipped, unknown, warned
 from fingerprint.errors import UsageError
 from fingerprint.model import Value, utc
@@ -71,6 +72,9 @@ def published(site: Site) -> Finding:
     here = _of_region(site, region) if region else Published("", "no region is known: name one with --region")
     everywhere = _of_all_regions(site, region)
     evidence = (here.told, everywhere.told)
+    via = proxy_of_url(site, global_version_url(region) or "https://s3.amazonaws.com")
+    if is_socks(via):
+        return by_socks("published versions are not read", via)
     if not here.numbers and not everywhere.numbers:
         # As of S3: the agent works without it.
         return warned("no published version could be read: whether there is a newer one is not known", *evidence,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fingerprint.assessment import outcome_of
 from fingerprint.collect.windows import TITLES, WMI_SERVICE, choose, commands, remedy_of_fault, start_of_wmi
 from fingerprint.collectors.recipes import JSON, WMIC, WQL, WQL_SINCE, possible_recipes
 from fingerprint.diagnose.results import (
@@ -15,7 +14,7 @@ from fingerprint.diagnose.results import (
     unknown,
     warned,
 )
-from fingerprint.engine import RECIPE_REMEDY
+from fingerprint.engine import RECIPE_REMEDY, outcome_of
 from fingerprint.errors import FingerprintError
 from fingerprint.model import Reason
 from fingerprint.vault.regeneration import rebaselined_as_it_is
