@@ -19,16 +19,18 @@ class AgentCredentials(Value):
     Attributes:
         file, profile: where it put them; file is "" if it did not say.
         retrieved_at, expires_at: RFC 3339, as it wrote them.
+        node: whose they are; "" if it did not say.
     """
 
-    __slots__ = ("file", "profile", "retrieved_at", "expires_at")
+    __slots__ = ("file", "profile", "retrieved_at", "expires_at", "node")
     file: str
     profile: str
     retrieved_at: str
     expires_at: str
+    node: str
 
-    def __init__(self, file: str, profile: str, retrieved_at: str, expires_at: str) -> None:
-        self._set(file=file, profile=profile, retrieved_at=retrieved_at, expires_at=expires_at)
+    def __init__(self, file: str, profile: str, retrieved_at: str, expires_at: str, node: str = "") -> None:
+        self._set(file=file, profile=profile, retrieved_at=retrieved_at, expires_at=expires_at, node=node)
 
     @property
     def retrieved(self) -> float | None:
@@ -75,6 +77,6 @@ def parse_agent_credentials(data: bytes) -> AgentCredentials | None:
         return None
     if not isinstance(told, dict):
         return None
-    names = ("ShareFile", "ShareProfile", "CredentialsRetrievedAt", "CredentialsExpiresAt")
-    file, profile, retrieved, expires = (str(told.get(name) or "") for name in names)
-    return AgentCredentials(file, profile or "default", retrieved, expires)
+    names = ("ShareFile", "ShareProfile", "CredentialsRetrievedAt", "CredentialsExpiresAt", "InstanceId")
+    file, profile, retrieved, expires, node = (str(told.get(name) or "") for name in names)
+    return AgentCredentials(file, profile or "default", retrieved, expires, node)

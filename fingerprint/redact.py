@@ -38,8 +38,8 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
     ("digest", ("==",), r"(?<![\w+/])[A-Za-z0-9+/]{22}==(?![\w+/=])"),
     ("id", ("",), rf"{_NOT_IN_A_WORD}(?:0[xX])?{_HEX}{{16,64}}{_NOT_BEFORE_A_WORD}"),
-    # The account in an ARN, as errors of the service quote it.
-    ("account", (":",), r"(?<=:)\d{12}(?=:)"),
+    # The account in an ARN, as errors of the service quote it, and as `diagnose` tells it.
+    ("account", (":", "account "), r"(?<=:)\d{12}(?=:)|(?<=account )\d{12}(?!\d)|(?<=: ')\d{12}(?=')"),
     # Of a Windows machine or domain, and the accounts there.
     ("sid", ("S-1-5-21-",), r"\bS-1-5-21(?:-\d{1,10}){3,4}\b"),
     ("node", ("-",), r"\b(?:mi|i|eni|vol|subnet|vpc|ami)-[0-9a-f]{8,17}\b"),

@@ -204,7 +204,11 @@ def test_what_the_agent_last_got_is_told(tmp_path: Path) -> None:
     identity(tmp_path, "2026-11-24T03:00:00.123456789Z")
     told = agent_credentials(str(tmp_path), "linux")
     assert told == AgentCredentials(
-        "/root/.aws/credentials", "default", "2026-11-24T02:00:00Z", "2026-11-24T03:00:00.123456789Z"
+        "/root/.aws/credentials",
+        "default",
+        "2026-11-24T02:00:00Z",
+        "2026-11-24T03:00:00.123456789Z",
+        "mi-0123456789abcdef0",
     )
     assert told.expired(1_795_489_199.0) is False
     assert told.expired(1_795_489_200.0) is True

@@ -46,8 +46,8 @@ def test_the_disk_of_a_healthy_machine_is_healthy_and_what_it_does_not_tell_is_n
     done = of_disk(machine, root)
     assert done.returncode == 0
     assert " ".join(done.stdout.split()).startswith(
-        "Not hibernating by its logs, and nothing on the disk is wrong. A copied disk does not tell: fingerprint, "
-        "next-start, guard, package, running, credentials, proxy. "
+        "Not hibernating by its logs, and nothing on the disk is wrong. Its account is not known. A copied disk does "
+        "not tell: fingerprint, next-start, guard, package, running, credentials, proxy. "
     )
     checks = {one["name"]: one for one in in_json(machine, root)["checks"]}
     for name in ("fingerprint", "guard"):

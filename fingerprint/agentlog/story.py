@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from fingerprint.agent.accounts import ARN, role_in
 from fingerprint.agentlog.comparisons import Comparisons
 from fingerprint.agentlog.lines import Counts
 from fingerprint.agentlog.pieces import ERROR_KEPT, Reports, Run, Trouble, Wait, duration, later, seconds_between
@@ -13,6 +14,7 @@ from fingerprint.agentlog.updates import Beside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fingerprint.agent.accounts import Role
     from fingerprint.agentlog.comparisons import Mismatch
     from fingerprint.agentlog.lines import Entry
 
@@ -62,6 +64,7 @@ class Story(Counts):
         registered: when the machine was last registered.
         recipe: what the agent last said it hashes Windows by, "wql" or "wmic"; "" if it did not.
         reports: the health reports, and which of them were skipped.
+        role: the last role that an error of the service named.
         covered: whether the last entry is of a log in which a success is told, too.
         beside: what became of updates and of Session Manager's channel; the agent's credentials do not depend on them.
         timeline: (time, kind, text, times, last time), what repeats in one line.
@@ -85,6 +88,7 @@ class Story(Counts):
         self.dropped = 0
         self.beside = Beside()
         self.reports = Reports()
+        self.role: Role | None = None
         self._comparisons = Comparisons()
         # How many new fingerprints were made until credentials last came.
         self._settled_regenerations = 0
@@ -139,6 +143,8 @@ class Story(Counts):
             self.began = self.began or entry.at
             self.ended = entry.at
         self.covered = covered
+        if ARN in entry.text:
+            self.role = role_in(entry.text) or self.role
         if entry.kind == "attribute":
             self._comparisons.attribute(entry)
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from fingerprint.agent.accounts import is_account
 from fingerprint.cli.extra import install_remedy
 from fingerprint.cli.render import (
     aimed,
@@ -48,11 +49,13 @@ def run(arguments: Arguments) -> int:
         raise UsageError("--proxy says how to ask the --network", remedy="Add --network, or leave --proxy out")
     if arguments.region:
         demand_region(arguments.region)
+    if arguments.account and not is_account(arguments.account):
+        raise UsageError(f"{arguments.account[:20]!r} is no account", remedy="The id of an account has 12 digits")
     machine = machine_of(arguments)
     site = Site(
         machine, vault_of(arguments), network=Network(arguments.proxy or "") if arguments.network else None,
-        region=arguments.region or "", latest=arguments.latest or "", timeout=arguments.timeout,
-        reveal=arguments.reveal, install=install_remedy,
+        region=arguments.region or "", account=arguments.account or "", latest=arguments.latest or "",
+        timeout=arguments.timeout, reveal=arguments.reveal, install=install_remedy,
     )  # fmt: skip
     only = [name for name in (arguments.only or "").split(",") if name]
     found = diagnose(site, only, progress=_progress())

@@ -183,7 +183,8 @@ COMMANDS = (
             ),
             Option("--network", "also ask the network"),
             _PROXY,
-            Option("--region", "region of the endpoints (else the registration's)", "REGION"),
+            Option("--region", "region that the node should be in, and of the endpoints", "REGION"),
+            Option("--account", "account that the node should be in", "ID"),
             Option(
                 "--latest", "file or URL of a VERSION file (else those of the region and of all)", "PLACE", files="file"
             ),

@@ -15,6 +15,7 @@ from threading import Thread
 from time import monotonic
 
 from fingerprint.diagnose import (
+    account,
     agent,
     configuration,
     credential_files,
@@ -101,6 +102,7 @@ class Check(Value):
 
 
 CHECKS = (
+    Check("account", "Account and region", account.where, _NETWORK_SECONDS),
     Check("registration", "Hybrid instance registration", identity.registration),
     Check("vault", "Vault", identity.vault),
     Check("fingerprint", "Fingerprint now", identity.fingerprint, collects=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fingerprint.agentlog import CLOCK, code_of
 from fingerprint.agentlog.sdk_errors import DENIED, MISMATCH
+from fingerprint.diagnose.account import FOREIGN, WITHOUT_ACCOUNT
 from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.identity import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.replaced_key import AHEAD, REJECTED, UNDATED
@@ -56,6 +57,28 @@ def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
         site: what was looked at.
         results: of all checks that were made.
     """
+    foreign = next((result for result in results if result.finding.tag == FOREIGN), None)
+    if foreign is not None:
+        others = [result for result in results if result is not foreign]
+        return _elsewhere(foreign.finding, _of(site, others) if others else None)
+    return _of(site, results)
+
+
+def _elsewhere(finding: Finding, rest: Conclusion | None) -> Conclusion:
+    """Return that the node is registered elsewhere, before all else: that may be why the rest is as it is."""
+    steps = _steps(finding)
+    text = f"{finding.text[0].upper()}{finding.text[1:]}. {_do(steps)}"
+    state = "broken" if finding.outcome == Outcome.FAIL else "warnings"
+    if rest is None:
+        return Conclusion(state, text, "", "account", tuple(steps))
+    if rest.state not in ("healthy", "warnings", "cannot-tell") or (rest.state == "cannot-tell" and state != "broken"):
+        state = rest.state
+    together = tuple(dict.fromkeys((*steps, *rest.steps)))
+    then = rest.text.replace(", and nothing", ", and nothing else") if rest.state == "healthy" else rest.text
+    return Conclusion(state, f"{text} {then}", rest.since, "account", together)
+
+
+def _of(site: Site, results: Sequence[Result]) -> Conclusion:
     found = {result.name: result.finding for result in results}
     for conclusion in (_waiting, _not_registered, _broken, _already_lost, _about_to, _stopped):
         told = conclusion(site, found)
@@ -274,6 +297,8 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
     not_hibernating = "Not hibernating by its logs" if site.copied else "Not hibernating"
     untold = ", ".join(result.name for result in results if result.finding.tag == UNTOLD)
     silence = f" A copied disk does not tell: {untold}." if untold else ""
+    if any(result.finding.tag == WITHOUT_ACCOUNT for result in results):
+        silence = f" Its account is not known.{silence}"
     wrong = [result for result in results if result.finding.outcome == Outcome.FAIL]
     if wrong:
         first = wrong[0]

@@ -80,7 +80,8 @@ class Site:
         vault: its vault.
         places: where the agent's files are on it.
         network: how the network is asked; None if it is not to be.
-        region: region in place of the registration's, "" for that.
+        region: region that the node should be in, whose endpoints are asked; "" for that of the registration.
+        account: account that the node should be in, "" for any.
         latest: file or URL of the newest published version, "" if it is not to be held against one.
         timeout: seconds for each command of a collection; None for the usual.
         reveal: whether ids are told in full.
@@ -96,6 +97,7 @@ class Site:
         *,
         network: Network | None = None,
         region: str = "",
+        account: str = "",
         latest: str = "",
         timeout: float | None = None,
         reveal: bool = False,
@@ -107,6 +109,7 @@ class Site:
         self.places: Places = places_of(machine.platform)
         self.network = network
         self.region = region
+        self.account = account
         self.latest = latest
         self.timeout = timeout
         self.reveal = reveal

@@ -120,6 +120,10 @@ BROKEN: dict[str, tuple[Change, str, str, str]] = {
         ),
         "broken", "health", "the agent skips its health reports, because the metadata service of Azure",
     ),
+    "configured for another region": (
+        lambda m: m.config(Agent={"Region": "us-east-1"}), "warnings", "account",
+        "This machine is registered elsewhere than named here: mi-0…def0 in eu-west-1",
+    ),
     "broken configuration": (
         lambda m: m.config(Identity={"ConsumptionOrder": ["EC2"]}), "broken", "configuration", "leaves out OnPrem",
     ),
