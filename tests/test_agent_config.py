@@ -286,7 +286,7 @@ def test_a_snap_that_works_since_its_refresh_passes_and_tells_of_it(machine: Age
     outcome, text, evidence = found(machine, "version")
     assert (outcome, text) == ("pass", "version 3.3.5226.0")
     assert "it was refreshed by snapd from 3.3.4851.0 to 3.3.5226.0 at 2026-11-24T09:00:00Z" in evidence
-    assert "it is a snap, which is refreshed by itself" in evidence
+    assert "it is a snap, which is refreshed by itself: `snap refresh --hold amazon-ssm-agent` keeps" in evidence
     snap(machine, "3.3.5226.0", fails=True)
     assert "refreshed by snapd" not in found(machine, "version")[2]
 
@@ -305,3 +305,39 @@ def test_a_package_that_fails_since_its_update_is_told_without_a_snaps_way_back(
 def test_a_disabled_snap_is_enabled_by_snapd(machine: AgentMachine) -> None:
     machine.unit(Id=SNAP_UNIT, UnitFileState="disabled")
     assert machine.diagnosis("running")["running"].command == "snap start --enable amazon-ssm-agent"
+
+
+NOT_AT_BOOT = ("disabled", "enabled-runtime", "indirect", "linked", "linked-runtime", "masked", "masked-runtime")
+
+
+@pytest.mark.parametrize("runs", [True, False])
+@pytest.mark.parametrize("unit", [UNIT, SNAP_UNIT])
+@pytest.mark.parametrize("state", [*NOT_AT_BOOT, "enabled", "static", "generated", "alias", ""])
+def test_whatever_keeps_a_unit_from_starting_with_the_machine_is_told(
+    machine: AgentMachine, state: str, unit: str, runs: bool
+) -> None:
+    if not runs:
+        machine.stopped()
+    masked = state.startswith("masked")
+    machine.unit(Id=unit, UnitFileState=state, LoadState="masked" if masked else "loaded",
+                 **({} if runs else {"ActiveState": "inactive", "SubState": "dead"}))  # fmt: skip
+    finding = machine.diagnosis("running")["running"]
+    assert ("after the next start of the machine" in finding.text) == (state in NOT_AT_BOOT)
+    if state not in NOT_AT_BOOT:
+        assert str(finding.outcome) == ("pass" if runs else "fail")
+        return
+    assert f"its unit is {state}" in finding.text
+    now = "" if runs else "--now "
+    unmask = f"systemctl unmask {'--runtime ' * state.endswith('-runtime')}{unit} && " if masked else ""
+    enable = "snap start --enable amazon-ssm-agent" if unit == SNAP_UNIT else f"systemctl enable {now}{unit}"
+    assert finding.command == unmask + enable
+
+
+@pytest.mark.parametrize("latest", [False, True])
+def test_a_vulnerable_snap_is_refreshed_by_snapd(machine: AgentMachine, tmp_path: Path, latest: bool) -> None:
+    snap(machine, "3.3.4364.0", fails=False)
+    newest = tmp_path / "VERSION"
+    newest.write_text("3.3.5226.0\n")
+    finding = machine.diagnosis("version", **({"latest": str(newest)} if latest else {}))["version"]
+    assert str(finding.outcome) == "warn"
+    assert (finding.remedy, finding.command) == ("Refresh its snap", "snap refresh amazon-ssm-agent")

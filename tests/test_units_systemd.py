@@ -74,7 +74,10 @@ for folder; do
 done
 if [ -e /usr/sbin/dmidecode ]; then mount --bind /var/lib/dmidecode /usr/sbin/dmidecode; fi
 ip link set lo up || true
-export container=fingerprint-test SYSTEMD_UNIT_PATH=/var/lib/units SYSTEMD_GENERATOR_PATH=/var/lib/none
+# Where units are enabled, empty.
+mount -t tmpfs -o mode=755 tmpfs /etc/systemd/system
+export container=fingerprint-test SYSTEMD_UNIT_PATH=/etc/systemd/system:/run/systemd/system:/var/lib/units
+export SYSTEMD_GENERATOR_PATH=/var/lib/none
 exec "$SYSTEMD" --system --unit=boot.target --log-target=null --show-status=0
 """
 # It answers like one with a table, and slowly if it is told to.
@@ -365,3 +368,63 @@ def test_a_mistake_in_the_command_line_of_metrics_is_a_failure_of_the_service(ma
     manager.systemctl("daemon-reload")
     assert manager("systemctl", "start", METRICS).returncode != 0
     assert manager.states(METRICS, "ActiveState", "ExecMainStatus") == ["failed", "2"]
+
+
+AGENT = "amazon-ssm-agent.service"
+
+
+def disable(manager: Manager) -> None:
+    """Leave it as an update of the package does on SUSE."""
+    manager.systemctl("disable", AGENT)
+
+
+def mask(manager: Manager) -> None:
+    manager.systemctl("mask", AGENT)
+
+
+def enable_until_the_next_start(manager: Manager) -> None:
+    manager.systemctl("enable", "--runtime", AGENT)
+
+
+def mask_until_the_next_start(manager: Manager) -> None:
+    manager.systemctl("mask", "--runtime", AGENT)
+
+
+STATES = {
+    "disabled": disable, "masked": mask, "enabled-runtime": enable_until_the_next_start,
+    "masked-runtime": mask_until_the_next_start,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["runs", "stopped"])
+@pytest.mark.parametrize("state", STATES)
+def test_the_printed_remedy_lets_the_agent_start_with_the_machine(manager: Manager, state: str, runs: bool) -> None:
+    program = manager.folder / "amazon-ssm-agent"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    (manager.units / AGENT).write_text(
+        "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/var/lib/amazon-ssm-agent 1000\n"
+        "[Install]\nWantedBy=boot.target\n"
+    )
+    try:
+        manager.systemctl("daemon-reload")
+        if runs:
+            manager.systemctl("start", AGENT)
+        STATES[state](manager)
+        manager.systemctl("daemon-reload")
+        assert manager.states(AGENT, "UnitFileState", "ActiveState") == [state, "active" if runs else "inactive"]
+        words = (COMMAND, "--vault", VAULT, "diagnose", "--only", "running", "--output", "json")
+        told = json.loads(manager(*words).stdout)["checks"][0]
+        assert f"will not after the next start of the machine: its unit is {state}" in told["text"]
+        done = manager("sh", "-c", told["command"])
+        assert done.returncode == 0, done.stderr
+        manager.systemctl("daemon-reload")
+        assert manager.states(AGENT, "UnitFileState", "ActiveState") == ["enabled", "active"]
+        assert json.loads(manager(*words).stdout)["checks"][0]["outcome"] == "pass"
+    finally:
+        manager("systemctl", "unmask", AGENT)
+        manager("systemctl", "unmask", "--runtime", AGENT)
+        manager("systemctl", "disable", AGENT)
+        manager("systemctl", "disable", "--runtime", AGENT)
+        manager("systemctl", "stop", AGENT)
+        (manager.units / AGENT).unlink()
+        manager("systemctl", "daemon-reload")

@@ -33,8 +33,9 @@ def systemd_unit(machine: Machine) -> dict[str, str] | None:
     [result] = machine.run(((program, "show", "--no-pager", f"--property={_PROPERTIES}", *UNITS),), _SECONDS)
     if result.problem in ("not-run", "not-recorded"):
         raise NotThisMachine(errno.ENOTSUP, result.stderr or "it was not recorded")
-    for block in result.stdout.decode("utf-8", "replace").split("\n\n"):
-        found = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
-        if found.get("LoadState") == "loaded":
-            return found
-    return None
+    blocks = [
+        dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
+        for block in result.stdout.decode("utf-8", "replace").split("\n\n")
+    ]
+    # One that is masked is there, and systemd does not start it.
+    return next((one for state in ("loaded", "masked") for one in blocks if one.get("LoadState") == state), None)

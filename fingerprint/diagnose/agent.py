@@ -10,7 +10,7 @@ from fingerprint.agent.paths import SNAP
 from fingerprint.agent.versions import assess, open_vulnerabilities, row_since, version_of
 from fingerprint.collect.agent import AGENT_SERVICE
 from fingerprint.collect.machine import NotThisMachine
-from fingerprint.diagnose.releases import UPDATE
+from fingerprint.diagnose.releases import UPDATE, how_to_update
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, untold, warned
 from fingerprint.diagnose.waiting import wait_of
 from fingerprint.model import utc
@@ -30,6 +30,8 @@ _OS_RELEASE = "/etc/os-release"
 # The third column of dpkg -V and rpm -V marks what its owner may change.
 _CONFIGURATION = (" c ", "/etc/amazon/ssm/", "/etc/init/", "amazon-ssm-agent.service")
 _SEE_WAITING = "See `waiting` for what fails"
+# Of unit files. One that is enabled in /run only is not after the next start.
+_NOT_AT_BOOT = ("disabled", "enabled-runtime", "indirect", "linked", "linked-runtime", "masked", "masked-runtime")
 _GO_BACK, _REVERT = "Go back to the version before", f"snap revert {_PACKAGE}"
 # Between the start of the process and the line that tells it.
 _SAME_START_SECONDS = 5.0
@@ -142,12 +144,12 @@ def running(site: Site) -> Finding:
     for one in processes:
         since = f" since {utc(one.started)}" if one.started is not None else ""
         described.append(f"{one.name}: process {one.pid}, {one.user}{since}")
-    disabled = (unit or {}).get("UnitFileState") == "disabled"
-    if disabled:
+    disabled = _not_at_boot(unit)
+    if disabled == "disabled":
         described += _why_disabled(site)
     if not core and disabled:
         return failed(
-            "the agent does not run, and will not after the next start of the machine: its unit is disabled",
+            f"the agent does not run, and will not after the next start of the machine: its unit is {disabled}",
             *described, remedy="Enable and start it", command=_enable_command(unit, now=True), tag="not-running",
         )  # fmt: skip
     if not core:
@@ -162,20 +164,30 @@ def running(site: Site) -> Finding:
         return failed(f"the agent runs as {user}, not as root: it cannot read its vault", *described,
                       remedy="Take User= out of its unit, and restart it", command=restart_command(site))  # fmt: skip
     if disabled:
-        return warned("the agent runs, and will not after the next start of the machine: its unit is disabled",
+        return warned(f"the agent runs, and will not after the next start of the machine: its unit is {disabled}",
                       *described, remedy="Enable it", command=_enable_command(unit))  # fmt: skip
     since = f" since {utc(core[0].started)}" if core[0].started is not None else ""
     worker = f", with {len(workers)} worker{'s' * (len(workers) != 1)}" if workers else ", and has started no worker"
     return passed(f"the agent runs{since}{worker}", *described)
 
 
+def _not_at_boot(unit: dict[str, str] | None) -> str:
+    """Return the state of a unit that is not started with the machine, such as "disabled"; "" of another one."""
+    state = (unit or {}).get("UnitFileState", "")
+    return state if state in _NOT_AT_BOOT else ""
+
+
 def _enable_command(unit: dict[str, str] | None, *, now: bool = False) -> str:
     """Return the command that lets the agent start with the machine; `now`: and at once."""
     name = (unit or {}).get("Id", _PACKAGE)
-    if name.startswith("snap."):
-        # Snapd keeps its own word on which services start.
-        return f"snap start --enable {_PACKAGE}"
-    return f"systemctl enable {'--now ' * now}{name}"
+    # Snapd keeps its own word on which services start.
+    snap = name.startswith("snap.")
+    enable = f"snap start --enable {_PACKAGE}" if snap else f"systemctl enable {'--now ' * now}{name}"
+    masked = _not_at_boot(unit)
+    if not masked.startswith("masked"):
+        return enable
+    # What is masked in /run is not unmasked without the option.
+    return f"systemctl unmask {'--runtime ' * masked.endswith('-runtime')}{name} && {enable}"
 
 
 def _why_disabled(site: Site) -> list[str]:
@@ -260,17 +272,24 @@ def version(site: Site) -> Finding:
     if updated and not fails:
         evidence.append(updated)
     if site.program_folder == SNAP:
-        evidence.append("it is a snap, which is refreshed by itself: `snap refresh --hold` keeps a version")
+        evidence.append(f"it is a snap, which is refreshed by itself: `snap refresh --hold {_PACKAGE}` keeps a version")
     if not numbers:
         return warned(f"version {_quoted(told)} is no version of the agent's", behaviour.text,
                       remedy="Compare it with the package that was installed")  # fmt: skip
     if concerns:
         text, remedy = concerns[0]
-        command = _REVERT if remedy == _GO_BACK else ""
+        remedy, command = _commanded(site, remedy)
         return warned(f"version {told}: {text}", *evidence[1:], behaviour.text, remedy=remedy, command=command)
     if not behaviour.known:
         return passed(f"version {told}; {behaviour.text}", *evidence)
     return passed(f"version {told}", *evidence, behaviour.text)
+
+
+def _commanded(site: Site, remedy: str) -> tuple[str, str]:
+    """Return a remedy with its command, "" where there is none to type."""
+    if remedy == _GO_BACK:
+        return remedy, _REVERT
+    return how_to_update(site) if remedy == UPDATE else (remedy, "")
 
 
 def _quoted(text: str) -> str:

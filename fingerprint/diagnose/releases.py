@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 
+from fingerprint.agent.paths import SNAP
 from fingerprint.agent.proxies import is_socks
 from fingerprint.agent.versions import version_of
 from fingerprint.agentlog import UPDATE_LOG, read_texts
@@ -60,6 +61,11 @@ class Published(Value):
         return version_of(self.version)
 
 
+def how_to_update(site: Site) -> tuple[str, str]:
+    """Return a remedy with its command, "" where there is none to type. Of a snap only snapd changes the version."""
+    return ("Refresh its snap", "snap refresh amazon-ssm-agent") if site.program_folder == SNAP else (UPDATE, "")
+
+
 def published(site: Site) -> Finding:
     """Whether a newer version is published than the one that is installed."""
     told = site.version
@@ -84,11 +90,12 @@ def published(site: Site) -> Finding:
     numbers = version_of(told)
     if not numbers:
         return unknown(f"version {_quoted(told)} cannot be held against those that are published", *evidence)
+    remedy, command = how_to_update(site)
     later = f"{everywhere.version} is published, but {region} may take up to two weeks to have it"
     if here.numbers and numbers < here.numbers:
         newer = (later,) if here.numbers < everywhere.numbers else ()
         return warned(f"version {told}; {here.version} is published in {region}", *newer, *evidence, _OF_AMIS,
-                      remedy=UPDATE)  # fmt: skip
+                      remedy=remedy, command=command)  # fmt: skip
     if here.numbers and numbers < everywhere.numbers:
         return passed(f"version {told}, the newest in {region}; {later}", *evidence, _UNTIL_THEN)
     if here.numbers and here.numbers < numbers:
@@ -96,7 +103,8 @@ def published(site: Site) -> Finding:
                       *evidence, _UNTIL_THEN)  # fmt: skip
     if numbers < everywhere.numbers:
         return warned(f"version {told}; {everywhere.version} is published", *evidence,
-                      f"whether {region or 'the region'} has it yet is not known", _OF_AMIS, remedy=UPDATE)  # fmt: skip
+                      f"whether {region or 'the region'} has it yet is not known", _OF_AMIS, remedy=remedy,
+                      command=command)  # fmt: skip
     where = f"in {region}" if here.numbers else "published"
     return passed(f"version {told}, the newest {where}", *evidence)
 
@@ -174,7 +182,8 @@ def _held_against_a_place(site: Site, told: str) -> Finding:
     if not version_of(told):
         return unknown(f"version {_quoted(told)} cannot be held against {newest}, the newest published")
     if version_of(told) < version_of(newest):
-        return warned(f"version {told}; {newest} is published", remedy=UPDATE)
+        remedy, command = how_to_update(site)
+        return warned(f"version {told}; {newest} is published", remedy=remedy, command=command)
     return passed(f"version {told}, the newest published ({newest})")
 
 
