@@ -225,8 +225,8 @@ def _failed_update(site: Site, failed: FailedUpdate) -> Finding:
         ago = site.machine.now() - began
         if ago > _TWO_WEEKS:
             evidence.append(f"that was {ago / 86400:.0f} days ago: by now the region should have it")
-    # What the region has can be asked from there only.
-    asked = failed.kind == "other" or site.network is not None
+    # The network of another machine cannot be asked from here.
+    asked = failed.kind == "other" or site.network is not None or site.elsewhere
     command = "" if asked else "fingerprint diagnose --network --only published"
     asks = "; the command tells what the region has" if command else ""
     return warned(f"{what}: {failed.meaning}", *evidence, remedy=failed.remedy + asks, command=command)
