@@ -191,6 +191,8 @@ def last_update(site: Site) -> Finding:
     """What became of the last update, by its log."""
     try:
         parts, refused = site.log_parts(UPDATE_LOG)
+    except FileNotFoundError:
+        return skipped("no update is logged", f"there is no {site.places.logs}")
     except OSError as error:
         return skipped(f"{site.places.logs} is not told ({error.strerror or error})")
     told = [read_texts(parts, [], []).beside]
