@@ -25,6 +25,11 @@ from update_logs import REASONS, failure
 
 LOCAL, GLOBAL = f"/amazon-ssm-{REGION}/latest/VERSION", "/ec2-downloads-windows/SSMAgent/latest/VERSION"
 HOSTS = {LOCAL: f"s3.{REGION}.amazonaws.com", GLOBAL: "s3.amazonaws.com"}
+# Settings of the agent -> where its S3 is then.
+OTHER_HOSTS = {
+    ("UseDualStackEndpoint", True): f"s3.dualstack.{REGION}.amazonaws.com", ("ServiceDomain", "x.example"):
+    f"s3.{REGION}.x.example",
+}  # fmt: skip
 # One of each partition, with the domain of its S3 and whether the global bucket is its own, by AWS's documentation.
 REGIONS = {
     "us-east-1": ("amazonaws.com", True), "eu-west-1": ("amazonaws.com", True),
@@ -51,7 +56,9 @@ class Versions(Server):
 
     def __init__(self, answers: dict[str, tuple[str, bytes]], authority: Authority) -> None:
         self.answers = answers
-        super().__init__(Versions._tell, authority.context("s3.amazonaws.com", f"*.{REGION}.amazonaws.com"))
+        super().__init__(
+            Versions._tell, authority.context("s3.amazonaws.com", f"*.{REGION}.amazonaws.com", *OTHER_HOSTS.values())
+        )
 
     @staticmethod
     def _tell(server: Server, connection: socket.socket) -> None:
@@ -133,6 +140,16 @@ def test_the_s3_of_the_configuration_is_asked_as_the_agent_would(machine: AgentM
         with Proxy(to=server.port) as proxy:
             finding = of(machine, Network(proxy.at(), {}, authority.file, 5.0))["published"]
     assert finding.text == f"version 3.3.4851.0; 3.3.9000.0 is published in {REGION}"
+
+
+@pytest.mark.parametrize("setting", OTHER_HOSTS)
+def test_the_address_follows_the_agents_endpoints(
+    machine: AgentMachine, authority: Authority, setting: tuple[str, object]
+) -> None:
+    machine.config(Agent={setting[0]: setting[1]})
+    finding, heads = asked(machine, authority, {LOCAL: ok("3.3.9000.0")})
+    assert finding.text == f"version 3.3.4851.0; 3.3.9000.0 is published in {REGION}"
+    assert f"\r\nHost: {OTHER_HOSTS[setting]}\r\n" in heads[0]
 
 
 @pytest.mark.parametrize("region", [name for name in REGIONS if not REGIONS[name][1]])
