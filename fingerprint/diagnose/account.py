@@ -16,9 +16,10 @@ from fingerprint.agent.accounts import account_of_key, is_account
 from fingerprint.agent.providers import EC2
 from fingerprint.agentcredentials import parse_agent_credentials
 from fingerprint.credentials.dialects import ACCESS_KEY, BOTOCORE, DIALECTS, Unreadable
-from fingerprint.diagnose.endpoints import network_of, without_network
+from fingerprint.diagnose.metadata import base_url
 from fingerprint.diagnose.metadata_service import ask_ec2
 from fingerprint.diagnose.network import Unreached
+from fingerprint.diagnose.reaching import network_of, without_network
 from fingerprint.diagnose.results import Finding, Outcome, failed, passed, skipped, unknown, warned
 from fingerprint.errors import VaultError, VaultMissing
 from fingerprint.model import masked
@@ -147,8 +148,11 @@ def _of_instance(site: Site, record: RegistrationRecord) -> list[tuple[str, str,
     """Return what the metadata service of the EC2 instance names, if it is one and the network may be asked."""
     if without_network(site) is not None or not (record.provider == EC2 or _is_instance(site)):
         return []
+    base = base_url(site)
+    if not base:
+        return []
     try:
-        answer, _, _ = ask_ec2(network_of(site), _DOCUMENT)
+        answer, _, _ = ask_ec2(network_of(site), base, _DOCUMENT)
         told = loads(answer.body) if answer.status == 200 else None
     except (Unreached, JsonError):
         return []
