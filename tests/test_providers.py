@@ -135,6 +135,18 @@ def test_every_writer_of_ours_keeps_the_member_and_adds_none(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("provider", [None, "", *PROVIDERS])
+def test_a_cleared_registration_has_the_members_that_the_agent_writes(
+    vault: Vault, service: LocalService, provider: str | None
+) -> None:
+    register(vault, service)
+    with vault.edit() as edit:
+        edit.store_registration(vault.read_registration().replace(provider=provider), why="an agent wrote it")
+    flow(vault, service).deregister()
+    names = [*EIGHT, *([] if provider is None else ["provider"])]
+    assert list(members(vault).items()) == [(name, "") for name in names]
+
+
 @pytest.mark.parametrize("present", [None, "", "Azure"], ids=["eight members", "empty", "Azure"])
 @pytest.mark.parametrize("version", [*OLD, *NEW, *UNKNOWN, *(row.since for row in ROWS)])
 @pytest.mark.parametrize("asked", ["", "EC2", "Azure"])
