@@ -160,6 +160,8 @@ def test_between_two_recordings_nothing_is_said_of_what_was_kept(machine_id: str
     found = explain_snapshots(RecordedMachine(before), RecordedMachine(now))
     told = next(text for text in found.cannot_tell if "machine-id" in text)
     assert told == "What changed behind machine-id: what was recorded holds the values, and not why they differ"
+    # Unlike what the firmware says on Windows, it can be put back.
+    assert [one.name for one in found.remedies] == ["backup", "restore-id", "rebaseline", "register"]
 
 
 def test_an_id_that_identifies_nothing_is_not_called_empty() -> None:

@@ -192,6 +192,9 @@ def test_every_command_says_the_same_of_such_a_record(failed: tuple[str, ...], t
         # What cannot be told to be the same machine is not to be taken for it without a look.
         assert checked["problems"][0]["command"] == ""
         assert "rebaseline" not in collector["remedy"]
+        # What the firmware says cannot be put back, as the machine ID of Unix can.
+        assert [one["name"] for one in explained["remedies"]] == ["backup", "rebaseline", "register"]
+        assert "Only if this is the same machine for certain" in explained["remedies"][1]["risk"]
         return
     assert explained["events"][0]["name"] == "type-ids-moved"
     fingerprint = json.loads(house.record.read_text())["fingerprint"]

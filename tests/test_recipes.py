@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from fingerprint.agent.versions import ROWS, version_of
+from fingerprint.agent.versions import ROWS
 from fingerprint.collectors.recipes import (
     RECIPES,
     WQL_SINCE,
     newest_recipe_of,
     possible_recipes,
     recipe_of,
+    version_of,
 )
 from shared import VECTORS, needs_vectors
 

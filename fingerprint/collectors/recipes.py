@@ -23,17 +23,14 @@ _JSON_FROM = (10, 0, 26040)
 _WQL_FROM = (10, 0, 26100)
 # More digits are no version, and Go's integers do not hold them.
 _DIGITS = 18
-_FIGURES = frozenset("0123456789")
-# How many numbers a release has; texts leave the last one out.
-_PARTS = 4
-# More than any release has.
-_NUMBERS_LIMIT, _LENGTH_LIMIT = 9, 60
+# How many numbers a release of the agent has; texts leave the last one out. More than any release has.
+_PARTS, _NUMBERS_LIMIT, _LENGTH_LIMIT = 4, 9, 60
 
 
 def version_of(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version, four at least, as releases have; () for a text that is none."""
+    """Return the numbers of an agent's version, four at least, as releases have; () for a text that is none."""
     parts = text.split(".") if len(text) <= _LENGTH_LIMIT else [""]
-    if not all(part and len(part) <= _NUMBERS_LIMIT and _FIGURES.issuperset(part) for part in parts):
+    if not all(_is_number(part) and len(part) <= _NUMBERS_LIMIT for part in parts):
         return ()
     numbers = tuple(map(int, parts))
     return numbers + (0,) * (_PARTS - len(numbers)) if len(numbers) >= _PARTS - 1 else ()

@@ -93,7 +93,7 @@ def _changed(site: Site, choice: Choice, change: RecipeChange) -> Finding:
             remedy=f"{settles.text if settles else 'Find out which agent is installed'}; until then leave the record "
             "as it is",
         )  # fmt: skip
-    outcome = outcome_of(verdict, change)
+    outcome = site.explanation.outcome
     if outcome != "same":
         # The check `fingerprint` says what machine it is.
         told = "by that recipe, too, it is another machine" if outcome == "different" else (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fingerprint.collect.reader import AS_ROOT
 from fingerprint.engine import RECIPE_REMEDY, Outlook
+from fingerprint.match import MACHINE_ID
 from fingerprint.model import Reason, Value
 from fingerprint.stable import Outcome
 from fingerprint.vault.regeneration import rebaselined, rebaselined_as_it_is
@@ -92,7 +93,9 @@ def remedies(
     steps = [_BACKUP]
     highest = verdict.highest_passing_threshold
     if verdict.reason == Reason.SID_DIFFERS:
-        steps.append(Remedy("restore-id", "Put the old hardware ID back, if it is known (Unix: /etc/machine-id)"))
+        # On Windows it is made of what the firmware says, which nobody puts back.
+        if verdict.sid_key == MACHINE_ID:
+            steps.append(Remedy("restore-id", "Put the old machine ID back, if it is known: /etc/machine-id"))
     elif highest is not None:
         steps.append(
             Remedy(
