@@ -76,7 +76,9 @@ _COMMANDS = (
 TITLES = {WMIC: "wmic", JSON: "PowerShell JSON", WQL: "WQL"}
 
 
-_VERSION_REMEDY = DoubtRemedy("agent-version", "Find out which agent is installed: repair it, or install it again")
+_VERSION_REMEDY = DoubtRemedy(
+    "agent-version", "Find out which agent is installed, by its option -version, or install it again"
+)
 _RECORD_AGAIN = DoubtRemedy(
     "agent-version", "Record the machine again: this snapshot does not hold the agent's version"
 )

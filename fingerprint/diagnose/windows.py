@@ -16,7 +16,7 @@ from fingerprint.diagnose.results import (
 )
 from fingerprint.engine import RECIPE_REMEDY, outcome_of
 from fingerprint.errors import FingerprintError
-from fingerprint.model import Reason
+from fingerprint.model import Fault, Reason
 from fingerprint.vault.regeneration import rebaselined_as_it_is
 
 TYPE_CHECKING = False
@@ -142,6 +142,9 @@ def _silent_classes(site: Site) -> Finding | None:
     names = ", ".join(one.name for one in unread)
     settles = remedy_of_fault(unread[0].fault)
     evidence = [f"{one.name}: {one.reason} ({one.source})" for one in unread]
+    if site.recorded and unread[0].fault == Fault.NOT_ASKED:
+        return unknown(f"the recording does not hold what WMI tells of {names}", *evidence,
+                       remedy="Record the machine again, where WMI can be asked")  # fmt: skip
     if any(one.only_here for one in unread):
         return unknown(f"WMI does not tell {names} here, and the agent may read it", *evidence, remedy=settles.text,
                        command=settles.command)  # fmt: skip
