@@ -14,7 +14,7 @@ from fingerprint.diagnose.results import (
     unknown,
     warned,
 )
-from fingerprint.engine import RECIPE_REMEDY, outcome_of
+from fingerprint.engine import RECIPE_REMEDY
 from fingerprint.errors import FingerprintError
 from fingerprint.model import Fault, Reason
 from fingerprint.vault.regeneration import rebaselined_as_it_is
