@@ -18,7 +18,7 @@ from fingerprint.agent.versions import version_of
 from fingerprint.agentlog import code_of, parse, read_texts
 from fingerprint.agentlog.retries import pause
 from fingerprint.collect.agent import agent_processes
-from fingerprint.diagnose import diagnose
+from fingerprint.diagnose import CHECKS, diagnose
 
 WORKER = "[ssm-agent-worker] "
 IDENTITY = "/var/lib/amazon/ssm/runtimeconfig/identity_config.json"
@@ -518,10 +518,12 @@ def test_ids_that_the_logs_quote_are_masked_unless_revealed(
     machine.log("amazon-ssm-agent.log", started("11:00:00") + QUOTES[quote])
     if quote == "start":
         machine.stopped()
-    masked = " ".join(machine("diagnose", *form).stdout.split())
+    # Where the node is registered is the answer of the check `account`, which is asked for that.
+    only = ("--only", ",".join(check.name for check in CHECKS if check.name != "account" and check.platform == ""))
+    masked = " ".join(machine("diagnose", *form, *only).stdout.split())
     assert NODE not in masked
     assert ACCOUNT not in masked
-    revealed = " ".join(machine("diagnose", *form, "--reveal").stdout.split())
+    revealed = " ".join(machine("diagnose", *form, *only, "--reveal").stdout.split())
     assert NODE in revealed
     assert ACCOUNT in revealed
 

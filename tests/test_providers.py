@@ -435,7 +435,7 @@ def test_the_source_members_are_those_of_the_public_model() -> None:
     for name, ours in localmodel._PATTERNS.items():
         least, most = shapes[name].get("min", 0), shapes[name]["max"]
         pattern = shapes[name]["pattern"].removeprefix("^").removesuffix("$")
-        assert ours in (pattern, pattern.removesuffix("*") + f"{{{least},{most}}}")
+        assert ours.pattern in (pattern, pattern.removesuffix("*") + f"{{{least},{most}}}")
 
 
 @pytest.mark.parametrize("provider", ["", "azure", "AZURE", "GCP", "ec2", "Azure ", 5, [], {}])

@@ -633,7 +633,8 @@ def test_the_local_service_takes_what_the_real_agent_sent(path: Path) -> None:
             elif not local.nodes():
                 public = NodeKey.decode(key["privateKey"], "here").public()
                 local._database.execute(
-                    "INSERT INTO node VALUES (?, ?, ?, ?, 0, 1)",
+                    "INSERT INTO node (id, public_key, fingerprint, registered, rotate, active) "
+                    "VALUES (?, ?, ?, ?, 0, 1)",
                     (key["instanceID"], public, told.get("Fingerprint", ""), 0.0),
                 )
             answers.append(_sent(local, b64decode(request["raw_base64"])))

@@ -23,7 +23,7 @@ _ENUMS = {
     ),
 }  # fmt: skip
 # Length and alphabet.
-_PATTERNS = {"SourceId": r"[a-zA-Z0-9:_-]{0,128}", "SourceLocation": r".{1,128}"}
+_PATTERNS = {"SourceId": re.compile(r"[a-zA-Z0-9:_-]{0,128}"), "SourceLocation": re.compile(r".{1,128}")}
 
 
 def text_of(body: dict[str, Any], name: str, least: int = 1) -> str:
@@ -47,8 +47,8 @@ def optional_member(body: dict[str, Any], name: str) -> str | None:
     value = text_of(body, name, 0)
     if name in _ENUMS and value not in _ENUMS[name]:
         raise _refusal(name, f"Member must satisfy enum value set: [{', '.join(_ENUMS[name])}]")
-    if name in _PATTERNS and not re.fullmatch(_PATTERNS[name], value):
-        raise _refusal(name, f"Member must satisfy regular expression pattern: ^{_PATTERNS[name]}$")
+    if name in _PATTERNS and not _PATTERNS[name].fullmatch(value):
+        raise _refusal(name, f"Member must satisfy regular expression pattern: ^{_PATTERNS[name].pattern}$")
     return value
 
 
