@@ -19,7 +19,7 @@ from agent_process import running
 from commandline import COMMAND
 from event_machines import before_and_after
 from fingerprint import Vault
-from fingerprint.agent import client_settings, unit, vault_use
+from fingerprint.agent import client_settings, installed, unit, vault_use
 from fingerprint.agent.endpoints import configured_url
 from fingerprint.agent.paths import Places, places_of
 from fingerprint.agent.proxies import proxy_for, service_proxies
@@ -151,6 +151,26 @@ def test_the_endpoint_is_the_one_that_the_agent_takes(host: Host, config: dict[s
     host.configured(**config)
     assert host.endpoint() == endpoint
     assert configured_url(config, "ssm", REGION) in ("", endpoint)
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("version", "domain"),
+    [("3.3.3270.0", "api.aws"), ("3.3.5828.0", "api.aws"), ("99.0.0.0", "api.aws"), ("x", "api.aws"),
+     ("3.3.3269.9", "amazonaws.com"), ("3.3.987.0", "amazonaws.com"), ("2.3.0.0", "amazonaws.com")],
+)  # fmt: skip
+def test_dual_stack_is_taken_where_the_installed_agent_takes_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, version: str, domain: str
+) -> None:
+    program = host.folder / "amazon-ssm-agent"
+    program.write_text(f"#!/bin/sh\necho SSM Agent version: {version}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(installed, "program_folder", lambda _: str(host.folder))
+    host.configured(Agent={"UseDualStackEndpoint": True})
+    assert host.endpoint() == f"https://ssm.{REGION}.{domain}"
+    settings = client_settings.settings_for(host.vault.path)
+    assert settings is not None
+    assert settings.endpoint_setting == "Agent.UseDualStackEndpoint"
 
 
 def test_there_is_no_endpoint_without_a_region_but_the_configured_one() -> None:

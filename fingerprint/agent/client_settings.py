@@ -14,7 +14,8 @@ from fingerprint.agent.config import (
     setting,
     settings_of,
 )
-from fingerprint.agent.endpoints import configured_url
+from fingerprint.agent.endpoints import configured_url, uses_dual_stack
+from fingerprint.agent.installed import printed_version
 from fingerprint.agent.paths import places_of
 from fingerprint.agent.proxies import service_proxies
 from fingerprint.agent.vault_use import is_agents_vault, vault_use
@@ -69,7 +70,13 @@ class ClientSettings(Value):
 
     def endpoint(self, region: str) -> str:
         """Return the URL of the service in a region that the configuration names, "" for the region's usual one."""
-        return configured_url(self.config, "ssm", region)
+        # Only of this setting it matters which agent is installed, and asking costs the start of a process.
+        version = printed_version(LiveMachine()) if self._dual_stack else ""
+        return configured_url(self.config, "ssm", region, version)
+
+    @property
+    def _dual_stack(self) -> bool:
+        return uses_dual_stack(settings_of(self.config or {}).values)
 
     @property
     def longest_pause(self) -> int | None:
@@ -79,8 +86,10 @@ class ClientSettings(Value):
     @property
     def endpoint_setting(self) -> str:
         """The name of the setting that `endpoint` is from, if it is from one."""
-        named = setting(self.config, "Ssm", "Endpoint") or not setting(self.config, "Agent", "ServiceDomain")
-        return "Ssm.Endpoint" if named else "Agent.ServiceDomain"
+        if setting(self.config, "Ssm", "Endpoint"):
+            return "Ssm.Endpoint"
+        of_domain = setting(self.config, "Agent", "ServiceDomain") or not self._dual_stack
+        return "Agent.ServiceDomain" if of_domain else "Agent.UseDualStackEndpoint"
 
 
 def settings_for(vault: str) -> ClientSettings | None:
