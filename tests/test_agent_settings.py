@@ -25,6 +25,7 @@ from fingerprint.agent.paths import Places, places_of
 from fingerprint.agent.proxies import proxy_for, service_proxies
 from fingerprint.collect.machine import LiveMachine
 from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.diagnose.network import Network
 from fingerprint.errors import FingerprintError, InputError, Refused, Unreachable, UsageError
 from fingerprint.service import agent_beside
 from fingerprint.service.agent_beside import client_for
@@ -423,10 +424,35 @@ URL = "https://ssm.eu-west-1.amazonaws.com/"
         ("https://11.1.2.3/", {**PROXY, "no_proxy": "10.0.0.0/8"}, "http://p:1"),
         ("https://[fd00::1]/", {**PROXY, "no_proxy": "fd00::/8"}, ""),
         ("https://localhost/", PROXY, ""), ("https://127.9.9.9:4/", PROXY, ""), ("https://[::1]/", PROXY, ""),
+        # A list may hold "*", and names with "*." before them.
+        (URL, {**PROXY, "no_proxy": "a,*"}, ""), (URL, {**PROXY, "no_proxy": "*.amazonaws.com"}, ""),
+        (URL, {**PROXY, "no_proxy": "*amazonaws.com"}, "http://p:1"),
+        (URL, {**PROXY, "no_proxy": "SSM.eu-west-1.AmazonAWS.com"}, ""),
+        # A dot before the name stands for subdomains only.
+        (URL, {**PROXY, "no_proxy": ".ssm.eu-west-1.amazonaws.com"}, "http://p:1"),
+        (URL, {**PROXY, "no_proxy": "*.ssm.eu-west-1.amazonaws.com"}, "http://p:1"),
+        # With a port: the URL's, or that of its scheme.
+        (URL, {**PROXY, "no_proxy": "amazonaws.com:443"}, ""), (URL, {**PROXY, "no_proxy": "amazonaws.com:"}, ""),
+        (URL, {**PROXY, "no_proxy": "amazonaws.com:80,:443"}, "http://p:1"),
+        ("https://10.1.2.3/", {**PROXY, "no_proxy": "10.1.2.3:443"}, ""),
+        ("https://10.1.2.3:444/", {**PROXY, "no_proxy": "10.1.2.3:443"}, "http://p:1"),
+        ("https://[fd00::1]/", {**PROXY, "no_proxy": "[fd00::1]:443"}, ""),
+        ("https://[fd00::1]/", {**PROXY, "no_proxy": "[fd00::1]:444"}, "http://p:1"),
+        ("https://[fd00::1]/", {**PROXY, "no_proxy": "fd00:0::1"}, ""),
+        ("http://[fd00:ec2::254]/", {"http_proxy": "http://p:1", "no_proxy": "fd00:ec2::254"}, ""),
+        ("https://[::ffff:10.1.2.3]/", {**PROXY, "no_proxy": "10.0.0.0/8"}, ""),
+        ("https://10.1.2.3/", {**PROXY, "no_proxy": "10.0.0.0/255.0.0.0, /8, 10.0.0.0/99"}, "http://p:1"),
+        # What is no URL is asked through none.
+        ("http://[", {"http_proxy": "http://p:1"}, ""), ("https://h:99999", PROXY, ""), ("", PROXY, ""),
+        ("ftp://h/", {"ftp_proxy": "http://p:1"}, ""),
     ],
 )  # fmt: skip
 def test_a_url_goes_through_the_proxy_that_the_agent_takes(url: str, variables: dict[str, str], proxy: str) -> None:
     assert proxy_for(url, variables) == proxy
+    # A diagnosis asks as the agent does.
+    assert (
+        Network("", {"https_proxy": "http://q:2"}).with_agent(variables or {"no_proxy": ""}, "").proxy_of(url) == proxy
+    )
 
 
 class Registry(ModuleType):

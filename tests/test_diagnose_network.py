@@ -755,28 +755,29 @@ def test_endpoints_that_some_work_needs_only_warn(machine: AgentMachine, service
 def test_the_proxy_of_the_agents_service_is_the_one_that_is_used(
     authority: Authority, trusted: ssl.SSLContext, machine: AgentMachine
 ) -> None:
-    with Server(answering(), trusted) as server, Proxy(pair=f"user:{PASSWORD}") as proxy, Proxy() as of_shell:
-        configured(machine, Ssm=server.url)
+    pair = f"user:{PASSWORD}"
+    with Server(answering(), trusted) as server, Proxy(pair=pair, to=server.port) as proxy, Proxy() as of_shell:
         machine.unit(
             Environment=f'https_proxy={proxy.at(f"user:{PASSWORD}")} "no_proxy=169.254.169.254, elsewhere.example"'
         )
-        asked = network(HTTPS_PROXY=of_shell.at(), no_proxy="localhost", certificates=authority.file)
+        asked = network(HTTPS_PROXY=of_shell.at(), no_proxy="*", certificates=authority.file)
         found = diagnosed(machine, asked, "endpoint-ssm", "proxy")
     assert found["endpoint-ssm"].outcome == PASS
     assert f"through http://***@127.0.0.1:{proxy.port}" in found["endpoint-ssm"].text
-    assert proxy.targets == [f"localhost:{server.port}"]
+    assert proxy.targets == [f"ssm.{REGION}.amazonaws.com:443"]
     assert not of_shell.heads
     assert found["proxy"].outcome == PASS
     assert "no_proxy=169.254.169.254, elsewhere.example" in found["proxy"].evidence
     assert PASSWORD not in repr(found)
 
 
-def test_the_no_proxy_of_the_agents_service_holds(
-    authority: Authority, trusted: ssl.SSLContext, machine: AgentMachine, closed_port: int
+@pytest.mark.parametrize("more", ["", " no_proxy=localhost"], ids=["", "no_proxy"])
+def test_the_agents_service_asks_this_machine_itself_without_its_proxy(
+    authority: Authority, trusted: ssl.SSLContext, machine: AgentMachine, closed_port: int, more: str
 ) -> None:
     with Server(answering(), trusted) as server:
         configured(machine, Ssm=server.url)
-        machine.unit(Environment=f"https_proxy=http://127.0.0.1:{closed_port} no_proxy=localhost")
+        machine.unit(Environment=f"https_proxy=http://127.0.0.1:{closed_port}{more}")
         found = diagnosed(machine, network(certificates=authority.file), "endpoint-ssm")["endpoint-ssm"]
     assert found.outcome == PASS
     assert "through" not in found.text
@@ -794,9 +795,9 @@ def test_a_proxy_of_the_agents_service_that_refuses_fails_and_keeps_the_password
 def test_an_https_proxy_of_the_agents_service_passes(
     authority: Authority, trusted: ssl.SSLContext, machine: AgentMachine
 ) -> None:
-    with Server(answering(), trusted) as server, Proxy(pair=f"user:{PASSWORD}", context=trusted) as proxy:
-        configured(machine, Ssm=server.url)
-        machine.unit(Environment=f"https_proxy={proxy.at(f'user:{PASSWORD}')}")
+    pair = f"user:{PASSWORD}"
+    with Server(answering(), trusted) as server, Proxy(pair=pair, to=server.port, context=trusted) as proxy:
+        machine.unit(Environment=f"https_proxy={proxy.at(pair)}")
         found = diagnosed(machine, network(certificates=authority.file), "endpoint-ssm")["endpoint-ssm"]
     assert found.outcome == PASS
     assert f"through https://***@127.0.0.1:{proxy.port}" in found.text

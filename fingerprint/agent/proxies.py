@@ -6,10 +6,10 @@ Options and WinHTTP. On macOS it asks `scutil --proxy`, so its proxies are the s
 
 from __future__ import annotations
 
+import re
 import shlex
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from urllib.parse import unquote_to_bytes, urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 from fingerprint.agent.unit import systemd_unit
 from fingerprint.errors import UsageError
@@ -19,6 +19,7 @@ from fingerprint.quoting import hidden
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from ipaddress import IPv4Address, IPv6Address
     from urllib.parse import SplitResult
 
     from fingerprint.collect.machine import Machine
@@ -27,6 +28,8 @@ _PORTS = {"http": 80, "https": 443}
 _SOCKS = ("socks5", "socks5h")
 _NAMES = ("http_proxy", "https_proxy", "no_proxy")
 _WINDOWS_SERVICE = "AmazonSSMAgent"
+# Of an entry of no_proxy its host, in brackets if it is an address of IPv6, and its port.
+_WITH_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*):([^:\[\]]*)")
 
 
 class Proxy(Value):
@@ -155,35 +158,64 @@ def service_proxies(machine: Machine, pids: Sequence[int], proc: str = "/proc") 
 def proxy_for(url: str, variables: Mapping[str, str]) -> str:
     """Return the proxy that the agent asks a URL through, "" for none; by the rules of Go's net/http.
 
-    Loopback is never asked through a proxy. `no_proxy` takes names, with a dot before them for subdomains, addresses,
-    networks (CIDR) and "*".
+    Loopback is never asked through a proxy. `no_proxy` takes names, which stand for their subdomains, too, and for
+    these only with "." or "*." before them, addresses, networks (CIDR) and "*"; all but the last two also with a port.
+    Source: golang.org/x/net/http/httpproxy.
 
     Args:
-        url: http or https.
+        url: http or https. What is no URL is asked through none.
         variables: as `service_proxies` returns them; the upper-case name wins.
     """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    excluded = variables.get("NO_PROXY") or variables.get("no_proxy") or ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        address = None
+    parts = url_parts(url)
+    name = proxy_variable(parts.scheme, variables) if parts is not None else ""
+    if parts is None or not name:
+        return ""
+    host, address = parts.hostname or "", _address(parts.hostname or "")
     if host == "localhost" or (address is not None and address.is_loopback):
         return ""
-    if address is not None and any(address in network for network in _networks(excluded)):
+    port = str(parts.port or _PORTS[parts.scheme])
+    excluded = variables.get("NO_PROXY") or variables.get("no_proxy") or ""
+    if any(_excludes(one.strip(), host, port, address) for one in excluded.lower().split(",")):
         return ""
-    if proxy_bypass_environment(host, {"no": excluded}):
-        return ""
-    name = f"{parts.scheme}_proxy"
-    return variables.get(name.upper()) or variables.get(name) or ""
+    return variables[name]
 
 
-def _networks(excluded: str) -> list[IPv4Network | IPv6Network]:
-    found = []
-    for one in excluded.split(","):
+def proxy_variable(scheme: str, variables: Mapping[str, str]) -> str:
+    """Return the variable that names the proxy for URLs of a scheme, "" if none does or the scheme is another one.
+
+    Args:
+        scheme: http or https.
+        variables: as `service_proxies` returns them.
+    """
+    names = (f"{scheme}_proxy".upper(), f"{scheme}_proxy") if scheme in _PORTS else ()
+    return next((name for name in names if variables.get(name)), "")
+
+
+def _excludes(one: str, host: str, port: str, address: IPv4Address | IPv6Address | None) -> bool:
+    """Return whether an entry of no_proxy, in lower case, stands for a host."""
+    if one in ("", "*"):
+        return one == "*"
+    if "/" in one:
         try:
-            found.append(ip_network(one.strip(), strict=False))
+            # Go takes a length for a mask only.
+            return address is not None and one.rpartition("/")[2].isdigit() and address in ip_network(one, strict=False)
         except ValueError:
-            continue
-    return found
+            return False
+    split = _WITH_PORT.fullmatch(one)
+    name, wanted = (split[1].strip("[]"), split[2]) if split else (one, "")
+    if not name or wanted not in ("", port):
+        return False
+    excluded = _address(name)
+    if excluded is not None:
+        return excluded == address
+    name = name.removeprefix("*") if name.startswith("*.") else name
+    return host.endswith(name) if name.startswith(".") else host == name or host.endswith(f".{name}")
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    # To Go an address of IPv4 within one of IPv6 is the former.
+    return getattr(found, "ipv4_mapped", None) or found

@@ -12,7 +12,7 @@ from time import monotonic, time
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
-from fingerprint.agent.proxies import parsed_proxy, url_parts
+from fingerprint.agent.proxies import parsed_proxy, proxy_for, url_parts
 from fingerprint.diagnose.connection import Line, Unreached, not_let_through
 from fingerprint.model import Value
 from fingerprint.quoting import hidden
@@ -70,6 +70,7 @@ class Network:
         environment: variables that name proxies; None for those of this process.
         certificates: a file of further certificates to trust, "" for none.
         seconds: for each step of an exchange, such as the connection; the whole has four times as many.
+        of_agent: whether the environment is that of the agent's service, which reads it by rules of its own.
 
     Raises:
         UsageError: a proxy is none that this can speak to.
@@ -81,11 +82,14 @@ class Network:
         environment: Mapping[str, str] | None = None,
         certificates: str = "",
         seconds: float = CONNECT_SECONDS,
+        *,
+        of_agent: bool = False,
     ) -> None:
         self._environment = dict(environ if environment is None else environment)
         self._proxy = proxy
         self._seconds = seconds
         self._certificates = certificates
+        self._of_agent = of_agent
         if proxy:
             parsed_proxy(proxy)
 
@@ -97,15 +101,18 @@ class Network:
             certificates: a file of further certificates to trust, "" for those that this has.
         """
         return Network(
-            self._proxy, environment or self._environment, certificates or self._certificates, self._seconds
+            self._proxy, environment or self._environment, certificates or self._certificates, self._seconds,
+            of_agent=self._of_agent or bool(environment),
         )  # fmt: skip
 
     def proxy_of(self, url: str) -> str:
         """Return the proxy that a URL is asked through, "" for none."""
-        parts = urlsplit(url)
-        host = parts.hostname or ""
         if self._proxy:
             return self._proxy
+        if self._of_agent:
+            return proxy_for(url, self._environment)
+        parts = urlsplit(url)
+        host = parts.hostname or ""
         without = self._environment.get("no_proxy") or self._environment.get("NO_PROXY") or ""
         if proxy_bypass_environment(host, {"no": without}):
             return ""
