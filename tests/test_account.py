@@ -270,6 +270,10 @@ HINTS: dict[str, tuple[dict[str, str], str]] = {
     "the same region": ({"AWS_REGION": REGION}, ""),
     "no file": ({"AWS_CONFIG_FILE": "/nowhere"}, ""),
     "a file that is none": ({"AWS_CONFIG_FILE": "/proc/self/environ"}, ""),
+    "a file of the home folder": ({"AWS_CONFIG_FILE": "~/config"}, "config, default: 'us-east-2'"),
+    "a pipe": ({"AWS_CONFIG_FILE": "~/pipe"}, ""),
+    "a device": ({"AWS_CONFIG_FILE": "/dev/zero"}, ""),
+    "a folder": ({"AWS_CONFIG_FILE": "/"}, ""),
     "a key of another account": ({"AWS_ACCESS_KEY_ID": KEYS[OTHER]}, ""),
 }  # fmt: skip
 
@@ -279,6 +283,7 @@ def test_what_the_shell_names_only_warns(machine: AgentMachine, tmp_path: Path, 
     variables, words = HINTS[name]
     config = tmp_path / "config"
     config.write_text("[default]\nregion = us-east-2\n[profile p]\nregion=us-west-1\n")
+    os.mkfifo(tmp_path / "pipe")
     given_ = {key: str(config) if value == "CONFIG" else value for key, value in variables.items()}
     machine.write()
     answer = run("--vault", str(machine.vault_path), "diagnose", "--only", "account", "--output", "json",
@@ -287,6 +292,8 @@ def test_what_the_shell_names_only_warns(machine: AgentMachine, tmp_path: Path, 
     [check] = told["checks"]
     assert check["outcome"] == (WARN if words else SKIPPED), check
     assert words in " ".join((check["text"], *check["evidence"]))
+    # Nothing is waited for.
+    assert "mi-0…def0 in eu-west-1" in check["text"]
     assert (told["conclusion"]["state"] == "warnings") == bool(words)
     assert answer.returncode == 0
     # Whoever says where it should be needs no hint.

@@ -16,6 +16,7 @@ from commandline import run
 from fingerprint.collect.machine import Machine
 from fingerprint.diagnose import Diagnosis, Finding, Network, diagnose
 from fingerprint.diagnose.endpoints import SERVICES, endpoint_of, region_of
+from fingerprint.model import RegistrationRecord
 
 PASS, WARN, FAIL, SKIPPED = "pass", "warn", "fail", "skipped"
 DPKG = ("/usr/bin/dpkg", "--verify", "amazon-ssm-agent")
@@ -402,6 +403,23 @@ def test_no_password_of_the_metadata_services_url_is_told(
     finding = here(machine, Network("", {}, seconds=0.5), "imds")["imds"]
     assert "http://***@127.0.0.1:1" in finding.text
     assert PASSWORD not in repr(finding)
+
+
+@pytest.mark.parametrize(
+    "variable", ["AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "no_proxy", "NO_PROXY"]
+)
+@pytest.mark.parametrize(
+    "place", [f"http://user:{PASSWORD}@h", f"user:{PASSWORD}@h", f"a,http://user:{PASSWORD},{PASSWORD}@[b,c"]
+)
+@pytest.mark.parametrize("provider", ["", "EC2"])
+def test_no_password_of_a_misplaced_url_is_told(
+    machine: AgentMachine, provider: str, place: str, variable: str
+) -> None:
+    assert isinstance(machine.registration, RegistrationRecord)
+    machine.registration = machine.registration.replace(provider=provider) if provider else None
+    machine.unit(Environment=f"http_proxy=http://127.0.0.1:1 {variable}={place}")
+    found = here(machine, Network("", {}, seconds=0.5), "imds", "health", "proxy")
+    assert PASSWORD not in repr(found)
 
 
 # Proxies.

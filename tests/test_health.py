@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +26,8 @@ from fingerprint.agentlog import State, present, read_texts
 from fingerprint.collect.machine import Machine
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.diagnose import Network, diagnose
+from fingerprint.diagnose.connection import Line
+from fingerprint.diagnose.results import Finding
 from metadata import alone, beside_metadata
 from printed import commands_in
 from servers import Server, answering
@@ -224,6 +227,9 @@ def test_a_proxy_of_the_service_is_named_as_what_keeps_it_away(
     assert outcome == (WARN if variable else PASS)
 
 
+TELLS = {"EC2": b"i-0123456789abcdef0", "Azure": b'{"compute":{"location":"x"}}'}
+
+
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "403 Forbidden"])
 @pytest.mark.parametrize("provider", ["Azure", "EC2", ""])
 def test_with_the_network_the_metadata_service_is_asked(
@@ -231,7 +237,7 @@ def test_with_the_network_the_metadata_service_is_asked(
 ) -> None:
     of_provider(machine, provider)
     machine.log("amazon-ssm-agent.log", RECENT)
-    with Server(answering(status, b"token")) as server:
+    with Server(answering(status, TELLS.get(provider, b""))) as server:
         # EC2's has a variable; that of Azure has its address only.
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url)
         monkeypatch.setattr("fingerprint.diagnose.metadata_service.METADATA_HOST", f"127.0.0.1:{server.port}")
@@ -247,6 +253,87 @@ def test_with_the_network_the_metadata_service_is_asked(
         [head] = server.heads
         assert head.startswith("GET /metadata/instance?api-version=2025-04-07&format=json HTTP/1.1\r\n")
         assert "\r\nMetadata: true\r\n" in head
+
+
+def asked(
+    machine: AgentMachine, monkeypatch: pytest.MonkeyPatch, provider: str, body: bytes, unit: str = ""
+) -> Finding:
+    """Return what is found where a metadata service answers with this."""
+    of_provider(machine, provider)
+    machine.log("amazon-ssm-agent.log", RECENT)
+    with Server(answering("200 OK", body)) as server:
+        machine.unit(Environment=unit)
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://169.254.169.254:{server.port}")
+        monkeypatch.setattr("fingerprint.diagnose.metadata_service.METADATA_HOST", f"169.254.169.254:{server.port}")
+        # Its address is given to the server of this test, as loopback is never asked through a proxy.
+        connect = Line.connect
+        monkeypatch.setattr(Line, "connect", lambda line, _, port: connect(line, "127.0.0.1", port))
+        site = machine.site(Network("", {}, seconds=2))
+        site.machine = cast(Machine, Present(machine.machine))
+        return diagnose(site, ["health"])["health"]
+
+
+PAGES = (b"", b"<html>Log in</html>", b"<html>", b"\xff\xfe", b"OK", b"null", b"[]", b'"x"', b"{", b"x" * 100_000,
+         b"[" * 100_000)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[repr(page[:8]) for page in PAGES])
+@pytest.mark.parametrize("provider", ["EC2", "Azure"])
+def test_what_answers_in_place_of_a_metadata_service_is_none(
+    machine: AgentMachine, monkeypatch: pytest.MonkeyPatch, provider: str, page: bytes
+) -> None:
+    found = asked(machine, monkeypatch, provider, page)
+    assert (str(found.outcome), "(something else answers in its place)" in found.text) == (FAIL, True), found
+
+
+def test_data_of_a_user_are_no_reason_to_doubt_it(machine: AgentMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = json.dumps({"compute": {"userData": "QQ" * 43_000}}).encode()
+    assert str(asked(machine, monkeypatch, "Azure", long).outcome) == PASS
+
+
+@pytest.mark.parametrize(
+    ("unit", "outcome"),
+    [
+        ("http_proxy=http://127.0.0.1:9", WARN), ("HTTP_PROXY=http://127.0.0.1:9 no_proxy=10.0.0.0/8", WARN),
+        ("http_proxy=http://127.0.0.1:9 no_proxy=169.254.0.0/16", PASS), ("https_proxy=http://127.0.0.1:9", PASS),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("provider", ["EC2", "Azure"])
+def test_what_answers_without_a_proxy_is_not_green_where_the_agent_asks_through_one(
+    machine: AgentMachine, monkeypatch: pytest.MonkeyPatch, provider: str, unit: str, outcome: str
+) -> None:
+    found = asked(machine, monkeypatch, provider, TELLS[provider], unit)
+    assert str(found.outcome) == outcome, found
+    assert found.remedy.startswith("Add 169.254.169.254 to no_proxy") == (outcome == WARN)
+
+
+@pytest.mark.parametrize(
+    ("unit", "remedy"),
+    [
+        ("{0}_MODE=IPv5", "Correct {0}_MODE, in the agent's service or here"),
+        ("{0}_MODE=http://u:hunter2@h", "Correct {0}_MODE, in the agent's service or here"),
+        ("{0}=http://[", "Correct {0}, in the agent's service or here"),
+        ("{0}_MODE=IPv6", "Let the agent reach http://[fd00:ec2::254] ("),
+        ("{0}=http://u:hunter2@198.51.100.7:81", "Let the agent reach http://***@198.51.100.7:81 ("),
+        ("{0}_MODE=IPv6 http_proxy=http://p:1", "Add fd00:ec2::254 to no_proxy of the agent's service (http_proxy is"),
+        ("{0}=https://198.51.100.7 https_proxy=http://p:1", "Add 198.51.100.7 to no_proxy of the agent's service (h"),
+        ("{0}_MODE=IPv6 http_proxy=http://p:1 no_proxy=fd00:ec2::254", "Let the agent reach http://[fd00:ec2::254] ("),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("skipping", [True, False], ids=["in the log", "asked"])
+def test_the_way_out_is_that_of_the_metadata_service_that_the_agent_asks(
+    machine: AgentMachine, unit: str, remedy: str, skipping: bool
+) -> None:
+    of_provider(machine, "EC2")
+    machine.log("amazon-ssm-agent.log", SKIPPING if skipping else RECENT)
+    name = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+    machine.unit(Environment=unit.format(name))
+    site = machine.site(Network("", {}, seconds=0.3))
+    site.machine = cast(Machine, Present(machine.machine))
+    found = diagnose(site, ["health"])["health"]
+    assert str(found.outcome) == FAIL
+    assert found.remedy.startswith(remedy.format(name)), found
+    assert "hunter2" not in repr(found)
 
 
 def test_a_copied_disk_is_told_by_its_log_alone(machine: AgentMachine, tmp_path: Path) -> None:

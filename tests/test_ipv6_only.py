@@ -255,8 +255,7 @@ def test_behind_a_proxy_ipv6_only_excuses_nothing(tmp_path: Path) -> None:
 
 IMDS = """
 def imds(host):
-    body = b"token"
-    return Server(sending(b"HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\ntoken"), host=host, port=80)
+    return Server(answering("200 OK", b"i-0123456789abcdef0"), host=host, port=80)
 
 import subprocess
 def has(address):

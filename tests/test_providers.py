@@ -319,9 +319,9 @@ def test_who_waited_for_a_registration_with_another_provider_is_refused(vault: V
 # The command, beside a real metadata service on its real address.
 
 
-def beside(vault: Vault, status: int, *words: str, **variables: str) -> Beside:
+def beside(vault: Vault, status: int, *words: str, page: str = "", **variables: str) -> Beside:
     env = environment(Path(vault.state), **variables)
-    return beside_metadata(status, "--vault", vault.path, "register", "--region", REGION, *words, env=env)
+    return beside_metadata(status, "--vault", vault.path, "register", "--region", REGION, *words, env=env, page=page)
 
 
 @alone
@@ -352,6 +352,16 @@ def test_the_command_refuses_where_the_metadata_service_does_not_answer(
     assert not Path(vault.path).exists()
     done = beside(vault, status)
     assert (done.code, len(done.nodes), done.asked) == (0, 1, []), done.err
+
+
+@alone
+@pytest.mark.parametrize("page", ["<html>Log in</html>", "<html>", "OK", "[]"])
+@pytest.mark.parametrize("provider", ["azure", "ec2"])
+def test_the_command_refuses_where_something_else_answers(vault: Vault, provider: str, page: str) -> None:
+    done = beside(vault, 200, "--provider", provider, page=page)
+    assert (done.code, done.out, done.nodes) == (4, "", []), done.err
+    assert "something else answers in its place" in done.err
+    assert not Path(vault.path).exists()
 
 
 def test_the_command_says_that_what_it_finished_has_another_provider(vault: Vault, service: LocalService) -> None:

@@ -126,18 +126,21 @@ def _hints(site: Site, record: RegistrationRecord) -> list[tuple[str, str, str]]
 
 
 def _of_shell() -> list[tuple[str, str, str]]:
+    from fingerprint.collect.machine import LiveMachine
+
     environ = os.environ
     if not is_own(environ):
         # Of another user than whose rights this has.
         return []
     named = [(_REGION, environ.get(name, ""), name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")]
     key = account_of_key(environ.get("AWS_ACCESS_KEY_ID", ""))
-    path = environ.get("AWS_CONFIG_FILE") or os.path.join(os.path.expanduser("~"), ".aws", "config")
+    path = os.path.expanduser(environ.get("AWS_CONFIG_FILE") or os.path.join("~", ".aws", "config"))
     profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
     section = profile if profile == "default" else f"profile {profile}"
     parser = RawConfigParser(default_section="\0", strict=False, allow_no_value=True)
     try:
-        parser.read(path, encoding="utf-8")
+        # What is no regular file is not waited for.
+        parser.read_string(LiveMachine().read_file(path, _LIMIT).decode("utf-8"))
         region = parser.get(section, "region", fallback="") or ""
     except (IniError, OSError, UnicodeDecodeError):
         region = ""

@@ -293,7 +293,9 @@ def proxies(site: Site) -> Finding:
     if unit is None:
         return skipped("where the service has its proxy from is not looked up: systemd has no unit of it")
     found = agent_proxies(site)
-    told = [f"{name}={value if name.lower() == 'no_proxy' else hidden(value)}" for name, value in found.items()]
+    # A list of names has no password, unless somebody took it for a proxy.
+    lists = [name for name, value in found.items() if name.lower() == "no_proxy" and "@" not in value]
+    told = [f"{name}={value if name in lists else hidden(value)}" for name, value in found.items()]
     told.append("of its unit only Environment= is seen, neither EnvironmentFile= nor what systemd gives to all")
     here = [name for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY") if os.environ.get(name)]
     if not found and here and not site.elsewhere:

@@ -7,16 +7,18 @@ answer sends none. It has credentials and does not hibernate, and the service sh
 from __future__ import annotations
 
 from functools import partial
+from urllib.parse import urlsplit
 
-from fingerprint.agent.providers import METADATA_HOST, PROVIDERS, too_old
-from fingerprint.agent.proxies import proxy_for
+from fingerprint.agent.providers import PROVIDERS, too_old
+from fingerprint.agent.proxies import proxy_for, proxy_variable
 from fingerprint.diagnose.agent import unit_of
-from fingerprint.diagnose.metadata import variable
-from fingerprint.diagnose.metadata_service import why_silent
+from fingerprint.diagnose.metadata import correct, variable
+from fingerprint.diagnose.metadata_service import base_of, why_silent, wrong_setting
 from fingerprint.diagnose.reaching import agent_proxies, network_of, without_network
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 from fingerprint.errors import VaultError
 from fingerprint.model import utc
+from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,27 +103,36 @@ def _of_provider(site: Site, story: Story | None, provider: str) -> Finding:
     if began:
         return passed(f"the last one began at {_time(site, began)}; the node is registered with provider {provider}")
     if reason is None:
+        proxied = _proxied(site, provider)
+        if proxied:
+            return warned(
+                f"the metadata service of {provider} answers, but the agent's service asks it through a proxy "
+                f"({proxied} is set), and the log tells of no report yet", **_way_out(site, provider),
+            )  # fmt: skip
         return passed(f"the metadata service of {provider} answers; the log tells of no report yet")
     return skipped(f"the log tells of none; the node is registered with provider {provider}", reason.text)
 
 
 def _way_out(site: Site, provider: str) -> dict[str, str]:
     """Return remedy and command."""
-    proxied, unit = _proxied(site), unit_of(site) or {}
+    variable_of = partial(variable, site)
+    wrong = wrong_setting(provider, variable_of)
+    if wrong:
+        return {"remedy": f"{correct(wrong)}, and restart the agent", "command": ""}
+    base, proxied, unit = base_of(provider, variable_of), _proxied(site, provider), unit_of(site) or {}
     if proxied:
-        return {"remedy": f"Add {METADATA_HOST} to no_proxy of the agent's service ({proxied} is set), and restart it",
+        host = urlsplit(base).hostname
+        return {"remedy": f"Add {host} to no_proxy of the agent's service ({proxied} is set), and restart it",
                 "command": f"systemctl edit {unit.get('Id', 'amazon-ssm-agent')}"}  # fmt: skip
     where = "firewall, network namespace" + ("" if provider != "EC2" else ", the instance's metadata options")
-    return {"remedy": f"Let the agent reach http://{METADATA_HOST} ({where}); see whether it answers",
+    return {"remedy": f"Let the agent reach {hidden(base)} ({where}); see whether it answers",
             "command": "fingerprint diagnose --network --only health"}  # fmt: skip
 
 
-def _proxied(site: Site) -> str:
+def _proxied(site: Site, provider: str) -> str:
     """Return the variable of the agent's service by which it asks the metadata service through a proxy, "" for none."""
-    found = agent_proxies(site)
-    # Go asks no other for a URL without TLS.
-    named = [name for name in ("http_proxy", "HTTP_PROXY") if found.get(name)]
-    return named[0] if named and proxy_for(f"http://{METADATA_HOST}", found) else ""
+    base, found = base_of(provider, partial(variable, site)), agent_proxies(site)
+    return proxy_variable(urlsplit(base).scheme, found) if proxy_for(base, found) else ""
 
 
 def _time(site: Site, at: str) -> str:

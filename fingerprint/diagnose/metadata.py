@@ -8,7 +8,17 @@ from functools import partial
 
 from fingerprint.agent.providers import EC2, PROVIDERS
 from fingerprint.agent.proxies import environment_of_unit
-from fingerprint.diagnose.metadata_service import EC2_BY_IPV6, ENDPOINT, MODE, ask_ec2, base_of
+from fingerprint.diagnose.metadata_service import (
+    EC2_BY_IPV6,
+    ENDPOINT,
+    MODE,
+    ask_ec2,
+    base_of,
+    tells_machine,
+    why_untold,
+    wrong_mode,
+    wrong_setting,
+)
 from fingerprint.diagnose.network import Unreached, has_route
 from fingerprint.diagnose.reaching import network_of, without_network
 from fingerprint.diagnose.results import Outcome, failed, passed, skipped, unknown, warned
@@ -19,8 +29,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.diagnose.results import Finding
     from fingerprint.diagnose.site import Site
-
-_QUOTED_LIMIT = 40
 
 
 def base_url(site: Site) -> str:
@@ -37,6 +45,11 @@ def variable(site: Site, name: str) -> str:
     return of_service.get(name) or os.environ.get(name) or ""
 
 
+def correct(name: str) -> str:
+    """Return the remedy for a variable of which it is not told whether the agent's service or this process has it."""
+    return f"Correct {name}, in the agent's service or here"
+
+
 def metadata(site: Site) -> Finding:
     """Whether EC2's metadata service answers; a registered node asks it only if EC2 is its provider."""
     try:
@@ -51,9 +64,7 @@ def metadata(site: Site) -> Finding:
         return reason
     base = base_url(site)
     if not base:
-        mode = variable(site, MODE)[:_QUOTED_LIMIT]
-        return unknown(f"{MODE} is {mode!a}: it must be IPv4 or IPv6, and AWS SDKs take nothing else",
-                       remedy=f"Correct {MODE}, in the agent's service or here")  # fmt: skip
+        return unknown(wrong_mode(partial(variable, site)), remedy=correct(MODE))
     try:
         return _asked(site, base)
     except Unreached as error:
@@ -73,6 +84,9 @@ def metadata(site: Site) -> Finding:
                 remedy=f"Let the instance reach {told}, or add Environment={MODE}=IPv6 to the agent's service",
                 command="systemctl edit amazon-ssm-agent" if site.machine.platform == "linux" else "",
             )  # fmt: skip
+    wrong = wrong_setting(EC2, partial(variable, site))
+    if wrong:
+        return failed(f"no metadata service at {told}: {text}", f"{wrong} names it", remedy=correct(wrong))
     return failed(f"no metadata service at {told}: {text}",
                   "a machine that is neither registered nor on EC2 has no identity for the agent",
                   remedy="Register it with an activation")  # fmt: skip
@@ -81,8 +95,10 @@ def metadata(site: Site) -> Finding:
 def _asked(site: Site, base: str) -> Finding:
     """Return what the metadata service at a URL answers. Raises Unreached."""
     answer, token, first = ask_ec2(network_of(site), base, PROVIDERS[EC2].path)
-    if answer.status != 200:
-        return failed(f"the metadata service at {hidden(base)} does not tell the instance (HTTP {answer.status})",
-                      f"token: HTTP {token.status}", remedy="Switch it on for this instance")  # fmt: skip
+    if not tells_machine(EC2, answer):
+        why = why_untold(answer)
+        remedy = "Switch it on for this instance" if answer.status != 200 else "Look at firewall and network on the way"
+        return failed(f"the metadata service at {hidden(base)} does not tell the instance ({why})",
+                      f"token: HTTP {token.status}", remedy=remedy)  # fmt: skip
     spoken = "version 2" if first else "version 1 only"
     return passed(f"the metadata service answers ({spoken})", hidden(base))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 
+from fingerprint._json import JsonError, loads
 from fingerprint.agent.providers import EC2, METADATA_HOST, PROVIDERS
-from fingerprint.diagnose.network import Unreached
+from fingerprint.agent.proxies import url_parts
+from fingerprint.diagnose.network import READ_LIMIT, Unreached
 from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
@@ -20,6 +23,7 @@ EC2_BY_IPV6 = "http://[fd00:ec2::254]"
 _EC2_BY_MODE = {"ipv4": f"http://{METADATA_HOST}", "ipv6": EC2_BY_IPV6}
 _TOKEN_SECONDS = "60"
 _QUOTED_LIMIT = 40
+_INSTANCE = re.compile(rb"i-[0-9a-f]{8,17}")
 
 
 def base_of(provider: str, variable: Callable[[str], str | None] = os.environ.get) -> str:
@@ -62,11 +66,44 @@ def ask_ec2(network: Network, base: str, path: str) -> tuple[Reached, Reached, b
     return network.ask(f"{base}{path}", "GET", headers, direct=True), token, first
 
 
+def wrong_mode(variable: Callable[[str], str | None] = os.environ.get) -> str:
+    """Return what is wrong with the mode for EC2's, for which `base_of` returns nothing."""
+    mode = hidden(variable(MODE) or "")[:_QUOTED_LIMIT]
+    return f"{MODE} is {mode!a}: it must be IPv4 or IPv6, and AWS SDKs take nothing else"
+
+
+def wrong_setting(provider: str, variable: Callable[[str], str | None] = os.environ.get) -> str:
+    """Return the variable by which a provider's metadata service has no URL that can be asked, "" for none."""
+    base = base_of(provider, variable)
+    parts = url_parts(base)
+    if parts is not None and parts.scheme in ("http", "https"):
+        return ""
+    return ENDPOINT if base else MODE
+
+
+def tells_machine(provider: str, answer: Reached) -> bool:
+    """Return whether an answer tells the machine, and is none of whatever else answers there, such as a login page."""
+    if answer.status != 200:
+        return False
+    if provider == EC2:
+        return bool(_INSTANCE.fullmatch(answer.body.strip()))
+    try:
+        return isinstance(loads(answer.body), dict)
+    except JsonError:
+        # Data of a user make it longer than what is read of it.
+        return len(answer.body) >= READ_LIMIT and answer.body.lstrip().startswith(b"{")
+
+
+def why_untold(answer: Reached) -> str:
+    """Return why an answer does not tell the machine."""
+    return f"HTTP {answer.status}" if answer.status != 200 else "something else answers in its place"
+
+
 def why_silent(network: Network, provider: str, variable: Callable[[str], str | None] = os.environ.get) -> str:
     """Return why a provider's metadata service does not answer, as the agent needs it to; "" if it does."""
     one, base = PROVIDERS[provider], base_of(provider, variable)
     if not base:
-        return f"{MODE} is {(variable(MODE) or '')[:_QUOTED_LIMIT]!a}, and AWS SDKs take IPv4 or IPv6 only"
+        return wrong_mode(variable)
     try:
         if provider == EC2:
             answer, _, _ = ask_ec2(network, base, one.path)
@@ -74,6 +111,6 @@ def why_silent(network: Network, provider: str, variable: Callable[[str], str | 
             answer = network.ask(f"{base}{one.path}", "GET", dict(one.headers), direct=True)
     except Unreached as error:
         return f"no metadata service at {hidden(base)}: {error.text}"
-    if answer.status != 200:
-        return f"the metadata service at {hidden(base)} does not tell the machine (HTTP {answer.status})"
+    if not tells_machine(provider, answer):
+        return f"the metadata service at {hidden(base)} does not tell the machine ({why_untold(answer)})"
     return ""

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Network", "Reached", "Unreached", "demand_url", "has_route"]
 
 CONNECT_SECONDS = 3.0
-_READ_LIMIT = 64 * 1024
+# Bytes that are read of an answer.
+READ_LIMIT = 64 * 1024
 _PROXY_DENIES = 407
 _PROXY_NAMES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 _PORTS = {"http": 80, "https": 443}
@@ -185,7 +186,7 @@ class Network:
         if proxy is not None and answer.status == _PROXY_DENIES and parts.scheme == "http":
             raise not_let_through(answer)
         tls, via = line.tls if parts.scheme == "https" else "", hidden(self.proxy_of(parts.geturl())) if proxy else ""
-        return Reached(parts.geturl(), answer.status, answer.read(_READ_LIMIT), taken, skew, via, tls)
+        return Reached(parts.geturl(), answer.status, answer.read(READ_LIMIT), taken, skew, via, tls)
 
     def _connect_proxy(self, line: Line, proxy: Proxy) -> None:
         host, port = proxy.place

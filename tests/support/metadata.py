@@ -19,6 +19,7 @@ sys.path[:0] = json.loads(os.environ.pop("PATHS"))
 from fingerprint.testing import LocalService
 
 asked, status, document = [], int(sys.argv[1]), os.environ.pop("DOCUMENT").encode()
+page = os.environ.pop("PAGE").encode()
 
 class Metadata(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -27,7 +28,12 @@ class Metadata(BaseHTTPRequestHandler):
             self.headers["Metadata"] == "true" and self.path.startswith("/metadata/instance?")
             and "api-version=2025-04-07" in self.path and "format=json" in self.path
         )
-        body = document if self.path.endswith("/instance-identity/document") else b"AQAEAtoken=="
+        body = b"AQAEAtoken=="
+        if self.command == "GET":
+            body = b"i-0123456789abcdef0" if self.path.startswith("/latest/") else b'{"compute":{"location":"x"}}'
+        if self.path.endswith("/instance-identity/document"):
+            body = document
+        body = page or body
         self.send_response(status if right else 400)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -60,8 +66,9 @@ class Beside(NamedTuple):
 
 
 def beside_metadata(
-    status: int, *words: str, env: dict[str, str], document: str = "{}", command: tuple[str, ...] = (COMMAND,)
-) -> Beside:
+    status: int, *words: str, env: dict[str, str], document: str = "{}", page: str = "",
+    command: tuple[str, ...] = (COMMAND,),
+) -> Beside:  # fmt: skip
     """Run the command where the metadata service answers with a status; 0 for none.
 
     Args:
@@ -69,11 +76,13 @@ def beside_metadata(
         words: arguments of the command.
         env: its environment.
         document: the identity document of an EC2 instance.
+        page: what answers in place of the metadata service, "" for that itself.
         command: what is run in place of ours.
     """
     done = subprocess.run(
         ["unshare", "-n", "sh", "-ec", _ON_LINK, "sh", sys.executable, "-c", _BESIDE, str(status), *command, *words],
-        env={**env, "PATHS": json.dumps(sys.path), "DOCUMENT": document}, capture_output=True, text=True, check=False,
+        env={**env, "PATHS": json.dumps(sys.path), "DOCUMENT": document, "PAGE": page}, capture_output=True, text=True,
+        check=False,
     )  # fmt: skip
     assert done.stdout, done.stderr
     return Beside(*json.loads(done.stdout))
