@@ -145,6 +145,31 @@ def test_an_option_that_names_nothing_is_no_default(
     assert everything(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "flag"),
+    [("diagnose", "--region"), ("diagnose", "--account"), ("diagnose", "--only"), ("register", "--node")],
+)  # fmt: skip
+@pytest.mark.parametrize("joined", [False, True], ids=["apart", "joined"])
+def test_an_option_whose_variable_is_not_set_leaves_nothing_out(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    path: str,
+    flag: str,
+    joined: bool,
+) -> None:
+    """Without it another account would pass, and another node be registered."""
+    monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
+    vault = str(tmp_path / "Vault")
+    more = ["--region", "eu-west-1", "--activation-id", "a" * 36] if path == "register" else []
+    monkeypatch.setenv("FINGERPRINT_ACTIVATION_CODE", "x" * 20)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1")
+    code = main(["--vault", vault, path, *more, *([f"{flag}="] if joined else [flag, ""])])
+    told = capfd.readouterr()
+    assert (code, told.out) == (2, ""), told
+    assert everything(tmp_path) == []
+
+
 def test_the_library_takes_no_empty_path_for_the_default_either() -> None:
     with pytest.raises(UsageError, match="empty"):
         Vault.open("")

@@ -309,6 +309,23 @@ def test_a_fips_endpoint_that_the_region_does_not_have_warns(
     assert f"{SECTIONS[service]}.Endpoint" in finding.remedy
 
 
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "beside others"])
+@pytest.mark.parametrize("other", SECTIONS)
+@pytest.mark.parametrize("service", SECTIONS)
+def test_the_fips_endpoint_of_another_service_warns(
+    machine: AgentMachine, service: str, other: str, others: bool
+) -> None:
+    if other == service:
+        return
+    region = "us-east-1"
+    config = fips_config(region, False) if others else {}
+    machine.config(**config | {SECTIONS[service]: {"Endpoint": f"{other}-fips.{region}.amazonaws.com"}})
+    finding = machine.diagnosis("fips", region=region)["fips"]
+    assert finding.outcome == WARN, finding
+    assert f"do not list the FIPS endpoint of {service} " in finding.text
+    assert f"Correct {SECTIONS[service]}.Endpoint" in finding.remedy
+
+
 @pytest.mark.parametrize("dual_stack", [False, True], ids=["", "dual-stack"])
 @pytest.mark.parametrize("service", ["ssm", "s3", "kms", "logs"])
 def test_a_service_that_is_left_out_warns(machine: AgentMachine, dual_stack: bool, service: str) -> None:

@@ -47,17 +47,20 @@ def run(arguments: Arguments) -> int:
         return EXIT_OK
     if arguments.proxy and not arguments.network:
         raise UsageError("--proxy says how to ask the --network", remedy="Add --network, or leave --proxy out")
-    if arguments.region:
+    # Also of an empty one, such as --account "$ACCOUNT" where the variable is not set.
+    if arguments.region is not None:
         demand_region(arguments.region)
-    if arguments.account and not is_account(arguments.account):
+    if arguments.account is not None and not is_account(arguments.account):
         raise UsageError(f"{arguments.account[:20]!r} is no account", remedy="The id of an account has 12 digits")
+    only = [name for name in (arguments.only or "").split(",") if name]
+    if arguments.only is not None and not only:
+        raise UsageError("--only names no check", remedy="See: fingerprint diagnose --list")
     machine = machine_of(arguments)
     site = Site(
         machine, vault_of(arguments), network=Network(arguments.proxy or "") if arguments.network else None,
         region=arguments.region or "", account=arguments.account or "", latest=arguments.latest or "",
         timeout=arguments.timeout, reveal=arguments.reveal, install=install_remedy,
     )  # fmt: skip
-    only = [name for name in (arguments.only or "").split(",") if name]
     found = diagnose(site, only, progress=_progress())
     if arguments.output == "ssm-cli":
         _print_ssm_cli(found)

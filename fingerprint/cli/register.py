@@ -42,6 +42,9 @@ def _register(arguments: Arguments) -> int:
         proxy=arguments.proxy,
         timeout=arguments.timeout,
     )
+    if arguments.node == "":
+        # Without a node it would be another registration.
+        raise UsageError("--node is empty", remedy="Name the node that the service lists, or leave --node out")
     if arguments.node and arguments.dry_run:
         raise UsageError("--node and --dry-run are mutually exclusive", remedy="Name one of them")
     provider = provider_named(arguments.provider) if arguments.provider else ""

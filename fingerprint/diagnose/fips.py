@@ -26,7 +26,7 @@ def fips(site: Site) -> Finding:
     """Whether the FIPS endpoints of the configuration are those of the region, and all requests go to such."""
     region = region_of(site)
     hosts = {service: _host(endpoint_of(site, service)) for service in SECTIONS}
-    wanted = [service for service, host in hosts.items() if _says_fips(service, host)]
+    wanted = [service for service, host in hosts.items() if _fips_of(host)]
     if not wanted:
         return skipped("no FIPS endpoint is configured")
     named = [f"{service}: {host}" for service, host in hosts.items() if host]
@@ -51,9 +51,9 @@ def _judged(region: str, hosts: dict[str, str], listed: dict[str, FipsNames]) ->
         names = listed[service]
         if host in names:
             fine.append(service)
-        elif not names.known or not _of_the_service(service, host, region):
+        elif _fips_of(host) in ("", service) and not (names.known and _of_the_service(service, host, region)):
             open_.append(f"not known to botocore's data, and not confirmed: {host}")
-        elif _says_fips(service, host):
+        elif _fips_of(host):
             instead = names.usual or names.dual_stack
             wrong.append((service, f"{host}: botocore's data list {instead or 'none'} for {service} in {region}"))
         else:
@@ -91,13 +91,17 @@ def _host(url: str) -> str:
         return ""
 
 
-def _says_fips(service: str, host: str) -> bool:
-    """Return whether a host names itself a FIPS endpoint, as all do but those of GovCloud that have one name only."""
-    return host.partition(".")[0] == service + _MARK
+def _fips_of(host: str) -> str:
+    """Return the service whose FIPS endpoint a host names itself, "" for none.
+
+    All do but those of GovCloud that have one name only.
+    """
+    service, mark, _ = host.partition(".")[0].rpartition(_MARK)
+    return service if mark == _MARK and service in SECTIONS else ""
 
 
 def _of_the_service(service: str, host: str, region: str) -> bool:
     """Return whether a host is of the service itself, and none of somebody's own, such as a VPC endpoint's."""
-    return _says_fips(service, host) or host in {
+    return _fips_of(host) == service or host in {
         _host(endpoint(service, region, dual_stack=dual_stack)) for dual_stack in (False, True)
     }
