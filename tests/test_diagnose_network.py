@@ -298,8 +298,12 @@ def test_what_is_no_url_is_not_asked(url: str) -> None:
     assert unreached(network(), url).kind == "url"
 
 
+# Longer than any name: nobody is asked for it.
+NO_NAME = f"https://{'a.' * 200}b"
+
+
 def test_a_name_that_can_be_none_has_no_address() -> None:
-    assert unreached(network(), "http://a..b").kind == "name"
+    assert unreached(network(), NO_NAME).kind == "name"
 
 
 PRELUDE = """
@@ -698,7 +702,7 @@ def unreachable(kind: str, authority: Authority, closed_port: int) -> Iterator[t
         if kind == "url":
             url = "https://ssm.eu-west-1.example:port"
         elif kind == "name":
-            url = "https://a..b"
+            url = NO_NAME
         elif kind == "refused":
             url = f"http://127.0.0.1:{closed_port}"
         elif kind == "timeout":
@@ -801,6 +805,23 @@ def test_an_https_proxy_of_the_agents_service_passes(
         found = diagnosed(machine, network(certificates=authority.file), "endpoint-ssm")["endpoint-ssm"]
     assert found.outcome == PASS
     assert f"through https://***@127.0.0.1:{proxy.port}" in found.text
+
+
+@pytest.mark.parametrize("host", [".", ".x.example", "a..example", "a.example..", "a" * 64, f"x.{'b' * 64}.example"])
+@pytest.mark.parametrize("scheme", ["https", "http"])
+@pytest.mark.parametrize("through", ["", "http", "https"])
+def test_a_name_that_is_none_is_the_urls_fault(trusted: ssl.SSLContext, through: str, scheme: str, host: str) -> None:
+    with Proxy(context=trusted if through == "https" else None) as proxy:
+        found = unreached(network(proxy.at() if through else ""), f"{scheme}://{host}/")
+        assert not proxy.heads
+    assert (found.kind, "63 characters" in found.text) == ("url", True), found.text
+
+
+@pytest.mark.parametrize("domain", [".example", "x..example", "x" * 64])
+def test_a_service_domain_of_which_no_name_can_be_made_is_told(machine: AgentMachine, domain: str) -> None:
+    machine.config(Agent={"ServiceDomain": domain})
+    finding = diagnosed(machine, network(), "endpoint-ssm")["endpoint-ssm"]
+    assert (finding.outcome, finding.remedy) == (FAIL, "Correct the endpoint in the agent's configuration")
 
 
 @pytest.mark.parametrize("scheme", ["ftp", "socks4", "gopher"])

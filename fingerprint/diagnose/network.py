@@ -216,6 +216,11 @@ def demand_url(url: str) -> SplitResult:
     parts = url_parts(url)
     if parts is None or parts.scheme not in _PORTS:
         raise Unreached("url", "it is no URL that can be asked")
+    try:
+        # Here, as neither the name servers nor a proxy are to blame for it.
+        (parts.hostname or "").encode("idna")
+    except UnicodeError:
+        raise Unreached("url", "a part of its name is empty, or has more than 63 characters") from None
     return parts
 
 
