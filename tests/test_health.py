@@ -336,6 +336,22 @@ def test_the_way_out_is_that_of_the_metadata_service_that_the_agent_asks(
     assert "hunter2" not in repr(found)
 
 
+@pytest.mark.parametrize("unit", ["", "http_proxy=http://p:1"], ids=["", "proxy"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("", "http://198.51.100.7"), ("", "http://["), ("_MODE", "IPv6"), ("_MODE", "IPv5")]
+)
+def test_another_machine_does_not_ask_what_the_shell_here_names(
+    machine: AgentMachine, monkeypatch: pytest.MonkeyPatch, name: str, value: str, unit: str
+) -> None:
+    of_provider(machine, "EC2")
+    machine.log("amazon-ssm-agent.log", SKIPPING)
+    machine.unit(Environment=unit)
+    before = [(one.name, one.finding) for one in machine.diagnosis("health", "imds", "proxy").results]
+    monkeypatch.setenv(f"AWS_EC2_METADATA_SERVICE_ENDPOINT{name}", value)
+    assert [(one.name, one.finding) for one in machine.diagnosis("health", "imds", "proxy").results] == before
+    assert "169.254.169.254" in before[0][1].remedy
+
+
 def test_a_copied_disk_is_told_by_its_log_alone(machine: AgentMachine, tmp_path: Path) -> None:
     of_provider(machine, "Azure")
     machine.log("amazon-ssm-agent.log", SKIPPING)

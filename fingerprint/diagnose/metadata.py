@@ -37,12 +37,12 @@ def base_url(site: Site) -> str:
 
 
 def variable(site: Site, name: str) -> str:
-    """Return a variable of the agent's service, else of this process; "" if neither has it."""
+    """Return a variable of the agent's service, else, on its machine, of this process; "" if neither has it."""
     try:
         of_service = dict(one.partition("=")[::2] for one in environment_of_unit(site.unit))
     except OSError:
         of_service = {}
-    return of_service.get(name) or os.environ.get(name) or ""
+    return of_service.get(name) or ("" if site.elsewhere else os.environ.get(name)) or ""
 
 
 def correct(name: str) -> str:
