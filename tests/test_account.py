@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_machines import NODE, REGION, AgentMachine, Present, copied_disk, line, ready, refused, started
+from agent_machines import NODE, REGENERATED, REGION, AgentMachine, Present, copied_disk, line, ready, refused, started
 from commandline import environment, run
 from fingerprint.agent.accounts import account_of_key, role_in
 from fingerprint.agentlog import read_texts
 from fingerprint.collect.machine import Machine
 from fingerprint.diagnose import Network, diagnose
+from fingerprint.model import RegistrationRecord
 from fingerprint.redact import Redactor
 from metadata import alone, beside_metadata
 
@@ -181,19 +182,60 @@ def test_a_role_of_another_node_tells_nothing(machine: AgentMachine) -> None:
     assert OTHER not in repr(finding)
 
 
+@pytest.mark.parametrize("expected", [{}, {"account": OURS}, {"region": REGION}], ids=["", "account", "region"])
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (None, "there is no registration"), (b"{", "cannot be read"), ("incomplete", "no complete registration"),
     ],
 )  # fmt: skip
-def test_without_a_registration_there_is_no_such_question(machine: AgentMachine, change: Any, words: str) -> None:
+def test_without_a_registration_it_is_asked_only_where_a_node_is_expected(
+    machine: AgentMachine, change: Any, words: str, expected: dict[str, str]
+) -> None:
     machine.registration = (
         machine.registration.replace(instance_id="") if change == "incomplete" else change  # type: ignore[union-attr]
     )
-    finding = machine.diagnosis("account", account=OURS)["account"]
-    assert (str(finding.outcome), finding.undetermined) == (SKIPPED, False)
+    found = machine.diagnosis("account", **expected)
+    finding = found["account"]
+    assert (str(finding.outcome), finding.undetermined) == (SKIPPED, bool(expected))
+    assert (found.conclusion.state == "cannot-tell") is bool(expected)
     assert words in finding.text
+
+
+def test_on_ec2_no_hybrid_node_is_expected(machine: AgentMachine) -> None:
+    machine.registration = None
+    machine.credentials("2026-11-24T11:30:00Z", "2026-11-24T12:30:00Z", IdentityType="EC2")
+    finding = machine.diagnosis("account", region=REGION)["account"]
+    assert (str(finding.outcome), finding.undetermined) == (SKIPPED, False)
+
+
+def regenerated(machine: AgentMachine) -> None:
+    made = line("11:36:01", "INFO", REGENERATED, "")
+    machine.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + made + refused("11:36:02"))
+
+
+def incomplete(machine: AgentMachine) -> None:
+    assert isinstance(machine.registration, RegistrationRecord)
+    machine.registration = machine.registration.replace(instance_id="")
+
+
+@pytest.mark.parametrize(
+    ("check", "change", "options"),
+    [
+        ("account", lambda machine: None, {"region": "us-east-1"}), ("registration", incomplete, {}),
+        ("regenerated", regenerated, {}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("provider", [None, "", "EC2", "Azure"])
+def test_who_registers_again_keeps_the_provider(
+    machine: AgentMachine, provider: str | None, check: str, change: Any, options: dict[str, str]
+) -> None:
+    assert isinstance(machine.registration, RegistrationRecord)
+    machine.registration = machine.registration.replace(provider=provider)
+    change(machine)
+    command = machine.diagnosis(check, **options)[check].command
+    assert command.startswith("fingerprint register ")
+    assert command.partition(" --provider ")[2] == (provider or "").lower()
 
 
 def on_disk(machine: AgentMachine, tmp_path: Path, *words: str) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from fingerprint import Vault
 from fingerprint._json import dumps
 from fingerprint.agent.providers import PROVIDERS, member_for, provider_named, reads_provider
 from fingerprint.agent.versions import ROWS
+from fingerprint.cli.parse import parse
+from fingerprint.cli.usage import parse_or_explain
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import Refused, Unreachable, UsageError, VaultCorrupt
 from fingerprint.model import RegistrationRecord
@@ -375,6 +377,15 @@ def test_the_command_says_that_what_it_finished_has_another_provider(vault: Vaul
     assert done.returncode == 0, done.stderr
     assert "Finished the registration" in done.stdout
     assert "was asked for with no provider, and keeps that" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["Azure", "AZURE", "azure", "EC2", "ec2"])
+def test_the_command_takes_every_spelling_of_a_provider(vault: Vault, text: str) -> None:
+    """The agent's own spelling is another one than that of our help."""
+    for read in (parse, parse_or_explain):
+        parsed = read(["register", "--provider", text])
+        assert parsed is not None
+        assert parsed.provider == text.lower()
 
 
 def test_another_provider_on_the_command_line_is_a_usage_error(vault: Vault) -> None:

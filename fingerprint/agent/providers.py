@@ -53,6 +53,11 @@ def provider_named(text: str) -> str:
     raise UsageError(f"no such provider: {text!r}", remedy=f"Name one of {', '.join(map(str.lower, PROVIDERS))}")
 
 
+def provider_option(provider: str | None) -> str:
+    """Return the option of `register` that names a record's provider again, with a space before it; "" without one."""
+    return f" --provider {provider.lower()}" if provider in PROVIDERS else ""
+
+
 def reads_provider(version: str) -> bool | None:
     """Return whether an agent of a version reads the member `provider`; None where that is not known.
 

@@ -97,7 +97,7 @@ def parse(words: Sequence[str]) -> Arguments | None:
 def convert(word: str, kind: str, choices: tuple[str, ...]) -> Any:
     """Return a word as the value it stands for, None when it stands for none."""
     if choices:
-        return word if word in choices else None
+        return next((one for one in choices if one.casefold() == word.casefold()), None)
     try:
         if kind == "integer":
             return int(word)

@@ -13,7 +13,8 @@ from configparser import RawConfigParser
 
 from fingerprint._json import JsonError, loads
 from fingerprint.agent.accounts import account_of_key, is_account
-from fingerprint.agent.providers import EC2
+from fingerprint.agent.providers import EC2, provider_option
+from fingerprint.agent.retry_schedule import EC2 as EC2_IDENTITY
 from fingerprint.agentcredentials import parse_agent_credentials
 from fingerprint.credentials.dialects import ACCESS_KEY, BOTOCORE, DIALECTS, Unreadable
 from fingerprint.diagnose.metadata import base_url
@@ -43,11 +44,11 @@ def where(site: Site) -> Finding:
     try:
         record = site.registration
     except VaultMissing:
-        return skipped("there is no registration")
+        return _without(site, "there is no registration")
     except VaultError:
-        return skipped("the registration cannot be read: see `registration`")
+        return _without(site, "the registration cannot be read: see `registration`")
     if not record.registered:
-        return skipped("there is no complete registration: see `registration`")
+        return _without(site, "there is no complete registration: see `registration`")
     account, how = _account_of(site, record)
     node = record.instance_id if site.reveal else masked(record.instance_id)
     is_in = f"{node} in {record.region}, account {account or 'not known'}"
@@ -62,7 +63,8 @@ def where(site: Site) -> Finding:
         return failed(
             f"this machine is registered elsewhere: {is_in}; {', '.join(wrong)}", *evidence,
             remedy="Register it again where it should be, with an activation of there",
-            command=f"fingerprint register --again --region {region} --activation-id ID --code-file FILE", tag=FOREIGN,
+            command=f"fingerprint register --again --region {region} --activation-id ID --code-file FILE"
+            f"{provider_option(record.provider)}", tag=FOREIGN,
         )  # fmt: skip
     if other and not wanted:
         return warned(
@@ -75,6 +77,13 @@ def where(site: Site) -> Finding:
     if not account:
         return Finding(Outcome.SKIPPED, is_in, tuple(evidence), tag=WITHOUT_ACCOUNT)
     return passed(is_in, *evidence)
+
+
+def _without(site: Site, why: str) -> Finding:
+    """Return that there is no hybrid node: unknown where --account or --region expects one, except on EC2."""
+    if (site.account or site.region) and site.identity_type != EC2_IDENTITY:
+        return unknown(f"whether the node is where it should be is not known: {why}")
+    return skipped(why)
 
 
 def _account_of(site: Site, record: RegistrationRecord) -> tuple[str, str]:

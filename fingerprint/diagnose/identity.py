@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from fingerprint.agent.providers import provider_option
 from fingerprint.agent.retry_schedule import EC2
 from fingerprint.agent.versions import row_since
 from fingerprint.diagnose.replaced_key import UNDATED, replaced_key
@@ -62,7 +63,8 @@ def registration(site: Site) -> Finding:
         return failed(
             f"the registration is not complete: without {', '.join(missing)}",
             "an attempt to register that failed leaves this behind",
-            remedy="Register it again with an activation", command=_REGISTER, tag="not-registered",
+            remedy="Register it again with an activation", command=f"{_REGISTER}{provider_option(record.provider)}",
+            tag="not-registered",
         )  # fmt: skip
     node = record.instance_id if site.reveal else masked(record.instance_id)
     told = f"registered as {node} in {record.region}"
@@ -300,6 +302,14 @@ def _unreadable_registration(site: Site) -> VaultCorrupt | None:
     return None
 
 
+def _provider(site: Site) -> str:
+    """Return the option that names the provider of the registration again, "" without one."""
+    try:
+        return provider_option(site.registration.provider)
+    except VaultError:
+        return ""
+
+
 def regenerated(site: Site) -> Finding:
     """Whether a mismatch has already replaced the fingerprint: by our history, the agent's logs, and times."""
     try:
@@ -316,7 +326,7 @@ def regenerated(site: Site) -> Finding:
             return failed(text, *evidence, remedy=remedy, command=_way_back(site, state))
         return failed(
             text, *evidence, remedy="Restore the vault from a backup of before, or register the machine again",
-            command=f"{_REGISTER} --again",
+            command=f"{_REGISTER} --again{_provider(site)}",
         )  # fmt: skip
     if state.uncertain:
         try:

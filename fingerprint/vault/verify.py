@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from fingerprint.agent.providers import provider_option
 from fingerprint.errors import FingerprintLost, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import Value
 from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
@@ -292,11 +293,12 @@ def _open_registrations(vault: Vault) -> list[Finding]:
             usual = one.endpoint.startswith(f"https://ssm.{one.region}.")
             endpoint = "" if usual else f" --endpoint {one.endpoint}"
             again = " --again" if there else ""
-            again = " --again" if there else ""
+            # With another provider it would be another request, and another node.
+            provider = provider_option(one.registration.provider)
             remedy = (
                 f"Ask again with: fingerprint register{again} --region {one.region} --activation-id "
-                f"{one.activation_id} --code-file FILE{endpoint}. If the service lists a node of this activation and "
-                "time, keep that one with: fingerprint register --node ID"
+                f"{one.activation_id} --code-file FILE{provider}{endpoint}. If the service lists a node of this "
+                "activation and time, keep that one with: fingerprint register --node ID"
             )
         findings.append(Finding("registration-open", what, vault.history.path, remedy, False))
     return findings
