@@ -738,6 +738,8 @@ def test_an_endpoint_that_is_not_reached_fails_or_warns_with_a_remedy_for_its_re
     ssm, kms = found["endpoint-ssm"], found["endpoint-kms"]
     assert (ssm.outcome, kms.outcome) == (FAIL, WARN)
     assert ssm.text.startswith(f"{url} cannot be reached: ")
+    # A URL is not written as a sentence begins.
+    assert found.conclusion.text.startswith(ssm.text)
     for one in (ssm, kms):
         assert f"kind: {kind}" in one.evidence
         assert REMEDIES[kind] in one.remedy

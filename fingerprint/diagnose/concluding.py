@@ -67,7 +67,7 @@ def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
 def _elsewhere(finding: Finding, rest: Conclusion | None) -> Conclusion:
     """Return that the node is registered elsewhere, before all else: that may be why the rest is as it is."""
     steps = _steps(finding)
-    text = f"{finding.text[0].upper()}{finding.text[1:]}. {_do(steps)}"
+    text = f"{_sentence(finding.text)}. {_do(steps)}"
     state = "broken" if finding.outcome == Outcome.FAIL else "warnings"
     if rest is None:
         return Conclusion(state, text, "", "account", tuple(steps))
@@ -85,6 +85,11 @@ def _of(site: Site, results: Sequence[Result]) -> Conclusion:
         if told is not None:
             return told
     return _rest(site, results)
+
+
+def _sentence(text: str) -> str:
+    """Return a text as a sentence begins; what begins with a URL or a name such as `ssm-user` stays as it is."""
+    return text[0].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
 def _restart(site: Site) -> tuple[str, str]:
@@ -208,7 +213,7 @@ def _not_registered(site: Site, found: dict[str, Finding]) -> Conclusion | None:
         return None
     finding = found["registration"]
     steps = _steps(finding)
-    text = finding.text[0].upper() + finding.text[1:]
+    text = _sentence(finding.text)
     return Conclusion("not-registered", f"{text}. {_do(steps)}", "", "registration", tuple(steps))
 
 
@@ -227,7 +232,7 @@ def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
         return Conclusion("broken", text.rstrip(), "", "vault", tuple(_steps(finding)))
     if _tag(found, "fingerprint") == "lost":
         finding = found["fingerprint"]
-        text = f"{finding.text[0].upper()}{finding.text[1:]}. {_do(_steps(finding))}"
+        text = f"{_sentence(finding.text)}. {_do(_steps(finding))}"
         return Conclusion("broken", text, "", "fingerprint", tuple(_steps(finding)))
     return None
 
@@ -281,7 +286,7 @@ def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     for name in ("installed", "running"):
         finding = found.get(name)
         if finding is not None and finding.tag in ("not-installed", "not-running"):
-            text = finding.text[0].upper() + finding.text[1:]
+            text = _sentence(finding.text)
             if cause is not None and name == "running":
                 steps = [*_steps(found[cause]), *_steps(finding)]
                 text = f"{text}, because {found[cause].text}. {_do(steps)}"
@@ -304,7 +309,7 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
         first = wrong[0]
         steps = _steps(first.finding)
         text = first.finding.text
-        head = f"{not_hibernating}, but {text}" if awake else text[0].upper() + text[1:]
+        head = f"{not_hibernating}, but {text}" if awake else _sentence(text)
         return Conclusion("broken", f"{head}. {_do(steps)}".rstrip(), "", first.name, tuple(steps))
     unread = [result for result in results if result.finding.undetermined]
     if unread:
