@@ -66,8 +66,8 @@ def demand_policy(kind: type, options: Mapping[str, object]) -> None:
 
 # What to do where only the hash recipe changed.
 RECIPE_REMEDY = (
-    "The machine is the same. Before the agent's next token request: keep the fingerprint, and take the hashes as the "
-    "installed agent makes them"
+    "Keep the fingerprint, and take the hashes as the installed agent makes them, before the agent's next token "
+    "request (the machine is the same)"
 )
 
 

@@ -13,6 +13,7 @@ from fingerprint.collect.other_recipe import json_texts, wmic_texts
 from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.collectors import wql
 from fingerprint.diagnose import Diagnosis, Outcome
+from fingerprint.engine import RECIPE_REMEDY
 from fingerprint.model import HardwareHash
 from other_agent_machines import MEMBERS, PROGRAMS, REG, MacMachine, WindowsMachine
 from windows_machines import AGENTS, NAMES, NEWEST, OBJECTS, UUID, cim_text, windows_snapshot, wmic_text
@@ -237,7 +238,7 @@ def test_what_is_not_told_to_be_the_same_machine_is_not_to_be_taken_for_it(
     assert ("another machine" if outcome == "different" else "cannot be told") in " ".join(finding.evidence)
     assert "rebaseline" not in f"{finding.command} {finding.remedy}"
     assert found.conclusion.because != "collector"
-    assert "The machine is the same" not in str(found.conclusion.steps)
+    assert RECIPE_REMEDY not in str(found.conclusion.steps)
 
 
 def test_a_fingerprint_that_was_replaced_is_not_to_be_kept(machine: WindowsMachine) -> None:

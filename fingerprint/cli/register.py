@@ -108,7 +108,8 @@ def _demand_metadata(arguments: Arguments, provider: str) -> None:
         raise Refused(
             f"provider {provider}: {reason}",
             remedy="Nothing was sent, and no option confirms it: a node with a provider is offline while its "
-            "metadata service does not answer. Let this machine reach it without a proxy, or leave --provider out",
+            "metadata service does not answer. Name the provider that this machine is in, let it reach that service "
+            "without a proxy, or leave --provider out",
         )
 
 

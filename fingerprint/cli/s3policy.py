@@ -80,9 +80,15 @@ def _endpoint(arguments: Arguments) -> str:
         ) from None
     host = found.dual_stack if arguments.dual_stack else found.usual
     if not host:
-        kind = "dual-stack FIPS endpoint" if arguments.dual_stack else "FIPS endpoint"
+        kind, remedy = "FIPS endpoint", "Leave --fips out, or put --endpoint URL in its place"
+        if arguments.dual_stack:
+            kind, remedy = (
+                f"dual-stack {kind}",
+                "Leave --dual-stack or --fips out, or put --endpoint URL in place of both",
+            )
         raise UsageError(
-            f"botocore's endpoint data list no {kind} of S3 in {arguments.region}", remedy="Name one with --endpoint"
+            f"botocore's endpoint data list no {kind} of S3 in {arguments.region}",
+            remedy=remedy,
         )
     return f"https://{host}"
 

@@ -184,7 +184,7 @@ COMMANDS = (
             Option("--network", "also ask the network"),
             _PROXY,
             Option("--region", "region that the node should be in, and of the endpoints", "REGION"),
-            Option("--account", "account that the node should be in", "ID"),
+            Option("--account", "account that the node should be in, 12 digits", "ID"),
             Option(
                 "--latest", "file or URL of a VERSION file (else those of the region and of all)", "PLACE", files="file"
             ),
@@ -194,6 +194,8 @@ COMMANDS = (
         examples=(
             ("sudo fingerprint diagnose", "at three in the morning"),
             ("sudo fingerprint diagnose --network --output json | jq .conclusion", "with the network, for a script"),
+            ("sudo fingerprint diagnose --region eu-west-1 --account 123456789012", "is it in that account"),
+            ("sudo fingerprint diagnose --only waiting,version,configuration", "three of the checks"),
             ("fingerprint --root /mnt/disk diagnose", "of a machine that does not start"),
         ),
     ),
@@ -262,6 +264,7 @@ COMMANDS = (
         examples=(
             ("fingerprint s3-policy --region eu-west-1 > policy.json", "for `aws iam create-policy`"),
             ("fingerprint s3-policy --region me-south-1 --os linux --comments buckets.md", "and what each is for"),
+            ("fingerprint s3-policy --region us-east-1 --check --dual-stack --fips", "whether it can be reached"),
         ),
     ),
     Command(
@@ -407,6 +410,10 @@ COMMANDS = (
         ),
         examples=(
             ("sudo fingerprint register --region eu-west-1 --activation-id ID --code-file code.txt", "register"),
+            (
+                "sudo fingerprint register --region eu-west-1 --activation-id ID --code-file code.txt --provider azure",
+                "as a node in Azure, for agents from 3.3.4793",
+            ),
         ),
     ),
     Command(
@@ -515,7 +522,10 @@ COMMANDS = (
         "wins. Exit codes: 0 healthy, 1 failing, not started or stopped, 3 cannot tell.",
         positionals=(("FILE", "several", (), "logs of the agent; - for standard input"),),
         options=(Option("--utc-offset", "offset of the log's local time, to tell times in UTC", "+HH:MM"),),
-        examples=(("fingerprint explain-log /var/log/amazon/ssm/*.log*", "how the agent is, and why"),),
+        examples=(
+            ("fingerprint explain-log /var/log/amazon/ssm/*.log*", "how the agent is, and why"),
+            ("fingerprint explain-log *.log AmazonSSMAgent-update.txt", "and how the last update ended"),
+        ),
     ),
     Command(
         "fleet check",
@@ -688,7 +698,13 @@ COMMANDS = (
         "keep the fingerprint, take the machine as it is now",
         "For a machine that was changed on purpose. Whether the service accepts it depends on the fingerprint alone.",
         options=(Option("--keep-fingerprint", "say that the old fingerprint stays"), _DRY_RUN, _YES, _NEW_SID),
-        examples=(("sudo fingerprint vault rebaseline --keep-fingerprint --dry-run", "see what would change"),),
+        examples=(
+            ("sudo fingerprint vault rebaseline --keep-fingerprint --dry-run", "see what would change"),
+            (
+                "sudo fingerprint vault rebaseline --keep-fingerprint --yes --accept-new-sid",
+                "after an update that changed the hash recipe on Windows",
+            ),
+        ),
     ),
     Command(
         "completion",

@@ -73,7 +73,7 @@ def configuration(site: Site) -> Finding:
         return warned(
             f"{path} has {len(later)} value{'s' * (len(later) != 1)} of the wrong type, of settings that only newer "
             "agents know: one of them would not start with it", *(wanted for _, wanted in later), *notes, *told,
-            remedy="Mend it before the agent is updated",
+            remedy="Fix it before the agent is updated",
         )  # fmt: skip
     return passed(text, *notes, *told)
 

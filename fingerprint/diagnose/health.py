@@ -75,7 +75,7 @@ def _skipping(site: Site, story: Story, provider: str) -> Finding:
     if told.last != "-" and max(told.last, told.began) < story.started:
         return unknown(
             f"before its last start ({_time(site, story.started)}) the agent skipped its health reports, and its log "
-            "tells of none since", *evidence, remedy="Look again in a few minutes",
+            "tells of none since", *evidence, remedy="Run it again in a few minutes",
         )  # fmt: skip
     text = f"the agent skips its health reports, because {whose} does not answer: {_OFFLINE}"
     return failed(text, *evidence, **_way_out(site, provider), tag=SKIPPED)

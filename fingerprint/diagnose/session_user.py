@@ -168,7 +168,7 @@ def _with_account(site: Site, entry: str, sudoers: FileStatus | None, text: str)
                       remedy="Keep such rules in a file of their own: the agent may replace this one")  # fmt: skip
     if sudoers is not None and sudoers.mode != _SUDOERS_MODE:
         return warned(f"{SUDOERS} has mode {sudoers.mode:04o} in place of 0440: sudo may refuse it", *evidence,
-                      remedy="Mend it", command=f"chmod 440 {SUDOERS}")  # fmt: skip
+                      remedy="Fix its mode", command=f"chmod 440 {SUDOERS}")  # fmt: skip
     if password == "set":
         return warned(f"{USER} has a password, and the agent sets none on Linux", *evidence,
                       remedy="Lock it, unless somebody logs in with it", command=f"usermod --lock {USER}")  # fmt: skip

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _STATE_KEY = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State"
 _COMPLETE = "IMAGE_STATE_COMPLETE"
-_AFTER_UPDATE = f"After it, with the agent's service stopped, run: {rebaselined_as_it_is(True)}"
+_AFTER_UPDATE = f"After the update, with the agent's service stopped, run: {rebaselined_as_it_is(True)}"
 # The recipe now -> who takes it.
 _TAKEN_BY = {
     WQL: f"agents from {WQL_SINCE} take it on Windows from 10.0.26100: a known break of updates of either",
@@ -78,7 +78,7 @@ def collector(site: Site) -> Finding:
             f"agent {choice.agent} hashes by {title}; from {WQL_SINCE} on agents take WQL on {on}",
             "such an update changes all six hashes and the hardware ID: without a rebaseline the agent replaces its "
             "fingerprint, and the registration is lost",
-            remedy=f"Before the update: back up. {_AFTER_UPDATE}", command="fingerprint vault backup",
+            remedy=f"{_AFTER_UPDATE}. Before it, back up", command="fingerprint vault backup",
         )  # fmt: skip
     return passed(f"{on}: the agent hashes by {title}")
 
@@ -122,7 +122,7 @@ def _no_wmic(choice: Choice, on: str, newest_takes_wql: bool) -> Finding:
     empty = "all six of its hashes are empty: a record made so shows no hardware, and one of before does not match it"
     if newest_takes_wql:
         return failed(f"{on} has no wmic, and agent {choice.agent} knows nothing else", empty, tag=NO_WMIC,
-                      remedy=f"Back up, then update the agent to {WQL_SINCE} or later. {_AFTER_UPDATE}",
+                      remedy=f"Update the agent to {WQL_SINCE} or later. {_AFTER_UPDATE}. Before it, back up",
                       command="fingerprint vault backup")  # fmt: skip
     other = f"agent {choice.agent} knows nothing else" if not choice.windows else "no agent knows anything else there"
     return failed(f"{on} has no wmic, and {other}", empty, tag=NO_WMIC,
@@ -183,5 +183,5 @@ def image_state(site: Site) -> Finding:
     if state != _COMPLETE:
         return failed(f"the state of the image is {state}, not {_COMPLETE}",
                       "names and ids of the machine may change until then; ssm-cli takes it for a fault, too",
-                      remedy="Let sysprep and the next start of Windows finish, then look again")  # fmt: skip
+                      remedy="Let sysprep and the next start of Windows finish, then run it again")  # fmt: skip
     return passed(f"the state of the image is {_COMPLETE}")
