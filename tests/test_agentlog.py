@@ -182,6 +182,12 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         read_logs([str(tmp_path / "nowhere")])
 
 
+@pytest.mark.parametrize("words", ["entering hibernation due to error", "unable to acquire credentials"])
+def test_lines_of_a_console_count_as_the_agents(words: str, tmp_path: Path) -> None:
+    text = f"2026/05/23 17:01:51Z: SSM Agent {words}: <error>AccessDeniedException: x</error>\n"
+    assert told_by(text + "[    0.0] Linux\n", tmp_path).passed_over == 1
+
+
 @needs_vectors
 def test_the_log_of_a_real_agent_is_understood(tmp_path: Path) -> None:
     recorded = json.loads((VECTORS / "wire" / "agent_hibernation.json").read_text())

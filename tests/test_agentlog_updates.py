@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from agent_machines import line, ready, refused, started
 from commandline import environment, run
 from fingerprint.agent.versions import LOG_LINES
-from fingerprint.agentlog import UPDATE_LOG, Story, parse, present, read_texts
+from fingerprint.agentlog import UPDATE_LOG, State, Story, parse, present, read_texts
 from fingerprint.agentlog.updates import KINDS, Beside
 from update_logs import REASONS, WANTED, failure, info
 
@@ -160,3 +160,12 @@ def test_explain_log_says_why_no_session_starts(tmp_path: Path) -> None:
     assert (found["state"], found["failedUpdate"]) == ("healthy", None)
     assert "CreateControlChannel" in found["channelDenied"]
     assert "ssmmessages:CreateControlChannel" in run("explain-log", str(log), env=environment(tmp_path)).stdout
+
+
+@pytest.mark.parametrize(
+    "lines", [(), (failure("10:00:00", next(iter(REASONS)), WANTED),)], ids=["empty", "update log"]
+)
+def test_without_a_line_of_the_main_log_that_is_asked_for(lines: tuple[str, ...]) -> None:
+    found = present(told(*lines))
+    assert found.state == State.CANNOT_TELL
+    assert [step.partition(",")[0] for step in found.steps] == ["Name amazon-ssm-agent.log"]

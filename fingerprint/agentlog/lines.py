@@ -51,6 +51,7 @@ _CONSOLE = re.compile(
     r"(entering hibernation due to error|unable to acquire credentials): <error>(.*?)(?:</error>|$)", re.DOTALL,
 )  # fmt: skip
 _ERROR_MARK = "<error>"
+_CONSOLE_MARK = b"Z: SSM Agent "
 _OF_CONSOLE = {
     "entering hibernation due to error": ("hibernate", "Entering SSM Agent hibernate - "),
     "unable to acquire credentials": ("refused", "Retrieve credentials produced error: "),
@@ -142,7 +143,7 @@ def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
     """
     lines = block.count(b"\n")
     counts.lines += lines
-    counts.passed_over += max(0, lines - sum(block.count(level) for level in _LEVELS))
+    counts.passed_over += max(0, lines - sum(block.count(level) for level in (*_LEVELS, _CONSOLE_MARK)))
     lowered = block.lower()
     if not counts.informs:
         informing = sum(block.count(level) + block.count(b"\n" + level[1:]) for level in _INFORMING)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from fingerprint.agentlog.story import Story
 
+_NAME_MAIN_LOG = "Name amazon-ssm-agent.log, too: a success is logged there at the level INFO"
 # What the service says of signatures whose time is not its own.
 CLOCK = (
     "Signature expired", "is now earlier than", "Signature not yet current", "RequestExpired", "RequestTimeTooSkewed",
@@ -75,7 +76,9 @@ def present(story: Story) -> Present:
         return Present(State.HEALTHY, run.good, "")
     if trouble is None and (run.from_disk or run.worker):
         return Present(State.HEALTHY, run.started or run.from_disk or run.worker, _from_disk(story))
-    return Present(State.CANNOT_TELL, run.started, _untold(story), ("Read the log again in a few minutes",))
+    begun = run.started or run.from_disk or run.worker or story.registered
+    step = "Read the log again in a few minutes" if begun else _NAME_MAIN_LOG
+    return Present(State.CANNOT_TELL, run.started, _untold(story), (step,))
 
 
 def _offline(story: Story) -> Present:
@@ -97,7 +100,7 @@ def _only_failures(story: Story, since: str) -> Present:
     return Present(
         State.CANNOT_TELL, since,
         f"these logs hold failures only (the last: {error}), and the agent may have recovered since",
-        ("Name amazon-ssm-agent.log, too: a success is logged there at the level INFO",),
+        (_NAME_MAIN_LOG,),
     )  # fmt: skip
 
 
