@@ -526,7 +526,7 @@ def demand_recipe(collection: Collection) -> None:
     unread = [a for a in collection if a.unreadable and a.source.startswith("SELECT ")]
     if unread:
         raise Refused(
-            f"WMI does not tell {', '.join(a.name for a in unread)} ({unread[0].reason})",
+            f"WMI does not return {', '.join(a.name for a in unread)} ({unread[0].reason})",
             where=unread[0].source,
             remedy="Nothing was written, and no option confirms it: an agent for which the query succeeds makes other "
             "hashes. Repair WMI (check it with: winmgmt /verifyrepository), then retry",

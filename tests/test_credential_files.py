@@ -241,7 +241,7 @@ def test_what_was_not_asked_or_refused_is_no_answer(windows: WindowsMachine) -> 
     del windows.snapshot["accessLists"]
     finding = finding_of(windows)
     assert (finding.outcome, finding.text) == (
-        Outcome.SKIPPED, "the recording does not tell of access control lists",
+        Outcome.SKIPPED, "the recording has no access control lists",
     )  # fmt: skip
     windows.snapshot["accessLists"] = {WINDOWS_ROLE: {"error": "EACCES", "message": "access denied"}}
     finding = finding_of(windows)

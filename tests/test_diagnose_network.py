@@ -966,7 +966,7 @@ SERVICES_OF_METADATA = {
     "no tokens, 404": (metadata_service("404 Not Found", b"<html>"), PASS, "(version 1 only)"),
     "a page in place of a token": (metadata_service(text=b"<html>\r\nX: y\r\n"), PASS, "(version 1 only)"),
     "an id of before": (metadata_service(name=b"i-0123abcd\n"), PASS, "(version 2)"),
-    "switched off": (metadata_service("403 Forbidden", b"", "403 Forbidden"), FAIL, "does not tell the instance"),
+    "switched off": (metadata_service("403 Forbidden", b"", "403 Forbidden"), FAIL, "does not identify the instance"),
     "something else": (sending(b"SSH-2.0-x\r\n"), FAIL, "no metadata service at"),
     **{
         f"a page in place of the instance, {name[:8]!r}": (

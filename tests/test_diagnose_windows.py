@@ -100,7 +100,7 @@ def test_a_healthy_windows_machine_passes_what_windows_has(machine: WindowsMachi
             "collector",
             lambda m: m.snapshot["wmi"].update(Win32_OperatingSystem={"error": "EIO", "message": "gone"}),
             "skipped",
-            "WMI does not tell the version of Windows (gone)",
+            "WMI does not return the version of Windows (gone)",
         ),
         ("waiting", lambda m: m.log_at_windows(started("08:00:00") + refused("11:40:00")), "fail", "core agent waits"),
     ],
@@ -235,7 +235,7 @@ def test_what_is_not_told_to_be_the_same_machine_is_not_to_be_taken_for_it(
     found = machine.diagnosis()
     finding = found["collector"]
     assert str(finding.outcome) == "fail"
-    assert ("another machine" if outcome == "different" else "cannot be told") in " ".join(finding.evidence)
+    assert ("another machine" if outcome == "different" else "is not known") in " ".join(finding.evidence)
     assert "rebaseline" not in f"{finding.command} {finding.remedy}"
     assert found.conclusion.because != "collector"
     assert RECIPE_REMEDY not in str(found.conclusion.steps)

@@ -154,7 +154,7 @@ def version(text: str) -> Change:
 CASES: list[tuple[str | None, Change, str, str]] = [
     (None, logged(RECENT + reported("11:55:00")), PASS, "the last one began at 2026-11-24T11:55:00Z"),
     ("", logged(RECENT + reported("11:55:00")), PASS, "the last one began at 2026-11-24T11:55:00Z"),
-    (None, logged(RECENT), SKIPPED, "the log tells of none"),
+    (None, logged(RECENT), SKIPPED, "the log has none"),
     (None, lambda m: m.snapshot.update(folders={}), SKIPPED, "there is no log"),
     ("Azure", logged(RECENT + reported("11:55:00", "Azure")), PASS, "registered with provider Azure"),
     ("Azure", logged(RECENT), SKIPPED, "registered with provider Azure"),

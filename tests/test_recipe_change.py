@@ -249,7 +249,7 @@ def test_a_query_that_failed_here_is_not_written(answer: Any, tmp_path: Path) ->
     house.is_now(objects={"processor-hash": answer})
     done = house("init")
     assert done.returncode == EXIT_REFUSED
-    assert "WMI does not tell processor-hash" in done.stderr
+    assert "WMI does not return processor-hash" in done.stderr
     assert not house.record.exists()
 
 
@@ -301,7 +301,7 @@ def test_wmi_that_does_not_tell_the_version_of_windows_keeps_a_record_from_being
     house.save()
     done = house("init")
     assert done.returncode == EXIT_REFUSED
-    assert "WMI does not tell the version of Windows (WMI answers 80041003)" in done.stderr
+    assert "WMI does not return the version of Windows (WMI answers 80041003)" in done.stderr
 
 
 def test_where_the_version_is_not_known_both_recipes_are_tried_and_nothing_is_offered(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where WMI does not tell the version of Windows: the agents that do not ask it are certain, the others a doubt."""
+"""Where WMI does not return the version of Windows: the agents that do not ask it are certain, the others a doubt."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REMEDIES = {
 
 
 def broken(agent: Any, error: str = "EIO", version: str | None = "10.0.26100") -> dict[str, Any]:
-    """Return a machine whose WMI does not tell the version of Windows; PowerShell tells this one."""
+    """Return a machine whose WMI does not return the version of Windows; PowerShell tells this one."""
     snapshot = windows_snapshot(version, agent=agent)
     snapshot["wmi"]["Win32_OperatingSystem"] = {"error": error, "message": ERRORS[error]}
     return snapshot
@@ -85,7 +85,7 @@ def test_for_the_others_it_is_a_doubt_with_the_remedy_of_its_cause(
     choice = choose(RecordedMachine(broken(agent, error)), 1.0)
     assert choice.recipe == "wmic"
     assert choice.others == others
-    why = f"WMI does not tell the version of Windows ({ERRORS[error]}), to which agents answer with wmic"
+    why = f"WMI does not return the version of Windows ({ERRORS[error]}), to which agents answer with wmic"
     assert choice.doubt == why
     assert choice.remedy is not None
     assert (choice.remedy.name, choice.remedy.text, choice.remedy.command) == ("wmi", *REMEDIES[error])

@@ -165,7 +165,7 @@ def test_an_unchanged_recipe_without_an_id_is_no_copy(recipe: str, tmp_path: Pat
     assert all(event["truth"] != "other" for event in explained["events"])
     causes = {one["name"]: one["cause"] for one in explained["attributes"] if one["state"] == "changed"}
     title = {"wmic": "wmic", "json": "PowerShell JSON"}[recipe]
-    assert causes["disk-info"] == f"what {title} tells differs"
+    assert causes["disk-info"] == f"what {title} reads differs"
     assert "by the hardware ID of the record: rule 4" in house("check").stdout
     [remedy] = [one for one in explained["remedies"] if one["name"] == "rebaseline"]
     assert f"(on that machine: {REBASELINE})" in remedy["text"]

@@ -270,7 +270,7 @@ def test_the_printed_command_works_as_printed(machine: AgentMachine) -> None:
     # Of a recording it would be of no use.
     assert machine.diagnosis("update")["update"].command == ""
     finding = of(machine, None, "update")["update"]
-    assert "the command tells what the region has" in finding.remedy
+    assert "the command shows what the region has" in finding.remedy
     with Proxy("403 Filtered") as proxy:
         # It was asked already.
         assert of(machine, Network(proxy.at(), {}, "", 1.0), "update")["update"].command == ""

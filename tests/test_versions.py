@@ -214,7 +214,7 @@ def test_an_agent_that_tells_no_version_is_taken_for_the_newest(machine: AgentMa
     machine.command(("/usr/bin/amazon-ssm-agent", "-version"), "", 1)
     machine.log("amazon-ssm-agent.log", ready("11:30:00"))
     assert one(machine, "version")[:2] == (
-        "skipped", f"its version is not told; unknown version: newest known row used ({ROWS[-1].since})",
+        "skipped", f"its version is not known; unknown version: newest known row used ({ROWS[-1].since})",
     )  # fmt: skip
     machine.log("amazon-ssm-agent.log", ready("11:30:00") + refused("11:50:00", pause=""))
     evidence = one(machine, "waiting")[2]

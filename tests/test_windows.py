@@ -91,7 +91,7 @@ def test_the_agent_is_asked_for_its_version_only_where_it_matters() -> None:
 @pytest.mark.parametrize(
     ("agent", "why"),
     [
-        (None, "the snapshot does not tell the version of the agent"), ("banana", "'banana' is no version"),
+        (None, "the snapshot does not hold the version of the agent"), ("banana", "'banana' is no version"),
         ({"error": "EIO", "message": "it prints no version"}, "it prints no version"), ("", "'' is no version"),
     ],
 )  # fmt: skip

@@ -88,6 +88,6 @@ def too_old(version: str) -> str:
         return ""
     since = row_since("record_provider", True)
     return (
-        f"the installed agent {version} does not know providers: it does not tell the service where its machine is, "
-        f"and drops the provider from the record when it changes its key. Update it to {since} or later"
+        f"the installed agent {version} does not know providers: it does not report to the service where its machine "
+        f"is, and drops the provider from the record when it changes its key. Update it to {since} or later"
     )

@@ -87,7 +87,7 @@ def _offline(story: Story) -> Present:
     why = f" ({reports.error})" if reports.error else ""
     told = f"its health reports{why}, as the metadata service of its provider does not answer"
     if reports.last != "-" and max(reports.last, reports.began) < story.started:
-        cause = f"before its last start it skipped {told}, and nothing tells of one since"
+        cause = f"before its last start it skipped {told}, and the log shows none since"
         return Present(State.CANNOT_TELL, story.started, cause, ("Read the log again in a few minutes",))
     cause = f"it skips {told}: the service shows the node as offline, although its credentials are good"
     return Present(State.FAILING, reports.since, cause, (

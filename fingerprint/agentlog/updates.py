@@ -68,7 +68,7 @@ class FailedUpdate(Value):
                 "the update would have led to an older version than the installed one: after a release it can take two "
                 "weeks until every region has it, and until then the newest version of the region is older"
             )
-        return "the lines before it in the log of the update tell why"
+        return "the lines before it in the log of the update show why"
 
     @property
     def remedy(self) -> str:

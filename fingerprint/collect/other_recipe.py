@@ -139,7 +139,7 @@ def _wql_values(
     values, moved = {}, {}
     for name, one in members.items():
         if one is None:
-            values[name] = _unread(name, "WMI does not tell it", WQL)
+            values[name] = _unread(name, "WMI does not return it", WQL)
             continue
         dealt = type_id_of(name, one, saved.get(name, "")) or usual[name]
         if dealt != usual[name]:

@@ -319,7 +319,7 @@ class RecordedMachine(Machine):
                 version = told_version(self._result(tuple(entry["argv"]), entry).stdout)
                 if version:
                     return version
-        raise OSError(errno.ENODATA, "the snapshot does not tell the version of the agent", "agentVersion")
+        raise OSError(errno.ENODATA, "the snapshot does not hold the version of the agent", "agentVersion")
 
     def default_route(self) -> str:
         return self._text("defaultRoute")

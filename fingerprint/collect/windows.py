@@ -198,9 +198,9 @@ def _in_doubt(possible: tuple[str, ...], windows: str, why: str, settles: DoubtR
 
 
 def _untold(error: OSError, agent: str, others: tuple[str, ...]) -> Choice:
-    """Return the recipe of an agent that asks WMI for the version of Windows, where WMI does not tell it here."""
+    """Return the recipe of an agent that asks WMI for the version of Windows, where WMI does not return it here."""
     why = error.strerror or str(error)
-    doubt = f"WMI does not tell the version of Windows ({why}), to which agents answer with wmic"
+    doubt = f"WMI does not return the version of Windows ({why}), to which agents answer with wmic"
     return Choice(WMIC, "", agent, doubt, others, remedy_of_wmi(error.errno))
 
 

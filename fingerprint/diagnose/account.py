@@ -73,7 +73,7 @@ def where(site: Site) -> Finding:
         )  # fmt: skip
     if site.account and not account:
         remedy = site.rights if "denied" in how else "Look for the node in the console of the service"
-        return unknown(f"{is_in}: whether it is in {site.account} cannot be told", *evidence, remedy=remedy)
+        return unknown(f"{is_in}: whether it is in {site.account} is not known", *evidence, remedy=remedy)
     if not account:
         return Finding(Outcome.SKIPPED, is_in, tuple(evidence), tag=WITHOUT_ACCOUNT)
     return passed(is_in, *evidence)
@@ -100,7 +100,7 @@ def _account_of(site: Site, record: RegistrationRecord) -> tuple[str, str]:
     try:
         told = parse_agent_credentials(site.machine.read_file(path))
     except OSError as error:
-        return "", f"the log names no role of this node, and {path} tells of no credentials ({error.strerror})"
+        return "", f"the log names no role of this node, and {path} names no credentials ({error.strerror})"
     if told is None or not told.file:
         return "", "the log names no role of this node, and the agent shares no credentials"
     if told.node != record.instance_id:
@@ -121,7 +121,7 @@ def _account_of_profile(site: Site, path: str, profile: str) -> tuple[str, str]:
         return "", f"the log names no role of this node, and {shown} cannot be read ({why or error})"
     account = account_of_key(key)
     if not account:
-        return "", f"the log names no role of this node, and the key in {shown} does not tell its account"
+        return "", f"the log names no role of this node, and the key in {shown} does not contain its account"
     return account, f"account by the id of the access key that the agent shares in {shown}"
 
 

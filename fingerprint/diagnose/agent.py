@@ -258,7 +258,7 @@ def version(site: Site) -> Finding:
     """Which version runs, and how it behaves."""
     told, behaviour = site.version, site.behaviour
     if not told:
-        return skipped(f"its version is not told; {behaviour.text}")
+        return skipped(f"its version is not known; {behaviour.text}")
     numbers = version_of(told)
     concerns = _concerns(told)
     running, (updated, fails) = _running_another(site), _updated(site)

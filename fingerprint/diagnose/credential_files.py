@@ -156,7 +156,7 @@ def _on_windows(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> F
             continue
         except OSError as error:
             if error.errno == errno.ENODATA and site.recorded:
-                return skipped("the recording does not tell of access control lists")
+                return skipped("the recording has no access control lists")
             unread.append((path, error))
     seen = {path: f"{shown(path)}: {shown(one)}" for path, one in lists.items()}
     open_to = {path: [text for text, _ in others_in(one)] for path, one in lists.items()}

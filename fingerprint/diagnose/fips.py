@@ -31,14 +31,14 @@ def fips(site: Site) -> Finding:
         return skipped("no FIPS endpoint is configured")
     named = [f"{service}: {host}" for service, host in hosts.items() if host]
     if not region:
-        return unknown(f"{_count(wanted)}; without a region it cannot be told which exist", *named,
+        return unknown(f"{_count(wanted)}; without a region it is not known which exist", *named,
                        remedy="Name it with --region")  # fmt: skip
     try:
         listed = {service: fips_names(service, region) for service in hosts}
     except NoEndpointData as error:
         others = [service for service, host in hosts.items() if host and service not in wanted]
         return unknown(
-            f"{_count(wanted)}; which of them exist in {region} cannot be told: {error}", *named,
+            f"{_count(wanted)}; which of them exist in {region} is not known: {error}", *named,
             *((f"not named as FIPS endpoints: {', '.join(others)}",) if others else ()),
             remedy=site.install("aws"),
         )  # fmt: skip

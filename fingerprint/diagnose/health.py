@@ -47,9 +47,9 @@ def reports(site: Site) -> Finding:
     if provider:
         return _of_provider(site, story, provider)
     if story is None:
-        return skipped("there is no log that tells of them")
+        return skipped("there is no log of them")
     if not story.reports.began:
-        return skipped("the log tells of none")
+        return skipped("the log has none")
     return passed(f"the last one began at {_time(site, story.reports.began)}")
 
 
@@ -75,7 +75,7 @@ def _skipping(site: Site, story: Story, provider: str) -> Finding:
     if told.last != "-" and max(told.last, told.began) < story.started:
         return unknown(
             f"before its last start ({_time(site, story.started)}) the agent skipped its health reports, and its log "
-            "tells of none since", *evidence, remedy="Run it again in a few minutes",
+            "shows none since", *evidence, remedy="Run it again in a few minutes",
         )  # fmt: skip
     text = f"the agent skips its health reports, because {whose} does not answer: {_OFFLINE}"
     return failed(text, *evidence, **_way_out(site, provider), tag=SKIPPED)
@@ -107,10 +107,10 @@ def _of_provider(site: Site, story: Story | None, provider: str) -> Finding:
         if proxied:
             return warned(
                 f"the metadata service of {provider} answers, but the agent's service asks it through a proxy "
-                f"({proxied} is set), and the log tells of no report yet", **_way_out(site, provider),
+                f"({proxied} is set), and the log has no report yet", **_way_out(site, provider),
             )  # fmt: skip
-        return passed(f"the metadata service of {provider} answers; the log tells of no report yet")
-    return skipped(f"the log tells of none; the node is registered with provider {provider}", reason.text)
+        return passed(f"the metadata service of {provider} answers; the log has no report yet")
+    return skipped(f"the log has none; the node is registered with provider {provider}", reason.text)
 
 
 def _way_out(site: Site, provider: str) -> dict[str, str]:

@@ -215,7 +215,7 @@ def fingerprint(site: Site) -> Finding:
             "not the same machine" if found.outcome == "different"
             else f"the same machine, and the agent will reject it: {found.change.found.text}"
             if found.change is not None and found.outcome == "same"
-            else "whether it is the same machine cannot be told, and the agent will reject it"
+            else "whether it is the same machine is not known, and the agent will reject it"
         )  # fmt: skip
         return failed(
             f"{head}: {found.rule}", score, *changes, remedy=remedy.text if remedy else "",

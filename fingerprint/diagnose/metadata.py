@@ -98,7 +98,7 @@ def _asked(site: Site, base: str) -> Finding:
     if not tells_machine(EC2, answer):
         why = why_untold(answer)
         remedy = "Switch it on for this instance" if answer.status != 200 else "Look at firewall and network on the way"
-        return failed(f"the metadata service at {hidden(base)} does not tell the instance ({why})",
+        return failed(f"the metadata service at {hidden(base)} does not identify the instance ({why})",
                       f"token: HTTP {token.status}", remedy=remedy)  # fmt: skip
     spoken = "version 2" if first else "version 1 only"
     return passed(f"the metadata service answers ({spoken})", hidden(base))

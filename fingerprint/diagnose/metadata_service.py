@@ -112,5 +112,5 @@ def why_silent(network: Network, provider: str, variable: Callable[[str], str | 
     except Unreached as error:
         return f"no metadata service at {hidden(base)}: {error.text}"
     if not tells_machine(provider, answer):
-        return f"the metadata service at {hidden(base)} does not tell the machine ({why_untold(answer)})"
+        return f"the metadata service at {hidden(base)} does not identify the machine ({why_untold(answer)})"
     return ""

@@ -86,7 +86,7 @@ def published(site: Site) -> Finding:
         return warned("no published version could be read: whether there is a newer one is not known", *evidence,
                       remedy="See `endpoint-s3` and `s3-buckets`, or name a VERSION file with --latest")  # fmt: skip
     if not told:
-        return skipped("the version of the agent is not told", *evidence)
+        return skipped("the version of the agent is not known", *evidence)
     numbers = version_of(told)
     if not numbers:
         return unknown(f"version {_quoted(told)} cannot be held against those that are published", *evidence)
@@ -178,7 +178,7 @@ def _held_against_a_place(site: Site, told: str) -> Finding:
     except (OSError, Unreached, UsageError) as error:
         return unknown(f"{source} could not be read: {_why(error)}")
     if not told:
-        return skipped(f"the version of the agent is not told; {newest} is published")
+        return skipped(f"the version of the agent is not known; {newest} is published")
     if not version_of(told):
         return unknown(f"version {_quoted(told)} cannot be held against {newest}, the newest published")
     if version_of(told) < version_of(newest):
@@ -230,7 +230,7 @@ def _failed_update(site: Site, failed: FailedUpdate) -> Finding:
     # The network of another machine cannot be asked from here.
     asked = failed.kind == "other" or site.network is not None or site.elsewhere
     command = "" if asked else "fingerprint diagnose --network --only published"
-    asks = "; the command tells what the region has" if command else ""
+    asks = "; the command shows what the region has" if command else ""
     return warned(f"{what}: {failed.meaning}", *evidence, remedy=failed.remedy + asks, command=command)
 
 

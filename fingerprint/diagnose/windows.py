@@ -97,7 +97,7 @@ def _changed(site: Site, choice: Choice, change: RecipeChange) -> Finding:
     if outcome != "same":
         # The check `fingerprint` says what machine it is.
         told = "by that recipe, too, it is another machine" if outcome == "different" else (
-            "whether it is the same machine cannot be told"
+            "whether it is the same machine is not known"
         )  # fmt: skip
         return failed(found.text, found.proof, told, command="fingerprint explain",
                       remedy="Find out whether the record is this machine's before it is changed")  # fmt: skip
@@ -143,13 +143,13 @@ def _silent_classes(site: Site) -> Finding | None:
     settles = remedy_of_fault(unread[0].fault)
     evidence = [f"{one.name}: {one.reason} ({one.source})" for one in unread]
     if site.recorded and unread[0].fault == Fault.NOT_ASKED:
-        return unknown(f"the recording does not hold what WMI tells of {names}", *evidence,
+        return unknown(f"the recording does not hold what WMI returns for {names}", *evidence,
                        remedy="Record the machine again, where WMI can be asked")  # fmt: skip
     if any(one.only_here for one in unread):
-        return unknown(f"WMI does not tell {names} here, and the agent may read it", *evidence, remedy=settles.text,
+        return unknown(f"WMI does not return {names} here, and the agent may read it", *evidence, remedy=settles.text,
                        command=settles.command)  # fmt: skip
     return failed(
-        f"WMI does not tell {names}: an agent that starts now stores nothing for it, and other type ids for the rest",
+        f"WMI does not return {names}: an agent that starts now stores nothing for it, and other type ids for the rest",
         *evidence, remedy=settles.text, command=settles.command,
     )  # fmt: skip
 

@@ -278,7 +278,7 @@ def _windows(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
         return _UNKNOWN, False, ()
     methods = _method(then), _method(today)
     if methods[0] == methods[1]:
-        return f"what {TITLES[methods[1]]} tells differs", True, ("told-otherwise",)
+        return f"what {TITLES[methods[1]]} reads differs", True, ("told-otherwise",)
     told = f"hashed from {TITLES[methods[0]]} and now from {TITLES[methods[1]]}"
     fact = f"method-{methods[1]}"
     if name != "uuid":
@@ -299,7 +299,7 @@ def _by_change(name: str, change: RecipeChange, context: Context) -> tuple[str, 
     if change.found.recipe == context.collection.recipe:
         number = _moved(name, row.saved or "", context)
         return (_of_type_id(number), True, (MOVED, "hardware-equal")) if number else (
-            f"what {TITLES[change.found.recipe]} tells differs", True, ("told-otherwise",)
+            f"what {TITLES[change.found.recipe]} reads differs", True, ("told-otherwise",)
         )  # fmt: skip
     recipes = TITLES[change.found.recipe], TITLES[context.collection.recipe]
     told, fact = f"hashed from {recipes[0]} and now from {recipes[1]}", f"method-{context.collection.recipe}"
@@ -309,7 +309,7 @@ def _by_change(name: str, change: RecipeChange, context: Context) -> tuple[str, 
         return f"{told}{same}", True, (fact, "hardware-equal")
     if then.unreadable:
         return f"{told}; whether more changed is not known: {then.reason}", True, (fact,)
-    return f"{told}; what {recipes[0]} tells differs, too", True, (fact, "told-otherwise")
+    return f"{told}; what {recipes[0]} reads differs, too", True, (fact, "told-otherwise")
 
 
 def _moved(name: str, saved: str, context: Context) -> int | None:

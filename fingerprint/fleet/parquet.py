@@ -38,7 +38,7 @@ def batches(path: str, rejects: Rejects, names: Names) -> Iterator[tuple[int, pa
             yield at, sound(batch, path)
             at += batch.num_rows
         if at - 1 != file.metadata.num_rows:
-            raise ValueError(f"it has {at - 1} rows of the {file.metadata.num_rows} that it tells of")
+            raise ValueError(f"it has {at - 1} rows of the {file.metadata.num_rows} that its footer counts")
     except FOREIGN_ERRORS as error:
         raise unreadable(path, "Parquet", error) from None
 
