@@ -694,3 +694,11 @@ def test_a_real_process_of_the_agent_is_found_with_user_and_start(tmp_path: Path
             assert str(process.pid) in told(finding)
         finally:
             process.kill()
+
+
+def test_where_no_check_applies_none_is_said_to_have_found_nothing(machine: AgentMachine) -> None:
+    text = machine.diagnosis("imds").conclusion.text
+    assert text.startswith("No check applies here (the node is registered, and does not ask it); ")
+    assert machine.diagnosis("imds", "vault").conclusion.text.startswith(
+        "The checks that were made found nothing wrong"
+    )

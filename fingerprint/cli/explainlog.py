@@ -163,7 +163,7 @@ def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Ar
     if story.hibernating and now.state == State.FAILING:
         earliest, latest, how = next_try(story)
         span = f"{when(earliest)}{f' to {when(latest)}' if latest != earliest else ''} (by {how})"
-        write(f"  Waiting    the next try is at {span if earliest else '(not told)'}")
+        write(f"  Waiting    the next try is at {span if earliest else '(not known)'}")
     over = len(story.mismatches) - len(story.open_mismatches)
     for number, found in enumerate(story.mismatches):
         _print_mismatch(found, number < over, when, arguments)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.site import Site
 
 _LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagnose --network")
+_NOTHING_WRONG = "The checks that were made found nothing wrong"
 # What keeps the agent from starting at all.
 _NO_START = ("configuration", "order", "not-started")
 _PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
@@ -333,5 +334,7 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
     if awake:
         nothing = "nothing on the disk is wrong" if site.copied else "nothing is wrong"
         return Conclusion("healthy", f"{not_hibernating}, and {nothing}.{silence}", "", "", ())
-    text = "The checks that were made found nothing wrong; whether it hibernates was not told by any of them."
+    none = all(result.finding.outcome == Outcome.SKIPPED for result in results)
+    head = f"No check applies here ({results[0].finding.text})" if none and results else _NOTHING_WRONG
+    text = f"{head}; whether it hibernates was not told by any of them."
     return Conclusion("healthy", text + silence, "", "", ())

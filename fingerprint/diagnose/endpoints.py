@@ -211,12 +211,12 @@ def _remedy(kind: str) -> str:
     return {
         "url": "Correct the endpoint in the agent's configuration",
         "name": "Look at the name servers (/etc/resolv.conf), and at private hosted zones that hide the name",
-        "refused": "Something on the way refuses it: look at firewall and proxy",
+        "refused": "Look at firewall and proxy: something on the way refuses it",
         "timeout": "Let the firewall pass port 443 to it, or name the proxy in the agent's service",
         "no-route": "There is no route: look at the default route and at the firewall",
-        "tls": "Something on the way speaks TLS in its place, or the clock is wrong: look at certificates and clock",
+        "tls": "Look at certificates and clock: something on the way speaks TLS in its place, or the clock is wrong",
         "proxy": "Let the proxy pass it, and give the agent's service the right name and password",
-        "broken": "Something on the way cuts it or answers in its place: look at firewall, proxy and endpoint",
+        "broken": "Look at firewall, proxy and endpoint: something on the way cuts it or answers in its place",
     }[kind]
 
 

@@ -137,7 +137,7 @@ def _proxied(site: Site, provider: str) -> str:
 
 def _time(site: Site, at: str) -> str:
     seconds = site.seconds_of(at)
-    return utc(seconds) if seconds is not None else at.strip("-") or "a time that is not told"
+    return utc(seconds) if seconds is not None else at.strip("-") or "an unknown time"
 
 
 def _runs(site: Site) -> bool | None:

@@ -89,7 +89,7 @@ def published(site: Site) -> Finding:
         return skipped("the version of the agent is not known", *evidence)
     numbers = version_of(told)
     if not numbers:
-        return unknown(f"version {_quoted(told)} cannot be held against those that are published", *evidence)
+        return unknown(f"version {_quoted(told)} cannot be compared with those that are published", *evidence)
     remedy, command = how_to_update(site)
     later = f"{everywhere.version} is published, but {region} may take up to two weeks to have it"
     if here.numbers and numbers < here.numbers:
@@ -180,7 +180,7 @@ def _held_against_a_place(site: Site, told: str) -> Finding:
     if not told:
         return skipped(f"the version of the agent is not known; {newest} is published")
     if not version_of(told):
-        return unknown(f"version {_quoted(told)} cannot be held against {newest}, the newest published")
+        return unknown(f"version {_quoted(told)} cannot be compared with {newest}, the newest published")
     if version_of(told) < version_of(newest):
         remedy, command = how_to_update(site)
         return warned(f"version {told}; {newest} is published", remedy=remedy, command=command)
@@ -194,7 +194,7 @@ def last_update(site: Site) -> Finding:
     except FileNotFoundError:
         return skipped("no update is logged", f"there is no {site.places.logs}")
     except OSError as error:
-        return skipped(f"{site.places.logs} is not told ({error.strerror or error})")
+        return skipped(f"{site.places.logs} cannot be read ({error.strerror or error})")
     told = [read_texts(parts, [], []).beside]
     try:
         told.append(site.story.beside)

@@ -91,7 +91,7 @@ def _on_unix(site: Site) -> Finding:
     except OSError as error:
         path = error.filename or _ACCOUNTS
         if path == _ACCOUNTS:
-            return skipped(f"{path} is not told ({error.strerror})")
+            return skipped(f"{path} cannot be read ({error.strerror})")
         return unknown(f"{path}: {error.strerror}", remedy=site.rights)
     text, status = "", None
     try:
