@@ -28,6 +28,7 @@ from fingerprint.agentlog import (
     parse,
     present,
     read_logs,
+    read_texts,
     to_utc,
 )
 from fingerprint.errors import InputError
@@ -143,6 +144,29 @@ def test_the_workers_hibernation_is_told_with_its_steps(tmp_path: Path) -> None:
     assert next_try(story)[0] == "2024-05-07 08:15:00"
     assert present(story).state == State.FAILING
     assert "the fingerprint is not the reason" in conclusion(story)[0]
+
+
+WORKER = "2024-05-07 07:30:00.1000 INFO [ssm-agent-worker] ssm-agent-worker - v{}\n"
+HIBERNATES = (
+    "2024-05-07 08:00:00.1000 INFO [ssm-agent-worker] Entering SSM Agent hibernate - AccessDeniedException: x\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "first"), [("3.0.529.0", "08:05:00"), ("3.3.2298.0", "08:05:00"), ("3.3.5828.0", "08:05:00")]
+)
+def test_a_worker_tells_the_version_of_an_agent_that_started_before_its_logs(version: str, first: str) -> None:
+    story = read_texts([(WORKER.format(version) + HIBERNATES).encode()], [], [])
+    assert (story.versions, story.run.version) == ([version], version)
+    assert next_try(story) == (f"2024-05-07 {first}", f"2024-05-07 {first}",
+                               f"the schedule of {version}, for its health pings")  # fmt: skip
+
+
+def test_a_worker_tells_nothing_where_the_agent_told_its_version() -> None:
+    # Until the core agent is started again another one's worker may be started.
+    start = "2024-05-07 07:00:00.1000 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.987.0\n"
+    story = read_texts([(start + WORKER.format("3.3.2299.0") + HIBERNATES).encode()], [], [])
+    assert (story.versions, story.run.version) == (["3.3.987.0"], "3.3.987.0")
 
 
 def test_credentials_end_a_hibernation(tmp_path: Path) -> None:

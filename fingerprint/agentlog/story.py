@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TIMELINE_LIMIT = 400
 RUNS_LIMIT = 50
-_VERSION = re.compile(r"amazon-ssm-agent - v(\d+(?:\.\d+)+)")
+_VERSION = re.compile(r"(?:amazon-ssm-agent|ssm-agent-worker) - v(\d+(?:\.\d+)+)")
 # Agents 3.1.501 to 3.2.1542 tell the kinds of errors apart.
 _ERROR = re.compile(r"produced (?:unrecoverable aws |aws )?error: (.*)", re.IGNORECASE | re.DOTALL)
 _STATUS = re.compile(r"Status code \D{0,100}(\d{1,9})\)? returned ", re.IGNORECASE)
@@ -350,6 +350,9 @@ class Story(Counts):
         # What the worker logs when a ping was answered, for which it needs credentials.
         self.worker = Wait()
         self.refresher.untold = False
+        if not self.run.version:
+            # Of a process from before the logs begin its worker tells the version, which comes in the same package.
+            self.run.version = self._told_version(entry)
         if self.started and not self.run.asks:
             # It got them itself, and now: before 3.1.501, and where they are not shared.
             self._got(entry)
@@ -426,14 +429,12 @@ class Story(Counts):
         self._add(entry.at, "good", "credentials are there")
 
     def _version(self, entry: Entry) -> None:
-        found = _VERSION.search(entry.text)
-        if found and (not self.versions or self.versions[-1] != found[1]):
-            self.versions.append(found[1])
+        version = self._told_version(entry)
         if self.registered:
             # What was before it was another registration's; a process that runs goes on with that.
             self._settle()
             self.registered = ""
-        run = Run(entry.at or "-", found[1] if found else "")
+        run = Run(entry.at or "-", version)
         if self.run.started or self.run.outcome != "not-told":
             self.runs.append(run)
         else:
@@ -445,11 +446,18 @@ class Story(Counts):
         self.beside.restart()
         self.start_error = self.start_failed = self.expired = ""
         self.started = entry.at
-        self._add(entry.at, "start", f"agent {found[1] if found else '?'} starts")
+        self._add(entry.at, "start", f"agent {version or '?'} starts")
         if "starting agent" in entry.text.lower():
             # Agents 2 are one process, which says so when a ping was answered.
             self.worker = Wait()
             self._got(entry)
+
+    def _told_version(self, entry: Entry) -> str:
+        found = _VERSION.search(entry.text)
+        version = found[1] if found else ""
+        if version and (not self.versions or self.versions[-1] != version):
+            self.versions.append(version)
+        return version
 
     def _stop(self, entry: Entry) -> None:
         self.run.stopped = entry.at or "-"
