@@ -93,6 +93,22 @@ def test_the_code_is_found_in_every_form(text: str, code: str) -> None:
     assert code_of(text) == code
 
 
+QUOTED = ("AccessDenied: no", "api error AccessDenied: no", "RequestError: send request failed", "dial tcp: EOF")
+
+
+@pytest.mark.parametrize("quoted", QUOTED)
+@pytest.mark.parametrize("api", ["", "api error "], ids=["modelled", "other"])
+@pytest.mark.parametrize("code", CODES)
+def test_an_error_that_the_message_quotes_is_not_the_code(code: str, api: str, quoted: str) -> None:
+    for before in (f"operation error SSM: {TOKEN}, ", ""):
+        found = sdk_error(
+            f"{before}https response error StatusCode: 400, RequestID: {ID}, {api}{code}: it was {quoted}"
+        )
+        assert (found.code, found.answered) == (code, True)
+    old = sdk_error(f"{code}: it was {quoted}")
+    assert (old.code, old.answered) == (code, True)
+
+
 @given(st.text(max_size=300))
 def test_any_text_is_taken(text: str) -> None:
     found = sdk_error(f"operation error SSM: {TOKEN}, https response error StatusCode: {text}")

@@ -35,7 +35,8 @@ _AFTER_OPERATION = re.compile(rf"{_OPERATION.pattern}:? ({_NAME})(?=:|$)")
 _OPERATION_ERROR = re.compile(r"operation error [^:,]+: (\w+)(?:, (.*))?$", re.DOTALL)
 _ANSWER = re.compile(r"\bhttps? response error StatusCode: (\d+)(?:, RequestID: ([^,]*))?(?:, (.*))?$", re.DOTALL)
 _API_ERROR = re.compile(rf"\bapi error ({_NAME})(?=:|$)")
-_MODELLED = re.compile(rf"({_NAME})(?=: |:?$)")
+# Behind the answer, with any words of the service behind it.
+_TOLD = re.compile(rf"(?:api error )?({_NAME})(?=: |:?$)")
 _NOT_SENT = ("request send failed", "dial tcp", "context deadline exceeded", "i/o timeout", "connection reset")
 
 
@@ -90,9 +91,10 @@ def code_of(text: str) -> str:
 
 def _of_version_2(operation: str, rest: str, answer: re.Match[str] | None, code: str) -> SdkError:
     status, request_id, told = (int(answer[1][:9]), answer[2] or "", answer[3] or "") if answer else (0, "", rest)
-    if not code and status:
-        modelled = _MODELLED.match(told)
-        code = modelled[1] if modelled else ""
+    first = _TOLD.match(told) if status else None
+    if first:
+        # The message may quote another error.
+        code = first[1]
     if code:
         return SdkError(code, 2, operation, status, request_id.strip(), answered=True)
     no_answer = not status and (answer is not None or any(words in rest for words in _NOT_SENT))
