@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import textbook
+from commandline import environment, run
 from fingerprint import match
 from fingerprint.forecast import simulate
 from fleets import NAMES, row, write_lines
@@ -249,6 +250,26 @@ def test_a_path_that_is_none_is_named(tmp_path: Path) -> None:
         open_fleet(tmp_path / "empty")
     with pytest.raises(UsageError, match="no format"):
         open_fleet(tmp_path / "x.bin", format="csv")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[], [row("a", "machine-id"), row("b", "machine-id")], ["no row"]],
+    ids=["no row", "rows that every threshold refuses", "rows that are none"],
+)
+@pytest.mark.parametrize("refused", [0.0, 1.0])
+def test_no_threshold_is_named_where_no_machine_counts(tmp_path: Path, rows: list[Any], refused: float) -> None:
+    file = write_lines(tmp_path / "fleet.jsonl", rows)
+    made = plan(open_fleet(file).batches(Rejects()))
+    assert made.highest(tolerate=("reboot-dhcp",), refused=refused) is None
+    env = environment(tmp_path / "state")
+    done = run("fleet", "plan", str(file), env=env)
+    none = not any(isinstance(one, dict) for one in rows)
+    assert done.returncode == (3 if none else 1)
+    assert "The highest threshold" not in done.stdout
+    assert done.stdout.startswith(f"{file} holds no machine." if none else "No threshold tolerates")
+    answer = json.loads(run("fleet", "plan", str(file), "--output", "json", env=env).stdout)
+    assert answer["groups"][0]["highestThreshold"] is None
 
 
 def test_the_highest_threshold_tolerates_its_events_and_the_next_does_not(tmp_path: Path) -> None:

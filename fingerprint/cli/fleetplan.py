@@ -26,7 +26,7 @@ def run(arguments: Arguments) -> int:
     if arguments.output == "json":
         print_json("fleet plan", _told(given, made, highest, tolerated, allowed))
     else:
-        _show(made, highest, tolerated, arguments)
+        _show(given, made, highest, tolerated, arguments)
     given.warn()
     if given.rejects.count or not made.groups[""].get(NOW) or not made.groups[""][NOW].rows:
         return EXIT_CANNOT_TELL
@@ -66,8 +66,13 @@ def _told(
     }  # fmt: skip
 
 
-def _show(made: Plan, highest: dict[str, int | None], tolerated: tuple[str, ...], arguments: Arguments) -> None:
+def _show(
+    given: Input, made: Plan, highest: dict[str, int | None], tolerated: tuple[str, ...], arguments: Arguments
+) -> None:
     rows = made.groups[""][NOW].rows
+    if not rows:
+        write(colored(f"{given.fleet.path} holds no machine.", "doubt", arguments))
+        return
     best = highest[""]
     words = ", ".join(tolerated)
     if best is None:

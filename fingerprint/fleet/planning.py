@@ -94,10 +94,13 @@ class Plan:
             refused: share of the machines of the group that may be refused nevertheless.
 
         Returns:
-            the threshold, which is the strictest one; None if there is none.
+            the threshold, which is the strictest one; None if there is none, as where no machine is counted.
         """
         tallies = [self.groups[group][event] for event in tolerate]
         lost = self.groups[group][NOW].refused
+        if self.groups[group][NOW].rows == lost:
+            # Nobody is left who could be refused: that speaks for no threshold.
+            return None
         for threshold in range(100, 0, -1):
             if all(tally.refused_at(threshold) - lost <= refused * tally.rows for tally in tallies):
                 return threshold
