@@ -366,6 +366,20 @@ def test_the_command_refuses_where_something_else_answers(vault: Vault, provider
     assert not Path(vault.path).exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("_MODE", "IPv5"), ("_MODE", "http://u:hunter2@h"), ("", "http://["), ("", "169.254.169.254")]
+)
+def test_the_command_names_the_variable_that_is_wrong(vault: Vault, name: str, value: str) -> None:
+    variable = f"AWS_EC2_METADATA_SERVICE_ENDPOINT{name}"
+    env = environment(Path(vault.state), **{variable: value}, FINGERPRINT_ACTIVATION_CODE="x" * 20)
+    done = run("--vault", vault.path, "register", "--region", REGION, "--provider", "ec2", "--activation-id", "a" * 36,
+               env=env)  # fmt: skip
+    assert (done.returncode, done.stdout) == (4, ""), done.stderr
+    assert f"Correct {variable}, or leave --provider out" in " ".join(done.stderr.split())
+    assert "hunter2" not in done.stderr
+    assert not Path(vault.path).exists()
+
+
 def test_the_command_says_that_what_it_finished_has_another_provider(vault: Vault, service: LocalService) -> None:
     interrupted(vault, service, "")
     # The answer came, and the process died before it was stored.

@@ -97,7 +97,7 @@ def _demand_metadata(arguments: Arguments, provider: str) -> None:
 
     The agent refuses such a registration, too.
     """
-    from fingerprint.diagnose.metadata_service import why_silent
+    from fingerprint.diagnose.metadata_service import why_silent, wrong_setting
     from fingerprint.diagnose.network import Network
 
     if arguments.snapshot or arguments.root != "/":
@@ -105,11 +105,14 @@ def _demand_metadata(arguments: Arguments, provider: str) -> None:
         return
     reason = why_silent(Network(seconds=_METADATA_SECONDS), provider)
     if reason:
+        wrong = wrong_setting(provider)
+        way = f"Correct {wrong}" if wrong else (
+            "Name the provider that this machine is in, let it reach that service without a proxy"
+        )  # fmt: skip
         raise Refused(
             f"provider {provider}: {reason}",
             remedy="Nothing was sent, and no option confirms it: a node with a provider is offline while its "
-            "metadata service does not answer. Name the provider that this machine is in, let it reach that service "
-            "without a proxy, or leave --provider out",
+            f"metadata service does not answer. {way}, or leave --provider out",
         )
 
 
