@@ -1236,5 +1236,5 @@ def test_the_command_tells_whoever_speaks_tls_in_the_place_of_the_service(
         code, checks = diagnosed_by_command(machine, proxy)
     assert code == 1
     assert "kind: tls" in checks["endpoint-ssm"]["evidence"]
-    assert "look at certificates and clock" in checks["endpoint-ssm"]["remedy"]
+    assert "Look at certificates and clock" in checks["endpoint-ssm"]["remedy"]
     assert not server.heads

@@ -476,6 +476,13 @@ COMMANDS = (
             _PROXY,
             _ROTATE,
         ),
+        examples=(
+            ("sudo fingerprint serve", "for SDKs, with the address that it prints"),
+            (
+                "sudo fingerprint serve --socket /run/node.sock --socket-group app",
+                "for programs of the group app alone",
+            ),
+        ),
     ),
     Command(
         "local-service",
