@@ -10,9 +10,9 @@ from __future__ import annotations
 from fingerprint.agent.versions import assess, row_since, version_of
 from fingerprint.errors import UsageError
 from fingerprint.model import Value
-
-# As the agent and the service spell them; in another spelling the agent knows no provider.
-EC2, AZURE = "EC2", "Azure"
+from fingerprint.vault.records import AZURE as AZURE
+from fingerprint.vault.records import EC2 as EC2
+from fingerprint.vault.records import provider_option as provider_option
 
 
 class Provider(Value):
@@ -51,11 +51,6 @@ def provider_named(text: str) -> str:
         if name.casefold() == text.casefold():
             return name
     raise UsageError(f"no such provider: {text!r}", remedy=f"Name one of {', '.join(map(str.lower, PROVIDERS))}")
-
-
-def provider_option(provider: str | None) -> str:
-    """Return the option of `register` that names a record's provider again, with a space before it; "" without one."""
-    return f" --provider {provider.lower()}" if provider in PROVIDERS else ""
 
 
 def reads_provider(version: str) -> bool | None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CLEARED = FingerprintRecord()
 _LONG_ESCAPES = (b"\\u0008", b"\\u000c")
 _INT64 = range(-(2**63), 2**63)
+# Providers, as the agent and the service spell them; in another spelling the agent knows none.
+EC2, AZURE = "EC2", "Azure"
 _REGISTRATION_FIELDS = (
     ("instanceID", "instance_id"),
     ("region", "region"),
@@ -116,6 +118,11 @@ def decode_registration(data: bytes, where: str) -> RegistrationRecord:
             # As Go reads null; what matters is that the member is there.
             fields.setdefault(attribute, "")
     return RegistrationRecord(**fields, extra=tuple(extra))
+
+
+def provider_option(provider: str | None) -> str:
+    """Return the option of `register` that names a record's provider again, with a space before it; "" without one."""
+    return f" --provider {provider.lower()}" if provider in (EC2, AZURE) else ""
 
 
 def encode_registration(record: RegistrationRecord) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from fingerprint.agent.providers import provider_option
 from fingerprint.errors import FingerprintLost, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.model import Value
 from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
@@ -25,6 +24,7 @@ from fingerprint.vault.integrity import (
     manifest_state,
 )
 from fingerprint.vault.pending import node_in, pending
+from fingerprint.vault.records import provider_option
 from fingerprint.vault.remedies import refuse_lost, restore_command
 
 TYPE_CHECKING = False
