@@ -237,6 +237,12 @@ def test_an_account_of_a_directory_is_found_as_the_agent_finds_it(tmp_path: Path
     assert str(finding_of(machine).outcome) == "pass"
     machine.command(("/usr/bin/id", USER), "", 1, f"id: '{USER}': no such user\n")
     assert "no account" in finding_of(machine).text
+    for problem in ("timeout", "too-long", "denied"):
+        machine.snapshot["commands"][-1].update(problem=problem, returncode=None, stdout="")
+        found = finding_of(machine)
+        # That the account is missing, and its sudoers file a leftover, would be said without knowing it.
+        assert (found.undetermined, found.command) == (True, ""), problem
+        assert f"/usr/bin/id: {problem}" in found.text
 
 
 @pytest.mark.parametrize("sudoers", [True, False])

@@ -75,12 +75,17 @@ def published(site: Site) -> Finding:
     if reason is not None:
         return reason
     region = region_of(site)
-    here = _of_region(site, region) if region else Published("", "no region is known: name one with --region")
-    everywhere = _of_all_regions(site, region)
+    url, why = _url_of_region(site, region)
+    of_all = global_version_url(region)
+    for asked in filter(None, (url, of_all)):
+        via = proxy_of_url(site, asked)
+        if is_socks(via):
+            return by_socks(f"{hidden(asked)} is not read", via)
+    ask = network_of(site).ask
+    here = _read(region, url, ask) if url else Published("", why)
+    nowhere = Published("", f"no address is known for all regions of {partition(region)}")
+    everywhere = _read("all regions", of_all, ask) if of_all else nowhere
     evidence = (here.told, everywhere.told)
-    via = proxy_of_url(site, global_version_url(region) or "https://s3.amazonaws.com")
-    if is_socks(via):
-        return by_socks("published versions are not read", via)
     if not here.numbers and not everywhere.numbers:
         # As of S3: the agent works without it.
         return warned("no published version could be read: whether there is a newer one is not known", *evidence,
@@ -113,21 +118,14 @@ def _quoted(text: str) -> str:
     return ascii(text[:_QUOTED_LIMIT])
 
 
-def _of_region(site: Site, region: str) -> Published:
-    """Return the newest version of a region, as the agent looks for it."""
+def _url_of_region(site: Site, region: str) -> tuple[str, str]:
+    """Return where the agent looks for the newest version of its region; "" and why there is no such place."""
+    if not region:
+        return "", "no region is known: name one with --region"
     try:
-        url = version_url(region, endpoint_of(site, "s3"))
+        return version_url(region, endpoint_of(site, "s3")), ""
     except UsageError as error:
-        return Published("", error.what)
-    return _read(region, url, network_of(site).ask)
-
-
-def _of_all_regions(site: Site, region: str) -> Published:
-    """Return the newest version of all."""
-    url = global_version_url(region)
-    if not url:
-        return Published("", f"no address is known for all regions of {partition(region)}")
-    return _read("all regions", url, network_of(site).ask)
+        return "", error.what
 
 
 def _read(name: str, url: str, ask: Callable[[str, str], Reached]) -> Published:

@@ -6,6 +6,7 @@ own code. What Windows is asked could not be run where this was written.
 
 from __future__ import annotations
 
+import errno
 import re
 
 from fingerprint.agent.versions import Row, row_since
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 USER = SESSION_USER
 SUDOERS = "/etc/sudoers.d/ssm-agent-users"
+_ID = "/usr/bin/id"
 _ACCOUNTS, _PASSWORDS, _GROUPS = "/etc/passwd", "/etc/shadow", "/etc/group"
 # Where macOS keeps its accounts; /etc/passwd there is for single-user mode only.
 _MAC_ACCOUNT = f"/var/db/dslocal/nodes/Default/users/{USER}.plist"
@@ -124,7 +126,10 @@ def _known_elsewhere(site: Site) -> bool:
     if site.copied:
         return False
     # As the agent asks: accounts may come from a directory.
-    [result] = site.run(("/usr/bin/id", USER))
+    [result] = site.run((_ID, USER))
+    if result.problem not in ("", "not-found", "not-recorded"):
+        # A directory that does not answer in time says nothing of its accounts.
+        raise OSError(errno.EIO, result.problem, _ID)
     return result.succeeded
 
 
