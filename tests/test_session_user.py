@@ -440,3 +440,16 @@ def test_the_printed_commands_mend_real_accounts(tmp_path: Path) -> None:
     if "done" not in done.stdout and ("mount" in done.stderr or "unshare" in done.stderr):
         pytest.skip(f"nothing can be mounted here: {done.stderr[-200:]}")
     assert done.stdout == "done\n", done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["an account", "no account"])
+def test_an_agent_that_nobody_could_look_up_is_not_gone(tmp_path: Path, there: bool) -> None:
+    machine = AgentMachine(tmp_path)
+    if not there:
+        machine.file("/etc/passwd", NOBODY_ELSE, 0o644)
+    for name in BINARIES:
+        machine.denied(f"/usr/bin/{name}")
+    found = finding_of(machine)
+    assert "internal error" not in found.text
+    assert "gone" not in found.text
+    assert "userdel" not in found.command

@@ -345,7 +345,7 @@ class Site:
 
     @fact
     def has_agent(self) -> bool | None:
-        """Whether a program of the agent is installed; None where a recording does not tell. Raises OSError."""
+        """Whether a program of the agent is installed; None where that cannot be looked up, or was not recorded."""
         separator = "\\" if self.machine.platform == "windows" else "/"
         for name in self.places.binaries:
             try:
@@ -353,8 +353,7 @@ class Site:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                if error.errno != errno.ENODATA:
-                    raise
+                return True if error.errno == errno.ENODATA else None
             return True
         if not self.recorded:
             return False
