@@ -169,3 +169,8 @@ def test_without_a_line_of_the_main_log_that_is_asked_for(lines: tuple[str, ...]
     found = present(told(*lines))
     assert found.state == State.CANNOT_TELL
     assert [step.partition(",")[0] for step in found.steps] == ["Name amazon-ssm-agent.log"]
+
+
+def test_what_else_a_platform_lacks_is_no_failed_update() -> None:
+    text = line("08:00:00", "ERROR", "Plugin aws:domainJoin is unsupported on current platform", "[ssm-agent-worker] ")
+    assert read_texts([text.encode()], [], []).beside.failed is None

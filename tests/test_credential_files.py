@@ -56,7 +56,7 @@ def test_only_root_may_read_them(tmp_path: Path, path: str, mode: int, uid: int)
     assert str(finding.outcome) == ("fail" if open_to else "pass"), finding
     assert f"{path}: mode {mode:04o}{f', owner {uid}' * bool(uid)}" in finding.evidence
     if uid and path != SHARED:
-        assert finding.command == f"chown root:root {path} && chmod 600 {path}"
+        assert finding.command == f"chown 0:0 {path} && chmod 600 {path}"
         assert mode & 0o066 or f"its owner {uid} may read and change the keys in {path}" in finding.text
 
 
@@ -303,3 +303,18 @@ def test_no_list_is_asked_for_elsewhere(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     machine.file(ROOTS, "", 0o600)
     assert "accessLists" not in json.loads(machine("snapshot", "-").stdout)
+
+
+@pytest.mark.parametrize(("mode", "outcome"), [(0o700, "pass"), (0o755, "pass"), (0o777, "fail"), (0o770, "fail"),
+                                               (0o1777, "pass"), (0o702, "fail")])  # fmt: skip
+@pytest.mark.parametrize("path", [ROLE, ROOTS])
+def test_others_may_not_replace_a_file_in_the_place_of_root(tmp_path: Path, path: str, mode: int, outcome: str) -> None:
+    machine = AgentMachine(tmp_path)
+    machine.registration = None
+    machine.file(path, "[default]\n", 0o600)
+    folder = path.rpartition("/")[0]
+    machine.file(folder, None, mode)
+    found = finding_of(machine)
+    assert str(found.outcome) == outcome, found
+    if outcome == "fail":
+        assert found.command == f"chmod go-w {folder}"

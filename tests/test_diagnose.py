@@ -699,6 +699,10 @@ def test_a_real_process_of_the_agent_is_found_with_user_and_start(tmp_path: Path
 def test_where_no_check_applies_none_is_said_to_have_found_nothing(machine: AgentMachine) -> None:
     text = machine.diagnosis("imds").conclusion.text
     assert text.startswith("No check applies here (the node is registered, and does not ask it); ")
+    # What was left out is not good either.
+    done = machine("diagnose", "--only", "published,endpoint-ssm")
+    assert done.returncode == 3
+    assert "Cannot tell: no check was made" in done.stdout
     assert machine.diagnosis("imds", "vault").conclusion.text.startswith(
         "The checks that were made found nothing wrong"
     )

@@ -330,3 +330,31 @@ def test_an_update_that_fails_otherwise_is_told_so(machine: AgentMachine) -> Non
     assert str(finding.outcome) == "warn"
     assert UPDATE_LOG in finding.remedy
     assert finding.command == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "outcome"),
+    [
+        ("amazon-ssm-agent source version 3.3.2.0 is unsupported on current platform", "3.3.2.0", "warn"),
+        ("amazon-ssm-agent source version 3.3.2.0 is unsupported on current platform", "3.3.5.0", "pass"),
+        ("Updating 3.3.2.0 to an older version 3.3.1.0, please enable allow downgrade to proceed", "3.3.2.0", "warn"),
+        ("Updating 3.3.2.0 to an older version 3.3.1.0, please enable allow downgrade to proceed", "3.3.1.0", "pass"),
+    ],
+)
+def test_a_failed_update_is_over_once_another_version_is_installed(
+    machine: AgentMachine, text: str, version: str, outcome: str
+) -> None:
+    installed(machine, version)
+    finding = updated(machine, line("10:00:00", "ERROR", text, ""))
+    assert str(finding.outcome) == outcome, finding
+    assert (f"{version} is installed now" in finding.text) == (outcome == "pass")
+
+
+def test_a_region_that_lacks_the_installed_version_is_not_said_to_have_it(
+    machine: AgentMachine, authority: Authority
+) -> None:
+    installed(machine, "3.3.2.0")
+    finding, _ = asked(machine, authority, {LOCAL: ok("3.3.1.0"), GLOBAL: ok("3.3.3.0")})
+    assert str(finding.outcome) == "pass"
+    assert f"{REGION} has 3.3.1.0" in finding.text
+    assert any("3.3.3.0 is published" in one for one in finding.evidence)

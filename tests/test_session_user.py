@@ -453,3 +453,22 @@ def test_an_agent_that_nobody_could_look_up_is_not_gone(tmp_path: Path, there: b
     assert "internal error" not in found.text
     assert "gone" not in found.text
     assert "userdel" not in found.command
+
+
+@pytest.mark.parametrize(
+    ("password", "outcome", "command"),
+    [("", "fail", f"usermod --lock {USER}"), ("$6$a$b", "warn", f"usermod --lock {USER}"), ("!", "pass", ""),
+     ("*", "pass", ""), ("x", "pass", "")],
+)  # fmt: skip
+@pytest.mark.parametrize("shadow", [None, f"{USER}:!:1::::::\n"], ids=["no line in shadow", "locked in shadow"])
+def test_a_password_in_the_file_of_accounts_is_the_password(
+    tmp_path: Path, password: str, outcome: str, command: str, shadow: str | None
+) -> None:
+    machine = AgentMachine(tmp_path)
+    machine.file(
+        "/etc/passwd", f"root:x:0:0::/root:/bin/sh\n{USER}:{password}:1001:1001::/home/{USER}:/bin/sh\n", 0o644
+    )
+    if shadow is not None:
+        machine.file("/etc/shadow", shadow, 0o640)
+    found = finding_of(machine)
+    assert (str(found.outcome), found.command) == (outcome, command)

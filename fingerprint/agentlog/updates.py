@@ -25,6 +25,7 @@ _DOWNGRADE, _UNSUPPORTED = "allow downgrade to proceed", "supported on current p
 _VERSION = r"v?(\d{1,9}(?:\.\d{1,9}){2,3})"
 _TO_OLDER = re.compile(rf"Updating {_VERSION} to an older version(?: {_VERSION})?", re.IGNORECASE)
 _OF_PLATFORM = re.compile(rf"(source |current |target )?version {_VERSION} is (?:un|not )supported", re.IGNORECASE)
+_BARE = re.compile(r"(?:un|not )supported on current platform", re.IGNORECASE)
 _FAILED = re.compile(rf"Failed to update amazon-ssm-agent to {_VERSION}", re.IGNORECASE)
 _UPDATED = re.compile(rf"updated successfully to {_VERSION}", re.IGNORECASE)
 
@@ -59,9 +60,10 @@ class FailedUpdate(Value):
                 "after a release it can take two weeks until every region has it"
             )
         if self.kind == "unsupported":
+            which = f"version {self.target}" if self.target else "the version that was wanted"
             return (
-                f"the region's manifest does not have version {self.target or 'that was wanted'} for this platform: "
-                "after a release it can take two weeks until every region has it"
+                f"the region's manifest does not have {which} for this platform: after a release it can take two weeks "
+                "until every region has it"
             )
         if self.kind == "downgrade":
             return (
@@ -129,6 +131,9 @@ class Beside:
             self.failed = FailedUpdate(entry.at, "downgrade", source, target, text)
         elif _UNSUPPORTED in lowered:
             found = _OF_PLATFORM.search(entry.text)
+            if found is None and not _BARE.match(entry.text):
+                # Of something else that the platform lacks, such as a plug-in.
+                return
             version, which = (found[2], (found[1] or "").strip().lower()) if found else ("", "")
             installed = which in ("source", "current")
             self.failed = FailedUpdate(

@@ -7,6 +7,7 @@ from fingerprint.agentlog.sdk_errors import DENIED, MISMATCH
 from fingerprint.diagnose.account import FOREIGN, WITHOUT_ACCOUNT
 from fingerprint.diagnose.agent import restart_command
 from fingerprint.diagnose.identity import VAULT_EXITS, VAULT_MINTS
+from fingerprint.diagnose.reaching import NOT_ASKED, OF_ANOTHER
 from fingerprint.diagnose.replaced_key import AHEAD, REJECTED, UNDATED
 from fingerprint.diagnose.results import (
     IDS_MOVED,
@@ -334,7 +335,10 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
     if awake:
         nothing = "nothing on the disk is wrong" if site.copied else "nothing is wrong"
         return Conclusion("healthy", f"{not_hibernating}, and {nothing}.{silence}", "", "", ())
+    unasked = next((text for text in (NOT_ASKED, OF_ANOTHER) if any(one.finding.text == text for one in results)), "")
     none = all(result.finding.outcome == Outcome.SKIPPED for result in results)
+    if none and unasked:
+        return Conclusion("cannot-tell", f"Cannot tell: no check was made ({unasked}).", "", results[0].name, ())
     head = f"No check applies here ({results[0].finding.text})" if none and results else _NOTHING_WRONG
     text = f"{head}; whether it hibernates was not told by any of them."
     return Conclusion("healthy", text + silence, "", "", ())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import shlex
+import stat
 
 from fingerprint.agent.versions import version_of
 from fingerprint.diagnose.credentials import agent_credentials, is_registered, remedy_for, shown
@@ -117,11 +118,25 @@ def _on_unix(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> Find
         typed = all(path.isprintable() for path in readable)
         foreign = [path for path in readable if path in of_root and statuses[path].uid]
         words = " ".join(map(shlex.quote, readable))
-        owner = f"chown root:root {' '.join(map(shlex.quote, foreign))} && " if foreign else ""
+        owner = f"chown 0:0 {' '.join(map(shlex.quote, foreign))} && " if foreign else ""
         return failed("; ".join(clauses), *seen.values(),
                       remedy="Take that right away; the agent keeps the mode that it finds",
                       command=f"{owner}chmod 600 {words}" if typed else "")  # fmt: skip
+    open_ = [folder for path in statuses if path in of_root and _is_open(site, folder := path.rpartition("/")[0])]
+    if open_:
+        command = f"chmod go-w {' '.join(map(shlex.quote, open_))}"
+        return failed(f"others may replace the files in {', '.join(open_)}", *seen.values(),
+                      remedy="Take that right away", command=command)  # fmt: skip
     return _conclude(site, seen, unread, "only root reads them", "rm {}")
+
+
+def _is_open(site: Site, folder: str) -> bool:
+    """Return whether others than its owner may replace the files in a directory; what is not known counts as no."""
+    try:
+        mode = site.machine.status(folder).mode
+    except OSError:
+        return False
+    return bool(mode & 0o022) and not mode & stat.S_ISVTX
 
 
 def _owner(status: FileStatus) -> str:

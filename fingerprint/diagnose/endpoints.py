@@ -6,6 +6,7 @@ import os
 import re
 from urllib.parse import urlsplit
 
+from fingerprint.agent.config import settings_of
 from fingerprint.agent.endpoints import SECTIONS, configured_url, uses_dual_stack
 from fingerprint.agent.providers import PROVIDERS
 from fingerprint.agent.proxies import is_socks, proxy_for
@@ -19,6 +20,7 @@ from fingerprint.diagnose.reaching import (
     OF_ANOTHER,
     agent_proxies,
     by_socks,
+    edit_command,
     has_ipv6_only,
     network_of,
     proxy_of_url,
@@ -96,8 +98,10 @@ def endpoint_of(site: Site, service: str) -> str:
         config = site.config
     except (OSError, ValueError):
         config = None
-    # What it runs is asked only where something depends on it.
-    configured = configured_url(config, service, region, site.behaviour.version if config else "")
+    known = settings_of(config or {}).values
+    # Which agent it is costs the start of a process, and is asked only where something depends on it.
+    depends = uses_dual_stack(known) or "CloudWatchLogs.Endpoint" in known
+    configured = configured_url(config, service, region, site.behaviour.version if depends else "")
     return configured or (endpoint(service, region) if region else "")
 
 
@@ -302,7 +306,7 @@ def proxies(site: Site) -> Finding:
         return warned(
             f"this shell has a proxy ({', '.join(here)}), and the agent's service has none", *told,
             remedy="If the agent needs it, too, add Environment=https_proxy=URL to its service",
-            command="systemctl edit amazon-ssm-agent",
+            command=edit_command(site),
         )  # fmt: skip
     metadata = base_url(site)
     if metadata and proxy_for(metadata, found) and _asks_metadata(site):

@@ -49,7 +49,9 @@ def _judged(region: str, hosts: dict[str, str], listed: dict[str, FipsNames]) ->
     fine, wrong, other, open_ = [], [], [], []
     for service, host in hosts.items():
         names = listed[service]
-        if host in names:
+        if not host:
+            open_.append(f"{service}: what is configured is no URL, see endpoint-{service}")
+        elif host in names:
             fine.append(service)
         elif _fips_of(host) in ("", service) and not (names.known and _of_the_service(service, host, region)):
             open_.append(f"not known to botocore's data, and not confirmed: {host}")

@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 
 from fingerprint.agent.providers import PROVIDERS, too_old
 from fingerprint.agent.proxies import proxy_for, proxy_variable
-from fingerprint.diagnose.agent import unit_of
 from fingerprint.diagnose.metadata import correct, variable
 from fingerprint.diagnose.metadata_service import base_of, why_silent, wrong_setting
-from fingerprint.diagnose.reaching import agent_proxies, network_of, without_network
+from fingerprint.diagnose.reaching import agent_proxies, edit_command, network_of, without_network
 from fingerprint.diagnose.results import failed, passed, skipped, unknown, warned
 from fingerprint.errors import VaultError
 from fingerprint.model import utc
@@ -119,11 +118,11 @@ def _way_out(site: Site, provider: str) -> dict[str, str]:
     wrong = wrong_setting(provider, variable_of)
     if wrong:
         return {"remedy": f"{correct(wrong)}, and restart the agent", "command": ""}
-    base, proxied, unit = base_of(provider, variable_of), _proxied(site, provider), unit_of(site) or {}
+    base, proxied = base_of(provider, variable_of), _proxied(site, provider)
     if proxied:
         host = urlsplit(base).hostname
         return {"remedy": f"Add {host} to no_proxy of the agent's service ({proxied} is set), and restart it",
-                "command": f"systemctl edit {unit.get('Id', 'amazon-ssm-agent')}"}  # fmt: skip
+                "command": edit_command(site)}  # fmt: skip
     where = "firewall, network namespace" + ("" if provider != "EC2" else ", the instance's metadata options")
     return {"remedy": f"Let the agent reach {hidden(base)} ({where}); see whether it answers",
             "command": "fingerprint diagnose --network --only health"}  # fmt: skip

@@ -20,7 +20,7 @@ from fingerprint.diagnose.metadata_service import (
     wrong_setting,
 )
 from fingerprint.diagnose.network import Unreached, has_route
-from fingerprint.diagnose.reaching import network_of, without_network
+from fingerprint.diagnose.reaching import edit_command, network_of, without_network
 from fingerprint.diagnose.results import Outcome, failed, passed, skipped, unknown, warned
 from fingerprint.errors import VaultError
 from fingerprint.quoting import hidden
@@ -82,7 +82,7 @@ def metadata(site: Site) -> Finding:
                 f"the metadata service answers at {by_ipv6} only, and the agent asks {told}: {text}",
                 f"AWS SDKs ask the IPv6 address only with {MODE}, which is not seen in the agent's service",
                 remedy=f"Let the instance reach {told}, or add Environment={MODE}=IPv6 to the agent's service",
-                command="systemctl edit amazon-ssm-agent" if site.machine.platform == "linux" else "",
+                command=edit_command(site) if site.machine.platform == "linux" else "",
             )  # fmt: skip
     wrong = wrong_setting(EC2, partial(variable, site))
     if wrong:

@@ -63,6 +63,15 @@ def by_socks(text: str, via: str) -> Finding:
     )
 
 
+def edit_command(site: Site) -> str:
+    """Return the command that edits the settings of the agent's unit of systemd."""
+    try:
+        unit = site.unit or {}
+    except OSError:
+        unit = {}
+    return f"systemctl edit {unit.get('Id', 'amazon-ssm-agent')}"
+
+
 def agent_proxies(site: Site) -> dict[str, str]:
     """Return the variables with proxies that the agent's service is started with."""
     try:

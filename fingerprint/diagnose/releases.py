@@ -101,11 +101,12 @@ def published(site: Site) -> Finding:
         newer = (later,) if here.numbers < everywhere.numbers else ()
         return warned(f"version {told}; {here.version} is published in {region}", *newer, *evidence, _OF_AMIS,
                       remedy=remedy, command=command)  # fmt: skip
+    if here.numbers and here.numbers < numbers:
+        newer = (later,) if numbers < everywhere.numbers else ()
+        return passed(f"version {told}; {region} has {here.version}, and may take up to two weeks to have newer ones",
+                      *newer, *evidence, _UNTIL_THEN)  # fmt: skip
     if here.numbers and numbers < everywhere.numbers:
         return passed(f"version {told}, the newest in {region}; {later}", *evidence, _UNTIL_THEN)
-    if here.numbers and here.numbers < numbers:
-        return passed(f"version {told}; {region} has {here.version}, and may take up to two weeks to have newer ones",
-                      *evidence, _UNTIL_THEN)  # fmt: skip
     if numbers < everywhere.numbers:
         return warned(f"version {told}; {everywhere.version} is published", *evidence,
                       f"whether {region or 'the region'} has it yet is not known", _OF_AMIS, remedy=remedy,
@@ -217,8 +218,7 @@ def _failed_update(site: Site, failed: FailedUpdate) -> Finding:
     to = f" to {failed.target}" if failed.target else ""
     what = f"the last update{to} failed{_at(site, failed.at)}"
     said = site.quoted(failed.text)
-    installed = version_of(site.version)
-    if failed.target and installed and installed >= version_of(failed.target) and failed.kind != "downgrade":
+    if _has_passed(failed, version_of(site.version)):
         return passed(f"{what}; {site.version} is installed now", said)
     evidence, began = [said], site.seconds_of(failed.at)
     if began is not None and failed.kind != "other":
@@ -230,6 +230,17 @@ def _failed_update(site: Site, failed: FailedUpdate) -> Finding:
     command = "" if asked else "fingerprint diagnose --network --only published"
     asks = "; the command shows what the region has" if command else ""
     return warned(f"{what}: {failed.meaning}", *evidence, remedy=failed.remedy + asks, command=command)
+
+
+def _has_passed(failed: FailedUpdate, installed: tuple[int, ...]) -> bool:
+    """Return whether another version is installed since than the one that the update failed for."""
+    if not installed:
+        return False
+    if failed.target and failed.kind == "downgrade":
+        return installed == version_of(failed.target)
+    if failed.target:
+        return installed >= version_of(failed.target)
+    return failed.source != "" and installed != version_of(failed.source)
 
 
 def _at(site: Site, at: str) -> str:

@@ -149,7 +149,7 @@ def _without_account(site: Site, sudoers: FileStatus | None) -> Finding:
 
 def _with_account(site: Site, entry: str, sudoers: FileStatus | None, text: str) -> Finding:
     rules = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
-    password, about_password = _password(site)
+    password, about_password = _password(site, entry)
     shell = entry.rpartition(":")[2]
     evidence = [f"shell {shell}"] if shell else []
     evidence += _groups(site)
@@ -158,7 +158,7 @@ def _with_account(site: Site, entry: str, sudoers: FileStatus | None, text: str)
     evidence += about_password
     if sudoers is not None and (sudoers.uid != 0 or sudoers.mode & 0o022):
         return failed(f"others than root may change {SUDOERS}", *evidence, remedy="Give it to root alone",
-                      command=f"chown root:root {SUDOERS} && chmod 440 {SUDOERS}")  # fmt: skip
+                      command=f"chown 0:0 {SUDOERS} && chmod 440 {SUDOERS}")  # fmt: skip
     if password == "empty":
         return failed(f"{USER} has an empty password: whoever reaches a login becomes it", *evidence,
                       remedy="Lock its password", command=f"usermod --lock {USER}")  # fmt: skip
@@ -192,10 +192,19 @@ def _with_account(site: Site, entry: str, sudoers: FileStatus | None, text: str)
     return passed(f"{USER} may do {may}{locked}", *evidence)
 
 
-def _password(site: Site) -> tuple[str, list[str]]:
-    """Return what is known of its password: "none", "set", "empty", "denied" or "" for nothing; and the evidence."""
+def _password(site: Site, account: str) -> tuple[str, list[str]]:
+    """Return what is known of its password: "none", "set", "empty", "denied" or "" for nothing; and the evidence.
+
+    Args:
+        site: what is looked at.
+        account: its line in /etc/passwd, "" if there is none.
+    """
     if site.machine.platform != "linux":
         return "", []
+    fields = account.split(":")
+    if len(fields) > 1 and fields[1] != "x":
+        # The password, or none, stands there, and the system does not look into the other file.
+        return _stored(_ACCOUNTS, fields[1])
     try:
         text = site.machine.read_file(_PASSWORDS, _FILE_LIMIT).decode("utf-8", "replace")
     except FileNotFoundError:
@@ -206,10 +215,13 @@ def _password(site: Site) -> tuple[str, list[str]]:
     entry = _entry_of(text)
     if not entry:
         return "", [f"{_PASSWORDS} has no line of it"]
-    stored = entry.split(":")[1]
-    if not stored:
-        return "empty", [f"{_PASSWORDS}: an empty password"]
-    return ("none", ["it has no password"]) if stored[0] in "!*" else ("set", [f"{_PASSWORDS}: a password"])
+    return _stored(_PASSWORDS, entry.split(":")[1])
+
+
+def _stored(path: str, password: str) -> tuple[str, list[str]]:
+    if not password:
+        return "empty", [f"{path}: an empty password"]
+    return ("none", ["it has no password"]) if password[0] in "!*" else ("set", [f"{path}: a password"])
 
 
 def _groups(site: Site) -> list[str]:
