@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 REVISION = 1
 DACL_INFORMATION = 0x4
 _OWNER_INFORMATION = 0x1
+# Entries that allow: plain, of an object, and with a condition, which may hold.
+_ALLOW = ("A", "OA", "XA", "ZA")
 _TRUSTED = ("BA", "SY", "S-1-5-32-544", "S-1-5-18")
 # Rights that let one change a file, in the letters of SDDL and as bits: generic all and write, write and
 # append data (DC, LC), extended attributes (RP), attributes (CR), delete child (DT), delete, change
@@ -58,7 +60,7 @@ def others_in(sddl: str) -> list[tuple[str, bool]]:
         return [*others, ("it has no access control list, so everybody has full access", True)]
     for entry in dacl.split("(")[1:]:
         fields = entry.partition(")")[0].split(";")
-        if len(fields) < 6 or fields[0] != "A" or fields[5] in _TRUSTED:
+        if len(fields) < 6 or fields[0] not in _ALLOW or fields[5] in _TRUSTED:
             continue
         writes = _can_write(fields[2])
         others.append((f"{fields[5]} can {'write' if writes else 'read'} it (rights {fields[2]})", writes))

@@ -75,7 +75,8 @@ def in_namespace(tmp_path: Path, family: str, code: str, hosts: str = "") -> Any
     (tmp_path / "resolv.conf").write_text("nameserver ::1\noptions timeout:1 attempts:1\n")
     prelude = f"SUPPORT, FOLDER = {str(SUPPORT)!r}, {str(tmp_path)!r}\n" + PRELUDE
     script = (
-        f"mount --bind {tmp_path / 'hosts'} /etc/hosts && mount --bind {tmp_path / 'resolv.conf'} /etc/resolv.conf && "
+        f"echo alone && mount --bind {tmp_path / 'hosts'} /etc/hosts && "
+        f"mount --bind {tmp_path / 'resolv.conf'} /etc/resolv.conf && "
         f'ip link set lo up && {FAMILIES[family]} && echo ready && exec "$0" -I -c "$1"'
     )
     try:
@@ -86,10 +87,11 @@ def in_namespace(tmp_path: Path, family: str, code: str, hosts: str = "") -> Any
         )  # fmt: skip
     except FileNotFoundError:
         pytest.skip("unshare is not installed")
-    if not done.stdout.startswith("ready\n"):
+    if not done.stdout.startswith("alone\n"):
         pytest.skip(f"no such namespaces here: {done.stderr.strip()}")
+    assert done.stdout.startswith("alone\nready\n"), done.stderr
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.removeprefix("ready\n"))
+    return json.loads(done.stdout.removeprefix("alone\nready\n"))
 
 
 def names(suffix: str, *services: str) -> list[str]:

@@ -14,10 +14,11 @@ from fingerprint.model import FingerprintRecord, HardwareHash, RegistrationRecor
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault, history
 from fingerprint.vault.history import FIRST, LINES_LIMIT, MISMATCH, REGISTERED
 from fingerprint.vault.journal import AHEAD, ROTATION, WRITTEN_AHEAD
-from fingerprint.vault.pending import REFUSED, mark, pending, write_ahead
+from fingerprint.vault.pending import ANSWERED, REFUSED, SUPERSEDED, mark, pending, write_ahead
 from fingerprint.vault.records import decode_fingerprint, decode_registration, encode_fingerprint, encode_registration
 from fingerprint.vault.regeneration import replacement
 from fingerprint.vault.retention import KEPT
+from fingerprint.vault.verify import verify
 
 ATTRIBUTES = HardwareHash({"machine-id": "3d12\n", "ipaddress-info": "192.0.2.2"})
 SMALL = 5
@@ -220,3 +221,32 @@ def test_the_bounds_leave_room_for_what_comes() -> None:
     of_registration = each["backup"] + each["registered"] + each["routine"] + 2 * each["open request"]
     most = of_fingerprint + of_registration + 2 * each["routine"] + each["damaged"]
     assert most < LINES_LIMIT - 100
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["its node is known", "no answer"])
+def test_a_request_after_which_another_registration_was_stored_keeps_its_node(tmp_path: Path, answered: bool) -> None:
+    """Only the last mark counts, and by the node's id it can still be stored."""
+    life = Life(tmp_path)
+    life.minted()
+    life.ask()
+    with life.vault.edit():
+        if answered:
+            mark(life.vault, pending(life.vault)[0], ANSWERED, node="mi-0123456789abcdef0")
+        mark(life.vault, pending(life.vault)[0], SUPERSEDED)
+    assert pending(life.vault) == []
+    [one] = pending(life.vault, superseded=True)
+    assert one.node == ("mi-0123456789abcdef0" if answered else "")
+
+
+def test_no_first_fingerprint_is_offered_while_a_registration_is_open(tmp_path: Path) -> None:
+    """It would be another one than the service was asked with, and asking again would make another node."""
+    life = Life(tmp_path)
+    with life.vault.edit():
+        record = RegistrationRecord("", "eu-west-1", private_key="k")
+        fingerprint = encode_fingerprint(FingerprintRecord("f", ATTRIBUTES, 40))
+        write_ahead(life.vault, "a", "https://x", "public", record, fingerprint)
+    found = verify(life.vault)
+    assert "registration-open" in {one.kind for one in found}
+    assert not [one.remedy for one in found if "init" in one.remedy]
+    [missing] = [one.remedy for one in found if one.kind == "VaultMissing"]
+    assert missing == "Finish the registration that is open (see below)"

@@ -246,7 +246,9 @@ def test_a_crowd_of_slow_clients_stops_nobody(server: CredentialServer, begin: b
 
 
 # A client that comes while the server ends is dropped by the collector of garbage.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore:Exception ignored in.*socket:pytest.PytestUnraisableExceptionWarning"
+)
 @as_root
 @on_linux
 def test_crowds_of_many_users_stop_nobody(server: CredentialServer) -> None:
@@ -527,6 +529,9 @@ def command(tmp_path: Path, *words: str) -> list[str]:
         (["--socket-group", "root"], 2, "--socket-group requires --socket"),
         (["--socket", "x", "--socket-mode", "9"], 2, "invalid mode '9'"),
         (["--socket", "x", "--socket-mode", "4777"], 2, "invalid mode '4777'"),
+        (["--socket", "x", "--socket-mode", "000"], 2, "invalid mode '000'"),
+        (["--socket", "x", "--socket-mode", "0066"], 2, "invalid mode '0066'"),
+        (["--socket", "x", "--socket-group", "9" * 5000], 2, "no such group"),
         (["--socket", "x", "--socket-mode", "0o660"], 2, "invalid mode"),
         (["--socket", "x", "--socket-group", "no-such-group"], 2, "no such group: no-such-group"),
         (["--socket", "/proc/x"], 3, "cannot listen"),

@@ -150,6 +150,9 @@ def test_a_missing_vault_and_a_file_in_its_place_are_told(calls: Calls, tmp_path
         ("O:BAD:(A;;FR;;;BU)", [("BU can read it (rights FR)", False)]),
         ("O:BAD:(A;;FRSD;;;BU)", [("BU can write it (rights FRSD)", True)]),
         ("O:BAD:(D;;FA;;;WD)(A;;FA;;;BA)", []),
+        ("O:BAD:(XA;;FA;;;WD;(x))", [("WD can write it (rights FA)", True)]),
+        ("O:BAD:(OA;;FR;;;WD)", [("WD can read it (rights FR)", False)]),
+        ("O:BAD:(XD;;FA;;;WD;(x))(OD;;FA;;;WD)(AU;;FA;;;WD)", []),
         ("O:BAD:(A;;0xzz;;;BU)", [("BU can write it (rights 0xzz)", True)]),
     ],
 )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # The id that means none to the system.
 _NO_GROUP = 2**32 - 1
+# More digits than a number of a group has; Python reads no numbers of any length.
+_DIGITS_MOST = 20
 
 
 def run(arguments: Arguments) -> int:
@@ -88,7 +90,7 @@ def _unix_socket(arguments: Arguments) -> UnixSocket | None:
 
 
 def _mode(text: str) -> int:
-    if 3 <= len(text) <= 4 and all(char in "01234567" for char in text) and int(text, 8) & ~0o666 == 0:
+    if 3 <= len(text) <= 4 and all(char in "01234567" for char in text) and int(text, 8) | 0o066 == 0o666:
         return int(text, 8)
     raise UsageError(f"invalid mode {text!r}: must be octal, such as 0660", remedy="Name one from 0600 to 0666")
 
@@ -97,7 +99,7 @@ def _group(name: str) -> int:
     from grp import getgrnam
 
     if name.isascii() and name.isdigit():
-        if int(name) >= _NO_GROUP:
+        if len(name) > _DIGITS_MOST or int(name) >= _NO_GROUP:
             raise UsageError(f"no such group: {name}", remedy="List the groups: getent group")
         return int(name)
     try:

@@ -30,7 +30,6 @@ _NO_ID = "the record holds no hardware ID, as the agent could not read it when t
 _NOT_THEN = "the agent could not read it when the record was made"
 # What two machines of one model do not share: the serial number, the names, the first hardware address.
 _MARKS = ("bios-hash", "system-hash", "macaddr-info")
-_AND_MORE = "macaddr-info and one of bios-hash and system-hash"
 
 
 class OtherRecipe(Value):
@@ -194,7 +193,7 @@ def _without_id(
         name: _unread(name, _NOT_THEN, collection.recipe, collection[name].value)
         for name in STRUCTURES if saved.get(name) == ""
     }  # fmt: skip
-    proof = f"the saved hardware ID is empty, and not both of {_AND_MORE} are known to be this machine's"
+    proof = f"the saved hardware ID is empty, and of {', '.join(_MARKS)} not two, or not all that are known, are equal"
     return OtherRecipe(collection.recipe, False, _with(collection, collection.recipe, unknown), _NO_ID, proof, True)
 
 

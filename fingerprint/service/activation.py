@@ -167,7 +167,9 @@ def store(
         _log().warning("the registration file was not written: %s", error)
     _log().info("registered as %s in %s", node, stored.region)
     for other in earlier or ():
-        if other.node != node:
+        if other.node and other.node != node:
+            _log().warning("an earlier request made the node %s, which the service still lists", other.node)
+        elif other.node != node:
             _log().warning("an earlier request had no answer; the service may list a node of it: %s", other.told)
     return stored
 

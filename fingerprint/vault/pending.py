@@ -146,6 +146,9 @@ def pending(vault: Vault, *, superseded: bool = False) -> list[Pending]:
 
 def mark(vault: Vault, one: Pending, ended: str, **more: str) -> None:
     """Say how a request went on, durably. The caller holds the lock of the vault. Raises VaultError."""
+    if one.node:
+        # Only the last mark counts, and a node that was once known stays known.
+        more.setdefault("node", one.node)
     vault.history.mark(one.number, _KEY, ended, vault.now(), **more)
 
 

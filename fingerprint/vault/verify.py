@@ -217,7 +217,11 @@ def _record_findings(vault: Vault, found: list[Finding], states: list[ManifestSt
             read()
         except VaultMissing as error:
             if key == FINGERPRINT_KEY:
-                findings.append(Finding.of(error))
+                found_missing = Finding.of(error)
+                if _has_open_request(vault):
+                    # A first record of now would be another one than the service was asked with, for another node.
+                    found_missing = found_missing.replace(remedy="Finish the registration that is open (see below)")
+                findings.append(found_missing)
         except VaultError as error:
             if error.where not in told and not _is_named(error, found):
                 findings.append(Finding.of(error))
@@ -229,6 +233,14 @@ def _record_findings(vault: Vault, found: list[Finding], states: list[ManifestSt
                         "Fine if that was the agent or you; keep a copy with: fingerprint vault backup", False)
             )  # fmt: skip
     return findings + _lost(vault)
+
+
+def _has_open_request(vault: Vault) -> bool:
+    try:
+        return bool(pending(vault))
+    except VaultError:
+        # It is the journal's, and named by what reads that.
+        return False
 
 
 def _rolled_back(vault: Vault, key: str) -> Finding:
