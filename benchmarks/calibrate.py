@@ -23,8 +23,8 @@ from typing import Any
 from fingerprint import match
 from fingerprint._canonical import clean, hypervisor_of, value_of
 from fingerprint._smbios import stable_values
-from fingerprint.smbios_text import dmidecode_version, parse_dmidecode
-from fingerprint.stable import decide, smbios_values
+from fingerprint.rules.stable import decide, smbios_values
+from fingerprint.smbios.dmidecode import dmidecode_version, parse_dmidecode
 
 SECTIONS = ("processor", "memory", "bios", "system")
 THRESHOLD = 40

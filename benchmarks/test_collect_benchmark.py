@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fingerprint import collect
-from fingerprint.collect.machine import LiveMachine
+from fingerprint.machine.live import LiveMachine
 
 COMMANDS = [
     *[["/usr/sbin/dmidecode", "-t", group] for group in ("processor", "memory", "bios", "system")],

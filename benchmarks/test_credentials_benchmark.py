@@ -16,9 +16,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from fingerprint import Vault
-from fingerprint.service import Registration
-from fingerprint.service.keys import NodeKey
-from fingerprint.service.transport import Transport
+from fingerprint.registration import Registration
+from fingerprint.registration.keys import NodeKey
+from fingerprint.registration.transport import Transport
 from fingerprint.testing import LocalService, unix_machine, unix_snapshot
 
 COMMAND = str(Path(sys.executable).with_name("fingerprint"))

@@ -12,8 +12,8 @@ import pytest
 
 from fingerprint import collect
 from fingerprint._smbios import stable_values
-from fingerprint.collect.machine import LiveMachine
-from fingerprint.stable import decide
+from fingerprint.machine.live import LiveMachine
+from fingerprint.rules.stable import decide
 
 GROUPS = ("processor", "memory", "bios", "system")
 FIVE = [

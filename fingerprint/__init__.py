@@ -11,30 +11,30 @@ __version__ = "0.1.0"
 
 # These two functions bear the names of their modules. Importing a module sets its name in the package,
 # so the functions must be set after it, and that is now.
-from fingerprint.collect import collect as collect
-from fingerprint.match import match as match
+from fingerprint.collectors import collect as collect
+from fingerprint.rules.ssm import match as match
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.engine import Gate as Gate
-    from fingerprint.engine import Policy as Policy
     from fingerprint.explanation import Explanation as Explanation
     from fingerprint.explanation import explain as explain
-    from fingerprint.model import FingerprintRecord as FingerprintRecord
-    from fingerprint.model import HardwareHash as HardwareHash
-    from fingerprint.model import Reason as Reason
-    from fingerprint.model import Verdict as Verdict
+    from fingerprint.gate import Gate as Gate
+    from fingerprint.gate import Policy as Policy
+    from fingerprint.types import FingerprintRecord as FingerprintRecord
+    from fingerprint.types import HardwareHash as HardwareHash
+    from fingerprint.types import Reason as Reason
+    from fingerprint.types import Verdict as Verdict
     from fingerprint.vault import Vault as Vault
 
 _HOMES = {
     "Explanation": "fingerprint.explanation",
-    "FingerprintRecord": "fingerprint.model",
-    "Gate": "fingerprint.engine",
-    "HardwareHash": "fingerprint.model",
-    "Policy": "fingerprint.engine",
-    "Reason": "fingerprint.model",
+    "FingerprintRecord": "fingerprint.types",
+    "Gate": "fingerprint.gate",
+    "HardwareHash": "fingerprint.types",
+    "Policy": "fingerprint.gate",
+    "Reason": "fingerprint.types",
     "Vault": "fingerprint.vault",
-    "Verdict": "fingerprint.model",
+    "Verdict": "fingerprint.types",
     "explain": "fingerprint.explanation",
 }
 

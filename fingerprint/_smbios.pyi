@@ -1,4 +1,4 @@
-from fingerprint.smbios import SmbiosTable
+from fingerprint.smbios.table import SmbiosTable
 
 __test__: dict[str, str]
 

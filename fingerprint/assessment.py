@@ -12,22 +12,17 @@ from __future__ import annotations
 
 from fingerprint.agent.paths import places_of
 from fingerprint.agent.vault_use import is_agents_vault
-from fingerprint.engine import RECIPE_REMEDY, Outlook, agent_outlook, check, in_words, outcome_of
-from fingerprint.errors import (
-    EXIT_CANNOT_TELL,
-    EXIT_DIFFERS,
-    EXIT_OK,
-    FingerprintError,
-)
-from fingerprint.model import Reason, Value
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, FingerprintError
+from fingerprint.observation import RECIPE_REMEDY, agent_outlook, check, in_words, outcome_of
+from fingerprint.types import Outlook, Reason, Value
 from fingerprint.vault.problems import Problem, manifest_of, of_the_vault
 from fingerprint.vault.regeneration import State, of_another_sid, rebaselined, rebaselined_as_it_is, state_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.collect.machine import Machine
-    from fingerprint.engine import Observation, RecipeChange
-    from fingerprint.model import Collection, FingerprintRecord, Verdict
+    from fingerprint.machine.base import Machine
+    from fingerprint.observation import Observation, RecipeChange
+    from fingerprint.types import Collection, FingerprintRecord, Verdict
     from fingerprint.vault import Vault
     from fingerprint.vault.integrity import ManifestState
 
@@ -154,7 +149,7 @@ def problems_of(
 
 def is_of_agent(vault: Vault, machine: Machine) -> bool:
     """Return whether the agent of a machine uses a vault: on this machine its own, on another one the one named."""
-    from fingerprint.collect.machine import LiveMachine
+    from fingerprint.machine.live import LiveMachine
 
     live = isinstance(machine, LiveMachine) and not machine.copied
     return not live or is_agents_vault(vault.path)
@@ -166,8 +161,8 @@ def record_state(vault: Vault, machine: Machine, record: FingerprintRecord) -> S
     if state.regenerated or not is_of_agent(vault, machine) or not _logs_tell(machine):
         return state
     # Imported here: most logs do not tell of a new fingerprint, and then this is not needed.
-    from fingerprint.diagnose.replaced import record_state as by_logs
-    from fingerprint.diagnose.site import Site
+    from fingerprint.diagnose.context import Site
+    from fingerprint.diagnose.replaced_fingerprint import record_state as by_logs
 
     return by_logs(Site(machine, vault))[0]
 

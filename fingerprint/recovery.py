@@ -6,22 +6,22 @@ another hardware ID is refused unless it is accepted by name.
 
 from __future__ import annotations
 
-from fingerprint.collect import collect
-from fingerprint.collect.machine import LiveMachine
-from fingerprint.collect.recorder import Recorder
-from fingerprint.engine import agent_outlook, demand_recipe, keep_evidence, record_rest
+from fingerprint.collectors import collect
 from fingerprint.errors import CollectError, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
-from fingerprint.match import match
-from fingerprint.model import FingerprintRecord, Value
+from fingerprint.gate import demand_recipe, keep_evidence, record_rest
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.recorder import Recorder
+from fingerprint.observation import agent_outlook
+from fingerprint.rules.ssm import match
+from fingerprint.types import FingerprintRecord, Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.history import LAST_WRITTEN, LIST_ENTRIES
 from fingerprint.vault.records import decode_fingerprint, decode_registration, encode_fingerprint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.collect.machine import Machine
-    from fingerprint.engine import Outlook
-    from fingerprint.model import Collection, Verdict
+    from fingerprint.machine.base import Machine
+    from fingerprint.types import Collection, Outlook, Verdict
     from fingerprint.vault import Vault
 
 

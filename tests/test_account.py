@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from agent_machines import NODE, REGENERATED, REGION, AgentMachine, Present, copied_disk, line, ready, refused, started
 from commandline import environment, run
 from fingerprint.agent.accounts import account_of_key, role_in
-from fingerprint.agentlog import read_texts
-from fingerprint.collect.machine import Machine
+from fingerprint.agent.logs import read_texts
 from fingerprint.diagnose import Network, diagnose
-from fingerprint.model import RegistrationRecord
-from fingerprint.redact import Redactor
+from fingerprint.machine.base import Machine
+from fingerprint.support_bundle.redact import Redactor
+from fingerprint.types import RegistrationRecord
 from metadata import alone, beside_metadata
 
 PASS, WARN, FAIL, SKIPPED = "pass", "warn", "fail", "skipped"
@@ -386,7 +386,7 @@ def test_the_identity_document_is_compared_with_the_registration(
     logged(machine, OURS)
     machine.file("/sys/class/dmi/id/sys_vendor", "Amazon EC2\n")
     answer = type("Answer", (), {"status": 200, "body": json.dumps(document).encode()})()
-    monkeypatch.setattr("fingerprint.diagnose.account.ask_ec2", lambda *_: (answer, answer, True))
+    monkeypatch.setattr("fingerprint.diagnose.checks.account.ask_ec2", lambda *_: (answer, answer, True))
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)

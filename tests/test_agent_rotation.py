@@ -22,12 +22,12 @@ from commandline import COMMAND, environment, run
 from fingerprint import Vault
 from fingerprint.agent import vault_use as module
 from fingerprint.agent.vault_use import VaultUse, vault_use
-from fingerprint.collect.agent import agent_pids, agent_processes
 from fingerprint.credentials import session
 from fingerprint.errors import Refused
-from fingerprint.service import agent_beside
-from fingerprint.service.client import ServiceClient
-from fingerprint.service.registration import Registration
+from fingerprint.machine.process_list import agent_pids, agent_processes
+from fingerprint.registration import shared_vault
+from fingerprint.registration.client import ServiceClient
+from fingerprint.registration.flow import Registration
 from fingerprint.testing import LocalService
 from fingerprint.testing.machines import unix_machine, unix_snapshot
 
@@ -75,7 +75,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 @pytest.fixture(autouse=True)
 def nothing_logged_yet() -> None:
-    agent_beside._logged.clear()
+    shared_vault._logged.clear()
 
 
 def by_token(node: Node) -> None:
@@ -252,7 +252,7 @@ def test_where_processes_cannot_be_listed_the_key_is_kept_and_that_is_said_once(
     node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "reference_vault", lambda: node.vault.path)
-    monkeypatch.setattr(agent_beside, "vault_use", lambda vault: vault_use(vault, "linux", str(tmp_path / "none")))
+    monkeypatch.setattr(shared_vault, "vault_use", lambda vault: vault_use(vault, "linux", str(tmp_path / "none")))
     before = node.files()
     flow = node.registration()
     assert flow.role_token()

@@ -19,17 +19,17 @@ from agent_process import running
 from commandline import COMMAND
 from event_machines import before_and_after
 from fingerprint import Vault
-from fingerprint.agent import client_settings, installed, unit, vault_use
+from fingerprint.agent import client_settings, installed, systemd_unit, vault_use
 from fingerprint.agent.endpoints import configured_url
 from fingerprint.agent.paths import Places, places_of
 from fingerprint.agent.proxies import proxy_for, service_proxies
-from fingerprint.collect.machine import LiveMachine
-from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.diagnose.network import Network
 from fingerprint.errors import FingerprintError, InputError, Refused, Unreachable, UsageError
-from fingerprint.service import agent_beside
-from fingerprint.service.agent_beside import client_for
-from fingerprint.service.registration import Registration
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.registration import shared_vault
+from fingerprint.registration.flow import Registration
+from fingerprint.registration.shared_vault import client_for
 from fingerprint.testing import LocalService
 from fingerprint.testing.machines import unix_snapshot
 from servers import Authority, Proxy
@@ -62,7 +62,7 @@ class Host:
         self.unit("")
         monkeypatch.setattr(vault_use, "reference_vault", lambda: self.vault.path)
         monkeypatch.setattr(client_settings, "places_of", lambda _: places)
-        monkeypatch.setattr(unit, "SYSTEMCTL", (str(systemctl),))
+        monkeypatch.setattr(systemd_unit, "SYSTEMCTL", (str(systemctl),))
 
     def unit(self, environment: str) -> None:
         told = f"Id=amazon-ssm-agent.service\nLoadState=loaded\nEnvironment={environment}\n"
@@ -91,7 +91,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    agent_beside._logged.clear()
+    shared_vault._logged.clear()
     return Host(tmp_path, monkeypatch)
 
 

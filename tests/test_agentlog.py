@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import fingerprint
 from commandline import COMMAND, environment, run
-from fingerprint.agentlog import (
+from fingerprint.agent.logs import (
     State,
     Story,
     conclusion,

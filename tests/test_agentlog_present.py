@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent_machines import DENIED, MISMATCH, REGENERATED, line, mismatch, ready, refused, started
-from fingerprint.agentlog import State, Story, conclusion, parse, present, read_logs, read_texts
+from fingerprint.agent.logs import State, Story, conclusion, parse, present, read_logs, read_texts
 from shared import SHARED
 
 RECORDED = SHARED / "cases" / "agent" / "logs"

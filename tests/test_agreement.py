@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from commandline import environment, run
-from fingerprint.service.local import LocalService
+from fingerprint.testing.local_service import LocalService
 from identity_machines import FINDING, MACHINES, NO_RECORD, OK, UNKNOWN, KnownMachine
 from shared import CASES
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from fingerprint.cli.parse import parse
+from fingerprint.cli.parser import parse
 from fingerprint.diagnose import CHECKS
 from shared import SHARED
 
@@ -103,7 +103,7 @@ def test_a_row_names_what_implements_it_and_the_test_or_why_there_is_none(number
     [(demand_test, "test_match.py::test_nothing_of_the_kind"), (demand_test, "test_none.py::test_x"),
      (demand_test, "support/printed.py::commands_in"), (demand_command, "fingerprint fly"),
      (demand_command, "fingerprint diagnose --only ssm-users"), (demand_command, "fingerprint show --nothing"),
-     (demand_function, "fingerprint.buckets.none"), (demand_function, "fingerprint.none.x")],
+     (demand_function, "fingerprint.agent.buckets.none"), (demand_function, "fingerprint.none.x")],
 )  # fmt: skip
 def test_what_does_not_exist_is_noticed(demand: object, name: str) -> None:
     assert callable(demand)

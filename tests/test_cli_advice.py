@@ -19,11 +19,11 @@ from agent_machines import AgentMachine, copied_disk, mismatch, refused, started
 from commandline import COMMAND
 from fingerprint import Gate, Vault
 from fingerprint.cli import main
-from fingerprint.cli.advice import Advice, quoted
-from fingerprint.cli.parse import parse
-from fingerprint.cli.render import folded
-from fingerprint.cli.table import COMMANDS
-from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.cli.options import COMMANDS
+from fingerprint.cli.output import folded
+from fingerprint.cli.parser import parse
+from fingerprint.cli.remedy_commands import Advice, quoted
+from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.testing.machines import unix_snapshot
 from nobody import as_user
 from printed import Printed, commands_in, unaimed
@@ -353,8 +353,8 @@ def test_what_is_printed_works_when_it_is_pasted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("user", [0, 65534])
 def test_sudo_is_printed_to_others_than_root_only_and_finds_program_state_and_vault(tmp_path: Path, user: int) -> None:
     script = """
-from fingerprint.cli.advice import Advice
-from fingerprint.cli.parse import parse
+from fingerprint.cli.remedy_commands import Advice
+from fingerprint.cli.parser import parse
 print(Advice(parse(sys.argv[1:])).text("Look again: sudo fingerprint check"))
 """
     program: Path | str = Path(sys.executable).with_name("fingerprint")

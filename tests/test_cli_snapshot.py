@@ -16,8 +16,8 @@ import pytest
 import fingerprint
 from commandline import environment, run
 from event_machines import machine, snapshot
-from fingerprint.cli.table import COMMANDS
-from fingerprint.collect.machine import LiveMachine
+from fingerprint.cli.options import COMMANDS
+from fingerprint.machine.live import LiveMachine
 
 SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
 SOURCE = machine(host="planted-host-4711", ip="10.99.98.97", machine_id="c0ffee" + "9" * 26)

@@ -11,11 +11,11 @@ import pytest
 
 from commandline import environment, run
 from fingerprint.cli import main
-from fingerprint.cli.table import COMMANDS, GLOBAL
+from fingerprint.cli.options import COMMANDS, GLOBAL
 from fingerprint.errors import UsageError
 from fingerprint.testing.machines import unix_snapshot
 from fingerprint.vault import Vault
-from fingerprint.vault.places import resolve_vault, state_folder
+from fingerprint.vault.locations import resolve_vault, state_folder
 from nobody import command_as_nobody
 
 # They look at no machine and no vault: what these options name is nothing to them.

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from fingerprint import collect
-from fingerprint.catalogue import CATALOGUE, attributes_of, row_of, sid_key
-from fingerprint.collect.machine import LiveMachine, parse_locale
-from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.attributes.ssm import CATALOGUE, attributes_of, row_of, sid_key
 from fingerprint.errors import CollectError
-from fingerprint.model import Status
+from fingerprint.machine.live import LiveMachine, parse_locale
+from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.testing.machines import MACHINE_ID, unix_machine, unix_snapshot
+from fingerprint.types import Status
 from nobody import NOBODY, as_user
 from shared import CORPUS, needs_corpus
 
@@ -296,7 +296,7 @@ def test_a_machine_id_behind_a_closed_folder_is_denied_and_not_absent(tmp_path: 
     (tmp_path / "etc").chmod(stat.S_IRWXU)
     probe = """
 from fingerprint import collect
-from fingerprint.collect.machine import LiveMachine
+from fingerprint.machine.live import LiveMachine
 print(collect(LiveMachine(root=sys.argv[1]))["machine-id"].status)
 """
     tmp_path.chmod(0o755)

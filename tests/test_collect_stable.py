@@ -13,12 +13,12 @@ import pytest
 
 from event_machines import container, machine, smbios_table, snapshot, windows
 from fingerprint import collect
-from fingerprint.collect.machine import LiveMachine
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.recorder import Recorder
 from fingerprint.errors import SnapshotError
-from fingerprint.model import Collection, Status
-from fingerprint.stable import decide
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.recorder import Recorder
+from fingerprint.rules.stable import decide
+from fingerprint.types import Collection, Status
 from shared import CORPUS, needs_corpus
 
 TABLE = "/sys/firmware/dmi/tables/DMI"
@@ -191,7 +191,7 @@ def test_a_part_of_a_snapshot_of_the_wrong_form_is_named(name: str) -> None:
 IN_A_NAMESPACE = """
 import os, subprocess, sys
 from fingerprint import collect
-from fingerprint.collect import stable
+from fingerprint.collectors import stable
 
 subprocess.run(["mount", "--bind", sys.argv[1], "/sys/firmware"], check=True)
 subprocess.run(["mount", "-t", "tmpfs", "none", "/dev"], check=True)

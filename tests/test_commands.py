@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fingerprint.collect.commands import PATH, run
+from fingerprint.machine.processes import PATH, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has a runner of its own")
 SH = "/bin/sh"
@@ -126,7 +126,7 @@ def test_no_process_and_no_descriptor_is_left_behind() -> None:
 def test_an_interrupt_ends_the_commands_too(tmp_path: Path) -> None:
     """Ctrl-C in the middle of a collection leaves no tool running."""
     probe = f"""
-from fingerprint.collect.commands import run
+from fingerprint.machine.processes import run
 print("ready", flush=True)
 run([({SH!r}, "-c", "sleep 3; touch {tmp_path}/survivor")], 60, {{"PATH": {PATH!r}}})
 """

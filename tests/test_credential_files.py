@@ -14,12 +14,12 @@ import pytest
 
 from agent_machines import AgentMachine, ready, started
 from commandline import COMMAND, environment
-from fingerprint.collect.machine import LiveMachine
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.recorder import Recorder
 from fingerprint.diagnose import Finding, Outcome
 from fingerprint.errors import SnapshotError
-from fingerprint.redact import Redactor
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.recorder import Recorder
+from fingerprint.support_bundle.redact import Redactor
 from other_agent_machines import DATA, PROGRAMS, MacMachine, WindowsMachine
 from windows_machines import FOLDER
 
@@ -262,7 +262,7 @@ def test_what_was_not_asked_or_refused_is_no_answer(windows: WindowsMachine) -> 
 
 def test_a_list_is_asked_of_windows_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("fingerprint.windows_access.access_of", lambda path: asked.append(path) or CLOSED)
+    monkeypatch.setattr("fingerprint._io.windows_acl.access_of", lambda path: asked.append(path) or CLOSED)
     (tmp_path / "keys").write_text("")
     assert LiveMachine().access_list(str(tmp_path / "keys")) == CLOSED
     with pytest.raises(FileNotFoundError):

@@ -29,14 +29,11 @@ from commandline import environment, run
 from event_machines import before_and_after
 from fingerprint import Vault
 from fingerprint.credentials import CredentialCache, session
-from fingerprint.credentials.sharedfile import default_path
-from fingerprint.errors import (
-    ServiceMismatch,
-    Unreachable,
-)
-from fingerprint.model import FingerprintRecord, RegistrationRecord
-from fingerprint.service.tokens import RoleCredentials
+from fingerprint.credentials.profile_file import default_path
+from fingerprint.errors import ServiceMismatch, Unreachable
+from fingerprint.registration.role_token import RoleCredentials
 from fingerprint.testing import LocalService
+from fingerprint.types import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.verify import verify
 from signals import Unnoticed
 

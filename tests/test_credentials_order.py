@@ -16,8 +16,8 @@ import pytest
 
 import fingerprint
 from commandline import environment, run
-from fingerprint.agentcredentials import AgentCredentials
-from fingerprint.credentials.order import Order, State, agent_credentials, credential_order
+from fingerprint.agent.identity_config import AgentCredentials
+from fingerprint.credentials.sources import Order, State, agent_credentials, credential_order
 from fingerprint.testing.machines import unix_snapshot
 
 SCHEMAS = Path(fingerprint.__file__).parent / "schemas"

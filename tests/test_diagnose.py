@@ -45,12 +45,12 @@ from broken_machines import (
     without_smbios,
 )  # fmt: skip
 from commandline import COMMAND, environment, run
-from fingerprint.agentlog.retries import pause
-from fingerprint.collect.machine import LiveMachine
+from fingerprint.agent.logs.retries import pause
 from fingerprint.diagnose import CHECKS, Check, Finding, Outcome, Site, diagnose
-from fingerprint.diagnose import results as made
+from fingerprint.diagnose import result as made
 from fingerprint.errors import UsageError
-from fingerprint.model import RegistrationRecord
+from fingerprint.machine.live import LiveMachine
+from fingerprint.types import RegistrationRecord
 from fingerprint.vault import Vault
 from printed import commands_in
 from shared import VECTORS, needs_vectors

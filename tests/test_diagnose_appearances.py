@@ -13,10 +13,10 @@ import pytest
 from agent_machines import SYSTEMCTL, AgentMachine, Present, copied_disk, ready, started
 from broken_machines import Change, both, registration, setting
 from commandline import run
-from fingerprint.collect.machine import Machine
 from fingerprint.diagnose import Diagnosis, Finding, Network, diagnose
-from fingerprint.diagnose.endpoints import SERVICES, endpoint_of, region_of
-from fingerprint.model import RegistrationRecord
+from fingerprint.diagnose.checks.endpoints import SERVICES, endpoint_of, region_of
+from fingerprint.machine.base import Machine
+from fingerprint.types import RegistrationRecord
 
 PASS, WARN, FAIL, SKIPPED = "pass", "warn", "fail", "skipped"
 DPKG = ("/usr/bin/dpkg", "--verify", "amazon-ssm-agent")

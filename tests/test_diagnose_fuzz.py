@@ -16,13 +16,13 @@ from jsonschema import Draft202012Validator
 import fingerprint.diagnose
 from agent_machines import LOGS, MISMATCH, REGENERATED, AgentMachine, line, mismatch, ready, refused, started
 from fingerprint._json import dumps
-from fingerprint.cli.diagnose import _print, diagnosis_answer, run
-from fingerprint.cli.parse import Arguments
-from fingerprint.cli.table import COMMANDS
-from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.cli.commands.diagnose import _print, diagnosis_answer, run
+from fingerprint.cli.options import COMMANDS
+from fingerprint.cli.parser import Arguments
 from fingerprint.diagnose import CHECKS, Check, Diagnosis, Site, diagnose
-from fingerprint.diagnose.results import passed
+from fingerprint.diagnose.result import passed
 from fingerprint.errors import SnapshotError
+from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.testing.machines import unix_snapshot
 from fingerprint.vault import Vault
 

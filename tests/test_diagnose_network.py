@@ -27,14 +27,14 @@ from jsonschema import Draft202012Validator
 
 from agent_machines import REGION, AgentMachine, Present
 from commandline import COMMAND, environment, run
-from fingerprint.buckets import buckets
-from fingerprint.collect.machine import Machine
-from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, connection, diagnose
-from fingerprint.diagnose.endpoints import NOT_ASKED, OF_ANOTHER, SERVICES, agent_proxies
+from fingerprint._io.text import hidden
+from fingerprint.agent.buckets import buckets
+from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, diagnose, http_probe
+from fingerprint.diagnose.checks.endpoints import NOT_ASKED, OF_ANOTHER, SERVICES, agent_proxies
 from fingerprint.diagnose.network import Unreached
-from fingerprint.diagnose.reaching import reach_buckets
+from fingerprint.diagnose.reachability import reach_buckets
 from fingerprint.errors import UsageError
-from fingerprint.quoting import hidden
+from fingerprint.machine.base import Machine
 from servers import Authority, Proxy, Serve, Server, answering, cutting, sending, silent, trickling
 
 PASS, WARN, FAIL, SKIPPED = Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.SKIPPED
@@ -245,8 +245,8 @@ def test_an_answer_that_is_no_http_is_broken(case: str) -> None:
 
 def test_plain_text_in_place_of_tls_is_told() -> None:
     def serve(_: Server, connection: socket.socket) -> None:
-        connection.recv(4096)
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        http_probe.recv(4096)
+        http_probe.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     with Server(serve) as server:
         found = unreached(network(), f"https://127.0.0.1:{server.port}")
@@ -369,8 +369,8 @@ def test_a_kernel_without_ipv6_tries_the_addresses_of_ipv4(monkeypatch: pytest.M
     with Server(answering()) as server:
         kind, port = (socket.SOCK_STREAM, 6, ""), server.port
         both = [(socket.AF_INET6, *kind, ("::1", port, 0, 0)), (socket.AF_INET, *kind, ("127.0.0.1", port))]
-        monkeypatch.setattr(connection, "_addresses", lambda *_: both)
-        monkeypatch.setattr(connection, "socket", Without())
+        monkeypatch.setattr(http_probe, "_addresses", lambda *_: both)
+        monkeypatch.setattr(http_probe, "socket", Without())
         assert network().ask("http://two.example").status == 200
         both.pop()
         found = unreached(network(), "http://two.example")
@@ -384,9 +384,9 @@ from threading import Thread
 
 def serve(server):
     connection, _ = server.accept()
-    connection.recv(4096)
-    connection.sendall(b"HTTP/1.1 204 No Content\\r\\n\\r\\n")
-    connection.close()
+    http_probe.recv(4096)
+    http_probe.sendall(b"HTTP/1.1 204 No Content\\r\\n\\r\\n")
+    http_probe.close()
 
 for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
     server = socket.create_server((host, 8000), family=family)
@@ -471,8 +471,8 @@ def secure_proxies(authority: Authority) -> dict[str, tuple[Server, str, str]]:
 
 
 def answering_at_once(_: Server, connection: socket.socket) -> None:
-    connection.sendall(b"220 mail.example ESMTP\r\n")
-    connection.recv(4096)
+    http_probe.sendall(b"220 mail.example ESMTP\r\n")
+    http_probe.recv(4096)
 
 
 @pytest.mark.parametrize("case", ["of another name", "self-signed", "plain", "no HTTP", "silent"])
@@ -852,7 +852,7 @@ def test_a_proxy_that_the_agent_speaks_to_and_we_do_not_is_unknown(machine: Agen
      "http://h\u00f6st", "http://h:0", "http://[::1", "u:p//q@h:x", "u%3Av:p%40@h:8", "http://u@h:1", "http://@h:1"],
 )  # fmt: skip
 def test_client_and_diagnosis_read_a_proxy_alike(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
-    from fingerprint.service.routes import proxy_of
+    from fingerprint.registration.routes import proxy_of
 
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
@@ -949,13 +949,13 @@ def metadata_service(
     token: str = "200 OK", text: bytes = b"AQAEAtoken==", identity: str = "200 OK", name: bytes = b"i-0123456789abcdef0"
 ) -> Serve:
     def serve(server: Server, connection: socket.socket) -> None:
-        head = server.head(connection)
+        head = server.head(http_probe)
         if head.startswith("PUT /latest/api/token "):
             assert "\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n" in head
             status, body = token, text
         else:
             status, body = identity, name
-        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        http_probe.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
 
     return serve
 
@@ -1041,9 +1041,9 @@ def buckets_of(statuses: dict[str, str]) -> Serve:
     """Answer as S3 does, with a status for the names that contain a word."""
 
     def serve(server: Server, connection: socket.socket) -> None:
-        target = server.head(connection).split(" ")[1]
+        target = server.head(http_probe).split(" ")[1]
         status = next((status for word, status in statuses.items() if word in target), "200 OK")
-        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+        http_probe.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
 
     return serve
 
@@ -1079,9 +1079,9 @@ def test_buckets_that_aws_does_not_list_are_not_blamed_on_a_firewall_for_being_n
 ) -> None:
     def serve(server: Server, connection: socket.socket) -> None:
         if "cut" in statuses.values():
-            cutting(server, connection)
+            cutting(server, http_probe)
         else:
-            buckets_of(statuses)(server, connection)
+            buckets_of(statuses)(server, http_probe)
 
     with Server(serve) as server:
         configured(machine, S3=server.url)
@@ -1110,10 +1110,10 @@ def test_many_places_are_reached_at_once_and_told_in_order() -> None:
     together = threading.Barrier(4)
 
     def serve(server: Server, connection: socket.socket) -> None:
-        server.head(connection)
+        server.head(http_probe)
         # Broken, and so no answer, unless four are here at the same time.
         together.wait(10)
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        http_probe.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
 
     names = ["a", "b", "c", "d"]
     with Server(serve) as server:

@@ -12,12 +12,12 @@ import pytest
 from agent_machines import DENIED, MISMATCH, AgentMachine, line, ready, refused, started
 from agent_process import running, vault_below
 from fingerprint import Vault
-from fingerprint.collect.machine import LiveMachine
 from fingerprint.diagnose import Conclusion, Finding, Outcome, Site, diagnose
-from fingerprint.model import RegistrationRecord
-from fingerprint.service.registration import Registration
+from fingerprint.machine.live import LiveMachine
+from fingerprint.registration.flow import Registration
 from fingerprint.testing import LocalService
 from fingerprint.testing.machines import unix_machine
+from fingerprint.types import RegistrationRecord
 from fingerprint.vault.journal import WRITTEN_AHEAD
 from shared import SHARED
 

@@ -13,12 +13,12 @@ import pytest
 
 from agent_machines import DENIED, LOGS, MISMATCH, NODE, REGENERATED, AgentMachine, line, ready, refused, started
 from commandline import run
+from fingerprint.agent.logs import code_of, parse, read_texts
+from fingerprint.agent.logs.retries import pause
 from fingerprint.agent.retry_schedule import EC2
 from fingerprint.agent.versions import version_of
-from fingerprint.agentlog import code_of, parse, read_texts
-from fingerprint.agentlog.retries import pause
-from fingerprint.collect.agent import agent_processes
 from fingerprint.diagnose import CHECKS, diagnose
+from fingerprint.machine.process_list import agent_processes
 
 WORKER = "[ssm-agent-worker] "
 IDENTITY = "/var/lib/amazon/ssm/runtimeconfig/identity_config.json"
@@ -304,7 +304,7 @@ def test_errors_from_before_the_main_log_begins_are_of_use() -> None:
 
 def test_local_times_of_this_machine_follow_its_summer_and_winter(tmp_path: Path) -> None:
     script = """if True:
-        from fingerprint.collect.machine import LiveMachine
+        from fingerprint.machine.live import LiveMachine
         from fingerprint.diagnose import Site
         from fingerprint.vault import Vault
         site = Site(LiveMachine(), Vault("/nonexistent"))

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from agent_machines import REGENERATED, AgentMachine, line, refused, started
-from fingerprint.collect import collect
-from fingerprint.collect.other_recipe import json_texts, wmic_texts
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collectors import wql
+from fingerprint.collectors import collect, wql
+from fingerprint.collectors.other_recipe import json_texts, wmic_texts
 from fingerprint.diagnose import Diagnosis, Outcome
-from fingerprint.engine import RECIPE_REMEDY
-from fingerprint.model import HardwareHash
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.observation import RECIPE_REMEDY
+from fingerprint.types import HardwareHash
 from other_agent_machines import MEMBERS, PROGRAMS, REG, MacMachine, WindowsMachine
 from windows_machines import AGENTS, NAMES, NEWEST, OBJECTS, UUID, cim_text, windows_snapshot, wmic_text
 

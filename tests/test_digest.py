@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fingerprint._digest import canonical_bytes, md5_base64, mint_fingerprint, sha256, sha256_hex
-from fingerprint.model import HardwareHash
+from fingerprint.types import HardwareHash
 from shared import VECTORS, needs_vectors
 
 HASH = HardwareHash({"machine-id": "ab\n", "b": "<&>\u2028é", "a": "1"})

@@ -17,13 +17,13 @@ from commandline import COMMAND, environment
 from fingerprint import Gate, Vault
 from fingerprint.cli import main
 from fingerprint.diagnose import Site, diagnose
-from fingerprint.engine import first_record
 from fingerprint.errors import Refused
-from fingerprint.model import RegistrationRecord
-from fingerprint.service import Registration
-from fingerprint.service.local import LocalService
+from fingerprint.gate import first_record
+from fingerprint.registration import Registration
+from fingerprint.testing.local_service import LocalService
 from fingerprint.testing.machines import unix_machine, unix_snapshot
-from fingerprint.vault import elsewhere, places
+from fingerprint.types import RegistrationRecord
+from fingerprint.vault import locations, other_records
 
 NODE = RegistrationRecord(
     instance_id="mi-0123456789abcdef0", region="eu-west-1", private_key="b2xk", private_key_type="Rsa",
@@ -60,7 +60,7 @@ class Places:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     found = Places(tmp_path)
-    for module in ("fingerprint.vault", "fingerprint.vault.places", "fingerprint.vault.elsewhere"):
+    for module in ("fingerprint.vault", "fingerprint.vault.locations", "fingerprint.vault.other_records"):
         monkeypatch.setattr(f"{module}.reference_vault", lambda: str(found.agents))
     monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
     monkeypatch.delenv("FINGERPRINT_VAULT", raising=False)
@@ -272,7 +272,7 @@ def test_a_first_record_that_was_announced_and_never_written_stops_nobody(
 def test_the_usual_places_on_this_system(tmp_path: Path) -> None:
     """The fixed paths of root, in a mount namespace of its own."""
     (tmp_path / "machine.json").write_text(json.dumps(unix_snapshot()))
-    agents, own = places.reference_vault(), "/var/lib/hardware-fingerprint/Vault"
+    agents, own = locations.reference_vault(), "/var/lib/hardware-fingerprint/Vault"
     script = f"""set -u
 for folder in /var/lib/hardware-fingerprint /var/lib/amazon; do
     mkdir -p $folder && mount -t tmpfs -o mode=700 tmpfs $folder || exit 99
@@ -300,4 +300,4 @@ F init --if-missing; [ $? = 4 ] || exit 54
     assert done.returncode == 0, done
     assert agents in done.stderr
     assert own in done.stderr
-    assert elsewhere.is_empty(str(tmp_path / "nothing")) is False
+    assert other_records.is_empty(str(tmp_path / "nothing")) is False

@@ -22,11 +22,11 @@ from agent_machines import AgentMachine
 from fingerprint.agent import endpoint_data
 from fingerprint.agent.endpoint_data import NoEndpointData, fips_names
 from fingerprint.agent.endpoints import SECTIONS, configured_url
-from fingerprint.cli.extra import install_remedy
-from fingerprint.collect.machine import Machine
+from fingerprint.agent.regions import domain, dual_stack_domain, endpoint, partition
+from fingerprint.cli.extras import install_remedy
 from fingerprint.diagnose import Diagnosis, Finding, Network, Outcome, diagnose
-from fingerprint.diagnose.endpoints import SERVICES, endpoint_of
-from fingerprint.regions import domain, dual_stack_domain, endpoint, partition
+from fingerprint.diagnose.checks.endpoints import SERVICES, endpoint_of
+from fingerprint.machine.base import Machine
 from servers import Proxy
 
 PASS, WARN, FAIL, SKIPPED = Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.SKIPPED

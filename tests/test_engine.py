@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 
 from fingerprint import FingerprintRecord, Gate, Policy, Vault, collect
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.engine import check, first_record, set_threshold
 from fingerprint.errors import (
     CollectError,
     FingerprintError,
@@ -22,7 +20,10 @@ from fingerprint.errors import (
     VaultMissing,
     VaultUnreadable,
 )
-from fingerprint.service import Registration
+from fingerprint.gate import first_record, set_threshold
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.observation import check
+from fingerprint.registration import Registration
 from fingerprint.testing.machines import unix_machine, unix_snapshot
 from fingerprint.vault.journal import FOUND
 from shared import VECTORS, needs_vectors
@@ -121,7 +122,7 @@ def test_strict_raises_and_writes_nothing(vault: Vault) -> None:
 
 def test_audit_warns_and_passes_the_saved_fingerprint(vault: Vault, caplog: pytest.LogCaptureFixture) -> None:
     store(vault)
-    with caplog.at_level(logging.WARNING, logger="fingerprint.engine"):
+    with caplog.at_level(logging.WARNING, logger="fingerprint.gate"):
         assert Gate(vault, Scripted(OTHER), policy="audit").fingerprint() == SAVED
     assert "SID_DIFFERS" in caplog.text
     assert SAVED not in caplog.text

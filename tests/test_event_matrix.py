@@ -8,11 +8,11 @@ import pytest
 
 from event_machines import CHANGES, before_and_after
 from fingerprint import Reason, collect, match
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.events import EVENTS, SHORT_NAMES, Event, Truth, event_of
-from fingerprint.model import Verdict
-from fingerprint.stable import StableVerdict, decide
-from fingerprint.strengths import STRENGTHS
+from fingerprint.attributes.events import EVENTS, SHORT_NAMES, Event, Truth, event_of
+from fingerprint.attributes.stable import STRENGTHS
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.rules.stable import StableVerdict, decide
+from fingerprint.types import Verdict
 
 # What the reference does, at threshold 40: the verdict, and the highest threshold that passes where rule 5 decides:
 # None where another rule does. Where an event may change more, the worst case.

@@ -12,12 +12,13 @@ import pytest
 
 from event_machines import before_and_after
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault, collect
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.recorder import Recorder
-from fingerprint.collect.whole import booted_at, record_whole
-from fingerprint.engine import check_stable, first_record, keep_snapshot
+from fingerprint._io.times import utc
+from fingerprint.collectors.recording import booted_at, record_whole
 from fingerprint.errors import VaultCorrupt, VaultUnreadable, VaultUnsafe
-from fingerprint.model import utc
+from fingerprint.gate import first_record, keep_snapshot
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.recorder import Recorder
+from fingerprint.observation import check_stable
 from fingerprint.recovery import carry_out, plan_rebaseline
 from fingerprint.vault import evidence
 from fingerprint.vault.evidence import EvidenceStore, record_tag

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from event_machines import before_and_after, machine, snapshot
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault, collect, explain
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.engine import first_record
-from fingerprint.events import EVENTS, Event
+from fingerprint.attributes.events import EVENTS, Event
 from fingerprint.explanation import Explanation, State, explain_snapshots, explain_vault
-from fingerprint.match import match
+from fingerprint.gate import first_record
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.rules.ssm import match
 from shared import CORPUS, needs_corpus
 
 NOW = "2026-11-24T12:00:00Z"

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 import textbook
 from commandline import environment, run
 from fingerprint import match
-from fingerprint.forecast import simulate
+from fingerprint.rules.whatif import simulate
 from fleets import NAMES, row, write_lines
 
 pa = pytest.importorskip("pyarrow", reason="the extra `fleet` is not installed")
 import pyarrow.parquet as pq  # noqa: E402
 
+from fingerprint.attributes.events import event_of  # noqa: E402
 from fingerprint.errors import InputError, UsageError  # noqa: E402
-from fingerprint.events import event_of  # noqa: E402
 from fingerprint.fleet import Rejects, Summary, check, open_fleet, plan  # noqa: E402
 from fingerprint.fleet.checking import decide  # noqa: E402
 from fingerprint.fleet.planning import NOW  # noqa: E402
-from fingerprint.forecast import of_event  # noqa: E402
+from fingerprint.rules.whatif import of_event  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path

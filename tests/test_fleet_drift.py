@@ -24,7 +24,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from fingerprint.errors import InputError, Refused, UsageError  # noqa: E402
 from fingerprint.fleet import check, drift, join, open_fleet, pack  # noqa: E402
-from fingerprint.fleet.writers import TableWriter  # noqa: E402
+from fingerprint.fleet.io.writer import TableWriter  # noqa: E402
 from fingerprint.testing.fleet import fleet  # noqa: E402
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 from fingerprint._fleet import nulls_in, offsets_fit, views_fit  # noqa: E402
 from fingerprint.fleet import Rejects, check, clones, drift, join, open_fleet, pack, plan  # noqa: E402
-from fingerprint.fleet.soundness import sound  # noqa: E402
+from fingerprint.fleet.io.buffers import sound  # noqa: E402
 
 FULL = os.environ.get("FINGERPRINT_DURABILITY") == "full"
 ATTACKS = SHARED / "cases" / "attack"

@@ -15,7 +15,7 @@ pa = pytest.importorskip("pyarrow", reason="the extra `fleet` is not installed")
 
 from fingerprint.errors import InputError  # noqa: E402
 from fingerprint.fleet import Rejects, check, clones, drift, join, open_fleet, pack, plan  # noqa: E402
-from fingerprint.fleet.inputs import batches_of  # noqa: E402
+from fingerprint.fleet.io.arrow import batches_of  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import textbook
-from fingerprint.model import Reason
+from fingerprint.types import Reason
 
 pa = pytest.importorskip("pyarrow", reason="the extra `fleet` is not installed")
 Stream = pytest.importorskip("fingerprint._fleet").Stream

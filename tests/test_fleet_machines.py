@@ -17,7 +17,7 @@ pytest.importorskip("pyarrow", reason="the extra `fleet` is not installed")
 
 from fingerprint.errors import InputError
 from fingerprint.fleet import Rejects, check, open_fleet
-from fingerprint.match import match
+from fingerprint.rules.ssm import match
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ if shutil.which("java") is None:
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import fingerprint.fleet.sparkjob as job
+import fingerprint.fleet.spark_job as job
 from fingerprint.errors import InputError, UsageError
 from fingerprint.fleet import check, clones, open_fleet, plan, spark
 from fingerprint.testing.fleet import fleet

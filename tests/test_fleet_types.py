@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import textbook
-from fingerprint.model import Reason
+from fingerprint.types import Reason
 from fleets import everything
 
 pa = pytest.importorskip("pyarrow", reason="the extra `fleet` is not installed")

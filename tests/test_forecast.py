@@ -11,11 +11,12 @@ import pytest
 
 from commandline import environment, run
 from event_machines import machine, snapshot
-from fingerprint.collect.agent import agent_processes
-from fingerprint.engine import Outlook
-from fingerprint.events import EVENTS, Event, event_of
-from fingerprint.forecast import STANDARD, advise, foretell, of_event, simulate, sweep
-from fingerprint.nextcheck import Looks, NextCheck
+from fingerprint.agent.forecast import foretell
+from fingerprint.agent.next_check import Looks, NextCheck
+from fingerprint.attributes.events import EVENTS, Event, event_of
+from fingerprint.machine.process_list import agent_processes
+from fingerprint.rules.whatif import STANDARD, advise, of_event, simulate, sweep
+from fingerprint.types import Outlook
 from textbook import decide
 
 HASH = {name: f"value of {name}" for name in STANDARD}

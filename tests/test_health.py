@@ -22,12 +22,12 @@ from agent_machines import (
     started,
 )
 from commandline import environment, run
-from fingerprint.agentlog import State, present, read_texts
-from fingerprint.collect.machine import Machine
-from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.agent.logs import State, present, read_texts
 from fingerprint.diagnose import Network, diagnose
-from fingerprint.diagnose.connection import Line
-from fingerprint.diagnose.results import Finding
+from fingerprint.diagnose.http_probe import Line
+from fingerprint.diagnose.result import Finding
+from fingerprint.machine.base import Machine
+from fingerprint.machine.recorded import RecordedMachine
 from metadata import alone, beside_metadata
 from printed import commands_in
 from servers import Server, answering

@@ -11,9 +11,9 @@ import pytest
 
 import reference_store
 from fingerprint import FingerprintRecord, HardwareHash, Vault
-from fingerprint.model import RegistrationRecord
+from fingerprint.types import RegistrationRecord
 from fingerprint.vault.integrity import manifest_state
-from fingerprint.vault.places import reference_vault
+from fingerprint.vault.locations import reference_vault
 from manifests import BOTH, STATES, paths
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the reference's vault works for root only")

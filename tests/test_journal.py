@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from fingerprint.errors import VaultCorrupt, VaultMissing, VaultUnreadable
-from fingerprint.model import FingerprintRecord, HardwareHash, RegistrationRecord
 from fingerprint.recovery import plan_restore
 from fingerprint.testing.machines import unix_machine
+from fingerprint.types import FingerprintRecord, HardwareHash, RegistrationRecord
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault
 from fingerprint.vault.files import Folder
 from fingerprint.vault.history import MISMATCH, REGISTERED

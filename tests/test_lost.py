@@ -12,10 +12,10 @@ import pytest
 
 from agent_machines import AgentMachine
 from fingerprint import Gate, Vault
-from fingerprint.engine import first_record
 from fingerprint.errors import FingerprintLost, Refused
-from fingerprint.model import FingerprintRecord
-from fingerprint.service.local import LocalService
+from fingerprint.gate import first_record
+from fingerprint.testing.local_service import LocalService
+from fingerprint.types import FingerprintRecord
 from fingerprint.vault import FINGERPRINT_KEY
 from fingerprint.vault.records import encode_fingerprint
 

@@ -9,12 +9,12 @@ import pytest
 
 from agent_machines import AgentMachine
 from fingerprint import collect
-from fingerprint.collect import STABLE
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.machine_id import is_shared, problem
-from fingerprint.match import match
-from fingerprint.model import Status
+from fingerprint.attributes.machine_id import is_shared, problem
+from fingerprint.collectors import STABLE
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.rules.ssm import match
 from fingerprint.testing.machines import unix_snapshot
+from fingerprint.types import Status
 
 GOOD = "3d1219c7c4c5404aaa1f6d2a48adfda4"
 NONE = {

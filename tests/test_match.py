@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import textbook
 from fingerprint import Reason, match
-from fingerprint.model import masked
+from fingerprint._io.text import masked
 from shared import VECTORS, needs_vectors
 from textbook import SSM_KEYS
 

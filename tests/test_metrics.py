@@ -19,10 +19,10 @@ import pytest
 
 from commandline import COMMAND
 from fingerprint import Vault, collect
-from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import InputError
-from fingerprint.model import FingerprintRecord
-from fingerprint.monitoring.metrics import write_textfile
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.monitor.prometheus import write_textfile
+from fingerprint.types import FingerprintRecord
 from fingerprint.vault.records import encode_fingerprint
 from house import House
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from event_machines import before_and_after
 from fingerprint import Vault, collect
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.engine import set_threshold
+from fingerprint.gate import set_threshold
+from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.vault.records import encode_fingerprint
 from house import House
 

@@ -17,11 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fingerprint import collect
-from fingerprint.collect import network
-from fingerprint.collect.machine import Addresses, LiveMachine
-from fingerprint.collect.network import parse_addresses, parse_links, parse_routes, read_addresses
-from fingerprint.model import Status
+from fingerprint.machine import network
+from fingerprint.machine.base import Addresses
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.network import parse_addresses, parse_links, parse_routes, read_addresses
 from fingerprint.testing.machines import unix_machine
+from fingerprint.types import Status
 
 ORDER: Any = sys.byteorder
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="netlink is Linux's")
@@ -49,7 +50,7 @@ def link(name: str, hardware: bytes, kind: int = 1) -> bytes:
 
 PROBE = """
 import json
-from fingerprint.collect.network import read_addresses
+from fingerprint.machine.network import read_addresses
 found = read_addresses("linux")
 print(json.dumps([found.source, found.ipv4, found.links]))
 """

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from fingerprint._io.atomic import write_new
 from fingerprint.errors import InputError, Refused
-from fingerprint.monitoring.metrics import write_textfile
-from fingerprint.newfile import write_new
+from fingerprint.monitor.prometheus import write_textfile
 
 BROKEN = OSError(28, os.strerror(28))
 
@@ -82,6 +82,6 @@ def test_a_current_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pyte
         write_new("new", b"data", "report")
     with pytest.raises(InputError, match="the metrics could not be written"):
         write_textfile("new.prom", "data\n")
-    writers = pytest.importorskip("fingerprint.fleet.writers")
+    writers = pytest.importorskip("fingerprint.fleet.io.writer")
     with pytest.raises(InputError, match="could not be written"), writers.TableWriter("new.parquet"):
         pass

@@ -14,10 +14,10 @@ import pytest
 
 from agent_machines import LOGS, REGENERATED, AgentMachine, line, mismatch, ready, refused, started
 from commandline import environment, run
-from fingerprint.agentlog import read_texts
-from fingerprint.forecast import agent_view
-from fingerprint.model import utc
-from fingerprint.nextcheck import Looks, NextCheck, in_minutes, next_check
+from fingerprint._io.times import utc
+from fingerprint.agent.forecast import agent_view
+from fingerprint.agent.logs import read_texts
+from fingerprint.agent.next_check import Looks, NextCheck, in_minutes, next_check
 from shared import SHARED
 
 MOVED = {"dmi": "SMBIOS 3.1 present.", "disk": "total 8", "ip": "192.0.2.99", "host_name": "moved"}
@@ -240,7 +240,7 @@ def test_the_real_agent_compared_at_the_time_that_was_told(machine: AgentMachine
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root of Linux may do this")
 def test_it_is_told_of_a_process_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process with the agent's name, its log and its credentials, on this very machine."""
-    from fingerprint.collect.machine import LiveMachine
+    from fingerprint.machine.live import LiveMachine
 
     program = tmp_path / "amazon-ssm-agent"
     program.write_bytes(Path("/bin/sleep").resolve().read_bytes())
@@ -317,8 +317,8 @@ def test_the_story_tells_of_each_process_on_its_own() -> None:
 
 def test_a_recording_holds_no_more_of_the_log_than_before(machine: AgentMachine) -> None:
     """The first who reads the log decides how much of it is kept."""
-    from fingerprint.collect.recorder import Recorder
     from fingerprint.diagnose import Site, record
+    from fingerprint.machine.recorder import Recorder
 
     machine.log("amazon-ssm-agent.log", line("11:46:00", "INFO", "x" * 1000) * 1000 + on_disk("11:45:00", "25"))
     site = machine.site()

@@ -10,13 +10,13 @@ import pytest
 
 from agent_machines import AgentMachine
 from fingerprint import collect
-from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.diagnose import Outcome
 from fingerprint.explanation import Explanation, explain_snapshots
-from fingerprint.match import match
-from fingerprint.model import Status
-from fingerprint.no_smbios import DMI, is_silent
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.rules.ssm import match
+from fingerprint.smbios.no_table import DMI, is_silent
 from fingerprint.testing.machines import unix_snapshot
+from fingerprint.types import Status
 
 NOT_FOUND = "# dmidecode {}\n# No SMBIOS nor DMI entry point found, sorry.\n"
 SCANNED = "# dmidecode {}\nScanning /dev/mem for entry point.\n# No SMBIOS nor DMI entry point found, sorry.\n"

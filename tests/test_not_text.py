@@ -15,10 +15,10 @@ import pytest
 from agent_machines import AgentMachine
 from fingerprint import collect
 from fingerprint.diagnose import Outcome
-from fingerprint.engine import Gate
 from fingerprint.errors import CollectError
-from fingerprint.match import match
-from fingerprint.model import Fault, Reason
+from fingerprint.gate import Gate
+from fingerprint.rules.ssm import match
+from fingerprint.types import Fault, Reason
 from fingerprint.vault import Vault
 
 BROKEN = {

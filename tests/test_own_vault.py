@@ -9,7 +9,7 @@ import pytest
 
 from agent_machines import AgentMachine
 from fingerprint.cli import main
-from fingerprint.diagnose.site import Site
+from fingerprint.diagnose.context import Site
 from identity_machines import as_a_user, lockdown
 
 REJECTS = "an agent with this record would reject the machine, as it reads no more than was read here"
@@ -18,7 +18,7 @@ REJECTS = "an agent with this record would reject the machine, as it reads no mo
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentMachine:
     """A machine with other hardware and address than its record's, in a vault that is not the agent's."""
-    for module in ("fingerprint.assessment", "fingerprint.cli.check", "fingerprint.cli.explain"):
+    for module in ("fingerprint.assessment", "fingerprint.cli.commands.check", "fingerprint.cli.commands.explain"):
         monkeypatch.setattr(f"{module}.is_of_agent", lambda *_: False)
     monkeypatch.setattr(Site, "of_agent", False)
     machine = AgentMachine(tmp_path)

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from commandline import COMMAND, environment
 from event_machines import before_and_after
+from fingerprint._io.text import printable, visible, visible_json
 from fingerprint.cli import main
-from fingerprint.cli.table import COMMANDS
-from fingerprint.printable import printable, visible, visible_json
+from fingerprint.cli.options import COMMANDS
 from servers import Server
 
 BEFORE, AFTER = before_and_after("os-upgrade")

@@ -115,9 +115,9 @@ def test_a_user_without_rights_reads_its_own_proc_as_before() -> None:
     code = """
 import ctypes
 from fingerprint._system import hide_memory
-from fingerprint.collect.commands import _open_descriptors
+from fingerprint.machine.processes import _open_descriptors
 from fingerprint.image.disk import _mount_points
-from fingerprint.rights import root_lacks
+from fingerprint._io.permissions import root_lacks
 prctl = ctypes.CDLL(None).prctl
 kept = os.open("/dev/null", os.O_RDONLY)
 for hide in (lambda: prctl(4, 1, 0, 0, 0), hide_memory):

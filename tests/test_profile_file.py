@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fingerprint.credentials.dialects import (
+from fingerprint.credentials.profile_dialects import (
     BOTOCORE,
     DIALECTS,
     NAMES,
@@ -24,9 +24,9 @@ from fingerprint.credentials.dialects import (
     keys_of,
     lines_of,
 )
-from fingerprint.credentials.sharedfile import update, updated
+from fingerprint.credentials.profile_file import update, updated
 from fingerprint.errors import InputError, Refused, UsageError
-from fingerprint.service.tokens import RoleCredentials
+from fingerprint.registration.role_token import RoleCredentials
 from shared import SHARED
 
 NEW = ("ASIANEW", "s3cr3t/+=", "t0k3n==")

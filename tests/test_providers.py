@@ -26,15 +26,15 @@ from fingerprint import Vault
 from fingerprint._json import dumps
 from fingerprint.agent.providers import PROVIDERS, member_for, provider_named, reads_provider
 from fingerprint.agent.versions import ROWS
-from fingerprint.cli.parse import parse
-from fingerprint.cli.usage import parse_or_explain
-from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.cli.help import parse_or_explain
+from fingerprint.cli.parser import parse
 from fingerprint.errors import Refused, Unreachable, UsageError, VaultCorrupt
-from fingerprint.model import RegistrationRecord
-from fingerprint.service import Registration, ServiceClient
-from fingerprint.service.keys import NodeKey
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.registration import Registration, ServiceClient
+from fingerprint.registration.keys import NodeKey
 from fingerprint.testing import LocalService
-from fingerprint.vault.pending import pending
+from fingerprint.types import RegistrationRecord
+from fingerprint.vault.pending_registration import pending
 from fingerprint.vault.records import decode_registration, encode_registration
 from metadata import Beside, alone, beside_metadata
 from servers import Server
@@ -460,14 +460,14 @@ def test_the_source_of_a_health_report_is_kept_if_the_model_allows_it(vault: Vau
 
 
 def test_the_source_members_are_those_of_the_public_model() -> None:
-    from fingerprint.service import localmodel
+    from fingerprint.testing import local_model
 
     [path] = (Path(botocore.__file__).parent / "data" / "ssm" / "2014-11-06").glob("service-2.json*")
     shapes = json.loads(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())["shapes"]
     if "Microsoft.Compute/virtualMachines" not in shapes["SourceType"]["enum"]:
         pytest.skip("this botocore is older than the providers")
-    assert set(localmodel._ENUMS["SourceType"]) == set(shapes["SourceType"]["enum"])
-    for name, ours in localmodel._PATTERNS.items():
+    assert set(local_model._ENUMS["SourceType"]) == set(shapes["SourceType"]["enum"])
+    for name, ours in local_model._PATTERNS.items():
         least, most = shapes[name].get("min", 0), shapes[name]["max"]
         pattern = shapes[name]["pattern"].removeprefix("^").removesuffix("$")
         assert ours.pattern in (pattern, pattern.removesuffix("*") + f"{{{least},{most}}}")

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from fingerprint import collect
-from fingerprint.collect.machine import LiveMachine
-from fingerprint.collect.reader import Reader, live_reader
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.recorder import Recorder
 from fingerprint.errors import SnapshotError
-from fingerprint.match import match
-from fingerprint.model import Fault, Status
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.reader import Reader, live_reader
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.recorder import Recorder
+from fingerprint.rules.ssm import match
 from fingerprint.testing.machines import unix_snapshot
+from fingerprint.types import Fault, Status
 from nobody import NOBODY, as_user
 
 LINUX_ROOT = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root has rights to lose")
@@ -210,7 +210,7 @@ def test_root_is_held_against_the_first_process(
     assert live_reader(str(tmp_path)).as_agent is as_agent
 
 
-WHO = "from fingerprint.collect.reader import live_reader; r = live_reader(); print(r.uid, r.as_agent)"
+WHO = "from fingerprint.machine.reader import live_reader; r = live_reader(); print(r.uid, r.as_agent)"
 
 
 @LINUX_ROOT

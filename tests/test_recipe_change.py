@@ -10,8 +10,8 @@ import pytest
 
 import textbook_gob
 from fingerprint import collect
-from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, EXIT_REFUSED
+from fingerprint.machine.recorded import RecordedMachine
 from house import House
 from windows_machines import AGENTS, NAMES, OBJECTS, UUID, windows_snapshot
 
@@ -258,7 +258,7 @@ def test_a_machine_is_not_registered_with_hashes_that_its_agent_may_not_make(dry
     """Nothing is asked of the service: no client is made to answer."""
     pytest.importorskip("botocore")
     from fingerprint.errors import Refused
-    from fingerprint.service.registration import Registration
+    from fingerprint.registration.flow import Registration
     from fingerprint.vault import Vault
 
     def client(region: str) -> Any:
@@ -275,8 +275,8 @@ def test_a_machine_is_not_registered_with_hashes_that_its_agent_may_not_make(dry
 
 @pytest.mark.parametrize("policy", ["strict", "audit", "regenerate"])
 def test_the_gate_calls_it_no_other_machine(policy: str, tmp_path: Path) -> None:
-    from fingerprint.engine import Gate
     from fingerprint.errors import FingerprintMismatch, Refused
+    from fingerprint.gate import Gate
     from fingerprint.vault import Vault
 
     house = registered(tmp_path, agent=AGENTS["wmic"])

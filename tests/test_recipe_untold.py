@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from fingerprint import collect
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.windows import choose
+from fingerprint.collectors.ssm_windows import choose
 from fingerprint.errors import CollectError
+from fingerprint.machine.recorded import RecordedMachine
 from house import House
 from windows_machines import FOLDER, windows_snapshot
 

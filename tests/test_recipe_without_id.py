@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 import textbook_gob
-from fingerprint.collect import collect
-from fingerprint.collect.other_recipe import other_recipe
-from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.collectors import collect
+from fingerprint.collectors.other_recipe import other_recipe
 from fingerprint.collectors.wql import STRUCTURES
-from fingerprint.engine import recipe_change
 from fingerprint.errors import EXIT_DIFFERS, EXIT_OK
-from fingerprint.match import match
-from fingerprint.model import FingerprintRecord, HardwareHash
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.observation import recipe_change
+from fingerprint.rules.ssm import match
+from fingerprint.types import FingerprintRecord, HardwareHash
 from house import House
 from shared import VECTORS, needs_vectors
 from windows_machines import AGENTS, NAMES, OBJECTS, windows_snapshot

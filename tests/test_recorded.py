@@ -12,15 +12,17 @@ from typing import Any
 import pytest
 
 from commandline import environment, run
-from fingerprint.collect import INVALID_TEXT, collect
-from fingerprint.collect.commands import CommandResult
-from fingerprint.collect.facts import facts
-from fingerprint.collect.machine import Addresses, LiveMachine
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.recorder import Recorder
+from fingerprint._io.times import utc
+from fingerprint.collectors import INVALID_TEXT, collect
+from fingerprint.collectors.facts import facts
 from fingerprint.errors import InputError, Refused, SnapshotError
-from fingerprint.model import Status, utc
+from fingerprint.machine.base import Addresses
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.processes import CommandResult
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.recorder import Recorder
 from fingerprint.testing.machines import unix_machine, unix_snapshot
+from fingerprint.types import Status
 
 
 def test_a_live_machine_plays_back_the_same(tmp_path: Path) -> None:

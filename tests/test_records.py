@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fingerprint.errors import VaultCorrupt
-from fingerprint.model import FingerprintRecord, HardwareHash, RegistrationRecord
+from fingerprint.types import FingerprintRecord, HardwareHash, RegistrationRecord
 from fingerprint.vault import Vault
 from fingerprint.vault.records import (
     decode_fingerprint,

@@ -150,8 +150,8 @@ def test_an_entry_that_is_not_there_is_told(house: House) -> None:
 
 
 def test_a_record_that_changed_after_the_plan_is_not_replaced(house: House) -> None:
-    from fingerprint.collect.recorded import RecordedMachine
     from fingerprint.errors import Refused
+    from fingerprint.machine.recorded import RecordedMachine
     from fingerprint.recovery import carry_out, plan_rebaseline
 
     vault = Vault(str(house.vault), state=str(house.folder / "state"))

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from event_machines import CHANGES, before_and_after, board, machine, snapshot, windows
 from fingerprint import HardwareHash, collect
 from fingerprint._canonical import canonical_uuid, clean_serial
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.identifying import learn, learn_hash
-from fingerprint.match import match
-from fingerprint.redact import Redactor
-from fingerprint.report import Known, bundle, redacted_snapshot
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.rules.ssm import match
+from fingerprint.support_bundle.bundle import Known, bundle, redacted_snapshot
+from fingerprint.support_bundle.identifiers import learn, learn_hash
+from fingerprint.support_bundle.redact import Redactor
 from shared import CORPUS, needs_corpus
 
 # Shrinking thirty random values takes minutes, and the first ones tell as much.

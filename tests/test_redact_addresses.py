@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_machines import machine, snapshot
-from fingerprint.identifying import learn
-from fingerprint.knownvalues import KnownValues
-from fingerprint.redact import Redactor
-from fingerprint.report import bundle
+from fingerprint.support_bundle.bundle import bundle
+from fingerprint.support_bundle.identifiers import learn
+from fingerprint.support_bundle.known_values import KnownValues
+from fingerprint.support_bundle.redact import Redactor
 
 V4 = st.ip_addresses(v=4).filter(lambda a: a.is_global and not a.is_multicast)
 V6 = st.ip_addresses(network="2000::/3").filter(lambda a: a.is_global and len(set(a.exploded)) > 8)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fingerprint import Vault
 from fingerprint.credentials import CredentialCache, session
 from fingerprint.credentials.cache import FLOOR_SECONDS
+from fingerprint.credentials.imds_server import ROLE, CredentialServer
 from fingerprint.credentials.refresher import Refresher, pause_after
-from fingerprint.credentials.serve import ROLE, CredentialServer
 from fingerprint.errors import (
     AccessDenied,
     ActivationInvalid,
@@ -29,7 +29,7 @@ from fingerprint.errors import (
     Unreachable,
     UsageError,
 )
-from fingerprint.service.tokens import RoleCredentials
+from fingerprint.registration.role_token import RoleCredentials
 
 HOUR = 3600.0
 CREDENTIALS_PATH = f"/latest/meta-data/iam/security-credentials/{ROLE}"

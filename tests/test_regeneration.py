@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fingerprint.keydates import created_date
-from fingerprint.model import FingerprintRecord, HardwareHash, RegistrationRecord
-from fingerprint.registrationfile import write_file
+from fingerprint._io.times import created_date
+from fingerprint.registration.metadata_file import write_file
+from fingerprint.types import FingerprintRecord, HardwareHash, RegistrationRecord
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault
 from fingerprint.vault.history import FIRST, MISMATCH
 from fingerprint.vault.records import decode_fingerprint, encode_fingerprint, encode_registration

@@ -11,14 +11,14 @@ import pytest
 
 from agent_machines import REGION, AgentMachine, line, ready, started
 from commandline import run
+from fingerprint.agent.buckets import global_version_url, version_url
+from fingerprint.agent.logs import UPDATE_LOG
+from fingerprint.agent.regions import domain, partition
 from fingerprint.agent.versions import version_of
-from fingerprint.agentlog import UPDATE_LOG
-from fingerprint.buckets import global_version_url, version_url
-from fingerprint.collect.machine import Machine
-from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.diagnose import Diagnosis, Finding, Network, Outcome, diagnose
 from fingerprint.errors import UsageError
-from fingerprint.regions import domain, partition
+from fingerprint.machine.base import Machine
+from fingerprint.machine.recorded import RecordedMachine
 from other_agent_machines import DATA, WindowsMachine
 from servers import Authority, Proxy, Server
 from update_logs import REASONS, failure

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import reference_store
-from fingerprint.collect import collect
-from fingerprint.service.local import LocalService
+from fingerprint.collectors import collect
+from fingerprint.testing.local_service import LocalService
 from identity_machines import MACHINES, KnownMachine
 from printed import Printed, commands_in
 

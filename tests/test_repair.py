@@ -14,7 +14,7 @@ import reference_store
 from agent_machines import copied_disk
 from commandline import run
 from fingerprint.vault.integrity import manifest_state
-from fingerprint.vault.places import reference_vault
+from fingerprint.vault.locations import reference_vault
 from house import House
 from manifests import BOTH, STATES
 from registered import Registered, execute_remedy

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from fingerprint.engine import set_threshold
-from fingerprint.model import FingerprintRecord, HardwareHash, RegistrationRecord
+from fingerprint.gate import set_threshold
+from fingerprint.types import FingerprintRecord, HardwareHash, RegistrationRecord
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault, history
 from fingerprint.vault.history import FIRST, LINES_LIMIT, MISMATCH, REGISTERED
 from fingerprint.vault.journal import AHEAD, ROTATION, WRITTEN_AHEAD
-from fingerprint.vault.pending import ANSWERED, REFUSED, SUPERSEDED, mark, pending, write_ahead
+from fingerprint.vault.pending_registration import ANSWERED, REFUSED, SUPERSEDED, mark, pending, write_ahead
 from fingerprint.vault.records import decode_fingerprint, decode_registration, encode_fingerprint, encode_registration
 from fingerprint.vault.regeneration import replacement
 from fingerprint.vault.retention import KEPT

@@ -11,7 +11,7 @@ import pytest
 
 from agent_machines import AgentMachine, copied_disk
 from commandline import COMMAND
-from fingerprint.rights import is_root, rights_remedy, root_lacks
+from fingerprint._io.permissions import is_root, rights_remedy, root_lacks
 from nobody import NOBODY, as_user
 
 WHOLE_HOST = "         0          0 4294967295\n"
@@ -83,12 +83,12 @@ def test_real_missing_capabilities_are_named() -> None:
 @unix_root
 @pytest.mark.parametrize("where", ["", "copied=True"])
 def test_another_user_is_told_to_run_it_as_root(where: str) -> None:
-    done = as_user(NOBODY, f"from fingerprint.rights import rights_remedy; print(rights_remedy({where}))")
+    done = as_user(NOBODY, f"from fingerprint._io.permissions import rights_remedy; print(rights_remedy({where}))")
     assert done.stdout == "Run it as root\n", done.stderr
 
 
 def run(*wrapper: str) -> str | None:
-    code = "from fingerprint.rights import rights_remedy; print(rights_remedy())"
+    code = "from fingerprint._io.permissions import rights_remedy; print(rights_remedy())"
     try:
         done = subprocess.run([*wrapper, sys.executable, "-c", code], capture_output=True, text=True)
     except FileNotFoundError:

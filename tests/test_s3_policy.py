@@ -18,9 +18,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from commandline import environment, run
-from fingerprint.buckets import SYSTEMS, arns, buckets, comments, policy, s3_endpoint
+from fingerprint.agent.buckets import SYSTEMS, arns, buckets, comments, policy, s3_endpoint
+from fingerprint.agent.regions import domain, endpoint, partition
 from fingerprint.errors import UsageError
-from fingerprint.regions import domain, endpoint, partition
 from servers import Proxy
 
 # As AWS lists them, region by region: what follows the region in the name of its buckets of patching, and in that of

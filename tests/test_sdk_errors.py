@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_machines import AgentMachine, line, refused, started
-from fingerprint.agentlog import code_of, parse, read_texts, sdk_error
-from fingerprint.agentlog.sdk_errors import NO_ANSWER
+from fingerprint.agent.logs import code_of, parse, read_texts, sdk_error
+from fingerprint.agent.logs.sdk_errors import NO_ANSWER
 
 TOKEN = "RequestManagedInstanceRoleToken"
 OPERATIONS = (TOKEN, "RegisterManagedInstance", "UpdateManagedInstancePublicKey", "UpdateInstanceInformation")

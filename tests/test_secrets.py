@@ -16,8 +16,8 @@ import fingerprint
 from commandline import COMMAND, environment
 from fingerprint import FingerprintRecord, Gate, Policy, Vault, collect
 from fingerprint.errors import FingerprintError
-from fingerprint.model import RegistrationRecord
 from fingerprint.testing.machines import unix_machine, unix_snapshot
+from fingerprint.types import RegistrationRecord
 
 MACHINE_ID = "c0ffee00c0ffee00c0ffee00c0ffee00\n"
 FINGERPRINT = "deadbeef-dead-4eef-8ead-beefdeadbeef"
@@ -153,7 +153,7 @@ def test_the_environment_of_another_user_names_no_vault() -> None:
     probe = """
 import os
 os.environ.update(FINGERPRINT_STATE="/evil/state", FINGERPRINT_VAULT="/evil/vault")
-from fingerprint.vault.places import resolve_vault, state_folder
+from fingerprint.vault.locations import resolve_vault, state_folder
 import platformdirs
 print(state_folder(), resolve_vault(None))
 os.setresuid(65534, 0, 0)

@@ -21,11 +21,11 @@ import pytest
 import fingerprint
 from commandline import environment
 from fingerprint import Vault
-from fingerprint.collect.machine import LiveMachine
 from fingerprint.credentials import CredentialCache
-from fingerprint.credentials.serve import ROLE, CredentialServer
+from fingerprint.credentials.imds_server import ROLE, CredentialServer
 from fingerprint.errors import FingerprintError, FingerprintMismatch, NotRegistered, ServiceMismatch, Unreachable
-from fingerprint.service.tokens import RoleCredentials
+from fingerprint.machine.live import LiveMachine
+from fingerprint.registration.role_token import RoleCredentials
 from fingerprint.testing import LocalService, unix_snapshot
 
 SCHEMAS = Path(fingerprint.__file__).parent / "schemas"

@@ -23,20 +23,20 @@ import pytest
 import fingerprint
 from commandline import environment, run
 from fingerprint import Vault
+from fingerprint._io import http_server
+from fingerprint._io.http_server import Deadlines
 from fingerprint.credentials import CredentialCache
-from fingerprint.credentials.serve import ROLE, CredentialServer
-from fingerprint.credentials.unixsocket import UnixSocket
+from fingerprint.credentials.imds_server import ROLE, CredentialServer
+from fingerprint.credentials.unix_socket import UnixSocket
 from fingerprint.errors import InputError, Refused
-from fingerprint.service import httpserver
-from fingerprint.service.httpserver import Deadlines
-from fingerprint.service.tokens import RoleCredentials
+from fingerprint.registration.role_token import RoleCredentials
 from fingerprint.testing import LocalService, unix_snapshot
 from nobody import BECOME_NOBODY, NOBODY, as_user
 
 SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
 CREDENTIALS = f"/latest/meta-data/iam/security-credentials/{ROLE}"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n"
-NOT_READ_YET = (httpserver._TURNS + 1) * httpserver._AT_ONCE
+NOT_READ_YET = (http_server._TURNS + 1) * http_server._AT_ONCE
 HOST = "Host: 127.0.0.1\r\n"
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells it on Linux only")
@@ -165,8 +165,8 @@ def test_the_deadlines_are_as_documented() -> None:
     for seconds, what in ((limits.idle, "until a request begins"), (limits.head, "for its headers"),
                           (limits.body, "for its body"), (limits.send, "for the answer")):  # fmt: skip
         assert f"{seconds:g} s {what}" in page
-    assert f"{httpserver.CONNECTIONS_MOST} connections" in page
-    assert f"{httpserver.OF_A_USER_MOST} of one user" in page
+    assert f"{http_server.CONNECTIONS_MOST} connections" in page
+    assert f"{http_server.OF_A_USER_MOST} of one user" in page
 
 
 def test_a_client_that_does_not_read_its_answer_is_given_up() -> None:
@@ -242,7 +242,7 @@ def test_a_crowd_of_slow_clients_stops_nobody(server: CredentialServer, begin: b
         else:
             for _ in range(20):
                 serves(port_of(server))
-        assert len(server._server._open[user]) <= httpserver.OF_A_USER_MOST + NOT_READ_YET
+        assert len(server._server._open[user]) <= http_server.OF_A_USER_MOST + NOT_READ_YET
 
 
 # A client that comes while the server ends is dropped by the collector of garbage.
@@ -255,17 +255,17 @@ def test_crowds_of_many_users_stop_nobody(server: CredentialServer) -> None:
     """Six users with as many connections as each may have: more than the limit of all."""
     with ExitStack() as crowds:
         for user in range(61000, 61006):
-            crowds.enter_context(crowd(user, port_of(server), httpserver.OF_A_USER_MOST, b"GET / HTTP/1.1\r\nX: "))
+            crowds.enter_context(crowd(user, port_of(server), http_server.OF_A_USER_MOST, b"GET / HTTP/1.1\r\nX: "))
         for _ in range(20):
             serves(port_of(server))
-        assert sum(map(len, server._server._open.values())) <= httpserver.CONNECTIONS_MOST + NOT_READ_YET
+        assert sum(map(len, server._server._open.values())) <= http_server.CONNECTIONS_MOST + NOT_READ_YET
 
 
 def test_where_nobody_knows_users_slow_clients_stop_nobody(
     server: CredentialServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on other systems."""
-    monkeypatch.setattr(httpserver, "peer_of", lambda _: httpserver.Peer())
+    monkeypatch.setattr(http_server, "peer_of", lambda _: http_server.Peer())
     with crowd(os.geteuid(), port_of(server), 600, b"GET / HTTP/1.1\r\nX: "):
         serves_mostly(port_of(server))
         assert set(server._server._open) <= {None}
@@ -692,8 +692,8 @@ import asyncio, resource, threading, time, encodings.ascii, encodings.idna, enco
 import fingerprint.vault.files
 from fingerprint import Vault
 from fingerprint.credentials import CredentialCache
-from fingerprint.credentials.serve import CredentialServer
-from fingerprint.service.tokens import RoleCredentials
+from fingerprint.credentials.imds_server import CredentialServer
+from fingerprint.registration.role_token import RoleCredentials
 
 def ask():
     return RoleCredentials("ASIA1", "planted-secret", "planted-token", time.time() + 3600)

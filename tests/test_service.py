@@ -24,7 +24,7 @@ from botocore.httpsession import URLLib3Session
 
 from event_machines import before_and_after
 from fingerprint import Policy, Vault
-from fingerprint.collect.recorded import RecordedMachine
+from fingerprint._io.times import age_in_days, created_date
 from fingerprint.errors import (
     AccessDenied,
     ActivationExpired,
@@ -42,11 +42,11 @@ from fingerprint.errors import (
     UsageError,
     VaultUnreadable,
 )
-from fingerprint.keydates import age_in_days, created_date
-from fingerprint.service import signing
-from fingerprint.service.client import ServiceClient
-from fingerprint.service.keys import NodeKey, verify
-from fingerprint.service.registration import Registration
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.registration import signing
+from fingerprint.registration.client import ServiceClient
+from fingerprint.registration.flow import Registration
+from fingerprint.registration.keys import NodeKey, verify
 from fingerprint.testing import LocalService
 from fingerprint.vault.files import Folder
 from shared import VECTORS, needs_vectors

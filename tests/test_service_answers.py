@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from event_machines import before_and_after
 from fingerprint import Vault
 from fingerprint.cli import main
-from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import BadAnswer
-from fingerprint.service.answers import Unusable, is_node_id, refusal, role_credentials
-from fingerprint.service.client import ServiceClient
-from fingerprint.service.keys import NodeKey
-from fingerprint.service.registration import Registration
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.registration.client import ServiceClient
+from fingerprint.registration.flow import Registration
+from fingerprint.registration.keys import NodeKey
+from fingerprint.registration.responses import Unusable, is_node_id, refusal, role_credentials
 from fingerprint.testing import LocalService
 from fingerprint.vault.verify import verify
 from servers import Server

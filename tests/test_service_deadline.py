@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fingerprint.errors import Unreachable
-from fingerprint.service.client import ServiceClient
-from fingerprint.service.keys import NodeKey
+from fingerprint.registration.client import ServiceClient
+from fingerprint.registration.keys import NodeKey
 from servers import Authority, Proxy, Serve, Server, silent
 
 REGION = "eu-west-1"
@@ -29,7 +29,7 @@ def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name.startswith("AWS_"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr("fingerprint.service.client._ATTEMPTS", 1)
+    monkeypatch.setattr("fingerprint.registration.client._ATTEMPTS", 1)
 
 
 def drips(begin: bytes, drop: bytes, *, asked: bool = True) -> Serve:
@@ -176,7 +176,7 @@ def test_a_name_that_is_looked_up_for_long_is_given_up(monkeypatch: pytest.Monke
 
 
 def test_the_time_is_for_each_of_four_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fingerprint.service.client._ATTEMPTS", 4)
+    monkeypatch.setattr("fingerprint.registration.client._ATTEMPTS", 4)
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     with Server(DRIPS["value of a header"]) as server:
         given_up(lambda: request(server.url))

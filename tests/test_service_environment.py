@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from fingerprint import collect
-from fingerprint.collect.commands import PATH
-from fingerprint.collect.machine import LiveMachine
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.recorder import Recorder
-from fingerprint.collect.service_environment import service_environment
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.processes import PATH
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.recorder import Recorder
+from fingerprint.machine.service_environment import service_environment
 from fingerprint.testing.machines import unix_snapshot
 
 UNIT = "amazon-ssm-agent.service"
@@ -81,8 +81,8 @@ mkdir -p /run/systemd/system; mount -t tmpfs t /run/systemd/system; cp {unit} /r
 [ ! -e /etc/systemd/system/{UNIT} ] || mount --bind {unit} /etc/systemd/system/{UNIT}
 exec {sys.executable} -I -c "
 from fingerprint import collect
-from fingerprint.collect.machine import LiveMachine
-from fingerprint.collect.recorder import Recorder
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.recorder import Recorder
 taken = Recorder(LiveMachine(executables={{'{DMI}': '{tmp_path / "dmidecode"}'}}))
 collect(taken)
 print(*(c['argv'][0] + ' ' + c['stdout'].strip() for c in taken.snapshot['commands']), sep=chr(10))

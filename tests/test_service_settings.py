@@ -261,7 +261,7 @@ def test_no_error_tells_the_password_of_a_url(
     else:
         monkeypatch.setenv(how, url)
         words += ["--proxy", "http://127.0.0.1:1"] if how == "AWS_ENDPOINT_URL_SSM" else ["--endpoint", "https://h:1"]
-    monkeypatch.setattr("fingerprint.service.client._CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("fingerprint.registration.client._CONNECT_SECONDS", 0.2)
     assert main(words) in (2, 5, 6)
     said = "".join(capfd.readouterr())
     assert "hunter2" not in said

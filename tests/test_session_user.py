@@ -14,9 +14,9 @@ import pytest
 from agent_machines import BINARIES, AgentMachine, copied_disk, line, ready, started
 from commandline import COMMAND, environment, run
 from fingerprint.agent.versions import assess
-from fingerprint.collect.windows_wmi import powershell_path
 from fingerprint.diagnose import Finding
-from fingerprint.diagnose.session_user import _GROUP_NAMES, SUDOERS, USER
+from fingerprint.diagnose.checks.session_user import _GROUP_NAMES, SUDOERS, USER
+from fingerprint.machine.wmi import powershell_path
 from other_agent_machines import MEMBERS, NET, PROGRAMS, MacMachine, WindowsMachine
 from windows_machines import FOLDER
 

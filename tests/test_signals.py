@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from commandline import environment
-from fingerprint.interruptible import InterruptibleFile, open_buffered
+from fingerprint._io.pipes import InterruptibleFile, open_buffered
 from signals import Unnoticed
 
 INTERRUPTED = "fingerprint: interrupted; what was not reported as done was not done\n"
@@ -89,7 +89,7 @@ def test_a_pipe_that_another_reader_emptied_is_not_at_its_end() -> None:
 # interrupted. Processes are forked, as the libraries take longer to load than all of this.
 _AT_EACH_LINE = r"""
 import json, os, select, signal, sys
-import fingerprint.cli.fleetcheck
+import fingerprint.cli.commands.fleet_check
 from fingerprint.cli import main
 
 def work(interrupted_at):
@@ -103,7 +103,7 @@ def work(interrupted_at):
                 signal.raise_signal(signal.SIGINT)
         return tracer
     def begin(frame, event, argument):
-        if frame.f_code is fingerprint.cli.fleetcheck.run.__code__:
+        if frame.f_code is fingerprint.cli.commands.fleet_check.run.__code__:
             sys.settrace(tracer)
             return tracer(frame, event, argument)
     def waits(number, frame):

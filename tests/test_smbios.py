@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from dmidecode_text import compared
 from fingerprint._smbios import decode, decode_dump, decode_windows, stable_values, stable_values_of_windows
-from fingerprint.smbios import SmbiosTable
-from fingerprint.smbios_text import parse_dmidecode
-from fingerprint.stable import smbios_values
+from fingerprint.rules.stable import smbios_values
+from fingerprint.smbios.dmidecode import parse_dmidecode
+from fingerprint.smbios.table import SmbiosTable
 from shared import SHARED
 
 CORPUS = SHARED / "corpus" / "smbios"

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fingerprint.smbios import SmbiosTable
-from fingerprint.smbios_text import dmidecode_version, parse_dmidecode
+from fingerprint.smbios.dmidecode import dmidecode_version, parse_dmidecode
+from fingerprint.smbios.table import SmbiosTable
 from shared import CORPUS, needs_corpus
 
 MB, GB = 1 << 20, 1 << 30

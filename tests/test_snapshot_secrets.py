@@ -11,11 +11,11 @@ import pytest
 
 from agent_machines import LOGS, SYSTEMCTL, AgentMachine, line, ready, started
 from fingerprint import collect
-from fingerprint.collect.commands import CommandResult
-from fingerprint.collect.machine import Machine
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.recorder import Recorder
 from fingerprint.diagnose import Site, record
+from fingerprint.machine.base import Machine
+from fingerprint.machine.processes import CommandResult
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.recorder import Recorder
 from fingerprint.testing.machines import unix_snapshot
 from fingerprint.vault import Vault
 

@@ -9,16 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fingerprint._canonical import hypervisor_of
-from fingerprint.model import Value
-from fingerprint.smbios import Baseboard, Bios, MemoryDevice, Processor, SmbiosTable, System
-from fingerprint.stable import (
-    Agreement,
-    Outcome,
-    StableVerdict,
-    decide,
-    smbios_values,
-)
-from fingerprint.strengths import CIRCUMSTANCE_LIMIT, DECIDING_POINTS, STRENGTHS, Group, Strength
+from fingerprint.attributes.stable import CIRCUMSTANCE_LIMIT, DECIDING_POINTS, STRENGTHS, Group, Strength
+from fingerprint.rules.stable import Agreement, Outcome, StableVerdict, decide, smbios_values
+from fingerprint.smbios.table import Baseboard, Bios, MemoryDevice, Processor, SmbiosTable, System
+from fingerprint.types import Value
 
 UUID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 NAMES = [strength.name for strength in STRENGTHS]

@@ -15,11 +15,11 @@ import pytest
 
 from commandline import COMMAND, environment
 from fingerprint import FingerprintRecord, HardwareHash, Vault
-from fingerprint.vault import statekeys, takeover, verify
+from fingerprint.vault import state_keys, state_migration, verify
 from fingerprint.vault.files import Folder
 from fingerprint.vault.journal import parsed, sealed
-from fingerprint.vault.statekeys import Key, find_key, state_key
-from fingerprint.vault.takeover import earlier_key
+from fingerprint.vault.state_keys import Key, find_key, state_key
+from fingerprint.vault.state_migration import earlier_key
 
 posix = pytest.mark.skipif(os.name == "nt", reason="on Windows a backslash is no part of a name")
 KEY = "InstanceFingerprint"
@@ -53,7 +53,7 @@ def test_no_line_is_lost_however_many_journals_a_vault_had(tmp_path: Path) -> No
         for _ in range(2):
             # One that is there already is not kept again.
             for lines in journals:
-                takeover._put(folder, "key", lines)
+                state_migration._put(folder, "key", lines)
     assert sorted(path.read_bytes() for path in (tmp_path / "history").iterdir()) == journals
 
 
@@ -306,4 +306,4 @@ ls state/history
     assert len(one) == 3
     assert len([name for name in done.stdout.split() if name.endswith(".jsonl")]) == 1
     # Without the mount it is a directory of its own again.
-    assert statekeys.find_key(str(tmp_path / "state"), str(tmp_path / "other" / "Vault")).settled is False
+    assert state_keys.find_key(str(tmp_path / "state"), str(tmp_path / "other" / "Vault")).settled is False

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fingerprint import _system
-from fingerprint.collect.machine import LiveMachine, NotThisMachine
-from fingerprint.collect.network import read_links, read_outgoing_address
+from fingerprint.machine.base import NotThisMachine
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.network import read_links, read_outgoing_address
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="netlink and /sys are Linux's")
 ROOT = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="making interfaces needs root")
@@ -89,7 +90,7 @@ def test_a_software_interface_has_no_bus_and_keeps_the_hardware_ones_in_place() 
         "import subprocess\n"
         "for words in ('link add br9 type bridge', 'link add v1 type veth peer name v2'):\n"
         "    subprocess.run(['ip', *words.split()], check=True)\n"
-        "from fingerprint.collect.network import read_links, read_outgoing_address\n"
+        "from fingerprint.machine.network import read_links, read_outgoing_address\n"
         "print([(link.name, link.bus, bool(link.address)) for link in read_links('linux')])\n"
         "print(repr(read_outgoing_address('linux')))\n"
     )

@@ -10,10 +10,10 @@ import pytest
 
 import fingerprint.testing
 from fingerprint.errors import FingerprintMismatch
-from fingerprint.service import Registration
+from fingerprint.registration import Registration
 from fingerprint.testing import LocalService
 
-pytest_plugins = ["fingerprint.testing.fixtures"]
+pytest_plugins = ["fingerprint.testing.pytest_plugin"]
 
 
 def test_a_registered_machine_gets_credentials_and_its_clone_does_not(
@@ -28,7 +28,7 @@ def test_a_registered_machine_gets_credentials_and_its_clone_does_not(
 
 
 def test_the_fixtures_are_there_for_other_projects(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["fingerprint.testing.fixtures"]\n')
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["fingerprint.testing.pytest_plugin"]\n')
     (tmp_path / "test_mine.py").write_text(
         "def test_mine(fingerprint_registration, fingerprint_service):\n"
         "    assert fingerprint_registration.record().instance_id == fingerprint_service.nodes()[0]['id']\n"

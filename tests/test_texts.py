@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fingerprint.collect import texts
-from fingerprint.collect.texts import (
+from fingerprint.machine import parsers
+from fingerprint.machine.parsers import (
     decode_console,
     parse_cpuinfo,
     parse_ifconfig,
@@ -488,7 +488,7 @@ def in_corpus(folder: str, pattern: str = "*/*") -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
 
 
-def summary(parsed: texts.AddressesAndLinks) -> tuple[list[str], str | None, str | None, int]:
+def summary(parsed: parsers.AddressesAndLinks) -> tuple[list[str], str | None, str | None, int]:
     ipv4, links = parsed
     told = [" ".join(link) for link in links]
     return list(ipv4), next(iter(told), None), next(iter(reversed(told)), None), len(told)

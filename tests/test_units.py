@@ -19,7 +19,7 @@ import pytest
 
 import fingerprint
 from commandline import COMMAND, environment, run
-from fingerprint.cli import units as module
+from fingerprint.cli.commands import units as module
 
 SCHEMA = json.loads((Path(fingerprint.__file__).parent / "schemas/units.json").read_text())
 NAMES = {

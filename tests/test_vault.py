@@ -21,7 +21,7 @@ from fingerprint.errors import (
     VaultUnreadable,
     VaultUnsafe,
 )
-from fingerprint.vault import places
+from fingerprint.vault import locations
 
 RECORD = FingerprintRecord("fp", HardwareHash({"machine-id": "m\n"}), 40)
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="changing owners needs root")
@@ -401,11 +401,11 @@ def test_sixteen_processes_mint_one_fingerprint(tmp_path: Path) -> None:
 def test_the_vault_is_the_named_one_else_the_agents_else_our_own(tmp_path: Path) -> None:
     env = {"FINGERPRINT_STATE": str(tmp_path / "state")}
     named = {**env, "FINGERPRINT_VAULT": str(tmp_path / "named")}
-    assert places.resolve_vault("x", environ=named) == os.path.abspath("x")
-    assert places.resolve_vault(None, environ=named) == str(tmp_path / "named")
-    assert places.resolve_vault(None, root="/mnt", environ=env) == "/mnt/var/lib/amazon/ssm/Vault"
+    assert locations.resolve_vault("x", environ=named) == os.path.abspath("x")
+    assert locations.resolve_vault(None, environ=named) == str(tmp_path / "named")
+    assert locations.resolve_vault(None, root="/mnt", environ=env) == "/mnt/var/lib/amazon/ssm/Vault"
     if not os.path.exists("/var/lib/amazon/ssm/Vault"):
-        assert places.resolve_vault(None, environ=env) == str(tmp_path / "state" / "Vault")
+        assert locations.resolve_vault(None, environ=env) == str(tmp_path / "state" / "Vault")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the place of the vault is that of Linux")
@@ -451,13 +451,13 @@ def test_no_link_leads_out_of_a_copied_disk_to_the_vault_of_this_machine(tmp_pat
 def test_the_agents_vault_has_its_place_on_every_platform(
     platform: str, environ: dict[str, str], expected: str
 ) -> None:
-    assert places.reference_vault(platform, environ) == expected
+    assert locations.reference_vault(platform, environ) == expected
 
 
 def test_the_state_of_root_depends_on_nobodys_home() -> None:
     if os.geteuid() == 0 and sys.platform == "linux":
         environ = {"HOME": "/tmp/evil", "XDG_STATE_HOME": "/tmp/evil"}
-        assert places.state_folder(environ) == "/var/lib/hardware-fingerprint"
+        assert locations.state_folder(environ) == "/var/lib/hardware-fingerprint"
 
 
 def test_an_unreadable_folder_above_is_no_missing_vault(vault: Vault) -> None:

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from fingerprint import FingerprintRecord, HardwareHash, Vault
-from fingerprint.engine import first_record, set_threshold
 from fingerprint.errors import VaultChanged, VaultCorrupt, VaultError, VaultUnreadable
+from fingerprint.gate import first_record, set_threshold
 from fingerprint.testing.machines import unix_machine
-from fingerprint.vault import VaultEdit, posix_exchange, verify
+from fingerprint.vault import VaultEdit, _posix_exchange, verify
 from fingerprint.vault.files import Folder, is_torn
 from fingerprint.vault.integrity import manifest_state
 from fingerprint.vault.records import encode_fingerprint
@@ -90,7 +90,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Moments:
 
 def test_a_write_between_our_reading_and_our_exchange_stays(vault: Vault, at: Moments) -> None:
     """The change is decided anew, on what the agent wrote; and both are in the journal."""
-    at(posix_exchange, "exchange_names", 1, lambda: agent_writes(vault, AGENTS), after=False)
+    at(_posix_exchange, "exchange_names", 1, lambda: agent_writes(vault, AGENTS), after=False)
     before, after = set_threshold(vault, 55)
     assert (before, after) == (AGENTS, AGENTS.replace(threshold=55))
     assert vault.read() == after
@@ -99,7 +99,7 @@ def test_a_write_between_our_reading_and_our_exchange_stays(vault: Vault, at: Mo
 
 
 def test_who_decided_before_the_lock_is_told_that_it_changed(vault: Vault, at: Moments) -> None:
-    at(posix_exchange, "exchange_names", 1, lambda: agent_writes(vault, AGENTS), after=False)
+    at(_posix_exchange, "exchange_names", 1, lambda: agent_writes(vault, AGENTS), after=False)
     with pytest.raises(VaultChanged) as changed, vault.edit() as edit:
         edit.store(edit.read().replace(threshold=55), why="test")
     assert changed.value.exit_code == 3
@@ -125,8 +125,8 @@ def test_what_is_written_to_the_displaced_file_is_put_back_with_it(vault: Vault,
 
 def test_what_comes_while_it_is_put_back_goes_there_next(vault: Vault, at: Moments) -> None:
     """The agent writes, our exchange is taken back, and before that it writes our new file, too."""
-    at(posix_exchange, "exchange_names", 1, lambda: agent_writes(vault, AGENTS), after=False)
-    at(posix_exchange, "exchange_names", 2, lambda: agent_writes(vault, LATER), after=False)
+    at(_posix_exchange, "exchange_names", 1, lambda: agent_writes(vault, AGENTS), after=False)
+    at(_posix_exchange, "exchange_names", 2, lambda: agent_writes(vault, LATER), after=False)
     with pytest.raises(VaultChanged), vault.edit() as edit:
         edit.store(edit.read().replace(threshold=55), why="test")
     assert vault.read() == LATER
@@ -136,14 +136,14 @@ def test_what_comes_while_it_is_put_back_goes_there_next(vault: Vault, at: Momen
 
 def test_a_first_record_replaces_none_that_came_meanwhile(tmp_path: Path, at: Moments) -> None:
     vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
-    at(posix_exchange, "take_name", 1, lambda: agent_writes(vault, AGENTS), after=False)
+    at(_posix_exchange, "take_name", 1, lambda: agent_writes(vault, AGENTS), after=False)
     with pytest.raises(Exception, match="already holds"):
         first_record(vault, unix_machine())
     assert vault.read() == AGENTS
 
 
 def test_one_that_writes_each_time_stops_us_and_loses_nothing(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = posix_exchange.exchange_names
+    real = _posix_exchange.exchange_names
     written: list[str] = []
 
     def exchange(*words: object) -> None:
@@ -153,7 +153,7 @@ def test_one_that_writes_each_time_stops_us_and_loses_nothing(vault: Vault, monk
         written.append(json.loads(path_of(vault).read_bytes())["fingerprint"])
         real(*words)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(posix_exchange, "exchange_names", exchange)
+    monkeypatch.setattr(_posix_exchange, "exchange_names", exchange)
     with pytest.raises(VaultChanged):
         set_threshold(vault, 55)
     monkeypatch.undo()
@@ -171,8 +171,8 @@ def test_where_the_system_cannot_exchange_it_is_read_once_more(
             agent_writes(vault, AGENTS)
         raise OSError(code, "")
 
-    monkeypatch.setattr(posix_exchange, "exchange_names", cannot)
-    monkeypatch.setattr(posix_exchange, "take_name", cannot)
+    monkeypatch.setattr(_posix_exchange, "exchange_names", cannot)
+    monkeypatch.setattr(_posix_exchange, "take_name", cannot)
     before, after = set_threshold(vault, 55)
     assert before == (AGENTS if meanwhile else RECORD)
     assert vault.read() == after
@@ -182,16 +182,16 @@ def test_where_the_system_cannot_exchange_it_is_read_once_more(
 
 def test_what_a_writer_that_was_killed_had_displaced_is_kept(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     """It died after the exchange: the agent's identity has the temporary name, and the next write keeps it."""
-    real = posix_exchange.exchange_names
+    real = _posix_exchange.exchange_names
 
     def dies(*words: object) -> None:
         agent_writes(vault, AGENTS)
         real(*words)  # type: ignore[arg-type]
-        monkeypatch.setattr(posix_exchange, "put_back", lambda *_: None)
+        monkeypatch.setattr(_posix_exchange, "put_back", lambda *_: None)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(posix_exchange, "exchange_names", dies)
+        patched.setattr(_posix_exchange, "exchange_names", dies)
         with pytest.raises(KeyboardInterrupt):
             set_threshold(vault, 55)
     monkeypatch.undo()
@@ -228,7 +228,7 @@ def test_a_manifest_that_another_program_wrote_meanwhile_keeps_its_entries(vault
         manifest.write_text(json.dumps({"Agents": "/somewhere"}))
 
     # The first exchange is the record's.
-    at(posix_exchange, "exchange_names", 2, agent_lists, after=False)
+    at(_posix_exchange, "exchange_names", 2, agent_lists, after=False)
     set_threshold(vault, 55)
     listed = json.loads(manifest.read_text())
     assert listed == {"Agents": "/somewhere", "InstanceFingerprint": str(path_of(vault))}
@@ -287,7 +287,7 @@ def test_nothing_is_acknowledged_that_went_into_a_folder_that_was_replaced(
         os.rename(vault.path, tmp_path / "replaced")
         os.rename(tmp_path / "copy", vault.path)
 
-    at(posix_exchange, "exchange_names", 1, replaced, after=False)
+    at(_posix_exchange, "exchange_names", 1, replaced, after=False)
     _, after = set_threshold(vault, 77)
     assert Vault(vault.path, state=vault.state).read() == after
 

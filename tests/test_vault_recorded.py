@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from fingerprint import Gate, Vault
-from fingerprint.engine import set_threshold
 from fingerprint.errors import (
     CollectError,
     FingerprintError,
@@ -25,6 +24,7 @@ from fingerprint.errors import (
     VaultUnreadable,
     VaultUnsafe,
 )
+from fingerprint.gate import set_threshold
 from fingerprint.testing.machines import MACHINE_ID, unix_machine
 from shared import VECTORS, needs_vectors
 

@@ -13,8 +13,8 @@ import pytest
 
 from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint.cli import main
-from fingerprint.model import RegistrationRecord
-from fingerprint.vault.places import reference_vault
+from fingerprint.types import RegistrationRecord
+from fingerprint.vault.locations import reference_vault
 from fingerprint.vault.verify import verify
 
 RECORD = FingerprintRecord("979b554b-0d67-42c6-9730-48443b3016dd", HardwareHash({"machine-id": "m\n"}), 40)

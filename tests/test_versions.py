@@ -14,6 +14,7 @@ import pytest
 from agent_machines import DENIED, MISMATCH, AgentMachine, line, ready, refused, started
 from agent_schedule import RELEASES, numbers, pings, silent_from, sleeps
 from commandline import run
+from fingerprint._io.times import utc
 from fingerprint.agent.retry_schedule import Failure, longest_pause, longest_ping_interval, next_ping, pause
 from fingerprint.agent.versions import (
     FIXED_IN,
@@ -25,7 +26,6 @@ from fingerprint.agent.versions import (
     row_since,
     version_of,
 )
-from fingerprint.model import utc
 from shared import CASES, VECTORS
 
 PING_LIMITS = (None, 5, 6, 7, 60, 61, 240, 1440, 4, 0, -1, 1441)

@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-import fingerprint.monitoring.notifying as notifying
+import fingerprint.monitor.sd_notify as notifying
 from commandline import COMMAND, environment
 from fingerprint import Vault, collect
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.monitoring.notifying import Notifier
-from fingerprint.monitoring.waking import END, HANGUP, Waker
-from fingerprint.monitoring.watching import Event, Watcher
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.monitor.sd_notify import Notifier
+from fingerprint.monitor.wake import END, HANGUP, Waker
+from fingerprint.monitor.watch import Event, Watcher
 from fingerprint.testing import unix_snapshot
 from fingerprint.vault.records import encode_fingerprint
 from house import House

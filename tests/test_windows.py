@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 import textbook_gob
 from fingerprint import collect, match
 from fingerprint._json import loads
-from fingerprint.collect import windows_commands
-from fingerprint.collect.facts import facts
-from fingerprint.collect.other_recipe import other_recipe
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.recorder import Recorder
-from fingerprint.collect.windows import commands, windows_version
+from fingerprint.collectors.facts import facts
+from fingerprint.collectors.other_recipe import other_recipe
+from fingerprint.collectors.ssm_windows import commands, windows_version
 from fingerprint.collectors.wql import STRUCTURES
 from fingerprint.errors import CollectError, SnapshotError
-from fingerprint.model import Status
+from fingerprint.machine import windows_processes
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.recorder import Recorder
+from fingerprint.types import Status
 from shared import VECTORS, needs_vectors
 from windows_machines import AGENTS, FOLDER, NAMES, OBJECTS, UUID, cim_text, windows_snapshot, wmic_text
 
@@ -376,11 +376,11 @@ needs_sh = pytest.mark.skipif(not os.path.exists(SH), reason="the stubs are shel
 @needs_sh
 def test_the_runner_runs_commands_at_once_and_keeps_their_order() -> None:
     started = time.monotonic()
-    results = windows_commands.run([(SH, "-c", f"sleep 0.4; echo {n}; exit {n}") for n in range(4)], 10)
+    results = windows_processes.run([(SH, "-c", f"sleep 0.4; echo {n}; exit {n}") for n in range(4)], 10)
     assert time.monotonic() - started < 1.5
     assert [r.stdout for r in results] == [b"0\n", b"1\n", b"2\n", b"3\n"]
     assert [r.returncode for r in results] == [0, 1, 2, 3]
-    assert windows_commands.run([], 1) == []
+    assert windows_processes.run([], 1) == []
 
 
 @needs_sh
@@ -388,7 +388,7 @@ def test_the_runner_ends_what_hangs_floods_or_is_not_there(tmp_path: Path) -> No
     marker = tmp_path / "survivor"
     script = tmp_path / "script"
     script.write_text("not a program")
-    hanging, flood, missing, denied = windows_commands.run(
+    hanging, flood, missing, denied = windows_processes.run(
         [
             (SH, "-c", f"(sleep 2; touch {marker}) & wait"),
             (SH, "-c", "exec cat /dev/zero"),
@@ -406,7 +406,7 @@ def test_the_runner_ends_what_hangs_floods_or_is_not_there(tmp_path: Path) -> No
 @needs_sh
 def test_the_runner_does_not_wait_for_a_grandchild_that_keeps_the_output_open() -> None:
     started = time.monotonic()
-    [result] = windows_commands.run([(SH, "-c", "echo out; sleep 3 & echo err >&2")], 10)
+    [result] = windows_processes.run([(SH, "-c", "echo out; sleep 3 & echo err >&2")], 10)
     assert time.monotonic() - started < 2
     assert (result.stdout, result.stderr, result.succeeded) == (b"out\n", "err\n", True)
 
@@ -415,7 +415,7 @@ def test_the_native_calls_ask_windows_by_its_own_functions(monkeypatch: pytest.M
     """There is no Windows here; a stand-in for kernel32 records how it is asked."""
     import ctypes
 
-    from fingerprint.collect import windows_native
+    from fingerprint.machine import windows as windows_native
 
     asked = []
 
@@ -441,7 +441,7 @@ def test_the_native_calls_ask_windows_by_its_own_functions(monkeypatch: pytest.M
 def test_a_service_is_asked_for_by_psutil(monkeypatch: pytest.MonkeyPatch) -> None:
     import psutil
 
-    from fingerprint.collect import windows_native
+    from fingerprint.machine import windows as windows_native
 
     class Service:
         def __init__(self, name: str) -> None:

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from adapter_buffers import LOOPBACK, built, recorded, structures
 from fingerprint import collect
-from fingerprint.collect import network, windows_addresses
-from fingerprint.collect.machine import Addresses
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.windows_addresses import adapters, listed, parse_adapters
-from fingerprint.model import Fault, Status
+from fingerprint.machine import network, windows_addresses
+from fingerprint.machine.base import Addresses
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.windows_addresses import adapters, listed, parse_adapters
+from fingerprint.types import Fault, Status
 from shared import VECTORS, needs_vectors
 from windows_machines import windows_snapshot
 

@@ -18,11 +18,11 @@ from typing import Any
 import psutil
 import pytest
 
-from fingerprint.collect import agent, windows_native
-from fingerprint.collect.agent import AGENT_SERVICE, agent_pids, agent_processes
-from fingerprint.collect.machine import Process
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.nextcheck import answer, next_check
+from fingerprint.agent.next_check import answer, next_check
+from fingerprint.machine import process_list, windows
+from fingerprint.machine.base import Process
+from fingerprint.machine.process_list import AGENT_SERVICE, agent_pids, agent_processes
+from fingerprint.machine.recorded import RecordedMachine
 from windows_machines import windows_snapshot
 
 Start = Callable[[str], int]
@@ -178,13 +178,13 @@ def test_a_service_manager_that_does_not_answer_leaves_it_open(told: Any, monkey
     assert check is not None
     assert check.runs is None
     assert "its processes cannot be listed" in check.how
-    monkeypatch.setattr(agent, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(process_list, "sys", SimpleNamespace(platform="win32"))
     with pytest.raises(OSError):  # noqa: PT011
         agent_pids()
 
 
 def test_who_uses_a_vault_is_asked_the_same_way(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(process_list, "sys", SimpleNamespace(platform="win32"))
     core, worker = start("renamed.exe"), start("ssm-agent-worker.exe")
     service(monkeypatch, core)
     assert agent_pids() == tuple(sorted((core, worker)))
@@ -201,9 +201,9 @@ def test_the_same_answer_of_the_service_manager_is_the_same_error_to_every_quest
     """That there is no service is another answer than that nobody may ask."""
     service(monkeypatch, told)
     for question in (
-        lambda: windows_native.service_state(AGENT_SERVICE),
-        lambda: windows_native.service_pid(AGENT_SERVICE),
-        windows_native.agent_program,
+        lambda: windows.service_state(AGENT_SERVICE),
+        lambda: windows.service_pid(AGENT_SERVICE),
+        windows.agent_program,
     ):
         with pytest.raises(kind) as caught:
             question()

@@ -12,7 +12,7 @@ import pytest
 import fingerprint.vault as vault_module
 from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint.errors import VaultBusy, VaultMissing, VaultUnreadable, VaultUnsafe
-from fingerprint.vault import history, statekeys, takeover, verify, windows_calls, windows_files
+from fingerprint.vault import _windows, _windows_calls, history, state_keys, state_migration, verify
 
 CLOSED = "O:BAG:SYD:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)"
 RECORD = FingerprintRecord("fp", HardwareHash({"uuid": "u"}), 40)
@@ -25,9 +25,9 @@ class Calls:
         self.protected: list[tuple[str, bool]] = []
         self.lists: dict[str, str] = {}
         self.held: list[str] = []
-        monkeypatch.setattr(windows_calls, "protect", self.protect)
-        monkeypatch.setattr(windows_calls, "access_of", lambda path: self.lists.get(Path(path).name, CLOSED))
-        monkeypatch.setattr(windows_calls, "hold_mutex", self.hold)
+        monkeypatch.setattr(_windows_calls, "protect", self.protect)
+        monkeypatch.setattr(_windows_calls, "access_of", lambda path: self.lists.get(Path(path).name, CLOSED))
+        monkeypatch.setattr(_windows_calls, "hold_mutex", self.hold)
 
     def protect(self, path: str, *, folder: bool) -> None:
         self.protected.append((Path(path).name, folder))
@@ -41,8 +41,8 @@ class Calls:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    for module in (vault_module, history, statekeys, takeover, verify):
-        monkeypatch.setattr(module, "Folder", windows_files.Folder)
+    for module in (vault_module, history, state_keys, state_migration, verify):
+        monkeypatch.setattr(module, "Folder", _windows.Folder)
     return Calls(monkeypatch)
 
 
@@ -157,7 +157,7 @@ def test_a_missing_vault_and_a_file_in_its_place_are_told(calls: Calls, tmp_path
     ],
 )
 def test_access_control_lists_are_read_from_their_text(sddl: str, others: list[tuple[str, bool]]) -> None:
-    assert windows_calls.others_in(sddl) == others
+    assert _windows_calls.others_in(sddl) == others
 
 
 class Dll:
@@ -183,7 +183,7 @@ def install(monkeypatch: pytest.MonkeyPatch, **answers: Callable[..., int]) -> l
 
 def test_a_list_is_set_protected_and_for_administrators_and_system_only(monkeypatch: pytest.MonkeyPatch) -> None:
     log = install(monkeypatch)
-    windows_calls.protect(r"C:\Vault", folder=True)
+    _windows_calls.protect(r"C:\Vault", folder=True)
     converted, applied, freed = log
     assert converted[:3] == (
         "ConvertStringSecurityDescriptorToSecurityDescriptorW", "D:P(A;OICI;GA;;;BA)(A;OICI;GA;;;SY)", 1,
@@ -195,7 +195,7 @@ def test_a_list_is_set_protected_and_for_administrators_and_system_only(monkeypa
 def test_a_refusal_of_windows_is_an_error_and_frees_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
     log = install(monkeypatch, SetFileSecurityW=lambda *_: 0)
     with pytest.raises(OSError, match="SetFileSecurityW failed"):
-        windows_calls.protect("x", folder=False)
+        _windows_calls.protect("x", folder=False)
     assert log[-1][0] == "LocalFree"
 
 
@@ -205,13 +205,13 @@ def test_a_list_is_read_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
         return 1
 
     install(monkeypatch, ConvertSecurityDescriptorToStringSecurityDescriptorW=convert)
-    assert windows_calls.access_of("x") == CLOSED
+    assert _windows_calls.access_of("x") == CLOSED
 
 
 @pytest.mark.parametrize(("outcome", "taken"), [(0x0, True), (0x80, True), (0x102, False)])
 def test_a_lock_is_taken_also_from_the_dead(outcome: int, taken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     log = install(monkeypatch, WaitForSingleObject=lambda *_: outcome)
-    release = windows_calls.hold_mutex("name", 2.5)
+    release = _windows_calls.hold_mutex("name", 2.5)
     assert log[0] == ("CreateMutexW", None, False, "Global\\name")
     assert log[1] == ("WaitForSingleObject", 1, 2500)
     assert (release is not None) == taken
@@ -225,7 +225,7 @@ def test_a_lock_is_taken_also_from_the_dead(outcome: int, taken: bool, monkeypat
 def test_a_lock_that_windows_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, CreateMutexW=lambda *_: 0)
     with pytest.raises(OSError, match="CreateMutexW"):
-        windows_calls.hold_mutex("name", 1)
+        _windows_calls.hold_mutex("name", 1)
     install(monkeypatch, WaitForSingleObject=lambda *_: 0xFFFFFFFF)
     with pytest.raises(OSError, match="WaitForSingleObject"):
-        windows_calls.hold_mutex("name", 1)
+        _windows_calls.hold_mutex("name", 1)

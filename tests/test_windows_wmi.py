@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from fingerprint.collect import windows_native
-from fingerprint.collect.agent import told_version
-from fingerprint.collect.commands import CommandResult
-from fingerprint.collect.machine import LiveMachine
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.recorder import Recorder
-from fingerprint.collect.windows_wmi import query, query_text
 from fingerprint.errors import SnapshotError
+from fingerprint.machine import windows
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.process_list import told_version
+from fingerprint.machine.processes import CommandResult
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.recorder import Recorder
+from fingerprint.machine.wmi import query, query_text
 from windows_machines import windows_snapshot
 
 SHELL = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
@@ -155,7 +155,7 @@ def test_the_agents_program_is_that_of_its_service(line: str, path: str, monkeyp
     import psutil
 
     monkeypatch.setattr(psutil, "win_service_get", lambda name: SimpleNamespace(binpath=lambda: line), raising=False)
-    assert windows_native.agent_program() == path
+    assert windows.agent_program() == path
 
 
 def test_without_a_service_there_is_no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,7 @@ def test_without_a_service_there_is_no_agent(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(psutil, "win_service_get", get, raising=False)
     with pytest.raises(FileNotFoundError, match="AmazonSSMAgent"):
-        windows_native.agent_program()
+        windows.agent_program()
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_live_machine_asks_the_agent_by_its_program(monkeypatch: pytest.Monkey
     program = tmp_path / "amazon-ssm-agent.exe"
     program.write_text('#!/bin/sh\n[ "$*" = -version ] && echo "SSM Agent version: 3.3.4364.0"\n')
     program.chmod(0o755)
-    monkeypatch.setattr(windows_native, "agent_program", lambda: str(program))
+    monkeypatch.setattr(windows, "agent_program", lambda: str(program))
     assert LiveMachine().agent_version() == "3.3.4364.0"
     program.write_text("#!/bin/sh\nexit 3\n")
     with pytest.raises(OSError, match="it prints no version"):

@@ -12,12 +12,12 @@ import pytest
 
 import textbook_gob
 from fingerprint.cli import main
-from fingerprint.collect import collect
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.recorder import Recorder
-from fingerprint.collect.windows import wql_members
-from fingerprint.engine import Gate
+from fingerprint.collectors import collect
+from fingerprint.collectors.ssm_windows import wql_members
 from fingerprint.errors import FingerprintMismatch
+from fingerprint.gate import Gate
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.recorder import Recorder
 from fingerprint.vault import Vault
 from house import House
 from windows_machines import AGENTS, NAMES, OBJECTS, windows_snapshot

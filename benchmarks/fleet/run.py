@@ -219,7 +219,7 @@ def _decide_all(batches: list[pa.RecordBatch]) -> list[Any]:
 
 
 def _with_counts(batch: pa.RecordBatch) -> Any:
-    from fingerprint.fleet.work import question_of
+    from fingerprint.fleet.parallel import question_of
 
     question, _ = question_of(batch)
     reasons, matched, totals = (np.empty(batch.num_rows, np.uint8) for _ in range(3))

@@ -12,7 +12,7 @@ import re
 from base64 import b32decode
 from binascii import Error
 
-from fingerprint.model import Value
+from fingerprint.types import Value
 
 _KEY = re.compile(r"(?:ASIA|AKIA)[A-Z2-7]{16}")
 _ACCOUNT_BITS, _BEHIND = 40, 39

@@ -19,9 +19,9 @@ from fingerprint.agent.installed import printed_version
 from fingerprint.agent.paths import places_of
 from fingerprint.agent.proxies import service_proxies
 from fingerprint.agent.vault_use import is_agents_vault, vault_use
-from fingerprint.collect.machine import LiveMachine
 from fingerprint.errors import InputError, Refused
-from fingerprint.model import Value
+from fingerprint.machine.live import LiveMachine
+from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.agent.paths import Places
-    from fingerprint.collect.machine import Machine
+    from fingerprint.machine.base import Machine
 
 # A value of the wrong type in any of these changes what a client does.
 _USED = (

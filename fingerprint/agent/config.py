@@ -5,14 +5,14 @@ from __future__ import annotations
 from fingerprint._json import JsonError, loads
 from fingerprint.agent.config_keys import BOOLEAN, CUSTOM_IDENTITY, INTEGER, KEYS, OBJECT, OBJECTS, STRING, STRINGS, Key
 from fingerprint.agent.versions import NEWEST_ASSESSED, version_of
-from fingerprint.model import Value
+from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from fingerprint.collect.machine import Machine
+    from fingerprint.machine.base import Machine
 
 ON_PREMISES = "OnPrem"
 IDENTITIES = ("OnPrem", "ECS", "EC2", "CustomIdentity")

@@ -8,7 +8,7 @@ Sources: the agent's contracts, parser and README, October 2024 to 2026; docs/co
 
 from __future__ import annotations
 
-from fingerprint.model import Value
+from fingerprint.types import Value
 
 STRING, INTEGER, BOOLEAN = "a string", "an integer", "true or false"
 STRINGS, OBJECT, OBJECTS = "a list of strings", "an object", "a list of objects"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.agent.config import settings_of
-from fingerprint.regions import endpoint
+from fingerprint.agent.regions import endpoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

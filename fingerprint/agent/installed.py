@@ -6,7 +6,7 @@ from fingerprint.agent.paths import SNAP, places_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.collect.machine import Machine
+    from fingerprint.machine.base import Machine
 
 _SECONDS = 8.0
 

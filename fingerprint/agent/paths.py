@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from fingerprint.model import Value
+from fingerprint.types import Value
 
 _BINARIES = (
     "amazon-ssm-agent", "ssm-agent-worker", "ssm-cli", "ssm-document-worker", "ssm-session-worker",

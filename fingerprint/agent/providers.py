@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fingerprint.agent.versions import assess, row_since, version_of
 from fingerprint.errors import UsageError
-from fingerprint.model import Value
+from fingerprint.types import Value
 from fingerprint.vault.records import AZURE as AZURE
 from fingerprint.vault.records import EC2 as EC2
 from fingerprint.vault.records import provider_option as provider_option

@@ -11,10 +11,10 @@ import shlex
 from ipaddress import ip_address, ip_network
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from fingerprint.agent.unit import systemd_unit
+from fingerprint._io.text import hidden
+from fingerprint.agent.systemd_unit import systemd_unit
 from fingerprint.errors import UsageError
-from fingerprint.model import Value
-from fingerprint.quoting import hidden
+from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
     from urllib.parse import SplitResult
 
-    from fingerprint.collect.machine import Machine
+    from fingerprint.machine.base import Machine
 
 _PORTS = {"http": 80, "https": 443}
 _SOCKS = ("socks5", "socks5h")
@@ -136,7 +136,7 @@ def service_proxies(machine: Machine, pids: Sequence[int], proc: str = "/proc") 
         of whoever asks apply, as without an agent.
     """
     if machine.platform == "windows":
-        from fingerprint.collect.windows_native import service_environment
+        from fingerprint.machine.windows import service_environment
 
         try:
             return proxy_variables(service_environment(_WINDOWS_SERVICE))

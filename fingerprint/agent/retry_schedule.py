@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from fingerprint.vocabulary import Vocabulary
+from fingerprint.types import Vocabulary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

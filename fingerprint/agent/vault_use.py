@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import sys
 
-from fingerprint.collect.agent import agent_pids
-from fingerprint.copieddisk import on_disk
-from fingerprint.model import Value
-from fingerprint.vault.places import reference_vault
+from fingerprint._io.chroot import on_disk
+from fingerprint.machine.process_list import agent_pids
+from fingerprint.types import Value
+from fingerprint.vault.locations import reference_vault
 
 # Inode of the first name space of processes (PROC_PID_INIT_INO of the kernel).
 _FIRST_NAME_SPACE = 0xEFFFFFFC

@@ -14,8 +14,7 @@ from fingerprint.collectors.recipes import newest_recipe_of
 
 # Below this package, as collecting on Windows needs it too.
 from fingerprint.collectors.recipes import version_of as version_of
-from fingerprint.model import Value
-from fingerprint.vocabulary import Vocabulary
+from fingerprint.types import Value, Vocabulary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,17 +10,17 @@ import os
 import sys
 from gc import set_threshold
 
+from fingerprint._io.text import printable
 from fingerprint._system import hide_memory
-from fingerprint.cli.parse import parse
-from fingerprint.cli.render import VisibleStream, begin_run, flush, print_json, warn, without_secrets, write_utf_8
+from fingerprint.cli.output import VisibleStream, begin_run, flush, print_json, warn, without_secrets, write_utf_8
+from fingerprint.cli.parser import parse
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError, PipeClosed
-from fingerprint.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from fingerprint.cli.parse import Arguments
+    from fingerprint.cli.parser import Arguments
 
 
 # More than a check makes, and little enough for those that run on.
@@ -81,7 +81,7 @@ def main_and_exit() -> NoReturn:
 def _run(words: list[str]) -> int:
     arguments = parse(words)
     if arguments is None:
-        from fingerprint.cli.usage import parse_or_explain
+        from fingerprint.cli.help import parse_or_explain
 
         try:
             arguments = parse_or_explain(words)
@@ -93,14 +93,14 @@ def _run(words: list[str]) -> int:
     begin_run(arguments)
     try:
         _check_target(arguments)
-        module = __import__(f"fingerprint.cli.{arguments.command.module}", fromlist=["run"])
+        module = __import__(f"fingerprint.cli.commands.{arguments.command.module}", fromlist=["run"])
         return int(module.run(arguments))
     except OutputError:
         raise
     except FingerprintError as error:
         if arguments.command.path == "check" and arguments.format == "nagios":
             # Imported here: only a plug-in needs it.
-            from fingerprint.cli.nagios import tell_unknown
+            from fingerprint.cli.commands.nagios import tell_unknown
 
             return tell_unknown(error)
         return _report(error, arguments)
@@ -109,7 +109,7 @@ def _run(words: list[str]) -> int:
 def _check_target(arguments: Arguments) -> None:
     """Look at what the options name before anything is done."""
     # Imported here: usage errors and help need nothing of it.
-    from fingerprint.cli.sources import check_target
+    from fingerprint.cli.context import check_target
 
     check_target(arguments)
 

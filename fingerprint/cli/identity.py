@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.render import colored, folded, write
+from fingerprint.cli.output import colored, folded, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from fingerprint.cli.parse import Arguments
-    from fingerprint.engine import Outlook, RecipeChange
-    from fingerprint.model import Collection
+    from fingerprint.cli.parser import Arguments
+    from fingerprint.observation import RecipeChange
+    from fingerprint.types import Collection, Outlook
     from fingerprint.vault.problems import Problem
 
 
@@ -69,7 +69,7 @@ def print_recipe(change: RecipeChange | None) -> None:
     """Write what the recipe of the record says, where it is another one."""
     if change is None:
         return
-    from fingerprint.engine import in_words
+    from fingerprint.observation import in_words
 
     kind = "type ids" if change.found.moved else "hardware ID" if change.found.without_id else "hash recipe"
     for line in folded(f"by the {kind} of the record: {in_words(change.verdict)} ({change.found.proof})", 76):

@@ -1,1 +1,74 @@
-"""Hash recipes of the agent that are more than the digest of what a tool printed."""
+"""Collecting a machine's attributes by scheme `ssm`, byte for byte what the reference would store, or `stable`.
+
+One module per family of systems and one for scheme `stable`, each with `read(machine, timeout)`;
+`machine.py` is the seam behind which a machine is live, a copied disk, or recorded.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.machine.base import Machine
+    from fingerprint.types import Attribute, Collection
+
+SCHEME = "ssm"
+STABLE = "stable"
+# The reason of an attribute whose bytes are not UTF-8; the reference refuses the whole collection for one.
+INVALID_TEXT = "not valid UTF-8"
+
+
+def collect(machine: Machine | None = None, *, scheme: str = SCHEME, timeout: float | None = None) -> Collection:
+    """Read the attributes of a machine. It never raises for one source: each tells how reading went.
+
+    Args:
+        machine: the machine; None for the one that this process runs on.
+        scheme: "ssm" for the nine of the reference, "stable" for those of `fingerprint.attributes.stable`.
+        timeout: seconds that one command may take; None for the platform's usual ones.
+
+    Raises:
+        ValueError: there is no such scheme.
+        CollectError: on Windows, by scheme `ssm`, the management service (WMI) did not come up, so
+            nothing that its tools print would be true.
+    """
+    from fingerprint.attributes.ssm import sid_key
+    from fingerprint.types import Collection
+
+    if machine is None:
+        from fingerprint.machine.live import LiveMachine
+
+        machine = LiveMachine()
+    if scheme == STABLE:
+        from fingerprint.collectors.stable import read
+    elif scheme != SCHEME:
+        raise ValueError(f"there is no scheme {scheme!r}")
+    elif machine.platform == "windows":
+        return _on_windows(machine, timeout)
+    else:
+        from fingerprint.collectors.ssm_unix import read
+    started = machine.monotonic()
+    collected_at = machine.now()
+    attributes = read(machine, machine.timeout if timeout is None else timeout)
+    return Collection(
+        machine.platform, scheme, "machine-id" if scheme == STABLE else sid_key(machine.platform), attributes,
+        collected_at, machine.monotonic() - started, _remedy(machine, attributes),
+    )  # fmt: skip
+
+
+def _on_windows(machine: Machine, timeout: float | None) -> Collection:
+    """Return the attributes of scheme `ssm` with the recipe that the installed agent takes."""
+    from fingerprint.attributes.ssm import sid_key
+    from fingerprint.collectors.ssm_windows import read
+    from fingerprint.types import Collection
+
+    started, collected_at = machine.monotonic(), machine.now()
+    attributes, choice = read(machine, machine.timeout if timeout is None else timeout)
+    return Collection(
+        machine.platform, SCHEME, sid_key(machine.platform), attributes, collected_at, machine.monotonic() - started,
+        _remedy(machine, attributes), choice.recipe, choice.doubt, choice.remedy,
+    )  # fmt: skip
+
+
+def _remedy(machine: Machine, attributes: tuple[Attribute, ...]) -> str:
+    from fingerprint.types import Fault
+
+    return machine.reader().remedy if any(a.fault == Fault.RIGHTS for a in attributes) else ""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.credentials.boto import session as session
+    from fingerprint.credentials.boto3_session import session as session
     from fingerprint.credentials.cache import CredentialCache as CredentialCache
 
-_HOMES = {"CredentialCache": "fingerprint.credentials.cache", "session": "fingerprint.credentials.boto"}
+_HOMES = {"CredentialCache": "fingerprint.credentials.cache", "session": "fingerprint.credentials.boto3_session"}
 
 __all__ = ["CredentialCache", "session"]
 

@@ -12,7 +12,7 @@ import os
 
 from fingerprint._json import JsonError, dumps, loads
 from fingerprint.errors import ServiceError, Unreachable, VaultError, VaultMissing
-from fingerprint.service.tokens import RoleCredentials
+from fingerprint.registration.role_token import RoleCredentials
 from fingerprint.vault.files import Folder
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from logging import Logger
 
-    from fingerprint.collect.machine import Machine
+    from fingerprint.machine.base import Machine
     from fingerprint.vault import Vault
 
 # What must be left of kept credentials where the service cannot be reached, and how far a clock may be put back.
@@ -269,7 +269,7 @@ def cache_of(
 
     def ask() -> RoleCredentials:
         # Imported here: botocore takes longer than everything else together.
-        from fingerprint.service.registration import Registration
+        from fingerprint.registration.flow import Registration
 
         flow = Registration(
             vault, machine, policy=policy, endpoint=endpoint, proxy=proxy, rotate_after_days=rotate_after_days,

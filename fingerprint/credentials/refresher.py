@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from fingerprint.credentials.cache import CredentialCache
-    from fingerprint.service.tokens import RoleCredentials
+    from fingerprint.registration.role_token import RoleCredentials
 
 # What only a person can mend is asked for rarely.
 _HARD = (AccessDenied, ServiceMismatch)

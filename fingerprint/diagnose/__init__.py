@@ -14,28 +14,32 @@ from queue import Empty, Queue
 from threading import Thread
 from time import monotonic
 
-from fingerprint.diagnose import (
+from fingerprint.diagnose.checks import (
     account,
     agent,
-    configuration,
     credential_files,
     credentials,
     endpoints,
     fips,
     health,
-    identity,
     metadata,
     releases,
     session_user,
     waiting,
     windows,
 )
-from fingerprint.diagnose.concluding import conclude
+from fingerprint.diagnose.checks import (
+    config as configuration,
+)
+from fingerprint.diagnose.checks import (
+    registration as identity,
+)
+from fingerprint.diagnose.conclusion import conclude
+from fingerprint.diagnose.context import Site
 from fingerprint.diagnose.network import Network
-from fingerprint.diagnose.results import Conclusion, Diagnosis, Finding, Outcome, Result, unknown
-from fingerprint.diagnose.site import Site
+from fingerprint.diagnose.result import Conclusion, Diagnosis, Finding, Outcome, Result, unknown
 from fingerprint.errors import FingerprintError, UsageError
-from fingerprint.model import Value
+from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

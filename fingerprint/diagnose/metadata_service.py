@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 
+from fingerprint._io.text import hidden
 from fingerprint._json import JsonError, loads
 from fingerprint.agent.providers import EC2, METADATA_HOST, PROVIDERS
 from fingerprint.agent.proxies import url_parts
 from fingerprint.diagnose.network import READ_LIMIT, Unreached
-from fingerprint.quoting import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

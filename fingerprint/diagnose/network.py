@@ -12,10 +12,10 @@ from time import monotonic, time
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
+from fingerprint._io.text import hidden
 from fingerprint.agent.proxies import parsed_proxy, proxy_for, url_parts
-from fingerprint.diagnose.connection import Line, Unreached, not_let_through
-from fingerprint.model import Value
-from fingerprint.quoting import hidden
+from fingerprint.diagnose.http_probe import Line, Unreached, not_let_through
+from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

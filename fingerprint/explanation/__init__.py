@@ -5,25 +5,25 @@
 
 from __future__ import annotations
 
-from fingerprint.collect.whole import booted_at, record_whole
-from fingerprint.engine import (
+from fingerprint._io.times import utc
+from fingerprint.agent.next_check import Looks, next_check
+from fingerprint.collectors.recording import booted_at, record_whole
+from fingerprint.errors import VaultError
+from fingerprint.explanation.causes import Cause, Context, causes, silence_now
+from fingerprint.explanation.events import ProbableEvent, probable
+from fingerprint.explanation.remedies import Remedy, remedies
+from fingerprint.explanation.sources import Sources
+from fingerprint.observation import (
     WOULD_REJECT,
-    Outlook,
     StableObservation,
     agent_outlook,
     check_stable,
     in_words,
     would_reject,
 )
-from fingerprint.errors import VaultError
-from fingerprint.explanation.causes import Cause, Context, causes, silence_now
-from fingerprint.explanation.probable import ProbableEvent, probable
-from fingerprint.explanation.remedies import Remedy, remedies
-from fingerprint.explanation.sources import Sources
-from fingerprint.match import THRESHOLD_DEFAULT, match
-from fingerprint.model import Collection, FingerprintRecord, Value, Verdict, utc
-from fingerprint.nextcheck import Looks, next_check
-from fingerprint.stable import Outcome
+from fingerprint.rules.ssm import THRESHOLD_DEFAULT, match
+from fingerprint.rules.stable import Outcome
+from fingerprint.types import Collection, FingerprintRecord, Outlook, Value, Verdict
 from fingerprint.vault.problems import MANIFEST, REGISTRATION, manifest_of, of_the_vault
 from fingerprint.vault.regeneration import State, of_another_sid
 from fingerprint.vault.regeneration import state_of as state_by_journal
@@ -32,11 +32,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fingerprint.collect.machine import Machine
-    from fingerprint.collect.recorded import RecordedMachine
-    from fingerprint.engine import RecipeChange
-    from fingerprint.nextcheck import NextCheck
-    from fingerprint.stable import StableVerdict
+    from fingerprint.agent.next_check import NextCheck
+    from fingerprint.machine.base import Machine
+    from fingerprint.machine.recorded import RecordedMachine
+    from fingerprint.observation import RecipeChange
+    from fingerprint.rules.stable import StableVerdict
     from fingerprint.vault import Vault
 
 _ACCEPTED = "None: the machine is accepted."
@@ -327,8 +327,8 @@ def explain_vault(
         VaultError: the vault could not be read.
         CollectError: nothing could be collected.
     """
-    from fingerprint.collect.recorded import RecordedMachine
-    from fingerprint.engine import existing_record, recipe_change
+    from fingerprint.machine.recorded import RecordedMachine
+    from fingerprint.observation import existing_record, recipe_change
 
     record = existing_record(vault)
     machine = machine.keeping()
@@ -376,14 +376,14 @@ def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: 
         CollectError: a recording tells nothing.
     """
     old, new = Sources(before), Sources(now)
-    from fingerprint.collect import collect
+    from fingerprint.collectors import collect
 
     saved, collection = collect(before), collect(now)
     verdict = match(
         saved.hardware_hash, collection.hardware_hash, threshold, sid_key=collection.sid_key,
         unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
     )  # fmt: skip
-    from fingerprint.engine import recipe_change
+    from fingerprint.observation import recipe_change
 
     record = FingerprintRecord("", saved.hardware_hash, threshold)
     change = recipe_change(record, verdict, collection, now)
@@ -391,8 +391,8 @@ def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: 
 
 
 def _stable_of(before: RecordedMachine, now: RecordedMachine) -> StableObservation:
-    from fingerprint.collect import STABLE, collect
-    from fingerprint.stable import decide
+    from fingerprint.collectors import STABLE, collect
+    from fingerprint.rules.stable import decide
 
     old, new = collect(before, scheme=STABLE), collect(now, scheme=STABLE)
     return StableObservation(

@@ -5,16 +5,16 @@ Beside the words each cause gives facts, which `probable` weighs for the events 
 
 from __future__ import annotations
 
+from fingerprint._io.text import masked, printable
 from fingerprint.explanation.hardware import differences
-from fingerprint.model import Value, masked
-from fingerprint.no_smbios import DMI, is_silent, why_silent
-from fingerprint.printable import printable
+from fingerprint.smbios.no_table import DMI, is_silent, why_silent
+from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.engine import RecipeChange
     from fingerprint.explanation.sources import Sources
-    from fingerprint.model import AttributeRow, Collection, Verdict
+    from fingerprint.observation import RecipeChange
+    from fingerprint.types import AttributeRow, Collection, Verdict
 
 _UNKNOWN = "cause not known: nothing was kept when the record was made"
 # Facts of a value that has hardware on one side only.
@@ -264,7 +264,7 @@ def _half(address: str) -> str:
 
 
 def _windows(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
-    from fingerprint.collect.windows import TITLES
+    from fingerprint.collectors.ssm_windows import TITLES
 
     if context.change is not None:
         return _by_change(name, context.change, context)
@@ -291,7 +291,7 @@ def _windows(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
 
 def _by_change(name: str, change: RecipeChange, context: Context) -> tuple[str, bool, tuple[str, ...]]:
     """Return the cause where another recipe gives the saved hardware ID."""
-    from fingerprint.collect.windows import TITLES
+    from fingerprint.collectors.ssm_windows import TITLES
 
     row = next(row for row in context.verdict.rows if row.name == name)
     then = change.found.collection[name]
@@ -316,7 +316,7 @@ def _moved(name: str, saved: str, context: Context) -> int | None:
     """Return the type id with which the present WMI object has the saved digest, None where none does."""
     if context.now is None or context.collection.recipe != "wql":
         return None
-    from fingerprint.collect.other_recipe import moved_type_id
+    from fingerprint.collectors.other_recipe import moved_type_id
 
     return moved_type_id(context.now.machine, name, saved)
 
@@ -331,7 +331,7 @@ def _method(source: str) -> str:
 
 def _uuid_in(sources: Sources) -> str:
     """Return the UUID in what Windows printed for its hardware ID."""
-    from fingerprint.collect.facts import windows_uuid
+    from fingerprint.collectors.facts import windows_uuid
 
     try:
         return windows_uuid(sources.machine)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from fingerprint._canonical import canonical_uuid, clean
-from fingerprint.model import masked
+from fingerprint._io.text import masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fingerprint.smbios import MemoryDevice, SmbiosTable, Structure
+    from fingerprint.smbios.table import MemoryDevice, SmbiosTable, Structure
 
 _SECRET = ("serial", "uuid")
 _FIELDS = {

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from fingerprint.collect.reader import AS_ROOT
-from fingerprint.engine import RECIPE_REMEDY, Outlook
-from fingerprint.match import MACHINE_ID
-from fingerprint.model import Reason, Value
-from fingerprint.stable import Outcome
+from fingerprint.machine.reader import AS_ROOT
+from fingerprint.observation import RECIPE_REMEDY
+from fingerprint.rules.ssm import MACHINE_ID
+from fingerprint.rules.stable import Outcome
+from fingerprint.types import Outlook, Reason, Value
 from fingerprint.vault.regeneration import rebaselined, rebaselined_as_it_is
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.explanation.probable import ProbableEvent
-    from fingerprint.model import DoubtRemedy, Verdict
-    from fingerprint.stable import StableVerdict
+    from fingerprint.explanation.events import ProbableEvent
+    from fingerprint.rules.stable import StableVerdict
+    from fingerprint.types import DoubtRemedy, Verdict
     from fingerprint.vault.regeneration import State
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from fingerprint.catalogue import attributes_of
-from fingerprint.collect import collect
-from fingerprint.collect.machine import Addresses
-from fingerprint.collect.unix import DISK_LINKS, DMIDECODE
+from fingerprint.attributes.ssm import attributes_of
+from fingerprint.collectors import collect
+from fingerprint.collectors.ssm_unix import DISK_LINKS, DMIDECODE
 from fingerprint.errors import FingerprintError
-from fingerprint.smbios_text import dmidecode_version, parse_dmidecode
+from fingerprint.machine.base import Addresses
+from fingerprint.smbios.dmidecode import dmidecode_version, parse_dmidecode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.collect.recorded import RecordedMachine
-    from fingerprint.model import Attribute, Collection, HardwareHash
-    from fingerprint.smbios import SmbiosTable
+    from fingerprint.machine.recorded import RecordedMachine
+    from fingerprint.smbios.table import SmbiosTable
+    from fingerprint.types import Attribute, Collection, HardwareHash
 
 _GROUPS = {
     "processor-hash": "processor", "memory-hash": "memory", "bios-hash": "bios", "system-hash": "system",

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from fingerprint.fleet.drifting import drift as drift
     from fingerprint.fleet.drifting import join as join
     from fingerprint.fleet.grouping import Group as Group
+    from fingerprint.fleet.io.readers import Fleet as Fleet
+    from fingerprint.fleet.io.readers import open_fleet as open_fleet
     from fingerprint.fleet.packing import pack as pack
     from fingerprint.fleet.planning import Plan as Plan
     from fingerprint.fleet.planning import plan as plan
-    from fingerprint.fleet.readers import Fleet as Fleet
-    from fingerprint.fleet.readers import open_fleet as open_fleet
     from fingerprint.fleet.rejects import Rejects as Rejects
 
 _HOMES = {

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from fingerprint.fleet.columns import NODE, OBSERVED, threshold_or_default
-from fingerprint.fleet.inputs import batches_of
-from fingerprint.fleet.work import in_order, question_of, usual_threads
-from fingerprint.model import Reason
+from fingerprint.fleet.io.arrow import batches_of
+from fingerprint.fleet.parallel import in_order, question_of, usual_threads
+from fingerprint.fleet.schema import NODE, OBSERVED, threshold_or_default
+from fingerprint.types import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,12 +19,12 @@ import pyarrow as pa
 from fingerprint._compare import passes
 from fingerprint._fleet import Answer, Near, Stream
 from fingerprint.errors import InputError, UsageError
-from fingerprint.fleet.columns import EXTRAS, NODE, OBSERVED, layout_of
-from fingerprint.fleet.columntypes import require_one_family
+from fingerprint.fleet.attribute_names import common
+from fingerprint.fleet.column_types import require_one_family
 from fingerprint.fleet.grouping import DAY, FINDINGS, SHARED_KEYS, SIDS, Group, Groups, Seen, runs_of
-from fingerprint.fleet.inputs import batches_of
-from fingerprint.fleet.names import common
-from fingerprint.fleet.work import Whole, usual_threads
+from fingerprint.fleet.io.arrow import batches_of
+from fingerprint.fleet.parallel import Whole, usual_threads
+from fingerprint.fleet.schema import EXTRAS, NODE, OBSERVED, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fingerprint.errors import InputError, UsageError
-from fingerprint.fleet.columns import MOST_ATTRIBUTES, NODE, OBSERVED, THRESHOLD, layout_of
-from fingerprint.fleet.columntypes import family_of, plain_type, require_one_family, values_of
+from fingerprint.fleet.attribute_names import common
+from fingerprint.fleet.column_types import family_of, plain_type, require_one_family, values_of
 from fingerprint.fleet.grouping import SIDS
-from fingerprint.fleet.inputs import batches_of
-from fingerprint.fleet.names import common
+from fingerprint.fleet.io.arrow import batches_of
+from fingerprint.fleet.parallel import in_order, question_of, usual_threads
 from fingerprint.fleet.rejects import Accepted, Rejects
-from fingerprint.fleet.work import in_order, question_of, usual_threads
+from fingerprint.fleet.schema import MOST_ATTRIBUTES, NODE, OBSERVED, THRESHOLD, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fingerprint.fleet.columns import NODE, OBSERVED, SID
-from fingerprint.match import MACHINE_ID, UUID
+from fingerprint.fleet.schema import NODE, OBSERVED, SID
+from fingerprint.rules.ssm import MACHINE_ID, UUID
 
 if TYPE_CHECKING:
     from fingerprint._fleet import Near

@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from fingerprint._fleet import Stream, digests
 from fingerprint.errors import InputError
-from fingerprint.fleet.columns import SIDES
-from fingerprint.fleet.columntypes import plain_type, values_of
-from fingerprint.fleet.inputs import batches_of
-from fingerprint.fleet.work import Whole, in_order, usual_threads
+from fingerprint.fleet.column_types import plain_type, values_of
+from fingerprint.fleet.io.arrow import batches_of
+from fingerprint.fleet.parallel import Whole, in_order, usual_threads
+from fingerprint.fleet.schema import SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fingerprint._compare import passes
+from fingerprint.attributes.events import event_of
 from fingerprint.errors import UsageError
-from fingerprint.events import event_of
-from fingerprint.fleet.columns import MOST_ATTRIBUTES, SID
-from fingerprint.fleet.inputs import batches_of
-from fingerprint.fleet.work import in_order, question_of, usual_threads
-from fingerprint.match import MACHINE_ID, UUID
+from fingerprint.fleet.io.arrow import batches_of
+from fingerprint.fleet.parallel import in_order, question_of, usual_threads
+from fingerprint.fleet.schema import MOST_ATTRIBUTES, SID
+from fingerprint.rules.ssm import MACHINE_ID, UUID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +118,7 @@ def plan(
 
     Args:
         batches: as `Fleet.batches` yields them, or whatever `batches_of` takes.
-        events: names of `fingerprint.events`.
+        events: names of `fingerprint.attributes.events`.
         threads: how many work at once; None for as many as this process can run.
         rejects: gets the rows that are none; None to raise an error at the first.
 

@@ -10,7 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fingerprint.errors import InputError, writable
-from fingerprint.fleet.columns import (
+from fingerprint.fleet.column_types import (
+    for_core,
+    not_utf8,
+    require_comparable,
+    texts,
+    thresholds,
+    times,
+    without_views,
+)
+from fingerprint.fleet.io.maps import keys_of
+from fingerprint.fleet.schema import (
     EXTRAS,
     HIGHEST_THRESHOLD,
     LOWEST_THRESHOLD,
@@ -21,21 +31,11 @@ from fingerprint.fleet.columns import (
     layout_of,
     normalized,
 )  # fmt: skip
-from fingerprint.fleet.columntypes import (
-    for_core,
-    not_utf8,
-    require_comparable,
-    texts,
-    thresholds,
-    times,
-    without_views,
-)
-from fingerprint.fleet.maps import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from fingerprint.fleet.names import Names
+    from fingerprint.fleet.attribute_names import Names
 
 # Larger batches than are wanted are cut without a copy.
 MOST_ROWS = 262_144

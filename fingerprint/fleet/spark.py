@@ -15,14 +15,14 @@ from pyspark.sql.types import MapType, StructType
 
 from fingerprint.errors import InputError, UsageError
 from fingerprint.fleet import cloning
+from fingerprint.fleet.attribute_names import Names
 from fingerprint.fleet.checking import check as check_batches
-from fingerprint.fleet.columns import NODE, OBSERVED, SIDES, layout_of, normalized
 from fingerprint.fleet.grouping import SHARED_KEYS, SIDS
-from fingerprint.fleet.names import Names
+from fingerprint.fleet.io.buffers import sound
 from fingerprint.fleet.planning import USUAL_EVENTS, Plan, Tally
 from fingerprint.fleet.planning import plan as plan_batches
 from fingerprint.fleet.rejects import Accepted, Rejects, fleet_rows
-from fingerprint.fleet.soundness import sound
+from fingerprint.fleet.schema import NODE, OBSERVED, SIDES, layout_of, normalized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -6,11 +6,11 @@ import errno
 import os
 import stat
 
+from fingerprint._io.atomic import give_name, only_for_us, unnamed_beside
+from fingerprint._io.permissions import rights_remedy
 from fingerprint.errors import InputError, Refused
 from fingerprint.image.disk import FILE, Disk, identity, is_folder, reason
 from fingerprint.image.findings import EMPTY, Done, as_text, masked_path
-from fingerprint.newfile import give_name, only_for_us, unnamed_beside
-from fingerprint.rights import rights_remedy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

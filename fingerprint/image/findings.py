@@ -6,7 +6,8 @@ import os
 import re
 import stat
 
-from fingerprint.model import Value, masked
+from fingerprint._io.text import masked
+from fingerprint.types import Value
 
 REMOVE, EMPTY, KEEP = "remove", "empty", "keep"
 NODES = ("mi-", "i-")

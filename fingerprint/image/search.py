@@ -8,11 +8,11 @@ import re
 import stat
 import sys
 
+from fingerprint.attributes.machine_id import UNINITIALIZED, problem
 from fingerprint.errors import UsageError, VaultError
 from fingerprint.image.disk import Disk, identity, is_folder, reason
 from fingerprint.image.findings import KEEP, KINDS, NODES, Findings, Leftover
-from fingerprint.machine_id import UNINITIALIZED, problem
-from fingerprint.vault.places import PROGRAM, reference_vault, state_folder
+from fingerprint.vault.locations import PROGRAM, reference_vault, state_folder
 from fingerprint.vault.records import decode_manifest
 
 TYPE_CHECKING = False

@@ -1,21 +1,21 @@
 """What others need to test with this package: a local service, recorded machines, pytest fixtures.
 
-The fixtures are in `fingerprint.testing.fixtures`; name it in `pytest_plugins`.
+The fixtures are in `fingerprint.testing.pytest_plugin`; name it in `pytest_plugins`.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.service.local import Activation as Activation
-    from fingerprint.service.local import LocalService as LocalService
+    from fingerprint.testing.local_service import Activation as Activation
+    from fingerprint.testing.local_service import LocalService as LocalService
     from fingerprint.testing.machines import unix_machine as unix_machine
     from fingerprint.testing.machines import unix_snapshot as unix_snapshot
 
 # The service needs the extra `aws`; machines do without.
 _HOMES = {
-    "Activation": "fingerprint.service.local",
-    "LocalService": "fingerprint.service.local",
+    "Activation": "fingerprint.testing.local_service",
+    "LocalService": "fingerprint.testing.local_service",
     "unix_machine": "fingerprint.testing.machines",
     "unix_snapshot": "fingerprint.testing.machines",
 }

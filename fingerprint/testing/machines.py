@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.machine.recorded import RecordedMachine
 
 MACHINE_ID = "3d1219c7c4c5404aaa1f6d2a48adfda4\n"
 DMIDECODE = "/usr/sbin/dmidecode"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 
+from fingerprint._io.permissions import is_root
 from fingerprint.errors import VaultChanged, VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
-from fingerprint.model import FingerprintRecord, RegistrationRecord
-from fingerprint.rights import is_root
+from fingerprint.types import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.files import Folder, is_torn, read_settled
 from fingerprint.vault.history import History
 from fingerprint.vault.journal import BYTES_FOUND, FOUND, NOT_WRITTEN, WRITTEN
-from fingerprint.vault.places import (
+from fingerprint.vault.locations import (
     hides_own,
     known_as,
     named_vault,
@@ -125,11 +125,11 @@ class Vault:
             VaultUnreadable: it could not be found out.
         """
         if self._key is None:
-            from fingerprint.vault.statekeys import find_key
+            from fingerprint.vault.state_keys import find_key
 
             key = find_key(self.state, self.path)
             if not key.settled:
-                from fingerprint.vault.takeover import readable_key
+                from fingerprint.vault.state_migration import readable_key
 
                 # Another process may take it over at any time.
                 return readable_key(self.state, self.path, key.name)
@@ -145,11 +145,11 @@ class Vault:
         Raises:
             VaultError: that failed.
         """
-        from fingerprint.vault.statekeys import find_key
+        from fingerprint.vault.state_keys import find_key
 
         key = find_key(self.state, self.path, to_write=True)
         if not key.settled:
-            from fingerprint.vault.takeover import take_over
+            from fingerprint.vault.state_migration import take_over
 
             take_over(self.state, self.path, key.name)
         self._key = key.name
@@ -213,7 +213,7 @@ class Vault:
         """
         if self._root == "/":
             return os.path.join(os.sep, path)
-        from fingerprint.copieddisk import on_disk
+        from fingerprint._io.chroot import on_disk
 
         return on_disk(self._root, os.path.join("/", path))
 
@@ -296,13 +296,13 @@ class Vault:
 
         Who reads in order to write must know whether the machine is registered: for him a failed read is an error.
         """
-        from fingerprint.vault import elsewhere
+        from fingerprint.vault import other_records
 
         if key == FINGERPRINT_KEY and self._is_registered(to_write=to_write):
             # The service knows a fingerprint of this node, and no first one would be that.
             return self._way_back(key).removeprefix(NOTHING_WRITTEN)
         try:
-            known = elsewhere.lost(self, key) or elsewhere.other(self)
+            known = other_records.lost(self, key) or other_records.other(self)
         except VaultUnsafe:
             if to_write:
                 raise
@@ -623,7 +623,7 @@ class VaultEdit:
         """Write down which directory holds what was written now."""
         if self._noted:
             return
-        from fingerprint.vault.statekeys import note_place
+        from fingerprint.vault.state_keys import note_place
 
         vault = self._vault
         try:

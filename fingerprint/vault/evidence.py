@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from fingerprint.model import FingerprintRecord
+    from fingerprint.types import FingerprintRecord
 
 # Of one vault. The oldest go first, but the very first, and the first of the record that is in the vault.
 ENTRIES_KEPT = 16
@@ -46,7 +46,7 @@ class Evidence:
         at: when the machine was like that, RFC 3339.
         why: such as "first fingerprint".
         tag: of the record that it was taken for, see `record_tag`.
-        snapshot: the machine, as `fingerprint.collect.recorded` plays it back.
+        snapshot: the machine, as `fingerprint.machine.recorded` plays it back.
         size: bytes of the file.
     """
 

@@ -7,9 +7,9 @@ import sys
 from fingerprint._json import JsonError, loads
 
 if sys.platform == "win32":
-    from fingerprint.vault.windows_files import Folder
+    from fingerprint.vault._windows import Folder
 else:
-    from fingerprint.vault.posix_files import Folder
+    from fingerprint.vault._posix import Folder
 
 __all__ = ["Folder", "is_torn", "read_settled"]
 

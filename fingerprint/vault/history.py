@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import sys
 
+from fingerprint._io.times import utc
 from fingerprint._json import dumps
 from fingerprint.errors import VaultError, VaultMissing
-from fingerprint.model import utc
 from fingerprint.vault.files import Folder
 from fingerprint.vault.journal import (
     AHEAD,
@@ -35,7 +35,7 @@ from fingerprint.vault.journal import (
     unmarked,
     unsealed,
 )
-from fingerprint.vault.statekeys import HISTORY, JOURNAL
+from fingerprint.vault.state_keys import HISTORY, JOURNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import os
 
 from fingerprint._json import JsonError, loads, members
 from fingerprint.errors import VaultCorrupt, VaultMissing
-from fingerprint.model import Value
+from fingerprint.types import Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.files import Folder, read_settled
+from fingerprint.vault.os_errors import FILE_LIMIT, vault_error
 from fingerprint.vault.records import decode_fingerprint, decode_registration
-from fingerprint.vault.refusals import FILE_LIMIT, vault_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ restored.
 from __future__ import annotations
 
 from fingerprint._json import JsonError, dumps, loads
-from fingerprint.model import Value
+from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

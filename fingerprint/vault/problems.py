@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultError
-from fingerprint.model import Value
+from fingerprint.types import Value
 from fingerprint.vault import NOTHING_WRITTEN
 from fingerprint.vault.integrity import READS, manifest_state
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fingerprint._json import JsonError, dumps, loads, members
 from fingerprint.errors import VaultCorrupt
-from fingerprint.model import FingerprintRecord, HardwareHash, RegistrationRecord
+from fingerprint.types import FingerprintRecord, HardwareHash, RegistrationRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
+from fingerprint._io.times import utc
 from fingerprint.errors import VaultCorrupt, VaultError
-from fingerprint.model import FingerprintRecord, Value, utc
+from fingerprint.types import FingerprintRecord, Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.history import MISMATCH, REGISTERED, copies_of
 from fingerprint.vault.journal import FOUND
@@ -19,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fingerprint.model import Collection, HardwareHash, RegistrationRecord
+    from fingerprint.types import Collection, HardwareHash, RegistrationRecord
     from fingerprint.vault import Vault
     from fingerprint.vault.journal import Change
 
@@ -301,7 +302,7 @@ def _by_dates(vault: Vault, lost: State, changes: list[Change], *, mismatch: boo
     registration. The registration file is written by registrations only.
     """
     # Imported here: regular expressions cost more than a whole check, and this is asked of a lost record only.
-    from fingerprint.keydates import created_seconds
+    from fingerprint._io.times import created_seconds
 
     try:
         registration = _registration(vault)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.errors import Refused, VaultMissing
-from fingerprint.model import Value
+from fingerprint.types import Value
 from fingerprint.vault.files import Folder
 from fingerprint.vault.integrity import MANIFEST_KEYS, STORE, manifest_state
 

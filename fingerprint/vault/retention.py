@@ -21,7 +21,7 @@ from fingerprint.vault.journal import (
     settled,
     state_of,
 )
-from fingerprint.vault.pending import OVER
+from fingerprint.vault.pending_registration import OVER
 from fingerprint.vault.records import decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from fingerprint.errors import FingerprintLost, VaultDenied, VaultError, VaultMissing, VaultUnsafe
-from fingerprint.model import Value
+from fingerprint.types import Value
 from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
 from fingerprint.vault.files import Folder, read_settled
 from fingerprint.vault.integrity import (
@@ -23,7 +23,7 @@ from fingerprint.vault.integrity import (
     as_the_agent_reads,
     manifest_state,
 )
-from fingerprint.vault.pending import node_in, pending
+from fingerprint.vault.pending_registration import node_in, pending
 from fingerprint.vault.records import provider_option
 from fingerprint.vault.remedies import refuse_lost, restore_command
 
@@ -112,7 +112,7 @@ def verify(vault: Vault) -> list[Finding]:
 
 def _other_directory(vault: Vault) -> list[Finding]:
     """Name a directory that is not the one that the journal is of: made anew, copied back, or mounted over it."""
-    from fingerprint.vault.statekeys import other_directory
+    from fingerprint.vault.state_keys import other_directory
 
     try:
         other = other_directory(vault.state, vault.path, vault.state_key)

@@ -1,6 +1,6 @@
 """SMBIOS tables, decoded structure by structure; a malformed one costs itself, and is told.
 
-`decode` makes the values of `fingerprint.smbios`; `stable_values` goes from the bytes to the values of
+`decode` makes the values of `fingerprint.smbios.table`; `stable_values` goes from the bytes to the values of
 scheme `stable` without making any object in between.
 """
 
@@ -9,8 +9,8 @@ from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdlib cimport free, malloc
 from libc.string cimport strlen
 
-from fingerprint import smbios_names as names
-from fingerprint.smbios import (
+from fingerprint.smbios import names
+from fingerprint.smbios.table import (
     Baseboard,
     Bios,
     Chassis,

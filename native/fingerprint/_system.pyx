@@ -1,6 +1,6 @@
 """The machine's kernel and processor, asked in as few system calls as it takes. Linux and x86; else OSError.
 
-Every function here is a source of scheme `stable`, and `fingerprint.collect.machine` asks it; but for `exchange_names`
+Every function here is a source of scheme `stable`, and `fingerprint.machine.base` asks it; but for `exchange_names`
 and `take_name`, which the vault writes by, and `hide_memory`.
 """
 

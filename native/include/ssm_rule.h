@@ -12,7 +12,7 @@ typedef float ssm_single;
 typedef volatile float ssm_single;
 #endif
 
-/* The order is that of fingerprint.model.Reason. */
+/* The order is that of fingerprint.types.Reason. */
 enum ssm_reason {
     SSM_DISABLED = 0,
     SSM_NOTHING_TO_COMPARE = 1,

@@ -1,5 +1,5 @@
 /* The values of scheme `stable` that an SMBIOS table tells, from its bytes: nothing is allocated but the lists
-   of processors and memory modules. `fingerprint.stable.smbios_values` says the same of decoded structures. */
+   of processors and memory modules. `fingerprint.rules.stable.smbios_values` says the same of decoded structures. */
 
 #ifndef FINGERPRINT_STABLE_VALUES_H
 #define FINGERPRINT_STABLE_VALUES_H

@@ -19,8 +19,8 @@ import pytest
 
 from commandline import COMMAND, environment
 from fingerprint import Vault
-from fingerprint.model import RegistrationRecord
 from fingerprint.testing.machines import unix_snapshot
+from fingerprint.types import RegistrationRecord
 
 if sys.platform == "win32":
     pytest.skip("these kinds of file are those of Unix", allow_module_level=True)

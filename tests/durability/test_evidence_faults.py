@@ -25,9 +25,9 @@ WRITERS, ENTRIES_EACH = 6, 6
 KEEP = """
 import json, sys
 from fingerprint import Vault
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.collect.whole import record_whole
-from fingerprint.engine import keep_snapshot
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.collectors.recording import record_whole
+from fingerprint.gate import keep_snapshot
 from fingerprint.errors import FingerprintError
 vault, state, snapshot, times = sys.argv[1:]
 with open(snapshot) as file:

@@ -11,8 +11,8 @@ import pytest
 
 from fingerprint import FingerprintRecord, Gate, Vault, collect
 from fingerprint.errors import VaultCorrupt, VaultError
-from fingerprint.model import RegistrationRecord
 from fingerprint.testing.machines import unix_machine
+from fingerprint.types import RegistrationRecord
 
 SAVED = "979b554b-0d67-42c6-9730-48443b3016dd"
 REGISTRATION = RegistrationRecord(

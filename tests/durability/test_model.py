@@ -22,7 +22,6 @@ from hypothesis.stateful import (
 )
 
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Policy, Vault, collect
-from fingerprint.engine import first_record, set_threshold
 from fingerprint.errors import (
     FingerprintError,
     FingerprintLost,
@@ -33,9 +32,10 @@ from fingerprint.errors import (
     VaultMissing,
     VaultUnsafe,
 )
-from fingerprint.model import RegistrationRecord
+from fingerprint.gate import first_record, set_threshold
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
 from fingerprint.testing.machines import unix_machine
+from fingerprint.types import RegistrationRecord
 from fingerprint.vault.damage import differing_bytes
 from fingerprint.vault.records import (
     CLEARED,

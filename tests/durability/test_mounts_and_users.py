@@ -154,7 +154,7 @@ os.chown("/var/lib/amazon/ssm", {user}, {user})
 """
 MAKES_A_RECORD = """
 from fingerprint import FingerprintRecord, HardwareHash, Vault
-from fingerprint.vault.places import reference_vault
+from fingerprint.vault.locations import reference_vault
 vault = Vault(reference_vault(), state=sys.argv[1])
 with vault.edit() as edit:
     edit.store(FingerprintRecord("f", HardwareHash({"machine-id": "x"}), 40), why="test")

@@ -45,9 +45,9 @@ OURS = """
 import sys
 sys.path.append(sys.argv[4])
 from fingerprint import Gate, Vault
-from fingerprint.collect.recorded import RecordedMachine
-from fingerprint.engine import set_threshold
-from fingerprint.model import RegistrationRecord
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.gate import set_threshold
+from fingerprint.types import RegistrationRecord
 from fingerprint.recovery import carry_out, plan_restore
 disk, same, other, _, operation = sys.argv[1:]
 vault = Vault(disk + "/Vault", state=disk + "/state")

@@ -23,12 +23,12 @@ from time import perf_counter
 import pytest
 
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault
-from fingerprint.engine import first_record, set_threshold
 from fingerprint.errors import Refused, VaultError, VaultMissing, VaultUnreadable
+from fingerprint.gate import first_record, set_threshold
 from fingerprint.testing.machines import unix_machine
 from fingerprint.vault import VaultEdit
 from fingerprint.vault.records import decode_fingerprint, encode_fingerprint
-from fingerprint.vault.statekeys import real_path
+from fingerprint.vault.state_keys import real_path
 
 fcntl = pytest.importorskip("fcntl", reason="the start of the processes is held by flock")
 
@@ -42,7 +42,7 @@ import fcntl, os, sys
 sys.path.append(sys.argv[1])
 house = sys.argv[2]
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault
-from fingerprint.engine import set_threshold
+from fingerprint.gate import set_threshold
 from fingerprint.testing.machines import unix_machine
 
 def vault_in(name):
@@ -330,13 +330,13 @@ def test_what_the_agent_writes_during_a_write_of_ours_is_in_the_vault_or_in_the_
     if system == "exchanges" and not can_exchange(tmp_path / "tried"):
         pytest.skip("this system cannot exchange two names at one stroke")
     if system != "exchanges":
-        from fingerprint.vault import posix_exchange
+        from fingerprint.vault import _posix_exchange
 
         def cannot(*_: object) -> None:
             raise OSError(errno.EINVAL, "")
 
-        monkeypatch.setattr(posix_exchange, "exchange_names", cannot)
-        monkeypatch.setattr(posix_exchange, "take_name", cannot)
+        monkeypatch.setattr(_posix_exchange, "exchange_names", cannot)
+        monkeypatch.setattr(_posix_exchange, "take_name", cannot)
     vault = Vault(str(tmp_path / "house" / "Vault"), state=str(tmp_path / "house" / "state"))
     with vault.edit() as edit:
         edit.store(minted(0), why="test")

@@ -26,7 +26,6 @@ from commandline import COMMAND, environment
 from event_machines import before_and_after
 from faults import KILL, Fault, Run, copy_of_a_house, faults_of, paths_within, run, why_not
 from fingerprint import Vault
-from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
     EXIT_DIFFERS,
@@ -38,11 +37,12 @@ from fingerprint.errors import (
     VaultError,
     VaultUnreadable,
 )
-from fingerprint.service import Registration
-from fingerprint.service.keys import NodeKey
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.registration import Registration
+from fingerprint.registration.keys import NodeKey
 from fingerprint.testing import LocalService
 from fingerprint.vault import REGISTRATION_KEY, VaultEdit
-from fingerprint.vault.pending import pending
+from fingerprint.vault.pending_registration import pending
 from fingerprint.vault.verify import verify
 
 MACHINE, _ = before_and_after("agent-restart")
@@ -53,9 +53,9 @@ REGISTER = "RegisterManagedInstance"
 ASK = """
 import json, os, sys
 from fingerprint import Vault
-from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.errors import FingerprintError
-from fingerprint.service import Registration
+from fingerprint.registration import Registration
 vault, state, machine, endpoint, again = sys.argv[1:]
 id, code = os.environ["ACTIVATION"].split()
 with open(machine) as file:
@@ -408,7 +408,7 @@ def test_a_request_with_another_key_is_found_after_a_registration(
         house.flow().register(house.made.id, house.made.code, REGION)
     [lost] = house.new_nodes()
     # The machine has changed since, so that the request cannot be sent again.
-    monkeypatch.setattr("fingerprint.service.activation._may_send_again", lambda *_: False)
+    monkeypatch.setattr("fingerprint.registration.activation._may_send_again", lambda *_: False)
     record = house.flow().register(house.made.id, house.made.code, REGION)
     assert record.instance_id != lost
     assert pending(house.vault) == [] == verify(house.vault)

@@ -21,10 +21,10 @@ import pytest
 from event_machines import before_and_after
 from faults import KILL, Fault, Run, copy_of_a_house, faults_of, paths_within, run, why_not
 from fingerprint import Vault
-from fingerprint.collect.recorded import RecordedMachine
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
-from fingerprint.service import Registration
-from fingerprint.service.keys import NodeKey
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.registration import Registration
+from fingerprint.registration.keys import NodeKey
 from fingerprint.testing import LocalService
 
 MACHINE, _ = before_and_after("agent-restart")
@@ -34,9 +34,9 @@ UPDATE = "UpdateManagedInstancePublicKey"
 ASK = """
 import json, sys
 from fingerprint import Vault
-from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.errors import FingerprintError
-from fingerprint.service import Registration
+from fingerprint.registration import Registration
 vault, state, machine, endpoint = sys.argv[1:]
 with open(machine) as file:
     recorded = RecordedMachine(json.load(file))

@@ -13,11 +13,11 @@ from jsonschema import Draft202012Validator
 
 from commandline import environment, run
 from fingerprint._json import dumps
-from fingerprint.collect import collect
-from fingerprint.collect.recorded import RecordedMachine
+from fingerprint.collectors import collect
 from fingerprint.diagnose import Diagnosis, Network, Site, diagnose
-from fingerprint.model import FingerprintRecord, RegistrationRecord
+from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.testing.machines import unix_snapshot
+from fingerprint.types import FingerprintRecord, RegistrationRecord
 from fingerprint.vault import Vault
 from fingerprint.vault.records import encode_fingerprint, encode_registration
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fingerprint.vault.places import reference_vault
+from fingerprint.vault.locations import reference_vault
 
 # Ends when its standard input does, so that nothing outlives the tests.
 _PROGRAM = """

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fingerprint.smbios import (
+from fingerprint.smbios.names import BOARD_KIND
+from fingerprint.smbios.table import (
     Baseboard,
     Bios,
     Chassis,
@@ -19,7 +20,6 @@ from fingerprint.smbios import (
     Structure,
     System,
 )
-from fingerprint.smbios_names import BOARD_KIND
 
 Lines = list[tuple[str, Any]]
 

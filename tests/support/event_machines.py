@@ -6,9 +6,9 @@ from base64 import b64encode
 from copy import deepcopy
 from typing import Any
 
-from fingerprint.collect.windows import VERSION_QUERY, commands
-from fingerprint.collect.windows_wmi import powershell_path
+from fingerprint.collectors.ssm_windows import VERSION_QUERY, commands
 from fingerprint.collectors.wql import OPERATING_SYSTEM, STRUCTURES
+from fingerprint.machine.wmi import powershell_path
 
 Machine = dict[str, Any]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_machines import AgentMachine, copied_disk
-from fingerprint.cli.table import COMMANDS
+from fingerprint.cli.options import COMMANDS
 from fingerprint.testing.machines import unix_snapshot
 
 

@@ -23,9 +23,10 @@ from fingerprint._canonical import canonical_uuid, clean
 from fingerprint._json import JsonError, dumps, loads, members
 from fingerprint._matchlines import Matcher
 from fingerprint._smbios import decode, decode_dump, decode_windows, stable_values
-from fingerprint.agentlog import Story, conclusion, parse
-from fingerprint.collect.network import parse_addresses, parse_links, parse_routes
-from fingerprint.collect.texts import (
+from fingerprint.agent.logs import Story, conclusion, parse
+from fingerprint.errors import VaultCorrupt
+from fingerprint.machine.network import parse_addresses, parse_links, parse_routes
+from fingerprint.machine.parsers import (
     decode_console,
     parse_cpuinfo,
     parse_ifconfig,
@@ -35,10 +36,9 @@ from fingerprint.collect.texts import (
     parse_wmi_list,
     parse_wmic_table,
 )
-from fingerprint.errors import VaultCorrupt
-from fingerprint.model import RegistrationRecord
-from fingerprint.smbios_text import parse_dmidecode
-from fingerprint.stable import smbios_values
+from fingerprint.rules.stable import smbios_values
+from fingerprint.smbios.dmidecode import parse_dmidecode
+from fingerprint.types import RegistrationRecord
 from fingerprint.vault.records import (
     decode_fingerprint,
     decode_manifest,

@@ -12,9 +12,9 @@ from typing import Any
 
 from agent_machines import REGENERATED, AgentMachine, line, refused, started
 from broken_machines import BROKEN, WAITS, both, log, other_machine, put, registration, setting
-from fingerprint.model import FingerprintRecord
-from fingerprint.service.keys import NodeKey
-from fingerprint.service.local import LocalService
+from fingerprint.registration.keys import NodeKey
+from fingerprint.testing.local_service import LocalService
+from fingerprint.types import FingerprintRecord
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault
 from fingerprint.vault.records import encode_fingerprint
 from manifests import moved

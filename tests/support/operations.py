@@ -10,11 +10,11 @@ import os
 import sys
 
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault
-from fingerprint.engine import first_record, set_threshold
 from fingerprint.errors import FingerprintError
-from fingerprint.model import RegistrationRecord
+from fingerprint.gate import first_record, set_threshold
 from fingerprint.recovery import carry_out, plan_restore
 from fingerprint.testing.machines import MACHINE_ID, unix_machine
+from fingerprint.types import RegistrationRecord
 from fingerprint.vault.repair import plan_repair, repair
 
 OTHER_MACHINE_ID = "f" * 32 + "\n"

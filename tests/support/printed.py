@@ -8,7 +8,7 @@ import shlex
 import subprocess
 from typing import Any, NamedTuple
 
-from fingerprint.cli.table import COMMANDS, GLOBAL
+from fingerprint.cli.options import COMMANDS, GLOBAL
 
 THERE = ("on that machine: ", "on that machine): ")
 # Where a command may begin: in a line of its own, after a colon, in backquotes or in brackets.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent_machines import AgentMachine
 from fingerprint import Vault
-from fingerprint.collect import collect
+from fingerprint.collectors import collect
 
 
 class Registered(AgentMachine):

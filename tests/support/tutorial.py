@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from fingerprint.vault.statekeys import real_path, state_key
+from fingerprint.vault.state_keys import real_path, state_key
 
 DOCS = Path(__file__).parents[2] / "docs"
 TUTORIAL = DOCS / "tutorial.md"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from fingerprint.collect.windows import VERSION_QUERY, commands
-from fingerprint.collect.windows_wmi import powershell_path
+from fingerprint.collectors.ssm_windows import VERSION_QUERY, commands
 from fingerprint.collectors.wql import OPERATING_SYSTEM, STRUCTURES
+from fingerprint.machine.wmi import powershell_path
 
 FOLDER = r"C:\Windows"
 UUID = "4C4C4544-0042-3510-8054-B7C04F4D3732"

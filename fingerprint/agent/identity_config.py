@@ -1,0 +1,82 @@
+"""What the agent writes of its last credentials (identity_config.json), and when it requests new ones."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from fingerprint._json import JsonError, loads
+from fingerprint.types import Value
+
+_FRACTION = re.compile(r"\.\d+")
+# What it writes before it got credentials, and where it does not share them: 0001-01-01.
+_NO_TIME = "0001-"
+
+
+class AgentCredentials(Value):
+    """What the agent wrote of its last credentials.
+
+    Attributes:
+        file, profile: where it put them; file is "" if it did not say.
+        retrieved_at, expires_at: RFC 3339, as it wrote them.
+        node: whose they are; "" if it did not say.
+    """
+
+    __slots__ = ("file", "profile", "retrieved_at", "expires_at", "node")
+    file: str
+    profile: str
+    retrieved_at: str
+    expires_at: str
+    node: str
+
+    def __init__(self, file: str, profile: str, retrieved_at: str, expires_at: str, node: str = "") -> None:
+        self._set(file=file, profile=profile, retrieved_at=retrieved_at, expires_at=expires_at, node=node)
+
+    @property
+    def retrieved(self) -> float | None:
+        """When they were retrieved, seconds since 1970-01-01 UTC; None if that is not told."""
+        return _seconds(self.retrieved_at)
+
+    @property
+    def expires(self) -> float | None:
+        """When they expire, seconds since 1970-01-01 UTC; None if that is not told."""
+        return _seconds(self.expires_at)
+
+    @property
+    def renewed(self) -> float | None:
+        """When half of their life is over: then the agent requests new ones; None if that is not told."""
+        retrieved, expires = self.retrieved, self.expires
+        return None if retrieved is None or expires is None else retrieved + (expires - retrieved) / 2
+
+    def expired(self, now: float) -> bool | None:
+        """Return whether they are of no use any more, None if their end cannot be read.
+
+        Args:
+            now: seconds since 1970-01-01 UTC.
+        """
+        end = _seconds(self.expires_at, never=True)
+        return None if end is None else end <= now
+
+
+def _seconds(text: str, never: bool = False) -> float | None:
+    """Return the seconds of a time as Go writes it; None for what is none, and for its zero time unless `never`."""
+    if text.startswith(_NO_TIME) and not never:
+        return None
+    try:
+        told = datetime.fromisoformat(_FRACTION.sub("", text).replace("Z", "+00:00"))
+        return None if told.tzinfo is None else told.timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def parse_agent_credentials(data: bytes) -> AgentCredentials | None:
+    """Return what a file identity_config.json of the agent tells, None if it is none."""
+    try:
+        told = loads(data)
+    except JsonError:
+        return None
+    if not isinstance(told, dict):
+        return None
+    names = ("ShareFile", "ShareProfile", "CredentialsRetrievedAt", "CredentialsExpiresAt", "InstanceId")
+    file, profile, retrieved, expires, node = (str(told.get(name) or "") for name in names)
+    return AgentCredentials(file, profile or "default", retrieved, expires, node)

@@ -1,0 +1,164 @@
+"""A timeline out of the agent's own logs: what it saw, what it did, and how it is at their end.
+
+Both spellings over its versions are understood, with and without time stamps, behind the prefix of a
+journal, in rotated and compressed files. The texts are `agent.versions.LOG_LINES`. Logs are
+read block by block: their length costs time and no memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from datetime import datetime, timedelta, timezone
+from itertools import chain
+
+from fingerprint.agent.logs.comparisons import ATTRIBUTES, Mismatch
+from fingerprint.agent.logs.types import Run, Wait, duration
+from fingerprint.agent.logs.lines import Counts, Entry, entries, parse
+from fingerprint.agent.logs.retries import Retry, next_try
+from fingerprint.agent.logs.sdk_errors import SdkError, code_of, sdk_error
+from fingerprint.agent.logs.state import CLOCK, Present, State, conclusion, history, present, times
+from fingerprint.agent.logs.timeline import Story
+from fingerprint.agent.logs.updates import NO_CHANNEL, UPDATE_LOG, Beside, FailedUpdate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    _Part = tuple[Entry, Iterator[Entry], Counts]
+
+__all__ = [
+    "ATTRIBUTES", "Beside", "CLOCK", "Entry", "FailedUpdate", "Mismatch", "NO_CHANNEL", "Present", "Retry", "Run",
+    "SdkError", "State", "Story", "UPDATE_LOG", "Wait", "code_of", "conclusion", "duration", "history", "next_try",
+    "offset_of", "parse", "present", "read_logs", "read_texts", "sdk_error", "seconds_of", "times", "to_utc",
+]  # fmt: skip
+
+# A line that stands in two logs comes out of the second one after no more than so many of the others.
+_REPEATED_WITHIN = 4096
+_ROTATED = re.compile(r"(\.\d+)?(\.gz)?$")
+
+
+def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: None) -> Story:
+    """Return what logs tell together, by time; lines that stand in two of them count once.
+
+    Args:
+        paths: files, compressed or not; "-" is standard input.
+        progress: called now and then with the bytes read so far.
+
+    Raises:
+        InputError: a file could not be read, or is damaged.
+    """
+    story = Story()
+    counted = [0]
+
+    def seen(length: int) -> None:
+        counted[0] += length
+        progress(counted[0])
+
+    logs: dict[str, list[_Part]] = {}
+    counts = []
+    # Of two parts that begin within a moment the one with a number is the older one.
+    for path in sorted(paths, key=lambda path: _ROTATED.sub("", path) == path):
+        counts.append(Counts())
+        rest = entries(path, counts[-1], seen)
+        first = next(rest, None)
+        if first is not None:
+            logs.setdefault(_ROTATED.sub("", path), []).append((first, rest, counts[-1]))
+    # The older part of a rotated log goes before the newer one, as the two may meet within a moment.
+    streams = [
+        _ordered(number, sorted(parts, key=lambda part: part[0].order)) for number, parts in enumerate(logs.values())
+    ]
+    told: dict[Entry, int] = {}
+    for _, number, entry, covered in heapq.merge(*streams, key=lambda one: one[0]):
+        # errors.log repeats what the main log has.
+        if entry.at and told.get(entry, number) != number:
+            if covered:
+                story.cover()
+            continue
+        told.setdefault(entry, number)
+        if len(told) > _REPEATED_WITHIN:
+            del told[next(iter(told))]
+        story.take(entry, covered)
+    story.finish()
+    _count(story, counts)
+    return story
+
+
+def read_texts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequence[bytes]) -> Story:
+    """Return what the logs of one agent tell together.
+
+    The main log's own order counts, also where its clock was put back; of the log of errors only what is older
+    than all of it.
+
+    Args:
+        main: parts of amazon-ssm-agent.log, in any order.
+        errors: parts of errors.log.
+        hibernation: parts of hibernate.log.
+    """
+    story = Story()
+    counts: list[Counts] = []
+    of_main, of_errors, of_hibernation = (_joined(parts, counts) for parts in (main, errors, hibernation))
+    story.main_began = began = of_main[0][0].at if of_main else ""
+    older = [told for told in of_errors if not began or told[0].at < began]
+    for entry, covered in (*older, *heapq.merge(of_main, of_hibernation, key=lambda told: told[0].order)):
+        story.take(entry, covered)
+    story.finish()
+    _count(story, counts)
+    return story
+
+
+def _joined(parts: Sequence[bytes], counts: list[Counts]) -> list[tuple[Entry, bool]]:
+    """Return the entries of a rotated log, its older parts first, each with whether its log tells successes."""
+    told = []
+    for part in parts:
+        counts.append(Counts())
+        told.append([(entry, counts[-1].informs) for entry in entries("", counts[-1], lambda _: None, part)])
+    return [one for part in sorted(told, key=lambda one: one[0][0].order if one else "") for one in part]
+
+
+def _count(story: Story, counts: Sequence[Counts]) -> None:
+    story.lines = sum(one.lines for one in counts)
+    story.passed_over = sum(one.passed_over for one in counts)
+
+
+def _ordered(number: int, parts: Sequence[_Part]) -> Iterator[tuple[str, int, Entry, bool]]:
+    """Yield the entries of one log as they stand in it, each with what sorts it among those of other logs.
+
+    Lines of several processes stand a little out of order in a log, and clocks are put back: what comes later in it is
+    taken to be no earlier. With them comes whether their log tells successes.
+    """
+    order = ""
+    for first, rest, counts in parts:
+        for entry in chain((first,), rest):
+            order = max(order, entry.order)
+            yield order, number, entry, counts.informs
+
+
+def to_utc(at: str, offset: timedelta) -> str:
+    """Return a logged local time as RFC 3339 in UTC. Raises ValueError for what is no time."""
+    return (datetime.fromisoformat(at) - offset).isoformat() + "Z"
+
+
+def seconds_of(at: str, offset: int | None) -> float | None:
+    """Return when something was logged, in seconds since 1970-01-01 UTC; None for what is no time.
+
+    Args:
+        at: local time as the logs have it.
+        offset: seconds by which it is ahead of UTC; None for the rules of this machine's time zone, by which summer
+            and winter differ.
+    """
+    try:
+        if offset is None:
+            return datetime.fromisoformat(at).timestamp()
+        return datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() - offset
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def offset_of(text: str) -> timedelta:
+    """Return the offset that "+02:00" or "-0530" stands for. Raises ValueError for other text."""
+    found = re.fullmatch(r"([+-])(\d\d):?(\d\d)", text)
+    if not found or int(found[2]) > 14 or int(found[3]) > 59:
+        raise ValueError(f"{text!r} is no offset such as +02:00")
+    size = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    return size if found[1] == "+" else -size

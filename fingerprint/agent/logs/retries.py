@@ -1,0 +1,150 @@
+"""When a waiting agent tries again: by its own word in its log, else by the schedule of its version."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from fingerprint._io.times import utc
+from fingerprint.agent import retry_schedule
+from fingerprint.agent.logs.sdk_errors import REJECTIONS, sdk_error
+from fingerprint.agent.retry_schedule import ON_PREMISES, Failure
+from fingerprint.agent.versions import assess
+from fingerprint.types import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fingerprint.agent.logs.types import Wait
+    from fingerprint.agent.logs.timeline import Story
+    from fingerprint.agent.versions import Assessed
+
+OWN_WORD = "the agent's own word"
+# A try takes a while, and clocks differ.
+GRACE_SECONDS = 120
+
+
+class Retry(Value):
+    """When the agent tries again, seconds since 1970-01-01 UTC: between `earliest` and `latest`; `how` it is known."""
+
+    __slots__ = ("earliest", "latest", "how")
+    earliest: float
+    latest: float
+    how: str
+
+    def __init__(self, earliest: float, latest: float, how: str) -> None:
+        self._set(earliest=earliest, latest=latest, how=how)
+
+    @property
+    def text(self) -> str:
+        """The same for people."""
+        if self.latest - self.earliest < 1:
+            return utc(self.earliest)
+        return f"{utc(self.earliest)} to {utc(self.latest)}"
+
+
+def pause(
+    error: str, failures: int, version: str, identity: str = ON_PREMISES, limit: int | None = None
+) -> tuple[float, float]:
+    """Return the least and the longest pause of the core agent after a failure, in seconds.
+
+    Args:
+        error: the failure as it was logged.
+        failures: how many there were in a row before this one.
+        version: of the agent; see `assess`.
+        identity: of the agent, "OnPrem" or "EC2".
+        limit: Ssm.CredentialRetryMaxSleepSeconds, if that is set and the agent accepts it.
+    """
+    told = sdk_error(error)
+    kind = Failure.OTHER
+    if told.code in REJECTIONS:
+        kind = Failure.REJECTED
+    elif told.code and (told.answered or told.sdk == 1):
+        # With SDK 2 an error of the way to the service is not one of the service.
+        kind = Failure.SERVICE
+    return retry_schedule.pause(assess(version).row, kind, failures, identity, limit)
+
+
+def next_request(
+    wait: Wait, agent: Assessed, now: float, seconds_of: Callable[[str], float | None], identity: str = ON_PREMISES,
+    limit: int | None = None,
+) -> Retry | None:  # fmt: skip
+    """Return when a core agent that waits requests credentials next; None where it cannot be said.
+
+    Args:
+        wait: what it waits for.
+        agent: its behaviour.
+        now: the time, seconds since 1970-01-01 UTC.
+        seconds_of: returns the same of a logged time; None where it is not known.
+        identity, limit: see `pause`.
+    """
+    slept, failed_at = seconds_of(wait.slept), seconds_of(wait.failed)
+    if slept is not None and wait.pause is not None and slept + wait.pause > now - GRACE_SECONDS:
+        return Retry(slept + wait.pause, slept + wait.pause, OWN_WORD)
+    if failed_at is None:
+        return None
+    before = max(0, wait.failures - 1)
+    least, longest = pause(wait.error, before, agent.version, identity, limit)
+    # A limit that this pause does not reach, or that such a pause does not know, explains nothing.
+    bound = (least, longest) != pause(wait.error, before, agent.version, identity)
+    how = _schedule(agent, agent.row.longest_pause_setting, limit if bound else None)
+    if failed_at + longest + GRACE_SECONDS >= now:
+        return Retry(failed_at + least, failed_at + longest, how)
+    # It must have tried since, and did not log it.
+    return Retry(now, now + longest, f"{how}; the log is older")
+
+
+def next_ping(
+    wait: Wait, agent: Assessed, now: float, seconds_of: Callable[[str], float | None], minutes: int | None = None
+) -> Retry | None:
+    """Return when a worker that hibernates pings next; None where it cannot be said.
+
+    Args:
+        wait, agent, now, seconds_of: see `next_request`.
+        minutes: Ssm.HibernationMaxBackoffIntervalMinutes, if that is set and the agent accepts it.
+    """
+    entered, began = seconds_of(wait.entered), seconds_of(wait.slept)
+    limit = None if minutes is None else minutes * 60
+    how = _schedule(agent, agent.row.ping_interval_setting, minutes)
+    if began is not None and wait.pause and (entered is None or began >= entered):
+        # The last period that it logged: three pings, the first at its begin.
+        at = retry_schedule.next_ping(agent.row, began, now, limit, (0.0, int(wait.pause)))
+        how = OWN_WORD if at <= began + retry_schedule.PINGS_A_PERIOD * wait.pause else how
+    elif entered is not None:
+        at = retry_schedule.next_ping(agent.row, entered, now, limit)
+        how = f"{how}, for its health pings"
+    else:
+        return None
+    return Retry(at, at, how)
+
+
+def next_try(story: Story) -> tuple[str, str, str]:
+    """Return when a waiting agent tries again, by its logs alone: after their end, without its configuration.
+
+    Returns:
+        The earliest and the latest time, local as the logs have it, and how it is known; "" for each that is not.
+    """
+    wait, ended = story.wait, _seconds(story.ended)
+    if wait is None or ended is None:
+        return "", "", ""
+    # The version of the last process; of one that was started before the logs begin none is told.
+    agent = assess(story.run.version)
+    found = (next_ping if wait is story.worker else next_request)(wait, agent, ended, _seconds)
+    if found is None:
+        return "", "", ""
+    earliest, latest = (datetime.fromtimestamp(at, timezone.utc) for at in (found.earliest, found.latest))
+    return f"{earliest:%Y-%m-%d %H:%M:%S}", f"{latest:%Y-%m-%d %H:%M:%S}", found.how
+
+
+def _seconds(at: str) -> float | None:
+    """Return a local time as if it were of UTC."""
+    try:
+        return datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        return None
+
+
+def _schedule(agent: Assessed, setting: str, limit: int | None) -> str:
+    """Return what a time was computed by: the version, and a limit of the configuration."""
+    told = f"the schedule of {agent.version if agent.known else 'the newest agents'}"
+    return told if limit is None or not setting else f"{told} with {setting} {limit}"

@@ -1,0 +1,275 @@
+"""How the agent is at the end of its logs, since when and why, what to do, and what was before: the last state wins."""
+
+from __future__ import annotations
+
+from fingerprint.agent.logs.sdk_errors import DENIED, MISMATCH, code_of
+from fingerprint.agent.providers import METADATA_HOST
+from fingerprint.types import Value, Vocabulary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+    from fingerprint.agent.logs.timeline import Story
+
+_NAME_MAIN_LOG = "Name amazon-ssm-agent.log, too: a success is logged there at the level INFO"
+# What the service says of signatures whose time is not its own.
+CLOCK = (
+    "Signature expired", "is now earlier than", "Signature not yet current", "RequestExpired", "RequestTimeTooSkewed",
+)  # fmt: skip
+
+
+class State(Vocabulary):
+    """How the agent is at the end of the logs."""
+
+    HEALTHY: ClassVar[State]
+    FAILING: ClassVar[State]
+    NOT_STARTED: ClassVar[State]
+    STOPPED: ClassVar[State]
+    CANNOT_TELL: ClassVar[State]
+
+
+State.define(
+    HEALTHY="healthy", FAILING="failing", NOT_STARTED="not-started", STOPPED="stopped", CANNOT_TELL="cannot-tell"
+)
+
+
+class Present(Value):
+    """The present.
+
+    Attributes:
+        state: how the agent is.
+        since: since when, local time as logged; "" if that is not known.
+        cause: why it is so, as the end of a sentence; "" for a healthy one.
+        steps: what to do, in order.
+    """
+
+    __slots__ = ("state", "since", "cause", "steps")
+    state: State
+    since: str
+    cause: str
+    steps: tuple[str, ...]
+
+    def __init__(self, state: State, since: str, cause: str, steps: tuple[str, ...] = ()) -> None:
+        self._set(state=state, since="" if since == "-" else since, cause=cause, steps=steps)
+
+
+def present(story: Story) -> Present:
+    """Return how the agent is at the end of a story, which was finished."""
+    run, trouble = story.run, story.trouble
+    if trouble is not None and not trouble.covered and not run.stopped:
+        return _only_failures(story, trouble.since)
+    if story.start_error:
+        return Present(State.NOT_STARTED, story.start_failed, *_not_started(story))
+    if run.stopped:
+        return Present(State.STOPPED, run.stopped, *_stopped(story))
+    if run.failed and trouble is not None:
+        return Present(State.FAILING, trouble.since, *_failing(story))
+    if story.worker.waiting:
+        if not story.worker.covered:
+            return _only_failures(story, story.worker.since)
+        return Present(State.FAILING, story.worker.since, *_hibernating(story))
+    if (run.good or run.from_disk or run.worker) and trouble is None and story.skips_reports:
+        return _offline(story)
+    if run.good:
+        return Present(State.HEALTHY, run.good, "")
+    if trouble is None and (run.from_disk or run.worker):
+        return Present(State.HEALTHY, run.started or run.from_disk or run.worker, _from_disk(story))
+    begun = run.started or run.from_disk or run.worker or story.registered
+    step = "Read the log again in a few minutes" if begun else _NAME_MAIN_LOG
+    return Present(State.CANNOT_TELL, run.started, _untold(story), (step,))
+
+
+def _offline(story: Story) -> Present:
+    """Return how an agent is that gets credentials, and whose last health report was skipped."""
+    reports = story.reports
+    why = f" ({reports.error})" if reports.error else ""
+    told = f"its health reports{why}, as the metadata service of its provider does not answer"
+    if reports.last != "-" and max(reports.last, reports.began) < story.started:
+        cause = f"before its last start it skipped {told}, and the log shows none since"
+        return Present(State.CANNOT_TELL, story.started, cause, ("Read the log again in a few minutes",))
+    cause = f"it skips {told}: the service shows the node as offline, although its credentials are good"
+    return Present(State.FAILING, reports.since, cause, (
+        f"Let the agent reach {METADATA_HOST} without a proxy; it reports again within minutes",
+    ))  # fmt: skip
+
+
+def _only_failures(story: Story, since: str) -> Present:
+    error = story.start_error or story.run.error or story.worker.error or "a comparison of the hardware"
+    return Present(
+        State.CANNOT_TELL, since,
+        f"these logs hold failures only (the last: {error}), and the agent may have recovered since",
+        (_NAME_MAIN_LOG,),
+    )  # fmt: skip
+
+
+def _from_disk(story: Story) -> str:
+    asks = f" at {story.run.asks_next}" if story.run.asks_next else ""
+    return (
+        f"it uses the credentials that it found on the disk; it compares the hardware and requests new ones{asks}, not "
+        "at its start"
+    )
+
+
+def _untold(story: Story) -> str:
+    run = story.run
+    before = ""
+    if story.trouble is not None:
+        before = f"; before that it failed, because {_failing(story)[0]}"
+    if run.from_disk or run.worker:
+        return f"{_from_disk(story)}{before}"
+    if run.started:
+        return f"the agent was started, and its log does not tell since whether it gets credentials{before}"
+    if story.registered:
+        return "the machine was registered, and the log shows no start of the agent since"
+    return "no line tells whether the agent gets credentials"
+
+
+def _stopped(story: Story) -> tuple[str, tuple[str, ...]]:
+    """Return how it was before it stopped, and what to do: what it failed of would be there after its start."""
+    if story.trouble is None:
+        return "before that it had credentials" if story.run.outcome != "not-told" else "", ("Start the agent",)
+    why, steps = _failing(story)
+    steps = tuple(step.replace("Restart the agent", "Start the agent").replace(", then restart the agent", "")
+                  .removesuffix(": it retries at once") for step in steps)  # fmt: skip
+    then = () if any("Start the agent" in step for step in steps) else ("Start the agent once that is mended",)
+    return f"before that it failed, because {why}", (*steps, *then)
+
+
+def _not_started(story: Story) -> tuple[str, tuple[str, ...]]:
+    why = f"; {story.unreadable}" if story.unreadable else ""
+    return (
+        f"the agent ends at each start: {story.start_error}{why}",
+        ("Fix what the error names; `fingerprint diagnose` checks vault and configuration",),
+    )
+
+
+def _failing(story: Story) -> tuple[str, tuple[str, ...]]:
+    """Return why credentials do not come, as the end of a sentence, and what to do."""
+    # Of a process that has not failed yet it is what failed before its start.
+    error = story.run.error or ("" if story.run.failed else story.refresher.error)
+    code = code_of(error)
+    if not error or code == MISMATCH:
+        return _mismatching(story, code == MISMATCH)
+    why, steps = _rejected(story, error, code)
+    if story.open_regenerations:
+        why += f"; besides, it stored a new fingerprint{_at(story.open_regenerations[-1])}, which the service rejects"
+    return why, steps
+
+
+def _rejected(story: Story, error: str, code: str) -> tuple[str, tuple[str, ...]]:
+    if any(word in error for word in CLOCK):
+        return f"its clock is wrong, so the service rejects its signatures: {error}", (
+            "Set the clock and keep it right (chrony, systemd-timesyncd), then restart the agent",
+        )  # fmt: skip
+    if code == DENIED:
+        return _denied(story, error)
+    return f"it gets no credentials: {error}", ("Fix what the error names, then restart the agent: it retries at once",)
+
+
+def _denied(story: Story, error: str) -> tuple[str, tuple[str, ...]]:
+    look = "Look for the node and its role in the console of the service; register again if it is gone"
+    if story.run.ever_good:
+        return (
+            f"the service rejects the node, from which the same process got credentials before ({error}): another "
+            "program replaced the node's key, or the node was deregistered, or its role was changed",
+            ("Restart the agent: it then signs with the key in the vault", look),
+        )
+    return (
+        f"the service rejects the node ({error}): it was deregistered, its role was changed, or its key is not the one "
+        "that the service knows",
+        (look,),
+    )
+
+
+def _mismatching(story: Story, rejected: bool) -> tuple[str, tuple[str, ...]]:
+    """Return why the fingerprint is not the one of the service: the last cause counts."""
+    regenerated = story.open_regenerations[-1] if story.open_regenerations else ""
+    minted = story.minted
+    if minted and rejected and minted >= regenerated:
+        why = f" ({story.unreadable})" if story.unreadable else ""
+        return (
+            f"the agent could not read its record{why} and stored a first fingerprint{_at(minted)}, which the service "
+            "does not know",
+            ("fingerprint vault history   # shows the record of before, if it was kept",
+             "Else register the machine again"),
+        )  # fmt: skip
+    if story.open_regenerations:
+        sid = any(one.id_differs for one in story.open_mismatches)
+        accept = " --accept-new-sid" if sid else ""
+        return (
+            f"the machine differed from its record, and the agent stored a new fingerprint{_at(regenerated)}; the "
+            f"service knows the old one only and rejects the new one permanently{_wasted(story)}",
+            ("fingerprint vault history   # if the old record was kept: `fingerprint vault restore N --rebaseline"
+             f"{accept} --yes`, then restart the agent",
+             "Else register the machine again. A lower threshold does not help now"),
+        )  # fmt: skip
+    if story.open_mismatches:
+        return (
+            "the machine differs from its record, and the log shows no new fingerprint yet",
+            ("fingerprint vault backup", "fingerprint explain"),
+        )
+    if rejected:
+        return (
+            "the service rejects the fingerprint, and the log does not show why: it was stored before the log begins, "
+            "or another machine holds this registration",
+            ("fingerprint explain", "fingerprint vault history"),
+        )
+    if story.expired:
+        ran_out = f" at {story.expired}" if story.expired != "-" else ""
+        return f"its credentials expired{ran_out}, and none came since", ("fingerprint diagnose",)
+    return "it waits before it requests credentials again, and the log does not show why", ("fingerprint diagnose",)
+
+
+def _hibernating(story: Story) -> tuple[str, tuple[str, ...]]:
+    error = story.worker.error or "the error is not logged"
+    if code_of(error) == MISMATCH:
+        return _mismatching(story, True)
+    return (
+        f"its worker hibernates: it has credentials, and its health pings fail: {error}; the fingerprint is not the "
+        "reason that the log gives",
+        ("Fix what the error names, then restart the agent: it retries at once",),
+    )
+
+
+def _wasted(story: Story) -> str:
+    return f"; {times(story.wasted, 'retry', 'retries')} since then wasted" if story.wasted else ""
+
+
+def _at(at: str) -> str:
+    return f" at {at}" if at not in ("", "-") else ""
+
+
+def times(count: int, one: str, several: str) -> str:
+    """Return a number with its noun."""
+    return f"{count} {one if count == 1 else several}"
+
+
+_WORDS = {
+    "healthy": "Healthy", "failing": "Failing", "not-started": "Not started", "stopped": "Stopped",
+    "cannot-tell": "Cannot tell how it is",
+}  # fmt: skip
+
+
+def conclusion(story: Story) -> tuple[str, list[str], list[str]]:
+    """Return how the agent is, in words, what to do in order, and what the logs do not tell."""
+    now = present(story)
+    unknown = []
+    if story.open_mismatches and any(m.matched is None and not m.id_differs for m in story.open_mismatches):
+        unknown.append("which attributes changed: their lines (WARN) are not in the log")
+    if not story.began:
+        unknown.append("when: the lines have no time")
+    since = f" since {now.since}" if now.since else ""
+    cause = now.cause or ("the agent gets its credentials" if now.state == State.HEALTHY else "")
+    text = f"{_WORDS[str(now.state)]}{since}{f': {cause}' if cause else ''}."
+    return " ".join(part for part in (text, history(story)) if part), list(now.steps), unknown
+
+
+def history(story: Story) -> str:
+    """Return what failed before the agent last got credentials, in one sentence; "" for nothing."""
+    over = len(story.regenerated_at) - len(story.open_regenerations)
+    mismatches = len(story.mismatches) - len(story.open_mismatches)
+    told = [times(mismatches, "mismatch", "mismatches")] if mismatches else []
+    told += [times(over, "new fingerprint", "new fingerprints")] if over else []
+    told += [f"{code} {times(count, 'time', 'times')}" for code, count in story.settled_refusals.items()]
+    return f"Before that, and over: {', '.join(told)}." if told else ""

@@ -1,0 +1,248 @@
+"""When the agent compares the hardware next: at its first token request after a start, and not again before the next.
+
+A process of the agent computes its fingerprint when it first requests a token, and keeps it until it ends. At a start
+with valid shared credentials that request waits until half of their life is over, which is up to half an hour.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from fingerprint._io.times import utc
+from fingerprint.agent.identity_config import parse_agent_credentials
+from fingerprint.agent.paths import places_of
+from fingerprint.errors import SnapshotError
+from fingerprint.machine.live import LiveMachine
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.types import Value, Vocabulary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, ClassVar
+
+    from fingerprint.agent.logs import Story
+    from fingerprint.machine.base import Machine, Process
+
+CORE = "amazon-ssm-agent"
+_LOG = "amazon-ssm-agent.log"
+LOG_LIMIT = 4 * 1024 * 1024
+# The log names its start when the agent has found its identity, and the kernel counts in ticks of another clock.
+_SLACK_SECONDS = 5.0
+# So long after it began to request one, the fingerprint has gone into a token request: three tries of 5 s, and the time
+# that the commands take.
+_COMPARED_WITHIN_SECONDS = 60.0
+_CLOCK_SECONDS = 120.0
+_FAILED = "by its log its last request failed before it compared"
+
+
+class Looks(Vocabulary):
+    """When the agent compares the hardware next."""
+
+    AT_NEXT_START: ClassVar[Looks]
+    AT_NEXT_REFRESH: ClassVar[Looks]
+    UNKNOWN: ClassVar[Looks]
+
+
+Looks.define(AT_NEXT_START="at-next-start", AT_NEXT_REFRESH="at-next-refresh", UNKNOWN="unknown")
+
+
+class NextCheck(Value):
+    """When the agent compares the hardware next.
+
+    Attributes:
+        looks: after its next start only, since this process has done it or none runs; at its next request of
+            credentials, without a restart; or not known, at worst at any moment.
+        at: when, seconds since 1970-01-01 UTC; None unless it is at a request.
+        started: when the running agent was started, seconds since 1970-01-01 UTC; None if none runs or it is not known.
+        runs: whether one runs; None where that is not known.
+        how: what tells it, or why it is not known.
+        now: the time that it was looked at.
+    """
+
+    __slots__ = ("looks", "at", "started", "runs", "how", "now")
+    looks: Looks
+    at: float | None
+    started: float | None
+    runs: bool | None
+    how: str
+    now: float
+
+    def __init__(
+        self, looks: Looks, now: float, how: str, *, at: float | None = None, started: float | None = None,
+        runs: bool | None = True,
+    ) -> None:  # fmt: skip
+        self._set(looks=looks, at=at, started=started, runs=runs, how=how, now=now)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until then, None where there is no such time."""
+        return None if self.at is None else max(0.0, self.at - self.now)
+
+    @property
+    def when(self) -> str:
+        """When the agent compares next, as the end of a sentence."""
+        if self.looks == Looks.AT_NEXT_START:
+            return "after its next start" if self.runs else "after its start"
+        if self.at is not None:
+            left = self.seconds_left or 0.0
+            return f"in {in_minutes(left)}, at {utc(self.at)}, without a restart" if left >= 1 else "now"
+        return "at a time that is not known, at worst at any moment and without a restart"
+
+
+def in_minutes(seconds: float) -> str:
+    """Return a number of seconds for people, such as "2 min 18 s (138 s)"."""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{count} {unit}" for count, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if count]
+    return f"{' '.join(parts)} ({whole} s)" if whole >= 60 else f"{whole} s"
+
+
+def answer(check: NextCheck) -> dict[str, Any]:
+    """Return it as JSON has it."""
+    left = check.seconds_left
+    return {
+        "looks": str(check.looks),
+        "looksAt": None if check.at is None else utc(check.at),
+        "secondsLeft": None if left is None else round(left),
+        "agentStartedAt": None if check.started is None else utc(check.started),
+        "how": check.how,
+    }
+
+
+def next_check(
+    machine: Machine, *, story: Story | None = None, processes: Sequence[Process] | None = None
+) -> NextCheck | None:
+    """Return when the agent of a machine compares the hardware next; None where none runs: on a copied disk, and in
+    recordings that do not tell of its processes.
+
+    Args:
+        machine: the machine.
+        story: of the agent's logs, if they were read already.
+        processes: of the agent, if they were listed already.
+    """
+    now = machine.now()
+    try:
+        found = machine.agent_processes() if processes is None else processes
+    except SnapshotError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ENOTSUP, errno.ENODATA):
+            return None
+        why = f"its processes cannot be listed: {error.strerror or error}"
+        return NextCheck(Looks.UNKNOWN, now, why, runs=None)
+    if not found:
+        return NextCheck(Looks.AT_NEXT_START, now, "no agent is seen to run", runs=False)
+    core = [one for one in found if one.name == CORE] or found
+    started = min((one.started for one in core if one.started is not None), default=None)
+    if started is None:
+        return NextCheck(Looks.UNKNOWN, now, "the start of its process is not told")
+    has_worker = any(one.name != CORE for one in found)
+    if story is None:
+        story = _story(machine)
+    told = None if story is None else _by_log(machine, story, started, now, has_worker)
+    return told or _by_credentials(machine, started, now, has_worker)
+
+
+def _story(machine: Machine) -> Story | None:
+    """Return what the end of the agent's main log tells, None where it cannot be read."""
+    # Imported here: it needs regular expressions, and most machines need no forecast.
+    from fingerprint.agent.logs import read_texts
+
+    places = places_of(machine.platform)
+    separator = "\\" if machine.platform == "windows" else "/"
+    try:
+        return read_texts([machine.read_end(f"{places.logs}{separator}{_LOG}", LOG_LIMIT)], [], [])
+    except OSError:
+        return None
+
+
+def _by_log(machine: Machine, story: Story, started: float, now: float, has_worker: bool) -> NextCheck | None:
+    """Return it by the log, None where the log does not tell of this process."""
+    run = story.run
+    begun = _seconds(machine, run.started or story.began)
+    if begun is None or begun < started - _SLACK_SECONDS:
+        return None
+    if run.checked:
+        at = _seconds(machine, run.checked)
+        how = f"by its log{f' at {utc(at)}' if at is not None else ''}"
+        return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
+    if run.failed and story.open_mismatches:
+        return NextCheck(Looks.AT_NEXT_REFRESH, now, "by its log it compares now", at=now, started=started)
+    if run.failed:
+        # What failed before the fingerprint was known is computed anew at the next try.
+        retry = _seconds(machine, story.refresher.next_retry) if story.refresher.waiting else None
+        if retry is None or retry < now - _COMPARED_WITHIN_SECONDS:
+            return NextCheck(Looks.UNKNOWN, now, _FAILED, started=started)
+        how = f"{_FAILED}, and it tries again then"
+        return NextCheck(Looks.AT_NEXT_REFRESH, now, how, at=max(retry, now), started=started)
+    if run.asks is False and has_worker:
+        how = "by its log its worker requests the credentials, at its start"
+        return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
+    at = _seconds(machine, run.asks_next)
+    if at is not None and at >= now - _COMPARED_WITHIN_SECONDS:
+        how = "by its log it uses the credentials of before its start until then"
+        return NextCheck(Looks.AT_NEXT_REFRESH, now, how, at=max(at, now), started=started)
+    loop = _seconds(machine, run.loop)
+    if loop is not None and not run.from_disk and not story.run.asks_next:
+        if now - loop < _COMPARED_WITHIN_SECONDS:
+            return NextCheck(Looks.AT_NEXT_REFRESH, now, "by its log it requests its first token", at=now,
+                             started=started)  # fmt: skip
+        how = f"by its log, with the token that it requested at {utc(loop)}"
+        return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
+    return None
+
+
+def _by_credentials(machine: Machine, started: float, now: float, has_worker: bool) -> NextCheck:
+    """Return it by what the agent wrote of its last credentials."""
+    path = places_of(machine.platform).identity
+    try:
+        told = parse_agent_credentials(machine.read_file(path))
+    except OSError as error:
+        return NextCheck(Looks.UNKNOWN, now, f"{path}: {error.strerror or error}", started=started)
+    if told is None:
+        return NextCheck(Looks.UNKNOWN, now, f"{path} is not what the agent writes", started=started)
+    retrieved, renewed = told.retrieved, told.renewed
+    if retrieved is None or renewed is None:
+        if not told.file and has_worker and now - started >= _COMPARED_WITHIN_SECONDS:
+            how = "it shares no credentials, so its worker requests them at its start"
+            return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
+        return NextCheck(Looks.UNKNOWN, now, f"{path} does not tell when credentials came", started=started)
+    if retrieved > now + _CLOCK_SECONDS:
+        return NextCheck(Looks.UNKNOWN, now, f"by {path} they come at {utc(retrieved)}", started=started)
+    if retrieved >= started + 1:
+        how = f"by {path} it got credentials at {utc(retrieved)}"
+        return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
+    if renewed > max(now, started):
+        if _is_gone(machine, told.file):
+            return NextCheck(Looks.UNKNOWN, now, f"there is no {told.file}", started=started)
+        how = f"by {path} its credentials are of before its start, and half of their life is over then"
+        return NextCheck(Looks.AT_NEXT_REFRESH, now, how, at=renewed, started=started)
+    how = f"by {path} new credentials were due at {utc(max(renewed, started))}, and none came"
+    return NextCheck(Looks.UNKNOWN, now, how, started=started)
+
+
+def _is_gone(machine: Machine, path: str) -> bool:
+    """Return whether a file of shared credentials is missing. A recording holds none."""
+    if not path or "\0" in path or isinstance(machine, RecordedMachine):
+        return not path
+    try:
+        machine.status(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _seconds(machine: Machine, at: str) -> float | None:
+    """Return when something was logged, in seconds since 1970-01-01 UTC; None where that is not known."""
+    from fingerprint.agent.logs import seconds_of
+
+    if isinstance(machine, LiveMachine) and not machine.copied:
+        return seconds_of(at, None)
+    try:
+        return seconds_of(at, machine.utc_offset())
+    except OSError:
+        return None

@@ -1,0 +1,132 @@
+"""The attributes of scheme `stable` and how much each one says: all of it is data, explained in docs/stable.md.
+
+Points are for (agree) and against (differ) its being the same machine. They were set from what each
+event changes (docs/events.md) and held against real machines (docs/calibration.md).
+"""
+
+from __future__ import annotations
+
+from fingerprint.types import Vocabulary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+# A verdict is `same` from this many points on, and `different` from minus as many on.
+DECIDING_POINTS = 6
+# All that is not identity-bearing hardware counts for no more than this, whichever way: copies share it.
+CIRCUMSTANCE_LIMIT = 4
+
+
+class Group(Vocabulary):
+    """What kind of evidence an attribute is."""
+
+    IDENTITY: ClassVar[Group]
+    COPYABLE: ClassVar[Group]
+    PLACE: ClassVar[Group]
+    DESCRIPTION: ClassVar[Group]
+
+
+Group.define(IDENTITY="identity", COPYABLE="copyable", PLACE="place", DESCRIPTION="description")
+
+
+class Strength:
+    """One attribute of scheme `stable`.
+
+    Attributes:
+        name: its key.
+        group: IDENTITY (made once per piece of hardware or virtual machine), COPYABLE (an identity that a
+            copied disk takes along), PLACE (given by the network or the owner), DESCRIPTION (shared by a model).
+        agree, differ: points when both sides are known, on physical hardware.
+        virtual_agree, virtual_differ: the same where either side is a virtual machine.
+        several: the value is a set; it agrees when at least half of the smaller side is on both.
+        source: what it is read from on Linux.
+        meaning: what it tells.
+    """
+
+    __slots__ = (
+        "name", "group", "agree", "differ", "virtual_agree", "virtual_differ", "several", "source", "meaning",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        group: Group,
+        physical: tuple[int, int],
+        virtual: tuple[int, int],
+        source: str,
+        meaning: str,
+        *,
+        several: bool = False,
+    ) -> None:
+        self.name = name
+        self.group = group
+        self.agree, self.differ = physical
+        self.virtual_agree, self.virtual_differ = virtual
+        self.several = several
+        self.source = source
+        self.meaning = meaning
+
+
+_SMBIOS = "the SMBIOS table"
+
+STRENGTHS = (
+    Strength("machine-id", Group.COPYABLE, (2, 1), (2, 1), "/etc/machine-id", "the installation of the system"),
+    Strength("system-uuid", Group.IDENTITY, (8, 8), (4, 8), _SMBIOS, "UUID of the board or virtual machine"),
+    # Hypervisors derive the serial number of the system from its UUID, so that it is no second witness.
+    Strength(
+        "system-serial", Group.IDENTITY, (8, 8), (0, 4), f"{_SMBIOS}, else the device tree", "serial number of the unit"
+    ),
+    Strength("board-serial", Group.IDENTITY, (4, 4), (0, 1), _SMBIOS, "serial number of the main board"),
+    Strength("chassis-serial", Group.IDENTITY, (4, 3), (0, 1), _SMBIOS, "serial number of the case"),
+    Strength("cloud-instance", Group.IDENTITY, (8, 8), (8, 8), _SMBIOS, "instance id that the cloud writes there"),
+    Strength(
+        "mac-addresses",
+        Group.IDENTITY,
+        (6, 4),
+        (4, 4),
+        "netlink",
+        "permanent addresses of the physical interfaces",
+        several=True,
+    ),
+    Strength(
+        "disk-serials",
+        Group.IDENTITY,
+        (4, 3),
+        (1, 1),
+        "/dev/disk/by-id, else /sys/block",
+        "serial numbers of the disks that are not on USB",
+        several=True,
+    ),
+    Strength(
+        "memory-serials", Group.IDENTITY, (4, 3), (0, 0), _SMBIOS, "serial numbers of the memory modules", several=True
+    ),
+    Strength(
+        "filesystem-uuids",
+        Group.COPYABLE,
+        (1, 0),
+        (1, 0),
+        "/dev/disk/by-uuid",
+        "UUIDs of the file systems",
+        several=True,
+    ),
+    Strength("ip-address", Group.PLACE, (1, 0), (1, 0), "the default route", "address towards the network"),
+    Strength("hostname", Group.PLACE, (1, 0), (1, 0), "the kernel", "name of the host"),
+    Strength("platform", Group.DESCRIPTION, (1, 4), (1, 2), _SMBIOS, "maker and model"),
+    Strength("board", Group.DESCRIPTION, (1, 2), (1, 0), _SMBIOS, "maker and model of the main board"),
+    Strength("processor", Group.DESCRIPTION, (1, 2), (0, 0), f"{_SMBIOS}, else the processor", "model of each one"),
+    Strength("memory", Group.DESCRIPTION, (1, 1), (0, 0), _SMBIOS, "size and part number of each module"),
+    Strength("firmware", Group.DESCRIPTION, (1, 0), (0, 0), _SMBIOS, "maker, version and date of the firmware"),
+    Strength(
+        "hypervisor",
+        Group.DESCRIPTION,
+        (0, 0),
+        (0, 0),
+        f"{_SMBIOS}, the processor, marks of containers",
+        'what it runs on: "none" is physical hardware',
+    ),
+)
+
+# The identity of a container is its host's hardware, which all containers there share.
+CONTAINERS = ("docker", "podman", "lxc", "systemd-nspawn", "container")
+PHYSICAL = "none"

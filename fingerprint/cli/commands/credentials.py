@@ -1,0 +1,106 @@
+"""`fingerprint credential-process` and `update`: role credentials for AWS SDKs."""
+
+from __future__ import annotations
+
+from fingerprint._io.text import printable
+from fingerprint._io.times import utc
+from fingerprint.cli.context import machine_of, vault_of
+from fingerprint.cli.output import flush, log_handler, print_json, warn, write, write_json
+from fingerprint.credentials.cache import cache_of
+from fingerprint.errors import EXIT_OK, FingerprintError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fingerprint.cli.parser import Arguments
+    from fingerprint.credentials.cache import CredentialCache
+    from fingerprint.registration.role_token import RoleCredentials
+
+# Of the contract between AWS SDKs and such a process.
+_VERSION = 1
+
+
+def run(arguments: Arguments) -> int:
+    return {"credential-process": _process, "update": _update}[arguments.command.path](arguments)
+
+
+def _process(arguments: Arguments) -> int:
+    cache = _cache(arguments)
+    credentials = cache.fresh() or _asked_quietly(cache)
+    answer = {
+        "Version": _VERSION, "AccessKeyId": credentials.access_key_id,
+        "SecretAccessKey": credentials.secret_access_key, "SessionToken": credentials.session_token,
+        "Expiration": utc(credentials.expires_at),
+    }  # fmt: skip
+    write_json(answer)
+    return EXIT_OK
+
+
+def _asked_quietly(cache: CredentialCache) -> RoleCredentials:
+    """Ask without warnings: SDKs show everything on standard error as the reason of a failure."""
+    from logging import CRITICAL, getLogger
+
+    from fingerprint.cli.extras import require_extra
+
+    require_extra("aws")
+    getLogger("fingerprint").setLevel(CRITICAL)
+    return cache.get()
+
+
+def _cache(arguments: Arguments) -> CredentialCache:
+    return cache_of(
+        vault_of(arguments), machine_of(arguments), policy=arguments.policy, endpoint=arguments.endpoint,
+        proxy=arguments.proxy, rotate_after_days=arguments.rotate_after, timeout=arguments.timeout,
+    )  # fmt: skip
+
+
+def _update(arguments: Arguments) -> int:
+    from fingerprint.cli.extras import require_extra
+    from fingerprint.credentials.profile_file import default_path, update
+
+    require_extra("aws")
+    cache = _cache(arguments)
+    path = arguments.file or default_path()
+
+    def write_profile(credentials: RoleCredentials) -> None:
+        warnings = update(path, arguments.profile, credentials)
+        answer = {
+            "file": path, "profile": arguments.profile, "expiresAt": utc(credentials.expires_at), "warnings": warnings,
+        }  # fmt: skip
+        if arguments.output == "json":
+            print_json("update", answer)
+        else:
+            write(f"Wrote the profile {arguments.profile} in {path}; it expires at {answer['expiresAt']}.")
+            for warning in warnings:
+                warn(f"{printable(path)}: {warning}")
+        flush()
+
+    if arguments.keep:
+        return _keep(cache, write_profile, vault_of(arguments).path)
+    write_profile(cache.get())
+    return EXIT_OK
+
+
+def _keep(cache: CredentialCache, use: Callable[[RoleCredentials], None], vault: str) -> int:
+    """Go on until SIGTERM or Ctrl-C; what happens meanwhile is told on standard error."""
+    import logging
+    from random import SystemRandom
+    from time import time
+
+    from fingerprint.agent.client_settings import settings_for
+    from fingerprint.credentials.refresher import Refresher
+    from fingerprint.monitor.wake import END, Waker
+
+    try:
+        agent = settings_for(vault)
+    except FingerprintError:
+        # Each request says what is wrong with the configuration, until it is mended.
+        agent = None
+    longest = agent.longest_pause if agent is not None else None
+    logging.basicConfig(handlers=[log_handler("%(asctime)s %(levelname)s %(message)s")])
+    logging.getLogger("fingerprint").setLevel(logging.INFO)
+    # An Event that a handler sets would not do: its lock may be held by the very wait that the signal interrupts.
+    with Waker(("SIGTERM",), addresses=False) as waker:
+        Refresher(cache, use, lambda seconds: waker.wait(seconds) == END, time, SystemRandom(), longest).run()
+    return EXIT_OK

@@ -1,0 +1,178 @@
+"""`fingerprint diagnose`: does the agent hibernate, since when, why, and what to do."""
+
+from __future__ import annotations
+
+import sys
+
+from fingerprint._io.text import printable, visible_json
+from fingerprint._io.times import utc
+from fingerprint.agent.accounts import is_account
+from fingerprint.agent.regions import demand_region
+from fingerprint.cli.context import machine_of, vault_of
+from fingerprint.cli.extras import install_remedy
+from fingerprint.cli.output import (
+    aimed,
+    colored,
+    folded,
+    is_terminal,
+    print_json,
+    show_progress,
+    step,
+    write,
+    write_data,
+)
+from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, Site, diagnose
+from fingerprint.diagnose.checks.endpoints import NOT_ASKED, OF_ANOTHER
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from fingerprint.cli.parser import Arguments
+    from fingerprint.diagnose import Finding
+
+_COLORS = {Outcome.PASS: "good", Outcome.WARN: "doubt", Outcome.FAIL: "bad", Outcome.SKIPPED: "doubt"}
+_HEADS = {"healthy": "good", "warnings": "doubt", "cannot-tell": "doubt"}
+_STATUSES = {Outcome.PASS: "Success", Outcome.WARN: "Success", Outcome.FAIL: "Failed", Outcome.SKIPPED: "Skipped"}
+_NAME_WIDTH = 20
+_TEXT_WIDTH = 47
+_EVIDENCE_SHOWN = 6
+
+
+def run(arguments: Arguments) -> int:
+    if arguments.list:
+        _list(arguments)
+        return EXIT_OK
+    if arguments.proxy and not arguments.network:
+        raise UsageError("--proxy says how to ask the --network", remedy="Add --network, or leave --proxy out")
+    # Also of an empty one, such as --account "$ACCOUNT" where the variable is not set.
+    if arguments.region is not None:
+        demand_region(arguments.region)
+    if arguments.account is not None and not is_account(arguments.account):
+        raise UsageError(f"{arguments.account[:20]!r} is no account", remedy="The id of an account has 12 digits")
+    only = [name for name in (arguments.only or "").split(",") if name]
+    if arguments.only is not None and not only:
+        raise UsageError("--only names no check", remedy="See: fingerprint diagnose --list")
+    machine = machine_of(arguments)
+    site = Site(
+        machine, vault_of(arguments), network=Network(arguments.proxy or "") if arguments.network else None,
+        region=arguments.region or "", account=arguments.account or "", latest=arguments.latest or "",
+        timeout=arguments.timeout, reveal=arguments.reveal, install=install_remedy,
+    )  # fmt: skip
+    found = diagnose(site, only, progress=_progress())
+    if arguments.output == "ssm-cli":
+        _print_ssm_cli(found)
+    elif arguments.output == "json":
+        print_json("diagnose", {"vault": site.vault.path, **diagnosis_answer(found, machine.now())})
+    else:
+        _print(found, arguments)
+    if found.failed:
+        return EXIT_DIFFERS
+    return EXIT_CANNOT_TELL if found.undetermined or found.conclusion.state == "cannot-tell" else EXIT_OK
+
+
+def diagnosis_answer(found: Diagnosis, now: float) -> dict[str, Any]:
+    """Return a diagnosis as JSON has it.
+
+    Args:
+        found: the diagnosis.
+        now: the time of the machine, seconds since 1970-01-01 UTC.
+    """
+    conclusion = found.conclusion
+    return {
+        "at": utc(now),
+        "conclusion": {
+            "state": conclusion.state, "text": conclusion.text, "since": conclusion.since or None,
+            "because": conclusion.because or None,
+            "steps": [{"text": text, "command": command} for text, command in conclusion.steps],
+        },
+        "checks": [
+            {"name": r.name, "title": r.title, "outcome": str(r.finding.outcome), "text": r.finding.text,
+             "evidence": list(r.finding.evidence), "remedy": r.finding.remedy, "command": r.finding.command,
+             "undetermined": r.finding.undetermined, "seconds": round(r.seconds, 3)}
+            for r in found.results
+        ],
+        "warnings": list(found.warnings),
+    }  # fmt: skip
+
+
+def _progress() -> Callable[[int, int], None]:
+    if not is_terminal(sys.stderr):
+        return lambda _done, _all: None
+
+    def show(done: int, of: int) -> None:
+        show_progress(f"\r{done} of {of} checks \r" if done < of else f"\r{' ' * 24}\r")
+
+    return show
+
+
+def _list(arguments: Arguments) -> None:
+    if arguments.output == "json":
+        print_json("diagnose", {"available": [{"name": check.name, "title": check.title} for check in CHECKS]})
+        return
+    for check in CHECKS:
+        write(f"{check.name:{_NAME_WIDTH}} {check.title}{f' ({check.platform})' if check.platform else ''}")
+
+
+def _print_ssm_cli(found: Diagnosis) -> None:
+    """Print in the shape of `ssm-cli get-diagnostics --output json`, with its names where it has the same check."""
+    from json import dumps
+
+    rows = [
+        {"Check": result.title, "Status": _STATUSES[result.finding.outcome], "Note": aimed(_note(result.finding))}
+        for result in found.results
+    ]
+    untold = found.undetermined or found.conclusion.state == "cannot-tell"
+    status = "Failed" if found.failed else "Skipped" if untold else "Success"
+    rows.append({"Check": "Conclusion", "Status": status, "Note": aimed(found.conclusion.text)})
+    write_data(visible_json(dumps({"DiagnosticsOutput": rows}, indent=2)))
+
+
+def _note(finding: Finding) -> str:
+    return f"Warning: {finding.text}" if finding.outcome == Outcome.WARN else finding.text
+
+
+def _print(found: Diagnosis, arguments: Arguments) -> None:
+    conclusion = found.conclusion
+    # All of it may quote what others wrote: logs, settings, names.
+    for line in folded(printable(conclusion.text), 78):
+        write(colored(line, _HEADS.get(conclusion.state, "bad"), arguments))
+    # A single step stands in the conclusion already.
+    for number, (text, command) in enumerate(conclusion.steps if len(conclusion.steps) > 1 else (), 1):
+        text, command = step(printable(text), printable(command))
+        for at, line in enumerate(folded(text, 74)):
+            write(f"  {f'{number})' if at == 0 else '  '} {line}")
+        if command:
+            # A command stays whole, so that it can be copied.
+            write(f"       {command}")
+    for warning in found.warnings:
+        for at, line in enumerate(folded(f"Warning: {warning}", 76)):
+            write(f"{'' if at == 0 else '  '}{line}")
+    write()
+    left_out: dict[str, list[str]] = {}
+    for result in found.results:
+        finding = result.finding
+        if finding.text in (NOT_ASKED, OF_ANOTHER):
+            left_out.setdefault(finding.text, []).append(result.name)
+            continue
+        word = "unknown" if finding.undetermined else str(finding.outcome)
+        for at, line in enumerate(folded(printable(finding.text), _TEXT_WIDTH)):
+            mark = colored(f"{word:7}", _COLORS[finding.outcome], arguments) if at == 0 else " " * 7
+            write(f"  {mark}  {result.name if at == 0 else '':{_NAME_WIDTH}} {line}".rstrip())
+        if finding.outcome in (Outcome.WARN, Outcome.FAIL) or finding.undetermined:
+            _print_evidence(finding)
+    for reason, names in left_out.items():
+        write()
+        for line in folded(f"Not asked ({reason}): {', '.join(names)}", 76):
+            write(f"  {line}")
+
+
+def _print_evidence(finding: Finding) -> None:
+    for fact in finding.evidence[:_EVIDENCE_SHOWN]:
+        for at, line in enumerate(folded(printable(fact), _TEXT_WIDTH + _NAME_WIDTH - 4)):
+            write(f"           {'- ' if at == 0 else '  '}{line}")
+    left = len(finding.evidence) - _EVIDENCE_SHOWN
+    if left > 0:
+        write(f"           - and {left} more: --output json has all")

@@ -1,0 +1,235 @@
+"""`fingerprint explain-log`: how the agent is at the end of its logs, why, and what happened before."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+
+from fingerprint._io.text import masked, printable, with_ids_masked
+from fingerprint.agent.logs import (
+    ATTRIBUTES,
+    NO_CHANNEL,
+    Mismatch,
+    State,
+    Story,
+    conclusion,
+    next_try,
+    offset_of,
+    present,
+    read_logs,
+    times,
+    to_utc,
+)  # fmt: skip
+from fingerprint.cli.output import colored, folded, is_terminal, print_json, show_progress, warn, write
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from fingerprint.cli.parser import Arguments
+
+_MEGABYTE = 1 << 20
+_EXIT_CODES = {
+    State.HEALTHY: EXIT_OK, State.FAILING: EXIT_DIFFERS, State.NOT_STARTED: EXIT_DIFFERS, State.STOPPED: EXIT_DIFFERS,
+    State.CANNOT_TELL: EXIT_CANNOT_TELL,
+}  # fmt: skip
+_OUTCOMES = {
+    "good": "got credentials", "failed": "failed", "from-disk": "used the credentials on the disk",
+    "not-told": "nothing told",
+}  # fmt: skip
+_COLORS = {EXIT_OK: "good", EXIT_DIFFERS: "bad", EXIT_CANNOT_TELL: "doubt"}
+
+
+def run(arguments: Arguments) -> int:
+    offset: timedelta | None = None
+    if arguments.utc_offset is not None:
+        try:
+            offset = offset_of(arguments.utc_offset)
+        except ValueError as error:
+            raise UsageError(str(error), remedy="Name the offset of the log's local time, such as +02:00") from None
+    paths = getattr(arguments, "FILE")  # noqa: B009
+    story = read_logs(paths, _progress())
+    if not story.timeline:
+        warn(f"{story.lines} lines, and none of them is one that the agent writes about its fingerprint")
+
+    def when(at: str) -> str:
+        return to_utc(at, offset) if at and offset is not None else at
+
+    if arguments.output == "json":
+        print_json("explain-log", _answer(story, paths, when, offset is not None, arguments))
+    else:
+        _print(story, when, offset is not None, arguments)
+    return _EXIT_CODES[present(story).state]
+
+
+def _progress() -> Callable[[int], None]:
+    if not is_terminal(sys.stderr):
+        return lambda _: None
+
+    def show(length: int) -> None:
+        show_progress(f"\r{length // _MEGABYTE} MB read \r")
+
+    return show
+
+
+def _shown(name: str, value: str, arguments: Arguments) -> str:
+    text = printable(value)
+    if name in ("hardware ID", "machine-id", "uuid") and not arguments.reveal:
+        return masked(text)
+    return text[:8] + "…" if (name.endswith("-hash") or name == "disk-info") and len(text) > 12 else text
+
+
+def _quoted(text: str, arguments: Arguments) -> str:
+    return text if arguments.reveal else with_ids_masked(text)
+
+
+def _answer(
+    story: Story, paths: list[str], when: Callable[[str], str], in_utc: bool, arguments: Arguments
+) -> dict[str, Any]:
+    text, steps, unknown = conclusion(story)
+    now = present(story)
+    waits = now.state == State.FAILING and story.hibernating
+    earliest, latest, how = next_try(story) if waits else ("", "", "")
+    return {
+        "state": str(now.state), "since": when(now.since), "cause": _quoted(now.cause, arguments),
+        "nextRequest": when(story.run.asks_next) if now.state == State.HEALTHY else "",
+        "starts": [
+            {"at": when("" if run.started == "-" else run.started), "version": run.version, "outcome": run.outcome,
+             "error": _quoted(run.error, arguments)}
+            for run in story.runs if run.started
+        ],
+        "files": paths, "lines": story.lines, "passedOver": story.passed_over, "utc": in_utc,
+        "began": when(story.began), "ended": when(story.ended), "agentVersions": story.versions,
+        "lastGood": when(story.last_good), "mismatches": [_mismatch(m, when, arguments) for m in story.mismatches],
+        "regeneratedAt": [when(at) for at in story.regenerated_at],
+        "refusals": [
+            {"error": code, "times": count, "first": when(first), "last": when(last)}
+            for code, (count, first, last) in story.refusals.items()
+        ],
+        "wastedRetries": story.wasted, "hibernating": waits, "nextRetry": when(earliest),
+        "nextRetryLatest": when(latest), "nextRetryBy": how,
+        "timeline": [
+            {"at": when(at), "kind": kind, "text": _quoted(told, arguments), "times": count, "last": when(last)}
+            for at, kind, told, count, last in story.timeline
+        ],
+        "dropped": story.dropped, "failedUpdate": _failed_update(story, when, arguments),
+        "channelDenied": _quoted(story.beside.channel_denied, arguments),
+        "conclusion": _quoted(text, arguments), "remedies": steps, "cannotTell": unknown,
+    }  # fmt: skip
+
+
+def _failed_update(story: Story, when: Callable[[str], str], arguments: Arguments) -> dict[str, Any] | None:
+    failed = story.beside.failed
+    return None if failed is None else {
+        "at": when(failed.at), "kind": failed.kind, "source": failed.source, "target": failed.target,
+        "text": _quoted(failed.text, arguments), "meaning": failed.meaning, "remedy": failed.remedy,
+    }  # fmt: skip
+
+
+def _mismatch(found: Mismatch, when: Callable[[str], str], arguments: Arguments) -> dict[str, Any]:
+    matched = found.matched
+    return {
+        "first": when(found.first), "last": when(found.last), "times": found.times,
+        "rule": "hardware-id" if found.id_differs else "similarity",
+        "changed": [
+            {"name": name, "saved": _shown(name, saved, arguments), "current": _shown(name, current, arguments)}
+            for name, (saved, current) in found.changed.items()
+        ],
+        "matched": matched, "total": ATTRIBUTES,
+        "percent": None if matched is None else round(matched / ATTRIBUTES * 100, 4),
+    }  # fmt: skip
+
+
+def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Arguments) -> None:
+    text, steps, unknown = conclusion(story)
+    now = present(story)
+    for line in folded(printable(_quoted(text, arguments)), 78):
+        write(colored(line, _COLORS[_EXIT_CODES[now.state]], arguments))
+    write()
+    clock = "UTC" if in_utc else "the logs' local time"
+    lines_read = times(story.lines, "line", "lines")
+    write(f"  Read       {lines_read}, {story.passed_over} of them not of an agent; times in {clock}")
+    if story.versions:
+        write(f"  Agent      {' -> '.join(story.versions)}")
+    if now.since:
+        write(f"  State      {now.state} since {when(now.since)}")
+    write(f"  Last good  {when(story.last_good) or '(not in these logs)'}")
+    if now.state == State.HEALTHY and story.run.asks_next:
+        write(f"  Requests   credentials next at {when(story.run.asks_next)}")
+    if story.hibernating and now.state == State.FAILING:
+        earliest, latest, how = next_try(story)
+        span = f"{when(earliest)}{f' to {when(latest)}' if latest != earliest else ''} (by {how})"
+        write(f"  Waiting    the next try is at {span if earliest else '(not known)'}")
+    over = len(story.mismatches) - len(story.open_mismatches)
+    for number, found in enumerate(story.mismatches):
+        _print_mismatch(found, number < over, when, arguments)
+    over = len(story.regenerated_at) - len(story.open_regenerations)
+    for number, at in enumerate(story.regenerated_at):
+        write(f"  New        fingerprint stored at {when(at) or '(no time)'}{' (over)' * (number < over)}")
+    for code, (count, first, last) in story.refusals.items():
+        span = f", {when(first)}{f' to {when(last)}' if last != first else ''}" if first else ""
+        ended = " (over)" * (story.settled_refusals.get(code) == count)
+        for number, line in enumerate(folded(f"{code}: {times(count, 'time', 'times')}{span}{ended}", 66)):
+            write(f"  {'Failed' if number == 0 else '':10} {line}")
+    if story.wasted:
+        write(f"  Wasted     {times(story.wasted, 'retry', 'retries')} after the new fingerprint")
+    _print_beside(story, when, arguments)
+    starts = [run for run in story.runs if run.started]
+    for number, run in enumerate(starts):
+        at = "" if run.started == "-" else run.started
+        write(f"  {'Starts' if number == 0 else '':10} {when(at) or '(no time)'}  {_OUTCOMES[run.outcome]}")
+    write()
+    write("Timeline")
+    for at, kind, told, count, _ in story.timeline:
+        again = f" ({count} times)" if count > 1 else ""
+        lines = folded(f"{kind:11} {printable(_quoted(told, arguments))}{again}", 56)
+        write(f"  {when(at) or '(no time)':20} {lines[0]}")
+        for line in lines[1:]:
+            write(f"  {'':20}   {line}")
+    if story.dropped:
+        write(f"  {story.dropped} more in the middle are left out")
+    if steps:
+        write()
+    for number, step in enumerate(steps, 1):
+        for at_line, line in enumerate(folded(step, 74)):
+            write(f"  {f'{number})' if at_line == 0 else '  '} {line}")
+    for told in unknown:
+        write(f"  Not told: {told}")
+
+
+def _print_beside(story: Story, when: Callable[[str], str], arguments: Arguments) -> None:
+    """Print what became of updates and of sessions, which changes nothing of the agent's state."""
+    beside, told = story.beside, []
+    if beside.failed is not None:
+        failed = beside.failed
+        target = f" to {failed.target}" if failed.target else ""
+        told.append(("Update", f"the last one{target} failed{_at(when(failed.at))}: {failed.meaning}. {failed.remedy}"))
+    if beside.channel_denied:
+        error = _quoted(beside.channel_denied, arguments)
+        told.append(("Sessions", f"none since {when(beside.channel_denied_at) or '(no time)'}: {NO_CHANNEL} ({error})"))
+    for name, text in told:
+        for number, line in enumerate(folded(printable(text), 66)):
+            write(f"  {name if number == 0 else '':10} {line}")
+
+
+def _at(at: str) -> str:
+    return f" at {at}" if at else ""
+
+
+def _print_mismatch(found: Mismatch, over: bool, when: Callable[[str], str], arguments: Arguments) -> None:
+    matched = found.matched
+    if found.id_differs:
+        told = "rule 3: the hardware ID differs"
+    elif matched is None:
+        told = "rule 5: less than the threshold; what changed is not in the log"
+    else:
+        told = f"rule 5: {matched}/{ATTRIBUTES} = {matched / ATTRIBUTES * 100:.1f} %, less than the threshold"
+    write(f"  Mismatch   {told}{' (over)' * over}")
+    if found.first:
+        write(f"             {when(found.first)} to {when(found.last)}, told {times(found.times, 'time', 'times')}")
+    for name, (saved, current) in found.changed.items():
+        change = f"{_shown(name, saved, arguments)} -> {_shown(name, current, arguments)}"
+        for number, line in enumerate(folded(f"{name}: {change}", 64)):
+            write(f"             {'x ' if number == 0 else '  '}{line}")

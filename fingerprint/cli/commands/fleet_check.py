@@ -1,0 +1,65 @@
+"""`fingerprint fleet check`: the verdict on each machine of a fleet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fingerprint.cli.fleet_input import Input, heading, reading, share, writing
+from fingerprint.cli.output import colored, print_json, write
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
+from fingerprint.fleet.checking import MATCHES, Summary, check
+
+if TYPE_CHECKING:
+    from fingerprint.cli.parser import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    summary = Summary()
+    with reading(arguments, "checking") as given, writing(arguments.to) as writer:
+        for checked in check(given.batches(), threads=arguments.threads):
+            summary.add(checked)
+            if writer:
+                writer.write(checked.rows)
+    if arguments.output == "json":
+        print_json("fleet check", _told(given, summary, arguments.to))
+    else:
+        _show(given, summary, arguments)
+    given.warn()
+    if summary.refused:
+        return EXIT_DIFFERS
+    return EXIT_CANNOT_TELL if given.rejects.count or not summary.rows else EXIT_OK
+
+
+def _told(given: Input, summary: Summary, to: str | None) -> dict[str, Any]:
+    return {
+        "fleet": given.told(), "rows": summary.rows, "refused": summary.refused,
+        "reasons": [
+            {"reason": str(reason), "match": reason in MATCHES, "rows": count}
+            for reason, count in summary.reasons.items()
+        ],
+        "drift": [
+            {"attribute": name, "changed": count, "share": count / summary.rows if summary.rows else None}
+            for name, count in summary.changed.items()
+        ],
+        "to": to,
+    }  # fmt: skip
+
+
+def _show(given: Input, summary: Summary, arguments: Arguments) -> None:
+    if not summary.rows:
+        write(colored(f"{given.fleet.path} holds no machine.", "doubt", arguments))
+        return
+    word = "machine" if summary.rows == 1 else "machines"
+    head = f"{summary.refused} of {summary.rows} {word} would be refused ({share(summary.refused, summary.rows)})"
+    write(colored(head, "bad" if summary.refused else "good", arguments))
+    heading(f"  {'reason':22} {'match':6} {'machines':>12} {'share':>9}")
+    for reason, count in summary.reasons.items():
+        if count:
+            match = "yes" if reason in MATCHES else "no"
+            write(f"  {reason!s:22} {match:6} {count:12d} {share(count, summary.rows):>9}")
+    heading(f"  {'attribute':22} {'':6} {'changed':>12} {'share':>9}")
+    for name, count in sorted(summary.changed.items(), key=lambda pair: -pair[1]):
+        write(f"  {name:22} {'':6} {count:12d} {share(count, summary.rows):>9}")
+    if arguments.to:
+        write()
+        write(f"The verdicts are in {arguments.to}.")

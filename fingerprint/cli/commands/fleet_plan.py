@@ -1,0 +1,106 @@
+"""`fingerprint fleet plan`: what each threshold would cost a fleet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fingerprint.cli.fleet_input import Input, heading, reading
+from fingerprint.cli.output import colored, folded, print_json, write
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
+from fingerprint.fleet.planning import NOW, USUAL_EVENTS, Plan, plan
+
+if TYPE_CHECKING:
+    from fingerprint.cli.parser import Arguments
+
+_MOST_GROUPS = 40
+_WIDTH = 80
+
+
+def run(arguments: Arguments) -> int:
+    events = _words(arguments.event) or USUAL_EVENTS
+    tolerated = (NOW, *(_words(arguments.tolerate) or ("reboot-dhcp",)))
+    allowed = _percent(arguments.refused)
+    with reading(arguments, "planning") as given:
+        made = plan(given.batches(), events=tuple(dict.fromkeys((*events, *tolerated[1:]))), threads=arguments.threads)
+    highest = {group: made.highest(group, tolerate=tolerated, refused=allowed) for group in sorted(made.groups)}
+    if arguments.output == "json":
+        print_json("fleet plan", _told(given, made, highest, tolerated, allowed))
+    else:
+        _show(given, made, highest, tolerated, arguments)
+    given.warn()
+    if given.rejects.count or not made.groups[""].get(NOW) or not made.groups[""][NOW].rows:
+        return EXIT_CANNOT_TELL
+    return EXIT_DIFFERS if None in highest.values() else EXIT_OK
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    return tuple(word for word in (text or "").split(",") if word)
+
+
+def _percent(text: str | None) -> float:
+    try:
+        share = float((text or "0").removesuffix("%").strip()) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(f"--refused {text} is no percentage", remedy="Give a number of 0 to 100, such as 0.1")
+    return share
+
+
+def _told(
+    given: Input, made: Plan, highest: dict[str, int | None], tolerated: tuple[str, ...], allowed: float
+) -> dict[str, Any]:
+    return {
+        "fleet": given.told(), "rows": made.groups[""][NOW].rows, "events": list(made.events),
+        "tolerate": list(tolerated), "allowedShare": allowed,
+        "groups": [
+            {
+                "group": group or None, "rows": tallies[NOW].rows, "highestThreshold": highest[group],
+                "refusedAtAny": {event: tally.refused for event, tally in tallies.items()},
+                "curve": [
+                    {"low": low, "high": high, "refused": refused} for low, high, refused in made.curve(group)
+                ],
+            }
+            for group, tallies in sorted(made.groups.items())
+        ],
+    }  # fmt: skip
+
+
+def _show(
+    given: Input, made: Plan, highest: dict[str, int | None], tolerated: tuple[str, ...], arguments: Arguments
+) -> None:
+    rows = made.groups[""][NOW].rows
+    if not rows:
+        write(colored(f"{given.fleet.path} holds no machine.", "doubt", arguments))
+        return
+    best = highest[""]
+    words = ", ".join(tolerated)
+    if best is None:
+        head, color = f"No threshold tolerates {words} for all {rows} machines.", "bad"
+    else:
+        head, color = f"The highest threshold that tolerates {words} is {best}.", "good"
+    for line in folded(head, 76):
+        write(colored(line, color, arguments))
+    base = made.groups[""][NOW].refused
+    if base:
+        for line in folded(f"{base} have another hardware ID or no hash: every threshold but -1 refuses them.", 76):
+            write(line)
+    heading(f"  machines of {rows} that would be refused, by threshold and event")
+    width = max(9, *(len(event) for event in made.events))
+    heads = list(made.events)
+    if 12 + len(heads) * (width + 1) > _WIDTH:
+        # Too many or too long for a line: letters stand for them.
+        heads, width = [chr(ord("a") + place) for place in range(len(heads))], 9
+        for letter, event in zip(heads, made.events, strict=True):
+            write(f"  {letter}  {event}")
+    write("  " + f"{'threshold':10}" + "".join(f" {head:>{width}}" for head in heads))
+    for low, high, refused in made.curve():
+        span = str(low) if low == high else f"{low}-{high}"
+        write("  " + f"{span:10}" + "".join(f" {refused[event]:{width}d}" for event in made.events))
+    groups = [group for group in highest if group]
+    if groups:
+        heading(f"  {'group':40} {'machines':>10} {'threshold':>10}")
+        for group in groups[:_MOST_GROUPS]:
+            write(f"  {group:40} {made.groups[group][NOW].rows:10d} {highest[group] or 'none':>10}")
+        if len(groups) > _MOST_GROUPS:
+            write(f"  and {len(groups) - _MOST_GROUPS} more: see --output json")

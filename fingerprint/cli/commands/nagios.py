@@ -1,0 +1,146 @@
+"""`fingerprint check --format nagios`: a plug-in of Nagios and its kin.
+
+One line "FINGERPRINT STATE - text | performance data", then what changed; exit codes 0 OK, 1 WARNING, 2 CRITICAL,
+3 UNKNOWN, as the guidelines of monitoring-plugins have them.
+"""
+
+from __future__ import annotations
+
+from fingerprint.assessment import REJECTED
+from fingerprint.assessment import UNKNOWN as LEVEL_UNKNOWN
+from fingerprint.cli.context import machine_of, vault_of
+from fingerprint.cli.output import aimed, write, write_data
+from fingerprint.errors import FingerprintError, UsageError
+from fingerprint.monitor.status import ANY_DRIFT, CONDITIONS, COPY, IP_ALONE, VACUOUS, WEAK_ID, WILL_HIBERNATE, look
+from fingerprint.observation import in_words
+from fingerprint.types import Reason
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parser import Arguments
+    from fingerprint.monitor.status import Look
+
+_STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+_OK, _WARNING, _CRITICAL, UNKNOWN = range(4)
+_WORDS = {
+    COPY: "scheme stable sees another machine, which the agent's rules do not notice",
+    IP_ALONE: "only the same IP address keeps it, with another one it would be refused",
+    VACUOUS: "any machine with this hardware ID passes",
+    WEAK_ID: "the hardware ID identifies no machine",
+    ANY_DRIFT: "attributes changed since the record was made",
+}
+
+
+def run(arguments: Arguments) -> int:
+    try:
+        warning = _conditions(arguments.warning, f"{ANY_DRIFT},{WEAK_ID}")
+        critical = _conditions(arguments.critical, WILL_HIBERNATE)
+        seen = look(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical)
+    except FingerprintError as error:
+        return tell_unknown(error)
+    if seen.error is not None and not (seen.assessment.problems and WILL_HIBERNATE in critical | warning):
+        return tell_unknown(seen.error)
+    performance = _performance(seen, warning, critical)
+    holding = [name for name in CONDITIONS if name in seen.conditions]
+    for state, names in ((_CRITICAL, critical), (_WARNING, warning)):
+        # The gravest first: they stand in this order from the least to the gravest.
+        found = [name for name in reversed(holding) if name in names]
+        if found:
+            return _tell(state, _reason(found[0], seen), performance, seen)
+        if state == _CRITICAL and seen.assessment.level == LEVEL_UNKNOWN:
+            # Before a warning: it would hide that the main question has no answer.
+            return _tell(UNKNOWN, _unknown(seen), performance)
+    return _tell(_OK, _summary(seen), performance, seen)
+
+
+def tell_unknown(error: FingerprintError) -> int:
+    """Tell that it cannot be told, and why, and return the exit code for that."""
+    return _tell(UNKNOWN, _complaint(error), "")
+
+
+def _conditions(words: str | None, default: str) -> set[str]:
+    names = {name for name in (default if words is None else words).split(",") if name}
+    for name in sorted(names):
+        if name not in CONDITIONS:
+            raise UsageError(f"there is no condition {name!r}", remedy=f"Name some of {', '.join(CONDITIONS)}")
+    return names
+
+
+def _complaint(error: FingerprintError) -> str:
+    where = f"{error.where}: " if error.where else ""
+    return f"{where}{error.what}{f'. {error.remedy}' if error.remedy else ''}"
+
+
+def _unknown(seen: Look) -> str:
+    if seen.assessment.state.uncertain:
+        return f"cannot tell whether the fingerprint was replaced: {seen.assessment.state.uncertain}"
+    collection = seen.observation.collection if seen.observation else None
+    if collection is None:
+        return ""
+    if collection.doubt:
+        return collection.doubt
+    advice = f"; {collection.remedy}" if collection.remedy else ""
+    return f"{', '.join(collection.unreadable)} could not be read, and would decide{advice}"
+
+
+def _reason(condition: str, seen: Look) -> str:
+    if condition == WILL_HIBERNATE:
+        first = seen.assessment.problems[0]
+        if first.kind == REJECTED:
+            return f"the agent will hibernate {_when(seen)}: {_score(seen)}"
+        return first.text
+    if condition == WEAK_ID and seen.observation is not None:
+        return f"{_WORDS[condition]}: {seen.observation.collection.id_problem}"
+    return f"{_WORDS[condition]}: {_score(seen)}"
+
+
+def _when(seen: Look) -> str:
+    return seen.forecast.check.when if seen.forecast is not None else "after its next check"
+
+
+def _score(seen: Look) -> str:
+    verdict = seen.observation.verdict if seen.observation else None
+    if verdict is None:
+        return ""
+    if not verdict.match and verdict.highest_passing_threshold is None:
+        return in_words(verdict)
+    sign = "<" if verdict.percent < verdict.threshold else ">="
+    return f"{verdict.matched}/{verdict.total} = {verdict.percent:.1f}% {sign} {verdict.threshold}"
+
+
+def _summary(seen: Look) -> str:
+    verdict = seen.observation.verdict if seen.observation else None
+    return f"same machine, {_score(seen)}" if verdict is not None and verdict.match else _score(seen)
+
+
+def _performance(seen: Look, warning: set[str], critical: set[str]) -> str:
+    verdict = seen.observation.verdict if seen.observation else None
+    if verdict is None:
+        return ""
+    # An alert range "N:" is below N, "0" is above 0. Where the score does not decide it has no range.
+    by_score = verdict.reason in (Reason.SIMILAR, Reason.NOT_SIMILAR) and seen.outcome != "cannot-tell"
+    needed = next((k for k in range(verdict.total + 1) if k * 100 >= verdict.threshold * verdict.total), verdict.total)
+    matched = _ranges(f"{needed}:", by_score, WILL_HIBERNATE, warning, critical)
+    score = _ranges(f"{verdict.threshold}:", by_score, WILL_HIBERNATE, warning, critical)
+    changed = _ranges("0", seen.outcome != "cannot-tell", ANY_DRIFT, warning, critical)
+    return (
+        f"matched={verdict.matched};{matched};0;{verdict.total} score={verdict.percent:.1f}%;{score};0;100 "
+        f"threshold={verdict.threshold};;;-1;100 changed={len(seen.changed)};{changed};0;{verdict.total} "
+        f"time={seen.seconds:.3f}s;;;0"
+    )
+
+
+def _ranges(text: str, limited: bool, condition: str, warning: set[str], critical: set[str]) -> str:
+    """Return the ranges of WARNING and CRITICAL, each where the condition that it stands for is asked for."""
+    return ";".join(text if limited and condition in names else "" for names in (warning, critical))
+
+
+def _tell(state: int, text: str, performance: str, seen: Look | None = None) -> int:
+    # A bar would begin the performance data.
+    line = f"FINGERPRINT {_STATES[state]} - {aimed(' '.join(text.split()).replace('|', '/'))}"
+    write_data(f"{line} | {performance}" if performance else line)
+    if seen is not None and seen.changed:
+        write(f"changed: {', '.join(seen.changed)}")
+    if seen is not None and seen.forecast is not None:
+        write(f"next check of the agent: {' '.join(seen.forecast.text.split()).replace('|', '/')}")
+    return state

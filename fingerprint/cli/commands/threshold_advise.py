@@ -1,0 +1,65 @@
+"""`fingerprint threshold advise`: which thresholds tolerate some events and refuse others."""
+
+from __future__ import annotations
+
+from fingerprint.cli.commands.whatif import named_event
+from fingerprint.cli.context import machine_of, vault_of
+from fingerprint.cli.output import folded, print_json, write
+from fingerprint.errors import EXIT_DIFFERS, EXIT_OK, UsageError
+from fingerprint.observation import check
+from fingerprint.rules.whatif import advise
+from fingerprint.types import HardwareHash
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.attributes.events import Event
+    from fingerprint.cli.parser import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    tolerate, reject = _events(arguments.tolerate), _events(arguments.reject)
+    if not tolerate and not reject:
+        raise UsageError(
+            "neither --tolerate nor --reject names an event", remedy="See: fingerprint simulate --list-events"
+        )
+    path: str | None = None
+    if arguments.standard:
+        advice = advise(tolerate, reject)
+    else:
+        vault = vault_of(arguments)
+        path = vault.path
+        seen = check(vault, machine_of(arguments), timeout=arguments.timeout)
+        saved, current = seen.record.hardware_hash or HardwareHash({}), seen.collection.hardware_hash
+        advice = advise(tolerate, reject, saved, current, sid_key=seen.verdict.sid_key)
+    if arguments.output == "json":
+        found = not advice.conflict
+        print_json("threshold advise", {
+            "vault": path, "low": advice.low if found else None, "high": advice.high if found else None,
+            "conflict": advice.conflict,
+            "bounds": [
+                {"event": b.event, "tolerate": b.tolerate, "limit": b.limit, "satisfied": b.satisfied, "why": b.why}
+                for b in advice.bounds
+            ],
+        })  # fmt: skip
+        return EXIT_DIFFERS if advice.conflict else EXIT_OK
+    if advice.conflict:
+        write("No threshold does that.")
+        for line in folded(advice.conflict, 76):
+            write(f"  {line}")
+    else:
+        write(
+            f"{advice.high}" + (f" (all from {advice.low} to {advice.high} do it)" if advice.low < advice.high else "")
+        )
+    write()
+    for bound in advice.bounds:
+        word = "tolerate" if bound.tolerate else "refuse"
+        for number, line in enumerate(folded(f"{word} {bound.event}: {bound.why}", 76)):
+            write(f"  {line}" if number == 0 else f"    {line}")
+    if any(not b.satisfied and b.tolerate for b in advice.bounds):
+        write()
+        write("  -1 tolerates everything: any machine that holds the vault then passes.")
+    return EXIT_DIFFERS if advice.conflict else EXIT_OK
+
+
+def _events(names: str | None) -> list[Event]:
+    return [named_event(name.strip()) for name in (names or "").split(",") if name.strip()]

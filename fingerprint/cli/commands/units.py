@@ -1,0 +1,190 @@
+"""`fingerprint units`: write the service files that run `watch` and `metrics` of this installation."""
+
+from __future__ import annotations
+
+import ntpath
+import os
+import posixpath
+import sys
+
+import fingerprint
+from fingerprint._io.atomic import write_new
+from fingerprint.cli.output import print_json, write
+from fingerprint.errors import EXIT_OK, InputError, Refused, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parser import Arguments
+
+# By this start of `sys.platform`, unless the user names a system.
+_OF_PLATFORM = {"linux": "systemd", "darwin": "launchd", "win32": "windows"}
+_TEMPLATES = {
+    "systemd": ("fingerprint-watch.service", "fingerprint-metrics.service", "fingerprint-metrics.timer"),
+    "launchd": ("fingerprint-watch.plist", "fingerprint-metrics.plist"),
+    "windows": ("fingerprint-watch-task.xml", "fingerprint-metrics-task.xml"),
+}
+# Where the textfile collector looks: of Debian's node_exporter, of windows_exporter; on macOS there is no usual place.
+_TEXTFILES = {
+    "systemd": "/var/lib/prometheus/node-exporter/fingerprint.prom",
+    "launchd": "/var/lib/node_exporter/fingerprint.prom",
+    "windows": r"C:\Program Files\windows_exporter\textfile_inputs\fingerprint.prom",
+}
+# ReadWritePaths= of systemd knows no escape for the first two, the task scheduler none for the last two.
+_UNWRITABLE = {"systemd": "\"'\\", "launchd": "", "windows": '"%'}
+_SYSTEMD_FOLDER = "/etc/systemd/system"
+_LAUNCHD_FOLDER = "/Library/LaunchDaemons"
+
+
+def run(arguments: Arguments) -> int:
+    """Write the files into the folder of the command line, and tell how to install them."""
+    system = _system(arguments.system)
+    program = _path(system, arguments.program or _this_program(), "--program")
+    textfile = _path(system, arguments.textfile or _TEXTFILES[system], "--textfile")
+    folder = os.path.abspath(getattr(arguments, "DIR"))  # noqa: B009
+    files = {os.path.join(folder, name): _filled(system, name, program, textfile) for name in _TEMPLATES[system]}
+    _write(folder, files)
+    first, watch, metrics = _commands(system, folder, textfile)
+    if arguments.output == "json":
+        answer = {"directory": folder, "system": system, "program": program, "files": [*files], "next": first + watch}
+        print_json("units", answer)
+        return EXIT_OK
+    write(f"Wrote for {system}, to run {program}:")
+    _list(files)
+    write("Next, as " + ("administrator:" if system == "windows" else "root:"))
+    _list(first + watch)
+    write("Or, to write the metrics every five minutes without a process that stays, in place of watch:")
+    _list(metrics)
+    return EXIT_OK
+
+
+def _list(lines: list[str] | dict[str, bytes]) -> None:
+    for line in lines:
+        write(f"  {line}")
+
+
+def _system(named: str | None) -> str:
+    known = ", ".join(_TEMPLATES)
+    if named is None:
+        system = _OF_PLATFORM.get(sys.platform)
+        if system is None:
+            raise UsageError(f"there are no service files for {sys.platform}", remedy=f"Name --system: {known}")
+        return system
+    if named not in _TEMPLATES:
+        raise UsageError("there is no such system", where=f"--system {named}", remedy=f"Name one of {known}")
+    return named
+
+
+def _this_program() -> str:
+    # Imported here: with --program it is not needed.
+    from shutil import which
+
+    # `python -m fingerprint` names a module; the program lies beside that Python.
+    found = which(sys.argv[0]) or which("fingerprint", path=os.path.dirname(sys.executable)) or which("fingerprint")
+    if found is None:
+        raise UsageError("the path of this program is not known", remedy="Name it with --program")
+    return os.path.abspath(found)
+
+
+def _path(system: str, path: str, option: str) -> str:
+    """Return an absolute path of that system, normalized as systemd wants it.
+
+    Raises:
+        UsageError: it is not absolute, names a folder, or has a character that the file cannot hold.
+    """
+    flavour = ntpath if system == "windows" else posixpath
+    # A service has no folder of its own to start from; on Windows a path without a drive would be of the current one.
+    if not flavour.isabs(path) or (system == "windows" and not flavour.splitdrive(path)[0]):
+        raise UsageError(
+            f"the path is not absolute for {system}", where=f"{option} {path}",
+            remedy=f"Name the whole path with {option}",
+        )  # fmt: skip
+    if not flavour.basename(path):
+        raise UsageError("this is a folder", where=f"{option} {path}", remedy="Name a file in it")
+    if not path.isprintable() or any(character in path for character in _UNWRITABLE[system]):
+        raise UsageError(
+            f"the path has a character that service files of {system} cannot hold", where=f"{option} {path!a}",
+            remedy="Name another path, such as that of a link",
+        )  # fmt: skip
+    normal: str = flavour.normpath(path)
+    return normal
+
+
+def _filled(system: str, name: str, program: str, textfile: str) -> bytes:
+    """Return a template with the paths in it, as the bytes that the system wants."""
+    from re import sub
+
+    values = {"PROGRAM": program, "TEXTFILE": textfile}
+    if system == "systemd":
+        # A dollar sign is no variable in the program's own path, and it is one in its arguments.
+        values = {
+            "PROGRAM": _unit_word(program),
+            "TEXTFILE": _unit_word(textfile).replace("$", "$$"),
+            "FOLDER": _unit_word("-" + posixpath.dirname(textfile)),
+        }
+    else:
+        values = {key: _xml(value) for key, value in values.items()}
+    path = os.path.join(os.path.dirname(os.path.abspath(fingerprint.__file__)), "monitor", "units", name)
+    with open(path, encoding="utf-8", newline="\n") as file:
+        text = sub("@([A-Z]+)@", lambda found: values[found[1]], file.read())
+    # What the task scheduler exports and reads everywhere; "utf-16" writes the byte-order mark.
+    return text.encode("utf-16" if system == "windows" else "utf-8")
+
+
+def _unit_word(text: str) -> str:
+    text = text.replace("%", "%%")
+    return f'"{text}"' if " " in text else text
+
+
+def _xml(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _write(folder: str, files: dict[str, bytes]) -> None:
+    for path in files:
+        if os.path.lexists(path):
+            raise Refused(
+                "the file exists; nothing was written", where=path, remedy="Name a new folder, or remove the old files"
+            )
+    try:
+        os.makedirs(folder, exist_ok=True)
+        for path, data in files.items():
+            write_new(path, data, "service file")
+            # Service managers and their tools read them as others, too; there is no secret in them.
+            os.chmod(path, 0o644)
+    except OSError as error:
+        raise InputError(
+            f"the service files could not be written ({error.strerror})", where=folder,
+            remedy="Name a folder that can be written",
+        ) from None  # fmt: skip
+
+
+def _commands(system: str, folder: str, textfile: str) -> tuple[list[str], list[str], list[str]]:
+    """Return the commands that prepare, and those that start watch, and metrics in its place."""
+    if system == "windows":
+        return [], [_schtasks(folder, "watch")], [_schtasks(folder, "metrics")]
+    from shlex import quote
+
+    first = [f"mkdir -p {quote(posixpath.dirname(textfile))}"]
+    if system == "launchd":
+        return first, _launchctl(folder, "watch"), _launchctl(folder, "metrics")
+    if folder != _SYSTEMD_FOLDER:
+        names = " ".join(quote(os.path.join(folder, name)) for name in _TEMPLATES[system])
+        first.append(f"install -m 644 {names} {_SYSTEMD_FOLDER}")
+    first.append("systemctl daemon-reload")
+    enable = "systemctl enable --now"
+    return first, [f"{enable} fingerprint-watch.service"], [f"{enable} fingerprint-metrics.timer"]
+
+
+def _launchctl(folder: str, name: str) -> list[str]:
+    from shlex import quote
+
+    written = os.path.join(folder, f"fingerprint-{name}.plist")
+    installed = f"{_LAUNCHD_FOLDER}/fingerprint-{name}.plist"
+    copy = f"install -o root -g wheel -m 644 {quote(written)} {_LAUNCHD_FOLDER}"
+    start = f"launchctl bootstrap system {installed}"
+    return [start] if written == installed else [copy, start]
+
+
+def _schtasks(folder: str, name: str) -> str:
+    path = os.path.join(folder, f"fingerprint-{name}-task.xml")
+    return f'schtasks /Create /TN fingerprint-{name} /RU SYSTEM /XML "{path}"'

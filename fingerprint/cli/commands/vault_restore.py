@@ -1,0 +1,346 @@
+"""`fingerprint vault history`, `backup`, `restore N` and `rebaseline`."""
+
+from __future__ import annotations
+
+from fingerprint.assessment import is_of_agent
+from fingerprint.cli.context import machine_of, vault_of
+from fingerprint.cli.output import folded, print_json, secret, show_log, table, write
+from fingerprint.errors import EXIT_OK, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing
+from fingerprint.observation import in_words, outcome_of
+from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
+from fingerprint.types import Outlook
+from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.vault.records import decode_fingerprint, decode_registration
+from fingerprint.vault.regeneration import rebaselined, replacement
+from fingerprint.vault.remedies import KEY_WORDS, restore_command, restore_remedy, usable_copy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fingerprint.cli.parser import Arguments
+    from fingerprint.recovery import Plan
+    from fingerprint.types import FingerprintRecord, Verdict
+    from fingerprint.vault import Vault
+
+
+def run(arguments: Arguments) -> int:
+    command = {
+        "vault history": _history,
+        "vault backup": _backup,
+        "vault restore": _restore,
+        "vault rebaseline": _rebaseline,
+    }
+    return command[arguments.command.path](arguments)
+
+
+def history_answer(vault: Vault, arguments: Arguments) -> dict[str, Any]:
+    """Return the records that were replaced, as JSON has them."""
+    entries = [_entry(entry, vault, arguments) for entry in vault.history.entries()]
+    return {"vault": vault.path, "history": vault.history.path, "entries": entries}
+
+
+def _history(arguments: Arguments) -> int:
+    vault = vault_of(arguments)
+    told = history_answer(vault, arguments)
+    entries = told["entries"]
+    if arguments.output == "json":
+        print_json("vault history", told)
+        return EXIT_OK
+    if not entries:
+        write(f"Nothing of the vault {vault.path} was ever replaced.")
+    else:
+        rows = [
+            (
+                str(e["number"]), e["replacedAt"], KEY_WORDS.get(e["key"], e["key"]),
+                e["fingerprint"] or e["instanceId"], str(e["threshold"] or ""), e["why"],
+            )
+            for e in entries
+        ]  # fmt: skip
+        table(("N", "replaced at", "key", "fingerprint or node", "threshold", "why"), rows, (3, 20, 12, 19, 9))
+    _print_last_written(vault)
+    return EXIT_OK
+
+
+def _print_last_written(vault: Vault) -> None:
+    """Name the copy of what was written last, which is entry 0, for a record that is lost or damaged."""
+    for key in KEY_WORDS:
+        try:
+            found = usable_copy(vault, key)
+        except VaultError:
+            # `vault verify` says so.
+            continue
+        if found is not None and not found[0]:
+            write(f"Entry 0 is the copy of {key} of {found[1]}. Restore it with: {restore_command(0, key)}")
+
+
+def _entry(entry: dict[str, Any], vault: Vault, arguments: Arguments) -> dict[str, Any]:
+    fingerprint, threshold, node = "", None, ""
+    text = entry["record"]
+    try:
+        if entry["key"] == FINGERPRINT_KEY and text is not None:
+            record = decode_fingerprint(text.encode("utf-8"), vault.history.path)
+            fingerprint, threshold = secret(record.fingerprint, arguments), record.threshold
+        elif entry["key"] == REGISTRATION_KEY and text is not None:
+            node = secret(decode_registration(text.encode("utf-8"), vault.history.path).instance_id, arguments)
+    except VaultCorrupt:
+        if entry["key"] == FINGERPRINT_KEY:
+            fingerprint = "(corrupt)"
+        else:
+            node = "(corrupt)"
+    return {
+        "number": entry["number"],
+        "key": entry["key"],
+        "replacedAt": entry["replacedAt"],
+        "why": entry["why"],
+        "rule": entry["rule"],
+        "by": entry["by"],
+        "fingerprint": fingerprint,
+        "threshold": threshold,
+        "instanceId": node,
+    }
+
+
+def _backup(arguments: Arguments) -> int:
+    vault = vault_of(arguments)
+    keys = _to_back_up(vault, arguments)
+    numbers: dict[str, int] = {}
+    if not arguments.dry_run:
+        with vault.edit() as edit:
+            for key in keys:
+                numbers[key] = edit.keep(key, why="backup", as_it_is=arguments.yes)
+    entries = [{"key": key, "number": numbers.get(key)} for key in keys]
+    answer = {
+        "vault": vault.path, "number": entries[0]["number"], "entries": entries, "dryRun": arguments.dry_run,
+        "history": vault.history.path,
+    }  # fmt: skip
+    if arguments.output == "json":
+        print_json("vault backup", answer)
+        return EXIT_OK
+    for key in keys:
+        if arguments.dry_run:
+            write(f"Would keep a copy of {key} of {vault.path} in {vault.history.path}.")
+        else:
+            write(f"Kept a copy of {key} of {vault.path} as entry {numbers[key]}.")
+            if key == FINGERPRINT_KEY and not vault.read().fingerprint:
+                write("  It is cleared: it holds no fingerprint to restore.")
+            else:
+                write(f"  Restore it with: {restore_command(numbers[key], key)}")
+    return EXIT_OK
+
+
+def _to_back_up(vault: Vault, arguments: Arguments) -> list[str]:
+    """Return the keys of which a copy is kept: both, or the one that is named; all can be read.
+
+    Raises:
+        VaultMissing: the vault holds none of them.
+        VaultError: one could not be read; then no copy is kept.
+    """
+    keys = []
+    missing: VaultMissing | None = None
+    for key, read in ((FINGERPRINT_KEY, vault.read), (REGISTRATION_KEY, vault.read_registration)):
+        if arguments.key not in (None, KEY_WORDS[key]):
+            continue
+        try:
+            if arguments.yes and vault.raw(key) is not None:
+                # What looks damaged is kept, too.
+                keys.append(key)
+                continue
+            read()
+            keys.append(key)
+        except VaultMissing as error:
+            missing = missing or error
+        except VaultCorrupt as error:
+            others = [word for one, word in KEY_WORDS.items() if one != key]
+            if arguments.key is None:
+                error.remedy += f". To copy the other record only: fingerprint vault backup --key {others[0]}"
+            raise
+    if not keys and missing is not None:
+        raise missing
+    return keys
+
+
+def _restore(arguments: Arguments) -> int:
+    if arguments.rebaseline:
+        if arguments.root != "/":
+            raise Refused(
+                "--rebaseline requires the machine itself: the hardware is not on a copied disk", where=arguments.root,
+                remedy="Nothing was written. Restore without it, or run it on the machine",
+            )  # fmt: skip
+        show_log()
+    vault = vault_of(arguments)
+    key = next((one for one, word in KEY_WORDS.items() if word == arguments.key), "")
+    machine = machine_of(arguments)
+    plan = plan_restore(
+        vault, arguments.N, machine, key=key, rebaseline=arguments.rebaseline, of_agent=is_of_agent(vault, machine),
+        timeout=arguments.timeout,
+    )  # fmt: skip
+    return _finish("vault restore", plan, vault, arguments)
+
+
+def _rebaseline(arguments: Arguments) -> int:
+    if not arguments.keep_fingerprint:
+        raise UsageError(
+            "a rebaseline keeps the fingerprint and takes the machine as it is now",
+            remedy="Say so with --keep-fingerprint. For a new fingerprint: fingerprint vault reset --yes",
+        )
+    show_log()
+    vault = vault_of(arguments)
+    machine = machine_of(arguments)
+    plan = plan_rebaseline(vault, machine, of_agent=is_of_agent(vault, machine), timeout=arguments.timeout)
+    return _finish("vault rebaseline", plan, vault, arguments)
+
+
+def _finish(command: str, plan: Plan, vault: Vault, arguments: Arguments) -> int:
+    if not arguments.dry_run and not arguments.yes:
+        raise Refused(
+            f"{command} requires --yes: what it writes is taken for the record of the machine that registered",
+            where=vault.path,
+            remedy="Nothing was written. See what it would do with --dry-run; do it with --yes",
+        )
+    if not arguments.dry_run:
+        carry_out(vault, plan, accept_new_sid=arguments.accept_new_sid)
+    changes = _changes(plan.before, plan.after)
+    notes = _notes(plan, vault, arguments)
+    if arguments.output == "json":
+        print_json(
+            command,
+            {
+                "vault": vault.path,
+                "key": plan.key,
+                "before": _summary(plan.before, arguments),
+                "after": _summary(plan.after, arguments),
+                "changedAttributes": changes,
+                "otherSid": plan.other_sid,
+                "machine": _machine(plan),
+                "nodes": None if plan.nodes is None else {
+                    "then": secret(plan.nodes[0], arguments), "now": secret(plan.nodes[1], arguments),
+                },
+                "notes": [" ".join(note) for note in notes],
+                "done": not arguments.dry_run,
+                "dryRun": arguments.dry_run,
+            },
+        )  # fmt: skip
+        return EXIT_OK
+    write(f"{'Would write' if arguments.dry_run else 'Wrote'} {plan.key} of {vault.path} ({plan.why}).")
+    for word, record in (("before", plan.before), ("after", plan.after)):
+        if record:
+            write(f"  {word:7}fingerprint {secret(record.fingerprint, arguments)}, threshold {record.threshold}")
+    if plan.key == FINGERPRINT_KEY:
+        write(f"  changed attributes: {', '.join(changes) or 'none'}" if plan.before
+              else "  the previous record was missing or unreadable")  # fmt: skip
+    for text, *commands in notes:
+        for line in folded(text, 76):
+            write("  " + line)
+        for one in commands:
+            write(f"      {one}")
+    return EXIT_OK
+
+
+def _machine(plan: Plan) -> dict[str, Any] | None:
+    """Return what the machine is now by the record that would be there, and what the agent does with it."""
+    if plan.verdict is None:
+        return None
+    return {
+        "verdict": outcome_of(plan.verdict), "agent": str(plan.outlook), "rule": in_words(plan.verdict),
+        "unreadable": list(plan.unreadable),
+    }  # fmt: skip
+
+
+def _notes(plan: Plan, vault: Vault, arguments: Arguments) -> list[tuple[str, ...]]:
+    """Return what else to know, each a text and the command that it speaks of."""
+    notes: list[tuple[str, ...]] = []
+    if plan.after is not None and not plan.after.fingerprint:
+        notes.append(("The record is cleared: it holds no fingerprint, and the agent finds none.",))
+    elif plan.verdict is not None:
+        notes += _of_the_machine(plan, plan.verdict, arguments)
+    if plan.other_sid:
+        text = "The hardware ID of the record is not that of this machine"
+        notes.append((f"{text}: it needs --accept-new-sid." if arguments.dry_run else f"{text}, as accepted.",))
+    if plan.nodes:
+        then, now = (secret(node, arguments) for node in plan.nodes)
+        if plan.key == FINGERPRINT_KEY:
+            text = f"The vault was registered as {then} then, and is {now} now: the service knows {now} by another "
+            notes.append((f"{text}fingerprint and rejects this one.",))
+        else:
+            notes.append((f"This registration is that of {then}; the vault is registered as {now} now.",))
+    elif plan.key == FINGERPRINT_KEY:
+        notes += _rejected_by_the_service(plan, vault)
+    if plan.key == REGISTRATION_KEY:
+        without = _without_a_fingerprint(vault)
+        notes += without
+        if without:
+            # A restart comes after that.
+            return notes
+    if arguments.dry_run:
+        return notes
+    if plan.outlook == Outlook.REJECTS and arguments.root == "/":
+        text = "Do not restart the agent before the record matches: it would replace the fingerprint again."
+        return [*notes, (text,)]
+    notes.append(("Restart the agent: it keeps what it read until then.",))
+    return notes
+
+
+def _of_the_machine(plan: Plan, verdict: Verdict, arguments: Arguments) -> list[tuple[str, ...]]:
+    """Return whether the agent accepts the machine by the record, and how it will if it does not."""
+    rule, unread = in_words(verdict), ", ".join(plan.unreadable)
+    notes: list[tuple[str, ...]] = []
+    if plan.sources is not None and unread:
+        notes.append((f"Stored as empty, as the agent reads it: {unread}.",))
+    told = {"same": "matches", "different": "does not match"}.get(outcome_of(verdict))
+    text = f"The record {told} this machine: {rule}." if told else (
+        f"Whether the record matches this machine cannot be told: {unread} could not be read."
+    )  # fmt: skip
+    if plan.outlook == Outlook.ACCEPTS:
+        return [*notes, (text if told == "matches" else f"{text} The agent will accept it.",)]
+    if plan.outlook == Outlook.UNKNOWN:
+        return [*notes, (f"{text} What the agent will do cannot be told either.",)]
+    if plan.outlook == Outlook.STOPS:
+        return [*notes, (f"{text} The agent's collection fails: {unread} is not valid UTF-8.",)]
+    text = f"{text} The agent will store a new fingerprint over it"
+    if arguments.root != "/":
+        # What a copied disk shows of the hardware says nothing of the machine that it boots in.
+        return [*notes, (f"{text} where it starts with this hardware.",)]
+    if plan.unstorable:
+        names = ", ".join(plan.unstorable)
+        return [*notes, (f"{text}. The present hardware hash cannot be stored: {names} could not be read.",)]
+    command = rebaselined(arguments.N, plan.other_sid)
+    return [*notes, (f"{text} at its next check. Restore it with the present hardware hash:", command)]
+
+
+def _rejected_by_the_service(plan: Plan, vault: Vault) -> list[tuple[str, ...]]:
+    """Return the warning for a fingerprint that replaced the registered one."""
+    state = replacement(vault, plan.after) if plan.after is not None and plan.after.fingerprint else None
+    if state is None or not state.regenerated:
+        return []
+    text = "This fingerprint replaced the registered one, and the service rejects it"
+    if state.restorable is None:
+        return [(f"{text}.",)]
+    return [(f"{text}. See the registered one:", f"fingerprint vault restore {state.restorable} --dry-run")]
+
+
+def _without_a_fingerprint(vault: Vault) -> list[tuple[str, ...]]:
+    """Return the warning for a registration without a fingerprint: the agent makes a new one then."""
+    try:
+        if vault.read().fingerprint:
+            return []
+    except VaultError:
+        # Whatever it is, it is not a fingerprint that the agent finds.
+        pass
+    remedy = restore_remedy(vault, FINGERPRINT_KEY)
+    return [("The vault holds no whole fingerprint: before the agent starts, restore that, too.", remedy)]
+
+
+def _summary(record: FingerprintRecord | None, arguments: Arguments) -> dict[str, Any] | None:
+    if record is None:
+        return None
+    return {"fingerprint": secret(record.fingerprint, arguments), "threshold": record.threshold}
+
+
+def _changes(before: FingerprintRecord | None, after: FingerprintRecord | None) -> list[str]:
+    """Return the names of the attributes that change; none where there is nothing to compare."""
+    if before is None:
+        return []
+    old = dict(before.hardware_hash or {})
+    new = dict((after and after.hardware_hash) or {})
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

@@ -1,0 +1,46 @@
+"""`fingerprint watch`: stay, check again and again, and log what changes."""
+
+from __future__ import annotations
+
+import sys
+
+from fingerprint._io.times import utc
+from fingerprint.cli.context import machine_of, vault_of
+from fingerprint.cli.output import SCHEMA_VERSION, flush, json_text, warn, write, write_data
+from fingerprint.errors import EXIT_OK, UsageError
+from fingerprint.monitor.watch import Event, Watcher, event_answer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parser import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    if arguments.checks is not None and arguments.checks < 1:
+        raise UsageError("--checks is less than 1", remedy="Leave it out to go on until it is ended")
+
+    def tell(event: Event) -> None:
+        if arguments.output == "json":
+            # JSON Lines: each line is an answer of its own.
+            line = {"schemaVersion": SCHEMA_VERSION, "command": "watch", **event_answer(event)}
+            write_data(json_text(line))
+        else:
+            differences = f" [{'; '.join(event.differences)}]" if event.differences else ""
+            write(f"{utc(event.at)} {event.kind} ({event.why}): {event.text}{differences}")
+        # Whoever reads this reads it now.
+        flush()
+
+    watcher = Watcher(
+        vault_of(arguments), machine_of(arguments), tell, warn, interval=arguments.interval,
+        textfile=arguments.textfile or "", timeout=arguments.timeout, output=_output(),
+    )  # fmt: skip
+    seen = watcher.run(arguments.checks)
+    return EXIT_OK if arguments.checks is None else seen.assessment.exit_code
+
+
+def _output() -> int | None:
+    try:
+        return None if sys.stdout is None else sys.stdout.fileno()
+    except OSError:
+        # It is no file, as where this runs in another program.
+        return None

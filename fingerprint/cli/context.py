@@ -1,0 +1,144 @@
+"""The machine and the vault that a command line means."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from fingerprint._io.permissions import rights_remedy
+from fingerprint.cli.options import GLOBAL
+from fingerprint.errors import FingerprintError, UsageError
+from fingerprint.machine.live import LiveMachine
+from fingerprint.vault import Vault
+from fingerprint.vault.locations import named_vault, reference_vault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.cli.parser import Arguments
+    from fingerprint.machine.base import Machine
+
+
+# Whoever reads them says what they are for.
+_TOLD_APART = ("--root", "--snapshot")
+_KINDS = {"file": "file", "folder": "directory"}
+# They look at no machine and no vault.
+_WITHOUT_TARGET = ("completion", "local-service", "version")
+
+
+def check_target(arguments: Arguments) -> None:
+    """Make sure, before anything else is done, that what --root, --snapshot and --vault name is there.
+
+    The root of a copied disk becomes absolute, and a recorded machine is loaded.
+
+    Raises:
+        UsageError: it is not there, or is something else.
+    """
+    _refuse_empty(arguments)
+    if arguments.command.path in _WITHOUT_TARGET:
+        return
+    if arguments.root != "/" and arguments.snapshot is not None:
+        raise UsageError(
+            "--root and --snapshot are mutually exclusive",
+            remedy="Name a copied disk with --root, or a recorded machine with --snapshot",
+        )
+    if arguments.root != "/":
+        arguments.root = _root(arguments.root)
+    if arguments.snapshot is not None:
+        _load(arguments)
+    _demand_folder_of_vault(arguments)
+
+
+def _refuse_empty(arguments: Arguments) -> None:
+    """Raise UsageError for an option that names a file or a directory, and names nothing: that is no default."""
+    for option in (*GLOBAL, *arguments.command.options):
+        if option.files and option.flag not in _TOLD_APART and getattr(arguments, option.name) == "":
+            raise UsageError(
+                f"{option.flag} is empty", remedy=f"Name a {_KINDS[option.files]}, or leave {option.flag} out"
+            )
+
+
+def _root(named: str) -> str:
+    remedy = "Name the directory where the copied disk is mounted, or leave --root out for this machine"
+    if not named:
+        raise UsageError("--root is empty", remedy=remedy)
+    try:
+        # Links first, and then "..", as the system does it; two slashes in front are a root of its own to POSIX.
+        root = os.path.realpath(named)
+        root = root if os.name == "nt" else "/" + root.lstrip("/")
+        os.scandir(root).close()
+    except FileNotFoundError:
+        raise UsageError("invalid --root: there is no such directory", where=named, remedy=remedy) from None
+    except NotADirectoryError:
+        raise UsageError("invalid --root: it is not a directory", where=named, remedy=remedy) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        remedy = rights_remedy(copied=True) if isinstance(error, PermissionError) else remedy
+        raise UsageError(f"invalid --root: it cannot be read ({why})", where=named, remedy=remedy) from None
+    return root
+
+
+def _load(arguments: Arguments) -> None:
+    from fingerprint.machine.recorded import RecordedMachine
+
+    if not arguments.snapshot:
+        raise UsageError("--snapshot is empty", remedy="Name a file that `fingerprint snapshot FILE` wrote")
+    try:
+        arguments.recorded = RecordedMachine.load(arguments.snapshot)
+    except FingerprintError as error:
+        raise UsageError(f"invalid --snapshot: {error.what}", where=error.where, remedy=error.remedy) from None
+    except ValueError as error:
+        raise UsageError(f"invalid --snapshot: {error}", remedy="Name another file") from None
+
+
+def _demand_folder_of_vault(arguments: Arguments) -> None:
+    """Raise UsageError where a command would write a vault that was named, and it cannot be made there."""
+    named = arguments.vault or named_vault()
+    writes = any(option.flag == "--dry-run" for option in arguments.command.options)
+    if not named or not writes or arguments.command.path.startswith("image "):
+        return
+    try:
+        path = os.path.abspath(named)
+        # The data directory of a vault is made with it: the registration file lies beside the vault.
+        parent = os.path.dirname(os.path.dirname(path) if os.path.basename(path) == "Vault" else path)
+    except OSError:
+        # The current directory is gone; opening the vault tells that.
+        return
+    if not _is_text(named) and arguments.command.path in ("init", "register"):
+        raise UsageError(
+            "invalid --vault: the path is not valid UTF-8, and the vault's manifest has to name it", where=named,
+            remedy="Nothing was written. Name another directory with --vault",
+        )  # fmt: skip
+    # The agent's own is named rightly, also where the agent was never installed.
+    if path != reference_vault() and _is_missing(parent):
+        raise UsageError(
+            f"invalid --vault: there is no directory {parent} to hold it", where=named,
+            remedy="Nothing was written. Create that directory, or name another vault with --vault",
+        )  # fmt: skip
+
+
+def _is_missing(folder: str) -> bool:
+    """Return whether there is no such directory for certain; what may not be seen is told by whoever writes there."""
+    try:
+        return not stat.S_ISDIR(os.stat(folder).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def machine_of(arguments: Arguments) -> Machine:
+    """Return this machine, a copied disk, or a recorded machine."""
+    return arguments.recorded or LiveMachine(root=arguments.root)
+
+
+def vault_of(arguments: Arguments) -> Vault:
+    """Return the vault that --vault, the environment, --root or this machine's state name."""
+    return Vault.open(arguments.vault, root=arguments.root)

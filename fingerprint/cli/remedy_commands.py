@@ -1,0 +1,337 @@
+"""Printed commands act on the target of the run that prints them, and start the program as it was started.
+
+Texts name commands of ours plainly, such as `fingerprint vault restore 3`, at the start of a line, after a colon or
+in backquotes. `render` passes what it prints through here: --vault, --root, --snapshot and our state folder are added.
+What cannot be done from here is told as a command for that machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from fingerprint._io.permissions import is_root
+from fingerprint.agent.paths import places_of
+from fingerprint.cli.options import COMMANDS, GLOBAL, Command
+from fingerprint.vault.locations import is_own, reference_vault, resolve_vault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fingerprint.cli.parser import Arguments
+
+_NAME = "fingerprint"
+THERE = "on that machine: "
+_SAID = ("on that machine: ", "on that machine): ")
+# They look at the files or the fleet that they name, or at nothing.
+_WITHOUT_TARGET = (
+    "compare", "completion", "explain-log", "local-service", "match", "s3-policy", "units", "version",
+)  # fmt: skip
+# The machine of the files that they look at need not be this one.
+_OF_FILES = ("compare", "explain-log")
+# They write, and what they write lies on the copied disk. Others would write what the hardware of this machine says.
+_WRITE_ON_DISK = (
+    "image clean", "threshold set", "vault backup", "vault repair", "vault reset", "vault restore",
+)  # fmt: skip
+# They write, or need the machine itself, without an option that shows it.
+_WRITE = ("credential-process", "serve", "update")
+# They read what a snapshot does not hold.
+_NEED_DISK = ("credentials order", "image check")
+# Programs of the system that advice names.
+_PROGRAMS = (
+    "Add-ADGroupMember", "DISM", "Get-Service", "New-ADUser", "Restart-Service", "Resume-Service", "Set-Service",
+    "Start-Service", "chmod", "chown", "cloud-init", "fsutil", "fuser", "icacls", "launchctl", "net", "pw", "rm",
+    "sc", "sfc", "snap", "ssh-keygen", "sudo", "systemctl", "userdel", "usermod", "winmgmt",
+)  # fmt: skip
+_JSON_KEYS = (
+    "because", "cannotTell", "command", "conclusion", "consequence", "next", "notes", "remedies", "remedy", "risk",
+    "text", "what",
+)  # fmt: skip
+# What was read of a machine, word for word.
+_JSON_DATA = ("attributes", "evidence", "hardwareHash", "timeline")
+# Where sudo finds programs whatever PATH says.
+_SUDO_FINDS = ("/bin", "/sbin", "/snap/bin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin", "/usr/sbin")
+_PUNCTUATION = ".,;:)`"
+
+
+class Advice:
+    """The commands that one run prints.
+
+    Args:
+        arguments: its command line; None before it is known.
+    """
+
+    def __init__(self, arguments: Arguments | None) -> None:
+        named = os.environ.get("FINGERPRINT_VAULT", "") if is_own(os.environ) else ""
+        vault = (arguments.vault if arguments else None) or named
+        root = arguments.root if arguments else "/"
+        self._vault = _absolute(vault) if vault else ""
+        self._root = "" if root == "/" else _absolute(root)
+        self._snapshot = _absolute(arguments.snapshot) if arguments and arguments.snapshot is not None else ""
+        state = os.environ.get("FINGERPRINT_STATE", "") if is_own(os.environ) else ""
+        self._state = _absolute(state) if state else ""
+        self._program = program()
+        self._of_files = arguments is not None and arguments.command.path in _OF_FILES and not _logs_here(arguments)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the run looked at another machine than this one, or may have."""
+        return bool(self._root or self._snapshot or self._of_files)
+
+    def text(self, text: str, blank: str = " ") -> str:
+        """Return a text with its commands aimed; `blank` takes the place of each blank within one of them."""
+        done, at = [], 0
+        while (found := self._next(text, at)) is not None:
+            begin, end, command = found
+            # Before what is said of it a line may end.
+            done += [text[at:begin], command[:1], command[1:].replace(" ", blank)]
+            at = end
+        return "".join((*done, text[at:]))
+
+    def step(self, text: str, command: str) -> tuple[str, str]:
+        """Return what to do and its command, aimed; one that cannot be given from here stands in the text.
+
+        The text itself is not aimed: that is for where it is folded or written.
+        """
+        if command.startswith((_NAME + " ", "sudo " + _NAME + " ")):
+            aimed = self.text(command)
+        else:
+            aimed = THERE + command if command and self.elsewhere else command
+        return (f"{text} ({aimed})", "") if aimed.startswith(THERE) else (text, aimed)
+
+    def answer(self, value: Any, key: str = "") -> Any:
+        """Return an answer of JSON with its commands aimed."""
+        if isinstance(value, str):
+            return self.text(value) if key in _JSON_KEYS else value
+        if isinstance(value, (list, tuple)):
+            return [self.answer(one, key) for one in value]
+        if not isinstance(value, dict):
+            return value
+        told = {name: one if name in _JSON_DATA else self.answer(one, name) for name, one in value.items()}
+        words = next((name for name in ("remedy", "text") if isinstance(value.get(name), str)), "")
+        # The command of a whole answer is its name.
+        if words and "schemaVersion" not in value and isinstance(value.get("command"), str):
+            text, told["command"] = self.step(value[words], value["command"])
+            told[words] = self.text(text)
+        return told
+
+    def _next(self, text: str, at: int) -> tuple[int, int, str] | None:
+        """Return where the next command begins and ends, and how it is printed."""
+        ours = self._next_of_ours(text, at)
+        other = self._next_of_others(text, at) if self.elsewhere else None
+        found = min((found for found in (ours, other) if found is not None), default=None)
+        if found is None or not found[2].startswith(THERE) or text.startswith(THERE, found[0]):
+            return found
+        begin, end, command = found
+        if text[at:begin].endswith("`"):
+            # What is in backquotes can be copied as it is.
+            begin, command = begin - 1, f"{THERE}`{command.removeprefix(THERE)}"
+        if text[at:begin].endswith(": "):
+            # One colon is enough: "Make it with (on that machine): fingerprint init".
+            begin, command = begin - 2, f" ({THERE[:-2]}): {command.removeprefix(THERE)}"
+        return begin, end, command
+
+    def _next_of_ours(self, text: str, at: int) -> tuple[int, int, str] | None:
+        begin = at - 1
+        while (begin := text.find(_NAME + " ", begin + 1)) >= 0:
+            start = begin - 5 if text[:begin].endswith("sudo ") else begin
+            said = _said(text, start)
+            if start < at or not (said or _may_begin(text, start)):
+                continue
+            found = _extent(text, begin + len(_NAME) + 1)
+            # Help is the same for every target.
+            if found is not None and not text.startswith(" --help", found[0]):
+                end, command, options = found
+                if said:
+                    return start - said, end, text[start - said : end]
+                return start, end, self._aimed(text[begin + len(_NAME) + 1 : end], command, options, start < begin)
+        return None
+
+    def _next_of_others(self, text: str, at: int) -> tuple[int, int, str] | None:
+        """Return the next command of another program that would act on the machine that this runs on."""
+        found = []
+        for name in _PROGRAMS:
+            begin = at - 1
+            while (begin := text.find(name + " ", begin + 1)) >= 0:
+                before = text[:begin]
+                said = _said(text, begin)
+                if said:
+                    # It stays whole where lines are broken.
+                    end = text.find("`", begin) + 1 if before.endswith("`") else _end_of_sentence(text, begin)
+                    if begin - said >= at and end > begin:
+                        found.append((begin - said, end, text[begin - said : end]))
+                        break
+                    continue
+                if before.endswith("`") and "`" in text[begin:] and not before[:-1].endswith(_SAID):
+                    end = text.index("`", begin) + 1
+                    found.append((begin - 1, end, THERE + text[begin - 1 : end]))
+                elif before.endswith(": ") and not before.endswith(_SAID):
+                    end = _end_of_sentence(text, begin)
+                    found.append((begin, end, THERE + text[begin:end]))
+                else:
+                    continue
+                break
+        return min(found, default=None)
+
+    def _aimed(self, words: str, command: Command, options: tuple[str, ...], by_root: bool) -> str:
+        """Return a command of ours, with its words as the text has them, for the target of this run."""
+        plain = f"{'sudo ' if by_root else ''}{_NAME} {words}"
+        if self._there(command, options):
+            return THERE + plain
+        if _is_without_target(command):
+            return f"{self._program} {words}"
+        vault = self._vault or self._resolved(by_root)
+        given = (("--root", self._root), ("--snapshot", self._snapshot), ("--vault", vault))
+        target = "".join(f" {flag} {quoted(path)}" for flag, path in given if path and flag not in options)
+        start = self._program
+        state = f"FINGERPRINT_STATE={quoted(self._state)}" if self._state else ""
+        if by_root and not is_root():
+            start = f"sudo {f'env {state} ' if state else ''}{_for_sudo(start)}"
+        elif state and os.name == "nt":
+            start = f"$env:{state}; {start}"
+        elif state:
+            start = f"{state} {start}"
+        return f"{start}{target} {words}"
+
+    def _there(self, command: Command, options: tuple[str, ...]) -> bool:
+        """Return whether a command would act on this machine, where the run looked at another one."""
+        if self._of_files:
+            # No option names that machine.
+            return not _is_without_target(command)
+        if not self.elsewhere:
+            return False
+        if "--network" in options:
+            # Of another machine than this one it is not asked.
+            return True
+        own = {option.flag for option in command.options}
+        writes = command.path in _WRITE or bool(own & {"--dry-run", "--yes"}) or "--keep" in options
+        if self._snapshot:
+            return writes or command.path in (*_NEED_DISK, "snapshot")
+        return writes and command.path not in _WRITE_ON_DISK
+
+    def _resolved(self, by_root: bool) -> str:
+        """Return the vault that nobody named, where the printed command would else find another one; "" elsewhere."""
+        if self._root or not (self._state or by_root):
+            return ""
+        vault = resolve_vault(None)
+        # Root has no other one than this.
+        return "" if by_root and not self._state and vault == reference_vault() else vault
+
+
+def _is_without_target(command: Command) -> bool:
+    return command.path in _WITHOUT_TARGET or (command.path.startswith("fleet ") and command.path != "fleet row")
+
+
+def _logs_here(arguments: Arguments) -> bool:
+    """Return whether the logs that a run read are those of the agent on this machine."""
+    folder = places_of("windows" if os.name == "nt" else "linux").logs
+    files: list[str] = getattr(arguments, "FILE", [])
+    return bool(files) and all(os.path.dirname(os.path.realpath(file)) == os.path.realpath(folder) for file in files)
+
+
+def program() -> str:
+    """Return how this program is started, quoted for a shell: by its name, its path, or as a module of its Python."""
+    script = sys.argv[0] if sys.argv else ""
+    if os.path.basename(script).removesuffix(".exe") != _NAME:
+        # A module, or a part of another program.
+        script = os.path.join(os.path.dirname(sys.executable), _NAME)
+        otherwise = f"{quoted(sys.executable)} {'-I ' if sys.flags.isolated else ''}-m {_NAME}"
+    else:
+        script = _absolute(script)
+        otherwise = quoted(script)
+    found = _on_path(_NAME)
+    try:
+        return _NAME if found and os.path.samefile(found, script) else otherwise
+    except OSError:
+        return otherwise
+
+
+def _on_path(name: str) -> str:
+    """Return the program that a shell starts by this name, "" if there is none."""
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        for ending in ("", ".exe") if os.name == "nt" else ("",):
+            path = os.path.join(folder, name + ending)
+            if os.path.isfile(path) and os.access(path, os.X_OK):
+                return path
+    return ""
+
+
+def _for_sudo(start: str) -> str:
+    """Return the program as sudo finds it, which has a search path of its own."""
+    found = _on_path(_NAME) if start == _NAME else ""
+    return quoted(_absolute(found)) if found and os.path.dirname(_absolute(found)) not in _SUDO_FINDS else start
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        # The current folder is gone.
+        return path
+
+
+def quoted(path: str) -> str:
+    """Return a path as one word of a shell; what cannot be printed, and what parts columns, with escapes."""
+    if path and all(c.isascii() and (c.isalnum() or c in "@%+=:,./-_") for c in path):
+        return path
+    if os.name == "nt":
+        return path if path.isprintable() and " " not in path else f'"{path}"'
+    if path.isprintable() and "|" not in path:
+        return "'" + path.replace("'", "'\"'\"'") + "'"
+    data = os.fsencode(path)
+    return "$'" + "".join(chr(b) if 32 <= b < 127 and chr(b) not in "\\'|" else f"\\{b:03o}" for b in data) + "'"
+
+
+def _said(text: str, at: int) -> int:
+    """Return the length of what says, before a command, that it is for that machine; 0 if nothing does."""
+    before = text[:at]
+    quote = before.endswith("`")
+    found = next((words for words in _SAID if before[: len(before) - quote].endswith(words)), "")
+    return len(found) + quote if found else 0
+
+
+def _may_begin(text: str, at: int) -> bool:
+    """Return whether a command may begin there: in a line of its own, after a colon, or in backquotes."""
+    before = text[:at]
+    line = before[before.rfind("\n") + 1 :].strip(" 0123456789)-$")
+    return not line or before.endswith((": ", "`"))
+
+
+def _end_of_sentence(text: str, at: int) -> int:
+    ends = [end for end in (text.find(mark, at) for mark in (". ", "; ", "\n", ")")) if end >= 0]
+    return min(ends, default=len(text))
+
+
+def _extent(text: str, at: int) -> tuple[int, Command, tuple[str, ...]] | None:
+    """Return where the command of ours ends whose words begin there, which it is, and the options that it has."""
+    rest = text[at:]
+    named = [command for command in COMMANDS if _names(rest, command.path)]
+    if not named:
+        return None
+    command = max(named, key=lambda one: len(one.path))
+    known = {name: option for option in (*GLOBAL, *command.options) for name in (option.flag, option.short) if name}
+    end, left, options = at + len(command.path), len(command.positionals), []
+    value = False
+    while text[end : end + 1] == " ":
+        whole = text[end + 1 :].split(" ", 1)[0].split("\n", 1)[0]
+        word = whole.rstrip(_PUNCTUATION) if not whole.endswith("...") else whole
+        flag, equals, _ = word.partition("=")
+        if value:
+            value = False
+        elif flag in known:
+            options.append(flag)
+            value = bool(known[flag].metavar) and not equals
+        elif left and word and (word[0].isdigit() or word.isupper() or "." in word or "/" in word):
+            left -= 1
+        else:
+            break
+        end += 1 + len(word)
+        if word != whole:
+            break
+    return end, command, tuple(options)
+
+
+def _names(text: str, path: str) -> bool:
+    following = text[len(path) : len(path) + 1]
+    return text.startswith(path) and (not following or following.isspace() or following in _PUNCTUATION)

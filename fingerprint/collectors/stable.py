@@ -1,0 +1,340 @@
+"""Scheme `stable`: facts that only another machine changes, read without starting a process on Linux and Windows.
+
+`fingerprint.rules.stable` makes values of them and `fingerprint.attributes.stable` says what each is worth.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from fingerprint._canonical import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
+from fingerprint.attributes.machine_id import is_shared
+from fingerprint.attributes.stable import CONTAINERS, PHYSICAL, STRENGTHS
+from fingerprint.collectors.attributes import unread
+from fingerprint.collectors.ssm_unix import MACHINE_ID_FILES, NOTHING_THERE
+from fingerprint.types import Attribute, Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fingerprint.machine.base import Link, Machine
+
+SMBIOS_TABLE = "/sys/firmware/dmi/tables/DMI"
+DISKS_BY_ID = "/dev/disk/by-id"
+FILESYSTEMS = "/dev/disk/by-uuid"
+BLOCK_DEVICES = "/sys/block"
+_DMI_FILES = "/sys/class/dmi/id"
+_READABLE_BY_ALL = (
+    "sys_vendor", "product_name", "board_vendor", "board_name", "bios_vendor", "bios_version", "bios_date",
+)  # fmt: skip
+_DEVICE_TREE = "/proc/device-tree"
+_CPUINFO = "/proc/cpuinfo"
+_CONTAINER_MANAGER = "/run/systemd/container"
+_CONTAINER_MARKS = (("/.dockerenv", "docker"), ("/run/.containerenv", "podman"))
+_TABLE_LIMIT = 4 * 1024 * 1024
+_CPUINFO_LIMIT = 4 * 1024 * 1024
+# Twelve characters that a processor's hypervisor leaf holds.
+_HYPERVISOR_LEAVES = (
+    ("KVMKVMKVM", "kvm"),
+    ("TCGTCGTCG", "kvm"),
+    ("VMwareVMware", "vmware"),
+    ("Microsoft Hv", "hyperv"),
+    ("XenVMMXenVMM", "xen"),
+    ("VBoxVBoxVBox", "virtualbox"),
+    ("prl hyperv", "parallels"),
+    ("bhyve bhyve", "bhyve"),
+    (" lrpepyh vr", "parallels"),
+)
+# Names of disks that are links to parts, to what is made of disks, or to what is carried from machine to machine.
+_NO_DISK = ("dm-", "md-", "lvm-", "usb-", "loop")
+# Disks of hypervisors that have the same name on every machine.
+_NAMELESS = ("qemu_harddisk", "qemu_dvd", "vbox_cd-rom", "google-", "virtual_cd", "persistent-disk-", "cd-rom", "dvd")
+_IOREG = ("/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice")
+_FROM_TABLE = frozenset(
+    (
+        "system-uuid", "system-serial", "board-serial", "chassis-serial", "cloud-instance", "memory-serials",
+        "platform", "board", "processor", "memory", "firmware", "hypervisor",
+    )
+)  # fmt: skip
+
+
+# Made once: most machines lack most of them, and making one costs as much as reading a file.
+_ABSENT = tuple(
+    (s.name, Attribute(s.name, "", Status.ABSENT, "not told, or by a placeholder", s.source)) for s in STRENGTHS
+)
+
+
+class _Found:
+    """Attributes as they are found; what nobody found is absent."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.attributes: dict[str, Attribute] = {}
+
+    def tell(self, name: str, value: str, source: str) -> None:
+        if value and not self.known(name):
+            self.attributes[name] = Attribute(name, value, Status.PRESENT, "", source)
+
+    def fail(self, names: Iterable[str], error: OSError, source: str) -> None:
+        for name in names:
+            if not self.known(name):
+                self.attributes[name] = unread(name, error, source, self.machine)
+
+    def known(self, name: str) -> bool:
+        return name in self.attributes and self.attributes[name].status == Status.PRESENT
+
+    def value(self, name: str) -> str:
+        return self.attributes[name].value if name in self.attributes else ""
+
+
+def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
+    """Return the attributes in the order of `strengths`; none of them raises."""
+    found = _Found(machine)
+    if machine.platform == "windows":
+        _read_windows(machine, found)
+    elif machine.platform == "macos":
+        _read_macos(machine, found, timeout)
+    else:
+        _read_linux(machine, found)
+    _ask(found, "mac-addresses", "the interfaces", lambda: _mac_addresses(machine.links()))
+    _ask(found, "ip-address", "the default route", lambda: value_of("ip-address", machine.outgoing_address()))
+    _ask(found, "hostname", "the kernel", lambda: value_of("hostname", machine.host_name().lower()))
+    return tuple(found.attributes.get(name) or absent for name, absent in _ABSENT)
+
+
+def _ask(found: _Found, name: str, source: str, question: Callable[[], str]) -> None:
+    try:
+        found.tell(name, question(), source)
+    except OSError as error:
+        found.fail((name,), error, source)
+
+
+def _read_linux(machine: Machine, found: _Found) -> None:
+    _machine_id(machine, found)
+    _container(machine, found)
+    if found.known("hypervisor"):
+        # A container sees its host's hardware, which would count for nothing.
+        return
+    if not _smbios(machine, found):
+        _device_tree(machine, found)
+    _processor(machine, found)
+    _disks(machine, found)
+    _ask(found, "filesystem-uuids", FILESYSTEMS, lambda: set_of("filesystem-uuids", _listed(machine, FILESYSTEMS)))
+
+
+def _machine_id(machine: Machine, found: _Found) -> None:
+    for path in MACHINE_ID_FILES:
+        try:
+            text = machine.read_file(path).decode("ascii", "replace").strip().lower()
+        except OSError as error:
+            if error.errno in NOTHING_THERE:
+                continue
+            found.fail(("machine-id",), error, path)
+            return
+        found.tell("machine-id", "" if is_shared(text) else value_of("machine-id", text), path)
+        return
+
+
+def _smbios(machine: Machine, found: _Found) -> bool:
+    """Read the table of the firmware; where only root may, what everybody may see. Return whether there is one."""
+    try:
+        table = machine.read_file(SMBIOS_TABLE, _TABLE_LIMIT)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            _dmi_files(machine, found)
+        found.fail(_FROM_TABLE, error, SMBIOS_TABLE)
+        return True
+    from fingerprint._smbios import stable_values
+
+    _tell_table(found, lambda: stable_values(table), SMBIOS_TABLE)
+    return True
+
+
+def _tell_table(found: _Found, question: Callable[[], dict[str, str]], source: str) -> None:
+    try:
+        values = question()
+    except ValueError as error:
+        found.fail(_FROM_TABLE, OSError(errno.EBADMSG, str(error)), source)
+        return
+    for name, value in values.items():
+        found.tell(name, value, source)
+
+
+def _dmi_files(machine: Machine, found: _Found) -> None:
+    told: dict[str, str] = {}
+    for name in (
+        "sys_vendor",
+        "product_name",
+        "board_vendor",
+        "board_name",
+        "bios_vendor",
+        "bios_version",
+        "bios_date",
+    ):
+        try:
+            told[name] = machine.read_file(f"{_DMI_FILES}/{name}").decode("utf-8", "replace").rstrip("\n")
+        except OSError:
+            told[name] = ""
+    for attribute, *names in (
+        ("platform", "sys_vendor", "product_name"),
+        ("board", "board_vendor", "board_name"),
+        ("firmware", "bios_vendor", "bios_version", "bios_date"),
+    ):
+        found.tell(attribute, value_of(attribute, *(clean(told[name]) for name in names)), _DMI_FILES)
+    texts = (told["sys_vendor"], told["product_name"], told["bios_vendor"], told["bios_version"])
+    found.tell("hypervisor", hypervisor_of(*texts), _DMI_FILES)
+
+
+def _device_tree(machine: Machine, found: _Found) -> None:
+    for attribute, file in (("system-serial", "serial-number"), ("platform", "model")):
+        path = f"{_DEVICE_TREE}/{file}"
+        try:
+            text = machine.read_file(path).rstrip(b"\0").decode("utf-8", "replace")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            found.fail((attribute,), error, path)
+            continue
+        if attribute == "system-serial":
+            found.tell(attribute, value_of(attribute, clean_serial(text)), path)
+        else:
+            found.tell(attribute, value_of(attribute, clean(text)), path)
+            virtual = "linux,dummy-virt" in text
+            found.tell("hypervisor", "kvm" if virtual else PHYSICAL, path)
+
+
+def _processor(machine: Machine, found: _Found) -> None:
+    """Tell processor and hypervisor by the processor itself, where no table told them."""
+    if found.known("processor") and found.known("hypervisor"):
+        return
+    if "processor" in found.attributes and "hypervisor" in found.attributes:
+        # The table is there and may not be read: another source would give another value.
+        return
+    try:
+        brand, told_id, leaf = machine.processor_id()
+    except OSError:
+        brand, told_id, leaf = _cpuinfo_name(machine), "", ""
+    name = clean(brand)
+    # Only the signature: the flags behind it follow settings of the firmware.
+    found.tell("processor", value_of("processor", f"{name}\1{told_id[:8]}" if name or told_id else ""), "CPUID")
+    if leaf:
+        known = next((name for start, name in _HYPERVISOR_LEAVES if leaf.startswith(start)), "unknown")
+        found.tell("hypervisor", known, "CPUID")
+    elif told_id:
+        found.tell("hypervisor", PHYSICAL, "CPUID")
+
+
+def _cpuinfo_name(machine: Machine) -> str:
+    from fingerprint.machine.parsers import parse_cpuinfo
+
+    try:
+        text = machine.read_file(_CPUINFO, _CPUINFO_LIMIT).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return parse_cpuinfo(text).get("model", "")
+
+
+def _container(machine: Machine, found: _Found) -> None:
+    try:
+        manager = machine.read_file(_CONTAINER_MANAGER).decode("utf-8", "replace").strip() or "container"
+    except OSError:
+        manager = next((name for path, name in _CONTAINER_MARKS if _exists(machine, path)), "")
+    if manager:
+        found.tell("hypervisor", manager if manager in CONTAINERS else "container", "marks of containers")
+
+
+def _exists(machine: Machine, path: str) -> bool:
+    try:
+        return machine.exists(path)
+    except OSError:
+        return False
+
+
+def _listed(machine: Machine, path: str) -> tuple[str, ...]:
+    try:
+        return machine.list_folder(path)
+    except FileNotFoundError:
+        return ()
+
+
+def _disks(machine: Machine, found: _Found) -> None:
+    try:
+        names = machine.list_folder(DISKS_BY_ID)
+    except FileNotFoundError:
+        names = None
+    except OSError as error:
+        found.fail(("disk-serials",), error, DISKS_BY_ID)
+        return
+    if names is not None:
+        found.tell("disk-serials", set_of("disk-serials", filter(_is_disk, names)), DISKS_BY_ID)
+        return
+    try:
+        serials = list(_block_serials(machine))
+    except OSError as error:
+        found.fail(("disk-serials",), error, BLOCK_DEVICES)
+        return
+    found.tell("disk-serials", set_of("disk-serials", serials), BLOCK_DEVICES)
+
+
+def _is_disk(name: str) -> bool:
+    lowered = name.lower()
+    stem, part, number = name.rpartition("-part")
+    is_part = bool(part and stem and number.isdigit())
+    return not is_part and not lowered.startswith(_NO_DISK) and not any(text in lowered for text in _NAMELESS)
+
+
+def _block_serials(machine: Machine) -> Iterable[str]:
+    """Yield what the kernel has of its disks where no udev made links by id."""
+    for disk in _listed(machine, BLOCK_DEVICES):
+        if disk.startswith(("loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd")):
+            continue
+        for file in ("wwid", "device/wwid", "serial", "device/serial"):
+            try:
+                text = machine.read_file(f"{BLOCK_DEVICES}/{disk}/{file}").decode("utf-8", "replace")
+            except OSError:
+                continue
+            if serial := clean_serial(text.strip()):
+                yield serial
+                break
+
+
+def _mac_addresses(links: tuple[Link, ...]) -> str:
+    """Return the value of the permanent addresses of the interfaces with a device behind them.
+
+    Those on USB are carried from machine to machine; they count only where there are no others, as on
+    boards that have their own interface on USB.
+    """
+    physical = [link for link in links if link.bus and (link.permanent or link.address)]
+    built_in = [link for link in physical if link.bus != "usb"] or physical
+    return set_of("mac-addresses", (link.permanent or link.address for link in built_in))
+
+
+def _read_windows(machine: Machine, found: _Found) -> None:
+    try:
+        data = machine.firmware_table()
+    except OSError as error:
+        found.fail(_FROM_TABLE, error, "GetSystemFirmwareTable")
+    else:
+        from fingerprint._smbios import stable_values_of_windows
+
+        _tell_table(found, lambda: stable_values_of_windows(data), "GetSystemFirmwareTable")
+    _ask(found, "machine-id", "MachineGuid", lambda: value_of("machine-id", machine.machine_guid().strip().lower()))
+
+
+def _read_macos(machine: Machine, found: _Found, timeout: float) -> None:
+    from fingerprint.machine.parsers import parse_ioreg
+
+    source = " ".join(_IOREG)
+    [result] = machine.run([_IOREG], timeout)
+    if not result.succeeded:
+        problem = result.problem or f"exit code {result.returncode}"
+        found.fail(_FROM_TABLE, OSError(errno.EIO, f"ioreg: {problem}"), source)
+        return
+    told = parse_ioreg(result.stdout.decode("utf-8", "replace"))
+    found.tell("system-uuid", value_of("system-uuid", canonical_uuid(told.get("IOPlatformUUID"))), source)
+    found.tell("system-serial", value_of("system-serial", clean_serial(told.get("IOPlatformSerialNumber"))), source)
+    found.tell("platform", value_of("platform", clean(told.get("manufacturer")), clean(told.get("model"))), source)
+    found.tell("hypervisor", hypervisor_of(told.get("manufacturer"), told.get("model")), source)

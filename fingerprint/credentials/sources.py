@@ -1,0 +1,257 @@
+"""Which source of AWS credentials wins on this machine, and what it shadows. Names only: no secret leaves a file.
+
+The order is the one that AWS documents for SSM Agent and the SDKs: environment, shared credentials file,
+container, instance profile, default host management. What a registered node's agent really does is told beside it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import sys
+from configparser import Error as IniError
+from configparser import RawConfigParser
+
+from fingerprint.agent.identity_config import AgentCredentials, parse_agent_credentials
+from fingerprint.agent.paths import Places, places_of
+from fingerprint.machine.live import LiveMachine
+from fingerprint.types import Value, Vocabulary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import ClassVar
+
+_LIMIT = 1024 * 1024
+_KEYS = ("aws_access_key_id", "aws_secret_access_key")
+_OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
+# Where programs of root without a path are looked for on a copied disk.
+_PROGRAMS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_SHARED = "shared-file"
+_CONFIG = "config-file"
+
+
+class State(Vocabulary):
+    """What was found of a source."""
+
+    PRESENT: ClassVar[State]
+    INCOMPLETE: ClassVar[State]
+    ABSENT: ClassVar[State]
+    UNREADABLE: ClassVar[State]
+    NOT_CHECKED: ClassVar[State]
+
+
+State.define(
+    PRESENT="present", INCOMPLETE="incomplete", ABSENT="absent", UNREADABLE="unreadable", NOT_CHECKED="not-checked"
+)
+
+
+class Source(Value):
+    """One place that credentials may come from.
+
+    Attributes:
+        name: "environment", "shared-file", "config-file" (SDKs only), "container", "instance-profile",
+            "default-host-management".
+        where: its variables, or its file and profile.
+        state: what was found.
+        reason: why it is not present, "" if there is nothing to say.
+        shadowed_by: name of the source that wins over it, "" if none does.
+    """
+
+    __slots__ = ("name", "where", "state", "reason", "shadowed_by")
+    name: str
+    where: str
+    state: State
+    reason: str
+    shadowed_by: str
+
+    def __init__(self, name: str, where: str, state: State, reason: str = "", shadowed_by: str = "") -> None:
+        self._set(name=name, where=where, state=state, reason=reason, shadowed_by=shadowed_by)
+
+
+class Finding(Value):
+    """Something that is wrong. Attributes: `what`, `where`, and `remedy`, what to do."""
+
+    __slots__ = ("what", "where", "remedy")
+    what: str
+    where: str
+    remedy: str
+
+    def __init__(self, what: str, where: str, remedy: str) -> None:
+        self._set(what=what, where=where, remedy=remedy)
+
+
+class Order(Value):
+    """The sources of one user, the first to win first.
+
+    Attributes:
+        user: whose.
+        sources: all of them, in order.
+        winner: name of the one that wins, "" if none does or it cannot be told. Where the environment was not
+            checked, it wins in processes that have no keys in theirs.
+        undecided: what keeps it from being told, "" if it can be.
+        findings: what is wrong.
+    """
+
+    __slots__ = ("user", "sources", "winner", "undecided", "findings")
+    user: str
+    sources: tuple[Source, ...]
+    winner: str
+    undecided: str
+    findings: tuple[Finding, ...]
+
+    def __init__(
+        self, user: str, sources: tuple[Source, ...], winner: str, undecided: str, findings: tuple[Finding, ...]
+    ) -> None:
+        self._set(user=user, sources=sources, winner=winner, undecided=undecided, findings=findings)
+
+
+def credential_order(
+    user: str, home: str, environ: Mapping[str, str] | None, *, root: str = "/", platform: str = sys.platform
+) -> Order:
+    """Return the sources of a user.
+
+    Args:
+        user: the name, for the answer.
+        home: the home folder, as on the machine that is looked at.
+        environ: the environment; None for one that is not known, such as another user's or a copied disk's.
+        root: root folder of a copied disk.
+        platform: of `sys.platform`, for the machine that is looked at.
+    """
+    findings: list[Finding] = []
+    known = environ or {}
+    disk = _Disk(root)
+    profile = known.get("AWS_PROFILE") or known.get("AWS_DEFAULT_PROFILE") or "default"
+    shared = known.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.join(home, ".aws", "credentials")
+    config = known.get("AWS_CONFIG_FILE") or os.path.join(home, ".aws", "config")
+    section = profile if profile == "default" else f"profile {profile}"
+    sources = (
+        _environment(environ, findings),
+        _file(_SHARED, disk, shared, profile, findings),
+        _file(_CONFIG, disk, config, section, findings),
+        _container(environ),
+        _instance_profile(environ),
+        _file("default-host-management", disk, _places(platform).host_management, "default", findings),
+    )
+    winner = undecided = ""
+    told = []
+    for source in sources:
+        if source.state is State.PRESENT and not undecided:
+            winner = winner or source.name
+        elif source.state in (State.UNREADABLE, State.NOT_CHECKED) and source.name != "environment" and not winner:
+            undecided = undecided or f"{source.name}: {source.reason}"
+        shadowed = winner if source.state is State.PRESENT and source.name != winner else ""
+        told.append(Source(source.name, source.where, source.state, source.reason, shadowed))
+    return Order(user, tuple(told), winner, undecided, tuple(findings))
+
+
+def agent_credentials(root: str = "/", platform: str = sys.platform) -> AgentCredentials | None:
+    """Return what the agent wrote of its last credentials, None if it wrote nothing that can be read."""
+    try:
+        return parse_agent_credentials(_Disk(root).read(_places(platform).identity))
+    except OSError:
+        return None
+
+
+def _places(platform: str) -> Places:
+    """Return where the agent's files are, by `sys.platform`."""
+    return places_of({"win32": "windows", "darwin": "macos"}.get(platform, "linux"))
+
+
+class _Disk:
+    """Files of the machine that is looked at; links on a copied disk do not lead out of it."""
+
+    def __init__(self, root: str) -> None:
+        self._machine = LiveMachine(root)
+
+    def read(self, path: str) -> bytes:
+        return self._machine.read_file(path, _LIMIT)
+
+    def mode(self, path: str) -> int:
+        return self._machine.status(path).mode
+
+    def has_program(self, name: str) -> bool:
+        """Return whether a program is there, named by its path or to be looked for."""
+        if not self._machine.copied:
+            return shutil.which(name) is not None
+        return any(map(self._is_program, [name] if "/" in name else [f"{place}/{name}" for place in _PROGRAMS]))
+
+    def _is_program(self, path: str) -> bool:
+        try:
+            status = self._machine.status(path)
+        except OSError:
+            return False
+        return status.kind == "file" and bool(status.mode & 0o111)
+
+
+def _environment(environ: Mapping[str, str] | None, findings: list[Finding]) -> Source:
+    where = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
+    if environ is None:
+        return Source("environment", where, State.NOT_CHECKED, "it is that of other processes")
+    # The two older spellings that the agent's SDK knows, too.
+    halves = [any(environ.get(name) for name in names) for names in (
+        ("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"), ("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"),
+    )]  # fmt: skip
+    if all(halves):
+        return Source("environment", where, State.PRESENT)
+    if any(halves):
+        findings.append(Finding("half a pair of keys", where, "Set both variables, or none"))
+        return Source("environment", where, State.INCOMPLETE, "one of the two is missing")
+    return Source("environment", where, State.ABSENT)
+
+
+def _file(name: str, disk: _Disk, path: str, section: str, findings: list[Finding]) -> Source:
+    where = f"{path}, profile {section.removeprefix('profile ')}"
+    try:
+        data, mode = disk.read(path), disk.mode(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return Source(name, where, State.ABSENT, "no such file")
+        return Source(name, where, State.UNREADABLE, error.strerror or "it cannot be read")
+    parser = RawConfigParser(default_section="\0", strict=False, allow_no_value=True)
+    try:
+        parser.read_string(data.decode("utf-8"))
+    except (IniError, UnicodeDecodeError):
+        # The parser's own words would quote the line, and with it a secret.
+        findings.append(Finding("it is no INI file that SDKs could read", path, "Mend or remove it"))
+        return Source(name, where, State.UNREADABLE, "it is no INI file")
+    if mode & _OTHERS_MAY and any(parser.has_option(part, _KEYS[1]) for part in parser.sections()):
+        findings.append(Finding(f"others may read the keys in it (mode {mode:04o})", path, f"chmod 600 {path}"))
+    if not parser.has_section(section):
+        others = len(parser.sections())
+        return Source(name, where, State.ABSENT, f"it has {others} other profile{'s' * (others != 1)}")
+    return _profile(name, where, disk, path, parser, section, findings)
+
+
+def _profile(
+    name: str, where: str, disk: _Disk, path: str, parser: RawConfigParser, section: str, findings: list[Finding]
+) -> Source:
+    halves = [bool((parser.get(section, key, fallback="") or "").strip()) for key in _KEYS]
+    if all(halves):
+        return Source(name, where, State.PRESENT)
+    if any(halves):
+        findings.append(Finding(f"half a pair of keys in profile {section}", path, "Write both keys, or none"))
+        return Source(name, where, State.INCOMPLETE, "one of the two keys is missing")
+    command = (parser.get(section, "credential_process", fallback="") or "").split()
+    if name == _CONFIG and command:
+        program = command[0].strip("\"'")
+        if not disk.has_program(program):
+            findings.append(Finding(f"credential_process runs {program}, which is not there", path, "Mend its path"))
+            return Source(name, where, State.INCOMPLETE, "its program is not there")
+        return Source(name, where, State.PRESENT, "credential_process")
+    return Source(name, where, State.ABSENT, "the profile has no keys")
+
+
+def _container(environ: Mapping[str, str] | None) -> Source:
+    names = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    found = [name for name in names if (environ or {}).get(name)]
+    return Source("container", (found or names)[0], State.PRESENT if found else State.ABSENT)
+
+
+def _instance_profile(environ: Mapping[str, str] | None) -> Source:
+    where = "the metadata service"
+    if (environ or {}).get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+        return Source("instance-profile", where, State.ABSENT, "AWS_EC2_METADATA_DISABLED")
+    return Source("instance-profile", where, State.NOT_CHECKED, "needs the network, which is not used here")

@@ -1,0 +1,183 @@
+"""Where the node is registered: its id, region and account, and whether somebody expects it elsewhere.
+
+The account is that of the role that the service named in an error of the agent's log, else that of the access key that
+the agent shares. Expected are --region and --account; what the environment, the profile, the agent's configuration and
+the metadata service of EC2 name may well be another's, and only warns.
+"""
+
+from __future__ import annotations
+
+import os
+from configparser import Error as IniError
+from configparser import RawConfigParser
+
+from fingerprint._io.text import masked
+from fingerprint._json import JsonError, loads
+from fingerprint.agent.accounts import account_of_key, is_account
+from fingerprint.agent.identity_config import parse_agent_credentials
+from fingerprint.agent.providers import EC2, provider_option
+from fingerprint.agent.retry_schedule import EC2 as EC2_IDENTITY
+from fingerprint.credentials.profile_dialects import ACCESS_KEY, BOTOCORE, DIALECTS, Unreadable
+from fingerprint.diagnose.checks.metadata import base_url
+from fingerprint.diagnose.metadata_service import ask_ec2
+from fingerprint.diagnose.network import Unreached
+from fingerprint.diagnose.reachability import network_of, without_network
+from fingerprint.diagnose.result import Finding, Outcome, failed, passed, skipped, unknown, warned
+from fingerprint.errors import VaultError, VaultMissing
+from fingerprint.vault.locations import is_own
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.diagnose.context import Site
+    from fingerprint.types import RegistrationRecord
+
+# Tags: registered elsewhere than expected; the account is not known.
+FOREIGN, WITHOUT_ACCOUNT = "foreign", "without-account"
+_DOCUMENT = "/latest/dynamic/instance-identity/document"
+_REGION, _ACCOUNT = "region", "account"
+_LIMIT = 1024 * 1024
+_QUOTED = 40
+
+
+def where(site: Site) -> Finding:
+    """Where the node is registered, and whether that is where it should be."""
+    try:
+        record = site.registration
+    except VaultMissing:
+        return _without(site, "there is no registration")
+    except VaultError:
+        return _without(site, "the registration cannot be read: see `registration`")
+    if not record.registered:
+        return _without(site, "there is no complete registration: see `registration`")
+    account, how = _account_of(site, record)
+    node = record.instance_id if site.reveal else masked(record.instance_id)
+    is_in = f"{node} in {record.region}, account {account or 'not known'}"
+    there = {_REGION: record.region, _ACCOUNT: account}
+    wanted = [(what, value, f"--{what}") for what, value in ((_REGION, site.region), (_ACCOUNT, site.account)) if value]
+    hints = _hints(site, record)
+    wrong = [f"{by} says {value}" for what, value, by in wanted if there[what] and there[what] != value]
+    other = [f"{by}: {value[:_QUOTED]!a}" for what, value, by in hints if there[what] and there[what] != value]
+    evidence = [how, *other]
+    if wrong:
+        region = site.region or record.region
+        return failed(
+            f"this machine is registered elsewhere: {is_in}; {', '.join(wrong)}", *evidence,
+            remedy="Register it again where it should be, with an activation of there",
+            command=f"fingerprint register --again --region {region} --activation-id ID --code-file FILE"
+            f"{provider_option(record.provider)}", tag=FOREIGN,
+        )  # fmt: skip
+    if other and not wanted:
+        return warned(
+            f"this machine is registered elsewhere than named here: {is_in}; {other[0]}", *evidence,
+            remedy="Nothing, if that is meant: --region and --account say where it should be", tag=FOREIGN,
+        )  # fmt: skip
+    if site.account and not account:
+        remedy = site.rights if "denied" in how else "Look for the node in the console of the service"
+        return unknown(f"{is_in}: whether it is in {site.account} is not known", *evidence, remedy=remedy)
+    if not account:
+        return Finding(Outcome.SKIPPED, is_in, tuple(evidence), tag=WITHOUT_ACCOUNT)
+    return passed(is_in, *evidence)
+
+
+def _without(site: Site, why: str) -> Finding:
+    """Return that there is no hybrid node: unknown where --account or --region expects one, except on EC2."""
+    if (site.account or site.region) and site.identity_type != EC2_IDENTITY:
+        return unknown(f"whether the node is where it should be is not known: {why}")
+    return skipped(why)
+
+
+def _account_of(site: Site, record: RegistrationRecord) -> tuple[str, str]:
+    """Return the account, "" if it is not known, and how it is known or why not."""
+    try:
+        role = site.story.role
+    except OSError:
+        role = None
+    if role is not None and role.node == record.instance_id:
+        return role.account, f"account by the ARN of its role {role.name}, in the agent's log"
+    if site.recorded:
+        return "", "the log names no role of this node, and a recording holds no credentials"
+    path = site.places.identity
+    try:
+        told = parse_agent_credentials(site.machine.read_file(path))
+    except OSError as error:
+        return "", f"the log names no role of this node, and {path} names no credentials ({error.strerror})"
+    if told is None or not told.file:
+        return "", "the log names no role of this node, and the agent shares no credentials"
+    if told.node != record.instance_id:
+        return "", "the agent's last credentials are those of another node than the registration's"
+    return _account_of_profile(site, told.file, told.profile)
+
+
+def _account_of_profile(site: Site, path: str, profile: str) -> tuple[str, str]:
+    from fingerprint.machine.live import LiveMachine
+
+    shown = path if path.isprintable() else ascii(path)
+    try:
+        # Not by the machine of the site, which may be recorded: a recording holds no keys.
+        data = LiveMachine(site.root).read_file(path, _LIMIT)
+        key = DIALECTS[BOTOCORE](data.decode("utf-8")).get(profile, {}).get(ACCESS_KEY, "")
+    except (OSError, ValueError, Unreadable) as error:
+        why = error.strerror if isinstance(error, OSError) else "no SDK reads it"
+        return "", f"the log names no role of this node, and {shown} cannot be read ({why or error})"
+    account = account_of_key(key)
+    if not account:
+        return "", f"the log names no role of this node, and the key in {shown} does not contain its account"
+    return account, f"account by the id of the access key that the agent shares in {shown}"
+
+
+def _hints(site: Site, record: RegistrationRecord) -> list[tuple[str, str, str]]:
+    """Return (region or account, its value, what names it) of what may name where the node should be."""
+    found = [(_REGION, site.setting("Agent", "Region"), f"Agent.Region of {site.places.config}")]
+    if not site.elsewhere:
+        found += _of_shell()
+        found += _of_instance(site, record)
+    return [(what, value, by) for what, value, by in found if isinstance(value, str) and value]
+
+
+def _of_shell() -> list[tuple[str, str, str]]:
+    from fingerprint.machine.live import LiveMachine
+
+    environ = os.environ
+    if not is_own(environ):
+        # Of another user than whose rights this has.
+        return []
+    named = [(_REGION, environ.get(name, ""), name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")]
+    key = account_of_key(environ.get("AWS_ACCESS_KEY_ID", ""))
+    path = os.path.expanduser(environ.get("AWS_CONFIG_FILE") or os.path.join("~", ".aws", "config"))
+    profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
+    section = profile if profile == "default" else f"profile {profile}"
+    parser = RawConfigParser(default_section="\0", strict=False, allow_no_value=True)
+    try:
+        # What is no regular file is not waited for.
+        parser.read_string(LiveMachine().read_file(path, _LIMIT).decode("utf-8"))
+        region = parser.get(section, "region", fallback="") or ""
+    except (IniError, OSError, UnicodeDecodeError):
+        region = ""
+    return [*named, (_REGION, region, f"{path}, {section}"), (_ACCOUNT, key, "AWS_ACCESS_KEY_ID")]
+
+
+def _of_instance(site: Site, record: RegistrationRecord) -> list[tuple[str, str, str]]:
+    """Return what the metadata service of the EC2 instance names, if it is one and the network may be asked."""
+    if without_network(site) is not None or not (record.provider == EC2 or _is_instance(site)):
+        return []
+    base = base_url(site)
+    if not base:
+        return []
+    try:
+        answer, _, _ = ask_ec2(network_of(site), base, _DOCUMENT)
+        told = loads(answer.body) if answer.status == 200 else None
+    except (Unreached, JsonError):
+        return []
+    if not isinstance(told, dict):
+        return []
+    account, region = told.get("accountId"), told.get("region")
+    by = "the EC2 instance itself"
+    found = [(_REGION, region, by)] if isinstance(region, str) else []
+    return found + ([(_ACCOUNT, account, by)] if isinstance(account, str) and is_account(account) else [])
+
+
+def _is_instance(site: Site) -> bool:
+    try:
+        return site.machine.read_file("/sys/class/dmi/id/sys_vendor").strip() == b"Amazon EC2"
+    except OSError:
+        return False

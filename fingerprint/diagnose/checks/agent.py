@@ -1,0 +1,357 @@
+"""The agent itself: installed, untouched, running, and which version."""
+
+from __future__ import annotations
+
+import errno
+import re
+from itertools import pairwise
+
+from fingerprint._io.times import utc
+from fingerprint.agent.paths import SNAP
+from fingerprint.agent.versions import assess, open_vulnerabilities, row_since, version_of
+from fingerprint.diagnose.checks.releases import UPDATE, how_to_update
+from fingerprint.diagnose.checks.waiting import wait_of
+from fingerprint.diagnose.result import failed, passed, skipped, unknown, untold, warned
+from fingerprint.machine.base import NotThisMachine
+from fingerprint.machine.process_list import AGENT_SERVICE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.diagnose.context import Site
+    from fingerprint.diagnose.result import Finding
+    from fingerprint.machine.processes import CommandResult
+
+_OTHERS_MAY_WRITE = 0o022
+_EXPECTED_USERS = {"windows": ("NT AUTHORITY\\SYSTEM", "LocalSystem", "SYSTEM")}
+_DPKG, _RPM = "/usr/bin/dpkg", "/usr/bin/rpm"
+_PACKAGE = "amazon-ssm-agent"
+_LAUNCHCTL = "/bin/launchctl"
+_OS_RELEASE = "/etc/os-release"
+# The third column of dpkg -V and rpm -V marks what its owner may change.
+_CONFIGURATION = (" c ", "/etc/amazon/ssm/", "/etc/init/", "amazon-ssm-agent.service")
+_SEE_WAITING = "See `waiting` for what fails"
+# Of unit files. One that is enabled in /run only is not after the next start.
+_NOT_AT_BOOT = ("disabled", "enabled-runtime", "indirect", "linked", "linked-runtime", "masked", "masked-runtime")
+_GO_BACK, _REVERT = "Go back to the version before", f"snap revert {_PACKAGE}"
+# Between the start of the process and the line that tells it.
+_SAME_START_SECONDS = 5.0
+# What images leave out to be small (path-exclude of dpkg).
+_LEFT_OUT = re.compile(r"missing +(?:[a-z] +)?/usr/share/(?:doc|man|locale)(?:/|$)")
+
+
+def installed(site: Site) -> Finding:
+    """Whether the agent's programs are there, and nobody else may change them."""
+    separator = "\\" if site.machine.platform == "windows" else "/"
+    missing, unsafe = [], []
+    found = 0
+    for name in site.places.binaries:
+        path = f"{site.program_folder}{separator}{name}"
+        try:
+            status = site.machine.status(path)
+        except (FileNotFoundError, NotADirectoryError):
+            missing.append(path)
+            continue
+        except OSError as error:
+            if error.errno == errno.ENODATA:
+                found += 1
+                continue
+            return unknown(f"{path}: {error.strerror}")
+        found += 1
+        if site.machine.platform != "windows" and (status.uid != 0 or status.mode & _OTHERS_MAY_WRITE):
+            unsafe.append(f"{path}: mode {status.mode:04o}, owner {status.uid}")
+    if not found:
+        if site.has_agent is None:
+            return skipped("the recording does not tell of the agent")
+        return failed("the agent is not installed", f"there is nothing in {site.program_folder}",
+                      remedy="Install it with ssm-setup-cli", tag="not-installed")  # fmt: skip
+    if unsafe:
+        return failed("others than root may change the agent's programs, which run as root", *unsafe,
+                      remedy="Install it again, and find out who changed that")  # fmt: skip
+    if site.places.binaries[0] in {path.rpartition(separator)[2] for path in missing}:
+        return failed("the agent's main program is missing", *missing, remedy="Install it again", tag="not-installed")
+    if missing:
+        return warned(f"{len(missing)} of {len(site.places.binaries)} programs are missing", *missing,
+                      "agents before 3.0 have fewer of them", remedy="Install it again")  # fmt: skip
+    return passed(f"installed in {site.program_folder}")
+
+
+def package(site: Site) -> Finding:
+    """Whether the files of the agent's package are as they were installed."""
+    if site.machine.platform != "linux":
+        return skipped("only packages of Linux can be verified")
+    if site.copied:
+        return untold("it is a copied disk, whose package manager is not run")
+    try:
+        commands = [
+            command for command, program in (
+                ((_DPKG, "--verify", _PACKAGE), _DPKG), ((_RPM, "--verify", _PACKAGE), _RPM)
+            ) if site.machine.exists(program)
+        ]  # fmt: skip
+        results = site.run(*commands) if commands else []
+    except NotThisMachine as error:
+        return skipped(str(error.strerror))
+    if any(result.problem == "timeout" for result in results):
+        return unknown("the package manager did not answer in time")
+    if results and all(result.problem in ("not-run", "not-recorded") for result in results):
+        return skipped(results[0].stderr or "the recording does not tell")
+    lines = [line for result in results for line in _lines(result)]
+    touched = [line for line in lines if not _LEFT_OUT.match(line) and not any(mark in line for mark in _CONFIGURATION)]
+    if touched:
+        return failed(f"{len(touched)} file{'s' * (len(touched) != 1)} of the package changed since it was installed",
+                      *touched[:20], remedy="Install it again, and find out who changed that")  # fmt: skip
+    if any(result.succeeded or _lines(result) for result in results):
+        left_out = ", but for documentation that was left out" if any(map(_LEFT_OUT.match, lines)) else ""
+        return passed(f"the files of its package are as installed{left_out}", *lines)
+    broken = [result for result in results if not _says_not_installed(result)]
+    if broken:
+        ended = broken[0].problem or f"it ended with {broken[0].returncode}"
+        return unknown(f"{' '.join(broken[0].argv)}: {ended}", *broken[0].stderr.splitlines()[:3],
+                       remedy="Run it by itself, and mend what it complains of")  # fmt: skip
+    return skipped("it was installed without dpkg and rpm")
+
+
+def _lines(result: CommandResult) -> list[str]:
+    """Return what a package manager tells of files."""
+    if result.problem or _says_not_installed(result):
+        return []
+    return [line for line in result.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+
+
+def _says_not_installed(result: CommandResult) -> bool:
+    """Return whether the package manager does not know the package."""
+    said = (result.stderr + result.stdout.decode("utf-8", "replace")).lower()
+    return bool(result.returncode) and ("is not installed" in said or "not-installed" in said)
+
+
+def running(site: Site) -> Finding:
+    """Whether the agent runs, as whom, and since when."""
+    if site.copied:
+        return untold("nothing runs on a copied disk")
+    try:
+        if site.machine.platform == "windows":
+            return _windows_service(site)
+        processes, unit = site.processes, unit_of(site)
+    except OSError as error:
+        return (skipped if site.recorded else unknown)(error.strerror or str(error))
+    core = [one for one in processes if one.name == "amazon-ssm-agent"]
+    workers = [one for one in processes if one.name == "ssm-agent-worker"]
+    described = []
+    if unit:
+        described.append(f"{unit.get('Id', 'unit')}: {unit.get('ActiveState')} ({unit.get('SubState')}), "
+                         f"{unit.get('UnitFileState')}, restarted {unit.get('NRestarts', '?')} times")  # fmt: skip
+    if site.machine.platform == "macos" and not core:
+        described += _launchd(site)
+    for one in processes:
+        since = f" since {utc(one.started)}" if one.started is not None else ""
+        described.append(f"{one.name}: process {one.pid}, {one.user}{since}")
+    disabled = _not_at_boot(unit)
+    if disabled == "disabled":
+        described += _why_disabled(site)
+    if not core and disabled:
+        return failed(
+            f"the agent does not run, and will not after the next start of the machine: its unit is {disabled}",
+            *described, remedy="Enable and start it", command=_enable_command(unit, now=True), tag="not-running",
+        )  # fmt: skip
+    if not core:
+        return failed(
+            "the agent does not run", *described, remedy="Start it", command=restart_command(site), tag="not-running"
+        )
+    if len(core) > 1:
+        return warned(f"{len(core)} agents run at once: each takes the other's messages", *described,
+                      remedy="Stop them, and start the service once", command=restart_command(site))  # fmt: skip
+    user = core[0].user
+    if user not in ("root", ""):
+        return failed(f"the agent runs as {user}, not as root: it cannot read its vault", *described,
+                      remedy="Take User= out of its unit, and restart it", command=restart_command(site))  # fmt: skip
+    if disabled:
+        return warned(f"the agent runs, and will not after the next start of the machine: its unit is {disabled}",
+                      *described, remedy="Enable it", command=_enable_command(unit))  # fmt: skip
+    since = f" since {utc(core[0].started)}" if core[0].started is not None else ""
+    worker = f", with {len(workers)} worker{'s' * (len(workers) != 1)}" if workers else ", and has started no worker"
+    return passed(f"the agent runs{since}{worker}", *described)
+
+
+def _not_at_boot(unit: dict[str, str] | None) -> str:
+    """Return the state of a unit that is not started with the machine, such as "disabled"; "" of another one."""
+    state = (unit or {}).get("UnitFileState", "")
+    return state if state in _NOT_AT_BOOT else ""
+
+
+def _enable_command(unit: dict[str, str] | None, *, now: bool = False) -> str:
+    """Return the command that lets the agent start with the machine; `now`: and at once."""
+    name = (unit or {}).get("Id", _PACKAGE)
+    # Snapd keeps its own word on which services start.
+    snap = name.startswith("snap.")
+    enable = f"snap start --enable {_PACKAGE}" if snap else f"systemctl enable {'--now ' * now}{name}"
+    masked = _not_at_boot(unit)
+    if not masked.startswith("masked"):
+        return enable
+    # What is masked in /run is not unmasked without the option.
+    return f"systemctl unmask {'--runtime ' * masked.endswith('-runtime')}{name} && {enable}"
+
+
+def _why_disabled(site: Site) -> list[str]:
+    """Return what is known to disable the unit on this system, as evidence."""
+    try:
+        release = site.machine.read_file(_OS_RELEASE).decode("utf-8", "replace")
+    except OSError:
+        return []
+    named = " ".join(
+        line.partition("=")[2] for line in release.splitlines() if line.startswith(("ID=", "ID_LIKE="))
+    ).lower()  # fmt: skip
+    if "suse" not in named and "sles" not in named:
+        return []
+    return ["on SUSE an update of the package leaves the unit disabled, even if it was enabled before"]
+
+
+def unit_of(site: Site) -> dict[str, str] | None:
+    """Return what systemd tells of the agent's unit, None if it tells nothing."""
+    try:
+        return site.unit
+    except OSError:
+        return None
+
+
+def restart_command(site: Site) -> str:
+    """Return the command that starts the agent, also if it runs."""
+    if site.machine.platform == "macos":
+        return "sudo launchctl kickstart -k system/com.amazon.aws.ssm"
+    if site.machine.platform == "windows":
+        return f"Restart-Service {AGENT_SERVICE}"
+    unit = unit_of(site)
+    return f"systemctl restart {unit['Id'] if unit and unit.get('Id') else _PACKAGE}"
+
+
+def _launchd(site: Site) -> list[str]:
+    [result] = site.run((_LAUNCHCTL, "print", "system/com.amazon.aws.ssm"))
+    if not result.succeeded:
+        return ["launchd does not know com.amazon.aws.ssm"]
+    lines = [line.strip() for line in result.stdout.decode("utf-8", "replace").splitlines()]
+    return [line for line in lines if line.startswith(("state =", "pid =", "last exit code ="))]
+
+
+def _windows_service(site: Site) -> Finding:
+    try:
+        state = site.machine.service_state(AGENT_SERVICE)
+    except FileNotFoundError:
+        return failed(f"there is no service {AGENT_SERVICE}", remedy="Install the agent", tag="not-installed")
+    if state != "running":
+        return failed(
+            f"the service {AGENT_SERVICE} is {state}",
+            remedy="Start it",
+            command=restart_command(site),
+            tag="not-running",
+        )
+    try:
+        core = next((one for one in site.processes if one.name == "amazon-ssm-agent"), None)
+    except OSError:
+        core = None
+    user = core.user if core is not None else ""
+    since = f" since {utc(core.started)}" if core is not None and core.started is not None else ""
+    if user and user.upper() not in (name.upper() for name in _EXPECTED_USERS["windows"]):
+        return failed(f"the agent runs as {user}, not as SYSTEM", remedy="Let its service log on as LocalSystem")
+    return passed(f"the service {AGENT_SERVICE} runs{since}{f' as {user}' if user else ''}",
+                  *(f"{one.name}: process {one.pid}" for one in (core,) if one is not None))  # fmt: skip
+
+
+def version(site: Site) -> Finding:
+    """Which version runs, and how it behaves."""
+    told, behaviour = site.version, site.behaviour
+    if not told:
+        return skipped(f"its version is not known; {behaviour.text}")
+    numbers = version_of(told)
+    concerns = _concerns(told)
+    running, (updated, fails) = _running_another(site), _updated(site)
+    if fails:
+        concerns.insert(
+            0, (f"{updated}, and it fails since then", _GO_BACK if site.program_folder == SNAP else _SEE_WAITING)
+        )
+    if running:
+        concerns.insert(0, (running, "Restart it"))
+    evidence = [text for text, _ in concerns]
+    if updated and not fails:
+        evidence.append(updated)
+    if site.program_folder == SNAP:
+        evidence.append(f"it is a snap, which is refreshed by itself: `snap refresh --hold {_PACKAGE}` keeps a version")
+    if not numbers:
+        return warned(f"version {_quoted(told)} is no version of the agent's", behaviour.text,
+                      remedy="Compare it with the package that was installed")  # fmt: skip
+    if concerns:
+        text, remedy = concerns[0]
+        remedy, command = _commanded(site, remedy)
+        return warned(f"version {told}: {text}", *evidence[1:], behaviour.text, remedy=remedy, command=command)
+    if not behaviour.known:
+        return passed(f"version {told}; {behaviour.text}", *evidence)
+    return passed(f"version {told}", *evidence, behaviour.text)
+
+
+def _commanded(site: Site, remedy: str) -> tuple[str, str]:
+    """Return a remedy with its command, "" where there is none to type."""
+    if remedy == _GO_BACK:
+        return remedy, _REVERT
+    return how_to_update(site) if remedy == UPDATE else (remedy, "")
+
+
+def _quoted(text: str) -> str:
+    return ascii(text[:40])
+
+
+def _concerns(told: str) -> list[tuple[str, str]]:
+    """Return what is to be known of a version, and what to do about each, the gravest first."""
+    if not version_of(told):
+        return []
+    row, found = assess(told).row, []
+    half_hour = row_since("longest_pause", 1800)
+    if not row.core_requests:
+        found.append((
+            "after a refusal its worker hibernates, and asks again after pauses that grow to an hour; from "
+            f"{row_since('core_requests', True)} on the core agent gets the credentials, from {half_hour} on it waits "
+            "for half an hour at most", "Restart it after any repair; update it",
+        ))  # fmt: skip
+    elif row.longest_pause is None:
+        found.append((
+            "it waits for a day after a refusal, and for up to 22 hours after other errors; from "
+            f"{half_hour} on it waits for half an hour", "Restart it after any repair; update it",
+        ))  # fmt: skip
+    holes = open_vulnerabilities(told)
+    if holes:
+        named = ", ".join(f"{name} (fixed in {fixed})" for name, fixed in holes)
+        found.append((f"it has {named}", UPDATE))
+    return found
+
+
+def _updated(site: Site) -> tuple[str, bool]:
+    """Return that the agent was updated, by its log, "" if it was not; and whether it fails since then."""
+    try:
+        story = site.story
+        wait = wait_of(site)
+    except OSError:
+        return "", False
+    runs = [run for run in story.runs if version_of(run.version)]
+    for before, run in reversed([*pairwise(runs)]):
+        if before.version != run.version:
+            at = site.seconds_of(run.started)
+            when = utc(at) if at is not None else run.started
+            how = "refreshed by snapd" if site.program_folder == SNAP else "updated"
+            fails = wait is not None and wait.since >= run.started > story.last_good and bool(story.last_good)
+            return f"it was {how} from {before.version} to {run.version} at {when}", fails
+    return "", False
+
+
+def _running_another(site: Site) -> str:
+    """Return that the process is of another version than the program, as after an update; "" if it is not."""
+    try:
+        run, started = site.story.run, site.started
+    except OSError:
+        return ""
+    at = site.seconds_of(run.started)
+    if started is None or at is None or at < started - _SAME_START_SECONDS or not version_of(run.version):
+        return ""
+    if version_of(run.version) == version_of(site.version):
+        return ""
+    return f"the agent that runs is {run.version}: it was replaced without a restart"
+
+
+def running_version(site: Site) -> tuple[int, ...]:
+    """Return the numbers of the agent's version, () if it is not told."""
+    return version_of(site.version) if site.version else ()

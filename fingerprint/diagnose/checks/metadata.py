@@ -1,0 +1,104 @@
+"""EC2's metadata service, at the address that an AWS SDK in the agent would ask."""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import partial
+
+from fingerprint._io.text import hidden
+from fingerprint.agent.providers import EC2, PROVIDERS
+from fingerprint.agent.proxies import environment_of_unit
+from fingerprint.diagnose.metadata_service import (
+    EC2_BY_IPV6,
+    ENDPOINT,
+    MODE,
+    ask_ec2,
+    base_of,
+    tells_machine,
+    why_untold,
+    wrong_mode,
+    wrong_setting,
+)
+from fingerprint.diagnose.network import Unreached, has_route
+from fingerprint.diagnose.reachability import edit_command, network_of, without_network
+from fingerprint.diagnose.result import Outcome, failed, passed, skipped, unknown, warned
+from fingerprint.errors import VaultError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.diagnose.context import Site
+    from fingerprint.diagnose.result import Finding
+
+
+def base_url(site: Site) -> str:
+    """Return the URL of EC2's metadata service as the agent's service has it, else this process; see `base_of`."""
+    return base_of(EC2, partial(variable, site))
+
+
+def variable(site: Site, name: str) -> str:
+    """Return a variable of the agent's service, else, on its machine, of this process; "" if neither has it."""
+    try:
+        of_service = dict(one.partition("=")[::2] for one in environment_of_unit(site.unit))
+    except OSError:
+        of_service = {}
+    return of_service.get(name) or ("" if site.elsewhere else os.environ.get(name)) or ""
+
+
+def correct(name: str) -> str:
+    """Return the remedy for a variable of which it is not told whether the agent's service or this process has it."""
+    return f"Correct {name}, in the agent's service or here"
+
+
+def metadata(site: Site) -> Finding:
+    """Whether EC2's metadata service answers; a registered node asks it only if EC2 is its provider."""
+    try:
+        if site.registered:
+            if site.registration.provider in PROVIDERS:
+                return skipped(f"the node is registered with provider {site.registration.provider}: see `health`")
+            return skipped("the node is registered, and does not ask it")
+    except VaultError:
+        return skipped("whether the node is registered cannot be read")
+    reason = without_network(site)
+    if reason is not None:
+        return reason
+    base = base_url(site)
+    if not base:
+        return unknown(wrong_mode(partial(variable, site)), remedy=correct(MODE))
+    try:
+        return _asked(site, base)
+    except Unreached as error:
+        told, text = hidden(base), error.text
+    if not variable(site, ENDPOINT) and not variable(site, MODE) and has_route(socket.AF_INET6):
+        by_ipv6 = EC2_BY_IPV6
+        try:
+            other = _asked(site, by_ipv6)
+        except Unreached as error:
+            text = f"{text}; nor at {by_ipv6}: {error.text}"
+        else:
+            if other.outcome != Outcome.PASS:
+                return other
+            return warned(
+                f"the metadata service answers at {by_ipv6} only, and the agent asks {told}: {text}",
+                f"AWS SDKs ask the IPv6 address only with {MODE}, which is not seen in the agent's service",
+                remedy=f"Let the instance reach {told}, or add Environment={MODE}=IPv6 to the agent's service",
+                command=edit_command(site) if site.machine.platform == "linux" else "",
+            )  # fmt: skip
+    wrong = wrong_setting(EC2, partial(variable, site))
+    if wrong:
+        return failed(f"no metadata service at {told}: {text}", f"{wrong} names it", remedy=correct(wrong))
+    return failed(f"no metadata service at {told}: {text}",
+                  "a machine that is neither registered nor on EC2 has no identity for the agent",
+                  remedy="Register it with an activation")  # fmt: skip
+
+
+def _asked(site: Site, base: str) -> Finding:
+    """Return what the metadata service at a URL answers. Raises Unreached."""
+    answer, token, first = ask_ec2(network_of(site), base, PROVIDERS[EC2].path)
+    if not tells_machine(EC2, answer):
+        why = why_untold(answer)
+        remedy = "Switch it on for this instance" if answer.status != 200 else "Look at firewall and network on the way"
+        return failed(f"the metadata service at {hidden(base)} does not identify the instance ({why})",
+                      f"token: HTTP {token.status}", remedy=remedy)  # fmt: skip
+    spoken = "version 2" if first else "version 1 only"
+    return passed(f"the metadata service answers ({spoken})", hidden(base))

@@ -1,0 +1,250 @@
+"""Which versions of the agent are published, in the node's region and at all, and what became of the last update.
+
+Source: AWS's page "Learn technical details about the SSM Agent" (docs/aws-page.md, statements 17, 19 and 20).
+"""
+
+from __future__ import annotations
+
+import errno
+
+from fingerprint._io.text import hidden
+from fingerprint._io.times import utc
+from fingerprint.agent.buckets import global_version_url, version_url
+from fingerprint.agent.logs import UPDATE_LOG, read_texts
+from fingerprint.agent.paths import SNAP
+from fingerprint.agent.proxies import is_socks
+from fingerprint.agent.regions import partition
+from fingerprint.agent.versions import version_of
+from fingerprint.diagnose.checks.endpoints import endpoint_of, region_of
+from fingerprint.diagnose.network import Unreached
+from fingerprint.diagnose.reachability import by_socks, network_of, proxy_of_url, without_network
+from fingerprint.diagnose.result import passed, skipped, unknown, warned
+from fingerprint.errors import UsageError
+from fingerprint.types import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fingerprint.agent.logs import FailedUpdate
+    from fingerprint.diagnose.context import Site
+    from fingerprint.diagnose.network import Reached
+    from fingerprint.diagnose.result import Finding
+
+UPDATE = "Update it with AWS-UpdateSSMAgent"
+_QUOTED_LIMIT = 40
+_TWO_WEEKS = 14 * 24 * 3600
+_OF_AMIS = "AMIs that contain the agent can be up to two weeks behind a release"
+_UNTIL_THEN = (
+    'until then an update can fail with "... is unsupported on current platform", or with "Updating ... to an older '
+    'version ..., please enable allow downgrade to proceed"'
+)
+
+
+class Published(Value):
+    """A published version, or why it is not known.
+
+    Attributes:
+        version: such as "3.3.4851.0"; "" if it could not be read.
+        told: where it was read, and what, as evidence.
+    """
+
+    __slots__ = ("version", "told")
+    version: str
+    told: str
+
+    def __init__(self, version: str, told: str) -> None:
+        self._set(version=version, told=told)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the version, () if it is not known."""
+        return version_of(self.version)
+
+
+def how_to_update(site: Site) -> tuple[str, str]:
+    """Return a remedy with its command, "" where there is none to type. Of a snap only snapd changes the version."""
+    return ("Refresh its snap", "snap refresh amazon-ssm-agent") if site.program_folder == SNAP else (UPDATE, "")
+
+
+def published(site: Site) -> Finding:
+    """Whether a newer version is published than the one that is installed."""
+    told = site.version
+    if site.latest:
+        return _held_against_a_place(site, told)
+    reason = without_network(site)
+    if reason is not None:
+        return reason
+    region = region_of(site)
+    url, why = _url_of_region(site, region)
+    of_all = global_version_url(region)
+    for asked in filter(None, (url, of_all)):
+        via = proxy_of_url(site, asked)
+        if is_socks(via):
+            return by_socks(f"{hidden(asked)} is not read", via)
+    ask = network_of(site).ask
+    here = _read(region, url, ask) if url else Published("", why)
+    nowhere = Published("", f"no address is known for all regions of {partition(region)}")
+    everywhere = _read("all regions", of_all, ask) if of_all else nowhere
+    evidence = (here.told, everywhere.told)
+    if not here.numbers and not everywhere.numbers:
+        # As of S3: the agent works without it.
+        return warned("no published version could be read: whether there is a newer one is not known", *evidence,
+                      remedy="See `endpoint-s3` and `s3-buckets`, or name a VERSION file with --latest")  # fmt: skip
+    if not told:
+        return skipped("the version of the agent is not known", *evidence)
+    numbers = version_of(told)
+    if not numbers:
+        return unknown(f"version {_quoted(told)} cannot be compared with those that are published", *evidence)
+    remedy, command = how_to_update(site)
+    later = f"{everywhere.version} is published, but {region} may take up to two weeks to have it"
+    if here.numbers and numbers < here.numbers:
+        newer = (later,) if here.numbers < everywhere.numbers else ()
+        return warned(f"version {told}; {here.version} is published in {region}", *newer, *evidence, _OF_AMIS,
+                      remedy=remedy, command=command)  # fmt: skip
+    if here.numbers and here.numbers < numbers:
+        newer = (later,) if numbers < everywhere.numbers else ()
+        return passed(f"version {told}; {region} has {here.version}, and may take up to two weeks to have newer ones",
+                      *newer, *evidence, _UNTIL_THEN)  # fmt: skip
+    if here.numbers and numbers < everywhere.numbers:
+        return passed(f"version {told}, the newest in {region}; {later}", *evidence, _UNTIL_THEN)
+    if numbers < everywhere.numbers:
+        return warned(f"version {told}; {everywhere.version} is published", *evidence,
+                      f"whether {region or 'the region'} has it yet is not known", _OF_AMIS, remedy=remedy,
+                      command=command)  # fmt: skip
+    where = f"in {region}" if here.numbers else "published"
+    return passed(f"version {told}, the newest {where}", *evidence)
+
+
+def _quoted(text: str) -> str:
+    return ascii(text[:_QUOTED_LIMIT])
+
+
+def _url_of_region(site: Site, region: str) -> tuple[str, str]:
+    """Return where the agent looks for the newest version of its region; "" and why there is no such place."""
+    if not region:
+        return "", "no region is known: name one with --region"
+    try:
+        return version_url(region, endpoint_of(site, "s3")), ""
+    except UsageError as error:
+        return "", error.what
+
+
+def _read(name: str, url: str, ask: Callable[[str, str], Reached]) -> Published:
+    try:
+        version = _version_at(url, ask)
+    except (OSError, Unreached, ValueError, UsageError) as error:
+        return Published("", f"{name}: {hidden(url)} could not be read ({_why(error)})")
+    return Published(version, f"{name}: {version} ({hidden(url)})")
+
+
+def _version_at(url: str, ask: Callable[[str, str], Reached]) -> str:
+    """Return what a VERSION file at a URL holds. Raises OSError, Unreached, UsageError, ValueError for no version."""
+    answer = ask(url, "GET")
+    if answer.status != 200:
+        raise OSError(errno.EPROTO, f"HTTP {answer.status}")
+    return _version_in(answer.body.decode("ascii", "replace"))
+
+
+def _version_in(text: str) -> str:
+    text = text.strip()
+    if not version_of(text):
+        raise ValueError(text)
+    return text
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ValueError):
+        return "it holds no version"
+    if isinstance(error, UsageError):
+        return error.what
+    return error.text if isinstance(error, Unreached) else getattr(error, "strerror", "") or str(error)
+
+
+def _held_against_a_place(site: Site, told: str) -> Finding:
+    """Return what the version is beside that of the file or URL that was named."""
+    place = site.latest
+    source = hidden(place) if "://" in place else place
+    try:
+        if place.startswith(("https://", "http://")):
+            if site.network is None:
+                raise OSError(errno.ENETUNREACH, "the network is asked with --network only")
+            newest = _version_at(place, site.network.ask)
+        else:
+            with open(place, encoding="ascii", errors="replace") as file:
+                newest = _version_in(file.read(200))
+    except ValueError:
+        return unknown(f"{source} holds no version")
+    except (OSError, Unreached, UsageError) as error:
+        return unknown(f"{source} could not be read: {_why(error)}")
+    if not told:
+        return skipped(f"the version of the agent is not known; {newest} is published")
+    if not version_of(told):
+        return unknown(f"version {_quoted(told)} cannot be compared with {newest}, the newest published")
+    if version_of(told) < version_of(newest):
+        remedy, command = how_to_update(site)
+        return warned(f"version {told}; {newest} is published", remedy=remedy, command=command)
+    return passed(f"version {told}, the newest published ({newest})")
+
+
+def last_update(site: Site) -> Finding:
+    """What became of the last update, by its log."""
+    try:
+        parts, refused = site.log_parts(UPDATE_LOG)
+    except FileNotFoundError:
+        return skipped("no update is logged", f"there is no {site.places.logs}")
+    except OSError as error:
+        return skipped(f"{site.places.logs} cannot be read ({error.strerror or error})")
+    told = [read_texts(parts, [], []).beside]
+    try:
+        told.append(site.story.beside)
+    except OSError:
+        # Agents before 3.0.1031 log updates there.
+        pass
+    found = [one.failed for one in told if one.failed is not None]
+    done = [one.updated for one in told if one.updated is not None]
+    failed = max(found, key=lambda one: one.at, default=None)
+    if failed is not None and failed.at >= max((at for at, _ in done), default=""):
+        return _failed_update(site, failed)
+    if done:
+        at, version = max(done)
+        to = f" to {version}" if version else ""
+        return passed(f"the last update{to} succeeded{_at(site, at)}")
+    for path, problem in refused.items():
+        return unknown(f"{path}: {problem.strerror or problem}", remedy=site.rights)
+    return skipped("no update is logged")
+
+
+def _failed_update(site: Site, failed: FailedUpdate) -> Finding:
+    to = f" to {failed.target}" if failed.target else ""
+    what = f"the last update{to} failed{_at(site, failed.at)}"
+    said = site.quoted(failed.text)
+    if _has_passed(failed, version_of(site.version)):
+        return passed(f"{what}; {site.version} is installed now", said)
+    evidence, began = [said], site.seconds_of(failed.at)
+    if began is not None and failed.kind != "other":
+        ago = site.machine.now() - began
+        if ago > _TWO_WEEKS:
+            evidence.append(f"that was {ago / 86400:.0f} days ago: by now the region should have it")
+    # The network of another machine cannot be asked from here.
+    asked = failed.kind == "other" or site.network is not None or site.elsewhere
+    command = "" if asked else "fingerprint diagnose --network --only published"
+    asks = "; the command shows what the region has" if command else ""
+    return warned(f"{what}: {failed.meaning}", *evidence, remedy=failed.remedy + asks, command=command)
+
+
+def _has_passed(failed: FailedUpdate, installed: tuple[int, ...]) -> bool:
+    """Return whether another version is installed since than the one that the update failed for."""
+    if not installed:
+        return False
+    if failed.target and failed.kind == "downgrade":
+        return installed == version_of(failed.target)
+    if failed.target:
+        return installed >= version_of(failed.target)
+    return failed.source != "" and installed != version_of(failed.source)
+
+
+def _at(site: Site, at: str) -> str:
+    seconds = site.seconds_of(at)
+    when = utc(seconds) if seconds is not None else at
+    return f" at {when}" if when else ""

@@ -1,0 +1,187 @@
+"""What only Windows has: WMI, the collector that hashes its answers, and the state of its image."""
+
+from __future__ import annotations
+
+from fingerprint.collectors.recipes import JSON, WMIC, WQL, WQL_SINCE, possible_recipes
+from fingerprint.collectors.ssm_windows import TITLES, WMI_SERVICE, choose, commands, remedy_of_fault, start_of_wmi
+from fingerprint.diagnose.result import (
+    IDS_MOVED,
+    NO_WMIC,
+    RECIPE_CHANGED,
+    failed,
+    passed,
+    skipped,
+    unknown,
+    warned,
+)
+from fingerprint.errors import FingerprintError
+from fingerprint.observation import RECIPE_REMEDY
+from fingerprint.types import Fault, Reason
+from fingerprint.vault.regeneration import rebaselined_as_it_is
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.collectors.ssm_windows import Choice
+    from fingerprint.diagnose.context import Site
+    from fingerprint.diagnose.result import Finding
+    from fingerprint.observation import RecipeChange
+
+_STATE_KEY = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State"
+_COMPLETE = "IMAGE_STATE_COMPLETE"
+_AFTER_UPDATE = f"After the update, with the agent's service stopped, run: {rebaselined_as_it_is(True)}"
+# The recipe now -> who takes it.
+_TAKEN_BY = {
+    WQL: f"agents from {WQL_SINCE} take it on Windows from 10.0.26100: a known break of updates of either",
+    JSON: "agents 3.3.1142 to 3.3.1229 take it on Windows from 10.0.26040",
+    WMIC: f"agents before {WQL_SINCE} but 3.3.1142 to 3.3.1229 take it, and all agents on Windows before 10.0.26040",
+}  # fmt: skip
+
+
+def wmi(site: Site) -> Finding:
+    """Whether WMI runs, without which the agent can make no fingerprint."""
+    try:
+        state = site.machine.service_state(WMI_SERVICE)
+    except OSError as error:
+        why = f"the state of the service {WMI_SERVICE} is not told ({error.strerror or error})"
+        return unknown(why, remedy="Run as Administrator" if isinstance(error, PermissionError) else "")
+    if state != "running":
+        remedy, command = start_of_wmi(state)
+        return failed(
+            f"the service {WMI_SERVICE} is {state}: the agent waits for it for 75 s and then gets no fingerprint",
+            remedy=remedy, command=command,
+        )  # fmt: skip
+    return passed(f"the service {WMI_SERVICE} runs")
+
+
+def collector(site: Site) -> Finding:
+    """By which recipe the agent hashes: by another one all hashes of the same machine differ, and its hardware ID."""
+    try:
+        choice = choose(site.machine, site.machine.timeout if site.timeout is None else site.timeout)
+    except FingerprintError as error:
+        return unknown(error.what, remedy=error.remedy)
+    change = _change(site)
+    if change is not None:
+        return _changed(site, choice, change)
+    if choice.doubt:
+        settles = choice.remedy
+        return unknown(choice.doubt, remedy=settles.text if settles else "", command=settles.command if settles else "")
+    title, on = TITLES[choice.recipe], f"Windows {choice.windows}" if choice.windows else "this Windows"
+    newest_takes_wql = possible_recipes(choice.windows, choice.windows)[0] == WQL
+    if choice.recipe == WMIC and _without_wmic(site):
+        return _no_wmic(choice, on, newest_takes_wql)
+    if choice.recipe == WQL:
+        silent = _silent_classes(site)
+        if silent is not None:
+            return silent
+    if choice.agent and choice.recipe != WQL and newest_takes_wql:
+        return warned(
+            f"agent {choice.agent} hashes by {title}; from {WQL_SINCE} on agents take WQL on {on}",
+            "such an update changes all six hashes and the hardware ID: without a rebaseline the agent replaces its "
+            "fingerprint, and the registration is lost",
+            remedy=f"{_AFTER_UPDATE}. Before it, back up", command="fingerprint vault backup",
+        )  # fmt: skip
+    return passed(f"{on}: the agent hashes by {title}")
+
+
+def _changed(site: Site, choice: Choice, change: RecipeChange) -> Finding:
+    """Return what to do about a record of another recipe or of other type ids, or without a hardware ID."""
+    found, verdict = change.found, site.explanation.verdict
+    if choice.doubt:
+        settles = choice.remedy
+        return failed(
+            found.text, found.proof, choice.doubt, command=settles.command if settles else "",
+            remedy=f"{settles.text if settles else 'Find out which agent is installed'}; until then leave the record "
+            "as it is",
+        )  # fmt: skip
+    outcome = site.explanation.outcome
+    if outcome != "same":
+        # The check `fingerprint` says what machine it is.
+        told = "by that recipe, too, it is another machine" if outcome == "different" else (
+            "whether it is the same machine is not known"
+        )  # fmt: skip
+        return failed(found.text, found.proof, told, command="fingerprint explain",
+                      remedy="Find out whether the record is this machine's before it is changed")  # fmt: skip
+    if site.record_state[0].regenerated:
+        # To keep this fingerprint would keep one that the service does not know.
+        return failed(found.text, found.proof, "the fingerprint was replaced as well: see the check regenerated")
+    ids = found.moved or found.recipe == choice.recipe
+    # A process that read the hardware ID at its second attempt replaced it then.
+    again = "" if found.without_id else " once more"
+    evidence = (
+        f"at its next start the agent makes these hashes anew, and replaces the fingerprint{again}" if ids
+        else f"{_TAKEN_BY[choice.recipe]}; the hardware did not change"
+    )  # fmt: skip
+    return failed(
+        found.text, found.proof, evidence, remedy=RECIPE_REMEDY,
+        command=rebaselined_as_it_is(verdict.reason == Reason.SID_DIFFERS), tag=IDS_MOVED if ids else RECIPE_CHANGED,
+    )  # fmt: skip
+
+
+def _no_wmic(choice: Choice, on: str, newest_takes_wql: bool) -> Finding:
+    """Return what to do where the agent hashes by wmic, and there is none."""
+    empty = "all six of its hashes are empty: a record made so shows no hardware, and one of before does not match it"
+    if newest_takes_wql:
+        return failed(f"{on} has no wmic, and agent {choice.agent} knows nothing else", empty, tag=NO_WMIC,
+                      remedy=f"Update the agent to {WQL_SINCE} or later. {_AFTER_UPDATE}. Before it, back up",
+                      command="fingerprint vault backup")  # fmt: skip
+    other = f"agent {choice.agent} knows nothing else" if not choice.windows else "no agent knows anything else there"
+    return failed(f"{on} has no wmic, and {other}", empty, tag=NO_WMIC,
+                  remedy="Back up, then install wmic (where Windows does not offer it: sfc /scannow). All six hashes "
+                  "change: rebaseline before the agent starts again",
+                  command="DISM /Online /Add-Capability /CapabilityName:WMIC~~~~")  # fmt: skip
+
+
+def _silent_classes(site: Site) -> Finding | None:
+    """Return that WMI does not tell a class, None where it tells all of them."""
+    try:
+        unread = [one for one in site.explanation.collection if one.unreadable and one.source.startswith("SELECT ")]
+    except FingerprintError:
+        return None
+    if not unread:
+        return None
+    names = ", ".join(one.name for one in unread)
+    settles = remedy_of_fault(unread[0].fault)
+    evidence = [f"{one.name}: {one.reason} ({one.source})" for one in unread]
+    if site.recorded and unread[0].fault == Fault.NOT_ASKED:
+        return unknown(f"the recording does not hold what WMI returns for {names}", *evidence,
+                       remedy="Record the machine again, where WMI can be asked")  # fmt: skip
+    if any(one.only_here for one in unread):
+        return unknown(f"WMI does not return {names} here, and the agent may read it", *evidence, remedy=settles.text,
+                       command=settles.command)  # fmt: skip
+    return failed(
+        f"WMI does not return {names}: an agent that starts now stores nothing for it, and other type ids for the rest",
+        *evidence, remedy=settles.text, command=settles.command,
+    )  # fmt: skip
+
+
+def _change(site: Site) -> RecipeChange | None:
+    try:
+        return site.explanation.change
+    except FingerprintError:
+        return None
+
+
+def _without_wmic(site: Site) -> bool:
+    [result] = site.run(commands(site.machine.windows_folder(), False)[0])
+    return result.problem == "not-found"
+
+
+def image_state(site: Site) -> Finding:
+    """Whether sysprep is through with this machine."""
+    reg = rf"{site.machine.windows_folder()}\System32\reg.exe"
+    [result] = site.run((reg, "query", _STATE_KEY, "/v", "ImageState"))
+    if result.problem == "not-recorded":
+        return skipped("the recording does not tell")
+    if result.problem:
+        return unknown(f"reg.exe: {result.problem}")
+    if not result.succeeded:
+        return skipped("there is no ImageState in the registry")
+    words = result.stdout.decode("utf-8", "replace").split()
+    state = next((word for word in words if word.startswith("IMAGE_STATE_")), "")
+    if not state:
+        return unknown("reg.exe printed no state of the image")
+    if state != _COMPLETE:
+        return failed(f"the state of the image is {state}, not {_COMPLETE}",
+                      "names and ids of the machine may change until then; ssm-cli takes it for a fault, too",
+                      remedy="Let sysprep and the next start of Windows finish, then run it again")  # fmt: skip
+    return passed(f"the state of the image is {_COMPLETE}")

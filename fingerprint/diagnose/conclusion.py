@@ -1,0 +1,344 @@
+"""What the checks amount to, in one sentence: the state, since when, because of what, and what to do."""
+
+from __future__ import annotations
+
+from fingerprint._io.times import utc
+from fingerprint.agent.logs import CLOCK, code_of
+from fingerprint.agent.logs.sdk_errors import DENIED, MISMATCH
+from fingerprint.diagnose.checks.account import FOREIGN, WITHOUT_ACCOUNT
+from fingerprint.diagnose.checks.agent import restart_command
+from fingerprint.diagnose.checks.registration import VAULT_EXITS, VAULT_MINTS
+from fingerprint.diagnose.checks.replaced_key import AHEAD, REJECTED, UNDATED
+from fingerprint.diagnose.checks.waiting import wait_of
+from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER
+from fingerprint.diagnose.result import (
+    IDS_MOVED,
+    NO_WMIC,
+    RECIPE_CHANGED,
+    UNTOLD,
+    Conclusion,
+    Finding,
+    Outcome,
+    Result,
+)
+from fingerprint.errors import FingerprintError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fingerprint.agent.logs import Wait
+    from fingerprint.diagnose.context import Site
+
+_LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagnose --network")
+_NOTHING_WRONG = "The checks that were made found nothing wrong"
+# What keeps the agent from starting at all.
+_NO_START = ("configuration", "order", "not-started")
+_PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
+_REPLACED = "the running agent signs with a replaced key"
+# Checks whose failure tells why credentials do not come, the strongest first: the tag that it must have, "" for any,
+# and the words after "because".
+_CAUSES = (
+    ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
+    ("vault", VAULT_MINTS, "the agent does not find its record in the vault"),
+    ("key", REJECTED, _REPLACED),
+    ("wmi", "", "WMI does not run, and without it there is no fingerprint"),
+    ("collector", RECIPE_CHANGED, "its hash recipe changed, by an update of the agent or of Windows"),
+    ("collector", IDS_MOVED, "its record is of a process of which a WMI query had failed"),
+    ("collector", NO_WMIC, "wmic is missing, and it knows no other way to read the hardware"),
+    ("clock", "", "its clock is wrong, so that its signatures are refused"),
+    ("endpoint-ssm", "", "the endpoint of the service cannot be reached"),
+    ("configuration", "order", "its configuration keeps it from its registration"),
+)
+
+
+def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
+    """Return what the results amount to.
+
+    Args:
+        site: what was looked at.
+        results: of all checks that were made.
+    """
+    foreign = next((result for result in results if result.finding.tag == FOREIGN), None)
+    if foreign is not None:
+        others = [result for result in results if result is not foreign]
+        return _elsewhere(foreign.finding, _of(site, others) if others else None)
+    return _of(site, results)
+
+
+def _elsewhere(finding: Finding, rest: Conclusion | None) -> Conclusion:
+    """Return that the node is registered elsewhere, before all else: that may be why the rest is as it is."""
+    steps = _steps(finding)
+    text = f"{_sentence(finding.text)}. {_do(steps)}"
+    state = "broken" if finding.outcome == Outcome.FAIL else "warnings"
+    if rest is None:
+        return Conclusion(state, text, "", "account", tuple(steps))
+    if rest.state not in ("healthy", "warnings", "cannot-tell") or (rest.state == "cannot-tell" and state != "broken"):
+        state = rest.state
+    together = tuple(dict.fromkeys((*steps, *rest.steps)))
+    then = rest.text.replace(", and nothing", ", and nothing else") if rest.state == "healthy" else rest.text
+    return Conclusion(state, f"{text} {then}", rest.since, "account", together)
+
+
+def _of(site: Site, results: Sequence[Result]) -> Conclusion:
+    found = {result.name: result.finding for result in results}
+    for conclusion in (_waiting, _not_registered, _broken, _already_lost, _about_to, _stopped):
+        told = conclusion(site, found)
+        if told is not None:
+            return told
+    return _rest(site, results)
+
+
+def _sentence(text: str) -> str:
+    """Return a text as a sentence begins; what begins with a URL or a name such as `ssm-user` stays as it is."""
+    return text[0].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
+
+
+def _restart(site: Site) -> tuple[str, str]:
+    return "Restart the agent: it tries again at once", restart_command(site)
+
+
+def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return steps with one more for what keeps the agent, which runs, from starting again."""
+    if _tag(found, "configuration") == "configuration":
+        mend = (f"Before it starts again fix {site.places.config}: the agent would not start with it", "")
+    elif _tag(found, "vault") == VAULT_EXITS:
+        mend = _steps(found["vault"])[0]
+    else:
+        return [*steps]
+    restart = _restart(site)
+    return [*(step for step in steps if step != restart), mend, *(step for step in steps if step == restart)]
+
+
+def _tag(found: dict[str, Finding], name: str) -> str:
+    return found[name].tag if name in found else ""
+
+
+def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
+    if not _tag(found, "waiting").startswith("waiting-"):
+        return None
+    # It was read for the finding, so nobody waits for it here.
+    story = site.story
+    wait = wait_of(site)
+    if wait is None:
+        return None
+    began = site.seconds_of(wait.since)
+    since = utc(began) if began is not None else ""
+    head = f"Hibernating since {since or wait.since or 'a time that is not told'}"
+    because, why, steps = _why_waiting(site, found, wait, wait is story.worker)
+    steps = _starting_again(site, found, steps)
+    return Conclusion("hibernating", f"{head}, because {why}. {_do(steps)}", since, because, tuple(steps))
+
+
+def _why_waiting(
+    site: Site, found: dict[str, Finding], wait: Wait, is_worker: bool
+) -> tuple[str, str, list[tuple[str, str]]]:
+    """Return the name of the check that tells the cause, the words after "because", and what to do."""
+    restart = _restart(site)
+    for name, tag, why in _CAUSES:
+        finding = found.get(name)
+        if finding is not None and finding.outcome == Outcome.FAIL and tag in ("", finding.tag):
+            steps = _steps(finding)
+            if tag == REJECTED:
+                # Where the machine differs, too, the restart alone would have its fingerprint replaced.
+                before = _remedies(site) if _tag(found, "fingerprint") == "differs" else []
+                return name, why, [*before, *steps]
+            # Who registers again starts the agent anyhow.
+            return name, why, steps if "register" in finding.command else [*steps, restart]
+    code = code_of(wait.error)
+    told = site.quoted(wait.error) or "the error is not in the logs"
+    if any(word in wait.error for word in CLOCK):
+        return "clock", f"its clock is wrong, so that the service refuses its signatures: {told}", [
+            ("Set the clock, and let it be kept right (chrony, systemd-timesyncd)", ""), restart,
+        ]  # fmt: skip
+    if code == MISMATCH:
+        brought_back = _brought_back(site, wait)
+        if brought_back and _tag(found, "fingerprint") != "differs":
+            why = f"the agent that runs holds the fingerprint from before its record was restored ({brought_back})"
+            return "regenerated", why, [restart]
+        if _tag(found, "fingerprint") == "differs":
+            return "fingerprint", "the machine differs from its record, and the service refuses it", [
+                *_remedies(site), restart,
+            ]  # fmt: skip
+        why = (
+            "the service knows another fingerprint of this node: another machine holds the same registration, or the "
+            "record was replaced before these logs begin"
+        )
+        return "waiting", why, [
+            ("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
+            ("Else register this machine again with a new activation", ""),
+        ]  # fmt: skip
+    if is_worker:
+        if code == DENIED:
+            return "waiting", "its role may not report its health (ssm:UpdateInstanceInformation)", [_PERMIT, restart]
+        return "waiting", f"its health pings fail: {told}", [_LOOK_AT_NETWORK, restart]
+    if code == DENIED:
+        why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
+        if _tag(found, "key") == UNDATED:
+            why += "; or its key was replaced since the agent was started, which a key without a date does not tell"
+        look = "Look for the node and its role in the console of the service; register again if it is gone"
+        return "waiting", why, [(look, ""), restart]
+    return "waiting", f"it gets no credentials: {told}", [_LOOK_AT_NETWORK, restart]
+
+
+def _brought_back(site: Site, wait: Wait) -> str:
+    """Return when the record was restored, RFC 3339, if the service rejected the agent last before that; else ""."""
+    try:
+        at = site.record_state[0].restored_at
+    except FingerprintError:
+        return ""
+    failed = site.seconds_of(max(wait.failed, wait.slept))
+    return at if at and (failed is None or utc(failed) <= at) else ""
+
+
+def _remedies(site: Site) -> list[tuple[str, str]]:
+    """Return what helps a machine that differs. To be asked only where the fingerprint was looked at."""
+    return [(remedy.text, remedy.command) for remedy in site.explanation.remedies]
+
+
+def _steps(finding: Finding) -> list[tuple[str, str]]:
+    return [(finding.remedy, finding.command)] if finding.remedy else []
+
+
+def _do(steps: Sequence[tuple[str, str]]) -> str:
+    if not steps:
+        return ""
+    text, command = steps[0]
+    head, colon, named = text.rpartition(": fingerprint ")
+    if colon and not command and "`" not in text:
+        text = f"{head}: `fingerprint {named}`"
+    return f"Do: {text[0].lower()}{text[1:]}{f' (`{command}`)' if command else ''}."
+
+
+def _not_registered(site: Site, found: dict[str, Finding]) -> Conclusion | None:
+    if _tag(found, "registration") != "not-registered":
+        return None
+    finding = found["registration"]
+    steps = _steps(finding)
+    text = _sentence(finding.text)
+    return Conclusion("not-registered", f"{text}. {_do(steps)}", "", "registration", tuple(steps))
+
+
+def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
+    if _tag(found, "vault") == VAULT_MINTS:
+        finding = found["vault"]
+        steps = [("Do not restart the agent: it would store a new fingerprint", ""), *_steps(finding)]
+        text = f"Will hibernate after its next check, because {finding.text}. Do not restart the agent. "
+        text += _do(_steps(finding))
+        return Conclusion("broken", text, "", "vault", tuple(steps))
+    if _tag(found, "vault") == VAULT_EXITS:
+        finding = found["vault"]
+        kept = ": the fingerprint is not in danger" if _has_record(site) else ""
+        text = f"The agent exits at its next start, because {finding.text}. It writes nothing{kept}. "
+        text += _do(_steps(finding))
+        return Conclusion("broken", text.rstrip(), "", "vault", tuple(_steps(finding)))
+    if _tag(found, "fingerprint") == "lost":
+        finding = found["fingerprint"]
+        text = f"{_sentence(finding.text)}. {_do(_steps(finding))}"
+        return Conclusion("broken", text, "", "fingerprint", tuple(_steps(finding)))
+    return None
+
+
+def _has_record(site: Site) -> bool:
+    """Return whether the vault holds a fingerprint that can be read."""
+    try:
+        return bool(site.record.fingerprint)
+    except FingerprintError:
+        return False
+
+
+def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:
+    finding = found.get("regenerated")
+    if finding is None or finding.outcome != Outcome.FAIL:
+        return None
+    steps = _starting_again(site, found, [*_steps(finding), _restart(site)])
+    return Conclusion(
+        "hibernating", f"Cannot get credentials any more, because {finding.text}. {_do(steps)}", "", "regenerated",
+        tuple(steps),
+    )  # fmt: skip
+
+
+def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
+    if _tag(found, "collector") in (RECIPE_CHANGED, IDS_MOVED):
+        name, why = "collector", found["collector"].text
+        steps = [("Keep the present record", "fingerprint vault backup"), *_steps(found["collector"])]
+    elif _tag(found, "fingerprint") == "differs":
+        name, why = "fingerprint", f"the machine differs from its record ({site.explanation.rule})"
+        steps = _remedies(site)
+    elif _tag(found, "key") == AHEAD:
+        step = _steps(found["key"])
+        text = f"Not hibernating yet: the service will reject the agent's next token request, because {_REPLACED}."
+        return Conclusion("will-hibernate", f"{text} {_do(step)}", "", "key", tuple(step))
+    else:
+        return None
+    # The first two: to keep what there is, and what is tried first. The others are for where that is not wanted.
+    then = ", then ".join(f"{text[0].lower()}{text[1:]}" for text, _ in steps[:2])
+    text = f"Not hibernating yet: the agent will be refused {_when(site)}, because {why}."
+    return Conclusion("will-hibernate", f"{text} Do: {then}." if then else text, "", name, tuple(steps))
+
+
+def _when(site: Site) -> str:
+    """Return when the agent compares next, as the end of a sentence."""
+    told = site.forecast
+    return told.check.when if told is not None else "at its next check, when it next requests a token"
+
+
+def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:
+    cause = next((name for name in ("configuration", "waiting") if _tag(found, name) in _NO_START), None)
+    for name in ("installed", "running"):
+        finding = found.get(name)
+        if finding is not None and finding.tag in ("not-installed", "not-running"):
+            text = _sentence(finding.text)
+            if cause is not None and name == "running":
+                steps = [*_steps(found[cause]), *_steps(finding)]
+                text = f"{text}, because {found[cause].text}. {_do(steps)}"
+                return Conclusion("not-running", text, "", cause, tuple(steps))
+            steps = _steps(finding)
+            return Conclusion("not-running", f"{text}. {_do(steps)}", "", name, tuple(steps))
+    return None
+
+
+def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
+    # Without a look at the logs nothing is said about hibernation.
+    awake = any(result.name == "waiting" and result.finding.outcome == Outcome.PASS for result in results)
+    not_hibernating = "Not hibernating by its logs" if site.copied else "Not hibernating"
+    untold = ", ".join(result.name for result in results if result.finding.tag == UNTOLD)
+    silence = f" A copied disk does not tell: {untold}." if untold else ""
+    if any(result.finding.tag == WITHOUT_ACCOUNT for result in results):
+        silence = f" Its account is not known.{silence}"
+    wrong = [result for result in results if result.finding.outcome == Outcome.FAIL]
+    if wrong:
+        first = wrong[0]
+        steps = _steps(first.finding)
+        text = first.finding.text
+        head = f"{not_hibernating}, but {text}" if awake else _sentence(text)
+        return Conclusion("broken", f"{head}. {_do(steps)}".rstrip(), "", first.name, tuple(steps))
+    unread = [result for result in results if result.finding.undetermined]
+    if unread:
+        names = ", ".join(result.name for result in unread)
+        steps = list(dict.fromkeys(step for result in unread for step in _steps(result.finding)))
+        first_reason = unread[0].finding.text
+        return Conclusion(
+            "cannot-tell", f"Cannot tell: {names} could not be looked at ({first_reason}). {_do(steps)}".rstrip(), "",
+            unread[0].name, tuple(steps),
+        )  # fmt: skip
+    warnings = [result for result in results if result.finding.outcome == Outcome.WARN]
+    if warnings:
+        steps = [step for result in warnings for step in _steps(result.finding)]
+        count = f"{len(warnings)} warning{'s' * (len(warnings) != 1)}"
+        head = f"{not_hibernating}, with {count}" if awake else f"{count[0].upper()}{count[1:]}"
+        text = f"{head}: {warnings[0].finding.text}. {_do(steps[:1])}".rstrip() + silence
+        return Conclusion("warnings", text, "", warnings[0].name, tuple(dict.fromkeys(steps)))
+    if results and all(result.finding.tag == UNTOLD for result in results):
+        # That nothing was found must not pass for that nothing is wrong.
+        return Conclusion("cannot-tell", f"Cannot tell: a copied disk does not tell {untold}.", "", results[0].name, ())
+    if awake:
+        nothing = "nothing on the disk is wrong" if site.copied else "nothing is wrong"
+        return Conclusion("healthy", f"{not_hibernating}, and {nothing}.{silence}", "", "", ())
+    unasked = next((text for text in (NOT_ASKED, OF_ANOTHER) if any(one.finding.text == text for one in results)), "")
+    none = all(result.finding.outcome == Outcome.SKIPPED for result in results)
+    if none and unasked:
+        return Conclusion("cannot-tell", f"Cannot tell: no check was made ({unasked}).", "", results[0].name, ())
+    head = f"No check applies here ({results[0].finding.text})" if none and results else _NOTHING_WRONG
+    text = f"{head}; whether it hibernates was not told by any of them."
+    return Conclusion("healthy", text + silence, "", "", ())

@@ -1,0 +1,217 @@
+"""Fleets as machines: vaults and recorded machines in a folder or tar file, and what SSM Inventory leaves in S3.
+
+A machine is a vault, a recording by `fingerprint snapshot`, or both: `web-1/vault/` and `web-1/snapshot.json`, or
+`web-1/` and `web-1.json`. Its saved hash is that of the vault, its current one that of the recording.
+
+SSM Inventory's resource data sync writes a file of JSON Lines for each node below `resourcetype=.../`; of the custom
+type that `fingerprint fleet row --inventory` makes it has a line for each attribute.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fingerprint._io.times import utc
+from fingerprint.collectors import collect
+from fingerprint.errors import FingerprintError, InputError
+from fingerprint.fleet.io import jsonl
+from fingerprint.fleet.io.files import files_below, read_file
+from fingerprint.fleet.io.tar import members
+from fingerprint.fleet.schema import NODE, OBSERVED, THRESHOLD
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.vault.records import decode_fingerprint, decode_registration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from fingerprint.fleet.attribute_names import Names
+    from fingerprint.fleet.rejects import Rejects
+
+BATCH_ROWS = 4096
+_LARGEST_FILE = 64 * 1024 * 1024
+_LONGEST_NUMBER = 20
+_VAULT_FOLDERS = ("vault", "Vault")
+_RECORDINGS = ("snapshot", "machine")
+INVENTORY_TYPE = "Custom:HardwareFingerprint"
+
+
+def batches_of_folder(path: str, rejects: Rejects, names: Names) -> Iterator[pa.RecordBatch]:
+    """Yield the machines of a folder, in the order of their names. What is broken goes to `rejects`."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def add(below: str, content: Any) -> None:
+        place = _place_of(below.rstrip("/"))
+        if place:
+            found.setdefault(place[0], {})[place[1]] = content
+        else:
+            rejects.add(path, 1, content.why, below)
+
+    def problem(below: str, why: str) -> None:
+        add(below, _Problem(why))
+
+    for file in files_below(path, _is_of_a_machine, problem):
+        add(os.path.relpath(file, path).replace(os.sep, "/"), file)
+    rows = (
+        _row(name, {part: _part(part, file) for part, file in parts.items()}) for name, parts in sorted(found.items())
+    )
+    yield from _batches(rows, path, rejects, names)
+
+
+def batches_of_tar(path: str, rejects: Rejects, names: Names, limit: int) -> Iterator[pa.RecordBatch]:
+    """Yield the machines of a tar file, whatever its compression. Nothing of it is unpacked to the disk.
+
+    Each member is read and let go in turn; what is kept of a machine is its row.
+
+    Args:
+        path: the file.
+        rejects: gets the machines that are none.
+        names: of the fleet.
+        limit: how many bytes a compressed file may unpack to.
+
+    Raises:
+        InputError: it is no tar file, is cut off, or unpacks to more.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, content in members(path, limit, _is_of_a_machine, _LARGEST_FILE):
+        machine, part = _place_of(name) or ("", "")
+        found.setdefault(machine, {})[part] = _Problem(content) if isinstance(content, str) else _decoded(part, content)
+    yield from _batches((_row(name, parts) for name, parts in sorted(found.items())), path, rejects, names)
+
+
+def batches_of_inventory(path: str, rejects: Rejects, names: Names) -> Iterator[pa.RecordBatch]:
+    """Yield the nodes of an S3-shaped folder of SSM Inventory, in the order of their files."""
+    inside = "resourcetype=" in path
+
+    def is_wanted(below: str) -> bool:
+        return below.endswith((".json", ".json/")) and (inside or "resourcetype=" in below)
+
+    broken: list[tuple[str, str]] = []
+    wanted = sorted(files_below(path, is_wanted, lambda below, why: broken.append((below, why))))
+    if not wanted and not broken:
+        raise InputError(
+            "there is no file below a folder resourcetype=...", where=path, remedy="Name the folder of the custom type"
+        )
+    for below, why in broken:
+        rejects.add(path, 1, why, below)
+    yield from _batches((_inventory_row(file) for file in wanted), path, rejects, names)
+
+
+def _batches(rows: Iterator[Any], path: str, rejects: Rejects, names: Names) -> Iterator[pa.RecordBatch]:
+    ready: list[dict[str, Any]] = []
+    for number, told in enumerate(rows, 1):
+        if isinstance(told, tuple):
+            rejects.add(path, number, told[1], told[0])
+            continue
+        row = jsonl.checked(told, names)
+        if isinstance(row, str):
+            rejects.add(path, number, row, told[NODE] if isinstance(told[NODE], str) else None)
+            continue
+        ready.append(row)
+        if len(ready) == BATCH_ROWS:
+            yield jsonl.batch_of(ready)
+            ready = []
+    if ready:
+        yield jsonl.batch_of(ready)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """In place of what was to be read: why it could not be."""
+
+    why: str
+
+
+def _is_of_a_machine(name: str) -> bool:
+    return _place_of(name.rstrip("/")) is not None
+
+
+def _place_of(name: str) -> tuple[str, str] | None:
+    """Return the machine that a file is of and what it is, None for another file."""
+    folder, _, base = name.rpartition("/")
+    if base in (FINGERPRINT_KEY, REGISTRATION_KEY) and (folder == "Store" or folder.endswith("/Store")):
+        vault = folder.removesuffix("Store").rstrip("/")
+        above, _, last = vault.rpartition("/")
+        return (above if last in _VAULT_FOLDERS else vault), base
+    if base.endswith(".json"):
+        stem = base.removesuffix(".json")
+        return (folder if stem in _RECORDINGS else f"{folder}/{stem}".lstrip("/")), "recording"
+    return None
+
+
+def _part(part: str, path: str | _Problem) -> Any:
+    """Return what a file of a machine says, or a `_Problem`."""
+    if isinstance(path, _Problem):
+        return path
+    try:
+        data = read_file(path, _LARGEST_FILE)
+    except OSError as error:
+        return _Problem(f"{os.path.basename(path)} could not be read ({error.strerror})")
+    return _decoded(part, data)
+
+
+def _decoded(part: str, data: bytes) -> Any:
+    """Return the members of a row that the bytes of a file give, or a `_Problem`."""
+    try:
+        if part == REGISTRATION_KEY:
+            return {NODE: decode_registration(data, REGISTRATION_KEY).instance_id}
+        if part == FINGERPRINT_KEY:
+            record = decode_fingerprint(data, FINGERPRINT_KEY)
+            saved = dict(record.hardware_hash or {})
+            return {"saved": saved, THRESHOLD: record.threshold, "fingerprint": record.fingerprint}
+        machine = RecordedMachine.from_bytes(data, "the recording")
+        current = dict(collect(machine).hardware_hash.items())
+        return {"current": current, OBSERVED: utc(machine.now())}
+    except FingerprintError as error:
+        return _Problem(str(error))
+
+
+def _row(name: str, parts: dict[str, Any]) -> dict[str, Any] | tuple[str, str]:
+    """Return what a machine tells of itself, or its name and why there is no row."""
+    row: dict[str, Any] = {NODE: name or "."}
+    for part in parts.values():
+        if isinstance(part, _Problem):
+            return name, part.why
+        row.update({member: value for member, value in part.items() if value or member != NODE})
+    if "saved" not in row and "current" not in row:
+        return name, "it has neither a fingerprint record nor a recording"
+    if not row.get("fingerprint"):
+        row["fingerprint"] = None
+    return row
+
+
+def _inventory_row(path: str) -> dict[str, Any] | tuple[str, str]:
+    row: dict[str, Any] = {NODE: "", "saved": {}, "current": {}}
+    name = os.path.basename(path).removesuffix(".json")
+    try:
+        data = read_file(path, _LARGEST_FILE)
+    except OSError as error:
+        return name, f"{os.path.basename(path)} could not be read ({error.strerror})"
+    for number, line in enumerate(data.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+            attribute = item["Attribute"]
+            row[NODE] = item.get("resourceId") or name
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return name, f"line {number} is no item of the type {INVENTORY_TYPE}"
+        if not isinstance(attribute, str):
+            return name, f"line {number} has an attribute whose name is no text"
+        if attribute == THRESHOLD:
+            told = str(item.get("Saved", ""))
+            # Of as many digits as a number of the record has: longer ones are none, and Python converts not all.
+            if not told.isascii() or not told.removeprefix("-").isdigit() or len(told) > _LONGEST_NUMBER:
+                return name, f"line {number} has a threshold that is no whole number"
+            row[THRESHOLD] = int(told)
+        else:
+            for side, member in (("saved", "Saved"), ("current", "Current")):
+                if member in item:
+                    row[side][attribute] = item[member]
+        row[OBSERVED] = item.get("captureTime") or row.get(OBSERVED)
+    return row if row[NODE] else (name, "it is empty")

@@ -1,0 +1,170 @@
+"""The one Arrow schema of a fleet: a row for each machine at one time.
+
+| column | type | meaning |
+|---|---|---|
+| `node_id` | text | the node; required |
+| `threshold` | integer | similarity threshold, -1 to 100; 40 where there is none |
+| `observed_at` | timestamp | when the current hash was read |
+| `saved.<attribute>` | text, dictionary, int32 or fixed-size binary | the hardware hash of the vault |
+| `current.<attribute>` | the same type as its saved one | the hardware hash of the machine then |
+| `fingerprint`, `vault`, `system_uuid`, `mac`, `group` | text | optional, see `fleet clones` and `fleet plan` |
+
+In place of one column for each attribute `saved` and `current` may be maps or structs of texts. A null is a key that
+the hash does not have; "" is a value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fingerprint.errors import InputError
+from fingerprint.fleet.column_types import require_codes, values_of, without_views
+from fingerprint.rules.ssm import IP, MACHINE_ID, THRESHOLD_DEFAULT, UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+NODE, THRESHOLD, OBSERVED = "node_id", "threshold", "observed_at"
+SIDES = ("saved", "current")
+EXTRAS = ("fingerprint", "vault", "system_uuid", "mac", "group")
+# The hardware ID of fleets that have machines of both kinds: each row has one of the two.
+SID = "machine-id or uuid"
+MOST_ATTRIBUTES = 120
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = -1, 100
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where what is in a batch.
+
+    Attributes:
+        attributes: names of the attributes, in the order of the columns.
+        saved, current: for each the place of its column, -1 for none.
+        sid, ip: places of hardware ID and address among the attributes, -1 for none.
+        threshold: place of the thresholds' column, None for none.
+    """
+
+    attributes: tuple[str, ...]
+    saved: tuple[int, ...]
+    current: tuple[int, ...]
+    sid: int
+    ip: int
+    threshold: int | None
+
+
+def layout_of(names: Sequence[str], where: str = "") -> Layout:
+    """Return the layout of columns of these names.
+
+    Raises:
+        InputError: there are no attributes, or too many, or a name is there twice.
+    """
+    places = {name: place for place, name in enumerate(names)}
+    if len(places) != len(names):
+        raise _twice(min(name for name in names if list(names).count(name) > 1), where)
+    attributes = [name.partition(".")[2] for name in names if name.partition(".")[0] in SIDES and "." in name]
+    attributes = list(dict.fromkeys(attributes))
+    if not attributes:
+        like = next((f", and {name} is none" for name in names if name.lower().startswith(SIDES)), "")
+        raise InputError(
+            "it has no hardware hash: no column saved.<attribute> or current.<attribute>, no map saved or current"
+            + like,
+            where=where,
+            remedy="The columns of a fleet are in docs/fleet.md",
+        )
+    if len(attributes) > MOST_ATTRIBUTES:
+        raise InputError(
+            f"it has {len(attributes)} attributes, of at most {MOST_ATTRIBUTES}",
+            where=where,
+            remedy="Leave out the columns that are no attributes",
+        )
+    sid = next((name for name in (SID, MACHINE_ID, UUID) if name in attributes), None)
+    saved, current = (tuple(places.get(f"{side}.{name}", -1) for name in attributes) for side in SIDES)
+    return Layout(
+        tuple(attributes),
+        saved,
+        current,
+        sid=-1 if sid is None else attributes.index(sid),
+        ip=attributes.index(IP) if IP in attributes else -1,
+        threshold=places.get(THRESHOLD),
+    )
+
+
+def _twice(name: str, where: str) -> InputError:
+    return InputError(f"the column {name} is there twice", where=where, remedy="Give each column a name of its own")
+
+
+def normalized(
+    batch: pa.RecordBatch, where: str = "", keys: Mapping[str, tuple[str, ...]] | None = None
+) -> pa.RecordBatch:
+    """Return a batch with one column for each attribute, and one hardware ID for Unix and Windows machines.
+
+    Args:
+        batch: any columns.
+        where: the file or what else holds it, for errors.
+        keys: for each side that is a map the attributes that are columns, as `keys_of` gives them.
+
+    Raises:
+        InputError: a column is there twice or has codes that are not in its dictionary, or `saved` or `current` is of a
+            type that has no attributes.
+    """
+    columns: dict[str, Any] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        for own, part in _parts(name, column, where, keys or {}):
+            if own in columns:
+                raise _twice(own, where)
+            if pa.types.is_dictionary(part.type):
+                require_codes(part, own, where)
+                # Once for the batch, before it is cut: a dictionary may be longer than its parts.
+                part = without_views(part)
+            columns[own] = part
+    both = [f"{side}.{key}" for side in SIDES for key in (MACHINE_ID, UUID)]
+    if any(name in columns for name in both[::2]) and any(name in columns for name in both[1::2]):
+        for side in SIDES:
+            ids = [columns.pop(f"{side}.{key}") for key in (MACHINE_ID, UUID) if f"{side}.{key}" in columns]
+            if ids:
+                columns[f"{side}.{SID}"] = _first_of(ids, side, where)
+    return pa.record_batch(list(columns.values()), names=list(columns))
+
+
+def _parts(name: str, column: Any, where: str, keys: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, Any]]:
+    """Yield the columns that a column is in a fleet, with their names."""
+    if name not in SIDES or pa.types.is_null(column.type):
+        yield name, column
+    elif pa.types.is_struct(column.type):
+        for place in range(column.type.num_fields):
+            yield f"{name}.{column.type.field(place).name}", pc.struct_field(column, [place])
+    elif name in keys:
+        for key in keys[name]:
+            yield f"{name}.{key}", pc.map_lookup(column, pa.scalar(key, column.type.key_type), "first")
+    else:
+        raise InputError(
+            f"the column {name} is of type {column.type}, which has no attributes",
+            where=where,
+            remedy=f"Use a map or struct of texts, or a column {name}.<attribute> for each attribute",
+        )
+
+
+def _first_of(ids: list[Any], side: str, where: str) -> Any:
+    """Return the hardware ID that each row has."""
+    try:
+        return pc.coalesce(*(values_of(one) for one in ids))
+    except pa.ArrowException:
+        kinds = " and ".join(str(one.type) for one in ids)
+        raise InputError(
+            f"the columns {side}.{MACHINE_ID} and {side}.{UUID} are of types {kinds}, which do not go together",
+            where=where,
+            remedy="Cast one of them: both are texts",
+        ) from None
+
+
+def threshold_or_default(column: Any | None, rows: int) -> Any:
+    """Return thresholds as int32, the default where there is none."""
+    if column is None:
+        return pa.repeat(pa.scalar(THRESHOLD_DEFAULT, pa.int32()), rows)
+    if column.null_count:
+        column = pc.fill_null(column, pa.scalar(THRESHOLD_DEFAULT, column.type))
+    return column if column.type == pa.int32() else column.cast(pa.int32())

@@ -1,0 +1,268 @@
+"""The seam between the collectors and a machine: files, commands, network, clock.
+
+`LiveMachine` is the machine that this process runs on, or a copied disk of another one;
+`fingerprint.machine.recorded` has the recorded ones.
+"""
+
+from __future__ import annotations
+
+import time
+
+from fingerprint.machine.processes import PATH, CommandResult
+from fingerprint.types import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from typing_extensions import Self
+
+    from fingerprint.machine.reader import Reader
+
+FILE_LIMIT = 64 * 1024
+
+
+class NotThisMachine(OSError):
+    """Something was asked of a copied disk that only a running machine can tell."""
+
+
+class Addresses(Value):
+    """The machine's addresses in the order of its kernel.
+
+    Attributes:
+        ipv4: dotted IPv4 addresses that are not loopback ones.
+        links: (interface, hardware address) of those that have one.
+        source: the interface of the kernel, or the library, that told them.
+    """
+
+    __slots__ = ("ipv4", "links", "source")
+    ipv4: tuple[str, ...]
+    links: tuple[tuple[str, str], ...]
+    source: str
+
+    def __init__(self, ipv4: tuple[str, ...], links: tuple[tuple[str, str], ...], source: str) -> None:
+        self._set(ipv4=ipv4, links=links, source=source)
+
+
+class Link(Value):
+    """One interface as the kernel has it.
+
+    Attributes:
+        name: such as "eth0".
+        address: its hardware address with colons, "" without one.
+        permanent: the address that its hardware was made with, "" if the kernel does not tell.
+        bus: the bus of the device behind it, such as "pci", "usb" or "virtio"; "" for a software one
+            (bridge, veth, tunnel).
+    """
+
+    __slots__ = ("name", "address", "permanent", "bus")
+    name: str
+    address: str
+    permanent: str
+    bus: str
+
+    def __init__(self, name: str, address: str, permanent: str, bus: str) -> None:
+        self._set(name=name, address=address, permanent=permanent, bus=bus)
+
+
+class FileStatus(Value):
+    """What the file system tells of a file or folder, links followed.
+
+    Attributes:
+        kind: "file", "folder" or "other".
+        mode: its permission bits.
+        uid, gid: its owner and group; 0 on Windows, where they say nothing.
+        size: in bytes.
+        modified: seconds since 1970-01-01 UTC.
+    """
+
+    __slots__ = ("kind", "mode", "uid", "gid", "size", "modified")
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    modified: float
+
+    def __init__(self, kind: str, mode: int, uid: int, gid: int, size: int, modified: float) -> None:
+        self._set(kind=kind, mode=mode, uid=uid, gid=gid, size=size, modified=modified)
+
+
+class Process(Value):
+    """A process that runs.
+
+    Attributes:
+        name: of its program.
+        pid: its number.
+        user: name of its user, or the number where it has none; "" if not told.
+        started: seconds since 1970-01-01 UTC; None if not told.
+    """
+
+    __slots__ = ("name", "pid", "user", "started")
+    name: str
+    pid: int
+    user: str
+    started: float | None
+
+    def __init__(self, name: str, pid: int, user: str, started: float | None) -> None:
+        self._set(name=name, pid=pid, user=user, started=started)
+
+
+class Machine:
+    """What a collector may ask of a machine. The methods raise OSError for what is not to be had.
+
+    Attributes:
+        platform: "linux", "windows", "macos", "freebsd", "openbsd", "netbsd" or "dragonfly".
+        kernel: name and release of the kernel, as the tool of what the kernel tells.
+        timeout: the usual seconds for one command.
+    """
+
+    platform: str
+    kernel: str
+    timeout: float
+    # Query of WMI -> its first answer, of a machine that keeps these; None for one that asks each time.
+    _answers: dict[tuple[str, ...], tuple[dict[str, Any], ...] | OSError] | None = None
+
+    def keeping(self) -> Self:
+        """Return this machine as one that asks WMI each query once, for one look at it.
+
+        Its values then are of one moment, and a class that hangs costs its time limit once. Who looks again takes a new
+        one of the machine itself.
+        """
+        if self.platform != "windows" or self._answers is not None:
+            return self
+        one = object.__new__(type(self))
+        one.__dict__.update(self.__dict__, _answers={})
+        return one
+
+    def reader(self) -> Reader:
+        """Return who reads this machine, to hold what was refused against the rights of the agent."""
+        from fingerprint.machine.reader import Reader
+
+        return Reader()
+
+    def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
+        """Return the bytes of a regular file; none of the null device, which stands for an empty one."""
+        raise NotImplementedError
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is something at a path; NotThisMachine where that cannot be known."""
+        raise NotImplementedError
+
+    def read_end(self, path: str, limit: int) -> bytes:
+        """Return the last bytes of a regular file, from the beginning of a line on."""
+        raise NotImplementedError
+
+    def status(self, path: str) -> FileStatus:
+        """Return what the file system tells of a file or folder."""
+        raise NotImplementedError
+
+    def agent_processes(self) -> tuple[Process, ...]:
+        """Return the processes of the agent, the oldest first."""
+        raise NotImplementedError
+
+    def utc_offset(self) -> int:
+        """Return the seconds by which local time is ahead of UTC now."""
+        raise NotImplementedError
+
+    def run(
+        self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[CommandResult]:
+        """Run commands at once, each with an absolute path; `meanwhile` is called once, while they run."""
+        raise NotImplementedError
+
+    def which(self, program: str) -> str:
+        """Return the path of a program as the agent finds it, on the PATH of its service."""
+        paths = [f"{folder}/{program}" for folder in PATH.split(":")]
+        return next((path for path in paths if self.exists(path)), paths[-1])
+
+    def host_name(self) -> str:
+        """Return the host name as the kernel has it (Windows: the physical DNS host name)."""
+        raise NotImplementedError
+
+    def addresses(self) -> Addresses:
+        """Return the addresses in kernel order."""
+        raise NotImplementedError
+
+    def list_folder(self, path: str) -> tuple[str, ...]:
+        """Return the names in a folder, sorted."""
+        raise NotImplementedError
+
+    def links(self) -> tuple[Link, ...]:
+        """Return the interfaces in kernel order, loopback left out."""
+        raise NotImplementedError
+
+    def outgoing_address(self) -> str:
+        """Return the address that a packet to the outside would come from; "" without a default route."""
+        raise NotImplementedError
+
+    def processor_id(self) -> tuple[str, str, str]:
+        """Return name, id (16 hexadecimal digits as in SMBIOS) and hypervisor as the processor itself tells them."""
+        raise NotImplementedError
+
+    def firmware_table(self) -> bytes:
+        """Return the raw SMBIOS table as Windows gives it, with its header of 8 bytes."""
+        raise NotImplementedError
+
+    def machine_guid(self) -> str:
+        """Return the MachineGuid of Windows."""
+        raise NotImplementedError
+
+    def access_list(self, path: str) -> str:
+        """Return owner and access control list of a file of Windows as SDDL text."""
+        raise NotImplementedError
+
+    def service_state(self, name: str) -> str:
+        """Return the state of a Windows service, such as "running"."""
+        raise NotImplementedError
+
+    def windows_folder(self) -> str:
+        """Return the folder of Windows, such as C:\\Windows."""
+        raise NotImplementedError
+
+    def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        """Return all objects of a class of WMI, member -> str, int, None for null, or what else WMI has there."""
+        raise NotImplementedError
+
+    def wmi(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        """Return `wmi_objects`, of a machine that keeps answers the first one, or raise its error."""
+        if self._answers is None:
+            return self.wmi_objects(class_name, members)
+        query = (class_name, *members)
+        if query not in self._answers:
+            try:
+                self._answers[query] = self.wmi_objects(class_name, members)
+            except OSError as error:
+                self._answers[query] = error
+        answer = self._answers[query]
+        if isinstance(answer, OSError):
+            raise type(answer)(answer.errno, answer.strerror, answer.filename)
+        return answer
+
+    def agent_version(self) -> str:
+        """Return the version of the installed agent, as its program prints it; FileNotFoundError where there is none.
+
+        For machines with Windows, where the hardware hash depends on it.
+        """
+        raise NotImplementedError
+
+    def default_route(self) -> str:
+        """Return the primary interface and its gateway, such as "eth0 via 192.0.2.1"; "" without one."""
+        raise NotImplementedError
+
+    def processor(self) -> str:
+        """Return the processor's name as the system tells it; slow."""
+        raise NotImplementedError
+
+    def now(self) -> float:
+        """Return the time in seconds since 1970-01-01 UTC."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that only goes forward."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)

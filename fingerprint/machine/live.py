@@ -1,0 +1,326 @@
+"""The machine that this process runs on, or a copied disk of another one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import time
+
+from fingerprint.machine.base import FILE_LIMIT, Addresses, FileStatus, Link, Machine, NotThisMachine, Process
+from fingerprint.machine.processes import DEFAULT_TIMEOUT, PATH, CommandResult, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from fingerprint.machine.reader import Reader
+# What stands there is made by a running kernel; on a copied disk there are at most left-overs.
+_KERNEL_FOLDERS = ("/sys/", "/proc/", "/dev/", "/run/")
+
+
+class LiveMachine(Machine):
+    """This machine, or with another root the copied disk of one.
+
+    Of a copied disk only files can be read: its commands, names and addresses would be this
+    machine's. Links on it do not lead out of it.
+
+    Args:
+        root: the folder that stands for "/".
+        executables: files to run in place of some paths, for tests.
+    """
+
+    def __init__(self, root: str = "/", executables: Mapping[str, str] | None = None) -> None:
+        self.root = os.path.abspath(root)
+        self.platform = _platform()
+        uname = os.uname() if hasattr(os, "uname") else None
+        self.kernel = f"{uname.sysname} {uname.release}" if uname else "Windows"
+        self.timeout = _WINDOWS_TIMEOUT if self.platform == "windows" else DEFAULT_TIMEOUT
+        self._executables = dict(executables or {})
+        self._quick_read: Callable[[str, int], bytes] | None = None
+        self._environment: dict[str, str] | None = None
+
+    @property
+    def copied(self) -> bool:
+        """True for a copied disk."""
+        return self.root != "/" and self.platform != "windows"
+
+    def _inside(self, path: str) -> str:
+        """Return where a path is, following links as if the root were "/"."""
+        _demand_name(path)
+        if not self.copied:
+            return path
+        if path.startswith(_KERNEL_FOLDERS):
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and this is the kernel's", path)
+        from fingerprint._io.chroot import on_disk
+
+        return on_disk(self.root, path)
+
+    def reader(self) -> Reader:
+        from fingerprint.machine.reader import live_reader
+
+        return live_reader()
+
+    def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
+        if self._quick_read is None and self.platform == "linux" and not self.copied:
+            from fingerprint._system import read_file
+
+            self._quick_read = read_file
+        if self._quick_read is not None:
+            try:
+                return self._quick_read(path, limit)
+            except ValueError:
+                raise _no_name(path) from None
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(self._inside(path), flags)
+        try:
+            told = os.fstat(descriptor)
+            if stat.S_ISDIR(told.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            if not stat.S_ISREG(told.st_mode) and not _is_null(told):
+                raise OSError(errno.EINVAL, "it is not a regular file", path)
+            data = b""
+            while chunk := os.read(descriptor, limit + 1 - len(data)):
+                data += chunk
+                if len(data) > limit:
+                    raise OSError(errno.EFBIG, f"it has more than {limit} bytes", path)
+            return data
+        finally:
+            os.close(descriptor)
+
+    def read_end(self, path: str, limit: int) -> bytes:
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        with open(os.open(self._inside(path), flags), "rb") as file:
+            told = os.fstat(file.fileno())
+            if not stat.S_ISREG(told.st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file", path)
+            cut = told.st_size > limit
+            file.seek(max(0, told.st_size - limit))
+            data = file.read(limit)
+        return data.partition(b"\n")[2] if cut else data
+
+    def status(self, path: str) -> FileStatus:
+        told = os.stat(self._inside(path))
+        kind = "file" if stat.S_ISREG(told.st_mode) else "folder" if stat.S_ISDIR(told.st_mode) else "other"
+        return FileStatus(kind, stat.S_IMODE(told.st_mode), told.st_uid, told.st_gid, told.st_size, told.st_mtime)
+
+    def agent_processes(self) -> tuple[Process, ...]:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and processes are this machine's")
+        from fingerprint.machine.process_list import agent_processes
+
+        return agent_processes(self.platform)
+
+    def utc_offset(self) -> int:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk; its time zone is not looked up")
+        return time.localtime().tm_gmtoff
+
+    def exists(self, path: str) -> bool:
+        _demand_name(path)
+        try:
+            os.stat(self._inside(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except NotThisMachine:
+            raise
+        except OSError as error:
+            # It may be there; reading it will say what is wrong. Behind links that lead to each other is nothing.
+            return error.errno != errno.ELOOP
+        return True
+
+    def run(
+        self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[CommandResult]:
+        if self.copied:
+            meanwhile()
+            reason = f"{self.root} is a copied disk"
+            return [CommandResult(tuple(argv), problem="not-run", stderr=reason) for argv in commands]
+        if self.platform == "windows":
+            from fingerprint.machine.windows_processes import run as run_on_windows
+
+            meanwhile()
+            return run_on_windows(commands, timeout)
+        environment, self._environment = self._environment or self.environment(), None
+        return run(commands, timeout, environment, lambda path: self._executables.get(path, path), meanwhile)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which the agent runs its tools."""
+        from fingerprint.machine.service_environment import service_environment
+
+        return service_environment(self, PATH)
+
+    def locale(self) -> dict[str, str]:
+        """Return the locale that the service manager gives to services, by the files of the machine."""
+        from fingerprint.machine.service_environment import service_locale
+
+        return service_locale(self)
+
+    def which(self, program: str) -> str:
+        if self.copied or self.platform == "windows":
+            return super().which(program)
+        # The commands that are run next are run in it.
+        self._environment = self.environment()
+        for folder in self._environment.get("PATH", "").split(":"):
+            path = f"{folder}/{program}"
+            if folder.startswith("/") and os.access(path, os.X_OK) and not os.path.isdir(path):
+                return path
+        return super().which(program)
+
+    def host_name(self) -> str:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the name is the kernel's")
+        if self.platform == "windows":
+            from fingerprint.machine.windows import physical_host_name
+
+            return physical_host_name()
+        # As bytes, as Python takes them for text of the caller's locale; what is no UTF-8 stays to be seen.
+        data = os.fsencode(os.uname().nodename)
+        if self.platform == "linux" and not 0 < len(data) < 64:
+            data = self.read_file("/proc/sys/kernel/hostname", 512).removesuffix(b"\n")
+        return data.decode("utf-8", "surrogateescape")
+
+    def addresses(self) -> Addresses:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and addresses are the kernel's")
+        from fingerprint.machine.network import read_addresses
+
+        return read_addresses(self.platform)
+
+    def list_folder(self, path: str) -> tuple[str, ...]:
+        return tuple(sorted(os.listdir(self._inside(path))))
+
+    def links(self) -> tuple[Link, ...]:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and interfaces are the kernel's")
+        from fingerprint.machine.network import read_links
+
+        return read_links(self.platform)
+
+    def outgoing_address(self) -> str:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and routes are the kernel's")
+        from fingerprint.machine.network import read_outgoing_address
+
+        return read_outgoing_address(self.platform)
+
+    def processor_id(self) -> tuple[str, str, str]:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this machine's")
+        from fingerprint._system import processor
+
+        return processor()
+
+    def firmware_table(self) -> bytes:
+        from fingerprint.machine.windows import firmware_table
+
+        return firmware_table()
+
+    def machine_guid(self) -> str:
+        from fingerprint.machine.windows import machine_guid
+
+        return machine_guid()
+
+    def default_route(self) -> str:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and routes are the kernel's")
+        from fingerprint.machine.network import read_default_route
+
+        return read_default_route(self)
+
+    def processor(self) -> str:
+        if self.copied:
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this machine's")
+        # Its first call costs 0.15 to 1.1 s, so only who asks for facts pays for it.
+        from cpuinfo import get_cpu_info
+
+        return str(get_cpu_info().get("brand_raw", ""))
+
+    def access_list(self, path: str) -> str:
+        # It tells a file that is not there as any other one.
+        os.stat(self._inside(path))
+        from fingerprint._io.windows_acl import access_of
+
+        return access_of(path)
+
+    def service_state(self, name: str) -> str:
+        from fingerprint.machine.windows import service_state
+
+        return service_state(name)
+
+    def windows_folder(self) -> str:
+        from fingerprint.machine.windows import windows_folder
+
+        return windows_folder()
+
+    def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        from fingerprint.machine.windows_processes import run as run_on_windows
+        from fingerprint.machine.wmi import powershell_path, query
+
+        return query(class_name, members, self.timeout, powershell_path(self.windows_folder()), run_on_windows)
+
+    def agent_version(self) -> str:
+        from fingerprint.machine.process_list import told_version
+        from fingerprint.machine.windows import agent_program
+
+        path = agent_program()
+        [result] = self.run([(path, "-version")], self.timeout)
+        version = told_version(result.stdout) if result.succeeded else ""
+        if not version:
+            raise OSError(errno.EIO, f"{path} -version: {result.problem or 'it prints no version'}", path)
+        return version
+
+
+def _is_null(told: os.stat_result) -> bool:
+    """Return whether this is the null device, by which systemd and containers mask a file."""
+    try:
+        return stat.S_ISCHR(told.st_mode) and told.st_rdev == os.stat(os.devnull).st_rdev
+    except OSError:
+        return False
+
+
+def _demand_name(path: str) -> None:
+    """Raise OSError for what no file can be called, of which Python has errors of its own."""
+    try:
+        if b"\0" not in os.fsencode(path):
+            return
+    except UnicodeEncodeError:
+        pass
+    raise _no_name(path)
+
+
+def _no_name(path: str) -> OSError:
+    return OSError(errno.EINVAL, "no file can have this name", path)
+
+
+def parse_locale(text: str) -> dict[str, str]:
+    """Return the locale settings of a file of KEY=value lines; anything else in it is left out."""
+    found = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().partition("=")
+        value = value.strip().strip("\"'")
+        known = name in ("LANG", "LANGUAGE") or name.startswith("LC_")
+        if equals and known and value and all(c.isascii() and (c.isalnum() or c in "_.@:-") for c in value):
+            found[name] = value
+    return found
+
+
+_WINDOWS_TIMEOUT = 60.0
+_PLATFORMS = (
+    ("linux", "linux"),
+    ("darwin", "macos"),
+    ("win32", "windows"),
+    ("freebsd", "freebsd"),
+    ("openbsd", "openbsd"),
+    ("netbsd", "netbsd"),
+    ("dragonfly", "dragonfly"),
+)
+
+
+def _platform() -> str:
+    for prefix, platform in _PLATFORMS:
+        if sys.platform.startswith(prefix):
+            return platform
+    return sys.platform

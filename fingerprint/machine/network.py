@@ -1,0 +1,312 @@
+"""Addresses in the order of the kernel, which decides which one is *the* address of the machine.
+
+On Linux the dumps that the reference's runtime asks for are asked for here (RTM_GETLINK and
+RTM_GETADDR over netlink), on Windows the list of GetAdaptersAddresses; elsewhere psutil tells them.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+from fingerprint.machine.base import Addresses, Link
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from fingerprint.machine.base import Machine
+
+# linux/netlink.h, rtnetlink.h, if_addr.h, if_link.h, if_arp.h
+_NETLINK_ROUTE = 0
+_RTM_NEWLINK, _RTM_GETLINK = 16, 18
+_RTM_NEWADDR, _RTM_GETADDR = 20, 22
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_NLM_F_REQUEST_DUMP = 0x1 | 0x300
+_NLM_F_DUMP_INTR = 0x10
+_HEADER, _ADDR_HEADER, _LINK_HEADER = 16, 8, 16
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
+_AF_INET = 2
+# Tunnels whose "hardware address" is an IP address: ARPHRD_TUNNEL, SIT, IPGRE with 4 bytes, and
+# TUNNEL6, IP6GRE with 16.
+_TUNNELS_OF = {4: (768, 776, 778), 16: (769, 823)}
+_ARPHRD_LOOPBACK = 772
+# Ethernet, token ring, InfiniBand, IEEE 802.11.
+_ARPHRD_HARDWARE = (1, 6, 32, 801)
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+_DUMPS_TRIED = 3
+_TIMEOUT_SECONDS = 2
+_RECEIVE_BYTES = 65536
+
+
+def read_addresses(platform: str) -> Addresses:
+    """Return the addresses of this machine.
+
+    Raises:
+        OSError: neither the kernel nor a library would tell them.
+    """
+    if platform == "linux":
+        try:
+            return Addresses(
+                tuple(parse_addresses(_dump(_RTM_GETADDR))), tuple(parse_links(_dump(_RTM_GETLINK))), "netlink"
+            )
+        except OSError as error:
+            # Some sandboxes forbid netlink and let the older calls through.
+            return _from_netifaces(error) or _from_psutil(f"psutil, as netlink failed ({error.strerror})")
+    return _from_windows() if platform == "windows" else _from_psutil("psutil")
+
+
+def read_links(platform: str) -> tuple[Link, ...]:
+    """Return the interfaces of this machine but loopback, in kernel order.
+
+    On Linux the kernel tells which have a device behind them and its permanent address (both since
+    5.14; before, /sys/class/net and the present address stand for them). Elsewhere names and present addresses
+    are told, and all count as having a device.
+
+    Raises:
+        OSError: neither the kernel nor a library would tell them.
+    """
+    if platform != "linux":
+        return tuple(
+            Link(name, address, "", "device") for name, address in _with_address(read_addresses(platform).links)
+        )
+    from fingerprint._system import links
+
+    found = []
+    for name, kind, bus, hardware, address, permanent in links():
+        if hardware == _ARPHRD_LOOPBACK:
+            continue
+        behind = "" if kind else bus or _bus_of(name)
+        # The 16 bytes of an IP tunnel are no hardware address, and those of InfiniBand are 20.
+        known = address if any(address) and hardware in _ARPHRD_HARDWARE else b""
+        made = permanent if any(permanent) and hardware in _ARPHRD_HARDWARE else b""
+        found.append(Link(name, known.hex(":") if known else "", made.hex(":") if made else "", behind))
+    return tuple(found)
+
+
+def _bus_of(name: str) -> str:
+    """Return the bus of an interface by the file system of devices, for kernels before 5.14."""
+    import os
+
+    try:
+        bus = os.readlink(f"/sys/class/net/{name}/device/subsystem")
+    except OSError:
+        return ""
+    return bus.rpartition("/")[2]
+
+
+def read_outgoing_address(platform: str) -> str:
+    """Return the address that a packet to the outside would come from, "" without a default route.
+
+    Raises:
+        OSError: the kernel would not tell it.
+    """
+    if platform == "linux":
+        from fingerprint._system import outgoing
+    else:
+        outgoing = _outgoing_by_socket
+    try:
+        return outgoing()
+    except OSError as error:
+        if error.errno in _NO_ROUTE:
+            return ""
+        raise
+
+
+def _outgoing_by_socket() -> str:
+    import socket
+
+    # A connected datagram socket sends nothing; the network is one that is kept for documentation.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        connection.connect(("203.0.113.1", 9))
+        return str(connection.getsockname()[0])
+
+
+def parse_addresses(dump: bytes) -> Iterator[str]:
+    """Yield the IPv4 addresses of an RTM_GETADDR dump that are not in 127.0.0.0/8, dotted, in its order."""
+    for kind, body in _messages(dump):
+        if kind != _RTM_NEWADDR or len(body) < _ADDR_HEADER or body[0] != _AF_INET:
+            continue
+        attributes = _attributes(body, _ADDR_HEADER, (_IFA_ADDRESS, _IFA_LOCAL))
+        # On a point-to-point link IFA_ADDRESS is the other end.
+        address = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS, b"")
+        if len(address) == 4 and address[0] != 127:
+            yield ".".join(map(str, address))
+
+
+def parse_links(dump: bytes) -> Iterator[tuple[str, str]]:
+    """Yield (interface, hardware address) of an RTM_GETLINK dump, in its order."""
+    for kind, body in _messages(dump):
+        if kind != _RTM_NEWLINK or len(body) < _LINK_HEADER:
+            continue
+        attributes = _attributes(body, _LINK_HEADER, (_IFLA_ADDRESS, _IFLA_IFNAME))
+        address = attributes.get(_IFLA_ADDRESS, b"")
+        hardware = int.from_bytes(body[2:4], sys.byteorder)
+        if not any(address) or hardware in _TUNNELS_OF.get(len(address), ()):
+            continue
+        name = attributes.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode("utf-8", "replace")
+        yield name, address.hex(":")
+
+
+def _messages(dump: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at + _HEADER <= len(dump):
+        length = int.from_bytes(dump[at : at + 4], sys.byteorder)
+        if length < _HEADER or at + length > len(dump):
+            raise OSError(errno.EBADMSG, "the kernel's answer is cut short")
+        yield int.from_bytes(dump[at + 4 : at + 6], sys.byteorder), dump[at + _HEADER : at + length]
+        at += (length + 3) & ~3
+
+
+def _attributes(body: bytes, at: int, wanted: tuple[int, ...]) -> dict[int, bytes]:
+    """Return the wanted ones of the attributes from an offset on; a link has dozens of others."""
+    found: dict[int, bytes] = {}
+    while at + 4 <= len(body) and len(found) < len(wanted):
+        length = int.from_bytes(body[at : at + 2], sys.byteorder)
+        if length < 4 or at + length > len(body):
+            break
+        kind = int.from_bytes(body[at + 2 : at + 4], sys.byteorder) & 0x3FFF
+        if kind in wanted:
+            found[kind] = body[at + 4 : at + length]
+        at += (length + 3) & ~3
+    return found
+
+
+def _dump(request: int) -> bytes:
+    """Return the messages of one whole dump; one that changed while it was taken is taken again."""
+    for _ in range(_DUMPS_TRIED):
+        data, interrupted = _dump_once(request)
+        if not interrupted:
+            return data
+    raise OSError(errno.EINTR, "the interfaces kept changing")
+
+
+def _dump_once(request: int) -> tuple[bytes, bool]:
+    # The C module alone: `socket` imports enum and selectors.
+    import _socket
+
+    connection = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
+    try:
+        connection.settimeout(_TIMEOUT_SECONDS)
+        order = sys.byteorder
+        message = (
+            (_HEADER + 1).to_bytes(4, order)
+            + request.to_bytes(2, order)
+            + _NLM_F_REQUEST_DUMP.to_bytes(2, order)
+            + (1).to_bytes(4, order)
+            + bytes(5)
+        )
+        connection.sendto(message.ljust(20, b"\0"), (0, 0))
+        data, interrupted = b"", False
+        while True:
+            chunk = connection.recv(_RECEIVE_BYTES)
+            at = 0
+            while at + _HEADER <= len(chunk):
+                length = int.from_bytes(chunk[at : at + 4], order)
+                kind = int.from_bytes(chunk[at + 4 : at + 6], order)
+                interrupted |= bool(int.from_bytes(chunk[at + 6 : at + 8], order) & _NLM_F_DUMP_INTR)
+                if kind == _NLMSG_DONE:
+                    return data, interrupted
+                if kind == _NLMSG_ERROR:
+                    code = -int.from_bytes(chunk[at + _HEADER : at + _HEADER + 4], order, signed=True)
+                    raise OSError(code, "the kernel refused to list the interfaces")
+                if length < _HEADER:
+                    raise OSError(errno.EBADMSG, "the kernel's answer is cut short")
+                data += chunk[at : at + ((length + 3) & ~3)]
+                at += (length + 3) & ~3
+    except TimeoutError:
+        raise OSError(errno.ETIMEDOUT, "the kernel did not list the interfaces in time") from None
+    finally:
+        connection.close()
+
+
+def read_default_route(machine: Machine) -> str:
+    """Return the interface and the gateway of the IPv4 default route, "" if there is none.
+
+    netifaces tells them on every system; without it (it needs a compiler) Linux's own table does.
+
+    Raises:
+        OSError: nobody here can tell.
+    """
+    try:
+        import netifaces
+    except ImportError:
+        if machine.platform != "linux":
+            raise OSError(errno.ENOTSUP, "netifaces is not installed") from None
+        return parse_routes(machine.read_file("/proc/net/route").decode("ascii", "replace"))
+    default: Any = netifaces.gateways().get("default") or {}
+    gateway = default.get(netifaces.AF_INET)
+    return f"{gateway[1]} via {gateway[0]}" if gateway else ""
+
+
+def parse_routes(text: str) -> str:
+    """Return interface and gateway of the default route with the least metric in /proc/net/route."""
+    found: list[tuple[int, str]] = []
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 8 or fields[1] != "00000000" or fields[7] != "00000000":
+            continue
+        try:
+            # The kernel prints the address as a number in its own byte order.
+            gateway = int(fields[2], 16).to_bytes(4, sys.byteorder)
+            found.append((int(fields[6]), f"{fields[0]} via {'.'.join(map(str, gateway))}"))
+        except (ValueError, OverflowError):
+            continue
+    return min(found)[1] if found else ""
+
+
+def _from_netifaces(error: OSError) -> Addresses | None:
+    try:
+        import netifaces
+    except ImportError:
+        return None
+    ipv4, links = [], []
+    for name in netifaces.interfaces():
+        families = netifaces.ifaddresses(name)
+        ipv4 += [entry["addr"] for entry in families.get(netifaces.AF_INET, ())]
+        links += [(name, entry["addr"]) for entry in families.get(netifaces.AF_LINK, ())]
+    return Addresses(_usable(ipv4), _with_address(links), f"netifaces, as netlink failed ({error.strerror})")
+
+
+def _from_windows() -> Addresses:
+    from fingerprint.machine.windows_addresses import SOURCE, adapters
+
+    found = adapters()
+    ipv4 = [address for one in found for address in one.ipv4]
+    # One of zeros counts to the agent there: of a loopback adapter Windows tells none.
+    return Addresses(_usable(ipv4), tuple((one.name, one.address) for one in found if one.address), SOURCE)
+
+
+def _from_psutil(source: str) -> Addresses:
+    import psutil
+
+    found = psutil.net_if_addrs()
+    ipv4 = [entry.address for entries in found.values() for entry in entries if entry.family == _AF_INET]
+    links = [
+        (name, entry.address.replace("-", ":").lower())
+        for name in _in_kernel_order(list(found))
+        for entry in found[name]
+        if entry.family == psutil.AF_LINK
+    ]
+    return Addresses(_usable(ipv4), _with_address(links), source)
+
+
+def _in_kernel_order(names: list[str]) -> list[str]:
+    """Return interface names as the kernel has them; psutil puts those with an IPv4 address first."""
+    import socket
+
+    try:
+        order = {name: index for index, name in socket.if_nameindex()}
+    except (OSError, AttributeError):
+        return names
+    return sorted(names, key=lambda name: order.get(name, len(order)))
+
+
+def _usable(ipv4: list[str]) -> tuple[str, ...]:
+    return tuple(address for address in ipv4 if not address.startswith("127."))
+
+
+def _with_address(links: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, address) for name, address in links if address.strip("0:"))

@@ -1,0 +1,212 @@
+"""The agent's processes: which run, and since when."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from fingerprint.machine.base import Process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
+
+# The agent's service on Windows.
+AGENT_SERVICE = "AmazonSSMAgent"
+# The account that sessions run as.
+SESSION_USER = "ssm-user"
+NAMES = ("amazon-ssm-agent", "ssm-agent-worker")
+# The kernel keeps so many characters of a name.
+_NAME_KEPT = 15
+# Field 22 of /proc/PID/stat, counted from what follows the name, which is in brackets.
+_START_AFTER_NAME = 19
+
+
+def agent_processes(platform: str, proc: str = "/proc") -> tuple[Process, ...]:
+    """Return the running processes of the agent, the oldest first.
+
+    Args:
+        platform: of this machine. On Windows the service manager tells the process of the agent's service, whatever its
+            program is called; others there, and all elsewhere than on Linux, are found by their names.
+        proc: the folder of the processes, for tests.
+
+    Raises:
+        OSError: on Windows, neither the service manager nor a name tells of one, and the first would not answer.
+    """
+    if platform == "windows":
+        return _on_windows()
+    if platform != "linux":
+        return _sorted(_by_psutil())
+    booted = _booted(proc)
+    processes = []
+    for pid, name, ticks in _found(proc):
+        known = ticks is not None and booted is not None
+        started = booted + ticks / os.sysconf("SC_CLK_TCK") if known else None  # type: ignore[operator]
+        processes.append(Process(name, pid, _user(os.path.join(proc, str(pid))), started))
+    return _sorted(processes)
+
+
+def _sorted(processes: Iterable[Process]) -> tuple[Process, ...]:
+    return tuple(sorted(processes, key=lambda one: (one.started or 0.0, one.pid)))
+
+
+def told_version(output: bytes) -> str:
+    """Return the version in what the agent prints when it is asked for it, "" where there is none."""
+    found = output.decode("utf-8", "replace").rpartition("version:")[2].split()
+    return found[0] if found and found[0].replace(".", "").isdigit() else ""
+
+
+def agent_pids(proc: str = "") -> tuple[int, ...]:
+    """Return the numbers of all running processes of agents, also of those in containers, the lowest first.
+
+    Args:
+        proc: the folder of the processes on Linux; "" for elsewhere, where psutil lists them, and on Windows the
+            service manager tells that of the agent's service.
+
+    Raises:
+        OSError: they cannot be listed, or not all of them.
+    """
+    if proc:
+        os.listdir(proc)
+        return tuple(sorted(pid for pid, _, _ in _found(proc, everywhere=True)))
+    import psutil
+
+    pids = []
+    service = _service_pid() if sys.platform == "win32" else 0
+    try:
+        for one in psutil.process_iter(["name", "status"]):
+            name = one.info["name"]
+            if one.info["status"] == psutil.STATUS_ZOMBIE:
+                continue
+            if name is None:
+                raise OSError(errno.EACCES, f"process {one.pid} does not tell its name")
+            if one.pid == service or _plain_name(name) in NAMES:
+                pids.append(one.pid)
+    except psutil.Error as error:
+        raise OSError(errno.EIO, str(error)) from None
+    return tuple(sorted(pids))
+
+
+def _service_pid() -> int:
+    """Return the number of the process of the agent's service on Windows, 0 for none; raise OSError if not told."""
+    from fingerprint.machine.windows import service_pid
+
+    try:
+        return service_pid(AGENT_SERVICE)
+    except FileNotFoundError:
+        return 0
+
+
+def _on_windows() -> tuple[Process, ...]:
+    refused = None
+    try:
+        pid = _service_pid()
+    except OSError as error:
+        pid, refused = 0, error
+    found = _by_psutil(pid)
+    if refused is not None and not found:
+        # That there is none is not known.
+        raise refused
+    return _sorted(found)
+
+
+def _by_psutil(service: int = 0) -> list[Process]:
+    """Return the processes with the agent's names, and that of its service, which may have another one."""
+    import psutil
+
+    processes = []
+    try:
+        for one in psutil.process_iter():
+            # One that does not tell its name leaves the others what they are.
+            name = NAMES[0] if one.pid == service else _plain_name(_told(one.name))
+            if name in NAMES:
+                started = _told(one.create_time)
+                if started is not None or one.is_running():
+                    processes.append(Process(name, one.pid, str(_told(one.username) or ""), started))
+    except psutil.Error as error:
+        raise OSError(errno.EIO, str(error)) from None
+    return processes
+
+
+def _told(question: Callable[[], _T]) -> _T | None:
+    """Return what a process tells, None where it does not, or has ended meanwhile."""
+    import psutil
+
+    try:
+        return question()
+    except (psutil.Error, OSError):
+        return None
+
+
+def _plain_name(told: str | None) -> str:
+    """Return the name of a program as `NAMES` has it."""
+    name = told or ""
+    return name[:-4].lower() if name.lower().endswith(".exe") else name
+
+
+def _found(proc: str, everywhere: bool = False) -> Iterator[tuple[int, str, int | None]]:
+    """Yield number, name and start, in ticks since the system was started, of each process of the agent.
+
+    Those of containers are not this machine's, unless `everywhere`; what has ended and waits for its parent does not
+    run.
+    """
+    here = 0 if everywhere else _name_space(os.path.join(proc, "self"))
+    wanted = {name[:_NAME_KEPT]: name for name in NAMES}
+    try:
+        folders = os.listdir(proc)
+    except OSError:
+        return
+    for folder in folders:
+        if folder.isdigit():
+            line = _read(os.path.join(proc, folder, "stat"))
+            head, _, rest = line.rpartition(")")
+            name = wanted.get(head.partition("(")[2])
+            if name is not None:
+                fields = rest.split()
+                there = _name_space(os.path.join(proc, folder))
+                if fields[:1] == ["Z"] or (here and there and here != there):
+                    continue
+                yield int(folder), name, int(fields[_START_AFTER_NAME]) if len(fields) > _START_AFTER_NAME else None
+
+
+def _name_space(folder: str) -> int:
+    """Return the number of a process's name space of processes, 0 if it is not told."""
+    try:
+        return os.stat(os.path.join(folder, "ns", "pid")).st_ino
+    except OSError:
+        return 0
+
+
+def _user(folder: str) -> str:
+    try:
+        uid = os.stat(folder).st_uid
+    except OSError:
+        return ""
+    if uid == 0:
+        return "root"
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _booted(proc: str) -> float | None:
+    for line in _read(os.path.join(proc, "stat")).split("\n"):
+        if line.startswith("btime "):
+            return float(line.split()[1])
+    return None
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        # The process ended meanwhile.
+        return ""

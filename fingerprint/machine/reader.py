@@ -1,0 +1,108 @@
+"""Who reads a machine, held against the agent, which reads as root and without any bounds."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from fingerprint.types import Value
+
+AS_ROOT = "Run it as root"
+_CAP_SYS_RAWIO = 17
+# linux/proc_ns.h: PROC_USER_INIT_INO.
+_FIRST_NAMESPACE = "user:[4026531837]"
+
+
+class Reader(Value):
+    """The process that read a machine.
+
+    Attributes:
+        uid: its user's number; None on Windows, and where it is not known (snapshots of older versions).
+        as_agent: whether it has all rights of the agent: True for root with the capabilities of the first process
+            (Windows: an administrator); False for a user, and for root in a user namespace, in a unit with a
+            CapabilityBoundingSet or behind a system call filter; None where it is not known.
+        raw_io: whether root may open /dev/mem here at all (CAP_SYS_RAWIO of the first process): False in most
+            containers; None where it is not known.
+        live: whether this process reads the machine itself; False for a recorded one.
+    """
+
+    __slots__ = ("uid", "as_agent", "raw_io", "live")
+    uid: int | None
+    as_agent: bool | None
+    raw_io: bool | None
+    live: bool
+
+    def __init__(
+        self,
+        uid: int | None = None,
+        as_agent: bool | None = None,
+        raw_io: bool | None = None,
+        live: bool = False,
+    ) -> None:
+        self._set(uid=uid, as_agent=as_agent, raw_io=raw_io, live=live)
+
+    @property
+    def remedy(self) -> str:
+        """The sentence that says how to read more; "" for who already has the rights of the agent."""
+        if self.as_agent:
+            return ""
+        if not self.live:
+            return "Record the machine again as root: sudo fingerprint snapshot FILE"
+        if self.uid == 0:
+            return "Run it with all rights of root: this process lacks some, as in a container or a confined unit"
+        return AS_ROOT if self.uid is not None else "Run it as Administrator"
+
+
+def live_reader(proc: str = "/proc") -> Reader:
+    """Return this process as a reader.
+
+    Args:
+        proc: the folder of the processes, for tests.
+    """
+    if not hasattr(os, "geteuid"):
+        from fingerprint.machine.windows import is_administrator
+
+        return Reader(None, is_administrator(), None, True)
+    uid = os.geteuid()
+    if not sys.platform.startswith("linux"):
+        return Reader(uid, uid == 0, None, True)
+    mine, first = _status(proc, "self"), _status(proc, "1")
+    bounds = _mask(first, "CapBnd")
+    raw_io = None if bounds is None else bool(bounds >> _CAP_SYS_RAWIO & 1)
+    return Reader(uid, uid == 0 and _is_unbound(proc, mine, first), raw_io, True)
+
+
+def _is_unbound(proc: str, mine: dict[str, str], first: dict[str, str]) -> bool:
+    """Return whether root here may what the first process of the system, which starts the agent, lets root do."""
+    have, bounds = _mask(mine, "CapEff"), _mask(first, "CapBnd")
+    if have is None or bounds is None or bounds & ~have:
+        return False
+    if mine.get("Seccomp", "0") != "0" and first.get("Seccomp", "0") == "0":
+        return False
+    try:
+        here = os.readlink(f"{proc}/self/ns/user")
+        # Nobody is above that one; to look at that of the first process may be forbidden all the same.
+        return here == _FIRST_NAMESPACE or here == os.readlink(f"{proc}/1/ns/user")
+    except FileNotFoundError:
+        # A kernel without user namespaces.
+        return True
+    except OSError:
+        # Root of another namespace may not look.
+        return False
+
+
+def _mask(status: dict[str, str], name: str) -> int | None:
+    try:
+        return int(status[name], 16)
+    except (KeyError, ValueError):
+        return None
+
+
+def _status(proc: str, pid: str) -> dict[str, str]:
+    try:
+        with open(f"{proc}/{pid}/status", "rb") as file:
+            lines = file.read().decode("utf-8", "replace").split("\n")
+    except OSError:
+        return {}
+    parts = (line.partition(":") for line in lines)
+    return {name: value.strip() for name, _, value in parts}

@@ -1,0 +1,482 @@
+"""Recorded machines: what a collection asked of a machine, kept in a file and played back elsewhere.
+
+The code that collects is the same for a live and a recorded machine. The format is in docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from fingerprint._json import JsonError, loads
+from fingerprint.collectors import INVALID_TEXT
+from fingerprint.errors import InputError, SnapshotError
+from fingerprint.machine.base import FILE_LIMIT, Addresses, FileStatus, Link, Machine, Process
+from fingerprint.machine.processes import DEFAULT_TIMEOUT, CommandResult
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
+
+    from fingerprint.machine.reader import Reader
+
+    _T = TypeVar("_T")
+
+SCHEMA_VERSION = 1
+_SNAPSHOT_LIMIT = 64 * 1024 * 1024
+_FIELDS: dict[str, tuple[type, ...]] = {
+    "platform": (str,),
+    "kernel": (str,),
+    "recordedAt": (str,),
+    "hostName": (str, dict),
+    "files": (dict,),
+    "commands": (list,),
+    "addresses": (dict,),
+    "services": (dict,),
+}
+_COMMAND_FIELDS: dict[str, tuple[type, ...]] = {
+    "returncode": (int, type(None)),
+    "stderr": (str,),
+    "problem": (str,),
+    "seconds": (int, float),
+}
+_PROBLEMS = ("", "not-found", "denied", "timeout", "too-long", "failed", "not-run", "not-recorded", "no-resources")
+_TEXT_FORMS = ("ip", "ifconfig", "wmi")
+_STATUS_NUMBERS = ("uid", "gid", "size")
+# Numbers beyond are none of a machine, and Python neither writes nor converts all of them.
+_NUMBER_LIMIT = 1 << 63
+# WMI has integers of 64 bits without a sign.
+_LIMITS = {"wmi": 1 << 64}
+_SECONDS_LIMIT = 366 * 24 * 3600
+# Time zones are off by up to 14 hours, those of POSIX by up to 24, and an hour or two in summer.
+_OFFSET_LIMIT = 26 * 3600
+_MODE_DIGITS = 6
+_BASE64_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+class RecordedMachine(Machine):
+    """A machine as a snapshot has it; its clock stands still but for the pauses that are asked of it.
+
+    Args:
+        snapshot: the parsed snapshot.
+        where: the file that it comes from, for errors.
+
+    Raises:
+        SnapshotError: it is no snapshot.
+    """
+
+    def __init__(self, snapshot: dict[str, Any], where: str = "") -> None:
+        _demand_snapshot(snapshot, where)
+        self.snapshot = snapshot
+        self.where = where
+        self.platform = snapshot["platform"]
+        self.kernel = snapshot["kernel"]
+        self.timeout = DEFAULT_TIMEOUT
+        self._recorded_at = _seconds(snapshot["recordedAt"], "recordedAt", where)
+        self._slept = 0.0
+
+    @classmethod
+    def load(cls, path: str) -> RecordedMachine:
+        """Return the machine that a snapshot file holds.
+
+        Raises:
+            InputError: the file could not be read.
+            SnapshotError: it is no snapshot.
+        """
+        try:
+            with open(path, "rb") as file:
+                data = file.read(_SNAPSHOT_LIMIT + 1)
+        except OSError as error:
+            raise InputError(
+                f"the snapshot could not be read ({error.strerror})",
+                where=path,
+                remedy="Record a machine with: fingerprint snapshot FILE",
+            ) from None
+        return cls.from_bytes(data, path)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> RecordedMachine:
+        """Return the machine that the bytes of a snapshot hold. Raises SnapshotError: they are no snapshot."""
+        if len(data) > _SNAPSHOT_LIMIT:
+            raise _broken(f"it has more than {_SNAPSHOT_LIMIT} bytes", where)
+        try:
+            snapshot = loads(data)
+        except JsonError as error:
+            raise _broken(f"it is not JSON: {error}", where) from None
+        if not isinstance(snapshot, dict):
+            raise _broken("it is not a JSON object", where)
+        return cls(snapshot, where)
+
+    def reader(self) -> Reader:
+        from fingerprint.machine.reader import Reader
+
+        told = self._optional("takenBy", dict)
+        uid, as_agent, raw_io = (told.get(name) for name in ("uid", "asAgent", "rawIo"))
+        return Reader(uid, as_agent, raw_io)
+
+    def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
+        entry = self.snapshot["files"].get(path)
+        if entry is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        _raise_recorded(entry, path)
+        data = _bytes(entry, "text", "base64", f"{self.where}: {path}")
+        if data is None:
+            raise OSError(errno.ENODATA, "the snapshot tells only that the file exists", path)
+        if len(data) > limit:
+            raise OSError(errno.EFBIG, f"it has more than {limit} bytes", path)
+        return data
+
+    def read_end(self, path: str, limit: int) -> bytes:
+        data = self.read_file(path, _SNAPSHOT_LIMIT)
+        return data if len(data) <= limit else data[-limit:].partition(b"\n")[2]
+
+    def status(self, path: str) -> FileStatus:
+        entry = self._optional("statuses", dict).get(path)
+        if entry is None:
+            if self.exists(path):
+                raise OSError(errno.ENODATA, "the snapshot tells only that it exists", path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        _raise_recorded(entry, path)
+        kind, mode = entry.get("kind"), entry.get("mode")
+        octal = isinstance(mode, str) and 0 < len(mode) <= _MODE_DIGITS and not mode.strip("01234567")
+        if not isinstance(kind, str) or not octal or not all(_is_count(entry.get(name)) for name in _STATUS_NUMBERS):
+            raise _broken(f"the status of {path} lacks kind, mode, uid, gid or size", self.where)
+        modified = _seconds(entry.get("modified"), f"when {path} was modified", self.where)
+        return FileStatus(kind, int(mode, 8), entry["uid"], entry["gid"], entry["size"], modified)
+
+    def agent_processes(self) -> tuple[Process, ...]:
+        found = []
+        for one in self._asked("agentProcesses", list):
+            told: dict[str, Any] = one if isinstance(one, dict) else {}
+            name, pid, user = (told.get(field) for field in ("name", "pid", "user"))
+            if not (isinstance(name, str) and isinstance(user, str) and "started" in told) or not _is_count(pid):
+                raise _broken("an agent process lacks name, pid, user or started", self.where)
+            started = told["started"]
+            if started is not None:
+                started = _seconds(started, f"when process {pid} was started", self.where)
+            found.append(Process(name, told["pid"], user, started))
+        return tuple(found)
+
+    def utc_offset(self) -> int:
+        return int(self._asked("utcOffset", int))
+
+    def exists(self, path: str) -> bool:
+        return self.snapshot["files"].get(path) is not None
+
+    def run(
+        self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[CommandResult]:
+        meanwhile()
+        recorded = {tuple(entry["argv"]): entry for entry in self.snapshot["commands"]}
+        return [self._result(tuple(argv), recorded.get(tuple(argv))) for argv in commands]
+
+    def which(self, program: str) -> str:
+        usual = super().which(program)
+        if self.exists(usual):
+            return usual
+        # The agent's service may have a PATH of its own.
+        ran = (entry["argv"][0] for entry in self.snapshot["commands"])
+        return next((path for path in ran if path.rpartition("/")[2] == program), usual)
+
+    def _result(self, argv: tuple[str, ...], entry: dict[str, Any] | None) -> CommandResult:
+        if entry is None:
+            return CommandResult(argv, problem="not-recorded")
+        output = _bytes(entry, "stdout", "stdoutBase64", f"{self.where}: {' '.join(argv)}")
+        return CommandResult(
+            argv,
+            entry.get("returncode"),
+            output or b"",
+            entry.get("stderr", ""),
+            entry.get("problem", ""),
+            float(entry.get("seconds", 0.0)),
+        )
+
+    def host_name(self) -> str:
+        name = self.snapshot["hostName"]
+        if isinstance(name, dict):
+            _raise_recorded(name, "hostName")
+            raise _broken("hostName holds neither a name nor an error", self.where)
+        if not _is_text(name):
+            # As a live machine has it: the name is there, and it is no text.
+            raise OSError(errno.EILSEQ, INVALID_TEXT, "hostName")
+        return str(name)
+
+    def addresses(self) -> Addresses:
+        entry = self.snapshot["addresses"]
+        _raise_recorded(entry, "addresses")
+        for form in _TEXT_FORMS:
+            if isinstance(entry.get(form), str):
+                return _parsed_addresses(form, entry[form])
+        try:
+            ipv4, links = tuple(entry["ipv4"]), tuple((name, address) for name, address in entry["links"])
+        except (KeyError, TypeError, ValueError):
+            raise _broken("addresses lacks ipv4 and links, or a text of ip, ifconfig or wmi", self.where) from None
+        if not all(isinstance(text, str) for text in (*ipv4, *(text for link in links for text in link))):
+            raise _broken("an address is no text", self.where)
+        return Addresses(ipv4, links, str(entry.get("source", "recorded")))
+
+    def list_folder(self, path: str) -> tuple[str, ...]:
+        entry = self._optional("folders", dict).get(path)
+        if entry is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        if isinstance(entry, dict):
+            _raise_recorded(entry, path)
+        if not isinstance(entry, list):
+            raise _broken(f"the folder {path} is not a list of names", self.where)
+        return tuple(self._name(name) for name in entry)
+
+    def _name(self, entry: Any) -> str:
+        """Return a name in a folder; one that is no text is recorded as bytes."""
+        if not isinstance(entry, dict):
+            if not isinstance(entry, str):
+                raise _broken("a name in a folder is no text", self.where)
+            return entry
+        return (_bytes(entry, "text", "base64", self.where) or b"").decode("utf-8", "surrogateescape")
+
+    def links(self) -> tuple[Link, ...]:
+        found = []
+        for link in self._asked("links", list):
+            told: dict[str, Any] = link if isinstance(link, dict) else {}
+            if not all(isinstance(told.get(name), str) for name in Link.__slots__):
+                raise _broken("a link lacks name, address, permanent or bus", self.where)
+            found.append(Link(*(told[name] for name in Link.__slots__)))
+        return tuple(found)
+
+    def outgoing_address(self) -> str:
+        return str(self._asked("outgoingAddress", str))
+
+    def processor_id(self) -> tuple[str, str, str]:
+        entry = self._asked("processorId", list)
+        if len(entry) != 3 or not all(isinstance(text, str) for text in entry):
+            raise _broken("processorId is not name, id and hypervisor", self.where)
+        return entry[0], entry[1], entry[2]
+
+    def firmware_table(self) -> bytes:
+        entry = self._asked("firmwareTable", dict)
+        return _bytes(entry, "text", "base64", f"{self.where}: firmwareTable") or b""
+
+    def machine_guid(self) -> str:
+        return str(self._asked("machineGuid", str))
+
+    def _optional(self, name: str, kind: type) -> Any:
+        entry = self.snapshot.get(name, kind())
+        if not isinstance(entry, kind):
+            raise _broken(f"{name} is of the wrong type", self.where)
+        return entry
+
+    def _asked(self, name: str, kind: type) -> Any:
+        """Return what was recorded of one question, or raise as the machine did."""
+        entry = self.snapshot.get(name)
+        if entry is None:
+            raise OSError(errno.ENODATA, "the snapshot does not tell this", name)
+        if isinstance(entry, dict):
+            _raise_recorded(entry, name)
+        if not isinstance(entry, kind):
+            raise _broken(f"{name} is of the wrong type", self.where)
+        return entry
+
+    def access_list(self, path: str) -> str:
+        lists = self._asked("accessLists", dict)
+        if path not in lists:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        entry = lists[path]
+        if isinstance(entry, dict):
+            _raise_recorded(entry, path)
+        if not isinstance(entry, str):
+            raise _broken(f"the access control list of {path} is no text", self.where)
+        return entry
+
+    def service_state(self, name: str) -> str:
+        state = self.snapshot["services"].get(name)
+        if state is None:
+            raise OSError(errno.ENOENT, "the snapshot does not hold this service", name)
+        if not isinstance(state, str):
+            raise _broken(f"the state of the service {name} is no text", self.where)
+        return state
+
+    def windows_folder(self) -> str:
+        return self._text("windowsFolder", r"C:\Windows")
+
+    def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        entry = self._optional("wmi", dict).get(class_name)
+        if entry is None:
+            raise OSError(errno.ENODATA, f"the snapshot does not hold the WMI class {class_name}", class_name)
+        if isinstance(entry, dict):
+            _raise_recorded(entry, class_name)
+        if not isinstance(entry, list) or not all(isinstance(one, dict) for one in entry):
+            raise _broken(f"the WMI class {class_name} is neither a list of objects nor an error", self.where)
+        return tuple(entry)
+
+    def agent_version(self) -> str:
+        if "agentVersion" in self.snapshot:
+            return str(self._asked("agentVersion", str))
+        from fingerprint.machine.process_list import told_version
+
+        # As `diagnose` asks for it.
+        for entry in self.snapshot["commands"]:
+            if entry["argv"][1:] == ["-version"] and entry["argv"][0].lower().endswith("amazon-ssm-agent.exe"):
+                version = told_version(self._result(tuple(entry["argv"]), entry).stdout)
+                if version:
+                    return version
+        raise OSError(errno.ENODATA, "the snapshot does not hold the version of the agent", "agentVersion")
+
+    def default_route(self) -> str:
+        return self._text("defaultRoute")
+
+    def processor(self) -> str:
+        return self._text("processor")
+
+    def _text(self, name: str, default: str = "") -> str:
+        told = self.snapshot.get(name, default)
+        if not isinstance(told, str):
+            raise _broken(f"{name} is no text", self.where)
+        return told
+
+    def now(self) -> float:
+        return self._recorded_at + self._slept
+
+    def monotonic(self) -> float:
+        return self._slept
+
+    def sleep(self, seconds: float) -> None:
+        self._slept += seconds
+
+
+def _parsed_addresses(form: str, text: str) -> Addresses:
+    from fingerprint.machine.parsers import parse_ifconfig, parse_ip_addr, parse_wmi_addresses
+
+    parse = {"ip": parse_ip_addr, "ifconfig": parse_ifconfig, "wmi": parse_wmi_addresses}[form]
+    ipv4, links = parse(text)
+    return Addresses(ipv4, links, f"text of {form}")
+
+
+def _demand_snapshot(snapshot: dict[str, Any], where: str) -> None:
+    if snapshot.get("schemaVersion") != SCHEMA_VERSION:
+        raise _broken(f"schemaVersion is not {SCHEMA_VERSION}", where)
+    for name, kinds in _FIELDS.items():
+        if not isinstance(snapshot.get(name), kinds):
+            raise _broken(f"{name} is missing or of the wrong type", where)
+    for entry in snapshot["commands"]:
+        argv = entry.get("argv") if isinstance(entry, dict) else None
+        if not isinstance(argv, list) or not argv or not all(isinstance(word, str) for word in argv):
+            raise _broken("a command without argv", where)
+        for name, kinds in _COMMAND_FIELDS.items():
+            if name in entry and not isinstance(entry[name], kinds):
+                raise _broken(f"{name} of a command is of the wrong type", where)
+        if entry.get("problem", "") not in _PROBLEMS:
+            raise _broken(f"the problem of the command {argv[0]} is none of {', '.join(_PROBLEMS[1:])}", where)
+        _demand_bytes(entry, "stdout", "stdoutBase64", f"the output of the command {argv[0]}", where)
+        if not 0 <= entry.get("seconds", 0) <= _SECONDS_LIMIT:
+            raise _broken(f"the seconds of the command {argv[0]} are not from 0 to {_SECONDS_LIMIT}", where)
+    for path, entry in snapshot["files"].items():
+        if entry is not None and not isinstance(entry, dict):
+            raise _broken(f"the file {path} is not an object", where)
+        _demand_bytes(entry or {}, "text", "base64", f"the file {path}", where)
+    statuses = snapshot.get("statuses", {})
+    if not isinstance(statuses, dict):
+        raise _broken("statuses is of the wrong type", where)
+    for path, entry in statuses.items():
+        if entry is not None and not isinstance(entry, dict):
+            raise _broken(f"the status of {path} is not an object", where)
+    taken_by = snapshot.get("takenBy", {})
+    if not isinstance(taken_by, dict) or not (taken_by.get("uid") is None or _is_count(taken_by["uid"])):
+        raise _broken("takenBy holds no user's number", where)
+    if not all(isinstance(taken_by.get(name, False), (bool, type(None))) for name in ("asAgent", "rawIo")):
+        raise _broken("takenBy is of the wrong type", where)
+    offset = snapshot.get("utcOffset")
+    if isinstance(offset, int) and abs(offset) > _OFFSET_LIMIT:
+        raise _broken(f"utcOffset is not from -{_OFFSET_LIMIT} to {_OFFSET_LIMIT} seconds", where)
+    for name, value in snapshot.items():
+        _demand_values(name, value, where)
+
+
+def _demand_bytes(entry: dict[str, Any], text_name: str, base64_name: str, what: str, where: str) -> None:
+    """Raise SnapshotError for what is neither a text, base64 nor an error, if there is anything."""
+    if not all(isinstance(entry.get(name, ""), str) for name in (text_name, base64_name, "error")):
+        raise _broken(f"{what} is neither a text nor base64", where)
+    if base64_name in entry and text_name not in entry:
+        _bytes(entry, text_name, base64_name, f"{where}: {what}" if where else what)
+
+
+def _demand_values(name: str, value: Any, where: str) -> None:
+    """Raise SnapshotError for texts that no file can hold and for numbers that are none of a machine."""
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            # What the host is called is another thing: a machine says so, too.
+            if name != "hostName" and not _is_text(value):
+                raise _broken(f"{name} holds half a character", where)
+        elif isinstance(value, dict):
+            left += value
+            left += value.values()
+        elif isinstance(value, (list, tuple)):
+            left += value
+        # This holds not for NaN either.
+        elif isinstance(value, (int, float)) and not -_NUMBER_LIMIT < value < _LIMITS.get(name, _NUMBER_LIMIT):
+            raise _broken(f"{name} holds a number that is out of range", where)
+
+
+def _is_text(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _broken(what: str, where: str) -> SnapshotError:
+    return SnapshotError(
+        f"it is no snapshot of a machine: {what}",
+        where=where,
+        remedy="Record a machine with: fingerprint snapshot FILE",
+    )
+
+
+def _bytes(entry: dict[str, Any], text_name: str, base64_name: str, where: str) -> bytes | None:
+    text, encoded = entry.get(text_name), entry.get(base64_name)
+    if isinstance(text, str):
+        try:
+            return text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise _broken(f"{text_name} holds half a character", where) from None
+    if not isinstance(encoded, str):
+        return None
+    # By binascii, as base64 imports `re`.
+    from binascii import a2b_base64
+
+    digits = encoded.rstrip("=")
+    if len(encoded) % 4 or len(encoded) - len(digits) > 2 or digits.strip(_BASE64_DIGITS):
+        raise _broken(f"{base64_name} is not base64", where)
+    return a2b_base64(encoded)
+
+
+def _raise_recorded(entry: dict[str, Any], what: str) -> None:
+    if isinstance(entry.get("error"), str):
+        number = getattr(errno, entry["error"], errno.EIO)
+        raise OSError(number if isinstance(number, int) else errno.EIO, str(entry.get("message", "")), what)
+
+
+def _seconds(text: Any, what: str, where: str) -> float:
+    """Return the seconds since 1970 of a time as `utc` writes it; by hand, as strptime imports `re`."""
+    if not isinstance(text, str):
+        raise _broken(f"{what} is not told by a text", where)
+    parts = text.removesuffix("Z").replace("T", "-").replace(":", "-").split("-")
+    # No part has more than four digits, so that none is beyond a number.
+    if text.endswith("Z") and len(parts) == 6 and all(p.isascii() and p.isdigit() and len(p) <= 4 for p in parts):
+        year, month, day, hour, minute, second = (int(part) for part in parts)
+        in_time = hour <= 23 and minute <= 59 and second <= 60
+        if 1970 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= 31 and in_time:
+            # Days of the proleptic Gregorian calendar, with years that begin in March.
+            shifted = year - (month <= 2)
+            days = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400
+            days += (153 * ((month - 3) % 12) + 2) // 5 + day - 719469
+            return float(((days * 24 + hour) * 60 + minute) * 60 + second)
+    raise _broken(f"{what} is not a time such as 2026-11-24T00:00:00Z", where)

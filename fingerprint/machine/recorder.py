@@ -1,0 +1,456 @@
+"""Recording a machine: whatever is asked of it is kept, for `recorded` to play back.
+
+The format is in docs/formats.md. Who asks gets what the machine says. What is kept of the agent's files, of its logs
+and of its service is without secrets; what hashes are made of is kept to the byte.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from fingerprint._io.atomic import write_new
+from fingerprint._io.times import utc
+from fingerprint._json import dumps
+from fingerprint.collectors import INVALID_TEXT
+from fingerprint.machine.base import FILE_LIMIT, Machine
+from fingerprint.machine.process_list import SESSION_USER
+from fingerprint.machine.reader import Reader
+from fingerprint.machine.recorded import SCHEMA_VERSION, RecordedMachine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from re import Match
+    from typing import Any, TypeVar
+
+    from fingerprint.machine.base import Addresses, FileStatus, Link, Process
+    from fingerprint.machine.processes import CommandResult
+
+    _T = TypeVar("_T")
+
+_OUT = "***"
+# A path that holds one of these is the agent's: its configuration, its state, its logs.
+_AGENTS = ("/amazon/ssm/", "/aws/ssm/", "/amazon-ssm-agent")
+_ACCOUNTS = "/etc/passwd"
+# With passwords: of these the line of the agent's account is kept, and of that whether it has one.
+_PASSWORDS = "/etc/shadow"
+_GROUPS = "/etc/group"
+_SESSION_USER = SESSION_USER.encode() + b":"
+# Programs that tell of the agent's service, and the agent; no hash is made of what they say.
+_TELLING = ("systemctl", "launchctl", "amazon-ssm-agent", "amazon-ssm-agent.exe")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+# A word of the shell, quoted in each way that systemd has; what is quoted badly ends with the word.
+_WORD = r"""(?:\$?"(?:[^"\\]|\\.)*"|\$?'(?:[^'\\]|\\.)*'|\\.|\S)+"""
+_RUN = r'(?:[^\s"\\]|\\.)+'
+_SCHEME = r":(?:\\?/){2}"
+_PROXY = rf"((?:https?|all)_proxy\\?[\"']?\s*[:=]\s*\\?[\"']?)({_RUN})"
+# What holds none of these, in lower case, names no secret.
+_HINTS = ("secret", "token", "passw", "passphrase", "_key", "apikey", "privatekey", "activation", "authorization")
+_NAMED = (
+    r"(secret[_ -]?access[_ -]?key|secret[_-]?key|(?:session|security|access|refresh|auth|id)[_-]?token|passw(?:or)?d"
+    r"|passphrase|client[_-]?secret|(?:private|api)[_-]?key|activation[_-]?code|authorization)"
+    # A number or a word of JSON; else a value as JSON, JSON in a text, files of settings and structures of Go have it.
+    r"(?:(\"\s*:\s*)([\w.+-]+)|(\\?[\"']?\s*(?:=>|[:=])\s*)"
+    r"(\"(?:[^\"\\\n]|\\.)*\"|\\\"[^\"\n]*?\\\"|'[^'\n]*'|(?:(?:basic|bearer) +)?[^\s\"'\\{\[(](?:[^\s\"\\]|\\.)*))"
+)
+# Tokens of the service for sessions.
+_TOKEN = r"\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu|AQoDYXdz|FQoGZXIvYXdz)[\w+/=%-]+"
+
+
+class Recorder(Machine):
+    """A machine that keeps whatever is asked of another one: the first answer to each question.
+
+    What is asked once more, for another scheme, may be answered otherwise by then, and the values were
+    made of the first answer.
+
+    Args:
+        machine: the machine that answers.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.platform = machine.platform
+        self.kernel = machine.kernel
+        self.timeout = machine.timeout
+        self.snapshot: dict[str, Any] = {
+            "schemaVersion": SCHEMA_VERSION,
+            "platform": machine.platform,
+            "kernel": machine.kernel,
+            "recordedAt": utc(machine.now()),
+            "hostName": "",
+            "files": {},
+            "commands": [],
+            "addresses": {"ipv4": [], "links": [], "source": "not asked for"},
+            "services": {},
+        }
+        reader = machine.reader()
+        if reader != Reader():
+            self.snapshot["takenBy"] = {"uid": reader.uid, "asAgent": reader.as_agent, "rawIo": reader.raw_io}
+        self._kept: set[str] = set()
+        self._answers = {}
+        # Of a recording that is recorded again nothing more can be asked than it holds.
+        self.of_a_recording = isinstance(machine, RecordedMachine)
+
+    def text(self) -> str:
+        """Return what was asked so far as the JSON of a snapshot file."""
+        return dumps(self.snapshot, html_safe=False, indent=1).decode("utf-8") + "\n"
+
+    def save(self, path: str) -> None:
+        """Write what was asked so far into a new file that only its owner reads.
+
+        Raises:
+            Refused: the file exists.
+            InputError: it could not be written; nothing of it is left.
+        """
+        write_new(path, self.text().encode("utf-8"), "snapshot")
+
+    def reader(self) -> Reader:
+        return self._machine.reader()
+
+    def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
+        return self._kept_file(path, lambda: self._machine.read_file(path, limit))
+
+    def read_end(self, path: str, limit: int) -> bytes:
+        return self._kept_file(path, lambda: self._machine.read_end(path, limit))
+
+    def _kept_file(self, path: str, read: Callable[[], bytes]) -> bytes:
+        try:
+            data = read()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self._keep_file(path, _error_entry(error))
+            raise
+        self._keep_file(path, _entry(_kept(path, data), "text", "base64"))
+        return data
+
+    def _keep_file(self, path: str, entry: dict[str, Any]) -> None:
+        # An entry with nothing in it tells only that the file exists.
+        if not self.snapshot["files"].get(path):
+            self.snapshot["files"][path] = entry
+
+    def status(self, path: str) -> FileStatus:
+        kept = self.snapshot.setdefault("statuses", {})
+        try:
+            found = self._machine.status(path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            kept.setdefault(path, _error_entry(error))
+            raise
+        told = {
+            "kind": found.kind, "mode": f"{found.mode:04o}", "uid": found.uid, "gid": found.gid, "size": found.size,
+            "modified": utc(found.modified),
+        }  # fmt: skip
+        kept.setdefault(path, told)
+        return found
+
+    def agent_processes(self) -> tuple[Process, ...]:
+        found = self._asked("agentProcesses", self._machine.agent_processes)
+        told = [
+            {"name": p.name, "pid": p.pid, "user": p.user, "started": None if p.started is None else utc(p.started)}
+            for p in found
+        ]
+        self._keep("agentProcesses", told)
+        return found
+
+    def utc_offset(self) -> int:
+        offset = self._asked("utcOffset", self._machine.utc_offset)
+        self._keep("utcOffset", offset)
+        return offset
+
+    def exists(self, path: str) -> bool:
+        found = self._machine.exists(path)
+        if found:
+            self.snapshot["files"].setdefault(path, {})
+        return found
+
+    def run(
+        self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[CommandResult]:
+        results = self._machine.run(commands, timeout, meanwhile)
+        recorded = self.snapshot["commands"]
+        for result in results:
+            argv = list(result.argv)
+            if all(entry["argv"] != argv for entry in recorded):
+                output, complaint = result.stdout, result.stderr
+                if argv[0].replace("\\", "/").rpartition("/")[2] in _TELLING:
+                    output, complaint = _decoded(output, _of_service), _without_secrets(complaint)
+                recorded.append(
+                    {
+                        "argv": argv,
+                        "returncode": result.returncode,
+                        **_entry(output, "stdout", "stdoutBase64"),
+                        "stderr": complaint,
+                        "problem": result.problem,
+                        "seconds": round(result.seconds, 6),
+                    }
+                )
+        return results
+
+    def which(self, program: str) -> str:
+        found = self._machine.which(program)
+        # So that it is found there again.
+        self.exists(found)
+        return found
+
+    def host_name(self) -> str:
+        name = self._asked("hostName", self._machine.host_name)
+        # A name that is no text is kept as the error that it is going to be.
+        valid = name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
+        self._keep("hostName", name if valid else {"error": "EILSEQ", "message": INVALID_TEXT})
+        return name
+
+    def addresses(self) -> Addresses:
+        found = self._asked("addresses", self._machine.addresses)
+        told = {"ipv4": list(found.ipv4), "links": [list(link) for link in found.links], "source": found.source}
+        self._keep("addresses", told)
+        return found
+
+    def list_folder(self, path: str) -> tuple[str, ...]:
+        folders = self.snapshot.setdefault("folders", {})
+        try:
+            names = self._machine.list_folder(path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            folders[path] = _error_entry(error)
+            raise
+        folders[path] = [_name_entry(name) for name in names]
+        return names
+
+    def links(self) -> tuple[Link, ...]:
+        found = self._asked("links", self._machine.links)
+        told = [{"name": k.name, "address": k.address, "permanent": k.permanent, "bus": k.bus} for k in found]
+        self._keep("links", told)
+        return found
+
+    def outgoing_address(self) -> str:
+        address = self._asked("outgoingAddress", self._machine.outgoing_address)
+        self._keep("outgoingAddress", address)
+        return address
+
+    def processor_id(self) -> tuple[str, str, str]:
+        found = self._asked("processorId", self._machine.processor_id)
+        self._keep("processorId", list(found))
+        return found
+
+    def firmware_table(self) -> bytes:
+        table = self._asked("firmwareTable", self._machine.firmware_table)
+        self._keep("firmwareTable", _entry(table, "text", "base64"))
+        return table
+
+    def machine_guid(self) -> str:
+        guid = self._asked("machineGuid", self._machine.machine_guid)
+        self._keep("machineGuid", guid)
+        return guid
+
+    def access_list(self, path: str) -> str:
+        try:
+            found = self._machine.access_list(path)
+        except FileNotFoundError:
+            # That some were asked for is told, too.
+            self.snapshot.setdefault("accessLists", {})
+            raise
+        except OSError as error:
+            if error.errno != errno.ENODATA or not self.of_a_recording:
+                self.snapshot.setdefault("accessLists", {}).setdefault(path, _error_entry(error))
+            raise
+        self.snapshot.setdefault("accessLists", {}).setdefault(path, found)
+        return found
+
+    def service_state(self, name: str) -> str:
+        state = self._machine.service_state(name)
+        self.snapshot["services"][name] = state
+        return state
+
+    def windows_folder(self) -> str:
+        self.snapshot["windowsFolder"] = folder = self._machine.windows_folder()
+        return folder
+
+    def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        kept = self.snapshot.setdefault("wmi", {})
+        try:
+            found = self._machine.wmi(class_name, members)
+        except OSError as error:
+            kept.setdefault(class_name, _error_entry(error))
+            raise
+        kept.setdefault(class_name, [{name: _typed(value) for name, value in one.items()} for one in found])
+        return found
+
+    def agent_version(self) -> str:
+        version = self._asked("agentVersion", self._machine.agent_version)
+        self._keep("agentVersion", version)
+        return version
+
+    def default_route(self) -> str:
+        self.snapshot["defaultRoute"] = route = self._machine.default_route()
+        return route
+
+    def processor(self) -> str:
+        self.snapshot["processor"] = processor = self._machine.processor()
+        return processor
+
+    def now(self) -> float:
+        return self._machine.now()
+
+    def monotonic(self) -> float:
+        return self._machine.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._machine.sleep(seconds)
+
+    def _asked(self, name: str, question: Callable[[], _T]) -> _T:
+        try:
+            return question()
+        except OSError as error:
+            self._keep(name, _error_entry(error))
+            raise
+
+    def _keep(self, name: str, answer: Any) -> None:
+        if name not in self._kept:
+            self._kept.add(name)
+            self.snapshot[name] = answer
+
+
+def _entry(data: bytes, text_name: str, base64_name: str) -> dict[str, str]:
+    try:
+        return {text_name: data.decode("utf-8")}
+    except UnicodeDecodeError:
+        from base64 import b64encode
+
+        return {base64_name: b64encode(data).decode("ascii")}
+
+
+def _typed(value: Any) -> Any:
+    """Return a member of a WMI object as JSON has it: of its type, and without half characters."""
+    # Imported here: only Windows has it.
+    from fingerprint.collectors.wql import whole_text
+
+    if isinstance(value, str):
+        return whole_text(value)
+    return value if value is None or isinstance(value, (bool, int)) else {"unknown": whole_text(str(value))}
+
+
+def _name_entry(name: str) -> str | dict[str, str]:
+    """Return a name in a folder, which need not be text, as one that can be written as JSON."""
+    entry = _entry(name.encode("utf-8", "surrogateescape"), "text", "base64")
+    return entry.get("text", entry)
+
+
+def _error_entry(error: OSError) -> dict[str, Any]:
+    # By name: the numbers of another system are others.
+    name = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+    return {"error": name, "message": error.strerror or str(error)}
+
+
+def _kept(path: str, data: bytes) -> bytes:
+    """Return what is kept of a file: of one of the agent's no secrets, of the accounts no passwords."""
+    if path == _PASSWORDS:
+        return b"".join(_whether_password(line) for line in data.split(b"\n") if line.startswith(_SESSION_USER))
+    if path == _GROUPS:
+        return b"".join(_without_password(line) + b"\n" for line in data.split(b"\n") if _SESSION_USER[:-1] in line)
+    if path == _ACCOUNTS:
+        return b"\n".join(_without_password(line) for line in data.split(b"\n"))
+    plain = path.replace("\\", "/").lower()
+    return _decoded(data, _without_secrets) if any(part in plain for part in _AGENTS) else data
+
+
+def _whether_password(account: bytes) -> bytes:
+    """Return a line of /etc/shadow with nothing but the name, and whether there is a password, or a lock."""
+    name, _, rest = account.partition(b":")
+    stored = rest.partition(b":")[0]
+    return name + b":" + (stored[:1] if stored[:1] in (b"", b"!", b"*") else b"x") + b":\n"
+
+
+def _without_password(account: bytes) -> bytes:
+    name, colon, rest = account.partition(b":")
+    password, end, others = rest.partition(b":")
+    # Anything else than these is its hash, where it is not in a file of its own.
+    return account if not end or password in (b"", b"x", b"*", b"!") else name + colon + b"x" + end + others
+
+
+def _decoded(data: bytes, treat: Callable[[str], str]) -> bytes:
+    # Bytes that are no UTF-8 stay what they are.
+    return treat(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def _of_service(text: str) -> str:
+    """Return what a manager of services tells, of the environment no values but those of proxies."""
+    lines = []
+    for line in text.split("\n"):
+        name, arrow, value = line.partition(" => ")
+        if line.startswith("Environment="):
+            line = "Environment=" + " ".join(_variables(line[len("Environment=") :]))
+        elif arrow:
+            # Of launchctl.
+            line = f"{name}{arrow}{_proxy_value(value) if name.strip().lower() in _PROXIES else _OUT}"
+        lines.append(line)
+    return _without_secrets("\n".join(lines))
+
+
+def _variables(told: str) -> list[str]:
+    import re
+
+    kept, name = [], ""
+    for word in re.findall(_WORD, told):
+        found = re.match(r"(\$?[\"']?)([A-Za-z_]\w*)=", word)
+        if found:
+            name = found[2].lower()
+            start = found[0]
+            kept.append(start + _proxy_value(word[len(start) :]) if name in _PROXIES else f"{found[2]}={_OUT}")
+        elif name == "no_proxy":
+            # Older systemd does not quote: this belongs to the variable before.
+            kept.append(word)
+    return kept
+
+
+def _proxy_value(value: str) -> str:
+    bare = value.lstrip("$\"'")
+    return value[: len(value) - len(bare)] + _without_user(bare, always=True)
+
+
+def _without_user(text: str, always: bool = False) -> str:
+    """Return a word without user and password of the URL in it.
+
+    Args:
+        text: the word.
+        always: whether it is a URL also without a scheme.
+    """
+    import re
+
+    if "@" not in text:
+        return text
+    scheme = re.search(_SCHEME, text)
+    if not scheme and not always:
+        return text
+    begin = scheme.end() if scheme else 0
+    # A password may hold what should have been written with a percent sign.
+    at = text.rfind("@", begin)
+    return text if at < 0 else f"{text[:begin]}{_OUT}{text[at:]}"
+
+
+def _without_secrets(text: str) -> str:
+    """Return a text of the agent with "***" in place of users and passwords of URLs, and of what is named as a secret.
+
+    JSON stays JSON, a text that was treated stays as it is, and the time grows with the length alone.
+    """
+    # Imported here: who records nothing of the agent starts without it.
+    import re
+
+    if "@" in text:
+        text = re.sub(_RUN, lambda found: _without_user(found[0]), text)
+        text = re.sub(_PROXY, lambda found: found[1] + _without_user(found[2], True), text, flags=re.IGNORECASE)
+    lowered = text.lower()
+    if any(hint in lowered for hint in _HINTS):
+        text = re.sub(_NAMED, _masked, text, flags=re.IGNORECASE)
+    return re.sub(_TOKEN, _OUT, text)
+
+
+def _masked(found: Match[str]) -> str:
+    name, of_json, word, between, value = found.groups()
+    if of_json:
+        # A number becomes a text, so that it stays JSON.
+        return found[0] if word in ("null", "true", "false") else f'{name}{of_json}"{_OUT}"'
+    quote = next((one for one in ('\\"', '"', "'") if value.startswith(one)), "")
+    return f"{name}{between}{quote}{_OUT}{quote}"

@@ -1,0 +1,141 @@
+"""The environment in which systemd starts the agent, and so the tools that it runs: by the files of its unit.
+
+`ls` prints dates and sorts names by it, and is found on its PATH. Written by hand, as a check reads it at each start.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fingerprint.machine.base import Machine
+
+UNITS = ("amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service")
+# By priority: a unit or a drop-in in a later folder is hidden by one of the same name.
+_FOLDERS = (
+    "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)  # fmt: skip
+_MANAGER = "/etc/systemd/system.conf"
+_LOCALE = "/etc/locale.conf"
+# Debian and what is made of it let systemd read this one, too; elsewhere it is another program's.
+_LOCALE_OF_DEBIAN = "/etc/default/locale"
+_DEBIAN = "/etc/debian_version"
+
+
+def service_environment(machine: Machine, path: str) -> dict[str, str]:
+    """Return the variables that the agent's unit sets, with the locale of services; no file need be there.
+
+    Args:
+        machine: the machine whose files are read.
+        path: the PATH that systemd gives where the unit sets none.
+    """
+    found = {"PATH": path, **service_locale(machine)}
+    for name, value in _lines(_text(machine, _MANAGER)):
+        if name == "DefaultEnvironment":
+            found.update(_assignments(value))
+    # Of each what was set so far: an empty setting takes it back.
+    lists: dict[str, list[str]] = {"Environment": [], "EnvironmentFile": [], "UnsetEnvironment": []}
+    for text in _unit_texts(machine):
+        for name, value in _lines(text):
+            if name in lists:
+                lists[name] = [*lists[name], value] if value else []
+    for value in lists["Environment"]:
+        found.update(_assignments(value))
+    for path in lists["EnvironmentFile"]:
+        for name, value in _lines(_text(machine, path.removeprefix("-"))):
+            found[name] = " ".join(_words(value)) if value[:1] in ("'", '"') else value
+    unset = [word for value in lists["UnsetEnvironment"] for word in _words(value)]
+    # Whom a unit lets load code into its tools, we do not.
+    return {
+        name: value
+        for name, value in found.items()
+        if name not in unset and not name.startswith("LD_") and name.isascii() and "\0" not in name + value
+    }
+
+
+def service_locale(machine: Machine) -> dict[str, str]:
+    """Return the locale that the service manager gives to services, by the files of the machine."""
+    from fingerprint.machine.live import parse_locale
+
+    for path in (_LOCALE, _LOCALE_OF_DEBIAN):
+        if path == _LOCALE_OF_DEBIAN and not machine.exists(_DEBIAN):
+            break
+        try:
+            return parse_locale(machine.read_file(path).decode("utf-8", "replace"))
+        except OSError:
+            continue
+    return {}
+
+
+def _unit_texts(machine: Machine) -> Iterator[str]:
+    """Yield the text of the agent's unit, and those of its drop-ins in the order of their names."""
+    for unit in UNITS:
+        main = next((text for folder in _FOLDERS if (text := _text(machine, f"{folder}/{unit}"))), "")
+        if not main:
+            continue
+        yield main
+        drop_ins: dict[str, str] = {}
+        for folder in _FOLDERS:
+            try:
+                names = machine.list_folder(f"{folder}/{unit}.d")
+            except OSError:
+                continue
+            for name in names:
+                if name.endswith(".conf"):
+                    drop_ins.setdefault(name, f"{folder}/{unit}.d/{name}")
+        for name in sorted(drop_ins):
+            yield _text(machine, drop_ins[name])
+        return
+
+
+def _text(machine: Machine, path: str) -> str:
+    try:
+        return machine.read_file(path).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the settings of a unit file; a line that ends with a backslash goes on in the next one."""
+    for line in text.replace("\\\n", " ").split("\n"):
+        name, equals, value = line.strip().partition("=")
+        if equals and name[:1] not in ("#", ";"):
+            yield name.strip(), value.strip()
+
+
+def _assignments(value: str) -> dict[str, str]:
+    found = {}
+    for word in _words(value):
+        name, equals, told = word.partition("=")
+        if equals and name.isidentifier():
+            found[name] = told.replace("%%", "%")
+    return found
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a setting, which may be quoted in whole."""
+    words: list[str] = []
+    word, quote, begun, escaped = "", "", False, False
+    for c in text:
+        if escaped:
+            word += {"n": "\n", "t": "\t", "s": " "}.get(c, c)
+            escaped = False
+        elif c == "\\":
+            escaped = begun = True
+        elif quote:
+            if c == quote:
+                quote = ""
+            else:
+                word += c
+        elif c in "\"'":
+            quote, begun = c, True
+        elif c.isspace():
+            if begun:
+                words.append(word)
+            word, begun = "", False
+        else:
+            word += c
+            begun = True
+    return [*words, word] if begun else words

@@ -1,0 +1,153 @@
+"""What Windows tells through its own calls: host name, folder, services."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+from typing import Any
+
+from fingerprint.machine.process_list import AGENT_SERVICE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME = 5
+
+
+def physical_host_name() -> str:
+    """Return the physical DNS host name, as `GetComputerNameExW` tells it.
+
+    Raises:
+        OSError: Windows would not tell it.
+    """
+    kernel32 = _kernel32()
+    length = ctypes.c_ulong(0)
+    kernel32.GetComputerNameExW(_COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME, None, ctypes.byref(length))
+    text = ctypes.create_unicode_buffer(length.value + 1)
+    length.value += 1
+    if not kernel32.GetComputerNameExW(_COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME, text, ctypes.byref(length)):
+        raise OSError(None, "GetComputerNameExW failed")
+    return text.value
+
+
+def windows_folder() -> str:
+    """Return the folder of Windows; not by WINDIR, which anybody may set.
+
+    Raises:
+        OSError: Windows would not tell it.
+    """
+    text = ctypes.create_unicode_buffer(32768)
+    if not _kernel32().GetSystemWindowsDirectoryW(text, len(text)):
+        raise OSError(None, "GetSystemWindowsDirectoryW failed")
+    return text.value
+
+
+def is_administrator() -> bool | None:
+    """Return whether this process is an administrator's, as the agent is; None where Windows would not tell it."""
+    try:
+        # Looked up by name: type checkers on other systems know no windll.
+        return bool(getattr(ctypes, "windll").shell32.IsUserAnAdmin())  # noqa: B009
+    except (AttributeError, OSError):
+        return None
+
+
+def firmware_table() -> bytes:
+    """Return the raw SMBIOS table with the 8 bytes that Windows puts before it.
+
+    Raises:
+        OSError: Windows has none.
+    """
+    get = _kernel32().GetSystemFirmwareTable
+    provider = int.from_bytes(b"RSMB", "big")
+    length = get(provider, 0, None, 0)
+    table = ctypes.create_string_buffer(max(length, 1))
+    if not length or get(provider, 0, table, length) != length:
+        raise OSError(errno.ENODATA, "GetSystemFirmwareTable failed")
+    return table.raw[:length]
+
+
+def machine_guid() -> str:
+    """Return the id that Windows gave this installation.
+
+    Raises:
+        OSError: the registry does not hold it.
+    """
+    import winreg
+    from typing import cast
+
+    # Type checkers on other systems know no registry.
+    registry = cast("Any", winreg)
+    # The one of the 64-bit registry, also for a 32-bit interpreter.
+    access = registry.KEY_READ | registry.KEY_WOW64_64KEY
+    with registry.OpenKey(registry.HKEY_LOCAL_MACHINE, r"SOFTWARE\Microsoft\Cryptography", 0, access) as key:
+        return str(registry.QueryValueEx(key, "MachineGuid")[0])
+
+
+def service_environment(name: str) -> list[str]:
+    """Return the assignments NAME=value that the registry gives to a service.
+
+    Raises:
+        OSError: there is no such service, or it has none.
+    """
+    import winreg
+    from typing import cast
+
+    registry = cast("Any", winreg)
+    path = rf"SYSTEM\CurrentControlSet\Services\{name}"
+    with registry.OpenKey(registry.HKEY_LOCAL_MACHINE, path, 0, registry.KEY_READ) as key:
+        found = registry.QueryValueEx(key, "Environment")[0]
+    return [str(line) for line in found] if isinstance(found, list) else [str(found)]
+
+
+def service_state(name: str) -> str:
+    """Return the state of a service, such as "running" or "start_pending".
+
+    Raises:
+        FileNotFoundError: there is no such service.
+        OSError: the service manager would not tell it.
+    """
+    return str(_asked(name, lambda service: service.status()))
+
+
+def service_pid(name: str) -> int:
+    """Return the number of the process of a service, as QueryServiceStatusEx tells it; 0 while it has none.
+
+    Raises:
+        OSError: as `service_state`.
+    """
+    return int(_asked(name, lambda service: service.pid()) or 0)
+
+
+def agent_program() -> str:
+    """Return the path of the agent's program, as the service manager has it.
+
+    Raises:
+        OSError: as `service_state`.
+    """
+    line = str(_asked(AGENT_SERVICE, lambda service: service.binpath())).strip()
+    if line.startswith('"'):
+        return line[1:].partition('"')[0]
+    # Without quotes, blanks are of the path as far as the program goes.
+    program, extension, _ = line.lower().partition(".exe")
+    return line[: len(program) + len(extension)]
+
+
+def _asked(name: str, question: Callable[[Any], Any]) -> Any:
+    import psutil
+
+    # Looked up by name: elsewhere psutil has no such function, and type checkers know it.
+    get = getattr(psutil, "win_service_get")  # noqa: B009
+    try:
+        return question(get(name))
+    except psutil.NoSuchProcess:
+        raise FileNotFoundError(errno.ENOENT, f"there is no service {name}") from None
+    except psutil.AccessDenied as error:
+        raise PermissionError(errno.EACCES, str(error)) from None
+    except psutil.Error as error:
+        raise OSError(None, str(error)) from None
+
+
+def _kernel32() -> Any:
+    # Looked up by name: type checkers on other systems know no WinDLL.
+    return getattr(ctypes, "WinDLL")("kernel32", use_last_error=True)  # noqa: B009

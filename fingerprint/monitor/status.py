@@ -1,0 +1,149 @@
+"""One look: the verdict, what changed, and which of the conditions hold that monitoring warns of."""
+
+from __future__ import annotations
+
+from fingerprint.assessment import UNKNOWN, assess, is_of_agent
+from fingerprint.errors import FingerprintError
+from fingerprint.observation import check_stable
+from fingerprint.types import Outlook, Reason, Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection as Names
+
+    from fingerprint.agent.forecast import Forecast
+    from fingerprint.assessment import Assessment
+    from fingerprint.machine.base import Machine
+    from fingerprint.observation import Observation
+    from fingerprint.types import Verdict
+    from fingerprint.vault import Vault
+
+ANY_DRIFT = "any-drift"
+IP_ALONE = "ip-alone"
+VACUOUS = "vacuous"
+WEAK_ID = "weak-id"
+COPY = "copy"
+WILL_HIBERNATE = "will-hibernate"
+NEVER = "never"
+_HALF = 50
+CONDITIONS = (ANY_DRIFT, IP_ALONE, VACUOUS, WEAK_ID, COPY, WILL_HIBERNATE, NEVER)
+
+
+class Look(Value):
+    """What was seen.
+
+    Attributes:
+        at: when, seconds since 1970-01-01 UTC.
+        seconds: how long it took.
+        observation: record, collection and verdict; None where there is none, see `error`.
+        error: why there is none; None if there is one.
+        assessment: what is known of the machine's identity.
+        conditions: those that hold.
+        forecast: what the agent will do and when; None for an unchanged machine, and where no agent can run.
+    """
+
+    __slots__ = ("at", "seconds", "observation", "error", "assessment", "conditions", "forecast")
+    at: float
+    seconds: float
+    observation: Observation | None
+    error: FingerprintError | None
+    assessment: Assessment
+    conditions: tuple[str, ...]
+    forecast: Forecast | None
+
+    def __init__(
+        self,
+        at: float,
+        seconds: float,
+        observation: Observation | None,
+        error: FingerprintError | None,
+        assessment: Assessment,
+        conditions: tuple[str, ...],
+        forecast: Forecast | None = None,
+    ) -> None:
+        self._set(
+            at=at, seconds=seconds, observation=observation, error=error, assessment=assessment,
+            conditions=conditions, forecast=forecast,
+        )  # fmt: skip
+
+    @property
+    def outcome(self) -> str:
+        """Whether it is the machine that the service knows: "same", "different" or "cannot-tell"."""
+        return "cannot-tell" if self.assessment.level == UNKNOWN else self.assessment.machine
+
+    @property
+    def regenerated(self) -> bool:
+        """Whether the fingerprint was replaced already."""
+        return self.assessment.state.regenerated
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The attributes that differ from the record; what could not be read is not known to differ."""
+        if self.observation is None:
+            return ()
+        rows = self.observation.verdict.rows
+        return tuple(r.name for r in rows if r.current is not None and not r.same and not r.unreadable)
+
+
+def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: Names[str] = ()) -> Look:
+    """Look at a machine and its vault once; what cannot be read is told by the look and not raised.
+
+    Args:
+        vault: the vault.
+        machine: the machine.
+        timeout: seconds for each command.
+        also: conditions that cost more and are looked into only if they are named: "copy".
+    """
+    machine = machine.keeping()
+    begin = machine.monotonic()
+    found = assess(vault, machine, timeout=timeout)
+    observation = found.observation
+    lost = (WILL_HIBERNATE,) if found.problems else ()
+    if observation is None:
+        return Look(machine.now(), machine.monotonic() - begin, None, found.error, found, lost)
+    verdict = observation.verdict
+    held = []
+    if any(row.current is not None and not row.same and not row.unreadable for row in verdict.rows):
+        held.append(ANY_DRIFT)
+    if _by_address_alone(verdict):
+        held.append(IP_ALONE)
+    if verdict.vacuous:
+        held.append(VACUOUS)
+    if observation.collection.id_problem:
+        held.append(WEAK_ID)
+    if COPY in also and _is_copy(vault, observation, machine, timeout):
+        held.append(COPY)
+    forecast = _forecast(vault, found, verdict, machine)
+    return Look(machine.now(), machine.monotonic() - begin, observation, None, found, (*held, *lost), forecast)
+
+
+def _forecast(vault: Vault, found: Assessment, verdict: Verdict, machine: Machine) -> Forecast | None:
+    if verdict.matched == verdict.total or not is_of_agent(vault, machine):
+        return None
+    # Imported here: most machines have not changed at all.
+    from fingerprint.agent.forecast import agent_view
+
+    doubt = found.observation.collection.doubt if found.observation is not None else ""
+    return agent_view(machine, vault, found.outlook or Outlook.UNKNOWN, doubt)
+
+
+def _by_address_alone(verdict: Verdict) -> bool:
+    """Return whether another address would turn the verdict."""
+    if verdict.reason != Reason.SAME_IP or verdict.threshold > 100:
+        return False
+    if verdict.matched == verdict.total >= 2 and verdict.threshold <= _HALF:
+        # Without the address at least half is left.
+        return False
+    # Imported here: most machines have not changed at all, and then this is not asked.
+    from fingerprint.rules.whatif import with_another_address
+
+    return not with_another_address(verdict).match
+
+
+def _is_copy(vault: Vault, observation: Observation, machine: Machine, timeout: float | None) -> bool:
+    try:
+        stable = check_stable(vault, observation.record, machine, timeout=timeout)
+    except FingerprintError:
+        # Damaged evidence says nothing; `vault verify` names it.
+        return False
+    return stable is not None and observation.verdict.match and str(stable.verdict.outcome) == "different"

@@ -1,7 +1,0 @@
-"""Warning before it hurts: one look at a machine and its vault, as monitoring needs it. Reads only."""
-
-from __future__ import annotations
-
-from fingerprint.monitoring.look import CONDITIONS, Look, look
-
-__all__ = ["CONDITIONS", "Look", "look"]

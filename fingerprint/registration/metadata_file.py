@@ -1,0 +1,63 @@
+"""The file beside the vault that tells other programs who this node is, and forgetting a registration whole."""
+
+from __future__ import annotations
+
+import os
+
+from fingerprint._json import dumps
+from fingerprint.errors import VaultError
+from fingerprint.types import RegistrationRecord
+from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault.files import Folder
+from fingerprint.vault.pending_registration import give_up
+from fingerprint.vault.records import encode_registration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.vault import Vault, VaultEdit
+
+NAME = "registration"
+
+
+def path_of(vault: Vault) -> str:
+    """Return the path of the file."""
+    return os.path.join(os.path.dirname(vault.path), NAME)
+
+
+def write_file(vault: Vault, record: RegistrationRecord) -> None:
+    """Write the file as the reference does.
+
+    Raises:
+        VaultError: it could not be written.
+    """
+    data = dumps({"ManagedInstanceID": record.instance_id, "Region": record.region})
+    with Folder.open(os.path.dirname(vault.path)) as folder:
+        folder.replace(NAME, data)
+
+
+def forget_registration(vault: Vault) -> None:
+    """Forget registration and fingerprint here; both stay in the history. The service has no operation for it.
+
+    Raises:
+        VaultError: the vault could not be read or written.
+    """
+
+    def forget(edit: VaultEdit) -> None:
+        edit.force(REGISTRATION_KEY, encode_registration(_cleared(edit)), why="deregistered")
+        edit.clear(why="deregistered")
+        give_up(vault)
+
+    vault.change(forget)
+    try:
+        os.unlink(path_of(vault))
+    except FileNotFoundError:
+        return
+
+
+def _cleared(edit: VaultEdit) -> RegistrationRecord:
+    """Return an empty registration with the members that the present one has, as the agent clears it."""
+    try:
+        has_provider = edit.read_registration().provider is not None
+    except VaultError:
+        has_provider = False
+    return RegistrationRecord(provider="" if has_provider else None)

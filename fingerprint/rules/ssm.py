@@ -1,0 +1,151 @@
+"""The rules: is this still the machine whose hash was saved? Pure: no I/O, no clock, no log.
+
+The rules are those of the reference, in its order and in its single precision; the arithmetic is in
+the native core. Beside the compatible answer a `Verdict` tells how much evidence stands behind it.
+"""
+
+from __future__ import annotations
+
+from fingerprint._compare import HardwareHash, decide, passes, percent
+from fingerprint.attributes.machine_id import is_shared
+from fingerprint.smbios.no_table import DMI, is_silent
+from fingerprint.types import AttributeRow, Reason, Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+MACHINE_ID = "machine-id"
+UUID = "uuid"
+IP = "ipaddress-info"
+
+THRESHOLD_DISABLED = -1
+THRESHOLD_DEFAULT = 40
+
+_REASONS = tuple(Reason.members())
+_MATCHES = (Reason.DISABLED, Reason.SAME_IP, Reason.SIMILAR)
+
+
+def match(
+    saved: Mapping[str, str] | HardwareHash | None,
+    current: Mapping[str, str] | HardwareHash | None,
+    threshold: int,
+    *,
+    sid_key: str = MACHINE_ID,
+    unreadable: Collection[str] = (),
+    silent: Collection[str] | None = None,
+    stopped: Collection[str] = (),
+) -> Verdict:
+    """Decide whether two hardware hashes are of one machine.
+
+    Args:
+        saved: the hash of the vault; None (JSON `null`) is an empty one.
+        current: the hash of the machine now.
+        threshold: similarity threshold; -1 disables the check.
+        sid_key: key of the hardware ID: "machine-id" (Unix) or "uuid" (Windows).
+        unreadable: names whose current value is unknown, not absent (denied or failed). They are
+            compared as the reference does, but a mismatch that they could turn is not conclusive.
+        silent: names whose current value is known to say nothing about the machine (`Collection.silent`), so that it
+            is no evidence, though the rules count it; None if that is not known but for the digests in `no_smbios`.
+        stopped: names whose value is no text, so that the agent's collection fails (`Collection.stops_agent`): it
+            applies no rule, so this is never a match, and not conclusive.
+
+    Raises:
+        ValueError: the SID key is another word, or a value is not valid UTF-8.
+        TypeError: a key or value is not a str.
+    """
+    old = _packed(saved)
+    new = _packed(current)
+    code, matched, total = decide(old, new, threshold, sid_key)
+    reason = _REASONS[code]
+    rows = _rows(old, new, unreadable, silent)
+    effective = [row for row in rows if row.evidence]
+    return Verdict(
+        match=reason in _MATCHES and not stopped,
+        reason=reason,
+        matched=matched,
+        total=total,
+        percent=percent(matched, total),
+        threshold=threshold,
+        sid_key=sid_key,
+        effective=len(effective),
+        effective_matched=sum(row.same for row in effective),
+        vacuous=_is_vacuous(rows, old, new, threshold, sid_key),
+        highest_passing_threshold=_highest_passing(old, new, matched, total, sid_key),
+        conclusive=not stopped and (reason in _MATCHES or not _could_match(old, new, threshold, sid_key, unreadable)),
+        rows=rows,
+    )
+
+
+def _packed(attributes: Mapping[str, str] | HardwareHash | None) -> HardwareHash:
+    if isinstance(attributes, HardwareHash):
+        return attributes
+    return HardwareHash(attributes or {})
+
+
+def _rows(
+    saved: HardwareHash, current: HardwareHash, unreadable: Collection[str], silent: Collection[str] | None
+) -> tuple[AttributeRow, ...]:
+    rows = []
+    for name, value in current.items():
+        old = saved.get(name)
+        evidence = bool(old and value) and not _says_nothing(name, old, value, silent)
+        rows.append(AttributeRow(name, old, value, old == value, evidence, name in unreadable))
+    for name, old in saved.items():
+        if name not in current:
+            rows.append(AttributeRow(name, old, None, False, False, name in unreadable))
+    return tuple(rows)
+
+
+def _says_nothing(name: str, saved: str | None, current: str, silent: Collection[str] | None) -> bool:
+    """Return whether one of two values that are there says nothing: of a text without hardware, or everybody's ID."""
+    if name == MACHINE_ID:
+        return is_shared(current) or (saved != current and is_shared(saved or ""))
+    if name not in DMI:
+        return False
+    if silent is not None and name in silent:
+        return True
+    if silent is not None and saved == current:
+        return False
+    return is_silent(saved or "") or (silent is None and is_silent(current))
+
+
+def _highest_passing(saved: HardwareHash, current: HardwareHash, matched: int, total: int, sid_key: str) -> int | None:
+    """Return the highest of 1..100 that passes with these hashes, None if only -1 does."""
+    if not saved or not current or saved.get(sid_key, "") != current.get(sid_key, ""):
+        return None
+    if saved.get(IP, "") == current.get(IP, ""):
+        return 100
+    for threshold in range(min(100, int(percent(matched, total)) + 1), 0, -1):
+        if passes(matched, total, threshold):
+            return threshold
+    return None
+
+
+def _is_vacuous(
+    rows: tuple[AttributeRow, ...], saved: HardwareHash, current: HardwareHash, threshold: int, sid_key: str
+) -> bool:
+    """Return whether the guard could refuse nothing but another SID.
+
+    That is so when the check is disabled, when the IP is empty on both sides (rule 4 then always
+    answers), or when the SID and the values that say nothing and are equal (empty on both sides, or the same text
+    without hardware) reach the threshold alone.
+    """
+    if threshold == THRESHOLD_DISABLED:
+        return True
+    if not saved or not current:
+        return False
+    if not saved.get(IP, "") and not current.get(IP, ""):
+        return True
+    certain = sum(1 for row in rows if row.name == sid_key or (row.same and not row.evidence))
+    return passes(certain, len(current), threshold)
+
+
+def _could_match(
+    saved: HardwareHash, current: HardwareHash, threshold: int, sid_key: str, unreadable: Collection[str]
+) -> bool:
+    """Return whether a mismatch would be a match if every unreadable attribute were as it was saved."""
+    if not unreadable:
+        return False
+    best = {name: saved.get(name, value) if name in unreadable else value for name, value in current.items()}
+    return _REASONS[decide(saved, HardwareHash(best), threshold, sid_key)[0]] in _MATCHES

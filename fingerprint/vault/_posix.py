@@ -1,0 +1,577 @@
+"""Small files on Unix, read and replaced so that nobody can trick us and nothing is lost half-way.
+
+Everything goes through the descriptor of an open folder: a name that is swapped between a check and
+its use cannot lead elsewhere. Links are not followed, and nothing but a regular file is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from fingerprint.errors import (
+    VaultBusy,
+    VaultCorrupt,
+    VaultDenied,
+    VaultError,
+    VaultMissing,
+    VaultUnreadable,
+    VaultUnsafe,
+)
+from fingerprint.vault.os_errors import (
+    FILE_LIMIT,
+    LINE_LIMIT,
+    MAKE_REMEDY,
+    changed,
+    not_a_file,
+    too_long,
+    vault_error,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TEMPORARY = ".tmp"
+# Of `try_write`; the next write of the same name removes it.
+TRIED = ".try.tmp"
+_LOCK_POLL_SECONDS = 0.05
+_KINDS = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a block device"),
+    (stat.S_ISCHR, "a character device"),
+)
+_FIND_LINKS = "Find the other names with: find / -xdev -samefile FILE"
+_TAKE_BACK = "Find out who wrote there, then give it back to its owner: chown and chmod go-w"
+_OF_ITS_USER = (
+    "If an agent runs as that user, as its Agent.EnforceWorkspaceRootOwnership allows, run this as that user, too. "
+    "Else find out who wrote there, then give it back to its owner: chown"
+)
+
+
+class Folder:
+    """An open folder whose owner and mode were checked; a context manager that closes it."""
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        self.descriptor = descriptor
+        self.path = path
+
+    @classmethod
+    def open(cls, path: str, parent: Folder | None = None, *, unsafe: bool = False) -> Folder:
+        """Open a folder by its path, or by its name within an open parent.
+
+        Args:
+            path: the path or the name.
+            parent: the open parent.
+            unsafe: also if others may write it; only for looking at what is wrong.
+
+        Raises:
+            VaultMissing: there is none.
+            VaultDenied, VaultUnreadable, VaultUnsafe: as the name says.
+        """
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        where = f"{parent.path}/{path}" if parent else path
+        try:
+            descriptor = os.open(path, flags, dir_fd=parent.descriptor if parent else None)
+        except FileNotFoundError:
+            raise VaultMissing("there is no such folder", where=where, remedy=MAKE_REMEDY) from None
+        except NotADirectoryError:
+            # O_DIRECTORY answers so for a link, too.
+            raise _not_a_folder(path, where, parent) from None
+        except OSError as error:
+            raise vault_error(error, where, "open") from None
+        folder = cls(descriptor, where)
+        try:
+            if not unsafe:
+                folder._check()
+        except BaseException:
+            folder.close()
+            raise
+        return folder
+
+    @classmethod
+    def make(cls, path: str, mode: int) -> Folder:
+        """Open a folder, and make it and what it lies in (0700) if it is missing."""
+        try:
+            return cls.open(path)
+        except VaultMissing:
+            parent = os.path.dirname(path)
+        if not os.path.isdir(parent):
+            cls.make(parent, 0o700).close()
+        try:
+            descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise vault_error(error, parent, "open") from None
+        # The parent may be anybody's, such as /tmp; what is made in it is checked when it is opened.
+        with cls(descriptor, parent) as above:
+            return above.make_inner(os.path.basename(path), mode)
+
+    def make_inner(self, name: str, mode: int) -> Folder:
+        """Make a folder within this one if it is missing, and open it."""
+        where = os.path.join(self.path, name)
+        try:
+            os.mkdir(name, 0o700, dir_fd=self.descriptor)
+        except FileExistsError:
+            return Folder.open(name, self)
+        except OSError as error:
+            raise vault_error(error, where, "make") from None
+        inner = Folder.open(name, self)
+        try:
+            os.fchmod(inner.descriptor, mode)
+            os.fsync(self.descriptor)
+        except OSError as error:
+            inner.close()
+            raise vault_error(error, where, "make") from None
+        return inner
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        _close(self.descriptor)
+
+    def _check(self) -> None:
+        try:
+            status = os.fstat(self.descriptor)
+            above = os.stat("..", dir_fd=self.descriptor)
+        except OSError as error:
+            raise vault_error(error, self.path) from None
+        _check_owner_and_mode(status, self.path)
+        if above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX:
+            raise VaultUnsafe(
+                f"the folder that it lies in can be written by others (mode {stat.S_IMODE(above.st_mode):04o})",
+                where=self.path,
+                remedy=_TAKE_BACK,
+            )
+
+    def defects(self, name: str = ".") -> list[tuple[str, str, bool]]:
+        """Return what is wrong with the folder itself or a file in it, by owner, mode, links and kind.
+
+        Each is a text, a remedy, and whether it keeps the vault from being read. Nothing is followed or
+        opened, and the content is not looked at.
+        """
+        where = self.path if name == "." else f"{self.path}/{name}"
+        try:
+            status = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except OSError as error:
+            refusal = vault_error(error, where)
+            return [(refusal.what, refusal.remedy, True)]
+        found = []
+        wanted = stat.S_ISDIR if name == "." else stat.S_ISREG
+        if not wanted(status.st_mode):
+            refusal = not_a_file(_kind(status.st_mode), where)
+            return [(refusal.what, refusal.remedy, True)]
+        if name != "." and status.st_nlink > 1:
+            found.append((_links_text(status.st_nlink), _FIND_LINKS, True))
+        if status.st_uid not in (0, os.geteuid()):
+            found.append((f"it belongs to another user (uid {status.st_uid})", _OF_ITS_USER, True))
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & 0o022:
+            found.append((f"others can write it (mode {mode:04o})", _TAKE_BACK, True))
+        elif mode & 0o055:
+            found.append((f"others may read it (mode {mode:04o})", f"chmod go-rwx {where}", False))
+        return found
+
+    def names(self) -> list[str]:
+        """Return the names in the folder, sorted."""
+        try:
+            return sorted(os.listdir(self.descriptor))
+        except OSError as error:
+            raise vault_error(error, self.path) from None
+
+    def size(self, name: str) -> int:
+        """Return the bytes of a file, 0 for one that is gone."""
+        try:
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise vault_error(error, f"{self.path}/{name}") from None
+
+    def touched(self, name: str) -> float | None:
+        """Return when a file was written last, in seconds since 1970-01-01 UTC; None if that cannot be seen."""
+        try:
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_mtime
+        except OSError:
+            return None
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is gone is as good."""
+        try:
+            os.unlink(name, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise vault_error(error, f"{self.path}/{name}", "write") from None
+
+    def read(self, name: str, limit: int = FILE_LIMIT, *, tail: int = 0) -> bytes | None:
+        """Return the bytes of a file, or at most `tail` of its last ones; None if it does not exist.
+
+        Raises:
+            VaultDenied, VaultUnreadable: it could not be read, or it is no regular file.
+            VaultUnsafe: it is a link, or somebody else can write it.
+            VaultCorrupt: it is longer than the limit.
+        """
+        where = f"{self.path}/{name}"
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            descriptor = os.open(name, flags, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                raise not_a_file("a socket", where) from None
+            raise vault_error(error, where) from None
+        try:
+            status = os.fstat(descriptor)
+            _check_regular(status, where)
+            if tail and status.st_size > tail:
+                os.lseek(descriptor, -tail, os.SEEK_END)
+            elif status.st_size > limit:
+                raise too_long(f"it has {status.st_size} bytes", where, limit)
+            chunks = []
+            left = limit + 1
+            while left > 0 and (chunk := os.read(descriptor, left)):
+                chunks.append(chunk)
+                left -= len(chunk)
+        except OSError as error:
+            raise vault_error(error, where) from None
+        finally:
+            _close(descriptor)
+        if left <= 0:
+            raise too_long("it grows while it is read", where, limit)
+        return b"".join(chunks)
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Make a file hold these bytes (mode 0600): after any crash it has the old or the new ones.
+
+        The caller holds the lock of the vault, so a temporary file that is found is a dead writer's.
+
+        Raises:
+            VaultDenied, VaultUnreadable: it could not be written; the old file is as it was.
+        """
+        temporary = self.written(name, data)
+        try:
+            os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+        except OSError as error:
+            self.forget(temporary)
+            raise vault_error(error, os.path.join(self.path, name), "write") from None
+        self.flush(name)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Make a file of these bytes durably, and return whether it was made: False if the name is taken.
+
+        Raises:
+            VaultDenied, VaultUnreadable: it could not be made.
+        """
+        # Imported here, as below: a mere reader writes nothing.
+        from fingerprint.vault._posix_exchange import create
+
+        return create(self, name, data)
+
+    def put(self, name: str, data: bytes, expected: bytes | None, found: Callable[[bytes, bytes], None]) -> None:
+        """Make a file hold these bytes as `replace` does, if it holds what the caller read.
+
+        Args:
+            name: the file's name.
+            data: the bytes.
+            expected: the bytes that the caller read; None if there was no file.
+            found: called with bytes that another program wrote and that are going to have no name, and with those
+                that it wrote after them; the former must be kept durably.
+
+        Raises:
+            VaultChanged: there was something else, and it is there again.
+            VaultDenied, VaultUnreadable, VaultUnsafe: it could not be written; the old file is as it was.
+        """
+        from fingerprint.vault._posix_exchange import put
+
+        put(self, name, data, expected, found)
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a file or folder a new name; an empty folder of that name is replaced.
+
+        Raises:
+            VaultDenied, VaultUnreadable: that failed.
+        """
+        try:
+            os.rename(name, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+            os.fsync(self.descriptor)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise vault_error(error, f"{self.path}/{name}", "rename") from None
+
+    def left_over(self, name: str) -> bytes | None:
+        """Return what a writer that died left of a file, None if there is nothing of a writer's.
+
+        It may have died after the exchange of `put`, and then these are the bytes that were displaced.
+
+        Raises:
+            VaultUnreadable: it could not be read.
+        """
+        try:
+            return self.read(name + _TEMPORARY)
+        except (VaultCorrupt, VaultUnsafe, VaultDenied):
+            return None
+
+    def written(self, name: str, data: bytes) -> str:
+        """Write the temporary file of a name durably, and return its own. Raises VaultDenied, VaultUnreadable."""
+        temporary = name + _TEMPORARY
+        try:
+            descriptor = self._create(temporary)
+            try:
+                os.fchmod(descriptor, 0o600)
+                _write_all(descriptor, data)
+                os.fsync(descriptor)
+            except BaseException:
+                self.forget(temporary)
+                raise
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise vault_error(error, os.path.join(self.path, name), "write") from None
+        return temporary
+
+    def flush(self, name: str) -> None:
+        """Make the name of a file durable that was written here. Raises VaultDenied, VaultUnreadable."""
+        try:
+            os.fsync(self.descriptor)
+        except OSError as error:
+            raise vault_error(error, os.path.join(self.path, name), "make durable the writing of") from None
+
+    def try_write(self, name: str, data: bytes) -> None:
+        """Write bytes durably into the temporary file of a name, and remove it: whether `replace` would have room.
+
+        The caller holds the lock of the vault.
+
+        Raises:
+            VaultDenied, VaultUnreadable: they could not be written.
+        """
+        # What a writer left under the usual name may be all that there is of a record.
+        temporary, where = name + TRIED, os.path.join(self.path, name)
+        try:
+            descriptor = self._create(temporary)
+            try:
+                _write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.unlink(temporary, dir_fd=self.descriptor)
+        except BaseException as error:
+            self.forget(temporary)
+            if isinstance(error, OSError):
+                raise vault_error(error, where, "write") from None
+            raise
+
+    def make_durable(self, name: str) -> None:
+        """Flush a file and its name to the disk.
+
+        Raises:
+            VaultDenied, VaultUnreadable, VaultUnsafe: that failed.
+        """
+        where = f"{self.path}/{name}"
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            descriptor = os.open(name, flags, dir_fd=self.descriptor)
+            try:
+                os.fsync(descriptor)
+            finally:
+                _close(descriptor)
+            os.fsync(self.descriptor)
+        except OSError as error:
+            raise vault_error(error, where, "make durable") from None
+
+    def append(self, name: str, lines: bytes) -> None:
+        """Add lines to a file durably, and make it (mode 0600) if it is missing.
+
+        A line that a dead writer left without its end is cut off first; what does not fit is taken
+        back. The caller holds the lock of the vault, and nobody else writes the file.
+
+        Raises:
+            VaultDenied, VaultUnreadable, VaultUnsafe: they could not be added; the file is as it was.
+        """
+        where = f"{self.path}/{name}"
+        descriptor, size = self._open_to_append(name, where)
+        try:
+            end = _end_of_lines(descriptor, size)
+            if end is None:
+                # Longer than any line of ours can be: not ours to cut.
+                end, lines = size, b"\n" + lines
+            elif end != size:
+                os.ftruncate(descriptor, end)
+            try:
+                _write_all(descriptor, lines)
+                os.fsync(descriptor)
+            except BaseException:
+                os.ftruncate(descriptor, end)
+                raise
+            if not size:
+                os.fsync(self.descriptor)
+        except OSError as error:
+            raise vault_error(error, where, "write") from None
+        finally:
+            _close(descriptor)
+
+    def append_shared(self, name: str, line: bytes) -> None:
+        """Add a line to a file that others may add to at the same time; not durably, and nothing is ever cut.
+
+        Raises:
+            VaultDenied, VaultUnreadable, VaultUnsafe: it could not be added.
+        """
+        where = f"{self.path}/{name}"
+        descriptor, size = self._open_to_append(name, where)
+        try:
+            whole = not size or os.pread(descriptor, 1, size - 1) == b"\n"
+            # One call, so that lines of two processes do not mix.
+            os.write(descriptor, line if whole else b"\n" + line)
+        except OSError as error:
+            raise vault_error(error, where, "write") from None
+        finally:
+            _close(descriptor)
+
+    def _open_to_append(self, name: str, where: str) -> tuple[int, int]:
+        """Return the descriptor and the size of a regular file that is made if it is missing."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            descriptor = os.open(name, flags, 0o600, dir_fd=self.descriptor)
+        except OSError as error:
+            raise vault_error(error, where, "write") from None
+        try:
+            status = os.fstat(descriptor)
+            _check_regular(status, where)
+        except BaseException as error:
+            _close(descriptor)
+            if isinstance(error, OSError):
+                raise vault_error(error, where, "write") from None
+            raise
+        return descriptor, status.st_size
+
+    def _create(self, name: str) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(name, flags, 0o600, dir_fd=self.descriptor)
+        except FileExistsError:
+            os.unlink(name, dir_fd=self.descriptor)
+            return os.open(name, flags, 0o600, dir_fd=self.descriptor)
+
+    def forget(self, name: str) -> None:
+        """Remove a temporary file, if that can be done."""
+        try:
+            os.unlink(name, dir_fd=self.descriptor)
+        except OSError:
+            # The error that brought us here is the one to tell; the next writer removes the rest.
+            return
+
+    def lock(self, wait: float) -> None:
+        """Take the lock of the folder for as long as it is open; it dies with the process.
+
+        The folder itself is locked, so no file of ours stands beside the vault's.
+
+        Raises:
+            VaultBusy: another process kept it for longer than `wait` seconds.
+        """
+        import fcntl
+        from time import monotonic, sleep
+
+        deadline = monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if monotonic() >= deadline:
+                    from shlex import quote
+
+                    raise VaultBusy(
+                        f"another process has held the lock for {wait:g} s",
+                        where=self.path,
+                        remedy=f"Try again later. See which one it is with: fuser -v {quote(self.path)}",
+                    ) from None
+                sleep(_LOCK_POLL_SECONDS)
+            except OSError as error:
+                raise vault_error(error, self.path, "lock") from None
+
+    def demand_in_place(self) -> None:
+        """Raise VaultChanged unless this is still the folder that its path leads to.
+
+        Raises:
+            VaultChanged: another one is there, or none.
+            VaultDenied, VaultUnreadable: that could not be seen.
+        """
+        try:
+            mine, there = os.fstat(self.descriptor), os.stat(self.path, follow_symlinks=False)
+        except FileNotFoundError:
+            raise changed(self.path, "the folder was moved or removed meanwhile") from None
+        except OSError as error:
+            raise vault_error(error, self.path) from None
+        if not os.path.samestat(mine, there):
+            raise changed(self.path, "another folder was put in the place of this one meanwhile")
+
+
+def _close(descriptor: int) -> None:
+    """Close a descriptor through which everything was read, or is on disk: how closing went says nothing more."""
+    try:
+        os.close(descriptor)
+    except OSError:
+        return
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _end_of_lines(descriptor: int, size: int) -> int | None:
+    """Return where the last whole line of a file ends; None if what follows is longer than a line can be."""
+    if not size or os.pread(descriptor, 1, size - 1) == b"\n":
+        return size
+    start = max(size - LINE_LIMIT, 0)
+    newline = os.pread(descriptor, LINE_LIMIT, start).rfind(b"\n")
+    if newline < 0 and start:
+        return None
+    return start + newline + 1
+
+
+def _check_owner_and_mode(status: os.stat_result, where: str) -> None:
+    if status.st_uid not in (0, os.geteuid()):
+        raise VaultUnsafe(f"it belongs to another user (uid {status.st_uid})", where=where, remedy=_OF_ITS_USER)
+    if status.st_mode & 0o022:
+        raise VaultUnsafe(
+            f"others can write it (mode {stat.S_IMODE(status.st_mode):04o})", where=where, remedy=_TAKE_BACK
+        )
+
+
+def _kind(mode: int) -> str:
+    return next((kind for is_kind, kind in _KINDS if is_kind(mode)), "")
+
+
+def _links_text(count: int) -> str:
+    return f"it has {count} hard links, so it may be another's file"
+
+
+def _check_regular(status: os.stat_result, where: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise not_a_file(_kind(status.st_mode), where)
+    if status.st_nlink > 1:
+        raise VaultUnsafe(_links_text(status.st_nlink), where=where, remedy=_FIND_LINKS)
+    _check_owner_and_mode(status, where)
+
+
+def _not_a_folder(path: str, where: str, parent: Folder | None) -> VaultError:
+    try:
+        status = os.stat(path, dir_fd=parent.descriptor if parent else None, follow_symlinks=False)
+    except OSError as error:
+        return vault_error(error, where, "open")
+    if stat.S_ISLNK(status.st_mode):
+        return vault_error(OSError(errno.ELOOP, ""), where)
+    return VaultUnreadable(
+        "it is not a folder", where=where, remedy="Name the folder that holds Manifest and Store with --vault"
+    )

@@ -1,0 +1,130 @@
+"""Where vaults and our own state are, per operating system."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from fingerprint.errors import UsageError, VaultUnsafe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROGRAM = "hardware-fingerprint"
+
+
+def reference_vault(platform: str = sys.platform, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the folder in which the reference keeps its vault on a platform."""
+    if platform == "darwin":
+        return "/opt/aws/ssm/data/Vault"
+    if platform == "win32":
+        data = environ.get("ProgramData") or environ.get("ALLUSERSPROFILE", r"C:\ProgramData") + r"\Application Data"
+        return data + r"\Amazon\SSM\InstanceData\Vault"
+    return "/var/lib/amazon/ssm/Vault"
+
+
+def state_folder(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the folder of our own state: FINGERPRINT_STATE, else the system's place for it.
+
+    For root on Unix it is a fixed path, so that HOME and XDG_* of whoever called sudo do not matter.
+    """
+    chosen = environ.get("FINGERPRINT_STATE")
+    if chosen and is_own(environ):
+        return os.path.abspath(chosen)
+    if sys.platform != "win32" and os.geteuid() == 0:
+        return "/Library/Application Support/" + PROGRAM if sys.platform == "darwin" else "/var/lib/" + PROGRAM
+    # Imported here: it costs more than a whole check, and root or a named vault never needs it.
+    from platformdirs import site_data_path, user_state_path
+
+    if sys.platform == "win32":
+        return str(site_data_path(PROGRAM, appauthor=False))
+    return str(user_state_path(PROGRAM))
+
+
+def own_vault(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the folder of our own vault."""
+    return os.path.join(state_folder(environ), "Vault")
+
+
+def is_own(environ: Mapping[str, str]) -> bool:
+    """Return whether the environment was set by the user whose rights this process has."""
+    return environ is not os.environ or sys.platform == "win32" or os.getuid() == os.geteuid()
+
+
+def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str] = os.environ) -> str:
+    """Return the vault's folder.
+
+    `chosen` (or FINGERPRINT_VAULT) wins; a data folder that holds `Vault` stands for that one. Else
+    the reference's vault, if it exists or may exist where we must not look; else our own. An empty folder of the
+    reference's does not hide our own vault, if that is registered.
+
+    Args:
+        chosen: the folder that the user named, or None.
+        root: the root folder of a copied disk; the reference's vault is looked up below it.
+        environ: the environment.
+
+    Raises:
+        UsageError: "" was chosen. An empty variable counts as none.
+        VaultUnsafe: links on the copied disk lead to each other.
+    """
+    if chosen is not None and not chosen:
+        raise UsageError("the path of the vault is empty", remedy="Name its folder, or leave --vault out")
+    named = chosen or named_vault(environ)
+    if named:
+        path = os.path.abspath(named)
+        inner = os.path.join(path, "Vault")
+        if not os.path.exists(os.path.join(path, "Store")) and os.path.isdir(inner):
+            return inner
+        return path
+    reference = reference_vault()
+    if root != "/":
+        return _on_disk(root, reference)
+    try:
+        os.stat(reference)
+    except (FileNotFoundError, NotADirectoryError):
+        return own_vault(environ)
+    except OSError:
+        # It may be there; reading it will say what is wrong.
+        return reference
+    return own_vault(environ) if hides_own(reference, environ) else reference
+
+
+def named_vault(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the vault that the environment names, None where it names none."""
+    return (environ.get("FINGERPRINT_VAULT") if is_own(environ) else None) or None
+
+
+def hides_own(reference: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the reference's folder is there and empty, and our own vault is registered."""
+    if os.path.lexists(os.path.join(reference, "Manifest")):
+        return False
+    from fingerprint.vault.other_records import is_empty, is_registered
+
+    return is_empty(reference) and is_registered(own_vault(environ))
+
+
+def known_as(path: str, root: str) -> str:
+    """Return a vault's folder as its own machine knows it: of one on a copied disk without the disk's root."""
+    if root == "/":
+        return path
+    path, top = os.path.abspath(path), os.path.abspath(root)
+    try:
+        if path == os.path.abspath(_on_disk(root, reference_vault())):
+            return reference_vault()
+    except VaultUnsafe:
+        # It is another one, which was named.
+        pass
+    return path[len(top) :] if path.startswith(top + os.sep) else path
+
+
+def _on_disk(root: str, path: str) -> str:
+    from fingerprint._io.chroot import on_disk
+
+    try:
+        return on_disk(root, path)
+    except OSError as error:
+        raise VaultUnsafe(
+            f"the vault of the copied disk cannot be found ({error.strerror})", where=os.path.join(root, path[1:]),
+            remedy="Name its folder with --vault",
+        ) from None  # fmt: skip
