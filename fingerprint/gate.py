@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from fingerprint.collectors import INVALID_TEXT, collect
+from fingerprint.collectors import collect
 from fingerprint.errors import (
     CollectError,
     FingerprintError,
@@ -26,7 +26,7 @@ from fingerprint.observation import (
     require_fingerprint,
 )
 from fingerprint.rules.ssm import THRESHOLD_DEFAULT, THRESHOLD_DISABLED
-from fingerprint.types import Collection, FingerprintRecord, Verdict, Vocabulary
+from fingerprint.types import INVALID_TEXT, Collection, FingerprintRecord, Verdict, Vocabulary
 from fingerprint.vault import FINGERPRINT_KEY
 from fingerprint.vault.history import FIRST, MISMATCH
 from fingerprint.vault.other_records import refuse_second

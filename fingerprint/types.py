@@ -131,6 +131,10 @@ Fault.define(
 )
 
 
+# The reason of an attribute whose bytes are not UTF-8; the reference fails its collection for one.
+INVALID_TEXT = "not valid UTF-8"
+
+
 class Value:
     """Base of the immutable values: fields from `__slots__`, equality, and a repr without secrets."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from commandline import environment, run
 from fingerprint._io.times import utc
-from fingerprint.collectors import INVALID_TEXT, collect
+from fingerprint.collectors import collect
 from fingerprint.collectors.facts import facts
 from fingerprint.errors import InputError, Refused, SnapshotError
 from fingerprint.machine.base import Addresses
@@ -22,7 +22,7 @@ from fingerprint.machine.processes import CommandResult
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.machine.recorder import Recorder
 from fingerprint.testing.machines import unix_machine, unix_snapshot
-from fingerprint.types import Status
+from fingerprint.types import INVALID_TEXT, Status
 
 
 def test_a_live_machine_plays_back_the_same(tmp_path: Path) -> None:

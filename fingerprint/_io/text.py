@@ -99,3 +99,8 @@ def masked(text: str) -> str:
     if len(shown) > 12:
         return f"{shown[:4]}…{shown[-4:]}"
     return f"{shown[:1]}…"
+
+
+def replace_surrogates(text: str) -> str:
+    """Return a UTF-16 text of Windows as Go has it: U+FFFD in place of each unpaired surrogate."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

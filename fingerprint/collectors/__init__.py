@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 SCHEME = "ssm"
 STABLE = "stable"
-# The reason of an attribute whose bytes are not UTF-8; the reference refuses the whole collection for one.
-INVALID_TEXT = "not valid UTF-8"
 
 
 def collect(machine: Machine | None = None, *, scheme: str = SCHEME, timeout: float | None = None) -> Collection:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 
-from fingerprint.collectors import INVALID_TEXT
 from fingerprint.machine.base import NotThisMachine
 from fingerprint.machine.processes import NO_RESOURCES
-from fingerprint.types import Attribute, Fault, Status
+from fingerprint.types import INVALID_TEXT, Attribute, Fault, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ deals none, so that all later ids move by one for the life of that process (`typ
 
 from __future__ import annotations
 
+from fingerprint._io.text import replace_surrogates
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -208,13 +210,8 @@ def _message(type_id: int, body: bytes) -> bytes:
     return _unsigned(len(body)) + body
 
 
-def whole_text(text: str) -> str:
-    """Return a text of Windows, which is of UTF-16, as Go has it: U+FFFD in place of each half character."""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def _text(text: str) -> bytes:
-    data = whole_text(text).encode("utf-8")
+    data = replace_surrogates(text).encode("utf-8")
     return _unsigned(len(data)) + data
 
 

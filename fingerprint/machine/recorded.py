@@ -9,10 +9,10 @@ import errno
 import os
 
 from fingerprint._json import JsonError, loads
-from fingerprint.collectors import INVALID_TEXT
 from fingerprint.errors import InputError, SnapshotError
 from fingerprint.machine.base import FILE_LIMIT, Addresses, FileStatus, Link, Machine, Process
 from fingerprint.machine.processes import DEFAULT_TIMEOUT, CommandResult
+from fingerprint.types import INVALID_TEXT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import errno
 from fingerprint._io.atomic import write_new
 from fingerprint._io.times import utc
 from fingerprint._json import dumps
-from fingerprint.collectors import INVALID_TEXT
 from fingerprint.machine.base import FILE_LIMIT, Machine
 from fingerprint.machine.process_list import SESSION_USER
 from fingerprint.machine.reader import Reader
 from fingerprint.machine.recorded import SCHEMA_VERSION, RecordedMachine
+from fingerprint.types import INVALID_TEXT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -325,11 +325,11 @@ def _entry(data: bytes, text_name: str, base64_name: str) -> dict[str, str]:
 def _typed(value: Any) -> Any:
     """Return a member of a WMI object as JSON has it: of its type, and without half characters."""
     # Imported here: only Windows has it.
-    from fingerprint.collectors.wql import whole_text
+    from fingerprint._io.text import replace_surrogates
 
     if isinstance(value, str):
-        return whole_text(value)
-    return value if value is None or isinstance(value, (bool, int)) else {"unknown": whole_text(str(value))}
+        return replace_surrogates(value)
+    return value if value is None or isinstance(value, (bool, int)) else {"unknown": replace_surrogates(str(value))}
 
 
 def _name_entry(name: str) -> str | dict[str, str]:

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta, timezone
 from itertools import chain
 
 from fingerprint.agent.logs.comparisons import ATTRIBUTES, Mismatch
-from fingerprint.agent.logs.types import Run, Wait, duration
 from fingerprint.agent.logs.lines import Counts, Entry, entries, parse
 from fingerprint.agent.logs.retries import Retry, next_try
 from fingerprint.agent.logs.sdk_errors import SdkError, code_of, sdk_error
 from fingerprint.agent.logs.state import CLOCK, Present, State, conclusion, history, present, times
 from fingerprint.agent.logs.timeline import Story
+from fingerprint.agent.logs.types import Run, Wait, duration
 from fingerprint.agent.logs.updates import NO_CHANNEL, UPDATE_LOG, Beside, FailedUpdate
 
 TYPE_CHECKING = False

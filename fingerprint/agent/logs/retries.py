@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fingerprint.agent.logs.types import Wait
     from fingerprint.agent.logs.timeline import Story
+    from fingerprint.agent.logs.types import Wait
     from fingerprint.agent.versions import Assessed
 
 OWN_WORD = "the agent's own word"

@@ -6,9 +6,9 @@ import re
 
 from fingerprint.agent.accounts import ARN, role_in
 from fingerprint.agent.logs.comparisons import Comparisons
-from fingerprint.agent.logs.types import ERROR_KEPT, Reports, Run, Trouble, Wait, duration, later, seconds_between
 from fingerprint.agent.logs.lines import Counts
 from fingerprint.agent.logs.sdk_errors import MISMATCH, code_of
+from fingerprint.agent.logs.types import ERROR_KEPT, Reports, Run, Trouble, Wait, duration, later, seconds_between
 from fingerprint.agent.logs.updates import KINDS as KINDS_BESIDE
 from fingerprint.agent.logs.updates import Beside
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from fingerprint.agent.logs.types import ERROR_KEPT
 from fingerprint.agent.logs.sdk_errors import DENIED
+from fingerprint.agent.logs.types import ERROR_KEPT
 from fingerprint.types import Value
 
 TYPE_CHECKING = False

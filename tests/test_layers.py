@@ -1,0 +1,83 @@
+"""Imports point down only: the layers of the package."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import fingerprint
+
+PACKAGE = Path(fingerprint.__file__).parent
+# From the top to the bottom: a line imports only what is in a line below it.
+LAYERS = """
+cli
+monitor
+assessment
+diagnose
+support_bundle
+image
+fleet
+credentials
+explanation
+testing
+registration
+recovery
+gate
+observation
+agent
+collectors
+vault
+machine
+rules
+attributes
+smbios
+_io
+types
+_canonical _compare _digest _fleet _json _matchlines _smbios _system
+errors
+"""
+LEVELS = {name: -number for number, line in enumerate(LAYERS.split("\n")) for name in line.split()}
+# These two name what the package re-exports.
+FACES = ("__init__.py", "__main__.py")
+MODULES = [p for p in sorted(PACKAGE.rglob("*.py")) if str(p.relative_to(PACKAGE)) not in FACES]
+
+
+def layer(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_layers(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fingerprint"):
+            parts = (node.module or "").split(".")
+            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("fingerprint.")}
+    return found - {"__version__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
+    mine = layer(path)
+    above = {other for other in imported_layers(path) - {mine} if LEVELS[other] >= LEVELS[mine]}
+    assert not above, f"{path} in layer {mine} imports {above}"
+
+
+def test_machine_and_vault_are_independent_of_each_other_and_of_the_rules() -> None:
+    for path in MODULES:
+        if layer(path) in ("machine", "collectors"):
+            assert not imported_layers(path) & {"vault", "rules"}, path
+        if layer(path) == "vault":
+            assert not imported_layers(path) & {"machine", "collectors", "rules"}, path
+
+
+def test_every_module_is_in_a_layer() -> None:
+    assert {layer(path) for path in MODULES} <= LEVELS.keys()
+
+
+def test_the_testing_package_is_used_by_its_command_only() -> None:
+    users = {str(path.relative_to(PACKAGE)) for path in MODULES if "testing" in imported_layers(path)}
+    assert {user for user in users if not user.startswith("testing/")} == {"cli/commands/local_service.py"}
