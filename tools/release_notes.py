@@ -18,16 +18,17 @@ from fingerprint.agent.versions import NEWEST_ASSESSED, version_of
 
 # Word -> where what it may change is kept.
 WORDS = {
-    "fingerprint": "engine.py", "hardware": "collect", "wmi": "collectors/ssm_windows.py", "wmic": "collectors/ssm_windows.py",
-    "cim": "collectors/ssm_windows.py", "get-ciminstance": "collectors/ssm_windows.py", "vault": "vault", "acl": "vault",
-    "ownership": "vault", "hibernat": "agent/retry_schedule.py", "backoff": "agent/retry_schedule.py",
-    "credential": "agent/retry_schedule.py", "registration": "service", "register": "service", "onprem": "service",
-    "on-prem": "service", "endpoint": "agent/endpoints.py", "dualstack": "agent/endpoints.py",
-    "dual-stack": "agent/endpoints.py", "ipv6": "agent/endpoints.py", "fips": "agent/endpoints.py",
-    "imds": "diagnose/checks/endpoints.py", "configuration": "agent/config_keys.py", "configurable": "agent/config_keys.py",
-    "appconfig": "agent/config_keys.py", "aws-sdk": "agent/logs/sdk_errors.py",
-    "aws go sdk": "agent/logs/sdk_errors.py", "serial port": "agentlog", "cve": "agent/versions.py",
-    "snap": "agent/systemd_unit.py", "systemd": "agent/systemd_unit.py",
+    "fingerprint": "gate.py", "hardware": "collectors", "wmi": "collectors/ssm_windows.py",
+    "wmic": "collectors/ssm_windows.py", "cim": "collectors/ssm_windows.py",
+    "get-ciminstance": "collectors/ssm_windows.py", "vault": "vault", "acl": "vault", "ownership": "vault",
+    "hibernat": "agent/retry_schedule.py", "backoff": "agent/retry_schedule.py",
+    "credential": "agent/retry_schedule.py", "registration": "registration", "register": "registration",
+    "onprem": "registration", "on-prem": "registration", "endpoint": "agent/endpoints.py",
+    "dualstack": "agent/endpoints.py", "dual-stack": "agent/endpoints.py", "ipv6": "agent/endpoints.py",
+    "fips": "agent/endpoints.py", "imds": "diagnose/checks/endpoints.py", "configuration": "agent/config_keys.py",
+    "configurable": "agent/config_keys.py", "appconfig": "agent/config_keys.py",
+    "aws-sdk": "agent/logs/sdk_errors.py", "aws go sdk": "agent/logs/sdk_errors.py", "serial port": "agent/logs",
+    "cve": "agent/versions.py", "snap": "agent/systemd_unit.py", "systemd": "agent/systemd_unit.py",
 }  # fmt: skip
 _RELEASE = re.compile(r"^#*\s*(?:v|release\s+)?(\d+(?:\.\d+){2,3}|latest|unreleased)\s*(?:[-(].*)?$", re.IGNORECASE)
 _ENTRY = re.compile(r"^\s*[-*+]\s+(.*\S)")

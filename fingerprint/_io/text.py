@@ -42,10 +42,8 @@ def _escaped_json(character: str) -> str:
 
 # Up to the last @ of the word, or of what is in quotes: a password may hold what should have been escaped. What has no
 # @ is taken as well, so that it is read once.
-_PASSWORDS = (
-    r'("[A-Za-z][A-Za-z0-9+.-]*://)([^"\\]*(?:\\.[^"\\]*)*)',
-    r'(://)([^\s"]*)',
-)  # fmt: skip
+_QUOTED_URL = r'("[A-Za-z][A-Za-z0-9+.-]*://)([^"\\]*(?:\\.[^"\\]*)*)'
+_URL = r'(://)([^\s"]*)'
 _IDS = (
     # Nodes, accounts, UUIDs, and what is made of one without its hyphens. The end of a text may be cut off.
     r"\b(?:mi|i)-[0-9a-f]{8,17}\b|(?<!\d)\d{12}(?!\d)|(?<=:)\d{6,11}$"
@@ -59,8 +57,8 @@ def without_passwords(text: str) -> str:
         # Imported here, as below: `check` prints texts and needs no regular expressions.
         import re
 
-        for pattern in _PASSWORDS:
-            text = re.sub(pattern, _without_password, text)
+        text = re.sub(_QUOTED_URL, _without_password, text)
+        text = re.sub(_URL, _without_password, text)
     return text
 
 

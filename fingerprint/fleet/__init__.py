@@ -28,7 +28,7 @@ _HOMES = {
     "Checked": "checking",
     "Clones": "cloning",
     "Drift": "drifting",
-    "Fleet": "readers",
+    "Fleet": "io.readers",
     "Group": "grouping",
     "Plan": "planning",
     "Rejects": "rejects",
@@ -37,7 +37,7 @@ _HOMES = {
     "clones": "cloning",
     "drift": "drifting",
     "join": "drifting",
-    "open_fleet": "readers",
+    "open_fleet": "io.readers",
     "pack": "packing",
     "plan": "planning",
 }

@@ -196,7 +196,7 @@ def sanitized(full: bool, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_tests_of_the_native_core_pass_under_sanitizers(sanitized: str, tmp_path: Path, count: Count) -> None:
-    files = sorted(str(path) for pattern in NATIVE_TESTS for path in (ROOT / "tests").glob(pattern))
+    files = sorted(str(path) for pattern in NATIVE_TESTS for path in (ROOT / "tests").rglob(pattern))
     done = subprocess.run(
         [sanitized, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT),
          "-p", "no:cacheprovider", "-q", "--basetemp", str(tmp_path / "tests"), *files],

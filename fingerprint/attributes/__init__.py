@@ -1,0 +1,1 @@
+"""What each attribute is, how much it says, and which events change it. Data."""

@@ -1,0 +1,1 @@
+"""The checks of `diagnose`: functions from a context to a finding."""

@@ -1,0 +1,1 @@
+"""Fleets in and out: Parquet, Arrow, JSON Lines, CSV, vaults and inventory."""

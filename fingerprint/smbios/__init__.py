@@ -1,0 +1,1 @@
+"""SMBIOS tables: their structures, their names, and dmidecode's text of them."""

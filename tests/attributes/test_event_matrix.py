@@ -1,0 +1,123 @@
+"""Every event of docs/events.md, on machines whose sources are recorded before and after it, by both schemes."""
+
+from __future__ import annotations
+
+import pytest
+
+from event_machines import CHANGES, before_and_after
+from fingerprint import Reason, collect, match
+from fingerprint.attributes.events import EVENTS, SHORT_NAMES, Event, Truth, event_of
+from fingerprint.attributes.stable import STRENGTHS
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.rules.stable import StableVerdict, decide
+from fingerprint.types import Verdict
+from paths import DOCS
+
+# What the reference does, at threshold 40: the verdict, and the highest threshold that passes where rule 5 decides:
+# None where another rule does. Where an event may change more, the worst case.
+REFERENCE: dict[str, tuple[bool, Reason, int | None]] = {
+    "agent-restart": (True, Reason.SAME_IP, None),
+    "reboot": (True, Reason.SAME_IP, None),
+    "time-zone": (True, Reason.SAME_IP, None),
+    "dhcp-lease": (True, Reason.SIMILAR, 88),
+    "reboot-dhcp": (True, Reason.SIMILAR, 77),
+    "kernel-update": (True, Reason.SIMILAR, 77),
+    "tool-upgrade": (True, Reason.SAME_IP, None),
+    "os-upgrade": (False, Reason.NOT_SIMILAR, 33),
+    "tool-installed": (True, Reason.SIMILAR, 44),
+    "ram-added": (True, Reason.SIMILAR, 66),
+    "firmware-update": (True, Reason.SIMILAR, 66),
+    "nic-swap": (True, Reason.SIMILAR, 66),
+    "host-renamed": (True, Reason.SAME_IP, None),
+    "docker-first": (True, Reason.SIMILAR, 77),
+    "disk-added": (True, Reason.SAME_IP, None),
+    "live-migration": (True, Reason.SAME_IP, None),
+    "cold-move": (True, Reason.SIMILAR, 66),
+    "clone": (True, Reason.SIMILAR, 55),
+    "clone-renamed": (True, Reason.SIMILAR, 44),
+    "clone-new-id": (False, Reason.SID_DIFFERS, None),
+    "vm-hardware-upgrade": (True, Reason.SAME_IP, None),
+    "cross-hypervisor-move": (False, Reason.NOT_SIMILAR, 22),
+    "cross-hypervisor-same-ip": (True, Reason.SAME_IP, None),
+    "container-recreated": (True, Reason.SIMILAR, 66),
+    "container-without-id": (True, Reason.SIMILAR, 66),
+    "sd-card-copied": (True, Reason.SIMILAR, 66),
+    "volatile-machine-id": (False, Reason.SID_DIFFERS, None),
+    "wmic-to-cim": (False, Reason.SID_DIFFERS, None),
+    "recipe-to-wql": (False, Reason.SID_DIFFERS, None),
+    "recipe-to-wmic": (False, Reason.SID_DIFFERS, None),
+    "type-ids-moved": (True, Reason.SAME_IP, 100),
+    "domain-join": (True, Reason.SAME_IP, None),
+    "windows-disk-added": (True, Reason.SAME_IP, None),
+    "windows-clone-new-uuid": (False, Reason.SID_DIFFERS, None),
+    "windows-clone-same-uuid": (True, Reason.SIMILAR, 77),
+}
+every_event = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
+
+
+def by_ssm(event: Event) -> Verdict:
+    before, after = (collect(RecordedMachine(taken)) for taken in before_and_after(event.name))
+    return match(before.hardware_hash, after.hardware_hash, 40, sid_key=after.sid_key, unreadable=after.unreadable)
+
+
+def by_stable(event: Event) -> StableVerdict:
+    before, after = (collect(RecordedMachine(taken), scheme="stable") for taken in before_and_after(event.name))
+    return decide(before.hardware_hash, after.hardware_hash, after.unreadable)
+
+
+def test_every_event_has_its_machines_and_its_verdict() -> None:
+    names = [event.name for event in EVENTS]
+    assert len(names) == len(set(names)) >= 29
+    assert set(names) == CHANGES.keys() == REFERENCE.keys()
+    assert event_of("reboot") is not None
+    assert event_of("rebot") is None
+
+
+@every_event
+def test_scheme_ssm_decides_as_the_reference(event: Event) -> None:
+    verdict = by_ssm(event)
+    match_, reason, highest = REFERENCE[event.name]
+    assert (verdict.match, verdict.reason) == (match_, reason)
+    if highest is not None:
+        assert verdict.highest_passing_threshold == highest
+
+
+@every_event
+def test_scheme_stable_is_right(event: Event) -> None:
+    """The same machine is accepted, a clone refused, and what cannot be told is said to be so."""
+    verdict = by_stable(event)
+    assert str(verdict.outcome) == event.outcome, verdict.why
+    right = {Truth.SAME: "same", Truth.OTHER: "different", Truth.UNDECIDABLE: "cannot-tell"}
+    assert event.outcome == right[event.truth]
+
+
+@every_event
+def test_an_event_changes_what_the_table_says(event: Event) -> None:
+    changed = {row.name for row in by_ssm(event).rows if not row.same}
+    assert set(event.ssm) <= changed <= set(event.ssm) | set(event.ssm_may)
+    rows = by_stable(event).rows
+    changed = {row.name for row in rows if (row.saved or row.current) and row.saved != row.current}
+    absent = {row.name for row in rows if not row.saved and not row.current}
+    assert set(event.stable) - absent <= changed <= set(event.stable) | set(event.stable_may)
+
+
+@every_event
+def test_the_table_names_only_attributes_that_there_are(event: Event) -> None:
+    assert {*event.ssm, *event.ssm_may} <= set(SHORT_NAMES.values())
+    assert {*event.stable, *event.stable_may} <= {strength.name for strength in STRENGTHS}
+    assert event.signs
+
+
+@every_event
+def test_the_page_about_events_says_the_same(event: Event) -> None:
+    page = DOCS / "events.md"
+    [row] = [line for line in page.read_text().splitlines() if line.startswith(f"| `{event.name}` |")]
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    short = {full: name for name, full in SHORT_NAMES.items()}
+    may = f" ({' '.join(short[name] for name in event.ssm_may)})" if event.ssm_may else ""
+    accepted = REFERENCE[event.name][0]
+    assert cells[1] == event.title
+    assert cells[3] == (" ".join(short[name] for name in event.ssm) + may or "-")
+    assert cells[4].startswith("accepts" if accepted else "refuses")
+    assert ("(wrong)" in cells[4]) == (event.truth == (Truth.OTHER if accepted else Truth.SAME))
+    assert cells[5] == event.outcome

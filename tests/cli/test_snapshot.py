@@ -1,0 +1,237 @@
+"""Recorded machines and copied disks in every command that reads a machine; and evidence on the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import fingerprint
+from commandline import environment, run
+from event_machines import machine, snapshot
+from fingerprint.cli.options import COMMANDS
+from fingerprint.machine.live import LiveMachine
+
+SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
+SOURCE = machine(host="planted-host-4711", ip="10.99.98.97", machine_id="c0ffee" + "9" * 26)
+# What reads a machine, with words that make it do so and change nothing; FILE is a new file.
+READING = {
+    "show": ("--scheme", "stable"),
+    "check": (),
+    "diagnose": ("--only", "fingerprint"),
+    "metrics": (),
+    "watch": ("--checks", "1"),
+    "explain": (),
+    "simulate": ("--event", "reboot"),
+    "threshold advise": ("--tolerate", "reboot"),
+    "snapshot": ("FILE",),
+    "report": ("--redact", "FILE"),
+    "init": ("--dry-run", "--if-missing"),
+    "vault rebaseline": ("--keep-fingerprint", "--dry-run"),
+    "vault restore": ("2", "--dry-run"),
+}
+# These read a machine in test_credentials.py and test_imds_server.py of tests/credentials, as they need a service.
+WITH_A_SERVICE = {"register", "credential-process", "update", "serve"}
+# This reads one in tests/fleet/test_fleet_machines.py: its answer is a row of a fleet, which tells no command.
+AS_A_ROW = {"fleet row"}
+# These look at a vault, at the files that they are given, or at nothing.
+OTHERS = {
+    "compare", "match", "explain-log", "threshold get", "threshold set", "vault show", "vault verify", "vault repair",
+    "vault reset", "vault evidence", "vault history", "vault backup", "completion", "version", "deregister",
+    "local-service", "credentials order", "fleet check", "fleet plan", "fleet clones",
+    "fleet diff", "fleet pack", "fleet report", "units", "s3-policy", "image check", "image clean",
+}  # fmt: skip
+
+
+class Place:
+    """A recorded machine, and a vault that holds its record with an earlier one in the history."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env = environment(folder / "state")
+        self.recorded = folder / "machine.json"
+        self.recorded.write_text(json.dumps({**snapshot(SOURCE), "processor": "Quadro", "defaultRoute": "eno1 via x"}))
+        self.vault = folder / "Vault"
+        assert self("init").returncode == 0
+        assert self("threshold", "set", "50").returncode == 0
+
+    def __call__(self, *words: str, of: Path | None = None) -> Any:
+        return run("--vault", str(self.vault), "--snapshot", str(of or self.recorded), *words, env=self.env)
+
+    def on_disk(self, root: Path, *words: str) -> Any:
+        return run("--vault", str(self.vault), "--root", str(root), *words, env=self.env)
+
+    def words(self, command: str) -> list[str]:
+        new = self.folder / f"new-{command.replace(' ', '-')}"
+        new.unlink(missing_ok=True)
+        return [*command.split(), *(str(new) if word == "FILE" else word for word in READING[command])]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def validated(done: Any) -> Any:
+    answer = json.loads(done.stdout)
+    schema = json.loads((SCHEMAS / f"{answer['command'].replace(' ', '-')}.json").read_text())
+    jsonschema.validate(answer, schema)
+    return answer
+
+
+def without_durations(text: str) -> str:
+    """Return an answer without the time that each check of a diagnosis took."""
+    return re.sub(r'"seconds": [0-9.e-]+', "", text)
+
+
+def of_this_machine(tmp_path: Path) -> list[str]:
+    """Return what must not be told of the machine that the tests run on."""
+    told = [socket.gethostname()]
+    try:
+        told += LiveMachine().addresses().ipv4
+    except OSError:
+        pass
+    return [text for text in told if len(text) > 6]
+
+
+def test_every_command_is_known_to_read_a_machine_or_not_to() -> None:
+    assert {command.path for command in COMMANDS} == READING.keys() | OTHERS | WITH_A_SERVICE | AS_A_ROW
+    assert not READING.keys() & OTHERS
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_recorded_machine_is_read_in_place_of_this_one(place: Place, command: str, tmp_path: Path) -> None:
+    done = place(*place.words(command), "--output", "json")
+    assert done.returncode == 0, done.stderr
+    validated(done)
+    text = place(*place.words(command)).stdout
+    assert not [told for told in of_this_machine(tmp_path) if told in done.stdout + text]
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_recording_of_a_recording_gives_the_same_answer(place: Place, command: str) -> None:
+    copy = place.folder / "copy.json"
+    assert place("snapshot", str(copy)).returncode == 0
+    if command in ("snapshot", "report"):
+        # These tell what they wrote; that is compared below and in test_report.
+        again = place.folder / "again.json"
+        assert place("snapshot", str(again), of=copy).returncode == 0
+        assert json.loads(again.read_text()) == json.loads(copy.read_text())
+        return
+    one = place(*place.words(command), "--output", "json")
+    other = place(*place.words(command), "--output", "json", of=copy)
+    assert without_durations(one.stdout) == without_durations(other.stdout)
+    assert one.stdout
+
+
+def test_a_snapshot_holds_also_what_people_want_to_see(place: Place) -> None:
+    copy = place.folder / "copy.json"
+    place("snapshot", str(copy))
+    assert "eno1 via x" in place("show", "--facts", of=copy).stdout
+
+
+@pytest.mark.parametrize("command", READING)
+def test_of_a_copied_disk_only_what_is_on_it_is_told(place: Place, command: str, tmp_path: Path) -> None:
+    root = tmp_path / "disk"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/machine-id").write_text(SOURCE["machine_id"] + "\n")
+    done = place.on_disk(root, *place.words(command), "--output", "json")
+    assert "internal error" not in done.stderr
+    answer = validated(done)
+    # Addresses and hardware are a kernel's: who needs them cannot tell, or refuses.
+    expected = {"init": 0, "report": 0, "threshold advise": 0, "vault restore": 0}.get(command, 3)
+    assert done.returncode == expected, done.stderr
+    assert not [told for told in of_this_machine(tmp_path) if told in done.stdout]
+    if command == "check":
+        assert answer["verdict"] == "cannot-tell"
+        assert {row["name"]: row["same"] for row in answer["attributes"]}["machine-id"]
+
+
+def test_a_copied_disk_of_another_machine_is_told_apart(place: Place, tmp_path: Path) -> None:
+    root = tmp_path / "disk"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/machine-id").write_text("0" * 31 + "1\n")
+    assert place.on_disk(root, "check").returncode == 1
+
+
+def test_the_vault_of_a_copied_disk_is_looked_at_there(place: Place, tmp_path: Path) -> None:
+    root = tmp_path / "disk"
+    shutil.copytree(place.vault, root / "var/lib/amazon/ssm/Vault")
+    (root / "etc").mkdir()
+    (root / "etc/machine-id").write_text(SOURCE["machine_id"] + "\n")
+    done = run("--root", str(root), "vault", "show", env=place.env)
+    assert done.returncode == 0, done.stderr
+    assert str(root) in done.stdout
+
+
+def test_a_snapshot_goes_to_standard_output_and_into_a_file_alike(place: Place) -> None:
+    path = place.folder / "copy.json"
+    done = place("snapshot", str(path))
+    assert "only its owner may read it" in done.stdout
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert place("snapshot", "-").stdout == path.read_text()
+    assert place("snapshot", "-", "--output", "json").returncode == 2
+
+
+def test_a_snapshot_has_no_keys_and_nothing_of_the_vault(place: Place) -> None:
+    record = json.loads((place.vault / "Store/InstanceFingerprint").read_text())
+    text = place("snapshot", "-").stdout
+    assert record["fingerprint"] not in text
+    assert "similarityThreshold" not in text
+
+
+def test_a_snapshot_that_cannot_be_written_leaves_nothing(place: Place) -> None:
+    done = place("snapshot", str(place.folder / "nowhere/copy.json"))
+    assert done.returncode == 3
+    assert "could not be written" in done.stderr
+    assert not (place.folder / "nowhere").exists()
+
+
+def test_evidence_kept_for_a_record_is_listed_in_80_columns(place: Place) -> None:
+    for number in range(2):
+        assert place("snapshot", str(place.folder / f"{number}.json"), "--keep").returncode == 0
+    lines = place("vault", "evidence").stdout.splitlines()
+    assert sum(" present " in line for line in lines) == 3
+    assert [line for line in lines[1:] if len(line) > 80] == []
+    done = place("snapshot", "-", "--keep")
+    assert json.loads(done.stdout)["schemaVersion"] == 1
+    assert "Kept as evidence 4" in done.stderr
+
+
+def test_damaged_evidence_is_told_by_every_command_that_would_use_it(place: Place) -> None:
+    [path] = (place.folder / "state/evidence").rglob("*.json")
+    path.write_bytes(path.read_bytes().replace(b"planted-host", b"planted-gost", 1))
+    for command in ("check", "explain"):
+        done = place(command)
+        assert done.returncode == 0, done.stderr
+        assert "internal error" not in done.stderr
+    assert f"{path}: this evidence is damaged" in " ".join(place("check").stdout.split())
+    listed = place("vault", "evidence", "--output", "json")
+    assert listed.returncode == 3
+    assert validated(listed)["damaged"] == [str(path)]
+    verified = place("vault", "verify")
+    assert verified.returncode == 1
+    assert str(path) in verified.stdout
+
+
+def test_an_identity_is_made_and_it_is_told_where_no_evidence_can_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state/evidence").write_text("in the way")
+    place = Place(tmp_path)
+    place("vault", "reset", "--yes")
+    done = place("init")
+    assert done.returncode == 0
+    assert "fingerprint: the evidence of the record was not kept" in done.stderr
+    done = place("vault", "rebaseline", "--keep-fingerprint", "--yes")
+    assert done.returncode == 0
+    assert "was not kept" in done.stderr
+    assert place("check").returncode == 0
+    refused = place("snapshot", str(tmp_path / "copy.json"), "--keep")
+    assert refused.returncode == 3

@@ -1,0 +1,560 @@
+"""`fingerprint metrics`: what Prometheus makes of the text, and how the file is replaced."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commandline import COMMAND
+from fingerprint import Vault, collect
+from fingerprint.errors import InputError
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.monitor.prometheus import write_textfile
+from fingerprint.types import FingerprintRecord
+from fingerprint.vault.records import encode_fingerprint
+from house import House
+from paths import DOCS
+
+DOC = DOCS / "monitoring.md"
+WHOLE = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", "ip": "192.0.2.2", "host_name": "zebra-77"}
+DRIFTED = {**WHOLE, "host_name": "quagga-78", "mac": "a2:99:21:33:46:99"}
+REFUSED = {**DRIFTED, "dmi": "SMBIOS 3.1 present.", "disk": "total 8", "ip": "198.51.100.23"}
+ANOTHER = {**WHOLE, "machine_id": "00112233445566778899aabbccddeeff\n"}
+OTHER_FINGERPRINT = "5f1c1f6e-94d2-4f7e-8a0a-2c8e4a5d1b77"
+
+needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool of prometheus is not here")
+needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may do this")
+
+_NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+_SAMPLE = re.compile(rf'({_NAME})(?:\{{([a-zA-Z_][a-zA-Z0-9_]*)="([^"\\\n]*)"\}})? (\S+)')
+_VALUE = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
+
+Samples = dict[str, dict[str, float]]
+
+
+def parsed(text: str) -> Samples:
+    """Parse the text format of Prometheus strictly: HELP, TYPE, then all samples of one metric, then the next.
+
+    Returns metric -> the label's value ("" for none) -> number.
+    """
+    assert text.endswith("\n")
+    told: Samples = {}
+    lines = text[:-1].split("\n")
+    while lines:
+        name = re.fullmatch(rf"# HELP ({_NAME}) (\S.*\S)", lines.pop(0))
+        assert name, text
+        assert name[1] not in told
+        assert lines.pop(0) == f"# TYPE {name[1]} gauge"
+        samples = told[name[1]] = {}
+        labels = set()
+        while lines and not lines[0].startswith("#"):
+            sample = _SAMPLE.fullmatch(lines.pop(0))
+            assert sample, text
+            assert sample[1] == name[1]
+            assert _VALUE.fullmatch(sample[4])
+            assert (sample[3] or "") not in samples
+            labels.add(sample[2])
+            samples[sample[3] or ""] = float(sample[4])
+        assert samples, f"{name[1]} has no sample"
+        assert len(labels) == 1
+        assert all(math.isfinite(value) for value in samples.values())
+    return told
+
+
+def promtool(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["promtool", *words], input=text, capture_output=True, text=True, check=False, timeout=60)
+
+
+def value(told: Samples, name: str) -> float:
+    (only,) = told[f"fingerprint_{name}"].items()
+    assert only[0] == ""
+    return only[1]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House.with_record(tmp_path, **WHOLE)
+
+
+def healthy(house: House) -> None:
+    return
+
+
+def changed(house: House) -> None:
+    house.is_now(**DRIFTED)
+
+
+def refused(house: House) -> None:
+    house.is_now(**REFUSED)
+
+
+def soon(house: House) -> None:
+    """It is refused in ten minutes, without a restart: the agent was started with credentials of before."""
+    refused(house)
+    told = json.loads(house.snapshot.read_text())
+    told["recordedAt"] = "2026-11-24T12:00:00Z"
+    told["agentProcesses"] = [
+        {"name": "amazon-ssm-agent", "pid": 812, "user": "root", "started": "2026-11-24T11:45:00Z"}
+    ]
+    identity = {"ShareFile": "/root/.aws/credentials", "CredentialsRetrievedAt": "2026-11-24T11:40:00Z",
+                "CredentialsExpiresAt": "2026-11-24T12:40:00Z"}  # fmt: skip
+    told["files"]["/var/lib/amazon/ssm/runtimeconfig/identity_config.json"] = {"text": json.dumps(identity)}
+    house.snapshot.write_text(json.dumps(told))
+
+
+def another(house: House) -> None:
+    house.is_now(**ANOTHER)
+
+
+def missing(house: House) -> None:
+    shutil.rmtree(house.vault)
+
+
+def corrupt(house: House) -> None:
+    house.record.write_bytes(b'{"fingerprint": ')
+
+
+def disabled(house: House) -> None:
+    assert house("threshold", "set", "--", "-1").returncode == 0
+
+
+def emptied(house: House) -> None:
+    write_record(house, hardware_hash=None)
+
+
+def regenerated(house: House) -> None:
+    house.is_now(**REFUSED)
+    now = collect(RecordedMachine.load(str(house.snapshot))).hardware_hash
+    write_record(house, fingerprint=OTHER_FINGERPRINT, hardware_hash=now)
+
+
+def denied(house: House) -> None:
+    house.is_now(**REFUSED)
+    snapshot = json.loads(house.snapshot.read_text())
+    for command in snapshot["commands"]:
+        if "dmidecode" in command["argv"][0]:
+            command.update(returncode=1, stdout="", stderr="/dev/mem: Permission denied\n")
+    house.snapshot.write_text(json.dumps(snapshot))
+
+
+def record_of(house: House) -> FingerprintRecord:
+    return Vault(str(house.vault), state=house.env["FINGERPRINT_STATE"]).read()
+
+
+def write_record(house: House, **fields: Any) -> None:
+    """Write the record as another program would."""
+    house.record.write_bytes(encode_fingerprint(record_of(house).replace(**fields)))
+
+
+CASES = {
+    healthy: 0, changed: 0, disabled: 0, regenerated: 1, refused: 1, another: 1, emptied: 1, missing: 3, corrupt: 3,
+    denied: 3,
+}  # fmt: skip
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+Case = Callable[[House], None]
+
+
+@every_case
+@needs_promtool
+def test_promtool_finds_nothing_to_complain_of(house: House, case: Case) -> None:
+    case(house)
+    text = house("metrics").stdout
+    assert "fingerprint_check_success" in text
+    done = promtool("check", "metrics", text=text)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@every_case
+def test_text_and_json_and_exit_code_say_the_same(house: House, case: Case) -> None:
+    case(house)
+    done = house("metrics")
+    assert done.returncode == CASES[case]
+    told = parsed(done.stdout)
+    answer = house.json("metrics")
+    # A replaced fingerprint is a finding, although the machine matches its record.
+    expected = "same" if case is regenerated else ("same", "different", "", "cannot-tell")[CASES[case]]
+    assert answer["verdict"] == expected
+    assert answer["textfile"] is None
+    again: Samples = {}
+    for one in answer["metrics"]:
+        again.setdefault(one["name"], {})["".join(one["labels"].values())] = one["value"]
+    for samples in (told, again):
+        # Each look takes its own time.
+        del samples["fingerprint_last_collect_timestamp_seconds"]
+        del samples["fingerprint_collect_duration_seconds"]
+    assert set(told) == set(again)
+    for name, samples in told.items():
+        assert samples == pytest.approx(again[name])
+
+
+@every_case
+def test_no_id_is_told(house: House, case: Case) -> None:
+    record = record_of(house)
+    assert record.hardware_hash is not None
+    case(house)
+    secrets = {record.fingerprint, OTHER_FINGERPRINT, *record.hardware_hash.values()}
+    secrets |= set(collect(RecordedMachine.load(str(house.snapshot))).hardware_hash.values()) - {""}
+    secrets |= {"zebra-77", "quagga-78", "192.0.2.2", "198.51.100.23", "a2:99:21:33"}
+    for words in ((), ("--output", "json")):
+        done = house("metrics", *words)
+        assert done.stdout
+        for text in secrets:
+            assert text.strip() not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("case", "figures"),
+    [
+        (healthy, {"match": 1, "next_start_refused": 0, "score_ratio": 1, "ip_alone": 0, "vacuous": 0}),
+        (changed, {"match": 1, "next_start_refused": 0, "score_ratio": 7 / 9, "threshold_ratio": 0.4}),
+        (refused, {"match": 0, "next_start_refused": 1, "score_ratio": 1 / 9, "check_success": 1}),
+        (another, {"match": 0, "next_start_refused": 1, "score_ratio": 8 / 9}),
+        (soon, {"next_start_refused": 1, "next_check_seconds": 600, "next_check_timestamp_seconds": 1795522200}),
+        (disabled, {"disabled": 1, "threshold_ratio": 0, "vacuous": 1, "match": 1, "next_start_refused": 0}),
+        (regenerated, {"regenerated": 1, "match": 1, "next_start_refused": 1}),
+        (denied, {"match": 0, "check_success": 0, "next_start_refused": 0, "regenerated": 0}),
+        (missing, {"check_success": 0, "next_start_refused": 0, "regenerated": 0}),
+    ],
+    ids=lambda one: one.__name__ if callable(one) else "",
+)
+def test_the_figures_are_those_of_the_check(house: House, case: Case, figures: dict[str, float]) -> None:
+    case(house)
+    told = parsed(house("metrics").stdout)
+    assert {name: value(told, name) for name in figures} == pytest.approx(figures)
+
+
+def test_attributes_are_told_one_by_one(house: House) -> None:
+    changed(house)
+    told = parsed(house("metrics").stdout)
+    differ = {name for name, one in told["fingerprint_attribute_changed"].items() if one}
+    assert differ == {"hostname-info", "macaddr-info"}
+    assert set(told["fingerprint_attribute_absent"].values()) == {0}
+    assert sum(told["fingerprint_rule"].values()) == 1
+    assert told["fingerprint_rule"]["same-ip"] == 1
+    house.is_now(**{**WHOLE, "disk": None})
+    told = parsed(house("metrics").stdout)
+    assert {name for name, one in told["fingerprint_attribute_absent"].items() if one} == {"disk-info"}
+
+
+def test_what_could_not_be_read_is_neither_changed_nor_absent(house: House) -> None:
+    denied(house)
+    told = parsed(house("metrics").stdout)
+    unread = {"bios-hash", "memory-hash", "processor-hash", "system-hash"}
+    assert {name for name, one in told["fingerprint_attribute_unreadable"].items() if one} == unread
+    assert set(told["fingerprint_attribute_absent"].values()) == {0}
+    assert {name for name, one in told["fingerprint_attribute_changed"].items() if one} == {
+        "disk-info", "hostname-info", "ipaddress-info", "macaddr-info",
+    }  # fmt: skip
+
+
+def test_where_there_is_no_verdict_the_kind_of_error_is_told(house: House) -> None:
+    corrupt(house)
+    done = house("metrics")
+    assert parsed(done.stdout)["fingerprint_check_error"] == {"VaultCorrupt": 1}
+    assert str(house.record) in done.stderr
+    missing(house)
+    # Our journal knows that there was one; the error must be another than that of damage.
+    assert set(parsed(house("metrics").stdout)["fingerprint_check_error"]) == {"VaultMissing"}
+
+
+@every_case
+def test_the_file_is_written_whatever_was_found(house: House, tmp_path: Path, case: Case) -> None:
+    case(house)
+    target = tmp_path / "out" / "fingerprint.prom"
+    target.parent.mkdir()
+    done = house("metrics", "--textfile", str(target))
+    assert (done.returncode, done.stdout) == (CASES[case], "")
+    assert value(parsed(target.read_text()), "check_success") == (CASES[case] != 3)
+    assert os.listdir(target.parent) == [target.name]
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_everybody_may_read_the_file_and_nobody_else_write_it(house: House, tmp_path: Path, mask: int) -> None:
+    target = tmp_path / "fingerprint.prom"
+    before = os.umask(mask)
+    try:
+        assert house("metrics", "--textfile", str(target)).returncode == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+def test_the_file_is_named_in_the_answer(house: House, tmp_path: Path) -> None:
+    target = tmp_path / "fingerprint.prom"
+    answer = house.json("metrics", "--textfile", str(target))
+    assert answer["textfile"] == str(target)
+    assert target.exists()
+
+
+def test_who_has_the_old_file_open_keeps_it_whole(house: House, tmp_path: Path) -> None:
+    target, kept = tmp_path / "fingerprint.prom", tmp_path / "kept"
+    target.write_text("old\n" * 1000)
+    kept.hardlink_to(target)
+    assert house("metrics", "--textfile", str(target)).returncode == 0
+    assert kept.read_text() == "old\n" * 1000
+    parsed(target.read_text())
+
+
+def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
+    target = tmp_path / "fingerprint.prom"
+    # Longer than a block, so that a file that is written in place would be seen in part.
+    texts = {f"{number} " * 20_000 + "end\n" for number in range(5)}
+    write_textfile(str(target), next(iter(texts)))
+    seen, done = [], threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.append(target.read_text() in texts)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for _ in range(40):
+            for text in texts:
+                write_textfile(str(target), text)
+    finally:
+        done.set()
+        reader.join()
+    assert len(seen) > 20
+    assert all(seen)
+    assert os.listdir(tmp_path) == [target.name]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
+def test_the_file_is_only_ever_renamed_into_place(house: House, tmp_path: Path) -> None:
+    target, log = tmp_path / "out" / "fingerprint.prom", tmp_path / "log"
+    target.parent.mkdir()
+    done = subprocess.run(
+        ["strace", "-f", "-o", str(log), "-e", "trace=%file,fsync", COMMAND, "--vault", str(house.vault),
+         "--snapshot", str(house.snapshot), "metrics", "--textfile", str(target)],
+        env=house.env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "PTRACE" in done.stderr or "ptrace" in done.stderr:
+        pytest.skip(f"strace may not trace here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    calls = [line for line in log.read_text().splitlines() if str(target.parent) + "/" in line or "fsync(" in line]
+    touching = [line for line in calls if f'"{target}"' in line and "stat" not in line]
+    assert len(touching) == 1
+    assert re.search(r"\brename(at2?)?\(", touching[0])
+    # What is renamed is on the disk, and readable, before.
+    before = calls[: calls.index(touching[0])]
+    assert any("fsync(" in line for line in before)
+    assert any("chmod" in line and "0644" in line for line in before)
+
+
+def test_a_link_is_replaced_and_not_followed(house: House, tmp_path: Path) -> None:
+    target, elsewhere = tmp_path / "fingerprint.prom", tmp_path / "elsewhere"
+    elsewhere.write_text("mine")
+    target.symlink_to(elsewhere)
+    assert house("metrics", "--textfile", str(target)).returncode == 0
+    assert elsewhere.read_text() == "mine"
+    assert not target.is_symlink()
+    parsed(target.read_text())
+
+
+def limited() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
+def test_the_old_file_stays_where_the_new_one_does_not_fit(house: House, tmp_path: Path) -> None:
+    target = tmp_path / "out" / "fingerprint.prom"
+    target.parent.mkdir()
+    target.write_text("old")
+    done = house("metrics", "--textfile", str(target), preexec_fn=limited)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"{target}: the metrics could not be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert target.read_text() == "old"
+    assert os.listdir(target.parent) == [target.name]
+
+
+_FULL_DISK = """
+mount -t tmpfs -o size=16k none "$1" || exit 77
+printf old >"$1/f.prom"
+head -c 100000 /dev/zero >"$1/fill" 2>/dev/null
+shift
+"$@"
+code=$?
+cat "$0/f.prom"
+ls -A "$0"
+exit $code
+"""
+
+
+@needs_root
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare of util-linux is not here")
+def test_the_old_file_stays_on_a_full_disk(house: House, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", _FULL_DISK, str(disk), str(disk), COMMAND, "--vault", str(house.vault),
+         "--snapshot", str(house.snapshot), "metrics", "--textfile", str(disk / "f.prom")],
+        env=house.env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode == 77 or "unshare: " in done.stderr:
+        pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
+    assert done.returncode == 3
+    assert "the metrics could not be written (No space left on device)" in done.stderr
+    assert done.stdout == "oldf.prom\nfill\n"
+
+
+def test_a_folder_that_is_missing_is_told(house: House, tmp_path: Path) -> None:
+    target = tmp_path / "nowhere" / "fingerprint.prom"
+    done = house("metrics", "--textfile", str(target))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"{target}: the metrics could not be written (No such file or directory)" in done.stderr
+    assert not target.parent.exists()
+
+
+def test_a_folder_in_the_place_of_the_file_is_told_and_left(house: House, tmp_path: Path) -> None:
+    target = tmp_path / "out" / "fingerprint.prom"
+    target.mkdir(parents=True)
+    done = house("metrics", "--textfile", str(target))
+    assert done.returncode == 3
+    assert "the metrics could not be written" in done.stderr
+    assert os.listdir(target.parent) == [target.name]
+    assert target.is_dir()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="modes as Unix has them")
+def test_a_folder_that_may_not_be_written_is_told_and_nothing_is_left(house: House, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir(mode=0o555)
+    target = folder / "fingerprint.prom"
+    command = [COMMAND, "--vault", str(house.vault), "--snapshot", str(house.snapshot), "metrics", "--textfile",
+               str(target)]  # fmt: skip
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may write everything, and setpriv of util-linux is not here")
+        os.chown(folder, 65534, 65534)
+        command = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", *command]
+    done = subprocess.run(command, env=house.env, capture_output=True, text=True, check=False)
+    if "setpriv: " in done.stderr:
+        pytest.skip(f"setpriv may not do it here: {done.stderr.strip()}")
+    assert done.returncode == 3
+    assert f"{target}: the metrics could not be written (Permission denied)" in done.stderr
+    assert os.listdir(folder) == []
+
+
+def test_a_file_that_cannot_be_written_raises_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Name a file in a folder") as caught:
+        write_textfile(str(tmp_path / "no" / "f.prom"), "x\n")
+    assert caught.value.where == str(tmp_path / "no" / "f.prom")
+
+
+# The page.
+
+
+def rules_of_the_page() -> str:
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", DOC.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 1
+    return str(blocks[0])
+
+
+def test_the_page_names_every_metric_and_no_other(house: House) -> None:
+    told: set[str] = set()
+    for case in (healthy, soon, missing):
+        case(house)
+        told |= set(parsed(house("metrics").stdout))
+    page = DOC.read_text()
+    assert set(re.findall(r"^\| `(fingerprint_\w+)", page, re.MULTILINE)) == told
+    assert set(re.findall(r"\bfingerprint_\w+", rules_of_the_page())) <= told
+
+
+@needs_promtool
+def test_promtool_accepts_the_rules_of_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(rules_of_the_page())
+    done = promtool("check", "rules", str(path))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert re.search(r"SUCCESS: [1-9]\d* rules found", done.stdout)
+
+
+@needs_promtool
+@pytest.mark.parametrize(
+    ("case", "alerts"),
+    [
+        (healthy, set()),
+        (changed, {"FingerprintChanged"}),
+        (refused, {"FingerprintWillHibernate", "FingerprintChanged"}),
+        (soon, {"FingerprintWillHibernate", "FingerprintLostSoon", "FingerprintChanged"}),
+        (missing, {"FingerprintUnknown"}),
+        (disabled, {"FingerprintGuardVacuous"}),
+    ],
+    ids=lambda one: one.__name__ if callable(one) else "",
+)
+def test_the_rules_of_the_page_alert_of_what_the_metrics_tell(
+    house: House, tmp_path: Path, case: Case, alerts: set[str]
+) -> None:
+    """Let Prometheus evaluate the rules over our own metrics, constant for a day."""
+    case(house)
+    series = []
+    for name, samples in parsed(house("metrics").stdout).items():
+        for label, number in samples.items():
+            if name == "fingerprint_last_collect_timestamp_seconds":
+                # The clock of a test of rules begins in 1970.
+                number = 24 * 3600
+            elif name == "fingerprint_next_check_timestamp_seconds":
+                number = 24 * 3600 + 600
+            keys = {"fingerprint_rule": "rule", "fingerprint_check_error": "kind", "fingerprint_next_check": "when"}
+            key = keys.get(name, "attribute")
+            labels = f'{{{key}="{label}"}}' if label else ""
+            series.append({"series": f"{name}{labels}", "values": f"{number}x1440"})
+    (tmp_path / "rules.yaml").write_text(rules_of_the_page())
+    names = sorted(set(re.findall(r"alert: (\w+)", rules_of_the_page())))
+    assert alerts <= set(names)
+    tests = {
+        "rule_files": ["rules.yaml"],
+        "tests": [{
+            "interval": "1m", "input_series": series,
+            "promql_expr_test": [{
+                "expr": f'count by (alertname) (ALERTS{{alertstate="firing",alertname="{name}"}})', "eval_time": "1d",
+                "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1}] if name in alerts else [],
+            } for name in names],
+        }],
+    }  # fmt: skip
+    # JSON is YAML.
+    (tmp_path / "tests.yaml").write_text(json.dumps(tests))
+    done = promtool("test", "rules", str(tmp_path / "tests.yaml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another system has another folder")
+def test_the_page_names_the_file_that_the_units_write() -> None:
+    assert "/var/lib/prometheus/node-exporter/fingerprint.prom" in DOC.read_text()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a pipe"])
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    """As root, one look with /dev/null or /dev/stdout for the file would take it from the whole machine."""
+    target = tmp_path / "target"
+    if kind == "folder":
+        target.mkdir()
+    else:
+        os.mkfifo(tmp_path / "pipe" if "link" in kind else target)
+        if "link" in kind:
+            target.symlink_to("pipe")
+
+    def there() -> dict[str, tuple[int, int, int]]:
+        looked = {path.name: path.lstat() for path in tmp_path.iterdir()}
+        return {name: (status.st_ino, status.st_mode, status.st_ctime_ns) for name, status in looked.items()}
+
+    before = there()
+    with pytest.raises(InputError, match="no regular file"):
+        write_textfile(str(target), "x\n")
+    assert there() == before

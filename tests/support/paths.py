@@ -1,0 +1,10 @@
+"""Directories of the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TOOLS = ROOT / "tools"
+SUPPORT = Path(__file__).parent
