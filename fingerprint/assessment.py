@@ -52,7 +52,6 @@ class Assessment(Value):
         notices: changes of the record by other programs, and why they could not be looked for.
     """
 
-    __slots__ = ("observation", "error", "machine", "outlook", "state", "manifest", "problems", "notices")
     observation: Observation | None
     error: FingerprintError | None
     machine: str
@@ -60,23 +59,7 @@ class Assessment(Value):
     state: State
     manifest: ManifestState | None
     problems: tuple[Problem, ...]
-    notices: tuple[str, ...]
-
-    def __init__(
-        self,
-        observation: Observation | None,
-        error: FingerprintError | None,
-        machine: str,
-        outlook: Outlook | None,
-        state: State,
-        manifest: ManifestState | None,
-        problems: tuple[Problem, ...],
-        notices: tuple[str, ...] = (),
-    ) -> None:
-        self._set(
-            observation=observation, error=error, machine=machine, outlook=outlook, state=state, manifest=manifest,
-            problems=problems, notices=notices,
-        )  # fmt: skip
+    notices: tuple[str, ...] = ()
 
     @property
     def level(self) -> str:

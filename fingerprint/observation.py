@@ -33,12 +33,8 @@ class RecipeChange(Value):
         verdict: the verdict over the record and that.
     """
 
-    __slots__ = ("found", "verdict")
     found: OtherRecipe
     verdict: Verdict
-
-    def __init__(self, found: OtherRecipe, verdict: Verdict) -> None:
-        self._set(found=found, verdict=verdict)
 
 
 def outcome_of(verdict: Verdict, change: RecipeChange | None = None) -> str:
@@ -61,20 +57,10 @@ class Observation(Value):
         change: what another hash recipe says where they do not match; None where none of them fits the record.
     """
 
-    __slots__ = ("record", "collection", "verdict", "change")
     record: FingerprintRecord
     collection: Collection
     verdict: Verdict
-    change: RecipeChange | None
-
-    def __init__(
-        self,
-        record: FingerprintRecord,
-        collection: Collection,
-        verdict: Verdict,
-        change: RecipeChange | None = None,
-    ) -> None:
-        self._set(record=record, collection=collection, verdict=verdict, change=change)
+    change: RecipeChange | None = None
 
 
 def check(vault: Vault, machine: Machine | None = None, *, timeout: float | None = None) -> Observation:
@@ -206,13 +192,9 @@ def would_reject(outlook: Outlook | None, verdict: Verdict, collection: Collecti
 class StableObservation(Value):
     """The machine held against the evidence of its record, by scheme `stable`."""
 
-    __slots__ = ("taken_at", "collection", "verdict")
     taken_at: str
     collection: Collection
     verdict: StableVerdict
-
-    def __init__(self, taken_at: str, collection: Collection, verdict: StableVerdict) -> None:
-        self._set(taken_at=taken_at, collection=collection, verdict=verdict)
 
 
 def check_stable(

@@ -44,10 +44,6 @@ class Plan(Value):
         sources: what the new hash was made from; None where it is an old one.
     """
 
-    __slots__ = (
-        "key", "data", "there", "before", "after", "why", "other_sid", "verdict", "outlook", "unreadable", "unstorable",
-        "nodes", "sources",
-    )  # fmt: skip
     _hidden = ("data", "there", "nodes", "sources")
     key: str
     data: bytes
@@ -55,35 +51,13 @@ class Plan(Value):
     before: FingerprintRecord | None
     after: FingerprintRecord | None
     why: str
-    other_sid: bool
-    verdict: Verdict | None
-    outlook: Outlook | None
-    unreadable: tuple[str, ...]
-    unstorable: tuple[str, ...]
-    nodes: tuple[str, str] | None
-    sources: Recorder | None
-
-    def __init__(
-        self,
-        key: str,
-        data: bytes,
-        there: bytes | None,
-        before: FingerprintRecord | None,
-        after: FingerprintRecord | None,
-        why: str,
-        other_sid: bool = False,
-        verdict: Verdict | None = None,
-        outlook: Outlook | None = None,
-        unreadable: tuple[str, ...] = (),
-        unstorable: tuple[str, ...] = (),
-        nodes: tuple[str, str] | None = None,
-        sources: Recorder | None = None,
-    ) -> None:
-        self._set(
-            key=key, data=data, there=there, before=before, after=after, why=why, other_sid=other_sid,
-            verdict=verdict, outlook=outlook, unreadable=unreadable, unstorable=unstorable, nodes=nodes,
-            sources=sources,
-        )  # fmt: skip
+    other_sid: bool = False
+    verdict: Verdict | None = None
+    outlook: Outlook | None = None
+    unreadable: tuple[str, ...] = ()
+    unstorable: tuple[str, ...] = ()
+    nodes: tuple[str, str] | None = None
+    sources: Recorder | None = None
 
 
 def plan_restore(

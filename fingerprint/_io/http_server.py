@@ -52,14 +52,10 @@ class Deadlines(Value):
         send: for each piece of the answer.
     """
 
-    __slots__ = ("idle", "head", "body", "send")
-    idle: float
-    head: float
-    body: float
-    send: float
-
-    def __init__(self, idle: float = 10.0, head: float = 5.0, body: float = 5.0, send: float = 10.0) -> None:
-        self._set(idle=idle, head=head, body=body, send=send)
+    idle: float = 10.0
+    head: float = 5.0
+    body: float = 5.0
+    send: float = 10.0
 
 
 class Request:

@@ -29,12 +29,8 @@ class Peer(Value):
         pid: of the process that connected; None where the kernel does not say, as over TCP.
     """
 
-    __slots__ = ("uid", "pid")
-    uid: int | None
-    pid: int | None
-
-    def __init__(self, uid: int | None = None, pid: int | None = None) -> None:
-        self._set(uid=uid, pid=pid)
+    uid: int | None = None
+    pid: int | None = None
 
     def __str__(self) -> str:
         uid = "uid ?" if self.uid is None else f"uid {self.uid}"

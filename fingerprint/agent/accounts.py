@@ -31,13 +31,9 @@ class Role(Value):
         node: the managed node that had it.
     """
 
-    __slots__ = ("account", "name", "node")
     account: str
     name: str
     node: str
-
-    def __init__(self, account: str, name: str, node: str) -> None:
-        self._set(account=account, name=name, node=node)
 
 
 def is_account(text: str) -> bool:

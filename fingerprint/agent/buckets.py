@@ -50,7 +50,6 @@ class Bucket(Value):
             and not verified.
     """
 
-    __slots__ = ("name", "purpose", "systems", "older", "listed")
     name: str
     purpose: str
     systems: tuple[str, ...]

@@ -50,23 +50,12 @@ class ClientSettings(Value):
         other_identity: the identity that the agent took in place of the registration, "" for none.
     """
 
-    __slots__ = ("path", "config", "proxies", "certificates", "other_identity")
     _hidden = ("config", "proxies")
     path: str
     config: dict[str, Any] | None
     proxies: Mapping[str, str]
     certificates: str
     other_identity: str
-
-    def __init__(
-        self,
-        path: str,
-        config: dict[str, Any] | None,
-        proxies: Mapping[str, str],
-        certificates: str,
-        other_identity: str,
-    ) -> None:
-        self._set(path=path, config=config, proxies=proxies, certificates=certificates, other_identity=other_identity)
 
     def endpoint(self, region: str) -> str:
         """Return the URL of the service in a region that the configuration names, "" for the region's usual one."""

@@ -99,7 +99,6 @@ class Settings(Value):
         ignored: texts on names that it passes over.
     """
 
-    __slots__ = ("values", "wrong", "wrong_later", "replaced", "ignored")
     values: dict[str, Any]
     wrong: list[tuple[str, str]]
     wrong_later: list[tuple[str, str]]

@@ -25,7 +25,6 @@ class Key(Value):
         since, until: the first and the last version that knows it; "" where all do.
     """
 
-    __slots__ = ("kind", "low", "high", "words", "default", "since", "until")
     kind: str
     low: int | None
     high: int | None

@@ -30,14 +30,10 @@ class Forecast(Value):
         text: the same for people.
     """
 
-    __slots__ = ("refused", "check", "record_written", "text")
     refused: bool | None
     check: NextCheck
     record_written: float | None
     text: str
-
-    def __init__(self, refused: bool | None, check: NextCheck, record_written: float | None, text: str) -> None:
-        self._set(refused=refused, check=check, record_written=record_written, text=text)
 
     @property
     def agent_started(self) -> float | None:

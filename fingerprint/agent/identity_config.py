@@ -22,15 +22,11 @@ class AgentCredentials(Value):
         node: whose they are; "" if it did not say.
     """
 
-    __slots__ = ("file", "profile", "retrieved_at", "expires_at", "node")
     file: str
     profile: str
     retrieved_at: str
     expires_at: str
-    node: str
-
-    def __init__(self, file: str, profile: str, retrieved_at: str, expires_at: str, node: str = "") -> None:
-        self._set(file=file, profile=profile, retrieved_at=retrieved_at, expires_at=expires_at, node=node)
+    node: str = ""
 
     @property
     def retrieved(self) -> float | None:

@@ -60,7 +60,6 @@ class NextCheck(Value):
         now: the time that it was looked at.
     """
 
-    __slots__ = ("looks", "at", "started", "runs", "how", "now")
     looks: Looks
     at: float | None
     started: float | None

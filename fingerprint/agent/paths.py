@@ -29,17 +29,6 @@ class Places(Value):
         binaries: names of those.
     """
 
-    __slots__ = (
-        "data",
-        "registration",
-        "identity",
-        "host_management",
-        "config",
-        "certificates",
-        "logs",
-        "programs",
-        "binaries",
-    )
     data: str
     registration: str
     identity: str

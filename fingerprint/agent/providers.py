@@ -24,13 +24,9 @@ class Provider(Value):
         headers: of that request.
     """
 
-    __slots__ = ("name", "path", "headers")
     name: str
     path: str
-    headers: tuple[tuple[str, str], ...]
-
-    def __init__(self, name: str, path: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        self._set(name=name, path=path, headers=headers)
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 # EC2's wants a token beside that.

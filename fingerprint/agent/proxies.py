@@ -40,13 +40,9 @@ class Proxy(Value):
         auth: both, None for none.
     """
 
-    __slots__ = ("url", "auth")
     _hidden = ("auth",)
     url: str
     auth: tuple[bytes, bytes] | None
-
-    def __init__(self, url: str, auth: tuple[bytes, bytes] | None) -> None:
-        self._set(url=url, auth=auth)
 
     @property
     def secure(self) -> bool:

@@ -27,12 +27,8 @@ class VaultUse(Value):
         unknown: why it cannot be told that there are no others, "" where it can.
     """
 
-    __slots__ = ("pids", "unknown")
-    pids: tuple[int, ...]
-    unknown: str
-
-    def __init__(self, pids: tuple[int, ...] = (), unknown: str = "") -> None:
-        self._set(pids=pids, unknown=unknown)
+    pids: tuple[int, ...] = ()
+    unknown: str = ""
 
 
 def is_agents_vault(vault: str) -> bool:

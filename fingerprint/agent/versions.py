@@ -70,12 +70,6 @@ class Row(Value):
         dual_stack_setting: the setting for endpoints for both IPv4 and IPv6, "" where there is none.
     """
 
-    __slots__ = (
-        "since", "sure", "change", "recipe", "first_threshold", "core_requests", "logs_success", "hard_pause",
-        "longest_pause", "longest_pause_setting", "first_ping_interval", "longest_ping_interval",
-        "ping_interval_setting", "silent_after", "looks_each_minute", "sdk", "vault_mode", "owner_setting",
-        "record_provider", "session_user", "restores_sudoers", "messages_by_ssmmessages", "dual_stack_setting",
-    )  # fmt: skip
     since: str
     sure: Sure
     change: str
@@ -173,15 +167,11 @@ class LogLine(Value):
         sure: how that is known.
     """
 
-    __slots__ = ("kind", "text", "since", "until", "sure")
     kind: str
     text: str
-    since: str
-    until: str
-    sure: Sure
-
-    def __init__(self, kind: str, text: str, since: str = "", until: str = "", sure: Sure = Sure.READ) -> None:
-        self._set(kind=kind, text=text, since=since, until=until, sure=sure)
+    since: str = ""
+    until: str = ""
+    sure: Sure = Sure.READ
 
 
 # Of a line with several of these the first counts.
@@ -265,14 +255,10 @@ class Assessed(Value):
         text: which row is used and how sure it is, or why another stands in for it.
     """
 
-    __slots__ = ("version", "row", "known", "text")
     version: str
     row: Row
     known: bool
     text: str
-
-    def __init__(self, version: str, row: Row, known: bool, text: str) -> None:
-        self._set(version=version, row=row, known=known, text=text)
 
 
 def assess(version: str) -> Assessed:

@@ -44,20 +44,12 @@ class OtherRecipe(Value):
         without_id: whether the record holds no hardware ID, as the agent could not read it when it was made.
     """
 
-    __slots__ = ("recipe", "moved", "collection", "text", "proof", "without_id")
     recipe: str
     moved: bool
     collection: Collection
     text: str
     proof: str
-    without_id: bool
-
-    def __init__(
-        self, recipe: str, moved: bool, collection: Collection, text: str, proof: str, without_id: bool = False
-    ) -> None:
-        self._set(
-            recipe=recipe, moved=moved, collection=collection, text=text, proof=proof, without_id=without_id
-        )  # fmt: skip
+    without_id: bool = False
 
 
 def other_recipe(

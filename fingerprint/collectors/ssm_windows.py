@@ -97,24 +97,12 @@ class Choice(Value):
         remedy: what settles the doubt; None without one.
     """
 
-    __slots__ = ("recipe", "windows", "agent", "doubt", "others", "remedy")
     recipe: str
     windows: str
     agent: str
-    doubt: str
-    others: tuple[str, ...]
-    remedy: DoubtRemedy | None
-
-    def __init__(
-        self,
-        recipe: str,
-        windows: str,
-        agent: str,
-        doubt: str = "",
-        others: tuple[str, ...] = (),
-        remedy: DoubtRemedy | None = None,
-    ) -> None:
-        self._set(recipe=recipe, windows=windows, agent=agent, doubt=doubt, others=others, remedy=remedy)
+    doubt: str = ""
+    others: tuple[str, ...] = ()
+    remedy: DoubtRemedy | None = None
 
     @property
     def tool(self) -> str:

@@ -60,27 +60,19 @@ class Source(Value):
         shadowed_by: name of the source that wins over it, "" if none does.
     """
 
-    __slots__ = ("name", "where", "state", "reason", "shadowed_by")
     name: str
     where: str
     state: State
-    reason: str
-    shadowed_by: str
-
-    def __init__(self, name: str, where: str, state: State, reason: str = "", shadowed_by: str = "") -> None:
-        self._set(name=name, where=where, state=state, reason=reason, shadowed_by=shadowed_by)
+    reason: str = ""
+    shadowed_by: str = ""
 
 
 class Finding(Value):
     """Something that is wrong. Attributes: `what`, `where`, and `remedy`, what to do."""
 
-    __slots__ = ("what", "where", "remedy")
     what: str
     where: str
     remedy: str
-
-    def __init__(self, what: str, where: str, remedy: str) -> None:
-        self._set(what=what, where=where, remedy=remedy)
 
 
 class Order(Value):
@@ -95,17 +87,11 @@ class Order(Value):
         findings: what is wrong.
     """
 
-    __slots__ = ("user", "sources", "winner", "undecided", "findings")
     user: str
     sources: tuple[Source, ...]
     winner: str
     undecided: str
     findings: tuple[Finding, ...]
-
-    def __init__(
-        self, user: str, sources: tuple[Source, ...], winner: str, undecided: str, findings: tuple[Finding, ...]
-    ) -> None:
-        self._set(user=user, sources=sources, winner=winner, undecided=undecided, findings=findings)
 
 
 def credential_order(

@@ -28,7 +28,6 @@ class UnixSocket(Value):
         group: the id of its group; None for that of this process.
     """
 
-    __slots__ = ("path", "mode", "group")
     path: str
     mode: int
     group: int | None

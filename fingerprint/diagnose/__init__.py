@@ -76,26 +76,12 @@ class Check(Value):
         collects: whether it needs all that the fingerprint is made of.
     """
 
-    __slots__ = ("name", "title", "question", "seconds", "platform", "collects")
     name: str
     title: str
     question: Callable[[Site], Finding]
-    seconds: float
-    platform: str
-    collects: bool
-
-    def __init__(
-        self,
-        name: str,
-        title: str,
-        question: Callable[[Site], Finding],
-        seconds: float = _LOCAL_SECONDS,
-        platform: str = "",
-        collects: bool = False,
-    ) -> None:
-        self._set(
-            name=name, title=title, question=question, seconds=seconds, platform=platform, collects=collects
-        )  # fmt: skip
+    seconds: float = _LOCAL_SECONDS
+    platform: str = ""
+    collects: bool = False
 
     def limit(self, site: Site) -> float:
         """Return how many seconds it may take there: never less than one command of a collection may."""

@@ -48,7 +48,6 @@ class Reached(Value):
         tls: the version of TLS, "" without.
     """
 
-    __slots__ = ("url", "status", "body", "seconds", "skew", "via", "tls")
     url: str
     status: int
     body: bytes
@@ -56,11 +55,6 @@ class Reached(Value):
     skew: float | None
     via: str
     tls: str
-
-    def __init__(
-        self, url: str, status: int, body: bytes, seconds: float, skew: float | None, via: str, tls: str
-    ) -> None:
-        self._set(url=url, status=status, body=body, seconds=seconds, skew=skew, via=via, tls=tls)
 
 
 class Network:

@@ -40,29 +40,13 @@ class Finding(Value):
         tag: a word for the conclusion, such as "differs"; "" where the outcome says it all.
     """
 
-    __slots__ = ("outcome", "text", "evidence", "remedy", "command", "undetermined", "tag")
     outcome: Outcome
     text: str
-    evidence: tuple[str, ...]
-    remedy: str
-    command: str
-    undetermined: bool
-    tag: str
-
-    def __init__(
-        self,
-        outcome: Outcome,
-        text: str,
-        evidence: tuple[str, ...] = (),
-        remedy: str = "",
-        command: str = "",
-        undetermined: bool = False,
-        tag: str = "",
-    ) -> None:
-        self._set(
-            outcome=outcome, text=text, evidence=evidence, remedy=remedy, command=command,
-            undetermined=undetermined, tag=tag,
-        )  # fmt: skip
+    evidence: tuple[str, ...] = ()
+    remedy: str = ""
+    command: str = ""
+    undetermined: bool = False
+    tag: str = ""
 
 
 def passed(text: str, *evidence: str) -> Finding:
@@ -98,14 +82,10 @@ def unknown(reason: str, *evidence: str, remedy: str = "", command: str = "") ->
 class Result(Value):
     """The finding of one check, with its name, its title and the seconds that it took."""
 
-    __slots__ = ("name", "title", "finding", "seconds")
     name: str
     title: str
     finding: Finding
     seconds: float
-
-    def __init__(self, name: str, title: str, finding: Finding, seconds: float) -> None:
-        self._set(name=name, title=title, finding=finding, seconds=seconds)
 
 
 class Conclusion(Value):
@@ -120,15 +100,11 @@ class Conclusion(Value):
         steps: (text, command) of what to do, in order.
     """
 
-    __slots__ = ("state", "text", "since", "because", "steps")
     state: str
     text: str
     since: str
     because: str
     steps: tuple[tuple[str, str], ...]
-
-    def __init__(self, state: str, text: str, since: str, because: str, steps: tuple[tuple[str, str], ...]) -> None:
-        self._set(state=state, text=text, since=since, because=because, steps=steps)
 
 
 class Diagnosis(Value):
@@ -140,13 +116,9 @@ class Diagnosis(Value):
         warnings: what limited the run itself.
     """
 
-    __slots__ = ("conclusion", "results", "warnings")
     conclusion: Conclusion
     results: tuple[Result, ...]
-    warnings: tuple[str, ...]
-
-    def __init__(self, conclusion: Conclusion, results: tuple[Result, ...], warnings: tuple[str, ...] = ()) -> None:
-        self._set(conclusion=conclusion, results=results, warnings=warnings)
+    warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Finding:
         """Return the finding of a check. Raises KeyError for one that was not made."""

@@ -67,10 +67,6 @@ class Explanation(Value):
         change: what another hash recipe of Windows says, if it fits the record; then `outcome` is by that.
     """
 
-    __slots__ = (
-        "verdict", "collection", "outcome", "outlook", "rule", "causes", "events", "state", "state_text",
-        "consequence", "remedies", "cannot_tell", "stable", "id_warning", "check", "change",
-    )  # fmt: skip
     verdict: Verdict
     collection: Collection
     outcome: str
@@ -84,35 +80,9 @@ class Explanation(Value):
     remedies: tuple[Remedy, ...]
     cannot_tell: tuple[str, ...]
     stable: StableObservation | None
-    id_warning: str
-    check: NextCheck | None
-    change: RecipeChange | None
-
-    def __init__(
-        self,
-        verdict: Verdict,
-        collection: Collection,
-        outcome: str,
-        outlook: Outlook,
-        rule: str,
-        causes: tuple[Cause, ...],
-        events: tuple[ProbableEvent, ...],
-        state: State,
-        state_text: str,
-        consequence: str,
-        remedies: tuple[Remedy, ...],
-        cannot_tell: tuple[str, ...],
-        stable: StableObservation | None,
-        id_warning: str = "",
-        check: NextCheck | None = None,
-        change: RecipeChange | None = None,
-    ) -> None:
-        self._set(
-            verdict=verdict, collection=collection, outcome=outcome, outlook=outlook, rule=rule, causes=causes,
-            events=events, state=state, state_text=state_text, consequence=consequence, remedies=remedies,
-            cannot_tell=cannot_tell, stable=stable, id_warning=id_warning, check=check,
-            change=change,
-        )  # fmt: skip
+    id_warning: str = ""
+    check: NextCheck | None = None
+    change: RecipeChange | None = None
 
     @property
     def changed(self) -> tuple[tuple[tuple[str, ...], str, bool], ...]:

@@ -37,19 +37,13 @@ class Cause(Value):
         facts: words for `probable`.
     """
 
-    __slots__ = ("name", "state", "saved", "current", "text", "certain", "facts")
     name: str
     state: str
     saved: str
     current: str
     text: str
     certain: bool
-    facts: tuple[str, ...]
-
-    def __init__(
-        self, name: str, state: str, saved: str, current: str, text: str, certain: bool, facts: tuple[str, ...] = ()
-    ) -> None:
-        self._set(name=name, state=state, saved=saved, current=current, text=text, certain=certain, facts=facts)
+    facts: tuple[str, ...] = ()
 
 
 class Context:

@@ -84,18 +84,12 @@ class ProbableEvent(Value):
         in_favour, against: facts, in words.
     """
 
-    __slots__ = ("name", "title", "truth", "fits", "in_favour", "against")
     name: str
     title: str
     truth: str
     fits: bool
     in_favour: tuple[str, ...]
     against: tuple[str, ...]
-
-    def __init__(
-        self, name: str, title: str, truth: str, fits: bool, in_favour: tuple[str, ...], against: tuple[str, ...]
-    ) -> None:
-        self._set(name=name, title=title, truth=truth, fits=fits, in_favour=in_favour, against=against)
 
 
 def probable(

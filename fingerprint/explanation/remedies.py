@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 class Remedy(Value):
     """One step. Attributes: `command` is "" where there is none to type; `risk` is "" where there is none."""
 
-    __slots__ = ("name", "text", "command", "risk")
     name: str
     text: str
-    command: str
-    risk: str
-
-    def __init__(self, name: str, text: str, command: str = "", risk: str = "") -> None:
-        self._set(name=name, text=text, command=command, risk=risk)
+    command: str = ""
+    risk: str = ""
 
 
 IN_UTF8 = Remedy(

@@ -49,7 +49,6 @@ class Leftover(Value):
         identity: what tells whether it is still the same: device, inode, file type, size, time of change.
     """
 
-    __slots__ = ("kind", "path", "what", "action", "size", "remedy", "identity")
     kind: str
     path: str
     what: str
@@ -57,11 +56,6 @@ class Leftover(Value):
     size: int
     remedy: str
     identity: tuple[int, ...]
-
-    def __init__(
-        self, kind: str, path: str, what: str, action: str, size: int, remedy: str, identity: tuple[int, ...]
-    ) -> None:
-        self._set(kind=kind, path=path, what=what, action=action, size=size, remedy=remedy, identity=identity)
 
     @property
     def is_folder(self) -> bool:
@@ -80,22 +74,11 @@ class Findings(Value):
         trees: (device, inode) of all folders that are cleaned.
     """
 
-    __slots__ = ("root", "items", "unreadable", "folders", "trees")
     root: str
     items: tuple[Leftover, ...]
     unreadable: tuple[tuple[str, str], ...]
     folders: tuple[str, ...]
     trees: frozenset[tuple[int, int]]
-
-    def __init__(
-        self,
-        root: str,
-        items: tuple[Leftover, ...],
-        unreadable: tuple[tuple[str, str], ...],
-        folders: tuple[str, ...],
-        trees: frozenset[tuple[int, int]],
-    ) -> None:
-        self._set(root=root, items=items, unreadable=unreadable, folders=folders, trees=trees)
 
     @property
     def is_clean(self) -> bool:
@@ -112,13 +95,9 @@ class Findings(Value):
 class Done(Value):
     """What became of one thing. Attributes: `path`; `did`: "removed", "emptied" or "nothing"; `error`: why, or ""."""
 
-    __slots__ = ("path", "did", "error")
     path: str
     did: str
-    error: str
-
-    def __init__(self, path: str, did: str, error: str = "") -> None:
-        self._set(path=path, did=did, error=error)
+    error: str = ""
 
 
 def masked_path(path: str, root: str) -> str:

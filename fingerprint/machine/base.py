@@ -36,13 +36,9 @@ class Addresses(Value):
         source: the interface of the kernel, or the library, that told them.
     """
 
-    __slots__ = ("ipv4", "links", "source")
     ipv4: tuple[str, ...]
     links: tuple[tuple[str, str], ...]
     source: str
-
-    def __init__(self, ipv4: tuple[str, ...], links: tuple[tuple[str, str], ...], source: str) -> None:
-        self._set(ipv4=ipv4, links=links, source=source)
 
 
 class Link(Value):
@@ -56,14 +52,10 @@ class Link(Value):
             (bridge, veth, tunnel).
     """
 
-    __slots__ = ("name", "address", "permanent", "bus")
     name: str
     address: str
     permanent: str
     bus: str
-
-    def __init__(self, name: str, address: str, permanent: str, bus: str) -> None:
-        self._set(name=name, address=address, permanent=permanent, bus=bus)
 
 
 class FileStatus(Value):
@@ -77,16 +69,12 @@ class FileStatus(Value):
         modified: seconds since 1970-01-01 UTC.
     """
 
-    __slots__ = ("kind", "mode", "uid", "gid", "size", "modified")
     kind: str
     mode: int
     uid: int
     gid: int
     size: int
     modified: float
-
-    def __init__(self, kind: str, mode: int, uid: int, gid: int, size: int, modified: float) -> None:
-        self._set(kind=kind, mode=mode, uid=uid, gid=gid, size=size, modified=modified)
 
 
 class Process(Value):
@@ -99,14 +87,10 @@ class Process(Value):
         started: seconds since 1970-01-01 UTC; None if not told.
     """
 
-    __slots__ = ("name", "pid", "user", "started")
     name: str
     pid: int
     user: str
     started: float | None
-
-    def __init__(self, name: str, pid: int, user: str, started: float | None) -> None:
-        self._set(name=name, pid=pid, user=user, started=started)
 
 
 class Machine:

@@ -47,25 +47,13 @@ class CommandResult(Value):
         seconds: how long it took.
     """
 
-    __slots__ = ("argv", "returncode", "stdout", "stderr", "problem", "seconds")
     _hidden = ("stdout",)
     argv: tuple[str, ...]
-    returncode: int | None
-    stdout: bytes
-    stderr: str
-    problem: str
-    seconds: float
-
-    def __init__(
-        self,
-        argv: tuple[str, ...],
-        returncode: int | None = None,
-        stdout: bytes = b"",
-        stderr: str = "",
-        problem: str = "",
-        seconds: float = 0.0,
-    ) -> None:
-        self._set(argv=argv, returncode=returncode, stdout=stdout, stderr=stderr, problem=problem, seconds=seconds)
+    returncode: int | None = None
+    stdout: bytes = b""
+    stderr: str = ""
+    problem: str = ""
+    seconds: float = 0.0
 
     @property
     def succeeded(self) -> bool:

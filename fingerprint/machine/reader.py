@@ -26,20 +26,10 @@ class Reader(Value):
         live: whether this process reads the machine itself; False for a recorded one.
     """
 
-    __slots__ = ("uid", "as_agent", "raw_io", "live")
-    uid: int | None
-    as_agent: bool | None
-    raw_io: bool | None
-    live: bool
-
-    def __init__(
-        self,
-        uid: int | None = None,
-        as_agent: bool | None = None,
-        raw_io: bool | None = None,
-        live: bool = False,
-    ) -> None:
-        self._set(uid=uid, as_agent=as_agent, raw_io=raw_io, live=live)
+    uid: int | None = None
+    as_agent: bool | None = None
+    raw_io: bool | None = None
+    live: bool = False
 
     @property
     def remedy(self) -> str:

@@ -238,9 +238,9 @@ class RecordedMachine(Machine):
         found = []
         for link in self._asked("links", list):
             told: dict[str, Any] = link if isinstance(link, dict) else {}
-            if not all(isinstance(told.get(name), str) for name in Link.__slots__):
+            if not all(isinstance(told.get(name), str) for name in Link._names):
                 raise _broken("a link lacks name, address, permanent or bus", self.where)
-            found.append(Link(*(told[name] for name in Link.__slots__)))
+            found.append(Link(*(told[name] for name in Link._names)))
         return tuple(found)
 
     def outgoing_address(self) -> str:

@@ -48,13 +48,9 @@ class Adapter(Value):
         ipv4: its dotted IPv4 addresses, loopback ones among them.
     """
 
-    __slots__ = ("name", "address", "ipv4")
     name: str
     address: str
     ipv4: tuple[str, ...]
-
-    def __init__(self, name: str, address: str, ipv4: tuple[str, ...]) -> None:
-        self._set(name=name, address=address, ipv4=ipv4)
 
 
 def adapters() -> tuple[Adapter, ...]:

@@ -39,13 +39,9 @@ class Metric(Value):
         samples: (label and its value, or nothing; number) of each.
     """
 
-    __slots__ = ("name", "text", "samples")
     name: str
     text: str
     samples: tuple[tuple[tuple[str, str] | None, float], ...]
-
-    def __init__(self, name: str, text: str, samples: tuple[tuple[tuple[str, str] | None, float], ...]) -> None:
-        self._set(name=name, text=text, samples=samples)
 
 
 def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:

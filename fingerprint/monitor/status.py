@@ -42,29 +42,13 @@ class Look(Value):
         forecast: what the agent will do and when; None for an unchanged machine, and where no agent can run.
     """
 
-    __slots__ = ("at", "seconds", "observation", "error", "assessment", "conditions", "forecast")
     at: float
     seconds: float
     observation: Observation | None
     error: FingerprintError | None
     assessment: Assessment
     conditions: tuple[str, ...]
-    forecast: Forecast | None
-
-    def __init__(
-        self,
-        at: float,
-        seconds: float,
-        observation: Observation | None,
-        error: FingerprintError | None,
-        assessment: Assessment,
-        conditions: tuple[str, ...],
-        forecast: Forecast | None = None,
-    ) -> None:
-        self._set(
-            at=at, seconds=seconds, observation=observation, error=error, assessment=assessment,
-            conditions=conditions, forecast=forecast,
-        )  # fmt: skip
+    forecast: Forecast | None = None
 
     @property
     def outcome(self) -> str:

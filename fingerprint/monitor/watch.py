@@ -38,16 +38,12 @@ class Event(Value):
         differences: what changed since the look before, in words.
     """
 
-    __slots__ = ("at", "kind", "why", "text", "seen", "differences")
     at: float
     kind: str
     why: str
     text: str
     seen: Look
     differences: tuple[str, ...]
-
-    def __init__(self, at: float, kind: str, why: str, text: str, seen: Look, differences: tuple[str, ...]) -> None:
-        self._set(at=at, kind=kind, why=why, text=text, seen=seen, differences=differences)
 
 
 class Watcher:

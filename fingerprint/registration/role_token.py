@@ -14,23 +14,9 @@ class RoleCredentials(Value):
         update_key_pair: whether the service asks for another key pair.
     """
 
-    __slots__ = ("access_key_id", "secret_access_key", "session_token", "expires_at", "update_key_pair")
     _hidden = ("secret_access_key", "session_token")
     access_key_id: str
     secret_access_key: str
     session_token: str
     expires_at: float
-    update_key_pair: bool
-
-    def __init__(
-        self,
-        access_key_id: str,
-        secret_access_key: str,
-        session_token: str,
-        expires_at: float,
-        update_key_pair: bool = False,
-    ) -> None:
-        self._set(
-            access_key_id=access_key_id, secret_access_key=secret_access_key, session_token=session_token,
-            expires_at=expires_at, update_key_pair=update_key_pair,
-        )  # fmt: skip
+    update_key_pair: bool = False

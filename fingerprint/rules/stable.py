@@ -61,7 +61,6 @@ Agreement.define(AGREES="agrees", DIFFERS="differs", VOID="void", ABSENT="absent
 class StableRow(Value):
     """One attribute in the verdict. Attributes: `points` as counted, before the limit on circumstances."""
 
-    __slots__ = ("name", "group", "saved", "current", "agreement", "points")
     _hidden = ("saved", "current")
     name: str
     group: Group
@@ -69,9 +68,6 @@ class StableRow(Value):
     current: str
     agreement: Agreement
     points: int
-
-    def __init__(self, name: str, group: Group, saved: str, current: str, agreement: Agreement, points: int) -> None:
-        self._set(name=name, group=group, saved=saved, current=current, agreement=agreement, points=points)
 
 
 class StableVerdict(Value):
@@ -87,7 +83,6 @@ class StableVerdict(Value):
         judged: (name, group, saved, current, agreement, points) of each attribute; see `rows`.
     """
 
-    __slots__ = ("outcome", "identity", "circumstance", "virtual", "void", "turning", "judged")
     _hidden = ("judged",)
     outcome: Outcome
     identity: int
@@ -96,21 +91,6 @@ class StableVerdict(Value):
     void: str
     turning: bool
     judged: tuple[_Judged, ...]
-
-    def __init__(
-        self,
-        outcome: Outcome,
-        identity: int,
-        circumstance: int,
-        virtual: bool,
-        void: str,
-        turning: bool,
-        judged: tuple[_Judged, ...],
-    ) -> None:
-        self._set(
-            outcome=outcome, identity=identity, circumstance=circumstance, virtual=virtual, void=void,
-            turning=turning, judged=judged,
-        )  # fmt: skip
 
     def __bool__(self) -> bool:
         return self.outcome == Outcome.SAME

@@ -66,14 +66,10 @@ def of_event(event: Event, *, worst: bool) -> tuple[str, ...]:
 class Step(Value):
     """Thresholds that are all the same: `low` to `high` need `needed` equal attributes, and it `passes` or not."""
 
-    __slots__ = ("low", "high", "needed", "passes")
     low: int
     high: int
     needed: int
     passes: bool
-
-    def __init__(self, low: int, high: int, needed: int, passes: bool) -> None:
-        self._set(low=low, high=high, needed=needed, passes=passes)
 
 
 def sweep(saved: _Hash, current: _Hash, change: Collection[str] = (), *, sid_key: str = "machine-id") -> list[Step]:
@@ -108,15 +104,11 @@ class Bound(Value):
         why: the reason in words.
     """
 
-    __slots__ = ("event", "tolerate", "limit", "satisfied", "why")
     event: str
     tolerate: bool
     limit: int | None
     satisfied: bool
     why: str
-
-    def __init__(self, event: str, tolerate: bool, limit: int | None, satisfied: bool, why: str) -> None:
-        self._set(event=event, tolerate=tolerate, limit=limit, satisfied=satisfied, why=why)
 
 
 class Advice(Value):
@@ -128,14 +120,10 @@ class Advice(Value):
         conflict: why there is none, in words; "" if there is.
     """
 
-    __slots__ = ("low", "high", "bounds", "conflict")
     low: int
     high: int
     bounds: tuple[Bound, ...]
     conflict: str
-
-    def __init__(self, low: int, high: int, bounds: tuple[Bound, ...], conflict: str) -> None:
-        self._set(low=low, high=high, bounds=bounds, conflict=conflict)
 
 
 def advise(

@@ -73,26 +73,15 @@ class ManifestState(Value):
         remedy: what helps, in one sentence without a full stop at its end; "" for a sound one.
     """
 
-    __slots__ = ("kind", "agent_does", "what", "where", "kinds", "listable", "listed", "repaired", "remedy")
     kind: str
     agent_does: str
     what: str
     where: str
-    kinds: tuple[tuple[str, str], ...]
-    listable: tuple[str, ...]
-    listed: tuple[tuple[str, str], ...]
-    repaired: tuple[tuple[str, str], ...] | None
-    remedy: str
-
-    def __init__(
-        self, kind: str, agent_does: str, what: str, where: str, kinds: tuple[tuple[str, str], ...] = (),
-        listable: tuple[str, ...] = (), listed: tuple[tuple[str, str], ...] = (),
-        repaired: tuple[tuple[str, str], ...] | None = None, remedy: str = "",
-    ) -> None:  # fmt: skip
-        self._set(
-            kind=kind, agent_does=agent_does, what=what, where=where, kinds=kinds, listable=listable, listed=listed,
-            repaired=repaired, remedy=remedy,
-        )  # fmt: skip
+    kinds: tuple[tuple[str, str], ...] = ()
+    listable: tuple[str, ...] = ()
+    listed: tuple[tuple[str, str], ...] = ()
+    repaired: tuple[tuple[str, str], ...] | None = None
+    remedy: str = ""
 
     @property
     def consequence(self) -> str:

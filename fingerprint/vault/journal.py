@@ -47,7 +47,6 @@ class Change(Value):
         node: the node's id at that time, "" for none; None where the line does not tell.
     """
 
-    __slots__ = ("number", "key", "at", "why", "before", "after", "node")
     _hidden = ("before", "after", "node")
     number: int
     key: str
@@ -56,11 +55,6 @@ class Change(Value):
     before: bytes | None
     after: bytes
     node: str | None
-
-    def __init__(
-        self, number: int, key: str, at: str, why: str, before: bytes | None, after: bytes, node: str | None
-    ) -> None:
-        self._set(number=number, key=key, at=at, why=why, before=before, after=after, node=node)
 
 
 def parsed(data: bytes) -> Iterator[tuple[int, Entry | None]]:

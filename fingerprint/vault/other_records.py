@@ -30,12 +30,8 @@ class Elsewhere(Value):
         remedy: what to do, in sentences without a full stop at the end.
     """
 
-    __slots__ = ("what", "remedy")
     what: str
     remedy: str
-
-    def __init__(self, what: str, remedy: str) -> None:
-        self._set(what=what, remedy=remedy)
 
 
 def refuse_second(vault: Vault, key: str) -> None:

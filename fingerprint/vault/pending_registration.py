@@ -45,10 +45,6 @@ class Pending(Value):
         replaces: the node's id that the vault held when the service was asked, "" for none.
     """
 
-    __slots__ = (
-        "number", "at", "activation_id", "region", "endpoint", "public_key", "node", "registration", "fingerprint",
-        "replaces",
-    )  # fmt: skip
     _hidden = ("registration", "fingerprint")
     number: int
     at: str
@@ -60,25 +56,6 @@ class Pending(Value):
     registration: RegistrationRecord
     fingerprint: bytes
     replaces: str
-
-    def __init__(
-        self,
-        number: int,
-        at: str,
-        activation_id: str,
-        region: str,
-        endpoint: str,
-        public_key: str,
-        node: str,
-        registration: RegistrationRecord,
-        fingerprint: bytes,
-        replaces: str,
-    ) -> None:
-        self._set(
-            number=number, at=at, activation_id=activation_id, region=region, endpoint=endpoint,
-            public_key=public_key, node=node, registration=registration, fingerprint=fingerprint,
-            replaces=replaces,
-        )  # fmt: skip
 
     @property
     def told(self) -> str:

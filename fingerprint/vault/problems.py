@@ -30,14 +30,10 @@ class Problem(Value):
         command: the command that does it; "" where it stands in the remedy, or there is none.
     """
 
-    __slots__ = ("kind", "text", "remedy", "command")
     kind: str
     text: str
-    remedy: str
-    command: str
-
-    def __init__(self, kind: str, text: str, remedy: str = "", command: str = "") -> None:
-        self._set(kind=kind, text=text, remedy=remedy, command=command)
+    remedy: str = ""
+    command: str = ""
 
 
 def manifest_of(vault: Vault) -> ManifestState | None:

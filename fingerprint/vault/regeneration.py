@@ -45,32 +45,15 @@ class State(Value):
         prior_hash: the hardware hash of the restorable record.
     """
 
-    __slots__ = ("regenerated", "at", "by", "restorable", "evidence_at", "uncertain", "restored_at", "prior_hash")
     _hidden = ("prior_hash",)
-    regenerated: bool
-    at: str
-    by: str
-    restorable: int | None
-    evidence_at: str
-    uncertain: str
-    restored_at: str
-    prior_hash: HardwareHash | None
-
-    def __init__(
-        self,
-        regenerated: bool = False,
-        at: str = "",
-        by: str = "",
-        restorable: int | None = None,
-        evidence_at: str = "",
-        uncertain: str = "",
-        restored_at: str = "",
-        prior_hash: HardwareHash | None = None,
-    ) -> None:
-        self._set(
-            regenerated=regenerated, at=at, by=by, restorable=restorable, evidence_at=evidence_at,
-            uncertain=uncertain, restored_at=restored_at, prior_hash=prior_hash,
-        )  # fmt: skip
+    regenerated: bool = False
+    at: str = ""
+    by: str = ""
+    restorable: int | None = None
+    evidence_at: str = ""
+    uncertain: str = ""
+    restored_at: str = ""
+    prior_hash: HardwareHash | None = None
 
 
 class Journal:

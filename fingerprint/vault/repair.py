@@ -22,18 +22,9 @@ class RepairPlan(Value):
         unknown: the files in Store that no manifest lists and that are no records; they stay unlisted.
     """
 
-    __slots__ = ("writes", "left", "unknown")
     writes: tuple[tuple[str, ManifestState], ...]
     left: tuple[tuple[str, ManifestState], ...]
     unknown: tuple[str, ...]
-
-    def __init__(
-        self,
-        writes: tuple[tuple[str, ManifestState], ...],
-        left: tuple[tuple[str, ManifestState], ...],
-        unknown: tuple[str, ...],
-    ) -> None:
-        self._set(writes=writes, left=left, unknown=unknown)
 
 
 def plan_repair(vault: Vault) -> RepairPlan:

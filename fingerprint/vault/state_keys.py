@@ -80,13 +80,9 @@ class Key(Value):
         noted: whether that is of the directory that is the vault now.
     """
 
-    __slots__ = ("name", "settled", "noted")
     name: str
     settled: bool
-    noted: bool
-
-    def __init__(self, name: str, settled: bool, noted: bool = False) -> None:
-        self._set(name=name, settled=settled, noted=noted)
+    noted: bool = False
 
 
 def find_key(state: str, vault: str, *, to_write: bool = False) -> Key:

@@ -58,15 +58,11 @@ class Finding(Value):
         broken: whether it keeps the vault from being read.
     """
 
-    __slots__ = ("kind", "what", "where", "remedy", "broken")
     kind: str
     what: str
     where: str
     remedy: str
     broken: bool
-
-    def __init__(self, kind: str, what: str, where: str, remedy: str, broken: bool) -> None:
-        self._set(kind=kind, what=what, where=where, remedy=remedy, broken=broken)
 
     @classmethod
     def of(cls, error: VaultError) -> Finding:

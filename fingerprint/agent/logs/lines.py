@@ -67,15 +67,11 @@ class Entry(Value):
         fraction: what follows the second, such as ".9250"; "" if it is not logged.
     """
 
-    __slots__ = ("at", "level", "kind", "text", "fraction")
     at: str
     level: str
     kind: str
     text: str
-    fraction: str
-
-    def __init__(self, at: str, level: str, kind: str, text: str, fraction: str = "") -> None:
-        self._set(at=at, level=level, kind=kind, text=text, fraction=fraction)
+    fraction: str = ""
 
     @property
     def order(self) -> str:

@@ -27,13 +27,9 @@ GRACE_SECONDS = 120
 class Retry(Value):
     """When the agent tries again, seconds since 1970-01-01 UTC: between `earliest` and `latest`; `how` it is known."""
 
-    __slots__ = ("earliest", "latest", "how")
     earliest: float
     latest: float
     how: str
-
-    def __init__(self, earliest: float, latest: float, how: str) -> None:
-        self._set(earliest=earliest, latest=latest, how=how)
 
     @property
     def text(self) -> str:

@@ -52,19 +52,12 @@ class SdkError(Value):
         answered: whether the service answered with the error.
     """
 
-    __slots__ = ("code", "sdk", "operation", "status", "request_id", "answered")
     code: str
-    sdk: int
-    operation: str
-    status: int
-    request_id: str
-    answered: bool
-
-    def __init__(
-        self, code: str, sdk: int = 0, operation: str = "", status: int = 0, request_id: str = "",
-        answered: bool = False,
-    ) -> None:  # fmt: skip
-        self._set(code=code, sdk=sdk, operation=operation, status=status, request_id=request_id, answered=answered)
+    sdk: int = 0
+    operation: str = ""
+    status: int = 0
+    request_id: str = ""
+    answered: bool = False
 
 
 def sdk_error(text: str) -> SdkError:

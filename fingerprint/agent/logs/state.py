@@ -44,7 +44,6 @@ class Present(Value):
         steps: what to do, in order.
     """
 
-    __slots__ = ("state", "since", "cause", "steps")
     state: State
     since: str
     cause: str

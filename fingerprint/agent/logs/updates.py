@@ -41,15 +41,11 @@ class FailedUpdate(Value):
         text: the reason as the agent logged it.
     """
 
-    __slots__ = ("at", "kind", "source", "target", "text")
     at: str
     kind: str
     source: str
     target: str
     text: str
-
-    def __init__(self, at: str, kind: str, source: str, target: str, text: str) -> None:
-        self._set(at=at, kind=kind, source=source, target=target, text=text)
 
     @property
     def meaning(self) -> str:

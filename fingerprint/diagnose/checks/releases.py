@@ -49,12 +49,8 @@ class Published(Value):
         told: where it was read, and what, as evidence.
     """
 
-    __slots__ = ("version", "told")
     version: str
     told: str
-
-    def __init__(self, version: str, told: str) -> None:
-        self._set(version=version, told=told)
 
     @property
     def numbers(self) -> tuple[int, ...]:
