@@ -161,7 +161,7 @@ class LogLine(Value):
     """A line of the agent's logs.
 
     Attributes:
-        kind: what `agentlog` takes it for; "" for one that tells it nothing.
+        kind: what `agent.logs` takes it for; "" for one that tells it nothing.
         text: a piece of it, in lower case.
         since, until: first and last version that are known to write it; "" for all before, or after.
         sure: how that is known.

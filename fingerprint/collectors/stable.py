@@ -89,7 +89,7 @@ class _Found:
 
 
 def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
-    """Return the attributes in the order of `strengths`; none of them raises."""
+    """Return the attributes in the order of `attributes.stable`; none of them raises."""
     found = _Found(machine)
     if machine.platform == "windows":
         _read_windows(machine, found)

@@ -1,7 +1,7 @@
 """Scheme `stable`: values that only another machine changes, and a verdict with three outcomes.
 
 The values come out of structured facts, whoever told them: a raw SMBIOS table or the text of any
-dmidecode give the same ones. What speaks for and against is added up by `strengths`; nothing here reads.
+dmidecode give the same ones. What speaks for and against is added up by `attributes.stable`; nothing here reads.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class StableVerdict(Value):
 
     @property
     def rows(self) -> tuple[StableRow, ...]:
-        """One row per attribute, in the order of `strengths`."""
+        """One row per attribute, in the order of `attributes.stable`."""
         return tuple(StableRow(*judged) for judged in self.judged)
 
     @property

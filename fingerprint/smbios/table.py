@@ -1,6 +1,6 @@
 """The hardware as its SMBIOS table describes it: one immutable value per structure.
 
-The native decoder (`_smbios`) makes these from a raw table, `smbios_text` from what dmidecode
+The native decoder (`_smbios`) makes these from a raw table, `dmidecode` from what dmidecode
 printed, so that both can be compared. Source of names and units: DMTF DSP0134.
 """
 
