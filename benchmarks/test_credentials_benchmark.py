@@ -36,11 +36,11 @@ def test_credential_process_with_kept_credentials(versus: Callable[..., None], t
                "FINGERPRINT_ACTIVATION_CODE": made.code}  # fmt: skip
         words = [COMMAND, "--vault", str(tmp_path / "Vault"), "--snapshot", str(recorded)]
         subprocess.run([*words, "register", "--region", REGION], env=env, check=True, capture_output=True)
-        subprocess.run([*words, "credential-process"], env=env, check=True, capture_output=True)
+        subprocess.run([*words, "credentials", "process"], env=env, check=True, capture_output=True)
     # The service is gone: whoever answers now has kept ones.
 
     def ours() -> None:
-        subprocess.run([*words, "credential-process"], env=env, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*words, "credentials", "process"], env=env, check=True, stdout=subprocess.DEVNULL)
 
     def nothing() -> None:
         subprocess.run([sys.executable, "-c", "pass"], env=env, check=True)

@@ -33,7 +33,7 @@ REFUSED = (
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     env = {"PATH": os.environ["PATH"], "FINGERPRINT_STATE": str(tmp_path / "state")}
-    subprocess.run([COMMAND, "init"], env=env, check=True, capture_output=True)
+    subprocess.run([COMMAND, "vault", "init"], env=env, check=True, capture_output=True)
     # As of a record that the agent made: with evidence a plain check looks twice, which the plug-in does not.
     shutil.rmtree(tmp_path / "state" / "evidence")
     return env
@@ -78,7 +78,7 @@ def test_a_diagnosis_with_logs_as_large_as_they_get(
 
 
 def test_a_plug_in(versus: Callable[..., None], env: dict[str, str], short: bool) -> None:
-    plug_in, check = [COMMAND, "check", "--format", "nagios"], [COMMAND, "check"]
+    plug_in, check = [COMMAND, "monitor", "nagios"], [COMMAND, "check"]
     rounds = 50 if short else 300
     versus(
         "check --format nagios against check", lambda: _run(plug_in, env), lambda: _run(check, env), rounds=rounds,

@@ -25,7 +25,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     env = {"PATH": os.environ["PATH"], "FINGERPRINT_STATE": str(folder / "state")}
     words = [COMMAND, "--vault", str(folder / "Vault"), "--snapshot", str(folder / "machine.json")]
     subprocess.run([COMMAND, "snapshot", str(folder / "machine.json")], env=env, check=True, capture_output=True)
-    subprocess.run([*words, "init"], env=env, check=True, capture_output=True)
+    subprocess.run([*words, "vault", "init"], env=env, check=True, capture_output=True)
     return words, env
 
 

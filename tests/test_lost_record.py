@@ -74,12 +74,14 @@ def test_no_command_but_register_makes_a_first_fingerprint(
     loss: Callable[[Vault], None], machine: AgentMachine, service: LocalService
 ) -> None:
     vault = vault_of(machine)
-    assert machine("credential-process").returncode == 0, "kept credentials hide no lost fingerprint"
+    assert machine("credentials", "process").returncode == 0, "kept credentials hide no lost fingerprint"
     loss(vault)
     before = {path.name: path.read_bytes() for path in Path(vault.path, "Store").iterdir()}
     for words, code in (
-        (("init",), 4), (("init", "--if-missing"), 4), (("init", "--dry-run"), 4), (("credential-process",), 3),
-        (("credential-process", "--policy", "regenerate"), 3), (("update", "--file", str(machine.folder / "c")), 3),
+        (("vault", "init",), 4), (("vault", "init", "--if-missing"), 4), (("vault", "init", "--dry-run"), 4),
+        (("credentials", "process",), 3),
+        (("credentials", "process", "--policy", "regenerate"), 3), (("credentials", "update", "--file",
+        str(machine.folder / "c")), 3),
         (("check",), 3), (("explain",), 3), (("diagnose",), 1), (("threshold", "set", "50"), 3),
     ):  # fmt: skip
         done = machine(*words)
@@ -89,7 +91,7 @@ def test_no_command_but_register_makes_a_first_fingerprint(
     assert before == {path.name: path.read_bytes() for path in Path(vault.path, "Store").iterdir()}
     done = register(machine, service, "--again")
     assert done.returncode == 0, done.stderr
-    assert machine("credential-process").returncode == 0
+    assert machine("credentials", "process").returncode == 0
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda one: one.__name__)
@@ -117,12 +119,12 @@ def test_the_remedy_brings_back_what_the_service_knows(loss: Callable[[Vault], N
     assert done.returncode == 0, done.stderr
     assert vault.read() == known
     assert machine("check").returncode == 0
-    assert machine("credential-process").returncode == 0
+    assert machine("credentials", "process").returncode == 0
 
 
 def test_a_deregistered_machine_begins_anew(machine: AgentMachine) -> None:
     assert machine("deregister", "--yes").returncode == 0
-    assert machine("init").returncode == 0
+    assert machine("vault", "init").returncode == 0
     assert machine("check").returncode == 0
 
 
@@ -130,14 +132,14 @@ def test_a_vault_that_was_never_registered_begins_anew_after_a_reset(tmp_path: P
     machine = AgentMachine(tmp_path)
     machine.registration = None
     machine.record = FingerprintRecord()
-    assert machine("init").returncode == 0
+    assert machine("vault", "init").returncode == 0
 
 
 def test_a_registration_that_cannot_be_read_lets_nothing_be_made(machine: AgentMachine) -> None:
     vault = vault_of(machine)
     reset(vault)
     Path(vault.data_path("RegistrationKey")).write_bytes(b"{")
-    done = machine("init")
+    done = machine("vault", "init")
     assert done.returncode == 3
     assert vault.read().fingerprint == ""
 
@@ -154,7 +156,7 @@ def test_a_fingerprint_of_the_agent_that_was_registered_here_is_not_called_repla
     assert machine("check").returncode == 1
     assert register(machine, service, "--again").returncode == 0
     assert machine("check").returncode == 0
-    assert machine("credential-process").returncode == 0
+    assert machine("credentials", "process").returncode == 0
     # And the next one that the agent makes is known for what it is.
     newer = record.replace(fingerprint="3f9a7b52-1c0d-4e68-8a31-6d2f5b7c9e04")
     Path(vault.data_path(FINGERPRINT_KEY)).write_bytes(encode_fingerprint(newer))

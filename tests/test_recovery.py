@@ -26,7 +26,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the reference's vault wo
 def house(tmp_path: Path) -> House:
     made = House(tmp_path)
     made.is_now(dmi="old", disk="old")
-    assert made("init").returncode == 0
+    assert made("vault", "init").returncode == 0
     return made
 
 

@@ -19,10 +19,10 @@ from printed import Printed, commands_in
 # What prints remedies for a machine and its vault.
 PRINTERS = (
     ("check",), ("explain",), ("diagnose",), ("vault", "verify"), ("vault", "history"), ("vault", "show"),
-    ("credential-process",), ("check", "--format", "nagios"), ("init",),
+    ("credentials", "process"), ("monitor", "nagios"), ("vault", "init"),
 )  # fmt: skip
 # They only look: their exit code is an answer.
-_LOOK = ("check", "diagnose", "explain", "explain-log", "show", "vault history", "vault show", "vault verify")
+_LOOK = ("check", "diagnose", "explain", "diagnose logs", "show", "vault history", "vault show", "vault verify")
 # Each brings the fingerprint back that the service knows, or registers the machine anew: then the agent goes on.
 _MENDS = ("register", "threshold set", "vault rebaseline", "vault repair", "vault restore")
 # They keep, clear or prepare, and a later command of the same remedy, or none, does the rest.
@@ -58,7 +58,7 @@ def printed_for(machine: KnownMachine) -> list[list[Printed]]:
     """Return each remedy once that is printed for a machine, as JSON or as text."""
     found: dict[tuple[tuple[str, ...], ...], list[Printed]] = {}
     for words in PRINTERS:
-        outputs = [(), ("--output", "json")] if words[-1] != "nagios" and words != ("credential-process",) else [()]
+        outputs = [(), ("--output", "json")] if words[-1] != "nagios" and words != ("credentials", "process") else [()]
         for output in outputs:
             done = machine(*words, *output)
             answers: list[Any] = [done.stdout, done.stderr]
@@ -121,7 +121,7 @@ def test_every_printed_remedy_works_where_it_is_printed(
                 assert "chmod go-w" in done.stderr
                 allowed = (3,)
             assert done.returncode in allowed, (number, one.line, done.returncode, done.stdout, done.stderr)
-            assert one.path in (*_LOOK, *_MENDS, *_STEPS, "init", "snapshot"), one.line
+            assert one.path in (*_LOOK, *_MENDS, *_STEPS, "vault init", "snapshot"), one.line
         if any(one.path in _MENDS for one in remedy):
             judged(machine, remedy)
         for path in (machine.folder / "Vault", machine.folder / "state"):

@@ -41,7 +41,7 @@ COMMANDS = (
     ["show"], ["check"], ["threshold", "get"], ["threshold", "set", "50"], ["vault", "show"], ["vault", "verify"],
     ["vault", "backup"], ["vault", "history"], ["vault", "restore", "0", "--dry-run"],
     ["vault", "restore", "0", "--yes"], ["vault", "rebaseline", "--keep-fingerprint", "--yes"],
-    ["vault", "restore", "99", "--yes"], ["init"], ["vault", "reset", "--yes"], ["init"],
+    ["vault", "restore", "99", "--yes"], ["vault", "init"], ["vault", "reset", "--yes"], ["vault", "init"],
 )  # fmt: skip
 
 

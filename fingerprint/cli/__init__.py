@@ -10,9 +10,19 @@ import os
 import sys
 from gc import set_threshold
 
+from fingerprint import __version__
 from fingerprint._io.text import printable
 from fingerprint._system import hide_memory
-from fingerprint.cli.output import VisibleStream, begin_run, flush, print_json, warn, without_secrets, write_utf_8
+from fingerprint.cli.output import (
+    VisibleStream,
+    begin_run,
+    flush,
+    print_json,
+    warn,
+    without_secrets,
+    write_data,
+    write_utf_8,
+)
 from fingerprint.cli.parser import parse
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError, PipeClosed
 
@@ -79,6 +89,8 @@ def main_and_exit() -> NoReturn:
 
 
 def _run(words: list[str]) -> int:
+    if words in (["--help"], ["-h"], ["--version"]):
+        return _about(words[0])
     arguments = parse(words)
     if arguments is None:
         from fingerprint.cli.help import parse_or_explain
@@ -88,8 +100,7 @@ def _run(words: list[str]) -> int:
         except SystemExit as stop:
             code = int(stop.code or 0)
             # A plug-in speaks another protocol: what it cannot tell is 3, and 2 would be an alarm.
-            plug_in = "nagios" in words or "--format=nagios" in words
-            return EXIT_CANNOT_TELL if code and plug_in else code
+            return EXIT_CANNOT_TELL if code and "nagios" in words else code
     begin_run(arguments)
     try:
         _check_target(arguments)
@@ -98,12 +109,23 @@ def _run(words: list[str]) -> int:
     except OutputError:
         raise
     except FingerprintError as error:
-        if arguments.command.path == "check" and arguments.format == "nagios":
+        if arguments.command.path == "monitor nagios":
             # Imported here: only a plug-in needs it.
             from fingerprint.cli.commands.nagios import tell_unknown
 
             return tell_unknown(error)
         return _report(error, arguments)
+
+
+def _about(option: str) -> int:
+    """Answer for what is asked most at a prompt, without argparse."""
+    if option == "--version":
+        write_data(f"fingerprint {__version__}")
+    else:
+        from fingerprint.cli.overview import overview
+
+        write_data(overview())
+    return 0
 
 
 def _check_target(arguments: Arguments) -> None:

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 # Whoever reads them says what they are for.
 _TOLD_APART = ("--root", "--snapshot")
-_KINDS = {"file": "file", "folder": "directory"}
 # They look at no machine and no vault.
-_WITHOUT_TARGET = ("completion", "local-service", "version")
+_WITHOUT_TARGET = ("completion", "help", "local-service")
 
 
 def check_target(arguments: Arguments) -> None:
@@ -52,9 +51,7 @@ def _refuse_empty(arguments: Arguments) -> None:
     """Raise UsageError for an option that names a file or a directory, and names nothing: that is no default."""
     for option in (*GLOBAL, *arguments.command.options):
         if option.files and option.flag not in _TOLD_APART and getattr(arguments, option.name) == "":
-            raise UsageError(
-                f"{option.flag} is empty", remedy=f"Name a {_KINDS[option.files]}, or leave {option.flag} out"
-            )
+            raise UsageError(f"{option.flag} is empty", remedy=f"Name a {option.files}, or leave {option.flag} out")
 
 
 def _root(named: str) -> str:
@@ -103,7 +100,7 @@ def _demand_folder_of_vault(arguments: Arguments) -> None:
     except OSError:
         # The current directory is gone; opening the vault tells that.
         return
-    if not _is_text(named) and arguments.command.path in ("init", "register"):
+    if not _is_text(named) and arguments.command.path in ("vault init", "register"):
         raise UsageError(
             "invalid --vault: the path is not valid UTF-8, and the vault's manifest has to name it", where=named,
             remedy="Nothing was written. Name another directory with --vault",

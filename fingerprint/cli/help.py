@@ -1,4 +1,4 @@
-"""The argparse parser made from the table: help, and the words for what is wrong with a line."""
+"""Help, and the argparse parser that answers lines which are not well-formed; both come from the tables."""
 
 from __future__ import annotations
 
@@ -8,30 +8,20 @@ from typing import Any, NoReturn
 
 from fingerprint import __version__
 from fingerprint._io.text import hidden
-from fingerprint.cli.options import COMMANDS, GLOBAL, Command, Option
+from fingerprint.cli.options import GLOBAL, Command, Option
 from fingerprint.cli.output import warn, write_data
+from fingerprint.cli.overview import overview
 from fingerprint.cli.parser import Arguments, convert
 from fingerprint.cli.remedy_commands import program
+from fingerprint.cli.table import NOUNS, all_commands
 from fingerprint.errors import EXIT_USAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ABOUT = "Tells whether this is still the machine that registered, which rule decided, and why."
-_CODES = """exit codes:
-  0 same machine, fine    1 differs, or a finding    2 usage    3 cannot tell
-  4 refused without --yes    5 refused by the service    6 service unreachable
-  130 interrupted    141 the reader of the answer is gone, as with `| head`
-
-Start with `fingerprint check`. Every command takes the options above, before or after its name."""
-_GROUPS = {
-    "credentials": "look at this machine's sources of AWS credentials",
-    "fleet": "look at whole fleets: verdicts, thresholds, drift, clones",
-    "image": "prepare a golden image: what must not be in it",
-    "threshold": "read or replace the similarity threshold",
-    "vault": "look at the vault, or clear it",
-}
+# Below this a word is no typing error of another one.
+_ALIKE = 0.6
 
 
 class _Parser(argparse.ArgumentParser):
@@ -47,17 +37,55 @@ class _Parser(argparse.ArgumentParser):
         found = re.fullmatch("argument (?:.*/)?(--[a-z-]+): not allowed with argument (?:.*/)?(--[a-z-]+)", message)
         if found:
             message = f"{found[2]} and {found[1]} are mutually exclusive"
+        message = self._in_words(message)
         started = f"{program()}{self.prog.removeprefix(self.prog.split()[0])}"
         self.exit(EXIT_USAGE, f"{message}\nTry: {started} --help")
+
+    def _in_words(self, message: str) -> str:
+        """Return what is wrong in our words, with what a misspelt command or option may have meant."""
+        noun = self.prog.partition(" ")[2]
+        paths = [command.path for command in all_commands()]
+        names = [path[len(noun) :].split()[0] for path in paths if path.startswith(noun) and path != noun]
+        if message == "the following arguments are required: COMMAND":
+            return f"{self.prog} requires a command: {', '.join(dict.fromkeys(names))}"
+        if (
+            found := re.search(r"argument COMMAND: invalid choice: '(.*)' \(choose from", message, re.DOTALL)
+        ) is not None:
+            message = f"no such command: {f'{noun} {found[1]}'.strip()}"
+            # A command without the word that it stands behind, such as `init`.
+            meant = [path for path in paths if path.partition(" ")[2] == found[1]]
+            meant = meant or [f"{noun} {one}".strip() for one in _alike(found[1], names)]
+        elif (found := re.search(r"unrecognized arguments: (--?[\w-]+)", message)) is not None:
+            meant = _alike(found[1], [*self._option_string_actions])
+        else:
+            return message
+        return f"{message}\nDid you mean: {' or '.join(meant)}" if meant else message
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Let the parser of the command itself complain of what it does not know, as it knows what is alike."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown and self.prog.count(" "):
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         if message:
             warn(message)
         raise SystemExit(status)
 
+    def format_help(self) -> str:
+        return overview() if self.prog.count(" ") == 0 else super().format_help()
+
     def _print_message(self, message: str, _file: object = None) -> None:
-        # All that comes here is an answer: help and versions. That it cannot be written is told as of any other one.
+        # All that comes here is an answer: help and versions. Failing to write it is an error as for any other one.
         write_data(message.rstrip("\n"))
+
+
+def _alike(word: str, words: Sequence[str]) -> list[str]:
+    # Imported here: only a mistake needs it.
+    from difflib import get_close_matches
+
+    return get_close_matches(word, words, 1, _ALIKE)
 
 
 def parse_or_explain(words: list[str]) -> Arguments:
@@ -70,41 +98,56 @@ def parse_or_explain(words: list[str]) -> Arguments:
     # They may stand on both sides of the command, each in a group of its own.
     if "root" in values and "snapshot" in values:
         _parser().error("--root and --snapshot are mutually exclusive")
+    given = [values.get(name) for name, *_ in command.positionals]
+    if command.optional and any(one is None for one in given) and any(one is not None for one in given):
+        names = " ".join(name for name, *_ in command.positionals)
+        _parser().error(f"{command.path} takes {names}, or none of them")
     return Arguments(command, values)
 
 
+def help_of(path: str) -> str:
+    """Return the help page of a command, or of a word before several commands; "" for no such command."""
+    page = _pages().get(path)
+    return page.format_help() if page is not None else ""
+
+
 def _parser() -> argparse.ArgumentParser:
+    return _pages()[""]
+
+
+def _pages() -> dict[str, argparse.ArgumentParser]:
+    """Return a parser for each command and each word before several: "", "vault", "vault show", ..."""
     common = _common(())
     form = argparse.RawDescriptionHelpFormatter
-    top = _Parser(
-        prog="fingerprint", description=_ABOUT, epilog=_CODES, parents=[common], formatter_class=form,
-        allow_abbrev=False,
-    )  # fmt: skip
+    top = _Parser(prog="fingerprint", parents=[common], formatter_class=form, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"fingerprint {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", title="commands", parser_class=_Parser)
-    groups: dict[str, Any] = {}
-    for command in COMMANDS:
-        *group, name = command.path.split()
-        into = commands
-        if group:
-            if group[0] not in groups:
-                text = _GROUPS[group[0]]
-                page = commands.add_parser(group[0], help=text, description=text, parents=[common], allow_abbrev=False)
-                groups[group[0]] = page.add_subparsers(
-                    metavar="COMMAND", title="commands", parser_class=_Parser, required=True
+    pages: dict[str, argparse.ArgumentParser] = {"": top}
+    below: dict[str, Any] = {"": top.add_subparsers(metavar="COMMAND", title="commands", parser_class=_Parser)}
+    for command in all_commands():
+        noun, _, name = command.path.rpartition(" ")
+        if noun not in below:
+            if noun not in pages:
+                text = NOUNS[noun]
+                pages[noun] = below[""].add_parser(
+                    noun, help=text, description=_sentence(text), parents=[common], allow_abbrev=False
                 )
-            into = groups[group[0]]
-        page = into.add_parser(
+            own = noun not in NOUNS
+            below[noun] = pages[noun].add_subparsers(
+                metavar="COMMAND", title="commands", parser_class=_Parser, required=not own
+            )
+        page = below[noun].add_parser(
             name, help=command.text, description=_description(command), epilog=_examples(command),
             parents=[_common(command.options)], formatter_class=form, allow_abbrev=False,
         )  # fmt: skip
         page.set_defaults(command=command)
+        pages[command.path] = page
         for name, kind, choices, text in command.positionals:
-            nargs = "+" if kind == "several" else None
+            several, optional = kind == "several", command.optional
+            nargs = ("*" if optional else "+") if several else "?" if optional else None
             page.add_argument(name, help=text, type=_typed(kind, choices), metavar=name, nargs=nargs)
         for option in command.options:
             _add(page, option)
-    return top
+    return pages
 
 
 def _common(own: tuple[Option, ...]) -> _Parser:
@@ -147,8 +190,12 @@ def _typed(kind: str, choices: tuple[str, ...]) -> Any:
     return value
 
 
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def _description(command: Command) -> str:
-    text = command.text[0].upper() + command.text[1:] + "."
+    text = _sentence(command.text)
     return f"{text}\n\n{command.about}" if command.about else text
 
 

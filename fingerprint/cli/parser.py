@@ -1,19 +1,20 @@
-"""Parsing of well-formed command lines without argparse.
+"""Parse well-formed command lines without argparse, which would double the start of a check.
 
-argparse alone would double the start of a check. So a line that is right is parsed here, and any
-other one (a question for help, a mistake, an abbreviation) goes to the argparse parser made from
-the same table, which answers as users expect.
+Any other line (help, a mistake, an option of a command in front of it) goes to the argparse parser that `help` makes
+from the same tables.
 """
 
 from __future__ import annotations
 
-from fingerprint.cli.options import COMMANDS, GLOBAL, Command, Option
+from fingerprint.cli.options import GLOBAL
+from fingerprint.cli.table import group_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from fingerprint.cli.options import Command
     from fingerprint.machine.recorded import RecordedMachine
 
 
@@ -43,11 +44,11 @@ class Arguments:
 
 
 def parse(words: Sequence[str]) -> Arguments | None:
-    """Return the parsed line, None when it is not plainly right."""
+    """Return the parsed line, None unless it is well-formed."""
     command = _command(words)
     if command is None:
         return None
-    # A command's own option stands in front of the common one of the same name.
+    # A command's own option replaces the common one of the same name.
     options = {option.flag: option for option in (*GLOBAL, *command.options)}
     options.update({option.short: option for option in command.options if option.short})
     left = command.path.split()
@@ -77,21 +78,29 @@ def parse(words: Sequence[str]) -> Arguments | None:
         if converted is None:
             return None
         values[option.name] = converted
-    several = bool(command.positionals) and command.positionals[-1][1] == "several"
-    wanted = len(command.positionals)
-    if left or (len(positionals) < wanted if several else len(positionals) != wanted):
-        return None
-    if several:
-        values[command.positionals[-1][0]] = positionals[wanted - 1 :]
-        positionals = positionals[: wanted - 1]
-    for (name, kind, choices, _), word in zip(command.positionals, positionals, strict=False):
-        converted = convert(word, kind, choices)
-        if converted is None:
-            return None
-        values[name] = converted
-    if "snapshot" in values and "root" in values:
+    if left or not _take(command, positionals, values) or ("snapshot" in values and "root" in values):
         return None
     return Arguments(command, values)
+
+
+def _take(command: Command, words: list[str], values: dict[str, Any]) -> bool:
+    """Put a command's positional arguments into `values`; return whether their number and kinds are right."""
+    several = bool(command.positionals) and command.positionals[-1][1] == "several"
+    wanted = len(command.positionals)
+    if command.optional and not words:
+        values.update({name: [] if kind == "several" else None for name, kind, _, _ in command.positionals})
+        return True
+    if len(words) < wanted if several else len(words) != wanted:
+        return False
+    if several:
+        values[command.positionals[-1][0]] = words[wanted - 1 :]
+        words = words[: wanted - 1]
+    for (name, kind, choices, _), word in zip(command.positionals, words, strict=False):
+        converted = convert(word, kind, choices)
+        if converted is None:
+            return False
+        values[name] = converted
+    return True
 
 
 def convert(word: str, kind: str, choices: tuple[str, ...]) -> Any:
@@ -115,7 +124,8 @@ def _is_positional(word: str) -> bool:
 
 
 def _command(words: Sequence[str]) -> Command | None:
-    takes_value = {name for option in _all_options() if option.metavar for name in (option.flag, option.short) if name}
+    """Return the command of a line: the longest one whose words stand first in it, common options aside."""
+    takes_value = {option.flag for option in GLOBAL if option.metavar}
     plain = []
     skip = False
     for word in words:
@@ -125,12 +135,9 @@ def _command(words: Sequence[str]) -> Command | None:
             plain.append(word)
         elif word in takes_value:
             skip = True
-    for command in COMMANDS:
+    found = None
+    for command in group_of(plain[0]) if plain else ():
         path = command.path.split()
-        if plain[: len(path)] == path:
-            return command
-    return None
-
-
-def _all_options() -> list[Option]:
-    return [*GLOBAL, *(option for command in COMMANDS for option in command.options)]
+        if plain[: len(path)] == path and (found is None or len(path) > len(found.path.split())):
+            found = command
+    return found

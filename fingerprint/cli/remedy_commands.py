@@ -12,7 +12,8 @@ import sys
 
 from fingerprint._io.permissions import is_root
 from fingerprint.agent.paths import places_of
-from fingerprint.cli.options import COMMANDS, GLOBAL, Command
+from fingerprint.cli.options import GLOBAL, Command
+from fingerprint.cli.table import group_of
 from fingerprint.vault.locations import is_own, reference_vault, resolve_vault
 
 TYPE_CHECKING = False
@@ -26,18 +27,16 @@ THERE = "on that machine: "
 _SAID = ("on that machine: ", "on that machine): ")
 # They look at the files or the fleet that they name, or at nothing.
 _WITHOUT_TARGET = (
-    "compare", "completion", "explain-log", "local-service", "match", "s3-policy", "units", "version",
+    "completion", "diagnose logs", "help", "local-service", "match", "monitor units", "s3-policy",
 )  # fmt: skip
-# The machine of the files that they look at need not be this one.
-_OF_FILES = ("compare", "explain-log")
 # They write, and what they write lies on the copied disk. Others would write what the hardware of this machine says.
 _WRITE_ON_DISK = (
     "image clean", "threshold set", "vault backup", "vault repair", "vault reset", "vault restore",
 )  # fmt: skip
 # They write, or need the machine itself, without an option that shows it.
-_WRITE = ("credential-process", "serve", "update")
+_WRITE = ("credentials process", "credentials serve", "credentials update")
 # They read what a snapshot does not hold.
-_NEED_DISK = ("credentials order", "image check")
+_NEED_DISK = ("credentials sources", "image check")
 # Programs of the system that advice names.
 _PROGRAMS = (
     "Add-ADGroupMember", "DISM", "Get-Service", "New-ADUser", "Restart-Service", "Resume-Service", "Set-Service",
@@ -72,7 +71,7 @@ class Advice:
         state = os.environ.get("FINGERPRINT_STATE", "") if is_own(os.environ) else ""
         self._state = _absolute(state) if state else ""
         self._program = program()
-        self._of_files = arguments is not None and arguments.command.path in _OF_FILES and not _logs_here(arguments)
+        self._of_files = arguments is not None and _looks_at_files(arguments)
 
     @property
     def elsewhere(self) -> bool:
@@ -128,7 +127,7 @@ class Advice:
             # What is in backquotes can be copied as it is.
             begin, command = begin - 1, f"{THERE}`{command.removeprefix(THERE)}"
         if text[at:begin].endswith(": "):
-            # One colon is enough: "Make it with (on that machine): fingerprint init".
+            # One colon is enough: "Make it with (on that machine): fingerprint vault init".
             begin, command = begin - 2, f" ({THERE[:-2]}): {command.removeprefix(THERE)}"
         return begin, end, command
 
@@ -223,6 +222,13 @@ def _is_without_target(command: Command) -> bool:
     return command.path in _WITHOUT_TARGET or (command.path.startswith("fleet ") and command.path != "fleet row")
 
 
+def _looks_at_files(arguments: Arguments) -> bool:
+    """Return whether a run reads files of a machine that may be another one than this."""
+    if arguments.command.path == "explain":
+        return getattr(arguments, "A", None) is not None
+    return arguments.command.path == "diagnose logs" and not _logs_here(arguments)
+
+
 def _logs_here(arguments: Arguments) -> bool:
     """Return whether the logs that a run read are those of the agent on this machine."""
     folder = places_of("windows" if os.name == "nt" else "linux").logs
@@ -306,7 +312,8 @@ def _end_of_sentence(text: str, at: int) -> int:
 def _extent(text: str, at: int) -> tuple[int, Command, tuple[str, ...]] | None:
     """Return where the command of ours ends whose words begin there, which it is, and the options that it has."""
     rest = text[at:]
-    named = [command for command in COMMANDS if _names(rest, command.path)]
+    first = rest.split(None, 1)[0].rstrip(_PUNCTUATION) if rest.strip() else ""
+    named = [command for command in group_of(first) if _names(rest, command.path)]
     if not named:
         return None
     command = max(named, key=lambda one: len(one.path))

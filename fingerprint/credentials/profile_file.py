@@ -75,7 +75,7 @@ def updated(text: str, profile: str, credentials: RoleCredentials, where: str = 
             raise Refused(
                 f"the service's {name} is empty or has characters that a credentials file cannot hold",
                 where=where,
-                remedy="Use `fingerprint credential-process`, which hands it over as JSON",
+                remedy="Use `fingerprint credentials process`, which hands it over as JSON",
             )
     found = {sdk: _read(sdk, text) for sdk in DIALECTS}
     before = found[BOTOCORE]

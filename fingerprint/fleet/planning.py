@@ -1,7 +1,7 @@
 """Which threshold: how many nodes of a fleet would be refused at each, now and after what happens to machines.
 
 Nothing is guessed: for each row and event the kernel says which attributes are equal, an event makes those that it
-changes differ, and the rule decides. An attribute that is empty or missing stays as it is, as in `simulate`.
+changes differ, and the rule decides. An attribute that is empty or missing stays as it is, as in `whatif`.
 """
 
 from __future__ import annotations

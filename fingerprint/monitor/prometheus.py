@@ -138,7 +138,7 @@ def write_textfile(path: str, text: str) -> None:
         # /dev/stdout would be gone for the whole machine.
         raise InputError(
             "the metrics could not be written (it is no regular file, which this replaces)", where=path,
-            remedy="Name a file; without --textfile `fingerprint metrics` writes to standard output",
+            remedy="Name a file; without --textfile `fingerprint monitor prometheus` writes to standard output",
         )  # fmt: skip
     try:
         unnamed = unnamed_beside(path)

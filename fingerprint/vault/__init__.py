@@ -312,7 +312,7 @@ class Vault:
             return f"{known.what[0].upper()}{known.what[1:]}. {known.remedy}"
         if key != FINGERPRINT_KEY:
             return "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
-        return "Make the first record with: fingerprint init"
+        return "Make the first record with: fingerprint vault init"
 
     def _is_registered(self, *, to_write: bool) -> bool:
         """Return whether the vault holds a registration; who only reads takes one that he may not read for none."""
@@ -320,7 +320,7 @@ class Vault:
             data = self.raw(REGISTRATION_KEY)
             return data is not None and bool(decode_registration(data, "").instance_id)
         except VaultCorrupt:
-            # Of whom it was it does not tell any more: `init` makes no record beside it.
+            # Of whom it was it does not tell any more: `vault init` makes no record beside it.
             return True
         except (VaultDenied, VaultUnsafe):
             if to_write:

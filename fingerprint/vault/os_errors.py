@@ -12,7 +12,7 @@ from fingerprint.errors import VaultChanged, VaultCorrupt, VaultDenied, VaultErr
 FILE_LIMIT = 64 * 1024
 # A line of the journal has two records, and an escape is six times as long as what it stands for.
 LINE_LIMIT = 1024 * 1024
-MAKE_REMEDY = "Name another one with --vault, or make the first record with: fingerprint init"
+MAKE_REMEDY = "Name another one with --vault, or make the first record with: fingerprint vault init"
 _DENIED = (errno.EACCES, errno.EPERM)
 _AS_OWNER = "Run as the owner of the vault, usually root"
 _ROOT_TOO = "Root is refused, too: look for an immutable file (lsattr), a security policy, or a bound of capabilities"

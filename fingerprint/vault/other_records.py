@@ -99,7 +99,7 @@ def lost(vault: Vault, key: str) -> Elsewhere | None:
     copies = {one: usable_copy(vault, one) for one in known}
     commands = " then ".join(f"`{restore_command(copy[0], one)}`" for one, copy in copies.items() if copy is not None)
     back = f"To bring back what the journal holds: {commands}. " if commands else ""
-    anew = "`fingerprint vault reset --yes`, then `fingerprint init`" if key == FINGERPRINT_KEY else f"`{_AGAIN}`"
+    anew = "`fingerprint vault reset --yes`, then `fingerprint vault init`" if key == FINGERPRINT_KEY else f"`{_AGAIN}`"
     return Elsewhere(
         f"the vault {vault.path} holds no {_WORDS[key]}, and our journal {vault.history.path} knows the "
         f"{' and the '.join(_WORDS[one] for one in known)} that was there",

@@ -98,8 +98,10 @@ def run(*wrapper: str) -> str | None:
 
 DENIED = {"error": "EACCES", "message": "Permission denied"}
 LOOKS = (
-    ["check"], ["check", "--format", "nagios"], ["explain"], ["diagnose"], ["show"], ["vault", "verify"], ["metrics"],
-    ["vault", "rebaseline", "--keep-fingerprint", "--dry-run"], ["credentials", "order"], ["watch", "--checks", "1"],
+    ["check"], ["monitor", "nagios"], ["explain"], ["diagnose"], ["show"], ["vault", "verify"], ["monitor",
+    "prometheus"],
+    ["vault", "rebaseline", "--keep-fingerprint", "--dry-run"], ["credentials", "sources"], ["monitor", "watch",
+    "--checks", "1"],
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from commandline import COMMAND, environment
 from event_machines import before_and_after
 from fingerprint._io.text import printable, visible, visible_json
 from fingerprint.cli import main
-from fingerprint.cli.options import COMMANDS
+from fingerprint.cli.table import all_commands
 from servers import Server
 
 BEFORE, AFTER = before_and_after("os-upgrade")
@@ -114,7 +114,7 @@ class Place:
         self.snapshot = folder / "machine.json"
         self.target = ["--vault", str(self.vault), "--snapshot", str(self.snapshot)]
         self.snapshot.write_text(json.dumps(BEFORE))
-        assert run(*self.target, "init")[0] == 0
+        assert run(*self.target, "vault", "init")[0] == 0
         self.snapshot.write_text(json.dumps(AFTER))
         self.record_file = self.vault / "Store" / "InstanceFingerprint"
         self.record = json.loads(self.record_file.read_text())
@@ -133,9 +133,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 READERS = [
-    "show", "check", "explain", "diagnose", "diagnose --format ssm-cli", "simulate --event reboot", "vault show",
-    "vault verify", "vault history", "vault evidence", "threshold get", "threshold advise --sees clone", "metrics",
-    "check --format nagios", "credentials order", "fleet row", "vault restore 1 --dry-run",
+    "show", "check", "explain", "diagnose", "diagnose --format ssm-cli", "whatif --event reboot", "vault show",
+    "vault verify", "vault history", "vault evidence", "threshold get", "threshold advise --sees clone",
+    "monitor prometheus",
+    "monitor nagios", "credentials sources", "fleet row", "vault restore 1 --dry-run",
     "vault rebaseline --dry-run",
 ]  # fmt: skip
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -176,13 +177,14 @@ WORDS: list[Callable[[str], list[str]]] = [
     lambda attack: ["check", f"--timeout={attack}"], lambda attack: ["check", "--format", attack],
     lambda attack: ["--vault", f"/nowhere/{attack}", "check"], lambda attack: ["--root", f"/nowhere/{attack}", "check"],
     lambda attack: ["--snapshot", f"/nowhere/{attack}", "check"], lambda attack: ["s3-policy", "--region", attack],
-    lambda attack: ["explain-log", f"/nowhere/{attack}"], lambda attack: ["fleet", "check", f"/nowhere/{attack}"],
-    lambda attack: ["compare", f"/nowhere/{attack}", "/nowhere"], lambda attack: ["match", f"/nowhere/{attack}"],
-    lambda attack: ["threshold", "set", attack], lambda attack: ["simulate", "--event", attack],
-    lambda attack: ["units", f"/nowhere/{attack}/x", "--program", f"/usr/{attack}"], lambda attack: ["vault", attack],
+    lambda attack: ["diagnose", "logs", f"/nowhere/{attack}"], lambda attack: ["fleet", "check", f"/nowhere/{attack}"],
+    lambda attack: ["explain", f"/nowhere/{attack}", "/nowhere"], lambda attack: ["match", f"/nowhere/{attack}"],
+    lambda attack: ["threshold", "set", attack], lambda attack: ["whatif", "--event", attack],
+    lambda attack: ["monitor", "units", f"/nowhere/{attack}/x", "--program", f"/usr/{attack}"],
+    lambda attack: ["vault", attack],
     lambda attack: ["register", "--region", attack, "--activation-id", "1" * 36],
     lambda attack: ["register", "--region", "eu-west-1", "--code-file", f"/nowhere/{attack}"],
-    lambda attack: ["update", "--profile", attack, "--file", f"/nowhere/{attack}"],
+    lambda attack: ["credentials", "update", "--profile", attack, "--file", f"/nowhere/{attack}"],
     lambda attack: ["completion", attack], lambda attack: ["report", f"/nowhere/{attack}"],
     lambda attack: ["register", "--region", "eu-west-1", "--activation-id", "1" * 36, "--proxy", f"http://a{attack}b"],
     lambda attack: ["register", "--region", "eu-west-1", "--activation-id", "1" * 36, "--endpoint", f"https://{attack}"],
@@ -217,7 +219,7 @@ def test_a_log_cannot_write_to_the_terminal(place: Place, attack: str, lines: li
     log = place.folder / "amazon-ssm-agent.log"
     text = "\n".join(lines).replace("{}", f"x{attack}y") + "\n"
     log.write_bytes(text.encode("utf-8", "surrogatepass"))
-    demand_harmless("explain-log", str(log), *[word for word in more if word != "--reveal"])
+    demand_harmless("diagnose", "logs", str(log), *[word for word in more if word != "--reveal"])
 
 
 @quick
@@ -330,7 +332,7 @@ def test_what_libraries_write_is_harmless(tmp_path: Path) -> None:
     """A warning without a handler, and the traceback of a developer."""
     script = """
 import sys, warnings
-sys.argv = ["fingerprint", "version"]
+sys.argv = ["fingerprint", "--version"]
 import fingerprint.cli as cli
 import logging
 def run(words):
@@ -355,8 +357,9 @@ cli.main_and_exit()
 def test_no_command_is_left_out_unawares() -> None:
     """These write files, run on, or print only what the other commands print, too."""
     tried = {" ".join(words("x")) for words in WORDS} | set(READERS) | {"fleet check", "fleet plan", "fleet clones"}
-    left = {c.path for c in COMMANDS if not any(one == c.path or one.startswith(f"{c.path} ") for one in tried)}
+    left = {c.path for c in all_commands() if not any(one == c.path or one.startswith(f"{c.path} ") for one in tried)}
     assert left == {
-        "credential-process", "deregister", "fleet diff", "fleet pack", "fleet report", "image check", "image clean",
-        "init", "local-service", "serve", "snapshot", "vault backup", "vault repair", "vault reset", "version", "watch",
+        "credentials process", "deregister", "fleet diff", "fleet pack", "fleet report", "image check", "image clean",
+        "vault init", "local-service", "credentials serve", "snapshot", "vault backup", "vault repair",
+        "vault reset", "monitor watch", "help",
     }  # fmt: skip

@@ -170,15 +170,15 @@ def test_every_command_tells_the_same_of_it(machine: AgentMachine, name: str) ->
         # The others speak of what has happened already.
         return
     assert explained["state"]["text"].endswith(f"the agent does it {when}")
-    samples = machine.json("metrics")["metrics"]
+    samples = machine.json("monitor", "prometheus")["metrics"]
     held = [one["labels"]["when"] for one in samples if one["name"] == "fingerprint_next_check" and one["value"]]
     assert held == [told["looks"]]
     seconds = [one["value"] for one in samples if one["name"] == "fingerprint_next_check_seconds"]
     assert seconds == ([] if forecast.seconds_left is None else [forecast.seconds_left])
-    plugin = " ".join(machine("check", "--format", "nagios").stdout.split())
+    plugin = " ".join(machine("monitor", "nagios").stdout.split())
     assert f"the agent will hibernate {when}" in plugin
     assert forecast.text in plugin
-    event = machine.json("watch", "--checks", "1")
+    event = machine.json("monitor", "watch", "--checks", "1")
     assert event["forecast"] == {"refused": True, **explained["nextCheck"]}
     assert f"the agent stores a new fingerprint {when}" in event["text"]
 
@@ -194,8 +194,8 @@ def test_an_unchanged_machine_has_no_forecast(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     assert machine.json("check")["forecast"] is None
     assert machine.json("explain")["nextCheck"] is None
-    assert "fingerprint_next_check" not in machine("metrics").stdout
-    assert machine.json("watch", "--checks", "1")["forecast"] is None
+    assert "fingerprint_next_check" not in machine("monitor", "prometheus").stdout
+    assert machine.json("monitor", "watch", "--checks", "1")["forecast"] is None
 
 
 def test_a_recording_without_processes_and_a_damaged_one_have_none(machine: AgentMachine) -> None:

@@ -515,7 +515,7 @@ def of_log(tmp_path: Path, *texts: str) -> dict[str, Any]:
     for number, text in enumerate(texts):
         paths.append(tmp_path / f"{number}.log")
         paths[-1].write_text(text)
-    done = run("explain-log", "--output", "json", *map(str, paths))
+    done = run("diagnose", "logs", "--output", "json", *map(str, paths))
     assert done.returncode == 1, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer

@@ -88,15 +88,15 @@ def test_every_command_that_looks_at_it_warns(machine: AgentMachine) -> None:
         assert why in " ".join(machine(*words).stdout.split()), words
     answer = json.loads(machine("--output", "json", "check").stdout)
     assert any(why in note for note in answer["notes"])
-    plugin = machine("check", "--format", "nagios")
+    plugin = machine("monitor", "nagios")
     assert plugin.stdout.startswith("FINGERPRINT WARNING - the hardware ID identifies no machine")
     assert plugin.returncode == 1
-    assert machine("check", "--format", "nagios", "-c", "weak-id", "-w", "never").returncode == 2
-    assert machine("check", "--format", "nagios", "-w", "any-drift").returncode == 0
+    assert machine("monitor", "nagios", "-c", "weak-id", "-w", "never").returncode == 2
+    assert machine("monitor", "nagios", "-w", "any-drift").returncode == 0
 
 
 def test_a_good_id_is_warned_of_by_nobody(tmp_path: Any) -> None:
     made = AgentMachine(tmp_path)
     assert "identifies no machine" not in made("check").stdout + made("explain").stdout + made("show").stdout
-    assert made("check", "--format", "nagios").returncode == 0
+    assert made("monitor", "nagios").returncode == 0
     assert str(made.diagnosis()["guard"].outcome) == "pass"

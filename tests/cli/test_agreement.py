@@ -28,14 +28,14 @@ def levels(machine: Callable[..., subprocess.CompletedProcess[str]]) -> dict[str
     """Return what each command says of a machine."""
     by_exit = {0: OK, 1: FINDING, 3: UNKNOWN}
     found = {name: by_exit[machine(name).returncode] for name in ("check", "explain")}
-    found["nagios"] = [OK, OK, FINDING, UNKNOWN][machine("check", "--format", "nagios").returncode]
-    metrics = machine("metrics")
+    found["nagios"] = [OK, OK, FINDING, UNKNOWN][machine("monitor", "nagios").returncode]
+    metrics = machine("monitor", "prometheus")
     told = dict(text.rsplit(" ", 1) for text in metrics.stdout.splitlines() if not text.startswith("#"))
     found["metrics"] = (
         FINDING if float(told["fingerprint_next_start_refused"])
         else OK if float(told["fingerprint_check_success"]) else UNKNOWN
     )  # fmt: skip
-    watched = machine("watch", "--checks", "1", "--output", "json")
+    watched = machine("monitor", "watch", "--checks", "1", "--output", "json")
     event = json.loads(watched.stdout.splitlines()[0])
     found["watch"] = event["status"]
     assert ("will-hibernate" in event["conditions"]) == (event["status"] == FINDING)
@@ -50,7 +50,7 @@ def levels(machine: Callable[..., subprocess.CompletedProcess[str]]) -> dict[str
 
 def from_the_service(machine: KnownMachine) -> str:
     """Return what our client says, which asks a service that knows the machine as it was."""
-    token = machine("credential-process")
+    token = machine("credentials", "process")
     return OK if token.returncode == 0 else UNKNOWN if token.returncode == 3 else FINDING
 
 

@@ -23,11 +23,12 @@ NAME = "büro-пк-名前-pc😀"
 # As Windows starts it: no isolated mode, and the code page of the machine as the encoding of what is no console.
 START = [sys.executable, "-m", "fingerprint"]
 ENCODINGS = ("cp1252", "cp437", "cp932", "ascii", "latin-1", "utf-16", "utf-8-sig")
-SERVERS = ("serve", "local-service")
+SERVERS = ("credentials serve", "local-service")
 # Their answers, in one form at least, name neither the host nor the folder of the vault.
 PLAIN = (
-    "completion", "credentials order", "explain-log", "fleet check", "fleet clones", "fleet diff", "fleet plan",
-    "fleet row", "match", "metrics", "s3-policy", "simulate", "threshold advise", "threshold get", "version", "watch",
+    "completion", "credentials sources", "diagnose logs", "fleet check", "fleet clones", "fleet diff", "fleet plan",
+    "fleet row", "match", "monitor prometheus", "s3-policy", "whatif", "threshold advise", "threshold get", "help",
+    "monitor nagios", "monitor watch",
 )  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def started(words: list[str], env: dict[str, str], folder: Path) -> tuple[bytes,
     running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=env,
                                cwd=folder)  # fmt: skip
     try:
-        return running.communicate(timeout=60 if not set(SERVERS) & set(words) else 3)
+        return running.communicate(timeout=60 if not {"serve", "local-service"} & set(words) else 3)
     except subprocess.TimeoutExpired:
         running.terminate()
         return running.communicate(timeout=30)

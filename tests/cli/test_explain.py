@@ -43,7 +43,7 @@ class Place:
 def upgraded(tmp_path: Path) -> Place:
     """A machine whose first record was made here, and that was upgraded since."""
     place = Place(tmp_path, "os-upgrade")
-    assert place("init", machine=place.before).returncode == 0
+    assert place("vault", "init", machine=place.before).returncode == 0
     return place
 
 
@@ -96,7 +96,7 @@ def test_check_says_so_where_the_evidence_is_damaged(upgraded: Place) -> None:
 
 def test_a_copy_that_the_rules_accept_is_told_of(tmp_path: Path) -> None:
     place = Place(tmp_path, "clone")
-    place("init", machine=place.before)
+    place("vault", "init", machine=place.before)
     done = place("check")
     assert done.returncode == 0
     assert "By scheme stable this is another machine" in " ".join(done.stdout.split())
@@ -104,14 +104,14 @@ def test_a_copy_that_the_rules_accept_is_told_of(tmp_path: Path) -> None:
 
 def test_compare_takes_two_snapshots_and_no_vault(tmp_path: Path) -> None:
     place = Place(tmp_path, "ram-added")
-    done = run("compare", str(place.before), str(place.after), env=place.env)
+    done = run("explain", str(place.before), str(place.after), env=place.env)
     assert done.returncode == 0
     assert "DIMM_B1 16 GB added" in done.stdout
-    strict = run("compare", str(place.before), str(place.after), "--threshold", "90", env=place.env)
+    strict = run("explain", str(place.before), str(place.after), "--threshold", "90", env=place.env)
     assert strict.returncode == 1
-    answer = json.loads(run("compare", str(place.before), str(place.after), "--output", "json", env=place.env).stdout)
-    jsonschema.validate(answer, json.loads((SCHEMAS / "compare.json").read_text()))
-    missing = run("compare", str(place.before), "nowhere.json", env=place.env)
+    answer = json.loads(run("explain", str(place.before), str(place.after), "--output", "json", env=place.env).stdout)
+    jsonschema.validate(answer, json.loads((SCHEMAS / "explain-snapshots.json").read_text()))
+    missing = run("explain", str(place.before), "nowhere.json", env=place.env)
     assert missing.returncode == 3
     assert "nowhere.json" in missing.stderr
 
@@ -129,7 +129,7 @@ def test_a_snapshot_can_be_kept_as_evidence(tmp_path: Path) -> None:
     refused = place("snapshot", str(copy), "--keep", machine=place.before)
     assert refused.returncode == 3
     copy.unlink(missing_ok=True)
-    place("init", machine=place.before)
+    place("vault", "init", machine=place.before)
     answer = place.json("snapshot", str(copy), "--keep", machine=place.before)
     assert answer["keptAs"] == 2
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
@@ -140,7 +140,7 @@ def test_a_snapshot_of_a_snapshot_is_the_same_machine(tmp_path: Path) -> None:
     place = Place(tmp_path, "os-upgrade")
     copy = tmp_path / "copy.json"
     assert place("snapshot", str(copy)).returncode == 0
-    assert run("compare", str(place.after), str(copy), "--threshold", "100", env=place.env).returncode == 0
+    assert run("explain", str(place.after), str(copy), "--threshold", "100", env=place.env).returncode == 0
 
 
 def test_no_id_shows_but_on_request(upgraded: Place) -> None:

@@ -94,7 +94,7 @@ def ran(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["path", "name", "link", "relative", "shell"])
-@pytest.mark.parametrize("words", ["version", "--help", "check", "diagnose --output json"])
+@pytest.mark.parametrize("words", ["--version", "--help", "check", "diagnose --output json"])
 def test_the_script_runs_nothing_of_the_environment(installed: Path, tmp_path: Path, how: str, words: str) -> None:
     hostile = evil(tmp_path)
     (tmp_path / "machine.json").write_text(json.dumps(unix_snapshot()))
@@ -104,11 +104,11 @@ def test_the_script_runs_nothing_of_the_environment(installed: Path, tmp_path: P
         "relative": [os.path.relpath(installed, hostile["cwd"])], "shell": ["/bin/sh", installed],
     }[how]  # fmt: skip
     hostile["env"]["PATH"] = f"{installed.parent}:/usr/bin:/bin"
-    target = ["--vault", tmp_path / "vault", "--snapshot", tmp_path / "machine.json"] if words != "version" else []
+    target = ["--vault", tmp_path / "vault", "--snapshot", tmp_path / "machine.json"] if words != "--version" else []
     done = subprocess.run([*start, *target, *words.split()], capture_output=True, text=True, check=False, **hostile)
     assert ran(tmp_path) == [], done.stderr
-    assert {"version": VERSION, "--help": "usage: fingerprint "}.get(words, "") in done.stdout
-    assert done.returncode == {"version": 0, "--help": 0, "check": 3}.get(words, done.returncode), done.stderr
+    assert {"--version": VERSION, "--help": "usage: fingerprint "}.get(words, "") in done.stdout
+    assert done.returncode == {"--version": 0, "--help": 0, "check": 3}.get(words, done.returncode), done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -146,7 +146,7 @@ def test_the_script_finds_the_interpreter_in_each_first_line(
     for name in ("read", "readlink", "[", "unset", "exec", ":", "test", "echo"):
         hostile["env"][f"BASH_FUNC_{name}%%"] = f"() {{ /bin/echo {name} >> {tmp_path / 'ran'}; }}"
     done = subprocess.run(
-        [sh, place / "fingerprint", "version"], capture_output=True, text=True, check=False, **hostile
+        [sh, place / "fingerprint", "--version"], capture_output=True, text=True, check=False, **hostile
     )
     assert (done.stdout, done.stderr) == (VERSION, "")
     assert ran(tmp_path) == []
@@ -178,7 +178,7 @@ def test_a_folder_of_this_python_stays_on_the_search_path(
     # Not imported before that: files of the library, a module of lib-dynload, and the program's own.
     code = (
         "import os, fingerprint.cli.isolation as i; up = os.path.dirname; i.leave_others_code_out(up(up(i.__file__)));"
-        "import random, _json, fingerprint.testing; from fingerprint.cli import main; main(['version'])"
+        "import random, _json, fingerprint.testing; from fingerprint.cli import main; main(['--version'])"
     )
     done = subprocess.run([python, "-c", code], env=env, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.stdout == VERSION, done.stderr
@@ -212,7 +212,7 @@ def test_without_isolation_the_program_imports_nothing_of_the_environment_itself
 
 
 def test_the_module_runs_isolated_with_i(installed: Path, tmp_path: Path) -> None:
-    words = [installed.with_name("python"), "-I", "-m", "fingerprint", "version"]
+    words = [installed.with_name("python"), "-I", "-m", "fingerprint", "--version"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, **evil(tmp_path))
     assert (done.stdout, ran(tmp_path)) == (VERSION, [])
 

@@ -46,7 +46,7 @@ def test_every_command_is_silent_when_nobody_reads(machine: AgentMachine, closed
         if path == "snapshot" and more:
             # What is already JSON takes no form.
             continue
-        again = words_of(machine, path) if path in ("report", "units", "fleet pack", "fleet report") else words
+        again = words_of(machine, path) if path in ("report", "monitor units", "fleet pack", "fleet report") else words
         done = run_into(closed_pipe, machine, *again, *more)
         told = [line for line in done.stderr.splitlines() if "standard output" in line or "rror" in line]
         assert (done.returncode, told) == (141, []), done.stderr
@@ -54,7 +54,7 @@ def test_every_command_is_silent_when_nobody_reads(machine: AgentMachine, closed
 
 @pytest.mark.parametrize(
     "words", [["--help"], ["--version"], ["check", "--help"], ["fleet", "--help"], ["diagnose", "--list"],
-              ["simulate", "--list-events"]]
+              ["whatif", "--list-events"]]
 )  # fmt: skip
 def test_help_and_lists_are_silent_when_nobody_reads(machine: AgentMachine, closed_pipe: int, words: list[str]) -> None:
     done = run_into(closed_pipe, machine, *words)
@@ -123,7 +123,7 @@ def test_a_closed_standard_output_is_an_error(machine: AgentMachine, path: str) 
 
 def test_a_watch_ends_when_nobody_reads_any_more(machine: AgentMachine) -> None:
     """It writes when something changes: then it notices."""
-    words = words_of(machine, "watch")[:-2]
+    words = words_of(machine, "monitor watch")[:-2]
     read, write = os.pipe()
     watch = subprocess.Popen(
         [COMMAND, *words, "--interval", "0.2"], stdout=write, stderr=subprocess.PIPE, text=True, env=machine.env

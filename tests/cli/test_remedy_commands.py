@@ -19,10 +19,10 @@ from agent_machines import AgentMachine, copied_disk, mismatch, refused, started
 from commandline import COMMAND
 from fingerprint import Gate, Vault
 from fingerprint.cli import main
-from fingerprint.cli.options import COMMANDS
-from fingerprint.cli.output import folded
+from fingerprint.cli.output import begin_run, folded
 from fingerprint.cli.parser import parse
 from fingerprint.cli.remedy_commands import Advice, quoted
+from fingerprint.cli.table import all_commands
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.testing.machines import unix_snapshot
 from nobody import as_user
@@ -30,16 +30,18 @@ from printed import Printed, commands_in, unaimed
 
 # They write to the vault, or need what only the machine itself has.
 WRITERS = (
-    "credential-process", "deregister", "image clean", "init", "register", "serve", "threshold set", "update",
+    "credentials process", "deregister", "image clean", "vault init", "register", "credentials serve",
+    "threshold set", "credentials update",
     "vault backup", "vault rebaseline", "vault repair", "vault reset", "vault restore",
 )  # fmt: skip
 ON_DISK = ("image clean", "threshold set", "vault backup", "vault repair", "vault reset", "vault restore")
-NO_TARGET = ("compare", "completion", "explain-log", "local-service", "match", "s3-policy", "units", "version")
+NO_TARGET = ("completion", "diagnose logs", "help", "local-service", "match", "monitor units", "s3-policy")
 # How each command is run to see what it prints: nothing is written, as it says what it would do, or refuses to.
 LINES: dict[str, list[str]] = {
-    "show": [], "check": [], "diagnose": [], "metrics": [], "watch": ["--checks", "1"], "explain": [],
-    "simulate": ["--event", "reboot"], "init": [], "threshold get": [], "threshold set": ["33", "--dry-run"],
-    "register": ["--region", "eu-west-1"], "deregister": [], "credential-process": [], "credentials order": [],
+    "show": [], "check": [], "diagnose": [], "monitor prometheus": [], "monitor watch": ["--checks", "1"],
+    "explain": [],
+    "whatif": ["--event", "reboot"], "vault init": [], "threshold get": [], "threshold set": ["33", "--dry-run"],
+    "register": ["--region", "eu-west-1"], "deregister": [], "credentials process": [], "credentials sources": [],
     "threshold advise": ["--tolerate", "reboot"], "fleet row": [], "vault show": [], "vault verify": [],
     "vault reset": [], "vault evidence": [], "vault history": [], "vault backup": ["--dry-run"],
     "vault restore": ["0"], "vault repair": [], "vault rebaseline": ["--keep-fingerprint"], "image check": [],
@@ -164,7 +166,7 @@ def test_every_printed_command_carries_the_target_of_its_run(
 
 def answer_of(path: str, text: str) -> Any:
     """Return the JSON that a command printed: of `watch` an object a line."""
-    return [json.loads(line) for line in text.splitlines()] if path == "watch" else json.loads(text or "{}")
+    return [json.loads(line) for line in text.splitlines()] if path == "monitor watch" else json.loads(text or "{}")
 
 
 def strings(answer: Any) -> list[str]:
@@ -194,9 +196,9 @@ def carries(command: Printed, expected: dict[str, str], state: str, path: str) -
 
 def test_every_command_is_run_above_or_has_no_target() -> None:
     """Those that stay, need the extra aws first, or write what they are told to, print the same advice as others."""
-    elsewhere = {"report", "serve", "snapshot", "update"}
-    fleets = {one.path for one in COMMANDS if one.path.startswith("fleet ")} - {"fleet row"}
-    assert {one.path for one in COMMANDS} == {*LINES, *NO_TARGET, *elsewhere, *fleets}
+    elsewhere = {"report", "credentials serve", "snapshot", "credentials update", "monitor nagios"}
+    fleets = {one.path for one in all_commands() if one.path.startswith("fleet ")} - {"fleet row"}
+    assert {one.path for one in all_commands()} == {*LINES, *NO_TARGET, *elsewhere, *fleets}
 
 
 def test_every_text_of_the_package_that_names_a_command_names_it_where_it_is_found(tmp_path: Path) -> None:
@@ -207,7 +209,7 @@ def test_every_text_of_the_package_that_names_a_command_names_it_where_it_is_fou
     counted = 0
     for path in sorted(package.rglob("*.py")):
         # Help is the same for every target.
-        if path.name in ("options.py", "help.py"):
+        if path.parent.name == "table" or path.name in ("options.py", "help.py", "overview.py"):
             continue
         for text in texts_of(path):
             told = advice.text(text)
@@ -268,17 +270,17 @@ def test_what_was_read_of_a_machine_stays_as_it_is(tmp_path: Path, capfd: pytest
 
 def machine_files(folder: Path, kind: str) -> list[str]:
     """Return the line of a command that looks at files: recordings that differ, or a log with a mismatch."""
-    if kind == "explain-log":
+    if kind == "diagnose logs":
         log = folder / "amazon-ssm-agent.log"
         log.write_text(started("08:00:00") + mismatch("08:00:01", "disk-info") + refused("08:00:17"))
-        return [kind, str(log)]
+        return [*kind.split(), str(log)]
     other = {"machine_id": "7" * 32} if kind == "another id" else {"dmi": "SMBIOS 3.4 present.", "disk": "total 4"}
     for name, changes in (("a", {}), ("b", {"ip": "192.0.2.99", **other})):
         (folder / f"{name}.json").write_text(json.dumps(unix_snapshot(**changes)))
-    return ["compare", str(folder / "a.json"), str(folder / "b.json")]
+    return ["explain", str(folder / "a.json"), str(folder / "b.json")]
 
 
-@pytest.mark.parametrize("kind", ["another id", "other hardware", "explain-log"])
+@pytest.mark.parametrize("kind", ["another id", "other hardware", "diagnose logs"])
 @pytest.mark.parametrize("vault", [[], ["--vault", "/v"]])
 def test_what_files_of_a_machine_advise_is_for_that_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], kind: str, vault: list[str]
@@ -300,7 +302,7 @@ def test_what_files_of_a_machine_advise_is_for_that_machine(
     (["/var/log/amazon/ssm/amazon-ssm-agent.log", "/tmp/errors.log"], True), (["-"], True),
 ])  # fmt: skip
 def test_the_logs_of_the_agent_here_are_of_this_machine(logs: list[str], there: bool) -> None:
-    told = Advice(parse(["explain-log", *logs])).text("fingerprint vault history")
+    told = Advice(parse(["diagnose", "logs", *logs])).text("fingerprint vault history")
     assert told.startswith("on that machine: ") == there
 
 
@@ -407,12 +409,13 @@ def test_the_program_names_itself_as_it_was_started(tmp_path: Path) -> None:
     for words, path, named in starts(tmp_path):
         done = subprocess.run([*words, "--vault", str(tmp_path / "none"), "check"], env={"PATH": path}, **options)
         assert done.returncode == 3
-        assert f"{named} --vault {tmp_path}/none init" in done.stderr
+        assert f"{named} --vault {tmp_path}/none vault init" in done.stderr
         done = subprocess.run([*words, "check", "--nonsense"], env={"PATH": path}, **options)
-        assert done.stderr.endswith(f"Try: {named} --help\n")
+        assert done.stderr.endswith(f"Try: {named} check --help\n")
 
 
 def test_no_line_ends_within_what_can_be_copied() -> None:
+    begin_run(None)
     text = "The agent does not run. Do: start it (`systemctl restart amazon-ssm-agent.service`)."
     assert folded(text, 60)[-1] == "(`systemctl restart amazon-ssm-agent.service`)."
     there = Advice(parse(["--snapshot", "web.json", "diagnose"]))

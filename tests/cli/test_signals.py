@@ -19,14 +19,25 @@ from signals import Unnoticed
 INTERRUPTED = "fingerprint: interrupted; what was not reported as done was not done\n"
 
 
-@pytest.mark.parametrize("words", [("match", "-"), ("explain-log", "-")], ids=lambda words: str(words[0]))
+@pytest.mark.parametrize("words", [("match", "-"), ("diagnose", "logs", "-")], ids=lambda words: str(words[0]))
 def test_a_command_that_reads_standard_input(tmp_path: Path, words: tuple[str, ...]) -> None:
     env = environment(tmp_path)
     with Unnoticed(signal.SIGINT, *words, cwd=tmp_path, env=env, stdin=subprocess.PIPE) as waiting:
         assert waiting.end() == (130, INTERRUPTED)
 
 
-@pytest.mark.parametrize("words", [("match",), ("explain-log",), ("fleet", "check")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("match",),
+        (
+            "diagnose",
+            "logs",
+        ),
+        ("fleet", "check"),
+    ],
+    ids=" ".join,
+)
 def test_a_command_that_reads_a_named_pipe(tmp_path: Path, words: tuple[str, ...]) -> None:
     with reading_a_pipe(tmp_path, words) as waiting, (tmp_path / "in.jsonl").open("w") as writer:
         writer.write("no row\n")
@@ -35,7 +46,18 @@ def test_a_command_that_reads_a_named_pipe(tmp_path: Path, words: tuple[str, ...
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the opening itself waits for a writer")
-@pytest.mark.parametrize("words", [("match",), ("explain-log",), ("fleet", "check")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("match",),
+        (
+            "diagnose",
+            "logs",
+        ),
+        ("fleet", "check"),
+    ],
+    ids=" ".join,
+)
 def test_a_command_that_waits_for_somebody_who_writes(tmp_path: Path, words: tuple[str, ...]) -> None:
     with reading_a_pipe(tmp_path, words) as waiting:
         assert waiting.end() == (130, INTERRUPTED)

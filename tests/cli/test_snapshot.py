@@ -16,7 +16,7 @@ import pytest
 import fingerprint
 from commandline import environment, run
 from event_machines import machine, snapshot
-from fingerprint.cli.options import COMMANDS
+from fingerprint.cli.table import all_commands
 from fingerprint.machine.live import LiveMachine
 
 SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
@@ -26,27 +26,27 @@ READING = {
     "show": ("--scheme", "stable"),
     "check": (),
     "diagnose": ("--only", "fingerprint"),
-    "metrics": (),
-    "watch": ("--checks", "1"),
+    "monitor prometheus": (),
+    "monitor watch": ("--checks", "1"),
     "explain": (),
-    "simulate": ("--event", "reboot"),
+    "whatif": ("--event", "reboot"),
     "threshold advise": ("--tolerate", "reboot"),
     "snapshot": ("FILE",),
     "report": ("--redact", "FILE"),
-    "init": ("--dry-run", "--if-missing"),
+    "vault init": ("--dry-run", "--if-missing"),
     "vault rebaseline": ("--keep-fingerprint", "--dry-run"),
     "vault restore": ("2", "--dry-run"),
 }
 # These read a machine in test_credentials.py and test_imds_server.py of tests/credentials, as they need a service.
-WITH_A_SERVICE = {"register", "credential-process", "update", "serve"}
+WITH_A_SERVICE = {"register", "credentials process", "credentials update", "credentials serve"}
 # This reads one in tests/fleet/test_fleet_machines.py: its answer is a row of a fleet, which tells no command.
 AS_A_ROW = {"fleet row"}
 # These look at a vault, at the files that they are given, or at nothing.
 OTHERS = {
-    "compare", "match", "explain-log", "threshold get", "threshold set", "vault show", "vault verify", "vault repair",
-    "vault reset", "vault evidence", "vault history", "vault backup", "completion", "version", "deregister",
-    "local-service", "credentials order", "fleet check", "fleet plan", "fleet clones",
-    "fleet diff", "fleet pack", "fleet report", "units", "s3-policy", "image check", "image clean",
+    "help", "match", "diagnose logs", "threshold get", "threshold set", "vault show", "vault verify", "vault repair",
+    "vault reset", "vault evidence", "vault history", "vault backup", "completion", "deregister",
+    "local-service", "credentials sources", "fleet check", "fleet plan", "fleet clones",
+    "fleet diff", "fleet pack", "fleet report", "monitor units", "s3-policy", "image check", "image clean",
 }  # fmt: skip
 
 
@@ -59,7 +59,7 @@ class Place:
         self.recorded = folder / "machine.json"
         self.recorded.write_text(json.dumps({**snapshot(SOURCE), "processor": "Quadro", "defaultRoute": "eno1 via x"}))
         self.vault = folder / "Vault"
-        assert self("init").returncode == 0
+        assert self("vault", "init").returncode == 0
         assert self("threshold", "set", "50").returncode == 0
 
     def __call__(self, *words: str, of: Path | None = None) -> Any:
@@ -102,7 +102,7 @@ def of_this_machine(tmp_path: Path) -> list[str]:
 
 
 def test_every_command_is_known_to_read_a_machine_or_not_to() -> None:
-    assert {command.path for command in COMMANDS} == READING.keys() | OTHERS | WITH_A_SERVICE | AS_A_ROW
+    assert {command.path for command in all_commands()} == READING.keys() | OTHERS | WITH_A_SERVICE | AS_A_ROW
     assert not READING.keys() & OTHERS
 
 
@@ -146,7 +146,7 @@ def test_of_a_copied_disk_only_what_is_on_it_is_told(place: Place, command: str,
     assert "internal error" not in done.stderr
     answer = validated(done)
     # Addresses and hardware are a kernel's: who needs them cannot tell, or refuses.
-    expected = {"init": 0, "report": 0, "threshold advise": 0, "vault restore": 0}.get(command, 3)
+    expected = {"vault init": 0, "report": 0, "threshold advise": 0, "vault restore": 0}.get(command, 3)
     assert done.returncode == expected, done.stderr
     assert not [told for told in of_this_machine(tmp_path) if told in done.stdout]
     if command == "check":
@@ -226,7 +226,7 @@ def test_an_identity_is_made_and_it_is_told_where_no_evidence_can_be_kept(tmp_pa
     (tmp_path / "state/evidence").write_text("in the way")
     place = Place(tmp_path)
     place("vault", "reset", "--yes")
-    done = place("init")
+    done = place("vault", "init")
     assert done.returncode == 0
     assert "fingerprint: the evidence of the record was not kept" in done.stderr
     done = place("vault", "rebaseline", "--keep-fingerprint", "--yes")

@@ -36,7 +36,7 @@ def test_a_common_command_imports_nothing_heavy(words: list[str], live: bool, tm
     source = [] if live else ["--snapshot", str(snapshot)]
     env = environment(tmp_path / "state")
     base = [sys.executable, "-I", "-c", PROBE, "--vault", str(tmp_path / "Vault"), *source]
-    subprocess.run([*base, "init"], env=env, capture_output=True, check=True)
+    subprocess.run([*base, "vault", "init"], env=env, capture_output=True, check=True)
     done = subprocess.run([*base, *words], env=env, capture_output=True, text=True, check=True)
     [line] = [line for line in done.stderr.splitlines() if line.startswith("IMPORTED")]
     assert set(line.split()) & HEAVY == set()

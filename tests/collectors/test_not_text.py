@@ -51,7 +51,7 @@ def test_no_threshold_makes_a_match_of_what_the_agent_cannot_read(machine: Agent
 
 def test_every_command_names_what_the_agent_does(machine: AgentMachine) -> None:
     name = machine.name  # type: ignore[attr-defined]
-    for words, code in ((("check",), 1), (("explain",), 1), (("check", "--format", "nagios"), 2)):
+    for words, code in ((("check",), 1), (("explain",), 1), (("monitor", "nagios"), 2)):
         done = machine(*words)
         told = " ".join(done.stdout.split())
         assert done.returncode == code, (words, told)

@@ -213,7 +213,7 @@ def test_only_a_recipe_of_the_installed_agent_is_written(
 ) -> None:
     house = WindowsHouse(tmp_path)
     house.is_now(version, agent=agent)
-    done = house("init")
+    done = house("vault", "init")
     assert (done.returncode == EXIT_OK) == written, done.stderr
     assert house.record.exists() == written
     if not written:
@@ -225,7 +225,7 @@ def test_only_a_recipe_of_the_installed_agent_is_written(
     (house.folder / "again").mkdir()
     dry = WindowsHouse(house.folder / "again")
     dry.is_now(version, agent=agent)
-    assert dry("init", "--dry-run").returncode == done.returncode
+    assert dry("vault", "init", "--dry-run").returncode == done.returncode
     assert not dry.record.exists()
     # A record that is there is left as it is.
     house = registered(tmp_path / "other", version=version, agent=AGENTS["wmic"])
@@ -248,7 +248,7 @@ def test_a_query_that_failed_here_is_not_written(answer: Any, tmp_path: Path) ->
     """The ids of the other classes would be those of one bad moment, which no agent has at its next start."""
     house = WindowsHouse(tmp_path)
     house.is_now(objects={"processor-hash": answer})
-    done = house("init")
+    done = house("vault", "init")
     assert done.returncode == EXIT_REFUSED
     assert "WMI does not return processor-hash" in done.stderr
     assert not house.record.exists()
@@ -300,7 +300,7 @@ def test_wmi_that_does_not_tell_the_version_of_windows_keeps_a_record_from_being
     house = WindowsHouse(tmp_path)
     house.machine["wmi"]["Win32_OperatingSystem"] = {"error": "EIO", "message": "WMI answers 80041003"}
     house.save()
-    done = house("init")
+    done = house("vault", "init")
     assert done.returncode == EXIT_REFUSED
     assert "WMI does not return the version of Windows (WMI answers 80041003)" in done.stderr
 
@@ -321,7 +321,7 @@ def test_where_the_version_is_not_known_both_recipes_are_tried_and_nothing_is_of
         assert "the version of the agent is not known" in explained["consequence"]
         assert [remedy["name"] for remedy in explained["remedies"]] == ["backup", "agent-version"]
         assert "rebaseline" not in str(explained["remedies"])
-        plugin = house("check", "--format", "nagios")
+        plugin = house("monitor", "nagios")
         assert "the version of the agent is not known" in plugin.stdout
     # A disabled check accepts whatever the hashes are.
     assert house("threshold", "set", "-1").returncode == EXIT_OK
@@ -347,7 +347,7 @@ def test_two_recordings_are_compared_by_what_their_agents_hash(tmp_path: Path) -
         path.write_text(json.dumps(windows_snapshot(SERVER_2025, agent=AGENTS[recipe])))
         paths.append(str(path))
     house = WindowsHouse(tmp_path)
-    found = house.json("compare", *paths)
+    found = house.json("explain", *paths)
     assert (found["verdict"], found["match"]) == ("same", False)
     assert found["events"][0]["name"] == "recipe-to-wql"
 
@@ -362,9 +362,17 @@ def test_every_command_says_the_same_of_a_recipe(then: str, now: Any, code: int,
     if then == "moved":
         store(house, shifted())
     house.is_now(agent=now)
-    commands = (("check",), ("explain",), ("metrics",), ("watch", "--checks", "1"))
+    commands = (
+        ("check",),
+        ("explain",),
+        (
+            "monitor",
+            "prometheus",
+        ),
+        ("monitor", "watch", "--checks", "1"),
+    )
     assert {words[0]: house(*words).returncode for words in commands} == {words[0]: code for words in commands}
-    assert house("check", "--format", "nagios").returncode == {EXIT_OK: 0, EXIT_DIFFERS: 2, EXIT_CANNOT_TELL: 3}[code]
+    assert house("monitor", "nagios").returncode == {EXIT_OK: 0, EXIT_DIFFERS: 2, EXIT_CANNOT_TELL: 3}[code]
     [found] = [one for one in house.json("diagnose")["checks"] if one["name"] == "fingerprint"]
     assert (found["outcome"] == "fail") == (code == EXIT_DIFFERS)
     assert found["undetermined"] == (code == EXIT_CANNOT_TELL)

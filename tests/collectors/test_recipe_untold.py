@@ -114,7 +114,7 @@ def test_every_command_names_the_remedy_of_the_cause(error: str, tmp_path: Path)
     (tmp_path / "other").mkdir()
     other = WindowsHouse(tmp_path / "other")
     other.is_broken("3.3.5828.0", error)
-    done = other("init")
+    done = other("vault", "init")
     assert done.returncode == 4
     assert text in done.stderr
     assert command in done.stderr
@@ -133,7 +133,7 @@ def test_where_the_agents_version_is_the_doubt_it_is_asked_for(tmp_path: Path) -
 def test_without_wmi_a_hash_by_wmic_is_written_for_an_agent_that_knows_nothing_else(tmp_path: Path) -> None:
     house = WindowsHouse(tmp_path)
     house.is_broken("3.3.987.0")
-    assert house("init").returncode == 0
+    assert house("vault", "init").returncode == 0
     assert house("check").returncode == 0
     [found] = [one for one in house.json("diagnose")["checks"] if one["name"] == "collector"]
     assert (found["outcome"], found["text"]) == ("pass", "this Windows: the agent hashes by wmic")

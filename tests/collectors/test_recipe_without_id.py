@@ -47,7 +47,7 @@ def stored(*failed: str) -> dict[str, str]:
 def with_record_of(folder: Path, *failed: str) -> WindowsHouse:
     folder.mkdir(exist_ok=True)
     house = WindowsHouse(folder)
-    assert house("init").returncode == EXIT_OK
+    assert house("vault", "init").returncode == EXIT_OK
     record = json.loads(house.record.read_text())
     record["hardwareHash"].update(stored(*failed))
     house.record.write_text(json.dumps(record, separators=(",", ":")))
@@ -156,7 +156,7 @@ def test_an_unchanged_recipe_without_an_id_is_no_copy(recipe: str, tmp_path: Pat
     """Only the hardware ID differs, as on a copy with an ID of its own; the disk was changed meanwhile."""
     house = WindowsHouse(tmp_path)
     house.is_now(agent=AGENTS[recipe])
-    assert house("init").returncode == EXIT_OK
+    assert house("vault", "init").returncode == EXIT_OK
     record = json.loads(house.record.read_text())
     record["hardwareHash"].update({"uuid": "", "disk-info": "x" * 22 + "=="})
     house.record.write_text(json.dumps(record, separators=(",", ":")))

@@ -188,7 +188,13 @@ def test_without_the_extra_it_is_said_how_to_get_it(tmp_path: Path) -> None:
         "u.find_spec = lambda name, *a: None if name == 'botocore' else real(name, *a);"
         "from fingerprint.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    for words in ("register --region eu-west-1", "credential-process", "update", "local-service", "serve"):
+    for words in (
+        "register --region eu-west-1",
+        "credentials process",
+        "credentials update",
+        "local-service",
+        "credentials serve",
+    ):
         done = subprocess.run([sys.executable, "-I", "-c", script, *words.split()], env=environment(tmp_path),
                               capture_output=True, text=True, check=False)  # fmt: skip
         assert done.returncode == 2, words
@@ -222,7 +228,9 @@ class Story:
     def __call__(self, machine: str, *words: str, vault: Path | None = None, state: Path | None = None) -> Any:
         env = self.env if state is None else {**self.env, "FINGERPRINT_STATE": str(state)}
         endpoint = (
-            ["--endpoint", self.service.endpoint] if words[0] in ("register", "credential-process", "update") else []
+            ["--endpoint", self.service.endpoint]
+            if words[0] in ("register", "credentials process", "credentials update")
+            else []
         )
         place = ["--vault", str(vault or self.vault), "--snapshot", str(self.folder / f"{machine}.json")]
         return run(*place, *words, *endpoint, env=env)
@@ -241,19 +249,19 @@ def test_the_whole_story_without_an_account(tmp_path: Path, service: LocalServic
     assert done.returncode == 0, done.stderr
     assert story("before", "register", "--region", "eu-west-1").returncode == 4
 
-    answer = json.loads(story("before", "credential-process").stdout)
+    answer = json.loads(story("before", "credentials", "process").stdout)
     assert answer["Version"] == 1
     assert set(answer) == {"Version", "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
-    assert json.loads(story("before", "credential-process").stdout) == answer
+    assert json.loads(story("before", "credentials", "process").stdout) == answer
 
     copy, other = tmp_path / "copy" / "Vault", tmp_path / "other state"
     shutil.copytree(story.vault, copy)
-    refused = story("after", "credential-process", vault=copy, state=other)
+    refused = story("after", "credentials", "process", vault=copy, state=other)
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert len(refused.stderr.splitlines()) == 1
     asked = len(service.requests())
-    regenerated = story("after", "credential-process", "--policy", "regenerate", vault=copy, state=other)
+    regenerated = story("after", "credentials", "process", "--policy", "regenerate", vault=copy, state=other)
     assert regenerated.returncode == 5
     assert len(service.requests()) == asked + 1
     assert story("after", "check", vault=copy, state=other).returncode == 1
@@ -263,17 +271,17 @@ def test_the_whole_story_without_an_account(tmp_path: Path, service: LocalServic
     assert story("before", "check").returncode == 0
     assert story("before", "threshold", "set", "33").returncode == 0
     assert story("after", "vault", "rebaseline", "--keep-fingerprint", "--yes").returncode == 0
-    assert json.loads(story("after", "credential-process").stdout)["AccessKeyId"]
+    assert json.loads(story("after", "credentials", "process").stdout)["AccessKeyId"]
 
     assert story("after", "deregister").returncode == 4
     assert story("after", "deregister", "--yes").returncode == 0
-    assert story("after", "credential-process").returncode == 3
+    assert story("after", "credentials", "process").returncode == 3
 
 
 def test_update_writes_a_profile(tmp_path: Path, service: LocalService) -> None:
     story = Story(tmp_path, service, "agent-restart")
     story("before", "register", "--region", "eu-west-1")
-    done = story("before", "update", "--profile", "node", "--output", "json")
+    done = story("before", "credentials", "update", "--profile", "node", "--output", "json")
     jsonschema.validate(json.loads(done.stdout), json.loads((SCHEMAS / "update.json").read_text()))
     assert "[node]" in (tmp_path / ".aws" / "credentials").read_text()
 
@@ -284,7 +292,7 @@ def test_update_edits_in_place_warns_or_refuses(tmp_path: Path, service: LocalSe
     story("before", "register", "--region", "eu-west-1")
     path = tmp_path / "credentials"
     path.write_text("[default]\n\taws_access_key_id: OLD\n\taws_secret_access_key: OLD\n[o]\nx = 1\n")
-    done = story("before", "update", "--file", str(path), "--output", "json")
+    done = story("before", "credentials", "update", "--file", str(path), "--output", "json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     jsonschema.validate(told, json.loads((SCHEMAS / "update.json").read_text()))
@@ -294,23 +302,23 @@ def test_update_edits_in_place_warns_or_refuses(tmp_path: Path, service: LocalSe
         r"\[o\]\nx = 1\n",
         path.read_text(),
     )
-    done = story("before", "update", "--file", str(path))
+    done = story("before", "credentials", "update", "--file", str(path))
     assert "not to the AWS SDKs for Java" in done.stderr
     assert "Wrote the profile default" in done.stdout
     for words in ((), ("--output", "json")):
         path.write_text("[default]\nx = 1\n[default]\n")
-        done = story("before", "update", "--file", str(path), *words)
+        done = story("before", "credentials", "update", "--file", str(path), *words)
         assert done.returncode == 4
         assert f"{path}:3: botocore rejects the credentials file" in done.stderr
         assert path.read_text() == "[default]\nx = 1\n[default]\n"
-    assert story("before", "update", "--profile", "a b", "--keep").returncode == 2
+    assert story("before", "credentials", "update", "--profile", "a b", "--keep").returncode == 2
 
 
 def test_update_keep_does_not_hurry_for_short_lived_tokens(tmp_path: Path) -> None:
     with LocalService(token_seconds=4) as service:
         story = Story(tmp_path, service, "agent-restart")
         story("before", "register", "--region", "eu-west-1")
-        with running(story, "update", "--keep") as process:
+        with running(story, "credentials", "update", "--keep") as process:
             assert process.stdout is not None
             assert "Wrote the profile default" in process.stdout.readline()
             time.sleep(4)
@@ -325,7 +333,7 @@ def test_an_sdk_gets_its_credentials_by_the_process(tmp_path: Path, service: Loc
     story = Story(tmp_path, service, "agent-restart")
     story("before", "register", "--region", "eu-west-1")
     command = [sys.executable, "-I", "-m", "fingerprint", "--vault", str(story.vault), "--snapshot",
-               str(tmp_path / "before.json"), "credential-process", "--endpoint", service.endpoint]  # fmt: skip
+               str(tmp_path / "before.json"), "credentials", "process", "--endpoint", service.endpoint]  # fmt: skip
     (tmp_path / ".aws").mkdir(exist_ok=True)
     (tmp_path / ".aws" / "config").write_text(f"[default]\ncredential_process = {' '.join(command)}\n")
     script = (
@@ -362,12 +370,12 @@ def test_no_secret_is_in_any_output_or_file_where_it_does_not_belong(tmp_path: P
         ("register", "--region", "eu-west-1"), ("register", "--region", "eu-west-1"), ("check",), ("vault", "show"),
         ("vault", "history"), ("explain",), ("report", str(tmp_path / "r.tar.gz"), "--redact"), ("vault", "verify"),
         ("report", str(tmp_path / "whole.tar.gz"), "--reveal"), ("snapshot", str(tmp_path / "s.json")),
-        ("vault", "history", "--reveal"), ("vault", "show", "--reveal"), ("update", "--profile", "node"),
+        ("vault", "history", "--reveal"), ("vault", "show", "--reveal"), ("credentials", "update", "--profile", "node"),
     ):  # fmt: skip
         done = story("before", *words)
         told += done.stdout + done.stderr
-    answer = json.loads(story("before", "credential-process").stdout)
-    with running(story, "update", "--keep") as process:
+    answer = json.loads(story("before", "credentials", "process").stdout)
+    with running(story, "credentials", "update", "--keep") as process:
         assert process.stdout is not None
         told += process.stdout.readline()
         limits = Path(f"/proc/{process.pid}/limits").read_text()
@@ -378,7 +386,7 @@ def test_no_secret_is_in_any_output_or_file_where_it_does_not_belong(tmp_path: P
     service.fail_next("RequestManagedInstanceRoleToken", "AccessDeniedException", times=8)
     Path(story.cache_path()).unlink()
     for output in ("text", "json"):
-        done = story("before", "credential-process", "--output", output)
+        done = story("before", "credentials", "process", "--output", output)
         assert done.returncode == 5
         told += done.stdout + done.stderr
     private = json.loads((story.vault / "Store" / "RegistrationKey").read_text())["privateKey"]
@@ -504,7 +512,7 @@ def test_update_goes_on_until_it_is_ended(tmp_path: Path, service: LocalService)
     story = Story(tmp_path, service, "agent-restart")
     story("before", "register", "--region", "eu-west-1")
     for number, code in ((signal.SIGTERM, 0), (signal.SIGINT, 130)):
-        with running(story, "update", "--keep") as process:
+        with running(story, "credentials", "update", "--keep") as process:
             assert process.stdout is not None
             assert "Wrote the profile default" in process.stdout.readline()
             process.send_signal(number)
@@ -518,7 +526,8 @@ def test_update_is_ended_by_a_signal_that_comes_just_before_it_waits(
 ) -> None:
     story = Story(tmp_path, service, "agent-restart")
     story("before", "register", "--region", "eu-west-1")
-    words = ("--vault", str(story.vault), "--snapshot", str(tmp_path / "before.json"), "update", "--keep",
+    words = ("--vault", str(story.vault), "--snapshot", str(tmp_path / "before.json"), "credentials", "update",
+    "--keep",
              "--endpoint", service.endpoint)  # fmt: skip
     with Unnoticed(number, *words, cwd=tmp_path, env=story.env) as waiting:
         assert waiting.process.stdout is not None

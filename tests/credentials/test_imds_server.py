@@ -214,7 +214,7 @@ def test_an_sdk_gets_its_credentials_from_the_command(tmp_path: Path, number: in
                "FINGERPRINT_ACTIVATION_ID": made.id, "FINGERPRINT_ACTIVATION_CODE": made.code,
                "HOME": str(tmp_path)}  # fmt: skip
         subprocess.run([*command, "register", "--region", "eu-west-1"], env=env, check=True, capture_output=True)
-        words = [*command, "serve", "--port", "0", "--output", "json"]
+        words = [*command, "credentials", "serve", "--port", "0", "--output", "json"]
         with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             text = ""
@@ -248,7 +248,8 @@ def test_a_port_that_is_taken_is_an_error_with_a_remedy(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         for number in (port, "70000"):
             done = subprocess.run(
-                [sys.executable, "-I", "-m", "fingerprint", "serve", "--port", number], capture_output=True, text=True,
+                [sys.executable, "-I", "-m", "fingerprint", "credentials", "serve", "--port", number],
+                capture_output=True, text=True,
                 env=environment(tmp_path), check=False,
             )  # fmt: skip
             assert done.returncode == 3

@@ -430,7 +430,9 @@ def test_the_log_says_which_other_user_asked(server: CredentialServer, caplog: p
 @pytest.mark.parametrize("group", ["4294967295", "99999999999", "no such group"])
 def test_a_group_that_cannot_be_is_refused_and_leaves_nothing(group: str, tmp_path: Path) -> None:
     path = tmp_path / "socket"
-    done = run("serve", "--socket", str(path), "--socket-group", group, env=environment(tmp_path / "state"))
+    done = run(
+        "credentials", "serve", "--socket", str(path), "--socket-group", group, env=environment(tmp_path / "state")
+    )
     assert done.returncode == 2, done.stderr
     assert "no such group" in done.stderr
     assert "port" not in done.stderr
@@ -541,7 +543,8 @@ def command(tmp_path: Path, *words: str) -> list[str]:
 )
 def test_options_of_the_socket_are_checked(tmp_path: Path, words: list[str], code: int, text: str) -> None:
     done = subprocess.run(
-        command(tmp_path, "serve", *words), env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True,
+        command(tmp_path, "credentials", "serve", *words), env=environment(tmp_path), cwd=tmp_path,
+        capture_output=True, text=True,
         check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, text in done.stderr) == (code, True), done.stderr
@@ -550,7 +553,7 @@ def test_options_of_the_socket_are_checked(tmp_path: Path, words: list[str], cod
 def test_the_command_serves_on_a_unix_socket_and_takes_it_away(tmp_path: Path) -> None:
     path = tmp_path / "run" / "socket"
     path.parent.mkdir()
-    words = command(tmp_path, "--output", "json", "serve", "--socket", str(path), "--socket-mode", "600",
+    words = command(tmp_path, "--output", "json", "credentials", "serve", "--socket", str(path), "--socket-mode", "600",
                     "--socket-group", str(os.getegid()))  # fmt: skip
     with subprocess.Popen(
         words, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

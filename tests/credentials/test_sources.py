@@ -227,8 +227,8 @@ def test_the_command_tells_it_without_a_secret(tmp_path: Path, expired: bool) ->
     moment = time.time() + (-3600 if expired else 3600)
     identity(disk, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)))
     env = environment(tmp_path / "state")
-    text = run("credentials", "order", "--root", str(disk), env=env)
-    done = run("credentials", "order", "--root", str(disk), "--output", "json", env=env)
+    text = run("credentials", "sources", "--root", str(disk), env=env)
+    done = run("credentials", "sources", "--root", str(disk), "--output", "json", env=env)
     jsonschema.validate(json.loads(done.stdout), json.loads((SCHEMAS / "credentials-order.json").read_text()))
     assert done.returncode == text.returncode == (1 if expired else 0)
     assert "For root: shared-file wins, unless the environment" in " ".join(text.stdout.split())
@@ -242,7 +242,7 @@ def test_the_command_tells_it_without_a_secret(tmp_path: Path, expired: bool) ->
 def test_somebody_else_is_told_what_he_may_not_see(tmp_path: Path) -> None:
     """Root's home is closed to him: that is said, and not taken for empty."""
     command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-I", "-m", "fingerprint",
-               "credentials", "order", "--output", "json"]  # fmt: skip
+               "credentials", "sources", "--output", "json"]  # fmt: skip
     env = {**environment(tmp_path / "state"), "HOME": "/nonexistent", **NO_METADATA}
     done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, check=False)
     if "No module named" in done.stderr or "Permission denied" in done.stderr:
@@ -257,6 +257,6 @@ def test_somebody_else_is_told_what_he_may_not_see(tmp_path: Path) -> None:
 
 def test_a_recording_holds_none_of_it(tmp_path: Path) -> None:
     (tmp_path / "x").write_text(json.dumps(unix_snapshot()))
-    done = run("--snapshot", str(tmp_path / "x"), "credentials", "order", env=environment(tmp_path))
+    done = run("--snapshot", str(tmp_path / "x"), "credentials", "sources", env=environment(tmp_path))
     assert done.returncode == 2
     assert "a recording holds no files of credentials" in done.stderr

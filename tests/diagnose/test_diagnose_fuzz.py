@@ -17,8 +17,8 @@ import fingerprint.diagnose
 from agent_machines import LOGS, MISMATCH, REGENERATED, AgentMachine, line, mismatch, ready, refused, started
 from fingerprint._json import dumps
 from fingerprint.cli.commands.diagnose import _print, diagnosis_answer, run
-from fingerprint.cli.options import COMMANDS
 from fingerprint.cli.parser import Arguments
+from fingerprint.cli.table import all_commands
 from fingerprint.diagnose import CHECKS, Check, Diagnosis, Site, diagnose
 from fingerprint.diagnose.result import passed
 from fingerprint.errors import SnapshotError
@@ -27,7 +27,7 @@ from fingerprint.testing.machines import unix_snapshot
 from fingerprint.vault import Vault
 
 BATCHES, CASES = 8, 60
-[COMMAND] = [command for command in COMMANDS if command.path == "diagnose"]
+[COMMAND] = [command for command in all_commands() if command.path == "diagnose"]
 FRAGMENTS = (
     "\u00b2", "2026-11-24", "9" * 400, "0001-01-01 00:00:00", "9999-12-31 23:59:59", "2026-99-99 99:99:99",
     "\x00", "\x1b[2J", "\x9b", "\u202e", "'", '"', "(", ")", "[", "] ", ": ", "\n", "\r", "INFO ", "ERROR ", "hibernat",

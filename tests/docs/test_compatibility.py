@@ -128,7 +128,9 @@ def test_a_page_without_a_mark_is_not_written() -> None:
 
 def test_the_steps_of_the_page_name_what_there_is() -> None:
     page = (DOCS / "compatibility.md").read_text(encoding="utf-8")
-    paths = re.findall(r"`((?:fingerprint|tests|tools)/[\w/]+\.py)`", page) + re.findall(r"tests/[\w/]*test_\w+\.py", page)
+    paths = re.findall(r"`((?:fingerprint|tests|tools)/[\w/]+\.py)`", page) + re.findall(
+        r"tests/[\w/]*test_\w+\.py", page
+    )
     assert len(paths) > 4
     for path in paths:
         assert (DOCS.parent / path).is_file(), path

@@ -29,7 +29,7 @@ def test_every_command_of_the_tutorial_answers_as_it_says(tmp_path: Path) -> Non
 def test_a_copy_of_the_disk_is_refused_in_it_and_the_original_goes_on() -> None:
     """The tutorial cannot lose its point by being rewritten."""
     answers = {command: answer for _, _, command, answer in tutorial.steps(tutorial.TUTORIAL.read_text())}
-    assert "rule 5: 5 of 9" in answers["clone credential-process"]
-    assert "MachineFingerprintDoesNotMatch" in answers["clone credential-process --policy regenerate"]
-    assert answers["original credential-process | cut -c 1-14"] == '{"Version":1,"'
+    assert "rule 5: 5 of 9" in answers["clone credentials process"]
+    assert "MachineFingerprintDoesNotMatch" in answers["clone credentials process --policy regenerate"]
+    assert answers["original credentials process | cut -c 1-14"] == '{"Version":1,"'
     assert "already regenerated" in " ".join(answers["clone explain"].split())

@@ -99,7 +99,7 @@ def run(launcher: subprocess.Popen[str], tmp_path: Path) -> Run:
 def house(tmp_path: Path, run: Run) -> Path:
     """A sound vault with a registration and a history, and foreign files beside it."""
     (tmp_path / "machine.json").write_text(json.dumps(unix_snapshot()))
-    assert run("init").code == 0
+    assert run("vault", "init").code == 0
     assert run("threshold", "set", "41").code == 0
     with Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state")).edit() as edit:
         edit.store_registration(RegistrationRecord(instance_id="mi-1", region="eu-west-1"), why="test")
@@ -126,7 +126,14 @@ FOLDER_KINDS = [kind for kind in FILE_KINDS if kind != "directory"]
 FOLDERS = {"Vault": "Vault", "Vault/Store": "Vault/Store", "state/history": "history"}
 
 CHECK, SHOW, VERIFY = ("check",), ("vault", "show"), ("vault", "verify")
-INIT, THRESHOLD, RESET = ("init",), ("threshold", "set", "50"), ("vault", "reset", "--yes")
+INIT, THRESHOLD, RESET = (
+    (
+        "vault",
+        "init",
+    ),
+    ("threshold", "set", "50"),
+    ("vault", "reset", "--yes"),
+)
 BACKUP, HISTORY = ("vault", "backup"), ("vault", "history")
 # What `threshold set` replaced after `init`.
 RESTORE = ("vault", "restore", "2", "--yes")

@@ -125,7 +125,7 @@ sha256sum -c --quiet before && echo unchanged
 def test_another_user_is_denied_and_writes_nothing(house: Path) -> None:
     """The reference's `nonroot` story: no permission, no new identity."""
     made = subprocess.run(
-        [COMMAND, "--vault", str(house / "disk" / "Vault"), "--snapshot", str(house / "same.json"), "init"],
+        [COMMAND, "--vault", str(house / "disk" / "Vault"), "--snapshot", str(house / "same.json"), "vault", "init"],
         capture_output=True,
         env=environment(house / "state"),
         check=False,

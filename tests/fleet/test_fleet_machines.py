@@ -34,7 +34,7 @@ def machines(tmp_path: Path) -> Path:
         recording = tmp_path / "recording.json"
         recording.write_text(json.dumps(unix_snapshot(ip=ip, host_name=name, dmi=DMI)))
         env = environment(tmp_path / "state" / name)
-        done = run("--vault", str(folder / name / "vault"), "--snapshot", str(recording), "init", env=env)
+        done = run("--vault", str(folder / name / "vault"), "--snapshot", str(recording), "vault", "init", env=env)
         assert done.returncode == 0, done.stderr
     (folder / "web-1" / "snapshot.json").write_text(
         json.dumps(unix_snapshot(ip="192.0.2.1", host_name="web-1", dmi=DMI))

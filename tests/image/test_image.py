@@ -795,7 +795,7 @@ def test_this_machine_is_not_cleaned_while_the_agent_runs(tmp_path: Path) -> Non
 def test_on_this_machine_our_state_is_found_where_it_is_but_not_files_of_others_beside_it(tmp_path: Path) -> None:
     state = tmp_path / "state"
     env = environment(state)
-    assert run("init", "--vault", str(tmp_path / "Vault"), env=env).returncode == 0
+    assert run("vault", "init", "--vault", str(tmp_path / "Vault"), env=env).returncode == 0
     (state / "thesis.txt").write_text("precious")
     done = run("image", "check", "--output", "json", "--vault", str(tmp_path / "Vault"), env=env)
     answer = json.loads(done.stdout)

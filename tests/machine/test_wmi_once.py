@@ -24,9 +24,10 @@ from windows_machines import AGENTS, NAMES, OBJECTS, windows_snapshot
 
 SERVER_2025 = "10.0.26100"
 COMMANDS = (
-    ["show"], ["show", "--facts"], ["check"], ["check", "--output", "json"], ["check", "--format", "nagios"],
-    ["explain"], ["explain", "--output", "json"], ["diagnose"], ["metrics"], ["watch", "--checks", "1"],
-    ["simulate", "--event", "dhcp-lease"], ["snapshot", "-"], ["fleet", "row"],
+    ["show"], ["show", "--facts"], ["check"], ["check", "--output", "json"], ["monitor", "nagios"],
+    ["explain"], ["explain", "--output", "json"], ["diagnose"], ["monitor", "prometheus"], ["monitor", "watch",
+    "--checks", "1"],
+    ["whatif", "--event", "dhcp-lease"], ["snapshot", "-"], ["fleet", "row"],
     ["vault", "rebaseline", "--keep-fingerprint", "--accept-new-sid", "--dry-run"],
 )  # fmt: skip
 
@@ -56,7 +57,7 @@ def of_before(house: WindowsHouse, then: str) -> None:
     """Let the record be one of another recipe, of other type ids, or of another machine."""
     if then in AGENTS:
         house.is_now(agent=AGENTS[then])
-    assert house("init").returncode == 0
+    assert house("vault", "init").returncode == 0
     record = json.loads(house.record.read_text())
     if then == "moved":
         order = [*NAMES[1:], NAMES[0]]

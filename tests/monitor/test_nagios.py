@@ -1,4 +1,4 @@
-"""`fingerprint check --format nagios`: states, conditions, the line and its performance data."""
+"""`fingerprint monitor nagios`: states, conditions, the line and its performance data."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def parsed(stdout: str, code: int) -> Answer:
 
 
 def asked(house: House, *words: str) -> Answer:
-    done = house("check", "--format", "nagios", *words)
+    done = house("monitor", "nagios", *words)
     assert done.stderr == ""
     return parsed(done.stdout, done.returncode)
 
@@ -212,7 +212,7 @@ def test_a_copy_is_told_that_the_rules_of_the_agent_do_not_notice(tmp_path: Path
     house = House(tmp_path)
     before, after = before_and_after(event)
     house.snapshot.write_text(json.dumps(before))
-    assert house("init").returncode == 0
+    assert house("vault", "init").returncode == 0
     assert asked(house, "-c", "copy").state == OK
     house.snapshot.write_text(json.dumps(after))
     assert house("check").returncode == 0
@@ -287,7 +287,7 @@ def test_conditions_without_the_format_are_a_usage_error(house: House) -> None:
 def test_a_missing_vault_is_unknown(tmp_path: Path) -> None:
     answer = asked(House(tmp_path))
     assert (answer.state, answer.items) == (UNKNOWN, {})
-    assert "fingerprint init" in answer.text
+    assert "fingerprint vault init" in answer.text
 
 
 def test_a_record_that_is_corrupt_is_critical(house: House) -> None:
@@ -353,7 +353,7 @@ def test_no_id_and_no_value_is_told(house: House, names: tuple[str, ...]) -> Non
     record = Vault(str(house.vault), state=house.env["FINGERPRINT_STATE"]).read()
     assert record.hardware_hash is not None
     now = collect(RecordedMachine.load(str(house.snapshot))).hardware_hash
-    done = house("check", "--format", "nagios", "-w", "any-drift,ip-alone,vacuous,copy")
+    done = house("monitor", "nagios", "-w", "any-drift,ip-alone,vacuous,copy")
     parsed(done.stdout, done.returncode)
     secrets = {record.fingerprint, *record.hardware_hash.values(), *now.values()}
     assert len(secrets) >= 10
@@ -367,7 +367,7 @@ def test_the_state_is_told_where_standard_output_was_to_know_ascii_only(tmp_path
     house = House(folder)
     house.env["PYTHONIOENCODING"] = "ascii"
     # The installed program starts Python isolated, without its variables.
-    words = [sys.executable, "-m", "fingerprint", "--vault", str(house.vault), "check", "--format", "nagios"]
+    words = [sys.executable, "-m", "fingerprint", "--vault", str(house.vault), "monitor", "nagios"]
     done = subprocess.run(words, env=house.env, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == UNKNOWN
     assert "ünicode" in done.stdout
@@ -390,7 +390,7 @@ def test_the_judge_of_ranges_knows_the_examples_of_the_guidelines(text: str, val
 def random_house(tmp_path_factory: pytest.TempPathFactory) -> House:
     made = House(tmp_path_factory.mktemp("random"))
     made.is_now(**WHOLE)
-    assert made("init").returncode == 0
+    assert made("vault", "init").returncode == 0
     return made
 
 

@@ -1,4 +1,4 @@
-"""`fingerprint metrics`: what Prometheus makes of the text, and how the file is replaced."""
+"""`fingerprint monitor prometheus`: what Prometheus makes of the text, and how the file is replaced."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ Case = Callable[[House], None]
 @needs_promtool
 def test_promtool_finds_nothing_to_complain_of(house: House, case: Case) -> None:
     case(house)
-    text = house("metrics").stdout
+    text = house("monitor", "prometheus").stdout
     assert "fingerprint_check_success" in text
     done = promtool("check", "metrics", text=text)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -179,10 +179,10 @@ def test_promtool_finds_nothing_to_complain_of(house: House, case: Case) -> None
 @every_case
 def test_text_and_json_and_exit_code_say_the_same(house: House, case: Case) -> None:
     case(house)
-    done = house("metrics")
+    done = house("monitor", "prometheus")
     assert done.returncode == CASES[case]
     told = parsed(done.stdout)
-    answer = house.json("metrics")
+    answer = house.json("monitor", "prometheus")
     # A replaced fingerprint is a finding, although the machine matches its record.
     expected = "same" if case is regenerated else ("same", "different", "", "cannot-tell")[CASES[case]]
     assert answer["verdict"] == expected
@@ -208,7 +208,7 @@ def test_no_id_is_told(house: House, case: Case) -> None:
     secrets |= set(collect(RecordedMachine.load(str(house.snapshot))).hardware_hash.values()) - {""}
     secrets |= {"zebra-77", "quagga-78", "192.0.2.2", "198.51.100.23", "a2:99:21:33"}
     for words in ((), ("--output", "json")):
-        done = house("metrics", *words)
+        done = house("monitor", "prometheus", *words)
         assert done.stdout
         for text in secrets:
             assert text.strip() not in done.stdout + done.stderr
@@ -231,26 +231,26 @@ def test_no_id_is_told(house: House, case: Case) -> None:
 )
 def test_the_figures_are_those_of_the_check(house: House, case: Case, figures: dict[str, float]) -> None:
     case(house)
-    told = parsed(house("metrics").stdout)
+    told = parsed(house("monitor", "prometheus").stdout)
     assert {name: value(told, name) for name in figures} == pytest.approx(figures)
 
 
 def test_attributes_are_told_one_by_one(house: House) -> None:
     changed(house)
-    told = parsed(house("metrics").stdout)
+    told = parsed(house("monitor", "prometheus").stdout)
     differ = {name for name, one in told["fingerprint_attribute_changed"].items() if one}
     assert differ == {"hostname-info", "macaddr-info"}
     assert set(told["fingerprint_attribute_absent"].values()) == {0}
     assert sum(told["fingerprint_rule"].values()) == 1
     assert told["fingerprint_rule"]["same-ip"] == 1
     house.is_now(**{**WHOLE, "disk": None})
-    told = parsed(house("metrics").stdout)
+    told = parsed(house("monitor", "prometheus").stdout)
     assert {name for name, one in told["fingerprint_attribute_absent"].items() if one} == {"disk-info"}
 
 
 def test_what_could_not_be_read_is_neither_changed_nor_absent(house: House) -> None:
     denied(house)
-    told = parsed(house("metrics").stdout)
+    told = parsed(house("monitor", "prometheus").stdout)
     unread = {"bios-hash", "memory-hash", "processor-hash", "system-hash"}
     assert {name for name, one in told["fingerprint_attribute_unreadable"].items() if one} == unread
     assert set(told["fingerprint_attribute_absent"].values()) == {0}
@@ -261,12 +261,12 @@ def test_what_could_not_be_read_is_neither_changed_nor_absent(house: House) -> N
 
 def test_where_there_is_no_verdict_the_kind_of_error_is_told(house: House) -> None:
     corrupt(house)
-    done = house("metrics")
+    done = house("monitor", "prometheus")
     assert parsed(done.stdout)["fingerprint_check_error"] == {"VaultCorrupt": 1}
     assert str(house.record) in done.stderr
     missing(house)
     # Our journal knows that there was one; the error must be another than that of damage.
-    assert set(parsed(house("metrics").stdout)["fingerprint_check_error"]) == {"VaultMissing"}
+    assert set(parsed(house("monitor", "prometheus").stdout)["fingerprint_check_error"]) == {"VaultMissing"}
 
 
 @every_case
@@ -274,7 +274,7 @@ def test_the_file_is_written_whatever_was_found(house: House, tmp_path: Path, ca
     case(house)
     target = tmp_path / "out" / "fingerprint.prom"
     target.parent.mkdir()
-    done = house("metrics", "--textfile", str(target))
+    done = house("monitor", "prometheus", "--textfile", str(target))
     assert (done.returncode, done.stdout) == (CASES[case], "")
     assert value(parsed(target.read_text()), "check_success") == (CASES[case] != 3)
     assert os.listdir(target.parent) == [target.name]
@@ -285,7 +285,7 @@ def test_everybody_may_read_the_file_and_nobody_else_write_it(house: House, tmp_
     target = tmp_path / "fingerprint.prom"
     before = os.umask(mask)
     try:
-        assert house("metrics", "--textfile", str(target)).returncode == 0
+        assert house("monitor", "prometheus", "--textfile", str(target)).returncode == 0
     finally:
         os.umask(before)
     assert stat.S_IMODE(target.stat().st_mode) == 0o644
@@ -293,7 +293,7 @@ def test_everybody_may_read_the_file_and_nobody_else_write_it(house: House, tmp_
 
 def test_the_file_is_named_in_the_answer(house: House, tmp_path: Path) -> None:
     target = tmp_path / "fingerprint.prom"
-    answer = house.json("metrics", "--textfile", str(target))
+    answer = house.json("monitor", "prometheus", "--textfile", str(target))
     assert answer["textfile"] == str(target)
     assert target.exists()
 
@@ -302,7 +302,7 @@ def test_who_has_the_old_file_open_keeps_it_whole(house: House, tmp_path: Path) 
     target, kept = tmp_path / "fingerprint.prom", tmp_path / "kept"
     target.write_text("old\n" * 1000)
     kept.hardlink_to(target)
-    assert house("metrics", "--textfile", str(target)).returncode == 0
+    assert house("monitor", "prometheus", "--textfile", str(target)).returncode == 0
     assert kept.read_text() == "old\n" * 1000
     parsed(target.read_text())
 
@@ -338,7 +338,7 @@ def test_the_file_is_only_ever_renamed_into_place(house: House, tmp_path: Path) 
     target.parent.mkdir()
     done = subprocess.run(
         ["strace", "-f", "-o", str(log), "-e", "trace=%file,fsync", COMMAND, "--vault", str(house.vault),
-         "--snapshot", str(house.snapshot), "metrics", "--textfile", str(target)],
+         "--snapshot", str(house.snapshot), "monitor", "prometheus", "--textfile", str(target)],
         env=house.env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if "PTRACE" in done.stderr or "ptrace" in done.stderr:
@@ -358,7 +358,7 @@ def test_a_link_is_replaced_and_not_followed(house: House, tmp_path: Path) -> No
     target, elsewhere = tmp_path / "fingerprint.prom", tmp_path / "elsewhere"
     elsewhere.write_text("mine")
     target.symlink_to(elsewhere)
-    assert house("metrics", "--textfile", str(target)).returncode == 0
+    assert house("monitor", "prometheus", "--textfile", str(target)).returncode == 0
     assert elsewhere.read_text() == "mine"
     assert not target.is_symlink()
     parsed(target.read_text())
@@ -375,7 +375,7 @@ def test_the_old_file_stays_where_the_new_one_does_not_fit(house: House, tmp_pat
     target = tmp_path / "out" / "fingerprint.prom"
     target.parent.mkdir()
     target.write_text("old")
-    done = house("metrics", "--textfile", str(target), preexec_fn=limited)
+    done = house("monitor", "prometheus", "--textfile", str(target), preexec_fn=limited)
     assert (done.returncode, done.stdout) == (3, "")
     assert f"{target}: the metrics could not be written" in done.stderr
     assert "Traceback" not in done.stderr
@@ -403,7 +403,7 @@ def test_the_old_file_stays_on_a_full_disk(house: House, tmp_path: Path) -> None
     disk.mkdir()
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", _FULL_DISK, str(disk), str(disk), COMMAND, "--vault", str(house.vault),
-         "--snapshot", str(house.snapshot), "metrics", "--textfile", str(disk / "f.prom")],
+         "--snapshot", str(house.snapshot), "monitor", "prometheus", "--textfile", str(disk / "f.prom")],
         env=house.env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode == 77 or "unshare: " in done.stderr:
@@ -415,7 +415,7 @@ def test_the_old_file_stays_on_a_full_disk(house: House, tmp_path: Path) -> None
 
 def test_a_folder_that_is_missing_is_told(house: House, tmp_path: Path) -> None:
     target = tmp_path / "nowhere" / "fingerprint.prom"
-    done = house("metrics", "--textfile", str(target))
+    done = house("monitor", "prometheus", "--textfile", str(target))
     assert (done.returncode, done.stdout) == (3, "")
     assert f"{target}: the metrics could not be written (No such file or directory)" in done.stderr
     assert not target.parent.exists()
@@ -424,7 +424,7 @@ def test_a_folder_that_is_missing_is_told(house: House, tmp_path: Path) -> None:
 def test_a_folder_in_the_place_of_the_file_is_told_and_left(house: House, tmp_path: Path) -> None:
     target = tmp_path / "out" / "fingerprint.prom"
     target.mkdir(parents=True)
-    done = house("metrics", "--textfile", str(target))
+    done = house("monitor", "prometheus", "--textfile", str(target))
     assert done.returncode == 3
     assert "the metrics could not be written" in done.stderr
     assert os.listdir(target.parent) == [target.name]
@@ -436,7 +436,8 @@ def test_a_folder_that_may_not_be_written_is_told_and_nothing_is_left(house: Hou
     folder = tmp_path / "out"
     folder.mkdir(mode=0o555)
     target = folder / "fingerprint.prom"
-    command = [COMMAND, "--vault", str(house.vault), "--snapshot", str(house.snapshot), "metrics", "--textfile",
+    command = [COMMAND, "--vault", str(house.vault), "--snapshot", str(house.snapshot), "monitor", "prometheus",
+    "--textfile",
                str(target)]  # fmt: skip
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
@@ -470,7 +471,7 @@ def test_the_page_names_every_metric_and_no_other(house: House) -> None:
     told: set[str] = set()
     for case in (healthy, soon, missing):
         case(house)
-        told |= set(parsed(house("metrics").stdout))
+        told |= set(parsed(house("monitor", "prometheus").stdout))
     page = DOC.read_text()
     assert set(re.findall(r"^\| `(fingerprint_\w+)", page, re.MULTILINE)) == told
     assert set(re.findall(r"\bfingerprint_\w+", rules_of_the_page())) <= told
@@ -504,7 +505,7 @@ def test_the_rules_of_the_page_alert_of_what_the_metrics_tell(
     """Let Prometheus evaluate the rules over our own metrics, constant for a day."""
     case(house)
     series = []
-    for name, samples in parsed(house("metrics").stdout).items():
+    for name, samples in parsed(house("monitor", "prometheus").stdout).items():
         for label, number in samples.items():
             if name == "fingerprint_last_collect_timestamp_seconds":
                 # The clock of a test of rules begins in 1970.

@@ -21,7 +21,7 @@ import fingerprint
 from commandline import COMMAND, environment, run
 from fingerprint.cli.commands import units as module
 
-SCHEMA = json.loads((Path(fingerprint.__file__).parent / "schemas/units.json").read_text())
+SCHEMA = json.loads((Path(fingerprint.__file__).parent / "schemas/monitor-units.json").read_text())
 NAMES = {
     "systemd": ["fingerprint-watch.service", "fingerprint-metrics.service", "fingerprint-metrics.timer"],
     "launchd": ["fingerprint-watch.plist", "fingerprint-metrics.plist"],
@@ -38,7 +38,7 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 
 def units(folder: Path, system: str, *words: str) -> Any:
-    done = run("units", str(folder), "--system", system, "--output", "json", *words)
+    done = run("monitor", "units", str(folder), "--system", system, "--output", "json", *words)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     jsonschema.validate(answer, SCHEMA)
@@ -65,7 +65,7 @@ def test_the_files_of_a_system_are_written_and_told(tmp_path: Path, system: str)
 
 
 def test_the_text_tells_the_files_and_the_commands(tmp_path: Path) -> None:
-    done = run("units", str(tmp_path / "u"), "--system", "systemd", "--program", "/usr/bin/fingerprint")
+    done = run("monitor", "units", str(tmp_path / "u"), "--system", "systemd", "--program", "/usr/bin/fingerprint")
     assert done.returncode == 0, done.stderr
     for name in NAMES["systemd"]:
         assert f"  {tmp_path}/u/{name}\n" in done.stdout
@@ -75,18 +75,18 @@ def test_the_text_tells_the_files_and_the_commands(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("system", NAMES)
 def test_every_template_belongs_to_a_system(system: str) -> None:
-    templates = sorted(os.listdir(Path(fingerprint.__file__).parent / "services"))
+    templates = sorted(os.listdir(Path(fingerprint.__file__).parent / "monitor" / "units"))
     assert templates == sorted(name for names in NAMES.values() for name in names)
     assert module._TEMPLATES[system] == tuple(NAMES[system])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another system has other files")
 def test_system_and_program_are_those_of_this_installation(tmp_path: Path) -> None:
-    done = run("units", str(tmp_path / "u"), "--output", "json")
+    done = run("monitor", "units", str(tmp_path / "u"), "--output", "json")
     answer = json.loads(done.stdout)
     assert (answer["system"], answer["program"]) == ("systemd", COMMAND)
     done = subprocess.run(
-        [sys.executable, "-I", "-m", "fingerprint", "units", str(tmp_path / "v"), "--output", "json"],
+        [sys.executable, "-I", "-m", "fingerprint", "monitor", "units", str(tmp_path / "v"), "--output", "json"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert json.loads(done.stdout)["program"] == COMMAND
@@ -95,7 +95,7 @@ def test_system_and_program_are_those_of_this_installation(tmp_path: Path) -> No
 @pytest.mark.parametrize("system", NAMES)
 def test_nothing_is_overwritten(tmp_path: Path, system: str) -> None:
     (tmp_path / NAMES[system][-1]).write_text("mine")
-    done = run("units", str(tmp_path), "--system", system, "--program", PROGRAMS[system])
+    done = run("monitor", "units", str(tmp_path), "--system", system, "--program", PROGRAMS[system])
     assert done.returncode == 4
     assert NAMES[system][-1] in done.stderr
     assert os.listdir(tmp_path) == [NAMES[system][-1]]
@@ -104,7 +104,7 @@ def test_nothing_is_overwritten(tmp_path: Path, system: str) -> None:
 
 def test_a_dangling_link_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / NAMES["launchd"][0]).symlink_to(tmp_path / "elsewhere")
-    assert run("units", str(tmp_path), "--system", "launchd").returncode == 4
+    assert run("monitor", "units", str(tmp_path), "--system", "launchd").returncode == 4
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -128,21 +128,21 @@ def test_a_dangling_link_is_not_written_through(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_written_is_a_usage_error(tmp_path: Path, words: tuple[str, ...]) -> None:
-    done = run("units", str(tmp_path / "u"), *words)
+    done = run("monitor", "units", str(tmp_path / "u"), *words)
     assert done.returncode == 2, done.stdout
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "u").exists()
 
 
 def test_a_path_that_is_no_text_is_a_usage_error(tmp_path: Path) -> None:
-    done = run("units", str(tmp_path / "u"), "--system", "systemd", "--program", os.fsdecode(b"/opt/\xff"))
+    done = run("monitor", "units", str(tmp_path / "u"), "--system", "systemd", "--program", os.fsdecode(b"/opt/\xff"))
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
 
 
 def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
-        done = run("units", str(place), "--system", "launchd", "--output", "json")
+        done = run("monitor", "units", str(place), "--system", "launchd", "--output", "json")
         assert done.returncode == 3
         assert json.loads(done.stdout or done.stderr)["error"]["kind"] == "InputError"
 
@@ -157,11 +157,11 @@ def test_a_unit_holds_the_program_with_its_characters_escaped(tmp_path: Path) ->
     units(tmp_path, "systemd", "--program", PROGRAMS["systemd"], "--textfile", "/srv/a%b $X/../m n/f$p.prom")
     path = tmp_path / SERVICES[0]
     assert setting(path, "ExecStart") == [
-        '"/opt/a & b%%h/finger<print$HOME" watch --output json --textfile "/srv/m n/f$$p.prom"'
+        '"/opt/a & b%%h/finger<print$HOME" monitor watch --output json --textfile "/srv/m n/f$$p.prom"'
     ]
     assert setting(path, "ReadWritePaths") == ['"-/srv/m n"']
     assert setting(tmp_path / SERVICES[1], "ExecStart") == [
-        '"/opt/a & b%%h/finger<print$HOME" metrics --textfile "/srv/m n/f$$p.prom"'
+        '"/opt/a & b%%h/finger<print$HOME" monitor prometheus --textfile "/srv/m n/f$$p.prom"'
     ]
 
 
@@ -169,7 +169,7 @@ def test_the_units_are_started_as_the_commands_behave(tmp_path: Path) -> None:
     units(tmp_path, "systemd", "--program", "/usr/bin/fingerprint")
     watch, metrics = (tmp_path / name for name in SERVICES)
     textfile = "/var/lib/prometheus/node-exporter/fingerprint.prom"
-    assert setting(watch, "ExecStart") == [f"/usr/bin/fingerprint watch --output json --textfile {textfile}"]
+    assert setting(watch, "ExecStart") == [f"/usr/bin/fingerprint monitor watch --output json --textfile {textfile}"]
     assert setting(watch, "Type") == ["notify"]
     assert setting(watch, "NotifyAccess") == ["main"]
     assert setting(watch, "WatchdogSec") == ["15min"]
@@ -230,15 +230,23 @@ def test_property_lists_hold_the_program_and_its_arguments(tmp_path: Path) -> No
     watch, metrics = (plistlib.loads((tmp_path / name).read_bytes()) for name in NAMES["launchd"])
     assert watch["Label"] == "hardware-fingerprint.watch"
     assert watch["ProgramArguments"] == [
-        PROGRAMS["launchd"], "watch", "--output", "json", "--textfile", "/a & b/<f>.prom",
+        PROGRAMS["launchd"], "monitor", "watch", "--output", "json", "--textfile", "/a & b/<f>.prom",
     ]  # fmt: skip
     assert watch["KeepAlive"] == {"SuccessfulExit": False}
     assert metrics["Label"] == "hardware-fingerprint.metrics"
-    assert metrics["ProgramArguments"] == [PROGRAMS["launchd"], "metrics", "--textfile", "/a & b/<f>.prom"]
+    assert metrics["ProgramArguments"] == [
+        PROGRAMS["launchd"],
+        "monitor",
+        "prometheus",
+        "--textfile",
+        "/a & b/<f>.prom",
+    ]
     assert metrics["StartInterval"] == 300
 
 
-@pytest.mark.parametrize(("name", "words"), [("watch", "watch --output json"), ("metrics", "metrics")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("watch", "monitor watch --output json"), ("metrics", "monitor prometheus")]
+)
 def test_tasks_hold_the_program_and_its_arguments(tmp_path: Path, name: str, words: str) -> None:
     units(tmp_path, "windows", "--program", PROGRAMS["windows"], "--textfile", r"D:\a & b\f.prom")
     data = (tmp_path / f"fingerprint-{name}-task.xml").read_bytes()
@@ -270,7 +278,7 @@ def test_copying_is_told_only_where_it_is_needed() -> None:
 def test_a_check_succeeds_with_the_one_capability_of_the_unit(tmp_path: Path, capabilities: str, code: int) -> None:
     vault = tmp_path / "Vault"
     env = environment(tmp_path / "state")
-    assert run("--vault", str(vault), "init", env=env).returncode == 0
+    assert run("--vault", str(vault), "vault", "init", env=env).returncode == 0
     # As the agent leaves them.
     for folder in (vault / "Store", vault):
         folder.chmod(0o600)

@@ -109,7 +109,7 @@ class Manager:
         self.slow = folder / "slow"
         self.name = f"fingerprint-test-{os.getpid()}-{time.monotonic_ns()}"
         self.units.mkdir()
-        done = run("units", str(self.units), "--system", "systemd")
+        done = run("monitor", "units", str(self.units), "--system", "systemd")
         assert done.returncode == 0, done.stderr
         for target in TARGETS:
             (self.units / f"{target}.target").write_text("[Unit]\nDefaultDependencies=no\n")
@@ -207,7 +207,7 @@ class Manager:
         # Nothing is made where our journal knows an earlier one.
         for name in ("amazon", "hardware-fingerprint"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        self.fingerprint(*words, "init")
+        self.fingerprint(*words, "vault", "init")
         for folder in (f"{VAULT}/Store", VAULT):
             (self.folder / os.path.relpath(folder, "/var/lib")).chmod(0o600)
 

@@ -1,4 +1,4 @@
-"""`fingerprint watch` as a real process: what it tells, when it looks, how it ends, and what systemd hears of it."""
+"""`fingerprint monitor watch` as a real process: what it logs, when it checks, how it ends, what systemd is told."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from paths import DOCS
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals as Unix has them")
 
-SCHEMA = Draft202012Validator(json.loads((resources.files("fingerprint") / "schemas/watch.json").read_text()))
+SCHEMA = Draft202012Validator(json.loads((resources.files("fingerprint") / "schemas/monitor-watch.json").read_text()))
 DOC = DOCS / "monitoring.md"
 WHOLE = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", "ip": "192.0.2.2", "host_name": "zebra-77"}
 REFUSED = {
@@ -84,7 +84,7 @@ class Listener:
 
 
 class Watch:
-    """A running `fingerprint watch`."""
+    """A running `fingerprint monitor watch`."""
 
     def __init__(self, words: list[str], env: dict[str, str]) -> None:
         self.process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -154,7 +154,18 @@ def listener(tmp_path: Path) -> Iterator[Listener]:
 @contextmanager
 def watch(house: House, *words: str, form: str = "json", **environ: str) -> Iterator[Watch]:
     running = Watch(
-        [COMMAND, "--vault", str(house.vault), "--snapshot", str(house.snapshot), "watch", "--output", form, *words],
+        [
+            COMMAND,
+            "--vault",
+            str(house.vault),
+            "--snapshot",
+            str(house.snapshot),
+            "monitor",
+            "watch",
+            "--output",
+            form,
+            *words,
+        ],
         {**house.env, **environ},
     )
     try:
@@ -269,7 +280,7 @@ def test_it_starts_where_there_is_no_vault_yet(tmp_path: Path) -> None:
     house = House(tmp_path)
     with watch(house, "--interval", "0.05") as running:
         assert running.event("started")["error"]["kind"] == "VaultMissing"
-        assert house("init").returncode == 0
+        assert house("vault", "init").returncode == 0
         while running.event("recovered", "failed")["event"] != "recovered":
             # A look may have seen the vault half made.
             pass
@@ -394,7 +405,17 @@ def test_a_signal_ends_it_while_nobody_takes_what_it_tells(house: House, number:
         while True:
             os.write(full, b"x")
     os.set_blocking(full, True)
-    words = [COMMAND, "--vault", str(house.vault), "--snapshot", str(house.snapshot), "watch", "--interval", "86400"]
+    words = [
+        COMMAND,
+        "--vault",
+        str(house.vault),
+        "--snapshot",
+        str(house.snapshot),
+        "monitor",
+        "watch",
+        "--interval",
+        "86400",
+    ]
     with subprocess.Popen(words, env=house.env, stdout=full, stderr=subprocess.PIPE) as process:
         time.sleep(1)
         process.send_signal(number)
@@ -450,13 +471,13 @@ def test_so_many_checks_end_with_the_code_of_the_last(house: House, listener: Li
     "words", [("--checks", "0"), ("--checks", "-1"), ("--checks", "x"), ("--interval", "0"), ("--interval", "-5")]
 )
 def test_a_mistake_in_the_command_line_is_a_usage_error(house: House, words: tuple[str, ...]) -> None:
-    done = house("watch", *words)
+    done = house("monitor", "watch", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("fingerprint: ")
 
 
 def test_a_reader_that_goes_away_ends_it_silently(house: House) -> None:
-    words = [COMMAND, "--vault", str(house.vault), "--snapshot", str(house.snapshot), "watch", *FOREVER]
+    words = [COMMAND, "--vault", str(house.vault), "--snapshot", str(house.snapshot), "monitor", "watch", *FOREVER]
     with subprocess.Popen(words, env=house.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -677,8 +698,8 @@ def watch_live(network: Network, folder: Path, listener: Listener) -> Iterator[W
     """Watch this machine, in a network namespace, with a vault of its own."""
     env = {**environment(folder / "state"), **listener.environ}
     command = [*network.enter, COMMAND, "--vault", str(folder / "Vault")]
-    subprocess.run([*command, "init"], env=env, check=True, capture_output=True)
-    running = Watch([*command, "watch", "--output", "json", *FOREVER], env)
+    subprocess.run([*command, "vault", "init"], env=env, check=True, capture_output=True)
+    running = Watch([*command, "monitor", "watch", "--output", "json", *FOREVER], env)
     try:
         yield running
     finally:

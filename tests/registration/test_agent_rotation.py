@@ -96,20 +96,30 @@ def by_session(node: Node) -> None:
 
 
 def by_process(node: Node) -> None:
-    done = run(*node.words, "credential-process", "--endpoint", node.service.endpoint, env=node.env)
+    done = run(*node.words, "credentials", "process", "--endpoint", node.service.endpoint, env=node.env)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["AccessKeyId"]
 
 
 def by_update(node: Node) -> None:
     file = str(node.root / "credentials")
-    done = run(*node.words, "update", "--file", file, "--endpoint", node.service.endpoint, env=node.env)
+    done = run(*node.words, "credentials", "update", "--file", file, "--endpoint", node.service.endpoint, env=node.env)
     assert done.returncode == 0, done.stderr
 
 
 def by_update_keep(node: Node) -> None:
     file = str(node.root / "credentials")
-    words = [COMMAND, *node.words, "update", "--keep", "--file", file, "--endpoint", node.service.endpoint]
+    words = [
+        COMMAND,
+        *node.words,
+        "credentials",
+        "update",
+        "--keep",
+        "--file",
+        file,
+        "--endpoint",
+        node.service.endpoint,
+    ]
     with subprocess.Popen(words, env=node.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout
         assert process.stdout.readline().startswith(b"Wrote")
@@ -118,7 +128,7 @@ def by_update_keep(node: Node) -> None:
 
 
 def by_serve(node: Node) -> None:
-    words = [COMMAND, *node.words, "serve", "--port", "0", "--endpoint", node.service.endpoint]
+    words = [COMMAND, *node.words, "credentials", "serve", "--port", "0", "--endpoint", node.service.endpoint]
     with subprocess.Popen(words, env=node.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout
         base = process.stdout.readline().decode().rpartition(": ")[2].strip()
@@ -133,7 +143,7 @@ def by_serve(node: Node) -> None:
 
 
 WAYS: dict[str, Callable[[Node], None]] = {
-    "role_token": by_token, "age": by_age, "session": by_session, "credential-process": by_process,
+    "role_token": by_token, "age": by_age, "session": by_session, "credentials process": by_process,
     "update": by_update, "update --keep": by_update_keep, "serve": by_serve,
 }  # fmt: skip
 

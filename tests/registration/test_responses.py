@@ -158,7 +158,7 @@ def test_a_member_that_is_not_what_it_may_be_is_named_and_nothing_is_written(
         del answer[name]
     node.server.status, node.server.body = 200, json.dumps(answer).encode()
     before = node.state()
-    code, out, err = node("update", "--profile", "node", "--file", str(node.file))
+    code, out, err = node("credentials", "update", "--profile", "node", "--file", str(node.file))
     if good(answer, now):
         assert code == 0, err
         parser = configparser.RawConfigParser()
@@ -174,7 +174,7 @@ def test_a_member_that_is_not_what_it_may_be_is_named_and_nothing_is_written(
     assert node.state() == before
     assert CANARY not in err
     assert "internal error" not in err
-    assert node("credential-process")[:2] == (5, "")
+    assert node("credentials", "process")[:2] == (5, "")
     assert node.state() == before
 
 
@@ -191,19 +191,19 @@ BODIES = [
 @given(
     st.one_of(st.sampled_from(BODIES), st.binary(max_size=60), values.map(lambda value: json.dumps(value).encode())),
     st.sampled_from([200, 201, 204, 301, 302, 307, 400, 401, 403, 404, 413, 418, 429, 500, 502, 503, 504, 599]),
-    st.sampled_from(["update", "credential-process", "register"]),
+    st.sampled_from(["credentials update", "credentials process", "register"]),
 )
-@example(b"[" * 30_000, 200, "update")
-@example(b"[" * 30_000, 400, "update")
-@example(b'{"__type":["a"],"message":{"b":1}}', 400, "update")
-@example(b'{"__type":"a#\\u001b[31m\\n","message":"\\ud800"}', 400, "credential-process")
+@example(b"[" * 30_000, 200, "credentials update")
+@example(b"[" * 30_000, 400, "credentials update")
+@example(b'{"__type":["a"],"message":{"b":1}}', 400, "credentials update")
+@example(b'{"__type":"a#\\u001b[31m\\n","message":"\\ud800"}', 400, "credentials process")
 @example(b'{"InstanceId":["mi-1"]}', 200, "register")
 def test_a_body_that_is_no_answer_ends_in_an_error_of_ours(node: Node, body: bytes, status: int, command: str) -> None:
     node.server.status, node.server.body = status, body
     before = node.state(asks=command == "register")
     words = {
-        "update": ["update", "--profile", "node", "--file", str(node.file)],
-        "credential-process": ["credential-process"],
+        "credentials update": ["credentials", "update", "--profile", "node", "--file", str(node.file)],
+        "credentials process": ["credentials", "process"],
         "register": ["register", "--again", "--region", REGION, "--activation-id", "1" * 36],
     }[command]  # fmt: skip
     code, out, err = node(*words)

@@ -145,18 +145,18 @@ def place(tmp_path: Path) -> tuple[dict[str, str], list[str]]:
     env = environment(tmp_path / "state")
     (tmp_path / "m.json").write_text(json.dumps(snapshot(machine())))
     words = ["--vault", str(tmp_path / "Vault"), "--snapshot", str(tmp_path / "m.json")]
-    assert run(*words, "init", env=env).returncode == 0
+    assert run(*words, "vault", "init", env=env).returncode == 0
     return env, words
 
 
 def test_simulate_tells_the_verdict_after_an_event(place: tuple[dict[str, str], list[str]]) -> None:
     env, words = place
-    done = run(*words, "simulate", "--event", "os-upgrade", "--sweep", env=env)
+    done = run(*words, "whatif", "--event", "os-upgrade", "--sweep", env=env)
     assert done.returncode == 1
     assert "would pass with a threshold of at most 33" in done.stdout
     assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
-    assert run(*words, "simulate", "--event", "os-upgrade", "--threshold", "33", env=env).returncode == 0
-    answer = json.loads(run(*words, "simulate", "--change", "ip,mac", "--sweep", "--output", "json", env=env).stdout)
+    assert run(*words, "whatif", "--event", "os-upgrade", "--threshold", "33", env=env).returncode == 0
+    answer = json.loads(run(*words, "whatif", "--change", "ip,mac", "--sweep", "--output", "json", env=env).stdout)
     assert answer["then"]["matched"] == 7
     assert [step["then"] for step in answer["sweep"]] == [True] * 7 + [False] * 2
 
@@ -167,18 +167,16 @@ def test_simulate_tells_the_verdict_after_an_event(place: tuple[dict[str, str], 
 )
 def test_simulate_names_what_it_does_not_know(place: tuple[dict[str, str], list[str]], words: tuple[str, ...]) -> None:
     env, machine_words = place
-    done = run(*machine_words, "simulate", *words, env=env)
+    done = run(*machine_words, "whatif", *words, env=env)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
 
 def test_events_are_listed_without_a_vault(tmp_path: Path) -> None:
     env = environment(tmp_path)
-    text = run("simulate", "--list-events", env=env).stdout
+    text = run("whatif", "--list-events", env=env).stdout
     assert all(one.name in text for one in EVENTS)
-    assert len(json.loads(run("simulate", "--list-events", "--output", "json", env=env).stdout)["events"]) == len(
-        EVENTS
-    )
+    assert len(json.loads(run("whatif", "--list-events", "--output", "json", env=env).stdout)["events"]) == len(EVENTS)
 
 
 def test_advise_is_exit_code_1_on_a_conflict(place: tuple[dict[str, str], list[str]]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_machines import AgentMachine, copied_disk
-from fingerprint.cli.options import COMMANDS
+from fingerprint.cli.table import all_commands
 from fingerprint.testing.machines import unix_snapshot
 
 
@@ -38,19 +38,19 @@ def lines(machine: AgentMachine) -> dict[str, list[str]]:
     folder = machine.folder
     fleet = str(folder / "fleet.jsonl")
     return {
-        **{command.path: [] for command in COMMANDS},
-        "watch": ["--checks", "1"], "simulate": ["--event", "reboot"], "threshold set": ["50", "--dry-run"],
+        **{command.path: [] for command in all_commands()},
+        "monitor watch": ["--checks", "1"], "whatif": ["--event", "reboot"], "threshold set": ["50", "--dry-run"],
         "threshold advise": ["--standard", "--tolerate", "reboot"], "s3-policy": ["--region", "eu-west-1"],
-        "compare": [str(folder / "a.json"), str(folder / "a.json")], "snapshot": ["-"],
-        "match": [str(folder / "pairs.jsonl")], "explain-log": [str(folder / "agent.log")],
+        "snapshot": ["-"],
+        "match": [str(folder / "pairs.jsonl")], "diagnose logs": [str(folder / "agent.log")],
         "completion": ["bash"], "report": ["--redact", str(folder / f"report-{os.urandom(4).hex()}.tar.gz")],
-        "units": ["--system", "systemd", str(folder / f"units-{os.urandom(4).hex()}")],
+        "monitor units": ["--system", "systemd", str(folder / f"units-{os.urandom(4).hex()}")],
         "fleet check": [fleet], "fleet plan": [fleet], "fleet clones": [fleet], "fleet diff": [fleet, fleet],
         "fleet pack": [fleet, str(folder / f"{os.urandom(4).hex()}.arrow")],
         "fleet report": [fleet, str(folder / f"{os.urandom(4).hex()}.html")],
         "vault reset": ["--dry-run"], "vault backup": ["--dry-run"],
-        "vault rebaseline": ["--keep-fingerprint", "--dry-run"], "serve": ["--port", "0"],
-        "deregister": ["--dry-run"], "init": ["--if-missing"],
+        "vault rebaseline": ["--keep-fingerprint", "--dry-run"], "credentials serve": ["--port", "0"],
+        "deregister": ["--dry-run"], "vault init": ["--if-missing"],
         "register": ["--region", "eu-west-1", "--activation-id", "0" * 36, "--code-file", str(folder / "code"),
                      "--again", "--dry-run"],
         "image clean": ["--dry-run"],
@@ -58,10 +58,10 @@ def lines(machine: AgentMachine) -> dict[str, list[str]]:
 
 
 # They print nothing without a service that answers, or without an earlier record.
-ASK = ("credential-process", "update", "vault restore")
-WRITING = sorted({command.path for command in COMMANDS} - set(ASK))
-NEEDS_NOTHING = ("completion", "compare", "explain-log", "local-service", "match", "s3-policy", "units", "version")
-OF_A_DISK = ("credentials order", "image check", "image clean")
+ASK = ("credentials process", "credentials update", "vault restore")
+WRITING = sorted({command.path for command in all_commands()} - set(ASK))
+NEEDS_NOTHING = ("completion", "diagnose logs", "help", "local-service", "match", "monitor units", "s3-policy")
+OF_A_DISK = ("credentials sources", "image check", "image clean")
 
 
 def words_of(machine: AgentMachine, path: str) -> list[str]:

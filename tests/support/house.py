@@ -30,7 +30,7 @@ class House:
         """Return a house whose vault holds the record of its machine."""
         house = cls(folder)
         house.is_now(**changes)
-        assert house("init").returncode == 0
+        assert house("vault", "init").returncode == 0
         return house
 
     def is_now(self, **changes: Any) -> None:

@@ -8,13 +8,16 @@ import shlex
 import subprocess
 from typing import Any, NamedTuple
 
-from fingerprint.cli.options import COMMANDS, GLOBAL
+from fingerprint.cli.options import GLOBAL
+from fingerprint.cli.table import all_commands
 
 THERE = ("on that machine: ", "on that machine): ")
 # Where a command may begin: in a line of its own, after a colon, in backquotes or in brackets.
 _BEGIN = re.compile(r"(?:^[ \t]*(?:\d+\) |- )?|(?<=: )|(?<=`)|(?<=\())(?=\S)", re.MULTILINE)
 _WORD = re.compile(r"""(?:\$'(?:[^'\\]|\\.)*'|'[^']*'|"[^"]*"|[^\s'"`)])+""")
-_OPTIONS = {name: option for c in COMMANDS for option in (*GLOBAL, *c.options) for name in (option.flag, option.short)}
+_OPTIONS = {
+    name: option for c in all_commands() for option in (*GLOBAL, *c.options) for name in (option.flag, option.short)
+}
 
 
 class Printed(NamedTuple):
@@ -61,7 +64,7 @@ def commands_in(told: Any) -> list[Printed]:
 
 def unaimed(told: str) -> list[str]:
     """Return what looks like a command of ours and was not read as one: it would lack its target."""
-    paths = "|".join(sorted((re.escape(c.path) for c in COMMANDS), key=len, reverse=True))
+    paths = "|".join(sorted((re.escape(c.path) for c in all_commands()), key=len, reverse=True))
     plain = re.compile(rf"(?<![\w/.-])(?<!-m )(?:sudo )?fingerprint (?:{paths})\b(?! --help)")
     left = told
     for command in commands_in(told):
@@ -126,12 +129,14 @@ def _command(text: str, begin: int) -> tuple[Printed | None, int]:
                 rest += [flag, value] if option.metavar else [flag]
         elif left is None:
             longer = f"{path} {word}".strip()
-            if not any(c.path == longer or c.path.startswith(longer + " ") for c in COMMANDS):
+            if not any(c.path == longer or c.path.startswith(longer + " ") for c in all_commands()):
                 break
             path, at = longer, end
             rest.append(word)
-            found = next((c for c in COMMANDS if c.path == path), None)
-            if found is not None and not any(c.path.startswith(f"{path} {peek()[0]}") for c in COMMANDS if peek()[0]):
+            found = next((c for c in all_commands() if c.path == path), None)
+            if found is not None and not any(
+                c.path.startswith(f"{path} {peek()[0]}") for c in all_commands() if peek()[0]
+            ):
                 left = len(found.positionals)
         elif left and (word[0].isdigit() or word.isupper() or "/" in word or "." in word):
             left -= 1

@@ -39,7 +39,7 @@ def place(tmp_path: Path) -> tuple[dict[str, str], list[str]]:
     for name, source in (("before", BEFORE), ("after", AFTER)):
         (tmp_path / f"{name}.json").write_text(json.dumps(snapshot(source)))
     words = ["--vault", str(tmp_path / "Vault"), "--snapshot"]
-    assert run(*words, str(tmp_path / "before.json"), "init", env=env).returncode == 0
+    assert run(*words, str(tmp_path / "before.json"), "vault", "init", env=env).returncode == 0
     return env, [*words, str(tmp_path / "after.json")]
 
 
@@ -210,7 +210,7 @@ def test_no_secret_of_a_registered_vault_is_in_it(tmp_path: Path) -> None:
     vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
     fingerprints = []
     for _ in range(2):
-        assert run(*words, "init", env=env).returncode == 0
+        assert run(*words, "vault", "init", env=env).returncode == 0
         fingerprints.append(vault.read().fingerprint)
         with vault.edit() as edit:
             edit.store_registration(OLD_REGISTRATION, why="test")

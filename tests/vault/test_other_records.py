@@ -135,7 +135,9 @@ def told(here: Places, capfd: pytest.CaptureFixture[str], *words: str, live: boo
 
 
 @pytest.mark.parametrize("change", UNMADE, ids=lambda one: one.__name__)
-@pytest.mark.parametrize("words", [["init"], ["init", "--if-missing"], ["init", "--dry-run"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["vault", "init"], ["vault", "init", "--if-missing"], ["vault", "init", "--dry-run"]], ids=" ".join
+)
 def test_no_first_record_is_made_where_another_place_knows_one(
     change: object, words: list[str], here: Places, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,11 +200,11 @@ def test_a_hidden_vault_is_used_on(change: object, here: Places, capfd: pytest.C
 def test_what_is_printed_helps(change: object, here: Places, capfd: pytest.CaptureFixture[str]) -> None:
     """The commands are run as they are printed."""
     change(here)  # type: ignore[operator]
-    text = told(here, capfd, "init", "--if-missing", live=True)[1]
+    text = told(here, capfd, "vault", "init", "--if-missing", live=True)[1]
     if change in (hidden, hidden_with_store):
         [removing] = re.findall(r"rmdir [^.]+(?=\. )", text)
         [named] = re.findall(r"--vault (\S+) or", text)
-        assert told(here, capfd, "init", "--if-missing", "--vault", named)[0] == 0
+        assert told(here, capfd, "vault", "init", "--if-missing", "--vault", named)[0] == 0
         subprocess.run(shlex.split(removing), check=True)
     else:
         back = re.findall(r"`[^`]*fingerprint( [^`]*vault restore [^`]*)`", text)
@@ -210,14 +212,14 @@ def test_what_is_printed_helps(change: object, here: Places, capfd: pytest.Captu
         for command in back:
             assert main(shlex.split(command)) == 0
     capfd.readouterr()
-    assert told(here, capfd, "init", "--if-missing")[0] == 0
+    assert told(here, capfd, "vault", "init", "--if-missing")[0] == 0
     assert Vault.open().read_registration() == NODE
 
 
 @pytest.mark.parametrize("change", [own_unmounted, own_unmounted_mount_point], ids=lambda one: one.__name__)
 def test_who_wants_to_begin_anew_can(change: object, here: Places, capfd: pytest.CaptureFixture[str]) -> None:
     change(here)  # type: ignore[operator]
-    text = told(here, capfd, "init", live=True)[1]
+    text = told(here, capfd, "vault", "init", live=True)[1]
     anew = text.partition("To begin anew all the same: ")[2]
     commands = re.findall(r"`[^`]*fingerprint( [^`]*)`", anew)
     assert len(commands) == 2
@@ -228,7 +230,7 @@ def test_who_wants_to_begin_anew_can(change: object, here: Places, capfd: pytest
 
 def test_who_names_a_vault_has_chosen(here: Places, capfd: pytest.CaptureFixture[str]) -> None:
     hidden(here)
-    assert told(here, capfd, "--vault", str(here.agents), "init")[0] == 0
+    assert told(here, capfd, "--vault", str(here.agents), "vault", "init")[0] == 0
     assert Vault(str(here.agents)).read().fingerprint
 
 
@@ -237,7 +239,7 @@ def test_a_vault_that_was_never_registered_hides_nothing(here: Places, capfd: py
     first_record(Vault(str(here.own), state=str(here.folder / "state")), unix_machine())
     here.agents.mkdir(mode=0o700)
     assert Vault.open().path == str(here.agents)
-    assert told(here, capfd, "init")[0] == 0
+    assert told(here, capfd, "vault", "init")[0] == 0
 
 
 def test_after_a_reset_or_a_deregistration_a_new_record_may_be_made(
@@ -246,7 +248,7 @@ def test_after_a_reset_or_a_deregistration_a_new_record_may_be_made(
     here.register(here.own)
     assert told(here, capfd, "deregister", "--yes")[0] == 0
     shutil.rmtree(here.own)
-    assert told(here, capfd, "init")[0] == 0
+    assert told(here, capfd, "vault", "init")[0] == 0
 
 
 def test_a_first_record_that_was_announced_and_never_written_stops_nobody(

@@ -10,7 +10,7 @@ from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.identity import doubt_note, identity_answer, print_problems, print_recipe, recipe_answer
 from fingerprint.cli.outcomes import OUTCOME_HEADS
 from fingerprint.cli.output import colored, folded, print_json, secret, shown, table, warn, write
-from fingerprint.errors import FingerprintError, UsageError
+from fingerprint.errors import FingerprintError
 from fingerprint.observation import WOULD_REJECT, check_stable, in_words, would_reject
 from fingerprint.types import Outlook, Reason
 
@@ -38,13 +38,6 @@ _RULES = {
 
 
 def run(arguments: Arguments) -> int:
-    if arguments.format == "nagios":
-        # Imported here: only this needs it.
-        from fingerprint.cli.commands.nagios import run as run_as_plugin
-
-        return run_as_plugin(arguments)
-    if arguments.warning is not None or arguments.critical is not None:
-        raise UsageError("-w and -c are for plug-ins", remedy="Add --format nagios, or leave them out")
     vault = vault_of(arguments)
     seen = _Seen(vault, machine_of(arguments), arguments)
     if arguments.output == "json":

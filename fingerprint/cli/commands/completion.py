@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.options import COMMANDS, GLOBAL
+from fingerprint.cli.options import GLOBAL
 from fingerprint.cli.output import write_data
+from fingerprint.cli.table import all_commands
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def run(arguments: Arguments) -> int:
 def _words() -> dict[str, list[str]]:
     """Return what may follow each beginning: "" -> commands, "vault" -> show, verify, reset."""
     words: dict[str, list[str]] = {"": []}
-    for command in COMMANDS:
+    for command in all_commands():
         first, _, second = command.path.partition(" ")
         if first not in words[""]:
             words[""].append(first)
@@ -36,12 +37,12 @@ def _options(command: Command | None) -> list[Option]:
 
 def _bash() -> str:
     values = []
-    for option in {o.flag: o for c in COMMANDS for o in _options(c)}.values():
+    for option in {o.flag: o for c in all_commands() for o in _options(c)}.values():
         if option.choices:
             values.append(
                 f'        {option.flag}) COMPREPLY=($(compgen -W "{" ".join(option.choices)}" -- "$cur")); return ;;'
             )
-        elif option.files == "folder":
+        elif option.files == "directory":
             values.append(f'        {option.flag}) COMPREPLY=($(compgen -d -- "$cur")); return ;;')
         elif option.files:
             values.append(f'        {option.flag}) COMPREPLY=($(compgen -f -- "$cur")); return ;;')
@@ -51,11 +52,11 @@ def _bash() -> str:
     for path, following in _words().items():
         cases.append(f'        "{path}") words="{" ".join(following)}" ;;')
     flags = []
-    for command in COMMANDS:
+    for command in all_commands():
         flags.append(f'        "{command.path}"*) flags="{" ".join(o.flag for o in _options(command))}" ;;')
     every = " ".join(o.flag for o in GLOBAL)
     files = "|".join(f'"{name}"*' for name in _file_commands())
-    taking = sorted({o.flag for o in (*GLOBAL, *(o for c in COMMANDS for o in c.options)) if o.metavar})
+    taking = sorted({o.flag for o in (*GLOBAL, *(o for c in all_commands() for o in c.options)) if o.metavar})
     new = "\n"
     return f"""_fingerprint() {{
     local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}" path="" words="" flags="{every}" i
@@ -84,7 +85,8 @@ complete -F _fingerprint fingerprint"""
 
 def _file_commands() -> list[str]:
     """Return the commands whose arguments are files."""
-    return [c.path for c in COMMANDS if any(kind in ("text", "several") and not ch for _, kind, ch, _ in c.positionals)]
+    takes = ("text", "several")
+    return [c.path for c in all_commands() if any(kind in takes and not ch for _, kind, ch, _ in c.positionals)]
 
 
 def _zsh() -> str:
@@ -95,7 +97,7 @@ def _zsh() -> str:
 def _fish() -> str:
     lines = ["complete -c fingerprint -f"]
     words = _words()
-    for command in COMMANDS:
+    for command in all_commands():
         first, _, second = command.path.partition(" ")
         if second:
             lines.append(
@@ -110,7 +112,7 @@ def _fish() -> str:
                 lines.append(f"complete -c fingerprint {seen} -a '{' '.join(choices)}'")
         for option in command.options:
             lines.append(f"complete -c fingerprint {seen} {_fish_option(option)}")
-    for group in sorted({c.path.split()[0] for c in COMMANDS if " " in c.path}):
+    for group in sorted({c.path.split()[0] for c in all_commands() if " " in c.path}):
         lines.append(f"complete -c fingerprint -n __fish_use_subcommand -a {group}")
     lines += [f"complete -c fingerprint -n '__fish_seen_subcommand_from {name}' -F" for name in _file_commands()]
     lines += [f"complete -c fingerprint {_fish_option(option)}" for option in GLOBAL]

@@ -1,4 +1,4 @@
-"""`fingerprint credential-process` and `update`: role credentials for AWS SDKs."""
+"""`fingerprint credentials process` and `update`: role credentials for AWS SDKs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _VERSION = 1
 
 
 def run(arguments: Arguments) -> int:
-    return {"credential-process": _process, "update": _update}[arguments.command.path](arguments)
+    return {"credentials process": _process, "credentials update": _update}[arguments.command.path](arguments)
 
 
 def _process(arguments: Arguments) -> int:
@@ -69,7 +69,7 @@ def _update(arguments: Arguments) -> int:
             "file": path, "profile": arguments.profile, "expiresAt": utc(credentials.expires_at), "warnings": warnings,
         }  # fmt: skip
         if arguments.output == "json":
-            print_json("update", answer)
+            print_json("credentials update", answer)
         else:
             write(f"Wrote the profile {arguments.profile} in {path}; it expires at {answer['expiresAt']}.")
             for warning in warnings:

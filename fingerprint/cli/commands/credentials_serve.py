@@ -1,4 +1,4 @@
-"""`fingerprint serve`: role credentials on loopback or a Unix socket, in the shape of the metadata service."""
+"""`fingerprint credentials serve`: role credentials on loopback or a Unix socket, as the metadata service has them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(arguments: Arguments) -> int:
     logging.getLogger("fingerprint").setLevel(logging.INFO)
     signal(SIGTERM, lambda *_: server.stop())
     if arguments.output == "json":
-        print_json("serve", {"endpoint": server.endpoint} if unix is None else {"socket": unix.path})
+        print_json("credentials serve", {"endpoint": server.endpoint} if unix is None else {"socket": unix.path})
     elif unix is None:
         write(f"Role credentials for every program of this machine: {server.endpoint}")
         write("Whoever can open a connection to it here has the node's role.")

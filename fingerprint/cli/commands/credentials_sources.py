@@ -1,4 +1,4 @@
-"""`fingerprint credentials order`: which source of AWS credentials wins on this machine."""
+"""`fingerprint credentials sources`: which source of AWS credentials wins on this machine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(arguments: Arguments) -> int:
         },
     }  # fmt: skip
     if arguments.output == "json":
-        print_json("credentials order", answer)
+        print_json("credentials sources", answer)
     else:
         for order in orders:
             _show(order, arguments)

@@ -1,4 +1,4 @@
-"""`fingerprint explain` and `compare`: what changed, why, what follows, and what to do."""
+"""`fingerprint explain [A B]`: what changed, why, what follows, and what to do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.identity import identity_answer, print_problems, print_recipe, recipe_answer
 from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
 from fingerprint.cli.output import colored, folded, print_json, step, write
+from fingerprint.errors import UsageError
 from fingerprint.explanation import explain_snapshots, explain_vault
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.observation import would_reject
@@ -29,18 +30,23 @@ _WIDTH = 87
 _SIGNS = {"same": "=", "empty": "·", "changed": "x", "unknown": "?"}
 _TRUTHS = {"same": "the same machine", "other": "another machine", "undecidable": "not to be decided"}
 _LABEL = 10
+_DEFAULT = 40
 
 
 def run(arguments: Arguments) -> int:
     problems: tuple[Problem, ...]
     level: str | None
-    if arguments.command.path == "compare":
+    if arguments.A is not None:
+        if arguments.before is not None:
+            raise UsageError("--before and A B are mutually exclusive", remedy="Name two snapshots, or --before")
         before, now = RecordedMachine.load(arguments.A), RecordedMachine.load(arguments.B)
-        found = explain_snapshots(before, now, arguments.threshold)
+        found = explain_snapshots(before, now, _DEFAULT if arguments.threshold is None else arguments.threshold)
         of: dict[str, Any] = {"before": arguments.A, "now": arguments.B}
         # Two recordings have no vault, whose state could be told.
         problems, level = (), None
     else:
+        if arguments.threshold is not None:
+            raise UsageError("--threshold requires A and B", remedy="The vault has a threshold of its own")
         given = RecordedMachine.load(arguments.before) if arguments.before else None
         vault, machine = vault_of(arguments), machine_of(arguments)
         found = explain_vault(
@@ -54,7 +60,7 @@ def run(arguments: Arguments) -> int:
         rejects = would_reject(found.outlook, found.verdict, found.collection)
         of = {"vault": vault.path, **identity_answer(level, Outlook.REJECTS if rejects else found.outlook, problems)}
     if arguments.output == "json":
-        print_json(arguments.command.path, {**of, **answer(found)})
+        print_json("explain" if arguments.A is None else "explain snapshots", {**of, **answer(found)})
     else:
         _print(found, problems, arguments)
     return OUTCOME_EXIT_CODES[found.outcome] if level is None else EXIT_CODES[level]

@@ -1,4 +1,4 @@
-"""`fingerprint check --format nagios`: a plug-in of Nagios and its kin.
+"""`fingerprint monitor nagios`: a plug-in of Nagios and its kin.
 
 One line "FINGERPRINT STATE - text | performance data", then what changed; exit codes 0 OK, 1 WARNING, 2 CRITICAL,
 3 UNKNOWN, as the guidelines of monitoring-plugins have them.

@@ -1,4 +1,4 @@
-"""`fingerprint metrics`: what a check finds, for Prometheus."""
+"""`fingerprint monitor prometheus`: what a check finds, for Prometheus."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(arguments: Arguments) -> int:
             {"name": metric.name, "labels": {} if label is None else {label[0]: label[1]}, "value": value}
             for metric in told for label, value in metric.samples
         ]  # fmt: skip
-        print_json("metrics", {"textfile": arguments.textfile, "verdict": seen.outcome, "metrics": samples})
+        print_json("monitor prometheus", {"textfile": arguments.textfile, "verdict": seen.outcome, "metrics": samples})
     elif arguments.textfile is None:
         write_data(text.rstrip("\n"))
     if seen.error is not None:

@@ -84,7 +84,7 @@ def _register(arguments: Arguments) -> int:
         if finished:
             write("Finished the registration that was interrupted; no activation was used.")
         write(f"Registered as {record.instance_id} in {record.region}{_with(record)}; stored in {vault.path}.")
-        write("Try it: fingerprint credential-process | head -c 60")
+        write("Try it: fingerprint credentials process | head -c 60")
     return EXIT_OK
 
 

@@ -20,7 +20,7 @@ def run(arguments: Arguments) -> int:
     tolerate, reject = _events(arguments.tolerate), _events(arguments.reject)
     if not tolerate and not reject:
         raise UsageError(
-            "neither --tolerate nor --reject names an event", remedy="See: fingerprint simulate --list-events"
+            "neither --tolerate nor --reject names an event", remedy="See: fingerprint whatif --list-events"
         )
     path: str | None = None
     if arguments.standard:

@@ -1,4 +1,4 @@
-"""`fingerprint units`: write the service files that run `watch` and `metrics` of this installation."""
+"""`fingerprint monitor units`: write service files that run `monitor watch` and `monitor prometheus`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(arguments: Arguments) -> int:
     first, watch, metrics = _commands(system, folder, textfile)
     if arguments.output == "json":
         answer = {"directory": folder, "system": system, "program": program, "files": [*files], "next": first + watch}
-        print_json("units", answer)
+        print_json("monitor units", answer)
         return EXIT_OK
     write(f"Wrote for {system}, to run {program}:")
     _list(files)

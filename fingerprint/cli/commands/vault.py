@@ -190,7 +190,7 @@ def _reset(arguments: Arguments) -> int:
     try:
         vault.read_bytes(FINGERPRINT_KEY)
     except VaultMissing:
-        # What our journal knows of it is forgotten, too, as `init` tells to do.
+        # What our journal knows of it is forgotten, too, as `vault init` tells to do.
         if lost(vault, FINGERPRINT_KEY) is None:
             raise
     if not arguments.dry_run:

@@ -1,4 +1,4 @@
-"""`fingerprint init`: mint the first fingerprint of a vault."""
+"""`fingerprint vault init`: mint the first fingerprint of a vault."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def _present(vault: Vault) -> FingerprintRecord:
 
 def _say(text: str, answer: dict[str, object], arguments: Arguments) -> None:
     if arguments.output == "json":
-        print_json("init", answer)
+        print_json("vault init", answer)
     else:
         write(text)

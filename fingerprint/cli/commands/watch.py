@@ -1,4 +1,4 @@
-"""`fingerprint watch`: stay, check again and again, and log what changes."""
+"""`fingerprint monitor watch`: stay, check again and again, and log what changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(arguments: Arguments) -> int:
     def tell(event: Event) -> None:
         if arguments.output == "json":
             # JSON Lines: each line is an answer of its own.
-            line = {"schemaVersion": SCHEMA_VERSION, "command": "watch", **event_answer(event)}
+            line = {"schemaVersion": SCHEMA_VERSION, "command": "monitor watch", **event_answer(event)}
             write_data(json_text(line))
         else:
             differences = f" [{'; '.join(event.differences)}]" if event.differences else ""

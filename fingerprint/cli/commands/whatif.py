@@ -1,4 +1,4 @@
-"""`fingerprint simulate`: what the verdict would be after an event."""
+"""`fingerprint whatif`: what the verdict would be after an event."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(arguments: Arguments) -> int:
             answer["event"] = {
                 "name": event.name, "title": event.title, "truth": str(event.truth), "stableOutcome": event.outcome,
             }  # fmt: skip
-        print_json("simulate", answer)
+        print_json("whatif", answer)
     else:
         _print(event, changed, now, then, steps, threshold)
     if then.match:
@@ -72,7 +72,7 @@ def named_event(name: str) -> Event:
     """
     event = event_of(name)
     if event is None:
-        raise UsageError(f"there is no event {name!r}", remedy="See: fingerprint simulate --list-events")
+        raise UsageError(f"there is no event {name!r}", remedy="See: fingerprint whatif --list-events")
     return event
 
 
@@ -133,7 +133,7 @@ def _print(
 
 def _list(arguments: Arguments) -> int:
     if arguments.output == "json":
-        print_json("simulate", {"events": [
+        print_json("whatif", {"events": [
             {"name": e.name, "title": e.title, "setting": str(e.setting), "truth": str(e.truth), "changes": list(e.ssm),
              "mayChange": list(e.ssm_may), "stableOutcome": e.outcome} for e in EVENTS
         ]})  # fmt: skip

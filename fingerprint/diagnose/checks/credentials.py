@@ -101,7 +101,7 @@ def order(site: Site) -> Finding:
         return warned(
             f"for root {found.winner} wins over what the agent shares", *shadowed, *sources,
             remedy="Programs of root use other credentials than the node's; take them out if that is not meant",
-            command="fingerprint credentials order",
+            command="fingerprint credentials sources",
         )  # fmt: skip
     winner = f"for root {found.winner} wins" if found.winner else "for root none is there without the network"
     return passed(winner + node, *shadowed, *sources)

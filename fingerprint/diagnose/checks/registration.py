@@ -335,13 +335,14 @@ def regenerated(site: Site) -> Finding:
         except VaultError as error:
             return _unreadable(error)
         return unknown(f"it cannot be told whether it was replaced: {state.uncertain}",
-                       remedy="Look into the logs of that time: fingerprint explain-log FILE...")  # fmt: skip
+                       remedy="Look into the logs of that time: fingerprint diagnose logs FILE...")  # fmt: skip
     if state.restored_at:
         return passed(f"the fingerprint was brought back at {state.restored_at}")
     later = _written_later(site)
     if later:
         return warned(later, "setting the threshold does that, and so does a new fingerprint after a mismatch",
-                      remedy="Look into the logs of that time", command="fingerprint explain-log FILE...")  # fmt: skip
+                      remedy="Look into the logs of that time",
+                      command="fingerprint diagnose logs FILE...")  # fmt: skip
     return passed("nothing says that it was replaced")
 
 

@@ -261,7 +261,7 @@ def test_local_times_become_utc_by_an_offset() -> None:
 def command(tmp_path: Path, *words: str, text: str = LOG) -> Any:
     path = tmp_path / "agent.log"
     path.write_text(text)
-    return run("explain-log", str(path), *words, env=environment(tmp_path))
+    return run("diagnose", "logs", str(path), *words, env=environment(tmp_path))
 
 
 def test_the_command_tells_score_conclusion_and_steps(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_the_command_tells_score_conclusion_and_steps(tmp_path: Path) -> None:
     assert "3/9 = 33.3 %" in done.stdout
     assert [text for text in done.stdout.splitlines() if len(text) > 80 and not commands_in(text)] == []
     answer = json.loads(command(tmp_path, "--utc-offset", "+02:00", "--output", "json").stdout)
-    schema = Path(fingerprint.__file__).parent / "schemas" / "explain-log.json"
+    schema = Path(fingerprint.__file__).parent / "schemas" / "diagnose-logs.json"
     jsonschema.validate(answer, json.loads(schema.read_text()))
     assert answer["mismatches"][0]["percent"] == 33.3333
     assert answer["regeneratedAt"] == ["2024-05-07T06:31:16Z"]
@@ -280,8 +280,8 @@ def test_the_command_says_when_there_is_nothing(tmp_path: Path) -> None:
     assert command(tmp_path, text="hello\n").returncode == 3
     assert command(tmp_path, text=line("08:00:00", "INFO", "Credentials ready")).returncode == 0
     assert command(tmp_path, "--utc-offset", "tea").returncode == 2
-    assert run("explain-log", env=environment(tmp_path)).returncode == 2
-    assert run("explain-log", "/nowhere/a.log", env=environment(tmp_path)).returncode == 3
+    assert run("diagnose", "logs", env=environment(tmp_path)).returncode == 2
+    assert run("diagnose", "logs", "/nowhere/a.log", env=environment(tmp_path)).returncode == 3
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
@@ -300,7 +300,7 @@ def test_a_log_comes_whole_through_a_pipe(tmp_path: Path, source: str, packed: b
 
 def test_a_compressed_log_is_one_however_its_bytes_come(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [COMMAND, "explain-log", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(tmp_path)
+        [COMMAND, "diagnose", "logs", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(tmp_path)
     ) as process:
         assert process.stdin is not None
         data = gzip.compress(LOG.encode())
@@ -316,7 +316,7 @@ def test_a_compressed_log_is_one_however_its_bytes_come(tmp_path: Path) -> None:
 def test_one_end_of_file_ends_what_is_typed(tmp_path: Path) -> None:
     terminal, side = os.openpty()
     try:
-        with subprocess.Popen([COMMAND, "explain-log", "-"], stdin=side, stdout=subprocess.PIPE,
+        with subprocess.Popen([COMMAND, "diagnose", "logs", "-"], stdin=side, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, env=environment(tmp_path)) as process:  # fmt: skip
             time.sleep(0.5)
             os.write(terminal, b"\x04")

@@ -129,9 +129,9 @@ def test_no_text_around_the_words_is_an_error(pieces: list[tuple[str, str]]) -> 
 
 
 def answer(folder: Path, *logs: Path) -> dict[str, Any]:
-    done = run("explain-log", "--output", "json", *map(str, logs), env=environment(folder))
+    done = run("diagnose", "logs", "--output", "json", *map(str, logs), env=environment(folder))
     found: dict[str, Any] = json.loads(done.stdout)
-    schema = resources.files("fingerprint") / "schemas" / "explain-log.json"
+    schema = resources.files("fingerprint") / "schemas" / "diagnose-logs.json"
     Draft202012Validator(json.loads(schema.read_text())).validate(found)
     return found
 
@@ -144,7 +144,7 @@ def test_explain_log_explains_a_failed_update_beside_the_state(tmp_path: Path, r
     found = answer(tmp_path, main, update)
     assert (found["state"], found["failedUpdate"]["kind"]) == ("healthy", REASONS[reason][0])
     assert found["failedUpdate"]["text"] == reason
-    done = run("explain-log", str(main), str(update), env=environment(tmp_path))
+    done = run("diagnose", "logs", str(main), str(update), env=environment(tmp_path))
     assert done.returncode == 0
     text = " ".join(done.stdout.split())
     assert "Update the last one" in text
@@ -159,7 +159,7 @@ def test_explain_log_says_why_no_session_starts(tmp_path: Path) -> None:
     found = answer(tmp_path, log)
     assert (found["state"], found["failedUpdate"]) == ("healthy", None)
     assert "CreateControlChannel" in found["channelDenied"]
-    assert "ssmmessages:CreateControlChannel" in run("explain-log", str(log), env=environment(tmp_path)).stdout
+    assert "ssmmessages:CreateControlChannel" in run("diagnose", "logs", str(log), env=environment(tmp_path)).stdout
 
 
 @pytest.mark.parametrize(

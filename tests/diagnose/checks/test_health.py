@@ -114,7 +114,7 @@ def test_after_a_start_it_is_not_known_whether_it_goes_on() -> None:
 def test_the_log_is_explained(tmp_path: Path) -> None:
     log = tmp_path / "amazon-ssm-agent.log"
     log.write_text(LOGS["some in a row"][0])
-    done = run("explain-log", str(log), env=environment(tmp_path / "state"))
+    done = run("diagnose", "logs", str(log), env=environment(tmp_path / "state"))
     text = " ".join(done.stdout.split())
     assert "Failing since 2026-11-24 08:05:00: it skips its health reports" in text
     assert OFFLINE in text

@@ -369,7 +369,7 @@ def test_a_registration_after_the_loss_makes_the_old_record_no_way_back(tmp_path
     )
     site = machine.site()
     assert str(diagnose(site, ["regenerated"])["regenerated"].outcome) != "fail"
-    assert machine("check", "--format", "nagios").returncode != 2
+    assert machine("monitor", "nagios").returncode != 2
 
 
 # The words of errors, odd lines, and processes.

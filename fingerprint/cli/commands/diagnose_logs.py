@@ -1,4 +1,4 @@
-"""`fingerprint explain-log`: how the agent is at the end of its logs, why, and what happened before."""
+"""`fingerprint diagnose logs`: how the agent is at the end of its logs, why, and what happened before."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run(arguments: Arguments) -> int:
         return to_utc(at, offset) if at and offset is not None else at
 
     if arguments.output == "json":
-        print_json("explain-log", _answer(story, paths, when, offset is not None, arguments))
+        print_json("diagnose logs", _answer(story, paths, when, offset is not None, arguments))
     else:
         _print(story, when, offset is not None, arguments)
     return _EXIT_CODES[present(story).state]

@@ -1,0 +1,118 @@
+"""Commands that register a host and get its role credentials."""
+
+from __future__ import annotations
+
+from fingerprint.cli.options import DRY_RUN, ENDPOINT, POLICY, PROXY, ROTATE, YES, Command, Option
+
+COMMANDS = (
+    Command(
+        "register",
+        "register",
+        "register this host with the service by an activation",
+        "The activation code comes from a file, standard input or FINGERPRINT_ACTIVATION_CODE, never from an\n"
+        "argument. Nothing of an earlier registration changes before the service has accepted the new one. An\n"
+        "interrupted registration is finished first; `vault verify` reports it. Requires the extra aws.\n"
+        "With --provider the cloud's metadata service must answer here, as it must for the agent's health reports.\n"
+        "Exit codes: 0 registered, 4 registered already, 5 rejected by the service, 6 the service is unreachable.",
+        options=(
+            Option("--activation-id", "ID of the activation (else FINGERPRINT_ACTIVATION_ID)", "ID"),
+            Option("--code-file", "file with the activation code; - for standard input", "FILE", files="file"),
+            Option("--region", "region of the node", "REGION"),
+            ENDPOINT,
+            PROXY,
+            Option("--threshold", "similarity threshold of a new fingerprint", "N", kind="integer", default=40),
+            Option(
+                "--provider", "cloud that the host is in, for agents from 3.3.4793", "NAME", choices=("azure", "ec2")
+            ),
+            Option("--again", "register as another node if it is registered already"),
+            Option("--node", "finish an interrupted registration as this node", "ID"),
+            DRY_RUN,
+        ),
+        examples=(
+            ("sudo fingerprint register --region eu-west-1 --activation-id ID --code-file code.txt", "register"),
+            (
+                "sudo fingerprint register --region eu-west-1 --activation-id ID --code-file code.txt --provider azure",
+                "as a node in Azure, for agents from 3.3.4793",
+            ),
+        ),
+    ),
+    Command(
+        "deregister",
+        "register",
+        "remove registration and fingerprint; the history keeps them",
+        "The service is not informed: it has no such operation for nodes.",
+        options=(DRY_RUN, YES),
+    ),
+    Command(
+        "credentials process",
+        "credentials",
+        "print role credentials as an SDK's `credential_process`",
+        "In ~/.aws/config:  credential_process = /usr/bin/fingerprint credentials process\n"
+        "Credentials are cached for half of their life. With the policy strict nothing is sent for another machine.\n"
+        "Exit codes: 0 credentials, 1 not the same machine, 3 not registered, 5 rejected, 6 unreachable.",
+        options=(POLICY, ENDPOINT, PROXY, ROTATE),
+        terse=True,
+    ),
+    Command(
+        "credentials update",
+        "credentials",
+        "write role credentials into a profile of the shared file",
+        "Comments, other settings and other profiles stay; the file gets mode 0600. A file that botocore rejects, or\n"
+        "that cannot be changed without harm for an AWS SDK, stays as it is. With --keep it runs until it is stopped:\n"
+        "new credentials at half of their life, after errors with the retry schedule of the agent.\n"
+        "Exit codes: 0 written, 1 not the same machine, 3 not registered, 4 file kept, 5 rejected, 6 unreachable.",
+        options=(
+            Option("--profile", "the profile", "NAME", default="default"),
+            Option("--file", "the file (else AWS_SHARED_CREDENTIALS_FILE, ~/.aws/credentials)", "FILE", files="file"),
+            Option("--keep", "keep running and keep the profile fresh"),
+            POLICY,
+            ENDPOINT,
+            PROXY,
+            ROTATE,
+        ),
+    ),
+    Command(
+        "credentials serve",
+        "credentials_serve",
+        "serve role credentials like EC2's metadata service",
+        "For SDKs without `credential_process`, on loopback. Every program of this host can then have the node's\n"
+        "role: run it only where that is wanted. With --socket only who may write to that socket can; SDKs do not\n"
+        "connect to one. Requires the extra aws. SIGTERM or Ctrl-C stops it.",
+        options=(
+            Option("--port", "the port on 127.0.0.1 (else 1338); 0 for any", "N", kind="integer"),
+            Option("--socket", "listen on a Unix socket instead of a port", "FILE", files="file"),
+            Option("--socket-mode", "permissions of the socket, octal (else 0660)", "MODE"),
+            Option("--socket-group", "group of the socket (else that of this process)", "GROUP"),
+            POLICY,
+            ENDPOINT,
+            PROXY,
+            ROTATE,
+        ),
+        examples=(
+            ("sudo fingerprint credentials serve", "for SDKs, with the address that it prints"),
+            (
+                "sudo fingerprint credentials serve --socket /run/node.sock --socket-group app",
+                "for programs of the group app alone",
+            ),
+        ),
+    ),
+    Command(
+        "credentials sources",
+        "credentials_sources",
+        "list which source of AWS credentials wins on this host",
+        "In the order that AWS documents: environment, shared credentials file, container, instance profile, default\n"
+        "host management; for you and for root. Names only, no network, nothing is written.\n"
+        "Exit codes: 0 it is clear, 1 something is wrong, 3 cannot tell.",
+    ),
+    Command(
+        "local-service",
+        "local_service",
+        "run a local service for trials and print an activation",
+        "Requires the extra aws. The credentials it issues are fake. Press Ctrl-C to stop.",
+        options=(
+            Option("--port", "the port; 0 for any", "N", kind="integer", default=0),
+            Option("--database", "keep its nodes in this file", "FILE", files="file"),
+            Option("--limit", "registrations that the activation allows", "N", kind="integer", default=10),
+        ),
+    ),
+)

@@ -1,0 +1,23 @@
+"""Help and completion."""
+
+from __future__ import annotations
+
+from fingerprint.cli.options import Command
+
+COMMANDS = (
+    Command(
+        "help",
+        "help",
+        "print help for a command",
+        positionals=(("COMMAND", "several", (), "the command, such as vault restore"),),
+        examples=(("fingerprint help vault restore", "the same as `fingerprint vault restore --help`"),),
+        optional=True,
+    ),
+    Command(
+        "completion",
+        "completion",
+        "print the completion script of a shell",
+        positionals=(("SHELL", "text", ("bash", "zsh", "fish"), "the shell"),),
+        examples=(('eval "$(fingerprint completion bash)"', "completion in this shell"),),
+    ),
+)
