@@ -51,6 +51,11 @@ class _Parser(argparse.ArgumentParser):
         if (
             found := re.search(r"argument COMMAND: invalid choice: '(.*)' \(choose from", message, re.DOTALL)
         ) is not None:
+            unknown = [word for word in self.words if word.startswith("--") and self._is_unknown(word)]
+            if not noun and unknown:
+                # Its value was taken for the command.
+                meant = _alike(unknown[0], [*self._option_string_actions])
+                return _suggesting(f"unrecognized arguments: {unknown[0]}", meant)
             message = f"no such command: {f'{noun} {found[1]}'.strip()}"
             # A command without the word that it stands behind, such as `init`.
             meant = [path for path in paths if path.partition(" ")[2] == found[1]]
@@ -59,7 +64,14 @@ class _Parser(argparse.ArgumentParser):
             meant = _alike(found[1], [*self._option_string_actions])
         else:
             return message
-        return f"{message}\nDid you mean: {' or '.join(meant)}" if meant else message
+        return _suggesting(message, meant)
+
+    def _is_unknown(self, word: str) -> bool:
+        """Return whether no command has an option."""
+        flag = word.partition("=")[0]
+        return flag not in self._option_string_actions and not any(
+            option.flag == flag for command in all_commands() for option in command.options
+        )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Let the parser of the command itself complain of what it does not know, as it knows what is alike."""
@@ -79,6 +91,10 @@ class _Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, _file: object = None) -> None:
         # All that comes here is an answer: help and versions. Failing to write it is an error as for any other one.
         write_data(message.rstrip("\n"))
+
+
+def _suggesting(message: str, meant: Sequence[str]) -> str:
+    return f"{message}\nDid you mean: {' or '.join(meant)}" if meant else message
 
 
 def _alike(word: str, words: Sequence[str]) -> list[str]:

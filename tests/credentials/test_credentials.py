@@ -229,7 +229,7 @@ class Story:
         env = self.env if state is None else {**self.env, "FINGERPRINT_STATE": str(state)}
         endpoint = (
             ["--endpoint", self.service.endpoint]
-            if words[0] in ("register", "credentials process", "credentials update")
+            if words[0] == "register" or words[1:2] in (("process",), ("update",))
             else []
         )
         place = ["--vault", str(vault or self.vault), "--snapshot", str(self.folder / f"{machine}.json")]
