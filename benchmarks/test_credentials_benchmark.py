@@ -26,7 +26,7 @@ OWN_SECONDS = 0.002
 REGION = "eu-west-1"
 
 
-def test_credential_process_with_kept_credentials(versus: Callable[..., None], tmp_path: Path, short: bool) -> None:
+def test_credentials_process_from_the_cache(versus: Callable[..., None], tmp_path: Path, short: bool) -> None:
     recorded = tmp_path / "machine.json"
     recorded.write_text(json.dumps(unix_snapshot()))
     with LocalService() as service:
@@ -45,7 +45,7 @@ def test_credential_process_with_kept_credentials(versus: Callable[..., None], t
     def nothing() -> None:
         subprocess.run([sys.executable, "-c", "pass"], env=env, check=True)
 
-    versus("credential-process with kept credentials", ours, nothing, rounds=30 if short else 300, at_most=3)
+    versus("credentials process from the cache, as a process", ours, nothing, rounds=30 if short else 300, at_most=1.4)
 
 
 @pytest.fixture

@@ -81,6 +81,6 @@ def test_a_plug_in(versus: Callable[..., None], env: dict[str, str], short: bool
     plug_in, check = [COMMAND, "monitor", "nagios"], [COMMAND, "check"]
     rounds = 50 if short else 300
     versus(
-        "check --format nagios against check", lambda: _run(plug_in, env), lambda: _run(check, env), rounds=rounds,
+        "monitor nagios against check", lambda: _run(plug_in, env), lambda: _run(check, env), rounds=rounds,
         at_most=1.3,
     )  # fmt: skip

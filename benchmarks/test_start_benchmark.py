@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-House = tuple[list[str], dict[str, str]]
+Target = tuple[list[str], dict[str, str]]
 COMMAND = str(Path(sys.executable).with_name("fingerprint"))
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
-    folder = tmp_path_factory.mktemp("house")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
+    folder = tmp_path_factory.mktemp("target")
     env = {"PATH": os.environ["PATH"], "FINGERPRINT_STATE": str(folder / "state")}
     words = [COMMAND, "--vault", str(folder / "Vault"), "--snapshot", str(folder / "machine.json")]
     subprocess.run([COMMAND, "snapshot", str(folder / "machine.json")], env=env, check=True, capture_output=True)
@@ -33,21 +33,27 @@ def _run(words: list[str], env: dict[str, str]) -> None:
     subprocess.run(words, env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _measure(versus: Callable[..., None], name: str, words: list[str], house: House, short: bool, most: float) -> None:
-    _, env = house
+def _measure(
+    versus: Callable[..., None], name: str, words: list[str], target: Target, short: bool, most: float
+) -> None:
+    _, env = target
     nothing = [sys.executable, "-c", "pass"]
     versus(name, lambda: _run(words, env), lambda: _run(nothing, env), rounds=50 if short else 300, at_most=most)
 
 
-def test_check(versus: Callable[..., None], house: House, short: bool) -> None:
-    _measure(versus, "check as a process", [*house[0], "check"], house, short, 1.5)
+def test_check(versus: Callable[..., None], target: Target, short: bool) -> None:
+    _measure(versus, "check as a process", [*target[0], "check"], target, short, 1.35)
 
 
-def test_check_json(versus: Callable[..., None], house: House, short: bool) -> None:
-    words = [*house[0], "check", "--output", "json"]
-    assert json.loads(subprocess.run(words, env=house[1], capture_output=True, check=True).stdout)["match"]
-    _measure(versus, "check --output json as a process", words, house, short, 1.5)
+def test_check_json(versus: Callable[..., None], target: Target, short: bool) -> None:
+    words = [*target[0], "check", "--output", "json"]
+    assert json.loads(subprocess.run(words, env=target[1], capture_output=True, check=True).stdout)["match"]
+    _measure(versus, "check --output json as a process", words, target, short, 1.35)
 
 
-def test_help(versus: Callable[..., None], house: House, short: bool) -> None:
-    _measure(versus, "--help as a process", [COMMAND, "--help"], house, short, 3)
+def test_help(versus: Callable[..., None], target: Target, short: bool) -> None:
+    _measure(versus, "--help as a process", [COMMAND, "--help"], target, short, 2.5)
+
+
+def test_version(versus: Callable[..., None], target: Target, short: bool) -> None:
+    _measure(versus, "--version as a process", [COMMAND, "--version"], target, short, 1.4)
