@@ -7,18 +7,13 @@ FINGERPRINT_ABI3=1 builds for the Limited API of Python 3.11 (slower small calls
 import os
 import sys
 import sysconfig
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-MODULES = ("_digest", "_compare", "_json", "_matchlines", "_system", "_canonical", "_smbios", "_fleet")
-HEADERS = [
-    f"native/include/{name}.h"
-    for name in (
-        "canonical", "fleet", "fleet_columns", "fleet_sound", "json_text", "near", "near_codes", "near_multiples",
-        "near_nodes", "process_memory", "sha256", "smbios", "ssm_rule", "stable_values", "system",
-    )
-]  # fmt: skip
+MODULES = ("_core", "_fleet", "_matchlines")
+HEADERS = sorted(str(path) for path in Path("native/include").glob("*.h"))
 LIMITED_API = os.environ.get("FINGERPRINT_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 if sys.platform == "win32":

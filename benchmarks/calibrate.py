@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fingerprint import match
-from fingerprint._canonical import clean, hypervisor_of, value_of
-from fingerprint._smbios import stable_values
+from fingerprint._core import clean, hypervisor_of, stable_values, value_of
 from fingerprint.rules.stable import decide, smbios_values
 from fingerprint.smbios.dmidecode import dmidecode_version, parse_dmidecode
 

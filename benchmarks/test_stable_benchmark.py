@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fingerprint import collect
-from fingerprint._smbios import stable_values
+from fingerprint._core import stable_values
 from fingerprint.machine.live import LiveMachine
 from fingerprint.rules.stable import decide
 

@@ -264,7 +264,7 @@ def _already(vault: Vault) -> Refused:
 
 
 def _minted(collection: Collection, threshold: int) -> FingerprintRecord:
-    from fingerprint._digest import mint_fingerprint
+    from fingerprint._core import mint_fingerprint
 
     demand_recipe(collection)
     hardware_hash = collection.hardware_hash

@@ -6,7 +6,7 @@ double the start of the command line; type checkers know them by PEP 681.
 
 from __future__ import annotations
 
-from fingerprint._compare import HardwareHash
+from fingerprint._core import HardwareHash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

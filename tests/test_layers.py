@@ -35,7 +35,7 @@ attributes
 smbios
 _io
 types
-_canonical _compare _digest _fleet _json _matchlines _smbios _system
+_core _fleet _matchlines
 errors
 """
 LEVELS = {name: -number for number, line in enumerate(LAYERS.split("\n")) for name in line.split()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint._json import JsonError, loads
+from fingerprint._core import JsonError, loads
 from fingerprint.agent.config_keys import BOOLEAN, CUSTOM_IDENTITY, INTEGER, KEYS, OBJECT, OBJECTS, STRING, STRINGS, Key
 from fingerprint.agent.versions import NEWEST_ASSESSED, version_of
 from fingerprint.types import Value

@@ -5,7 +5,7 @@ All verdicts come out of `match` over hashes with made-up changes; there is no s
 
 from __future__ import annotations
 
-from fingerprint._compare import HardwareHash
+from fingerprint._core import HardwareHash
 from fingerprint._io.times import utc
 from fingerprint.agent.next_check import Looks, NextCheck, next_check
 from fingerprint.types import Outlook, Value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from fingerprint._json import JsonError, loads
+from fingerprint._core import JsonError, loads
 from fingerprint.types import Value
 
 _FRACTION = re.compile(r"\.\d+")

@@ -11,8 +11,8 @@ import sys
 from gc import set_threshold
 
 from fingerprint import __version__
+from fingerprint._core import hide_memory
 from fingerprint._io.text import printable
-from fingerprint._system import hide_memory
 from fingerprint.cli.output import (
     VisibleStream,
     begin_run,

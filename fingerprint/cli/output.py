@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from fingerprint._core import dumps
 from fingerprint._io.text import masked, printable, visible, visible_json
-from fingerprint._json import dumps
 from fingerprint.errors import OutputError, PipeClosed, writable
 
 TYPE_CHECKING = False

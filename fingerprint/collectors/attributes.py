@@ -85,7 +85,7 @@ def hashed(
     source = " ".join(result.argv)
     if result.succeeded:
         # Imported here: where no command succeeds nothing is digested.
-        from fingerprint._digest import md5_base64
+        from fingerprint._core import md5_base64
 
         status = Status.ABSENT if silent else Status.PRESENT
         return Attribute(name, md5_base64(result.stdout), status, silent, source, tool, result.seconds)

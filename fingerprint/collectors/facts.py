@@ -96,7 +96,7 @@ def _uuid_of_wmic(machine: Machine) -> str:
 
 
 def _uuid_of_json(machine: Machine) -> str:
-    from fingerprint._json import JsonError, loads
+    from fingerprint._core import JsonError, loads
     from fingerprint.collectors.ssm_windows import commands
     from fingerprint.machine.parsers import decode_console
 

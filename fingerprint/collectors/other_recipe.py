@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fingerprint._compare import HardwareHash
+    from fingerprint._core import HardwareHash
     from fingerprint.machine.base import Machine
     from fingerprint.types import Collection
 
@@ -221,7 +221,7 @@ def _composed(recipe: str, values: dict[str, Attribute], wanted: str, members: _
 
     Windows Server 2025 comes without wmic, with which records of before were made.
     """
-    from fingerprint._digest import md5_base64
+    from fingerprint._core import md5_base64
 
     uuid = (members["uuid"] or {}).get("UUID")
     if not isinstance(uuid, str) or not uuid:

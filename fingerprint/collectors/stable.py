@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 
-from fingerprint._canonical import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
+from fingerprint._core import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
 from fingerprint.attributes.machine_id import is_shared
 from fingerprint.attributes.stable import CONTAINERS, PHYSICAL, STRENGTHS
 from fingerprint.collectors.attributes import unread
@@ -147,7 +147,7 @@ def _smbios(machine: Machine, found: _Found) -> bool:
             _dmi_files(machine, found)
         found.fail(_FROM_TABLE, error, SMBIOS_TABLE)
         return True
-    from fingerprint._smbios import stable_values
+    from fingerprint._core import stable_values
 
     _tell_table(found, lambda: stable_values(table), SMBIOS_TABLE)
     return True
@@ -318,7 +318,7 @@ def _read_windows(machine: Machine, found: _Found) -> None:
     except OSError as error:
         found.fail(_FROM_TABLE, error, "GetSystemFirmwareTable")
     else:
-        from fingerprint._smbios import stable_values_of_windows
+        from fingerprint._core import stable_values_of_windows
 
         _tell_table(found, lambda: stable_values_of_windows(data), "GetSystemFirmwareTable")
     _ask(found, "machine-id", "MachineGuid", lambda: value_of("machine-id", machine.machine_guid().strip().lower()))

@@ -92,7 +92,7 @@ def digest(attribute: str, members: Mapping[str, object] | None, type_id: int | 
         return ""
     if not isinstance(type_id, int) or isinstance(type_id, bool) or type_id < FIRST_TYPE_ID:
         raise ValueError(f"invalid type id {type_id!r}: must be {FIRST_TYPE_ID} or more")
-    from fingerprint._digest import md5_base64
+    from fingerprint._core import md5_base64
 
     try:
         return md5_base64(_stream(attribute, members, type_id))

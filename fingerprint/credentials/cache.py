@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from fingerprint._json import JsonError, dumps, loads
+from fingerprint._core import JsonError, dumps, loads
 from fingerprint.errors import ServiceError, Unreachable, VaultError, VaultMissing
 from fingerprint.registration.role_token import RoleCredentials
 from fingerprint.vault.files import Folder

@@ -14,9 +14,9 @@ from base64 import b64decode, urlsafe_b64encode
 from logging import getLogger
 from time import monotonic
 
+from fingerprint._core import dumps
 from fingerprint._io.http_server import QUEUE, Answer, HttpServer, Request
 from fingerprint._io.times import utc
-from fingerprint._json import dumps
 from fingerprint.errors import EXIT_DIFFERS, EXIT_SERVICE_REFUSED, FingerprintError
 
 TYPE_CHECKING = False

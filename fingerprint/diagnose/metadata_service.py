@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from fingerprint._core import JsonError, loads
 from fingerprint._io.text import hidden
-from fingerprint._json import JsonError, loads
 from fingerprint.agent.providers import EC2, METADATA_HOST, PROVIDERS
 from fingerprint.agent.proxies import url_parts
 from fingerprint.diagnose.network import READ_LIMIT, Unreached

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint._canonical import canonical_uuid, clean
+from fingerprint._core import canonical_uuid, clean
 from fingerprint._io.text import masked
 
 TYPE_CHECKING = False

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from fingerprint._compare import passes
+from fingerprint._core import passes
 from fingerprint._fleet import Answer, Near, Stream
 from fingerprint.errors import InputError, UsageError
 from fingerprint.fleet.attribute_names import common

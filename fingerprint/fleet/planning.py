@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fingerprint._compare import passes
+from fingerprint._core import passes
 from fingerprint.attributes.events import event_of
 from fingerprint.errors import UsageError
 from fingerprint.fleet.io.arrow import batches_of

@@ -65,7 +65,7 @@ class LiveMachine(Machine):
 
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
         if self._quick_read is None and self.platform == "linux" and not self.copied:
-            from fingerprint._system import read_file
+            from fingerprint._core import read_file
 
             self._quick_read = read_file
         if self._quick_read is not None:
@@ -209,7 +209,7 @@ class LiveMachine(Machine):
     def processor_id(self) -> tuple[str, str, str]:
         if self.copied:
             raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this machine's")
-        from fingerprint._system import processor
+        from fingerprint._core import processor
 
         return processor()
 

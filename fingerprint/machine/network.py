@@ -18,27 +18,14 @@ if TYPE_CHECKING:
 
     from fingerprint.machine.base import Machine
 
-# linux/netlink.h, rtnetlink.h, if_addr.h, if_link.h, if_arp.h
-_NETLINK_ROUTE = 0
-_RTM_NEWLINK, _RTM_GETLINK = 16, 18
-_RTM_NEWADDR, _RTM_GETADDR = 20, 22
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_NLM_F_REQUEST_DUMP = 0x1 | 0x300
-_NLM_F_DUMP_INTR = 0x10
-_HEADER, _ADDR_HEADER, _LINK_HEADER = 16, 8, 16
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
 _AF_INET = 2
-# Tunnels whose "hardware address" is an IP address: ARPHRD_TUNNEL, SIT, IPGRE with 4 bytes, and
+# linux/if_arp.h. Tunnels whose "hardware address" is an IP address: ARPHRD_TUNNEL, SIT, IPGRE with 4 bytes, and
 # TUNNEL6, IP6GRE with 16.
 _TUNNELS_OF = {4: (768, 776, 778), 16: (769, 823)}
 _ARPHRD_LOOPBACK = 772
 # Ethernet, token ring, InfiniBand, IEEE 802.11.
 _ARPHRD_HARDWARE = (1, 6, 32, 801)
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
-_DUMPS_TRIED = 3
-_TIMEOUT_SECONDS = 2
-_RECEIVE_BYTES = 65536
 
 
 def read_addresses(platform: str) -> Addresses:
@@ -48,10 +35,11 @@ def read_addresses(platform: str) -> Addresses:
         OSError: neither the kernel nor a library would tell them.
     """
     if platform == "linux":
+        from fingerprint._core import address_dump, link_dump, parse_addresses, parse_links
+
         try:
-            return Addresses(
-                tuple(parse_addresses(_dump(_RTM_GETADDR))), tuple(parse_links(_dump(_RTM_GETLINK))), "netlink"
-            )
+            ipv4 = parse_addresses(address_dump())
+            return Addresses(tuple(ipv4), tuple(hardware_addresses(parse_links(link_dump()))), "netlink")
         except OSError as error:
             # Some sandboxes forbid netlink and let the older calls through.
             return _from_netifaces(error) or _from_psutil(f"psutil, as netlink failed ({error.strerror})")
@@ -72,10 +60,10 @@ def read_links(platform: str) -> tuple[Link, ...]:
         return tuple(
             Link(name, address, "", "device") for name, address in _with_address(read_addresses(platform).links)
         )
-    from fingerprint._system import links
+    from fingerprint._core import link_dump, parse_links
 
     found = []
-    for name, kind, bus, hardware, address, permanent in links():
+    for name, kind, bus, hardware, address, permanent in parse_links(link_dump()):
         if hardware == _ARPHRD_LOOPBACK:
             continue
         behind = "" if kind else bus or _bus_of(name)
@@ -104,7 +92,7 @@ def read_outgoing_address(platform: str) -> str:
         OSError: the kernel would not tell it.
     """
     if platform == "linux":
-        from fingerprint._system import outgoing
+        from fingerprint._core import outgoing
     else:
         outgoing = _outgoing_by_socket
     try:
@@ -124,102 +112,11 @@ def _outgoing_by_socket() -> str:
         return str(connection.getsockname()[0])
 
 
-def parse_addresses(dump: bytes) -> Iterator[str]:
-    """Yield the IPv4 addresses of an RTM_GETADDR dump that are not in 127.0.0.0/8, dotted, in its order."""
-    for kind, body in _messages(dump):
-        if kind != _RTM_NEWADDR or len(body) < _ADDR_HEADER or body[0] != _AF_INET:
-            continue
-        attributes = _attributes(body, _ADDR_HEADER, (_IFA_ADDRESS, _IFA_LOCAL))
-        # On a point-to-point link IFA_ADDRESS is the other end.
-        address = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS, b"")
-        if len(address) == 4 and address[0] != 127:
-            yield ".".join(map(str, address))
-
-
-def parse_links(dump: bytes) -> Iterator[tuple[str, str]]:
-    """Yield (interface, hardware address) of an RTM_GETLINK dump, in its order."""
-    for kind, body in _messages(dump):
-        if kind != _RTM_NEWLINK or len(body) < _LINK_HEADER:
-            continue
-        attributes = _attributes(body, _LINK_HEADER, (_IFLA_ADDRESS, _IFLA_IFNAME))
-        address = attributes.get(_IFLA_ADDRESS, b"")
-        hardware = int.from_bytes(body[2:4], sys.byteorder)
-        if not any(address) or hardware in _TUNNELS_OF.get(len(address), ()):
-            continue
-        name = attributes.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode("utf-8", "replace")
-        yield name, address.hex(":")
-
-
-def _messages(dump: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _HEADER <= len(dump):
-        length = int.from_bytes(dump[at : at + 4], sys.byteorder)
-        if length < _HEADER or at + length > len(dump):
-            raise OSError(errno.EBADMSG, "the kernel's answer is cut short")
-        yield int.from_bytes(dump[at + 4 : at + 6], sys.byteorder), dump[at + _HEADER : at + length]
-        at += (length + 3) & ~3
-
-
-def _attributes(body: bytes, at: int, wanted: tuple[int, ...]) -> dict[int, bytes]:
-    """Return the wanted ones of the attributes from an offset on; a link has dozens of others."""
-    found: dict[int, bytes] = {}
-    while at + 4 <= len(body) and len(found) < len(wanted):
-        length = int.from_bytes(body[at : at + 2], sys.byteorder)
-        if length < 4 or at + length > len(body):
-            break
-        kind = int.from_bytes(body[at + 2 : at + 4], sys.byteorder) & 0x3FFF
-        if kind in wanted:
-            found[kind] = body[at + 4 : at + length]
-        at += (length + 3) & ~3
-    return found
-
-
-def _dump(request: int) -> bytes:
-    """Return the messages of one whole dump; one that changed while it was taken is taken again."""
-    for _ in range(_DUMPS_TRIED):
-        data, interrupted = _dump_once(request)
-        if not interrupted:
-            return data
-    raise OSError(errno.EINTR, "the interfaces kept changing")
-
-
-def _dump_once(request: int) -> tuple[bytes, bool]:
-    # The C module alone: `socket` imports enum and selectors.
-    import _socket
-
-    connection = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
-    try:
-        connection.settimeout(_TIMEOUT_SECONDS)
-        order = sys.byteorder
-        message = (
-            (_HEADER + 1).to_bytes(4, order)
-            + request.to_bytes(2, order)
-            + _NLM_F_REQUEST_DUMP.to_bytes(2, order)
-            + (1).to_bytes(4, order)
-            + bytes(5)
-        )
-        connection.sendto(message.ljust(20, b"\0"), (0, 0))
-        data, interrupted = b"", False
-        while True:
-            chunk = connection.recv(_RECEIVE_BYTES)
-            at = 0
-            while at + _HEADER <= len(chunk):
-                length = int.from_bytes(chunk[at : at + 4], order)
-                kind = int.from_bytes(chunk[at + 4 : at + 6], order)
-                interrupted |= bool(int.from_bytes(chunk[at + 6 : at + 8], order) & _NLM_F_DUMP_INTR)
-                if kind == _NLMSG_DONE:
-                    return data, interrupted
-                if kind == _NLMSG_ERROR:
-                    code = -int.from_bytes(chunk[at + _HEADER : at + _HEADER + 4], order, signed=True)
-                    raise OSError(code, "the kernel refused to list the interfaces")
-                if length < _HEADER:
-                    raise OSError(errno.EBADMSG, "the kernel's answer is cut short")
-                data += chunk[at : at + ((length + 3) & ~3)]
-                at += (length + 3) & ~3
-    except TimeoutError:
-        raise OSError(errno.ETIMEDOUT, "the kernel did not list the interfaces in time") from None
-    finally:
-        connection.close()
+def hardware_addresses(links: Iterable[tuple[str, str, str, int, bytes, bytes]]) -> Iterator[tuple[str, str]]:
+    """Yield (interface, hardware address) of parsed links, in their order, without zeros and addresses of tunnels."""
+    for name, _, _, hardware, address, _ in links:
+        if any(address) and hardware not in _TUNNELS_OF.get(len(address), ()):
+            yield name, address.hex(":")
 
 
 def read_default_route(machine: Machine) -> str:

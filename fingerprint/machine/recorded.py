@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
-from fingerprint._json import JsonError, loads
+from fingerprint._core import JsonError, loads
 from fingerprint.errors import InputError, SnapshotError
 from fingerprint.machine.base import FILE_LIMIT, Addresses, FileStatus, Link, Machine, Process
 from fingerprint.machine.processes import DEFAULT_TIMEOUT, CommandResult

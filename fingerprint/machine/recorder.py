@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import errno
 
+from fingerprint._core import dumps
 from fingerprint._io.atomic import write_new
 from fingerprint._io.times import utc
-from fingerprint._json import dumps
 from fingerprint.machine.base import FILE_LIMIT, Machine
 from fingerprint.machine.process_list import SESSION_USER
 from fingerprint.machine.reader import Reader

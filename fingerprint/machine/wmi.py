@@ -121,7 +121,7 @@ def by_powershell(
     if not result.succeeded:
         why = " ".join(result.stderr.split())[:200] or f"exit code {result.returncode}"
         raise OSError(errno.EIO, f"Get-CimInstance: {why}", class_name)
-    from fingerprint._json import JsonError, loads
+    from fingerprint._core import JsonError, loads
 
     try:
         told = loads(result.stdout.removeprefix(b"\xef\xbb\xbf").strip())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fingerprint._json import dumps
+from fingerprint._core import dumps
 from fingerprint.errors import VaultError
 from fingerprint.types import RegistrationRecord
 from fingerprint.vault import REGISTRATION_KEY

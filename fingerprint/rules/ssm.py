@@ -6,7 +6,7 @@ the native core. Beside the compatible answer a `Verdict` tells how much evidenc
 
 from __future__ import annotations
 
-from fingerprint._compare import HardwareHash, decide, passes, percent
+from fingerprint._core import HardwareHash, decide, passes, percent
 from fingerprint.attributes.machine_id import is_shared
 from fingerprint.smbios.no_table import DMI, is_silent
 from fingerprint.types import AttributeRow, Reason, Verdict

@@ -6,7 +6,7 @@ dmidecode give the same ones. What speaks for and against is added up by `attrib
 
 from __future__ import annotations
 
-from fingerprint._canonical import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
+from fingerprint._core import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
 from fingerprint.attributes.stable import (
     CIRCUMSTANCE_LIMIT,
     CONTAINERS,

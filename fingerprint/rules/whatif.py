@@ -5,7 +5,7 @@ All verdicts come out of `match` over hashes with made-up changes; there is no s
 
 from __future__ import annotations
 
-from fingerprint._compare import HardwareHash
+from fingerprint._core import HardwareHash
 from fingerprint.attributes.events import Event
 from fingerprint.rules.ssm import match
 from fingerprint.types import Reason, Value, Verdict
@@ -87,7 +87,7 @@ def sweep(saved: _Hash, current: _Hash, change: Collection[str] = (), *, sid_key
 
 
 def _passes(matched: int, total: int, threshold: int) -> bool:
-    from fingerprint._compare import passes
+    from fingerprint._core import passes
 
     return passes(matched, total, threshold)
 

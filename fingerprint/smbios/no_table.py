@@ -41,7 +41,7 @@ def is_silent(value: str) -> bool:
     global _digests
     if not _digests:
         # Made at the first difference only: it takes 0.3 ms.
-        from fingerprint._digest import md5_base64
+        from fingerprint._core import md5_base64
 
         _digests = frozenset(map(md5_base64, _texts()))
     return value in _digests

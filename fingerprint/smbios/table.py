@@ -1,7 +1,8 @@
 """The hardware as its SMBIOS table describes it: one immutable value per structure.
 
-The native decoder (`_smbios`) makes these from a raw table, `dmidecode` from what dmidecode
-printed, so that both can be compared. Source of names and units: DMTF DSP0134.
+`dmidecode` makes these from what the program dmidecode printed; of a raw table the native core takes the values of
+scheme `stable` and what identifies (`_core.stable_values`, `_core.identifying_texts`) without them. Source of names
+and units: DMTF DSP0134.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ import io
 import tarfile
 
 from fingerprint import __version__
+from fingerprint._core import dumps
 from fingerprint._io.atomic import write_new
-from fingerprint._json import dumps
 from fingerprint.collectors.ssm_unix import DISK_LINKS
 from fingerprint.collectors.stable import SMBIOS_TABLE
 from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError

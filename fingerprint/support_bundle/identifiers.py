@@ -58,8 +58,8 @@ def learn(redactor: Redactor, snapshot: dict[str, Any]) -> None:
         if isinstance(entry, dict):
             _learn_from_command(redactor, entry)
     _learn_from_wmi(redactor, snapshot.get("wmi"))
-    for table in _raw_tables(snapshot):
-        _learn_from_table(redactor, table)
+    for kind, text in _texts_of_raw_tables(snapshot):
+        redactor.learn(kind, text)
     _learn_what_is_collected(redactor, snapshot)
 
 
@@ -132,7 +132,7 @@ def _learn_from_windows(redactor: Redactor, words: str, text: str) -> None:
             if kind:
                 redactor.learn(kind, value)
     if of_the_computer:
-        from fingerprint._json import JsonError, loads
+        from fingerprint._core import JsonError, loads
 
         try:
             told = loads(text.encode("utf-8", "replace"))
@@ -166,22 +166,22 @@ def _learn_from_table(redactor: Redactor, table: SmbiosTable) -> None:
             redactor.learn("oem", text)
 
 
-def _raw_tables(snapshot: dict[str, Any]) -> Iterator[SmbiosTable]:
-    """Yield the raw tables that a recording holds, decoded."""
+def _texts_of_raw_tables(snapshot: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (kind, text) of what identifies in the raw SMBIOS tables that a recording holds."""
     from base64 import b64decode
 
-    from fingerprint._smbios import decode, decode_windows
+    from fingerprint._core import identifying_texts, identifying_texts_of_windows
 
     files = snapshot.get("files")
     table = files.get(SMBIOS_TABLE) if isinstance(files, dict) else None
-    for entry, decoder in ((table, decode), (snapshot.get("firmwareTable"), decode_windows)):
+    for entry, reader in ((table, identifying_texts), (snapshot.get("firmwareTable"), identifying_texts_of_windows)):
         if not isinstance(entry, dict):
             continue
         # A table that is valid UTF-8 by chance was recorded as text.
         encoded, text = _text(entry.get("base64")), _text(entry.get("text"))
         try:
             if encoded or text:
-                yield decoder(b64decode(encoded) if encoded else (text or "").encode("utf-8"))
+                yield from reader(b64decode(encoded) if encoded else (text or "").encode("utf-8"))
         except ValueError:
             # Nothing of it gets into the bundle, so nothing of it needs to be known.
             continue

@@ -12,7 +12,7 @@ import re
 import secrets
 from functools import partial
 
-from fingerprint._canonical import clean_serial
+from fingerprint._core import clean_serial
 from fingerprint._io.text import masked
 from fingerprint.support_bundle.addresses import forms_of, without_addresses
 from fingerprint.support_bundle.known_values import KnownValues, pieces_of

@@ -9,8 +9,8 @@ from calendar import timegm
 from email.utils import parsedate_to_datetime
 from uuid import uuid4
 
+from fingerprint._core import dumps, loads
 from fingerprint._io.http_server import Answer, Request
-from fingerprint._json import dumps, loads
 from fingerprint.registration.keys import verify
 from fingerprint.registration.signing import ALGORITHM
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 
-from fingerprint._system import exchange_names, take_name
+from fingerprint._core import exchange_names, take_name
 from fingerprint.errors import VaultError
 from fingerprint.vault._posix import TRIED
 from fingerprint.vault.os_errors import changed, vault_error

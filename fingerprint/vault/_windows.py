@@ -260,7 +260,7 @@ class Folder:
         Raises:
             VaultBusy: another process kept it for longer than `wait` seconds.
         """
-        from fingerprint._digest import sha256_hex
+        from fingerprint._core import sha256_hex
 
         # Names of locks hold no path; Windows takes paths in any case.
         path = os.path.normcase(os.path.abspath(self.path))

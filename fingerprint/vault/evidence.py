@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from fingerprint._digest import canonical_bytes, sha256_hex
+from fingerprint._core import canonical_bytes, sha256_hex
 from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing, VaultUnreadable
 from fingerprint.vault.files import Folder
 from fingerprint.vault.journal import sealed, unsealed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from fingerprint._json import JsonError, loads
+from fingerprint._core import JsonError, loads
 
 if sys.platform == "win32":
     from fingerprint.vault._windows import Folder

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import sys
 
+from fingerprint._core import dumps
 from fingerprint._io.times import utc
-from fingerprint._json import dumps
 from fingerprint.errors import VaultError, VaultMissing
 from fingerprint.vault.files import Folder
 from fingerprint.vault.journal import (

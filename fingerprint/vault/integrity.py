@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from fingerprint._json import JsonError, loads, members
+from fingerprint._core import JsonError, loads, members
 from fingerprint.errors import VaultCorrupt, VaultMissing
 from fingerprint.types import Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY

@@ -7,7 +7,7 @@ restored.
 
 from __future__ import annotations
 
-from fingerprint._json import JsonError, dumps, loads
+from fingerprint._core import JsonError, dumps, loads
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
@@ -68,7 +68,7 @@ def parsed(data: bytes) -> Iterator[tuple[int, Entry | None]]:
 
 def unsealed(line: bytes) -> Entry | None:
     """Return what `sealed` made a line of (given without its end); None if it is not as it was written."""
-    from fingerprint._digest import sha256_hex
+    from fingerprint._core import sha256_hex
 
     body, seal, rest = line.rpartition(b',"sha256":"')
     if not seal or rest != sha256_hex(body).encode() + b'"}':
@@ -82,7 +82,7 @@ def unsealed(line: bytes) -> Entry | None:
 
 def sealed(entry: Entry) -> bytes:
     """Return an object as a line of JSON that ends with the digest of all before it."""
-    from fingerprint._digest import sha256_hex
+    from fingerprint._core import sha256_hex
 
     body = dumps(entry)[:-1]
     return body + b',"sha256":"' + sha256_hex(body).encode() + b'"}\n'

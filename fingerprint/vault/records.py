@@ -6,7 +6,7 @@ UTF-8, lone surrogates), the record is corrupt here: a repaired identity is anot
 
 from __future__ import annotations
 
-from fingerprint._json import JsonError, dumps, loads, members
+from fingerprint._core import JsonError, dumps, loads, members
 from fingerprint.errors import VaultCorrupt
 from fingerprint.types import FingerprintRecord, HardwareHash, RegistrationRecord
 

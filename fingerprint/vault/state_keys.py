@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
-from fingerprint._json import JsonError, dumps, loads
+from fingerprint._core import JsonError, dumps, loads
 from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.types import Value
 from fingerprint.vault.files import Folder
@@ -66,7 +66,7 @@ def state_key(path: str) -> str:
     )
     if len(escaped) <= _NAME_LIMIT:
         return escaped
-    from fingerprint._digest import sha256_hex
+    from fingerprint._core import sha256_hex
 
     return "%sha256-" + sha256_hex(data)
 

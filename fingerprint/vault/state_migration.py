@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from fingerprint._json import JsonError, loads
+from fingerprint._core import JsonError, loads
 from fingerprint.errors import VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.vault.files import Folder
 from fingerprint.vault.history import JOURNAL_LIMIT
@@ -32,7 +32,7 @@ def earlier_key(vault: str) -> str:
         "-" if byte in b"/\\" else chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in path.strip(b"/")
     )
     if len(escaped) > _NAME_LIMIT:
-        from fingerprint._digest import sha256_hex
+        from fingerprint._core import sha256_hex
 
         escaped = sha256_hex(path)
     return escaped

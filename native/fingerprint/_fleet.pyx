@@ -6,80 +6,60 @@ from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, int32_t, int64_t, uint
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-
-cdef extern from "fleet.h":
-    struct ArrowSchema:
-        const char *format
-        const char *name
-        int64_t n_children
-        ArrowSchema **children
-        ArrowSchema *dictionary
-        void (*release)(ArrowSchema *) noexcept
-
-    struct ArrowArray:
-        int64_t length
-        int64_t null_count
-        int64_t offset
-        int64_t n_buffers
-        int64_t n_children
-        const void **buffers
-        ArrowArray **children
-        ArrowArray *dictionary
-        void (*release)(ArrowArray *) noexcept
-
-    struct ArrowArrayStream:
-        int (*get_schema)(ArrowArrayStream *, ArrowSchema *) noexcept
-        int (*get_next)(ArrowArrayStream *, ArrowArray *) noexcept
-        const char *(*get_last_error)(ArrowArrayStream *) noexcept
-        void (*release)(ArrowArrayStream *) noexcept
-
-    enum:
-        FLEET_MISSING
-        FLEET_TEXT
-        FLEET_LARGE
-        FLEET_VIEW
-        FLEET_WIDE
-        FLEET_CODE
-        FLEET_MOST_COLUMNS
-
-    ctypedef struct fleet_column:
-        int kind
-        const uint8_t *valid
-        int64_t at
-        const void *offsets
-        const uint8_t *data
-        const uint8_t *const *pieces
-        const int64_t *rooms
-        int64_t room
-        int64_t width
-
-    ctypedef struct fleet_question:
-        const fleet_column *saved
-        const fleet_column *current
-        const int *order
-        int columns
-        int sid
-        int ip
-        const int32_t *thresholds
-        const uint8_t *thresholds_valid
-        int64_t thresholds_at
-        int32_t threshold
-
-    void fleet_look_at_processor()
-    int fleet_is_integer(const char *format) nogil
-    int64_t fleet_integer(char format, const void *numbers, int64_t at) nogil
-    int fleet_has(const fleet_column *column, int64_t row) nogil
-    const uint8_t *fleet_value(const fleet_column *column, int64_t row, int64_t *length) nogil
-    void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end, uint8_t *reasons, uint8_t *matched,
-                      uint8_t *totals, int64_t *changed) nogil
-    void fleet_look(const fleet_column *saved, const fleet_column *current, int64_t begin, int64_t end, uint8_t *same,
-                    uint8_t *has, uint8_t *had) nogil
+from fingerprint.fleet cimport fleet_decide, fleet_look, fleet_question
+from fingerprint.fleet_columns cimport (
+    FLEET_CODE,
+    FLEET_LARGE,
+    FLEET_MISSING,
+    FLEET_MOST_COLUMNS,
+    FLEET_TEXT,
+    FLEET_VIEW,
+    FLEET_WIDE,
+    ArrowArray,
+    ArrowArrayStream,
+    ArrowSchema,
+    fleet_column,
+    fleet_has,
+    fleet_integer,
+    fleet_is_integer,
+    fleet_look_at_processor,
+    fleet_value,
+)
+from fingerprint.fleet_sound cimport sound_count_unset, sound_large_offsets, sound_offsets, sound_views
+from fingerprint.near cimport (
+    NEAR_MOST_COLUMNS,
+    NEAR_TILE,
+    near_answer,
+    near_brute,
+    near_code_of_empty,
+    near_collect,
+    near_encode,
+    near_fleet,
+    near_group,
+    near_group_free,
+    near_group_make,
+    near_groups,
+    near_has,
+    near_join,
+    near_nodes,
+    near_nodes_free,
+    near_nodes_gather,
+    near_nodes_make,
+    near_root,
+    near_run,
+    near_sort,
+    near_tokens,
+    near_tokens_free,
+    near_value,
+    near_within,
+)
+from fingerprint.sha256 cimport sha256_add, sha256_begin, sha256_context, sha256_end
 
 
 fleet_look_at_processor()
 
 
-include "_fleet_sound.pxi"
+include "fleet/sound.pxi"
 
 
 cdef class Stream:
@@ -508,4 +488,4 @@ cdef int _describe(fleet_column *column, ArrowSchema *named, ArrowSchema *schema
     return 0
 
 
-include "_near.pxi"
+include "fleet/near.pxi"

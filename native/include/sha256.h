@@ -1,5 +1,5 @@
 /* SHA-256 (FIPS 180-4), for the values of scheme `stable`: with the processor's instructions where it has
-   them, asked at run time, else portable. */
+   them, asked at run time, else portable. SHA256_PORTABLE builds without them; tests of the portable way do so. */
 
 #ifndef FINGERPRINT_SHA256_H
 #define FINGERPRINT_SHA256_H
@@ -54,7 +54,7 @@ static void sha256_portable(uint32_t *state, const unsigned char *data, size_t b
     }
 }
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__)) && !defined(SHA256_PORTABLE)
 
 #include <immintrin.h>
 

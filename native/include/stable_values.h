@@ -37,10 +37,11 @@ typedef struct {
     part_list memory_serials;
 } stable_facts;
 
-static void digest_begin(sha256_context *context, const char *name) {
+static void digest_begin(sha256_context *context, const char *name, size_t length) {
     sha256_begin(context);
+    /* Binds a value to this scheme, so that it equals no digest of the same text made elsewhere. */
     sha256_add(context, STABLE_DOMAIN, sizeof STABLE_DOMAIN);
-    sha256_add(context, name, strlen(name));
+    sha256_add(context, name, length);
 }
 
 static void digest_part(sha256_context *context, const char *part, size_t length) {
@@ -63,7 +64,7 @@ static void digest_texts(char *to, const char *name, const char *const *texts, s
     for (size_t i = 0; i < count; i++) any |= texts[i][0] != 0;
     to[0] = 0;
     if (!any) return;
-    digest_begin(&context, name);
+    digest_begin(&context, name, strlen(name));
     for (size_t i = 0; i < count; i++) digest_part(&context, texts[i], strlen(texts[i]));
     digest_end(&context, to, VALUE_DIGITS);
 }
@@ -93,7 +94,7 @@ static void digest_list(char *to, const char *name, part_list *list) {
     to[0] = 0;
     if (!list->count) return;
     sort_parts(list);
-    digest_begin(&context, name);
+    digest_begin(&context, name, strlen(name));
     for (size_t i = 0; i < list->count; i++) digest_part(&context, list->parts[i], strlen(list->parts[i]));
     digest_end(&context, to, VALUE_DIGITS);
 }
@@ -210,7 +211,7 @@ static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *pr
                     sha256_context context;
                     char *element = new_part(&facts->memory_serials);
                     if (!element) return -1;
-                    digest_begin(&context, "memory-serials");
+                    digest_begin(&context, "memory-serials", strlen("memory-serials"));
                     digest_part(&context, second, strlen(second));
                     digest_end(&context, element, ELEMENT_DIGITS);
                 }

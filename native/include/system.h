@@ -1,4 +1,4 @@
-/* What the kernel and the processor tell of a machine, in few system calls; and the two ways to rename that the
+/* What the kernel and the processor say of a machine, in few system calls; and the two ways to rename that the
    standard library lacks.
 
    Files, links and the address of the default route on Linux; the identity of an x86 processor; renaming on Linux
@@ -33,6 +33,8 @@ typedef struct {
 enum {
     NL_HEADER = 16, NL_ERROR = 2, NL_DONE = 3, NL_DUMP_INTERRUPTED = 0x10,
     RTM_LINK = 16, RTM_LINK_REQUEST = 18, LINK_HEADER = 16,
+    RTM_ADDRESS = 20, RTM_ADDRESS_REQUEST = 22, ADDRESS_HEADER = 8, FAMILY_IPV4 = 2,
+    ADDRESS_ATTRIBUTE_ADDRESS = 1, ADDRESS_ATTRIBUTE_LOCAL = 2,
     LINK_ATTRIBUTE_ADDRESS = 1, LINK_ATTRIBUTE_NAME = 3, LINK_ATTRIBUTE_INFO = 18, LINK_INFO_KIND = 1,
     LINK_ATTRIBUTE_FILTER = 29, LINK_FILTER_WITHOUT_STATISTICS = 8,
     LINK_ATTRIBUTE_PERMANENT = 54, LINK_ATTRIBUTE_BUS = 57
@@ -78,20 +80,56 @@ static void take_attributes(const unsigned char *body, size_t length, int nested
     }
 }
 
-/* Fill in the next link of a dump. Returns 1, 0 at the end of it, or -1 where it is cut short. */
-static int next_link(const unsigned char *dump, size_t length, size_t *at, link_facts *link) {
-    while (*at + NL_HEADER <= length) {
+/* Find the next message of a kind in a dump. Returns 1, 0 at the end of the dump, or -1 where it is cut short. */
+static int next_message(const unsigned char *dump, size_t length, size_t *at, int kind, size_t header,
+                        const unsigned char **body, size_t *body_length) {
+    while (*at < length && NL_HEADER <= length - *at) {
         size_t size = native_u32(dump + *at);
         const unsigned char *message = dump + *at;
         if (size < NL_HEADER || size > length - *at) return -1;
         *at += (size + 3) & ~(size_t)3;
-        if (native_u16(message + 4) != RTM_LINK || size < NL_HEADER + LINK_HEADER) continue;
-        memset(link, 0, sizeof *link);
-        link->hardware = native_u16(message + NL_HEADER + 2);
-        take_attributes(message + NL_HEADER + LINK_HEADER, size - NL_HEADER - LINK_HEADER, 0, link);
+        if (native_u16(message + 4) != kind || size < NL_HEADER + header) continue;
+        *body = message + NL_HEADER;
+        *body_length = size - NL_HEADER;
         return 1;
     }
     return 0;
+}
+
+/* Fill in the next link of a dump. Returns as next_message. */
+static int next_link(const unsigned char *dump, size_t length, size_t *at, link_facts *link) {
+    const unsigned char *body;
+    size_t size;
+    int more = next_message(dump, length, at, RTM_LINK, LINK_HEADER, &body, &size);
+    if (more != 1) return more;
+    memset(link, 0, sizeof *link);
+    link->hardware = native_u16(body + 2);
+    take_attributes(body + LINK_HEADER, size - LINK_HEADER, 0, link);
+    return 1;
+}
+
+/* Fill in the next IPv4 address of a dump. Returns as next_message. */
+static int next_ipv4(const unsigned char *dump, size_t length, size_t *at, unsigned char address[4]) {
+    const unsigned char *body;
+    size_t size;
+    int more;
+    while ((more = next_message(dump, length, at, RTM_ADDRESS, ADDRESS_HEADER, &body, &size)) == 1) {
+        int found = 0;
+        if (body[0] != FAMILY_IPV4) continue;
+        for (size_t i = ADDRESS_HEADER; i + 4 <= size;) {
+            size_t taken = native_u16(body + i);
+            int kind = native_u16(body + i + 2) & 0x3FFF;
+            if (taken < 4 || taken > size - i) break;
+            /* On a point-to-point link the address is that of the other end, and the local one is ours. */
+            if (taken == 8 && (kind == ADDRESS_ATTRIBUTE_LOCAL || (kind == ADDRESS_ATTRIBUTE_ADDRESS && !found))) {
+                memcpy(address, body + i + 4, 4);
+                found = 1;
+            }
+            i += (taken + 3) & ~(size_t)3;
+        }
+        if (found) return 1;
+    }
+    return more;
 }
 
 #ifdef __linux__
@@ -107,10 +145,9 @@ static int next_link(const unsigned char *dump, size_t length, size_t *at, link_
 
 enum { DUMP_CHUNK = 32768, DUMP_LIMIT = 64 * 1024 * 1024, DUMP_SECONDS = 2 };
 
-/* Take one dump of all links into *data, which the caller frees. Returns 0 or an errno; EINTR for one that
-   changed while it was taken. */
-static int dump_links(unsigned char **data, size_t *length) {
-    struct { struct nlmsghdr header; unsigned char body[LINK_HEADER]; uint16_t size, kind; uint32_t filter; } request;
+/* Take one dump into *data, which the caller frees. Returns 0 or an errno; EINTR for one that changed while it was
+   taken. */
+static int take_dump(struct nlmsghdr *request, size_t size, int kind, unsigned char **data, size_t *length) {
     struct sockaddr_nl kernel;
     struct timeval patience = { DUMP_SECONDS, 0 };
     size_t room = 0;
@@ -119,18 +156,14 @@ static int dump_links(unsigned char **data, size_t *length) {
     *data = NULL;
     *length = 0;
     if (descriptor < 0) return errno;
-    memset(&request, 0, sizeof request);
     memset(&kernel, 0, sizeof kernel);
     kernel.nl_family = AF_NETLINK;
-    request.header.nlmsg_len = sizeof request;
-    request.header.nlmsg_type = RTM_LINK_REQUEST;
-    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    request.header.nlmsg_seq = 1;
-    request.size = 8;
-    request.kind = LINK_ATTRIBUTE_FILTER;
-    request.filter = LINK_FILTER_WITHOUT_STATISTICS;
+    request->nlmsg_len = (uint32_t)size;
+    request->nlmsg_type = (uint16_t)kind;
+    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    request->nlmsg_seq = 1;
     if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0
-        || sendto(descriptor, &request, sizeof request, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0)
+        || sendto(descriptor, request, size, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0)
         result = errno;
     while (!result && !done) {
         if (room - *length < DUMP_CHUNK) {
@@ -163,6 +196,22 @@ static int dump_links(unsigned char **data, size_t *length) {
     }
     close(descriptor);
     return result ? result : interrupted ? EINTR : 0;
+}
+
+/* Take a dump of all links, or of the addresses of all of them, as take_dump does. */
+static int dump_links(unsigned char **data, size_t *length) {
+    struct { struct nlmsghdr header; unsigned char body[LINK_HEADER]; uint16_t size, kind; uint32_t filter; } request;
+    memset(&request, 0, sizeof request);
+    request.size = 8;
+    request.kind = LINK_ATTRIBUTE_FILTER;
+    request.filter = LINK_FILTER_WITHOUT_STATISTICS;
+    return take_dump(&request.header, sizeof request, RTM_LINK_REQUEST, data, length);
+}
+
+static int dump_addresses(unsigned char **data, size_t *length) {
+    struct { struct nlmsghdr header; unsigned char body[ADDRESS_HEADER]; } request;
+    memset(&request, 0, sizeof request);
+    return take_dump(&request.header, sizeof request, RTM_ADDRESS_REQUEST, data, length);
 }
 
 /* Write the address that a packet to the outside would come from, as text. No packet is sent. Returns 0 or
@@ -237,6 +286,7 @@ static int read_regular(const char *path, unsigned char *buffer, size_t limit, s
 #else
 
 static int dump_links(unsigned char **data, size_t *length) { *data = NULL; *length = 0; return ENOTSUP; }
+static int dump_addresses(unsigned char **data, size_t *length) { *data = NULL; *length = 0; return ENOTSUP; }
 static int outgoing_address(char *text, size_t room) { (void)text; (void)room; return ENOTSUP; }
 static int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) {
     (void)path; (void)buffer; (void)limit; *length = 0; return ENOTSUP;

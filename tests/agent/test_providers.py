@@ -23,7 +23,7 @@ from agent_machines import AgentMachine
 from commandline import environment, run
 from event_machines import before_and_after
 from fingerprint import Vault
-from fingerprint._json import dumps
+from fingerprint._core import dumps
 from fingerprint.agent.providers import PROVIDERS, member_for, provider_named, reads_provider
 from fingerprint.agent.versions import ROWS
 from fingerprint.cli.help import parse_or_explain

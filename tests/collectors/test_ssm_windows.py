@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import textbook_gob
 from fingerprint import collect, match
-from fingerprint._json import loads
+from fingerprint._core import loads
 from fingerprint.collectors.facts import facts
 from fingerprint.collectors.other_recipe import other_recipe
 from fingerprint.collectors.ssm_windows import commands, windows_version
@@ -360,7 +360,7 @@ def test_the_version_is_read_from_the_list_that_powershell_prints() -> None:
 
 @needs_vectors
 def test_the_samples_of_the_reference_hash_alike() -> None:
-    from fingerprint._digest import md5_base64
+    from fingerprint._core import md5_base64
 
     samples = json.loads((VECTORS / "md5_b64.json").read_text())
     windows = [s for s in samples if "UUID" in s.get("text", "")]

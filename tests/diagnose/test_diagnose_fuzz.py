@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 import fingerprint.diagnose
 from agent_machines import LOGS, MISMATCH, REGENERATED, AgentMachine, line, mismatch, ready, refused, started
-from fingerprint._json import dumps
+from fingerprint._core import dumps
 from fingerprint.cli.commands.diagnose import _print, diagnosis_answer, run
 from fingerprint.cli.parser import Arguments
 from fingerprint.cli.table import all_commands

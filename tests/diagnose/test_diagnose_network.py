@@ -245,8 +245,8 @@ def test_an_answer_that_is_no_http_is_broken(case: str) -> None:
 
 def test_plain_text_in_place_of_tls_is_told() -> None:
     def serve(_: Server, connection: socket.socket) -> None:
-        http_probe.recv(4096)
-        http_probe.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     with Server(serve) as server:
         found = unreached(network(), f"https://127.0.0.1:{server.port}")
@@ -384,9 +384,9 @@ from threading import Thread
 
 def serve(server):
     connection, _ = server.accept()
-    http_probe.recv(4096)
-    http_probe.sendall(b"HTTP/1.1 204 No Content\\r\\n\\r\\n")
-    http_probe.close()
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.1 204 No Content\\r\\n\\r\\n")
+    connection.close()
 
 for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
     server = socket.create_server((host, 8000), family=family)
@@ -471,8 +471,8 @@ def secure_proxies(authority: Authority) -> dict[str, tuple[Server, str, str]]:
 
 
 def answering_at_once(_: Server, connection: socket.socket) -> None:
-    http_probe.sendall(b"220 mail.example ESMTP\r\n")
-    http_probe.recv(4096)
+    connection.sendall(b"220 mail.example ESMTP\r\n")
+    connection.recv(4096)
 
 
 @pytest.mark.parametrize("case", ["of another name", "self-signed", "plain", "no HTTP", "silent"])
@@ -949,13 +949,13 @@ def metadata_service(
     token: str = "200 OK", text: bytes = b"AQAEAtoken==", identity: str = "200 OK", name: bytes = b"i-0123456789abcdef0"
 ) -> Serve:
     def serve(server: Server, connection: socket.socket) -> None:
-        head = server.head(http_probe)
+        head = server.head(connection)
         if head.startswith("PUT /latest/api/token "):
             assert "\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n" in head
             status, body = token, text
         else:
             status, body = identity, name
-        http_probe.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
 
     return serve
 
@@ -1041,9 +1041,9 @@ def buckets_of(statuses: dict[str, str]) -> Serve:
     """Answer as S3 does, with a status for the names that contain a word."""
 
     def serve(server: Server, connection: socket.socket) -> None:
-        target = server.head(http_probe).split(" ")[1]
+        target = server.head(connection).split(" ")[1]
         status = next((status for word, status in statuses.items() if word in target), "200 OK")
-        http_probe.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
 
     return serve
 
@@ -1079,9 +1079,9 @@ def test_buckets_that_aws_does_not_list_are_not_blamed_on_a_firewall_for_being_n
 ) -> None:
     def serve(server: Server, connection: socket.socket) -> None:
         if "cut" in statuses.values():
-            cutting(server, http_probe)
+            cutting(server, connection)
         else:
-            buckets_of(statuses)(server, http_probe)
+            buckets_of(statuses)(server, connection)
 
     with Server(serve) as server:
         configured(machine, S3=server.url)
@@ -1110,10 +1110,10 @@ def test_many_places_are_reached_at_once_and_told_in_order() -> None:
     together = threading.Barrier(4)
 
     def serve(server: Server, connection: socket.socket) -> None:
-        server.head(http_probe)
+        server.head(connection)
         # Broken, and so no answer, unless four are here at the same time.
         together.wait(10)
-        http_probe.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
 
     names = ["a", "b", "c", "d"]
     with Server(serve) as server:

@@ -97,6 +97,7 @@ NATIVE_TESTS = (
     "test_records.py",
     "test_smbios.py",
     "test_canonical.py",
+    "test_native.py",
     "test_system.py",
 )
 NATIVE_TARGETS = (
@@ -106,6 +107,7 @@ NATIVE_TARGETS = (
     "JSON",
     "JSON Lines",
     "SMBIOS",
+    "netlink",
     "links",
     "fleet in Arrow",
 )
@@ -179,7 +181,7 @@ def sanitized_python(folder: Path, patch: tuple[str, str] | None = None) -> str:
     # The rest of what the tests need is that of this environment, behind the package just built.
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     packages = environment / "lib" / version / "site-packages"
-    assert list(packages.glob("fingerprint/_json*.so"))
+    assert list(packages.glob("fingerprint/_core*.so"))
     (packages / "rest.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python
 

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fingerprint import collect
-from fingerprint.machine import network
+from fingerprint import _core, collect
+from fingerprint._core import parse_addresses, parse_links
 from fingerprint.machine.base import Addresses
 from fingerprint.machine.live import LiveMachine
-from fingerprint.machine.network import parse_addresses, parse_links, parse_routes, read_addresses
+from fingerprint.machine.network import hardware_addresses, parse_routes, read_addresses
 from fingerprint.testing.machines import unix_machine
 from fingerprint.types import Status
 
@@ -104,7 +104,7 @@ ip addr add 2001:db8::1/64 dev zeta
 
 def test_the_local_side_of_a_point_to_point_link_is_taken() -> None:
     dump = address(attribute(1, bytes([10, 0, 0, 2])), attribute(2, bytes([10, 0, 0, 1])))
-    assert list(parse_addresses(dump)) == ["10.0.0.1"]
+    assert parse_addresses(dump) == ["10.0.0.1"]
 
 
 def test_loopback_and_ipv6_are_passed_over() -> None:
@@ -114,8 +114,8 @@ def test_loopback_and_ipv6_are_passed_over() -> None:
         + address(attribute(1, bytes([127, 9, 9, 9])))
         + address(attribute(1, bytes([169, 254, 1, 1])))
     )
-    assert list(parse_addresses(dump)) == ["169.254.1.1"]
-    assert list(parse_addresses(b"")) == []
+    assert parse_addresses(dump) == ["169.254.1.1"]
+    assert parse_addresses(b"") == []
 
 
 def test_hardware_addresses_of_zeros_and_of_tunnels_are_passed_over() -> None:
@@ -127,7 +127,7 @@ def test_hardware_addresses_of_zeros_and_of_tunnels_are_passed_over() -> None:
         + link("ib0", bytes(range(20)), 32)
         + link("eth0", bytes.fromhex("0A00270000FF"))
     )
-    assert list(parse_links(dump)) == [
+    assert list(hardware_addresses(parse_links(dump))) == [
         ("ib0", ":".join(f"{n:02x}" for n in range(20))),
         ("eth0", "0a:00:27:00:00:ff"),
     ]
@@ -137,24 +137,24 @@ def test_hardware_addresses_of_zeros_and_of_tunnels_are_passed_over() -> None:
 def test_any_bytes_are_parsed_or_refused_as_a_broken_answer(dump: bytes) -> None:
     for parse in (parse_addresses, parse_links):
         with contextlib.suppress(OSError):
-            assert isinstance(list(parse(dump)), list)
+            assert isinstance(parse(dump), list)
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6), st.data())
 def test_damaged_messages_are_parsed_or_refused(bodies: list[bytes], data: st.DataObject) -> None:
     dump = b"".join(message(data.draw(st.sampled_from([16, 20])), body) for body in bodies)
     for parse in (parse_addresses, parse_links):
-        assert isinstance(list(parse(dump)), list)
+        assert isinstance(parse(dump), list)
 
 
 @on_linux
 def test_where_netlink_is_forbidden_a_library_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     by_netlink = read_addresses("linux")
 
-    def forbidden(request: int) -> bytes:
+    def forbidden() -> bytes:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(network, "_dump", forbidden)
+    monkeypatch.setattr(_core, "address_dump", forbidden)
     by_netifaces = read_addresses("linux")
     assert by_netifaces.source.startswith("netifaces, as netlink failed")
     monkeypatch.setitem(sys.modules, "netifaces", None)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fingerprint._canonical import canonical_uuid, clean, clean_serial, set_of, sha256, value_of
+from fingerprint._core import canonical_uuid, clean, clean_serial, set_of, value_of
 from shared import CORPUS, needs_corpus
 
 
@@ -130,11 +130,6 @@ def test_values_are_bound_to_their_attribute_and_tell_no_text() -> None:
     assert len(value_of("a", "x")) == 32
     assert set_of("a", ["y", "x", "y", ""]) == set_of("a", ["x", "y"])
     assert set_of("a", []) == ""
-
-
-@given(st.binary(max_size=400))
-def test_sha256_is_the_standards_with_and_without_the_processors_instructions(data: bytes) -> None:
-    assert sha256(data) == sha256(data, portable=True) == hashlib.sha256(data).digest()
 
 
 @given(st.text(max_size=12), st.lists(st.text(max_size=80), max_size=4))

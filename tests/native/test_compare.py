@@ -8,9 +8,10 @@ import threading
 
 import pytest
 
-from fingerprint import _compare
-from fingerprint._compare import HardwareHash, decide_many, similar, similar_mappings
-from textbook import SSM_KEYS, decide, percent
+from fingerprint import _core, match
+from fingerprint._core import HardwareHash, decide
+from textbook import SSM_KEYS, percent
+from textbook import decide as slow_decide
 
 BASE = {key: f"value of {key}" for key in SSM_KEYS}
 THRESHOLDS = (-1, *range(102))
@@ -22,59 +23,66 @@ def changed(names: tuple[str, ...]) -> dict[str, str]:
 
 def test_the_native_core_is_really_compiled() -> None:
     """No Python twin of the rules is shipped, so none can be what is tested."""
-    assert not _compare.__file__.endswith(".py")
+    assert not _core.__file__.endswith(".py")
 
 
 def test_every_set_of_changes_at_every_threshold_is_judged_as_the_textbook_does() -> None:
-    """2^9 change sets x 103 thresholds: packed, plain and batched engines agree with the slow rule."""
+    """2^9 change sets x 103 thresholds, saved and current with one set of keys and with two, against the slow rule."""
     cases = 0
     saved = HardwareHash(BASE)
     for size in range(len(SSM_KEYS) + 1):
         for names in itertools.combinations(SSM_KEYS, size):
             attributes = changed(names)
             current = HardwareHash(attributes)
-            reasons, matched = decide_many([saved] * len(THRESHOLDS), [current] * len(THRESHOLDS), THRESHOLDS)
-            counts = memoryview(matched).cast("I")
-            for index, threshold in enumerate(THRESHOLDS):
-                expected = decide(BASE, attributes, threshold)
-                assert similar(saved, current, threshold) == expected[0]
-                assert similar_mappings(BASE, attributes, threshold) == expected[0]
-                assert (reasons[index], counts[index]) == (_code(expected[1]), expected[2])
+            # Another key of the saved hash changes no answer, and takes the path of hashes with unequal keys.
+            wider = HardwareHash({**BASE, "only saved": "x"})
+            for threshold in THRESHOLDS:
+                _, reason, matched, total = slow_decide(BASE, attributes, threshold)
+                assert decide(saved, current, threshold) == (_code(reason), matched, total)
+                assert decide(wider, current, threshold) == (_code(reason), matched, total)
+                assert match(saved, current, threshold).match == slow_decide(BASE, attributes, threshold)[0]
                 cases += 1
     assert cases == 2**9 * 103
 
 
+REASONS = ("DISABLED", "NOTHING_TO_COMPARE", "SID_DIFFERS", "SAME_IP", "SIMILAR", "NOT_SIMILAR")
+
+
 def _code(reason: str) -> int:
-    return ("DISABLED", "NOTHING_TO_COMPARE", "SID_DIFFERS", "SAME_IP", "SIMILAR", "NOT_SIMILAR").index(reason)
+    return REASONS.index(reason)
+
+
+def _says(saved: HardwareHash, current: HardwareHash, threshold: int, sid_key: str) -> str:
+    return REASONS[decide(saved, current, threshold, sid_key)[0]]
 
 
 @pytest.mark.parametrize(("matched", "total", "threshold"), [(53, 100, 53), (59, 100, 59), (118, 200, 59)])
 def test_single_precision_refuses_what_exact_arithmetic_would_accept(matched: int, total: int, threshold: int) -> None:
-    assert not _compare.passes(matched, total, threshold)
+    assert not _core.passes(matched, total, threshold)
 
 
 def test_single_precision_accepts_what_double_precision_would_refuse() -> None:
     assert 29 / 50 * 100 < 58
-    assert _compare.passes(29, 50, 58)
+    assert _core.passes(29, 50, 58)
 
 
 def test_percentages_equal_the_textbook_for_all_counts_up_to_300() -> None:
     for total in range(1, 301):
         for matched in range(total + 1):
-            assert _compare.percent(matched, total) == percent(matched, total)
+            assert _core.percent(matched, total) == percent(matched, total)
 
 
 @pytest.mark.parametrize("sid_key", ["machine-id", "uuid"])
 def test_either_sid_key_decides_and_the_other_is_an_ordinary_attribute(sid_key: str) -> None:
     other = {"machine-id": "uuid", "uuid": "machine-id"}[sid_key]
     saved = HardwareHash({sid_key: "a", other: "b", "ipaddress-info": "1"})
-    assert similar(saved, HardwareHash({sid_key: "a", other: "x", "ipaddress-info": "1"}), 100, sid_key)
-    assert not similar(saved, HardwareHash({sid_key: "x", other: "b", "ipaddress-info": "1"}), 1, sid_key)
+    assert _says(saved, HardwareHash({sid_key: "a", other: "x", "ipaddress-info": "1"}), 100, sid_key) == "SAME_IP"
+    assert _says(saved, HardwareHash({sid_key: "x", other: "b", "ipaddress-info": "1"}), 1, sid_key) == "SID_DIFFERS"
 
 
 def test_another_sid_key_is_an_error_and_never_two_missing_equals() -> None:
     with pytest.raises(ValueError, match="machine-id"):
-        similar(HardwareHash({"a": "1"}), HardwareHash({"a": "1"}), 1, "machineid")
+        decide(HardwareHash({"a": "1"}), HardwareHash({"a": "1"}), 1, "machineid")
 
 
 def test_values_longer_than_a_packed_slot_are_compared_to_their_end() -> None:
@@ -83,24 +91,24 @@ def test_values_longer_than_a_packed_slot_are_compared_to_their_end() -> None:
         one = {"machine-id": "m", "ipaddress-info": "1", "k": "v" * length + "a"}
         two = {"machine-id": "m", "ipaddress-info": "2", "k": "v" * length + "b"}
         same = {**one, "ipaddress-info": "2"}
-        assert _compare.decide(HardwareHash(one), HardwareHash(two), 40)[1] == 1
-        assert _compare.decide(HardwareHash(one), HardwareHash(same), 40)[1] == 2
+        assert decide(HardwareHash(one), HardwareHash(two), 40)[1] == 1
+        assert decide(HardwareHash(one), HardwareHash(same), 40)[1] == 2
 
 
 def test_a_value_padded_with_zero_bytes_is_another_value() -> None:
     one = {"machine-id": "m", "ipaddress-info": "1", "k": "v"}
     two = {"machine-id": "m", "ipaddress-info": "2", "k": "v\0"}
-    assert _compare.decide(HardwareHash(one), HardwareHash(two), 40)[1] == 1
+    assert decide(HardwareHash(one), HardwareHash(two), 40)[1] == 1
 
 
 def test_hashes_with_different_keys_count_the_keys_of_the_current_one() -> None:
     saved = HardwareHash({"machine-id": "m", "ipaddress-info": "1", "a": "1", "only saved": "x"})
     current = HardwareHash({"machine-id": "m", "ipaddress-info": "2", "a": "1", "only current": "x"})
-    assert _compare.decide(saved, current, 50) == (4, 2, 4)
+    assert decide(saved, current, 50) == (4, 2, 4)
 
 
 def test_a_missing_sid_or_ip_reads_as_empty() -> None:
-    assert _compare.decide(HardwareHash({"a": "1"}), HardwareHash({"machine-id": "", "a": "2"}), 100)[0] == 3
+    assert decide(HardwareHash({"a": "1"}), HardwareHash({"machine-id": "", "a": "2"}), 100)[0] == 3
 
 
 def test_a_hardware_hash_is_an_immutable_mapping_in_bytewise_order() -> None:
@@ -144,16 +152,15 @@ def test_lone_surrogates_are_refused(bad: dict[str, str]) -> None:
 
 def test_thresholds_beyond_64_bits_are_refused() -> None:
     with pytest.raises(OverflowError):
-        similar(HardwareHash({"a": "1"}), HardwareHash({"a": "1"}), 2**63)
+        decide(HardwareHash({"a": "1"}), HardwareHash({"a": "1"}), 2**63)
 
 
-def test_a_batch_refuses_sequences_of_unequal_length_and_foreign_items() -> None:
+@pytest.mark.parametrize("foreign", [None, {"a": "1"}, "a"])
+def test_what_is_no_hardware_hash_is_refused(foreign: object) -> None:
     packed = HardwareHash({"a": "1"})
-    with pytest.raises(ValueError, match="2 saved"):
-        decide_many([packed, packed], [packed], 40)
-    with pytest.raises(TypeError, match="pair 1"):
-        decide_many([packed, packed], [packed, {"a": "1"}], 40)  # type: ignore[list-item]
-    assert decide_many([], [], 40) == (b"", b"")
+    for pair in ((packed, foreign), (foreign, packed)):
+        with pytest.raises(TypeError, match=r"HardwareHash|None"):
+            decide(*pair, 40)  # type: ignore[arg-type]
 
 
 def test_more_key_sets_than_are_kept_stay_correct() -> None:
@@ -162,16 +169,24 @@ def test_more_key_sets_than_are_kept_stay_correct() -> None:
     for number in range(600):
         HardwareHash({f"key {number}": ""})
     second = HardwareHash({"machine-id": "m", "ipaddress-info": "2", "k": "v"})
-    assert _compare.decide(first, second, 40) == (4, 2, 3)
+    assert decide(first, second, 40) == (4, 2, 3)
 
 
-def test_eight_threads_over_one_batch_get_one_answer() -> None:
-    """The GIL is released during a batch; nothing is shared but what cannot change."""
+def test_eight_threads_over_the_same_hashes_get_one_answer() -> None:
+    """Hashes are made, dropped and compared at once, over more sets of keys than are kept."""
     saved = [HardwareHash({**BASE, "disk-info": str(n % 7)}) for n in range(2000)]
     current = [HardwareHash({**BASE, "ipaddress-info": "x", "disk-info": str(n % 5)}) for n in range(2000)]
-    expected = decide_many(saved, current, 88)
-    answers: list[tuple[bytes, bytes]] = []
-    threads = [threading.Thread(target=lambda: answers.append(decide_many(saved, current, 88))) for _ in range(8)]
+
+    def work() -> list[tuple[int, int, int]]:
+        found = []
+        for number, pair in enumerate(zip(saved, current, strict=True)):
+            HardwareHash({f"key {number}": ""})
+            found.append(decide(*pair, 88))
+        return found
+
+    expected = work()
+    answers: list[list[tuple[int, int, int]]] = []
+    threads = [threading.Thread(target=lambda: answers.append(work())) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -11,13 +11,8 @@ from typing import Any
 
 import pytest
 
-from fingerprint import _json
-from fingerprint._json import JsonError, dumps, loads, members
-
-
-def test_the_scanner_is_really_compiled() -> None:
-    assert not _json.__file__.endswith(".py")
-
+from fingerprint import _core
+from fingerprint._core import JsonError, dumps, loads, members
 
 IMPORT_ALONE = """
 import sys
@@ -28,10 +23,10 @@ print(*sys.modules)
 """
 
 
-@pytest.mark.skipif(".abi3." in _json.__file__, reason="in the Limited API Cython's own runtime imports inspect")
+@pytest.mark.skipif(".abi3." in _core.__file__, reason="in the Limited API Cython's own runtime imports inspect")
 def test_importing_it_loads_nothing_heavy() -> None:
     """A command that only reads the vault must not pay for the standard library's json."""
-    command = [sys.executable, "-I", "-S", "-c", IMPORT_ALONE, "fingerprint._json", _json.__file__]
+    command = [sys.executable, "-I", "-S", "-c", IMPORT_ALONE, "fingerprint._core", _core.__file__]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert not {"re", "enum", "json", "typing", "collections", "functools"} & set(loaded)
 

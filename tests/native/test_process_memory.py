@@ -80,7 +80,7 @@ def test_a_crash_leaves_no_core_whatever_the_limit(tmp_path: Path, hidden: bool)
         pytest.skip(f"this machine keeps no cores in the current folder ({pattern})")
     script = f"""
 import os, resource
-from fingerprint._system import hide_memory
+from fingerprint._core import hide_memory
 if {hidden}:
     assert hide_memory() == 1, "EPERM of the limit"
 os.abort()
@@ -114,7 +114,7 @@ def test_a_user_without_rights_reads_its_own_proc_as_before() -> None:
     """Who is not dumpable owns less of its /proc/self; what this program reads there is still readable."""
     code = """
 import ctypes
-from fingerprint._system import hide_memory
+from fingerprint._core import hide_memory
 from fingerprint.machine.processes import _open_descriptors
 from fingerprint.image.disk import _mount_points
 from fingerprint._io.permissions import root_lacks

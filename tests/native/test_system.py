@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fingerprint import _system
+from fingerprint import _core
 from fingerprint.machine.base import NotThisMachine
 from fingerprint.machine.live import LiveMachine
 from fingerprint.machine.network import read_links, read_outgoing_address
@@ -41,23 +41,23 @@ BRIDGE = message(attribute(3, b"br0\0"), attribute(1, b"\x02\0\0\0\0\x03"), attr
 
 
 def test_a_link_is_told_with_its_permanent_address_and_its_bus() -> None:
-    assert _system.parse_links(ETHERNET + BRIDGE) == [
+    assert _core.parse_links(ETHERNET + BRIDGE) == [
         ("eth0", "", "pci", 1, b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02"),
         ("br0", "bridge", "", 1, b"\x02\0\0\0\0\x03", b""),
     ]
 
 
 def test_other_messages_of_a_dump_are_passed_over() -> None:
-    assert _system.parse_links(message(kind=3) + ETHERNET)[0][0] == "eth0"
+    assert _core.parse_links(message(kind=3) + ETHERNET)[0][0] == "eth0"
 
 
 def test_a_dump_that_is_cut_short_is_an_error() -> None:
     with pytest.raises(OSError, match="netlink"):
-        _system.parse_links(ETHERNET[:-4])
+        _core.parse_links(ETHERNET[:-4])
 
 
 def test_a_text_longer_than_the_kernel_allows_is_cut() -> None:
-    [link] = _system.parse_links(message(attribute(3, b"n" * 200), attribute(1, b"\x02" * 40)))
+    [link] = _core.parse_links(message(attribute(3, b"n" * 200), attribute(1, b"\x02" * 40)))
     assert link[0] == "n" * 31
     assert link[4] == b""
 
@@ -66,7 +66,7 @@ def test_a_text_longer_than_the_kernel_allows_is_cut() -> None:
 def test_no_dump_whatever_leads_astray(noise: bytes, at: int, count: int) -> None:
     dump = (ETHERNET + BRIDGE)[:at] + noise + (ETHERNET + BRIDGE)[at + count :]
     try:
-        links = _system.parse_links(dump)
+        links = _core.parse_links(dump)
     except OSError:
         return
     assert all(len(name) < 32 and len(address) <= 32 for name, _, _, _, address, _ in links)
@@ -114,7 +114,7 @@ def test_the_outgoing_address_is_one_of_the_machine() -> None:
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="Linux tells the processor there")
 def test_the_processor_is_that_of_cpuinfo() -> None:
     try:
-        brand, told_id, _ = _system.processor()
+        brand, told_id, _ = _core.processor()
     except OSError:
         pytest.skip("this processor has no CPUID")
     text = Path("/proc/cpuinfo").read_text()

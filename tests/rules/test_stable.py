@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fingerprint._canonical import hypervisor_of
+from fingerprint._core import hypervisor_of
 from fingerprint.attributes.stable import CIRCUMSTANCE_LIMIT, DECIDING_POINTS, STRENGTHS, Group, Strength
 from fingerprint.rules.stable import Agreement, Outcome, StableVerdict, decide, smbios_values
 from fingerprint.smbios.table import Baseboard, Bios, MemoryDevice, Processor, SmbiosTable, System

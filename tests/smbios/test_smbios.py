@@ -1,7 +1,11 @@
-"""The native SMBIOS decoder: dmidecode's text is its judge, and no bytes lead it out of a table."""
+"""The native readers of SMBIOS tables, judged by a slow decoder, which dmidecode's text judges in turn.
+
+No bytes lead them out of a table.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -10,11 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmidecode_text import compared
-from fingerprint._smbios import decode, decode_dump, decode_windows, stable_values, stable_values_of_windows
+from fingerprint._core import (
+    identifying_texts,
+    identifying_texts_of_windows,
+    stable_values,
+    stable_values_of_windows,
+)
 from fingerprint.rules.stable import smbios_values
 from fingerprint.smbios.dmidecode import parse_dmidecode
 from fingerprint.smbios.table import SmbiosTable
 from shared import SHARED
+from textbook_smbios import decode, identifying, split_dump, split_windows
 
 CORPUS = SHARED / "corpus" / "smbios"
 MACHINES = sorted(path.parent for path in CORPUS.glob("*/dump.bin")) if CORPUS.exists() else []
@@ -59,7 +69,10 @@ def test_every_field_is_dmidecodes(machine: Path) -> None:
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda path: path.name)
 def test_a_dump_file_holds_the_table_of_sysfs(machine: Path) -> None:
     table = decode((machine / "sysfs/DMI").read_bytes(), (machine / "sysfs/smbios_entry_point").read_bytes())
-    assert decode_dump((machine / "dump.bin").read_bytes()) == table
+    dumped, entry = split_dump((machine / "dump.bin").read_bytes())
+    assert decode(dumped, entry) == table
+    assert stable_values(dumped, entry) == smbios_values(table)
+    assert sorted(identifying_texts(dumped, entry)) == identifying(table)
 
 
 @needs_corpus
@@ -69,6 +82,24 @@ def test_the_values_of_the_bytes_are_those_of_the_structures(machine: Path) -> N
     values = stable_values(table, entry)
     assert values == smbios_values(decode(table, entry))
     assert len(values) >= 4
+
+
+@needs_corpus
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda path: path.name)
+def test_what_identifies_in_the_bytes_is_what_dmidecode_prints(machine: Path) -> None:
+    text = (machine / "golden/full.txt").read_text("ascii", "replace")
+    table, entry = (machine / "sysfs/DMI").read_bytes(), (machine / "sysfs/smbios_entry_point").read_bytes()
+    found = identifying_texts(table, entry)
+    assert sorted(found) == identifying(decode(table, entry))
+    printed = {(kind, told.strip()) for kind, told in identifying(parse_dmidecode(text))}
+    # Of a memory slot without a module dmidecode prints no texts.
+    empty = {told.strip() for m in decode(table, entry).memory_devices if not m.size_bytes
+             for told in (m.serial, m.asset_tag) if told}  # fmt: skip
+    nothing = {"", "Not Specified", *empty}
+    assert {pair for pair in printed if pair[1] not in nothing} == {
+        (kind, told.strip()) for kind, told in found if told.strip() not in nothing
+    }
+    assert printed - {(kind, told.strip()) for kind, told in found} == set()
 
 
 @needs_corpus
@@ -90,17 +121,21 @@ def test_the_values_of_a_broken_table_are_those_of_its_structures(data: st.DataO
         table[data.draw(st.integers(0, len(table) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(table[: data.draw(st.integers(4, len(table)))])
     assert stable_values(cut) == smbios_values(decode(cut))
+    assert sorted(identifying_texts(cut)) == identifying(decode(cut))
 
 
 @needs_corpus
 def test_serial_numbers_are_those_of_the_list_of_machines() -> None:
     listed = {entry["name"]: entry for entry in json.loads((CORPUS / "manifest.json").read_text())}
-    told = {machine.name: decode_dump((machine / "dump.bin").read_bytes()).system for machine in MACHINES}
-    wrong = [
-        name for name, system in told.items()
-        if system and system.serial and listed[name]["serial"] not in (None, system.serial, "Not Specified")
-    ]  # fmt: skip
-    assert wrong == []
+    compared = 0
+    for machine in MACHINES:
+        serial = listed[machine.name]["serial"]
+        system = decode(*split_dump((machine / "dump.bin").read_bytes())).system
+        if system and system.serial and serial not in (None, "Not Specified"):
+            assert system.serial == serial, machine.name
+            assert ("serial", serial) in identifying_texts(*split_dump((machine / "dump.bin").read_bytes()))
+            compared += 1
+    assert compared > 0
 
 
 def test_a_table_is_told_with_its_version() -> None:
@@ -127,10 +162,12 @@ def test_versions_that_makers_wrote_wrong_are_put_right(told: tuple[int, int], m
 
 def test_windows_tells_a_table_with_a_header_of_its_own() -> None:
     data = bytes([0, 3, 2, 1]) + len(TABLE).to_bytes(4, "little") + TABLE
-    table = decode_windows(data)
+    cut, version = split_windows(data)
+    table = decode(cut, version=version)
     assert table.version == (3, 2, 1)
-    assert table.system == decode(TABLE, version=(3, 2, 1)).system
     assert stable_values_of_windows(data) == stable_values(TABLE) == smbios_values(table)
+    assert identifying_texts_of_windows(data) == identifying_texts(TABLE, version=(3, 2, 1))
+    assert ("serial", "S-4711") in identifying_texts_of_windows(data)
 
 
 @pytest.mark.parametrize("uuid", [bytes(16), b"\xff" * 16])
@@ -175,12 +212,14 @@ def test_what_is_not_printed_is_a_dot() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\1", b"\0\0\0"])
 def test_what_is_no_table_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="table"):
-        decode(data)
-    with pytest.raises(ValueError, match="entry point"):
-        decode_dump(data)
-    with pytest.raises(ValueError, match="header"):
-        decode_windows(data)
+    for read in (decode, stable_values, identifying_texts):
+        with pytest.raises(ValueError, match="table"):
+            read(data)
+        with pytest.raises(ValueError, match="entry point"):
+            read(TABLE, data)
+    for read_windows in (stable_values_of_windows, identifying_texts_of_windows):
+        with pytest.raises(ValueError, match="header"):
+            read_windows(data)
 
 
 def test_serial_numbers_do_not_show_in_a_repr() -> None:
@@ -192,13 +231,17 @@ def test_serial_numbers_do_not_show_in_a_repr() -> None:
 @settings(max_examples=300)
 @given(st.binary(max_size=400), st.booleans())
 def test_no_bytes_whatever_raise_but_valueerror(data: bytes, marked: bool) -> None:
-    for attempt in (lambda: decode(data), lambda: decode_dump(b"_SM3_" * marked + data), lambda: decode_windows(data)):
-        try:
-            assert isinstance(attempt(), SmbiosTable)
-        except ValueError:
-            continue
+    entry = (b"_SM3_" * marked + data)[:32]
+    for read in (stable_values, identifying_texts):
+        for attempt in (lambda read=read: read(data), lambda read=read: read(data[8:], entry)):
+            with contextlib.suppress(ValueError):
+                attempt()
+    for read_windows in (stable_values_of_windows, identifying_texts_of_windows):
+        with contextlib.suppress(ValueError):
+            read_windows(data)
     if len(data) >= 4:
         assert stable_values(data) == smbios_values(decode(data))
+        assert sorted(identifying_texts(data)) == identifying(decode(data))
 
 
 @settings(max_examples=300)
@@ -209,3 +252,5 @@ def test_a_mutated_table_is_decoded_structure_by_structure(data: st.DataObject) 
     mutated = TABLE[:at] + bytes([byte]) + TABLE[at + 1 : data.draw(st.integers(at + 1, len(TABLE)))]
     if len(mutated) >= 4:
         assert isinstance(decode(mutated), SmbiosTable)
+        assert stable_values(mutated) == smbios_values(decode(mutated))
+        assert sorted(identifying_texts(mutated)) == identifying(decode(mutated))

@@ -12,7 +12,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from commandline import environment, run
-from fingerprint._json import dumps
+from fingerprint._core import dumps
 from fingerprint.collectors import collect
 from fingerprint.diagnose import Diagnosis, Network, Site, diagnose
 from fingerprint.machine.recorded import RecordedMachine

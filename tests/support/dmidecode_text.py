@@ -1,4 +1,4 @@
-"""Prints decoded structures the way dmidecode 3.4 does: the judge of the native decoder.
+"""Prints decoded structures the way dmidecode 3.4 does: the judge of the textbook decoder.
 
 Each function returns the lines of one structure, label and value, in dmidecode's order. What dmidecode
 derives from a field (signature and flags of a processor) is derived here again.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fingerprint.smbios.names import BOARD_KIND
 from fingerprint.smbios.table import (
     Baseboard,
     Bios,
@@ -20,6 +19,7 @@ from fingerprint.smbios.table import (
     Structure,
     System,
 )
+from smbios_names import BOARD_KIND
 
 Lines = list[tuple[str, Any]]
 

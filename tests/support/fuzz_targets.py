@@ -1,12 +1,14 @@
 """Targets for fuzzing whatever reads foreign bytes, and the loop that mutates real texts for them.
 
 A target takes any bytes and demands what must hold for all of them. As a program it runs one share of a campaign and
-prints a line of JSON: `python -I fuzz_targets.py TARGET INPUTS SEED`. It needs nothing but the installed package.
+prints a line of JSON: `python -I fuzz_targets.py TARGET INPUTS SEED`. It needs nothing but the installed package and
+this folder.
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
 import faulthandler
 import json
 import os
@@ -18,14 +20,23 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 
-from fingerprint import FingerprintRecord, HardwareHash, _system
-from fingerprint._canonical import canonical_uuid, clean
-from fingerprint._json import JsonError, dumps, loads, members
+from fingerprint import FingerprintRecord, HardwareHash, _core
+from fingerprint._core import (
+    JsonError,
+    canonical_uuid,
+    clean,
+    dumps,
+    identifying_texts,
+    identifying_texts_of_windows,
+    loads,
+    members,
+    stable_values,
+    stable_values_of_windows,
+)
 from fingerprint._matchlines import Matcher
-from fingerprint._smbios import decode, decode_dump, decode_windows, stable_values
 from fingerprint.agent.logs import Story, conclusion, parse
 from fingerprint.errors import VaultCorrupt
-from fingerprint.machine.network import parse_addresses, parse_links, parse_routes
+from fingerprint.machine.network import hardware_addresses, parse_routes
 from fingerprint.machine.parsers import (
     decode_console,
     parse_cpuinfo,
@@ -170,8 +181,8 @@ def run_matcher(data: bytes, random: Random) -> bool:
 
 def run_netlink(data: bytes, _: Random) -> bool:
     try:
-        addresses = list(parse_addresses(data))
-        links = list(parse_links(data))
+        addresses = _core.parse_addresses(data)
+        links = list(hardware_addresses(_core.parse_links(data)))
     except OSError:
         return False
     assert all(len(address.split(".")) == 4 and not address.startswith("127.") for address in addresses)
@@ -180,24 +191,29 @@ def run_netlink(data: bytes, _: Random) -> bool:
 
 
 def run_smbios(data: bytes, random: Random) -> bool:
-    """The two ways from a table to its values agree, whatever the table; so does nothing read beyond it."""
+    """The native readers agree with the slow decoder, whatever the table; so nothing is read beyond it."""
+    from textbook_smbios import decode, identifying
+
     try:
         table = decode(data)
     except ValueError:
         return False
     assert stable_values(data) == smbios_values(table)
+    assert sorted(identifying_texts(data)) == identifying(table)
     cut = random.randrange(len(data))
-    for attempt in (lambda: decode(data[cut:], data[:cut]), lambda: decode_dump(data), lambda: decode_windows(data)):
-        try:
-            attempt()
-        except ValueError:
-            continue
+    for read in (stable_values, identifying_texts):
+        for words in ((data[cut:], data[:cut]), (data[32:], data[:32])):
+            with contextlib.suppress(ValueError):
+                read(*words)
+    for read_windows in (stable_values_of_windows, identifying_texts_of_windows):
+        with contextlib.suppress(ValueError):
+            read_windows(data)
     return not table.problems
 
 
 def run_links(data: bytes, _: Random) -> bool:
     try:
-        links = _system.parse_links(data)
+        links = _core.parse_links(data)
     except OSError:
         return False
     assert all(len(name) < 32 and len(address) <= 32 for name, _, _, _, address, _ in links)
@@ -610,4 +626,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # The isolated mode leaves it out.
+    sys.path.append(str(Path(__file__).parent))
     main()

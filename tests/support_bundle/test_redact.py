@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from event_machines import CHANGES, before_and_after, board, machine, snapshot, windows
 from fingerprint import HardwareHash, collect
-from fingerprint._canonical import canonical_uuid, clean_serial
+from fingerprint._core import canonical_uuid, clean_serial
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.rules.ssm import match
 from fingerprint.support_bundle.bundle import Known, bundle, redacted_snapshot

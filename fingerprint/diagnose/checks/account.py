@@ -11,8 +11,8 @@ import os
 from configparser import Error as IniError
 from configparser import RawConfigParser
 
+from fingerprint._core import JsonError, loads
 from fingerprint._io.text import masked
-from fingerprint._json import JsonError, loads
 from fingerprint.agent.accounts import account_of_key, is_account
 from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.agent.providers import EC2, provider_option

@@ -84,7 +84,7 @@ def _elsewhere(site: Site) -> other_records.Elsewhere | None:
 
 
 def _registration_file(site: Site, told: str, node: str, region: str) -> Finding:
-    from fingerprint._json import JsonError, loads
+    from fingerprint._core import JsonError, loads
 
     path = site.places.registration
     try:

@@ -1,23 +1,24 @@
-"""Digests of the formats: MD5-base64 values, SHA-256, canonical bytes, minted fingerprints.
-
-The digests are CPython's own implementations (formally verified HACL* from 3.12 on). `_md5` and
-`_sha2` are taken before `hashlib`, because they answer on FIPS hosts and load no OpenSSL.
-"""
-
-from cpython.bytes cimport PyBytes_AS_STRING
-from cpython.unicode cimport PyUnicode_DecodeASCII
-
-try:
-    from _md5 import md5
-except ImportError:
-    from hashlib import md5
-
-from os import urandom
-
-from fingerprint._json import dumps
+# Digests of the formats: MD5-base64 values, SHA-256, canonical bytes, minted fingerprints.
+#
+# The digests are CPython's own implementations (formally verified HACL* from 3.12 on). `_md5` and `_sha2` are taken
+# before `hashlib`, because they answer on FIPS hosts and load no OpenSSL.
 
 cdef const char *BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-cdef const char *HEX = b"0123456789abcdef"
+
+# Found at the first use: most commands need none of them, and each look costs a start something.
+cdef object _md5 = None
+cdef object _sha256 = None
+
+
+cdef _md5_of(data):
+    global _md5
+    if _md5 is None:
+        try:
+            from _md5 import md5 as found
+        except ImportError:
+            from hashlib import md5 as found
+        _md5 = found
+    return _md5(data, usedforsecurity=False)
 
 
 def md5_base64(data):
@@ -25,7 +26,7 @@ def md5_base64(data):
 
     It is the reference's format for the output of a command, not a security claim.
     """
-    cdef bytes digest = md5(data, usedforsecurity=False).digest()
+    cdef bytes digest = _md5_of(data).digest()
     cdef const unsigned char *raw = <const unsigned char *>PyBytes_AS_STRING(digest)
     cdef char text[24]
     cdef int i
@@ -42,11 +43,7 @@ def md5_base64(data):
     return PyUnicode_DecodeASCII(text, 24, NULL)
 
 
-cdef object _sha256 = None
-
-
 cdef _sha256_of(data):
-    # Found at the first use: a collection needs MD5 only, and each look costs a start something.
     global _sha256
     if _sha256 is None:
         try:
@@ -58,11 +55,6 @@ cdef _sha256_of(data):
                 from hashlib import sha256 as found
         _sha256 = found
     return _sha256(data)
-
-
-def sha256(data):
-    """Return the SHA-256 of bytes: 32 bytes."""
-    return _sha256_of(data).digest()
 
 
 def sha256_hex(data):
@@ -93,6 +85,8 @@ def mint_fingerprint(hardware_hash, key=None):
         ValueError: the key does not have 32 bytes.
     """
     if key is None:
+        from os import urandom
+
         key = urandom(32)
     elif len(key) != 32:
         raise ValueError(f"a minting key has 32 bytes, this one {len(key)}")

@@ -1,12 +1,5 @@
 # Whether the columns of a foreign producer stay within their buffers.
 
-cdef extern from "fleet_sound.h":
-    int sound_offsets(const uint8_t *offsets, int64_t rows, int64_t room) nogil
-    int sound_large_offsets(const uint8_t *offsets, int64_t rows, int64_t room) nogil
-    int sound_views(const uint8_t *views, const uint8_t *valid, int64_t at, int64_t rows,
-                    const uint8_t *const *pieces, const int64_t *rooms, int64_t count) nogil
-    int64_t sound_count_unset(const uint8_t *bits, int64_t at, int64_t rows) nogil
-
 
 cdef int _require_room(const signed char[::1] buffer, int64_t at, int64_t rows, int64_t width) except -1:
     """Raise IndexError unless a buffer has `rows` items of `width` bytes behind the first `at` of them."""

@@ -1,37 +1,7 @@
-"""JSON text, strictly by RFC 8259 when read, byte for byte as Go's encoding/json when written.
-
-The standard library's module takes NaN and lone surrogates, escapes what the reference leaves raw, and costs the
-import of `re`.
-"""
-
-from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
-from libc.string cimport memcpy, memset
-
-cdef extern from "json_text.h":
-    int JSON_DEPTH
-    ctypedef struct json_reader:
-        const char *p
-        const char *begin
-        const char *end
-        const char *error
-        const char *error_at
-    ctypedef struct json_string:
-        const char *data
-        size_t length
-        int escaped
-    void json_open(json_reader *r, const char *text, size_t length)
-    int json_fail(json_reader *r, const char *problem, const char *at)
-    int json_peek(json_reader *r)
-    int json_scan_string(json_reader *r, json_string *out)
-    size_t json_decode(const json_string *string, char *out)
-    int json_scan_number(json_reader *r, int *is_integer)
-    int json_scan_word(json_reader *r, const char *word, size_t length)
-    int json_next_member(json_reader *r, int *first, json_string *name)
-    int json_next_element(json_reader *r, int *first)
-    int json_skip(json_reader *r, int depth)
-    int json_close(json_reader *r)
+# JSON text, strictly by RFC 8259 when read, byte for byte as Go's encoding/json when written.
+#
+# The standard library's module takes NaN and lone surrogates, escapes what the reference leaves raw, and costs the
+# import of `re`.
 
 
 class JsonError(ValueError):
@@ -51,18 +21,18 @@ class JsonError(ValueError):
         return f"{self.problem} at byte {self.offset}"
 
 
-cdef _fail(json_reader *r):
+cdef _json_fail(json_reader *r):
     raise JsonError(r.error.decode("ascii"), r.error_at - r.begin)
 
 
-cdef _open(json_reader *r, bytes data):
+cdef _json_open(json_reader *r, bytes data):
     json_open(r, PyBytes_AsString(data), len(data))
     if json_peek(r) < 0:
         json_fail(r, b"no JSON text", r.begin)
-        _fail(r)
+        _json_fail(r)
 
 
-cdef str _text(json_string *string):
+cdef str _json_text(json_string *string):
     if not string.escaped:
         return PyUnicode_DecodeUTF8(string.data, string.length, NULL)
     cdef char *decoded = <char *>PyMem_Malloc(string.length)
@@ -74,11 +44,11 @@ cdef str _text(json_string *string):
         PyMem_Free(decoded)
 
 
-cdef _number(json_reader *r):
+cdef _json_number(json_reader *r):
     cdef const char *start = r.p
     cdef int is_integer
     if not json_scan_number(r, &is_integer):
-        _fail(r)
+        _json_fail(r)
     token = start[:r.p - start]
     if not is_integer:
         return float(token)
@@ -87,56 +57,56 @@ cdef _number(json_reader *r):
     except ValueError:
         # The interpreter limits the digits, against quadratic time.
         json_fail(r, b"integer too long", start)
-        _fail(r)
+        _json_fail(r)
 
 
-cdef _word(json_reader *r, const char *word, size_t length, value):
+cdef _json_word(json_reader *r, const char *word, size_t length, value):
     if not json_scan_word(r, word, length):
-        _fail(r)
+        _json_fail(r)
     return value
 
 
-cdef _value(json_reader *r, int depth):
+cdef _json_value(json_reader *r, int depth):
     cdef int c = json_peek(r)
     cdef json_string string
     if c == b'"':
         if not json_scan_string(r, &string):
-            _fail(r)
-        return _text(&string)
+            _json_fail(r)
+        return _json_text(&string)
     if c == b"{" or c == b"[":
         if depth >= JSON_DEPTH:
             json_fail(r, b"nested too deeply", r.p)
-            _fail(r)
+            _json_fail(r)
         r.p += 1
-        return _object(r, depth + 1) if c == b"{" else _array(r, depth + 1)
+        return _json_object(r, depth + 1) if c == b"{" else _json_array(r, depth + 1)
     if c == b"t":
-        return _word(r, b"true", 4, True)
+        return _json_word(r, b"true", 4, True)
     if c == b"f":
-        return _word(r, b"false", 5, False)
+        return _json_word(r, b"false", 5, False)
     if c == b"-" or b"0" <= c <= b"9":
-        return _number(r)
-    return _word(r, b"null", 4, None)
+        return _json_number(r)
+    return _json_word(r, b"null", 4, None)
 
 
-cdef dict _object(json_reader *r, int depth):
+cdef dict _json_object(json_reader *r, int depth):
     cdef dict found = {}
     cdef json_string name
     cdef int first = 1
     while json_next_member(r, &first, &name):
-        key = _text(&name)
-        found[key] = _value(r, depth)
+        key = _json_text(&name)
+        found[key] = _json_value(r, depth)
     if r.error is not NULL:
-        _fail(r)
+        _json_fail(r)
     return found
 
 
-cdef list _array(json_reader *r, int depth):
+cdef list _json_array(json_reader *r, int depth):
     cdef list found = []
     cdef int first = 1
     while json_next_element(r, &first):
-        found.append(_value(r, depth))
+        found.append(_json_value(r, depth))
     if r.error is not NULL:
-        _fail(r)
+        _json_fail(r)
     return found
 
 
@@ -149,10 +119,10 @@ def loads(bytes data not None):
         JsonError: it is no JSON text.
     """
     cdef json_reader r
-    _open(&r, data)
-    value = _value(&r, 0)
+    _json_open(&r, data)
+    value = _json_value(&r, 0)
     if not json_close(&r):
-        _fail(&r)
+        _json_fail(&r)
     return value
 
 
@@ -169,22 +139,22 @@ def members(bytes data not None):
     cdef const char *start
     cdef int first = 1
     cdef list found = None
-    _open(&r, data)
+    _json_open(&r, data)
     if r.p[0] == b"{":
         found = []
         r.p += 1
         while json_next_member(&r, &first, &name):
             start = r.p
             if not json_skip(&r, 1):
-                _fail(&r)
-            found.append((_text(&name), start[:r.p - start]))
+                _json_fail(&r)
+            found.append((_json_text(&name), start[:r.p - start]))
         if r.error is not NULL:
-            _fail(&r)
+            _json_fail(&r)
     elif not json_scan_word(&r, b"null", 4):
         json_fail(&r, b"not a JSON object", r.p)
-        _fail(&r)
+        _json_fail(&r)
     if not json_close(&r):
-        _fail(&r)
+        _json_fail(&r)
     return found
 
 
@@ -195,9 +165,6 @@ cdef struct writer_t:
     bint html_safe
     bint short_escapes
     Py_ssize_t indent
-
-
-cdef const char *HEX = b"0123456789abcdef"
 
 
 cdef char *_room(writer_t *w, size_t size) except NULL:

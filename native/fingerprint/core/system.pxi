@@ -1,44 +1,7 @@
-"""The machine's kernel and processor, asked in as few system calls as it takes. Linux and x86; else OSError.
-
-Every function here is a source of scheme `stable`, and `fingerprint.machine.base` asks it; but for `exchange_names`
-and `take_name`, which the vault writes by, and `hide_memory`.
-"""
-
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdlib cimport free, malloc
-
-from os import strerror
-
-
-cdef extern from "system.h":
-    ctypedef struct link_facts:
-        char name[32]
-        char kind[32]
-        char bus[32]
-        int hardware
-        int address_length
-        int permanent_length
-        unsigned char address[32]
-        unsigned char permanent[32]
-
-    int next_link(const unsigned char *dump, size_t length, size_t *at, link_facts *link) nogil
-    int dump_links(unsigned char **data, size_t *length) nogil
-    int outgoing_address(char *text, size_t room) nogil
-    int rename_within(int directory, const char *source, const char *target, int exchange) nogil
-    int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) nogil
-    int processor_identity(char *brand, unsigned int *signature, unsigned int *features, char *hypervisor) nogil
-
-
-cdef extern from "process_memory.h":
-    int hide_process_memory() nogil
-
-
-cdef extern from "errno.h":
-    int EINTR
-    int EBADMSG
-    int EFBIG
-    int EINVAL
-
+# The machine's kernel and processor, asked in as few system calls as it takes. Linux and x86; else OSError.
+#
+# Every function here is a source of scheme `stable` or of the addresses, and `fingerprint.machine` asks it; but for
+# `exchange_names` and `take_name`, which the vault writes by, and `hide_memory`.
 
 cdef int TRIED = 3
 
@@ -55,7 +18,9 @@ def hide_memory():
     return hide_process_memory()
 
 
-cdef _fail(int code, where):
+cdef _system_fail(int code, where):
+    from os import strerror
+
     raise OSError(code, strerror(code), where)
 
 
@@ -91,22 +56,27 @@ def read_file(str path, size_t limit):
         if code == EFBIG:
             raise OSError(code, f"it has more than {limit} bytes", path)
         if code:
-            _fail(code, path)
+            _system_fail(code, path)
         return PyBytes_FromStringAndSize(<char *>buffer, <Py_ssize_t>length)
     finally:
         if buffer != small:
             free(buffer)
 
 
-cdef _parsed(const unsigned char *dump, size_t length):
+def parse_links(bytes dump):
+    """Return the links of an RTM_GETLINK dump, each as (name, kind, bus, hardware type, address, permanent address).
+
+    Raises:
+        OSError: a message of it is cut short.
+    """
     cdef link_facts link
     cdef size_t at = 0
     cdef int more
     cdef list found = []
     while True:
-        more = next_link(dump, length, &at, &link)
+        more = next_link(<const unsigned char *>PyBytes_AS_STRING(dump), PyBytes_GET_SIZE(dump), &at, &link)
         if more < 0:
-            _fail(EBADMSG, "netlink")
+            _system_fail(EBADMSG, "netlink")
         if more == 0:
             return found
         found.append(
@@ -121,35 +91,59 @@ cdef _parsed(const unsigned char *dump, size_t length):
         )
 
 
-def parse_links(bytes dump):
-    """Return the links of an RTM_GETLINK dump, each as (name, kind, bus, hardware type, address, permanent address).
+def parse_addresses(bytes dump):
+    """Return the IPv4 addresses of an RTM_GETADDR dump that are not in 127.0.0.0/8, dotted, in its order.
 
     Raises:
         OSError: a message of it is cut short.
     """
-    return _parsed(<const unsigned char *><const char *>dump, len(dump))
+    cdef unsigned char address[4]
+    cdef size_t at = 0
+    cdef int more
+    cdef list found = []
+    while True:
+        more = next_ipv4(<const unsigned char *>PyBytes_AS_STRING(dump), PyBytes_GET_SIZE(dump), &at, address)
+        if more < 0:
+            _system_fail(EBADMSG, "netlink")
+        if more == 0:
+            return found
+        if address[0] != 127:
+            found.append(f"{address[0]}.{address[1]}.{address[2]}.{address[3]}")
 
 
-def links():
-    """Return the links of this machine as `parse_links` does, in the order of the kernel.
+def link_dump():
+    """Return the kernel's RTM_GETLINK dump of this machine, for `parse_links`.
 
     Raises:
-        OSError: the kernel did not tell them, or they kept changing.
+        OSError: the kernel refused it, or the links kept changing.
     """
+    return _dump(dump_links)
+
+
+def address_dump():
+    """Return the kernel's RTM_GETADDR dump of this machine, for `parse_addresses`.
+
+    Raises:
+        OSError: the kernel refused it, or the addresses kept changing.
+    """
+    return _dump(dump_addresses)
+
+
+cdef bytes _dump(int (*take)(unsigned char **, size_t *) noexcept nogil):
     cdef unsigned char *data
     cdef size_t length
     cdef int code = EINTR
     for _ in range(TRIED):
         with nogil:
-            code = dump_links(&data, &length)
+            code = take(&data, &length)
         try:
             if code == 0:
-                return _parsed(data, length)
+                return PyBytes_FromStringAndSize(<char *>data, <Py_ssize_t>length)
         finally:
             free(data)
         if code != EINTR:
             break
-    _fail(code, "netlink")
+    _system_fail(code, "netlink")
 
 
 def outgoing():
@@ -163,7 +157,7 @@ def outgoing():
     with nogil:
         code = outgoing_address(text, sizeof(text))
     if code:
-        _fail(code, "the default route")
+        _system_fail(code, "the default route")
     return (<bytes>text).decode("ascii")
 
 
@@ -177,7 +171,7 @@ cdef _rename(int directory, str source, str target, int exchange):
     with nogil:
         code = rename_within(directory, from_name, to_name, exchange)
     if code:
-        _fail(code, target)
+        _system_fail(code, target)
 
 
 def exchange_names(int directory, str one, str other):
@@ -200,7 +194,7 @@ def take_name(int directory, str source, str target):
     _rename(directory, source, target, 0)
 
 
-cdef tuple ASKED = None
+cdef tuple _processor = None
 
 
 def processor():
@@ -213,19 +207,19 @@ def processor():
     Raises:
         OSError: the processor has no CPUID.
     """
-    global ASKED
+    global _processor
     cdef char brand[49]
     cdef char hypervisor[13]
     cdef unsigned int signature = 0, features = 0
     cdef int code
-    if ASKED is None:
+    if _processor is None:
         code = processor_identity(brand, &signature, &features, hypervisor)
         if code:
-            _fail(code, "CPUID")
+            _system_fail(code, "CPUID")
         told = int(signature).to_bytes(4, "little") + int(features).to_bytes(4, "little")
-        ASKED = (
+        _processor = (
             (<bytes>brand).decode("ascii", "replace").strip(),
             told.hex(),
             (<bytes>hypervisor).decode("ascii", "replace"),
         )
-    return ASKED
+    return _processor

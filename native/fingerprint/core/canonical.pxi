@@ -1,0 +1,88 @@
+# Canonical texts of scheme `stable`, and the digests over them.
+#
+# native/include/canonical.h has the rules and the lists of placeholders; the decoder of raw SMBIOS tables uses the
+# same ones, so that a table and dmidecode's text of it give equal values.
+
+
+cdef bytes _ascii(text):
+    if text.isascii():
+        return text.encode("ascii")
+    # One character that is not printed for each that is not ASCII.
+    return bytes([ord(c) if c.isascii() else 1 for c in text])
+
+
+def clean(text):
+    """Return a text of the firmware in the form that is compared, "" for a placeholder or None.
+
+    What is not printable ASCII is a dot, runs of blanks are one, letters are lower case; at most 254
+    characters count.
+    """
+    cdef char to[CANONICAL_ROOM]
+    if not text:
+        return ""
+    cdef bytes data = _ascii(text)
+    return PyUnicode_DecodeASCII(
+        to, <Py_ssize_t>canonical_text(<const unsigned char *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), to), NULL
+    )
+
+
+def clean_serial(text):
+    """Return a serial number in the form that is compared, "" for a placeholder or less than four characters."""
+    cdef char to[CANONICAL_ROOM]
+    if not text:
+        return ""
+    cdef bytes data = _ascii(text)
+    return PyUnicode_DecodeASCII(
+        to, <Py_ssize_t>canonical_serial(<const unsigned char *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), to), NULL
+    )
+
+
+def canonical_uuid(text):
+    """Return a UUID as 32 digits, the same for both byte orders in use; "" for a placeholder or no UUID."""
+    cdef char to[33]
+    try:
+        data = bytes.fromhex((text or "").replace("-", ""))
+    except ValueError:
+        return ""
+    if len(data) != 16:
+        return ""
+    return PyUnicode_DecodeASCII(
+        to, <Py_ssize_t>uuid_digits(<const unsigned char *>PyBytes_AS_STRING(data), to), NULL
+    )
+
+
+def hypervisor_of(*texts):
+    """Return the hypervisor that names of maker, product and firmware tell: "none" by others, "" without any."""
+    cdef const char *known[8]
+    cdef size_t count = 0
+    kept = [clean(text).encode("ascii") for text in texts[:8]]
+    for text in kept:
+        known[count] = PyBytes_AS_STRING(text)
+        count += 1
+    return (<bytes>hypervisor_of_texts(known, count)).decode("ascii")
+
+
+cdef str _stable_digest(bytes name, parts, int digits):
+    cdef sha256_context context
+    cdef char text[VALUE_DIGITS + 1]
+    cdef bytes data
+    digest_begin(&context, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+    for part in parts:
+        data = part.encode("utf-8", "surrogateescape")
+        digest_part(&context, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+    digest_end(&context, text, digits)
+    return PyUnicode_DecodeASCII(text, digits, NULL)
+
+
+def value_of(str name, *parts):
+    """Return the value of an attribute: 128 bits of SHA-256 over its name and parts; "" if all parts are ""."""
+    for part in parts:
+        if part:
+            return _stable_digest(name.encode(), parts, VALUE_DIGITS)
+    return ""
+
+
+def set_of(str name, elements):
+    """Return the value of an attribute that is a set: 64 bits of SHA-256 for each element, sorted; "" without any."""
+    cdef bytes encoded = name.encode()
+    return " ".join(sorted({_stable_digest(encoded, (element,), ELEMENT_DIGITS) for element in elements if element}))

@@ -1,0 +1,191 @@
+# SMBIOS tables: the values of scheme `stable`, and what in a table identifies the machine.
+
+cdef size_t WINDOWS_HEADER = 8
+cdef unsigned long UNKNOWN_VERSION = 0xFFFFFF
+cdef unsigned long VERSION_2_6 = 0x020600
+
+
+cdef int _begin_walk(smbios_walk *walk, bytes table, entry_point, version, unsigned long *release) except -1:
+    """Set a walk up over a table; `release` gets its version as major << 16 | minor << 8 | revision."""
+    cdef size_t length = PyBytes_GET_SIZE(table), declared = 0
+    cdef unsigned long count = 0
+    cdef int third = 1
+    cdef bytes entry
+    release[0] = UNKNOWN_VERSION
+    if entry_point is not None:
+        entry = entry_point
+        if smbios_entry(<const unsigned char *>PyBytes_AS_STRING(entry), PyBytes_GET_SIZE(entry), release, &declared,
+                        &count, &third):
+            raise ValueError("it is no SMBIOS entry point")
+        if declared and declared < length:
+            length = declared
+    if version is not None:
+        release[0] = version[0] << 16 | version[1] << 8 | version[2]
+    if length < 4:
+        raise ValueError(f"an SMBIOS table has at least one structure of 4 bytes, this one {length} bytes")
+    walk.table = <const unsigned char *>PyBytes_AS_STRING(table)
+    walk.length = length
+    walk.at = 0
+    walk.count = count
+    walk.seen = 0
+    walk.stop_at_marker = third
+    walk.ended = 0
+    return 0
+
+
+cdef tuple _split_windows(bytes data):
+    """Return (table, version) of what GetSystemFirmwareTable gives: calling method, version, revision, length."""
+    if len(data) < WINDOWS_HEADER:
+        raise ValueError("it is shorter than the header of Windows' raw SMBIOS data")
+    length = int.from_bytes(data[4:8], "little")
+    return data[WINDOWS_HEADER:WINDOWS_HEADER + length], (data[1], data[2], data[3])
+
+
+cdef str _printable(const unsigned char *at, size_t length):
+    cdef bytes raw = at[:length]
+    return bytes([c if 32 <= c < 127 else 46 for c in raw]).decode("ascii")
+
+
+cdef int _add_text(list found, str kind, const smbios_structure *structure, size_t offset) except -1:
+    """Add the text whose number stands at an offset, if there is one."""
+    cdef const unsigned char *at
+    cdef size_t length
+    if smbios_text(structure, offset, &at, &length) == SMBIOS_TEXT:
+        found.append((kind, _printable(at, length)))
+    return 0
+
+
+cdef int _add_uuid(list found, const smbios_structure *structure, unsigned long release) except -1:
+    """Add the UUID of a system as dmidecode prints it: from SMBIOS 2.6 on its first three fields are little-endian."""
+    cdef bytes raw = structure.data[8:24]
+    if raw == b"\xff" * 16 or raw == bytes(16):
+        return 0
+    parts = (raw[:4], raw[4:6], raw[6:8])
+    if release >= VERSION_2_6:
+        parts = tuple([part[::-1] for part in parts])
+    found.append(("uuid", "-".join([part.hex() for part in (*parts, raw[8:10], raw[10:])])))
+    return 0
+
+
+cdef int _add_oem_texts(list found, const smbios_structure *structure) except -1:
+    cdef const unsigned char *at
+    cdef size_t length, number
+    if structure.length < 5:
+        return 0
+    for number in range(1, structure.data[4] + <size_t>1):
+        if smbios_numbered(structure, number, &at, &length) == SMBIOS_TEXT:
+            found.append(("oem", _printable(at, length)))
+    return 0
+
+
+def identifying_texts(bytes table, bytes entry_point=None, version=None):
+    """Return what in a raw table identifies the machine, each as (kind, text as dmidecode prints it).
+
+    Kinds are "serial" and "asset" (of system, boards, chassis, processors and memory modules), "uuid" of the system,
+    and "oem" (the maker's own texts). Fields that are not specified are left out.
+
+    Args:
+        table: the bytes of the table.
+        entry_point: the entry point that goes with it: its version, length and count; None for as many
+            structures as there are, up to the end marker.
+        version: (major, minor, revision) in place of that of the entry point.
+
+    Raises:
+        ValueError: there is no table, or the entry point is none. What is behind a malformed structure is left out.
+    """
+    cdef smbios_walk walk
+    cdef smbios_structure s
+    cdef unsigned long release
+    cdef list found = [], oem = []
+    _begin_walk(&walk, table, entry_point, version, &release)
+    while smbios_next(&walk, &s) == SMBIOS_STRUCTURE:
+        # A structure that is shorter than its type allows says nothing.
+        if s.type == 1 and s.length >= 8:
+            _add_text(found, "serial", &s, 7)
+            if s.length >= 0x19:
+                _add_uuid(found, &s, release)
+        elif s.type == 2 and s.length >= 8 or s.type == 3 and s.length >= 9:
+            _add_text(found, "serial", &s, 7)
+            _add_text(found, "asset", &s, 8)
+        elif s.type == 4 and s.length >= 0x23:
+            _add_text(found, "serial", &s, 0x20)
+            _add_text(found, "asset", &s, 0x21)
+        elif s.type == 17 and s.length >= 0x1B:
+            _add_text(found, "serial", &s, 0x18)
+            _add_text(found, "asset", &s, 0x19)
+        elif s.type == 11:
+            _add_oem_texts(oem, &s)
+    return found + oem
+
+
+def identifying_texts_of_windows(bytes data):
+    """Return the same of what Windows' GetSystemFirmwareTable gives. Raises ValueError if it is none."""
+    table, version = _split_windows(data)
+    return identifying_texts(table, None, version)
+
+
+def stable_values(bytes table, bytes entry_point=None):
+    """Return what a raw table says of the attributes of scheme `stable`; those that it does not say are left out.
+
+    Raises:
+        ValueError: there is no table, or the entry point is none.
+    """
+    cdef smbios_walk walk
+    cdef unsigned long release
+    _begin_walk(&walk, table, entry_point, None, &release)
+    return _values_of(&walk)
+
+
+def stable_values_of_windows(bytes data):
+    """Return the same of what Windows' GetSystemFirmwareTable gives. Raises ValueError if it is none."""
+    table, _ = _split_windows(data)
+    return stable_values(table)
+
+
+cdef dict _values_of(smbios_walk *walk):
+    cdef stable_facts facts
+    cdef part_list processors
+    cdef part_list modules
+    cdef int result
+    processors.parts = modules.parts = NULL
+    processors.count = processors.room = modules.count = modules.room = 0
+    with nogil:
+        result = stable_of_table(walk, &facts, &processors, &modules)
+    free(processors.parts)
+    free(modules.parts)
+    try:
+        if result:
+            raise MemoryError
+        found = {}
+        _put_value_of(found, "system-uuid", facts.system_uuid)
+        _put_value_of(found, "system-serial", facts.system_serial)
+        _put_value_of(found, "board-serial", facts.board_serial)
+        _put_value_of(found, "chassis-serial", facts.chassis_serial)
+        _put_value_of(found, "cloud-instance", facts.cloud_instance)
+        _put_value_of(found, "platform", facts.platform)
+        _put_value_of(found, "board", facts.board)
+        _put_value_of(found, "processor", facts.processor)
+        _put_value_of(found, "memory", facts.memory)
+        _put_value_of(found, "firmware", facts.firmware)
+        _put_value_of(found, "hypervisor", facts.hypervisor)
+        if facts.memory_serials.count:
+            found["memory-serials"] = _joined(&facts.memory_serials)
+        return found
+    finally:
+        free(facts.memory_serials.parts)
+
+
+cdef str _joined(const part_list *serials):
+    cdef char *text = <char *>malloc(serials.count * (ELEMENT_DIGITS + 1))
+    if text == NULL:
+        raise MemoryError
+    try:
+        return PyUnicode_DecodeASCII(text, <Py_ssize_t>join_parts(serials, text), NULL)
+    finally:
+        free(text)
+
+
+cdef int _put_value_of(dict found, str name, const char *value) except -1:
+    if value[0]:
+        found[name] = PyUnicode_DecodeASCII(value, <Py_ssize_t>strlen(value), NULL)
+    return 0
