@@ -79,7 +79,6 @@ cdef struct engine_t:
     # Before a problem: the member that has it.
     const char *where
     int64_t lines
-    int64_t matches
     int64_t differs
     int64_t errors
     # The text of the first error, if it came in this chunk.
@@ -401,10 +400,7 @@ cdef bint _answer(engine_t *e, json_reader *r) noexcept nogil:
         threshold, <uint32_t>e.saved.count, total,
         _same(e.saved.uuid, e.current.uuid) if is_uuid else _same(e.saved.machine_id, e.current.machine_id),
         _same(e.saved.ip, e.current.ip), matched)
-    if ssm_is_match(reason):
-        e.matches += 1
-    else:
-        e.differs += 1
+    e.differs += not ssm_is_match(reason)
     _put_word(out, HEADS[<int>reason])
     _put_count(out, matched)
     _put_word(out, b',"total":')
@@ -548,11 +544,6 @@ cdef class Matcher:
     def lines(self):
         """Lines taken so far, blank ones included."""
         return self._engine.lines
-
-    @property
-    def matches(self):
-        """Lines that were answered with a match."""
-        return self._engine.matches
 
     @property
     def differs(self):

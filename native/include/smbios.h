@@ -10,8 +10,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#define SMBIOS_MOST_ENTRY 32
-
 typedef struct {
     const unsigned char *table;
     size_t length;
@@ -76,10 +74,6 @@ static int smbios_text(const smbios_structure *found, size_t offset, const unsig
     if (offset >= found->length) return SMBIOS_BEYOND;
     if (!found->data[offset]) return SMBIOS_NOT_SPECIFIED;
     return smbios_numbered(found, found->data[offset], text, length);
-}
-
-static int smbios_has(const smbios_structure *found, size_t offset, size_t size) {
-    return offset + size <= found->length;
 }
 
 static uint64_t smbios_number(const smbios_structure *found, size_t offset, size_t size) {
