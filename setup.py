@@ -1,5 +1,7 @@
 """Build of the native core; everything else stands in pyproject.toml.
 
+docs/native.md has the modules and why they are built so.
+
 FINGERPRINT_SANITIZE=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer.
 FINGERPRINT_ABI3=1 builds for the Limited API of Python 3.11 (slower small calls, one wheel for all).
 """
@@ -15,6 +17,8 @@ from setuptools import Extension, setup
 MODULES = ("_core", "_fleet", "_matchlines")
 HEADERS = sorted(str(path) for path in Path("native/include").glob("*.h"))
 LIMITED_API = os.environ.get("FINGERPRINT_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+if LIMITED_API and sys.version_info < (3, 11):
+    raise SystemExit("FINGERPRINT_ABI3=1 is for Python 3.11 and later, and this is an earlier one")
 
 if sys.platform == "win32":
     compile_args, link_args = ["/O2"], []
@@ -26,6 +30,10 @@ else:
     compile_args, link_args = ["-O3", "-g0", "-ffp-contract=off"], ["-Wl,-s"]
     if sys.platform == "darwin":
         link_args = []
+
+if sys.platform != "win32":
+    # A macro of Python that the Limited API lacks would otherwise be found missing at the import only.
+    compile_args.append("-Werror=implicit-function-declaration")
 
 setup(
     ext_modules=cythonize(
@@ -50,6 +58,9 @@ setup(
             "wraparound": False,
             "embedsignature": False,
             "auto_pickle": False,
+            # Both are decided in docs/native.md, and tests/test_native.py holds what follows from them.
+            "freethreading_compatible": False,
+            "subinterpreters_compatible": "no",
         },
     ),
     # Plain scripts instead of a console_scripts entry: the wrapper that installers write for those

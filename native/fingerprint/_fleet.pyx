@@ -1,6 +1,6 @@
 """The match rule over Arrow columns, of whatever library speaks Arrow's C data interface, without a copy."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
@@ -68,10 +68,12 @@ cdef class Stream:
     Raises:
         TypeError: it has no such method, or its rows are not made of columns.
         ValueError: reading failed; the text is that of the library that reads.
+        RuntimeError: another thread is reading it.
     """
 
     cdef ArrowArrayStream stream
     cdef ArrowSchema schema
+    cdef bint reading
     cdef readonly tuple names
     cdef readonly tuple formats
 
@@ -112,8 +114,15 @@ cdef class Stream:
     def __next__(self):
         cdef Batch batch = Batch.__new__(Batch)
         batch.stream = self
-        if self.stream.get_next(&self.stream, &batch.array):
-            raise ValueError(self._error())
+        # A producer may release the GIL meanwhile, and its stream is for one reader at a time.
+        if self.reading:
+            raise RuntimeError("another thread is reading this stream")
+        self.reading = True
+        try:
+            if self.stream.get_next(&self.stream, &batch.array):
+                raise ValueError(self._error())
+        finally:
+            self.reading = False
         if batch.array.release == NULL:
             raise StopIteration
         batch.check()
@@ -256,9 +265,9 @@ cdef class Question:
         known = {b"": 0} if known is None else known
         memset(&words, 0, sizeof(words))
         codes = _codes(&words, schema, array, self.batch.array.offset, rows)
-        to = <int32_t *>PyBytes_AS_STRING(codes)
+        to = <int32_t *>PyBytes_AsString(codes)
         valid = PyBytes_FromStringAndSize(NULL, (rows + 7) >> 3)
-        bits = <uint8_t *>PyBytes_AS_STRING(valid)
+        bits = <uint8_t *>PyBytes_AsString(valid)
         memset(bits, 0, (rows + 7) >> 3)
         count = rows if schema.dictionary == NULL else array.dictionary.length
         shared = <int32_t *>malloc((count + 1) * sizeof(int32_t))
@@ -303,7 +312,7 @@ cdef class Question:
             self.asked.thresholds_valid = column.valid
             return 0
         values = PyBytes_FromStringAndSize(NULL, rows * sizeof(int32_t))
-        to = <int32_t *>PyBytes_AS_STRING(values)
+        to = <int32_t *>PyBytes_AsString(values)
         for i in range(rows):
             value = self.asked.threshold
             if fleet_has(&column, i):
@@ -415,7 +424,7 @@ cdef bytes _codes(fleet_column *words, ArrowSchema *schema, ArrowArray *array, i
     cdef fleet_column column
     cdef int64_t i, code, most = rows if schema.dictionary == NULL else array.dictionary.length
     cdef bytes codes = PyBytes_FromStringAndSize(NULL, rows * sizeof(int32_t))
-    cdef int32_t *to = <int32_t *>PyBytes_AS_STRING(codes)
+    cdef int32_t *to = <int32_t *>PyBytes_AsString(codes)
     cdef char format = schema.format[0]
     if most > INT32_MAX // 2:
         raise TypeError(f"{_name(schema)} has {most} values, of at most {INT32_MAX // 2}")

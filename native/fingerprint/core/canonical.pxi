@@ -22,7 +22,7 @@ def clean(text):
         return ""
     cdef bytes data = _ascii(text)
     return PyUnicode_DecodeASCII(
-        to, <Py_ssize_t>canonical_text(<const unsigned char *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), to), NULL
+        to, <Py_ssize_t>canonical_text(<const unsigned char *>PyBytes_AsString(data), len(data), to), NULL
     )
 
 
@@ -33,7 +33,7 @@ def clean_serial(text):
         return ""
     cdef bytes data = _ascii(text)
     return PyUnicode_DecodeASCII(
-        to, <Py_ssize_t>canonical_serial(<const unsigned char *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), to), NULL
+        to, <Py_ssize_t>canonical_serial(<const unsigned char *>PyBytes_AsString(data), len(data), to), NULL
     )
 
 
@@ -47,7 +47,7 @@ def canonical_uuid(text):
     if len(data) != 16:
         return ""
     return PyUnicode_DecodeASCII(
-        to, <Py_ssize_t>uuid_digits(<const unsigned char *>PyBytes_AS_STRING(data), to), NULL
+        to, <Py_ssize_t>uuid_digits(<const unsigned char *>PyBytes_AsString(data), to), NULL
     )
 
 
@@ -57,7 +57,7 @@ def hypervisor_of(*texts):
     cdef size_t count = 0
     kept = [clean(text).encode("ascii") for text in texts[:8]]
     for text in kept:
-        known[count] = PyBytes_AS_STRING(text)
+        known[count] = PyBytes_AsString(text)
         count += 1
     return (<bytes>hypervisor_of_texts(known, count)).decode("ascii")
 
@@ -66,10 +66,10 @@ cdef str _stable_digest(bytes name, parts, int digits):
     cdef sha256_context context
     cdef char text[VALUE_DIGITS + 1]
     cdef bytes data
-    digest_begin(&context, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+    digest_begin(&context, PyBytes_AsString(name), len(name))
     for part in parts:
         data = part.encode("utf-8", "surrogateescape")
-        digest_part(&context, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        digest_part(&context, PyBytes_AsString(data), len(data))
     digest_end(&context, text, digits)
     return PyUnicode_DecodeASCII(text, digits, NULL)
 

@@ -27,7 +27,7 @@ def md5_base64(data):
     It is the reference's format for the output of a command, not a security claim.
     """
     cdef bytes digest = _md5_of(data).digest()
-    cdef const unsigned char *raw = <const unsigned char *>PyBytes_AS_STRING(digest)
+    cdef const unsigned char *raw = <const unsigned char *>PyBytes_AsString(digest)
     cdef char text[24]
     cdef int i
     cdef unsigned int group
@@ -94,7 +94,7 @@ def mint_fingerprint(hardware_hash, key=None):
     from hmac import digest
 
     cdef bytes code = digest(key, canonical_bytes(hardware_hash), "sha256")
-    cdef const unsigned char *raw = <const unsigned char *>PyBytes_AS_STRING(code)
+    cdef const unsigned char *raw = <const unsigned char *>PyBytes_AsString(code)
     cdef char text[36]
     cdef int i, at = 0
     cdef unsigned char byte

@@ -7,14 +7,14 @@ cdef unsigned long VERSION_2_6 = 0x020600
 
 cdef int _begin_walk(smbios_walk *walk, bytes table, entry_point, version, unsigned long *release) except -1:
     """Set a walk up over a table; `release` gets its version as major << 16 | minor << 8 | revision."""
-    cdef size_t length = PyBytes_GET_SIZE(table), declared = 0
+    cdef size_t length = len(table), declared = 0
     cdef unsigned long count = 0
     cdef int third = 1
     cdef bytes entry
     release[0] = UNKNOWN_VERSION
     if entry_point is not None:
         entry = entry_point
-        if smbios_entry(<const unsigned char *>PyBytes_AS_STRING(entry), PyBytes_GET_SIZE(entry), release, &declared,
+        if smbios_entry(<const unsigned char *>PyBytes_AsString(entry), len(entry), release, &declared,
                         &count, &third):
             raise ValueError("it is no SMBIOS entry point")
         if declared and declared < length:
@@ -23,7 +23,7 @@ cdef int _begin_walk(smbios_walk *walk, bytes table, entry_point, version, unsig
         release[0] = version[0] << 16 | version[1] << 8 | version[2]
     if length < 4:
         raise ValueError(f"an SMBIOS table has at least one structure of 4 bytes, this one {length} bytes")
-    walk.table = <const unsigned char *>PyBytes_AS_STRING(table)
+    walk.table = <const unsigned char *>PyBytes_AsString(table)
     walk.length = length
     walk.at = 0
     walk.count = count

@@ -74,7 +74,7 @@ def parse_links(bytes dump):
     cdef int more
     cdef list found = []
     while True:
-        more = next_link(<const unsigned char *>PyBytes_AS_STRING(dump), PyBytes_GET_SIZE(dump), &at, &link)
+        more = next_link(<const unsigned char *>PyBytes_AsString(dump), len(dump), &at, &link)
         if more < 0:
             _system_fail(EBADMSG, "netlink")
         if more == 0:
@@ -102,7 +102,7 @@ def parse_addresses(bytes dump):
     cdef int more
     cdef list found = []
     while True:
-        more = next_ipv4(<const unsigned char *>PyBytes_AS_STRING(dump), PyBytes_GET_SIZE(dump), &at, address)
+        more = next_ipv4(<const unsigned char *>PyBytes_AsString(dump), len(dump), &at, address)
         if more < 0:
             _system_fail(EBADMSG, "netlink")
         if more == 0:

@@ -261,7 +261,7 @@ cdef class Answer:
         """Return a 32-bit number for each row: the first row of its cluster."""
         cdef int64_t i
         cdef bytes roots = PyBytes_FromStringAndSize(NULL, self.rows * 4)
-        cdef uint32_t *to = <uint32_t *>PyBytes_AS_STRING(roots)
+        cdef uint32_t *to = <uint32_t *>PyBytes_AsString(roots)
         with nogil:
             for i in range(self.rows):
                 to[i] = near_root(self.found.parents, <uint32_t>i)
@@ -302,7 +302,7 @@ cdef object _fill_run(near_run *run, Batch batch, int64_t place):
         _describe(&run.column, schema, schema, array, batch.array.length)
         return batch
     codes = _codes(&run.column, schema, array, batch.array.offset, batch.array.length)
-    run.codes = <const int32_t *>PyBytes_AS_STRING(codes)
+    run.codes = <const int32_t *>PyBytes_AsString(codes)
     return batch, codes
 
 
