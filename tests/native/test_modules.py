@@ -19,9 +19,10 @@ import pytest
 
 import fingerprint
 from fingerprint._core import HardwareHash, decide, identifying_texts, loads, processor, sha256_hex, value_of
+from paths import ROOT
 
 PACKAGE = Path(fingerprint.__file__).parent
-NATIVE = Path(__file__).parent.parent / "native"
+NATIVE = ROOT / "native"
 MODULES = ("_core", "_fleet", "_matchlines")
 needs_sources = pytest.mark.skipif(not NATIVE.exists(), reason="the sources of the native core are not here")
 

@@ -12,7 +12,8 @@ from random import Random
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from paths import ROOT
+
 COMPILER = os.environ.get("CC", "").split() or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
 
 pytestmark = [
