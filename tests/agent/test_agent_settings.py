@@ -522,17 +522,17 @@ sys.stdin.readline()
 with subprocess.Popen([agent, "-c", "import sys; print(flush=True); sys.stdin.read()"], stdin=subprocess.PIPE,
                       stdout=subprocess.PIPE) as process:
     process.stdout.readline()
-    assert json.loads(run("credential-process").stdout)["AccessKeyId"]
+    assert json.loads(run("credentials", "process").stdout)["AccessKeyId"]
     assert (folder / "Store" / "RegistrationKey").read_bytes() == key
     process.stdin.close()
 for kept in Path(os.environ["FINGERPRINT_STATE"], "credentials").iterdir():
     kept.unlink()
 Path("/etc/amazon/ssm/amazon-ssm-agent.json").write_text('{"Ssm": {"Endpoint": 7}}')
-told = run("credential-process", code=3).stderr
+told = run("credentials", "process", code=3).stderr
 assert "/etc/amazon/ssm/amazon-ssm-agent.json: Ssm.Endpoint is a number" in told, told
-assert run("--vault", "/var/lib/amazon/ssm", "credential-process", "--endpoint", os.environ["E"], code=3)
+assert run("--vault", "/var/lib/amazon/ssm", "credentials", "process", "--endpoint", os.environ["E"], code=3)
 os.unlink("/etc/amazon/ssm/amazon-ssm-agent.json")
-run("credential-process", "--endpoint", os.environ["E"])
+run("credentials", "process", "--endpoint", os.environ["E"])
 assert (folder / "Store" / "RegistrationKey").read_bytes() != key
 print("done", flush=True)
 """
