@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from statistics import median
 from time import perf_counter
 from typing import Any
 
 import pytest
+from claims import Seconds
 
 WARMUP_ROUNDS = 5
 SHORT = os.environ.get("FINGERPRINT_BENCH_SHORT") == "1"
@@ -52,7 +52,7 @@ def versus(claim: Callable[..., Any]) -> Callable[..., None]:
 
         bench = claim(name, "ours", calls=calls, **facts)
         bench.pedantic(ours if calls == 1 else repeated, setup=before, rounds=rounds, warmup_rounds=WARMUP_ROUNDS)
-        bench.extra_info["peer_seconds"] = median(seconds[WARMUP_ROUNDS:])
+        bench.extra_info["peer"] = Seconds(seconds[WARMUP_ROUNDS:]).stats()
 
     return measure
 

@@ -4,8 +4,9 @@
     python benchmarks/fleet/run.py --short            small and quick, for CI; writes nothing
     python benchmarks/fleet/run.py --joint FILE       with the four sections drawn from a table of real machines
     python benchmarks/fleet/run.py --only kernel      one part: kernel, files, clones, scaling, spark
+    python benchmarks/fleet/run.py --json FILE        keeps the figures; `benchmarks/compare.py A.json B.json` compares
 
-Needs the group `bench-fleet`. A missed claim is told and does not fail: machines are noisy.
+Needs the group `bench-fleet`. A missed claim is printed and does not fail: machines are noisy.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
 THREADS = 2
 SHORT = "--short" in sys.argv
 os.environ["POLARS_MAX_THREADS"] = str(THREADS)
@@ -36,6 +39,7 @@ import peers  # noqa: E402
 import polars as pl  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
+from claims import Seconds, report, row, save  # noqa: E402
 
 from fingerprint.fleet import check, pack  # noqa: E402
 from fingerprint.fleet.checking import decide  # noqa: E402
@@ -43,15 +47,23 @@ from fingerprint.testing.fleet import ATTRIBUTES, fleet  # noqa: E402
 
 pa.set_cpu_count(THREADS)
 pa.set_io_thread_count(THREADS)
-HERE = Path(__file__).resolve().parent
 MIXES = {"90 % same address": 0.9, "every address changed": 0.0}
 
 
 class Results:
-    """Tables of Markdown, printed as they come."""
+    """Tables of Markdown, printed as they come, and the figures behind them.
+
+    Attributes:
+        benchmarks: the figures, as `claims.row` makes them.
+    """
 
     def __init__(self) -> None:
         self.parts: list[str] = []
+        self.benchmarks: list[dict[str, Any]] = []
+
+    def keep(self, name: str, ours: Seconds, peer: Seconds | None = None, **bound: float | None) -> None:
+        """Keep the figures of a row; the short form is too small to be held to a bound."""
+        self.benchmarks.append(row(name, ours, peer, **({} if SHORT else bound)))
 
     def table(self, title: str, head: list[str], rows: list[list[str]]) -> None:
         lines = [f"## {title}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -63,8 +75,8 @@ class Results:
         print(text + "\n", flush=True)
 
 
-def median(function: Callable[[], Any], rounds: int) -> tuple[float, Any]:
-    """Return the median time of some rounds in seconds, and what the last one answered."""
+def median(function: Callable[[], Any], rounds: int) -> tuple[Seconds, Any]:
+    """Return the median time of some rounds, and what the last one answered."""
     times = []
     answer = None
     for _ in range(rounds):
@@ -72,10 +84,10 @@ def median(function: Callable[[], Any], rounds: int) -> tuple[float, Any]:
         begin = time.perf_counter()
         answer = function()
         times.append(time.perf_counter() - begin)
-    return sorted(times)[len(times) // 2], answer
+    return Seconds(times), answer
 
 
-def medians(sides: dict[str, Callable[[], Any]], rounds: int) -> tuple[dict[str, float], dict[str, Any]]:
+def medians(sides: dict[str, Callable[[], Any]], rounds: int) -> tuple[dict[str, Seconds], dict[str, Any]]:
     """Return the same for several sides in turn: what disturbs the machine for a while disturbs them all."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     answers: dict[str, Any] = {}
@@ -89,7 +101,7 @@ def medians(sides: dict[str, Callable[[], Any]], rounds: int) -> tuple[dict[str,
             begin = time.perf_counter()
             answers[name] = function()
             times[name].append(time.perf_counter() - begin)
-    return {name: sorted(each)[rounds // 2] for name, each in times.items()}, answers
+    return {name: Seconds(each) for name, each in times.items()}, answers
 
 
 def shown(seconds: float) -> str:
@@ -161,11 +173,12 @@ def kernel(results: Results, options: argparse.Namespace) -> None:
             wanted = (4.0 if same_ip else 3.5) if name == "ours" else None
             words = mix if name == "ours" else f"{mix}, {name}"
             peers_shown = first if name == "ours" else [""] * 4
+            results.keep(f"verdicts on {rows:,} rows of strings, {words}", found[name], best, target=wanted)
             lines.append([words, shown(found[name]), *peers_shown, *told(best / found[name], wanted),
                           f"{loop / found[name]:.0f}"])  # fmt: skip
         del frame, pandas_frame, few, whole, table
         # Ids are read so fast that starting two threads would be half of a million rows' time.
-        column_lines += _columns(mix, made(4 * rows, options, same_ip=same_ip), same_ip, options, rounds)
+        column_lines += _columns(results, mix, made(4 * rows, options, same_ip=same_ip), same_ip, options, rounds)
     results.table(
         f"Verdicts on {rows:,} rows of strings in memory",
         ["mix", "ours", "polars", "duckdb", "pandas", "Python loop", "times the better", "wanted", "times the loop"],
@@ -184,7 +197,9 @@ def _frame_reasons(frame: pl.DataFrame) -> Any:
     )
 
 
-def _columns(mix: str, table: pa.Table, same_ip: float, options: argparse.Namespace, rounds: int) -> list[list[str]]:
+def _columns(
+    results: Results, mix: str, table: pa.Table, same_ip: float, options: argparse.Namespace, rounds: int
+) -> list[list[str]]:
     lines = []
     digests = made(table.num_rows, options, same_ip=same_ip, form="digest")
     ids = _ids(table)
@@ -204,6 +219,9 @@ def _columns(mix: str, table: pa.Table, same_ip: float, options: argparse.Namesp
         lines.append([f"{name}, {mix}", shown(found["ours"]), shown(found["polars"]),
                       *told(found["polars"] / found["ours"], 3.0), f"{size / 1e6:.0f} MB",
                       *told(found["read"] / found["ours"], 0.85)])  # fmt: skip
+        title = f"verdicts on {table.num_rows:,} rows of {name}, {mix}"
+        results.keep(title, found["ours"], found["polars"], target=3.0)
+        results.keep(f"{title}, against reading them", found["ours"], found["read"], target=0.85)
     return lines
 
 
@@ -271,7 +289,7 @@ for _ in range(rounds):
 for line in open("/proc/self/status"):
     if line.startswith("VmHWM:"): peak = int(line.split()[1])
     if line.startswith("RssFile:"): files = int(line.split()[1])
-print(json.dumps([sorted(times)[len(times) // 2], peak / 1024, files / 1024, sum(answer.values())]))
+print(json.dumps([times, peak / 1024, files / 1024, sum(answer.values())]))
 """
 
 
@@ -296,12 +314,13 @@ def files(results: Results, options: argparse.Namespace) -> None:
     lines = []
     for name in paths:
         seconds, peak, mapped, _ = found[name, "ours"]
-        row = [name, shown(seconds), f"{peak:.0f} MB ({peak - mapped:.0f})"]
+        results.keep(f"verdicts on {rows:,} rows from {name}", seconds, found[name, "duckdb"][0])
+        line = [name, shown(seconds), f"{peak:.0f} MB ({peak - mapped:.0f})"]
         for job in ("duckdb", "polars"):
-            row += [shown(found[name, job][0]), f"{found[name, job][1]:.0f} MB"]
-        row += [f"{found[name, 'duckdb'][0] / seconds:.2f}", f"{found[name, 'polars'][0] / seconds:.2f}",
+            line += [shown(found[name, job][0]), f"{found[name, job][1]:.0f} MB"]
+        line += [f"{found[name, 'duckdb'][0] / seconds:.2f}", f"{found[name, 'polars'][0] / seconds:.2f}",
                 f"{strings / seconds:.2f}"]  # fmt: skip
-        lines.append(row)
+        lines.append(line)
     results.table(
         f"Verdicts on {rows:,} rows from files, each in a process of its own",
         ["file", "ours", "peak (without mapped files)", "duckdb", "peak", "polars", "peak", "times duckdb",
@@ -314,13 +333,13 @@ def files(results: Results, options: argparse.Namespace) -> None:
     )
 
 
-def _job(path: str, job: str, rounds: int) -> tuple[float, float, float, int]:
+def _job(path: str, job: str, rounds: int) -> tuple[Seconds, float, float, int]:
     code = _JOB.format(here=str(HERE), path=path, rounds=rounds, job=FILE_JOBS[job].replace("\n", "\n    "))
     # In this folder, so that what is installed is imported and not the sources.
     words = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=HERE)
-    seconds, peak, mapped, rows = json.loads(done.stdout)
-    return seconds, peak, mapped, rows
+    times, peak, mapped, rows = json.loads(done.stdout)
+    return Seconds(times), peak, mapped, rows
 
 
 def _side(table: pa.Table) -> pa.Table:
@@ -371,6 +390,7 @@ def near(results: Results, options: argparse.Namespace) -> None:
             line += ["-", "-"]
         wanted = {(6, True): 12.0, (6, False): 6.0, (5, True): 300.0}.get((at_least, texts))
         line += told(best / seconds, wanted) if best else ["-", "completes"]
+        results.keep(f"near-clones, {line[0]}", seconds, best, target=wanted)
         if count <= 200_000 or not options.short:
             brute, judged = median(lambda t=table, n=at_least: _ours_pairs(t, n, brute=True), 1)
             assert judged.pairs == found.pairs, (judged.pairs, found.pairs)
@@ -411,16 +431,18 @@ def scaling(results: Results, options: argparse.Namespace) -> None:
             words += ["--joint", options.joint]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
         found = json.loads(done.stdout)
-        row = [f"{rows:,}"]
+        found |= {name: Seconds(times) for name, times in found.items() if isinstance(times, list)}
+        line = [f"{rows:,}"]
         for name in ("make", "check", "near 6 of 8", "near 4 of 8", "brute"):
             if name not in found:
-                row.append("-")
+                line.append("-")
                 continue
+            results.keep(f"{rows:,} machines, {name}", found[name])
             exponent = f" (n^{np.log10(found[name] / before[name]):.2f})" if name in before else ""
-            row.append(shown(found[name]) + exponent)
-        row += [f"{found['pairs']:,}", f"{found['peak']:,.0f} MB"]
+            line.append(shown(found[name]) + exponent)
+        line += [f"{found['pairs']:,}", f"{found['peak']:,.0f} MB"]
         before = found
-        lines.append(row)
+        lines.append(line)
     results.table(
         "Cost by size, with the exponent from the line above",
         ["machines", "made in", "check", "near, 6 of 8", "near, 4 of 8", "brute force, 6 of 8", "pairs of 4 or more",
@@ -443,7 +465,7 @@ def measure(rows: int, options: argparse.Namespace) -> None:
     # Not getrusage: the peak that it tells begins with that of the process that started this one.
     status = Path("/proc/self/status").read_text().splitlines()
     found["peak"] = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
-    print(json.dumps(found))
+    print(json.dumps({name: each.rounds if isinstance(each, Seconds) else each for name, each in found.items()}))
 
 
 def spark(results: Results, options: argparse.Namespace) -> None:
@@ -480,7 +502,8 @@ def spark(results: Results, options: argparse.Namespace) -> None:
         run_empty(), run_check()
         pairs = [(median(run_empty, 1)[0], median(run_check, 1)[0]) for _ in range(rounds)]
     session.stop()
-    base, full = (sorted(column)[rounds // 2] for column in zip(*pairs, strict=True))
+    base, full = (Seconds(column) for column in zip(*pairs, strict=True))
+    results.keep(f"Spark, {rows:,} rows of strings, with verdicts", full, base, at_most=1.1)
     results.table(
         f"Spark, {rows:,} rows of strings, two cores",
         ["empty mapInArrow", "with verdicts", "added", "wanted"],
@@ -496,6 +519,7 @@ def main() -> int:
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--joint", help="table of real machines")
     parser.add_argument("--only", choices=tuple(PARTS))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures for benchmarks/compare.py")
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure is not None:
@@ -505,6 +529,8 @@ def main() -> int:
     for name, part in PARTS.items():
         if options.only in (None, name):
             part(results, options)
+    if options.json:
+        save(report(results.benchmarks, options.short), options.json)
     if not options.short and options.only is None:
         drawn = "a table of real machines" if options.joint else "the measured shape"
         head = _HEAD.format(
