@@ -14,13 +14,17 @@ from fingerprint.types import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, TypeVar
 
     from typing_extensions import Self
 
     from fingerprint.machine.reader import Reader
 
+    _T = TypeVar("_T")
+
 FILE_LIMIT = 64 * 1024
+# Of each log, from its end.
+END_LIMIT = 8 * 1024 * 1024
 
 
 class NotThisMachine(OSError):
@@ -105,20 +109,24 @@ class Machine:
     platform: str
     kernel: str
     timeout: float
-    # Query of WMI -> its first answer, of a machine that keeps these; None for one that asks each time.
-    _answers: dict[tuple[str, ...], tuple[dict[str, Any], ...] | OSError] | None = None
 
     def keeping(self) -> Self:
-        """Return this machine as one that asks WMI each query once, for one look at it.
+        """Return this machine as one that reads each source once, see `fingerprint.machine.keeping`.
 
-        Its values then are of one moment, and a class that hangs costs its time limit once. Who looks again takes a new
-        one of the machine itself.
+        Who looks again takes a new one of the machine itself.
         """
-        if self.platform != "windows" or self._answers is not None:
-            return self
-        one = object.__new__(type(self))
-        one.__dict__.update(self.__dict__, _answers={})
-        return one
+        from fingerprint.machine.keeping import keep
+
+        return keep(self)
+
+    def once(self, key: object, ask: Callable[[], _T]) -> _T:
+        """Return what `ask` returns; of a machine that keeps answers the first answer, or raise its error.
+
+        Args:
+            key: what is asked for.
+            ask: asks for it; it may raise OSError.
+        """
+        return ask()
 
     def reader(self) -> Reader:
         """Return who reads this machine, to hold what was refused against the rights of the agent."""
@@ -211,18 +219,7 @@ class Machine:
 
     def wmi(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
         """Return `wmi_objects`, of a machine that keeps answers the first one, or raise its error."""
-        if self._answers is None:
-            return self.wmi_objects(class_name, members)
-        query = (class_name, *members)
-        if query not in self._answers:
-            try:
-                self._answers[query] = self.wmi_objects(class_name, members)
-            except OSError as error:
-                self._answers[query] = error
-        answer = self._answers[query]
-        if isinstance(answer, OSError):
-            raise type(answer)(answer.errno, answer.strerror, answer.filename)
-        return answer
+        return self.once(("wmi", class_name, *members), lambda: self.wmi_objects(class_name, members))
 
     def agent_version(self) -> str:
         """Return the version of the installed agent, as its program prints it; FileNotFoundError where there is none.

@@ -187,7 +187,7 @@ class LiveMachine(Machine):
             raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and addresses are the kernel's")
         from fingerprint.machine.network import read_addresses
 
-        return read_addresses(self.platform)
+        return read_addresses(self.platform, self._link_dump)
 
     def list_folder(self, path: str) -> tuple[str, ...]:
         return tuple(sorted(os.listdir(self._inside(path))))
@@ -197,7 +197,13 @@ class LiveMachine(Machine):
             raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and interfaces are the kernel's")
         from fingerprint.machine.network import read_links
 
-        return read_links(self.platform)
+        return read_links(self.platform, self._link_dump)
+
+    def _link_dump(self) -> bytes:
+        """Return the kernel's dump of the interfaces: both schemes read it."""
+        from fingerprint.machine.network import link_dump
+
+        return self.once("RTM_GETLINK", link_dump)
 
     def outgoing_address(self) -> str:
         if self.copied:

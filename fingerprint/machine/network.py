@@ -13,7 +13,7 @@ from fingerprint.machine.base import Addresses, Link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from fingerprint.machine.base import Machine
@@ -28,30 +28,45 @@ _ARPHRD_HARDWARE = (1, 6, 32, 801)
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 
-def read_addresses(platform: str) -> Addresses:
+def link_dump() -> bytes:
+    """Return the messages of an RTM_GETLINK dump. Raises OSError."""
+    from fingerprint import _core
+
+    return _core.link_dump()
+
+
+def read_addresses(platform: str, links: Callable[[], bytes] = link_dump) -> Addresses:
     """Return the addresses of this machine.
+
+    Args:
+        platform: the machine's.
+        links: returns the dump of the interfaces on Linux.
 
     Raises:
         OSError: neither the kernel nor a library would tell them.
     """
     if platform == "linux":
-        from fingerprint._core import address_dump, link_dump, parse_addresses, parse_links
+        from fingerprint._core import address_dump, parse_addresses, parse_links
 
         try:
             ipv4 = parse_addresses(address_dump())
-            return Addresses(tuple(ipv4), tuple(hardware_addresses(parse_links(link_dump()))), "netlink")
+            return Addresses(tuple(ipv4), tuple(hardware_addresses(parse_links(links()))), "netlink")
         except OSError as error:
             # Some sandboxes forbid netlink and let the older calls through.
             return _from_netifaces(error) or _from_psutil(f"psutil, as netlink failed ({error.strerror})")
     return _from_windows() if platform == "windows" else _from_psutil("psutil")
 
 
-def read_links(platform: str) -> tuple[Link, ...]:
+def read_links(platform: str, links: Callable[[], bytes] = link_dump) -> tuple[Link, ...]:
     """Return the interfaces of this machine but loopback, in kernel order.
 
     On Linux the kernel tells which have a device behind them and its permanent address (both since
     5.14; before, /sys/class/net and the present address stand for them). Elsewhere names and present addresses
     are told, and all count as having a device.
+
+    Args:
+        platform: the machine's.
+        links: returns the dump of the interfaces on Linux.
 
     Raises:
         OSError: neither the kernel nor a library would tell them.
@@ -60,10 +75,10 @@ def read_links(platform: str) -> tuple[Link, ...]:
         return tuple(
             Link(name, address, "", "device") for name, address in _with_address(read_addresses(platform).links)
         )
-    from fingerprint._core import link_dump, parse_links
+    from fingerprint._core import parse_links
 
     found = []
-    for name, kind, bus, hardware, address, permanent in parse_links(link_dump()):
+    for name, kind, bus, hardware, address, permanent in parse_links(links()):
         if hardware == _ARPHRD_LOOPBACK:
             continue
         behind = "" if kind else bus or _bus_of(name)

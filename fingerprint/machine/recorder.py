@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from re import Match
     from typing import Any, TypeVar
 
+    from typing_extensions import Self
+
     from fingerprint.machine.base import Addresses, FileStatus, Link, Process
     from fingerprint.machine.processes import CommandResult
 
@@ -58,9 +60,9 @@ _TOKEN = r"\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu|AQoDYXdz|FQoGZXIvYXdz)[\w+/=%-]+"
 
 
 class Recorder(Machine):
-    """A machine that keeps whatever is asked of another one: the first answer to each question.
+    """A machine that records whatever is asked of another one, which is asked each question once.
 
-    What is asked once more, for another scheme, may be answered otherwise by then, and the values were
+    What is asked once more, for another scheme, might be answered otherwise by then, and the values were
     made of the first answer.
 
     Args:
@@ -68,7 +70,8 @@ class Recorder(Machine):
     """
 
     def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+        # What it is asked again is in the snapshot already.
+        self._machine = machine.keeping()
         self.platform = machine.platform
         self.kernel = machine.kernel
         self.timeout = machine.timeout
@@ -87,7 +90,6 @@ class Recorder(Machine):
         if reader != Reader():
             self.snapshot["takenBy"] = {"uid": reader.uid, "asAgent": reader.as_agent, "rawIo": reader.raw_io}
         self._kept: set[str] = set()
-        self._answers = {}
         # Of a recording that is recorded again nothing more can be asked than it holds.
         self.of_a_recording = isinstance(machine, RecordedMachine)
 
@@ -103,6 +105,9 @@ class Recorder(Machine):
             InputError: it could not be written; nothing of it is left.
         """
         write_new(path, self.text().encode("utf-8"), "snapshot")
+
+    def keeping(self) -> Self:
+        return self
 
     def reader(self) -> Reader:
         return self._machine.reader()
