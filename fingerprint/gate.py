@@ -1,6 +1,5 @@
-"""The one place that decides the order: collect, match, keep or mint, vault.
-
-`check` looks and changes nothing; `Gate` stands before every role-token request.
+"""The one place that decides the order: collect, match, keep or mint, vault. `Gate` stands before every role-token
+request; `fingerprint.observation` looks and changes nothing.
 """
 
 from __future__ import annotations
@@ -17,20 +16,13 @@ from fingerprint.errors import (
     VaultMissing,
     VaultUnreadable,
 )
-from fingerprint.observation import (
-    Observation,
-    compare_with,
-    existing_record,
-    in_words,
-    recipe_change,
-    require_fingerprint,
-)
-from fingerprint.rules.ssm import THRESHOLD_DEFAULT, THRESHOLD_DISABLED
+from fingerprint.observation import Comparison, compare_with, recipe_change
+from fingerprint.rules.ssm import THRESHOLD_DEFAULT, THRESHOLD_DISABLED, in_words
 from fingerprint.types import INVALID_TEXT, Collection, FingerprintRecord, Verdict, Vocabulary
 from fingerprint.vault import FINGERPRINT_KEY
 from fingerprint.vault.history import FIRST, MISMATCH
 from fingerprint.vault.other_records import refuse_second
-from fingerprint.vault.remedies import refuse_lost
+from fingerprint.vault.remedies import existing_record, refuse_lost, require_fingerprint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -365,9 +357,9 @@ class Gate:
             return observed.record.fingerprint
         return self._mismatch(observed)
 
-    def _observe(self) -> Observation | Collection:
+    def _observe(self) -> Comparison | Collection:
         """Return a match, the collection for a first record, or a mismatch that counts."""
-        mismatches: list[Observation] = []
+        mismatches: list[Comparison] = []
         problem: FingerprintError | None = None
         for _ in range(ATTEMPTS):
             try:
@@ -401,7 +393,7 @@ class Gate:
         _log().warning("%s; looking again in %g s", problem or "the machine does not match its record", PAUSE_SECONDS)
         self.machine.sleep(PAUSE_SECONDS)
 
-    def _demand_agreement(self, mismatches: list[Observation]) -> None:
+    def _demand_agreement(self, mismatches: list[Comparison]) -> None:
         last = mismatches[-1]
         if not last.verdict.conclusive:
             raise CollectError(
@@ -437,7 +429,7 @@ class Gate:
 
         return self.vault.change(store)
 
-    def _mismatch(self, observed: Observation) -> str:
+    def _mismatch(self, observed: Comparison) -> str:
         if self.policy == Policy.AUDIT:
             _log().warning("not the machine of the record (%s); the policy is audit", observed.verdict.reason)
             return observed.record.fingerprint

@@ -1,23 +1,44 @@
-"""One observation of a machine and its vault: record, collection, verdict, and what the agent makes of it."""
+"""One observation of a machine and its vault, from which every command takes what it prints.
+
+The machine and the vault are read once: what an observation is asked for later comes from the same readings.
+"""
 
 from __future__ import annotations
 
+from fingerprint.agent.outlook import agent_outlook, would_reject
+from fingerprint.agent.vault_use import is_of_agent
 from fingerprint.collectors import STABLE, collect
-from fingerprint.errors import (
-    VaultMissing,
-)
-from fingerprint.rules.ssm import match
-from fingerprint.types import Collection, FingerprintRecord, Outlook, Reason, Value, Verdict
-from fingerprint.vault.remedies import refuse_lost
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, FingerprintError
+from fingerprint.rules.ssm import in_words, match
+from fingerprint.types import Outlook, Reason, Value
+from fingerprint.vault import FINGERPRINT_KEY
+from fingerprint.vault.problems import Problem, manifest_of, of_the_vault, replaced
+from fingerprint.vault.regeneration import State, of_another_sid, rebaselined_as_it_is, state_of
+from fingerprint.vault.remedies import existing_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from fingerprint.agent.facts import AgentFacts
+    from fingerprint.agent.forecast import Forecast
+    from fingerprint.agent.next_check import NextCheck
     from fingerprint.collectors.other_recipe import OtherRecipe
     from fingerprint.machine.base import Machine
+    from fingerprint.machine.recorded import RecordedMachine
     from fingerprint.rules.stable import StableVerdict
+    from fingerprint.types import Collection, FingerprintRecord, Verdict
     from fingerprint.vault import Vault
+    from fingerprint.vault.integrity import ManifestState
 
+    _T = TypeVar("_T")
 
+OK, FINDING, UNKNOWN = "ok", "finding", "unknown"
+EXIT_CODES = {OK: EXIT_OK, FINDING: EXIT_DIFFERS, UNKNOWN: EXIT_CANNOT_TELL}
+# What is wrong beside what is wrong with the vault itself.
+REJECTED = "will-be-rejected"
+STOPPED = "agent-stops"
 # What to do where only the hash recipe changed.
 RECIPE_REMEDY = (
     "Keep the fingerprint, and take the hashes as the installed agent makes them, before the agent's next token "
@@ -49,8 +70,8 @@ def outcome_of(verdict: Verdict, change: RecipeChange | None = None) -> str:
     return "same" if verdict.match else "different" if verdict.conclusive else "cannot-tell"
 
 
-class Observation(Value):
-    """One look at machine and vault.
+class Comparison(Value):
+    """A record compared with the machine.
 
     Attributes:
         record, collection, verdict: the record, the machine, and the verdict over both.
@@ -62,23 +83,24 @@ class Observation(Value):
     verdict: Verdict
     change: RecipeChange | None = None
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether every attribute is as in the record."""
+        return self.verdict.matched == self.verdict.total
 
-def check(vault: Vault, machine: Machine | None = None, *, timeout: float | None = None) -> Observation:
-    """Hold the machine against its vault once. Nothing is written.
 
-    Raises:
-        VaultMissing: the vault holds no fingerprint (also: a cleared one) and no registration.
-        FingerprintLost: it holds no fingerprint, and the machine is registered.
-        VaultError: the vault could not be read.
-        CollectError: nothing could be collected.
-    """
-    from fingerprint.machine.live import LiveMachine
-
-    record = existing_record(vault)
-    machine = (machine or LiveMachine()).keeping()
-    observation = compare_with(record, collect(machine, timeout=timeout))
-    change = recipe_change(record, observation.verdict, observation.collection, machine, timeout=timeout)
-    return observation if change is None else observation.replace(change=change)
+def compare_with(record: FingerprintRecord, collection: Collection) -> Comparison:
+    """Return a record compared with a collection by the recipe of the installed agent."""
+    verdict = match(
+        record.hardware_hash,
+        collection.hardware_hash,
+        record.threshold,
+        sid_key=collection.sid_key,
+        unreadable=collection.unreadable,
+        silent=collection.silent,
+        stopped=collection.stops_agent,
+    )
+    return Comparison(record, collection, verdict)
 
 
 def recipe_change(
@@ -108,137 +130,271 @@ def recipe_change(
     return None if found is None else RecipeChange(found, compare_with(record, found.collection).verdict)
 
 
-def existing_record(vault: Vault) -> FingerprintRecord:
-    """Return the record of a vault; raise where there is none, or a cleared one.
-
-    Raises:
-        VaultMissing: the vault holds no fingerprint, and no registration.
-        FingerprintLost: it holds no fingerprint, and the machine is registered.
-        VaultError: the vault could not be read.
-    """
-    try:
-        return require_fingerprint(vault.read(), vault)
-    except VaultMissing:
-        refuse_lost(vault)
-        raise
-
-
-def compare_with(record: FingerprintRecord, collection: Collection) -> Observation:
-    verdict = match(
-        record.hardware_hash,
-        collection.hardware_hash,
-        record.threshold,
-        sid_key=collection.sid_key,
-        unreadable=collection.unreadable,
-        silent=collection.silent,
-        stopped=collection.stops_agent,
-    )
-    return Observation(record, collection, verdict)
-
-
-# A value that no source has, for what the agent may read and we could not.
-_UNKNOWN_VALUE = "?"
-
-
-def agent_outlook(
-    verdict: Verdict, collection: Collection, *, of_agent: bool = True, change: RecipeChange | None = None
-) -> Outlook:
-    """Return what the agent does with a machine, by what it reads itself.
-
-    A source that fails for root fails for the agent, which then holds "" against the record: that is certain. What
-    ended here for another reason the agent may read.
-
-    Args:
-        verdict: over the record and the collection.
-        collection: the machine as it was read here.
-        of_agent: whether the agent uses the vault of the record. Our own client, which uses another one, reads
-            what was read here.
-        change: what another hash recipe says, if one does.
-    """
-    if collection.stops_agent:
-        return Outlook.STOPS
-    if not of_agent and (verdict.match or not verdict.conclusive):
-        return Outlook.ACCEPTS if verdict.match else Outlook.UNKNOWN
-    if of_agent and collection.doubt and verdict.reason != Reason.DISABLED and (verdict.match or change is not None):
-        # By the recipes that the agent may take one gives the saved hardware ID, and the others do not.
-        return Outlook.UNKNOWN
-    saved = {row.name: row.saved for row in verdict.rows if row.saved is not None}
-    current = {row.name: row.current for row in verdict.rows if row.current is not None}
-    only_here = collection.only_here
-    if not only_here:
-        return Outlook.ACCEPTS if verdict.match else Outlook.REJECTS
-    if not verdict.match:
-        there = match(saved, current, verdict.threshold, sid_key=verdict.sid_key, unreadable=only_here)
-        return Outlook.REJECTS if there.conclusive else Outlook.UNKNOWN
-    worst = {name: _UNKNOWN_VALUE if name in only_here else value for name, value in current.items()}
-    certain = match(saved, worst, verdict.threshold, sid_key=verdict.sid_key).match
-    return Outlook.ACCEPTS if certain else Outlook.UNKNOWN
-
-
-# What is told where `would_reject`.
-WOULD_REJECT = (
-    "no agent uses this vault, and our own client sends nothing while it cannot tell; an agent with this record would "
-    "reject the machine, as it reads no more than was read here"
-)
-
-
-def would_reject(outlook: Outlook | None, verdict: Verdict, collection: Collection) -> bool:
-    """Return whether our own client cannot tell, and an agent with the same record would reject the machine."""
-    if outlook != Outlook.UNKNOWN or collection.doubt:
-        return False
-    return agent_outlook(verdict, collection) == Outlook.REJECTS
-
-
 class StableObservation(Value):
-    """The machine held against the evidence of its record, by scheme `stable`."""
+    """The machine compared with the evidence of its record, by scheme `stable`.
+
+    Attributes:
+        taken_at: when the evidence was taken, RFC 3339.
+        collection: the machine now.
+        verdict: of scheme `stable`.
+    """
 
     taken_at: str
     collection: Collection
     verdict: StableVerdict
 
 
-def check_stable(
-    vault: Vault, record: FingerprintRecord, machine: Machine | None = None, *, timeout: float | None = None
-) -> StableObservation | None:
-    """Hold the machine against what was kept of it for a record; None where nothing was. Nothing is written.
-
-    Raises:
-        VaultError: the evidence could not be read.
-        SnapshotError: the evidence is damaged.
-    """
-    evidence = vault.evidence.for_record(record)
-    if evidence is None:
-        return None
-    from fingerprint.machine.recorded import RecordedMachine
+def compare_stable(
+    before: RecordedMachine, taken_at: str, machine: Machine, *, timeout: float | None = None
+) -> StableObservation:
+    """Return a machine compared with a recording by scheme `stable`. Raises SnapshotError: the recording is broken."""
     from fingerprint.rules.stable import decide
 
-    before = collect(RecordedMachine(evidence.snapshot, vault.evidence.path), scheme=STABLE)
-    now = collect(machine, scheme=STABLE, timeout=timeout)
-    return StableObservation(evidence.at, now, decide(before.hardware_hash, now.hardware_hash, now.unreadable))
+    old, new = collect(before, scheme=STABLE), collect(machine, scheme=STABLE, timeout=timeout)
+    return StableObservation(taken_at, new, decide(old.hardware_hash, new.hardware_hash, new.unreadable))
 
 
-def require_fingerprint(record: FingerprintRecord, vault: Vault) -> FingerprintRecord:
-    if not record.fingerprint:
-        raise VaultMissing(
-            "the record is cleared: it holds no fingerprint",
-            where=vault.path,
-            remedy="Make the first record with: fingerprint vault init",
-        )
-    return record
+class Observation:
+    """A machine and its vault at one time.
+
+    Attributes:
+        vault: the vault.
+        machine: the machine, which keeps what was read.
+        timeout: seconds for each command of a collection; None for the usual one.
+        of_agent: whether the agent of the machine uses the vault.
+        comparison: record, collection and verdict; None where there is none, see `error`.
+        error: why there is none.
+        outcome: whether it is the same machine: "same", "different" or "cannot-tell".
+        outlook: what the agent does when it compares the machine with the record; None without a comparison.
+        state: whether the fingerprint was replaced.
+        manifest: whether the agent finds its records; None where that could not be read.
+        problems: what is wrong, the most urgent first.
+        notices: changes of the record by other programs, and why they could not be looked for.
+    """
+
+    outcome: str = "cannot-tell"
+    outlook: Outlook | None = None
+    notices: tuple[str, ...] = ()
+
+    def __init__(self, vault: Vault, machine: Machine, timeout: float | None, agent: AgentFacts | None) -> None:
+        self.vault = vault
+        self.machine = machine
+        self.timeout = timeout
+        self.of_agent = is_of_agent(vault, machine)
+        self.comparison: Comparison | None = None
+        self.error: FingerprintError | None = None
+        self.state = State()
+        self.manifest: ManifestState | None = None
+        self.problems: tuple[Problem, ...] = ()
+        self._agent = agent
+        self._facts: dict[str, object] = {}
+
+    @classmethod
+    def take(
+        cls,
+        vault: Vault,
+        machine: Machine | None = None,
+        *,
+        timeout: float | None = None,
+        agent: AgentFacts | None = None,
+        state_of: Callable[[FingerprintRecord], State] | None = None,
+    ) -> Observation:
+        """Look at a machine and its vault once. Nothing is written; what could not be read is in the observation.
+
+        Args:
+            vault: the vault.
+            machine: the machine; None for the one that this process runs on.
+            timeout: seconds for each command of a collection; None for the platform's usual one.
+            agent: what is known of the machine's agent, for who has read its logs already.
+            state_of: what became of a record, for who knows it already.
+        """
+        if machine is None:
+            from fingerprint.machine.live import LiveMachine
+
+            machine = LiveMachine()
+        found = cls(vault, machine.keeping(), timeout, agent)
+        try:
+            found._compare(state_of or found._record_state)
+        except FingerprintError as error:
+            found.comparison, found.error = None, error
+        found.manifest = manifest_of(vault)
+        found.problems = of_the_vault(vault, found.manifest, found.error)
+        if found.comparison is not None:
+            found.problems += _of_the_record(found.comparison, found.state, found.outlook)
+        return found
+
+    def _compare(self, state_of: Callable[[FingerprintRecord], State]) -> None:
+        record = existing_record(self.vault)
+        collection = collect(self.machine, timeout=self.timeout)
+        # Of the record: what is read next has notices of its own.
+        self.notices = tuple(text for text in (self.vault.notice, self.vault.unwatched) if text)
+        compared = compare_with(record, collection)
+        change = recipe_change(record, compared.verdict, collection, self.machine, timeout=self.timeout)
+        self.comparison = compared = compared if change is None else compared.replace(change=change)
+        self.state = state_of(record)
+        self.outlook = agent_outlook(
+            compared.verdict, collection, of_agent=self.of_agent, other_recipe=change is not None
+        )  # fmt: skip
+        self.outcome = outcome_of(compared.verdict, change)
+
+    def _record_state(self, record: FingerprintRecord) -> State:
+        """Return what became of a record, by our journal and the agent's logs."""
+        state = state_of(self.vault, record)
+        if state.regenerated or not self.of_agent:
+            return state
+        from fingerprint.agent.replaced_fingerprint import logs_tell, record_state
+
+        if not logs_tell(self.machine):
+            return state
+        # Imported here: most logs do not tell of a new fingerprint, and then this is not needed.
+        from fingerprint.agent.facts import AgentFacts
+
+        self._agent = AgentFacts(self.machine)
+        return record_state(self._agent, self.vault, record, of_agent=True)[0]
+
+    def required(self) -> Comparison:
+        """Return the comparison; raise the error that there is in its place.
+
+        Raises:
+            VaultMissing: the vault holds no fingerprint (also: a cleared one) and no registration.
+            FingerprintLost: it holds no fingerprint, and the machine is registered.
+            VaultError: the vault could not be read.
+            CollectError: nothing could be collected.
+        """
+        if self.comparison is None:
+            assert self.error is not None
+            raise self.error
+        return self.comparison
+
+    @property
+    def level(self) -> str:
+        """ "ok": it keeps its identity; "finding": for certain it does not; "unknown": something could not be read."""
+        if self.problems:
+            return FINDING
+        return UNKNOWN if self.outlook in (None, Outlook.UNKNOWN) or self.state.uncertain else OK
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command that reports it: without a comparison that of the error."""
+        return EXIT_CODES[self.level] if self.error is None else self.error.exit_code
+
+    @property
+    def would_reject(self) -> bool:
+        """Whether our own client cannot tell, and an agent with the same record would reject the machine."""
+        found = self.comparison
+        return found is not None and would_reject(self.outlook, found.verdict, found.collection)
+
+    def release(self) -> None:
+        """Let go of the machine and of what was read; nothing can be asked of it afterwards."""
+        del self.machine
+        self._agent = None
+        self._facts.clear()
+
+    def _once(self, name: str, ask: Callable[[], _T]) -> _T:
+        if name not in self._facts:
+            self._facts[name] = ask()
+        return self._facts[name]  # type: ignore[return-value]
+
+    @property
+    def next_check(self) -> NextCheck | None:
+        """When the agent compares next; None for an unchanged machine, and where no agent can run."""
+        if self.comparison is None or self.comparison.unchanged or not self.of_agent:
+            return None
+        return self._once("next_check", self._next_check)
+
+    def _next_check(self) -> NextCheck | None:
+        if self._agent is not None:
+            return self._agent.next_check
+        # Imported here: only a difference makes the processes and the log worth reading.
+        from fingerprint.agent.next_check import next_check
+
+        return next_check(self.machine)
+
+    @property
+    def forecast(self) -> Forecast | None:
+        """What the agent will do and when; None for an unchanged machine, and where no agent can run."""
+        check = self.next_check
+        if check is None or self.comparison is None:
+            return None
+        from fingerprint.agent.forecast import foretell
+
+        outlook, doubt = self.outlook or Outlook.UNKNOWN, self.comparison.collection.doubt
+        return foretell(outlook, check, self.vault.written_at(FINGERPRINT_KEY), doubt)
+
+    @property
+    def evidence(self) -> tuple[str, RecordedMachine] | None:
+        """What was kept of the machine for the record, with its time (RFC 3339); None where nothing usable was."""
+        return self._once("evidence", self._evidence)[0]
+
+    @property
+    def stable(self) -> StableObservation | None:
+        """The verdict of scheme `stable`; None without evidence that can be used."""
+        return self._once("stable", self._stable)[0]
+
+    @property
+    def evidence_problem(self) -> str:
+        """Why the evidence that was kept cannot be used, "" where it can, or there is none."""
+        return self._once("evidence", self._evidence)[1] or self._once("stable", self._stable)[1]
+
+    def _evidence(self) -> tuple[tuple[str, RecordedMachine] | None, str]:
+        from fingerprint.machine.recorded import RecordedMachine
+
+        try:
+            kept = self.vault.evidence.for_record(self.required().record)
+            return (None if kept is None else (kept.at, RecordedMachine(kept.snapshot, self.vault.evidence.path))), ""
+        except FingerprintError as error:
+            # The answer of the rules does not hang on it.
+            return None, f"{error.where}: {error.what}"
+
+    def _stable(self) -> tuple[StableObservation | None, str]:
+        if self.evidence is None:
+            return None, ""
+        at, before = self.evidence
+        try:
+            return compare_stable(before, at, self.machine, timeout=self.timeout), ""
+        except FingerprintError as error:
+            return None, f"{error.where}: {error.what}"
+
+    @property
+    def recording(self) -> RecordedMachine:
+        """The machine as it was read, to look at what its attributes were made of."""
+        return self._once("recording", self._recording)
+
+    def _recording(self) -> RecordedMachine:
+        from fingerprint.collectors.recording import record_whole
+        from fingerprint.machine.recorded import RecordedMachine
+
+        return RecordedMachine(record_whole(self.machine, self.timeout)[1].snapshot)
 
 
-def in_words(verdict: Verdict) -> str:
-    """Return the rule that decided, with its figures, in one line."""
-    reason = verdict.reason
-    score = f"{verdict.matched} of {verdict.total} attributes are equal, {verdict.percent:.1f} %"
-    if reason == Reason.DISABLED:
-        return "rule 1: the check is disabled (threshold -1)"
-    if reason == Reason.NOTHING_TO_COMPARE:
-        return "rule 2: the saved or the current hardware hash is empty"
-    if reason == Reason.SID_DIFFERS:
-        return f"rule 3: the hardware ID ({verdict.sid_key}) differs"
-    if reason == Reason.SAME_IP:
-        return "rule 4: same hardware ID and same IP address"
-    if reason == Reason.SIMILAR:
-        return f"rule 5: {score}, at least the threshold {verdict.threshold}"
-    return f"rule 5: {score}, less than the threshold {verdict.threshold}"
+def observe(vault: Vault | None = None, machine: Machine | None = None, *, timeout: float | None = None) -> Observation:
+    """Look at a machine and its vault once: hashes, verdicts, what became of the record, and what the agent will do.
+
+    Args:
+        vault: the vault; None for the agent's, or our own.
+        machine: the machine; None for the one that this process runs on.
+        timeout: seconds for each command of a collection; None for the platform's usual one.
+
+    Raises:
+        UsageError, VaultUnsafe: which vault is meant cannot be told.
+    """
+    from fingerprint.vault import Vault
+
+    return Observation.take(Vault.open() if vault is None else vault, machine, timeout=timeout)
+
+
+def _of_the_record(compared: Comparison, state: State, outlook: Outlook | None) -> tuple[Problem, ...]:
+    verdict, collection, change = compared.verdict, compared.collection, compared.change
+    if state.regenerated:
+        return (replaced(state, of_another_sid(state, collection)),)
+    if outlook == Outlook.STOPS:
+        names = ", ".join(collection.stops_agent)
+        return (Problem(STOPPED, collection.agent_error, f"Set {names} to valid UTF-8"),)
+    if outlook == Outlook.REJECTS and change is not None:
+        text = f"the agent will reject this machine: {change.found.text}"
+        if outcome_of(verdict, change) != "same":
+            return (Problem(REJECTED, text),)
+        return (Problem(REJECTED, text, RECIPE_REMEDY, rebaselined_as_it_is(verdict.reason == Reason.SID_DIFFERS)),)
+    if outlook == Outlook.REJECTS:
+        return (Problem(REJECTED, f"the agent will reject this machine ({in_words(verdict)})"),)
+    return ()

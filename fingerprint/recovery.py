@@ -6,12 +6,12 @@ another hardware ID is refused unless it is accepted by name.
 
 from __future__ import annotations
 
+from fingerprint.agent.outlook import agent_outlook
 from fingerprint.collectors import collect
 from fingerprint.errors import CollectError, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.gate import demand_recipe, keep_evidence, record_rest
 from fingerprint.machine.live import LiveMachine
 from fingerprint.machine.recorder import Recorder
-from fingerprint.observation import agent_outlook
 from fingerprint.rules.ssm import match
 from fingerprint.types import FingerprintRecord, Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY

@@ -22,7 +22,7 @@ from fingerprint.errors import (
 )
 from fingerprint.gate import first_record, set_threshold
 from fingerprint.machine.recorded import RecordedMachine
-from fingerprint.observation import check
+from fingerprint.observation import Observation
 from fingerprint.registration import Registration
 from fingerprint.testing.machines import unix_machine, unix_snapshot
 from fingerprint.vault.journal import FOUND
@@ -243,19 +243,19 @@ def test_a_disabled_check_passes_another_machine(vault: Vault) -> None:
 def test_check_reads_and_never_writes(vault: Vault) -> None:
     store(vault)
     before = {p: p.stat().st_mtime_ns for p in Path(vault.path).rglob("*")}
-    observation = check(vault, RecordedMachine(OTHER))
+    observation = Observation.take(vault, RecordedMachine(OTHER)).required()
     assert not observation.verdict.match
     assert {p: p.stat().st_mtime_ns for p in Path(vault.path).rglob("*")} == before
 
 
 def test_check_of_a_missing_or_cleared_vault_says_so(vault: Vault) -> None:
     with pytest.raises(VaultMissing, match="no such folder"):
-        check(vault, unix_machine())
+        Observation.take(vault, unix_machine()).required()
     store(vault)
     with vault.edit() as edit:
         edit.clear(why="test")
     with pytest.raises(VaultMissing, match="cleared"):
-        check(vault, unix_machine())
+        Observation.take(vault, unix_machine()).required()
     assert not Path(vault.path, "none").exists()
 
 

@@ -14,7 +14,6 @@ PACKAGE = Path(fingerprint.__file__).parent
 LAYERS = """
 cli
 monitor
-assessment
 diagnose
 support_bundle
 image

@@ -18,8 +18,7 @@ REJECTS = "an agent with this record would reject the machine, as it reads no mo
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentMachine:
     """A machine with other hardware and address than its record's, in a vault that is not the agent's."""
-    for module in ("fingerprint.assessment", "fingerprint.cli.commands.check", "fingerprint.cli.commands.explain"):
-        monkeypatch.setattr(f"{module}.is_of_agent", lambda *_: False)
+    monkeypatch.setattr("fingerprint.observation.is_of_agent", lambda *_: False)
     monkeypatch.setattr(Site, "of_agent", False)
     machine = AgentMachine(tmp_path)
     monkeypatch.setenv("FINGERPRINT_STATE", machine.env["FINGERPRINT_STATE"])

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from fingerprint._core import HardwareHash
 from fingerprint._io.times import utc
-from fingerprint.agent.next_check import Looks, NextCheck, next_check
+from fingerprint.agent.next_check import Looks, NextCheck
 from fingerprint.types import Outlook, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from fingerprint.machine.base import Machine
-    from fingerprint.vault import Vault
 
     _Hash = Mapping[str, str] | HardwareHash
 
@@ -57,21 +54,6 @@ class Forecast(Value):
 
 
 UNREAD = "sources could not be read"
-
-
-def agent_view(machine: Machine, vault: Vault, outlook: Outlook, why: str = "") -> Forecast | None:
-    """Return what the agent of a machine will do and when; None where no agent runs: copied disks, plain recordings.
-
-    Args:
-        machine: the machine.
-        vault: its vault.
-        outlook: what it does with the machine as it is now.
-        why: as `foretell` takes it.
-    """
-    from fingerprint.vault import FINGERPRINT_KEY
-
-    check = next_check(machine)
-    return None if check is None else foretell(outlook, check, vault.written_at(FINGERPRINT_KEY), why)
 
 
 def foretell(outlook: Outlook, check: NextCheck, record_written: float | None, why: str = "") -> Forecast:

@@ -12,8 +12,8 @@ from fingerprint._io.times import utc
 from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.agent.paths import places_of
 from fingerprint.errors import SnapshotError
+from fingerprint.machine.base import END_LIMIT
 from fingerprint.machine.live import LiveMachine
-from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.types import Value, Vocabulary
 
 TYPE_CHECKING = False
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 CORE = "amazon-ssm-agent"
 _LOG = "amazon-ssm-agent.log"
-LOG_LIMIT = 4 * 1024 * 1024
 # The log names its start when the agent has found its identity, and the kernel counts in ticks of another clock.
 _SLACK_SECONDS = 5.0
 # So long after it began to request one, the fingerprint has gone into a token request: three tries of 5 s, and the time
@@ -152,7 +151,7 @@ def _story(machine: Machine) -> Story | None:
     places = places_of(machine.platform)
     separator = "\\" if machine.platform == "windows" else "/"
     try:
-        return read_texts([machine.read_end(f"{places.logs}{separator}{_LOG}", LOG_LIMIT)], [], [])
+        return read_texts([machine.read_end(f"{places.logs}{separator}{_LOG}", END_LIMIT)], [], [])
     except OSError:
         return None
 
@@ -224,7 +223,7 @@ def _by_credentials(machine: Machine, started: float, now: float, has_worker: bo
 
 def _is_gone(machine: Machine, path: str) -> bool:
     """Return whether a file of shared credentials is missing. A recording holds none."""
-    if not path or "\0" in path or isinstance(machine, RecordedMachine):
+    if not path or "\0" in path or machine.recorded:
         return not path
     try:
         machine.status(path)

@@ -15,6 +15,11 @@ from fingerprint.machine.process_list import agent_pids
 from fingerprint.types import Value
 from fingerprint.vault.locations import reference_vault
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.machine.base import Machine
+    from fingerprint.vault import Vault
+
 # Inode of the first name space of processes (PROC_PID_INIT_INO of the kernel).
 _FIRST_NAME_SPACE = 0xEFFFFFFC
 
@@ -38,6 +43,11 @@ def is_agents_vault(vault: str) -> bool:
         return os.path.samefile(vault, reference)
     except OSError:
         return os.path.realpath(vault) == os.path.realpath(reference)
+
+
+def is_of_agent(vault: Vault, machine: Machine) -> bool:
+    """Return whether the agent of a machine uses a vault: on this machine its own, on another one the one named."""
+    return machine.elsewhere or is_agents_vault(vault.path)
 
 
 def vault_use(vault: str, platform: str = sys.platform, proc: str = "/proc") -> VaultUse:

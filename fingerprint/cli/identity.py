@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.cli.output import colored, folded, write
+from fingerprint.rules.ssm import in_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +70,6 @@ def print_recipe(change: RecipeChange | None) -> None:
     """Write what the recipe of the record says, where it is another one."""
     if change is None:
         return
-    from fingerprint.observation import in_words
-
     kind = "type ids" if change.found.moved else "hardware ID" if change.found.without_id else "hash recipe"
     for line in folded(f"by the {kind} of the record: {in_words(change.verdict)} ({change.found.proof})", 76):
         write(f"  {line}")

@@ -2,83 +2,32 @@
 
 from __future__ import annotations
 
-import errno
-from threading import Lock
-
 from fingerprint._io.permissions import rights_remedy
 from fingerprint._io.text import with_ids_masked
-from fingerprint.agent.config import Settings, identity_type, read_config, setting, settings_of
-from fingerprint.agent.installed import printed_version, program_folder
-from fingerprint.agent.paths import Places, places_of
-from fingerprint.agent.systemd_unit import systemd_unit
-from fingerprint.agent.vault_use import is_agents_vault
-from fingerprint.agent.versions import Assessed, assess
+from fingerprint.agent.facts import AgentFacts, fact
+from fingerprint.agent.vault_use import is_of_agent
 from fingerprint.errors import VaultMissing
-from fingerprint.machine.recorded import RecordedMachine
-from fingerprint.machine.recorder import Recorder
+from fingerprint.machine.base import END_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Generic, TypeVar
 
     from fingerprint.agent.forecast import Forecast
-    from fingerprint.agent.logs import Story
-    from fingerprint.agent.next_check import NextCheck
     from fingerprint.diagnose.network import Network
     from fingerprint.explanation import Explanation
-    from fingerprint.machine.base import Machine, Process
-    from fingerprint.machine.processes import CommandResult
+    from fingerprint.machine.base import Machine
+    from fingerprint.observation import Observation
     from fingerprint.types import FingerprintRecord, RegistrationRecord
     from fingerprint.vault import Vault
     from fingerprint.vault.regeneration import State
 
-    _T = TypeVar("_T")
 
-_LOGS = ("amazon-ssm-agent.log", "errors.log", "hibernate.log")
-LOG_LIMIT = 8 * 1024 * 1024
-COMMAND_SECONDS = 8.0
-
-
-if TYPE_CHECKING:
-
-    class fact(Generic[_T]):
-        """A property that is computed once."""
-
-        def __init__(self, question: Callable[[Site], _T]) -> None: ...
-        def __get__(self, site: Site, _: object) -> _T: ...
-
-else:
-
-    class fact:
-        """A property that is computed once, also where it is an error; who asks meanwhile waits for it."""
-
-        def __init__(self, question):
-            self._question = question
-
-        def __set_name__(self, _, name):
-            self._name = name
-
-        def __get__(self, site, _):
-            with site.lock_of(self._name):
-                if self._name not in site.facts:
-                    try:
-                        site.facts[self._name] = (self._question(site), None)
-                    except Exception as error:
-                        site.facts[self._name] = (None, error)
-            value, error = site.facts[self._name]
-            if error is not None:
-                raise error
-            return value
-
-
-class Site:
+class Site(AgentFacts):
     """A machine, its vault and the network, as the checks see them.
 
     Attributes:
-        machine: the machine.
-        vault: its vault.
-        places: where the agent's files are on it.
+        vault: the machine's vault.
         network: how the network is asked; None if it is not to be.
         region: region that the node should be in, whose endpoints are asked; "" for that of the registration.
         account: account that the node should be in, "" for any.
@@ -86,8 +35,6 @@ class Site:
         timeout: seconds for each command of a collection; None for the usual.
         reveal: whether ids are told in full.
         install: returns how to install an extra of this package, by its name.
-        log_limit: bytes of each log that are read, from its end.
-        unread_logs: logs that could not be read, with the reason, once the story was asked for.
     """
 
     def __init__(
@@ -101,50 +48,23 @@ class Site:
         latest: str = "",
         timeout: float | None = None,
         reveal: bool = False,
-        log_limit: int = LOG_LIMIT,
+        log_limit: int = END_LIMIT,
         install: Callable[[str], str] | None = None,
     ) -> None:
-        self.machine = machine.keeping()
+        super().__init__(machine, log_limit=log_limit)
         self.vault = vault
-        self.places: Places = places_of(machine.platform)
         self.network = network
         self.region = region
         self.account = account
         self.latest = latest
         self.timeout = timeout
         self.reveal = reveal
-        self.log_limit = log_limit
         self.install = install or (lambda extra: f"Install the extra `{extra}` of this package")
-        self.facts: dict[str, Any] = {}
-        self.unread_logs: list[str] = []
-        self._locks: dict[str, Lock] = {}
-        self._lock = Lock()
-
-    def lock_of(self, name: str) -> Lock:
-        """Return the lock of one fact."""
-        with self._lock:
-            return self._locks.setdefault(name, Lock())
-
-    @property
-    def recorded(self) -> bool:
-        """Whether the machine is a recording, which holds no more than was asked for when it was made."""
-        machine = self.machine
-        return isinstance(machine, RecordedMachine) or (isinstance(machine, Recorder) and machine.of_a_recording)
-
-    @property
-    def copied(self) -> bool:
-        """Whether it is a copied disk, on which nothing runs."""
-        return bool(getattr(self.machine, "copied", False))
 
     @property
     def root(self) -> str:
         """The folder of a copied disk, else "/"."""
         return str(getattr(self.machine, "root", "/"))
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether it is not the machine that this runs on."""
-        return self.recorded or self.copied
 
     @property
     def rights(self) -> str:
@@ -158,7 +78,7 @@ class Site:
     @fact
     def record(self) -> FingerprintRecord:
         """The fingerprint record. Raises VaultError."""
-        from fingerprint.observation import existing_record
+        from fingerprint.vault.remedies import existing_record
 
         return existing_record(self.vault)
 
@@ -178,120 +98,30 @@ class Site:
     @property
     def of_agent(self) -> bool:
         """Whether the vault is that of the agent on this machine; of a machine elsewhere it is."""
-        return self.elsewhere or is_agents_vault(self.vault.path)
+        return is_of_agent(self.vault, self.machine)
 
     @fact
     def record_state(self) -> tuple[State, tuple[str, ...]]:
         """What became of the record, and the evidence for it. Raises VaultError."""
-        from fingerprint.diagnose.replaced_fingerprint import record_state
+        from fingerprint.agent.replaced_fingerprint import record_state
 
-        return record_state(self)
+        return record_state(self, self.vault, self.record, of_agent=self.of_agent)
+
+    @fact
+    def observation(self) -> Observation:
+        """The machine and its vault, as every command sees them."""
+        from fingerprint.observation import Observation
+
+        return Observation.take(
+            self.vault, self.machine, timeout=self.timeout, agent=self, state_of=lambda _: self.record_state[0]
+        )
 
     @fact
     def explanation(self) -> Explanation:
         """The verdict with all that is known about it. Raises VaultError and CollectError."""
-        from fingerprint.explanation import explain_vault
+        from fingerprint.explanation import explain_observation
 
-        return explain_vault(
-            self.vault, self.machine, timeout=self.timeout, state_of=lambda _: self.record_state[0],
-            of_agent=self.of_agent, check=lambda: self.next_check,
-        )  # fmt: skip
-
-    @fact
-    def processes(self) -> tuple[Process, ...]:
-        """The agent's processes. Raises OSError where they are not told."""
-        return self.machine.agent_processes()
-
-    @fact
-    def started(self) -> float | None:
-        """When the core agent was started; None if it does not run. Raises OSError where that is not told."""
-        return self._started("amazon-ssm-agent")
-
-    @fact
-    def worker_started(self) -> float | None:
-        """When the worker was started; None if none runs. Raises OSError where that is not told."""
-        return self._started("ssm-agent-worker")
-
-    def _started(self, name: str) -> float | None:
-        starts = [one.started for one in self.processes if one.name == name and one.started is not None]
-        return min(starts, default=None)
-
-    @fact
-    def story(self) -> Story:
-        """What the agent's logs tell. Raises OSError where there are none, or the main one cannot be read."""
-        from fingerprint.agent.logs import read_texts
-
-        told = [self.log_parts(name) for name in _LOGS]
-        self.unread_logs += [f"{path}: {error.strerror or error}" for _, no in told for path, error in no.items()]
-        (main, refused), *_ = told
-        if not main:
-            raise next(
-                iter(refused.values()),
-                FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.places.logs),
-            )
-        return read_texts(*(parts for parts, _ in told))
-
-    def log_parts(self, log: str) -> tuple[list[bytes], dict[str, OSError]]:
-        """Return what is read of a log, with what was rotated away; and the files that cannot be read.
-
-        Args:
-            log: its name, such as "errors.log".
-
-        Raises:
-            OSError: the directory of the logs cannot be listed.
-        """
-        separator = "\\" if self.machine.platform == "windows" else "/"
-        parts, refused = [], {}
-        for name in self.machine.list_folder(self.places.logs):
-            number = name.removeprefix(f"{log}.")
-            if name != log and (number == name or not number.isdigit()):
-                continue
-            path = self.places.logs + separator + name
-            try:
-                parts.append(self.machine.read_end(path, self.log_limit))
-            except FileNotFoundError:
-                # It was rotated away meanwhile.
-                continue
-            except OSError as error:
-                refused[path] = error
-        return parts, refused
-
-    @fact
-    def identity_type(self) -> str:
-        """What the agent last was to the service, such as "OnPrem" or "EC2"; "" if it does not tell."""
-        return identity_type(self.machine, self.places.identity)
-
-    @fact
-    def offset(self) -> int | None:
-        """Seconds by which the logs' local time is ahead of UTC; None where that is not known."""
-        try:
-            return self.machine.utc_offset()
-        except OSError:
-            return None
-
-    def seconds_of(self, at: str) -> float | None:
-        """Return when something was logged, in seconds since 1970-01-01 UTC; None where it is not known.
-
-        Args:
-            at: local time as the logs have it.
-        """
-        from fingerprint.agent.logs import seconds_of
-
-        if not at or self.offset is None:
-            return None
-        return seconds_of(at, self.offset if self.elsewhere else None)
-
-    @fact
-    def next_check(self) -> NextCheck | None:
-        """When the agent compares the hardware next; None where it cannot run."""
-        from fingerprint.agent.next_check import next_check
-
-        try:
-            story, processes = self.story, self.processes
-        except OSError:
-            # What of it can be looked at, it looks at itself.
-            return next_check(self.machine)
-        return next_check(self.machine, story=story, processes=processes)
+        return explain_observation(self.observation)
 
     @fact
     def forecast(self) -> Forecast | None:
@@ -304,89 +134,3 @@ class Site:
         return None if check is None else foretell(
             self.explanation.outlook, check, written, self.explanation.collection.doubt
         )  # fmt: skip
-
-    @fact
-    def config(self) -> dict[str, Any] | None:
-        """The agent's configuration; None if there is none. Raises OSError, ValueError for what is no JSON object."""
-        return read_config(self.machine, self.places.config)
-
-    def setting(self, section: str, name: str) -> Any:
-        """Return a setting of the agent's configuration, None if it is not set or cannot be read."""
-        try:
-            return setting(self.config, section, name)
-        except (OSError, ValueError):
-            return None
-
-    @fact
-    def unit(self) -> dict[str, str] | None:
-        """What systemd tells of the agent's unit; None where there is none, or no systemd. Raises OSError."""
-        return systemd_unit(self.machine)
-
-    @fact
-    def version(self) -> str:
-        """The version of the agent's program as that tells it, else of its log; "" if neither does."""
-        try:
-            # Before our own call of the program could be taken for a running agent.
-            self.processes  # noqa: B018
-        except OSError:
-            pass
-        return printed_version(self.machine) or self._logged_version()
-
-    def _logged_version(self) -> str:
-        try:
-            return self.story.versions[-1] if self.story.versions else ""
-        except OSError:
-            return ""
-
-    @fact
-    def program_folder(self) -> str:
-        """The folder of the agent's programs: of its package, or of its snap."""
-        return program_folder(self.machine)
-
-    @fact
-    def has_agent(self) -> bool | None:
-        """Whether a program of the agent is installed; None where that cannot be looked up, or was not recorded."""
-        separator = "\\" if self.machine.platform == "windows" else "/"
-        for name in self.places.binaries:
-            try:
-                self.machine.status(f"{self.program_folder}{separator}{name}")
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as error:
-                return True if error.errno == errno.ENODATA else None
-            return True
-        if not self.recorded:
-            return False
-        try:
-            return False if self.machine.list_folder(self.places.logs) else None
-        except OSError:
-            return None
-
-    @fact
-    def behaviour(self) -> Assessed:
-        """How the agent behaves that runs, by the version that its log has, else by its program's."""
-        try:
-            running = self.story.run.version
-        except OSError:
-            running = ""
-        return assess(running or self.version)
-
-    @fact
-    def settings(self) -> Settings:
-        """The configuration as this agent takes it; without any settings where it cannot be read."""
-        try:
-            return settings_of(self.config or {}, self.behaviour.version)
-        except (OSError, ValueError):
-            return settings_of({})
-
-    def limit(self, name: str) -> int | None:
-        """Return an integer of the configuration that this agent accepts; None for its default, or without a name.
-
-        Args:
-            name: of the setting, such as "Ssm.CredentialRetryMaxSleepSeconds".
-        """
-        return self.settings.number(name) if name else None
-
-    def run(self, *commands: tuple[str, ...]) -> list[CommandResult]:
-        """Run commands at once."""
-        return self.machine.run(commands, COMMAND_SECONDS)

@@ -1,37 +1,28 @@
 """Why the verdict is what it is: causes, probable events, the state, what follows, and what to do.
 
-`explain` is pure over what it is given; `explain_vault` and `explain_snapshots` gather that.
+`explain` is pure over what it is given; `explain_observation`, `explain_vault` and `explain_snapshots` gather that.
 """
 
 from __future__ import annotations
 
 from fingerprint._io.times import utc
-from fingerprint.agent.next_check import Looks, next_check
-from fingerprint.collectors.recording import booted_at, record_whole
-from fingerprint.errors import VaultError
+from fingerprint.agent.next_check import Looks
+from fingerprint.agent.outlook import WOULD_REJECT, agent_outlook, would_reject
+from fingerprint.collectors import collect
+from fingerprint.collectors.recording import booted_at
 from fingerprint.explanation.causes import Cause, Context, causes, silence_now
 from fingerprint.explanation.events import ProbableEvent, probable
 from fingerprint.explanation.remedies import Remedy, remedies
 from fingerprint.explanation.sources import Sources
-from fingerprint.observation import (
-    WOULD_REJECT,
-    StableObservation,
-    agent_outlook,
-    check_stable,
-    in_words,
-    would_reject,
-)
-from fingerprint.rules.ssm import THRESHOLD_DEFAULT, match
+from fingerprint.observation import Observation, StableObservation, compare_stable, compare_with, recipe_change
+from fingerprint.rules.ssm import THRESHOLD_DEFAULT, in_words
 from fingerprint.rules.stable import Outcome
 from fingerprint.types import Collection, FingerprintRecord, Outlook, Value, Verdict
-from fingerprint.vault.problems import MANIFEST, REGISTRATION, manifest_of, of_the_vault
+from fingerprint.vault.problems import MANIFEST, REGISTRATION
 from fingerprint.vault.regeneration import State, of_another_sid
-from fingerprint.vault.regeneration import state_of as state_by_journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from fingerprint.agent.next_check import NextCheck
     from fingerprint.machine.base import Machine
     from fingerprint.machine.recorded import RecordedMachine
@@ -42,7 +33,8 @@ if TYPE_CHECKING:
 _ACCEPTED = "None: the machine is accepted."
 
 __all__ = [
-    "Cause", "Explanation", "ProbableEvent", "Remedy", "State", "explain", "explain_snapshots", "explain_vault",
+    "Cause", "Explanation", "ProbableEvent", "Remedy", "State", "explain", "explain_observation", "explain_snapshots",
+    "explain_vault",
 ]  # fmt: skip
 
 
@@ -134,7 +126,7 @@ def explain(
     events = probable(context, found, by_stable, circumstances)
     decides = verdict if change is None else change.verdict
     outcome = "same" if decides.match else "different" if decides.conclusive else "cannot-tell"
-    outlook = agent_outlook(verdict, collection, of_agent=of_agent, change=change)
+    outlook = agent_outlook(verdict, collection, of_agent=of_agent, other_recipe=change is not None)
     return Explanation(
         verdict, collection, outcome, outlook, in_words(verdict), found, events, state,
         _state_text(outlook, state, check, vault_problem, of_agent),
@@ -271,14 +263,7 @@ def _why_unnamed(context: Context, state: State) -> str:
 
 
 def explain_vault(
-    vault: Vault,
-    machine: Machine,
-    *,
-    before: RecordedMachine | None = None,
-    timeout: float | None = None,
-    state_of: Callable[[FingerprintRecord], State] | None = None,
-    of_agent: bool = True,
-    check: Callable[[], NextCheck | None] | None = None,
+    vault: Vault, machine: Machine, *, before: RecordedMachine | None = None, timeout: float | None = None
 ) -> Explanation:
     """Look at a machine and its vault once, and explain. Nothing is written.
 
@@ -287,9 +272,6 @@ def explain_vault(
         machine: the machine.
         before: evidence in place of what was kept.
         timeout: seconds for each command.
-        state_of: what became of a record, by more than our journal; None for that alone.
-        of_agent: whether the agent uses the vault.
-        check: tells when the agent compares next, for who has read its log already; asked if something differs.
 
     Raises:
         VaultMissing: the vault holds no fingerprint, and no registration.
@@ -297,46 +279,37 @@ def explain_vault(
         VaultError: the vault could not be read.
         CollectError: nothing could be collected.
     """
-    from fingerprint.machine.recorded import RecordedMachine
-    from fingerprint.observation import existing_record, recipe_change
+    return explain_observation(Observation.take(vault, machine, timeout=timeout), before=before)
 
-    record = existing_record(vault)
-    machine = machine.keeping()
-    collection, recorder = record_whole(machine, timeout)
-    now = RecordedMachine(recorder.snapshot)
-    verdict = match(
-        record.hardware_hash, collection.hardware_hash, record.threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
-    )  # fmt: skip
-    change = recipe_change(record, verdict, collection, recorder, timeout=timeout)
-    state = state_by_journal(vault, record) if state_of is None else state_of(record)
-    stable: StableObservation | None = None
-    kept = before
+
+def explain_observation(observation: Observation, *, before: RecordedMachine | None = None) -> Explanation:
+    """Explain an observation.
+
+    Args:
+        observation: the observation.
+        before: evidence in place of what was kept.
+
+    Raises:
+        FingerprintError: the observation has no comparison; see `Observation.required`.
+    """
+    compared = observation.required()
     if before is None:
-        try:
-            evidence = vault.evidence.for_record(record)
-            if evidence is not None:
-                kept = RecordedMachine(evidence.snapshot, vault.evidence.path)
-            stable = check_stable(vault, record, now)
-        except VaultError:
-            # Evidence explains; a record without it is explained from less.
-            kept = None
+        stable = observation.stable
+        # Evidence explains; a record without it is explained from less.
+        kept = None if observation.evidence is None or stable is None else observation.evidence[1]
     else:
-        stable = _stable_of(before, now)
-    sources = None if kept is None else Sources(kept, record.hardware_hash)
-    compares: NextCheck | None = None
-    if of_agent and verdict.matched != verdict.total:
-        compares = next_check(machine) if check is None else check()
+        kept, stable = before, compare_stable(before, utc(before.now()), observation.machine)
     return explain(
-        verdict, collection, before=sources, now=Sources(now), state=state, stable=stable, of_agent=of_agent,
-        check=compares, vault_problem=_vault_problem(vault), change=change,
+        compared.verdict, compared.collection,
+        before=None if kept is None else Sources(kept, compared.record.hardware_hash),
+        now=Sources(observation.recording), state=observation.state, stable=stable, of_agent=observation.of_agent,
+        check=observation.next_check, vault_problem=_vault_problem(observation), change=compared.change,
     )  # fmt: skip
 
 
-def _vault_problem(vault: Vault) -> str:
+def _vault_problem(observation: Observation) -> str:
     """Return why the agent does not find or read its records, "" where it does."""
-    found = of_the_vault(vault, manifest_of(vault))
-    return next((one.text for one in found if one.kind in (MANIFEST, REGISTRATION)), "")
+    return next((one.text for one in observation.problems if one.kind in (MANIFEST, REGISTRATION)), "")
 
 
 def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: int = THRESHOLD_DEFAULT) -> Explanation:
@@ -345,26 +318,11 @@ def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: 
     Raises:
         CollectError: a recording tells nothing.
     """
-    old, new = Sources(before), Sources(now)
-    from fingerprint.collectors import collect
-
     saved, collection = collect(before), collect(now)
-    verdict = match(
-        saved.hardware_hash, collection.hardware_hash, threshold, sid_key=collection.sid_key,
-        unreadable=collection.unreadable, silent=collection.silent, stopped=collection.stops_agent,
-    )  # fmt: skip
-    from fingerprint.observation import recipe_change
-
     record = FingerprintRecord("", saved.hardware_hash, threshold)
-    change = recipe_change(record, verdict, collection, now)
-    return explain(verdict, collection, before=old, now=new, stable=_stable_of(before, now), change=change)
-
-
-def _stable_of(before: RecordedMachine, now: RecordedMachine) -> StableObservation:
-    from fingerprint.collectors import STABLE, collect
-    from fingerprint.rules.stable import decide
-
-    old, new = collect(before, scheme=STABLE), collect(now, scheme=STABLE)
-    return StableObservation(
-        utc(before.now()), new, decide(old.hardware_hash, new.hardware_hash, new.unreadable)
+    compared = compare_with(record, collection)
+    change = recipe_change(record, compared.verdict, collection, now)
+    stable = compare_stable(before, utc(before.now()), now)
+    return explain(
+        compared.verdict, collection, before=Sources(before), now=Sources(now), stable=stable, change=change
     )  # fmt: skip

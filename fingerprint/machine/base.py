@@ -110,6 +110,21 @@ class Machine:
     kernel: str
     timeout: float
 
+    @property
+    def copied(self) -> bool:
+        """Whether it is a copied disk, on which nothing runs."""
+        return False
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it is a recording, which holds no more than was asked for when it was made."""
+        return False
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is not the machine that this process runs on."""
+        return self.copied or self.recorded
+
     def keeping(self) -> Self:
         """Return this machine as one that reads each source once, see `fingerprint.machine.keeping`.
 

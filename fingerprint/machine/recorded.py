@@ -108,6 +108,10 @@ class RecordedMachine(Machine):
             raise _broken("it is not a JSON object", where)
         return cls(snapshot, where)
 
+    @property
+    def recorded(self) -> bool:
+        return True
+
     def reader(self) -> Reader:
         from fingerprint.machine.reader import Reader
 

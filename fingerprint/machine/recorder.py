@@ -14,7 +14,7 @@ from fingerprint._io.times import utc
 from fingerprint.machine.base import FILE_LIMIT, Machine
 from fingerprint.machine.process_list import SESSION_USER
 from fingerprint.machine.reader import Reader
-from fingerprint.machine.recorded import SCHEMA_VERSION, RecordedMachine
+from fingerprint.machine.recorded import SCHEMA_VERSION
 from fingerprint.types import INVALID_TEXT
 
 TYPE_CHECKING = False
@@ -90,8 +90,6 @@ class Recorder(Machine):
         if reader != Reader():
             self.snapshot["takenBy"] = {"uid": reader.uid, "asAgent": reader.as_agent, "rawIo": reader.raw_io}
         self._kept: set[str] = set()
-        # Of a recording that is recorded again nothing more can be asked than it holds.
-        self.of_a_recording = isinstance(machine, RecordedMachine)
 
     def text(self) -> str:
         """Return what was asked so far as the JSON of a snapshot file."""
@@ -105,6 +103,15 @@ class Recorder(Machine):
             InputError: it could not be written; nothing of it is left.
         """
         write_new(path, self.text().encode("utf-8"), "snapshot")
+
+    @property
+    def copied(self) -> bool:
+        return self._machine.copied
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it records a recording once more: no more can be asked of that than it holds."""
+        return self._machine.recorded
 
     def keeping(self) -> Self:
         return self
@@ -258,7 +265,7 @@ class Recorder(Machine):
             self.snapshot.setdefault("accessLists", {})
             raise
         except OSError as error:
-            if error.errno != errno.ENODATA or not self.of_a_recording:
+            if error.errno != errno.ENODATA or not self.recorded:
                 self.snapshot.setdefault("accessLists", {}).setdefault(path, _error_entry(error))
             raise
         self.snapshot.setdefault("accessLists", {}).setdefault(path, found)

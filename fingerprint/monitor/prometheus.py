@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from fingerprint._io.atomic import only_for_us, unnamed_beside
-from fingerprint.assessment import UNKNOWN
 from fingerprint.errors import InputError
+from fingerprint.observation import UNKNOWN
 from fingerprint.rules.ssm import THRESHOLD_DISABLED
 from fingerprint.types import Reason, Status, Value
 from fingerprint.vault import FINGERPRINT_KEY
@@ -51,7 +51,7 @@ def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:
         seen: the look.
         vault: the vault that was looked at.
     """
-    reached = seen.observation is not None and seen.assessment.level != UNKNOWN
+    reached = seen.compared is not None and seen.observation.level != UNKNOWN
     told = [
         _one("fingerprint_last_collect_timestamp_seconds", "When it was looked last.", seen.at),
         _one("fingerprint_collect_duration_seconds", "How long the look took.", seen.seconds),
@@ -61,11 +61,11 @@ def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:
         _one("fingerprint_regenerated", "Whether a mismatch replaced the fingerprint already.", seen.regenerated),
     ]  # fmt: skip
     told += _of_the_next_check(seen)
-    if seen.observation is None:
+    if seen.compared is None:
         kind = type(seen.error).__name__
         told.append(Metric("fingerprint_check_error", "Why no verdict was reached.", ((("kind", kind), 1.0),)))
         return tuple(told)
-    verdict = seen.observation.verdict
+    verdict = seen.compared.verdict
     rule = dict(_RULES)[verdict.reason]
     disabled = verdict.threshold == THRESHOLD_DISABLED
     told += [
@@ -86,9 +86,9 @@ def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:
                      for r in verdict.rows if r.current is not None)),
         Metric("fingerprint_attribute_absent", "Whether an attribute says nothing on this machine.",
                tuple((("attribute", a.name), float(a.status == Status.ABSENT))
-                     for a in seen.observation.collection)),
+                     for a in seen.compared.collection)),
         Metric("fingerprint_attribute_unreadable", "Whether an attribute could not be read, and may be anything.",
-               tuple((("attribute", a.name), float(a.unreadable)) for a in seen.observation.collection)),
+               tuple((("attribute", a.name), float(a.unreadable)) for a in seen.compared.collection)),
     ]  # fmt: skip
     written = vault.written_at(FINGERPRINT_KEY)
     if written is not None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from fingerprint.assessment import UNKNOWN, assess, is_of_agent
-from fingerprint.errors import FingerprintError
-from fingerprint.observation import check_stable
-from fingerprint.types import Outlook, Reason, Value
+from fingerprint.observation import UNKNOWN, Observation
+from fingerprint.types import Reason, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection as Names
 
     from fingerprint.agent.forecast import Forecast
-    from fingerprint.assessment import Assessment
+    from fingerprint.errors import FingerprintError
     from fingerprint.machine.base import Machine
-    from fingerprint.observation import Observation
+    from fingerprint.observation import Comparison
     from fingerprint.types import Verdict
     from fingerprint.vault import Vault
 
@@ -35,37 +33,43 @@ class Look(Value):
     Attributes:
         at: when, seconds since 1970-01-01 UTC.
         seconds: how long it took.
-        observation: record, collection and verdict; None where there is none, see `error`.
-        error: why there is none; None if there is one.
-        assessment: what is known of the machine's identity.
+        observation: what is known of the machine's identity.
         conditions: those that hold.
         forecast: what the agent will do and when; None for an unchanged machine, and where no agent can run.
     """
 
     at: float
     seconds: float
-    observation: Observation | None
-    error: FingerprintError | None
-    assessment: Assessment
+    observation: Observation
     conditions: tuple[str, ...]
     forecast: Forecast | None = None
 
     @property
+    def compared(self) -> Comparison | None:
+        """Record, collection and verdict; None where there is none, see `error`."""
+        return self.observation.comparison
+
+    @property
+    def error(self) -> FingerprintError | None:
+        """Why there is no comparison; None if there is one."""
+        return self.observation.error
+
+    @property
     def outcome(self) -> str:
         """Whether it is the machine that the service knows: "same", "different" or "cannot-tell"."""
-        return "cannot-tell" if self.assessment.level == UNKNOWN else self.assessment.machine
+        return "cannot-tell" if self.observation.level == UNKNOWN else self.observation.outcome
 
     @property
     def regenerated(self) -> bool:
         """Whether the fingerprint was replaced already."""
-        return self.assessment.state.regenerated
+        return self.observation.state.regenerated
 
     @property
     def changed(self) -> tuple[str, ...]:
         """The attributes that differ from the record; what could not be read is not known to differ."""
-        if self.observation is None:
+        if self.compared is None:
             return ()
-        rows = self.observation.verdict.rows
+        rows = self.compared.verdict.rows
         return tuple(r.name for r in rows if r.current is not None and not r.same and not r.unreadable)
 
 
@@ -80,12 +84,11 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
     """
     machine = machine.keeping()
     begin = machine.monotonic()
-    found = assess(vault, machine, timeout=timeout)
-    observation = found.observation
+    found = Observation.take(vault, machine, timeout=timeout)
     lost = (WILL_HIBERNATE,) if found.problems else ()
-    if observation is None:
-        return Look(machine.now(), machine.monotonic() - begin, None, found.error, found, lost)
-    verdict = observation.verdict
+    if found.comparison is None:
+        return Look(machine.now(), machine.monotonic() - begin, found, lost)
+    verdict = found.comparison.verdict
     held = []
     if any(row.current is not None and not row.same and not row.unreadable for row in verdict.rows):
         held.append(ANY_DRIFT)
@@ -93,22 +96,12 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
         held.append(IP_ALONE)
     if verdict.vacuous:
         held.append(VACUOUS)
-    if observation.collection.id_problem:
+    if found.comparison.collection.id_problem:
         held.append(WEAK_ID)
-    if COPY in also and _is_copy(vault, observation, machine, timeout):
+    if COPY in also and _is_copy(found, verdict):
         held.append(COPY)
-    forecast = _forecast(vault, found, verdict, machine)
-    return Look(machine.now(), machine.monotonic() - begin, observation, None, found, (*held, *lost), forecast)
-
-
-def _forecast(vault: Vault, found: Assessment, verdict: Verdict, machine: Machine) -> Forecast | None:
-    if verdict.matched == verdict.total or not is_of_agent(vault, machine):
-        return None
-    # Imported here: most machines have not changed at all.
-    from fingerprint.agent.forecast import agent_view
-
-    doubt = found.observation.collection.doubt if found.observation is not None else ""
-    return agent_view(machine, vault, found.outlook or Outlook.UNKNOWN, doubt)
+    forecast = found.forecast
+    return Look(machine.now(), machine.monotonic() - begin, found, (*held, *lost), forecast)
 
 
 def _by_address_alone(verdict: Verdict) -> bool:
@@ -124,10 +117,7 @@ def _by_address_alone(verdict: Verdict) -> bool:
     return not with_another_address(verdict).match
 
 
-def _is_copy(vault: Vault, observation: Observation, machine: Machine, timeout: float | None) -> bool:
-    try:
-        stable = check_stable(vault, observation.record, machine, timeout=timeout)
-    except FingerprintError:
-        # Damaged evidence says nothing; `vault verify` names it.
-        return False
-    return stable is not None and observation.verdict.match and str(stable.verdict.outcome) == "different"
+def _is_copy(found: Observation, verdict: Verdict) -> bool:
+    # Damaged evidence says nothing; `vault verify` names it.
+    stable = found.stable
+    return stable is not None and verdict.match and str(stable.verdict.outcome) == "different"

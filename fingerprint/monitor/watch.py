@@ -6,13 +6,13 @@ import hashlib
 import secrets
 
 from fingerprint._io.times import utc
-from fingerprint.assessment import REJECTED
 from fingerprint.errors import FingerprintError
 from fingerprint.monitor.prometheus import exposition, metrics, write_textfile
 from fingerprint.monitor.sd_notify import Notifier
 from fingerprint.monitor.status import WILL_HIBERNATE, look
 from fingerprint.monitor.wake import END, TIME, Waker
-from fingerprint.observation import in_words
+from fingerprint.observation import REJECTED
+from fingerprint.rules.ssm import in_words
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
@@ -138,19 +138,21 @@ class Watcher:
                 if str(error) != self._complained:
                     self._complained = str(error)
                     self._complain(str(error))
+        # The look before is kept until the next one, and logs are long.
+        seen.observation.release()
         return seen
 
     def _event(self, before: Look, now: Look, why: str) -> Event | None:
-        if now.observation is None:
-            same = before.observation is None and str(before.error) == str(now.error)
+        if now.compared is None:
+            same = before.compared is None and str(before.error) == str(now.error)
             return None if same else Event(now.at, FAILED, why, _state(now), now, ())
-        if before.observation is None:
+        if before.compared is None:
             return Event(now.at, RECOVERED, why, _state(now), now, ())
         differences = self._differences(before, now)
         return Event(now.at, CHANGED, why, _state(now), now, differences) if differences else None
 
     def _differences(self, before: Look, now: Look) -> tuple[str, ...]:
-        old, new = before.observation, now.observation
+        old, new = before.compared, now.compared
         assert old is not None
         assert new is not None
         told = []
@@ -184,21 +186,21 @@ class Watcher:
 
 def _state(seen: Look) -> str:
     """Return what a look found, in one line."""
-    if seen.observation is None:
-        lost = "".join(f"{problem.text}; " for problem in seen.assessment.problems)
+    if seen.compared is None:
+        lost = "".join(f"{problem.text}; " for problem in seen.observation.problems)
         return f"{lost}cannot tell: {seen.error.what if seen.error else ''}"
-    verdict = seen.observation.verdict
+    verdict = seen.compared.verdict
     head = {"same": "same machine", "different": "not the same machine", "cannot-tell": "cannot tell"}[seen.outcome]
     text = f"{head}: {in_words(verdict)}"
     told = []
-    for problem in seen.assessment.problems:
+    for problem in seen.observation.problems:
         if problem.kind == REJECTED:
             when = seen.forecast.check.when if seen.forecast else "at its next check: when it next requests a token"
             told.append(f"the agent stores a new fingerprint {when}, and the service rejects it")
         else:
             told.append(problem.text)
-    if seen.assessment.state.uncertain:
-        told.append(f"whether the fingerprint was replaced cannot be told: {seen.assessment.state.uncertain}")
+    if seen.observation.state.uncertain:
+        told.append(f"whether the fingerprint was replaced cannot be told: {seen.observation.state.uncertain}")
     return "; ".join((text, *told))
 
 
@@ -212,10 +214,10 @@ def _forecast_answer(seen: Look) -> dict[str, object] | None:
 
 def event_answer(event: Event) -> dict[str, object]:
     """Return an event as JSON has it; no ids and no values are in it."""
-    verdict = event.seen.observation.verdict if event.seen.observation else None
+    verdict = event.seen.compared.verdict if event.seen.compared else None
     return {
         "at": utc(event.at), "event": event.kind, "why": event.why, "text": event.text,
-        "verdict": event.seen.outcome, "status": event.seen.assessment.level,
+        "verdict": event.seen.outcome, "status": event.seen.observation.level,
         "reason": None if verdict is None else str(verdict.reason),
         "score": None if verdict is None else {
             "matched": verdict.matched, "total": verdict.total, "percent": round(verdict.percent, 4),

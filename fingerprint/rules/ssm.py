@@ -149,3 +149,20 @@ def _could_match(
         return False
     best = {name: saved.get(name, value) if name in unreadable else value for name, value in current.items()}
     return _REASONS[decide(saved, HardwareHash(best), threshold, sid_key)[0]] in _MATCHES
+
+
+def in_words(verdict: Verdict) -> str:
+    """Return the rule that decided, with its figures, in one line."""
+    reason = verdict.reason
+    score = f"{verdict.matched} of {verdict.total} attributes are equal, {verdict.percent:.1f} %"
+    if reason == Reason.DISABLED:
+        return "rule 1: the check is disabled (threshold -1)"
+    if reason == Reason.NOTHING_TO_COMPARE:
+        return "rule 2: the saved or the current hardware hash is empty"
+    if reason == Reason.SID_DIFFERS:
+        return f"rule 3: the hardware ID ({verdict.sid_key}) differs"
+    if reason == Reason.SAME_IP:
+        return "rule 4: same hardware ID and same IP address"
+    if reason == Reason.SIMILAR:
+        return f"rule 5: {score}, at least the threshold {verdict.threshold}"
+    return f"rule 5: {score}, less than the threshold {verdict.threshold}"

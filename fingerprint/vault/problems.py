@@ -6,18 +6,21 @@ from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultError
 from fingerprint.types import Value
 from fingerprint.vault import NOTHING_WRITTEN
 from fingerprint.vault.integrity import READS, manifest_state
+from fingerprint.vault.regeneration import rebaselined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.errors import FingerprintError
     from fingerprint.vault import Vault
     from fingerprint.vault.integrity import ManifestState
+    from fingerprint.vault.regeneration import State
 
 # The kinds, the most urgent first.
 MANIFEST = "manifest"
 REGISTRATION = "registration-unreadable"
 LOST = "fingerprint-lost"
 CORRUPT = "record-unreadable"
+REPLACED = "fingerprint-replaced"
 
 
 class Problem(Value):
@@ -76,3 +79,18 @@ def of_the_vault(
         text = f"the record cannot be read ({error.what}){then}"
         problems.append(Problem(CORRUPT, text, error.remedy.removeprefix(NOTHING_WRITTEN)))
     return tuple(problems)
+
+
+def replaced(state: State, other_sid: bool) -> Problem:
+    """Return the problem that a fingerprint was replaced.
+
+    Args:
+        state: what became of the record.
+        other_sid: whether the record from before is of another hardware ID.
+    """
+    when = f" at {state.at}" if state.at else ""
+    text = f"the fingerprint was replaced{when} by {state.by}: the service knows the one before, and rejects this one"
+    if state.restorable is None:
+        return Problem(REPLACED, text, "Restore the vault from a backup of before, or register the machine again")
+    remedy = "If this is the same machine, restore the fingerprint from before"
+    return Problem(REPLACED, text, remedy, rebaselined(state.restorable, other_sid))

@@ -13,6 +13,7 @@ from fingerprint.vault.regeneration import Journal, is_of_another_node
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fingerprint.types import FingerprintRecord
     from fingerprint.vault import Vault
 
 # The words of --key.
@@ -91,6 +92,31 @@ def refuse_lost(vault: Vault) -> None:
             "the machine is registered, and its fingerprint is lost: the service rejects any other", where=vault.path,
             remedy=restore_remedy(vault, FINGERPRINT_KEY),
         )  # fmt: skip
+
+
+def existing_record(vault: Vault) -> FingerprintRecord:
+    """Return the record of a vault; raise where there is none, or a cleared one.
+
+    Raises:
+        VaultMissing: the vault holds no fingerprint, and no registration.
+        FingerprintLost: it holds no fingerprint, and the machine is registered.
+        VaultError: the vault could not be read.
+    """
+    try:
+        return require_fingerprint(vault.read(), vault)
+    except VaultMissing:
+        refuse_lost(vault)
+        raise
+
+
+def require_fingerprint(record: FingerprintRecord, vault: Vault) -> FingerprintRecord:
+    if not record.fingerprint:
+        raise VaultMissing(
+            "the record is cleared: it holds no fingerprint",
+            where=vault.path,
+            remedy="Make the first record with: fingerprint init",
+        )
+    return record
 
 
 def restore_remedy(vault: Vault, key: str, present: bytes | None = None) -> str:

@@ -15,9 +15,9 @@ import pytest
 from agent_machines import LOGS, REGENERATED, AgentMachine, line, mismatch, ready, refused, started
 from commandline import environment, run
 from fingerprint._io.times import utc
-from fingerprint.agent.forecast import agent_view
 from fingerprint.agent.logs import read_texts
 from fingerprint.agent.next_check import Looks, NextCheck, in_minutes, next_check
+from fingerprint.observation import Observation
 from shared import SHARED
 
 MOVED = {"dmi": "SMBIOS 3.1 present.", "disk": "total 8", "ip": "192.0.2.99", "host_name": "moved"}
@@ -156,7 +156,7 @@ def test_log_and_credentials_tell_when_the_agent_compares(machine: AgentMachine,
 def test_every_command_tells_the_same_of_it(machine: AgentMachine, name: str) -> None:
     TABLE[name][0](machine)
     site = machine.site()
-    forecast = agent_view(site.machine, site.vault, site.explanation.outlook)
+    forecast = Observation.take(site.vault, site.machine).forecast
     assert forecast is not None
     when = forecast.check.when
     told = machine.json("check")["forecast"]

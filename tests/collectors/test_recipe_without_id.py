@@ -15,7 +15,7 @@ from fingerprint.collectors.other_recipe import other_recipe
 from fingerprint.collectors.wql import STRUCTURES
 from fingerprint.errors import EXIT_DIFFERS, EXIT_OK
 from fingerprint.machine.recorded import RecordedMachine
-from fingerprint.observation import recipe_change
+from fingerprint.observation import outcome_of, recipe_change
 from fingerprint.rules.ssm import match
 from fingerprint.types import FingerprintRecord, HardwareHash
 from house import House
@@ -56,8 +56,6 @@ def with_record_of(folder: Path, *failed: str) -> WindowsHouse:
 
 def verdict_of(hardware_hash: dict[str, str], machine: RecordedMachine, threshold: int = 40) -> tuple[str, Any]:
     """Return what a machine is by a record, and what the other recipe says."""
-    from fingerprint.assessment import outcome_of
-
     record = FingerprintRecord("f", HardwareHash(hardware_hash), threshold)
     collection = collect(machine)
     verdict = match(

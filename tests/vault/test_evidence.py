@@ -18,7 +18,7 @@ from fingerprint.errors import VaultCorrupt, VaultUnreadable, VaultUnsafe
 from fingerprint.gate import first_record, keep_snapshot
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.machine.recorder import Recorder
-from fingerprint.observation import check_stable
+from fingerprint.observation import Observation
 from fingerprint.recovery import carry_out, plan_rebaseline
 from fingerprint.vault import evidence
 from fingerprint.vault.evidence import EvidenceStore, record_tag
@@ -93,11 +93,13 @@ def test_a_snapshot_can_be_kept_for_a_record_that_the_agent_wrote(vault: Vault) 
 
 def test_the_machine_is_held_against_its_evidence_by_scheme_stable(vault: Vault) -> None:
     """The upgrade that the reference refuses (3 of 9) is the same machine."""
-    record, _ = first_record(vault, RecordedMachine(BEFORE))
-    observation = check_stable(vault, record, RecordedMachine(AFTER))
-    assert observation is not None
-    assert str(observation.verdict.outcome) == "same"
-    assert check_stable(vault, RECORD, RecordedMachine(AFTER)) is None
+    first_record(vault, RecordedMachine(BEFORE))
+    stable = Observation.take(vault, RecordedMachine(AFTER)).stable
+    assert stable is not None
+    assert str(stable.verdict.outcome) == "same"
+    with vault.edit() as edit:
+        edit.store(RECORD, why="test")
+    assert Observation.take(vault, RecordedMachine(AFTER)).stable is None
 
 
 def test_evidence_is_for_its_owner_alone(vault: Vault) -> None:

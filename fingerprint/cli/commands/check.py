@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fingerprint._io.text import printable
 from fingerprint._io.times import utc
-from fingerprint.assessment import assess, is_of_agent
+from fingerprint.agent.outlook import WOULD_REJECT
 from fingerprint.attributes.ssm import row_of
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.identity import doubt_note, identity_answer, print_problems, print_recipe, recipe_answer
 from fingerprint.cli.outcomes import OUTCOME_HEADS
 from fingerprint.cli.output import colored, folded, print_json, secret, shown, table, warn, write
-from fingerprint.errors import FingerprintError
-from fingerprint.observation import WOULD_REJECT, check_stable, in_words, would_reject
+from fingerprint.observation import Observation
+from fingerprint.rules.ssm import in_words
 from fingerprint.types import Outlook, Reason
 
 TYPE_CHECKING = False
@@ -19,13 +19,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.agent.forecast import Forecast
-    from fingerprint.assessment import Assessment
     from fingerprint.cli.parser import Arguments
-    from fingerprint.machine.base import Machine
-    from fingerprint.observation import Observation, StableObservation
+    from fingerprint.observation import Comparison, StableObservation
     from fingerprint.types import AttributeRow, Verdict
-    from fingerprint.vault import Vault
-    from fingerprint.vault.regeneration import State
 
 _RULES = {
     Reason.DISABLED: 1,
@@ -38,48 +34,38 @@ _RULES = {
 
 
 def run(arguments: Arguments) -> int:
-    vault = vault_of(arguments)
-    seen = _Seen(vault, machine_of(arguments), arguments)
+    seen = _Seen(Observation.take(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout), arguments)
     if arguments.output == "json":
         print_json("check", seen.answer(arguments))
     else:
         _print(seen, arguments)
-    return seen.assessment.exit_code
+    return seen.observation.exit_code
 
 
-def check_answer(vault: Vault, machine: Machine, arguments: Arguments) -> dict[str, Any]:
-    """Return what a check of a machine against a vault gives, as JSON has it."""
-    return _Seen(vault, machine, arguments).answer(arguments)
+def check_answer(observation: Observation, arguments: Arguments) -> dict[str, Any]:
+    """Return what a check gives, as JSON has it. Raises as `Observation.required`."""
+    return _Seen(observation, arguments).answer(arguments)
 
 
 class _Seen:
-    """One look at the machine and its vault, and what is known about it."""
+    """What is printed of an observation."""
 
-    def __init__(self, vault: Vault, machine: Machine, arguments: Arguments) -> None:
-        machine = machine.keeping()
-        self.assessment = assess(vault, machine, timeout=arguments.timeout)
-        observation = self.assessment.observation
-        if observation is None:
-            assert self.assessment.error is not None
-            raise self.assessment.error
-        self.vault = vault.path
-        self.observation = observation
-        self.outcome = self.assessment.machine
-        self.stable, problem = _by_stable(vault, observation, machine, arguments)
-        self.changes = _changes(vault, self.assessment.state, observation, machine, arguments) if self.stable else ()
-        self.forecast = _forecast(vault, self.assessment, observation, machine)
-        self.notes = _notes(self.assessment, observation, self.forecast, copied=arguments.root != "/")
-        verdict, collection = observation.verdict, observation.collection
-        self.would_reject = would_reject(self.assessment.outlook, verdict, collection)
-        self.notes += [(f"{WOULD_REJECT[0].upper()}{WOULD_REJECT[1:]}.",)] if self.would_reject else []
+    def __init__(self, found: Observation, arguments: Arguments) -> None:
+        self.observation = found
+        self.compared = found.required()
+        self.stable, problem = found.stable, found.evidence_problem
+        self.changes = _changes(found) if self.stable and not self.compared.unchanged else ()
+        self.forecast = found.forecast
+        self.notes = _notes(found, self.compared, self.forecast, copied=arguments.root != "/")
+        self.notes += [(f"{WOULD_REJECT[0].upper()}{WOULD_REJECT[1:]}.",)] if found.would_reject else []
         self.notes += [(f"The evidence kept for this record cannot be used: {problem}.",)] if problem else []
-        self.notes += _stable_notes(self.outcome, self.stable)
-        self.notes += [(f"{text}.",) for text in self.assessment.notices]
+        self.notes += _stable_notes(found.outcome, self.stable)
+        self.notes += [(f"{text}.",) for text in found.notices]
 
     def answer(self, arguments: Arguments) -> dict[str, Any]:
-        whole = _answer(self.observation, self.outcome, self.vault, arguments)
-        found = self.assessment
-        of_agent = Outlook.REJECTS if self.would_reject else found.outlook
+        found = self.observation
+        whole = _answer(self.compared, found.outcome, found.vault.path, arguments)
+        of_agent = Outlook.REJECTS if found.would_reject else found.outlook
         whole.update(identity_answer(found.level, of_agent, found.problems))
         whole["noticedAtNextStart"] = found.outlook == Outlook.REJECTS
         whole["regenerated"] = None if found.state.uncertain else found.state.regenerated
@@ -91,42 +77,15 @@ class _Seen:
         whole["changes"] = [
             {"attributes": list(names), "cause": text, "certain": certain} for names, text, certain in self.changes
         ]
-        whole.update(recipe_answer(self.observation.collection, self.observation.change))
+        whole.update(recipe_answer(self.compared.collection, self.compared.change))
         return {**whole, "notes": [" ".join(note) for note in self.notes], "masked": not arguments.reveal}
 
 
-def _by_stable(
-    vault: Vault, observation: Observation, machine: Machine, arguments: Arguments
-) -> tuple[StableObservation | None, str]:
-    """Return the verdict by scheme `stable` if there is evidence, and why what is kept cannot be used."""
-    try:
-        return check_stable(vault, observation.record, machine, timeout=arguments.timeout), ""
-    except FingerprintError as error:
-        # The answer of the rules does not hang on it.
-        return None, f"{error.where}: {error.what}"
-
-
-def _changes(
-    vault: Vault, state: State, observation: Observation, machine: Machine, arguments: Arguments
-) -> tuple[tuple[tuple[str, ...], str, bool], ...]:
-    if observation.verdict.matched == observation.verdict.total:
-        return ()
+def _changes(found: Observation) -> tuple[tuple[tuple[str, ...], str, bool], ...]:
     # Imported here: only a difference needs explaining.
-    from fingerprint.explanation import explain_vault
+    from fingerprint.explanation import explain_observation
 
-    return explain_vault(
-        vault, machine, timeout=arguments.timeout, state_of=lambda _: state, of_agent=is_of_agent(vault, machine)
-    ).changed
-
-
-def _forecast(vault: Vault, found: Assessment, observation: Observation, machine: Machine) -> Forecast | None:
-    """Return what the agent will do and when; None for a machine that is unchanged, or where no agent can run."""
-    if observation.verdict.matched == observation.verdict.total or not is_of_agent(vault, machine):
-        return None
-    # Imported here: only a difference makes a forecast worth the look at processes and the log.
-    from fingerprint.agent.forecast import agent_view
-
-    return agent_view(machine, vault, found.outlook or Outlook.UNKNOWN, observation.collection.doubt)
+    return explain_observation(found).changed
 
 
 def _forecast_answer(forecast: Forecast | None) -> dict[str, Any] | None:
@@ -155,8 +114,8 @@ def _stable_notes(answer: str, stable: StableObservation | None) -> list[tuple[s
     return [(text, "fingerprint explain")]
 
 
-def _answer(observation: Observation, answer: str, vault: str, arguments: Arguments) -> dict[str, Any]:
-    verdict = observation.verdict
+def _answer(compared: Comparison, answer: str, vault: str, arguments: Arguments) -> dict[str, Any]:
+    verdict = compared.verdict
     return {
         "verdict": answer,
         "match": verdict.match,
@@ -170,17 +129,17 @@ def _answer(observation: Observation, answer: str, vault: str, arguments: Argume
         "vacuous": verdict.vacuous,
         "conclusive": verdict.conclusive,
         "vault": vault,
-        "fingerprint": secret(observation.record.fingerprint, arguments),
+        "fingerprint": secret(compared.record.fingerprint, arguments),
         "sidKey": verdict.sid_key,
-        "collectedAt": utc(observation.collection.collected_at),
-        "attributes": [_row(row, observation, arguments) for row in verdict.rows],
+        "collectedAt": utc(compared.collection.collected_at),
+        "attributes": [_row(row, compared, arguments) for row in verdict.rows],
     }
 
 
-def _row(row: AttributeRow, observation: Observation, arguments: Arguments) -> dict[str, Any]:
-    hidden = row.name == observation.verdict.sid_key
+def _row(row: AttributeRow, compared: Comparison, arguments: Arguments) -> dict[str, Any]:
+    hidden = row.name == compared.verdict.sid_key
     known = row_of(row.name)
-    read = {a.name: a for a in observation.collection}.get(row.name)
+    read = {a.name: a for a in compared.collection}.get(row.name)
     return {
         "name": row.name,
         "saved": secret(row.saved, arguments) if hidden and row.saved else row.saved,
@@ -197,23 +156,23 @@ def _row(row: AttributeRow, observation: Observation, arguments: Arguments) -> d
 
 
 def _print(seen: _Seen, arguments: Arguments) -> None:
-    observation, stable, changes, notes = seen.observation, seen.stable, seen.changes, seen.notes
-    verdict = observation.verdict
-    write(colored(*OUTCOME_HEADS[seen.outcome], arguments))
+    found, compared, stable, changes, notes = seen.observation, seen.compared, seen.stable, seen.changes, seen.notes
+    verdict = compared.verdict
+    write(colored(*OUTCOME_HEADS[found.outcome], arguments))
     write(f"  {in_words(verdict)}")
-    print_recipe(observation.change)
-    print_problems(seen.assessment.problems, arguments)
+    print_recipe(compared.change)
+    print_problems(found.problems, arguments)
     write(f"  score      {verdict.matched} of {verdict.total} = {verdict.percent:.1f} %, threshold {verdict.threshold}")
     write(f"  evidence   {_evidence(verdict)}")
     write(f"  would pass {_passing(verdict)}")
-    if seen.would_reject:
+    if found.would_reject:
         write("  agent      would reject it, with this record: see below")
     if stable is not None:
         lines = folded(f"{stable.verdict.outcome}: {stable.verdict.why}", 66)
         write(f"  stable     {lines[0]}")
         for line in lines[1:]:
             write(f"             {line}")
-    write(f"  vault      {seen.vault}")
+    write(f"  vault      {found.vault.path}")
     write()
     rows = [
         (row.name, shown(row.name, row.saved, arguments), shown(row.name, row.current, arguments), _same(row))
@@ -236,7 +195,7 @@ def _print(seen: _Seen, arguments: Arguments) -> None:
         # A command stays whole, so that it can be copied.
         for command in note[1:]:
             write(f"      {command}")
-    for attribute in observation.collection:
+    for attribute in compared.collection:
         if attribute.unreadable:
             warn(f"{attribute.name}: {attribute.status}: {attribute.reason}")
 
@@ -284,10 +243,10 @@ def _same(row: AttributeRow) -> str:
 
 
 def _notes(
-    found: Assessment, observation: Observation, forecast: Forecast | None, *, copied: bool
+    found: Observation, compared: Comparison, forecast: Forecast | None, *, copied: bool
 ) -> list[tuple[str, ...]]:
     """Return what else to know: each note a text, and behind it the command that it speaks of."""
-    verdict, collection = observation.verdict, observation.collection
+    verdict, collection = compared.verdict, compared.collection
     notes: list[tuple[str, ...]] = []
     if verdict.threshold == -1:
         notes.append(("The check is disabled: any machine that holds this vault passes, whatever its hardware ID.",))
@@ -305,7 +264,7 @@ def _notes(
         notes.append((f"Next check of the agent: {forecast.text}.",))
     if found.state.uncertain:
         notes.append((f"Whether the fingerprint was replaced cannot be told: {found.state.uncertain}.",))
-    if found.machine == "cannot-tell" and found.outlook != Outlook.STOPS:
+    if found.outcome == "cannot-tell" and found.outlook != Outlook.STOPS:
         advice = f" {collection.remedy}." if collection.remedy else ""
         notes.append(
             (
@@ -327,9 +286,9 @@ def _notes(
         if highest is not None:
             text = "If this is the same machine, before the agent compares, then restart it:"
             notes.append((text, f"fingerprint threshold set {highest}"))
-        elif verdict.reason == Reason.SID_DIFFERS and found.machine != "same":
+        elif verdict.reason == Reason.SID_DIFFERS and found.outcome != "same":
             notes.append(("No threshold helps against another hardware ID: restore it, or register again.",))
-    elif found.machine == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
+    elif found.outcome == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
         changed, compares = _changed(verdict), f"The agent compares {_when(forecast)}."
         told = f"Changed since the record was made: {', '.join(changed)}. {compares}" if changed else compares
         notes.append((told,))

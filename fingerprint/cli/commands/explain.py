@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from fingerprint._io.text import printable
 from fingerprint.agent.next_check import answer as check_answer
-from fingerprint.assessment import EXIT_CODES, is_of_agent, level_of, problems_of, record_state
 from fingerprint.attributes.stable import DECIDING_POINTS
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.identity import identity_answer, print_problems, print_recipe, recipe_answer
 from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
 from fingerprint.cli.output import colored, folded, print_json, step, write
 from fingerprint.errors import UsageError
-from fingerprint.explanation import explain_snapshots, explain_vault
+from fingerprint.explanation import explain_observation, explain_snapshots
 from fingerprint.machine.recorded import RecordedMachine
-from fingerprint.observation import would_reject
+from fingerprint.observation import EXIT_CODES, Observation
 from fingerprint.types import Outlook
 
 TYPE_CHECKING = False
@@ -48,17 +47,12 @@ def run(arguments: Arguments) -> int:
         if arguments.threshold is not None:
             raise UsageError("--threshold requires A and B", remedy="The vault has a threshold of its own")
         given = RecordedMachine.load(arguments.before) if arguments.before else None
-        vault, machine = vault_of(arguments), machine_of(arguments)
-        found = explain_vault(
-            vault, machine, before=given, timeout=arguments.timeout, of_agent=is_of_agent(vault, machine),
-            state_of=lambda record: record_state(vault, machine, record),
-        )  # fmt: skip
-        problems = problems_of(
-            vault, found.verdict, found.collection, found.state, found.outlook, change=found.change
-        )  # fmt: skip
-        level = level_of(problems, found.outlook, found.state)
-        rejects = would_reject(found.outlook, found.verdict, found.collection)
-        of = {"vault": vault.path, **identity_answer(level, Outlook.REJECTS if rejects else found.outlook, problems)}
+        vault = vault_of(arguments)
+        observation = Observation.take(vault, machine_of(arguments), timeout=arguments.timeout)
+        found = explain_observation(observation, before=given)
+        problems, level = observation.problems, observation.level
+        outlook = Outlook.REJECTS if observation.would_reject else observation.outlook
+        of = {"vault": vault.path, **identity_answer(level, outlook, problems)}
     if arguments.output == "json":
         print_json("explain" if arguments.A is None else "explain snapshots", {**of, **answer(found)})
     else:

@@ -6,13 +6,13 @@ One line "FINGERPRINT STATE - text | performance data", then what changed; exit 
 
 from __future__ import annotations
 
-from fingerprint.assessment import REJECTED
-from fingerprint.assessment import UNKNOWN as LEVEL_UNKNOWN
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import aimed, write, write_data
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.monitor.status import ANY_DRIFT, CONDITIONS, COPY, IP_ALONE, VACUOUS, WEAK_ID, WILL_HIBERNATE, look
-from fingerprint.observation import in_words
+from fingerprint.observation import REJECTED
+from fingerprint.observation import UNKNOWN as LEVEL_UNKNOWN
+from fingerprint.rules.ssm import in_words
 from fingerprint.types import Reason
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ def run(arguments: Arguments) -> int:
         seen = look(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical)
     except FingerprintError as error:
         return tell_unknown(error)
-    if seen.error is not None and not (seen.assessment.problems and WILL_HIBERNATE in critical | warning):
+    if seen.error is not None and not (seen.observation.problems and WILL_HIBERNATE in critical | warning):
         return tell_unknown(seen.error)
     performance = _performance(seen, warning, critical)
     holding = [name for name in CONDITIONS if name in seen.conditions]
@@ -47,7 +47,7 @@ def run(arguments: Arguments) -> int:
         found = [name for name in reversed(holding) if name in names]
         if found:
             return _tell(state, _reason(found[0], seen), performance, seen)
-        if state == _CRITICAL and seen.assessment.level == LEVEL_UNKNOWN:
+        if state == _CRITICAL and seen.observation.level == LEVEL_UNKNOWN:
             # Before a warning: it would hide that the main question has no answer.
             return _tell(UNKNOWN, _unknown(seen), performance)
     return _tell(_OK, _summary(seen), performance, seen)
@@ -72,9 +72,9 @@ def _complaint(error: FingerprintError) -> str:
 
 
 def _unknown(seen: Look) -> str:
-    if seen.assessment.state.uncertain:
-        return f"cannot tell whether the fingerprint was replaced: {seen.assessment.state.uncertain}"
-    collection = seen.observation.collection if seen.observation else None
+    if seen.observation.state.uncertain:
+        return f"cannot tell whether the fingerprint was replaced: {seen.observation.state.uncertain}"
+    collection = seen.compared.collection if seen.compared else None
     if collection is None:
         return ""
     if collection.doubt:
@@ -85,12 +85,12 @@ def _unknown(seen: Look) -> str:
 
 def _reason(condition: str, seen: Look) -> str:
     if condition == WILL_HIBERNATE:
-        first = seen.assessment.problems[0]
+        first = seen.observation.problems[0]
         if first.kind == REJECTED:
             return f"the agent will hibernate {_when(seen)}: {_score(seen)}"
         return first.text
-    if condition == WEAK_ID and seen.observation is not None:
-        return f"{_WORDS[condition]}: {seen.observation.collection.id_problem}"
+    if condition == WEAK_ID and seen.compared is not None:
+        return f"{_WORDS[condition]}: {seen.compared.collection.id_problem}"
     return f"{_WORDS[condition]}: {_score(seen)}"
 
 
@@ -99,7 +99,7 @@ def _when(seen: Look) -> str:
 
 
 def _score(seen: Look) -> str:
-    verdict = seen.observation.verdict if seen.observation else None
+    verdict = seen.compared.verdict if seen.compared else None
     if verdict is None:
         return ""
     if not verdict.match and verdict.highest_passing_threshold is None:
@@ -109,12 +109,12 @@ def _score(seen: Look) -> str:
 
 
 def _summary(seen: Look) -> str:
-    verdict = seen.observation.verdict if seen.observation else None
+    verdict = seen.compared.verdict if seen.compared else None
     return f"same machine, {_score(seen)}" if verdict is not None and verdict.match else _score(seen)
 
 
 def _performance(seen: Look, warning: set[str], critical: set[str]) -> str:
-    verdict = seen.observation.verdict if seen.observation else None
+    verdict = seen.compared.verdict if seen.compared else None
     if verdict is None:
         return ""
     # An alert range "N:" is below N, "0" is above 0. Where the score does not decide it has no range.

@@ -29,4 +29,4 @@ def run(arguments: Arguments) -> int:
         write_data(text.rstrip("\n"))
     if seen.error is not None:
         warn(str(seen.error))
-    return seen.assessment.exit_code
+    return seen.observation.exit_code

@@ -17,7 +17,6 @@ from fingerprint.collectors import collect
 from fingerprint.collectors.recording import record_whole
 from fingerprint.diagnose import Site, diagnose
 from fingerprint.errors import EXIT_OK, CollectError, Refused
-from fingerprint.explanation import explain_vault
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.machine.recorder import Recorder
 from fingerprint.support_bundle.bundle import bundle, known_of
@@ -44,13 +43,14 @@ def run(arguments: Arguments) -> int:
         # A ticket may be about just that: the parts tell it, and what was recorded so far is in the bundle.
         pass
     recorded = RecordedMachine(recorder.snapshot)
+    site = Site(machine, vault, timeout=arguments.timeout, reveal=True)
     # Pseudonyms are made of whole values; what is masked could not be told from others.
     whole = Arguments(arguments.command, {**vars(arguments), "reveal": True})
     parts = {
         "about": lambda: _about(recorded, arguments),
-        "check": lambda: check_answer(vault, recorded, whole),
-        "explain": lambda: explain_answer(explain_vault(vault, recorded)),
-        "diagnosis": lambda: _diagnosis(Site(machine, vault, timeout=arguments.timeout, reveal=True)),
+        "check": lambda: check_answer(site.observation, whole),
+        "explain": lambda: explain_answer(site.explanation),
+        "diagnosis": lambda: _diagnosis(site),
         "vault": lambda: show_answer(vault, whole),
         "verify": lambda: verify_answer(vault),
         "history": lambda: _history(history_answer(vault, whole)),

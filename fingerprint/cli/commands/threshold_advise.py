@@ -6,7 +6,7 @@ from fingerprint.cli.commands.whatif import named_event
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import folded, print_json, write
 from fingerprint.errors import EXIT_DIFFERS, EXIT_OK, UsageError
-from fingerprint.observation import check
+from fingerprint.observation import Observation
 from fingerprint.rules.whatif import advise
 from fingerprint.types import HardwareHash
 
@@ -28,7 +28,7 @@ def run(arguments: Arguments) -> int:
     else:
         vault = vault_of(arguments)
         path = vault.path
-        seen = check(vault, machine_of(arguments), timeout=arguments.timeout)
+        seen = Observation.take(vault, machine_of(arguments), timeout=arguments.timeout).required()
         saved, current = seen.record.hardware_hash or HardwareHash({}), seen.collection.hardware_hash
         advice = advise(tolerate, reject, saved, current, sid_key=seen.verdict.sid_key)
     if arguments.output == "json":

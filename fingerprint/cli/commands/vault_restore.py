@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fingerprint.assessment import is_of_agent
+from fingerprint.agent.vault_use import is_of_agent
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import folded, print_json, secret, show_log, table, write
 from fingerprint.errors import EXIT_OK, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing
-from fingerprint.observation import in_words, outcome_of
+from fingerprint.observation import outcome_of
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
+from fingerprint.rules.ssm import in_words
 from fingerprint.types import Outlook
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.records import decode_fingerprint, decode_registration

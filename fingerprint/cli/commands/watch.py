@@ -35,7 +35,7 @@ def run(arguments: Arguments) -> int:
         textfile=arguments.textfile or "", timeout=arguments.timeout, output=_output(),
     )  # fmt: skip
     seen = watcher.run(arguments.checks)
-    return EXIT_OK if arguments.checks is None else seen.assessment.exit_code
+    return EXIT_OK if arguments.checks is None else seen.observation.exit_code
 
 
 def _output() -> int | None:

@@ -7,7 +7,8 @@ from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import folded, print_json, table, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.gate import check_threshold
-from fingerprint.observation import check, in_words
+from fingerprint.observation import Observation
+from fingerprint.rules.ssm import in_words
 from fingerprint.rules.whatif import of_event, simulate, sweep
 from fingerprint.types import HardwareHash
 
@@ -28,8 +29,8 @@ def run(arguments: Arguments) -> int:
     event = named_event(arguments.event) if arguments.event else None
     change = _attributes(arguments.change) + (of_event(event, worst=True) if event else ())
     vault = vault_of(arguments)
-    observation = check(vault, machine_of(arguments), timeout=arguments.timeout)
-    record, collection, now = observation.record, observation.collection, observation.verdict
+    compared = Observation.take(vault, machine_of(arguments), timeout=arguments.timeout).required()
+    record, collection, now = compared.record, compared.collection, compared.verdict
     threshold = record.threshold
     if arguments.threshold is not None:
         check_threshold(arguments.threshold)

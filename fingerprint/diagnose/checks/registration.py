@@ -6,13 +6,13 @@ import os
 
 from fingerprint._io.text import masked
 from fingerprint._io.times import UNDATED_DAYS, age_in_days, utc
+from fingerprint.agent.outlook import WOULD_REJECT, would_reject
 from fingerprint.agent.providers import provider_option
 from fingerprint.agent.retry_schedule import EC2
 from fingerprint.agent.versions import row_since
 from fingerprint.diagnose.checks.replaced_key import UNDATED, replaced_key
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, untold, warned
 from fingerprint.errors import FingerprintError, FingerprintLost, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
-from fingerprint.observation import WOULD_REJECT, would_reject
 from fingerprint.rules.ssm import THRESHOLD_DISABLED
 from fingerprint.types import Outlook, Reason
 from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY, other_records

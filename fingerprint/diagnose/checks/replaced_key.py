@@ -8,7 +8,7 @@ from fingerprint._io.times import created_seconds, utc
 from fingerprint.agent.logs import code_of
 from fingerprint.agent.logs.sdk_errors import DENIED
 from fingerprint.diagnose.checks.agent import restart_command
-from fingerprint.diagnose.checks.waiting import retrieved_at, wait_of
+from fingerprint.diagnose.checks.waiting import wait_of
 from fingerprint.diagnose.result import failed
 from fingerprint.errors import VaultError
 from fingerprint.vault import REGISTRATION_KEY
@@ -94,7 +94,7 @@ def _last_good(site: Site) -> list[float]:
         logged = site.seconds_of(site.story.last_good)
     except OSError:
         logged = None
-    return [at for at in (logged, retrieved_at(site)) if at is not None]
+    return [at for at in (logged, site.credentials_since) if at is not None]
 
 
 def _denied_after(site: Site, written: float) -> float | None:

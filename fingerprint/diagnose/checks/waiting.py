@@ -10,7 +10,6 @@ import errno
 
 from fingerprint._io.times import utc
 from fingerprint.agent import retry_schedule
-from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.agent.logs.retries import GRACE_SECONDS, Retry, next_ping, next_request
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
 
@@ -37,32 +36,7 @@ def wait_of(site: Site) -> Wait | None:
 
 def _got_since(site: Site, wait: Wait) -> float | None:
     """Return when the agent got credentials after the last failure in the logs; None if it did not."""
-    return got_after(site, max(wait.failed, wait.slept))
-
-
-def got_after(site: Site, at: str) -> float | None:
-    """Return when the agent last got credentials, by its own word in identity_config.json; None if not after a time.
-
-    Agents 3.1.501 to 3.2.183 log no success at all, and no agent does where the level of its log is "error".
-
-    Args:
-        site: whose agent.
-        at: local time as the logs have it.
-    """
-    got, after = retrieved_at(site), site.seconds_of(at)
-    # After a failure it pauses for a second at least.
-    return got if got is not None and after is not None and after + 1 <= got else None
-
-
-def retrieved_at(site: Site) -> float | None:
-    """Return when the agent last got credentials by identity_config.json, in seconds since 1970-01-01 UTC."""
-    try:
-        told = parse_agent_credentials(site.machine.read_file(site.places.identity))
-    except OSError:
-        return None
-    got = told.retrieved if told else None
-    # What lies ahead was written by a clock that was wrong.
-    return got if got is not None and got <= site.machine.now() + GRACE_SECONDS else None
+    return site.got_after(max(wait.failed, wait.slept))
 
 
 def next_try(site: Site, story: Story) -> Retry | None:

@@ -2,49 +2,78 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from fingerprint._io.times import created_seconds, utc
-from fingerprint.diagnose.checks.waiting import got_after
+from fingerprint.agent.paths import places_of
 from fingerprint.errors import VaultError
+from fingerprint.machine.base import END_LIMIT
 from fingerprint.vault.regeneration import State
 from fingerprint.vault.regeneration import state_of as state_by_journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.diagnose.context import Site
+    from fingerprint.agent.facts import AgentFacts
+    from fingerprint.machine.base import Machine
+    from fingerprint.types import FingerprintRecord
+    from fingerprint.vault import Vault
 
 # No zone is further from UTC.
 _ANY_ZONE_SECONDS = 14 * 3600
 AGENT = "the agent"
+# The line of the agent's log, in lower case, that a new fingerprint is made after a mismatch.
+_REGENERATES = b"calculated hardware difference"
+_LOG = "amazon-ssm-agent.log"
 
 
-def record_state(site: Site) -> tuple[State, tuple[str, ...]]:
-    """Return what became of the record, and the evidence for it, one fact each.
+def logs_tell(machine: Machine) -> bool:
+    """Return whether the agent's logs may tell of a new fingerprint: they are searched as bytes, which is quick."""
+    folder = places_of(machine.platform).logs
+    try:
+        names = machine.list_folder(folder)
+    except OSError:
+        return False
+    separator = "\\" if machine.platform == "windows" else "/"
+    for name in names:
+        if not name.startswith(_LOG):
+            continue
+        try:
+            data = machine.read_end(folder + separator + name, END_LIMIT)
+        except OSError:
+            # `diagnose` says that it could not be read.
+            continue
+        if _REGENERATES in data.lower():
+            return True
+    return False
 
-    Raises:
-        VaultError: there is no record that could have been replaced, or it could not be read.
+
+def record_state(
+    agent: AgentFacts, vault: Vault, record: FingerprintRecord, *, of_agent: bool
+) -> tuple[State, tuple[str, ...]]:
+    """Return what became of a record, and the evidence for it, one fact each.
+
+    Args:
+        agent: the agent of the machine.
+        vault: the vault.
+        record: its record.
+        of_agent: whether the agent uses the vault.
     """
-    state = state_by_journal(site.vault, site.record)
+    state = state_by_journal(vault, record)
     evidence = []
     if state.regenerated:
         evidence.append(f"our history: replaced {'at ' + state.at if state.at else 'by another program'} ({state.by})")
-    logged = _logged_regeneration(site, state)
+    logged = _logged_regeneration(agent, vault, state) if of_agent else ""
     if logged:
         evidence.append(f"the agent's log: a new fingerprint was made at {logged}")
-        evidence += _logged_mismatch(site)
-        at = site.seconds_of(logged)
+        evidence += _logged_mismatch(agent)
+        at = agent.seconds_of(logged)
         when = state.at or (logged if at is None else utc(at))
         state = state.replace(regenerated=True, uncertain="", at=when, by=state.by or AGENT)
     return state, tuple(evidence)
 
 
-def _logged_regeneration(site: Site, state: State) -> str:
+def _logged_regeneration(agent: AgentFacts, vault: Vault, state: State) -> str:
     """Return when the agent logged a new fingerprint that the service does not know, "" if it logged none."""
-    if not site.of_agent:
-        return ""
     try:
-        story = site.story
+        story = agent.story
     except OSError:
         return ""
     if not story.regenerated_at:
@@ -53,31 +82,33 @@ def _logged_regeneration(site: Site, state: State) -> str:
     if story.last_good and story.last_good > at:
         # What got credentials afterwards was registered again since, or had its record restored.
         return ""
-    row = site.behaviour.row
-    if row.core_requests and not row.logs_success and got_after(site, at) is not None:
+    row = agent.behaviour.row
+    if row.core_requests and not row.logs_success and agent.got_after(at) is not None:
         return ""
-    if _happened_after(site, at, state.restored_at) or _registered_after(site, at):
+    if _happened_after(agent, at, state.restored_at) or _registered_after(agent, vault, at):
         return ""
     return at or "a time that is not told"
 
 
-def _happened_after(site: Site, at: str, then: str) -> bool:
+def _happened_after(agent: AgentFacts, at: str, then: str) -> bool:
     """Return whether a time, RFC 3339 or "", is after a logged one; so it counts where the zone is not known."""
-    seconds = site.seconds_of(at)
+    seconds = agent.seconds_of(at)
     return bool(then) and (seconds is None or utc(seconds) <= then)
 
 
-def _registered_after(site: Site, at: str) -> bool:
+def _registered_after(agent: AgentFacts, vault: Vault, at: str) -> bool:
     """Return whether the node's key was made after a logged time: then the service knows the fingerprint of then.
 
     It rotates no key for a fingerprint that it rejects, so a key that is younger is that of a registration.
     """
     try:
-        made = created_seconds(site.registration.private_key_created_date)
+        made = created_seconds(vault.read_registration().private_key_created_date)
     except VaultError:
         return False
-    seconds = site.seconds_of(at)
+    seconds = agent.seconds_of(at)
     if seconds is None:
+        from datetime import datetime, timezone
+
         try:
             # On a copied disk it is not known in which zone it was logged.
             seconds = datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() + _ANY_ZONE_SECONDS
@@ -86,9 +117,9 @@ def _registered_after(site: Site, at: str) -> bool:
     return made is not None and made > seconds
 
 
-def _logged_mismatch(site: Site) -> list[str]:
+def _logged_mismatch(agent: AgentFacts) -> list[str]:
     """Return what the log tells of the mismatch before it."""
-    found = site.story.mismatches[-1] if site.story.mismatches else None
+    found = agent.story.mismatches[-1] if agent.story.mismatches else None
     if found is None:
         return []
     if found.id_differs:

@@ -1,0 +1,305 @@
+"""What is known of an installed agent on one machine: each fact is found out once, by whoever asks first."""
+
+from __future__ import annotations
+
+import errno
+from _thread import allocate_lock
+
+from fingerprint.agent.config import Settings, identity_type, read_config, setting, settings_of
+from fingerprint.agent.identity_config import parse_agent_credentials
+from fingerprint.agent.installed import printed_version, program_folder
+from fingerprint.agent.logs.retries import GRACE_SECONDS
+from fingerprint.agent.paths import Places, places_of
+from fingerprint.agent.systemd_unit import systemd_unit
+from fingerprint.agent.versions import Assessed, assess
+from fingerprint.machine.base import END_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Generic, TypeVar
+
+    from fingerprint.agent.logs import Story
+    from fingerprint.agent.next_check import NextCheck
+    from fingerprint.machine.base import Machine, Process
+    from fingerprint.machine.processes import CommandResult
+
+    _T = TypeVar("_T")
+
+_LOGS = ("amazon-ssm-agent.log", "errors.log", "hibernate.log")
+COMMAND_SECONDS = 8.0
+
+
+if TYPE_CHECKING:
+
+    class fact(Generic[_T]):
+        """A property that is computed once."""
+
+        def __init__(self, question: Callable[[Any], _T]) -> None: ...
+        def __get__(self, owner: AgentFacts, _: object) -> _T: ...
+
+else:
+
+    class fact:
+        """A property that is computed once, also where it is an error; who asks meanwhile waits for it."""
+
+        def __init__(self, question):
+            self._question = question
+
+        def __set_name__(self, _, name):
+            self._name = name
+
+        def __get__(self, owner, _):
+            with owner.lock_of(self._name):
+                if self._name not in owner.facts:
+                    try:
+                        owner.facts[self._name] = (self._question(owner), None)
+                    except Exception as error:
+                        owner.facts[self._name] = (None, error)
+            value, error = owner.facts[self._name]
+            if error is not None:
+                raise error
+            return value
+
+
+class AgentFacts:
+    """An agent as its files, processes and programs on a machine show it.
+
+    Attributes:
+        machine: the machine, which is asked everything once.
+        places: where the agent's files are on it.
+        log_limit: bytes of each log that are read, from its end.
+        unread_logs: logs that could not be read, with the reason, once the story was asked for.
+    """
+
+    def __init__(self, machine: Machine, *, log_limit: int = END_LIMIT) -> None:
+        self.machine = machine.keeping()
+        self.places: Places = places_of(machine.platform)
+        self.log_limit = log_limit
+        self.facts: dict[str, Any] = {}
+        self.unread_logs: list[str] = []
+        self._locks: dict[str, Any] = {}
+
+    def lock_of(self, name: str) -> Any:
+        """Return the lock of one fact."""
+        return self._locks.setdefault(name, allocate_lock())
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the machine is a recording, which holds no more than was asked for when it was made."""
+        return self.machine.recorded
+
+    @property
+    def copied(self) -> bool:
+        """Whether it is a copied disk, on which nothing runs."""
+        return self.machine.copied
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is not the machine that this runs on."""
+        return self.machine.elsewhere
+
+    @fact
+    def processes(self) -> tuple[Process, ...]:
+        """The agent's processes. Raises OSError where they are not told."""
+        return self.machine.agent_processes()
+
+    @fact
+    def started(self) -> float | None:
+        """When the core agent was started; None if it does not run. Raises OSError where that is not told."""
+        return self._started("amazon-ssm-agent")
+
+    @fact
+    def worker_started(self) -> float | None:
+        """When the worker was started; None if none runs. Raises OSError where that is not told."""
+        return self._started("ssm-agent-worker")
+
+    def _started(self, name: str) -> float | None:
+        starts = [one.started for one in self.processes if one.name == name and one.started is not None]
+        return min(starts, default=None)
+
+    @fact
+    def story(self) -> Story:
+        """What the agent's logs tell. Raises OSError where there are none, or the main one cannot be read."""
+        from fingerprint.agent.logs import read_texts
+
+        told = [self.log_parts(name) for name in _LOGS]
+        self.unread_logs += [f"{path}: {error.strerror or error}" for _, no in told for path, error in no.items()]
+        (main, refused), *_ = told
+        if not main:
+            raise next(
+                iter(refused.values()),
+                FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.places.logs),
+            )
+        return read_texts(*(parts for parts, _ in told))
+
+    def log_parts(self, log: str) -> tuple[list[bytes], dict[str, OSError]]:
+        """Return what is read of a log, with what was rotated away; and the files that cannot be read.
+
+        Args:
+            log: its name, such as "errors.log".
+
+        Raises:
+            OSError: the directory of the logs cannot be listed.
+        """
+        separator = "\\" if self.machine.platform == "windows" else "/"
+        parts, refused = [], {}
+        for name in self.machine.list_folder(self.places.logs):
+            number = name.removeprefix(f"{log}.")
+            if name != log and (number == name or not number.isdigit()):
+                continue
+            path = self.places.logs + separator + name
+            try:
+                parts.append(self.machine.read_end(path, self.log_limit))
+            except FileNotFoundError:
+                # It was rotated away meanwhile.
+                continue
+            except OSError as error:
+                refused[path] = error
+        return parts, refused
+
+    @fact
+    def identity_type(self) -> str:
+        """What the agent last was to the service, such as "OnPrem" or "EC2"; "" if it does not tell."""
+        return identity_type(self.machine, self.places.identity)
+
+    @fact
+    def offset(self) -> int | None:
+        """Seconds by which the logs' local time is ahead of UTC; None where that is not known."""
+        try:
+            return self.machine.utc_offset()
+        except OSError:
+            return None
+
+    def seconds_of(self, at: str) -> float | None:
+        """Return when something was logged, in seconds since 1970-01-01 UTC; None where it is not known.
+
+        Args:
+            at: local time as the logs have it.
+        """
+        from fingerprint.agent.logs import seconds_of
+
+        if not at or self.offset is None:
+            return None
+        return seconds_of(at, self.offset if self.elsewhere else None)
+
+    @fact
+    def next_check(self) -> NextCheck | None:
+        """When the agent compares the hardware next; None where it cannot run."""
+        from fingerprint.agent.next_check import next_check
+
+        try:
+            story, processes = self.story, self.processes
+        except OSError:
+            # What of it can be looked at, it looks at itself.
+            return next_check(self.machine)
+        return next_check(self.machine, story=story, processes=processes)
+
+    @fact
+    def credentials_since(self) -> float | None:
+        """When the agent last got credentials by identity_config.json, seconds since 1970-01-01; None if not told."""
+        try:
+            told = parse_agent_credentials(self.machine.read_file(self.places.identity))
+        except OSError:
+            return None
+        got = told.retrieved if told else None
+        # What lies ahead was written by a clock that was wrong.
+        return got if got is not None and got <= self.machine.now() + GRACE_SECONDS else None
+
+    def got_after(self, at: str) -> float | None:
+        """Return when the agent last got credentials, by identity_config.json; None if not after a time.
+
+        Agents 3.1.501 to 3.2.183 log no success at all, and no agent does where the level of its log is "error".
+
+        Args:
+            at: local time as the logs have it.
+        """
+        got, after = self.credentials_since, self.seconds_of(at)
+        # After a failure it pauses for a second at least.
+        return got if got is not None and after is not None and after + 1 <= got else None
+
+    @fact
+    def config(self) -> dict[str, Any] | None:
+        """The agent's configuration; None if there is none. Raises OSError, ValueError for what is no JSON object."""
+        return read_config(self.machine, self.places.config)
+
+    def setting(self, section: str, name: str) -> Any:
+        """Return a setting of the agent's configuration, None if it is not set or cannot be read."""
+        try:
+            return setting(self.config, section, name)
+        except (OSError, ValueError):
+            return None
+
+    @fact
+    def unit(self) -> dict[str, str] | None:
+        """What systemd tells of the agent's unit; None where there is none, or no systemd. Raises OSError."""
+        return systemd_unit(self.machine)
+
+    @fact
+    def version(self) -> str:
+        """The version of the agent's program as that tells it, else of its log; "" if neither does."""
+        try:
+            # Before our own call of the program could be taken for a running agent.
+            self.processes  # noqa: B018
+        except OSError:
+            pass
+        return printed_version(self.machine) or self._logged_version()
+
+    def _logged_version(self) -> str:
+        try:
+            return self.story.versions[-1] if self.story.versions else ""
+        except OSError:
+            return ""
+
+    @fact
+    def program_folder(self) -> str:
+        """The folder of the agent's programs: of its package, or of its snap."""
+        return program_folder(self.machine)
+
+    @fact
+    def has_agent(self) -> bool | None:
+        """Whether a program of the agent is installed; None where that cannot be looked up, or was not recorded."""
+        separator = "\\" if self.machine.platform == "windows" else "/"
+        for name in self.places.binaries:
+            try:
+                self.machine.status(f"{self.program_folder}{separator}{name}")
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                return True if error.errno == errno.ENODATA else None
+            return True
+        if not self.recorded:
+            return False
+        try:
+            return False if self.machine.list_folder(self.places.logs) else None
+        except OSError:
+            return None
+
+    @fact
+    def behaviour(self) -> Assessed:
+        """How the agent behaves that runs, by the version that its log has, else by its program's."""
+        try:
+            running = self.story.run.version
+        except OSError:
+            running = ""
+        return assess(running or self.version)
+
+    @fact
+    def settings(self) -> Settings:
+        """The configuration as this agent takes it; without any settings where it cannot be read."""
+        try:
+            return settings_of(self.config or {}, self.behaviour.version)
+        except (OSError, ValueError):
+            return settings_of({})
+
+    def limit(self, name: str) -> int | None:
+        """Return an integer of the configuration that this agent accepts; None for its default, or without a name.
+
+        Args:
+            name: of the setting, such as "Ssm.CredentialRetryMaxSleepSeconds".
+        """
+        return self.settings.number(name) if name else None
+
+    def run(self, *commands: tuple[str, ...]) -> list[CommandResult]:
+        """Run commands at once."""
+        return self.machine.run(commands, COMMAND_SECONDS)
