@@ -158,8 +158,7 @@ class Observation:
     """A machine and its vault at one time.
 
     Attributes:
-        vault: the vault.
-        machine: the machine, which keeps what was read.
+        vault, machine: vault and machine, which keep what was read.
         timeout: seconds for each command of a collection; None for the usual one.
         of_agent: whether the agent of the machine uses the vault.
         comparison: record, collection and verdict; None where there is none, see `error`.
@@ -212,13 +211,13 @@ class Observation:
             from fingerprint.machine.live import LiveMachine
 
             machine = LiveMachine()
-        found = cls(vault, machine.keeping(), timeout, agent)
+        found = cls(vault.keeping(), machine.keeping(), timeout, agent)
         try:
             found._compare(state_of or found._record_state)
         except FingerprintError as error:
             found.comparison, found.error = None, error
-        found.manifest = manifest_of(vault)
-        found.problems = of_the_vault(vault, found.manifest, found.error)
+        found.manifest = manifest_of(found.vault)
+        found.problems = of_the_vault(found.vault, found.manifest, found.error)
         if found.comparison is not None:
             found.problems += _of_the_record(found.comparison, found.state, found.outlook)
         return found

@@ -52,7 +52,7 @@ class Site(AgentFacts):
         install: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(machine, log_limit=log_limit)
-        self.vault = vault
+        self.vault = vault.keeping()
         self.network = network
         self.region = region
         self.account = account

@@ -14,6 +14,7 @@ from fingerprint.types import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.files import Folder, is_torn, read_settled
 from fingerprint.vault.history import History
 from fingerprint.vault.journal import BYTES_FOUND, FOUND, NOT_WRITTEN, WRITTEN
+from fingerprint.vault.keeping import FILES, KeptFiles
 from fingerprint.vault.locations import (
     hides_own,
     known_as,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from fingerprint.vault.evidence import EvidenceStore
+    from fingerprint.vault.keeping import Files
 
     _Record = TypeVar("_Record", FingerprintRecord, RegistrationRecord)
     _Result = TypeVar("_Result")
@@ -86,6 +88,10 @@ class Vault:
         self._now = now
         self._history: History | None = None
         self._key: str | None = None
+        # How its folders are opened to read.
+        self.files: Files = FILES
+        # Key -> what reading it gave, and noticed, of a vault that keeps it.
+        self._read_once: dict[str, tuple[bytes, VaultError | None, str, bool, str]] | None = None
         # Whether nobody named it: then another one may be meant.
         self.by_default = False
         # What the last reading noticed and did not refuse: a change by another program.
@@ -102,6 +108,14 @@ class Vault:
         vault = cls(found, state=state, known_as=known_as(found, root), root=root)
         vault.by_default = path is None and root == "/" and named_vault() is None
         return vault
+
+    def keeping(self) -> Vault:
+        """Return this vault as one that reads each file once, for one look at it; it cannot be edited."""
+        if self._read_once is not None:
+            return self
+        one = object.__new__(type(self))
+        one.__dict__.update(self.__dict__, _history=None, files=KeptFiles(), _read_once={})
+        return one
 
     @property
     def shadowed(self) -> bool:
@@ -125,16 +139,22 @@ class Vault:
             VaultUnreadable: it could not be found out.
         """
         if self._key is None:
-            from fingerprint.vault.state_keys import find_key
-
-            key = find_key(self.state, self.path)
-            if not key.settled:
-                from fingerprint.vault.state_migration import readable_key
-
+            key, settled = self.files.once("state key", self._find_key)
+            if not settled:
                 # Another process may take it over at any time.
-                return readable_key(self.state, self.path, key.name)
-            self._key = key.name
+                return key
+            self._key = key
         return self._key
+
+    def _find_key(self) -> tuple[str, bool]:
+        from fingerprint.vault.state_keys import find_key
+
+        key = find_key(self.state, self.path, files=self.files)
+        if key.settled:
+            return key.name, True
+        from fingerprint.vault.state_migration import readable_key
+
+        return readable_key(self.state, self.path, key.name, self.files), False
 
     def settle_state(self) -> bool:
         """Take over what an earlier version kept under another key. The caller holds the lock of the vault.
@@ -160,7 +180,7 @@ class Vault:
         """The journal of what this vault held before."""
         key = self.state_key
         if self._history is None or self._history.key != key:
-            self._history = History(self.state, self.path, key)
+            self._history = History(self.state, self.path, key, self.files)
         return self._history
 
     @property
@@ -168,7 +188,7 @@ class Vault:
         """The snapshots of the machine that were kept for this vault's records."""
         from fingerprint.vault.evidence import EvidenceStore
 
-        return EvidenceStore(self.state, self.state_key)
+        return EvidenceStore(self.state, self.state_key, self.files)
 
     def now(self) -> float:
         if self._now is None:
@@ -226,10 +246,25 @@ class Vault:
 
     def read_bytes(self, key: str) -> bytes:
         """Return the bytes of a key's data file, found through the manifest. Raises as `read`."""
+        if self._read_once is None:
+            return self._read_bytes(key)
+        if key not in self._read_once:
+            data, refused = b"", None
+            try:
+                data = self._read_bytes(key)
+            except VaultError as error:
+                refused = error
+            self._read_once[key] = data, refused, self.notice, self.rolled_back, self.unwatched
+        data, refused, self.notice, self.rolled_back, self.unwatched = self._read_once[key]
+        if refused is not None:
+            raise refused.with_traceback(None)
+        return data
+
+    def _read_bytes(self, key: str) -> bytes:
         self.notice = ""
         self.rolled_back = False
         try:
-            folder = Folder.open(self.path)
+            folder = self.files.open(self.path)
         except VaultMissing as error:
             error.remedy = self._first(key, to_write=False)
             raise
@@ -243,7 +278,7 @@ class Vault:
             VaultError: they could not be read.
         """
         try:
-            with Folder.open(self.path) as folder:
+            with self.files.open(self.path) as folder:
                 return self._data(folder, key)
         except VaultMissing:
             return None
@@ -255,8 +290,8 @@ class Vault:
             VaultDenied, VaultUnreadable, VaultUnsafe: they could not be read, or the manifest not be replaced.
         """
         try:
-            with Folder.open(self.path) as folder:
-                read_settled(folder, self.manifest_name)
+            with self.files.open(self.path) as folder:
+                self.files.settled(folder, self.manifest_name)
                 return self._data(folder, key)
         except VaultMissing:
             return None
@@ -335,7 +370,7 @@ class Vault:
 
     def _manifest(self, folder: Folder, *, to_write: bool = True) -> dict[str, str] | None:
         """Return the manifest; who only reads needs none, as the data say who this machine is."""
-        return self._decoded_manifest(read_settled(folder, self.manifest_name), to_write=to_write)
+        return self._decoded_manifest(self.files.settled(folder, self.manifest_name), to_write=to_write)
 
     def _decoded_manifest(self, data: bytes | None, *, to_write: bool = True) -> dict[str, str] | None:
         if data is None:
@@ -364,6 +399,7 @@ class Vault:
             except VaultCorrupt:
                 pass
             # A writer may have come in between the data and the journal.
+            self.files.forget()
             seen, manifest, data = data, self._manifest(folder, to_write=to_write), self._data(folder, key)
             if data == seen:
                 break
@@ -371,8 +407,8 @@ class Vault:
 
     def _data(self, folder: Folder, key: str) -> bytes | None:
         try:
-            with Folder.open("Store", folder) as store:
-                return read_settled(store, key)
+            with self.files.open("Store", folder) as store:
+                return self.files.settled(store, key)
         except VaultMissing:
             return None
 
@@ -466,6 +502,8 @@ class VaultEdit:
         self._wait = wait
 
     def __enter__(self) -> VaultEdit:
+        if self._vault.files.keeping:
+            raise RuntimeError("a vault that keeps what it read cannot be edited: edit the vault that it was made of")
         # The reference leaves its folders without x (0600), and only root gets into them; since 3.3.4177 with x, and
         # it may run as another user.
         self._mode = 0o600 if self._vault.path == reference_vault() and is_root() else 0o700

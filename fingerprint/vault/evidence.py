@@ -13,6 +13,7 @@ from fingerprint._core import canonical_bytes, sha256_hex
 from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing, VaultUnreadable
 from fingerprint.vault.files import Folder
 from fingerprint.vault.journal import sealed, unsealed
+from fingerprint.vault.keeping import FILES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.types import FingerprintRecord
+    from fingerprint.vault.keeping import Files
 
 # Of one vault. The oldest go first, but the very first, and the first of the record that is in the vault.
 ENTRIES_KEPT = 16
@@ -67,9 +69,11 @@ class EvidenceStore:
     Args:
         state: our state folder.
         key: of the vault in our state folder, see `statekeys`.
+        files: how folders are opened to read.
     """
 
-    def __init__(self, state: str, key: str) -> None:
+    def __init__(self, state: str, key: str, files: Files = FILES) -> None:
+        self._files = files
         self.path = os.path.join(state, "evidence", key)
 
     def keep(
@@ -123,8 +127,12 @@ class EvidenceStore:
         Raises:
             VaultError: the folder could not be read, or all that there is for the record is damaged.
         """
+        tag = record_tag(record)
+        return self._files.once(("evidence", tag), lambda: self._for_tag(tag))
+
+    def _for_tag(self, tag: str) -> Evidence | None:
         refused: VaultError | None = None
-        for entry in self._found(record_tag(record)):
+        for entry in self._found(tag):
             if isinstance(entry, Evidence):
                 return entry
             refused = refused or entry
@@ -135,7 +143,7 @@ class EvidenceStore:
     def _found(self, wanted: str = "") -> Iterator[Evidence | VaultError]:
         """Yield what is kept, oldest first, all of it or that of one tag; in place of what is damaged the error."""
         try:
-            folder = Folder.open(self.path)
+            folder = self._files.open(self.path)
         except VaultMissing:
             return
         with folder:

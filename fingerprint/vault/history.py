@@ -35,6 +35,8 @@ from fingerprint.vault.journal import (
     unmarked,
     unsealed,
 )
+from fingerprint.vault.keeping import FILES
+from fingerprint.vault.os_errors import JOURNAL_LIMIT
 from fingerprint.vault.state_keys import HISTORY, JOURNAL
 
 TYPE_CHECKING = False
@@ -42,10 +44,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.vault.journal import Change, Entry
+    from fingerprint.vault.keeping import Files
 
 # Then `retention` chooses what is kept of them; all that it can keep is less.
 LINES_LIMIT = 1200
-JOURNAL_LIMIT = 64 * 1024 * 1024
 AUDIT_LOG = "audit.log"
 # What was written last, for `entry`.
 LAST_WRITTEN = 0
@@ -65,9 +67,11 @@ class History:
         state: our state folder.
         vault: the folder of the vault.
         key: of the vault in our state folder, see `statekeys`.
+        files: how folders are opened to read.
     """
 
-    def __init__(self, state: str, vault: str, key: str) -> None:
+    def __init__(self, state: str, vault: str, key: str, files: Files = FILES) -> None:
+        self._files = files
         self.state = state
         self.vault = vault
         self.key = key
@@ -349,7 +353,7 @@ class History:
             VaultError: the journal could not be read, or others can write it.
         """
         try:
-            with Folder.open(self.folder) as folder:
+            with self._files.open(self.folder) as folder:
                 end = folder.read(self.name, tail=_TAIL) or b""
                 states = newest_states(end if len(end) < _TAIL else end.partition(b"\n")[2], key, data)
                 if states is None and len(end) == _TAIL:
@@ -371,7 +375,7 @@ class History:
 
     def _data(self) -> bytes:
         try:
-            with Folder.open(self.folder) as folder:
+            with self._files.open(self.folder) as folder:
                 return folder.read(self.name, JOURNAL_LIMIT) or b""
         except VaultMissing:
             return b""
@@ -379,15 +383,18 @@ class History:
     def _lies(self, key: str) -> bytes | None:
         """Return the bytes of a key that are in the vault. Raises LookupError if they cannot be read."""
         try:
-            with Folder.open(self.vault) as vault:
+            with self._files.open(self.vault) as vault:
+                data: bytes | None
                 if key.endswith("Manifest"):
-                    return vault.read(key)
-                with Folder.open("Store", vault) as store:
-                    return store.read(key)
+                    data = vault.read(key)
+                else:
+                    with self._files.open("Store", vault) as store:
+                        data = store.read(key)
         except VaultMissing:
             return None
         except VaultError:
             raise LookupError(key) from None
+        return data
 
 
 def copies_of(changes: list[Change]) -> list[tuple[int, str, bytes]]:

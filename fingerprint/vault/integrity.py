@@ -13,7 +13,6 @@ from fingerprint._core import JsonError, loads, members
 from fingerprint.errors import VaultCorrupt, VaultMissing
 from fingerprint.types import Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.files import Folder, read_settled
 from fingerprint.vault.os_errors import FILE_LIMIT, vault_error
 from fingerprint.vault.records import decode_fingerprint, decode_registration
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from fingerprint.vault import Vault
+    from fingerprint.vault.files import Folder
 
 EC2_REGISTRATION_KEY = "EC2RegistrationKey"
 STORE = "Store"
@@ -119,12 +119,12 @@ def manifest_state(vault: Vault, manifest_name: str = "") -> ManifestState:
     """
     name = manifest_name or vault.manifest_name
     try:
-        with Folder.open(vault.path) as folder:
-            data = read_settled(folder, name)
+        with vault.files.open(vault.path) as folder:
+            data = vault.files.settled(folder, name)
             listed = as_the_agent_reads(data or b"")
             copies = not _invalid_text(data)
             try:
-                with Folder.open(STORE, folder) as store:
+                with vault.files.open(STORE, folder) as store:
                     return _Look(vault, name, listed, store, copies=copies).state(data)
             except VaultMissing:
                 return _Look(vault, name, listed, None, copies=copies).state(data)
@@ -149,12 +149,12 @@ def to_list(vault: Vault, listed: dict[str, str], store: Folder, *, copies: bool
     return _Look(vault, vault.manifest_name, listed, store, copies=copies).to_list()
 
 
-def _listable(name: str, keys: Iterable[str], store: Folder | None) -> tuple[str, ...]:
+def _listable(vault: Vault, name: str, keys: Iterable[str], store: Folder | None) -> tuple[str, ...]:
     """Return those of some keys of a manifest whose data lie in Store and decode. Raises as `manifest_state`."""
     found = []
     for key in keys:
         try:
-            data = None if store is None else read_settled(store, key)
+            data = None if store is None else vault.files.settled(store, key)
         except VaultCorrupt:
             # It is longer than any record.
             continue
@@ -202,12 +202,12 @@ class _Look:
                 does,
                 f"{self._name} {problem}{held}",
                 dict.fromkeys(there, kind),
-                _listable(self._name, there, self._store),
+                _listable(self._vault, self._name, there, self._store),
             )
         state = self._of_keys()
         if state.sound and (problem := _invalid_text(data)):
             what = f"{self._name} holds text that is not Unicode: {problem}"
-            good = _listable(self._name, there, self._store)
+            good = _listable(self._vault, self._name, there, self._store)
             return self._wrong(INVALID_TEXT, READS, what, dict.fromkeys(there, INVALID_TEXT), good)
         return state
 
@@ -238,10 +238,10 @@ class _Look:
         return ELSEWHERE, other is not None, self._decodes(key) and other in (None, self._read(key))
 
     def _read(self, key: str) -> bytes:
-        return b"" if self._store is None else read_settled(self._store, key) or b""
+        return b"" if self._store is None else self._vault.files.settled(self._store, key) or b""
 
     def _decodes(self, key: str) -> bool:
-        return bool(_listable(self._name, [key], self._store))
+        return bool(_listable(self._vault, self._name, [key], self._store))
 
     def _elsewhere(self, key: str) -> bytes:
         """Return the data outside of the vault that a key is listed with, b"" without any."""
@@ -394,6 +394,10 @@ def _content(vault: Vault, path: str) -> bytes | None:
     Raises:
         VaultUnreadable: it is there and could not be read.
     """
+    return vault.files.once(("elsewhere", path), lambda: _read_elsewhere(vault, path))
+
+
+def _read_elsewhere(vault: Vault, path: str) -> bytes | None:
     try:
         here = vault.on_its_machine(path)
         # Of what is no file the agent reads nothing, either.

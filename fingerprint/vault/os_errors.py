@@ -10,6 +10,7 @@ from fingerprint.errors import VaultChanged, VaultCorrupt, VaultDenied, VaultErr
 
 # A record is 0.3 to 2 KiB, a registration key 2 KiB.
 FILE_LIMIT = 64 * 1024
+JOURNAL_LIMIT = 64 * 1024 * 1024
 # A line of the journal has two records, and an escape is six times as long as what it stands for.
 LINE_LIMIT = 1024 * 1024
 MAKE_REMEDY = "Name another one with --vault, or make the first record with: fingerprint vault init"

@@ -14,12 +14,15 @@ from fingerprint._core import JsonError, dumps, loads
 from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.types import Value
 from fingerprint.vault.files import Folder
+from fingerprint.vault.keeping import FILES
 from fingerprint.vault.os_errors import vault_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+    from fingerprint.vault.keeping import Files
 
 HISTORY = "history"
 JOURNAL = ".jsonl"
@@ -85,7 +88,7 @@ class Key(Value):
     noted: bool = False
 
 
-def find_key(state: str, vault: str, *, to_write: bool = False) -> Key:
+def find_key(state: str, vault: str, *, to_write: bool = False, files: Files = FILES) -> Key:
     """Return the key of a vault.
 
     The key is that of its real path, unless the directory is known by another path that leads to it now, too.
@@ -94,6 +97,7 @@ def find_key(state: str, vault: str, *, to_write: bool = False) -> Key:
         state: our state folder.
         vault: the vault's path.
         to_write: whether the caller is going to write: then what it may not read stops it.
+        files: how folders are opened to read.
 
     Raises:
         VaultUnreadable: a place file could not be read.
@@ -101,11 +105,11 @@ def find_key(state: str, vault: str, *, to_write: bool = False) -> Key:
     """
     real = real_path(vault)
     try:
-        return _found(state, real)
+        return _found(state, real, files)
     except (VaultDenied, VaultUnsafe):
         try:
             # A refusal that does not last is none.
-            return _found(state, real)
+            return _found(state, real, FILES)
         except (VaultDenied, VaultUnsafe):
             # Whoever reads the journal meets it, too, and says so.
             if to_write:
@@ -113,10 +117,10 @@ def find_key(state: str, vault: str, *, to_write: bool = False) -> Key:
             return Key(state_key(real), False)
 
 
-def _found(state: str, real: str) -> Key:
+def _found(state: str, real: str, files: Files) -> Key:
     key = state_key(real)
     try:
-        with Folder.open(os.path.join(state, HISTORY)) as folder:
+        with files.open(os.path.join(state, HISTORY)) as folder:
             place = _place(folder, key)
             there = _status(real)
             if there is None or _is_of(place, there):
@@ -163,13 +167,13 @@ def is_noted(state: str, key: str) -> bool:
         return False
 
 
-def other_directory(state: str, vault: str, key: str) -> bool:
+def other_directory(state: str, vault: str, key: str, files: Files = FILES) -> bool:
     """Return whether the journal is of another directory that was at the vault's path.
 
     The numbers of devices change when a system starts, so only the inode counts.
     """
     try:
-        with Folder.open(os.path.join(state, HISTORY)) as folder:
+        with files.open(os.path.join(state, HISTORY)) as folder:
             place = _place(folder, key)
     except VaultError:
         return False

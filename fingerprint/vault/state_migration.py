@@ -14,8 +14,14 @@ import sys
 from fingerprint._core import JsonError, loads
 from fingerprint.errors import VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.vault.files import Folder
-from fingerprint.vault.history import JOURNAL_LIMIT
+from fingerprint.vault.keeping import FILES
+from fingerprint.vault.os_errors import JOURNAL_LIMIT
 from fingerprint.vault.state_keys import HISTORY, JOURNAL, real_path, state_key
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.vault.keeping import Files
+
 
 _EVIDENCE = "evidence"
 _CREDENTIALS = "credentials"
@@ -38,7 +44,7 @@ def earlier_key(vault: str) -> str:
     return escaped
 
 
-def readable_key(state: str, vault: str, key: str) -> str:
+def readable_key(state: str, vault: str, key: str, files: Files = FILES) -> str:
     """Return the key under which the state of a vault can be read before it was taken over.
 
     A journal that holds lines of other vaults is not read before that.
@@ -47,19 +53,19 @@ def readable_key(state: str, vault: str, key: str) -> str:
         VaultUnreadable: a journal could not be read.
     """
     try:
-        return _readable(state, vault, key)
+        return _readable(state, vault, key, files)
     except (VaultDenied, VaultUnsafe):
         try:
             # A refusal that does not last is none.
-            return _readable(state, vault, key)
+            return _readable(state, vault, key, FILES)
         except (VaultDenied, VaultUnsafe):
             # Whoever reads the journal meets it, too, and says so.
             return key
 
 
-def _readable(state: str, vault: str, key: str) -> str:
+def _readable(state: str, vault: str, key: str, files: Files) -> str:
     try:
-        with Folder.open(os.path.join(state, HISTORY)) as folder:
+        with files.open(os.path.join(state, HISTORY)) as folder:
             for one in (key, *_earlier(vault, key)):
                 lines = _lines(folder, one)
                 if lines:

@@ -7,7 +7,6 @@ import os
 from fingerprint.errors import FingerprintLost, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.types import Value
 from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
-from fingerprint.vault.files import Folder, read_settled
 from fingerprint.vault.integrity import (
     BLANK,
     DATA_MISSING,
@@ -30,6 +29,7 @@ from fingerprint.vault.remedies import refuse_lost, restore_command
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.vault import Vault
+    from fingerprint.vault.files import Folder
     from fingerprint.vault.integrity import ManifestState
 
 _KINDS = {
@@ -74,14 +74,14 @@ class Finding(Value):
 def verify(vault: Vault) -> list[Finding]:
     """Return what is wrong with a vault, with our journal of it and what else we keep; nothing for a sound one."""
     try:
-        folder = Folder.open(vault.path, unsafe=True)
+        folder = vault.files.open(vault.path, unsafe=True)
     except VaultError as error:
         return [Finding.of(error), *_open_registrations(vault)]
     with folder:
         names = folder.names()
         findings = _defects(folder)
         try:
-            Folder.open(vault.path).close()
+            vault.files.open(vault.path).close()
         except VaultUnsafe as error:
             # What the folder lies in may be wrong, too.
             findings += [] if findings else [Finding.of(error)]
@@ -91,7 +91,7 @@ def verify(vault: Vault) -> list[Finding]:
             elif name != STORE:
                 findings.append(_stray(folder, name))
         if STORE in names:
-            findings += _store_findings(folder, _listed(folder, names))
+            findings += _store_findings(vault, folder, _listed(vault, folder, names))
         states, problems = _states(vault, findings)
         findings += problems
     for state in states:
@@ -111,7 +111,7 @@ def _other_directory(vault: Vault) -> list[Finding]:
     from fingerprint.vault.state_keys import other_directory
 
     try:
-        other = other_directory(vault.state, vault.path, vault.state_key)
+        other = other_directory(vault.state, vault.path, vault.state_key, vault.files)
     except VaultError:
         # The journal has a finding of its own.
         return []
@@ -120,12 +120,12 @@ def _other_directory(vault: Vault) -> list[Finding]:
     return [Finding("other-directory", what, vault.path, remedy, False)] if other else []
 
 
-def _listed(folder: Folder, names: list[str]) -> set[str]:
+def _listed(vault: Vault, folder: Folder, names: list[str]) -> set[str]:
     """Return the keys that the manifests list, as far as they can be read: what is wrong with them is named apart."""
     listed: set[str] = set()
     for name in MANIFEST_KEYS:
         try:
-            listed |= as_the_agent_reads(read_settled(folder, name) or b"").keys() if name in names else set()
+            listed |= as_the_agent_reads(vault.files.settled(folder, name) or b"").keys() if name in names else set()
         except VaultError:
             continue
     return listed
@@ -187,9 +187,9 @@ def _manifest_findings(vault: Vault, state: ManifestState) -> list[Finding]:
     return findings
 
 
-def _store_findings(folder: Folder, listed: set[str]) -> list[Finding]:
+def _store_findings(vault: Vault, folder: Folder, listed: set[str]) -> list[Finding]:
     try:
-        store = Folder.open(STORE, folder, unsafe=True)
+        store = vault.files.open(STORE, folder, unsafe=True)
     except VaultError as error:
         return [Finding.of(error)]
     known = {key for keys in MANIFEST_KEYS.values() for key in keys}

@@ -23,8 +23,8 @@ _INVENTORY_TYPE = "Custom:HardwareFingerprint"
 
 
 def run(arguments: Arguments) -> int:
-    machine = machine_of(arguments)
-    vault = vault_of(arguments)
+    machine = machine_of(arguments).keeping()
+    vault = vault_of(arguments).keeping()
     record = vault.read()
     node = arguments.node or _node_of(vault, machine)
     saved = dict(record.hardware_hash.items()) if record.hardware_hash else {}

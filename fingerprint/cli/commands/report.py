@@ -35,7 +35,7 @@ def run(arguments: Arguments) -> int:
             remedy="Add --redact, or --reveal if that is wanted",
         )
     machine = machine_of(arguments).keeping()
-    vault = vault_of(arguments)
+    vault = vault_of(arguments).keeping()
     recorder = Recorder(machine)
     try:
         record_whole(recorder, arguments.timeout, with_facts=True)

@@ -58,7 +58,7 @@ def show_answer(vault: Vault, arguments: Arguments) -> dict[str, Any]:
 
 
 def _show(arguments: Arguments) -> int:
-    told = show_answer(vault_of(arguments), arguments)
+    told = show_answer(vault_of(arguments).keeping(), arguments)
     if arguments.output == "json":
         print_json("vault show", told)
         return EXIT_OK
@@ -100,7 +100,7 @@ def verify_answer(vault: Vault) -> dict[str, Any]:
 
 
 def _verify(arguments: Arguments) -> int:
-    told = verify_answer(vault_of(arguments))
+    told = verify_answer(vault_of(arguments).keeping())
     findings = told["findings"]
     if arguments.output == "json":
         print_json("vault verify", told)

@@ -44,7 +44,7 @@ def evidence_answer(vault: Vault) -> tuple[dict[str, Any], list[VaultError]]:
 
 
 def run(arguments: Arguments) -> int:
-    vault = vault_of(arguments)
+    vault = vault_of(arguments).keeping()
     answer, refused = evidence_answer(vault)
     entries = answer["entries"]
     for error in refused:

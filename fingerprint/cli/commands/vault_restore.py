@@ -42,7 +42,7 @@ def history_answer(vault: Vault, arguments: Arguments) -> dict[str, Any]:
 
 
 def _history(arguments: Arguments) -> int:
-    vault = vault_of(arguments)
+    vault = vault_of(arguments).keeping()
     told = history_answer(vault, arguments)
     entries = told["entries"]
     if arguments.output == "json":
@@ -171,12 +171,12 @@ def _restore(arguments: Arguments) -> int:
         show_log()
     vault = vault_of(arguments)
     key = next((one for one, word in KEY_WORDS.items() if word == arguments.key), "")
-    machine = machine_of(arguments)
+    machine, seen = machine_of(arguments), vault.keeping()
     plan = plan_restore(
-        vault, arguments.N, machine, key=key, rebaseline=arguments.rebaseline, of_agent=is_of_agent(vault, machine),
+        seen, arguments.N, machine, key=key, rebaseline=arguments.rebaseline, of_agent=is_of_agent(vault, machine),
         timeout=arguments.timeout,
     )  # fmt: skip
-    return _finish("vault restore", plan, vault, arguments)
+    return _finish("vault restore", plan, vault, seen, arguments)
 
 
 def _rebaseline(arguments: Arguments) -> int:
@@ -187,12 +187,12 @@ def _rebaseline(arguments: Arguments) -> int:
         )
     show_log()
     vault = vault_of(arguments)
-    machine = machine_of(arguments)
-    plan = plan_rebaseline(vault, machine, of_agent=is_of_agent(vault, machine), timeout=arguments.timeout)
-    return _finish("vault rebaseline", plan, vault, arguments)
+    machine, seen = machine_of(arguments), vault.keeping()
+    plan = plan_rebaseline(seen, machine, of_agent=is_of_agent(vault, machine), timeout=arguments.timeout)
+    return _finish("vault rebaseline", plan, vault, seen, arguments)
 
 
-def _finish(command: str, plan: Plan, vault: Vault, arguments: Arguments) -> int:
+def _finish(command: str, plan: Plan, vault: Vault, seen: Vault, arguments: Arguments) -> int:
     if not arguments.dry_run and not arguments.yes:
         raise Refused(
             f"{command} requires --yes: what it writes is taken for the record of the machine that registered",
@@ -201,8 +201,10 @@ def _finish(command: str, plan: Plan, vault: Vault, arguments: Arguments) -> int
         )
     if not arguments.dry_run:
         carry_out(vault, plan, accept_new_sid=arguments.accept_new_sid)
+        # It is another one now.
+        seen = vault.keeping()
     changes = _changes(plan.before, plan.after)
-    notes = _notes(plan, vault, arguments)
+    notes = _notes(plan, seen, arguments)
     if arguments.output == "json":
         print_json(
             command,
