@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import ClassVar
 
+    from fingerprint.machine.base import Machine
+
 _LIMIT = 1024 * 1024
 _KEYS = ("aws_access_key_id", "aws_secret_access_key")
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
@@ -95,7 +97,13 @@ class Order(Value):
 
 
 def credential_order(
-    user: str, home: str, environ: Mapping[str, str] | None, *, root: str = "/", platform: str = sys.platform
+    user: str,
+    home: str,
+    environ: Mapping[str, str] | None,
+    *,
+    root: str = "/",
+    platform: str = sys.platform,
+    machine: Machine | None = None,
 ) -> Order:
     """Return the sources of a user.
 
@@ -105,10 +113,11 @@ def credential_order(
         environ: the environment; None for one that is not known, such as another user's or a copied disk's.
         root: root folder of a copied disk.
         platform: of `sys.platform`, for the machine that is looked at.
+        machine: the machine with that root, for who has one.
     """
     findings: list[Finding] = []
     known = environ or {}
-    disk = _Disk(root)
+    disk = _Disk(machine or LiveMachine(root))
     profile = known.get("AWS_PROFILE") or known.get("AWS_DEFAULT_PROFILE") or "default"
     shared = known.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.join(home, ".aws", "credentials")
     config = known.get("AWS_CONFIG_FILE") or os.path.join(home, ".aws", "config")
@@ -136,7 +145,7 @@ def credential_order(
 def agent_credentials(root: str = "/", platform: str = sys.platform) -> AgentCredentials | None:
     """Return what the agent wrote of its last credentials, None if it wrote nothing that can be read."""
     try:
-        return parse_agent_credentials(_Disk(root).read(_places(platform).identity))
+        return parse_agent_credentials(_Disk(LiveMachine(root)).read(_places(platform).identity))
     except OSError:
         return None
 
@@ -149,8 +158,8 @@ def _places(platform: str) -> Places:
 class _Disk:
     """Files of the machine that is looked at; links on a copied disk do not lead out of it."""
 
-    def __init__(self, root: str) -> None:
-        self._machine = LiveMachine(root)
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
 
     def read(self, path: str) -> bytes:
         return self._machine.read_file(path, _LIMIT)

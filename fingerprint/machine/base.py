@@ -125,6 +125,11 @@ class Machine:
         """Whether it is not the machine that this process runs on."""
         return self.copied or self.recorded
 
+    @property
+    def unrecorded(self) -> Machine:
+        """The machine itself, where this one records it: by it secrets are read, which no recording holds."""
+        return self
+
     def keeping(self) -> Self:
         """Return this machine as one that reads each source once, see `fingerprint.machine.keeping`.
 

@@ -113,6 +113,10 @@ class Recorder(Machine):
         """Whether it records a recording once more: no more can be asked of that than it holds."""
         return self._machine.recorded
 
+    @property
+    def unrecorded(self) -> Machine:
+        return self._machine
+
     def keeping(self) -> Self:
         return self
 

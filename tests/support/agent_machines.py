@@ -89,14 +89,15 @@ def mismatch(at: str, *names: str) -> str:
 REGENERATED = "Calculated hardware difference, regenerating fingerprint..."
 
 
-class Present:
+class Present(RecordedMachine):
     """A recorded machine that is taken for the one that this runs on."""
 
     def __init__(self, recorded: RecordedMachine) -> None:
-        self._recorded = recorded
+        super().__init__(recorded.snapshot, recorded.where)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._recorded, name)
+    @property
+    def recorded(self) -> bool:
+        return False
 
 
 class AgentMachine:

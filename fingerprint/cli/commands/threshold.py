@@ -18,7 +18,7 @@ def run(arguments: Arguments) -> int:
 
 
 def _get(arguments: Arguments) -> int:
-    vault = vault_of(arguments)
+    vault = vault_of(arguments).keeping()
     threshold = vault.read().threshold
     if arguments.output == "json":
         print_json("threshold get", {"vault": vault.path, "threshold": threshold, "meaning": meaning(threshold)})

@@ -109,12 +109,9 @@ def _account_of(site: Site, record: RegistrationRecord) -> tuple[str, str]:
 
 
 def _account_of_profile(site: Site, path: str, profile: str) -> tuple[str, str]:
-    from fingerprint.machine.live import LiveMachine
-
     shown = path if path.isprintable() else ascii(path)
     try:
-        # Not by the machine of the site, which may be recorded: a recording holds no keys.
-        data = LiveMachine(site.root).read_file(path, _LIMIT)
+        data = site.machine.unrecorded.read_file(path, _LIMIT)
         key = DIALECTS[BOTOCORE](data.decode("utf-8")).get(profile, {}).get(ACCESS_KEY, "")
     except (OSError, ValueError, Unreadable) as error:
         why = error.strerror if isinstance(error, OSError) else "no SDK reads it"
@@ -129,14 +126,12 @@ def _hints(site: Site, record: RegistrationRecord) -> list[tuple[str, str, str]]
     """Return (region or account, its value, what names it) of what may name where the node should be."""
     found = [(_REGION, site.setting("Agent", "Region"), f"Agent.Region of {site.places.config}")]
     if not site.elsewhere:
-        found += _of_shell()
+        found += _of_shell(site)
         found += _of_instance(site, record)
     return [(what, value, by) for what, value, by in found if isinstance(value, str) and value]
 
 
-def _of_shell() -> list[tuple[str, str, str]]:
-    from fingerprint.machine.live import LiveMachine
-
+def _of_shell(site: Site) -> list[tuple[str, str, str]]:
     environ = os.environ
     if not is_own(environ):
         # Of another user than whose rights this has.
@@ -149,7 +144,7 @@ def _of_shell() -> list[tuple[str, str, str]]:
     parser = RawConfigParser(default_section="\0", strict=False, allow_no_value=True)
     try:
         # What is no regular file is not waited for.
-        parser.read_string(LiveMachine().read_file(path, _LIMIT).decode("utf-8"))
+        parser.read_string(site.machine.unrecorded.read_file(path, _LIMIT).decode("utf-8"))
         region = parser.get(section, "region", fallback="") or ""
     except (IniError, OSError, UnicodeDecodeError):
         region = ""
