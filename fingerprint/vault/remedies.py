@@ -114,7 +114,7 @@ def require_fingerprint(record: FingerprintRecord, vault: Vault) -> FingerprintR
         raise VaultMissing(
             "the record is cleared: it holds no fingerprint",
             where=vault.path,
-            remedy="Make the first record with: fingerprint init",
+            remedy="Make the first record with: fingerprint vault init",
         )
     return record
 

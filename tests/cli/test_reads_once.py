@@ -38,9 +38,9 @@ from fingerprint.vault.files import Folder
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tools and files of Linux")
 
 COMMANDS = (
-    "check", "check --output json", "check --format nagios -c copy", "explain", "explain --output json", "diagnose",
-    "show", "show --facts", "show --scheme stable", "metrics", "watch --checks 1",
-    "simulate --event dhcp-lease --sweep",
+    "check", "check --output json", "monitor nagios -c copy", "explain", "explain --output json", "diagnose",
+    "show", "show --facts", "show --scheme stable", "monitor prometheus", "monitor watch --checks 1",
+    "whatif --event dhcp-lease --sweep",
     "snapshot -", "report --redact FILE", "vault rebaseline --keep-fingerprint --accept-new-sid --dry-run", "fleet row",
     "threshold advise --tolerate reboot", "threshold get", "vault show", "vault verify", "vault history",
     "vault evidence",
@@ -139,7 +139,7 @@ def test_watch_looks_at_everything_once_each_time(
     for name, value in machine.env.items():
         monkeypatch.setenv(name, value)
     main(["--vault", str(machine.vault_path), "--snapshot", str(tmp_path / "machine.json"),
-          "watch", "--checks", "2", "--interval", "0.01"])  # fmt: skip
+          "monitor", "watch", "--checks", "2", "--interval", "0.01"])  # fmt: skip
     assert set(asked.values()) == {2}
 
 
@@ -259,7 +259,7 @@ def _sources(call: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory: pytest.TempPathFactory) -> Traced:
     machine = Traced(tmp_path_factory.mktemp("traced"))
-    assert machine("init").returncode == 0
+    assert machine("vault", "init").returncode == 0
     return machine
 
 
@@ -269,7 +269,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Traced:
 def test_no_command_opens_a_file_or_runs_a_tool_twice(command: str, state: str, traced: Traced) -> None:
     traced.says("one" if state == "same" else "two")
     found = traced.reads(command)
-    if command.split()[0] in ("check", "explain", "diagnose", "metrics", "snapshot", "report", "fleet"):
+    if command.split()[0] in ("check", "explain", "diagnose", "monitor", "snapshot", "report", "fleet"):
         assert found["/etc/machine-id"] == 1
         assert {source: found[source] for source in found if "dmidecode" in source} == {
             f"/usr/sbin/dmidecode -t {group}": 1 for group in ("processor", "memory", "bios", "system")
