@@ -1,14 +1,111 @@
-"""Writing a file that a user named: a new one that only its owner reads, whole, or nothing at all."""
+"""Files that a user named: complete and durable under their name, or not there at all.
+
+Folders that only this program writes (vaults, state, the credentials file of the AWS SDKs) keep more promises (a lock,
+no link on the way, no foreign owner) and are replaced by `fingerprint.vault.files`.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 
 from fingerprint.errors import InputError, Refused
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import BinaryIO
+
+# Some file systems cannot flush a directory, and who may only write to one cannot open it.
+_NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
+_PRIVATE = 0o600
+
+
+class AtomicFile:
+    """A binary file, written under a hidden name beside its own; a context manager that yields the open file.
+
+    At the end of the block the file is flushed to the disk, gets its mode and then its name, and the name is flushed.
+    A block that fails or is interrupted leaves nothing.
+
+    Args:
+        path: the file.
+        replace: whether it replaces a file, or a link, of that name.
+        mode: permissions; until it has its name only its owner reads it.
+
+    Raises:
+        FileExistsError: there is something of that name, and `replace` is False.
+        OSError: it could not be written.
+    """
+
+    def __init__(self, path: str, *, replace: bool = False, mode: int = _PRIVATE) -> None:
+        self.path = path
+        self._replace = replace
+        self._mode = mode
+        self._hidden = ""
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> BinaryIO:
+        if not self._replace and os.path.lexists(self.path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
+        directory, name = os.path.split(os.path.abspath(self.path))
+        # Known before anything is made, so that no signal comes in between and leaves a file that nobody removes.
+        self._hidden = os.path.join(directory, f".{name}.{os.urandom(4).hex()}.tmp")
+        try:
+            self._file = open(self._hidden, "xb", opener=only_for_us)
+        except BaseException:
+            self.discard()
+            raise
+        return self._file
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self._file is not None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                if self._mode != _PRIVATE:
+                    os.chmod(self._hidden, self._mode)
+                self._give_name()
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Close the file and remove it, unless it has its name."""
+        try:
+            if self._file is not None:
+                self._file.close()
+        except OSError:
+            # What could not be written is removed.
+            pass
+        finally:
+            if self._hidden and os.path.lexists(self._hidden):
+                os.unlink(self._hidden)
+
+    def _give_name(self) -> None:
+        if self._replace:
+            os.replace(self._hidden, self.path)
+        else:
+            try:
+                os.link(self._hidden, self.path)
+            except FileExistsError:
+                raise
+            except OSError:
+                # A file system without hard links; there only a writer in this very moment could be overwritten.
+                if os.path.lexists(self.path):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path) from None
+                os.replace(self._hidden, self.path)
+        try:
+            _flush_directory(os.path.dirname(self._hidden))
+        except BaseException:
+            if not self._replace:
+                os.unlink(self.path)
+            raise
+
 
 def write_new(path: str, data: bytes, what: str) -> None:
-    """Write a new file, mode 0600, durably. It gets its name when it is whole, whatever happens on the way.
+    """Write a new file, mode 0600, as `AtomicFile` does.
 
     Args:
         path: the file.
@@ -19,54 +116,34 @@ def write_new(path: str, data: bytes, what: str) -> None:
         Refused: the file exists.
         InputError: it could not be written; nothing of it is left.
     """
-    if os.path.lexists(path):
-        raise _exists(path)
     try:
-        unnamed = unnamed_beside(path)
-        try:
-            with open(unnamed, "xb", opener=only_for_us) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            give_name(unnamed, path)
-        finally:
-            if os.path.lexists(unnamed):
-                os.unlink(unnamed)
+        with AtomicFile(path) as file:
+            file.write(data)
     except FileExistsError:
-        raise _exists(path) from None
+        raise Refused(
+            "the file exists; nothing was written", where=path, remedy="Name a new file, or remove the old one"
+        ) from None
     except OSError as error:
         raise InputError(
             f"the {what} could not be written ({error.strerror})", where=path, remedy="Name a file that can be written"
         ) from None
 
 
-def unnamed_beside(path: str) -> str:
-    """Return a hidden name beside a file, under which it is written before it gets its own.
-
-    It is known before anything is made, so that no signal comes in between and leaves a file that nobody removes.
-    Raises OSError: the path begins in the current folder, and that is gone.
-    """
-    folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
-
-
 def only_for_us(path: str, flags: int) -> int:
     """Open a file as `open` does with it as its opener: a new one is read by its owner only."""
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags, _PRIVATE)
 
 
-def give_name(unnamed: str, path: str) -> None:
-    """Give a file its name unless something has it. Raises FileExistsError."""
+def _flush_directory(path: str) -> None:
+    if os.name == "nt":
+        # Windows opens no directories.
+        return
     try:
-        os.link(unnamed, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        # A file system without hard links; there only a writer in this very moment could be overwritten.
-        if os.path.lexists(path):
-            raise FileExistsError(path) from None
-        os.replace(unnamed, path)
-
-
-def _exists(path: str) -> Refused:
-    return Refused("the file exists; nothing was written", where=path, remedy="Name a new file, or remove the old one")
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH:
+            raise

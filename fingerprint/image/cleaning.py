@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-from fingerprint._io.atomic import give_name, only_for_us, unnamed_beside
+from fingerprint._io.atomic import AtomicFile
 from fingerprint._io.permissions import rights_remedy
 from fingerprint.errors import InputError, Refused
 from fingerprint.image.disk import FILE, Disk, identity, is_folder, reason
@@ -123,8 +123,6 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
     # Imported here: it costs more than a whole look at an image.
     import tarfile
 
-    if os.path.lexists(backup):
-        raise _exists(backup)
     if _above(backup) & found.trees:
         raise Refused(
             "the backup would lie in a folder that is cleaned; nothing was removed",
@@ -132,23 +130,18 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
             remedy="Name a file elsewhere with --backup",
         )
     identities = {item.path: item.identity for item in found.removable}
-    unnamed = unnamed_beside(backup)
     try:
-        try:
-            with open(unnamed, "xb", opener=only_for_us) as file:
-                with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT, compresslevel=6) as archive:
-                    # Sorted, a folder comes before what is in it.
-                    for path in sorted({*identities, *found.folders}, key=lambda one: one.split(os.sep)):
-                        _add(archive, disk, path, identities.get(path))
-                file.flush()
-                os.fsync(file.fileno())
-            give_name(unnamed, backup)
-            _make_durable(os.path.dirname(unnamed))
-        finally:
-            if os.path.lexists(unnamed):
-                os.unlink(unnamed)
+        with (
+            AtomicFile(backup) as file,
+            tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT, compresslevel=6) as archive,
+        ):
+            # Sorted, a folder comes before what is in it.
+            for path in sorted({*identities, *found.folders}, key=lambda one: one.split(os.sep)):
+                _add(archive, disk, path, identities.get(path))
     except FileExistsError:
-        raise _exists(backup) from None
+        raise Refused(
+            "the file exists; nothing was removed", where=backup, remedy="Name a new file with --backup"
+        ) from None
     except OSError as error:
         raise InputError(
             f"the backup could not be written ({reason(error)}); nothing was removed",
@@ -187,15 +180,6 @@ def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | No
             )  # fmt: skip
 
 
-def _to_read(error: OSError) -> str:
-    """Return what to do about a file that could not be read."""
-    if error.errno == errno.EAGAIN:
-        return "Run it again"
-    if getattr(os, "geteuid", lambda: -1)() != 0:
-        return "Run it as root"
-    return "Find out why root may not read it, or clean without a backup: --no-backup"
-
-
 def _add_special(archive: TarFile, disk: Disk, folder: Folder, name: str, status: os.stat_result) -> None:
     entry = _entry(archive, disk.name(folder.of(name)), status)
     if is_folder(status):
@@ -221,20 +205,3 @@ def _entry(archive: TarFile, name: str, status: os.stat_result) -> TarInfo:
     seconds, rest = divmod(abs(status.st_mtime_ns), _NANOSECONDS)
     entry.pax_headers = {"mtime": f"{'-' * (status.st_mtime_ns < 0)}{seconds}.{rest:09}"}
     return entry
-
-
-def _make_durable(folder: str) -> None:
-    if os.sep == "/":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            # Some file systems cannot do that for a folder.
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-                raise
-        finally:
-            os.close(descriptor)
-
-
-def _exists(path: str) -> Refused:
-    return Refused("the file exists; nothing was removed", where=path, remedy="Name a new file with --backup")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fingerprint._io.atomic import only_for_us, unnamed_beside
+from fingerprint._io.atomic import AtomicFile
 from fingerprint.errors import InputError
 from fingerprint.observation import UNKNOWN
 from fingerprint.rules.ssm import THRESHOLD_DISABLED
@@ -141,17 +141,8 @@ def write_textfile(path: str, text: str) -> None:
             remedy="Name a file; without --textfile `fingerprint monitor prometheus` writes to standard output",
         )  # fmt: skip
     try:
-        unnamed = unnamed_beside(path)
-        try:
-            with open(unnamed, "x", encoding="utf-8", opener=only_for_us) as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(unnamed, _MODE)
-            os.replace(unnamed, path)
-        finally:
-            if os.path.lexists(unnamed):
-                os.unlink(unnamed)
+        with AtomicFile(path, replace=True, mode=_MODE) as file:
+            file.write(text.encode("utf-8"))
     except OSError as error:
         raise InputError(
             f"the metrics could not be written ({error.strerror})",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fingerprint._io.atomic import write_new
+from fingerprint._io.atomic import AtomicFile, write_new
 from fingerprint.errors import InputError, Refused
 from fingerprint.monitor.prometheus import write_textfile
 
@@ -85,3 +86,92 @@ def test_a_current_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pyte
     writers = pytest.importorskip("fingerprint.fleet.io.writer")
     with pytest.raises(InputError, match="could not be written"), writers.TableWriter("new.parquet"):
         pass
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_file_has_its_mode_when_it_has_its_name(tmp_path: Path, replace: bool, mode: int) -> None:
+    path = tmp_path / "file"
+    if replace:
+        path.write_bytes(b"old")
+    with AtomicFile(str(path), replace=replace, mode=mode) as file:
+        file.write(b"new")
+        [hidden] = [name for name in os.listdir(tmp_path) if name != "file"]
+        assert stat.S_IMODE((tmp_path / hidden).stat().st_mode) == 0o600
+        assert path.exists() is replace
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("step", ["fsync", "chmod", "block", "directory"])
+@pytest.mark.parametrize("error", [BROKEN, KeyboardInterrupt(), OSError(errno.EIO, os.strerror(errno.EIO))])
+@pytest.mark.skipif(os.name == "nt", reason="Windows flushes no directories")
+def test_a_failure_at_any_step_leaves_the_old_file_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool, step: str, error: BaseException
+) -> None:
+    path = tmp_path / "file"
+    if replace:
+        path.write_bytes(b"old")
+    flush, flushed = os.fsync, []
+
+    def fail(*_: object) -> None:
+        raise error
+
+    def fsync(descriptor: int) -> None:
+        flushed.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        if flushed[-1] == (step == "directory"):
+            raise error
+        flush(descriptor)
+
+    if step == "chmod":
+        monkeypatch.setattr(os, "chmod", fail)
+    elif step != "block":
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    def write() -> None:
+        with AtomicFile(str(path), replace=replace, mode=0o644) as file:
+            file.write(b"new")
+            if step == "block":
+                raise error
+
+    with pytest.raises(type(error)):
+        write()
+    assert os.listdir(tmp_path) == ["file"] * replace
+    if replace:
+        # Its name is the last step, so after that only the flush of the name can fail.
+        assert path.read_bytes() == (b"new" if step == "directory" else b"old")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows flushes no directories")
+def test_a_file_and_then_its_name_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flush, seen = os.fsync, []
+
+    def fsync(descriptor: int) -> None:
+        is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        seen.append(("directory" if is_directory else "file", (tmp_path / "file").exists()))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with AtomicFile(str(tmp_path / "file")) as file:
+        file.write(b"data")
+    assert seen == [("file", False), ("directory", True)]
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
+@pytest.mark.skipif(os.name == "nt", reason="Windows flushes no directories")
+def test_a_file_system_that_flushes_no_directories_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    flush = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_new(str(tmp_path / "new"), b"data", "report")
+    assert (tmp_path / "new").read_bytes() == b"data"

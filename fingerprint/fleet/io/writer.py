@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fingerprint._io.atomic import only_for_us, unnamed_beside
+from fingerprint._io.atomic import AtomicFile
 from fingerprint.errors import InputError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -34,19 +34,18 @@ class TableWriter:
         self.ending = os.path.splitext(path)[1]
         if self.ending not in _ENDINGS:
             raise UsageError(f"{path} does not end with {', '.join(_ENDINGS)}", remedy="Its ending says its format")
-        if os.path.lexists(path):
-            raise Refused("the file exists; nothing was written", where=path, remedy="Name a new file, or remove it")
         self.path = path
         self.rows = 0
-        self._unnamed = ""
+        self._atomic = AtomicFile(path)
         self._file: Any = None
         self._writer: Any = None
 
     def __enter__(self) -> TableWriter:
         try:
-            self._unnamed = unnamed_beside(self.path)
-            self._file = open(self._unnamed, "xb", opener=only_for_us)
+            self._file = self._atomic.__enter__()
             return self
+        except FileExistsError:
+            raise self._exists() from None
         except OSError as error:
             raise self._failed(error) from None
         except KeyboardInterrupt:
@@ -83,12 +82,9 @@ class TableWriter:
                 if self._writer is not None:
                     writer, self._writer = self._writer, None
                     writer.close()
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._file.close()
-                os.link(self._unnamed, self.path)
+                self._atomic.__exit__(None, None, None)
         except FileExistsError:
-            raise Refused("the file exists; nothing was written", where=self.path, remedy="Name a new file") from None
+            raise self._exists() from None
         except OSError as failure:
             raise self._failed(failure) from None
         finally:
@@ -96,15 +92,17 @@ class TableWriter:
 
     def _abandon(self) -> None:
         """Close what is open, whatever it says, and remove the file without a name."""
-        for one in (self._writer, self._file):
-            try:
-                if one is not None:
-                    one.close()
-            except (OSError, ValueError):
-                # ArrowException is a ValueError; what a failed writer says on closing was said before.
-                continue
-        if os.path.lexists(self._unnamed):
-            os.unlink(self._unnamed)
+        try:
+            if self._writer is not None:
+                self._writer.close()
+        except (OSError, ValueError):
+            # ArrowException is a ValueError; what a failed writer says on closing was said before.
+            pass
+        finally:
+            self._atomic.discard()
+
+    def _exists(self) -> Refused:
+        return Refused("the file exists; nothing was written", where=self.path, remedy="Name a new file, or remove it")
 
     def _failed(self, error: OSError) -> InputError:
         return InputError(

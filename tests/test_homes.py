@@ -1,0 +1,34 @@
+"""Each fact and each mechanism has one home: the package is searched for a second one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import fingerprint
+
+PACKAGE = Path(fingerprint.__file__).parent
+TEXTS = {str(path.relative_to(PACKAGE)): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
+# The safe store of a vault: by descriptors, under a lock, with names that the next writer finds.
+STORE = {"vault/_posix.py", "vault/_posix_exchange.py", "vault/_windows.py"}
+
+
+def homes(pattern: str) -> set[str]:
+    """Return the modules in whose text a regular expression is found."""
+    return {name for name, text in TEXTS.items() if re.search(pattern, text)}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        # A socket has no content to write before it gets its name.
+        (r"\bos\.(?:rename|renames|replace|link)\b", {"_io/atomic.py", "credentials/unix_socket.py", *STORE}),
+        (r"\bO_EXCL\b|open\([^)]*[\"']x[bt]?[\"']", {"_io/atomic.py", "cli/fleet_input.py", *STORE}),
+        (r"\bNamedTemporaryFile\b|\bmkstemp\b", set()),
+    ],
+)
+def test_one_module_gives_files_their_names(pattern: str, expected: set[str]) -> None:
+    assert homes(pattern) <= expected
+    assert expected <= homes(pattern) | STORE
