@@ -32,3 +32,11 @@ def homes(pattern: str) -> set[str]:
 def test_one_module_gives_files_their_names(pattern: str, expected: set[str]) -> None:
     assert homes(pattern) <= expected
     assert expected <= homes(pattern) | STORE
+
+
+def test_one_module_follows_links_below_a_root() -> None:
+    # `Disk` walks by descriptors, its functions are called by the one that counts and orders; the last two read the
+    # name of a namespace and of a bus.
+    walkers = {"_io/chroot.py", "image/disk.py", "machine/reader.py", "machine/network.py"}
+    assert homes(r"\breadlink\b") == walkers
+    assert homes(r"raise OSError\(errno\.ELOOP") == {"_io/chroot.py"}

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
-# What Linux follows.
-_LINKS_FOLLOWED = 40
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# As many as Linux follows.
+MOST_LINKS = 40
 
 
 def on_disk(root: str, path: str) -> str:
@@ -17,25 +22,57 @@ def on_disk(root: str, path: str) -> str:
         path: an absolute path, as the disk's own system knows it.
 
     Raises:
-        OSError: links lead to each other, or one cannot be read.
+        OSError: links lead to each other, one cannot be read, or ".." follows what is no directory.
     """
-    left = [part for part in path.split("/") if part]
     done: list[str] = []
+
+    def enter(name: str) -> str | None:
+        here = os.path.join(root, *done, name)
+        if os.path.islink(here):
+            return os.readlink(here)
+        done.append(name)
+        return None
+
+    def leave() -> None:
+        if not stat.S_ISDIR(os.stat(os.path.join(root, *done)).st_mode):
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        del done[-1:]
+
+    follow(path, enter, leave, done.clear)
+    return os.path.join(root, *done)
+
+
+def follow(
+    path: str, enter: Callable[[str], str | None], leave: Callable[[], object], restart: Callable[[], object]
+) -> None:
+    """Walk a path below a root, name by name; the walker's functions know where it is.
+
+    Args:
+        path: as the disk's own system knows it; "/" and the system's own separator part its names.
+        enter: goes into a name, or returns the target of a link of that name and stays.
+        leave: goes one up; in the root it stays.
+        restart: goes to the root.
+
+    Raises:
+        OSError: links lead to each other, or `enter` raised it.
+    """
+    left = _names(path)
     followed = 0
     while left:
-        part = left.pop(0)
-        if part == "..":
-            done = done[:-1]
-        elif part != ".":
-            here = os.path.join(root, *done, part)
-            if not os.path.islink(here):
-                done.append(part)
-                continue
-            followed += 1
-            if followed > _LINKS_FOLLOWED:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-            target = os.readlink(here)
-            if target.startswith("/"):
-                done = []
-            left = [part for part in target.split("/") if part] + left
-    return os.path.join(root, *done)
+        name = left.pop(0)
+        if name == "..":
+            leave()
+            continue
+        target = enter(name)
+        if target is None:
+            continue
+        followed += 1
+        if followed > MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        if target.startswith("/"):
+            restart()
+        left[:0] = _names(target)
+
+
+def _names(path: str) -> list[str]:
+    return [name for name in path.replace(os.sep, "/").split("/") if name not in ("", ".")]

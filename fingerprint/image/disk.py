@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 
+from fingerprint._io.chroot import MOST_LINKS, follow
 from fingerprint.errors import InputError, UsageError
 
 TYPE_CHECKING = False
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_LINKS_FOLLOWED = 40
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 FILE = _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -172,30 +172,27 @@ class Disk:
         """Return a path below the root, as a tar file names it."""
         return os.path.splitdrive(self.below(path))[1].replace(os.sep, "/").lstrip("/")
 
-    def folder(self, inside: str, follow: bool = True) -> Folder:
+    def folder(self, inside: str, links: bool = True) -> Folder:
         """Open a folder; links are followed as if the root were "/"."""
-        opened, followed = [self._top(inside)], 0
-        left = os.path.splitdrive(inside)[1].split(os.sep)
+        opened = [self._top(inside)]
+
+        def enter(name: str) -> str | None:
+            here = opened[-1]
+            try:
+                opened.append(here.inner(name))
+            except OSError:
+                target = here.target(name) if links and os.sep == "/" else None
+                if target is None:
+                    raise
+                return target
+            return None
+
+        def leave(least: int = 1) -> None:
+            while len(opened) > least:
+                opened.pop().close()
+
         try:
-            while left:
-                name = left.pop(0)
-                if name == ".." and len(opened) > 1:
-                    opened.pop().close()
-                if name in ("", ".", ".."):
-                    continue
-                here = opened[-1]
-                try:
-                    opened.append(here.inner(name))
-                except OSError:
-                    target = here.target(name) if follow and os.sep == "/" else None
-                    if target is None:
-                        raise
-                    followed += 1
-                    if followed > _LINKS_FOLLOWED:
-                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), here.of(name)) from None
-                    while target.startswith("/") and len(opened) > 1:
-                        opened.pop().close()
-                    left[:0] = target.split("/")
+            follow(os.path.splitdrive(inside)[1], enter, lambda: leave(max(len(opened) - 1, 1)), leave)
             return opened.pop()
         finally:
             for one in opened:
@@ -203,7 +200,7 @@ class Disk:
 
     def parent(self, path: str) -> Folder:
         """Open the folder of a path that was found before, in which there was no link."""
-        return self.folder(self.below(os.path.dirname(path)), follow=False)
+        return self.folder(self.below(os.path.dirname(path)), links=False)
 
     def is_mounted(self, folder: Folder, name: str, status: os.stat_result) -> bool:
         """Return whether a name in a folder is a mount point, also for a single file."""
@@ -254,7 +251,7 @@ class Disk:
         except OSError:
             return False
 
-    def reach(self, inside: str, links: int = _LINKS_FOLLOWED) -> tuple[Folder, str, os.stat_result] | None:
+    def reach(self, inside: str, links: int = MOST_LINKS) -> tuple[Folder, str, os.stat_result] | None:
         """Return what a path leads to in the end, as `find` does."""
         found = self.find(inside)
         if found is None or not stat.S_ISLNK(found[2].st_mode):
