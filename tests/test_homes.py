@@ -40,3 +40,9 @@ def test_one_module_follows_links_below_a_root() -> None:
     walkers = {"_io/chroot.py", "image/disk.py", "machine/reader.py", "machine/network.py"}
     assert homes(r"\breadlink\b") == walkers
     assert homes(r"raise OSError\(errno\.ELOOP") == {"_io/chroot.py"}
+
+
+def test_one_module_reads_and_writes_times() -> None:
+    pattern = r"strptime|strftime|fromisoformat|isoformat|\btimegm\b|\bmktime\b|parsedate|formatdate|\bgmtime\b"
+    # A column of Arrow holds datetimes, which are written as JSON; a block of IP addresses is no time.
+    assert homes(pattern) == {"_io/times.py", "fleet/io/writer.py"}

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from email.utils import formatdate
 from http.client import responses
 from logging import getLogger
-from time import monotonic
+from time import monotonic, time
 
 import h11
 
 from fingerprint._io.peers import Peer, peer_of
+from fingerprint._io.times import http_date
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
@@ -377,7 +377,7 @@ class _Connection:
         return Request(head.method.decode("ascii"), target, headers, bytes(body), self.peer)
 
     async def _send(self, answer: Answer, *, close: bool = False) -> None:
-        headers = {"Date": formatdate(usegmt=True), "Content-Type": "text/plain", **answer.headers}
+        headers = {"Date": http_date(time()), "Content-Type": "text/plain", **answer.headers}
         if isinstance(answer.body, bytes):
             headers["Content-Length"] = str(len(answer.body))
         if close:

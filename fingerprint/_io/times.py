@@ -1,13 +1,45 @@
-"""Times as text: RFC 3339 in UTC, and the date of a node's key as Go prints it."""
+"""The one reader and writer of times as text; numbers are seconds since 1970-01-01 UTC.
+
+Formats: RFC 3339 (ours, the service's, and what Go writes as JSON), the date of a node's key as Go prints it, local
+times of logs, the basic format of ISO 8601 that requests are signed with, and the dates of HTTP.
+"""
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
+UNDATED_DAYS = 3650
 _CYCLE_SECONDS = 146097 * 24 * 3600
 _FIRST_SECOND = -62135596800
 _LAST_SECOND = 253402300799
-UNDATED_DAYS = 3650
+_DAY_SECONDS = 86400
 _NANOSECONDS = 10**9
-_DATE = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d{1,9})? ([+-])(\d\d)(\d\d)(?: |$)"
+_MOST_OFFSET_HOURS = 23
+
+
+def utc(seconds: float) -> str:
+    """Return a time as RFC 3339 in UTC, with whole seconds; one that is beyond the years 1 to 9999 as their end."""
+    year, month, day, hour, minute, second = _fields(seconds)
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}Z"
+
+
+def local(seconds: float) -> str:
+    """Return a local time, in seconds as if it were of UTC, as logs write it: 2026-11-24 10:00:00."""
+    return utc(seconds)[:19].replace("T", " ")
+
+
+def basic(seconds: float) -> str:
+    """Return a time in the basic format of ISO 8601, in UTC: 20261124T100000Z."""
+    return utc(seconds).replace("-", "").replace(":", "")
+
+
+def http_date(seconds: float) -> str:
+    """Return a time as HTTP has it: Tue, 24 Nov 2026 10:00:00 GMT."""
+    from email.utils import formatdate
+
+    return formatdate(seconds, usegmt=True)
 
 
 def created_date(nanoseconds: int) -> str:
@@ -16,11 +48,9 @@ def created_date(nanoseconds: int) -> str:
     Args:
         nanoseconds: since 1970-01-01 UTC.
     """
-    import time
-
     seconds, rest = divmod(nanoseconds, _NANOSECONDS)
     fraction = f".{rest:09}".rstrip("0").rstrip(".")
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(seconds))}{fraction} +0000 UTC"
+    return f"{local(seconds)}{fraction} +0000 UTC"
 
 
 def age_in_days(created: str, now: float) -> int | None:
@@ -36,32 +66,141 @@ def age_in_days(created: str, now: float) -> int | None:
     if not created:
         return UNDATED_DAYS
     moment = created_seconds(created)
-    return None if moment is None else int(max(now - moment, 0.0) // 86400)
+    return None if moment is None else int(max(now - moment, 0.0) // _DAY_SECONDS)
 
 
 def created_seconds(created: str) -> float | None:
-    """Return the time of a `privateKeyCreatedDate`, seconds since 1970-01-01 UTC; None for a text that is no date."""
-    # Imported here: the command line formats times and parses none at its start.
-    import re
-    import time
-    from calendar import timegm
+    """Return the time of a `privateKeyCreatedDate`; None for a text that is no date."""
+    read = _read(created)
+    if read is None or created[10:11] != " " or read[2][:1] != " ":
+        return None
+    seconds, nanoseconds, rest = read
+    offset = rest[1:].partition(" ")[0]
+    ahead = _offset(offset) if len(offset) == len("+0000") else None
+    return None if ahead is None else seconds - ahead + nanoseconds / _NANOSECONDS
 
-    found = re.match(_DATE, created, re.ASCII)
-    if not found:
+
+def seconds_of(text: str) -> float | None:
+    """Return a time of RFC 3339; None for a text that is none, or has no offset from UTC."""
+    read = _read(text)
+    offset = None if read is None else _offset(read[2])
+    return None if read is None or offset is None else read[0] - offset + read[1] / _NANOSECONDS
+
+
+def moment(text: str) -> datetime | None:
+    """Return a time as a datetime in UTC, None for none that Python has; without an offset it is one of UTC."""
+    from datetime import datetime, timedelta, timezone
+
+    read = _read(text)
+    offset = None if read is None else 0 if not read[2] else _offset(read[2])
+    if read is None or offset is None:
         return None
     try:
-        moment = timegm(time.strptime(found[1], "%Y-%m-%d %H:%M:%S"))
-    except ValueError:
+        return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(
+            seconds=read[0] - offset, microseconds=read[1] // 1000
+        )
+    except OverflowError:
+        # The first and the last hours of the calendar are in no year elsewhere.
         return None
-    offset = int(found[4]) * 3600 + int(found[5]) * 60
-    return moment - (-offset if found[3] == "-" else offset) + float(found[2] or 0)
 
 
-def utc(seconds: float) -> str:
-    """Return a time as RFC 3339 in UTC, with whole seconds; one that is beyond the years 1 to 9999 as their end."""
+def local_seconds(at: str, offset: int | None = 0) -> float | None:
+    """Return a local time, such as 2026-11-24 10:00:00; None for a text that is none.
+
+    Args:
+        at: the time.
+        offset: seconds by which it is ahead of UTC; None for the rules of this host's time zone, by which summer and
+            winter differ.
+    """
+    read = _read(at)
+    if read is None or read[2]:
+        return None
+    seconds = read[0] + read[1] / _NANOSECONDS
+    if offset is not None:
+        return seconds - offset
+    from datetime import datetime, timedelta
+
+    try:
+        return (datetime(1970, 1, 1) + timedelta(seconds=seconds)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def basic_seconds(text: str) -> float | None:
+    """Return a time in the basic format of ISO 8601, in UTC; None for a text that is none."""
+    parts = (text[:4], text[4:6], text[6:8], text[9:11], text[11:13], text[13:15])
+    if len(text) != 16 or text[8] != "T" or text[15] != "Z":
+        return None
+    return seconds_of("{}-{}-{}T{}:{}:{}Z".format(*parts))
+
+
+def http_seconds(date: str) -> float | None:
+    """Return a date of HTTP; None for a text that is none. One that says "-0000", or no zone, is of UTC."""
+    from datetime import timezone
+    from email.utils import parsedate_to_datetime
+
+    try:
+        told = parsedate_to_datetime(date)
+        return (told if told.tzinfo else told.replace(tzinfo=timezone.utc)).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def _fields(seconds: float) -> tuple[int, int, int, int, int, int]:
     from time import gmtime
 
     # The calendar repeats itself after 400 years, and not every system knows other years than these.
     cycles, rest = divmod(int(min(_LAST_SECOND, max(_FIRST_SECOND, seconds)) // 1), _CYCLE_SECONDS)
     year, month, day, hour, minute, second = gmtime(rest)[:6]
-    return f"{year + 400 * cycles:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}Z"
+    return year + 400 * cycles, month, day, hour, minute, second
+
+
+def _read(text: str) -> tuple[int, int, str] | None:
+    """Return the seconds, as if of UTC, and nanoseconds of a date and perhaps a time of day, and what follows.
+
+    By hand: `strptime` imports `re`, which takes longer than a check. None for a text that begins with no date.
+    """
+    year, month, day = _number(text[:4], 4), _number(text[5:7], 2), _number(text[8:10], 2)
+    if text[4:5] != "-" or text[7:8] != "-" or not year >= 1 or not 1 <= month <= 12:
+        return None
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    if not 1 <= day <= (28 + leap if month == 2 else 31 - (month in (4, 6, 9, 11))):
+        return None
+    rest = text[10:]
+    hour = minute = second = nanoseconds = 0
+    if rest[:1] in ("T", "t", " ") and rest[3:4] == ":":
+        hour, minute, rest = _number(rest[1:3], 2), _number(rest[4:6], 2), rest[6:]
+        if rest[:1] == ":":
+            second, rest = _number(rest[1:3], 2), rest[3:]
+            if rest[:1] == ".":
+                after = rest[1:].lstrip("0123456789")
+                digits = rest[1 : len(rest) - len(after)]
+                if not digits:
+                    return None
+                nanoseconds, rest = int(digits[:9].ljust(9, "0")), after
+    # A second of 60 is a leap second.
+    if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 60):
+        return None
+    # Days of the proleptic Gregorian calendar, with years that begin in March.
+    shifted = year - (month <= 2)
+    days = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400
+    days += (153 * ((month - 3) % 12) + 2) // 5 + day - 719469
+    return ((days * 24 + hour) * 60 + minute) * 60 + second, nanoseconds, rest
+
+
+def _offset(text: str) -> int | None:
+    """Return the seconds by which "Z", "+02:00", "+0200" or "+02" is ahead of UTC; None for other text."""
+    if text in ("Z", "z"):
+        return 0
+    digits = text[1:3] + (text[4:] if text[3:4] == ":" else text[3:])
+    if text[:1] not in ("+", "-") or len(digits) not in (2, 4) or text.endswith(":"):
+        return None
+    hours, minutes = _number(digits[:2], 2), _number(digits[2:], 2) if len(digits) == 4 else 0
+    if not 0 <= hours <= _MOST_OFFSET_HOURS or not 0 <= minutes <= 59:
+        return None
+    return (hours * 60 + minutes) * (-60 if text[0] == "-" else 60)
+
+
+def _number(text: str, digits: int) -> int:
+    """Return the number of a text of so many digits, -1 for another one."""
+    return int(text) if len(text) == digits and text.isascii() and text.isdigit() else -1

@@ -177,11 +177,11 @@ class AgentFacts:
         Args:
             at: local time as the logs have it.
         """
-        from fingerprint.agent.logs import seconds_of
+        from fingerprint._io.times import local_seconds
 
         if not at or self.offset is None:
             return None
-        return seconds_of(at, self.offset if self.elsewhere else None)
+        return local_seconds(at, self.offset if self.elsewhere else None)
 
     @fact
     def next_check(self) -> NextCheck | None:

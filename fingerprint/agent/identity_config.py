@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
-
 from fingerprint._core import JsonError, loads
+from fingerprint._io.times import seconds_of
 from fingerprint.types import Value
 
-_FRACTION = re.compile(r"\.\d+")
 # What it writes before it got credentials, and where it does not share them: 0001-01-01.
 _NO_TIME = "0001-"
 
@@ -56,13 +53,7 @@ class AgentCredentials(Value):
 
 def _seconds(text: str, never: bool = False) -> float | None:
     """Return the seconds of a time as Go writes it; None for what is none, and for its zero time unless `never`."""
-    if text.startswith(_NO_TIME) and not never:
-        return None
-    try:
-        told = datetime.fromisoformat(_FRACTION.sub("", text).replace("Z", "+00:00"))
-        return None if told.tzinfo is None else told.timestamp()
-    except (ValueError, OverflowError):
-        return None
+    return None if text.startswith(_NO_TIME) and not never else seconds_of(text)
 
 
 def parse_agent_credentials(data: bytes) -> AgentCredentials | None:

@@ -236,11 +236,11 @@ def _is_gone(machine: Machine, path: str) -> bool:
 
 def _seconds(machine: Machine, at: str) -> float | None:
     """Return when something was logged, in seconds since 1970-01-01 UTC; None where that is not known."""
-    from fingerprint.agent.logs import seconds_of
+    from fingerprint._io.times import local_seconds
 
     if isinstance(machine, LiveMachine) and not machine.copied:
-        return seconds_of(at, None)
+        return local_seconds(at, None)
     try:
-        return seconds_of(at, machine.utc_offset())
+        return local_seconds(at, machine.utc_offset())
     except OSError:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint._io.times import created_seconds, utc
+from fingerprint._io.times import created_seconds, local_seconds, utc
 from fingerprint.agent.paths import places_of
 from fingerprint.errors import VaultError
 from fingerprint.machine.base import END_LIMIT
@@ -107,14 +107,9 @@ def _registered_after(agent: AgentFacts, vault: Vault, at: str) -> bool:
         return False
     seconds = agent.seconds_of(at)
     if seconds is None:
-        from datetime import datetime, timezone
-
-        try:
-            # On a copied disk it is not known in which zone it was logged.
-            seconds = datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() + _ANY_ZONE_SECONDS
-        except ValueError:
-            return False
-    return made is not None and made > seconds
+        # On a copied disk it is not known in which zone it was logged.
+        seconds = local_seconds(at, -_ANY_ZONE_SECONDS)
+    return made is not None and seconds is not None and made > seconds
 
 
 def _logged_mismatch(agent: AgentFacts) -> list[str]:

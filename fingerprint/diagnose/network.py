@@ -5,14 +5,13 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from datetime import timezone
-from email.utils import parsedate_to_datetime
 from os import environ
 from time import monotonic, time
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 from fingerprint._io.text import hidden
+from fingerprint._io.times import http_seconds
 from fingerprint.agent.proxies import parsed_proxy, proxy_for, url_parts
 from fingerprint.diagnose.http_probe import Line, Unreached, not_let_through
 from fingerprint.types import Value
@@ -245,11 +244,5 @@ def _authorization(proxy: Proxy) -> dict[str, str]:
 
 
 def _skew(date: str | None) -> float | None:
-    if not date:
-        return None
-    try:
-        told = parsedate_to_datetime(date)
-        # One that says "-0000" is in UTC, too.
-        return time() - (told if told.tzinfo else told.replace(tzinfo=timezone.utc)).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
+    told = http_seconds(date) if date else None
+    return None if told is None else time() - told

@@ -9,6 +9,7 @@ import errno
 import os
 
 from fingerprint._core import JsonError, loads
+from fingerprint._io.times import seconds_of
 from fingerprint.errors import InputError, SnapshotError
 from fingerprint.machine.base import FILE_LIMIT, Addresses, FileStatus, Link, Machine, Process
 from fingerprint.machine.processes import DEFAULT_TIMEOUT, CommandResult
@@ -469,18 +470,10 @@ def _raise_recorded(entry: dict[str, Any], what: str) -> None:
 
 
 def _seconds(text: Any, what: str, where: str) -> float:
-    """Return the seconds since 1970 of a time as `utc` writes it; by hand, as strptime imports `re`."""
+    """Return the seconds since 1970 of a time as `utc` writes it."""
     if not isinstance(text, str):
         raise _broken(f"{what} is not told by a text", where)
-    parts = text.removesuffix("Z").replace("T", "-").replace(":", "-").split("-")
-    # No part has more than four digits, so that none is beyond a number.
-    if text.endswith("Z") and len(parts) == 6 and all(p.isascii() and p.isdigit() and len(p) <= 4 for p in parts):
-        year, month, day, hour, minute, second = (int(part) for part in parts)
-        in_time = hour <= 23 and minute <= 59 and second <= 60
-        if 1970 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= 31 and in_time:
-            # Days of the proleptic Gregorian calendar, with years that begin in March.
-            shifted = year - (month <= 2)
-            days = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400
-            days += (153 * ((month - 3) % 12) + 2) // 5 + day - 719469
-            return float(((days * 24 + hour) * 60 + minute) * 60 + second)
-    raise _broken(f"{what} is not a time such as 2026-11-24T00:00:00Z", where)
+    seconds = seconds_of(text) if text.endswith("Z") else None
+    if seconds is None or seconds < 0:
+        raise _broken(f"{what} is not a time such as 2026-11-24T00:00:00Z", where)
+    return seconds

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from threading import local
-from time import gmtime, strftime, time
+from time import time
 from urllib.parse import urlsplit
 
 from botocore import UNSIGNED
@@ -28,6 +28,7 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from fingerprint._io.text import hidden
+from fingerprint._io.times import basic
 from fingerprint.errors import (
     AccessDenied,
     ActivationExpired,
@@ -236,7 +237,7 @@ class ServiceClient:
         instance_id, key = self._signer.node
         body = request.data if isinstance(request.data, bytes) else str(request.data or "").encode("utf-8")
         parts = urlsplit(request.url)
-        date = strftime("%Y%m%dT%H%M%SZ", gmtime(self._clock()))
+        date = basic(self._clock())
         headers = signed_headers(
             key, instance_id, self.region, parts.netloc, date, request.headers["X-Amz-Target"],
             request.headers["Content-Type"], body,

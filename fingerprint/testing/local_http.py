@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import time
-from calendar import timegm
-from email.utils import parsedate_to_datetime
 from uuid import uuid4
 
 from fingerprint._core import dumps, loads
 from fingerprint._io.http_server import Answer, Request
+from fingerprint._io.times import basic, basic_seconds, http_seconds
 from fingerprint.registration.keys import verify
 from fingerprint.registration.signing import ALGORITHM
 
@@ -113,12 +111,12 @@ class Call:
     def _date(self) -> str:
         """Return the time of signing as YYYYMMDDTHHMMSSZ, from either form of date."""
         date = self._request.header("x-amz-date")
-        try:
-            if not date:
-                date = parsedate_to_datetime(self._request.header("date")).strftime("%Y%m%dT%H%M%SZ")
-            moment = _seconds(date)
-        except (ValueError, TypeError, IndexError, OverflowError):
-            raise Refusal("IncompleteSignatureException", "The request has no date", 403) from None
+        if not date:
+            sent = http_seconds(self._request.header("date"))
+            date = "" if sent is None else basic(sent)
+        moment = basic_seconds(date)
+        if moment is None:
+            raise Refusal("IncompleteSignatureException", "The request has no date", 403)
         if abs(moment - self._local.clock()) > SKEW_SECONDS:
             raise Refusal("InvalidSignatureException", "Signature expired: the clock of the node is wrong", 403)
         return date
@@ -145,7 +143,3 @@ def _hmac_of(secret: str, scope: str, text: str) -> str:
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode("utf-8"), "sha256")
     return hmac.digest(key, text.encode("utf-8"), "sha256").hex()
-
-
-def _seconds(date: str) -> float:
-    return float(timegm(time.strptime(date, "%Y%m%dT%H%M%SZ")))

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import heapq
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from itertools import chain
 
+from fingerprint._io.times import local_seconds, utc
 from fingerprint.agent.logs.comparisons import ATTRIBUTES, Mismatch
 from fingerprint.agent.logs.lines import Counts, Entry, entries, parse
 from fingerprint.agent.logs.retries import Retry, next_try
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ATTRIBUTES", "Beside", "CLOCK", "Entry", "FailedUpdate", "Mismatch", "NO_CHANNEL", "Present", "Retry", "Run",
     "SdkError", "State", "Story", "UPDATE_LOG", "Wait", "code_of", "conclusion", "duration", "history", "next_try",
-    "offset_of", "parse", "present", "read_logs", "read_texts", "sdk_error", "seconds_of", "times", "to_utc",
+    "offset_of", "parse", "present", "read_logs", "read_texts", "sdk_error", "times", "to_utc",
 ]  # fmt: skip
 
 # A line that stands in two logs comes out of the second one after no more than so many of the others.
@@ -135,24 +136,9 @@ def _ordered(number: int, parts: Sequence[_Part]) -> Iterator[tuple[str, int, En
 
 
 def to_utc(at: str, offset: timedelta) -> str:
-    """Return a logged local time as RFC 3339 in UTC. Raises ValueError for what is no time."""
-    return (datetime.fromisoformat(at) - offset).isoformat() + "Z"
-
-
-def seconds_of(at: str, offset: int | None) -> float | None:
-    """Return when something was logged, in seconds since 1970-01-01 UTC; None for what is no time.
-
-    Args:
-        at: local time as the logs have it.
-        offset: seconds by which it is ahead of UTC; None for the rules of this machine's time zone, by which summer
-            and winter differ.
-    """
-    try:
-        if offset is None:
-            return datetime.fromisoformat(at).timestamp()
-        return datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp() - offset
-    except (ValueError, OverflowError, OSError):
-        return None
+    """Return a logged local time as RFC 3339 in UTC; what is no time as it is."""
+    seconds = local_seconds(at, int(offset.total_seconds()))
+    return at if seconds is None else utc(seconds)
 
 
 def offset_of(text: str) -> timedelta:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
-from fingerprint._io.times import utc
+from fingerprint._io.times import local, local_seconds, utc
 from fingerprint.agent import retry_schedule
 from fingerprint.agent.logs.sdk_errors import REJECTIONS, sdk_error
 from fingerprint.agent.retry_schedule import ON_PREMISES, Failure
@@ -120,24 +118,15 @@ def next_try(story: Story) -> tuple[str, str, str]:
     Returns:
         The earliest and the latest time, local as the logs have it, and how it is known; "" for each that is not.
     """
-    wait, ended = story.wait, _seconds(story.ended)
+    wait, ended = story.wait, local_seconds(story.ended)
     if wait is None or ended is None:
         return "", "", ""
     # The version of the last process; of one that was started before the logs begin none is told.
     agent = assess(story.run.version)
-    found = (next_ping if wait is story.worker else next_request)(wait, agent, ended, _seconds)
+    found = (next_ping if wait is story.worker else next_request)(wait, agent, ended, local_seconds)
     if found is None:
         return "", "", ""
-    earliest, latest = (datetime.fromtimestamp(at, timezone.utc) for at in (found.earliest, found.latest))
-    return f"{earliest:%Y-%m-%d %H:%M:%S}", f"{latest:%Y-%m-%d %H:%M:%S}", found.how
-
-
-def _seconds(at: str) -> float | None:
-    """Return a local time as if it were of UTC."""
-    try:
-        return datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp()
-    except ValueError:
-        return None
+    return local(found.earliest), local(found.latest), found.how
 
 
 def _schedule(agent: Assessed, setting: str, limit: int | None) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+
+from fingerprint._io.times import local, local_seconds
 
 # The code of an error of AWS SDK for Go 2 stands behind 200 characters and more.
 ERROR_KEPT = 500
@@ -164,17 +165,11 @@ def duration(text: str) -> float | None:
 
 def later(at: str, seconds: float | None) -> str:
     """Return the local time that lies some seconds after a logged one, to the second; "" where that is not known."""
-    if not at or seconds is None:
-        return ""
-    try:
-        return str(datetime.fromisoformat(at) + timedelta(seconds=round(seconds)))
-    except (ValueError, OverflowError):
-        return ""
+    began = local_seconds(at)
+    return "" if began is None or seconds is None else local(began + round(seconds))
 
 
 def seconds_between(earlier: str, at: str) -> float | None:
     """Return the seconds between two logged times, None where one is not told."""
-    try:
-        return (datetime.fromisoformat(at) - datetime.fromisoformat(earlier)).total_seconds()
-    except ValueError:
-        return None
+    end, begin = local_seconds(at), local_seconds(earlier)
+    return None if end is None or begin is None else end - begin

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from time import gmtime, strftime
+from time import time
 
 from fingerprint._io.text import printable
+from fingerprint._io.times import basic
 from fingerprint.cli.output import colored, flush, folded, print_json, warn, write
 from fingerprint.cli.signals import end_by_every_signal, ignore_signals
 from fingerprint.errors import (
@@ -105,7 +106,7 @@ def _tell(arguments: Arguments, found: Findings, done: list[Done], backup: str |
 
 
 def _place_of_backup(named: str | None) -> str:
-    name = named or strftime("image-backup-%Y%m%dT%H%M%SZ.tar.gz", gmtime())
+    name = named or f"image-backup-{basic(time())}.tar.gz"
     try:
         return os.path.join(os.path.realpath(os.path.dirname(name) or os.curdir), os.path.basename(name))
     except OSError as error:

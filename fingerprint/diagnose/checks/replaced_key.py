@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import floor
 
-from fingerprint._io.times import created_seconds, utc
+from fingerprint._io.times import created_seconds, seconds_of, utc
 from fingerprint.agent.logs import code_of
 from fingerprint.agent.logs.sdk_errors import DENIED
 from fingerprint.diagnose.checks.agent import restart_command
@@ -77,10 +77,7 @@ def _written(site: Site) -> tuple[float | None, str, bool]:
     except VaultError:
         entries, is_present = [], False
     if is_present and entries and entries[-1]["why"].startswith(ROTATION) and entries[-1]["why"] != WRITTEN_AHEAD:
-        from datetime import datetime
-
-        at = datetime.fromisoformat(entries[-1]["replacedAt"].replace("Z", "+00:00")).timestamp()
-        return at, f"our history ({entries[-1]['why']})", True
+        return seconds_of(entries[-1]["replacedAt"]), f"our history ({entries[-1]['why']})", True
     created = created_seconds(registration.private_key_created_date)
     if created is not None:
         return created, "privateKeyCreatedDate", False

@@ -12,12 +12,13 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from fingerprint._io.pipes import open_buffered
+from fingerprint._io.times import moment
 from fingerprint.errors import InputError
 from fingerprint.fleet.schema import (
     EXTRAS,
@@ -158,12 +159,4 @@ def batch_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
 
 def time_of(text: Any) -> datetime | None:
     """Return the time that a text tells, in UTC, None if it is none that this calendar has."""
-    if not isinstance(text, str):
-        return None
-    try:
-        # Python 3.10 does not know the Z.
-        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return time.astimezone(timezone.utc) if time.tzinfo else time.replace(tzinfo=timezone.utc)
-    except (ValueError, OverflowError):
-        # The first and the last hours of the calendar are in no year elsewhere.
-        return None
+    return moment(text) if isinstance(text, str) else None
