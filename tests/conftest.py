@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from fingerprint._io.text import forget_masks
+
 # The same examples in each run, so that a change is judged by what it changes; the full form looks for new ones.
 settings.register_profile("same", derandomize=True)
 settings.register_profile("new", print_blob=True)
@@ -20,6 +22,12 @@ settings.load_profile("new" if os.environ.get("FINGERPRINT_DURABILITY") == "full
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def _no_masks_of_other_tests() -> None:
+    """Values are numbered where their ends are equal, from the begin of a run on."""
+    forget_masks()
 
 
 @pytest.fixture(autouse=True)

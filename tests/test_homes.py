@@ -46,3 +46,11 @@ def test_one_module_reads_and_writes_times() -> None:
     pattern = r"strptime|strftime|fromisoformat|isoformat|\btimegm\b|\bmktime\b|parsedate|formatdate|\bgmtime\b"
     # A column of Arrow holds datetimes, which are written as JSON; a block of IP addresses is no time.
     assert homes(pattern) == {"_io/times.py", "fleet/io/writer.py"}
+
+
+def test_one_module_masks_and_redacts() -> None:
+    # Cells of tables that are too long have the sign, too.
+    assert homes("…") == {"_io/text.py", "cli/output.py"}
+    # The last two need the user, or a host without it; they print neither.
+    assert homes(r"rpartition\(\"@\"\)|rfind\(\"@\"") == {"_io/text.py", "agent/proxies.py", "diagnose/network.py"}
+    assert homes(r"isprintable\(\)\s+else\b") == {"_io/text.py"}

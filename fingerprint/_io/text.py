@@ -5,9 +5,14 @@ A character is printed as it is if Unicode calls it printable; any other one as 
 
 from __future__ import annotations
 
+from itertools import count
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
+
+# Mask -> the values of this run that have it, each with its number, and the next number.
+_masks: dict[str, tuple[dict[str, int], count[int]]] = {}
 
 
 def printable(text: str) -> str:
@@ -40,10 +45,19 @@ def _escaped_json(character: str) -> str:
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
-# Up to the last @ of the word, or of what is in quotes: a password may hold what should have been escaped. What has no
-# @ is taken as well, so that it is read once.
-_QUOTED_URL = r'("[A-Za-z][A-Za-z0-9+.-]*://)([^"\\]*(?:\\.[^"\\]*)*)'
-_URL = r'(://)([^\s"]*)'
+# A separator as a URL has it, or as JSON may escape it.
+_SEPARATOR = r":(?:\\?/){2}"
+# Up to the end of the word, or of what is in quotes: a password may hold what should have been escaped. Each is read
+# once, whether there is a password in it or not.
+_QUOTED_URL = rf'("[A-Za-z][A-Za-z0-9+.-]*{_SEPARATOR})([^"\\]*(?:\\.[^"\\]*)*)'
+_URL = rf'({_SEPARATOR})((?:[^\s"\\]|\\.)*)'
+_SEPARATORS = ("://", ":\\/\\/")
+# What may stand around a URL in a text, also where that is JSON itself.
+QUOTES = ('\\"', '"', "'")
+_OUT = "***"
+# Between the maker and the last digits of a hardware address.
+MAC_GAP = ":…:"
+_SCHEME_SIGNS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
 _IDS = (
     # Nodes, accounts, UUIDs, and what is made of one without its hyphens. The end of a text may be cut off.
     r"\b(?:mi|i)-[0-9a-f]{8,17}\b|(?<!\d)\d{12}(?!\d)|(?<=:)\d{6,11}$"
@@ -52,31 +66,41 @@ _IDS = (
 
 
 def without_passwords(text: str) -> str:
-    """Return a text without user and password of the URLs in it."""
-    if "@" in text:
+    """Return a text in which each URL is as `hidden` returns it."""
+    if "://" in text or ":\\/" in text:
         # Imported here, as below: `check` prints texts and needs no regular expressions.
         import re
 
-        text = re.sub(_QUOTED_URL, _without_password, text)
-        text = re.sub(_URL, _without_password, text)
+        text = re.sub(_QUOTED_URL, _hidden_in_text, text)
+        text = re.sub(_URL, _hidden_in_text, text)
     return text
 
 
-def hidden(url: str) -> str:
-    """Return what somebody named as a URL without what may be user and password, whether it is a URL or not."""
-    scheme, separator, rest = url.rpartition("://")
-    _, at, host = rest.rpartition("@")
-    # A separator within the password leaves a part of it on its left.
-    scheme = scheme if scheme.isalnum() else "***"
-    # Nor what may be a token.
-    end = min((place + 1 for mark in "?#" if (place := host.find(mark)) >= 0), default=0)
-    host = f"{host[:end]}***" if end else host
-    return f"{scheme if separator else ''}{separator}{'***@' if at else ''}{host}"
+def hidden(url: str, ends: tuple[str, ...] = ()) -> str:
+    """Return what somebody named as a URL without user, password, query and fragment, whether it is a URL or not.
+
+    Args:
+        url: the URL; its separator may be escaped as in JSON.
+        ends: quotes that end it; what follows the first of them behind its query stays.
+    """
+    at, separator = min(((url.find(one), one) for one in _SEPARATORS if one in url), default=(0, ""))
+    if not separator:
+        return _place(url, ends)
+    # Without a scheme, the separator may be in the password, and what is before it the beginning of that.
+    scheme = url[:at] if at and not url[:at].strip(_SCHEME_SIGNS) else _OUT
+    return f"{scheme}{separator}{_place(url[at + len(separator) :], ends)}"
 
 
-def _without_password(found: re.Match[str]) -> str:
-    _, at, place = found[2].rpartition("@")
-    return f"{found[1]}***@{place}" if at else found[0]
+def _place(rest: str, ends: tuple[str, ...]) -> str:
+    """Return what follows the separator of a URL without user and password, and without what may be a token."""
+    _, at, place = rest.rpartition("@")
+    begin = min((found + 1 for mark in "?#" if (found := place.find(mark)) >= 0), default=len(place))
+    end = min((found for one in ends if (found := place.find(one, begin)) >= 0), default=len(place))
+    return f"{f'{_OUT}@' if at else ''}{place[:begin]}{_OUT if begin < end else ''}{place[end:]}"
+
+
+def _hidden_in_text(found: re.Match[str]) -> str:
+    return found[1] + _place(found[2], QUOTES)
 
 
 def with_ids_masked(text: str) -> str:
@@ -86,17 +110,39 @@ def with_ids_masked(text: str) -> str:
     return re.sub(_IDS, lambda found: masked(found[0]), text)
 
 
-def masked(text: str) -> str:
-    """Shorten an identifier so that a person can tell two apart and nobody can use it.
+def masked(text: str, head: int = 4, tail: int = 4, gap: str = "…") -> str:
+    """Shorten an identifier as `shortened` does; the second different value of this run with the same ends gets "(2)".
 
-    The first and last four characters of what is longer than twelve, else one character, stay.
+    So two values that differ never print alike, and no more of either is printed.
     """
-    shown = text.rstrip("\r\n")
-    if not shown:
-        return shown
-    if len(shown) > 12:
-        return f"{shown[:4]}…{shown[-4:]}"
-    return f"{shown[:1]}…"
+    mask = shortened(text, head, tail, gap)
+    return mask and distinct(mask, text)
+
+
+def distinct(mask: str, text: str) -> str:
+    """Return what is printed of a text, numbered unless it is the first one of this run of which that is printed."""
+    numbers, counter = _masks.setdefault(mask, ({}, count(1)))
+    number = numbers.get(text) or numbers.setdefault(text, next(counter))
+    return mask if number == 1 else f"{mask}({number})"
+
+
+def shortened(text: str, head: int = 4, tail: int = 4, gap: str = "…") -> str:
+    """Return the ends of an identifier: enough for a person to know it again, too little to use it.
+
+    Args:
+        text: the identifier; ends of line at its end are dropped.
+        head, tail: how many characters stay; of a text that has less than four others, one.
+        gap: what stands for the others.
+    """
+    shown = printable(text)
+    if len(shown) <= head + tail + 4:
+        return f"{shown[:1]}…" if shown else ""
+    return f"{shown[:head]}{gap}{shown[len(shown) - tail :]}"
+
+
+def forget_masks() -> None:
+    """Begin a new run, of which no value has been masked yet."""
+    _masks.clear()
 
 
 def replace_surrogates(text: str) -> str:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from fingerprint._core import dumps
-from fingerprint._io.text import masked, printable, visible, visible_json
+from fingerprint._io.text import distinct, forget_masks, masked, printable, visible, visible_json
 from fingerprint.errors import OutputError, PipeClosed, writable
 
 TYPE_CHECKING = False
@@ -47,6 +47,7 @@ def begin_run(arguments: Arguments | None) -> None:
     """Let the commands that are printed from now on carry the target of this command line."""
     global _run, _advice
     _run, _advice = arguments, None
+    forget_masks()
 
 
 def write(text: str = "") -> None:
@@ -259,7 +260,7 @@ def shown(name: str, value: str | None, arguments: Arguments) -> str:
     if value == "":
         return "(empty)"
     if name in _ID_ATTRIBUTES and not arguments.reveal:
-        return masked(printable(value))
+        return masked(value)
     return printable(value)
 
 
@@ -287,4 +288,4 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[i
 
 
 def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+    return text if len(text) <= width else distinct(text[: width - 1] + "…", text)

@@ -5,7 +5,7 @@ Beside the words each cause gives facts, which `probable` weighs for the events 
 
 from __future__ import annotations
 
-from fingerprint._io.text import masked, printable
+from fingerprint._io.text import MAC_GAP, masked, printable
 from fingerprint.explanation.hardware import differences
 from fingerprint.smbios.no_table import DMI, is_silent, why_silent
 from fingerprint.types import Value
@@ -254,7 +254,7 @@ def _link_names(sources: Sources | None) -> dict[str, str]:
 
 def _half(address: str) -> str:
     """Return a hardware address with its maker and the last digits, enough to tell two apart."""
-    return address if len(address) < 17 else f"{address[:8]}:…:{address[-2:]}"
+    return address if len(address) < 17 else masked(address, 8, 2, MAC_GAP)
 
 
 def _windows(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
@@ -338,7 +338,12 @@ def _shown(name: str, value: str | None) -> str:
         return "(no such key)"
     if not value:
         return "(empty)"
-    text = printable(value)
+    return short_value(name, value)
+
+
+def short_value(name: str, value: str) -> str:
+    """Return a value of an attribute for people: an ID masked, a digest shortened."""
     if name in _ID_NAMES:
-        return masked(text)
-    return text[:8] + "…" if name.endswith("-hash") or name == "disk-info" else text
+        return masked(value)
+    digest = name.endswith("-hash") or name == "disk-info"
+    return masked(value, 8, 0) if digest and len(value) > 12 else printable(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.image.cleaning import clean, is_inside
-from fingerprint.image.findings import EMPTY, KEEP, REMOVE, Done, Findings, Leftover, as_text, masked_path
+from fingerprint.image.findings import EMPTY, KEEP, REMOVE, Done, Findings, Leftover, masked_path
 from fingerprint.image.search import leftovers
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Done",
     "Findings",
     "Leftover",
-    "as_text",
     "clean",
     "is_inside",
     "leftovers",

@@ -8,9 +8,9 @@ import stat
 
 from fingerprint._io.atomic import AtomicFile
 from fingerprint._io.permissions import rights_remedy
-from fingerprint.errors import InputError, Refused
+from fingerprint.errors import InputError, Refused, writable
 from fingerprint.image.disk import FILE, Disk, identity, is_folder, reason
-from fingerprint.image.findings import EMPTY, Done, as_text, masked_path
+from fingerprint.image.findings import EMPTY, Done, masked_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -165,8 +165,8 @@ def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | No
     except OSError as error:
         raise InputError(
             f"it could not be read for the backup ({reason(error)}); nothing was removed",
-            where=masked_path(as_text(path), as_text(disk.root)),
-            remedy="Run it again" if error.errno == errno.EAGAIN else rights_remedy(copied=as_text(disk.root) != "/"),
+            where=masked_path(writable(path), writable(disk.root)),
+            remedy="Run it again" if error.errno == errno.EAGAIN else rights_remedy(copied=writable(disk.root) != "/"),
         ) from None
     with os.fdopen(descriptor, "rb") as file:
         before = os.fstat(descriptor)
@@ -175,7 +175,7 @@ def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | No
         archive.addfile(entry, file)
         if expected is not None and not (expected == identity(before) == identity(os.fstat(descriptor))):
             raise InputError(
-                f"{_CHANGED}; nothing was removed", where=masked_path(as_text(path), as_text(disk.root)),
+                f"{_CHANGED}; nothing was removed", where=masked_path(writable(path), writable(disk.root)),
                 remedy="Run it again",
             )  # fmt: skip
 

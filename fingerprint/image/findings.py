@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 
@@ -104,8 +103,3 @@ def masked_path(path: str, root: str) -> str:
     """Return a path, as text, with the node IDs in it masked, but not in that of the root itself."""
     start = len(root) if path.startswith(root) else 0
     return path[:start] + _NODE.sub(lambda found: masked(found[0]), path[start:])
-
-
-def as_text(path: str) -> str:
-    """Return a path as text that can be written anywhere, whatever bytes it has."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -10,6 +10,7 @@ import errno
 
 from fingerprint._core import dumps
 from fingerprint._io.atomic import write_new
+from fingerprint._io.text import QUOTES, hidden, without_passwords
 from fingerprint._io.times import utc
 from fingerprint.machine.base import FILE_LIMIT, Machine
 from fingerprint.machine.process_list import SESSION_USER
@@ -44,7 +45,6 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 # A word of the shell, quoted in each way that systemd has; what is quoted badly ends with the word.
 _WORD = r"""(?:\$?"(?:[^"\\]|\\.)*"|\$?'(?:[^'\\]|\\.)*'|\\.|\S)+"""
 _RUN = r'(?:[^\s"\\]|\\.)+'
-_SCHEME = r":(?:\\?/){2}"
 _PROXY = rf"((?:https?|all)_proxy\\?[\"']?\s*[:=]\s*\\?[\"']?)({_RUN})"
 # What holds none of these, in lower case, names no secret.
 _HINTS = ("secret", "token", "passw", "passphrase", "_key", "apikey", "privatekey", "activation", "authorization")
@@ -423,27 +423,7 @@ def _variables(told: str) -> list[str]:
 
 def _proxy_value(value: str) -> str:
     bare = value.lstrip("$\"'")
-    return value[: len(value) - len(bare)] + _without_user(bare, always=True)
-
-
-def _without_user(text: str, always: bool = False) -> str:
-    """Return a word without user and password of the URL in it.
-
-    Args:
-        text: the word.
-        always: whether it is a URL also without a scheme.
-    """
-    import re
-
-    if "@" not in text:
-        return text
-    scheme = re.search(_SCHEME, text)
-    if not scheme and not always:
-        return text
-    begin = scheme.end() if scheme else 0
-    # A password may hold what should have been written with a percent sign.
-    at = text.rfind("@", begin)
-    return text if at < 0 else f"{text[:begin]}{_OUT}{text[at:]}"
+    return value[: len(value) - len(bare)] + hidden(bare, QUOTES)
 
 
 def _without_secrets(text: str) -> str:
@@ -454,9 +434,10 @@ def _without_secrets(text: str) -> str:
     # Imported here: who records nothing of the agent starts without it.
     import re
 
+    text = without_passwords(text)
     if "@" in text:
-        text = re.sub(_RUN, lambda found: _without_user(found[0]), text)
-        text = re.sub(_PROXY, lambda found: found[1] + _without_user(found[2], True), text, flags=re.IGNORECASE)
+        # Also without a scheme it is a URL.
+        text = re.sub(_PROXY, lambda found: found[1] + hidden(found[2], QUOTES), text, flags=re.IGNORECASE)
     lowered = text.lower()
     if any(hint in lowered for hint in _HINTS):
         text = re.sub(_NAMED, _masked, text, flags=re.IGNORECASE)

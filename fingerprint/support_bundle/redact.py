@@ -13,7 +13,7 @@ import secrets
 from functools import partial
 
 from fingerprint._core import clean_serial
-from fingerprint._io.text import masked
+from fingerprint._io.text import MAC_GAP, shortened
 from fingerprint.support_bundle.addresses import forms_of, without_addresses
 from fingerprint.support_bundle.known_values import KnownValues, pieces_of
 
@@ -290,17 +290,17 @@ def _forms(kind: str, plain: str) -> Iterator[str]:
     yield plain
     if len(plain) > 12:
         # Answers for people have it shortened, which still tells its ends.
-        yield masked(plain)
+        yield shortened(plain)
     if " " in plain:
         yield plain.replace(" ", "_")
     if kind in ("ip", "ip6"):
         yield from forms_of(plain)
     if kind in ("digest", "uuid", "machine"):
-        yield f"{plain[:8]}…"
+        yield shortened(plain, 8, 0)
     if kind == "mac" and len(plain) == 17:
         digits = plain.replace(plain[2], "")
         yield from (plain.replace(":", "-"), digits, f"{digits[:4]}.{digits[4:8]}.{digits[8:]}")
-        yield f"{plain[:8]}:…:{plain[-2:]}"
+        yield shortened(plain, 8, 2, MAC_GAP)
     if kind == "host" and len(plain) > 15 and "." not in plain:
         # The name of Windows' older protocols.
         yield plain[:15]

@@ -25,6 +25,7 @@ from fingerprint.vault.journal import (
     WRITTEN,
     bytes_of,
     changes_of,
+    json_text,
     newest_states,
     outcome,
     parsed,
@@ -116,7 +117,7 @@ class History:
             mark = self._settling(folder, end, key, after if state == BYTES_FOUND else before, last, lines + 1)
             change = {
                 "number": last + 1,
-                "vault": _writable(self.vault),
+                "vault": json_text(self.vault),
                 "key": key,
                 "at": utc(now),
                 "why": why,
@@ -177,7 +178,7 @@ class History:
             last, lines, _ = self._end(folder, make_room=False)
             folder.append(self.name, _mark(number, key, ended, last, lines + 1, at=utc(now), **more))
         if ended == NOT_WRITTEN:
-            self._audit({"number": number, "vault": _writable(self.vault), "key": key, "at": utc(now), "why": ended,
+            self._audit({"number": number, "vault": json_text(self.vault), "key": key, "at": utc(now), "why": ended,
                          "rule": ""})  # fmt: skip
 
     def _audit(self, change: dict[str, Any]) -> None:
@@ -413,15 +414,10 @@ def _last_entry(data: bytes) -> Entry | None:
     return next((entry for line in reversed(data.split(b"\n")[:-1]) if (entry := unsealed(line))), None)
 
 
-def _writable(text: str) -> str:
-    """Return a text of the system as one that can be written as JSON: paths need not be UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _who() -> dict[str, Any]:
     return {
         "uid": os.getuid() if hasattr(os, "getuid") else None,
-        "sudoUser": _writable(os.environ["SUDO_USER"]) if "SUDO_USER" in os.environ else None,
+        "sudoUser": json_text(os.environ["SUDO_USER"]) if "SUDO_USER" in os.environ else None,
         "pid": os.getpid(),
-        "program": _writable(os.path.basename(sys.argv[0])) if sys.argv else "",
+        "program": json_text(os.path.basename(sys.argv[0])) if sys.argv else "",
     }

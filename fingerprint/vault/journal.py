@@ -57,6 +57,11 @@ class Change(Value):
     node: str | None
 
 
+def json_text(text: str) -> str:
+    """Return a text of the system as one that a line can hold: paths need not be UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def parsed(data: bytes) -> Iterator[tuple[int, Entry | None]]:
     """Yield (number from 1, entry or mark) of each line, None for one that is not as it was written.
 

@@ -11,7 +11,7 @@ import errno
 import os
 
 from fingerprint._core import JsonError, dumps, loads
-from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
+from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe, writable
 from fingerprint.types import Value
 from fingerprint.vault.files import Folder
 from fingerprint.vault.keeping import FILES
@@ -149,7 +149,7 @@ def note_place(state: str, vault: str, key: str) -> None:
         place = _place(folder, key)
         # Under another path of the same directory the first one stays.
         if place is None or not _is_of(place, there):
-            told = {"schemaVersion": 1, "path": os.fsencode(real).decode("utf-8", "backslashreplace"),
+            told = {"schemaVersion": 1, "path": writable(real),
                     "pathBytes": os.fsencode(real).hex(), "device": there.st_dev, "inode": there.st_ino}  # fmt: skip
             folder.replace(key + _PLACE, dumps(told) + b"\n")
 

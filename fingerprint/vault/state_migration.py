@@ -14,6 +14,7 @@ import sys
 from fingerprint._core import JsonError, loads
 from fingerprint.errors import VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.vault.files import Folder
+from fingerprint.vault.journal import json_text
 from fingerprint.vault.keeping import FILES
 from fingerprint.vault.os_errors import JOURNAL_LIMIT
 from fingerprint.vault.state_keys import HISTORY, JOURNAL, real_path, state_key
@@ -141,7 +142,7 @@ def _by_key(lines: list[bytes], there: str, vault: str, key: str) -> dict[str, l
     """
     known: dict[bytes, str] = {}
     parts: dict[str, list[bytes]] = {}
-    own = {_writable(os.path.abspath(vault)), _writable(real_path(vault))}
+    own = {json_text(os.path.abspath(vault)), json_text(real_path(vault))}
     last = there
     for line in lines:
         member = line.partition(b',"vault":')[2].partition(b',"key":')[0]
@@ -170,8 +171,3 @@ def _take_state(state: str, earlier: str, key: str, *, alone: bool) -> None:
         except VaultError:
             # Evidence explains and credentials save a request: the journal is what counts.
             continue
-
-
-def _writable(text: str) -> str:
-    """Return a text of the system as the journal has it: paths need not be UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 
-from fingerprint._io.text import masked, printable, with_ids_masked
+from fingerprint._io.text import printable, with_ids_masked
 from fingerprint.agent.logs import (
     ATTRIBUTES,
     NO_CHANNEL,
@@ -22,6 +22,7 @@ from fingerprint.agent.logs import (
 )  # fmt: skip
 from fingerprint.cli.output import colored, folded, is_terminal, print_json, show_progress, warn, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
+from fingerprint.explanation.causes import short_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,10 +76,8 @@ def _progress() -> Callable[[int], None]:
 
 
 def _shown(name: str, value: str, arguments: Arguments) -> str:
-    text = printable(value)
-    if name in ("hardware ID", "machine-id", "uuid") and not arguments.reveal:
-        return masked(text)
-    return text[:8] + "…" if (name.endswith("-hash") or name == "disk-info") and len(text) > 12 else text
+    is_id = name in ("hardware ID", "machine-id", "uuid")
+    return printable(value) if is_id and arguments.reveal else short_value("machine-id" if is_id else name, value)
 
 
 def _quoted(text: str, arguments: Arguments) -> str:

@@ -20,8 +20,9 @@ from fingerprint.errors import (
     OutputError,
     Refused,
     UsageError,
+    writable,
 )
-from fingerprint.image import KEEP, Findings, as_text, clean, is_inside, leftovers, masked_path
+from fingerprint.image import KEEP, Findings, clean, is_inside, leftovers, masked_path
 from fingerprint.vault.locations import is_own
 
 TYPE_CHECKING = False
@@ -83,20 +84,20 @@ def _clean(arguments: Arguments) -> int:
         kind = "interrupted" if isinstance(error, KeyboardInterrupt) else printable(error.what)
         warn(f"{kind}: at least {gone} of {len(found.removable)} are gone; `fingerprint image check` tells the rest")
         if backup is not None and os.path.lexists(backup):
-            warn(f"the backup of all of them is complete: {printable(as_text(backup))}")
+            warn(f"the backup of all of them is complete: {printable(writable(backup))}")
         return EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else EXIT_CANNOT_TELL
 
 
 def _tell(arguments: Arguments, found: Findings, done: list[Done], backup: str | None) -> int:
     is_within = backup is not None and is_inside(backup, found.root)
     if backup is not None and is_within:
-        warn(f"{printable(as_text(backup))} holds the old keys: move it off this disk before the image is taken")
+        warn(f"{printable(writable(backup))} holds the old keys: move it off this disk before the image is taken")
     after = _found_after(arguments, found, done)
     if arguments.output == "json":
         did = [{"path": _path(one.path, found, arguments), "did": one.did, "error": one.error or None} for one in done]
         answer = _answer(after, arguments)
         answer["clean"] = answer["clean"] and not is_within
-        told = {"done": did, "backup": backup and as_text(backup), "backupInside": is_within, "dryRun": False}
+        told = {"done": did, "backup": backup and writable(backup), "backupInside": is_within, "dryRun": False}
         print_json("image clean", {**answer, **told})
     else:
         _show(after, arguments)
@@ -121,7 +122,7 @@ def _refuse_backup(backup: str, root: str) -> None:
     if root != os.path.abspath(os.sep) and is_inside(backup, root):
         raise Refused(
             "the backup would lie in the image, with the old keys in it; nothing was removed",
-            where=as_text(backup),
+            where=writable(backup),
             remedy="Name a file outside of the image with --backup",
         )
 
@@ -183,12 +184,12 @@ def _exit_code(found: Findings) -> int:
 
 
 def _path(path: str, found: Findings, arguments: Arguments) -> str:
-    return as_text(path) if arguments.reveal else masked_path(as_text(path), as_text(found.root))
+    return writable(path) if arguments.reveal else masked_path(writable(path), writable(found.root))
 
 
 def _answer(found: Findings, arguments: Arguments) -> dict[str, Any]:
     return {
-        "root": as_text(found.root),
+        "root": writable(found.root),
         "clean": found.is_clean,
         "items": [
             {
@@ -262,4 +263,4 @@ def _show_done(done: list[Done], found: Findings, backup: str | None, arguments:
     if backup is not None:
         write()
         write("The backup, which restores all of it with `tar -xpf FILE -C ROOT`:")
-        write(f"  {printable(as_text(backup))}")
+        write(f"  {printable(writable(backup))}")

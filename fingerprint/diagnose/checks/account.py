@@ -12,7 +12,7 @@ from configparser import Error as IniError
 from configparser import RawConfigParser
 
 from fingerprint._core import JsonError, loads
-from fingerprint._io.text import masked
+from fingerprint._io.text import masked, printable
 from fingerprint.agent.accounts import account_of_key, is_account
 from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.agent.providers import EC2, provider_option
@@ -109,7 +109,7 @@ def _account_of(site: Site, record: RegistrationRecord) -> tuple[str, str]:
 
 
 def _account_of_profile(site: Site, path: str, profile: str) -> tuple[str, str]:
-    shown = path if path.isprintable() else ascii(path)
+    shown = printable(path)
     try:
         data = site.machine.unrecorded.read_file(path, _LIMIT)
         key = DIALECTS[BOTOCORE](data.decode("utf-8")).get(profile, {}).get(ACCESS_KEY, "")

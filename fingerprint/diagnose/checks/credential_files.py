@@ -10,9 +10,10 @@ import errno
 import shlex
 import stat
 
+from fingerprint._io.text import printable
 from fingerprint._io.windows_acl import others_in
 from fingerprint.agent.versions import version_of
-from fingerprint.diagnose.checks.credentials import agent_credentials, is_registered, remedy_for, shown
+from fingerprint.diagnose.checks.credentials import agent_credentials, is_registered, remedy_for
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
@@ -59,7 +60,7 @@ def _conclude(
     if unread:
         path, problem = unread[0]
         return unknown(
-            f"{shown(path)}: {problem.strerror or problem}", *seen.values(), remedy=remedy_for(site, problem)
+            f"{printable(path)}: {problem.strerror or problem}", *seen.values(), remedy=remedy_for(site, problem)
         )
     left = next((path for path in _host_management(site) if path in seen), "")
     if left and is_registered(site):
@@ -104,14 +105,14 @@ def _on_unix(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> Find
             continue
         except OSError as error:
             unread.append((path, error))
-    seen = {path: f"{shown(path)}: mode {one.mode:04o}{_owner(one)}" for path, one in statuses.items()}
+    seen = {path: f"{printable(path)}: mode {one.mode:04o}{_owner(one)}" for path, one in statuses.items()}
     readable = {
         path: _who_may(one, path in of_root) for path, one in statuses.items() if one.kind == "file"
     }  # fmt: skip
     readable = {path: who for path, who in readable.items() if who}
     if readable:
         clauses = [
-            f"{who} the keys in {', '.join(shown(path) for path, one in readable.items() if one == who)}"
+            f"{who} the keys in {', '.join(printable(path) for path, one in readable.items() if one == who)}"
             for who in dict.fromkeys(readable.values())
         ]
         # What would move the cursor is not offered to be typed.
@@ -173,11 +174,11 @@ def _on_windows(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> F
             if error.errno == errno.ENODATA and site.recorded:
                 return skipped("the recording has no access control lists")
             unread.append((path, error))
-    seen = {path: f"{shown(path)}: {shown(one)}" for path, one in lists.items()}
+    seen = {path: f"{printable(path)}: {printable(one)}" for path, one in lists.items()}
     open_to = {path: [text for text, _ in others_in(one)] for path, one in lists.items()}
     open_to = {path: texts for path, texts in open_to.items() if texts}
     if open_to:
-        text = "; ".join(f"{shown(path)}: {', '.join(map(shown, texts))}" for path, texts in open_to.items())
+        text = "; ".join(f"{printable(path)}: {', '.join(map(printable, texts))}" for path, texts in open_to.items())
         typed = all(path.isprintable() for path in open_to)
         return failed(f"others than SYSTEM and administrators have the keys: {text}", *seen.values(),
                       remedy="Let SYSTEM and administrators in, and nobody else",

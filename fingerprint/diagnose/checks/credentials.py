@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 
+from fingerprint._io.text import printable
 from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.credentials.sources import State, credential_order
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, untold, warned
@@ -30,8 +31,8 @@ def last(site: Site) -> Finding:
         return skipped("the agent got no credentials since it was installed", f"no {site.places.identity}")
     if isinstance(told, OSError):
         return unknown(f"{site.places.identity}: {told.strerror}", remedy=remedy_for(site, told))
-    where = f"in {shown(told.file)}, profile {shown(told.profile)}" if told.file else "not shared"
-    retrieved, expires = shown(told.retrieved_at), shown(told.expires_at)
+    where = f"in {printable(told.file)}, profile {printable(told.profile)}" if told.file else "not shared"
+    retrieved, expires = printable(told.retrieved_at), printable(told.expires_at)
     if told.expires_at.startswith(_NEVER):
         if site.setting("Profile", "ShareCreds") is False:
             return skipped("credentials are not shared, and the agent does not tell when it gets some", where)
@@ -76,11 +77,6 @@ def remedy_for(site: Site, error: OSError) -> str:
     if error.errno == errno.EINVAL:
         return "Restart the agent: it writes it anew"
     return site.rights if error.errno in (errno.EACCES, errno.EPERM) else ""
-
-
-def shown(text: str) -> str:
-    """Return a text of a file so that it cannot move the cursor."""
-    return text if text.isprintable() else ascii(text)
 
 
 def order(site: Site) -> Finding:
