@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
 import fingerprint
+from fingerprint.agent.paths import is_agents, places_of
+from fingerprint.vault.locations import reference_vault
 
 PACKAGE = Path(fingerprint.__file__).parent
 TEXTS = {str(path.relative_to(PACKAGE)): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
@@ -18,6 +21,21 @@ STORE = {"vault/_posix.py", "vault/_posix_exchange.py", "vault/_windows.py"}
 def homes(pattern: str) -> set[str]:
     """Return the modules in whose text a regular expression is found."""
     return {name for name, text in TEXTS.items() if re.search(pattern, text)}
+
+
+def literals(name: str) -> list[str]:
+    """Return the strings of a module, without its docstrings; of a string with fields in it its parts."""
+    tree = ast.parse(TEXTS[name])
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, documented) and ast.get_docstring(node)]
+    docstrings = {id(node.body[0].value) for node in nodes if isinstance(node.body[0], ast.Expr)}
+    strings = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docstrings]
+    return [str(node.value) for node in strings if isinstance(node.value, (str, bytes))]
+
+
+def literal_homes(pattern: str) -> set[str]:
+    """Return the modules with a string in which a regular expression is found."""
+    return {name for name in TEXTS if any(re.search(pattern, text) for text in literals(name))}
 
 
 @pytest.mark.parametrize(
@@ -54,3 +72,40 @@ def test_one_module_masks_and_redacts() -> None:
     # The last two need the user, or a host without it; they print neither.
     assert homes(r"rpartition\(\"@\"\)|rfind\(\"@\"") == {"_io/text.py", "agent/proxies.py", "diagnose/network.py"}
     assert homes(r"isprintable\(\)\s+else\b") == {"_io/text.py"}
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"amazon[/\\]ssm", r"Amazon[/\\]+SSM", r"aws/ssm", r"^/snap/(?!bin)", r"com\.amazon\.aws\.ssm", "AmazonSSMAgent",
+        r"identity_config\.json$", "runtimeconfig", "InstanceData", "ssm-agent-users", r"^ssm-user$", r"errors\.log",
+        r"hibernate\.log", "ssm-document-worker", "ProgramFiles|ALLUSERSPROFILE", r"/var/root",
+        r"^/root/?$", r"systemprofile",
+    ],
+)  # fmt: skip
+def test_a_path_or_name_of_the_agent_stands_in_one_module(pattern: str) -> None:
+    # `vault_use` goes through /proc/PID/root.
+    assert literal_homes(pattern) - {"agent/vault_use.py"} == {"agent/paths.py"}
+
+
+def test_the_agents_own_name_stands_with_its_paths_and_in_the_lines_that_it_logs() -> None:
+    assert literal_homes("amazon-ssm-agent|ssm-agent-worker") == {"agent/paths.py", "agent/versions.py"}
+
+
+@pytest.mark.parametrize("platform", ["linux", "macos", "windows", "win32", "darwin", "freebsd"])
+def test_every_path_of_the_agent_is_known_as_its_own(platform: str) -> None:
+    places = places_of(platform)
+    general = {places.shared_credentials, places.home, places.separator}
+    if platform not in ("windows", "win32", "macos", "darwin"):
+        general.add(places.programs)
+    paths = [value for value in places._fields() if isinstance(value, str) and value and value not in general]
+    assert [path for path in paths if not is_agents(path + places.separator)] == []
+    assert not is_agents(places.shared_credentials)
+
+
+def test_the_vault_and_the_registration_lie_where_the_agent_has_its_data() -> None:
+    for platform in ("linux", "darwin", "win32"):
+        places = places_of(platform)
+        assert reference_vault(platform, {}) == places.vault
+        assert places.vault.rpartition(places.separator)[0] == places.data
+        assert places.registration.rpartition(places.separator)[0] == places.data

@@ -9,7 +9,7 @@ from fingerprint.agent.config import Settings, identity_type, read_config, setti
 from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.agent.installed import printed_version, program_folder
 from fingerprint.agent.logs.retries import GRACE_SECONDS
-from fingerprint.agent.paths import Places, places_of
+from fingerprint.agent.paths import CORE, LOGS, WORKER, Places, places_of
 from fingerprint.agent.systemd_unit import systemd_unit
 from fingerprint.agent.versions import Assessed, assess
 from fingerprint.machine.base import END_LIMIT
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-_LOGS = ("amazon-ssm-agent.log", "errors.log", "hibernate.log")
 COMMAND_SECONDS = 8.0
 
 
@@ -107,12 +106,12 @@ class AgentFacts:
     @fact
     def started(self) -> float | None:
         """When the core agent was started; None if it does not run. Raises OSError where that is not told."""
-        return self._started("amazon-ssm-agent")
+        return self._started(CORE)
 
     @fact
     def worker_started(self) -> float | None:
         """When the worker was started; None if none runs. Raises OSError where that is not told."""
-        return self._started("ssm-agent-worker")
+        return self._started(WORKER)
 
     def _started(self, name: str) -> float | None:
         starts = [one.started for one in self.processes if one.name == name and one.started is not None]
@@ -123,7 +122,7 @@ class AgentFacts:
         """What the agent's logs tell. Raises OSError where there are none, or the main one cannot be read."""
         from fingerprint.agent.logs import read_texts
 
-        told = [self.log_parts(name) for name in _LOGS]
+        told = [self.log_parts(name) for name in LOGS]
         self.unread_logs += [f"{path}: {error.strerror or error}" for _, no in told for path, error in no.items()]
         (main, refused), *_ = told
         if not main:
@@ -142,13 +141,12 @@ class AgentFacts:
         Raises:
             OSError: the directory of the logs cannot be listed.
         """
-        separator = "\\" if self.machine.platform == "windows" else "/"
         parts, refused = [], {}
         for name in self.machine.list_folder(self.places.logs):
             number = name.removeprefix(f"{log}.")
             if name != log and (number == name or not number.isdigit()):
                 continue
-            path = self.places.logs + separator + name
+            path = self.places.logs + self.places.separator + name
             try:
                 parts.append(self.machine.read_end(path, self.log_limit))
             except FileNotFoundError:
@@ -259,10 +257,9 @@ class AgentFacts:
     @fact
     def has_agent(self) -> bool | None:
         """Whether a program of the agent is installed; None where that cannot be looked up, or was not recorded."""
-        separator = "\\" if self.machine.platform == "windows" else "/"
         for name in self.places.binaries:
             try:
-                self.machine.status(f"{self.program_folder}{separator}{name}")
+                self.machine.status(f"{self.program_folder}{self.places.separator}{name}")
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:

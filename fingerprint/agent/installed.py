@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.agent.paths import SNAP, places_of
+from fingerprint.machine.process_list import told_as_version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ def program_folder(machine: Machine) -> str:
     """Return the folder of the agent's programs on a machine: of its package, or of its snap."""
     places = places_of(machine.platform)
     try:
-        packaged = machine.exists(f"{places.programs}/{places.binaries[0]}")
+        packaged = machine.exists(f"{places.programs}/{places.core}")
         if machine.platform == "linux" and not packaged and machine.exists(SNAP):
             return SNAP
     except OSError:
@@ -25,14 +26,13 @@ def program_folder(machine: Machine) -> str:
 
 def printed_version(machine: Machine) -> str:
     """Return what the agent's program prints as its version; "" if there is none, or others than root may change it."""
-    separator = "\\" if machine.platform == "windows" else "/"
-    path = f"{program_folder(machine)}{separator}{places_of(machine.platform).binaries[0]}"
+    places = places_of(machine.platform)
+    path = f"{program_folder(machine)}{places.separator}{places.core}"
     if not _only_roots(machine, path):
         return ""
     [result] = machine.run(((path, "-version"),), _SECONDS)
-    found = result.stdout.decode("utf-8", "replace").rpartition("version:")[2].strip().split()
     # Whatever it is: what is no version is told, and not replaced by another one.
-    return found[0] if result.succeeded and found else ""
+    return told_as_version(result.stdout) if result.succeeded else ""
 
 
 def _only_roots(machine: Machine, path: str) -> bool:

@@ -10,7 +10,7 @@ import errno
 
 from fingerprint._io.times import utc
 from fingerprint.agent.identity_config import parse_agent_credentials
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import CORE, MAIN_LOG, places_of
 from fingerprint.errors import SnapshotError
 from fingerprint.machine.base import END_LIMIT
 from fingerprint.machine.live import LiveMachine
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from fingerprint.agent.logs import Story
     from fingerprint.machine.base import Machine, Process
 
-CORE = "amazon-ssm-agent"
-_LOG = "amazon-ssm-agent.log"
 # The log names its start when the agent has found its identity, and the kernel counts in ticks of another clock.
 _SLACK_SECONDS = 5.0
 # So long after it began to request one, the fingerprint has gone into a token request: three tries of 5 s, and the time
@@ -149,9 +147,8 @@ def _story(machine: Machine) -> Story | None:
     from fingerprint.agent.logs import read_texts
 
     places = places_of(machine.platform)
-    separator = "\\" if machine.platform == "windows" else "/"
     try:
-        return read_texts([machine.read_end(f"{places.logs}{separator}{_LOG}", END_LIMIT)], [], [])
+        return read_texts([machine.read_end(f"{places.logs}{places.separator}{MAIN_LOG}", END_LIMIT)], [], [])
     except OSError:
         return None
 

@@ -1,4 +1,7 @@
-"""Where the agent's files are, per operating system."""
+"""Where the agent's files are, by operating system and package, and what its service, processes and logs are called.
+
+Data only, below everything that looks for an agent: a new path or name is one edit, here.
+"""
 
 from __future__ import annotations
 
@@ -7,66 +10,129 @@ import sys
 
 from fingerprint.types import Value
 
-_BINARIES = (
-    "amazon-ssm-agent", "ssm-agent-worker", "ssm-cli", "ssm-document-worker", "ssm-session-worker",
-    "ssm-session-logger",
-)  # fmt: skip
-SNAP = "/snap/amazon-ssm-agent/current"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# The package, the core agent's program and process, and the process that it starts.
+PACKAGE = CORE = "amazon-ssm-agent"
+WORKER = "ssm-agent-worker"
+PROCESSES = (CORE, WORKER)
+_PROGRAMS = (CORE, WORKER, "ssm-cli", "ssm-document-worker", "ssm-session-worker", "ssm-session-logger")
+# Of systemd: that of the packages, and that of the snap.
+UNITS = (f"{CORE}.service", f"snap.{CORE}.{CORE}.service")
+# Of Windows' service manager, and of launchd.
+WINDOWS_SERVICE = "AmazonSSMAgent"
+LAUNCHD_SERVICE = "com.amazon.aws.ssm"
+# The account that sessions run as, and its rights.
+SESSION_USER = "ssm-user"
+SUDOERS = "/etc/sudoers.d/ssm-agent-users"
+MAIN_LOG, ERROR_LOG, HIBERNATION_LOG = LOGS = (f"{CORE}.log", "errors.log", "hibernate.log")
+# What the updater logs, since 3.0.1031.
+UPDATE_LOG = "AmazonSSMAgent-update.txt"
+CONFIG_NAME = f"{CORE}.json"
+REGISTRATION_NAME = "registration"
+# The programs of the snap. All else of it is where the packages have it.
+SNAP = f"/snap/{PACKAGE}/current"
+# In lower case with slashes: a path that holds one of these is the agent's.
+_PARTS = ("/amazon/ssm/", "/aws/ssm/", f"/{PACKAGE}")
+_DATA = "/var/lib/amazon/ssm"
+_SYSTEMS = {"win32": "windows", "darwin": "macos"}
 
 
 class Places(Value):
-    """Paths as the machine that is looked at has them.
+    """Paths as the host that is looked at has them.
 
     Attributes:
-        data: folder of its data, with the vault, the registration file and the state of nodes.
+        data: directory of its data, with the vault, the registration file and the state of nodes.
+        vault: directory of its vault.
         registration: the registration file.
-        identity: the runtime configuration that tells of the last credentials.
+        identity: the runtime configuration that names the last credentials.
         host_management: credentials of the default host management role.
+        other_host_management: where AWS's page has these, if not there; else "".
         config: its configuration file.
         certificates: a file of certificates that it trusts beside the system's.
-        logs: folder of its logs.
-        programs: folder of its programs.
+        logs: directory of its logs.
+        programs: directory of its programs.
         binaries: names of those.
+        home: home directory of the account that it runs as, where its shared credentials are; "" on Windows, where
+            that is in the system's directory.
+        separator: between the names of a path.
     """
 
     data: str
+    vault: str
     registration: str
     identity: str
     host_management: str
+    other_host_management: str
     config: str
     certificates: str
     logs: str
     programs: str
     binaries: tuple[str, ...]
+    home: str
+    separator: str
 
-    def __init__(self, data: str, identity: str, host_management: str, config: str, logs: str, programs: str,
-                 binaries: tuple[str, ...], separator: str) -> None:  # fmt: skip
-        self._set(
-            data=data, registration=f"{data}{separator}registration", identity=identity,
-            host_management=host_management, config=config, logs=logs, programs=programs, binaries=binaries,
-            certificates=separator.join((config.rpartition(separator)[0], "certs", "amazon-ssm-agent.crt")),
-        )  # fmt: skip
+    @property
+    def core(self) -> str:
+        """Name of the core agent's program."""
+        return self.binaries[0]
+
+    @property
+    def shared_credentials(self) -> str:
+        """The usual credentials file of the account that it runs as; on Windows below the system's directory."""
+        return self.separator.join((self.home or r"System32\config\systemprofile", ".aws", "credentials"))
 
 
-def places_of(platform: str) -> Places:
-    """Return the places of a platform, as `Machine.platform` names it."""
-    if platform == "windows":
-        data, programs = r"C:\ProgramData\Amazon\SSM", r"C:\Program Files\Amazon\SSM"
-        if sys.platform == "win32":
-            data = os.path.join(os.environ.get("PROGRAMDATA", r"C:\ProgramData"), "Amazon", "SSM")
-            programs = os.path.join(os.environ.get("PROGRAMFILES", r"C:\Program Files"), "Amazon", "SSM")
-        return Places(
-            data + r"\InstanceData", data + r"\runtimeconfig\identity_config.json", programs + r"\credentials",
-            programs + r"\amazon-ssm-agent.json", data + r"\Logs", programs,
-            tuple(f"{name}.exe" for name in _BINARIES), "\\",
+def places_of(platform: str, environ: Mapping[str, str] | None = None) -> Places:
+    """Return the paths of a platform.
+
+    Args:
+        platform: as `Machine.platform` or `sys.platform` names it.
+        environ: names the directories of Windows; None for the environment of this process on Windows, and for the
+            usual ones elsewhere.
+    """
+    system = _SYSTEMS.get(platform, platform)
+    if system == "windows":
+        return _on_windows((os.environ if sys.platform == "win32" else {}) if environ is None else environ)
+    if system == "macos":
+        base = "/opt/aws/ssm"
+        return _places(
+            data=f"{base}/data", runtime=base, config=base, programs=f"{base}/bin", home="/var/root",
+            other=f"{_DATA}/credentials",
         )  # fmt: skip
-    if platform == "macos":
-        return Places(
-            "/opt/aws/ssm/data", "/opt/aws/ssm/runtimeconfig/identity_config.json", "/opt/aws/ssm/data/credentials",
-            "/opt/aws/ssm/amazon-ssm-agent.json", "/var/log/amazon/ssm", "/opt/aws/ssm/bin", _BINARIES, "/",
-        )  # fmt: skip
-    data = "/var/lib/amazon/ssm"
+    return _places(data=_DATA, runtime=_DATA, config="/etc/amazon/ssm", programs="/usr/bin", home="/root")
+
+
+def is_agents(path: str) -> bool:
+    """Return whether a path is one of the agent's, on any system: its configuration, its state, its logs."""
+    plain = path.replace("\\", "/").lower()
+    return any(part in plain for part in _PARTS)
+
+
+def _on_windows(environ: Mapping[str, str]) -> Places:
+    all_users = environ.get("ALLUSERSPROFILE")
+    data = environ.get("ProgramData") or (rf"{all_users}\Application Data" if all_users else r"C:\ProgramData")
+    data += r"\Amazon\SSM"
+    programs = (environ.get("ProgramFiles") or r"C:\Program Files") + r"\Amazon\SSM"
+    return _places(
+        data=rf"{data}\InstanceData", runtime=data, config=programs, programs=programs, home="", logs=rf"{data}\Logs",
+        host_management=rf"{programs}\credentials", separator="\\", suffix=".exe",
+    )  # fmt: skip
+
+
+def _places(
+    *, data: str, runtime: str, config: str, programs: str, home: str, logs: str = "/var/log/amazon/ssm",
+    host_management: str = "", other: str = "", separator: str = "/", suffix: str = "",
+) -> Places:  # fmt: skip
+    def inner(*parts: str) -> str:
+        return separator.join(parts)
+
     return Places(
-        data, f"{data}/runtimeconfig/identity_config.json", f"{data}/credentials",
-        "/etc/amazon/ssm/amazon-ssm-agent.json", "/var/log/amazon/ssm", "/usr/bin", _BINARIES, "/",
+        data=data, vault=inner(data, "Vault"), registration=inner(data, REGISTRATION_NAME),
+        identity=inner(runtime, "runtimeconfig", "identity_config.json"),
+        host_management=host_management or inner(data, "credentials"), other_host_management=other,
+        config=inner(config, CONFIG_NAME), certificates=inner(config, "certs", f"{CORE}.crt"), logs=logs,
+        programs=programs, binaries=tuple(name + suffix for name in _PROGRAMS), home=home, separator=separator,
     )  # fmt: skip

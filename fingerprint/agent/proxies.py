@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from fingerprint._io.text import hidden
+from fingerprint.agent.paths import WINDOWS_SERVICE
 from fingerprint.agent.systemd_unit import systemd_unit
 from fingerprint.errors import UsageError
 from fingerprint.types import Value
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _PORTS = {"http": 80, "https": 443}
 _SOCKS = ("socks5", "socks5h")
 _NAMES = ("http_proxy", "https_proxy", "no_proxy")
-_WINDOWS_SERVICE = "AmazonSSMAgent"
 # Of an entry of no_proxy its host, in brackets if it is an address of IPv6, and its port.
 _WITH_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*):([^:\[\]]*)")
 
@@ -135,7 +135,7 @@ def service_proxies(machine: Machine, pids: Sequence[int], proc: str = "/proc") 
         from fingerprint.machine.windows import service_environment
 
         try:
-            return proxy_variables(service_environment(_WINDOWS_SERVICE))
+            return proxy_variables(service_environment(WINDOWS_SERVICE))
         except OSError:
             return {}
     for pid in pids:

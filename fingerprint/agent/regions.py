@@ -7,24 +7,18 @@ import re
 from fingerprint.errors import UsageError
 
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[1-9][0-9]?")
-# Beginning of the region -> partition, domain. The agent knows the same domains.
+_PARTITION, _DOMAIN, _DUAL_STACK_DOMAIN = range(1, 4)
+# Beginning of the region, partition, domain of its endpoints, and domain of those for both IPv4 and IPv6. The agent
+# knows the same domains.
 _PARTITIONS = (
-    ("cn-", "aws-cn", "amazonaws.com.cn"),
-    ("us-gov-", "aws-us-gov", "amazonaws.com"),
-    ("us-iso-", "aws-iso", "c2s.ic.gov"),
-    ("us-isob-", "aws-iso-b", "sc2s.sgov.gov"),
-    ("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"),
-    ("us-isof-", "aws-iso-f", "csp.hci.ic.gov"),
-    ("eusc-de-", "aws-eusc", "amazonaws.eu"),
-)
-# Beginning of the region -> domain of its endpoints for both IPv4 and IPv6.
-_DUAL_STACK = (
-    ("cn-", "api.amazonwebservices.com.cn"),
-    ("us-iso-", "api.aws.ic.gov"),
-    ("us-isob-", "api.aws.scloud"),
-    ("eu-isoe-", "api.cloud-aws.adc-e.uk"),
-    ("us-isof-", "api.aws.hci.ic.gov"),
-    ("eusc-de-", "api.amazonwebservices.eu"),
+    ("cn-", "aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    ("us-gov-", "aws-us-gov", "amazonaws.com", "api.aws"),
+    ("us-iso-", "aws-iso", "c2s.ic.gov", "api.aws.ic.gov"),
+    ("us-isob-", "aws-iso-b", "sc2s.sgov.gov", "api.aws.scloud"),
+    ("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    ("us-isof-", "aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    ("eusc-de-", "aws-eusc", "amazonaws.eu", "api.amazonwebservices.eu"),
+    ("", "aws", "amazonaws.com", "api.aws"),
 )
 
 
@@ -36,17 +30,17 @@ def demand_region(region: str) -> None:
 
 def partition(region: str) -> str:
     """Return the partition of a region, as ARNs have it."""
-    return next((partition for begin, partition, _ in _PARTITIONS if region.startswith(begin)), "aws")
+    return _of(region)[_PARTITION]
 
 
 def domain(region: str) -> str:
     """Return the domain of a region's endpoints."""
-    return next((domain for begin, _, domain in _PARTITIONS if region.startswith(begin)), "amazonaws.com")
+    return _of(region)[_DOMAIN]
 
 
 def dual_stack_domain(region: str) -> str:
     """Return the domain of a region's endpoints for both IPv4 and IPv6."""
-    return next((domain for begin, domain in _DUAL_STACK if region.startswith(begin)), "api.aws")
+    return _of(region)[_DUAL_STACK_DOMAIN]
 
 
 def endpoint(service: str, region: str, *, dual_stack: bool = False, service_domain: str = "") -> str:
@@ -62,3 +56,7 @@ def endpoint(service: str, region: str, *, dual_stack: bool = False, service_dom
         return f"https://s3.dualstack.{region}.{service_domain or domain(region)}"
     usual = dual_stack_domain(region) if dual_stack else domain(region)
     return f"https://{service}.{region}.{service_domain or usual}"
+
+
+def _of(region: str) -> tuple[str, str, str, str]:
+    return next(row for row in _PARTITIONS if region.startswith(row[0]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint._io.times import created_seconds, local_seconds, utc
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import MAIN_LOG, places_of
 from fingerprint.errors import VaultError
 from fingerprint.machine.base import END_LIMIT
 from fingerprint.vault.regeneration import State
@@ -21,22 +21,20 @@ _ANY_ZONE_SECONDS = 14 * 3600
 AGENT = "the agent"
 # The line of the agent's log, in lower case, that a new fingerprint is made after a mismatch.
 _REGENERATES = b"calculated hardware difference"
-_LOG = "amazon-ssm-agent.log"
 
 
 def logs_tell(machine: Machine) -> bool:
     """Return whether the agent's logs may tell of a new fingerprint: they are searched as bytes, which is quick."""
-    folder = places_of(machine.platform).logs
+    places = places_of(machine.platform)
     try:
-        names = machine.list_folder(folder)
+        names = machine.list_folder(places.logs)
     except OSError:
         return False
-    separator = "\\" if machine.platform == "windows" else "/"
     for name in names:
-        if not name.startswith(_LOG):
+        if not name.startswith(MAIN_LOG):
             continue
         try:
-            data = machine.read_end(folder + separator + name, END_LIMIT)
+            data = machine.read_end(places.logs + places.separator + name, END_LIMIT)
         except OSError:
             # `diagnose` says that it could not be read.
             continue

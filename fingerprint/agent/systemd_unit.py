@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from fingerprint.agent.paths import UNITS
 from fingerprint.machine.base import NotThisMachine
 
 TYPE_CHECKING = False
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from fingerprint.machine.base import Machine
 
 SYSTEMCTL = ("/usr/bin/systemctl", "/bin/systemctl")
-UNITS = ("amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service")
 _PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,User,MainPID,ActiveEnterTimestamp,NRestarts,Environment"
 _SECONDS = 8.0
 

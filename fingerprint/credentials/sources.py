@@ -15,7 +15,7 @@ from configparser import Error as IniError
 from configparser import RawConfigParser
 
 from fingerprint.agent.identity_config import AgentCredentials, parse_agent_credentials
-from fingerprint.agent.paths import Places, places_of
+from fingerprint.agent.paths import places_of
 from fingerprint.machine.live import LiveMachine
 from fingerprint.types import Value, Vocabulary
 
@@ -128,7 +128,7 @@ def credential_order(
         _file(_CONFIG, disk, config, section, findings),
         _container(environ),
         _instance_profile(environ),
-        _file("default-host-management", disk, _places(platform).host_management, "default", findings),
+        _file("default-host-management", disk, places_of(platform).host_management, "default", findings),
     )
     winner = undecided = ""
     told = []
@@ -145,14 +145,9 @@ def credential_order(
 def agent_credentials(root: str = "/", platform: str = sys.platform) -> AgentCredentials | None:
     """Return what the agent wrote of its last credentials, None if it wrote nothing that can be read."""
     try:
-        return parse_agent_credentials(_Disk(LiveMachine(root)).read(_places(platform).identity))
+        return parse_agent_credentials(_Disk(LiveMachine(root)).read(places_of(platform).identity))
     except OSError:
         return None
-
-
-def _places(platform: str) -> Places:
-    """Return where the agent's files are, by `sys.platform`."""
-    return places_of({"win32": "windows", "darwin": "macos"}.get(platform, "linux"))
 
 
 class _Disk:

@@ -14,6 +14,7 @@ from queue import Empty, Queue
 from threading import Thread
 from time import monotonic
 
+from fingerprint.agent.paths import SESSION_USER
 from fingerprint.diagnose.checks import (
     account,
     agent,
@@ -112,7 +113,7 @@ CHECKS = (
     Check("credentials", "AWS Credentials", credentials.last),
     Check("credential-order", "Order of credentials", credentials.order),
     Check("credential-files", "Files with credentials", credential_files.files),
-    Check("ssm-user", "Account of sessions", session_user.account, _ACCOUNT_SECONDS),
+    Check(SESSION_USER, "Account of sessions", session_user.account, _ACCOUNT_SECONDS),
     Check("proxy", "Proxy configuration", endpoints.proxies),
     Check("wmi", "WMI service", windows.wmi, platform="windows"),
     Check("collector", "hash recipe", windows.collector, platform="windows", collects=True),

@@ -7,6 +7,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 
 from fingerprint._io.text import hidden
+from fingerprint.agent.paths import PACKAGE
 from fingerprint.agent.proxies import proxies_of_unit
 from fingerprint.diagnose.network import Network, Unreached, has_route
 from fingerprint.diagnose.result import skipped, unknown
@@ -69,7 +70,7 @@ def edit_command(site: Site) -> str:
         unit = site.unit or {}
     except OSError:
         unit = {}
-    return f"systemctl edit {unit.get('Id', 'amazon-ssm-agent')}"
+    return f"systemctl edit {unit.get('Id', PACKAGE)}"
 
 
 def agent_proxies(site: Site) -> dict[str, str]:

@@ -8,11 +8,12 @@ import re
 import stat
 import sys
 
+from fingerprint.agent.paths import places_of
 from fingerprint.attributes.machine_id import UNINITIALIZED, problem
 from fingerprint.errors import UsageError, VaultError
 from fingerprint.image.disk import Disk, identity, is_folder, reason
 from fingerprint.image.findings import KEEP, KINDS, NODES, Findings, Leftover
-from fingerprint.vault.locations import PROGRAM, reference_vault, state_folder
+from fingerprint.vault.locations import PROGRAM, state_folder
 from fingerprint.vault.records import decode_manifest
 
 TYPE_CHECKING = False
@@ -62,32 +63,22 @@ def leftovers(
     """
     search = _Search(Disk(root))
     search.demand_system()
-    base = reference_vault(platform, environ)
-    slash = "\\" if platform == "win32" else "/"
-    data = base.rpartition(slash)[0]
-    config, dhmc, logs = data, f"{data}{slash}credentials", "/var/log/amazon/ssm"
-    if platform == "win32":
-        config = data.rpartition(slash)[0]
-        logs = config + r"\Logs"
-        dhmc = environ.get("ProgramFiles", r"C:\Program Files") + r"\Amazon\SSM\credentials"
-    elif platform == "darwin":
-        config = "/opt/aws/ssm"
-    search.attempt(search.tree, "vault", base)
+    places = places_of(platform, environ)
+    search.attempt(search.tree, "vault", places.vault)
     if vault is not None:
         search.attempt(search.named_vault, vault)
-    search.attempt(search.file, "registration", f"{data}{slash}registration")
-    search.attempt(search.file, "identity-config", slash.join((config, "runtimeconfig", "identity_config.json")))
-    search.attempt(search.file, "host-management", dhmc)
-    search.attempt(search.nodes, data)
+    search.attempt(search.file, "registration", places.registration)
+    search.attempt(search.file, "identity-config", places.identity)
+    search.attempt(search.file, "host-management", places.host_management)
+    search.attempt(search.nodes, places.data)
     if platform != "win32":
         search.attempt(search.machine_id, "/etc/machine-id")
         search.attempt(search.second_machine_id, "/var/lib/dbus/machine-id")
     search.own_state(platform, environ)
     if not keep_logs:
-        search.attempt(search.tree, "agent-log", logs)
+        search.attempt(search.tree, "agent-log", places.logs)
     if platform != "win32":
-        home = "/var/root" if platform == "darwin" else "/root"
-        search.attempt(search.shared_credentials, f"{home}/.aws/credentials")
+        search.attempt(search.shared_credentials, places.shared_credentials)
         search.attempt(search.host_keys, "/etc/ssh")
         search.attempt(search.file, "random-seed", "/var/lib/systemd/random-seed")
         search.attempt(search.file, "cloud-init", "/var/lib/cloud/instance")

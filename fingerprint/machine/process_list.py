@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 
+from fingerprint.agent.paths import CORE, PROCESSES, WINDOWS_SERVICE
 from fingerprint.machine.base import Process
 
 TYPE_CHECKING = False
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-# The agent's service on Windows.
-AGENT_SERVICE = "AmazonSSMAgent"
-# The account that sessions run as.
-SESSION_USER = "ssm-user"
-NAMES = ("amazon-ssm-agent", "ssm-agent-worker")
 # The kernel keeps so many characters of a name.
 _NAME_KEPT = 15
 # Field 22 of /proc/PID/stat, counted from what follows the name, which is in brackets.
@@ -56,8 +52,13 @@ def _sorted(processes: Iterable[Process]) -> tuple[Process, ...]:
 
 def told_version(output: bytes) -> str:
     """Return the version in what the agent prints when it is asked for it, "" where there is none."""
-    found = output.decode("utf-8", "replace").rpartition("version:")[2].split()
-    return found[0] if found and found[0].replace(".", "").isdigit() else ""
+    found = told_as_version(output)
+    return found if found.replace(".", "").isdigit() else ""
+
+
+def told_as_version(output: bytes) -> str:
+    """Return what the agent prints as its version, be it one or not; "" for nothing."""
+    return next(iter(output.decode("utf-8", "replace").rpartition("version:")[2].split()), "")
 
 
 def agent_pids(proc: str = "") -> tuple[int, ...]:
@@ -84,7 +85,7 @@ def agent_pids(proc: str = "") -> tuple[int, ...]:
                 continue
             if name is None:
                 raise OSError(errno.EACCES, f"process {one.pid} does not tell its name")
-            if one.pid == service or _plain_name(name) in NAMES:
+            if one.pid == service or _plain_name(name) in PROCESSES:
                 pids.append(one.pid)
     except psutil.Error as error:
         raise OSError(errno.EIO, str(error)) from None
@@ -96,7 +97,7 @@ def _service_pid() -> int:
     from fingerprint.machine.windows import service_pid
 
     try:
-        return service_pid(AGENT_SERVICE)
+        return service_pid(WINDOWS_SERVICE)
     except FileNotFoundError:
         return 0
 
@@ -122,8 +123,8 @@ def _by_psutil(service: int = 0) -> list[Process]:
     try:
         for one in psutil.process_iter():
             # One that does not tell its name leaves the others what they are.
-            name = NAMES[0] if one.pid == service else _plain_name(_told(one.name))
-            if name in NAMES:
+            name = CORE if one.pid == service else _plain_name(_told(one.name))
+            if name in PROCESSES:
                 started = _told(one.create_time)
                 if started is not None or one.is_running():
                     processes.append(Process(name, one.pid, str(_told(one.username) or ""), started))
@@ -143,7 +144,7 @@ def _told(question: Callable[[], _T]) -> _T | None:
 
 
 def _plain_name(told: str | None) -> str:
-    """Return the name of a program as `NAMES` has it."""
+    """Return the name of a program as `PROCESSES` has it."""
     name = told or ""
     return name[:-4].lower() if name.lower().endswith(".exe") else name
 
@@ -155,7 +156,7 @@ def _found(proc: str, everywhere: bool = False) -> Iterator[tuple[int, str, int 
     run.
     """
     here = 0 if everywhere else _name_space(os.path.join(proc, "self"))
-    wanted = {name[:_NAME_KEPT]: name for name in NAMES}
+    wanted = {name[:_NAME_KEPT]: name for name in PROCESSES}
     try:
         folders = os.listdir(proc)
     except OSError:

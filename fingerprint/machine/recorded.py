@@ -10,6 +10,7 @@ import os
 
 from fingerprint._core import JsonError, loads
 from fingerprint._io.times import seconds_of
+from fingerprint.agent.paths import CORE
 from fingerprint.errors import InputError, SnapshotError
 from fingerprint.machine.base import FILE_LIMIT, Addresses, FileStatus, Link, Machine, Process
 from fingerprint.machine.processes import DEFAULT_TIMEOUT, CommandResult
@@ -320,7 +321,7 @@ class RecordedMachine(Machine):
 
         # As `diagnose` asks for it.
         for entry in self.snapshot["commands"]:
-            if entry["argv"][1:] == ["-version"] and entry["argv"][0].lower().endswith("amazon-ssm-agent.exe"):
+            if entry["argv"][1:] == ["-version"] and entry["argv"][0].lower().endswith(f"{CORE}.exe"):
                 version = told_version(self._result(tuple(entry["argv"]), entry).stdout)
                 if version:
                     return version

@@ -12,8 +12,8 @@ from fingerprint._core import dumps
 from fingerprint._io.atomic import write_new
 from fingerprint._io.text import QUOTES, hidden, without_passwords
 from fingerprint._io.times import utc
+from fingerprint.agent.paths import CORE, SESSION_USER, is_agents
 from fingerprint.machine.base import FILE_LIMIT, Machine
-from fingerprint.machine.process_list import SESSION_USER
 from fingerprint.machine.reader import Reader
 from fingerprint.machine.recorded import SCHEMA_VERSION
 from fingerprint.types import INVALID_TEXT
@@ -32,15 +32,13 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 _OUT = "***"
-# A path that holds one of these is the agent's: its configuration, its state, its logs.
-_AGENTS = ("/amazon/ssm/", "/aws/ssm/", "/amazon-ssm-agent")
 _ACCOUNTS = "/etc/passwd"
 # With passwords: of these the line of the agent's account is kept, and of that whether it has one.
 _PASSWORDS = "/etc/shadow"
 _GROUPS = "/etc/group"
 _SESSION_USER = SESSION_USER.encode() + b":"
 # Programs that tell of the agent's service, and the agent; no hash is made of what they say.
-_TELLING = ("systemctl", "launchctl", "amazon-ssm-agent", "amazon-ssm-agent.exe")
+_TELLING = ("systemctl", "launchctl", CORE, f"{CORE}.exe")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 # A word of the shell, quoted in each way that systemd has; what is quoted badly ends with the word.
 _WORD = r"""(?:\$?"(?:[^"\\]|\\.)*"|\$?'(?:[^'\\]|\\.)*'|\\.|\S)+"""
@@ -368,8 +366,7 @@ def _kept(path: str, data: bytes) -> bytes:
         return b"".join(_without_password(line) + b"\n" for line in data.split(b"\n") if _SESSION_USER[:-1] in line)
     if path == _ACCOUNTS:
         return b"\n".join(_without_password(line) for line in data.split(b"\n"))
-    plain = path.replace("\\", "/").lower()
-    return _decoded(data, _without_secrets) if any(part in plain for part in _AGENTS) else data
+    return _decoded(data, _without_secrets) if is_agents(path) else data
 
 
 def _whether_password(account: bytes) -> bytes:

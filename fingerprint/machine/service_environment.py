@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from fingerprint.agent.paths import UNITS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fingerprint.machine.base import Machine
 
-UNITS = ("amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service")
 # By priority: a unit or a drop-in in a later folder is hidden by one of the same name.
 _FOLDERS = (
     "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",

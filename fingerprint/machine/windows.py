@@ -6,7 +6,7 @@ import ctypes
 import errno
 from typing import Any
 
-from fingerprint.machine.process_list import AGENT_SERVICE
+from fingerprint.agent.paths import WINDOWS_SERVICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def agent_program() -> str:
     Raises:
         OSError: as `service_state`.
     """
-    line = str(_asked(AGENT_SERVICE, lambda service: service.binpath())).strip()
+    line = str(_asked(WINDOWS_SERVICE, lambda service: service.binpath())).strip()
     if line.startswith('"'):
         return line[1:].partition('"')[0]
     # Without quotes, blanks are of the path as far as the program goes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from fingerprint._core import dumps
+from fingerprint.agent.paths import REGISTRATION_NAME
 from fingerprint.errors import VaultError
 from fingerprint.types import RegistrationRecord
 from fingerprint.vault import REGISTRATION_KEY
@@ -16,12 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.vault import Vault, VaultEdit
 
-NAME = "registration"
-
 
 def path_of(vault: Vault) -> str:
     """Return the path of the file."""
-    return os.path.join(os.path.dirname(vault.path), NAME)
+    return os.path.join(os.path.dirname(vault.path), REGISTRATION_NAME)
 
 
 def write_file(vault: Vault, record: RegistrationRecord) -> None:
@@ -32,7 +31,7 @@ def write_file(vault: Vault, record: RegistrationRecord) -> None:
     """
     data = dumps({"ManagedInstanceID": record.instance_id, "Region": record.region})
     with Folder.open(os.path.dirname(vault.path)) as folder:
-        folder.replace(NAME, data)
+        folder.replace(REGISTRATION_NAME, data)
 
 
 def forget_registration(vault: Vault) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from fingerprint.agent.paths import places_of
 from fingerprint.errors import UsageError, VaultUnsafe
 
 TYPE_CHECKING = False
@@ -16,12 +17,7 @@ PROGRAM = "hardware-fingerprint"
 
 def reference_vault(platform: str = sys.platform, environ: Mapping[str, str] = os.environ) -> str:
     """Return the folder in which the reference keeps its vault on a platform."""
-    if platform == "darwin":
-        return "/opt/aws/ssm/data/Vault"
-    if platform == "win32":
-        data = environ.get("ProgramData") or environ.get("ALLUSERSPROFILE", r"C:\ProgramData") + r"\Application Data"
-        return data + r"\Amazon\SSM\InstanceData\Vault"
-    return "/var/lib/amazon/ssm/Vault"
+    return places_of(platform, environ).vault
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> str:

@@ -21,7 +21,7 @@ from event_machines import before_and_after
 from fingerprint import Vault
 from fingerprint.agent import client_settings, installed, systemd_unit, vault_use
 from fingerprint.agent.endpoints import configured_url
-from fingerprint.agent.paths import Places, places_of
+from fingerprint.agent.paths import places_of
 from fingerprint.agent.proxies import proxy_for, service_proxies
 from fingerprint.diagnose.network import Network
 from fingerprint.errors import FingerprintError, InputError, Refused, Unreachable, UsageError
@@ -50,9 +50,10 @@ class Host:
         self.config = folder / "etc" / "amazon-ssm-agent.json"
         self.config.parent.mkdir()
         self.identity = folder / "identity_config.json"
-        places = Places(
-            str(folder / "ssm"), str(self.identity), str(folder / "credentials"), str(self.config), str(folder / "log"),
-            "/usr/bin", places_of("linux").binaries, "/",
+        places = places_of("linux").replace(
+            data=str(folder / "ssm"), identity=str(self.identity), host_management=str(folder / "credentials"),
+            config=str(self.config), certificates=str(folder / "etc" / "certs" / "amazon-ssm-agent.crt"),
+            logs=str(folder / "log"),
         )  # fmt: skip
         self.certificates = Path(places.certificates)
         self.certificates.parent.mkdir()

@@ -19,9 +19,10 @@ import psutil
 import pytest
 
 from fingerprint.agent.next_check import answer, next_check
+from fingerprint.agent.paths import WINDOWS_SERVICE
 from fingerprint.machine import process_list, windows
 from fingerprint.machine.base import Process
-from fingerprint.machine.process_list import AGENT_SERVICE, agent_pids, agent_processes
+from fingerprint.machine.process_list import agent_pids, agent_processes
 from fingerprint.machine.recorded import RecordedMachine
 from windows_machines import windows_snapshot
 
@@ -69,7 +70,7 @@ def service(monkeypatch: pytest.MonkeyPatch, told: Any) -> None:
     """Let the agent's service have a process of this number, None for none; or the service manager raise this."""
 
     def get(name: str) -> Any:
-        assert name == AGENT_SERVICE
+        assert name == WINDOWS_SERVICE
         if isinstance(told, Exception):
             raise told
         return SimpleNamespace(pid=lambda: told, status=lambda: "running" if told else "stopped")
@@ -140,7 +141,9 @@ def test_its_worker_is_found_by_its_name(start: Start, monkeypatch: pytest.Monke
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("told", [None, psutil.NoSuchProcess(0, AGENT_SERVICE), psutil.AccessDenied(0, AGENT_SERVICE)])
+@pytest.mark.parametrize(
+    "told", [None, psutil.NoSuchProcess(0, WINDOWS_SERVICE), psutil.AccessDenied(0, WINDOWS_SERVICE)]
+)
 def test_an_agent_that_was_started_by_hand_is_found_by_its_name(
     told: Any, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +152,7 @@ def test_an_agent_that_was_started_by_hand_is_found_by_its_name(
     assert [one.pid for one in agent_processes("windows")] == [pid]
 
 
-@pytest.mark.parametrize("told", [None, psutil.NoSuchProcess(0, AGENT_SERVICE)])
+@pytest.mark.parametrize("told", [None, psutil.NoSuchProcess(0, WINDOWS_SERVICE)])
 def test_without_a_process_no_agent_runs(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     service(monkeypatch, told)
     assert agent_processes("windows") == ()
@@ -167,7 +170,7 @@ def test_a_process_that_has_ended_meanwhile_is_none(start: Start, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "told", [psutil.AccessDenied(0, AGENT_SERVICE), psutil.Error("odd"), OSError(errno.EIO, "WinError 1722")]
+    "told", [psutil.AccessDenied(0, WINDOWS_SERVICE), psutil.Error("odd"), OSError(errno.EIO, "WinError 1722")]
 )
 def test_a_service_manager_that_does_not_answer_leaves_it_open(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """That no process has the agent's name does not say that no agent runs."""
@@ -192,7 +195,7 @@ def test_who_uses_a_vault_is_asked_the_same_way(start: Start, monkeypatch: pytes
 
 @pytest.mark.parametrize(
     ("told", "kind"),
-    [(psutil.NoSuchProcess(0, AGENT_SERVICE), FileNotFoundError), (psutil.AccessDenied(0), PermissionError),
+    [(psutil.NoSuchProcess(0, WINDOWS_SERVICE), FileNotFoundError), (psutil.AccessDenied(0), PermissionError),
      (psutil.Error("odd"), OSError)],
 )  # fmt: skip
 def test_the_same_answer_of_the_service_manager_is_the_same_error_to_every_question(
@@ -201,8 +204,8 @@ def test_the_same_answer_of_the_service_manager_is_the_same_error_to_every_quest
     """That there is no service is another answer than that nobody may ask."""
     service(monkeypatch, told)
     for question in (
-        lambda: windows.service_state(AGENT_SERVICE),
-        lambda: windows.service_pid(AGENT_SERVICE),
+        lambda: windows.service_state(WINDOWS_SERVICE),
+        lambda: windows.service_pid(WINDOWS_SERVICE),
         windows.agent_program,
     ):
         with pytest.raises(kind) as caught:

@@ -20,7 +20,7 @@ from fingerprint.agent.logs.sdk_errors import SdkError, code_of, sdk_error
 from fingerprint.agent.logs.state import CLOCK, Present, State, conclusion, history, present, times
 from fingerprint.agent.logs.timeline import Story
 from fingerprint.agent.logs.types import Run, Wait, duration
-from fingerprint.agent.logs.updates import NO_CHANNEL, UPDATE_LOG, Beside, FailedUpdate
+from fingerprint.agent.logs.updates import NO_CHANNEL, Beside, FailedUpdate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTRIBUTES", "Beside", "CLOCK", "Entry", "FailedUpdate", "Mismatch", "NO_CHANNEL", "Present", "Retry", "Run",
-    "SdkError", "State", "Story", "UPDATE_LOG", "Wait", "code_of", "conclusion", "duration", "history", "next_try",
+    "SdkError", "State", "Story", "Wait", "code_of", "conclusion", "duration", "history", "next_try",
     "offset_of", "parse", "present", "read_logs", "read_texts", "sdk_error", "times", "to_utc",
 ]  # fmt: skip
 

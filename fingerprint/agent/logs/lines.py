@@ -12,6 +12,7 @@ from typing import cast
 
 from fingerprint._io.pipes import open_buffered
 from fingerprint._io.text import without_passwords
+from fingerprint.agent.paths import places_of
 from fingerprint.agent.versions import LOG_LINES
 from fingerprint.errors import InputError
 from fingerprint.types import Value
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import IO
 
+_WHERE_LOGS_ARE = (
+    f"The agent's logs are in {places_of('linux').logs}, on Windows in "
+    f"{places_of('windows', {'ProgramData': '%ProgramData%'}).logs}"
+)
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
 # More than any entry that the agent writes about its fingerprint; what is longer is looked at no further.
@@ -128,7 +133,7 @@ def entries(path: str, counts: Counts, progress: Callable[[int], None], data: by
         raise InputError(
             f"the log could not be read ({getattr(error, 'strerror', None) or error})",
             where=path,
-            remedy="The agent's logs are in /var/log/amazon/ssm, on Windows in %ProgramData%\\Amazon\\SSM\\Logs",
+            remedy=_WHERE_LOGS_ARE,
         ) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.agent.logs.sdk_errors import DENIED, MISMATCH, code_of
+from fingerprint.agent.paths import MAIN_LOG
 from fingerprint.agent.providers import METADATA_HOST
 from fingerprint.types import Value, Vocabulary
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from fingerprint.agent.logs.timeline import Story
 
-_NAME_MAIN_LOG = "Name amazon-ssm-agent.log, too: a success is logged there at the level INFO"
+_NAME_MAIN_LOG = f"Name {MAIN_LOG}, too: a success is logged there at the level INFO"
 # What the service says of signatures whose time is not its own.
 CLOCK = (
     "Signature expired", "is now earlier than", "Signature not yet current", "RequestExpired", "RequestTimeTooSkewed",

@@ -11,6 +11,7 @@ from fingerprint.agent.logs.sdk_errors import MISMATCH, code_of
 from fingerprint.agent.logs.types import ERROR_KEPT, Reports, Run, Trouble, Wait, duration, later, seconds_between
 from fingerprint.agent.logs.updates import KINDS as KINDS_BESIDE
 from fingerprint.agent.logs.updates import Beside
+from fingerprint.agent.paths import CORE, WORKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 TIMELINE_LIMIT = 400
 RUNS_LIMIT = 50
-_VERSION = re.compile(r"(?:amazon-ssm-agent|ssm-agent-worker) - v(\d+(?:\.\d+)+)")
+_VERSION = re.compile(rf"(?:{CORE}|{WORKER}) - v(\d+(?:\.\d+)+)")
 # Agents 3.1.501 to 3.2.1542 tell the kinds of errors apart.
 _ERROR = re.compile(r"produced (?:unrecoverable aws |aws )?error: (.*)", re.IGNORECASE | re.DOTALL)
 _STATUS = re.compile(r"Status code \D{0,100}(\d{1,9})\)? returned ", re.IGNORECASE)
@@ -304,7 +305,7 @@ class Story(Counts):
         self._note(entry)
 
     def _not_started(self, entry: Entry) -> None:
-        self.start_error = entry.text.partition("amazon-ssm-agent:")[2].strip()[:ERROR_KEPT] or entry.text
+        self.start_error = entry.text.partition(f"{CORE}:")[2].strip()[:ERROR_KEPT] or entry.text
         self.start_failed = self.start_failed or entry.at or "-"
         self.trouble = self.trouble or Trouble(entry.at)
         self.trouble.covered = self.trouble.covered or self.covered

@@ -9,13 +9,13 @@ import re
 
 from fingerprint.agent.logs.sdk_errors import DENIED
 from fingerprint.agent.logs.types import ERROR_KEPT
+from fingerprint.agent.paths import PACKAGE, UPDATE_LOG
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.agent.logs.lines import Entry
 
-UPDATE_LOG = "AmazonSSMAgent-update.txt"
 # Why no session starts where the channel is refused.
 NO_CHANNEL = "the role may not open Session Manager's channel (ssmmessages:CreateControlChannel)"
 KINDS = ("update-failed", "updated", "no-channel", "channel")
@@ -26,7 +26,7 @@ _VERSION = r"v?(\d{1,9}(?:\.\d{1,9}){2,3})"
 _TO_OLDER = re.compile(rf"Updating {_VERSION} to an older version(?: {_VERSION})?", re.IGNORECASE)
 _OF_PLATFORM = re.compile(rf"(source |current |target )?version {_VERSION} is (?:un|not )supported", re.IGNORECASE)
 _BARE = re.compile(r"(?:un|not )supported on current platform", re.IGNORECASE)
-_FAILED = re.compile(rf"Failed to update amazon-ssm-agent to {_VERSION}", re.IGNORECASE)
+_FAILED = re.compile(rf"Failed to update {PACKAGE} to {_VERSION}", re.IGNORECASE)
 _UPDATED = re.compile(rf"updated successfully to {_VERSION}", re.IGNORECASE)
 
 

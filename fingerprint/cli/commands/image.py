@@ -8,6 +8,7 @@ from time import time
 
 from fingerprint._io.text import printable
 from fingerprint._io.times import basic
+from fingerprint.agent.paths import PACKAGE
 from fingerprint.cli.output import colored, flush, folded, print_json, warn, write
 from fingerprint.cli.signals import end_by_every_signal, ignore_signals
 from fingerprint.errors import (
@@ -140,7 +141,7 @@ def _refuse(arguments: Arguments) -> None:
         raise Refused(
             "the agent runs: it would write back what is removed",
             where=arguments.root,
-            remedy="Stop it (systemctl stop amazon-ssm-agent) and see that it is not started again",
+            remedy=f"Stop it (systemctl stop {PACKAGE}) and see that it is not started again",
         )
 
 

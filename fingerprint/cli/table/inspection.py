@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.agent.paths import UPDATE_LOG, places_of
 from fingerprint.cli.options import PROXY, Command, Option
 
 COMMANDS = (
@@ -99,8 +100,8 @@ COMMANDS = (
         positionals=(("FILE", "several", (), "logs of the agent; - for standard input"),),
         options=(Option("--utc-offset", "offset of the log's local time, to print times in UTC", "+HH:MM"),),
         examples=(
-            ("fingerprint diagnose logs /var/log/amazon/ssm/*.log*", "how the agent is, and why"),
-            ("fingerprint diagnose logs *.log AmazonSSMAgent-update.txt", "and how the last update ended"),
+            (f"fingerprint diagnose logs {places_of('linux').logs}/*.log*", "how the agent is, and why"),
+            (f"fingerprint diagnose logs *.log {UPDATE_LOG}", "and how the last update ended"),
         ),
     ),
     Command(

@@ -7,13 +7,12 @@ import re
 from itertools import pairwise
 
 from fingerprint._io.times import utc
-from fingerprint.agent.paths import SNAP
+from fingerprint.agent.paths import CORE, LAUNCHD_SERVICE, PACKAGE, SNAP, UNITS, WINDOWS_SERVICE, WORKER, places_of
 from fingerprint.agent.versions import assess, open_vulnerabilities, row_since, version_of
 from fingerprint.diagnose.checks.releases import UPDATE, how_to_update
 from fingerprint.diagnose.checks.waiting import wait_of
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, untold, warned
 from fingerprint.machine.base import NotThisMachine
-from fingerprint.machine.process_list import AGENT_SERVICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,15 +23,14 @@ if TYPE_CHECKING:
 _OTHERS_MAY_WRITE = 0o022
 _EXPECTED_USERS = {"windows": ("NT AUTHORITY\\SYSTEM", "LocalSystem", "SYSTEM")}
 _DPKG, _RPM = "/usr/bin/dpkg", "/usr/bin/rpm"
-_PACKAGE = "amazon-ssm-agent"
 _LAUNCHCTL = "/bin/launchctl"
 _OS_RELEASE = "/etc/os-release"
 # The third column of dpkg -V and rpm -V marks what its owner may change.
-_CONFIGURATION = (" c ", "/etc/amazon/ssm/", "/etc/init/", "amazon-ssm-agent.service")
+_CONFIGURATION = (" c ", f"{places_of('linux').config.rpartition('/')[0]}/", "/etc/init/", UNITS[0])
 _SEE_WAITING = "See `waiting` for what fails"
 # Of unit files. One that is enabled in /run only is not after the next start.
 _NOT_AT_BOOT = ("disabled", "enabled-runtime", "indirect", "linked", "linked-runtime", "masked", "masked-runtime")
-_GO_BACK, _REVERT = "Go back to the version before", f"snap revert {_PACKAGE}"
+_GO_BACK, _REVERT = "Go back to the version before", f"snap revert {PACKAGE}"
 # Between the start of the process and the line that tells it.
 _SAME_START_SECONDS = 5.0
 # What images leave out to be small (path-exclude of dpkg).
@@ -41,11 +39,10 @@ _LEFT_OUT = re.compile(r"missing +(?:[a-z] +)?/usr/share/(?:doc|man|locale)(?:/|
 
 def installed(site: Site) -> Finding:
     """Whether the agent's programs are there, and nobody else may change them."""
-    separator = "\\" if site.machine.platform == "windows" else "/"
     missing, unsafe = [], []
     found = 0
     for name in site.places.binaries:
-        path = f"{site.program_folder}{separator}{name}"
+        path = f"{site.program_folder}{site.places.separator}{name}"
         try:
             status = site.machine.status(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -67,7 +64,7 @@ def installed(site: Site) -> Finding:
     if unsafe:
         return failed("others than root may change the agent's programs, which run as root", *unsafe,
                       remedy="Install it again, and find out who changed that")  # fmt: skip
-    if site.places.binaries[0] in {path.rpartition(separator)[2] for path in missing}:
+    if site.places.core in {path.rpartition(site.places.separator)[2] for path in missing}:
         return failed("the agent's main program is missing", *missing, remedy="Install it again", tag="not-installed")
     if missing:
         return warned(f"{len(missing)} of {len(site.places.binaries)} programs are missing", *missing,
@@ -84,7 +81,7 @@ def package(site: Site) -> Finding:
     try:
         commands = [
             command for command, program in (
-                ((_DPKG, "--verify", _PACKAGE), _DPKG), ((_RPM, "--verify", _PACKAGE), _RPM)
+                ((_DPKG, "--verify", PACKAGE), _DPKG), ((_RPM, "--verify", PACKAGE), _RPM)
             ) if site.machine.exists(program)
         ]  # fmt: skip
         results = site.run(*commands) if commands else []
@@ -133,8 +130,8 @@ def running(site: Site) -> Finding:
         processes, unit = site.processes, unit_of(site)
     except OSError as error:
         return (skipped if site.recorded else unknown)(error.strerror or str(error))
-    core = [one for one in processes if one.name == "amazon-ssm-agent"]
-    workers = [one for one in processes if one.name == "ssm-agent-worker"]
+    core = [one for one in processes if one.name == CORE]
+    workers = [one for one in processes if one.name == WORKER]
     described = []
     if unit:
         described.append(f"{unit.get('Id', 'unit')}: {unit.get('ActiveState')} ({unit.get('SubState')}), "
@@ -179,10 +176,10 @@ def _not_at_boot(unit: dict[str, str] | None) -> str:
 
 def _enable_command(unit: dict[str, str] | None, *, now: bool = False) -> str:
     """Return the command that lets the agent start with the machine; `now`: and at once."""
-    name = (unit or {}).get("Id", _PACKAGE)
+    name = (unit or {}).get("Id", PACKAGE)
     # Snapd keeps its own word on which services start.
     snap = name.startswith("snap.")
-    enable = f"snap start --enable {_PACKAGE}" if snap else f"systemctl enable {'--now ' * now}{name}"
+    enable = f"snap start --enable {PACKAGE}" if snap else f"systemctl enable {'--now ' * now}{name}"
     masked = _not_at_boot(unit)
     if not masked.startswith("masked"):
         return enable
@@ -215,42 +212,42 @@ def unit_of(site: Site) -> dict[str, str] | None:
 def restart_command(site: Site) -> str:
     """Return the command that starts the agent, also if it runs."""
     if site.machine.platform == "macos":
-        return "sudo launchctl kickstart -k system/com.amazon.aws.ssm"
+        return f"sudo launchctl kickstart -k system/{LAUNCHD_SERVICE}"
     if site.machine.platform == "windows":
-        return f"Restart-Service {AGENT_SERVICE}"
+        return f"Restart-Service {WINDOWS_SERVICE}"
     unit = unit_of(site)
-    return f"systemctl restart {unit['Id'] if unit and unit.get('Id') else _PACKAGE}"
+    return f"systemctl restart {unit['Id'] if unit and unit.get('Id') else PACKAGE}"
 
 
 def _launchd(site: Site) -> list[str]:
-    [result] = site.run((_LAUNCHCTL, "print", "system/com.amazon.aws.ssm"))
+    [result] = site.run((_LAUNCHCTL, "print", f"system/{LAUNCHD_SERVICE}"))
     if not result.succeeded:
-        return ["launchd does not know com.amazon.aws.ssm"]
+        return [f"launchd does not know {LAUNCHD_SERVICE}"]
     lines = [line.strip() for line in result.stdout.decode("utf-8", "replace").splitlines()]
     return [line for line in lines if line.startswith(("state =", "pid =", "last exit code ="))]
 
 
 def _windows_service(site: Site) -> Finding:
     try:
-        state = site.machine.service_state(AGENT_SERVICE)
+        state = site.machine.service_state(WINDOWS_SERVICE)
     except FileNotFoundError:
-        return failed(f"there is no service {AGENT_SERVICE}", remedy="Install the agent", tag="not-installed")
+        return failed(f"there is no service {WINDOWS_SERVICE}", remedy="Install the agent", tag="not-installed")
     if state != "running":
         return failed(
-            f"the service {AGENT_SERVICE} is {state}",
+            f"the service {WINDOWS_SERVICE} is {state}",
             remedy="Start it",
             command=restart_command(site),
             tag="not-running",
         )
     try:
-        core = next((one for one in site.processes if one.name == "amazon-ssm-agent"), None)
+        core = next((one for one in site.processes if one.name == CORE), None)
     except OSError:
         core = None
     user = core.user if core is not None else ""
     since = f" since {utc(core.started)}" if core is not None and core.started is not None else ""
     if user and user.upper() not in (name.upper() for name in _EXPECTED_USERS["windows"]):
         return failed(f"the agent runs as {user}, not as SYSTEM", remedy="Let its service log on as LocalSystem")
-    return passed(f"the service {AGENT_SERVICE} runs{since}{f' as {user}' if user else ''}",
+    return passed(f"the service {WINDOWS_SERVICE} runs{since}{f' as {user}' if user else ''}",
                   *(f"{one.name}: process {one.pid}" for one in (core,) if one is not None))  # fmt: skip
 
 
@@ -272,7 +269,7 @@ def version(site: Site) -> Finding:
     if updated and not fails:
         evidence.append(updated)
     if site.program_folder == SNAP:
-        evidence.append(f"it is a snap, which is refreshed by itself: `snap refresh --hold {_PACKAGE}` keeps a version")
+        evidence.append(f"it is a snap, which is refreshed by itself: `snap refresh --hold {PACKAGE}` keeps a version")
     if not numbers:
         return warned(f"version {_quoted(told)} is no version of the agent's", behaviour.text,
                       remedy="Compare it with the package that was installed")  # fmt: skip

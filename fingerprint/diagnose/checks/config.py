@@ -5,6 +5,7 @@ from __future__ import annotations
 from fingerprint._io.text import hidden
 from fingerprint.agent.config import ON_PREMISES, identity_order, settings_of
 from fingerprint.agent.endpoints import uses_dual_stack
+from fingerprint.agent.paths import UNITS
 from fingerprint.agent.versions import assess
 from fingerprint.diagnose.checks.agent import unit_of
 from fingerprint.diagnose.result import failed, passed, unknown, warned
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
-_UNIT = "amazon-ssm-agent.service"
 # JSON that the agent's decoder reads, and ours does not.
 _READ_BY_THE_AGENT = ("not UTF-8", "lone surrogate", "nested too deeply")
 _NOTES_SHOWN = 20
@@ -81,7 +81,7 @@ def configuration(site: Site) -> Finding:
 def _not_loaded(site: Site, what: str, *evidence: str) -> Finding:
     """Return that the agent does not start, as it cannot load its configuration."""
     unit = unit_of(site) if site.machine.platform == "linux" else None
-    again = ("systemd starts it again every 90 s, in vain",) if unit and unit.get("Id") == _UNIT else ()
+    again = ("systemd starts it again every 90 s, in vain",) if unit and unit.get("Id") == UNITS[0] else ()
     return failed(f"{what}: the agent does not start with it", *evidence,
                   "at its start it ends with \"app config could not be loaded\"; one that runs has read it before",
                   *again, remedy="Mend it, or move it away to have the defaults, and restart the agent",

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 # What the bits of a mode let somebody do with a file.
 _MAY = {4: "read", 2: "change", 6: "read and change"}
-# Where AWS's page has the credentials of the default host management role on macOS; the agent's code has another place.
-_HOST_MANAGEMENT_BY_PAGE = "/var/lib/amazon/ssm/credentials"
 # Agents 3.2 keep them there.
 _KEEPS = (3, 2)
 _ROLE = "the default host management role"
@@ -76,8 +74,7 @@ def _conclude(
 
 def _host_management(site: Site) -> tuple[str, ...]:
     """Return where credentials of the default host management role may be."""
-    own = site.places.host_management
-    return (own, _HOST_MANAGEMENT_BY_PAGE) if site.machine.platform == "macos" else (own,)
+    return tuple(filter(None, (site.places.host_management, site.places.other_host_management)))
 
 
 def _asked(path: str, question: Callable[[str], _T]) -> _T:
@@ -94,8 +91,7 @@ def _asked(path: str, question: Callable[[str], _T]) -> _T:
 
 
 def _on_unix(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> Finding:
-    root_home = "/var/root" if site.machine.platform == "macos" else "/root"
-    of_root = (f"{root_home}/.aws/credentials", *_host_management(site))
+    of_root = (site.places.shared_credentials, *_host_management(site))
     statuses: dict[str, FileStatus] = {}
     for path in dict.fromkeys((shared, *of_root)):
         try:
@@ -162,7 +158,7 @@ def _who_may(status: FileStatus, of_root: bool) -> str:
 
 def _on_windows(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> Finding:
     # The agent runs as SYSTEM, whose profile this is.
-    profile = rf"{site.machine.windows_folder()}\System32\config\systemprofile\.aws\credentials"
+    profile = rf"{site.machine.windows_folder()}\{site.places.shared_credentials}"
     lists: dict[str, str] = {}
     for path in dict.fromkeys((shared, profile, *_host_management(site))):
         try:

@@ -107,8 +107,7 @@ def _root_order(site: Site) -> Order:
     environ: Mapping[str, str] | None = None
     if site.root == "/" and sys.platform != "win32" and os.geteuid() == 0:
         environ = os.environ
-    home = "/var/root" if site.machine.platform == "macos" else "/root"
-    return credential_order("root", home, environ, root=site.root, machine=site.machine.unrecorded)
+    return credential_order("root", site.places.home, environ, root=site.root, machine=site.machine.unrecorded)
 
 
 def is_registered(site: Site) -> bool:

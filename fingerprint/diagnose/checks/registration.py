@@ -7,6 +7,7 @@ import os
 from fingerprint._io.text import masked
 from fingerprint._io.times import UNDATED_DAYS, age_in_days, utc
 from fingerprint.agent.outlook import WOULD_REJECT, would_reject
+from fingerprint.agent.paths import CONFIG_NAME
 from fingerprint.agent.providers import provider_option
 from fingerprint.agent.retry_schedule import EC2
 from fingerprint.agent.versions import row_since
@@ -124,7 +125,7 @@ def key(site: Site) -> Finding:
                       remedy="Nothing, if no rotation by age is wanted; else register again", tag=UNDATED)  # fmt: skip
     if age >= UNDATED_DAYS and not created:
         return warned("the key has no date, as of a registration of before 2021", rotation,
-                      remedy="Set Profile.KeyAutoRotateDays in amazon-ssm-agent.json to have it changed",
+                      remedy=f"Set Profile.KeyAutoRotateDays in {CONFIG_NAME} to have it changed",
                       tag=UNDATED)  # fmt: skip
     if isinstance(every, int) and 0 < every < age:
         return warned(f"the key is {age} days old, and should have been changed after {every}", rotation,

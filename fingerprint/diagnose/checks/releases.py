@@ -10,8 +10,8 @@ import errno
 from fingerprint._io.text import hidden
 from fingerprint._io.times import utc
 from fingerprint.agent.buckets import global_version_url, version_url
-from fingerprint.agent.logs import UPDATE_LOG, read_texts
-from fingerprint.agent.paths import SNAP
+from fingerprint.agent.logs import read_texts
+from fingerprint.agent.paths import PACKAGE, SNAP, UPDATE_LOG
 from fingerprint.agent.proxies import is_socks
 from fingerprint.agent.regions import partition
 from fingerprint.agent.versions import version_of
@@ -60,7 +60,7 @@ class Published(Value):
 
 def how_to_update(site: Site) -> tuple[str, str]:
     """Return a remedy with its command, "" where there is none to type. Of a snap only snapd changes the version."""
-    return ("Refresh its snap", "snap refresh amazon-ssm-agent") if site.program_folder == SNAP else (UPDATE, "")
+    return ("Refresh its snap", f"snap refresh {PACKAGE}") if site.program_folder == SNAP else (UPDATE, "")
 
 
 def published(site: Site) -> Finding:

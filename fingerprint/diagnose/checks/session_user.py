@@ -10,10 +10,10 @@ import errno
 import re
 
 from fingerprint.agent.logs import NO_CHANNEL
+from fingerprint.agent.paths import SESSION_USER, SUDOERS
 from fingerprint.agent.versions import Row, row_since
 from fingerprint.diagnose.checks.releases import UPDATE
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
-from fingerprint.machine.process_list import SESSION_USER
 from fingerprint.machine.wmi import powershell_path
 
 TYPE_CHECKING = False
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from fingerprint.machine.processes import CommandResult
 
 USER = SESSION_USER
-SUDOERS = "/etc/sudoers.d/ssm-agent-users"
 _ID = "/usr/bin/id"
 _ACCOUNTS, _PASSWORDS, _GROUPS = "/etc/passwd", "/etc/shadow", "/etc/group"
 # Where macOS keeps its accounts; /etc/passwd there is for single-user mode only.

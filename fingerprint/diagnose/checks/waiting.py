@@ -11,6 +11,7 @@ import errno
 from fingerprint._io.times import utc
 from fingerprint.agent import retry_schedule
 from fingerprint.agent.logs.retries import GRACE_SECONDS, Retry, next_ping, next_request
+from fingerprint.agent.paths import HIBERNATION_LOG, MAIN_LOG
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
@@ -61,7 +62,7 @@ def state(site: Site) -> Finding:
     try:
         story = site.story
     except FileNotFoundError:
-        reason = f"there is no amazon-ssm-agent.log in {site.places.logs}"
+        reason = f"there is no {MAIN_LOG} in {site.places.logs}"
         return unknown(reason, *site.unread_logs) if _runs(site) else skipped(reason, *site.unread_logs)
     except OSError as error:
         return unknown(f"the logs in {site.places.logs} could not be read ({error.strerror})", *site.unread_logs,
@@ -83,7 +84,7 @@ def state(site: Site) -> Finding:
     evidence = [f"last error: {site.quoted(wait.error) or 'not told'}", last_good, *unread]
     if wait is story.worker and max(wait.failed, wait.slept) < story.main_began:
         return unknown(
-            f"hibernate.log tells of a worker that hibernates since {when}, and ends before the main log begins",
+            f"{HIBERNATION_LOG} tells of a worker that hibernates since {when}, and ends before the main log begins",
             *evidence, remedy="See whether the service shows the node as online",
         )  # fmt: skip
     if wait is story.worker:
@@ -91,7 +92,7 @@ def state(site: Site) -> Finding:
         entered = site.seconds_of(wait.entered)
         silent = retry_schedule.silent_since(site.behaviour.row, entered, site.machine.now()) if entered else None
         if silent is not None:
-            evidence.append(f"hibernate.log is silent for good since {utc(silent)}; that says nothing")
+            evidence.append(f"{HIBERNATION_LOG} is silent for good since {utc(silent)}; that says nothing")
     else:
         what = "the core agent waits for credentials; before it has some it starts no worker"
     if _runs(site) is False:

@@ -14,8 +14,9 @@ from jsonschema import Draft202012Validator
 
 from agent_machines import line, ready, refused, started
 from commandline import environment, run
-from fingerprint.agent.logs import UPDATE_LOG, State, Story, parse, present, read_texts
+from fingerprint.agent.logs import State, Story, parse, present, read_texts
 from fingerprint.agent.logs.updates import KINDS, Beside
+from fingerprint.agent.paths import UPDATE_LOG
 from fingerprint.agent.versions import LOG_LINES
 from update_logs import REASONS, WANTED, failure, info
 

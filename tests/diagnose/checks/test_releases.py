@@ -12,7 +12,7 @@ import pytest
 from agent_machines import REGION, AgentMachine, line, ready, started
 from commandline import run
 from fingerprint.agent.buckets import global_version_url, version_url
-from fingerprint.agent.logs import UPDATE_LOG
+from fingerprint.agent.paths import UPDATE_LOG
 from fingerprint.agent.regions import domain, partition
 from fingerprint.agent.versions import version_of
 from fingerprint.diagnose import Diagnosis, Finding, Network, Outcome, diagnose
