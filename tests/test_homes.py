@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,20 @@ TEXTS = {str(path.relative_to(PACKAGE)): path.read_text() for path in sorted(PAC
 STORE = {"vault/_posix.py", "vault/_posix_exchange.py", "vault/_windows.py"}
 
 
+@cache
+def parsed(name: str) -> ast.Module:
+    return ast.parse(TEXTS[name])
+
+
 def homes(pattern: str) -> set[str]:
     """Return the modules in whose text a regular expression is found."""
     return {name for name, text in TEXTS.items() if re.search(pattern, text)}
 
 
+@cache
 def literals(name: str) -> list[str]:
     """Return the strings of a module, without its docstrings; of a string with fields in it its parts."""
-    tree = ast.parse(TEXTS[name])
+    tree = parsed(name)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     nodes = [node for node in ast.walk(tree) if isinstance(node, documented) and ast.get_docstring(node)]
     docstrings = {id(node.body[0].value) for node in nodes if isinstance(node.body[0], ast.Expr)}
@@ -77,10 +84,10 @@ def test_one_module_masks_and_redacts() -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        r"amazon[/\\]ssm", r"Amazon[/\\]+SSM", r"aws/ssm", r"^/snap/(?!bin)", r"com\.amazon\.aws\.ssm", "AmazonSSMAgent",
-        r"identity_config\.json$", "runtimeconfig", "InstanceData", "ssm-agent-users", r"^ssm-user$", r"errors\.log",
-        r"hibernate\.log", "ssm-document-worker", "ProgramFiles|ALLUSERSPROFILE", r"/var/root",
-        r"^/root/?$", r"systemprofile",
+        r"amazon[/\\]ssm", r"Amazon[/\\]+SSM", r"aws/ssm", r"^/snap/(?!bin)", "AmazonSSMAgent",
+        r"com\.amazon\.aws\.ssm", r"identity_config\.json$", "runtimeconfig", "InstanceData", "ssm-agent-users",
+        r"^ssm-user$", r"errors\.log", r"hibernate\.log", "ssm-document-worker", "ProgramFiles|ALLUSERSPROFILE",
+        r"/var/root", r"^/root/?$", r"systemprofile",
     ],
 )  # fmt: skip
 def test_a_path_or_name_of_the_agent_stands_in_one_module(pattern: str) -> None:
@@ -109,3 +116,44 @@ def test_the_vault_and_the_registration_lie_where_the_agent_has_its_data() -> No
         assert reference_vault(platform, {}) == places.vault
         assert places.vault.rpartition(places.separator)[0] == places.data
         assert places.registration.rpartition(places.separator)[0] == places.data
+
+
+@cache
+def defined(name: str) -> set[str]:
+    """Return what a module defines at its top, also under a condition."""
+    found: set[str] = set()
+    pending: list[ast.stmt] = list(parsed(name).body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names = [one for target in node.targets for one in ast.walk(target)]
+            found |= {one.id for one in names if isinstance(one, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+        elif isinstance(node, (ast.If, ast.Try)):
+            pending += [*node.body, *node.orelse]
+    return found
+
+
+# Public names, and the one choice of a module by the operating system.
+FACES = {("types", "HardwareHash"), ("vault/files", "Folder")}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_names_are_imported_from_where_they_are_defined(name: str) -> None:
+    for node in ast.walk(parsed(name)):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("fingerprint."):
+            continue
+        home = (node.module or "").partition(".")[2].replace(".", "/")
+        if f"{home}.py" in TEXTS:
+            foreign = {one.name for one in node.names if one.name not in defined(f"{home}.py")}
+            assert not {(home, one) for one in foreign} - FACES, node.lineno
+
+
+def test_the_command_that_registers_stands_in_one_module() -> None:
+    # The options have examples for a reader; the local service prints one without an activation in it.
+    assert literal_homes("fingerprint register --") - {"cli/options.py", "cli/commands/local_service.py"} == {
+        "vault/records.py"
+    }

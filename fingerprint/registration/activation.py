@@ -28,7 +28,7 @@ from fingerprint.vault.pending_registration import (
     pending,
     write_ahead,
 )
-from fingerprint.vault.records import decode_fingerprint, encode_fingerprint, encode_registration
+from fingerprint.vault.records import decode_fingerprint, encode_fingerprint, encode_registration, finish_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def store(
         error.what = f"the service registered this machine as {node}, and that could not be stored: {error.what}"
         error.remedy = (
             f"No node is lost: the key is in {vault.history.path}. Remove the cause, then finish with: "
-            f"fingerprint register --node {node}"
+            f"{finish_command(node)}"
         )
         raise
     for other in (*(earlier or ()), one):

@@ -35,7 +35,7 @@ from fingerprint.vault import REGISTRATION_KEY
 from fingerprint.vault.journal import AHEAD, ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.other_records import refuse_second
 from fingerprint.vault.pending_registration import finishable, pending
-from fingerprint.vault.records import decode_registration, encode_registration
+from fingerprint.vault.records import decode_registration, encode_registration, register_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Registration:
             NotRegistered: there is none, or it is not complete.
             VaultError: it could not be read.
         """
-        remedy = "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
+        remedy = f"Register it with: {register_command()}"
         try:
             record = self.vault.read_registration()
             if record.registered:

@@ -31,6 +31,7 @@ from fingerprint.vault.records import (
     encode_fingerprint,
     encode_manifest,
     encode_registration,
+    register_command,
 )
 
 TYPE_CHECKING = False
@@ -346,7 +347,7 @@ class Vault:
         if known is not None:
             return f"{known.what[0].upper()}{known.what[1:]}. {known.remedy}"
         if key != FINGERPRINT_KEY:
-            return "Register it with: fingerprint register --region REGION --activation-id ID --code-file FILE"
+            return f"Register it with: {register_command()}"
         return "Make the first record with: fingerprint vault init"
 
     def _is_registered(self, *, to_write: bool) -> bool:

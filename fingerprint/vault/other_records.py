@@ -14,12 +14,11 @@ from fingerprint.errors import Refused, VaultCorrupt, VaultDenied, VaultError, V
 from fingerprint.types import Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault
 from fingerprint.vault.locations import own_vault, reference_vault
-from fingerprint.vault.records import decode_fingerprint, decode_registration
+from fingerprint.vault.records import decode_fingerprint, decode_registration, register_command
 from fingerprint.vault.state_keys import is_noted
 
 # The words of this module, for messages.
 _WORDS = {FINGERPRINT_KEY: "fingerprint", REGISTRATION_KEY: "registration"}
-_AGAIN = "fingerprint register --again --region REGION --activation-id ID --code-file FILE"
 
 
 class Elsewhere(Value):
@@ -99,7 +98,11 @@ def lost(vault: Vault, key: str) -> Elsewhere | None:
     copies = {one: usable_copy(vault, one) for one in known}
     commands = " then ".join(f"`{restore_command(copy[0], one)}`" for one, copy in copies.items() if copy is not None)
     back = f"To bring back what the journal holds: {commands}. " if commands else ""
-    anew = "`fingerprint vault reset --yes`, then `fingerprint vault init`" if key == FINGERPRINT_KEY else f"`{_AGAIN}`"
+    anew = (
+        "`fingerprint vault reset --yes`, then `fingerprint vault init`"
+        if key == FINGERPRINT_KEY
+        else f"`{register_command(again=True)}`"
+    )
     return Elsewhere(
         f"the vault {vault.path} holds no {_WORDS[key]}, and our journal {vault.history.path} knows the "
         f"{' and the '.join(_WORDS[one] for one in known)} that was there",

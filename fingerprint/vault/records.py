@@ -125,6 +125,31 @@ def provider_option(provider: str | None) -> str:
     return f" --provider {provider.lower()}" if provider in (EC2, AZURE) else ""
 
 
+def register_command(
+    region: str = "REGION", *, again: bool = False, provider: str | None = "", activation_id: str = "ID",
+    endpoint: str = "",
+) -> str:  # fmt: skip
+    """Return the command that registers this host. A word in capitals stands for what the reader has to fill in.
+
+    Args:
+        region: of the service.
+        again: whether the host has a registration that the new one replaces.
+        provider: of that registration: without it the new one would be of another kind.
+        activation_id: of the activation.
+        endpoint: URL of the service, "" for the region's own.
+    """
+    named = f" --endpoint {endpoint}" if endpoint else ""
+    return (
+        f"fingerprint register{' --again' if again else ''} --region {region} --activation-id {activation_id} "
+        f"--code-file FILE{provider_option(provider)}{named}"
+    )
+
+
+def finish_command(node: str = "") -> str:
+    """Return the command that finishes an interrupted registration, as one node where there may be several."""
+    return f"fingerprint register --node {node}" if node else "fingerprint register"
+
+
 def encode_registration(record: RegistrationRecord) -> bytes:
     """Return the bytes that the reference writes for a registration."""
     told = ((name, getattr(record, attribute)) for name, attribute in _REGISTRATION_FIELDS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultError, VaultMissing
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.history import copies_of
-from fingerprint.vault.records import decode_fingerprint, decode_registration
+from fingerprint.vault.records import decode_fingerprint, decode_registration, register_command
 from fingerprint.vault.regeneration import Journal, is_of_another_node
 
 TYPE_CHECKING = False
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 # The words of --key.
 KEY_WORDS = {FINGERPRINT_KEY: "fingerprint", REGISTRATION_KEY: "registration"}
 # `register` refuses a registration that it cannot read; `deregister` clears it.
-REGISTER = (
-    "`fingerprint deregister --yes`, then `fingerprint register --region REGION --activation-id ID --code-file FILE`"
-)
+REGISTER = f"`fingerprint deregister --yes`, then `{register_command()}`"
 
 
 def restore_command(number: int, key: str) -> str:

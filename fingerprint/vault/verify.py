@@ -23,7 +23,7 @@ from fingerprint.vault.integrity import (
     manifest_state,
 )
 from fingerprint.vault.pending_registration import node_in, pending
-from fingerprint.vault.records import provider_option
+from fingerprint.vault.records import finish_command, register_command
 from fingerprint.vault.remedies import refuse_lost, restore_command
 
 TYPE_CHECKING = False
@@ -292,21 +292,21 @@ def _open_registrations(vault: Vault) -> list[Finding]:
     for one in found:
         if one.node:
             what = f"the service registered this machine as {one.node} at {one.at}, and that was not stored"
-            remedy = "Finish it with: fingerprint register"
+            remedy = f"Finish it with: {finish_command()}"
             if there not in ("", one.replaces, one.node):
                 what = f"{what}; the vault holds another registration since ({there})"
-                remedy = f"To replace that, use: fingerprint register --node {one.node}"
+                remedy = f"To replace that, use: {finish_command(one.node)}"
         else:
             what = f"a registration was interrupted: the service may have made a node ({one.told})"
             usual = one.endpoint.startswith(f"https://ssm.{one.region}.")
-            endpoint = "" if usual else f" --endpoint {one.endpoint}"
-            again = " --again" if there else ""
             # With another provider it would be another request, and another node.
-            provider = provider_option(one.registration.provider)
+            ask = register_command(
+                one.region, again=bool(there), provider=one.registration.provider, activation_id=one.activation_id,
+                endpoint="" if usual else one.endpoint,
+            )  # fmt: skip
             remedy = (
-                f"Ask again with: fingerprint register{again} --region {one.region} --activation-id "
-                f"{one.activation_id} --code-file FILE{provider}{endpoint}. If the service lists a node of this "
-                "activation and time, keep that one with: fingerprint register --node ID"
+                f"Ask again with: {ask}. If the service lists a node of this activation and time, keep that one with: "
+                f"{finish_command('ID')}"
             )
         findings.append(Finding("registration-open", what, vault.history.path, remedy, False))
     return findings

@@ -15,16 +15,16 @@ from fingerprint._core import JsonError, loads
 from fingerprint._io.text import masked, printable
 from fingerprint.agent.accounts import account_of_key, is_account
 from fingerprint.agent.identity_config import parse_agent_credentials
-from fingerprint.agent.providers import EC2, provider_option
 from fingerprint.agent.retry_schedule import EC2 as EC2_IDENTITY
 from fingerprint.credentials.profile_dialects import ACCESS_KEY, BOTOCORE, DIALECTS, Unreadable
 from fingerprint.diagnose.checks.metadata import base_url
+from fingerprint.diagnose.http_probe import Unreached
 from fingerprint.diagnose.metadata_service import ask_ec2
-from fingerprint.diagnose.network import Unreached
 from fingerprint.diagnose.reachability import network_of, without_network
 from fingerprint.diagnose.result import Finding, Outcome, failed, passed, skipped, unknown, warned
 from fingerprint.errors import VaultError, VaultMissing
 from fingerprint.vault.locations import is_own
+from fingerprint.vault.records import EC2, register_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def where(site: Site) -> Finding:
         return failed(
             f"this machine is registered elsewhere: {is_in}; {', '.join(wrong)}", *evidence,
             remedy="Register it again where it should be, with an activation of there",
-            command=f"fingerprint register --again --region {region} --activation-id ID --code-file FILE"
-            f"{provider_option(record.provider)}", tag=FOREIGN,
+            command=register_command(region, again=True, provider=record.provider), tag=FOREIGN,
         )  # fmt: skip
     if other and not wanted:
         return warned(

@@ -18,6 +18,7 @@ from fingerprint.diagnose.metadata_service import base_of, why_silent, wrong_set
 from fingerprint.diagnose.reachability import agent_proxies, edit_command, network_of, without_network
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
 from fingerprint.errors import VaultError
+from fingerprint.vault.records import register_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 SKIPPED = "health-skipped"
 _OFFLINE = "the service shows the node as offline, although its credentials are good"
-_REGISTER = "fingerprint register --again --region REGION --activation-id ID --code-file FILE"
 
 
 def reports(site: Site) -> Finding:
@@ -86,7 +86,7 @@ def _of_provider(site: Site, story: Story | None, provider: str) -> Finding:
         return warned(
             f"the record has provider {provider[:40]!a}, which the agent does not know: it reports as without one",
             f"it knows {', '.join(PROVIDERS)}, in this spelling", remedy="Register it again with --provider",
-            command=f"{_REGISTER} --provider NAME",
+            command=f"{register_command(again=True)} --provider NAME",
         )  # fmt: skip
     old = too_old(site.version)
     if old:

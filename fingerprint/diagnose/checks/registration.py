@@ -8,7 +8,6 @@ from fingerprint._io.text import masked
 from fingerprint._io.times import UNDATED_DAYS, age_in_days, utc
 from fingerprint.agent.outlook import WOULD_REJECT, would_reject
 from fingerprint.agent.paths import CONFIG_NAME
-from fingerprint.agent.providers import provider_option
 from fingerprint.agent.retry_schedule import EC2
 from fingerprint.agent.versions import row_since
 from fingerprint.diagnose.checks.replaced_key import UNDATED, replaced_key
@@ -18,6 +17,7 @@ from fingerprint.rules.ssm import THRESHOLD_DISABLED
 from fingerprint.types import Outlook, Reason
 from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY, other_records
 from fingerprint.vault.integrity import MINTS, READS, manifest_state
+from fingerprint.vault.records import register_command
 from fingerprint.vault.regeneration import of_another_sid, rebaselined
 
 TYPE_CHECKING = False
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 VAULT_MINTS, VAULT_EXITS = "vault-mints", "vault-exits"
 # A record that was written so long after the registration was written for another reason.
 _SAME_TIME_SECONDS = 600
-_REGISTER = "fingerprint register --region REGION --activation-id ID --code-file FILE"
 
 
 def registration(site: Site) -> Finding:
@@ -46,8 +45,8 @@ def registration(site: Site) -> Finding:
         if site.identity_type == EC2:
             return skipped("this is an EC2 instance, and has no hybrid registration", f"by {site.places.identity}")
         return failed(
-            "this machine is not registered", error.where, remedy="Register it with an activation", command=_REGISTER,
-            tag="not-registered",
+            "this machine is not registered", error.where, remedy="Register it with an activation",
+            command=register_command(), tag="not-registered",
         )  # fmt: skip
     except VaultError as error:
         return _unreadable(error)
@@ -58,14 +57,14 @@ def registration(site: Site) -> Finding:
     ]  # fmt: skip
     if len(missing) == 3:
         return failed(
-            "the registration was cleared", remedy="Register it with an activation", command=_REGISTER,
+            "the registration was cleared", remedy="Register it with an activation", command=register_command(),
             tag="not-registered",
         )  # fmt: skip
     if missing:
         return failed(
             f"the registration is not complete: without {', '.join(missing)}",
             "an attempt to register that failed leaves this behind",
-            remedy="Register it again with an activation", command=f"{_REGISTER}{provider_option(record.provider)}",
+            remedy="Register it again with an activation", command=register_command(provider=record.provider),
             tag="not-registered",
         )  # fmt: skip
     node = record.instance_id if site.reveal else masked(record.instance_id)
@@ -305,9 +304,9 @@ def _unreadable_registration(site: Site) -> VaultCorrupt | None:
 
 
 def _provider(site: Site) -> str:
-    """Return the option that names the provider of the registration again, "" without one."""
+    """Return the provider of the registration, "" without one."""
     try:
-        return provider_option(site.registration.provider)
+        return site.registration.provider or ""
     except VaultError:
         return ""
 
@@ -328,7 +327,7 @@ def regenerated(site: Site) -> Finding:
             return failed(text, *evidence, remedy=remedy, command=_way_back(site, state))
         return failed(
             text, *evidence, remedy="Restore the vault from a backup of before, or register the machine again",
-            command=f"{_REGISTER} --again{_provider(site)}",
+            command=register_command(again=True, provider=_provider(site)),
         )  # fmt: skip
     if state.uncertain:
         try:
