@@ -14,7 +14,8 @@ import argparse
 import re
 import sys
 
-from fingerprint.agent.versions import NEWEST_ASSESSED, version_of
+from fingerprint.agent.versions import NEWEST_ASSESSED
+from fingerprint.collectors.recipes import version_of
 
 # Word -> where what it may change is kept.
 WORDS = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fingerprint._core import JsonError, loads
 from fingerprint.agent.config_keys import BOOLEAN, CUSTOM_IDENTITY, INTEGER, KEYS, OBJECT, OBJECTS, STRING, STRINGS, Key
-from fingerprint.agent.versions import NEWEST_ASSESSED, version_of
+from fingerprint.agent.versions import NEWEST_ASSESSED
+from fingerprint.collectors.recipes import version_of
 from fingerprint.types import Value
 
 TYPE_CHECKING = False

@@ -7,12 +7,11 @@ an answer it sends no report: the service then shows the node as offline.
 
 from __future__ import annotations
 
-from fingerprint.agent.versions import assess, row_since, version_of
+from fingerprint.agent.versions import assess, row_since
+from fingerprint.collectors.recipes import version_of
 from fingerprint.errors import UsageError
 from fingerprint.types import Value
-from fingerprint.vault.records import AZURE as AZURE
-from fingerprint.vault.records import EC2 as EC2
-from fingerprint.vault.records import provider_option as provider_option
+from fingerprint.vault.records import AZURE, EC2
 
 
 class Provider(Value):

@@ -10,10 +10,7 @@ of the logs, which come and go more finely, and the vulnerabilities.
 
 from __future__ import annotations
 
-from fingerprint.collectors.recipes import newest_recipe_of
-
-# Below this package, as collecting on Windows needs it too.
-from fingerprint.collectors.recipes import version_of as version_of
+from fingerprint.collectors.recipes import newest_recipe_of, version_of
 from fingerprint.types import Value, Vocabulary
 
 TYPE_CHECKING = False

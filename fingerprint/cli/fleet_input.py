@@ -130,6 +130,3 @@ def heading(text: str) -> None:
     """Write the heading of a table."""
     write()
     write(text)
-
-
-__all__ = ["Input", "heading", "opened", "progress", "reading", "share", "warn_of_left_out", "writing"]

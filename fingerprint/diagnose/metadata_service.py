@@ -7,9 +7,11 @@ import re
 
 from fingerprint._core import JsonError, loads
 from fingerprint._io.text import hidden
-from fingerprint.agent.providers import EC2, METADATA_HOST, PROVIDERS
+from fingerprint.agent.providers import METADATA_HOST, PROVIDERS
 from fingerprint.agent.proxies import url_parts
-from fingerprint.diagnose.network import READ_LIMIT, Unreached
+from fingerprint.diagnose.http_probe import Unreached
+from fingerprint.diagnose.network import READ_LIMIT
+from fingerprint.vault.records import EC2
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from fingerprint.agent.proxies import Proxy
 
-__all__ = ["Network", "Reached", "Unreached", "demand_url", "has_route"]
 
 CONNECT_SECONDS = 3.0
 # Bytes that are read of an answer.

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from fingerprint._io.text import hidden
 from fingerprint.agent.paths import PACKAGE
 from fingerprint.agent.proxies import proxies_of_unit
-from fingerprint.diagnose.network import Network, Unreached, has_route
+from fingerprint.diagnose.http_probe import Unreached
+from fingerprint.diagnose.network import Network, has_route
 from fingerprint.diagnose.result import skipped, unknown
 
 TYPE_CHECKING = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
+from fingerprint._io import windows_acl
 from fingerprint.errors import VaultBusy, VaultError, VaultMissing, VaultUnreadable, VaultUnsafe
 from fingerprint.vault import _windows_calls
 from fingerprint.vault.os_errors import FILE_LIMIT, LINE_LIMIT, MAKE_REMEDY, changed, not_a_file, too_long, vault_error
@@ -309,7 +310,7 @@ def _demand_file(status: os.stat_result, where: str) -> None:
 
 def _access_defects(where: str) -> list[tuple[str, str, bool]]:
     try:
-        others = _windows_calls.others_in(_windows_calls.access_of(where))
+        others = windows_acl.others_in(windows_acl.access_of(where))
     except OSError as error:
         refusal: VaultError = vault_error(error, where)
         return [(refusal.what, refusal.remedy, True)]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 
 from fingerprint._io.windows_acl import DACL_INFORMATION, REVISION, demand, library
-from fingerprint._io.windows_acl import access_of as access_of
-from fingerprint._io.windows_acl import others_in as others_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

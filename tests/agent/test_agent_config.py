@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from agent_machines import AgentMachine, ready, started
 from fingerprint.agent.config import decoded, settings_of
 from fingerprint.agent.config_keys import BOOLEAN, INTEGER, KEYS, OBJECT, OBJECTS, STRING, STRINGS, Key
-from fingerprint.agent.versions import NEWEST_ASSESSED, version_of
+from fingerprint.agent.versions import NEWEST_ASSESSED
+from fingerprint.collectors.recipes import version_of
 
 ALL = [(section, name, key) for section, keys in KEYS.items() for name, key in keys.items()]
 NAMES = [f"{section}.{name}" for section, name, _ in ALL]

@@ -24,8 +24,8 @@ from fingerprint.agent.versions import (
     assess,
     open_vulnerabilities,
     row_since,
-    version_of,
 )
+from fingerprint.collectors.recipes import version_of
 from shared import CASES, VECTORS
 
 PING_LIMITS = (None, 5, 6, 7, 60, 61, 240, 1440, 4, 0, -1, 1441)

@@ -30,9 +30,9 @@ from commandline import COMMAND, environment, run
 from fingerprint._io.text import hidden
 from fingerprint.agent.buckets import buckets
 from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, diagnose, http_probe
-from fingerprint.diagnose.checks.endpoints import NOT_ASKED, OF_ANOTHER, SERVICES, agent_proxies
-from fingerprint.diagnose.network import Unreached
-from fingerprint.diagnose.reachability import reach_buckets
+from fingerprint.diagnose.checks.endpoints import SERVICES
+from fingerprint.diagnose.http_probe import Unreached
+from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER, agent_proxies, reach_buckets
 from fingerprint.errors import UsageError
 from fingerprint.machine.base import Machine
 from servers import Authority, Proxy, Serve, Server, answering, cutting, sending, silent, trickling

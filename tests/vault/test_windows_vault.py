@@ -11,6 +11,7 @@ import pytest
 
 import fingerprint.vault as vault_module
 from fingerprint import FingerprintRecord, HardwareHash, Vault
+from fingerprint._io import windows_acl
 from fingerprint.errors import VaultBusy, VaultMissing, VaultUnreadable, VaultUnsafe
 from fingerprint.vault import _windows, _windows_calls, history, state_keys, state_migration, verify
 
@@ -26,7 +27,7 @@ class Calls:
         self.lists: dict[str, str] = {}
         self.held: list[str] = []
         monkeypatch.setattr(_windows_calls, "protect", self.protect)
-        monkeypatch.setattr(_windows_calls, "access_of", lambda path: self.lists.get(Path(path).name, CLOSED))
+        monkeypatch.setattr(windows_acl, "access_of", lambda path: self.lists.get(Path(path).name, CLOSED))
         monkeypatch.setattr(_windows_calls, "hold_mutex", self.hold)
 
     def protect(self, path: str, *, folder: bool) -> None:
@@ -157,7 +158,7 @@ def test_a_missing_vault_and_a_file_in_its_place_are_told(calls: Calls, tmp_path
     ],
 )
 def test_access_control_lists_are_read_from_their_text(sddl: str, others: list[tuple[str, bool]]) -> None:
-    assert _windows_calls.others_in(sddl) == others
+    assert windows_acl.others_in(sddl) == others
 
 
 class Dll:
@@ -205,7 +206,7 @@ def test_a_list_is_read_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
         return 1
 
     install(monkeypatch, ConvertSecurityDescriptorToStringSecurityDescriptorW=convert)
-    assert _windows_calls.access_of("x") == CLOSED
+    assert windows_acl.access_of("x") == CLOSED
 
 
 @pytest.mark.parametrize(("outcome", "taken"), [(0x0, True), (0x80, True), (0x102, False)])

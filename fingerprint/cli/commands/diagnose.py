@@ -22,7 +22,7 @@ from fingerprint.cli.output import (
     write_data,
 )
 from fingerprint.diagnose import CHECKS, Diagnosis, Network, Outcome, Site, diagnose
-from fingerprint.diagnose.checks.endpoints import NOT_ASKED, OF_ANOTHER
+from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 
 TYPE_CHECKING = False

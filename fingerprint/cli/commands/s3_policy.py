@@ -56,7 +56,8 @@ def run(arguments: Arguments) -> int:
 
 def _demand_endpoint(url: str) -> None:
     # Imported here: only this needs sockets.
-    from fingerprint.diagnose.network import Unreached, demand_url
+    from fingerprint.diagnose.http_probe import Unreached
+    from fingerprint.diagnose.network import demand_url
 
     try:
         demand_url(url)

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 from fingerprint._io.times import utc
 from fingerprint.agent.paths import CORE, LAUNCHD_SERVICE, PACKAGE, SNAP, UNITS, WINDOWS_SERVICE, WORKER, places_of
-from fingerprint.agent.versions import assess, open_vulnerabilities, row_since, version_of
+from fingerprint.agent.versions import assess, open_vulnerabilities, row_since
+from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose.checks.releases import UPDATE, how_to_update
 from fingerprint.diagnose.checks.waiting import wait_of
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, untold, warned

@@ -12,7 +12,7 @@ import stat
 
 from fingerprint._io.text import printable
 from fingerprint._io.windows_acl import others_in
-from fingerprint.agent.versions import version_of
+from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose.checks.credentials import agent_credentials, is_registered, remedy_for
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
 

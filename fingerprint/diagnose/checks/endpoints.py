@@ -15,11 +15,10 @@ from fingerprint.agent.proxies import is_socks, proxy_for
 from fingerprint.agent.regions import endpoint
 from fingerprint.agent.versions import row_since
 from fingerprint.diagnose.checks.metadata import base_url
-from fingerprint.diagnose.network import Reached, Unreached
+from fingerprint.diagnose.http_probe import Unreached
+from fingerprint.diagnose.network import Reached
 from fingerprint.diagnose.reachability import (
     NO_SUCH_BUCKET,
-    NOT_ASKED,
-    OF_ANOTHER,
     agent_proxies,
     by_socks,
     edit_command,
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
-__all__ = ["NOT_ASKED", "OF_ANOTHER", "SERVICES", "agent_proxies", "endpoint_of", "network_of", "region_of"]
 
 _PROXIES_ARE_FROM = {
     "windows": "the agent takes it from its service's key Environment, else from Internet Options, else from WinHTTP",

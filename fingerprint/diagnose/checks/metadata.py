@@ -7,8 +7,9 @@ import socket
 from functools import partial
 
 from fingerprint._io.text import hidden
-from fingerprint.agent.providers import EC2, PROVIDERS
+from fingerprint.agent.providers import PROVIDERS
 from fingerprint.agent.proxies import environment_of_unit
+from fingerprint.diagnose.http_probe import Unreached
 from fingerprint.diagnose.metadata_service import (
     EC2_BY_IPV6,
     ENDPOINT,
@@ -20,10 +21,11 @@ from fingerprint.diagnose.metadata_service import (
     wrong_mode,
     wrong_setting,
 )
-from fingerprint.diagnose.network import Unreached, has_route
+from fingerprint.diagnose.network import has_route
 from fingerprint.diagnose.reachability import edit_command, network_of, without_network
 from fingerprint.diagnose.result import Outcome, failed, passed, skipped, unknown, warned
 from fingerprint.errors import VaultError
+from fingerprint.vault.records import EC2
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from fingerprint.agent.logs import read_texts
 from fingerprint.agent.paths import PACKAGE, SNAP, UPDATE_LOG
 from fingerprint.agent.proxies import is_socks
 from fingerprint.agent.regions import partition
-from fingerprint.agent.versions import version_of
+from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose.checks.endpoints import endpoint_of, region_of
-from fingerprint.diagnose.network import Unreached
+from fingerprint.diagnose.http_probe import Unreached
 from fingerprint.diagnose.reachability import by_socks, network_of, proxy_of_url, without_network
 from fingerprint.diagnose.result import passed, skipped, unknown, warned
 from fingerprint.errors import UsageError

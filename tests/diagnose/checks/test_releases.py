@@ -14,7 +14,7 @@ from commandline import run
 from fingerprint.agent.buckets import global_version_url, version_url
 from fingerprint.agent.paths import UPDATE_LOG
 from fingerprint.agent.regions import domain, partition
-from fingerprint.agent.versions import version_of
+from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose import Diagnosis, Finding, Network, Outcome, diagnose
 from fingerprint.errors import UsageError
 from fingerprint.machine.base import Machine

@@ -16,7 +16,7 @@ from commandline import run
 from fingerprint.agent.logs import code_of, parse, read_texts
 from fingerprint.agent.logs.retries import pause
 from fingerprint.agent.retry_schedule import EC2
-from fingerprint.agent.versions import version_of
+from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose import CHECKS, diagnose
 from fingerprint.machine.process_list import agent_processes
 
