@@ -157,3 +157,9 @@ def test_the_command_that_registers_stands_in_one_module() -> None:
     assert literal_homes("fingerprint register --") - {"cli/options.py", "cli/commands/local_service.py"} == {
         "vault/records.py"
     }
+
+
+def test_values_are_declared_and_not_written_by_hand() -> None:
+    # The base of all values; the table of the command line, built at each start; two that collect what is found.
+    by_hand = {"types.py", "cli/options.py", "smbios/dmidecode.py", "support_bundle/bundle.py"}
+    assert homes(r"(?m)^    __slots__ =") == by_hand

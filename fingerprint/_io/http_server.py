@@ -11,6 +11,7 @@ import threading
 from http.client import responses
 from logging import getLogger
 from time import monotonic, time
+from types import MappingProxyType
 
 import h11
 
@@ -22,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeVar
 
     _T = TypeVar("_T")
@@ -58,7 +59,7 @@ class Deadlines(Value):
     send: float = 10.0
 
 
-class Request:
+class Request(Value):
     """A whole request.
 
     Attributes:
@@ -69,14 +70,12 @@ class Request:
         peer: who sent it.
     """
 
-    __slots__ = ("method", "target", "headers", "body", "peer")
-
-    def __init__(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes, peer: Peer) -> None:
-        self.method = method
-        self.target = target
-        self.headers = headers
-        self.body = body
-        self.peer = peer
+    _hidden = ("headers", "body")
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    peer: Peer
 
     def header(self, name: str) -> str:
         """Return the value of a header, by its name in lower case; "" if there is none or more than one."""
@@ -84,7 +83,7 @@ class Request:
         return values[0] if len(values) == 1 else ""
 
 
-class Answer:
+class Answer(Value):
     """What is sent back.
 
     Attributes:
@@ -93,25 +92,20 @@ class Answer:
         headers: beside the length.
     """
 
-    __slots__ = ("status", "body", "headers")
-
-    def __init__(self, status: int, body: bytes | Iterable[bytes] = b"", headers: dict[str, str] | None = None) -> None:
-        self.status = status
-        self.body = body
-        self.headers = headers or {}
+    _hidden = ("body", "headers")
+    status: int
+    body: bytes | Iterable[bytes] = b""
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
-class NoAnswer:
+class NoAnswer(Value):
     """The connection is closed without an answer.
 
     Attributes:
         held: whether only when the client has gone.
     """
 
-    __slots__ = ("held",)
-
-    def __init__(self, held: bool = False) -> None:
-        self.held = held
+    held: bool = False
 
 
 class HttpServer:

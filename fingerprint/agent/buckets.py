@@ -54,10 +54,7 @@ class Bucket(Value):
     purpose: str
     systems: tuple[str, ...]
     older: bool
-    listed: bool
-
-    def __init__(self, name: str, purpose: str, systems: tuple[str, ...], older: bool, *, listed: bool = True) -> None:
-        self._set(name=name, purpose=purpose, systems=systems, older=older, listed=listed)
+    listed: bool = True
 
 
 def buckets(region: str, system: str = "all") -> tuple[Bucket, ...]:

@@ -26,18 +26,12 @@ class Key(Value):
     """
 
     kind: str
-    low: int | None
-    high: int | None
-    words: tuple[str, ...]
-    default: int | str | None
-    since: str
-    until: str
-
-    def __init__(
-        self, kind: str, low: int | None = None, high: int | None = None, default: int | str | None = None, *,
-        words: tuple[str, ...] = (), since: str = "", until: str = "",
-    ) -> None:  # fmt: skip
-        self._set(kind=kind, low=low, high=high, words=words, default=default, since=since, until=until)
+    low: int | None = None
+    high: int | None = None
+    default: int | str | None = None
+    words: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
 
 
 _HOURS = Key(INTEGER, 8, None, 336)

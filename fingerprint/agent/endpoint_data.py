@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from fingerprint.types import Value
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -16,7 +18,7 @@ class NoEndpointData(Exception):
     """There is no botocore, or no data in it that can be read; the text says which."""
 
 
-class FipsNames:
+class FipsNames(Value):
     """FIPS endpoints of a service in a region.
 
     Attributes:
@@ -24,12 +26,9 @@ class FipsNames:
         usual, dual_stack: host names, the second one for both IPv4 and IPv6; "" where the data list none.
     """
 
-    __slots__ = ("known", "usual", "dual_stack")
-
-    def __init__(self, known: bool, usual: str = "", dual_stack: str = "") -> None:
-        self.known = known
-        self.usual = usual
-        self.dual_stack = dual_stack
+    known: bool
+    usual: str = ""
+    dual_stack: str = ""
 
     def __contains__(self, host: str) -> bool:
         return host != "" and host in (self.usual, self.dual_stack)

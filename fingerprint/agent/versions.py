@@ -91,9 +91,6 @@ class Row(Value):
     messages_by_ssmmessages: bool
     dual_stack_setting: str
 
-    def __init__(self, **members: Any) -> None:
-        self._set(**members)
-
 
 # What the oldest agents do. Before 3.1.501 there is no refresher; its pauses are those of the first that had one.
 _OLDEST: Mapping[str, Any] = {

@@ -5,7 +5,7 @@ One row per event, for both schemes; docs/events.md shows it. `may` is what chan
 
 from __future__ import annotations
 
-from fingerprint.types import Vocabulary
+from fingerprint.types import Value, Vocabulary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ EMPTY = {
 }  # fmt: skip
 
 
-class Event:
+class Event(Value):
     """One event.
 
     Attributes:
@@ -64,36 +64,28 @@ class Event:
         id_missing: whether the hardware ID is "" before and after.
     """
 
-    __slots__ = (
-        "name", "title", "setting", "truth", "ssm", "ssm_may", "stable", "stable_may", "outcome", "signs", "id_missing",
-    )  # fmt: skip
+    name: str
+    title: str
+    setting: Setting
+    truth: Truth
+    ssm: tuple[str, ...]
+    stable: tuple[str, ...]
+    outcome: str
+    signs: str
+    ssm_may: tuple[str, ...]
+    stable_may: tuple[str, ...]
+    id_missing: bool
 
-    def __init__(
-        self,
-        name: str,
-        title: str,
-        setting: Setting,
-        truth: Truth,
-        ssm: str,
-        stable: str,
-        outcome: str,
-        signs: str,
-        *,
-        ssm_may: str = "",
-        stable_may: str = "",
-        id_missing: bool = False,
-    ) -> None:
-        self.name = name
-        self.title = title
-        self.setting = setting
-        self.truth = truth
-        self.ssm = _full(ssm.split())
-        self.ssm_may = _full(ssm_may.split())
-        self.stable = tuple(stable.split())
-        self.stable_may = tuple(stable_may.split())
-        self.outcome = outcome
-        self.signs = signs
-        self.id_missing = id_missing
+
+def _event(
+    name: str, title: str, setting: Setting, truth: Truth, ssm: str, stable: str, outcome: str, signs: str, *,
+    ssm_may: str = "", stable_may: str = "", id_missing: bool = False,
+) -> Event:  # fmt: skip
+    """Return an event; attributes are words of a text, those of scheme `ssm` by their short names."""
+    return Event(
+        name, title, setting, truth, _full(ssm.split()), tuple(stable.split()), outcome, signs,
+        _full(ssm_may.split()), tuple(stable_may.split()), id_missing,
+    )  # fmt: skip
 
 
 def _full(names: Iterable[str]) -> tuple[str, ...]:
@@ -115,94 +107,94 @@ _NEW_HARDWARE = "system-uuid system-serial mac-addresses"
 _PHYSICAL, _VIRTUAL, _WINDOWS = Setting.PHYSICAL, Setting.VIRTUAL, Setting.WINDOWS
 
 EVENTS = (
-    Event("agent-restart", "the agent was restarted", _PHYSICAL, Truth.SAME, "", "", "same", "nothing differs"),
-    Event("reboot", "reboot, same address", _PHYSICAL, Truth.SAME, "disk", "", "same",
-          "only the times of the disk links differ, and they are those of the last start"),
-    Event("time-zone", "another time zone, or half a year without a reboot", _PHYSICAL, Truth.SAME, "disk", "", "same",
-          "only the times in the listing of the disk links differ, and the machine was not started since"),
-    Event("dhcp-lease", "new address, no reboot", _PHYSICAL, Truth.SAME, "ip", "ip-address", "same",
-          "only the address differs"),
-    Event("reboot-dhcp", "reboot and new address", _PHYSICAL, Truth.SAME, "ip disk", "ip-address", "same",
-          "address and the times of the disk links differ"),
-    Event("kernel-update", "kernel update and reboot", _PHYSICAL, Truth.SAME, "disk", "ip-address", "same",
-          "as a reboot; another first interface shows in the MAC address", ssm_may="ip mac"),
-    Event("tool-upgrade", "dmidecode was upgraded, reboot, same address", _PHYSICAL, Truth.SAME,
-          "cpu mem bios sys disk", "", "same",
-          "all four DMI values differ at once, by the version in their first line"),
-    Event("os-upgrade", "upgrade of the operating system and new address", _PHYSICAL, Truth.SAME,
-          "cpu mem bios sys ip disk", "ip-address", "same",
-          "all four DMI values, address and disk differ at once; hardware ID, name and MAC stayed"),
-    Event("tool-installed", "dmidecode was installed or removed, new address", _PHYSICAL, Truth.SAME,
-          "cpu mem bios sys ip", "ip-address", "same", "all four DMI values are empty on one side", ssm_may="disk"),
-    Event("ram-added", "memory added or removed, reboot and new address", _PHYSICAL, Truth.SAME, "mem ip disk",
-          "memory ip-address", "same", "of the DMI values the memory differs", ssm_may="sys",
-          stable_may="memory-serials"),
-    Event("firmware-update", "firmware update, reboot and new address", _PHYSICAL, Truth.SAME, "bios ip disk",
-          "firmware ip-address", "same", "the version or date of the firmware differs", ssm_may="cpu mem sys",
-          stable_may="memory processor"),
-    Event("nic-swap", "network card replaced, reboot and new address", _PHYSICAL, Truth.SAME, "ip mac disk",
-          "mac-addresses ip-address", "same", "MAC and IP differ; the DMI values stayed"),
-    Event("host-renamed", "the host got another name", _PHYSICAL, Truth.SAME, "host", "hostname", "same",
-          "only the host name differs"),
-    Event("docker-first", "a bridge or tunnel is now the first interface", _PHYSICAL, Truth.SAME, "ip mac", "", "same",
-          "MAC and IP are those of a software interface, or were"),
-    Event("disk-added", "USB stick, new partition or new file system", _PHYSICAL, Truth.SAME, "disk", "", "same",
-          "the listing has a UUID more, or less", stable_may="filesystem-uuids"),
-    Event("live-migration", "live migration, same address", _VIRTUAL, Truth.SAME, "", "", "same", "nothing differs",
-          stable_may="processor"),
-    Event("cold-move", "virtual machine moved to another host, and started there", _VIRTUAL, Truth.SAME, "disk", "",
-          "same", "UUID and MAC stayed", ssm_may="cpu ip", stable_may="processor ip-address firmware"),
-    Event("clone", "copy of a virtual machine, with its machine ID and name", _VIRTUAL, Truth.OTHER, "sys ip mac disk",
-          f"{_NEW_HARDWARE} ip-address", "different", "UUID and MAC differ, and the machine ID is the same"),
-    Event("clone-renamed", "copy of a virtual machine, with its machine ID and another name", _VIRTUAL, Truth.OTHER,
-          "sys host ip mac disk", f"{_NEW_HARDWARE} ip-address hostname", "different",
-          "UUID, MAC and name differ, and the machine ID is the same"),
-    Event("clone-new-id", "copy of a machine, with a machine ID of its own", _VIRTUAL, Truth.OTHER,
-          "id sys host ip mac disk", f"machine-id {_NEW_HARDWARE} ip-address hostname", "different",
-          "the machine ID differs, and so does the hardware"),
-    Event("vm-hardware-upgrade", "upgrade of the virtual hardware (VMware 13 turns the UUID's bytes)", _VIRTUAL,
-          Truth.SAME, "bios sys disk", "firmware", "same", "the UUID has the same bytes in another order",
-          ssm_may="cpu mem", stable_may="processor memory"),
-    Event("cross-hypervisor-move", "move to another hypervisor, new address", _VIRTUAL, Truth.UNDECIDABLE,
-          "cpu mem bios sys ip mac disk",
-          f"{_NEW_HARDWARE} platform board processor memory firmware hypervisor ip-address", "cannot-tell",
-          "maker and model are those of another hypervisor; the machine ID and name stayed",
-          stable_may="disk-serials memory-serials"),
-    Event("cross-hypervisor-same-ip", "move to another hypervisor, same address", _VIRTUAL, Truth.UNDECIDABLE,
-          "cpu mem bios sys mac disk", f"{_NEW_HARDWARE} platform board processor memory firmware hypervisor",
-          "cannot-tell", "maker and model are those of another hypervisor", stable_may="disk-serials memory-serials"),
-    Event("container-recreated", "container made anew, with its machine ID kept", Setting.CONTAINER, Truth.UNDECIDABLE,
-          "host ip mac", "hostname ip-address", "cannot-tell", "no DMI values; name, IP and MAC differ"),
-    Event("container-without-id", "container made anew, without a machine ID", Setting.CONTAINER, Truth.UNDECIDABLE,
-          "host ip mac", "hostname ip-address", "cannot-tell", "neither machine ID nor DMI values", id_missing=True),
-    Event("sd-card-copied", "the SD card of a board was copied into another board", Setting.BOARD, Truth.OTHER,
-          "ip mac disk", "system-serial mac-addresses ip-address", "different",
-          "the serial number of the board and its MAC differ", ssm_may="host", stable_may="hostname filesystem-uuids"),
-    Event("volatile-machine-id", "the machine ID is made anew at each start", Setting.BOARD, Truth.SAME, "id disk",
-          "machine-id", "same", "the machine ID differs and the hardware stayed", ssm_may="ip",
-          stable_may="ip-address"),
-    Event("wmic-to-cim", "the agent hashes PowerShell's JSON instead of wmic's text (3.3.1142 to 3.3.1229)", _WINDOWS,
-          Truth.SAME, "uuid cpu mem bios sys disk", "", "same",
-          "all hashed values differ at once, and the hardware ID with them"),
-    Event("recipe-to-wql", "the agent hashes WMI objects now (update past 3.3.1311, or of Windows to 10.0.26100)",
-          _WINDOWS, Truth.SAME, "uuid cpu mem bios sys disk", "", "same",
-          "all hashed values differ at once, and the saved ones are this machine's by the recipe of before"),
-    Event("recipe-to-wmic", "the agent hashes wmic's text again (3.3.1230 to 3.3.1310, or an older agent)", _WINDOWS,
-          Truth.SAME, "uuid cpu mem bios sys disk", "", "same",
-          "all hashed values differ at once, and the saved ones are this machine's by the recipe of before"),
-    Event("type-ids-moved", "a WMI query of the agent failed once, so that its hashes have other type ids", _WINDOWS,
-          Truth.SAME, "mem bios sys disk", "", "same",
-          "the saved values are those of the same WMI objects with other type ids", ssm_may="uuid cpu"),
-    Event("domain-join", "Windows joined a domain, was renamed, or got other memory", _WINDOWS, Truth.SAME, "sys", "",
-          "same", "the system value holds domain, names and memory", ssm_may="mem host",
-          stable_may="memory memory-serials hostname"),
-    Event("windows-disk-added", "a disk or partition was added to Windows", _WINDOWS, Truth.SAME, "disk", "", "same",
-          "only the disks differ", stable_may="disk-serials"),
-    Event("windows-clone-new-uuid", "copy of a Windows machine with a UUID of its own", _WINDOWS, Truth.OTHER,
-          "uuid sys host ip mac", f"{_NEW_HARDWARE} ip-address hostname", "different",
-          "the UUID differs, and MachineGuid is the same"),
-    Event("windows-clone-same-uuid", "copy of a Windows machine that kept its UUID", _WINDOWS, Truth.UNDECIDABLE,
-          "ip mac", "mac-addresses ip-address", "cannot-tell",
-          "the UUID stayed and all MAC addresses differ: a copy, or new interfaces", ssm_may="host",
-          stable_may="hostname"),
+    _event("agent-restart", "the agent was restarted", _PHYSICAL, Truth.SAME, "", "", "same", "nothing differs"),
+    _event("reboot", "reboot, same address", _PHYSICAL, Truth.SAME, "disk", "", "same",
+           "only the times of the disk links differ, and they are those of the last start"),
+    _event("time-zone", "another time zone, or half a year without a reboot", _PHYSICAL, Truth.SAME, "disk", "", "same",
+           "only the times in the listing of the disk links differ, and the machine was not started since"),
+    _event("dhcp-lease", "new address, no reboot", _PHYSICAL, Truth.SAME, "ip", "ip-address", "same",
+           "only the address differs"),
+    _event("reboot-dhcp", "reboot and new address", _PHYSICAL, Truth.SAME, "ip disk", "ip-address", "same",
+           "address and the times of the disk links differ"),
+    _event("kernel-update", "kernel update and reboot", _PHYSICAL, Truth.SAME, "disk", "ip-address", "same",
+           "as a reboot; another first interface shows in the MAC address", ssm_may="ip mac"),
+    _event("tool-upgrade", "dmidecode was upgraded, reboot, same address", _PHYSICAL, Truth.SAME,
+           "cpu mem bios sys disk", "", "same",
+           "all four DMI values differ at once, by the version in their first line"),
+    _event("os-upgrade", "upgrade of the operating system and new address", _PHYSICAL, Truth.SAME,
+           "cpu mem bios sys ip disk", "ip-address", "same",
+           "all four DMI values, address and disk differ at once; hardware ID, name and MAC stayed"),
+    _event("tool-installed", "dmidecode was installed or removed, new address", _PHYSICAL, Truth.SAME,
+           "cpu mem bios sys ip", "ip-address", "same", "all four DMI values are empty on one side", ssm_may="disk"),
+    _event("ram-added", "memory added or removed, reboot and new address", _PHYSICAL, Truth.SAME, "mem ip disk",
+           "memory ip-address", "same", "of the DMI values the memory differs", ssm_may="sys",
+           stable_may="memory-serials"),
+    _event("firmware-update", "firmware update, reboot and new address", _PHYSICAL, Truth.SAME, "bios ip disk",
+           "firmware ip-address", "same", "the version or date of the firmware differs", ssm_may="cpu mem sys",
+           stable_may="memory processor"),
+    _event("nic-swap", "network card replaced, reboot and new address", _PHYSICAL, Truth.SAME, "ip mac disk",
+           "mac-addresses ip-address", "same", "MAC and IP differ; the DMI values stayed"),
+    _event("host-renamed", "the host got another name", _PHYSICAL, Truth.SAME, "host", "hostname", "same",
+           "only the host name differs"),
+    _event("docker-first", "a bridge or tunnel is now the first interface", _PHYSICAL, Truth.SAME, "ip mac", "", "same",
+           "MAC and IP are those of a software interface, or were"),
+    _event("disk-added", "USB stick, new partition or new file system", _PHYSICAL, Truth.SAME, "disk", "", "same",
+           "the listing has a UUID more, or less", stable_may="filesystem-uuids"),
+    _event("live-migration", "live migration, same address", _VIRTUAL, Truth.SAME, "", "", "same", "nothing differs",
+           stable_may="processor"),
+    _event("cold-move", "virtual machine moved to another host, and started there", _VIRTUAL, Truth.SAME, "disk", "",
+           "same", "UUID and MAC stayed", ssm_may="cpu ip", stable_may="processor ip-address firmware"),
+    _event("clone", "copy of a virtual machine, with its machine ID and name", _VIRTUAL, Truth.OTHER, "sys ip mac disk",
+           f"{_NEW_HARDWARE} ip-address", "different", "UUID and MAC differ, and the machine ID is the same"),
+    _event("clone-renamed", "copy of a virtual machine, with its machine ID and another name", _VIRTUAL, Truth.OTHER,
+           "sys host ip mac disk", f"{_NEW_HARDWARE} ip-address hostname", "different",
+           "UUID, MAC and name differ, and the machine ID is the same"),
+    _event("clone-new-id", "copy of a machine, with a machine ID of its own", _VIRTUAL, Truth.OTHER,
+           "id sys host ip mac disk", f"machine-id {_NEW_HARDWARE} ip-address hostname", "different",
+           "the machine ID differs, and so does the hardware"),
+    _event("vm-hardware-upgrade", "upgrade of the virtual hardware (VMware 13 turns the UUID's bytes)", _VIRTUAL,
+           Truth.SAME, "bios sys disk", "firmware", "same", "the UUID has the same bytes in another order",
+           ssm_may="cpu mem", stable_may="processor memory"),
+    _event("cross-hypervisor-move", "move to another hypervisor, new address", _VIRTUAL, Truth.UNDECIDABLE,
+           "cpu mem bios sys ip mac disk",
+           f"{_NEW_HARDWARE} platform board processor memory firmware hypervisor ip-address", "cannot-tell",
+           "maker and model are those of another hypervisor; the machine ID and name stayed",
+           stable_may="disk-serials memory-serials"),
+    _event("cross-hypervisor-same-ip", "move to another hypervisor, same address", _VIRTUAL, Truth.UNDECIDABLE,
+           "cpu mem bios sys mac disk", f"{_NEW_HARDWARE} platform board processor memory firmware hypervisor",
+           "cannot-tell", "maker and model are those of another hypervisor", stable_may="disk-serials memory-serials"),
+    _event("container-recreated", "container made anew, with its machine ID kept", Setting.CONTAINER, Truth.UNDECIDABLE,
+           "host ip mac", "hostname ip-address", "cannot-tell", "no DMI values; name, IP and MAC differ"),
+    _event("container-without-id", "container made anew, without a machine ID", Setting.CONTAINER, Truth.UNDECIDABLE,
+           "host ip mac", "hostname ip-address", "cannot-tell", "neither machine ID nor DMI values", id_missing=True),
+    _event("sd-card-copied", "the SD card of a board was copied into another board", Setting.BOARD, Truth.OTHER,
+           "ip mac disk", "system-serial mac-addresses ip-address", "different",
+           "the serial number of the board and its MAC differ", ssm_may="host", stable_may="hostname filesystem-uuids"),
+    _event("volatile-machine-id", "the machine ID is made anew at each start", Setting.BOARD, Truth.SAME, "id disk",
+           "machine-id", "same", "the machine ID differs and the hardware stayed", ssm_may="ip",
+           stable_may="ip-address"),
+    _event("wmic-to-cim", "the agent hashes PowerShell's JSON instead of wmic's text (3.3.1142 to 3.3.1229)", _WINDOWS,
+           Truth.SAME, "uuid cpu mem bios sys disk", "", "same",
+           "all hashed values differ at once, and the hardware ID with them"),
+    _event("recipe-to-wql", "the agent hashes WMI objects now (update past 3.3.1311, or of Windows to 10.0.26100)",
+           _WINDOWS, Truth.SAME, "uuid cpu mem bios sys disk", "", "same",
+           "all hashed values differ at once, and the saved ones are this machine's by the recipe of before"),
+    _event("recipe-to-wmic", "the agent hashes wmic's text again (3.3.1230 to 3.3.1310, or an older agent)", _WINDOWS,
+           Truth.SAME, "uuid cpu mem bios sys disk", "", "same",
+           "all hashed values differ at once, and the saved ones are this machine's by the recipe of before"),
+    _event("type-ids-moved", "a WMI query of the agent failed once, so that its hashes have other type ids", _WINDOWS,
+           Truth.SAME, "mem bios sys disk", "", "same",
+           "the saved values are those of the same WMI objects with other type ids", ssm_may="uuid cpu"),
+    _event("domain-join", "Windows joined a domain, was renamed, or got other memory", _WINDOWS, Truth.SAME, "sys", "",
+           "same", "the system value holds domain, names and memory", ssm_may="mem host",
+           stable_may="memory memory-serials hostname"),
+    _event("windows-disk-added", "a disk or partition was added to Windows", _WINDOWS, Truth.SAME, "disk", "", "same",
+           "only the disks differ", stable_may="disk-serials"),
+    _event("windows-clone-new-uuid", "copy of a Windows machine with a UUID of its own", _WINDOWS, Truth.OTHER,
+           "uuid sys host ip mac", f"{_NEW_HARDWARE} ip-address hostname", "different",
+           "the UUID differs, and MachineGuid is the same"),
+    _event("windows-clone-same-uuid", "copy of a Windows machine that kept its UUID", _WINDOWS, Truth.UNDECIDABLE,
+           "ip mac", "mac-addresses ip-address", "cannot-tell",
+           "the UUID stayed and all MAC addresses differ: a copy, or new interfaces", ssm_may="host",
+           stable_may="hostname"),
 )  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fingerprint.types import Value
+
 WINDOWS = "windows"
 
 
-class Row:
+class Row(Value):
     """What is known about one attribute.
 
     Attributes:
@@ -16,14 +18,11 @@ class Row:
         caveat: what else than another machine changes it.
     """
 
-    __slots__ = ("name", "meaning", "unix", "windows", "caveat")
-
-    def __init__(self, name: str, meaning: str, unix: str, windows: str, caveat: str) -> None:
-        self.name = name
-        self.meaning = meaning
-        self.unix = unix
-        self.windows = windows
-        self.caveat = caveat
+    name: str
+    meaning: str
+    unix: str
+    windows: str
+    caveat: str
 
 
 _TOOL = "on Unix it digests dmidecode's whole text, its version included: an upgrade of dmidecode changes it"

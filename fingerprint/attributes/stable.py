@@ -6,7 +6,7 @@ event changes (docs/events.md) and held against real machines (docs/calibration.
 
 from __future__ import annotations
 
-from fingerprint.types import Vocabulary
+from fingerprint.types import Value, Vocabulary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,42 +30,27 @@ class Group(Vocabulary):
 Group.define(IDENTITY="identity", COPYABLE="copyable", PLACE="place", DESCRIPTION="description")
 
 
-class Strength:
+class Strength(Value):
     """One attribute of scheme `stable`.
 
     Attributes:
         name: its key.
         group: IDENTITY (made once per piece of hardware or virtual machine), COPYABLE (an identity that a
             copied disk takes along), PLACE (given by the network or the owner), DESCRIPTION (shared by a model).
-        agree, differ: points when both sides are known, on physical hardware.
-        virtual_agree, virtual_differ: the same where either side is a virtual machine.
-        several: the value is a set; it agrees when at least half of the smaller side is on both.
+        physical: points for agreeing and for differing when both sides are known, on physical hardware.
+        virtual: the same where either side is a virtual machine.
         source: what it is read from on Linux.
         meaning: what it tells.
+        several: the value is a set; it agrees when at least half of the smaller side is on both.
     """
 
-    __slots__ = (
-        "name", "group", "agree", "differ", "virtual_agree", "virtual_differ", "several", "source", "meaning",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        name: str,
-        group: Group,
-        physical: tuple[int, int],
-        virtual: tuple[int, int],
-        source: str,
-        meaning: str,
-        *,
-        several: bool = False,
-    ) -> None:
-        self.name = name
-        self.group = group
-        self.agree, self.differ = physical
-        self.virtual_agree, self.virtual_differ = virtual
-        self.several = several
-        self.source = source
-        self.meaning = meaning
+    name: str
+    group: Group
+    physical: tuple[int, int]
+    virtual: tuple[int, int]
+    source: str
+    meaning: str
+    several: bool = False
 
 
 _SMBIOS = "the SMBIOS table"

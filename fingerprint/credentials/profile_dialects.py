@@ -10,6 +10,8 @@ import configparser
 import io
 import re
 
+from fingerprint.types import Value
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +54,7 @@ class Unreadable(Exception):
         self.why = why
 
 
-class Line:
+class Line(Value):
     """A line of the file as configparser takes it.
 
     Attributes:
@@ -64,15 +66,13 @@ class Line:
         delimiter: of an option, with the blanks around it.
     """
 
-    __slots__ = ("kind", "text", "section", "name", "start", "delimiter")
-
-    def __init__(self, kind: str, text: str, section: str | None, name: str, start: int, delimiter: str) -> None:
-        self.kind = kind
-        self.text = text
-        self.section = section
-        self.name = name
-        self.start = start
-        self.delimiter = delimiter
+    _hidden = ("text",)
+    kind: str
+    text: str
+    section: str | None
+    name: str
+    start: int
+    delimiter: str
 
     @property
     def indent(self) -> str:

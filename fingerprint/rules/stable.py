@@ -154,8 +154,7 @@ def decide(saved: _Values, current: _Values, unreadable: Collection[str] = ()) -
         name, group = strength.name, strength.group
         before, now = saved.get(name, ""), current.get(name, "")
         of_hardware = group == Group.IDENTITY
-        for_it = strength.virtual_agree if virtual else strength.agree
-        against = strength.virtual_differ if virtual else strength.differ
+        for_it, against = strength.virtual if virtual else strength.physical
         points = 0
         if before and name in unreadable:
             agreement = Agreement.UNKNOWN

@@ -16,6 +16,7 @@ from uuid import uuid4
 from fingerprint._io.http_server import QUEUE, Answer, Deadlines, HttpServer, NoAnswer, Request
 from fingerprint.testing.local_http import BODY_LIMIT, Call, Refusal, json_answer, same
 from fingerprint.testing.local_model import optional_member, text_of
+from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,15 +40,12 @@ _LATER_COLUMNS = ("provider", "source_id", "source_type", "source_location")
 _PUBLIC_KEY_LEAST = 392
 
 
-class Activation:
+class Activation(Value):
     """What registers machines. Attributes: `id` of 36 characters, `code` of 20, secret."""
 
-    def __init__(self, id_: str, code: str) -> None:
-        self.id = id_
-        self.code = code
-
-    def __repr__(self) -> str:
-        return f"Activation({self.id!r}, <hidden>)"
+    _hidden = ("code",)
+    id: str
+    code: str
 
 
 class LocalService:

@@ -11,6 +11,7 @@ import os
 
 from fingerprint._core import canonical_bytes, sha256_hex
 from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing, VaultUnreadable
+from fingerprint.types import Value
 from fingerprint.vault.files import Folder
 from fingerprint.vault.journal import sealed, unsealed
 from fingerprint.vault.keeping import FILES
@@ -40,7 +41,7 @@ def record_tag(record: FingerprintRecord) -> str:
     return sha256_hex(_DOMAIN + record.fingerprint.encode("utf-8", "surrogateescape") + b"\0" + told)[:_TAG_DIGITS]
 
 
-class Evidence:
+class Evidence(Value):
     """One kept snapshot.
 
     Attributes:
@@ -52,15 +53,13 @@ class Evidence:
         size: bytes of the file.
     """
 
-    __slots__ = ("number", "at", "why", "tag", "snapshot", "size")
-
-    def __init__(self, number: int, at: str, why: str, tag: str, snapshot: dict[str, Any], size: int) -> None:
-        self.number = number
-        self.at = at
-        self.why = why
-        self.tag = tag
-        self.snapshot = snapshot
-        self.size = size
+    _hidden = ("snapshot",)
+    number: int
+    at: str
+    why: str
+    tag: str
+    snapshot: dict[str, Any]
+    size: int
 
 
 class EvidenceStore:

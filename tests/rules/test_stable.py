@@ -136,7 +136,7 @@ def textbook(saved: dict[str, str], current: dict[str, str]) -> str:
     for s in STRENGTHS:
         hardware = s.group == Group.IDENTITY
         if saved[s.name] and current[s.name] and not (hardware and void):
-            agree, differ = (s.virtual_agree, s.virtual_differ) if virtual else (s.agree, s.differ)
+            agree, differ = s.virtual if virtual else s.physical
             sums[hardware] += agree if saved[s.name] == current[s.name] else -differ
     points = sums[True] + min(max(sums[False], -CIRCUMSTANCE_LIMIT), CIRCUMSTANCE_LIMIT)
     if points >= DECIDING_POINTS and sums[True] > 0:
@@ -239,8 +239,7 @@ def test_the_instance_id_that_a_cloud_writes_is_told() -> None:
 def test_the_page_about_the_scheme_says_the_same(strength: Strength) -> None:
     page = (DOCS / "stable.md").read_text()
     several = ", a set" if strength.several else ""
-    physical = f"+{strength.agree} / -{strength.differ}"
-    virtual = f"+{strength.virtual_agree} / -{strength.virtual_differ}"
+    physical, virtual = (f"+{agree} / -{differ}" for agree, differ in (strength.physical, strength.virtual))
     told = f"{strength.source} | {strength.meaning}{several} |"
     assert f"| `{strength.name}` | {strength.group} | {physical} | {virtual} | {told}" in page
     assert f"at least {DECIDING_POINTS} points" in page
