@@ -154,12 +154,12 @@ def test_names_are_imported_from_where_they_are_defined(name: str) -> None:
 
 def test_the_command_that_registers_stands_in_one_module() -> None:
     # The options have examples for a reader; the local service prints one without an activation in it.
-    assert literal_homes("fingerprint register --") - {"cli/options.py", "cli/commands/local_service.py"} == {
+    assert literal_homes("fingerprint register --") - {"cli/table/identity.py", "cli/commands/local_service.py"} == {
         "vault/records.py"
     }
 
 
 def test_values_are_declared_and_not_written_by_hand() -> None:
-    # The base of all values; the table of the command line, built at each start; two that collect what is found.
-    by_hand = {"types.py", "cli/options.py", "smbios/dmidecode.py", "support_bundle/bundle.py"}
+    # The base of all values; the options of the command line, made at each start; three that collect what is found.
+    by_hand = {"types.py", "cli/options.py", "machine/keeping.py", "smbios/dmidecode.py", "support_bundle/bundle.py"}
     assert homes(r"(?m)^    __slots__ =") == by_hand

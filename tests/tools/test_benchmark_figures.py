@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+from paths import ROOT
+
+BENCHMARKS = ROOT / "benchmarks"
 MACHINE = {"system": "Linux", "machine": "x86_64", "python_version": "3.11.7", "cpu": {"brand_raw": "A", "count": 2}}
 OTHER = {**MACHINE, "cpu": {"brand_raw": "B", "count": 64}}
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-TOOLS = Path(__file__).parents[1] / "tools"
+from paths import TOOLS
+
 LIST = """\
 told, folder: the other word
 vacuous prose: weak check
