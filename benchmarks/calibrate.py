@@ -2,7 +2,7 @@
 
     python benchmarks/calibrate.py CORPUS [--output json]
 
-CORPUS is a folder with `drift`, `fleet`, `smbios` and `dmidecode-text`, as they stand in its README. Prints
+CORPUS is a directory with `drift`, `fleet`, `smbios` and `dmidecode-text`, as they stand in its README. Prints
 the tables of docs/calibration.md, as Markdown or JSON. Nothing here depends on which half of the data it gets.
 """
 
@@ -260,7 +260,7 @@ def main() -> int:
     parser.add_argument("--output", choices=("markdown", "json"), default="markdown")
     arguments = parser.parse_args()
     if not (arguments.corpus / "drift").is_dir():
-        parser.error(f"{arguments.corpus} holds no folder drift")
+        parser.error(f"{arguments.corpus} holds no directory drift")
     rows = measure(arguments.corpus)
     print(json.dumps(rows, indent=1) if arguments.output == "json" else markdown(rows))
     return 0

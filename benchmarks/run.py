@@ -37,7 +37,7 @@ def main() -> int:
         if short:
             words += ["--benchmark-max-time=0.2", "--benchmark-min-rounds=3"]
         env = {**os.environ, "FINGERPRINT_BENCH_SHORT": "1" if short else "0"}
-        # From a folder of its own, so that the installed package is measured and not the tree.
+        # From a directory of its own, so that the installed package is measured and not the tree.
         code = subprocess.run(words, env=env, cwd=folder, check=False).returncode
         if code:
             return code

@@ -33,7 +33,7 @@ def test_a_collection(versus: Callable[..., None], short: bool) -> None:
     """Without a bound: with tools as fast as these it costs what starting their processes costs."""
     machine = LiveMachine()
     versus(
-        "one collection, this machine's tools",
+        "one collection, this host's tools",
         lambda: collect(machine),
         lambda: one_after_another(COMMANDS),
         rounds=50 if short else 300,

@@ -56,7 +56,7 @@ def _five_commands() -> float:
 
 
 def test_a_diagnosis_of_this_machine(claim: Callable[..., Any], env: dict[str, str], short: bool) -> None:
-    name = "diagnose of this machine, as a process, against 1 s + the agent's five commands"
+    name = "diagnose of this host, as a process, against 1 s + the agent's five commands"
     bench = claim(name, "ours", target=1, peer_seconds=ALLOWED_SECONDS + _five_commands())
     bench.pedantic(lambda: _run([COMMAND, "diagnose"], env), rounds=5 if short else 30, warmup_rounds=2)
 

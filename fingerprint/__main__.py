@@ -1,4 +1,4 @@
-"""`python -I -m fingerprint` is the command `fingerprint`; without -I the current folder and PYTHONPATH come first."""
+"""`python -I -m fingerprint` is the command `fingerprint`; without -I, PYTHONPATH comes first."""
 
 from fingerprint.cli import main_and_exit
 

@@ -26,7 +26,7 @@ class FingerprintError(Exception):
 
     Args:
         what: what went wrong, in one sentence without a full stop.
-        where: the file, folder, command or line that was read or written.
+        where: the file, directory, command or line that was read or written.
         remedy: what to do next, in one sentence.
     """
 
@@ -105,7 +105,7 @@ class VaultError(FingerprintError):
 
 
 class VaultMissing(VaultError):
-    """There is no record: the folder or the file does not exist and never did."""
+    """There is no record: the directory or the file does not exist and never did."""
 
 
 class FingerprintLost(VaultError):

@@ -338,7 +338,7 @@ class Gate:
         self._recorder: Recorder
 
     def fingerprint(self) -> str:
-        """Return the fingerprint of this machine.
+        """Return the fingerprint of this host.
 
         On a match it is the saved one and nothing is written. Where there is no fingerprint yet and no
         registration, the first one is minted and stored, whatever the policy. On a mismatch the policy decides.

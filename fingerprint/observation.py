@@ -390,10 +390,10 @@ def _of_the_record(compared: Comparison, state: State, outlook: Outlook | None) 
         names = ", ".join(collection.stops_agent)
         return (Problem(STOPPED, collection.agent_error, f"Set {names} to valid UTF-8"),)
     if outlook == Outlook.REJECTS and change is not None:
-        text = f"the agent will reject this machine: {change.found.text}"
+        text = f"the agent will reject this host: {change.found.text}"
         if outcome_of(verdict, change) != "same":
             return (Problem(REJECTED, text),)
         return (Problem(REJECTED, text, RECIPE_REMEDY, rebaselined_as_it_is(verdict.reason == Reason.SID_DIFFERS)),)
     if outlook == Outlook.REJECTS:
-        return (Problem(REJECTED, f"the agent will reject this machine ({in_words(verdict)})"),)
+        return (Problem(REJECTED, f"the agent will reject this host ({in_words(verdict)})"),)
     return ()

@@ -208,7 +208,7 @@ def carry_out(vault: Vault, plan: Plan, *, accept_new_sid: bool = False) -> None
     """
     if plan.other_sid and not accept_new_sid:
         raise Refused(
-            "the hardware ID of the record is not that of this machine",
+            "the hardware ID of the record is not that of this host",
             where=vault.path,
             remedy="Nothing was written. If this is the machine it belongs to, add --accept-new-sid",
         )

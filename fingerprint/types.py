@@ -427,7 +427,7 @@ class Collection(Value):
     def id_problem(self) -> str:
         """Why the hardware ID identifies no machine, such as "it is blank"; "" where it does or could not be read.
 
-        On macOS the agent has none at all, which is no matter of this machine.
+        On macOS the agent has none at all, which is no matter of this host.
         """
         sid = next((a for a in self.attributes if a.name == self.sid_key), None)
         return "" if sid is None or sid.unreadable or self.platform == "macos" else sid.reason

@@ -249,7 +249,7 @@ def test_check_reads_and_never_writes(vault: Vault) -> None:
 
 
 def test_check_of_a_missing_or_cleared_vault_says_so(vault: Vault) -> None:
-    with pytest.raises(VaultMissing, match="no such folder"):
+    with pytest.raises(VaultMissing, match="no such directory"):
         Observation.take(vault, unix_machine()).required()
     store(vault)
     with vault.edit() as edit:

@@ -114,7 +114,7 @@ def test_every_printed_remedy_works_where_it_is_printed(
             words = fill(one.words)
             done = machine(*words)
             executed += 1
-            # A snapshot here is of this machine, of which not everything can be read.
+            # A snapshot here is of this host, of which not everything can be read.
             allowed = (0, 1, 3) if one.path in _LOOK else (0, 3) if one.path == "snapshot" else (0,)
             if "journal of others" in name and "others can write it" in done.stderr:
                 # Nothing is written until that is put right, which each of them says.

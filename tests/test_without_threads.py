@@ -42,7 +42,7 @@ COMMANDS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("recorded", [False, True], ids=["this machine", "a recorded one"])
+@pytest.mark.parametrize("recorded", [False, True], ids=["this host", "a recorded one"])
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_no_command_fails_where_nothing_can_be_started(tmp_path: Path, words: list[str], recorded: bool) -> None:
     place = Path("/tmp") / f"without-threads-{os.getpid()}"

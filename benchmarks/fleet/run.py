@@ -335,7 +335,7 @@ def files(results: Results, options: argparse.Namespace) -> None:
 
 def _job(path: str, job: str, rounds: int) -> tuple[Seconds, float, float, int]:
     code = _JOB.format(here=str(HERE), path=path, rounds=rounds, job=FILE_JOBS[job].replace("\n", "\n    "))
-    # In this folder, so that what is installed is imported and not the sources.
+    # In this directory, so that what is installed is imported and not the sources.
     words = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=HERE)
     times, peak, mapped, rows = json.loads(done.stdout)
@@ -478,7 +478,7 @@ def spark(results: Results, options: argparse.Namespace) -> None:
 
     rows, rounds = (50_000, 1) if options.short else (2_000_000, 7)
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    # Its workers import from the folder that it is started in.
+    # Its workers import from the directory that it is started in.
     os.chdir(HERE)
     builder = SparkSession.builder.master(f"local[{THREADS}]").config("spark.ui.enabled", "false")
     builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.memory", "4g")

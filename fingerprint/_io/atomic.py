@@ -1,6 +1,6 @@
 """Files that a user named: complete and durable under their name, or not there at all.
 
-Folders that only this program writes (vaults, state, the credentials file of the AWS SDKs) keep more promises (a lock,
+Directories that only this program writes (vaults, state, the credentials file of AWS SDKs) keep more promises (a lock,
 no link on the way, no foreign owner) and are replaced by `fingerprint.vault.files`.
 """
 

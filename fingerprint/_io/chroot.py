@@ -18,7 +18,7 @@ def on_disk(root: str, path: str) -> str:
     """Return where a path of the disk's own system is here. No link leads out of the disk.
 
     Args:
-        root: the folder in which the disk is mounted.
+        root: the directory in which the disk is mounted.
         path: an absolute path, as the disk's own system knows it.
 
     Raises:

@@ -44,7 +44,7 @@ def rights_remedy(*, copied: bool = False, recorded: bool = False) -> str:
 
 
 def root_lacks(status: str = _STATUS, user_map: str = _USER_MAP, lockdown: str = _LOCKDOWN) -> str:
-    """Return what root lacks on this machine, and how to get it, as one sentence without a full stop.
+    """Return what root lacks on this host, and how to get it, as one sentence without a full stop.
 
     Args:
         status: file with the capabilities of this process, see proc(5).

@@ -22,7 +22,7 @@ _WRITING_BITS = 0x10000000 | 0x40000000 | 0x2 | 0x4 | 0x10 | 0x100 | 0x10000 | 0
 
 
 def access_of(path: str) -> str:
-    """Return owner and access control list of a file or folder as SDDL text.
+    """Return owner and access control list of a file or directory as SDDL text.
 
     Raises:
         OSError: Windows refused.

@@ -82,10 +82,10 @@ class ClientSettings(Value):
 
 
 def settings_for(vault: str) -> ClientSettings | None:
-    """Return the settings of the agent whose vault it is; None for a vault that is no agent's on this machine.
+    """Return the settings of the agent whose vault it is; None for a vault that is no agent's on this host.
 
     Args:
-        vault: its folder.
+        vault: its directory.
 
     Raises:
         InputError: the configuration cannot be read, is no JSON object, or has a value of the wrong type that matters.

@@ -251,7 +251,7 @@ class AgentFacts:
 
     @fact
     def program_folder(self) -> str:
-        """The folder of the agent's programs: of its package, or of its snap."""
+        """The directory of the agent's programs: of its package, or of its snap."""
         return program_folder(self.machine)
 
     @fact

@@ -1,4 +1,4 @@
-"""The installed agent: the folder of its programs, and the version that its program prints."""
+"""The installed agent: the directory of its programs, and the version that its program prints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS = 8.0
 
 
 def program_folder(machine: Machine) -> str:
-    """Return the folder of the agent's programs on a machine: of its package, or of its snap."""
+    """Return the directory of the agent's programs on a machine: of its package, or of its snap."""
     places = places_of(machine.platform)
     try:
         packaged = machine.exists(f"{places.programs}/{places.core}")

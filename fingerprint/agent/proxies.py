@@ -120,12 +120,12 @@ def environment_of_unit(unit: Mapping[str, str] | None) -> list[str]:
 
 
 def service_proxies(machine: Machine, pids: Sequence[int], proc: str = "/proc") -> dict[str, str]:
-    """Return the variables of proxies of the agent's service on this machine.
+    """Return the variables of proxies of the agent's service on this host.
 
     Args:
-        machine: this machine.
+        machine: this host.
         pids: processes of the agent that run, whose environment is what counts.
-        proc: the folder of the processes, for tests.
+        proc: the directory of the processes, for tests.
 
     Returns:
         Name as it is written -> value. {} also where neither process, unit nor registry can be read: then the proxies

@@ -23,7 +23,7 @@ def systemd_unit(machine: Machine) -> dict[str, str] | None:
         Property -> value; None without systemd or without such a unit.
 
     Raises:
-        OSError: systemd cannot be asked on this machine.
+        OSError: systemd cannot be asked on this host.
     """
     if machine.platform != "linux":
         return None

@@ -1,6 +1,6 @@
 """Which running agents have a vault open: an agent that runs holds its private key in memory.
 
-Decided by the list of processes. On Linux an agent's vault is the reference's folder below that process's own root,
+Decided by the list of processes. On Linux an agent's vault is the reference's directory below that process's own root,
 compared by device and inode: so an agent in a container or a chroot counts exactly if its vault is this one, whatever
 the path by which either reaches it.
 """
@@ -37,7 +37,7 @@ class VaultUse(Value):
 
 
 def is_agents_vault(vault: str) -> bool:
-    """Return whether a path leads to the vault of an agent on this machine, which need not exist yet."""
+    """Return whether a path leads to the vault of an agent on this host, which need not exist yet."""
     reference = reference_vault()
     try:
         return os.path.samefile(vault, reference)
@@ -46,7 +46,7 @@ def is_agents_vault(vault: str) -> bool:
 
 
 def is_of_agent(vault: Vault, machine: Machine) -> bool:
-    """Return whether the agent of a machine uses a vault: on this machine its own, on another one the one named."""
+    """Return whether the agent of a machine uses a vault: on this host its own, on another one the one named."""
     return machine.elsewhere or is_agents_vault(vault.path)
 
 
@@ -54,9 +54,9 @@ def vault_use(vault: str, platform: str = sys.platform, proc: str = "/proc") -> 
     """Return which running agents use a vault.
 
     Args:
-        vault: its folder.
+        vault: its directory.
         platform: as `sys.platform` has it.
-        proc: the folder of the processes, for tests.
+        proc: the directory of the processes, for tests.
     """
     if platform.startswith("linux"):
         return _on_linux(vault, proc)

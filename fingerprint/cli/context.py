@@ -55,7 +55,7 @@ def _refuse_empty(arguments: Arguments) -> None:
 
 
 def _root(named: str) -> str:
-    remedy = "Name the directory where the copied disk is mounted, or leave --root out for this machine"
+    remedy = "Name the directory where the copied disk is mounted, or leave --root out for this host"
     if not named:
         raise UsageError("--root is empty", remedy=remedy)
     try:
@@ -132,10 +132,10 @@ def _is_text(path: str) -> bool:
 
 
 def machine_of(arguments: Arguments) -> Machine:
-    """Return this machine, a copied disk, or a recorded machine."""
+    """Return this host, a copied disk, or a recorded machine."""
     return arguments.recorded or LiveMachine(root=arguments.root)
 
 
 def vault_of(arguments: Arguments) -> Vault:
-    """Return the vault that --vault, the environment, --root or this machine's state name."""
+    """Return the vault that --vault, the environment, --root or this host's state name."""
     return Vault.open(arguments.vault, root=arguments.root)

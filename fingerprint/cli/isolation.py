@@ -7,14 +7,14 @@ import sys
 
 
 def leave_others_code_out(package: str) -> None:
-    """Take the current folder, PYTHONPATH and the home's site-packages off the search path of modules.
+    """Take the current directory, PYTHONPATH and the home's site-packages off the search path of modules.
 
     What Python imported before this package began (sitecustomize, modules of the standard library) is beyond it: only
-    isolated mode prevents that. A folder that this package was itself imported from stays, with what it needs, and so
+    isolated mode prevents that. A directory that this package was imported from stays, with what it needs, and so
     do those of this Python, whoever names them, too.
 
     Args:
-        package: the folder of this package.
+        package: the directory of this package.
     """
     site = sys.modules.get("site")
     foreign = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
@@ -26,6 +26,6 @@ def leave_others_code_out(package: str) -> None:
         foreign = [os.path.abspath(entry) for entry in ("", *foreign)]
         kept = [entry for entry in sys.path if os.path.abspath(entry) not in foreign or entry in own]
     except OSError:
-        # The current folder is gone, and nothing is imported from it; but other entries may be relative to it.
+        # The current directory is gone, and nothing is imported from it; but other entries may be relative to it.
         kept = [entry for entry in sys.path if os.path.isabs(entry) and entry not in foreign]
     sys.path[:] = kept

@@ -1,7 +1,7 @@
 """Printed commands act on the target of the run that prints them, and start the program as it was started.
 
 Texts name commands of ours plainly, such as `fingerprint vault restore 3`, at the start of a line, after a colon or
-in backquotes. `render` passes what it prints through here: --vault, --root, --snapshot and our state folder are added.
+in backquotes. `render` passes what it prints through here: --vault, --root, --snapshot and our state are added.
 What cannot be done from here is told as a command for that machine.
 """
 
@@ -29,7 +29,7 @@ _SAID = ("on that machine: ", "on that machine): ")
 _WITHOUT_TARGET = (
     "completion", "diagnose logs", "help", "local-service", "match", "monitor units", "s3-policy",
 )  # fmt: skip
-# They write, and what they write lies on the copied disk. Others would write what the hardware of this machine says.
+# They write, and what they write lies on the copied disk. Others would write what the hardware of this host says.
 _WRITE_ON_DISK = (
     "image clean", "threshold set", "vault backup", "vault repair", "vault reset", "vault restore",
 )  # fmt: skip
@@ -194,7 +194,7 @@ class Advice:
         return f"{start}{target} {words}"
 
     def _there(self, command: Command, options: tuple[str, ...]) -> bool:
-        """Return whether a command would act on this machine, where the run looked at another one."""
+        """Return whether a command would act on this host, where the run looked at another one."""
         if self._of_files:
             # No option names that machine.
             return not _is_without_target(command)
@@ -230,7 +230,7 @@ def _looks_at_files(arguments: Arguments) -> bool:
 
 
 def _logs_here(arguments: Arguments) -> bool:
-    """Return whether the logs that a run read are those of the agent on this machine."""
+    """Return whether the logs that a run read are those of the agent on this host."""
     folder = places_of("windows" if os.name == "nt" else "linux").logs
     files: list[str] = getattr(arguments, "FILE", [])
     return bool(files) and all(os.path.dirname(os.path.realpath(file)) == os.path.realpath(folder) for file in files)
@@ -273,7 +273,7 @@ def _absolute(path: str) -> str:
     try:
         return os.path.abspath(path)
     except OSError:
-        # The current folder is gone.
+        # The current directory is gone.
         return path
 
 

@@ -1,4 +1,4 @@
-"""Facts beside the hash, for people: who this machine is, told by sources that are too slow or too loose for it."""
+"""Facts beside the hash, for people: who this host is, told by sources that are too slow or too loose for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CPUINFO_LIMIT = 4 * 1024 * 1024
 
 
 def facts(machine: Machine) -> dict[str, str]:
-    """Return name -> fact; what this machine does not tell is left out, what failed says why in brackets."""
+    """Return name -> fact; what this host does not tell is left out, what failed says why in brackets."""
     found: dict[str, str] = {}
     _add(found, "default route", machine.default_route)
     _add(found, "interfaces", lambda: ", ".join(f"{name} {address}" for name, address in machine.addresses().links))

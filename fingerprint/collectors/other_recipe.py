@@ -178,7 +178,7 @@ def _without_id(
                 text = _changed_text(recipe, collection.recipe)
             elif moved:
                 text = _MOVED
-            proof = f"the saved hardware ID is empty, and {', '.join(equal)} are this machine's"
+            proof = f"the saved hardware ID is empty, and {', '.join(equal)} are this host's"
             proof += f"; {_moved_proof(moved)}" if moved and own else ""
             return OtherRecipe(recipe, own and bool(moved), _with(collection, recipe, values), text, proof, True)
     unknown = {

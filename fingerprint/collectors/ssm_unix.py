@@ -117,7 +117,7 @@ def _dmidecode_version(result: CommandResult) -> str:
 
 
 def _disk(result: CommandResult, machine: Machine) -> Attribute:
-    # The complaint of ls is in the language of the machine, so the folder itself is asked.
+    # The complaint of ls is in the language of the machine, so the directory itself is asked.
     if not result.succeeded and not result.problem and not machine.exists(DISK_LINKS):
         return hashed("disk-info", result, "ls", machine, absent=f"{DISK_LINKS} does not exist")
     return hashed("disk-info", result, "ls", machine)

@@ -246,7 +246,7 @@ def by_recipe(machine: Machine, recipe: str, timeout: float, tool: str = "") -> 
 def ask_all(machine: Machine, timeout: float) -> None:
     """Ask a machine for what each recipe hashes that an agent may take there, and for the objects of WMI.
 
-    A recorder then holds what shows that a record of another recipe is this machine's.
+    A recorder then holds what shows that a record of another recipe is this host's.
 
     Args:
         machine: the machine.

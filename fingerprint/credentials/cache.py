@@ -1,6 +1,6 @@
 """Credentials kept between calls, so that a program that asks for each command does not ask the service each time.
 
-They are in our own state folder, mode 0600, under a lock: of many that ask at once, one asks the
+They are in our own state directory, mode 0600, under a lock: of many that ask at once, one asks the
 service. Nothing of botocore is imported where the kept ones do. They are those of one node and of one
 start of the machine: a copied disk starts anew, and its kept ones pass no gate. Where the fingerprint is lost they
 are not used.
@@ -57,7 +57,7 @@ class CredentialCache:
 
     @property
     def _name(self) -> str:
-        """Raises VaultUnreadable: our state folder could not be read."""
+        """Raises VaultUnreadable: our state directory could not be read."""
         return self._vault.state_key + ".json"
 
     @property

@@ -1,6 +1,6 @@
 """Role credentials over HTTP on loopback or a Unix socket, in the shape of the metadata service of EC2, version 2.
 
-For SDKs that know no `credential_process`. Over TCP every program of this machine can ask; so it is off unless run,
+For SDKs that know no `credential_process`. Over TCP every program of this host can ask; so it is off unless run,
 and listens on 127.0.0.1 only. What keeps others out: a token that only a PUT gives, one network hop, and no answer
 to what came through a proxy or out of a browser. A Unix socket has a mode and a group instead.
 """
@@ -177,7 +177,7 @@ def _refusal(error: FingerprintError) -> tuple[int, bytes]:
 
 
 def _is_local(request: Request) -> bool:
-    """Return whether a program of this machine can have sent it: no page in a browser, no proxy that passes it on."""
+    """Return whether a program of this host can have sent it: no page in a browser, no proxy that passes it on."""
     host, _, port = request.header("host").partition(":")
     names = [name.replace("_", "-") for name, _ in request.headers]
     return (

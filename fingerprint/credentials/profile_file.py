@@ -272,7 +272,7 @@ def _usable(keys: tuple[str, str, str]) -> bool:
 
 
 def update(path: str, profile: str, credentials: RoleCredentials) -> list[str]:
-    """Replace one profile of a file, atomically; the file then has mode 0600, and its folder 0700 if it is made.
+    """Replace one profile of a file, atomically; the file then has mode 0600, and its directory 0700 if it is made.
 
     Returns:
         Warnings: which SDKs do not read the profile, as they did not before.

@@ -1,4 +1,4 @@
-"""Which source of AWS credentials wins on this machine, and what it shadows. Names only: no secret leaves a file.
+"""Which source of AWS credentials wins on this host, and what it shadows. Names only: no secret leaves a file.
 
 The order is the one that AWS documents for SSM Agent and the SDKs: environment, shared credentials file,
 container, instance profile, default host management. What a registered node's agent really does is told beside it.
@@ -109,9 +109,9 @@ def credential_order(
 
     Args:
         user: the name, for the answer.
-        home: the home folder, as on the machine that is looked at.
+        home: the home directory, as on the machine that is looked at.
         environ: the environment; None for one that is not known, such as another user's or a copied disk's.
-        root: root folder of a copied disk.
+        root: root directory of a copied disk.
         platform: of `sys.platform`, for the machine that is looked at.
         machine: the machine with that root, for who has one.
     """

@@ -165,8 +165,8 @@ def _why_waiting(
             "record was replaced before these logs begin"
         )
         return "waiting", why, [
-            ("Look for a copy of this machine, and for an earlier record", "fingerprint vault history"),
-            ("Else register this machine again with a new activation", ""),
+            ("Look for a copy of this host, and for an earlier record", "fingerprint vault history"),
+            ("Else register this host again with a new activation", ""),
         ]  # fmt: skip
     if is_worker:
         if code == DENIED:

@@ -63,7 +63,7 @@ class Site(AgentFacts):
 
     @property
     def root(self) -> str:
-        """The folder of a copied disk, else "/"."""
+        """The directory of a copied disk, else "/"."""
         return str(getattr(self.machine, "root", "/"))
 
     @property
@@ -97,7 +97,7 @@ class Site(AgentFacts):
 
     @property
     def of_agent(self) -> bool:
-        """Whether the vault is that of the agent on this machine; of a machine elsewhere it is."""
+        """Whether the vault is that of the agent on this host; of a machine elsewhere it is."""
         return is_of_agent(self.vault, self.machine)
 
     @fact

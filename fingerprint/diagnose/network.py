@@ -56,7 +56,7 @@ class Reached(Value):
 
 
 class Network:
-    """The network of this machine.
+    """The network of this host.
 
     Args:
         proxy: URL of a proxy for everything, "" for those of the environment.
@@ -217,7 +217,7 @@ def demand_url(url: str) -> SplitResult:
 
 
 def has_route(family: int) -> bool:
-    """Return whether this machine has a route to the outside. Sends nothing.
+    """Return whether this host has a route to the outside. Sends nothing.
 
     Args:
         family: socket.AF_INET or socket.AF_INET6.

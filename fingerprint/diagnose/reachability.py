@@ -83,7 +83,7 @@ def agent_proxies(site: Site) -> dict[str, str]:
 
 
 def has_ipv6_only(site: Site) -> bool:
-    """Return whether this machine has a route to the outside by IPv6, and none by IPv4."""
+    """Return whether this host has a route to the outside by IPv6, and none by IPv4."""
     with site.lock_of("ipv6-only"):
         if "ipv6-only" not in site.facts:
             site.facts["ipv6-only"] = has_route(socket.AF_INET6) and not has_route(socket.AF_INET)

@@ -190,7 +190,7 @@ def _consequence(
         return f"{unsure}{why}{_rejection(check)}"
     if stable is not None and stable.outcome == Outcome.DIFFERENT:
         return (
-            "The agent's rules accept it all the same: this machine gets the role of the one whose record it holds, "
+            "The agent's rules accept it all the same: this host gets the role of the one whose record it holds, "
             "as a copy would."
         )
     return _ACCEPTED

@@ -98,7 +98,7 @@ def remedies(
                 "threshold",
                 f"Lower the threshold to {highest} so that {verdict.matched} of {verdict.total} matching attributes "
                 "pass, then restart the agent",
-                f"fingerprint threshold set {highest}", "It lets copies of this machine pass more easily, too",
+                f"fingerprint threshold set {highest}", "It lets copies of this host pass more easily, too",
             )
         )  # fmt: skip
     if unreadable:

@@ -18,7 +18,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("check", "plan", "clones", "shared"))
     parser.add_argument("fleet", help="Parquet, with the columns of docs/fleet.md")
-    parser.add_argument("out", help="folder for the answer: Parquet, of `plan` text with JSON")
+    parser.add_argument("out", help="directory for the answer: Parquet, of `plan` text with JSON")
     parser.add_argument("--percent", type=int, default=75, help="share of attributes that near-clones have in common")
     parser.add_argument("--key", default="node_id", help="what `shared` looks at")
     asked = parser.parse_args(words)

@@ -32,7 +32,7 @@ def clean(found: Findings, backup: str | None, done: list[Done] | None = None) -
         done: a list to tell it in while it is done, for who is interrupted; else a new one.
 
     Raises:
-        Refused: the backup exists, or would lie in a folder that is cleaned. Nothing was removed.
+        Refused: the backup exists, or would lie in a directory that is cleaned. Nothing was removed.
         InputError: the backup could not be written, or what is mounted is not known. Nothing was removed.
     """
     done = [] if done is None else done
@@ -56,7 +56,7 @@ def clean(found: Findings, backup: str | None, done: list[Done] | None = None) -
             with disk.parent(path) as folder:
                 folder.call(os.rmdir, os.path.basename(path))
         except OSError:
-            # What keeps it is told above, or came meanwhile; an empty folder alone is nothing to share.
+            # What keeps it is told above, or came meanwhile; an empty directory alone is nothing to share.
             continue
     for item in found.removable:
         if item.is_folder:
@@ -71,7 +71,7 @@ def is_inside(path: str, root: str) -> bool:
 
 
 def _above(path: str) -> set[tuple[int, int]]:
-    """Return device and inode of every folder above a file."""
+    """Return device and inode of every directory above a file."""
     folder = os.path.dirname(os.path.realpath(path))
     found = set()
     while True:
@@ -125,7 +125,7 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
 
     if _above(backup) & found.trees:
         raise Refused(
-            "the backup would lie in a folder that is cleaned; nothing was removed",
+            "the backup would lie in a directory that is cleaned; nothing was removed",
             where=backup,
             remedy="Name a file elsewhere with --backup",
         )
@@ -135,7 +135,7 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
             AtomicFile(backup) as file,
             tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT, compresslevel=6) as archive,
         ):
-            # Sorted, a folder comes before what is in it.
+            # Sorted, a directory comes before what is in it.
             for path in sorted({*identities, *found.folders}, key=lambda one: one.split(os.sep)):
                 _add(archive, disk, path, identities.get(path))
     except FileExistsError:

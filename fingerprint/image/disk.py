@@ -1,6 +1,6 @@
 """A mounted disk, on which a link counts as if the root were "/".
 
-Everything is reached through descriptors of open folders: whatever stands on the disk, nothing outside of it is read
+Everything is reached through descriptors of open directories: whatever is on the disk, nothing outside of it is read
 or removed. Windows has no such descriptors; there paths are used.
 """
 
@@ -25,12 +25,12 @@ FILE = _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | g
 
 
 def is_folder(status: os.stat_result) -> bool:
-    """Return whether it is a folder, and no link to one (nor a junction of Windows)."""
+    """Return whether it is a directory, and no link to one (nor a junction of Windows)."""
     return stat.S_ISDIR(status.st_mode) and not getattr(status, "st_reparse_tag", 0)
 
 
 def identity(status: os.stat_result) -> tuple[int, ...]:
-    """Return what changes when a file is replaced or written; a folder changes as it is emptied."""
+    """Return what changes when a file is replaced or written; a directory changes as it is emptied."""
     whose = status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode)
     return whose if is_folder(status) else (*whose, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
@@ -54,7 +54,7 @@ def _mount_points() -> frozenset[str] | None:
 
 
 class Folder:
-    """An open folder. Its errors name the whole path."""
+    """An open directory. Its errors name the whole path."""
 
     def __init__(self, path: str, descriptor: int | None) -> None:
         self.path = path
@@ -76,7 +76,7 @@ class Folder:
         return os.path.join(self.path, name)
 
     def call(self, function: Callable[..., Any], name: str, *words: Any) -> Any:
-        """Call a function of `os` on a name in this folder."""
+        """Call a function of `os` on a name in this directory."""
         try:
             if self._descriptor is None:
                 return function(self.of(name), *words)
@@ -97,7 +97,7 @@ class Folder:
         return found
 
     def inner(self, name: str) -> Folder:
-        """Open a folder in it; a link is none."""
+        """Open a directory in it; a link is none."""
         if self._descriptor is None:
             if not is_folder(self.status(name)):
                 raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self.of(name))
@@ -133,7 +133,7 @@ class Disk:
     def __init__(self, root: str) -> None:
         if not root:
             raise UsageError(
-                "the root is empty", remedy="Name the folder where the image is mounted, or leave --root out"
+                "the root is empty", remedy="Name the directory where the image is mounted, or leave --root out"
             )
         # Links first, and then "..", as the system does it; two slashes in front are a root of its own to POSIX.
         self.root = "/" + os.path.realpath(root).lstrip("/") if os.sep == "/" else os.path.realpath(root)
@@ -144,8 +144,8 @@ class Disk:
             self._top("/").close()
         except OSError as error:
             raise InputError(
-                f"it is no root folder that can be looked at ({reason(error)})", where=self.root,
-                remedy="Name the folder where the image is mounted",
+                f"it is no root directory that can be looked at ({reason(error)})", where=self.root,
+                remedy="Name the directory where the image is mounted",
             ) from None  # fmt: skip
 
     def _top(self, inside: str) -> Folder:
@@ -173,7 +173,7 @@ class Disk:
         return os.path.splitdrive(self.below(path))[1].replace(os.sep, "/").lstrip("/")
 
     def folder(self, inside: str, links: bool = True) -> Folder:
-        """Open a folder; links are followed as if the root were "/"."""
+        """Open a directory; links are followed as if the root were "/"."""
         opened = [self._top(inside)]
 
         def enter(name: str) -> str | None:
@@ -199,17 +199,17 @@ class Disk:
                 one.close()
 
     def parent(self, path: str) -> Folder:
-        """Open the folder of a path that was found before, in which there was no link."""
+        """Open the directory of a path that was found before, in which there was no link."""
         return self.folder(self.below(os.path.dirname(path)), links=False)
 
     def is_mounted(self, folder: Folder, name: str, status: os.stat_result) -> bool:
-        """Return whether a name in a folder is a mount point, also for a single file."""
+        """Return whether a name in a directory is a mount point, also for a single file."""
         if self._mounts is None:
             return status.st_dev != folder.status(".").st_dev
         return self._before + self.below(folder.of(name)) in self._mounts
 
     def find(self, inside: str) -> tuple[Folder, str, os.stat_result] | None:
-        """Return the open folder of a path, its name and its status there; None for what is not there."""
+        """Return the open directory of a path, its name and its status there; None for what is not there."""
         parent, _, name = inside.rpartition(os.sep)
         if name in ("", ".", ".."):
             parent, name = inside, "."
@@ -227,7 +227,7 @@ class Disk:
             raise
 
     def _demand_no_dangling(self, inside: str) -> None:
-        """Raise OSError for a folder that is missing as a link on the way leads nowhere: it may be on another disk."""
+        """Raise OSError for a directory behind a link that leads nowhere: it may be on another disk."""
         parts = [part for part in inside.split(os.sep) if part]
         for count in range(1, len(parts) + 1):
             try:

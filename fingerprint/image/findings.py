@@ -58,7 +58,7 @@ class Leftover(Value):
 
     @property
     def is_folder(self) -> bool:
-        """True for a folder whose very name is a leftover; what is in it is told apart."""
+        """True for a directory whose very name is a leftover; what is in it is told apart."""
         return stat.S_ISDIR(self.identity[2])
 
 
@@ -66,11 +66,11 @@ class Findings(Value):
     """What was found in an image.
 
     Attributes:
-        root: the root folder of the image.
+        root: the root directory of the image.
         items: what is left.
         unreadable: (path, reason) of what could not be looked at.
-        folders: folders that go, too, once they are empty; inner ones first.
-        trees: (device, inode) of all folders that are cleaned.
+        directories: directories that go, too, once they are empty; inner ones first.
+        trees: (device, inode) of all directories that are cleaned.
     """
 
     root: str
@@ -86,7 +86,7 @@ class Findings(Value):
 
     @property
     def removable(self) -> tuple[Leftover, ...]:
-        """What `clean` removes or empties, folders last."""
+        """What `clean` removes or empties, directories last."""
         going = [item for item in self.items if item.action != KEEP]
         return tuple(sorted(going, key=lambda item: item.is_folder))
 

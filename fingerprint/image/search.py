@@ -28,7 +28,7 @@ _KEYS = (b"aws_access_key_id", b"aws_secret_access_key")
 _SYSTEMD = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 _MANIFESTS = ("Manifest", "EC2Manifest")
 _KEYS_OF_VAULTS = ("InstanceFingerprint", "RegistrationKey", "EC2RegistrationKey")
-# What we make in a state folder, below it and by its names: a user may have put it among files of his own.
+# What we make in a state directory, below it and by its names: a user may have put it among files of his own.
 _OWN = (
     # What a kill left half written holds the same.
     ("history", re.compile(r"[^/]+\.(?:jsonl|place\.json)(?:(?:\.new)?\.tmp)?")),
@@ -51,14 +51,14 @@ def leftovers(
     """Look for what all machines made from this disk would share. Nothing is changed.
 
     Args:
-        root: where the disk is mounted; "/" for that of this machine.
+        root: where the disk is mounted; "/" for that of this host.
         platform: of `sys.platform`, for the machine that is looked at.
-        environ: the environment, which names our state folder on this machine.
+        environ: the environment, which names our state directory on this host.
         keep_logs: leave the agent's logs out.
         vault: a vault in another place than the agent's.
 
     Raises:
-        InputError: the root is no folder that can be opened.
+        InputError: the root is no directory that can be opened.
         UsageError: the vault that was named is none, or not on this disk.
     """
     search = _Search(Disk(root))
@@ -131,10 +131,10 @@ class _Search:
         except OSError as error:
             self._unreadable.setdefault(error.filename or self.disk.root, reason(error))
         except RecursionError:
-            self._unreadable.setdefault(str(words[-1]), "its folders are nested too deeply")
+            self._unreadable.setdefault(str(words[-1]), "its directories are nested too deeply")
 
     def tree(self, kind: str, inside: str) -> None:
-        """Note everything in a folder that is all the agent's or ours."""
+        """Note everything in a directory that is all the agent's or ours."""
         found = self.disk.find(inside)
         if found is None:
             return
@@ -222,7 +222,7 @@ class _Search:
             self._note(item.kind, item.path, status, KEEP, remedy)
 
     def _not_cleaned(self, inside: str) -> str:
-        """Return the file or folder to which a path leads, "" if there is none or it is cleaned."""
+        """Return the file or directory to which a path leads, "" if there is none or it is cleaned."""
         found = self.disk.reach(inside)
         if found is None:
             return ""
@@ -235,7 +235,7 @@ class _Search:
         return path if is_folder(status) or stat.S_ISREG(status.st_mode) else ""
 
     def named_vault(self, path: str) -> None:
-        """Note what is a vault's in a folder that the user named, and nothing else that may be in it."""
+        """Note what is a vault's in a directory that the user named, and nothing else that may be in it."""
         inside = self.disk.inside(path)
         if inside is None or not inside.strip(os.sep):
             raise UsageError(
@@ -243,14 +243,14 @@ class _Search:
             )
         names = self._names(inside)
         if "Vault" in names and "Store" not in names:
-            # The folder of the data stands for the vault in it.
+            # The directory of the data stands for the vault in it.
             inside = os.path.join(inside, "Vault")
             names = self._names(inside)
         manifests = [name for name in _MANIFESTS if name in names and self._is_manifest(inside, name)]
         store = os.path.join(inside, "Store")
         has_store = bool(set(_KEYS_OF_VAULTS).intersection(self._names(store)))
         if not manifests and not has_store:
-            raise UsageError("this folder is no vault", where=path, remedy="Name a folder that holds a Manifest")
+            raise UsageError("this directory is no vault", where=path, remedy="Name a directory that holds a Manifest")
         for name in manifests:
             self.file("vault", os.path.join(inside, name))
         if has_store:
@@ -265,7 +265,7 @@ class _Search:
             return False
 
     def nodes(self, data: str) -> None:
-        """Note the folders of single nodes."""
+        """Note the directories of single nodes."""
         for name in self._names(data):
             if name.startswith(NODES):
                 self.attempt(self.tree, "node-state", os.path.join(data, name))
@@ -323,7 +323,7 @@ class _Search:
             self._note("dbus-machine-id", folder.of(name), status, KEEP, f"{inside} is a link to it: empty it by hand")
 
     def own_state(self, platform: str, environ: Mapping[str, str]) -> None:
-        """Note our own state: all of our fixed folder, and what we made in another one."""
+        """Note our own state: all of our fixed directory, and what we made in another one."""
         fixed = ("/Library/Application Support/" if platform == "darwin" else "/var/lib/") + PROGRAM
         if platform != "win32":
             self.attempt(self.tree, "own-state", fixed)

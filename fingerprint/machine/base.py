@@ -63,7 +63,7 @@ class Link(Value):
 
 
 class FileStatus(Value):
-    """What the file system tells of a file or folder, links followed.
+    """What the file system tells of a file or directory, links followed.
 
     Attributes:
         kind: "file", "folder" or "other".
@@ -131,7 +131,7 @@ class Machine:
         return self
 
     def keeping(self) -> Self:
-        """Return this machine as one that reads each source once, see `fingerprint.machine.keeping`.
+        """Return this host as one that reads each source once, see `fingerprint.machine.keeping`.
 
         Who looks again takes a new one of the machine itself.
         """
@@ -149,7 +149,7 @@ class Machine:
         return ask()
 
     def reader(self) -> Reader:
-        """Return who reads this machine, to hold what was refused against the rights of the agent."""
+        """Return who reads this host, to hold what was refused against the rights of the agent."""
         from fingerprint.machine.reader import Reader
 
         return Reader()
@@ -167,7 +167,7 @@ class Machine:
         raise NotImplementedError
 
     def status(self, path: str) -> FileStatus:
-        """Return what the file system tells of a file or folder."""
+        """Return what the file system tells of a file or directory."""
         raise NotImplementedError
 
     def agent_processes(self) -> tuple[Process, ...]:
@@ -198,7 +198,7 @@ class Machine:
         raise NotImplementedError
 
     def list_folder(self, path: str) -> tuple[str, ...]:
-        """Return the names in a folder, sorted."""
+        """Return the names in a directory, sorted."""
         raise NotImplementedError
 
     def links(self) -> tuple[Link, ...]:
@@ -230,7 +230,7 @@ class Machine:
         raise NotImplementedError
 
     def windows_folder(self) -> str:
-        """Return the folder of Windows, such as C:\\Windows."""
+        """Return the directory of Windows, such as C:\\Windows."""
         raise NotImplementedError
 
     def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:

@@ -22,13 +22,13 @@ _KERNEL_FOLDERS = ("/sys/", "/proc/", "/dev/", "/run/")
 
 
 class LiveMachine(Machine):
-    """This machine, or with another root the copied disk of one.
+    """This host, or with another root the copied disk of one.
 
     Of a copied disk only files can be read: its commands, names and addresses would be this
     machine's. Links on it do not lead out of it.
 
     Args:
-        root: the folder that stands for "/".
+        root: the directory that stands for "/".
         executables: files to run in place of some paths, for tests.
     """
 
@@ -108,7 +108,7 @@ class LiveMachine(Machine):
 
     def agent_processes(self) -> tuple[Process, ...]:
         if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and processes are this machine's")
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and processes are this host's")
         from fingerprint.machine.process_list import agent_processes
 
         return agent_processes(self.platform)
@@ -214,7 +214,7 @@ class LiveMachine(Machine):
 
     def processor_id(self) -> tuple[str, str, str]:
         if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this machine's")
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this host's")
         from fingerprint._core import processor
 
         return processor()
@@ -238,7 +238,7 @@ class LiveMachine(Machine):
 
     def processor(self) -> str:
         if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this machine's")
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this host's")
         # Its first call costs 0.15 to 1.1 s, so only who asks for facts pays for it.
         from cpuinfo import get_cpu_info
 

@@ -36,7 +36,7 @@ def link_dump() -> bytes:
 
 
 def read_addresses(platform: str, links: Callable[[], bytes] = link_dump) -> Addresses:
-    """Return the addresses of this machine.
+    """Return the addresses of this host.
 
     Args:
         platform: the machine's.
@@ -58,7 +58,7 @@ def read_addresses(platform: str, links: Callable[[], bytes] = link_dump) -> Add
 
 
 def read_links(platform: str, links: Callable[[], bytes] = link_dump) -> tuple[Link, ...]:
-    """Return the interfaces of this machine but loopback, in kernel order.
+    """Return the interfaces of this host but loopback, in kernel order.
 
     On Linux the kernel tells which have a device behind them and its permanent address (both since
     5.14; before, /sys/class/net and the present address stand for them). Elsewhere names and present addresses

@@ -26,9 +26,9 @@ def agent_processes(platform: str, proc: str = "/proc") -> tuple[Process, ...]:
     """Return the running processes of the agent, the oldest first.
 
     Args:
-        platform: of this machine. On Windows the service manager tells the process of the agent's service, whatever its
+        platform: of this host. On Windows the service manager tells the process of the agent's service, whatever its
             program is called; others there, and all elsewhere than on Linux, are found by their names.
-        proc: the folder of the processes, for tests.
+        proc: the directory of the processes, for tests.
 
     Raises:
         OSError: on Windows, neither the service manager nor a name tells of one, and the first would not answer.
@@ -65,7 +65,7 @@ def agent_pids(proc: str = "") -> tuple[int, ...]:
     """Return the numbers of all running processes of agents, also of those in containers, the lowest first.
 
     Args:
-        proc: the folder of the processes on Linux; "" for elsewhere, where psutil lists them, and on Windows the
+        proc: the directory of the processes on Linux; "" for elsewhere, where psutil lists them, and on Windows the
             service manager tells that of the agent's service.
 
     Raises:
@@ -152,7 +152,7 @@ def _plain_name(told: str | None) -> str:
 def _found(proc: str, everywhere: bool = False) -> Iterator[tuple[int, str, int | None]]:
     """Yield number, name and start, in ticks since the system was started, of each process of the agent.
 
-    Those of containers are not this machine's, unless `everywhere`; what has ended and waits for its parent does not
+    Those of containers are not this host's, unless `everywhere`; what has ended and waits for its parent does not
     run.
     """
     here = 0 if everywhere else _name_space(os.path.join(proc, "self"))

@@ -224,7 +224,7 @@ def _inheritable() -> list[tuple[int, int]]:
             if number > 2 and os.get_inheritable(number):
                 found.append((os.POSIX_SPAWN_CLOSE, number))
         except OSError:
-            # It is not open, or was the one with which the folder is listed.
+            # It is not open, or was the one with which the directory is listed.
             continue
     return found
 

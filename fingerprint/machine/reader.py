@@ -47,7 +47,7 @@ def live_reader(proc: str = "/proc") -> Reader:
     """Return this process as a reader.
 
     Args:
-        proc: the folder of the processes, for tests.
+        proc: the directory of the processes, for tests.
     """
     if not hasattr(os, "geteuid"):
         from fingerprint.machine.windows import is_administrator

@@ -229,14 +229,14 @@ class RecordedMachine(Machine):
         if isinstance(entry, dict):
             _raise_recorded(entry, path)
         if not isinstance(entry, list):
-            raise _broken(f"the folder {path} is not a list of names", self.where)
+            raise _broken(f"the directory {path} is not a list of names", self.where)
         return tuple(self._name(name) for name in entry)
 
     def _name(self, entry: Any) -> str:
-        """Return a name in a folder; one that is no text is recorded as bytes."""
+        """Return a name in a directory; one that is no text is recorded as bytes."""
         if not isinstance(entry, dict):
             if not isinstance(entry, str):
-                raise _broken("a name in a folder is no text", self.where)
+                raise _broken("a name in a directory is no text", self.where)
             return entry
         return (_bytes(entry, "text", "base64", self.where) or b"").decode("utf-8", "surrogateescape")
 

@@ -347,7 +347,7 @@ def _typed(value: Any) -> Any:
 
 
 def _name_entry(name: str) -> str | dict[str, str]:
-    """Return a name in a folder, which need not be text, as one that can be written as JSON."""
+    """Return a name in a directory, which need not be text, as one that can be written as JSON."""
     entry = _entry(name.encode("utf-8", "surrogateescape"), "text", "base64")
     return entry.get("text", entry)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from fingerprint.machine.base import Machine
 
-# By priority: a unit or a drop-in in a later folder is hidden by one of the same name.
+# By priority: a unit or a drop-in in a later directory is hidden by one of the same name.
 _FOLDERS = (
     "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
     "/lib/systemd/system",

@@ -1,4 +1,4 @@
-"""What Windows tells through its own calls: host name, folder, services."""
+"""What Windows tells through its own calls: host name, directory, services."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def physical_host_name() -> str:
 
 
 def windows_folder() -> str:
-    """Return the folder of Windows; not by WINDIR, which anybody may set.
+    """Return the directory of Windows; not by WINDIR, which anybody may set.
 
     Raises:
         OSError: Windows would not tell it.

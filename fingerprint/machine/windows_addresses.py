@@ -54,7 +54,7 @@ class Adapter(Value):
 
 
 def adapters() -> tuple[Adapter, ...]:
-    """Return the adapters of this machine in the order of Windows.
+    """Return the adapters of this host in the order of Windows.
 
     Raises:
         OSError: Windows did not list them, or what it listed is no such list.

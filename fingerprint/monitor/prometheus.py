@@ -84,7 +84,7 @@ def metrics(seen: Look, vault: Vault) -> tuple[Metric, ...]:
         Metric("fingerprint_attribute_changed", "Whether an attribute differs from the record.",
                tuple((("attribute", r.name), float(r.name in seen.changed))
                      for r in verdict.rows if r.current is not None)),
-        Metric("fingerprint_attribute_absent", "Whether an attribute says nothing on this machine.",
+        Metric("fingerprint_attribute_absent", "Whether an attribute says nothing on this host.",
                tuple((("attribute", a.name), float(a.status == Status.ABSENT))
                      for a in seen.compared.collection)),
         Metric("fingerprint_attribute_unreadable", "Whether an attribute could not be read, and may be anything.",
@@ -147,5 +147,5 @@ def write_textfile(path: str, text: str) -> None:
         raise InputError(
             f"the metrics could not be written ({error.strerror})",
             where=path,
-            remedy="Name a file in a folder that this user may write",
+            remedy="Name a file in a directory that this user may write",
         ) from None

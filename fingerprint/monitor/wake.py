@@ -1,4 +1,4 @@
-"""Waiting until there is something to do: time, a signal, or an address of this machine that changed (Linux)."""
+"""Waiting until there is something to do: time, a signal, or an address of this host that changed (Linux)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Waker:
 
     Args:
         signals: the names of those that are taken; others do what they did before.
-        addresses: whether to wake when an address of this machine changes.
+        addresses: whether to wake when an address of this host changes.
 
     Attributes:
         watches_addresses: whether changed addresses wake it; only Linux tells them.

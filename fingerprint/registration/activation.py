@@ -80,7 +80,7 @@ def ask(
     Args:
         vault, edit: the vault, locked.
         client: of the region.
-        machine: this machine.
+        machine: this host.
         activation: id and code.
         threshold: similarity threshold of a new fingerprint.
         timeout: seconds for each command of a collection; None for the platform's usual one.
@@ -151,7 +151,7 @@ def store(
     try:
         _store_both(vault, edit, decode_fingerprint(one.fingerprint, vault.history.path), stored, recorder)
     except VaultError as error:
-        error.what = f"the service registered this machine as {node}, and that could not be stored: {error.what}"
+        error.what = f"the service registered this host as {node}, and that could not be stored: {error.what}"
         error.remedy = (
             f"No node is lost: the key is in {vault.history.path}. Remove the cause, then finish with: "
             f"{finish_command(node)}"
@@ -215,7 +215,7 @@ def finish(
 def _may_send_again(
     one: Pending, record: FingerprintRecord, recorder: Recorder | None, region: str, provider: str | None
 ) -> bool:
-    """Return whether an earlier request was made for this machine as it is now, by the record to register it with."""
+    """Return whether an earlier request was made for this host as it is now, by the record to register it with."""
     sent = decode_fingerprint(one.fingerprint, "")
     if recorder is not None:
         # It is minted now, so that it differs in its fingerprint from the one that was minted then.

@@ -306,7 +306,7 @@ class Registration:
         """Return the member `provider` of a new record, as the installed agent has it; None for none."""
         from fingerprint.machine.live import LiveMachine
 
-        # A vault of ours on this machine has no agent that reads it.
+        # A vault of ours on this host has no agent that reads it.
         has_agent = is_agents_vault(self.vault.path) or not isinstance(self.machine, LiveMachine)
         version = printed_version(self.machine) if has_agent else ""
         if asked and too_old(version):
@@ -317,7 +317,7 @@ class Registration:
         """Return what another process stored while this one waited; Refused in another region, or with no provider."""
         if present.region != region or (provider and present.provider != provider):
             _refuse_registered(self.vault, present, again=False)
-        _log().warning("another process registered this machine meanwhile, as %s", present.instance_id)
+        _log().warning("another process registered this host meanwhile, as %s", present.instance_id)
         return present
 
     def _client_of(self, one: Pending) -> ServiceClient:

@@ -82,7 +82,7 @@ def _expiration(value: object, now: float) -> float:
         raise Unusable("TokenExpirationDate is missing, or is no number of seconds")
     # Not a number is neither.
     if not now < value <= now + _LONGEST_SECONDS:
-        raise Unusable("TokenExpirationDate is over already, by the clock of this machine, or more than 7 days ahead")
+        raise Unusable("TokenExpirationDate is over already, by the clock of this host, or more than 7 days ahead")
     return float(value)
 
 

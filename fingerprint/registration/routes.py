@@ -65,7 +65,7 @@ def demand_endpoint(endpoint: str, where: str = "", setting: str = "") -> None:
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise UsageError(
             f"{name} is not safe: secrets would cross the network in the clear", where=where,
-            remedy="Nothing was sent. Name one that begins with https:// (http:// is for this machine itself only)",
+            remedy="Nothing was sent. Name one that begins with https:// (http:// is for this host itself only)",
         )  # fmt: skip
     if "@" in parts.netloc:
         raise UsageError(

@@ -20,7 +20,7 @@ def rotation_left(vault: str) -> str:
     until it is restarted.
 
     Args:
-        vault: its folder.
+        vault: its directory.
     """
     use = vault_use(vault)
     if use.pids:
@@ -39,10 +39,10 @@ def log_rotation_left(vault: str, reason: str) -> None:
 
 
 def client_for(vault: str, region: str, endpoint: str | None, proxies: dict[str, str] | None) -> ServiceClient:
-    """Return a client of a region, with the settings of the agent if the vault is an agent's on this machine.
+    """Return a client of a region, with the settings of the agent if the vault is an agent's on this host.
 
     Args:
-        vault: folder of the vault.
+        vault: directory of the vault.
         region: of the service.
         endpoint: URL in place of all others, None for none.
         proxies: scheme -> URL in place of all others, None for none.

@@ -53,7 +53,7 @@ class Transport:
     Args:
         endpoint: the URL that requests go to.
         proxies: scheme -> URL; None for those of the environment.
-        verify: file or folder of certificates; None for the usual ones.
+        verify: file or directory of certificates; None for the usual ones.
         timeouts: seconds to connect, and for a whole exchange: from the look-up of the name to the end of the answer.
         of_agent: variables of the agent's service that name proxies, for where the environment names none.
         certificates: file of certificates to trust beside the others, "" for none.
@@ -75,7 +75,7 @@ class Transport:
         self._connect_seconds, self._seconds = timeouts
         proxy = proxy_of(endpoint, proxies, of_agent)
         proxy_is_secure = proxy is not None and proxy.secure
-        # They take as long to load as all the rest of a client; plain HTTP to this machine itself does without.
+        # They take as long to load as all the rest of a client; plain HTTP to this host itself does without.
         usual = verify or certifi.where() if proxy_is_secure or urlsplit(endpoint).scheme == "https" else ""
         self._context = _context(usual, certificates)
         self._proxy = None

@@ -157,7 +157,7 @@ def redacted_snapshot(snapshot: dict[str, Any], redactor: Redactor) -> dict[str,
 
 
 def _path(path: str, redactor: Redactor) -> str:
-    # Further down they may be named by an address; by nothing else, as a name of this machine may be a part of a path.
+    # Further down they may be named by an address; by nothing else, as a name of this host may be a part of a path.
     return redactor.addresses(path) if path.startswith(_COMMON_FOLDERS) else redactor.text(path)
 
 

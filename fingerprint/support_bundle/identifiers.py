@@ -92,12 +92,12 @@ def kind_of_file(path: str) -> str:
 
 
 def kind_of_name(folder: str) -> str:
-    """Return what the names in a folder below /dev/disk are."""
+    """Return what the names in a directory below /dev/disk are."""
     return "disk" if folder.rstrip("/").endswith(("by-id", "by-path")) else "fs"
 
 
 def name_in(entry: object) -> str:
-    """Return a name in a folder as a recording has it."""
+    """Return a name in a directory as a recording has it."""
     return str(entry.get("base64", "")) if isinstance(entry, dict) else str(entry)
 
 

@@ -35,7 +35,7 @@ def fingerprint_machine() -> RecordedMachine:
 
 @pytest.fixture
 def fingerprint_vault(tmp_path: Path) -> Vault:
-    """The machine's vault, empty, with its own state folder."""
+    """The machine's vault, empty, with its own state directory."""
     return Vault(str(tmp_path / "fingerprint" / "Vault"), state=str(tmp_path / "fingerprint" / "state"))
 
 

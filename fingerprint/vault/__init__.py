@@ -50,7 +50,7 @@ FINGERPRINT_KEY = "InstanceFingerprint"
 REGISTRATION_KEY = "RegistrationKey"
 LOCK_SECONDS = 30.0
 _READS_TRIED = 20
-# How often a change is decided anew because another program wrote meanwhile, or the folder was replaced.
+# How often a change is decided anew because another program wrote meanwhile, or the directory was replaced.
 _DECISIONS = 10
 # In which most file systems give out room.
 _BLOCK = 4096
@@ -63,12 +63,12 @@ class Vault:
     """A vault on disk. Making the object touches nothing.
 
     Args:
-        path: the folder that holds `Manifest` and `Store`.
-        state: the folder of our own state (history, audit); None for the usual one.
+        path: the directory that holds `Manifest` and `Store`.
+        state: the directory of our own state (history, audit); None for the usual one.
         prefix: "" for hybrid machines, "EC2" for the other manifest.
         now: the clock, seconds since 1970-01-01 UTC.
-        known_as: the folder as the vault's own machine knows it, if that is another one.
-        root: the root folder of the copied disk that the vault is on.
+        known_as: the directory as the vault's own machine knows it, if that is another one.
+        root: the root directory of the copied disk that the vault is on.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Vault:
         self._now = now
         self._history: History | None = None
         self._key: str | None = None
-        # How its folders are opened to read.
+        # How its directories are opened to read.
         self.files: Files = FILES
         # Key -> what reading it gave, and noticed, of a vault that keeps it.
         self._read_once: dict[str, tuple[bytes, VaultError | None, str, bool, str]] | None = None
@@ -120,21 +120,21 @@ class Vault:
 
     @property
     def shadowed(self) -> bool:
-        """Whether this is our own vault, found in spite of an empty folder where the reference's is looked for."""
+        """Whether this is our own vault, found in spite of an empty directory where the reference's is looked for."""
         if not self.by_default or self.path == reference_vault():
             return False
         return hides_own(reference_vault())
 
     @property
     def state(self) -> str:
-        """The folder of our own state."""
+        """The directory of our own state."""
         if self._state is None:
             self._state = state_folder()
         return self._state
 
     @property
     def state_key(self) -> str:
-        """The name of what our state folder holds of this vault.
+        """The name of what our state directory holds of this vault.
 
         Raises:
             VaultUnreadable: it could not be found out.
@@ -298,7 +298,7 @@ class Vault:
             return None
 
     def edit(self, wait: float = LOCK_SECONDS) -> VaultEdit:
-        """Return a context in which this process alone may write; it makes the folders if needed."""
+        """Return a context in which this process alone may write; it makes the directories if needed."""
         return VaultEdit(self, wait)
 
     def change(self, decide: Callable[[VaultEdit], _Result], wait: float = LOCK_SECONDS) -> _Result:
@@ -370,7 +370,7 @@ class Vault:
         return NOTHING_WRITTEN + restore_remedy(self, key, present)
 
     def _manifest(self, folder: Folder, *, to_write: bool = True) -> dict[str, str] | None:
-        """Return the manifest; who only reads needs none, as the data say who this machine is."""
+        """Return the manifest; who only reads needs none, as the data say who this host is."""
         return self._decoded_manifest(self.files.settled(folder, self.manifest_name), to_write=to_write)
 
     def _decoded_manifest(self, data: bytes | None, *, to_write: bool = True) -> dict[str, str] | None:
@@ -425,7 +425,7 @@ class Vault:
         if entry is not None:
             self._check_entry(entry, key)
         if data is not None:
-            # Also when the manifest is missing or lacks the key: the data say who this machine is.
+            # Also when the manifest is missing or lacks the key: the data say who this host is.
             self._demand_undamaged(key, data, to_write=to_write, in_short=in_short)
             return data
         where = self.data_path(key)
@@ -505,14 +505,14 @@ class VaultEdit:
     def __enter__(self) -> VaultEdit:
         if self._vault.files.keeping:
             raise RuntimeError("a vault that keeps what it read cannot be edited: edit the vault that it was made of")
-        # The reference leaves its folders without x (0600), and only root gets into them; since 3.3.4177 with x, and
+        # The reference leaves its directories without x (0600), so only root gets into them; since 3.3.4177 with x, and
         # it may run as another user.
         self._mode = 0o600 if self._vault.path == reference_vault() and is_root() else 0o700
         for left in reversed(range(_DECISIONS)):
             self._folder = Folder.make(self._vault.path, self._mode)
             try:
                 self._folder.lock(self._wait)
-                # While this one waited another folder may have come to the path: that one is the vault.
+                # While this one waited another directory may have come to the path: that one is the vault.
                 self._folder.demand_in_place()
                 self._noted = self._vault.settle_state()
                 break

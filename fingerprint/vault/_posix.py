@@ -1,6 +1,6 @@
 """Small files on Unix, read and replaced so that nobody can trick us and nothing is lost half-way.
 
-Everything goes through the descriptor of an open folder: a name that is swapped between a check and
+Everything goes through the descriptor of an open directory: a name that is swapped between a check and
 its use cannot lead elsewhere. Links are not followed, and nothing but a regular file is read.
 """
 
@@ -39,7 +39,7 @@ TRIED = ".try.tmp"
 _LOCK_POLL_SECONDS = 0.05
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
-    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a FIFO"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISBLK, "a block device"),
@@ -54,7 +54,7 @@ _OF_ITS_USER = (
 
 
 class Folder:
-    """An open folder whose owner and mode were checked; a context manager that closes it."""
+    """An open directory whose owner and mode were checked; a context manager that closes it."""
 
     def __init__(self, descriptor: int, path: str) -> None:
         self.descriptor = descriptor
@@ -62,7 +62,7 @@ class Folder:
 
     @classmethod
     def open(cls, path: str, parent: Folder | None = None, *, unsafe: bool = False) -> Folder:
-        """Open a folder by its path, or by its name within an open parent.
+        """Open a directory by its path, or by its name within an open parent.
 
         Args:
             path: the path or the name.
@@ -78,7 +78,7 @@ class Folder:
         try:
             descriptor = os.open(path, flags, dir_fd=parent.descriptor if parent else None)
         except FileNotFoundError:
-            raise VaultMissing("there is no such folder", where=where, remedy=MAKE_REMEDY) from None
+            raise VaultMissing("there is no such directory", where=where, remedy=MAKE_REMEDY) from None
         except NotADirectoryError:
             # O_DIRECTORY answers so for a link, too.
             raise _not_a_folder(path, where, parent) from None
@@ -95,7 +95,7 @@ class Folder:
 
     @classmethod
     def make(cls, path: str, mode: int) -> Folder:
-        """Open a folder, and make it and what it lies in (0700) if it is missing."""
+        """Open a directory, and make it and what it lies in (0700) if it is missing."""
         try:
             return cls.open(path)
         except VaultMissing:
@@ -111,7 +111,7 @@ class Folder:
             return above.make_inner(os.path.basename(path), mode)
 
     def make_inner(self, name: str, mode: int) -> Folder:
-        """Make a folder within this one if it is missing, and open it."""
+        """Make a directory within this one if it is missing, and open it."""
         where = os.path.join(self.path, name)
         try:
             os.mkdir(name, 0o700, dir_fd=self.descriptor)
@@ -146,13 +146,13 @@ class Folder:
         _check_owner_and_mode(status, self.path)
         if above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX:
             raise VaultUnsafe(
-                f"the folder that it lies in can be written by others (mode {stat.S_IMODE(above.st_mode):04o})",
+                f"the directory that it lies in can be written by others (mode {stat.S_IMODE(above.st_mode):04o})",
                 where=self.path,
                 remedy=_TAKE_BACK,
             )
 
     def defects(self, name: str = ".") -> list[tuple[str, str, bool]]:
-        """Return what is wrong with the folder itself or a file in it, by owner, mode, links and kind.
+        """Return what is wrong with the directory itself or a file in it, by owner, mode, links and kind.
 
         Each is a text, a remedy, and whether it keeps the vault from being read. Nothing is followed or
         opened, and the content is not looked at.
@@ -180,7 +180,7 @@ class Folder:
         return found
 
     def names(self) -> list[str]:
-        """Return the names in the folder, sorted."""
+        """Return the names in the directory, sorted."""
         try:
             return sorted(os.listdir(self.descriptor))
         except OSError as error:
@@ -295,7 +295,7 @@ class Folder:
         put(self, name, data, expected, found)
 
     def rename(self, name: str, new: str) -> None:
-        """Give a file or folder a new name; an empty folder of that name is replaced.
+        """Give a file or directory a new name; an empty directory of that name is replaced.
 
         Raises:
             VaultDenied, VaultUnreadable: that failed.
@@ -470,9 +470,9 @@ class Folder:
             return
 
     def lock(self, wait: float) -> None:
-        """Take the lock of the folder for as long as it is open; it dies with the process.
+        """Take the lock of the directory for as long as it is open; it dies with the process.
 
-        The folder itself is locked, so no file of ours stands beside the vault's.
+        The directory itself is locked, so no file of ours stands beside the vault's.
 
         Raises:
             VaultBusy: another process kept it for longer than `wait` seconds.
@@ -499,7 +499,7 @@ class Folder:
                 raise vault_error(error, self.path, "lock") from None
 
     def demand_in_place(self) -> None:
-        """Raise VaultChanged unless this is still the folder that its path leads to.
+        """Raise VaultChanged unless this is still the directory that its path leads to.
 
         Raises:
             VaultChanged: another one is there, or none.
@@ -508,11 +508,11 @@ class Folder:
         try:
             mine, there = os.fstat(self.descriptor), os.stat(self.path, follow_symlinks=False)
         except FileNotFoundError:
-            raise changed(self.path, "the folder was moved or removed meanwhile") from None
+            raise changed(self.path, "the directory was moved or removed meanwhile") from None
         except OSError as error:
             raise vault_error(error, self.path) from None
         if not os.path.samestat(mine, there):
-            raise changed(self.path, "another folder was put in the place of this one meanwhile")
+            raise changed(self.path, "another directory was put in the place of this one meanwhile")
 
 
 def _close(descriptor: int) -> None:
@@ -573,5 +573,5 @@ def _not_a_folder(path: str, where: str, parent: Folder | None) -> VaultError:
     if stat.S_ISLNK(status.st_mode):
         return vault_error(OSError(errno.ELOOP, ""), where)
     return VaultUnreadable(
-        "it is not a folder", where=where, remedy="Name the folder that holds Manifest and Store with --vault"
+        "it is not a directory", where=where, remedy="Name the directory that holds Manifest and Store with --vault"
     )

@@ -1,6 +1,6 @@
 """Small files on Windows: the same promises as on Unix, kept by access control lists instead of descriptors.
 
-Windows opens no folders, so files are found by path; that nobody swaps a folder in between is for its
+Windows opens no directories, so files are found by path; that nobody swaps a directory in between is for its
 access control list, which lets Administrators and SYSTEM in and nobody else.
 """
 
@@ -26,7 +26,7 @@ _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 
 
 class Folder:
-    """A folder whose access control list was checked; a context manager that gives its lock back."""
+    """A directory whose access control list was checked; a context manager that gives its lock back."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -34,16 +34,18 @@ class Folder:
 
     @classmethod
     def open(cls, path: str, parent: Folder | None = None, *, unsafe: bool = False) -> Folder:
-        """Open a folder by its path, or by its name within an open parent. See `posix_files`."""
+        """Open a directory by its path, or by its name within an open parent. See `posix_files`."""
         where = os.path.join(parent.path, path) if parent else path
         status = _status(where)
         if status is None:
-            raise VaultMissing("there is no such folder", where=where, remedy=MAKE_REMEDY)
+            raise VaultMissing("there is no such directory", where=where, remedy=MAKE_REMEDY)
         if _is_link(status):
-            raise VaultUnsafe("it is a link", where=where, remedy="Put the real folder in its place")
+            raise VaultUnsafe("it is a link", where=where, remedy="Put the real directory in its place")
         if not stat.S_ISDIR(status.st_mode):
             raise VaultUnreadable(
-                "it is not a folder", where=where, remedy="Name the folder that holds Manifest and Store with --vault"
+                "it is not a directory",
+                where=where,
+                remedy="Name the directory that holds Manifest and Store with --vault",
             )
         if not unsafe:
             _demand_closed(where)
@@ -51,7 +53,7 @@ class Folder:
 
     @classmethod
     def make(cls, path: str, mode: int) -> Folder:
-        """Open a folder, and make it and what it lies in if it is missing."""
+        """Open a directory, and make it and what it lies in if it is missing."""
         try:
             return cls.open(path)
         except VaultMissing:
@@ -61,7 +63,7 @@ class Folder:
         return cls(parent).make_inner(os.path.basename(path), mode)
 
     def make_inner(self, name: str, mode: int) -> Folder:
-        """Make a folder within this one if it is missing, for Administrators and SYSTEM only, and open it.
+        """Make a directory within this one if it is missing, for Administrators and SYSTEM only, and open it.
 
         Args:
             name: the name.
@@ -90,14 +92,14 @@ class Folder:
             self._release = None
 
     def names(self) -> list[str]:
-        """Return the names in the folder, sorted."""
+        """Return the names in the directory, sorted."""
         try:
             return sorted(os.listdir(self.path))
         except OSError as error:
             raise vault_error(error, self.path) from None
 
     def defects(self, name: str = ".") -> list[tuple[str, str, bool]]:
-        """Return what is wrong with the folder itself or a file in it. See `posix_files`."""
+        """Return what is wrong with the directory itself or a file in it. See `posix_files`."""
         where = self.path if name == "." else os.path.join(self.path, name)
         status = _status(where)
         if status is None or _is_link(status) or stat.S_ISDIR(status.st_mode) != (name == "."):
@@ -182,7 +184,7 @@ class Folder:
         return True
 
     def rename(self, name: str, new: str) -> None:
-        """Give a file or folder a new name. See `posix_files`."""
+        """Give a file or directory a new name. See `posix_files`."""
         where = os.path.join(self.path, name)
         try:
             os.rename(where, os.path.join(self.path, new))
@@ -256,7 +258,7 @@ class Folder:
             raise vault_error(error, where, "write") from None
 
     def lock(self, wait: float) -> None:
-        """Take the lock of the folder for as long as it is open; it dies with the process.
+        """Take the lock of the directory for as long as it is open; it dies with the process.
 
         Raises:
             VaultBusy: another process kept it for longer than `wait` seconds.
@@ -275,7 +277,7 @@ class Folder:
             )
 
     def demand_in_place(self) -> None:
-        """Raise VaultMissing or VaultUnsafe unless the folder is there and closed. Files are found by its path."""
+        """Raise VaultMissing or VaultUnsafe unless the directory is there and closed. Files are found by its path."""
         Folder.open(self.path).close()
 
 
@@ -301,7 +303,7 @@ def _demand_file(status: os.stat_result, where: str) -> None:
     if _is_link(status):
         raise VaultUnsafe("it is a link", where=where, remedy="Put the real file in its place")
     if not stat.S_ISREG(status.st_mode):
-        raise not_a_file("a folder or device", where)
+        raise not_a_file("a directory or device", where)
     if status.st_nlink > 1:
         raise VaultUnsafe(
             _hard_links(status.st_nlink), where=where, remedy="Find the other names with: fsutil hardlink list FILE"

@@ -18,7 +18,7 @@ _WAIT_OBJECT, _WAIT_ABANDONED, _WAIT_TIMEOUT = 0x0, 0x80, 0x102
 
 
 def protect(path: str, *, folder: bool) -> None:
-    """Give a file or folder an access control list for Administrators and SYSTEM only.
+    """Give a file or directory an access control list for Administrators and SYSTEM only.
 
     Raises:
         OSError: Windows refused.

@@ -1,4 +1,4 @@
-"""What the attributes of a record were read from: snapshots of the machine, kept in our own state folder.
+"""What the attributes of a record were read from: snapshots of the machine, kept in our own state directory.
 
 The vault holds digests only, so without these a difference can be seen and not named. Each is a file of
 its own, tied to its record by a digest that tells neither fingerprint nor hash. Losing one loses an
@@ -66,9 +66,9 @@ class EvidenceStore:
     """The evidence of one vault.
 
     Args:
-        state: our state folder.
-        key: of the vault in our state folder, see `statekeys`.
-        files: how folders are opened to read.
+        state: our state directory.
+        key: of the vault in our state directory, see `statekeys`.
+        files: how directories are opened to read.
     """
 
     def __init__(self, state: str, key: str, files: Files = FILES) -> None:
@@ -103,7 +103,7 @@ class EvidenceStore:
             data = sealed({**entry, "snapshot": snapshot})
             if len(data) > ENTRY_LIMIT:
                 raise VaultUnreadable(
-                    f"this machine's sources have {len(data)} bytes, more than the {ENTRY_LIMIT} that are kept",
+                    f"this host's sources have {len(data)} bytes, more than the {ENTRY_LIMIT} that are kept",
                     where=self.path,
                     remedy="Nothing needs to be done; differences will be named from what the vault holds",
                 )
@@ -115,7 +115,7 @@ class EvidenceStore:
         """Return what is kept, oldest first, and what is wrong with the files that had to be passed over.
 
         Raises:
-            VaultError: the folder could not be read.
+            VaultError: the directory could not be read.
         """
         found = list(self._found())
         return [e for e in found if isinstance(e, Evidence)], [e for e in found if isinstance(e, VaultError)]
@@ -124,7 +124,7 @@ class EvidenceStore:
         """Return the oldest whole evidence that was taken for a record, the nearest to its minting; None without any.
 
         Raises:
-            VaultError: the folder could not be read, or all that there is for the record is damaged.
+            VaultError: the directory could not be read, or all that there is for the record is damaged.
         """
         tag = record_tag(record)
         return self._files.once(("evidence", tag), lambda: self._for_tag(tag))
@@ -208,5 +208,5 @@ def _parsed(name: str) -> tuple[int, str] | None:
 
 
 def _files(folder: Folder) -> dict[int, str]:
-    """Return number -> tag of the evidence files in a folder, by number."""
+    """Return number -> tag of the evidence files in a directory, by number."""
     return dict(sorted(found for name in folder.names() if (found := _parsed(name))))

@@ -1,4 +1,4 @@
-"""The folders and files of a vault: one interface, and one module for each family of systems, chosen here."""
+"""The directories and files of a vault: one interface, and one module for each family of systems, chosen here."""
 
 from __future__ import annotations
 

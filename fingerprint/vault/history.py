@@ -1,9 +1,9 @@
-"""What a vault held before and what was written last, in our own state folder: a journal a vault.
+"""What a vault held before and what was written last, in our own state directory: a journal a vault.
 
 A change is announced with the bytes before and after it, durably, before the vault is touched, and marked as
 written afterwards. So every replaced record can be restored, a change that a process died in is not taken for
 one that was made, and a record that was damaged since can be told from one that another program wrote. Never in
-the reference's folders. Beside it `audit.log`, without secrets.
+the reference's directories. Beside it `audit.log`, without secrets.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class History:
     """The journal of one vault.
 
     Args:
-        state: our state folder.
-        vault: the folder of the vault.
-        key: of the vault in our state folder, see `statekeys`.
-        files: how folders are opened to read.
+        state: our state directory.
+        vault: the directory of the vault.
+        key: of the vault in our state directory, see `statekeys`.
+        files: how directories are opened to read.
     """
 
     def __init__(self, state: str, vault: str, key: str, files: Files = FILES) -> None:

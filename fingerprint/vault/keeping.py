@@ -1,4 +1,4 @@
-"""Reading each file of a vault and of our state folder once in one observation.
+"""Reading each file of a vault and of our state directory once in one observation.
 
 Only for looking: a vault that keeps what it read cannot be edited. Who must see what another program wrote meanwhile
 forgets what was kept and reads again: `Vault` does so where a record does not agree with our journal, as a writer may
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class Files:
-    """How a vault opens folders to read: each time anew."""
+    """How a vault opens directories to read: each time anew."""
 
     keeping = False
 
     def open(self, path: str, parent: Any = None, *, unsafe: bool = False) -> Any:
-        """Return an open folder, see `Folder.open`."""
+        """Return an open directory, see `Folder.open`."""
         return Folder.open(path, parent, unsafe=unsafe)
 
     def settled(self, folder: Any, name: str) -> bytes | None:
@@ -48,7 +48,7 @@ FILES = Files()
 
 
 class KeptFiles(Files):
-    """What was read, folder by folder; a failure is kept like an answer. Threads wait for each other."""
+    """What was read, directory by directory; a failure is kept like an answer. Threads wait for each other."""
 
     keeping = True
 
@@ -73,7 +73,7 @@ class KeptFiles(Files):
 
 
 class KeptFolder:
-    """A folder that is opened only for what was not read yet; a context manager that closes it."""
+    """A directory that is opened only for what was not read yet; a context manager that closes it."""
 
     def __init__(self, files: KeptFiles, path: str, parent: KeptFolder | None, unsafe: bool) -> None:
         self.path: str = f"{parent.path}/{path}" if parent else path

@@ -16,12 +16,12 @@ PROGRAM = "hardware-fingerprint"
 
 
 def reference_vault(platform: str = sys.platform, environ: Mapping[str, str] = os.environ) -> str:
-    """Return the folder in which the reference keeps its vault on a platform."""
+    """Return the directory in which the reference keeps its vault on a platform."""
     return places_of(platform, environ).vault
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the folder of our own state: FINGERPRINT_STATE, else the system's place for it.
+    """Return the directory of our own state: FINGERPRINT_STATE, else the system's place for it.
 
     For root on Unix it is a fixed path, so that HOME and XDG_* of whoever called sudo do not matter.
     """
@@ -39,7 +39,7 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def own_vault(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the folder of our own vault."""
+    """Return the directory of our own vault."""
     return os.path.join(state_folder(environ), "Vault")
 
 
@@ -49,15 +49,15 @@ def is_own(environ: Mapping[str, str]) -> bool:
 
 
 def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str] = os.environ) -> str:
-    """Return the vault's folder.
+    """Return the vault's directory.
 
-    `chosen` (or FINGERPRINT_VAULT) wins; a data folder that holds `Vault` stands for that one. Else
-    the reference's vault, if it exists or may exist where we must not look; else our own. An empty folder of the
+    `chosen` (or FINGERPRINT_VAULT) wins; a data directory that holds `Vault` stands for that one. Else
+    the reference's vault, if it exists or may exist where we must not look; else our own. An empty directory of the
     reference's does not hide our own vault, if that is registered.
 
     Args:
-        chosen: the folder that the user named, or None.
-        root: the root folder of a copied disk; the reference's vault is looked up below it.
+        chosen: the directory that the user named, or None.
+        root: the root directory of a copied disk; the reference's vault is looked up below it.
         environ: the environment.
 
     Raises:
@@ -65,7 +65,7 @@ def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str
         VaultUnsafe: links on the copied disk lead to each other.
     """
     if chosen is not None and not chosen:
-        raise UsageError("the path of the vault is empty", remedy="Name its folder, or leave --vault out")
+        raise UsageError("the path of the vault is empty", remedy="Name its directory, or leave --vault out")
     named = chosen or named_vault(environ)
     if named:
         path = os.path.abspath(named)
@@ -92,7 +92,7 @@ def named_vault(environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 def hides_own(reference: str, environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether the reference's folder is there and empty, and our own vault is registered."""
+    """Return whether the reference's directory is there and empty, and our own vault is registered."""
     if os.path.lexists(os.path.join(reference, "Manifest")):
         return False
     from fingerprint.vault.other_records import is_empty, is_registered
@@ -101,7 +101,7 @@ def hides_own(reference: str, environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def known_as(path: str, root: str) -> str:
-    """Return a vault's folder as its own machine knows it: of one on a copied disk without the disk's root."""
+    """Return a vault's directory as its own machine knows it: of one on a copied disk without the disk's root."""
     if root == "/":
         return path
     path, top = os.path.abspath(path), os.path.abspath(root)
@@ -122,5 +122,5 @@ def _on_disk(root: str, path: str) -> str:
     except OSError as error:
         raise VaultUnsafe(
             f"the vault of the copied disk cannot be found ({error.strerror})", where=os.path.join(root, path[1:]),
-            remedy="Name its folder with --vault",
+            remedy="Name its directory with --vault",
         ) from None  # fmt: skip

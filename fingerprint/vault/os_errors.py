@@ -31,7 +31,7 @@ def vault_error(error: OSError, where: str, doing: str = "read") -> VaultError:
             remedy=root_lacks() if is_root() else "Run as the owner of the vault, usually root",
         )
     if error.errno == errno.ELOOP:
-        return VaultUnsafe("it is a symbolic link", where=where, remedy="Put the real file or folder in its place")
+        return VaultUnsafe("it is a symbolic link", where=where, remedy="Put the real file or directory in its place")
     if error.errno == errno.EROFS:
         return VaultUnreadable(
             "the file system is mounted read-only",

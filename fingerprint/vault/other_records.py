@@ -71,7 +71,7 @@ def shadowed(vault: Vault) -> Elsewhere | None:
     store = os.path.join(reference, "Store")
     folders = f"{store} {reference}" if os.path.isdir(store) else reference
     return Elsewhere(
-        f"two vaults may be meant: {vault.path} holds this machine's registration, and the agent's directory "
+        f"two vaults may be meant: {vault.path} holds this host's registration, and the agent's directory "
         f"{reference} is empty",
         f"If no agent is going to use it, remove it: rmdir {folders}. Otherwise say which one is meant with "
         f"--vault {vault.path} or --vault {reference}",

@@ -1,4 +1,4 @@
-"""Which of the files in our state folder are a vault's: by its real path, and by its device and inode.
+"""Which of the files in our state directory are a vault's: by its real path, and by its device and inode.
 
 The key of a vault is its real path, escaped so that no two paths have one key. Beside the journal a place file says
 which directory was at that path: so a directory that is reached by two paths (a bind mount) has one state, and a
@@ -94,10 +94,10 @@ def find_key(state: str, vault: str, *, to_write: bool = False, files: Files = F
     The key is that of its real path, unless the directory is known by another path that leads to it now, too.
 
     Args:
-        state: our state folder.
+        state: our state directory.
         vault: the vault's path.
         to_write: whether the caller is going to write: then what it may not read stops it.
-        files: how folders are opened to read.
+        files: how directories are opened to read.
 
     Raises:
         VaultUnreadable: a place file could not be read.

@@ -53,7 +53,7 @@ class Finding(Value):
     Attributes:
         kind: a word for programs, such as "orphan" or "VaultCorrupt".
         what: what is wrong.
-        where: the file or folder.
+        where: the file or directory.
         remedy: what to do.
         broken: whether it keeps the vault from being read.
     """
@@ -83,7 +83,7 @@ def verify(vault: Vault) -> list[Finding]:
         try:
             vault.files.open(vault.path).close()
         except VaultUnsafe as error:
-            # What the folder lies in may be wrong, too.
+            # What the directory lies in may be wrong, too.
             findings += [] if findings else [Finding.of(error)]
         for name in names:
             if name in MANIFEST_KEYS:
@@ -145,7 +145,7 @@ def _states(vault: Vault, found: list[Finding]) -> tuple[list[ManifestState], li
 
 
 def _is_named(error: VaultError, findings: list[Finding]) -> bool:
-    """Return whether a broken finding is about the same file, or a folder that it lies in."""
+    """Return whether a broken finding is about the same file, or a directory that it lies in."""
     named = [finding.where for finding in findings if finding.broken]
     return any(error.where == where or error.where.startswith(where + os.sep) for where in named)
 
@@ -291,7 +291,7 @@ def _open_registrations(vault: Vault) -> list[Finding]:
     findings = []
     for one in found:
         if one.node:
-            what = f"the service registered this machine as {one.node} at {one.at}, and that was not stored"
+            what = f"the service registered this host as {one.node} at {one.at}, and that was not stored"
             remedy = f"Finish it with: {finish_command()}"
             if there not in ("", one.replaces, one.node):
                 what = f"{what}; the vault holds another registration since ({there})"

@@ -221,7 +221,7 @@ def test_a_vault_of_its_own_has_nothing_to_do_with_the_agents_configuration(
 
 # What is wrong with the configuration.
 
-LOOPBACK_ONLY = "http:// is for this machine itself only"
+LOOPBACK_ONLY = "http:// is for this host itself only"
 WRONG: list[tuple[Any, str]] = [
     ({"Ssm": {"Endpoint": 7}}, "Ssm.Endpoint is a number, and has to be a string"),
     ({"ssm": {"ENDPOINT": ["https://a"]}}, "Ssm.Endpoint is a list, and has to be a string"),
@@ -516,15 +516,15 @@ def run(*words, code=0):
     assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
     return done
 run("register", "--region", "eu-west-1", "--activation-id", os.environ["ID"])
-folder = Path("/var/lib/amazon/ssm/Vault")
-key = (folder / "Store" / "RegistrationKey").read_bytes()
+directory = Path("/var/lib/amazon/ssm/Vault")
+key = (directory / "Store" / "RegistrationKey").read_bytes()
 print("registered", flush=True)
 sys.stdin.readline()
 with subprocess.Popen([agent, "-c", "import sys; print(flush=True); sys.stdin.read()"], stdin=subprocess.PIPE,
                       stdout=subprocess.PIPE) as process:
     process.stdout.readline()
     assert json.loads(run("credentials", "process").stdout)["AccessKeyId"]
-    assert (folder / "Store" / "RegistrationKey").read_bytes() == key
+    assert (directory / "Store" / "RegistrationKey").read_bytes() == key
     process.stdin.close()
 for kept in Path(os.environ["FINGERPRINT_STATE"], "credentials").iterdir():
     kept.unlink()
@@ -534,7 +534,7 @@ assert "/etc/amazon/ssm/amazon-ssm-agent.json: Ssm.Endpoint is a number" in told
 assert run("--vault", "/var/lib/amazon/ssm", "credentials", "process", "--endpoint", os.environ["E"], code=3)
 os.unlink("/etc/amazon/ssm/amazon-ssm-agent.json")
 run("credentials", "process", "--endpoint", os.environ["E"])
-assert (folder / "Store" / "RegistrationKey").read_bytes() != key
+assert (directory / "Store" / "RegistrationKey").read_bytes() != key
 print("done", flush=True)
 """
 

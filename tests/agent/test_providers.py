@@ -334,7 +334,7 @@ def test_the_command_registers_where_the_metadata_service_answers(vault: Vault, 
     done = beside(vault, 200, "--provider", provider, "--dry-run", **variables)
     assert (done.code, done.nodes) == (0, []), done.err
     named = provider_named(provider)
-    assert f"Would register this machine in {REGION} with provider {named}" in done.out
+    assert f"Would register this host in {REGION} with provider {named}" in done.out
     done = beside(vault, 200, "--provider", provider, "--output", "json", **variables)
     assert done.code == 0, done.err
     assert json.loads(done.out)["provider"] == named == done.nodes[0]["provider"] == vault.read_registration().provider

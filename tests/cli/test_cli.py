@@ -212,13 +212,13 @@ def test_a_vault_that_is_a_file_is_refused(house: House) -> None:
     for words in (["check"], ["vault", "init"], ["vault", "verify"]):
         done = house(*words)
         assert done.returncode == 3
-        assert "not a folder" in done.stdout + done.stderr
+        assert "not a directory" in done.stdout + done.stderr
 
 
 def test_a_missing_vault_tells_how_to_make_one(house: House) -> None:
     done = house("check")
     assert done.returncode == 3
-    assert "fingerprint vault init" in house("threshold", "get").stderr or "no such folder" in done.stderr
+    assert "fingerprint vault init" in house("threshold", "get").stderr or "no such directory" in done.stderr
     assert not house.vault.exists()
 
 

@@ -24,7 +24,7 @@ NAME = "büro-пк-名前-pc😀"
 START = [sys.executable, "-m", "fingerprint"]
 ENCODINGS = ("cp1252", "cp437", "cp932", "ascii", "latin-1", "utf-16", "utf-8-sig")
 SERVERS = ("credentials serve", "local-service")
-# Their answers, in one form at least, name neither the host nor the folder of the vault.
+# Their answers, in one form at least, name neither the host nor the directory of the vault.
 PLAIN = (
     "completion", "credentials sources", "diagnose logs", "fleet check", "fleet clones", "fleet diff", "fleet plan",
     "fleet row", "match", "monitor prometheus", "s3-policy", "whatif", "threshold advise", "threshold get", "help",
@@ -67,7 +67,7 @@ def test_every_command_writes_utf_8_where_another_encoding_is_forced(
         told.append(b"\n".join(started(words, forced(machine, encoding), machine.folder)).decode("utf-8"))
     letters, forced_letters = ({c for c in text if not c.isascii()} for text in told)
     assert forced_letters == letters
-    # The host and the folder of the vault have them. Without an extra the answer is its name.
+    # The host and the directory of the vault have them. Without an extra the answer is its name.
     assert letters or path in (*PLAIN, *SERVERS) or "pip install" in told[0], told[0]
 
 

@@ -36,9 +36,9 @@ fleet = []
 """,
     "backend.py": """\
 import os, zipfile
-def build_wheel(folder, config_settings=None, metadata_directory=None):
+def build_wheel(directory, config_settings=None, metadata_directory=None):
     name = "hardware_fingerprint-1-py3-none-any.whl"
-    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+    with zipfile.ZipFile(os.path.join(directory, name), "w") as wheel:
         wheel.writestr("hardware_fingerprint-1.dist-info/METADATA",
                        "Metadata-Version: 2.1\\nName: hardware-fingerprint\\nVersion: 1\\nProvides-Extra: aws\\n")
         wheel.writestr("hardware_fingerprint-1.dist-info/WHEEL",
@@ -83,7 +83,7 @@ def test_nobody_is_told_to_install_the_published_name() -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with blanks and a quote in its name, with an environment and a checkout."""
+    """A directory with blanks and a quote in its name, with an environment and a checkout."""
     folder = tmp_path_factory.mktemp("extras") / "it's a place"
     folder.mkdir()
     subprocess.run([sys.executable, "-m", "venv", folder / "my venv"], check=True)

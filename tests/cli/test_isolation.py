@@ -69,7 +69,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evil(tmp_path: Path) -> dict[str, Any]:
-    """Return a folder to run in, and an environment that brings code with it; what runs of it leaves `ran`."""
+    """Return a directory to run in, and an environment that brings code with it; what runs of it leaves `ran`."""
     folder, home = tmp_path / "evil", tmp_path / "home"
     mark = f"open({str(tmp_path / 'ran')!r}, 'a').write(__name__ + '\\n')\n"
     folder.mkdir()
@@ -162,7 +162,7 @@ def test_the_functions_of_that_test_are_taken_by_a_shell_that_does_not_look_out(
 
 
 @pytest.mark.parametrize("folder", ["stdlib", "platstdlib", "purelib", "lib-dynload"])
-@pytest.mark.parametrize("by", ["PYTHONPATH", "current folder"])
+@pytest.mark.parametrize("by", ["PYTHONPATH", "current directory"])
 def test_a_folder_of_this_python_stays_on_the_search_path(
     installed: Path, tmp_path: Path, folder: str, by: str
 ) -> None:

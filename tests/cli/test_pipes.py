@@ -77,7 +77,7 @@ def test_a_long_answer_that_is_cut_in_the_middle(machine: AgentMachine, tmp_path
 @pytest.mark.parametrize("start", [[COMMAND], [sys.executable, "-m", "fingerprint"]])
 def test_with_standard_error_closed_as_well(machine: AgentMachine, closed_pipe: int, start: list[str]) -> None:
     words = words_of(machine, "check")
-    # From another folder than the sources, which `-m` would take.
+    # From another directory than the sources, which `-m` would take.
     options: dict[str, Any] = {"env": machine.env, "timeout": 60, "cwd": machine.folder}
     done = subprocess.run([*start, *words], stdout=closed_pipe, stderr=closed_pipe, **options)
     assert done.returncode == 141

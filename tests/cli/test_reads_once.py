@@ -59,7 +59,7 @@ def words_of(command: str, folder: Path) -> list[str]:
 
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count what the machine of the command line is asked, and what is read of vault and state folder."""
+    """Count what the machine of the command line is asked, and what is read of vault and state directory."""
     found: Counter[str] = Counter()
 
     def is_meant(machine: RecordedMachine) -> bool:
@@ -191,7 +191,7 @@ _RUNTIME = (
 
 
 class Traced:
-    """This machine with counting tools, and the command line over it below strace."""
+    """This host with counting tools, and the command line over it below strace."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -333,7 +333,7 @@ def test_a_quoted_path_has_nothing_that_moves_the_cursor_or_parts_columns(path: 
 
 
 def test_what_is_printed_works_when_it_is_pasted(tmp_path: Path) -> None:
-    """From another folder and without the environment of the first run."""
+    """From another directory and without the environment of the first run."""
     machine = AgentMachine(tmp_path)
     machine.write()
     vault = machine.vault_path.rename(tmp_path / UNPRINTABLE)
@@ -404,7 +404,7 @@ def starts(folder: Path) -> list[Start]:
 
 
 def test_the_program_names_itself_as_it_was_started(tmp_path: Path) -> None:
-    # From another folder than the sources, which `-m` would take.
+    # From another directory than the sources, which `-m` would take.
     options: dict[str, Any] = {"capture_output": True, "text": True, "cwd": tmp_path}
     for words, path, named in starts(tmp_path):
         done = subprocess.run([*words, "--vault", str(tmp_path / "none"), "check"], env={"PATH": path}, **options)

@@ -114,9 +114,7 @@ def test_the_error_has_three_parts_in_json_too(tmp_path: Path, bad: Callable[[Pa
     error = json.loads(done.stdout)["error"]
     assert (done.returncode, error["kind"], error["exitCode"]) == (2, "UsageError", 2)
     assert error["what"].startswith(("invalid --root: ", "--root is empty"))
-    assert (
-        error["remedy"] == "Name the directory where the copied disk is mounted, or leave --root out for this machine"
-    )
+    assert error["remedy"] == "Name the directory where the copied disk is mounted, or leave --root out for this host"
 
 
 NAMING = sorted(

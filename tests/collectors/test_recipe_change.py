@@ -270,7 +270,7 @@ def test_a_machine_is_not_registered_with_hashes_that_its_agent_may_not_make(dry
     registration = Registration(vault, machine, policy="strict", client=client)
     with pytest.raises(Refused, match="the version of the agent is not known"):
         registration.register("a" * 8 + "-1111-2222-3333-" + "b" * 12, "c" * 20, "eu-west-1", dry_run=dry_run)
-    # The folder is made for its lock.
+    # The directory is made for its lock.
     assert not [path for path in (tmp_path / "Vault").rglob("*") if path.is_file()]
 
 

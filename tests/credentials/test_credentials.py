@@ -177,7 +177,7 @@ def test_an_expired_activation_is_told_with_code_and_remedy(tmp_path: Path, serv
     error = json.loads(done.stdout)["error"]
     assert error["code"] == "ActivationExpired"
     assert "new activation" in error["remedy"]
-    # The folder is made for its lock.
+    # The directory is made for its lock.
     assert not [path for path in story.vault.rglob("*") if path.is_file()]
 
 
@@ -503,7 +503,7 @@ def test_kept_ones_are_of_one_node_and_one_start_of_the_machine(tmp_path: Path, 
 def test_where_nothing_can_be_kept_the_service_is_asked_each_time(tmp_path: Path, clock: Clock) -> None:
     ask = Counting(clock)
     registered = registered_vault(tmp_path / "house", clock)
-    (tmp_path / "state").write_text("a file where the folder would be")
+    (tmp_path / "state").write_text("a file where the directory would be")
     vault = Vault(registered.path, state=str(tmp_path / "state"), now=clock)
     assert [CredentialCache(vault, ask).get().access_key_id for _ in range(2)] == ["ASIA1", "ASIA2"]
 

@@ -167,7 +167,7 @@ def test_it_is_not_there_for_other_machines(server: CredentialServer) -> None:
     port = int(server.endpoint.rstrip("/").rpartition(":")[2])
     others = [address for address in LiveMachine().addresses().ipv4 if not address.startswith("127.")]
     if not others:
-        pytest.skip("this machine has no other address")
+        pytest.skip("this host has no other address")
     for address in others:
         with pytest.raises(OSError):  # noqa: PT011 refused or unreachable, as the address is
             socket.create_connection((address, port), timeout=2)

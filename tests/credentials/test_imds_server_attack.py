@@ -1,4 +1,4 @@
-"""What programs of this machine try against the credential server and the local service, with real sockets."""
+"""What programs of this host try against the credential server and the local service, with real sockets."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Waits:
 def cache_of(folder: Path, service: Service, *, kept: bool = True) -> CredentialCache:
     state = folder / "state"
     if not kept:
-        state.write_text("a file where the folder would be")
+        state.write_text("a file where the directory would be")
     return CredentialCache(Vault(str(folder / "Vault"), state=str(state), now=service.clock), service)
 
 
@@ -335,7 +335,7 @@ def test_the_newest_are_used_when_they_cannot_be_kept_any_more(tmp_path: Path) -
     folder = Path(cache.path).parent
     old = Path(cache.path).read_bytes()
     service.now += 40
-    # A folder in the place of the temporary file: it can be neither written nor removed.
+    # A directory in the place of the temporary file: it can be neither written nor removed.
     Path(cache.path + ".tmp").mkdir()
     assert [cache.get().access_key_id for _ in range(3)] == ["ASIA2"] * 3
     assert Path(cache.path).read_bytes() == old

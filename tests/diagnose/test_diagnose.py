@@ -590,7 +590,7 @@ def test_a_program_that_others_may_change_is_not_run(machine: AgentMachine) -> N
 
 
 def words_of(text: str, folder: Path) -> str:
-    """Return a text as the machine itself prints it, without the folder of the test, which moves the ends of lines."""
+    """Return a text as the machine itself prints it: the directory of the test moves the ends of lines."""
     text = " ".join(text.replace(str(folder), "").split())
     for command in commands_in(text):
         text = text.replace(command.line, " ".join(("fingerprint", *command.words)))

@@ -41,7 +41,7 @@ def found(machine: AgentMachine, check: str) -> tuple[str, str]:
 
 
 def here(machine: AgentMachine, asked: Network | None, *only: str) -> Diagnosis:
-    """Diagnose as if it was this machine, so that the network is asked."""
+    """Diagnose as if it was this host, so that the network is asked."""
     site = machine.site(asked)
     site.machine = cast(Machine, Present(machine.machine))
     return diagnose(site, only)

@@ -48,11 +48,11 @@ class Present:
     def __getattr__(self, name):
         return getattr(self.recorded, name)
 
-folder = Path(FOLDER)
-machine = AgentMachine(folder)
+directory = Path(FOLDER)
+machine = AgentMachine(directory)
 
 def found(*only, network=None, **variables):
-    site = machine.site(network or Network("", variables, str(folder / "authority.pem"), seconds=1.0))
+    site = machine.site(network or Network("", variables, str(directory / "authority.pem"), seconds=1.0))
     site.machine = Present(machine.machine)
     begin = time.monotonic()
     answer = diagnose(site, only)
@@ -66,7 +66,7 @@ def found(*only, network=None, **variables):
 
 def serving(*names, host="::1"):
     "A server for names of https, at the port that they are asked at."
-    return Server(answering("403 Forbidden"), Authority(folder).context(*names), host, 443)
+    return Server(answering("403 Forbidden"), Authority(directory).context(*names), host, 443)
 """
 
 
@@ -162,7 +162,7 @@ def test_without_the_flag_ec2messages_is_harmless_by_the_missing_family(
     assert found["endpoint-ssm"]["outcome"] == "pass"
     assert found["endpoint-ssmmessages"]["outcome"] == ("pass" if ssmmessages else "fail")
     assert finding["outcome"] == ("skipped" if ssmmessages else "warn")
-    assert "ec2messages has IPv4 addresses only, and this machine has a route by IPv6 only" in finding["text"]
+    assert "ec2messages has IPv4 addresses only, and this host has a route by IPv6 only" in finding["text"]
     assert "kind: no-route" in finding["evidence"]
     # Nobody waits for what cannot come.
     assert finding["taken"] < 8
@@ -196,7 +196,7 @@ def test_what_has_no_ipv6_is_red_and_told_how_to_get_it(tmp_path: Path, version:
     for check in ("endpoint-ssm", "endpoint-ssmmessages"):
         assert found[check]["outcome"] == "fail"
         assert found[check]["remedy"] == (
-            f"This machine has IPv6 only: {first}set Agent.UseDualStackEndpoint to true, then restart the agent"
+            f"This host has IPv6 only: {first}set Agent.UseDualStackEndpoint to true, then restart the agent"
         )
     assert found["endpoint-ec2messages"]["outcome"] == "warn"
 

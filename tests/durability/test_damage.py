@@ -120,7 +120,7 @@ def baseline(house: Path, run: Run) -> int:
     return done.peak
 
 
-# What stands in for a folder is never a folder, and a folder has no hard links.
+# What stands in for a directory is never a directory, and a directory has no hard links.
 FILE_KINDS = ["symlink", "dangling link", "hard link", "FIFO", "socket", "device", "directory", "1 GiB file"]
 FOLDER_KINDS = [kind for kind in FILE_KINDS if kind != "directory"]
 FOLDERS = {"Vault": "Vault", "Vault/Store": "Vault/Store", "state/history": "history"}
@@ -151,7 +151,7 @@ COMMANDS: dict[str, tuple[list[tuple[str, ...]], list[tuple[str, ...]]]] = {
 
 
 def put(kind: str, path: Path, house: Path) -> None:
-    """Move a file or folder away, if there is one, and put another kind of file in its place."""
+    """Move a file or directory away, if there is one, and put another kind of file in its place."""
     name = str(path.relative_to(house))
     if os.path.lexists(path):
         path.rename(house / "away")
@@ -177,7 +177,7 @@ def put(kind: str, path: Path, house: Path) -> None:
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    """Return inode, mode and bytes of everything in a folder; of a file that is long or none, no bytes."""
+    """Return inode, mode and bytes of everything in a directory; of a file that is long or none, no bytes."""
     found = {}
     for path in sorted(folder.rglob("*")):
         status = path.lstat()

@@ -57,7 +57,7 @@ Defect = tuple[str, str]
 
 
 class House:
-    """A folder with a vault and a state that can be put back as they were, always at the same path."""
+    """A directory with a vault and a state that can be put back as they were, always at the same path."""
 
     def __init__(self, folder: Path, prepare: Callable[[str, str], None] | None) -> None:
         self.trace = folder / "trace"
@@ -80,7 +80,7 @@ class House:
         copy_of_a_house(self._template, self.path, self.state)
 
     def contents(self) -> dict[str, bytes | None]:
-        """Return what is in the vault: path -> bytes, None for a folder."""
+        """Return what is in the vault: path -> bytes, None for a directory."""
         return {
             str(path.relative_to(self.vault)): path.read_bytes() if path.is_file() else None
             for path in sorted(self.vault.rglob("*"))

@@ -46,7 +46,7 @@ GROWTH_LIMIT = 8 * 1024 * 1024
 def run_share(
     python: list[str], target: str, inputs: int, seed: int, folder: Path, env: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Fuzz a target in a process of its own, whose working folder, home and state are an empty folder."""
+    """Fuzz a target in a process of its own, whose working directory, home and state are an empty directory."""
     folder.mkdir()
     env = {"FINGERPRINT_SHARED": str(SHARED), **env}
     homes = {"HOME": str(folder), "FINGERPRINT_STATE": str(folder / "state"), "TMPDIR": str(folder)}
@@ -149,7 +149,7 @@ def sanitized_python(folder: Path, patch: tuple[str, str] | None = None) -> str:
     """Build the package with sanitizers into a new environment, and return its interpreter.
 
     Args:
-        folder: where the sources are copied and the environment is made.
+        directory: where the sources are copied and the environment is made.
         patch: what to replace in native/include/json_text.h, and by what.
     """
     if not (ROOT / "setup.py").is_file():

@@ -78,10 +78,10 @@ def recorded(name: str) -> Any:
 
 
 class Damage(NamedTuple):
-    """What somebody else did to one file or folder of the vault.
+    """What somebody else did to one file or directory of the vault.
 
     Attributes:
-        path: the file or folder.
+        path: the file or directory.
         key: the key that it belongs to, "" for what all keys need.
         error: what reading raises.
         harmed: the state of the path since then.

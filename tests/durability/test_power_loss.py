@@ -40,7 +40,7 @@ pytestmark = [
 
 FILES = ("Store/InstanceFingerprint", "Store/RegistrationKey")
 
-# Arguments: the mounted folder, a snapshot, another one, the support folder, the operation.
+# Arguments: the mounted directory, a snapshot, another one, the support directory, the operation.
 OURS = """
 import sys
 sys.path.append(sys.argv[4])
@@ -168,7 +168,7 @@ def crashes(life: Life, most: int) -> Iterator[tuple[int, list[Event], list[Even
 
 
 def replay(house: Path, life: Life, size: int, most: int) -> Iterator[tuple[Path, int, bool]]:
-    """Yield (mounted folder, operations acknowledged, whether another was under way) of each crash."""
+    """Yield (mounted directory, operations acknowledged, whether another was under way) of each crash."""
     # At the same place as it was recorded: the journal goes by the vault's path.
     base, image, view = house / "base", house / "crashed", house / "view"
     with open(base, "wb") as file:

@@ -1,4 +1,4 @@
-"""Real processes at one vault at once: first fingerprints, readers, writers, regenerating gates, swapped folders."""
+"""Real processes at one vault: first fingerprints, readers, writers, regenerating gates, swapped directories."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ fcntl = pytest.importorskip("fcntl", reason="the start of the processes is held 
 SUPPORT = str(Path(__file__).parents[1] / "support")
 Count = Callable[[str, int], None]
 
-# Every program: arguments are the folder of the support modules, the working folder and more. `wait_at` tells the
+# Every program: arguments are the directory of the support modules, the working directory and more. `wait_at` tells the
 # parent that everything is ready and returns when the parent opens the gate, in all processes at once.
 PRELUDE = """
 import fcntl, os, sys
@@ -407,7 +407,7 @@ while not asked_to_stop or swaps % 2:
     if renameat2(-100, one, -100, other, 2):
         sys.exit(os.strerror(ctypes.get_errno()))
     swaps += 1
-    # The folder itself stays for a while now and then, so that operations get to every step before the link is there.
+    # The directory itself stays for a while now and then, so that operations get to each step before the link is there.
     if swaps % 2 == 0:
         for _ in range(random.randrange(4_000)):
             pass

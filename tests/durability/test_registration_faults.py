@@ -322,7 +322,7 @@ def test_a_dry_run_names_the_node_that_would_be_stored(tmp_path: Path, service: 
     house = House(tmp_path, service, "first")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(VaultEdit, "store_registration", full_disk)
-        with pytest.raises(VaultError, match="registered this machine as mi-") as caught:
+        with pytest.raises(VaultError, match="registered this host as mi-") as caught:
             house.flow().register(house.made.id, house.made.code, REGION)
     [node] = house.new_nodes()
     assert caught.value.remedy.endswith(f"fingerprint register --node {node}")
@@ -358,7 +358,7 @@ def answered_and_not_stored(house: House) -> str:
     """Let the service register the machine, and the vault not take that; return the node."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(VaultEdit, "store_registration", full_disk)
-        with pytest.raises(VaultError, match="registered this machine as mi-"):
+        with pytest.raises(VaultError, match="registered this host as mi-"):
             house.flow().register(house.made.id, house.made.code, REGION, again=house.begin == "again")
     [node] = house.new_nodes()
     return node
@@ -419,7 +419,7 @@ def test_a_request_with_another_key_is_found_after_a_registration(
 
 
 def wait_for_the_lock(process: subprocess.Popen[str], vault: str) -> None:
-    """Wait until a process has a vault's folder open and goes on having it open: it waits for the lock."""
+    """Wait until a process has a vault's directory open and goes on having it open: it waits for the lock."""
     seen, deadline = 0, time.monotonic() + 30
     while seen < 4:
         assert process.poll() is None

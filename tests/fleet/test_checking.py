@@ -246,7 +246,7 @@ def test_a_path_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="format cannot be told"):
         open_fleet(tmp_path / "x.bin")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no fleet in the folder"):
+    with pytest.raises(InputError, match="no fleet in the directory"):
         open_fleet(tmp_path / "empty")
     with pytest.raises(UsageError, match="no format"):
         open_fleet(tmp_path / "x.bin", format="csv")

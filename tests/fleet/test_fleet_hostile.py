@@ -458,7 +458,7 @@ def test_a_bad_item_of_an_inventory_is_rejected_with_a_reason(tmp_path: Path) ->
     asked_all(tmp_path / "fleet", tmp_path)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in directories")
 @pytest.mark.parametrize("kind", ["machines", "jsonl", "parquet", "arrow", "inventory"])
 def test_what_is_no_regular_file_in_a_folder_is_rejected_and_keeps_nobody_waiting(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / "fleet" / ("resourcetype=x" if kind == "inventory" else "web")

@@ -35,7 +35,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    # Spark's workers import from the folder that it was started in: not the sources, but what is installed.
+    # Spark's workers import from the directory that it was started in: not the sources, but what is installed.
     before = os.getcwd()
     os.chdir(tmp_path_factory.mktemp("spark"))
     builder = SparkSession.builder.master("local[2, 3]").appName("tests")

@@ -642,7 +642,7 @@ def test_a_mount_inside_is_not_entered(image: Image, over: str) -> None:
 
 @pytest.fixture
 def open_image() -> Iterator[Image]:
-    """An image in a folder that everybody may enter."""
+    """An image in a directory that everybody may enter."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Image(Path(folder))
@@ -772,7 +772,7 @@ def test_the_backup_is_on_the_disk_before_the_first_removal(soiled: Image) -> No
     assert written < named < durable < first
 
 
-# This machine.
+# This host.
 
 
 @needs_root
@@ -825,7 +825,7 @@ def test_the_places_are_those_of_the_platform(tmp_path: Path) -> None:
 
 
 def test_an_empty_root_is_no_root(soiled: Image) -> None:
-    """As of a variable that is not set: the folder in which one stands must not be taken for the image."""
+    """As of a variable that is not set: the directory in which one stands must not be taken for the image."""
     before = tree(soiled.root)
     for words in (("check",), ("clean", "--yes", "--no-backup")):
         done = run("--root", "", "image", *words, env=soiled.env, cwd=soiled.root)
@@ -835,7 +835,7 @@ def test_an_empty_root_is_no_root(soiled: Image) -> None:
 
 
 def test_a_root_means_the_folder_that_the_system_means_by_it(soiled: Image, tmp_path: Path) -> None:
-    """A link and ".." behind it: of what the link leads to, and not of the folder in which it lies."""
+    """A link and ".." behind it: of what the link leads to, and not of the directory in which it lies."""
     victim = tmp_path / "victim"
     (victim / "etc").mkdir(parents=True)
     (victim / "etc/machine-id").write_text("f" * 32)
@@ -938,7 +938,7 @@ def test_a_current_folder_that_is_gone_is_told(soiled: Image) -> None:
         cwd=soiled.folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 3
-    assert "the current folder cannot be found" in done.stderr
+    assert "the current directory cannot be found" in done.stderr
     assert tree(soiled.root) == before
 
 

@@ -1,4 +1,4 @@
-"""Addresses in the order of the kernel: against `ip` on this machine, and against hand-made dumps."""
+"""Addresses in the order of the kernel: against `ip` on this host, and against hand-made dumps."""
 
 from __future__ import annotations
 

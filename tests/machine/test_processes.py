@@ -56,7 +56,7 @@ def test_standard_input_is_empty_and_no_descriptor_is_inherited(listed: bool, mo
     [read, listed] = run([("/bin/cat",), (SH, "-c", "ls /proc/self/fd | wc -l")], 10, ENV)
     os.close(descriptor)
     assert (read.stdout, read.returncode) == (b"", 0)
-    # 0, 1, 2, and the one with which ls reads the folder.
+    # 0, 1, 2, and the one with which ls reads the directory.
     assert listed.stdout.strip() == b"4"
 
 

@@ -166,7 +166,7 @@ class Windows:
 
 def load(monkeypatch: pytest.MonkeyPatch, windows: Windows) -> None:
     def library(name: str, winmode: int) -> Windows:
-        # From the folder of Windows only.
+        # From the directory of Windows only.
         assert (name, winmode) == ("iphlpapi", 0x800)
         return windows
 

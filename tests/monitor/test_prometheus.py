@@ -453,7 +453,7 @@ def test_a_folder_that_may_not_be_written_is_told_and_nothing_is_left(house: Hou
 
 
 def test_a_file_that_cannot_be_written_raises_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"Name a file in a folder") as caught:
+    with pytest.raises(InputError, match=r"Name a file in a directory") as caught:
         write_textfile(str(tmp_path / "no" / "f.prom"), "x\n")
     assert caught.value.where == str(tmp_path / "no" / "f.prom")
 
@@ -535,7 +535,7 @@ def test_the_rules_of_the_page_alert_of_what_the_metrics_tell(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="another system has another folder")
+@pytest.mark.skipif(sys.platform != "linux", reason="another system has another directory")
 def test_the_page_names_the_file_that_the_units_write() -> None:
     assert "/var/lib/prometheus/node-exporter/fingerprint.prom" in DOC.read_text()
 

@@ -272,7 +272,7 @@ def test_copying_is_told_only_where_it_is_needed() -> None:
     assert metrics == ["launchctl bootstrap system /Library/LaunchDaemons/fingerprint-metrics.plist"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root enters folders of mode 0600")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root enters directories of mode 0600")
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv of util-linux is not here")
 @pytest.mark.parametrize(("capabilities", "code"), [("-all,+dac_read_search", 0), ("-all", 3)])
 def test_a_check_succeeds_with_the_one_capability_of_the_unit(tmp_path: Path, capabilities: str, code: int) -> None:

@@ -24,7 +24,7 @@ DMIDECODE = "/usr/sbin/dmidecode"
 VAULT = "/var/lib/amazon/ssm/Vault"
 # Far beyond what anything takes; only a failing test waits so long.
 DEADLINE = 30.0
-# In place of this machine's, which would start what it has.
+# In place of this host's, which would start what it has.
 TARGETS = ("sysinit", "basic", "shutdown", "network-online")
 # A cgroup of its own, which becomes the root of the cgroup name space. $1: its name, $2: the script of the inside.
 OUTSIDE = """
@@ -43,34 +43,34 @@ mkdir /run/cgroup
 mount -t cgroup2 cgroup2 /run/cgroup
 find "/run/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/$1" -depth -type d -exec rmdir {} \\;
 """
-# $3: what /var/lib becomes; the rest: folders that stay, though /tmp becomes an empty one.
+# $3: what /var/lib becomes; the rest: directories that stay, though /tmp becomes an empty one.
 INSIDE = """
 set -e
 lib=$3
 shift 3
 mount -t tmpfs -o mode=755 tmpfs /run
 # It would set limits of the whole machine.
-for folder in /proc/sys /sys; do
-    mount --bind $folder $folder
-    mount -o remount,bind,ro $folder
+for directory in /proc/sys /sys; do
+    mount --bind $directory $directory
+    mount -o remount,bind,ro $directory
 done
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount --bind /dev/null /dev/console
 mount --bind "$lib" /var/lib
 mkdir /run/kept
 number=0
-for folder; do
+for directory; do
     number=$((number + 1))
     mkdir "/run/kept/$number"
-    mount --bind "$folder" "/run/kept/$number"
+    mount --bind "$directory" "/run/kept/$number"
 done
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t tmpfs -o mode=1777 tmpfs /var/tmp
 number=0
-for folder; do
+for directory; do
     number=$((number + 1))
-    mkdir -p "$folder"
-    mount --move "/run/kept/$number" "$folder"
+    mkdir -p "$directory"
+    mount --move "/run/kept/$number" "$directory"
 done
 if [ -e /usr/sbin/dmidecode ]; then mount --bind /var/lib/dmidecode /usr/sbin/dmidecode; fi
 ip link set lo up || true
@@ -99,7 +99,7 @@ def until(holds: Callable[[], Any], what: str) -> Any:
 
 
 class Manager:
-    """A systemd that runs our units only. Its /var/lib is a folder of ours, with the vault where the agent has it."""
+    """A systemd that runs our units only. Its /var/lib is our directory, with the vault where the agent has it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -203,7 +203,7 @@ class Manager:
         self.record()
 
     def record(self, *words: str) -> None:
-        """Make a record, with folders of the mode that the agent gives them."""
+        """Make a record, with directories of the mode that the agent gives them."""
         # Nothing is made where our journal knows an earlier one.
         for name in ("amazon", "hardware-fingerprint"):
             shutil.rmtree(self.folder / name, ignore_errors=True)

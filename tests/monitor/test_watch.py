@@ -179,7 +179,7 @@ def set_threshold(house: House, threshold: int) -> None:
 
 
 def replace_record(house: House) -> None:
-    """Write another record as another program would, whose fingerprint this machine lost."""
+    """Write another record as another program would, whose fingerprint this host lost."""
     record = Vault(str(house.vault), state=house.env["FINGERPRINT_STATE"]).read()
     now = collect(RecordedMachine.load(str(house.snapshot))).hardware_hash
     house.record.write_bytes(encode_fingerprint(record.replace(fingerprint=OTHER_FINGERPRINT, hardware_hash=now)))
@@ -695,7 +695,7 @@ def network() -> Iterator[Network]:
 
 @contextmanager
 def watch_live(network: Network, folder: Path, listener: Listener) -> Iterator[Watch]:
-    """Watch this machine, in a network namespace, with a vault of its own."""
+    """Watch this host, in a network namespace, with a vault of its own."""
     env = {**environment(folder / "state"), **listener.environ}
     command = [*network.enter, COMMAND, "--vault", str(folder / "Vault")]
     subprocess.run([*command, "vault", "init"], env=env, check=True, capture_output=True)

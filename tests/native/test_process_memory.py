@@ -77,7 +77,7 @@ def test_a_crash_leaves_no_core_whatever_the_limit(tmp_path: Path, hidden: bool)
     """A core_pattern that is a pipe passes the limit over; here the call that sets the limit fails, as in a sandbox."""
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if pattern.startswith(("|", "/")) or "core" not in pattern or resource.getrlimit(resource.RLIMIT_CORE)[1] == 0:
-        pytest.skip(f"this machine keeps no cores in the current folder ({pattern})")
+        pytest.skip(f"this host keeps no cores in the current directory ({pattern})")
     script = f"""
 import os, resource
 from fingerprint._core import hide_memory

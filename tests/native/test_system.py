@@ -1,4 +1,4 @@
-"""What the kernel and the processor tell: parsing of link dumps, and this machine held against its own files."""
+"""What the kernel and the processor tell: parsing of link dumps, and this host held against its own files."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def test_that_rotation_is_left_to_the_agent_is_logged_once_in_a_process(
 
 
 def test_who_is_an_agent_of_the_vault(node: Node, tmp_path: Path) -> None:
-    """By the name of the process, its user, and the folder that it has for its vault."""
+    """By the name of the process, its user, and the directory that it has for its vault."""
     vault, elsewhere = node.vault.path, tmp_path / "elsewhere"
     vault_below(elsewhere).mkdir(parents=True)
     (tmp_path / "link").symlink_to(vault)
@@ -240,7 +240,7 @@ def test_a_program_of_another_user_with_this_name_keeps_no_key_from_being_change
 
 @as_root
 def test_an_agent_in_a_container_counts_if_its_vault_is_this_one(node: Node, tmp_path: Path) -> None:
-    """It has its own name spaces of processes and mounts, and the folder of the vault mounted from here."""
+    """It has its own name spaces of processes and mounts, and the directory of the vault mounted from here."""
     mounted = tmp_path / "container"
     vault_below(mounted).mkdir(parents=True)
     within = ["unshare", "--pid", "--mount", "--fork", "sh", "-c",
@@ -248,7 +248,7 @@ def test_an_agent_in_a_container_counts_if_its_vault_is_this_one(node: Node, tmp
     with running(tmp_path, mounted, within=within):
         [pid] = vault_use(node.vault.path).pids
         assert pid in agent_pids("/proc")
-        # It is none of the agents of this machine.
+        # It is none of the agents of this host.
         assert pid not in {one.pid for one in agent_processes("linux")}
         before = node.files()
         by_token(node)

@@ -106,7 +106,7 @@ class AgentMachine:
     Attributes:
         snapshot: what the machine answers.
         record, registration: of its vault; None for no such file, bytes for what is no record.
-        folder: for its files.
+        directory: for its files.
     """
 
     def __init__(self, folder: Path, **changes: Any) -> None:
@@ -240,7 +240,7 @@ class AgentMachine:
         return diagnose(self.site(**options), only)
 
     def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command over this machine."""
+        """Run a command over this host."""
         self.write()
         return run(
             "--vault", str(self.vault_path), "--snapshot", str(self.folder / "machine.json"), *words, env=self.env
@@ -254,7 +254,7 @@ class AgentMachine:
 
 
 def copied_disk(folder: Path, machine: AgentMachine) -> Path:
-    """Write the files of a machine, and its vault, below a folder as on a mounted disk."""
+    """Write the files of a machine, and its vault, below a directory as on a mounted disk."""
     root = folder / "disk"
     machine.write()
     for path, entry in machine.snapshot["files"].items():

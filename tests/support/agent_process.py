@@ -32,7 +32,7 @@ sys.stdin.read()
 
 
 def vault_below(root: Path) -> Path:
-    """Return the folder of the vault of an agent with this root."""
+    """Return the directory of the vault of an agent with this root."""
     return root / reference_vault().lstrip("/")
 
 
@@ -49,7 +49,7 @@ def running(
     """Run a process of the agent's name until the end of the block.
 
     Args:
-        folder: for its program.
+        directory: for its program.
         root: its root.
         name: of its program.
         user: number of the user to become, -1 for the present one.

@@ -122,7 +122,7 @@ BROKEN: dict[str, tuple[Change, str, str, str]] = {
     ),
     "configured for another region": (
         lambda m: m.config(Agent={"Region": "us-east-1"}), "warnings", "account",
-        "This machine is registered elsewhere than named here: mi-0…def0 in eu-west-1",
+        "This host is registered elsewhere than named here: mi-0…def0 in eu-west-1",
     ),
     "broken configuration": (
         lambda m: m.config(Identity={"ConsumptionOrder": ["EC2"]}), "broken", "configuration", "leaves out OnPrem",

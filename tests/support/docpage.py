@@ -1,4 +1,4 @@
-"""Runs the `python` and `sh` blocks of a page of docs/, in order and in one folder, as its reader would.
+"""Runs the `python` and `sh` blocks of a page of docs/, in order and in one directory, as its reader would.
 
 A line of Python that ends with `# -> VALUE` must give that value. A block after `<!-- not run: REASON -->` is left out.
 """
@@ -60,7 +60,7 @@ class Page:
 
     Args:
         name: the file below docs/.
-        folder: where its commands run.
+        directory: where its commands run.
     """
 
     def __init__(self, name: str, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Machines before and after each event, as recorded sources: tables, texts, folders and links, all made here."""
+"""Machines before and after each event, as recorded sources: tables, texts, directories and links, all made here."""
 
 from __future__ import annotations
 

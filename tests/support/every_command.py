@@ -16,7 +16,7 @@ def machine_for_every_command(folder: Path, **changes: Any) -> AgentMachine:
     """Return a registered machine, with the files beside it that the lines of `words_of` name.
 
     Args:
-        folder: for all files.
+        directory: for all files.
         changes: of the machine, as `unix_snapshot` takes them.
     """
     machine = AgentMachine(folder, **changes)

@@ -1,4 +1,4 @@
-"""System calls on a folder's paths that fail in turn, or at which the process is killed: by strace."""
+"""System calls on a directory's paths that fail in turn, or at which the process is killed: by strace."""
 
 from __future__ import annotations
 
@@ -103,9 +103,9 @@ def why_not() -> str:
 
 
 def copy_of_a_house(template: Path, place: Path, state: Path) -> None:
-    """Put a folder with a vault and its state back, so that each run makes the same calls.
+    """Put a directory with a vault and its state back, so that each run makes the same calls.
 
-    A folder that is made anew has another inode, or by chance the same one: our state is told of it.
+    A directory that is made anew has another inode, or by chance the same one: our state is told of it.
     """
     shutil.rmtree(place)
     shutil.copytree(template, place)
@@ -140,7 +140,7 @@ def run(words: Sequence[str], trace: Path, watched: Collection[str] = (), fault:
 
 
 def paths_within(calls: Sequence[Call], folder: str) -> set[str]:
-    """Return a folder and the paths below it that were called on."""
+    """Return a directory and the paths below it that were called on."""
     paths = {path for call in calls for path in (call.path, call.target)}
     return {folder, *(path for path in paths if path.startswith(folder + os.sep))}
 
@@ -157,17 +157,17 @@ def faults_of(calls: Sequence[Call], kinds: Sequence[str]) -> list[Fault]:
 
 
 def writes_on_a_failed_read(calls: Sequence[Call], folder: str, record: str, apart: str) -> list[Call]:
-    """Return what was written below a folder after the injected failure of a reading call.
+    """Return what was written below a directory after the injected failure of a reading call.
 
     Not if it was learnt after all: the very next call was the same and was answered, or the same was
     answered later, and the record was read anew or is known to be missing. Nor what only takes back.
 
     Args:
         calls: the calls of one process.
-        folder: the folder of the vault.
+        directory: the directory of the vault.
         record: the path of the record in it.
-        apart: a folder from which nothing is learnt of the record: evidence only explains. Nor is anything
-            from the folders that it is made in, but for the vault's own, until something beside it is found.
+        apart: a directory from which nothing is learnt of the record: evidence only explains. Nor is anything
+            from the directories that it is made in, but for the vault's own, until something beside it is found.
     """
     failed = next((at for at, call in enumerate(calls) if call.injected), len(calls))
     if failed == len(calls) or not calls[failed].reads or f"{calls[failed].path}/".startswith(f"{apart}/"):
@@ -205,7 +205,7 @@ def _is_answered(call: Call) -> bool:
 
 
 def was_written(calls: Sequence[Call], folder: str) -> bool:
-    """Return whether anything below a folder, or the folder itself, was changed."""
+    """Return whether anything below a directory, or the directory itself, was changed."""
     return any(_written_below(call, folder) for call in calls)
 
 
@@ -242,7 +242,7 @@ def _call(line: str) -> Call | None:
 
 
 def _place(arguments: str) -> tuple[str, str]:
-    """Return the path that the first arguments name (a folder's descriptor, a name, or both), and the rest."""
+    """Return the path that the first arguments name (a directory's descriptor, a name, or both), and the rest."""
     found = _PLACE.match(arguments)
     if not found:
         return "", arguments

@@ -2,7 +2,7 @@
 
 A target takes any bytes and demands what must hold for all of them. As a program it runs one share of a campaign and
 prints a line of JSON: `python -I fuzz_targets.py TARGET INPUTS SEED`. It needs nothing but the installed package and
-this folder.
+this directory.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from fingerprint.testing.machines import unix_snapshot
 
 
 class House:
-    """A state folder, a vault, a recorded machine, and the command line over them."""
+    """A state directory, a vault, a recorded machine, and the command line over them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

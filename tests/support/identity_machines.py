@@ -129,7 +129,7 @@ class KnownMachine(AgentMachine):
     """A healthy machine, to be changed, whose node, key and fingerprint a service knows.
 
     Args:
-        folder: for its files.
+        directory: for its files.
         service: the service.
         journaled: whether our journal knows the vault as it was, by a backup.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 NOBODY = 65534
 
-# The interpreter may be one that root alone reaches, such as that of a clone in a folder with mode 0700. So everything
+# The interpreter may be one that root alone reaches, as in a clone in a directory with mode 0700. So everything
 # is loaded first, and a module that is not fails the test wherever it runs, not only there.
 BECOME_NOBODY = """
 import os, pkgutil, signal, sys

@@ -94,7 +94,7 @@ class Shell:
 
 
 def prepare(folder: Path) -> None:
-    """Put the recordings into a folder, as the tutorial says."""
+    """Put the recordings into a directory, as the tutorial says."""
     for name in ("original.json", "clone.json"):
         (folder / name).write_bytes((DOCS / "tutorial" / name).read_bytes())
 

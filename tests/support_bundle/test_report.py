@@ -25,7 +25,7 @@ AFTER = {**BEFORE, "host": "db-second.corp.example", "ip": "10.77.3.9", "serial"
 
 
 def secrets_of(source: dict[str, Any]) -> list[str]:
-    """Return everything that tells this machine from another one of its kind."""
+    """Return everything that tells this host from another one of its kind."""
     return [
         source["machine_id"], source["host"], source["host"].partition(".")[0], source["ip"], source["uuid"],
         source["serial"], source["board_serial"], *source["disks"], *source["filesystems"],

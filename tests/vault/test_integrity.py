@@ -77,7 +77,7 @@ def test_a_vault_on_a_copied_disk_must_name_its_place_on_its_own_machine(tmp_pat
     shutil.copytree(vault.path, folder)
     os.chmod(disk, 0o755)
     there = Vault.open(str(folder), root=str(disk), state=str(tmp_path / "state"))
-    # Of this machine, and on the disk it leads nowhere.
+    # Of this host, and on the disk it leads nowhere.
     assert (manifest_state(there).kind, manifest_state(there).agent_does) == ("elsewhere", "exits")
     (folder / "Manifest").write_text(json.dumps(paths(Path(reference_vault()), *BOTH)))
     assert manifest_state(there).sound

@@ -276,8 +276,8 @@ def test_the_usual_places_on_this_system(tmp_path: Path) -> None:
     (tmp_path / "machine.json").write_text(json.dumps(unix_snapshot()))
     agents, own = locations.reference_vault(), "/var/lib/hardware-fingerprint/Vault"
     script = f"""set -u
-for folder in /var/lib/hardware-fingerprint /var/lib/amazon; do
-    mkdir -p $folder && mount -t tmpfs -o mode=700 tmpfs $folder || exit 99
+for directory in /var/lib/hardware-fingerprint /var/lib/amazon; do
+    mkdir -p $directory && mount -t tmpfs -o mode=700 tmpfs $directory || exit 99
 done
 unset FINGERPRINT_STATE FINGERPRINT_VAULT
 F() {{ {COMMAND} --snapshot {tmp_path}/machine.json "$@"; }}

@@ -69,7 +69,7 @@ def test_the_replaced_record_is_kept_before_it_is_replaced(vault: Vault) -> None
 
 def test_a_record_is_not_replaced_when_it_cannot_be_kept(vault: Vault, tmp_path: Path) -> None:
     (tmp_path / "state").rename(tmp_path / "moved")
-    (tmp_path / "state").write_text("a file in place of the state folder")
+    (tmp_path / "state").write_text("a file in place of the state directory")
     before = path_of(vault).read_bytes()
     with pytest.raises(VaultError), vault.edit() as edit:
         edit.store(RECORD.replace(threshold=50), why="test")
@@ -92,7 +92,7 @@ def test_the_history_is_bounded_and_keeps_the_first(vault: Vault, monkeypatch: p
 
 
 def test_what_is_stored_already_is_made_durable_again(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its writer may have been killed between the rename and the flush of the folder."""
+    """Its writer may have been killed between the rename and the flush of the directory."""
     flushed: list[int] = []
     real = os.fsync
 
@@ -261,7 +261,7 @@ def test_the_vault_of_the_agent_must_name_itself(vault: Vault, monkeypatch: pyte
         vault.read()
 
 
-# A folder has no hard links, and a folder is what belongs in the place of Store.
+# A directory has no hard links, and a directory is what belongs in the place of Store.
 KINDS_FOR_A_FOLDER = ["symlink", "dangling", "fifo", "socket", "device"]
 KINDS = [*KINDS_FOR_A_FOLDER, "hardlink", "folder", "long"]
 
@@ -464,5 +464,5 @@ def test_the_state_of_root_depends_on_nobodys_home() -> None:
 def test_an_unreadable_folder_above_is_no_missing_vault(vault: Vault) -> None:
     Path(vault.path, "Store").rename(Path(vault.path, "Elsewhere"))
     Path(vault.path, "Store").write_text("")
-    with pytest.raises(VaultUnreadable, match="not a folder"):
+    with pytest.raises(VaultUnreadable, match="not a directory"):
         vault.read()

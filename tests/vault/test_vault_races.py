@@ -115,7 +115,7 @@ def test_what_is_written_to_the_displaced_file_is_put_back_with_it(vault: Vault,
         os.ftruncate(descriptor, 0)
         os.write(descriptor, encode_fingerprint(AGENTS))
 
-    # Flushed are the journal, the new file, and the folder after the exchange: the comparison before found nothing.
+    # Flushed are the journal, the new file, and the directory after the exchange: the comparison before found nothing.
     at(os, "fsync", 3, late, after=True)
     set_threshold(vault, 55)
     os.close(descriptor)
@@ -253,11 +253,11 @@ def test_a_displaced_file_that_cannot_be_read_gets_its_name_back(vault: Vault, m
     assert_tidy(vault)
 
 
-# The lock, and the folder that it is of.
+# The lock, and the directory that it is of.
 
 
 def test_after_waiting_for_the_lock_the_folder_at_the_path_is_written(vault: Vault, tmp_path: Path) -> None:
-    """While one waits, the folder is replaced: what is acknowledged is in the one that is there now."""
+    """While one waits, the directory is replaced: what is acknowledged is in the one that is there now."""
     started = threading.Event()
     done: list[FingerprintRecord] = []
 

@@ -30,7 +30,7 @@ from shared import VECTORS, needs_vectors
 
 pytestmark = [
     needs_vectors,
-    pytest.mark.skipif(os.geteuid() != 0, reason="the reference's vault has folders that only root can enter"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="the reference's vault has directories that only root can enter"),
 ]
 
 REFERENCE_DATA = "/var/lib/amazon/ssm"
@@ -101,7 +101,7 @@ def test_a_step_leaves_what_the_reference_left_or_better(story: dict[str, Any], 
     after = _files(data)
     expected = {name: text.replace(REFERENCE_DATA, str(data)) for name, text in step["after"]["files"].items()}
     if story["stage"] == "manifest_missing" and number:
-        # Departure: the data say who this machine is; the reference forgets it.
+        # Departure: the data say who this host is; the reference forgets it.
         record = json.loads(before[STORED])
         if step["step"] == "manifest missing":
             assert answer == record["fingerprint"]
@@ -112,7 +112,7 @@ def test_a_step_leaves_what_the_reference_left_or_better(story: dict[str, Any], 
         assert json.loads(after["Vault/Manifest"]) == {"InstanceFingerprint": str(data / STORED)}
         return
     if key == ("manifest_corrupt", "manifest corrupt"):
-        # Departure: the data say who this machine is, and nothing is written; the reference fails.
+        # Departure: the data say who this host is, and nothing is written; the reference fails.
         assert answer == json.loads(before[STORED])["fingerprint"]
         assert after == before
         return
@@ -137,7 +137,7 @@ def test_a_step_leaves_what_the_reference_left_or_better(story: dict[str, Any], 
 
 
 def _ours(step: dict[str, Any]) -> set[tuple[str, int]]:
-    """Folders that we made ourselves outside the reference's own path are 0700."""
+    """Directories that we made ourselves outside the reference's own path are 0700."""
     recorded = " ".join(step["before"]["find"])
     return set() if "Vault/Store" in recorded else {("Vault", 0o700), ("Vault/Store", 0o700)}
 

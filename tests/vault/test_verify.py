@@ -220,7 +220,7 @@ def test_a_record_that_was_rolled_back_is_not_called_sound(
         assert "Our journal is newer" in " ".join(capfd.readouterr().out.split())
     commands = re.findall(r"fingerprint (vault restore 0(?: --key \S+)? --yes|vault backup)", finding.remedy)
     assert len(commands) == 2
-    # The record of the test is not this machine's.
+    # The record of the test is not this host's.
     sid = ["--accept-new-sid"] if key == "InstanceFingerprint" else []
     assert main([*words, *commands[0].split(), *sid]) == 0
     assert path.read_bytes() == newest
@@ -255,7 +255,7 @@ def test_a_foreign_owner_is_named(vault: Vault) -> None:
 
 def test_a_parent_that_others_can_write_is_named(vault: Vault, tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    assert any("the folder that it lies in" in finding.what for finding in verify(vault))
+    assert any("the directory that it lies in" in finding.what for finding in verify(vault))
 
 
 @pytest.mark.parametrize("damage", [d[0] for d in DEFECTS], ids=[d[0].__name__ for d in DEFECTS])

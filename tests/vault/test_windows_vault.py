@@ -139,7 +139,7 @@ def test_a_missing_vault_and_a_file_in_its_place_are_told(calls: Calls, tmp_path
     with pytest.raises(VaultMissing):
         Vault(str(tmp_path / "none"), state=str(tmp_path / "state")).read()
     (tmp_path / "file").write_text("")
-    with pytest.raises(VaultUnreadable, match="not a folder"):
+    with pytest.raises(VaultUnreadable, match="not a directory"):
         Vault(str(tmp_path / "file"), state=str(tmp_path / "state")).read()
 
 

@@ -147,7 +147,7 @@ def _row(row: AttributeRow, compared: Comparison, arguments: Arguments) -> dict[
         "same": row.same,
         "evidence": row.evidence,
         "status": str(read.status) if read else "absent",
-        "reason": read.reason if read else "this machine has no such attribute",
+        "reason": read.reason if read else "this host has no such attribute",
         "fault": str(read.fault) if read else "",
         "source": read.source if read else "",
         "tool": read.tool if read else "",

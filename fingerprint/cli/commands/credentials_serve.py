@@ -53,7 +53,7 @@ def run(arguments: Arguments) -> int:
     if arguments.output == "json":
         print_json("credentials serve", {"endpoint": server.endpoint} if unix is None else {"socket": unix.path})
     elif unix is None:
-        write(f"Role credentials for every program of this machine: {server.endpoint}")
+        write(f"Role credentials for every program of this host: {server.endpoint}")
         write("Whoever can open a connection to it here has the node's role.")
         write()
         write(f"  export AWS_EC2_METADATA_SERVICE_ENDPOINT={server.endpoint}")

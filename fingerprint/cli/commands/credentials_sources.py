@@ -1,4 +1,4 @@
-"""`fingerprint credentials sources`: which source of AWS credentials wins on this machine."""
+"""`fingerprint credentials sources`: which source of AWS credentials wins on this host."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _show_agent(answer: dict[str, Any]) -> None:
     words = {
         "registered": "The agent of this node asks with its registration, whatever the environment says, and shares "
         "what it gets in a profile of the shared credentials file.",
-        "not-registered": "This machine has no registration: the agent takes the order above.",
+        "not-registered": "This host has no registration: the agent takes the order above.",
         "unreadable": "The registration could not be read: whether the agent has one of its own is not known.",
     }[answer["registration"]]
     agent = answer["agent"]

@@ -1,4 +1,4 @@
-"""`fingerprint fleet row`: this machine as a row of a fleet, or as an inventory document."""
+"""`fingerprint fleet row`: this host as a row of a fleet, or as an inventory document."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _node_of(vault: Vault, machine: Machine) -> str:
         return machine.host_name()
     except OSError:
         raise CollectError(
-            "this machine has no registration, and its name cannot be read", remedy="Name it with --node"
+            "this host has no registration, and its name cannot be read", remedy="Name it with --node"
         ) from None
 
 

@@ -113,7 +113,7 @@ def _place_of_backup(named: str | None) -> str:
         return os.path.join(os.path.realpath(os.path.dirname(name) or os.curdir), os.path.basename(name))
     except OSError as error:
         raise InputError(
-            f"the current folder cannot be found ({error.strerror}); nothing was removed",
+            f"the current directory cannot be found ({error.strerror}); nothing was removed",
             remedy="Go to one that is there, or name a file with its whole path with --backup",
         ) from None
 

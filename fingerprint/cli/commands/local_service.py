@@ -43,7 +43,7 @@ def run(arguments: Arguments) -> int:
             "local-service", {"endpoint": service.endpoint, "activationId": made.id, "activationCode": made.code}
         )
     else:
-        write(f"A service for trials, on this machine only: {service.endpoint}")
+        write(f"A service for trials, on this host only: {service.endpoint}")
         write("Register with it, in another terminal:")
         write()
         write(f"  export AWS_ENDPOINT_URL_SSM={service.endpoint}")

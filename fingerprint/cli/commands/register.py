@@ -79,7 +79,7 @@ def _register(arguments: Arguments) -> int:
         write(f"Would finish the registration that was interrupted: {record.instance_id}, stored in {vault.path}.")
     elif arguments.dry_run:
         place = f"{record.region}{_with(record)}"
-        write(f"Would register this machine in {place} and store the registration in {vault.path}.")
+        write(f"Would register this host in {place} and store the registration in {vault.path}.")
     else:
         if finished:
             write("Finished the registration that was interrupted; no activation was used.")
@@ -107,7 +107,7 @@ def _demand_metadata(arguments: Arguments, provider: str) -> None:
     if reason:
         wrong = wrong_setting(provider)
         way = f"Correct {wrong}" if wrong else (
-            "Name the provider that this machine is in, let it reach that service without a proxy"
+            "Name the provider that this host is in, let it reach that service without a proxy"
         )  # fmt: skip
         raise Refused(
             f"provider {provider}: {reason}",

@@ -1,4 +1,4 @@
-"""`fingerprint show`: this machine's hardware hash, where each value comes from, and how reading went."""
+"""`fingerprint show`: this host's hardware hash, where each value comes from, and how reading went."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _value(name: str, value: str, arguments: Arguments) -> str:
 
 def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) -> None:
     write(
-        f"Hardware hash of this machine: scheme {collection.scheme}, {collection.platform}, "
+        f"Hardware hash of this host: scheme {collection.scheme}, {collection.platform}, "
         f"read in {collection.seconds * 1000:.0f} ms"
     )
     write()

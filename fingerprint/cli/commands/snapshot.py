@@ -47,7 +47,7 @@ def run(arguments: Arguments) -> int:
     if arguments.output == "json":
         print_json("snapshot", answer)
     elif path != "-":
-        write(f"Recorded this machine in {path} ({answer['files']} files, {answer['commands']} commands).")
+        write(f"Recorded this host in {path} ({answer['files']} files, {answer['commands']} commands).")
         write("It holds ids, serial numbers and ends of logs, so only its owner may read it.")
         write("Nothing of the vault is in it. Passwords in URLs, what is named as a secret,")
         write("and variables of the agent's service that are no proxies were taken out.")

@@ -36,7 +36,7 @@ _LAUNCHD_FOLDER = "/Library/LaunchDaemons"
 
 
 def run(arguments: Arguments) -> int:
-    """Write the files into the folder of the command line, and tell how to install them."""
+    """Write the files into the directory of the command line, and tell how to install them."""
     system = _system(arguments.system)
     program = _path(system, arguments.program or _this_program(), "--program")
     textfile = _path(system, arguments.textfile or _TEXTFILES[system], "--textfile")
@@ -89,17 +89,17 @@ def _path(system: str, path: str, option: str) -> str:
     """Return an absolute path of that system, normalized as systemd wants it.
 
     Raises:
-        UsageError: it is not absolute, names a folder, or has a character that the file cannot hold.
+        UsageError: it is not absolute, names a directory, or has a character that the file cannot hold.
     """
     flavour = ntpath if system == "windows" else posixpath
-    # A service has no folder of its own to start from; on Windows a path without a drive would be of the current one.
+    # A service has no directory of its own to start from; on Windows a path without a drive is of the current one.
     if not flavour.isabs(path) or (system == "windows" and not flavour.splitdrive(path)[0]):
         raise UsageError(
             f"the path is not absolute for {system}", where=f"{option} {path}",
             remedy=f"Name the whole path with {option}",
         )  # fmt: skip
     if not flavour.basename(path):
-        raise UsageError("this is a folder", where=f"{option} {path}", remedy="Name a file in it")
+        raise UsageError("this is a directory", where=f"{option} {path}", remedy="Name a file in it")
     if not path.isprintable() or any(character in path for character in _UNWRITABLE[system]):
         raise UsageError(
             f"the path has a character that service files of {system} cannot hold", where=f"{option} {path!a}",
@@ -143,7 +143,9 @@ def _write(folder: str, files: dict[str, bytes]) -> None:
     for path in files:
         if os.path.lexists(path):
             raise Refused(
-                "the file exists; nothing was written", where=path, remedy="Name a new folder, or remove the old files"
+                "the file exists; nothing was written",
+                where=path,
+                remedy="Name a new directory, or remove the old files",
             )
     try:
         os.makedirs(folder, exist_ok=True)
@@ -154,7 +156,7 @@ def _write(folder: str, files: dict[str, bytes]) -> None:
     except OSError as error:
         raise InputError(
             f"the service files could not be written ({error.strerror})", where=folder,
-            remedy="Name a folder that can be written",
+            remedy="Name a directory that can be written",
         ) from None  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def run(arguments: Arguments) -> int:
         print_json("vault evidence", answer)
     elif not entries:
         write(f"Nothing is kept for {vault.path}: differences can only be told, not named.")
-        write("Keep what this machine is like now: fingerprint snapshot FILE --keep")
+        write("Keep what this host is like now: fingerprint snapshot FILE --keep")
     else:
         write(f"Kept in {vault.evidence.path}:")
         write()

@@ -258,7 +258,7 @@ def _notes(plan: Plan, vault: Vault, arguments: Arguments) -> list[tuple[str, ..
     elif plan.verdict is not None:
         notes += _of_the_machine(plan, plan.verdict, arguments)
     if plan.other_sid:
-        text = "The hardware ID of the record is not that of this machine"
+        text = "The hardware ID of the record is not that of this host"
         notes.append((f"{text}: it needs --accept-new-sid." if arguments.dry_run else f"{text}, as accepted.",))
     if plan.nodes:
         then, now = (secret(node, arguments) for node in plan.nodes)
@@ -291,8 +291,8 @@ def _of_the_machine(plan: Plan, verdict: Verdict, arguments: Arguments) -> list[
     if plan.sources is not None and unread:
         notes.append((f"Stored as empty, as the agent reads it: {unread}.",))
     told = {"same": "matches", "different": "does not match"}.get(outcome_of(verdict))
-    text = f"The record {told} this machine: {rule}." if told else (
-        f"Whether the record matches this machine cannot be told: {unread} could not be read."
+    text = f"The record {told} this host: {rule}." if told else (
+        f"Whether the record matches this host cannot be told: {unread} could not be read."
     )  # fmt: skip
     if plan.outlook == Outlook.ACCEPTS:
         return [*notes, (text if told == "matches" else f"{text} The agent will accept it.",)]

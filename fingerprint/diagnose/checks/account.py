@@ -61,13 +61,13 @@ def where(site: Site) -> Finding:
     if wrong:
         region = site.region or record.region
         return failed(
-            f"this machine is registered elsewhere: {is_in}; {', '.join(wrong)}", *evidence,
+            f"this host is registered elsewhere: {is_in}; {', '.join(wrong)}", *evidence,
             remedy="Register it again where it should be, with an activation of there",
             command=register_command(region, again=True, provider=record.provider), tag=FOREIGN,
         )  # fmt: skip
     if other and not wanted:
         return warned(
-            f"this machine is registered elsewhere than named here: {is_in}; {other[0]}", *evidence,
+            f"this host is registered elsewhere than named here: {is_in}; {other[0]}", *evidence,
             remedy="Nothing, if that is meant: --region and --account say where it should be", tag=FOREIGN,
         )  # fmt: skip
     if site.account and not account:

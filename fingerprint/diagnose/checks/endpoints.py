@@ -181,11 +181,11 @@ def _not_reached(site: Site, service: str, told: str, via: str, error: Unreached
             return skipped(f"{text}. That is harmless: {needless}, and commands come by ssmmessages, which answers",
                            *evidence)  # fmt: skip
     if not via and error.kind == "no-route" and has_ipv6_only(site):
-        evidence.append("this machine has a route by IPv6 only")
+        evidence.append("this host has a route by IPv6 only")
         if _is_of_region(site, service) and not uses_dual_stack(site.settings.values):
             since = row_since("dual_stack_setting", _DUAL_STACK)
             first = "" if site.behaviour.row.dual_stack_setting else f"update the agent to {since} or later, and "
-            remedy = f"This machine has IPv6 only: {first}set {_DUAL_STACK} to true, then restart the agent"
+            remedy = f"This host has IPv6 only: {first}set {_DUAL_STACK} to true, then restart the agent"
     if service in _FOR_SOME:
         return warned(text, *evidence, _FOR_SOME[service], remedy=remedy)
     return failed(text, *evidence, remedy=remedy)
@@ -198,7 +198,7 @@ def _needless(site: Site, via: str, error: Unreached) -> str:
     if _is_of_region(site, "ec2messages") and uses_dual_stack(site.settings.values):
         return f"ec2messages has no endpoint for IPv6, and {_DUAL_STACK} has the agent ask for one"
     if not via and error.kind in _NO_IPV4 and has_ipv6_only(site):
-        return "ec2messages has IPv4 addresses only, and this machine has a route by IPv6 only"
+        return "ec2messages has IPv4 addresses only, and this host has a route by IPv6 only"
     return ""
 
 

@@ -35,7 +35,7 @@ _SAME_TIME_SECONDS = 600
 
 
 def registration(site: Site) -> Finding:
-    """Whether this machine has a complete registration, and no other place knows one."""
+    """Whether this host has a complete registration, and no other place knows one."""
     try:
         record = site.registration
     except VaultMissing as error:
@@ -45,7 +45,7 @@ def registration(site: Site) -> Finding:
         if site.identity_type == EC2:
             return skipped("this is an EC2 instance, and has no hybrid registration", f"by {site.places.identity}")
         return failed(
-            "this machine is not registered", error.where, remedy="Register it with an activation",
+            "this host is not registered", error.where, remedy="Register it with an activation",
             command=register_command(), tag="not-registered",
         )  # fmt: skip
     except VaultError as error:
@@ -366,7 +366,7 @@ def _written_later(site: Site) -> str:
 
 
 def guard(site: Site) -> Finding:
-    """What the check can tell on this machine at all."""
+    """What the check can tell on this host at all."""
     untold_there = untold("of a copied disk it cannot be told: what the hardware says is not on it")
     try:
         verdict, weak = site.explanation.verdict, site.explanation.id_warning

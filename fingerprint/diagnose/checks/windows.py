@@ -100,7 +100,7 @@ def _changed(site: Site, choice: Choice, change: RecipeChange) -> Finding:
             "whether it is the same machine is not known"
         )  # fmt: skip
         return failed(found.text, found.proof, told, command="fingerprint explain",
-                      remedy="Find out whether the record is this machine's before it is changed")  # fmt: skip
+                      remedy="Find out whether the record is this host's before it is changed")  # fmt: skip
     if site.record_state[0].regenerated:
         # To keep this fingerprint would keep one that the service does not know.
         return failed(found.text, found.proof, "the fingerprint was replaced as well: see the check regenerated")
@@ -167,7 +167,7 @@ def _without_wmic(site: Site) -> bool:
 
 
 def image_state(site: Site) -> Finding:
-    """Whether sysprep is through with this machine."""
+    """Whether sysprep is through with this host."""
     reg = rf"{site.machine.windows_folder()}\System32\reg.exe"
     [result] = site.run((reg, "query", _STATE_KEY, "/v", "ImageState"))
     if result.problem == "not-recorded":

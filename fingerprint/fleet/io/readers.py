@@ -1,4 +1,4 @@
-"""Reading fleets: Parquet, Arrow IPC, JSON Lines, folders and tar files of vaults and snapshots, SSM Inventory."""
+"""Reading fleets: Parquet, Arrow IPC, JSON Lines, directories and tar files of vaults and snapshots, SSM Inventory."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Fleet:
     """A fleet that can be read again and again, each time from its beginning, a batch at a time.
 
     Attributes:
-        path: the file or folder.
+        path: the file or directory.
         format: one of `FORMATS`.
         rows: how many there are, None if that is not known before they are read.
     """
@@ -64,10 +64,10 @@ class Fleet:
 def open_fleet(
     path: str | os.PathLike[str], *, format: str | None = None, unpack_limit: int = tar.USUAL_LIMIT
 ) -> Fleet:
-    """Return the fleet of a file or folder.
+    """Return the fleet of a file or directory.
 
     Args:
-        path: a file, or a folder of files of one format, of vaults and snapshots, or of SSM Inventory.
+        path: a file, or a directory of files of one format, of vaults and snapshots, or of SSM Inventory.
         format: one of `FORMATS`; None to tell from the name and the first bytes.
         unpack_limit: how many bytes a compressed tar file may unpack to.
 
@@ -164,7 +164,7 @@ def _format_of_folder(path: str) -> str:
             return kind
         if kind is None:
             return INVENTORY if "resourcetype=" in file else MACHINES
-    raise InputError("there is no fleet in the folder", where=path, remedy="docs/fleet.md tells what can be read")
+    raise InputError("there is no fleet in the directory", where=path, remedy="docs/fleet.md tells what can be read")
 
 
 def _files_of(path: str, kind: str, rejects: Rejects) -> list[str]:

@@ -1,4 +1,4 @@
-"""Fleets as machines: vaults and recorded machines in a folder or tar file, and what SSM Inventory leaves in S3.
+"""Fleets as machines: vaults and recorded machines in a directory or tar file, and what SSM Inventory leaves in S3.
 
 A machine is a vault, a recording by `fingerprint snapshot`, or both: `web-1/vault/` and `web-1/snapshot.json`, or
 `web-1/` and `web-1.json`. Its saved hash is that of the vault, its current one that of the recording.
@@ -42,7 +42,7 @@ INVENTORY_TYPE = "Custom:HardwareFingerprint"
 
 
 def batches_of_folder(path: str, rejects: Rejects, names: Names) -> Iterator[pa.RecordBatch]:
-    """Yield the machines of a folder, in the order of their names. What is broken goes to `rejects`."""
+    """Yield the machines of a directory, in the order of their names. What is broken goes to `rejects`."""
     found: dict[str, dict[str, Any]] = {}
 
     def add(below: str, content: Any) -> None:
@@ -85,7 +85,7 @@ def batches_of_tar(path: str, rejects: Rejects, names: Names, limit: int) -> Ite
 
 
 def batches_of_inventory(path: str, rejects: Rejects, names: Names) -> Iterator[pa.RecordBatch]:
-    """Yield the nodes of an S3-shaped folder of SSM Inventory, in the order of their files."""
+    """Yield the nodes of an S3-shaped directory of SSM Inventory, in the order of their files."""
     inside = "resourcetype=" in path
 
     def is_wanted(below: str) -> bool:
@@ -95,7 +95,9 @@ def batches_of_inventory(path: str, rejects: Rejects, names: Names) -> Iterator[
     wanted = sorted(files_below(path, is_wanted, lambda below, why: broken.append((below, why))))
     if not wanted and not broken:
         raise InputError(
-            "there is no file below a folder resourcetype=...", where=path, remedy="Name the folder of the custom type"
+            "there is no file below a directory resourcetype=...",
+            where=path,
+            remedy="Name the directory of the custom type",
         )
     for below, why in broken:
         rejects.add(path, 1, why, below)

@@ -26,7 +26,7 @@ from metadata import alone, beside_metadata
 PASS, WARN, FAIL, SKIPPED = "pass", "warn", "fail", "skipped"
 OURS, OTHER = "609629065308", "029608264753"
 KEYS = {OURS: "ASIAY34FZKBOKMUTVV7A", OTHER: "ASIAQNZGKIQY56JQ7WML"}
-ELSEWHERE = "this machine is registered elsewhere"
+ELSEWHERE = "this host is registered elsewhere"
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 
@@ -141,7 +141,7 @@ def test_it_passes_only_where_both_are_known_and_as_expected(
     assert (conclusion["because"] == "account") == (wrong or check["undetermined"])
     if wrong:
         # Before anything else.
-        assert conclusion["text"].startswith(f"This machine is registered elsewhere: {told}; ")
+        assert conclusion["text"].startswith(f"This host is registered elsewhere: {told}; ")
         assert conclusion["steps"][0]["text"].startswith("Register it again where it should be, with an activation")
         assert conclusion["text"].endswith("Not hibernating, and nothing else is wrong.")
         assert conclusion["state"] == "broken"
@@ -155,13 +155,13 @@ def test_it_passes_only_where_both_are_known_and_as_expected(
 def test_it_is_told_before_a_hibernation(machine: AgentMachine, only: list[str]) -> None:
     machine.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + refused("11:35:00", denied(OURS)))
     told = machine.json("diagnose", "--account", OTHER, *only)["conclusion"]
-    assert told["text"].startswith("This machine is registered elsewhere: ")
+    assert told["text"].startswith("This host is registered elsewhere: ")
     assert f"account {OURS}; --account says {OTHER}" in told["text"]
     assert ("Hibernating since 2026-11-24T11:35:00Z" in told["text"]) == (only != ["--only", "account"])
     assert told["state"] == ("broken" if only == ["--only", "account"] else "hibernating")
     done = machine("diagnose", "--account", OTHER)
     assert done.returncode == 1
-    assert done.stdout.startswith("This machine is registered elsewhere: ")
+    assert done.stdout.startswith("This host is registered elsewhere: ")
     assert NODE not in done.stdout
     assert NODE in machine("diagnose", "--account", OTHER, "--reveal").stdout
 
@@ -312,10 +312,10 @@ HINTS: dict[str, tuple[dict[str, str], str]] = {
     "the same region": ({"AWS_REGION": REGION}, ""),
     "no file": ({"AWS_CONFIG_FILE": "/nowhere"}, ""),
     "a file that is none": ({"AWS_CONFIG_FILE": "/proc/self/environ"}, ""),
-    "a file of the home folder": ({"AWS_CONFIG_FILE": "~/config"}, "config, default: 'us-east-2'"),
+    "a file of the home directory": ({"AWS_CONFIG_FILE": "~/config"}, "config, default: 'us-east-2'"),
     "a pipe": ({"AWS_CONFIG_FILE": "~/pipe"}, ""),
     "a device": ({"AWS_CONFIG_FILE": "/dev/zero"}, ""),
-    "a folder": ({"AWS_CONFIG_FILE": "/"}, ""),
+    "a directory": ({"AWS_CONFIG_FILE": "/"}, ""),
     "a key of another account": ({"AWS_ACCESS_KEY_ID": KEYS[OTHER]}, ""),
 }  # fmt: skip
 
@@ -373,7 +373,7 @@ def test_the_instance_that_it_runs_on_warns_if_it_is_elsewhere(machine: AgentMac
     words = ("--vault", str(machine.vault_path), "diagnose", "--network", "--only", "account", "--output", "json")
     done = beside_metadata(200, *words, env=machine.env, document=json.dumps(document))
     [check] = json.loads(done.out)["checks"]
-    # This machine has no log of an agent.
+    # This host has no log of an agent.
     assert check["outcome"] == (WARN if outcome == WARN and "region" in name else SKIPPED)
     assert any(path.endswith("/instance-identity/document") for path in done.asked)
 

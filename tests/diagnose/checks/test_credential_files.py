@@ -92,14 +92,14 @@ def test_what_agents_3_2_left_is_removed_once_none_of_them_is_there(tmp_path: Pa
     assert "agents 3.2 keep its credentials there" in told(finding)
 
 
-# Copies of the two folders that nobody else sees.
+# Copies of the two directories that nobody else sees.
 _MOUNTS = r"""
 set -e
 T=$1; shift
 mount -t tmpfs tmpfs "$T"
-for folder in /root /var/lib /usr/bin; do
-    mkdir -p "$T$folder/upper" "$T$folder/work"
-    mount -t overlay overlay -o lowerdir=$folder,upperdir="$T$folder/upper",workdir="$T$folder/work" $folder
+for directory in /root /var/lib /usr/bin; do
+    mkdir -p "$T$directory/upper" "$T$directory/work"
+    mount -t overlay overlay -o lowerdir=$directory,upperdir="$T$directory/upper",workdir="$T$directory/work" $directory
 done
 echo mounted
 exec "$@"

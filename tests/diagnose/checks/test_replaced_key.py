@@ -264,7 +264,7 @@ def test_a_machine_that_differs_as_well_is_not_restarted_first(machine: AgentMac
 
 
 def test_a_real_rotation_beside_a_real_process_is_recognised(tmp_path: Path) -> None:
-    """By the list of processes, our history and the times of this machine, whatever its time zone."""
+    """By the list of processes, our history and the times of this host, whatever its time zone."""
     vault = Vault(str(vault_below(tmp_path / "root")), state=str(tmp_path / "state"))
     recorded = unix_machine(dmi="SMBIOS 3.0 present.", disk="total 0")
     with LocalService() as service:
