@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from typing_extensions import Self
+
 EXIT_OK = 0
 EXIT_DIFFERS = 1
 EXIT_USAGE = 2
@@ -40,6 +42,10 @@ class FingerprintError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.what, self.where, self.remedy)
+
+    def again(self) -> Self:
+        """Return an equal error: one that is raised more than once may get another remedy each time."""
+        return type(self)(self.what, where=self.where, remedy=self.remedy)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what

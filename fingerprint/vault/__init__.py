@@ -258,7 +258,7 @@ class Vault:
             self._read_once[key] = data, refused, self.notice, self.rolled_back, self.unwatched
         data, refused, self.notice, self.rolled_back, self.unwatched = self._read_once[key]
         if refused is not None:
-            raise refused.with_traceback(None)
+            raise refused.again()
         return data
 
     def _read_bytes(self, key: str) -> bytes:

@@ -136,5 +136,5 @@ def _once(lock: Any, answers: dict[object, tuple[Any, VaultError | None]], key: 
                 answers[key] = None, error
         answer, refused = answers[key]
     if refused is not None:
-        raise refused.with_traceback(None)
+        raise refused.again()
     return answer  # type: ignore[no-any-return]
