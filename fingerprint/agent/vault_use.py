@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import sys
 
-from fingerprint._io.chroot import on_disk
-from fingerprint.machine.process_list import agent_pids
 from fingerprint.types import Value
 from fingerprint.vault.locations import reference_vault
 
@@ -50,6 +48,7 @@ def is_of_agent(vault: Vault, machine: Machine) -> bool:
     return machine.elsewhere or is_agents_vault(vault.path)
 
 
+# `check` asks whose vault it is, and not who uses it: what that needs is imported where it is needed.
 def vault_use(vault: str, platform: str = sys.platform, proc: str = "/proc") -> VaultUse:
     """Return which running agents use a vault.
 
@@ -62,6 +61,8 @@ def vault_use(vault: str, platform: str = sys.platform, proc: str = "/proc") -> 
         return _on_linux(vault, proc)
     if not is_agents_vault(vault):
         return VaultUse()
+    from fingerprint.machine.process_list import agent_pids
+
     try:
         return VaultUse(agent_pids())
     except OSError as error:
@@ -69,6 +70,9 @@ def vault_use(vault: str, platform: str = sys.platform, proc: str = "/proc") -> 
 
 
 def _on_linux(vault: str, proc: str) -> VaultUse:
+    from fingerprint._io.chroot import on_disk
+    from fingerprint.machine.process_list import agent_pids
+
     try:
         own = os.stat(vault)
     except FileNotFoundError:

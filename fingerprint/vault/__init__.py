@@ -11,10 +11,9 @@ import os
 from fingerprint._io.permissions import is_root
 from fingerprint.errors import VaultChanged, VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.types import FingerprintRecord, RegistrationRecord
-from fingerprint.vault.files import Folder, is_torn, read_settled
+from fingerprint.vault.files import FILES, Folder, KeptFiles, is_torn, read_settled
 from fingerprint.vault.history import History
 from fingerprint.vault.journal import BYTES_FOUND, FOUND, NOT_WRITTEN, WRITTEN
-from fingerprint.vault.keeping import FILES, KeptFiles
 from fingerprint.vault.locations import (
     hides_own,
     known_as,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from fingerprint.vault.evidence import EvidenceStore
-    from fingerprint.vault.keeping import Files
+    from fingerprint.vault.files import Files
 
     _Record = TypeVar("_Record", FingerprintRecord, RegistrationRecord)
     _Result = TypeVar("_Result")

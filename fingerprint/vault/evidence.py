@@ -12,9 +12,8 @@ import os
 from fingerprint._core import canonical_bytes, sha256_hex
 from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing, VaultUnreadable
 from fingerprint.types import Value
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import FILES, Folder
 from fingerprint.vault.journal import sealed, unsealed
-from fingerprint.vault.keeping import FILES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.types import FingerprintRecord
-    from fingerprint.vault.keeping import Files
+    from fingerprint.vault.files import Files
 
 # Of one vault. The oldest go first, but the very first, and the first of the record that is in the vault.
 ENTRIES_KEPT = 16

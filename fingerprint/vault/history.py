@@ -14,7 +14,7 @@ import sys
 from fingerprint._core import dumps
 from fingerprint._io.times import utc
 from fingerprint.errors import VaultError, VaultMissing
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import FILES, Folder
 from fingerprint.vault.journal import (
     AHEAD,
     BYTES_FOUND,
@@ -36,7 +36,6 @@ from fingerprint.vault.journal import (
     unmarked,
     unsealed,
 )
-from fingerprint.vault.keeping import FILES
 from fingerprint.vault.os_errors import JOURNAL_LIMIT
 from fingerprint.vault.state_keys import HISTORY, JOURNAL
 
@@ -44,8 +43,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fingerprint.vault.files import Files
     from fingerprint.vault.journal import Change, Entry
-    from fingerprint.vault.keeping import Files
 
 # Then `retention` chooses what is kept of them; all that it can keep is less.
 LINES_LIMIT = 1200

@@ -13,8 +13,7 @@ import os
 from fingerprint._core import JsonError, dumps, loads
 from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe, writable
 from fingerprint.types import Value
-from fingerprint.vault.files import Folder
-from fingerprint.vault.keeping import FILES
+from fingerprint.vault.files import FILES, Folder
 from fingerprint.vault.os_errors import vault_error
 
 TYPE_CHECKING = False
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from fingerprint.vault.keeping import Files
+    from fingerprint.vault.files import Files
 
 HISTORY = "history"
 JOURNAL = ".jsonl"

@@ -13,15 +13,14 @@ import sys
 
 from fingerprint._core import JsonError, loads
 from fingerprint.errors import VaultDenied, VaultError, VaultMissing, VaultUnsafe
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import FILES, Folder
 from fingerprint.vault.journal import json_text
-from fingerprint.vault.keeping import FILES
 from fingerprint.vault.os_errors import JOURNAL_LIMIT
 from fingerprint.vault.state_keys import HISTORY, JOURNAL, real_path, state_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.vault.keeping import Files
+    from fingerprint.vault.files import Files
 
 
 _EVIDENCE = "evidence"
