@@ -1,6 +1,6 @@
 """Decides whether this is still the machine that registered, and says why.
 
-    from fingerprint import Gate, Policy, Vault, collect, explain, match
+    from fingerprint import Gate, Policy, Vault, collect, explain, match, observe
 
 Most names are loaded when they are first used, so that linking the package costs little at start.
 """
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fingerprint.explanation import explain as explain
     from fingerprint.gate import Gate as Gate
     from fingerprint.gate import Policy as Policy
+    from fingerprint.observation import Observation as Observation
+    from fingerprint.observation import observe as observe
     from fingerprint.types import FingerprintRecord as FingerprintRecord
     from fingerprint.types import HardwareHash as HardwareHash
     from fingerprint.types import Reason as Reason
@@ -31,11 +33,13 @@ _HOMES = {
     "FingerprintRecord": "fingerprint.types",
     "Gate": "fingerprint.gate",
     "HardwareHash": "fingerprint.types",
+    "Observation": "fingerprint.observation",
     "Policy": "fingerprint.gate",
     "Reason": "fingerprint.types",
     "Vault": "fingerprint.vault",
     "Verdict": "fingerprint.types",
     "explain": "fingerprint.explanation",
+    "observe": "fingerprint.observation",
 }
 
 __all__ = [
@@ -43,6 +47,7 @@ __all__ = [
     "FingerprintRecord",
     "Gate",
     "HardwareHash",
+    "Observation",
     "Policy",
     "Reason",
     "Vault",
@@ -50,6 +55,7 @@ __all__ = [
     "collect",
     "explain",
     "match",
+    "observe",
 ]
 
 

@@ -1,0 +1,59 @@
+"""What `from fingerprint import` gives, without loading more than is used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fingerprint
+from fingerprint import Observation, Vault, observe
+from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.testing.machines import unix_snapshot
+
+NAMES = (
+    "collect", "match", "explain", "observe", "HardwareHash", "FingerprintRecord", "Verdict", "Reason", "Vault", "Gate",
+    "Policy", "Observation", "Explanation",
+)  # fmt: skip
+
+
+def test_the_public_names_are_those() -> None:
+    assert sorted(fingerprint.__all__) == sorted(NAMES)
+    assert set(NAMES) <= set(dir(fingerprint))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_name_can_be_imported_first(name: str) -> None:
+    """By a process of its own: one that is loaded when it is used must not need another one before it."""
+    code = f"from fingerprint import {name}; assert callable({name}), {name}"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_observe_tells_what_check_and_explain_tell(tmp_path: Path) -> None:
+    vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
+    machine = RecordedMachine(unix_snapshot())
+    missing = observe(vault, machine)
+    assert isinstance(missing, Observation)
+    assert (missing.outcome, missing.level, missing.comparison) == ("cannot-tell", "unknown", None)
+    assert missing.exit_code == 3
+    from fingerprint.gate import first_record
+
+    first_record(vault, machine)
+    found = observe(vault, RecordedMachine(unix_snapshot(ip="192.0.2.99", host_name="other")))
+    assert (found.outcome, found.level, str(found.outlook)) == ("same", "ok", "will-accept")
+    assert found.required().verdict.matched == 7
+    assert found.stable is not None
+    assert found.evidence_problem == ""
+
+
+def test_observe_looks_at_this_machine_and_its_vault_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINGERPRINT_VAULT", str(tmp_path / "Vault"))
+    monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
+    found = observe()
+    assert found.vault.path == str(tmp_path / "Vault")
+    assert type(found.error).__name__ == "VaultMissing"
