@@ -163,3 +163,23 @@ def test_values_are_declared_and_not_written_by_hand() -> None:
     # The base of all values; the options of the command line, made at each start; three that collect what is found.
     by_hand = {"types.py", "cli/options.py", "machine/keeping.py", "smbios/dmidecode.py", "support_bundle/bundle.py"}
     assert homes(r"(?m)^    __slots__ =") == by_hand
+
+
+@pytest.mark.parametrize(
+    ("pattern", "home"),
+    [
+        (r"^\.aws$|^aws_secret_access_key$", {"agent/paths.py", "credentials/profile_dialects.py"}),
+        (r"^AWS_(?:SHARED_CREDENTIALS|CONFIG)_FILE$|^AWS_(?:DEFAULT_)?PROFILE$", {"credentials/profile_dialects.py"}),
+        (r"^FINGERPRINT_(?:STATE|VAULT)$|/Library/Application Support", {"vault/locations.py"}),
+        (r"^/etc/machine-id$|^/var/lib/dbus/machine-id$", {"attributes/machine_id.py", "testing/machines.py"}),
+        (r"^/etc/(?:passwd|shadow|group)$", {"machine/base.py"}),
+        (r"\.dockerenv|\.containerenv", {"collectors/stable.py"}),
+        (r"^/latest/api/token$", {"agent/providers.py"}),
+        (r"Run it as (?:root|Administrator)$", {"_io/permissions.py"}),
+        (r"^Restore the vault from a backup of before", {"vault/regeneration.py"}),
+        (r"^Look for the node and its role", {"agent/logs/state.py"}),
+        (r"cloud-aws\.adc-e|amazonaws\.com\.cn", {"agent/regions.py"}),
+    ],
+)
+def test_a_fact_of_the_system_or_of_aws_stands_in_one_module(pattern: str, home: set[str]) -> None:
+    assert literal_homes(pattern) == home

@@ -17,6 +17,10 @@ _CAPABILITIES = (
 )  # fmt: skip
 
 
+AS_ROOT, AS_ADMINISTRATOR = "Run it as root", "Run it as Administrator"
+RECORD_AS_ROOT = "Record it again as root, on that machine: fingerprint snapshot FILE"
+
+
 def is_root() -> bool:
     """Return whether this process runs as root, on Windows as an administrator."""
     if os.name == "nt":
@@ -35,9 +39,9 @@ def rights_remedy(*, copied: bool = False, recorded: bool = False) -> str:
         recorded: whether it was refused while a recorded machine (`--snapshot`) was recorded.
     """
     if recorded:
-        return "Record it again as root, on that machine: fingerprint snapshot FILE"
+        return RECORD_AS_ROOT
     if not is_root():
-        return "Run it as Administrator" if os.name == "nt" else "Run it as root"
+        return AS_ADMINISTRATOR if os.name == "nt" else AS_ROOT
     if copied:
         return "Mount the disk so that root can read it (NFS: no_root_squash, FUSE: allow_root)"
     return root_lacks()

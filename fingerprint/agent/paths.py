@@ -32,6 +32,8 @@ MAIN_LOG, ERROR_LOG, HIBERNATION_LOG = LOGS = (f"{CORE}.log", "errors.log", "hib
 UPDATE_LOG = "AmazonSSMAgent-update.txt"
 CONFIG_NAME = f"{CORE}.json"
 REGISTRATION_NAME = "registration"
+# Where the AWS SDKs have credentials and settings, below a home directory.
+SDK_CREDENTIALS, SDK_CONFIG = (".aws", "credentials"), (".aws", "config")
 # The programs of the snap. All else of it is where the packages have it.
 SNAP = f"/snap/{PACKAGE}/current"
 # In lower case with slashes: a path that holds one of these is the agent's.
@@ -82,7 +84,7 @@ class Places(Value):
     @property
     def shared_credentials(self) -> str:
         """The usual credentials file of the account that it runs as; on Windows below the system's directory."""
-        return self.separator.join((self.home or r"System32\config\systemprofile", ".aws", "credentials"))
+        return self.separator.join((self.home or r"System32\config\systemprofile", *SDK_CREDENTIALS))
 
 
 def places_of(platform: str, environ: Mapping[str, str] | None = None) -> Places:

@@ -34,6 +34,8 @@ PROVIDERS = {
     AZURE: Provider(AZURE, "/metadata/instance?api-version=2025-04-07&format=json", (("Metadata", "true"),)),
 }
 METADATA_HOST = "169.254.169.254"
+# Of EC2: where its token is asked for.
+TOKEN_PATH = "/latest/api/token"
 
 
 def provider_named(text: str) -> str:

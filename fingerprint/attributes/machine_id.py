@@ -5,6 +5,8 @@ The agent takes the text of the file as it stands, so all machines with such a t
 
 from __future__ import annotations
 
+# In the order in which the agent reads them; the second is usually a link to the first.
+MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 UNINITIALIZED = "uninitialized"
 _OTHER = "it is not 32 hexadecimal digits"
 _DIGITS = 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.attributes.machine_id import MACHINE_ID_FILES
 from fingerprint.types import Value
 
 WINDOWS = "windows"
@@ -32,7 +33,7 @@ CATALOGUE = (
     Row(
         "machine-id",
         "hardware ID of Unix",
-        "/etc/machine-id, else /var/lib/dbus/machine-id",
+        ", else ".join(MACHINE_ID_FILES),
         "",
         "cloned images share it, and a reset image gets a new one",
     ),

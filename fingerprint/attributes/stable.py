@@ -6,6 +6,7 @@ event changes (docs/events.md) and held against real machines (docs/calibration.
 
 from __future__ import annotations
 
+from fingerprint.attributes.machine_id import MACHINE_ID_FILES
 from fingerprint.types import Value, Vocabulary
 
 TYPE_CHECKING = False
@@ -56,7 +57,7 @@ class Strength(Value):
 _SMBIOS = "the SMBIOS table"
 
 STRENGTHS = (
-    Strength("machine-id", Group.COPYABLE, (2, 1), (2, 1), "/etc/machine-id", "the installation of the system"),
+    Strength("machine-id", Group.COPYABLE, (2, 1), (2, 1), MACHINE_ID_FILES[0], "the installation of the system"),
     Strength("system-uuid", Group.IDENTITY, (8, 8), (4, 8), _SMBIOS, "UUID of the board or virtual machine"),
     # Hypervisors derive the serial number of the system from its UUID, so that it is no second witness.
     Strength(

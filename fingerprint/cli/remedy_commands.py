@@ -14,7 +14,7 @@ from fingerprint._io.permissions import is_root
 from fingerprint.agent.paths import places_of
 from fingerprint.cli.options import GLOBAL, Command
 from fingerprint.cli.table import group_of
-from fingerprint.vault.locations import is_own, reference_vault, resolve_vault
+from fingerprint.vault.locations import STATE_VARIABLE, VAULT_VARIABLE, is_own, reference_vault, resolve_vault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ class Advice:
     """
 
     def __init__(self, arguments: Arguments | None) -> None:
-        named = os.environ.get("FINGERPRINT_VAULT", "") if is_own(os.environ) else ""
+        named = os.environ.get(VAULT_VARIABLE, "") if is_own(os.environ) else ""
         vault = (arguments.vault if arguments else None) or named
         root = arguments.root if arguments else "/"
         self._vault = _absolute(vault) if vault else ""
         self._root = "" if root == "/" else _absolute(root)
         self._snapshot = _absolute(arguments.snapshot) if arguments and arguments.snapshot is not None else ""
-        state = os.environ.get("FINGERPRINT_STATE", "") if is_own(os.environ) else ""
+        state = os.environ.get(STATE_VARIABLE, "") if is_own(os.environ) else ""
         self._state = _absolute(state) if state else ""
         self._program = program()
         self._of_files = arguments is not None and _looks_at_files(arguments)
@@ -184,7 +184,7 @@ class Advice:
         given = (("--root", self._root), ("--snapshot", self._snapshot), ("--vault", vault))
         target = "".join(f" {flag} {quoted(path)}" for flag, path in given if path and flag not in options)
         start = self._program
-        state = f"FINGERPRINT_STATE={quoted(self._state)}" if self._state else ""
+        state = f"{STATE_VARIABLE}={quoted(self._state)}" if self._state else ""
         if by_root and not is_root():
             start = f"sudo {f'env {state} ' if state else ''}{_for_sudo(start)}"
         elif state and os.name == "nt":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from fingerprint.attributes.machine_id import problem
+from fingerprint.attributes.machine_id import MACHINE_ID_FILES, problem
 from fingerprint.attributes.ssm import attributes_of
 from fingerprint.collectors.attributes import address_attributes, hashed, host_name_attribute, text_attribute, unread
 from fingerprint.smbios.no_table import why_silent
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 DMIDECODE = "/usr/sbin/dmidecode"
 DISK_LINKS = "/dev/disk/by-uuid"
-MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 _DMI_GROUPS = (
     ("processor-hash", "processor"),
     ("memory-hash", "memory"),

@@ -8,10 +8,10 @@ from __future__ import annotations
 import errno
 
 from fingerprint._core import canonical_uuid, clean, clean_serial, hypervisor_of, set_of, value_of
-from fingerprint.attributes.machine_id import is_shared
+from fingerprint.attributes.machine_id import MACHINE_ID_FILES, is_shared
 from fingerprint.attributes.stable import CONTAINERS, PHYSICAL, STRENGTHS
 from fingerprint.collectors.attributes import unread
-from fingerprint.collectors.ssm_unix import MACHINE_ID_FILES, NOTHING_THERE
+from fingerprint.collectors.ssm_unix import DISK_LINKS, NOTHING_THERE
 from fingerprint.types import Attribute, Status
 
 TYPE_CHECKING = False
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 SMBIOS_TABLE = "/sys/firmware/dmi/tables/DMI"
 DISKS_BY_ID = "/dev/disk/by-id"
-FILESYSTEMS = "/dev/disk/by-uuid"
 BLOCK_DEVICES = "/sys/block"
 _DMI_FILES = "/sys/class/dmi/id"
 _READABLE_BY_ALL = (
@@ -31,7 +30,7 @@ _READABLE_BY_ALL = (
 _DEVICE_TREE = "/proc/device-tree"
 _CPUINFO = "/proc/cpuinfo"
 _CONTAINER_MANAGER = "/run/systemd/container"
-_CONTAINER_MARKS = (("/.dockerenv", "docker"), ("/run/.containerenv", "podman"))
+CONTAINER_MARKS = (("/.dockerenv", "docker"), ("/run/.containerenv", "podman"))
 _TABLE_LIMIT = 4 * 1024 * 1024
 _CPUINFO_LIMIT = 4 * 1024 * 1024
 # Twelve characters that a processor's hypervisor leaf holds.
@@ -120,7 +119,7 @@ def _read_linux(machine: Machine, found: _Found) -> None:
         _device_tree(machine, found)
     _processor(machine, found)
     _disks(machine, found)
-    _ask(found, "filesystem-uuids", FILESYSTEMS, lambda: set_of("filesystem-uuids", _listed(machine, FILESYSTEMS)))
+    _ask(found, "filesystem-uuids", DISK_LINKS, lambda: set_of("filesystem-uuids", _listed(machine, DISK_LINKS)))
 
 
 def _machine_id(machine: Machine, found: _Found) -> None:
@@ -241,7 +240,7 @@ def _container(machine: Machine, found: _Found) -> None:
     try:
         manager = machine.read_file(_CONTAINER_MANAGER).decode("utf-8", "replace").strip() or "container"
     except OSError:
-        manager = next((name for path, name in _CONTAINER_MARKS if _exists(machine, path)), "")
+        manager = next((name for path, name in CONTAINER_MARKS if _exists(machine, path)), "")
     if manager:
         found.tell("hypervisor", manager if manager in CONTAINERS else "container", "marks of containers")
 

@@ -17,6 +17,7 @@ from time import monotonic
 from fingerprint._core import dumps
 from fingerprint._io.http_server import QUEUE, Answer, HttpServer, Request
 from fingerprint._io.times import utc
+from fingerprint.agent.providers import TOKEN_PATH
 from fingerprint.errors import EXIT_DIFFERS, EXIT_SERVICE_REFUSED, FingerprintError
 
 TYPE_CHECKING = False
@@ -34,7 +35,6 @@ _HOPS = 1
 _NAMES = ("127.0.0.1", "localhost")
 _TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 _TOKEN = "X-aws-ec2-metadata-token"
-_TOKEN_PATH = "/latest/api/token"
 _CREDENTIALS_PATH = "/latest/meta-data/iam/security-credentials"
 # Together with the time a multiple of three: base64 without padding, and one text only for each token.
 _NONCE_BYTES, _MAC_BYTES = 17, 32
@@ -130,7 +130,7 @@ class CredentialServer:
         if not _is_local(request):
             return Answer(403)
         if request.method == "PUT":
-            if request.target != _TOKEN_PATH:
+            if request.target != TOKEN_PATH:
                 return Answer(404)
             seconds = request.header(_TTL.lower())
             if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 5):

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import configparser
 import io
+import os
 import re
 
+from fingerprint.agent.paths import SDK_CONFIG, SDK_CREDENTIALS
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     Profiles = dict[str, dict[str, str]]
 
@@ -23,6 +25,7 @@ ACCESS_KEY, SECRET_KEY, TOKEN = NAMES = ("aws_access_key_id", "aws_secret_access
 OLD_TOKEN = "aws_security_token"
 BOTOCORE = "Python"
 
+_CREDENTIALS_VARIABLE, _CONFIG_VARIABLE = "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"
 _OPTION = re.compile(r"(?P<name>(?:[^=:\n]*[^=:\s])?)(?P<delimiter>\s*[=:]\s*)(?P<value>.*)$")
 _SECTION = re.compile(r"\[(.+)\]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -38,6 +41,22 @@ _JAVASCRIPT_PREFIX = re.compile(rf"([\w-]+)[{_JAVASCRIPT_BLANKS}]([\"'])?([\w\-@
 _RUBY_SECTION = re.compile(r"\[([^\[\]]+)\]\s*(#.+)?$", re.ASCII)
 _RUBY_ITEM = re.compile(r"(.(?:[^=]*[^=\s])?)\s*=\s*(\S(?:.*\S)?|\s)\s*$", re.ASCII)
 _RUBY_EMPTY = re.compile(r"(.(?:[^=]*[^=\s])?)\s*=\s*$", re.ASCII)
+
+
+def credentials_file(home: str, environ: Mapping[str, str]) -> str:
+    """Return the shared credentials file of a user: the one that the environment names, else the usual one."""
+    return environ.get(_CREDENTIALS_VARIABLE) or os.path.join(home, *SDK_CREDENTIALS)
+
+
+def config_file(home: str, environ: Mapping[str, str]) -> str:
+    """Return the configuration file of a user's SDKs, in the same way."""
+    return environ.get(_CONFIG_VARIABLE) or os.path.join(home, *SDK_CONFIG)
+
+
+def named_profile(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the profile that the environment names, and its section in the configuration file."""
+    profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
+    return profile, profile if profile == "default" else f"profile {profile}"
 
 
 class Unreadable(Exception):

@@ -16,6 +16,7 @@ from fingerprint.credentials.profile_dialects import (
     OLD_TOKEN,
     Line,
     Unreadable,
+    credentials_file,
     keys_of,
     lines_of,
 )
@@ -43,11 +44,10 @@ def default_path() -> str:
     With the rights of another user than the caller's, it is in the home of that one, whatever the environment says.
     """
     if is_own(os.environ):
-        named = os.environ.get("AWS_SHARED_CREDENTIALS_FILE")
-        return named or os.path.join(os.path.expanduser("~"), ".aws", "credentials")
+        return credentials_file(os.path.expanduser("~"), os.environ)
     from pwd import getpwuid
 
-    return os.path.join(getpwuid(os.geteuid()).pw_dir, ".aws", "credentials")
+    return credentials_file(getpwuid(os.geteuid()).pw_dir, {})
 
 
 def updated(text: str, profile: str, credentials: RoleCredentials, where: str = "") -> tuple[str, list[str]]:

@@ -7,7 +7,6 @@ container, instance profile, default host management. What a registered node's a
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import stat
 import sys
@@ -16,6 +15,13 @@ from configparser import RawConfigParser
 
 from fingerprint.agent.identity_config import AgentCredentials, parse_agent_credentials
 from fingerprint.agent.paths import places_of
+from fingerprint.credentials.profile_dialects import (
+    ACCESS_KEY,
+    SECRET_KEY,
+    config_file,
+    credentials_file,
+    named_profile,
+)
 from fingerprint.machine.live import LiveMachine
 from fingerprint.types import Value, Vocabulary
 
@@ -27,7 +33,6 @@ if TYPE_CHECKING:
     from fingerprint.machine.base import Machine
 
 _LIMIT = 1024 * 1024
-_KEYS = ("aws_access_key_id", "aws_secret_access_key")
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
 # Where programs of root without a path are looked for on a copied disk.
 _PROGRAMS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -118,10 +123,8 @@ def credential_order(
     findings: list[Finding] = []
     known = environ or {}
     disk = _Disk(machine or LiveMachine(root))
-    profile = known.get("AWS_PROFILE") or known.get("AWS_DEFAULT_PROFILE") or "default"
-    shared = known.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.join(home, ".aws", "credentials")
-    config = known.get("AWS_CONFIG_FILE") or os.path.join(home, ".aws", "config")
-    section = profile if profile == "default" else f"profile {profile}"
+    profile, section = named_profile(known)
+    shared, config = credentials_file(home, known), config_file(home, known)
     sources = (
         _environment(environ, findings),
         _file(_SHARED, disk, shared, profile, findings),
@@ -207,7 +210,7 @@ def _file(name: str, disk: _Disk, path: str, section: str, findings: list[Findin
         # The parser's own words would quote the line, and with it a secret.
         findings.append(Finding("it is no INI file that SDKs could read", path, "Mend or remove it"))
         return Source(name, where, State.UNREADABLE, "it is no INI file")
-    if mode & _OTHERS_MAY and any(parser.has_option(part, _KEYS[1]) for part in parser.sections()):
+    if mode & _OTHERS_MAY and any(parser.has_option(part, SECRET_KEY) for part in parser.sections()):
         findings.append(Finding(f"others may read the keys in it (mode {mode:04o})", path, f"chmod 600 {path}"))
     if not parser.has_section(section):
         others = len(parser.sections())
@@ -218,7 +221,7 @@ def _file(name: str, disk: _Disk, path: str, section: str, findings: list[Findin
 def _profile(
     name: str, where: str, disk: _Disk, path: str, parser: RawConfigParser, section: str, findings: list[Finding]
 ) -> Source:
-    halves = [bool((parser.get(section, key, fallback="") or "").strip()) for key in _KEYS]
+    halves = [bool((parser.get(section, key, fallback="") or "").strip()) for key in (ACCESS_KEY, SECRET_KEY)]
     if all(halves):
         return Source(name, where, State.PRESENT)
     if any(halves):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fingerprint._io.times import utc
 from fingerprint.agent.logs import CLOCK, code_of
 from fingerprint.agent.logs.sdk_errors import DENIED, MISMATCH
+from fingerprint.agent.logs.state import LOOK_FOR_NODE
 from fingerprint.diagnose.checks.account import FOREIGN, WITHOUT_ACCOUNT
 from fingerprint.diagnose.checks.agent import restart_command
 from fingerprint.diagnose.checks.registration import VAULT_EXITS, VAULT_MINTS
@@ -22,6 +23,7 @@ from fingerprint.diagnose.result import (
     Result,
 )
 from fingerprint.errors import FingerprintError
+from fingerprint.explanation.remedies import BACKUP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,8 +178,7 @@ def _why_waiting(
         why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
         if _tag(found, "key") == UNDATED:
             why += "; or its key was replaced since the agent was started, which a key without a date does not tell"
-        look = "Look for the node and its role in the console of the service; register again if it is gone"
-        return "waiting", why, [(look, ""), restart]
+        return "waiting", why, [(LOOK_FOR_NODE, ""), restart]
     return "waiting", f"it gets no credentials: {told}", [_LOOK_AT_NETWORK, restart]
 
 
@@ -261,7 +262,7 @@ def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:
 def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if _tag(found, "collector") in (RECIPE_CHANGED, IDS_MOVED):
         name, why = "collector", found["collector"].text
-        steps = [("Keep the present record", "fingerprint vault backup"), *_steps(found["collector"])]
+        steps = [(BACKUP.text, BACKUP.command), *_steps(found["collector"])]
     elif _tag(found, "fingerprint") == "differs":
         name, why = "fingerprint", f"the machine differs from its record ({site.explanation.rule})"
         steps = _remedies(site)

@@ -7,7 +7,7 @@ import re
 
 from fingerprint._core import JsonError, loads
 from fingerprint._io.text import hidden
-from fingerprint.agent.providers import METADATA_HOST, PROVIDERS
+from fingerprint.agent.providers import METADATA_HOST, PROVIDERS, TOKEN_PATH
 from fingerprint.agent.proxies import url_parts
 from fingerprint.diagnose.http_probe import Unreached
 from fingerprint.diagnose.network import READ_LIMIT
@@ -60,7 +60,7 @@ def ask_ec2(network: Network, base: str, path: str) -> tuple[Reached, Reached, b
         Unreached: there is none.
     """
     asking = {"X-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS, "Content-Length": "0"}
-    token = network.ask(f"{base}/latest/api/token", "PUT", asking, direct=True)
+    token = network.ask(f"{base}{TOKEN_PATH}", "PUT", asking, direct=True)
     text = token.body.decode("ascii", "replace").strip()
     # Whatever else answers with a page of its own gives no token.
     first = token.status == 200 and text != "" and text.isascii() and text.isprintable() and " " not in text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.machine.reader import AS_ROOT
+from fingerprint._io.permissions import AS_ROOT
 from fingerprint.observation import RECIPE_REMEDY
 from fingerprint.rules.ssm import MACHINE_ID
 from fingerprint.rules.stable import Outcome
@@ -30,7 +30,7 @@ IN_UTF8 = Remedy(
     "in-utf8", "Give the host a name, or the file a text, that is valid UTF-8, then restart the agent",
     "hostnamectl set-hostname NAME",
 )  # fmt: skip
-_BACKUP = Remedy("backup", "Keep the present record", "fingerprint vault backup")
+BACKUP = Remedy("backup", "Keep the present record", "fingerprint vault backup")
 _REGISTER = Remedy(
     "register", "Register the machine again with a new activation", "",
     "It becomes a node with another id; what names the old one must be changed",
@@ -69,7 +69,7 @@ def remedies(
     another = stable is not None and stable.outcome == Outcome.DIFFERENT
     if outlook == Outlook.UNKNOWN and doubt is not None:
         # Hashes of the wrong recipe in the record would cost the registration.
-        return (_BACKUP, Remedy(doubt.name, doubt.text, doubt.command))
+        return (BACKUP, Remedy(doubt.name, doubt.text, doubt.command))
     if verdict.match:
         return _for_a_copy(verdict) if another else ()
     if outlook == Outlook.STOPS:
@@ -80,13 +80,13 @@ def remedies(
     if recipe_changed and not another:
         command = rebaselined_as_it_is(verdict.reason == Reason.SID_DIFFERS)
         text = f"{RECIPE_REMEDY}; then restart the agent"
-        return (_BACKUP, Remedy("rebaseline", text, command, "Whether AWS accepts it was not tried"), _REGISTER)
+        return (BACKUP, Remedy("rebaseline", text, command, "Whether AWS accepts it was not tried"), _REGISTER)
     if another or (events and events[0].truth == "other"):
         return (
             Remedy("refuse", "This looks like another machine: leave it refused, and find out who copied it"),
             _REGISTER,
         )
-    steps = [_BACKUP]
+    steps = [BACKUP]
     highest = verdict.highest_passing_threshold
     if verdict.reason == Reason.SID_DIFFERS:
         # On Windows it is made of what the firmware says, which nobody puts back.

@@ -9,11 +9,11 @@ import stat
 import sys
 
 from fingerprint.agent.paths import places_of
-from fingerprint.attributes.machine_id import UNINITIALIZED, problem
+from fingerprint.attributes.machine_id import MACHINE_ID_FILES, UNINITIALIZED, problem
 from fingerprint.errors import UsageError, VaultError
 from fingerprint.image.disk import Disk, identity, is_folder, reason
 from fingerprint.image.findings import KEEP, KINDS, NODES, Findings, Leftover
-from fingerprint.vault.locations import PROGRAM, state_folder
+from fingerprint.vault.locations import state_folder, system_state_folder
 from fingerprint.vault.records import decode_manifest
 
 TYPE_CHECKING = False
@@ -72,8 +72,8 @@ def leftovers(
     search.attempt(search.file, "host-management", places.host_management)
     search.attempt(search.nodes, places.data)
     if platform != "win32":
-        search.attempt(search.machine_id, "/etc/machine-id")
-        search.attempt(search.second_machine_id, "/var/lib/dbus/machine-id")
+        search.attempt(search.machine_id, MACHINE_ID_FILES[0])
+        search.attempt(search.second_machine_id, MACHINE_ID_FILES[1])
     search.own_state(platform, environ)
     if not keep_logs:
         search.attempt(search.tree, "agent-log", places.logs)
@@ -316,7 +316,7 @@ class _Search:
         folder, name, status = found
         with folder:
             empty = self._is_made_anew(folder.read(name, _MACHINE_ID_LIMIT))
-        first = self.disk.reach("/etc/machine-id")
+        first = self.disk.reach(MACHINE_ID_FILES[0])
         if first is not None:
             first[0].close()
         if not empty and (first is None or identity(first[2]) != identity(status)):
@@ -324,7 +324,7 @@ class _Search:
 
     def own_state(self, platform: str, environ: Mapping[str, str]) -> None:
         """Note our own state: all of our fixed directory, and what we made in another one."""
-        fixed = ("/Library/Application Support/" if platform == "darwin" else "/var/lib/") + PROGRAM
+        fixed = system_state_folder(platform)
         if platform != "win32":
             self.attempt(self.tree, "own-state", fixed)
         if self.disk.root != os.path.abspath(os.sep):

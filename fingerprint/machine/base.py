@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 FILE_LIMIT = 64 * 1024
 # Of each log, from its end.
 END_LIMIT = 8 * 1024 * 1024
+ACCOUNTS = "/etc/passwd"
+# With passwords: a recording keeps the line of the agent's account, and of that whether it has one.
+PASSWORDS = "/etc/shadow"
+GROUPS = "/etc/group"
 
 
 class NotThisMachine(OSError):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+from fingerprint._io.permissions import AS_ADMINISTRATOR, AS_ROOT, RECORD_AS_ROOT
 from fingerprint.types import Value
 
-AS_ROOT = "Run it as root"
 _CAP_SYS_RAWIO = 17
 # linux/proc_ns.h: PROC_USER_INIT_INO.
 _FIRST_NAMESPACE = "user:[4026531837]"
@@ -37,10 +37,10 @@ class Reader(Value):
         if self.as_agent:
             return ""
         if not self.live:
-            return "Record the machine again as root: sudo fingerprint snapshot FILE"
+            return RECORD_AS_ROOT
         if self.uid == 0:
             return "Run it with all rights of root: this process lacks some, as in a container or a confined unit"
-        return AS_ROOT if self.uid is not None else "Run it as Administrator"
+        return AS_ROOT if self.uid is not None else AS_ADMINISTRATOR
 
 
 def live_reader(proc: str = "/proc") -> Reader:

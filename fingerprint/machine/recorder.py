@@ -13,7 +13,7 @@ from fingerprint._io.atomic import write_new
 from fingerprint._io.text import QUOTES, hidden, without_passwords
 from fingerprint._io.times import utc
 from fingerprint.agent.paths import CORE, SESSION_USER, is_agents
-from fingerprint.machine.base import FILE_LIMIT, Machine
+from fingerprint.machine.base import ACCOUNTS, FILE_LIMIT, GROUPS, PASSWORDS, Machine
 from fingerprint.machine.reader import Reader
 from fingerprint.machine.recorded import SCHEMA_VERSION
 from fingerprint.types import INVALID_TEXT
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 _OUT = "***"
-_ACCOUNTS = "/etc/passwd"
-# With passwords: of these the line of the agent's account is kept, and of that whether it has one.
-_PASSWORDS = "/etc/shadow"
-_GROUPS = "/etc/group"
 _SESSION_USER = SESSION_USER.encode() + b":"
 # Programs that tell of the agent's service, and the agent; no hash is made of what they say.
 _TELLING = ("systemctl", "launchctl", CORE, f"{CORE}.exe")
@@ -360,11 +356,11 @@ def _error_entry(error: OSError) -> dict[str, Any]:
 
 def _kept(path: str, data: bytes) -> bytes:
     """Return what is kept of a file: of one of the agent's no secrets, of the accounts no passwords."""
-    if path == _PASSWORDS:
+    if path == PASSWORDS:
         return b"".join(_whether_password(line) for line in data.split(b"\n") if line.startswith(_SESSION_USER))
-    if path == _GROUPS:
+    if path == GROUPS:
         return b"".join(_without_password(line) + b"\n" for line in data.split(b"\n") if _SESSION_USER[:-1] in line)
-    if path == _ACCOUNTS:
+    if path == ACCOUNTS:
         return b"\n".join(_without_password(line) for line in data.split(b"\n"))
     return _decoded(data, _without_secrets) if is_agents(path) else data
 

@@ -46,7 +46,7 @@ from fingerprint.registration.keys import KEY_TYPE, NodeKey
 from fingerprint.registration.responses import Unusable, node_id, refusal, role_credentials
 from fingerprint.registration.routes import demand_endpoint
 from fingerprint.registration.signing import signed_headers
-from fingerprint.registration.transport import Transport
+from fingerprint.registration.transport import CHECK_ENDPOINT, Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ class ServiceClient:
     def _bad(self, what: str) -> BadAnswer:
         return BadAnswer(
             f"the answer cannot be used: {what}", where=self.endpoint,
-            remedy="Nothing was changed here. Check that the endpoint is the service, then try again",
+            remedy=CHECK_ENDPOINT,
         )  # fmt: skip
 
     def _unreachable(self, what: str, remedy: str) -> Unreachable:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+CHECK_ENDPOINT = "Nothing was changed here. Check that the endpoint is the service, then try again"
 ANSWER_LIMIT = 64 * 1024
 
 
@@ -141,7 +142,7 @@ class Transport:
                 if len(answer) > ANSWER_LIMIT:
                     raise BadAnswer(
                         f"the answer cannot be used: it is longer than {ANSWER_LIMIT} bytes", where=self._endpoint,
-                        remedy="Nothing was changed here. Check that the endpoint is the service, then try again",
+                        remedy=CHECK_ENDPOINT,
                     )  # fmt: skip
             told = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers]
             return AWSResponse(request.url, response.status, told, _Body(answer))

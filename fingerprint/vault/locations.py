@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROGRAM = "hardware-fingerprint"
+# The variables that name our state and the vault.
+STATE_VARIABLE, VAULT_VARIABLE = "FINGERPRINT_STATE", "FINGERPRINT_VAULT"
 
 
 def reference_vault(platform: str = sys.platform, environ: Mapping[str, str] = os.environ) -> str:
@@ -25,17 +27,22 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> str:
 
     For root on Unix it is a fixed path, so that HOME and XDG_* of whoever called sudo do not matter.
     """
-    chosen = environ.get("FINGERPRINT_STATE")
+    chosen = environ.get(STATE_VARIABLE)
     if chosen and is_own(environ):
         return os.path.abspath(chosen)
     if sys.platform != "win32" and os.geteuid() == 0:
-        return "/Library/Application Support/" + PROGRAM if sys.platform == "darwin" else "/var/lib/" + PROGRAM
+        return system_state_folder()
     # Imported here: it costs more than a whole check, and root or a named vault never needs it.
     from platformdirs import site_data_path, user_state_path
 
     if sys.platform == "win32":
         return str(site_data_path(PROGRAM, appauthor=False))
     return str(user_state_path(PROGRAM))
+
+
+def system_state_folder(platform: str = sys.platform) -> str:
+    """Return the folder of root's state on Unix."""
+    return f"/Library/Application Support/{PROGRAM}" if platform == "darwin" else f"/var/lib/{PROGRAM}"
 
 
 def own_vault(environ: Mapping[str, str] = os.environ) -> str:
@@ -88,7 +95,7 @@ def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str
 
 def named_vault(environ: Mapping[str, str] = os.environ) -> str | None:
     """Return the vault that the environment names, None where it names none."""
-    return (environ.get("FINGERPRINT_VAULT") if is_own(environ) else None) or None
+    return (environ.get(VAULT_VARIABLE) if is_own(environ) else None) or None
 
 
 def hides_own(reference: str, environ: Mapping[str, str] = os.environ) -> bool:

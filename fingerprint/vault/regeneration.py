@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _SAME_TIME_SECONDS = 120
 _RECOVERIES = ("restored", "rebaseline")
 US, ANOTHER_PROGRAM = "us", "another program"
+# What to do about a replaced fingerprint where the journal holds none that helps.
+NO_COPY_LEFT = "Restore the vault from a backup of before, or register the machine again"
 
 
 class State(Value):

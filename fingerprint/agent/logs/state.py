@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from fingerprint.agent.logs.timeline import Story
 
+LOOK_FOR_NODE = "Look for the node and its role in the console of the service; register again if it is gone"
 _NAME_MAIN_LOG = f"Name {MAIN_LOG}, too: a success is logged there at the level INFO"
 # What the service says of signatures whose time is not its own.
 CLOCK = (
@@ -168,17 +169,16 @@ def _rejected(story: Story, error: str, code: str) -> tuple[str, tuple[str, ...]
 
 
 def _denied(story: Story, error: str) -> tuple[str, tuple[str, ...]]:
-    look = "Look for the node and its role in the console of the service; register again if it is gone"
     if story.run.ever_good:
         return (
             f"the service rejects the node, from which the same process got credentials before ({error}): another "
             "program replaced the node's key, or the node was deregistered, or its role was changed",
-            ("Restart the agent: it then signs with the key in the vault", look),
+            ("Restart the agent: it then signs with the key in the vault", LOOK_FOR_NODE),
         )
     return (
         f"the service rejects the node ({error}): it was deregistered, its role was changed, or its key is not the one "
         "that the service knows",
-        (look,),
+        (LOOK_FOR_NODE,),
     )
 
 

@@ -24,7 +24,7 @@ from fingerprint.errors import (
     writable,
 )
 from fingerprint.image import KEEP, Findings, clean, is_inside, leftovers, masked_path
-from fingerprint.vault.locations import is_own
+from fingerprint.vault.locations import VAULT_VARIABLE, is_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _agent_runs() -> bool:
 def _found(arguments: Arguments, keep_logs: bool = False) -> Findings:
     named = arguments.vault
     if named is None and arguments.root == "/" and is_own(os.environ):
-        named = os.environ.get("FINGERPRINT_VAULT") or None
+        named = os.environ.get(VAULT_VARIABLE) or None
         # What only the environment names may not be there yet.
         named = named if _is_vault(named) else None
     return leftovers(arguments.root, keep_logs=keep_logs, vault=named)

@@ -16,7 +16,14 @@ from fingerprint._io.text import masked, printable
 from fingerprint.agent.accounts import account_of_key, is_account
 from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.agent.retry_schedule import EC2 as EC2_IDENTITY
-from fingerprint.credentials.profile_dialects import ACCESS_KEY, BOTOCORE, DIALECTS, Unreadable
+from fingerprint.credentials.profile_dialects import (
+    ACCESS_KEY,
+    BOTOCORE,
+    DIALECTS,
+    Unreadable,
+    config_file,
+    named_profile,
+)
 from fingerprint.diagnose.checks.metadata import base_url
 from fingerprint.diagnose.http_probe import Unreached
 from fingerprint.diagnose.metadata_service import ask_ec2
@@ -137,9 +144,7 @@ def _of_shell(site: Site) -> list[tuple[str, str, str]]:
         return []
     named = [(_REGION, environ.get(name, ""), name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")]
     key = account_of_key(environ.get("AWS_ACCESS_KEY_ID", ""))
-    path = os.path.expanduser(environ.get("AWS_CONFIG_FILE") or os.path.join("~", ".aws", "config"))
-    profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
-    section = profile if profile == "default" else f"profile {profile}"
+    path, (_, section) = os.path.expanduser(config_file("~", environ)), named_profile(environ)
     parser = RawConfigParser(default_section="\0", strict=False, allow_no_value=True)
     try:
         # What is no regular file is not waited for.

@@ -10,6 +10,7 @@ from fingerprint.agent.outlook import WOULD_REJECT, would_reject
 from fingerprint.agent.paths import CONFIG_NAME
 from fingerprint.agent.retry_schedule import EC2
 from fingerprint.agent.versions import row_since
+from fingerprint.collectors.stable import CONTAINER_MARKS
 from fingerprint.diagnose.checks.replaced_key import UNDATED, replaced_key
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, untold, warned
 from fingerprint.errors import FingerprintError, FingerprintLost, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
@@ -18,7 +19,7 @@ from fingerprint.types import Outlook, Reason
 from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY, other_records
 from fingerprint.vault.integrity import MINTS, READS, manifest_state
 from fingerprint.vault.records import register_command
-from fingerprint.vault.regeneration import of_another_sid, rebaselined
+from fingerprint.vault.regeneration import NO_COPY_LEFT, of_another_sid, rebaselined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -326,7 +327,7 @@ def regenerated(site: Site) -> Finding:
             remedy = "Restore the fingerprint from before, with the machine as it is now"
             return failed(text, *evidence, remedy=remedy, command=_way_back(site, state))
         return failed(
-            text, *evidence, remedy="Restore the vault from a backup of before, or register the machine again",
+            text, *evidence, remedy=NO_COPY_LEFT,
             command=register_command(again=True, provider=_provider(site)),
         )  # fmt: skip
     if state.uncertain:
@@ -396,8 +397,7 @@ def guard(site: Site) -> Finding:
 def _why_silent(site: Site, verdict: Verdict) -> list[str]:
     found = []
     for path, what in (
-        ("/.dockerenv", "this is a container, which shows no SMBIOS"),
-        ("/run/.containerenv", "this is a container, which shows no SMBIOS"),
+        *((mark, "this is a container, which shows no SMBIOS") for mark, _ in CONTAINER_MARKS),
         ("/proc/device-tree/model", "this is a board that describes itself by a device tree, not by SMBIOS"),
     ):
         try:

@@ -14,6 +14,7 @@ from fingerprint.agent.paths import SESSION_USER, SUDOERS
 from fingerprint.agent.versions import Row, row_since
 from fingerprint.diagnose.checks.releases import UPDATE
 from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
+from fingerprint.machine.base import ACCOUNTS, GROUPS, PASSWORDS
 from fingerprint.machine.wmi import powershell_path
 
 TYPE_CHECKING = False
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 USER = SESSION_USER
 _ID = "/usr/bin/id"
-_ACCOUNTS, _PASSWORDS, _GROUPS = "/etc/passwd", "/etc/shadow", "/etc/group"
 # Where macOS keeps its accounts; /etc/passwd there is for single-user mode only.
 _MAC_ACCOUNT = f"/var/db/dslocal/nodes/Default/users/{USER}.plist"
 _FILE_LIMIT = 1024 * 1024
@@ -86,12 +86,12 @@ def _channel(site: Site) -> tuple[str, ...]:
 
 def _on_unix(site: Site) -> Finding:
     try:
-        accounts = site.machine.read_file(_ACCOUNTS, _FILE_LIMIT).decode("utf-8", "replace")
+        accounts = site.machine.read_file(ACCOUNTS, _FILE_LIMIT).decode("utf-8", "replace")
         entry = _entry_of(accounts)
         there = entry != "" or _known_elsewhere(site)
     except OSError as error:
-        path = error.filename or _ACCOUNTS
-        if path == _ACCOUNTS:
+        path = error.filename or ACCOUNTS
+        if path == ACCOUNTS:
             return skipped(f"{path} cannot be read ({error.strerror})")
         return unknown(f"{path}: {error.strerror}", remedy=site.rights)
     text, status = "", None
@@ -203,18 +203,18 @@ def _password(site: Site, account: str) -> tuple[str, list[str]]:
     fields = account.split(":")
     if len(fields) > 1 and fields[1] != "x":
         # The password, or none, stands there, and the system does not look into the other file.
-        return _stored(_ACCOUNTS, fields[1])
+        return _stored(ACCOUNTS, fields[1])
     try:
-        text = site.machine.read_file(_PASSWORDS, _FILE_LIMIT).decode("utf-8", "replace")
+        text = site.machine.read_file(PASSWORDS, _FILE_LIMIT).decode("utf-8", "replace")
     except FileNotFoundError:
         # Of a recording of before, and of systems without that file.
         return "", []
     except OSError as error:
-        return "denied", [f"{_PASSWORDS}: {error.strerror}"]
+        return "denied", [f"{PASSWORDS}: {error.strerror}"]
     entry = _entry_of(text)
     if not entry:
-        return "", [f"{_PASSWORDS} has no line of it"]
-    return _stored(_PASSWORDS, entry.split(":")[1])
+        return "", [f"{PASSWORDS} has no line of it"]
+    return _stored(PASSWORDS, entry.split(":")[1])
 
 
 def _stored(path: str, password: str) -> tuple[str, list[str]]:
@@ -226,7 +226,7 @@ def _stored(path: str, password: str) -> tuple[str, list[str]]:
 def _groups(site: Site) -> list[str]:
     """Return which groups it was put into, as evidence: they may have more rights than itself."""
     try:
-        text = site.machine.read_file(_GROUPS, _FILE_LIMIT).decode("utf-8", "replace")
+        text = site.machine.read_file(GROUPS, _FILE_LIMIT).decode("utf-8", "replace")
     except OSError:
         return []
     fields = [line.split(":") for line in text.splitlines()]
