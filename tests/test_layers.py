@@ -91,3 +91,8 @@ def test_every_module_is_in_a_layer() -> None:
 def test_the_testing_package_is_used_by_its_command_only() -> None:
     users = {str(path.relative_to(PACKAGE)) for path in MODULES if "testing" in imported_layers(path)}
     assert {user for user in users if not user.startswith("testing/")} == {"cli/commands/local_service.py"}
+
+
+def test_a_package_with_data_apart_imports_nothing_itself() -> None:
+    for one in APART:
+        assert not imported_layers(PACKAGE / one.split(".")[0] / "__init__.py")

@@ -12,17 +12,8 @@ from gc import set_threshold
 
 from fingerprint import __version__
 from fingerprint._core import hide_memory
-from fingerprint._io.text import printable
-from fingerprint.cli.output import (
-    VisibleStream,
-    begin_run,
-    flush,
-    print_json,
-    warn,
-    without_secrets,
-    write_data,
-    write_utf_8,
-)
+from fingerprint._io.text import printable, without_passwords
+from fingerprint.cli.output import VisibleStream, begin_run, flush, print_json, warn, write_data, write_utf_8
 from fingerprint.cli.parser import parse
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError, PipeClosed
 
@@ -138,7 +129,9 @@ def _check_target(arguments: Arguments) -> None:
 
 def _report(error: FingerprintError, arguments: Arguments) -> int:
     if arguments.output == "json":
-        facts = {name: without_secrets(fact) if isinstance(fact, str) else fact for name, fact in error.facts().items()}
+        facts = {
+            name: without_passwords(fact) if isinstance(fact, str) else fact for name, fact in error.facts().items()
+        }
         print_json("error", {"error": facts})
     where = f"{printable(error.where)}: " if error.where else ""
     between = ". " if arguments.command.terse else "\n  "

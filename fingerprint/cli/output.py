@@ -6,7 +6,7 @@ import os
 import sys
 
 from fingerprint._core import dumps
-from fingerprint._io.text import distinct, forget_masks, masked, printable, visible, visible_json
+from fingerprint._io.text import distinct, forget_masks, masked, printable, visible, visible_json, without_passwords
 from fingerprint.errors import OutputError, PipeClosed, writable
 
 TYPE_CHECKING = False
@@ -161,18 +161,8 @@ def show_progress(text: str) -> None:
         stream.flush()
 
 
-def without_secrets(text: str) -> str:
-    """Return a diagnostic without the passwords of the URLs in it."""
-    if "@" not in text:
-        return text
-    # Imported here: most have no URL in them.
-    from fingerprint._io.text import without_passwords
-
-    return without_passwords(text)
-
-
 def _diagnostic(text: str) -> str:
-    return visible(without_secrets(aimed(text)))
+    return visible(without_passwords(aimed(text)))
 
 
 def is_terminal(stream: TextIO | None) -> bool:

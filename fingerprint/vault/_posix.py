@@ -2,6 +2,9 @@
 
 Everything goes through the descriptor of an open directory: a name that is swapped between a check and
 its use cannot lead elsewhere. Links are not followed, and nothing but a regular file is read.
+
+This is not `_io/atomic.py`: the folder is locked and its owner is checked, a temporary file has a name that the next
+writer finds (it may be all that a dead one left of a record), and a foreign writer is noticed (`_posix_exchange`).
 """
 
 from __future__ import annotations

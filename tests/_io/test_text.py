@@ -22,6 +22,7 @@ from fingerprint._io.text import (
     with_ids_masked,
     without_passwords,
 )
+from fingerprint.cli.output import warn
 from fingerprint.explanation.causes import short_value
 from fingerprint.machine.recorder import _of_service, _without_secrets
 from house import House
@@ -130,6 +131,12 @@ def test_a_separator_that_json_escapes_is_one(url: str) -> None:
     text = json.dumps({"Endpoint": url}).replace("/", "\\/")
     assert json.loads(without_passwords(text)) == {"Endpoint": URLS[url]}
     assert hidden(url.replace("/", "\\/"), QUOTES).replace("\\/", "/") == URLS[url]
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_no_diagnostic_has_the_secrets_of_a_url(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    warn(f"it is not {url}")
+    assert capsys.readouterr().err == f"fingerprint: it is not {URLS[url]}\n"
 
 
 @pytest.mark.parametrize("url", ["u:hunter2@h:1", "hunter2@h", "u:hunter2://x@h", "://u:hunter2@h", "1 2://hunter2@h",
