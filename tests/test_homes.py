@@ -183,3 +183,8 @@ def test_values_are_declared_and_not_written_by_hand() -> None:
 )
 def test_a_fact_of_the_system_or_of_aws_stands_in_one_module(pattern: str, home: set[str]) -> None:
     assert literal_homes(pattern) == home
+
+
+def test_one_function_quotes_what_others_wrote() -> None:
+    # Names of settings stand without their quotes; a path is quoted in whole.
+    assert homes(r"\bascii\((?!\))|!a\}") == {"_io/text.py", "agent/config.py", "cli/commands/units.py"}

@@ -35,6 +35,11 @@ def visible_json(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\r\t" else _escaped_json(c) for c in text)
 
 
+def quoted(text: str, limit: int = 40) -> str:
+    """Return the beginning of a text of others in quotes, in ASCII: what looks like another character shows."""
+    return ascii(text[:limit])
+
+
 def _escaped(character: str) -> str:
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

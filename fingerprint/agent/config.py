@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fingerprint._core import JsonError, loads
+from fingerprint._io.text import quoted
 from fingerprint.agent.config_keys import BOOLEAN, CUSTOM_IDENTITY, INTEGER, KEYS, OBJECT, OBJECTS, STRING, STRINGS, Key
 from fingerprint.agent.versions import NEWEST_ASSESSED
 from fingerprint.collectors.recipes import version_of
@@ -204,7 +205,7 @@ def _outside(value: Any, key: Key) -> bool:
 
 def _replaced(name: str, value: Any, key: Key) -> str:
     if key.words:
-        return f"{name} is {value[:40]!a}, none of {', '.join(key.words)}: the agent uses {key.default}"
+        return f"{name} is {quoted(value)}, none of {', '.join(key.words)}: the agent uses {key.default}"
     bounds = f"outside {key.low} to {key.high}" if key.high is not None else f"less than {key.low}"
     return f"{name} is {value}, {bounds}: the agent uses {key.default}"
 

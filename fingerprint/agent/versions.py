@@ -10,6 +10,7 @@ of the logs, which come and go more finely, and the vulnerabilities.
 
 from __future__ import annotations
 
+from fingerprint._io.text import quoted
 from fingerprint.collectors.recipes import newest_recipe_of, version_of
 from fingerprint.types import Value, Vocabulary
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 # The newest release of which anything is known; what came after it may behave otherwise.
 NEWEST_ASSESSED = "3.3.5828.0"
 _DAY = 24 * 3600
-_QUOTED_LIMIT = 40
 
 
 class Sure(Vocabulary):
@@ -268,8 +268,9 @@ def assess(version: str) -> Assessed:
     if not version:
         return Assessed(version, newest, False, f"unknown version: newest known row used ({newest.since})")
     if not numbers:
-        quoted = ascii(version[:_QUOTED_LIMIT])
-        return Assessed(version, newest, False, f"{quoted} is no version: newest known row used ({newest.since})")
+        return Assessed(
+            version, newest, False, f"{quoted(version)} is no version: newest known row used ({newest.since})"
+        )
     if numbers > version_of(NEWEST_ASSESSED):
         why = f"version {version} is newer than {NEWEST_ASSESSED}, the newest assessed"
         return Assessed(version, newest, False, f"{why}: newest known row used ({newest.since})")

@@ -6,7 +6,7 @@ import os
 import re
 
 from fingerprint._core import JsonError, loads
-from fingerprint._io.text import hidden
+from fingerprint._io.text import hidden, quoted
 from fingerprint.agent.providers import METADATA_HOST, PROVIDERS, TOKEN_PATH
 from fingerprint.agent.proxies import url_parts
 from fingerprint.diagnose.http_probe import Unreached
@@ -24,7 +24,6 @@ MODE = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"
 EC2_BY_IPV6 = "http://[fd00:ec2::254]"
 _EC2_BY_MODE = {"ipv4": f"http://{METADATA_HOST}", "ipv6": EC2_BY_IPV6}
 _TOKEN_SECONDS = "60"
-_QUOTED_LIMIT = 40
 _INSTANCE = re.compile(rb"i-[0-9a-f]{8,17}")
 
 
@@ -70,8 +69,7 @@ def ask_ec2(network: Network, base: str, path: str) -> tuple[Reached, Reached, b
 
 def wrong_mode(variable: Callable[[str], str | None] = os.environ.get) -> str:
     """Return what is wrong with the mode for EC2's, for which `base_of` returns nothing."""
-    mode = hidden(variable(MODE) or "")[:_QUOTED_LIMIT]
-    return f"{MODE} is {mode!a}: it must be IPv4 or IPv6, and AWS SDKs take nothing else"
+    return f"{MODE} is {quoted(hidden(variable(MODE) or ''))}: it must be IPv4 or IPv6, and AWS SDKs take nothing else"
 
 
 def wrong_setting(provider: str, variable: Callable[[str], str | None] = os.environ.get) -> str:

@@ -12,7 +12,7 @@ from configparser import Error as IniError
 from configparser import RawConfigParser
 
 from fingerprint._core import JsonError, loads
-from fingerprint._io.text import masked, printable
+from fingerprint._io.text import masked, printable, quoted
 from fingerprint.agent.accounts import account_of_key, is_account
 from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.agent.retry_schedule import EC2 as EC2_IDENTITY
@@ -43,7 +43,6 @@ FOREIGN, WITHOUT_ACCOUNT = "foreign", "without-account"
 _DOCUMENT = "/latest/dynamic/instance-identity/document"
 _REGION, _ACCOUNT = "region", "account"
 _LIMIT = 1024 * 1024
-_QUOTED = 40
 
 
 def where(site: Site) -> Finding:
@@ -63,7 +62,7 @@ def where(site: Site) -> Finding:
     wanted = [(what, value, f"--{what}") for what, value in ((_REGION, site.region), (_ACCOUNT, site.account)) if value]
     hints = _hints(site, record)
     wrong = [f"{by} says {value}" for what, value, by in wanted if there[what] and there[what] != value]
-    other = [f"{by}: {value[:_QUOTED]!a}" for what, value, by in hints if there[what] and there[what] != value]
+    other = [f"{by}: {quoted(value)}" for what, value, by in hints if there[what] and there[what] != value]
     evidence = [how, *other]
     if wrong:
         region = site.region or record.region

@@ -6,6 +6,7 @@ import errno
 import re
 from itertools import pairwise
 
+from fingerprint._io.text import quoted
 from fingerprint._io.times import utc
 from fingerprint.agent.paths import CORE, LAUNCHD_SERVICE, PACKAGE, SNAP, UNITS, WINDOWS_SERVICE, WORKER, places_of
 from fingerprint.agent.versions import assess, open_vulnerabilities, row_since
@@ -272,7 +273,7 @@ def version(site: Site) -> Finding:
     if site.program_folder == SNAP:
         evidence.append(f"it is a snap, which is refreshed by itself: `snap refresh --hold {PACKAGE}` keeps a version")
     if not numbers:
-        return warned(f"version {_quoted(told)} is no version of the agent's", behaviour.text,
+        return warned(f"version {quoted(told)} is no version of the agent's", behaviour.text,
                       remedy="Compare it with the package that was installed")  # fmt: skip
     if concerns:
         text, remedy = concerns[0]
@@ -288,10 +289,6 @@ def _commanded(site: Site, remedy: str) -> tuple[str, str]:
     if remedy == _GO_BACK:
         return remedy, _REVERT
     return how_to_update(site) if remedy == UPDATE else (remedy, "")
-
-
-def _quoted(text: str) -> str:
-    return ascii(text[:40])
 
 
 def _concerns(told: str) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import os
 import re
 from urllib.parse import urlsplit
 
-from fingerprint._io.text import hidden
+from fingerprint._io.text import hidden, quoted
 from fingerprint.agent.buckets import buckets, s3_endpoint, unlisted
 from fingerprint.agent.config import settings_of
 from fingerprint.agent.endpoints import SECTIONS, configured_url, uses_dual_stack
@@ -57,8 +57,6 @@ _SKEW_WORTH_TELLING = 60
 _DUAL_STACK = "Agent.UseDualStackEndpoint"
 # Why a name that has IPv4 addresses only is not reached where there is no IPv4.
 _NO_IPV4 = ("name", "no-route", "timeout")
-# Characters of what is no region.
-_TOLD = 40
 # What the agent takes for the name of a region.
 _REGION = re.compile(r"[A-Za-z0-9-]{1,100}")
 
@@ -114,7 +112,7 @@ def _without_region(site: Site, service: str) -> Finding:
     if not named:
         return skipped("no region is known: name one with --region")
     return (warned if service in _FOR_SOME else failed)(
-        f"{named[:_TOLD]!a} is no region: the agent has no endpoint for it",
+        f"{quoted(named)} is no region: the agent has no endpoint for it",
         "a region has letters, digits and -, and at most 100 of them",
         remedy="Register it again in the right region, or correct Agent.Region",
     )

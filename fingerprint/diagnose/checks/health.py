@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from urllib.parse import urlsplit
 
-from fingerprint._io.text import hidden
+from fingerprint._io.text import hidden, quoted
 from fingerprint._io.times import utc
 from fingerprint.agent.providers import PROVIDERS, too_old
 from fingerprint.agent.proxies import proxy_for, proxy_variable
@@ -84,7 +84,7 @@ def _of_provider(site: Site, story: Story | None, provider: str) -> Finding:
     """Tell of an agent that skips no report, and of what will keep it from reporting."""
     if provider not in PROVIDERS:
         return warned(
-            f"the record has provider {provider[:40]!a}, which the agent does not know: it reports as without one",
+            f"the record has provider {quoted(provider)}, which the agent does not know: it reports as without one",
             f"it knows {', '.join(PROVIDERS)}, in this spelling", remedy="Register it again with --provider",
             command=f"{register_command(again=True)} --provider NAME",
         )  # fmt: skip

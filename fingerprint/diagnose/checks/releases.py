@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 
-from fingerprint._io.text import hidden
+from fingerprint._io.text import hidden, quoted
 from fingerprint._io.times import utc
 from fingerprint.agent.buckets import global_version_url, version_url
 from fingerprint.agent.logs import read_texts
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.result import Finding
 
 UPDATE = "Update it with AWS-UpdateSSMAgent"
-_QUOTED_LIMIT = 40
 _TWO_WEEKS = 14 * 24 * 3600
 _OF_AMIS = "AMIs that contain the agent can be up to two weeks behind a release"
 _UNTIL_THEN = (
@@ -91,7 +90,7 @@ def published(site: Site) -> Finding:
         return skipped("the version of the agent is not known", *evidence)
     numbers = version_of(told)
     if not numbers:
-        return unknown(f"version {_quoted(told)} cannot be compared with those that are published", *evidence)
+        return unknown(f"version {quoted(told)} cannot be compared with those that are published", *evidence)
     remedy, command = how_to_update(site)
     later = f"{everywhere.version} is published, but {region} may take up to two weeks to have it"
     if here.numbers and numbers < here.numbers:
@@ -110,10 +109,6 @@ def published(site: Site) -> Finding:
                       command=command)  # fmt: skip
     where = f"in {region}" if here.numbers else "published"
     return passed(f"version {told}, the newest {where}", *evidence)
-
-
-def _quoted(text: str) -> str:
-    return ascii(text[:_QUOTED_LIMIT])
 
 
 def _url_of_region(site: Site, region: str) -> tuple[str, str]:
@@ -176,7 +171,7 @@ def _held_against_a_place(site: Site, told: str) -> Finding:
     if not told:
         return skipped(f"the version of the agent is not known; {newest} is published")
     if not version_of(told):
-        return unknown(f"version {_quoted(told)} cannot be compared with {newest}, the newest published")
+        return unknown(f"version {quoted(told)} cannot be compared with {newest}, the newest published")
     if version_of(told) < version_of(newest):
         remedy, command = how_to_update(site)
         return warned(f"version {told}; {newest} is published", remedy=remedy, command=command)
