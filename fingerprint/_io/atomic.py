@@ -34,7 +34,7 @@ class AtomicFile:
 
     Raises:
         FileExistsError: there is something of that name, and `replace` is False.
-        OSError: it could not be written.
+        OSError: it could not be written. What was there is as it was, unless flushing the name of the new one failed.
     """
 
     def __init__(self, path: str, *, replace: bool = False, mode: int = _PRIVATE) -> None:

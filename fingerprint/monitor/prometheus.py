@@ -132,7 +132,8 @@ def write_textfile(path: str, text: str) -> None:
     """Replace a file, or a link to one, as a whole; whoever reads it meanwhile has the old or the new one.
 
     Raises:
-        InputError: it could not be written, or is something else than a file; what was there is as it was.
+        InputError: it could not be written, or is something else than a file; what was there is as
+            it was, unless the disk failed when the name of the new one was flushed.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         # /dev/stdout would be gone for the whole machine.
