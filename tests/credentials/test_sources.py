@@ -210,8 +210,8 @@ def test_what_the_agent_last_got_is_told(tmp_path: Path) -> None:
         "2026-11-24T03:00:00.123456789Z",
         "mi-0123456789abcdef0",
     )
-    assert told.expired(1_795_489_199.0) is False
-    assert told.expired(1_795_489_200.0) is True
+    assert told.expired(1_795_489_200.0) is False
+    assert told.expired(1_795_489_200.2) is True
     for text, expired in (("2026-11-24T04:00:00+01:00", True), ("2026-11-24T04:00:01+01:00", False), ("soon", None)):
         identity(tmp_path, text)
         found = agent_credentials(str(tmp_path), "linux")
