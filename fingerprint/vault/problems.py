@@ -6,7 +6,7 @@ from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultError
 from fingerprint.types import Value
 from fingerprint.vault import NOTHING_WRITTEN
 from fingerprint.vault.integrity import READS, manifest_state
-from fingerprint.vault.regeneration import rebaselined
+from fingerprint.vault.regeneration import NO_COPY_LEFT, rebaselined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,6 +91,6 @@ def replaced(state: State, other_sid: bool) -> Problem:
     when = f" at {state.at}" if state.at else ""
     text = f"the fingerprint was replaced{when} by {state.by}: the service knows the one before, and rejects this one"
     if state.restorable is None:
-        return Problem(REPLACED, text, "Restore the vault from a backup of before, or register the machine again")
+        return Problem(REPLACED, text, NO_COPY_LEFT)
     remedy = "If this is the same machine, restore the fingerprint from before"
     return Problem(REPLACED, text, remedy, rebaselined(state.restorable, other_sid))

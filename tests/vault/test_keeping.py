@@ -45,7 +45,7 @@ def test_each_record_that_is_missing_has_a_remedy_of_its_own(tmp_path: Path) -> 
             kept.read()
         with pytest.raises(VaultMissing) as second:
             kept.read_registration()
-        assert "fingerprint init" in first.value.remedy
+        assert "fingerprint vault init" in first.value.remedy
         assert "fingerprint register" in second.value.remedy
 
 
