@@ -112,7 +112,7 @@ def test_dmidecodes_text_gives_the_values_of_the_bytes(machine: Path) -> None:
 
 
 @needs_corpus
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(st.data())
 def test_the_values_of_a_broken_table_are_those_of_its_structures(data: st.DataObject) -> None:
     machine = data.draw(st.sampled_from(MACHINES))
@@ -228,7 +228,7 @@ def test_serial_numbers_do_not_show_in_a_repr() -> None:
     assert "10111213" not in repr(table).replace("-", "")
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400), st.booleans())
 def test_no_bytes_whatever_raise_but_valueerror(data: bytes, marked: bool) -> None:
     entry = (b"_SM3_" * marked + data)[:32]
@@ -244,7 +244,7 @@ def test_no_bytes_whatever_raise_but_valueerror(data: bytes, marked: bool) -> No
         assert sorted(identifying_texts(data)) == identifying(decode(data))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_mutated_table_is_decoded_structure_by_structure(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(TABLE) - 1))
