@@ -79,7 +79,7 @@ def test_masks_of_many_threads_differ() -> None:
     assert shown[: len(values)] * 4 == shown
 
 
-def test_ids_within_a_text_are_told_apart() -> None:
+def test_masked_ids_within_a_text_differ() -> None:
     told = with_ids_masked(f"{UUIDS[0]} {UUIDS[1]} {NODES[0]} {NODES[1]} {UUIDS[0]}")
     assert told == "1b4e…a427 1b4e…a427(2) mi-0…def0 mi-0…def0(2) 1b4e…a427"
 

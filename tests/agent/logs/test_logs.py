@@ -260,7 +260,7 @@ def test_local_times_become_utc_by_an_offset() -> None:
 
 @pytest.mark.parametrize("day", ["2026-02-31", "2026-02-29", "2026-04-31", "2026-06-31"])
 @pytest.mark.parametrize("words", [(), ("--utc-offset", "+02:00"), ("--output", "json", "--utc-offset=-05:30")])
-def test_a_day_that_no_calendar_has_is_told_as_it_is(tmp_path: Path, day: str, words: tuple[str, ...]) -> None:
+def test_a_day_that_no_calendar_has_is_printed_as_logged(tmp_path: Path, day: str, words: tuple[str, ...]) -> None:
     told = f"{day} 08:31:16 ERROR [ssm-agent-worker] Entering SSM Agent hibernate - x\n"
     done = command(tmp_path, *words, text=told)
     assert done.returncode == 3, done.stderr
