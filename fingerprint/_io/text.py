@@ -60,6 +60,8 @@ _SEPARATORS = ("://", ":\\/\\/")
 # What may stand around a URL in a text, also where that is JSON itself.
 QUOTES = ('\\"', '"', "'")
 _OUT = "***"
+# Parameters of what the agent asks a metadata service.
+_HARMLESS = ("api-version", "format")
 # Between the maker and the last digits of a hardware address.
 MAC_GAP = ":…:"
 _SCHEME_SIGNS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"
@@ -84,6 +86,8 @@ def without_passwords(text: str) -> str:
 def hidden(url: str, ends: tuple[str, ...] = ()) -> str:
     """Return what somebody named as a URL without user, password, query and fragment, whether it is a URL or not.
 
+    A query stays that has nothing but parameters which are known to hold no secret.
+
     Args:
         url: the URL; its separator may be escaped as in JSON.
         ends: quotes that end it; what follows the first of them behind its query stays.
@@ -101,7 +105,18 @@ def _place(rest: str, ends: tuple[str, ...]) -> str:
     _, at, place = rest.rpartition("@")
     begin = min((found + 1 for mark in "?#" if (found := place.find(mark)) >= 0), default=len(place))
     end = min((found for one in ends if (found := place.find(one, begin)) >= 0), default=len(place))
-    return f"{f'{_OUT}@' if at else ''}{place[:begin]}{_OUT if begin < end else ''}{place[end:]}"
+    query = place[begin:end]
+    return f"{f'{_OUT}@' if at else ''}{place[:begin]}{query if _is_harmless(query) else _OUT}{place[end:]}"
+
+
+def _is_harmless(query: str) -> bool:
+    """Return whether a query has nothing but parameters that are known to hold no secret."""
+    if not query:
+        return True
+    parameters = (parameter.partition("=") for parameter in query.split("&"))
+    return all(
+        name in _HARMLESS and value.isascii() and value.replace("-", "").isalnum() for name, _, value in parameters
+    )
 
 
 def _hidden_in_text(found: re.Match[str]) -> str:

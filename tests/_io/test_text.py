@@ -99,6 +99,11 @@ URLS = {
     "https://h/a?X-Amz-Security-Token=t0ken&x=1": "https://h/a?***",
     "https://h/a#t0ken": "https://h/a#***",
     "https://u:hunter2@h/?a=t0ken#t0ken": "https://***@h/?***",
+    "http://h/a?api-version=2025-04-07&format=json": "http://h/a?api-version=2025-04-07&format=json",
+    "http://u:hunter2@h/a?format=json": "http://***@h/a?format=json",
+    "http://h/a?format=json&sig=t0ken": "http://h/a?***",
+    "http://h/a?format=json#t0ken": "http://h/a?***",
+    "http://h/a?format=t0ken/": "http://h/a?***",
     "socks5h://u:hunter2@[::1]:1080": "socks5h://***@[::1]:1080",
 }
 CONTEXTS = {
