@@ -224,9 +224,9 @@ class Observation:
 
     def _compare(self, state_of: Callable[[FingerprintRecord], State]) -> None:
         record = existing_record(self.vault)
-        collection = collect(self.machine, timeout=self.timeout)
         # Of the record: what is read next has notices of its own.
         self.notices = tuple(text for text in (self.vault.notice, self.vault.unwatched) if text)
+        collection = collect(self.machine, timeout=self.timeout)
         compared = compare_with(record, collection)
         change = recipe_change(record, compared.verdict, collection, self.machine, timeout=self.timeout)
         self.comparison = compared = compared if change is None else compared.replace(change=change)
@@ -284,8 +284,8 @@ class Observation:
         return found is not None and would_reject(self.outlook, found.verdict, found.collection)
 
     def release(self) -> None:
-        """Let go of the machine and of what was read; nothing can be asked of it afterwards."""
-        del self.machine
+        """Let go of machine, vault and what was read of them; nothing can be asked of it afterwards."""
+        del self.machine, self.vault
         self._agent = None
         self._facts.clear()
 

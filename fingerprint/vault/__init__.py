@@ -90,8 +90,6 @@ class Vault:
         self._key: str | None = None
         # How its directories are opened to read.
         self.files: Files = FILES
-        # Key -> what reading it gave, and noticed, of a vault that keeps it.
-        self._read_once: dict[str, tuple[bytes, VaultError | None, str, bool, str]] | None = None
         # Whether nobody named it: then another one may be meant.
         self.by_default = False
         # What the last reading noticed and did not refuse: a change by another program.
@@ -111,10 +109,10 @@ class Vault:
 
     def keeping(self) -> Vault:
         """Return this vault as one that reads each file once, for one look at it; it cannot be edited."""
-        if self._read_once is not None:
+        if self.files.keeping:
             return self
         one = object.__new__(type(self))
-        one.__dict__.update(self.__dict__, _history=None, files=KeptFiles(), _read_once={})
+        one.__dict__.update(self.__dict__, _history=None, files=KeptFiles())
         return one
 
     @property
@@ -246,19 +244,23 @@ class Vault:
 
     def read_bytes(self, key: str) -> bytes:
         """Return the bytes of a key's data file, found through the manifest. Raises as `read`."""
-        if self._read_once is None:
+        if not self.files.keeping:
             return self._read_bytes(key)
-        if key not in self._read_once:
-            data, refused = b"", None
-            try:
-                data = self._read_bytes(key)
-            except VaultError as error:
-                refused = error
-            self._read_once[key] = data, refused, self.notice, self.rolled_back, self.unwatched
-        data, refused, self.notice, self.rolled_back, self.unwatched = self._read_once[key]
+        data, refused, self.notice, self.rolled_back, self.unwatched = self.files.once(
+            ("record", key), lambda: self._noticed(key)
+        )
         if refused is not None:
             raise refused.again()
         return data
+
+    def _noticed(self, key: str) -> tuple[bytes, VaultError | None, str, bool, str]:
+        """Return what reading a key gives, or its error, with what it noticed."""
+        data, refused = b"", None
+        try:
+            data = self._read_bytes(key)
+        except VaultError as error:
+            refused = error
+        return data, refused, self.notice, self.rolled_back, self.unwatched
 
     def _read_bytes(self, key: str) -> bytes:
         self.notice = ""

@@ -112,6 +112,10 @@ def lost(vault: Vault, key: str) -> Elsewhere | None:
 
 def other(vault: Vault) -> Elsewhere | None:
     """Return what is known of a registration in the other one of the two vaults that are found without being named."""
+    return vault.files.once("other vault", lambda: _other(vault))
+
+
+def _other(vault: Vault) -> Elsewhere | None:
     if not vault.by_default:
         return None
     reference, own = reference_vault(), own_vault()
