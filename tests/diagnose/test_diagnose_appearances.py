@@ -15,7 +15,6 @@ from broken_machines import Change, both, registration, setting
 from commandline import run
 from fingerprint.diagnose import Diagnosis, Finding, Network, diagnose
 from fingerprint.diagnose.checks.endpoints import SERVICES, endpoint_of, region_of
-from fingerprint.machine.base import Machine
 from fingerprint.types import RegistrationRecord
 
 PASS, WARN, FAIL, SKIPPED = "pass", "warn", "fail", "skipped"
@@ -43,7 +42,7 @@ def found(machine: AgentMachine, check: str) -> tuple[str, str]:
 def here(machine: AgentMachine, asked: Network | None, *only: str) -> Diagnosis:
     """Diagnose as if it was this host, so that the network is asked."""
     site = machine.site(asked)
-    site.machine = cast(Machine, Present(machine.machine))
+    site.machine = Present(machine.machine)
     return diagnose(site, only)
 
 
@@ -386,7 +385,7 @@ def test_no_password_of_an_endpoint_is_told(machine: AgentMachine, tmp_path: Pat
     machine.config(**{section: {"Endpoint": url} for section in ("Ssm", "Mds", "Mgs", "S3", "Kms")},
                    Agent={"ServiceDomain": f"user:{PASSWORD}@127.0.0.1"})  # fmt: skip
     site = machine.site(Network("", {}, seconds=0.5), latest=f"https://user:{PASSWORD}@127.0.0.1:1/VERSION")
-    site.machine = cast(Machine, Present(machine.machine))
+    site.machine = Present(machine.machine)
     answer = diagnose(site)
     assert PASSWORD not in repr(answer)
     assert "Ssm.Endpoint is https://***@127.0.0.1:1" in answer["configuration"].evidence

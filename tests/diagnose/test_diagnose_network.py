@@ -20,7 +20,7 @@ from datetime import timedelta
 from email.utils import formatdate
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -34,7 +34,6 @@ from fingerprint.diagnose.checks.endpoints import SERVICES
 from fingerprint.diagnose.http_probe import Unreached
 from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER, agent_proxies, reach_buckets
 from fingerprint.errors import UsageError
-from fingerprint.machine.base import Machine
 from servers import Authority, Proxy, Serve, Server, answering, cutting, sending, silent, trickling
 
 PASS, WARN, FAIL, SKIPPED = Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.SKIPPED
@@ -668,7 +667,7 @@ def machine(tmp_path: Path) -> AgentMachine:
 
 def diagnosed(machine: AgentMachine, asked: Network | None, *only: str, **options: Any) -> Diagnosis:
     site = machine.site(asked, **options)
-    site.machine = cast(Machine, Present(machine.machine))
+    site.machine = Present(machine.machine)
     return diagnose(site, only)
 
 

@@ -37,16 +37,9 @@ PRELUDE = """
 import contextlib, json, os, sys, time
 from pathlib import Path
 sys.path[:0] = [SUPPORT]
-from agent_machines import REGION, AgentMachine
+from agent_machines import REGION, AgentMachine, Present
 from fingerprint.diagnose import Network, diagnose
 from servers import Authority, Proxy, Server, answering, sending
-
-class Present:
-    def __init__(self, recorded):
-        self.recorded = recorded
-
-    def __getattr__(self, name):
-        return getattr(self.recorded, name)
 
 directory = Path(FOLDER)
 machine = AgentMachine(directory)

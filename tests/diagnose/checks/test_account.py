@@ -18,7 +18,6 @@ from commandline import environment, run
 from fingerprint.agent.accounts import account_of_key, role_in
 from fingerprint.agent.logs import read_texts
 from fingerprint.diagnose import Network, diagnose
-from fingerprint.machine.base import Machine
 from fingerprint.support_bundle.redact import Redactor
 from fingerprint.types import RegistrationRecord
 from metadata import alone, beside_metadata
@@ -391,7 +390,7 @@ def test_the_identity_document_is_compared_with_the_registration(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     site = machine.site(Network("", {}, seconds=1))
-    site.machine = cast(Machine, Present(machine.machine))
+    site.machine = Present(machine.machine)
     finding = diagnose(site, ["account"])["account"]
     assert str(finding.outcome) == outcome
     if outcome == WARN:

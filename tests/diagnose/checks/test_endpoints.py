@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import botocore
 import pytest
 
-from agent_machines import AgentMachine
+from agent_machines import AgentMachine, Present
 from fingerprint.agent import endpoint_data
 from fingerprint.agent.endpoint_data import NoEndpointData, fips_names
 from fingerprint.agent.endpoints import SECTIONS, configured_url
@@ -26,7 +26,6 @@ from fingerprint.agent.regions import domain, dual_stack_domain, endpoint, parti
 from fingerprint.cli.extras import install_remedy
 from fingerprint.diagnose import Diagnosis, Finding, Network, Outcome, diagnose
 from fingerprint.diagnose.checks.endpoints import SERVICES, endpoint_of
-from fingerprint.machine.base import Machine
 from servers import Proxy
 
 PASS, WARN, FAIL, SKIPPED = Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.SKIPPED
@@ -123,16 +122,6 @@ def test_both_domains_are_those_of_botocore_for_every_region() -> None:
 # What diagnose asks, over a real proxy.
 
 
-class Present:
-    """A recorded machine that is taken for the one that this runs on."""
-
-    def __init__(self, recorded: Any) -> None:
-        self._recorded = recorded
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._recorded, name)
-
-
 @pytest.fixture
 def machine(tmp_path: Path) -> AgentMachine:
     return AgentMachine(tmp_path)
@@ -148,7 +137,7 @@ def is_of_version(machine: AgentMachine, version: str) -> None:
 
 def asked_of(machine: AgentMachine, *only: str, proxy: Proxy, **options: Any) -> Diagnosis:
     site = machine.site(Network(proxy.at(), {}, "", 5.0), **options)
-    site.machine = cast(Machine, Present(machine.machine))
+    site.machine = Present(machine.machine)
     return diagnose(site, only)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -26,7 +26,6 @@ from fingerprint.agent.logs import State, present, read_texts
 from fingerprint.diagnose import Network, diagnose
 from fingerprint.diagnose.http_probe import Line
 from fingerprint.diagnose.result import Finding
-from fingerprint.machine.base import Machine
 from fingerprint.machine.recorded import RecordedMachine
 from metadata import alone, beside_metadata
 from printed import commands_in
@@ -242,7 +241,7 @@ def test_with_the_network_the_metadata_service_is_asked(
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url)
         monkeypatch.setattr("fingerprint.diagnose.metadata_service.METADATA_HOST", f"127.0.0.1:{server.port}")
         site = machine.site(Network("", {"http_proxy": "http://127.0.0.1:9"}, seconds=2))
-        site.machine = cast(Machine, Present(machine.machine))
+        site.machine = Present(machine.machine)
         found = diagnose(site, ["health", "imds"])
     if not provider:
         assert not server.heads
@@ -269,7 +268,7 @@ def asked(
         connect = Line.connect
         monkeypatch.setattr(Line, "connect", lambda line, _, port: connect(line, "127.0.0.1", port))
         site = machine.site(Network("", {}, seconds=2))
-        site.machine = cast(Machine, Present(machine.machine))
+        site.machine = Present(machine.machine)
         return diagnose(site, ["health"])["health"]
 
 
@@ -329,7 +328,7 @@ def test_the_way_out_is_that_of_the_metadata_service_that_the_agent_asks(
     name = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
     machine.unit(Environment=unit.format(name))
     site = machine.site(Network("", {}, seconds=0.3))
-    site.machine = cast(Machine, Present(machine.machine))
+    site.machine = Present(machine.machine)
     found = diagnose(site, ["health"])["health"]
     assert str(found.outcome) == FAIL
     assert found.remedy.startswith(remedy.format(name)), found

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import socket
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from agent_machines import REGION, AgentMachine, line, ready, started
+from agent_machines import REGION, AgentMachine, Present, line, ready, started
 from commandline import run
 from fingerprint.agent.buckets import global_version_url, version_url
 from fingerprint.agent.paths import UPDATE_LOG
@@ -17,8 +17,6 @@ from fingerprint.agent.regions import domain, partition
 from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose import Diagnosis, Finding, Network, Outcome, diagnose
 from fingerprint.errors import UsageError
-from fingerprint.machine.base import Machine
-from fingerprint.machine.recorded import RecordedMachine
 from other_agent_machines import DATA, WindowsMachine
 from servers import Authority, Proxy, Server
 from update_logs import REASONS, failure
@@ -39,16 +37,6 @@ REGIONS = {
     "eu-isoe-west-1": ("cloud.adc-e.uk", False), "us-isof-south-1": ("csp.hci.ic.gov", False),
     "eusc-de-east-1": ("amazonaws.eu", False),
 }  # fmt: skip
-
-
-class Present:
-    """A recorded machine that is taken for the one that this runs on."""
-
-    def __init__(self, recorded: RecordedMachine) -> None:
-        self._recorded = recorded
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._recorded, name)
 
 
 class Versions(Server):
@@ -86,7 +74,7 @@ def installed(machine: AgentMachine, version: str) -> None:
 
 def of(machine: AgentMachine, network: Network | None, *only: str, **options: Any) -> Diagnosis:
     site = machine.site(network, **options)
-    site.machine = cast(Machine, Present(machine.machine))
+    site.machine = Present(machine.machine)
     return diagnose(site, only or ("published",))
 
 
