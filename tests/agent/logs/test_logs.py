@@ -301,8 +301,8 @@ def test_a_log_comes_whole_through_a_pipe(tmp_path: Path, source: str, packed: b
     text = LOG + line("09:00:00", "INFO", "Credentials ready") * 5_000
     (tmp_path / "stored").write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     done = subprocess.run(
-        ["bash", "-c", f"{COMMAND} diagnose logs --output json {source}"], cwd=tmp_path, capture_output=True, check=False,
-        env=environment(tmp_path),
+        ["bash", "-c", f"{COMMAND} diagnose logs --output json {source}"], cwd=tmp_path, capture_output=True,
+        check=False, env=environment(tmp_path),
     )  # fmt: skip
     answer = json.loads(done.stdout)
     assert (answer["lines"], len(answer["mismatches"])) == (text.count("\n"), 1)
