@@ -204,7 +204,7 @@ def test_a_record_that_stays_unreadable_is_an_error(vault: Vault) -> None:
     path = data_file(vault)
     path.unlink()
     path.mkdir()
-    with pytest.raises(VaultUnreadable, match="folder"):
+    with pytest.raises(VaultUnreadable, match="directory"):
         Gate(vault, Scripted(unix_snapshot()), policy="regenerate").fingerprint()
     assert path.is_dir()
 
