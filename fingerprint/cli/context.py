@@ -8,7 +8,6 @@ import stat
 from fingerprint._io.permissions import rights_remedy
 from fingerprint.cli.options import GLOBAL
 from fingerprint.errors import FingerprintError, UsageError
-from fingerprint.machine.live import LiveMachine
 from fingerprint.vault import Vault
 from fingerprint.vault.locations import named_vault, reference_vault
 
@@ -133,7 +132,11 @@ def _is_text(path: str) -> bool:
 
 def machine_of(arguments: Arguments) -> Machine:
     """Return this host, a copied disk, or a recorded machine."""
-    return arguments.recorded or LiveMachine(root=arguments.root)
+    if arguments.recorded is not None:
+        return arguments.recorded
+    from fingerprint.machine.live import LiveMachine
+
+    return LiveMachine(root=arguments.root)
 
 
 def vault_of(arguments: Arguments) -> Vault:

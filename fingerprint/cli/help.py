@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Below this a word is no typing error of another one.
 _ALIKE = 0.6
+# Of more commands than these an option is no hint.
+_FEW = 6
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,6 +63,9 @@ class _Parser(argparse.ArgumentParser):
             meant = [path for path in paths if path.partition(" ")[2] == found[1]]
             meant = meant or [f"{noun} {one}".strip() for one in _alike(found[1], names)]
         elif (found := re.search(r"unrecognized arguments: (--?[\w-]+)", message)) is not None:
+            owners = [c.path for c in all_commands() for o in c.options if found[1] in (o.flag, o.short)]
+            if 0 < len(owners) < _FEW:
+                return f"{message}\n{found[1]} is an option of: {', '.join(owners)}"
             meant = _alike(found[1], [*self._option_string_actions])
         else:
             return message

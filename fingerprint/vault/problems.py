@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultError
 from fingerprint.types import Value
-from fingerprint.vault import NOTHING_WRITTEN
+from fingerprint.vault import NOTHING_WRITTEN, REGISTRATION_KEY
 from fingerprint.vault.integrity import READS, manifest_state
 from fingerprint.vault.regeneration import NO_COPY_LEFT, rebaselined
 
@@ -62,15 +62,16 @@ def of_the_vault(
     found = manifest is None or manifest.agent_does == READS
     if manifest is not None and not found:
         problems.append(Problem(MANIFEST, f"{manifest.what}: {manifest.consequence}", manifest.remedy))
-    try:
-        vault.read_registration()
-    except VaultCorrupt as unread:
-        if found:
-            text = f"the registration cannot be read ({unread.what}): the agent does not start with it"
-            problems.append(Problem(REGISTRATION, text, unread.remedy.removeprefix(NOTHING_WRITTEN)))
-    except VaultError:
-        # Missing: then it is not registered. Denied: so is the record, which says so.
-        pass
+    if manifest is None or not manifest.sound or REGISTRATION_KEY in dict(manifest.listed):
+        try:
+            vault.read_registration()
+        except VaultCorrupt as unread:
+            if found:
+                text = f"the registration cannot be read ({unread.what}): the agent does not start with it"
+                problems.append(Problem(REGISTRATION, text, unread.remedy.removeprefix(NOTHING_WRITTEN)))
+        except VaultError:
+            # Missing: then it is not registered. Denied: so is the record, which says so.
+            pass
     if isinstance(error, FingerprintLost):
         problems.append(Problem(LOST, error.what, error.remedy))
     elif isinstance(error, VaultCorrupt) and found:

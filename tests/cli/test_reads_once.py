@@ -168,7 +168,7 @@ from fingerprint.cli import context, main
 from fingerprint.machine.live import LiveMachine
 
 tools = dict(zip(sys.argv[1:6:2], sys.argv[2:7:2]))
-context.LiveMachine = lambda root="/": LiveMachine(root, tools)
+context.machine_of = lambda arguments: arguments.recorded or LiveMachine(arguments.root, tools)
 sys.exit(main(sys.argv[7:]))
 """
 TOOLS = ("/usr/sbin/dmidecode", "/usr/bin/ls", "/bin/ls")

@@ -51,7 +51,6 @@ from fingerprint.agent.logs.retries import pause
 from fingerprint.diagnose import CHECKS, Check, Finding, Outcome, Site, diagnose
 from fingerprint.diagnose import result as made
 from fingerprint.errors import UsageError
-from fingerprint.machine.keeping import Kept
 from fingerprint.machine.live import LiveMachine
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.types import RegistrationRecord

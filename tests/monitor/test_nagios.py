@@ -272,16 +272,15 @@ def test_a_condition_that_is_none_is_unknown_and_told_with_those_that_are(
 
 @pytest.mark.parametrize("words", [("--bogus",), ("-w",), ("more",), ("--timeout", "no"), ("--output", "xml")])
 def test_a_mistake_in_the_command_line_is_unknown_and_no_alarm(house: House, words: tuple[str, ...]) -> None:
-    for form in (("--format", "nagios"), ("--format=nagios",)):
-        done = house("check", *form, *words)
-        assert done.returncode == UNKNOWN
-        assert done.stderr.startswith("fingerprint: ")
+    done = house("monitor", "nagios", *words)
+    assert done.returncode == UNKNOWN
+    assert done.stderr.startswith("fingerprint: ")
 
 
-def test_conditions_without_the_format_are_a_usage_error(house: House) -> None:
+def test_conditions_of_another_command_name_the_plug_in(house: House) -> None:
     done = house("check", "-w", "any-drift")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--format nagios" in done.stderr
+    assert "-w is an option of: monitor nagios" in done.stderr
 
 
 def test_a_missing_vault_is_unknown(tmp_path: Path) -> None:
