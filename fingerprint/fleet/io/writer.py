@@ -35,6 +35,9 @@ class TableWriter:
         if self.ending not in _ENDINGS:
             raise UsageError(f"{path} does not end with {', '.join(_ENDINGS)}", remedy="Its ending says its format")
         self.path = path
+        if os.path.lexists(path):
+            # Before the fleet is read, which may take long.
+            raise self._exists()
         self.rows = 0
         self._atomic = AtomicFile(path)
         self._file: Any = None
