@@ -229,7 +229,7 @@ def test_the_command_tells_it_without_a_secret(tmp_path: Path, expired: bool) ->
     env = environment(tmp_path / "state")
     text = run("credentials", "sources", "--root", str(disk), env=env)
     done = run("credentials", "sources", "--root", str(disk), "--output", "json", env=env)
-    jsonschema.validate(json.loads(done.stdout), json.loads((SCHEMAS / "credentials-order.json").read_text()))
+    jsonschema.validate(json.loads(done.stdout), json.loads((SCHEMAS / "credentials-sources.json").read_text()))
     assert done.returncode == text.returncode == (1 if expired else 0)
     assert "For root: shared-file wins, unless the environment" in " ".join(text.stdout.split())
     assert ("EXPIRED" in text.stdout) is expired
