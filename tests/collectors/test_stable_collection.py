@@ -198,7 +198,7 @@ subprocess.run(["mount", "-t", "tmpfs", "none", "/dev"], check=True)
 os.makedirs("/dev/disk/by-id")
 os.symlink("../../sda", "/dev/disk/by-id/ata-NWSSD_960_S4711AB")
 # The machine of the tests may be a container.
-stable._CONTAINER_MARKS = ()
+stable.CONTAINER_MARKS = ()
 started = []
 sys.addaudithook(lambda event, _: started.append(event) if event in ("os.posix_spawn", "subprocess.Popen") else None)
 found = collect(scheme="stable")
