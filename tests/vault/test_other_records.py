@@ -281,18 +281,18 @@ for directory in /var/lib/hardware-fingerprint /var/lib/amazon; do
 done
 unset FINGERPRINT_STATE FINGERPRINT_VAULT
 F() {{ {COMMAND} --snapshot {tmp_path}/machine.json "$@"; }}
-F init >&2 || exit 50
+F vault init >&2 || exit 50
 printf '%s' '{json.dumps(REGISTERED)}' > {own}/Store/RegistrationKey
 chmod 600 {own}/Store/RegistrationKey
 F vault repair --yes >&2
 mkdir -p -m 700 {agents}
 F check >&2; [ $? = 0 ] || exit 51
-F init --if-missing; [ $? = 4 ] || exit 52
+F vault init --if-missing; [ $? = 4 ] || exit 52
 rmdir {agents}
-F init --if-missing >&2 || exit 53
+F vault init --if-missing >&2 || exit 53
 umount /var/lib/amazon
 mv {own} {own}.away
-F init --if-missing; [ $? = 4 ] || exit 54
+F vault init --if-missing; [ $? = 4 ] || exit 54
 """
     probe = subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True)
     if probe.returncode:

@@ -13,7 +13,7 @@ import fingerprint.vault as vault_module
 from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint._io import windows_acl
 from fingerprint.errors import VaultBusy, VaultMissing, VaultUnreadable, VaultUnsafe
-from fingerprint.vault import _windows, _windows_calls, history, state_keys, state_migration, verify
+from fingerprint.vault import _windows, _windows_calls, files, history, state_keys, state_migration, verify
 
 CLOSED = "O:BAG:SYD:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)"
 RECORD = FingerprintRecord("fp", HardwareHash({"uuid": "u"}), 40)
@@ -42,7 +42,7 @@ class Calls:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    for module in (vault_module, history, state_keys, state_migration, verify):
+    for module in (files, vault_module, history, state_keys, state_migration):
         monkeypatch.setattr(module, "Folder", _windows.Folder)
     return Calls(monkeypatch)
 
