@@ -231,7 +231,7 @@ def test_an_installation_that_isolated_mode_leaves_out_is_found_beside_the_scrip
     folder = Path(sysconfig.get_path("scripts", scheme, {"userbase": str(base)}))
     script = next(place / "fingerprint" for place in (folder, base / "bin", base / "local/bin") if place.is_dir())
     hostile = evil(tmp_path)
-    done = subprocess.run([script, "version"], capture_output=True, text=True, check=False, **hostile)
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=False, **hostile)
     assert (done.stdout, done.stderr) == (VERSION, "")
     assert ran(tmp_path) == []
 

@@ -282,7 +282,7 @@ def test_update_writes_a_profile(tmp_path: Path, service: LocalService) -> None:
     story = Story(tmp_path, service, "agent-restart")
     story("before", "register", "--region", "eu-west-1")
     done = story("before", "credentials", "update", "--profile", "node", "--output", "json")
-    jsonschema.validate(json.loads(done.stdout), json.loads((SCHEMAS / "update.json").read_text()))
+    jsonschema.validate(json.loads(done.stdout), json.loads((SCHEMAS / "credentials-update.json").read_text()))
     assert "[node]" in (tmp_path / ".aws" / "credentials").read_text()
 
 
@@ -295,7 +295,7 @@ def test_update_edits_in_place_warns_or_refuses(tmp_path: Path, service: LocalSe
     done = story("before", "credentials", "update", "--file", str(path), "--output", "json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    jsonschema.validate(told, json.loads((SCHEMAS / "update.json").read_text()))
+    jsonschema.validate(told, json.loads((SCHEMAS / "credentials-update.json").read_text()))
     assert "not to the AWS SDKs for Java" in told["warnings"][0]
     assert re.fullmatch(
         r"\[default\]\n\taws_access_key_id: ASIA\S+\n\taws_secret_access_key: \S+\n\taws_session_token: \S+\n"

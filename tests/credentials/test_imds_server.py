@@ -221,7 +221,7 @@ def test_an_sdk_gets_its_credentials_from_the_command(tmp_path: Path, number: in
             while not text.rstrip().endswith("}"):
                 text += process.stdout.readline()
             told = json.loads(text)
-            jsonschema.validate(told, json.loads((SCHEMAS / "serve.json").read_text()))
+            jsonschema.validate(told, json.loads((SCHEMAS / "credentials-serve.json").read_text()))
             script = (
                 "import botocore.session; c = botocore.session.get_session().get_credentials();"
                 "print(c.method, c.access_key, c.token is not None)"

@@ -565,7 +565,7 @@ def test_the_command_serves_on_a_unix_socket_and_takes_it_away(tmp_path: Path) -
             assert line, process.stderr.read() if process.stderr else ""
             text += line
         told = json.loads(text)
-        jsonschema.validate(told, json.loads((SCHEMAS / "serve.json").read_text()))
+        jsonschema.validate(told, json.loads((SCHEMAS / "credentials-serve.json").read_text()))
         assert told["socket"] == str(path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         # Not registered: what is seen is that it answers, and to whom.
