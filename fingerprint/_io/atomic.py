@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Some file systems cannot flush a directory, and who may only write to one cannot open it.
 _NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 _PRIVATE = 0o600
+# Of the file's name in the hidden one, so that every name that the file system takes can be written: four bytes each.
+_NAME_CHARACTERS = 48
 
 
 class AtomicFile:
@@ -47,9 +49,12 @@ class AtomicFile:
     def __enter__(self) -> BinaryIO:
         if not self._replace and os.path.lexists(self.path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
-        directory, name = os.path.split(os.path.abspath(self.path))
+        # Not `abspath`: it takes "link/.." for nothing, and is in another directory than the file then.
+        directory, name = os.path.split(self.path)
+        if not os.path.isabs(directory):
+            directory = os.path.join(os.getcwd(), directory)
         # Known before anything is made, so that no signal comes in between and leaves a file that nobody removes.
-        self._hidden = os.path.join(directory, f".{name}.{os.urandom(4).hex()}.tmp")
+        self._hidden = os.path.join(directory, f".{name[:_NAME_CHARACTERS]}.{os.urandom(4).hex()}.tmp")
         try:
             self._file = open(self._hidden, "xb", opener=only_for_us)
         except BaseException:

@@ -81,11 +81,44 @@ def test_a_current_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "gone").rmdir()
     with pytest.raises(InputError, match="the report could not be written"):
         write_new("new", b"data", "report")
+    write_new(str(tmp_path / "elsewhere"), b"data", "report")
     with pytest.raises(InputError, match="the metrics could not be written"):
         write_textfile("new.prom", "data\n")
     writers = pytest.importorskip("fingerprint.fleet.io.writer")
     with pytest.raises(InputError, match="could not be written"), writers.TableWriter("new.parquet"):
         pass
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("path", ["link/../file", "./link/./../file", "inner/below/../../link/../file"])
+@pytest.mark.skipif(os.name == "nt", reason="Windows takes the link and the dots together for nothing")
+def test_the_hidden_file_is_in_the_directory_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, replace: bool
+) -> None:
+    (tmp_path / "real" / "below").mkdir(parents=True)
+    (tmp_path / "inner" / "below").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real/below")
+    for given in (path, str(tmp_path / path)):
+        monkeypatch.chdir(tmp_path)
+        with AtomicFile(given, replace=replace) as file:
+            file.write(b"new")
+            assert sorted(os.listdir(tmp_path)) == ["inner", "link", "real"]
+            assert len(os.listdir(tmp_path / "real")) == 2
+        assert sorted(os.listdir(tmp_path / "real")) == ["below", "file"]
+        (tmp_path / "real" / "file").unlink()
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("character", ["n", "\u00e9", "\u20ac", "\U0001f600"])
+def test_every_name_that_the_file_system_takes_can_be_written(tmp_path: Path, replace: bool, character: str) -> None:
+    path = tmp_path / (character * (os.pathconf(tmp_path, "PC_NAME_MAX") // len(os.fsencode(character))))
+    path.write_bytes(b"old")
+    if not replace:
+        path.unlink()
+    with AtomicFile(str(path), replace=replace) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == [path.name]
 
 
 @pytest.mark.parametrize("replace", [False, True])
