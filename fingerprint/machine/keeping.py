@@ -43,7 +43,7 @@ class Kept(Machine):
     _answers: dict[object, tuple[Any, OSError | None]]
     _files: dict[str, tuple[int, bytes, OSError | None]]
     _ends: dict[str, tuple[int, bytes, OSError | None]]
-    _results: dict[tuple[str, ...], CommandResult]
+    _results: dict[tuple[str, ...], tuple[float, CommandResult]]
     _locks: dict[object, Any]
 
     def keeping(self) -> Self:
@@ -105,15 +105,24 @@ class Kept(Machine):
         for lock in locks:
             lock.acquire()
         try:
-            new = [argv for argv in dict.fromkeys(wanted) if argv not in self._results]
+            new = [argv for argv in dict.fromkeys(wanted) if self._is_wanting(argv, timeout)]
             if new:
-                self._results.update(zip(new, super().run(new, timeout, meanwhile), strict=True))
+                results = super().run(new, timeout, meanwhile)
+                self._results.update(zip(new, ((timeout, result) for result in results), strict=True))
+            found = [self._results[argv][1] for argv in wanted]
         finally:
             for lock in locks:
                 lock.release()
         if not new:
             meanwhile()
-        return [self._results[argv] for argv in wanted]
+        return found
+
+    def _is_wanting(self, argv: tuple[str, ...], timeout: float) -> bool:
+        """Return whether a command must run: it did not, or it was killed and now has more time."""
+        if argv not in self._results:
+            return True
+        limit, result = self._results[argv]
+        return result.problem == "timeout" and timeout > limit
 
 
 def _kept(name: str) -> Callable[..., Any]:

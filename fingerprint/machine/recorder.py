@@ -182,7 +182,12 @@ class Recorder(Machine):
         recorded = self.snapshot["commands"]
         for result in results:
             argv = list(result.argv)
-            if all(entry["argv"] != argv for entry in recorded):
+            before = next((entry for entry in recorded if entry["argv"] == argv), None)
+            if before is not None and before["problem"] == "timeout" != result.problem:
+                # It had more time now.
+                recorded.remove(before)
+                before = None
+            if before is None:
                 output, complaint = result.stdout, result.stderr
                 if argv[0].replace("\\", "/").rpartition("/")[2] in _TELLING:
                     output, complaint = _decoded(output, _of_service), _without_secrets(complaint)

@@ -100,6 +100,26 @@ def test_commands_run_once_and_what_goes_with_them_runs_each_time() -> None:
     assert machine.asked["/bin/true"] == machine.asked["/bin/echo a"] == 1
 
 
+def test_a_command_that_was_killed_runs_again_only_for_more_time() -> None:
+    machine = Counting()
+    # The recorder keeps what its machine keeps, and records the answer in place of the time limit.
+    recorder = Recorder(machine)
+    for kept in (machine.keeping(), recorder):
+        machine.asked.clear()
+        slow, fast = ("/bin/sh", "-c", "sleep 0.6; echo done"), ("/bin/echo", "a")
+        kept.run([fast], 30)
+        for limit in (0.1, 0.1, 0.05):
+            assert [result.problem for result in kept.run([slow, fast], limit)] == ["timeout", ""]
+        assert machine.asked[" ".join(slow)] == 1
+        for limit in (30, 0.1, 60):
+            assert [result.stdout for result in kept.run([slow, fast], limit)] == [b"done\n", b"a\n"]
+        assert machine.asked[" ".join(slow)] == 2
+        assert machine.asked[" ".join(fast)] == 1
+    entries = {tuple(entry["argv"]): entry["problem"] for entry in recorder.snapshot["commands"]}
+    assert entries == {slow: "", fast: ""}
+    assert len(recorder.snapshot["commands"]) == 2
+
+
 def test_threads_that_ask_the_same_wait_for_one_answer(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"x")
