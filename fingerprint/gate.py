@@ -178,7 +178,9 @@ def _recorder(machine: Machine | None) -> Recorder:
     from fingerprint.machine.live import LiveMachine
     from fingerprint.machine.recorder import Recorder
 
-    return Recorder(machine or LiveMachine())
+    machine = machine or LiveMachine()
+    machine.demand_fresh()
+    return Recorder(machine)
 
 
 def record_rest(recorder: Recorder, timeout: float | None = None) -> None:
@@ -314,6 +316,7 @@ class Gate:
     Raises:
         TypeError: no policy is named.
         ValueError: there is no such policy.
+        RuntimeError: vault or machine keeps what it read, and each attempt looks anew.
     """
 
     def __new__(cls, *_: object, **options: object) -> Self:
@@ -332,6 +335,8 @@ class Gate:
 
         self.vault = vault
         self.machine = machine or LiveMachine()
+        self.vault.demand_fresh()
+        self.machine.demand_fresh()
         self.policy = Policy(policy)
         self._timeout = timeout
         # What the last attempt read, for the evidence of a record that is minted from it.

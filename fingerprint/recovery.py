@@ -184,7 +184,9 @@ def _collected(
         raise Refused(
             "there is no fingerprint to keep: the record is cleared", where=vault.path, remedy=LIST_ENTRIES
         )  # fmt: skip
-    recorder = Recorder(machine or LiveMachine())
+    machine = machine or LiveMachine()
+    machine.demand_fresh()
+    recorder = Recorder(machine)
     collection = collect(recorder, timeout=timeout)
     demand_recipe(collection)
     record_rest(recorder, timeout)

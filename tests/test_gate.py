@@ -20,9 +20,12 @@ from fingerprint.errors import (
     VaultMissing,
     VaultUnreadable,
 )
-from fingerprint.gate import first_record, set_threshold
+from fingerprint.gate import first_record, prepared_record, set_threshold
 from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.recorder import Recorder
+from fingerprint.monitor.watch import Watcher
 from fingerprint.observation import Observation
+from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
 from fingerprint.registration import Registration
 from fingerprint.testing.machines import unix_machine, unix_snapshot
 from fingerprint.vault.journal import FOUND
@@ -340,6 +343,38 @@ FLOW_BETTER = {
 # Held by tests of their own: a store that fails (tests/durability) and a record half-written at the
 # first read (test_a_record_that_is_half_written_once_is_read_again).
 FLOW_ELSEWHERE = {"hardware id differs th 40, store fails", "bad JSON first read only"}
+
+
+@pytest.mark.parametrize("policy", [*Policy.members()])
+def test_no_look_that_was_kept_decides_about_a_write(vault: Vault, tmp_path: Path, policy: Policy) -> None:
+    """Three attempts at one reading agree with each other whatever it is, so who writes reads anew."""
+    store(vault)
+    before = data_file(vault).read_bytes()
+    kept, machine = vault.keeping(), unix_machine()
+    for stale in (Scripted(OTHER).keeping(), Recorder(Scripted(OTHER))):
+        for decide in (
+            lambda stale=stale: Gate(vault, stale, policy=policy),
+            lambda stale=stale: Registration(vault, stale, policy=policy),
+            lambda stale=stale: first_record(Vault(str(tmp_path / "new"), state=str(tmp_path / "state")), stale),
+            lambda stale=stale: prepared_record(vault, stale, 40),
+            lambda stale=stale: plan_rebaseline(vault, stale),
+            lambda stale=stale: plan_restore(vault, 0, stale, rebaseline=True),
+            lambda stale=stale: Watcher(vault, stale, print, print, interval=1),
+        ):
+            with pytest.raises(RuntimeError, match="keeps what it read"):
+                decide()
+    for refused in (
+        lambda: Gate(kept, machine, policy=policy),
+        lambda: Registration(kept, machine, policy=policy),
+        lambda: set_threshold(kept, 50),
+        lambda: first_record(Vault(str(tmp_path / "new"), state=str(tmp_path / "state")).keeping(), machine),
+        lambda: carry_out(kept, plan_restore(kept, 0, machine)),
+        lambda: Watcher(kept, machine, print, print, interval=1),
+    ):
+        with pytest.raises(RuntimeError, match="keeps what it read"):
+            refused()
+    assert data_file(vault).read_bytes() == before
+    assert not (tmp_path / "new").exists()
 
 
 def _flow_cases() -> list[Any]:

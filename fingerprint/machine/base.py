@@ -143,6 +143,9 @@ class Machine:
 
         return keep(self)
 
+    def demand_fresh(self) -> None:
+        """Raise RuntimeError if it keeps what it read: who looks again, or decides about a write, reads anew."""
+
     def once(self, key: object, ask: Callable[[], _T]) -> _T:
         """Return what `ask` returns; of a machine that keeps answers the first answer, or raise its error.
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
     _M = TypeVar("_M", bound=Machine)
 
+REFUSAL = "a machine that keeps what it read cannot be looked at again: name the machine that it was made of"
 # The questions whose answer depends on nothing but their arguments.
 _QUESTIONS = (
     "access_list", "addresses", "agent_processes", "agent_version", "default_route", "exists", "firmware_table",
@@ -48,6 +49,9 @@ class Kept(Machine):
 
     def keeping(self) -> Self:
         return self
+
+    def demand_fresh(self) -> None:
+        raise RuntimeError(REFUSAL)
 
     def once(self, key: object, ask: Callable[[], _T]) -> _T:
         if key not in self._answers:

@@ -114,6 +114,9 @@ class Recorder(Machine):
     def keeping(self) -> Self:
         return self
 
+    def demand_fresh(self) -> None:
+        self._machine.demand_fresh()
+
     def reader(self) -> Reader:
         return self._machine.reader()
 

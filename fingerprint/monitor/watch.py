@@ -59,6 +59,9 @@ class Watcher:
         timeout: seconds for each command of a collection.
         notifier: whom to tell that it is ready and lives.
         output: the descriptor to which `tell` writes: while it takes nothing, a signal ends this all the same.
+
+    Raises:
+        RuntimeError: vault or machine keeps what it read, and each look reads anew.
     """
 
     def __init__(
@@ -74,6 +77,8 @@ class Watcher:
         notifier: Notifier | None = None,
         output: int | None = None,
     ) -> None:
+        vault.demand_fresh()
+        machine.demand_fresh()
         self._vault = vault
         self._machine = machine
         self._tell = tell

@@ -115,6 +115,13 @@ class Vault:
         one.__dict__.update(self.__dict__, _history=None, files=KeptFiles())
         return one
 
+    def demand_fresh(self) -> None:
+        """Raise RuntimeError if it keeps what it read: who looks again, or writes, reads anew."""
+        if self.files.keeping:
+            raise RuntimeError(
+                "a vault that keeps what it read cannot be looked at again, nor edited: name the vault that it was made of"
+            )
+
     @property
     def shadowed(self) -> bool:
         """Whether this is our own vault, found in spite of an empty directory where the reference's is looked for."""
@@ -504,8 +511,7 @@ class VaultEdit:
         self._wait = wait
 
     def __enter__(self) -> VaultEdit:
-        if self._vault.files.keeping:
-            raise RuntimeError("a vault that keeps what it read cannot be edited: edit the vault that it was made of")
+        self._vault.demand_fresh()
         # The reference leaves its directories without x (0600), so only root gets into them; since 3.3.4177 with x, and
         # it may run as another user.
         self._mode = 0o600 if self._vault.path == reference_vault() and is_root() else 0o700
