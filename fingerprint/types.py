@@ -145,6 +145,10 @@ class _ValueType(type):
     """Make the annotated fields of a class body its slots, as `dataclasses` does; that import costs 8 ms of a start."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], *, kw_only: bool = False) -> _ValueType:
+        for base in bases:
+            if getattr(base, "_names", ()):
+                # Its fields would not be among those that are compared, shown and copied.
+                raise TypeError(f"{name} cannot inherit the fields of {base.__name__}: have one as a field")
         fields = tuple(f for f, kind in body.get("__annotations__", {}).items() if not kind.startswith("ClassVar"))
         defaults = {field: body.pop(field) for field in fields if field in body}
         body.update(__slots__=fields, _names=fields, _defaults=defaults, _positional=0 if kw_only else len(fields))

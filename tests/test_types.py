@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 import fingerprint
-from fingerprint.types import Value, Vocabulary
+from fingerprint.types import Attribute, Value, Vocabulary
 
 
 class Pair(Value):
@@ -64,6 +64,13 @@ def test_a_value_takes_what_a_dataclass_takes(
     assert made == kind(*values, **named)
     assert hash(made) == hash(kind(*values, **named))
     assert (made == kind(7, "y")) is False if kind is Pair else True
+
+
+@pytest.mark.parametrize("kind", [Pair, Named, Attribute])
+@pytest.mark.parametrize("fields", [{}, {"third": "int"}, {"first": "int"}])
+def test_no_value_inherits_fields_that_it_would_lose(kind: type, fields: dict[str, str]) -> None:
+    with pytest.raises(TypeError, match=f"Heir cannot inherit the fields of {kind.__name__}"):
+        type(kind)("Heir", (kind,), {"__annotations__": fields})
 
 
 def test_a_value_is_immutable_and_has_no_dictionary() -> None:
