@@ -262,7 +262,7 @@ class Observation:
         """
         if self.comparison is None:
             assert self.error is not None
-            raise self.error
+            raise self.error.again()
         return self.comparison
 
     @property

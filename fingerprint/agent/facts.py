@@ -12,6 +12,7 @@ from fingerprint.agent.logs.retries import GRACE_SECONDS
 from fingerprint.agent.paths import CORE, LOGS, WORKER, Places, places_of
 from fingerprint.agent.systemd_unit import systemd_unit
 from fingerprint.agent.versions import Assessed, assess
+from fingerprint.errors import FingerprintError
 from fingerprint.machine.base import END_LIMIT
 
 TYPE_CHECKING = False
@@ -56,9 +57,12 @@ else:
                     except Exception as error:
                         owner.facts[self._name] = (None, error)
             value, error = owner.facts[self._name]
-            if error is not None:
-                raise error
-            return value
+            if error is None:
+                return value
+            if isinstance(error, FingerprintError):
+                raise error.again()
+            # Without it, the error would grow by every frame through which it was raised before.
+            raise error.with_traceback(None)
 
 
 class AgentFacts:

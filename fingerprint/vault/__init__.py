@@ -119,7 +119,8 @@ class Vault:
         """Raise RuntimeError if it keeps what it read: who looks again, or writes, reads anew."""
         if self.files.keeping:
             raise RuntimeError(
-                "a vault that keeps what it read cannot be looked at again, nor edited: name the vault that it was made of"
+                "a vault that keeps what it read cannot be looked at again, nor edited: "
+                "name the vault that it was made of"
             )
 
     @property
