@@ -70,20 +70,23 @@ def age_in_days(created: str, now: float) -> int | None:
 
 
 def created_seconds(created: str) -> float | None:
-    """Return the time of a `privateKeyCreatedDate`; None for a text that is no date."""
+    """Return the time of a `privateKeyCreatedDate`; None for a text that is no date.
+
+    So it is for one that Go does not read, for which the agent never replaces the key: Go knows no leap second.
+    """
     read = _read(created)
-    if read is None or created[10:11] != " " or read[2][:1] != " ":
+    if read is None or not _to_the_second(created) or created[10] != " " or read[2][:1] != " ":
         return None
     seconds, nanoseconds, rest = read
     offset = rest[1:].partition(" ")[0]
     ahead = _offset(offset) if len(offset) == len("+0000") else None
-    return None if ahead is None else seconds - ahead + nanoseconds / _NANOSECONDS
+    return None if ahead is None or created[17:19] == "60" else seconds - ahead + nanoseconds / _NANOSECONDS
 
 
 def seconds_of(text: str) -> float | None:
     """Return a time of RFC 3339; None for a text that is none, or has no offset from UTC."""
     read = _read(text)
-    offset = None if read is None else _offset(read[2])
+    offset = None if read is None or not _to_the_second(text) else _offset(read[2])
     return None if read is None or offset is None else read[0] - offset + read[1] / _NANOSECONDS
 
 
@@ -186,6 +189,11 @@ def _read(text: str) -> tuple[int, int, str] | None:
     days = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400
     days += (153 * ((month - 3) % 12) + 2) // 5 + day - 719469
     return ((days * 24 + hour) * 60 + minute) * 60 + second, nanoseconds, rest
+
+
+def _to_the_second(text: str) -> bool:
+    """Return whether a text that `_read` reads has a whole time of day."""
+    return text[13:14] == ":" and text[16:17] == ":"
 
 
 def _offset(text: str) -> int | None:

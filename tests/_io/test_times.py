@@ -83,6 +83,20 @@ def test_a_time_with_no_offset_from_utc_is_none_to_who_needs_one(offset: str) ->
         assert times.local_seconds(f"2026-11-24 10:00:00{offset}") is None
 
 
+@pytest.mark.parametrize("text", ["2026-11-24", "2026-11-24T10:00", "2026-11-24 10:00"])
+def test_half_a_time_is_none_to_who_needs_a_whole_one(text: str) -> None:
+    for offset in ("Z", "+00:00", "-0100"):
+        assert times.seconds_of(text + offset) is None
+    for offset in ("+0000", "-0100"):
+        assert times.created_seconds(f"{text.replace('T', ' ')} {offset} UTC") is None
+
+
+def test_a_leap_second_is_no_date_of_a_key_as_for_go() -> None:
+    assert times.created_seconds("2016-12-31 23:59:59 +0000 UTC") == 1483228799
+    assert times.created_seconds("2016-12-31 23:59:60 +0000 UTC") is None
+    assert times.seconds_of("2016-12-31T23:59:60Z") == 1483228800
+
+
 def test_a_datetime_beyond_the_calendar_is_none() -> None:
     assert times.moment("0001-01-01T00:00:00+14:00") is None
     assert times.moment("9999-12-31T23:59:59-14:00") is None
