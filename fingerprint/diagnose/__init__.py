@@ -151,7 +151,21 @@ def diagnose(
         if (not only or check.name in only) and check.platform in ("", site.machine.platform)
     ]  # fmt: skip
     results, at_once = _results(site, made, progress)
-    return Diagnosis(_concluded(site, results), tuple(results), () if at_once else (WITHOUT_THREADS,))
+    return Diagnosis(_concluded_in_time(site, results), tuple(results), () if at_once else (WITHOUT_THREADS,))
+
+
+def _concluded_in_time(site: Site, results: Sequence[Result]) -> Conclusion:
+    """Conclude as `_concluded` does; of what a check still waits for, this waits no longer than a check."""
+    done: Queue[Conclusion] = Queue()
+    try:
+        Thread(target=lambda: done.put(_concluded(site, results)), daemon=True).start()
+    except RuntimeError:
+        return _concluded(site, results)
+    try:
+        return done.get(timeout=_LOCAL_SECONDS)
+    except Empty:
+        what = f"no answer within {_LOCAL_SECONDS:g} s"
+        return Conclusion("cannot-tell", f"Cannot tell: {what}. See the checks.", "", "", ())
 
 
 def _concluded(site: Site, results: Sequence[Result]) -> Conclusion:

@@ -11,10 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+import fingerprint.diagnose
 from agent_machines import (
     BINARIES,
     DENIED,
@@ -403,6 +405,40 @@ def test_a_check_that_hangs_costs_its_time_limit_and_not_the_other_answers(
     assert "no answer within 0.2 s" in found["hangs"].text
     assert found["answers"].text == "there"
     assert found.conclusion.state == "cannot-tell"
+
+
+class Hanging(RecordedMachine):
+    """A machine of which one source gives no answer while the test lasts."""
+
+    source = ""
+    ended: Event
+
+    def run(self, commands: Any, *rest: Any) -> Any:
+        if any(self.source in " ".join(argv) for argv in commands):
+            self.ended.wait(60)
+        return super().run(commands, *rest)
+
+
+@pytest.mark.parametrize("source", ["systemctl", "dmidecode"])
+def test_no_source_that_hangs_keeps_the_conclusion_waiting(
+    monkeypatch: pytest.MonkeyPatch, machine: AgentMachine, source: str
+) -> None:
+    """The check of it is given up, and the thread that still waits holds the lock of what the conclusion asks."""
+    monkeypatch.setattr(Check, "limit", lambda *_: 2.0)
+    monkeypatch.setattr(fingerprint.diagnose, "_LOCAL_SECONDS", 2.0)
+    machine.log("amazon-ssm-agent.log", started("11:50:00") + refused("11:50:05"))
+    machine.write()
+    host = Hanging(machine.snapshot)
+    host.source, host.ended = source, Event()
+    begin = time.monotonic()
+    try:
+        found = diagnose(Site(host, Vault(str(machine.vault_path), state=str(machine.folder / "state"))))
+    finally:
+        host.ended.set()
+    assert time.monotonic() - begin < 20
+    assert found["waiting"].tag.startswith("waiting-")
+    assert found.conclusion.state == ("cannot-tell" if source == "systemctl" else "hibernating")
+    assert ("no answer within 2 s" in found.conclusion.text) is (source == "systemctl")
 
 
 def test_a_check_that_is_wrong_is_told_and_costs_nothing_else(
