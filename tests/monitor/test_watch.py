@@ -324,7 +324,9 @@ def test_no_id_is_told_as_json(house: House) -> None:
 
 
 def test_the_event_of_the_page_is_one(house: House) -> None:
-    found = re.search(r'^    (\{"schemaVersion":1,"command":"watch".*?\})$', DOC.read_text(), re.MULTILINE | re.DOTALL)
+    found = re.search(
+        r'^    (\{"schemaVersion":1,"command":"monitor watch".*?\})$', DOC.read_text(), re.MULTILINE | re.DOTALL
+    )
     assert found
     event = json.loads(found[1].replace("\n     ", ""))
     SCHEMA.validate(event)
