@@ -14,8 +14,16 @@ from fingerprint import __version__
 from fingerprint._core import hide_memory
 from fingerprint._io.text import printable, without_passwords
 from fingerprint.cli.output import VisibleStream, begin_run, flush, print_json, warn, write_data, write_utf_8
-from fingerprint.cli.parser import parse
-from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_INTERRUPTED, FingerprintError, OutputError, PipeClosed
+from fingerprint.cli.parser import is_plugin, parse
+from fingerprint.errors import (
+    EXIT_CANNOT_TELL,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    FingerprintError,
+    OutputError,
+    PipeClosed,
+    UsageError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,10 +96,13 @@ def _run(words: list[str]) -> int:
 
         try:
             arguments = parse_or_explain(words)
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-            # A plug-in speaks another protocol: what it cannot tell is 3, and 2 would be an alarm.
-            return EXIT_CANNOT_TELL if code and "nagios" in words else code
+        except SystemExit:
+            return EXIT_OK
+        except UsageError as error:
+            if is_plugin(words):
+                return _report_as_plugin(error)
+            warn(f"{error.what}\n{error.remedy}")
+            return error.exit_code
     begin_run(arguments)
     try:
         _check_target(arguments)
@@ -101,10 +112,7 @@ def _run(words: list[str]) -> int:
         raise
     except FingerprintError as error:
         if arguments.command.path == "monitor nagios":
-            # Imported here: only a plug-in needs it.
-            from fingerprint.cli.commands.nagios import tell_unknown
-
-            return tell_unknown(error)
+            return _report_as_plugin(error)
         return _report(error, arguments)
 
 
@@ -125,6 +133,14 @@ def _check_target(arguments: Arguments) -> None:
     from fingerprint.cli.context import check_target
 
     check_target(arguments)
+
+
+def _report_as_plugin(error: FingerprintError) -> int:
+    """Print an error as a plug-in must: on standard output, with 3, as 2 would be an alarm."""
+    # Imported here: only a plug-in needs it.
+    from fingerprint.cli.commands.nagios import tell_unknown
+
+    return tell_unknown(error)
 
 
 def _report(error: FingerprintError, arguments: Arguments) -> int:

@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 from fingerprint import __version__
 from fingerprint._io.text import hidden
 from fingerprint.cli.options import GLOBAL, Command, Option
-from fingerprint.cli.output import warn, write_data
+from fingerprint.cli.output import write_data
 from fingerprint.cli.overview import overview
-from fingerprint.cli.parser import Arguments, convert
+from fingerprint.cli.parser import Arguments, convert, is_positional
 from fingerprint.cli.remedy_commands import program
 from fingerprint.cli.table import NOUNS, all_commands
-from fingerprint.errors import EXIT_USAGE
+from fingerprint.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _ALIKE = 0.6
 # Of more commands than these an option is no hint.
 _FEW = 6
+# More characters of a word than an error needs.
+_LONG = 60
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,58 +38,70 @@ class _Parser(argparse.ArgumentParser):
             named = word.partition("=")[2] if word.startswith("-") and "=" in word else word
             if "@" in named or "://" in named:
                 message = message.replace(named, hidden(named)).replace(repr(named)[1:-1], hidden(named))
+            elif len(named) > _LONG:
+                message = message.replace(named, f"{named[:_LONG]}...")
         found = re.fullmatch("argument (?:.*/)?(--[a-z-]+): not allowed with argument (?:.*/)?(--[a-z-]+)", message)
         if found:
             message = f"{found[2]} and {found[1]} are mutually exclusive"
-        message = self._in_words(message)
+        unknown = [flag for flag in _flags(self.words) if not self._takes(flag)] if self.get_default("command") else []
+        # First of all: its value may have been taken for an argument.
+        message = self._unrecognized(unknown) if unknown else self._in_words(message)
         started = f"{program()}{self.prog.removeprefix(self.prog.split()[0])}"
-        self.exit(EXIT_USAGE, f"{message}\nTry: {started} --help")
+        raise UsageError(message, remedy=f"Try: {started} --help")
 
     def _in_words(self, message: str) -> str:
-        """Return what is wrong in our words, with what a misspelt command or option may have meant."""
+        """Return what is wrong in our words, with what a misspelt command may have meant."""
         noun = self.prog.partition(" ")[2]
         paths = [command.path for command in all_commands()]
         names = [path[len(noun) :].split()[0] for path in paths if path.startswith(noun) and path != noun]
         if message == "the following arguments are required: COMMAND":
-            return f"{self.prog} requires a command: {', '.join(dict.fromkeys(names))}"
-        if (
-            found := re.search(r"argument COMMAND: invalid choice: '(.*)' \(choose from", message, re.DOTALL)
-        ) is not None:
-            unknown = [word for word in self.words if word.startswith("--") and self._is_unknown(word)]
-            if not noun and unknown:
-                # Its value was taken for the command.
-                meant = _alike(unknown[0], [*self._option_string_actions])
-                return _suggesting(f"unrecognized arguments: {unknown[0]}", meant)
-            message = f"no such command: {f'{noun} {found[1]}'.strip()}"
-            # A command without the word that it stands behind, such as `init`.
-            meant = [path for path in paths if path.partition(" ")[2] == found[1]]
-            meant = meant or [f"{noun} {one}".strip() for one in _alike(found[1], names)]
-        elif (found := re.search(r"unrecognized arguments: (--?[\w-]+)", message)) is not None:
-            owners = [c.path for c in all_commands() for o in c.options if found[1] in (o.flag, o.short)]
-            if 0 < len(owners) < _FEW:
-                return f"{message}\n{found[1]} is an option of: {', '.join(owners)}"
-            meant = _alike(found[1], [*self._option_string_actions])
-        else:
+            return f"{noun} requires a command: {', '.join(dict.fromkeys(names))}"
+        found = re.search(r"argument COMMAND: invalid choice: '(.*)' \(choose from", message, re.DOTALL)
+        if found is None:
             return message
-        return _suggesting(message, meant)
+        before = self._flag_before(found[1])
+        if before:
+            # Its value was taken for the command.
+            known = any(before in (one.flag, one.short) for command in all_commands() for one in command.options)
+            if known:
+                return f"{before} is an option of a command and must follow it"
+            return self._unrecognized([before])
+        if not found[1]:
+            return f"no such command: {f'{noun} ' if noun else ''}''"
+        # A command without the word that it stands behind, such as `init`.
+        meant = [path for path in paths if path.partition(" ")[2] == found[1]]
+        meant = meant or [f"{noun} {one}".strip() for one in _alike(found[1], names)]
+        return _suggesting(f"no such command: {f'{noun} {found[1]}'.strip()}", meant)
 
-    def _is_unknown(self, word: str) -> bool:
-        """Return whether no command has an option."""
-        flag = word.partition("=")[0]
-        return flag not in self._option_string_actions and not any(
-            option.flag == flag for command in all_commands() for option in command.options
-        )
+    def _flag_before(self, taken: str) -> str:
+        """Return the first option before a word that this parser does not know, "" if it knows them all."""
+        before = self.words[: self.words.index(taken)] if taken in self.words else ()
+        return next((flag for flag in _flags(before) if flag not in self._option_string_actions), "")
+
+    def _takes(self, flag: str) -> bool:
+        """Return whether this command has an option, or one that begins with its words."""
+        path = self.prog.partition(" ")[2]
+        own = (one for command in all_commands() if command.path.startswith(path) for one in command.options)
+        return flag in self._option_string_actions or any(flag in (one.flag, one.short) for one in own)
+
+    def _unrecognized(self, words: Sequence[str]) -> str:
+        """Return what is wrong with words that nothing takes: of options the names, as a value may be a secret."""
+        flags = _flags(words)
+        text = f"unrecognized arguments: {' '.join(flags or (word or repr(word) for word in words))}"
+        owners = [c.path for c in all_commands() for o in c.options if flags and flags[0] in (o.flag, o.short)]
+        if 0 < len(owners) < _FEW:
+            return f"{text}\n{flags[0]} is an option of: {', '.join(owners)}"
+        alike = _alike(flags[0], [*self._option_string_actions]) if flags else []
+        return _suggesting(text, [one for one in alike if one != flags[0]])
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Let the parser of the command itself complain of what it does not know, as it knows what is alike."""
         parsed, unknown = super().parse_known_args(args, namespace)
-        if unknown and self.prog.count(" "):
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        if unknown:
+            self.error(self._unrecognized(unknown))
         return parsed, unknown
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        if message:
-            warn(message)
         raise SystemExit(status)
 
     def format_help(self) -> str:
@@ -96,6 +110,13 @@ class _Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, _file: object = None) -> None:
         # All that comes here is an answer: help and versions. Failing to write it is an error as for any other one.
         write_data(message.rstrip("\n"))
+
+
+def _flags(words: Sequence[str]) -> list[str]:
+    """Return the options among the words of a line, without the values that are part of a word."""
+    before = words[: words.index("--")] if "--" in words else words
+    options = (word for word in before if not is_positional(word))
+    return [word.partition("=")[0] if word.startswith("--") else word[:2] for word in options]
 
 
 def _suggesting(message: str, meant: Sequence[str]) -> str:
@@ -110,19 +131,26 @@ def _alike(word: str, words: Sequence[str]) -> list[str]:
 
 
 def parse_or_explain(words: list[str]) -> Arguments:
-    """Return the parsed line, or print help or what is wrong and raise SystemExit (0 or 2)."""
+    """Return the parsed line, or print help and raise SystemExit.
+
+    Raises:
+        UsageError: what is wrong with the line.
+        SystemExit: help was printed.
+    """
     _Parser.words = words
-    values = vars(_parser().parse_args(words))
+    pages = _pages()
+    values = vars(pages[""].parse_args(words))
     command = values.pop("command", None)
     if command is None:
-        _parser().error("a command is missing")
+        pages[""].error("a command is missing")
+    page = pages[command.path]
     # They may stand on both sides of the command, each in a group of its own.
     if "root" in values and "snapshot" in values:
-        _parser().error("--root and --snapshot are mutually exclusive")
+        page.error("--root and --snapshot are mutually exclusive")
     given = [values.get(name) for name, *_ in command.positionals]
     if command.optional and any(one is None for one in given) and any(one is not None for one in given):
         names = " ".join(name for name, *_ in command.positionals)
-        _parser().error(f"{command.path} takes {names}, or none of them")
+        page.error(f"{command.path} takes {names}, or none of them")
     return Arguments(command, values)
 
 
@@ -130,10 +158,6 @@ def help_of(path: str) -> str:
     """Return the help page of a command, or of a word before several commands; "" for no such command."""
     page = _pages().get(path)
     return page.format_help() if page is not None else ""
-
-
-def _parser() -> argparse.ArgumentParser:
-    return _pages()[""]
 
 
 def _pages() -> dict[str, argparse.ArgumentParser]:

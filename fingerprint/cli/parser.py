@@ -56,7 +56,11 @@ def parse(words: Sequence[str]) -> Arguments | None:
     positionals: list[str] = []
     rest = iter(words)
     for word in rest:
-        if _is_positional(word):
+        if word == "--" and not left:
+            # What follows are arguments, whatever they look like.
+            positionals += rest
+            break
+        if is_positional(word):
             if left and word == left[0]:
                 left.pop(0)
             else:
@@ -71,7 +75,7 @@ def parse(words: Sequence[str]) -> Arguments | None:
             continue
         if not equals:
             following = next(rest, None)
-            if following is None or not _is_positional(following):
+            if following is None or not is_positional(following):
                 return None
             value = following
         converted = convert(value, option.kind, option.choices)
@@ -118,23 +122,35 @@ def convert(word: str, kind: str, choices: tuple[str, ...]) -> Any:
     return word
 
 
-def _is_positional(word: str) -> bool:
+def is_positional(word: str) -> bool:
     """Return whether a word is no option: `-` is standard input, and `-1` is a threshold."""
     return not word.startswith("-") or word == "-" or word[1:].isdigit()
 
 
-def _command(words: Sequence[str]) -> Command | None:
-    """Return the command of a line: the longest one whose words stand first in it, common options aside."""
+def is_plugin(words: Sequence[str]) -> bool:
+    """Return whether a line, well-formed or not, runs `monitor nagios`, whose exit codes are of another protocol."""
+    command = _command(words)
+    return "nagios" in _plain(words) and (command is None or command.path == "monitor nagios")
+
+
+def _plain(words: Sequence[str]) -> list[str]:
+    """Return the words of a line that are neither options nor values of common options."""
     takes_value = {option.flag for option in GLOBAL if option.metavar}
     plain = []
     skip = False
     for word in words:
         if skip:
             skip = False
-        elif _is_positional(word):
+        elif is_positional(word):
             plain.append(word)
         elif word in takes_value:
             skip = True
+    return plain
+
+
+def _command(words: Sequence[str]) -> Command | None:
+    """Return the command of a line: the longest one whose words stand first in it, common options aside."""
+    plain = _plain(words)
     found = None
     for command in group_of(plain[0]) if plain else ():
         path = command.path.split()

@@ -272,15 +272,15 @@ def test_a_condition_that_is_none_is_unknown_and_told_with_those_that_are(
 
 @pytest.mark.parametrize("words", [("--bogus",), ("-w",), ("more",), ("--timeout", "no"), ("--output", "xml")])
 def test_a_mistake_in_the_command_line_is_unknown_and_no_alarm(house: House, words: tuple[str, ...]) -> None:
-    done = house("monitor", "nagios", *words)
-    assert done.returncode == UNKNOWN
-    assert done.stderr.startswith("fingerprint: ")
+    answer = asked(house, *words)
+    assert (answer.state, answer.items) == (UNKNOWN, {})
+    assert answer.text.endswith(" --help")
 
 
-def test_conditions_of_another_command_name_the_plug_in(house: House) -> None:
+def test_conditions_are_options_of_the_plugin_alone(house: House) -> None:
     done = house("check", "-w", "any-drift")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "-w is an option of: monitor nagios" in done.stderr
+    assert "unrecognized arguments: -w\n-w is an option of: monitor nagios\n" in done.stderr
 
 
 def test_a_missing_vault_is_unknown(tmp_path: Path) -> None:

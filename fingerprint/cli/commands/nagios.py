@@ -68,7 +68,9 @@ def _conditions(words: str | None, default: str) -> set[str]:
 
 def _complaint(error: FingerprintError) -> str:
     where = f"{error.where}: " if error.where else ""
-    return f"{where}{error.what}{f'. {error.remedy}' if error.remedy else ''}"
+    # It has one line.
+    what = error.what.replace("\n", ". ")
+    return f"{where}{what}{f'. {error.remedy}' if error.remedy else ''}"
 
 
 def _unknown(seen: Look) -> str:

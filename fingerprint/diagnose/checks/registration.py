@@ -385,7 +385,7 @@ def guard(site: Site) -> Finding:
         where = [*_why_silent(site, verdict), *([weak] if weak else [])]
         return warned(
             f"the guard is vacuous: any machine with this hardware ID passes ({told})", *where,
-            remedy="Let `check --format nagios -c copy` look by scheme stable, or give it a hardware ID of its own",
+            remedy="Let `monitor nagios -c copy` look by scheme stable, or give it a hardware ID of its own",
             command="fingerprint show --scheme stable",
         )  # fmt: skip
     if weak:

@@ -1,0 +1,123 @@
+"""Lines that no command takes: what is wrong, what to do, and nothing that may be a secret."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from commandline import environment, run
+from fingerprint.cli.help import parse_or_explain
+from fingerprint.cli.parser import parse
+from fingerprint.cli.table import NOUNS, all_commands
+from fingerprint.errors import UsageError
+
+SECRET = "Tiger-7"
+PATHS = [command.path for command in all_commands()]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "monitor nagios --bogus", "--bogus monitor nagios", "monitor --bogus nagios", "monitor nagios -w",
+        "-w any-drift monitor nagios", "monitor -w any-drift nagios", "monitor nagios more", "monitor nagios --vault",
+        "monitor nagios --timeout 0", "--output xml monitor nagios", "--root / --snapshot s monitor nagios",
+        "--root / monitor nagios --snapshot s", "monitor nagios -v", "monitor nagios --version", "nagios",
+    ],
+)  # fmt: skip
+def test_a_usage_error_of_the_plugin_is_unknown_on_stdout(tmp_path: Path, line: str) -> None:
+    done = run(*line.split(), env=environment(tmp_path))
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.startswith("FINGERPRINT UNKNOWN - ")
+    assert done.stdout.count("\n") == 1
+    assert "Try: fingerprint " in done.stdout
+    assert " --help\n" in done.stdout
+
+
+@pytest.mark.parametrize("line", ["--vault nagios chek", "monitor watch nagios", "completion nagios", "help nagios"])
+def test_the_word_nagios_alone_makes_no_plugin(tmp_path: Path, line: str) -> None:
+    done = run(*line.split(), env=environment(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "form", ["--activation-code {0}", "--code={0}", "-k{0}", "-k {0} more", "--code https://u:{0}@h/?t={0}"]
+)
+def test_the_value_of_an_unknown_option_is_not_printed(path: str, form: str) -> None:
+    words = [*path.split(), *form.format(SECRET).split()]
+    assert parse(words) is None
+    with pytest.raises(UsageError) as caught:
+        parse_or_explain(words)
+    assert SECRET not in caught.value.what + caught.value.remedy
+    flag = form.split()[0].partition("=")[0].partition("{")[0]
+    assert caught.value.what.startswith(f"unrecognized arguments: {flag}")
+
+
+@pytest.mark.parametrize("line", ["--proxi={0} check", "--proxi {0} check", "vault --proxi={0} show", "--proxi={0}"])
+def test_nor_is_that_of_one_before_the_command(tmp_path: Path, line: str) -> None:
+    done = run(*line.format(SECRET).split(), env=environment(tmp_path))
+    assert done.returncode == 2
+    assert SECRET not in done.stdout + done.stderr
+    assert "unrecognized arguments: --proxi\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "flag"),
+    [
+        ("--event reboot whatif", "--event"), ("--threshold 40 vault init", "--threshold"),
+        ("vault --threshold 40 init", "--threshold"), ("--endpoint http://h credentials process", "--endpoint"),
+        ("credentials --policy audit process", "--policy"), ("monitor --textfile f watch", "--textfile"),
+    ],
+)  # fmt: skip
+def test_an_option_before_its_command_is_named(tmp_path: Path, line: str, flag: str) -> None:
+    done = run(*line.split(), env=environment(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"fingerprint: {flag} is an option of a command and must follow it\n")
+
+
+@pytest.mark.parametrize("before", [[], *([noun] for noun in sorted(NOUNS)), ["check"], ["diagnose"]], ids=" ".join)
+def test_an_empty_word_is_shown_and_like_no_command(tmp_path: Path, before: list[str]) -> None:
+    done = run(*before, "", env=environment(tmp_path))
+    assert done.returncode == 2
+    assert "''\n" in done.stderr
+    assert "Did you mean" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["{}"], ["vault", "{}"], ["check", "{}"], ["threshold", "set", "{}"]], ids=" ".join)
+def test_a_long_word_is_cut(tmp_path: Path, words: list[str]) -> None:
+    done = run(*(word.replace("{}", "x" * 5000) for word in words), env=environment(tmp_path))
+    assert done.returncode == 2
+    assert "xxx..." in done.stderr
+    assert len(done.stderr) < 300
+
+
+@pytest.mark.parametrize("line", ["explain a", "--root / explain --snapshot s", "explain a b c", "explain --bogus"])
+def test_what_to_try_is_the_help_of_the_command(tmp_path: Path, line: str) -> None:
+    done = run(*line.split(), env=environment(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.endswith("Try: fingerprint explain --help\n")
+
+
+@pytest.mark.parametrize("noun", sorted(NOUNS))
+def test_a_noun_alone_is_named_once(tmp_path: Path, noun: str) -> None:
+    assert run(noun, env=environment(tmp_path)).stderr.startswith(f"fingerprint: {noun} requires a command: ")
+
+
+def test_a_double_dash_ends_the_options() -> None:
+    for words, name, value in (
+        (["diagnose", "logs", "--", "-a.log", "--vault"], "FILE", ["-a.log", "--vault"]),
+        (["--output", "json", "threshold", "set", "--", "-1"], "N", -1), (["snapshot", "--", "-x"], "FILE", "-x"),
+        (["explain", "--", "a", "b"], "B", "b"), (["check", "--"], "output", "text"),
+    ):  # fmt: skip
+        parsed = parse(words)
+        assert parsed is not None, words
+        assert getattr(parsed, name) == value
+
+
+def test_words_after_a_double_dash_are_no_options(tmp_path: Path) -> None:
+    (tmp_path / "--vault").write_text("")
+    done = run("--output", "json", "match", "--", "--vault", env=environment(tmp_path), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert json.dumps(done.stderr) == '""'
