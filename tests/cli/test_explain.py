@@ -1,4 +1,4 @@
-"""`explain`, `compare`, `snapshot`, `vault evidence` and what `check` says of causes, as processes."""
+"""`explain`, `explain A B`, `snapshot`, `vault evidence` and what `check` says of causes, as processes."""
 
 from __future__ import annotations
 
