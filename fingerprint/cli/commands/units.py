@@ -23,6 +23,7 @@ _TEMPLATES = {
     "launchd": ("fingerprint-watch.plist", "fingerprint-metrics.plist"),
     "windows": ("fingerprint-watch-task.xml", "fingerprint-metrics-task.xml"),
 }
+SYSTEMS = tuple(_TEMPLATES)
 # Where the textfile collector looks: of Debian's node_exporter, of windows_exporter; on macOS there is no usual place.
 _TEXTFILES = {
     "systemd": "/var/lib/prometheus/node-exporter/fingerprint.prom",
