@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from typing import Any, NoReturn
 
 from fingerprint import __version__
 from fingerprint._io.text import hidden
 from fingerprint.cli.options import GLOBAL, Command, Option
 from fingerprint.cli.output import write_data
-from fingerprint.cli.overview import overview
+from fingerprint.cli.overview import overview, terminal_width
 from fingerprint.cli.parser import Arguments, convert, is_positional
 from fingerprint.cli.remedy_commands import program
 from fingerprint.cli.table import NOUNS, all_commands
@@ -163,26 +164,29 @@ def help_of(path: str) -> str:
 def _pages() -> dict[str, argparse.ArgumentParser]:
     """Return a parser for each command and each word before several: "", "vault", "vault show", ..."""
     common = _common(())
-    form = argparse.RawDescriptionHelpFormatter
+    form = _Form
     top = _Parser(prog="fingerprint", parents=[common], formatter_class=form, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"fingerprint {__version__}")
     pages: dict[str, argparse.ArgumentParser] = {"": top}
-    below: dict[str, Any] = {"": top.add_subparsers(metavar="COMMAND", title="commands", parser_class=_Parser)}
+    below: dict[str, Any] = {
+        "": top.add_subparsers(prog="fingerprint", metavar="COMMAND", title="commands", parser_class=_Parser)
+    }
     for command in all_commands():
         noun, _, name = command.path.rpartition(" ")
         if noun not in below:
             if noun not in pages:
-                text = NOUNS[noun]
                 pages[noun] = below[""].add_parser(
-                    noun, help=text, description=_sentence(text), parents=[common], allow_abbrev=False
-                )
+                    noun, usage=f"fingerprint {noun} [OPTIONS] COMMAND ...", parents=[common], formatter_class=form,
+                    description=_folded(_sentence(NOUNS[noun]), terminal_width()), allow_abbrev=False,
+                )  # fmt: skip
             own = noun not in NOUNS
             below[noun] = pages[noun].add_subparsers(
-                metavar="COMMAND", title="commands", parser_class=_Parser, required=not own
-            )
+                prog=f"fingerprint {noun}", metavar="COMMAND", title="commands", parser_class=_Parser,
+                required=not own,
+            )  # fmt: skip
         page = below[noun].add_parser(
-            name, help=command.text, description=_description(command), epilog=_examples(command),
-            parents=[_common(command.options)], formatter_class=form, allow_abbrev=False,
+            name, usage=_usage(command), description=_description(command), epilog=_examples(command),
+            help=command.text, parents=[_common(command.options)], formatter_class=form, allow_abbrev=False,
         )  # fmt: skip
         page.set_defaults(command=command)
         pages[command.path] = page
@@ -239,12 +243,37 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
+def _usage(command: Command) -> str:
+    """Return the line of its words: argparse's own one has all options, and does not fit a narrow terminal."""
+    arguments = " ".join(f"{name} ..." if kind == "several" else name for name, kind, _, _ in command.positionals)
+    if any(one.path.startswith(f"{command.path} ") for one in all_commands()):
+        arguments = "[COMMAND ...]"
+    elif command.optional:
+        arguments = f"[{arguments}]"
+    return f"fingerprint {command.path} [OPTIONS] {arguments}".rstrip()
+
+
 def _description(command: Command) -> str:
-    text = _sentence(command.text)
-    return f"{text}\n\n{command.about}" if command.about else text
+    width = terminal_width()
+    text = _folded(_sentence(command.text), width)
+    return f"{text}\n\n{_folded(command.about, width)}" if command.about else text
+
+
+def _folded(text: str, width: int) -> str:
+    """Return a text with lines of a width; of its own line breaks those stay that follow a full stop."""
+    parts = [part.replace("\n", " ") for part in re.split(r"(?<=\.)\n", text)]
+    wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False, replace_whitespace=False)
+    return "\n".join(line for part in parts for line in wrap.wrap(part))
 
 
 def _examples(command: Command) -> str | None:
     if not command.examples:
         return None
     return "examples:\n" + "\n".join(f"  {line}\n      {text}" for line, text in command.examples)
+
+
+class _Form(argparse.RawDescriptionHelpFormatter):
+    """As wide as the first page: argparse's own one has no limits."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=terminal_width())

@@ -9,10 +9,11 @@ from fingerprint.cli.options import GLOBAL
 from fingerprint.cli.output import folded
 from fingerprint.cli.table import GROUPS, NOUNS, group_of
 
-_CODES = """exit codes:
-  0 same machine, fine    1 differs, or a finding    2 usage    3 cannot tell
-  4 refused (the error names the option that confirms)    5 rejected by the
-  service    6 service unreachable    130 interrupted    141 closed pipe"""
+_CODES = (
+    "0 same machine, fine", "1 differs, or a finding", "2 usage", "3 cannot tell",
+    "4 refused (the error names the option that confirms)", "5 rejected by the service", "6 service unreachable",
+    "130 interrupted", "141 closed pipe",
+)  # fmt: skip
 # Columns: names, and a page on a terminal whose width is not known.
 _NAMES = 20
 _PAGE, _NARROW, _WIDE = 80, 40, 120
@@ -20,11 +21,11 @@ _PAGE, _NARROW, _WIDE = 80, 40, 120
 
 def overview() -> str:
     """Return the page: groups of commands, common options, exit codes."""
-    width = _width()
+    width = terminal_width()
     lines = [
         "usage: fingerprint [OPTIONS] COMMAND ...",
         "",
-        "Verify that this host is still the machine that registered, and explain why.",
+        *folded("Verify that this host is still the machine that registered, and explain why.", width),
     ]
     for title, _, words in GROUPS:
         lines += ["", f"{title}:"]
@@ -35,9 +36,20 @@ def overview() -> str:
         choices = f": {' or '.join(option.choices)}" if option.choices else ""
         lines += _row(f"{option.flag} {option.metavar}".strip(), option.text + choices, width)
     lines += _row("--version", "print the version", width)
-    lines += _row("-h, --help", "print help; for a command also: fingerprint help COMMAND", width)
-    lines += ["", _CODES, "", "Start with: fingerprint check"]
+    lines += _row("-h, --help", "print help; of one command: help COMMAND", width)
+    lines += ["", "exit codes:", *_codes(width), "", "Start with: fingerprint check"]
     return "\n".join(lines)
+
+
+def _codes(width: int) -> list[str]:
+    """Return the exit codes as lines, with as many on a line as it holds."""
+    lines: list[str] = []
+    for code in _CODES:
+        if lines and len(lines[-1]) + 4 + len(code) <= width:
+            lines[-1] += f"    {code}"
+        else:
+            lines += [f"  {line}" for line in folded(code, width - 2)]
+    return lines
 
 
 def _row(name: str, text: str, width: int) -> list[str]:
@@ -55,7 +67,7 @@ def _text(word: str) -> str:
     return f"{NOUNS[word]}\n({', '.join(below)})"
 
 
-def _width() -> int:
+def terminal_width() -> int:
     """Return the columns of the terminal, within reason."""
     try:
         columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(sys.stdout.fileno()).columns)

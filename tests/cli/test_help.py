@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from commandline import environment, run
+from fingerprint.cli.help import help_of
+from fingerprint.cli.overview import overview
 from fingerprint.cli.table import GROUPS, NOUNS, all_commands
 from paths import TOOLS
 
@@ -47,17 +49,29 @@ def test_a_line_of_help_is_short_and_begins_with_a_verb(path: str) -> None:
     assert text.split()[0] not in ("tell", "do", "be", "stay", "which", "the", "what", "how", "a", "an")
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80, 120])
-@pytest.mark.parametrize("words", [["--help"], ["vault", "restore", "--help"], ["vault", "--help"]], ids=" ".join)
-def test_help_fits_the_terminal(tmp_path: Path, words: list[str], columns: int) -> None:
-    text = run(*words, env=environment(tmp_path, COLUMNS=str(columns))).stdout
-    own = text.partition("\n\n")[0] if words == ["--help"] else text
-    names = max(len(line.split()[0]) for line in text.splitlines() if line.strip())
-    long = [line for line in text.splitlines() if len(line) > max(columns, 80 if "  0 same" in text else 0)]
-    # Descriptions of a command are laid out for 110 columns; a line that is one word cannot be broken.
-    assert all(" " not in line.strip() for line in long) or words != ["--help"], long
-    assert own
-    assert names < 40
+@pytest.mark.parametrize("columns", ["40", "60", "80", "120"])
+@pytest.mark.parametrize("path", ["", *PATHS, *NOUNS])
+def test_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, path: str, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    text, _, examples = (help_of(path) if path else overview()).partition("examples:\n")
+    usage, _, text = text.partition("\n")
+    assert len(usage) < 70
+    # Usage and examples are one line each; what is one word cannot be broken.
+    long = [line for line in text.splitlines() if len(line) > int(columns) and len(line.split(" ")) > 1]
+    assert not long
+    assert len(examples) == 0 or path in PATHS
+    if columns == "120" and path in PATHS:
+        about = next(command.about for command in COMMANDS if command.path == path)
+        assert " ".join(about.split()) in " ".join(text.split())
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("0", 80), ("abc", 80), ("-5", 40), ("20", 40), ("9" * 30, 120)])
+@pytest.mark.parametrize("words", ["--help", "vault --help", "help vault restore"])
+def test_an_odd_width_is_brought_within_limits(tmp_path: Path, columns: str, widest: int, words: str) -> None:
+    done = run(*words.split(), env=environment(tmp_path, COLUMNS=columns), stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stderr) == (0, "")
+    longest = max(len(line) for line in done.stdout.partition("examples:\n")[0].splitlines()[1:])
+    assert widest - 50 < longest <= widest
 
 
 @pytest.mark.parametrize("path", [*PATHS, *NOUNS])

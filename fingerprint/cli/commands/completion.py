@@ -64,8 +64,13 @@ def _bash() -> str:
         flags = " ".join(_names(_options(command)))
         files = f" files={_file_kind(command)}" if command is not None and _file_kind(command) else ""
         paths.append(f'        "{path}") words="{" ".join(words.get(path, ()))}" flags="{flags}"{files} ;;')
-    after = [_bash_value(f'"{c.path}:{name}"', _values(c, option), option.files)
-             for c in all_commands() for option in c.options if option.metavar for name in _names([option])]  # fmt: skip
+    after = [
+        _bash_value(f'"{command.path}:{name}"', _values(command, option), option.files)
+        for command in all_commands()
+        for option in command.options
+        if option.metavar
+        for name in _names([option])
+    ]
     after += [_bash_value(f"*:{option.flag}", option.choices, option.files) for option in GLOBAL if option.metavar]
     taking = sorted({name for c in all_commands() for o in _options(c) if o.metavar for name in _names([o])})
     known = "|".join(f'"{path}"' for path in dict.fromkeys([*words, *commands]) if path)

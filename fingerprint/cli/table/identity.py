@@ -47,7 +47,7 @@ COMMANDS = (
         "credentials process",
         "credentials",
         "print role credentials as an SDK's `credential_process`",
-        "In ~/.aws/config:  credential_process = /usr/bin/fingerprint credentials process\n"
+        "In ~/.aws/config: `credential_process = /usr/bin/fingerprint credentials process`.\n"
         "Credentials are cached for half of their life. With the policy strict nothing is sent for another machine.\n"
         "Exit codes: 0 credentials, 1 not the same machine, 3 not registered, 5 rejected, 6 unreachable.",
         options=(POLICY, ENDPOINT, PROXY, ROTATE),
