@@ -9,7 +9,7 @@ from fingerprint._io.permissions import rights_remedy
 from fingerprint.cli.options import GLOBAL
 from fingerprint.errors import FingerprintError, UsageError
 from fingerprint.vault import Vault
-from fingerprint.vault.locations import named_vault, reference_vault
+from fingerprint.vault.locations import VAULT_VARIABLE, named_vault, reference_vault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def check_target(arguments: Arguments) -> None:
     Raises:
         UsageError: it is not there, or is something else.
     """
-    _refuse_empty(arguments)
+    _refuse_no_path(arguments)
     if arguments.command.path in _WITHOUT_TARGET:
         return
     if arguments.root != "/" and arguments.snapshot is not None:
@@ -46,11 +46,28 @@ def check_target(arguments: Arguments) -> None:
     _demand_folder_of_vault(arguments)
 
 
-def _refuse_empty(arguments: Arguments) -> None:
-    """Raise UsageError for an option that names a file or a directory, and names nothing: that is no default."""
+def _refuse_no_path(arguments: Arguments) -> None:
+    """Raise UsageError for what should name a file or a directory, and is empty or a URL.
+
+    Nothing is no default. A URL would become the name of a directory, with its password in messages and on the disk.
+    """
     for option in (*GLOBAL, *arguments.command.options):
-        if option.files and option.flag not in _TOLD_APART and getattr(arguments, option.name) == "":
+        if not option.files or option.flag in _TOLD_APART:
+            continue
+        named = getattr(arguments, option.name)
+        if named == "":
             raise UsageError(f"{option.flag} is empty", remedy=f"Name a {option.files}, or leave {option.flag} out")
+        if option.flag != "--latest":
+            _refuse_url(option.flag, named, option.files)
+    _refuse_url(VAULT_VARIABLE, named_vault(), "directory")
+    for name, kind, choices, _ in arguments.command.positionals:
+        if kind == "text" and not choices:
+            _refuse_url(name, getattr(arguments, name), "directory" if name == "DIR" else "file")
+
+
+def _refuse_url(name: str, value: str | None, wanted: str) -> None:
+    if value and "://" in value and value.partition("://")[0].isalnum() and not os.path.lexists(value):
+        raise UsageError(f"{name} is a URL", where=value, remedy=f"Name a {wanted}")
 
 
 def _root(named: str) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from commandline import environment, run
+from fingerprint.cli.context import check_target
 from fingerprint.cli.help import parse_or_explain
-from fingerprint.cli.parser import parse
+from fingerprint.cli.options import GLOBAL
+from fingerprint.cli.parser import Arguments, parse
 from fingerprint.cli.table import NOUNS, all_commands
 from fingerprint.errors import UsageError
 
@@ -121,3 +123,51 @@ def test_words_after_a_double_dash_are_no_options(tmp_path: Path) -> None:
     done = run("--output", "json", "match", "--", "--vault", env=environment(tmp_path), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert json.dumps(done.stderr) == '""'
+
+
+URL = f"https://user:{SECRET}@host.example/x"
+TAKING_PATHS = [
+    (command.path, option.flag)
+    for command in all_commands()
+    for option in (*GLOBAL, *command.options)
+    if option.files and option.flag != "--latest"
+]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["vault", "init", "--vault", URL], ["vault", "history", "--vault", URL], ["monitor", "nagios", "--vault", URL],
+        ["monitor", "units", URL], ["snapshot", URL], ["report", URL], ["check", "--root", URL], ["explain", URL, URL],
+        ["credentials", "serve", "--socket", URL], ["monitor", "prometheus", "--textfile", URL],
+        ["check", "--snapshot", URL], ["match", URL], ["fleet", "check", URL], ["image", "check", "--vault", URL],
+    ],
+    ids=lambda words: " ".join(words[:3]).partition(" https")[0],
+)  # fmt: skip
+def test_a_url_is_no_path_and_leaves_nothing(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "here").mkdir()
+    done = run(*words, env=environment(tmp_path / "state"), cwd=tmp_path / "here")
+    assert done.returncode == (3 if "nagios" in words else 2)
+    assert SECRET not in done.stdout + done.stderr
+    assert "https://***@host.example/x" in done.stdout + done.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+
+def test_nor_is_that_of_the_environment(tmp_path: Path) -> None:
+    done = run("vault", "init", env=environment(tmp_path / "state", FINGERPRINT_VAULT=URL), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "FINGERPRINT_VAULT is a URL" in done.stderr
+    assert SECRET not in done.stderr
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(("path", "flag"), TAKING_PATHS)
+def test_each_option_that_names_a_path_refuses_a_url(path: str, flag: str) -> None:
+    command = next(command for command in all_commands() if command.path == path)
+    arguments = Arguments(command, {name: None for name, *_ in command.positionals})
+    setattr(arguments, flag.lstrip("-").replace("-", "_"), URL)
+    if path in ("completion", "help", "local-service") and flag in ("--root", "--snapshot"):
+        return
+    with pytest.raises(UsageError) as caught:
+        check_target(arguments)
+    assert flag in caught.value.what

@@ -6,6 +6,7 @@ One line "FINGERPRINT STATE - text | performance data", then what changed; exit 
 
 from __future__ import annotations
 
+from fingerprint._io.text import without_passwords
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import aimed, write, write_data
 from fingerprint.errors import FingerprintError, UsageError
@@ -138,8 +139,9 @@ def _ranges(text: str, limited: bool, condition: str, warning: set[str], critica
 
 
 def _tell(state: int, text: str, performance: str, seen: Look | None = None) -> int:
-    # A bar would begin the performance data.
-    line = f"FINGERPRINT {_STATES[state]} - {aimed(' '.join(text.split()).replace('|', '/'))}"
+    # A bar would begin the performance data; the line goes to a server, and from there to people by mail.
+    text = without_passwords(" ".join(text.split())).replace("|", "/")
+    line = f"FINGERPRINT {_STATES[state]} - {aimed(text)}"
     write_data(f"{line} | {performance}" if performance else line)
     if seen is not None and seen.changed:
         write(f"changed: {', '.join(seen.changed)}")
