@@ -67,12 +67,7 @@ class _Parser(argparse.ArgumentParser):
             if known:
                 return f"{before} is an option of a command and must follow it"
             return self._unrecognized([before])
-        if not found[1]:
-            return f"no such command: {f'{noun} ' if noun else ''}''"
-        # A command without the word that it stands behind, such as `init`.
-        meant = [path for path in paths if path.partition(" ")[2] == found[1]]
-        meant = meant or [f"{noun} {one}".strip() for one in _alike(found[1], names)]
-        return _suggesting(f"no such command: {f'{noun} {found[1]}'.strip()}", meant)
+        return no_such_command(noun, found[1])
 
     def _flag_before(self, taken: str) -> str:
         """Return the first option before a word that this parser does not know, "" if it knows them all."""
@@ -118,6 +113,18 @@ def _flags(words: Sequence[str]) -> list[str]:
     before = words[: words.index("--")] if "--" in words else words
     options = (word for word in before if not is_positional(word))
     return [word.partition("=")[0] if word.startswith("--") else word[:2] for word in options]
+
+
+def no_such_command(noun: str, word: str) -> str:
+    """Return that a word is no command behind a noun ("" for none), with what it may have meant."""
+    if not word:
+        return f"no such command: {noun} ''" if noun else "no such command: ''"
+    paths = [command.path for command in all_commands()]
+    names = [path[len(noun) :].split()[0] for path in paths if path.startswith(noun) and path != noun]
+    # A command without the word that it stands behind, such as `init`.
+    meant = [path for path in paths if path.partition(" ")[2] == word]
+    meant = meant or [f"{noun} {one}".strip() for one in _alike(word, names)]
+    return _suggesting(f"no such command: {f'{noun} {word}'.strip()}", meant)
 
 
 def _suggesting(message: str, meant: Sequence[str]) -> str:

@@ -57,7 +57,7 @@ def parse(words: Sequence[str]) -> Arguments | None:
     rest = iter(words)
     for word in rest:
         if word == "--" and not left:
-            # What follows are arguments, whatever they look like.
+            # What follows are arguments, options or not.
             positionals += rest
             break
         if is_positional(word):

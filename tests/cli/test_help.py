@@ -96,6 +96,7 @@ def test_help_for_what_is_no_command_is_a_usage_error(tmp_path: Path) -> None:
         ("init", "vault init"), ("restore 3", "vault restore"), ("prometheus", "monitor prometheus"),
         ("check --outptu json", "--output"), ("whatif --evnt reboot", "--event"), ("--vualt x check", "--vault"),
         ("fleet chek x", "fleet check"), ("diagnose log a.log", "diagnose logs"), ("verify", "vault verify"),
+        ("help chek", "check"), ("help vault shwo", "vault show"), ("help process", "credentials process"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_what_it_may_have_meant(tmp_path: Path, line: str, meant: str) -> None:
@@ -103,6 +104,7 @@ def test_a_mistake_is_told_with_what_it_may_have_meant(tmp_path: Path, line: str
     assert done.returncode == 2
     assert f"Did you mean: {meant}\n" in done.stderr
     assert "choose from" not in done.stderr
+    assert "\\x0a" not in done.stderr
 
 
 @pytest.mark.parametrize("line", ["zzzzzz", "check --zzzzzz", "vault zzzzzz"])

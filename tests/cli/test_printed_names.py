@@ -1,4 +1,4 @@
-"""Commands that documents and texts name: each is one of today, with options of today."""
+"""Commands that documents and messages name: each is one of today, with options of today."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def mistake(line: str) -> str:
 
 
 @pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the sources are not here")
-def test_documents_and_texts_name_commands_of_today() -> None:
+def test_documents_and_messages_name_commands_of_today() -> None:
     found = [(str(path.relative_to(ROOT)), line) for path in FILES for line in named(path.read_text(encoding="utf-8"))]
     assert len(found) > 150
     wrong = [f"{path}: {line!r}: {why}" for path, line in found if (why := mistake(line))]
@@ -72,7 +72,7 @@ def test_documents_and_texts_name_commands_of_today() -> None:
     "text",
     [
         "`check --format nagios -c copy`", "`fingerprint version`", "`sudo fingerprint init`", "fingerprint watch",
-        "`fingerprint vault mend`", "$ fingerprint explain-log a.log", "`credentials process --keep`",
+        "`fingerprint vault heal`", "$ fingerprint explain-log a.log", "`credentials process --keep`",
         "`fingerprint --root /mnt metrics`", "`whatif --events`",
     ],
 )  # fmt: skip

@@ -79,7 +79,9 @@ def test_an_option_before_its_command_is_named(tmp_path: Path, line: str, flag: 
     assert done.stderr.startswith(f"fingerprint: {flag} is an option of a command and must follow it\n")
 
 
-@pytest.mark.parametrize("before", [[], *([noun] for noun in sorted(NOUNS)), ["check"], ["diagnose"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "before", [[], *([noun] for noun in sorted(NOUNS)), ["check"], ["diagnose"], ["help"]], ids=" ".join
+)
 def test_an_empty_word_is_shown_and_like_no_command(tmp_path: Path, before: list[str]) -> None:
     done = run(*before, "", env=environment(tmp_path))
     assert done.returncode == 2
