@@ -102,7 +102,7 @@ def test_a_full_disk_is_an_error(machine: AgentMachine, path: str) -> None:
     )
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["check", "--help"], ["help"]])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["check", "--help"], ["help", "check"]])
 def test_help_that_cannot_be_written_is_an_error(machine: AgentMachine, words: list[str]) -> None:
     if os.path.exists("/dev/full"):
         with open("/dev/full", "wb") as full:
