@@ -62,7 +62,7 @@ def test_a_read_only_mount_is_read_and_not_written(house: Path) -> None:
     done = within(
         house,
         TMPFS.format(size="1m"),
-        """F --snapshot same.json init || exit 50
+        """F --snapshot same.json vault init || exit 50
 sha256sum disk/Vault/Store/* disk/Vault/Manifest > before
 mount -o remount,ro disk
 F --snapshot same.json check || exit 51
@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_the_old_record(house: Path) -> None:
     done = within(
         house,
         TMPFS.format(size="64k"),
-        """F --snapshot same.json init || exit 50
+        """F --snapshot same.json vault init || exit 50
 sha256sum disk/Vault/Store/* disk/Vault/Manifest > before
 dd if=/dev/zero of=disk/fill bs=1k 2>/dev/null
 F threshold set 50; echo "code $?"
@@ -106,7 +106,7 @@ def test_a_full_disk_for_our_own_state_leaves_the_vault(house: Path) -> None:
     done = within(
         house,
         "mount -t tmpfs -o size=64k,mode=700 tmpfs state",
-        """F --snapshot same.json init || exit 50
+        """F --snapshot same.json vault init || exit 50
 dd if=/dev/zero of=state/fill bs=1k 2>/dev/null
 # The last page of the journal takes a line or two.
 for n in 51 52 53 54 55 56 57 58 59; do
@@ -134,7 +134,7 @@ def test_another_user_is_denied_and_writes_nothing(house: Path) -> None:
     before = sorted(str(p) for p in house.rglob("*"))
     probe = """
 from fingerprint.cli import main
-codes = [main(["--vault", sys.argv[1], *words]) for words in (["check"], ["init"], ["threshold", "set", "50"])]
+codes = [main(["--vault", sys.argv[1], *words]) for words in (["check"], ["vault", "init"], ["threshold", "set", "50"])]
 print(codes)
 """
     done = as_user(NOBODY, probe, f"{house}/disk/Vault", env=environment(house / "state"))
@@ -176,7 +176,7 @@ def test_who_makes_the_vault_of_the_agent_can_enter_it(user: int, mode: str) -> 
 @needs_mounts
 def test_a_vault_of_another_user_is_read_as_that_user(house: Path) -> None:
     """Root is told so; giving it to root would take it from an agent that runs as that user."""
-    script = "F init --snapshot same.json > /dev/null; chown -R 65534 disk; F --snapshot same.json check; echo $?"
+    script = "F vault init --snapshot same.json > /dev/null; chown -R 65534 disk; F --snapshot same.json check; echo $?"
     done = within(house, TMPFS.format(size="4m") + "; chmod 755 disk", script)
     assert done.stdout.splitlines()[-1] == "3"
     assert "belongs to another user (uid 65534)" in done.stderr

@@ -341,7 +341,7 @@ def test_the_watchdog_is_fed_and_watch_is_started_again_when_it_hangs(manager: M
 
 
 def test_watch_is_not_started_again_for_a_mistake_in_its_command_line(manager: Manager) -> None:
-    manager.change(WATCH, f"ExecStart=\nExecStart={COMMAND} watch --checks 0\nRestartSec=0\n", "test")
+    manager.change(WATCH, f"ExecStart=\nExecStart={COMMAND} monitor watch --checks 0\nRestartSec=0\n", "test")
     manager.systemctl("daemon-reload")
     assert manager("systemctl", "start", WATCH).returncode != 0
     assert manager.states(WATCH, "ActiveState", "ExecMainStatus", "NRestarts") == ["failed", "2", "0"]
@@ -364,7 +364,7 @@ def test_findings_of_metrics_are_no_failure_of_the_service(manager: Manager, cas
 
 
 def test_a_mistake_in_the_command_line_of_metrics_is_a_failure_of_the_service(manager: Manager) -> None:
-    manager.change(METRICS, f"ExecStart=\nExecStart={COMMAND} metrics --nonsense\n", "test")
+    manager.change(METRICS, f"ExecStart=\nExecStart={COMMAND} monitor prometheus --nonsense\n", "test")
     manager.systemctl("daemon-reload")
     assert manager("systemctl", "start", METRICS).returncode != 0
     assert manager.states(METRICS, "ActiveState", "ExecMainStatus") == ["failed", "2"]
