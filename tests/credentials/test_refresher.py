@@ -1,4 +1,4 @@
-"""How often credentials are asked for: by `credentials update --keep`, and by those that ask the cache when somebody asks them."""
+"""How often credentials are asked for: by `credentials update --keep`, and by those that ask the cache on demand."""
 
 from __future__ import annotations
 
