@@ -52,7 +52,7 @@ SECTIONS = {
     "Fleets": ["docs/fleet", "docs/calibration"],
     "Reference": [
         "docs/api", "docs/rules", "docs/attributes", "docs/windows", "docs/stable", "docs/events", "docs/formats",
-        "docs/durability", "docs/security", "docs/departures", "docs/aws-page",
+        "docs/durability", "docs/native", "docs/security", "docs/departures", "docs/aws-page",
     ],
     "Project": [
         "CHANGELOG", "CONTRIBUTING", "changes/README", "SECURITY", "benchmarks/RESULTS", "benchmarks/fleet/RESULTS",
