@@ -41,6 +41,8 @@ READING = {
 WITH_A_SERVICE = {"register", "credentials process", "credentials update", "credentials serve"}
 # This reads one in tests/fleet/test_fleet_machines.py: its answer is a row of a fleet, which tells no command.
 AS_A_ROW = {"fleet row"}
+# This reads one in tests/monitor/test_nagios.py: it prints no JSON.
+AS_A_LINE = {"monitor nagios"}
 # These look at a vault, at the files that they are given, or at nothing.
 OTHERS = {
     "help", "match", "diagnose logs", "threshold get", "threshold set", "vault show", "vault verify", "vault repair",
@@ -102,7 +104,7 @@ def of_this_machine(tmp_path: Path) -> list[str]:
 
 
 def test_every_command_is_known_to_read_a_machine_or_not_to() -> None:
-    assert {command.path for command in all_commands()} == READING.keys() | OTHERS | WITH_A_SERVICE | AS_A_ROW
+    assert {command.path for command in all_commands()} == READING.keys() | OTHERS | WITH_A_SERVICE | AS_A_ROW | AS_A_LINE
     assert not READING.keys() & OTHERS
 
 

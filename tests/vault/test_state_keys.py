@@ -286,7 +286,7 @@ def test_a_vault_that_is_mounted_at_another_path_too_has_one_state(tmp_path: Pat
 cd {tmp_path}
 mkdir one other
 F() {{ {COMMAND} --vault "$@"; }}
-F one/Vault init
+F one/Vault vault init
 {RENUMBERED if started_since else ""}
 mount --bind one other
 F other/Vault vault backup
