@@ -35,7 +35,8 @@ class Seconds(float):
     rounds: list[float]
 
     def __new__(cls, rounds: Iterable[float]) -> Seconds:
-        rounds = list(rounds)
+        # Plain numbers: some rounds are medians of others, and `statistics` makes its results of their type.
+        rounds = [float(each) for each in rounds]
         self = super().__new__(cls, median(rounds))
         self.rounds = rounds
         return self
