@@ -97,7 +97,7 @@ NATIVE_TESTS = (
     "test_records.py",
     "test_smbios.py",
     "test_canonical.py",
-    "test_native.py",
+    "test_modules.py",
     "test_system.py",
 )
 NATIVE_TARGETS = (
@@ -186,6 +186,16 @@ def sanitized_python(folder: Path, patch: tuple[str, str] | None = None) -> str:
     return python
 
 
+def native_tests(pattern: str) -> list[str]:
+    return sorted(str(path) for path in (ROOT / "tests").rglob(pattern))
+
+
+@pytest.mark.parametrize("pattern", NATIVE_TESTS)
+def test_every_pattern_of_native_tests_finds_a_file(pattern: str) -> None:
+    """Else the run under sanitizers, of the full form only, would leave tests out without a word."""
+    assert native_tests(pattern)
+
+
 def demand_full(full: bool) -> None:
     if not full:
         pytest.skip("building with sanitizers belongs to the full form")
@@ -198,7 +208,7 @@ def sanitized(full: bool, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_tests_of_the_native_core_pass_under_sanitizers(sanitized: str, tmp_path: Path, count: Count) -> None:
-    files = sorted(str(path) for pattern in NATIVE_TESTS for path in (ROOT / "tests").rglob(pattern))
+    files = [path for pattern in NATIVE_TESTS for path in native_tests(pattern)]
     done = subprocess.run(
         [sanitized, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT),
          "-p", "no:cacheprovider", "-q", "--basetemp", str(tmp_path / "tests"), *files],
