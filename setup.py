@@ -58,7 +58,7 @@ setup(
             "wraparound": False,
             "embedsignature": False,
             "auto_pickle": False,
-            # Both are decided in docs/native.md, and tests/test_native.py holds what follows from them.
+            # Both are decided in docs/native.md, and tests/native/test_modules.py holds what follows from them.
             "freethreading_compatible": False,
             "subinterpreters_compatible": "no",
         },
