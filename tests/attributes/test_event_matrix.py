@@ -11,7 +11,7 @@ from fingerprint.attributes.stable import STRENGTHS
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.rules.stable import StableVerdict, decide
 from fingerprint.types import Verdict
-from paths import DOCS
+from paths import DOCS, ROOT
 
 # What the reference does, at threshold 40: the verdict, and the highest threshold that passes where rule 5 decides:
 # None where another rule does. Where an event may change more, the worst case.
@@ -121,3 +121,11 @@ def test_the_page_about_events_says_the_same(event: Event) -> None:
     assert cells[4].startswith("accepts" if accepted else "refuses")
     assert ("(wrong)" in cells[4]) == (event.truth == (Truth.OTHER if accepted else Truth.SAME))
     assert cells[5] == event.outcome
+
+
+def test_the_readme_counts_the_events_and_those_that_are_decided_right() -> None:
+    decided = [event for event in EVENTS if event.truth != Truth.UNDECIDABLE]
+    right = [event for event in decided if REFERENCE[event.name][0] == (event.truth == Truth.SAME)]
+    page = " ".join((ROOT / "README.md").read_text().split())
+    assert f"of {len(EVENTS)} events that happen to machines it is right about all" in page
+    assert f"the agent's rules about {len(right)} of the {len(decided)} that can be decided" in page
