@@ -103,7 +103,7 @@ def test_a_program_is_found_in_the_order_of_the_path_and_found_again_in_the_reco
     machine.environment = lambda: {"PATH": f"relative:{tmp_path}/none:{tmp_path}/folder:{tmp_path}"}  # type: ignore[method-assign]
     (tmp_path / "folder" / "ls").mkdir(parents=True)
     (tmp_path / "ls").write_text("#!/bin/sh\necho total 1\n")
-    assert machine.which("ls") == "/usr/bin/ls" if os.path.exists("/usr/bin/ls") else "/bin/ls"
+    assert machine.which("ls") == ("/usr/bin/ls" if os.path.exists("/usr/bin/ls") else "/bin/ls")
     (tmp_path / "ls").chmod(0o755)
     assert machine.which("ls") == f"{tmp_path}/ls"
     recorder = Recorder(machine)
