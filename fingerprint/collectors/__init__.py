@@ -1,7 +1,7 @@
 """Collecting a machine's attributes by scheme `ssm`, byte for byte what the reference would store, or `stable`.
 
 One module per family of systems and one for scheme `stable`, each with `read(machine, timeout)`;
-`machine.py` is the seam behind which a machine is live, a copied disk, or recorded.
+`fingerprint.machine` is the seam behind which a machine is live, a copied disk, or recorded.
 """
 
 from __future__ import annotations

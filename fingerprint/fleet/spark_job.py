@@ -1,4 +1,4 @@
-"""A job for spark-submit: `spark-submit sparkjob.py check|plan|clones|shared FLEET OUT [--percent N] [--key KEY]`.
+"""A job for spark-submit: `spark-submit spark_job.py check|plan|clones|shared FLEET OUT [--percent N] [--key KEY]`.
 
 FLEET and OUT are whatever Spark reads and writes Parquet at: a path, hdfs://..., s3a://...
 """

@@ -34,7 +34,7 @@ class Folder:
 
     @classmethod
     def open(cls, path: str, parent: Folder | None = None, *, unsafe: bool = False) -> Folder:
-        """Open a directory by its path, or by its name within an open parent. See `posix_files`."""
+        """Open a directory by its path, or by its name within an open parent. See `_posix`."""
         where = os.path.join(parent.path, path) if parent else path
         status = _status(where)
         if status is None:
@@ -99,7 +99,7 @@ class Folder:
             raise vault_error(error, self.path) from None
 
     def defects(self, name: str = ".") -> list[tuple[str, str, bool]]:
-        """Return what is wrong with the directory itself or a file in it. See `posix_files`."""
+        """Return what is wrong with the directory itself or a file in it. See `_posix`."""
         where = self.path if name == "." else os.path.join(self.path, name)
         status = _status(where)
         if status is None or _is_link(status) or stat.S_ISDIR(status.st_mode) != (name == "."):
@@ -152,7 +152,7 @@ class Folder:
         return data
 
     def replace(self, name: str, data: bytes) -> None:
-        """Make a file hold these bytes: after any crash it has the old or the new ones. See `posix_files`."""
+        """Make a file hold these bytes: after any crash it has the old or the new ones. See `_posix`."""
         self._by_temporary(name, data, os.replace)
 
     def _by_temporary(self, name: str, data: bytes, use: Callable[[str, str], None]) -> None:
@@ -177,14 +177,14 @@ class Folder:
             raise vault_error(error, where, "write") from None
 
     def create(self, name: str, data: bytes) -> bool:
-        """Make a file of these bytes, and return whether it was made. See `posix_files`."""
+        """Make a file of these bytes, and return whether it was made. See `_posix`."""
         if _status(os.path.join(self.path, name)) is not None:
             return False
         self.replace(name, data)
         return True
 
     def rename(self, name: str, new: str) -> None:
-        """Give a file or directory a new name. See `posix_files`."""
+        """Give a file or directory a new name. See `_posix`."""
         where = os.path.join(self.path, name)
         try:
             os.rename(where, os.path.join(self.path, new))
@@ -194,7 +194,7 @@ class Folder:
             raise vault_error(error, where, "rename") from None
 
     def put(self, name: str, data: bytes, expected: bytes | None, found: Callable[[bytes, bytes], None]) -> None:
-        """Make a file hold these bytes if it holds what the caller read. See `posix_files`.
+        """Make a file hold these bytes if it holds what the caller read. See `_posix`.
 
         Windows exchanges no names, so the file is read once more, just before the renaming; nothing is displaced
         that `found` would have to keep.
@@ -208,11 +208,11 @@ class Folder:
         return None
 
     def try_write(self, name: str, data: bytes) -> None:
-        """Write bytes durably into the temporary file of a name, and remove it. See `posix_files`."""
+        """Write bytes durably into the temporary file of a name, and remove it. See `_posix`."""
         self._by_temporary(name, data, lambda temporary, _: os.unlink(temporary))
 
     def make_durable(self, name: str) -> None:
-        """Flush a file to the disk. See `posix_files`."""
+        """Flush a file to the disk. See `_posix`."""
         where = os.path.join(self.path, name)
         try:
             with open(where, "r+b") as file:
@@ -221,11 +221,11 @@ class Folder:
             raise vault_error(error, where, "make durable") from None
 
     def append(self, name: str, lines: bytes) -> None:
-        """Add lines to a file durably, and make it if it is missing. See `posix_files`."""
+        """Add lines to a file durably, and make it if it is missing. See `_posix`."""
         self._append(name, lines, shared=False)
 
     def append_shared(self, name: str, line: bytes) -> None:
-        """Add a line to a file that others may add to at the same time. See `posix_files`."""
+        """Add a line to a file that others may add to at the same time. See `_posix`."""
         self._append(name, line, shared=True)
 
     def _append(self, name: str, lines: bytes, *, shared: bool) -> None:

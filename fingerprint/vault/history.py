@@ -66,7 +66,7 @@ class History:
     Args:
         state: our state directory.
         vault: the directory of the vault.
-        key: of the vault in our state directory, see `statekeys`.
+        key: of the vault in our state directory, see `state_keys`.
         files: how directories are opened to read.
     """
 
