@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from fuzz_targets import TARGETS
+from paths import ROOT, SUPPORT
 from shared import SHARED
 
 Count = Callable[[str, int], None]
 
-ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "tests" / "support" / "fuzz_targets.py"
+PROGRAM = SUPPORT / "fuzz_targets.py"
 SHORT_INPUTS = 15_000
 # Each is read five times by several libraries.
 SHORT_FLEETS = 1_500

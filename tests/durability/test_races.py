@@ -29,10 +29,10 @@ from fingerprint.testing.machines import unix_machine
 from fingerprint.vault import VaultEdit
 from fingerprint.vault.records import decode_fingerprint, encode_fingerprint
 from fingerprint.vault.state_keys import real_path
+from paths import SUPPORT
 
 fcntl = pytest.importorskip("fcntl", reason="the start of the processes is held by flock")
 
-SUPPORT = str(Path(__file__).parents[1] / "support")
 Count = Callable[[str, int], None]
 
 # Every program: arguments are the directory of the support modules, the working directory and more. `wait_at` tells the
@@ -79,7 +79,7 @@ def started(
     program: str, number: int, house: Path, *words: str, seconds: float = 900
 ) -> Iterator[list[subprocess.Popen[str]]]:
     """Run a program in so many processes, all of which are dead afterwards; those that hang are killed."""
-    line = [sys.executable, "-I", "-c", PRELUDE + program, SUPPORT, str(house), *words]
+    line = [sys.executable, "-I", "-c", PRELUDE + program, str(SUPPORT), str(house), *words]
     with ExitStack() as stack:
         processes = [
             stack.enter_context(subprocess.Popen(line, stdout=subprocess.PIPE, text=True)) for _ in range(number)
@@ -341,7 +341,7 @@ def test_what_the_agent_writes_during_a_write_of_ours_is_in_the_vault_or_in_the_
     with vault.edit() as edit:
         edit.store(minted(0), why="test")
     seconds = usual_seconds(vault)
-    program = [sys.executable, "-I", "-c", PRELUDE + AGENT, SUPPORT, str(tmp_path)]
+    program = [sys.executable, "-I", "-c", PRELUDE + AGENT, str(SUPPORT), str(tmp_path)]
     again = vanished = 0
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as agent:
         assert agent.stdin

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DOCS = Path(__file__).parents[2] / "docs"
+from paths import DOCS
+
 _WANTED = re.compile(r"# -> (.+)$")
 _LEFT_OUT = re.compile(r"<!-- not run: (.+) -->")
 

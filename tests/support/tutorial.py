@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fingerprint.vault.state_keys import real_path, state_key
+from paths import DOCS
 
-DOCS = Path(__file__).parents[2] / "docs"
 TUTORIAL = DOCS / "tutorial.md"
 _END = "-- end of command --"
 # What is another one each time.
