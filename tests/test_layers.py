@@ -96,3 +96,29 @@ def test_the_testing_package_is_used_by_its_command_only() -> None:
 def test_a_package_with_data_apart_imports_nothing_itself() -> None:
     for one in APART:
         assert not imported_layers(PACKAGE / one.split(".")[0] / "__init__.py")
+
+
+def first_imports(path: Path) -> set[str]:
+    """Return what a module imports when it is loaded, as names of modules; not what its functions import."""
+    found, pending = set(), list(ast.parse(path.read_text()).body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending += node.orelse
+        elif isinstance(node, (ast.If, ast.Try)):
+            pending += [*node.body, *node.orelse]
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def test_no_modules_import_each_other_when_they_are_loaded() -> None:
+    """Also within a layer: so each module can be read, and loaded, after those that it imports."""
+    names = {".".join(("fingerprint", *p.relative_to(PACKAGE).with_suffix("").parts)): p for p in MODULES}
+    left = {name: first_imports(path) & names.keys() - {name} for name, path in names.items()}
+    while ready := {name for name, imported in left.items() if not imported & left.keys()}:
+        for name in ready:
+            del left[name]
+    assert left == {}
