@@ -1,7 +1,7 @@
 """Printed commands act on the target of the run that prints them, and start the program as it was started.
 
 Texts name commands of ours plainly, such as `fingerprint vault restore 3`, at the start of a line, after a colon or
-in backquotes. `render` passes what it prints through here: --vault, --root, --snapshot and our state are added.
+in backquotes. `cli.output` passes what it prints through here: --vault, --root, --snapshot and our state are added.
 What cannot be done from here is told as a command for that machine.
 """
 

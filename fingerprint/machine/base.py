@@ -1,7 +1,7 @@
 """The seam between the collectors and a machine: files, commands, network, clock.
 
-`LiveMachine` is the machine that this process runs on, or a copied disk of another one;
-`fingerprint.machine.recorded` has the recorded ones.
+`fingerprint.machine.live` has the machine that this process runs on, or a copied disk of another one, and
+`fingerprint.machine.recorded` the recorded ones.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ def match(
         unreadable: names whose current value is unknown, not absent (denied or failed). They are
             compared as the reference does, but a mismatch that they could turn is not conclusive.
         silent: names whose current value is known to say nothing about the machine (`Collection.silent`), so that it
-            is no evidence, though the rules count it; None if that is not known but for the digests in `no_smbios`.
+            is no evidence, though the rules count it; None if that is not known but for the digests in
+            `smbios.no_table`.
         stopped: names whose value is no text, so that the agent's collection fails (`Collection.stops_agent`): it
             applies no rule, so this is never a match, and not conclusive.
 

@@ -1,1 +1,1 @@
-"""SMBIOS tables: their structures, their names, and dmidecode's text of them."""
+"""SMBIOS tables: their structures, and dmidecode's text of them."""
