@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,13 @@ def test_each_name_can_be_imported_first(name: str) -> None:
     code = f"from fingerprint import {name}; assert callable({name}), {name}"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("package", ["", ".credentials", ".fleet", ".registration", ".testing"])
+def test_a_missing_name_is_reported_with_the_package_that_lacks_it(package: str) -> None:
+    module = import_module(f"fingerprint{package}")
+    with pytest.raises(AttributeError, match=f"^module '{module.__name__}' has no attribute 'nothing'$"):
+        module.nothing  # noqa: B018
 
 
 def test_observe_tells_what_check_and_explain_tell(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ __all__ = ["Registration", "RoleCredentials", "ServiceClient"]
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module 'fingerprint.service' has no attribute {name!r}")
+        raise AttributeError(f"module 'fingerprint.registration' has no attribute {name!r}")
     from importlib import import_module
 
     return getattr(import_module(home), name)
