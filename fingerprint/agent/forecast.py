@@ -1,20 +1,10 @@
-"""What would be: verdicts after an event, thresholds that tolerate some events and refuse others, the agent's check.
-
-All verdicts come out of `match` over hashes with made-up changes; there is no second arithmetic here.
-"""
+"""What the agent will do with the machine at its next comparison, and when."""
 
 from __future__ import annotations
 
-from fingerprint._core import HardwareHash
 from fingerprint._io.times import utc
 from fingerprint.agent.next_check import Looks, NextCheck
 from fingerprint.types import Outlook, Value
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    _Hash = Mapping[str, str] | HardwareHash
 
 
 class Forecast(Value):
@@ -31,11 +21,6 @@ class Forecast(Value):
     check: NextCheck
     record_written: float | None
     text: str
-
-    @property
-    def agent_started(self) -> float | None:
-        """When the running agent was started, seconds since 1970-01-01 UTC; None if none runs or it is not known."""
-        return self.check.started
 
     @property
     def looks(self) -> Looks:

@@ -119,13 +119,12 @@ def environment_of_unit(unit: Mapping[str, str] | None) -> list[str]:
         return environment.split()
 
 
-def service_proxies(machine: Machine, pids: Sequence[int], proc: str = "/proc") -> dict[str, str]:
+def service_proxies(machine: Machine, pids: Sequence[int]) -> dict[str, str]:
     """Return the variables of proxies of the agent's service on this host.
 
     Args:
         machine: this host.
         pids: processes of the agent that run, whose environment is what counts.
-        proc: the directory of the processes, for tests.
 
     Returns:
         Name as it is written -> value. {} also where neither process, unit nor registry can be read: then the proxies
@@ -140,7 +139,7 @@ def service_proxies(machine: Machine, pids: Sequence[int], proc: str = "/proc") 
             return {}
     for pid in pids:
         try:
-            with open(f"{proc}/{pid}/environ", "rb") as file:
+            with open(f"/proc/{pid}/environ", "rb") as file:
                 return proxy_variables(file.read().decode("utf-8", "replace").split("\0"))
         except OSError:
             # It ended meanwhile, or is another user's.

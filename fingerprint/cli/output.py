@@ -60,9 +60,9 @@ def write_data(text: str) -> None:
     _emit(text + "\n")
 
 
-def write_json(data: object, *, indent: int = 0) -> None:
+def write_json(data: object) -> None:
     """Write JSON of another program's making, without the members that our answers have."""
-    write_data(_json(data, indent))
+    write_data(_json(data, 0))
 
 
 def aimed(text: str) -> str:

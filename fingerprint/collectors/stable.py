@@ -24,9 +24,6 @@ SMBIOS_TABLE = "/sys/firmware/dmi/tables/DMI"
 DISKS_BY_ID = "/dev/disk/by-id"
 BLOCK_DEVICES = "/sys/block"
 _DMI_FILES = "/sys/class/dmi/id"
-_READABLE_BY_ALL = (
-    "sys_vendor", "product_name", "board_vendor", "board_name", "bios_vendor", "bios_version", "bios_date",
-)  # fmt: skip
 _DEVICE_TREE = "/proc/device-tree"
 _CPUINFO = "/proc/cpuinfo"
 _CONTAINER_MANAGER = "/run/systemd/container"

@@ -47,13 +47,13 @@ def in_order(function: Callable[[_Given], _Made], given: Iterable[_Given], threa
                 future.cancel()
 
 
-def question_of(batch: pa.RecordBatch, where: str = "") -> tuple[Question, Layout]:
+def question_of(batch: pa.RecordBatch) -> tuple[Question, Layout]:
     """Return what the kernel is asked of a batch.
 
     Raises:
         InputError: its columns are no fleet's.
     """
-    layout = layout_of(batch.schema.names, where)
+    layout = layout_of(batch.schema.names)
     # One record batch is a stream of one batch, also where it has no rows.
     asked = next(Stream(Whole(batch)))
     try:
@@ -63,7 +63,6 @@ def question_of(batch: pa.RecordBatch, where: str = "") -> tuple[Question, Layou
     except TypeError as error:
         raise InputError(
             str(error),
-            where=where,
             remedy="Attributes are texts, dictionaries, 32-bit ids or binaries of one size, the same on both sides",
         ) from None
     return question, layout

@@ -19,11 +19,9 @@ from fingerprint.types import INVALID_TEXT
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, TypeVar
+    from typing import Any
 
     from fingerprint.machine.reader import Reader
-
-    _T = TypeVar("_T")
 
 SCHEMA_VERSION = 1
 _SNAPSHOT_LIMIT = 64 * 1024 * 1024

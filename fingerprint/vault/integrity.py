@@ -94,11 +94,6 @@ class ManifestState(Value):
         return tuple(key for key, _ in self.kinds)
 
     @property
-    def repairable(self) -> bool:
-        """Whether `vault repair` makes the agent find all that lies in the vault."""
-        return self.repaired is not None
-
-    @property
     def sound(self) -> bool:
         """Whether the agent finds all that lies in the vault."""
         return self.kind in (SOUND, NONE)

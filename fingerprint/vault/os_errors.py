@@ -15,10 +15,6 @@ JOURNAL_LIMIT = 64 * 1024 * 1024
 LINE_LIMIT = 1024 * 1024
 MAKE_REMEDY = "Name another one with --vault, or make the first record with: fingerprint vault init"
 _DENIED = (errno.EACCES, errno.EPERM)
-_AS_OWNER = "Run as the owner of the vault, usually root"
-_ROOT_TOO = "Root is refused, too: look for an immutable file (lsattr), a security policy, or a bound of capabilities"
-# Windows has none, and there the owner is meant.
-_geteuid = getattr(os, "geteuid", lambda: -1)
 
 
 def vault_error(error: OSError, where: str, doing: str = "read") -> VaultError:

@@ -200,10 +200,6 @@ def _print(seen: _Seen, arguments: Arguments) -> None:
             warn(f"{attribute.name}: {attribute.status}: {attribute.reason}")
 
 
-def _sentence(text: str) -> str:
-    return f" {text}." if text else ""
-
-
 def _print_caveats(verdict: Verdict) -> None:
     """Tell of each changed attribute what else than another machine changes it."""
     rows = [row for row in map(row_of, _changed(verdict)) if row]

@@ -345,8 +345,3 @@ def _running_another(site: Site) -> str:
     if version_of(run.version) == version_of(site.version):
         return ""
     return f"the agent that runs is {run.version}: it was replaced without a restart"
-
-
-def running_version(site: Site) -> tuple[int, ...]:
-    """Return the numbers of the agent's version, () if it is not told."""
-    return version_of(site.version) if site.version else ()
