@@ -530,6 +530,11 @@ class Verdict(Value):
     def __bool__(self) -> bool:
         return self.match
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Names of the attributes that differ from the record for certain: an unreadable one is not known to."""
+        return tuple(r.name for r in self.rows if r.current is not None and not r.same and not r.unreadable)
+
 
 class Outlook(Vocabulary):
     """What the agent does when it holds the machine against the record.

@@ -67,9 +67,7 @@ class Context:
         self.booted = booted
         # What another hash recipe of Windows says, where it fits the record.
         self.change: RecipeChange | None = None
-        self.changed = {
-            row.name for row in verdict.rows if row.current is not None and not row.same and not row.unreadable
-        }  # fmt: skip
+        self.changed = verdict.changed
 
 
 def causes(context: Context) -> tuple[Cause, ...]:

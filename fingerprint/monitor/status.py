@@ -67,10 +67,7 @@ class Look(Value):
     @property
     def changed(self) -> tuple[str, ...]:
         """The attributes that differ from the record; what could not be read is not known to differ."""
-        if self.compared is None:
-            return ()
-        rows = self.compared.verdict.rows
-        return tuple(r.name for r in rows if r.current is not None and not r.same and not r.unreadable)
+        return () if self.compared is None else self.compared.verdict.changed
 
 
 def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: Names[str] = ()) -> Look:
@@ -90,7 +87,7 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
         return Look(machine.now(), machine.monotonic() - begin, found, lost)
     verdict = found.comparison.verdict
     held = []
-    if any(row.current is not None and not row.same and not row.unreadable for row in verdict.rows):
+    if verdict.changed:
         held.append(ANY_DRIFT)
     if _by_address_alone(verdict):
         held.append(IP_ALONE)

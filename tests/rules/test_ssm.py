@@ -157,3 +157,11 @@ def test_a_verdict_is_true_exactly_when_it_matches(saved: dict[str, str], now: d
     verdict = match(saved, now, threshold)
     assert bool(verdict) is verdict.match
     assert bool(verdict) is (verdict.reason in (Reason.DISABLED, Reason.SAME_IP, Reason.SIMILAR))
+
+
+def test_an_attribute_changed_that_is_compared_differs_and_could_be_read() -> None:
+    now = {**BASE, "bios-hash": "other", "disk-info": "", "hostname-info": "other"}
+    del now["memory-hash"]
+    verdict = match(BASE, now, 40, unreadable=["disk-info"])
+    assert verdict.changed == ("bios-hash", "hostname-info")
+    assert match(BASE, BASE, 40).changed == ()

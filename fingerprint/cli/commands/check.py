@@ -202,18 +202,13 @@ def _print(seen: _Seen, arguments: Arguments) -> None:
 
 def _print_caveats(verdict: Verdict) -> None:
     """Tell of each changed attribute what else than another machine changes it."""
-    rows = [row for row in map(row_of, _changed(verdict)) if row]
+    rows = [row for row in map(row_of, verdict.changed) if row]
     if rows:
         write()
         write("  Other causes of these changes than another machine:")
     for row in rows:
         for line in folded(f"{row.name}: {row.caveat}", 74):
             write("    " + line)
-
-
-def _changed(verdict: Verdict) -> list[str]:
-    """Return the attributes that changed for certain; of one that could not be read it is not known."""
-    return [row.name for row in verdict.rows if row.current is not None and not row.same and not row.unreadable]
 
 
 def _evidence(verdict: Verdict) -> str:
@@ -285,7 +280,7 @@ def _notes(
         elif verdict.reason == Reason.SID_DIFFERS and found.outcome != "same":
             notes.append(("No threshold helps against another hardware ID: restore it, or register again.",))
     elif found.outcome == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
-        changed, compares = _changed(verdict), f"The agent compares {_when(forecast)}."
+        changed, compares = verdict.changed, f"The agent compares {_when(forecast)}."
         told = f"Changed since the record was made: {', '.join(changed)}. {compares}" if changed else compares
         notes.append((told,))
     return notes
