@@ -152,12 +152,6 @@ class LiveMachine(Machine):
 
         return service_environment(self, PATH)
 
-    def locale(self) -> dict[str, str]:
-        """Return the locale that the service manager gives to services, by the files of the machine."""
-        from fingerprint.machine.service_environment import service_locale
-
-        return service_locale(self)
-
     def which(self, program: str) -> str:
         if self.copied or self.platform == "windows":
             return super().which(program)
@@ -299,18 +293,6 @@ def _demand_name(path: str) -> None:
 
 def _no_name(path: str) -> OSError:
     return OSError(errno.EINVAL, "no file can have this name", path)
-
-
-def parse_locale(text: str) -> dict[str, str]:
-    """Return the locale settings of a file of KEY=value lines; anything else in it is left out."""
-    found = {}
-    for line in text.splitlines():
-        name, equals, value = line.strip().partition("=")
-        value = value.strip().strip("\"'")
-        known = name in ("LANG", "LANGUAGE") or name.startswith("LC_")
-        if equals and known and value and all(c.isascii() and (c.isalnum() or c in "_.@:-") for c in value):
-            found[name] = value
-    return found
 
 
 _WINDOWS_TIMEOUT = 60.0

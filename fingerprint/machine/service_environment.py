@@ -58,8 +58,6 @@ def service_environment(machine: Machine, path: str) -> dict[str, str]:
 
 def service_locale(machine: Machine) -> dict[str, str]:
     """Return the locale that the service manager gives to services, by the files of the machine."""
-    from fingerprint.machine.live import parse_locale
-
     for path in (_LOCALE, _LOCALE_OF_DEBIAN):
         if path == _LOCALE_OF_DEBIAN and not machine.exists(_DEBIAN):
             break
@@ -68,6 +66,18 @@ def service_locale(machine: Machine) -> dict[str, str]:
         except OSError:
             continue
     return {}
+
+
+def parse_locale(text: str) -> dict[str, str]:
+    """Return the locale settings of a file of KEY=value lines; anything else in it is left out."""
+    found = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().partition("=")
+        value = value.strip().strip("\"'")
+        known = name in ("LANG", "LANGUAGE") or name.startswith("LC_")
+        if equals and known and value and all(c.isascii() and (c.isalnum() or c in "_.@:-") for c in value):
+            found[name] = value
+    return found
 
 
 def _unit_texts(machine: Machine) -> Iterator[str]:

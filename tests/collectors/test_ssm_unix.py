@@ -16,8 +16,9 @@ import pytest
 from fingerprint import collect
 from fingerprint.attributes.ssm import CATALOGUE, attributes_of, row_of, sid_key
 from fingerprint.errors import CollectError
-from fingerprint.machine.live import LiveMachine, parse_locale
+from fingerprint.machine.live import LiveMachine
 from fingerprint.machine.recorded import RecordedMachine
+from fingerprint.machine.service_environment import parse_locale, service_locale
 from fingerprint.testing.machines import MACHINE_ID, unix_machine, unix_snapshot
 from fingerprint.types import Status
 from nobody import NOBODY, as_user
@@ -312,14 +313,14 @@ def test_the_locale_of_services_is_taken_and_nothing_else() -> None:
 
 def test_the_locale_comes_from_the_files_of_the_machine(tmp_path: Path) -> None:
     (tmp_path / "etc" / "default").mkdir(parents=True)
-    assert LiveMachine(root=str(tmp_path)).locale() == {}
+    assert service_locale(LiveMachine(root=str(tmp_path))) == {}
     (tmp_path / "etc" / "default" / "locale").write_text("LANG=fr_FR.UTF-8\n")
-    assert LiveMachine(root=str(tmp_path)).locale() == {}
+    assert service_locale(LiveMachine(root=str(tmp_path))) == {}
     # Only what Debian made reads it.
     (tmp_path / "etc" / "debian_version").write_text("12.5\n")
-    assert LiveMachine(root=str(tmp_path)).locale() == {"LANG": "fr_FR.UTF-8"}
+    assert service_locale(LiveMachine(root=str(tmp_path))) == {"LANG": "fr_FR.UTF-8"}
     (tmp_path / "etc" / "locale.conf").write_text("LANG=C.UTF-8\n")
-    assert LiveMachine(root=str(tmp_path)).locale() == {"LANG": "C.UTF-8"}
+    assert service_locale(LiveMachine(root=str(tmp_path))) == {"LANG": "C.UTF-8"}
 
 
 def test_a_windows_service_that_never_starts_fails_the_whole_collection() -> None:
