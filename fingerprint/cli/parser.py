@@ -111,6 +111,8 @@ def convert(word: str, kind: str, choices: tuple[str, ...]) -> Any:
     """Return a word as the value it stands for, None when it stands for none."""
     if choices:
         return next((one for one in choices if one.casefold() == word.casefold()), None)
+    if kind != "text" and not _is_plain(word):
+        return None
     try:
         if kind == "integer":
             return int(word)
@@ -120,6 +122,11 @@ def convert(word: str, kind: str, choices: tuple[str, ...]) -> Any:
     except ValueError:
         return None
     return word
+
+
+def _is_plain(word: str) -> bool:
+    """Return whether a number is written in ASCII without spaces and underscores, which Python would skip."""
+    return word.isascii() and "_" not in word and word == word.strip()
 
 
 def is_positional(word: str) -> bool:

@@ -173,3 +173,25 @@ def test_each_option_that_names_a_path_refuses_a_url(path: str, flag: str) -> No
     with pytest.raises(UsageError) as caught:
         check_target(arguments)
     assert flag in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [(["threshold", "set", "{}"], "an integer"), (["monitor", "watch", "--checks", "{}"], "an integer"),
+     (["check", "--timeout", "{}"], "a number of seconds")],
+    ids=lambda words: words if isinstance(words, str) else " ".join(words),
+)  # fmt: skip
+@pytest.mark.parametrize("number", ["1_0", "\u0663", "\uff14", " 5", "5\n", "", "x", "1,5"])
+def test_a_number_is_written_in_ascii_digits_and_nothing_else(words: list[str], wanted: str, number: str) -> None:
+    line = [word.format(number) for word in words]
+    assert parse(line) is None
+    with pytest.raises(UsageError) as caught:
+        parse_or_explain(line)
+    assert f"{number!r} is not {wanted}" in caught.value.what
+
+
+@pytest.mark.parametrize(("number", "value"), [("40", 40), ("-1", -1), ("007", 7)])
+def test_a_plain_number_is_taken(number: str, value: int) -> None:
+    parsed = parse(["threshold", "set", number])
+    assert parsed is not None
+    assert value == parsed.N
