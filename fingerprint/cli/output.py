@@ -271,10 +271,11 @@ def colored(text: str, color: str, arguments: Arguments) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
-    """Write a table: each cell cut to the width of its column, the last one left as it is."""
+    """Write a table, a row on a line: each cell cut to the width of its column, the last one at its full length."""
     for row in (head, *rows):
-        cells = [_cut(cell, width).ljust(width) for cell, width in zip(row, widths, strict=False)]
-        write_data("  " + "  ".join([*cells, *row[len(widths) :]]).rstrip())
+        plain = [printable(cell) for cell in row]
+        cells = [_cut(cell, width).ljust(width) for cell, width in zip(plain, widths, strict=False)]
+        write_data("  " + "  ".join([*cells, *plain[len(widths) :]]).rstrip())
 
 
 def _cut(text: str, width: int) -> str:

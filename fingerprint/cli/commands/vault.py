@@ -64,13 +64,12 @@ def _show(arguments: Arguments) -> int:
         return EXIT_OK
     registration, attributes = told["registration"], told["hardwareHash"]
     write(f"Vault        {told['vault']}")
-    write(f"Fingerprint  {told['fingerprint'] or '(cleared)'}")
+    write(f"Fingerprint  {printable(told['fingerprint']) or '(cleared)'}")
     write(f"Threshold    {told['threshold']}")
     if registration:
         state = "complete" if registration["registered"] else "not complete"
-        write(
-            f"Registration {state}: {registration['instanceId'] or '(no id)'} in {registration['region'] or '(none)'}"
-        )
+        node, region = printable(registration["instanceId"]), printable(registration["region"])
+        write(f"Registration {state}: {node or '(no id)'} in {region or '(none)'}")
         if registration["provider"]:
             write(f"Provider     {printable(registration['provider'])}")
     else:

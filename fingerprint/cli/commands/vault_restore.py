@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint._io.text import printable
 from fingerprint.agent.vault_use import is_of_agent
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import folded, print_json, secret, show_log, table, write
@@ -228,9 +229,10 @@ def _finish(command: str, plan: Plan, vault: Vault, seen: Vault, arguments: Argu
     write(f"{'Would write' if arguments.dry_run else 'Wrote'} {plan.key} of {vault.path} ({plan.why}).")
     for word, record in (("before", plan.before), ("after", plan.after)):
         if record:
-            write(f"  {word:7}fingerprint {secret(record.fingerprint, arguments)}, threshold {record.threshold}")
+            fingerprint = printable(secret(record.fingerprint, arguments))
+            write(f"  {word:7}fingerprint {fingerprint}, threshold {record.threshold}")
     if plan.key == FINGERPRINT_KEY:
-        write(f"  changed attributes: {', '.join(changes) or 'none'}" if plan.before
+        write(f"  changed attributes: {printable(', '.join(changes)) or 'none'}" if plan.before
               else "  the previous record was missing or unreadable")  # fmt: skip
     for text, *commands in notes:
         for line in folded(text, 76):
