@@ -207,6 +207,10 @@ def sanitized(full: bool, tmp_path_factory: pytest.TempPathFactory) -> str:
     return sanitized_python(tmp_path_factory.mktemp("sanitized"))
 
 
+def test_the_list_of_tests_for_the_sanitizers_names_files_that_exist() -> None:
+    assert [pattern for pattern in NATIVE_TESTS if not list((ROOT / "tests").rglob(pattern))] == []
+
+
 def test_the_tests_of_the_native_core_pass_under_sanitizers(sanitized: str, tmp_path: Path, count: Count) -> None:
     files = [path for pattern in NATIVE_TESTS for path in native_tests(pattern)]
     done = subprocess.run(
