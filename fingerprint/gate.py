@@ -98,8 +98,8 @@ def check_threshold(threshold: int) -> None:
     """Raise UsageError unless a threshold may be set: -1, or 1 to 100."""
     if threshold != THRESHOLD_DISABLED and not 1 <= threshold <= 100:
         raise UsageError(
-            f"{threshold} is no similarity threshold",
-            remedy="It is 1 to 100, or -1 to disable the check; 0 is read from old vaults and cannot be set",
+            f"invalid threshold {threshold}: must be -1 or 1-100",
+            remedy="Name 1 to 100, or -1 to disable the check; 0 is read from old vaults and cannot be set",
         )
 
 
@@ -297,7 +297,7 @@ def _demand_valid(collection: Collection) -> None:
         raise CollectError(
             f"values that are not valid UTF-8: {', '.join(broken)}",
             where=collection[broken[0]].source,
-            remedy="Mend the source; such a value cannot be stored",
+            remedy="Fix the source: such a value cannot be stored",
         )
 
 
@@ -410,7 +410,7 @@ class Gate:
             raise CollectError(
                 "cannot tell: two good observations in a row did not agree",
                 where=self.vault.path,
-                remedy="Nothing was written. Try again when the machine is at rest",
+                remedy="Nothing was written. The hardware inventory changed between two readings; retry",
             )
 
     def _first(self, collection: Collection) -> str:

@@ -272,7 +272,7 @@ def test_a_first_record_is_refused_where_there_is_one(vault: Vault) -> None:
 @pytest.mark.parametrize("threshold", [0, -2, 101, 1000])
 def test_other_thresholds_than_the_documented_are_refused(vault: Vault, threshold: int) -> None:
     store(vault)
-    with pytest.raises(UsageError, match="no similarity threshold"):
+    with pytest.raises(UsageError, match="must be -1 or 1-100"):
         set_threshold(vault, threshold)
     assert vault.read().threshold == 40
 

@@ -80,7 +80,7 @@ def test_check_names_causes_where_evidence_is_kept(upgraded: Place) -> None:
     assert answer["stable"]["outcome"] == "same"
     assert "dmidecode 3.3 -> 3.6; hardware fields equal" in [change["cause"] for change in answer["changes"]]
     text = " ".join(upgraded("check").stdout.split())
-    assert "about to refuse an innocent one" in text
+    assert "the agent will reject this host (false positive)" in text
     assert "Other causes of these changes than another machine" not in text
 
 

@@ -108,7 +108,7 @@ def _stable_notes(answer: str, stable: StableObservation | None) -> list[tuple[s
     if answer == "same" and told == "different":
         text = "By scheme stable this is another machine, which the agent's rules do not notice: a copy?"
     elif answer == "different" and told == "same":
-        text = "By scheme stable it is the same machine: the agent's rules are about to refuse an innocent one."
+        text = "By scheme stable it is the same machine: the agent will reject this host (false positive)."
     else:
         return []
     return [(text, "fingerprint explain")]

@@ -58,7 +58,7 @@ def _check(arguments: Arguments) -> int:
 
 def _clean(arguments: Arguments) -> int:
     if arguments.no_backup and arguments.backup is not None:
-        raise UsageError("a backup was both named and forbidden", remedy="Give --backup or --no-backup")
+        raise UsageError("--backup and --no-backup are mutually exclusive", remedy="Name one of them")
     if arguments.backup == "":
         raise UsageError("the name of the backup is empty", remedy="Name a new file with --backup, or leave it out")
     if not arguments.dry_run:

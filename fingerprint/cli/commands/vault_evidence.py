@@ -52,7 +52,7 @@ def run(arguments: Arguments) -> int:
     if arguments.output == "json":
         print_json("vault evidence", answer)
     elif not entries:
-        write(f"Nothing is kept for {vault.path}: differences can only be told, not named.")
+        write(f"Nothing is kept for {vault.path}: changes can be detected but not explained.")
         write("Keep what this host is like now: fingerprint snapshot FILE --keep")
     else:
         write(f"Kept in {vault.evidence.path}:")

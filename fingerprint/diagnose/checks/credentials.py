@@ -99,7 +99,11 @@ def order(site: Site) -> Finding:
             remedy="Programs of root use other credentials than the node's; take them out if that is not meant",
             command="fingerprint credentials sources",
         )  # fmt: skip
-    winner = f"for root {found.winner} wins" if found.winner else "for root none is there without the network"
+    winner = (
+        f"for root {found.winner} wins"
+        if found.winner
+        else "no local credentials for root (network sources not checked)"
+    )
     return passed(winner + node, *shadowed, *sources)
 
 
