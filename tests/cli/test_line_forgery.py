@@ -1,4 +1,4 @@
-"""A value of a record stays in its line: no text in a vault makes a line that looks like the program's own."""
+"""A value of a record stays in its line: no string in a vault begins a line of the output."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_text_of_a_record_begins_no_line(env: dict[str, str], line: str, revea
     assert [one for one in (done.stdout + done.stderr).splitlines() if one.lstrip().startswith("FORGED")] == []
 
 
-def test_the_texts_are_printed_escaped(env: dict[str, str]) -> None:
+def test_a_line_break_is_printed_escaped(env: dict[str, str]) -> None:
     shown = run("vault", "show", "--reveal", env=env).stdout
     for text in ("fingerprint 1\\x0aFORGED", "mi-0\\x0aFORGED", "eu-west-1\\x0aFORGED", "value\\x0aFORGED"):
         assert text in shown
