@@ -107,6 +107,14 @@ class AgentFacts:
         """The agent's processes. Raises OSError where they are not told."""
         return self.machine.agent_processes()
 
+    @property
+    def runs(self) -> bool | None:
+        """Whether a process of the agent runs; None where that is not known."""
+        try:
+            return bool(self.processes)
+        except OSError:
+            return None
+
     @fact
     def started(self) -> float | None:
         """When the core agent was started; None if it does not run. Raises OSError where that is not told."""

@@ -1,4 +1,4 @@
-"""What the three outcomes of a verdict are called, and their exit codes."""
+"""What the three outcomes of a verdict are called, their exit codes, and what an event leaves of the machine."""
 
 from __future__ import annotations
 
@@ -11,3 +11,5 @@ OUTCOME_HEADS = {
     "different": ("NOT THE SAME MACHINE", "bad"),
     "cannot-tell": ("CANNOT TELL", "doubt"),
 }
+# Of an event, by `Event.truth`.
+TRUTHS = {"same": "the same machine", "other": "another machine", "undecidable": "not to be decided"}

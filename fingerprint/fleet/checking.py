@@ -13,6 +13,7 @@ import pyarrow as pa
 from fingerprint.fleet.io.arrow import batches_of
 from fingerprint.fleet.parallel import in_order, question_of, usual_threads
 from fingerprint.fleet.schema import NODE, OBSERVED, threshold_or_default
+from fingerprint.rules.ssm import MATCHES
 from fingerprint.types import Reason
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from fingerprint.fleet.rejects import Rejects
 
 REASONS: tuple[Reason, ...] = tuple(Reason.members())
-MATCHES = (Reason.DISABLED, Reason.SAME_IP, Reason.SIMILAR)
 _REASON_WORDS = pa.array([str(reason) for reason in REASONS])
 # A bit for each reason.
 _IS_MATCH = np.uint8(sum(1 << place for place, reason in enumerate(REASONS) if reason in MATCHES))

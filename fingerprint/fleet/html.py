@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from fingerprint.fleet.checking import MATCHES
 from fingerprint.fleet.grouping import FINDINGS, READINGS
 from fingerprint.fleet.planning import NOW
+from fingerprint.rules.ssm import MATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,10 +14,10 @@ import numpy as np
 from fingerprint._core import passes
 from fingerprint.attributes.events import event_of
 from fingerprint.errors import UsageError
+from fingerprint.fleet.grouping import SIDS
 from fingerprint.fleet.io.arrow import batches_of
 from fingerprint.fleet.parallel import in_order, question_of, usual_threads
-from fingerprint.fleet.schema import MOST_ATTRIBUTES, SID
-from fingerprint.rules.ssm import MACHINE_ID, UUID
+from fingerprint.fleet.schema import MOST_ATTRIBUTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,6 @@ NOW = "now"
 USUAL_EVENTS = ("dhcp", "reboot-dhcp", "tool-upgrade", "os-upgrade")
 _SIDE = MOST_ATTRIBUTES + 1
 _HAS_KEY, _HAS_VALUE = 1, 2
-_SIDS = (SID, MACHINE_ID, UUID)
 
 
 @dataclass
@@ -162,7 +161,7 @@ def _tallied(batch: pa.RecordBatch, changes: dict[str, tuple[str, ...]]) -> dict
             then = same.copy()
             for place, name in enumerate(layout.attributes):
                 # An event with another hardware ID has one on each system, whatever its name there.
-                if name in changed or (name in _SIDS and set(changed) & set(_SIDS)):
+                if name in changed or (name in SIDS and set(changed) & set(SIDS)):
                     then[place] &= has[place] != _HAS_VALUE
         matched = then.sum(axis=0, dtype=np.int64)
         sid = _alike(layout.sid, then, has, question)

@@ -23,7 +23,7 @@ THRESHOLD_DISABLED = -1
 THRESHOLD_DEFAULT = 40
 
 _REASONS = tuple(Reason.members())
-_MATCHES = (Reason.DISABLED, Reason.SAME_IP, Reason.SIMILAR)
+MATCHES = (Reason.DISABLED, Reason.SAME_IP, Reason.SIMILAR)
 
 
 def match(
@@ -62,7 +62,7 @@ def match(
     rows = _rows(old, new, unreadable, silent)
     effective = [row for row in rows if row.evidence]
     return Verdict(
-        match=reason in _MATCHES and not stopped,
+        match=reason in MATCHES and not stopped,
         reason=reason,
         matched=matched,
         total=total,
@@ -73,7 +73,7 @@ def match(
         effective_matched=sum(row.same for row in effective),
         vacuous=_is_vacuous(rows, old, new, threshold, sid_key),
         highest_passing_threshold=_highest_passing(old, new, matched, total, sid_key),
-        conclusive=not stopped and (reason in _MATCHES or not _could_match(old, new, threshold, sid_key, unreadable)),
+        conclusive=not stopped and (reason in MATCHES or not _could_match(old, new, threshold, sid_key, unreadable)),
         rows=rows,
     )
 
@@ -149,7 +149,7 @@ def _could_match(
     if not unreadable:
         return False
     best = {name: saved.get(name, value) if name in unreadable else value for name, value in current.items()}
-    return _REASONS[decide(saved, HardwareHash(best), threshold, sid_key)[0]] in _MATCHES
+    return _REASONS[decide(saved, HardwareHash(best), threshold, sid_key)[0]] in MATCHES
 
 
 def in_words(verdict: Verdict) -> str:

@@ -27,6 +27,7 @@ from fingerprint.vault.os_errors import (
     LINE_LIMIT,
     MAKE_REMEDY,
     changed,
+    hard_links,
     not_a_file,
     too_long,
     vault_error,
@@ -172,7 +173,7 @@ class Folder:
             refusal = not_a_file(_kind(status.st_mode), where)
             return [(refusal.what, refusal.remedy, True)]
         if name != "." and status.st_nlink > 1:
-            found.append((_links_text(status.st_nlink), _FIND_LINKS, True))
+            found.append((hard_links(status.st_nlink), _FIND_LINKS, True))
         if status.st_uid not in (0, os.geteuid()):
             found.append((f"it belongs to another user (uid {status.st_uid})", _OF_ITS_USER, True))
         mode = stat.S_IMODE(status.st_mode)
@@ -556,15 +557,11 @@ def _kind(mode: int) -> str:
     return next((kind for is_kind, kind in _KINDS if is_kind(mode)), "")
 
 
-def _links_text(count: int) -> str:
-    return f"it has {count} hard links, so it may be another's file"
-
-
 def _check_regular(status: os.stat_result, where: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise not_a_file(_kind(status.st_mode), where)
     if status.st_nlink > 1:
-        raise VaultUnsafe(_links_text(status.st_nlink), where=where, remedy=_FIND_LINKS)
+        raise VaultUnsafe(hard_links(status.st_nlink), where=where, remedy=_FIND_LINKS)
     _check_owner_and_mode(status, where)
 
 

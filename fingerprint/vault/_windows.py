@@ -12,7 +12,16 @@ import stat
 from fingerprint._io import windows_acl
 from fingerprint.errors import VaultBusy, VaultError, VaultMissing, VaultUnreadable, VaultUnsafe
 from fingerprint.vault import _windows_calls
-from fingerprint.vault.os_errors import FILE_LIMIT, LINE_LIMIT, MAKE_REMEDY, changed, not_a_file, too_long, vault_error
+from fingerprint.vault.os_errors import (
+    FILE_LIMIT,
+    LINE_LIMIT,
+    MAKE_REMEDY,
+    changed,
+    hard_links,
+    not_a_file,
+    too_long,
+    vault_error,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +113,7 @@ class Folder:
         status = _status(where)
         if status is None or _is_link(status) or stat.S_ISDIR(status.st_mode) != (name == "."):
             return [("it is not what belongs there", "Find out who put it there", True)]
-        found = [(_hard_links(status.st_nlink), "Find the other names with: fsutil hardlink list FILE", True)]
+        found = [(hard_links(status.st_nlink), "Find the other names with: fsutil hardlink list FILE", True)]
         return [*found[: int(name != "." and status.st_nlink > 1)], *_access_defects(where)]
 
     def size(self, name: str) -> int:
@@ -295,10 +304,6 @@ def _is_link(status: os.stat_result) -> bool:
     return stat.S_ISLNK(status.st_mode) or bool(getattr(status, "st_file_attributes", 0) & _REPARSE_POINT)
 
 
-def _hard_links(count: int) -> str:
-    return f"it has {count} hard links, so it may be another's file"
-
-
 def _demand_file(status: os.stat_result, where: str) -> None:
     if _is_link(status):
         raise VaultUnsafe("it is a link", where=where, remedy="Put the real file in its place")
@@ -306,7 +311,7 @@ def _demand_file(status: os.stat_result, where: str) -> None:
         raise not_a_file("a directory or device", where)
     if status.st_nlink > 1:
         raise VaultUnsafe(
-            _hard_links(status.st_nlink), where=where, remedy="Find the other names with: fsutil hardlink list FILE"
+            hard_links(status.st_nlink), where=where, remedy="Find the other names with: fsutil hardlink list FILE"
         )
 
 

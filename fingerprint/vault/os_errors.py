@@ -51,6 +51,11 @@ def not_a_file(kind: str, where: str) -> VaultUnreadable:
     )
 
 
+def hard_links(count: int) -> str:
+    """Return what is wrong with a file that has other names, too."""
+    return f"it has {count} hard links, so it may be another's file"
+
+
 def too_long(what: str, where: str, limit: int) -> VaultCorrupt:
     return VaultCorrupt(
         f"{what}, and nothing in a vault has more than {limit}", where=where, remedy="Restore the file from a backup"

@@ -7,7 +7,7 @@ from fingerprint.agent.next_check import answer as check_answer
 from fingerprint.attributes.stable import DECIDING_POINTS
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.identity import identity_answer, print_problems, print_recipe, recipe_answer
-from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS
+from fingerprint.cli.outcomes import OUTCOME_EXIT_CODES, OUTCOME_HEADS, TRUTHS
 from fingerprint.cli.output import colored, folded, print_json, step, write
 from fingerprint.errors import UsageError
 from fingerprint.explanation import explain_observation, explain_snapshots
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 # Of what stands behind the sign of an attribute, in characters.
 _WIDTH = 87
 _SIGNS = {"same": "=", "empty": "·", "changed": "x", "unknown": "?"}
-_TRUTHS = {"same": "the same machine", "other": "another machine", "undecidable": "not to be decided"}
 _LABEL = 10
 _DEFAULT = 40
 
@@ -137,7 +136,7 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
         write()
         write("Probable event")
     for number, event in enumerate(found.events, 1):
-        _told(f"{number}.", f"{event.title} ({event.name}): {_TRUTHS[event.truth]}")
+        _told(f"{number}.", f"{event.title} ({event.name}): {TRUTHS[event.truth]}")
         # Of the less probable ones only what speaks against them.
         for text in event.in_favour if number == 1 else ():
             _told("   +", text)

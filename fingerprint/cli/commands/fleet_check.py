@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from fingerprint.cli.fleet_input import Input, heading, reading, share, writing
 from fingerprint.cli.output import colored, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
-from fingerprint.fleet.checking import MATCHES, Summary, check
+from fingerprint.fleet.checking import Summary, check
+from fingerprint.rules.ssm import MATCHES
 
 if TYPE_CHECKING:
     from fingerprint.cli.parser import Arguments

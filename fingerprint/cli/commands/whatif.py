@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fingerprint.attributes.events import EVENTS, attribute_of, event_of
 from fingerprint.cli.context import machine_of, vault_of
+from fingerprint.cli.outcomes import TRUTHS
 from fingerprint.cli.output import folded, print_json, table, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.gate import check_threshold
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from fingerprint.attributes.events import Event
     from fingerprint.cli.parser import Arguments
     from fingerprint.types import Verdict
-
-_TRUTHS = {"same": "the same machine", "other": "another machine", "undecidable": "not to be decided"}
 
 
 def run(arguments: Arguments) -> int:
@@ -109,7 +108,7 @@ def _print(
     threshold: int,
 ) -> None:
     if event:
-        for line in folded(f"{event.title} ({event.name}); it would be {_TRUTHS[event.truth]}", 78):
+        for line in folded(f"{event.title} ({event.name}); it would be {TRUTHS[event.truth]}", 78):
             write(line)
     for line in folded(f"Would change: {', '.join(changed) or 'nothing'}", 76):
         write(f"  {line}")
@@ -141,7 +140,7 @@ def _list(arguments: Arguments) -> int:
         return EXIT_OK
     for event in EVENTS:
         write(f"{event.name}")
-        for line in folded(f"{event.title}: {_TRUTHS[event.truth]}", 76):
+        for line in folded(f"{event.title}: {TRUTHS[event.truth]}", 76):
             write(f"  {line}")
         may = f"; may change {', '.join(event.ssm_may)}" if event.ssm_may else ""
         for line in folded(f"changes {', '.join(event.ssm) or 'nothing'}{may}", 76):

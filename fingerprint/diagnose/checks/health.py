@@ -68,7 +68,7 @@ def _skipping(site: Site, story: Story, provider: str) -> Finding:
         evidence.append(f"why: {site.quoted(told.error)}")
     if provider not in PROVIDERS:
         evidence.append("the record names no provider that the agent knows: an agent that is restarted asks none")
-    if site.copied or _runs(site) is False:
+    if site.copied or site.runs is False:
         return warned(f"when the agent last ran, it skipped its health reports, as {whose} did not answer", *evidence,
                       remedy="See `running`")  # fmt: skip
     if told.last != "-" and max(told.last, told.began) < story.started:
@@ -137,10 +137,3 @@ def _proxied(site: Site, provider: str) -> str:
 def _time(site: Site, at: str) -> str:
     seconds = site.seconds_of(at)
     return utc(seconds) if seconds is not None else at.strip("-") or "an unknown time"
-
-
-def _runs(site: Site) -> bool | None:
-    try:
-        return bool(site.processes)
-    except OSError:
-        return None

@@ -63,7 +63,7 @@ def state(site: Site) -> Finding:
         story = site.story
     except FileNotFoundError:
         reason = f"there is no {MAIN_LOG} in {site.places.logs}"
-        return unknown(reason, *site.unread_logs) if _runs(site) else skipped(reason, *site.unread_logs)
+        return unknown(reason, *site.unread_logs) if site.runs else skipped(reason, *site.unread_logs)
     except OSError as error:
         return unknown(f"the logs in {site.places.logs} could not be read ({error.strerror})", *site.unread_logs,
                        remedy=site.rights if error.errno in (errno.EACCES, errno.EPERM) else "")  # fmt: skip
@@ -95,7 +95,7 @@ def state(site: Site) -> Finding:
             evidence.append(f"{HIBERNATION_LOG} is silent for good since {utc(silent)}; that says nothing")
     else:
         what = "the core agent waits for credentials; before it has some it starts no worker"
-    if _runs(site) is False:
+    if site.runs is False:
         return warned(f"when it last ran, {what}", f"since {when}", *evidence, remedy="See `running`")
     started, told_last = _started(site, wait is story.worker), site.seconds_of(max(wait.failed, wait.slept))
     if started is not None and told_last is not None and started > told_last + GRACE_SECONDS:
@@ -151,12 +151,5 @@ def _awake(site: Site, story: Story, *evidence: str) -> Finding:
 def _started(site: Site, worker: bool) -> float | None:
     try:
         return site.worker_started if worker else site.started
-    except OSError:
-        return None
-
-
-def _runs(site: Site) -> bool | None:
-    try:
-        return bool(site.processes)
     except OSError:
         return None
