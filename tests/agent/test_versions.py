@@ -15,6 +15,7 @@ from agent_machines import DENIED, MISMATCH, AgentMachine, line, ready, refused,
 from agent_schedule import RELEASES, numbers, pings, silent_from, sleeps
 from commandline import run
 from fingerprint._io.times import utc
+from fingerprint.agent import replaced_fingerprint
 from fingerprint.agent.retry_schedule import Failure, longest_pause, longest_ping_interval, next_ping, pause
 from fingerprint.agent.versions import (
     FIXED_IN,
@@ -556,3 +557,8 @@ def test_explain_log_tells_the_next_ping_after_the_end_of_its_logs(tmp_path: Pat
 def test_explain_log_of_an_unknown_version_says_that_it_took_the_newest(tmp_path: Path) -> None:
     answer = of_log(tmp_path, ready("10:00:00") + refused("11:59:00", "ThrottlingException: x", ""))
     assert answer["nextRetryBy"] == "the schedule of the newest agents"
+
+
+def test_quick_search_for_a_new_fingerprint_uses_the_line_of_the_table() -> None:
+    lines = [line.text for line in LOG_LINES if line.kind == "regenerated"]
+    assert lines == [replaced_fingerprint._REGENERATES.decode()]
