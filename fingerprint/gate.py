@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from fingerprint.machine.base import Machine
     from fingerprint.machine.recorder import Recorder
     from fingerprint.observation import RecipeChange
-    from fingerprint.vault import Vault, VaultEdit
+    from fingerprint.vault import Vault
+    from fingerprint.vault.edit import VaultEdit
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 5.0

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from fingerprint.machine.base import Machine
     from fingerprint.machine.recorder import Recorder
     from fingerprint.registration.client import ServiceClient
-    from fingerprint.vault import Vault, VaultEdit
+    from fingerprint.vault import Vault
+    from fingerprint.vault.edit import VaultEdit
     from fingerprint.vault.pending_registration import Pending
 
 # Whoever registers at the same time waits for the answer of the service to the other one, with all its retries.

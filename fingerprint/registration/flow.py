@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from fingerprint.machine.base import Machine
     from fingerprint.registration.client import ServiceClient
     from fingerprint.registration.role_token import RoleCredentials
-    from fingerprint.vault import Vault, VaultEdit
+    from fingerprint.vault import Vault
+    from fingerprint.vault.edit import VaultEdit
     from fingerprint.vault.pending_registration import Pending
 
 # Of the history, when the service refuses the present one.

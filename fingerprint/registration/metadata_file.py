@@ -15,7 +15,8 @@ from fingerprint.vault.records import encode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.vault import Vault, VaultEdit
+    from fingerprint.vault import Vault
+    from fingerprint.vault.edit import VaultEdit
 
 
 def path_of(vault: Vault) -> str:

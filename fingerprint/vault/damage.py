@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fingerprint.vault.journal import Change
+    from fingerprint.vault.vault import Vault
 
 DAMAGED_BYTES = 4
+_CHANGED = "Another program wrote this record since it was written here last"
 
 
 def differing_bytes(known: bytes, data: bytes) -> int:
@@ -48,3 +50,37 @@ def newer_than(changes: Sequence[Change], key: str, data: bytes) -> Change | Non
     if not mine or mine[-1].after == data:
         return None
     return mine[-1] if any(data in (change.before, change.after) for change in mine) else None
+
+
+def damaged_bytes(written: Sequence[bytes], data: bytes) -> int:
+    """Return in how many bytes a record differs from what was written last; 0 if it does not look damaged.
+
+    Args:
+        written: what may have been written last, see `History.last_states`.
+        data: the bytes in the vault.
+    """
+    return next((count for known in written if (count := differing_bytes(known, data))), 0)
+
+
+def foreign_change(vault: Vault, key: str, data: bytes, written: bytes, *, in_short: bool) -> tuple[str, bool]:
+    """Return what another program changed, in words, and whether the vault holds an older record than the journal.
+
+    Args:
+        vault: the vault that holds the record.
+        key: its key.
+        data: its bytes.
+        written: what was written last.
+        in_short: only that it changed something.
+    """
+    if in_short:
+        return _CHANGED, False
+    newer = newer_than(vault.history.changes(), key, data) if vault.history.mentions(data) else None
+    change = threshold_change(written, data)
+    if newer is not None:
+        return (
+            f"Our journal is newer: it has a record of {newer.at}, and the vault holds an older one again. It was "
+            "rolled back, or another program wrote that"
+        ), True
+    if change:
+        return f"Another program changed the threshold from {change[0]} to {change[1]}", False
+    return _CHANGED, False

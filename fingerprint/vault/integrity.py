@@ -12,16 +12,15 @@ import os
 from fingerprint._core import JsonError, loads, members
 from fingerprint.errors import VaultCorrupt, VaultMissing
 from fingerprint.types import Value
-from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.os_errors import FILE_LIMIT, vault_error
-from fingerprint.vault.records import decode_fingerprint, decode_registration
+from fingerprint.vault.records import FINGERPRINT_KEY, REGISTRATION_KEY, decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from fingerprint.vault import Vault
     from fingerprint.vault.files import Folder
+    from fingerprint.vault.vault import Vault
 
 EC2_REGISTRATION_KEY = "EC2RegistrationKey"
 STORE = "Store"

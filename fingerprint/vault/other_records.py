@@ -12,10 +12,16 @@ import os
 
 from fingerprint.errors import Refused, VaultCorrupt, VaultDenied, VaultError, VaultMissing
 from fingerprint.types import Value
-from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault
 from fingerprint.vault.locations import own_vault, reference_vault
-from fingerprint.vault.records import decode_fingerprint, decode_registration, register_command
+from fingerprint.vault.records import (
+    FINGERPRINT_KEY,
+    REGISTRATION_KEY,
+    decode_fingerprint,
+    decode_registration,
+    register_command,
+)
 from fingerprint.vault.state_keys import is_noted
+from fingerprint.vault.vault import Vault
 
 # The words of this module, for messages.
 _WORDS = {FINGERPRINT_KEY: "fingerprint", REGISTRATION_KEY: "registration"}

@@ -15,7 +15,7 @@ from fingerprint.vault.records import decode_registration, encode_registration
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.types import RegistrationRecord
-    from fingerprint.vault import Vault
+    from fingerprint.vault.vault import Vault
 
 # As FINGERPRINT_KEY and REGISTRATION_KEY of `fingerprint.vault`, which imports what this module needs.
 _KEY = "RegistrationKey"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultError
 from fingerprint.types import Value
-from fingerprint.vault import NOTHING_WRITTEN, REGISTRATION_KEY
 from fingerprint.vault.integrity import READS, manifest_state
+from fingerprint.vault.records import REGISTRATION_KEY
 from fingerprint.vault.regeneration import NO_COPY_LEFT, rebaselined
+from fingerprint.vault.remedies import NOTHING_WRITTEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.errors import FingerprintError
-    from fingerprint.vault import Vault
     from fingerprint.vault.integrity import ManifestState
     from fingerprint.vault.regeneration import State
+    from fingerprint.vault.vault import Vault
 
 # The kinds, the most urgent first.
 MANIFEST = "manifest"

@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+FINGERPRINT_KEY = "InstanceFingerprint"
+REGISTRATION_KEY = "RegistrationKey"
 CLEARED = FingerprintRecord()
 _LONG_ESCAPES = (b"\\u0008", b"\\u000c")
 _INT64 = range(-(2**63), 2**63)

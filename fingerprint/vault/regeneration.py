@@ -11,18 +11,17 @@ import os
 from fingerprint._io.times import utc
 from fingerprint.errors import VaultCorrupt, VaultError
 from fingerprint.types import FingerprintRecord, Value
-from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
 from fingerprint.vault.history import MISMATCH, REGISTERED, copies_of
 from fingerprint.vault.journal import FOUND
-from fingerprint.vault.records import decode_fingerprint, decode_registration
+from fingerprint.vault.records import FINGERPRINT_KEY, REGISTRATION_KEY, decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fingerprint.types import Collection, HardwareHash, RegistrationRecord
-    from fingerprint.vault import Vault
     from fingerprint.vault.journal import Change
+    from fingerprint.vault.vault import Vault
 
 # Of one registration: key, record and registration file are written within this time, a mismatch of 15 s included.
 _SAME_TIME_SECONDS = 120

@@ -5,17 +5,24 @@ For the path of an error only: reading a sound vault never comes here.
 
 from __future__ import annotations
 
-from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultError, VaultMissing
-from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.vault.history import copies_of
-from fingerprint.vault.records import decode_fingerprint, decode_registration, register_command
+from fingerprint.vault.records import (
+    FINGERPRINT_KEY,
+    REGISTRATION_KEY,
+    decode_fingerprint,
+    decode_registration,
+    register_command,
+)
 from fingerprint.vault.regeneration import Journal, is_of_another_node
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.types import FingerprintRecord
-    from fingerprint.vault import Vault
+    from fingerprint.vault.vault import Vault
 
+# How the remedy of a failed reading begins: it may have been made in order to write.
+NOTHING_WRITTEN = "Nothing was written. "
 # The words of --key.
 KEY_WORDS = {FINGERPRINT_KEY: "fingerprint", REGISTRATION_KEY: "registration"}
 # `register` refuses a registration that it cannot read; `deregister` clears it.
@@ -136,6 +143,44 @@ def restore_remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
     if copy is None:
         return _without_a_copy(key, f", as the journal holds no copy of {key}{helps}")
     return f"Restore the copy of {copy[1]}: {restore_command(copy[0], key)}"
+
+
+def first_remedy(vault: Vault, key: str, *, to_write: bool) -> str:
+    """Return how a key comes into the vault that holds none. Raises VaultError where our journal does not tell.
+
+    Who reads in order to write must know whether the machine is registered: for him a failed read is an error.
+    """
+    from fingerprint.vault import other_records
+
+    if key == FINGERPRINT_KEY and _is_registered(vault, to_write=to_write):
+        # The service knows a fingerprint of this node, and no first one would be that.
+        return restore_remedy(vault, key)
+    try:
+        known = other_records.lost(vault, key) or other_records.other(vault)
+    except VaultUnsafe:
+        if to_write:
+            raise
+        # Of the other record; who reads that is told.
+        known = None
+    if known is not None:
+        return f"{known.what[0].upper()}{known.what[1:]}. {known.remedy}"
+    if key != FINGERPRINT_KEY:
+        return f"Register it with: {register_command()}"
+    return "Make the first record with: fingerprint vault init"
+
+
+def _is_registered(vault: Vault, *, to_write: bool) -> bool:
+    """Return whether the vault holds a registration; who only reads takes one that he may not read for none."""
+    try:
+        data = vault.raw(REGISTRATION_KEY)
+        return data is not None and bool(decode_registration(data, "").instance_id)
+    except VaultCorrupt:
+        # Of whom it was it does not tell any more: `vault init` makes no record beside it.
+        return True
+    except (VaultDenied, VaultUnsafe):
+        if to_write:
+            raise
+        return False
 
 
 def _restore_both(fingerprint: tuple[int, str] | None, registration: tuple[int, str] | None) -> str:

@@ -9,8 +9,8 @@ from fingerprint.vault.integrity import MANIFEST_KEYS, STORE, manifest_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.vault import Vault
     from fingerprint.vault.integrity import ManifestState
+    from fingerprint.vault.vault import Vault
 
 
 class RepairPlan(Value):

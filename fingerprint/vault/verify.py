@@ -6,7 +6,6 @@ import os
 
 from fingerprint.errors import FingerprintLost, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.types import Value
-from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY
 from fingerprint.vault.integrity import (
     BLANK,
     DATA_MISSING,
@@ -23,14 +22,14 @@ from fingerprint.vault.integrity import (
     manifest_state,
 )
 from fingerprint.vault.pending_registration import node_in, pending
-from fingerprint.vault.records import finish_command, register_command
-from fingerprint.vault.remedies import refuse_lost, restore_command
+from fingerprint.vault.records import FINGERPRINT_KEY, REGISTRATION_KEY, finish_command, register_command
+from fingerprint.vault.remedies import NOTHING_WRITTEN, refuse_lost, restore_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.vault import Vault
     from fingerprint.vault.files import Folder
     from fingerprint.vault.integrity import ManifestState
+    from fingerprint.vault.vault import Vault
 
 _KINDS = {
     MISSING: "manifest-missing",

@@ -26,7 +26,7 @@ from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault
 from fingerprint.errors import Refused, VaultError, VaultMissing, VaultUnreadable
 from fingerprint.gate import first_record, set_threshold
 from fingerprint.testing.machines import unix_machine
-from fingerprint.vault import VaultEdit
+from fingerprint.vault.edit import VaultEdit
 from fingerprint.vault.records import decode_fingerprint, encode_fingerprint
 from fingerprint.vault.state_keys import real_path
 from paths import SUPPORT

@@ -41,7 +41,8 @@ from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.registration import Registration
 from fingerprint.registration.keys import NodeKey
 from fingerprint.testing import LocalService
-from fingerprint.vault import REGISTRATION_KEY, VaultEdit
+from fingerprint.vault import REGISTRATION_KEY
+from fingerprint.vault.edit import VaultEdit
 from fingerprint.vault.pending_registration import pending
 from fingerprint.vault.verify import verify
 

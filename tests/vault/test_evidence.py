@@ -178,7 +178,7 @@ def test_a_gate_whose_disk_is_full_leaves_the_evidence_of_its_record(
     def fail(*_: object, **__: object) -> None:
         raise VaultUnreadable("no space left")
 
-    monkeypatch.setattr("fingerprint.vault.VaultEdit.store", fail)
+    monkeypatch.setattr("fingerprint.vault.edit.VaultEdit.store", fail)
     for _ in range(evidence.ENTRIES_KEPT + 4):
         with pytest.raises(VaultUnreadable):
             Gate(vault, RecordedMachine(AFTER), policy="regenerate").fingerprint()

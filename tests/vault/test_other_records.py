@@ -60,8 +60,8 @@ class Places:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     found = Places(tmp_path)
-    for module in ("fingerprint.vault", "fingerprint.vault.locations", "fingerprint.vault.other_records"):
-        monkeypatch.setattr(f"{module}.reference_vault", lambda: str(found.agents))
+    for module in ("edit", "locations", "other_records", "reading", "vault"):
+        monkeypatch.setattr(f"fingerprint.vault.{module}.reference_vault", lambda: str(found.agents))
     monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
     monkeypatch.delenv("FINGERPRINT_VAULT", raising=False)
     return found

@@ -256,7 +256,7 @@ def test_the_vault_of_the_agent_must_name_itself(vault: Vault, monkeypatch: pyte
     manifest = Path(vault.path, "Manifest")
     manifest.write_text('{"InstanceFingerprint":"/elsewhere/Store/InstanceFingerprint"}')
     assert vault.read() == RECORD
-    monkeypatch.setattr("fingerprint.vault.reference_vault", lambda: vault.path)
+    monkeypatch.setattr("fingerprint.vault.reading.reference_vault", lambda: vault.path)
     with pytest.raises(VaultUnsafe, match="leads out"):
         vault.read()
 

@@ -19,7 +19,8 @@ from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint.errors import VaultChanged, VaultCorrupt, VaultError, VaultUnreadable
 from fingerprint.gate import first_record, set_threshold
 from fingerprint.testing.machines import unix_machine
-from fingerprint.vault import VaultEdit, _posix_exchange, verify
+from fingerprint.vault import _posix_exchange, verify
+from fingerprint.vault.edit import VaultEdit
 from fingerprint.vault.files import Folder, is_torn
 from fingerprint.vault.integrity import manifest_state
 from fingerprint.vault.records import encode_fingerprint

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-import fingerprint.vault as vault_module
 from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint._io import windows_acl
 from fingerprint.errors import VaultBusy, VaultMissing, VaultUnreadable, VaultUnsafe
-from fingerprint.vault import _windows, _windows_calls, files, history, state_keys, state_migration, verify
+from fingerprint.vault import _windows, _windows_calls, edit, files, history, state_keys, state_migration, verify
 
 CLOSED = "O:BAG:SYD:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)"
 RECORD = FingerprintRecord("fp", HardwareHash({"uuid": "u"}), 40)
@@ -42,7 +41,7 @@ class Calls:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    for module in (files, vault_module, history, state_keys, state_migration):
+    for module in (edit, files, history, state_keys, state_migration):
         monkeypatch.setattr(module, "Folder", _windows.Folder)
     return Calls(monkeypatch)
 

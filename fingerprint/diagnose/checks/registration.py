@@ -16,10 +16,11 @@ from fingerprint.diagnose.result import failed, passed, skipped, unknown, untold
 from fingerprint.errors import FingerprintError, FingerprintLost, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.rules.ssm import THRESHOLD_DISABLED
 from fingerprint.types import Outlook, Reason
-from fingerprint.vault import FINGERPRINT_KEY, NOTHING_WRITTEN, REGISTRATION_KEY, other_records
+from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, other_records
 from fingerprint.vault.integrity import MINTS, READS, manifest_state
 from fingerprint.vault.records import register_command
 from fingerprint.vault.regeneration import NO_COPY_LEFT, of_another_sid, rebaselined
+from fingerprint.vault.remedies import NOTHING_WRITTEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

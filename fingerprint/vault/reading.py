@@ -1,0 +1,191 @@
+"""Read a record of a vault: found through the manifest, decoded, and compared with what our journal says.
+
+For `Vault` and `VaultEdit`, which open the directories.
+"""
+
+from __future__ import annotations
+
+import os
+
+from fingerprint.errors import VaultCorrupt, VaultDenied, VaultMissing, VaultUnsafe
+from fingerprint.vault.locations import reference_vault
+from fingerprint.vault.records import decode_manifest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from fingerprint.vault.files import Folder
+    from fingerprint.vault.vault import Vault
+
+    _Record = TypeVar("_Record")
+
+_READS_TRIED = 20
+
+
+def decode_record(vault: Vault, key: str, data: bytes, decode: Callable[[bytes, str], _Record]) -> _Record:
+    """Return the record that bytes of a key are. Raises VaultCorrupt, with what helps here."""
+    try:
+        return decode(data, vault.data_path(key))
+    except VaultCorrupt as error:
+        error.remedy = _remedy(vault, key, data)
+        raise
+
+
+def _remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
+    """Return that nothing was written, and what helps against a lost or damaged record."""
+    # Imported here: only an error needs the whole journal.
+    from fingerprint.vault.remedies import NOTHING_WRITTEN, restore_remedy
+
+    return NOTHING_WRITTEN + restore_remedy(vault, key, present)
+
+
+def missing_remedy(vault: Vault, key: str, *, to_write: bool) -> str:
+    """Return how a key comes into the vault that holds none. Raises as `remedies.first_remedy`."""
+    # Imported here, as above.
+    from fingerprint.vault.remedies import first_remedy
+
+    return first_remedy(vault, key, to_write=to_write)
+
+
+def read_manifest(vault: Vault, folder: Folder, *, to_write: bool = True) -> dict[str, str] | None:
+    """Return the manifest, None without one; who only reads needs none, as the data say who this host is.
+
+    Raises:
+        VaultError: it could not be read; VaultCorrupt only with `to_write`.
+    """
+    return decode_listed(vault, vault.files.settled(folder, vault.manifest_name), to_write=to_write)
+
+
+def decode_listed(vault: Vault, data: bytes | None, *, to_write: bool = True) -> dict[str, str] | None:
+    """Return the manifest that bytes are. Raises VaultCorrupt as `read_manifest`."""
+    if data is None:
+        return None
+    try:
+        return decode_manifest(data, os.path.join(vault.path, vault.manifest_name))
+    except VaultCorrupt as error:
+        if not to_write:
+            return None
+        error.remedy = _manifest_remedy(vault)
+        raise
+
+
+def _manifest_remedy(vault: Vault) -> str:
+    from fingerprint.vault.integrity import manifest_state
+    from fingerprint.vault.remedies import NOTHING_WRITTEN
+
+    return NOTHING_WRITTEN + manifest_state(vault, vault.manifest_name).remedy
+
+
+def read_record(vault: Vault, folder: Folder, key: str, *, to_write: bool = False) -> bytes:
+    """Return the bytes of a key's data file, found through the manifest.
+
+    Args:
+        vault: the vault; its notices are set.
+        folder: its open directory.
+        key: the key.
+        to_write: whether the caller reads in order to write: then an unreadable manifest or journal is an error.
+
+    Raises:
+        VaultError: as `Vault.read`.
+    """
+    manifest, data = read_manifest(vault, folder, to_write=to_write), read_data(vault, folder, key)
+    for _ in range(_READS_TRIED):
+        try:
+            # What helps is looked for when it is sure.
+            found = checked(vault, manifest, key, data, to_write=to_write, in_short=True)
+            if not vault.notice:
+                return found
+        except VaultCorrupt:
+            pass
+        # A writer may have come in between the data and the journal.
+        vault.files.forget()
+        seen, manifest, data = data, read_manifest(vault, folder, to_write=to_write), read_data(vault, folder, key)
+        if data == seen:
+            break
+    return checked(vault, manifest, key, data, to_write=to_write)
+
+
+def read_data(vault: Vault, folder: Folder, key: str) -> bytes | None:
+    """Return the bytes of a key's data file in Store, None without one. Raises VaultError if they are unreadable."""
+    try:
+        with vault.files.open("Store", folder) as store:
+            return vault.files.settled(store, key)
+    except VaultMissing:
+        return None
+
+
+def checked(
+    vault: Vault,
+    manifest: dict[str, str] | None,
+    key: str,
+    data: bytes | None,
+    *,
+    to_write: bool,
+    in_short: bool = False,
+) -> bytes:
+    """Return the bytes of a key's data file, or raise what is wrong with them.
+
+    A journal that fails to be read fails the reading: without it damage would pass for a record. Who
+    reads in order to write needs it also where it is another user's.
+    """
+    entry = None if manifest is None else manifest.get(key)
+    if entry is not None:
+        _check_entry(vault, entry, key)
+    if data is not None:
+        # Also when the manifest is missing or lacks the key: the data say who this host is.
+        _check_damage(vault, key, data, to_write=to_write, in_short=in_short)
+        return data
+    where = vault.data_path(key)
+    if entry is not None:
+        raise VaultCorrupt(
+            f"{vault.manifest_name} lists {key}, and its data file is missing",
+            where=where,
+            remedy="" if in_short else _remedy(vault, key),
+        )
+    raise VaultMissing(f"the vault holds no {key}", where=where, remedy=missing_remedy(vault, key, to_write=to_write))
+
+
+def _check_damage(vault: Vault, key: str, data: bytes, *, to_write: bool, in_short: bool) -> None:
+    """Raise VaultCorrupt for bytes that are nearly those that were written last; note other changes."""
+    vault.notice = vault.unwatched = ""
+    vault.rolled_back = False
+    try:
+        states = vault.history.last_states(key, data)
+    except (VaultDenied, VaultUnsafe) as error:
+        # Of another user, or not to be trusted: it will not be better for waiting, unlike an I/O error.
+        if to_write:
+            raise
+        vault.unwatched = f"Damage could not be looked for: {error.where}: {error.what}"
+        return
+    if not states:
+        return
+    from fingerprint.vault.damage import damaged_bytes, foreign_change
+
+    count = damaged_bytes(states, data)
+    if count:
+        bytes_ = "1 byte" if count == 1 else f"{count} bytes"
+        helps = "" if in_short else _remedy(vault, key, data)
+        raise VaultCorrupt(
+            f"it differs in {bytes_} from what was written last, which looks like damage",
+            where=vault.data_path(key),
+            remedy=f"{helps}. If it was changed on purpose: fingerprint vault backup --yes",
+        )
+    vault.notice, vault.rolled_back = foreign_change(vault, key, data, states[0], in_short=in_short)
+
+
+def _check_entry(vault: Vault, entry: str, key: str) -> None:
+    """Refuse a manifest that leads out of the vault.
+
+    A vault that was copied or mounted elsewhere still names its old place; that is fine as long
+    as it is the same place within a vault. The vault that the agent uses must name itself.
+    """
+    copied = vault.path != reference_vault() and entry.replace("\\", "/").endswith(f"/Store/{key}")
+    if copied or entry == vault.data_path(key):
+        return
+    raise VaultUnsafe(
+        f"{vault.manifest_name} leads out of the vault for {key}: {entry}",
+        where=os.path.join(vault.path, vault.manifest_name),
+        remedy=_manifest_remedy(vault),
+    )
