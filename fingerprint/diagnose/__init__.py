@@ -24,16 +24,18 @@ from fingerprint.diagnose.checks import (
     fips,
     health,
     metadata,
+    regeneration,
+    registration,
     releases,
     session_user,
+    vault,
+    verdict,
     waiting,
+    weak_check,
     windows,
 )
 from fingerprint.diagnose.checks import (
     config as configuration,
-)
-from fingerprint.diagnose.checks import (
-    registration as identity,
 )
 from fingerprint.diagnose.conclusion import conclude
 from fingerprint.diagnose.context import Site
@@ -94,13 +96,13 @@ class Check(Value):
 
 CHECKS = (
     Check("account", "Account and region", account.where, _NETWORK_SECONDS),
-    Check("registration", "Hybrid instance registration", identity.registration),
-    Check("vault", "Vault", identity.vault),
-    Check("fingerprint", "Fingerprint now", identity.fingerprint, collects=True),
-    Check("next-start", "Next check of the agent", identity.next_start, collects=True),
-    Check("regenerated", "Fingerprint replaced", identity.regenerated, collects=True),
-    Check("guard", "What the guard can tell", identity.guard, collects=True),
-    Check("key", "Key of the node", identity.key),
+    Check("registration", "Hybrid instance registration", registration.registration),
+    Check("vault", "Vault", vault.vault),
+    Check("fingerprint", "Fingerprint now", verdict.fingerprint, collects=True),
+    Check("next-start", "Next check of the agent", verdict.next_start, collects=True),
+    Check("regenerated", "Fingerprint replaced", regeneration.regenerated, collects=True),
+    Check("guard", "What the guard can tell", weak_check.weak_check, collects=True),
+    Check("key", "Key of the node", registration.key),
     Check("installed", "Agent installed", agent.installed),
     Check("package", "Package untouched", agent.package),
     Check("running", "Agent service", agent.running),

@@ -8,8 +8,8 @@ from fingerprint.agent.logs.sdk_errors import DENIED, MISMATCH
 from fingerprint.agent.logs.state import LOOK_FOR_NODE
 from fingerprint.diagnose.checks.account import FOREIGN, WITHOUT_ACCOUNT
 from fingerprint.diagnose.checks.agent import restart_command
-from fingerprint.diagnose.checks.registration import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.checks.replaced_key import AHEAD, REJECTED, UNDATED
+from fingerprint.diagnose.checks.vault import VAULT_EXITS, VAULT_MINTS
 from fingerprint.diagnose.checks.waiting import wait_of
 from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER
 from fingerprint.diagnose.result import (

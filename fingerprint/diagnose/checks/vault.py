@@ -1,0 +1,78 @@
+"""Checks of the vault."""
+
+from __future__ import annotations
+
+import os
+
+from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
+from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError, VaultUnsafe
+from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
+from fingerprint.vault.integrity import MINTS, READS, manifest_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.diagnose.context import Site
+    from fingerprint.diagnose.result import Finding
+
+# What the agent does because of the vault: stores a new fingerprint at its next check, or exits at its next start.
+VAULT_MINTS, VAULT_EXITS = "vault-mints", "vault-exits"
+
+
+def vault(site: Site) -> Finding:
+    """What is wrong with the vault."""
+    from fingerprint.vault.verify import verify
+
+    try:
+        findings = verify(site.vault)
+    except VaultError as error:
+        return unreadable(error)
+    only_missing = [one for one in findings if one.kind != "VaultMissing"]
+    denied = next((one for one in only_missing if one.kind == "VaultDenied"), None)
+    if denied is not None:
+        return unknown(denied.what, denied.where, remedy=denied.remedy)
+    told = [f"{one.where}: {one.what}" for one in only_missing]
+    try:
+        manifest = manifest_state(site.vault)
+    except VaultError as error:
+        return unreadable(error)
+    if manifest.agent_does != READS:
+        tag = VAULT_MINTS if manifest.agent_does == MINTS else VAULT_EXITS
+        return failed(manifest.what, manifest.consequence, *told, remedy=manifest.remedy, tag=tag)
+    broken = next((one for one in only_missing if one.broken), None)
+    registration = next((one for one in only_missing if one.broken and _is_registration(one.where)), None)
+    if broken is not None and registration is not None:
+        # Without a registration the agent does not get as far as the record.
+        what = "the registration cannot be read"
+        if broken is not registration:
+            what = "neither the registration nor the fingerprint can be read"
+        return failed(f"{what}: {registration.what}", *told, remedy=registration.remedy, tag=VAULT_EXITS)
+    if broken is not None and broken.where == manifest.where:
+        # The agent reads the file that is listed. Of the fingerprint it is not known which one that is.
+        kind = unknown if FINGERPRINT_KEY in manifest.keys else warned
+        return kind(f"{manifest.what}; {manifest.consequence}", remedy=manifest.remedy)
+    if broken is not None and broken.where in (site.vault.history.path, site.vault.history.folder):
+        # Ours alone: the agent does not read it.
+        return unknown(f"our journal cannot be read: {broken.what}", *told, remedy=broken.remedy)
+    if broken is not None:
+        return failed(f"the vault cannot be read: {broken.what}", *told, remedy=broken.remedy, tag=VAULT_MINTS)
+    if not only_missing:
+        if findings:
+            return skipped(f"there is none: {findings[0].where}")
+        return passed("the vault is sound", site.vault.path)
+    return warned(
+        f"{len(told)} thing{'s' * (len(told) != 1)} in the vault to look at", *told, remedy=only_missing[0].remedy,
+        command="fingerprint vault verify",
+    )  # fmt: skip
+
+
+def _is_registration(path: str) -> bool:
+    return os.path.basename(path) == REGISTRATION_KEY
+
+
+def unreadable(error: FingerprintError) -> Finding:
+    """Return that a check has no answer because of an error, most of all of the vault."""
+    if isinstance(error, (VaultCorrupt, VaultUnsafe)):
+        # Told whole by the check of the vault.
+        return unknown("the vault cannot be read: see `vault`", error.what)
+    where = (error.where,) if error.where else ()
+    return unknown(error.what, *where, remedy=error.remedy)
