@@ -25,11 +25,6 @@ PASSWORD = "hunter2"
 NEVER = "0001-01-01T00:00:00Z"
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> AgentMachine:
-    return AgentMachine(tmp_path)
-
-
 def told(finding: Finding) -> str:
     return " ".join((finding.text, *finding.evidence))
 

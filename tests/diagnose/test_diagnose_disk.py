@@ -19,11 +19,6 @@ ACTING = ("systemctl", "chmod", "chown", "rm ", "fingerprint register", "fingerp
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the agent's programs have to be root's")
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> AgentMachine:
-    return AgentMachine(tmp_path)
-
-
 def of_disk(machine: AgentMachine, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return run("--root", str(root), "diagnose", *words, env=machine.env)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from agent_machines import DENIED, MISMATCH, REGENERATED, AgentMachine, line, refused, started
@@ -12,11 +10,6 @@ from fingerprint.agent.logs import conclusion, read_texts
 EXPIRED = "Signature expired: 20261124T110000Z is now earlier than 20261124T113500Z"
 STATUS = "Status code {} returned from AWS API. RequestId: 0a1b-2c3d Message: {}"
 FOR_A_DAY = line("11:35:00", "INFO", "Sleeping for 24h37m2s before retrying retrieve credentials")
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> AgentMachine:
-    return AgentMachine(tmp_path)
 
 
 def with_version(machine: AgentMachine, version: str) -> AgentMachine:

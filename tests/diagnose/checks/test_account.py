@@ -99,11 +99,6 @@ def test_what_names_no_role_of_a_node_is_none(text: str) -> None:
 # Diagnosed.
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> AgentMachine:
-    return AgentMachine(tmp_path)
-
-
 def logged(machine: AgentMachine, account: str, node: str = NODE) -> None:
     """Let the log name the role, of a time at which it had no permission."""
     machine.log(

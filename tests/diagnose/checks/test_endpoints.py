@@ -122,11 +122,6 @@ def test_both_domains_are_those_of_botocore_for_every_region() -> None:
 # What diagnose asks, over a real proxy.
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> AgentMachine:
-    return AgentMachine(tmp_path)
-
-
 def is_of_version(machine: AgentMachine, version: str) -> None:
     """Let an agent of this version be installed, and run; "" for one that does not tell it."""
     told = f"SSM Agent version: {version}\n" if version else ""

@@ -123,11 +123,6 @@ def test_the_log_is_explained(tmp_path: Path) -> None:
 # Diagnosed.
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> AgentMachine:
-    return AgentMachine(tmp_path)
-
-
 def of_provider(machine: AgentMachine, provider: str | None) -> None:
     machine.registration = machine.registration.replace(provider=provider)  # type: ignore[union-attr]
 

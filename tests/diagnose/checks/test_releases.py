@@ -56,16 +56,6 @@ class Versions(Server):
         connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> AgentMachine:
-    return AgentMachine(tmp_path)
-
-
 def installed(machine: AgentMachine, version: str) -> None:
     path = "/usr/bin/amazon-ssm-agent"
     machine.command((path, "-version"), f"SSM Agent version: {version}\n" if version else "", 0 if version else 1)

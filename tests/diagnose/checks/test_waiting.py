@@ -26,11 +26,6 @@ ENTERS = "Entering SSM Agent hibernate - "
 NO_PERMISSION = ENTERS + "AccessDeniedException: not authorized to perform: ssm:UpdateInstanceInformation"
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> AgentMachine:
-    return AgentMachine(tmp_path)
-
-
 def runs_since(machine: AgentMachine, core: str, worker: str | None = None) -> None:
     one, other = machine.snapshot["agentProcesses"]
     one["started"] = f"2026-11-24T{core}Z"
