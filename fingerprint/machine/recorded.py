@@ -9,11 +9,19 @@ import errno
 import os
 
 from fingerprint._core import JsonError, loads
-from fingerprint._io.times import seconds_of
 from fingerprint.agent.paths import CORE
-from fingerprint.errors import InputError, SnapshotError
+from fingerprint.errors import InputError
 from fingerprint.machine.base import FILE_LIMIT, Addresses, FileStatus, Link, Machine, Process
 from fingerprint.machine.processes import DEFAULT_TIMEOUT, CommandResult
+from fingerprint.machine.snapshot_format import (
+    broken,
+    bytes_of,
+    is_count,
+    is_text,
+    raise_recorded,
+    require_snapshot,
+    seconds_at,
+)
 from fingerprint.types import INVALID_TEXT
 
 TYPE_CHECKING = False
@@ -23,36 +31,10 @@ if TYPE_CHECKING:
 
     from fingerprint.machine.reader import Reader
 
-SCHEMA_VERSION = 1
 _SNAPSHOT_LIMIT = 64 * 1024 * 1024
-_FIELDS: dict[str, tuple[type, ...]] = {
-    "platform": (str,),
-    "kernel": (str,),
-    "recordedAt": (str,),
-    "hostName": (str, dict),
-    "files": (dict,),
-    "commands": (list,),
-    "addresses": (dict,),
-    "services": (dict,),
-}
-_COMMAND_FIELDS: dict[str, tuple[type, ...]] = {
-    "returncode": (int, type(None)),
-    "stderr": (str,),
-    "problem": (str,),
-    "seconds": (int, float),
-}
-_PROBLEMS = ("", "not-found", "denied", "timeout", "too-long", "failed", "not-run", "not-recorded", "no-resources")
 _TEXT_FORMS = ("ip", "ifconfig", "wmi")
 _STATUS_NUMBERS = ("uid", "gid", "size")
-# Numbers beyond are none of a machine, and Python neither writes nor converts all of them.
-_NUMBER_LIMIT = 1 << 63
-# WMI has integers of 64 bits without a sign.
-_LIMITS = {"wmi": 1 << 64}
-_SECONDS_LIMIT = 366 * 24 * 3600
-# Time zones are off by up to 14 hours, those of POSIX by up to 24, and an hour or two in summer.
-_OFFSET_LIMIT = 26 * 3600
 _MODE_DIGITS = 6
-_BASE64_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 class RecordedMachine(Machine):
@@ -67,13 +49,13 @@ class RecordedMachine(Machine):
     """
 
     def __init__(self, snapshot: dict[str, Any], where: str = "") -> None:
-        _demand_snapshot(snapshot, where)
+        require_snapshot(snapshot, where)
         self.snapshot = snapshot
         self.where = where
         self.platform = snapshot["platform"]
         self.kernel = snapshot["kernel"]
         self.timeout = DEFAULT_TIMEOUT
-        self._recorded_at = _seconds(snapshot["recordedAt"], "recordedAt", where)
+        self._recorded_at = seconds_at(snapshot["recordedAt"], "recordedAt", where)
         self._slept = 0.0
 
     @classmethod
@@ -99,13 +81,13 @@ class RecordedMachine(Machine):
     def from_bytes(cls, data: bytes, where: str) -> RecordedMachine:
         """Return the machine that the bytes of a snapshot hold. Raises SnapshotError: they are no snapshot."""
         if len(data) > _SNAPSHOT_LIMIT:
-            raise _broken(f"it has more than {_SNAPSHOT_LIMIT} bytes", where)
+            raise broken(f"it has more than {_SNAPSHOT_LIMIT} bytes", where)
         try:
             snapshot = loads(data)
         except JsonError as error:
-            raise _broken(f"it is not JSON: {error}", where) from None
+            raise broken(f"it is not JSON: {error}", where) from None
         if not isinstance(snapshot, dict):
-            raise _broken("it is not a JSON object", where)
+            raise broken("it is not a JSON object", where)
         return cls(snapshot, where)
 
     @property
@@ -123,8 +105,8 @@ class RecordedMachine(Machine):
         entry = self.snapshot["files"].get(path)
         if entry is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        _raise_recorded(entry, path)
-        data = _bytes(entry, "text", "base64", f"{self.where}: {path}")
+        raise_recorded(entry, path)
+        data = bytes_of(entry, "text", "base64", f"{self.where}: {path}")
         if data is None:
             raise OSError(errno.ENODATA, "the snapshot tells only that the file exists", path)
         if len(data) > limit:
@@ -141,12 +123,12 @@ class RecordedMachine(Machine):
             if self.exists(path):
                 raise OSError(errno.ENODATA, "the snapshot tells only that it exists", path)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        _raise_recorded(entry, path)
+        raise_recorded(entry, path)
         kind, mode = entry.get("kind"), entry.get("mode")
         octal = isinstance(mode, str) and 0 < len(mode) <= _MODE_DIGITS and not mode.strip("01234567")
-        if not isinstance(kind, str) or not octal or not all(_is_count(entry.get(name)) for name in _STATUS_NUMBERS):
-            raise _broken(f"the status of {path} lacks kind, mode, uid, gid or size", self.where)
-        modified = _seconds(entry.get("modified"), f"when {path} was modified", self.where)
+        if not isinstance(kind, str) or not octal or not all(is_count(entry.get(name)) for name in _STATUS_NUMBERS):
+            raise broken(f"the status of {path} lacks kind, mode, uid, gid or size", self.where)
+        modified = seconds_at(entry.get("modified"), f"when {path} was modified", self.where)
         return FileStatus(kind, int(mode, 8), entry["uid"], entry["gid"], entry["size"], modified)
 
     def agent_processes(self) -> tuple[Process, ...]:
@@ -154,11 +136,11 @@ class RecordedMachine(Machine):
         for one in self._asked("agentProcesses", list):
             told: dict[str, Any] = one if isinstance(one, dict) else {}
             name, pid, user = (told.get(field) for field in ("name", "pid", "user"))
-            if not (isinstance(name, str) and isinstance(user, str) and "started" in told) or not _is_count(pid):
-                raise _broken("an agent process lacks name, pid, user or started", self.where)
+            if not (isinstance(name, str) and isinstance(user, str) and "started" in told) or not is_count(pid):
+                raise broken("an agent process lacks name, pid, user or started", self.where)
             started = told["started"]
             if started is not None:
-                started = _seconds(started, f"when process {pid} was started", self.where)
+                started = seconds_at(started, f"when process {pid} was started", self.where)
             found.append(Process(name, told["pid"], user, started))
         return tuple(found)
 
@@ -186,7 +168,7 @@ class RecordedMachine(Machine):
     def _result(self, argv: tuple[str, ...], entry: dict[str, Any] | None) -> CommandResult:
         if entry is None:
             return CommandResult(argv, problem="not-recorded")
-        output = _bytes(entry, "stdout", "stdoutBase64", f"{self.where}: {' '.join(argv)}")
+        output = bytes_of(entry, "stdout", "stdoutBase64", f"{self.where}: {' '.join(argv)}")
         return CommandResult(
             argv,
             entry.get("returncode"),
@@ -199,25 +181,25 @@ class RecordedMachine(Machine):
     def host_name(self) -> str:
         name = self.snapshot["hostName"]
         if isinstance(name, dict):
-            _raise_recorded(name, "hostName")
-            raise _broken("hostName holds neither a name nor an error", self.where)
-        if not _is_text(name):
+            raise_recorded(name, "hostName")
+            raise broken("hostName holds neither a name nor an error", self.where)
+        if not is_text(name):
             # As a live machine has it: the name is there, and it is no text.
             raise OSError(errno.EILSEQ, INVALID_TEXT, "hostName")
         return str(name)
 
     def addresses(self) -> Addresses:
         entry = self.snapshot["addresses"]
-        _raise_recorded(entry, "addresses")
+        raise_recorded(entry, "addresses")
         for form in _TEXT_FORMS:
             if isinstance(entry.get(form), str):
                 return _parsed_addresses(form, entry[form])
         try:
             ipv4, links = tuple(entry["ipv4"]), tuple((name, address) for name, address in entry["links"])
         except (KeyError, TypeError, ValueError):
-            raise _broken("addresses lacks ipv4 and links, or a text of ip, ifconfig or wmi", self.where) from None
+            raise broken("addresses lacks ipv4 and links, or a text of ip, ifconfig or wmi", self.where) from None
         if not all(isinstance(text, str) for text in (*ipv4, *(text for link in links for text in link))):
-            raise _broken("an address is no text", self.where)
+            raise broken("an address is no text", self.where)
         return Addresses(ipv4, links, str(entry.get("source", "recorded")))
 
     def list_folder(self, path: str) -> tuple[str, ...]:
@@ -225,25 +207,25 @@ class RecordedMachine(Machine):
         if entry is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         if isinstance(entry, dict):
-            _raise_recorded(entry, path)
+            raise_recorded(entry, path)
         if not isinstance(entry, list):
-            raise _broken(f"the directory {path} is not a list of names", self.where)
+            raise broken(f"the directory {path} is not a list of names", self.where)
         return tuple(self._name(name) for name in entry)
 
     def _name(self, entry: Any) -> str:
         """Return a name in a directory; one that is no text is recorded as bytes."""
         if not isinstance(entry, dict):
             if not isinstance(entry, str):
-                raise _broken("a name in a directory is no text", self.where)
+                raise broken("a name in a directory is no text", self.where)
             return entry
-        return (_bytes(entry, "text", "base64", self.where) or b"").decode("utf-8", "surrogateescape")
+        return (bytes_of(entry, "text", "base64", self.where) or b"").decode("utf-8", "surrogateescape")
 
     def links(self) -> tuple[Link, ...]:
         found = []
         for link in self._asked("links", list):
             told: dict[str, Any] = link if isinstance(link, dict) else {}
             if not all(isinstance(told.get(name), str) for name in Link._names):
-                raise _broken("a link lacks name, address, permanent or bus", self.where)
+                raise broken("a link lacks name, address, permanent or bus", self.where)
             found.append(Link(*(told[name] for name in Link._names)))
         return tuple(found)
 
@@ -253,12 +235,12 @@ class RecordedMachine(Machine):
     def processor_id(self) -> tuple[str, str, str]:
         entry = self._asked("processorId", list)
         if len(entry) != 3 or not all(isinstance(text, str) for text in entry):
-            raise _broken("processorId is not name, id and hypervisor", self.where)
+            raise broken("processorId is not name, id and hypervisor", self.where)
         return entry[0], entry[1], entry[2]
 
     def firmware_table(self) -> bytes:
         entry = self._asked("firmwareTable", dict)
-        return _bytes(entry, "text", "base64", f"{self.where}: firmwareTable") or b""
+        return bytes_of(entry, "text", "base64", f"{self.where}: firmwareTable") or b""
 
     def machine_guid(self) -> str:
         return str(self._asked("machineGuid", str))
@@ -266,7 +248,7 @@ class RecordedMachine(Machine):
     def _optional(self, name: str, kind: type) -> Any:
         entry = self.snapshot.get(name, kind())
         if not isinstance(entry, kind):
-            raise _broken(f"{name} is of the wrong type", self.where)
+            raise broken(f"{name} is of the wrong type", self.where)
         return entry
 
     def _asked(self, name: str, kind: type) -> Any:
@@ -275,9 +257,9 @@ class RecordedMachine(Machine):
         if entry is None:
             raise OSError(errno.ENODATA, "the snapshot does not tell this", name)
         if isinstance(entry, dict):
-            _raise_recorded(entry, name)
+            raise_recorded(entry, name)
         if not isinstance(entry, kind):
-            raise _broken(f"{name} is of the wrong type", self.where)
+            raise broken(f"{name} is of the wrong type", self.where)
         return entry
 
     def access_list(self, path: str) -> str:
@@ -286,9 +268,9 @@ class RecordedMachine(Machine):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         entry = lists[path]
         if isinstance(entry, dict):
-            _raise_recorded(entry, path)
+            raise_recorded(entry, path)
         if not isinstance(entry, str):
-            raise _broken(f"the access control list of {path} is no text", self.where)
+            raise broken(f"the access control list of {path} is no text", self.where)
         return entry
 
     def service_state(self, name: str) -> str:
@@ -296,7 +278,7 @@ class RecordedMachine(Machine):
         if state is None:
             raise OSError(errno.ENOENT, "the snapshot does not hold this service", name)
         if not isinstance(state, str):
-            raise _broken(f"the state of the service {name} is no text", self.where)
+            raise broken(f"the state of the service {name} is no text", self.where)
         return state
 
     def windows_folder(self) -> str:
@@ -307,9 +289,9 @@ class RecordedMachine(Machine):
         if entry is None:
             raise OSError(errno.ENODATA, f"the snapshot does not hold the WMI class {class_name}", class_name)
         if isinstance(entry, dict):
-            _raise_recorded(entry, class_name)
+            raise_recorded(entry, class_name)
         if not isinstance(entry, list) or not all(isinstance(one, dict) for one in entry):
-            raise _broken(f"the WMI class {class_name} is neither a list of objects nor an error", self.where)
+            raise broken(f"the WMI class {class_name} is neither a list of objects nor an error", self.where)
         return tuple(entry)
 
     def agent_version(self) -> str:
@@ -334,7 +316,7 @@ class RecordedMachine(Machine):
     def _text(self, name: str, default: str = "") -> str:
         told = self.snapshot.get(name, default)
         if not isinstance(told, str):
-            raise _broken(f"{name} is no text", self.where)
+            raise broken(f"{name} is no text", self.where)
         return told
 
     def now(self) -> float:
@@ -353,126 +335,3 @@ def _parsed_addresses(form: str, text: str) -> Addresses:
     parse = {"ip": parse_ip_addr, "ifconfig": parse_ifconfig, "wmi": parse_wmi_addresses}[form]
     ipv4, links = parse(text)
     return Addresses(ipv4, links, f"text of {form}")
-
-
-def _demand_snapshot(snapshot: dict[str, Any], where: str) -> None:
-    if snapshot.get("schemaVersion") != SCHEMA_VERSION:
-        raise _broken(f"schemaVersion is not {SCHEMA_VERSION}", where)
-    for name, kinds in _FIELDS.items():
-        if not isinstance(snapshot.get(name), kinds):
-            raise _broken(f"{name} is missing or of the wrong type", where)
-    for entry in snapshot["commands"]:
-        argv = entry.get("argv") if isinstance(entry, dict) else None
-        if not isinstance(argv, list) or not argv or not all(isinstance(word, str) for word in argv):
-            raise _broken("a command without argv", where)
-        for name, kinds in _COMMAND_FIELDS.items():
-            if name in entry and not isinstance(entry[name], kinds):
-                raise _broken(f"{name} of a command is of the wrong type", where)
-        if entry.get("problem", "") not in _PROBLEMS:
-            raise _broken(f"the problem of the command {argv[0]} is none of {', '.join(_PROBLEMS[1:])}", where)
-        _demand_bytes(entry, "stdout", "stdoutBase64", f"the output of the command {argv[0]}", where)
-        if not 0 <= entry.get("seconds", 0) <= _SECONDS_LIMIT:
-            raise _broken(f"the seconds of the command {argv[0]} are not from 0 to {_SECONDS_LIMIT}", where)
-    for path, entry in snapshot["files"].items():
-        if entry is not None and not isinstance(entry, dict):
-            raise _broken(f"the file {path} is not an object", where)
-        _demand_bytes(entry or {}, "text", "base64", f"the file {path}", where)
-    statuses = snapshot.get("statuses", {})
-    if not isinstance(statuses, dict):
-        raise _broken("statuses is of the wrong type", where)
-    for path, entry in statuses.items():
-        if entry is not None and not isinstance(entry, dict):
-            raise _broken(f"the status of {path} is not an object", where)
-    taken_by = snapshot.get("takenBy", {})
-    if not isinstance(taken_by, dict) or not (taken_by.get("uid") is None or _is_count(taken_by["uid"])):
-        raise _broken("takenBy holds no user's number", where)
-    if not all(isinstance(taken_by.get(name, False), (bool, type(None))) for name in ("asAgent", "rawIo")):
-        raise _broken("takenBy is of the wrong type", where)
-    offset = snapshot.get("utcOffset")
-    if isinstance(offset, int) and abs(offset) > _OFFSET_LIMIT:
-        raise _broken(f"utcOffset is not from -{_OFFSET_LIMIT} to {_OFFSET_LIMIT} seconds", where)
-    for name, value in snapshot.items():
-        _demand_values(name, value, where)
-
-
-def _demand_bytes(entry: dict[str, Any], text_name: str, base64_name: str, what: str, where: str) -> None:
-    """Raise SnapshotError for what is neither a text, base64 nor an error, if there is anything."""
-    if not all(isinstance(entry.get(name, ""), str) for name in (text_name, base64_name, "error")):
-        raise _broken(f"{what} is neither a text nor base64", where)
-    if base64_name in entry and text_name not in entry:
-        _bytes(entry, text_name, base64_name, f"{where}: {what}" if where else what)
-
-
-def _demand_values(name: str, value: Any, where: str) -> None:
-    """Raise SnapshotError for texts that no file can hold and for numbers that are none of a machine."""
-    left = [value]
-    while left:
-        value = left.pop()
-        if isinstance(value, str):
-            # What the host is called is another thing: a machine says so, too.
-            if name != "hostName" and not _is_text(value):
-                raise _broken(f"{name} holds half a character", where)
-        elif isinstance(value, dict):
-            left += value
-            left += value.values()
-        elif isinstance(value, (list, tuple)):
-            left += value
-        # This holds not for NaN either.
-        elif isinstance(value, (int, float)) and not -_NUMBER_LIMIT < value < _LIMITS.get(name, _NUMBER_LIMIT):
-            raise _broken(f"{name} holds a number that is out of range", where)
-
-
-def _is_text(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _broken(what: str, where: str) -> SnapshotError:
-    return SnapshotError(
-        f"it is no snapshot of a machine: {what}",
-        where=where,
-        remedy="Record a machine with: fingerprint snapshot FILE",
-    )
-
-
-def _bytes(entry: dict[str, Any], text_name: str, base64_name: str, where: str) -> bytes | None:
-    text, encoded = entry.get(text_name), entry.get(base64_name)
-    if isinstance(text, str):
-        try:
-            return text.encode("utf-8")
-        except UnicodeEncodeError:
-            raise _broken(f"{text_name} holds half a character", where) from None
-    if not isinstance(encoded, str):
-        return None
-    # By binascii, as base64 imports `re`.
-    from binascii import a2b_base64
-
-    digits = encoded.rstrip("=")
-    if len(encoded) % 4 or len(encoded) - len(digits) > 2 or digits.strip(_BASE64_DIGITS):
-        raise _broken(f"{base64_name} is not base64", where)
-    return a2b_base64(encoded)
-
-
-def _raise_recorded(entry: dict[str, Any], what: str) -> None:
-    if isinstance(entry.get("error"), str):
-        number = getattr(errno, entry["error"], errno.EIO)
-        raise OSError(number if isinstance(number, int) else errno.EIO, str(entry.get("message", "")), what)
-
-
-def _seconds(text: Any, what: str, where: str) -> float:
-    """Return the seconds since 1970 of a time as `utc` writes it."""
-    if not isinstance(text, str):
-        raise _broken(f"{what} is not told by a text", where)
-    seconds = seconds_of(text) if text.endswith("Z") else None
-    if seconds is None or seconds < 0:
-        raise _broken(f"{what} is not a time such as 2026-11-24T00:00:00Z", where)
-    return seconds

@@ -15,7 +15,7 @@ from fingerprint._io.times import utc
 from fingerprint.agent.paths import CORE, SESSION_USER, is_agents
 from fingerprint.machine.base import ACCOUNTS, FILE_LIMIT, GROUPS, PASSWORDS, Machine
 from fingerprint.machine.reader import Reader
-from fingerprint.machine.recorded import SCHEMA_VERSION
+from fingerprint.machine.snapshot_format import SCHEMA_VERSION
 from fingerprint.types import INVALID_TEXT
 
 TYPE_CHECKING = False
