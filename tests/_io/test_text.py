@@ -24,7 +24,7 @@ from fingerprint._io.text import (
 )
 from fingerprint.cli.output import warn
 from fingerprint.explanation.causes import short_value
-from fingerprint.machine.recorder import _of_service, _without_secrets
+from fingerprint.machine.snapshot_secrets import of_service, without_secrets
 from house import House
 
 UUIDS = (
@@ -113,11 +113,11 @@ CONTEXTS = {
     "in quotes": (without_passwords, 'Get "{}": EOF'),
     "in JSON": (without_passwords, '{{"url":"{}","mail":"a"}}'),
     "in JSON in JSON": (without_passwords, '{{\\"url\\":\\"{}\\",\\"x\\":1}}'),
-    "in a log that is recorded": (_without_secrets, "dial {} failed"),
-    "in quotes that are recorded": (_without_secrets, 'Get "{}": EOF'),
-    "in a unit that is recorded": (_of_service, "Environment=https_proxy={}"),
-    "in quotes of a unit": (_of_service, 'Environment="https_proxy={}"'),
-    "as a proxy in a log": (_without_secrets, "https_proxy: {}"),
+    "in a log that is recorded": (without_secrets, "dial {} failed"),
+    "in quotes that are recorded": (without_secrets, 'Get "{}": EOF'),
+    "in a unit that is recorded": (of_service, "Environment=https_proxy={}"),
+    "in quotes of a unit": (of_service, 'Environment="https_proxy={}"'),
+    "as a proxy in a log": (without_secrets, "https_proxy: {}"),
 }
 
 

@@ -1,0 +1,132 @@
+"""Leave secrets out of what a snapshot keeps: passwords of accounts, URLs and settings, keys, and tokens."""
+
+from __future__ import annotations
+
+from fingerprint._io.text import QUOTES, hidden, without_passwords
+from fingerprint.agent.paths import CORE, SESSION_USER, is_agents
+from fingerprint.machine.base import ACCOUNTS, GROUPS, PASSWORDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from re import Match
+
+_OUT = "***"
+_SESSION_USER = SESSION_USER.encode() + b":"
+# Programs that tell of the agent's service, and the agent; no hash is made of what they say.
+_TELLING = ("systemctl", "launchctl", CORE, f"{CORE}.exe")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+# A word of the shell, quoted in each way that systemd has; what is quoted badly ends with the word.
+_WORD = r"""(?:\$?"(?:[^"\\]|\\.)*"|\$?'(?:[^'\\]|\\.)*'|\\.|\S)+"""
+_RUN = r'(?:[^\s"\\]|\\.)+'
+_PROXY = rf"((?:https?|all)_proxy\\?[\"']?\s*[:=]\s*\\?[\"']?)({_RUN})"
+# What holds none of these, in lower case, names no secret.
+_HINTS = ("secret", "token", "passw", "passphrase", "_key", "apikey", "privatekey", "activation", "authorization")
+_NAMED = (
+    r"(secret[_ -]?access[_ -]?key|secret[_-]?key|(?:session|security|access|refresh|auth|id)[_-]?token|passw(?:or)?d"
+    r"|passphrase|client[_-]?secret|(?:private|api)[_-]?key|activation[_-]?code|authorization)"
+    # A number or a word of JSON; else a value as JSON, JSON in a text, files of settings and structures of Go have it.
+    r"(?:(\"\s*:\s*)([\w.+-]+)|(\\?[\"']?\s*(?:=>|[:=])\s*)"
+    r"(\"(?:[^\"\\\n]|\\.)*\"|\\\"[^\"\n]*?\\\"|'[^'\n]*'|(?:(?:basic|bearer) +)?[^\s\"'\\{\[(](?:[^\s\"\\]|\\.)*))"
+)
+# Tokens of the service for sessions.
+_TOKEN = r"\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu|AQoDYXdz|FQoGZXIvYXdz)[\w+/=%-]+"
+
+
+def kept_file(path: str, data: bytes) -> bytes:
+    """Return what is kept of a file: of one of the agent's no secrets, of the accounts no passwords."""
+    if path == PASSWORDS:
+        return b"".join(_whether_password(line) for line in data.split(b"\n") if line.startswith(_SESSION_USER))
+    if path == GROUPS:
+        return b"".join(_without_password(line) + b"\n" for line in data.split(b"\n") if _SESSION_USER[:-1] in line)
+    if path == ACCOUNTS:
+        return b"\n".join(_without_password(line) for line in data.split(b"\n"))
+    return _decoded(data, without_secrets) if is_agents(path) else data
+
+
+def _whether_password(account: bytes) -> bytes:
+    """Return a line of /etc/shadow with nothing but the name, and whether there is a password, or a lock."""
+    name, _, rest = account.partition(b":")
+    stored = rest.partition(b":")[0]
+    return name + b":" + (stored[:1] if stored[:1] in (b"", b"!", b"*") else b"x") + b":\n"
+
+
+def _without_password(account: bytes) -> bytes:
+    name, colon, rest = account.partition(b":")
+    password, end, others = rest.partition(b":")
+    # Anything else than these is its hash, where it is not in a file of its own.
+    return account if not end or password in (b"", b"x", b"*", b"!") else name + colon + b"x" + end + others
+
+
+def kept_output(argv: Sequence[str], output: bytes, complaint: str) -> tuple[bytes, str]:
+    """Return what is kept of a command's output and of its complaint."""
+    if argv[0].replace("\\", "/").rpartition("/")[2] in _TELLING:
+        return _decoded(output, of_service), without_secrets(complaint)
+    return output, complaint
+
+
+def _decoded(data: bytes, treat: Callable[[str], str]) -> bytes:
+    # Bytes that are no UTF-8 stay what they are.
+    return treat(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def of_service(text: str) -> str:
+    """Return what a manager of services tells, of the environment no values but those of proxies."""
+    lines = []
+    for line in text.split("\n"):
+        name, arrow, value = line.partition(" => ")
+        if line.startswith("Environment="):
+            line = "Environment=" + " ".join(_variables(line[len("Environment=") :]))
+        elif arrow:
+            # Of launchctl.
+            line = f"{name}{arrow}{_proxy_value(value) if name.strip().lower() in _PROXIES else _OUT}"
+        lines.append(line)
+    return without_secrets("\n".join(lines))
+
+
+def _variables(told: str) -> list[str]:
+    import re
+
+    kept, name = [], ""
+    for word in re.findall(_WORD, told):
+        found = re.match(r"(\$?[\"']?)([A-Za-z_]\w*)=", word)
+        if found:
+            name = found[2].lower()
+            start = found[0]
+            kept.append(start + _proxy_value(word[len(start) :]) if name in _PROXIES else f"{found[2]}={_OUT}")
+        elif name == "no_proxy":
+            # Older systemd does not quote: this belongs to the variable before.
+            kept.append(word)
+    return kept
+
+
+def _proxy_value(value: str) -> str:
+    bare = value.lstrip("$\"'")
+    return value[: len(value) - len(bare)] + hidden(bare, QUOTES)
+
+
+def without_secrets(text: str) -> str:
+    """Return a text of the agent with "***" in place of users and passwords of URLs, and of what is named as a secret.
+
+    JSON stays JSON, a text that was treated stays as it is, and the time grows with the length alone.
+    """
+    # Imported here: who records nothing of the agent starts without it.
+    import re
+
+    text = without_passwords(text)
+    if "@" in text:
+        # Also without a scheme it is a URL.
+        text = re.sub(_PROXY, lambda found: found[1] + hidden(found[2], QUOTES), text, flags=re.IGNORECASE)
+    lowered = text.lower()
+    if any(hint in lowered for hint in _HINTS):
+        text = re.sub(_NAMED, _masked, text, flags=re.IGNORECASE)
+    return re.sub(_TOKEN, _OUT, text)
+
+
+def _masked(found: Match[str]) -> str:
+    name, of_json, word, between, value = found.groups()
+    if of_json:
+        # A number becomes a text, so that it stays JSON.
+        return found[0] if word in ("null", "true", "false") else f'{name}{of_json}"{_OUT}"'
+    quote = next((one for one in ('\\"', '"', "'") if value.startswith(one)), "")
+    return f"{name}{between}{quote}{_OUT}{quote}"
