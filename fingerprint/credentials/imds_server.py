@@ -15,7 +15,8 @@ from logging import getLogger
 from time import monotonic
 
 from fingerprint._core import dumps
-from fingerprint._io.http_server import QUEUE, Answer, HttpServer, Request
+from fingerprint._io.http_messages import Answer, Request
+from fingerprint._io.http_server import QUEUE, HttpServer
 from fingerprint._io.times import utc
 from fingerprint.agent.providers import TOKEN_PATH
 from fingerprint.errors import EXIT_DIFFERS, EXIT_SERVICE_REFUSED, FingerprintError

@@ -7,7 +7,7 @@ import hmac
 from uuid import uuid4
 
 from fingerprint._core import dumps, loads
-from fingerprint._io.http_server import Answer, Request
+from fingerprint._io.http_messages import Answer, Request
 from fingerprint._io.times import basic, basic_seconds, http_seconds
 from fingerprint.registration.keys import verify
 from fingerprint.registration.signing import ALGORITHM

@@ -13,7 +13,8 @@ import threading
 import time
 from uuid import uuid4
 
-from fingerprint._io.http_server import QUEUE, Answer, Deadlines, HttpServer, NoAnswer, Request
+from fingerprint._io.http_messages import Answer, Deadlines, NoAnswer, Request
+from fingerprint._io.http_server import QUEUE, HttpServer
 from fingerprint.testing.local_http import BODY_LIMIT, Call, Refusal, json_answer, same
 from fingerprint.testing.local_model import optional_member, text_of
 from fingerprint.types import Value

@@ -23,8 +23,9 @@ import pytest
 import fingerprint
 from commandline import environment, run
 from fingerprint import Vault
-from fingerprint._io import http_server
-from fingerprint._io.http_server import Deadlines
+from fingerprint._io import http_connection, http_server
+from fingerprint._io.http_messages import Deadlines
+from fingerprint._io.peers import Peer
 from fingerprint.credentials import CredentialCache
 from fingerprint.credentials.imds_server import ROLE, CredentialServer
 from fingerprint.credentials.unix_socket import UnixSocket
@@ -37,7 +38,7 @@ from paths import DOCS
 SCHEMAS = Path(fingerprint.__file__).parent / "schemas"
 CREDENTIALS = f"/latest/meta-data/iam/security-credentials/{ROLE}"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n"
-NOT_READ_YET = (http_server._TURNS + 1) * http_server._AT_ONCE
+NOT_READ_YET = (http_connection.TURNS + 1) * http_server._AT_ONCE
 HOST = "Host: 127.0.0.1\r\n"
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells it on Linux only")
@@ -266,7 +267,7 @@ def test_where_nobody_knows_users_slow_clients_stop_nobody(
     server: CredentialServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on other systems."""
-    monkeypatch.setattr(http_server, "peer_of", lambda _: http_server.Peer())
+    monkeypatch.setattr(http_server, "peer_of", lambda _: Peer())
     with crowd(os.geteuid(), port_of(server), 600, b"GET / HTTP/1.1\r\nX: "):
         serves_mostly(port_of(server))
         assert set(server._server._open) <= {None}
