@@ -1,13 +1,11 @@
-"""From a fingerprint to role credentials: registering a machine, the token gate, and changing its key.
+"""Register a machine, get its role credentials behind the token gate, and change its key.
 
-Nothing of a previous registration is touched before the service has accepted the new one (see `activation`). A new
-key is in the vault's history, durably, before the service is told of it; so whatever fails, and wherever a process
-is killed, one of the keys that are known here is the one that the service accepts.
+Nothing of a previous registration is touched before the service has accepted the new one (see `activation`); what a
+change of the key does is in `rotation`.
 """
 
 from __future__ import annotations
 
-from fingerprint._io.times import age_in_days, created_date
 from fingerprint.agent.installed import printed_version
 from fingerprint.agent.providers import member_for, provider_named, too_old
 from fingerprint.agent.vault_use import is_agents_vault
@@ -16,10 +14,7 @@ from fingerprint.errors import (
     FingerprintError,
     NotRegistered,
     Refused,
-    ServiceError,
-    TokenError,
     UsageError,
-    VaultError,
     VaultMissing,
 )
 from fingerprint.gate import Gate, demand_policy, prepared_record
@@ -28,14 +23,14 @@ from fingerprint.registration.activation import check_activation
 from fingerprint.registration.keys import KEY_TYPE, NodeKey
 from fingerprint.registration.metadata_file import forget_registration
 from fingerprint.registration.responses import is_node_id
+from fingerprint.registration.rotation import KeyRotation
 from fingerprint.registration.shared_vault import client_for, log_rotation_left, rotation_left
 from fingerprint.rules.ssm import THRESHOLD_DEFAULT
 from fingerprint.types import RegistrationRecord
 from fingerprint.vault import REGISTRATION_KEY
-from fingerprint.vault.journal import AHEAD, ROTATION, WRITTEN_AHEAD
 from fingerprint.vault.other_records import refuse_second
 from fingerprint.vault.pending_registration import finishable, pending
-from fingerprint.vault.records import decode_registration, encode_registration, register_command
+from fingerprint.vault.records import register_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,9 +46,6 @@ if TYPE_CHECKING:
     from fingerprint.vault import Vault
     from fingerprint.vault.edit import VaultEdit
     from fingerprint.vault.pending_registration import Pending
-
-# Of the history, when the service refuses the present one.
-_KEYS_TRIED = 3
 
 
 class Registration:
@@ -96,7 +88,6 @@ class Registration:
         self.vault = vault
         self.machine = machine or LiveMachine()
         self.gate = Gate(vault, self.machine, policy=policy, timeout=timeout)
-        self._rotate_after_days = rotate_after_days
         self._timeout = timeout
         self._clients: dict[str, ServiceClient] = {}
         proxies = None if proxy is None else {"http": proxy, "https": proxy}
@@ -105,6 +96,7 @@ class Registration:
             return client(region) if client else client_for(vault.path, region, endpoint or asked, proxies)
 
         self._make_client = make
+        self._rotation = KeyRotation(vault, self.gate, self._client, rotate_after_days)
 
     def record(self) -> RegistrationRecord:
         """Return the complete registration of the vault.
@@ -233,11 +225,11 @@ class Registration:
         try:
             credentials = client.role_token(record.instance_id, key, fingerprint)
         except AccessDenied:
-            recovered = self._with_another_key(record, client, fingerprint)
+            recovered = self._rotation.with_another_key(record, client, fingerprint)
             if recovered is None:
                 raise
             return recovered
-        if credentials.update_key_pair or self._is_old(record):
+        if credentials.update_key_pair or self._rotation.is_old(record):
             left = rotation_left(self.vault.path)
             if left:
                 log_rotation_left(self.vault.path, left)
@@ -264,38 +256,15 @@ class Registration:
                 left, where=self.vault.path,
                 remedy="Nothing was sent. Stop the agent first, as root, and start it again afterwards",
             )  # fmt: skip
-        stored = self._rotated(self.record())
+        stored = self._rotation.rotate(self.record())
         left = rotation_left(self.vault.path)
         if left:
             _log().warning("an agent was started while the key was rotated: restart it, or the service rejects it")
         return stored
 
-    def _rotated(self, record: RegistrationRecord) -> RegistrationRecord:
-        old = NodeKey.decode(record.private_key, self.vault.data_path(REGISTRATION_KEY))
-        new = NodeKey.generate()
-        pending = record.replace(
-            private_key=new.encode(), private_key_created_date=created_date(int(self.vault.now() * 1e9))
-        )
-        self._write_ahead(record, pending)
-        client = self._client(record.region)
-        try:
-            client.update_key(record.instance_id, old, new)
-        except ServiceError as error:
-            return self._after_a_refused_key(record, pending, old, new, client, error)
-        return self._store(record, pending, ROTATION)
-
     def deregister(self) -> None:
         """Forget the registration here, see `forget_registration`. Raises VaultError."""
         forget_registration(self.vault)
-
-    def _is_old(self, record: RegistrationRecord) -> bool:
-        if self._rotate_after_days <= 0:
-            return False
-        age = age_in_days(record.private_key_created_date, self.vault.now())
-        if age is None:
-            _log().warning("the key is not changed by its age: its date cannot be read")
-            return False
-        return age >= self._rotate_after_days
 
     def _present(self) -> RegistrationRecord:
         try:
@@ -329,88 +298,6 @@ class Registration:
         if region not in self._clients:
             self._clients[region] = self._make_client(region)
         return self._clients[region]
-
-    def _write_ahead(self, record: RegistrationRecord, pending: RegistrationRecord) -> None:
-        with self.vault.edit() as edit:
-            if edit.read_registration() != record:
-                raise Refused(
-                    "another process changes the registration", where=self.vault.path, remedy="Try again later"
-                )
-            self.vault.history.record(
-                REGISTRATION_KEY, self.vault.raw(REGISTRATION_KEY), encode_registration(pending), why=WRITTEN_AHEAD,
-                rule="", now=self.vault.now(), state=AHEAD,
-            )  # fmt: skip
-
-    def _other_keys(self, record: RegistrationRecord) -> list[RegistrationRecord]:
-        """Return this node's registration with other keys of its history, the newest first.
-
-        One may have been written ahead and never told, or been replaced by one that the service did not take
-        although it said so.
-        """
-        try:
-            # Also what never was in the vault: a key that was written ahead.
-            texts = self.vault.history.seen(REGISTRATION_KEY)
-        except VaultError:
-            return []
-        found: list[RegistrationRecord] = []
-        for text in texts:
-            try:
-                other = decode_registration(text, self.vault.history.path)
-            except VaultError:
-                continue
-            same_node = (other.instance_id, other.region) == (record.instance_id, record.region)
-            known = {"", record.private_key, *(one.private_key for one in found)}
-            if same_node and other.private_key not in known:
-                found.append(other)
-        return found[:_KEYS_TRIED]
-
-    def _with_another_key(
-        self, record: RegistrationRecord, client: ServiceClient, fingerprint: str
-    ) -> RoleCredentials | None:
-        """Try the keys that a rotation left behind, and keep the one that the service accepts."""
-        for other in self._other_keys(record):
-            key = NodeKey.decode(other.private_key, self.vault.history.path)
-            try:
-                credentials = client.role_token(record.instance_id, key, fingerprint)
-            except TokenError:
-                continue
-            except ServiceError:
-                return None
-            self._store(record, other, f"{ROTATION}, settled later")
-            return credentials
-        return None
-
-    def _after_a_refused_key(
-        self,
-        record: RegistrationRecord,
-        pending: RegistrationRecord,
-        old: NodeKey,
-        new: NodeKey,
-        client: ServiceClient,
-        error: ServiceError,
-    ) -> RegistrationRecord:
-        """Find out which key the service has: what failed may have been the answer only."""
-        fingerprint = self.gate.fingerprint()
-        for key, kept in ((old, record), (new, pending)):
-            try:
-                client.role_token(record.instance_id, key, fingerprint)
-            except TokenError:
-                continue
-            except ServiceError:
-                break
-            if kept is pending:
-                return self._store(record, pending, f"{ROTATION}, confirmed by a token")
-            raise error
-        raise TokenError(
-            f"it is not known which key the service has now ({error.what})", where=client.endpoint,
-            remedy="Both are kept here. The next token request tries them, and keeps the one that is accepted",
-        )  # fmt: skip
-
-    def _store(self, record: RegistrationRecord, new: RegistrationRecord, why: str) -> RegistrationRecord:
-        with self.vault.edit() as edit:
-            edit.store_registration(new, why=why)
-        _log().info("%s: the node %s has a new key", why, record.instance_id)
-        return new
 
 
 def _planned(one: Pending) -> RegistrationRecord:

@@ -47,6 +47,7 @@ from fingerprint.registration import signing
 from fingerprint.registration.client import ServiceClient
 from fingerprint.registration.flow import Registration
 from fingerprint.registration.keys import NodeKey, verify
+from fingerprint.registration.rotation import KeyRotation
 from fingerprint.testing import LocalService
 from fingerprint.vault.files import Folder
 from shared import VECTORS, needs_vectors
@@ -441,15 +442,15 @@ def test_a_kill_between_any_two_steps_ends_with_a_key_that_the_service_accepts(
         if step == "written ahead":
             patch.setattr(ServiceClient, "update_key", killed)
         elif step == "told":
-            patch.setattr(Registration, "_store", killed)
+            patch.setattr(KeyRotation, "_store", killed)
         else:
-            real = Registration._store
+            real = KeyRotation._store
 
-            def store(self: Registration, *arguments: Any) -> None:
+            def store(self: KeyRotation, *arguments: Any) -> None:
                 real(self, *arguments)
                 raise Killed
 
-            patch.setattr(Registration, "_store", store)
+            patch.setattr(KeyRotation, "_store", store)
         with pytest.raises(Killed):
             flow.rotate_key()
     again = registration(Vault(vault.path, state=vault.state), service)
