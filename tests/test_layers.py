@@ -122,3 +122,21 @@ def test_no_modules_import_each_other_when_they_are_loaded() -> None:
         for name in ready:
             del left[name]
     assert left == {}
+
+
+def named_loggers(path: Path) -> set[str]:
+    """Return the names of the package's loggers that a module writes down."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            given = node.args if ast.unparse(node.func).endswith("getLogger") else []
+            given = [*given, *(keyword.value for keyword in node.keywords if keyword.arg == "logger")]
+            found |= {one.value for one in given if isinstance(one, ast.Constant)}
+    return {name for name in found if str(name).startswith("fingerprint.")}
+
+
+def test_a_logger_has_the_name_of_its_package() -> None:
+    """So that whoever filters the log by a package gets all of its lines."""
+    wrong = {(path, name) for path in MODULES for name in named_loggers(path) if name != f"fingerprint.{layer(path)}"}
+    assert not wrong
+    assert {"gate", "registration", "credentials"} <= {layer(path) for path in MODULES if named_loggers(path)}

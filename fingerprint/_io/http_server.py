@@ -54,7 +54,7 @@ class HttpServer:
         deadlines: Deadlines | None = None,
         body_limit: int = 4096,
         tls: ssl.SSLContext | None = None,
-        logger: str = "fingerprint.http",
+        logger: str,
     ) -> None:
         self.listener = listener
         self.answer = answer

@@ -74,7 +74,7 @@ class CredentialServer:
         self._unix = unix
         listener = _listener(port) if unix is None else unix.listen(QUEUE)
         self._port = 0 if unix is not None else int(listener.getsockname()[1])
-        self._server = HttpServer(self._respond, listener, logger="fingerprint.serve")
+        self._server = HttpServer(self._respond, listener, logger=_log.name)
 
     @property
     def endpoint(self) -> str:
@@ -195,4 +195,4 @@ def _listener(port: int) -> socket.socket:
     return listener
 
 
-_log = getLogger("fingerprint.serve")
+_log = getLogger("fingerprint.credentials")

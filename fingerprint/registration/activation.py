@@ -8,6 +8,7 @@ answer goes to the journal, then to the vault.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from logging import getLogger
 
 from fingerprint._io.times import created_date
 from fingerprint.errors import Refused, ServiceError, TokenError, UsageError, VaultError, VaultMissing
@@ -33,7 +34,6 @@ from fingerprint.vault.records import decode_fingerprint, encode_fingerprint, en
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from logging import Logger
 
     from fingerprint.machine.base import Machine
     from fingerprint.machine.recorder import Recorder
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from fingerprint.vault import Vault
     from fingerprint.vault.edit import VaultEdit
     from fingerprint.vault.pending_registration import Pending
+
+_log = getLogger("fingerprint.registration")
 
 # Whoever registers at the same time waits for the answer of the service to the other one, with all its retries.
 LOCK_SECONDS = 300.0
@@ -165,13 +167,13 @@ def store(
         write_file(vault, stored)
     except VaultError as error:
         # The registration is complete without it.
-        _log().warning("the registration file was not written: %s", error)
-    _log().info("registered as %s in %s", node, stored.region)
+        _log.warning("the registration file was not written: %s", error)
+    _log.info("registered as %s in %s", node, stored.region)
     for other in earlier or ():
         if other.node and other.node != node:
-            _log().warning("an earlier request made the node %s, which the service still lists", other.node)
+            _log.warning("an earlier request made the node %s, which the service still lists", other.node)
         elif other.node != node:
-            _log().warning("an earlier request had no answer; the service may list a node of it: %s", other.told)
+            _log.warning("an earlier request had no answer; the service may list a node of it: %s", other.told)
     return stored
 
 
@@ -248,7 +250,7 @@ def _keep(edit: VaultEdit) -> None:
     try:
         edit.keep(FINGERPRINT_KEY, why=REGISTERED)
     except VaultError as error:
-        _log().warning("no copy of the fingerprint was kept: %s", error)
+        _log.warning("no copy of the fingerprint was kept: %s", error)
 
 
 def _note(vault: Vault, one: Pending, ended: str, **more: str) -> None:
@@ -257,10 +259,4 @@ def _note(vault: Vault, one: Pending, ended: str, **more: str) -> None:
         mark(vault, one, ended, **more)
     except VaultError as error:
         # What comes next is worth more: the node, or the error that brought us here.
-        _log().warning("the journal does not know that the registration is %s: %s", ended, error)
-
-
-def _log() -> Logger:
-    from logging import getLogger
-
-    return getLogger("fingerprint.service")
+        _log.warning("the journal does not know that the registration is %s: %s", ended, error)

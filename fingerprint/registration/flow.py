@@ -6,6 +6,8 @@ change of the key does is in `rotation`.
 
 from __future__ import annotations
 
+from logging import getLogger
+
 from fingerprint.agent.installed import printed_version
 from fingerprint.agent.providers import member_for, provider_named, too_old
 from fingerprint.agent.vault_use import is_agents_vault
@@ -35,7 +37,6 @@ from fingerprint.vault.records import register_command
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from logging import Logger
 
     from typing_extensions import Self
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from fingerprint.vault import Vault
     from fingerprint.vault.edit import VaultEdit
     from fingerprint.vault.pending_registration import Pending
+
+_log = getLogger("fingerprint.registration")
 
 
 class Registration:
@@ -238,7 +241,7 @@ class Registration:
                 self.rotate_key()
             except FingerprintError as error:
                 # The token is good; the next one comes with the same wish.
-                _log().warning("the key was not changed: %s", error)
+                _log.warning("the key was not changed: %s", error)
         return credentials
 
     def rotate_key(self) -> RegistrationRecord:
@@ -259,7 +262,7 @@ class Registration:
         stored = self._rotation.rotate(self.record())
         left = rotation_left(self.vault.path)
         if left:
-            _log().warning("an agent was started while the key was rotated: restart it, or the service rejects it")
+            _log.warning("an agent was started while the key was rotated: restart it, or the service rejects it")
         return stored
 
     def deregister(self) -> None:
@@ -280,14 +283,14 @@ class Registration:
         has_agent = is_agents_vault(self.vault.path) or not isinstance(self.machine, LiveMachine)
         version = printed_version(self.machine) if has_agent else ""
         if asked and too_old(version):
-            _log().warning("%s", too_old(version))
+            _log.warning("%s", too_old(version))
         return member_for(asked, version, present.provider)
 
     def _winner(self, present: RegistrationRecord, region: str, provider: str) -> RegistrationRecord:
         """Return what another process stored while this one waited; Refused in another region, or with no provider."""
         if present.region != region or (provider and present.provider != provider):
             _refuse_registered(self.vault, present, again=False)
-        _log().warning("another process registered this host meanwhile, as %s", present.instance_id)
+        _log.warning("another process registered this host meanwhile, as %s", present.instance_id)
         return present
 
     def _client_of(self, one: Pending) -> ServiceClient:
@@ -321,9 +324,3 @@ def _refuse_registered(vault: Vault, present: RegistrationRecord, *, again: bool
             remedy="Nothing was sent. To register it as another node, add --again; the old registration is kept in the "
             "history",
         )  # fmt: skip
-
-
-def _log() -> Logger:
-    from logging import getLogger
-
-    return getLogger("fingerprint.service")

@@ -6,6 +6,8 @@ a process is killed, the service accepts one of the keys that are known here.
 
 from __future__ import annotations
 
+from logging import getLogger
+
 from fingerprint._io.times import age_in_days, created_date
 from fingerprint.errors import Refused, ServiceError, TokenError, VaultError
 from fingerprint.registration.keys import NodeKey
@@ -16,13 +18,14 @@ from fingerprint.vault.records import decode_registration, encode_registration
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from logging import Logger
 
     from fingerprint.gate import Gate
     from fingerprint.registration.client import ServiceClient
     from fingerprint.registration.role_token import RoleCredentials
     from fingerprint.types import RegistrationRecord
     from fingerprint.vault import Vault
+
+_log = getLogger("fingerprint.registration")
 
 # Of the history, when the service refuses the present one.
 _KEYS_TRIED = 3
@@ -65,7 +68,7 @@ class KeyRotation:
             return False
         age = age_in_days(record.private_key_created_date, self.vault.now())
         if age is None:
-            _log().warning("the key is not changed by its age: its date cannot be read")
+            _log.warning("the key is not changed by its age: its date cannot be read")
             return False
         return age >= self._after_days
 
@@ -148,11 +151,5 @@ class KeyRotation:
     def _store(self, record: RegistrationRecord, new: RegistrationRecord, why: str) -> RegistrationRecord:
         with self.vault.edit() as edit:
             edit.store_registration(new, why=why)
-        _log().info("%s: the node %s has a new key", why, record.instance_id)
+        _log.info("%s: the node %s has a new key", why, record.instance_id)
         return new
-
-
-def _log() -> Logger:
-    from logging import getLogger
-
-    return getLogger("fingerprint.service")

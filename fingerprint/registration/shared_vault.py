@@ -66,4 +66,4 @@ def client_for(vault: str, region: str, endpoint: str | None, proxies: dict[str,
 def _log_once(vault: str, kind: str, level: int, text: str) -> None:
     if (vault, kind) not in _logged:
         _logged.add((vault, kind))
-        getLogger("fingerprint.service").log(level, "%s", text)
+        getLogger("fingerprint.registration").log(level, "%s", text)

@@ -85,7 +85,7 @@ class LocalService:
         self._scheme, self._port = "http" if tls is None else "https", int(listener.getsockname()[1])
         self._server = HttpServer(
             self._respond, listener, deadlines=Deadlines(idle=30.0), body_limit=BODY_LIMIT, tls=tls,
-            logger="fingerprint.local-service",
+            logger="fingerprint.testing",
         )  # fmt: skip
 
     @property
