@@ -154,7 +154,7 @@ class AgentFacts:
             OSError: the directory of the logs cannot be listed.
         """
         parts, refused = [], {}
-        for name in self.machine.list_folder(self.places.logs):
+        for name in self.machine.list_directory(self.places.logs):
             number = name.removeprefix(f"{log}.")
             if name != log and (number == name or not number.isdigit()):
                 continue
@@ -280,7 +280,7 @@ class AgentFacts:
         if not self.recorded:
             return False
         try:
-            return False if self.machine.list_folder(self.places.logs) else None
+            return False if self.machine.list_directory(self.places.logs) else None
         except OSError:
             return None
 

@@ -27,7 +27,7 @@ def logs_tell(machine: Machine) -> bool:
     """Return whether the agent's logs may tell of a new fingerprint: they are searched as bytes, which is quick."""
     places = places_of(machine.platform)
     try:
-        names = machine.list_folder(places.logs)
+        names = machine.list_directory(places.logs)
     except OSError:
         return False
     for name in names:

@@ -90,7 +90,7 @@ def _uuid_of_wmic(machine: Machine) -> str:
     from fingerprint.collectors.ssm_windows import commands
     from fingerprint.machine.parsers import decode_console, parse_wmic_table
 
-    [result] = machine.run(commands(machine.windows_folder(), False)[:1], machine.timeout)
+    [result] = machine.run(commands(machine.windows_directory(), False)[:1], machine.timeout)
     rows = parse_wmic_table(decode_console(result.stdout))
     return rows[0].get("UUID", "") if rows else ""
 
@@ -100,7 +100,7 @@ def _uuid_of_json(machine: Machine) -> str:
     from fingerprint.collectors.ssm_windows import commands
     from fingerprint.machine.parsers import decode_console
 
-    [result] = machine.run(commands(machine.windows_folder(), True)[:1], machine.timeout)
+    [result] = machine.run(commands(machine.windows_directory(), True)[:1], machine.timeout)
     try:
         told = loads(decode_console(result.stdout).encode("utf-8"))
     except (JsonError, UnicodeEncodeError):

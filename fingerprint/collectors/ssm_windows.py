@@ -239,7 +239,7 @@ def by_recipe(machine: Machine, recipe: str, timeout: float, tool: str = "") -> 
     """
     if recipe == WQL:
         return _by_wql(machine, tool)
-    results = machine.run(commands(machine.windows_folder(), recipe == JSON), timeout)
+    results = machine.run(commands(machine.windows_directory(), recipe == JSON), timeout)
     return {name: hashed(name, result, tool, machine) for (name, *_), result in zip(_COMMANDS, results, strict=True)}
 
 
@@ -309,12 +309,12 @@ def wql_source(attribute: str) -> str:
     return query_text(class_name, [name for name, _ in members])
 
 
-def commands(windows_folder: str, as_json: bool) -> list[tuple[str, ...]]:
+def commands(windows_directory: str, as_json: bool) -> list[tuple[str, ...]]:
     """Return the six commands of a recipe that runs some, in the order of their attributes."""
     if not as_json:
-        wmic = windows_folder + r"\System32\wbem\wmic.exe"
+        wmic = windows_directory + r"\System32\wbem\wmic.exe"
         return [(wmic, *words) for _, words, _, _ in _COMMANDS]
-    shell = powershell_path(windows_folder)
+    shell = powershell_path(windows_directory)
     return [
         (shell, f"Get-CimInstance -ClassName {name} | Select-Object {properties} | ConvertTo-Json")
         for _, _, name, properties in _COMMANDS
@@ -362,7 +362,7 @@ def windows_version(machine: Machine, timeout: float) -> str:
         CollectError: PowerShell did not end in time. The reference waits for ever; to take wmic then
             would change every hash of a machine that is only slow.
     """
-    command = (powershell_path(machine.windows_folder()), VERSION_QUERY)
+    command = (powershell_path(machine.windows_directory()), VERSION_QUERY)
     [result] = machine.run([command], timeout)
     if result.problem in ("timeout", "too-long", "not-recorded"):
         raise CollectError(

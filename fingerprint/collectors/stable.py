@@ -251,14 +251,14 @@ def _exists(machine: Machine, path: str) -> bool:
 
 def _listed(machine: Machine, path: str) -> tuple[str, ...]:
     try:
-        return machine.list_folder(path)
+        return machine.list_directory(path)
     except FileNotFoundError:
         return ()
 
 
 def _disks(machine: Machine, found: _Found) -> None:
     try:
-        names = machine.list_folder(DISKS_BY_ID)
+        names = machine.list_directory(DISKS_BY_ID)
     except FileNotFoundError:
         names = None
     except OSError as error:

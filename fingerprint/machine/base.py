@@ -204,7 +204,7 @@ class Machine:
         """Return the addresses in kernel order."""
         raise NotImplementedError
 
-    def list_folder(self, path: str) -> tuple[str, ...]:
+    def list_directory(self, path: str) -> tuple[str, ...]:
         """Return the names in a directory, sorted."""
         raise NotImplementedError
 
@@ -236,7 +236,7 @@ class Machine:
         """Return the state of a Windows service, such as "running"."""
         raise NotImplementedError
 
-    def windows_folder(self) -> str:
+    def windows_directory(self) -> str:
         """Return the directory of Windows, such as C:\\Windows."""
         raise NotImplementedError
 

@@ -27,8 +27,8 @@ REFUSAL = "a machine that keeps what it read cannot be looked at again: name the
 # The questions whose answer depends on nothing but their arguments.
 _QUESTIONS = (
     "access_list", "addresses", "agent_processes", "agent_version", "default_route", "exists", "firmware_table",
-    "host_name", "links", "list_folder", "machine_guid", "outgoing_address", "processor", "processor_id", "reader",
-    "service_state", "status", "utc_offset", "which", "windows_folder",
+    "host_name", "links", "list_directory", "machine_guid", "outgoing_address", "processor", "processor_id", "reader",
+    "service_state", "status", "utc_offset", "which", "windows_directory",
 )  # fmt: skip
 
 

@@ -183,7 +183,7 @@ class LiveMachine(Machine):
 
         return read_addresses(self.platform, self._link_dump)
 
-    def list_folder(self, path: str) -> tuple[str, ...]:
+    def list_directory(self, path: str) -> tuple[str, ...]:
         return tuple(sorted(os.listdir(self._inside(path))))
 
     def links(self) -> tuple[Link, ...]:
@@ -250,16 +250,16 @@ class LiveMachine(Machine):
 
         return service_state(name)
 
-    def windows_folder(self) -> str:
-        from fingerprint.machine.windows import windows_folder
+    def windows_directory(self) -> str:
+        from fingerprint.machine.windows import windows_directory
 
-        return windows_folder()
+        return windows_directory()
 
     def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
         from fingerprint.machine.windows_processes import run as run_on_windows
         from fingerprint.machine.wmi import powershell_path, query
 
-        return query(class_name, members, self.timeout, powershell_path(self.windows_folder()), run_on_windows)
+        return query(class_name, members, self.timeout, powershell_path(self.windows_directory()), run_on_windows)
 
     def agent_version(self) -> str:
         from fingerprint.machine.process_list import told_version

@@ -202,7 +202,7 @@ class RecordedMachine(Machine):
             raise broken("an address is no text", self.where)
         return Addresses(ipv4, links, str(entry.get("source", "recorded")))
 
-    def list_folder(self, path: str) -> tuple[str, ...]:
+    def list_directory(self, path: str) -> tuple[str, ...]:
         entry = self._optional("folders", dict).get(path)
         if entry is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
@@ -281,7 +281,7 @@ class RecordedMachine(Machine):
             raise broken(f"the state of the service {name} is no text", self.where)
         return state
 
-    def windows_folder(self) -> str:
+    def windows_directory(self) -> str:
         return self._text("windowsFolder", r"C:\Windows")
 
     def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:

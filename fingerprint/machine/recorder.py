@@ -200,10 +200,10 @@ class Recorder(Machine):
         self._keep("addresses", told)
         return found
 
-    def list_folder(self, path: str) -> tuple[str, ...]:
+    def list_directory(self, path: str) -> tuple[str, ...]:
         folders = self.snapshot.setdefault("folders", {})
         try:
-            names = self._machine.list_folder(path)
+            names = self._machine.list_directory(path)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -257,8 +257,8 @@ class Recorder(Machine):
         self.snapshot["services"][name] = state
         return state
 
-    def windows_folder(self) -> str:
-        self.snapshot["windowsFolder"] = folder = self._machine.windows_folder()
+    def windows_directory(self) -> str:
+        self.snapshot["windowsFolder"] = folder = self._machine.windows_directory()
         return folder
 
     def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:

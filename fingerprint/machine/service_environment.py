@@ -90,7 +90,7 @@ def _unit_texts(machine: Machine) -> Iterator[str]:
         drop_ins: dict[str, str] = {}
         for folder in _FOLDERS:
             try:
-                names = machine.list_folder(f"{folder}/{unit}.d")
+                names = machine.list_directory(f"{folder}/{unit}.d")
             except OSError:
                 continue
             for name in names:

@@ -31,7 +31,7 @@ def physical_host_name() -> str:
     return text.value
 
 
-def windows_folder() -> str:
+def windows_directory() -> str:
     """Return the directory of Windows; not by WINDIR, which anybody may set.
 
     Raises:

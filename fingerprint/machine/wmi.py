@@ -28,9 +28,9 @@ class NoCom(Exception):
     """COM cannot be asked here: WMI has not answered."""
 
 
-def powershell_path(windows_folder: str) -> str:
+def powershell_path(windows_directory: str) -> str:
     """Return the path of Windows PowerShell."""
-    return windows_folder + r"\System32\WindowsPowerShell\v1.0\powershell.exe"
+    return windows_directory + r"\System32\WindowsPowerShell\v1.0\powershell.exe"
 
 
 def query_text(class_name: str, members: Sequence[str]) -> str:

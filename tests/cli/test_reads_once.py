@@ -48,7 +48,7 @@ COMMANDS = (
 # The questions that the machine of a command line is asked; what it says of itself is no source.
 QUESTIONS = (
     "access_list", "addresses", "agent_processes", "agent_version", "default_route", "firmware_table", "host_name",
-    "links", "list_folder", "machine_guid", "outgoing_address", "processor", "processor_id", "read_file",
+    "links", "list_directory", "machine_guid", "outgoing_address", "processor", "processor_id", "read_file",
     "service_state", "utc_offset",
 )  # fmt: skip
 

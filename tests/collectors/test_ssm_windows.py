@@ -434,7 +434,7 @@ def test_the_native_calls_ask_windows_by_its_own_functions(monkeypatch: pytest.M
 
     monkeypatch.setattr(ctypes, "WinDLL", lambda name, use_last_error: Kernel32(), raising=False)
     assert windows_native.physical_host_name() == "WEB-7"
-    assert windows_native.windows_folder() == FOLDER
+    assert windows_native.windows_directory() == FOLDER
     assert asked == [5, 5]
 
 

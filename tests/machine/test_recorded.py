@@ -178,9 +178,9 @@ def test_a_process_that_is_none_is_told_when_it_is_asked_for(entry: object) -> N
         ("processorId", ["a", None, "c"], RecordedMachine.processor_id),
         ("processor", 5, RecordedMachine.processor),
         ("defaultRoute", [], RecordedMachine.default_route),
-        ("windowsFolder", None, RecordedMachine.windows_folder),
+        ("windowsFolder", None, RecordedMachine.windows_directory),
         ("services", {"x": 5}, lambda machine: machine.service_state("x")),
-        ("folders", {"/x": [5]}, lambda machine: machine.list_folder("/x")),
+        ("folders", {"/x": [5]}, lambda machine: machine.list_directory("/x")),
     ],
 )
 def test_what_is_of_another_kind_is_told_when_it_is_asked_for(name: str, value: object, ask: Any) -> None:
@@ -249,7 +249,7 @@ def test_a_path_that_no_file_can_have_is_an_error_of_the_system(root: str, path:
     slow.platform = "macos"
     for one in (machine, slow):
         for ask in (
-            one.status, one.exists, one.read_file, lambda path, one=one: one.read_end(path, 10), one.list_folder,
+            one.status, one.exists, one.read_file, lambda path, one=one: one.read_end(path, 10), one.list_directory,
         ):  # fmt: skip
             with pytest.raises(OSError, match="no file can have this name") as raised:
                 ask(path)

@@ -131,7 +131,7 @@ def test_a_copied_disk_tells_nothing_of_a_kernel(tmp_path: Path) -> None:
     machine = LiveMachine(root=str(tmp_path))
     for ask in (
         lambda: machine.read_file("/sys/firmware/dmi/tables/DMI"),
-        lambda: machine.list_folder("/dev/disk/by-id"),
+        lambda: machine.list_directory("/dev/disk/by-id"),
         lambda: machine.exists("/run/.containerenv"),
         machine.links,
         machine.outgoing_address,

@@ -259,7 +259,7 @@ def test_an_identity_is_minted_also_where_no_evidence_can_be_kept(
     assert record.fingerprint not in caplog.text
 
 
-@pytest.mark.parametrize("question", ["links", "list_folder", "outgoing_address"])
+@pytest.mark.parametrize("question", ["links", "list_directory", "outgoing_address"])
 def test_no_answer_of_a_machine_costs_the_identity(
     vault: Vault, question: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,14 +277,14 @@ def test_no_answer_of_a_machine_costs_the_identity(
 
 def test_names_that_are_no_text_are_kept_and_read_back(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("ata-NAME_\udcff123", "wwn-1")
-    monkeypatch.setattr(RecordedMachine, "list_folder", lambda *_: names)
+    monkeypatch.setattr(RecordedMachine, "list_directory", lambda *_: names)
     record, _ = first_record(vault, RecordedMachine(BEFORE))
     now = collect(RecordedMachine(BEFORE), scheme="stable")
     monkeypatch.undo()
     entry = vault.evidence.for_record(record)
     assert entry is not None
     then = RecordedMachine(entry.snapshot)
-    assert then.list_folder("/dev/disk/by-id") == names
+    assert then.list_directory("/dev/disk/by-id") == names
     assert collect(then, scheme="stable")["disk-serials"] == now["disk-serials"]
 
 

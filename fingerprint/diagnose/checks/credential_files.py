@@ -158,7 +158,7 @@ def _who_may(status: FileStatus, of_root: bool) -> str:
 
 def _on_windows(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> Finding:
     # The agent runs as SYSTEM, whose profile this is.
-    profile = rf"{site.machine.windows_folder()}\{site.places.shared_credentials}"
+    profile = rf"{site.machine.windows_directory()}\{site.places.shared_credentials}"
     lists: dict[str, str] = {}
     for path in dict.fromkeys((shared, profile, *_host_management(site))):
         try:

@@ -246,7 +246,7 @@ def _removal(site: Site, sudoers: bool) -> str:
 
 
 def _on_windows(site: Site) -> Finding:
-    net = rf"{site.machine.windows_folder()}\System32\net.exe"
+    net = rf"{site.machine.windows_directory()}\System32\net.exe"
     [account] = site.run((net, "user", USER))
     if account.problem == "not-recorded":
         return skipped("the recording does not tell")
@@ -318,7 +318,7 @@ def _said(result: CommandResult) -> tuple[str, ...]:
 
 def _is_administrator(site: Site, net: str, controller: bool) -> tuple[bool | None, tuple[str, ...]]:
     """Return whether the account is an administrator, None where that is not told; and the evidence."""
-    powershell = powershell_path(site.machine.windows_folder())
+    powershell = powershell_path(site.machine.windows_directory())
     [names] = site.run((powershell, "-NoProfile", "-NonInteractive", "-Command", _GROUP_NAMES))
     told = [line.strip().rpartition("\\")[2] for line in names.stdout.decode("utf-8", "replace").splitlines()]
     local, *domain = [name for name in told if name] or ["Administrators"]

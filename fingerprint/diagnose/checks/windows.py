@@ -162,13 +162,13 @@ def _change(site: Site) -> RecipeChange | None:
 
 
 def _without_wmic(site: Site) -> bool:
-    [result] = site.run(commands(site.machine.windows_folder(), False)[0])
+    [result] = site.run(commands(site.machine.windows_directory(), False)[0])
     return result.problem == "not-found"
 
 
 def image_state(site: Site) -> Finding:
     """Whether sysprep is through with this host."""
-    reg = rf"{site.machine.windows_folder()}\System32\reg.exe"
+    reg = rf"{site.machine.windows_directory()}\System32\reg.exe"
     [result] = site.run((reg, "query", _STATE_KEY, "/v", "ImageState"))
     if result.problem == "not-recorded":
         return skipped("the recording does not tell")
