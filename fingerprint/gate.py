@@ -180,7 +180,7 @@ def _recorder(machine: Machine | None) -> Recorder:
     from fingerprint.machine.recorder import Recorder
 
     machine = machine or LiveMachine()
-    machine.demand_fresh()
+    machine.require_fresh()
     return Recorder(machine)
 
 
@@ -337,7 +337,7 @@ class Gate:
         self.vault = vault
         self.machine = machine or LiveMachine()
         self.vault.demand_fresh()
-        self.machine.demand_fresh()
+        self.machine.require_fresh()
         self.policy = Policy(policy)
         self._timeout = timeout
         # What the last attempt read, for the evidence of a record that is minted from it.

@@ -360,10 +360,10 @@ class Observation:
         return self._once("recording", self._recording)
 
     def _recording(self) -> RecordedMachine:
-        from fingerprint.collectors.recording import record_whole
+        from fingerprint.collectors.recording import record_machine
         from fingerprint.machine.recorded import RecordedMachine
 
-        return RecordedMachine(record_whole(self.machine, self.timeout)[1].snapshot)
+        return RecordedMachine(record_machine(self.machine, self.timeout)[1].snapshot)
 
 
 def observe(vault: Vault | None = None, machine: Machine | None = None, *, timeout: float | None = None) -> Observation:

@@ -185,7 +185,7 @@ def _collected(
             "there is no fingerprint to keep: the record is cleared", where=vault.path, remedy=LIST_ENTRIES
         )  # fmt: skip
     machine = machine or LiveMachine()
-    machine.demand_fresh()
+    machine.require_fresh()
     recorder = Recorder(machine)
     collection = collect(recorder, timeout=timeout)
     demand_recipe(collection)

@@ -32,9 +32,11 @@ def access_of(path: str) -> str:
     length = ctypes.c_ulong(0)
     advapi32.GetFileSecurityW(path, wanted, None, 0, ctypes.byref(length))
     descriptor = ctypes.create_string_buffer(length.value)
-    demand("GetFileSecurityW", advapi32.GetFileSecurityW(path, wanted, descriptor, length, ctypes.byref(length)))
+    require_success(
+        "GetFileSecurityW", advapi32.GetFileSecurityW(path, wanted, descriptor, length, ctypes.byref(length))
+    )
     text = ctypes.c_wchar_p()
-    demand(
+    require_success(
         "ConvertSecurityDescriptorToStringSecurityDescriptorW",
         advapi32.ConvertSecurityDescriptorToStringSecurityDescriptorW(
             descriptor, REVISION, wanted, ctypes.byref(text), None
@@ -76,7 +78,7 @@ def _can_write(rights: str) -> bool:
     return bool({rights[i : i + 2] for i in range(0, len(rights), 2)} & _WRITING)
 
 
-def demand(name: str, done: Any) -> None:
+def require_success(name: str, done: Any) -> None:
     """Raise OSError where a call of Windows says that it failed."""
     if not done:
         code = getattr(ctypes, "get_last_error", int)()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.agent.paths import SNAP, places_of
-from fingerprint.machine.process_list import told_as_version
+from fingerprint.machine.process_list import version_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def printed_version(machine: Machine) -> str:
         return ""
     [result] = machine.run(((path, "-version"),), _SECONDS)
     # Whatever it is: what is no version is told, and not replaced by another one.
-    return told_as_version(result.stdout) if result.succeeded else ""
+    return version_text(result.stdout) if result.succeeded else ""
 
 
 def _only_roots(machine: Machine, path: str) -> bool:

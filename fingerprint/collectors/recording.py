@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 UPTIME = "/proc/uptime"
 
 
-def record_whole(
+def record_machine(
     machine: Machine, timeout: float | None = None, *, with_facts: bool = False
 ) -> tuple[Collection, Recorder]:
     """Collect a machine by scheme `ssm`, and record it with all else.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # What must be left of kept credentials where the service cannot be reached, and how far a clock may be put back.
 LEAST_SECONDS = 60.0
 # Between two requests, however short-lived the tokens: a clock that is wrong must not make a storm.
-FLOOR_SECONDS = 10.0
+SHORTEST_PAUSE_SECONDS = 10.0
 # For so long at most a repeated error is the answer to those who wait for credentials, before the service is asked.
 _HELD_SECONDS = 60.0
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -227,7 +227,7 @@ class CredentialCache:
 
 def _renewal(credentials: RoleCredentials, retrieved: float) -> float:
     """Return when half of a life is over, and no request follows another too soon."""
-    return retrieved + max((credentials.expires_at - retrieved) / 2, FLOOR_SECONDS)
+    return retrieved + max((credentials.expires_at - retrieved) / 2, SHORTEST_PAUSE_SECONDS)
 
 
 def _boot() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fingerprint.agent.retry_schedule import LIMIT_SPREAD, MOST_DOUBLINGS
 from fingerprint.agent.versions import ROWS
-from fingerprint.credentials.cache import FLOOR_SECONDS
+from fingerprint.credentials.cache import SHORTEST_PAUSE_SECONDS
 from fingerprint.errors import (
     AccessDenied,
     BadAnswer,
@@ -114,13 +114,13 @@ class Refresher:
                 return
 
     def _until_renewal(self) -> float:
-        pause = max(self._cache.refresh_at() - self._now(), FLOOR_SECONDS)
+        pause = max(self._cache.refresh_at() - self._now(), SHORTEST_PAUSE_SECONDS)
         return pause + self._random.uniform(0.0, min(pause * _SPREAD, _SPREAD_SECONDS))
 
     def _demand_life(self, credentials: RoleCredentials) -> None:
         """Raise BadAnswer for credentials that are as good as expired: to ask at once for others would not help."""
         left = credentials.expires_at - self._now()
-        if left <= FLOOR_SECONDS:
+        if left <= SHORTEST_PAUSE_SECONDS:
             raise BadAnswer(
                 f"the credentials of the service have {left:.0f} s left to live",
                 remedy="Compare the clock of this host with the time: date -u",

@@ -143,7 +143,7 @@ class Machine:
 
         return keep(self)
 
-    def demand_fresh(self) -> None:
+    def require_fresh(self) -> None:
         """Raise RuntimeError if it keeps what it read: who looks again, or decides about a write, reads anew."""
 
     def once(self, key: object, ask: Callable[[], _T]) -> _T:

@@ -50,7 +50,7 @@ class Kept(Machine):
     def keeping(self) -> Self:
         return self
 
-    def demand_fresh(self) -> None:
+    def require_fresh(self) -> None:
         raise RuntimeError(REFUSAL)
 
     def once(self, key: object, ask: Callable[[], _T]) -> _T:

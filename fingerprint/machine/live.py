@@ -262,12 +262,12 @@ class LiveMachine(Machine):
         return query(class_name, members, self.timeout, powershell_path(self.windows_directory()), run_on_windows)
 
     def agent_version(self) -> str:
-        from fingerprint.machine.process_list import told_version
+        from fingerprint.machine.process_list import version_in
         from fingerprint.machine.windows import agent_program
 
         path = agent_program()
         [result] = self.run([(path, "-version")], self.timeout)
-        version = told_version(result.stdout) if result.succeeded else ""
+        version = version_in(result.stdout) if result.succeeded else ""
         if not version:
             raise OSError(errno.EIO, f"{path} -version: {result.problem or 'it prints no version'}", path)
         return version

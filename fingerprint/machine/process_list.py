@@ -50,13 +50,13 @@ def _sorted(processes: Iterable[Process]) -> tuple[Process, ...]:
     return tuple(sorted(processes, key=lambda one: (one.started or 0.0, one.pid)))
 
 
-def told_version(output: bytes) -> str:
+def version_in(output: bytes) -> str:
     """Return the version in what the agent prints when it is asked for it, "" where there is none."""
-    found = told_as_version(output)
+    found = version_text(output)
     return found if found.replace(".", "").isdigit() else ""
 
 
-def told_as_version(output: bytes) -> str:
+def version_text(output: bytes) -> str:
     """Return what the agent prints as its version, be it one or not; "" for nothing."""
     return next(iter(output.decode("utf-8", "replace").rpartition("version:")[2].split()), "")
 

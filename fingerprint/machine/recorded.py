@@ -297,12 +297,12 @@ class RecordedMachine(Machine):
     def agent_version(self) -> str:
         if "agentVersion" in self.snapshot:
             return str(self._asked("agentVersion", str))
-        from fingerprint.machine.process_list import told_version
+        from fingerprint.machine.process_list import version_in
 
         # As `diagnose` asks for it.
         for entry in self.snapshot["commands"]:
             if entry["argv"][1:] == ["-version"] and entry["argv"][0].lower().endswith(f"{CORE}.exe"):
-                version = told_version(self._result(tuple(entry["argv"]), entry).stdout)
+                version = version_in(self._result(tuple(entry["argv"]), entry).stdout)
                 if version:
                     return version
         raise OSError(errno.ENODATA, "the snapshot does not hold the version of the agent", "agentVersion")

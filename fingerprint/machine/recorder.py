@@ -91,8 +91,8 @@ class Recorder(Machine):
     def keeping(self) -> Self:
         return self
 
-    def demand_fresh(self) -> None:
-        self._machine.demand_fresh()
+    def require_fresh(self) -> None:
+        self._machine.require_fresh()
 
     def reader(self) -> Reader:
         return self._machine.reader()

@@ -78,7 +78,7 @@ class Watcher:
         output: int | None = None,
     ) -> None:
         vault.demand_fresh()
-        machine.demand_fresh()
+        machine.require_fresh()
         self._vault = vault
         self._machine = machine
         self._tell = tell

@@ -44,7 +44,7 @@ from fingerprint.errors import (
 )
 from fingerprint.registration.keys import KEY_TYPE, NodeKey
 from fingerprint.registration.responses import Unusable, node_id, refusal, role_credentials
-from fingerprint.registration.routes import demand_endpoint
+from fingerprint.registration.routes import require_endpoint
 from fingerprint.registration.signing import signed_headers
 from fingerprint.registration.transport import CHECK_ENDPOINT, Transport
 
@@ -128,7 +128,7 @@ class ServiceClient:
         session.register_component("data_loader", _loader())
         named, where, setting = _endpoint(session, region, endpoint, agent)
         if named:
-            demand_endpoint(named, where, setting)
+            require_endpoint(named, where, setting)
         config = Config(
             signature_version=UNSIGNED, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
             ignore_configured_endpoint_urls=True,
@@ -142,7 +142,7 @@ class ServiceClient:
         except (BotoCoreError, ValueError) as error:
             raise _no_client(region, named, where, setting, error) from None
         if not named:
-            demand_endpoint(self.endpoint)
+            require_endpoint(self.endpoint)
         bounds = (min(timeout, _CONNECT_SECONDS), timeout)
         self._client.meta.events.register(
             "before-send.ssm",

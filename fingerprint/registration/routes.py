@@ -50,7 +50,7 @@ def _proxy(url: str, whose: str) -> Proxy | None:
     return parsed_proxy(url, whose, _PROXY) if url else None
 
 
-def demand_endpoint(endpoint: str, where: str = "", setting: str = "") -> None:
+def require_endpoint(endpoint: str, where: str = "", setting: str = "") -> None:
     """Raise UsageError for an endpoint that is none, or to which secrets would go in the clear.
 
     Args:

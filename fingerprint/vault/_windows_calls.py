@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from fingerprint._io.windows_acl import DACL_INFORMATION, REVISION, demand, library
+from fingerprint._io.windows_acl import DACL_INFORMATION, REVISION, library, require_success
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def protect(path: str, *, folder: bool) -> None:
     """
     descriptor = ctypes.c_void_p()
     sddl = _FOLDER_SDDL if folder else _FILE_SDDL
-    demand(
+    require_success(
         "ConvertStringSecurityDescriptorToSecurityDescriptorW",
         library("advapi32").ConvertStringSecurityDescriptorToSecurityDescriptorW(
             sddl, REVISION, ctypes.byref(descriptor), None
@@ -33,7 +33,7 @@ def protect(path: str, *, folder: bool) -> None:
     )
     try:
         information = DACL_INFORMATION | _PROTECTED_DACL_INFORMATION
-        demand("SetFileSecurityW", library("advapi32").SetFileSecurityW(path, information, descriptor))
+        require_success("SetFileSecurityW", library("advapi32").SetFileSecurityW(path, information, descriptor))
     finally:
         library("kernel32").LocalFree(descriptor)
 
@@ -52,13 +52,13 @@ def hold_mutex(name: str, wait: float) -> Callable[[], None] | None:
     """
     kernel32 = library("kernel32")
     handle = kernel32.CreateMutexW(None, False, "Global\\" + name)
-    demand("CreateMutexW", handle)
+    require_success("CreateMutexW", handle)
     outcome = kernel32.WaitForSingleObject(handle, int(wait * 1000))
     if outcome not in (_WAIT_OBJECT, _WAIT_ABANDONED):
         kernel32.CloseHandle(handle)
         if outcome == _WAIT_TIMEOUT:
             return None
-        demand("WaitForSingleObject", 0)
+        require_success("WaitForSingleObject", 0)
 
     def release() -> None:
         kernel32.ReleaseMutex(handle)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fingerprint import Vault
 from fingerprint.credentials import CredentialCache, session
-from fingerprint.credentials.cache import FLOOR_SECONDS
+from fingerprint.credentials.cache import SHORTEST_PAUSE_SECONDS
 from fingerprint.credentials.imds_server import ROLE, CredentialServer
 from fingerprint.credentials.refresher import Refresher, pause_after
 from fingerprint.errors import (
@@ -105,14 +105,14 @@ def test_the_next_are_asked_for_at_half_of_their_life(life: float, kept: bool, t
     service = Service(life)
     waits = Waits(service, 6)
     assert keep(tmp_path, service, waits, kept=kept) == [f"ASIA{n}" for n in range(1, 7)]
-    half = max(life / 2, FLOOR_SECONDS)
+    half = max(life / 2, SHORTEST_PAUSE_SECONDS)
     assert all(half <= gap <= half + min(half / 10, 60.0) for gap in service.gaps())
     assert len(set(service.gaps())) > 1
     assert all(gap < life for gap in service.gaps())
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "nothing can be kept"])
-@pytest.mark.parametrize("life", [-30 * 24 * HOUR, -HOUR, -1.0, 0.0, 1.0, 5.0, FLOOR_SECONDS])
+@pytest.mark.parametrize("life", [-30 * 24 * HOUR, -HOUR, -1.0, 0.0, 1.0, 5.0, SHORTEST_PAUSE_SECONDS])
 def test_tokens_that_are_as_good_as_expired_are_an_error(life: float, kept: bool, tmp_path: Path) -> None:
     """So the pauses double, as after other answers of the service: a wrong clock makes no storm."""
     service = Service(life)
@@ -120,7 +120,7 @@ def test_tokens_that_are_as_good_as_expired_are_an_error(life: float, kept: bool
     assert len(keep(tmp_path, service, waits, kept=kept)) == 12
     assert all(2**n + 10 <= pause <= 1.2 * 2**n + 20 for n, pause in enumerate(waits.pauses[:10]))
     assert all(1500 < pause <= 1800 for pause in waits.pauses[11:])
-    assert min(service.gaps()) >= FLOOR_SECONDS
+    assert min(service.gaps()) >= SHORTEST_PAUSE_SECONDS
 
 
 @pytest.mark.parametrize("error", [Unreachable("x"), AccessDenied("x"), ServiceMismatch("x"), BadAnswer("x")])
@@ -213,7 +213,7 @@ def test_no_two_answers_of_the_service_are_nearer_than_the_floor(
     answered = [g for g, (_, e) in zip(service.gaps(), course, strict=False) if not isinstance(e, NotRegistered)]
     assert all(gap >= 1 for gap in service.gaps())
     if not any(isinstance(error, NotRegistered) for _, error in course):
-        assert all(gap >= FLOOR_SECONDS for gap in answered)
+        assert all(gap >= SHORTEST_PAUSE_SECONDS for gap in answered)
 
 
 HARD = (AccessDenied("x"), ServiceMismatch("x"))

@@ -26,12 +26,12 @@ KEEP = """
 import json, sys
 from fingerprint import Vault
 from fingerprint.machine.recorded import RecordedMachine
-from fingerprint.collectors.recording import record_whole
+from fingerprint.collectors.recording import record_machine
 from fingerprint.gate import keep_snapshot
 from fingerprint.errors import FingerprintError
 vault, state, snapshot, times = sys.argv[1:]
 with open(snapshot) as file:
-    _, recorder = record_whole(RecordedMachine(json.load(file)))
+    _, recorder = record_machine(RecordedMachine(json.load(file)))
 try:
     for _ in range(int(times)):
         print(keep_snapshot(Vault(vault, state=state), recorder.snapshot), flush=True)

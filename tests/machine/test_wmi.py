@@ -14,7 +14,7 @@ import pytest
 from fingerprint.errors import SnapshotError
 from fingerprint.machine import windows
 from fingerprint.machine.live import LiveMachine
-from fingerprint.machine.process_list import told_version
+from fingerprint.machine.process_list import version_in
 from fingerprint.machine.processes import CommandResult
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.machine.recorder import Recorder
@@ -175,7 +175,7 @@ def test_without_a_service_there_is_no_agent(monkeypatch: pytest.MonkeyPatch) ->
      (b"SSM Agent version: nightly", ""), (b"\xff\xfe", "")],
 )  # fmt: skip
 def test_the_version_is_what_the_agent_prints(output: bytes, version: str) -> None:
-    assert told_version(output) == version
+    assert version_in(output) == version
 
 
 def test_a_live_machine_asks_the_agent_by_its_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

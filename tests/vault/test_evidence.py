@@ -13,7 +13,7 @@ import pytest
 from event_machines import before_and_after
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault, collect
 from fingerprint._io.times import utc
-from fingerprint.collectors.recording import booted_at, record_whole
+from fingerprint.collectors.recording import booted_at, record_machine
 from fingerprint.errors import VaultCorrupt, VaultUnreadable, VaultUnsafe
 from fingerprint.gate import first_record, keep_snapshot
 from fingerprint.machine.recorded import RecordedMachine
@@ -86,7 +86,7 @@ def test_a_snapshot_can_be_kept_for_a_record_that_the_agent_wrote(vault: Vault) 
     with vault.edit() as edit:
         edit.store(RECORD, why="test")
     assert vault.evidence.for_record(RECORD) is None
-    _, recorder = record_whole(RecordedMachine(BEFORE))
+    _, recorder = record_machine(RecordedMachine(BEFORE))
     assert keep_snapshot(vault, recorder.snapshot) == 1
     assert vault.evidence.for_record(RECORD) is not None
 
@@ -216,7 +216,7 @@ def test_damaged_evidence_is_told_and_passed_over(vault: Vault, damage: bytes) -
         vault.evidence.for_record(record)
     assert vault.read() == record
     assert [(f.kind, f.where, f.broken) for f in verify(vault)] == [("evidence", str(path), False)]
-    keep_snapshot(vault, record_whole(RecordedMachine(BEFORE))[1].snapshot)
+    keep_snapshot(vault, record_machine(RecordedMachine(BEFORE))[1].snapshot)
     assert vault.evidence.for_record(record) is not None
 
 
@@ -299,7 +299,7 @@ def test_the_first_answer_is_kept_as_the_hash_was_made_of_it() -> None:
             self.snapshot["files"][path] = {"text": "changed\n"}
             return data
 
-    collection, recorder = record_whole(Changing(deepcopy(BEFORE)), with_facts=True)
+    collection, recorder = record_machine(Changing(deepcopy(BEFORE)), with_facts=True)
     assert collect(RecordedMachine(recorder.snapshot)).hardware_hash == collection.hardware_hash
     argvs = [entry["argv"] for entry in recorder.snapshot["commands"]]
     assert len(argvs) == len({tuple(argv) for argv in argvs})
@@ -310,7 +310,7 @@ def test_a_recording_tells_when_the_machine_was_started() -> None:
     taken["files"]["/proc/uptime"] = {"text": "3600.50 7000.00\n"}
     machine = RecordedMachine(taken)
     assert booted_at(machine) == machine.now() - 3600.5
-    _, recorder = record_whole(machine)
+    _, recorder = record_machine(machine)
     assert isinstance(recorder, Recorder)
     assert booted_at(RecordedMachine(recorder.snapshot)) == booted_at(machine)
     assert booted_at(RecordedMachine(BEFORE)) is None

@@ -14,7 +14,7 @@ from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import aimed_answer, print_json, write
 from fingerprint.cli.parser import Arguments
 from fingerprint.collectors import collect
-from fingerprint.collectors.recording import record_whole
+from fingerprint.collectors.recording import record_machine
 from fingerprint.diagnose import Site, diagnose
 from fingerprint.errors import EXIT_OK, CollectError, Refused
 from fingerprint.machine.recorded import RecordedMachine
@@ -38,7 +38,7 @@ def run(arguments: Arguments) -> int:
     vault = vault_of(arguments).keeping()
     recorder = Recorder(machine)
     try:
-        record_whole(recorder, arguments.timeout, with_facts=True)
+        record_machine(recorder, arguments.timeout, with_facts=True)
     except CollectError:
         # A ticket may be about just that: the parts tell it, and what was recorded so far is in the bundle.
         pass

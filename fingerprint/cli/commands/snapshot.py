@@ -6,7 +6,7 @@ from copy import deepcopy
 
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import print_json, warn, write, write_data
-from fingerprint.collectors.recording import record_whole
+from fingerprint.collectors.recording import record_machine
 from fingerprint.diagnose import Site, record
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK, UsageError
 from fingerprint.gate import keep_snapshot
@@ -21,7 +21,7 @@ def run(arguments: Arguments) -> int:
     if path == "-" and arguments.output == "json":
         raise UsageError("the snapshot itself is JSON", remedy="Leave --output out, or name a file")
     machine = machine_of(arguments)
-    collection, recorder = record_whole(machine, arguments.timeout, with_facts=True)
+    collection, recorder = record_machine(machine, arguments.timeout, with_facts=True)
     # Evidence says what a record was made from: what else is recorded now is none of it.
     evidence = deepcopy(recorder.snapshot) if arguments.keep else {}
     record(Site(recorder, vault_of(arguments), timeout=arguments.timeout))
