@@ -36,6 +36,7 @@ smbios
 agent.paths
 _io
 types
+_value
 _core _fleet _matchlines
 errors
 """
