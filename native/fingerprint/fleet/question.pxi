@@ -1,0 +1,202 @@
+# Part of _fleet.pyx: the match rule over the columns of a batch. The engine is native/include/fleet.h.
+
+
+cdef class Question:
+    """Columns of a batch in pairs, and how they are to be held against each other."""
+
+    cdef Batch batch
+    cdef fleet_column *saved
+    cdef fleet_column *current
+    cdef int *order
+    cdef fleet_question asked
+    cdef list kept
+
+    def __init__(self, Batch batch, saved, current, int32_t threshold, thresholds, int sid, int ip):
+        cdef Py_ssize_t i, count = len(saved)
+        self.batch = batch
+        self.kept = []
+        if count != len(current) or not 0 < count <= FLEET_MOST_COLUMNS:
+            raise ValueError("there are 1 to 120 attributes, each with a saved and a current column")
+        self.saved = <fleet_column *>calloc(count, sizeof(fleet_column))
+        self.current = <fleet_column *>calloc(count, sizeof(fleet_column))
+        self.order = <int *>calloc(count, sizeof(int))
+        if self.saved == NULL or self.current == NULL or self.order == NULL:
+            raise MemoryError
+        if not (-1 <= sid < count and -1 <= ip < count):
+            raise ValueError("hardware ID and address are among the attributes")
+        for i in range(count):
+            self._pair(i, saved[i], current[i])
+        # The shortest values first: they cost least to read.
+        for i, place in enumerate(sorted(range(count), key=self._width)):
+            self.order[i] = place
+        memset(&self.asked, 0, sizeof(self.asked))
+        self.asked.saved, self.asked.current, self.asked.columns = self.saved, self.current, <int>count
+        self.asked.order, self.asked.sid, self.asked.ip, self.asked.threshold = self.order, sid, ip, threshold
+        if thresholds is not None:
+            self._thresholds(thresholds)
+
+    def __dealloc__(self):
+        free(self.saved)
+        free(self.current)
+        free(self.order)
+
+    def _width(self, int place):
+        return self.saved[place].width
+
+    cdef int _pair(self, Py_ssize_t i, int64_t saved_at, int64_t current_at) except -1:
+        cdef ArrowSchema *of_saved
+        cdef ArrowSchema *of_current
+        if saved_at < 0 or current_at < 0:
+            if saved_at >= 0 or current_at >= 0:
+                self._fill(&self.saved[i] if saved_at >= 0 else &self.current[i], max(saved_at, current_at), None)
+            return 0
+        of_saved = self.batch.stream.schema.children[saved_at]
+        of_current = self.batch.stream.schema.children[current_at]
+        _require_alike(of_saved, of_current)
+        # Codes mean the same on both sides, also where only one of them is a dictionary.
+        known = {b"": 0} if of_saved.dictionary != NULL or of_current.dictionary != NULL else None
+        self._fill(&self.saved[i], saved_at, known)
+        self._fill(&self.current[i], current_at, known)
+        return 0
+
+    cdef int _fill(self, fleet_column *column, int64_t at, dict known) except -1:
+        """Describe a column: as it is, or by codes. Raises TypeError for a type that cannot be compared."""
+        cdef ArrowSchema *schema = self.batch.stream.schema.children[at]
+        cdef ArrowArray *array = self.batch.array.children[at]
+        cdef fleet_column words
+        cdef int64_t i, length, count, rows = self.batch.array.length
+        cdef bint nulls = False
+        cdef const uint8_t *value
+        cdef bytes codes, valid
+        cdef int32_t *to
+        cdef int32_t *shared
+        cdef uint8_t *bits
+        if schema.dictionary == NULL and known is None:
+            _place(column, array, self.batch.array.offset)
+            _describe(column, schema, schema, array, rows)
+            return 0
+        known = {b"": 0} if known is None else known
+        memset(&words, 0, sizeof(words))
+        codes = _codes(&words, schema, array, self.batch.array.offset, rows)
+        to = <int32_t *>PyBytes_AsString(codes)
+        valid = PyBytes_FromStringAndSize(NULL, (rows + 7) >> 3)
+        bits = <uint8_t *>PyBytes_AsString(valid)
+        memset(bits, 0, (rows + 7) >> 3)
+        count = rows if schema.dictionary == NULL else array.dictionary.length
+        shared = <int32_t *>malloc((count + 1) * sizeof(int32_t))
+        if shared == NULL:
+            raise MemoryError
+        try:
+            for i in range(count):
+                if fleet_has(&words, i):
+                    value = fleet_value(&words, i, &length)
+                    shared[i] = known.setdefault(value[:length], len(known))
+            for i in range(rows):
+                if to[i] < 0:
+                    nulls = True
+                    continue
+                to[i] = shared[to[i]]
+                bits[i >> 3] |= <uint8_t>(1 << (i & 7))
+        finally:
+            free(shared)
+        # Codes and bits are of these rows alone, so they are counted from 0.
+        column.kind, column.width, column.at, column.offsets = FLEET_CODE, 0, 0, to
+        column.valid = bits if nulls else NULL
+        self.kept += [codes, valid]
+        return 0
+
+    cdef int _thresholds(self, int64_t at) except -1:
+        cdef ArrowSchema *schema = self.batch.stream.schema.children[at]
+        cdef ArrowArray *array = self.batch.array.children[at]
+        cdef fleet_column column
+        cdef int64_t i, value, rows = self.batch.array.length
+        cdef bytes values
+        cdef int32_t *to
+        if schema.dictionary != NULL or not (fleet_is_integer(schema.format) or bytes(schema.format) == b"n"):
+            raise TypeError(f"{_name(schema)} is of type {_format_of(schema)}: thresholds are whole numbers")
+        memset(&column, 0, sizeof(column))
+        _place(&column, array, self.batch.array.offset)
+        column.kind = FLEET_MISSING if bytes(schema.format) == b"n" else FLEET_CODE
+        if column.kind == FLEET_MISSING:
+            return 0
+        if bytes(schema.format) == b"i":
+            self.asked.thresholds = <const int32_t *>array.buffers[1]
+            self.asked.thresholds_at = column.at
+            self.asked.thresholds_valid = column.valid
+            return 0
+        values = PyBytes_FromStringAndSize(NULL, rows * sizeof(int32_t))
+        to = <int32_t *>PyBytes_AsString(values)
+        for i in range(rows):
+            value = self.asked.threshold
+            if fleet_has(&column, i):
+                value = fleet_integer(schema.format[0], array.buffers[1], column.at + i)
+            if not INT32_MIN < value <= INT32_MAX:
+                raise ValueError(
+                    f"{_name(schema)} of row {i} is {value if value < INT64_MAX else 'too large'}: "
+                    "a threshold has 32 bits"
+                )
+            to[i] = <int32_t>value
+        self.kept.append(values)
+        self.asked.thresholds = to
+        return 0
+
+    def decide(self, int64_t begin, int64_t end, unsigned char[::1] reasons, unsigned char[::1] matched=None,
+               unsigned char[::1] totals=None, long long[::1] changed=None):
+        """Decide rows, with the GIL released: threads may take different rows of one question.
+
+        Args:
+            begin, end: the rows, counted in the batch.
+            reasons: has a place for each row of the batch; gets 0..5, in the order of `Reason`.
+            matched, totals: the same, for how many attributes are equal and how many the current hash has. Without
+                them each row is decided by as few attributes as it needs.
+            changed: has a place for each attribute, to which the number of rows is added where it differs or one
+                side alone has it. Needs the counts, and a buffer for each thread.
+
+        Raises:
+            IndexError: there are not so many rows or places.
+        """
+        cdef int64_t rows = self.batch.array.length
+        cdef uint8_t *to_matched = NULL
+        cdef uint8_t *to_totals = NULL
+        cdef int64_t *to_changed = NULL
+        if not 0 <= begin <= end <= rows or len(reasons) < rows:
+            raise IndexError("there are not so many rows or places")
+        if matched is not None or totals is not None or changed is not None:
+            if matched is None or totals is None or len(matched) < rows or len(totals) < rows:
+                raise IndexError("there are not so many places for both counts")
+            if changed is not None:
+                if len(changed) < self.asked.columns:
+                    raise IndexError("there are not so many places for what changed")
+                to_changed = <int64_t *>&changed[0]
+        if begin == end:
+            return
+        if matched is not None:
+            to_matched, to_totals = <uint8_t *>&matched[0], <uint8_t *>&totals[0]
+        with nogil:
+            fleet_decide(&self.asked, begin, end, &reasons[0], to_matched, to_totals, to_changed)
+
+    def look(self, int attribute, int64_t begin, int64_t end, unsigned char[::1] same, unsigned char[::1] has,
+             unsigned char[::1] had=None):
+        """Look at one attribute, with the GIL released.
+
+        Args:
+            attribute: its number.
+            begin, end: the rows, counted in the batch.
+            same: gets for each of these rows, from its beginning, 1 where both sides have the same value, else 0.
+            has: gets 0 where the current hash lacks the key, 1 where its value is empty, else 2.
+            had: gets the same for the saved hash; None if that is not wanted.
+
+        Raises:
+            IndexError: there are not so many attributes, rows or places.
+        """
+        cdef int64_t rows = end - begin
+        if not 0 <= begin <= end <= self.batch.array.length or not 0 <= attribute < self.asked.columns:
+            raise IndexError("there are not so many attributes or rows")
+        cdef uint8_t *to_had = NULL
+        if len(same) < rows or len(has) < rows or (had is not None and len(had) < rows):
+            raise IndexError("there are not so many places")
+        if rows:
+            if had is not None:
+                to_had = <uint8_t *>&had[0]
+            with nogil:
+                fleet_look(&self.saved[attribute], &self.current[attribute], begin, end, &same[0], &has[0], to_had)

@@ -1,0 +1,117 @@
+# Part of _fleet.pyx: the stream of a table, and its batches of rows.
+
+
+cdef class Stream:
+    """The record batches of a table, or of anything else with `__arrow_c_stream__`.
+
+    Raises:
+        TypeError: it has no such method, or its rows are not made of columns.
+        ValueError: reading failed; the text is that of the library that reads.
+        RuntimeError: another thread is reading it.
+    """
+
+    cdef ArrowArrayStream stream
+    cdef ArrowSchema schema
+    cdef bint reading
+    cdef readonly tuple names
+    cdef readonly tuple formats
+
+    def __cinit__(self):
+        memset(&self.stream, 0, sizeof(self.stream))
+        memset(&self.schema, 0, sizeof(self.schema))
+
+    def __init__(self, table):
+        cdef ArrowArrayStream *given
+        cdef int64_t i
+        if self.stream.release != NULL:
+            raise TypeError("a stream is read once")
+        try:
+            method = table.__arrow_c_stream__
+        except AttributeError:
+            raise TypeError(f"a {type(table).__name__} has no Arrow stream") from None
+        capsule = method()
+        given = <ArrowArrayStream *>PyCapsule_GetPointer(capsule, "arrow_array_stream")
+        # The content is taken over; the capsule is left empty, as the interface wants it.
+        self.stream = given[0]
+        given.release = NULL
+        if self.stream.get_schema(&self.stream, &self.schema):
+            raise ValueError(self._error())
+        if self.schema.format == NULL or bytes(self.schema.format) != b"+s":
+            raise TypeError("its rows are not made of columns")
+        self.names = tuple((<bytes>self.schema.children[i].name).decode() for i in range(self.schema.n_children))
+        self.formats = tuple(_format_of(self.schema.children[i]) for i in range(self.schema.n_children))
+
+    def __dealloc__(self):
+        if self.schema.release != NULL:
+            self.schema.release(&self.schema)
+        if self.stream.release != NULL:
+            self.stream.release(&self.stream)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Batch batch = Batch.__new__(Batch)
+        batch.stream = self
+        # A producer may release the GIL meanwhile, and its stream is for one reader at a time.
+        if self.reading:
+            raise RuntimeError("another thread is reading this stream")
+        self.reading = True
+        try:
+            if self.stream.get_next(&self.stream, &batch.array):
+                raise ValueError(self._error())
+        finally:
+            self.reading = False
+        if batch.array.release == NULL:
+            raise StopIteration
+        batch.check()
+        return batch
+
+    cdef _error(self):
+        cdef const char *told = self.stream.get_last_error(&self.stream)
+        return "the columns cannot be read" if told == NULL else (<bytes>told).decode("utf-8", "replace")
+
+
+cdef class Batch:
+    """Some rows of a stream."""
+
+    cdef ArrowArray array
+    cdef Stream stream
+
+    cdef int check(self) except -1:
+        """Raise ValueError unless every row is there, in every column."""
+        cdef int64_t i, last = self.array.offset + self.array.length
+        cdef const uint8_t *valid = NULL
+        if self.array.null_count != 0 and self.array.n_buffers > 0:
+            valid = <const uint8_t *>self.array.buffers[0]
+        if valid != NULL and sound_count_unset(valid, self.array.offset, self.array.length):
+            raise ValueError("a row is null as a whole: each row is a struct with the fleet's columns")
+        for i in range(self.array.n_children):
+            if self.array.children[i].length < last:
+                raise ValueError(f"{_name(self.stream.schema.children[i])} has fewer rows than its batch")
+        return 0
+
+    def __cinit__(self):
+        memset(&self.array, 0, sizeof(self.array))
+
+    def __dealloc__(self):
+        if self.array.release != NULL:
+            self.array.release(&self.array)
+
+    def __len__(self):
+        return self.array.length
+
+    def question(self, saved, current, int32_t threshold, thresholds=None, sid_key=0, ip_key=0):
+        """Return what is to be asked of these rows.
+
+        Args:
+            saved, current: for each attribute the place of its column in the stream; -1 for none.
+            threshold: for rows that have none of their own.
+            thresholds: place of their column, None for none.
+            sid_key, ip_key: places of hardware ID and address among the attributes; -1 for none.
+
+        Raises:
+            TypeError: a column is of a type that cannot be compared, or the two of an attribute cannot.
+            ValueError: a threshold has more than 32 bits.
+        """
+        return Question(self, saved, current, threshold, thresholds, sid_key, ip_key)
