@@ -7,23 +7,12 @@ Nothing of it is refused: lines that are not understood are passed over.
 
 from __future__ import annotations
 
-from fingerprint.smbios.table import (
-    Baseboard,
-    Bios,
-    Chassis,
-    MemoryArray,
-    MemoryDevice,
-    Processor,
-    SmbiosTable,
-    System,
-)
+from fingerprint.smbios.dmidecode_fields import hexadecimal, leading_number, number, structure, text_of
+from fingerprint.smbios.table import SmbiosTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
-
-    from fingerprint.smbios.table import Structure
 
 _OEM_STRINGS = 11
 # By what dmidecode writes over a structure; " Block" was dropped with version 2.1.
@@ -53,10 +42,6 @@ _COMPLAINTS = (
 _TRUNCATED = "<truncated>"
 # Versions that tables state by mistake, and what dmidecode takes them for.
 _VERSION_FIXUPS = {(2, 31): (2, 3), (2, 33): (2, 3), (2, 51): (2, 6)}
-_UNITS = {"bytes": 1, "byte": 1, "kb": 1 << 10, "k": 1 << 10, "mb": 1 << 20, "m": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
-_UNITS |= {"pb": 1 << 50, "eb": 1 << 60}
-# No number of a table is longer; the conversion of an endless one is refused by Python.
-_MOST_DIGITS = 20
 
 
 def parse_dmidecode(text: str) -> SmbiosTable:
@@ -139,7 +124,7 @@ class _Reader:
         if words.startswith("Handle 0x"):
             self._begin(words)
         elif words.startswith("DMI type ") and self._title_due:
-            self._kind = _leading_number(words[9:])
+            self._kind = leading_number(words[9:])
         elif self._title_due:
             self._title(words)
         elif (not indent or not self._raw) and self._head(words):
@@ -152,10 +137,10 @@ class _Reader:
 
     def _begin(self, words: str) -> None:
         self._raw = None
-        number, _, rest = words[7:].partition(",")
-        self._handle = _hexadecimal(number)
+        digits, _, rest = words[7:].partition(",")
+        self._handle = hexadecimal(digits)
         rest = rest.strip()
-        self._kind = _leading_number(rest[9:]) if rest.startswith("DMI type ") else None
+        self._kind = leading_number(rest[9:]) if rest.startswith("DMI type ") else None
         self._title_due = True
 
     def _title(self, words: str) -> None:
@@ -184,7 +169,7 @@ class _Reader:
         value = value[1:] if value[:1] in (" ", "\t") else value
         if raw.kind == _OEM_STRINGS:
             numbered = colon and label.startswith("string ")
-            raw.texts.append(_text(value) if numbered else words)
+            raw.texts.append(text_of(value) if numbered else words)
         elif colon:
             raw.fields.setdefault(label, value)
 
@@ -223,7 +208,7 @@ def _tool_version(line: str) -> str:
 
 
 def _table_version(text: str) -> tuple[int, int, int] | None:
-    numbers = [_number(part) for part in text.split(".")]
+    numbers = [number(part) for part in text.split(".")]
     if not 2 <= len(numbers) <= 3 or None in numbers:
         return None
     major, minor, revision = (*(n or 0 for n in numbers), 0)[:3]
@@ -231,178 +216,9 @@ def _table_version(text: str) -> tuple[int, int, int] | None:
     return major, minor, revision
 
 
-def _number(text: str) -> int | None:
-    return int(text) if 0 < len(text) <= _MOST_DIGITS and not text.strip("0123456789") else None
-
-
-def _hexadecimal(text: str) -> int | None:
-    digits = text.strip().lower().removeprefix("0x").rstrip(".")
-    return int(digits, 16) if 0 < len(digits) <= _MOST_DIGITS and not digits.strip("0123456789abcdef") else None
-
-
-def _leading_number(text: str) -> int | None:
-    """Return the number that a text begins with: "1600 MT/s", "400 MHz (2.5 ns)", "960K"."""
-    text = text.strip()
-    return _number(text[: len(text) - len(text.lstrip("0123456789"))])
-
-
-def _text(value: str) -> str:
-    return "" if value.strip() == "Not Specified" else value
-
-
-def _size(value: str) -> int | None:
-    value = value.strip()
-    if value.lower() in ("no module installed", "not installed"):
-        return 0
-    count = _leading_number(value)
-    unit = value.lstrip("0123456789").strip().lower()
-    return None if count is None or unit not in _UNITS else count * _UNITS[unit]
-
-
-def _uuid(value: str) -> str | None:
-    uuid = value.strip().lower()
-    digits = uuid.replace("-", "")
-    if uuid in ("", "not present", "not settable", "not specified") or (len(digits) == 32 and not digits.strip("0")):
-        return None
-    return None if len(digits) == 32 and not digits.strip("f") else uuid
-
-
-def _processor_id(value: str) -> str | None:
-    digits = "".join(value.split()).lower()
-    return digits if len(digits) == 16 and not digits.strip("0123456789abcdef") else None
-
-
-def _populated(value: str) -> bool | None:
-    status = value.strip().lower()
-    return {"unpopulated": False, "populated": True}.get(status.split(",")[0])
-
-
-if TYPE_CHECKING:
-    _Fields = dict[str, tuple[str, Callable[[str], Any]]]
-
-_UNIT: _Fields = {
-    "manufacturer": ("manufacturer", _text),
-    "vendor": ("manufacturer", _text),
-    "serial number": ("serial", _text),
-}
-_VERSION: _Fields = {"version": ("version", _text)}
-_PRODUCT: _Fields = {"product name": ("product", _text), "product": ("product", _text)}
-_ASSET: _Fields = {"asset tag": ("asset_tag", _text)}
-
-# By type: the class, and by label what it fills. The second labels are those of dmidecode before 2.1.
-_KINDS: dict[int, tuple[type[Structure], _Fields]] = {
-    0: (
-        Bios,
-        {
-            "vendor": ("vendor", _text),
-            "version": ("version", _text),
-            "release date": ("release_date", _text),
-            "release": ("release_date", _text),
-            "rom size": ("rom_bytes", _size),
-            "bios revision": ("revision", _text),
-            "firmware revision": ("firmware_revision", _text),
-        },
-    ),
-    1: (
-        System,
-        {
-            **_UNIT,
-            **_VERSION,
-            **_PRODUCT,
-            "uuid": ("uuid", _uuid),
-            "wake-up type": ("wake_up", _text),
-            "sku number": ("sku", _text),
-            "family": ("family", _text),
-        },
-    ),
-    2: (
-        Baseboard,
-        {
-            **_UNIT,
-            **_VERSION,
-            **_PRODUCT,
-            **_ASSET,
-            "location in chassis": ("location", _text),
-            "type": ("kind", _text),
-        },
-    ),
-    3: (
-        Chassis,
-        {
-            **_UNIT,
-            **_VERSION,
-            **_ASSET,
-            "type": ("kind", _text),
-            "chassis type": ("kind", _text),
-            "sku number": ("sku", _text),
-        },
-    ),
-    4: (
-        Processor,
-        {
-            **_UNIT,
-            **_VERSION,
-            **_ASSET,
-            "socket designation": ("socket", _text),
-            "type": ("kind", _text),
-            "processor type": ("kind", _text),
-            "family": ("family", _text),
-            "processor family": ("family", _text),
-            "processor manufacturer": ("manufacturer", _text),
-            "processor version": ("version", _text),
-            "id": ("id", _processor_id),
-            "status": ("populated", _populated),
-            "max speed": ("max_mhz", _leading_number),
-            "current speed": ("current_mhz", _leading_number),
-            "part number": ("part_number", _text),
-            "vendor part number": ("part_number", _text),
-            "core count": ("cores", _leading_number),
-            "core enabled": ("cores_enabled", _leading_number),
-            "thread count": ("threads", _leading_number),
-        },
-    ),
-    16: (
-        MemoryArray,
-        {
-            "location": ("location", _text),
-            "use": ("use", _text),
-            "error correction type": ("error_correction", _text),
-            "maximum capacity": ("capacity_bytes", _size),
-            "number of devices": ("devices", _leading_number),
-        },
-    ),
-    17: (
-        MemoryDevice,
-        {
-            **_UNIT,
-            **_ASSET,
-            "array handle": ("array_handle", _hexadecimal),
-            "size": ("size_bytes", _size),
-            "form factor": ("form_factor", _text),
-            "locator": ("locator", _text),
-            "bank locator": ("bank", _text),
-            "type": ("kind", _text),
-            "speed": ("speed", _leading_number),
-            "part number": ("part_number", _text),
-            "rank": ("rank", _leading_number),
-        },
-    ),
-}
-
-
 def _made(found: dict[int, list[_Raw]], kind: int) -> tuple[Any, ...]:
-    return tuple(_structure(raw) for raw in found.get(kind, ()))
+    return tuple(structure(raw.kind, raw.handle, raw.fields) for raw in found.get(kind, ()))
 
 
 def _first(found: dict[int, list[_Raw]], kind: int) -> Any:
     return next(iter(_made(found, kind)), None)
-
-
-def _structure(raw: _Raw) -> Structure:
-    made, labels = _KINDS[raw.kind]
-    fields: dict[str, Any] = {"handle": raw.handle}
-    for label, value in raw.fields.items():
-        if label in labels:
-            name, convert = labels[label]
-            fields.setdefault(name, convert(value))
-    return made(**fields)
