@@ -247,7 +247,7 @@ def test_the_patterns_of_the_package_are_found() -> None:
     where = {place.partition(":")[0] for place, *_ in PATTERNS.values()}
     assert {
         "support_bundle/redact.py", "support_bundle/addresses.py", "_io/text.py", "machine/snapshot_secrets.py",
-        "agent/logs/timeline.py", "credentials/profile_dialects.py",
+        "agent/logs/timeline_builder.py", "credentials/profile_dialects.py",
     } <= where  # fmt: skip
     assert len(PATTERNS) > 60
     assert all(a < b for a, b in pairwise(sorted({source for source, _ in PATTERNS}, key=str)) if type(a) is type(b))

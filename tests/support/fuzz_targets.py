@@ -34,7 +34,7 @@ from fingerprint._core import (
     stable_values_of_windows,
 )
 from fingerprint._matchlines import Matcher
-from fingerprint.agent.logs import Story, conclusion, parse
+from fingerprint.agent.logs import TimelineBuilder, conclusion, parse
 from fingerprint.errors import VaultCorrupt
 from fingerprint.machine.network import hardware_addresses, parse_routes
 from fingerprint.machine.parsers import (
@@ -224,7 +224,7 @@ def run_evidence_texts(data: bytes, _: Random) -> bool:
     values = smbios_values(parse_dmidecode(text))
     assert clean(clean(text)) == clean(text)
     canonical_uuid(text)
-    story = Story()
+    story = TimelineBuilder()
     for line in text.split("\n"):
         entry = parse(line)
         if entry is not None:

@@ -19,6 +19,7 @@ from fingerprint.agent.logs.retries import Retry, next_try
 from fingerprint.agent.logs.sdk_errors import SdkError, code_of, sdk_error
 from fingerprint.agent.logs.state import CLOCK, Present, State, conclusion, history, present, times
 from fingerprint.agent.logs.timeline import Story
+from fingerprint.agent.logs.timeline_builder import TimelineBuilder
 from fingerprint.agent.logs.types import Run, Wait, duration
 from fingerprint.agent.logs.updates import NO_CHANNEL, Beside, FailedUpdate
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTRIBUTES", "Beside", "CLOCK", "Entry", "FailedUpdate", "Mismatch", "NO_CHANNEL", "Present", "Retry", "Run",
-    "SdkError", "State", "Story", "Wait", "code_of", "conclusion", "duration", "history", "next_try",
+    "SdkError", "State", "Story", "TimelineBuilder", "Wait", "code_of", "conclusion", "duration", "history", "next_try",
     "offset_of", "parse", "present", "read_logs", "read_texts", "sdk_error", "times", "to_utc",
 ]  # fmt: skip
 
@@ -49,7 +50,7 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
     Raises:
         InputError: a file could not be read, or is damaged.
     """
-    story = Story()
+    story = TimelineBuilder()
     counted = [0]
 
     def seen(length: int) -> None:
@@ -96,7 +97,7 @@ def read_texts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequ
         errors: parts of errors.log.
         hibernation: parts of hibernate.log.
     """
-    story = Story()
+    story = TimelineBuilder()
     counts: list[Counts] = []
     of_main, of_errors, of_hibernation = (_joined(parts, counts) for parts in (main, errors, hibernation))
     story.main_began = began = of_main[0][0].at if of_main else ""

@@ -21,6 +21,7 @@ from commandline import COMMAND, environment, run
 from fingerprint.agent.logs import (
     State,
     Story,
+    TimelineBuilder,
     conclusion,
     duration,
     next_try,
@@ -223,7 +224,7 @@ def test_the_log_of_a_real_agent_is_understood(tmp_path: Path) -> None:
 
 @given(st.lists(st.one_of(st.text(max_size=200), st.sampled_from(LOG.splitlines())), max_size=40))
 def test_no_log_whatever_raises(lines: list[str]) -> None:
-    story = Story()
+    story = TimelineBuilder()
     for text in lines:
         entry = parse(text)
         if entry is not None:

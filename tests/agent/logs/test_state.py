@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent_machines import DENIED, MISMATCH, REGENERATED, line, mismatch, ready, refused, started
-from fingerprint.agent.logs import State, Story, conclusion, parse, present, read_logs, read_texts
+from fingerprint.agent.logs import State, Story, TimelineBuilder, conclusion, parse, present, read_logs, read_texts
 from shared import SHARED
 
 RECORDED = SHARED / "cases" / "agent" / "logs"
@@ -367,7 +367,7 @@ def test_the_starts_are_told_one_by_one() -> None:
 
 
 def test_the_newest_mismatches_are_kept() -> None:
-    story = Story()
+    story = TimelineBuilder()
     for number in range(120):
         for one in mismatch("08:00:00", f"name-{number}").splitlines():
             entry = parse(one)

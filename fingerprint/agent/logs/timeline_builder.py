@@ -1,0 +1,395 @@
+"""Build the history of an agent from the entries of its logs, in the order of time: a method for each kind of entry."""
+
+from __future__ import annotations
+
+import re
+
+from fingerprint.agent.accounts import ARN, role_in
+from fingerprint.agent.logs.sdk_errors import MISMATCH, code_of
+from fingerprint.agent.logs.timeline import Story
+from fingerprint.agent.logs.types import ERROR_KEPT, Run, Trouble, Wait, duration, later, seconds_between
+from fingerprint.agent.logs.updates import KINDS as KINDS_BESIDE
+from fingerprint.agent.paths import CORE, WORKER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fingerprint.agent.logs.lines import Entry
+
+TIMELINE_LIMIT = 400
+RUNS_LIMIT = 50
+_VERSION = re.compile(rf"(?:{CORE}|{WORKER}) - v(\d+(?:\.\d+)+)")
+# Agents 3.1.501 to 3.2.1542 tell the kinds of errors apart.
+_ERROR = re.compile(r"produced (?:unrecoverable aws |aws )?error: (.*)", re.IGNORECASE | re.DOTALL)
+_STATUS = re.compile(r"Status code \D{0,100}(\d{1,9})\)? returned ", re.IGNORECASE)
+_MESSAGE = re.compile("Message: ", re.IGNORECASE)
+_ROTATION = re.compile(r"Next credential rotation will be in (-?\d+(?:\.\d+)?) minutes", re.IGNORECASE)
+_SLEEP = re.compile(r"Sleeping for (\S+) before retrying", re.IGNORECASE)
+_BACKOFF = re.compile(r"every (\d+) seconds for (\d+) seconds", re.IGNORECASE)
+_EXPIRED_AT = re.compile(r"retrieved at (\S+) and expired at (\S+)")
+_UNREADABLE = re.compile(r"(?:InstanceFingerprint file|from vault|loading server info):? (.*)", re.DOTALL)
+# An error of the way to the service or of the service itself: the fingerprint went into that request.
+_REQUEST = "RequestManagedInstanceRoleToken"
+# A refresher that panicked begins again after so many seconds.
+_AFTER_PANIC = 300.0
+# A worker that hibernates so soon after the start of the agent did so before it, too.
+_SOON_SECONDS = 600
+# By so much a rotation that is told again has moved if there are new credentials; clocks are corrected by less.
+_RENEWED_SECONDS = 60.0
+
+
+class TimelineBuilder(Story):
+    """A history that takes entries: `take` for each, then `finish`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kind_before = ""
+        self._good_order = ""
+        # Told between a start and the refresher's loop, it is of credentials that were on the disk.
+        self._ready: Entry | None = None
+
+    def take(self, entry: Entry, covered: bool = True) -> None:
+        """Take the next entry, in the order of time.
+
+        Args:
+            entry: the entry.
+            covered: whether its log would tell a success, too: errors.log and hibernate.log hold failures only.
+        """
+        if entry.at:
+            self.began = self.began or entry.at
+            self.ended = entry.at
+        self.covered = covered
+        if ARN in entry.text:
+            self.role = role_in(entry.text) or self.role
+        if entry.kind == "attribute":
+            self._comparisons.attribute(entry)
+            return
+        if entry.kind == "awake":
+            # A worker that hibernates does not report; of the core agent it tells nothing.
+            self.worker = Wait()
+            self.reports.begin(entry.at)
+            return
+        if entry.kind == "provider-silent":
+            self.reports.say(entry.text.partition(": ")[2] or entry.text)
+            return
+        if entry.kind == "expired":
+            self._expired(entry)
+            return
+        if entry.kind in KINDS_BESIDE:
+            # Of another log, or another part of the agent: what is under way goes on around it.
+            self.beside.take(entry)
+            if entry.kind != "channel":
+                self._note(entry)
+            return
+        self._close()
+        if entry.kind != "loop":
+            self._take_ready()
+        getattr(self, f"_{entry.kind.replace('-', '_')}", self._note)(entry)
+        self._kind_before = entry.kind
+
+    def cover(self) -> None:
+        """Take the repetition of an entry, in a log that would tell a success, too."""
+        for one in (self.trouble, self.worker):
+            if one is not None:
+                one.covered = True
+
+    def finish(self) -> None:
+        """Say that there is nothing more."""
+        self._close()
+        if self._ready is not None and self.run.started and not self.run.loop:
+            # The line that tells whether they were on the disk has not been written yet.
+            self.run.from_disk, self._ready = self._ready.at, None
+        self._take_ready()
+
+    def _fail(self, at: str, error: str = "") -> None:
+        """Open the trouble, or go on with it."""
+        self.trouble = self.trouble or Trouble(at)
+        self.trouble.covered = self.trouble.covered or self.covered
+        run = self.run
+        run.failed, run.good = at or self.ended or "-", ""
+        run.error = error or run.error
+
+    def _settle(self) -> None:
+        """Close the trouble."""
+        self.trouble = None
+        self.settled_refusals = {code: count for code, (count, _, _) in self.refusals.items()}
+        self.wasted = 0
+        self.minted = self.unreadable = self.expired = self.start_error = self.start_failed = ""
+        self._comparisons.settled, self._settled_regenerations = len(self.mismatches), len(self.regenerated_at)
+
+    def _mismatch(self, entry: Entry) -> None:
+        self._comparisons.begin(entry)
+
+    def _id_differs(self, entry: Entry) -> None:
+        self._comparisons.begin(entry)
+
+    def _close(self) -> None:
+        group, repeated = self._comparisons.close()
+        if group is None:
+            return
+        self._fail(group.first)
+        if not repeated:
+            self._add(group.first, "mismatch", group.text)
+
+    def _regenerated(self, entry: Entry) -> None:
+        self.regenerated_at.append(entry.at)
+        self.wasted = 0
+        self._fail(entry.at)
+        self._checked(entry)
+        self._add(entry.at, "regenerated", "a new fingerprint was made and stored over the old one")
+
+    def _checked(self, entry: Entry) -> None:
+        self.run.checked = self.run.checked or entry.at or "-"
+
+    def _first(self, entry: Entry) -> None:
+        self.minted = entry.at or "-"
+        if self.run.started and not self.run.stopped:
+            self._checked(entry)
+        self._note(entry)
+
+    def _unreadable(self, entry: Entry) -> None:
+        found = _UNREADABLE.search(entry.text)
+        self.unreadable = (found[1].strip() if found else entry.text)[:ERROR_KEPT]
+        self._note(entry)
+
+    def _no_identity(self, entry: Entry) -> None:
+        self._unreadable(entry)
+
+    def _registered(self, entry: Entry) -> None:
+        self.registered = entry.at or "-"
+        if self._is_over:
+            self._settle()
+        self._note(entry)
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether no process of the core agent is known to run."""
+        return bool(self.start_error or self.run.stopped) or (self.run.outcome == "not-told" and not self.run.started)
+
+    def _expired(self, entry: Entry) -> None:
+        found = _EXPIRED_AT.search(entry.text)
+        if self.expired or entry.order < self._good_order or self.run.stopped:
+            # What a worker of before wrote comes late.
+            return
+        self.expired = found[2].rstrip(".") if found else "-"
+        self._fail(entry.at)
+        self._add(entry.at, "expired", f"the shared credentials expired at {self.expired}" if found else entry.text)
+
+    def _not_loaded(self, entry: Entry) -> None:
+        self._fail(entry.at)
+        self._note(entry)
+
+    def _refused(self, entry: Entry) -> None:
+        found = _ERROR.search(entry.text)
+        self._refuse(entry.at, found[1].strip() if found else entry.text)
+
+    def _status(self, entry: Entry) -> None:
+        # Agents 3.2.183 to 3.2.1542 tell nothing else of such an error; later ones repeat what the line before has.
+        if self._kind_before != "refused":
+            status = _STATUS.search(entry.text)
+            message = _MESSAGE.search(entry.text, status.end()) if status else None
+            told = (
+                f"{entry.text[message.end() :].strip()} (status code {status[1]})" if status and message else entry.text
+            )
+            self._refuse(entry.at, told.strip())
+
+    def _refuse(self, at: str, error: str) -> None:
+        code = code_of(error) or "other"
+        times, first, _ = self.refusals.get(code, (0, at, ""))
+        self.refusals[code] = (times + 1, first, at)
+        if self.open_regenerations and code == MISMATCH:
+            self.wasted += 1
+        self.refresher.fail(at, error)
+        self._fail(at, error[:ERROR_KEPT])
+        self.run.asks, self.run.loop = True, self.run.loop or at or "-"
+        self.run.asks_next = ""
+        if code != "other" or _REQUEST in error:
+            self.run.checked = self.run.checked or at or "-"
+        self._add(at, "refused", error[:ERROR_KEPT])
+
+    def _panic(self, entry: Entry) -> None:
+        self.refresher.fail(entry.at, entry.text)
+        self.refresher.sleep(entry.at, _AFTER_PANIC)
+        self._fail(entry.at, entry.text[:ERROR_KEPT])
+        self._note(entry)
+
+    def _unwritten(self, entry: Entry) -> None:
+        self.refresher.fail(entry.at, entry.text)
+        self._fail(entry.at, entry.text[:ERROR_KEPT])
+        self._checked(entry)
+        self._note(entry)
+
+    def _not_started(self, entry: Entry) -> None:
+        self.start_error = entry.text.partition(f"{CORE}:")[2].strip()[:ERROR_KEPT] or entry.text
+        self.start_failed = self.start_failed or entry.at or "-"
+        self.trouble = self.trouble or Trouble(entry.at)
+        self.trouble.covered = self.trouble.covered or self.covered
+        self._note(entry)
+
+    def _ping_failed(self, entry: Entry) -> None:
+        self.worker.fail(entry.at, entry.text.partition("error - ")[2] or entry.text)
+        self.worker.covered = self.worker.covered or self.covered
+        self._note(entry)
+
+    def _sleep(self, entry: Entry) -> None:
+        found = _SLEEP.search(entry.text)
+        self._fail(entry.at)
+        self.run.asks, self.run.loop = True, self.run.loop or entry.at or "-"
+        self.refresher.sleep(entry.at, duration(found[1]) if found else None)
+        self._add(entry.at, "sleep", f"sleeps {found[1]}" if found else entry.text[:ERROR_KEPT])
+
+    def _backoff(self, entry: Entry) -> None:
+        found = _BACKOFF.search(entry.text)
+        self.worker.sleep(entry.at, float(found[1]) if found else None)
+        self.worker.covered = self.worker.covered or self.covered
+        self._add(
+            entry.at, "backoff", f"asks every {found[1]} s for {found[2]} s" if found else entry.text[:ERROR_KEPT]
+        )
+
+    def _hibernate(self, entry: Entry) -> None:
+        # "Entering SSM Agent hibernate - <error>" in the main log, "Agent is in hibernate mode" in the other.
+        error = entry.text.partition("hibernate - ")[2]
+        if error or not self.worker.waiting:
+            gap = seconds_between(self.started, entry.at)
+            if gap is not None and not 0 <= gap <= _SOON_SECONDS:
+                # It worked in between.
+                self.worker.since = ""
+            self.worker.fail(entry.at, error)
+            self.worker.covered = self.worker.covered or self.covered
+            self.worker.entered = entry.at
+        if self.run.asks is False:
+            # Where credentials are not shared the worker computes the fingerprint, and then pings.
+            self._checked(entry)
+        self._note(entry)
+
+    def _worker_started(self, entry: Entry) -> None:
+        # What the worker logs when a ping was answered, for which it needs credentials.
+        self.worker = Wait()
+        self.refresher.untold = False
+        if not self.run.version:
+            # Of a process from before the logs begin its worker tells the version, which comes in the same package.
+            self.run.version = self._told_version(entry)
+        if self.started and not self.run.asks:
+            # It got them itself, and now: before 3.1.501, and where they are not shared.
+            self._got(entry)
+        else:
+            self.run.worker = entry.at or "-"
+        self._note(entry)
+
+    def _good(self, entry: Entry) -> None:
+        if "ready" in entry.text.lower():
+            # Of a core agent that does not ask it only lets the worker start.
+            self._ready = None if self.run.asks is False else entry
+            return
+        found = _ROTATION.match(entry.text)
+        if not found or self._kind_before == "unwritten":
+            return
+        before = self.run.asks_next
+        self.run.asks_next = later(entry.at, float(found[1]) * 60)
+        moved = seconds_between(before, self.run.asks_next)
+        if self.run.failed or self.refresher.waiting or self.refresher.untold:
+            # All that agents 3.2.286 to 3.2.1241 tell. It is said of credentials that were on the disk, too; but those
+            # that could not be renewed in time count backwards.
+            if not found[1].startswith("-") and not (self.run.from_disk and not before):
+                self._got(entry)
+        elif moved is not None and moved > _RENEWED_SECONDS:
+            # No other credentials count anew: also where their coming is not logged.
+            self._got(entry)
+
+    def _loop(self, entry: Entry) -> None:
+        self.run.asks, self.run.loop = True, entry.at or "-"
+        if self._ready is not None:
+            self.run.from_disk, self._ready = self._ready.at or "-", None
+        self._note(entry)
+
+    def _asks_now(self, entry: Entry) -> None:
+        # It is written between two requests only, and the next one follows at once.
+        self.run.asks, self.run.asks_next = True, entry.at
+        self._note(entry)
+
+    def _gives_up(self, entry: Entry) -> None:
+        self.refresher.fail(entry.at, entry.text)
+        self._fail(entry.at, entry.text[:ERROR_KEPT])
+        self._note(entry)
+
+    def _recipe(self, entry: Entry) -> None:
+        recipe = "wql" if "returning wql" in entry.text.lower() else "wmic"
+        if recipe != self.recipe:
+            self._note(entry)
+        self.recipe = recipe
+
+    def _health_skipped(self, entry: Entry) -> None:
+        self.reports.skip(entry.at)
+        self._note(entry)
+
+    def _serial(self, _: Entry) -> None:
+        """The error stands in the log itself, too."""
+
+    def _unshared(self, _: Entry) -> None:
+        self.run.asks = False
+        self.refresher = Wait()
+
+    def _take_ready(self) -> None:
+        entry, self._ready = self._ready, None
+        if entry is not None:
+            self._got(entry)
+
+    def _got(self, entry: Entry) -> None:
+        self.last_good, self._good_order = entry.at, entry.order
+        self._settle()
+        self.refresher = Wait()
+        run = self.run
+        run.failed, run.error, run.ever_good = "", "", True
+        run.good = run.good or entry.at or "-"
+        self._checked(entry)
+        self._add(entry.at, "good", "credentials are there")
+
+    def _version(self, entry: Entry) -> None:
+        version = self._told_version(entry)
+        if self.registered:
+            # What was before it was another registration's; a process that runs goes on with that.
+            self._settle()
+            self.registered = ""
+        run = Run(entry.at or "-", version)
+        if self.run.started or self.run.outcome != "not-told":
+            self.runs.append(run)
+        else:
+            self.runs[-1] = run
+        if len(self.runs) > RUNS_LIMIT:
+            del self.runs[0]
+        self.refresher.restart()
+        self.worker.restart()
+        self.beside.restart()
+        self.start_error = self.start_failed = self.expired = ""
+        self.started = entry.at
+        self._add(entry.at, "start", f"agent {version or '?'} starts")
+        if "starting agent" in entry.text.lower():
+            # Agents 2 are one process, which says so when a ping was answered.
+            self.worker = Wait()
+            self._got(entry)
+
+    def _told_version(self, entry: Entry) -> str:
+        found = _VERSION.search(entry.text)
+        version = found[1] if found else ""
+        if version and (not self.versions or self.versions[-1] != version):
+            self.versions.append(version)
+        return version
+
+    def _stop(self, entry: Entry) -> None:
+        self.run.stopped = entry.at or "-"
+        self._note(entry)
+
+    def _note(self, entry: Entry) -> None:
+        if entry.kind not in ("start", "loop"):
+            self._add(entry.at, entry.kind, entry.text[:ERROR_KEPT])
+
+    def _add(self, at: str, kind: str, text: str) -> None:
+        if self.timeline and self.timeline[-1][1:3] == (kind, text):
+            first, _, _, times, _ = self.timeline[-1]
+            self.timeline[-1] = (first, kind, text, times + 1, at)
+        elif len(self.timeline) < TIMELINE_LIMIT:
+            self.timeline.append((at, kind, text, 1, at))
+        else:
+            # The first ones tell how it began; of the rest the newest count.
+            del self.timeline[TIMELINE_LIMIT // 2]
+            self.timeline.append((at, kind, text, 1, at))
+            self.dropped += 1
