@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Generic, TypeVar
 
-    from fingerprint.agent.logs import Story
+    from fingerprint.agent.logs import Timeline
     from fingerprint.agent.next_check import NextCheck
     from fingerprint.machine.base import Machine, Process
     from fingerprint.machine.processes import CommandResult
@@ -72,7 +72,7 @@ class AgentFacts:
         machine: the machine, which is asked everything once.
         places: where the agent's files are on it.
         log_limit: bytes of each log that are read, from its end.
-        unread_logs: logs that could not be read, with the reason, once the story was asked for.
+        unread_logs: logs that could not be read, with the reason, once the timeline was asked for.
     """
 
     def __init__(self, machine: Machine, *, log_limit: int = END_LIMIT) -> None:
@@ -130,9 +130,9 @@ class AgentFacts:
         return min(starts, default=None)
 
     @fact
-    def story(self) -> Story:
+    def timeline(self) -> Timeline:
         """What the agent's logs tell. Raises OSError where there are none, or the main one cannot be read."""
-        from fingerprint.agent.logs import read_texts
+        from fingerprint.agent.logs import read_parts
 
         told = [self.log_parts(name) for name in LOGS]
         self.unread_logs += [f"{path}: {error.strerror or error}" for _, no in told for path, error in no.items()]
@@ -142,7 +142,7 @@ class AgentFacts:
                 iter(refused.values()),
                 FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.places.logs),
             )
-        return read_texts(*(parts for parts, _ in told))
+        return read_parts(*(parts for parts, _ in told))
 
     def log_parts(self, log: str) -> tuple[list[bytes], dict[str, OSError]]:
         """Return what is read of a log, with what was rotated away; and the files that cannot be read.
@@ -199,11 +199,11 @@ class AgentFacts:
         from fingerprint.agent.next_check import next_check
 
         try:
-            story, processes = self.story, self.processes
+            timeline, processes = self.timeline, self.processes
         except OSError:
             # What of it can be looked at, it looks at itself.
             return next_check(self.machine)
-        return next_check(self.machine, story=story, processes=processes)
+        return next_check(self.machine, timeline=timeline, processes=processes)
 
     @fact
     def credentials_since(self) -> float | None:
@@ -257,7 +257,7 @@ class AgentFacts:
 
     def _logged_version(self) -> str:
         try:
-            return self.story.versions[-1] if self.story.versions else ""
+            return self.timeline.versions[-1] if self.timeline.versions else ""
         except OSError:
             return ""
 
@@ -288,7 +288,7 @@ class AgentFacts:
     def behaviour(self) -> Assessed:
         """How the agent behaves that runs, by the version that its log has, else by its program's."""
         try:
-            running = self.story.run.version
+            running = self.timeline.run.version
         except OSError:
             running = ""
         return assess(running or self.version)

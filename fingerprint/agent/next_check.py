@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, ClassVar
 
-    from fingerprint.agent.logs import Story
+    from fingerprint.agent.logs import Timeline
     from fingerprint.machine.base import Machine, Process
 
 # The log names its start when the agent has found its identity, and the kernel counts in ticks of another clock.
@@ -108,14 +108,14 @@ def answer(check: NextCheck) -> dict[str, Any]:
 
 
 def next_check(
-    machine: Machine, *, story: Story | None = None, processes: Sequence[Process] | None = None
+    machine: Machine, *, timeline: Timeline | None = None, processes: Sequence[Process] | None = None
 ) -> NextCheck | None:
     """Return when the agent of a machine compares the hardware next; None where none runs: on a copied disk, and in
     recordings that do not tell of its processes.
 
     Args:
         machine: the machine.
-        story: of the agent's logs, if they were read already.
+        timeline: of the agent's logs, if they were read already.
         processes: of the agent, if they were listed already.
     """
     now = machine.now()
@@ -135,39 +135,39 @@ def next_check(
     if started is None:
         return NextCheck(Looks.UNKNOWN, now, "the start of its process is not told")
     has_worker = any(one.name != CORE for one in found)
-    if story is None:
-        story = _story(machine)
-    told = None if story is None else _by_log(machine, story, started, now, has_worker)
+    if timeline is None:
+        timeline = _timeline(machine)
+    told = None if timeline is None else _by_log(machine, timeline, started, now, has_worker)
     return told or _by_credentials(machine, started, now, has_worker)
 
 
-def _story(machine: Machine) -> Story | None:
+def _timeline(machine: Machine) -> Timeline | None:
     """Return what the end of the agent's main log tells, None where it cannot be read."""
     # Imported here: it needs regular expressions, and most machines need no forecast.
-    from fingerprint.agent.logs import read_texts
+    from fingerprint.agent.logs import read_parts
 
     places = places_of(machine.platform)
     try:
-        return read_texts([machine.read_end(f"{places.logs}{places.separator}{MAIN_LOG}", END_LIMIT)], [], [])
+        return read_parts([machine.read_end(f"{places.logs}{places.separator}{MAIN_LOG}", END_LIMIT)], [], [])
     except OSError:
         return None
 
 
-def _by_log(machine: Machine, story: Story, started: float, now: float, has_worker: bool) -> NextCheck | None:
+def _by_log(machine: Machine, timeline: Timeline, started: float, now: float, has_worker: bool) -> NextCheck | None:
     """Return it by the log, None where the log does not tell of this process."""
-    run = story.run
-    begun = _seconds(machine, run.started or story.began)
+    run = timeline.run
+    begun = _seconds(machine, run.started or timeline.began)
     if begun is None or begun < started - _SLACK_SECONDS:
         return None
     if run.checked:
         at = _seconds(machine, run.checked)
         how = f"by its log{f' at {utc(at)}' if at is not None else ''}"
         return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
-    if run.failed and story.open_mismatches:
+    if run.failed and timeline.open_mismatches:
         return NextCheck(Looks.AT_NEXT_REFRESH, now, "by its log it compares now", at=now, started=started)
     if run.failed:
         # What failed before the fingerprint was known is computed anew at the next try.
-        retry = _seconds(machine, story.refresher.next_retry) if story.refresher.waiting else None
+        retry = _seconds(machine, timeline.refresher.next_retry) if timeline.refresher.waiting else None
         if retry is None or retry < now - _COMPARED_WITHIN_SECONDS:
             return NextCheck(Looks.UNKNOWN, now, _FAILED, started=started)
         how = f"{_FAILED}, and it tries again then"
@@ -180,7 +180,7 @@ def _by_log(machine: Machine, story: Story, started: float, now: float, has_work
         how = "by its log it uses the credentials of before its start until then"
         return NextCheck(Looks.AT_NEXT_REFRESH, now, how, at=max(at, now), started=started)
     loop = _seconds(machine, run.loop)
-    if loop is not None and not run.from_disk and not story.run.asks_next:
+    if loop is not None and not run.from_disk and not timeline.run.asks_next:
         if now - loop < _COMPARED_WITHIN_SECONDS:
             return NextCheck(Looks.AT_NEXT_REFRESH, now, "by its log it requests its first token", at=now,
                              started=started)  # fmt: skip

@@ -71,13 +71,13 @@ def record_state(
 def _logged_regeneration(agent: AgentFacts, vault: Vault, state: State) -> str:
     """Return when the agent logged a new fingerprint that the service does not know, "" if it logged none."""
     try:
-        story = agent.story
+        timeline = agent.timeline
     except OSError:
         return ""
-    if not story.regenerated_at:
+    if not timeline.regenerated_at:
         return ""
-    at = story.regenerated_at[-1]
-    if story.last_good and story.last_good > at:
+    at = timeline.regenerated_at[-1]
+    if timeline.last_good and timeline.last_good > at:
         # What got credentials afterwards was registered again since, or had its record restored.
         return ""
     row = agent.behaviour.row
@@ -112,7 +112,7 @@ def _registered_after(agent: AgentFacts, vault: Vault, at: str) -> bool:
 
 def _logged_mismatch(agent: AgentFacts) -> list[str]:
     """Return what the log tells of the mismatch before it."""
-    found = agent.story.mismatches[-1] if agent.story.mismatches else None
+    found = agent.timeline.mismatches[-1] if agent.timeline.mismatches else None
     if found is None:
         return []
     if found.id_differs:

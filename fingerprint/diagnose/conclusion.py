@@ -120,14 +120,14 @@ def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if not _tag(found, "waiting").startswith("waiting-"):
         return None
     # It was read for the finding, so nobody waits for it here.
-    story = site.story
+    timeline = site.timeline
     wait = wait_of(site)
     if wait is None:
         return None
     began = site.seconds_of(wait.since)
     since = utc(began) if began is not None else ""
     head = f"Hibernating since {since or wait.since or 'a time that is not told'}"
-    because, why, steps = _why_waiting(site, found, wait, wait is story.worker)
+    because, why, steps = _why_waiting(site, found, wait, wait is timeline.worker)
     steps = _starting_again(site, found, steps)
     return Conclusion("hibernating", f"{head}, because {why}. {_do(steps)}", since, because, tuple(steps))
 

@@ -26,7 +26,7 @@ def refused(ask: Callable[[], object]) -> Exception:
 
 
 ASKED: list[Callable[[Site], object]] = [
-    lambda of: of.processes, lambda of: of.story, lambda of: of.record, lambda of: of.explanation,
+    lambda of: of.processes, lambda of: of.timeline, lambda of: of.record, lambda of: of.explanation,
     lambda of: of.observation.required(), lambda of: of.machine.list_directory("/none"),
     lambda of: of.machine.read_file("/none"), lambda of: of.machine.read_end("/none", 10),
 ]  # fmt: skip

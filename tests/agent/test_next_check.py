@@ -15,7 +15,7 @@ import pytest
 from agent_machines import LOGS, REGENERATED, AgentMachine, line, mismatch, ready, refused, started
 from commandline import environment, run
 from fingerprint._io.times import utc
-from fingerprint.agent.logs import read_texts
+from fingerprint.agent.logs import read_parts
 from fingerprint.agent.next_check import Looks, NextCheck, in_minutes, next_check
 from fingerprint.observation import Observation
 from shared import SHARED
@@ -310,9 +310,9 @@ def test_what_is_due_is_now() -> None:
 
 def test_the_story_tells_of_each_process_on_its_own() -> None:
     """That an earlier process computed its fingerprint says nothing of the one that runs."""
-    story = read_texts([(BEFORE + on_disk("11:45:00", "25")).encode()], [], [])
-    assert (story.runs[0].checked, story.run.checked) == ("2026-11-24 08:00:01", "")
-    assert story.run.asks_next == "2026-11-24 12:10:00"
+    timeline = read_parts([(BEFORE + on_disk("11:45:00", "25")).encode()], [], [])
+    assert (timeline.runs[0].checked, timeline.run.checked) == ("2026-11-24 08:00:01", "")
+    assert timeline.run.asks_next == "2026-11-24 12:10:00"
 
 
 def test_a_recording_holds_no_more_of_the_log_than_before(machine: AgentMachine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent_machines import DENIED, MISMATCH, REGENERATED, AgentMachine, line, refused, started
-from fingerprint.agent.logs import conclusion, read_texts
+from fingerprint.agent.logs import conclusion, read_parts
 
 EXPIRED = "Signature expired: 20261124T110000Z is now earlier than 20261124T113500Z"
 STATUS = "Status code {} returned from AWS API. RequestId: 0a1b-2c3d Message: {}"
@@ -39,8 +39,8 @@ def test_an_error_is_told_whatever_kind_the_agent_called_it(
 
 def test_a_refused_fingerprint_is_told_from_the_log_of_an_earlier_agent_alone() -> None:
     text = line("11:35:00", "ERROR", f"Retrieve credentials produced unrecoverable aws error: {MISMATCH}") + FOR_A_DAY
-    story = read_texts([text.encode()], [], [])
-    assert "the service rejects the fingerprint" in conclusion(story)[0]
+    timeline = read_parts([text.encode()], [], [])
+    assert "the service rejects the fingerprint" in conclusion(timeline)[0]
 
 
 def test_an_answer_that_is_told_by_its_status_alone_is_the_error(machine: AgentMachine) -> None:
@@ -56,8 +56,8 @@ def test_a_status_after_its_error_is_no_second_failure() -> None:
     """As of 3.2.1630 and later."""
     text = refused("11:35:00", f"InvalidSignatureException: {EXPIRED}", "")
     text += line("11:35:00", "ERROR", STATUS.format(400, EXPIRED))
-    story = read_texts([text.encode()], [], [])
-    assert (story.refresher.failures, list(story.refusals)) == (1, ["InvalidSignatureException"])
+    timeline = read_parts([text.encode()], [], [])
+    assert (timeline.refresher.failures, list(timeline.refusals)) == (1, ["InvalidSignatureException"])
 
 
 def rotates(at: str, minutes: str = "29.99") -> str:

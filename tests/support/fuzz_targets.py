@@ -224,14 +224,14 @@ def run_evidence_texts(data: bytes, _: Random) -> bool:
     values = smbios_values(parse_dmidecode(text))
     assert clean(clean(text)) == clean(text)
     canonical_uuid(text)
-    story = TimelineBuilder()
+    timeline = TimelineBuilder()
     for line in text.split("\n"):
         entry = parse(line)
         if entry is not None:
-            story.take(entry)
-    story.finish()
-    assert conclusion(story)[0]
-    return bool(values or story.timeline)
+            timeline.take(entry)
+    timeline.finish()
+    assert conclusion(timeline)[0]
+    return bool(values or timeline.events)
 
 
 def run_texts(data: bytes, _: Random) -> bool:

@@ -18,7 +18,7 @@ from fingerprint.agent.logs.lines import Counts, Entry, entries, parse
 from fingerprint.agent.logs.retries import Retry, next_try
 from fingerprint.agent.logs.sdk_errors import SdkError, code_of, sdk_error
 from fingerprint.agent.logs.state import CLOCK, Present, State, conclusion, history, present, times
-from fingerprint.agent.logs.timeline import Story
+from fingerprint.agent.logs.timeline import Timeline
 from fingerprint.agent.logs.timeline_builder import TimelineBuilder
 from fingerprint.agent.logs.types import Run, Wait, duration
 from fingerprint.agent.logs.updates import NO_CHANNEL, Beside, FailedUpdate
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTRIBUTES", "Beside", "CLOCK", "Entry", "FailedUpdate", "Mismatch", "NO_CHANNEL", "Present", "Retry", "Run",
-    "SdkError", "State", "Story", "TimelineBuilder", "Wait", "code_of", "conclusion", "duration", "history", "next_try",
-    "offset_of", "parse", "present", "read_logs", "read_texts", "sdk_error", "times", "to_utc",
+    "SdkError", "State", "Timeline", "TimelineBuilder", "Wait", "code_of", "conclusion", "duration", "history",
+    "next_try", "offset_of", "parse", "present", "read_logs", "read_parts", "sdk_error", "times", "to_utc",
 ]  # fmt: skip
 
 # A line that stands in two logs comes out of the second one after no more than so many of the others.
@@ -40,7 +40,7 @@ _REPEATED_WITHIN = 4096
 _ROTATED = re.compile(r"(\.\d+)?(\.gz)?$")
 
 
-def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: None) -> Story:
+def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: None) -> Timeline:
     """Return what logs tell together, by time; lines that stand in two of them count once.
 
     Args:
@@ -50,7 +50,7 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
     Raises:
         InputError: a file could not be read, or is damaged.
     """
-    story = TimelineBuilder()
+    timeline = TimelineBuilder()
     counted = [0]
 
     def seen(length: int) -> None:
@@ -75,18 +75,18 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
         # errors.log repeats what the main log has.
         if entry.at and told.get(entry, number) != number:
             if covered:
-                story.cover()
+                timeline.cover()
             continue
         told.setdefault(entry, number)
         if len(told) > _REPEATED_WITHIN:
             del told[next(iter(told))]
-        story.take(entry, covered)
-    story.finish()
-    _count(story, counts)
-    return story
+        timeline.take(entry, covered)
+    timeline.finish()
+    _count(timeline, counts)
+    return timeline
 
 
-def read_texts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequence[bytes]) -> Story:
+def read_parts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequence[bytes]) -> Timeline:
     """Return what the logs of one agent tell together.
 
     The main log's own order counts, also where its clock was put back; of the log of errors only what is older
@@ -97,16 +97,16 @@ def read_texts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequ
         errors: parts of errors.log.
         hibernation: parts of hibernate.log.
     """
-    story = TimelineBuilder()
+    timeline = TimelineBuilder()
     counts: list[Counts] = []
     of_main, of_errors, of_hibernation = (_joined(parts, counts) for parts in (main, errors, hibernation))
-    story.main_began = began = of_main[0][0].at if of_main else ""
+    timeline.main_began = began = of_main[0][0].at if of_main else ""
     older = [told for told in of_errors if not began or told[0].at < began]
     for entry, covered in (*older, *heapq.merge(of_main, of_hibernation, key=lambda told: told[0].order)):
-        story.take(entry, covered)
-    story.finish()
-    _count(story, counts)
-    return story
+        timeline.take(entry, covered)
+    timeline.finish()
+    _count(timeline, counts)
+    return timeline
 
 
 def _joined(parts: Sequence[bytes], counts: list[Counts]) -> list[tuple[Entry, bool]]:
@@ -118,9 +118,9 @@ def _joined(parts: Sequence[bytes], counts: list[Counts]) -> list[tuple[Entry, b
     return [one for part in sorted(told, key=lambda one: one[0][0].order if one else "") for one in part]
 
 
-def _count(story: Story, counts: Sequence[Counts]) -> None:
-    story.lines = sum(one.lines for one in counts)
-    story.passed_over = sum(one.passed_over for one in counts)
+def _count(timeline: Timeline, counts: Sequence[Counts]) -> None:
+    timeline.lines = sum(one.lines for one in counts)
+    timeline.passed_over = sum(one.passed_over for one in counts)
 
 
 def _ordered(number: int, parts: Sequence[_Part]) -> Iterator[tuple[str, int, Entry, bool]]:

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fingerprint.agent.logs.timeline import Story
+    from fingerprint.agent.logs.timeline import Timeline
     from fingerprint.agent.logs.types import Wait
     from fingerprint.agent.versions import Assessed
 
@@ -112,18 +112,18 @@ def next_ping(
     return Retry(at, at, how)
 
 
-def next_try(story: Story) -> tuple[str, str, str]:
+def next_try(timeline: Timeline) -> tuple[str, str, str]:
     """Return when a waiting agent tries again, by its logs alone: after their end, without its configuration.
 
     Returns:
         The earliest and the latest time, local as the logs have it, and how it is known; "" for each that is not.
     """
-    wait, ended = story.wait, local_seconds(story.ended)
+    wait, ended = timeline.wait, local_seconds(timeline.ended)
     if wait is None or ended is None:
         return "", "", ""
     # The version of the last process; of one that was started before the logs begin none is told.
-    agent = assess(story.run.version)
-    found = (next_ping if wait is story.worker else next_request)(wait, agent, ended, local_seconds)
+    agent = assess(timeline.run.version)
+    found = (next_ping if wait is timeline.worker else next_request)(wait, agent, ended, local_seconds)
     if found is None:
         return "", "", ""
     return local(found.earliest), local(found.latest), found.how

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
 
-    from fingerprint.agent.logs.timeline import Story
+    from fingerprint.agent.logs.timeline import Timeline
 
 LOOK_FOR_NODE = "Look for the node and its role in the console of the service; register again if it is gone"
 _NAME_MAIN_LOG = f"Name {MAIN_LOG}, too: a success is logged there at the level INFO"
@@ -55,48 +55,48 @@ class Present(Value):
         self._set(state=state, since="" if since == "-" else since, cause=cause, steps=steps)
 
 
-def present(story: Story) -> Present:
-    """Return how the agent is at the end of a story, which was finished."""
-    run, trouble = story.run, story.trouble
+def present(timeline: Timeline) -> Present:
+    """Return how the agent is at the end of a timeline, which was finished."""
+    run, trouble = timeline.run, timeline.trouble
     if trouble is not None and not trouble.covered and not run.stopped:
-        return _only_failures(story, trouble.since)
-    if story.start_error:
-        return Present(State.NOT_STARTED, story.start_failed, *_not_started(story))
+        return _only_failures(timeline, trouble.since)
+    if timeline.start_error:
+        return Present(State.NOT_STARTED, timeline.start_failed, *_not_started(timeline))
     if run.stopped:
-        return Present(State.STOPPED, run.stopped, *_stopped(story))
+        return Present(State.STOPPED, run.stopped, *_stopped(timeline))
     if run.failed and trouble is not None:
-        return Present(State.FAILING, trouble.since, *_failing(story))
-    if story.worker.waiting:
-        if not story.worker.covered:
-            return _only_failures(story, story.worker.since)
-        return Present(State.FAILING, story.worker.since, *_hibernating(story))
-    if (run.good or run.from_disk or run.worker) and trouble is None and story.skips_reports:
-        return _offline(story)
+        return Present(State.FAILING, trouble.since, *_failing(timeline))
+    if timeline.worker.waiting:
+        if not timeline.worker.covered:
+            return _only_failures(timeline, timeline.worker.since)
+        return Present(State.FAILING, timeline.worker.since, *_hibernating(timeline))
+    if (run.good or run.from_disk or run.worker) and trouble is None and timeline.skips_reports:
+        return _offline(timeline)
     if run.good:
         return Present(State.HEALTHY, run.good, "")
     if trouble is None and (run.from_disk or run.worker):
-        return Present(State.HEALTHY, run.started or run.from_disk or run.worker, _from_disk(story))
-    begun = run.started or run.from_disk or run.worker or story.registered
+        return Present(State.HEALTHY, run.started or run.from_disk or run.worker, _from_disk(timeline))
+    begun = run.started or run.from_disk or run.worker or timeline.registered
     step = "Read the log again in a few minutes" if begun else _NAME_MAIN_LOG
-    return Present(State.CANNOT_TELL, run.started, _untold(story), (step,))
+    return Present(State.CANNOT_TELL, run.started, _untold(timeline), (step,))
 
 
-def _offline(story: Story) -> Present:
+def _offline(timeline: Timeline) -> Present:
     """Return how an agent is that gets credentials, and whose last health report was skipped."""
-    reports = story.reports
+    reports = timeline.reports
     why = f" ({reports.error})" if reports.error else ""
     told = f"its health reports{why}, as the metadata service of its provider does not answer"
-    if reports.last != "-" and max(reports.last, reports.began) < story.started:
+    if reports.last != "-" and max(reports.last, reports.began) < timeline.started:
         cause = f"before its last start it skipped {told}, and the log shows none since"
-        return Present(State.CANNOT_TELL, story.started, cause, ("Read the log again in a few minutes",))
+        return Present(State.CANNOT_TELL, timeline.started, cause, ("Read the log again in a few minutes",))
     cause = f"it skips {told}: the service shows the node as offline, although its credentials are good"
     return Present(State.FAILING, reports.since, cause, (
         f"Let the agent reach {METADATA_HOST} without a proxy; it reports again within minutes",
     ))  # fmt: skip
 
 
-def _only_failures(story: Story, since: str) -> Present:
-    error = story.start_error or story.run.error or story.worker.error or "a comparison of the hardware"
+def _only_failures(timeline: Timeline, since: str) -> Present:
+    error = timeline.start_error or timeline.run.error or timeline.worker.error or "a comparison of the hardware"
     return Present(
         State.CANNOT_TELL, since,
         f"these logs hold failures only (the last: {error}), and the agent may have recovered since",
@@ -104,72 +104,74 @@ def _only_failures(story: Story, since: str) -> Present:
     )  # fmt: skip
 
 
-def _from_disk(story: Story) -> str:
-    asks = f" at {story.run.asks_next}" if story.run.asks_next else ""
+def _from_disk(timeline: Timeline) -> str:
+    asks = f" at {timeline.run.asks_next}" if timeline.run.asks_next else ""
     return (
         f"it uses the credentials that it found on the disk; it compares the hardware and requests new ones{asks}, not "
         "at its start"
     )
 
 
-def _untold(story: Story) -> str:
-    run = story.run
+def _untold(timeline: Timeline) -> str:
+    run = timeline.run
     before = ""
-    if story.trouble is not None:
-        before = f"; before that it failed, because {_failing(story)[0]}"
+    if timeline.trouble is not None:
+        before = f"; before that it failed, because {_failing(timeline)[0]}"
     if run.from_disk or run.worker:
-        return f"{_from_disk(story)}{before}"
+        return f"{_from_disk(timeline)}{before}"
     if run.started:
         return f"the agent was started, and its log does not tell since whether it gets credentials{before}"
-    if story.registered:
+    if timeline.registered:
         return "the machine was registered, and the log shows no start of the agent since"
     return "no line tells whether the agent gets credentials"
 
 
-def _stopped(story: Story) -> tuple[str, tuple[str, ...]]:
+def _stopped(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     """Return how it was before it stopped, and what to do: what it failed of would be there after its start."""
-    if story.trouble is None:
-        return "before that it had credentials" if story.run.outcome != "not-told" else "", ("Start the agent",)
-    why, steps = _failing(story)
+    if timeline.trouble is None:
+        return "before that it had credentials" if timeline.run.outcome != "not-told" else "", ("Start the agent",)
+    why, steps = _failing(timeline)
     steps = tuple(step.replace("Restart the agent", "Start the agent").replace(", then restart the agent", "")
                   .removesuffix(": it retries at once") for step in steps)  # fmt: skip
     then = () if any("Start the agent" in step for step in steps) else ("Start the agent once that is mended",)
     return f"before that it failed, because {why}", (*steps, *then)
 
 
-def _not_started(story: Story) -> tuple[str, tuple[str, ...]]:
-    why = f"; {story.unreadable}" if story.unreadable else ""
+def _not_started(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
+    why = f"; {timeline.unreadable}" if timeline.unreadable else ""
     return (
-        f"the agent ends at each start: {story.start_error}{why}",
+        f"the agent ends at each start: {timeline.start_error}{why}",
         ("Fix what the error names; `fingerprint diagnose` checks vault and configuration",),
     )
 
 
-def _failing(story: Story) -> tuple[str, tuple[str, ...]]:
+def _failing(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     """Return why credentials do not come, as the end of a sentence, and what to do."""
     # Of a process that has not failed yet it is what failed before its start.
-    error = story.run.error or ("" if story.run.failed else story.refresher.error)
+    error = timeline.run.error or ("" if timeline.run.failed else timeline.refresher.error)
     code = code_of(error)
     if not error or code == MISMATCH:
-        return _mismatching(story, code == MISMATCH)
-    why, steps = _rejected(story, error, code)
-    if story.open_regenerations:
-        why += f"; besides, it stored a new fingerprint{_at(story.open_regenerations[-1])}, which the service rejects"
+        return _mismatching(timeline, code == MISMATCH)
+    why, steps = _rejected(timeline, error, code)
+    if timeline.open_regenerations:
+        why += (
+            f"; besides, it stored a new fingerprint{_at(timeline.open_regenerations[-1])}, which the service rejects"
+        )
     return why, steps
 
 
-def _rejected(story: Story, error: str, code: str) -> tuple[str, tuple[str, ...]]:
+def _rejected(timeline: Timeline, error: str, code: str) -> tuple[str, tuple[str, ...]]:
     if any(word in error for word in CLOCK):
         return f"its clock is wrong, so the service rejects its signatures: {error}", (
             "Set the clock and keep it right (chrony, systemd-timesyncd), then restart the agent",
         )  # fmt: skip
     if code == DENIED:
-        return _denied(story, error)
+        return _denied(timeline, error)
     return f"it gets no credentials: {error}", ("Fix what the error names, then restart the agent: it retries at once",)
 
 
-def _denied(story: Story, error: str) -> tuple[str, tuple[str, ...]]:
-    if story.run.ever_good:
+def _denied(timeline: Timeline, error: str) -> tuple[str, tuple[str, ...]]:
+    if timeline.run.ever_good:
         return (
             f"the service rejects the node, from which the same process got credentials before ({error}): another "
             "program replaced the node's key, or the node was deregistered, or its role was changed",
@@ -182,29 +184,29 @@ def _denied(story: Story, error: str) -> tuple[str, tuple[str, ...]]:
     )
 
 
-def _mismatching(story: Story, rejected: bool) -> tuple[str, tuple[str, ...]]:
+def _mismatching(timeline: Timeline, rejected: bool) -> tuple[str, tuple[str, ...]]:
     """Return why the fingerprint is not the one of the service: the last cause counts."""
-    regenerated = story.open_regenerations[-1] if story.open_regenerations else ""
-    minted = story.minted
+    regenerated = timeline.open_regenerations[-1] if timeline.open_regenerations else ""
+    minted = timeline.minted
     if minted and rejected and minted >= regenerated:
-        why = f" ({story.unreadable})" if story.unreadable else ""
+        why = f" ({timeline.unreadable})" if timeline.unreadable else ""
         return (
             f"the agent could not read its record{why} and stored a first fingerprint{_at(minted)}, which the service "
             "does not know",
             ("fingerprint vault history   # shows the record of before, if it was kept",
              "Else register the machine again"),
         )  # fmt: skip
-    if story.open_regenerations:
-        sid = any(one.id_differs for one in story.open_mismatches)
+    if timeline.open_regenerations:
+        sid = any(one.id_differs for one in timeline.open_mismatches)
         accept = " --accept-new-sid" if sid else ""
         return (
             f"the machine differed from its record, and the agent stored a new fingerprint{_at(regenerated)}; the "
-            f"service knows the old one only and rejects the new one permanently{_wasted(story)}",
+            f"service knows the old one only and rejects the new one permanently{_wasted(timeline)}",
             ("fingerprint vault history   # if the old record was kept: `fingerprint vault restore N --rebaseline"
              f"{accept} --yes`, then restart the agent",
              "Else register the machine again. A lower threshold does not help now"),
         )  # fmt: skip
-    if story.open_mismatches:
+    if timeline.open_mismatches:
         return (
             "the machine differs from its record, and the log shows no new fingerprint yet",
             ("fingerprint vault backup", "fingerprint explain"),
@@ -215,16 +217,16 @@ def _mismatching(story: Story, rejected: bool) -> tuple[str, tuple[str, ...]]:
             "or another machine holds this registration",
             ("fingerprint explain", "fingerprint vault history"),
         )
-    if story.expired:
-        ran_out = f" at {story.expired}" if story.expired != "-" else ""
+    if timeline.expired:
+        ran_out = f" at {timeline.expired}" if timeline.expired != "-" else ""
         return f"its credentials expired{ran_out}, and none came since", ("fingerprint diagnose",)
     return "it waits before it requests credentials again, and the log does not show why", ("fingerprint diagnose",)
 
 
-def _hibernating(story: Story) -> tuple[str, tuple[str, ...]]:
-    error = story.worker.error or "the error is not logged"
+def _hibernating(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
+    error = timeline.worker.error or "the error is not logged"
     if code_of(error) == MISMATCH:
-        return _mismatching(story, True)
+        return _mismatching(timeline, True)
     return (
         f"its worker hibernates: it has credentials, and its health pings fail: {error}; the fingerprint is not the "
         "reason that the log gives",
@@ -232,8 +234,8 @@ def _hibernating(story: Story) -> tuple[str, tuple[str, ...]]:
     )
 
 
-def _wasted(story: Story) -> str:
-    return f"; {times(story.wasted, 'retry', 'retries')} since then wasted" if story.wasted else ""
+def _wasted(timeline: Timeline) -> str:
+    return f"; {times(timeline.wasted, 'retry', 'retries')} since then wasted" if timeline.wasted else ""
 
 
 def _at(at: str) -> str:
@@ -251,25 +253,25 @@ _WORDS = {
 }  # fmt: skip
 
 
-def conclusion(story: Story) -> tuple[str, list[str], list[str]]:
+def conclusion(timeline: Timeline) -> tuple[str, list[str], list[str]]:
     """Return how the agent is, in words, what to do in order, and what the logs do not tell."""
-    now = present(story)
+    now = present(timeline)
     unknown = []
-    if story.open_mismatches and any(m.matched is None and not m.id_differs for m in story.open_mismatches):
+    if timeline.open_mismatches and any(m.matched is None and not m.id_differs for m in timeline.open_mismatches):
         unknown.append("which attributes changed: their lines (WARN) are not in the log")
-    if not story.began:
+    if not timeline.began:
         unknown.append("when: the lines have no time")
     since = f" since {now.since}" if now.since else ""
     cause = now.cause or ("the agent gets its credentials" if now.state == State.HEALTHY else "")
     text = f"{_WORDS[str(now.state)]}{since}{f': {cause}' if cause else ''}."
-    return " ".join(part for part in (text, history(story)) if part), list(now.steps), unknown
+    return " ".join(part for part in (text, history(timeline)) if part), list(now.steps), unknown
 
 
-def history(story: Story) -> str:
+def history(timeline: Timeline) -> str:
     """Return what failed before the agent last got credentials, in one sentence; "" for nothing."""
-    over = len(story.regenerated_at) - len(story.open_regenerations)
-    mismatches = len(story.mismatches) - len(story.open_mismatches)
+    over = len(timeline.regenerated_at) - len(timeline.open_regenerations)
+    mismatches = len(timeline.mismatches) - len(timeline.open_mismatches)
     told = [times(mismatches, "mismatch", "mismatches")] if mismatches else []
     told += [times(over, "new fingerprint", "new fingerprints")] if over else []
-    told += [f"{code} {times(count, 'time', 'times')}" for code, count in story.settled_refusals.items()]
+    told += [f"{code} {times(count, 'time', 'times')}" for code, count in timeline.settled_refusals.items()]
     return f"Before that, and over: {', '.join(told)}." if told else ""

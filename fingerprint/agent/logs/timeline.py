@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fingerprint.agent.logs.comparisons import Mismatch
 
 
-class Story(Counts):
+class Timeline(Counts):
     """What the logs tell.
 
     Attributes:
@@ -40,8 +40,8 @@ class Story(Counts):
         role: the last role that an error of the service named.
         covered: whether the last entry is of a log in which a success is told, too.
         beside: what became of updates and of Session Manager's channel; the agent's credentials do not depend on them.
-        timeline: (time, kind, text, times, last time), what repeats in one line.
-        dropped: lines of the timeline that were left out.
+        events: (time, kind, text, times, last time), what repeats in one line.
+        dropped: events that were left out.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Story(Counts):
         self.trouble: Trouble | None = None
         self.minted = self.unreadable = self.start_failed = self.expired = self.registered = self.recipe = ""
         self.covered = False
-        self.timeline: list[tuple[str, str, str, int, str]] = []
+        self.events: list[tuple[str, str, str, int, str]] = []
         self.dropped = 0
         self.beside = Beside()
         self.reports = Reports()

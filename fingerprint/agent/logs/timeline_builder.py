@@ -6,7 +6,7 @@ import re
 
 from fingerprint.agent.accounts import ARN, role_in
 from fingerprint.agent.logs.sdk_errors import MISMATCH, code_of
-from fingerprint.agent.logs.timeline import Story
+from fingerprint.agent.logs.timeline import Timeline
 from fingerprint.agent.logs.types import ERROR_KEPT, Run, Trouble, Wait, duration, later, seconds_between
 from fingerprint.agent.logs.updates import KINDS as KINDS_BESIDE
 from fingerprint.agent.paths import CORE, WORKER
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.agent.logs.lines import Entry
 
-TIMELINE_LIMIT = 400
+EVENTS_LIMIT = 400
 RUNS_LIMIT = 50
 _VERSION = re.compile(rf"(?:{CORE}|{WORKER}) - v(\d+(?:\.\d+)+)")
 # Agents 3.1.501 to 3.2.1542 tell the kinds of errors apart.
@@ -37,7 +37,7 @@ _SOON_SECONDS = 600
 _RENEWED_SECONDS = 60.0
 
 
-class TimelineBuilder(Story):
+class TimelineBuilder(Timeline):
     """A history that takes entries: `take` for each, then `finish`."""
 
     def __init__(self) -> None:
@@ -383,13 +383,13 @@ class TimelineBuilder(Story):
             self._add(entry.at, entry.kind, entry.text[:ERROR_KEPT])
 
     def _add(self, at: str, kind: str, text: str) -> None:
-        if self.timeline and self.timeline[-1][1:3] == (kind, text):
-            first, _, _, times, _ = self.timeline[-1]
-            self.timeline[-1] = (first, kind, text, times + 1, at)
-        elif len(self.timeline) < TIMELINE_LIMIT:
-            self.timeline.append((at, kind, text, 1, at))
+        if self.events and self.events[-1][1:3] == (kind, text):
+            first, _, _, times, _ = self.events[-1]
+            self.events[-1] = (first, kind, text, times + 1, at)
+        elif len(self.events) < EVENTS_LIMIT:
+            self.events.append((at, kind, text, 1, at))
         else:
             # The first ones tell how it began; of the rest the newest count.
-            del self.timeline[TIMELINE_LIMIT // 2]
-            self.timeline.append((at, kind, text, 1, at))
+            del self.events[EVENTS_LIMIT // 2]
+            self.events.append((at, kind, text, 1, at))
             self.dropped += 1

@@ -1,4 +1,4 @@
-"""What a story is made of: waits, processes of the agent, trouble, and durations as Go prints them."""
+"""What a timeline is made of: waits, processes of the agent, trouble, and durations as Go prints them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Wait:
         slept: when the last pause was logged, "" if it was not.
         pause: its seconds, None if that was not logged.
         untold: whether it waited before the last start, and nothing tells since how it is.
-        covered: whether that is told where its end would be, too; see `Story.covered`.
+        covered: whether that is told where its end would be, too; see `Timeline.covered`.
     """
 
     def __init__(self) -> None:
@@ -148,7 +148,12 @@ class Run:
 
 
 class Trouble:
-    """What failed since credentials last came. Attributes: `since`, when it began; `covered`, see `Story.covered`."""
+    """What failed since credentials last came.
+
+    Attributes:
+        since: when it began.
+        covered: see `Timeline.covered`.
+    """
 
     def __init__(self, since: str) -> None:
         self.since = since

@@ -11,7 +11,7 @@ from fingerprint.agent.logs import (
     NO_CHANNEL,
     Mismatch,
     State,
-    Story,
+    Timeline,
     conclusion,
     next_try,
     offset_of,
@@ -51,18 +51,18 @@ def run(arguments: Arguments) -> int:
         except ValueError as error:
             raise UsageError(str(error), remedy="Name the offset of the log's local time, such as +02:00") from None
     paths = getattr(arguments, "FILE")  # noqa: B009
-    story = read_logs(paths, _progress())
-    if not story.timeline:
-        warn(f"{story.lines} lines, and none of them is one that the agent writes about its fingerprint")
+    timeline = read_logs(paths, _progress())
+    if not timeline.events:
+        warn(f"{timeline.lines} lines, and none of them is one that the agent writes about its fingerprint")
 
     def when(at: str) -> str:
         return to_utc(at, offset) if at and offset is not None else at
 
     if arguments.output == "json":
-        print_json("diagnose logs", _answer(story, paths, when, offset is not None, arguments))
+        print_json("diagnose logs", _answer(timeline, paths, when, offset is not None, arguments))
     else:
-        _print(story, when, offset is not None, arguments)
-    return _EXIT_CODES[present(story).state]
+        _print(timeline, when, offset is not None, arguments)
+    return _EXIT_CODES[present(timeline).state]
 
 
 def _progress() -> Callable[[int], None]:
@@ -85,42 +85,43 @@ def _quoted(text: str, arguments: Arguments) -> str:
 
 
 def _answer(
-    story: Story, paths: list[str], when: Callable[[str], str], in_utc: bool, arguments: Arguments
+    timeline: Timeline, paths: list[str], when: Callable[[str], str], in_utc: bool, arguments: Arguments
 ) -> dict[str, Any]:
-    text, steps, unknown = conclusion(story)
-    now = present(story)
-    waits = now.state == State.FAILING and story.hibernating
-    earliest, latest, how = next_try(story) if waits else ("", "", "")
+    text, steps, unknown = conclusion(timeline)
+    now = present(timeline)
+    waits = now.state == State.FAILING and timeline.hibernating
+    earliest, latest, how = next_try(timeline) if waits else ("", "", "")
     return {
         "state": str(now.state), "since": when(now.since), "cause": _quoted(now.cause, arguments),
-        "nextRequest": when(story.run.asks_next) if now.state == State.HEALTHY else "",
+        "nextRequest": when(timeline.run.asks_next) if now.state == State.HEALTHY else "",
         "starts": [
             {"at": when("" if run.started == "-" else run.started), "version": run.version, "outcome": run.outcome,
              "error": _quoted(run.error, arguments)}
-            for run in story.runs if run.started
+            for run in timeline.runs if run.started
         ],
-        "files": paths, "lines": story.lines, "passedOver": story.passed_over, "utc": in_utc,
-        "began": when(story.began), "ended": when(story.ended), "agentVersions": story.versions,
-        "lastGood": when(story.last_good), "mismatches": [_mismatch(m, when, arguments) for m in story.mismatches],
-        "regeneratedAt": [when(at) for at in story.regenerated_at],
+        "files": paths, "lines": timeline.lines, "passedOver": timeline.passed_over, "utc": in_utc,
+        "began": when(timeline.began), "ended": when(timeline.ended), "agentVersions": timeline.versions,
+        "lastGood": when(timeline.last_good),
+        "mismatches": [_mismatch(m, when, arguments) for m in timeline.mismatches],
+        "regeneratedAt": [when(at) for at in timeline.regenerated_at],
         "refusals": [
             {"error": code, "times": count, "first": when(first), "last": when(last)}
-            for code, (count, first, last) in story.refusals.items()
+            for code, (count, first, last) in timeline.refusals.items()
         ],
-        "wastedRetries": story.wasted, "hibernating": waits, "nextRetry": when(earliest),
+        "wastedRetries": timeline.wasted, "hibernating": waits, "nextRetry": when(earliest),
         "nextRetryLatest": when(latest), "nextRetryBy": how,
         "timeline": [
             {"at": when(at), "kind": kind, "text": _quoted(told, arguments), "times": count, "last": when(last)}
-            for at, kind, told, count, last in story.timeline
+            for at, kind, told, count, last in timeline.events
         ],
-        "dropped": story.dropped, "failedUpdate": _failed_update(story, when, arguments),
-        "channelDenied": _quoted(story.beside.channel_denied, arguments),
+        "dropped": timeline.dropped, "failedUpdate": _failed_update(timeline, when, arguments),
+        "channelDenied": _quoted(timeline.beside.channel_denied, arguments),
         "conclusion": _quoted(text, arguments), "remedies": steps, "cannotTell": unknown,
     }  # fmt: skip
 
 
-def _failed_update(story: Story, when: Callable[[str], str], arguments: Arguments) -> dict[str, Any] | None:
-    failed = story.beside.failed
+def _failed_update(timeline: Timeline, when: Callable[[str], str], arguments: Arguments) -> dict[str, Any] | None:
+    failed = timeline.beside.failed
     return None if failed is None else {
         "at": when(failed.at), "kind": failed.kind, "source": failed.source, "target": failed.target,
         "text": _quoted(failed.text, arguments), "meaning": failed.meaning, "remedy": failed.remedy,
@@ -141,54 +142,54 @@ def _mismatch(found: Mismatch, when: Callable[[str], str], arguments: Arguments)
     }  # fmt: skip
 
 
-def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Arguments) -> None:
-    text, steps, unknown = conclusion(story)
-    now = present(story)
+def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, arguments: Arguments) -> None:
+    text, steps, unknown = conclusion(timeline)
+    now = present(timeline)
     for line in folded(printable(_quoted(text, arguments)), 78):
         write(colored(line, _COLORS[_EXIT_CODES[now.state]], arguments))
     write()
     clock = "UTC" if in_utc else "the logs' local time"
-    lines_read = times(story.lines, "line", "lines")
-    write(f"  Read       {lines_read}, {story.passed_over} of them not of an agent; times in {clock}")
-    if story.versions:
-        write(f"  Agent      {' -> '.join(story.versions)}")
+    lines_read = times(timeline.lines, "line", "lines")
+    write(f"  Read       {lines_read}, {timeline.passed_over} of them not of an agent; times in {clock}")
+    if timeline.versions:
+        write(f"  Agent      {' -> '.join(timeline.versions)}")
     if now.since:
         write(f"  State      {now.state} since {when(now.since)}")
-    write(f"  Last good  {when(story.last_good) or '(not in these logs)'}")
-    if now.state == State.HEALTHY and story.run.asks_next:
-        write(f"  Requests   credentials next at {when(story.run.asks_next)}")
-    if story.hibernating and now.state == State.FAILING:
-        earliest, latest, how = next_try(story)
+    write(f"  Last good  {when(timeline.last_good) or '(not in these logs)'}")
+    if now.state == State.HEALTHY and timeline.run.asks_next:
+        write(f"  Requests   credentials next at {when(timeline.run.asks_next)}")
+    if timeline.hibernating and now.state == State.FAILING:
+        earliest, latest, how = next_try(timeline)
         span = f"{when(earliest)}{f' to {when(latest)}' if latest != earliest else ''} (by {how})"
         write(f"  Waiting    the next try is at {span if earliest else '(not known)'}")
-    over = len(story.mismatches) - len(story.open_mismatches)
-    for number, found in enumerate(story.mismatches):
+    over = len(timeline.mismatches) - len(timeline.open_mismatches)
+    for number, found in enumerate(timeline.mismatches):
         _print_mismatch(found, number < over, when, arguments)
-    over = len(story.regenerated_at) - len(story.open_regenerations)
-    for number, at in enumerate(story.regenerated_at):
+    over = len(timeline.regenerated_at) - len(timeline.open_regenerations)
+    for number, at in enumerate(timeline.regenerated_at):
         write(f"  New        fingerprint stored at {when(at) or '(no time)'}{' (over)' * (number < over)}")
-    for code, (count, first, last) in story.refusals.items():
+    for code, (count, first, last) in timeline.refusals.items():
         span = f", {when(first)}{f' to {when(last)}' if last != first else ''}" if first else ""
-        ended = " (over)" * (story.settled_refusals.get(code) == count)
+        ended = " (over)" * (timeline.settled_refusals.get(code) == count)
         for number, line in enumerate(folded(f"{code}: {times(count, 'time', 'times')}{span}{ended}", 66)):
             write(f"  {'Failed' if number == 0 else '':10} {line}")
-    if story.wasted:
-        write(f"  Wasted     {times(story.wasted, 'retry', 'retries')} after the new fingerprint")
-    _print_beside(story, when, arguments)
-    starts = [run for run in story.runs if run.started]
+    if timeline.wasted:
+        write(f"  Wasted     {times(timeline.wasted, 'retry', 'retries')} after the new fingerprint")
+    _print_beside(timeline, when, arguments)
+    starts = [run for run in timeline.runs if run.started]
     for number, run in enumerate(starts):
         at = "" if run.started == "-" else run.started
         write(f"  {'Starts' if number == 0 else '':10} {when(at) or '(no time)'}  {_OUTCOMES[run.outcome]}")
     write()
     write("Timeline")
-    for at, kind, told, count, _ in story.timeline:
+    for at, kind, told, count, _ in timeline.events:
         again = f" ({count} times)" if count > 1 else ""
         lines = folded(f"{kind:11} {printable(_quoted(told, arguments))}{again}", 56)
         write(f"  {when(at) or '(no time)':20} {lines[0]}")
         for line in lines[1:]:
             write(f"  {'':20}   {line}")
-    if story.dropped:
-        write(f"  {story.dropped} more in the middle are left out")
+    if timeline.dropped:
+        write(f"  {timeline.dropped} more in the middle are left out")
     if steps:
         write()
     for number, step in enumerate(steps, 1):
@@ -198,9 +199,9 @@ def _print(story: Story, when: Callable[[str], str], in_utc: bool, arguments: Ar
         write(f"  Not told: {told}")
 
 
-def _print_beside(story: Story, when: Callable[[str], str], arguments: Arguments) -> None:
+def _print_beside(timeline: Timeline, when: Callable[[str], str], arguments: Arguments) -> None:
     """Print what became of updates and of sessions, which changes nothing of the agent's state."""
-    beside, told = story.beside, []
+    beside, told = timeline.beside, []
     if beside.failed is not None:
         failed = beside.failed
         target = f" to {failed.target}" if failed.target else ""

@@ -94,7 +94,7 @@ def _without(site: Site, why: str) -> Finding:
 def _account_of(site: Site, record: RegistrationRecord) -> tuple[str, str]:
     """Return the account, "" if it is not known, and how it is known or why not."""
     try:
-        role = site.story.role
+        role = site.timeline.role
     except OSError:
         role = None
     if role is not None and role.node == record.instance_id:

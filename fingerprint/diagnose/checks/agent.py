@@ -318,17 +318,17 @@ def _concerns(told: str) -> list[tuple[str, str]]:
 def _updated(site: Site) -> tuple[str, bool]:
     """Return that the agent was updated, by its log, "" if it was not; and whether it fails since then."""
     try:
-        story = site.story
+        timeline = site.timeline
         wait = wait_of(site)
     except OSError:
         return "", False
-    runs = [run for run in story.runs if version_of(run.version)]
+    runs = [run for run in timeline.runs if version_of(run.version)]
     for before, run in reversed([*pairwise(runs)]):
         if before.version != run.version:
             at = site.seconds_of(run.started)
             when = utc(at) if at is not None else run.started
             how = "refreshed by snapd" if site.program_folder == SNAP else "updated"
-            fails = wait is not None and wait.since >= run.started > story.last_good and bool(story.last_good)
+            fails = wait is not None and wait.since >= run.started > timeline.last_good and bool(timeline.last_good)
             return f"it was {how} from {before.version} to {run.version} at {when}", fails
     return "", False
 
@@ -336,7 +336,7 @@ def _updated(site: Site) -> tuple[str, bool]:
 def _running_another(site: Site) -> str:
     """Return that the process is of another version than the program, as after an update; "" if it is not."""
     try:
-        run, started = site.story.run, site.started
+        run, started = site.timeline.run, site.started
     except OSError:
         return ""
     at = site.seconds_of(run.started)

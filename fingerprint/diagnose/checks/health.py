@@ -22,7 +22,7 @@ from fingerprint.vault.records import register_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.agent.logs import Story
+    from fingerprint.agent.logs import Timeline
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
@@ -38,30 +38,30 @@ def reports(site: Site) -> Finding:
         # The checks of registration and vault say why.
         provider = ""
     try:
-        story = site.story
+        timeline = site.timeline
     except OSError:
-        story = None
-    if story is not None and _skips(site, story):
-        return _skipping(site, story, provider)
+        timeline = None
+    if timeline is not None and _skips(site, timeline):
+        return _skipping(site, timeline, provider)
     if provider:
-        return _of_provider(site, story, provider)
-    if story is None:
+        return _of_provider(site, timeline, provider)
+    if timeline is None:
         return skipped("there is no log of them")
-    if not story.reports.began:
+    if not timeline.reports.began:
         return skipped("the log has none")
-    return passed(f"the last one began at {_time(site, story.reports.began)}")
+    return passed(f"the last one began at {_time(site, timeline.reports.began)}")
 
 
-def _skips(site: Site, story: Story) -> bool:
+def _skips(site: Site, timeline: Timeline) -> bool:
     """Return whether the last report was skipped, by the logs and by what time it is."""
-    began = site.seconds_of(story.reports.began)
+    began = site.seconds_of(timeline.reports.began)
     if began is None or site.copied:
-        return story.skips_reports
-    return story.reports.are_skipped(site.machine.now() - began)
+        return timeline.skips_reports
+    return timeline.reports.are_skipped(site.machine.now() - began)
 
 
-def _skipping(site: Site, story: Story, provider: str) -> Finding:
-    told = story.reports
+def _skipping(site: Site, timeline: Timeline, provider: str) -> Finding:
+    told = timeline.reports
     whose = f"the metadata service of {provider}" if provider in PROVIDERS else "the metadata service of its provider"
     evidence = [f"last skipped: {_time(site, told.last)}; in a row: {told.skipped}, since {_time(site, told.since)}"]
     if told.error:
@@ -71,16 +71,16 @@ def _skipping(site: Site, story: Story, provider: str) -> Finding:
     if site.copied or site.runs is False:
         return warned(f"when the agent last ran, it skipped its health reports, as {whose} did not answer", *evidence,
                       remedy="See `running`")  # fmt: skip
-    if told.last != "-" and max(told.last, told.began) < story.started:
+    if told.last != "-" and max(told.last, told.began) < timeline.started:
         return unknown(
-            f"before its last start ({_time(site, story.started)}) the agent skipped its health reports, and its log "
-            "shows none since", *evidence, remedy="Run it again in a few minutes",
+            f"before its last start ({_time(site, timeline.started)}) the agent skipped its health reports, and its "
+            "log shows none since", *evidence, remedy="Run it again in a few minutes",
         )  # fmt: skip
     text = f"the agent skips its health reports, because {whose} does not answer: {_OFFLINE}"
     return failed(text, *evidence, **_way_out(site, provider), tag=SKIPPED)
 
 
-def _of_provider(site: Site, story: Story | None, provider: str) -> Finding:
+def _of_provider(site: Site, timeline: Timeline | None, provider: str) -> Finding:
     """Tell of an agent that skips no report, and of what will keep it from reporting."""
     if provider not in PROVIDERS:
         return warned(
@@ -98,7 +98,7 @@ def _of_provider(site: Site, story: Story | None, provider: str) -> Finding:
         if silent:
             return failed(f"{silent}: the agent will skip its health reports, and the service show the node as offline",
                           f"the record has provider {provider}", **_way_out(site, provider), tag=SKIPPED)  # fmt: skip
-    began = story.reports.began if story is not None else ""
+    began = timeline.reports.began if timeline is not None else ""
     if began:
         return passed(f"the last one began at {_time(site, began)}; the node is registered with provider {provider}")
     if reason is None:

@@ -10,7 +10,7 @@ import errno
 from fingerprint._io.text import hidden, quoted
 from fingerprint._io.times import utc
 from fingerprint.agent.buckets import global_version_url, version_url
-from fingerprint.agent.logs import read_texts
+from fingerprint.agent.logs import read_parts
 from fingerprint.agent.paths import PACKAGE, SNAP, UPDATE_LOG
 from fingerprint.agent.proxies import is_socks
 from fingerprint.agent.regions import partition
@@ -186,9 +186,9 @@ def last_update(site: Site) -> Finding:
         return skipped("no update is logged", f"there is no {site.places.logs}")
     except OSError as error:
         return skipped(f"{site.places.logs} cannot be read ({error.strerror or error})")
-    told = [read_texts(parts, [], []).beside]
+    told = [read_parts(parts, [], []).beside]
     try:
-        told.append(site.story.beside)
+        told.append(site.timeline.beside)
     except OSError:
         # Agents before 3.0.1031 log updates there.
         pass

@@ -88,7 +88,7 @@ def _written(site: Site) -> tuple[float | None, str, bool]:
 def _last_good(site: Site) -> list[float]:
     """Return the times at which the agent got credentials, by its log and by its own word on the disk."""
     try:
-        logged = site.seconds_of(site.story.last_good)
+        logged = site.seconds_of(site.timeline.last_good)
     except OSError:
         logged = None
     return [at for at in (logged, site.credentials_since) if at is not None]
@@ -98,7 +98,7 @@ def _denied_after(site: Site, written: float) -> float | None:
     """Return when the service last denied the agent, if that was after the key was written and goes on."""
     try:
         wait = wait_of(site)
-        if wait is None or wait is not site.story.refresher or code_of(wait.error) != DENIED:
+        if wait is None or wait is not site.timeline.refresher or code_of(wait.error) != DENIED:
             return None
     except OSError:
         return None

@@ -75,7 +75,7 @@ def _made(row: Row) -> str:
 def _channel(site: Site) -> tuple[str, ...]:
     """Return the error by which the service refuses sessions for want of rights; () if it does not, by the log."""
     try:
-        denied = site.story.beside.channel_denied
+        denied = site.timeline.beside.channel_denied
     except OSError:
         return ()
     return (site.quoted(denied),) if denied else ()

@@ -16,7 +16,7 @@ from fingerprint.diagnose.result import failed, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.agent.logs import Story, Wait
+    from fingerprint.agent.logs import Timeline, Wait
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
@@ -29,10 +29,10 @@ def wait_of(site: Site) -> Wait | None:
 
     Raises OSError where the logs cannot be read.
     """
-    story = site.story
-    if story.refresher.waiting and _got_since(site, story.refresher) is None:
-        return story.refresher
-    return story.worker if story.worker.waiting else None
+    timeline = site.timeline
+    if timeline.refresher.waiting and _got_since(site, timeline.refresher) is None:
+        return timeline.refresher
+    return timeline.worker if timeline.worker.waiting else None
 
 
 def _got_since(site: Site, wait: Wait) -> float | None:
@@ -40,18 +40,18 @@ def _got_since(site: Site, wait: Wait) -> float | None:
     return site.got_after(max(wait.failed, wait.slept))
 
 
-def next_try(site: Site, story: Story) -> Retry | None:
+def next_try(site: Site, timeline: Timeline) -> Retry | None:
     """Return when a waiting agent tries again; None where it cannot be said.
 
     Args:
         site: where it waits.
-        story: of its logs, which tells that something waits.
+        timeline: of its logs, which tells that something waits.
     """
     wait = wait_of(site)
     if wait is None:
         return None
     agent, now = site.behaviour, site.machine.now()
-    if wait is story.worker:
+    if wait is timeline.worker:
         return next_ping(wait, agent, now, site.seconds_of, site.limit(agent.row.ping_interval_setting))
     limit = site.limit(agent.row.longest_pause_setting)
     return next_request(wait, agent, now, site.seconds_of, site.identity_type, limit)
@@ -60,7 +60,7 @@ def next_try(site: Site, story: Story) -> Retry | None:
 def state(site: Site) -> Finding:
     """Whether the agent waits, since when, and until when."""
     try:
-        story = site.story
+        timeline = site.timeline
     except FileNotFoundError:
         reason = f"there is no {MAIN_LOG} in {site.places.logs}"
         return unknown(reason, *site.unread_logs) if site.runs else skipped(reason, *site.unread_logs)
@@ -68,26 +68,26 @@ def state(site: Site) -> Finding:
         return unknown(f"the logs in {site.places.logs} could not be read ({error.strerror})", *site.unread_logs,
                        remedy=site.rights if error.errno in (errno.EACCES, errno.EPERM) else "")  # fmt: skip
     unread = [f"not read: {told}" for told in site.unread_logs]
-    if not story.timeline:
-        reason = f"{story.lines} lines in {site.places.logs}, and none tells of credentials or hibernation"
+    if not timeline.events:
+        reason = f"{timeline.lines} lines in {site.places.logs}, and none tells of credentials or hibernation"
         return skipped(reason, *unread)
-    good = site.seconds_of(story.last_good)
-    last_good = f"last good: {utc(good) if good is not None else story.last_good or 'not in these logs'}"
+    good = site.seconds_of(timeline.last_good)
+    last_good = f"last good: {utc(good) if good is not None else timeline.last_good or 'not in these logs'}"
     wait = wait_of(site)
-    if story.start_error and wait is None:
-        return failed(f"the agent did not start: {site.quoted(story.start_error)}", last_good, *unread,
+    if timeline.start_error and wait is None:
+        return failed(f"the agent did not start: {site.quoted(timeline.start_error)}", last_good, *unread,
                       remedy="Mend what it names; its service tries again every 90 s", tag="not-started")  # fmt: skip
     if wait is None:
-        return _awake(site, story, last_good, *unread)
+        return _awake(site, timeline, last_good, *unread)
     since = site.seconds_of(wait.since)
     when = utc(since) if since is not None else wait.since or "a time that is not told"
     evidence = [f"last error: {site.quoted(wait.error) or 'not told'}", last_good, *unread]
-    if wait is story.worker and max(wait.failed, wait.slept) < story.main_began:
+    if wait is timeline.worker and max(wait.failed, wait.slept) < timeline.main_began:
         return unknown(
             f"{HIBERNATION_LOG} tells of a worker that hibernates since {when}, and ends before the main log begins",
             *evidence, remedy="See whether the service shows the node as online",
         )  # fmt: skip
-    if wait is story.worker:
+    if wait is timeline.worker:
         what = "the worker hibernates: it has credentials, and its health pings are refused"
         entered = site.seconds_of(wait.entered)
         silent = retry_schedule.silent_since(site.behaviour.row, entered, site.machine.now()) if entered else None
@@ -97,13 +97,13 @@ def state(site: Site) -> Finding:
         what = "the core agent waits for credentials; before it has some it starts no worker"
     if site.runs is False:
         return warned(f"when it last ran, {what}", f"since {when}", *evidence, remedy="See `running`")
-    started, told_last = _started(site, wait is story.worker), site.seconds_of(max(wait.failed, wait.slept))
+    started, told_last = _started(site, wait is timeline.worker), site.seconds_of(max(wait.failed, wait.slept))
     if started is not None and told_last is not None and started > told_last + GRACE_SECONDS:
         return unknown(
             f"the agent was started at {utc(started)}, and its log tells of a wait before that only",
             f"then {what}, since {when}", *evidence, remedy="Look again when it has logged something",
         )  # fmt: skip
-    retry = next_try(site, story)
+    retry = next_try(site, timeline)
     evidence.append(f"next try: {retry.text} (by {retry.how})" if retry else "next try: not known")
     evidence.append(site.behaviour.text)
     if _is_unread(site):
@@ -112,7 +112,7 @@ def state(site: Site) -> Finding:
         )
     return failed(
         f"{what}, since {when}", *evidence, remedy="After the repair restart the agent: it tries again at once",
-        tag=f"waiting-{'worker' if wait is story.worker else 'refresher'}",
+        tag=f"waiting-{'worker' if wait is timeline.worker else 'refresher'}",
     )  # fmt: skip
 
 
@@ -128,20 +128,20 @@ def _is_unread(site: Site) -> bool:
     return started is not None and limits != [None, None] and written > started + GRACE_SECONDS
 
 
-def _awake(site: Site, story: Story, *evidence: str) -> Finding:
+def _awake(site: Site, timeline: Timeline, *evidence: str) -> Finding:
     """Tell of an agent that waits for nothing, unless it was started but now and waited before that."""
-    started = site.seconds_of(story.started)
+    started = site.seconds_of(timeline.started)
     just = started is not None and site.machine.now() - started < _FIRST_WORD_SECONDS
-    got = _got_since(site, story.refresher) if story.refresher.since else None
+    got = _got_since(site, timeline.refresher) if timeline.refresher.since else None
     if got is not None:
         evidence = (f"by {site.places.identity} it got credentials at {utc(got)}, after the last failure", *evidence)
-    if story.refresher.untold and got is None:
-        wait, what = story.refresher, "whether it gets credentials"
-    elif story.worker.untold and just:
-        wait, what = story.worker, "whether its health pings are answered"
+    if timeline.refresher.untold and got is None:
+        wait, what = timeline.refresher, "whether it gets credentials"
+    elif timeline.worker.untold and just:
+        wait, what = timeline.worker, "whether its health pings are answered"
     else:
         return passed("it does not wait", *evidence)
-    when = utc(started) if started is not None else story.started or "a time that is not told"
+    when = utc(started) if started is not None else timeline.started or "a time that is not told"
     return unknown(
         f"the agent was started at {when}, and has not told since {what}",
         f"last error before: {site.quoted(wait.error) or 'not told'}", *evidence, remedy="Look again in a few minutes",

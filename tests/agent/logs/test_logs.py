@@ -20,7 +20,7 @@ import fingerprint
 from commandline import COMMAND, environment, run
 from fingerprint.agent.logs import (
     State,
-    Story,
+    Timeline,
     TimelineBuilder,
     conclusion,
     duration,
@@ -29,7 +29,7 @@ from fingerprint.agent.logs import (
     parse,
     present,
     read_logs,
-    read_texts,
+    read_parts,
     to_utc,
 )
 from fingerprint.errors import InputError
@@ -75,24 +75,24 @@ LOG = (
 )
 
 
-def told_by(text: str, folder: Path) -> Story:
+def told_by(text: str, folder: Path) -> Timeline:
     path = folder / "amazon-ssm-agent.log"
     path.write_text(text)
     return read_logs([str(path)])
 
 
 def test_the_published_case_of_an_upgrade_is_3_of_9(tmp_path: Path) -> None:
-    story = told_by(LOG, tmp_path)
-    [found] = story.mismatches
+    timeline = told_by(LOG, tmp_path)
+    [found] = timeline.mismatches
     assert (found.matched, found.times) == (3, 4)
     assert len(found.changed) == 6
-    assert story.regenerated_at == ["2024-05-07 08:31:16"]
-    assert story.last_good == "2024-05-07 08:00:01"
-    assert story.versions == ["3.3.0.0", "3.3.551.0"]
-    assert story.wasted == 2
-    assert story.hibernating
-    assert next_try(story)[0] == "2024-05-07 09:22:52"
-    text, steps, unknown = conclusion(story)
+    assert timeline.regenerated_at == ["2024-05-07 08:31:16"]
+    assert timeline.last_good == "2024-05-07 08:00:01"
+    assert timeline.versions == ["3.3.0.0", "3.3.551.0"]
+    assert timeline.wasted == 2
+    assert timeline.hibernating
+    assert next_try(timeline)[0] == "2024-05-07 09:22:52"
+    text, steps, unknown = conclusion(timeline)
     assert text.startswith("Failing since 2024-05-07 08:31:01: the machine differed from its record")
     assert "rejects the new one permanently; 2 retries since then wasted" in text
     assert "A lower threshold does not help now" in steps[-1]
@@ -102,10 +102,10 @@ def test_the_published_case_of_an_upgrade_is_3_of_9(tmp_path: Path) -> None:
 def test_lines_without_a_time_tell_all_but_when(tmp_path: Path) -> None:
     """As they are quoted in a ticket."""
     text = "".join(part.partition(".1234 ")[2] for part in LOG.splitlines(keepends=True))
-    story = told_by(text, tmp_path)
-    assert story.mismatches[0].matched == 3
-    assert story.began == next_try(story)[0] == ""
-    assert "when: the lines have no time" in conclusion(story)[2]
+    timeline = told_by(text, tmp_path)
+    assert timeline.mismatches[0].matched == 3
+    assert timeline.began == next_try(timeline)[0] == ""
+    assert "when: the lines have no time" in conclusion(timeline)[2]
 
 
 def test_a_journals_prefix_does_not_matter(tmp_path: Path) -> None:
@@ -115,17 +115,17 @@ def test_a_journals_prefix_does_not_matter(tmp_path: Path) -> None:
 
 def test_a_hardware_id_is_logged_with_its_end_of_line(tmp_path: Path) -> None:
     told = "The hardware ID (aaaa\n) has changed from the registered value (bbbb\n)."
-    story = told_by(line("08:00:00", "ERROR", told) + line("08:00:15", "INFO", REGENERATED), tmp_path)
-    [found] = story.mismatches
+    timeline = told_by(line("08:00:00", "ERROR", told) + line("08:00:15", "INFO", REGENERATED), tmp_path)
+    [found] = timeline.mismatches
     assert found.id_differs
     assert found.changed == {"hardware ID": ("bbbb", "aaaa")}
     assert found.matched is None
 
 
 def test_hidden_attributes_are_said_to_be_missing(tmp_path: Path) -> None:
-    story = told_by(mismatch("08:00:00", ()), tmp_path)
-    assert story.mismatches[0].matched is None
-    assert "which attributes changed" in conclusion(story)[2][0]
+    timeline = told_by(mismatch("08:00:00", ()), tmp_path)
+    assert timeline.mismatches[0].matched is None
+    assert "which attributes changed" in conclusion(timeline)[2][0]
 
 
 def test_the_older_spelling_is_understood(tmp_path: Path) -> None:
@@ -140,11 +140,11 @@ def test_the_workers_hibernation_is_told_with_its_steps(tmp_path: Path) -> None:
         "2024-05-07 08:05:00 INFO Backing off health check to every 600 seconds for 1800 seconds.\n"
         "2024-05-07 08:05:01 ERROR Health ping failed with error - AccessDeniedException\n"
     )
-    story = told_by(text, tmp_path)
-    assert story.hibernating
-    assert next_try(story)[0] == "2024-05-07 08:15:00"
-    assert present(story).state == State.FAILING
-    assert "the fingerprint is not the reason" in conclusion(story)[0]
+    timeline = told_by(text, tmp_path)
+    assert timeline.hibernating
+    assert next_try(timeline)[0] == "2024-05-07 08:15:00"
+    assert present(timeline).state == State.FAILING
+    assert "the fingerprint is not the reason" in conclusion(timeline)[0]
 
 
 WORKER = "2024-05-07 07:30:00.1000 INFO [ssm-agent-worker] ssm-agent-worker - v{}\n"
@@ -157,23 +157,23 @@ HIBERNATES = (
     ("version", "first"), [("3.0.529.0", "08:05:00"), ("3.3.2298.0", "08:05:00"), ("3.3.5828.0", "08:05:00")]
 )
 def test_a_worker_tells_the_version_of_an_agent_that_started_before_its_logs(version: str, first: str) -> None:
-    story = read_texts([(WORKER.format(version) + HIBERNATES).encode()], [], [])
-    assert (story.versions, story.run.version) == ([version], version)
-    assert next_try(story) == (f"2024-05-07 {first}", f"2024-05-07 {first}",
+    timeline = read_parts([(WORKER.format(version) + HIBERNATES).encode()], [], [])
+    assert (timeline.versions, timeline.run.version) == ([version], version)
+    assert next_try(timeline) == (f"2024-05-07 {first}", f"2024-05-07 {first}",
                                f"the schedule of {version}, for its health pings")  # fmt: skip
 
 
 def test_a_worker_tells_nothing_where_the_agent_told_its_version() -> None:
     # Until the core agent is started again another one's worker may be started.
     start = "2024-05-07 07:00:00.1000 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.987.0\n"
-    story = read_texts([(start + WORKER.format("3.3.2299.0") + HIBERNATES).encode()], [], [])
-    assert (story.versions, story.run.version) == (["3.3.987.0"], "3.3.987.0")
+    timeline = read_parts([(start + WORKER.format("3.3.2299.0") + HIBERNATES).encode()], [], [])
+    assert (timeline.versions, timeline.run.version) == (["3.3.987.0"], "3.3.987.0")
 
 
 def test_credentials_end_a_hibernation(tmp_path: Path) -> None:
-    story = told_by(refused("08:00:00") + line("08:30:00", "INFO", "Credentials ready"), tmp_path)
-    assert not story.hibernating
-    assert next_try(story)[0] == ""
+    timeline = told_by(refused("08:00:00") + line("08:30:00", "INFO", "Credentials ready"), tmp_path)
+    assert not timeline.hibernating
+    assert next_try(timeline)[0] == ""
 
 
 def test_rotated_compressed_and_repeated_lines_make_one_story(tmp_path: Path) -> None:
@@ -182,20 +182,20 @@ def test_rotated_compressed_and_repeated_lines_make_one_story(tmp_path: Path) ->
     (tmp_path / "log").write_text("".join(lines[15:]))
     (tmp_path / "errors.log").write_text("".join(part for part in lines if " ERROR " in part))
     paths = [str(tmp_path / name) for name in ("log", "errors.log", "log.1.gz")]
-    story = read_logs(paths)
+    timeline = read_logs(paths)
     whole = told_by(LOG, tmp_path)
-    assert (story.mismatches[0].matched, story.mismatches[0].times) == (3, whole.mismatches[0].times)
-    assert story.wasted == whole.wasted
-    assert story.timeline == whole.timeline
+    assert (timeline.mismatches[0].matched, timeline.mismatches[0].times) == (3, whole.mismatches[0].times)
+    assert timeline.wasted == whole.wasted
+    assert timeline.events == whole.events
 
 
 def test_a_long_log_takes_no_memory(tmp_path: Path) -> None:
     """What repeats is one line of the timeline, and the timeline has a limit."""
     text = "".join(refused(f"{h:02}:{m:02}:00", f"{m}m{h}s") for h in range(24) for m in range(60))
-    story = told_by(text, tmp_path)
-    assert len(story.timeline) <= 400
-    assert story.dropped > 2000
-    assert story.refusals["MachineFingerprintDoesNotMatch"][0] == 24 * 60
+    timeline = told_by(text, tmp_path)
+    assert len(timeline.events) <= 400
+    assert timeline.dropped > 2000
+    assert timeline.refusals["MachineFingerprintDoesNotMatch"][0] == 24 * 60
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
@@ -216,21 +216,21 @@ def test_lines_of_a_console_count_as_the_agents(words: str, tmp_path: Path) -> N
 @needs_vectors
 def test_the_log_of_a_real_agent_is_understood(tmp_path: Path) -> None:
     recorded = json.loads((VECTORS / "wire" / "agent_hibernation.json").read_text())
-    story = told_by("\n".join(recorded["console"]) + "\n", tmp_path)
-    assert story.versions == ["3.3.0.0"]
-    assert story.refusals["MachineFingerprintDoesNotMatch"][0] == 1
-    assert next_try(story)[0] == "2026-11-24 03:17:45"
+    timeline = told_by("\n".join(recorded["console"]) + "\n", tmp_path)
+    assert timeline.versions == ["3.3.0.0"]
+    assert timeline.refusals["MachineFingerprintDoesNotMatch"][0] == 1
+    assert next_try(timeline)[0] == "2026-11-24 03:17:45"
 
 
 @given(st.lists(st.one_of(st.text(max_size=200), st.sampled_from(LOG.splitlines())), max_size=40))
 def test_no_log_whatever_raises(lines: list[str]) -> None:
-    story = TimelineBuilder()
+    timeline = TimelineBuilder()
     for text in lines:
         entry = parse(text)
         if entry is not None:
-            story.take(entry)
-    story.finish()
-    assert all(conclusion(story)[:1])
+            timeline.take(entry)
+    timeline.finish()
+    assert all(conclusion(timeline)[:1])
 
 
 @given(st.binary(max_size=3000))

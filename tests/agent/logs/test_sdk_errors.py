@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_machines import AgentMachine, line, refused, started
-from fingerprint.agent.logs import code_of, parse, read_texts, sdk_error
+from fingerprint.agent.logs import code_of, parse, read_parts, sdk_error
 from fingerprint.agent.logs.sdk_errors import NO_ANSWER
 
 TOKEN = "RequestManagedInstanceRoleToken"
@@ -128,17 +128,17 @@ def test_a_story_counts_the_same_error_of_both_versions_once() -> None:
     text = started("08:00:00") + refused("08:00:01", "InvalidInstanceId: x") + refused("08:01:01", error, "")
     status = f"Status code 400 returned from AWS API. RequestId: {ID} Message: {error}"
     text += line("08:01:01", "ERROR", status)
-    story = read_texts([text.encode()], [], [])
-    assert {code: times for code, (times, _, _) in story.refusals.items()} == {"InvalidInstanceId": 2}
-    assert story.run.checked == "2026-11-24 08:00:01"
+    timeline = read_parts([text.encode()], [], [])
+    assert {code: times for code, (times, _, _) in timeline.refusals.items()} == {"InvalidInstanceId": 2}
+    assert timeline.run.checked == "2026-11-24 08:00:01"
 
 
 def test_a_code_that_stands_far_behind_is_kept() -> None:
     """Version 2 puts operation, attempts, status and request before it; errors of errors more."""
     error = v2("MachineFingerprintDoesNotMatch").replace(", https", ", exceeded maximum number of attempts, 4, https")
     nested = f"operation error SSM: {TOKEN}, get identity: get credentials: failed to refresh credentials, {error}"
-    story = read_texts([(started("08:00:00") + refused("08:00:01", nested)).encode()], [], [])
-    assert code_of(story.refresher.error) == "MachineFingerprintDoesNotMatch"
+    timeline = read_parts([(started("08:00:00") + refused("08:00:01", nested)).encode()], [], [])
+    assert code_of(timeline.refresher.error) == "MachineFingerprintDoesNotMatch"
 
 
 @pytest.mark.parametrize(
@@ -172,20 +172,20 @@ def test_a_line_of_the_console_is_the_error_that_it_repeats(text: str, kind: str
     entry = parse(f"[   12.345678] 2026/05/23 17:01:51Z: {text}\r\n")
     assert entry is not None
     assert (entry.at, entry.kind) == ("2026-05-23 17:01:51", kind)
-    story = read_texts([f"2026/05/23 17:01:51Z: {text}\n".encode()], [], [])
-    wait = story.worker if kind == "hibernate" else story.refresher
+    timeline = read_parts([f"2026/05/23 17:01:51Z: {text}\n".encode()], [], [])
+    wait = timeline.worker if kind == "hibernate" else timeline.refresher
     assert code_of(wait.error) == error
     assert wait.since == "2026-05-23 17:01:51"
 
 
 def test_what_the_log_says_of_the_console_counts_once() -> None:
     text = started("08:00:00") + refused("08:00:01")
-    once = read_texts([text.encode()], [], [])
+    once = read_parts([text.encode()], [], [])
     text += line("08:00:01", "INFO", "Write to serial port: SSM Agent unable to acquire credentials: <error>x</error>",
                  "[SerialPort] ")  # fmt: skip
-    story = read_texts([text.encode()], [], [])
-    assert story.refusals == once.refusals
-    assert story.timeline == once.timeline
+    timeline = read_parts([text.encode()], [], [])
+    assert timeline.refusals == once.refusals
+    assert timeline.events == once.events
 
 
 # Lines of newer agents.
@@ -194,19 +194,19 @@ def test_what_the_log_says_of_the_console_counts_once() -> None:
 def test_a_flushed_cache_is_followed_by_a_request() -> None:
     text = started("08:00:00", "3.3.5068.0") + line("08:00:01", "INFO", "Credentials ready")
     text += line("08:30:00", "INFO", "Credential config file missing, triggering immediate credential refresh")
-    story = read_texts([text.encode()], [], [])
-    assert story.run.asks_next == "2026-11-24 08:30:00"
-    assert story.run.outcome == "good"
+    timeline = read_parts([text.encode()], [], [])
+    assert timeline.run.asks_next == "2026-11-24 08:30:00"
+    assert timeline.run.outcome == "good"
 
 
 def test_a_refresher_that_gives_up_is_a_failure() -> None:
     text = started("08:00:00") + line("08:00:01", "ERROR", "Unexpected identity retrieved: Azure. Stopping credential "
                                                           "refresher.")  # fmt: skip
-    story = read_texts([text.encode()], [], [])
-    assert story.run.outcome == "failed"
-    assert "Unexpected identity retrieved: Azure" in story.refresher.error
+    timeline = read_parts([text.encode()], [], [])
+    assert timeline.run.outcome == "failed"
+    assert "Unexpected identity retrieved: Azure" in timeline.refresher.error
     stopped = line("08:00:01", "INFO", "Stopping credentials refresher")
-    assert read_texts([(started("08:00:00") + stopped).encode()], [], []).run.outcome != "failed"
+    assert read_parts([(started("08:00:00") + stopped).encode()], [], []).run.outcome != "failed"
 
 
 @pytest.mark.parametrize(
@@ -220,9 +220,9 @@ def test_a_refresher_that_gives_up_is_a_failure() -> None:
 )
 def test_the_agent_tells_what_it_hashes_windows_by(words: str, recipe: str) -> None:
     text = started("08:00:00", "3.3.1311.0") + line("08:00:01", "DEBUG", words, "") * 6
-    story = read_texts([text.encode()], [], [])
-    assert story.recipe == recipe
-    assert sum(kind == "recipe" for _, kind, *_ in story.timeline) == (1 if recipe else 0)
+    timeline = read_parts([text.encode()], [], [])
+    assert timeline.recipe == recipe
+    assert sum(kind == "recipe" for _, kind, *_ in timeline.events) == (1 if recipe else 0)
 
 
 @pytest.mark.parametrize(

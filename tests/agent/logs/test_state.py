@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent_machines import DENIED, MISMATCH, REGENERATED, line, mismatch, ready, refused, started
-from fingerprint.agent.logs import State, Story, TimelineBuilder, conclusion, parse, present, read_logs, read_texts
+from fingerprint.agent.logs import State, Timeline, TimelineBuilder, conclusion, parse, present, read_logs, read_parts
 from shared import SHARED
 
 RECORDED = SHARED / "cases" / "agent" / "logs"
@@ -94,7 +94,7 @@ def truths_by_line(truth: Truth, lines: list[bytes]) -> list[set[str]]:
     return found
 
 
-def story_of(*logs: bytes, folder: Path, names: tuple[str, ...] = ("amazon-ssm-agent.log",)) -> Story:
+def timeline_of(*logs: bytes, folder: Path, names: tuple[str, ...] = ("amazon-ssm-agent.log",)) -> Timeline:
     paths = []
     for name, data in zip(names, logs, strict=True):
         (folder / name).write_bytes(data)
@@ -111,7 +111,7 @@ def test_a_log_that_is_cut_at_any_line_gives_the_state_of_that_moment(name: str,
         if not any(word.encode() in one for word in EVENTS) and count % 23 and count < len(lines):
             # Between lines that tell nothing there is nothing to cut.
             continue
-        told = str(present(story_of(b"".join(lines[:count]), folder=tmp_path)).state)
+        told = str(present(timeline_of(b"".join(lines[:count]), folder=tmp_path)).state)
         if told not in truths[count - 1]:
             wrong.append((count, told, sorted(truths[count - 1])))
     assert wrong == []
@@ -124,7 +124,7 @@ def test_a_log_that_begins_at_any_line_gives_the_state_of_its_end_or_none(name: 
     allowed = TRUTHS[name][-1][1] | {"cannot-tell"}
     wrong = []
     for begin in range(0, len(lines), 7):
-        told = str(present(story_of(b"".join(lines[begin:]), folder=tmp_path)).state)
+        told = str(present(timeline_of(b"".join(lines[begin:]), folder=tmp_path)).state)
         if told not in allowed:
             wrong.append((begin, told))
     assert wrong == []
@@ -135,7 +135,7 @@ def test_a_log_that_begins_at_any_line_gives_the_state_of_its_end_or_none(name: 
 def test_errors_alone_never_tell_that_it_is_still_so(name: str, tmp_path: Path) -> None:
     lines = text_of(name, "errors.log")
     for count in range(1, len(lines) + 1, 1 + len(lines) // 100):
-        now = present(story_of(b"".join(lines[:count]), folder=tmp_path, names=("errors.log",)))
+        now = present(timeline_of(b"".join(lines[:count]), folder=tmp_path, names=("errors.log",)))
         assert now.state == State.CANNOT_TELL, (count, now)
 
 
@@ -148,27 +148,27 @@ def test_two_logs_in_either_order_tell_what_the_main_one_tells(name: str, tmp_pa
         end = clock(main[number]) if number + 1 < len(main) else "24"
         until = itertools.takewhile(lambda one, end=end: clock(one) <= end, errors)  # type: ignore[misc]
         cut = [b"".join(main[: number + 1]), b"".join(until)]
-        alone = story_of(cut[0], folder=tmp_path)
+        alone = timeline_of(cut[0], folder=tmp_path)
         for names in (("amazon-ssm-agent.log", "errors.log"), ("errors.log", "amazon-ssm-agent.log")):
-            both = story_of(*(cut if names[1] == "errors.log" else cut[::-1]), folder=tmp_path, names=names)
+            both = timeline_of(*(cut if names[1] == "errors.log" else cut[::-1]), folder=tmp_path, names=names)
             assert conclusion(both) == conclusion(alone), (end, names)
-            assert both.timeline == alone.timeline
+            assert both.events == alone.events
 
 
 @needs_recorded
 @pytest.mark.parametrize("name", TRUTHS)
 def test_a_log_that_was_rotated_at_any_line_is_one(name: str, tmp_path: Path) -> None:
     lines = text_of(name)
-    whole = story_of(b"".join(lines), folder=tmp_path)
+    whole = timeline_of(b"".join(lines), folder=tmp_path)
     names = ("amazon-ssm-agent.log", "amazon-ssm-agent.log.1")
     for cut in range(1, len(lines), 41):
         while not clock(lines[cut]):
             cut -= 1
         parts = (b"".join(lines[cut:]), b"".join(lines[:cut]))
         for one, other in ((0, 1), (1, 0)):
-            told = story_of(parts[one], parts[other], folder=tmp_path, names=(names[one], names[other]))
-            assert (present(told), told.timeline) == (present(whole), whole.timeline), cut
-        assert present(read_texts(list(parts), [], [])) == present(whole)
+            told = timeline_of(parts[one], parts[other], folder=tmp_path, names=(names[one], names[other]))
+            assert (present(told), told.events) == (present(whole), whole.events), cut
+        assert present(read_parts(list(parts), [], [])) == present(whole)
 
 
 @needs_recorded
@@ -190,16 +190,16 @@ def test_a_log_that_was_rotated_at_any_line_is_one(name: str, tmp_path: Path) ->
 )
 def test_the_present_cause_is_told_and_not_an_earlier_one(name: str, end: str, words: str, tmp_path: Path) -> None:
     lines = list(itertools.takewhile(lambda one: clock(one) <= end + "~", text_of(name)))
-    assert words in present(story_of(b"".join(lines), folder=tmp_path)).cause
+    assert words in present(timeline_of(b"".join(lines), folder=tmp_path)).cause
 
 
 @needs_recorded
 def test_an_agent_that_recovered_is_healthy() -> None:
-    story = read_logs([str(RECORDED.parent / "recovered.log")])
-    assert present(story).state == State.HEALTHY
-    assert present(story).since == "2026-11-29 19:32:16"
-    assert conclusion(story)[1] == []
-    assert "Before that, and over: 1 new fingerprint, MachineFingerprintDoesNotMatch 1 time." in conclusion(story)[0]
+    timeline = read_logs([str(RECORDED.parent / "recovered.log")])
+    assert present(timeline).state == State.HEALTHY
+    assert present(timeline).since == "2026-11-29 19:32:16"
+    assert conclusion(timeline)[1] == []
+    assert "Before that, and over: 1 new fingerprint, MachineFingerprintDoesNotMatch 1 time." in conclusion(timeline)[0]
 
 
 # The same kinds, composed.
@@ -218,7 +218,7 @@ def restarted_on_disk(at: str, minutes: str) -> str:
 
 
 def state_of(text: str) -> str:
-    return str(present(read_texts([text.encode()], [], [])).state)
+    return str(present(read_parts([text.encode()], [], [])).state)
 
 
 STEPS: list[tuple[str, set[str]]] = [
@@ -264,13 +264,13 @@ def test_a_life_that_is_told_from_a_later_step_on_ends_in_the_same_state(begin: 
 def test_both_readers_and_both_orders_of_logs_agree(count: int, tmp_path: Path) -> None:
     text = "".join(step for step, _ in STEPS[:count])
     errors = "".join(one for one in text.splitlines(keepends=True) if " ERROR " in one)
-    alone = present(story_of(text.encode(), folder=tmp_path))
-    assert alone == present(read_texts([text.encode()], [errors.encode()], []))
+    alone = present(timeline_of(text.encode(), folder=tmp_path))
+    assert alone == present(read_parts([text.encode()], [errors.encode()], []))
     for names in (("errors.log", "amazon-ssm-agent.log"), ("amazon-ssm-agent.log", "errors.log")):
         logs = {"errors.log": errors, "amazon-ssm-agent.log": text}
-        both = story_of(*(logs[name].encode() for name in names), folder=tmp_path, names=names)
+        both = timeline_of(*(logs[name].encode() for name in names), folder=tmp_path, names=names)
         assert present(both) == alone
-    only = present(story_of(errors.encode(), folder=tmp_path, names=("errors.log",)))
+    only = present(timeline_of(errors.encode(), folder=tmp_path, names=("errors.log",)))
     assert only.state == State.CANNOT_TELL
 
 
@@ -283,7 +283,7 @@ def test_both_readers_and_both_orders_of_logs_agree(count: int, tmp_path: Path) 
 ])  # fmt: skip
 def test_who_failed_before_the_stop_is_mended_before_it_is_started(failed: str, first: str) -> None:
     stop = line("09:40:00", "INFO", _STOP, _CORE)
-    _, steps, _ = conclusion(read_texts([(started("09:00:00") + failed + stop).encode()], [], []))
+    _, steps, _ = conclusion(read_parts([(started("09:00:00") + failed + stop).encode()], [], []))
     assert steps[0].startswith(first)
     assert len(steps) == 1 or any(step.startswith("Start the agent") for step in steps)
     assert not any("estart the agent" in step for step in steps)
@@ -291,7 +291,7 @@ def test_who_failed_before_the_stop_is_mended_before_it_is_started(failed: str, 
 
 def test_the_history_tells_what_is_over_and_the_present_what_is_not() -> None:
     text = "".join(step for step, _ in STEPS[:12])
-    told, steps, _ = conclusion(read_texts([text.encode()], [], []))
+    told, steps, _ = conclusion(read_parts([text.encode()], [], []))
     assert told.startswith("Failing since 2026-11-24 10:10:00: the service rejects the node, from which the same")
     assert "Before that, and over: 1 mismatch, 1 new fingerprint, MachineFingerprintDoesNotMatch 3 times." in told
     assert not any("vault restore" in step for step in steps)
@@ -302,9 +302,9 @@ def test_a_comparison_that_passed_is_no_mismatch_where_the_log_tells_all() -> No
     differs = "The 'disk-info' value (new) has changed from the registered machine configuration value (old)."
     accepted = "Calculated hardware hash is same as saved one, returning fingerprint"
     text = started("08:00:00") + line("08:00:01", "DEBUG", differs, "") + line("08:00:01", "DEBUG", accepted, "")
-    story = read_texts([(text + ready("08:00:02")).encode()], [], [])
-    assert (story.mismatches, str(present(story).state)) == ([], "healthy")
-    assert story.run.checked == "2026-11-24 08:00:01"
+    timeline = read_parts([(text + ready("08:00:02")).encode()], [], [])
+    assert (timeline.mismatches, str(present(timeline).state)) == ([], "healthy")
+    assert timeline.run.checked == "2026-11-24 08:00:01"
 
 
 def test_a_mismatch_that_passes_at_the_next_try_is_over() -> None:
@@ -316,11 +316,11 @@ def test_errors_from_before_the_main_log_begins_do_not_tell_how_it_is() -> None:
     """They go back for months; that the agent recovered is in a part of the main log that was rotated away."""
     january = refused("06:00:00", pause="").encode()
     awake = line("10:40:00", "INFO", "[HealthCheck] HealthCheck reporting agent health.", "[ssm-agent-worker] ")
-    story = read_texts([awake.encode()], [january], [])
-    assert present(story).state == State.CANNOT_TELL
-    assert present(read_texts([(awake + ready("11:00:00")).encode()], [january], [])).state == State.HEALTHY
+    timeline = read_parts([awake.encode()], [january], [])
+    assert present(timeline).state == State.CANNOT_TELL
+    assert present(read_parts([(awake + ready("11:00:00")).encode()], [january], [])).state == State.HEALTHY
     hibernates = "2026-11-24 06:05:03 INFO Agent is in hibernate mode. Reducing logging.\n"
-    assert present(read_texts([], [], [hibernates.encode()])).state == State.CANNOT_TELL
+    assert present(read_parts([], [], [hibernates.encode()])).state == State.CANNOT_TELL
 
 
 def test_credentials_that_ran_out_tell_of_a_refusal_that_is_not_in_the_log() -> None:
@@ -330,7 +330,7 @@ def test_credentials_that_ran_out_tell_of_a_refusal_that_is_not_in_the_log() -> 
     )
     awake = line("12:05:00", "INFO", "[HealthCheck] HealthCheck reporting agent health.", "[ssm-agent-worker] ")
     text = awake + line("12:05:00", "ERROR", ran_out, "[ssm-agent-worker] ") + awake
-    now = present(read_texts([text.encode()], [], []))
+    now = present(read_parts([text.encode()], [], []))
     assert (now.state, now.cause) == (
         State.FAILING, "its credentials expired at 2026-11-24T12:00:00Z, and none came since"
     )  # fmt: skip
@@ -354,26 +354,26 @@ def test_a_new_registration_ends_what_was_before() -> None:
         "09:20:00", "INFO", "Successfully registered the instance with AWS SSM using Managed instance-id: mi-1", ""
     )
     text += started("09:21:00")
-    now = present(read_texts([text.encode()], [], []))
+    now = present(read_parts([text.encode()], [], []))
     assert (now.state, "failed" in now.cause) == (State.CANNOT_TELL, False)
     assert state_of(text + ready("09:21:01")) == "healthy"
 
 
 def test_the_starts_are_told_one_by_one() -> None:
-    story = read_texts(["".join(step for step, _ in STEPS[:11]).encode()], [], [])
-    assert [(run.started[11:], run.outcome) for run in story.runs] == [
+    timeline = read_parts(["".join(step for step, _ in STEPS[:11]).encode()], [], [])
+    assert [(run.started[11:], run.outcome) for run in timeline.runs] == [
         ("08:00:00", "good"), ("09:00:00", "failed"), ("09:30:00", "failed"), ("09:40:00", "good"),
     ]  # fmt: skip
 
 
 def test_the_newest_mismatches_are_kept() -> None:
-    story = TimelineBuilder()
+    timeline = TimelineBuilder()
     for number in range(120):
         for one in mismatch("08:00:00", f"name-{number}").splitlines():
             entry = parse(one)
             assert entry is not None
-            story.take(entry)
-    story.finish()
-    assert [*story.open_mismatches[-1].changed] == ["name-119"]
-    assert len(story.mismatches) == 50
-    assert MISMATCH not in conclusion(story)[0]
+            timeline.take(entry)
+    timeline.finish()
+    assert [*timeline.open_mismatches[-1].changed] == ["name-119"]
+    assert len(timeline.mismatches) == 50
+    assert MISMATCH not in conclusion(timeline)[0]

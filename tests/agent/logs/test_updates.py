@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from agent_machines import line, ready, refused, started
 from commandline import environment, run
-from fingerprint.agent.logs import State, Story, parse, present, read_texts
+from fingerprint.agent.logs import State, Timeline, parse, present, read_parts
 from fingerprint.agent.logs.updates import KINDS, Beside
 from fingerprint.agent.paths import UPDATE_LOG
 from fingerprint.agent.versions import LOG_LINES
@@ -32,16 +32,16 @@ DENIALS = (
 NO_DENIALS = ("<InternalFailure/>", "read tcp 10.0.0.7: connection reset by peer", "<html>503</html>")
 
 
-def told(*lines: str) -> Story:
-    return read_texts(["".join(lines).encode()], [], [])
+def told(*lines: str) -> Timeline:
+    return read_parts(["".join(lines).encode()], [], [])
 
 
 @pytest.mark.parametrize("reason", REASONS)
 @pytest.mark.parametrize("ended", [True, False])
 def test_each_form_of_the_two_messages_is_recognised_and_explained(reason: str, ended: bool) -> None:
     kind, source, target = REASONS[reason]
-    story = told(failure("10:00:00", reason, target or WANTED) if ended else info("10:00:00", reason))
-    failed = story.beside.failed
+    timeline = told(failure("10:00:00", reason, target or WANTED) if ended else info("10:00:00", reason))
+    failed = timeline.beside.failed
     assert failed is not None
     assert (failed.kind, failed.source, failed.text) == (kind, source, reason)
     assert failed.target == (target or (WANTED if ended else ""))
@@ -52,9 +52,9 @@ def test_each_form_of_the_two_messages_is_recognised_and_explained(reason: str, 
 
 def test_the_minute_does_not_part_a_reason_from_its_end() -> None:
     reason = "amazon-ssm-agent target version 3.3.5828.0 is unsupported on current platform"
-    story = told(info("10:59:59", reason), info("11:00:00", f"Failed to update amazon-ssm-agent to {WANTED}"))
-    assert story.beside.failed is not None
-    assert (story.beside.failed.kind, story.beside.failed.at) == ("unsupported", "2026-11-24 10:59:59")
+    timeline = told(info("10:59:59", reason), info("11:00:00", f"Failed to update amazon-ssm-agent to {WANTED}"))
+    assert timeline.beside.failed is not None
+    assert (timeline.beside.failed.kind, timeline.beside.failed.at) == ("unsupported", "2026-11-24 10:59:59")
 
 
 def test_another_failure_is_not_taken_for_one_of_the_two() -> None:
@@ -100,9 +100,9 @@ def test_what_stands_beside_changes_nothing_of_the_agents_state(beside: str) -> 
         # Before, between and after all other lines.
         lines = log.splitlines(keepends=True)
         for at in range(len(lines) + 1):
-            story = told(*lines[:at], line("10:00:00", "ERROR", beside, ""), *lines[at:])
-            assert present(story) == present(alone)
-            assert (story.refusals, story.last_good, story.wait is None) == (
+            timeline = told(*lines[:at], line("10:00:00", "ERROR", beside, ""), *lines[at:])
+            assert present(timeline) == present(alone)
+            assert (timeline.refusals, timeline.last_good, timeline.wait is None) == (
                 alone.refusals, alone.last_good, alone.wait is None)  # fmt: skip
 
 
@@ -174,4 +174,4 @@ def test_without_a_line_of_the_main_log_that_is_asked_for(lines: tuple[str, ...]
 
 def test_what_else_a_platform_lacks_is_no_failed_update() -> None:
     text = line("08:00:00", "ERROR", "Plugin aws:domainJoin is unsupported on current platform", "[ssm-agent-worker] ")
-    assert read_texts([text.encode()], [], []).beside.failed is None
+    assert read_parts([text.encode()], [], []).beside.failed is None

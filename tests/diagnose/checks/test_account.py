@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from agent_machines import NODE, REGENERATED, REGION, AgentMachine, Present, copied_disk, line, ready, refused, started
 from commandline import environment, run
 from fingerprint.agent.accounts import account_of_key, role_in
-from fingerprint.agent.logs import read_texts
+from fingerprint.agent.logs import read_parts
 from fingerprint.diagnose import Network, diagnose
 from fingerprint.support_bundle.redact import Redactor
 from fingerprint.types import RegistrationRecord
@@ -79,7 +79,7 @@ def test_other_keys_have_none(key: str) -> None:
 )  # fmt: skip
 def test_the_role_is_read_out_of_every_error_that_names_it(text: str, partition: str) -> None:
     log = started("08:00:00") + line("08:00:03", "INFO", text.format(denied(OURS, partition=partition)))
-    role = read_texts([log.encode()], [], []).role
+    role = read_parts([log.encode()], [], []).role
     assert role is not None
     assert (role.account, role.name, role.node) == (OURS, "SSMServiceRole", NODE)
 

@@ -22,7 +22,7 @@ from agent_machines import (
     started,
 )
 from commandline import environment, run
-from fingerprint.agent.logs import State, present, read_texts
+from fingerprint.agent.logs import State, present, read_parts
 from fingerprint.diagnose import Network, diagnose
 from fingerprint.diagnose.http_probe import Line
 from fingerprint.diagnose.result import Finding
@@ -70,11 +70,11 @@ LOGS: dict[str, tuple[str, bool, int, str]] = {
 @pytest.mark.parametrize("name", LOGS)
 def test_a_row_of_skipped_reports_is_told_from_one_that_is_over(name: str) -> None:
     text, skipped, count, since = LOGS[name]
-    story = read_texts([text.encode()], [], [])
-    assert story.skips_reports == skipped
-    assert story.reports.skipped == count
-    assert story.reports.since == (f"2026-11-24 {since}" if since else "")
-    state = present(story)
+    timeline = read_parts([text.encode()], [], [])
+    assert timeline.skips_reports == skipped
+    assert timeline.reports.skipped == count
+    assert timeline.reports.since == (f"2026-11-24 {since}" if since else "")
+    state = present(timeline)
     assert state.state == (State.FAILING if skipped else State.HEALTHY)
     assert (OFFLINE in state.cause) == skipped
     if skipped and "without" not in name:
@@ -90,23 +90,23 @@ def test_what_is_between_does_not_matter(name: str, padding: int) -> None:
     lines = text.splitlines(keepends=True)
     middle = next((n for n, one in enumerate(lines) if "Skipping" in one), len(lines) - 1) + 1
     spread = "".join(lines[:middle]) + filler + "".join(lines[middle:])
-    story = read_texts([(reported("08:02:00") * 50 + spread).encode()], [], [])
-    assert (story.skips_reports, story.reports.since) == (skipped, f"2026-11-24 {since}" if since else "")
+    timeline = read_parts([(reported("08:02:00") * 50 + spread).encode()], [], [])
+    assert (timeline.skips_reports, timeline.reports.since) == (skipped, f"2026-11-24 {since}" if since else "")
 
 
 @pytest.mark.parametrize("error", ["RequestError: send request failed", "AccessDeniedException: x"])
 def test_without_credentials_that_is_what_is_told(error: str) -> None:
-    now = present(read_texts([(RUNS + skips("08:05:00") + refused("08:30:00", error)).encode()], [], []))
+    now = present(read_parts([(RUNS + skips("08:05:00") + refused("08:30:00", error)).encode()], [], []))
     assert now.state == State.FAILING
     assert OFFLINE not in now.cause
 
 
 def test_after_a_start_it_is_not_known_whether_it_goes_on() -> None:
     text = RUNS + skips("08:05:00") + started("09:00:00") + ready("09:00:01")
-    now = present(read_texts([text.encode()], [], []))
+    now = present(read_parts([text.encode()], [], []))
     assert (now.state, now.since) == (State.CANNOT_TELL, "2026-11-24 09:00:00")
     assert "before its last start it skipped its health reports" in now.cause
-    again = present(read_texts([(text + skips("09:05:00")).encode()], [], []))
+    again = present(read_parts([(text + skips("09:05:00")).encode()], [], []))
     assert again.state == State.FAILING
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from agent_machines import DENIED, LOGS, MISMATCH, NODE, REGENERATED, AgentMachine, line, ready, refused, started
 from commandline import run
-from fingerprint.agent.logs import code_of, parse, read_texts
+from fingerprint.agent.logs import code_of, parse, read_parts
 from fingerprint.agent.logs.retries import pause
 from fingerprint.agent.retry_schedule import EC2
 from fingerprint.collectors.recipes import version_of
@@ -292,9 +292,9 @@ def test_the_order_of_the_main_log_counts_and_not_a_clock_that_was_ahead(machine
 
 def test_errors_from_before_the_main_log_begins_are_of_use() -> None:
     errors = refused("06:00:00", pause="").encode() + refused("11:40:00", pause="").encode()
-    story = read_texts([refused("11:40:00", pause="").encode()], [errors], [])
-    assert story.refresher.since == "2026-11-24 06:00:00"
-    assert story.refresher.failures == 2
+    timeline = read_parts([refused("11:40:00", pause="").encode()], [errors], [])
+    assert timeline.refresher.since == "2026-11-24 06:00:00"
+    assert timeline.refresher.failures == 2
 
 
 def test_local_times_of_this_machine_follow_its_summer_and_winter(tmp_path: Path) -> None:
@@ -409,15 +409,15 @@ def test_a_line_of_a_megabyte_does_not_hold_anything_up() -> None:
     )
     begin = time.monotonic()
     parse(text)
-    read_texts([text.encode()], [], [])
+    read_parts([text.encode()], [], [])
     assert time.monotonic() - begin < 5
 
 
 def test_a_line_that_was_cut_off_swallows_no_other() -> None:
     cut = line("11:00:00", "ERROR", "Cannot connect to AWS Systems Manager.  The hardware ID (abc", "")
-    story = read_texts([(cut + line("11:00:01", "INFO", REGENERATED, "") + refused("11:00:02")).encode()], [], [])
-    assert story.regenerated_at == ["2026-11-24 11:00:01"]
-    assert "MachineFingerprintDoesNotMatch" in story.refusals
+    timeline = read_parts([(cut + line("11:00:01", "INFO", REGENERATED, "") + refused("11:00:02")).encode()], [], [])
+    assert timeline.regenerated_at == ["2026-11-24 11:00:01"]
+    assert "MachineFingerprintDoesNotMatch" in timeline.refusals
 
 
 def fake_proc(folder: Path, *processes: tuple[int, str, str]) -> str:
