@@ -241,9 +241,9 @@ class Observation:
         state = state_of(self.vault, record)
         if state.regenerated or not self.of_agent:
             return state
-        from fingerprint.agent.replaced_fingerprint import logs_tell, record_state
+        from fingerprint.agent.replaced_fingerprint import logs_show_regeneration, record_state
 
-        if not logs_tell(self.machine):
+        if not logs_show_regeneration(self.machine):
             return state
         # Imported here: most logs do not tell of a new fingerprint, and then this is not needed.
         from fingerprint.agent.facts import AgentFacts

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fingerprint
-from fingerprint.agent.paths import is_agents, places_of
+from fingerprint.agent.paths import is_agents, paths_of
 from fingerprint.vault.locations import reference_vault
 
 PACKAGE = Path(fingerprint.__file__).parent
@@ -101,21 +101,21 @@ def test_the_agents_own_name_stands_with_its_paths_and_in_the_lines_that_it_logs
 
 @pytest.mark.parametrize("platform", ["linux", "macos", "windows", "win32", "darwin", "freebsd"])
 def test_every_path_of_the_agent_is_known_as_its_own(platform: str) -> None:
-    places = places_of(platform)
-    general = {places.shared_credentials, places.home, places.separator}
+    known = paths_of(platform)
+    general = {known.shared_credentials, known.home, known.separator}
     if platform not in ("windows", "win32", "macos", "darwin"):
-        general.add(places.programs)
-    paths = [value for value in places._fields() if isinstance(value, str) and value and value not in general]
-    assert [path for path in paths if not is_agents(path + places.separator)] == []
-    assert not is_agents(places.shared_credentials)
+        general.add(known.programs)
+    paths = [value for value in known._fields() if isinstance(value, str) and value and value not in general]
+    assert [path for path in paths if not is_agents(path + known.separator)] == []
+    assert not is_agents(known.shared_credentials)
 
 
 def test_the_vault_and_the_registration_lie_where_the_agent_has_its_data() -> None:
     for platform in ("linux", "darwin", "win32"):
-        places = places_of(platform)
-        assert reference_vault(platform, {}) == places.vault
-        assert places.vault.rpartition(places.separator)[0] == places.data
-        assert places.registration.rpartition(places.separator)[0] == places.data
+        known = paths_of(platform)
+        assert reference_vault(platform, {}) == known.vault
+        assert known.vault.rpartition(known.separator)[0] == known.data
+        assert known.registration.rpartition(known.separator)[0] == known.data
 
 
 @cache

@@ -6,7 +6,7 @@ for patching operations", the present ones and those from before; docs/s3-policy
 
 from __future__ import annotations
 
-from fingerprint.agent.regions import demand_region, endpoint, partition
+from fingerprint.agent.regions import endpoint, partition, require_region
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
@@ -67,7 +67,7 @@ def buckets(region: str, system: str = "all") -> tuple[Bucket, ...]:
     Raises:
         UsageError: it is no region.
     """
-    demand_region(region)
+    require_region(region)
     both, others = ("linux", "windows"), SYSTEMS
     ending = _PATCHING.get(region)
     snapshot = f"-{_SNAPSHOTS[region]}" if region in _SNAPSHOTS else ""
@@ -128,7 +128,7 @@ def version_url(region: str, base: str = "") -> str:
     Raises:
         UsageError: it is no region.
     """
-    demand_region(region)
+    require_region(region)
     return f"{(base or s3_endpoint(region)).rstrip('/')}/amazon-ssm-{region}/latest/VERSION"
 
 

@@ -16,7 +16,7 @@ from fingerprint.agent.config import (
 )
 from fingerprint.agent.endpoints import configured_url, uses_dual_stack
 from fingerprint.agent.installed import printed_version
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import paths_of
 from fingerprint.agent.proxies import service_proxies
 from fingerprint.agent.vault_use import is_agents_vault, vault_use
 from fingerprint.errors import InputError, Refused
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from fingerprint.agent.paths import Places
+    from fingerprint.agent.paths import AgentPaths
     from fingerprint.machine.base import Machine
 
 # A value of the wrong type in any of these changes what a client does.
@@ -94,11 +94,11 @@ def settings_for(vault: str) -> ClientSettings | None:
     if not is_agents_vault(vault):
         return None
     machine = LiveMachine()
-    places = places_of(machine.platform)
-    config = _config(machine, places.config)
+    paths = paths_of(machine.platform)
+    config = _config(machine, paths.config)
     return ClientSettings(
-        places.config, config, service_proxies(machine, vault_use(vault, sys.platform).pids),
-        places.certificates if os.path.isfile(places.certificates) else "", _other_identity(machine, places, config),
+        paths.config, config, service_proxies(machine, vault_use(vault, sys.platform).pids),
+        paths.certificates if os.path.isfile(paths.certificates) else "", _other_identity(machine, paths, config),
     )  # fmt: skip
 
 
@@ -120,15 +120,15 @@ def _config(machine: Machine, path: str) -> dict[str, Any] | None:
     return config
 
 
-def _other_identity(machine: Machine, places: Places, config: dict[str, Any] | None) -> str:
+def _other_identity(machine: Machine, paths: AgentPaths, config: dict[str, Any] | None) -> str:
     """Return the identity that the agent prefers to the registration and has. Raises Refused if it never uses that."""
     order, _ = identity_order(decoded(config or {})[0])
     if ON_PREMISES not in order:
         raise Refused(
             f"the agent does not use this registration: Identity.ConsumptionOrder is {', '.join(order)}",
-            where=places.config,
+            where=paths.config,
             remedy=f"Nothing was sent. Add {ON_PREMISES} to Identity.ConsumptionOrder, or remove that setting; no "
             "option of this command overrides it",
         )
-    took = identity_type(machine, places.identity)
+    took = identity_type(machine, paths.identity)
     return took if took in order[: order.index(ON_PREMISES)] else ""

@@ -27,7 +27,7 @@ def read_config(machine: Machine, path: str) -> dict[str, Any] | None:
 
     Args:
         machine: whose file.
-        path: of the file, as `Places.config` has it.
+        path: of the file, as `AgentPaths.config` has it.
 
     Returns:
         The members, {} for a file that holds null, which leaves the agent its defaults; None without a file.
@@ -81,7 +81,7 @@ def identity_type(machine: Machine, path: str) -> str:
 
     Args:
         machine: whose agent.
-        path: of its identity_config.json, as `Places.identity` has it.
+        path: of its identity_config.json, as `AgentPaths.identity` has it.
     """
     try:
         found = loads(machine.read_file(path))

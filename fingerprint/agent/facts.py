@@ -7,9 +7,9 @@ from _thread import allocate_lock
 
 from fingerprint.agent.config import Settings, identity_type, read_config, setting, settings_of
 from fingerprint.agent.identity_config import parse_agent_credentials
-from fingerprint.agent.installed import printed_version, program_folder
+from fingerprint.agent.installed import printed_version, program_directory
 from fingerprint.agent.logs.retries import GRACE_SECONDS
-from fingerprint.agent.paths import CORE, LOGS, WORKER, Places, places_of
+from fingerprint.agent.paths import CORE, LOGS, WORKER, AgentPaths, paths_of
 from fingerprint.agent.systemd_unit import systemd_unit
 from fingerprint.agent.versions import Assessed, assess
 from fingerprint.errors import FingerprintError
@@ -70,14 +70,14 @@ class AgentFacts:
 
     Attributes:
         machine: the machine, which is asked everything once.
-        places: where the agent's files are on it.
+        paths: where the agent's files are on it.
         log_limit: bytes of each log that are read, from its end.
         unread_logs: logs that could not be read, with the reason, once the timeline was asked for.
     """
 
     def __init__(self, machine: Machine, *, log_limit: int = END_LIMIT) -> None:
         self.machine = machine.keeping()
-        self.places: Places = places_of(machine.platform)
+        self.paths: AgentPaths = paths_of(machine.platform)
         self.log_limit = log_limit
         self.facts: dict[str, Any] = {}
         self.unread_logs: list[str] = []
@@ -140,7 +140,7 @@ class AgentFacts:
         if not main:
             raise next(
                 iter(refused.values()),
-                FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.places.logs),
+                FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.paths.logs),
             )
         return read_parts(*(parts for parts, _ in told))
 
@@ -154,11 +154,11 @@ class AgentFacts:
             OSError: the directory of the logs cannot be listed.
         """
         parts, refused = [], {}
-        for name in self.machine.list_directory(self.places.logs):
+        for name in self.machine.list_directory(self.paths.logs):
             number = name.removeprefix(f"{log}.")
             if name != log and (number == name or not number.isdigit()):
                 continue
-            path = self.places.logs + self.places.separator + name
+            path = self.paths.logs + self.paths.separator + name
             try:
                 parts.append(self.machine.read_end(path, self.log_limit))
             except FileNotFoundError:
@@ -171,7 +171,7 @@ class AgentFacts:
     @fact
     def identity_type(self) -> str:
         """What the agent last was to the service, such as "OnPrem" or "EC2"; "" if it does not tell."""
-        return identity_type(self.machine, self.places.identity)
+        return identity_type(self.machine, self.paths.identity)
 
     @fact
     def offset(self) -> int | None:
@@ -209,7 +209,7 @@ class AgentFacts:
     def credentials_since(self) -> float | None:
         """When the agent last got credentials by identity_config.json, seconds since 1970-01-01; None if not told."""
         try:
-            told = parse_agent_credentials(self.machine.read_file(self.places.identity))
+            told = parse_agent_credentials(self.machine.read_file(self.paths.identity))
         except OSError:
             return None
         got = told.retrieved if told else None
@@ -231,7 +231,7 @@ class AgentFacts:
     @fact
     def config(self) -> dict[str, Any] | None:
         """The agent's configuration; None if there is none. Raises OSError, ValueError for what is no JSON object."""
-        return read_config(self.machine, self.places.config)
+        return read_config(self.machine, self.paths.config)
 
     def setting(self, section: str, name: str) -> Any:
         """Return a setting of the agent's configuration, None if it is not set or cannot be read."""
@@ -262,16 +262,16 @@ class AgentFacts:
             return ""
 
     @fact
-    def program_folder(self) -> str:
+    def program_directory(self) -> str:
         """The directory of the agent's programs: of its package, or of its snap."""
-        return program_folder(self.machine)
+        return program_directory(self.machine)
 
     @fact
     def has_agent(self) -> bool | None:
         """Whether a program of the agent is installed; None where that cannot be looked up, or was not recorded."""
-        for name in self.places.binaries:
+        for name in self.paths.binaries:
             try:
-                self.machine.status(f"{self.program_folder}{self.places.separator}{name}")
+                self.machine.status(f"{self.program_directory}{self.paths.separator}{name}")
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
@@ -280,7 +280,7 @@ class AgentFacts:
         if not self.recorded:
             return False
         try:
-            return False if self.machine.list_directory(self.places.logs) else None
+            return False if self.machine.list_directory(self.paths.logs) else None
         except OSError:
             return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint._io.times import utc
-from fingerprint.agent.next_check import Looks, NextCheck
+from fingerprint.agent.next_check import NextCheck, Trigger
 from fingerprint.types import Outlook, Value
 
 
@@ -23,12 +23,12 @@ class Forecast(Value):
     text: str
 
     @property
-    def looks(self) -> Looks:
+    def trigger(self) -> Trigger:
         """When the agent compares the hardware next: see `NextCheck`."""
-        return self.check.looks
+        return self.check.trigger
 
     @property
-    def looks_at(self) -> float | None:
+    def compares_at(self) -> float | None:
         """The time of that, seconds since 1970-01-01 UTC; None where it is at no known time."""
         return self.check.at
 
@@ -57,19 +57,19 @@ def foretell(outlook: Outlook, check: NextCheck, record_written: float | None, w
     elif outlook == Outlook.STOPS:
         text = f"refused {check.when}: its collection fails on a value that is not valid UTF-8, and it stores nothing"
     elif not refused:
-        when = "" if check.looks == Looks.UNKNOWN else f"; it compares {check.when}"
+        when = "" if check.trigger == Trigger.UNKNOWN else f"; it compares {check.when}"
         text = f"accepted{f'; {since}' if check.runs else ''}{when}"
     elif check.runs is False:
         text = (
             "refused: no agent is seen to run; the next one compares at its first token request, and stores a new "
             "fingerprint"
         )
-    elif check.looks == Looks.AT_NEXT_REFRESH:
+    elif check.trigger == Trigger.AT_NEXT_REFRESH:
         text = (
             f"refused {check.when}: {since} and has not compared the hardware yet ({check.how}); it does at its next "
             "token request, and stores a new fingerprint"
         )
-    elif check.looks == Looks.UNKNOWN:
+    elif check.trigger == Trigger.UNKNOWN:
         text = f"refused {check.when}: {since}, and whether it has compared the hardware is not known ({check.how})"
     elif record_written is not None and check.started is not None and record_written > check.started:
         text = (

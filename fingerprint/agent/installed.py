@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.agent.paths import SNAP, places_of
+from fingerprint.agent.paths import SNAP, paths_of
 from fingerprint.machine.process_list import version_text
 
 TYPE_CHECKING = False
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 _SECONDS = 8.0
 
 
-def program_folder(machine: Machine) -> str:
+def program_directory(machine: Machine) -> str:
     """Return the directory of the agent's programs on a machine: of its package, or of its snap."""
-    places = places_of(machine.platform)
+    paths = paths_of(machine.platform)
     try:
-        packaged = machine.exists(f"{places.programs}/{places.core}")
+        packaged = machine.exists(f"{paths.programs}/{paths.core}")
         if machine.platform == "linux" and not packaged and machine.exists(SNAP):
             return SNAP
     except OSError:
         pass
-    return places.programs
+    return paths.programs
 
 
 def printed_version(machine: Machine) -> str:
     """Return what the agent's program prints as its version; "" if there is none, or others than root may change it."""
-    places = places_of(machine.platform)
-    path = f"{program_folder(machine)}{places.separator}{places.core}"
+    paths = paths_of(machine.platform)
+    path = f"{program_directory(machine)}{paths.separator}{paths.core}"
     if not _only_roots(machine, path):
         return ""
     [result] = machine.run(((path, "-version"),), _SECONDS)

@@ -10,7 +10,7 @@ import errno
 
 from fingerprint._io.times import utc
 from fingerprint.agent.identity_config import parse_agent_credentials
-from fingerprint.agent.paths import CORE, MAIN_LOG, places_of
+from fingerprint.agent.paths import CORE, MAIN_LOG, paths_of
 from fingerprint.errors import SnapshotError
 from fingerprint.machine.base import END_LIMIT
 from fingerprint.machine.live import LiveMachine
@@ -33,22 +33,22 @@ _CLOCK_SECONDS = 120.0
 _FAILED = "by its log its last request failed before it compared"
 
 
-class Looks(Vocabulary):
+class Trigger(Vocabulary):
     """When the agent compares the hardware next."""
 
-    AT_NEXT_START: ClassVar[Looks]
-    AT_NEXT_REFRESH: ClassVar[Looks]
-    UNKNOWN: ClassVar[Looks]
+    AT_NEXT_START: ClassVar[Trigger]
+    AT_NEXT_REFRESH: ClassVar[Trigger]
+    UNKNOWN: ClassVar[Trigger]
 
 
-Looks.define(AT_NEXT_START="at-next-start", AT_NEXT_REFRESH="at-next-refresh", UNKNOWN="unknown")
+Trigger.define(AT_NEXT_START="at-next-start", AT_NEXT_REFRESH="at-next-refresh", UNKNOWN="unknown")
 
 
 class NextCheck(Value):
     """When the agent compares the hardware next.
 
     Attributes:
-        looks: after its next start only, since this process has done it or none runs; at its next request of
+        trigger: after its next start only, since this process has done it or none runs; at its next request of
             credentials, without a restart; or not known, at worst at any moment.
         at: when, seconds since 1970-01-01 UTC; None unless it is at a request.
         started: when the running agent was started, seconds since 1970-01-01 UTC; None if none runs or it is not known.
@@ -57,7 +57,7 @@ class NextCheck(Value):
         now: the time that it was looked at.
     """
 
-    looks: Looks
+    trigger: Trigger
     at: float | None
     started: float | None
     runs: bool | None
@@ -65,10 +65,10 @@ class NextCheck(Value):
     now: float
 
     def __init__(
-        self, looks: Looks, now: float, how: str, *, at: float | None = None, started: float | None = None,
+        self, trigger: Trigger, now: float, how: str, *, at: float | None = None, started: float | None = None,
         runs: bool | None = True,
     ) -> None:  # fmt: skip
-        self._set(looks=looks, at=at, started=started, runs=runs, how=how, now=now)
+        self._set(trigger=trigger, at=at, started=started, runs=runs, how=how, now=now)
 
     @property
     def seconds_left(self) -> float | None:
@@ -78,7 +78,7 @@ class NextCheck(Value):
     @property
     def when(self) -> str:
         """When the agent compares next, as the end of a sentence."""
-        if self.looks == Looks.AT_NEXT_START:
+        if self.trigger == Trigger.AT_NEXT_START:
             return "after its next start" if self.runs else "after its start"
         if self.at is not None:
             left = self.seconds_left or 0.0
@@ -99,7 +99,7 @@ def answer(check: NextCheck) -> dict[str, Any]:
     """Return it as JSON has it."""
     left = check.seconds_left
     return {
-        "looks": str(check.looks),
+        "looks": str(check.trigger),
         "looksAt": None if check.at is None else utc(check.at),
         "secondsLeft": None if left is None else round(left),
         "agentStartedAt": None if check.started is None else utc(check.started),
@@ -127,13 +127,13 @@ def next_check(
         if error.errno in (errno.ENOTSUP, errno.ENODATA):
             return None
         why = f"its processes cannot be listed: {error.strerror or error}"
-        return NextCheck(Looks.UNKNOWN, now, why, runs=None)
+        return NextCheck(Trigger.UNKNOWN, now, why, runs=None)
     if not found:
-        return NextCheck(Looks.AT_NEXT_START, now, "no agent is seen to run", runs=False)
+        return NextCheck(Trigger.AT_NEXT_START, now, "no agent is seen to run", runs=False)
     core = [one for one in found if one.name == CORE] or found
     started = min((one.started for one in core if one.started is not None), default=None)
     if started is None:
-        return NextCheck(Looks.UNKNOWN, now, "the start of its process is not told")
+        return NextCheck(Trigger.UNKNOWN, now, "the start of its process is not told")
     has_worker = any(one.name != CORE for one in found)
     if timeline is None:
         timeline = _timeline(machine)
@@ -146,9 +146,9 @@ def _timeline(machine: Machine) -> Timeline | None:
     # Imported here: it needs regular expressions, and most machines need no forecast.
     from fingerprint.agent.logs import read_parts
 
-    places = places_of(machine.platform)
+    paths = paths_of(machine.platform)
     try:
-        return read_parts([machine.read_end(f"{places.logs}{places.separator}{MAIN_LOG}", END_LIMIT)], [], [])
+        return read_parts([machine.read_end(f"{paths.logs}{paths.separator}{MAIN_LOG}", END_LIMIT)], [], [])
     except OSError:
         return None
 
@@ -162,60 +162,60 @@ def _by_log(machine: Machine, timeline: Timeline, started: float, now: float, ha
     if run.checked:
         at = _seconds(machine, run.checked)
         how = f"by its log{f' at {utc(at)}' if at is not None else ''}"
-        return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
+        return NextCheck(Trigger.AT_NEXT_START, now, how, started=started)
     if run.failed and timeline.open_mismatches:
-        return NextCheck(Looks.AT_NEXT_REFRESH, now, "by its log it compares now", at=now, started=started)
+        return NextCheck(Trigger.AT_NEXT_REFRESH, now, "by its log it compares now", at=now, started=started)
     if run.failed:
         # What failed before the fingerprint was known is computed anew at the next try.
         retry = _seconds(machine, timeline.refresher.next_retry) if timeline.refresher.waiting else None
         if retry is None or retry < now - _COMPARED_WITHIN_SECONDS:
-            return NextCheck(Looks.UNKNOWN, now, _FAILED, started=started)
+            return NextCheck(Trigger.UNKNOWN, now, _FAILED, started=started)
         how = f"{_FAILED}, and it tries again then"
-        return NextCheck(Looks.AT_NEXT_REFRESH, now, how, at=max(retry, now), started=started)
+        return NextCheck(Trigger.AT_NEXT_REFRESH, now, how, at=max(retry, now), started=started)
     if run.asks is False and has_worker:
         how = "by its log its worker requests the credentials, at its start"
-        return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
+        return NextCheck(Trigger.AT_NEXT_START, now, how, started=started)
     at = _seconds(machine, run.asks_next)
     if at is not None and at >= now - _COMPARED_WITHIN_SECONDS:
         how = "by its log it uses the credentials of before its start until then"
-        return NextCheck(Looks.AT_NEXT_REFRESH, now, how, at=max(at, now), started=started)
+        return NextCheck(Trigger.AT_NEXT_REFRESH, now, how, at=max(at, now), started=started)
     loop = _seconds(machine, run.loop)
     if loop is not None and not run.from_disk and not timeline.run.asks_next:
         if now - loop < _COMPARED_WITHIN_SECONDS:
-            return NextCheck(Looks.AT_NEXT_REFRESH, now, "by its log it requests its first token", at=now,
+            return NextCheck(Trigger.AT_NEXT_REFRESH, now, "by its log it requests its first token", at=now,
                              started=started)  # fmt: skip
         how = f"by its log, with the token that it requested at {utc(loop)}"
-        return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
+        return NextCheck(Trigger.AT_NEXT_START, now, how, started=started)
     return None
 
 
 def _by_credentials(machine: Machine, started: float, now: float, has_worker: bool) -> NextCheck:
     """Return it by what the agent wrote of its last credentials."""
-    path = places_of(machine.platform).identity
+    path = paths_of(machine.platform).identity
     try:
         told = parse_agent_credentials(machine.read_file(path))
     except OSError as error:
-        return NextCheck(Looks.UNKNOWN, now, f"{path}: {error.strerror or error}", started=started)
+        return NextCheck(Trigger.UNKNOWN, now, f"{path}: {error.strerror or error}", started=started)
     if told is None:
-        return NextCheck(Looks.UNKNOWN, now, f"{path} is not what the agent writes", started=started)
+        return NextCheck(Trigger.UNKNOWN, now, f"{path} is not what the agent writes", started=started)
     retrieved, renewed = told.retrieved, told.renewed
     if retrieved is None or renewed is None:
         if not told.file and has_worker and now - started >= _COMPARED_WITHIN_SECONDS:
             how = "it shares no credentials, so its worker requests them at its start"
-            return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
-        return NextCheck(Looks.UNKNOWN, now, f"{path} does not tell when credentials came", started=started)
+            return NextCheck(Trigger.AT_NEXT_START, now, how, started=started)
+        return NextCheck(Trigger.UNKNOWN, now, f"{path} does not tell when credentials came", started=started)
     if retrieved > now + _CLOCK_SECONDS:
-        return NextCheck(Looks.UNKNOWN, now, f"by {path} they come at {utc(retrieved)}", started=started)
+        return NextCheck(Trigger.UNKNOWN, now, f"by {path} they come at {utc(retrieved)}", started=started)
     if retrieved >= started + 1:
         how = f"by {path} it got credentials at {utc(retrieved)}"
-        return NextCheck(Looks.AT_NEXT_START, now, how, started=started)
+        return NextCheck(Trigger.AT_NEXT_START, now, how, started=started)
     if renewed > max(now, started):
         if _is_gone(machine, told.file):
-            return NextCheck(Looks.UNKNOWN, now, f"there is no {told.file}", started=started)
+            return NextCheck(Trigger.UNKNOWN, now, f"there is no {told.file}", started=started)
         how = f"by {path} its credentials are of before its start, and half of their life is over then"
-        return NextCheck(Looks.AT_NEXT_REFRESH, now, how, at=renewed, started=started)
+        return NextCheck(Trigger.AT_NEXT_REFRESH, now, how, at=renewed, started=started)
     how = f"by {path} new credentials were due at {utc(max(renewed, started))}, and none came"
-    return NextCheck(Looks.UNKNOWN, now, how, started=started)
+    return NextCheck(Trigger.UNKNOWN, now, how, started=started)
 
 
 def _is_gone(machine: Machine, path: str) -> bool:

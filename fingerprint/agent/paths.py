@@ -42,7 +42,7 @@ _DATA = "/var/lib/amazon/ssm"
 _SYSTEMS = {"win32": "windows", "darwin": "macos"}
 
 
-class Places(Value):
+class AgentPaths(Value):
     """Paths as the host that is looked at has them.
 
     Attributes:
@@ -87,7 +87,7 @@ class Places(Value):
         return self.separator.join((self.home or r"System32\config\systemprofile", *SDK_CREDENTIALS))
 
 
-def places_of(platform: str, environ: Mapping[str, str] | None = None) -> Places:
+def paths_of(platform: str, environ: Mapping[str, str] | None = None) -> AgentPaths:
     """Return the paths of a platform.
 
     Args:
@@ -100,11 +100,11 @@ def places_of(platform: str, environ: Mapping[str, str] | None = None) -> Places
         return _on_windows((os.environ if sys.platform == "win32" else {}) if environ is None else environ)
     if system == "macos":
         base = "/opt/aws/ssm"
-        return _places(
+        return _paths(
             data=f"{base}/data", runtime=base, config=base, programs=f"{base}/bin", home="/var/root",
             other=f"{_DATA}/credentials",
         )  # fmt: skip
-    return _places(data=_DATA, runtime=_DATA, config="/etc/amazon/ssm", programs="/usr/bin", home="/root")
+    return _paths(data=_DATA, runtime=_DATA, config="/etc/amazon/ssm", programs="/usr/bin", home="/root")
 
 
 def is_agents(path: str) -> bool:
@@ -113,25 +113,25 @@ def is_agents(path: str) -> bool:
     return any(part in plain for part in _PARTS)
 
 
-def _on_windows(environ: Mapping[str, str]) -> Places:
+def _on_windows(environ: Mapping[str, str]) -> AgentPaths:
     all_users = environ.get("ALLUSERSPROFILE")
     data = environ.get("ProgramData") or (rf"{all_users}\Application Data" if all_users else r"C:\ProgramData")
     data += r"\Amazon\SSM"
     programs = (environ.get("ProgramFiles") or r"C:\Program Files") + r"\Amazon\SSM"
-    return _places(
+    return _paths(
         data=rf"{data}\InstanceData", runtime=data, config=programs, programs=programs, home="", logs=rf"{data}\Logs",
         host_management=rf"{programs}\credentials", separator="\\", suffix=".exe",
     )  # fmt: skip
 
 
-def _places(
+def _paths(
     *, data: str, runtime: str, config: str, programs: str, home: str, logs: str = "/var/log/amazon/ssm",
     host_management: str = "", other: str = "", separator: str = "/", suffix: str = "",
-) -> Places:  # fmt: skip
+) -> AgentPaths:  # fmt: skip
     def inner(*parts: str) -> str:
         return separator.join(parts)
 
-    return Places(
+    return AgentPaths(
         data=data, vault=inner(data, "Vault"), registration=inner(data, REGISTRATION_NAME),
         identity=inner(runtime, "runtimeconfig", "identity_config.json"),
         host_management=host_management or inner(data, "credentials"), other_host_management=other,

@@ -22,7 +22,7 @@ _PARTITIONS = (
 )
 
 
-def demand_region(region: str) -> None:
+def require_region(region: str) -> None:
     """Raise UsageError for a text that is no region."""
     if not _REGION.fullmatch(region):
         raise UsageError(f"{region!r} is no region", remedy="Name one such as us-east-2")

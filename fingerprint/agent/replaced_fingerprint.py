@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fingerprint._io.times import created_seconds, local_seconds, utc
-from fingerprint.agent.paths import MAIN_LOG, places_of
+from fingerprint.agent.paths import MAIN_LOG, paths_of
 from fingerprint.errors import VaultError
 from fingerprint.machine.base import END_LIMIT
 from fingerprint.vault.regeneration import State
@@ -23,18 +23,18 @@ AGENT = "the agent"
 _REGENERATES = b"calculated hardware difference"
 
 
-def logs_tell(machine: Machine) -> bool:
+def logs_show_regeneration(machine: Machine) -> bool:
     """Return whether the agent's logs may tell of a new fingerprint: they are searched as bytes, which is quick."""
-    places = places_of(machine.platform)
+    paths = paths_of(machine.platform)
     try:
-        names = machine.list_directory(places.logs)
+        names = machine.list_directory(paths.logs)
     except OSError:
         return False
     for name in names:
         if not name.startswith(MAIN_LOG):
             continue
         try:
-            data = machine.read_end(places.logs + places.separator + name, END_LIMIT)
+            data = machine.read_end(paths.logs + paths.separator + name, END_LIMIT)
         except OSError:
             # `diagnose` says that it could not be read.
             continue

@@ -55,7 +55,7 @@ class Row(Value):
         longest_ping_interval: what it doubles up to, seconds.
         ping_interval_setting: the setting that changes that, "" where there is none.
         silent_after: seconds of hibernation after which hibernate.log is silent for good; None if it never is.
-        looks_each_minute: whether the core agent requests credentials a minute after identity_config.json is gone.
+        checks_each_minute: whether the core agent requests credentials a minute after identity_config.json is gone.
         sdk: major version of the AWS SDK for Go, by which errors are spelled; 0 for either.
         vault_mode: mode that it sets on the directories of the vault, on Unix.
         owner_setting: the setting by which the vault may belong to another user than root, "" where there is none.
@@ -81,7 +81,7 @@ class Row(Value):
     longest_ping_interval: int
     ping_interval_setting: str
     silent_after: int | None
-    looks_each_minute: bool
+    checks_each_minute: bool
     sdk: int
     vault_mode: int
     owner_setting: str
@@ -97,7 +97,7 @@ _OLDEST: Mapping[str, Any] = {
     "first_threshold": 0, "core_requests": False, "logs_success": False,
     "hard_pause": (_DAY, _DAY + 7200), "longest_pause": None, "longest_pause_setting": "",
     "first_ping_interval": 600, "longest_ping_interval": 3600, "ping_interval_setting": "", "silent_after": 23700,
-    "looks_each_minute": False, "sdk": 1, "vault_mode": 0o600, "owner_setting": "", "record_provider": False,
+    "checks_each_minute": False, "sdk": 1, "vault_mode": 0o600, "owner_setting": "", "record_provider": False,
     "session_user": "", "restores_sudoers": False,
     "messages_by_ssmmessages": False, "dual_stack_setting": "",
 }  # fmt: skip
@@ -132,7 +132,7 @@ _CHANGES: tuple[tuple[str, Sure, str, Mapping[str, Any]], ...] = (
      {"vault_mode": 0o700, "owner_setting": "Agent.EnforceWorkspaceRootOwnership"}),
     ("3.3.4793.0", Sure.READ, "the registration record has the member provider", {"record_provider": True}),
     ("3.3.5068.0", Sure.READ, "AWS SDK for Go 2; the core agent looks for identity_config.json each minute",
-     {"sdk": 2, "looks_each_minute": True}),
+     {"sdk": 2, "checks_each_minute": True}),
     ("3.3.5226.0", Sure.COMPOSED, "an error was seen in the form of SDK 1 again: either form is expected", {"sdk": 0}),
 )  # fmt: skip
 # Vulnerability -> the first version without it, by the release notes.

@@ -11,7 +11,7 @@ import os
 import sys
 
 from fingerprint._io.permissions import is_root
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import paths_of
 from fingerprint.cli.options import GLOBAL, Command
 from fingerprint.cli.table import group_of
 from fingerprint.vault.locations import STATE_VARIABLE, VAULT_VARIABLE, is_own, reference_vault, resolve_vault
@@ -231,7 +231,7 @@ def _looks_at_files(arguments: Arguments) -> bool:
 
 def _logs_here(arguments: Arguments) -> bool:
     """Return whether the logs that a run read are those of the agent on this host."""
-    folder = places_of("windows" if os.name == "nt" else "linux").logs
+    folder = paths_of("windows" if os.name == "nt" else "linux").logs
     files: list[str] = getattr(arguments, "FILE", [])
     return bool(files) and all(os.path.dirname(os.path.realpath(file)) == os.path.realpath(folder) for file in files)
 

@@ -14,7 +14,7 @@ from configparser import Error as IniError
 from configparser import RawConfigParser
 
 from fingerprint.agent.identity_config import AgentCredentials, parse_agent_credentials
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import paths_of
 from fingerprint.credentials.profile_dialects import (
     ACCESS_KEY,
     SECRET_KEY,
@@ -131,7 +131,7 @@ def credential_order(
         _file(_CONFIG, disk, config, section, findings),
         _container(environ),
         _instance_profile(environ),
-        _file("default-host-management", disk, places_of(platform).host_management, "default", findings),
+        _file("default-host-management", disk, paths_of(platform).host_management, "default", findings),
     )
     winner = undecided = ""
     told = []
@@ -148,7 +148,7 @@ def credential_order(
 def agent_credentials(root: str = "/", platform: str = sys.platform) -> AgentCredentials | None:
     """Return what the agent wrote of its last credentials, None if it wrote nothing that can be read."""
     try:
-        return parse_agent_credentials(_Disk(LiveMachine(root)).read(places_of(platform).identity))
+        return parse_agent_credentials(_Disk(LiveMachine(root)).read(paths_of(platform).identity))
     except OSError:
         return None
 

@@ -103,7 +103,7 @@ def _restart(site: Site) -> tuple[str, str]:
 def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return steps with one more for what keeps the agent, which runs, from starting again."""
     if _tag(found, "configuration") == "configuration":
-        mend = (f"Before it starts again fix {site.places.config}: the agent would not start with it", "")
+        mend = (f"Before it starts again fix {site.paths.config}: the agent would not start with it", "")
     elif _tag(found, "vault") == VAULT_EXITS:
         mend = _steps(found["vault"])[0]
     else:

@@ -41,7 +41,7 @@ def network_of(site: Site) -> Network:
     assert site.network is not None
     with site.lock_of("network"):
         if "network" not in site.facts:
-            certificates = site.places.certificates
+            certificates = site.paths.certificates
             trusted = certificates if os.path.exists(certificates) else ""
             site.facts["network"] = site.network.with_agent(agent_proxies(site), trusted)
         network: Network = site.facts["network"]

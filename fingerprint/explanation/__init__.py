@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from fingerprint._io.times import utc
-from fingerprint.agent.next_check import Looks
+from fingerprint.agent.next_check import Trigger
 from fingerprint.agent.outlook import WOULD_REJECT, agent_outlook, would_reject
 from fingerprint.collectors import collect
 from fingerprint.collectors.recording import booted_at
@@ -213,10 +213,10 @@ def _rejection(check: NextCheck | None) -> str:
         return f"At its next check, when it next requests a token, the agent {then}"
     if check.runs is False:
         return f"No agent is seen to run. The next one, at its first token request, {then}"
-    if check.looks == Looks.AT_NEXT_START:
+    if check.trigger == Trigger.AT_NEXT_START:
         goes_on = f"The agent that runs now goes on ({check.how})"
         return f"{goes_on}. After its next start, at its first token request, it {then}"
-    if check.looks == Looks.AT_NEXT_REFRESH:
+    if check.trigger == Trigger.AT_NEXT_REFRESH:
         return f"The agent that runs now has not compared yet ({check.how}). It does {check.when}: then it {then}"
     return (
         f"When the agent compares is not known ({check.how}), at worst at any moment without a restart: then it {then}"

@@ -8,7 +8,7 @@ import re
 import stat
 import sys
 
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import paths_of
 from fingerprint.attributes.machine_id import MACHINE_ID_FILES, UNINITIALIZED, problem
 from fingerprint.errors import UsageError, VaultError
 from fingerprint.image.disk import Disk, identity, is_folder, reason
@@ -63,22 +63,22 @@ def leftovers(
     """
     search = _Search(Disk(root))
     search.demand_system()
-    places = places_of(platform, environ)
-    search.attempt(search.tree, "vault", places.vault)
+    paths = paths_of(platform, environ)
+    search.attempt(search.tree, "vault", paths.vault)
     if vault is not None:
         search.attempt(search.named_vault, vault)
-    search.attempt(search.file, "registration", places.registration)
-    search.attempt(search.file, "identity-config", places.identity)
-    search.attempt(search.file, "host-management", places.host_management)
-    search.attempt(search.nodes, places.data)
+    search.attempt(search.file, "registration", paths.registration)
+    search.attempt(search.file, "identity-config", paths.identity)
+    search.attempt(search.file, "host-management", paths.host_management)
+    search.attempt(search.nodes, paths.data)
     if platform != "win32":
         search.attempt(search.machine_id, MACHINE_ID_FILES[0])
         search.attempt(search.second_machine_id, MACHINE_ID_FILES[1])
     search.own_state(platform, environ)
     if not keep_logs:
-        search.attempt(search.tree, "agent-log", places.logs)
+        search.attempt(search.tree, "agent-log", paths.logs)
     if platform != "win32":
-        search.attempt(search.shared_credentials, places.shared_credentials)
+        search.attempt(search.shared_credentials, paths.shared_credentials)
         search.attempt(search.host_keys, "/etc/ssh")
         search.attempt(search.file, "random-seed", "/var/lib/systemd/random-seed")
         search.attempt(search.file, "cloud-init", "/var/lib/cloud/instance")

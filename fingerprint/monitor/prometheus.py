@@ -103,7 +103,7 @@ def _of_the_next_check(seen: Look) -> list[Metric]:
     check = seen.forecast.check
     told = [
         Metric("fingerprint_next_check", "When the agent compares the hardware next.",
-               tuple((("when", word), float(word == str(check.looks))) for word in _NEXT_CHECKS)),
+               tuple((("when", word), float(word == str(check.trigger))) for word in _NEXT_CHECKS)),
     ]  # fmt: skip
     if check.at is not None and check.seconds_left is not None:
         told += [

@@ -181,8 +181,8 @@ class Watcher:
             told += [f"{name} begins" for name in begun] + [f"{name} ends" for name in ended]
         if WILL_HIBERNATE in now.conditions and before.forecast and now.forecast:
             was_then, is_then = before.forecast.check, now.forecast.check
-            if (was_then.looks, was_then.started) != (is_then.looks, is_then.started):
-                told.append(f"next check of the agent: {was_then.looks} -> {is_then.looks}")
+            if (was_then.trigger, was_then.started) != (is_then.trigger, is_then.started):
+                told.append(f"next check of the agent: {was_then.trigger} -> {is_then.trigger}")
         return tuple(told)
 
     def _digest(self, value: str) -> bytes:

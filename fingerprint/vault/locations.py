@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import paths_of
 from fingerprint.errors import UsageError, VaultUnsafe
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ STATE_VARIABLE, VAULT_VARIABLE = "FINGERPRINT_STATE", "FINGERPRINT_VAULT"
 
 def reference_vault(platform: str = sys.platform, environ: Mapping[str, str] = os.environ) -> str:
     """Return the directory in which the reference keeps its vault on a platform."""
-    return places_of(platform, environ).vault
+    return paths_of(platform, environ).vault
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> str:

@@ -21,7 +21,7 @@ from event_machines import before_and_after
 from fingerprint import Vault
 from fingerprint.agent import client_settings, installed, systemd_unit, vault_use
 from fingerprint.agent.endpoints import configured_url
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import paths_of
 from fingerprint.agent.proxies import proxy_for, service_proxies
 from fingerprint.diagnose.network import Network
 from fingerprint.errors import FingerprintError, InputError, Refused, Unreachable, UsageError
@@ -50,19 +50,19 @@ class Host:
         self.config = folder / "etc" / "amazon-ssm-agent.json"
         self.config.parent.mkdir()
         self.identity = folder / "identity_config.json"
-        places = places_of("linux").replace(
+        paths = paths_of("linux").replace(
             data=str(folder / "ssm"), identity=str(self.identity), host_management=str(folder / "credentials"),
             config=str(self.config), certificates=str(folder / "etc" / "certs" / "amazon-ssm-agent.crt"),
             logs=str(folder / "log"),
         )  # fmt: skip
-        self.certificates = Path(places.certificates)
+        self.certificates = Path(paths.certificates)
         self.certificates.parent.mkdir()
         systemctl = folder / "systemctl"
         systemctl.write_text(f"#!/bin/sh\ncat {folder / 'unit'}\n")
         systemctl.chmod(0o755)
         self.unit("")
         monkeypatch.setattr(vault_use, "reference_vault", lambda: self.vault.path)
-        monkeypatch.setattr(client_settings, "places_of", lambda _: places)
+        monkeypatch.setattr(client_settings, "paths_of", lambda _: paths)
         monkeypatch.setattr(systemd_unit, "SYSTEMCTL", (str(systemctl),))
 
     def unit(self, environment: str) -> None:
@@ -167,7 +167,7 @@ def test_dual_stack_is_taken_where_the_installed_agent_takes_it(
     program = host.folder / "amazon-ssm-agent"
     program.write_text(f"#!/bin/sh\necho SSM Agent version: {version}\n")
     program.chmod(0o755)
-    monkeypatch.setattr(installed, "program_folder", lambda _: str(host.folder))
+    monkeypatch.setattr(installed, "program_directory", lambda _: str(host.folder))
     host.configured(Agent={"UseDualStackEndpoint": True})
     assert host.endpoint() == f"https://ssm.{REGION}.{domain}"
     settings = client_settings.settings_for(host.vault.path)

@@ -16,7 +16,7 @@ from agent_machines import LOGS, REGENERATED, AgentMachine, line, mismatch, read
 from commandline import environment, run
 from fingerprint._io.times import utc
 from fingerprint.agent.logs import read_parts
-from fingerprint.agent.next_check import Looks, NextCheck, in_minutes, next_check
+from fingerprint.agent.next_check import NextCheck, Trigger, in_minutes, next_check
 from fingerprint.observation import Observation
 from shared import SHARED
 
@@ -82,9 +82,9 @@ def without_offset(machine: AgentMachine) -> None:
 
 
 BEFORE = started("08:00:00") + ready("08:00:01") + ready("11:40:00")
-START, REFRESH, UNKNOWN = Looks.AT_NEXT_START, Looks.AT_NEXT_REFRESH, Looks.UNKNOWN
+START, REFRESH, UNKNOWN = Trigger.AT_NEXT_START, Trigger.AT_NEXT_REFRESH, Trigger.UNKNOWN
 # What the log and the credentials tell, when the agent compares, the seconds until then, and what says so.
-TABLE: dict[str, tuple[Change, Looks, float | None, str]] = {
+TABLE: dict[str, tuple[Change, Trigger, float | None, str]] = {
     "no log, credentials of before its start": (lambda _: None, REFRESH, 600, "of before its start"),
     "no log, credentials of its own": (credentials("11:45:01", "12:45:01"), START, None, "it got credentials at"),
     "no log, they came within the second of its start": (credentials("11:45:00", "12:45:00"), REFRESH, 900, "before"),
@@ -147,7 +147,7 @@ def test_log_and_credentials_tell_when_the_agent_compares(machine: AgentMachine,
     change(machine)
     check = next_check(machine.machine)
     assert check is not None
-    assert (check.looks, words in check.how) == (looks, True), check
+    assert (check.trigger, words in check.how) == (looks, True), check
     assert check.seconds_left == seconds
     assert check.runs is (name != "none runs")
 
@@ -160,9 +160,9 @@ def test_every_command_tells_the_same_of_it(machine: AgentMachine, name: str) ->
     assert forecast is not None
     when = forecast.check.when
     told = machine.json("check")["forecast"]
-    assert (told["refused"], told["looks"], told["text"]) == (True, str(forecast.looks), forecast.text)
+    assert (told["refused"], told["looks"], told["text"]) == (True, str(forecast.trigger), forecast.text)
     assert told["secondsLeft"] == forecast.seconds_left
-    assert told["looksAt"] == (None if forecast.looks_at is None else utc(forecast.looks_at))
+    assert told["looksAt"] == (None if forecast.compares_at is None else utc(forecast.compares_at))
     explained = machine.json("explain")
     assert explained["nextCheck"] == {key: told[key] for key in explained["nextCheck"]}
     assert next(c for c in machine.json("diagnose")["checks"] if c["name"] == "next-start")["text"] == forecast.text
@@ -210,7 +210,7 @@ def test_an_orphaned_worker_does_not_hide_that_the_core_agent_is_new(machine: Ag
     machine.snapshot["agentProcesses"][1]["started"] = "2026-11-24T08:00:00Z"
     check = next_check(machine.machine)
     assert check is not None
-    assert (check.looks, check.started) == (REFRESH, datetime(2026, 11, 24, 11, 45, tzinfo=timezone.utc).timestamp())
+    assert (check.trigger, check.started) == (REFRESH, datetime(2026, 11, 24, 11, 45, tzinfo=timezone.utc).timestamp())
 
 
 @pytest.mark.skipif(not RECORDED.is_file(), reason="logs of the real agent are not part of it")
@@ -231,7 +231,7 @@ def test_the_real_agent_compared_at_the_time_that_was_told(machine: AgentMachine
         by_credentials = next_check(machine.machine)
         for name, check in (("log", by_log), ("credentials", by_credentials)):
             assert check is not None
-            told[name].append((str(check.looks), None if check.at is None else check.at - compared))
+            told[name].append((str(check.trigger), None if check.at is None else check.at - compared))
     assert told["log"] == [("at-next-refresh", 0.0)] * 3 + [("at-next-start", None)]
     # Half of their life: to the second of when they came.
     assert told["credentials"] == [("at-next-refresh", 0.0)] * 3 + [("unknown", None)]
@@ -264,12 +264,12 @@ def test_it_is_told_of_a_process_that_runs(tmp_path: Path, monkeypatch: pytest.M
             monkeypatch.setattr(machine, "read_end", lambda path, _: _missing(path))
             check = next_check(machine)
             assert check is not None
-            assert check.looks == REFRESH
+            assert check.trigger == REFRESH
             assert check.seconds_left == pytest.approx(1200, abs=3)
             shared.unlink()
             check = next_check(machine)
             assert check is not None
-            assert (check.looks, check.how) == (UNKNOWN, f"there is no {shared}")
+            assert (check.trigger, check.how) == (UNKNOWN, f"there is no {shared}")
             here = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
             text = f"{here}.1 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.1142.0\n"
             text += f"{here}.2 INFO [CredentialRefresher] Starting credentials refresher loop\n"
@@ -277,7 +277,7 @@ def test_it_is_told_of_a_process_that_runs(tmp_path: Path, monkeypatch: pytest.M
             monkeypatch.setattr(machine, "read_end", lambda *_: text.encode())
             check = next_check(machine)
             assert check is not None
-            assert check.looks == START
+            assert check.trigger == START
         finally:
             process.kill()
 

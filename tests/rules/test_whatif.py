@@ -12,7 +12,7 @@ import pytest
 from commandline import environment, run
 from event_machines import machine, snapshot
 from fingerprint.agent.forecast import foretell
-from fingerprint.agent.next_check import Looks, NextCheck
+from fingerprint.agent.next_check import NextCheck, Trigger
 from fingerprint.attributes.events import EVENTS, Event, event_of
 from fingerprint.machine.process_list import agent_processes
 from fingerprint.rules.whatif import STANDARD, advise, of_event, simulate, sweep
@@ -123,17 +123,21 @@ def test_the_running_agent_tells_since_when(tmp_path: Path) -> None:
 
 def test_what_the_agent_will_do_is_foretold_with_when() -> None:
     refused, accepted, unknown = Outlook.REJECTS, Outlook.ACCEPTS, Outlook.UNKNOWN
-    computed = NextCheck(Looks.AT_NEXT_START, 2000.0, "by its log", started=1000.0)
-    waits = NextCheck(Looks.AT_NEXT_REFRESH, 2000.0, "by its log", at=2137.6, started=1000.0)
-    none = NextCheck(Looks.AT_NEXT_START, 2000.0, "no agent is seen to run", runs=False)
-    open_ = NextCheck(Looks.UNKNOWN, 2000.0, "its log cannot be read", started=1000.0)
+    computed = NextCheck(Trigger.AT_NEXT_START, 2000.0, "by its log", started=1000.0)
+    waits = NextCheck(Trigger.AT_NEXT_REFRESH, 2000.0, "by its log", at=2137.6, started=1000.0)
+    none = NextCheck(Trigger.AT_NEXT_START, 2000.0, "no agent is seen to run", runs=False)
+    open_ = NextCheck(Trigger.UNKNOWN, 2000.0, "its log cannot be read", started=1000.0)
     assert foretell(refused, computed, 500.0).refused is True
     assert "goes on with the fingerprint" in foretell(refused, computed, 500.0).text
     assert "may be an earlier one" in foretell(refused, computed, 1500.0).text
     assert "no agent is seen to run" in foretell(refused, none, 500.0).text
     told = foretell(refused, waits, 1500.0)
     assert "refused in 2 min 18 s (138 s), at 1970-01-01T00:35:37Z, without a restart" in told.text
-    assert (told.looks, told.looks_at, told.seconds_left) == (Looks.AT_NEXT_REFRESH, 2137.6, pytest.approx(137.6))
+    assert (told.trigger, told.compares_at, told.seconds_left) == (
+        Trigger.AT_NEXT_REFRESH,
+        2137.6,
+        pytest.approx(137.6),
+    )
     assert "at worst at any moment and without a restart" in foretell(refused, open_, 500.0).text
     assert foretell(accepted, computed, None).refused is False
     assert foretell(unknown, open_, None).refused is None

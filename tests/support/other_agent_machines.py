@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agent_machines import AgentMachine, ready, started
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import paths_of
 from fingerprint.testing.machines import unix_snapshot
 from windows_machines import FOLDER, NEWEST, windows_snapshot
 
@@ -28,7 +28,7 @@ class WindowsMachine(AgentMachine):
             agentProcesses=[{"name": "amazon-ssm-agent", "pid": 4, "user": "NT AUTHORITY\\SYSTEM",
                              "started": "2026-11-24T08:00:00Z"}],
         )  # fmt: skip
-        for name in places_of("windows").binaries:
+        for name in paths_of("windows").binaries:
             self.file(rf"{PROGRAMS}\{name}", None, 0o666)
         self.command((rf"{PROGRAMS}\amazon-ssm-agent.exe", "-version"), f"SSM Agent version: {agent}\r\n")
         self.state("IMAGE_STATE_COMPLETE")
@@ -56,7 +56,7 @@ class MacMachine(AgentMachine):
             recordedAt="2026-11-24T12:00:00Z", utcOffset=0, statuses={}, folders={},
             agentProcesses=[{"name": "amazon-ssm-agent", "pid": 77, "user": "root", "started": "2026-11-24T08:00:00Z"}],
         )  # fmt: skip
-        for name in places_of("macos").binaries:
+        for name in paths_of("macos").binaries:
             self.file(f"/opt/aws/ssm/bin/{name}", None, 0o755)
         self.command(("/opt/aws/ssm/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.3.4851.0\n")
         self.command(("/bin/launchctl", "print", "system/com.amazon.aws.ssm"),

@@ -12,7 +12,7 @@ from typing import cast
 
 from fingerprint._io.pipes import open_buffered
 from fingerprint._io.text import without_passwords
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import paths_of
 from fingerprint.agent.versions import LOG_LINES
 from fingerprint.errors import InputError
 from fingerprint.types import Value
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from typing import IO
 
 _WHERE_LOGS_ARE = (
-    f"The agent's logs are in {places_of('linux').logs}, on Windows in "
-    f"{places_of('windows', {'ProgramData': '%ProgramData%'}).logs}"
+    f"The agent's logs are in {paths_of('linux').logs}, on Windows in "
+    f"{paths_of('windows', {'ProgramData': '%ProgramData%'}).logs}"
 )
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"

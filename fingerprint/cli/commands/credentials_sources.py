@@ -6,7 +6,7 @@ import os
 import sys
 from time import time
 
-from fingerprint.agent.paths import places_of
+from fingerprint.agent.paths import paths_of
 from fingerprint.cli.context import vault_of
 from fingerprint.cli.output import colored, folded, print_json, write
 from fingerprint.credentials.sources import Order, State, agent_credentials, credential_order
@@ -52,7 +52,7 @@ def run(arguments: Arguments) -> int:
 def _orders(root: str) -> list[Order]:
     """Return the order for whoever asks, and for root; of a copied disk for root only."""
     if root != "/":
-        return [credential_order("root", places_of("linux").home, None, root=root)]
+        return [credential_order("root", paths_of("linux").home, None, root=root)]
     environ: Mapping[str, str] | None = os.environ if is_own(os.environ) else None
     if sys.platform == "win32":
         return [credential_order(os.environ.get("USERNAME", "you"), os.path.expanduser("~"), environ)]

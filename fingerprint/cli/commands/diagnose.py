@@ -7,7 +7,7 @@ import sys
 from fingerprint._io.text import printable, visible_json
 from fingerprint._io.times import utc
 from fingerprint.agent.accounts import is_account
-from fingerprint.agent.regions import demand_region
+from fingerprint.agent.regions import require_region
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.extras import install_remedy
 from fingerprint.cli.output import (
@@ -49,7 +49,7 @@ def run(arguments: Arguments) -> int:
         raise UsageError("--proxy says how to ask the --network", remedy="Add --network, or leave --proxy out")
     # Also of an empty one, such as --account "$ACCOUNT" where the variable is not set.
     if arguments.region is not None:
-        demand_region(arguments.region)
+        require_region(arguments.region)
     if arguments.account is not None and not is_account(arguments.account):
         raise UsageError(f"{arguments.account[:20]!r} is no account", remedy="The id of an account has 12 digits")
     only = [name for name in (arguments.only or "").split(",") if name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.agent.paths import UPDATE_LOG, places_of
+from fingerprint.agent.paths import UPDATE_LOG, paths_of
 from fingerprint.cli.options import PROXY, Command, Option
 
 COMMANDS = (
@@ -100,7 +100,7 @@ COMMANDS = (
         positionals=(("FILE", "several", (), "logs of the agent; - for standard input"),),
         options=(Option("--utc-offset", "offset of the log's local time, to print times in UTC", "+HH:MM"),),
         examples=(
-            (f"fingerprint diagnose logs {places_of('linux').logs}/*.log*", "how the agent is, and why"),
+            (f"fingerprint diagnose logs {paths_of('linux').logs}/*.log*", "how the agent is, and why"),
             (f"fingerprint diagnose logs *.log {UPDATE_LOG}", "and how the last update ended"),
         ),
     ),

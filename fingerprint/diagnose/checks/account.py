@@ -101,7 +101,7 @@ def _account_of(site: Site, record: RegistrationRecord) -> tuple[str, str]:
         return role.account, f"account by the ARN of its role {role.name}, in the agent's log"
     if site.recorded:
         return "", "the log names no role of this node, and a recording holds no credentials"
-    path = site.places.identity
+    path = site.paths.identity
     try:
         told = parse_agent_credentials(site.machine.read_file(path))
     except OSError as error:
@@ -129,7 +129,7 @@ def _account_of_profile(site: Site, path: str, profile: str) -> tuple[str, str]:
 
 def _hints(site: Site, record: RegistrationRecord) -> list[tuple[str, str, str]]:
     """Return (region or account, its value, what names it) of what may name where the node should be."""
-    found = [(_REGION, site.setting("Agent", "Region"), f"Agent.Region of {site.places.config}")]
+    found = [(_REGION, site.setting("Agent", "Region"), f"Agent.Region of {site.paths.config}")]
     if not site.elsewhere:
         found += _of_shell(site)
         found += _of_instance(site, record)

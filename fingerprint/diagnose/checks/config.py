@@ -23,7 +23,7 @@ _NOTES_SHOWN = 20
 
 def configuration(site: Site) -> Finding:
     """Whether the agent can read its configuration, and what in it matters here."""
-    path = site.places.config
+    path = site.paths.config
     try:
         config = site.config
     except OSError as error:

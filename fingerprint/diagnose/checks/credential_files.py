@@ -38,7 +38,7 @@ def files(site: Site) -> Finding:
     """Whether others may read files with credentials, and whether those of earlier versions were left behind."""
     told = agent_credentials(site)
     shared = told.file if told is not None and not isinstance(told, OSError) else ""
-    unread = [(site.places.identity, told)] if isinstance(told, OSError) else []
+    unread = [(site.paths.identity, told)] if isinstance(told, OSError) else []
     look = _on_windows if site.machine.platform == "windows" else _on_unix
     return look(site, shared, unread)
 
@@ -74,7 +74,7 @@ def _conclude(
 
 def _host_management(site: Site) -> tuple[str, ...]:
     """Return where credentials of the default host management role may be."""
-    return tuple(filter(None, (site.places.host_management, site.places.other_host_management)))
+    return tuple(filter(None, (site.paths.host_management, site.paths.other_host_management)))
 
 
 def _asked(path: str, question: Callable[[str], _T]) -> _T:
@@ -91,7 +91,7 @@ def _asked(path: str, question: Callable[[str], _T]) -> _T:
 
 
 def _on_unix(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> Finding:
-    of_root = (site.places.shared_credentials, *_host_management(site))
+    of_root = (site.paths.shared_credentials, *_host_management(site))
     statuses: dict[str, FileStatus] = {}
     for path in dict.fromkeys((shared, *of_root)):
         try:
@@ -158,7 +158,7 @@ def _who_may(status: FileStatus, of_root: bool) -> str:
 
 def _on_windows(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> Finding:
     # The agent runs as SYSTEM, whose profile this is.
-    profile = rf"{site.machine.windows_directory()}\{site.places.shared_credentials}"
+    profile = rf"{site.machine.windows_directory()}\{site.paths.shared_credentials}"
     lists: dict[str, str] = {}
     for path in dict.fromkeys((shared, profile, *_host_management(site))):
         try:

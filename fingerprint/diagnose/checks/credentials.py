@@ -28,9 +28,9 @@ def last(site: Site) -> Finding:
     """When the agent last got credentials, and whether they are still of use."""
     told = agent_credentials(site)
     if told is None:
-        return skipped("the agent got no credentials since it was installed", f"no {site.places.identity}")
+        return skipped("the agent got no credentials since it was installed", f"no {site.paths.identity}")
     if isinstance(told, OSError):
-        return unknown(f"{site.places.identity}: {told.strerror}", remedy=remedy_for(site, told))
+        return unknown(f"{site.paths.identity}: {told.strerror}", remedy=remedy_for(site, told))
     where = f"in {printable(told.file)}, profile {printable(told.profile)}" if told.file else "not shared"
     retrieved, expires = printable(told.retrieved_at), printable(told.expires_at)
     if told.expires_at.startswith(_NEVER):
@@ -53,7 +53,7 @@ def last(site: Site) -> Finding:
 
 def agent_credentials(site: Site) -> AgentCredentials | OSError | None:
     """Return what the agent tells of its last credentials; None if it tells nothing, an error if it cannot be read."""
-    path = site.places.identity
+    path = site.paths.identity
     try:
         told = parse_agent_credentials(site.machine.read_file(path))
     except FileNotFoundError:
@@ -111,7 +111,7 @@ def _root_order(site: Site) -> Order:
     environ: Mapping[str, str] | None = None
     if site.root == "/" and sys.platform != "win32" and os.geteuid() == 0:
         environ = os.environ
-    return credential_order("root", site.places.home, environ, root=site.root, machine=site.machine.unrecorded)
+    return credential_order("root", site.paths.home, environ, root=site.root, machine=site.machine.unrecorded)
 
 
 def is_registered(site: Site) -> bool:

@@ -28,7 +28,7 @@ def registration(site: Site) -> Finding:
         if known is not None:
             return failed(f"not registered here: {known.what}", remedy=known.remedy, tag="not-registered")
         if site.identity_type == EC2:
-            return skipped("this is an EC2 instance, and has no hybrid registration", f"by {site.places.identity}")
+            return skipped("this is an EC2 instance, and has no hybrid registration", f"by {site.paths.identity}")
         return failed(
             "this host is not registered", error.where, remedy="Register it with an activation",
             command=register_command(), tag="not-registered",
@@ -71,7 +71,7 @@ def _elsewhere(site: Site) -> other_records.Elsewhere | None:
 def _registration_file(site: Site, told: str, node: str, region: str) -> Finding:
     from fingerprint._core import JsonError, loads
 
-    path = site.places.registration
+    path = site.paths.registration
     try:
         file = loads(site.machine.read_file(path))
     except FileNotFoundError:

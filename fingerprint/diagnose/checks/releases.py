@@ -59,7 +59,7 @@ class Published(Value):
 
 def how_to_update(site: Site) -> tuple[str, str]:
     """Return a remedy with its command, "" where there is none to type. Of a snap only snapd changes the version."""
-    return ("Refresh its snap", f"snap refresh {PACKAGE}") if site.program_folder == SNAP else (UPDATE, "")
+    return ("Refresh its snap", f"snap refresh {PACKAGE}") if site.program_directory == SNAP else (UPDATE, "")
 
 
 def published(site: Site) -> Finding:
@@ -183,9 +183,9 @@ def last_update(site: Site) -> Finding:
     try:
         parts, refused = site.log_parts(UPDATE_LOG)
     except FileNotFoundError:
-        return skipped("no update is logged", f"there is no {site.places.logs}")
+        return skipped("no update is logged", f"there is no {site.paths.logs}")
     except OSError as error:
-        return skipped(f"{site.places.logs} cannot be read ({error.strerror or error})")
+        return skipped(f"{site.paths.logs} cannot be read ({error.strerror or error})")
     told = [read_parts(parts, [], []).beside]
     try:
         told.append(site.timeline.beside)

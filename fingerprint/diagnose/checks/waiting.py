@@ -62,14 +62,14 @@ def state(site: Site) -> Finding:
     try:
         timeline = site.timeline
     except FileNotFoundError:
-        reason = f"there is no {MAIN_LOG} in {site.places.logs}"
+        reason = f"there is no {MAIN_LOG} in {site.paths.logs}"
         return unknown(reason, *site.unread_logs) if site.runs else skipped(reason, *site.unread_logs)
     except OSError as error:
-        return unknown(f"the logs in {site.places.logs} could not be read ({error.strerror})", *site.unread_logs,
+        return unknown(f"the logs in {site.paths.logs} could not be read ({error.strerror})", *site.unread_logs,
                        remedy=site.rights if error.errno in (errno.EACCES, errno.EPERM) else "")  # fmt: skip
     unread = [f"not read: {told}" for told in site.unread_logs]
     if not timeline.events:
-        reason = f"{timeline.lines} lines in {site.places.logs}, and none tells of credentials or hibernation"
+        reason = f"{timeline.lines} lines in {site.paths.logs}, and none tells of credentials or hibernation"
         return skipped(reason, *unread)
     good = site.seconds_of(timeline.last_good)
     last_good = f"last good: {utc(good) if good is not None else timeline.last_good or 'not in these logs'}"
@@ -108,7 +108,7 @@ def state(site: Site) -> Finding:
     evidence.append(site.behaviour.text)
     if _is_unread(site):
         evidence.append(
-            f"{site.places.config} was written after the agent's start: the limits of the agent that runs may be others"
+            f"{site.paths.config} was written after the agent's start: the limits of the agent that runs may be others"
         )
     return failed(
         f"{what}, since {when}", *evidence, remedy="After the repair restart the agent: it tries again at once",
@@ -122,7 +122,7 @@ def _is_unread(site: Site) -> bool:
     limits = [site.limit(row.longest_pause_setting), site.limit(row.ping_interval_setting)]
     try:
         started = site.started
-        written = site.machine.status(site.places.config).modified
+        written = site.machine.status(site.paths.config).modified
     except OSError:
         return False
     return started is not None and limits != [None, None] and written > started + GRACE_SECONDS
@@ -134,7 +134,7 @@ def _awake(site: Site, timeline: Timeline, *evidence: str) -> Finding:
     just = started is not None and site.machine.now() - started < _FIRST_WORD_SECONDS
     got = _got_since(site, timeline.refresher) if timeline.refresher.since else None
     if got is not None:
-        evidence = (f"by {site.places.identity} it got credentials at {utc(got)}, after the last failure", *evidence)
+        evidence = (f"by {site.paths.identity} it got credentials at {utc(got)}, after the last failure", *evidence)
     if timeline.refresher.untold and got is None:
         wait, what = timeline.refresher, "whether it gets credentials"
     elif timeline.worker.untold and just:
