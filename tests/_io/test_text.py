@@ -25,7 +25,7 @@ from fingerprint._io.text import (
 from fingerprint.cli.output import warn
 from fingerprint.explanation.causes import short_value
 from fingerprint.machine.snapshot_secrets import of_service, without_secrets
-from house import House
+from vault_setup import Setup
 
 UUIDS = (
     "1b4e28ba-2fa1-11d2-883f-0016d3cca427",
@@ -153,18 +153,18 @@ def test_what_is_no_url_loses_what_may_be_a_secret(url: str) -> None:
 def test_values_that_differ_look_different_in_every_answer(tmp_path: Path) -> None:
     before, now = "1b4e28ba2fa111d2883f0016d3cca427\n", "1b4e9c0173dd4c5e9d0a7f00aa10a427\n"
     hosts = [f"a-very-long-name-of-a-host-{number}" for number in (1, 2)]
-    house = House.with_record(tmp_path, machine_id=before, host_name=hosts[0])
-    house.is_now(machine_id=now, host_name=hosts[1])
-    check = house("check").stdout
+    setup = Setup.with_record(tmp_path, machine_id=before, host_name=hosts[0])
+    setup.is_now(machine_id=now, host_name=hosts[1])
+    check = setup("check").stdout
     assert re.search(r"machine-id +1b4e…a427 +1b4e…a427\(2\) +NO\b", check), check
     [line] = [line for line in check.splitlines() if "hostname-info  " in line]
     assert len(set(line.split()[1:3])) == 2, line
     for command in ("check", "explain"):
-        told = house(command).stdout
+        told = setup(command).stdout
         assert "1b4e…a427(2)" in told
         assert before.strip()[4:-4] not in told
         assert now.strip()[4:-4] not in told
-    revealed = house("check", "--reveal").stdout
+    revealed = setup("check", "--reveal").stdout
     assert before.strip() in revealed
     assert now.strip() in revealed
     assert "1b4e…a427" not in revealed

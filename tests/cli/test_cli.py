@@ -16,32 +16,32 @@ import pytest
 
 from commandline import COMMAND, environment, run
 from fingerprint.testing.machines import MACHINE_ID, unix_snapshot
-from house import House
+from vault_setup import Setup
 
 SECRET_ID = MACHINE_ID.strip()
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def setup(tmp_path: Path) -> Setup:
+    return Setup(tmp_path)
 
 
 @pytest.fixture
-def settled(house: House) -> House:
-    assert house("vault", "init").returncode == 0
-    return house
+def settled(setup: Setup) -> Setup:
+    assert setup("vault", "init").returncode == 0
+    return setup
 
 
-def test_init_then_check_tells_the_same_machine(house: House) -> None:
-    done = house("vault", "init")
+def test_init_then_check_tells_the_same_machine(setup: Setup) -> None:
+    done = setup("vault", "init")
     assert (done.returncode, done.stderr) == (0, "")
-    done = house("check")
+    done = setup("check")
     assert done.returncode == 0
     assert done.stdout.startswith("SAME MACHINE\n")
     assert "rule 4" in done.stdout
 
 
-def test_another_machine_id_is_not_the_same_machine(settled: House) -> None:
+def test_another_machine_id_is_not_the_same_machine(settled: Setup) -> None:
     settled.is_now(machine_id="f" * 32 + "\n")
     done = settled("check")
     assert done.returncode == 1
@@ -51,15 +51,15 @@ def test_another_machine_id_is_not_the_same_machine(settled: House) -> None:
 
 
 @pytest.mark.parametrize("ip", ["192.0.2.2", "192.0.2.99"])
-def test_what_could_not_be_read_is_not_told_as_changed(house: House, ip: str) -> None:
-    house.is_now(dmi="SMBIOS 3.4 present.")
-    house("vault", "init")
+def test_what_could_not_be_read_is_not_told_as_changed(setup: Setup, ip: str) -> None:
+    setup.is_now(dmi="SMBIOS 3.4 present.")
+    setup("vault", "init")
     now = unix_snapshot(dmi="SMBIOS 3.4 present.", ip=ip)
     for command in now["commands"]:
         if "dmidecode" in command["argv"][0]:
             command.update(returncode=None, problem="timeout")
-    house.snapshot.write_text(json.dumps(now))
-    text = " ".join(house("check").stdout.split())
+    setup.snapshot.write_text(json.dumps(now))
+    text = " ".join(setup("check").stdout.split())
     assert "unknown" in text
     assert not re.search(r"Changed since[^.]*-hash", text)
     assert "a new version" not in text
@@ -67,62 +67,62 @@ def test_what_could_not_be_read_is_not_told_as_changed(house: House, ip: str) ->
     assert ("ipaddress-info: " in text) == (ip != "192.0.2.2")
 
 
-def test_a_score_below_the_threshold_names_the_threshold_that_would_pass(house: House) -> None:
-    house.is_now(dmi="old", disk="old")
-    house("vault", "init")
-    house.is_now(dmi="new", disk="new", ip="192.0.2.99")
-    done = house("check")
+def test_a_score_below_the_threshold_names_the_threshold_that_would_pass(setup: Setup) -> None:
+    setup.is_now(dmi="old", disk="old")
+    setup("vault", "init")
+    setup.is_now(dmi="new", disk="new", ip="192.0.2.99")
+    done = setup("check")
     assert done.returncode == 1
     assert "3 of 9 = 33.3 %, threshold 40" in done.stdout
     assert "fingerprint threshold set 33" in done.stdout
-    assert house("threshold", "set", "33").returncode == 0
-    assert house("check").returncode == 0
+    assert setup("threshold", "set", "33").returncode == 0
+    assert setup("check").returncode == 0
 
 
-def test_unreadable_attributes_make_cannot_tell_of_a_mismatch(house: House) -> None:
-    house.is_now(dmi="old", disk="old")
-    house("vault", "init", "--threshold", "60")
+def test_unreadable_attributes_make_cannot_tell_of_a_mismatch(setup: Setup) -> None:
+    setup.is_now(dmi="old", disk="old")
+    setup("vault", "init", "--threshold", "60")
     snapshot = unix_snapshot(dmi="old", disk="old", ip="192.0.2.99")
     for command in snapshot["commands"]:
         if "dmidecode" in command["argv"][0]:
             command.update(returncode=None, stdout="", problem="timeout")
-    house.snapshot.write_text(json.dumps(snapshot))
-    done = house("check")
+    setup.snapshot.write_text(json.dumps(snapshot))
+    done = setup("check")
     assert done.returncode == 3
     assert done.stdout.startswith("CANNOT TELL\n")
     assert "memory-hash: failed" in done.stderr
 
 
-def test_a_vacuous_guard_is_said_to_be_one(settled: House) -> None:
+def test_a_vacuous_guard_is_said_to_be_one(settled: Setup) -> None:
     assert "vacuous" in settled("check").stdout
     assert settled.json("check")["vacuous"] is True
 
 
-def test_every_line_of_a_check_fits_80_columns(settled: House) -> None:
+def test_every_line_of_a_check_fits_80_columns(settled: Setup) -> None:
     settled.is_now(ip="192.0.2.99", host_name="a-rather-long-host-name.example.internal")
     head, *lines = settled("check").stdout.splitlines()
     assert [line for line in lines if len(line) > 80 and "vault" not in line] == []
     assert head == "SAME MACHINE"
 
 
-def test_every_json_answer_follows_its_schema(house: House) -> None:
-    assert house.json("vault", "init", "--dry-run")["created"] is False
-    assert house.json("vault", "init")["created"] is True
-    assert house.json("vault", "init", "--if-missing")["created"] is False
-    assert house.json("show")["sidKey"] == "machine-id"
-    assert house.json("check")["verdict"] == "same"
-    assert house.json("threshold", "get")["threshold"] == 40
-    assert house.json("threshold", "set", "50", "--dry-run")["changed"] is False
-    assert house.json("threshold", "set", "50")["changed"] is True
-    assert house.json("vault", "show")["threshold"] == 50
-    assert house.json("vault", "verify")["sound"] is True
-    assert house.json("vault", "reset", "--dry-run")["cleared"] is False
-    assert house.json("vault", "reset")["error"]["exitCode"] == 4
-    assert house.json("vault", "reset", "--yes")["cleared"] is True
-    assert house.json("check")["error"]["kind"] == "VaultMissing"
+def test_every_json_answer_follows_its_schema(setup: Setup) -> None:
+    assert setup.json("vault", "init", "--dry-run")["created"] is False
+    assert setup.json("vault", "init")["created"] is True
+    assert setup.json("vault", "init", "--if-missing")["created"] is False
+    assert setup.json("show")["sidKey"] == "machine-id"
+    assert setup.json("check")["verdict"] == "same"
+    assert setup.json("threshold", "get")["threshold"] == 40
+    assert setup.json("threshold", "set", "50", "--dry-run")["changed"] is False
+    assert setup.json("threshold", "set", "50")["changed"] is True
+    assert setup.json("vault", "show")["threshold"] == 50
+    assert setup.json("vault", "verify")["sound"] is True
+    assert setup.json("vault", "reset", "--dry-run")["cleared"] is False
+    assert setup.json("vault", "reset")["error"]["exitCode"] == 4
+    assert setup.json("vault", "reset", "--yes")["cleared"] is True
+    assert setup.json("check")["error"]["kind"] == "VaultMissing"
 
 
-def test_ids_are_masked_unless_revealed(settled: House) -> None:
+def test_ids_are_masked_unless_revealed(settled: Setup) -> None:
     for words in (["show"], ["check"], ["vault", "show"], ["check", "--output", "json"]):
         fingerprint = json.loads(settled.record.read_text())["fingerprint"]
         masked = settled(*words)
@@ -131,7 +131,7 @@ def test_ids_are_masked_unless_revealed(settled: House) -> None:
         assert SECRET_ID in settled(*words, "--reveal").stdout
 
 
-def test_init_is_refused_where_a_fingerprint_is(settled: House) -> None:
+def test_init_is_refused_where_a_fingerprint_is(settled: Setup) -> None:
     before = settled.record.read_bytes()
     done = settled("vault", "init")
     assert done.returncode == 4
@@ -140,7 +140,7 @@ def test_init_is_refused_where_a_fingerprint_is(settled: House) -> None:
     assert settled("vault", "init", "--if-missing").returncode == 0
 
 
-def test_reset_demands_yes_and_keeps_the_record_in_the_history(settled: House) -> None:
+def test_reset_demands_yes_and_keeps_the_record_in_the_history(settled: Setup) -> None:
     before = settled.record.read_text()
     assert settled("vault", "reset").returncode == 4
     assert settled("vault", "reset", "--dry-run").returncode == 0
@@ -153,7 +153,7 @@ def test_reset_demands_yes_and_keeps_the_record_in_the_history(settled: House) -
 
 
 @pytest.mark.parametrize("threshold", ["0", "101", "-2", "abc", "40.5", ""])
-def test_an_unknown_threshold_is_a_usage_error_and_changes_nothing(settled: House, threshold: str) -> None:
+def test_an_unknown_threshold_is_a_usage_error_and_changes_nothing(settled: Setup, threshold: str) -> None:
     before = settled.record.read_bytes()
     done = settled("threshold", "set", threshold)
     assert done.returncode == 2
@@ -161,7 +161,7 @@ def test_an_unknown_threshold_is_a_usage_error_and_changes_nothing(settled: Hous
     assert settled.record.read_bytes() == before
 
 
-def test_minus_one_disables_with_a_warning(settled: House) -> None:
+def test_minus_one_disables_with_a_warning(settled: Setup) -> None:
     done = settled("threshold", "set", "-1")
     assert done.returncode == 0
     assert "not even the hardware ID" in done.stderr
@@ -179,7 +179,7 @@ def test_minus_one_disables_with_a_warning(settled: House) -> None:
         ("x" * 70000, "VaultCorrupt"),
     ],
 )
-def test_a_corrupt_record_is_an_error_and_stays_as_it_is(settled: House, content: str, kind: str) -> None:
+def test_a_corrupt_record_is_an_error_and_stays_as_it_is(settled: Setup, content: str, kind: str) -> None:
     settled.record.write_text(content)
     for words in (["check"], ["threshold", "set", "50"], ["vault", "init"], ["vault", "show"], ["vault", "verify"]):
         done = settled(*words)
@@ -190,7 +190,7 @@ def test_a_corrupt_record_is_an_error_and_stays_as_it_is(settled: House, content
     assert settled.record.read_text() == content
 
 
-def test_a_record_of_two_gigabytes_is_refused_at_once(settled: House) -> None:
+def test_a_record_of_two_gigabytes_is_refused_at_once(settled: Setup) -> None:
     os.truncate(settled.record, 2 * 1024**3)
     start = time.monotonic()
     done = settled("check")
@@ -199,7 +199,7 @@ def test_a_record_of_two_gigabytes_is_refused_at_once(settled: House) -> None:
     assert time.monotonic() - start < 5
 
 
-def test_a_fifo_in_place_of_the_record_is_refused_and_does_not_hang(settled: House) -> None:
+def test_a_fifo_in_place_of_the_record_is_refused_and_does_not_hang(settled: Setup) -> None:
     settled.record.unlink()
     os.mkfifo(settled.record, 0o600)
     done = settled("check", timeout=10)
@@ -207,22 +207,22 @@ def test_a_fifo_in_place_of_the_record_is_refused_and_does_not_hang(settled: Hou
     assert "FIFO" in done.stderr
 
 
-def test_a_vault_that_is_a_file_is_refused(house: House) -> None:
-    house.vault.write_text("")
+def test_a_vault_that_is_a_file_is_refused(setup: Setup) -> None:
+    setup.vault.write_text("")
     for words in (["check"], ["vault", "init"], ["vault", "verify"]):
-        done = house(*words)
+        done = setup(*words)
         assert done.returncode == 3
         assert "not a directory" in done.stdout + done.stderr
 
 
-def test_a_missing_vault_tells_how_to_make_one(house: House) -> None:
-    done = house("check")
+def test_a_missing_vault_tells_how_to_make_one(setup: Setup) -> None:
+    done = setup("check")
     assert done.returncode == 3
-    assert "fingerprint vault init" in house("threshold", "get").stderr or "no such directory" in done.stderr
-    assert not house.vault.exists()
+    assert "fingerprint vault init" in setup("threshold", "get").stderr or "no such directory" in done.stderr
+    assert not setup.vault.exists()
 
 
-def test_verify_names_each_defect_with_a_remedy(settled: House) -> None:
+def test_verify_names_each_defect_with_a_remedy(settled: Setup) -> None:
     (settled.vault / "notes.txt").write_text("")
     (settled.vault / "Store" / "Old").write_text("")
     settled.record.chmod(0o644)
@@ -236,7 +236,7 @@ def test_verify_names_each_defect_with_a_remedy(settled: House) -> None:
     assert all(f["remedy"] for f in answer["findings"])
 
 
-def test_a_vault_that_others_can_write_is_refused(settled: House) -> None:
+def test_a_vault_that_others_can_write_is_refused(settled: Setup) -> None:
     settled.vault.chmod(0o777)
     done = settled("check")
     assert done.returncode == 3
@@ -267,13 +267,13 @@ def test_help_pages_show_examples() -> None:
     assert "examples:" in run("check", "--help").stdout
 
 
-def test_options_may_stand_before_or_after_the_command(settled: House) -> None:
+def test_options_may_stand_before_or_after_the_command(settled: Setup) -> None:
     before = run("--vault", str(settled.vault), "--output=json", "threshold", "get", env=settled.env)
     after = run("threshold", "get", "--output", "json", f"--vault={settled.vault}", env=settled.env)
     assert before.stdout == after.stdout != ""
 
 
-def test_the_module_is_the_command(settled: House) -> None:
+def test_the_module_is_the_command(settled: Setup) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "fingerprint", "--vault", str(settled.vault), "threshold", "get"],
         capture_output=True, text=True, env=settled.env, cwd=settled.folder, check=False,
@@ -281,16 +281,16 @@ def test_the_module_is_the_command(settled: House) -> None:
     assert (done.returncode, done.stdout) == (0, "40\n")
 
 
-def test_a_data_folder_stands_for_the_vault_in_it(settled: House) -> None:
+def test_a_data_folder_stands_for_the_vault_in_it(settled: Setup) -> None:
     assert run("--vault", str(settled.folder), "threshold", "get", env=settled.env).stdout == "40\n"
 
 
-def test_the_environment_may_name_the_vault(settled: House) -> None:
+def test_the_environment_may_name_the_vault(settled: Setup) -> None:
     env = {**settled.env, "FINGERPRINT_VAULT": str(settled.vault)}
     assert run("threshold", "get", env=env).stdout == "40\n"
 
 
-def test_color_is_for_terminals_that_want_it(settled: House) -> None:
+def test_color_is_for_terminals_that_want_it(settled: Setup) -> None:
     words = [COMMAND, "--vault", str(settled.vault), "--snapshot", str(settled.snapshot), "check"]
     assert "\x1b[" not in settled("check").stdout
     assert "\x1b[32m" in _on_a_terminal(words, {**settled.env, "TERM": "xterm"})
@@ -313,7 +313,7 @@ def _on_a_terminal(words: list[str], env: dict[str, str]) -> str:
     return text.decode()
 
 
-def test_a_full_or_closed_standard_output_is_an_error_without_traceback(settled: House) -> None:
+def test_a_full_or_closed_standard_output_is_an_error_without_traceback(settled: Setup) -> None:
     with open("/dev/full", "w") as full:
         done = settled("check", capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 3
@@ -326,13 +326,13 @@ def test_a_full_or_closed_standard_output_is_an_error_without_traceback(settled:
 
 
 @pytest.mark.parametrize("words", ["check", "explain", "explain SNAPSHOT SNAPSHOT", "diagnose", "diagnose logs LOG"])
-def test_an_answer_with_colours_for_a_closed_standard_output_is_an_error(settled: House, words: str) -> None:
+def test_an_answer_with_colours_for_a_closed_standard_output_is_an_error(settled: Setup, words: str) -> None:
     assert closed(settled, words, ">&-") == (3, "fingerprint: standard output: the answer could not be written "
                                                 "(it is closed)\n")  # fmt: skip
 
 
 @pytest.mark.parametrize("words", ["diagnose", "diagnose --output json", "diagnose logs LOG", "threshold get"])
-def test_a_closed_standard_error_costs_no_answer(settled: House, words: str) -> None:
+def test_a_closed_standard_error_costs_no_answer(settled: Setup, words: str) -> None:
     """The progress of an answer, and what is told beside it, have no place to be; the answer has."""
     code, answer = closed(settled, words, "2>&-")
     assert (code, answer) == closed(settled, words, "2>/dev/null")
@@ -340,18 +340,18 @@ def test_a_closed_standard_error_costs_no_answer(settled: House, words: str) -> 
     assert (code, answer) == closed(settled, words, "2>/dev/full")
 
 
-def closed(house: House, words: str, stream: str) -> tuple[int, str]:
+def closed(setup: Setup, words: str, stream: str) -> tuple[int, str]:
     """Run a command with a stream redirected; return its exit code and what the other stream got."""
-    log = house.folder / "agent.log"
+    log = setup.folder / "agent.log"
     log.write_text("2026-11-24 08:00:00.1234 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.1142.0\n")
-    words = words.replace("SNAPSHOT", str(house.snapshot)).replace("LOG", str(log))
-    line = f"{COMMAND} --vault {house.vault} --snapshot {house.snapshot} {words} {stream}"
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=house.env, check=False)
+    words = words.replace("SNAPSHOT", str(setup.snapshot)).replace("LOG", str(log))
+    line = f"{COMMAND} --vault {setup.vault} --snapshot {setup.snapshot} {words} {stream}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=setup.env, check=False)
     # How long a check took differs from run to run.
     return done.returncode, re.sub(r'"seconds": [0-9.]+', "", done.stdout + done.stderr)
 
 
-def test_a_reader_that_leaves_stops_a_long_answer(settled: House, tmp_path: Path) -> None:
+def test_a_reader_that_leaves_stops_a_long_answer(settled: Setup, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text('{"saved":{"machine-id":"a"},"current":{"machine-id":"a"},"threshold":40}\n' * 200_000)
     line = f"{COMMAND} match {pairs} | head -1; echo ${{PIPESTATUS[0]}}"
@@ -360,7 +360,7 @@ def test_a_reader_that_leaves_stops_a_long_answer(settled: House, tmp_path: Path
     assert done.stderr == ""
 
 
-def test_ctrl_c_during_a_wait_ends_with_130_and_leaves_the_vault_as_it_was(settled: House) -> None:
+def test_ctrl_c_during_a_wait_ends_with_130_and_leaves_the_vault_as_it_was(settled: Setup) -> None:
     """Another process holds the lock; the command waits for it and is interrupted."""
     import fcntl
 
@@ -384,13 +384,13 @@ def test_ctrl_c_during_a_wait_ends_with_130_and_leaves_the_vault_as_it_was(settl
     assert settled.record.read_bytes() == before
 
 
-def test_snapshots_that_are_missing_or_broken_are_named(house: House) -> None:
-    house.snapshot.write_text('{"schemaVersion":1}')
-    done = house("show")
+def test_snapshots_that_are_missing_or_broken_are_named(setup: Setup) -> None:
+    setup.snapshot.write_text('{"schemaVersion":1}')
+    done = setup("show")
     assert done.returncode == 2
     assert "machine.json" in done.stderr
-    house.snapshot.unlink()
-    assert house("show").returncode == 2
+    setup.snapshot.unlink()
+    assert setup("show").returncode == 2
 
 
 def test_a_live_machine_can_be_recorded_and_played_back(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import textbook_gob
 from fingerprint import collect
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, EXIT_REFUSED
 from fingerprint.machine.recorded import RecordedMachine
-from house import House
 from paths import DOCS
+from vault_setup import Setup
 from windows_machines import AGENTS, NAMES, OBJECTS, UUID, windows_snapshot
 
 SERVER_2025 = "10.0.26100"
@@ -21,7 +21,7 @@ REBASELINE = "fingerprint vault rebaseline --keep-fingerprint --yes --accept-new
 TITLES = {"wmic": "wmic", "json": "PowerShell JSON", "wql": "WQL"}
 
 
-class WindowsHouse(House):
+class WindowsSetup(Setup):
     def is_now(self, version: str = SERVER_2025, **changes: Any) -> None:
         self.machine = windows_snapshot(version, **changes)
         self.snapshot.write_text(json.dumps(self.machine))
@@ -30,23 +30,23 @@ class WindowsHouse(House):
         self.snapshot.write_text(json.dumps(self.machine))
 
 
-def registered(folder: Path, **changes: Any) -> WindowsHouse:
+def registered(folder: Path, **changes: Any) -> WindowsSetup:
     folder.mkdir(exist_ok=True)
-    house = WindowsHouse.with_record(folder, **changes)
-    assert isinstance(house, WindowsHouse)
-    return house
+    setup = WindowsSetup.with_record(folder, **changes)
+    assert isinstance(setup, WindowsSetup)
+    return setup
 
 
-def forget_evidence(house: House) -> None:
+def forget_evidence(setup: Setup) -> None:
     """Let the record be one that the agent wrote: nothing was kept of what it was made from."""
-    for path in (house.folder / "state").rglob("evidence/**/*.json"):
+    for path in (setup.folder / "state").rglob("evidence/**/*.json"):
         path.unlink()
 
 
-def store(house: House, hashes: dict[str, str]) -> None:
-    record = json.loads(house.record.read_text())
+def store(setup: Setup, hashes: dict[str, str]) -> None:
+    record = json.loads(setup.record.read_text())
     record["hardwareHash"].update(hashes)
-    house.record.write_text(json.dumps(record, separators=(",", ":")))
+    setup.record.write_text(json.dumps(record, separators=(",", ":")))
 
 
 def shifted(first_failed: str = "uuid") -> dict[str, str]:
@@ -58,13 +58,13 @@ def shifted(first_failed: str = "uuid") -> dict[str, str]:
 @pytest.mark.parametrize("evidence", [True, False])
 @pytest.mark.parametrize(("then", "now"), [(a, b) for a in AGENTS for b in AGENTS if a != b])
 def test_a_changed_recipe_is_no_other_machine(then: str, now: str, evidence: bool, tmp_path: Path) -> None:
-    house = registered(tmp_path, agent=AGENTS[then])
-    assert house("check").returncode == EXIT_OK
+    setup = registered(tmp_path, agent=AGENTS[then])
+    assert setup("check").returncode == EXIT_OK
     if not evidence:
-        forget_evidence(house)
-    house.is_now(agent=AGENTS[now])
+        forget_evidence(setup)
+    setup.is_now(agent=AGENTS[now])
     text = f"the agent's hash recipe changed: {TITLES[then]} when the record was made, {TITLES[now]} now"
-    checked = house.json("check")
+    checked = setup.json("check")
     assert (checked["verdict"], checked["match"], checked["reason"]) == ("same", False, "SID_DIFFERS")
     assert (checked["status"], checked["agent"]) == ("finding", "will-reject")
     assert checked["hashRecipe"]["now"] == now
@@ -75,7 +75,7 @@ def test_a_changed_recipe_is_no_other_machine(then: str, now: str, evidence: boo
     [problem] = checked["problems"]
     assert text in problem["text"]
     assert f"(on that machine: {REBASELINE})" in problem["remedy"]
-    explained = house.json("explain")
+    explained = setup.json("explain")
     assert explained["verdict"] == "same"
     assert (
         explained["events"][0]["name"] == {"wql": "recipe-to-wql", "wmic": "recipe-to-wmic", "json": "wmic-to-cim"}[now]
@@ -85,38 +85,38 @@ def test_a_changed_recipe_is_no_other_machine(then: str, now: str, evidence: boo
     causes = {one["name"]: one["cause"] for one in explained["attributes"] if one["state"] == "changed"}
     assert set(causes) == set(NAMES)
     assert all(f"hashed from {TITLES[then]} and now from {TITLES[now]}" in cause for cause in causes.values())
-    printed = house("check")
+    printed = setup("check")
     assert printed.returncode == EXIT_DIFFERS
     assert "NOT THE SAME MACHINE" not in printed.stdout.upper()
     assert "No threshold helps" not in printed.stdout
     # As printed, it mends it.
-    fingerprint = json.loads(house.record.read_text())["fingerprint"]
-    assert house(*REBASELINE.split()[1:]).returncode == EXIT_OK
-    assert house("check").returncode == EXIT_OK
-    assert json.loads(house.record.read_text())["fingerprint"] == fingerprint
+    fingerprint = json.loads(setup.record.read_text())["fingerprint"]
+    assert setup(*REBASELINE.split()[1:]).returncode == EXIT_OK
+    assert setup("check").returncode == EXIT_OK
+    assert json.loads(setup.record.read_text())["fingerprint"] == fingerprint
 
 
 def test_the_updates_of_one_machine_from_987_to_1311_and_4364(tmp_path: Path) -> None:
-    house = registered(tmp_path, agent="3.3.987.0")
-    house.is_now(agent="3.3.1311.0")
+    setup = registered(tmp_path, agent="3.3.987.0")
+    setup.is_now(agent="3.3.1311.0")
     page = (DOCS / "windows.md").read_text()
     shown = page.partition("    SAME MACHINE\n")[2].partition("\n\n")[0]
     assert shown.count("\n") >= 8
-    assert "\n".join(line[4:] for line in shown.splitlines()) in house("check").stdout
-    assert house.json("check")["agent"] == "will-reject"
-    assert house(*REBASELINE.split()[1:]).returncode == EXIT_OK
-    house.is_now(agent="3.3.4364.0")
-    assert house("check").returncode == EXIT_OK
-    assert house("explain").returncode == EXIT_OK
+    assert "\n".join(line[4:] for line in shown.splitlines()) in setup("check").stdout
+    assert setup.json("check")["agent"] == "will-reject"
+    assert setup(*REBASELINE.split()[1:]).returncode == EXIT_OK
+    setup.is_now(agent="3.3.4364.0")
+    assert setup("check").returncode == EXIT_OK
+    assert setup("explain").returncode == EXIT_OK
 
 
 @pytest.mark.parametrize("failed", NAMES)
 def test_moved_type_ids_are_no_other_machine(failed: str, tmp_path: Path) -> None:
     """Of a class whose first query failed the id comes last; an agent that starts anew has the usual ones."""
-    house = registered(tmp_path)
-    forget_evidence(house)
-    store(house, shifted(failed))
-    explained = house.json("explain")
+    setup = registered(tmp_path)
+    forget_evidence(setup)
+    store(setup, shifted(failed))
+    explained = setup.json("explain")
     changed = {one["name"]: one["cause"] for one in explained["attributes"] if one["state"] == "changed"}
     moved = {name for name in NAMES if shifted(failed)[name] != textbook_gob.digest(
         name, OBJECTS[name][0], 64 + NAMES.index(name))}  # fmt: skip
@@ -128,20 +128,20 @@ def test_moved_type_ids_are_no_other_machine(failed: str, tmp_path: Path) -> Non
     if failed in NAMES[:4]:
         assert explained["events"][0]["name"] == "type-ids-moved"
     if failed == "uuid":
-        assert "type id 69 in place of 64" in house.json("check")["hashRecipe"]["changed"]["proof"]
+        assert "type id 69 in place of 64" in setup.json("check")["hashRecipe"]["changed"]["proof"]
         assert "an agent that starts anew computes others" in explained["consequence"]
-        assert house(*REBASELINE.split()[1:]).returncode == EXIT_OK
-        assert house("check").returncode == EXIT_OK
+        assert setup(*REBASELINE.split()[1:]).returncode == EXIT_OK
+        assert setup("check").returncode == EXIT_OK
 
 
 @pytest.mark.parametrize("failed", NAMES[1:4])
 def test_moved_type_ids_with_another_address_are_no_other_machine(failed: str, tmp_path: Path) -> None:
     """The hardware ID is equal, and too little else: the agent takes it for another machine."""
-    house = registered(tmp_path)
-    forget_evidence(house)
-    store(house, {**shifted(failed), "hostname-info": "OLD-NAME"})
-    house.is_now(addresses={"ipv4": ["10.9.9.9"], "links": house.machine["addresses"]["links"]})
-    checked = house.json("check")
+    setup = registered(tmp_path)
+    forget_evidence(setup)
+    store(setup, {**shifted(failed), "hostname-info": "OLD-NAME"})
+    setup.is_now(addresses={"ipv4": ["10.9.9.9"], "links": setup.machine["addresses"]["links"]})
+    checked = setup.json("check")
     rejected = checked["reason"] == "NOT_SIMILAR"
     assert rejected == (failed in NAMES[1:3])
     assert checked["verdict"] == "same"
@@ -150,33 +150,33 @@ def test_moved_type_ids_with_another_address_are_no_other_machine(failed: str, t
         [problem] = checked["problems"]
         command = REBASELINE.removesuffix(" --accept-new-sid")
         assert f"(on that machine: {command})" in problem["remedy"]
-        explained = house.json("explain")
+        explained = setup.json("explain")
         assert (explained["verdict"], explained["events"][0]["truth"]) == ("same", "same")
-        assert house(*command.split()[1:]).returncode == EXIT_OK
-        assert house("check").returncode == EXIT_OK
+        assert setup(*command.split()[1:]).returncode == EXIT_OK
+        assert setup("check").returncode == EXIT_OK
 
 
 def test_a_copy_with_another_uuid_stays_another_machine(tmp_path: Path) -> None:
     for number, agent in enumerate(AGENTS.values()):
-        house = registered(tmp_path / str(number), agent=agent)
-        house.is_now(agent=AGENTS["wql"], objects={"uuid": [{"UUID": UUID.replace("4", "5")}]})
-        for entry in house.machine["commands"]:
+        setup = registered(tmp_path / str(number), agent=agent)
+        setup.is_now(agent=AGENTS["wql"], objects={"uuid": [{"UUID": UUID.replace("4", "5")}]})
+        for entry in setup.machine["commands"]:
             entry["stdout"] = entry["stdout"].replace(UUID, UUID.replace("4", "5"))
-        house.save()
-        checked = house.json("check")
+        setup.save()
+        checked = setup.json("check")
         assert checked["verdict"] == "different"
         assert checked["hashRecipe"]["changed"] is None
 
 
 def test_a_recipe_that_changed_with_the_rest_is_still_another_machine(tmp_path: Path) -> None:
     """The UUID is the same, and little else: by the recipe of the record, too, this is not the machine."""
-    house = registered(tmp_path, agent=AGENTS["wmic"])
-    house.is_now(agent=AGENTS["wql"], hostName="OTHER", addresses={"ipv4": ["10.9.9.9"], "links": [["e", "02:00"]]})
-    for entry in house.machine["commands"]:
+    setup = registered(tmp_path, agent=AGENTS["wmic"])
+    setup.is_now(agent=AGENTS["wql"], hostName="OTHER", addresses={"ipv4": ["10.9.9.9"], "links": [["e", "02:00"]]})
+    for entry in setup.machine["commands"]:
         if "wmic" in entry["argv"][0] and "csproduct" not in entry["argv"]:
             entry["stdout"] += "x"
-    house.save()
-    checked = house.json("check")
+    setup.save()
+    checked = setup.json("check")
     assert (checked["verdict"], checked["agent"]) == ("different", "will-reject")
     assert checked["hashRecipe"]["changed"]["recipe"] == "wmic"
     assert "rebaseline" not in checked["problems"][0]["remedy"]
@@ -184,19 +184,19 @@ def test_a_recipe_that_changed_with_the_rest_is_still_another_machine(tmp_path: 
 
 def test_without_wmic_the_saved_id_is_known_by_the_text_that_wmic_prints(tmp_path: Path) -> None:
     """Windows Server 2025 comes without it, and an upgrade from 2022 takes it away."""
-    house = registered(tmp_path, version="10.0.20348")
-    house.is_now(SERVER_2025)
-    for entry in house.machine["commands"]:
+    setup = registered(tmp_path, version="10.0.20348")
+    setup.is_now(SERVER_2025)
+    for entry in setup.machine["commands"]:
         if "wmic" in entry["argv"][0]:
             entry.update(returncode=None, stdout="", problem="not-found")
-    house.save()
-    checked = house.json("check")
+    setup.save()
+    checked = setup.json("check")
     assert (checked["verdict"], checked["agent"]) == ("same", "will-reject")
     assert checked["hashRecipe"]["changed"]["recipe"] == "wmic"
     # With another address the five that wmic does not tell any more would decide.
-    house.machine["addresses"]["ipv4"] = ["10.9.9.9"]
-    house.save()
-    assert house.json("check")["verdict"] == "cannot-tell"
+    setup.machine["addresses"]["ipv4"] = ["10.9.9.9"]
+    setup.save()
+    assert setup.json("check")["verdict"] == "cannot-tell"
 
 
 @pytest.mark.parametrize(
@@ -211,33 +211,33 @@ def test_without_wmic_the_saved_id_is_known_by_the_text_that_wmic_prints(tmp_pat
 def test_only_a_recipe_of_the_installed_agent_is_written(
     agent: Any, version: str, written: bool, tmp_path: Path
 ) -> None:
-    house = WindowsHouse(tmp_path)
-    house.is_now(version, agent=agent)
-    done = house("vault", "init")
+    setup = WindowsSetup(tmp_path)
+    setup.is_now(version, agent=agent)
+    done = setup("vault", "init")
     assert (done.returncode == EXIT_OK) == written, done.stderr
-    assert house.record.exists() == written
+    assert setup.record.exists() == written
     if not written:
         assert done.returncode == EXIT_REFUSED
         assert "the version of the agent is not known" in done.stderr
         assert "Nothing was written" in done.stderr
         assert "no option confirms it" in done.stderr
     # A dry run says the same as the run.
-    (house.folder / "again").mkdir()
-    dry = WindowsHouse(house.folder / "again")
+    (setup.folder / "again").mkdir()
+    dry = WindowsSetup(setup.folder / "again")
     dry.is_now(version, agent=agent)
     assert dry("vault", "init", "--dry-run").returncode == done.returncode
     assert not dry.record.exists()
     # A record that is there is left as it is.
-    house = registered(tmp_path / "other", version=version, agent=AGENTS["wmic"])
-    before = house.record.read_bytes()
-    house.is_now(version, agent=agent)
+    setup = registered(tmp_path / "other", version=version, agent=AGENTS["wmic"])
+    before = setup.record.read_bytes()
+    setup.is_now(version, agent=agent)
     for words in (REBASELINE.split()[1:], ["vault", "restore", "1", "--rebaseline", "--accept-new-sid", "--yes"]):
-        done = house(*words)
+        done = setup(*words)
         assert (done.returncode == EXIT_OK) == written, done.stderr
         if not written:
             assert done.returncode == EXIT_REFUSED
             assert "the version of the agent is not known" in done.stderr
-            assert house.record.read_bytes() == before
+            assert setup.record.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -246,12 +246,12 @@ def test_only_a_recipe_of_the_installed_agent_is_written(
 )
 def test_a_query_that_failed_here_is_not_written(answer: Any, tmp_path: Path) -> None:
     """The ids of the other classes would be those of one bad moment, which no agent has at its next start."""
-    house = WindowsHouse(tmp_path)
-    house.is_now(objects={"processor-hash": answer})
-    done = house("vault", "init")
+    setup = WindowsSetup(tmp_path)
+    setup.is_now(objects={"processor-hash": answer})
+    done = setup("vault", "init")
     assert done.returncode == EXIT_REFUSED
     assert "WMI does not return processor-hash" in done.stderr
-    assert not house.record.exists()
+    assert not setup.record.exists()
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -280,9 +280,9 @@ def test_the_gate_calls_it_no_other_machine(policy: str, tmp_path: Path) -> None
     from fingerprint.gate import Gate
     from fingerprint.vault import Vault
 
-    house = registered(tmp_path, agent=AGENTS["wmic"])
-    before = house.record.read_bytes()
-    vault = Vault(str(house.vault), state=str(tmp_path / "state"))
+    setup = registered(tmp_path, agent=AGENTS["wmic"])
+    before = setup.record.read_bytes()
+    vault = Vault(str(setup.vault), state=str(tmp_path / "state"))
     changed = RecordedMachine(windows_snapshot(SERVER_2025, agent=AGENTS["wql"]))
     if policy == "strict":
         with pytest.raises(FingerprintMismatch, match="the agent's hash recipe changed: wmic"):
@@ -293,14 +293,14 @@ def test_the_gate_calls_it_no_other_machine(policy: str, tmp_path: Path) -> None
             Gate(vault, unknown, policy=policy).fingerprint()
     if policy == "audit":
         assert Gate(vault, unknown, policy=policy).fingerprint() == json.loads(before)["fingerprint"]
-    assert house.record.read_bytes() == before
+    assert setup.record.read_bytes() == before
 
 
 def test_wmi_that_does_not_tell_the_version_of_windows_keeps_a_record_from_being_written(tmp_path: Path) -> None:
-    house = WindowsHouse(tmp_path)
-    house.machine["wmi"]["Win32_OperatingSystem"] = {"error": "EIO", "message": "WMI answers 80041003"}
-    house.save()
-    done = house("vault", "init")
+    setup = WindowsSetup(tmp_path)
+    setup.machine["wmi"]["Win32_OperatingSystem"] = {"error": "EIO", "message": "WMI answers 80041003"}
+    setup.save()
+    done = setup("vault", "init")
     assert done.returncode == EXIT_REFUSED
     assert "WMI does not return the version of Windows (WMI answers 80041003)" in done.stderr
 
@@ -308,34 +308,34 @@ def test_wmi_that_does_not_tell_the_version_of_windows_keeps_a_record_from_being
 def test_where_the_version_is_not_known_both_recipes_are_tried_and_nothing_is_offered(tmp_path: Path) -> None:
     for number, recipe in enumerate(AGENTS):
         # Also by the recipe that is assumed: then another one would not fit.
-        house = registered(tmp_path / str(number), agent=AGENTS[recipe])
-        house.is_now(agent=None)
-        checked = house.json("check")
+        setup = registered(tmp_path / str(number), agent=AGENTS[recipe])
+        setup.is_now(agent=None)
+        checked = setup.json("check")
         assert (checked["verdict"], checked["agent"], checked["status"]) == ("same", "cannot-tell", "unknown")
         assert checked["hashRecipe"]["doubt"].startswith("the version of the agent is not known")
         assert checked["problems"] == []
-        assert house("check").returncode == EXIT_CANNOT_TELL
-        explained = house.json("explain")
+        assert setup("check").returncode == EXIT_CANNOT_TELL
+        explained = setup.json("explain")
         assert (explained["verdict"], explained["agent"]) == ("same", "cannot-tell")
         assert any("version of the agent is not known" in text for text in explained["cannotTell"])
         assert "the version of the agent is not known" in explained["consequence"]
         assert [remedy["name"] for remedy in explained["remedies"]] == ["backup", "agent-version"]
         assert "rebaseline" not in str(explained["remedies"])
-        plugin = house("monitor", "nagios")
+        plugin = setup("monitor", "nagios")
         assert "the version of the agent is not known" in plugin.stdout
     # A disabled check accepts whatever the hashes are.
-    assert house("threshold", "set", "-1").returncode == EXIT_OK
-    assert house.json("check")["agent"] == "will-accept"
+    assert setup("threshold", "set", "-1").returncode == EXIT_OK
+    assert setup.json("check")["agent"] == "will-accept"
 
 
 @pytest.mark.parametrize(("then", "now"), [(a, b) for a in AGENTS for b in AGENTS if a != b])
 def test_a_snapshot_holds_what_shows_a_changed_recipe_elsewhere(then: str, now: str, tmp_path: Path) -> None:
     """With another address, so that all nine attributes have to be known by the recipe of the record."""
-    house = registered(tmp_path, agent=AGENTS[then])
-    house.is_now(agent=AGENTS[now], addresses={"ipv4": ["10.0.0.99"], "links": house.machine["addresses"]["links"]})
-    assert house("snapshot", str(tmp_path / "taken.json")).returncode == EXIT_OK
-    house.snapshot.write_text((tmp_path / "taken.json").read_text())
-    checked = house.json("check")
+    setup = registered(tmp_path, agent=AGENTS[then])
+    setup.is_now(agent=AGENTS[now], addresses={"ipv4": ["10.0.0.99"], "links": setup.machine["addresses"]["links"]})
+    assert setup("snapshot", str(tmp_path / "taken.json")).returncode == EXIT_OK
+    setup.snapshot.write_text((tmp_path / "taken.json").read_text())
+    checked = setup.json("check")
     assert (checked["verdict"], checked["agent"]) == ("same", "will-reject")
     assert checked["hashRecipe"]["changed"]["recipe"] == then
 
@@ -346,8 +346,8 @@ def test_two_recordings_are_compared_by_what_their_agents_hash(tmp_path: Path) -
         path = tmp_path / f"{recipe}.json"
         path.write_text(json.dumps(windows_snapshot(SERVER_2025, agent=AGENTS[recipe])))
         paths.append(str(path))
-    house = WindowsHouse(tmp_path)
-    found = house.json("explain", *paths)
+    setup = WindowsSetup(tmp_path)
+    found = setup.json("explain", *paths)
     assert (found["verdict"], found["match"]) == ("same", False)
     assert found["events"][0]["name"] == "recipe-to-wql"
 
@@ -358,10 +358,10 @@ def test_two_recordings_are_compared_by_what_their_agents_hash(tmp_path: Path) -
      ("wql", None, EXIT_CANNOT_TELL), ("wmic", None, EXIT_CANNOT_TELL), ("wmic", "nightly", EXIT_CANNOT_TELL)],
 )  # fmt: skip
 def test_every_command_says_the_same_of_a_recipe(then: str, now: Any, code: int, tmp_path: Path) -> None:
-    house = registered(tmp_path, agent=AGENTS.get(then, AGENTS["wql"]))
+    setup = registered(tmp_path, agent=AGENTS.get(then, AGENTS["wql"]))
     if then == "moved":
-        store(house, shifted())
-    house.is_now(agent=now)
+        store(setup, shifted())
+    setup.is_now(agent=now)
     commands = (
         ("check",),
         ("explain",),
@@ -371,9 +371,9 @@ def test_every_command_says_the_same_of_a_recipe(then: str, now: Any, code: int,
         ),
         ("monitor", "watch", "--checks", "1"),
     )
-    assert {words[0]: house(*words).returncode for words in commands} == {words[0]: code for words in commands}
-    assert house("monitor", "nagios").returncode == {EXIT_OK: 0, EXIT_DIFFERS: 2, EXIT_CANNOT_TELL: 3}[code]
-    [found] = [one for one in house.json("diagnose")["checks"] if one["name"] == "fingerprint"]
+    assert {words[0]: setup(*words).returncode for words in commands} == {words[0]: code for words in commands}
+    assert setup("monitor", "nagios").returncode == {EXIT_OK: 0, EXIT_DIFFERS: 2, EXIT_CANNOT_TELL: 3}[code]
+    [found] = [one for one in setup.json("diagnose")["checks"] if one["name"] == "fingerprint"]
     assert (found["outcome"] == "fail") == (code == EXIT_DIFFERS)
     assert found["undetermined"] == (code == EXIT_CANNOT_TELL)
     assert "the same machine" in found["text"] or code == EXIT_CANNOT_TELL
@@ -381,15 +381,15 @@ def test_every_command_says_the_same_of_a_recipe(then: str, now: Any, code: int,
 
 
 def test_show_tells_recipe_agent_and_doubt(tmp_path: Path) -> None:
-    house = WindowsHouse(tmp_path)
-    shown = house.json("show")
+    setup = WindowsSetup(tmp_path)
+    shown = setup.json("show")
     assert shown["hashRecipe"] == {"now": "wql", "doubt": ""}
-    assert "WQL on Windows 10.0.26100, agent 3.3.5828.0" in house("show").stdout
-    house.is_now(agent=None)
-    done = house("show")
+    assert "WQL on Windows 10.0.26100, agent 3.3.5828.0" in setup("show").stdout
+    setup.is_now(agent=None)
+    done = setup("show")
     assert done.returncode == EXIT_OK
     assert "the version of the agent is not known" in done.stdout.replace("\n  ", " ").lower()
-    assert house.json("show")["hashRecipe"]["doubt"]
+    assert setup.json("show")["hashRecipe"]["doubt"]
 
 
 def test_the_collection_is_one_value() -> None:

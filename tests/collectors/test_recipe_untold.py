@@ -12,7 +12,7 @@ from fingerprint import collect
 from fingerprint.collectors.ssm_windows import choose
 from fingerprint.errors import CollectError
 from fingerprint.machine.recorded import RecordedMachine
-from house import House
+from vault_setup import Setup
 from windows_machines import FOLDER, windows_snapshot
 
 ABSENT = {"error": "ENOENT", "message": "there is no service AmazonSSMAgent"}
@@ -38,7 +38,7 @@ def broken(agent: Any, error: str = "EIO", version: str | None = "10.0.26100") -
     return snapshot
 
 
-class WindowsHouse(House):
+class WindowsSetup(Setup):
     def is_now(self, **changes: Any) -> None:
         self.machine = windows_snapshot("10.0.26100", **changes)
         self.snapshot.write_text(json.dumps(self.machine))
@@ -94,15 +94,15 @@ def test_for_the_others_it_is_a_doubt_with_the_remedy_of_its_cause(
 @pytest.mark.parametrize("error", ERRORS)
 def test_every_command_names_the_remedy_of_the_cause(error: str, tmp_path: Path) -> None:
     """Not to look for the agent's version, which is known."""
-    house = WindowsHouse.with_record(tmp_path)
-    assert isinstance(house, WindowsHouse)
-    house.is_broken("3.3.5828.0", error)
+    setup = WindowsSetup.with_record(tmp_path)
+    assert isinstance(setup, WindowsSetup)
+    setup.is_broken("3.3.5828.0", error)
     text, command = REMEDIES[error]
-    explained = house.json("explain")
+    explained = setup.json("explain")
     remedy = explained["remedies"][-1]
     assert remedy["name"] == "wmi"
     assert text in remedy["text"]
-    told = [one for one in house.json("diagnose")["checks"] if one["name"] in ("collector", "fingerprint")]
+    told = [one for one in setup.json("diagnose")["checks"] if one["name"] in ("collector", "fingerprint")]
     for one in (*told, remedy):
         advice = one.get("remedy", one.get("text", ""))
         assert text in advice
@@ -112,7 +112,7 @@ def test_every_command_names_the_remedy_of_the_cause(error: str, tmp_path: Path)
     # With wmic the values are of another recipe than the record's, and that is why nothing is offered.
     assert "rebaseline" not in str(explained["remedies"])
     (tmp_path / "other").mkdir()
-    other = WindowsHouse(tmp_path / "other")
+    other = WindowsSetup(tmp_path / "other")
     other.is_broken("3.3.5828.0", error)
     done = other("vault", "init")
     assert done.returncode == 4
@@ -122,25 +122,25 @@ def test_every_command_names_the_remedy_of_the_cause(error: str, tmp_path: Path)
 
 
 def test_where_the_agents_version_is_the_doubt_it_is_asked_for(tmp_path: Path) -> None:
-    house = WindowsHouse.with_record(tmp_path)
-    house.is_now(agent="nightly")
-    assert house.json("explain")["remedies"][-1]["name"] == "agent-version"
-    assert "Find out which agent is installed" in house.json("explain")["remedies"][-1]["text"]
-    house.is_now(agent=None)
-    assert "Record the machine again" in house.json("explain")["remedies"][-1]["text"]
+    setup = WindowsSetup.with_record(tmp_path)
+    setup.is_now(agent="nightly")
+    assert setup.json("explain")["remedies"][-1]["name"] == "agent-version"
+    assert "Find out which agent is installed" in setup.json("explain")["remedies"][-1]["text"]
+    setup.is_now(agent=None)
+    assert "Record the machine again" in setup.json("explain")["remedies"][-1]["text"]
 
 
 def test_without_wmi_a_hash_by_wmic_is_written_for_an_agent_that_knows_nothing_else(tmp_path: Path) -> None:
-    house = WindowsHouse(tmp_path)
-    house.is_broken("3.3.987.0")
-    assert house("vault", "init").returncode == 0
-    assert house("check").returncode == 0
-    [found] = [one for one in house.json("diagnose")["checks"] if one["name"] == "collector"]
+    setup = WindowsSetup(tmp_path)
+    setup.is_broken("3.3.987.0")
+    assert setup("vault", "init").returncode == 0
+    assert setup("check").returncode == 0
+    [found] = [one for one in setup.json("diagnose")["checks"] if one["name"] == "collector"]
     assert (found["outcome"], found["text"]) == ("pass", "this Windows: the agent hashes by wmic")
-    machine = json.loads(house.snapshot.read_text())
+    machine = json.loads(setup.snapshot.read_text())
     for entry in machine["commands"]:
         if entry["argv"][0] == rf"{FOLDER}\System32\wbem\wmic.exe":
             entry.update(returncode=None, stdout="", problem="not-found")
-    house.snapshot.write_text(json.dumps(machine))
-    [found] = [one for one in house.json("diagnose")["checks"] if one["name"] == "collector"]
+    setup.snapshot.write_text(json.dumps(machine))
+    [found] = [one for one in setup.json("diagnose")["checks"] if one["name"] == "collector"]
     assert found["text"] == "this Windows has no wmic, and agent 3.3.987.0 knows nothing else"

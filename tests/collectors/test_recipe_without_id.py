@@ -18,8 +18,8 @@ from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.observation import outcome_of, recipe_change
 from fingerprint.rules.ssm import match
 from fingerprint.types import FingerprintRecord, HardwareHash
-from house import House
 from shared import VECTORS, needs_vectors
+from vault_setup import Setup
 from windows_machines import AGENTS, NAMES, OBJECTS, windows_snapshot
 
 SERVER_2025 = "10.0.26100"
@@ -29,7 +29,7 @@ FAILED = [("uuid", *rest) for count in range(6) for rest in itertools.combinatio
 OTHER_LINKS = [["Ethernet", "02:00:00:00:00:99"]]
 
 
-class WindowsHouse(House):
+class WindowsSetup(Setup):
     def is_now(self, version: str = SERVER_2025, **changes: Any) -> None:
         self.machine = windows_snapshot(version, **changes)
         self.snapshot.write_text(json.dumps(self.machine))
@@ -44,14 +44,14 @@ def stored(*failed: str) -> dict[str, str]:
     }
 
 
-def with_record_of(folder: Path, *failed: str) -> WindowsHouse:
+def with_record_of(folder: Path, *failed: str) -> WindowsSetup:
     folder.mkdir(exist_ok=True)
-    house = WindowsHouse(folder)
-    assert house("vault", "init").returncode == EXIT_OK
-    record = json.loads(house.record.read_text())
+    setup = WindowsSetup(folder)
+    assert setup("vault", "init").returncode == EXIT_OK
+    record = json.loads(setup.record.read_text())
     record["hardwareHash"].update(stored(*failed))
-    house.record.write_text(json.dumps(record, separators=(",", ":")))
-    return house
+    setup.record.write_text(json.dumps(record, separators=(",", ":")))
+    return setup
 
 
 def verdict_of(hardware_hash: dict[str, str], machine: RecordedMachine, threshold: int = 40) -> tuple[str, Any]:
@@ -152,39 +152,39 @@ def test_a_query_that_still_fails_with_one_that_does_no_more_moves_ids_too() -> 
 @pytest.mark.parametrize("recipe", ["wmic", "json"])
 def test_an_unchanged_recipe_without_an_id_is_no_copy(recipe: str, tmp_path: Path) -> None:
     """Only the hardware ID differs, as on a copy with an ID of its own; the disk was changed meanwhile."""
-    house = WindowsHouse(tmp_path)
-    house.is_now(agent=AGENTS[recipe])
-    assert house("vault", "init").returncode == EXIT_OK
-    record = json.loads(house.record.read_text())
+    setup = WindowsSetup(tmp_path)
+    setup.is_now(agent=AGENTS[recipe])
+    assert setup("vault", "init").returncode == EXIT_OK
+    record = json.loads(setup.record.read_text())
     record["hardwareHash"].update({"uuid": "", "disk-info": "x" * 22 + "=="})
-    house.record.write_text(json.dumps(record, separators=(",", ":")))
-    explained = house.json("explain")
+    setup.record.write_text(json.dumps(record, separators=(",", ":")))
+    explained = setup.json("explain")
     assert (explained["verdict"], explained["agent"]) == ("same", "will-reject")
     assert all(event["truth"] != "other" for event in explained["events"])
     causes = {one["name"]: one["cause"] for one in explained["attributes"] if one["state"] == "changed"}
     title = {"wmic": "wmic", "json": "PowerShell JSON"}[recipe]
     assert causes["disk-info"] == f"what {title} reads differs"
-    assert "by the hardware ID of the record: rule 4" in house("check").stdout
+    assert "by the hardware ID of the record: rule 4" in setup("check").stdout
     [remedy] = [one for one in explained["remedies"] if one["name"] == "rebaseline"]
     assert f"(on that machine: {REBASELINE})" in remedy["text"]
-    assert house(*REBASELINE.split()[1:]).returncode == EXIT_OK
-    assert house("check").returncode == EXIT_OK
+    assert setup(*REBASELINE.split()[1:]).returncode == EXIT_OK
+    assert setup("check").returncode == EXIT_OK
 
 
 @pytest.mark.parametrize("failed", [("uuid",), ("uuid", "bios-hash"), NAMES], ids=" ".join)
 def test_every_command_says_the_same_of_such_a_record(failed: tuple[str, ...], tmp_path: Path) -> None:
-    house = with_record_of(tmp_path, *failed)
+    setup = with_record_of(tmp_path, *failed)
     same = len(failed) < 6
-    checked, explained = house.json("check"), house.json("explain")
+    checked, explained = setup.json("check"), setup.json("explain")
     for told in (checked, explained):
         assert (told["verdict"], told["agent"]) == ("same" if same else "cannot-tell", "will-reject")
         assert told["hashRecipe"]["changed"]["typeIds"] == same
-    assert house("check").returncode == EXIT_DIFFERS
-    assert "NOT THE SAME MACHINE" not in house("check").stdout
+    assert setup("check").returncode == EXIT_DIFFERS
+    assert "NOT THE SAME MACHINE" not in setup("check").stdout
     causes = {one["name"]: one["cause"] for one in explained["attributes"] if one["state"] == "changed"}
     assert "the agent could not read it when the record was made" in causes["uuid"]
     assert all(event["truth"] != "other" for event in explained["events"])
-    [collector] = [one for one in house.json("diagnose")["checks"] if one["name"] == "collector"]
+    [collector] = [one for one in setup.json("diagnose")["checks"] if one["name"] == "collector"]
     assert collector["outcome"] == "fail"
     if not same:
         # What cannot be told to be the same machine is not to be taken for it without a look.
@@ -195,11 +195,11 @@ def test_every_command_says_the_same_of_such_a_record(failed: tuple[str, ...], t
         assert "Only if this is the same machine for certain" in explained["remedies"][1]["risk"]
         return
     assert explained["events"][0]["name"] == "type-ids-moved"
-    fingerprint = json.loads(house.record.read_text())["fingerprint"]
+    fingerprint = json.loads(setup.record.read_text())["fingerprint"]
     assert f"(on that machine: {REBASELINE})" in collector["remedy"]
-    assert house(*REBASELINE.split()[1:]).returncode == EXIT_OK
-    assert house("check").returncode == EXIT_OK
-    assert json.loads(house.record.read_text())["fingerprint"] == fingerprint
+    assert setup(*REBASELINE.split()[1:]).returncode == EXIT_OK
+    assert setup("check").returncode == EXIT_OK
+    assert json.loads(setup.record.read_text())["fingerprint"] == fingerprint
 
 
 def runs() -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from fingerprint.gate import Gate
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.machine.recorder import Recorder
 from fingerprint.vault import Vault
-from house import House
+from vault_setup import Setup
 from windows_machines import AGENTS, NAMES, OBJECTS, windows_snapshot
 
 SERVER_2025 = "10.0.26100"
@@ -32,7 +32,7 @@ COMMANDS = (
 )  # fmt: skip
 
 
-class WindowsHouse(House):
+class WindowsSetup(Setup):
     def is_now(self, version: str = SERVER_2025, **changes: Any) -> None:
         self.machine = windows_snapshot(version, **changes)
         self.snapshot.write_text(json.dumps(self.machine))
@@ -53,24 +53,24 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return found
 
 
-def of_before(house: WindowsHouse, then: str) -> None:
+def of_before(setup: WindowsSetup, then: str) -> None:
     """Let the record be one of another recipe, of other type ids, or of another machine."""
     if then in AGENTS:
-        house.is_now(agent=AGENTS[then])
-    assert house("vault", "init").returncode == 0
-    record = json.loads(house.record.read_text())
+        setup.is_now(agent=AGENTS[then])
+    assert setup("vault", "init").returncode == 0
+    record = json.loads(setup.record.read_text())
     if then == "moved":
         order = [*NAMES[1:], NAMES[0]]
         ids = {name: 64 + order.index(name) for name in NAMES}
         record["hardwareHash"].update({name: textbook_gob.digest(name, OBJECTS[name][0], ids[name]) for name in NAMES})
     if then == "another":
         record["hardwareHash"].update(dict.fromkeys(NAMES, "x" * 22 + "=="))
-    house.record.write_text(json.dumps(record, separators=(",", ":")))
-    house.is_now()
+    setup.record.write_text(json.dumps(record, separators=(",", ":")))
+    setup.is_now()
 
 
-def target(house: WindowsHouse) -> list[str]:
-    return ["--vault", str(house.vault), "--snapshot", str(house.snapshot)]
+def target(setup: WindowsSetup) -> list[str]:
+    return ["--vault", str(setup.vault), "--snapshot", str(setup.snapshot)]
 
 
 @pytest.mark.parametrize("then", ["same", "wmic", "json", "moved", "another"])
@@ -78,11 +78,11 @@ def target(house: WindowsHouse) -> list[str]:
 def test_a_command_asks_each_class_once(
     words: list[str], then: str, tmp_path: Path, asked: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = WindowsHouse(tmp_path)
-    of_before(house, then)
-    for name, value in house.env.items():
+    setup = WindowsSetup(tmp_path)
+    of_before(setup, then)
+    for name, value in setup.env.items():
         monkeypatch.setenv(name, value)
-    main([*target(house), *words])
+    main([*target(setup), *words])
     assert asked
     assert set(asked.values()) == {1}
 
@@ -92,12 +92,12 @@ def test_a_class_that_fails_is_not_asked_again_either(
     failing: str, tmp_path: Path, asked: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that hangs costs its time limit once, and what it said first is what the values were made of."""
-    house = WindowsHouse(tmp_path)
-    of_before(house, "moved")
-    house.is_now(objects={failing: {"error": "ETIMEDOUT", "message": "no answer within 60 s"}})
-    for name, value in house.env.items():
+    setup = WindowsSetup(tmp_path)
+    of_before(setup, "moved")
+    setup.is_now(objects={failing: {"error": "ETIMEDOUT", "message": "no answer within 60 s"}})
+    for name, value in setup.env.items():
         monkeypatch.setenv(name, value)
-    main([*target(house), "check"])
+    main([*target(setup), "check"])
     assert set(asked.values()) == {1}
 
 
@@ -135,11 +135,11 @@ def test_what_is_kept_is_kept_for_one_look_only() -> None:
 
 
 def test_the_gate_asks_anew_at_each_attempt_and_not_for_its_error(tmp_path: Path) -> None:
-    house = WindowsHouse(tmp_path)
-    of_before(house, "wmic")
+    setup = WindowsSetup(tmp_path)
+    of_before(setup, "wmic")
     Changing.asked = 10
     machine = Changing(windows_snapshot(SERVER_2025))
-    vault = Vault(str(house.vault), state=str(tmp_path / "state"))
+    vault = Vault(str(setup.vault), state=str(tmp_path / "state"))
     collect(machine)
     once = Changing.asked - 10
     Changing.asked = 10

@@ -19,7 +19,7 @@ from fingerprint import Vault, collect
 from fingerprint.gate import set_threshold
 from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.vault.records import encode_fingerprint
-from house import House
+from vault_setup import Setup
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -102,8 +102,8 @@ def parsed(stdout: str, code: int) -> Answer:
     return Answer(code, head[2], performance(data) if bar else {}, rest)
 
 
-def asked(house: House, *words: str) -> Answer:
-    done = house("monitor", "nagios", *words)
+def asked(setup: Setup, *words: str) -> Answer:
+    done = setup("monitor", "nagios", *words)
     assert done.stderr == ""
     return parsed(done.stdout, done.returncode)
 
@@ -112,24 +112,24 @@ def changed(*names: str) -> dict[str, str]:
     return {**WHOLE, **{name: OTHER[name] for name in names}}
 
 
-def denied(house: House) -> None:
+def denied(setup: Setup) -> None:
     """Let the tool that reads the SMBIOS table fail as it does without root."""
-    snapshot = json.loads(house.snapshot.read_text())
+    snapshot = json.loads(setup.snapshot.read_text())
     for command in snapshot["commands"]:
         if "dmidecode" in command["argv"][0]:
             command.update(returncode=1, stdout="", stderr="/dev/mem: Permission denied\n")
-    house.snapshot.write_text(json.dumps(snapshot))
+    setup.snapshot.write_text(json.dumps(snapshot))
 
 
-def rewritten(house: House, **fields: Any) -> None:
+def rewritten(setup: Setup, **fields: Any) -> None:
     """Write the record as another program would."""
-    record = Vault(str(house.vault), state=house.env["FINGERPRINT_STATE"]).read()
-    house.record.write_bytes(encode_fingerprint(record.replace(fingerprint=OTHER_FINGERPRINT, **fields)))
+    record = Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"]).read()
+    setup.record.write_bytes(encode_fingerprint(record.replace(fingerprint=OTHER_FINGERPRINT, **fields)))
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House.with_record(tmp_path, **WHOLE)
+def setup(tmp_path: Path) -> Setup:
+    return Setup.with_record(tmp_path, **WHOLE)
 
 
 HIBERNATES = "the agent will hibernate after its next check"
@@ -153,22 +153,22 @@ REFUSED = ("dmi", "disk", "host_name", "ip", "mac")
     ],
 )
 def test_a_state_is_told_by_the_usual_conditions(
-    house: House, names: tuple[str, ...], state: int, text: str
+    setup: Setup, names: tuple[str, ...], state: int, text: str
 ) -> None:  # fmt: skip
-    house.is_now(**changed(*names))
-    answer = asked(house)
+    setup.is_now(**changed(*names))
+    answer = asked(setup)
     assert (answer.state, answer.text) == (state, text)
 
 
-def test_changed_attributes_are_named_in_the_long_output(house: House) -> None:
-    assert asked(house).rest == []
-    house.is_now(**changed("dmi", "mac"))
-    assert asked(house).rest == ["changed: bios-hash, macaddr-info, memory-hash, processor-hash, system-hash"]
+def test_changed_attributes_are_named_in_the_long_output(setup: Setup) -> None:
+    assert asked(setup).rest == []
+    setup.is_now(**changed("dmi", "mac"))
+    assert asked(setup).rest == ["changed: bios-hash, macaddr-info, memory-hash, processor-hash, system-hash"]
 
 
-def test_the_performance_data_hold_the_figures_of_the_check(house: House) -> None:
-    house.is_now(**changed("ip", "mac"))
-    items = asked(house).items
+def test_the_performance_data_hold_the_figures_of_the_check(setup: Setup) -> None:
+    setup.is_now(**changed("ip", "mac"))
+    items = asked(setup).items
     assert items["matched"] == Item(7, "", "", "4:", 0, 9)
     assert items["score"] == Item(77.8, "%", "", "40:", 0, 100)
     assert items["threshold"] == Item(40, "", "", "", -1, 100)
@@ -199,46 +199,46 @@ def test_the_performance_data_hold_the_figures_of_the_check(house: House) -> Non
     ],
 )
 def test_a_condition_alone_alarms_where_it_holds(
-    house: House, names: tuple[str, ...], threshold: int, condition: str, holds: bool
+    setup: Setup, names: tuple[str, ...], threshold: int, condition: str, holds: bool
 ) -> None:
-    assert house("threshold", "set", "--", str(threshold)).returncode == 0
-    house.is_now(**changed(*names))
-    assert asked(house, "-w", condition, "-c", "never").state == (WARNING if holds else OK)
-    assert asked(house, "-w", "never", "-c", condition).state == (CRITICAL if holds else OK)
+    assert setup("threshold", "set", "--", str(threshold)).returncode == 0
+    setup.is_now(**changed(*names))
+    assert asked(setup, "-w", condition, "-c", "never").state == (WARNING if holds else OK)
+    assert asked(setup, "-w", "never", "-c", condition).state == (CRITICAL if holds else OK)
 
 
 @pytest.mark.parametrize(("event", "holds"), [("clone", True), ("dhcp-lease", False)])
 def test_a_copy_is_told_that_the_rules_of_the_agent_do_not_notice(tmp_path: Path, event: str, holds: bool) -> None:
-    house = House(tmp_path)
+    setup = Setup(tmp_path)
     before, after = before_and_after(event)
-    house.snapshot.write_text(json.dumps(before))
-    assert house("vault", "init").returncode == 0
-    assert asked(house, "-c", "copy").state == OK
-    house.snapshot.write_text(json.dumps(after))
-    assert house("check").returncode == 0
-    answer = asked(house, "-w", "never", "-c", "copy")
+    setup.snapshot.write_text(json.dumps(before))
+    assert setup("vault", "init").returncode == 0
+    assert asked(setup, "-c", "copy").state == OK
+    setup.snapshot.write_text(json.dumps(after))
+    assert setup("check").returncode == 0
+    answer = asked(setup, "-w", "never", "-c", "copy")
     assert answer.state == (CRITICAL if holds else OK)
     assert answer.text.startswith("scheme stable sees another machine") == holds
 
 
-def test_the_gravest_condition_is_told(house: House) -> None:
-    house.is_now(**changed(*ONLY_ADDRESS))
+def test_the_gravest_condition_is_told(setup: Setup) -> None:
+    setup.is_now(**changed(*ONLY_ADDRESS))
     every = "never,any-drift,ip-alone,vacuous,copy,will-hibernate"
-    assert asked(house, "-c", every).text.startswith("only the same IP address keeps it")
-    assert house("threshold", "set", "11").returncode == 0
-    assert asked(house, "-c", every).text.startswith("any machine with this hardware ID passes")
-    house.is_now(**changed("machine_id", "host_name"))
-    assert asked(house, "-c", every).text.startswith("the agent will hibernate")
+    assert asked(setup, "-c", every).text.startswith("only the same IP address keeps it")
+    assert setup("threshold", "set", "11").returncode == 0
+    assert asked(setup, "-c", every).text.startswith("any machine with this hardware ID passes")
+    setup.is_now(**changed("machine_id", "host_name"))
+    assert asked(setup, "-c", every).text.startswith("the agent will hibernate")
 
 
-def test_critical_wins_over_warning_for_the_same_condition(house: House) -> None:
-    house.is_now(**changed(*DRIFTED))
-    assert asked(house, "-w", "any-drift", "-c", "any-drift").state == CRITICAL
+def test_critical_wins_over_warning_for_the_same_condition(setup: Setup) -> None:
+    setup.is_now(**changed(*DRIFTED))
+    assert asked(setup, "-w", "any-drift", "-c", "any-drift").state == CRITICAL
 
 
-def test_a_graver_condition_of_warning_does_not_hide_a_critical_one(house: House) -> None:
-    house.is_now(**changed(*REFUSED))
-    answer = asked(house, "-w", "will-hibernate", "-c", "any-drift")
+def test_a_graver_condition_of_warning_does_not_hide_a_critical_one(setup: Setup) -> None:
+    setup.is_now(**changed(*REFUSED))
+    answer = asked(setup, "-w", "will-hibernate", "-c", "any-drift")
     assert (answer.state, answer.text[:18]) == (CRITICAL, "attributes changed")
 
 
@@ -252,9 +252,9 @@ def test_a_graver_condition_of_warning_does_not_hide_a_critical_one(house: House
         ("-c", "ip-alone,any-drift,", "-w", ""),
     ],
 )
-def test_short_and_long_options_say_the_same(house: House, words: tuple[str, ...]) -> None:
-    house.is_now(**changed(*DRIFTED))
-    assert asked(house, *words).state == CRITICAL
+def test_short_and_long_options_say_the_same(setup: Setup, words: tuple[str, ...]) -> None:
+    setup.is_now(**changed(*DRIFTED))
+    assert asked(setup, *words).state == CRITICAL
 
 
 @pytest.mark.parametrize(
@@ -262,97 +262,97 @@ def test_short_and_long_options_say_the_same(house: House, words: tuple[str, ...
     [("-w", "drift"), ("-c", "any-drift|never"), ("-c", "any-drift", "-w", "ip-alone,Never")],
 )
 def test_a_condition_that_is_none_is_unknown_and_told_with_those_that_are(
-    house: House, words: tuple[str, ...]
+    setup: Setup, words: tuple[str, ...]
 ) -> None:  # fmt: skip
-    answer = asked(house, *words)
+    answer = asked(setup, *words)
     assert (answer.state, answer.items) == (UNKNOWN, {})
     assert answer.text.startswith("there is no condition '")
     assert "any-drift, ip-alone, vacuous, weak-id, copy, will-hibernate, never" in answer.text
 
 
 @pytest.mark.parametrize("words", [("--bogus",), ("-w",), ("more",), ("--timeout", "no"), ("--output", "xml")])
-def test_a_mistake_in_the_command_line_is_unknown_and_no_alarm(house: House, words: tuple[str, ...]) -> None:
-    answer = asked(house, *words)
+def test_a_mistake_in_the_command_line_is_unknown_and_no_alarm(setup: Setup, words: tuple[str, ...]) -> None:
+    answer = asked(setup, *words)
     assert (answer.state, answer.items) == (UNKNOWN, {})
     assert answer.text.endswith(" --help")
 
 
-def test_conditions_are_options_of_the_plugin_alone(house: House) -> None:
-    done = house("check", "-w", "any-drift")
+def test_conditions_are_options_of_the_plugin_alone(setup: Setup) -> None:
+    done = setup("check", "-w", "any-drift")
     assert (done.returncode, done.stdout) == (2, "")
     assert "unrecognized arguments: -w\n-w is an option of: monitor nagios\n" in done.stderr
 
 
 def test_a_missing_vault_is_unknown(tmp_path: Path) -> None:
-    answer = asked(House(tmp_path))
+    answer = asked(Setup(tmp_path))
     assert (answer.state, answer.items) == (UNKNOWN, {})
     assert "fingerprint vault init" in answer.text
 
 
-def test_a_record_that_is_corrupt_is_critical(house: House) -> None:
+def test_a_record_that_is_corrupt_is_critical(setup: Setup) -> None:
     """The agent stores a new fingerprint over it."""
-    house.record.write_bytes(b'{"fingerprint": ')
-    assert asked(house).state == CRITICAL
-    assert asked(house, "-c", "never").state == UNKNOWN
+    setup.record.write_bytes(b'{"fingerprint": ')
+    assert asked(setup).state == CRITICAL
+    assert asked(setup, "-c", "never").state == UNKNOWN
 
 
-def test_a_lost_record_is_critical(house: House) -> None:
-    house.record.unlink()
-    assert asked(house).state == CRITICAL
+def test_a_lost_record_is_critical(setup: Setup) -> None:
+    setup.record.unlink()
+    assert asked(setup).state == CRITICAL
 
 
-def test_a_missing_snapshot_is_unknown(house: House) -> None:
-    house.snapshot.unlink()
-    assert "could not be read" in asked(house).text
+def test_a_missing_snapshot_is_unknown(setup: Setup) -> None:
+    setup.snapshot.unlink()
+    assert "could not be read" in asked(setup).text
 
 
 def test_a_bar_in_a_path_does_not_begin_performance_data(tmp_path: Path) -> None:
     (tmp_path / "a|b").mkdir()
-    answer = asked(House(tmp_path / "a|b"))
+    answer = asked(Setup(tmp_path / "a|b"))
     assert (answer.state, answer.items) == (UNKNOWN, {})
     assert "a/b" in answer.text
 
 
-def test_denied_sources_that_would_decide_are_unknown(house: House) -> None:
-    house.is_now(**changed(*REFUSED))
-    denied(house)
-    answer = asked(house)
+def test_denied_sources_that_would_decide_are_unknown(setup: Setup) -> None:
+    setup.is_now(**changed(*REFUSED))
+    denied(setup)
+    answer = asked(setup)
     assert answer.state == UNKNOWN
     assert re.search(r"processor-hash, .* could not be read, and would decide", answer.text)
     # The score is too low for want of root, and must raise no alarm by its range either.
     assert not any(alerts(text, item.value) for item in answer.items.values() for text in (item.warn, item.crit))
 
 
-def test_what_is_known_to_have_changed_is_critical_even_if_the_rest_cannot_be_read(house: House) -> None:
-    house.is_now(**changed(*REFUSED))
-    denied(house)
-    assert asked(house, "-c", "any-drift").state == CRITICAL
+def test_what_is_known_to_have_changed_is_critical_even_if_the_rest_cannot_be_read(setup: Setup) -> None:
+    setup.is_now(**changed(*REFUSED))
+    denied(setup)
+    assert asked(setup, "-c", "any-drift").state == CRITICAL
 
 
-def test_what_could_not_be_read_does_not_count_as_changed(house: House) -> None:
-    denied(house)
-    answer = asked(house, "-w", "any-drift,ip-alone")
+def test_what_could_not_be_read_does_not_count_as_changed(setup: Setup) -> None:
+    denied(setup)
+    answer = asked(setup, "-w", "any-drift,ip-alone")
     assert (answer.state, answer.rest) == (OK, [])
     assert answer.items["changed"].value == 0
 
 
-def test_a_record_that_another_program_replaced_is_critical(house: House) -> None:
-    house.is_now(**changed(*REFUSED))
-    rewritten(house, hardware_hash=collect(RecordedMachine.load(str(house.snapshot))).hardware_hash)
-    assert house("check").returncode == 1
-    answer = asked(house)
+def test_a_record_that_another_program_replaced_is_critical(setup: Setup) -> None:
+    setup.is_now(**changed(*REFUSED))
+    rewritten(setup, hardware_hash=collect(RecordedMachine.load(str(setup.snapshot))).hardware_hash)
+    assert setup("check").returncode == 1
+    answer = asked(setup)
     assert answer.state == CRITICAL
     assert answer.text.startswith("the fingerprint was replaced by another program: the service knows the one before")
-    assert asked(house, "-w", "will-hibernate", "-c", "never").state == WARNING
+    assert asked(setup, "-w", "will-hibernate", "-c", "never").state == WARNING
 
 
 @pytest.mark.parametrize("names", [(), DRIFTED, ONLY_ADDRESS, REFUSED, ("machine_id",)])
-def test_no_id_and_no_value_is_told(house: House, names: tuple[str, ...]) -> None:
-    house.is_now(**changed(*names))
-    record = Vault(str(house.vault), state=house.env["FINGERPRINT_STATE"]).read()
+def test_no_id_and_no_value_is_told(setup: Setup, names: tuple[str, ...]) -> None:
+    setup.is_now(**changed(*names))
+    record = Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"]).read()
     assert record.hardware_hash is not None
-    now = collect(RecordedMachine.load(str(house.snapshot))).hardware_hash
-    done = house("monitor", "nagios", "-w", "any-drift,ip-alone,vacuous,copy")
+    now = collect(RecordedMachine.load(str(setup.snapshot))).hardware_hash
+    done = setup("monitor", "nagios", "-w", "any-drift,ip-alone,vacuous,copy")
     parsed(done.stdout, done.returncode)
     secrets = {record.fingerprint, *record.hardware_hash.values(), *now.values()}
     assert len(secrets) >= 10
@@ -363,11 +363,11 @@ def test_no_id_and_no_value_is_told(house: House, names: tuple[str, ...]) -> Non
 def test_the_state_is_told_where_standard_output_was_to_know_ascii_only(tmp_path: Path) -> None:
     folder = tmp_path / "ünicode"
     folder.mkdir()
-    house = House(folder)
-    house.env["PYTHONIOENCODING"] = "ascii"
+    setup = Setup(folder)
+    setup.env["PYTHONIOENCODING"] = "ascii"
     # The installed program starts Python isolated, without its variables.
-    words = [sys.executable, "-m", "fingerprint", "--vault", str(house.vault), "monitor", "nagios"]
-    done = subprocess.run(words, env=house.env, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    words = [sys.executable, "-m", "fingerprint", "--vault", str(setup.vault), "monitor", "nagios"]
+    done = subprocess.run(words, env=setup.env, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == UNKNOWN
     assert "ünicode" in done.stdout
     parsed(done.stdout, done.returncode)
@@ -386,8 +386,8 @@ def test_the_judge_of_ranges_knows_the_examples_of_the_guidelines(text: str, val
 
 
 @pytest.fixture(scope="module")
-def random_house(tmp_path_factory: pytest.TempPathFactory) -> House:
-    made = House(tmp_path_factory.mktemp("random"))
+def random_house(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    made = Setup(tmp_path_factory.mktemp("random"))
     made.is_now(**WHOLE)
     assert made("vault", "init").returncode == 0
     return made
@@ -405,7 +405,7 @@ conditions = st.sets(st.sampled_from(CONDITIONS), min_size=1)
     critical=conditions,
 )
 def test_state_and_ranges_agree_with_the_rules_for_any_machine(
-    random_house: House, names: set[str], threshold: int, warning: set[str], critical: set[str]
+    random_house: Setup, names: set[str], threshold: int, warning: set[str], critical: set[str]
 ) -> None:
     vault = Vault(str(random_house.vault), state=random_house.env["FINGERPRINT_STATE"])
     if vault.read().threshold != threshold:

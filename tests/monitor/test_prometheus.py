@@ -24,8 +24,8 @@ from fingerprint.machine.recorded import RecordedMachine
 from fingerprint.monitor.prometheus import write_textfile
 from fingerprint.types import FingerprintRecord
 from fingerprint.vault.records import encode_fingerprint
-from house import House
 from paths import DOCS
+from vault_setup import Setup
 
 DOC = DOCS / "monitoring.md"
 WHOLE = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", "ip": "192.0.2.2", "host_name": "zebra-77"}
@@ -84,26 +84,26 @@ def value(told: Samples, name: str) -> float:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House.with_record(tmp_path, **WHOLE)
+def setup(tmp_path: Path) -> Setup:
+    return Setup.with_record(tmp_path, **WHOLE)
 
 
-def healthy(house: House) -> None:
+def healthy(setup: Setup) -> None:
     return
 
 
-def changed(house: House) -> None:
-    house.is_now(**DRIFTED)
+def changed(setup: Setup) -> None:
+    setup.is_now(**DRIFTED)
 
 
-def refused(house: House) -> None:
-    house.is_now(**REFUSED)
+def refused(setup: Setup) -> None:
+    setup.is_now(**REFUSED)
 
 
-def soon(house: House) -> None:
+def soon(setup: Setup) -> None:
     """It is refused in ten minutes, without a restart: the agent was started with credentials of before."""
-    refused(house)
-    told = json.loads(house.snapshot.read_text())
+    refused(setup)
+    told = json.loads(setup.snapshot.read_text())
     told["recordedAt"] = "2026-11-24T12:00:00Z"
     told["agentProcesses"] = [
         {"name": "amazon-ssm-agent", "pid": 812, "user": "root", "started": "2026-11-24T11:45:00Z"}
@@ -111,51 +111,51 @@ def soon(house: House) -> None:
     identity = {"ShareFile": "/root/.aws/credentials", "CredentialsRetrievedAt": "2026-11-24T11:40:00Z",
                 "CredentialsExpiresAt": "2026-11-24T12:40:00Z"}  # fmt: skip
     told["files"]["/var/lib/amazon/ssm/runtimeconfig/identity_config.json"] = {"text": json.dumps(identity)}
-    house.snapshot.write_text(json.dumps(told))
+    setup.snapshot.write_text(json.dumps(told))
 
 
-def another(house: House) -> None:
-    house.is_now(**ANOTHER)
+def another(setup: Setup) -> None:
+    setup.is_now(**ANOTHER)
 
 
-def missing(house: House) -> None:
-    shutil.rmtree(house.vault)
+def missing(setup: Setup) -> None:
+    shutil.rmtree(setup.vault)
 
 
-def corrupt(house: House) -> None:
-    house.record.write_bytes(b'{"fingerprint": ')
+def corrupt(setup: Setup) -> None:
+    setup.record.write_bytes(b'{"fingerprint": ')
 
 
-def disabled(house: House) -> None:
-    assert house("threshold", "set", "--", "-1").returncode == 0
+def disabled(setup: Setup) -> None:
+    assert setup("threshold", "set", "--", "-1").returncode == 0
 
 
-def emptied(house: House) -> None:
-    write_record(house, hardware_hash=None)
+def emptied(setup: Setup) -> None:
+    write_record(setup, hardware_hash=None)
 
 
-def regenerated(house: House) -> None:
-    house.is_now(**REFUSED)
-    now = collect(RecordedMachine.load(str(house.snapshot))).hardware_hash
-    write_record(house, fingerprint=OTHER_FINGERPRINT, hardware_hash=now)
+def regenerated(setup: Setup) -> None:
+    setup.is_now(**REFUSED)
+    now = collect(RecordedMachine.load(str(setup.snapshot))).hardware_hash
+    write_record(setup, fingerprint=OTHER_FINGERPRINT, hardware_hash=now)
 
 
-def denied(house: House) -> None:
-    house.is_now(**REFUSED)
-    snapshot = json.loads(house.snapshot.read_text())
+def denied(setup: Setup) -> None:
+    setup.is_now(**REFUSED)
+    snapshot = json.loads(setup.snapshot.read_text())
     for command in snapshot["commands"]:
         if "dmidecode" in command["argv"][0]:
             command.update(returncode=1, stdout="", stderr="/dev/mem: Permission denied\n")
-    house.snapshot.write_text(json.dumps(snapshot))
+    setup.snapshot.write_text(json.dumps(snapshot))
 
 
-def record_of(house: House) -> FingerprintRecord:
-    return Vault(str(house.vault), state=house.env["FINGERPRINT_STATE"]).read()
+def record_of(setup: Setup) -> FingerprintRecord:
+    return Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"]).read()
 
 
-def write_record(house: House, **fields: Any) -> None:
+def write_record(setup: Setup, **fields: Any) -> None:
     """Write the record as another program would."""
-    house.record.write_bytes(encode_fingerprint(record_of(house).replace(**fields)))
+    setup.record.write_bytes(encode_fingerprint(record_of(setup).replace(**fields)))
 
 
 CASES = {
@@ -163,26 +163,26 @@ CASES = {
     denied: 3,
 }  # fmt: skip
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-Case = Callable[[House], None]
+Case = Callable[[Setup], None]
 
 
 @every_case
 @needs_promtool
-def test_promtool_finds_nothing_to_complain_of(house: House, case: Case) -> None:
-    case(house)
-    text = house("monitor", "prometheus").stdout
+def test_promtool_finds_nothing_to_complain_of(setup: Setup, case: Case) -> None:
+    case(setup)
+    text = setup("monitor", "prometheus").stdout
     assert "fingerprint_check_success" in text
     done = promtool("check", "metrics", text=text)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @every_case
-def test_text_and_json_and_exit_code_say_the_same(house: House, case: Case) -> None:
-    case(house)
-    done = house("monitor", "prometheus")
+def test_text_and_json_and_exit_code_say_the_same(setup: Setup, case: Case) -> None:
+    case(setup)
+    done = setup("monitor", "prometheus")
     assert done.returncode == CASES[case]
     told = parsed(done.stdout)
-    answer = house.json("monitor", "prometheus")
+    answer = setup.json("monitor", "prometheus")
     # A replaced fingerprint is a finding, although the machine matches its record.
     expected = "same" if case is regenerated else ("same", "different", "", "cannot-tell")[CASES[case]]
     assert answer["verdict"] == expected
@@ -200,15 +200,15 @@ def test_text_and_json_and_exit_code_say_the_same(house: House, case: Case) -> N
 
 
 @every_case
-def test_no_id_is_told(house: House, case: Case) -> None:
-    record = record_of(house)
+def test_no_id_is_told(setup: Setup, case: Case) -> None:
+    record = record_of(setup)
     assert record.hardware_hash is not None
-    case(house)
+    case(setup)
     secrets = {record.fingerprint, OTHER_FINGERPRINT, *record.hardware_hash.values()}
-    secrets |= set(collect(RecordedMachine.load(str(house.snapshot))).hardware_hash.values()) - {""}
+    secrets |= set(collect(RecordedMachine.load(str(setup.snapshot))).hardware_hash.values()) - {""}
     secrets |= {"zebra-77", "quagga-78", "192.0.2.2", "198.51.100.23", "a2:99:21:33"}
     for words in ((), ("--output", "json")):
-        done = house("monitor", "prometheus", *words)
+        done = setup("monitor", "prometheus", *words)
         assert done.stdout
         for text in secrets:
             assert text.strip() not in done.stdout + done.stderr
@@ -229,28 +229,28 @@ def test_no_id_is_told(house: House, case: Case) -> None:
     ],
     ids=lambda one: one.__name__ if callable(one) else "",
 )
-def test_the_figures_are_those_of_the_check(house: House, case: Case, figures: dict[str, float]) -> None:
-    case(house)
-    told = parsed(house("monitor", "prometheus").stdout)
+def test_the_figures_are_those_of_the_check(setup: Setup, case: Case, figures: dict[str, float]) -> None:
+    case(setup)
+    told = parsed(setup("monitor", "prometheus").stdout)
     assert {name: value(told, name) for name in figures} == pytest.approx(figures)
 
 
-def test_attributes_are_told_one_by_one(house: House) -> None:
-    changed(house)
-    told = parsed(house("monitor", "prometheus").stdout)
+def test_attributes_are_told_one_by_one(setup: Setup) -> None:
+    changed(setup)
+    told = parsed(setup("monitor", "prometheus").stdout)
     differ = {name for name, one in told["fingerprint_attribute_changed"].items() if one}
     assert differ == {"hostname-info", "macaddr-info"}
     assert set(told["fingerprint_attribute_absent"].values()) == {0}
     assert sum(told["fingerprint_rule"].values()) == 1
     assert told["fingerprint_rule"]["same-ip"] == 1
-    house.is_now(**{**WHOLE, "disk": None})
-    told = parsed(house("monitor", "prometheus").stdout)
+    setup.is_now(**{**WHOLE, "disk": None})
+    told = parsed(setup("monitor", "prometheus").stdout)
     assert {name for name, one in told["fingerprint_attribute_absent"].items() if one} == {"disk-info"}
 
 
-def test_what_could_not_be_read_is_neither_changed_nor_absent(house: House) -> None:
-    denied(house)
-    told = parsed(house("monitor", "prometheus").stdout)
+def test_what_could_not_be_read_is_neither_changed_nor_absent(setup: Setup) -> None:
+    denied(setup)
+    told = parsed(setup("monitor", "prometheus").stdout)
     unread = {"bios-hash", "memory-hash", "processor-hash", "system-hash"}
     assert {name for name, one in told["fingerprint_attribute_unreadable"].items() if one} == unread
     assert set(told["fingerprint_attribute_absent"].values()) == {0}
@@ -259,50 +259,50 @@ def test_what_could_not_be_read_is_neither_changed_nor_absent(house: House) -> N
     }  # fmt: skip
 
 
-def test_where_there_is_no_verdict_the_kind_of_error_is_told(house: House) -> None:
-    corrupt(house)
-    done = house("monitor", "prometheus")
+def test_where_there_is_no_verdict_the_kind_of_error_is_told(setup: Setup) -> None:
+    corrupt(setup)
+    done = setup("monitor", "prometheus")
     assert parsed(done.stdout)["fingerprint_check_error"] == {"VaultCorrupt": 1}
-    assert str(house.record) in done.stderr
-    missing(house)
+    assert str(setup.record) in done.stderr
+    missing(setup)
     # Our journal knows that there was one; the error must be another than that of damage.
-    assert set(parsed(house("monitor", "prometheus").stdout)["fingerprint_check_error"]) == {"VaultMissing"}
+    assert set(parsed(setup("monitor", "prometheus").stdout)["fingerprint_check_error"]) == {"VaultMissing"}
 
 
 @every_case
-def test_the_file_is_written_whatever_was_found(house: House, tmp_path: Path, case: Case) -> None:
-    case(house)
+def test_the_file_is_written_whatever_was_found(setup: Setup, tmp_path: Path, case: Case) -> None:
+    case(setup)
     target = tmp_path / "out" / "fingerprint.prom"
     target.parent.mkdir()
-    done = house("monitor", "prometheus", "--textfile", str(target))
+    done = setup("monitor", "prometheus", "--textfile", str(target))
     assert (done.returncode, done.stdout) == (CASES[case], "")
     assert value(parsed(target.read_text()), "check_success") == (CASES[case] != 3)
     assert os.listdir(target.parent) == [target.name]
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o077])
-def test_everybody_may_read_the_file_and_nobody_else_write_it(house: House, tmp_path: Path, mask: int) -> None:
+def test_everybody_may_read_the_file_and_nobody_else_write_it(setup: Setup, tmp_path: Path, mask: int) -> None:
     target = tmp_path / "fingerprint.prom"
     before = os.umask(mask)
     try:
-        assert house("monitor", "prometheus", "--textfile", str(target)).returncode == 0
+        assert setup("monitor", "prometheus", "--textfile", str(target)).returncode == 0
     finally:
         os.umask(before)
     assert stat.S_IMODE(target.stat().st_mode) == 0o644
 
 
-def test_the_file_is_named_in_the_answer(house: House, tmp_path: Path) -> None:
+def test_the_file_is_named_in_the_answer(setup: Setup, tmp_path: Path) -> None:
     target = tmp_path / "fingerprint.prom"
-    answer = house.json("monitor", "prometheus", "--textfile", str(target))
+    answer = setup.json("monitor", "prometheus", "--textfile", str(target))
     assert answer["textfile"] == str(target)
     assert target.exists()
 
 
-def test_who_has_the_old_file_open_keeps_it_whole(house: House, tmp_path: Path) -> None:
+def test_who_has_the_old_file_open_keeps_it_whole(setup: Setup, tmp_path: Path) -> None:
     target, kept = tmp_path / "fingerprint.prom", tmp_path / "kept"
     target.write_text("old\n" * 1000)
     kept.hardlink_to(target)
-    assert house("monitor", "prometheus", "--textfile", str(target)).returncode == 0
+    assert setup("monitor", "prometheus", "--textfile", str(target)).returncode == 0
     assert kept.read_text() == "old\n" * 1000
     parsed(target.read_text())
 
@@ -333,13 +333,13 @@ def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
-def test_the_file_is_only_ever_renamed_into_place(house: House, tmp_path: Path) -> None:
+def test_the_file_is_only_ever_renamed_into_place(setup: Setup, tmp_path: Path) -> None:
     target, log = tmp_path / "out" / "fingerprint.prom", tmp_path / "log"
     target.parent.mkdir()
     done = subprocess.run(
-        ["strace", "-f", "-o", str(log), "-e", "trace=%file,fsync", COMMAND, "--vault", str(house.vault),
-         "--snapshot", str(house.snapshot), "monitor", "prometheus", "--textfile", str(target)],
-        env=house.env, capture_output=True, text=True, check=False,
+        ["strace", "-f", "-o", str(log), "-e", "trace=%file,fsync", COMMAND, "--vault", str(setup.vault),
+         "--snapshot", str(setup.snapshot), "monitor", "prometheus", "--textfile", str(target)],
+        env=setup.env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if "PTRACE" in done.stderr or "ptrace" in done.stderr:
         pytest.skip(f"strace may not trace here: {done.stderr.strip()}")
@@ -354,11 +354,11 @@ def test_the_file_is_only_ever_renamed_into_place(house: House, tmp_path: Path) 
     assert any("chmod" in line and "0644" in line for line in before)
 
 
-def test_a_link_is_replaced_and_not_followed(house: House, tmp_path: Path) -> None:
+def test_a_link_is_replaced_and_not_followed(setup: Setup, tmp_path: Path) -> None:
     target, elsewhere = tmp_path / "fingerprint.prom", tmp_path / "elsewhere"
     elsewhere.write_text("mine")
     target.symlink_to(elsewhere)
-    assert house("monitor", "prometheus", "--textfile", str(target)).returncode == 0
+    assert setup("monitor", "prometheus", "--textfile", str(target)).returncode == 0
     assert elsewhere.read_text() == "mine"
     assert not target.is_symlink()
     parsed(target.read_text())
@@ -371,11 +371,11 @@ def limited() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
-def test_the_old_file_stays_where_the_new_one_does_not_fit(house: House, tmp_path: Path) -> None:
+def test_the_old_file_stays_where_the_new_one_does_not_fit(setup: Setup, tmp_path: Path) -> None:
     target = tmp_path / "out" / "fingerprint.prom"
     target.parent.mkdir()
     target.write_text("old")
-    done = house("monitor", "prometheus", "--textfile", str(target), preexec_fn=limited)
+    done = setup("monitor", "prometheus", "--textfile", str(target), preexec_fn=limited)
     assert (done.returncode, done.stdout) == (3, "")
     assert f"{target}: the metrics could not be written" in done.stderr
     assert "Traceback" not in done.stderr
@@ -398,13 +398,13 @@ exit $code
 
 @needs_root
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare of util-linux is not here")
-def test_the_old_file_stays_on_a_full_disk(house: House, tmp_path: Path) -> None:
+def test_the_old_file_stays_on_a_full_disk(setup: Setup, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", _FULL_DISK, str(disk), str(disk), COMMAND, "--vault", str(house.vault),
-         "--snapshot", str(house.snapshot), "monitor", "prometheus", "--textfile", str(disk / "f.prom")],
-        env=house.env, capture_output=True, text=True, check=False,
+        ["unshare", "-m", "sh", "-c", _FULL_DISK, str(disk), str(disk), COMMAND, "--vault", str(setup.vault),
+         "--snapshot", str(setup.snapshot), "monitor", "prometheus", "--textfile", str(disk / "f.prom")],
+        env=setup.env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode == 77 or "unshare: " in done.stderr:
         pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
@@ -413,18 +413,18 @@ def test_the_old_file_stays_on_a_full_disk(house: House, tmp_path: Path) -> None
     assert done.stdout == "oldf.prom\nfill\n"
 
 
-def test_a_folder_that_is_missing_is_told(house: House, tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_is_told(setup: Setup, tmp_path: Path) -> None:
     target = tmp_path / "nowhere" / "fingerprint.prom"
-    done = house("monitor", "prometheus", "--textfile", str(target))
+    done = setup("monitor", "prometheus", "--textfile", str(target))
     assert (done.returncode, done.stdout) == (3, "")
     assert f"{target}: the metrics could not be written (No such file or directory)" in done.stderr
     assert not target.parent.exists()
 
 
-def test_a_folder_in_the_place_of_the_file_is_told_and_left(house: House, tmp_path: Path) -> None:
+def test_a_folder_in_the_place_of_the_file_is_told_and_left(setup: Setup, tmp_path: Path) -> None:
     target = tmp_path / "out" / "fingerprint.prom"
     target.mkdir(parents=True)
-    done = house("monitor", "prometheus", "--textfile", str(target))
+    done = setup("monitor", "prometheus", "--textfile", str(target))
     assert done.returncode == 3
     assert "the metrics could not be written" in done.stderr
     assert os.listdir(target.parent) == [target.name]
@@ -432,11 +432,11 @@ def test_a_folder_in_the_place_of_the_file_is_told_and_left(house: House, tmp_pa
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="modes as Unix has them")
-def test_a_folder_that_may_not_be_written_is_told_and_nothing_is_left(house: House, tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_written_is_told_and_nothing_is_left(setup: Setup, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir(mode=0o555)
     target = folder / "fingerprint.prom"
-    command = [COMMAND, "--vault", str(house.vault), "--snapshot", str(house.snapshot), "monitor", "prometheus",
+    command = [COMMAND, "--vault", str(setup.vault), "--snapshot", str(setup.snapshot), "monitor", "prometheus",
     "--textfile",
                str(target)]  # fmt: skip
     if os.geteuid() == 0:
@@ -444,7 +444,7 @@ def test_a_folder_that_may_not_be_written_is_told_and_nothing_is_left(house: Hou
             pytest.skip("root may write everything, and setpriv of util-linux is not here")
         os.chown(folder, 65534, 65534)
         command = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", *command]
-    done = subprocess.run(command, env=house.env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=setup.env, capture_output=True, text=True, check=False)
     if "setpriv: " in done.stderr:
         pytest.skip(f"setpriv may not do it here: {done.stderr.strip()}")
     assert done.returncode == 3
@@ -467,11 +467,11 @@ def rules_of_the_page() -> str:
     return str(blocks[0])
 
 
-def test_the_page_names_every_metric_and_no_other(house: House) -> None:
+def test_the_page_names_every_metric_and_no_other(setup: Setup) -> None:
     told: set[str] = set()
     for case in (healthy, soon, missing):
-        case(house)
-        told |= set(parsed(house("monitor", "prometheus").stdout))
+        case(setup)
+        told |= set(parsed(setup("monitor", "prometheus").stdout))
     page = DOC.read_text()
     assert set(re.findall(r"^\| `(fingerprint_\w+)", page, re.MULTILINE)) == told
     assert set(re.findall(r"\bfingerprint_\w+", rules_of_the_page())) <= told
@@ -500,12 +500,12 @@ def test_promtool_accepts_the_rules_of_the_page(tmp_path: Path) -> None:
     ids=lambda one: one.__name__ if callable(one) else "",
 )
 def test_the_rules_of_the_page_alert_of_what_the_metrics_tell(
-    house: House, tmp_path: Path, case: Case, alerts: set[str]
+    setup: Setup, tmp_path: Path, case: Case, alerts: set[str]
 ) -> None:
     """Let Prometheus evaluate the rules over our own metrics, constant for a day."""
-    case(house)
+    case(setup)
     series = []
-    for name, samples in parsed(house("monitor", "prometheus").stdout).items():
+    for name, samples in parsed(setup("monitor", "prometheus").stdout).items():
         for label, number in samples.items():
             if name == "fingerprint_last_collect_timestamp_seconds":
                 # The clock of a test of rules begins in 1970.

@@ -30,8 +30,8 @@ from fingerprint.monitor.wake import END, HANGUP, Waker
 from fingerprint.monitor.watch import Event, Watcher
 from fingerprint.testing import unix_snapshot
 from fingerprint.vault.records import encode_fingerprint
-from house import House
 from paths import DOCS
+from vault_setup import Setup
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals as Unix has them")
 
@@ -140,8 +140,8 @@ class Watch:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House.with_record(tmp_path, **WHOLE)
+def setup(tmp_path: Path) -> Setup:
+    return Setup.with_record(tmp_path, **WHOLE)
 
 
 @pytest.fixture
@@ -152,21 +152,21 @@ def listener(tmp_path: Path) -> Iterator[Listener]:
 
 
 @contextmanager
-def watch(house: House, *words: str, form: str = "json", **environ: str) -> Iterator[Watch]:
+def watch(setup: Setup, *words: str, form: str = "json", **environ: str) -> Iterator[Watch]:
     running = Watch(
         [
             COMMAND,
             "--vault",
-            str(house.vault),
+            str(setup.vault),
             "--snapshot",
-            str(house.snapshot),
+            str(setup.snapshot),
             "monitor",
             "watch",
             "--output",
             form,
             *words,
         ],
-        {**house.env, **environ},
+        {**setup.env, **environ},
     )
     try:
         yield running
@@ -174,15 +174,15 @@ def watch(house: House, *words: str, form: str = "json", **environ: str) -> Iter
         running.close()
 
 
-def set_threshold(house: House, threshold: int) -> None:
-    assert house("threshold", "set", "--", str(threshold)).returncode == 0
+def set_threshold(setup: Setup, threshold: int) -> None:
+    assert setup("threshold", "set", "--", str(threshold)).returncode == 0
 
 
-def replace_record(house: House) -> None:
+def replace_record(setup: Setup) -> None:
     """Write another record as another program would, whose fingerprint this host lost."""
-    record = Vault(str(house.vault), state=house.env["FINGERPRINT_STATE"]).read()
-    now = collect(RecordedMachine.load(str(house.snapshot))).hardware_hash
-    house.record.write_bytes(encode_fingerprint(record.replace(fingerprint=OTHER_FINGERPRINT, hardware_hash=now)))
+    record = Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"]).read()
+    now = collect(RecordedMachine.load(str(setup.snapshot))).hardware_hash
+    setup.record.write_bytes(encode_fingerprint(record.replace(fingerprint=OTHER_FINGERPRINT, hardware_hash=now)))
 
 
 def files(folder: Path) -> list[str]:
@@ -192,8 +192,8 @@ def files(folder: Path) -> list[str]:
 # What it tells.
 
 
-def test_it_tells_that_it_started_and_then_only_what_changed(house: House, listener: Listener) -> None:
-    with watch(house, *FOREVER, **listener.environ) as running:
+def test_it_tells_that_it_started_and_then_only_what_changed(setup: Setup, listener: Listener) -> None:
+    with watch(setup, *FOREVER, **listener.environ) as running:
         started = running.event("started")
         assert (started["why"], started["verdict"], started["differences"]) == ("start", "same", [])
         assert started["text"] == "same machine: rule 4: same hardware ID and same IP address"
@@ -203,7 +203,7 @@ def test_it_tells_that_it_started_and_then_only_what_changed(house: House, liste
             running.send(signal.SIGHUP)
             listener.look()
         # The next line is of the change, so the looks in between wrote none.
-        set_threshold(house, 77)
+        set_threshold(setup, 77)
         running.send(signal.SIGHUP)
         changed = running.event("changed")
         assert (changed["why"], changed["threshold"]) == ("signal", 77)
@@ -211,24 +211,24 @@ def test_it_tells_that_it_started_and_then_only_what_changed(house: House, liste
         assert running.end() == (0, [], "")
 
 
-def test_each_interval_is_a_look(house: House) -> None:
-    with watch(house, "--interval", "0.05") as running:
+def test_each_interval_is_a_look(setup: Setup) -> None:
+    with watch(setup, "--interval", "0.05") as running:
         running.event("started")
-        set_threshold(house, 5)
+        set_threshold(setup, 5)
         changed = running.event("changed")
         assert changed["why"] == "interval"
         assert changed["differences"] == ["threshold: 40 -> 5", "vacuous begins"]
-        set_threshold(house, 40)
+        set_threshold(setup, 40)
         assert running.event("changed")["differences"] == ["threshold: 5 -> 40", "vacuous ends"]
 
 
-def test_a_record_that_was_replaced_is_told(house: House) -> None:
-    house.is_now(**REFUSED)
-    with watch(house, "--interval", "0.05") as running:
+def test_a_record_that_was_replaced_is_told(setup: Setup) -> None:
+    setup.is_now(**REFUSED)
+    with watch(setup, "--interval", "0.05") as running:
         started = running.event("started")
         assert (started["verdict"], started["conditions"]) == ("different", ["any-drift", "will-hibernate"])
         assert started["text"].endswith(", and the service rejects it")
-        replace_record(house)
+        replace_record(setup)
         changed = running.event("changed")
         assert (changed["verdict"], changed["regenerated"], changed["changed"]) == ("same", True, [])
         assert "the fingerprint was replaced" in changed["differences"]
@@ -236,11 +236,11 @@ def test_a_record_that_was_replaced_is_told(house: House) -> None:
         assert "; the fingerprint was replaced by another program: the service knows the one before" in changed["text"]
 
 
-def test_a_verdict_that_turns_is_told_with_both_rules(house: House) -> None:
-    house.is_now(**{**WHOLE, "ip": "198.51.100.23", "dmi": "SMBIOS 3.1 present."})
-    with watch(house, "--interval", "0.05") as running:
+def test_a_verdict_that_turns_is_told_with_both_rules(setup: Setup) -> None:
+    setup.is_now(**{**WHOLE, "ip": "198.51.100.23", "dmi": "SMBIOS 3.1 present."})
+    with watch(setup, "--interval", "0.05") as running:
         assert running.event("started")["verdict"] == "same"
-        set_threshold(house, 45)
+        set_threshold(setup, 45)
         changed = running.event("changed")
         assert changed["verdict"] == "different"
         assert changed["differences"] == [
@@ -248,56 +248,56 @@ def test_a_verdict_that_turns_is_told_with_both_rules(house: House) -> None:
         ]  # fmt: skip
 
 
-def test_a_record_that_is_lost_and_put_back_is_told_once_each(house: House, listener: Listener) -> None:
-    with watch(house, *FOREVER, **listener.environ) as running:
+def test_a_record_that_is_lost_and_put_back_is_told_once_each(setup: Setup, listener: Listener) -> None:
+    with watch(setup, *FOREVER, **listener.environ) as running:
         running.event("started")
         listener.look()
-        kept = house.folder / "kept"
-        house.record.rename(kept)
+        kept = setup.folder / "kept"
+        setup.record.rename(kept)
         for _ in range(3):
             running.send(signal.SIGHUP)
             assert "cannot tell: " in listener.look()["STATUS"]
-        kept.rename(house.record)
+        kept.rename(setup.record)
         running.send(signal.SIGHUP)
         failed = running.event("failed")
         assert (failed["verdict"], failed["reason"], failed["score"]) == ("cannot-tell", None, None)
-        assert (failed["error"]["kind"], failed["error"]["where"]) == ("VaultCorrupt", str(house.record))
+        assert (failed["error"]["kind"], failed["error"]["where"]) == ("VaultCorrupt", str(setup.record))
         recovered = running.event("recovered")
         assert (recovered["verdict"], recovered["error"]) == ("same", None)
         assert running.end() == (0, [], "")
 
 
-def test_another_failure_is_told_anew(house: House) -> None:
-    with watch(house, "--interval", "0.05") as running:
+def test_another_failure_is_told_anew(setup: Setup) -> None:
+    with watch(setup, "--interval", "0.05") as running:
         running.event("started")
-        house.record.rename(house.folder / "kept")
+        setup.record.rename(setup.folder / "kept")
         assert "its data file is missing" in running.event("failed")["error"]["what"]
-        house.record.write_bytes(b"{")
+        setup.record.write_bytes(b"{")
         assert "its data file is missing" not in running.event("failed")["error"]["what"]
 
 
 def test_it_starts_where_there_is_no_vault_yet(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    with watch(house, "--interval", "0.05") as running:
+    setup = Setup(tmp_path)
+    with watch(setup, "--interval", "0.05") as running:
         assert running.event("started")["error"]["kind"] == "VaultMissing"
-        assert house("vault", "init").returncode == 0
+        assert setup("vault", "init").returncode == 0
         while running.event("recovered", "failed")["event"] != "recovered":
             # A look may have seen the vault half made.
             pass
 
 
-def test_no_id_is_told(house: House) -> None:
-    vault = Vault(str(house.vault), state=house.env["FINGERPRINT_STATE"])
+def test_no_id_is_told(setup: Setup) -> None:
+    vault = Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"])
     record = vault.read()
     assert record.hardware_hash is not None
-    house.is_now(**REFUSED)
-    now = collect(RecordedMachine.load(str(house.snapshot))).hardware_hash
+    setup.is_now(**REFUSED)
+    now = collect(RecordedMachine.load(str(setup.snapshot))).hardware_hash
     told = []
-    with watch(house, "--interval", "0.05", form="text") as running:
+    with watch(setup, "--interval", "0.05", form="text") as running:
         told.append(running.line())
-        replace_record(house)
+        replace_record(setup)
         told.append(running.line())
-        house.record.rename(house.folder / "kept")
+        setup.record.rename(setup.folder / "kept")
         told.append(running.line())
         code, lines, complaint = running.end()
     assert code == 0
@@ -310,31 +310,31 @@ def test_no_id_is_told(house: House) -> None:
     assert re.fullmatch(line, told[1])
 
 
-def test_no_id_is_told_as_json(house: House) -> None:
-    house.is_now(**REFUSED)
-    record = Vault(str(house.vault), state=house.env["FINGERPRINT_STATE"]).read()
+def test_no_id_is_told_as_json(setup: Setup) -> None:
+    setup.is_now(**REFUSED)
+    record = Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"]).read()
     assert record.hardware_hash is not None
-    with watch(house, "--interval", "0.05") as running:
+    with watch(setup, "--interval", "0.05") as running:
         text = json.dumps(running.event("started"))
-        replace_record(house)
+        replace_record(setup)
         text += json.dumps(running.event("changed"))
-    now = collect(RecordedMachine.load(str(house.snapshot))).hardware_hash
+    now = collect(RecordedMachine.load(str(setup.snapshot))).hardware_hash
     for value in {record.fingerprint, OTHER_FINGERPRINT, *record.hardware_hash.values(), *now.values()}:
         assert value.strip() not in text
 
 
-def test_the_event_of_the_page_is_one(house: House) -> None:
+def test_the_event_of_the_page_is_one(setup: Setup) -> None:
     found = re.search(
         r'^    (\{"schemaVersion":1,"command":"monitor watch".*?\})$', DOC.read_text(), re.MULTILINE | re.DOTALL
     )
     assert found
     event = json.loads(found[1].replace("\n     ", ""))
     SCHEMA.validate(event)
-    with watch(house, *FOREVER) as running:
+    with watch(setup, *FOREVER) as running:
         assert list(running.event("started")) == list(event)
 
 
-def test_attributes_that_change_or_cannot_be_read_are_told_by_name(house: House) -> None:
+def test_attributes_that_change_or_cannot_be_read_are_told_by_name(setup: Setup) -> None:
     machine = RecordedMachine(unix_snapshot(**WHOLE))
     denied = unix_snapshot(**WHOLE)
     for command in denied["commands"]:
@@ -348,7 +348,7 @@ def test_attributes_that_change_or_cannot_be_read_are_told_by_name(house: House)
         if coming:
             machine.snapshot = coming.pop(0)
 
-    vault = Vault(str(house.vault), state=house.env["FINGERPRINT_STATE"])
+    vault = Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"])
     Watcher(vault, machine, tell, pytest.fail, interval=0.001, notifier=Notifier({})).run(checks=4)
     assert [event.differences for event in events] == [
         (), ("bios-hash cannot be read",), ("bios-hash can be read again",),
@@ -361,14 +361,14 @@ def test_attributes_that_change_or_cannot_be_read_are_told_by_name(house: House)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_well_and_nothing_is_left(house: House, number: int) -> None:
-    target = house.folder / "out" / "f.prom"
+def test_a_signal_ends_it_well_and_nothing_is_left(setup: Setup, number: int) -> None:
+    target = setup.folder / "out" / "f.prom"
     target.parent.mkdir()
-    before = files(house.folder)
-    with watch(house, *FOREVER, "--textfile", str(target)) as running:
+    before = files(setup.folder)
+    with watch(setup, *FOREVER, "--textfile", str(target)) as running:
         running.event("started")
         assert running.end(number) == (0, [], "")
-    assert files(house.folder) == sorted([*before, "out/f.prom"])
+    assert files(setup.folder) == sorted([*before, "out/f.prom"])
 
 
 @pytest.mark.parametrize(("number", "word"), [(signal.SIGHUP, HANGUP), (signal.SIGTERM, END), (signal.SIGINT, END)])
@@ -400,7 +400,7 @@ def test_the_handlers_of_the_program_are_put_back() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_while_nobody_takes_what_it_tells(house: House, number: int) -> None:
+def test_a_signal_ends_it_while_nobody_takes_what_it_tells(setup: Setup, number: int) -> None:
     reading, full = os.pipe()
     os.set_blocking(full, False)
     with suppress(BlockingIOError):
@@ -410,15 +410,15 @@ def test_a_signal_ends_it_while_nobody_takes_what_it_tells(house: House, number:
     words = [
         COMMAND,
         "--vault",
-        str(house.vault),
+        str(setup.vault),
         "--snapshot",
-        str(house.snapshot),
+        str(setup.snapshot),
         "monitor",
         "watch",
         "--interval",
         "86400",
     ]
-    with subprocess.Popen(words, env=house.env, stdout=full, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(words, env=setup.env, stdout=full, stderr=subprocess.PIPE) as process:
         time.sleep(1)
         process.send_signal(number)
         try:
@@ -450,20 +450,20 @@ def test_what_comes_while_it_waits_to_tell_something_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_while_it_looks_without_pause(house: House, number: int) -> None:
-    with watch(house, "--interval", "0.001", "--textfile", str(house.folder / "f.prom")) as running:
+def test_a_signal_ends_it_while_it_looks_without_pause(setup: Setup, number: int) -> None:
+    with watch(setup, "--interval", "0.001", "--textfile", str(setup.folder / "f.prom")) as running:
         running.event("started")
         assert running.end(number) == (0, [], "")
-    assert [name for name in files(house.folder) if name.endswith(".tmp")] == []
+    assert [name for name in files(setup.folder) if name.endswith(".tmp")] == []
 
 
 @pytest.mark.parametrize(("case", "code"), [("same", 0), ("different", 1), ("missing", 3)])
-def test_so_many_checks_end_with_the_code_of_the_last(house: House, listener: Listener, case: str, code: int) -> None:
+def test_so_many_checks_end_with_the_code_of_the_last(setup: Setup, listener: Listener, case: str, code: int) -> None:
     if case == "different":
-        house.is_now(**REFUSED)
+        setup.is_now(**REFUSED)
     elif case == "missing":
-        shutil.rmtree(house.vault)
-    with watch(house, "--interval", "0.01", "--checks", "3", **listener.environ) as running:
+        shutil.rmtree(setup.vault)
+    with watch(setup, "--interval", "0.01", "--checks", "3", **listener.environ) as running:
         running.event("started")
         assert running.ended() == (code, [], "")
     assert sum("STATUS" in message for message in listener.waiting()) == 3
@@ -472,20 +472,20 @@ def test_so_many_checks_end_with_the_code_of_the_last(house: House, listener: Li
 @pytest.mark.parametrize(
     "words", [("--checks", "0"), ("--checks", "-1"), ("--checks", "x"), ("--interval", "0"), ("--interval", "-5")]
 )
-def test_a_mistake_in_the_command_line_is_a_usage_error(house: House, words: tuple[str, ...]) -> None:
-    done = house("monitor", "watch", *words)
+def test_a_mistake_in_the_command_line_is_a_usage_error(setup: Setup, words: tuple[str, ...]) -> None:
+    done = setup("monitor", "watch", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("fingerprint: ")
 
 
-def test_a_reader_that_goes_away_ends_it_silently(house: House) -> None:
-    words = [COMMAND, "--vault", str(house.vault), "--snapshot", str(house.snapshot), "monitor", "watch", *FOREVER]
-    with subprocess.Popen(words, env=house.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+def test_a_reader_that_goes_away_ends_it_silently(setup: Setup) -> None:
+    words = [COMMAND, "--vault", str(setup.vault), "--snapshot", str(setup.snapshot), "monitor", "watch", *FOREVER]
+    with subprocess.Popen(words, env=setup.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert "started" in process.stdout.readline()
         process.stdout.close()
-        set_threshold(house, 50)
+        set_threshold(setup, 50)
         process.send_signal(signal.SIGHUP)
         try:
             assert process.wait(DEADLINE) == 141
@@ -497,15 +497,15 @@ def test_a_reader_that_goes_away_ends_it_silently(house: House) -> None:
 # The metrics.
 
 
-def test_the_metrics_are_written_at_each_look(house: House, listener: Listener) -> None:
-    target = house.folder / "out" / "f.prom"
+def test_the_metrics_are_written_at_each_look(setup: Setup, listener: Listener) -> None:
+    target = setup.folder / "out" / "f.prom"
     target.parent.mkdir()
-    with watch(house, *FOREVER, "--textfile", str(target), **listener.environ) as running:
+    with watch(setup, *FOREVER, "--textfile", str(target), **listener.environ) as running:
         running.event("started")
         listener.look()
         for threshold in (50, 60):
             assert f"fingerprint_threshold_ratio 0.{threshold // 10}\n" not in target.read_text()
-            set_threshold(house, threshold)
+            set_threshold(setup, threshold)
             running.send(signal.SIGHUP)
             listener.look()
             assert f"fingerprint_threshold_ratio 0.{threshold // 10}\n" in target.read_text()
@@ -516,10 +516,10 @@ def test_the_metrics_are_written_at_each_look(house: House, listener: Listener) 
 
 
 def test_metrics_that_cannot_be_written_are_complained_of_once_and_watching_goes_on(
-    house: House, listener: Listener
+    setup: Setup, listener: Listener
 ) -> None:
-    target = house.folder / "out" / "f.prom"
-    with watch(house, *FOREVER, "--textfile", str(target), **listener.environ) as running:
+    target = setup.folder / "out" / "f.prom"
+    with watch(setup, *FOREVER, "--textfile", str(target), **listener.environ) as running:
         running.event("started")
         listener.look()
 
@@ -529,7 +529,7 @@ def test_metrics_that_cannot_be_written_are_complained_of_once_and_watching_goes
 
         look()
         look()
-        set_threshold(house, 50)
+        set_threshold(setup, 50)
         look()
         running.event("changed")
         target.parent.mkdir()
@@ -548,13 +548,13 @@ def test_metrics_that_cannot_be_written_are_complained_of_once_and_watching_goes
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
-def test_the_manager_hears_of_start_state_and_end(house: House, tmp_path: Path, kind: str) -> None:
+def test_the_manager_hears_of_start_state_and_end(setup: Setup, tmp_path: Path, kind: str) -> None:
     if kind == "abstract" and not os.path.exists("/proc/net/unix"):
         pytest.skip("only Linux has sockets without a file")
     listener = Listener(f"@fingerprint-{os.getpid()}" if kind == "abstract" else str(tmp_path / "notify"))
-    target = house.folder / "f.prom"
+    target = setup.folder / "f.prom"
     try:
-        with watch(house, *FOREVER, "--textfile", str(target), **listener.environ) as running:
+        with watch(setup, *FOREVER, "--textfile", str(target), **listener.environ) as running:
             first = listener.next()
             # The first look is over when it is ready: its metrics are written.
             assert target.exists()
@@ -562,7 +562,7 @@ def test_the_manager_hears_of_start_state_and_end(house: House, tmp_path: Path, 
                 "READY": "1", "STATUS": "same machine: rule 4: same hardware ID and same IP address", "WATCHDOG": "1",
             }  # fmt: skip
             running.event("started")
-            set_threshold(house, -1)
+            set_threshold(setup, -1)
             running.send(signal.SIGHUP)
             second = listener.next()
             assert second == {"STATUS": "same machine: rule 1: the check is disabled (threshold -1)", "WATCHDOG": "1"}
@@ -574,14 +574,14 @@ def test_the_manager_hears_of_start_state_and_end(house: House, tmp_path: Path, 
 
 
 def test_it_is_ready_also_where_it_cannot_tell(tmp_path: Path, listener: Listener) -> None:
-    with watch(House(tmp_path), *FOREVER, **listener.environ):
+    with watch(Setup(tmp_path), *FOREVER, **listener.environ):
         message = listener.next()
         assert message["READY"] == "1"
         assert message["STATUS"].startswith("cannot tell: ")
 
 
-def test_it_lives_while_nothing_happens(house: House, listener: Listener) -> None:
-    with watch(house, *FOREVER, WATCHDOG_USEC="200000", **listener.environ) as running:
+def test_it_lives_while_nothing_happens(setup: Setup, listener: Listener) -> None:
+    with watch(setup, *FOREVER, WATCHDOG_USEC="200000", **listener.environ) as running:
         running.event("started")
         assert "READY" in listener.next()
         begin = time.monotonic()
@@ -590,7 +590,7 @@ def test_it_lives_while_nothing_happens(house: House, listener: Listener) -> Non
             assert listener.next() == {"WATCHDOG": "1"}
         # At half of the time allowed, and not as fast as it can.
         assert time.monotonic() - begin > 0.3
-        set_threshold(house, 50)
+        set_threshold(setup, 50)
         running.send(signal.SIGHUP)
         assert running.event("changed")["why"] == "signal"
 
@@ -611,8 +611,8 @@ def test_signs_of_life_are_due_at_half_the_time_and_by_the_process_that_is_meant
 
 
 @pytest.mark.parametrize("address", ["/nonexistent/notify", "@nobody-listens-here", "vsock:2:1234", ""])
-def test_a_manager_that_is_not_there_does_no_harm(house: House, address: str) -> None:
-    with watch(house, "--interval", "0.01", "--checks", "3", NOTIFY_SOCKET=address, WATCHDOG_USEC="2000") as running:
+def test_a_manager_that_is_not_there_does_no_harm(setup: Setup, address: str) -> None:
+    with watch(setup, "--interval", "0.01", "--checks", "3", NOTIFY_SOCKET=address, WATCHDOG_USEC="2000") as running:
         running.event("started")
         assert running.ended() == (0, [], "")
 

@@ -15,9 +15,9 @@ from agent_machines import copied_disk
 from commandline import run
 from fingerprint.vault.integrity import manifest_state
 from fingerprint.vault.locations import reference_vault
-from house import House
 from manifests import BOTH, STATES
 from registered import Registered, execute_remedy
+from vault_setup import Setup
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the reference's vault works for root only")
 WRONG = [name for name, (_, kind, _, _) in STATES.items() if kind != "sound"]
@@ -223,15 +223,15 @@ def test_on_a_copied_disk_the_paths_are_those_of_its_own_machine(
 
 
 def test_a_vault_without_damage_has_nothing_to_repair(tmp_path: Path) -> None:
-    house = House.with_record(tmp_path)
-    answer = house.json("vault", "repair")
+    setup = Setup.with_record(tmp_path)
+    answer = setup.json("vault", "repair")
     assert (answer["manifests"], answer["done"]) == ([], False)
 
 
 def test_where_there_is_no_vault_nothing_is_made(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    assert house("vault", "repair", "--yes").returncode == 3
-    assert not house.vault.exists()
+    setup = Setup(tmp_path)
+    assert setup("vault", "repair", "--yes").returncode == 3
+    assert not setup.vault.exists()
 
 
 def test_explain_says_what_the_vault_keeps_the_agent_from(machine: Registered) -> None:

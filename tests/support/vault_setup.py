@@ -14,7 +14,7 @@ from commandline import environment, run
 from fingerprint.testing.machines import unix_snapshot
 
 
-class House:
+class Setup:
     """A state directory, a vault, a recorded machine, and the command line over them."""
 
     def __init__(self, folder: Path) -> None:
@@ -26,12 +26,12 @@ class House:
         self.is_now()
 
     @classmethod
-    def with_record(cls, folder: Path, **changes: Any) -> House:
-        """Return a house whose vault holds the record of its machine."""
-        house = cls(folder)
-        house.is_now(**changes)
-        assert house("vault", "init").returncode == 0
-        return house
+    def with_record(cls, folder: Path, **changes: Any) -> Setup:
+        """Return a setup whose vault holds the record of its machine."""
+        setup = cls(folder)
+        setup.is_now(**changes)
+        assert setup("vault", "init").returncode == 0
+        return setup
 
     def is_now(self, **changes: Any) -> None:
         self.snapshot.write_text(json.dumps(unix_snapshot(**changes)))
