@@ -57,7 +57,7 @@ def machine(tmp_path: Path, service: LocalService) -> AgentMachine:
 
 def register(machine: AgentMachine, service: LocalService, *words: str) -> subprocess.CompletedProcess[str]:
     activation = service.activation()
-    code = machine.folder / "code"
+    code = machine.directory / "code"
     code.write_text(activation.code)
     code.chmod(0o600)
     return machine(
@@ -81,7 +81,7 @@ def test_no_command_but_register_makes_a_first_fingerprint(
         (("vault", "init",), 4), (("vault", "init", "--if-missing"), 4), (("vault", "init", "--dry-run"), 4),
         (("credentials", "process",), 3),
         (("credentials", "process", "--policy", "regenerate"), 3), (("credentials", "update", "--file",
-        str(machine.folder / "c")), 3),
+        str(machine.directory / "c")), 3),
         (("check",), 3), (("explain",), 3), (("diagnose",), 1), (("threshold", "set", "50"), 3),
     ):  # fmt: skip
         done = machine(*words)

@@ -27,7 +27,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentMachine:
 
 def told(machine: AgentMachine, capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     machine.write()
-    code = main(["--vault", str(machine.vault_path), "--snapshot", str(machine.folder / "machine.json"), *words])
+    code = main(["--vault", str(machine.vault_path), "--snapshot", str(machine.directory / "machine.json"), *words])
     return code, capfd.readouterr().out
 
 

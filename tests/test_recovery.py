@@ -36,7 +36,7 @@ def registered(tmp_path: Path) -> Registered:
 
 
 def audit(setup: Setup) -> list[str]:
-    return [json.loads(line)["why"] for line in (setup.folder / "state" / "audit.log").read_text().splitlines()]
+    return [json.loads(line)["why"] for line in (setup.directory / "state" / "audit.log").read_text().splitlines()]
 
 
 def test_history_lists_what_was_replaced_with_when_why_and_by_whom(setup: Setup) -> None:
@@ -66,7 +66,7 @@ def test_a_backup_is_an_entry_that_can_be_restored(setup: Setup) -> None:
 def test_a_regenerated_fingerprint_can_be_brought_back(setup: Setup) -> None:
     """What the reference cannot: after the mismatch the old fingerprint is in the history."""
     registered = setup.record.read_bytes()
-    vault = Vault(str(setup.vault), state=str(setup.folder / "state"))
+    vault = Vault(str(setup.vault), state=str(setup.directory / "state"))
     with vault.edit() as edit:
         edit.store(vault.read().replace(fingerprint="regenerated"), why="the machine does not match its record")
     assert setup("vault", "restore", "2", "--yes").returncode == 0
@@ -154,7 +154,7 @@ def test_a_record_that_changed_after_the_plan_is_not_replaced(setup: Setup) -> N
     from fingerprint.machine.recorded import RecordedMachine
     from fingerprint.recovery import carry_out, plan_rebaseline
 
-    vault = Vault(str(setup.vault), state=str(setup.folder / "state"))
+    vault = Vault(str(setup.vault), state=str(setup.directory / "state"))
     plan = plan_rebaseline(vault, RecordedMachine.load(str(setup.snapshot)))
     setup("threshold", "set", "60")
     with pytest.raises(Refused, match="changed meanwhile"):
@@ -185,7 +185,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 def other_hardware(machine: Registered) -> None:
     changed = AgentMachine(
-        machine.folder / "other", ip="192.0.2.99", dmi="SMBIOS 3.4 present.", disk="total 4"
+        machine.directory / "other", ip="192.0.2.99", dmi="SMBIOS 3.4 present.", disk="total 4"
     ).snapshot
     for name in ("addresses", "commands"):
         machine.snapshot[name] = changed[name]
@@ -440,7 +440,9 @@ def test_what_a_restore_says_of_the_machine_is_what_the_reference_does(change: s
     if "hardware" in change:
         other_hardware(registered)
     elif change == "address":
-        registered.snapshot["addresses"] = AgentMachine(registered.folder / "x", ip="192.0.2.99").snapshot["addresses"]
+        registered.snapshot["addresses"] = AgentMachine(registered.directory / "x", ip="192.0.2.99").snapshot[
+            "addresses"
+        ]
     elif change == "machine-id":
         registered.snapshot["files"]["/etc/machine-id"] = {"text": "f" * 32 + "\n"}
     accept = ("--accept-new-sid",) if change == "machine-id" else ()

@@ -108,7 +108,7 @@ def test_every_printed_remedy_works_where_it_is_printed(
     executed = 0
     for number, remedy in enumerate(remedies):
         kept = tmp_path / "kept"
-        shutil.copytree(machine.folder, kept, symlinks=True)
+        shutil.copytree(machine.directory, kept, symlinks=True)
         fill = Filled(tmp_path, service)
         for one in remedy:
             words = fill(one.words)
@@ -124,9 +124,9 @@ def test_every_printed_remedy_works_where_it_is_printed(
             assert one.path in (*_LOOK, *_MENDS, *_STEPS, "vault init", "snapshot"), one.line
         if any(one.path in _MENDS for one in remedy):
             judged(machine, remedy)
-        for path in (machine.folder / "Vault", machine.folder / "state"):
+        for path in (machine.directory / "Vault", machine.directory / "state"):
             shutil.rmtree(path, ignore_errors=True)
-        shutil.copytree(kept, machine.folder, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(kept, machine.directory, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(kept)
     record_property("remedies", executed)
     print(f"executed {executed}")

@@ -147,7 +147,7 @@ def test_reset_demands_yes_and_keeps_the_record_in_the_history(settled: Setup) -
     assert settled.record.read_text() == before
     assert settled("vault", "reset", "--yes").returncode == 0
     assert settled.record.read_text() == '{"fingerprint":"","hardwareHash":null,"similarityThreshold":0}'
-    [journal] = (settled.folder / "state" / "history").glob("*.jsonl")
+    [journal] = (settled.directory / "state" / "history").glob("*.jsonl")
     assert json.loads(journal.read_text().splitlines()[-2])["before"] == before
     assert json.loads(journal.read_text().splitlines()[-1])["outcome"] == "written"
 
@@ -276,13 +276,13 @@ def test_options_may_stand_before_or_after_the_command(settled: Setup) -> None:
 def test_the_module_is_the_command(settled: Setup) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "fingerprint", "--vault", str(settled.vault), "threshold", "get"],
-        capture_output=True, text=True, env=settled.env, cwd=settled.folder, check=False,
+        capture_output=True, text=True, env=settled.env, cwd=settled.directory, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "40\n")
 
 
 def test_a_data_folder_stands_for_the_vault_in_it(settled: Setup) -> None:
-    assert run("--vault", str(settled.folder), "threshold", "get", env=settled.env).stdout == "40\n"
+    assert run("--vault", str(settled.directory), "threshold", "get", env=settled.env).stdout == "40\n"
 
 
 def test_the_environment_may_name_the_vault(settled: Setup) -> None:
@@ -342,7 +342,7 @@ def test_a_closed_standard_error_costs_no_answer(settled: Setup, words: str) -> 
 
 def closed(setup: Setup, words: str, stream: str) -> tuple[int, str]:
     """Run a command with a stream redirected; return its exit code and what the other stream got."""
-    log = setup.folder / "agent.log"
+    log = setup.directory / "agent.log"
     log.write_text("2026-11-24 08:00:00.1234 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.1142.0\n")
     words = words.replace("SNAPSHOT", str(setup.snapshot)).replace("LOG", str(log))
     line = f"{COMMAND} --vault {setup.vault} --snapshot {setup.snapshot} {words} {stream}"

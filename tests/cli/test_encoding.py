@@ -64,7 +64,7 @@ def test_every_command_writes_utf_8_where_another_encoding_is_forced(
     told = []
     for encoding in ("utf-8", "cp1252"):
         words = [*START, *words_of(machine, path), *(["--output", "json"] if form == "json" else [])]
-        told.append(b"\n".join(started(words, forced(machine, encoding), machine.folder)).decode("utf-8"))
+        told.append(b"\n".join(started(words, forced(machine, encoding), machine.directory)).decode("utf-8"))
     letters, forced_letters = ({c for c in text if not c.isascii()} for text in told)
     assert forced_letters == letters
     # The host and the directory of the vault have them. Without an extra the answer is its name.
@@ -74,8 +74,13 @@ def test_every_command_writes_utf_8_where_another_encoding_is_forced(
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("sink", ["pipe", "file"])
 def test_a_name_stays_what_it_is(machine: AgentMachine, tmp_path: Path, encoding: str, sink: str) -> None:
-    words = [*START, "--snapshot", str(machine.folder / "machine.json"), "show", "--output", "json"]
-    options: dict[str, Any] = {"env": forced(machine, encoding), "cwd": machine.folder, "timeout": 60, "check": False}
+    words = [*START, "--snapshot", str(machine.directory / "machine.json"), "show", "--output", "json"]
+    options: dict[str, Any] = {
+        "env": forced(machine, encoding),
+        "cwd": machine.directory,
+        "timeout": 60,
+        "check": False,
+    }
     if sink == "file":
         with open(tmp_path / "out", "wb") as file:
             subprocess.run(words, stdout=file, **options)
@@ -90,8 +95,8 @@ def test_a_name_stays_what_it_is(machine: AgentMachine, tmp_path: Path, encoding
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_errors_are_utf_8_on_both_streams(machine: AgentMachine, encoding: str, form: str) -> None:
-    words = [*START, "--vault", str(machine.folder / "none"), "check", "--output", form]
-    done = subprocess.run(words, capture_output=True, env=forced(machine, encoding), cwd=machine.folder, check=False)
+    words = [*START, "--vault", str(machine.directory / "none"), "check", "--output", form]
+    done = subprocess.run(words, capture_output=True, env=forced(machine, encoding), cwd=machine.directory, check=False)
     assert done.returncode == 3
     assert NAME in done.stderr.decode("utf-8")
     if form == "json":
@@ -102,20 +107,20 @@ def test_errors_are_utf_8_on_both_streams(machine: AgentMachine, encoding: str, 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_usage_errors_are_utf_8(machine: AgentMachine, words: list[str], encoding: str) -> None:
     env = forced(machine, encoding)
-    done = subprocess.run([*START, *words], capture_output=True, env=env, cwd=machine.folder, check=False)
+    done = subprocess.run([*START, *words], capture_output=True, env=env, cwd=machine.directory, check=False)
     assert done.returncode == 2
     assert NAME in done.stderr.decode("utf-8")
 
 
 def test_a_locale_without_such_letters_changes_nothing(machine: AgentMachine) -> None:
     """Neither Python's own mode for the C locale nor its coercion of it is what makes the answer UTF-8."""
-    words = [*START, "--snapshot", str(machine.folder / "machine.json"), "show"]
+    words = [*START, "--snapshot", str(machine.directory / "machine.json"), "show"]
     env = {**machine.env, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     encoding = subprocess.run(
         [sys.executable, "-c", "import sys; print(sys.stdout.encoding)"], capture_output=True, text=True, env=env
     ).stdout
     assert encoding != "utf-8\n"
-    done = subprocess.run(words, capture_output=True, env=env, cwd=machine.folder, check=False)
+    done = subprocess.run(words, capture_output=True, env=env, cwd=machine.directory, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert NAME in done.stdout.decode("utf-8")
 
@@ -133,7 +138,7 @@ def test_the_installed_command_under_a_locale_of_another_character_set(machine: 
         [sys.executable, "-I", "-c", "import sys; print(sys.stdout.encoding)"], capture_output=True, text=True, env=env
     ).stdout
     assert encoding == "iso8859-1\n"
-    words = [COMMAND, "--snapshot", str(machine.folder / "machine.json"), "show"]
+    words = [COMMAND, "--snapshot", str(machine.directory / "machine.json"), "show"]
     for more in ([], ["--output", "json"]):
         done = subprocess.run([*words, *more], capture_output=True, env=env, check=False)
         assert NAME in done.stdout.decode("utf-8"), done
@@ -142,9 +147,9 @@ def test_the_installed_command_under_a_locale_of_another_character_set(machine: 
 def test_a_terminal_stays_as_it_is(machine: AgentMachine) -> None:
     """It shows what its encoding has, and escapes for the rest."""
     controller, terminal = pty.openpty()
-    words = [*START, "--snapshot", str(machine.folder / "machine.json"), "show"]
+    words = [*START, "--snapshot", str(machine.directory / "machine.json"), "show"]
     env = forced(machine, "latin-1")
-    subprocess.run(words, stdout=terminal, stderr=terminal, env=env, cwd=machine.folder, check=False, timeout=60)
+    subprocess.run(words, stdout=terminal, stderr=terminal, env=env, cwd=machine.directory, check=False, timeout=60)
     os.close(terminal)
     told = os.read(controller, 65536)
     os.close(controller)
@@ -154,9 +159,9 @@ def test_a_terminal_stays_as_it_is(machine: AgentMachine) -> None:
 
 @pytest.mark.parametrize(("closed", "code"), [("<&- >&-", 3), ("<&- 2>&-", 0), (">&- 2>&-", 3)])
 def test_a_stream_that_is_not_there_is_passed_over(machine: AgentMachine, closed: str, code: int) -> None:
-    words = [*START, "--snapshot", str(machine.folder / "machine.json"), "show"]
+    words = [*START, "--snapshot", str(machine.directory / "machine.json"), "show"]
     done = subprocess.run(["bash", "-c", f'"$@" {closed}', "bash", *words], capture_output=True,
-                          env=forced(machine, "cp1252"), cwd=machine.folder, check=False)  # fmt: skip
+                          env=forced(machine, "cp1252"), cwd=machine.directory, check=False)  # fmt: skip
     assert done.returncode == code
     assert b"Traceback" not in done.stderr
 

@@ -65,7 +65,7 @@ def test_help_and_lists_are_silent_when_nobody_reads(machine: AgentMachine, clos
 def test_a_long_answer_that_is_cut_in_the_middle(machine: AgentMachine, tmp_path: Path, start: list[str]) -> None:
     """As `fingerprint match FILE | head -1`: more than a pipe holds, of which a line is read."""
     pairs = tmp_path / "pairs.jsonl"
-    pairs.write_text((machine.folder / "pairs.jsonl").read_text() * 20_000)
+    pairs.write_text((machine.directory / "pairs.jsonl").read_text() * 20_000)
     script = f'"$@" 2>"{tmp_path}/err" | head -1 >/dev/null; echo ${{PIPESTATUS[0]}}'
     done = subprocess.run(
         ["bash", "-c", script, "bash", *start, "match", str(pairs)], capture_output=True, text=True, env=machine.env,
@@ -78,14 +78,14 @@ def test_a_long_answer_that_is_cut_in_the_middle(machine: AgentMachine, tmp_path
 def test_with_standard_error_closed_as_well(machine: AgentMachine, closed_pipe: int, start: list[str]) -> None:
     words = words_of(machine, "check")
     # From another directory than the sources, which `-m` would take.
-    options: dict[str, Any] = {"env": machine.env, "timeout": 60, "cwd": machine.folder}
+    options: dict[str, Any] = {"env": machine.env, "timeout": 60, "cwd": machine.directory}
     done = subprocess.run([*start, *words], stdout=closed_pipe, stderr=closed_pipe, **options)
     assert done.returncode == 141
     done = subprocess.run(["bash", "-c", '"$@" 2>&-', "bash", *start, *words], stdout=closed_pipe, **options)
     assert done.returncode == 141
     # What there is to tell on standard error nobody reads; the answer is worth more.
     done = subprocess.run(
-        [*start, "--vault", str(machine.folder / "none"), "check"], capture_output=False, stdout=subprocess.PIPE,
+        [*start, "--vault", str(machine.directory / "none"), "check"], capture_output=False, stdout=subprocess.PIPE,
         stderr=closed_pipe, **options,
     )  # fmt: skip
     assert done.returncode == 3

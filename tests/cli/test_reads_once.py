@@ -97,14 +97,14 @@ def changed(machine: AgentMachine, state: str) -> None:
     machine.write()
     done = machine("vault", "backup", "--yes")
     assert done.returncode == 0, done.stderr
-    assert machine("snapshot", str(machine.folder / "kept.json"), "--keep").returncode == 0
+    assert machine("snapshot", str(machine.directory / "kept.json"), "--keep").returncode == 0
     if state != "same":
         other_machine(machine)
     if state == "regenerated":
         text = machine.snapshot["files"]["/var/log/amazon/ssm/amazon-ssm-agent.log"]["text"]
         later = "2026-11-24 11:58:00.1234 WARN Calculated hardware difference, regenerating fingerprint...\n"
         machine.log("amazon-ssm-agent.log", text + later)
-    (machine.folder / "machine.json").write_text(json.dumps(machine.snapshot))
+    (machine.directory / "machine.json").write_text(json.dumps(machine.snapshot))
 
 
 def twice(found: Counter[str]) -> dict[str, int]:

@@ -116,7 +116,7 @@ def by_root(machine: AgentMachine, folder: Path) -> Aim:
 
 
 def by_snapshot(machine: AgentMachine, folder: Path) -> Aim:
-    snapshot = (machine.folder / "machine.json").rename(folder / AWKWARD)
+    snapshot = (machine.directory / "machine.json").rename(folder / AWKWARD)
     return Aim(
         ["--snapshot", str(snapshot), "--vault", str(machine.vault_path)], {},
         {"--snapshot": str(snapshot), "--vault": str(machine.vault_path)},
@@ -141,7 +141,7 @@ def test_every_printed_command_carries_the_target_of_its_run(
     aim: Callable[[AgentMachine, Path], Aim],
 ) -> None:  # fmt: skip
     machine = AgentMachine(tmp_path / "machine")
-    machine.folder.mkdir()
+    machine.directory.mkdir()
     STATES[state](machine)
     machine.write() if state != "missing" and state != "regenerated" else None
     options, environment, expected = aim(machine, tmp_path)

@@ -39,7 +39,7 @@ def registered(folder: Path, **changes: Any) -> WindowsSetup:
 
 def forget_evidence(setup: Setup) -> None:
     """Let the record be one that the agent wrote: nothing was kept of what it was made from."""
-    for path in (setup.folder / "state").rglob("evidence/**/*.json"):
+    for path in (setup.directory / "state").rglob("evidence/**/*.json"):
         path.unlink()
 
 
@@ -222,8 +222,8 @@ def test_only_a_recipe_of_the_installed_agent_is_written(
         assert "Nothing was written" in done.stderr
         assert "no option confirms it" in done.stderr
     # A dry run says the same as the run.
-    (setup.folder / "again").mkdir()
-    dry = WindowsSetup(setup.folder / "again")
+    (setup.directory / "again").mkdir()
+    dry = WindowsSetup(setup.directory / "again")
     dry.is_now(version, agent=agent)
     assert dry("vault", "init", "--dry-run").returncode == done.returncode
     assert not dry.record.exists()

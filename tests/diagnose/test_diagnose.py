@@ -248,7 +248,7 @@ def test_the_answer_for_people_fits_80_columns_and_the_one_for_programs_its_sche
     wide = [
         line for line in done.stdout.splitlines()
         # A command stays whole, and so does the path of a file.
-        if len(line) > 80 and not commands_in(line) and str(machine.folder) not in line
+        if len(line) > 80 and not commands_in(line) and str(machine.directory) not in line
     ]  # fmt: skip
     assert wide == []
     assert done.returncode == (0 if state == "warnings" else 1)
@@ -361,7 +361,7 @@ def test_without_a_registration_that_can_be_read_no_new_fingerprint_is_foretold(
     assert ("neither the registration nor the fingerprint can be read" in conclusion.text) == (record is not None)
     assert "not in danger" not in conclusion.text
     assert "new fingerprint" not in json.dumps([*conclusion.text, *conclusion.steps])
-    machine.record = AgentMachine(machine.folder).record
+    machine.record = AgentMachine(machine.directory).record
     assert "the fingerprint is not in danger" in machine.diagnosis().conclusion.text
 
 
@@ -428,7 +428,7 @@ def test_no_source_that_hangs_keeps_the_conclusion_waiting(
     host.source, host.ended = source, Event()
     begin = time.monotonic()
     try:
-        found = diagnose(Site(host, Vault(str(machine.vault_path), state=str(machine.folder / "state"))))
+        found = diagnose(Site(host, Vault(str(machine.vault_path), state=str(machine.directory / "state"))))
     finally:
         host.ended.set()
     assert time.monotonic() - begin < 20
@@ -588,7 +588,7 @@ def test_a_snapshot_of_a_machine_holds_what_a_diagnosis_asks(machine: AgentMachi
     for answer in (direct, again):
         for check in answer["checks"]:
             del check["seconds"]
-    assert again == json.loads(json.dumps(direct).replace(str(machine.folder / "machine.json"), str(copy)))
+    assert again == json.loads(json.dumps(direct).replace(str(machine.directory / "machine.json"), str(copy)))
 
 
 def test_what_is_kept_as_evidence_holds_no_logs(machine: AgentMachine, tmp_path: Path) -> None:
@@ -648,7 +648,7 @@ def test_the_examples_of_the_documentation_are_what_is_printed(machine: AgentMac
     page = (DOCS / "diagnose-examples.md").read_text()
     _, _, section = page.partition(f"## {name[0].upper()}{name[1:]}\n")
     block = section.partition("```\n")[2].partition("\n```")[0]
-    assert words_of(block, machine.folder) == words_of(machine("diagnose").stdout, machine.folder)
+    assert words_of(block, machine.directory) == words_of(machine("diagnose").stdout, machine.directory)
 
 
 def test_the_documentation_names_every_check() -> None:
@@ -666,7 +666,7 @@ def test_a_diagnosis_needs_no_extra_of_the_package(machine: AgentMachine) -> Non
         from fingerprint.cli import main
         sys.exit(main(sys.argv[1:]))
     """
-    words = ["--vault", str(machine.vault_path), "--snapshot", str(machine.folder / "machine.json"), "diagnose"]
+    words = ["--vault", str(machine.vault_path), "--snapshot", str(machine.directory / "machine.json"), "diagnose"]
     done = subprocess.run([sys.executable, "-I", "-c", script, *words], env=machine.env, capture_output=True, text=True,
                           check=False)  # fmt: skip
     assert done.returncode == 1, done.stderr

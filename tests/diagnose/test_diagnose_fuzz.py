@@ -154,7 +154,7 @@ def test_an_odd_recording_is_refused_or_answered(
             assert complaint.startswith("m.json: "), (batch, case, complaint)
             assert "it is no snapshot of a machine: " in complaint, (batch, case, complaint)
             continue
-        vault = Vault(str(healthy.vault_path), state=str(healthy.folder / "state"))
+        vault = Vault(str(healthy.vault_path), state=str(healthy.directory / "state"))
         found = diagnose(Site(machine, vault))
         answered += 1
         text = told(found, machine.now(), capsys)
@@ -201,7 +201,7 @@ def test_a_conclusion_that_fails_costs_no_answers(
     assert ("internal error, please report it: KeyError" in conclusion.text) is not known
     assert conclusion.steps == ((("Mend it", ""),) if known else ())
     # Nobody takes it for an answer.
-    words = {"vault": str(machine.vault_path), "snapshot": str(machine.folder / "machine.json"), "only": "guard"}
+    words = {"vault": str(machine.vault_path), "snapshot": str(machine.directory / "machine.json"), "only": "guard"}
     assert run(Arguments(COMMAND, words)) == 3
     told(found, 0.0, capsys)
 

@@ -317,7 +317,7 @@ def diagnosed_by_command(machine: AgentMachine, proxy: Proxy, **more: str) -> tu
     machine.write()
     done = run(
         "--vault", str(machine.vault_path), "diagnose", "--network", "--region", REGION, "--proxy",
-        proxy.at(f"user:{PASSWORD}"), "--output", "json", env={**environment(machine.folder / "state"), **more},
+        proxy.at(f"user:{PASSWORD}"), "--output", "json", env={**environment(machine.directory / "state"), **more},
     )  # fmt: skip
     assert PASSWORD not in done.stdout + done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)

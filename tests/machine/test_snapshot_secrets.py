@@ -49,7 +49,7 @@ def machine(tmp_path: Path) -> AgentMachine:
 
 
 def test_a_snapshot_and_evidence_hold_no_secrets(machine: AgentMachine) -> None:
-    path = machine.folder / "out.json"
+    path = machine.directory / "out.json"
     done = machine("snapshot", str(path), "--keep")
     assert done.returncode == 0, done.stderr
     assert "Passwords in URLs" in done.stdout
@@ -58,7 +58,7 @@ def test_a_snapshot_and_evidence_hold_no_secrets(machine: AgentMachine) -> None:
     assert [secret for secret in SECRETS if secret in text] == []
     assert [word for word in STAYS if word not in text] == []
     assert machine("snapshot", "-").stdout == text
-    kept = list((machine.folder / "state" / "evidence").rglob("*.json"))
+    kept = list((machine.directory / "state" / "evidence").rglob("*.json"))
     assert kept
     assert [secret for one in kept for secret in SECRETS if secret in one.read_text()] == []
     # The settings are JSON as before.

@@ -252,7 +252,7 @@ def test_a_record_that_is_lost_and_put_back_is_told_once_each(setup: Setup, list
     with watch(setup, *FOREVER, **listener.environ) as running:
         running.event("started")
         listener.look()
-        kept = setup.folder / "kept"
+        kept = setup.directory / "kept"
         setup.record.rename(kept)
         for _ in range(3):
             running.send(signal.SIGHUP)
@@ -270,7 +270,7 @@ def test_a_record_that_is_lost_and_put_back_is_told_once_each(setup: Setup, list
 def test_another_failure_is_told_anew(setup: Setup) -> None:
     with watch(setup, "--interval", "0.05") as running:
         running.event("started")
-        setup.record.rename(setup.folder / "kept")
+        setup.record.rename(setup.directory / "kept")
         assert "its data file is missing" in running.event("failed")["error"]["what"]
         setup.record.write_bytes(b"{")
         assert "its data file is missing" not in running.event("failed")["error"]["what"]
@@ -297,7 +297,7 @@ def test_no_id_is_told(setup: Setup) -> None:
         told.append(running.line())
         replace_record(setup)
         told.append(running.line())
-        setup.record.rename(setup.folder / "kept")
+        setup.record.rename(setup.directory / "kept")
         told.append(running.line())
         code, lines, complaint = running.end()
     assert code == 0
@@ -362,13 +362,13 @@ def test_attributes_that_change_or_cannot_be_read_are_told_by_name(setup: Setup)
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_well_and_nothing_is_left(setup: Setup, number: int) -> None:
-    target = setup.folder / "out" / "f.prom"
+    target = setup.directory / "out" / "f.prom"
     target.parent.mkdir()
-    before = files(setup.folder)
+    before = files(setup.directory)
     with watch(setup, *FOREVER, "--textfile", str(target)) as running:
         running.event("started")
         assert running.end(number) == (0, [], "")
-    assert files(setup.folder) == sorted([*before, "out/f.prom"])
+    assert files(setup.directory) == sorted([*before, "out/f.prom"])
 
 
 @pytest.mark.parametrize(("number", "word"), [(signal.SIGHUP, HANGUP), (signal.SIGTERM, END), (signal.SIGINT, END)])
@@ -451,10 +451,10 @@ def test_what_comes_while_it_waits_to_tell_something_is_not_lost() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_while_it_looks_without_pause(setup: Setup, number: int) -> None:
-    with watch(setup, "--interval", "0.001", "--textfile", str(setup.folder / "f.prom")) as running:
+    with watch(setup, "--interval", "0.001", "--textfile", str(setup.directory / "f.prom")) as running:
         running.event("started")
         assert running.end(number) == (0, [], "")
-    assert [name for name in files(setup.folder) if name.endswith(".tmp")] == []
+    assert [name for name in files(setup.directory) if name.endswith(".tmp")] == []
 
 
 @pytest.mark.parametrize(("case", "code"), [("same", 0), ("different", 1), ("missing", 3)])
@@ -498,7 +498,7 @@ def test_a_reader_that_goes_away_ends_it_silently(setup: Setup) -> None:
 
 
 def test_the_metrics_are_written_at_each_look(setup: Setup, listener: Listener) -> None:
-    target = setup.folder / "out" / "f.prom"
+    target = setup.directory / "out" / "f.prom"
     target.parent.mkdir()
     with watch(setup, *FOREVER, "--textfile", str(target), **listener.environ) as running:
         running.event("started")
@@ -518,7 +518,7 @@ def test_the_metrics_are_written_at_each_look(setup: Setup, listener: Listener) 
 def test_metrics_that_cannot_be_written_are_complained_of_once_and_watching_goes_on(
     setup: Setup, listener: Listener
 ) -> None:
-    target = setup.folder / "out" / "f.prom"
+    target = setup.directory / "out" / "f.prom"
     with watch(setup, *FOREVER, "--textfile", str(target), **listener.environ) as running:
         running.event("started")
         listener.look()
@@ -552,7 +552,7 @@ def test_the_manager_hears_of_start_state_and_end(setup: Setup, tmp_path: Path, 
     if kind == "abstract" and not os.path.exists("/proc/net/unix"):
         pytest.skip("only Linux has sockets without a file")
     listener = Listener(f"@fingerprint-{os.getpid()}" if kind == "abstract" else str(tmp_path / "notify"))
-    target = setup.folder / "f.prom"
+    target = setup.directory / "f.prom"
     try:
         with watch(setup, *FOREVER, "--textfile", str(target), **listener.environ) as running:
             first = listener.next()

@@ -109,10 +109,10 @@ class AgentMachine:
         directory: for its files.
     """
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
-        self.folder = folder
-        self.env = environment(folder / "state")
-        self.vault_path = folder / "Vault"
+    def __init__(self, directory: Path, **changes: Any) -> None:
+        self.directory = directory
+        self.env = environment(directory / "state")
+        self.vault_path = directory / "Vault"
         self.is_now(**changes)
         self.record: FingerprintRecord | bytes | None = FingerprintRecord(
             "979b554b-0d67-42c6-9730-48443b3016dd", collect(self.machine).hardware_hash, 40
@@ -223,7 +223,7 @@ class AgentMachine:
             self._put(store / name, data)
             manifest[name] = str(store / name)
         self._put(self.vault_path / "Manifest", dumps(manifest))
-        (self.folder / "machine.json").write_text(json.dumps(self.snapshot))
+        (self.directory / "machine.json").write_text(json.dumps(self.snapshot))
 
     def _put(self, path: Path, data: bytes) -> None:
         path.write_bytes(data)
@@ -233,7 +233,7 @@ class AgentMachine:
 
     def site(self, network: Network | None = None, **options: Any) -> Site:
         self.write()
-        vault = Vault(str(self.vault_path), state=str(self.folder / "state"))
+        vault = Vault(str(self.vault_path), state=str(self.directory / "state"))
         return Site(self.machine, vault, network=network, **options)
 
     def diagnosis(self, *only: str, **options: Any) -> Diagnosis:
@@ -243,7 +243,7 @@ class AgentMachine:
         """Run a command over this host."""
         self.write()
         return run(
-            "--vault", str(self.vault_path), "--snapshot", str(self.folder / "machine.json"), *words, env=self.env
+            "--vault", str(self.vault_path), "--snapshot", str(self.directory / "machine.json"), *words, env=self.env
         )
 
     def json(self, *words: str) -> dict[str, Any]:
@@ -253,9 +253,9 @@ class AgentMachine:
         return answer
 
 
-def copied_disk(folder: Path, machine: AgentMachine) -> Path:
+def copied_disk(directory: Path, machine: AgentMachine) -> Path:
     """Write the files of a machine, and its vault, below a directory as on a mounted disk."""
-    root = folder / "disk"
+    root = directory / "disk"
     machine.write()
     for path, entry in machine.snapshot["files"].items():
         if "text" in entry or not entry:

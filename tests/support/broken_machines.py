@@ -20,20 +20,20 @@ def processes(*told: tuple[str, str]) -> list[dict[str, Any]]:
 
 def other_machine(m: AgentMachine) -> None:
     """Another address, hardware and disks: 3 of 9 stay equal."""
-    changed = AgentMachine(m.folder, ip="192.0.2.99", dmi="SMBIOS 3.4 present.", disk="total 4").snapshot
+    changed = AgentMachine(m.directory, ip="192.0.2.99", dmi="SMBIOS 3.4 present.", disk="total 4").snapshot
     for name in ("addresses", "commands"):
         m.snapshot[name] = changed[name]
 
 
 def same_address(m: AgentMachine) -> None:
     """All hardware, disks and the name changed, the address kept: 3 of 9 stay equal."""
-    changed = AgentMachine(m.folder, host_name="other", dmi="SMBIOS 3.4 present.", disk="total 4").snapshot
+    changed = AgentMachine(m.directory, host_name="other", dmi="SMBIOS 3.4 present.", disk="total 4").snapshot
     for name in ("hostName", "commands"):
         m.snapshot[name] = changed[name]
 
 
 def without_smbios(m: AgentMachine) -> None:
-    AgentMachine.__init__(m, m.folder, dmi=None, disk=None)
+    AgentMachine.__init__(m, m.directory, dmi=None, disk=None)
 
 
 def put(**changes: Any) -> Change:

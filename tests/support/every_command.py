@@ -35,7 +35,7 @@ def machine_for_every_command(folder: Path, **changes: Any) -> AgentMachine:
 
 def lines(machine: AgentMachine) -> dict[str, list[str]]:
     """Return for each command a line that writes to standard output."""
-    folder = machine.folder
+    folder = machine.directory
     fleet = str(folder / "fleet.jsonl")
     return {
         **{command.path: [] for command in all_commands()},
@@ -65,8 +65,8 @@ OF_A_DISK = ("credentials sources", "image check", "image clean")
 
 
 def words_of(machine: AgentMachine, path: str) -> list[str]:
-    target = ["--vault", str(machine.vault_path), "--snapshot", str(machine.folder / "machine.json")]
+    target = ["--vault", str(machine.vault_path), "--snapshot", str(machine.directory / "machine.json")]
     if path in OF_A_DISK:
-        target = ["--root", str(machine.folder / "disk")]
+        target = ["--root", str(machine.directory / "disk")]
     return [*([] if path in NEEDS_NOTHING or (path.startswith("fleet ") and path != "fleet row") else target),
             *path.split(), *lines(machine)[path]]  # fmt: skip

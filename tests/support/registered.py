@@ -14,10 +14,10 @@ from fingerprint.collectors import collect
 class Registered(AgentMachine):
     """A registered machine whose vault was made by our own writes, so that the journal knows it."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
         self.write()
-        self.vault = Vault(str(self.vault_path), state=str(folder / "state"))
+        self.vault = Vault(str(self.vault_path), state=str(directory / "state"))
         with self.vault.edit() as edit:
             edit.keep("InstanceFingerprint", why="test")
             edit.keep("RegistrationKey", why="test")
@@ -25,7 +25,7 @@ class Registered(AgentMachine):
     def write(self) -> None:
         if not self.vault_path.exists():
             super().write()
-        (self.folder / "machine.json").write_text(json.dumps(self.snapshot))
+        (self.directory / "machine.json").write_text(json.dumps(self.snapshot))
 
     def machine_hash(self) -> dict[str, str]:
         return dict(collect(self.machine).hardware_hash.items())

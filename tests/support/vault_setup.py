@@ -17,18 +17,18 @@ from fingerprint.testing.machines import unix_snapshot
 class Setup:
     """A state directory, a vault, a recorded machine, and the command line over them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.vault = folder / "Vault"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.vault = directory / "Vault"
         self.record = self.vault / "Store" / "InstanceFingerprint"
-        self.snapshot = folder / "machine.json"
-        self.env = environment(folder / "state")
+        self.snapshot = directory / "machine.json"
+        self.env = environment(directory / "state")
         self.is_now()
 
     @classmethod
-    def with_record(cls, folder: Path, **changes: Any) -> Setup:
+    def with_record(cls, directory: Path, **changes: Any) -> Setup:
         """Return a setup whose vault holds the record of its machine."""
-        setup = cls(folder)
+        setup = cls(directory)
         setup.is_now(**changes)
         assert setup("vault", "init").returncode == 0
         return setup

@@ -73,7 +73,7 @@ def test_a_repair_lists_all_again_and_the_reference_reads_it(name: str, machine:
     # The old file is kept, and the audit log names the repair.
     last = machine.vault.history.changes()[-1]
     assert (last.key, last.before) == ("Manifest", old)
-    assert "vault repair" in (machine.folder / "state" / "audit.log").read_text().splitlines()[-1]
+    assert "vault repair" in (machine.directory / "state" / "audit.log").read_text().splitlines()[-1]
     assert reference_store.start(reference_store.Store(str(machine.vault_path)), machine.machine_hash()) == "reads"
     again = machine("vault", "repair", "--yes")
     assert (again.returncode, "Nothing to repair" in again.stdout) == (0, True)
@@ -188,7 +188,7 @@ def test_a_manifest_that_others_can_write_is_a_question_of_permission(mode: int,
 
 
 def test_two_files_of_one_key_are_for_a_person_to_decide(machine: Registered) -> None:
-    other = machine.folder / "elsewhere.json"
+    other = machine.directory / "elsewhere.json"
     other.write_bytes((machine.vault_path / "Store" / "InstanceFingerprint").read_bytes().replace(b"979b", b"979c"))
     (machine.vault_path / "Manifest").write_text(json.dumps({**whole(machine), "InstanceFingerprint": str(other)}))
     done = machine("vault", "repair", "--yes")

@@ -398,7 +398,7 @@ def test_a_redacted_report_holds_no_account(machine: AgentMachine, tmp_path: Pat
     machine.write()
     env = {**machine.env, **({"AWS_ACCESS_KEY_ID": KEYS[OTHER], "HOME": str(tmp_path)} if hinted else {})}
     target = ["--vault", str(machine.vault_path)]
-    target += [] if hinted else ["--snapshot", str(machine.folder / "machine.json")]
+    target += [] if hinted else ["--snapshot", str(machine.directory / "machine.json")]
     done = run(*target, "report", "--redact", str(tmp_path / "report.tar.gz"), env=env)
     assert done.returncode in (0, 3), done.stderr
     with tarfile.open(tmp_path / "report.tar.gz") as archive:

@@ -84,7 +84,7 @@ def test_what_agents_3_2_left_is_removed_once_none_of_them_is_there(tmp_path: Pa
     finding = finding_of(machine)
     assert (str(finding.outcome), finding.command) == ("warn", command)
     other = AgentMachine(tmp_path / "unregistered")
-    other.folder.mkdir()
+    other.directory.mkdir()
     other.registration = None
     other.file(ROLE, "[default]\n", 0o600)
     finding = finding_of(other)

@@ -371,7 +371,7 @@ def test_the_command_names_the_command_that_installs_botocore(machine: AgentMach
     machine.config(Kms={"Endpoint": "kms-fips.us-east-1.amazonaws.com"})
     machine.write()
     code = "import sys; sys.modules['botocore'] = None; from fingerprint.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = ["--vault", str(machine.vault_path), "--snapshot", str(machine.folder / "machine.json"), "diagnose",
+    words = ["--vault", str(machine.vault_path), "--snapshot", str(machine.directory / "machine.json"), "diagnose",
              "--only", "fips", "--region", "us-east-1", "--output", "json"]  # fmt: skip
     done = subprocess.run([sys.executable, "-I", "-c", code, *words], env=machine.env, capture_output=True, text=True,
                           check=False)  # fmt: skip

@@ -54,7 +54,7 @@ def journal(machine: AgentMachine, why: str, at: str = "11:40:00", *, stored: bo
     seconds = datetime.fromisoformat(f"2026-11-24T{at}+00:00").timestamp()
     machine.registration = new.replace(private_key="T0xE")
     machine.write()
-    vault = Vault(str(machine.vault_path), state=str(machine.folder / "state"), now=lambda: seconds)
+    vault = Vault(str(machine.vault_path), state=str(machine.directory / "state"), now=lambda: seconds)
     with vault.edit() as edit:
         edit.store_registration(new, why=why)
     machine.registration = new if stored else machine.registration

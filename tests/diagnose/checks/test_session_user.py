@@ -113,7 +113,7 @@ def test_a_removed_sudoers_file_comes_back_with_agents_that_write_it_again(tmp_p
 def test_a_role_that_allows_no_sessions_is_told_with_and_without_the_account(tmp_path: Path, system: str) -> None:
     for absent in (False, True):
         machine = MACHINES[system](tmp_path / str(absent))
-        machine.folder.mkdir()
+        machine.directory.mkdir()
         if absent:
             without_account(machine)
         log = started("08:00:00") + ready("08:00:01") + line("09:00:00", "ERROR", DENIED, "[MessageService] ")
