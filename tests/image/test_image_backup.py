@@ -1,0 +1,162 @@
+"""The backup that `fingerprint image clean` writes before it removes anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from images import Image, needs_linux, needs_root, no_windows, tree, unprivileged
+
+pytestmark = [no_windows, needs_linux]
+
+
+def test_the_backup_restores_the_exact_tree(soiled: Image, tmp_path: Path) -> None:
+    (soiled.root / "var/lib/amazon/ssm/Vault/Store").chmod(0o700)
+    (soiled.root / "var/lib/amazon/ssm/Vault/Store/link").symlink_to("/nowhere/else")
+    soiled.put("var/lib/amazon/ssm/Vault/Store/odd \n\x1b[2J name", "odd", 0o640)
+    os.mkfifo(soiled.root / "var/lib/hardware-fingerprint/pipe")
+    soiled.put(os.fsdecode(b"var/lib/hardware-fingerprint/not-utf8-\xff"), "bytes", 0o604)
+    if os.geteuid() == 0:
+        os.chown(soiled.root / "var/lib/amazon/ssm/registration", 1234, 4321)
+    before = tree(soiled.root, times=False)
+    backup = tmp_path / "golden.tar.gz"
+    done = soiled("clean", "--yes", "--backup", str(backup))
+    assert str(backup) in done.stdout
+    assert "\x1b" not in done.stdout
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    with tarfile.open(backup) as archive:
+        assert not [name for name in archive.getnames() if name.startswith(("/", ".."))]
+    subprocess.run(["tar", "-xpf", str(backup), "-C", str(soiled.root)], check=True)
+    assert tree(soiled.root, times=False) == before
+
+
+def test_the_usual_backup_has_the_time_in_its_name(soiled: Image) -> None:
+    backup = Path(soiled.json("clean", "--yes")["backup"])
+    assert backup.parent == soiled.folder
+    assert time.strptime(backup.name, "image-backup-%Y%m%dT%H%M%SZ.tar.gz")
+
+
+def test_a_backup_is_never_overwritten(soiled: Image, tmp_path: Path) -> None:
+    backup = tmp_path / "old.tar.gz"
+    backup.write_text("old")
+    before = tree(soiled.root)
+    assert soiled("clean", "--yes", "--backup", str(backup)).returncode == 4
+    backup.unlink()
+    backup.symlink_to(tmp_path / "elsewhere")
+    assert soiled("clean", "--yes", "--backup", str(backup)).returncode == 4
+    assert tree(soiled.root) == before
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_no_backup_is_made_if_none_is_wanted(soiled: Image) -> None:
+    assert soiled.json("clean", "--yes", "--no-backup")["backup"] is None
+    assert not list(soiled.folder.glob("*.tar.gz"))
+
+
+def test_a_backup_inside_a_mounted_image_is_refused(soiled: Image) -> None:
+    before = tree(soiled.root)
+    for path in (soiled.root / "golden.tar.gz", soiled.root / "var/lib/amazon/ssm/registration.tar.gz"):
+        done = soiled("clean", "--yes", "--backup", str(path))
+        assert done.returncode == 4
+        assert "in the image" in done.stderr
+    assert tree(soiled.root) == before
+    assert soiled("clean", "--yes", "--backup", str(soiled.folder / "golden.tar.gz")).stderr == ""
+
+
+@pytest.mark.parametrize("place", ["var/log/amazon/ssm", "var/lib/amazon/ssm/Vault/Store"])
+def test_a_backup_in_a_folder_that_is_cleaned_is_refused(soiled: Image, place: str) -> None:
+    before = tree(soiled.root)
+    assert soiled("clean", "--yes", cwd=soiled.root / place).returncode == 4
+    assert tree(soiled.root) == before
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "a-file"])
+def test_nothing_is_removed_if_the_backup_cannot_be_made(soiled: Image, folder: str) -> None:
+    (soiled.folder / "a-file").write_text("in the way")
+    before = tree(soiled.folder)
+    done = soiled("clean", "--yes", "--backup", str(soiled.folder / folder / "golden.tar.gz"))
+    assert done.returncode == 3
+    assert "nothing was removed" in done.stderr
+    assert tree(soiled.folder) == before
+
+
+def test_nothing_is_removed_if_the_backup_finds_no_room(soiled: Image) -> None:
+    import resource
+
+    soiled.put("var/log/amazon/ssm/big.log", os.urandom(1_000_000))
+    before = tree(soiled.folder, times=False)
+    limit = 200_000
+    done = soiled("clean", "--yes", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    assert done.returncode == 3
+    assert "could not be written" in done.stderr
+    assert tree(soiled.folder, times=False) == before
+
+
+@needs_root
+def test_nothing_is_removed_if_something_cannot_be_read_for_the_backup(open_image: Image) -> None:
+    image = open_image
+    image.put("var/lib/amazon/ssm/Vault/Manifest", "x", 0o644)
+    image.put("var/lib/amazon/ssm/Vault/key", "x", 0o600)
+    os.chown(image.root / "var/lib/amazon/ssm/Vault", 65534, 65534)
+    image.folder.chmod(0o777)
+    before = tree(image.root)
+    done = unprivileged(image, "clean", "--yes")
+    assert done.returncode == 3
+    assert "nothing was removed" in done.stderr
+    assert tree(image.root) == before
+    assert not list(image.folder.glob("*backup*"))
+
+
+@needs_root
+def test_nothing_is_removed_if_the_folder_of_the_backup_may_not_be_written(open_image: Image) -> None:
+    image = open_image
+    image.put("var/lib/amazon/ssm/Vault/Manifest", "x", 0o644)
+    os.chown(image.root / "var/lib/amazon/ssm/Vault", 65534, 65534)
+    before = tree(image.root)
+    assert unprivileged(image, "clean", "--yes").returncode == 3
+    assert tree(image.root) == before
+
+
+def test_a_path_that_is_no_text_is_refused_as_any_other(image: Image) -> None:
+    name = os.fsdecode(os.fsencode(str(image.folder)) + b"/taken\xff")
+    image.put("var/lib/amazon/ssm/registration", "{}")
+    Path(name).touch()
+    done = image("clean", "--yes", "--backup", name, "--output", "json")
+    assert done.returncode == 4
+    assert json.loads(done.stdout)["error"]["where"] == f"{image.folder}/taken\\xff"
+
+
+def test_a_backup_without_a_name_is_a_usage_error(soiled: Image) -> None:
+    before = tree(soiled.root)
+    assert soiled("clean", "--yes", "--backup", "").returncode == 2
+    assert tree(soiled.root) == before
+
+
+def test_the_backup_keeps_times_to_the_last_digit_and_devices(soiled: Image) -> None:
+    for name in ("audits", "audits-old"):
+        soiled.put(f"var/log/amazon/ssm/{name}/x.log", "x")
+    moment = 1_580_702_706_123_456_789
+    for path in sorted((soiled.root / "var/log/amazon/ssm").rglob("*"), reverse=True):
+        os.utime(path, ns=(moment, moment))
+    os.utime(soiled.root / "var/log/amazon/ssm/audits/x.log", ns=(-250_000_000, -250_000_000))
+    if os.geteuid() == 0:
+        os.mknod(soiled.root / "var/log/amazon/ssm/device", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    before = {
+        str(p.relative_to(soiled.root)): (p.lstat().st_mode, p.lstat().st_rdev, p.lstat().st_mtime_ns)
+        for p in (soiled.root / "var/log/amazon/ssm").rglob("*")
+    }
+    assert soiled("clean", "--yes", "--backup", "golden.tar.gz").returncode in (0, 1)
+    assert not list((soiled.root / "var/log/amazon/ssm").rglob("*"))
+    subprocess.run(["tar", "-xpf", "golden.tar.gz", "-C", str(soiled.root)], check=True, cwd=soiled.folder)
+    after = {
+        str(p.relative_to(soiled.root)): (p.lstat().st_mode, p.lstat().st_rdev, p.lstat().st_mtime_ns)
+        for p in (soiled.root / "var/log/amazon/ssm").rglob("*")
+    }
+    assert after == before
