@@ -1,4 +1,4 @@
-"""Golden images: what all machines made from a disk would share, and removing it after a backup."""
+"""Golden images: search for what all machines made from a disk would share, and remove it after a backup."""
 
 from __future__ import annotations
 

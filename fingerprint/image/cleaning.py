@@ -1,4 +1,4 @@
-"""Removing what all machines made from a disk would share, after a backup of it."""
+"""Removal of what all machines made from a disk would share, after a backup of it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import stat
 from fingerprint._io.atomic import AtomicFile
 from fingerprint._io.permissions import rights_remedy
 from fingerprint.errors import InputError, Refused, writable
-from fingerprint.image.disk import FILE, Disk, identity, is_folder, reason
+from fingerprint.image.disk import FILE, Disk, identity, is_directory, reason
 from fingerprint.image.findings import EMPTY, Done, masked_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tarfile import TarFile, TarInfo
 
-    from fingerprint.image.disk import Folder
+    from fingerprint.image.disk import Directory
     from fingerprint.image.findings import Findings, Leftover
 
 _NANOSECONDS = 10**9
-_CHANGED = "it changed after it was looked at"
+_CHANGED = "it changed after the search"
 
 
 def clean(found: Findings, backup: str | None, done: list[Done] | None = None) -> list[Done]:
-    """Remove or empty what may be, after a backup of all of it. What fails is told, and the rest goes on.
+    """Remove or empty the findings after a backup of all of them. A failure is reported, and the rest goes on.
 
     Args:
-        found: what `leftovers` returned. What has changed since then stays.
-        backup: the new tar.gz file, None for none. It is complete and durable before anything is removed.
-        done: a list to tell it in while it is done, for who is interrupted; else a new one.
+        found: what `leftovers` returned. A file that has changed since then stays.
+        backup: the new tar.gz file; None for no backup. It is complete and durable before the first removal.
+        done: gets each result at once, so that the caller has them after an interruption; None for a new list.
 
     Raises:
-        Refused: the backup exists, or would lie in a directory that is cleaned. Nothing was removed.
-        InputError: the backup could not be written, or what is mounted is not known. Nothing was removed.
+        Refused: the backup exists, or would be in a directory that is cleaned. Nothing was removed.
+        InputError: the backup could not be written, or the mount points are unknown. Nothing was removed.
     """
     done = [] if done is None else done
     if not found.removable:
@@ -41,74 +41,74 @@ def clean(found: Findings, backup: str | None, done: list[Done] | None = None) -
     disk = Disk(found.root)
     if not disk.knows_mounts:
         raise InputError(
-            "what is mounted within the image is not known; nothing was removed", where="/proc/self/mountinfo",
-            remedy="Mount /proc, so that nothing of another disk is taken for the image's",
+            "the mount points within the image are unknown; nothing was removed", where="/proc/self/mountinfo",
+            remedy="Mount /proc, so that no file of another disk is removed",
         )  # fmt: skip
     if backup is not None:
         _write_backup(disk, found, backup)
-    # The other names (hard links) of what was removed: that it was is a change of them, and one that we made.
+    # Files that had other names (hard links): each removal changes their time of change, and that change is ours.
     unnamed: set[tuple[int, ...]] = set()
     for item in found.removable:
-        if not item.is_folder:
+        if not item.is_directory:
             done.append(_removed(disk, item, unnamed))
-    for path in found.folders:
+    for path in found.directories:
         try:
-            with disk.parent(path) as folder:
-                folder.call(os.rmdir, os.path.basename(path))
+            with disk.parent(path) as directory:
+                directory.call(os.rmdir, os.path.basename(path))
         except OSError:
-            # What keeps it is told above, or came meanwhile; an empty directory alone is nothing to share.
+            # The file that keeps it is reported above or is new; the directory alone is harmless.
             continue
     for item in found.removable:
-        if item.is_folder:
+        if item.is_directory:
             done.append(_removed(disk, item, unnamed))
     return done
 
 
 def is_inside(path: str, root: str) -> bool:
-    """Return whether a file lies, or would lie, below a root."""
+    """Return whether a file is, or would be, below a root."""
     top = os.stat(root)
     return (top.st_dev, top.st_ino) in _above(path)
 
 
 def _above(path: str) -> set[tuple[int, int]]:
     """Return device and inode of every directory above a file."""
-    folder = os.path.dirname(os.path.realpath(path))
+    directory = os.path.dirname(os.path.realpath(path))
     found = set()
     while True:
         try:
-            status = os.stat(folder)
+            status = os.stat(directory)
             found.add((status.st_dev, status.st_ino))
         except OSError:
-            # Writing there will fail, too, and tell why.
+            # Writing there fails, too, and reports why.
             pass
-        if folder == os.path.dirname(folder):
+        if directory == os.path.dirname(directory):
             return found
-        folder = os.path.dirname(folder)
+        directory = os.path.dirname(directory)
 
 
 def _removed(disk: Disk, item: Leftover, unnamed: set[tuple[int, ...]]) -> Done:
     try:
-        with disk.parent(item.path) as folder:
-            return Done(item.path, _remove(folder, item, unnamed))
+        with disk.parent(item.path) as directory:
+            return Done(item.path, _remove(directory, item, unnamed))
     except OSError as error:
         return Done(item.path, "nothing", reason(error))
 
 
-def _remove(folder: Folder, item: Leftover, unnamed: set[tuple[int, ...]]) -> str:
+def _remove(directory: Directory, item: Leftover, unnamed: set[tuple[int, ...]]) -> str:
     name = os.path.basename(item.path)
-    status = folder.status(name)
+    status = directory.status(name)
     now = identity(status)
-    # Without the time of change, which is the last.
+    # The last element is the time of change.
     if now != item.identity and not (now[:-1] == item.identity[:-1] and now[:-1] in unnamed):
         raise OSError(errno.EAGAIN, _CHANGED, item.path)
     if item.action != EMPTY:
-        folder.call(os.rmdir if is_folder(status) else os.unlink, name)
+        directory.call(os.rmdir if is_directory(status) else os.unlink, name)
         if status.st_nlink > 1:
             unnamed.add(now[:-1])
         return "removed"
     if status.st_nlink > 1:
         raise OSError(errno.EMLINK, "it has other names (hard links), which would be emptied, too", item.path)
-    descriptor = folder.call(os.open, name, os.O_WRONLY | FILE)
+    descriptor = directory.call(os.open, name, os.O_WRONLY | FILE)
     try:
         if identity(os.fstat(descriptor)) != item.identity:
             raise OSError(errno.EAGAIN, _CHANGED, item.path)
@@ -120,12 +120,12 @@ def _remove(folder: Folder, item: Leftover, unnamed: set[tuple[int, ...]]) -> st
 
 
 def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
-    # Imported here: it costs more than a whole look at an image.
+    # Imported here: it takes longer than a complete search of an image.
     import tarfile
 
     if _above(backup) & found.trees:
         raise Refused(
-            "the backup would lie in a directory that is cleaned; nothing was removed",
+            "the backup would be in a directory that is cleaned; nothing was removed",
             where=backup,
             remedy="Name a file elsewhere with --backup",
         )
@@ -136,7 +136,7 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
             tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT, compresslevel=6) as archive,
         ):
             # Sorted, a directory comes before what is in it.
-            for path in sorted({*identities, *found.folders}, key=lambda one: one.split(os.sep)):
+            for path in sorted({*identities, *found.directories}, key=lambda one: one.split(os.sep)):
                 _add(archive, disk, path, identities.get(path))
     except FileExistsError:
         raise Refused(
@@ -144,27 +144,27 @@ def _write_backup(disk: Disk, found: Findings, backup: str) -> None:
         ) from None
     except OSError as error:
         raise InputError(
-            f"the backup could not be written ({reason(error)}); nothing was removed",
+            f"cannot write the backup: {reason(error)}; nothing was removed",
             where=backup,
-            remedy="Name a new file that can be written with --backup",
+            remedy="Name a writable path with --backup",
         ) from None
 
 
 def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | None) -> None:
-    """Add one thing as it is, under its path below the root."""
+    """Add a file or directory under its path below the root."""
     try:
-        with disk.parent(path) as folder:
+        with disk.parent(path) as directory:
             name = os.path.basename(path)
-            status = folder.status(name)
+            status = directory.status(name)
             if expected is not None and identity(status) != expected:
                 raise OSError(errno.EAGAIN, _CHANGED, path)
             if not stat.S_ISREG(status.st_mode):
-                _add_special(archive, disk, folder, name, status)
+                _add_special(archive, disk, directory, name, status)
                 return
-            descriptor = folder.call(os.open, name, os.O_RDONLY | FILE)
+            descriptor = directory.call(os.open, name, os.O_RDONLY | FILE)
     except OSError as error:
         raise InputError(
-            f"it could not be read for the backup ({reason(error)}); nothing was removed",
+            f"cannot read it for the backup: {reason(error)}; nothing was removed",
             where=masked_path(writable(path), writable(disk.root)),
             remedy="Run it again" if error.errno == errno.EAGAIN else rights_remedy(copied=writable(disk.root) != "/"),
         ) from None
@@ -180,19 +180,19 @@ def _add(archive: TarFile, disk: Disk, path: str, expected: tuple[int, ...] | No
             )  # fmt: skip
 
 
-def _add_special(archive: TarFile, disk: Disk, folder: Folder, name: str, status: os.stat_result) -> None:
-    entry = _entry(archive, disk.name(folder.of(name)), status)
-    if is_folder(status):
+def _add_special(archive: TarFile, disk: Disk, directory: Directory, name: str, status: os.stat_result) -> None:
+    entry = _entry(archive, disk.name(directory.of(name)), status)
+    if is_directory(status):
         entry.type = b"5"
     elif stat.S_ISLNK(status.st_mode):
-        entry.type, entry.linkname = b"2", folder.target(name) or ""
+        entry.type, entry.linkname = b"2", directory.target(name) or ""
     elif stat.S_ISFIFO(status.st_mode):
         entry.type = b"6"
     elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
         entry.type = b"3" if stat.S_ISCHR(status.st_mode) else b"4"
         entry.devmajor, entry.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
     else:
-        # A socket: there is nothing in it to keep.
+        # A socket has no content.
         return
     archive.addfile(entry)
 
@@ -201,7 +201,7 @@ def _entry(archive: TarFile, name: str, status: os.stat_result) -> TarInfo:
     entry = archive.tarinfo(name)
     entry.mode, entry.mtime = stat.S_IMODE(status.st_mode), status.st_mtime
     entry.uid, entry.gid = status.st_uid, status.st_gid
-    # As a floating number it would lose its last digits.
+    # A floating-point number would lose its last digits.
     seconds, rest = divmod(abs(status.st_mtime_ns), _NANOSECONDS)
     entry.pax_headers = {"mtime": f"{'-' * (status.st_mtime_ns < 0)}{seconds}.{rest:09}"}
     return entry

@@ -1,7 +1,7 @@
-"""A mounted disk, on which a link counts as if the root were "/".
+"""A mounted disk, on which links are resolved as if its root were "/".
 
-Everything is reached through descriptors of open directories: whatever is on the disk, nothing outside of it is read
-or removed. Windows has no such descriptors; there paths are used.
+Every file is opened through the descriptor of an open directory, so that no content of the disk makes us read or remove
+a file outside of it. Python has no such descriptors on Windows; there paths are used.
 """
 
 from __future__ import annotations
@@ -19,48 +19,48 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 FILE = _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def is_folder(status: os.stat_result) -> bool:
-    """Return whether it is a directory, and no link to one (nor a junction of Windows)."""
+def is_directory(status: os.stat_result) -> bool:
+    """Return whether it is a directory, not a link to one or a junction of Windows."""
     return stat.S_ISDIR(status.st_mode) and not getattr(status, "st_reparse_tag", 0)
 
 
 def identity(status: os.stat_result) -> tuple[int, ...]:
-    """Return what changes when a file is replaced or written; a directory changes as it is emptied."""
-    whose = status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode)
-    return whose if is_folder(status) else (*whose, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    """Return what changes when a file is replaced or written. Of a directory: what stays while it is emptied."""
+    file = status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode)
+    return file if is_directory(status) else (*file, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def reason(error: OSError) -> str:
-    """Return what the system says of an error, without a path."""
+    """Return the message of the system for an error, without a path."""
     return error.strerror or str(error)
 
 
 def _mount_points() -> frozenset[str] | None:
-    """Return all mount points, None where the system does not list them."""
+    """Return all mount points; None where the system does not list them."""
     try:
         with open("/proc/self/mountinfo", "rb") as file:
-            # Only blank, tab, newline and backslash are escaped; other ends of lines may be in a name.
-            words = [line.split(b" ")[4] for line in file.read().split(b"\n") if line]
+            # Only blank, tab, newline and backslash are escaped; a name may have other line ends.
+            paths = [line.split(b" ")[4] for line in file.read().split(b"\n") if line]
     except (OSError, IndexError):
         return None
     for code, character in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
-        words = [word.replace(code, character) for word in words]
-    return frozenset(map(os.fsdecode, words))
+        paths = [path.replace(code, character) for path in paths]
+    return frozenset(map(os.fsdecode, paths))
 
 
-class Folder:
-    """An open directory. Its errors name the whole path."""
+class Directory:
+    """An open directory. Its errors name the full path."""
 
     def __init__(self, path: str, descriptor: int | None) -> None:
         self.path = path
         self._descriptor = descriptor
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> Directory:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,47 +72,47 @@ class Folder:
             os.close(self._descriptor)
 
     def of(self, name: str) -> str:
-        """Return the path of a name in it."""
+        """Return the full path of a name in this directory."""
         return os.path.join(self.path, name)
 
-    def call(self, function: Callable[..., Any], name: str, *words: Any) -> Any:
+    def call(self, function: Callable[..., Any], name: str, *arguments: Any) -> Any:
         """Call a function of `os` on a name in this directory."""
         try:
             if self._descriptor is None:
-                return function(self.of(name), *words)
-            return function(name, *words, dir_fd=self._descriptor)
+                return function(self.of(name), *arguments)
+            return function(name, *arguments, dir_fd=self._descriptor)
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.of(name)) from None
 
     def names(self) -> list[str]:
-        """Return the names in it, sorted."""
+        """Return the names in this directory, sorted."""
         try:
             return sorted(os.listdir(self.path if self._descriptor is None else self._descriptor))
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.path) from None
 
     def status(self, name: str) -> os.stat_result:
-        """Return the status of a name in it, not of what a link leads to."""
+        """Return the status of a name in this directory; of a link its own."""
         found: os.stat_result = self.call(os.lstat, name)
         return found
 
-    def inner(self, name: str) -> Folder:
-        """Open a directory in it; a link is none."""
+    def inner(self, name: str) -> Directory:
+        """Open a directory in this one; a link raises OSError."""
         if self._descriptor is None:
-            if not is_folder(self.status(name)):
+            if not is_directory(self.status(name)):
                 raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self.of(name))
-            return Folder(self.of(name), None)
-        return Folder(self.of(name), self.call(os.open, name, _FOLDER | _NO_LINK))
+            return Directory(self.of(name), None)
+        return Directory(self.of(name), self.call(os.open, name, _DIRECTORY | _NO_LINK))
 
     def target(self, name: str) -> str | None:
-        """Return what a link leads to, None for what is no link."""
+        """Return the target of a link; None if it is not a link."""
         try:
             return str(self.call(os.readlink, name))
         except OSError:
             return None
 
     def read(self, name: str, limit: int) -> bytes:
-        """Return the first bytes of a regular file in it. Nothing else is opened: to open a device may do something."""
+        """Return the first bytes of a regular file. Nothing else is opened: opening a device can have effects."""
         if not stat.S_ISREG(self.status(name).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", self.of(name))
         descriptor = self.call(os.open, name, os.O_RDONLY | FILE)
@@ -128,52 +128,60 @@ class Folder:
 
 
 class Disk:
-    """The disk below a root."""
+    """The disk below a root.
+
+    A path "inside" begins at the root of the disk, as its own system names it. Methods that open a directory raise
+    OSError with the full path.
+
+    Raises:
+        UsageError: the root is empty.
+        InputError: the root cannot be opened as a directory.
+    """
 
     def __init__(self, root: str) -> None:
         if not root:
             raise UsageError(
                 "the root is empty", remedy="Name the directory where the image is mounted, or leave --root out"
             )
-        # Links first, and then "..", as the system does it; two slashes in front are a root of its own to POSIX.
+        # Links before "..", as the system resolves them; two leading slashes have a meaning of their own in POSIX.
         self.root = "/" + os.path.realpath(root).lstrip("/") if os.sep == "/" else os.path.realpath(root)
-        # Paths of Windows have a drive, and there is no root but its own.
+        # Paths of Windows have a drive, and only the running system can be the root.
         self._before = self.root.rstrip("/") if os.sep == "/" else ""
         self._mounts = _mount_points()
         try:
             self._top("/").close()
         except OSError as error:
             raise InputError(
-                f"it is no root directory that can be looked at ({reason(error)})", where=self.root,
+                f"cannot open the root directory: {reason(error)}", where=self.root,
                 remedy="Name the directory where the image is mounted",
             ) from None  # fmt: skip
 
-    def _top(self, inside: str) -> Folder:
+    def _top(self, inside: str) -> Directory:
         if os.sep == "\\":
-            return Folder(os.path.splitdrive(inside)[0] + "\\", None)
-        return Folder(self.root, os.open(self.root, _FOLDER))
+            return Directory(os.path.splitdrive(inside)[0] + "\\", None)
+        return Directory(self.root, os.open(self.root, _DIRECTORY))
 
     @property
     def knows_mounts(self) -> bool:
-        """Whether the system lists what is mounted where, so that nothing else's files are taken for the disk's."""
+        """False on Linux if its mount points are unknown: files of other disks could be removed."""
         return self._mounts is not None or not sys.platform.startswith("linux")
 
     def inside(self, path: str) -> str | None:
-        """Return a path as the disk's own system knows it, None for one outside."""
-        folder, name = os.path.split(path.rstrip(os.sep) or os.sep)
-        path = os.path.join(os.path.realpath(folder or os.curdir), name)
+        """Return a path as the disk's own system names it; None for one outside of the disk."""
+        directory, name = os.path.split(path.rstrip(os.sep) or os.sep)
+        path = os.path.join(os.path.realpath(directory or os.curdir), name)
         return path[len(self._before) :] if (path + os.sep).startswith(self._before + os.sep) else None
 
     def below(self, path: str) -> str:
-        """Return a path that was found before as the disk's own system knows it."""
+        """Return a path that was found on the disk as its own system names it."""
         return path[len(self._before) :]
 
     def name(self, path: str) -> str:
-        """Return a path below the root, as a tar file names it."""
+        """Return a path below the root as a tar file names it."""
         return os.path.splitdrive(self.below(path))[1].replace(os.sep, "/").lstrip("/")
 
-    def folder(self, inside: str, links: bool = True) -> Folder:
-        """Open a directory; links are followed as if the root were "/"."""
+    def directory(self, inside: str, links: bool = True) -> Directory:
+        """Open a directory; links are resolved as if the root were "/"."""
         opened = [self._top(inside)]
 
         def enter(name: str) -> str | None:
@@ -198,44 +206,44 @@ class Disk:
             for one in opened:
                 one.close()
 
-    def parent(self, path: str) -> Folder:
-        """Open the directory of a path that was found before, in which there was no link."""
-        return self.folder(self.below(os.path.dirname(path)), links=False)
+    def parent(self, path: str) -> Directory:
+        """Open the directory of a path that was found on the disk; no link is followed."""
+        return self.directory(self.below(os.path.dirname(path)), links=False)
 
-    def is_mounted(self, folder: Folder, name: str, status: os.stat_result) -> bool:
-        """Return whether a name in a directory is a mount point, also for a single file."""
+    def is_mounted(self, directory: Directory, name: str, status: os.stat_result) -> bool:
+        """Return whether a name in a directory is a mount point; a file can be one, too."""
         if self._mounts is None:
-            return status.st_dev != folder.status(".").st_dev
-        return self._before + self.below(folder.of(name)) in self._mounts
+            return status.st_dev != directory.status(".").st_dev
+        return self._before + self.below(directory.of(name)) in self._mounts
 
-    def find(self, inside: str) -> tuple[Folder, str, os.stat_result] | None:
-        """Return the open directory of a path, its name and its status there; None for what is not there."""
+    def find(self, inside: str) -> tuple[Directory, str, os.stat_result] | None:
+        """Return the open directory of a path, its name there and its status; None if it does not exist."""
         parent, _, name = inside.rpartition(os.sep)
         if name in ("", ".", ".."):
             parent, name = inside, "."
         try:
-            folder = self.folder(parent + os.sep)
+            directory = self.directory(parent + os.sep)
         except FileNotFoundError:
-            self._demand_no_dangling(parent)
+            self._require_no_dangling_link(parent)
             return None
         try:
-            return folder, name, folder.status(name)
+            return directory, name, directory.status(name)
         except OSError as error:
-            folder.close()
+            directory.close()
             if error.errno == errno.ENOENT:
                 return None
             raise
 
-    def _demand_no_dangling(self, inside: str) -> None:
-        """Raise OSError for a directory behind a link that leads nowhere: it may be on another disk."""
+    def _require_no_dangling_link(self, inside: str) -> None:
+        """Raise OSError if a link above a directory leads nowhere: its target may be on a disk that is not mounted."""
         parts = [part for part in inside.split(os.sep) if part]
         for count in range(1, len(parts) + 1):
             try:
-                with self.folder(os.sep + os.sep.join(parts[: count - 1])) as folder:
-                    if folder.target(parts[count - 1]) is not None:
-                        self.folder(os.sep + os.sep.join(parts[:count])).close()
+                with self.directory(os.sep + os.sep.join(parts[: count - 1])) as directory:
+                    if directory.target(parts[count - 1]) is not None:
+                        self.directory(os.sep + os.sep.join(parts[:count])).close()
                     else:
-                        folder.status(parts[count - 1])
+                        directory.status(parts[count - 1])
             except FileNotFoundError:
                 if os.sep == "/" and self._is_link(parts[:count]):
                     path = self._before + os.sep + os.sep.join(parts[:count])
@@ -246,19 +254,19 @@ class Disk:
 
     def _is_link(self, parts: list[str]) -> bool:
         try:
-            with self.folder(os.sep + os.sep.join(parts[:-1])) as folder:
-                return folder.target(parts[-1]) is not None
+            with self.directory(os.sep + os.sep.join(parts[:-1])) as directory:
+                return directory.target(parts[-1]) is not None
         except OSError:
             return False
 
-    def reach(self, inside: str, links: int = MOST_LINKS) -> tuple[Folder, str, os.stat_result] | None:
-        """Return what a path leads to in the end, as `find` does."""
+    def resolve(self, inside: str, links: int = MOST_LINKS) -> tuple[Directory, str, os.stat_result] | None:
+        """Return what a path leads to through all links, as `find` does."""
         found = self.find(inside)
         if found is None or not stat.S_ISLNK(found[2].st_mode):
             return found
-        with found[0] as folder:
-            target = folder.target(found[1])
+        with found[0] as directory:
+            target = directory.target(found[1])
         if target is None or not links:
             return None
-        here = self.below(folder.path) or "/"
-        return self.reach(os.path.join(here, target), links - 1)
+        here = self.below(directory.path) or "/"
+        return self.resolve(os.path.join(here, target), links - 1)

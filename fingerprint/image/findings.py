@@ -1,4 +1,4 @@
-"""What may be left in an image, and what became of it."""
+"""What an image may hold that its machines must not share, and what was done about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REMOVE, EMPTY, KEEP = "remove", "empty", "keep"
 NODES = ("mi-", "i-")
 _NODE = re.compile(r"(?<![0-9A-Za-z])(?:mi|i)-[0-9a-f]{8,17}(?![0-9A-Za-z])")
 _BY_US = "`fingerprint image clean` does it"
-# kind: what it is, what is to be done with it, and what to do about it.
+# kind: what it is, the action of `clean`, and the remedy.
 KINDS = {
     "vault": ("the vault: registration, private key, fingerprint", REMOVE, _BY_US),
     "registration": ("node ID and region of the registration", REMOVE, _BY_US),
@@ -31,7 +31,7 @@ KINDS = {
         "a private host key of the SSH server", KEEP, "Remove it by hand last; `ssh-keygen -A` makes a new one",
     ),
     "random-seed": ("the seed of the random numbers", KEEP, "Remove it by hand last; systemd makes a new one"),
-    "cloud-init": ("the instance that cloud-init knows", KEEP, "Run `cloud-init clean` in the image"),
+    "cloud-init": ("the instance data of cloud-init", KEEP, "Run `cloud-init clean` in the image"),
 }  # fmt: skip
 
 
@@ -42,10 +42,10 @@ class Leftover(Value):
         kind: a key of `KINDS`.
         path: where it is, with the root in front.
         what: what it is, in words.
-        action: "remove", "empty", or "keep" for what is never touched by us.
-        size: its bytes.
+        action: "remove", "empty", or "keep" for what `clean` never changes.
+        size: in bytes.
         remedy: what to do about it.
-        identity: what tells whether it is still the same: device, inode, file type, size, time of change.
+        identity: device, inode and file type; of a file also size and the times of writing and of change (ns).
     """
 
     kind: str
@@ -57,42 +57,48 @@ class Leftover(Value):
     identity: tuple[int, ...]
 
     @property
-    def is_folder(self) -> bool:
-        """True for a directory whose very name is a leftover; what is in it is told apart."""
+    def is_directory(self) -> bool:
+        """True for a directory whose name is a leftover; the files in it are items of their own."""
         return stat.S_ISDIR(self.identity[2])
 
 
 class Findings(Value):
-    """What was found in an image.
+    """The findings in an image.
 
     Attributes:
         root: the root directory of the image.
         items: what is left.
-        unreadable: (path, reason) of what could not be looked at.
-        directories: directories that go, too, once they are empty; inner ones first.
+        unreadable: (path, reason) of what could not be searched.
+        directories: removed, too, once they are empty; inner ones first.
         trees: (device, inode) of all directories that are cleaned.
     """
 
     root: str
     items: tuple[Leftover, ...]
     unreadable: tuple[tuple[str, str], ...]
-    folders: tuple[str, ...]
+    directories: tuple[str, ...]
     trees: frozenset[tuple[int, int]]
 
     @property
     def is_clean(self) -> bool:
-        """True when nothing is left, and everything could be looked at."""
+        """True if nothing is left, and everything could be searched."""
         return not self.items and not self.unreadable
 
     @property
     def removable(self) -> tuple[Leftover, ...]:
-        """What `clean` removes or empties, directories last."""
-        going = [item for item in self.items if item.action != KEEP]
-        return tuple(sorted(going, key=lambda item: item.is_folder))
+        """Items that `clean` removes or empties, directories last."""
+        removed = [item for item in self.items if item.action != KEEP]
+        return tuple(sorted(removed, key=lambda item: item.is_directory))
 
 
 class Done(Value):
-    """What became of one thing. Attributes: `path`; `did`: "removed", "emptied" or "nothing"; `error`: why, or ""."""
+    """The result for one item.
+
+    Attributes:
+        path: with the root in front.
+        did: "removed", "emptied" or "nothing".
+        error: why nothing was done, or "".
+    """
 
     path: str
     did: str
@@ -100,6 +106,6 @@ class Done(Value):
 
 
 def masked_path(path: str, root: str) -> str:
-    """Return a path, as text, with the node IDs in it masked, but not in that of the root itself."""
+    """Return a path with the node IDs in it masked, except in the part that is the root."""
     start = len(root) if path.startswith(root) else 0
     return path[:start] + _NODE.sub(lambda found: masked(found[0]), path[start:])

@@ -51,8 +51,8 @@ def by_path(root: Path, path: str) -> int:
 
 def by_descriptor(root: Path, path: str) -> int:
     try:
-        with Disk(str(root)).folder(path) as folder:
-            return folder.status(".").st_ino
+        with Disk(str(root)).directory(path) as directory:
+            return directory.status(".").st_ino
     except OSError as error:
         return -(error.errno or 0)
 

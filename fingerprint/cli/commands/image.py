@@ -169,7 +169,7 @@ def _found_after(arguments: Arguments, before: Findings, done: list[Done]) -> Fi
     told = {item.path for item in after.items}
     failed = {one.path for one in done if one.error and one.path not in told and os.path.lexists(one.path)}
     left = tuple(item for item in before.removable if item.path in failed)
-    return Findings(after.root, (*after.items, *left), after.unreadable, after.folders, after.trees)
+    return Findings(after.root, (*after.items, *left), after.unreadable, after.directories, after.trees)
 
 
 def _is_vault(path: str | None) -> bool:
