@@ -36,7 +36,6 @@ smbios
 agent.paths
 _io
 types
-_value
 _core _fleet _matchlines
 errors
 """

@@ -1,13 +1,13 @@
 """Values: hash, record, attribute, collection and verdict, and the enumerations that they use.
 
-All are immutable and free of I/O. Their bases, `Value` and `Vocabulary`, are in `_value.py` and imported from here.
+All are immutable and free of I/O. Their bases, `Value` and `Vocabulary`, are in `base.py` and imported from here.
 Longer than 400 lines: most of them describe fields, and every layer above imports its values from this one module.
 """
 
 from __future__ import annotations
 
 from fingerprint._core import HardwareHash
-from fingerprint._value import Value, Vocabulary
+from fingerprint.types.base import Value, Vocabulary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
