@@ -161,7 +161,13 @@ def test_the_command_that_registers_stands_in_one_module() -> None:
 
 def test_values_are_declared_and_not_written_by_hand() -> None:
     # The base of all values; the options of the command line, made at each start; three that collect what is found.
-    by_hand = {"types/base.py", "cli/options.py", "machine/keeping.py", "smbios/dmidecode.py", "support_bundle/bundle.py"}
+    by_hand = {
+        "types/base.py",
+        "cli/options.py",
+        "machine/keeping.py",
+        "smbios/dmidecode.py",
+        "support_bundle/bundle.py",
+    }
     assert homes(r"(?m)^    __slots__ =") == by_hand
 
 

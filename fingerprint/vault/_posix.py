@@ -208,8 +208,8 @@ class Folder(ReadFolder):
         except OSError as error:
             raise vault_error(error, where, "make durable") from None
 
-    def append(self, name: str, lines: bytes) -> None:
-        """Add lines to a file durably, and make it (mode 0600) if it is missing.
+    def append(self, name: str, lines: bytes, *, durable: bool = True) -> None:
+        """Append lines to a file, flush them if `durable`, and create the file (mode 0600) if it is missing.
 
         A line that a dead writer left without its end is cut off first; what does not fit is taken
         back. The caller holds the lock of the vault, and nobody else writes the file.
@@ -228,7 +228,8 @@ class Folder(ReadFolder):
                 os.ftruncate(descriptor, end)
             try:
                 _write_all(descriptor, lines)
-                os.fsync(descriptor)
+                if durable:
+                    os.fsync(descriptor)
             except BaseException:
                 os.ftruncate(descriptor, end)
                 raise

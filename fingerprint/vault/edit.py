@@ -244,9 +244,9 @@ class VaultEdit:
     def _mark_written(self, number: int, key: str) -> None:
         """Say in the journal that a change was made."""
         try:
-            self._vault.history.mark(number, key, WRITTEN, self._vault.now())
+            self._vault.history.mark(number, key, WRITTEN, self._vault.now(), durable=False)
         except VaultError:
-            # It is made, and what lies in the vault says the same; the next writer marks it by that.
+            # The change is made; the next writer finds its bytes in the vault and marks it.
             return
 
     def _replace(self, store: Folder, key: str, before: bytes | None, data: bytes, why: str, rule: str) -> int:

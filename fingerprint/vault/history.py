@@ -41,6 +41,7 @@ from fingerprint.vault.state_keys import HISTORY, JOURNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from fingerprint.vault.files import Files
@@ -160,22 +161,34 @@ class History:
             key, known[-1].after if known else None, data, why=FOUND, rule="", now=now, state=BYTES_FOUND
         )  # fmt: skip
 
-    def mark(self, number: int, key: str, ended: str, now: float, **more: str) -> None:
-        """Say how an entry ended, durably. The caller holds the lock of the vault.
+    def mark(
+        self,
+        number: int,
+        key: str,
+        ended: str,
+        now: float,
+        *,
+        durable: bool = True,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        """Append to the journal how an entry ended. The caller holds the lock of the vault.
 
         Args:
             number: of the entry.
             key: its key.
             ended: WRITTEN, NOT_WRITTEN or another word for one that waits for the service.
             now: seconds since 1970-01-01 UTC.
+            durable: flush the mark to disk. False where the bytes in the vault say the same after a power loss.
             more: further members of the mark.
 
         Raises:
-            VaultError: it could not be written durably.
+            VaultError: it could not be written, or not flushed.
         """
         with Folder.make(self.folder, 0o700) as folder:
             last, lines, _ = self._end(folder, make_room=False)
-            folder.append(self.name, _mark(number, key, ended, last, lines + 1, at=utc(now), **more))
+            folder.append(
+                self.name, _mark(number, key, ended, last, lines + 1, at=utc(now), **(more or {})), durable=durable
+            )
         if ended == NOT_WRITTEN:
             self._audit({"number": number, "vault": json_text(self.vault), "key": key, "at": utc(now), "why": ended,
                          "rule": ""})  # fmt: skip

@@ -127,7 +127,7 @@ def mark(vault: Vault, one: Pending, ended: str, **more: str) -> None:
     if one.node:
         # Only the last mark counts, and a node that was once known stays known.
         more.setdefault("node", one.node)
-    vault.history.mark(one.number, _KEY, ended, vault.now(), **more)
+    vault.history.mark(one.number, _KEY, ended, vault.now(), more=more)
 
 
 def give_up(vault: Vault) -> None:
