@@ -15,7 +15,8 @@ from fingerprint.machine.recorder import Recorder
 from fingerprint.rules.ssm import match
 from fingerprint.types import FingerprintRecord, Value
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.history import LAST_WRITTEN, LIST_ENTRIES
+from fingerprint.vault.history import LIST_ENTRIES
+from fingerprint.vault.journal import LAST_WRITTEN
 from fingerprint.vault.records import decode_fingerprint, decode_registration, encode_fingerprint
 
 TYPE_CHECKING = False

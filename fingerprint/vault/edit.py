@@ -303,9 +303,9 @@ class VaultEdit:
 
     def _entries(self, manifest: bytes) -> dict[str, str]:
         """Return what a corrupt manifest lists all the same, and the new one takes over."""
-        from fingerprint.vault.integrity import as_the_agent_reads, kept_entries
+        from fingerprint.vault.agent_manifest import decode_as_agent, kept_entries
 
-        return kept_entries(as_the_agent_reads(manifest))
+        return kept_entries(decode_as_agent(manifest))
 
 
 def _node(store: Folder) -> str | None:

@@ -9,7 +9,6 @@ the reference's directories. Beside it `audit.log`, without secrets.
 from __future__ import annotations
 
 import os
-import sys
 
 from fingerprint._core import dumps
 from fingerprint._io.times import utc
@@ -20,12 +19,16 @@ from fingerprint.vault.journal import (
     BYTES_FOUND,
     CHANGE,
     FOUND,
+    LAST_WRITTEN,
     NOT_WRITTEN,
     VERSION,
     WRITTEN,
     bytes_of,
     changes_of,
+    copies_of,
     json_text,
+    last_entry,
+    mark_line,
     newest_states,
     outcome,
     parsed,
@@ -34,7 +37,6 @@ from fingerprint.vault.journal import (
     settled,
     text_of,
     unmarked,
-    unsealed,
 )
 from fingerprint.vault.os_errors import JOURNAL_LIMIT
 from fingerprint.vault.state_keys import HISTORY, JOURNAL
@@ -49,9 +51,6 @@ if TYPE_CHECKING:
 
 # Then `retention` chooses what is kept of them; all that it can keep is less.
 LINES_LIMIT = 1200
-AUDIT_LOG = "audit.log"
-# What was written last, for `entry`.
-LAST_WRITTEN = 0
 # Why a record was written, as the history and the evidence have it.
 FIRST = "first fingerprint"
 MISMATCH = "the machine does not match its record"
@@ -111,6 +110,9 @@ class History:
         Raises:
             VaultError: it could not be written durably; then the caller must not change the vault.
         """
+        # Imported here: who only reads needs none of it.
+        from fingerprint.vault.audit import append_audit, who
+
         with Folder.make(self.folder, 0o700) as folder:
             last, lines, end = self._end(folder)
             # What the process of the change before did not live to mark.
@@ -127,14 +129,14 @@ class History:
                 "state": state,
                 **({} if request is None else {"request": request}),
                 "lines": lines + (2 if mark else 1),
-                "by": _who(),
+                "by": who(),
                 "before": text_of(before),
                 "after": text_of(after),
             }
             # The audit log is without it: it is for people, and others read it.
             entry = {"schemaVersion": VERSION, **change, **({} if node is None else {"node": node}), **kept}
             folder.append(self.name, mark + sealed(entry))
-        self._audit(change)
+        append_audit(self.state, change)
         return last + 1
 
     def ask(self, key: str, before: bytes | None, after: bytes, request: dict[str, Any], why: str, now: float) -> int:
@@ -187,16 +189,13 @@ class History:
         with Folder.make(self.folder, 0o700) as folder:
             last, lines, _ = self._end(folder, make_room=False)
             folder.append(
-                self.name, _mark(number, key, ended, last, lines + 1, at=utc(now), **(more or {})), durable=durable
+                self.name, mark_line(number, key, ended, last, lines + 1, at=utc(now), **(more or {})), durable=durable
             )
         if ended == NOT_WRITTEN:
-            self._audit({"number": number, "vault": json_text(self.vault), "key": key, "at": utc(now), "why": ended,
-                         "rule": ""})  # fmt: skip
+            from fingerprint.vault.audit import append_audit
 
-    def _audit(self, change: dict[str, Any]) -> None:
-        with Folder.make(self.state, 0o700) as state:
-            # The journal is the durable one; this is for people and for those who collect logs.
-            state.append_shared(AUDIT_LOG, dumps({**change, "by": _who()}) + b"\n")
+            change = {"number": number, "vault": json_text(self.vault), "key": key, "at": utc(now), "why": ended}
+            append_audit(self.state, {**change, "rule": ""})
 
     def _settling(self, folder: Folder, end: bytes, key: str, there: bytes | None, last: int, lines: int) -> bytes:
         """Return the line that says how the newest change of a key ended, b"" if one says so or it is no change."""
@@ -205,7 +204,9 @@ class History:
         entry = unmarked(end, key)
         if entry is None:
             return b""
-        return _mark(entry["number"], key, WRITTEN if outcome(entry, there) == WRITTEN else NOT_WRITTEN, last, lines)
+        return mark_line(
+            entry["number"], key, WRITTEN if outcome(entry, there) == WRITTEN else NOT_WRITTEN, last, lines
+        )
 
     def _end(self, folder: Folder, *, make_room: bool = True) -> tuple[int, int, bytes]:
         """Return the number of the last entry, how many lines there are, and the last of them.
@@ -214,10 +215,10 @@ class History:
         """
         # The last line says it; the whole journal is read only if that one is damaged, or too long.
         end = folder.read(self.name, tail=_TAIL) or b""
-        last = _last_entry(end if len(end) < _TAIL else end.partition(b"\n")[2])
+        last = last_entry(end if len(end) < _TAIL else end.partition(b"\n")[2])
         if last is None or (make_room and last["lines"] >= LINES_LIMIT):
             end = folder.read(self.name, JOURNAL_LIMIT) or b""
-            last = _last_entry(end)
+            last = last_entry(end)
             if make_room and end.count(b"\n") >= LINES_LIMIT:
                 # Imported here: it is rare, and needs what decodes records.
                 from fingerprint.vault.retention import compacted
@@ -408,28 +409,3 @@ class History:
         except VaultError:
             raise LookupError(key) from None
         return data
-
-
-def copies_of(changes: list[Change]) -> list[tuple[int, str, bytes]]:
-    """Return the copies that changes of one key leave, the newest first, see `History.copies`."""
-    last = [(LAST_WRITTEN, changes[-1].at, changes[-1].after)] if changes else []
-    return last + [(one.number, one.at, one.after if one.before is None else one.before) for one in changes[::-1]]
-
-
-def _mark(number: int, key: str, ended: str, last: int, lines: int, **more: str) -> bytes:
-    """Return the line that says how an entry ended; it has the number of the last entry, and takes none."""
-    mark = {"schemaVersion": VERSION, "number": last, "key": key, "of": number, "outcome": ended}
-    return sealed({**mark, **more, "lines": lines})
-
-
-def _last_entry(data: bytes) -> Entry | None:
-    return next((entry for line in reversed(data.split(b"\n")[:-1]) if (entry := unsealed(line))), None)
-
-
-def _who() -> dict[str, Any]:
-    return {
-        "uid": os.getuid() if hasattr(os, "getuid") else None,
-        "sudoUser": json_text(os.environ["SUDO_USER"]) if "SUDO_USER" in os.environ else None,
-        "pid": os.getpid(),
-        "program": json_text(os.path.basename(sys.argv[0])) if sys.argv else "",
-    }

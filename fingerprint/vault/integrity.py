@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 
-from fingerprint._core import JsonError, loads, members
 from fingerprint.errors import VaultCorrupt, VaultMissing
 from fingerprint.types import Value
+from fingerprint.vault.agent_manifest import MISSING, decode_as_agent, file_defect, invalid_text, kept_entries
 from fingerprint.vault.os_errors import FILE_LIMIT, vault_error
 from fingerprint.vault.records import FINGERPRINT_KEY, REGISTRATION_KEY, decode_fingerprint, decode_registration
 
@@ -32,7 +32,6 @@ MANIFEST_KEYS: dict[str, dict[str, Callable[[bytes, str], object]]] = {
 }
 READS, MINTS, EXITS, FAILS, REGISTERS = "reads", "mints", "exits", "fails", "registers"
 SOUND, NONE = "sound", "none"
-MISSING, EMPTY, BLANK, NOT_JSON, WRONG_TYPE = "missing", "empty", "blank", "not-json", "wrong-type"
 INVALID_TEXT = "invalid-text"
 UNLISTED, ELSEWHERE, DATA_MISSING = "unlisted", "elsewhere", "data-missing"
 REPAIR = "fingerprint vault repair --yes"
@@ -46,9 +45,6 @@ CONSEQUENCES = {
     FAILS: "at its next start the agent cannot load the vault, finds no registration and exits; it writes nothing",
     REGISTERS: "at its next start on EC2 the agent stores a new key over this one and registers the instance again",
 }
-_BLANKS = b" \t\r\n\0"
-# The bytes of one escape such as \ud800.
-_ONE_ESCAPE = 6
 
 
 class ManifestState(Value):
@@ -115,8 +111,8 @@ def manifest_state(vault: Vault, manifest_name: str = "") -> ManifestState:
     try:
         with vault.files.open(vault.path) as folder:
             data = vault.files.settled(folder, name)
-            listed = as_the_agent_reads(data or b"")
-            copies = not _invalid_text(data)
+            listed = decode_as_agent(data or b"")
+            copies = not invalid_text(data)
             try:
                 with vault.files.open(STORE, folder) as store:
                     return _Look(vault, name, listed, store, copies=copies).state(data)
@@ -185,7 +181,7 @@ class _Look:
 
     def state(self, data: bytes | None) -> ManifestState:
         there = [key for key in MANIFEST_KEYS[self._name] if key in self._names]
-        kind, problem = _whole_file(data)
+        kind, problem = file_defect(data)
         if kind == MISSING and not there:
             return ManifestState(NONE, READS, "", self._where)
         if kind:
@@ -199,7 +195,7 @@ class _Look:
                 _listable(self._vault, self._name, there, self._store),
             )
         state = self._of_keys()
-        if state.sound and (problem := _invalid_text(data)):
+        if state.sound and (problem := invalid_text(data)):
             what = f"{self._name} holds text that is not Unicode: {problem}"
             good = _listable(self._vault, self._name, there, self._store)
             return self._wrong(INVALID_TEXT, READS, what, dict.fromkeys(there, INVALID_TEXT), good)
@@ -305,72 +301,6 @@ class _Look:
             elif state == DATA_MISSING:
                 said.append(f"{self._name} lists {key}, and its data file is missing")
         return "; ".join(said)
-
-
-def _whole_file(data: bytes | None) -> tuple[str, str]:
-    """Return the kind of a manifest that is wrong as a whole, and what is wrong; ("", "") for an object of strings."""
-    if data is None:
-        return MISSING, "is missing"
-    if not data:
-        return EMPTY, "is empty (0 bytes)"
-    if not data.strip(_BLANKS):
-        return BLANK, f"holds nothing but blanks ({len(data)} bytes)"
-    text = _repaired(data)
-    try:
-        value = loads(text)
-    except JsonError as error:
-        return NOT_JSON, f"is not JSON: {error}"
-    if value is not None and not isinstance(value, dict):
-        return WRONG_TYPE, "is JSON, but not an object"
-    for key, path in (value or {}).items():
-        if path is not None and not isinstance(path, str):
-            return WRONG_TYPE, f"lists {key} with a value that is not a path"
-    return "", ""
-
-
-def as_the_agent_reads(data: bytes) -> dict[str, str]:
-    """Return the manifest as Go decodes it: the last of two equal names wins, null is "".
-
-    Of one that the agent refuses the entries that are there: {} where it is no object, none for what is no path.
-    """
-    listed = {}
-    try:
-        for name, raw in members(_repaired(data)) or ():
-            path = loads(raw)
-            listed[name] = path if isinstance(path, str) else ""
-    except JsonError:
-        return {}
-    return listed
-
-
-def _invalid_text(data: bytes | None) -> str:
-    """Return where a manifest that the agent decodes holds text that is not Unicode, "" if it does not."""
-    try:
-        loads(data or b"{}")
-    except JsonError as error:
-        return str(error)
-    return ""
-
-
-def kept_entries(listed: dict[str, str]) -> dict[str, str]:
-    """Return the entries of a damaged manifest that a new one takes over: those with a path and an intact name."""
-    return {key: path for key, path in listed.items() if path and "\ufffd" not in key}
-
-
-def _repaired(data: bytes) -> bytes:
-    """Return the bytes with U+FFFD for what is not Unicode, as Go decodes them."""
-    text = data.decode("utf-8", "replace").encode("utf-8")
-    if b"\\ud" not in text.lower():
-        return text
-    # Imported here: only half a surrogate pair needs it.
-    import re
-
-    def whole(found: re.Match[bytes]) -> bytes:
-        return rb"\ufffd" if len(found[0]) == _ONE_ESCAPE else found[0]
-
-    return re.sub(
-        rb"\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|\\u[dD][89a-fA-F][\da-fA-F]{2}|\\.", whole, text
-    )
 
 
 def _does(lost: list[str]) -> str:

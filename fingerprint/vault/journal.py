@@ -29,6 +29,8 @@ WRITTEN_AHEAD = f"{ROTATION}: written ahead"
 # Why an entry has a change that was not made here: without it the bytes before it would be in no entry's `before`.
 FOUND = "written by another program"
 VERSION = 2
+# The number of the copy that was written last, see `copies_of`.
+LAST_WRITTEN = 0
 # Members that marks alone have, and changes alone; quotes within strings are escaped, so they can be looked for.
 _OF_A_MARK = b',"of":'
 _OF_A_CHANGE = b',"state":"change",'
@@ -91,6 +93,17 @@ def sealed(entry: Entry) -> bytes:
 
     body = dumps(entry)[:-1]
     return body + b',"sha256":"' + sha256_hex(body).encode() + b'"}\n'
+
+
+def mark_line(number: int, key: str, ended: str, last: int, lines: int, **more: str) -> bytes:
+    """Return the line that says how an entry ended; it has the number of the last entry, and takes none."""
+    mark = {"schemaVersion": VERSION, "number": last, "key": key, "of": number, "outcome": ended}
+    return sealed({**mark, **more, "lines": lines})
+
+
+def last_entry(data: bytes) -> Entry | None:
+    """Return the last line of a journal that is as it was written, None without one."""
+    return next((entry for line in reversed(data.split(b"\n")[:-1]) if (entry := unsealed(line))), None)
 
 
 def settled(lines: Iterable[Entry], lies: Callable[[str], bytes | None]) -> list[tuple[Entry, str]]:
@@ -165,6 +178,12 @@ def changes_of(ends: Iterable[tuple[Entry, str]]) -> list[Change]:
         for entry, ended in ends
         if ended == WRITTEN or entry["before"] is not None
     ]  # fmt: skip
+
+
+def copies_of(changes: list[Change]) -> list[tuple[int, str, bytes]]:
+    """Return the copies that changes of one key leave, the newest first, see `History.copies`."""
+    last = [(LAST_WRITTEN, changes[-1].at, changes[-1].after)] if changes else []
+    return last + [(one.number, one.at, one.after if one.before is None else one.before) for one in changes[::-1]]
 
 
 def reason(entry: Entry, ended: str) -> str:

@@ -11,8 +11,8 @@ import os
 from fingerprint._io.times import utc
 from fingerprint.errors import VaultCorrupt, VaultError
 from fingerprint.types import FingerprintRecord, Value
-from fingerprint.vault.history import MISMATCH, REGISTERED, copies_of
-from fingerprint.vault.journal import FOUND
+from fingerprint.vault.history import MISMATCH, REGISTERED
+from fingerprint.vault.journal import FOUND, copies_of
 from fingerprint.vault.records import FINGERPRINT_KEY, REGISTRATION_KEY, decode_fingerprint, decode_registration
 
 TYPE_CHECKING = False

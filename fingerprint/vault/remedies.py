@@ -6,7 +6,7 @@ For the path of an error only: reading a sound vault never comes here.
 from __future__ import annotations
 
 from fingerprint.errors import FingerprintLost, VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe
-from fingerprint.vault.history import copies_of
+from fingerprint.vault.journal import copies_of
 from fingerprint.vault.records import (
     FINGERPRINT_KEY,
     REGISTRATION_KEY,

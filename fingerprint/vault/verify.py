@@ -6,19 +6,14 @@ import os
 
 from fingerprint.errors import FingerprintLost, VaultDenied, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.types import Value
+from fingerprint.vault.agent_manifest import BLANK, EMPTY, MISSING, NOT_JSON, WRONG_TYPE, decode_as_agent
 from fingerprint.vault.integrity import (
-    BLANK,
     DATA_MISSING,
     ELSEWHERE,
-    EMPTY,
     INVALID_TEXT,
     MANIFEST_KEYS,
-    MISSING,
-    NOT_JSON,
     STORE,
     UNLISTED,
-    WRONG_TYPE,
-    as_the_agent_reads,
     manifest_state,
 )
 from fingerprint.vault.pending_registration import node_in, pending
@@ -124,7 +119,7 @@ def _listed(vault: Vault, folder: Folder, names: list[str]) -> set[str]:
     listed: set[str] = set()
     for name in MANIFEST_KEYS:
         try:
-            listed |= as_the_agent_reads(vault.files.settled(folder, name) or b"").keys() if name in names else set()
+            listed |= decode_as_agent(vault.files.settled(folder, name) or b"").keys() if name in names else set()
         except VaultError:
             continue
     return listed

@@ -138,7 +138,7 @@ def _repair(arguments: Arguments) -> int:
 
 
 def _print_repair(plan: RepairPlan, vault: Vault, done: bool) -> None:
-    from fingerprint.vault.integrity import MISSING
+    from fingerprint.vault.agent_manifest import MISSING
 
     if not plan.writes:
         write(f"Nothing to repair: the manifest of {vault.path} lists every record that lies in Store.")
