@@ -19,7 +19,7 @@ from fingerprint.collectors.recipes import version_of
 
 # Word -> where what it may change is kept.
 WORDS = {
-    "fingerprint": "gate.py", "hardware": "collectors", "wmi": "collectors/ssm_windows.py",
+    "fingerprint": "gate", "hardware": "collectors", "wmi": "collectors/ssm_windows.py",
     "wmic": "collectors/ssm_windows.py", "cim": "collectors/ssm_windows.py",
     "get-ciminstance": "collectors/ssm_windows.py", "vault": "vault", "acl": "vault", "ownership": "vault",
     "hibernat": "agent/retry_schedule.py", "backoff": "agent/retry_schedule.py",

@@ -153,7 +153,7 @@ def test_entries_after_the_newest_assessed_version_that_touch_our_words_are_list
         "Query WMI once", "Registration retries on UIII failures", "Load CREDENTIALS earlier", "Add VPC endpoints",
     ):  # fmt: skip
         assert f"  - {entry}\n" in done.stdout
-    assert "fingerprint, vault: gate.py, vault" in done.stdout
+    assert "fingerprint, vault: gate, vault" in done.stdout
     assert "Golang" not in done.stdout
 
 

@@ -1,0 +1,17 @@
+"""What decides the order: collect, match, keep or mint, vault.
+
+from fingerprint.gate import Gate, Policy, first_record, set_threshold
+"""
+
+from fingerprint.gate.evidence import keep_evidence as keep_evidence
+from fingerprint.gate.evidence import keep_snapshot as keep_snapshot
+from fingerprint.gate.evidence import record_rest as record_rest
+from fingerprint.gate.gate import Gate as Gate
+from fingerprint.gate.gate import Policy as Policy
+from fingerprint.gate.gate import demand_policy as demand_policy
+from fingerprint.gate.minting import demand_recipe as demand_recipe
+from fingerprint.gate.minting import first_record as first_record
+from fingerprint.gate.minting import prepared_record as prepared_record
+from fingerprint.gate.minting import refuse_existing as refuse_existing
+from fingerprint.gate.threshold import check_threshold as check_threshold
+from fingerprint.gate.threshold import set_threshold as set_threshold

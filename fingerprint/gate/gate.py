@@ -1,0 +1,248 @@
+"""The one place that decides the order: collect, match, keep or mint, vault. `Gate` stands before every role-token
+request; `fingerprint.observation` looks and changes nothing.
+"""
+
+from __future__ import annotations
+
+from fingerprint.collectors import collect
+from fingerprint.errors import (
+    CollectError,
+    FingerprintError,
+    FingerprintMismatch,
+    VaultCorrupt,
+    VaultMissing,
+    VaultUnreadable,
+)
+from fingerprint.gate.evidence import keep_evidence, log, record_rest, recorder_of
+from fingerprint.gate.minting import demand_valid, minted
+from fingerprint.observation import Comparison, compare_with, recipe_change
+from fingerprint.rules.ssm import THRESHOLD_DEFAULT, in_words
+from fingerprint.types import Collection, Verdict, Vocabulary
+from fingerprint.vault import FINGERPRINT_KEY
+from fingerprint.vault.history import FIRST, MISMATCH
+from fingerprint.vault.other_records import refuse_second
+from fingerprint.vault.remedies import existing_record, refuse_lost
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import ClassVar
+
+    from typing_extensions import Self
+
+    from fingerprint.machine.base import Machine
+    from fingerprint.machine.recorder import Recorder
+    from fingerprint.observation import RecipeChange
+    from fingerprint.vault import Vault
+    from fingerprint.vault.edit import VaultEdit
+
+ATTEMPTS = 3
+PAUSE_SECONDS = 5.0
+
+
+class Policy(Vocabulary):
+    """What the gate does on a mismatch.
+
+    REGENERATE mints and stores a new fingerprint, as documented for the reference (the service then
+    refuses it); STRICT raises and writes nothing; AUDIT logs and passes the saved fingerprint on.
+    """
+
+    REGENERATE: ClassVar[Policy]
+    STRICT: ClassVar[Policy]
+    AUDIT: ClassVar[Policy]
+
+
+Policy.define(REGENERATE="regenerate", STRICT="strict", AUDIT="audit")
+
+
+def demand_policy(kind: type, options: Mapping[str, object]) -> None:
+    """Raise TypeError, with the choices, unless the keywords for a new object name a policy."""
+    if "policy" not in options:
+        raise TypeError(f"{kind.__name__} requires the keyword policy: one of {', '.join(Policy.members())}")
+
+
+class Gate:
+    """Answers with the fingerprint to send with a role-token request.
+
+    Args:
+        vault: the machine's vault.
+        machine: the machine; None for this one. Its clock is the gate's clock.
+        policy: what to do on a mismatch. It has no default: what it chooses can cost the identity.
+        timeout: seconds for each command of a collection; None for the platform's usual one.
+
+    A failed collection is no observation. A mismatch counts only when the last attempt was a good
+    observation and the one before it agrees, and when no unreadable attribute could turn it.
+
+    Raises:
+        TypeError: no policy is named.
+        ValueError: there is no such policy.
+        RuntimeError: vault or machine keeps what it read, and each attempt looks anew.
+    """
+
+    def __new__(cls, *_: object, **options: object) -> Self:
+        demand_policy(cls, options)
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        vault: Vault,
+        machine: Machine | None = None,
+        *,
+        policy: Policy | str,
+        timeout: float | None = None,
+    ) -> None:
+        from fingerprint.machine.live import LiveMachine
+
+        self.vault = vault
+        self.machine = machine or LiveMachine()
+        self.vault.demand_fresh()
+        self.machine.require_fresh()
+        self.policy = Policy(policy)
+        self._timeout = timeout
+        # What the last attempt read, for the evidence of a record that is minted from it.
+        self._recorder: Recorder
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of this host.
+
+        On a match it is the saved one and nothing is written. Where there is no fingerprint yet and no
+        registration, the first one is minted and stored, whatever the policy. On a mismatch the policy decides.
+
+        Raises:
+            FingerprintLost: there is none, and the machine is registered.
+            Refused: there is none here, and another place knows one.
+            FingerprintMismatch: the policy is strict and this is not the machine of the record.
+            CollectError: the machine could not be observed well enough.
+            VaultError: the vault could not be read or written; it is as it was.
+        """
+        observed = self._observe()
+        if isinstance(observed, Collection):
+            return self._first(observed)
+        if observed.verdict.match:
+            return observed.record.fingerprint
+        return self._mismatch(observed)
+
+    def _observe(self) -> Comparison | Collection:
+        """Return a match, the collection for a first record, or a mismatch that counts."""
+        mismatches: list[Comparison] = []
+        problem: FingerprintError | None = None
+        for _ in range(ATTEMPTS):
+            try:
+                self._recorder = recorder_of(self.machine)
+                collection = collect(self._recorder, timeout=self._timeout)
+                demand_valid(collection)
+                problem = None
+                record = existing_record(self.vault)
+            except VaultMissing:
+                return collection
+            except VaultCorrupt as error:
+                # The agent writes in place, so a record may be half-written now and whole in a moment;
+                # the next collection is pause enough.
+                problem = error
+                continue
+            except (CollectError, VaultUnreadable) as error:
+                problem = error
+                self._pause(error)
+                continue
+            observation = compare_with(record, collection)
+            if observation.verdict.match:
+                return observation
+            mismatches.append(observation)
+            self._pause(None)
+        if problem:
+            raise problem
+        self._demand_agreement(mismatches)
+        return mismatches[-1]
+
+    def _pause(self, problem: FingerprintError | None) -> None:
+        log().warning("%s; looking again in %g s", problem or "the machine does not match its record", PAUSE_SECONDS)
+        self.machine.sleep(PAUSE_SECONDS)
+
+    def _demand_agreement(self, mismatches: list[Comparison]) -> None:
+        last = mismatches[-1]
+        if not last.verdict.conclusive:
+            raise CollectError(
+                f"cannot tell: {', '.join(last.collection.unreadable)} could not be read",
+                where=self.vault.path,
+                remedy=f"Nothing was written. {last.collection.remedy or 'See why with: fingerprint show'}",
+            )
+        if len(mismatches) < 2 or mismatches[-2].collection.hardware_hash != last.collection.hardware_hash:
+            raise CollectError(
+                "cannot tell: two good observations in a row did not agree",
+                where=self.vault.path,
+                remedy="Nothing was written. The hardware inventory changed between two readings; retry",
+            )
+
+    def _first(self, collection: Collection) -> str:
+        record = minted(collection, THRESHOLD_DEFAULT)
+        record_rest(self._recorder, self._timeout)
+
+        def store(edit: VaultEdit) -> str:
+            try:
+                winner = edit.read().fingerprint
+            except VaultMissing:
+                winner = ""
+            if winner:
+                # Another process was first; one vault has one fingerprint.
+                return winner
+            refuse_lost(self.vault)
+            refuse_second(self.vault, FINGERPRINT_KEY)
+            keep_evidence(self.vault, record, self._recorder, why=FIRST)
+            edit.store(record, why=FIRST)
+            log().info("stored the first fingerprint of the vault %s", self.vault.path)
+            return record.fingerprint
+
+        return self.vault.change(store)
+
+    def _mismatch(self, observed: Comparison) -> str:
+        if self.policy == Policy.AUDIT:
+            log().warning("not the machine of the record (%s); the policy is audit", observed.verdict.reason)
+            return observed.record.fingerprint
+        if self.policy == Policy.STRICT:
+            change = recipe_change(
+                observed.record, observed.verdict, observed.collection, self._recorder, timeout=self._timeout
+            )
+            raise mismatch_error(observed.verdict, self.vault.path, change)
+        record_rest(self._recorder, self._timeout)
+
+        def regenerate(edit: VaultEdit) -> str:
+            now = edit.read()
+            if now != observed.record:
+                # Another process changed the record while this one was waiting; judge by the new one.
+                again = compare_with(now, observed.collection)
+                if again.verdict.match:
+                    return now.fingerprint
+                raise CollectError(
+                    "the record was changed by another process while this one was deciding",
+                    where=self.vault.path,
+                    remedy="Nothing was written. Try again",
+                )
+            record = minted(observed.collection, now.threshold)
+            keep_evidence(self.vault, record, self._recorder, why=MISMATCH, present=now)
+            edit.store(record, why=MISMATCH, rule=str(observed.verdict.reason))
+            log().warning(
+                "not the machine of the record (%s): stored a new fingerprint; the old record is in the history",
+                observed.verdict.reason,
+            )
+            return record.fingerprint
+
+        return self.vault.change(regenerate)
+
+
+def mismatch_error(verdict: Verdict, where: str, change: RecipeChange | None = None) -> FingerprintMismatch:
+    """Return the error for a mismatch, with the rule that decided in words.
+
+    Args:
+        verdict: the mismatch.
+        where: the vault.
+        change: what another hash recipe says, if one does.
+    """
+    told, remedy = f"not the same machine: {in_words(verdict)}", "See what changed with: fingerprint check"
+    if change is not None and change.verdict.match:
+        told, remedy = (
+            f"the record does not match any more: {change.found.text}",
+            "See what helps with: fingerprint check",
+        )
+    error = FingerprintMismatch(told, where=where, remedy=remedy)
+    error.verdict = verdict
+    return error
