@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import fingerprint.vault
 from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint._io import windows_acl
 from fingerprint.errors import VaultBusy, VaultMissing, VaultUnreadable, VaultUnsafe
-from fingerprint.vault import _windows, _windows_calls, edit, files, history, state_keys, state_migration, verify
+from fingerprint.testing.machines import unix_snapshot
+from fingerprint.vault import _posix, _windows, _windows_calls, files, verify
+from fingerprint.vault.repair import plan_repair, repair
 
 CLOSED = "O:BAG:SYD:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)"
 RECORD = FingerprintRecord("fp", HardwareHash({"uuid": "u"}), 40)
+# All are loaded here: one that is loaded after the class was replaced would have the other one in later tests, too.
+LOADED = [
+    importlib.import_module(f"fingerprint.vault.{module.name}")
+    for module in pkgutil.iter_modules(fingerprint.vault.__path__)
+]
+# The modules that open directories, other than those that define how.
+USERS = [module for module in LOADED if getattr(module, "Folder", None) is files.Folder and module is not _posix]
 
 
 class Calls:
@@ -41,7 +53,7 @@ class Calls:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    for module in (edit, files, history, state_keys, state_migration):
+    for module in USERS:
         monkeypatch.setattr(module, "Folder", _windows.Folder)
     return Calls(monkeypatch)
 
@@ -51,6 +63,10 @@ def vault(calls: Calls, tmp_path: Path) -> Vault:
     made = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
     with made.edit() as edit:
         edit.store(RECORD, why="test")
+    # The class of Unix refuses these modes, so a module that has it fails.
+    for path in [tmp_path / "state", *tmp_path.rglob("*")]:
+        if path.is_dir():
+            path.chmod(0o777)
     return made
 
 
@@ -63,6 +79,43 @@ def test_what_is_stored_is_read_and_everything_made_is_closed_to_others(vault: V
     }  # fmt: skip
     assert calls.held == []
     assert verify.verify(vault) == []
+
+
+def test_evidence_is_kept_and_closed_to_others(vault: Vault, calls: Calls) -> None:
+    calls.protected.clear()
+    snapshot = unix_snapshot()
+    with vault.edit():
+        vault.evidence.keep(RECORD, snapshot, why="test", at="2026-01-01T00:00:00Z")
+    [kept], damaged = vault.evidence.entries()
+    assert (kept.snapshot, damaged) == (snapshot, [])
+    name = Path(vault.evidence.path, f"{kept.number:06}-{kept.tag}.json.tmp").name
+    assert calls.protected == [("evidence", True), (vault.state_key, True), (name, False)]
+
+
+def test_evidence_that_others_can_write_is_not_read(vault: Vault, calls: Calls) -> None:
+    with vault.edit():
+        vault.evidence.keep(RECORD, unix_snapshot(), why="test", at="2026-01-01T00:00:00Z")
+    calls.lists[vault.state_key] = CLOSED + "(A;;FA;;;WD)"
+    with pytest.raises(VaultUnsafe, match="WD can write"):
+        vault.evidence.entries()
+
+
+def test_a_repair_lists_the_record_again(vault: Vault, calls: Calls) -> None:
+    Path(vault.path, "Manifest").unlink()
+    plan = plan_repair(vault)
+    calls.protected.clear()
+    repair(vault, plan)
+    assert vault.read() == RECORD
+    assert verify.verify(vault) == []
+    assert ("Manifest.tmp", False) in calls.protected
+
+
+@pytest.mark.parametrize("name", ["Vault", "Store"])
+def test_a_repair_of_what_others_can_write_is_refused(name: str, vault: Vault, calls: Calls) -> None:
+    Path(vault.path, "Manifest").unlink()
+    calls.lists[name] = CLOSED + "(A;;FA;;;WD)"
+    with pytest.raises(VaultUnsafe, match="WD can write"):
+        plan_repair(vault)
 
 
 def test_a_replaced_record_is_in_the_journal(vault: Vault, tmp_path: Path) -> None:
