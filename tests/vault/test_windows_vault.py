@@ -18,6 +18,7 @@ from fingerprint.errors import VaultBusy, VaultMissing, VaultUnreadable, VaultUn
 from fingerprint.testing.machines import unix_snapshot
 from fingerprint.vault import _posix, _windows, _windows_calls, files, verify
 from fingerprint.vault.repair import plan_repair, repair
+from fingerprint.vault.state_migration import earlier_key
 
 CLOSED = "O:BAG:SYD:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)"
 RECORD = FingerprintRecord("fp", HardwareHash({"uuid": "u"}), 40)
@@ -116,6 +117,26 @@ def test_a_repair_of_what_others_can_write_is_refused(name: str, vault: Vault, c
     calls.lists[name] = CLOSED + "(A;;FA;;;WD)"
     with pytest.raises(VaultUnsafe, match="WD can write"):
         plan_repair(vault)
+
+
+def test_state_under_an_earlier_key_is_taken_over(calls: Calls, tmp_path: Path) -> None:
+    def vault() -> Vault:
+        # Of a path that was too long for a key, whose digest got another form since.
+        return Vault(str(tmp_path / ("long" * 50) / "Vault"), state=str(tmp_path / "state"))
+
+    with vault().edit() as edit:
+        edit.store(RECORD, why="first")
+    history = Path(vault().history.folder)
+    journal, earlier = Path(vault().history.path), history / f"{earlier_key(vault().path)}.jsonl"
+    assert earlier != journal
+    journal.rename(earlier)
+    for note in history.glob("*.place.json"):
+        note.unlink()
+    history.chmod(0o777)
+    with vault().edit() as edit:
+        edit.store(RECORD.replace(threshold=50), why="second")
+    assert [change.why for change in vault().history.changes()] == ["first", "second"]
+    assert (journal.exists(), earlier.exists()) == (True, False)
 
 
 def test_a_replaced_record_is_in_the_journal(vault: Vault, tmp_path: Path) -> None:
