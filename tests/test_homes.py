@@ -138,7 +138,7 @@ def defined(name: str) -> set[str]:
 
 
 # Public names, and the one choice of a module by the operating system.
-FACES = {("types", "HardwareHash"), ("types", "Value"), ("types", "Vocabulary"), ("vault/files", "Folder")}
+FACES = {("types", "HardwareHash"), ("types", "Value"), ("types", "Vocabulary"), ("vault/files", "Directory")}
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -382,16 +382,16 @@ def test_a_write_that_failed_is_not_what_was_written_last(
 ) -> None:
     """A full disk: the journal announces the change, and the vault does not get it."""
     from fingerprint.errors import VaultUnreadable
-    from fingerprint.vault.files import Folder
+    from fingerprint.vault.files import Directory
 
     path = Path(registered.vault.data_path("InstanceFingerprint"))
     whole = path.read_bytes()
 
-    def full(folder: Folder, name: str, *_: object) -> None:
+    def full(directory: Directory, name: str, *_: object) -> None:
         raise VaultUnreadable("there is no room", where=name)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Folder, "put", full)
+        patched.setattr(Directory, "put", full)
         with pytest.raises(VaultUnreadable), registered.vault.edit() as edit:
             edit.clear(why="vault reset")
     path.write_bytes(b"")

@@ -153,11 +153,11 @@ def test_the_environment_of_another_user_names_no_vault() -> None:
     probe = """
 import os
 os.environ.update(FINGERPRINT_STATE="/evil/state", FINGERPRINT_VAULT="/evil/vault")
-from fingerprint.vault.locations import resolve_vault, state_folder
+from fingerprint.vault.locations import resolve_vault, state_directory
 import platformdirs
-print(state_folder(), resolve_vault(None))
+print(state_directory(), resolve_vault(None))
 os.setresuid(65534, 0, 0)
-print(state_folder(), resolve_vault(None))
+print(state_directory(), resolve_vault(None))
 """
     done = subprocess.run([sys.executable, "-I", "-c", probe], capture_output=True, text=True, check=True)
     own, others = done.stdout.splitlines()

@@ -13,7 +13,7 @@ import os
 from fingerprint._core import JsonError, dumps, loads
 from fingerprint.errors import ServiceError, Unreachable, VaultError, VaultMissing
 from fingerprint.registration.role_token import RoleCredentials
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class CredentialCache:
         """Ask under the lock; if the caller waits for an answer, not again soon after an error."""
         try:
             name = self._name
-            folder = Folder.make(self._folder, 0o700)
+            folder = Directory.make(self._folder, 0o700)
         except VaultError as error:
             _log().warning("credentials cannot be kept: %s", error)
             new = self._asked(waits)
@@ -165,7 +165,7 @@ class CredentialCache:
         """Remove the kept credentials."""
         self._unkept = b""
         try:
-            with Folder.open(self._folder) as folder:
+            with Directory.open(self._folder) as folder:
                 folder.remove(self._name)
         except VaultMissing:
             return
@@ -177,7 +177,7 @@ class CredentialCache:
     def _kept(self) -> tuple[RoleCredentials, float] | None:
         """Return what is kept and when it was retrieved; None for nothing, or nothing that can be used."""
         try:
-            with Folder.open(self._folder) as folder:
+            with Directory.open(self._folder) as folder:
                 data = folder.read(self._name, _LIMIT)
         except VaultError:
             # Kept credentials are a convenience: without them the service is asked.

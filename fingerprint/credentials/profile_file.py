@@ -21,7 +21,7 @@ from fingerprint.credentials.profile_dialects import (
     lines_of,
 )
 from fingerprint.errors import InputError, Refused, UsageError, VaultError
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Directory
 from fingerprint.vault.locations import is_own
 
 TYPE_CHECKING = False
@@ -284,7 +284,7 @@ def update(path: str, profile: str, credentials: RoleCredentials) -> list[str]:
     """
     folder_path, name = os.path.split(os.path.abspath(path))
     try:
-        with Folder.make(folder_path, 0o700) as folder:
+        with Directory.make(folder_path, 0o700) as folder:
             folder.lock(30.0)
             data = folder.read(name, _LIMIT) or b""
             text, warnings = updated(data.decode("utf-8"), profile, credentials, path)

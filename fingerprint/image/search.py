@@ -15,7 +15,7 @@ from fingerprint.image.findings import NODES, Findings
 from fingerprint.image.machine_ids import first_machine_id, second_machine_id
 from fingerprint.image.scan import Scan
 from fingerprint.image.vaults import keep_references, named_vault
-from fingerprint.vault.locations import state_folder, system_state_folder
+from fingerprint.vault.locations import state_directory, system_state_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,12 +104,12 @@ def _nodes(scan: Scan, data: str) -> None:
 
 def _own_state(scan: Scan, platform: str, environ: Mapping[str, str]) -> None:
     """Note our own state: all of our fixed directory, and our files in one that the user chose."""
-    fixed = system_state_folder(platform)
+    fixed = system_state_directory(platform)
     if platform != "win32":
         scan.attempt(scan.tree, "own-state", fixed)
     if scan.disk.root != os.path.abspath(os.sep):
         return
-    chosen = state_folder(environ)
+    chosen = state_directory(environ)
     if chosen != fixed:
         scan.attempt(_chosen_state, scan, chosen)
 

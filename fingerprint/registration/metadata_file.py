@@ -9,7 +9,7 @@ from fingerprint.agent.paths import REGISTRATION_NAME
 from fingerprint.errors import VaultError
 from fingerprint.types import RegistrationRecord
 from fingerprint.vault import REGISTRATION_KEY
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Directory
 from fingerprint.vault.pending_registration import give_up
 from fingerprint.vault.records import encode_registration
 
@@ -31,7 +31,7 @@ def write_file(vault: Vault, record: RegistrationRecord) -> None:
         VaultError: it could not be written.
     """
     data = dumps({"ManagedInstanceID": record.instance_id, "Region": record.region})
-    with Folder.open(os.path.dirname(vault.path)) as folder:
+    with Directory.open(os.path.dirname(vault.path)) as folder:
         folder.replace(REGISTRATION_NAME, data)
 
 

@@ -1,6 +1,6 @@
 """Small files on Unix, replaced so that nothing is lost half-way; `_posix_read` reads them.
 
-This is not `_io/atomic.py`: the folder is locked and its owner is checked, a temporary file has a name that the next
+This is not `_io/atomic.py`: the directory is locked and its owner is checked, a temporary file has a name that the next
 writer finds (it may be all that a dead one left of a record), and a foreign writer is noticed (`_posix_exchange`).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from fingerprint.errors import VaultBusy, VaultCorrupt, VaultDenied, VaultMissing, VaultUnsafe
-from fingerprint.vault._posix_read import ReadFolder, check_regular, close_quietly
+from fingerprint.vault._posix_read import ReadDirectory, check_regular, close_quietly
 from fingerprint.vault.os_errors import LINE_LIMIT, changed, vault_error
 
 TYPE_CHECKING = False
@@ -22,11 +22,11 @@ TRIED = ".try.tmp"
 _LOCK_POLL_SECONDS = 0.05
 
 
-class Folder(ReadFolder):
+class Directory(ReadDirectory):
     """An open directory whose owner and mode were checked, to read and to write."""
 
     @classmethod
-    def make(cls, path: str, mode: int) -> Folder:
+    def make(cls, path: str, mode: int) -> Directory:
         """Open a directory, and make it and what it lies in (0700) if it is missing."""
         try:
             return cls.open(path)
@@ -42,16 +42,16 @@ class Folder(ReadFolder):
         with cls(descriptor, parent) as above:
             return above.make_inner(os.path.basename(path), mode)
 
-    def make_inner(self, name: str, mode: int) -> Folder:
+    def make_inner(self, name: str, mode: int) -> Directory:
         """Make a directory within this one if it is missing, and open it."""
         where = os.path.join(self.path, name)
         try:
             os.mkdir(name, 0o700, dir_fd=self.descriptor)
         except FileExistsError:
-            return Folder.open(name, self)
+            return Directory.open(name, self)
         except OSError as error:
             raise vault_error(error, where, "make") from None
-        inner = Folder.open(name, self)
+        inner = Directory.open(name, self)
         try:
             os.fchmod(inner.descriptor, mode)
             os.fsync(self.descriptor)

@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fingerprint.vault._posix import Folder
+    from fingerprint.vault._posix import Directory
 
 # What kernels and file systems answer that cannot exchange names or take a free one, and filters of system calls.
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
@@ -28,81 +28,85 @@ _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
 _PUT_BACK_TRIED = 10
 
 
-def put(folder: Folder, name: str, data: bytes, expected: bytes | None, found: Callable[[bytes, bytes], None]) -> None:
-    """Make a file hold these bytes, if it holds what the caller read. See `Folder.put`."""
-    where = os.path.join(folder.path, name)
-    temporary = folder.written(name, data)
-    folder.forget(name + TRIED)
+def put(
+    directory: Directory, name: str, data: bytes, expected: bytes | None, found: Callable[[bytes, bytes], None]
+) -> None:
+    """Make a file hold these bytes, if it holds what the caller read. See `Directory.put`."""
+    where = os.path.join(directory.path, name)
+    temporary = directory.written(name, data)
+    directory.forget(name + TRIED)
     try:
         if expected is None:
-            take_name(folder.descriptor, temporary, name)
+            take_name(directory.descriptor, temporary, name)
         else:
-            exchange_names(folder.descriptor, temporary, name)
+            exchange_names(directory.descriptor, temporary, name)
     except OSError as error:
         if error.errno in _CANNOT:
-            _rename_unless_changed(folder, temporary, name, expected)
+            _rename_unless_changed(directory, temporary, name, expected)
             return
-        folder.forget(temporary)
+        directory.forget(temporary)
         if error.errno in (errno.EEXIST, errno.ENOENT):
             raise changed(where) from None
         raise vault_error(error, where, "write") from None
     if expected is None:
-        folder.flush(name)
+        directory.flush(name)
         return
     try:
-        _demand_displaced(folder, temporary, expected, where)
-        folder.flush(name)
+        _demand_displaced(directory, temporary, expected, where)
+        directory.flush(name)
         # Who opened the old file before the exchange had this long to truncate and write it.
-        _demand_displaced(folder, temporary, expected, where)
+        _demand_displaced(directory, temporary, expected, where)
     except BaseException:
-        put_back(folder, temporary, name, data, found)
+        put_back(directory, temporary, name, data, found)
         raise
-    folder.forget(temporary)
+    directory.forget(temporary)
 
 
-def create(folder: Folder, name: str, data: bytes) -> bool:
-    """Make a file, and return whether it was made. See `Folder.create`."""
+def create(directory: Directory, name: str, data: bytes) -> bool:
+    """Make a file, and return whether it was made. See `Directory.create`."""
     # Another writer's temporary file may have the usual name.
-    temporary = folder.written(name + ".new", data)
+    temporary = directory.written(name + ".new", data)
     try:
         try:
-            take_name(folder.descriptor, temporary, name)
+            take_name(directory.descriptor, temporary, name)
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
-            if folder.touched(name) is not None:
+            if directory.touched(name) is not None:
                 raise FileExistsError(errno.EEXIST, "") from None
-            os.rename(temporary, name, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+            os.rename(temporary, name, src_dir_fd=directory.descriptor, dst_dir_fd=directory.descriptor)
     except FileExistsError:
-        folder.forget(temporary)
+        directory.forget(temporary)
         return False
     except OSError as error:
-        folder.forget(temporary)
-        raise vault_error(error, f"{folder.path}/{name}", "make") from None
-    folder.flush(name)
+        directory.forget(temporary)
+        raise vault_error(error, f"{directory.path}/{name}", "make") from None
+    directory.flush(name)
     return True
 
 
-def _demand_displaced(folder: Folder, temporary: str, expected: bytes, where: str) -> None:
-    if folder.read(temporary) != expected:
+def _demand_displaced(directory: Directory, temporary: str, expected: bytes, where: str) -> None:
+    if directory.read(temporary) != expected:
         raise changed(where)
 
 
-def _rename_unless_changed(folder: Folder, temporary: str, name: str, expected: bytes | None) -> None:
-    where = os.path.join(folder.path, name)
+def _rename_unless_changed(directory: Directory, temporary: str, name: str, expected: bytes | None) -> None:
+    where = os.path.join(directory.path, name)
     try:
-        if folder.read(name) != expected:
+        if directory.read(name) != expected:
             raise changed(where)
-        os.rename(temporary, name, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+        os.rename(temporary, name, src_dir_fd=directory.descriptor, dst_dir_fd=directory.descriptor)
     except BaseException as error:
-        folder.forget(temporary)
+        directory.forget(temporary)
         if isinstance(error, OSError):
             raise vault_error(error, where, "write") from None
         raise
-    folder.flush(name)
+    directory.flush(name)
 
 
-def put_back(folder: Folder, temporary: str, name: str, ours: bytes, found: Callable[[bytes, bytes], None]) -> None:
+def put_back(
+    directory: Directory, temporary: str, name: str, ours: bytes, found: Callable[[bytes, bytes], None]
+) -> None:
     """Exchange two names again, and once more for each time that another program wrote in between.
 
     What fails leaves the displaced file under the temporary name, where the next writer finds it.
@@ -110,21 +114,21 @@ def put_back(folder: Folder, temporary: str, name: str, ours: bytes, found: Call
     expected: bytes | None = ours
     try:
         for _ in range(_PUT_BACK_TRIED):
-            exchange_names(folder.descriptor, temporary, name)
-            displaced = folder.read(temporary)
+            exchange_names(directory.descriptor, temporary, name)
+            displaced = directory.read(temporary)
             if displaced == expected:
                 break
             # It was written after that which got the name, so it gets the name next.
-            expected = folder.read(name)
+            expected = directory.read(name)
             if displaced is None or expected is None:
                 return
             found(expected, displaced)
     except (OSError, VaultError):
         # The error that brought us here is the one to report.
         return
-    folder.forget(temporary)
+    directory.forget(temporary)
     try:
-        folder.flush(name)
+        directory.flush(name)
     except VaultError:
         # As above.
         return

@@ -33,7 +33,7 @@ _OF_ITS_USER = (
 )
 
 
-class ReadFolder:
+class ReadDirectory:
     """An open directory whose owner and mode were checked; a context manager that closes it."""
 
     def __init__(self, descriptor: int, path: str) -> None:
@@ -41,7 +41,7 @@ class ReadFolder:
         self.path = path
 
     @classmethod
-    def open(cls, path: str, parent: ReadFolder | None = None, *, unsafe: bool = False) -> Self:
+    def open(cls, path: str, parent: ReadDirectory | None = None, *, unsafe: bool = False) -> Self:
         """Open a directory by its path, or by its name within an open parent.
 
         Args:
@@ -61,17 +61,17 @@ class ReadFolder:
             raise VaultMissing("there is no such directory", where=where, remedy=MAKE_REMEDY) from None
         except NotADirectoryError:
             # O_DIRECTORY answers so for a link, too.
-            raise _not_a_folder(path, where, parent) from None
+            raise _not_a_directory(path, where, parent) from None
         except OSError as error:
             raise vault_error(error, where, "open") from None
-        folder = cls(descriptor, where)
+        directory = cls(descriptor, where)
         try:
             if not unsafe:
-                folder._check()
+                directory._check()
         except BaseException:
-            folder.close()
+            directory.close()
             raise
-        return folder
+        return directory
 
     def __enter__(self) -> Self:
         return self
@@ -215,7 +215,7 @@ def check_regular(status: os.stat_result, where: str) -> None:
     _check_owner_and_mode(status, where)
 
 
-def _not_a_folder(path: str, where: str, parent: ReadFolder | None) -> VaultError:
+def _not_a_directory(path: str, where: str, parent: ReadDirectory | None) -> VaultError:
     try:
         status = os.stat(path, dir_fd=parent.descriptor if parent else None, follow_symlinks=False)
     except OSError as error:

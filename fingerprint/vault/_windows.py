@@ -34,7 +34,7 @@ _RESTRICT = (
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 
 
-class Folder:
+class Directory:
     """A directory whose access control list was checked; a context manager that gives its lock back."""
 
     def __init__(self, path: str) -> None:
@@ -42,7 +42,7 @@ class Folder:
         self._release: Callable[[], None] | None = None
 
     @classmethod
-    def open(cls, path: str, parent: Folder | None = None, *, unsafe: bool = False) -> Folder:
+    def open(cls, path: str, parent: Directory | None = None, *, unsafe: bool = False) -> Directory:
         """Open a directory by its path, or by its name within an open parent. See `_posix`."""
         where = os.path.join(parent.path, path) if parent else path
         status = _status(where)
@@ -61,7 +61,7 @@ class Folder:
         return cls(where)
 
     @classmethod
-    def make(cls, path: str, mode: int) -> Folder:
+    def make(cls, path: str, mode: int) -> Directory:
         """Open a directory, and make it and what it lies in if it is missing."""
         try:
             return cls.open(path)
@@ -71,7 +71,7 @@ class Folder:
             cls.make(parent, mode).close()
         return cls(parent).make_inner(os.path.basename(path), mode)
 
-    def make_inner(self, name: str, mode: int) -> Folder:
+    def make_inner(self, name: str, mode: int) -> Directory:
         """Make a directory within this one if it is missing, for Administrators and SYSTEM only, and open it.
 
         Args:
@@ -81,14 +81,14 @@ class Folder:
         where = os.path.join(self.path, name)
         try:
             os.mkdir(where)
-            _windows_calls.protect(where, folder=True)
+            _windows_calls.protect(where, directory=True)
         except FileExistsError:
             pass
         except OSError as error:
             raise vault_error(error, where, "make") from None
-        return Folder.open(name, self)
+        return Directory.open(name, self)
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> Directory:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -173,7 +173,7 @@ class Folder:
                 os.unlink(temporary)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                _windows_calls.protect(temporary, folder=False)
+                _windows_calls.protect(temporary, directory=False)
                 file.write(data)
                 file.flush()
                 os.fsync(descriptor)
@@ -247,7 +247,7 @@ class Folder:
             with os.fdopen(os.open(where, os.O_RDWR | os.O_CREAT | _BINARY, 0o600), "r+b") as file:
                 size = os.fstat(file.fileno()).st_size
                 if not size:
-                    _windows_calls.protect(where, folder=False)
+                    _windows_calls.protect(where, directory=False)
                 file.seek(max(size - LINE_LIMIT, 0))
                 tail = file.read()
                 end = size - len(tail) + tail.rfind(b"\n") + 1
@@ -287,7 +287,7 @@ class Folder:
 
     def demand_in_place(self) -> None:
         """Raise VaultMissing or VaultUnsafe unless the directory is there and closed. Files are found by its path."""
-        Folder.open(self.path).close()
+        Directory.open(self.path).close()
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Full access for Administrators and SYSTEM, nothing inherited: what the reference gives its vault.
-_FOLDER_SDDL = "D:P(A;OICI;GA;;;BA)(A;OICI;GA;;;SY)"
+_DIRECTORY_SDDL = "D:P(A;OICI;GA;;;BA)(A;OICI;GA;;;SY)"
 _FILE_SDDL = "D:P(A;;GA;;;BA)(A;;GA;;;SY)"
 _PROTECTED_DACL_INFORMATION = 0x80000000
 _WAIT_OBJECT, _WAIT_ABANDONED, _WAIT_TIMEOUT = 0x0, 0x80, 0x102
 
 
-def protect(path: str, *, folder: bool) -> None:
+def protect(path: str, *, directory: bool) -> None:
     """Give a file or directory an access control list for Administrators and SYSTEM only.
 
     Raises:
         OSError: Windows refused.
     """
     descriptor = ctypes.c_void_p()
-    sddl = _FOLDER_SDDL if folder else _FILE_SDDL
+    sddl = _DIRECTORY_SDDL if directory else _FILE_SDDL
     require_success(
         "ConvertStringSecurityDescriptorToSecurityDescriptorW",
         library("advapi32").ConvertStringSecurityDescriptorToSecurityDescriptorW(

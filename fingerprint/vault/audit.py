@@ -9,7 +9,7 @@ import os
 import sys
 
 from fingerprint._core import dumps
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Directory
 from fingerprint.vault.journal import json_text
 
 TYPE_CHECKING = False
@@ -29,8 +29,8 @@ def append_audit(state: str, change: dict[str, Any]) -> None:
     Raises:
         VaultError: it could not be written.
     """
-    with Folder.make(state, 0o700) as folder:
-        folder.append_shared(AUDIT_LOG, dumps({**change, "by": who()}) + b"\n")
+    with Directory.make(state, 0o700) as directory:
+        directory.append_shared(AUDIT_LOG, dumps({**change, "by": who()}) + b"\n")
 
 
 def who() -> dict[str, Any]:

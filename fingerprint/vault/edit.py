@@ -6,7 +6,7 @@ from fingerprint._io.permissions import is_root
 from fingerprint.errors import VaultChanged, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
 from fingerprint.types import FingerprintRecord, RegistrationRecord
 from fingerprint.vault.damage import damaged_bytes
-from fingerprint.vault.files import Folder, is_torn, read_settled
+from fingerprint.vault.files import Directory, is_torn, read_settled
 from fingerprint.vault.journal import BYTES_FOUND, FOUND, NOT_WRITTEN, WRITTEN
 from fingerprint.vault.locations import reference_vault
 from fingerprint.vault.reading import checked, decode_listed, decode_record, read_manifest, read_record
@@ -49,33 +49,33 @@ class VaultEdit:
         # it may run as another user.
         self._mode = 0o600 if self._vault.path == reference_vault() and is_root() else 0o700
         for left in reversed(range(DECISIONS)):
-            self._folder = Folder.make(self._vault.path, self._mode)
+            self._directory = Directory.make(self._vault.path, self._mode)
             try:
-                self._folder.lock(self._wait)
+                self._directory.lock(self._wait)
                 # While this one waited another directory may have come to the path: that one is the vault.
-                self._folder.demand_in_place()
+                self._directory.demand_in_place()
                 self._noted = self._vault.settle_state()
                 break
             except VaultChanged:
-                self._folder.close()
+                self._directory.close()
                 if not left:
                     raise
             except BaseException:
-                self._folder.close()
+                self._directory.close()
                 raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._folder.close()
+        self._directory.close()
 
     def read(self) -> FingerprintRecord:
         """Return the record as it is under the lock. Raises as `Vault.read`."""
-        data = read_record(self._vault, self._folder, FINGERPRINT_KEY, to_write=True)
+        data = read_record(self._vault, self._directory, FINGERPRINT_KEY, to_write=True)
         return decode_record(self._vault, FINGERPRINT_KEY, data, decode_fingerprint)
 
     def read_registration(self) -> RegistrationRecord:
         """Return the registration as it is under the lock. Raises as `Vault.read`."""
-        data = read_record(self._vault, self._folder, REGISTRATION_KEY, to_write=True)
+        data = read_record(self._vault, self._directory, REGISTRATION_KEY, to_write=True)
         return decode_record(self._vault, REGISTRATION_KEY, data, decode_registration)
 
     def store(self, record: FingerprintRecord, *, why: str, rule: str = "") -> None:
@@ -90,7 +90,7 @@ class VaultEdit:
             VaultCorrupt, VaultUnreadable, VaultUnsafe, VaultDenied: what is there could not be read
                 or not be replaced; it is as it was.
         """
-        with self._folder.make_inner("Store", self._mode) as store:
+        with self._directory.make_inner("Store", self._mode) as store:
             data = encode_fingerprint(record, read_settled(store, FINGERPRINT_KEY) or b"")
         self._store(FINGERPRINT_KEY, data, decode_fingerprint, why, rule)
 
@@ -117,14 +117,14 @@ class VaultEdit:
 
         vault = self._vault
         if as_it_is:
-            with Folder.open("Store", self._folder) as store:
+            with Directory.open("Store", self._directory) as store:
                 data = read_settled(store, key)
             if data is None:
                 raise VaultMissing(f"the vault holds no {key}", where=vault.data_path(key))
             decode_record(vault, key, data, MANIFEST_KEYS["Manifest"][key])
         else:
-            data = read_record(vault, self._folder, key, to_write=True)
-        with Folder.open("Store", self._folder) as store:
+            data = read_record(vault, self._directory, key, to_write=True)
+        with Directory.open("Store", self._directory) as store:
             node = _node(store)
         number = vault.history.record(
             key, data, data, why=why, rule="", now=vault.now(), node=node, state=BYTES_FOUND
@@ -151,29 +151,29 @@ class VaultEdit:
         sizes = (len(record), len(registration), _BLOCK)
         # All at once: each of them takes blocks of its own.
         room = b" " * sum(-(-size // _BLOCK) * _BLOCK for size in sizes)
-        with self._folder.make_inner("Store", self._mode) as store:
+        with self._directory.make_inner("Store", self._mode) as store:
             store.try_write(FINGERPRINT_KEY, record)
             store.try_write(REGISTRATION_KEY, room)
-        self._folder.try_write(self._vault.manifest_name, b" " * _BLOCK)
+        self._directory.try_write(self._vault.manifest_name, b" " * _BLOCK)
 
     def write_manifest(self, name: str, manifest: dict[str, str], *, why: str) -> None:
         """Replace a manifest; the old file stays in the history. Raises as `force`, and VaultCorrupt for a long one."""
         data = encode_manifest(manifest)
-        before = read_settled(self._folder, name)
+        before = read_settled(self._directory, name)
         if before != data:
             number = self._vault.history.record(name, before, data, why=why, rule="", now=self._vault.now())
-            self._folder.put(name, data, before, self._found(name))
+            self._directory.put(name, data, before, self._found(name))
             self._mark_written(number, name)
 
     def _store(self, key: str, data: bytes, check: Callable[[bytes, str], _Record] | None, why: str, rule: str) -> None:
         vault = self._vault
         try:
-            manifest = read_manifest(vault, self._folder)
+            manifest = read_manifest(vault, self._directory)
         except VaultCorrupt:
             if check:
                 raise
             manifest = None
-        with self._folder.make_inner("Store", self._mode) as store:
+        with self._directory.make_inner("Store", self._mode) as store:
             before = read_settled(store, key)
             # What cannot be read is met before anything is written.
             listed = self._listed(store, key)
@@ -207,7 +207,7 @@ class VaultEdit:
             # The record is there, and the next write says where that is.
             return
 
-    def _list(self, store: Folder, key: str, wanted: _Listed, why: str) -> None:
+    def _list(self, store: Directory, key: str, wanted: _Listed, why: str) -> None:
         """Let the manifest list all records in Store, and a key that was written there."""
         name = self._vault.manifest_name
         for left in reversed(range(DECISIONS)):
@@ -218,7 +218,7 @@ class VaultEdit:
                 if corrupt:
                     self.write_manifest(name, listed, why=why)
                 else:
-                    self._folder.put(name, encode_manifest(listed), present, self._found(name))
+                    self._directory.put(name, encode_manifest(listed), present, self._found(name))
                 return
             except VaultChanged:
                 # Another program lists records, too.
@@ -226,12 +226,12 @@ class VaultEdit:
                     raise
                 wanted = self._listed(store, key)
 
-    def _listed(self, store: Folder, key: str) -> _Listed:
+    def _listed(self, store: Directory, key: str) -> _Listed:
         """Return the bytes of the manifest, what it must list (None if it does), and whether it is corrupt."""
         from fingerprint.vault.integrity import to_list
 
         vault = self._vault
-        present = read_settled(self._folder, vault.manifest_name)
+        present = read_settled(self._directory, vault.manifest_name)
         try:
             manifest = decode_listed(vault, present)
             corrupt = False
@@ -249,7 +249,7 @@ class VaultEdit:
             # The change is made; the next writer finds its bytes in the vault and marks it.
             return
 
-    def _replace(self, store: Folder, key: str, before: bytes | None, data: bytes, why: str, rule: str) -> int:
+    def _replace(self, store: Directory, key: str, before: bytes | None, data: bytes, why: str, rule: str) -> int:
         """Write a change into the journal, then make it; a change that fails is marked there as not made.
 
         Returns:
@@ -287,7 +287,7 @@ class VaultEdit:
 
         return found
 
-    def _keep_left_over(self, store: Folder, key: str, before: bytes | None) -> None:
+    def _keep_left_over(self, store: Directory, key: str, before: bytes | None) -> None:
         """Keep what a writer that died had displaced: another program may have written that."""
         left = store.left_over(key)
         if not left or is_torn(left) or left == before:
@@ -308,7 +308,7 @@ class VaultEdit:
         return kept_entries(decode_as_agent(manifest))
 
 
-def _node(store: Folder) -> str | None:
+def _node(store: Directory) -> str | None:
     """Return the node's id in Store, "" where there is none, None where it cannot be told: it is only noted.
 
     Raises:

@@ -12,7 +12,7 @@ import os
 from fingerprint._core import canonical_bytes, sha256_hex
 from fingerprint.errors import VaultCorrupt, VaultError, VaultMissing, VaultUnreadable
 from fingerprint.types import Value
-from fingerprint.vault.files import FILES, Folder
+from fingerprint.vault.files import FILES, Directory
 from fingerprint.vault.journal import sealed, unsealed
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ ENTRY_LIMIT = 8 * 1024 * 1024
 TOTAL_LIMIT = 32 * 1024 * 1024
 _TAG_DIGITS = 32
 _SCHEMA_VERSION = 1
-# What `Folder.replace` adds to the name while it writes.
+# What `Directory.replace` adds to the name while it writes.
 _LEFT_OVER = ".json.tmp"
 _DOMAIN = b"fingerprint-evidence-1\0"
 
@@ -95,8 +95,8 @@ class EvidenceStore:
             VaultError: it could not be kept; what was kept before is as it was. Or room could not be made.
         """
         tag = record_tag(record)
-        with Folder.make(self.path, 0o700) as folder:
-            files = _files(folder)
+        with Directory.make(self.path, 0o700) as directory:
+            files = _files(directory)
             number = max(files, default=0) + 1
             entry = {"schemaVersion": _SCHEMA_VERSION, "number": number, "at": at, "why": why, "record": tag}
             data = sealed({**entry, "snapshot": snapshot})
@@ -106,8 +106,8 @@ class EvidenceStore:
                     where=self.path,
                     remedy="Nothing needs to be done; differences will be named from what the vault holds",
                 )
-            folder.replace(_name(number, tag), data)
-            _make_room(folder, {**files, number: tag}, {tag} if present is None else {tag, record_tag(present)})
+            directory.replace(_name(number, tag), data)
+            _make_room(directory, {**files, number: tag}, {tag} if present is None else {tag, record_tag(present)})
         return number
 
     def entries(self) -> tuple[list[Evidence], list[VaultError]]:
@@ -141,14 +141,14 @@ class EvidenceStore:
     def _found(self, wanted: str = "") -> Iterator[Evidence | VaultError]:
         """Yield what is kept, oldest first, all of it or that of one tag; in place of what is damaged the error."""
         try:
-            folder = self._files.open(self.path)
+            directory = self._files.open(self.path)
         except VaultMissing:
             return
-        with folder:
-            for number, tag in _files(folder).items():
+        with directory:
+            for number, tag in _files(directory).items():
                 if wanted in ("", tag):
                     try:
-                        entry = _read(folder, number, tag)
+                        entry = _read(directory, number, tag)
                     except VaultError as error:
                         yield error
                         continue
@@ -156,10 +156,10 @@ class EvidenceStore:
                         yield entry
 
 
-def _read(folder: Folder, number: int, tag: str) -> Evidence | None:
+def _read(directory: Directory, number: int, tag: str) -> Evidence | None:
     """Return one entry, None for one that was thrown away meanwhile. Raises VaultError for one that is damaged."""
     name = _name(number, tag)
-    data = folder.read(name, ENTRY_LIMIT)
+    data = directory.read(name, ENTRY_LIMIT)
     if data is None:
         return None
     entry = unsealed(data.removesuffix(b"\n")) or {}
@@ -168,22 +168,22 @@ def _read(folder: Folder, number: int, tag: str) -> Evidence | None:
     if not is_this or not isinstance(at, str) or not isinstance(why, str) or not isinstance(snapshot, dict):
         raise VaultCorrupt(
             "this evidence is damaged, so it is passed over",
-            where=os.path.join(folder.path, name),
+            where=os.path.join(directory.path, name),
             remedy="Remove the file. Keep what the machine is like now: fingerprint snapshot FILE --keep",
         )
     return Evidence(number, at, why, tag, snapshot, len(data))
 
 
-def _make_room(folder: Folder, files: dict[int, str], spared: set[str]) -> None:
+def _make_room(directory: Directory, files: dict[int, str], spared: set[str]) -> None:
     """Remove what dead writers left, and the oldest files while there are too many, or too large ones.
 
     Never the first, nor the first and the newest of the records that are spared.
     """
-    for name in folder.names():
+    for name in directory.names():
         # Only the holder of the lock writes here, and it has written.
         if name.endswith(_LEFT_OVER) and _parsed(name.removesuffix(".tmp")):
-            folder.remove(name)
-    sizes = {number: folder.size(_name(number, tag)) for number, tag in files.items()}
+            directory.remove(name)
+    sizes = {number: directory.size(_name(number, tag)) for number, tag in files.items()}
     of_spared = [number for number in files if files[number] in spared]
     firsts = {min(files)} | {next(n for n in of_spared if files[n] == tag) for tag in {files[n] for n in of_spared}}
     others = [number for number in files if number not in firsts and number not in of_spared]
@@ -191,7 +191,7 @@ def _make_room(folder: Folder, files: dict[int, str], spared: set[str]) -> None:
     for number in [*others, *(n for n in of_spared if n not in firsts and n != max(files))]:
         if len(sizes) <= ENTRIES_KEPT and sum(sizes.values()) <= TOTAL_LIMIT:
             return
-        folder.remove(_name(number, files[number]))
+        directory.remove(_name(number, files[number]))
         del sizes[number]
 
 
@@ -206,6 +206,6 @@ def _parsed(name: str) -> tuple[int, str] | None:
     return (int(number), tag) if is_number and len(tag) == _TAG_DIGITS and name.endswith(".json") else None
 
 
-def _files(folder: Folder) -> dict[int, str]:
+def _files(directory: Directory) -> dict[int, str]:
     """Return number -> tag of the evidence files in a directory, by number."""
-    return dict(sorted(found for name in folder.names() if (found := _parsed(name))))
+    return dict(sorted(found for name in directory.names() if (found := _parsed(name))))

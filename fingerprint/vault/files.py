@@ -1,4 +1,4 @@
-"""The folders and files of a vault: one interface, and one module for each family of systems, chosen here.
+"""The directories and files of a vault: one interface, and one module for each family of systems, chosen here.
 
 `KeptFiles` reads each file once, for one observation. Only for looking: a vault that keeps what it read is not edited.
 Who must see what another program wrote meanwhile forgets what was kept and reads again: `Vault` does so where a record
@@ -15,9 +15,9 @@ from fingerprint.errors import VaultCorrupt, VaultError
 from fingerprint.vault.os_errors import FILE_LIMIT, JOURNAL_LIMIT
 
 if sys.platform == "win32":
-    from fingerprint.vault._windows import Folder
+    from fingerprint.vault._windows import Directory
 else:
-    from fingerprint.vault._posix import Folder
+    from fingerprint.vault._posix import Directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-__all__ = ["FILES", "Files", "Folder", "KeptFiles", "is_torn", "read_settled"]
+__all__ = ["FILES", "Files", "Directory", "KeptFiles", "is_torn", "read_settled"]
 
 # How long is waited for a program that truncated a file and has not written it yet: 0.127 s in all.
 _PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
@@ -38,16 +38,16 @@ _STILL_SECONDS = 2.0
 _in_vain: tuple[str, float] = ("", 0.0)
 
 
-def read_settled(folder: Folder, name: str) -> bytes | None:
+def read_settled(directory: Directory, name: str) -> bytes | None:
     """Return the bytes of a record or a manifest, None if it does not exist.
 
     The agent truncates such a file and then writes it. Who comes in between reads nothing, or the beginning, so
     this waits and reads again, while somebody may be writing.
 
     Raises:
-        VaultError: as `Folder.read`.
+        VaultError: as `Directory.read`.
     """
-    data = folder.read(name)
+    data = directory.read(name)
     if data is None or not is_torn(data):
         return data
     # Imported here: a whole record needs neither.
@@ -56,14 +56,14 @@ def read_settled(folder: Folder, name: str) -> bytes | None:
     global _in_vain
     seen = ("", 0.0)
     for pause in _PAUSES:
-        touched = folder.touched(name)
+        touched = directory.touched(name)
         if touched is None or time() - touched > _STILL_SECONDS:
             return data
-        seen = (f"{folder.path}/{name}", touched)
+        seen = (f"{directory.path}/{name}", touched)
         if seen == _in_vain:
             return data
         sleep(pause)
-        data = folder.read(name)
+        data = directory.read(name)
         if data is None or not is_torn(data):
             return data
     _in_vain = seen
@@ -88,17 +88,17 @@ def is_torn(data: bytes) -> bool:
 
 
 class Files:
-    """How a vault opens folders to read: each time anew."""
+    """How a vault opens directories to read: each time anew."""
 
     keeping = False
 
     def open(self, path: str, parent: Any = None, *, unsafe: bool = False) -> Any:
-        """Return an open folder, see `Folder.open`."""
-        return Folder.open(path, parent, unsafe=unsafe)
+        """Return an open directory, see `Directory.open`."""
+        return Directory.open(path, parent, unsafe=unsafe)
 
-    def settled(self, folder: Any, name: str) -> bytes | None:
+    def settled(self, directory: Any, name: str) -> bytes | None:
         """Return the bytes of a record or a manifest, see `read_settled`."""
-        return read_settled(folder, name)
+        return read_settled(directory, name)
 
     def once(self, _key: object, ask: Callable[[], _T]) -> _T:
         """Return what `ask` returns; where answers are kept the first one, or raise its error."""
@@ -112,7 +112,7 @@ FILES = Files()
 
 
 class KeptFiles(Files):
-    """What was read, folder by folder; a failure is kept like an answer. Threads wait for each other."""
+    """What was read, directory by directory; a failure is kept like an answer. Threads wait for each other."""
 
     keeping = True
 
@@ -122,11 +122,11 @@ class KeptFiles(Files):
         self.read: dict[object, tuple[Any, VaultError | None]] = {}
         self._answers: dict[object, tuple[Any, VaultError | None]] = {}
 
-    def open(self, path: str, parent: KeptFolder | None = None, *, unsafe: bool = False) -> KeptFolder:
-        return KeptFolder(self, path, parent, unsafe)
+    def open(self, path: str, parent: KeptDirectory | None = None, *, unsafe: bool = False) -> KeptDirectory:
+        return KeptDirectory(self, path, parent, unsafe)
 
-    def settled(self, folder: KeptFolder, name: str) -> bytes | None:
-        return folder.settled(name)
+    def settled(self, directory: KeptDirectory, name: str) -> bytes | None:
+        return directory.settled(name)
 
     def once(self, key: object, ask: Callable[[], _T]) -> _T:
         return _once(self.lock, self._answers, key, ask)
@@ -136,14 +136,14 @@ class KeptFiles(Files):
             self.read.clear()
 
 
-class KeptFolder:
-    """A folder that is opened only for what was not read yet; a context manager that closes it."""
+class KeptDirectory:
+    """A directory that is opened only for what was not read yet; a context manager that closes it."""
 
-    def __init__(self, files: KeptFiles, path: str, parent: KeptFolder | None, unsafe: bool) -> None:
+    def __init__(self, files: KeptFiles, path: str, parent: KeptDirectory | None, unsafe: bool) -> None:
         self.path: str = f"{parent.path}/{path}" if parent else path
         self._files = files
         self._where = path, parent, unsafe
-        self._folder: Folder | None = None
+        self._directory: Directory | None = None
         # Raises what is wrong with it.
         self._once("open", lambda: bool(self._open()), unsafe)
 
@@ -151,9 +151,9 @@ class KeptFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            self._folder.close()
-            self._folder = None
+        if self._directory is not None:
+            self._directory.close()
+            self._directory = None
 
     def close(self) -> None:
         self.__exit__()
@@ -184,11 +184,11 @@ class KeptFolder:
     def _once(self, what: str, ask: Callable[[], _T], more: object = "") -> _T:
         return _once(self._files.lock, self._files.read, (self.path, what, more), ask)
 
-    def _open(self) -> Folder:
-        if self._folder is None:
+    def _open(self) -> Directory:
+        if self._directory is None:
             path, parent, unsafe = self._where
-            self._folder = Folder.open(path, parent._open() if parent is not None else None, unsafe=unsafe)
-        return self._folder
+            self._directory = Directory.open(path, parent._open() if parent is not None else None, unsafe=unsafe)
+        return self._directory
 
 
 def _once(lock: Any, answers: dict[object, tuple[Any, VaultError | None]], key: object, ask: Callable[[], _T]) -> _T:

@@ -13,7 +13,7 @@ import os
 from fingerprint._core import dumps
 from fingerprint._io.times import utc
 from fingerprint.errors import VaultError, VaultMissing
-from fingerprint.vault.files import FILES, Folder
+from fingerprint.vault.files import FILES, Directory
 from fingerprint.vault.journal import (
     AHEAD,
     BYTES_FOUND,
@@ -75,9 +75,9 @@ class History:
         self.state = state
         self.vault = vault
         self.key = key
-        self.folder = os.path.join(state, HISTORY)
+        self.directory = os.path.join(state, HISTORY)
         self.name = key + JOURNAL
-        self.path = os.path.join(self.folder, self.name)
+        self.path = os.path.join(self.directory, self.name)
 
     def record(
         self,
@@ -113,10 +113,10 @@ class History:
         # Imported here: who only reads needs none of it.
         from fingerprint.vault.audit import append_audit, who
 
-        with Folder.make(self.folder, 0o700) as folder:
-            last, lines, end = self._end(folder)
+        with Directory.make(self.directory, 0o700) as directory:
+            last, lines, end = self._end(directory)
             # What the process of the change before did not live to mark.
-            mark = self._settling(folder, end, key, after if state == BYTES_FOUND else before, last, lines + 1)
+            mark = self._settling(directory, end, key, after if state == BYTES_FOUND else before, last, lines + 1)
             change = {
                 "number": last + 1,
                 "vault": json_text(self.vault),
@@ -135,7 +135,7 @@ class History:
             }
             # The audit log is without it: it is for people, and others read it.
             entry = {"schemaVersion": VERSION, **change, **({} if node is None else {"node": node}), **kept}
-            folder.append(self.name, mark + sealed(entry))
+            directory.append(self.name, mark + sealed(entry))
         append_audit(self.state, change)
         return last + 1
 
@@ -186,9 +186,9 @@ class History:
         Raises:
             VaultError: it could not be written, or not flushed.
         """
-        with Folder.make(self.folder, 0o700) as folder:
-            last, lines, _ = self._end(folder, make_room=False)
-            folder.append(
+        with Directory.make(self.directory, 0o700) as directory:
+            last, lines, _ = self._end(directory, make_room=False)
+            directory.append(
                 self.name, mark_line(number, key, ended, last, lines + 1, at=utc(now), **(more or {})), durable=durable
             )
         if ended == NOT_WRITTEN:
@@ -197,10 +197,12 @@ class History:
             change = {"number": number, "vault": json_text(self.vault), "key": key, "at": utc(now), "why": ended}
             append_audit(self.state, {**change, "rule": ""})
 
-    def _settling(self, folder: Folder, end: bytes, key: str, there: bytes | None, last: int, lines: int) -> bytes:
+    def _settling(
+        self, directory: Directory, end: bytes, key: str, there: bytes | None, last: int, lines: int
+    ) -> bytes:
         """Return the line that says how the newest change of a key ended, b"" if one says so or it is no change."""
         if len(end) >= _TAIL and b',"key":' + dumps(key) + b"," not in end:
-            end = folder.read(self.name, JOURNAL_LIMIT) or b""
+            end = directory.read(self.name, JOURNAL_LIMIT) or b""
         entry = unmarked(end, key)
         if entry is None:
             return b""
@@ -208,23 +210,23 @@ class History:
             entry["number"], key, WRITTEN if outcome(entry, there) == WRITTEN else NOT_WRITTEN, last, lines
         )
 
-    def _end(self, folder: Folder, *, make_room: bool = True) -> tuple[int, int, bytes]:
+    def _end(self, directory: Directory, *, make_room: bool = True) -> tuple[int, int, bytes]:
         """Return the number of the last entry, how many lines there are, and the last of them.
 
         Room is made first if they are many.
         """
         # The last line says it; the whole journal is read only if that one is damaged, or too long.
-        end = folder.read(self.name, tail=_TAIL) or b""
+        end = directory.read(self.name, tail=_TAIL) or b""
         last = last_entry(end if len(end) < _TAIL else end.partition(b"\n")[2])
         if last is None or (make_room and last["lines"] >= LINES_LIMIT):
-            end = folder.read(self.name, JOURNAL_LIMIT) or b""
+            end = directory.read(self.name, JOURNAL_LIMIT) or b""
             last = last_entry(end)
             if make_room and end.count(b"\n") >= LINES_LIMIT:
                 # Imported here: it is rare, and needs what decodes records.
                 from fingerprint.vault.retention import compacted
 
                 end = compacted(end, self._lies)
-                folder.replace(self.name, end)
+                directory.replace(self.name, end)
             return (last["number"] if last else 0), end.count(b"\n"), end
         return last["number"], last["lines"], end
 
@@ -367,11 +369,11 @@ class History:
             VaultError: the journal could not be read, or others can write it.
         """
         try:
-            with self._files.open(self.folder) as folder:
-                end = folder.read(self.name, tail=_TAIL) or b""
+            with self._files.open(self.directory) as directory:
+                end = directory.read(self.name, tail=_TAIL) or b""
                 states = newest_states(end if len(end) < _TAIL else end.partition(b"\n")[2], key, data)
                 if states is None and len(end) == _TAIL:
-                    states = newest_states(folder.read(self.name, JOURNAL_LIMIT) or b"", key, data)
+                    states = newest_states(directory.read(self.name, JOURNAL_LIMIT) or b"", key, data)
         except VaultMissing:
             return ()
         return () if states is None or data in states else states
@@ -389,8 +391,8 @@ class History:
 
     def _data(self) -> bytes:
         try:
-            with self._files.open(self.folder) as folder:
-                return folder.read(self.name, JOURNAL_LIMIT) or b""
+            with self._files.open(self.directory) as directory:
+                return directory.read(self.name, JOURNAL_LIMIT) or b""
         except VaultMissing:
             return b""
 

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from fingerprint.vault.files import Folder
+    from fingerprint.vault.files import Directory
     from fingerprint.vault.vault import Vault
 
 EC2_REGISTRATION_KEY = "EC2RegistrationKey"
@@ -109,12 +109,12 @@ def manifest_state(vault: Vault, manifest_name: str = "") -> ManifestState:
     """
     name = manifest_name or vault.manifest_name
     try:
-        with vault.files.open(vault.path) as folder:
-            data = vault.files.settled(folder, name)
+        with vault.files.open(vault.path) as directory:
+            data = vault.files.settled(directory, name)
             listed = decode_as_agent(data or b"")
             copies = not invalid_text(data)
             try:
-                with vault.files.open(STORE, folder) as store:
+                with vault.files.open(STORE, directory) as store:
                     return _Look(vault, name, listed, store, copies=copies).state(data)
             except VaultMissing:
                 return _Look(vault, name, listed, None, copies=copies).state(data)
@@ -122,7 +122,7 @@ def manifest_state(vault: Vault, manifest_name: str = "") -> ManifestState:
         return ManifestState(NONE, READS, "", os.path.join(vault.path, name))
 
 
-def to_list(vault: Vault, listed: dict[str, str], store: Folder, *, copies: bool) -> tuple[str, ...]:
+def to_list(vault: Vault, listed: dict[str, str], store: Directory, *, copies: bool) -> tuple[str, ...]:
     """Return the keys of a vault whose entry does not lead to their record in Store, and should.
 
     Not of a key with another record elsewhere: which of the two is right cannot be decided.
@@ -139,7 +139,7 @@ def to_list(vault: Vault, listed: dict[str, str], store: Folder, *, copies: bool
     return _Look(vault, vault.manifest_name, listed, store, copies=copies).to_list()
 
 
-def _listable(vault: Vault, name: str, keys: Iterable[str], store: Folder | None) -> tuple[str, ...]:
+def _listable(vault: Vault, name: str, keys: Iterable[str], store: Directory | None) -> tuple[str, ...]:
     """Return those of some keys of a manifest whose data lie in Store and decode. Raises as `manifest_state`."""
     found = []
     for key in keys:
@@ -165,7 +165,7 @@ class _Look:
     """A manifest and the Store that it belongs to."""
 
     def __init__(
-        self, vault: Vault, name: str, listed: dict[str, str], store: Folder | None, *, copies: bool
+        self, vault: Vault, name: str, listed: dict[str, str], store: Directory | None, *, copies: bool
     ) -> None:  # fmt: skip
         self._vault = vault
         self._name = name

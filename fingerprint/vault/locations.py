@@ -22,7 +22,7 @@ def reference_vault(platform: str = sys.platform, environ: Mapping[str, str] = o
     return paths_of(platform, environ).vault
 
 
-def state_folder(environ: Mapping[str, str] = os.environ) -> str:
+def state_directory(environ: Mapping[str, str] = os.environ) -> str:
     """Return the directory of our own state: FINGERPRINT_STATE, else the system's place for it.
 
     For root on Unix it is a fixed path, so that HOME and XDG_* of whoever called sudo do not matter.
@@ -31,7 +31,7 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> str:
     if chosen and is_own(environ):
         return os.path.abspath(chosen)
     if sys.platform != "win32" and os.geteuid() == 0:
-        return system_state_folder()
+        return system_state_directory()
     # Imported here: it costs more than a whole check, and root or a named vault never needs it.
     from platformdirs import site_data_path, user_state_path
 
@@ -40,14 +40,14 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> str:
     return str(user_state_path(PROGRAM))
 
 
-def system_state_folder(platform: str = sys.platform) -> str:
-    """Return the folder of root's state on Unix."""
+def system_state_directory(platform: str = sys.platform) -> str:
+    """Return the directory of root's state on Unix."""
     return f"/Library/Application Support/{PROGRAM}" if platform == "darwin" else f"/var/lib/{PROGRAM}"
 
 
 def own_vault(environ: Mapping[str, str] = os.environ) -> str:
     """Return the directory of our own vault."""
-    return os.path.join(state_folder(environ), "Vault")
+    return os.path.join(state_directory(environ), "Vault")
 
 
 def is_own(environ: Mapping[str, str]) -> bool:

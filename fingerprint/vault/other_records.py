@@ -75,11 +75,11 @@ def shadowed(vault: Vault) -> Elsewhere | None:
         return None
     reference = reference_vault()
     store = os.path.join(reference, "Store")
-    folders = f"{store} {reference}" if os.path.isdir(store) else reference
+    directories = f"{store} {reference}" if os.path.isdir(store) else reference
     return Elsewhere(
         f"two vaults may be meant: {vault.path} holds this host's registration, and the agent's directory "
         f"{reference} is empty",
-        f"If no agent is going to use it, remove it: rmdir {folders}. Otherwise say which one is meant with "
+        f"If no agent is going to use it, remove it: rmdir {directories}. Otherwise say which one is meant with "
         f"--vault {vault.path} or --vault {reference}",
     )
 

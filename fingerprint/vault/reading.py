@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from fingerprint.vault.files import Folder
+    from fingerprint.vault.files import Directory
     from fingerprint.vault.vault import Vault
 
     _Record = TypeVar("_Record")
@@ -49,13 +49,13 @@ def missing_remedy(vault: Vault, key: str, *, to_write: bool) -> str:
     return first_remedy(vault, key, to_write=to_write)
 
 
-def read_manifest(vault: Vault, folder: Folder, *, to_write: bool = True) -> dict[str, str] | None:
+def read_manifest(vault: Vault, directory: Directory, *, to_write: bool = True) -> dict[str, str] | None:
     """Return the manifest, None without one; who only reads needs none, as the data say who this host is.
 
     Raises:
         VaultError: it could not be read; VaultCorrupt only with `to_write`.
     """
-    return decode_listed(vault, vault.files.settled(folder, vault.manifest_name), to_write=to_write)
+    return decode_listed(vault, vault.files.settled(directory, vault.manifest_name), to_write=to_write)
 
 
 def decode_listed(vault: Vault, data: bytes | None, *, to_write: bool = True) -> dict[str, str] | None:
@@ -78,19 +78,19 @@ def _manifest_remedy(vault: Vault) -> str:
     return NOTHING_WRITTEN + manifest_state(vault, vault.manifest_name).remedy
 
 
-def read_record(vault: Vault, folder: Folder, key: str, *, to_write: bool = False) -> bytes:
+def read_record(vault: Vault, directory: Directory, key: str, *, to_write: bool = False) -> bytes:
     """Return the bytes of a key's data file, found through the manifest.
 
     Args:
         vault: the vault; its notices are set.
-        folder: its open directory.
+        directory: its open directory.
         key: the key.
         to_write: whether the caller reads in order to write: then an unreadable manifest or journal is an error.
 
     Raises:
         VaultError: as `Vault.read`.
     """
-    manifest, data = read_manifest(vault, folder, to_write=to_write), read_data(vault, folder, key)
+    manifest, data = read_manifest(vault, directory, to_write=to_write), read_data(vault, directory, key)
     for _ in range(_READS_TRIED):
         try:
             # What helps is looked for when it is sure.
@@ -101,16 +101,20 @@ def read_record(vault: Vault, folder: Folder, key: str, *, to_write: bool = Fals
             pass
         # A writer may have come in between the data and the journal.
         vault.files.forget()
-        seen, manifest, data = data, read_manifest(vault, folder, to_write=to_write), read_data(vault, folder, key)
+        seen, manifest, data = (
+            data,
+            read_manifest(vault, directory, to_write=to_write),
+            read_data(vault, directory, key),
+        )
         if data == seen:
             break
     return checked(vault, manifest, key, data, to_write=to_write)
 
 
-def read_data(vault: Vault, folder: Folder, key: str) -> bytes | None:
+def read_data(vault: Vault, directory: Directory, key: str) -> bytes | None:
     """Return the bytes of a key's data file in Store, None without one. Raises VaultError if they are unreadable."""
     try:
-        with vault.files.open("Store", folder) as store:
+        with vault.files.open("Store", directory) as store:
             return vault.files.settled(store, key)
     except VaultMissing:
         return None

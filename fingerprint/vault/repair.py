@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fingerprint.errors import Refused, VaultMissing
 from fingerprint.types import Value
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Directory
 from fingerprint.vault.integrity import MANIFEST_KEYS, STORE, manifest_state
 
 TYPE_CHECKING = False
@@ -34,9 +34,9 @@ def plan_repair(vault: Vault) -> RepairPlan:
         VaultMissing: there is no vault.
         VaultDenied, VaultUnreadable, VaultUnsafe, VaultCorrupt: as `manifest_state`.
     """
-    with Folder.open(vault.path) as folder:
+    with Directory.open(vault.path) as directory:
         try:
-            with Folder.open(STORE, folder) as store:
+            with Directory.open(STORE, directory) as store:
                 names = store.names()
         except VaultMissing:
             names = []

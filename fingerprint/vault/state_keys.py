@@ -13,7 +13,7 @@ import os
 from fingerprint._core import JsonError, dumps, loads
 from fingerprint.errors import VaultCorrupt, VaultDenied, VaultError, VaultMissing, VaultUnsafe, writable
 from fingerprint.types import Value
-from fingerprint.vault.files import FILES, Folder
+from fingerprint.vault.files import FILES, Directory
 from fingerprint.vault.os_errors import vault_error
 
 TYPE_CHECKING = False
@@ -119,12 +119,12 @@ def find_key(state: str, vault: str, *, to_write: bool = False, files: Files = F
 def _found(state: str, real: str, files: Files) -> Key:
     key = state_key(real)
     try:
-        with files.open(os.path.join(state, HISTORY)) as folder:
-            place = _place(folder, key)
+        with files.open(os.path.join(state, HISTORY)) as directory:
+            place = _place(directory, key)
             there = _status(real)
             if there is None or _is_of(place, there):
                 return Key(key, place is not None, there is not None)
-            for other, path in _others(folder, there):
+            for other, path in _others(directory, there):
                 # Numbers of devices and inodes are used again: only what is one directory now is one.
                 found = _status(path)
                 if other != key and found is not None and os.path.samestat(found, there):
@@ -144,13 +144,13 @@ def note_place(state: str, vault: str, key: str) -> None:
     there = _status(real)
     if there is None:
         return
-    with Folder.make(os.path.join(state, HISTORY), 0o700) as folder:
-        place = _place(folder, key)
+    with Directory.make(os.path.join(state, HISTORY), 0o700) as directory:
+        place = _place(directory, key)
         # Under another path of the same directory the first one stays.
         if place is None or not _is_of(place, there):
             told = {"schemaVersion": 1, "path": writable(real),
                     "pathBytes": os.fsencode(real).hex(), "device": there.st_dev, "inode": there.st_ino}  # fmt: skip
-            folder.replace(key + _PLACE, dumps(told) + b"\n")
+            directory.replace(key + _PLACE, dumps(told) + b"\n")
 
 
 def is_noted(state: str, key: str) -> bool:
@@ -160,8 +160,8 @@ def is_noted(state: str, key: str) -> bool:
         VaultError: that could not be read.
     """
     try:
-        with Folder.open(os.path.join(state, HISTORY)) as folder:
-            return _place(folder, key) is not None
+        with Directory.open(os.path.join(state, HISTORY)) as directory:
+            return _place(directory, key) is not None
     except VaultMissing:
         return False
 
@@ -172,8 +172,8 @@ def other_directory(state: str, vault: str, key: str, files: Files = FILES) -> b
     The numbers of devices change when a system starts, so only the inode counts.
     """
     try:
-        with files.open(os.path.join(state, HISTORY)) as folder:
-            place = _place(folder, key)
+        with files.open(os.path.join(state, HISTORY)) as directory:
+            place = _place(directory, key)
     except VaultError:
         return False
     there = _status(real_path(vault))
@@ -192,10 +192,10 @@ def _status(path: str) -> os.stat_result | None:
         raise vault_error(error, path) from None  # type: ignore[arg-type]
 
 
-def _place(folder: Folder, key: str) -> dict[str, Any] | None:
+def _place(directory: Directory, key: str) -> dict[str, Any] | None:
     """Return what a place file holds, None without one or for one that is none: then the path decides."""
     try:
-        told = loads(folder.read(key + _PLACE) or b"")
+        told = loads(directory.read(key + _PLACE) or b"")
     except (JsonError, VaultCorrupt):
         return None
     if not isinstance(told, dict) or type(told.get("device")) is not int or type(told.get("inode")) is not int:
@@ -207,12 +207,12 @@ def _is_of(place: dict[str, Any] | None, there: os.stat_result) -> bool:
     return place is not None and (place["device"], place["inode"]) == (there.st_dev, there.st_ino)
 
 
-def _others(folder: Folder, there: os.stat_result) -> Iterator[tuple[str, str]]:
+def _others(directory: Directory, there: os.stat_result) -> Iterator[tuple[str, str]]:
     """Yield key and path of each place that had the inode of a directory: devices are numbered at each start."""
-    for name in folder.names():
+    for name in directory.names():
         if name.endswith(_PLACE):
             key = name[: -len(_PLACE)]
-            place = _place(folder, key)
+            place = _place(directory, key)
             if place is not None and place["inode"] == there.st_ino:
                 try:
                     yield key, os.fsdecode(bytes.fromhex(place["pathBytes"]))

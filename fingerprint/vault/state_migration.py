@@ -13,7 +13,7 @@ import sys
 
 from fingerprint._core import JsonError, loads
 from fingerprint.errors import VaultDenied, VaultError, VaultMissing, VaultUnsafe
-from fingerprint.vault.files import FILES, Folder
+from fingerprint.vault.files import FILES, Directory
 from fingerprint.vault.journal import json_text
 from fingerprint.vault.os_errors import JOURNAL_LIMIT
 from fingerprint.vault.state_keys import HISTORY, JOURNAL, real_path, state_key
@@ -65,9 +65,9 @@ def readable_key(state: str, vault: str, key: str, files: Files = FILES) -> str:
 
 def _readable(state: str, vault: str, key: str, files: Files) -> str:
     try:
-        with files.open(os.path.join(state, HISTORY)) as folder:
+        with files.open(os.path.join(state, HISTORY)) as directory:
             for one in (key, *_earlier(vault, key)):
-                lines = _lines(folder, one)
+                lines = _lines(directory, one)
                 if lines:
                     return one if set(_by_key(lines, one, vault, key)) <= {key} else key + _MIXED
     except VaultMissing:
@@ -82,34 +82,34 @@ def take_over(state: str, vault: str, key: str) -> None:
         VaultError: it could not be done; what was done is right, and the rest is done the next time.
     """
     try:
-        folder = Folder.open(os.path.join(state, HISTORY))
+        directory = Directory.open(os.path.join(state, HISTORY))
     except VaultMissing:
         return
-    with folder:
+    with directory:
         for earlier in (key, *_earlier(vault, key)):
-            lines = _lines(folder, earlier)
+            lines = _lines(directory, earlier)
             parts = _by_key(lines, earlier, vault, key)
             if set(parts) <= {earlier}:
                 continue
             for other, mine in parts.items():
                 if other != earlier:
                     _take_state(state, earlier, other, alone=len(parts) == 1)
-                    _put(folder, other, b"".join(mine))
+                    _put(directory, other, b"".join(mine))
             left = parts.get(earlier)
             if left:
-                folder.replace(earlier + JOURNAL, b"".join(left))
+                directory.replace(earlier + JOURNAL, b"".join(left))
             else:
-                folder.remove(earlier + JOURNAL)
+                directory.remove(earlier + JOURNAL)
 
 
-def _put(folder: Folder, key: str, lines: bytes) -> None:
+def _put(directory: Directory, key: str, lines: bytes) -> None:
     """Make a journal of some lines, unless there is one that has them; beside one that has not."""
-    if folder.create(key + JOURNAL, lines):
+    if directory.create(key + JOURNAL, lines):
         return
     mine, number, name = lines.splitlines(keepends=True), 1, key
-    while not set(_lines(folder, name)).issuperset(mine):
+    while not set(_lines(directory, name)).issuperset(mine):
         name = f"{key}{_ASIDE}{'' if number == 1 else number}"
-        if folder.create(name + JOURNAL, lines):
+        if directory.create(name + JOURNAL, lines):
             return
         number += 1
 
@@ -130,8 +130,8 @@ def _folded(key: str) -> str:
     return key.casefold() if sys.platform in ("win32", "darwin") else key
 
 
-def _lines(folder: Folder, key: str) -> list[bytes]:
-    return (folder.read(key + JOURNAL, JOURNAL_LIMIT) or b"").splitlines(keepends=True)
+def _lines(directory: Directory, key: str) -> list[bytes]:
+    return (directory.read(key + JOURNAL, JOURNAL_LIMIT) or b"").splitlines(keepends=True)
 
 
 def _by_key(lines: list[bytes], there: str, vault: str, key: str) -> dict[str, list[bytes]]:
@@ -160,11 +160,11 @@ def _take_state(state: str, earlier: str, key: str, *, alone: bool) -> None:
     """Bring the evidence under a key, where it is one vault's alone; kept credentials are asked for again."""
     for kind, name, new in ((_EVIDENCE, earlier, key), (_CREDENTIALS, earlier + ".json", "")):
         try:
-            with Folder.open(os.path.join(state, kind)) as folder:
+            with Directory.open(os.path.join(state, kind)) as directory:
                 if not new:
-                    folder.remove(name)
+                    directory.remove(name)
                 elif alone:
-                    folder.rename(name, new)
+                    directory.rename(name, new)
         except VaultMissing:
             continue
         except VaultError:

@@ -18,7 +18,7 @@ from fingerprint.vault.locations import (
     named_vault,
     reference_vault,
     resolve_vault,
-    state_folder,
+    state_directory,
 )
 from fingerprint.vault.reading import decode_record, missing_remedy, read_data, read_record
 from fingerprint.vault.records import (
@@ -120,7 +120,7 @@ class Vault:
     def state(self) -> str:
         """The directory of our own state."""
         if self._state is None:
-            self._state = state_folder()
+            self._state = state_directory()
         return self._state
 
     @property
@@ -260,12 +260,12 @@ class Vault:
         self.notice = ""
         self.rolled_back = False
         try:
-            folder = self.files.open(self.path)
+            directory = self.files.open(self.path)
         except VaultMissing as error:
             error.remedy = missing_remedy(self, key, to_write=False)
             raise
-        with folder:
-            return read_record(self, folder, key)
+        with directory:
+            return read_record(self, directory, key)
 
     def raw(self, key: str) -> bytes | None:
         """Return the bytes of a key's data file as they lie in Store, whatever the manifest says; None without one.
@@ -274,8 +274,8 @@ class Vault:
             VaultError: they could not be read.
         """
         try:
-            with self.files.open(self.path) as folder:
-                return read_data(self, folder, key)
+            with self.files.open(self.path) as directory:
+                return read_data(self, directory, key)
         except VaultMissing:
             return None
 
@@ -286,9 +286,9 @@ class Vault:
             VaultDenied, VaultUnreadable, VaultUnsafe: they could not be read, or the manifest not be replaced.
         """
         try:
-            with self.files.open(self.path) as folder:
-                self.files.settled(folder, self.manifest_name)
-                return read_data(self, folder, key)
+            with self.files.open(self.path) as directory:
+                self.files.settled(directory, self.manifest_name)
+                return read_data(self, directory, key)
         except VaultMissing:
             return None
 

@@ -22,7 +22,7 @@ from fingerprint.vault.remedies import NOTHING_WRITTEN, refuse_lost, restore_com
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fingerprint.vault.files import Folder
+    from fingerprint.vault.files import Directory
     from fingerprint.vault.integrity import ManifestState
     from fingerprint.vault.vault import Vault
 
@@ -68,12 +68,12 @@ class Finding(Value):
 def verify(vault: Vault) -> list[Finding]:
     """Return what is wrong with a vault, with our journal of it and what else we keep; nothing for a sound one."""
     try:
-        folder = vault.files.open(vault.path, unsafe=True)
+        directory = vault.files.open(vault.path, unsafe=True)
     except VaultError as error:
         return [Finding.of(error), *_open_registrations(vault)]
-    with folder:
-        names = folder.names()
-        findings = _defects(folder)
+    with directory:
+        names = directory.names()
+        findings = _defects(directory)
         try:
             vault.files.open(vault.path).close()
         except VaultUnsafe as error:
@@ -81,11 +81,11 @@ def verify(vault: Vault) -> list[Finding]:
             findings += [] if findings else [Finding.of(error)]
         for name in names:
             if name in MANIFEST_KEYS:
-                findings += _defects(folder, name)
+                findings += _defects(directory, name)
             elif name != STORE:
-                findings.append(_stray(folder, name))
+                findings.append(_stray(directory, name))
         if STORE in names:
-            findings += _store_findings(vault, folder, _listed(vault, folder, names))
+            findings += _store_findings(vault, directory, _listed(vault, directory, names))
         states, problems = _states(vault, findings)
         findings += problems
     for state in states:
@@ -114,12 +114,12 @@ def _other_directory(vault: Vault) -> list[Finding]:
     return [Finding("other-directory", what, vault.path, remedy, False)] if other else []
 
 
-def _listed(vault: Vault, folder: Folder, names: list[str]) -> set[str]:
+def _listed(vault: Vault, directory: Directory, names: list[str]) -> set[str]:
     """Return the keys that the manifests list, as far as they can be read: what is wrong with them is named apart."""
     listed: set[str] = set()
     for name in MANIFEST_KEYS:
         try:
-            listed |= decode_as_agent(vault.files.settled(folder, name) or b"").keys() if name in names else set()
+            listed |= decode_as_agent(vault.files.settled(directory, name) or b"").keys() if name in names else set()
         except VaultError:
             continue
     return listed
@@ -144,14 +144,14 @@ def _is_named(error: VaultError, findings: list[Finding]) -> bool:
     return any(error.where == where or error.where.startswith(where + os.sep) for where in named)
 
 
-def _defects(folder: Folder, name: str = ".") -> list[Finding]:
-    where = folder.path if name == "." else os.path.join(folder.path, name)
+def _defects(directory: Directory, name: str = ".") -> list[Finding]:
+    where = directory.path if name == "." else os.path.join(directory.path, name)
     return [Finding("unsafe" if broken else "mode", what, where, remedy, broken)
-            for what, remedy, broken in folder.defects(name)]  # fmt: skip
+            for what, remedy, broken in directory.defects(name)]  # fmt: skip
 
 
-def _stray(folder: Folder, name: str) -> Finding:
-    where = os.path.join(folder.path, name)
+def _stray(directory: Directory, name: str) -> Finding:
+    where = os.path.join(directory.path, name)
     if name.endswith(".tmp"):
         what, remedy = "leftover temporary file of an interrupted write", "The next write removes it"
         if os.path.lexists(where.removesuffix(".tmp")):
@@ -181,9 +181,9 @@ def _manifest_findings(vault: Vault, state: ManifestState) -> list[Finding]:
     return findings
 
 
-def _store_findings(vault: Vault, folder: Folder, listed: set[str]) -> list[Finding]:
+def _store_findings(vault: Vault, directory: Directory, listed: set[str]) -> list[Finding]:
     try:
-        store = vault.files.open(STORE, folder, unsafe=True)
+        store = vault.files.open(STORE, directory, unsafe=True)
     except VaultError as error:
         return [Finding.of(error)]
     known = {key for keys in MANIFEST_KEYS.values() for key in keys}

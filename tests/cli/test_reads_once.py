@@ -33,7 +33,7 @@ from broken_machines import other_machine
 from commandline import environment
 from fingerprint.cli import main
 from fingerprint.machine.recorded import RecordedMachine
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Directory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tools and files of Linux")
 
@@ -77,18 +77,18 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     for name in QUESTIONS:
         counting(name)
-    run, read = RecordedMachine.run, Folder.read
+    run, read = RecordedMachine.run, Directory.read
 
     def counted_run(machine: RecordedMachine, commands: Sequence[tuple[str, ...]], *more: Any) -> Any:
         found.update(" ".join(argv) for argv in commands if is_meant(machine))
         return run(machine, commands, *more)
 
-    def counted_read(folder: Folder, name: str, *arguments: Any, **options: Any) -> bytes | None:
+    def counted_read(folder: Directory, name: str, *arguments: Any, **options: Any) -> bytes | None:
         found[f"{folder.path}/{name}"] += 1
         return read(folder, name, *arguments, **options)
 
     monkeypatch.setattr(RecordedMachine, "run", counted_run)
-    monkeypatch.setattr(Folder, "read", counted_read)
+    monkeypatch.setattr(Directory, "read", counted_read)
     return found
 
 

@@ -16,7 +16,7 @@ from fingerprint.cli.table import all_commands
 from fingerprint.errors import UsageError
 from fingerprint.testing.machines import unix_snapshot
 from fingerprint.vault import Vault
-from fingerprint.vault.locations import resolve_vault, state_folder
+from fingerprint.vault.locations import resolve_vault, state_directory
 from nobody import command_as_nobody
 
 # They look at no machine and no vault: what these options name is nothing to them.
@@ -182,10 +182,10 @@ def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> No
     """As of other programs, and as docs/formats.md says."""
     for name in ("FINGERPRINT_VAULT", "FINGERPRINT_STATE"):
         monkeypatch.delenv(name, raising=False)
-    usual = resolve_vault(None), state_folder()
+    usual = resolve_vault(None), state_directory()
     for name in ("FINGERPRINT_VAULT", "FINGERPRINT_STATE"):
         monkeypatch.setenv(name, "")
-    assert (resolve_vault(None), state_folder()) == usual
+    assert (resolve_vault(None), state_directory()) == usual
 
 
 def test_a_plug_in_says_unknown(tmp_path: Path) -> None:

@@ -122,8 +122,8 @@ def baseline(house: Path, run: Run) -> int:
 
 # What stands in for a directory is never a directory, and a directory has no hard links.
 FILE_KINDS = ["symlink", "dangling link", "hard link", "FIFO", "socket", "device", "directory", "1 GiB file"]
-FOLDER_KINDS = [kind for kind in FILE_KINDS if kind != "directory"]
-FOLDERS = {"Vault": "Vault", "Vault/Store": "Vault/Store", "state/history": "history"}
+DIRECTORY_KINDS = [kind for kind in FILE_KINDS if kind != "directory"]
+DIRECTORIES = {"Vault": "Vault", "Vault/Store": "Vault/Store", "state/history": "history"}
 
 CHECK, SHOW, VERIFY = ("check",), ("vault", "show"), ("vault", "verify")
 INIT, THRESHOLD, RESET = (
@@ -156,7 +156,7 @@ def put(kind: str, path: Path, house: Path) -> None:
     if os.path.lexists(path):
         path.rename(house / "away")
     if kind == "symlink":
-        path.symlink_to(house / "foreign" / FOLDERS.get(name, "file"))
+        path.symlink_to(house / "foreign" / DIRECTORIES.get(name, "file"))
     elif kind == "dangling link":
         path.symlink_to(house / "foreign" / "nowhere")
     elif kind == "hard link":
@@ -176,13 +176,13 @@ def put(kind: str, path: Path, house: Path) -> None:
         os.truncate(path, GIBIBYTE)
 
 
-def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+def tree(directory: Path) -> dict[str, tuple[int, int, bytes]]:
     """Return inode, mode and bytes of everything in a directory; of a file that is long or none, no bytes."""
     found = {}
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(directory.rglob("*")):
         status = path.lstat()
         regular = stat.S_ISREG(status.st_mode) and status.st_size < GIBIBYTE
-        found[str(path.relative_to(folder))] = (status.st_ino, status.st_mode, path.read_bytes() if regular else b"")
+        found[str(path.relative_to(directory))] = (status.st_ino, status.st_mode, path.read_bytes() if regular else b"")
     return found
 
 
@@ -201,7 +201,7 @@ def assert_frugal(done: Done, baseline: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [(name, kind) for name in COMMANDS for kind in (FOLDER_KINDS if name in FOLDERS else FILE_KINDS)],
+    [(name, kind) for name in COMMANDS for kind in (DIRECTORY_KINDS if name in DIRECTORIES else FILE_KINDS)],
 )
 def test_another_kind_of_file_is_refused_and_left_alone(
     name: str, kind: str, house: Path, run: Run, baseline: int, full: bool, count: Count

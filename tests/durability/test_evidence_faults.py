@@ -44,9 +44,9 @@ except FingerprintError as error:
 class House:
     """A vault whose record has evidence, among as many entries as are kept, so that the next one makes room."""
 
-    def __init__(self, folder: Path) -> None:
-        self.trace, self.path, self.template = folder / "trace", folder / "house", folder / "template"
-        self.snapshot = folder / "now.json"
+    def __init__(self, directory: Path) -> None:
+        self.trace, self.path, self.template = directory / "trace", directory / "house", directory / "template"
+        self.snapshot = directory / "now.json"
         self.snapshot.write_text(json.dumps(NOW))
         self.path.mkdir(mode=0o700)
         self.vault = Vault(str(self.path / "Vault"), state=str(self.path / "state"))

@@ -59,12 +59,12 @@ Defect = tuple[str, str]
 class House:
     """A directory with a vault and a state that can be put back as they were, always at the same path."""
 
-    def __init__(self, folder: Path, prepare: Callable[[str, str], None] | None) -> None:
-        self.trace = folder / "trace"
-        self.path = folder / "house"
+    def __init__(self, directory: Path, prepare: Callable[[str, str], None] | None) -> None:
+        self.trace = directory / "trace"
+        self.path = directory / "house"
         self.vault = self.path / "Vault"
         self.state = self.path / "state"
-        self._template = folder / "template"
+        self._template = directory / "template"
         self.path.mkdir(parents=True, mode=0o700)
         if prepare:
             prepare(str(self.vault), str(self.state))
@@ -313,16 +313,16 @@ def each_in_turn(
         return [found for result in pool.map(one, faults) for found in result]
 
 
-def houses_for(operation: str, folder: Path, prepare: Callable[[str, str], None]) -> list[House]:
+def houses_for(operation: str, directory: Path, prepare: Callable[[str, str], None]) -> list[House]:
     nothing = operation in operations.FROM_NOTHING
-    return [House(folder / f"{number}", None if nothing else prepare) for number in range(AT_A_TIME)]
+    return [House(directory / f"{number}", None if nothing else prepare) for number in range(AT_A_TIME)]
 
 
 def defects_of_ours(
-    operation: str, folder: Path, choose: Callable[[list[Fault]], list[Fault]], kinds: tuple[str, ...]
+    operation: str, directory: Path, choose: Callable[[list[Fault]], list[Fault]], kinds: tuple[str, ...]
 ) -> tuple[list[Fault], list[tuple[Fault, Defect]]]:
     """Return the faults tried on an operation of ours, and what the judge found."""
-    houses = houses_for(operation, folder, operations.PREPARES.get(operation, operations.prepare))
+    houses = houses_for(operation, directory, operations.PREPARES.get(operation, operations.prepare))
     watched = {}
     for house in houses:
         watched[house.path], faults = watched_and_faults(house, words_of(operation, house), kinds)
@@ -366,9 +366,9 @@ def is_new_for_the_reference(operation: str, value: Any, old: Any) -> bool:
     return operation in expected and bool(value == expected[operation])
 
 
-def losses_of_the_reference(operation: str, folder: Path) -> tuple[int, Counter[str]]:
+def losses_of_the_reference(operation: str, directory: Path) -> tuple[int, Counter[str]]:
     """Return the number of points, and at how many of them what is lost."""
-    houses = houses_for(operation, folder, lambda vault, _: reference_store.prepare(vault))
+    houses = houses_for(operation, directory, lambda vault, _: reference_store.prepare(vault))
     watched = {}
     for house in houses:
         watched[house.path], faults = watched_and_faults(house, reference_words_of(operation, house), (KILL, "EIO"))

@@ -44,17 +44,17 @@ GROWTH_LIMIT = 8 * 1024 * 1024
 
 
 def run_share(
-    python: list[str], target: str, inputs: int, seed: int, folder: Path, env: dict[str, str]
+    python: list[str], target: str, inputs: int, seed: int, directory: Path, env: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """Fuzz a target in a process of its own, whose working directory, home and state are an empty directory."""
-    folder.mkdir()
+    directory.mkdir()
     env = {"FINGERPRINT_SHARED": str(SHARED), **env}
-    homes = {"HOME": str(folder), "FINGERPRINT_STATE": str(folder / "state"), "TMPDIR": str(folder)}
+    homes = {"HOME": str(directory), "FINGERPRINT_STATE": str(directory / "state"), "TMPDIR": str(directory)}
     return subprocess.run(
         [*python, str(PROGRAM), target, str(inputs), str(seed)],
         capture_output=True,
         text=True,
-        cwd=folder,
+        cwd=directory,
         env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **homes, **env},
         timeout=3600,
         check=False,
@@ -69,15 +69,15 @@ def test_any_bytes_are_read_or_refused_with_the_documented_error(
     short = SHORT_FLEETS if target.startswith("fleet") else SHORT_INPUTS
     inputs = FULL_INPUTS[target] if full else short
     seed = secrets.randbelow(2**32) if full else 1
-    folder = tmp_path / "empty"
-    done = run_share([sys.executable, "-I"], target, inputs, seed, folder, {})
+    directory = tmp_path / "empty"
+    done = run_share([sys.executable, "-I"], target, inputs, seed, directory, {})
     assert done.returncode == 0, done
     campaign: dict[str, Any] = json.loads(done.stdout)
     assert campaign["inputs"] == inputs
     # Neither does everything fail in the same early place, nor does anything go.
     assert inputs / 20 < campaign["accepted"] < inputs
     assert campaign["growth"] < GROWTH_LIMIT, campaign
-    assert list(folder.iterdir()) == []
+    assert list(directory.iterdir()) == []
     count("fuzzed inputs, without a crash, a hang, another error, growing memory or a write", inputs)
     count("accepted among them", campaign["accepted"])
     count(f"microseconds for the slowest input of {target}", round(campaign["slowest"] * 1e6))
@@ -145,7 +145,7 @@ def sanitized_environment() -> dict[str, str]:
     }
 
 
-def sanitized_python(folder: Path, patch: tuple[str, str] | None = None) -> str:
+def sanitized_python(directory: Path, patch: tuple[str, str] | None = None) -> str:
     """Build the package with sanitizers into a new environment, and return its interpreter.
 
     Args:
@@ -155,7 +155,7 @@ def sanitized_python(folder: Path, patch: tuple[str, str] | None = None) -> str:
     if not (ROOT / "setup.py").is_file():
         pytest.skip("the sources of the native core are not here")
     sanitizer_libraries()
-    sources = folder / "sources"
+    sources = directory / "sources"
     sources.mkdir()
     for name in BUILD_FILES:
         if (ROOT / name).is_dir():
@@ -167,7 +167,7 @@ def sanitized_python(folder: Path, patch: tuple[str, str] | None = None) -> str:
         text = header.read_text()
         assert text.count(patch[0]) == 1
         header.write_text(text.replace(*patch))
-    environment = folder / "environment"
+    environment = directory / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     python = str(environment / "bin" / "python")
     built = subprocess.run(

@@ -94,9 +94,9 @@ def run(*words: str) -> None:
     subprocess.run(words, check=True, capture_output=True)
 
 
-def mounted(image: str, folder: Path) -> bool:
-    folder.mkdir(exist_ok=True)
-    done = subprocess.run(["mount", "-o", "loop,noatime", image, str(folder)], capture_output=True, check=False)
+def mounted(image: str, directory: Path) -> bool:
+    directory.mkdir(exist_ok=True)
+    done = subprocess.run(["mount", "-o", "loop,noatime", image, str(directory)], capture_output=True, check=False)
     return done.returncode == 0
 
 

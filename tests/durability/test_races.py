@@ -116,8 +116,8 @@ def changes_told(state: Path) -> int:
     return len([json.loads(line) for line in (state / "audit.log").read_text().splitlines()])
 
 
-def names_in(folder: str) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
+def names_in(directory: str) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in Path(directory).rglob("*"))
 
 
 FIRST = """
@@ -415,22 +415,22 @@ print(swaps)
 """
 
 
-def can_exchange(folder: Path) -> bool:
+def can_exchange(directory: Path) -> bool:
     """Return whether two names can be exchanged at one stroke here."""
-    (folder / "one").mkdir()
-    (folder / "other").symlink_to("nowhere")
+    (directory / "one").mkdir()
+    (directory / "other").symlink_to("nowhere")
     try:
         renameat2 = ctypes.CDLL(None).renameat2
     except (AttributeError, OSError):
         return False
     return not renameat2(
-        AT_FDCWD, os.fsencode(folder / "one"), AT_FDCWD, os.fsencode(folder / "other"), RENAME_EXCHANGE
+        AT_FDCWD, os.fsencode(directory / "one"), AT_FDCWD, os.fsencode(directory / "other"), RENAME_EXCHANGE
     )
 
 
-def contents(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
+def contents(directory: Path) -> dict[str, tuple[int, int, int, bytes]]:
     found = {}
-    for path in [folder, *sorted(folder.rglob("*"))]:
+    for path in [directory, *sorted(directory.rglob("*"))]:
         status = path.lstat()
         data = path.read_bytes() if path.is_file() else b""
         found[str(path)] = (status.st_ino, status.st_mode, status.st_mtime_ns, data)
@@ -438,7 +438,7 @@ def contents(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
 
 
 @pytest.mark.parametrize("swapped", ["Vault", "Vault/Store"])
-def test_a_folder_that_is_swapped_for_a_link_leads_to_no_other_vault(
+def test_a_directory_that_is_swapped_for_a_link_leads_to_no_other_vault(
     swapped: str, tmp_path: Path, full: bool, count: Count
 ) -> None:
     """The victim is neither changed nor taken for the vault, and the vault never seems to be missing."""
@@ -496,7 +496,7 @@ def test_a_folder_that_is_swapped_for_a_link_leads_to_no_other_vault(
     count(f"swaps of {swapped} meanwhile", swaps)
 
 
-def test_the_real_path_of_a_folder_that_is_swapped_for_a_link_is_one_of_the_two(tmp_path: Path) -> None:
+def test_the_real_path_of_a_directory_that_is_swapped_for_a_link_is_one_of_the_two(tmp_path: Path) -> None:
     """Or it could not be looked at: what was a link when it was looked at may be none when it is read."""
     if not can_exchange(tmp_path):
         pytest.skip("this system cannot exchange two names at one stroke")

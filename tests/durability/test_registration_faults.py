@@ -73,10 +73,10 @@ except FingerprintError as error:
 class House:
     """A machine that is going to register: for the first time, with a fingerprint, or again."""
 
-    def __init__(self, folder: Path, service: LocalService, begin: str) -> None:
+    def __init__(self, directory: Path, service: LocalService, begin: str) -> None:
         self.service, self.begin = service, begin
-        self.trace, self.path, self.template = folder / "trace", folder / "house", folder / "template"
-        self.machine = folder / "machine.json"
+        self.trace, self.path, self.template = directory / "trace", directory / "house", directory / "template"
+        self.machine = directory / "machine.json"
         self.machine.write_text(json.dumps(MACHINE))
         self.path.mkdir(mode=0o700)
         self.vault = Vault(str(self.path / "Vault"), state=str(self.path / "state"))
@@ -484,25 +484,25 @@ def test_of_two_that_register_at_once_both_get_one_node(
 class Line:
     """The command over a vault on a disk of its own."""
 
-    def __init__(self, folder: Path, service: LocalService) -> None:
-        self.folder, self.service = folder, service
-        (folder / "machine.json").write_text(json.dumps(MACHINE))
-        (folder / "disk").mkdir()
+    def __init__(self, directory: Path, service: LocalService) -> None:
+        self.directory, self.service = directory, service
+        (directory / "machine.json").write_text(json.dumps(MACHINE))
+        (directory / "disk").mkdir()
         self.made = service.activation(limit=9)
-        (folder / "code").write_text(self.made.code)
-        (folder / "code").chmod(0o600)
+        (directory / "code").write_text(self.made.code)
+        (directory / "code").chmod(0o600)
 
     def words(self) -> str:
         return (
-            f"{COMMAND} --vault {self.folder}/disk/Vault --snapshot {self.folder}/machine.json register "
-            f"--region {REGION} --activation-id {self.made.id} --code-file {self.folder}/code "
+            f"{COMMAND} --vault {self.directory}/disk/Vault --snapshot {self.directory}/machine.json register "
+            f"--region {REGION} --activation-id {self.made.id} --code-file {self.directory}/code "
             f"--endpoint {self.service.endpoint}"
         )
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["unshare", "-m", "bash", "-c", f"set -u; cd {self.folder}\n{script}"], capture_output=True, text=True,
-            timeout=120, env={**environment(self.folder / "state"), "HOME": str(self.folder)}, check=False,
+            ["unshare", "-m", "bash", "-c", f"set -u; cd {self.directory}\n{script}"], capture_output=True, text=True,
+            timeout=120, env={**environment(self.directory / "state"), "HOME": str(self.directory)}, check=False,
         )  # fmt: skip
 
 

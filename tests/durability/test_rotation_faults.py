@@ -51,10 +51,10 @@ except FingerprintError as error:
 class House:
     """A registered node whose service asks for another key with each token."""
 
-    def __init__(self, folder: Path, service: LocalService) -> None:
+    def __init__(self, directory: Path, service: LocalService) -> None:
         self.service = service
-        self.trace, self.path, self.template = folder / "trace", folder / "house", folder / "template"
-        self.machine = folder / "machine.json"
+        self.trace, self.path, self.template = directory / "trace", directory / "house", directory / "template"
+        self.machine = directory / "machine.json"
         self.machine.write_text(json.dumps(MACHINE))
         self.path.mkdir(mode=0o700)
         self.vault = Vault(str(self.path / "Vault"), state=str(self.path / "state"))

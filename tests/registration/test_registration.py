@@ -49,7 +49,7 @@ from fingerprint.registration.flow import Registration
 from fingerprint.registration.keys import NodeKey, verify
 from fingerprint.registration.rotation import KeyRotation
 from fingerprint.testing import LocalService
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Directory
 from shared import VECTORS, needs_vectors
 
 BEFORE, AFTER = before_and_after("os-upgrade")
@@ -464,16 +464,16 @@ def test_a_key_that_the_service_took_and_the_disk_did_not_is_found_again(
     vault: Vault, service: LocalService, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow = registered(vault, service)
-    real = Folder.put
+    real = Directory.put
 
-    def fails(self: Folder, name: str, data: bytes, *more: Any) -> None:
+    def fails(self: Directory, name: str, data: bytes, *more: Any) -> None:
         if name == "RegistrationKey":
             raise VaultUnreadable("could not write it (Input/output error)", where=name)
         real(self, name, data, *more)
 
     for _ in range(times):
         with monkeypatch.context() as patch:
-            patch.setattr(Folder, "put", fails)
+            patch.setattr(Directory, "put", fails)
             with pytest.raises(VaultUnreadable):
                 flow.rotate_key()
         here, there = keys(vault, service)

@@ -244,7 +244,7 @@ def test_a_file_that_is_thrown_away_while_it_is_read_is_no_damage(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first_record(vault, RecordedMachine(BEFORE))
-    monkeypatch.setattr("fingerprint.vault.files.Folder.read", lambda *_, **__: None)
+    monkeypatch.setattr("fingerprint.vault.files.Directory.read", lambda *_, **__: None)
     assert vault.evidence.entries() == ([], [])
 
 

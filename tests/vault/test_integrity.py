@@ -73,13 +73,13 @@ def test_a_vault_that_was_copied_is_sound_and_names_its_old_place(vault: Vault) 
 
 def test_a_vault_on_a_copied_disk_must_name_its_place_on_its_own_machine(tmp_path: Path, vault: Vault) -> None:
     disk = tmp_path / "disk"
-    folder = disk / reference_vault().lstrip("/")
-    shutil.copytree(vault.path, folder)
+    directory = disk / reference_vault().lstrip("/")
+    shutil.copytree(vault.path, directory)
     os.chmod(disk, 0o755)
-    there = Vault.open(str(folder), root=str(disk), state=str(tmp_path / "state"))
+    there = Vault.open(str(directory), root=str(disk), state=str(tmp_path / "state"))
     # Of this host, and on the disk it leads nowhere.
     assert (manifest_state(there).kind, manifest_state(there).agent_does) == ("elsewhere", "exits")
-    (folder / "Manifest").write_text(json.dumps(paths(Path(reference_vault()), *BOTH)))
+    (directory / "Manifest").write_text(json.dumps(paths(Path(reference_vault()), *BOTH)))
     assert manifest_state(there).sound
 
 

@@ -17,7 +17,7 @@ from fingerprint.recovery import plan_restore
 from fingerprint.testing.machines import unix_machine
 from fingerprint.types import FingerprintRecord, HardwareHash, RegistrationRecord
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY, Vault
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Directory
 from fingerprint.vault.history import MISMATCH, REGISTERED
 from fingerprint.vault.journal import sealed
 from fingerprint.vault.records import decode_fingerprint, encode_fingerprint, encode_registration
@@ -45,13 +45,13 @@ def fresh(key: str) -> bytes:
 class Life:
     """A vault with what was in it, step by step, by a list of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.vault = Vault(str(folder / "Vault"), state=str(folder / "state"))
+    def __init__(self, directory: Path) -> None:
+        self.vault = Vault(str(directory / "Vault"), state=str(directory / "state"))
         self.was_there: dict[str, list[bytes]] = {key: [] for key in KEYS}
         # What the journal can know to be the last: what it marked as written, and what it found.
         self.last_known: dict[str, bytes | None] = dict.fromkeys(KEYS)
         self.unmarked: dict[str, bytes | None] = dict.fromkeys(KEYS)
-        self.chance = random.Random(folder.name)
+        self.chance = random.Random(directory.name)
 
     def path(self, key: str) -> Path:
         return Path(self.vault.data_path(key))
@@ -61,20 +61,20 @@ class Life:
 
     @contextlib.contextmanager
     def failing(self, key: str, at: str) -> Iterator[None]:
-        real = Folder.put
+        real = Directory.put
 
-        def put(folder: Folder, name: str, data: bytes, *more: Any) -> None:
+        def put(directory: Directory, name: str, data: bytes, *more: Any) -> None:
             if name != key:
-                return real(folder, name, data, *more)
+                return real(directory, name, data, *more)
             if at == "the rename fails":
                 raise VaultUnreadable("there is no room", where=name)
             if at == "killed before the rename":
                 raise Killed
-            real(folder, name, data, *more)
+            real(directory, name, data, *more)
             raise Killed
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Folder, "put", put)
+            patch.setattr(Directory, "put", put)
             yield
 
     def step(self, key: str, kind: str) -> None:

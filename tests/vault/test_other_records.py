@@ -35,16 +35,16 @@ REGISTERED = {"instanceID": NODE.instance_id, "region": NODE.region, "privateKey
 class Places:
     """The agent's vault and our own, where nobody names one."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.agents = folder / "agent" / "Vault"
-        self.own = folder / "state" / "Vault"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.agents = directory / "agent" / "Vault"
+        self.own = directory / "state" / "Vault"
         self.agents.parent.mkdir()
-        self.snapshot = folder / "machine.json"
+        self.snapshot = directory / "machine.json"
         self.snapshot.write_text(json.dumps(unix_snapshot()))
 
     def register(self, path: Path) -> None:
-        vault = Vault(str(path), state=str(self.folder / "state"))
+        vault = Vault(str(path), state=str(self.directory / "state"))
         first_record(vault, unix_machine())
         with vault.edit() as edit:
             edit.store_registration(NODE, why="registered")
@@ -86,7 +86,7 @@ def hidden_with_store(here: Places) -> None:
 
 def own_unmounted(here: Places) -> None:
     here.register(here.own)
-    here.own.rename(here.folder / "away")
+    here.own.rename(here.directory / "away")
 
 
 def own_unmounted_mount_point(here: Places) -> None:
@@ -97,7 +97,7 @@ def own_unmounted_mount_point(here: Places) -> None:
 def agents_unmounted(here: Places) -> None:
     """Another vault would be ours, as the agent's is not there."""
     here.register(here.agents)
-    here.agents.rename(here.folder / "away")
+    here.agents.rename(here.directory / "away")
 
 
 def agents_unmounted_mount_point(here: Places) -> None:
@@ -108,18 +108,18 @@ def agents_unmounted_mount_point(here: Places) -> None:
 def registered_by_the_agent_and_unmounted(here: Places) -> None:
     """Our journal never saw the registration, but wrote another record beside it."""
     here.register(here.agents)
-    journal = next((here.folder / "state" / "history").glob("*.jsonl"))
+    journal = next((here.directory / "state" / "history").glob("*.jsonl"))
     journal.unlink()
-    vault = Vault(str(here.agents), state=str(here.folder / "state"))
+    vault = Vault(str(here.agents), state=str(here.directory / "state"))
     with vault.edit() as edit:
         edit.store(edit.read().replace(threshold=55), why="test")
-    here.agents.rename(here.folder / "away")
+    here.agents.rename(here.directory / "away")
 
 
 def own_beside_a_record_of_the_agents(here: Places) -> None:
     """The agent's vault holds a fingerprint and no registration; ours is registered."""
     here.register(here.own)
-    first_record(Vault(str(here.agents), state=str(here.folder / "state")), unix_machine())
+    first_record(Vault(str(here.agents), state=str(here.directory / "state")), unix_machine())
 
 
 UNMADE = [
@@ -147,7 +147,7 @@ def test_no_first_record_is_made_where_another_place_knows_one(
     assert code == 4, text
     assert here.both() == before
     # Both: the vault that is meant, and the one or the journal that knows.
-    named = set(re.findall(rf"{re.escape(str(here.folder))}[^\s:,;]*", text))
+    named = set(re.findall(rf"{re.escape(str(here.directory))}[^\s:,;]*", text))
     assert len(named) >= 2, text
 
 
@@ -164,7 +164,7 @@ def test_no_second_node_is_registered_where_another_place_knows_one(
         flow.register(made.id, made.code, "eu-west-1")
     assert not service.nodes()
     assert here.both() == before
-    assert str(here.folder) in refused.value.what
+    assert str(here.directory) in refused.value.what
     flow.register(made.id, made.code, "eu-west-1", again=True)
     assert len(service.nodes()) == 1
 
@@ -184,7 +184,7 @@ def test_diagnose_does_not_pass_it(change: object, here: Places) -> None:
     change(here)  # type: ignore[operator]
     found = diagnose(Site(unix_machine(), Vault.open()), only=["registration"])["registration"]
     assert found.outcome in ("warn", "fail")
-    assert str(here.folder) in found.text
+    assert str(here.directory) in found.text
 
 
 @pytest.mark.parametrize("change", [hidden, hidden_with_store])
@@ -236,7 +236,7 @@ def test_who_names_a_vault_has_chosen(here: Places, capfd: pytest.CaptureFixture
 
 def test_a_vault_that_was_never_registered_hides_nothing(here: Places, capfd: pytest.CaptureFixture[str]) -> None:
     """An own fingerprint alone is none that a service knows: the agent's directory is what it says it is."""
-    first_record(Vault(str(here.own), state=str(here.folder / "state")), unix_machine())
+    first_record(Vault(str(here.own), state=str(here.directory / "state")), unix_machine())
     here.agents.mkdir(mode=0o700)
     assert Vault.open().path == str(here.agents)
     assert told(here, capfd, "vault", "init")[0] == 0
@@ -255,15 +255,15 @@ def test_a_first_record_that_was_announced_and_never_written_stops_nobody(
     here: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its writer was killed before the file had its name."""
-    from fingerprint.vault.files import Folder
+    from fingerprint.vault.files import Directory
 
-    vault = Vault(str(here.own), state=str(here.folder / "state"))
+    vault = Vault(str(here.own), state=str(here.directory / "state"))
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Folder, "put", killed)
+        patched.setattr(Directory, "put", killed)
         with pytest.raises(KeyboardInterrupt):
             first_record(vault, unix_machine())
     record, _ = first_record(Vault(vault.path, state=vault.state), unix_machine())

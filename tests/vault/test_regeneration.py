@@ -30,9 +30,9 @@ def _fingerprint(number: int) -> str:
 class Life:
     """A vault in which things happen, one minute after the other."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         self.time = BEGIN
-        self.vault = Vault(str(folder / "Vault"), state=str(folder / "state"), now=lambda: self.time)
+        self.vault = Vault(str(directory / "Vault"), state=str(directory / "state"), now=lambda: self.time)
         self.known = ""
         self._numbers = itertools.count(1)
 
@@ -197,9 +197,9 @@ def test_a_fingerprint_that_the_service_knows_is_never_called_replaced(steps: tu
     assert not state.regenerated, state
 
 
-def _with_damage(steps: tuple[Step, ...], folder: Path) -> Iterator[State]:
+def _with_damage(steps: tuple[Step, ...], directory: Path) -> Iterator[State]:
     """Yield the state after each damage of the journal: one line, or several in a row."""
-    life = Life(folder)
+    life = Life(directory)
     for step in steps:
         step(life)
     path = Path(life.vault.history.path)

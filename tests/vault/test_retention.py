@@ -37,9 +37,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 class Life:
     """A vault in which rare things happen, and then one thing very often."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         self.time = 1_800_000_000.0
-        self.vault = Vault(str(folder / "Vault"), state=str(folder / "state"), now=lambda: self.time)
+        self.vault = Vault(str(directory / "Vault"), state=str(directory / "state"), now=lambda: self.time)
         self.count = 0
 
     def name(self) -> str:

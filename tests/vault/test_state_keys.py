@@ -16,7 +16,7 @@ import pytest
 from commandline import COMMAND, environment
 from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint.vault import state_keys, state_migration, verify
-from fingerprint.vault.files import Folder
+from fingerprint.vault.files import Directory
 from fingerprint.vault.journal import parsed, sealed
 from fingerprint.vault.state_keys import Key, find_key, state_key
 from fingerprint.vault.state_migration import earlier_key
@@ -49,11 +49,11 @@ def test_no_two_paths_have_one_key() -> None:
 
 def test_no_line_is_lost_however_many_journals_a_vault_had(tmp_path: Path) -> None:
     journals = [f"{number}\n".encode() for number in range(4)]
-    with Folder.make(str(tmp_path / "history"), 0o700) as folder:
+    with Directory.make(str(tmp_path / "history"), 0o700) as directory:
         for _ in range(2):
             # One that is there already is not kept again.
             for lines in journals:
-                state_migration._put(folder, "key", lines)
+                state_migration._put(directory, "key", lines)
     assert sorted(path.read_bytes() for path in (tmp_path / "history").iterdir()) == journals
 
 
@@ -77,7 +77,7 @@ def test_a_path_with_a_link_in_it_leads_to_the_same_state(tmp_path: Path) -> Non
 
 def as_an_earlier_version_kept_it(vault: Vault) -> Path:
     """Add a vault's journal to where an earlier version had it, and take the place files away."""
-    history = Path(vault.history.folder)
+    history = Path(vault.history.directory)
     journal = history / (vault.state_key + ".jsonl")
     earlier = history / (earlier_key(vault.path) + ".jsonl")
     lines = [line for _, line in parsed(journal.read_bytes()) if line and "of" not in line]
@@ -100,9 +100,9 @@ def mixed(tmp_path: Path) -> tuple[Vault, Vault]:
     state = str(tmp_path / "state")
     vaults = []
     for name, fingerprint in (("a/b", "slash"), ("a\\b", "backslash")):
-        folder = tmp_path / name
-        folder.mkdir(parents=True)
-        vault = Vault(str(folder / "Vault"), state=state)
+        directory = tmp_path / name
+        directory.mkdir(parents=True)
+        vault = Vault(str(directory / "Vault"), state=state)
         store(vault, fingerprint + " 1", fingerprint + " 2")
         vaults.append(vault)
     slash, backslash = vaults
@@ -162,7 +162,7 @@ def test_a_taking_over_that_dies_anywhere_is_gone_on_with(
 
         with monkeypatch.context() as patched:
             for name in ("create", "replace", "remove", "rename"):
-                patched.setattr(Folder, name, dying(getattr(Folder, name)))
+                patched.setattr(Directory, name, dying(getattr(Directory, name)))
             try:
                 for vault in mixed:
                     with Vault(vault.path, state=vault.state).edit():
@@ -209,7 +209,7 @@ def test_two_journals_of_one_vault_are_both_kept(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
     vault = Vault(str(tmp_path / "real" / "Vault"), state=state)
     store(vault, "one")
-    history = Path(vault.history.folder)
+    history = Path(vault.history.directory)
     by_link = history / (earlier_key(str(tmp_path / "link" / "Vault")) + ".jsonl")
     data = Path(vault.history.path).read_bytes()
     by_link.write_bytes(data.replace(b'"number":1', b'"number":7'))
@@ -259,7 +259,7 @@ def test_an_inode_that_is_used_again_makes_no_other_vault_of_it(tmp_path: Path) 
 def test_a_damaged_place_file_is_passed_over_and_written_anew(tmp_path: Path, damaged: bytes) -> None:
     vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
     store(vault, "one")
-    [place] = Path(vault.history.folder).glob("*.place.json")
+    [place] = Path(vault.history.directory).glob("*.place.json")
     whole = place.read_bytes()
     place.write_bytes(damaged)
     assert known(Vault(vault.path, state=vault.state)) == {"one"}

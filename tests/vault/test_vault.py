@@ -262,14 +262,14 @@ def test_the_vault_of_the_agent_must_name_itself(vault: Vault, monkeypatch: pyte
 
 
 # A directory has no hard links, and a directory is what belongs in the place of Store.
-KINDS_FOR_A_FOLDER = ["symlink", "dangling", "fifo", "socket", "device"]
-KINDS = [*KINDS_FOR_A_FOLDER, "hardlink", "folder", "long"]
+KINDS_FOR_A_DIRECTORY = ["symlink", "dangling", "fifo", "socket", "device"]
+KINDS = [*KINDS_FOR_A_DIRECTORY, "hardlink", "directory", "long"]
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        *(("Store", kind) for kind in KINDS_FOR_A_FOLDER),
+        *(("Store", kind) for kind in KINDS_FOR_A_DIRECTORY),
         *((name, kind) for name in ("Manifest", "Store/InstanceFingerprint") for kind in KINDS),
     ],
 )
@@ -298,7 +298,7 @@ def test_other_things_than_regular_files_are_refused_and_left_alone(
         if os.geteuid():
             pytest.skip("making a device needs root")
         os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 5))
-    elif kind == "folder":
+    elif kind == "directory":
         path.mkdir()
     else:
         path.touch(0o600)
@@ -414,8 +414,8 @@ def test_no_link_leads_out_of_a_copied_disk_to_the_vault_of_this_machine(tmp_pat
     """/var of the disk is a link, as its own system means it; here the same path is another machine's."""
     here, disk = tmp_path / "data", tmp_path / "disk"
     state = str(tmp_path / "state")
-    for folder in (here, disk / "data", disk / str(here).lstrip("/")):
-        (folder / "var/lib/amazon/ssm").mkdir(parents=True)
+    for directory in (here, disk / "data", disk / str(here).lstrip("/")):
+        (directory / "var/lib/amazon/ssm").mkdir(parents=True)
     (disk / "var").symlink_to(here / "var")
     with Vault(str(here / "var/lib/amazon/ssm/Vault"), state=state).edit() as edit:
         edit.store(RECORD, why="test")
@@ -458,10 +458,10 @@ def test_the_agents_vault_has_its_place_on_every_platform(
 def test_the_state_of_root_depends_on_nobodys_home() -> None:
     if os.geteuid() == 0 and sys.platform == "linux":
         environ = {"HOME": "/tmp/evil", "XDG_STATE_HOME": "/tmp/evil"}
-        assert locations.state_folder(environ) == "/var/lib/hardware-fingerprint"
+        assert locations.state_directory(environ) == "/var/lib/hardware-fingerprint"
 
 
-def test_an_unreadable_folder_above_is_no_missing_vault(vault: Vault) -> None:
+def test_an_unreadable_directory_above_is_no_missing_vault(vault: Vault) -> None:
     Path(vault.path, "Store").rename(Path(vault.path, "Elsewhere"))
     Path(vault.path, "Store").write_text("")
     with pytest.raises(VaultUnreadable, match="not a directory"):

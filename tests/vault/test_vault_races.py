@@ -21,7 +21,7 @@ from fingerprint.gate import first_record, set_threshold
 from fingerprint.testing.machines import unix_machine
 from fingerprint.vault import _posix_exchange, verify
 from fingerprint.vault.edit import VaultEdit
-from fingerprint.vault.files import Folder, is_torn
+from fingerprint.vault.files import Directory, is_torn
 from fingerprint.vault.integrity import manifest_state
 from fingerprint.vault.records import encode_fingerprint
 
@@ -236,18 +236,18 @@ def test_a_manifest_that_another_program_wrote_meanwhile_keeps_its_entries(vault
 
 
 def test_a_displaced_file_that_cannot_be_read_gets_its_name_back(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Folder.read
+    real = Directory.read
 
-    def read(folder: Folder, name: str, *words: object, **more: object) -> bytes | None:
+    def read(directory: Directory, name: str, *words: object, **more: object) -> bytes | None:
         if name == "InstanceFingerprint.tmp" and failing:
             failing.pop()
             raise VaultUnreadable("could not read it (Input/output error)", where=name)
-        return real(folder, name, *words, **more)  # type: ignore[arg-type]
+        return real(directory, name, *words, **more)  # type: ignore[arg-type]
 
     # What a dead writer left is looked for first.
     failing = [True]
-    monkeypatch.setattr(Folder, "left_over", lambda *_: None)
-    monkeypatch.setattr(Folder, "read", read)
+    monkeypatch.setattr(Directory, "left_over", lambda *_: None)
+    monkeypatch.setattr(Directory, "read", read)
     with pytest.raises(VaultUnreadable):
         set_threshold(vault, 55)
     assert vault.read() == RECORD
@@ -257,7 +257,7 @@ def test_a_displaced_file_that_cannot_be_read_gets_its_name_back(vault: Vault, m
 # The lock, and the directory that it is of.
 
 
-def test_after_waiting_for_the_lock_the_folder_at_the_path_is_written(vault: Vault, tmp_path: Path) -> None:
+def test_after_waiting_for_the_lock_the_directory_at_the_path_is_written(vault: Vault, tmp_path: Path) -> None:
     """While one waits, the directory is replaced: what is acknowledged is in the one that is there now."""
     started = threading.Event()
     done: list[FingerprintRecord] = []
@@ -280,7 +280,7 @@ def test_after_waiting_for_the_lock_the_folder_at_the_path_is_written(vault: Vau
     assert json.loads((tmp_path / "replaced/Store/InstanceFingerprint").read_bytes())["similarityThreshold"] == 40
 
 
-def test_nothing_is_acknowledged_that_went_into_a_folder_that_was_replaced(
+def test_nothing_is_acknowledged_that_went_into_a_directory_that_was_replaced(
     vault: Vault, tmp_path: Path, at: Moments
 ) -> None:
     def replaced() -> None:

@@ -30,10 +30,10 @@ def vault(tmp_path: Path) -> Vault:
     return made
 
 
-def look(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
+def look(directory: Path) -> dict[str, tuple[int, int, int, bytes]]:
     """Return mode, owner, time and bytes of all that is there."""
     found = {}
-    for path in [folder, *sorted(folder.rglob("*"))]:
+    for path in [directory, *sorted(directory.rglob("*"))]:
         status = path.lstat()
         data = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
         found[str(path)] = (status.st_mode, status.st_uid, status.st_mtime_ns, data)
@@ -47,112 +47,114 @@ def test_a_sound_vault_has_no_findings(vault: Vault) -> None:
 def test_the_manifest_of_a_vault_on_a_copied_disk_names_its_place_on_its_own_machine(tmp_path: Path) -> None:
     """Else the agent there would find no record after a write here, and store a new fingerprint."""
     disk = tmp_path / "disk"
-    folder = disk / reference_vault().lstrip("/")
-    folder.parent.mkdir(parents=True)
-    vault = Vault.open(str(folder), root=str(disk), state=str(tmp_path / "state"))
+    directory = disk / reference_vault().lstrip("/")
+    directory.parent.mkdir(parents=True)
+    vault = Vault.open(str(directory), root=str(disk), state=str(tmp_path / "state"))
     with vault.edit() as edit:
         edit.store(RECORD, why="test")
     listed = {"InstanceFingerprint": f"{reference_vault()}/Store/InstanceFingerprint"}
-    assert json.loads((folder / "Manifest").read_text()) == listed
+    assert json.loads((directory / "Manifest").read_text()) == listed
     assert verify(vault) == []
-    corrupt_manifest(folder)
+    corrupt_manifest(directory)
     with vault.edit() as edit:
-        edit.force("InstanceFingerprint", (folder / "Store/InstanceFingerprint").read_bytes(), why="test")
-    assert json.loads((folder / "Manifest").read_text()) == listed
-    (folder / "Manifest").write_text(json.dumps({"InstanceFingerprint": str(folder / "Store/InstanceFingerprint")}))
+        edit.force("InstanceFingerprint", (directory / "Store/InstanceFingerprint").read_bytes(), why="test")
+    assert json.loads((directory / "Manifest").read_text()) == listed
+    (directory / "Manifest").write_text(
+        json.dumps({"InstanceFingerprint": str(directory / "Store/InstanceFingerprint")})
+    )
     assert [finding.kind for finding in verify(vault)] == ["manifest-path"]
 
 
-def remove_manifest(folder: Path) -> None:
-    (folder / "Manifest").unlink()
+def remove_manifest(directory: Path) -> None:
+    (directory / "Manifest").unlink()
 
 
-def corrupt_manifest(folder: Path) -> None:
-    (folder / "Manifest").write_text("{")
+def corrupt_manifest(directory: Path) -> None:
+    (directory / "Manifest").write_text("{")
 
 
-def manifest_elsewhere(folder: Path) -> None:
-    listed = json.loads((folder / "Manifest").read_text())
-    (folder / "Manifest").write_text(
+def manifest_elsewhere(directory: Path) -> None:
+    listed = json.loads((directory / "Manifest").read_text())
+    (directory / "Manifest").write_text(
         json.dumps({**listed, "RegistrationKey": "/elsewhere/Vault/Store/RegistrationKey"})
     )
 
 
-def manifest_leads_out(folder: Path) -> None:
-    (folder / "Manifest").write_text('{"InstanceFingerprint":"/etc/passwd"}')
+def manifest_leads_out(directory: Path) -> None:
+    (directory / "Manifest").write_text('{"InstanceFingerprint":"/etc/passwd"}')
 
 
-def remove_record(folder: Path) -> None:
-    (folder / "Store" / "InstanceFingerprint").unlink()
+def remove_record(directory: Path) -> None:
+    (directory / "Store" / "InstanceFingerprint").unlink()
 
 
-def corrupt_record(folder: Path) -> None:
-    (folder / "Store" / "InstanceFingerprint").write_text('{"fingerprint":')
+def corrupt_record(directory: Path) -> None:
+    (directory / "Store" / "InstanceFingerprint").write_text('{"fingerprint":')
 
 
-def flip_a_byte(folder: Path) -> None:
-    path = folder / "Store" / "InstanceFingerprint"
+def flip_a_byte(directory: Path) -> None:
+    path = directory / "Store" / "InstanceFingerprint"
     path.write_bytes(path.read_bytes().replace(b"979b", b"979c"))
 
 
-def corrupt_registration(folder: Path) -> None:
-    (folder / "Store" / "RegistrationKey").write_text("[]")
+def corrupt_registration(directory: Path) -> None:
+    (directory / "Store" / "RegistrationKey").write_text("[]")
 
 
-def other_threshold(folder: Path) -> None:
-    path = folder / "Store" / "InstanceFingerprint"
+def other_threshold(directory: Path) -> None:
+    path = directory / "Store" / "InstanceFingerprint"
     path.write_bytes(path.read_bytes().replace(b"40}", b"90}"))
 
 
-def readable_folder(folder: Path) -> None:
-    folder.chmod(0o755)
+def readable_directory(directory: Path) -> None:
+    directory.chmod(0o755)
 
 
-def writable_store(folder: Path) -> None:
-    (folder / "Store").chmod(0o770)
+def writable_store(directory: Path) -> None:
+    (directory / "Store").chmod(0o770)
 
 
-def readable_record(folder: Path) -> None:
-    (folder / "Store" / "InstanceFingerprint").chmod(0o644)
+def readable_record(directory: Path) -> None:
+    (directory / "Store" / "InstanceFingerprint").chmod(0o644)
 
 
-def writable_manifest(folder: Path) -> None:
-    (folder / "Manifest").chmod(0o666)
+def writable_manifest(directory: Path) -> None:
+    (directory / "Manifest").chmod(0o666)
 
 
-def linked_record(folder: Path) -> None:
-    os.link(folder / "Store" / "InstanceFingerprint", folder.parent / "another-name")
+def linked_record(directory: Path) -> None:
+    os.link(directory / "Store" / "InstanceFingerprint", directory.parent / "another-name")
 
 
-def fifo_for_registration(folder: Path) -> None:
-    (folder / "Store" / "RegistrationKey").unlink()
-    os.mkfifo(folder / "Store" / "RegistrationKey", 0o600)
+def fifo_for_registration(directory: Path) -> None:
+    (directory / "Store" / "RegistrationKey").unlink()
+    os.mkfifo(directory / "Store" / "RegistrationKey", 0o600)
 
 
-def link_for_store(folder: Path) -> None:
-    (folder / "Store").rename(folder.parent / "Store")
-    (folder / "Store").symlink_to(folder.parent / "Store")
+def link_for_store(directory: Path) -> None:
+    (directory / "Store").rename(directory.parent / "Store")
+    (directory / "Store").symlink_to(directory.parent / "Store")
 
 
-def orphan_in_store(folder: Path) -> None:
-    (folder / "Store" / "OldKey").touch(0o600)
+def orphan_in_store(directory: Path) -> None:
+    (directory / "Store" / "OldKey").touch(0o600)
 
 
-def orphan_beside(folder: Path) -> None:
-    (folder / "notes").touch(0o600)
+def orphan_beside(directory: Path) -> None:
+    (directory / "notes").touch(0o600)
 
 
-def left_over(folder: Path) -> None:
-    (folder / "Store" / "InstanceFingerprint.tmp").touch(0o600)
+def left_over(directory: Path) -> None:
+    (directory / "Store" / "InstanceFingerprint.tmp").touch(0o600)
 
 
-def damaged_journal(folder: Path) -> None:
-    [journal] = (folder.parent / "state" / "history").glob("*.jsonl")
+def damaged_journal(directory: Path) -> None:
+    [journal] = (directory.parent / "state" / "history").glob("*.jsonl")
     journal.write_bytes(journal.read_bytes().replace(b'"number":1', b'"number":7', 1))
 
 
-def remove_all(folder: Path) -> None:
-    folder.rename(folder.parent / "away")
+def remove_all(directory: Path) -> None:
+    directory.rename(directory.parent / "away")
 
 
 DEFECTS: list[tuple[Callable[[Path], None], set[str], bool]] = [
@@ -165,7 +167,7 @@ DEFECTS: list[tuple[Callable[[Path], None], set[str], bool]] = [
     (flip_a_byte, {"VaultCorrupt"}, True),
     (corrupt_registration, {"VaultCorrupt"}, True),
     (other_threshold, {"changed-elsewhere"}, False),
-    (readable_folder, {"mode"}, False),
+    (readable_directory, {"mode"}, False),
     (writable_store, {"unsafe"}, True),
     (readable_record, {"mode"}, False),
     (writable_manifest, {"unsafe"}, True),
@@ -232,9 +234,16 @@ def test_a_record_that_was_rolled_back_is_not_called_sound(
 
 
 def test_several_defects_are_all_named(vault: Vault) -> None:
-    folder = Path(vault.path)
-    for damage in (readable_folder, orphan_beside, orphan_in_store, left_over, readable_record, corrupt_registration):
-        damage(folder)
+    directory = Path(vault.path)
+    for damage in (
+        readable_directory,
+        orphan_beside,
+        orphan_in_store,
+        left_over,
+        readable_record,
+        corrupt_registration,
+    ):
+        damage(directory)
     assert sorted(finding.kind for finding in verify(vault)) == [
         "VaultCorrupt",
         "left-over",

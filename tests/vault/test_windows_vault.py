@@ -28,7 +28,7 @@ LOADED = [
     for module in pkgutil.iter_modules(fingerprint.vault.__path__)
 ]
 # The modules that open directories, other than those that define how.
-USERS = [module for module in LOADED if getattr(module, "Folder", None) is files.Folder and module is not _posix]
+USERS = [module for module in LOADED if getattr(module, "Directory", None) is files.Directory and module is not _posix]
 
 
 class Calls:
@@ -42,8 +42,8 @@ class Calls:
         monkeypatch.setattr(windows_acl, "access_of", lambda path: self.lists.get(Path(path).name, CLOSED))
         monkeypatch.setattr(_windows_calls, "hold_mutex", self.hold)
 
-    def protect(self, path: str, *, folder: bool) -> None:
-        self.protected.append((Path(path).name, folder))
+    def protect(self, path: str, *, directory: bool) -> None:
+        self.protected.append((Path(path).name, directory))
 
     def hold(self, name: str, wait: float) -> Callable[[], None] | None:
         if name in self.held:
@@ -55,7 +55,7 @@ class Calls:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     for module in USERS:
-        monkeypatch.setattr(module, "Folder", _windows.Folder)
+        monkeypatch.setattr(module, "Directory", _windows.Directory)
     return Calls(monkeypatch)
 
 
@@ -126,7 +126,7 @@ def test_state_under_an_earlier_key_is_taken_over(calls: Calls, tmp_path: Path) 
 
     with vault().edit() as edit:
         edit.store(RECORD, why="first")
-    history = Path(vault().history.folder)
+    history = Path(vault().history.directory)
     journal, earlier = Path(vault().history.path), history / f"{earlier_key(vault().path)}.jsonl"
     assert earlier != journal
     journal.rename(earlier)
@@ -186,7 +186,7 @@ def test_what_others_can_only_read_is_named_and_read(vault: Vault, calls: Calls)
     assert (finding.kind, finding.broken) == ("mode", False)
 
 
-def test_links_folders_and_hard_links_are_refused(vault: Vault, tmp_path: Path) -> None:
+def test_links_directories_and_hard_links_are_refused(vault: Vault, tmp_path: Path) -> None:
     import os
 
     path = Path(vault.data_path("InstanceFingerprint"))
@@ -257,7 +257,7 @@ def install(monkeypatch: pytest.MonkeyPatch, **answers: Callable[..., int]) -> l
 
 def test_a_list_is_set_protected_and_for_administrators_and_system_only(monkeypatch: pytest.MonkeyPatch) -> None:
     log = install(monkeypatch)
-    _windows_calls.protect(r"C:\Vault", folder=True)
+    _windows_calls.protect(r"C:\Vault", directory=True)
     converted, applied, freed = log
     assert converted[:3] == (
         "ConvertStringSecurityDescriptorToSecurityDescriptorW", "D:P(A;OICI;GA;;;BA)(A;OICI;GA;;;SY)", 1,
@@ -269,7 +269,7 @@ def test_a_list_is_set_protected_and_for_administrators_and_system_only(monkeypa
 def test_a_refusal_of_windows_is_an_error_and_frees_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
     log = install(monkeypatch, SetFileSecurityW=lambda *_: 0)
     with pytest.raises(OSError, match="SetFileSecurityW failed"):
-        _windows_calls.protect("x", folder=False)
+        _windows_calls.protect("x", directory=False)
     assert log[-1][0] == "LocalFree"
 
 

@@ -50,7 +50,7 @@ def vault(site: Site) -> Finding:
         # The agent reads the file that is listed. Of the fingerprint it is not known which one that is.
         kind = unknown if FINGERPRINT_KEY in manifest.keys else warned
         return kind(f"{manifest.what}; {manifest.consequence}", remedy=manifest.remedy)
-    if broken is not None and broken.where in (site.vault.history.path, site.vault.history.folder):
+    if broken is not None and broken.where in (site.vault.history.path, site.vault.history.directory):
         # Ours alone: the agent does not read it.
         return unknown(f"our journal cannot be read: {broken.what}", *told, remedy=broken.remedy)
     if broken is not None:
