@@ -9,7 +9,7 @@ from __future__ import annotations
 from fingerprint.agent.outlook import agent_outlook
 from fingerprint.collectors import collect
 from fingerprint.errors import CollectError, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing, VaultUnsafe
-from fingerprint.gate import demand_recipe, keep_evidence, record_rest
+from fingerprint.gate import keep_evidence, record_rest, require_recipe
 from fingerprint.machine.live import LiveMachine
 from fingerprint.machine.recorder import Recorder
 from fingerprint.rules.ssm import match
@@ -189,7 +189,7 @@ def _collected(
     machine.require_fresh()
     recorder = Recorder(machine)
     collection = collect(recorder, timeout=timeout)
-    demand_recipe(collection)
+    require_recipe(collection)
     record_rest(recorder, timeout)
     unstorable = _unstorable(collection)
     if unstorable:

@@ -8,10 +8,10 @@ from fingerprint.gate.evidence import keep_snapshot as keep_snapshot
 from fingerprint.gate.evidence import record_rest as record_rest
 from fingerprint.gate.gate import Gate as Gate
 from fingerprint.gate.gate import Policy as Policy
-from fingerprint.gate.gate import demand_policy as demand_policy
-from fingerprint.gate.minting import demand_recipe as demand_recipe
+from fingerprint.gate.gate import require_policy as require_policy
 from fingerprint.gate.minting import first_record as first_record
 from fingerprint.gate.minting import prepared_record as prepared_record
 from fingerprint.gate.minting import refuse_existing as refuse_existing
+from fingerprint.gate.minting import require_recipe as require_recipe
 from fingerprint.gate.threshold import check_threshold as check_threshold
 from fingerprint.gate.threshold import set_threshold as set_threshold

@@ -14,7 +14,7 @@ from fingerprint.errors import (
     VaultUnreadable,
 )
 from fingerprint.gate.evidence import keep_evidence, log, record_rest, recorder_of
-from fingerprint.gate.minting import demand_valid, minted
+from fingerprint.gate.minting import minted, require_valid
 from fingerprint.observation import Comparison, compare_with, recipe_change
 from fingerprint.rules.ssm import THRESHOLD_DEFAULT, in_words
 from fingerprint.types import Collection, Verdict, Vocabulary
@@ -55,7 +55,7 @@ class Policy(Vocabulary):
 Policy.define(REGENERATE="regenerate", STRICT="strict", AUDIT="audit")
 
 
-def demand_policy(kind: type, options: Mapping[str, object]) -> None:
+def require_policy(kind: type, options: Mapping[str, object]) -> None:
     """Raise TypeError, with the choices, unless the keywords for a new object name a policy."""
     if "policy" not in options:
         raise TypeError(f"{kind.__name__} requires the keyword policy: one of {', '.join(Policy.members())}")
@@ -80,7 +80,7 @@ class Gate:
     """
 
     def __new__(cls, *_: object, **options: object) -> Self:
-        demand_policy(cls, options)
+        require_policy(cls, options)
         return super().__new__(cls)
 
     def __init__(
@@ -95,7 +95,7 @@ class Gate:
 
         self.vault = vault
         self.machine = machine or LiveMachine()
-        self.vault.demand_fresh()
+        self.vault.require_fresh()
         self.machine.require_fresh()
         self.policy = Policy(policy)
         self._timeout = timeout
@@ -130,7 +130,7 @@ class Gate:
             try:
                 self._recorder = recorder_of(self.machine)
                 collection = collect(self._recorder, timeout=self._timeout)
-                demand_valid(collection)
+                require_valid(collection)
                 problem = None
                 record = existing_record(self.vault)
             except VaultMissing:
@@ -151,14 +151,14 @@ class Gate:
             self._pause(None)
         if problem:
             raise problem
-        self._demand_agreement(mismatches)
+        self._require_agreement(mismatches)
         return mismatches[-1]
 
     def _pause(self, problem: FingerprintError | None) -> None:
         log().warning("%s; looking again in %g s", problem or "the machine does not match its record", PAUSE_SECONDS)
         self.machine.sleep(PAUSE_SECONDS)
 
-    def _demand_agreement(self, mismatches: list[Comparison]) -> None:
+    def _require_agreement(self, mismatches: list[Comparison]) -> None:
         last = mismatches[-1]
         if not last.verdict.conclusive:
             raise CollectError(

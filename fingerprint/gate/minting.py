@@ -29,7 +29,7 @@ def first_record(
     """Mint and store the first fingerprint of a vault.
 
     Raises:
-        Refused: the vault already holds a fingerprint, or the installed agent may make other hashes (`demand_recipe`);
+        Refused: the vault already holds a fingerprint, or the installed agent may make other hashes (`require_recipe`);
             nothing was written.
         CollectError: a value of the machine is not valid UTF-8.
         VaultError: the vault could not be read or written.
@@ -38,7 +38,7 @@ def first_record(
     refuse_existing(vault)
     recorder = recorder_of(machine)
     collection = collect(recorder, timeout=timeout)
-    demand_valid(collection)
+    require_valid(collection)
     record_rest(recorder, timeout)
 
     def mint(edit: VaultEdit) -> FingerprintRecord:
@@ -66,15 +66,15 @@ def prepared_record(
 
     Raises:
         UsageError: the threshold may not be set.
-        Refused: the installed agent may make other hashes, see `demand_recipe`.
+        Refused: the installed agent may make other hashes, see `require_recipe`.
         CollectError: the machine could not be observed well enough.
         VaultError: the vault could not be read.
     """
     check_threshold(threshold)
     recorder = recorder_of(machine)
     collection = collect(recorder, timeout=timeout)
-    demand_valid(collection)
-    demand_recipe(collection)
+    require_valid(collection)
+    require_recipe(collection)
     try:
         present = vault.read()
     except VaultMissing:
@@ -128,12 +128,12 @@ def _already(vault: Vault) -> Refused:
 def minted(collection: Collection, threshold: int) -> FingerprintRecord:
     from fingerprint._core import mint_fingerprint
 
-    demand_recipe(collection)
+    require_recipe(collection)
     hardware_hash = collection.hardware_hash
     return FingerprintRecord(mint_fingerprint(hardware_hash), hardware_hash, threshold)
 
 
-def demand_recipe(collection: Collection) -> None:
+def require_recipe(collection: Collection) -> None:
     """Raise Refused unless the installed agent makes the same hashes: with others in its record it replaces it.
 
     Raises:
@@ -159,7 +159,7 @@ def demand_recipe(collection: Collection) -> None:
         )
 
 
-def demand_valid(collection: Collection) -> None:
+def require_valid(collection: Collection) -> None:
     broken = [a.name for a in collection if a.reason == INVALID_TEXT]
     if broken:
         raise CollectError(

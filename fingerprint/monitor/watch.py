@@ -77,7 +77,7 @@ class Watcher:
         notifier: Notifier | None = None,
         output: int | None = None,
     ) -> None:
-        vault.demand_fresh()
+        vault.require_fresh()
         machine.require_fresh()
         self._vault = vault
         self._machine = machine

@@ -19,7 +19,7 @@ from fingerprint.errors import (
     UsageError,
     VaultMissing,
 )
-from fingerprint.gate import Gate, demand_policy, prepared_record
+from fingerprint.gate import Gate, prepared_record, require_policy
 from fingerprint.registration import activation
 from fingerprint.registration.activation import check_activation
 from fingerprint.registration.keys import KEY_TYPE, NodeKey
@@ -71,7 +71,7 @@ class Registration:
     """
 
     def __new__(cls, *_: object, **options: object) -> Self:
-        demand_policy(cls, options)
+        require_policy(cls, options)
         return super().__new__(cls)
 
     def __init__(

@@ -319,7 +319,7 @@ class Directory(ReadDirectory):
             except OSError as error:
                 raise vault_error(error, self.path, "lock") from None
 
-    def demand_in_place(self) -> None:
+    def require_in_place(self) -> None:
         """Raise VaultChanged unless this is still the directory that its path leads to.
 
         Raises:

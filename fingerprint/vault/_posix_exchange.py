@@ -52,10 +52,10 @@ def put(
         directory.flush(name)
         return
     try:
-        _demand_displaced(directory, temporary, expected, where)
+        _require_displaced(directory, temporary, expected, where)
         directory.flush(name)
         # Who opened the old file before the exchange had this long to truncate and write it.
-        _demand_displaced(directory, temporary, expected, where)
+        _require_displaced(directory, temporary, expected, where)
     except BaseException:
         put_back(directory, temporary, name, data, found)
         raise
@@ -85,7 +85,7 @@ def create(directory: Directory, name: str, data: bytes) -> bool:
     return True
 
 
-def _demand_displaced(directory: Directory, temporary: str, expected: bytes, where: str) -> None:
+def _require_displaced(directory: Directory, temporary: str, expected: bytes, where: str) -> None:
     if directory.read(temporary) != expected:
         raise changed(where)
 

@@ -57,7 +57,7 @@ class Directory:
                 remedy="Name the directory that holds Manifest and Store with --vault",
             )
         if not unsafe:
-            _demand_closed(where)
+            _require_closed(where)
         return cls(where)
 
     @classmethod
@@ -144,8 +144,8 @@ class Directory:
         status = _status(where)
         if status is None:
             return None
-        _demand_file(status, where)
-        _demand_closed(where)
+        _require_file(status, where)
+        _require_closed(where)
         try:
             with open(where, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
@@ -241,8 +241,8 @@ class Directory:
         where = os.path.join(self.path, name)
         status = _status(where)
         if status is not None:
-            _demand_file(status, where)
-            _demand_closed(where)
+            _require_file(status, where)
+            _require_closed(where)
         try:
             with os.fdopen(os.open(where, os.O_RDWR | os.O_CREAT | _BINARY, 0o600), "r+b") as file:
                 size = os.fstat(file.fileno()).st_size
@@ -285,7 +285,7 @@ class Directory:
                 f"another process has held the lock for {wait:g} s", where=self.path, remedy="End it, then try again"
             )
 
-    def demand_in_place(self) -> None:
+    def require_in_place(self) -> None:
         """Raise VaultMissing or VaultUnsafe unless the directory is there and closed. Files are found by its path."""
         Directory.open(self.path).close()
 
@@ -304,7 +304,7 @@ def _is_link(status: os.stat_result) -> bool:
     return stat.S_ISLNK(status.st_mode) or bool(getattr(status, "st_file_attributes", 0) & _REPARSE_POINT)
 
 
-def _demand_file(status: os.stat_result, where: str) -> None:
+def _require_file(status: os.stat_result, where: str) -> None:
     if _is_link(status):
         raise VaultUnsafe("it is a link", where=where, remedy="Put the real file in its place")
     if not stat.S_ISREG(status.st_mode):
@@ -324,7 +324,7 @@ def _access_defects(where: str) -> list[tuple[str, str, bool]]:
     return [(text, _RESTRICT, writes) for text, writes in others]
 
 
-def _demand_closed(where: str) -> None:
+def _require_closed(where: str) -> None:
     """Raise VaultUnsafe if others than Administrators and SYSTEM can write it."""
     for text, remedy, writes in _access_defects(where):
         if writes:

@@ -44,7 +44,7 @@ class VaultEdit:
         self._wait = wait
 
     def __enter__(self) -> VaultEdit:
-        self._vault.demand_fresh()
+        self._vault.require_fresh()
         # The reference leaves its directories without x (0600), so only root gets into them; since 3.3.4177 with x, and
         # it may run as another user.
         self._mode = 0o600 if self._vault.path == reference_vault() and is_root() else 0o700
@@ -53,7 +53,7 @@ class VaultEdit:
             try:
                 self._directory.lock(self._wait)
                 # While this one waited another directory may have come to the path: that one is the vault.
-                self._directory.demand_in_place()
+                self._directory.require_in_place()
                 self._noted = self._vault.settle_state()
                 break
             except VaultChanged:
@@ -189,7 +189,7 @@ class VaultEdit:
             # Data before manifest: a crash between the two leaves data that reading finds by itself.
             self._list(store, key, listed, why)
             # Else nobody would find in the vault what is acknowledged now.
-            store.demand_in_place()
+            store.require_in_place()
         if number is not None:
             self._mark_written(number, key)
         self._note_place()

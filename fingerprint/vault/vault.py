@@ -101,7 +101,7 @@ class Vault:
         one.__dict__.update(self.__dict__, _history=None, files=KeptFiles())
         return one
 
-    def demand_fresh(self) -> None:
+    def require_fresh(self) -> None:
         """Raise RuntimeError if it keeps what it read: who looks again, or writes, reads anew."""
         if self.files.keeping:
             raise RuntimeError(

@@ -196,14 +196,14 @@ def test_every_pattern_of_native_tests_finds_a_file(pattern: str) -> None:
     assert native_tests(pattern)
 
 
-def demand_full(full: bool) -> None:
+def require_full(full: bool) -> None:
     if not full:
         pytest.skip("building with sanitizers belongs to the full form")
 
 
 @pytest.fixture(scope="module")
 def sanitized(full: bool, tmp_path_factory: pytest.TempPathFactory) -> str:
-    demand_full(full)
+    require_full(full)
     return sanitized_python(tmp_path_factory.mktemp("sanitized"))
 
 
@@ -242,7 +242,7 @@ def test_fuzzing_under_sanitizers_finds_nothing(sanitized: str, target: str, tmp
 
 def test_a_planted_overrun_is_found(full: bool, tmp_path: Path, count: Count) -> None:
     """Else the two tests above would prove nothing."""
-    demand_full(full)
+    require_full(full)
     python = sanitized_python(tmp_path, (SOUND, PLANTED))
     started = time.monotonic()
     done = run_share([python], "JSON", SANITIZED_INPUTS, 1, tmp_path / "empty", sanitized_environment())

@@ -6,7 +6,7 @@ from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import print_json, secret, show_log, warn, write
 from fingerprint.collectors import collect
 from fingerprint.errors import EXIT_OK, Refused, VaultMissing
-from fingerprint.gate import check_threshold, demand_recipe, first_record, refuse_existing
+from fingerprint.gate import check_threshold, first_record, refuse_existing, require_recipe
 from fingerprint.types import FingerprintRecord
 from fingerprint.vault.other_records import refuse_ambiguous
 
@@ -28,7 +28,7 @@ def run(arguments: Arguments) -> int:
             refuse_existing(vault)
             machine = machine_of(arguments)
             if machine.platform == "windows":
-                demand_recipe(collect(machine, timeout=arguments.timeout))
+                require_recipe(collect(machine, timeout=arguments.timeout))
             fingerprint = ""
         else:
             record, collection = first_record(
