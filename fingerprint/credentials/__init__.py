@@ -1,4 +1,4 @@
-"""Role credentials for those who use them: a cache, `credential_process`, boto3, the shared credentials file."""
+"""Role credentials for AWS SDKs: a cache, `credential_process`, boto3, the shared credentials file."""
 
 from __future__ import annotations
 

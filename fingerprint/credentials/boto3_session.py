@@ -1,4 +1,4 @@
-"""A boto3 session whose credentials are the node's: asked for when they are first needed, and again in time."""
+"""A boto3 session with the credentials of the node: requested at first use, and renewed in time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class NodeCredentialProvider(CredentialProvider):  # type: ignore[misc]
         self._cache = cache
 
     def load(self) -> DeferredRefreshableCredentials:
-        """Return credentials that ask when they are first used."""
+        """Return credentials that are requested at first use."""
         return DeferredRefreshableCredentials(refresh_using=self._refresh, method=METHOD)
 
     def _refresh(self) -> dict[str, str]:
@@ -58,13 +58,13 @@ def session(
 ) -> boto3.Session:
     """Return a boto3 session with the credentials of this node.
 
-    They come before the shared credentials file and after the environment, as AWS documents the order.
+    They come after the environment and before the shared credentials file, in the order that AWS documents.
 
     Args:
         vault: the vault; None for the usual one.
-        machine: the machine that the gate looks at; None for this one.
+        machine: the machine that the gate verifies; None for this host.
         cache: in place of the vault's own.
-        policy: what the gate does on a mismatch; by "strict" nothing is sent.
+        policy: what the gate does on a mismatch; with "strict" nothing is sent.
         endpoint: URL of the service in place of the agent's (docs/registration.md) and the region's own.
         options: of `boto3.Session`, such as `region_name`.
     """

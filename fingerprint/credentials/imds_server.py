@@ -1,8 +1,8 @@
-"""Role credentials over HTTP on loopback or a Unix socket, in the shape of the metadata service of EC2, version 2.
+"""Serve role credentials on loopback or a Unix socket, in the form of the EC2 instance metadata service (IMDSv2).
 
-For SDKs that know no `credential_process`. Over TCP every program of this host can ask; so it is off unless run,
-and listens on 127.0.0.1 only. What keeps others out: a token that only a PUT gives, one network hop, and no answer
-to what came through a proxy or out of a browser. A Unix socket has a mode and a group instead.
+For SDKs without `credential_process`. Over TCP every program of this host can ask, so it runs only on request and
+listens on 127.0.0.1 only. It protects the credentials by a token that only a PUT returns, a limit of one network hop,
+and a rejection of requests through a proxy or from a browser. A Unix socket has a mode and a group instead.
 """
 
 from __future__ import annotations
@@ -37,20 +37,21 @@ _NAMES = ("127.0.0.1", "localhost")
 _TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 _TOKEN = "X-aws-ec2-metadata-token"
 _CREDENTIALS_PATH = "/latest/meta-data/iam/security-credentials"
-# Together with the time a multiple of three: base64 without padding, and one text only for each token.
+# With the time a multiple of three bytes: base64 without padding, so that each token has one spelling only.
 _NONCE_BYTES, _MAC_BYTES = 17, 32
-# What a proxy adds, and what only a browser sends; with "_" for "-", as some write it.
+# Headers that a proxy adds, and that only a browser sends; some write "_" for "-".
 _OF_A_PROXY = ("x-forwarded", "x-original-", "x-envoy-", "x-proxy", "x-client-ip", "x-cluster-client-ip", "cf-")
 _OF_OTHERS = {"forwarded", "via", "x-real-ip", "true-client-ip", "proxy-connection", "origin", "referer"}
 _OF_A_BROWSER = ("sec-",)
+_log = getLogger("fingerprint.credentials")
 
 
 class CredentialServer:
     """The server; use it as a context, or call `serve_forever` and `stop`.
 
     Args:
-        cache: where credentials come from.
-        facts: further paths below /latest/meta-data/, such as "placement/region", and what they answer.
+        cache: the source of the credentials.
+        facts: returns the other paths below /latest/meta-data/, such as "placement/region", with their values.
         port: 0 for any free one.
         unix: a Unix socket to listen on instead.
 
@@ -69,7 +70,7 @@ class CredentialServer:
     ) -> None:
         self._cache = cache
         self._facts = facts
-        # Of this run: nothing is kept of a token, so no number of them can push out another one.
+        # Tokens are signed and not stored, so that no number of new tokens can displace another one.
         self._key = secrets.token_bytes(32)
         self._unix = unix
         listener = _listener(port) if unix is None else unix.listen(QUEUE)
@@ -89,7 +90,7 @@ class CredentialServer:
             self._remove()
 
     def stop(self) -> None:
-        """Serve no more. A handler of signals can call it."""
+        """Stop. A signal handler can call it."""
         self._server.stop()
         self._remove()
 
@@ -105,25 +106,25 @@ class CredentialServer:
         self.stop()
 
     def new_token(self, seconds: int) -> str:
-        """Return a new token, good for so many seconds while this server runs."""
-        told = int((monotonic() + seconds) * 1000).to_bytes(8, "big") + secrets.token_bytes(_NONCE_BYTES)
-        return urlsafe_b64encode(told + self._mac(told)).decode("ascii")
+        """Return a new token, valid for a number of seconds while this server runs."""
+        signed = int((monotonic() + seconds) * 1000).to_bytes(8, "big") + secrets.token_bytes(_NONCE_BYTES)
+        return urlsafe_b64encode(signed + self._mac(signed)).decode("ascii")
 
     def knows(self, token: str) -> bool:
-        """Return whether a token is good."""
+        """Return whether a token is valid."""
         try:
-            whole = b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+            decoded = b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
         except ValueError:
             return False
-        told, mac = whole[:-_MAC_BYTES], whole[-_MAC_BYTES:]
-        return hmac.compare_digest(mac, self._mac(told)) and int.from_bytes(told[:8], "big") > monotonic() * 1000
+        signed, mac = decoded[:-_MAC_BYTES], decoded[-_MAC_BYTES:]
+        return hmac.compare_digest(mac, self._mac(signed)) and int.from_bytes(signed[:8], "big") > monotonic() * 1000
 
-    def _mac(self, told: bytes) -> bytes:
-        return hmac.digest(self._key, told, "sha256")
+    def _mac(self, signed: bytes) -> bytes:
+        return hmac.digest(self._key, signed, "sha256")
 
     def _respond(self, request: Request) -> Answer:
         answer = self._answer(request)
-        # Before the answer is sent: who has it can rely on the log.
+        # Before the answer is sent, so that the log has it when the client has it.
         _log.info("%s %s %d %s", request.method[:20], request.target[:200], answer.status, request.peer)
         return answer
 
@@ -172,13 +173,13 @@ class CredentialServer:
 
 
 def _refusal(error: FingerprintError) -> tuple[int, bytes]:
-    """Return an answer as the metadata service tells a failure; what SDKs try again for is 5xx."""
+    """Return the status and body of a failure, in the form of the metadata service; SDKs retry after 5xx."""
     final = error.exit_code in (EXIT_DIFFERS, EXIT_SERVICE_REFUSED)
     return 403 if final else 503, dumps({"Code": type(error).__name__, "Message": error.what})
 
 
 def _is_local(request: Request) -> bool:
-    """Return whether a program of this host can have sent it: no page in a browser, no proxy that passes it on."""
+    """Return whether a program of this host may have sent a request: neither a browser page nor a proxy."""
     host, _, port = request.header("host").partition(":")
     names = [name.replace("_", "-") for name, _ in request.headers]
     return (
@@ -190,9 +191,6 @@ def _is_local(request: Request) -> bool:
 
 def _listener(port: int) -> socket.socket:
     listener = socket.create_server((HOST, port), backlog=QUEUE)
-    # An answer that would leave the machine dies on the first router; connections have it from here.
+    # An answer that leaves the host dies at the first router. Accepted connections inherit the setting.
     listener.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _HOPS)
     return listener
-
-
-_log = getLogger("fingerprint.credentials")

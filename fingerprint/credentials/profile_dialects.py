@@ -29,7 +29,7 @@ _CREDENTIALS_VARIABLE, _CONFIG_VARIABLE = "AWS_SHARED_CREDENTIALS_FILE", "AWS_CO
 _OPTION = re.compile(r"(?P<name>(?:[^=:\n]*[^=:\s])?)(?P<delimiter>\s*[=:]\s*)(?P<value>.*)$")
 _SECTION = re.compile(r"\[(.+)\]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-# Java and its like trim what is not above a space.
+# Java and similar SDKs strip every character up to the space.
 _BLANKS = "".join(map(chr, range(33)))
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_\-/.%@:+]*")
 _JAVASCRIPT_BLANKS = (
@@ -64,7 +64,7 @@ class Unreadable(Exception):
 
     Attributes:
         line: the line at fault, from 1.
-        why: what is wrong with it; nothing of its content but the name of a section.
+        why: what is wrong with it, without its content other than the name of a section.
     """
 
     def __init__(self, line: int, why: str) -> None:
@@ -74,7 +74,7 @@ class Unreadable(Exception):
 
 
 class Line(Value):
-    """A line of the file as configparser takes it.
+    """A line of the file as configparser reads it.
 
     Attributes:
         kind: "section", "option", "more" (it continues the value above) or "" (a blank, a comment, or an error).
@@ -103,7 +103,7 @@ class Line(Value):
 
 
 def lines_of(text: str) -> Iterator[Line]:
-    """Yield the lines of a file as configparser takes them; none that it rejects is left out."""
+    """Yield the lines of a file as configparser reads them, including those that it rejects."""
     section: str | None = None
     name = ""
     level = 0
@@ -129,10 +129,10 @@ def lines_of(text: str) -> Iterator[Line]:
 
 
 def _python(text: str) -> Profiles:
-    """botocore, boto3 and the AWS command line."""
+    """Read as botocore, boto3 and the AWS CLI."""
     parser = configparser.RawConfigParser()
     try:
-        # As `open` reads it: every kind of line ending is one.
+        # As `open` reads it, with every kind of line ending.
         parser.read_file(io.StringIO(text, newline=None))
     except configparser.DuplicateSectionError as error:
         raise Unreadable(error.lineno or 1, f"section [{error.section}] occurs a second time") from None
@@ -146,7 +146,7 @@ def _python(text: str) -> Profiles:
     found = {name: {option: parser.get(name, option) for option in parser.options(name)} for name in parser.sections()}
     for name, options in found.items():
         for option, value in options.items():
-            # It reads what is indented below an empty value as settings of their own.
+            # botocore reads indented lines below an empty value as nested settings.
             if value.startswith("\n") and any(part.strip() and "=" not in part for part in value.splitlines()):
                 raise Unreadable(_line_of(text, name, option), "a line below this empty value is not `name = value`")
     return found
@@ -164,7 +164,7 @@ def _numbered(text: str, ending: str = "\r\n|\r|\n") -> Iterator[tuple[int, str]
 
 
 def _java(text: str) -> Profiles:
-    """The AWS SDKs for Java 2, Kotlin, Swift and C++, which reject what the others pass over."""
+    """Read as the AWS SDKs for Java 2, Kotlin, Swift and C++, which reject what the others ignore."""
     return _strict(_numbered(text), str, skips=True)
 
 
@@ -178,7 +178,7 @@ def _strict(lines: Iterator[tuple[int, str]], cased: Callable[[str], str], *, sk
     Args:
         lines: with their numbers.
         cased: makes the key of a name.
-        skips: whether what is wrong in a profile with an invalid name is passed over, too.
+        skips: whether errors in a profile with an invalid name are ignored, too.
     """
     found: Profiles = {}
     profile: dict[str, str] | None = None
@@ -206,8 +206,8 @@ def _strict(lines: Iterator[tuple[int, str]], cased: Callable[[str], str], *, sk
                 raise Unreadable(number, "a line below an empty value is not `name = value`")
             profile[name] += "\n" + line.strip(_BLANKS)
         else:
-            told = re.split(r"[ \t][#;]", line, maxsplit=1)[0]
-            key, equals, value = (part.strip(_BLANKS) for part in told.partition("="))
+            setting = re.split(r"[ \t][#;]", line, maxsplit=1)[0]
+            key, equals, value = (part.strip(_BLANKS) for part in setting.partition("="))
             if not equals or not key:
                 raise Unreadable(number, "it is not `name = value`")
             name = cased(key)
@@ -220,14 +220,14 @@ def _javascript(text: str) -> Profiles:
     found: Profiles = {}
     section = outer = ""
     for _, line in _numbered(text, "\r?\n"):
-        told = _JAVASCRIPT_COMMENT.split(line, maxsplit=1)[0].strip(_JAVASCRIPT_BLANKS)
-        if told.startswith("[") and told.endswith("]"):
-            section, outer = told[1:-1], ""
+        bare = _JAVASCRIPT_COMMENT.split(line, maxsplit=1)[0].strip(_JAVASCRIPT_BLANKS)
+        if bare.startswith("[") and bare.endswith("]"):
+            section, outer = bare[1:-1], ""
             kind = _JAVASCRIPT_PREFIX.fullmatch(section)
             if kind:
                 section = f"{kind[1]}.{kind[3]}" if kind[1] in _JAVASCRIPT_KINDS else ""
-        elif section and told.find("=") > 0:
-            name, _, value = (part.strip(_JAVASCRIPT_BLANKS) for part in told.partition("="))
+        elif section and bare.find("=") > 0:
+            name, _, value = (part.strip(_JAVASCRIPT_BLANKS) for part in bare.partition("="))
             if not value:
                 outer = name
                 continue
@@ -243,13 +243,13 @@ def _go(text: str) -> Profiles:
     for number, line in _numbered(text, "\r?\n"):
         if not line.strip() or line.lstrip(" \t")[:1] in ("#", ";"):
             continue
-        told = re.split("[#;]", line, maxsplit=1)[0].rstrip(" \t")
+        bare = re.split("[#;]", line, maxsplit=1)[0].rstrip(" \t")
         indented = line[0] in " \t"
-        if told.startswith("[") and told.endswith("]"):
-            section, name = " ".join(re.split(r"[ \t]+", told[1:-1].strip(), maxsplit=1)), ""
+        if bare.startswith("[") and bare.endswith("]"):
+            section, name = " ".join(re.split(r"[ \t]+", bare[1:-1].strip(), maxsplit=1)), ""
             found.setdefault(section, {})
             continue
-        pair = _OPTION.match(line.lstrip(" \t") if indented else told)
+        pair = _OPTION.match(line.lstrip(" \t") if indented else bare)
         if not indented and pair is None:
             raise Unreadable(number, "it is not `name = value`")
         if not section or (indented and not name):
@@ -258,7 +258,7 @@ def _go(text: str) -> Profiles:
             name = pair["name"].strip().lower()
             found[section][name] = _go_value(pair["value"].strip())
         else:
-            # Settings go below an empty value, and other text behind one that is not.
+            # Settings extend an empty value, other text a value that is not empty.
             value = found[section][name]
             if (pair is not None) == (not value or value.startswith("\n")):
                 found[section][name] = value + "\n" + line.strip(" \t")
@@ -276,13 +276,13 @@ def _ruby(text: str) -> Profiles:
     profile = outer = None
     item: re.Match[str] | None = None
     for number, line in _numbered(text, "\n"):
-        told = re.split(r"\s;", line, maxsplit=1, flags=re.ASCII)[0]
-        header = _RUBY_SECTION.match(told)
+        bare = re.split(r"\s;", line, maxsplit=1, flags=re.ASCII)[0]
+        header = _RUBY_SECTION.match(bare)
         if header:
             profile = re.sub(r"^profile ", "", " ".join(re.findall(r"\S+", header[1], re.ASCII)))
         elif profile is not None:
-            before, item = item, _RUBY_ITEM.match(told)
-            empty = _RUBY_EMPTY.match(told)
+            before, item = item, _RUBY_ITEM.match(bare)
+            empty = _RUBY_EMPTY.match(bare)
             if item and item[1][0] in " \t\r\f\v":
                 if outer is None and before is None:
                     raise Unreadable(number, "the first setting is indented")
@@ -299,7 +299,7 @@ def _ruby(text: str) -> Profiles:
     return found
 
 
-# By the name of the SDK. botocore is the first: `update` uses it itself, so what it rejects is not touched.
+# By the name of the SDK. botocore comes first: a file that it rejects is not changed.
 DIALECTS: dict[str, Callable[[str], Profiles]] = {
     BOTOCORE: _python, "Java": _java, "Rust": _rust, "JavaScript": _javascript, "Go": _go, "Ruby": _ruby,
 }  # fmt: skip

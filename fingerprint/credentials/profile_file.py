@@ -1,4 +1,4 @@
-"""One profile of the shared credentials file: everything else in it stays, to the byte.
+"""Update one profile of the shared credentials file; everything else in it stays, to the byte.
 
 Only values are replaced; a line keeps its indent, its delimiter and its ending. (ConfigUpdater parses these files and
 keeps what it does not touch, but writes a changed setting without its indent, so that the next indented line becomes
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _LIMIT = 1024 * 1024
 _OURS = (*NAMES, OLD_TOKEN)
-# What every SDK reads as the name of a profile; configparser keeps DEFAULT for itself.
+# Every SDK reads a profile name of these characters; configparser reserves DEFAULT.
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/.%@:+"
 _RESERVED = "DEFAULT"
 _BYTE_ORDER_MARK = "\ufeff"
@@ -41,7 +41,8 @@ _PLAIN = "Write each setting as `name = value` at the start of its line, then ru
 def default_path() -> str:
     """Return AWS_SHARED_CREDENTIALS_FILE, else `.aws/credentials` in the home of the user.
 
-    With the rights of another user than the caller's, it is in the home of that one, whatever the environment says.
+    A process with the rights of another user than its caller (sudo) gets the file in that user's home, whatever the
+    environment says.
     """
     if is_own(os.environ):
         return credentials_file(os.path.expanduser("~"), os.environ)
@@ -66,8 +67,8 @@ def updated(text: str, profile: str, credentials: RoleCredentials, where: str = 
         The new text, and which SDKs do not read the profile, as they did not before.
 
     Raises:
-        Refused: botocore rejects the file as it is, or it cannot be changed without harm to it.
-        UsageError: no SDK or not every SDK reads a profile of this name.
+        Refused: botocore already rejects the file, or the change would damage it for an SDK.
+        UsageError: not every SDK reads a profile of this name.
     """
     new = (credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
     for name, value in zip(NAMES, new, strict=True):
@@ -99,7 +100,7 @@ def updated(text: str, profile: str, credentials: RoleCredentials, where: str = 
     try:
         after, unread = edited(colons=True)
     except Refused as error:
-        # An SDK that knows no `name: value` may have read such a line by the = in its value.
+        # An SDK without `name: value` may have read such a line by the = in its value.
         try:
             after, unread = edited(colons=False)
         except Refused:
@@ -128,7 +129,7 @@ def _remedy(error: Unreadable, text: str, where: str) -> str:
 
 
 def _edited(text: str, profile: str, values: dict[str, str], where: str, *, colons: bool) -> str:
-    """Return the text with values replaced in place; those that the profile lacks stand below the others.
+    """Return the text with values replaced in place; values that the profile lacks follow the others.
 
     Args:
         text: the file.
@@ -141,7 +142,7 @@ def _edited(text: str, profile: str, values: dict[str, str], where: str, *, colo
     for number, line in enumerate(lines, 1):
         if line.section == _RESERVED and line.kind == "option" and line.name == OLD_TOKEN:
             raise Refused(
-                f"botocore would take this {OLD_TOKEN} in place of the new {NAMES[2]}. Nothing was written",
+                f"botocore prefers this {OLD_TOKEN} to the new {NAMES[2]}. Nothing was written",
                 where=f"{where}:{number}",
                 remedy=f"Remove line {number}, then run the command again",
             )
@@ -157,7 +158,7 @@ def _edited(text: str, profile: str, values: dict[str, str], where: str, *, colo
         gap = ending if lines and lines[-1].text.strip() else ""
         added = "".join(f"{name} = {value}{ending}" for name, value in values.items())
         return _ended(text, ending) + f"{gap}[{profile}]{ending}{added}"
-    texts = [line.text for line in lines]
+    edited = [line.text for line in lines]
     missing = dict(values)
     options = [at for at in own if lines[at].kind == "option"]
     keys = [at for at in options if lines[at].name in _OURS]
@@ -165,18 +166,18 @@ def _edited(text: str, profile: str, values: dict[str, str], where: str, *, colo
     for at in keys:
         line = lines[at]
         delimiter = line.delimiter if colons else line.delimiter.replace(":", "=")
-        texts[at] = _replaced(line, delimiter, missing.pop(line.name)) if line.name in missing else ""
+        edited[at] = _replaced(line, delimiter, missing.pop(line.name)) if line.name in missing else ""
     if missing:
         below = (keys or options or own)[-1 if options else 0]
         indent = lines[below].indent if options else ""
         below = _end_of_value(lines, below)
-        # Another ending could join with what follows.
+        # Another ending could merge with the next line.
         ending = lines[below].ending or ending
-        texts[below] = _ended(texts[below], ending) + "".join(
+        edited[below] = _ended(edited[below], ending) + "".join(
             f"{indent}{name}{delimiter if delimiter.strip(' ') in ('=', ':') else ' = '}{value}{ending}"
             for name, value in missing.items()
         )
-    return "".join(texts)
+    return "".join(edited)
 
 
 def _replaced(line: Line, delimiter: str, value: str) -> str:
@@ -212,14 +213,14 @@ def _verify(
     new: tuple[str, str, str],
     where: str,
 ) -> str:
-    """Return "" if an SDK gets the new keys and all else as before, else its name: it gets none, as before.
+    """Return "" if an SDK gets the new keys and everything else as before; its name if it got no keys before either.
 
     Args:
         sdk: its name.
         before: what it read in the old text.
         after: the new text.
         profile: the profile.
-        known: what botocore read of the profile in the old text; None if it is not there.
+        known: what botocore read of the profile in the old text; None if it was missing.
         new: its new keys.
         where: path of the file, for errors.
 
@@ -242,9 +243,9 @@ def _verify(
                 f"other settings of profile {profile!r} would change for the AWS SDK for {sdk}", after, profile, where
             )
         return ""
-    # Only an SDK that read the profile in another way than botocore already may go without; half of it is worse.
-    alike = known is None or before.get(profile) == known
-    if sdk == BOTOCORE or alike or _usable(keys_of(sdk, old)) or _usable(keys_of(sdk, mine)):
+    # Only an SDK that already read the profile differently from botocore may stay without keys; half a pair is worse.
+    matches = known is None or before.get(profile) == known
+    if sdk == BOTOCORE or matches or _usable(keys_of(sdk, old)) or _usable(keys_of(sdk, mine)):
         raise _harmful(
             f"profile {profile!r} would not give the new keys to the AWS SDK for {sdk}", after, profile, where
         )
@@ -252,7 +253,7 @@ def _verify(
 
 
 def _harmful(what: str, text: str, profile: str | None, where: str) -> Refused:
-    """Return the error for a change that would harm; it names the line where a profile begins."""
+    """Return the error for a change that would do damage; it names the line where a profile begins."""
     lines = enumerate(lines_of(text), 1)
     at = next((number for number, line in lines if line.kind == "section" and line.section == profile), None)
     return Refused(
@@ -263,7 +264,7 @@ def _harmful(what: str, text: str, profile: str | None, where: str) -> Refused:
 
 
 def _others(profile: dict[str, str]) -> dict[str, str]:
-    # `name: a=b` is a setting `name: a` to some.
+    # Some SDKs read `name: a=b` as the setting `name: a`.
     return {name: value for name, value in profile.items() if name.lower().partition(":")[0].strip() not in _OURS}
 
 
@@ -278,17 +279,17 @@ def update(path: str, profile: str, credentials: RoleCredentials) -> list[str]:
         Warnings: which SDKs do not read the profile, as they did not before.
 
     Raises:
-        Refused: it cannot be changed without harm to it; it is as it was.
-        InputError: the file could not be read or written, or is not text; it is as it was.
+        Refused: the change would damage it for an SDK; the file is unchanged.
+        InputError: the file could not be read or written, or is not text; it is unchanged.
         UsageError: the name of the profile cannot be used.
     """
-    folder_path, name = os.path.split(os.path.abspath(path))
+    directory_path, name = os.path.split(os.path.abspath(path))
     try:
-        with Directory.make(folder_path, 0o700) as folder:
-            folder.lock(30.0)
-            data = folder.read(name, _LIMIT) or b""
+        with Directory.make(directory_path, 0o700) as directory:
+            directory.lock(30.0)
+            data = directory.read(name, _LIMIT) or b""
             text, warnings = updated(data.decode("utf-8"), profile, credentials, path)
-            folder.replace(name, text.encode("utf-8"))
+            directory.replace(name, text.encode("utf-8"))
     except UnicodeDecodeError as error:
         raise InputError(
             "the credentials file is not UTF-8 text. Nothing was written",

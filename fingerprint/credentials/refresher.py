@@ -1,4 +1,4 @@
-"""Credentials for as long as a process runs: new ones at half of their life, pauses after errors as the agent's."""
+"""Renew credentials while a process runs: at half of their life, and after errors with the pauses of the agent."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from fingerprint.credentials.cache import CredentialCache
     from fingerprint.registration.role_token import RoleCredentials
 
-# What only a person can mend is asked for rarely.
+# Only an operator can fix these, so the pauses are long.
 _HARD = (AccessDenied, ServiceMismatch)
 # As the newest agents wait.
 _HARD_SECONDS, _HARD_END = ROWS[-1].hard_pause
 _MOST_SECONDS = ROWS[-1].longest_pause or _HARD_END
-# A tenth of a pause, so that nodes that started together do not ask together.
+# A tenth of a pause, so that nodes that started together do not send requests together.
 _SPREAD = 0.1
 _SPREAD_SECONDS = 60.0
 
@@ -57,11 +57,11 @@ def pause_after(error: FingerprintError, failures: int, random: Random, longest:
 
 
 class Refresher:
-    """Keeps credentials fresh until it is told to stop.
+    """Keeps credentials fresh until `wait` says to stop.
 
     Args:
-        cache: where they come from.
-        use: is given new credentials, such as to write them into a file.
+        cache: the source of the credentials.
+        use: called with new credentials, for example to write them into a file.
         wait: waits so many seconds and returns whether to stop; `threading.Event.wait` is one.
         now: seconds since 1970-01-01 UTC.
         random: spreads pauses.
@@ -85,10 +85,10 @@ class Refresher:
         self._longest_pause = longest_pause
 
     def run(self) -> None:
-        """Go on until `wait` says to stop. Errors are logged with what is done next, and never end it.
+        """Run until `wait` says to stop. Errors are logged with the next step; other than these they do not end it.
 
         Raises:
-            UsageError: by `use`; no later try can go better.
+            UsageError, OutputError: from `use`; a retry cannot succeed.
         """
         failures = 0
         used = False
@@ -97,16 +97,16 @@ class Refresher:
                 credentials = self._cache.fresh() or self._cache.renew()
                 self._use(credentials)
                 used = True
-                self._demand_life(credentials)
+                self._require_life(credentials)
                 pause = self._until_renewal()
-                _log().info("the next credentials are asked for in %d minutes", pause // 60)
+                _log().info("the next request for credentials is in %d minutes", pause // 60)
                 failures = 0
             except (UsageError, OutputError):
-                # Of output: who reads it is gone, or there is no room for it. Another token helps neither.
+                # Of output: its reader is gone, or the disk is full. Another token helps neither.
                 raise
             except FingerprintError as error:
                 pause = pause_after(error, failures, self._random, self._longest_pause)
-                _log().error("%s; trying again in %d s", error, pause)
+                _log().error("%s; retrying in %d s", error, pause)
                 failures += 1
                 if isinstance(error, Unreachable) and not used:
                     used = self._bridge()
@@ -117,17 +117,17 @@ class Refresher:
         pause = max(self._cache.refresh_at() - self._now(), SHORTEST_PAUSE_SECONDS)
         return pause + self._random.uniform(0.0, min(pause * _SPREAD, _SPREAD_SECONDS))
 
-    def _demand_life(self, credentials: RoleCredentials) -> None:
-        """Raise BadAnswer for credentials that are as good as expired: to ask at once for others would not help."""
+    def _require_life(self, credentials: RoleCredentials) -> None:
+        """Raise BadAnswer for credentials that are about to expire: an immediate retry would not help."""
         left = credentials.expires_at - self._now()
         if left <= SHORTEST_PAUSE_SECONDS:
             raise BadAnswer(
-                f"the credentials of the service have {left:.0f} s left to live",
+                f"the credentials from the service expire in {left:.0f} s",
                 remedy="Compare the clock of this host with the time: date -u",
             )
 
     def _bridge(self) -> bool:
-        """Hand over kept credentials while the service cannot be reached; return whether there were any."""
+        """Use kept credentials while the service is unreachable; return whether there were any."""
         kept = self._cache.lasting()
         if kept is None:
             return False

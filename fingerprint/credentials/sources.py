@@ -1,7 +1,7 @@
-"""Which source of AWS credentials wins on this host, and what it shadows. Names only: no secret leaves a file.
+"""Find which source of AWS credentials wins on this host, and what it shadows. No secret leaves a file.
 
-The order is the one that AWS documents for SSM Agent and the SDKs: environment, shared credentials file,
-container, instance profile, default host management. What a registered node's agent really does is told beside it.
+The order is the one that AWS documents for SSM Agent and the SDKs: environment, shared credentials file, container,
+instance profile, default host management. The agent of a registered node differs; `agent_credentials` reads its state.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 _LIMIT = 1024 * 1024
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
-# Where programs of root without a path are looked for on a copied disk.
-_PROGRAMS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+# Directories to search for root's programs on a copied disk.
+_PROGRAM_DIRECTORIES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _SHARED = "shared-file"
 _CONFIG = "config-file"
 
 
 class State(Vocabulary):
-    """What was found of a source."""
+    """The state of a source."""
 
     PRESENT: ClassVar[State]
     INCOMPLETE: ClassVar[State]
@@ -56,15 +56,15 @@ State.define(
 
 
 class Source(Value):
-    """One place that credentials may come from.
+    """One source of credentials.
 
     Attributes:
         name: "environment", "shared-file", "config-file" (SDKs only), "container", "instance-profile",
             "default-host-management".
         where: its variables, or its file and profile.
-        state: what was found.
-        reason: why it is not present, "" if there is nothing to say.
-        shadowed_by: name of the source that wins over it, "" if none does.
+        state: whether it has credentials.
+        reason: why it is not present; "" without a reason.
+        shadowed_by: name of the source that wins over it; "" for none.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Source(Value):
 
 
 class Finding(Value):
-    """Something that is wrong. Attributes: `what`, `where`, and `remedy`, what to do."""
+    """A fault of a source: `what` is wrong, `where`, and its `remedy`."""
 
     what: str
     where: str
@@ -86,12 +86,12 @@ class Order(Value):
     """The sources of one user, the first to win first.
 
     Attributes:
-        user: whose.
+        user: name of the user.
         sources: all of them, in order.
-        winner: name of the one that wins, "" if none does or it cannot be told. Where the environment was not
-            checked, it wins in processes that have no keys in theirs.
-        undecided: what keeps it from being told, "" if it can be.
-        findings: what is wrong.
+        winner: name of the source that wins; "" if none does or the winner is unknown. If the environment was not
+            checked, it wins in processes without keys in their environment.
+        undecided: why the winner is unknown; "" if it is known.
+        findings: the faults.
     """
 
     user: str
@@ -114,11 +114,11 @@ def credential_order(
 
     Args:
         user: the name, for the answer.
-        home: the home directory, as on the machine that is looked at.
-        environ: the environment; None for one that is not known, such as another user's or a copied disk's.
+        home: the home directory on the machine.
+        environ: the environment; None if it is unknown, as for another user or a copied disk.
         root: root directory of a copied disk.
-        platform: of `sys.platform`, for the machine that is looked at.
-        machine: the machine with that root, for who has one.
+        platform: the machine's `sys.platform`.
+        machine: the machine with that root; None to make one.
     """
     findings: list[Finding] = []
     known = environ or {}
@@ -134,19 +134,19 @@ def credential_order(
         _file("default-host-management", disk, paths_of(platform).host_management, "default", findings),
     )
     winner = undecided = ""
-    told = []
+    ranked = []
     for source in sources:
         if source.state is State.PRESENT and not undecided:
             winner = winner or source.name
         elif source.state in (State.UNREADABLE, State.NOT_CHECKED) and source.name != "environment" and not winner:
             undecided = undecided or f"{source.name}: {source.reason}"
         shadowed = winner if source.state is State.PRESENT and source.name != winner else ""
-        told.append(Source(source.name, source.where, source.state, source.reason, shadowed))
-    return Order(user, tuple(told), winner, undecided, tuple(findings))
+        ranked.append(Source(source.name, source.where, source.state, source.reason, shadowed))
+    return Order(user, tuple(ranked), winner, undecided, tuple(findings))
 
 
 def agent_credentials(root: str = "/", platform: str = sys.platform) -> AgentCredentials | None:
-    """Return what the agent wrote of its last credentials, None if it wrote nothing that can be read."""
+    """Return what the agent wrote about its last credentials; None if that is missing or unreadable."""
     try:
         return parse_agent_credentials(_Disk(LiveMachine(root)).read(paths_of(platform).identity))
     except OSError:
@@ -154,7 +154,7 @@ def agent_credentials(root: str = "/", platform: str = sys.platform) -> AgentCre
 
 
 class _Disk:
-    """Files of the machine that is looked at; links on a copied disk do not lead out of it."""
+    """Files of a machine; links on a copied disk do not lead out of it."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -166,10 +166,15 @@ class _Disk:
         return self._machine.status(path).mode
 
     def has_program(self, name: str) -> bool:
-        """Return whether a program is there, named by its path or to be looked for."""
+        """Return whether a program exists, by its path or by a search for its name."""
         if not self._machine.copied:
             return shutil.which(name) is not None
-        return any(map(self._is_program, [name] if "/" in name else [f"{place}/{name}" for place in _PROGRAMS]))
+        return any(
+            map(
+                self._is_program,
+                [name] if "/" in name else [f"{directory}/{name}" for directory in _PROGRAM_DIRECTORIES],
+            )
+        )
 
     def _is_program(self, path: str) -> bool:
         try:
@@ -182,15 +187,15 @@ class _Disk:
 def _environment(environ: Mapping[str, str] | None, findings: list[Finding]) -> Source:
     where = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
     if environ is None:
-        return Source("environment", where, State.NOT_CHECKED, "it is that of other processes")
-    # The two older spellings that the agent's SDK knows, too.
+        return Source("environment", where, State.NOT_CHECKED, "the environment of other processes is unknown")
+    # The agent's SDK also reads the two older names.
     halves = [any(environ.get(name) for name in names) for names in (
         ("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"), ("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"),
     )]  # fmt: skip
     if all(halves):
         return Source("environment", where, State.PRESENT)
     if any(halves):
-        findings.append(Finding("half a pair of keys", where, "Set both variables, or none"))
+        findings.append(Finding("only one key of the pair is set", where, "Set both variables, or none"))
         return Source("environment", where, State.INCOMPLETE, "one of the two is missing")
     return Source("environment", where, State.ABSENT)
 
@@ -202,19 +207,19 @@ def _file(name: str, disk: _Disk, path: str, section: str, findings: list[Findin
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return Source(name, where, State.ABSENT, "no such file")
-        return Source(name, where, State.UNREADABLE, error.strerror or "it cannot be read")
+        return Source(name, where, State.UNREADABLE, error.strerror or "unreadable")
     parser = RawConfigParser(default_section="\0", strict=False, allow_no_value=True)
     try:
         parser.read_string(data.decode("utf-8"))
     except (IniError, UnicodeDecodeError):
-        # The parser's own words would quote the line, and with it a secret.
-        findings.append(Finding("it is no INI file that SDKs could read", path, "Mend or remove it"))
-        return Source(name, where, State.UNREADABLE, "it is no INI file")
+        # The parser's own message has the line, and with it a secret.
+        findings.append(Finding("not an INI file, so no SDK can read it", path, "Fix or remove it"))
+        return Source(name, where, State.UNREADABLE, "not an INI file")
     if mode & _OTHERS_MAY and any(parser.has_option(part, SECRET_KEY) for part in parser.sections()):
-        findings.append(Finding(f"others may read the keys in it (mode {mode:04o})", path, f"chmod 600 {path}"))
+        findings.append(Finding(f"other users may read its keys (mode {mode:04o})", path, f"chmod 600 {path}"))
     if not parser.has_section(section):
         others = len(parser.sections())
-        return Source(name, where, State.ABSENT, f"it has {others} other profile{'s' * (others != 1)}")
+        return Source(name, where, State.ABSENT, f"the file has {others} other profile{'s' * (others != 1)}")
     return _profile(name, where, disk, path, parser, section, findings)
 
 
@@ -225,14 +230,16 @@ def _profile(
     if all(halves):
         return Source(name, where, State.PRESENT)
     if any(halves):
-        findings.append(Finding(f"half a pair of keys in profile {section}", path, "Write both keys, or none"))
+        findings.append(Finding(f"profile {section} has only one key of the pair", path, "Write both keys, or none"))
         return Source(name, where, State.INCOMPLETE, "one of the two keys is missing")
     command = (parser.get(section, "credential_process", fallback="") or "").split()
     if name == _CONFIG and command:
         program = command[0].strip("\"'")
         if not disk.has_program(program):
-            findings.append(Finding(f"credential_process runs {program}, which is not there", path, "Mend its path"))
-            return Source(name, where, State.INCOMPLETE, "its program is not there")
+            findings.append(
+                Finding(f"credential_process runs {program}, which does not exist", path, "Correct its path")
+            )
+            return Source(name, where, State.INCOMPLETE, "its program does not exist")
         return Source(name, where, State.PRESENT, "credential_process")
     return Source(name, where, State.ABSENT, "the profile has no keys")
 
@@ -247,4 +254,4 @@ def _instance_profile(environ: Mapping[str, str] | None) -> Source:
     where = "the metadata service"
     if (environ or {}).get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         return Source("instance-profile", where, State.ABSENT, "AWS_EC2_METADATA_DISABLED")
-    return Source("instance-profile", where, State.NOT_CHECKED, "needs the network, which is not used here")
+    return Source("instance-profile", where, State.NOT_CHECKED, "requires the network, which is not used here")

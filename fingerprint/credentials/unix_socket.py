@@ -1,4 +1,4 @@
-"""A Unix socket that appears with its mode and its group, in place of one that nobody listens on any more."""
+"""Listen on a Unix socket that appears with its mode and group, and replaces one that no program listens on."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class UnixSocket(Value):
-    """Where it is, and who may connect.
+    """The path of a socket, and who may connect.
 
     Args:
-        path: its file. The directory must be one that only its owner writes to: who can replace the socket can hand
-            out credentials of their own.
-        mode: its permissions; who may write to it may connect.
-        group: the id of its group; None for that of this process.
+        path: its file. Only the owner may be able to write to the directory: whoever can replace the socket can give
+            out other credentials.
+        mode: its permissions; a user who may write to it may connect.
+        group: the id of its group; None for the group of this process.
     """
 
     path: str
@@ -36,17 +36,17 @@ class UnixSocket(Value):
         self._set(path=os.path.abspath(path), mode=mode, group=group)
 
     def listen(self, queue: int) -> socket.socket:
-        """Return a socket that listens there. It gets its name last, when mode and group are set.
+        """Return a listening socket. It gets its name last, after mode and group are set.
 
         Raises:
-            InputError: it cannot be made there.
-            Refused: something else has the name, or others can write to the directory.
+            InputError: the socket cannot be created.
+            Refused: the path is in use, or other users can write to the directory.
         """
-        self._demand_place()
+        self._require_path()
         listener = socket.socket(socket.AF_UNIX)
         made = f"{self.path}.{os.getpid()}"
         try:
-            # bind gives the mode that the umask leaves: none to anybody else until it is set.
+            # bind creates the file with the mode that the umask leaves: no access for other users until it is set.
             before = os.umask(0o177)
             try:
                 listener.bind(made)
@@ -67,21 +67,21 @@ class UnixSocket(Value):
         return listener
 
     def remove(self) -> None:
-        """Take its name away, unless another program listens there by now."""
+        """Remove the socket, unless another program listens on it now."""
         if not self._is_served():
             _unlink(self.path)
 
-    def _demand_place(self) -> None:
-        folder = os.path.dirname(self.path)
+    def _require_path(self) -> None:
+        directory = os.path.dirname(self.path)
         try:
-            above = os.stat(folder)
+            above = os.stat(directory)
         except OSError as error:
             self._fail(error.strerror or str(error))
         shared = above.st_mode & _OTHERS_WRITE and not above.st_mode & stat.S_ISVTX
         if shared or above.st_uid not in (0, os.geteuid()):
             raise Refused(
-                "others can write to the directory of the socket, and replace it", where=folder,
-                remedy="Name one in a directory that only its owner writes to",
+                "other users can write to the directory of the socket and replace it", where=directory,
+                remedy="Name a socket in a directory that only its owner can write to",
             )  # fmt: skip
         try:
             there = os.lstat(self.path)
@@ -90,9 +90,11 @@ class UnixSocket(Value):
         except OSError as error:
             self._fail(error.strerror or str(error))
         if not stat.S_ISSOCK(there.st_mode):
-            raise Refused("there is a file that is not a socket", where=self.path, remedy="Name another file")
+            raise Refused("the file exists and is not a socket", where=self.path, remedy="Name another file")
         if self._is_served():
-            raise Refused("another program listens on it", where=self.path, remedy="Stop it, or name another file")
+            raise Refused(
+                "another program listens on this socket", where=self.path, remedy="Stop it, or name another file"
+            )
 
     def _is_served(self) -> bool:
         with socket.socket(socket.AF_UNIX) as other:
@@ -102,14 +104,14 @@ class UnixSocket(Value):
             except (ConnectionRefusedError, FileNotFoundError):
                 return False
             except OSError:
-                # Full, or not ours to connect to: somebody has it.
+                # Its queue is full, or this user may not connect: a program listens.
                 return True
         return True
 
     def _fail(self, reason: str, remedy: str = "Name a socket in a directory that you can write to") -> NoReturn:
         if "too long" in reason:
             remedy = "Name a socket with a shorter path"
-        raise InputError(f"cannot listen ({reason})", where=self.path, remedy=remedy)
+        raise InputError(f"cannot listen on the socket: {reason}", where=self.path, remedy=remedy)
 
 
 def _unlink(path: str) -> None:

@@ -325,7 +325,7 @@ def test_update_keep_does_not_hurry_for_short_lived_tokens(tmp_path: Path) -> No
             process.send_signal(signal.SIGTERM)
             told = process.communicate(timeout=20)[1]
         assert [asked[0] for asked in service.requests()].count("RequestManagedInstanceRoleToken") == 1
-    assert re.search(r"have [0-4] s left to live.*trying again in (1\d|20) s", told, re.DOTALL)
+    assert re.search(r"expire in [0-4] s.*retrying in (1\d|20) s", told, re.DOTALL)
 
 
 def test_an_sdk_gets_its_credentials_by_the_process(tmp_path: Path, service: LocalService) -> None:

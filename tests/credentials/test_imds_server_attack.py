@@ -538,7 +538,7 @@ def command(tmp_path: Path, *words: str) -> list[str]:
         (["--socket", "x", "--socket-group", "9" * 5000], 2, "no such group"),
         (["--socket", "x", "--socket-mode", "0o660"], 2, "invalid mode"),
         (["--socket", "x", "--socket-group", "no-such-group"], 2, "no such group: no-such-group"),
-        (["--socket", "/proc/x"], 3, "cannot listen"),
+        (["--socket", "/proc/x"], 3, "cannot listen on the socket: "),
         (["--socket", "/etc/passwd"], 4, "is not a socket"),
     ],
 )

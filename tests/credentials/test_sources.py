@@ -101,10 +101,10 @@ def test_what_needs_the_network_leaves_it_open_only_where_it_could_win(tmp_path:
 @pytest.mark.parametrize(
     ("environ", "shared", "mode", "words"),
     [
-        ({"AWS_ACCESS_KEY_ID": "AKIAPLANTED"}, "", 0o600, "half a pair"),
-        ({}, "[default]\naws_access_key_id = AKIAPLANTED\n", 0o600, "half a pair"),
+        ({"AWS_ACCESS_KEY_ID": "AKIAPLANTED"}, "", 0o600, "only one key"),
+        ({}, "[default]\naws_access_key_id = AKIAPLANTED\n", 0o600, "only one key"),
         ({}, f"[default]\n{KEYS}", 0o644, "mode 0644"), ({}, f"[other]\n{KEYS}", 0o640, "mode 0640"),
-        ({}, "planted/secret without a section\n", 0o600, "no INI file"),
+        ({}, "planted/secret without a section\n", 0o600, "not an INI file"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_found(tmp_path: Path, environ: dict[str, str], shared: str, mode: int, words: str) -> None:
@@ -182,7 +182,7 @@ def test_the_process_of_a_copied_disk_is_looked_for_on_it(tmp_path: Path, progra
     (tmp_path / "root").mkdir()
     written(tmp_path / "root", "config", f"[default]\ncredential_process = {program}\n")
     told = credential_order("root", "/root", None, root=str(tmp_path))
-    assert [finding.what for finding in told.findings] == [f"credential_process runs {program}, which is not there"]
+    assert [finding.what for finding in told.findings] == [f"credential_process runs {program}, which does not exist"]
     path = tmp_path / place
     path.parent.mkdir(parents=True)
     path.touch(0o755)
