@@ -1,4 +1,4 @@
-"""The service that registers machines and gives them role credentials: keys, signatures, client, registration.
+"""Register this host with the service and get role credentials: client, keys, signatures, registration.
 
 Needs the extra `aws` (botocore, httpcore and cryptography).
 """

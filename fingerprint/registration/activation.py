@@ -1,8 +1,7 @@
-"""Registering a machine by an activation, so that no node is lost whatever fails or dies on the way.
+"""Register a host with an activation, so that no node is lost if a step fails or the process is killed.
 
-All of it under the lock of the vault. What will be needed to store the node is tried and written first: the files'
-room and permission, then key pair and fingerprint into the journal, durably; then the service is asked. Its
-answer goes to the journal, then to the vault.
+The vault is locked throughout. Before the request, disk space and permissions are tested, and key pair and fingerprint
+go to the journal, durably. The answer goes to the journal, then to the vault.
 """
 
 from __future__ import annotations
@@ -44,24 +43,22 @@ if TYPE_CHECKING:
 
 _log = getLogger("fingerprint.registration")
 
-# Whoever registers at the same time waits for the answer of the service to the other one, with all its retries.
+# A second registration waits for the first one's answer from the service, with all retries.
 LOCK_SECONDS = 300.0
 _ACTIVATION_ID_LENGTH = 36
 _ACTIVATION_CODE_LEAST, _ACTIVATION_CODE_MOST = 20, 250
-MAY_EXIST = (
-    "The service may have registered the machine all the same. See how to find the node: fingerprint vault verify"
-)
+MAY_EXIST = "The service may have registered this host anyway. To find the node, run: fingerprint vault verify"
 
 
 def check_activation(activation_id: str, activation_code: str) -> None:
-    """Raise UsageError unless id and code have the form of an activation's."""
+    """Raise UsageError unless ID and code have the form of an activation."""
     fits = _ACTIVATION_CODE_LEAST <= len(activation_code) <= _ACTIVATION_CODE_MOST
-    # Another file than that of the code is not sent.
+    # The content of a wrong file is not sent.
     plain = activation_code.isascii() and activation_code.isprintable() and " " not in activation_code
     if len(activation_id) < _ACTIVATION_ID_LENGTH or not fits or not plain:
         raise UsageError(
-            "this is no activation: its id has 36 characters, its code 20 to 250 without blanks",
-            remedy="Nothing was sent. Copy both as they were shown when the activation was made",
+            "not an activation: its ID has 36 characters, its code 20 to 250 characters without blanks",
+            remedy="Nothing was sent. Copy both as AWS showed them when the activation was created",
         )
 
 
@@ -77,8 +74,8 @@ def ask(
 ) -> RegistrationRecord:
     """Ask the service for a node, store it, and return its registration.
 
-    Key pair and fingerprint of a request without an answer are sent again: if the service did register the machine,
-    its node is one of them. Not those of a request with another provider, whose node would have that one.
+    Key pair and fingerprint of a request without an answer are sent again: if the service did register the host, the
+    node has them. Those of a request with another provider are not, because its node would have that provider.
 
     Args:
         vault, edit: the vault, locked.
@@ -90,13 +87,13 @@ def ask(
         provider: the member of the record, which is sent if it is a name; None for a record without it.
 
     Raises:
-        RegistrationError, BadAnswer, Unreachable: the service did not register it, or it is not known whether it did.
+        RegistrationError, BadAnswer, Unreachable: the service did not register it, or it is unknown whether it did.
         CollectError: the machine could not be read; nothing was sent.
-        VaultError: nothing was sent; or, with the node's id in it, the node could not be stored.
+        VaultError: nothing was sent; or the node could not be stored, and the error has its ID.
     """
     earlier = pending(vault)
     with ThreadPoolExecutor(1) as pool:
-        # A key takes longer than anything else here, and needs nothing of the machine.
+        # The slowest step, and it does not need the machine.
         generated = pool.submit(NodeKey.generate)
         record, recorder = prepared_record(vault, machine, threshold, timeout=timeout)
         key = generated.result()
@@ -135,26 +132,26 @@ def store(
     recorder: Recorder | None = None,
     earlier: list[Pending] | None = None,
 ) -> RegistrationRecord:
-    """Store the node that the service made for a request, and return its registration.
+    """Store the node that the service created for a request, and return its registration.
 
     Args:
         vault, edit: the vault, locked.
         one: the request.
         node: the node's id.
-        recorder: what a new fingerprint was made from; None for one that is kept, or that was sent earlier.
-        earlier: the requests before it, which are superseded if their key is another one.
+        recorder: what a new fingerprint was made from; None for a fingerprint that is kept or was sent earlier.
+        earlier: the requests before it, which are superseded if they have another key.
 
     Raises:
-        VaultError: it could not be stored; the error has the node's id and how to finish.
+        VaultError: it could not be stored; the error has the node's ID and how to finish.
     """
     stored = one.registration.replace(instance_id=node)
     if one.node != node:
-        # The answer, before anything else: from here on the journal knows the node.
+        # The answer comes first, so that the journal has the node from here on.
         _note(vault, one, ANSWERED, node=node)
     try:
         _store_both(vault, edit, decode_fingerprint(one.fingerprint, vault.history.path), stored, recorder)
     except VaultError as error:
-        error.what = f"the service registered this host as {node}, and that could not be stored: {error.what}"
+        error.what = f"the service registered this host as {node}, but the node could not be stored: {error.what}"
         error.remedy = (
             f"No node is lost: the key is in {vault.history.path}. Remove the cause, then finish with: "
             f"{finish_command(node)}"
@@ -171,9 +168,9 @@ def store(
     _log.info("registered as %s in %s", node, stored.region)
     for other in earlier or ():
         if other.node and other.node != node:
-            _log.warning("an earlier request made the node %s, which the service still lists", other.node)
+            _log.warning("an earlier request created the node %s, which the service still lists", other.node)
         elif other.node != node:
-            _log.warning("an earlier request had no answer; the service may list a node of it: %s", other.told)
+            _log.warning("an earlier request had no answer; the service may list its node: %s", other.told)
     return stored
 
 
@@ -184,13 +181,13 @@ def finish(
 
     Args:
         vault, edit: the vault, locked.
-        node: the node's id as the service lists it; "" for the one that the journal has.
-        client_of: returns the client that asks where a request was asked.
+        node: the node's ID as the service lists it; "" for the one in the journal.
+        client_of: returns the client with the region and endpoint of a request.
 
     Raises:
         Refused: the service accepts no key of the journal for this node.
         VaultError: the journal could not be read, or the node not be stored.
-        BadAnswer, Unreachable: whether the node is one of them could not be asked.
+        BadAnswer, Unreachable: the service did not say whether the node is one of them.
     """
     found = pending(vault, superseded=bool(node))
     named = next((one for one in reversed(found) if one.node == node), None)
@@ -203,7 +200,7 @@ def finish(
         key = NodeKey.decode(one.registration.private_key, vault.history.path)
         record = decode_fingerprint(one.fingerprint, vault.history.path)
         try:
-            # Its credentials are thrown away: an id with a slip in it would be a registration that is rejected.
+            # Its credentials are discarded. It verifies the node: a mistyped ID would store a useless registration.
             client_of(one).role_token(node, key, record.fingerprint)
         except TokenError:
             continue
@@ -218,12 +215,12 @@ def finish(
 def _may_send_again(
     one: Pending, record: FingerprintRecord, recorder: Recorder | None, region: str, provider: str | None
 ) -> bool:
-    """Return whether an earlier request was made for this host as it is now, by the record to register it with."""
+    """Return whether an earlier request was for this host in its present state, which is in the record."""
     sent = decode_fingerprint(one.fingerprint, "")
     if recorder is not None:
-        # It is minted now, so that it differs in its fingerprint from the one that was minted then.
+        # A new record always has a new fingerprint.
         record = record.replace(fingerprint=sent.fingerprint)
-    # The key of one that was answered is that of a node already.
+    # The key of a request with an answer belongs to a node.
     same = (one.region, one.registration.provider or "") == (region, provider or "")
     return not one.node and same and sent == record
 
@@ -236,7 +233,7 @@ def _store_both(
     except VaultMissing:
         present = None
     if present is not None and present.fingerprint == record.fingerprint:
-        # Another program may have written it since we did: this is the one that the service knows from now on.
+        # Another program may have written it since; from now on the service knows this one.
         _keep(edit)
     else:
         if recorder is not None:
@@ -246,7 +243,7 @@ def _store_both(
 
 
 def _keep(edit: VaultEdit) -> None:
-    """Let the journal know the fingerprint that was registered; the registration counts all the same without."""
+    """Keep the registered fingerprint in the journal; a failure is logged, as the registration is valid anyway."""
     try:
         edit.keep(FINGERPRINT_KEY, why=REGISTERED)
     except VaultError as error:
@@ -254,9 +251,8 @@ def _keep(edit: VaultEdit) -> None:
 
 
 def _note(vault: Vault, one: Pending, ended: str, **more: str) -> None:
-    """Say in the journal how a request went on, if that can be written."""
+    """Write the state of a request to the journal; a failure is logged."""
     try:
         mark(vault, one, ended, **more)
     except VaultError as error:
-        # What comes next is worth more: the node, or the error that brought us here.
-        _log.warning("the journal does not know that the registration is %s: %s", ended, error)
+        _log.warning("cannot write to the journal that the registration is %s: %s", ended, error)

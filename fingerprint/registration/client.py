@@ -1,7 +1,7 @@
-"""The three operations of the service, over botocore: its endpoints, proxies, certificates and retries.
+"""Call the three operations of the service through botocore: its endpoints, proxies, certificates and retries.
 
-Public models of the service lack them; a small model beside this module adds them. Registration is sent
-without a signature, the others are signed with the node's key, each retry afresh.
+Public models of the service lack these operations; a small model beside this module adds them. Registration is sent
+unsigned. The other requests are signed with the node's key, and each retry is signed again.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
 _ATTEMPTS = 4
 _CONNECT_SECONDS = 10
 _ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_SSM"
-# What else of the AWS SDKs' settings a client takes, all of it from the environment: variable of a session -> of that.
+# The other settings of AWS SDKs that a client takes, all from the environment: session variable -> variable.
 _ENVIRONMENT = {
     "ca_bundle": "AWS_CA_BUNDLE",
     "ignore_configured_endpoint_urls": "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
@@ -68,21 +68,21 @@ _ENVIRONMENT = {
     "use_fips_endpoint": "AWS_USE_FIPS_ENDPOINT",
 }
 _SIGNED = ("RequestManagedInstanceRoleToken", "UpdateManagedInstancePublicKey")
-# Answers that say "not now": of a busy service, after all retries.
+# Codes of a busy service, which are left after all retries.
 _BUSY = (
     "InternalServerError", "ServiceUnavailable", "Throttling", "ThrottlingException", "ThrottledException",
     "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "TooManyRequestsException",
     "ProvisionedThroughputExceededException", "PriorRequestNotComplete", "TransactionInProgressException",
     "EC2ThrottledException", "TooManyUpdates", "500", "502", "503", "504",
 )  # fmt: skip
-_NEW_ACTIVATION = "Nothing was changed. Make a new activation, and name its id and code"
+_NEW_ACTIVATION = "Nothing was changed. Create a new activation, and use its ID and code"
 _ERRORS: dict[str, tuple[type[ServiceError], str]] = {
     "InvalidActivation": (ActivationInvalid, _NEW_ACTIVATION),
     "InvalidActivationId": (ActivationInvalid, _NEW_ACTIVATION),
     "ActivationExpired": (ActivationExpired, _NEW_ACTIVATION),
     "RegistrationLimitExceeded": (RegistrationLimitExceeded, _NEW_ACTIVATION),
-    "InvalidPublicKey": (RegistrationError, "Nothing was changed. Try again"),
-    "InstanceAlreadyRegistered": (RegistrationError, "Nothing was changed. It is registered already"),
+    "InvalidPublicKey": (RegistrationError, "Nothing was changed. Retry"),
+    "InstanceAlreadyRegistered": (RegistrationError, "Nothing was changed. The host is already registered"),
     "MachineFingerprintDoesNotMatch": (
         ServiceMismatch, "See why: fingerprint explain. An earlier record may be in: fingerprint vault history",
     ),
@@ -103,7 +103,7 @@ class ServiceClient:
         agent: settings of the agent of the same vault, which apply where neither the arguments nor the environment
             (AWS_ENDPOINT_URL_SSM, AWS_CA_BUNDLE, proxies) do.
         ca_bundle: file of certificates in place of the usual ones.
-        timeout: seconds for a whole exchange, of which there are four at most in one call.
+        timeout: seconds for a complete exchange; one call has at most four.
         clock: seconds since 1970-01-01 UTC, for the time in signatures.
 
     Raises:
@@ -136,7 +136,7 @@ class ServiceClient:
         try:
             self._client: Any = session.create_client(
                 "ssm", region_name=region, endpoint_url=named or None, config=config,
-                # None are used; without these botocore would go looking for some.
+                # Never used; without them botocore would search for credentials.
                 aws_access_key_id="unsigned", aws_secret_access_key="unsigned",
             )  # fmt: skip
         except (BotoCoreError, ValueError) as error:
@@ -173,8 +173,8 @@ class ServiceClient:
 
         Raises:
             ActivationInvalid, ActivationExpired, RegistrationLimitExceeded, RegistrationError: refused.
-            BadAnswer, Unreachable: no answer, or none that can be used.
-            Of each `uncertain` says whether the service may have registered it all the same.
+            BadAnswer, Unreachable: no answer, or an invalid one.
+            `uncertain` of each says whether the service may have registered it anyway.
         """
         attempts: list[Exception | None] = []
         self._signer.attempts = attempts
@@ -189,9 +189,9 @@ class ServiceClient:
             except Unusable as error:
                 raise self._bad(str(error)) from None
         except ServiceError as error:
-            # A bare status, or a body that is no answer, may come from what lies before the service.
+            # A bare status, or a body that is not an answer, may come from a proxy.
             refused = bool(error.code) and not error.code.isdigit() and not isinstance(error, (Unreachable, BadAnswer))
-            # botocore notes no attempt whose answer it cannot parse.
+            # botocore does not report an attempt whose answer it cannot parse.
             left = attempts[:-1] if refused else attempts or [None]
             error.uncertain = any(map(_may_have_arrived, left))
             raise
@@ -203,7 +203,7 @@ class ServiceClient:
 
         Raises:
             ServiceMismatch, AccessDenied, TokenError: refused.
-            BadAnswer, Unreachable: no answer, or none that can be used.
+            BadAnswer, Unreachable: no answer, or an invalid one.
         """
         answer = self._signed(instance_id, key, "request_managed_instance_role_token", Fingerprint=fingerprint)
         try:
@@ -212,21 +212,21 @@ class ServiceClient:
             raise self._bad(str(error)) from None
 
     def update_key(self, instance_id: str, key: NodeKey, new: NodeKey) -> None:
-        """Tell the service a node's new key, signed with the old one.
+        """Send a node's new key to the service, signed with the old one.
 
         Raises:
-            ServiceError: it was refused, or it is not known whether it was taken.
+            ServiceError: the service rejected it, or it is unknown whether the service has it.
         """
         self._signed(
             instance_id, key, "update_managed_instance_public_key", NewPublicKey=new.public(), NewPublicKeyType=KEY_TYPE
         )
 
     def _note_attempt(self, exception: Exception | None = None, **_: Any) -> None:
-        """Note what became of one attempt to register: called by botocore, in this thread, once for each."""
+        """Record the outcome of one attempt to register; botocore calls this once for each, in this thread."""
         self._signer.attempts.append(exception)
 
     def _signed(self, instance_id: str, key: NodeKey, method: str, **members: str) -> dict[str, Any]:
-        # The handler that signs is called by botocore, in this thread, once for each attempt.
+        # botocore calls the signing handler once for each attempt, in this thread.
         self._signer.node = (instance_id, key)
         try:
             return self._call(method, **members)
@@ -243,7 +243,7 @@ class ServiceClient:
             request.headers["Content-Type"], body,
         )  # fmt: skip
         for name, value in headers.items():
-            # A retry comes with the headers of the attempt before.
+            # A retry has the headers of the previous attempt.
             del request.headers[name]
             request.headers[name] = value
 
@@ -255,29 +255,29 @@ class ServiceClient:
         except ParamValidationError:
             raise UsageError(
                 "an argument is too short for the service",
-                remedy="An activation id has 36 characters, an activation code at least 20",
+                remedy="An activation ID has 36 characters, an activation code at least 20",
             ) from None
         except (ResponseParserError, AttributeError, TypeError, KeyError, RecursionError):
-            # The parser of botocore takes for granted that an answer is an object, and one that is not deep.
-            raise self._bad("it is not the JSON of this operation") from None
+            # The parser of botocore assumes that an answer is an object, and not a deep one.
+            raise self._bad("not the JSON of this operation") from None
         except SSLError as error:
             raise self._unreachable(
-                f"no secure connection ({_reason(error)})", "Check the certificates and the clock"
+                f"TLS handshake failed ({_reason(error)})", "Check the certificates and the clock"
             ) from None
         except (EndpointConnectionError, ConnectionError, HTTPClientError) as error:
-            raise self._unreachable(f"no answer ({_reason(error)})", "Check network, name service and proxy") from None
+            raise self._unreachable(f"no answer ({_reason(error)})", "Check network, DNS and proxy") from None
         except (BotoCoreError, ValueError) as error:
             raise self._bad(_reason(error)) from None
         return answer
 
     def _refusal(self, error: ClientError) -> ServiceError:
-        told = error.response.get("Error", {})
-        code, message = refusal(told.get("Code"), told.get("Message"))
+        reported = error.response.get("Error", {})
+        code, message = refusal(reported.get("Code"), reported.get("Message"))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _BUSY or status in (429, 500, 502, 503, 504):
-            found: ServiceError = self._unreachable(f"it is busy ({code or status})", "Try again later")
+            found: ServiceError = self._unreachable(f"busy ({code or status})", "Retry later")
         elif 300 <= int(status or 0) < 400:
-            found = self._bad(f"it answers with a redirection (status {status}), which is not followed")
+            found = self._bad(f"a redirect (status {status}), which is not followed")
         else:
             kind, remedy = _ERRORS.get(code, (ServiceError, "See the service's documentation for this error"))
             found = kind(
@@ -290,25 +290,25 @@ class ServiceClient:
 
     def _bad(self, what: str) -> BadAnswer:
         return BadAnswer(
-            f"the answer cannot be used: {what}", where=self.endpoint,
+            f"invalid answer: {what}", where=self.endpoint,
             remedy=CHECK_ENDPOINT,
         )  # fmt: skip
 
     def _unreachable(self, what: str, remedy: str) -> Unreachable:
-        return Unreachable(f"the service cannot be reached: {what}", where=self.endpoint, remedy=remedy)
+        return Unreachable(f"the service is unreachable: {what}", where=self.endpoint, remedy=remedy)
 
 
 def _may_have_arrived(exception: Exception | None) -> bool:
-    """Return whether an attempt that ended so may have reached the service."""
+    """Return whether an attempt with this outcome may have reached the service."""
     return not getattr(exception, "unsent", False)
 
 
 def _variables() -> dict[str, tuple[Any, ...]]:
-    """Return the variables of a session: nothing but a few is taken from the environment, and nothing from files.
+    """Return the variables of a session: a few come from the environment, and none from files.
 
     `$HOME/.aws/config`, and a file that AWS_CONFIG_FILE names, could send activation code and fingerprint elsewhere
     (`endpoint_url`, `services`, `ca_bundle`, `csm_host`) or start a program (`credential_process`). Under `sudo -E`
-    they are somebody else's.
+    they belong to another user.
     """
     files = dict.fromkeys(("config_file", "credentials_file"), os.devnull)
     return {
@@ -321,7 +321,7 @@ def _variables() -> dict[str, tuple[Any, ...]]:
 def _endpoint(
     session: Session, region: str, endpoint: str | None, agent: ClientSettings | None
 ) -> tuple[str, str, str]:
-    """Return the endpoint that is named, "" for the region's own, and the file and the setting that name it."""
+    """Return the configured endpoint, "" for the region's own, and the file and setting that have it."""
     if endpoint is not None:
         return endpoint, "", ""
     variable = os.environ.get(_ENDPOINT_VARIABLE, "")
@@ -345,9 +345,9 @@ def _no_client(region: str, endpoint: str, where: str, setting: str, error: Exce
 
 @cache
 def _loader() -> Any:
-    """Return the loader of models, with ours; it keeps what it has read, which takes longer than a request.
+    """Return the loader of models, with ours. It is cached, because reading them takes longer than a request.
 
-    The usual one looks into `~/.aws/models` first, whose rules could name any endpoint.
+    botocore's own reads `~/.aws/models` first, whose rules could name any endpoint.
     """
     return Loader(extra_search_paths=[_MODELS, Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 

@@ -56,17 +56,17 @@ class Registration:
 
     Args:
         vault: the machine's vault.
-        machine: the machine; None for this one.
-        policy: what the gate does on a mismatch before a token is asked for. It has no default: what it chooses can
-            cost the identity.
-        endpoint: URL in place of the agent's (see `client_for`) and the region's own.
-        proxy: URL of a proxy in place of those of the environment and of the agent.
+        machine: the machine; None for this host.
+        policy: what the gate does on a mismatch before a token request. It has no default, because it can cost the
+            identity.
+        endpoint: URL that replaces the agent's (see `client_for`) and the region's own.
+        proxy: URL of a proxy that replaces those of the environment and of the agent.
         client: makes the client of a region; for other transports and certificates.
-        rotate_after_days: age at which the key is changed without being asked to; 0 for never.
+        rotate_after_days: age at which the key is rotated although the service did not request it; 0 for never.
         timeout: seconds for each command of a collection; None for the platform's usual one.
 
     Raises:
-        TypeError: no policy is named.
+        TypeError: no policy is given.
         ValueError: there is no such policy.
     """
 
@@ -105,7 +105,7 @@ class Registration:
         """Return the complete registration of the vault.
 
         Raises:
-            NotRegistered: there is none, or it is not complete.
+            NotRegistered: it is missing or incomplete.
             VaultError: it could not be read.
         """
         remedy = f"Register it with: {register_command()}"
@@ -114,10 +114,10 @@ class Registration:
             if record.registered:
                 return record
         except VaultMissing as error:
-            # Another place may know the registration.
+            # The error may know another vault that has the registration.
             remedy = error.remedy
         raise NotRegistered(
-            "the machine is not registered", where=self.vault.path, remedy=f"Nothing was sent. {remedy}"
+            "the host is not registered", where=self.vault.path, remedy=f"Nothing was sent. {remedy}"
         )  # fmt: skip
 
     def register(
@@ -133,31 +133,31 @@ class Registration:
     ) -> RegistrationRecord:
         """Register the machine, and store the registration.
 
-        A fingerprint that the vault holds is kept if this is its machine, as the reference does; else a new
-        one is minted, and stored with the registration once the service has accepted both. The vault is locked
-        from before the request until both are stored; who waited for the lock gets the node of whoever had it. An
-        earlier registration that was interrupted is finished first, and returned.
+        As in the reference, a fingerprint in the vault is kept if it matches the machine; otherwise a new one is
+        minted, and stored with the registration after the service has accepted both. The vault is locked from before
+        the request until both are stored; a process that waited for the lock gets the node of the process that had it.
+        An earlier registration that was interrupted is finished first, and returned.
 
         Args:
             activation_id, activation_code: of the activation.
             region: the region of the node.
-            again: also if the machine is registered already.
+            again: also register a machine that is already registered.
             threshold: similarity threshold of a new fingerprint.
-            provider: cloud that the machine is in, "ec2" or "azure" in any case; "" for none. Whether its metadata
-                service answers, without which an agent reports nothing, is not asked here.
-            dry_run: do everything but asking the service and writing.
+            provider: cloud of the machine, "ec2" or "azure" in any case; "" for none. This does not check that its
+                metadata service answers, without which an agent sends no health reports.
+            dry_run: do everything except the request and the writes.
 
         Returns:
-            What is stored; in a dry run what would be, without key, and without node id unless an interrupted
-            registration would be finished.
+            The stored registration; in a dry run the one that would be stored, without key, and without node ID unless
+            an interrupted registration would be finished.
 
         Raises:
-            UsageError: the activation is not of the form of one, or there is no such provider.
-            Refused: the machine is registered already, or its agent may make other hashes than are known here.
+            UsageError: the activation has an invalid form, or there is no such provider.
+            Refused: the machine is already registered, or its agent may make hashes of an unknown kind.
             RegistrationError, BadAnswer, Unreachable: the service did not register it; `uncertain` says whether it may
                 have.
-            CollectError, VaultError: machine or vault could not be read, or the vault not be written: before the
-                request, or with the id of the node and how to finish.
+            CollectError, VaultError: the machine or the vault could not be read, or the vault not written: before the
+                request, or with the ID of the node and how to finish.
         """
         check_activation(activation_id, activation_code)
         asked = provider_named(provider) if provider else ""
@@ -177,7 +177,7 @@ class Registration:
             if finished is not None:
                 return finished
             present = _registered(edit)
-            # A new key of the same node is none of a registration.
+            # A new key of the same node is not a new registration.
             if present.registered and present.instance_id != seen.instance_id:
                 return self._winner(present, region, asked)
             _refuse_registered(self.vault, present, again=again)
@@ -187,16 +187,16 @@ class Registration:
             )  # fmt: skip
 
     def finish(self, node: str = "", *, dry_run: bool = False) -> RegistrationRecord | None:
-        """Store the node of a registration that was interrupted; None without one whose node is known.
+        """Store and return the registration that was interrupted; None if there is none with a known node.
 
         Args:
-            node: its id as the service lists it, "" for the one that the journal has.
-            dry_run: return what would be stored, without its key, and store nothing; for the one of the journal.
+            node: its ID as the service lists it; "" for the one in the journal.
+            dry_run: return what would be stored, without its key, and store nothing; only for the node in the journal.
 
         Raises:
-            Refused: there is none for this node.
-            ServiceError: whether it is this node's could not be asked.
-            VaultError: the journal could not be read, or the node not be stored.
+            Refused: no open registration is of this node.
+            ServiceError: the service did not say whether a registration is of this node.
+            VaultError: the journal could not be read, or the node could not be stored.
         """
         if not node:
             answered = finishable(self.vault, pending(self.vault))
@@ -204,25 +204,26 @@ class Registration:
                 return None if answered is None else _planned(answered)
         if node and not is_node_id(node):
             raise UsageError(
-                f"{node!r} is no id of a node", remedy="Name one such as mi-0123456789abcdef0, as the service lists it"
+                f"invalid node ID {node!r}: must be mi- and 17 hexadecimal digits",
+                remedy="Name one as the service lists it, such as mi-0123456789abcdef0",
             )
         with self.vault.edit(activation.LOCK_SECONDS) as edit:
             return activation.finish(self.vault, edit, node, self._client_of)
 
     def role_token(self) -> RoleCredentials:
-        """Return role credentials: the gate first, then the request. Changes the key if it is asked for, or old.
+        """Return role credentials, if the gate allows the request. Rotates the key if the service asks or it is old.
 
         Raises:
-            NotRegistered, KeyUnusable: there is nothing to ask with; nothing was sent.
+            NotRegistered, KeyUnusable: no registration or no usable key; nothing was sent.
             UsageError, InputError, Refused: endpoint, proxy or the agent's configuration cannot be used; nothing was
                 sent or written.
-            FingerprintMismatch: by the policy strict; nothing was sent.
-            ServiceMismatch, AccessDenied, TokenError, BadAnswer, Unreachable: the service gave none.
+            FingerprintMismatch: with the policy strict; nothing was sent.
+            ServiceMismatch, AccessDenied, TokenError, BadAnswer, Unreachable: the service gave no credentials.
             CollectError, VaultError: machine or vault could not be read.
         """
         record = self.record()
         key = NodeKey.decode(record.private_key, self.vault.data_path(REGISTRATION_KEY))
-        # Before the gate, which may write: what cannot be sent must change nothing.
+        # Before the gate, which may write: a request that cannot be sent must not change anything.
         client = self._client(record.region)
         fingerprint = self.gate.fingerprint()
         try:
@@ -240,18 +241,18 @@ class Registration:
             try:
                 self.rotate_key()
             except FingerprintError as error:
-                # The token is good; the next one comes with the same wish.
-                _log.warning("the key was not changed: %s", error)
+                # The token is valid; the service asks again with the next one.
+                _log.warning("the key was not rotated: %s", error)
         return credentials
 
     def rotate_key(self) -> RegistrationRecord:
-        """Give the node a new key, and return its registration as it then is.
+        """Give the node a new key, and return its new registration.
 
         Raises:
-            Refused: an agent runs with this vault, or it cannot be told that none does; nothing was sent.
-            ServiceError: the service did not take it, and still accepts the old one.
-            TokenError: neither the old nor the new key is accepted now; both are kept, and tried again later.
-            VaultError: nothing was sent, as the new key could not be kept first.
+            Refused: an agent runs with this vault, or that is unknown; nothing was sent.
+            ServiceError: the service did not take the new key, and still accepts the old one.
+            TokenError: it is unknown which key the service accepts; both are kept, and tried again later.
+            VaultError: the new key could not be kept first, so nothing was sent.
         """
         left = rotation_left(self.vault.path)
         if left:
@@ -266,7 +267,7 @@ class Registration:
         return stored
 
     def deregister(self) -> None:
-        """Forget the registration here, see `forget_registration`. Raises VaultError."""
+        """Forget the registration on this host; see `forget_registration`. Raises VaultError."""
         forget_registration(self.vault)
 
     def _present(self) -> RegistrationRecord:
@@ -276,10 +277,10 @@ class Registration:
             return RegistrationRecord()
 
     def _provider_member(self, asked: str, present: RegistrationRecord) -> str | None:
-        """Return the member `provider` of a new record, as the installed agent has it; None for none."""
+        """Return the member `provider` of a new record, in the form of the installed agent; None for no member."""
         from fingerprint.machine.live import LiveMachine
 
-        # A vault of ours on this host has no agent that reads it.
+        # No agent reads our own vault on this host.
         has_agent = is_agents_vault(self.vault.path) or not isinstance(self.machine, LiveMachine)
         version = printed_version(self.machine) if has_agent else ""
         if asked and too_old(version):
@@ -287,14 +288,14 @@ class Registration:
         return member_for(asked, version, present.provider)
 
     def _winner(self, present: RegistrationRecord, region: str, provider: str) -> RegistrationRecord:
-        """Return what another process stored while this one waited; Refused in another region, or with no provider."""
+        """Return the registration that another process stored meanwhile; raise Refused if region or provider differ."""
         if present.region != region or (provider and present.provider != provider):
             _refuse_registered(self.vault, present, again=False)
         _log.warning("another process registered this host meanwhile, as %s", present.instance_id)
         return present
 
     def _client_of(self, one: Pending) -> ServiceClient:
-        """Return the client that asks where a request was asked."""
+        """Return the client with the region and endpoint of a request."""
         return self._make_client(one.region, one.endpoint)
 
     def _client(self, region: str) -> ServiceClient:
@@ -320,7 +321,7 @@ def _refuse_registered(vault: Vault, present: RegistrationRecord, *, again: bool
     refuse_second(vault, REGISTRATION_KEY)
     if present.registered:
         raise Refused(
-            f"the machine is registered already, as {present.instance_id} in {present.region}", where=vault.path,
+            f"the host is already registered as {present.instance_id} in {present.region}", where=vault.path,
             remedy="Nothing was sent. To register it as another node, add --again; the old registration is kept in the "
             "history",
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """The key pair of a registration, in the encodings of the reference.
 
 Private: base64 of the PKCS#1 DER. Public: base64 of the SubjectPublicKeyInfo DER, 392 characters for RSA 2048,
-which is the least that the service takes. Signatures: RSASSA-PSS with SHA-256, MGF1-SHA-256 and 32 bytes of salt.
+the smallest key that the service accepts. Signatures: RSASSA-PSS with SHA-256, MGF1-SHA-256 and 32 bytes of salt.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ class NodeKey:
         """Return the key that a registration record holds.
 
         Args:
-            text: base64 of the PKCS#1 DER; line ends are passed over, as the reference does.
+            text: base64 of the PKCS#1 DER; line ends are ignored, as by the reference.
             where: the record, for errors.
 
         Raises:
-            KeyUnusable: it is no RSA private key. Nothing of it is told.
+            KeyUnusable: it is not an RSA private key. The error has no part of it.
         """
         try:
             der = b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
-            # Its own validation proves that the primes are primes, 35 ms each time; a damaged key is found without.
+            # Its own validation also proves that the primes are primes, in 35 ms; `_is_consistent` finds damage.
             key = load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True)
         except (ValueError, TypeError):
             raise _unusable(where) from None
@@ -71,12 +71,12 @@ class NodeKey:
         return b64encode(der).decode("ascii")
 
     def public(self) -> str:
-        """Return the public half as the service takes it."""
+        """Return the public key in the form that the service takes."""
         der = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return b64encode(der).decode("ascii")
 
     def sign(self, message: bytes) -> str:
-        """Return the base64 of a signature; no two of one message are equal."""
+        """Return a signature in base64; it differs each time, as PSS is salted."""
         return b64encode(self._key.sign(message, _PADDING, SHA256())).decode("ascii")
 
     def __repr__(self) -> str:
@@ -84,7 +84,7 @@ class NodeKey:
 
 
 def _is_consistent(key: rsa.RSAPrivateNumbers) -> bool:
-    """Return whether each number of a key follows from the others, as after damage to any of them it does not."""
+    """Return whether the numbers of a key agree with each other; they do not if one of them is damaged."""
     p, q, d, e = key.p, key.q, key.d, key.public_numbers.e
     return (
         p > 1 and q > 1 and p * q == key.public_numbers.n
@@ -94,7 +94,7 @@ def _is_consistent(key: rsa.RSAPrivateNumbers) -> bool:
 
 
 def verify(public: str, message: bytes, signature: str) -> bool:
-    """Return whether a signature (base64) of a message is by the key with a public half (base64 SPKI)."""
+    """Return whether a public key (base64 SPKI) verifies the signature (base64) of a message."""
     try:
         key = load_der_public_key(b64decode(public, validate=True))
         assert isinstance(key, rsa.RSAPublicKey)

@@ -1,4 +1,4 @@
-"""The file beside the vault that tells other programs who this node is, and forgetting a registration whole."""
+"""Write the file beside the vault that names the node for other programs, and forget a registration completely."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def write_file(vault: Vault, record: RegistrationRecord) -> None:
         VaultError: it could not be written.
     """
     data = dumps({"ManagedInstanceID": record.instance_id, "Region": record.region})
-    with Directory.open(os.path.dirname(vault.path)) as folder:
-        folder.replace(REGISTRATION_NAME, data)
+    with Directory.open(os.path.dirname(vault.path)) as directory:
+        directory.replace(REGISTRATION_NAME, data)
 
 
 def forget_registration(vault: Vault) -> None:
-    """Forget registration and fingerprint here; both stay in the history. The service has no operation for it.
+    """Forget registration and fingerprint on this host; both stay in the history. The service has no such operation.
 
     Raises:
         VaultError: the vault could not be read or written.

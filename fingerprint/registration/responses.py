@@ -1,7 +1,7 @@
-"""What an answer of the service may hold: each member's alphabet and length, before anything uses it.
+"""Check the alphabet and length of each member of an answer from the service before it is used.
 
-What is returned goes into the vault, into credentials files, and to SDKs. An answer that is another one, by whatever
-is on the way, must not write a line of its own there.
+The values go into the vault, into credentials files, and to SDKs. A forged answer, for example from a proxy, must not
+add a line there.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ _WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 _BASE64 = f"{_WORD}+/=-"
 _NODE = "mi-"
 _NODE_LENGTH = 20
-# Name -> alphabet, least and greatest length. AccessKeyId: IAM's own limits; the others have none but these.
-_TEXTS = {
+# Name -> alphabet, least and greatest length. AccessKeyId has the limits of IAM; for the others AWS documents none.
+_STRINGS = {
     "AccessKeyId": (_WORD, 16, 128),
     "SecretAccessKey": (_BASE64, 16, 256),
     "SessionToken": (_BASE64, 16, 16 * 1024),
 }
-# STS gives nothing for longer than 36 hours; a clock may be wrong.
+# STS credentials last at most 36 hours; the rest allows for a wrong clock.
 _LONGEST_SECONDS = 7 * 86400.0
 _CODE_LENGTH = 128
 _MESSAGE_LENGTH = 300
 
 
 class Unusable(ValueError):
-    """A member is missing, or is not what it may be; the text names it and never holds its value."""
+    """A member is missing or invalid; the message names it and never has its value."""
 
 
 def node_id(answer: Mapping[str, Any]) -> str:
     """Return the InstanceId of an answer to RegisterManagedInstance. Raises Unusable."""
     value = answer.get("InstanceId")
     if not isinstance(value, str) or not is_node_id(value):
-        raise Unusable("InstanceId is missing, or is no id of a node (mi- and 17 hexadecimal digits)")
+        raise Unusable("InstanceId is missing or not a node ID (mi- and 17 hexadecimal digits)")
     return value
 
 
 def is_node_id(text: str) -> bool:
-    """Return whether a text is the id of a managed node."""
+    """Return whether a string is the ID of a managed node."""
     return len(text) == _NODE_LENGTH and text.startswith(_NODE) and _consists(text[len(_NODE) :], _HEX)
 
 
@@ -56,17 +56,17 @@ def role_credentials(answer: Mapping[str, Any], now: float) -> RoleCredentials:
         now: seconds since 1970-01-01 UTC.
 
     Raises:
-        Unusable: a member is missing, or is not what it may be.
+        Unusable: a member is missing or invalid.
     """
-    for name, (alphabet, least, most) in _TEXTS.items():
+    for name, (alphabet, least, most) in _STRINGS.items():
         value = answer.get(name)
         if not isinstance(value, str):
-            raise Unusable(f"{name} is missing, or is no text")
+            raise Unusable(f"{name} is missing or not a string")
         if not least <= len(value) <= most:
-            raise Unusable(f"{name} has {len(value)} characters, and has to have {least} to {most}")
+            raise Unusable(f"{name} has {len(value)} characters: must have {least} to {most}")
         if not _consists(value, alphabet):
-            raise Unusable(f"{name} has characters that it cannot have")
-    access, secret, token = (answer[name] for name in _TEXTS)
+            raise Unusable(f"{name} has invalid characters")
+    access, secret, token = (answer[name] for name in _STRINGS)
     asks = answer.get("UpdateKeyPair")
     if asks is not None and not isinstance(asks, bool):
         raise Unusable("UpdateKeyPair is neither true nor false")
@@ -79,15 +79,15 @@ def _consists(text: str, alphabet: str) -> bool:
 
 def _expiration(value: object, now: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise Unusable("TokenExpirationDate is missing, or is no number of seconds")
-    # Not a number is neither.
+        raise Unusable("TokenExpirationDate is missing or not a number of seconds")
+    # NaN fails as well.
     if not now < value <= now + _LONGEST_SECONDS:
-        raise Unusable("TokenExpirationDate is over already, by the clock of this host, or more than 7 days ahead")
+        raise Unusable("TokenExpirationDate is in the past by the clock of this host, or more than 7 days ahead")
     return float(value)
 
 
 def refusal(code: object, message: object) -> tuple[str, str]:
-    """Return the code of an error, "" if it is none, and its message in one line of at most 300 characters."""
+    """Return the code of an error, "" if invalid, and its message as one line of at most 300 characters."""
     name = str(code or "").rpartition("#")[2].partition(":")[0]
     if len(name) > _CODE_LENGTH or not _consists(name, f"{_WORD}."):
         name = ""

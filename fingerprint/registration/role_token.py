@@ -1,4 +1,4 @@
-"""Role credentials, as the service gives them. Free of botocore, so that a cached one costs nothing to read."""
+"""Role credentials from the service. Does not import botocore, so that reading cached ones stays fast."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _log = getLogger("fingerprint.registration")
 
-# Of the history, when the service refuses the present one.
+# Keys of the history to try when the service rejects the present one.
 _KEYS_TRIED = 3
 
 
@@ -59,7 +59,7 @@ class KeyRotation:
         try:
             client.update_key(record.instance_id, old, new)
         except ServiceError as error:
-            return self._after_a_refused_key(record, pending, old, new, client, error)
+            return self._after_failed_update(record, pending, old, new, client, error)
         return self._store(record, pending, ROTATION)
 
     def is_old(self, record: RegistrationRecord) -> bool:
@@ -68,7 +68,7 @@ class KeyRotation:
             return False
         age = age_in_days(record.private_key_created_date, self.vault.now())
         if age is None:
-            _log.warning("the key is not changed by its age: its date cannot be read")
+            _log.warning("the key is not rotated by age: its date is unreadable")
             return False
         return age >= self._after_days
 
@@ -76,7 +76,7 @@ class KeyRotation:
         with self.vault.edit() as edit:
             if edit.read_registration() != record:
                 raise Refused(
-                    "another process changes the registration", where=self.vault.path, remedy="Try again later"
+                    "another process is changing the registration", where=self.vault.path, remedy="Retry later"
                 )
             self.vault.history.record(
                 REGISTRATION_KEY, self.vault.raw(REGISTRATION_KEY), encode_registration(pending), why=WRITTEN_AHEAD,
@@ -86,16 +86,16 @@ class KeyRotation:
     def _other_keys(self, record: RegistrationRecord) -> list[RegistrationRecord]:
         """Return this node's registration with other keys of its history, the newest first.
 
-        One may have been written ahead and never told, or been replaced by one that the service did not take
-        although it said so.
+        One may have been written ahead and never sent, or replaced by a key that the service did not take although it
+        said so.
         """
         try:
-            # Also what never was in the vault: a key that was written ahead.
-            texts = self.vault.history.seen(REGISTRATION_KEY)
+            # This includes keys that were written ahead and never were in the vault.
+            encoded = self.vault.history.seen(REGISTRATION_KEY)
         except VaultError:
             return []
         found: list[RegistrationRecord] = []
-        for text in texts:
+        for text in encoded:
             try:
                 other = decode_registration(text, self.vault.history.path)
             except VaultError:
@@ -109,7 +109,7 @@ class KeyRotation:
     def with_another_key(
         self, record: RegistrationRecord, client: ServiceClient, fingerprint: str
     ) -> RoleCredentials | None:
-        """Try the keys that a rotation left behind, and keep the one that the service accepts."""
+        """Return credentials for another key of the history and store that key; None if the service accepts none."""
         for other in self._other_keys(record):
             key = NodeKey.decode(other.private_key, self.vault.history.path)
             try:
@@ -122,7 +122,7 @@ class KeyRotation:
             return credentials
         return None
 
-    def _after_a_refused_key(
+    def _after_failed_update(
         self,
         record: RegistrationRecord,
         pending: RegistrationRecord,
@@ -131,7 +131,7 @@ class KeyRotation:
         client: ServiceClient,
         error: ServiceError,
     ) -> RegistrationRecord:
-        """Find out which key the service has: what failed may have been the answer only."""
+        """Find out which key the service has: it may have taken the new one although the answer failed."""
         fingerprint = self.gate.fingerprint()
         for key, kept in ((old, record), (new, pending)):
             try:
@@ -144,8 +144,8 @@ class KeyRotation:
                 return self._store(record, pending, f"{ROTATION}, confirmed by a token")
             raise error
         raise TokenError(
-            f"it is not known which key the service has now ({error.what})", where=client.endpoint,
-            remedy="Both are kept here. The next token request tries them, and keeps the one that is accepted",
+            f"it is unknown which of two keys the service accepts now ({error.what})", where=client.endpoint,
+            remedy="Both are kept. The next token request tries both and keeps the one that is accepted",
         )  # fmt: skip
 
     def _store(self, record: RegistrationRecord, new: RegistrationRecord, why: str) -> RegistrationRecord:

@@ -1,4 +1,4 @@
-"""Where requests go and through which proxy: URLs are checked here, and their passwords told to nobody."""
+"""Choose and check the endpoint and the proxy of requests; passwords in their URLs are never printed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ENDPOINT = "Nothing was sent. Name one such as https://host:port with --endpoint"
-_PROXY = "Nothing was sent. Name one such as http://host:port with --proxy; a user and a password stand before the host"
+_PROXY = "Nothing was sent. Name one such as http://host:port with --proxy; user and password go before the host"
 
 
 def proxy_of(endpoint: str, proxies: Mapping[str, str] | None, of_agent: Mapping[str, str]) -> Proxy | None:
@@ -51,12 +51,12 @@ def _proxy(url: str, whose: str) -> Proxy | None:
 
 
 def require_endpoint(endpoint: str, where: str = "", setting: str = "") -> None:
-    """Raise UsageError for an endpoint that is none, or to which secrets would go in the clear.
+    """Raise UsageError for an endpoint that is invalid or would get secrets unencrypted.
 
     Args:
         endpoint: the URL.
-        where: the file that names it, "" where it is an argument or a variable.
-        setting: what names it in that file.
+        where: the file that has it; "" for an argument or a variable.
+        setting: its name in that file.
     """
     parts, name = url_parts(endpoint), f"{setting or 'the endpoint'} {hidden(endpoint)!r}"
     if parts is None or parts.query:
@@ -64,11 +64,11 @@ def require_endpoint(endpoint: str, where: str = "", setting: str = "") -> None:
         raise UsageError(gives if setting else f"{name} cannot be used", where=where, remedy=_ENDPOINT)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise UsageError(
-            f"{name} is not safe: secrets would cross the network in the clear", where=where,
-            remedy="Nothing was sent. Name one that begins with https:// (http:// is for this host itself only)",
+            f"{name} is not safe: secrets would cross the network unencrypted", where=where,
+            remedy="Nothing was sent. Name one that begins with https:// (http:// is allowed for this host only)",
         )  # fmt: skip
     if "@" in parts.netloc:
         raise UsageError(
-            f"{name} holds a user or a password; requests are signed with the node's key", where=where,
+            f"{name} has a user or a password; requests are signed with the node's key instead", where=where,
             remedy="Nothing was sent. Name it without them",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the client of the service leaves to the agent of the same vault, and what it takes from its configuration."""
+"""Share a vault with an agent: leave key rotation to it, and take the client's settings from its configuration."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fingerprint.agent.vault_use import vault_use
 from fingerprint.registration.client import ServiceClient
 
 _LEFT = "key rotation is left to the running agent"
-# What was logged of which vault, once in the life of a process.
+# The messages that this process has logged, by vault: each is logged once.
 _logged: set[tuple[str, str]] = set()
 
 
 def rotation_left(vault: str) -> str:
-    """Return why the key of a vault is not to be rotated by this program, "" where it may be.
+    """Return why this program must not rotate the key of a vault, "" if it may.
 
     An agent reads its private key when it starts. With the key replaced it signs with one that the service rejects
     until it is restarted.
@@ -26,13 +26,13 @@ def rotation_left(vault: str) -> str:
     if use.pids:
         return f"{_LEFT} (process {use.pids[0]}), which signs with the key it read"
     if use.unknown:
-        return f"the key is not rotated, as it cannot be told whether an agent runs with this vault ({use.unknown})"
+        return f"the key is not rotated, because it is unknown whether an agent runs with this vault ({use.unknown})"
     return ""
 
 
 def log_rotation_left(vault: str, reason: str) -> None:
     """Log why a key is not rotated, once in the life of a process for each vault and kind of reason."""
-    # The number of the process changes with each restart of the agent.
+    # Without the process ID, which changes with each restart of the agent.
     kind = reason.partition("(")[0]
     level = INFO if kind.startswith(_LEFT) else WARNING
     _log_once(vault, kind, level, f"{vault}: {reason}")
@@ -44,8 +44,8 @@ def client_for(vault: str, region: str, endpoint: str | None, proxies: dict[str,
     Args:
         vault: directory of the vault.
         region: of the service.
-        endpoint: URL in place of all others, None for none.
-        proxies: scheme -> URL in place of all others, None for none.
+        endpoint: URL that overrides all others, None for none.
+        proxies: scheme -> URL that overrides all others, None for none.
 
     Raises:
         UsageError: region, endpoint or proxy cannot be used.

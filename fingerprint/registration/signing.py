@@ -1,4 +1,4 @@
-"""Signing a request with the node's key: the text form of SigV4, with RSA-PSS in place of its HMAC.
+"""Sign a request with the node's key: the canonical form of SigV4, with RSA-PSS in place of its HMAC.
 
 The name of the algorithm stays AWS4-HMAC-SHA256. Source: what the reference sends, recorded.
 """
@@ -16,7 +16,7 @@ SIGNED_HEADERS = "content-type;host;x-amz-date;x-amz-target"
 
 
 def canonical_request(content_type: str, host: str, date: str, target: str, body: bytes) -> str:
-    """Return the text whose digest is signed; runs of blanks in a value are one."""
+    """Return the canonical request, whose digest is signed; runs of blanks in a value become one blank."""
     values = (" ".join(value.split()) for value in (content_type, host, date, target))
     headers = "".join(f"{name}:{value}\n" for name, value in zip(SIGNED_HEADERS.split(";"), values, strict=True))
     return f"POST\n/\n\n{headers}\n{SIGNED_HEADERS}\n{hashlib.sha256(body).hexdigest()}"
@@ -28,7 +28,7 @@ def scope(date: str, region: str) -> str:
 
 
 def string_to_sign(date: str, region: str, canonical: str) -> str:
-    """Return the text that is signed."""
+    """Return the string that is signed."""
     digest = hashlib.sha256(canonical.encode("utf-8")).hexdigest()
     return f"{ALGORITHM}\n{date}\n{scope(date, region)}\n{digest}"
 
@@ -36,7 +36,7 @@ def string_to_sign(date: str, region: str, canonical: str) -> str:
 def signed_headers(
     key: NodeKey, instance_id: str, region: str, host: str, date: str, target: str, content_type: str, body: bytes
 ) -> dict[str, str]:
-    """Return the headers that a signed request has beside its own.
+    """Return the headers to add to a signed request.
 
     Args:
         key: the node's key.

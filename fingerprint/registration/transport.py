@@ -1,7 +1,7 @@
-"""Sending one request and reading its answer within one deadline, whatever layer takes its time.
+"""Send one request and read its answer within one deadline, over all layers.
 
-botocore's own transport waits for each read anew: a server or a proxy that sends a byte now and then, in a handshake, a
-head or a body, keeps it for ever. httpcore runs in an event loop, where one deadline ends them all.
+botocore's own transport starts its timeout again for each read, so a server or a proxy that sends a byte now and then
+blocks it without limit, in a handshake, a head or a body. httpcore runs in an event loop with one deadline for all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ANSWER_LIMIT = 64 * 1024
 
 
 class NoAnswer(HTTPClientError):  # type: ignore[misc]
-    """What botocore tries again for: no answer came.
+    """No answer; botocore retries after it.
 
     Attributes:
         unsent: whether it is certain that nothing of the request was sent.
@@ -42,7 +42,7 @@ class NoAnswer(HTTPClientError):  # type: ignore[misc]
 
 
 class NoSecureConnection(SSLError):  # type: ignore[misc]
-    """The same, because of TLS."""
+    """No answer because TLS failed; botocore retries after it."""
 
     fmt = "{error}"
     unsent = False
@@ -55,8 +55,9 @@ class Transport:
         endpoint: the URL that requests go to.
         proxies: scheme -> URL; None for those of the environment.
         verify: file or directory of certificates; None for the usual ones.
-        timeouts: seconds to connect, and for a whole exchange: from the look-up of the name to the end of the answer.
-        of_agent: variables of the agent's service that name proxies, for where the environment names none.
+        timeouts: seconds to connect, and for a complete exchange: from the resolution of the name to the end of the
+            answer.
+        of_agent: variables of the agent's service that name proxies, used if the environment names none.
         certificates: file of certificates to trust beside the others, "" for none.
 
     Raises:
@@ -76,7 +77,7 @@ class Transport:
         self._connect_seconds, self._seconds = timeouts
         proxy = proxy_of(endpoint, proxies, of_agent)
         proxy_is_secure = proxy is not None and proxy.secure
-        # They take as long to load as all the rest of a client; plain HTTP to this host itself does without.
+        # Certificates take as long to load as the rest of a client, and plain HTTP to this host needs none.
         usual = verify or certifi.where() if proxy_is_secure or urlsplit(endpoint).scheme == "https" else ""
         self._context = _context(usual, certificates)
         self._proxy = None
@@ -89,13 +90,13 @@ class Transport:
 
         Raises:
             BadAnswer: it is longer than any answer of the service.
-            NoAnswer, NoSecureConnection: there is none in time; botocore tries again.
+            NoAnswer, NoSecureConnection: no answer in time; botocore retries.
         """
         outcome: Future[AWSResponse] = Future()
 
         async def exchange() -> None:
             connections = _Connections()
-            # Set in here: the end of the loop waits for a name that is looked up, for as long as that takes.
+            # Set here, because the loop does not end before a running name resolution does.
             try:
                 outcome.set_result(await asyncio.wait_for(self._exchanged(request, connections), self._seconds))
             except Exception as error:
@@ -103,7 +104,7 @@ class Transport:
             finally:
                 await connections.close()
 
-        # A thread of its own: the caller's may run a loop already. What it leaves behind keeps no process alive.
+        # A separate thread, as the caller's may already run a loop; a daemon, so that no process waits for it.
         thread = Thread(target=lambda: asyncio.run(exchange()), daemon=True)
         try:
             thread.start()
@@ -114,9 +115,9 @@ class Transport:
         try:
             return outcome.result()
         except (asyncio.TimeoutError, httpcore.TimeoutException) as error:
-            # Of connecting and of all together; the rest has no limit of its own.
+            # Only connecting and the complete exchange have a limit.
             connecting = isinstance(error, httpcore.TimeoutException)
-            what, seconds = ("connection", self._connect_seconds) if connecting else ("whole answer", self._seconds)
+            what, seconds = ("connection", self._connect_seconds) if connecting else ("complete answer", self._seconds)
             failure = NoAnswer(error=f"no {what} within {seconds:g} s")
             failure.unsent = connecting
             raise failure from None
@@ -128,7 +129,7 @@ class Transport:
 
     async def _exchanged(self, request: Any, connections: _Connections) -> AWSResponse:
         body = request.body.encode("utf-8") if isinstance(request.body, str) else bytes(request.body or b"")
-        # The host as it is signed, and no compressed answer, whose length would be none.
+        # The host as it is signed, and no compression, so that the limit of the answer holds.
         headers = [("Host", urlsplit(request.url).netloc), ("Accept-Encoding", "identity")]
         headers += [(name, _text(value)) for name, value in request.headers.items() if name.lower() != "host"]
         limits = {"timeout": {"connect": self._connect_seconds}}
@@ -141,15 +142,15 @@ class Transport:
                 answer += part
                 if len(answer) > ANSWER_LIMIT:
                     raise BadAnswer(
-                        f"the answer cannot be used: it is longer than {ANSWER_LIMIT} bytes", where=self._endpoint,
+                        f"invalid answer: longer than {ANSWER_LIMIT} bytes", where=self._endpoint,
                         remedy=CHECK_ENDPOINT,
                     )  # fmt: skip
-            told = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers]
-            return AWSResponse(request.url, response.status, told, _Body(answer))
+            received = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers]
+            return AWSResponse(request.url, response.status, received, _Body(answer))
 
 
 class _Connections(httpcore.AnyIOBackend):
-    """Opens connections, and closes them all: a handshake that is given up leaves one to the garbage collector."""
+    """Opens connections and closes them all; a cancelled handshake would leave one to the garbage collector."""
 
     def __init__(self) -> None:
         self._opened: list[httpcore.AsyncNetworkStream] = []
@@ -160,13 +161,13 @@ class _Connections(httpcore.AnyIOBackend):
         return stream
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close all connections."""
         for stream in self._opened:
             await stream.aclose()
 
 
 class _Body:
-    """A body that has been read, as botocore reads one."""
+    """A complete body with the interface that botocore reads."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -180,13 +181,13 @@ def _text(value: object) -> str:
 
 
 def _context(usual: str, certificates: str) -> ssl.SSLContext:
-    """Return what verifies servers. (ssl.create_default_context would write the keys to SSLKEYLOGFILE.)"""
+    """Return the TLS context that verifies servers. (ssl.create_default_context would write keys to SSLKEYLOGFILE.)"""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if usual:
         remedy = "Correct the file, or unset AWS_CA_BUNDLE"
-        _trust(context, usual, "the certificates that are named (AWS_CA_BUNDLE)", remedy)
+        _trust(context, usual, "the certificates of AWS_CA_BUNDLE", remedy)
     if certificates:
-        remedy = "Correct the file, or move it away: the agent trusts it as well"
+        remedy = "Correct the file, or move it away; the agent also trusts it"
         _trust(context, certificates, "the certificates of the agent", remedy)
     return context
 
@@ -195,7 +196,7 @@ def _trust(context: ssl.SSLContext, path: str, what: str, remedy: str) -> None:
     try:
         context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})
     except OSError as error:
-        # ssl.SSLError is one, too.
+        # ssl.SSLError is a subclass.
         reason = getattr(error, "reason", None) or error.strerror or error
         raise UsageError(
             f"{what} cannot be used ({reason})", where=path, remedy=f"Nothing was sent. {remedy}"
@@ -203,14 +204,14 @@ def _trust(context: ssl.SSLContext, path: str, what: str, remedy: str) -> None:
 
 
 def _no_answer(error: BaseException) -> NoAnswer | NoSecureConnection:
-    """Return the error for botocore, with the reason that the system or OpenSSL gave, behind all that wrapped it."""
+    """Return the error for botocore, with the reason from the system or OpenSSL that other errors wrap."""
     reason, cause = str(error), error.__cause__ or error.__context__
     seen = [error]
     while cause is not None and cause not in seen:
         seen.append(cause)
         cause = cause.__cause__ or cause.__context__
     for one in seen:
-        # Of the attempts for several addresses the first one's is told.
+        # Of the attempts for several addresses the first reason is used.
         seen += [inner for inner in getattr(one, "exceptions", ()) if inner not in seen]
     for one in reversed(seen):
         if isinstance(one, ssl.SSLError):

@@ -313,7 +313,7 @@ def test_who_waited_for_a_registration_with_another_provider_is_refused(vault: V
         return original(asked, present)
 
     waits._provider_member = another_is_faster  # type: ignore[method-assign]
-    with pytest.raises(Refused, match="registered already"):
+    with pytest.raises(Refused, match="already registered"):
         waits.register(made.id, made.code, REGION, provider="azure")
     assert len(service.nodes()) == 1
 

@@ -376,7 +376,7 @@ def test_a_request_that_was_answered_replaces_no_registration_that_came_since(
     flow = Registration(other, RecordedMachine(MACHINE), policy="strict", endpoint=service.endpoint)
     since = flow.register(house.made.id, house.made.code, REGION, again=True).instance_id
     assert house.flow().finish() is None
-    with pytest.raises(Refused, match=f"registered already, as {since}"):
+    with pytest.raises(Refused, match=f"already registered as {since}"):
         house.flow().register(house.made.id, house.made.code, REGION)
     assert house.stored() == since
     [finding] = [one for one in verify(house.vault) if one.kind == "registration-open"]

@@ -269,10 +269,10 @@ def test_where_processes_cannot_be_listed_the_key_is_kept_and_that_is_said_once(
     assert flow.role_token()
     assert node.files() == before
     assert node.updates() == 0
-    [told] = [record for record in caplog.records if "cannot be told whether an agent runs" in record.message]
+    [told] = [record for record in caplog.records if "it is unknown whether an agent runs" in record.message]
     assert told.levelname == "WARNING"
     assert f"{tmp_path / 'none'}: No such file or directory" in told.message
-    with pytest.raises(Refused, match="cannot be told"):
+    with pytest.raises(Refused, match="it is unknown whether an agent runs"):
         flow.rotate_key()
 
 

@@ -117,7 +117,7 @@ def test_a_fingerprint_that_fits_is_kept_on_registering_again(vault: Vault, serv
     registered(vault, service)
     before = vault.read()
     made = service.activation()
-    with pytest.raises(Refused, match="registered already"):
+    with pytest.raises(Refused, match="already registered"):
         registration(vault, service).register(made.id, made.code, REGION)
     registration(vault, service).register(made.id, made.code, REGION, again=True)
     assert vault.read() == before
@@ -374,7 +374,7 @@ def test_a_server_without_a_trusted_certificate_is_unreachable(
             policy="regenerate",
             endpoint=f"https://127.0.0.1:{server.server_address[1]}",
         )
-        with pytest.raises(Unreachable, match="secure"):
+        with pytest.raises(Unreachable, match="TLS handshake failed"):
             flow.role_token()
     finally:
         server.shutdown()
@@ -488,7 +488,7 @@ def test_neither_key_is_thrown_away_while_the_service_is_gone(vault: Vault, serv
     flow = registered(vault, service)
     service.drop_next(UPDATE, after=True, times=4)
     service.drop_next("RequestManagedInstanceRoleToken", times=4)
-    with pytest.raises(ServiceError, match="not known which key"):
+    with pytest.raises(ServiceError, match="unknown which of two keys"):
         flow.rotate_key()
     assert flow.role_token()
     here, there = keys(vault, service)
