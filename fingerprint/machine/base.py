@@ -1,4 +1,4 @@
-"""The seam between the collectors and a machine: files, commands, network, clock.
+"""The interface between the collectors and a machine: files, commands, network, clock.
 
 `fingerprint.machine.live` has the machine that this process runs on, or a copied disk of another one, and
 `fingerprint.machine.recorded` the recorded ones.
@@ -26,13 +26,13 @@ FILE_LIMIT = 64 * 1024
 # Of each log, from its end.
 END_LIMIT = 8 * 1024 * 1024
 ACCOUNTS = "/etc/passwd"
-# With passwords: a recording keeps the line of the agent's account, and of that whether it has one.
+# Has passwords: a recording keeps only the line of the agent's account, and whether it has a password.
 PASSWORDS = "/etc/shadow"
 GROUPS = "/etc/group"
 
 
 class NotThisMachine(OSError):
-    """Something was asked of a copied disk that only a running machine can tell."""
+    """A copied disk was asked for something that only a running machine has."""
 
 
 class Addresses(Value):
@@ -41,7 +41,7 @@ class Addresses(Value):
     Attributes:
         ipv4: dotted IPv4 addresses that are not loopback ones.
         links: (interface, hardware address) of those that have one.
-        source: the interface of the kernel, or the library, that told them.
+        source: the kernel interface or the library that returned them.
     """
 
     ipv4: tuple[str, ...]
@@ -55,7 +55,7 @@ class Link(Value):
     Attributes:
         name: such as "eth0".
         address: its hardware address with colons, "" without one.
-        permanent: the address that its hardware was made with, "" if the kernel does not tell.
+        permanent: the address that its hardware was made with, "" if the kernel does not report it.
         bus: the bus of the device behind it, such as "pci", "usb" or "virtio"; "" for a software one
             (bridge, veth, tunnel).
     """
@@ -67,12 +67,12 @@ class Link(Value):
 
 
 class FileStatus(Value):
-    """What the file system tells of a file or directory, links followed.
+    """The status of a file or directory in the file system, links followed.
 
     Attributes:
         kind: "file", "folder" or "other".
         mode: its permission bits.
-        uid, gid: its owner and group; 0 on Windows, where they say nothing.
+        uid, gid: its owner and group; 0 on Windows, where they have no meaning.
         size: in bytes.
         modified: seconds since 1970-01-01 UTC.
     """
@@ -86,13 +86,13 @@ class FileStatus(Value):
 
 
 class Process(Value):
-    """A process that runs.
+    """A running process.
 
     Attributes:
         name: of its program.
         pid: its number.
-        user: name of its user, or the number where it has none; "" if not told.
-        started: seconds since 1970-01-01 UTC; None if not told.
+        user: name of its user, or the number if it has no name; "" if unknown.
+        started: seconds since 1970-01-01 UTC; None if unknown.
     """
 
     name: str
@@ -102,11 +102,11 @@ class Process(Value):
 
 
 class Machine:
-    """What a collector may ask of a machine. The methods raise OSError for what is not to be had.
+    """What a collector may ask of a machine. The methods raise OSError for what is unavailable.
 
     Attributes:
         platform: "linux", "windows", "macos", "freebsd", "openbsd", "netbsd" or "dragonfly".
-        kernel: name and release of the kernel, as the tool of what the kernel tells.
+        kernel: name and release of the kernel, which is the tool of values that the kernel reports.
         timeout: the usual seconds for one command.
     """
 
@@ -131,50 +131,50 @@ class Machine:
 
     @property
     def unrecorded(self) -> Machine:
-        """The machine itself, where this one records it: by it secrets are read, which no recording holds."""
+        """The machine that this one records, else this one: secrets are read from it, as no recording holds them."""
         return self
 
     def keeping(self) -> Self:
-        """Return this host as one that reads each source once, see `fingerprint.machine.keeping`.
+        """Return this machine as one that reads each source once; see `fingerprint.machine.keeping`.
 
-        Who looks again takes a new one of the machine itself.
+        A new observation takes a new one from the machine itself.
         """
         from fingerprint.machine.keeping import keep
 
         return keep(self)
 
     def require_fresh(self) -> None:
-        """Raise RuntimeError if it keeps what it read: who looks again, or decides about a write, reads anew."""
+        """Raise RuntimeError if it keeps its answers: a new observation and a write need fresh ones."""
 
     def once(self, key: object, ask: Callable[[], _T]) -> _T:
-        """Return what `ask` returns; of a machine that keeps answers the first answer, or raise its error.
+        """Return what `ask` returns; a machine that keeps its answers returns the first one, or raises its error.
 
         Args:
-            key: what is asked for.
-            ask: asks for it; it may raise OSError.
+            key: identifies the question.
+            ask: returns the answer; it may raise OSError.
         """
         return ask()
 
     def reader(self) -> Reader:
-        """Return who reads this host, to hold what was refused against the rights of the agent."""
+        """Return who reads this machine, to compare a denied access with the rights of the agent."""
         from fingerprint.machine.reader import Reader
 
         return Reader()
 
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
-        """Return the bytes of a regular file; none of the null device, which stands for an empty one."""
+        """Return the bytes of a regular file; b"" for the null device, which stands for an empty file."""
         raise NotImplementedError
 
     def exists(self, path: str) -> bool:
-        """Return whether there is something at a path; NotThisMachine where that cannot be known."""
+        """Return whether a path exists; raise NotThisMachine if that is unknown."""
         raise NotImplementedError
 
     def read_end(self, path: str, limit: int) -> bytes:
-        """Return the last bytes of a regular file, from the beginning of a line on."""
+        """Return the last bytes of a regular file, from the start of a line."""
         raise NotImplementedError
 
     def status(self, path: str) -> FileStatus:
-        """Return what the file system tells of a file or directory."""
+        """Return the status of a file or directory."""
         raise NotImplementedError
 
     def agent_processes(self) -> tuple[Process, ...]:
@@ -193,7 +193,7 @@ class Machine:
 
     def which(self, program: str) -> str:
         """Return the path of a program as the agent finds it, on the PATH of its service."""
-        paths = [f"{folder}/{program}" for folder in PATH.split(":")]
+        paths = [f"{directory}/{program}" for directory in PATH.split(":")]
         return next((path for path in paths if self.exists(path)), paths[-1])
 
     def host_name(self) -> str:
@@ -209,7 +209,7 @@ class Machine:
         raise NotImplementedError
 
     def links(self) -> tuple[Link, ...]:
-        """Return the interfaces in kernel order, loopback left out."""
+        """Return the interfaces in kernel order, without loopback."""
         raise NotImplementedError
 
     def outgoing_address(self) -> str:
@@ -217,7 +217,7 @@ class Machine:
         raise NotImplementedError
 
     def processor_id(self) -> tuple[str, str, str]:
-        """Return name, id (16 hexadecimal digits as in SMBIOS) and hypervisor as the processor itself tells them."""
+        """Return name, id (16 hexadecimal digits as in SMBIOS) and hypervisor as the processor reports them."""
         raise NotImplementedError
 
     def firmware_table(self) -> bytes:
@@ -241,15 +241,15 @@ class Machine:
         raise NotImplementedError
 
     def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
-        """Return all objects of a class of WMI, member -> str, int, None for null, or what else WMI has there."""
+        """Return all objects of a class of WMI, member -> str, int, None for null, or another type of WMI."""
         raise NotImplementedError
 
     def wmi(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
-        """Return `wmi_objects`, of a machine that keeps answers the first one, or raise its error."""
+        """Return `wmi_objects`; a machine that keeps its answers returns the first one, or raises its error."""
         return self.once(("wmi", class_name, *members), lambda: self.wmi_objects(class_name, members))
 
     def agent_version(self) -> str:
-        """Return the version of the installed agent, as its program prints it; FileNotFoundError where there is none.
+        """Return the version of the installed agent, as its program prints it; raise FileNotFoundError without one.
 
         For machines with Windows, where the hardware hash depends on it.
         """
@@ -260,7 +260,7 @@ class Machine:
         raise NotImplementedError
 
     def processor(self) -> str:
-        """Return the processor's name as the system tells it; slow."""
+        """Return the processor's name as the system reports it; slow."""
         raise NotImplementedError
 
     def now(self) -> float:

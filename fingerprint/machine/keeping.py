@@ -1,7 +1,7 @@
-"""A machine that keeps what it was asked: each file, command, dump and query is read once in one observation.
+"""A machine that keeps its answers: each file, command, dump and query is read once in one observation.
 
 All values of an observation are then of one moment, and a tool that hangs costs its time limit once. The gate and
-`watch` look again and again: each look keeps its own answers.
+`watch` make many observations; each keeps its own answers.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
     _M = TypeVar("_M", bound=Machine)
 
-REFUSAL = "a machine that keeps what it read cannot be looked at again: name the machine that it was made of"
-# The questions whose answer depends on nothing but their arguments.
+REFUSAL = "a machine that keeps its answers cannot be read again: use the machine that it was made from"
+# Methods whose answer depends on their arguments only.
 _QUESTIONS = (
     "access_list", "addresses", "agent_processes", "agent_version", "default_route", "exists", "firmware_table",
     "host_name", "links", "list_directory", "machine_guid", "outgoing_address", "processor", "processor_id", "reader",
@@ -33,9 +33,9 @@ _QUESTIONS = (
 
 
 class Kept(Machine):
-    """The part of a keeping machine that keeps: its other base class is the class of the machine, which it asks.
+    """Keeps the answers of a machine, whose class is the other base class of a keeping machine.
 
-    A failure is kept like an answer. Checks ask from several threads; whoever asks for the same meanwhile waits.
+    A failure is kept like an answer. Checks ask from several threads; a second thread with the same question waits.
     """
 
     # Beside the attributes of the machine, which both objects share.
@@ -72,7 +72,7 @@ class Kept(Machine):
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
         with self._lock(("file", path)):
             read, data, error = self._files.get(path, (0, b"", None))
-            # Only a file that was too long is read again, by who takes more of it.
+            # Only a file that was too long is read again, with a higher limit.
             if not read or (error is not None and error.errno == errno.EFBIG and limit > read):
                 try:
                     data, error = super().read_file(path, limit), None
@@ -89,7 +89,7 @@ class Kept(Machine):
         with self._lock(("end", path)):
             read, data, error = self._ends.get(path, (0, b"", None))
             if limit > read:
-                # As much as anybody takes, so that the next one needs not read it again.
+                # The most that any caller reads, so that the next one need not read it again.
                 read = max(limit, END_LIMIT)
                 try:
                     data, error = super().read_end(path, read), None
@@ -104,12 +104,12 @@ class Kept(Machine):
         self, commands: Sequence[tuple[str, ...]], timeout: float, meanwhile: Callable[[], None] = lambda: None
     ) -> list[CommandResult]:
         wanted = [tuple(argv) for argv in commands]
-        # In one order, so that two who want the same commands do not wait for each other.
+        # In one order, so that two threads with the same commands do not deadlock.
         locks = [self._lock(("run", argv)) for argv in sorted(set(wanted))]
         for lock in locks:
             lock.acquire()
         try:
-            new = [argv for argv in dict.fromkeys(wanted) if self._is_wanting(argv, timeout)]
+            new = [argv for argv in dict.fromkeys(wanted) if self._must_run(argv, timeout)]
             if new:
                 results = super().run(new, timeout, meanwhile)
                 self._results.update(zip(new, ((timeout, result) for result in results), strict=True))
@@ -121,8 +121,8 @@ class Kept(Machine):
             meanwhile()
         return found
 
-    def _is_wanting(self, argv: tuple[str, ...], timeout: float) -> bool:
-        """Return whether a command must run: it did not, or it was killed and now has more time."""
+    def _must_run(self, argv: tuple[str, ...], timeout: float) -> bool:
+        """Return whether a command must run: it has not run yet, or it was killed and now has more time."""
         if argv not in self._results:
             return True
         limit, result = self._results[argv]
@@ -143,12 +143,12 @@ _KINDS: dict[type[Machine], type[Machine]] = {}
 
 
 def keep(machine: _M) -> _M:
-    """Return a machine of the same class, with the same attributes, that asks everything once."""
+    """Return a machine of the same class, with the same attributes, that reads everything once."""
     kind: Any = _KINDS.get(type(machine))
     if kind is None:
         kind = _KINDS[type(machine)] = type(f"Kept{type(machine).__name__}", (Kept, type(machine)), {"__slots__": ()})
     one: Any = object.__new__(kind)
-    # Not copied: the clock of a recording, and what a machine counts, go on for both.
+    # Shared: both continue the clock of a recording and the counters of a machine.
     one.__dict__ = machine.__dict__
     one._answers, one._files, one._ends, one._results, one._locks = {}, {}, {}, {}, {}
     return one  # type: ignore[no-any-return]

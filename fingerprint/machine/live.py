@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.machine.reader import Reader
-# What stands there is made by a running kernel; on a copied disk there are at most left-overs.
-_KERNEL_FOLDERS = ("/sys/", "/proc/", "/dev/", "/run/")
+
+# A running kernel makes their content; a copied disk has at most leftovers there.
+_KERNEL_DIRECTORIES = ("/sys/", "/proc/", "/dev/", "/run/")
 
 
 class LiveMachine(Machine):
-    """This host, or with another root the copied disk of one.
+    """This host, or with another root the copied disk of another one.
 
-    Of a copied disk only files can be read: its commands, names and addresses would be this
-    machine's. Links on it do not lead out of it.
+    Only files of a copied disk can be read: its commands, names and addresses would be those of this host. Links on it
+    do not lead out of it.
 
     Args:
         root: the directory that stands for "/".
@@ -48,11 +49,11 @@ class LiveMachine(Machine):
         return self.root != "/" and self.platform != "windows"
 
     def _inside(self, path: str) -> str:
-        """Return where a path is, following links as if the root were "/"."""
-        _demand_name(path)
+        """Return the real path of a path, following links as if the root were "/"."""
+        _require_name(path)
         if not self.copied:
             return path
-        if path.startswith(_KERNEL_FOLDERS):
+        if path.startswith(_KERNEL_DIRECTORIES):
             raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and this is the kernel's", path)
         from fingerprint._io.chroot import on_disk
 
@@ -76,10 +77,10 @@ class LiveMachine(Machine):
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(self._inside(path), flags)
         try:
-            told = os.fstat(descriptor)
-            if stat.S_ISDIR(told.st_mode):
+            status = os.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-            if not stat.S_ISREG(told.st_mode) and not _is_null(told):
+            if not stat.S_ISREG(status.st_mode) and not _is_null(status):
                 raise OSError(errno.EINVAL, "it is not a regular file", path)
             data = b""
             while chunk := os.read(descriptor, limit + 1 - len(data)):
@@ -93,18 +94,20 @@ class LiveMachine(Machine):
     def read_end(self, path: str, limit: int) -> bytes:
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         with open(os.open(self._inside(path), flags), "rb") as file:
-            told = os.fstat(file.fileno())
-            if not stat.S_ISREG(told.st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file", path)
-            cut = told.st_size > limit
-            file.seek(max(0, told.st_size - limit))
+            cut = status.st_size > limit
+            file.seek(max(0, status.st_size - limit))
             data = file.read(limit)
         return data.partition(b"\n")[2] if cut else data
 
     def status(self, path: str) -> FileStatus:
-        told = os.stat(self._inside(path))
-        kind = "file" if stat.S_ISREG(told.st_mode) else "folder" if stat.S_ISDIR(told.st_mode) else "other"
-        return FileStatus(kind, stat.S_IMODE(told.st_mode), told.st_uid, told.st_gid, told.st_size, told.st_mtime)
+        status = os.stat(self._inside(path))
+        kind = "file" if stat.S_ISREG(status.st_mode) else "folder" if stat.S_ISDIR(status.st_mode) else "other"
+        return FileStatus(
+            kind, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_size, status.st_mtime
+        )
 
     def agent_processes(self) -> tuple[Process, ...]:
         if self.copied:
@@ -115,11 +118,11 @@ class LiveMachine(Machine):
 
     def utc_offset(self) -> int:
         if self.copied:
-            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk; its time zone is not looked up")
+            raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk; its time zone is not read")
         return time.localtime().tm_gmtoff
 
     def exists(self, path: str) -> bool:
-        _demand_name(path)
+        _require_name(path)
         try:
             os.stat(self._inside(path))
         except (FileNotFoundError, NotADirectoryError):
@@ -127,7 +130,7 @@ class LiveMachine(Machine):
         except NotThisMachine:
             raise
         except OSError as error:
-            # It may be there; reading it will say what is wrong. Behind links that lead to each other is nothing.
+            # It may exist; reading it will report the error. Links that lead to each other have no target.
             return error.errno != errno.ELOOP
         return True
 
@@ -155,11 +158,11 @@ class LiveMachine(Machine):
     def which(self, program: str) -> str:
         if self.copied or self.platform == "windows":
             return super().which(program)
-        # The commands that are run next are run in it.
+        # `run` uses it for the next commands.
         self._environment = self.environment()
-        for folder in self._environment.get("PATH", "").split(":"):
-            path = f"{folder}/{program}"
-            if folder.startswith("/") and os.access(path, os.X_OK) and not os.path.isdir(path):
+        for directory in self._environment.get("PATH", "").split(":"):
+            path = f"{directory}/{program}"
+            if directory.startswith("/") and os.access(path, os.X_OK) and not os.path.isdir(path):
                 return path
         return super().which(program)
 
@@ -170,7 +173,7 @@ class LiveMachine(Machine):
             from fingerprint.machine.windows import physical_host_name
 
             return physical_host_name()
-        # As bytes, as Python takes them for text of the caller's locale; what is no UTF-8 stays to be seen.
+        # As bytes, because Python decodes it by the caller's locale; invalid UTF-8 stays visible.
         data = os.fsencode(os.uname().nodename)
         if self.platform == "linux" and not 0 < len(data) < 64:
             data = self.read_file("/proc/sys/kernel/hostname", 512).removesuffix(b"\n")
@@ -194,7 +197,7 @@ class LiveMachine(Machine):
         return read_links(self.platform, self._link_dump)
 
     def _link_dump(self) -> bytes:
-        """Return the kernel's dump of the interfaces: both schemes read it."""
+        """Return the kernel's dump of the interfaces, which both schemes read."""
         from fingerprint.machine.network import link_dump
 
         return self.once("RTM_GETLINK", link_dump)
@@ -233,13 +236,13 @@ class LiveMachine(Machine):
     def processor(self) -> str:
         if self.copied:
             raise NotThisMachine(errno.ENOTSUP, f"{self.root} is a copied disk, and the processor is this host's")
-        # Its first call costs 0.15 to 1.1 s, so only who asks for facts pays for it.
+        # Its first call takes 0.15 to 1.1 s, so only a collection with facts makes it.
         from cpuinfo import get_cpu_info
 
         return str(get_cpu_info().get("brand_raw", ""))
 
     def access_list(self, path: str) -> str:
-        # It tells a file that is not there as any other one.
+        # GetFileSecurityW does not distinguish a missing file from other errors.
         os.stat(self._inside(path))
         from fingerprint._io.windows_acl import access_of
 
@@ -273,16 +276,16 @@ class LiveMachine(Machine):
         return version
 
 
-def _is_null(told: os.stat_result) -> bool:
-    """Return whether this is the null device, by which systemd and containers mask a file."""
+def _is_null(status: os.stat_result) -> bool:
+    """Return whether this is the null device, with which systemd and containers mask a file."""
     try:
-        return stat.S_ISCHR(told.st_mode) and told.st_rdev == os.stat(os.devnull).st_rdev
+        return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.stat(os.devnull).st_rdev
     except OSError:
         return False
 
 
-def _demand_name(path: str) -> None:
-    """Raise OSError for what no file can be called, of which Python has errors of its own."""
+def _require_name(path: str) -> None:
+    """Raise OSError for an impossible file name, for which Python raises other errors."""
     try:
         if b"\0" not in os.fsencode(path):
             return

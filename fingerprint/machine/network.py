@@ -1,7 +1,7 @@
-"""Addresses in the order of the kernel, which decides which one is *the* address of the machine.
+"""Read addresses in the order of the kernel, which decides which one is *the* address of the machine.
 
-On Linux the dumps that the reference's runtime asks for are asked for here (RTM_GETLINK and
-RTM_GETADDR over netlink), on Windows the list of GetAdaptersAddresses; elsewhere psutil tells them.
+On Linux from the netlink dumps that the reference's runtime also reads (RTM_GETLINK and RTM_GETADDR), on Windows from
+GetAdaptersAddresses, elsewhere from psutil.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def read_addresses(platform: str, links: Callable[[], bytes] = link_dump) -> Add
         links: returns the dump of the interfaces on Linux.
 
     Raises:
-        OSError: neither the kernel nor a library would tell them.
+        OSError: neither the kernel nor a library returned them.
     """
     if platform == "linux":
         from fingerprint._core import address_dump, parse_addresses, parse_links
@@ -52,24 +52,24 @@ def read_addresses(platform: str, links: Callable[[], bytes] = link_dump) -> Add
             ipv4 = parse_addresses(address_dump())
             return Addresses(tuple(ipv4), tuple(hardware_addresses(parse_links(links()))), "netlink")
         except OSError as error:
-            # Some sandboxes forbid netlink and let the older calls through.
+            # Some sandboxes forbid netlink and allow the older calls.
             return _from_netifaces(error) or _from_psutil(f"psutil, as netlink failed ({error.strerror})")
     return _from_windows() if platform == "windows" else _from_psutil("psutil")
 
 
 def read_links(platform: str, links: Callable[[], bytes] = link_dump) -> tuple[Link, ...]:
-    """Return the interfaces of this host but loopback, in kernel order.
+    """Return the interfaces of this host without loopback, in kernel order.
 
-    On Linux the kernel tells which have a device behind them and its permanent address (both since
-    5.14; before, /sys/class/net and the present address stand for them). Elsewhere names and present addresses
-    are told, and all count as having a device.
+    Linux reports which have a device behind them, and its permanent address (both since 5.14; before, /sys/class/net
+    and the present address replace them). Other systems report names and present addresses, and all interfaces count as
+    having a device.
 
     Args:
         platform: the machine's.
         links: returns the dump of the interfaces on Linux.
 
     Raises:
-        OSError: neither the kernel nor a library would tell them.
+        OSError: neither the kernel nor a library returned them.
     """
     if platform != "linux":
         return tuple(
@@ -82,7 +82,7 @@ def read_links(platform: str, links: Callable[[], bytes] = link_dump) -> tuple[L
         if hardware == _ARPHRD_LOOPBACK:
             continue
         behind = "" if kind else bus or _bus_of(name)
-        # The 16 bytes of an IP tunnel are no hardware address, and those of InfiniBand are 20.
+        # The 16 bytes of an IP tunnel are not a hardware address; InfiniBand has 20.
         known = address if any(address) and hardware in _ARPHRD_HARDWARE else b""
         made = permanent if any(permanent) and hardware in _ARPHRD_HARDWARE else b""
         found.append(Link(name, known.hex(":") if known else "", made.hex(":") if made else "", behind))
@@ -90,7 +90,7 @@ def read_links(platform: str, links: Callable[[], bytes] = link_dump) -> tuple[L
 
 
 def _bus_of(name: str) -> str:
-    """Return the bus of an interface by the file system of devices, for kernels before 5.14."""
+    """Return the bus of an interface from /sys, for kernels before 5.14."""
     import os
 
     try:
@@ -104,7 +104,7 @@ def read_outgoing_address(platform: str) -> str:
     """Return the address that a packet to the outside would come from, "" without a default route.
 
     Raises:
-        OSError: the kernel would not tell it.
+        OSError: the kernel did not return it.
     """
     if platform == "linux":
         from fingerprint._core import outgoing
@@ -121,7 +121,7 @@ def read_outgoing_address(platform: str) -> str:
 def _outgoing_by_socket() -> str:
     import socket
 
-    # A connected datagram socket sends nothing; the network is one that is kept for documentation.
+    # A connected datagram socket sends nothing; the network is reserved for documentation.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
         connection.connect(("203.0.113.1", 9))
         return str(connection.getsockname()[0])
@@ -137,10 +137,10 @@ def hardware_addresses(links: Iterable[tuple[str, str, str, int, bytes, bytes]])
 def read_default_route(machine: Machine) -> str:
     """Return the interface and the gateway of the IPv4 default route, "" if there is none.
 
-    netifaces tells them on every system; without it (it needs a compiler) Linux's own table does.
+    From netifaces on every system; without it (it needs a compiler) from the routing table of Linux.
 
     Raises:
-        OSError: nobody here can tell.
+        OSError: no source is available.
     """
     try:
         import netifaces
@@ -187,7 +187,7 @@ def _from_windows() -> Addresses:
 
     found = adapters()
     ipv4 = [address for one in found for address in one.ipv4]
-    # One of zeros counts to the agent there: of a loopback adapter Windows tells none.
+    # The agent counts an address of zeros there; Windows reports no address for a loopback adapter.
     return Addresses(_usable(ipv4), tuple((one.name, one.address) for one in found if one.address), SOURCE)
 
 

@@ -1,6 +1,6 @@
-"""What tools print about a machine, parsed: `ip addr`, `ifconfig -a`, WMI lists, `ioreg`, /proc/cpuinfo.
+"""Parse the output of tools: `ip addr`, `ifconfig -a`, WMI lists, `ioreg`, /proc/cpuinfo.
 
-No function here raises, whatever the text: what cannot be read is left out of the result.
+No function here raises, whatever the text: unreadable parts are left out of the result.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ AddressesAndLinks = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
 _TUNNELS = ("link/ipip", "link/sit", "link/gre", "link/tunnel6", "link/gre6")
 # Before a hardware address in ifconfig's lines: most systems; OpenBSD and FireWire; NetBSD; Linux.
 _HARDWARE_WORDS = ("ether", "lladdr", "address:", "infiniband")
-# The keys of a processor's name, the most telling first: x86 and arm; loongarch; older arm; mips;
-# powerpc and sparc; riscv; ia64; riscv without a device tree that names it.
+# The keys of a processor's name, the most specific first: x86 and arm; loongarch; older arm; mips;
+# powerpc and sparc; riscv; ia64; riscv if the device tree does not name it.
 _CPU_NAMES = ("model name", "Model Name", "Processor", "cpu model", "cpu", "uarch", "family", "isa")
 
 
 def decode_console(data: bytes) -> str:
-    """Return the text of a console or of a file that a console's output went to.
+    """Return the text of a console, or of a file with its output.
 
-    It is UTF-16 with byte order marks, UTF-16LE without, UTF-8, or else Windows-1252 with
-    U+FFFD for what is no character there.
+    It is UTF-16 with a byte order mark, UTF-16LE without, UTF-8, or else Windows-1252 with U+FFFD for invalid bytes.
     """
-    if data.startswith(b"\xff\xfe") or _looks_like_utf16(data):
+    if data.startswith(b"\xff\xfe") or _is_utf16_without_mark(data):
         text = data.decode("utf-16-le", "replace")
     elif data.startswith(b"\xfe\xff"):
         text = data.decode("utf-16-be", "replace")
@@ -31,12 +30,12 @@ def decode_console(data: bytes) -> str:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             text = data.decode("cp1252", "replace")
-    # Output that is appended to a file that has a mark already brings another one.
+    # Output that was appended to a file with a mark has another one.
     return text.lstrip("\ufeff")
 
 
 def parse_ip_addr(text: str) -> AddressesAndLinks:
-    """Return the IPv4 addresses and the links of `ip addr` text, as netlink would tell them.
+    """Return the IPv4 addresses and the links of `ip addr` text, as netlink would report them.
 
     Returns:
         The addresses outside 127.0.0.0/8, and (interface, hardware address) of the links that
@@ -76,7 +75,7 @@ def parse_ifconfig(text: str) -> AddressesAndLinks:
         words = line.split()
         if len(words) < 2:
             continue
-        # A long header may have been wrapped, so not all that starts a line is a name.
+        # A long header may have been wrapped, so a word at the start of a line may not be a name.
         if not line[0].isspace() and ("flags=" in line or "Link encap:" in line):
             name = words[0].partition(":")[0]
             if "HWaddr" in words[:-1]:
@@ -85,15 +84,15 @@ def parse_ifconfig(text: str) -> AddressesAndLinks:
             ipv4.append(words[1].removeprefix("addr:").partition("/")[0])
         elif words[0] in _HARDWARE_WORDS:
             links.append((name, words[1]))
-    addresses, told = _usable(ipv4, links)
-    # Aliases, and Solaris for each of IPv4 and IPv6, tell the link again.
-    return addresses, tuple(dict.fromkeys(told))
+    addresses, usable = _usable(ipv4, links)
+    # Aliases repeat the link, and Solaris prints it for each of IPv4 and IPv6.
+    return addresses, tuple(dict.fromkeys(usable))
 
 
 def parse_wmi_list(text: str) -> list[dict[str, str]]:
     """Return the instances of a WMI list: blocks of Key=Value lines, as `wmic ... get /format:list` prints them.
 
-    A blank line or a repeated key begins the next instance. Values are as they stand.
+    A blank line or a repeated key begins the next instance. Values are unchanged.
     """
     instances: list[dict[str, str]] = []
     instance: dict[str, str] = {}
@@ -109,7 +108,7 @@ def parse_wmi_list(text: str) -> list[dict[str, str]]:
 
 
 def wmi_array(value: str) -> tuple[str, ...]:
-    """Return the elements of a WMI value: of `{"a","b"}` or `{1,2}`, or the one that a bare value is."""
+    """Return the elements of a WMI value: of `{"a","b"}` or `{1,2}`, or a bare value as the only element."""
     value = value.strip()
     if not value.startswith("{"):
         return (value,) if value else ()
@@ -156,8 +155,8 @@ def parse_wmic_table(text: str) -> list[dict[str, str]]:
 def parse_ioreg(text: str) -> dict[str, str]:
     """Return the properties of the IOPlatformExpertDevice node in the text of `ioreg`.
 
-    Strings are without their quotes, also where they are data (`<"...">`); other values are as
-    they stand. Of text without any node's line, it is the first block in braces.
+    Strings lose their quotes, also as data (`<"...">`); other values are unchanged. Text without the line of a node has
+    the properties in its first block of braces.
     """
     found: dict[str, str] = {}
     wanted = "+-o " not in text
@@ -178,14 +177,14 @@ def parse_ioreg(text: str) -> dict[str, str]:
 
 
 def parse_cpuinfo(text: str) -> dict[str, str]:
-    """Return what Linux's /proc/cpuinfo tells, on any architecture.
+    """Return the values of Linux's /proc/cpuinfo, on any architecture.
 
     Returns:
-        Of these keys those that are told: "model", the name of the first processor or else its
+        The keys that it has, of these: "model", the name of the first processor or else its
         numbers, such as "implementer 0x41 part 0xd0c"; "vendor"; "processors", how many logical
         ones there are.
     """
-    told: dict[str, str] = {}
+    values: dict[str, str] = {}
     numbered = 0
     for line in _lines(text):
         key, _, value = (part.strip() for part in line.partition(":"))
@@ -196,42 +195,42 @@ def parse_cpuinfo(text: str) -> dict[str, str]:
             numbered += 1
             key, value = "machine", value.partition("machine = ")[2]
         if value:
-            told.setdefault(key, value)
-    if not numbered and "Processor" in told:
-        # An arm kernel for one processor does not number it.
+            values.setdefault(key, value)
+    if not numbered and "Processor" in values:
+        # An arm kernel for a single processor does not number it.
         numbered = 1
-    counts = (told.get("# processors", ""), told.get("ncpus active", ""), str(numbered or ""))
+    counts = (values.get("# processors", ""), values.get("ncpus active", ""), str(numbered or ""))
     found = {
-        "model": _cpu_model(told),
-        "vendor": told.get("vendor_id") or told.get("vendor", ""),
+        "model": _cpu_model(values),
+        "vendor": values.get("vendor_id") or values.get("vendor", ""),
         "processors": next((count for count in counts if count.isdigit()), ""),
     }
     return {key: value for key, value in found.items() if value}
 
 
-def _cpu_model(told: dict[str, str]) -> str:
+def _cpu_model(values: dict[str, str]) -> str:
     for key in _CPU_NAMES:
         # ia64 has both names and numbers as family.
-        if key in told and not told[key].isdigit():
-            return told[key]
-    if "CPU implementer" in told and "CPU part" in told:
-        return f"implementer {told['CPU implementer']} part {told['CPU part']}"
-    return f"machine {told['machine']}" if "machine" in told else ""
+        if key in values and not values[key].isdigit():
+            return values[key]
+    if "CPU implementer" in values and "CPU part" in values:
+        return f"implementer {values['CPU implementer']} part {values['CPU part']}"
+    return f"machine {values['machine']}" if "machine" in values else ""
 
 
 def _lines(text: str) -> list[str]:
-    # wmic ends lines with CR CR LF, and values may hold what str.splitlines takes for line ends.
+    # wmic ends lines with CR CR LF, and values may hold other line ends of str.splitlines.
     return text.replace("\r", "").split("\n")
 
 
-def _looks_like_utf16(data: bytes) -> bool:
+def _is_utf16_without_mark(data: bytes) -> bool:
     odd = data[1::2]
     return odd.count(0) * 2 > len(odd) and odd.count(0) > data[::2].count(0)
 
 
 def _usable(ipv4: list[str], links: list[tuple[str, str]]) -> AddressesAndLinks:
-    told = ((name, _hardware_address(address)) for name, address in links)
-    return tuple(filter(_is_usable, ipv4)), tuple((name, address) for name, address in told if address)
+    normal = ((name, _hardware_address(address)) for name, address in links)
+    return tuple(filter(_is_usable, ipv4)), tuple((name, address) for name, address in normal if address)
 
 
 def _is_usable(address: str) -> bool:
@@ -242,7 +241,7 @@ def _is_usable(address: str) -> bool:
 
 
 def _hardware_address(text: str) -> str:
-    """Return a hardware address with two digits an octet, as Solaris does not print it; "" for zeros and other text."""
+    """Return a hardware address with two digits an octet (Solaris prints one); "" for zeros and other text."""
     octets = text.lower().split(":")
     if any(not 1 <= len(octet) <= 2 or octet.strip("0123456789abcdef") for octet in octets):
         return ""

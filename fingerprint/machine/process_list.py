@@ -1,4 +1,4 @@
-"""The agent's processes: which run, and since when."""
+"""List the running processes of the agent, with their start times."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-# The kernel keeps so many characters of a name.
+# The kernel keeps this many characters of a name.
 _NAME_KEPT = 15
 # Field 22 of /proc/PID/stat, counted from what follows the name, which is in brackets.
 _START_AFTER_NAME = 19
@@ -26,12 +26,12 @@ def agent_processes(platform: str, proc: str = "/proc") -> tuple[Process, ...]:
     """Return the running processes of the agent, the oldest first.
 
     Args:
-        platform: of this host. On Windows the service manager tells the process of the agent's service, whatever its
-            program is called; others there, and all elsewhere than on Linux, are found by their names.
+        platform: of this host. On Windows the service manager has the process of the agent's service, under any name
+            of its program; the others there, and all on systems other than Linux, are found by their names.
         proc: the directory of the processes, for tests.
 
     Raises:
-        OSError: on Windows, neither the service manager nor a name tells of one, and the first would not answer.
+        OSError: on Windows, no process has the name, and the service manager did not answer.
     """
     if platform == "windows":
         return _on_windows()
@@ -51,22 +51,22 @@ def _sorted(processes: Iterable[Process]) -> tuple[Process, ...]:
 
 
 def version_in(output: bytes) -> str:
-    """Return the version in what the agent prints when it is asked for it, "" where there is none."""
+    """Return the version in the output of the agent's -version, "" without one."""
     found = version_text(output)
     return found if found.replace(".", "").isdigit() else ""
 
 
 def version_text(output: bytes) -> str:
-    """Return what the agent prints as its version, be it one or not; "" for nothing."""
+    """Return what the agent prints as its version, valid or not; "" without output."""
     return next(iter(output.decode("utf-8", "replace").rpartition("version:")[2].split()), "")
 
 
 def agent_pids(proc: str = "") -> tuple[int, ...]:
-    """Return the numbers of all running processes of agents, also of those in containers, the lowest first.
+    """Return the process IDs of all running agents, including those in containers, the lowest first.
 
     Args:
-        proc: the directory of the processes on Linux; "" for elsewhere, where psutil lists them, and on Windows the
-            service manager tells that of the agent's service.
+        proc: the directory of the processes on Linux; "" on other systems, where psutil lists them, and the service
+            manager of Windows has that of the agent's service.
 
     Raises:
         OSError: they cannot be listed, or not all of them.
@@ -84,7 +84,7 @@ def agent_pids(proc: str = "") -> tuple[int, ...]:
             if one.info["status"] == psutil.STATUS_ZOMBIE:
                 continue
             if name is None:
-                raise OSError(errno.EACCES, f"process {one.pid} does not tell its name")
+                raise OSError(errno.EACCES, f"the name of process {one.pid} is unreadable")
             if one.pid == service or _plain_name(name) in PROCESSES:
                 pids.append(one.pid)
     except psutil.Error as error:
@@ -93,7 +93,7 @@ def agent_pids(proc: str = "") -> tuple[int, ...]:
 
 
 def _service_pid() -> int:
-    """Return the number of the process of the agent's service on Windows, 0 for none; raise OSError if not told."""
+    """Return the process ID of the agent's service on Windows, 0 for none; raise OSError if unknown."""
     from fingerprint.machine.windows import service_pid
 
     try:
@@ -110,31 +110,31 @@ def _on_windows() -> tuple[Process, ...]:
         pid, refused = 0, error
     found = _by_psutil(pid)
     if refused is not None and not found:
-        # That there is none is not known.
+        # It is unknown whether one runs.
         raise refused
     return _sorted(found)
 
 
 def _by_psutil(service: int = 0) -> list[Process]:
-    """Return the processes with the agent's names, and that of its service, which may have another one."""
+    """Return the processes with the agent's names, and that of its service, which may have another name."""
     import psutil
 
     processes = []
     try:
         for one in psutil.process_iter():
-            # One that does not tell its name leaves the others what they are.
-            name = CORE if one.pid == service else _plain_name(_told(one.name))
+            # An unreadable name does not hide the other processes.
+            name = CORE if one.pid == service else _plain_name(_readable(one.name))
             if name in PROCESSES:
-                started = _told(one.create_time)
+                started = _readable(one.create_time)
                 if started is not None or one.is_running():
-                    processes.append(Process(name, one.pid, str(_told(one.username) or ""), started))
+                    processes.append(Process(name, one.pid, str(_readable(one.username) or ""), started))
     except psutil.Error as error:
         raise OSError(errno.EIO, str(error)) from None
     return processes
 
 
-def _told(question: Callable[[], _T]) -> _T | None:
-    """Return what a process tells, None where it does not, or has ended meanwhile."""
+def _readable(question: Callable[[], _T]) -> _T | None:
+    """Return a property of a process, None if it is unreadable or the process has ended."""
     import psutil
 
     try:
@@ -143,48 +143,47 @@ def _told(question: Callable[[], _T]) -> _T | None:
         return None
 
 
-def _plain_name(told: str | None) -> str:
+def _plain_name(reported: str | None) -> str:
     """Return the name of a program as `PROCESSES` has it."""
-    name = told or ""
+    name = reported or ""
     return name[:-4].lower() if name.lower().endswith(".exe") else name
 
 
 def _found(proc: str, everywhere: bool = False) -> Iterator[tuple[int, str, int | None]]:
-    """Yield number, name and start, in ticks since the system was started, of each process of the agent.
+    """Yield ID, name and start, in ticks since the start of the system, of each running process of the agent.
 
-    Those of containers are not this host's, unless `everywhere`; what has ended and waits for its parent does not
-    run.
+    Processes in containers are skipped, unless `everywhere`.
     """
     here = 0 if everywhere else _name_space(os.path.join(proc, "self"))
     wanted = {name[:_NAME_KEPT]: name for name in PROCESSES}
     try:
-        folders = os.listdir(proc)
+        names = os.listdir(proc)
     except OSError:
         return
-    for folder in folders:
-        if folder.isdigit():
-            line = _read(os.path.join(proc, folder, "stat"))
+    for pid in names:
+        if pid.isdigit():
+            line = _read(os.path.join(proc, pid, "stat"))
             head, _, rest = line.rpartition(")")
             name = wanted.get(head.partition("(")[2])
             if name is not None:
                 fields = rest.split()
-                there = _name_space(os.path.join(proc, folder))
+                there = _name_space(os.path.join(proc, pid))
                 if fields[:1] == ["Z"] or (here and there and here != there):
                     continue
-                yield int(folder), name, int(fields[_START_AFTER_NAME]) if len(fields) > _START_AFTER_NAME else None
+                yield int(pid), name, int(fields[_START_AFTER_NAME]) if len(fields) > _START_AFTER_NAME else None
 
 
-def _name_space(folder: str) -> int:
-    """Return the number of a process's name space of processes, 0 if it is not told."""
+def _name_space(directory: str) -> int:
+    """Return the number of a process's PID namespace, 0 if unreadable."""
     try:
-        return os.stat(os.path.join(folder, "ns", "pid")).st_ino
+        return os.stat(os.path.join(directory, "ns", "pid")).st_ino
     except OSError:
         return 0
 
 
-def _user(folder: str) -> str:
+def _user(directory: str) -> str:
     try:
-        uid = os.stat(folder).st_uid
+        uid = os.stat(directory).st_uid
     except OSError:
         return ""
     if uid == 0:

@@ -1,6 +1,6 @@
-"""Running the tools of a collection on Unix: at once, with a deadline, and with nothing left behind.
+"""Run the tools of a collection on Unix: in parallel, with a deadline, and without leftover processes.
 
-Written on posix_spawn and poll because `subprocess` costs as much to import as a whole check.
+Uses posix_spawn and poll, because the import of `subprocess` takes as long as a complete check.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT = 1024 * 1024
 COMPLAINT_LIMIT = 4096
 DEFAULT_TIMEOUT = 5.0
-# The tools must answer alike whoever asks: nothing of the caller's environment is handed on. This is the PATH that
-# systemd gives to services; `service_environment` has the rest.
+# The answer of a tool must not depend on the caller, so the caller's environment is not inherited. This is the PATH
+# that systemd gives to services; `service_environment` has the rest.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Where nothing lists those that are open, so many are tried.
+# How many descriptors are tried where no directory lists the open ones.
 _DESCRIPTORS_TRIED = 4096
 _SIGKILL = 9
 _SIGPIPE = 13
 _SIGXFSZ = 25
-# Where the kernel has no descriptor of a process, its end is asked for.
+# Interval to poll for the end of a process, where the kernel has no descriptor for it.
 _EXIT_POLL_SECONDS = 0.001
-# What this process ran out of; another one may have it.
+# This process has exhausted a resource; another process may succeed.
 NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS)
 
 
 class CommandResult(Value):
-    """What came of one command.
+    """The result of one command.
 
     Attributes:
         argv: the command and its arguments.
         returncode: its exit code, negative for a signal; None if it did not run to its end.
         stdout: its output, all of it.
-        stderr: the first 4 KiB of its complaints.
+        stderr: the first 4 KiB of its standard error.
         problem: "" if it ran to its end, else "not-found", "denied", "timeout", "too-long",
             "not-run", "not-recorded", "no-resources" (this process may start or open no more) or "failed".
         seconds: how long it took.
@@ -114,7 +114,7 @@ class _Running:
             self.open.add(self.end)
 
     def read(self, descriptor: int) -> None:
-        """Take what is there; at the end, or beyond the limit, close the pipe."""
+        """Read the available bytes; at the end, or beyond the limit, close the pipe."""
         if descriptor == self.end:
             self.exited()
             self._close_one(descriptor)
@@ -141,7 +141,7 @@ class _Running:
             self._close_one(descriptor)
 
     def exited(self) -> bool:
-        """Return whether the command itself has ended, and note its exit code."""
+        """Return whether the command itself has ended, and store its exit code."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -149,7 +149,7 @@ class _Running:
         return self.returncode is not None
 
     def kill(self) -> None:
-        """End a command that did not come to its end, with all that it started, and reap it."""
+        """Kill a command that has not ended, with its process group, and reap it."""
         self.close()
         if self.returncode is not None and not self.problem:
             return
@@ -174,15 +174,15 @@ def run(
     resolve: Callable[[str], str] = str,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> list[CommandResult]:
-    """Run commands at once and return their results in the same order.
+    """Run commands in parallel and return their results in the same order.
 
     Args:
         commands: each with an absolute path first; no shell, standard input is empty.
-        timeout: seconds for each. One that is not done by then is killed with its whole process
-            group, also when it has ended and a child of its keeps the pipe open.
-        environment: all that the commands see.
-        resolve: the file that is run for a path.
-        meanwhile: what to do once, while they run.
+        timeout: seconds for each. A command that is not done by then is killed with its process group, even if it has
+            ended and one of its children keeps the pipe open.
+        environment: the complete environment of the commands.
+        resolve: returns the file to run for a path.
+        meanwhile: called once, while they run.
 
     Raises:
         ValueError: a path is not absolute.
@@ -209,7 +209,7 @@ def run(
 
 
 def _open_pidfd(pid: int) -> int:
-    """Return a descriptor that can be read when a process has ended, -1 where there is no such thing."""
+    """Return a descriptor that becomes readable when a process has ended, -1 if the system has none."""
     try:
         return os.pidfd_open(pid) if sys.platform == "linux" else -1
     except OSError:
@@ -217,22 +217,22 @@ def _open_pidfd(pid: int) -> int:
 
 
 def _inheritable() -> list[tuple[int, int]]:
-    """Return how to close what a command would inherit beside the standard streams, such as another's lock."""
+    """Return the actions that close descriptors a command would inherit, such as a lock of the calling program."""
     found = []
     for number in _open_descriptors():
         try:
             if number > 2 and os.get_inheritable(number):
                 found.append((os.POSIX_SPAWN_CLOSE, number))
         except OSError:
-            # It is not open, or was the one with which the directory is listed.
+            # It is not open, or it was the descriptor that listed the directory.
             continue
     return found
 
 
 def _open_descriptors() -> Iterable[int]:
-    for folder in ("/dev/fd", "/proc/self/fd"):
+    for directory in ("/dev/fd", "/proc/self/fd"):
         try:
-            return [int(name) for name in os.listdir(folder)]
+            return [int(name) for name in os.listdir(directory)]
         except OSError:
             # Sandboxes and chroots may have neither.
             continue
@@ -249,7 +249,7 @@ def _problem(error: OSError) -> str:
 
 def _drain(running: dict[int, _Running]) -> None:
     """Read until each command has ended and closed its pipes, or is out of time."""
-    # Imported here: a recorded machine runs nothing.
+    # Imported here: a recorded machine does not run commands.
     import select
 
     poll = select.poll()
@@ -271,7 +271,7 @@ def _drain(running: dict[int, _Running]) -> None:
             return
         pause = min(p.deadline for p in waiting) - now
         if not all(p.open for p in waiting):
-            # Nothing tells of the end of a command whose pipes are closed, so it is asked for.
+            # No event reports the end of a command whose pipes are closed, so poll for it.
             pause = min(pause, _EXIT_POLL_SECONDS)
         for descriptor, _ in poll.poll(max(pause, 0) * 1000 + 1):
             process = owners[descriptor]

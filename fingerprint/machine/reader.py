@@ -1,4 +1,4 @@
-"""Who reads a machine, held against the agent, which reads as root and without any bounds."""
+"""Compare the rights of the process that reads a machine with those of the agent, which reads as unrestricted root."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Reader(Value):
     """The process that read a machine.
 
     Attributes:
-        uid: its user's number; None on Windows, and where it is not known (snapshots of older versions).
+        uid: its user's number; None on Windows, and if unknown (snapshots of older versions).
         as_agent: whether it has all rights of the agent: True for root with the capabilities of the first process
             (Windows: an administrator); False for a user, and for root in a user namespace, in a unit with a
-            CapabilityBoundingSet or behind a system call filter; None where it is not known.
+            CapabilityBoundingSet or behind a system call filter; None if unknown.
         raw_io: whether root may open /dev/mem here at all (CAP_SYS_RAWIO of the first process): False in most
-            containers; None where it is not known.
+            containers; None if unknown.
         live: whether this process reads the machine itself; False for a recorded one.
     """
 
@@ -33,7 +33,7 @@ class Reader(Value):
 
     @property
     def remedy(self) -> str:
-        """The sentence that says how to read more; "" for who already has the rights of the agent."""
+        """The remedy to read more; "" for a process with the rights of the agent."""
         if self.as_agent:
             return ""
         if not self.live:
@@ -63,7 +63,7 @@ def live_reader(proc: str = "/proc") -> Reader:
 
 
 def _is_unbound(proc: str, mine: dict[str, str], first: dict[str, str]) -> bool:
-    """Return whether root here may what the first process of the system, which starts the agent, lets root do."""
+    """Return whether root here has the rights of the first process of the system, which starts the agent."""
     have, bounds = _mask(mine, "CapEff"), _mask(first, "CapBnd")
     if have is None or bounds is None or bounds & ~have:
         return False
@@ -71,13 +71,13 @@ def _is_unbound(proc: str, mine: dict[str, str], first: dict[str, str]) -> bool:
         return False
     try:
         here = os.readlink(f"{proc}/self/ns/user")
-        # Nobody is above that one; to look at that of the first process may be forbidden all the same.
+        # No namespace is above the first one; reading that of the first process may be denied even there.
         return here == _FIRST_NAMESPACE or here == os.readlink(f"{proc}/1/ns/user")
     except FileNotFoundError:
         # A kernel without user namespaces.
         return True
     except OSError:
-        # Root of another namespace may not look.
+        # Root of another namespace may not read it.
         return False
 
 

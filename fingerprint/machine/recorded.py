@@ -1,6 +1,6 @@
-"""Recorded machines: what a collection asked of a machine, kept in a file and played back elsewhere.
+"""Play back a recorded machine: the answers that a collection got from a machine, from a snapshot file.
 
-The code that collects is the same for a live and a recorded machine. The format is in docs/formats.md.
+The same code collects from a live and a recorded machine. The format is in docs/formats.md.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _MODE_DIGITS = 6
 
 
 class RecordedMachine(Machine):
-    """A machine as a snapshot has it; its clock stands still but for the pauses that are asked of it.
+    """The machine of a snapshot. Its clock advances only by `sleep`.
 
     Args:
         snapshot: the parsed snapshot.
         where: the file that it comes from, for errors.
 
     Raises:
-        SnapshotError: it is no snapshot.
+        SnapshotError: it is not a valid snapshot.
     """
 
     def __init__(self, snapshot: dict[str, Any], where: str = "") -> None:
@@ -64,14 +64,14 @@ class RecordedMachine(Machine):
 
         Raises:
             InputError: the file could not be read.
-            SnapshotError: it is no snapshot.
+            SnapshotError: it is not a valid snapshot.
         """
         try:
             with open(path, "rb") as file:
                 data = file.read(_SNAPSHOT_LIMIT + 1)
         except OSError as error:
             raise InputError(
-                f"the snapshot could not be read ({error.strerror})",
+                f"cannot open the snapshot: {error.strerror}",
                 where=path,
                 remedy="Record a machine with: fingerprint snapshot FILE",
             ) from None
@@ -79,15 +79,15 @@ class RecordedMachine(Machine):
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> RecordedMachine:
-        """Return the machine that the bytes of a snapshot hold. Raises SnapshotError: they are no snapshot."""
+        """Return the machine that the bytes of a snapshot hold. Raises SnapshotError: they are not a snapshot."""
         if len(data) > _SNAPSHOT_LIMIT:
-            raise broken(f"it has more than {_SNAPSHOT_LIMIT} bytes", where)
+            raise broken(f"more than {_SNAPSHOT_LIMIT} bytes", where)
         try:
             snapshot = loads(data)
         except JsonError as error:
-            raise broken(f"it is not JSON: {error}", where) from None
+            raise broken(f"not JSON: {error}", where) from None
         if not isinstance(snapshot, dict):
-            raise broken("it is not a JSON object", where)
+            raise broken("not a JSON object", where)
         return cls(snapshot, where)
 
     @property
@@ -97,8 +97,8 @@ class RecordedMachine(Machine):
     def reader(self) -> Reader:
         from fingerprint.machine.reader import Reader
 
-        told = self._optional("takenBy", dict)
-        uid, as_agent, raw_io = (told.get(name) for name in ("uid", "asAgent", "rawIo"))
+        recorded = self._optional("takenBy", dict)
+        uid, as_agent, raw_io = (recorded.get(name) for name in ("uid", "asAgent", "rawIo"))
         return Reader(uid, as_agent, raw_io)
 
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
@@ -108,7 +108,7 @@ class RecordedMachine(Machine):
         raise_recorded(entry, path)
         data = bytes_of(entry, "text", "base64", f"{self.where}: {path}")
         if data is None:
-            raise OSError(errno.ENODATA, "the snapshot tells only that the file exists", path)
+            raise OSError(errno.ENODATA, "the snapshot records only that the file exists", path)
         if len(data) > limit:
             raise OSError(errno.EFBIG, f"it has more than {limit} bytes", path)
         return data
@@ -121,7 +121,7 @@ class RecordedMachine(Machine):
         entry = self._optional("statuses", dict).get(path)
         if entry is None:
             if self.exists(path):
-                raise OSError(errno.ENODATA, "the snapshot tells only that it exists", path)
+                raise OSError(errno.ENODATA, "the snapshot records only that it exists", path)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         raise_recorded(entry, path)
         kind, mode = entry.get("kind"), entry.get("mode")
@@ -134,14 +134,14 @@ class RecordedMachine(Machine):
     def agent_processes(self) -> tuple[Process, ...]:
         found = []
         for one in self._asked("agentProcesses", list):
-            told: dict[str, Any] = one if isinstance(one, dict) else {}
-            name, pid, user = (told.get(field) for field in ("name", "pid", "user"))
-            if not (isinstance(name, str) and isinstance(user, str) and "started" in told) or not is_count(pid):
+            process: dict[str, Any] = one if isinstance(one, dict) else {}
+            name, pid, user = (process.get(field) for field in ("name", "pid", "user"))
+            if not (isinstance(name, str) and isinstance(user, str) and "started" in process) or not is_count(pid):
                 raise broken("an agent process lacks name, pid, user or started", self.where)
-            started = told["started"]
+            started = process["started"]
             if started is not None:
                 started = seconds_at(started, f"when process {pid} was started", self.where)
-            found.append(Process(name, told["pid"], user, started))
+            found.append(Process(name, process["pid"], user, started))
         return tuple(found)
 
     def utc_offset(self) -> int:
@@ -161,7 +161,7 @@ class RecordedMachine(Machine):
         usual = super().which(program)
         if self.exists(usual):
             return usual
-        # The agent's service may have a PATH of its own.
+        # The agent's service may have another PATH.
         ran = (entry["argv"][0] for entry in self.snapshot["commands"])
         return next((path for path in ran if path.rpartition("/")[2] == program), usual)
 
@@ -182,9 +182,9 @@ class RecordedMachine(Machine):
         name = self.snapshot["hostName"]
         if isinstance(name, dict):
             raise_recorded(name, "hostName")
-            raise broken("hostName holds neither a name nor an error", self.where)
+            raise broken("hostName is neither a name nor an error", self.where)
         if not is_text(name):
-            # As a live machine has it: the name is there, and it is no text.
+            # As on a live machine: the name exists and is not valid text.
             raise OSError(errno.EILSEQ, INVALID_TEXT, "hostName")
         return str(name)
 
@@ -197,9 +197,9 @@ class RecordedMachine(Machine):
         try:
             ipv4, links = tuple(entry["ipv4"]), tuple((name, address) for name, address in entry["links"])
         except (KeyError, TypeError, ValueError):
-            raise broken("addresses lacks ipv4 and links, or a text of ip, ifconfig or wmi", self.where) from None
+            raise broken("addresses lacks ipv4 and links, or the output of ip, ifconfig or wmi", self.where) from None
         if not all(isinstance(text, str) for text in (*ipv4, *(text for link in links for text in link))):
-            raise broken("an address is no text", self.where)
+            raise broken("an address is not a string", self.where)
         return Addresses(ipv4, links, str(entry.get("source", "recorded")))
 
     def list_directory(self, path: str) -> tuple[str, ...]:
@@ -213,20 +213,20 @@ class RecordedMachine(Machine):
         return tuple(self._name(name) for name in entry)
 
     def _name(self, entry: Any) -> str:
-        """Return a name in a directory; one that is no text is recorded as bytes."""
+        """Return a name in a directory; a name that is not valid text is recorded as bytes."""
         if not isinstance(entry, dict):
             if not isinstance(entry, str):
-                raise broken("a name in a directory is no text", self.where)
+                raise broken("a name in a directory is not a string", self.where)
             return entry
         return (bytes_of(entry, "text", "base64", self.where) or b"").decode("utf-8", "surrogateescape")
 
     def links(self) -> tuple[Link, ...]:
         found = []
         for link in self._asked("links", list):
-            told: dict[str, Any] = link if isinstance(link, dict) else {}
-            if not all(isinstance(told.get(name), str) for name in Link._names):
+            values: dict[str, Any] = link if isinstance(link, dict) else {}
+            if not all(isinstance(values.get(name), str) for name in Link._names):
                 raise broken("a link lacks name, address, permanent or bus", self.where)
-            found.append(Link(*(told[name] for name in Link._names)))
+            found.append(Link(*(values[name] for name in Link._names)))
         return tuple(found)
 
     def outgoing_address(self) -> str:
@@ -252,10 +252,10 @@ class RecordedMachine(Machine):
         return entry
 
     def _asked(self, name: str, kind: type) -> Any:
-        """Return what was recorded of one question, or raise as the machine did."""
+        """Return the recorded answer, or raise the recorded error."""
         entry = self.snapshot.get(name)
         if entry is None:
-            raise OSError(errno.ENODATA, "the snapshot does not tell this", name)
+            raise OSError(errno.ENODATA, "the snapshot does not hold this", name)
         if isinstance(entry, dict):
             raise_recorded(entry, name)
         if not isinstance(entry, kind):
@@ -270,7 +270,7 @@ class RecordedMachine(Machine):
         if isinstance(entry, dict):
             raise_recorded(entry, path)
         if not isinstance(entry, str):
-            raise broken(f"the access control list of {path} is no text", self.where)
+            raise broken(f"the access control list of {path} is not a string", self.where)
         return entry
 
     def service_state(self, name: str) -> str:
@@ -278,7 +278,7 @@ class RecordedMachine(Machine):
         if state is None:
             raise OSError(errno.ENOENT, "the snapshot does not hold this service", name)
         if not isinstance(state, str):
-            raise broken(f"the state of the service {name} is no text", self.where)
+            raise broken(f"the state of the service {name} is not a string", self.where)
         return state
 
     def windows_directory(self) -> str:
@@ -299,7 +299,7 @@ class RecordedMachine(Machine):
             return str(self._asked("agentVersion", str))
         from fingerprint.machine.process_list import version_in
 
-        # As `diagnose` asks for it.
+        # `diagnose` runs this command.
         for entry in self.snapshot["commands"]:
             if entry["argv"][1:] == ["-version"] and entry["argv"][0].lower().endswith(f"{CORE}.exe"):
                 version = version_in(self._result(tuple(entry["argv"]), entry).stdout)
@@ -314,10 +314,10 @@ class RecordedMachine(Machine):
         return self._text("processor")
 
     def _text(self, name: str, default: str = "") -> str:
-        told = self.snapshot.get(name, default)
-        if not isinstance(told, str):
-            raise broken(f"{name} is no text", self.where)
-        return told
+        value = self.snapshot.get(name, default)
+        if not isinstance(value, str):
+            raise broken(f"{name} is not a string", self.where)
+        return value
 
     def now(self) -> float:
         return self._recorded_at + self._slept

@@ -1,7 +1,7 @@
-"""Recording a machine: whatever is asked of it is kept, for `recorded` to play back.
+"""Record a machine: keep every answer, for `recorded` to play back.
 
-The format is in docs/formats.md. Who asks gets what the machine says. What is kept of the agent's files, of its logs
-and of its service is without secrets; what hashes are made of is kept to the byte.
+The format is in docs/formats.md. The caller gets the answer of the machine unchanged. What is kept of the agent's
+files, logs and service has no secrets; the inputs of hashes are kept to the byte.
 """
 
 from __future__ import annotations
@@ -31,17 +31,15 @@ if TYPE_CHECKING:
 
 
 class Recorder(Machine):
-    """A machine that records whatever is asked of another one, which is asked each question once.
+    """A machine that records the answers of another one, and asks it each question once.
 
-    What is asked once more, for another scheme, might be answered otherwise by then, and the values were
-    made of the first answer.
+    A second answer, for another scheme, might differ from the first one, from which the values were made.
 
     Args:
         machine: the machine that answers.
     """
 
     def __init__(self, machine: Machine) -> None:
-        # What it is asked again is in the snapshot already.
         self._machine = machine.keeping()
         self.platform = machine.platform
         self.kernel = machine.kernel
@@ -63,15 +61,15 @@ class Recorder(Machine):
         self._kept: set[str] = set()
 
     def text(self) -> str:
-        """Return what was asked so far as the JSON of a snapshot file."""
+        """Return the answers so far as the JSON of a snapshot file."""
         return dumps(self.snapshot, html_safe=False, indent=1).decode("utf-8") + "\n"
 
     def save(self, path: str) -> None:
-        """Write what was asked so far into a new file that only its owner reads.
+        """Write the answers so far into a new file that only its owner can read.
 
         Raises:
             Refused: the file exists.
-            InputError: it could not be written; nothing of it is left.
+            InputError: it could not be written; no partial file is left.
         """
         write_new(path, self.text().encode("utf-8"), "snapshot")
 
@@ -81,7 +79,7 @@ class Recorder(Machine):
 
     @property
     def recorded(self) -> bool:
-        """Whether it records a recording once more: no more can be asked of that than it holds."""
+        """Whether it records a recording, which has no other answers than those it holds."""
         return self._machine.recorded
 
     @property
@@ -115,7 +113,7 @@ class Recorder(Machine):
         return data
 
     def _keep_file(self, path: str, entry: dict[str, Any]) -> None:
-        # An entry with nothing in it tells only that the file exists.
+        # An empty entry records only that the file exists.
         if not self.snapshot["files"].get(path):
             self.snapshot["files"][path] = entry
 
@@ -128,20 +126,20 @@ class Recorder(Machine):
         except OSError as error:
             kept.setdefault(path, _error_entry(error))
             raise
-        told = {
+        entry = {
             "kind": found.kind, "mode": f"{found.mode:04o}", "uid": found.uid, "gid": found.gid, "size": found.size,
             "modified": utc(found.modified),
         }  # fmt: skip
-        kept.setdefault(path, told)
+        kept.setdefault(path, entry)
         return found
 
     def agent_processes(self) -> tuple[Process, ...]:
         found = self._asked("agentProcesses", self._machine.agent_processes)
-        told = [
+        entries = [
             {"name": p.name, "pid": p.pid, "user": p.user, "started": None if p.started is None else utc(p.started)}
             for p in found
         ]
-        self._keep("agentProcesses", told)
+        self._keep("agentProcesses", entries)
         return found
 
     def utc_offset(self) -> int:
@@ -164,7 +162,7 @@ class Recorder(Machine):
             argv = list(result.argv)
             before = next((entry for entry in recorded if entry["argv"] == argv), None)
             if before is not None and before["problem"] == "timeout" != result.problem:
-                # It had more time now.
+                # It had more time in this run.
                 recorded.remove(before)
                 before = None
             if before is None:
@@ -183,39 +181,39 @@ class Recorder(Machine):
 
     def which(self, program: str) -> str:
         found = self._machine.which(program)
-        # So that it is found there again.
+        # Recorded, so that it is found in the snapshot.
         self.exists(found)
         return found
 
     def host_name(self) -> str:
         name = self._asked("hostName", self._machine.host_name)
-        # A name that is no text is kept as the error that it is going to be.
+        # A name that is not valid text is kept as the error that playing it back raises.
         valid = name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
         self._keep("hostName", name if valid else {"error": "EILSEQ", "message": INVALID_TEXT})
         return name
 
     def addresses(self) -> Addresses:
         found = self._asked("addresses", self._machine.addresses)
-        told = {"ipv4": list(found.ipv4), "links": [list(link) for link in found.links], "source": found.source}
-        self._keep("addresses", told)
+        entry = {"ipv4": list(found.ipv4), "links": [list(link) for link in found.links], "source": found.source}
+        self._keep("addresses", entry)
         return found
 
     def list_directory(self, path: str) -> tuple[str, ...]:
-        folders = self.snapshot.setdefault("folders", {})
+        directories = self.snapshot.setdefault("folders", {})
         try:
             names = self._machine.list_directory(path)
         except FileNotFoundError:
             raise
         except OSError as error:
-            folders[path] = _error_entry(error)
+            directories[path] = _error_entry(error)
             raise
-        folders[path] = [_name_entry(name) for name in names]
+        directories[path] = [_name_entry(name) for name in names]
         return names
 
     def links(self) -> tuple[Link, ...]:
         found = self._asked("links", self._machine.links)
-        told = [{"name": k.name, "address": k.address, "permanent": k.permanent, "bus": k.bus} for k in found]
-        self._keep("links", told)
+        entries = [{"name": k.name, "address": k.address, "permanent": k.permanent, "bus": k.bus} for k in found]
+        self._keep("links", entries)
         return found
 
     def outgoing_address(self) -> str:
@@ -242,7 +240,7 @@ class Recorder(Machine):
         try:
             found = self._machine.access_list(path)
         except FileNotFoundError:
-            # That some were asked for is told, too.
+            # Record that access lists were read.
             self.snapshot.setdefault("accessLists", {})
             raise
         except OSError as error:
@@ -258,8 +256,8 @@ class Recorder(Machine):
         return state
 
     def windows_directory(self) -> str:
-        self.snapshot["windowsFolder"] = folder = self._machine.windows_directory()
-        return folder
+        self.snapshot["windowsFolder"] = directory = self._machine.windows_directory()
+        return directory
 
     def wmi_objects(self, class_name: str, members: Sequence[str]) -> tuple[dict[str, Any], ...]:
         kept = self.snapshot.setdefault("wmi", {})
@@ -316,8 +314,8 @@ def _entry(data: bytes, text_name: str, base64_name: str) -> dict[str, str]:
 
 
 def _typed(value: Any) -> Any:
-    """Return a member of a WMI object as JSON has it: of its type, and without half characters."""
-    # Imported here: only Windows has it.
+    """Return a member of a WMI object for JSON: with its type, and without unpaired surrogates."""
+    # Imported here: only Windows needs it.
     from fingerprint._io.text import replace_surrogates
 
     if isinstance(value, str):
@@ -326,12 +324,12 @@ def _typed(value: Any) -> Any:
 
 
 def _name_entry(name: str) -> str | dict[str, str]:
-    """Return a name in a directory, which need not be text, as one that can be written as JSON."""
+    """Return a name in a directory, which may not be valid text, for JSON."""
     entry = _entry(name.encode("utf-8", "surrogateescape"), "text", "base64")
     return entry.get("text", entry)
 
 
 def _error_entry(error: OSError) -> dict[str, Any]:
-    # By name: the numbers of another system are others.
+    # By name, as the numbers differ between systems.
     name = errno.errorcode.get(error.errno or errno.EIO, "EIO")
     return {"error": name, "message": error.strerror or str(error)}

@@ -1,6 +1,7 @@
-"""The environment in which systemd starts the agent, and so the tools that it runs: by the files of its unit.
+"""Read the environment in which systemd starts the agent and its tools from the files of its unit.
 
-`ls` prints dates and sorts names by it, and is found on its PATH. Written by hand, as a check reads it at each start.
+`ls` prints dates and sorts names by it, and is found on its PATH. A parser of our own, because each check runs it at
+its start.
 """
 
 from __future__ import annotations
@@ -13,32 +14,32 @@ if TYPE_CHECKING:
 
     from fingerprint.machine.base import Machine
 
-# By priority: a unit or a drop-in in a later directory is hidden by one of the same name.
-_FOLDERS = (
+# By priority: a unit or a drop-in hides those of the same name in later directories.
+_DIRECTORIES = (
     "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )  # fmt: skip
 _MANAGER = "/etc/systemd/system.conf"
 _LOCALE = "/etc/locale.conf"
-# Debian and what is made of it let systemd read this one, too; elsewhere it is another program's.
+# systemd also reads this one on Debian and its derivatives; elsewhere it belongs to another program.
 _LOCALE_OF_DEBIAN = "/etc/default/locale"
 _DEBIAN = "/etc/debian_version"
 
 
 def service_environment(machine: Machine, path: str) -> dict[str, str]:
-    """Return the variables that the agent's unit sets, with the locale of services; no file need be there.
+    """Return the variables that the agent's unit sets, with the locale of services; every file may be missing.
 
     Args:
         machine: the machine whose files are read.
-        path: the PATH that systemd gives where the unit sets none.
+        path: the PATH that systemd sets if the unit does not.
     """
     found = {"PATH": path, **service_locale(machine)}
     for name, value in _lines(_text(machine, _MANAGER)):
         if name == "DefaultEnvironment":
             found.update(_assignments(value))
-    # Of each what was set so far: an empty setting takes it back.
+    # The values of each setting so far; an empty value clears them.
     lists: dict[str, list[str]] = {"Environment": [], "EnvironmentFile": [], "UnsetEnvironment": []}
-    for text in _unit_texts(machine):
+    for text in _unit_files(machine):
         for name, value in _lines(text):
             if name in lists:
                 lists[name] = [*lists[name], value] if value else []
@@ -48,7 +49,7 @@ def service_environment(machine: Machine, path: str) -> dict[str, str]:
         for name, value in _lines(_text(machine, path.removeprefix("-"))):
             found[name] = " ".join(_words(value)) if value[:1] in ("'", '"') else value
     unset = [word for value in lists["UnsetEnvironment"] for word in _words(value)]
-    # Whom a unit lets load code into its tools, we do not.
+    # A unit may let its tools load code with LD_ variables; we do not.
     return {
         name: value
         for name, value in found.items()
@@ -57,7 +58,7 @@ def service_environment(machine: Machine, path: str) -> dict[str, str]:
 
 
 def service_locale(machine: Machine) -> dict[str, str]:
-    """Return the locale that the service manager gives to services, by the files of the machine."""
+    """Return the locale that the service manager gives to services, from the files of the machine."""
     for path in (_LOCALE, _LOCALE_OF_DEBIAN):
         if path == _LOCALE_OF_DEBIAN and not machine.exists(_DEBIAN):
             break
@@ -69,7 +70,7 @@ def service_locale(machine: Machine) -> dict[str, str]:
 
 
 def parse_locale(text: str) -> dict[str, str]:
-    """Return the locale settings of a file of KEY=value lines; anything else in it is left out."""
+    """Return the locale settings of a file of KEY=value lines; other lines are ignored."""
     found = {}
     for line in text.splitlines():
         name, equals, value = line.strip().partition("=")
@@ -80,22 +81,22 @@ def parse_locale(text: str) -> dict[str, str]:
     return found
 
 
-def _unit_texts(machine: Machine) -> Iterator[str]:
-    """Yield the text of the agent's unit, and those of its drop-ins in the order of their names."""
+def _unit_files(machine: Machine) -> Iterator[str]:
+    """Yield the content of the agent's unit, and of its drop-ins in the order of their names."""
     for unit in UNITS:
-        main = next((text for folder in _FOLDERS if (text := _text(machine, f"{folder}/{unit}"))), "")
+        main = next((text for directory in _DIRECTORIES if (text := _text(machine, f"{directory}/{unit}"))), "")
         if not main:
             continue
         yield main
         drop_ins: dict[str, str] = {}
-        for folder in _FOLDERS:
+        for directory in _DIRECTORIES:
             try:
-                names = machine.list_directory(f"{folder}/{unit}.d")
+                names = machine.list_directory(f"{directory}/{unit}.d")
             except OSError:
                 continue
             for name in names:
                 if name.endswith(".conf"):
-                    drop_ins.setdefault(name, f"{folder}/{unit}.d/{name}")
+                    drop_ins.setdefault(name, f"{directory}/{unit}.d/{name}")
         for name in sorted(drop_ins):
             yield _text(machine, drop_ins[name])
         return
@@ -109,7 +110,7 @@ def _text(machine: Machine, path: str) -> str:
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the settings of a unit file; a line that ends with a backslash goes on in the next one."""
+    """Yield the settings of a unit file; a line that ends with a backslash continues in the next one."""
     for line in text.replace("\\\n", " ").split("\n"):
         name, equals, value = line.strip().partition("=")
         if equals and name[:1] not in ("#", ";"):
@@ -119,14 +120,14 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
 def _assignments(value: str) -> dict[str, str]:
     found = {}
     for word in _words(value):
-        name, equals, told = word.partition("=")
+        name, equals, assigned = word.partition("=")
         if equals and name.isidentifier():
-            found[name] = told.replace("%%", "%")
+            found[name] = assigned.replace("%%", "%")
     return found
 
 
 def _words(text: str) -> list[str]:
-    """Return the words of a setting, which may be quoted in whole."""
+    """Return the words of a setting, which may be quoted."""
     words: list[str] = []
     word, quote, begun, escaped = "", "", False, False
     for c in text:

@@ -1,4 +1,4 @@
-"""Leave secrets out of what a snapshot keeps: passwords of accounts, URLs and settings, keys, and tokens."""
+"""Remove secrets from what a snapshot keeps: passwords of accounts, URLs and settings, keys, and tokens."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
 _OUT = "***"
 _SESSION_USER = SESSION_USER.encode() + b":"
-# Programs that tell of the agent's service, and the agent; no hash is made of what they say.
-_TELLING = ("systemctl", "launchctl", CORE, f"{CORE}.exe")
+# Programs that report the agent's service, and the agent itself; no hash is made of their output.
+_WITH_SECRETS = ("systemctl", "launchctl", CORE, f"{CORE}.exe")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-# A word of the shell, quoted in each way that systemd has; what is quoted badly ends with the word.
+# A shell word with every kind of quotes of systemd; an unclosed quote ends with the word.
 _WORD = r"""(?:\$?"(?:[^"\\]|\\.)*"|\$?'(?:[^'\\]|\\.)*'|\\.|\S)+"""
 _RUN = r'(?:[^\s"\\]|\\.)+'
 _PROXY = rf"((?:https?|all)_proxy\\?[\"']?\s*[:=]\s*\\?[\"']?)({_RUN})"
-# What holds none of these, in lower case, names no secret.
+# A text without any of these, in lower case, names no secret.
 _HINTS = ("secret", "token", "passw", "passphrase", "_key", "apikey", "privatekey", "activation", "authorization")
 _NAMED = (
     r"(secret[_ -]?access[_ -]?key|secret[_-]?key|(?:session|security|access|refresh|auth|id)[_-]?token|passw(?:or)?d"
     r"|passphrase|client[_-]?secret|(?:private|api)[_-]?key|activation[_-]?code|authorization)"
-    # A number or a word of JSON; else a value as JSON, JSON in a text, files of settings and structures of Go have it.
+    # A number or a word of JSON; else a value as in JSON, JSON in a string, configuration files and Go structures.
     r"(?:(\"\s*:\s*)([\w.+-]+)|(\\?[\"']?\s*(?:=>|[:=])\s*)"
     r"(\"(?:[^\"\\\n]|\\.)*\"|\\\"[^\"\n]*?\\\"|'[^'\n]*'|(?:(?:basic|bearer) +)?[^\s\"'\\{\[(](?:[^\s\"\\]|\\.)*))"
 )
-# Tokens of the service for sessions.
+# Prefixes of session tokens of AWS.
 _TOKEN = r"\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu|AQoDYXdz|FQoGZXIvYXdz)[\w+/=%-]+"
 
 
 def kept_file(path: str, data: bytes) -> bytes:
-    """Return what is kept of a file: of one of the agent's no secrets, of the accounts no passwords."""
+    """Return what is kept of a file: the agent's files without secrets, the accounts without passwords."""
     if path == PASSWORDS:
         return b"".join(_whether_password(line) for line in data.split(b"\n") if line.startswith(_SESSION_USER))
     if path == GROUPS:
@@ -45,7 +45,7 @@ def kept_file(path: str, data: bytes) -> bytes:
 
 
 def _whether_password(account: bytes) -> bytes:
-    """Return a line of /etc/shadow with nothing but the name, and whether there is a password, or a lock."""
+    """Return a line of /etc/shadow with the name and a mark for a password or a lock only."""
     name, _, rest = account.partition(b":")
     stored = rest.partition(b":")[0]
     return name + b":" + (stored[:1] if stored[:1] in (b"", b"!", b"*") else b"x") + b":\n"
@@ -54,48 +54,48 @@ def _whether_password(account: bytes) -> bytes:
 def _without_password(account: bytes) -> bytes:
     name, colon, rest = account.partition(b":")
     password, end, others = rest.partition(b":")
-    # Anything else than these is its hash, where it is not in a file of its own.
+    # Any other value is the hash of the password, on systems without /etc/shadow.
     return account if not end or password in (b"", b"x", b"*", b"!") else name + colon + b"x" + end + others
 
 
 def kept_output(argv: Sequence[str], output: bytes, complaint: str) -> tuple[bytes, str]:
     """Return what is kept of a command's output and of its complaint."""
-    if argv[0].replace("\\", "/").rpartition("/")[2] in _TELLING:
+    if argv[0].replace("\\", "/").rpartition("/")[2] in _WITH_SECRETS:
         return _decoded(output, of_service), without_secrets(complaint)
     return output, complaint
 
 
 def _decoded(data: bytes, treat: Callable[[str], str]) -> bytes:
-    # Bytes that are no UTF-8 stay what they are.
+    # Invalid UTF-8 stays unchanged.
     return treat(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def of_service(text: str) -> str:
-    """Return what a manager of services tells, of the environment no values but those of proxies."""
+    """Return the output of a service manager, with the values of proxy variables only."""
     lines = []
     for line in text.split("\n"):
         name, arrow, value = line.partition(" => ")
         if line.startswith("Environment="):
             line = "Environment=" + " ".join(_variables(line[len("Environment=") :]))
         elif arrow:
-            # Of launchctl.
+            # From launchctl.
             line = f"{name}{arrow}{_proxy_value(value) if name.strip().lower() in _PROXIES else _OUT}"
         lines.append(line)
     return without_secrets("\n".join(lines))
 
 
-def _variables(told: str) -> list[str]:
+def _variables(line: str) -> list[str]:
     import re
 
     kept, name = [], ""
-    for word in re.findall(_WORD, told):
+    for word in re.findall(_WORD, line):
         found = re.match(r"(\$?[\"']?)([A-Za-z_]\w*)=", word)
         if found:
             name = found[2].lower()
             start = found[0]
             kept.append(start + _proxy_value(word[len(start) :]) if name in _PROXIES else f"{found[2]}={_OUT}")
         elif name == "no_proxy":
-            # Older systemd does not quote: this belongs to the variable before.
+            # Older systemd does not quote: this belongs to the previous variable.
             kept.append(word)
     return kept
 
@@ -106,16 +106,16 @@ def _proxy_value(value: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text of the agent with "***" in place of users and passwords of URLs, and of what is named as a secret.
+    """Return a text of the agent with "***" in place of users and passwords of URLs and of values with secret names.
 
-    JSON stays JSON, a text that was treated stays as it is, and the time grows with the length alone.
+    JSON stays JSON, a second call changes nothing, and the time is linear in the length.
     """
-    # Imported here: who records nothing of the agent starts without it.
+    # Imported here: a recording without files of the agent starts without it.
     import re
 
     text = without_passwords(text)
     if "@" in text:
-        # Also without a scheme it is a URL.
+        # A proxy may be a URL without a scheme.
         text = re.sub(_PROXY, lambda found: found[1] + hidden(found[2], QUOTES), text, flags=re.IGNORECASE)
     lowered = text.lower()
     if any(hint in lowered for hint in _HINTS):
@@ -126,7 +126,7 @@ def without_secrets(text: str) -> str:
 def _masked(found: Match[str]) -> str:
     name, of_json, word, between, value = found.groups()
     if of_json:
-        # A number becomes a text, so that it stays JSON.
+        # A number becomes a string, so that it stays JSON.
         return found[0] if word in ("null", "true", "false") else f'{name}{of_json}"{_OUT}"'
     quote = next((one for one in ('\\"', '"', "'") if value.startswith(one)), "")
     return f"{name}{between}{quote}{_OUT}{quote}"

@@ -1,4 +1,4 @@
-"""What Windows tells through its own calls: host name, directory, services."""
+"""Read the host name, directories, the registry and services of Windows through its own calls."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME = 5
 
 
 def physical_host_name() -> str:
-    """Return the physical DNS host name, as `GetComputerNameExW` tells it.
+    """Return the physical DNS host name, from `GetComputerNameExW`.
 
     Raises:
-        OSError: Windows would not tell it.
+        OSError: Windows did not return it.
     """
     kernel32 = _kernel32()
     length = ctypes.c_ulong(0)
@@ -32,10 +32,10 @@ def physical_host_name() -> str:
 
 
 def windows_directory() -> str:
-    """Return the directory of Windows; not by WINDIR, which anybody may set.
+    """Return the directory of Windows; not from WINDIR, which any user can set.
 
     Raises:
-        OSError: Windows would not tell it.
+        OSError: Windows did not return it.
     """
     text = ctypes.create_unicode_buffer(32768)
     if not _kernel32().GetSystemWindowsDirectoryW(text, len(text)):
@@ -44,9 +44,9 @@ def windows_directory() -> str:
 
 
 def is_administrator() -> bool | None:
-    """Return whether this process is an administrator's, as the agent is; None where Windows would not tell it."""
+    """Return whether this process is an administrator's, as the agent is; None if Windows does not report it."""
     try:
-        # Looked up by name: type checkers on other systems know no windll.
+        # By getattr: type checkers on other systems do not know windll.
         return bool(getattr(ctypes, "windll").shell32.IsUserAnAdmin())  # noqa: B009
     except (AttributeError, OSError):
         return None
@@ -76,9 +76,9 @@ def machine_guid() -> str:
     import winreg
     from typing import cast
 
-    # Type checkers on other systems know no registry.
+    # Type checkers on other systems do not know the registry.
     registry = cast("Any", winreg)
-    # The one of the 64-bit registry, also for a 32-bit interpreter.
+    # In the 64-bit registry, even for a 32-bit interpreter.
     access = registry.KEY_READ | registry.KEY_WOW64_64KEY
     with registry.OpenKey(registry.HKEY_LOCAL_MACHINE, r"SOFTWARE\Microsoft\Cryptography", 0, access) as key:
         return str(registry.QueryValueEx(key, "MachineGuid")[0])
@@ -88,7 +88,7 @@ def service_environment(name: str) -> list[str]:
     """Return the assignments NAME=value that the registry gives to a service.
 
     Raises:
-        OSError: there is no such service, or it has none.
+        OSError: there is no such service, or it has no assignments.
     """
     import winreg
     from typing import cast
@@ -105,13 +105,13 @@ def service_state(name: str) -> str:
 
     Raises:
         FileNotFoundError: there is no such service.
-        OSError: the service manager would not tell it.
+        OSError: the service manager did not return it.
     """
     return str(_asked(name, lambda service: service.status()))
 
 
 def service_pid(name: str) -> int:
-    """Return the number of the process of a service, as QueryServiceStatusEx tells it; 0 while it has none.
+    """Return the process ID of a service, from QueryServiceStatusEx; 0 while it has none.
 
     Raises:
         OSError: as `service_state`.
@@ -128,7 +128,7 @@ def agent_program() -> str:
     line = str(_asked(WINDOWS_SERVICE, lambda service: service.binpath())).strip()
     if line.startswith('"'):
         return line[1:].partition('"')[0]
-    # Without quotes, blanks are of the path as far as the program goes.
+    # Without quotes, blanks up to the end of the program belong to its path.
     program, extension, _ = line.lower().partition(".exe")
     return line[: len(program) + len(extension)]
 
@@ -136,7 +136,7 @@ def agent_program() -> str:
 def _asked(name: str, question: Callable[[Any], Any]) -> Any:
     import psutil
 
-    # Looked up by name: elsewhere psutil has no such function, and type checkers know it.
+    # By getattr: psutil has this function on Windows only, and type checkers know that.
     get = getattr(psutil, "win_service_get")  # noqa: B009
     try:
         return question(get(name))
@@ -149,5 +149,5 @@ def _asked(name: str, question: Callable[[Any], Any]) -> Any:
 
 
 def _kernel32() -> Any:
-    # Looked up by name: type checkers on other systems know no WinDLL.
+    # By getattr: type checkers on other systems do not know WinDLL.
     return getattr(ctypes, "WinDLL")("kernel32", use_last_error=True)  # noqa: B009

@@ -1,9 +1,9 @@
-"""The adapters of Windows in the order of GetAdaptersAddresses, by which the agent takes its addresses.
+"""List the adapters of Windows in the order of GetAdaptersAddresses, in which the agent reads its addresses.
 
-The agent's runtime (Go's package net) asks for all families and takes every adapter, also one that is down and one
+The agent's runtime (Go's package net) requests all families and takes every adapter, including one that is down and one
 without a hardware address (WireGuard, PPP). psutil sorts by family, and such adapters come last there.
 
-The list is read out of the buffer by offsets, none of which leaves it:
+The list is read from the buffer by offsets, each of which is checked against its bounds:
 https://learn.microsoft.com/windows/win32/api/iptypes/ns-iptypes-ip_adapter_addresses_lh
 """
 
@@ -17,11 +17,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    # Fills the buffer at an address of so many bytes; returns an error code, and the bytes that it takes.
+    # Fills the buffer at an address, with a length in bytes; returns an error code, and the length that it needs.
     Fill = Callable[[int, int], tuple[int, int]]
 
 SOURCE = "GetAdaptersAddresses"
-# What Microsoft recommends to begin with. Adapters may come between two calls, so that more than two are needed.
+# The first size that Microsoft recommends. Adapters may appear between two calls, so that more than two are needed.
 _FIRST_BYTES = 15_000
 _CALLS_TRIED = 8
 _ERROR_ACCESS_DENIED, _ERROR_NOT_ENOUGH_MEMORY, _ERROR_BUFFER_OVERFLOW, _ERROR_NO_DATA = 5, 8, 111, 232
@@ -43,7 +43,7 @@ class Adapter(Value):
     """One adapter.
 
     Attributes:
-        name: the name that its connection has for people.
+        name: the display name of its connection.
         address: its hardware address with colons, "" without one.
         ipv4: its dotted IPv4 addresses, loopback ones among them.
     """
@@ -57,11 +57,11 @@ def adapters() -> tuple[Adapter, ...]:
     """Return the adapters of this host in the order of Windows.
 
     Raises:
-        OSError: Windows did not list them, or what it listed is no such list.
+        OSError: Windows did not list them, or the list is invalid.
     """
     import ctypes
 
-    # Looked up by name: type checkers on other systems know no WinDLL.
+    # By getattr: type checkers on other systems do not know WinDLL.
     library = getattr(ctypes, "WinDLL")("iphlpapi", winmode=_LOAD_LIBRARY_SEARCH_SYSTEM32)  # noqa: B009
 
     def fill(address: int, length: int) -> tuple[int, int]:
@@ -96,8 +96,8 @@ def listed(fill: Fill) -> tuple[Adapter, ...]:
             return ()
         if code:
             number = {_ERROR_ACCESS_DENIED: errno.EACCES, _ERROR_NOT_ENOUGH_MEMORY: errno.ENOMEM}.get(code, errno.EIO)
-            raise OSError(number, f"{SOURCE} answers with error {code}")
-        # A call that gives nothing back says so by the length.
+            raise OSError(number, f"{SOURCE} failed with error {code}")
+        # Without adapters the length is 0.
         data = buffer.raw if needed else b""
         return tuple(parse_adapters(data, ctypes.addressof(buffer), ctypes.sizeof(ctypes.c_void_p)))
     raise OSError(errno.EAGAIN, f"{SOURCE} found no buffer large enough: the adapters kept changing")
@@ -108,30 +108,30 @@ def parse_adapters(data: bytes, base: int, width: int) -> Iterator[Adapter]:
 
     Args:
         data: the bytes of the buffer; b"" for a list without adapters.
-        base: the address at which it was, of which the pointers in it are.
+        base: the address of the buffer, to which its pointers refer.
         width: bytes of a pointer, 4 or 8.
 
     Raises:
-        OSError: the buffer holds no such list.
+        OSError: the list is invalid.
     """
     reader = _Buffer(data, base, width)
     for at in reader.chain(base if data else 0, _NEXT):
         physical = at + _POINTERS_AT + _BEHIND_POINTERS * width
-        length = reader.number(physical + _PHYSICAL_BYTES, 4)
-        if length > _PHYSICAL_BYTES:
-            raise _no_list(f"a hardware address of {length} bytes")
+        physical_length = reader.number(physical + _PHYSICAL_BYTES, 4)
+        if physical_length > _PHYSICAL_BYTES:
+            raise _invalid_list(f"a hardware address of {physical_length} bytes")
         ipv4 = []
         for unicast in reader.chain(reader.pointer(at, _FIRST_UNICAST), _NEXT_UNICAST):
             address = reader.pointer(unicast, _SOCKET_ADDRESS)
-            told = reader.number(unicast + _POINTERS_AT + (_SOCKET_ADDRESS + 1) * width, 4)
-            if told >= _IPV4_END and reader.number(address, 2) == _AF_INET:
+            length = reader.number(unicast + _POINTERS_AT + (_SOCKET_ADDRESS + 1) * width, 4)
+            if length >= _IPV4_END and reader.number(address, 2) == _AF_INET:
                 ipv4.append(".".join(map(str, reader.bytes(address, _IPV4_END)[_IPV4_AT:])))
         name = reader.text(reader.pointer(at, _FRIENDLY_NAME))
-        yield Adapter(name, reader.bytes(physical, length).hex(":") if length else "", tuple(ipv4))
+        yield Adapter(name, reader.bytes(physical, physical_length).hex(":") if physical_length else "", tuple(ipv4))
 
 
 class _Buffer:
-    """Bytes in which pointers lead to others of them. Its methods raise OSError for what leads out of them."""
+    """Bytes with pointers into themselves. The methods raise OSError for a pointer that leads out of them."""
 
     def __init__(self, data: bytes, base: int, width: int) -> None:
         self._data, self._base, self._width = data, base, width
@@ -139,7 +139,7 @@ class _Buffer:
     def bytes(self, address: int, count: int) -> bytes:
         at = address - self._base
         if at < 0 or at + count > len(self._data):
-            raise _no_list("a pointer that leads out of it")
+            raise _invalid_list("a pointer that leads out of it")
         return self._data[at : at + count]
 
     def number(self, address: int, count: int) -> int:
@@ -154,23 +154,23 @@ class _Buffer:
         seen = set()
         while first:
             if first in seen:
-                raise _no_list("a structure that leads to itself")
+                raise _invalid_list("a structure that leads to itself")
             seen.add(first)
             yield first
             first = self.pointer(first, number)
 
     def text(self, address: int) -> str:
-        """Return a text of UTF-16 up to its end, "" for none."""
+        """Return a string of UTF-16 up to its NUL, "" for none."""
         if not address:
             return ""
         at = address - self._base
         self.bytes(address, 2)
         end = next((end for end in range(at, len(self._data) - 1, 2) if self._data[end : end + 2] == b"\0\0"), None)
         if end is None:
-            raise _no_list("a name without an end")
+            raise _invalid_list("a name without an end")
         return self._data[at:end].decode("utf-16-le", "replace")
 
 
-def _no_list(what: str) -> OSError:
-    # Without a number: the agent's runtime, which follows the pointers, may read a value.
-    return OSError(None, f"{SOURCE} gave no list of adapters: {what}")
+def _invalid_list(what: str) -> OSError:
+    # Without an error number, as the agent's runtime follows the pointers and may read a value.
+    return OSError(None, f"{SOURCE} returned an invalid list of adapters: {what}")

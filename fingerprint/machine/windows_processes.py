@@ -1,6 +1,6 @@
-"""Running the tools of a collection on Windows: at once, with a deadline, and with nothing left behind.
+"""Run the tools of a collection on Windows: in parallel, with a deadline, and without leftover processes.
 
-The output goes to temporary files: a grandchild that keeps a pipe open would be waited for without end.
+The output goes to temporary files, because reading a pipe would wait for a grandchild that keeps it open.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Running:
             raise
 
     def problem(self) -> str | None:
-        """Return None while it runs within its limits, else what came of it: "" for an end of its own."""
+        """Return None while it runs within its limits, else its problem: "" if it ended by itself."""
         if os.fstat(self.output.fileno()).st_size > OUTPUT_LIMIT:
             return "too-long"
         if self.process.poll() is not None:
@@ -59,7 +59,7 @@ class _Running:
         return CommandResult(self.argv, code, stdout, stderr, problem, monotonic() - self.started)
 
     def kill(self) -> None:
-        """End the command with all that it started; one that has ended is left alone."""
+        """Kill the command and all that it started, unless it has ended."""
         if self.process.poll() is not None:
             return
         try:
@@ -80,13 +80,13 @@ class _Running:
 
 
 def run(commands: Sequence[tuple[str, ...]], timeout: float) -> list[CommandResult]:
-    """Run commands at once and return their results in the same order.
+    """Run commands in parallel and return their results in the same order.
 
-    The environment is inherited: PowerShell needs most of it, and the reference hands it on.
+    The environment is inherited: PowerShell needs most of it, and the reference inherits it too.
 
     Args:
         commands: each with an absolute path first; no shell, standard input is empty.
-        timeout: seconds for each; one that is not done by then is killed with all its children.
+        timeout: seconds for each; a command that is not done by then is killed with all its children.
     """
     running: dict[int, _Running] = {}
     results: dict[int, CommandResult] = {}

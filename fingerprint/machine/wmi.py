@@ -1,6 +1,6 @@
-"""Objects of WMI with typed members: by COM, as the agent asks for them, else by PowerShell.
+"""Query objects of WMI with typed members: through COM, as the agent does, else through PowerShell.
 
-Neither could be run where this was written: docs/windows.md says what is unverified.
+Neither was run on a real Windows: docs/windows.md says what is unverified.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     Run = Callable[[Sequence[tuple[str, ...]], float], list[CommandResult]]
 
 NAMESPACE = r"root\cimv2"
-# Error codes of WMI itself; what else COM says is no answer of it.
+# Error codes of WMI itself; other codes of COM are not an answer from WMI.
 _WMI_ERRORS = range(0x80041000, 0x80042000)
 _DENIED = (0x80041003, 0x80070005)
 
 
 class NoCom(Exception):
-    """COM cannot be asked here: WMI has not answered."""
+    """COM is unavailable, so WMI has not answered."""
 
 
 def powershell_path(windows_directory: str) -> str:
@@ -44,13 +44,13 @@ def query(
     """Return the objects of a class, in the order in which WMI gives them.
 
     Args:
-        class_name, members: what to ask for.
-        timeout: seconds until COM, and then PowerShell, is given up.
+        class_name, members: what to query.
+        timeout: seconds for COM, and again for PowerShell.
         powershell: the path of Windows PowerShell.
         run: runs commands.
 
     Raises:
-        OSError: WMI answered with an error (EIO, EACCES), did not answer in time (ETIMEDOUT), or could not be asked
+        OSError: WMI answered with an error (EIO, EACCES), did not answer in time (ETIMEDOUT), or could not be queried
             from here (ENOTSUP).
     """
     try:
@@ -61,7 +61,7 @@ def query(
 
 
 def _comtypes() -> Any:
-    # Imported by the calling thread, which it prepares for COM and at exit for its end.
+    # Imported in the calling thread, which the import initializes for COM, with a cleanup at exit.
     try:
         from importlib import import_module
 
@@ -72,14 +72,14 @@ def _comtypes() -> Any:
 
 
 def by_com(comtypes: Any, text: str) -> tuple[dict[str, Any], ...]:
-    """Return what a query gives by the scripting interface of WMI, which the agent uses: integers of 64 bits are texts.
+    """Return the result of a query through the scripting interface of WMI, as the agent does; 64-bit integers are str.
 
     Raises:
-        NoCom: COM could not be asked.
+        NoCom: COM is unavailable.
         OSError: WMI answered with an error.
     """
     try:
-        # Each thread needs its own; it ends with the thread.
+        # Each thread needs its own initialization, which ends with the thread.
         comtypes.CoInitializeEx()
         locator = comtypes.client.CreateObject("WbemScripting.SWbemLocator", dynamic=True)
         found = locator.ConnectServer(".", NAMESPACE).ExecQuery(text)
@@ -92,14 +92,14 @@ def by_com(comtypes: Any, text: str) -> tuple[dict[str, Any], ...]:
             raise OSError(errno.EIO, f"WMI answers {code:08X}", text) from None
         raise NoCom(f"{code:08X}") from None
     except Exception as error:
-        # Of the library itself: there is another way to ask.
+        # An error of the library itself: PowerShell is the other way to query.
         raise NoCom(f"{type(error).__name__}: {error}") from None
 
 
 def by_powershell(
     class_name: str, members: Sequence[str], timeout: float, powershell: str, run: Run
 ) -> tuple[dict[str, Any], ...]:
-    """Return what a query gives by Get-CimInstance, out of JSON that keeps numbers, texts and null apart.
+    """Return the result of a query through Get-CimInstance, as JSON, which distinguishes numbers, strings and null.
 
     Raises:
         OSError: as `query`.
@@ -116,28 +116,28 @@ def by_powershell(
     if result.problem == "no-resources":
         raise OSError(NO_RESOURCES[0], "PowerShell could not be started", powershell)
     if result.problem:
-        # Of WMI this says nothing: the agent, which asks by COM, may get an answer.
-        raise OSError(errno.ENOTSUP, f"WMI could not be asked: PowerShell: {result.problem}", powershell)
+        # This is not an answer from WMI: the agent, which uses COM, may get one.
+        raise OSError(errno.ENOTSUP, f"WMI could not be queried: PowerShell: {result.problem}", powershell)
     if not result.succeeded:
         why = " ".join(result.stderr.split())[:200] or f"exit code {result.returncode}"
         raise OSError(errno.EIO, f"Get-CimInstance: {why}", class_name)
     from fingerprint._core import JsonError, loads
 
     try:
-        told = loads(result.stdout.removeprefix(b"\xef\xbb\xbf").strip())
+        answer = loads(result.stdout.removeprefix(b"\xef\xbb\xbf").strip())
     except JsonError as error:
         raise OSError(
-            errno.ENOTSUP, f"WMI could not be asked: PowerShell printed no JSON: {error}", powershell
+            errno.ENOTSUP, f"WMI could not be queried: PowerShell did not print JSON: {error}", powershell
         ) from None
-    # One object may come without its list.
-    objects = [told] if isinstance(told, dict) else told
+    # PowerShell may print a single object without a list.
+    objects = [answer] if isinstance(answer, dict) else answer
     if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
-        raise OSError(errno.ENOTSUP, "WMI could not be asked: PowerShell printed no list of objects", powershell)
+        raise OSError(errno.ENOTSUP, "WMI could not be queried: PowerShell did not print a list of objects", powershell)
     return tuple(objects)
 
 
 def _within(ask: Callable[[], tuple[dict[str, Any], ...]], timeout: float) -> tuple[dict[str, Any], ...]:
-    """Return what a question gives; raise OSError after a time, for COM has none."""
+    """Return the answer of a function; raise OSError after a timeout, which COM lacks."""
     from threading import Thread
 
     outcome: list[tuple[dict[str, Any], ...] | BaseException] = []
@@ -148,7 +148,7 @@ def _within(ask: Callable[[], tuple[dict[str, Any], ...]], timeout: float) -> tu
         except BaseException as error:
             outcome.append(error)
 
-    # What hangs in COM cannot be ended; it must not keep the interpreter either.
+    # A call that hangs in COM cannot be ended, so a daemon thread lets the interpreter exit.
     thread = Thread(target=answer, daemon=True)
     thread.start()
     thread.join(timeout)

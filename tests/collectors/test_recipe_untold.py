@@ -19,7 +19,7 @@ ABSENT = {"error": "ENOENT", "message": "there is no service AmazonSSMAgent"}
 ERRORS = {
     "EIO": "WMI answers 80041010", "EACCES": "WMI answers 80041003: access denied",
     "ETIMEDOUT": "no answer within 60 s", "EMFILE": "PowerShell could not be started",
-    "ENOTSUP": "WMI could not be asked: PowerShell: not-found",
+    "ENOTSUP": "WMI could not be queried: PowerShell: not-found",
 }  # fmt: skip
 REPOSITORY = "Check the repository of WMI (winmgmt /salvagerepository repairs an inconsistent one)"
 REMEDIES = {

@@ -192,7 +192,12 @@ def test_a_recorded_machine_gives_what_the_real_agent_stored(run: dict[str, Any]
         ({"error": "EIO", "message": "WMI answers 80041010"}, Status.FAILED, "source", "WMI answers 80041010"),
         ({"error": "EACCES", "message": "access denied"}, Status.DENIED, "rights", "access denied"),
         ({"error": "ETIMEDOUT", "message": "no answer within 60 s"}, Status.FAILED, "time-limit", "no answer"),
-        ({"error": "ENOTSUP", "message": "WMI could not be asked"}, Status.FAILED, "not-asked", "could not be asked"),
+        (
+            {"error": "ENOTSUP", "message": "WMI could not be queried"},
+            Status.FAILED,
+            "not-asked",
+            "could not be queried",
+        ),
         (None, Status.FAILED, "not-asked", "the snapshot does not hold the WMI class"),
     ],
 )

@@ -57,7 +57,7 @@ def expect_machines(found: dict[str, Any], rejects: Rejects) -> None:
     }  # fmt: skip
     assert found["web-2"]["matched"] == 7
     assert [one["nodeId"] for one in rejects.first] == ["broken"]
-    assert rejects.first[0]["reason"].startswith("the recording: it is no snapshot of a machine: it is not JSON")
+    assert rejects.first[0]["reason"].startswith("the recording: not a snapshot: not JSON")
 
 
 def test_a_folder_of_machines_is_a_fleet(machines: Path) -> None:

@@ -127,8 +127,8 @@ def _without(name: str) -> dict[str, Any]:
         ({**unix_snapshot(), "commands": [{"argv": ["x"], "stdout": 5}]}, "output of the command x"),
         ({**unix_snapshot(), "files": {"/x": {"text": None}}}, "the file /x"),
         ({**unix_snapshot(), "files": {"/x": {"base64": "abc"}}}, "base64"),
-        ({**unix_snapshot(), "files": {"/\ud800": {}}}, "files holds half a character"),
-        ({**unix_snapshot(), "addresses": {"ipv4": ["\ud800"], "links": []}}, "addresses holds half a character"),
+        ({**unix_snapshot(), "files": {"/\ud800": {}}}, "files holds an unpaired surrogate"),
+        ({**unix_snapshot(), "addresses": {"ipv4": ["\ud800"], "links": []}}, "addresses holds an unpaired surrogate"),
         ({**unix_snapshot(), "statuses": []}, "statuses"),
         ({**unix_snapshot(), "statuses": {"/usr/bin/x": "x"}}, "the status of /usr/bin/x is not an object"),
         ({**unix_snapshot(), "utcOffset": 10**30}, "utcOffset is not from -93600 to 93600"),
@@ -194,10 +194,7 @@ def test_what_is_no_snapshot_ends_a_command_with_the_file_and_what_is_wrong(tmp_
     path.write_text(json.dumps({**unix_snapshot(), "statuses": {"/usr/bin/x": 5}}))
     done = run("--snapshot", str(path), "diagnose", env=environment(tmp_path / "state"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert (
-        f"{path}: invalid --snapshot: it is no snapshot of a machine: the status of /usr/bin/x is not an object"
-        in done.stderr
-    )
+    assert f"{path}: invalid --snapshot: not a snapshot: the status of /usr/bin/x is not an object" in done.stderr
 
 
 @pytest.mark.parametrize("error", ["errorcode", "__doc__", "ENOSUCH"])

@@ -121,11 +121,11 @@ def test_without_comtypes_powershell_is_asked() -> None:
     [
         ({"returncode": 1, "stderr": "Invalid\r\nquery"}, errno.EIO, "Get-CimInstance: Invalid query"),
         ({"returncode": None, "problem": "timeout"}, errno.ETIMEDOUT, "no answer within 5 s"),
-        ({"returncode": None, "problem": "not-found"}, errno.ENOTSUP, "could not be asked: PowerShell: not-found"),
+        ({"returncode": None, "problem": "not-found"}, errno.ENOTSUP, "could not be queried: PowerShell: not-found"),
         ({"returncode": None, "problem": "denied"}, errno.ENOTSUP, "denied"),
         ({"returncode": None, "problem": "no-resources"}, errno.EMFILE, "could not be started"),
-        ({"stdout": b"banana"}, errno.ENOTSUP, "no JSON"), ({"stdout": b""}, errno.ENOTSUP, "no JSON"),
-        ({"stdout": b"[1]"}, errno.ENOTSUP, "no list of"), ({"stdout": b"null"}, errno.ENOTSUP, "no list of objects"),
+        ({"stdout": b"banana"}, errno.ENOTSUP, "did not print JSON"), ({"stdout": b""}, errno.ENOTSUP, "no JSON"),
+        ({"stdout": b"[1]"}, errno.ENOTSUP, "did not print a list of"), ({"stdout": b"null"}, errno.ENOTSUP, "did not print a list of objects"),
     ],
 )  # fmt: skip
 def test_what_powershell_cannot_tell_is_an_error(result: dict[str, Any], number: int, words: str) -> None:
