@@ -1,4 +1,4 @@
-"""What is known of an installed agent on one machine: each fact is found out once, by whoever asks first."""
+"""Facts about the agent installed on one machine. Each is read once, by the first caller that needs it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 else:
 
     class fact:
-        """A property that is computed once, also where it is an error; who asks meanwhile waits for it."""
+        """A property that is computed once and then kept, errors included. Concurrent callers wait for the first."""
 
         def __init__(self, question):
             self._question = question
@@ -61,7 +61,7 @@ else:
                 return value
             if isinstance(error, FingerprintError):
                 raise error.again()
-            # Without it, the error would grow by every frame through which it was raised before.
+            # Else the traceback grows by the frames of each earlier raise.
             raise error.with_traceback(None)
 
 
@@ -69,10 +69,10 @@ class AgentFacts:
     """An agent as its files, processes and programs on a machine show it.
 
     Attributes:
-        machine: the machine, which is asked everything once.
-        paths: where the agent's files are on it.
-        log_limit: bytes of each log that are read, from its end.
-        unread_logs: logs that could not be read, with the reason, once the timeline was asked for.
+        machine: the machine; it keeps what was read of it.
+        paths: of the agent's files on it.
+        log_limit: bytes that are read from the end of each log.
+        unread_logs: each unreadable log with the reason; filled when `timeline` is first read.
     """
 
     def __init__(self, machine: Machine, *, log_limit: int = END_LIMIT) -> None:
@@ -89,27 +89,27 @@ class AgentFacts:
 
     @property
     def recorded(self) -> bool:
-        """Whether the machine is a recording, which holds no more than was asked for when it was made."""
+        """Whether the machine is a recording, which holds only what was read when it was made."""
         return self.machine.recorded
 
     @property
     def copied(self) -> bool:
-        """Whether it is a copied disk, on which nothing runs."""
+        """Whether the machine is a copied disk, on which nothing runs."""
         return self.machine.copied
 
     @property
     def elsewhere(self) -> bool:
-        """Whether it is not the machine that this runs on."""
+        """Whether the machine is another one than this host."""
         return self.machine.elsewhere
 
     @fact
     def processes(self) -> tuple[Process, ...]:
-        """The agent's processes. Raises OSError where they are not told."""
+        """The agent's processes. Raises OSError if they cannot be listed."""
         return self.machine.agent_processes()
 
     @property
     def runs(self) -> bool | None:
-        """Whether a process of the agent runs; None where that is not known."""
+        """Whether a process of the agent runs; None if that is not known."""
         try:
             return bool(self.processes)
         except OSError:
@@ -117,12 +117,12 @@ class AgentFacts:
 
     @fact
     def started(self) -> float | None:
-        """When the core agent was started; None if it does not run. Raises OSError where that is not told."""
+        """When the core agent started, seconds since 1970-01-01 UTC; None if it does not run. Raises OSError."""
         return self._started(CORE)
 
     @fact
     def worker_started(self) -> float | None:
-        """When the worker was started; None if none runs. Raises OSError where that is not told."""
+        """When the worker started, seconds since 1970-01-01 UTC; None if none runs. Raises OSError."""
         return self._started(WORKER)
 
     def _started(self, name: str) -> float | None:
@@ -131,21 +131,21 @@ class AgentFacts:
 
     @fact
     def timeline(self) -> Timeline:
-        """What the agent's logs tell. Raises OSError where there are none, or the main one cannot be read."""
+        """The timeline of the agent's logs. Raises OSError if there are none, or the main log is unreadable."""
         from fingerprint.agent.logs import read_parts
 
-        told = [self.log_parts(name) for name in LOGS]
-        self.unread_logs += [f"{path}: {error.strerror or error}" for _, no in told for path, error in no.items()]
-        (main, refused), *_ = told
+        logs = [self.log_parts(name) for name in LOGS]
+        self.unread_logs += [f"{path}: {error.strerror or error}" for _, no in logs for path, error in no.items()]
+        (main, unreadable), *_ = logs
         if not main:
             raise next(
-                iter(refused.values()),
+                iter(unreadable.values()),
                 FileNotFoundError(errno.ENOENT, "there is no log of the agent", self.paths.logs),
             )
-        return read_parts(*(parts for parts, _ in told))
+        return read_parts(*(parts for parts, _ in logs))
 
     def log_parts(self, log: str) -> tuple[list[bytes], dict[str, OSError]]:
-        """Return what is read of a log, with what was rotated away; and the files that cannot be read.
+        """Return the parts of a log, rotated ones included, and the files of it that are unreadable.
 
         Args:
             log: its name, such as "errors.log".
@@ -153,7 +153,7 @@ class AgentFacts:
         Raises:
             OSError: the directory of the logs cannot be listed.
         """
-        parts, refused = [], {}
+        parts, unreadable = [], {}
         for name in self.machine.list_directory(self.paths.logs):
             number = name.removeprefix(f"{log}.")
             if name != log and (number == name or not number.isdigit()):
@@ -162,30 +162,30 @@ class AgentFacts:
             try:
                 parts.append(self.machine.read_end(path, self.log_limit))
             except FileNotFoundError:
-                # It was rotated away meanwhile.
+                # Rotated away since the directory was listed.
                 continue
             except OSError as error:
-                refused[path] = error
-        return parts, refused
+                unreadable[path] = error
+        return parts, unreadable
 
     @fact
     def identity_type(self) -> str:
-        """What the agent last was to the service, such as "OnPrem" or "EC2"; "" if it does not tell."""
+        """The identity that the agent last used, such as "OnPrem" or "EC2"; "" if it is not known."""
         return identity_type(self.machine, self.paths.identity)
 
     @fact
     def offset(self) -> int | None:
-        """Seconds by which the logs' local time is ahead of UTC; None where that is not known."""
+        """Seconds by which the logs' local time is ahead of UTC; None if that is not known."""
         try:
             return self.machine.utc_offset()
         except OSError:
             return None
 
     def seconds_of(self, at: str) -> float | None:
-        """Return when something was logged, in seconds since 1970-01-01 UTC; None where it is not known.
+        """Return a logged time in seconds since 1970-01-01 UTC; None if it is not known.
 
         Args:
-            at: local time as the logs have it.
+            at: local time as logged.
         """
         from fingerprint._io.times import local_seconds
 
@@ -195,46 +195,46 @@ class AgentFacts:
 
     @fact
     def next_check(self) -> NextCheck | None:
-        """When the agent compares the hardware next; None where it cannot run."""
+        """When the agent compares the hardware next; None if it cannot run."""
         from fingerprint.agent.next_check import next_check
 
         try:
             timeline, processes = self.timeline, self.processes
         except OSError:
-            # What of it can be looked at, it looks at itself.
+            # `next_check` reads what it can by itself.
             return next_check(self.machine)
         return next_check(self.machine, timeline=timeline, processes=processes)
 
     @fact
     def credentials_since(self) -> float | None:
-        """When the agent last got credentials by identity_config.json, seconds since 1970-01-01; None if not told."""
+        """When the agent last got credentials by identity_config.json, seconds since 1970-01-01; None if unknown."""
         try:
-            told = parse_agent_credentials(self.machine.read_file(self.paths.identity))
+            credentials = parse_agent_credentials(self.machine.read_file(self.paths.identity))
         except OSError:
             return None
-        got = told.retrieved if told else None
-        # What lies ahead was written by a clock that was wrong.
+        got = credentials.retrieved if credentials else None
+        # A time in the future was written by a wrong clock.
         return got if got is not None and got <= self.machine.now() + GRACE_SECONDS else None
 
     def got_after(self, at: str) -> float | None:
-        """Return when the agent last got credentials, by identity_config.json; None if not after a time.
+        """Return when the agent last got credentials, by identity_config.json; None unless that is after a time.
 
-        Agents 3.1.501 to 3.2.183 log no success at all, and no agent does where the level of its log is "error".
+        The log may lack it: agents 3.1.501 to 3.2.183 log no success, nor does any agent at the log level "error".
 
         Args:
-            at: local time as the logs have it.
+            at: local time as logged.
         """
         got, after = self.credentials_since, self.seconds_of(at)
-        # After a failure it pauses for a second at least.
+        # The agent pauses for at least a second after a failure.
         return got if got is not None and after is not None and after + 1 <= got else None
 
     @fact
     def config(self) -> dict[str, Any] | None:
-        """The agent's configuration; None if there is none. Raises OSError, ValueError for what is no JSON object."""
+        """The agent's configuration; None without a file. Raises OSError, or ValueError if it is not a JSON object."""
         return read_config(self.machine, self.paths.config)
 
     def setting(self, section: str, name: str) -> Any:
-        """Return a setting of the agent's configuration, None if it is not set or cannot be read."""
+        """Return a setting of the agent's configuration; None if it is not set or unreadable."""
         try:
             return setting(self.config, section, name)
         except (OSError, ValueError):
@@ -242,14 +242,14 @@ class AgentFacts:
 
     @fact
     def unit(self) -> dict[str, str] | None:
-        """What systemd tells of the agent's unit; None where there is none, or no systemd. Raises OSError."""
+        """Properties of the agent's systemd unit; None without a unit or without systemd. Raises OSError."""
         return systemd_unit(self.machine)
 
     @fact
     def version(self) -> str:
-        """The version of the agent's program as that tells it, else of its log; "" if neither does."""
+        """The version that the agent's program prints, else the one in its log; "" if neither is known."""
         try:
-            # Before our own call of the program could be taken for a running agent.
+            # List them first: our own call of the program below would count as a running agent.
             self.processes  # noqa: B018
         except OSError:
             pass
@@ -263,12 +263,12 @@ class AgentFacts:
 
     @fact
     def program_directory(self) -> str:
-        """The directory of the agent's programs: of its package, or of its snap."""
+        """The directory of the agent's programs, of its package or of its snap."""
         return program_directory(self.machine)
 
     @fact
     def has_agent(self) -> bool | None:
-        """Whether a program of the agent is installed; None where that cannot be looked up, or was not recorded."""
+        """Whether a program of the agent is installed; None if that is unreadable or was not recorded."""
         for name in self.paths.binaries:
             try:
                 self.machine.status(f"{self.program_directory}{self.paths.separator}{name}")
@@ -286,7 +286,7 @@ class AgentFacts:
 
     @fact
     def behaviour(self) -> Assessed:
-        """How the agent behaves that runs, by the version that its log has, else by its program's."""
+        """The behaviour of the running agent, by the version in its log, else by that of its program."""
         try:
             running = self.timeline.run.version
         except OSError:
@@ -295,20 +295,20 @@ class AgentFacts:
 
     @fact
     def settings(self) -> Settings:
-        """The configuration as this agent takes it; without any settings where it cannot be read."""
+        """The configuration as this agent applies it; empty if it is unreadable."""
         try:
             return settings_of(self.config or {}, self.behaviour.version)
         except (OSError, ValueError):
             return settings_of({})
 
     def limit(self, name: str) -> int | None:
-        """Return an integer of the configuration that this agent accepts; None for its default, or without a name.
+        """Return an integer setting that this agent accepts; None for the agent's default or an empty name.
 
         Args:
-            name: of the setting, such as "Ssm.CredentialRetryMaxSleepSeconds".
+            name: such as "Ssm.CredentialRetryMaxSleepSeconds".
         """
         return self.settings.number(name) if name else None
 
     def run(self, *commands: tuple[str, ...]) -> list[CommandResult]:
-        """Run commands at once."""
+        """Run commands in parallel and return their results."""
         return self.machine.run(commands, COMMAND_SECONDS)

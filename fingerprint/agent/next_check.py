@@ -1,7 +1,7 @@
-"""When the agent compares the hardware next: at its first token request after a start, and not again before the next.
+"""When the agent compares the hardware next: once per start of the agent, at its first token request.
 
-A process of the agent computes its fingerprint when it first requests a token, and keeps it until it ends. At a start
-with valid shared credentials that request waits until half of their life is over, which is up to half an hour.
+A process of the agent computes its fingerprint when it first requests a token, and keeps it until it ends. If it starts
+with valid shared credentials, that request waits until half of their life is over, which is up to half an hour.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from fingerprint.agent.logs import Timeline
     from fingerprint.machine.base import Machine, Process
 
-# The log names its start when the agent has found its identity, and the kernel counts in ticks of another clock.
+# The agent logs its start after it has found its identity, and the kernel counts in ticks of another clock.
 _SLACK_SECONDS = 5.0
-# So long after it began to request one, the fingerprint has gone into a token request: three tries of 5 s, and the time
-# that the commands take.
+# So long after the agent began to request a token, its fingerprint is in a request: three attempts of 5 s, and the time
+# of the commands.
 _COMPARED_WITHIN_SECONDS = 60.0
 _CLOCK_SECONDS = 120.0
 _FAILED = "by its log its last request failed before it compared"
 
 
 class Trigger(Vocabulary):
-    """When the agent compares the hardware next."""
+    """What causes the agent's next comparison of the hardware."""
 
     AT_NEXT_START: ClassVar[Trigger]
     AT_NEXT_REFRESH: ClassVar[Trigger]
@@ -48,13 +48,13 @@ class NextCheck(Value):
     """When the agent compares the hardware next.
 
     Attributes:
-        trigger: after its next start only, since this process has done it or none runs; at its next request of
-            credentials, without a restart; or not known, at worst at any moment.
-        at: when, seconds since 1970-01-01 UTC; None unless it is at a request.
-        started: when the running agent was started, seconds since 1970-01-01 UTC; None if none runs or it is not known.
-        runs: whether one runs; None where that is not known.
-        how: what tells it, or why it is not known.
-        now: the time that it was looked at.
+        trigger: AT_NEXT_START, as this process has compared or none runs; AT_NEXT_REFRESH, its next request of
+            credentials without a restart; UNKNOWN, at worst at any time.
+        at: time of that request, seconds since 1970-01-01 UTC; None for the other triggers.
+        started: when the running agent started, seconds since 1970-01-01 UTC; None if none runs or it is not known.
+        runs: whether an agent runs; None if that is not known.
+        how: the evidence for the trigger, or why it is not known.
+        now: time of the observation, seconds since 1970-01-01 UTC.
     """
 
     trigger: Trigger
@@ -72,31 +72,31 @@ class NextCheck(Value):
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until then, None where there is no such time."""
+        """Seconds until `at`; None without it."""
         return None if self.at is None else max(0.0, self.at - self.now)
 
     @property
     def when(self) -> str:
-        """When the agent compares next, as the end of a sentence."""
+        """The time of the next comparison, as the end of a sentence."""
         if self.trigger == Trigger.AT_NEXT_START:
             return "after its next start" if self.runs else "after its start"
         if self.at is not None:
             left = self.seconds_left or 0.0
             return f"in {in_minutes(left)}, at {utc(self.at)}, without a restart" if left >= 1 else "now"
-        return "at a time that is not known, at worst at any moment and without a restart"
+        return "at an unknown time, possibly at once and without a restart"
 
 
 def in_minutes(seconds: float) -> str:
     """Return a number of seconds for people, such as "2 min 18 s (138 s)"."""
-    whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
+    rounded = round(seconds)
+    minutes, rest = divmod(rounded, 60)
     hours, minutes = divmod(minutes, 60)
     parts = [f"{count} {unit}" for count, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if count]
-    return f"{' '.join(parts)} ({whole} s)" if whole >= 60 else f"{whole} s"
+    return f"{' '.join(parts)} ({rounded} s)" if rounded >= 60 else f"{rounded} s"
 
 
 def answer(check: NextCheck) -> dict[str, Any]:
-    """Return it as JSON has it."""
+    """Return the members of a next check in JSON answers."""
     left = check.seconds_left
     return {
         "looks": str(check.trigger),
@@ -110,13 +110,15 @@ def answer(check: NextCheck) -> dict[str, Any]:
 def next_check(
     machine: Machine, *, timeline: Timeline | None = None, processes: Sequence[Process] | None = None
 ) -> NextCheck | None:
-    """Return when the agent of a machine compares the hardware next; None where none runs: on a copied disk, and in
-    recordings that do not tell of its processes.
+    """Return when the agent of a machine compares the hardware next.
 
     Args:
         machine: the machine.
-        timeline: of the agent's logs, if they were read already.
-        processes: of the agent, if they were listed already.
+        timeline: of the agent's logs; None to read the main log here.
+        processes: of the agent; None to list them here.
+
+    Returns:
+        The next check; None on a copied disk, and for a recording without the agent's processes.
     """
     now = machine.now()
     try:
@@ -133,16 +135,16 @@ def next_check(
     core = [one for one in found if one.name == CORE] or found
     started = min((one.started for one in core if one.started is not None), default=None)
     if started is None:
-        return NextCheck(Trigger.UNKNOWN, now, "the start of its process is not told")
+        return NextCheck(Trigger.UNKNOWN, now, "the start time of its process is not known")
     has_worker = any(one.name != CORE for one in found)
     if timeline is None:
         timeline = _timeline(machine)
-    told = None if timeline is None else _by_log(machine, timeline, started, now, has_worker)
-    return told or _by_credentials(machine, started, now, has_worker)
+    check = None if timeline is None else _by_log(machine, timeline, started, now, has_worker)
+    return check or _by_credentials(machine, started, now, has_worker)
 
 
 def _timeline(machine: Machine) -> Timeline | None:
-    """Return what the end of the agent's main log tells, None where it cannot be read."""
+    """Return the timeline of the end of the agent's main log; None if it is unreadable."""
     # Imported here: it needs regular expressions, and most machines need no forecast.
     from fingerprint.agent.logs import read_parts
 
@@ -154,7 +156,7 @@ def _timeline(machine: Machine) -> Timeline | None:
 
 
 def _by_log(machine: Machine, timeline: Timeline, started: float, now: float, has_worker: bool) -> NextCheck | None:
-    """Return it by the log, None where the log does not tell of this process."""
+    """Return the next check by the log; None if the log does not cover this process."""
     run = timeline.run
     begun = _seconds(machine, run.started or timeline.began)
     if begun is None or begun < started - _SLACK_SECONDS:
@@ -166,7 +168,7 @@ def _by_log(machine: Machine, timeline: Timeline, started: float, now: float, ha
     if run.failed and timeline.open_mismatches:
         return NextCheck(Trigger.AT_NEXT_REFRESH, now, "by its log it compares now", at=now, started=started)
     if run.failed:
-        # What failed before the fingerprint was known is computed anew at the next try.
+        # The process has no fingerprint yet, so the next attempt computes it.
         retry = _seconds(machine, timeline.refresher.next_retry) if timeline.refresher.waiting else None
         if retry is None or retry < now - _COMPARED_WITHIN_SECONDS:
             return NextCheck(Trigger.UNKNOWN, now, _FAILED, started=started)
@@ -177,7 +179,7 @@ def _by_log(machine: Machine, timeline: Timeline, started: float, now: float, ha
         return NextCheck(Trigger.AT_NEXT_START, now, how, started=started)
     at = _seconds(machine, run.asks_next)
     if at is not None and at >= now - _COMPARED_WITHIN_SECONDS:
-        how = "by its log it uses the credentials of before its start until then"
+        how = "by its log it uses credentials from before its start until then"
         return NextCheck(Trigger.AT_NEXT_REFRESH, now, how, at=max(at, now), started=started)
     loop = _seconds(machine, run.loop)
     if loop is not None and not run.from_disk and not timeline.run.asks_next:
@@ -190,36 +192,38 @@ def _by_log(machine: Machine, timeline: Timeline, started: float, now: float, ha
 
 
 def _by_credentials(machine: Machine, started: float, now: float, has_worker: bool) -> NextCheck:
-    """Return it by what the agent wrote of its last credentials."""
+    """Return the next check by the agent's record of its last credentials, identity_config.json."""
     path = paths_of(machine.platform).identity
     try:
-        told = parse_agent_credentials(machine.read_file(path))
+        credentials = parse_agent_credentials(machine.read_file(path))
     except OSError as error:
         return NextCheck(Trigger.UNKNOWN, now, f"{path}: {error.strerror or error}", started=started)
-    if told is None:
-        return NextCheck(Trigger.UNKNOWN, now, f"{path} is not what the agent writes", started=started)
-    retrieved, renewed = told.retrieved, told.renewed
+    if credentials is None:
+        return NextCheck(Trigger.UNKNOWN, now, f"{path} is not in the agent's format", started=started)
+    retrieved, renewed = credentials.retrieved, credentials.renewed
     if retrieved is None or renewed is None:
-        if not told.file and has_worker and now - started >= _COMPARED_WITHIN_SECONDS:
+        if not credentials.file and has_worker and now - started >= _COMPARED_WITHIN_SECONDS:
             how = "it shares no credentials, so its worker requests them at its start"
             return NextCheck(Trigger.AT_NEXT_START, now, how, started=started)
-        return NextCheck(Trigger.UNKNOWN, now, f"{path} does not tell when credentials came", started=started)
+        return NextCheck(Trigger.UNKNOWN, now, f"{path} has no time of credentials", started=started)
     if retrieved > now + _CLOCK_SECONDS:
-        return NextCheck(Trigger.UNKNOWN, now, f"by {path} they come at {utc(retrieved)}", started=started)
+        return NextCheck(
+            Trigger.UNKNOWN, now, f"by {path} credentials come at {utc(retrieved)}, in the future", started=started
+        )
     if retrieved >= started + 1:
         how = f"by {path} it got credentials at {utc(retrieved)}"
         return NextCheck(Trigger.AT_NEXT_START, now, how, started=started)
     if renewed > max(now, started):
-        if _is_gone(machine, told.file):
-            return NextCheck(Trigger.UNKNOWN, now, f"there is no {told.file}", started=started)
-        how = f"by {path} its credentials are of before its start, and half of their life is over then"
+        if _is_gone(machine, credentials.file):
+            return NextCheck(Trigger.UNKNOWN, now, f"there is no {credentials.file}", started=started)
+        how = f"by {path} its credentials are from before its start, and half of their life is over then"
         return NextCheck(Trigger.AT_NEXT_REFRESH, now, how, at=renewed, started=started)
-    how = f"by {path} new credentials were due at {utc(max(renewed, started))}, and none came"
+    how = f"by {path} new credentials were due at {utc(max(renewed, started))}, and none were retrieved"
     return NextCheck(Trigger.UNKNOWN, now, how, started=started)
 
 
 def _is_gone(machine: Machine, path: str) -> bool:
-    """Return whether a file of shared credentials is missing. A recording holds none."""
+    """Return whether a file of shared credentials is missing. Recordings hold no such file."""
     if not path or "\0" in path or machine.recorded:
         return not path
     try:
@@ -232,7 +236,7 @@ def _is_gone(machine: Machine, path: str) -> bool:
 
 
 def _seconds(machine: Machine, at: str) -> float | None:
-    """Return when something was logged, in seconds since 1970-01-01 UTC; None where that is not known."""
+    """Return a logged time in seconds since 1970-01-01 UTC; None if it is not known."""
     from fingerprint._io.times import local_seconds
 
     if isinstance(machine, LiveMachine) and not machine.copied:

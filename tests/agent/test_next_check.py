@@ -1,4 +1,4 @@
-"""When the agent compares the hardware: at its first token request after a start, told by its log and credentials."""
+"""When the agent compares the hardware: at its first token request after a start, by its log and credentials."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Change = Callable[[AgentMachine], None]
 
 @pytest.fixture
 def machine(tmp_path: Path) -> AgentMachine:
-    """A machine that has changed since its agent was started at 11:45; it is 12:00."""
+    """Return a machine that has changed since its agent was started at 11:45; it is 12:00."""
     machine = AgentMachine(tmp_path)
     machine.is_now(**MOVED)
     for one, second in zip(machine.snapshot["agentProcesses"], (0, 2), strict=True):
@@ -42,7 +42,7 @@ def machine(tmp_path: Path) -> AgentMachine:
 
 
 def on_disk(at: str, minutes: str) -> str:
-    """Return what the agent logs where it finds valid credentials at its start."""
+    """Return the lines of an agent that finds valid credentials on the disk at its start."""
     version, loop = started(at).splitlines(keepends=True)
     rotation = line(at, "INFO", f"Next credential rotation will be in {minutes} minutes")
     return version + line(at, "INFO", "Credentials ready") + loop + rotation
@@ -83,24 +83,24 @@ def without_offset(machine: AgentMachine) -> None:
 
 BEFORE = started("08:00:00") + ready("08:00:01") + ready("11:40:00")
 START, REFRESH, UNKNOWN = Trigger.AT_NEXT_START, Trigger.AT_NEXT_REFRESH, Trigger.UNKNOWN
-# What the log and the credentials tell, when the agent compares, the seconds until then, and what says so.
+# Contents of log and credentials -> the change, what triggers the comparison, seconds until then, a part of the reason.
 TABLE: dict[str, tuple[Change, Trigger, float | None, str]] = {
-    "no log, credentials of before its start": (lambda _: None, REFRESH, 600, "of before its start"),
+    "no log, credentials from before its start": (lambda _: None, REFRESH, 600, "from before its start"),
     "no log, credentials of its own": (credentials("11:45:01", "12:45:01"), START, None, "it got credentials at"),
     "no log, they came within the second of its start": (credentials("11:45:00", "12:45:00"), REFRESH, 900, "before"),
-    "no log, they were due before its start": (credentials("10:45:00", "11:44:00"), UNKNOWN, None, "and none came"),
+    "no log, they were due before its start": (credentials("10:45:00", "11:44:00"), UNKNOWN, None, "none were"),
     "no log, they were due since": (credentials("11:20:00", "12:20:00"), UNKNOWN, None, "were due at 2026-11-24T11:50"),
-    "no log, by a clock that was ahead": (credentials("13:20:00", "14:20:00"), UNKNOWN, None, "they come at"),
-    "no log, nothing of credentials": (no_credentials, UNKNOWN, None, "No such file"),
-    "no log, what is no such file": (lambda m: m.file(IDENTITY, "[]"), UNKNOWN, None, "is not what the agent writes"),
-    "no log, credentials that may not be read": (lambda m: m.denied(IDENTITY), UNKNOWN, None, "Permission denied"),
+    "no log, by a clock that was ahead": (credentials("13:20:00", "14:20:00"), UNKNOWN, None, "in the future"),
+    "no log, no credentials": (no_credentials, UNKNOWN, None, "No such file"),
+    "no log, a file of another format": (lambda m: m.file(IDENTITY, "[]"), UNKNOWN, None, "is not in the agent's"),
+    "no log, unreadable credentials": (lambda m: m.denied(IDENTITY), UNKNOWN, None, "Permission denied"),
     "no log, credentials that are not shared": (
         lambda m: m.credentials("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", ShareFile=""), START, None,
         "its worker requests them",
     ),
-    "the log tells that they were on the disk": (logs(on_disk("11:45:00", "25")), REFRESH, 600, "by its log it uses"),
-    "so does a log that goes back": (logs(BEFORE + on_disk("11:45:00", "25")), REFRESH, 600, "by its log it uses"),
-    "and no credentials tell": (both(no_credentials, logs(on_disk("11:45:00", "25"))), REFRESH, 600, "by its log"),
+    "the log shows that they were on the disk": (logs(on_disk("11:45:00", "25")), REFRESH, 600, "by its log it uses"),
+    "a longer log shows it, too": (logs(BEFORE + on_disk("11:45:00", "25")), REFRESH, 600, "by its log it uses"),
+    "the log alone shows it": (both(no_credentials, logs(on_disk("11:45:00", "25"))), REFRESH, 600, "by its log"),
     "the log ends before its start": (logs(BEFORE), REFRESH, 600, IDENTITY),
     "it got some": (logs(started("11:45:00") + ready("11:45:01")), START, None, "by its log at 2026-11-24T11:45:01Z"),
     "it got some after those on the disk": (
@@ -124,11 +124,11 @@ TABLE: dict[str, tuple[Change, Trigger, float | None, str]] = {
         logs(started("11:45:00") + refused("11:59:50", "Failed to get machine fingerprint: x", "12m0s")), REFRESH, 710,
         "it tries again then",
     ),
-    "it could not compute one, and its pause is not told": (
+    "it could not compute one, and its pause is not logged": (
         logs(started("11:45:00") + refused("11:59:50", "Failed to get machine fingerprint: x", "")), UNKNOWN, None,
         "failed before it compared",
     ),
-    "it requested at its start and has told nothing since": (
+    "it requested at its start and has logged nothing since": (
         logs(started("11:45:00")), START, None, "the token that it requested at 2026-11-24T11:45:00Z",
     ),
     "its worker asks": (
@@ -137,42 +137,42 @@ TABLE: dict[str, tuple[Change, Trigger, float | None, str]] = {
     ),
     "whose time zone is not known": (both(without_offset, logs(on_disk("11:45:00", "25"))), REFRESH, 600, IDENTITY),
     "none runs": (stopped, START, None, "no agent is seen to run"),
-    "its start is not told": (unstarted, UNKNOWN, None, "is not told"),
+    "its start is not known": (unstarted, UNKNOWN, None, "is not known"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_log_and_credentials_tell_when_the_agent_compares(machine: AgentMachine, name: str) -> None:
-    change, looks, seconds, words = TABLE[name]
+def test_log_and_credentials_show_when_the_agent_compares(machine: AgentMachine, name: str) -> None:
+    change, trigger, seconds, words = TABLE[name]
     change(machine)
     check = next_check(machine.machine)
     assert check is not None
-    assert (check.trigger, words in check.how) == (looks, True), check
+    assert (check.trigger, words in check.how) == (trigger, True), check
     assert check.seconds_left == seconds
     assert check.runs is (name != "none runs")
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_every_command_tells_the_same_of_it(machine: AgentMachine, name: str) -> None:
+def test_every_command_shows_the_same_next_check(machine: AgentMachine, name: str) -> None:
     TABLE[name][0](machine)
     site = machine.site()
     forecast = Observation.take(site.vault, site.machine).forecast
     assert forecast is not None
     when = forecast.check.when
-    told = machine.json("check")["forecast"]
-    assert (told["refused"], told["looks"], told["text"]) == (True, str(forecast.trigger), forecast.text)
-    assert told["secondsLeft"] == forecast.seconds_left
-    assert told["looksAt"] == (None if forecast.compares_at is None else utc(forecast.compares_at))
+    shown = machine.json("check")["forecast"]
+    assert (shown["refused"], shown["looks"], shown["text"]) == (True, str(forecast.trigger), forecast.text)
+    assert shown["secondsLeft"] == forecast.seconds_left
+    assert shown["looksAt"] == (None if forecast.compares_at is None else utc(forecast.compares_at))
     explained = machine.json("explain")
-    assert explained["nextCheck"] == {key: told[key] for key in explained["nextCheck"]}
+    assert explained["nextCheck"] == {key: shown[key] for key in explained["nextCheck"]}
     assert next(c for c in machine.json("diagnose")["checks"] if c["name"] == "next-start")["text"] == forecast.text
     if explained["state"]["regenerated"]:
-        # The others speak of what has happened already.
+        # The other commands then report what has happened already.
         return
     assert explained["state"]["text"].endswith(f"the agent does it {when}")
     samples = machine.json("monitor", "prometheus")["metrics"]
     held = [one["labels"]["when"] for one in samples if one["name"] == "fingerprint_next_check" and one["value"]]
-    assert held == [told["looks"]]
+    assert held == [shown["looks"]]
     seconds = [one["value"] for one in samples if one["name"] == "fingerprint_next_check_seconds"]
     assert seconds == ([] if forecast.seconds_left is None else [forecast.seconds_left])
     plugin = " ".join(machine("monitor", "nagios").stdout.split())
@@ -183,7 +183,7 @@ def test_every_command_tells_the_same_of_it(machine: AgentMachine, name: str) ->
     assert f"the agent stores a new fingerprint {when}" in event["text"]
 
 
-def test_text_and_conclusion_tell_the_time_that_is_left(machine: AgentMachine) -> None:
+def test_text_and_conclusion_show_the_time_left(machine: AgentMachine) -> None:
     when = "in 10 min (600 s), at 2026-11-24T12:10:00Z, without a restart"
     assert when in " ".join(machine("check").stdout.split())
     assert when in " ".join(machine("explain").stdout.split())
@@ -198,7 +198,7 @@ def test_an_unchanged_machine_has_no_forecast(tmp_path: Path) -> None:
     assert machine.json("monitor", "watch", "--checks", "1")["forecast"] is None
 
 
-def test_a_recording_without_processes_and_a_damaged_one_have_none(machine: AgentMachine) -> None:
+def test_recordings_without_valid_processes_have_no_next_check(machine: AgentMachine) -> None:
     machine.snapshot.pop("agentProcesses")
     assert next_check(machine.machine) is None
     assert "at its next check: when it next requests a token" in " ".join(machine("explain").stdout.split())
@@ -206,7 +206,7 @@ def test_a_recording_without_processes_and_a_damaged_one_have_none(machine: Agen
     assert next_check(machine.machine) is None
 
 
-def test_an_orphaned_worker_does_not_hide_that_the_core_agent_is_new(machine: AgentMachine) -> None:
+def test_an_orphaned_worker_does_not_hide_a_new_core_agent(machine: AgentMachine) -> None:
     machine.snapshot["agentProcesses"][1]["started"] = "2026-11-24T08:00:00Z"
     check = next_check(machine.machine)
     assert check is not None
@@ -214,13 +214,13 @@ def test_an_orphaned_worker_does_not_hide_that_the_core_agent_is_new(machine: Ag
 
 
 @pytest.mark.skipif(not RECORDED.is_file(), reason="logs of the real agent are not part of it")
-def test_the_real_agent_compared_at_the_time_that_was_told(machine: AgentMachine) -> None:
+def test_the_real_agent_compared_at_the_predicted_time(machine: AgentMachine) -> None:
     """It was started on a changed machine with valid credentials, and regenerated 150 s after it got them."""
     lines = RECORDED.read_text().splitlines(keepends=True)
     for one in machine.snapshot["agentProcesses"]:
         one["started"] = "2026-11-29T19:35:07Z"
     compared = datetime(2026, 11, 29, 19, 37, 25, tzinfo=timezone.utc).timestamp()
-    told: dict[str, list[tuple[str, float | None]]] = {"log": [], "credentials": []}
+    found: dict[str, list[tuple[str, float | None]]] = {"log": [], "credentials": []}
     for minute, second in ((35, 20), (36, 0), (37, 20), (37, 50)):
         now = f"19:{minute}:{second:02}"
         machine.snapshot["recordedAt"] = f"2026-11-29T{now}Z"
@@ -231,15 +231,15 @@ def test_the_real_agent_compared_at_the_time_that_was_told(machine: AgentMachine
         by_credentials = next_check(machine.machine)
         for name, check in (("log", by_log), ("credentials", by_credentials)):
             assert check is not None
-            told[name].append((str(check.trigger), None if check.at is None else check.at - compared))
-    assert told["log"] == [("at-next-refresh", 0.0)] * 3 + [("at-next-start", None)]
-    # Half of their life: to the second of when they came.
-    assert told["credentials"] == [("at-next-refresh", 0.0)] * 3 + [("unknown", None)]
+            found[name].append((str(check.trigger), None if check.at is None else check.at - compared))
+    assert found["log"] == [("at-next-refresh", 0.0)] * 3 + [("at-next-start", None)]
+    # Half of their life, counted from the second in which they came.
+    assert found["credentials"] == [("at-next-refresh", 0.0)] * 3 + [("unknown", None)]
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root of Linux may do this")
-def test_it_is_told_of_a_process_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process with the agent's name, its log and its credentials, on this very machine."""
+def test_a_running_process_has_a_next_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with the agent's name, its log and its credentials, on this host."""
     from fingerprint.machine.live import LiveMachine
 
     program = tmp_path / "amazon-ssm-agent"
@@ -286,7 +286,7 @@ def _missing(path: str) -> bytes:
     raise FileNotFoundError(2, "No such file or directory", path)
 
 
-def test_nothing_is_foretold_of_a_vault_that_the_agent_of_the_running_machine_does_not_use(tmp_path: Path) -> None:
+def test_a_vault_that_no_agent_here_uses_has_no_forecast(tmp_path: Path) -> None:
     env = environment(tmp_path / "state")
     other = AgentMachine(tmp_path)
     other.write()
@@ -299,24 +299,24 @@ def test_nothing_is_foretold_of_a_vault_that_the_agent_of_the_running_machine_do
     [(0, "0 s"), (59.4, "59 s"), (60, "1 min (60 s)"), (137.6, "2 min 18 s (138 s)"), (3600, "1 h (3600 s)"),
      (3661, "1 h 1 min 1 s (3661 s)")],
 )  # fmt: skip
-def test_a_time_that_is_left_is_told_in_both_forms(seconds: float, text: str) -> None:
+def test_the_time_left_is_shown_in_both_forms(seconds: float, text: str) -> None:
     assert in_minutes(seconds) == text
 
 
-def test_what_is_due_is_now() -> None:
+def test_a_check_that_is_due_is_now() -> None:
     assert NextCheck(REFRESH, 100.0, "", at=90.0).when == "now"
     assert NextCheck(START, 100.0, "", runs=False).when == "after its start"
 
 
-def test_the_story_tells_of_each_process_on_its_own() -> None:
-    """That an earlier process computed its fingerprint says nothing of the one that runs."""
+def test_the_timeline_keeps_each_process_apart() -> None:
+    """That an earlier process computed its fingerprint proves nothing about the running one."""
     timeline = read_parts([(BEFORE + on_disk("11:45:00", "25")).encode()], [], [])
     assert (timeline.runs[0].checked, timeline.run.checked) == ("2026-11-24 08:00:01", "")
     assert timeline.run.asks_next == "2026-11-24 12:10:00"
 
 
-def test_a_recording_holds_no_more_of_the_log_than_before(machine: AgentMachine) -> None:
-    """The first who reads the log decides how much of it is kept."""
+def test_a_recording_holds_no_more_of_the_log_than_a_first_read(machine: AgentMachine) -> None:
+    """The first reader of the log decides how much of it is kept."""
     from fingerprint.diagnose import Site, record
     from fingerprint.machine.recorder import Recorder
 

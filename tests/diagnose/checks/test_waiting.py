@@ -197,7 +197,7 @@ def test_who_has_credentials_may_still_have_a_worker_that_waits(machine: AgentMa
     assert (state, "the worker hibernates" in words) == ("hibernating", True)
 
 
-def test_an_orphaned_worker_does_not_hide_that_the_core_agent_is_new(machine: AgentMachine) -> None:
+def test_an_orphaned_worker_does_not_hide_a_new_core_agent(machine: AgentMachine) -> None:
     runs_since(machine, "11:50:00", "06:00:00")
     machine.remove(IDENTITY)
     state, words = told(machine, started("06:00:00") + refused("06:00:01"))
