@@ -12,7 +12,7 @@ from fingerprint.cli import main
 from fingerprint.diagnose.context import Site
 from identity_machines import as_a_user, lockdown
 
-REJECTS = "an agent with this record would reject the machine, as it reads no more than was read here"
+REJECTS = "an agent with this record would reject the machine, as it reads the same values"
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ FEATURES = {
     "longest_ping_interval": "longest interval of pings",
     "ping_interval_setting": "setting for that interval",
     "silent_after": "hibernate.log is silent for good after",
-    "checks_each_minute": "looks each minute for identity_config.json",
+    "checks_each_minute": "checks each minute for identity_config.json",
     "sdk": "AWS SDK for Go, which spells the errors",
     "vault_mode": "mode of the vault's directories",
     "owner_setting": "setting for another owner of the vault than root",

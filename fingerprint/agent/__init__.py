@@ -1,1 +1,1 @@
-"""What is known of an installed amazon-ssm-agent: its paths, configuration, unit, proxies and running processes."""
+"""An installed amazon-ssm-agent: its paths, configuration, unit, proxies, logs and running processes."""

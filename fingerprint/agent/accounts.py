@@ -1,9 +1,9 @@
-"""Which account a node is in: by the role that the service names in an error, or by the id of an access key.
+"""The AWS account of a node: from the role that the service names in an error, or from an access key id.
 
-An access key id is a prefix of four letters and 80 bits in base32. In keys of today the first bit is set, and the next
-40 are the account; older ones have the first bit clear and no account. AWS does not document that; `sts
-get-access-key-info` tells the same of a key. Source: awsteele.com/blog/2020/09/26/aws-access-key-format.html and Tal
-Be'ery, "A short note on AWS KEY ID".
+An access key id is a prefix of four letters and 80 bits in base32. In current keys the first bit is set and the next
+40 are the account; in older keys the first bit is clear and no account follows. AWS does not document that; `sts
+get-access-key-info` prints the same account for a key. Sources:
+awsteele.com/blog/2020/09/26/aws-access-key-format.html and Tal Be'ery, "A short note on AWS KEY ID".
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ ARN = "arn:aws"
 
 
 class Role(Value):
-    """A role that a node had, by an error of the service.
+    """The role of a node, as an error of the service names it.
 
     Attributes:
         account: 12 digits.
         name: of the role.
-        node: the managed node that had it.
+        node: the managed node.
     """
 
     account: str
@@ -37,18 +37,18 @@ class Role(Value):
 
 
 def is_account(text: str) -> bool:
-    """Return whether a text is the id of an account."""
+    """Return whether a string is an account id."""
     return bool(_ACCOUNT.fullmatch(text))
 
 
 def role_in(text: str) -> Role | None:
-    """Return the role of a node that a text names by its ARN, the last one; None without one."""
+    """Return the last role of a node whose ARN is in a string; None without one."""
     found = [*_ROLE.finditer(text)]
     return Role(*found[-1].groups()) if found else None
 
 
 def account_of_key(access_key_id: str) -> str:
-    """Return the account that an access key belongs to, "" where its id does not tell."""
+    """Return the account of an access key, 12 digits; "" if its id does not hold one."""
     if not _KEY.fullmatch(access_key_id):
         return ""
     try:
@@ -56,5 +56,5 @@ def account_of_key(access_key_id: str) -> str:
     except Error:
         return ""
     account = bits >> _BEHIND & ((1 << _ACCOUNT_BITS) - 1)
-    # The first bit is set in those that hold one.
+    # Only ids with the first bit set hold an account.
     return f"{account:012d}" if bits >> (_ACCOUNT_BITS + _BEHIND) and account < _ACCOUNTS else ""

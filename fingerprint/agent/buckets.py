@@ -1,7 +1,7 @@
-"""The S3 buckets that the agent reads from in a region, what each is for, and the IAM policy that lets it.
+"""The S3 buckets that the agent reads in a region, the purpose of each, and the IAM policy that allows it.
 
-The names are those of AWS's pages "SSM Agent communications with AWS managed S3 buckets" and "Amazon S3 buckets
-for patching operations", the present ones and those from before; docs/s3-policy.md tells which name is from where.
+The names are from AWS's pages "SSM Agent communications with AWS managed S3 buckets" and "Amazon S3 buckets
+for patching operations", current and earlier versions; docs/s3-policy.md has the source of each name.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 SYSTEMS = ("linux", "windows", "macos")
 _GLOBAL_VERSION = "https://s3.amazonaws.com/ec2-downloads-windows/SSMAgent/latest/VERSION"
-# The bucket is of the first; the second reaches it over the internet. Others are apart.
+# The partition that has that bucket, and the other one that can connect to it over the internet.
 _WITH_GLOBAL_VERSION = ("aws", "aws-us-gov")
-# Of each region the end of `aws-patch-manager-REGION-` and `aws-patchmanager-macos-REGION-`.
+# Region -> end of `aws-patch-manager-REGION-` and `aws-patchmanager-macos-REGION-`.
 _PATCHING = {
     "af-south-1": "bdd5f65a9", "ap-east-1": "632356271", "ap-northeast-1": "4849fa78f",
     "ap-northeast-2": "10467995c", "ap-northeast-3": "67373598a", "ap-south-1": "cb7c62ff9",
@@ -29,12 +29,12 @@ _PATCHING = {
     "sa-east-1": "ddf4b6a09", "us-east-1": "1970c647d", "us-east-2": "552881074", "us-west-1": "8badb4304",
     "us-west-2": "34d7f99f8",
 }  # fmt: skip
-# Of most regions `patch-baseline-snapshot-REGION` is the whole name.
+# Region -> end of `patch-baseline-snapshot-REGION-`; other regions have no such end.
 _SNAPSHOTS = {
     "af-south-1": "tbxdb5b9", "ap-south-2": "50209442", "ap-southeast-3": "be0a3174", "ap-southeast-4": "dc6f76ce",
     "eu-south-2": "df2c9d70", "me-south-1": "uduvl7q8",
 }  # fmt: skip
-# There the distribution service has a bucket of another name.
+# Regions whose bucket of the distribution service has another name.
 _DISTRIBUTOR_FILE = ("af-south-1", "eu-south-1")
 
 
@@ -43,11 +43,11 @@ class Bucket(Value):
 
     Attributes:
         name: its name.
-        purpose: what the agent reads from it, for people.
+        purpose: what the agent reads from it.
         systems: the operating systems whose agents need it.
-        older: whether only agents or documents of earlier versions do.
-        listed: whether AWS's pages list the region, so that the name is theirs; else it is made as in other regions,
-            and not verified.
+        older: whether only earlier versions of agents or documents need it.
+        listed: whether AWS's pages list the region; else the name follows the pattern of other regions and is not
+            verified.
     """
 
     name: str
@@ -65,7 +65,7 @@ def buckets(region: str, system: str = "all") -> tuple[Bucket, ...]:
         system: one of SYSTEMS, or "all".
 
     Raises:
-        UsageError: it is no region.
+        UsageError: the region is invalid.
     """
     require_region(region)
     both, others = ("linux", "windows"), SYSTEMS
@@ -89,7 +89,7 @@ def buckets(region: str, system: str = "all") -> tuple[Bucket, ...]:
         found.append(Bucket(f"aws-patch-manager-{region}-{ending}", modules, both, False))
         found.append(Bucket(f"aws-patchmanager-macos-{region}-{ending}", modules, ("macos",), False))
     else:
-        # The form from before, and the only one that is told of such a region.
+        # The earlier form, the only one that AWS's pages have for such regions.
         found.append(Bucket(f"aws-patchmanager-macos-{region}", modules, ("macos",), True))
     distributor = "the distribution service, for AWS-ConfigureAWSPackage with agents from 2.2.45.0 on"
     if region in _DISTRIBUTOR_FILE:
@@ -105,7 +105,7 @@ def buckets(region: str, system: str = "all") -> tuple[Bucket, ...]:
 
 
 def unlisted(region: str) -> str:
-    """Return how sure the names of a region's buckets are; "" where AWS's pages list the region."""
+    """Return a warning that the names of a region's buckets are not verified; "" if AWS's pages list the region."""
     if region in _PATCHING:
         return ""
     return (
@@ -114,26 +114,26 @@ def unlisted(region: str) -> str:
 
 
 def s3_endpoint(region: str, *, dual_stack: bool = False) -> str:
-    """Return the URL below which the buckets of a region are, also for IPv6 if it is to be dual-stack."""
+    """Return the URL below which the buckets of a region are; a dual-stack one serves IPv6, too."""
     return endpoint("s3", region, dual_stack=dual_stack)
 
 
 def version_url(region: str, base: str = "") -> str:
-    """Return where the newest version of the agent in a region is told.
+    """Return the URL of the file that names the newest version of the agent in a region.
 
     Args:
         region: such as "us-east-2".
         base: URL of S3; "" for that of the region.
 
     Raises:
-        UsageError: it is no region.
+        UsageError: the region is invalid.
     """
     require_region(region)
     return f"{(base or s3_endpoint(region)).rstrip('/')}/amazon-ssm-{region}/latest/VERSION"
 
 
 def global_version_url(region: str) -> str:
-    """Return where the newest version of all regions is told; "" for a partition that has no such place."""
+    """Return the URL of the file that names the newest version of all regions; "" if the partition has none."""
     return _GLOBAL_VERSION if partition(region) in _WITH_GLOBAL_VERSION else ""
 
 
@@ -151,7 +151,7 @@ def policy(region: str, system: str = "all") -> dict[str, Any]:
 
 
 def comments(region: str, system: str = "all") -> str:
-    """Return what each bucket is for, as a text beside the policy, which can hold no comments."""
+    """Return the purpose of each bucket in Markdown, to be stored beside the policy: JSON has no comments."""
     lines = [f"# S3 buckets of SSM Agent in {region}", ""]
     for bucket in buckets(region, system):
         older = " For agents and documents of earlier versions." if bucket.older else ""

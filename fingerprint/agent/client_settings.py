@@ -1,4 +1,4 @@
-"""What a client of the service takes from the agent's configuration, for the vault that it shares with the agent."""
+"""The settings of the agent's configuration that a client of the service follows if it shares the agent's vault."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
     from fingerprint.agent.paths import AgentPaths
     from fingerprint.machine.base import Machine
 
-# A value of the wrong type in any of these changes what a client does.
+# The settings that a client uses; a value of the wrong type in one of them is an error.
 _USED = (
     "Ssm", "Ssm.Endpoint", "Agent", "Agent.ServiceDomain", "Agent.UseDualStackEndpoint", "Identity",
     "Identity.ConsumptionOrder",
 )  # fmt: skip
-_CORRECT = "Nothing was sent. Correct it, or move the file away to have the agent's defaults"
+_CORRECT = "Nothing was sent. Correct it, or move the file away to use the agent's defaults"
 
 
 class ClientSettings(Value):
     """Settings of a client of the service.
 
     Attributes:
-        path: the configuration that they are from.
-        config: its members; None without one.
-        proxies: variables of the agent's service that name proxies.
-        certificates: a file of certificates to trust beside the usual ones, "" for none.
-        other_identity: the identity that the agent took in place of the registration, "" for none.
+        path: the agent's configuration file.
+        config: its members; None without a file.
+        proxies: proxy variables of the agent's service.
+        certificates: a file of certificates to trust in addition to the usual ones; "" for none.
+        other_identity: the identity that the agent used in place of the registration; "" for none.
     """
 
     _hidden = ("config", "proxies")
@@ -58,8 +58,8 @@ class ClientSettings(Value):
     other_identity: str
 
     def endpoint(self, region: str) -> str:
-        """Return the URL of the service in a region that the configuration names, "" for the region's usual one."""
-        # Only of this setting it matters which agent is installed, and asking costs the start of a process.
+        """Return the URL of the service that the configuration names for a region; "" for the region's usual one."""
+        # Only this setting depends on the installed version, and reading that starts a process.
         version = printed_version(LiveMachine()) if self._dual_stack else ""
         return configured_url(self.config, "ssm", region, version)
 
@@ -69,12 +69,12 @@ class ClientSettings(Value):
 
     @property
     def longest_pause(self) -> int | None:
-        """Seconds that pauses between failed requests end at, None for the agent's own limit."""
+        """The longest pause between failed requests in seconds; None for the agent's own limit."""
         return settings_of(self.config or {}).number("Ssm.CredentialRetryMaxSleepSeconds")
 
     @property
     def endpoint_setting(self) -> str:
-        """The name of the setting that `endpoint` is from, if it is from one."""
+        """The name of the setting that decides `endpoint`."""
         if setting(self.config, "Ssm", "Endpoint"):
             return "Ssm.Endpoint"
         of_domain = setting(self.config, "Agent", "ServiceDomain") or not self._dual_stack
@@ -82,14 +82,14 @@ class ClientSettings(Value):
 
 
 def settings_for(vault: str) -> ClientSettings | None:
-    """Return the settings of the agent whose vault it is; None for a vault that is no agent's on this host.
+    """Return the settings of the agent that uses a vault; None if no agent on this host uses it.
 
     Args:
         vault: its directory.
 
     Raises:
-        InputError: the configuration cannot be read, is no JSON object, or has a value of the wrong type that matters.
-        Refused: by the configuration the agent does not use this vault's registration.
+        InputError: the configuration is unreadable, not a JSON object, or a used setting has a value of the wrong type.
+        Refused: the configuration keeps the agent from using this vault's registration.
     """
     if not is_agents_vault(vault):
         return None
@@ -121,7 +121,7 @@ def _config(machine: Machine, path: str) -> dict[str, Any] | None:
 
 
 def _other_identity(machine: Machine, paths: AgentPaths, config: dict[str, Any] | None) -> str:
-    """Return the identity that the agent prefers to the registration and has. Raises Refused if it never uses that."""
+    """Return the identity that the agent used before the registration. Raises Refused if it never uses that."""
     order, _ = identity_order(decoded(config or {})[0])
     if ON_PREMISES not in order:
         raise Refused(

@@ -47,14 +47,14 @@ def read_config(machine: Machine, path: str) -> dict[str, Any] | None:
     except JsonError as error:
         raise ValueError(str(error)) from None
     if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("not a JSON object")
     return found
 
 
 def setting(config: dict[str, Any] | None, section: str, name: str) -> Any:
-    """Return one value of a configuration, whatever its type; None if it is not set.
+    """Return one value of a configuration, of any type; None if it is not set.
 
-    As in the agent names are compared without regard to case, and the last of several counts.
+    Like the agent it ignores the case of names and takes the last of several.
     """
     found = None
     for key, members in (config or {}).items():
@@ -66,10 +66,10 @@ def setting(config: dict[str, Any] | None, section: str, name: str) -> Any:
 
 
 def identity_order(settings: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the identities that the agent tries, in order, and the names in Identity.ConsumptionOrder it ignores.
+    """Return the identities that the agent tries, in order, and the names of Identity.ConsumptionOrder that it ignores.
 
     Args:
-        settings: what `decoded` returned.
+        settings: the values that `decoded` returned.
     """
     named = settings.get("Identity.ConsumptionOrder") or []
     order = [name for name in named if name in IDENTITIES] or list(DEFAULT_ORDER)
@@ -91,14 +91,14 @@ def identity_type(machine: Machine, path: str) -> str:
 
 
 class Settings(Value):
-    """A configuration as one version of the agent takes it.
+    """A configuration as one version of the agent applies it.
 
     Attributes:
-        values: "Section.Name" -> value of what it knows and accepts.
-        wrong: (name, text for people) of each value of the wrong type: the agent does not start with it.
-        wrong_later: the same of settings that only later versions know: an update would keep the agent from starting.
-        replaced: texts on values for which the agent takes its default, as they are outside their range.
-        ignored: texts on names that it passes over.
+        values: "Section.Name" -> value, of the settings that it knows and accepts.
+        wrong: (name, message) of each value of the wrong type: the agent does not start with it.
+        wrong_later: the same for settings that only later versions know: the agent would not start after an update.
+        replaced: messages on values out of range, for which the agent uses its default.
+        ignored: messages on names that it ignores.
     """
 
     values: dict[str, Any]
@@ -111,7 +111,7 @@ class Settings(Value):
         self._set(values={}, wrong=[], wrong_later=[], replaced=[], ignored=[])
 
     def number(self, name: str) -> int | None:
-        """Return an integer that is set and accepted; None for the agent's default.
+        """Return an integer setting that is set and accepted; None for the agent's default.
 
         Args:
             name: such as "Ssm.CredentialRetryMaxSleepSeconds".
@@ -127,13 +127,13 @@ def decoded(config: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str
 
 
 def settings_of(config: dict[str, Any], version: str = "") -> Settings:
-    """Return a configuration as a version of the agent takes it.
+    """Return a configuration as a version of the agent applies it.
 
-    Its decoder compares names without regard to case and takes the last of several; null keeps the default.
+    The agent's decoder ignores the case of names and takes the last of several; null keeps the default.
 
     Args:
         config: what `read_config` returned.
-        version: of the agent; what is none, or newer than all that were assessed, counts as the newest.
+        version: of the agent; an invalid one, or one newer than all that were assessed, counts as the newest.
     """
     found, numbers = Settings(), version_of(version)
     for section, values in config.items():
@@ -153,7 +153,7 @@ def settings_of(config: dict[str, Any], version: str = "") -> Settings:
             found.wrong.extend(inner.wrong)
             found.ignored.extend(inner.ignored)
         else:
-            # Null passes the decoder, and ends the agent in the next step.
+            # The decoder accepts null; the agent then ends in its next step.
             found.wrong.append((where, _rejected(where, identity, OBJECT)))
     return found
 
@@ -169,19 +169,19 @@ def _decode(section: str, values: dict[str, Any], keys: Mapping[str, Key], found
         fits, knows = _fits(value, key.kind), _knows(numbers, key)
         if not knows:
             since = f"agents from {key.since} on" if numbers < version_of(key.since) else f"agents up to {key.until}"
-            this = version if numbers else "not known, and taken for the newest"
-            found.ignored.append(f"{where} is known to {since} only, and this one is {this}: it has no effect")
+            this = version if numbers else "of unknown version, so the newest is assumed"
+            found.ignored.append(f"{where} has no effect: only {since} know it, and this agent is {this}")
         if not fits and (knows or numbers < version_of(key.since)):
             (found.wrong if knows else found.wrong_later).append((where, _rejected(where, value, key.kind)))
         elif fits and knows and (value is not None or key.kind in (STRINGS, OBJECTS)):
-            # A list becomes empty by null; anything else stays as it was.
+            # null empties a list and leaves any other setting unchanged.
             found.values[where] = value
             if _outside(value, key):
                 found.replaced.append(_replaced(where, value, key))
 
 
 def _knows(numbers: tuple[int, ...], key: Key) -> bool:
-    """Return whether a version knows a setting; one that is not known counts as the newest."""
+    """Return whether a version knows a setting; an unknown version counts as the newest."""
     if not numbers:
         return not key.until
     return version_of(key.since) <= numbers and (not key.until or numbers <= version_of(key.until))
@@ -189,14 +189,14 @@ def _knows(numbers: tuple[int, ...], key: Key) -> bool:
 
 def _unknown(name: str, version: str) -> str:
     newer = version_of(version) > version_of(NEWEST_ASSESSED)
-    told = f"this one is {version}, and may know it" if newer else "it has no effect"
-    return f"{name} is no setting of agents up to {NEWEST_ASSESSED}: {told}"
+    effect = f"this agent is {version} and may know it" if newer else "it has no effect"
+    return f"{name} is not a setting of agents up to {NEWEST_ASSESSED}: {effect}"
 
 
 def _outside(value: Any, key: Key) -> bool:
-    """Return whether the agent takes its default for a value of the right type."""
+    """Return whether the agent replaces a value of the right type with its default."""
     if key.words:
-        # Its template has the empty text for the default.
+        # The template of the configuration has "" for the default.
         return bool(value) and value not in key.words
     if key.kind != INTEGER:
         return False
@@ -211,7 +211,7 @@ def _replaced(name: str, value: Any, key: Key) -> str:
 
 
 def _rejected(name: str, value: Any, kind: str) -> str:
-    return f"{name} is {_word(value)}, and has to be {kind}"
+    return f"{name} is {_word(value)}: must be {kind}"
 
 
 def _known(name: str, names: Iterable[str]) -> str:
@@ -219,7 +219,7 @@ def _known(name: str, names: Iterable[str]) -> str:
 
 
 def _fits(value: Any, kind: str) -> bool:
-    """Return whether the agent's decoder takes a value for a kind."""
+    """Return whether the agent's decoder accepts a value for a kind."""
     if value is None:
         return True
     if kind == INTEGER:
@@ -230,11 +230,11 @@ def _fits(value: Any, kind: str) -> bool:
 
 
 def _word(value: Any) -> str:
-    """Return what a value is, without telling it."""
+    """Return the type of a value for messages; the value itself may be secret."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (int, float)):
-        return "a number" if isinstance(value, int) and value in _INTEGERS else "a number that is no integer of 64 bits"
+        return "a number" if isinstance(value, int) and value in _INTEGERS else "a number that is not a 64-bit integer"
     return STRING if isinstance(value, str) else "a list" if isinstance(value, list) else OBJECT

@@ -1,7 +1,7 @@
 """The settings of amazon-ssm-agent.json: type, range, default, and the versions that know each. Data only.
 
-A value of the wrong type keeps the agent from starting. One outside its range, or none of the words that a setting
-has, is replaced by the default without a word in any log. A name that a version does not know is passed over.
+A value of the wrong type keeps the agent from starting. A value out of range, or none of the words of its setting, is
+replaced by the default without a line in any log. A name that a version does not know is ignored.
 
 Sources: the agent's contracts, parser and README, October 2024 to 2026; docs/compatibility.md.
 """
@@ -18,11 +18,11 @@ class Key(Value):
     """One setting.
 
     Attributes:
-        kind: the type that its value has to have, one of the words of this module.
-        low, high: the range of an integer; None where there is no such end.
-        words: what a string may be; () for anything.
-        default: what the agent takes where the value is outside of these; None where nothing is.
-        since, until: the first and the last version that knows it; "" where all do.
+        kind: the type of its value, one of the constants of this module.
+        low, high: the range of an integer; None without that bound.
+        words: the allowed strings; () for any.
+        default: what the agent uses for a value outside of these; None if none is.
+        since, until: the first and the last version that knows it; "" without that bound.
     """
 
     kind: str

@@ -1,6 +1,6 @@
-"""What botocore's endpoint data list: FIPS endpoints, by service and region. They come with the extra `aws`.
+"""FIPS endpoints by service and region, from the endpoint data of botocore, which the extra `aws` installs.
 
-The data are those of the installed botocore and of nothing else: `~/.aws/models` could name any endpoint.
+Only the data of the installed botocore are read: `~/.aws/models` could name any endpoint.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class NoEndpointData(Exception):
-    """There is no botocore, or no data in it that can be read; the text says which."""
+    """botocore or its endpoint data are missing or unreadable; the message says which."""
 
 
 class FipsNames(Value):
     """FIPS endpoints of a service in a region.
 
     Attributes:
-        known: whether the data have the service and the region's partition; else nothing can be told.
-        usual, dual_stack: host names, the second one for both IPv4 and IPv6; "" where the data list none.
+        known: whether the data have the service and the region's partition; else the endpoints are unknown.
+        usual, dual_stack: host names, the second one for both IPv4 and IPv6; "" if the data list none.
     """
 
     known: bool
@@ -37,15 +37,15 @@ class FipsNames(Value):
 def fips_names(service: str, region: str) -> FipsNames:
     """Return the FIPS endpoints that botocore's data list.
 
-    A name that botocore's own resolver would make from a template, for a region that the data do not list, is not among
-    them: no such endpoint need exist.
+    Names that botocore's resolver makes from a template, for regions that the data do not list, are left out: such an
+    endpoint need not exist.
 
     Args:
         service: by the first part of its host names, such as "kms".
         region: such as "us-gov-west-1".
 
     Raises:
-        NoEndpointData: there is no botocore.
+        NoEndpointData: botocore or its data are missing or unreadable.
     """
     resolver = _resolver()
     from botocore.exceptions import BotoCoreError

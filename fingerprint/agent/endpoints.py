@@ -1,4 +1,4 @@
-"""The endpoints that the agent takes from its configuration."""
+"""The service endpoints in the agent's configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Service -> section of the configuration whose Endpoint names another one. CloudWatchLogs is known from 3.3.2958 on.
+# Service -> section of the configuration whose Endpoint overrides it. CloudWatchLogs exists from 3.3.2958 on.
 SECTIONS = {
     "ssm": "Ssm", "ec2messages": "Mds", "ssmmessages": "Mgs", "s3": "S3", "kms": "Kms", "logs": "CloudWatchLogs",
 }  # fmt: skip
@@ -26,7 +26,7 @@ def configured_url(config: dict[str, Any] | None, service: str, region: str, ver
         config: what `read_config` returned.
         service: such as "ssm".
         region: of the node; "" if unknown.
-        version: of the agent; one that is not known counts as the newest.
+        version: of the agent; an unknown one counts as the newest.
 
     Returns:
         The URL. It may hold a password.
@@ -42,7 +42,7 @@ def configured_url(config: dict[str, Any] | None, service: str, region: str, ver
 
 
 def uses_dual_stack(settings: dict[str, Any]) -> bool:
-    """Return whether the agent makes the names of endpoints for both IPv4 and IPv6.
+    """Return whether the agent uses endpoints for both IPv4 and IPv6.
 
     Args:
         settings: values of `settings_of`.

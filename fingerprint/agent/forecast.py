@@ -1,4 +1,4 @@
-"""What the agent will do with the machine at its next comparison, and when."""
+"""Forecast: the outcome of the agent's next comparison of the hardware, and when it compares."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from fingerprint.types import Outlook, Value
 
 
 class Forecast(Value):
-    """What the agent will do with the machine as it is now, and when.
+    """The outcome of the agent's next comparison if the machine stays as it is, and when it compares.
 
     Attributes:
         refused: whether the agent will store a new fingerprint, which the service rejects; None for not known.
         check: when it compares the hardware next.
         record_written: when the record was written, seconds since 1970-01-01 UTC; None if not known.
-        text: the same for people.
+        text: the forecast as a phrase.
     """
 
     refused: bool | None
@@ -24,17 +24,17 @@ class Forecast(Value):
 
     @property
     def trigger(self) -> Trigger:
-        """When the agent compares the hardware next: see `NextCheck`."""
+        """What causes the next comparison: see `NextCheck`."""
         return self.check.trigger
 
     @property
     def compares_at(self) -> float | None:
-        """The time of that, seconds since 1970-01-01 UTC; None where it is at no known time."""
+        """When the agent compares next, seconds since 1970-01-01 UTC; None if unknown or after a start."""
         return self.check.at
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until then, None where there is no such time."""
+        """Seconds until `compares_at`; None without it."""
         return self.check.seconds_left
 
 
@@ -42,13 +42,13 @@ UNREAD = "sources could not be read"
 
 
 def foretell(outlook: Outlook, check: NextCheck, record_written: float | None, why: str = "") -> Forecast:
-    """Return what the agent will do at its next comparison.
+    """Return the forecast of the agent's next comparison.
 
     Args:
-        outlook: what it does with the machine as it is now.
+        outlook: its outcome for the machine as it is now.
         check: when the agent compares next.
         record_written: when the record was written, seconds since 1970-01-01 UTC; None if not known.
-        why: why it is not known what it does; "" for sources that could not be read.
+        why: why the outcome is not known; "" for unreadable sources.
     """
     refused = None if outlook == Outlook.UNKNOWN else outlook != Outlook.ACCEPTS
     since = f"the agent runs since {utc(check.started)}" if check.started is not None else "an agent runs"

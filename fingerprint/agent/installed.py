@@ -13,7 +13,7 @@ _SECONDS = 8.0
 
 
 def program_directory(machine: Machine) -> str:
-    """Return the directory of the agent's programs on a machine: of its package, or of its snap."""
+    """Return the directory of the agent's programs on a machine, of its package or of its snap."""
     paths = paths_of(machine.platform)
     try:
         packaged = machine.exists(f"{paths.programs}/{paths.core}")
@@ -25,18 +25,18 @@ def program_directory(machine: Machine) -> str:
 
 
 def printed_version(machine: Machine) -> str:
-    """Return what the agent's program prints as its version; "" if there is none, or others than root may change it."""
+    """Return what the agent's program prints as its version; "" without one, or if others than root may write it."""
     paths = paths_of(machine.platform)
     path = f"{program_directory(machine)}{paths.separator}{paths.core}"
     if not _only_roots(machine, path):
         return ""
     [result] = machine.run(((path, "-version"),), _SECONDS)
-    # Whatever it is: what is no version is told, and not replaced by another one.
+    # Also if it is not a version: the caller shows it rather than another source's.
     return version_text(result.stdout) if result.succeeded else ""
 
 
 def _only_roots(machine: Machine, path: str) -> bool:
-    """Return whether a program is there, and nobody but root could have changed it: what else is not run."""
+    """Return whether a program exists and only root could have changed it. No other program is run."""
     try:
         status = machine.status(path)
     except OSError:

@@ -1,6 +1,6 @@
 """Where the agent's files are, by operating system and package, and what its service, processes and logs are called.
 
-Data only, below everything that looks for an agent: a new path or name is one edit, here.
+Data only, below all modules that search for an agent: a new path or name is one edit, here.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ CONFIG_NAME = f"{CORE}.json"
 REGISTRATION_NAME = "registration"
 # Where the AWS SDKs have credentials and settings, below a home directory.
 SDK_CREDENTIALS, SDK_CONFIG = (".aws", "credentials"), (".aws", "config")
-# The programs of the snap. All else of it is where the packages have it.
+# The programs of the snap. Its other files are at the paths of the packages.
 SNAP = f"/snap/{PACKAGE}/current"
-# In lower case with slashes: a path that holds one of these is the agent's.
+# A path that holds one of these, in lower case with slashes, is the agent's.
 _PARTS = ("/amazon/ssm/", "/aws/ssm/", f"/{PACKAGE}")
 _DATA = "/var/lib/amazon/ssm"
 _SYSTEMS = {"win32": "windows", "darwin": "macos"}
 
 
 class AgentPaths(Value):
-    """Paths as the host that is looked at has them.
+    """Paths of an agent, in the form of its host's system.
 
     Attributes:
         data: directory of its data, with the vault, the registration file and the state of nodes.
@@ -51,15 +51,15 @@ class AgentPaths(Value):
         registration: the registration file.
         identity: the runtime configuration that names the last credentials.
         host_management: credentials of the default host management role.
-        other_host_management: where AWS's page has these, if not there; else "".
+        other_host_management: another path that AWS's page names for these; "" without one.
         config: its configuration file.
-        certificates: a file of certificates that it trusts beside the system's.
+        certificates: a file of certificates that it trusts in addition to the system's.
         logs: directory of its logs.
         programs: directory of its programs.
-        binaries: names of those.
-        home: home directory of the account that it runs as, where its shared credentials are; "" on Windows, where
-            that is in the system's directory.
-        separator: between the names of a path.
+        binaries: names of its programs.
+        home: home directory of the account that it runs as, which holds its shared credentials; "" on Windows, where
+            they are in the system's directory.
+        separator: of the names in a path.
     """
 
     data: str

@@ -1,8 +1,8 @@
-"""Providers: the clouds whose metadata service an agent asks where its machine is, for its health reports.
+"""Providers: the clouds whose metadata service an agent queries for the location in its health reports.
 
 Agents from 3.3.4793 on register with one (`amazon-ssm-agent -register -provider Azure`). Its name goes to the service
-and into the registration record. At each health report such an agent asks the provider's metadata service, and without
-an answer it sends no report: the service then shows the node as offline.
+and into the registration record. Before each health report such an agent queries the provider's metadata service, and
+without an answer it sends no report: the service then shows the node as offline.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Provider(Value):
 
     Attributes:
         name: as the agent and the service spell it.
-        path: what the agent asks its metadata service for.
+        path: what the agent requests from its metadata service.
         headers: of that request.
     """
 
@@ -28,13 +28,13 @@ class Provider(Value):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-# EC2's wants a token beside that.
+# EC2's also requires a token.
 PROVIDERS = {
     EC2: Provider(EC2, "/latest/meta-data/instance-id"),
     AZURE: Provider(AZURE, "/metadata/instance?api-version=2025-04-07&format=json", (("Metadata", "true"),)),
 }
 METADATA_HOST = "169.254.169.254"
-# Of EC2: where its token is asked for.
+# EC2's path of the token.
 TOKEN_PATH = "/latest/api/token"
 
 
@@ -51,7 +51,7 @@ def provider_named(text: str) -> str:
 
 
 def reads_provider(version: str) -> bool | None:
-    """Return whether an agent of a version reads the member `provider`; None where that is not known.
+    """Return whether an agent of a version reads the member `provider`; None if that is not known.
 
     Args:
         version: such as "3.3.4793.0"; "" if it is not known.
@@ -63,7 +63,7 @@ def member_for(asked: str, version: str, present: str | None) -> str | None:
     """Return the member `provider` of a new registration record; None for a record without it.
 
     Args:
-        asked: the provider to register with, "" for none.
+        asked: the provider to register with; "" for none.
         version: of the installed agent, "" if it is not known.
         present: the member of the record that is replaced, None without one.
     """
@@ -75,7 +75,7 @@ def member_for(asked: str, version: str, present: str | None) -> str | None:
 
 
 def too_old(version: str) -> str:
-    """Return that the installed agent does not know providers, as a sentence without a full stop; "" where it does."""
+    """Return a warning that the installed agent does not know providers, without a full stop; "" if it does."""
     if reads_provider(version) is not False:
         return ""
     since = row_since("record_provider", True)

@@ -1,7 +1,7 @@
-"""Proxies: how the URL of one is read, those of the agent's service, and which of them a URL goes through.
+"""Proxies: parse their URLs, read those of the agent's service, and choose the one for a URL.
 
-On Linux the agent has its environment only. On Windows the key Environment of its service wins over Internet
-Options and WinHTTP. On macOS it asks `scutil --proxy`, so its proxies are the system's.
+On Linux the agent uses its environment only. On Windows the key Environment of its service takes precedence over
+Internet Options and WinHTTP. On macOS it runs `scutil --proxy`, so its proxies are the system's.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 _PORTS = {"http": 80, "https": 443}
 _SOCKS = ("socks5", "socks5h")
 _NAMES = ("http_proxy", "https_proxy", "no_proxy")
-# Of an entry of no_proxy its host, in brackets if it is an address of IPv6, and its port.
+# Host and port of an entry of no_proxy; an IPv6 address is in brackets.
 _WITH_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*):([^:\[\]]*)")
 
 
 class Proxy(Value):
-    """A proxy that HTTP is spoken to.
+    """An HTTP or HTTPS proxy.
 
     Attributes:
         url: scheme (http or https), host and, if it has one, port; without user and password.
-        auth: both, None for none.
+        auth: user and password; None without them.
     """
 
     _hidden = ("auth",)
@@ -46,29 +46,28 @@ class Proxy(Value):
 
     @property
     def secure(self) -> bool:
-        """Whether TLS is spoken to the proxy itself."""
+        """Whether the connection to the proxy itself uses TLS."""
         return self.url.startswith("https:")
 
     @property
     def place(self) -> tuple[str, int]:
-        """Its host, an IPv6 address without brackets, and its port."""
+        """Host, an IPv6 address without brackets, and port."""
         parts = urlsplit(self.url)
         return parts.hostname or "", parts.port or _PORTS[parts.scheme]
 
 
 def parsed_proxy(url: str, whose: str = "", remedy: str = "Name one as http://host:port") -> Proxy:
-    """Return the proxy of a URL; without a scheme it is http.
+    """Return the proxy that a URL names; without a scheme, http is assumed.
 
     Args:
-        url: as somebody wrote it.
-        whose: words for errors that follow the URL, such as " of the environment".
-        remedy: of the errors.
+        url: as it was configured.
+        whose: where the URL is from, for messages, such as " of the environment".
+        remedy: of the error.
 
     Raises:
-        UsageError: it is not an http or https URL of a host and nothing else.
+        UsageError: not an http or https URL, or one with a path or query.
     """
-    whole = url if "://" in url else f"http://{url.removeprefix('//')}"
-    parts = url_parts(whole)
+    parts = url_parts(url if "://" in url else f"http://{url.removeprefix('//')}")
     if parts is None or parts.scheme not in _PORTS or parts.path not in ("", "/") or parts.query:
         raise UsageError(f"the proxy {hidden(url)!r}{whose} cannot be used", remedy=remedy)
     user, at, host = parts.netloc.rpartition("@")
@@ -77,25 +76,25 @@ def parsed_proxy(url: str, whose: str = "", remedy: str = "Name one as http://ho
 
 
 def is_socks(url: str) -> bool:
-    """Return whether the URL of a proxy is one of SOCKS 5: the agent can use that, this program cannot."""
+    """Return whether a URL names a SOCKS 5 proxy, which the agent can use and this program cannot."""
     return url.partition("://")[0].lower() in _SOCKS
 
 
 def url_parts(url: str) -> SplitResult | None:
-    """Return the parts of a URL with a host and, if it has one, a port; None for any other text."""
+    """Return the parts of a URL; None unless it has a host and, if any, a valid port."""
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return None
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and parts.port != 0 and not parts.fragment
     except ValueError:
-        # No port, or no IPv6 address in brackets.
+        # An invalid port or IPv6 address.
         return None
     return parts if usable else None
 
 
 def proxy_variables(assignments: Iterable[str]) -> dict[str, str]:
-    """Return the variables of proxies among assignments NAME=value, as they are written."""
+    """Return the proxy variables among assignments NAME=value: name as written -> value."""
     found = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
@@ -105,7 +104,7 @@ def proxy_variables(assignments: Iterable[str]) -> dict[str, str]:
 
 
 def proxies_of_unit(unit: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the variables of proxies in the Environment= of a unit, as `systemd_unit` returns it."""
+    """Return the proxy variables in the Environment= of a unit, as `systemd_unit` returns it."""
     return proxy_variables(environment_of_unit(unit))
 
 
@@ -113,22 +112,22 @@ def environment_of_unit(unit: Mapping[str, str] | None) -> list[str]:
     """Return the assignments NAME=value in the Environment= of a unit, as `systemd_unit` returns it."""
     environment = (unit or {}).get("Environment", "")
     try:
-        # systemd quotes what has a space in it.
+        # systemd quotes assignments that contain spaces.
         return shlex.split(environment)
     except ValueError:
         return environment.split()
 
 
 def service_proxies(machine: Machine, pids: Sequence[int]) -> dict[str, str]:
-    """Return the variables of proxies of the agent's service on this host.
+    """Return the proxy variables of the agent's service on this host.
 
     Args:
         machine: this host.
-        pids: processes of the agent that run, whose environment is what counts.
+        pids: running processes of the agent; the environment of the first readable one is used.
 
     Returns:
-        Name as it is written -> value. {} also where neither process, unit nor registry can be read: then the proxies
-        of whoever asks apply, as without an agent.
+        Name as written -> value; {} also if process, unit and registry are unreadable: then the caller's own proxies
+        apply, as without an agent.
     """
     if machine.platform == "windows":
         from fingerprint.machine.windows import service_environment
@@ -142,7 +141,7 @@ def service_proxies(machine: Machine, pids: Sequence[int]) -> dict[str, str]:
             with open(f"/proc/{pid}/environ", "rb") as file:
                 return proxy_variables(file.read().decode("utf-8", "replace").split("\0"))
         except OSError:
-            # It ended meanwhile, or is another user's.
+            # The process has ended, or is another user's.
             continue
     try:
         return proxies_of_unit(systemd_unit(machine))
@@ -151,15 +150,15 @@ def service_proxies(machine: Machine, pids: Sequence[int]) -> dict[str, str]:
 
 
 def proxy_for(url: str, variables: Mapping[str, str]) -> str:
-    """Return the proxy that the agent asks a URL through, "" for none; by the rules of Go's net/http.
+    """Return the proxy that the agent uses for a URL, "" for none; by the rules of Go's net/http.
 
-    Loopback is never asked through a proxy. `no_proxy` takes names, which stand for their subdomains, too, and for
-    these only with "." or "*." before them, addresses, networks (CIDR) and "*"; all but the last two also with a port.
+    Loopback is always connected to directly. `no_proxy` lists names with their subdomains (subdomains only if they
+    begin with "." or "*."), addresses, networks (CIDR) and "*"; all but the last two may have a port.
     Source: golang.org/x/net/http/httpproxy.
 
     Args:
-        url: http or https. What is no URL is asked through none.
-        variables: as `service_proxies` returns them; the upper-case name wins.
+        url: http or https; an invalid URL has no proxy.
+        variables: as `service_proxies` returns them; upper-case names take precedence.
     """
     parts = url_parts(url)
     name = proxy_variable(parts.scheme, variables) if parts is not None else ""
@@ -176,7 +175,7 @@ def proxy_for(url: str, variables: Mapping[str, str]) -> str:
 
 
 def proxy_variable(scheme: str, variables: Mapping[str, str]) -> str:
-    """Return the variable that names the proxy for URLs of a scheme, "" if none does or the scheme is another one.
+    """Return the name of the variable with the proxy for a scheme; "" without one, or for another scheme.
 
     Args:
         scheme: http or https.
@@ -187,12 +186,12 @@ def proxy_variable(scheme: str, variables: Mapping[str, str]) -> str:
 
 
 def _excludes(one: str, host: str, port: str, address: IPv4Address | IPv6Address | None) -> bool:
-    """Return whether an entry of no_proxy, in lower case, stands for a host."""
+    """Return whether an entry of no_proxy, in lower case, excludes a host."""
     if one in ("", "*"):
         return one == "*"
     if "/" in one:
         try:
-            # Go takes a length for a mask only.
+            # Go accepts a prefix length only, no netmask.
             return address is not None and one.rpartition("/")[2].isdigit() and address in ip_network(one, strict=False)
         except ValueError:
             return False
@@ -212,5 +211,5 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
         found = ip_address(text)
     except ValueError:
         return None
-    # To Go an address of IPv4 within one of IPv6 is the former.
+    # Go treats an IPv4-mapped IPv6 address as the IPv4 address.
     return getattr(found, "ipv4_mapped", None) or found

@@ -1,4 +1,4 @@
-"""Regions of AWS: their partition and their domain, by the beginning of their names."""
+"""Regions of AWS: partition and domain, by the prefix of the region's name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from fingerprint.errors import UsageError
 
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[1-9][0-9]?")
 _PARTITION, _DOMAIN, _DUAL_STACK_DOMAIN = range(1, 4)
-# Beginning of the region, partition, domain of its endpoints, and domain of those for both IPv4 and IPv6. The agent
-# knows the same domains.
+# Prefix of the region, partition, domain of its endpoints, and domain of those for both IPv4 and IPv6. The agent has
+# the same domains.
 _PARTITIONS = (
     ("cn-", "aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
     ("us-gov-", "aws-us-gov", "amazonaws.com", "api.aws"),
@@ -23,7 +23,7 @@ _PARTITIONS = (
 
 
 def require_region(region: str) -> None:
-    """Raise UsageError for a text that is no region."""
+    """Raise UsageError unless a string has the form of a region."""
     if not _REGION.fullmatch(region):
         raise UsageError(f"{region!r} is no region", remedy="Name one such as us-east-2")
 

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from fingerprint.types import FingerprintRecord
     from fingerprint.vault import Vault
 
-# No zone is further from UTC.
+# The largest offset of any time zone from UTC.
 _ANY_ZONE_SECONDS = 14 * 3600
 AGENT = "the agent"
-# The line of the agent's log, in lower case, that a new fingerprint is made after a mismatch.
+# The agent's log line on a new fingerprint after a mismatch, in lower case.
 _REGENERATES = b"calculated hardware difference"
 
 
 def logs_show_regeneration(machine: Machine) -> bool:
-    """Return whether the agent's logs may tell of a new fingerprint: they are searched as bytes, which is quick."""
+    """Return whether the agent's logs may report a new fingerprint: a quick search of their bytes."""
     paths = paths_of(machine.platform)
     try:
         names = machine.list_directory(paths.logs)
@@ -36,7 +36,7 @@ def logs_show_regeneration(machine: Machine) -> bool:
         try:
             data = machine.read_end(paths.logs + paths.separator + name, END_LIMIT)
         except OSError:
-            # `diagnose` says that it could not be read.
+            # `diagnose` reports unreadable logs.
             continue
         if _REGENERATES in data.lower():
             return True
@@ -46,7 +46,7 @@ def logs_show_regeneration(machine: Machine) -> bool:
 def record_state(
     agent: AgentFacts, vault: Vault, record: FingerprintRecord, *, of_agent: bool
 ) -> tuple[State, tuple[str, ...]]:
-    """Return what became of a record, and the evidence for it, one fact each.
+    """Return whether the fingerprint of a record was replaced, and the evidence, one fact each.
 
     Args:
         agent: the agent of the machine.
@@ -69,7 +69,7 @@ def record_state(
 
 
 def _logged_regeneration(agent: AgentFacts, vault: Vault, state: State) -> str:
-    """Return when the agent logged a new fingerprint that the service does not know, "" if it logged none."""
+    """Return when the agent logged a new fingerprint that the service does not know; "" if it logged none."""
     try:
         timeline = agent.timeline
     except OSError:
@@ -78,26 +78,26 @@ def _logged_regeneration(agent: AgentFacts, vault: Vault, state: State) -> str:
         return ""
     at = timeline.regenerated_at[-1]
     if timeline.last_good and timeline.last_good > at:
-        # What got credentials afterwards was registered again since, or had its record restored.
+        # Credentials came afterwards, so the host was registered again or its record was restored.
         return ""
     row = agent.behaviour.row
     if row.core_requests and not row.logs_success and agent.got_after(at) is not None:
         return ""
     if _happened_after(agent, at, state.restored_at) or _registered_after(agent, vault, at):
         return ""
-    return at or "a time that is not told"
+    return at or "an unknown time"
 
 
 def _happened_after(agent: AgentFacts, at: str, then: str) -> bool:
-    """Return whether a time, RFC 3339 or "", is after a logged one; so it counts where the zone is not known."""
+    """Return whether a time, RFC 3339 or "", is after a logged one; true if the time zone is not known."""
     seconds = agent.seconds_of(at)
     return bool(then) and (seconds is None or utc(seconds) <= then)
 
 
 def _registered_after(agent: AgentFacts, vault: Vault, at: str) -> bool:
-    """Return whether the node's key was made after a logged time: then the service knows the fingerprint of then.
+    """Return whether the node's key was made after a logged time, by a registration that made the fingerprint known.
 
-    It rotates no key for a fingerprint that it rejects, so a key that is younger is that of a registration.
+    The service rotates no key for a fingerprint that it rejects, so a younger key is from a registration.
     """
     try:
         made = created_seconds(vault.read_registration().private_key_created_date)
@@ -105,13 +105,13 @@ def _registered_after(agent: AgentFacts, vault: Vault, at: str) -> bool:
         return False
     seconds = agent.seconds_of(at)
     if seconds is None:
-        # On a copied disk it is not known in which zone it was logged.
+        # On a copied disk the time zone of the log is not known.
         seconds = local_seconds(at, -_ANY_ZONE_SECONDS)
     return made is not None and seconds is not None and made > seconds
 
 
 def _logged_mismatch(agent: AgentFacts) -> list[str]:
-    """Return what the log tells of the mismatch before it."""
+    """Return what the log has of the mismatch that led to the new fingerprint."""
     found = agent.timeline.mismatches[-1] if agent.timeline.mismatches else None
     if found is None:
         return []

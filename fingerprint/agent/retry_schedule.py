@@ -1,7 +1,7 @@
-"""When an agent that waits tries again, by its row of `agent.versions`: the core agent's pauses, the worker's pings.
+"""When a waiting agent retries, by its row of `agent.versions`: the core agent's pauses, the worker's pings.
 
-All times are seconds. Both schedules may have a limit of the configuration; a value that the agent does not accept,
-or a row that does not know the setting, leaves the row's own.
+All times are seconds. Both schedules may have a limit from the configuration; if the agent does not accept the value,
+or its row does not have the setting, the row's own limit holds.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 ON_PREMISES, EC2 = "OnPrem", "EC2"
 # The agent counts no further.
 MOST_DOUBLINGS = 16
-# Pauses at the limit are spread over so much below it.
+# A pause at the limit is random within so much below it.
 LIMIT_SPREAD = 300
-# A hibernating worker sends no ping for so long.
+# A hibernating worker sends its first ping after so long.
 PING_SILENCE = 300
 PINGS_A_PERIOD = 3
 
@@ -67,7 +67,7 @@ def pause(
 
 
 def longest_pause(row: Row, limit: int | None) -> int | None:
-    """Return what the doubling pauses of the core agent end at; None where they have no end.
+    """Return the limit of the core agent's doubling pauses; None without one.
 
     Args:
         row: behaviour of the agent.
@@ -86,7 +86,7 @@ def longest_ping_interval(row: Row, limit: int | None) -> int:
     return limit if limit is not None and row.ping_interval_setting else row.longest_ping_interval
 
 
-def periods(row: Row, limit: int | None = None, told: tuple[float, int] | None = None) -> Iterator[tuple[float, int]]:
+def periods(row: Row, limit: int | None = None, logged: tuple[float, int] | None = None) -> Iterator[tuple[float, int]]:
     """Yield the periods of a hibernation: when each begins, after its start, and the interval of its pings.
 
     A period has three intervals, and its first ping is at its begin. The last interval is yielded for ever.
@@ -94,9 +94,9 @@ def periods(row: Row, limit: int | None = None, told: tuple[float, int] | None =
     Args:
         row: behaviour of the agent.
         limit: see `longest_ping_interval`.
-        told: a period that the agent logged, to go on from; None for the first.
+        logged: a period that the agent logged, to go on from; None for the first.
     """
-    at, interval = told or (float(PING_SILENCE), row.first_ping_interval)
+    at, interval = logged or (float(PING_SILENCE), row.first_ping_interval)
     longest = max(longest_ping_interval(row, limit), interval)
     while True:
         yield at, interval
@@ -105,7 +105,7 @@ def periods(row: Row, limit: int | None = None, told: tuple[float, int] | None =
 
 
 def next_ping(
-    row: Row, entered: float, now: float, limit: int | None = None, told: tuple[float, int] | None = None
+    row: Row, entered: float, now: float, limit: int | None = None, logged: tuple[float, int] | None = None
 ) -> float:
     """Return when a hibernating worker pings next, in seconds since 1970-01-01 UTC.
 
@@ -114,10 +114,10 @@ def next_ping(
         entered: when it began to hibernate.
         now: the time.
         limit: see `longest_ping_interval`.
-        told: the last period that the agent logged: seconds from `entered` to its begin, and its interval.
+        logged: the last period that the agent logged: seconds from `entered` to its begin, and its interval.
     """
     before = -1
-    for begin, interval in periods(row, limit, told):
+    for begin, interval in periods(row, limit, logged):
         first = entered + begin
         if first > now:
             return first
@@ -129,7 +129,7 @@ def next_ping(
 
 
 def silent_since(row: Row, entered: float, now: float) -> float | None:
-    """Return since when hibernate.log is silent for good; None if it is not.
+    """Return when hibernate.log ended for good, seconds since 1970-01-01 UTC; None if it has not.
 
     Args:
         row: behaviour of the agent.

@@ -23,7 +23,7 @@ def systemd_unit(machine: Machine) -> dict[str, str] | None:
         Property -> value; None without systemd or without such a unit.
 
     Raises:
-        OSError: systemd cannot be asked on this host.
+        OSError: systemd cannot be queried.
     """
     if machine.platform != "linux":
         return None
@@ -37,5 +37,5 @@ def systemd_unit(machine: Machine) -> dict[str, str] | None:
         dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
         for block in result.stdout.decode("utf-8", "replace").split("\n\n")
     ]
-    # One that is masked is there, and systemd does not start it.
+    # A masked unit exists, and systemd does not start it.
     return next((one for state in ("loaded", "masked") for one in blocks if one.get("LoadState") == state), None)

@@ -1,8 +1,8 @@
-"""Which running agents have a vault open: an agent that runs holds its private key in memory.
+"""Which running agents use a vault: an agent that runs holds its private key in memory.
 
 Decided by the list of processes. On Linux an agent's vault is the reference's directory below that process's own root,
-compared by device and inode: so an agent in a container or a chroot counts exactly if its vault is this one, whatever
-the path by which either reaches it.
+compared by device and inode: so an agent in a container or a chroot counts exactly if its vault is this one, by
+whatever path.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from fingerprint.machine.base import Machine
     from fingerprint.vault import Vault
 
-# Inode of the first name space of processes (PROC_PID_INIT_INO of the kernel).
+# Inode of the initial PID namespace (PROC_PID_INIT_INO of the kernel).
 _FIRST_NAME_SPACE = 0xEFFFFFFC
 
 
 class VaultUse(Value):
-    """Who uses a vault.
+    """The users of a vault.
 
     Attributes:
         pids: running processes of agents whose vault it is, the lowest first.
-        unknown: why it cannot be told that there are no others, "" where it can.
+        unknown: why other users cannot be excluded; "" if they can.
     """
 
     pids: tuple[int, ...] = ()
@@ -44,11 +44,11 @@ def is_agents_vault(vault: str) -> bool:
 
 
 def is_of_agent(vault: Vault, machine: Machine) -> bool:
-    """Return whether the agent of a machine uses a vault: on this host its own, on another one the one named."""
+    """Return whether a machine's agent uses a vault; that of another machine is assumed to use the named one."""
     return machine.elsewhere or is_agents_vault(vault.path)
 
 
-# `check` asks whose vault it is, and not who uses it: what that needs is imported where it is needed.
+# `check` needs only `is_of_agent`, so the functions below import the rest.
 def vault_use(vault: str, platform: str = sys.platform, proc: str = "/proc") -> VaultUse:
     """Return which running agents use a vault.
 
@@ -81,7 +81,7 @@ def _on_linux(vault: str, proc: str) -> VaultUse:
         return VaultUse(unknown=f"{vault}: {error.strerror}")
     try:
         listed = agent_pids(proc)
-        # Where others' processes are hidden (hidepid of proc), so is this one.
+        # If proc hides other users' processes (hidepid), it hides this one, too.
         with open(f"{proc}/1/stat", "rb"):
             pass
     except OSError as error:
@@ -92,10 +92,10 @@ def _on_linux(vault: str, proc: str) -> VaultUse:
         try:
             user = os.stat(f"{proc}/{pid}").st_uid
         except OSError:
-            # It ended meanwhile.
+            # The process has ended.
             continue
         if user not in (0, own.st_uid):
-            # An agent works as root, or as the owner of its vault; any user can run a program of this name.
+            # An agent runs as root or as the owner of its vault; any other user can run a program of this name.
             continue
         try:
             theirs = os.stat(on_disk(f"{proc}/{pid}/root", reference_vault()))
@@ -103,7 +103,7 @@ def _on_linux(vault: str, proc: str) -> VaultUse:
             if own.st_uid == user or _is_reference(own):
                 unknown = f"the root of process {pid} cannot be read: {error.strerror}"
         except OSError:
-            # It ended meanwhile, or has no vault.
+            # The process has ended, or has no vault.
             continue
         else:
             if (theirs.st_dev, theirs.st_ino) == (own.st_dev, own.st_ino):
@@ -112,7 +112,7 @@ def _on_linux(vault: str, proc: str) -> VaultUse:
 
 
 def _unlisted(own: os.stat_result, reason: str) -> VaultUse:
-    # Agents let root own their vaults.
+    # An agent's vault belongs to root.
     may_be_an_agents = own.st_uid == 0 or _is_reference(own)
     return VaultUse(unknown=f"the processes cannot be listed: {reason}" if may_be_an_agents else "")
 
@@ -126,11 +126,11 @@ def _is_reference(own: os.stat_result) -> bool:
 
 
 def _from_outside(own: os.stat_result, proc: str) -> str:
-    """Return why an agent outside of this container may use the vault, "" if none can."""
+    """Return why an agent outside this container may use the vault; "" if none can."""
     try:
         inside = os.stat(f"{proc}/self/ns/pid").st_ino != _FIRST_NAME_SPACE
     except OSError:
         inside = False
     if inside and _is_reference(own) and own.st_dev != os.stat("/").st_dev:
-        return "the vault is mounted into this container, from which the processes of its host cannot be seen"
+        return "the vault is mounted into this container, which does not see the processes of its host"
     return ""

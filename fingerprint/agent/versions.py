@@ -1,8 +1,8 @@
 """How amazon-ssm-agent behaves, by its version: a table of data, its rows in the order of releases.
 
 A row holds from its version up to the next row's. Each says how sure its newest change is, and what that change was;
-docs/compatibility.md shows the same for people, with the sources, and how to add a row. Beside the rows stand the lines
-of the logs, which come and go more finely, and the vulnerabilities.
+docs/compatibility.md shows the same with the sources, and how to add a row. After the rows come the lines of the logs,
+which change in more versions, and the vulnerabilities.
 
     assess("3.3.2471.0").row.since   # "3.3.2299.0"
     assess("").text                  # "unknown version: newest known row used (3.3.5226.0)"
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, ClassVar
 
-# The newest release of which anything is known; what came after it may behave otherwise.
+# The newest release that was assessed; later ones may behave differently.
 NEWEST_ASSESSED = "3.3.5828.0"
 _DAY = 24 * 3600
 
@@ -42,8 +42,8 @@ class Row(Value):
     Attributes:
         since: the first version.
         sure: how the change that begins the row is known.
-        change: what changed, for people.
-        recipe: what it hashes on Windows that is new enough for it: "wmic", "json" (from 10.0.26040) or "wql" (from
+        change: what changed, as a phrase.
+        recipe: what it hashes on a Windows that is new enough for it: "wmic", "json" (from 10.0.26040) or "wql" (from
             10.0.26100). On older Windows each agent takes wmic, see `collectors.recipes`.
         first_threshold: similarity threshold that a first registration stores.
         core_requests: whether the core agent requests credentials and shares them; else the worker does.
@@ -54,7 +54,7 @@ class Row(Value):
         first_ping_interval: of a hibernating worker, seconds; it doubles.
         longest_ping_interval: what it doubles up to, seconds.
         ping_interval_setting: the setting that changes that, "" where there is none.
-        silent_after: seconds of hibernation after which hibernate.log is silent for good; None if it never is.
+        silent_after: seconds of hibernation after which hibernate.log has no more lines; None if it goes on.
         checks_each_minute: whether the core agent requests credentials a minute after identity_config.json is gone.
         sdk: major version of the AWS SDK for Go, by which errors are spelled; 0 for either.
         vault_mode: mode that it sets on the directories of the vault, on Unix.
@@ -63,7 +63,7 @@ class Row(Value):
         session_user: when it makes the account ssm-user: "start" (of the agent), "session" (the first one; and never on
             a domain controller of Windows); "" for never.
         restores_sudoers: whether it writes the sudoers file of that account again, where somebody removed it.
-        messages_by_ssmmessages: whether commands come by ssmmessages where that answers, and ec2messages is not needed.
+        messages_by_ssmmessages: whether commands come by ssmmessages if that answers; then ec2messages is not needed.
         dual_stack_setting: the setting for endpoints for both IPv4 and IPv6, "" where there is none.
     """
 
@@ -131,7 +131,7 @@ _CHANGES: tuple[tuple[str, Sure, str, Mapping[str, Any]], ...] = (
     ("3.3.4177.0", Sure.READ, "the directories of the vault have mode 0700, and root need not own it",
      {"vault_mode": 0o700, "owner_setting": "Agent.EnforceWorkspaceRootOwnership"}),
     ("3.3.4793.0", Sure.READ, "the registration record has the member provider", {"record_provider": True}),
-    ("3.3.5068.0", Sure.READ, "AWS SDK for Go 2; the core agent looks for identity_config.json each minute",
+    ("3.3.5068.0", Sure.READ, "AWS SDK for Go 2; the core agent checks for identity_config.json each minute",
      {"sdk": 2, "checks_each_minute": True}),
     ("3.3.5226.0", Sure.COMPOSED, "an error was seen in the form of SDK 1 again: either form is expected", {"sdk": 0}),
 )  # fmt: skip
@@ -155,9 +155,9 @@ class LogLine(Value):
     """A line of the agent's logs.
 
     Attributes:
-        kind: what `agent.logs` takes it for; "" for one that tells it nothing.
-        text: a piece of it, in lower case.
-        since, until: first and last version that are known to write it; "" for all before, or after.
+        kind: of the entry in `agent.logs`; "" for a line that is ignored.
+        text: a part of it, in lower case.
+        since, until: first and last version that are known to write it; "" without that bound.
         sure: how that is known.
     """
 
@@ -168,7 +168,7 @@ class LogLine(Value):
     sure: Sure = Sure.READ
 
 
-# Of a line with several of these the first counts.
+# If several match a line, the first counts.
 LOG_LINES = (
     LogLine("id-differs", "the hardware id ("),
     LogLine("attribute", "has changed from the registered machine configuration value", "3.0.413.0"),
@@ -221,7 +221,7 @@ LOG_LINES = (
     LogLine("updated", "amazon-ssm-agent updated successfully to"),
     LogLine("no-channel", "createcontrolchannel failed with error", "2.3.50.0"),
     LogLine("channel", "set up control channel successfully", "3.1.821.0"),
-    # Why: before that line, one for each thing that the metadata service was asked for.
+    # The reasons, before that line: one for each value that was requested from the metadata service.
     LogLine("provider-silent", "error getting availability zone", "3.3.4793.0"),
     LogLine("provider-silent", "error getting source", "3.3.4793.0"),
     LogLine("provider-silent", "error getting computer name", "3.3.4793.0"),
@@ -243,10 +243,10 @@ class Assessed(Value):
     """The row for a version, and how it was found.
 
     Attributes:
-        version: as the agent tells it; "" if it does not.
+        version: as the agent reports it; "" if it does not.
         row: the row that is used.
-        known: whether the row holds for this version; else the nearest one stands in for it.
-        text: which row is used and how sure it is, or why another stands in for it.
+        known: whether the row holds for this version; else the nearest row is used in its place.
+        text: the row and how it is known, or why another one is used.
     """
 
     version: str
@@ -258,8 +258,8 @@ class Assessed(Value):
 def assess(version: str) -> Assessed:
     """Return the row for a version of the agent.
 
-    What is no version, or none that was assessed, is never an error: the newest row stands in for it (the oldest one
-    for versions before it), and the text says so.
+    An invalid or unassessed version is never an error: the newest row is used (the oldest one for earlier versions),
+    and the text says so.
 
     Args:
         version: such as "3.3.1142.0"; "" if it is not known.
@@ -269,7 +269,7 @@ def assess(version: str) -> Assessed:
         return Assessed(version, newest, False, f"unknown version: newest known row used ({newest.since})")
     if not numbers:
         return Assessed(
-            version, newest, False, f"{quoted(version)} is no version: newest known row used ({newest.since})"
+            version, newest, False, f"{quoted(version)} is not a version: newest known row used ({newest.since})"
         )
     if numbers > version_of(NEWEST_ASSESSED):
         why = f"version {version} is newer than {NEWEST_ASSESSED}, the newest assessed"
@@ -283,10 +283,10 @@ def assess(version: str) -> Assessed:
 
 
 def row_since(member: str, value: object) -> str:
-    """Return the first version from which a member of the rows has a value, for texts that name it.
+    """Return the first version from which a member of the rows has a value, for messages that name it.
 
     Raises:
-        LookupError: no row has it.
+        LookupError: no row has that value.
     """
     for row in ROWS:
         if getattr(row, member) == value:

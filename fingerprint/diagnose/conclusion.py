@@ -126,7 +126,7 @@ def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
         return None
     began = site.seconds_of(wait.since)
     since = utc(began) if began is not None else ""
-    head = f"Hibernating since {since or wait.since or 'a time that is not told'}"
+    head = f"Hibernating since {since or wait.since or 'an unknown time'}"
     because, why, steps = _why_waiting(site, found, wait, wait is timeline.worker)
     steps = _starting_again(site, found, steps)
     return Conclusion("hibernating", f"{head}, because {why}. {_do(steps)}", since, because, tuple(steps))

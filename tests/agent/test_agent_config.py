@@ -1,4 +1,4 @@
-"""The agent's configuration by its version: types that stop it, ranges that it passes over, names of the future."""
+"""The agent's configuration by its version: types that stop it, ranges that it ignores, names of later versions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from fingerprint.collectors.recipes import version_of
 
 ALL = [(section, name, key) for section, keys in KEYS.items() for name, key in keys.items()]
 NAMES = [f"{section}.{name}" for section, name, _ in ALL]
-# One value of each type that JSON has; right ones by kind.
+# One value of each JSON type, and those that fit each kind.
 TYPES: tuple[Any, ...] = ("text", 7, 7.5, True, [], ["text"], [7], {}, 2**63)
 RIGHT = {
     STRING: ("text",), INTEGER: (7,), BOOLEAN: (True,), STRINGS: ([], ["text"]), OBJECTS: ([],), OBJECT: ({},),
 }  # fmt: skip
-# What newer.md of the reference, its README and its parser have: the settings that came after October 2024.
+# The settings that came after October 2024, by newer.md of the reference, its README and its parser.
 SINCE = {
     "Ssm.HibernationMaxBackoffIntervalMinutes": ("3.3.2299.0", 5, 1440, 60),
     "Ssm.SessionHandshakeTimeoutSeconds": ("3.3.2746.0", 1, 60, 15),
@@ -65,7 +65,7 @@ def test_a_newer_setting_has_its_version_and_its_range(name: str) -> None:
 
 
 @pytest.mark.parametrize(("section", "name", "key"), ALL, ids=NAMES)
-def test_each_setting_of_the_wrong_type_stops_the_agents_that_know_it(section: str, name: str, key: Key) -> None:
+def test_a_setting_of_the_wrong_type_stops_agents_that_know_it(section: str, name: str, key: Key) -> None:
     for value in TYPES:
         settings = settings_of(one(section, name, value))
         fits = any(value == right and type(value) is type(right) for right in RIGHT[key.kind])
@@ -76,15 +76,15 @@ def test_each_setting_of_the_wrong_type_stops_the_agents_that_know_it(section: s
         for where, text in settings.wrong:
             assert where.partition("[")[0] == f"{section}.{name}"
             assert text.startswith(f"{where} is ")
-            assert text.endswith(f"has to be {OBJECT if '[' in where else key.kind}")
-    # Names are compared without regard to case, and null is the default.
+            assert text.endswith(f"must be {OBJECT if '[' in where else key.kind}")
+    # The case of names is ignored, and null is the default.
     wrong = [] if key.kind == STRING else [f"{section}.{name}"]
     assert [where for where, _ in settings_of(one(section.upper(), name.lower(), "x"), key.until).wrong] == wrong
     assert settings_of(one(section, name, None), key.until).wrong == []
 
 
 @pytest.mark.parametrize(("section", "name", "key"), [row for row in ALL if row[2].since], ids=list(SINCE))
-def test_an_agent_that_does_not_know_a_setting_starts_with_any_type(
+def test_an_agent_accepts_any_type_for_an_unknown_setting(
     machine: AgentMachine, section: str, name: str, key: Key
 ) -> None:
     value = "7" if key.kind != STRING else 7
@@ -94,7 +94,7 @@ def test_an_agent_that_does_not_know_a_setting_starts_with_any_type(
     assert outcome == "warn", text
     assert "of settings that only newer agents know: one of them would not start with it" in text
     assert f"{section}.{name} is a" in evidence
-    assert f"is known to agents from {key.since} on only, and this one is {before}: it has no effect" in evidence
+    assert f"has no effect: only agents from {key.since} on know it, and this agent is {before}" in evidence
     outcome, text, evidence = found(of_version(machine, key.since))
     assert (outcome, "1 value of the wrong type: the agent does not start with it" in text) == ("fail", True)
     assert f"{section}.{name} is a" in evidence
@@ -104,7 +104,7 @@ def test_an_agent_that_does_not_know_a_setting_starts_with_any_type(
 
 
 @pytest.mark.parametrize(("section", "name", "key"), [row for row in ALL if row[2].low is not None])
-def test_an_integer_outside_its_range_is_told_with_what_the_agent_uses(
+def test_an_integer_out_of_range_is_shown_with_the_default(
     machine: AgentMachine, section: str, name: str, key: Key
 ) -> None:
     assert key.low is not None
@@ -125,7 +125,7 @@ def test_an_integer_outside_its_range_is_told_with_what_the_agent_uses(
 
 
 @pytest.mark.parametrize(("section", "name", "key"), [row for row in ALL if row[2].words])
-def test_a_word_that_a_setting_does_not_have_is_told(section: str, name: str, key: Key) -> None:
+def test_a_word_that_a_setting_does_not_allow_is_shown(section: str, name: str, key: Key) -> None:
     assert settings_of(one(section, name, "nonsense")).replaced == [
         f"{section}.{name} is 'nonsense', none of {', '.join(key.words)}: the agent uses {key.default}"
     ]
@@ -137,30 +137,28 @@ def test_a_word_that_a_setting_does_not_have_is_told(section: str, name: str, ke
     ("version", "words"),
     [
         ("3.3.4851.0", "it has no effect"), ("3.3.1142.0", "it has no effect"),
-        ("3.4.0.0", "this one is 3.4.0.0, and may know it"), ("", "it has no effect"), ("dev", "it has no effect"),
+        ("3.4.0.0", "this agent is 3.4.0.0 and may know it"), ("", "it has no effect"), ("dev", "it has no effect"),
     ],
 )  # fmt: skip
-def test_a_configuration_of_a_future_agent_is_told_and_nothing_else(
-    machine: AgentMachine, version: str, words: str
-) -> None:
+def test_settings_of_a_future_agent_are_shown_only(machine: AgentMachine, version: str, words: str) -> None:
     machine.config(Ssm={"Sleepiness": {"deep": 1}, "HealthFrequencyMinutes": 5}, Quantum={"Endpoint": [1]}, Nap=None)
     machine.log("amazon-ssm-agent.log", ready("11:30:00"))
     outcome, text, evidence = found(of_version(machine, version))
     assert outcome == "pass"
-    assert f"Ssm.Sleepiness is no setting of agents up to {NEWEST_ASSESSED}: {words}" in text
+    assert f"Ssm.Sleepiness is not a setting of agents up to {NEWEST_ASSESSED}: {words}" in text
     assert "; and 2 more" in text
-    assert f"Quantum is no setting of agents up to {NEWEST_ASSESSED}: {words}" in evidence
+    assert f"Quantum is not a setting of agents up to {NEWEST_ASSESSED}: {words}" in evidence
     assert ("newest known row used" in evidence) == (version not in ("3.3.4851.0", "3.3.1142.0"))
     assert settings_of(json.loads('{"Ssm":{"HealthFrequencyMinutes":5,"Sleepiness":1}}'), version).values == {
         "Ssm.HealthFrequencyMinutes": 5
     }
 
 
-def test_a_thousand_unknown_names_are_told_in_few_words(machine: AgentMachine) -> None:
+def test_a_thousand_unknown_names_are_shown_briefly(machine: AgentMachine) -> None:
     machine.config(Ssm={f"Name{number}\u202e": 1 for number in range(1000)})
     outcome, text, evidence = found(machine)
     assert (outcome, text.isprintable()) == ("pass", True)
-    assert evidence.count("is no setting") == 20
+    assert evidence.count("is not a setting") == 20
     assert "and 980 more" in evidence
     assert machine("diagnose", "--only", "configuration").returncode == 0
 
@@ -171,11 +169,11 @@ def test_a_setting_that_is_gone_does_not_stop_a_newer_agent() -> None:
     for version in ("3.3.2299.0", ""):
         settings = settings_of(config, version)
         assert (settings.wrong, settings.wrong_later) == ([], [])
-        assert "is known to agents up to 3.3.2298.0 only" in settings.ignored[0]
+        assert "has no effect: only agents up to 3.3.2298.0 know it" in settings.ignored[0]
 
 
-def test_what_a_future_agent_would_know_costs_no_client_its_endpoint() -> None:
-    """Clients of the service take what they use from it, whatever else stands there."""
+def test_settings_of_a_future_agent_leave_the_endpoint_usable() -> None:
+    """Clients of the service use their settings, whatever else the configuration has."""
     values, wrong = decoded({"Ssm": {"Endpoint": "ssm.example", "Next": [1]}, "Next": 5})
     assert (values, wrong) == ({"Ssm.Endpoint": "ssm.example"}, [])
 
@@ -194,7 +192,7 @@ def test_what_a_future_agent_would_know_costs_no_client_its_endpoint() -> None:
     ),
     st.sampled_from(["", "x", "2.3.0.0", "3.3.1142.0", "3.3.5828.0", "9.0"]),
 )  # fmt: skip
-def test_any_configuration_is_taken(config: dict[str, Any], version: str) -> None:
+def test_any_configuration_is_accepted(config: dict[str, Any], version: str) -> None:
     settings = settings_of(config, version)
     for name, text in (*settings.wrong, *settings.wrong_later):
         assert text.startswith(name)
@@ -218,7 +216,7 @@ ON_SUSE = "on SUSE an update of the package leaves the unit disabled"
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("runs", [True, False])
-def test_a_disabled_unit_is_to_be_enabled_and_on_suse_it_is_said_why(
+def test_a_disabled_unit_gets_the_command_and_on_suse_the_cause(
     machine: AgentMachine, release: str | None, suse: bool, runs: bool
 ) -> None:
     if release is not None:
@@ -244,7 +242,7 @@ def test_the_step_against_a_disabled_unit_enables_it(machine: AgentMachine) -> N
 
 
 def snap(machine: AgentMachine, *versions: str, fails: bool) -> None:
-    """Let the agent be a snap that was refreshed before noon, and fail since then or not."""
+    """Make the agent a snap that was refreshed before noon; it may fail since then."""
     for path in [path for path in machine.snapshot["statuses"] if path.startswith("/usr/bin/amazon-ssm-agent")]:
         machine.remove(path)
     for name in ("amazon-ssm-agent", "ssm-agent-worker", "ssm-cli", "ssm-document-worker", "ssm-session-worker",
@@ -271,7 +269,7 @@ def snap(machine: AgentMachine, *versions: str, fails: bool) -> None:
     machine.log("amazon-ssm-agent.log", text)
 
 
-def test_a_snap_that_fails_since_its_refresh_is_told_with_the_way_back(machine: AgentMachine) -> None:
+def test_a_snap_that_fails_since_its_refresh_can_be_reverted(machine: AgentMachine) -> None:
     snap(machine, "3.3.4851.0", "3.3.5226.0", fails=True)
     finding = machine.diagnosis("version")["version"]
     assert str(finding.outcome) == "warn"
@@ -282,7 +280,7 @@ def test_a_snap_that_fails_since_its_refresh_is_told_with_the_way_back(machine: 
     assert finding.command == "snap revert amazon-ssm-agent"
 
 
-def test_a_snap_that_works_since_its_refresh_passes_and_tells_of_it(machine: AgentMachine) -> None:
+def test_a_snap_that_works_since_its_refresh_passes(machine: AgentMachine) -> None:
     snap(machine, "3.3.4851.0", "3.3.5226.0", fails=False)
     outcome, text, evidence = found(machine, "version")
     assert (outcome, text) == ("pass", "version 3.3.5226.0")
@@ -292,7 +290,7 @@ def test_a_snap_that_works_since_its_refresh_passes_and_tells_of_it(machine: Age
     assert "refreshed by snapd" not in found(machine, "version")[2]
 
 
-def test_a_package_that_fails_since_its_update_is_told_without_a_snaps_way_back(machine: AgentMachine) -> None:
+def test_a_package_that_fails_since_its_update_is_not_a_snap(machine: AgentMachine) -> None:
     snap(machine, "3.3.4851.0", "3.3.5226.0", fails=True)
     for name in ("amazon-ssm-agent",):
         machine.file(f"/usr/bin/{name}", None, 0o755)
@@ -314,9 +312,7 @@ NOT_AT_BOOT = ("disabled", "enabled-runtime", "indirect", "linked", "linked-runt
 @pytest.mark.parametrize("runs", [True, False])
 @pytest.mark.parametrize("unit", [UNIT, SNAP_UNIT])
 @pytest.mark.parametrize("state", [*NOT_AT_BOOT, "enabled", "static", "generated", "alias", ""])
-def test_whatever_keeps_a_unit_from_starting_with_the_machine_is_told(
-    machine: AgentMachine, state: str, unit: str, runs: bool
-) -> None:
+def test_a_unit_that_does_not_start_at_boot_is_shown(machine: AgentMachine, state: str, unit: str, runs: bool) -> None:
     if not runs:
         machine.stopped()
     masked = state.startswith("masked")

@@ -1,4 +1,4 @@
-"""The client of the service and the agent's configuration: what it takes from there, when, and what it refuses."""
+"""The client of the service and the agent's configuration: which settings it follows, when, and which it rejects."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, re
 class Host:
     """A machine with an agent: its vault, its configuration, and its unit."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        self.vault = Vault(str(folder / "ssm" / "Vault"), state=str(folder / "state"))
-        self.config = folder / "etc" / "amazon-ssm-agent.json"
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.directory = directory
+        self.vault = Vault(str(directory / "ssm" / "Vault"), state=str(directory / "state"))
+        self.config = directory / "etc" / "amazon-ssm-agent.json"
         self.config.parent.mkdir()
-        self.identity = folder / "identity_config.json"
+        self.identity = directory / "identity_config.json"
         paths = paths_of("linux").replace(
-            data=str(folder / "ssm"), identity=str(self.identity), host_management=str(folder / "credentials"),
-            config=str(self.config), certificates=str(folder / "etc" / "certs" / "amazon-ssm-agent.crt"),
-            logs=str(folder / "log"),
+            data=str(directory / "ssm"), identity=str(self.identity), host_management=str(directory / "credentials"),
+            config=str(self.config), certificates=str(directory / "etc" / "certs" / "amazon-ssm-agent.crt"),
+            logs=str(directory / "log"),
         )  # fmt: skip
         self.certificates = Path(paths.certificates)
         self.certificates.parent.mkdir()
-        systemctl = folder / "systemctl"
-        systemctl.write_text(f"#!/bin/sh\ncat {folder / 'unit'}\n")
+        systemctl = directory / "systemctl"
+        systemctl.write_text(f"#!/bin/sh\ncat {directory / 'unit'}\n")
         systemctl.chmod(0o755)
         self.unit("")
         monkeypatch.setattr(vault_use, "reference_vault", lambda: self.vault.path)
@@ -66,8 +66,8 @@ class Host:
         monkeypatch.setattr(systemd_unit, "SYSTEMCTL", (str(systemctl),))
 
     def unit(self, environment: str) -> None:
-        told = f"Id=amazon-ssm-agent.service\nLoadState=loaded\nEnvironment={environment}\n"
-        (self.folder / "unit").write_text(told)
+        properties = f"Id=amazon-ssm-agent.service\nLoadState=loaded\nEnvironment={environment}\n"
+        (self.directory / "unit").write_text(properties)
 
     def configured(self, **sections: Any) -> None:
         self.config.write_text(json.dumps(sections))
@@ -143,13 +143,13 @@ ENDPOINTS: list[tuple[dict[str, Any], str]] = [
     ({"Agent": {"UseDualStackEndpoint": True}}, f"https://ssm.{REGION}.api.aws"),
     ({"Agent": {"UseDualStackEndpoint": False}}, USUAL),
     ({"Ssm": {"Endpoint": "a.example.org"}, "Agent": {"ServiceDomain": "example.org"}}, "https://a.example.org"),
-    # Of the agent's identity, not of its registration, whose region the signature has.
+    # The region of the agent's identity; the signature has that of the registration.
     ({"Agent": {"Region": "us-east-1"}}, USUAL),
 ]
 
 
 @pytest.mark.parametrize(("config", "endpoint"), ENDPOINTS)
-def test_the_endpoint_is_the_one_that_the_agent_takes(host: Host, config: dict[str, Any], endpoint: str) -> None:
+def test_the_endpoint_is_the_agents(host: Host, config: dict[str, Any], endpoint: str) -> None:
     host.configured(**config)
     assert host.endpoint() == endpoint
     assert configured_url(config, "ssm", REGION) in ("", endpoint)
@@ -164,10 +164,10 @@ def test_the_endpoint_is_the_one_that_the_agent_takes(host: Host, config: dict[s
 def test_dual_stack_is_taken_where_the_installed_agent_takes_it(
     host: Host, monkeypatch: pytest.MonkeyPatch, version: str, domain: str
 ) -> None:
-    program = host.folder / "amazon-ssm-agent"
+    program = host.directory / "amazon-ssm-agent"
     program.write_text(f"#!/bin/sh\necho SSM Agent version: {version}\n")
     program.chmod(0o755)
-    monkeypatch.setattr(installed, "program_directory", lambda _: str(host.folder))
+    monkeypatch.setattr(installed, "program_directory", lambda _: str(host.directory))
     host.configured(Agent={"UseDualStackEndpoint": True})
     assert host.endpoint() == f"https://ssm.{REGION}.{domain}"
     settings = client_settings.settings_for(host.vault.path)
@@ -175,13 +175,13 @@ def test_dual_stack_is_taken_where_the_installed_agent_takes_it(
     assert settings.endpoint_setting == "Agent.UseDualStackEndpoint"
 
 
-def test_there_is_no_endpoint_without_a_region_but_the_configured_one() -> None:
+def test_without_a_region_only_the_configured_endpoint_exists() -> None:
     assert configured_url({"Agent": {"ServiceDomain": "example.org"}}, "ssm", "") == ""
     assert configured_url({"Ssm": {"Endpoint": "a"}}, "ssm", "") == "https://a"
     assert configured_url(None, "ssm", REGION) == ""
 
 
-def test_what_the_caller_says_wins_over_the_agents_configuration(
+def test_options_of_the_caller_override_the_agents_configuration(
     host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     host.configured(Ssm={"Endpoint": "https://agent.example.org"})
@@ -201,9 +201,7 @@ def test_what_the_caller_says_wins_over_the_agents_configuration(
     assert host.endpoint() == USUAL
 
 
-def test_a_vault_of_its_own_has_nothing_to_do_with_the_agents_configuration(
-    host: Host, service: LocalService, tmp_path: Path
-) -> None:
+def test_a_vault_of_our_own_ignores_the_agents_configuration(host: Host, service: LocalService, tmp_path: Path) -> None:
     host.configured(Ssm={"Endpoint": 7}, Identity={"ConsumptionOrder": ["EC2"]})
     own = str(tmp_path / "own" / "Vault")
     assert client_for(own, REGION, None, None).endpoint == USUAL
@@ -223,21 +221,21 @@ def test_a_vault_of_its_own_has_nothing_to_do_with_the_agents_configuration(
 
 LOOPBACK_ONLY = "http:// is for this host itself only"
 WRONG: list[tuple[Any, str]] = [
-    ({"Ssm": {"Endpoint": 7}}, "Ssm.Endpoint is a number, and has to be a string"),
-    ({"ssm": {"ENDPOINT": ["https://a"]}}, "Ssm.Endpoint is a list, and has to be a string"),
-    ({"Ssm": ["Endpoint"]}, "Ssm is a list, and has to be an object"),
-    ({"Agent": "eu-west-1"}, "Agent is a string, and has to be an object"),
-    ({"Agent": {"ServiceDomain": True}}, "Agent.ServiceDomain is true, and has to be a string"),
-    ({"Agent": {"UseDualStackEndpoint": "yes"}}, "Agent.UseDualStackEndpoint is a string, and has to be true or false"),
-    ({"Identity": {"ConsumptionOrder": "OnPrem"}}, "Identity.ConsumptionOrder is a string, and has to be a list"),
-    ({"Identity": {"ConsumptionOrder": [7]}}, "Identity.ConsumptionOrder is a list, and has to be a list of strings"),
-    ({"Identity": 7}, "Identity is a number, and has to be an object"),
+    ({"Ssm": {"Endpoint": 7}}, "Ssm.Endpoint is a number: must be a string"),
+    ({"ssm": {"ENDPOINT": ["https://a"]}}, "Ssm.Endpoint is a list: must be a string"),
+    ({"Ssm": ["Endpoint"]}, "Ssm is a list: must be an object"),
+    ({"Agent": "eu-west-1"}, "Agent is a string: must be an object"),
+    ({"Agent": {"ServiceDomain": True}}, "Agent.ServiceDomain is true: must be a string"),
+    ({"Agent": {"UseDualStackEndpoint": "yes"}}, "Agent.UseDualStackEndpoint is a string: must be true or false"),
+    ({"Identity": {"ConsumptionOrder": "OnPrem"}}, "Identity.ConsumptionOrder is a string: must be a list"),
+    ({"Identity": {"ConsumptionOrder": [7]}}, "Identity.ConsumptionOrder is a list: must be a list of strings"),
+    ({"Identity": 7}, "Identity is a number: must be an object"),
     ({"Ssm": {"Endpoint": "http://192.0.2.1"}}, "Ssm.Endpoint 'http://192.0.2.1' is not safe"),
     ({"Ssm": {"Endpoint": f"ftp://u:{PASSWORD}@a"}}, "Ssm.Endpoint 'ftp://***@a' is not safe"),
     ({"Ssm": {"Endpoint": "https://"}}, "Ssm.Endpoint gives an endpoint that cannot be used"),
     ({"Ssm": {"Endpoint": f"https://u:{PASSWORD}@ a b"}}, "Ssm.Endpoint gives an endpoint that cannot be used"),
     ({"Agent": {"ServiceDomain": "a b"}}, "Agent.ServiceDomain gives an endpoint that cannot be used"),
-    ([], "the agent's configuration cannot be used: it is no JSON object"),
+    ([], "the agent's configuration cannot be used: not a JSON object"),
     (b"", "the agent's configuration cannot be used"),
     (b"{", "the agent's configuration cannot be used"),
     (b'{"Ssm": {"Endpoint": "\xff"}}', "the agent's configuration cannot be used: not UTF-8"),
@@ -247,7 +245,7 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("config", "text"), WRONG, ids=[text for _, text in WRONG])
-def test_what_the_configuration_has_wrong_is_told_with_file_and_key_and_nothing_is_sent_or_written(
+def test_a_wrong_setting_is_shown_and_nothing_is_sent_or_written(
     host: Host, service: LocalService, config: Any, text: str
 ) -> None:
     """Also on another machine by the policy that writes."""
@@ -256,7 +254,7 @@ def test_what_the_configuration_has_wrong_is_told_with_file_and_key_and_nothing_
         host.config.mkdir()
     else:
         host.config.write_bytes(config if isinstance(config, bytes) else json.dumps(config).encode())
-    before = {path: path.read_bytes() for path in sorted(host.folder.rglob("*")) if path.is_file()}
+    before = {path: path.read_bytes() for path in sorted(host.directory.rglob("*")) if path.is_file()}
     asked = len(service.requests())
     made = service.activation()
     for act in (
@@ -269,7 +267,7 @@ def test_what_the_configuration_has_wrong_is_told_with_file_and_key_and_nothing_
         assert caught.value.where == str(host.config)
         assert caught.value.remedy.startswith("Nothing was sent. ")
         assert PASSWORD not in str(caught.value)
-    assert {path: path.read_bytes() for path in sorted(host.folder.rglob("*")) if path.is_file()} == before
+    assert {path: path.read_bytes() for path in sorted(host.directory.rglob("*")) if path.is_file()} == before
     assert len(service.requests()) == asked
 
 
@@ -281,7 +279,7 @@ def test_what_the_configuration_has_wrong_is_told_with_file_and_key_and_nothing_
         b'{"Identity": {"ConsumptionOrder": ["Onprem", "x"]}}', b'{"Agent": {"UseDualStackEndpoint": null}}', None,
     ],
 )  # fmt: skip
-def test_what_does_not_matter_to_the_client_is_passed_over(host: Host, config: bytes | None) -> None:
+def test_settings_that_the_client_does_not_use_are_ignored(host: Host, config: bytes | None) -> None:
     if config is not None:
         host.config.write_bytes(config)
     assert host.endpoint() == USUAL
@@ -309,7 +307,7 @@ def test_a_registration_that_the_agent_never_uses_is_not_used(
     assert flow.role_token()
 
 
-def test_an_identity_that_the_agent_prefers_and_has_is_told_once(
+def test_an_identity_before_the_registration_is_logged_once(
     host: Host, service: LocalService, caplog: pytest.LogCaptureFixture
 ) -> None:
     host.registered(service, endpoint=service.endpoint)
@@ -327,27 +325,25 @@ def test_an_identity_that_the_agent_prefers_and_has_is_told_once(
 # Proxies and certificates.
 
 
-@pytest.mark.parametrize("told", ["process", "unit"])
-def test_requests_go_through_the_agents_proxy_to_its_domain_with_its_certificates(
-    host: Host, authority: Authority, told: str
-) -> None:
+@pytest.mark.parametrize("source", ["process", "unit"])
+def test_requests_use_the_agents_proxy_domain_and_certificates(host: Host, authority: Authority, source: str) -> None:
     """All at once, as in a closed network: the name of the service is known to the proxy only."""
     name = f"ssm.{REGION}.agents.example"
     host.configured(Agent={"ServiceDomain": "agents.example"})
     host.certificates.write_bytes(Path(authority.file).read_bytes())
     with secure(authority.context(name)) as service, Proxy(pair=f"user:{PASSWORD}", to=port(service)) as proxy:
         variables = {"https_proxy": proxy.at(f"user:{PASSWORD}"), "NO_PROXY": "169.254.169.254"}
-        if told == "unit":
+        if source == "unit":
             host.unit(" ".join(f"{name}={value}" for name, value in variables.items()))
             assert host.registered(service).role_token()
         else:
             # The unit may have been changed since the agent was started.
             host.unit("https_proxy=http://127.0.0.1:1")
             Path(host.vault.path).mkdir(parents=True)
-            with running(host.folder, environment=variables):
+            with running(host.directory, environment=variables):
                 assert host.registered(service).role_token()
         assert set(proxy.targets) == {f"{name}:443"}
-        # Without them nothing is reached.
+        # Without them no connection succeeds.
         host.unit("")
         with pytest.raises(Unreachable):
             host.flow().role_token()
@@ -375,14 +371,14 @@ def test_the_callers_proxies_win_over_the_agents(
         with pytest.raises(Unreachable):
             host.flow().role_token()
         assert len(agents.heads) == 4
-        # What is excluded by either goes directly, where nobody knows the name.
+        # A host that either no_proxy excludes is connected to directly, and its name does not resolve.
         monkeypatch.setenv("no_proxy", "example.org,.agents.example")
         with pytest.raises(Unreachable):
             host.flow().role_token()
         assert len(agents.heads) == 4
 
 
-def test_a_service_on_this_machine_is_asked_without_the_agents_proxy(host: Host, service: LocalService) -> None:
+def test_a_service_on_this_host_is_requested_without_proxy(host: Host, service: LocalService) -> None:
     host.configured(Ssm={"Endpoint": service.endpoint})
     with Proxy("403 Forbidden") as proxy:
         host.unit(f"http_proxy={proxy.at()} https_proxy={proxy.at()}")
@@ -390,7 +386,7 @@ def test_a_service_on_this_machine_is_asked_without_the_agents_proxy(host: Host,
         assert proxy.heads == []
 
 
-def test_a_proxy_of_the_agent_of_another_kind_is_told(host: Host, service: LocalService) -> None:
+def test_a_proxy_of_another_kind_is_an_error(host: Host, service: LocalService) -> None:
     host.registered(service, endpoint=service.endpoint)
     host.unit(f"https_proxy=socks5://user:{PASSWORD}@127.0.0.1:1")
     with pytest.raises(UsageError, match="of the agent's service cannot be used") as caught:
@@ -400,7 +396,7 @@ def test_a_proxy_of_the_agent_of_another_kind_is_told(host: Host, service: Local
 
 
 @pytest.mark.parametrize("text", [b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nAA==\n"])
-def test_certificates_of_the_agent_that_are_none_are_told(host: Host, service: LocalService, text: bytes) -> None:
+def test_invalid_certificates_of_the_agent_are_an_error(host: Host, service: LocalService, text: bytes) -> None:
     host.registered(service, endpoint=service.endpoint)
     host.certificates.write_bytes(text)
     with pytest.raises(UsageError, match="certificates of the agent cannot be used") as caught:
@@ -507,7 +503,7 @@ chmod 600 /var/lib/amazon/ssm/Vault
 echo "{\\"Ssm\\": {\\"Endpoint\\": \\"$E\\"}}" > /etc/amazon/ssm/amazon-ssm-agent.json
 exec "$@"
 """
-_STORY = """
+_SCRIPT = """
 import json, os, subprocess, sys, time
 from pathlib import Path
 command, agent, snapshot = sys.argv[1:4]
@@ -529,8 +525,8 @@ with subprocess.Popen([agent, "-c", "import sys; print(flush=True); sys.stdin.re
 for kept in Path(os.environ["FINGERPRINT_STATE"], "credentials").iterdir():
     kept.unlink()
 Path("/etc/amazon/ssm/amazon-ssm-agent.json").write_text('{"Ssm": {"Endpoint": 7}}')
-told = run("credentials", "process", code=3).stderr
-assert "/etc/amazon/ssm/amazon-ssm-agent.json: Ssm.Endpoint is a number" in told, told
+error = run("credentials", "process", code=3).stderr
+assert "/etc/amazon/ssm/amazon-ssm-agent.json: Ssm.Endpoint is a number" in error, error
 assert run("--vault", "/var/lib/amazon/ssm", "credentials", "process", "--endpoint", os.environ["E"], code=3)
 os.unlink("/etc/amazon/ssm/amazon-ssm-agent.json")
 run("credentials", "process", "--endpoint", os.environ["E"])
@@ -540,7 +536,7 @@ print("done", flush=True)
 
 
 @as_root
-def test_the_programs_own_vault_configuration_and_process_are_looked_at(service: LocalService, tmp_path: Path) -> None:
+def test_the_real_vault_configuration_and_process_are_used(service: LocalService, tmp_path: Path) -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("mounts as Linux makes them")
     agent = tmp_path / "amazon-ssm-agent"
@@ -553,7 +549,7 @@ def test_the_programs_own_vault_configuration_and_process_are_looked_at(service:
         "PATH": os.environ["PATH"], "W": str(tmp_path / "mount"), "E": service.endpoint, "ID": made.id,
         "FINGERPRINT_ACTIVATION_CODE": made.code, "FINGERPRINT_STATE": str(tmp_path / "state"), "HOME": str(tmp_path),
     }  # fmt: skip
-    words = ["unshare", "--mount", "sh", "-c", _MOUNTED, "sh", sys.executable, "-c", _STORY, COMMAND, str(agent)]
+    words = ["unshare", "--mount", "sh", "-c", _MOUNTED, "sh", sys.executable, "-c", _SCRIPT, COMMAND, str(agent)]
     pipe = subprocess.PIPE
     with subprocess.Popen([*words, str(snapshot)], env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdin
@@ -576,7 +572,7 @@ def test_the_programs_own_vault_configuration_and_process_are_looked_at(service:
         ({"Ssm": {"CredentialRetryMaxSleepSeconds": 1801}}, None),
     ],
 )  # fmt: skip
-def test_the_longest_pause_is_the_one_that_the_agent_takes(
+def test_the_longest_pause_is_the_agents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sections: dict[str, Any], longest: int | None
 ) -> None:
     host = Host(tmp_path, monkeypatch)

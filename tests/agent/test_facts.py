@@ -1,4 +1,4 @@
-"""What could not be found out is told to each who asks, as if he were the first."""
+"""Facts that cannot be read: each caller gets the same error as the first."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fingerprint.testing.machines import unix_machine
 from fingerprint.vault import Vault
 
 
-def site(folder: Path) -> Site:
-    return Site(unix_machine(), Vault(str(folder / "Vault"), state=str(folder / "state")))
+def site(directory: Path) -> Site:
+    return Site(unix_machine(), Vault(str(directory / "Vault"), state=str(directory / "state")))
 
 
 def refused(ask: Callable[[], object]) -> Exception:
@@ -33,7 +33,7 @@ ASKED: list[Callable[[Site], object]] = [
 
 
 @pytest.mark.parametrize("ask", ASKED)
-def test_an_error_does_not_grow_with_those_who_ask(tmp_path: Path, ask: Callable[[Site], Any]) -> None:
+def test_an_error_does_not_grow_with_each_caller(tmp_path: Path, ask: Callable[[Site], Any]) -> None:
     of = site(tmp_path)
     refused(lambda: ask(of))
     lengths = {len(traceback.extract_tb(refused(lambda: ask(of)).__traceback__)) for _ in range(5)}
@@ -41,7 +41,7 @@ def test_an_error_does_not_grow_with_those_who_ask(tmp_path: Path, ask: Callable
 
 
 @pytest.mark.parametrize("ask", ASKED[2:5])
-def test_each_who_asks_may_name_another_remedy(tmp_path: Path, ask: Callable[[Site], Any]) -> None:
+def test_each_caller_may_set_another_remedy(tmp_path: Path, ask: Callable[[Site], Any]) -> None:
     of = site(tmp_path)
     first = refused(lambda: ask(of))
     assert isinstance(first, FingerprintError)

@@ -75,25 +75,29 @@ def register(vault: Vault, service: LocalService, **options: Any) -> Registratio
 
 
 def members(vault: Vault) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(Path(vault.data_path("RegistrationKey")).read_bytes())
-    return told
+    values: dict[str, Any] = json.loads(Path(vault.data_path("RegistrationKey")).read_bytes())
+    return values
 
 
 # The record.
 
-TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
+STRINGS = st.text(st.characters(codec="utf-8"), max_size=12)
 
 
-@given(st.lists(TEXTS, min_size=8, max_size=8), st.one_of(st.none(), TEXTS), st.lists(TEXTS, unique=True, max_size=3))
+@given(
+    st.lists(STRINGS, min_size=8, max_size=8),
+    st.one_of(st.none(), STRINGS),
+    st.lists(STRINGS, unique=True, max_size=3),
+)
 def test_a_record_of_any_agent_is_rewritten_to_the_byte(
     values: list[str], provider: str | None, later: list[str]
 ) -> None:
-    """Go writes the members in this order; what a future agent adds comes behind."""
-    told: dict[str, Any] = dict(zip(EIGHT, values, strict=True))
+    """Go writes the members in this order; a future agent adds its own after them."""
+    written: dict[str, Any] = dict(zip(EIGHT, values, strict=True))
     if provider is not None:
-        told["provider"] = provider
-        told.update({f"later{number}": value for number, value in enumerate(later)})
-    data = dumps(told)
+        written["provider"] = provider
+        written.update({f"later{number}": value for number, value in enumerate(later)})
+    data = dumps(written)
     record = decode_registration(data, "here")
     assert record.provider == provider
     assert encode_registration(record) == data
@@ -111,7 +115,7 @@ def test_the_member_reads_as_go_reads_it(text: str, provider: str | None) -> Non
 
 
 @pytest.mark.parametrize("value", ["1", "true", "[]", '{"a":1}', "1.5"])
-def test_a_member_that_is_no_text_is_corrupt_as_it_is_for_the_agent(value: str) -> None:
+def test_a_provider_that_is_no_string_is_corrupt(value: str) -> None:
     with pytest.raises(VaultCorrupt, match="provider is"):
         decode_registration(b'{"provider":' + value.encode() + b"}", "here")
 
@@ -138,7 +142,7 @@ def test_every_writer_of_ours_keeps_the_member_and_adds_none(
 
 
 @pytest.mark.parametrize("provider", [None, "", *PROVIDERS])
-def test_a_cleared_registration_has_the_members_that_the_agent_writes(
+def test_a_cleared_registration_has_the_agents_members(
     vault: Vault, service: LocalService, provider: str | None
 ) -> None:
     register(vault, service)
@@ -152,18 +156,16 @@ def test_a_cleared_registration_has_the_members_that_the_agent_writes(
 @pytest.mark.parametrize("present", [None, "", "Azure"], ids=["eight members", "empty", "Azure"])
 @pytest.mark.parametrize("version", [*OLD, *NEW, *UNKNOWN, *(row.since for row in ROWS)])
 @pytest.mark.parametrize("asked", ["", "EC2", "Azure"])
-def test_the_record_has_the_members_that_the_installed_agent_writes(
-    asked: str, version: str, present: str | None
-) -> None:
-    told = member_for(asked, version, present)
+def test_the_record_has_the_members_of_the_installed_agent(asked: str, version: str, present: str | None) -> None:
+    member = member_for(asked, version, present)
     if asked:
-        assert told == asked
+        assert member == asked
     elif version in UNKNOWN:
-        assert told == (None if present is None else "")
+        assert member == (None if present is None else "")
     else:
         newer = [int(part) for part in version.split(".")] >= [3, 3, 4793, 0]
         assert reads_provider(version) is newer
-        assert told == ("" if newer else None)
+        assert member == ("" if newer else None)
 
 
 @pytest.mark.parametrize("text", ["azure", "AZURE", "Azure"])
@@ -203,9 +205,9 @@ def test_the_wire_has_the_provider_where_the_agent_sends_it(provider: str) -> No
     assert list(json.loads(body).items()) == list(expected.items())
 
 
-def agent(folder: Path, version: str | None) -> RecordedMachine:
-    """Return a machine with an agent of a version; None for none."""
-    machine = AgentMachine(folder)
+def agent(directory: Path, version: str | None) -> RecordedMachine:
+    """Return a machine with an agent of a version; None for no agent."""
+    machine = AgentMachine(directory)
     program = "/usr/bin/amazon-ssm-agent"
     if version is None:
         machine.remove(program)
@@ -229,16 +231,14 @@ def test_a_registration_has_the_provider_here_and_at_the_service(
     assert record.provider == (named or ("" if version in NEW else None))
     assert list(members(vault))[-1] == ("privateKeyCreatedDate" if record.provider is None else "provider")
     assert service.nodes()[0]["provider"] == (named or None)
-    told = "does not know providers" in caplog.text
-    assert told == (bool(provider) and version in OLD)
-    if told:
+    warned = "does not know providers" in caplog.text
+    assert warned == (bool(provider) and version in OLD)
+    if warned:
         assert f"the installed agent {version}" in caplog.text
         assert "Update it to 3.3.4793 or later" in caplog.text
 
 
-def test_a_program_that_others_may_change_is_not_asked_for_its_version(
-    vault: Vault, service: LocalService, tmp_path: Path
-) -> None:
+def test_a_program_that_others_may_write_is_not_run(vault: Vault, service: LocalService, tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     machine.file("/usr/bin/amazon-ssm-agent", None, 0o777)
     machine.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.3.5226.0\n")
@@ -269,9 +269,7 @@ def interrupted(vault: Vault, service: LocalService, provider: str) -> None:
 
 
 @pytest.mark.parametrize("provider", ["", "ec2", "azure"])
-def test_a_registration_that_is_finished_has_the_provider_that_was_asked_for(
-    vault: Vault, service: LocalService, provider: str
-) -> None:
+def test_a_finished_registration_has_the_requested_provider(vault: Vault, service: LocalService, provider: str) -> None:
     interrupted(vault, service, provider)
     node = service.nodes()[0]
     record = flow(vault, service).finish(node["id"])
@@ -285,7 +283,7 @@ def test_a_registration_that_is_finished_has_the_provider_that_was_asked_for(
 def test_a_request_is_sent_again_with_the_same_provider_only(
     vault: Vault, service: LocalService, first: str, later: str
 ) -> None:
-    """Else one key would be that of nodes with two providers, and nobody could tell which one is finished."""
+    """Else nodes with two providers would have one key, and it would be unknown which one is finished."""
     interrupted(vault, service, first)
     [lost] = pending(vault)
     nodes = len(service.nodes())
@@ -303,7 +301,7 @@ def test_a_request_is_sent_again_with_the_same_provider_only(
         assert (record.provider or "") == (service.nodes()[0]["provider"] or "")
 
 
-def test_who_waited_for_a_registration_with_another_provider_is_refused(vault: Vault, service: LocalService) -> None:
+def test_a_slower_registration_with_another_provider_is_refused(vault: Vault, service: LocalService) -> None:
     waits = flow(vault, service)
     made = service.activation()
     original = waits._provider_member
@@ -329,7 +327,7 @@ def beside(vault: Vault, status: int, *words: str, page: str = "", **variables: 
 @alone
 @pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"], ids=["", "behind a proxy"])
 @pytest.mark.parametrize("provider", ["azure", "ec2"])
-def test_the_command_registers_where_the_metadata_service_answers(vault: Vault, provider: str, proxy: str) -> None:
+def test_the_command_registers_if_the_metadata_service_answers(vault: Vault, provider: str, proxy: str) -> None:
     variables = {"http_proxy": proxy, "no_proxy": "127.0.0.1"} if proxy else {}
     done = beside(vault, 200, "--provider", provider, "--dry-run", **variables)
     assert (done.code, done.nodes) == (0, []), done.err
@@ -344,9 +342,7 @@ def test_the_command_registers_where_the_metadata_service_answers(vault: Vault, 
 @alone
 @pytest.mark.parametrize("status", [0, 403, 404, 500])
 @pytest.mark.parametrize("provider", ["azure", "ec2"])
-def test_the_command_refuses_where_the_metadata_service_does_not_answer(
-    vault: Vault, provider: str, status: int
-) -> None:
+def test_the_command_refuses_without_a_metadata_service(vault: Vault, provider: str, status: int) -> None:
     done = beside(vault, status, "--provider", provider)
     assert (done.code, done.out, done.nodes) == (4, "", []), done.err
     assert f"provider {provider_named(provider)}: " in done.err
@@ -359,7 +355,7 @@ def test_the_command_refuses_where_the_metadata_service_does_not_answer(
 @alone
 @pytest.mark.parametrize("page", ["<html>Log in</html>", "<html>", "OK", "[]"])
 @pytest.mark.parametrize("provider", ["azure", "ec2"])
-def test_the_command_refuses_where_something_else_answers(vault: Vault, provider: str, page: str) -> None:
+def test_the_command_refuses_if_something_else_answers(vault: Vault, provider: str, page: str) -> None:
     done = beside(vault, 200, "--provider", provider, page=page)
     assert (done.code, done.out, done.nodes) == (4, "", []), done.err
     assert "something else answers in its place" in done.err
@@ -380,7 +376,7 @@ def test_the_command_names_the_variable_that_is_wrong(vault: Vault, name: str, v
     assert not Path(vault.path).exists()
 
 
-def test_the_command_says_that_what_it_finished_has_another_provider(vault: Vault, service: LocalService) -> None:
+def test_the_command_warns_if_it_finished_another_provider(vault: Vault, service: LocalService) -> None:
     interrupted(vault, service, "")
     # The answer came, and the process died before it was stored.
     with vault.edit():
@@ -395,7 +391,7 @@ def test_the_command_says_that_what_it_finished_has_another_provider(vault: Vaul
 
 @pytest.mark.parametrize("text", ["Azure", "AZURE", "azure", "EC2", "ec2"])
 def test_the_command_takes_every_spelling_of_a_provider(vault: Vault, text: str) -> None:
-    """The agent's own spelling is another one than that of our help."""
+    """The agent spells providers differently from our help."""
     for read in (parse, parse_or_explain):
         parsed = read(["register", "--provider", text])
         assert parsed is not None
@@ -411,11 +407,11 @@ def test_another_provider_on_the_command_line_is_a_usage_error(vault: Vault) -> 
 
 
 def test_vault_show_has_the_provider(vault: Vault, service: LocalService) -> None:
-    for provider, told in (("", None), ("azure", "Azure")):
+    for provider, shown in (("", None), ("azure", "Azure")):
         register(vault, service, provider=provider, again=True)
         env = environment(Path(vault.state))
         words = ("--vault", vault.path, "vault", "show")
-        assert json.loads(run(*words, "--output", "json", env=env).stdout)["registration"]["provider"] == told
+        assert json.loads(run(*words, "--output", "json", env=env).stdout)["registration"]["provider"] == shown
         assert ("Provider     Azure" in run(*words, env=env).stdout) == bool(provider)
 
 
@@ -435,11 +431,11 @@ def ping(service: LocalService, token: Any, body: dict[str, Any]) -> dict[str, A
     request = AWSRequest("POST", f"{service.endpoint}/", headers, json.dumps(body))
     credentials = Credentials(token.access_key_id, token.secret_access_key, token.session_token)
     SigV4Auth(credentials, "ssm", REGION).add_auth(request)
-    told: dict[str, Any] = json.loads(URLLib3Session().send(request.prepare()).content)
-    return told
+    answer: dict[str, Any] = json.loads(URLLib3Session().send(request.prepare()).content)
+    return answer
 
 
-def test_the_source_of_a_health_report_is_kept_if_the_model_allows_it(vault: Vault, service: LocalService) -> None:
+def test_a_valid_source_of_a_health_report_is_kept(vault: Vault, service: LocalService) -> None:
     node = register(vault, service, provider="azure").instance_id
     token = flow(vault, service).role_token()
     report = {"AgentVersion": "3.3.4793.0", "InstanceId": node, "PlatformType": "Linux"}
@@ -474,7 +470,7 @@ def test_the_source_members_are_those_of_the_public_model() -> None:
 
 
 @pytest.mark.parametrize("provider", ["", "azure", "AZURE", "GCP", "ec2", "Azure ", 5, [], {}])
-def test_a_provider_that_no_agent_sends_is_refused_by_the_service(service: LocalService, provider: Any) -> None:
+def test_the_service_rejects_a_provider_that_no_agent_sends(service: LocalService, provider: Any) -> None:
     made, key = service.activation(), NodeKey.generate()
     body = {"ActivationCode": made.code, "ActivationId": made.id, "Fingerprint": "f", "Provider": provider,
             "PublicKey": key.public(), "PublicKeyType": "Rsa"}  # fmt: skip
@@ -485,7 +481,7 @@ def test_a_provider_that_no_agent_sends_is_refused_by_the_service(service: Local
     assert service.nodes() == []
 
 
-def test_a_database_of_before_gets_the_new_columns_and_keeps_its_nodes(tmp_path: Path) -> None:
+def test_an_older_database_gets_new_columns_and_keeps_its_nodes(tmp_path: Path) -> None:
     database = tmp_path / "nodes"
     with sqlite3.connect(database) as connection:
         connection.executescript(

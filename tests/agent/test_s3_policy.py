@@ -96,7 +96,7 @@ def test_the_policy_of_ohio_is_this_one(command: Command) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, OHIO, "")
 
 
-def test_what_aws_publishes_as_an_example_for_ohio_is_what_is_not_older() -> None:
+def test_current_buckets_of_ohio_are_the_example_of_aws() -> None:
     assert {bucket.name for bucket in buckets("us-east-2") if not bucket.older} == {
         "aws-windows-downloads-us-east-2", "amazon-ssm-us-east-2", "aws-ssm-us-east-2",
         "patch-baseline-snapshot-us-east-2", "aws-patch-manager-us-east-2-552881074",
@@ -104,7 +104,7 @@ def test_what_aws_publishes_as_an_example_for_ohio_is_what_is_not_older() -> Non
     }  # fmt: skip
 
 
-def test_the_policy_of_bahrain_has_its_names_of_its_own() -> None:
+def test_the_policy_of_bahrain_has_its_own_names() -> None:
     assert arns("me-south-1") == [
         "arn:aws:s3:::amazon-ssm-me-south-1/*",
         "arn:aws:s3:::aws-windows-downloads-me-south-1/*",
@@ -119,7 +119,7 @@ def test_the_policy_of_bahrain_has_its_names_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("region", PATCHING)
-def test_buckets_of_patching_are_those_that_aws_lists_for_the_region(region: str) -> None:
+def test_buckets_of_patching_are_those_of_awss_list(region: str) -> None:
     ending, snapshot = PATCHING[region]
     found = names(region)
     assert [name for name in found if name.startswith(("aws-patch", "patch-"))] == [
@@ -131,7 +131,7 @@ def test_buckets_of_patching_are_those_that_aws_lists_for_the_region(region: str
 
 
 @pytest.mark.parametrize("region", UNLISTED)
-def test_a_region_without_buckets_of_patching_gets_no_invented_ones(region: str) -> None:
+def test_a_region_without_buckets_of_patching_gets_none(region: str) -> None:
     found = names(region)
     assert not [name for name in found if name.startswith("aws-patch-manager")]
     assert f"aws-ssm-{region}" in found
@@ -140,7 +140,7 @@ def test_a_region_without_buckets_of_patching_gets_no_invented_ones(region: str)
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_how_sure_the_names_are_is_said_where_aws_does_not_list_the_region(command: Command, region: str) -> None:
+def test_names_of_an_unlisted_region_are_marked_unverified(command: Command, region: str) -> None:
     done = command("--region", region)
     answer = answered(command, "--region", region)
     listed = region in PATCHING
@@ -151,12 +151,12 @@ def test_how_sure_the_names_are_is_said_where_aws_does_not_list_the_region(comma
     assert done.stderr == ("" if listed else f"fingerprint: {words}\n")
     assert answer["note"] == (words or None)
     assert (words in comments(region)) if words else ("not verified" not in comments(region))
-    # The policy stays one that can be given to IAM as it is.
+    # The policy can still be passed to IAM as it is.
     assert json.loads(done.stdout) == policy(region)
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_the_distribution_service_has_other_buckets_in_cape_town_and_milan(region: str) -> None:
+def test_the_distribution_buckets_of_two_regions_differ(region: str) -> None:
     found = [name for name in names(region) if "birdwatcher" in name or "distributor" in name]
     other = region in ("af-south-1", "eu-south-1")
     assert found == [f"aws-ssm-distributor-file-{region}" if other else f"{region}-birdwatcher-prod"]
@@ -164,7 +164,7 @@ def test_the_distribution_service_has_other_buckets_in_cape_town_and_milan(regio
 
 @pytest.mark.parametrize("region", REGIONS)
 @pytest.mark.parametrize("system", ["all", *SYSTEMS])
-def test_every_policy_is_one_that_iam_takes(region: str, system: str) -> None:
+def test_every_policy_is_valid_for_iam(region: str, system: str) -> None:
     document = policy(region, system)
     assert list(document) == ["Version", "Statement"]
     assert document["Version"] == "2012-10-17"
@@ -174,7 +174,7 @@ def test_every_policy_is_one_that_iam_takes(region: str, system: str) -> None:
     resources_ = statement["Resource"]
     assert len(resources_) == len(set(resources_)) >= 5
     for resource in resources_:
-        # The rules of names of buckets, and nothing with a wildcard but the objects of one bucket.
+        # Names follow the rules of buckets, and the only wildcard stands for the objects of one bucket.
         found = re.fullmatch(
             r"arn:(aws|aws-cn|aws-us-gov|aws-eusc):s3:::([a-z0-9][a-z0-9-]{1,61}[a-z0-9])/\*", resource
         )
@@ -185,7 +185,7 @@ def test_every_policy_is_one_that_iam_takes(region: str, system: str) -> None:
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_an_operating_system_gets_its_part_and_all_parts_are_the_whole(region: str) -> None:
+def test_the_buckets_of_all_systems_together_are_all_buckets(region: str) -> None:
     parts = {system: names(region, system) for system in SYSTEMS}
     assert set().union(*parts.values()) == set(names(region))
     assert not any("macos" in name for name in parts["linux"] + parts["windows"])
@@ -213,7 +213,7 @@ def test_partitions_are_those_of_botocore() -> None:
     import botocore.loaders
 
     known = botocore.loaders.create_loader().load_data("endpoints")["partitions"]
-    regions = [(region, told["partition"], told["dnsSuffix"]) for told in known for region in told["regions"]]
+    regions = [(region, one["partition"], one["dnsSuffix"]) for one in known for region in one["regions"]]
     assert {"aws", "aws-cn", "aws-us-gov"} <= {name for _, name, _ in regions}
     assert [(region, partition(region), domain(region)) for region, _, _ in regions] == regions
 
@@ -235,7 +235,7 @@ def test_partitions_are_those_of_botocore() -> None:
         "us-east-02",
     ],
 )
-def test_what_is_no_region_is_a_usage_error(command: Command, region: str) -> None:
+def test_an_invalid_region_is_a_usage_error(command: Command, region: str) -> None:
     with pytest.raises(UsageError, match="is no region"):
         buckets(region)
     done = command("--region", region)
@@ -246,7 +246,7 @@ def test_what_is_no_region_is_a_usage_error(command: Command, region: str) -> No
 # The command.
 
 
-def test_the_region_is_demanded(command: Command) -> None:
+def test_the_region_is_required(command: Command) -> None:
     done = command()
     assert (done.returncode, done.stdout) == (2, "")
     assert "--region" in done.stderr
@@ -300,7 +300,7 @@ def test_comments_never_overwrite_a_file(command: Command, tmp_path: Path) -> No
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_comments_where_nothing_can_be_written_are_told(command: Command, tmp_path: Path) -> None:
+def test_comments_that_cannot_be_written_are_an_error(command: Command, tmp_path: Path) -> None:
     done = command("--region", "eu-west-1", "--comments", str(tmp_path / "none" / "buckets.md"))
     assert (done.returncode, done.stdout) == (3, "")
 
@@ -343,7 +343,7 @@ def s3() -> Iterator[S3]:
         thread.join()
 
 
-def test_buckets_that_answer_are_fine_also_where_reading_is_forbidden(command: Command, s3: S3) -> None:
+def test_buckets_that_answer_pass_even_if_reading_is_forbidden(command: Command, s3: S3) -> None:
     s3.statuses = {"aws-ssm-eu-west-1": 403, "packages": 301}
     done = command("--region", "eu-west-1", "--check", "--endpoint", s3.url)
     assert done.returncode == 0
@@ -353,7 +353,7 @@ def test_buckets_that_answer_are_fine_also_where_reading_is_forbidden(command: C
     assert "aws-ssm-eu-west-1: reached (HTTP 403, " in done.stderr
 
 
-def test_a_bucket_that_is_not_there_is_a_finding(command: Command, s3: S3) -> None:
+def test_a_missing_bucket_is_a_finding(command: Command, s3: S3) -> None:
     s3.statuses = {"birdwatcher": 404}
     done = command("--region", "eu-west-1", "--check", "--endpoint", s3.url)
     assert done.returncode == 1
@@ -371,7 +371,7 @@ def test_only_the_buckets_of_the_operating_system_are_tried(command: Command, s3
 
 
 def test_an_endpoint_that_refuses_is_a_finding_for_each_bucket(command: Command, s3: S3) -> None:
-    # Bound and not listening: refused, and nobody else's meanwhile.
+    # Bound and not listening: connections are refused, and no other process gets the port.
     with socket.socket() as kept:
         kept.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{kept.getsockname()[1]}"
@@ -384,7 +384,7 @@ def test_an_endpoint_that_refuses_is_a_finding_for_each_bucket(command: Command,
 
 
 def test_buckets_are_tried_through_the_proxy_that_is_named(command: Command, s3: S3) -> None:
-    # To this, a proxy is whoever is asked for whole URLs.
+    # A request to a proxy has the absolute URL.
     done = command(
         "--region", "cn-north-1", "--check", "--endpoint", "http://s3.example", "--proxy",
         s3.url.replace("//", "//user:hunter2@"),
@@ -415,7 +415,7 @@ def test_buckets_are_tried_at_the_endpoint_that_is_chosen(command: Command, word
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "eusc-de-east-1", "cn-north-1", "xx-nowhere-1"])
-def test_a_region_without_a_fips_endpoint_of_s3_is_told_so(command: Command, region: str, tmp_path: Path) -> None:
+def test_a_region_without_a_fips_endpoint_is_an_error(command: Command, region: str, tmp_path: Path) -> None:
     done = command("--region", region, "--check", "--fips", "--comments", str(tmp_path / "buckets.md"))
     assert (done.returncode, done.stdout) == (2, "")
     assert f"list no FIPS endpoint of S3 in {region}" in done.stderr
@@ -449,7 +449,7 @@ def test_without_botocore_fips_names_the_extra(tmp_path: Path) -> None:
         ("--check", "--proxy", "socks5://127.0.0.1:1080"),
     ],
 )
-def test_how_to_check_is_held_against_the_rest_of_the_words(command: Command, words: tuple[str, ...]) -> None:
+def test_contradicting_options_of_the_check_are_usage_errors(command: Command, words: tuple[str, ...]) -> None:
     done = command("--region", "eu-west-1", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""The table of behaviour by version, what stands in for an unknown one, and the schedules that follow from it."""
+"""The table of behaviour by version, the row for an unknown version, and the schedules that follow."""
 
 from __future__ import annotations
 
@@ -55,15 +55,14 @@ _SECONDS = {"h": 3600, "m": 60, "s": 1}
 # The table.
 
 
-def test_the_rows_are_in_the_order_of_releases_and_none_repeats_the_one_before() -> None:
+def test_the_rows_are_in_order_and_each_changes_something() -> None:
     sinces = [version_of(row.since) for row in ROWS]
     assert sinces == sorted(set(sinces))
     assert sinces[-1] <= version_of(NEWEST_ASSESSED)
-    told = {"since", "sure", "change"}
+    described = {"since", "sure", "change"}
     for before, row in pairwise(ROWS):
         changed = {name for name in row.__slots__ if getattr(before, name) != getattr(row, name)}
-        # A day's wait began with the refresher itself; else a row without a change says nothing.
-        assert changed - told, row.since
+        assert changed - described, row.since
 
 
 @pytest.mark.parametrize(
@@ -104,7 +103,7 @@ def test_a_version_has_the_behaviour_of_its_row(version: str, members: dict[str,
 
 
 @pytest.mark.parametrize("version", ["", "3.3.5829.0", "3.4.0.0", "4", "99.0", *NOT_VERSIONS])
-def test_the_newest_row_stands_in_for_what_is_not_assessed_and_that_is_said(version: str) -> None:
+def test_the_newest_row_is_used_for_an_unassessed_version(version: str) -> None:
     found = assess(version)
     assert found.row is ROWS[-1]
     assert not found.known
@@ -113,7 +112,7 @@ def test_the_newest_row_stands_in_for_what_is_not_assessed_and_that_is_said(vers
     assert len(found.text) < 250
 
 
-def test_the_oldest_row_stands_in_for_what_is_older() -> None:
+def test_the_oldest_row_is_used_for_an_older_version() -> None:
     found = assess("1.2.252.0")
     assert (found.row, found.known) == (ROWS[0], False)
     assert "older than 2.3.0.0, the oldest assessed: oldest known row used" in found.text
@@ -142,18 +141,18 @@ def test_each_release_of_the_matrix_is_a_known_one() -> None:
         ("x", []),
     ],
 )  # fmt: skip
-def test_the_vulnerabilities_of_a_version_end_at_their_floor(version: str, names: list[str]) -> None:
+def test_vulnerabilities_end_at_the_version_that_fixes_them(version: str, names: list[str]) -> None:
     assert [name for name, _ in open_vulnerabilities(version)] == names
     assert {name for name, _ in FIXED_IN} >= set(names)
 
 
-def test_a_text_that_names_a_version_takes_it_from_the_rows() -> None:
+def test_a_message_takes_the_version_that_it_names_from_the_rows() -> None:
     assert row_since("core_requests", True) == "3.1.501"
     with pytest.raises(LookupError):
         row_since("sdk", 3)
 
 
-def test_the_lines_of_the_logs_are_in_lower_case_and_their_versions_are_some() -> None:
+def test_log_lines_are_lower_case_with_valid_versions() -> None:
     for one in LOG_LINES:
         assert one.text == one.text.lower()
         assert all(not text or version_of(text) for text in (one.since, one.until))
@@ -168,7 +167,7 @@ def test_a_limit_counts_only_where_the_row_knows_its_setting() -> None:
     assert pause(since, Failure.OTHER, 20, limit=60) == (0, 60)
 
 
-# What diagnose says of it.
+# What diagnose shows.
 
 
 def of_version(machine: AgentMachine, version: str) -> AgentMachine:
@@ -200,18 +199,18 @@ def test_diagnose_says_which_row_it_used(machine: AgentMachine, version: str) ->
 
 
 @pytest.mark.parametrize("version", ["3.3.x", "dev", "3.3.1142.0-beta", "3..3"])
-def test_a_version_that_is_none_is_told_and_takes_nobodys_place(machine: AgentMachine, version: str) -> None:
-    """Not even that of the version in the log, which may be another program's."""
+def test_an_invalid_version_is_shown_and_replaces_no_other(machine: AgentMachine, version: str) -> None:
+    """Nor does the version in the log, which may be another program's, replace it."""
     of_version(machine, version)
     outcome, text, evidence = one(machine, "version")
     assert (outcome, f"version '{version}' is no version of the agent's" in text) == ("warn", True)
     machine.log("amazon-ssm-agent.log", ready("11:30:00"))
     evidence = one(machine, "version")[2]
-    assert f"'{version}' is no version: newest known row used ({ROWS[-1].since})" in evidence
+    assert f"'{version}' is not a version: newest known row used ({ROWS[-1].since})" in evidence
     assert machine("diagnose", "--only", "version").returncode == 0
 
 
-def test_an_agent_that_tells_no_version_is_taken_for_the_newest(machine: AgentMachine) -> None:
+def test_an_agent_of_unknown_version_is_taken_for_the_newest(machine: AgentMachine) -> None:
     machine.command(("/usr/bin/amazon-ssm-agent", "-version"), "", 1)
     machine.log("amazon-ssm-agent.log", ready("11:30:00"))
     assert one(machine, "version")[:2] == (
@@ -223,7 +222,7 @@ def test_an_agent_that_tells_no_version_is_taken_for_the_newest(machine: AgentMa
     assert "(by the schedule of the newest agents)" in evidence
 
 
-def test_a_version_of_the_future_is_told_as_one(machine: AgentMachine) -> None:
+def test_a_future_version_is_shown_as_newer(machine: AgentMachine) -> None:
     of_version(machine, "3.4.1.0").log("amazon-ssm-agent.log", started("08:00:00", "3.4.1.0") + ready("11:30:00"))
     outcome, text, _ = one(machine, "version")
     assert outcome == "pass"
@@ -238,8 +237,8 @@ def test_a_version_with_a_known_vulnerability_is_warned_of(machine: AgentMachine
     assert text.count("CVE-") == names
 
 
-def test_an_agent_that_was_replaced_without_a_restart_behaves_as_it_was(machine: AgentMachine) -> None:
-    """The process is the program of before: its schedule is the one that counts."""
+def test_an_agent_replaced_without_restart_behaves_as_before(machine: AgentMachine) -> None:
+    """The process still runs the earlier program, so its schedule holds."""
     entered = line("08:00:03", "INFO", "Entering SSM Agent hibernate - ThrottlingException: x", "[ssm-agent-worker] ")
     machine.log("amazon-ssm-agent.log", started("08:00:00", "3.3.1142.0") + entered)
     outcome, text, _ = one(machine, "version")
@@ -269,23 +268,23 @@ def written(machine: AgentMachine, name: str, value: object) -> None:
 
 @pytest.mark.parametrize("minutes", PING_LIMITS)
 @pytest.mark.parametrize("version", RELEASES)
-def test_the_next_ping_is_the_judges(version: str, minutes: int | None) -> None:
+def test_the_next_ping_is_the_references(version: str, minutes: int | None) -> None:
     row, accepted = assess(version).row, minutes is not None and 5 <= minutes <= 1440
     limit = minutes * 60 if minutes is not None and accepted else None
-    told = pings(version, minutes, 600_000)
-    moments = sorted({*range(0, 3000, 97), *(at + gap for at in told[:20] for gap in (-1, 0, 1)), 99_999, 250_000})
+    reference = pings(version, minutes, 600_000)
+    moments = sorted({*range(0, 3000, 97), *(at + gap for at in reference[:20] for gap in (-1, 0, 1)), 99_999, 250_000})
     for moment in moments:
-        expected = next(at for at in told if at > moment)
+        expected = next(at for at in reference if at > moment)
         assert next_ping(row, 1000.0, 1000.0 + moment, limit) == 1000 + expected, moment
         # The same from any period that the agent has logged.
-        for number in range(0, min(len(told), 18), 3):
-            if told[number] <= moment:
-                period = (float(told[number]), told[number + 1] - told[number])
+        for number in range(0, min(len(reference), 18), 3):
+            if reference[number] <= moment:
+                period = (float(reference[number]), reference[number + 1] - reference[number])
                 assert next_ping(row, 1000.0, 1000.0 + moment, limit, period) == 1000 + expected, (moment, number)
 
 
 def hibernating(machine: AgentMachine, version: str, minutes: int | None, since: int, periods: bool) -> None:
-    """Let a worker hibernate since so many seconds before noon, with or without the lines of its log."""
+    """Make a worker hibernate since so many seconds before noon, with or without the lines of hibernate.log."""
     begin = 12 * 3600 - since
     machine.snapshot["agentProcesses"] = [
         {**process, "started": at_noon(begin - 2)} for process in machine.snapshot["agentProcesses"]
@@ -296,10 +295,10 @@ def hibernating(machine: AgentMachine, version: str, minutes: int | None, since:
         "00:00:00")) + stamped(begin, line("00:00:00", "INFO", "Entering SSM Agent hibernate - ThrottlingException: x",
                                            "[ssm-agent-worker] ")))  # fmt: skip
     if periods:
-        told = pings(version, minutes, since)
-        begins = [told[n : n + 2] for n in range(0, len(told), 3) if told[n] <= since]
+        sent = pings(version, minutes, since)
+        begins = [sent[n : n + 2] for n in range(0, len(sent), 3) if sent[n] <= since]
         if silent_from(version) is not None:
-            # The last one is logged once; then the log goes silent.
+            # The last one is logged once; then the log ends.
             begins = begins[:4]
         text = stamped(begin, line("00:00:00", "INFO", "Agent is in hibernate mode. Reducing logging.", ""))
         for at, then in begins:
@@ -318,29 +317,29 @@ def stamped(seconds: int, text: str) -> str:
 @pytest.mark.parametrize("periods", [False, True], ids=["main log", "with hibernate.log"])
 @pytest.mark.parametrize("minutes", PING_LIMITS)
 @pytest.mark.parametrize("version", SCHEDULES)
-def test_diagnose_tells_the_next_ping_and_the_silence_of_each_release(
+def test_diagnose_shows_the_next_ping_and_silence_by_release(
     machine: AgentMachine, version: str, minutes: int | None, periods: bool
 ) -> None:
     for since in (299, 1000, 23_700, 23_701, 100_000):
         hibernating(machine, version, minutes, since, periods)
         finding = machine.diagnosis("waiting")["waiting"]
         assert finding.tag == "waiting-worker", finding
-        told = " | ".join(finding.evidence)
+        evidence = " | ".join(finding.evidence)
         expected = next(at for at in pings(version, minutes, since + 90_000) if at > since)
-        assert f"next try: {at_noon(12 * 3600 - since + expected)} (" in told, (since, told)
+        assert f"next try: {at_noon(12 * 3600 - since + expected)} (" in evidence, (since, evidence)
         silent = silent_from(version)
-        assert ("silent for good" in told) == (silent is not None and since > silent), (since, told)
+        assert ("silent for good" in evidence) == (silent is not None and since > silent), (since, evidence)
 
 
-def test_a_log_that_tells_another_interval_than_the_table_is_believed(machine: AgentMachine) -> None:
+def test_an_interval_in_the_log_overrides_the_table(machine: AgentMachine) -> None:
     """The agent may have started with another configuration."""
     hibernating(machine, "3.3.4851.0", 5, 4000, periods=False)
     machine.log("hibernate.log", stamped(12 * 3600 - 100, line(
         "00:00:00", "INFO", "Backing off health check to every 1200 seconds for 3600 seconds.", "")))  # fmt: skip
-    assert f"next try: {at_noon(12 * 3600 + 1100)} (by the agent's own word)" in one(machine, "waiting")[2]
+    assert f"next try: {at_noon(12 * 3600 + 1100)} (by the agent's log)" in one(machine, "waiting")[2]
 
 
-def test_a_limit_that_the_agent_cannot_have_read_yet_is_told(machine: AgentMachine) -> None:
+def test_a_limit_that_the_agent_cannot_have_read_yet_is_shown(machine: AgentMachine) -> None:
     machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:59:00", "ThrottlingException: x", ""))
     words = "was written after the agent's start: the limits of the agent that runs may be others"
     machine.config(Ssm={"CredentialRetryMaxSleepSeconds": 60})
@@ -375,9 +374,7 @@ ERRORS = {
 
 @pytest.mark.parametrize("seconds", SLEEP_LIMITS)
 @pytest.mark.parametrize("version", SCHEDULES)
-def test_diagnose_tells_the_next_retry_of_each_release(
-    machine: AgentMachine, version: str, seconds: int | None
-) -> None:
+def test_diagnose_shows_the_next_retry_by_release(machine: AgentMachine, version: str, seconds: int | None) -> None:
     of_version(machine, version)
     written(machine, "Ssm.CredentialRetryMaxSleepSeconds", seconds)
     for kind, errors in ERRORS.items():
@@ -386,16 +383,16 @@ def test_diagnose_tells_the_next_retry_of_each_release(
             text = started("08:00:00", version) + refused("11:59:59", error, "") * (failures + 1)
             machine.log("amazon-ssm-agent.log", text)
             least, longest = sleeps(version, kind, failures, seconds)
-            told = one(machine, "waiting")[2]
-            found = re.search(r"next try: (\S+) to (\S+) \(|next try: (\S+) \(", told)
-            assert found, told
+            evidence = one(machine, "waiting")[2]
+            found = re.search(r"next try: (\S+) to (\S+) \(|next try: (\S+) \(", evidence)
+            assert found, evidence
             earliest, latest = found[1] or found[3], found[2] or found[3]
             # The last second of a draw is not drawn.
-            assert abs(seconds_of(earliest) - (12 * 3600 - 1 + least)) <= 1, (error, told, least)
-            assert abs(seconds_of(latest) - (12 * 3600 - 1 + longest)) <= 1, (error, told, longest)
-            # A limit is named where it makes a difference, and only there.
+            assert abs(seconds_of(earliest) - (12 * 3600 - 1 + least)) <= 1, (error, evidence, least)
+            assert abs(seconds_of(latest) - (12 * 3600 - 1 + longest)) <= 1, (error, evidence, longest)
+            # A limit is named only if it makes a difference.
             bound = (least, longest) != sleeps(version, kind, failures, None)
-            assert ("with Ssm.CredentialRetryMaxSleepSeconds" in told) is bound, (error, failures, told)
+            assert ("with Ssm.CredentialRetryMaxSleepSeconds" in evidence) is bound, (error, failures, evidence)
 
 
 def seconds_of(at: str) -> float:
@@ -447,11 +444,11 @@ needs_logs = pytest.mark.skipif(not CASES.is_dir(), reason="the logs of the real
 
 
 @needs_logs
-def test_each_sleep_of_the_real_agent_is_one_that_the_judge_may_draw() -> None:
-    """It is built from the source of October 2024."""
-    told = list(recorded())
-    assert len(told) > 5
-    for _, error, _, failures, slept in told:
+def test_each_pause_of_the_real_agent_is_in_the_references_range() -> None:
+    """The agent is built from the source of October 2024."""
+    failed = list(recorded())
+    assert len(failed) > 5
+    for _, error, _, failures, slept in failed:
         code = error.partition(":")[0]
         kind = "rejected" if code in (MISMATCH.partition(":")[0], DENIED.partition(":")[0]) else "service"
         kind = kind if code.isidentifier() else "other"
@@ -465,7 +462,7 @@ def test_each_sleep_of_the_real_agent_is_one_that_the_judge_may_draw() -> None:
 def test_recorded_logs_give_the_next_retry_of_each_release(
     machine: AgentMachine, version: str, seconds: int | None
 ) -> None:
-    """With the sleep that the agent logged: by its own word; without it: by the row, whatever the release is."""
+    """With the pause that the agent logged: by its log; without it: by the row, for every release."""
     of_version(machine, version)
     written(machine, "Ssm.CredentialRetryMaxSleepSeconds", seconds)
     machine.remove("/var/lib/amazon/ssm/runtimeconfig/identity_config.json")
@@ -482,20 +479,20 @@ def test_recorded_logs_give_the_next_retry_of_each_release(
         kind = kind if code.isidentifier() else "other"
         machine.log("amazon-ssm-agent.log", log)
         least, longest = sleeps(version, kind, failures, seconds)
-        told = one(machine, "waiting")[2]
-        found = re.search(r"next try: (\S+) to (\S+) \(|next try: (\S+) \(", told)
-        assert found, told
+        evidence = one(machine, "waiting")[2]
+        found = re.search(r"next try: (\S+) to (\S+) \(|next try: (\S+) \(", evidence)
+        assert found, evidence
         gaps = [seconds_of(found[n] or found[3]) - seconds_of(moment) for n in (1, 2)]
-        assert abs(gaps[0] - least) <= 1, (error, told)
-        assert abs(gaps[1] - longest) <= 1, (error, told)
+        assert abs(gaps[0] - least) <= 1, (error, evidence)
+        assert abs(gaps[1] - longest) <= 1, (error, evidence)
         word = f"{at}.9 INFO [CredentialRefresher] Sleeping for {slept:.0f}s before retrying retrieve credentials\n"
         machine.log("amazon-ssm-agent.log", log + word)
-        assert "(by the agent's own word)" in one(machine, "waiting")[2]
+        assert "(by the agent's log)" in one(machine, "waiting")[2]
 
 
 @pytest.mark.skipif(not VECTORS.is_dir(), reason="the reference's recorded cases are not part of the repository")
 @pytest.mark.parametrize("version", RELEASES[1:])
-def test_the_recorded_hibernation_is_told_by_its_own_word_for_each_release(machine: AgentMachine, version: str) -> None:
+def test_the_recorded_hibernation_is_shown_by_its_log(machine: AgentMachine, version: str) -> None:
     console = json.loads((VECTORS / "wire" / "agent_hibernation.json").read_text())["console"]
     of_version(machine, version)
     text = re.sub(r"(amazon-ssm-agent - v)[\d.]+", rf"\g<1>{version}", "\n".join(console) + "\n")
@@ -505,15 +502,15 @@ def test_the_recorded_hibernation_is_told_by_its_own_word_for_each_release(machi
         {"name": "amazon-ssm-agent", "pid": 1, "user": "root", "started": "2026-11-24T02:51:58Z"}
     ]
     machine.credentials("2026-11-24T02:00:00Z", "2026-11-24T03:00:00Z")
-    assert "next try: 2026-11-24T03:17:45Z (by the agent's own word)" in one(machine, "waiting")[2]
+    assert "next try: 2026-11-24T03:17:45Z (by the agent's log)" in one(machine, "waiting")[2]
 
 
 # The logs alone, without the machine.
 
 
-def of_log(tmp_path: Path, *texts: str) -> dict[str, Any]:
+def of_log(tmp_path: Path, *logs: str) -> dict[str, Any]:
     paths = []
-    for number, text in enumerate(texts):
+    for number, text in enumerate(logs):
         paths.append(tmp_path / f"{number}.log")
         paths[-1].write_text(text)
     done = run("diagnose", "logs", "--output", "json", *map(str, paths))
@@ -523,42 +520,42 @@ def of_log(tmp_path: Path, *texts: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", SCHEDULES)
-def test_explain_log_tells_the_next_retry_after_the_end_of_its_logs(tmp_path: Path, version: str) -> None:
+def test_logs_alone_give_the_next_retry_after_their_end(tmp_path: Path, version: str) -> None:
     text = started("08:00:00", version) + refused("11:59:00", "ThrottlingException: x", "") * 7
     least, longest = sleeps(version, "service", 6, None)
     answer = of_log(tmp_path, text)
     assert answer["nextRetryBy"] == f"the schedule of {version}"
     for name, seconds in (("nextRetry", least), ("nextRetryLatest", longest)):
-        told = answer[name].replace(" ", "T") + "Z"
-        assert abs(seconds_of(told) - (12 * 3600 - 60 + seconds)) <= 1, (name, told)
+        at = answer[name].replace(" ", "T") + "Z"
+        assert abs(seconds_of(at) - (12 * 3600 - 60 + seconds)) <= 1, (name, at)
     answer = of_log(
         tmp_path, text + line("11:59:00", "INFO", "Sleeping for 1m30s before retrying retrieve credentials")
     )
     assert (answer["nextRetry"], answer["nextRetryLatest"]) == ("2026-11-24 12:00:30", "2026-11-24 12:00:30")
-    assert answer["nextRetryBy"] == "the agent's own word"
+    assert answer["nextRetryBy"] == "the agent's log"
 
 
 @pytest.mark.parametrize("version", SCHEDULES)
-def test_explain_log_tells_the_next_ping_after_the_end_of_its_logs(tmp_path: Path, version: str) -> None:
+def test_logs_alone_give_the_next_ping_after_their_end(tmp_path: Path, version: str) -> None:
     text = started("08:00:00", version) + ready("08:00:01")
     text += line("08:00:03", "INFO", "Entering SSM Agent hibernate - ThrottlingException: x", "[ssm-agent-worker] ")
-    told = pings(version, None, 90_000)
+    sent = pings(version, None, 90_000)
     for hours, later in ((8, ready("08:00:04")), (11, ready("11:50:00"))):
         answer = of_log(tmp_path, text + later)
         ended = 4 if hours == 8 else 3 * 3600 + 50 * 60
-        expected = next(at for at in told if at > ended - 3) + 8 * 3600 + 3
+        expected = next(at for at in sent if at > ended - 3) + 8 * 3600 + 3
         assert answer["nextRetry"] == answer["nextRetryLatest"]
         assert seconds_of(answer["nextRetry"].replace(" ", "T") + "Z") == expected
     began = line("08:05:03", "INFO", "Backing off health check to every 1200 seconds for 3600 seconds.", "")
     answer = of_log(tmp_path, text + ready("08:05:04"), began)
-    assert (answer["nextRetry"], answer["nextRetryBy"]) == ("2026-11-24 08:25:03", "the agent's own word")
+    assert (answer["nextRetry"], answer["nextRetryBy"]) == ("2026-11-24 08:25:03", "the agent's log")
 
 
-def test_explain_log_of_an_unknown_version_says_that_it_took_the_newest(tmp_path: Path) -> None:
+def test_logs_of_an_unknown_version_use_the_newest_row(tmp_path: Path) -> None:
     answer = of_log(tmp_path, ready("10:00:00") + refused("11:59:00", "ThrottlingException: x", ""))
     assert answer["nextRetryBy"] == "the schedule of the newest agents"
 
 
-def test_quick_search_for_a_new_fingerprint_uses_the_line_of_the_table() -> None:
+def test_the_quick_search_uses_the_line_of_the_table() -> None:
     lines = [line.text for line in LOG_LINES if line.kind == "regenerated"]
     assert lines == [replaced_fingerprint._REGENERATES.decode()]

@@ -1,13 +1,13 @@
-"""The judge of schedules: what amazon-ssm-agent does by its own code, second by second and draw by draw.
+"""Reference implementation of the schedules: what amazon-ssm-agent does, second by second and draw by draw.
 
-Written from the reference's behaviour alone; it shares nothing with the package, and is as slow as it is plain.
+Written from the reference's behaviour only; it shares no code with the package and is simple rather than fast.
 """
 
 from __future__ import annotations
 
 from math import ceil
 
-# The releases of which the matrix is made, with what each of them does, told apart here once more.
+# The releases of the matrix; what each of them does is written here a second time, independently of the package.
 RELEASES = (
     "3.0.1124.0", "3.1.501.0", "3.2.1630.0", "3.3.551.0", "3.3.808.0", "3.3.987.0", "3.3.1142.0", "3.3.1311.0",
     "3.3.1957.0", "3.3.2299.0", "3.3.2746.0", "3.3.3050.0", "3.3.3572.0", "3.3.4177.0", "3.3.4364.0", "3.3.4851.0",
@@ -26,29 +26,29 @@ def pings(version: str, minutes: object, until: int) -> list[int]:
     Args:
         version: of the agent.
         minutes: HibernationMaxBackoffIntervalMinutes as it is written; None if it is not.
-        until: the last second that is looked at.
+        until: the last second.
     """
     longest, interval = 3600, 600
     if numbers(version) >= NEW_HIBERNATION:
         interval = 300
         if isinstance(minutes, int) and 5 <= minutes <= 1440:
             longest = minutes * 60
-    at, told = 300, []
+    at, sent = 300, []
     while at <= until:
-        told += [at, at + interval, at + 2 * interval]
+        sent += [at, at + interval, at + 2 * interval]
         at += 3 * interval
         if interval < longest:
             interval = min(2 * interval, longest)
-    return told
+    return sent
 
 
 def silent_from(version: str) -> int | None:
-    """Return after how many seconds of hibernation the log has had its last line; None for never."""
+    """Return the seconds of hibernation after which the log has its last line; None for never."""
     return None if numbers(version) >= NEW_HIBERNATION else 300 + 1800 + 3600 + 7200 + 10800
 
 
 def sleeps(version: str, kind: str, failures: int, seconds: object) -> tuple[int, int]:
-    """Return the shortest and the longest sleep of the refresher, out of all that it may draw.
+    """Return the shortest and the longest pause of the refresher, of all that it may draw at random.
 
     Args:
         version: of the agent.

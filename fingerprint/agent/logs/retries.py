@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fingerprint.agent.logs.types import Wait
     from fingerprint.agent.versions import Assessed
 
-OWN_WORD = "the agent's own word"
+BY_LOG = "the agent's log"
 # A try takes a while, and clocks differ.
 GRACE_SECONDS = 120
 
@@ -74,7 +74,7 @@ def next_request(
     """
     slept, failed_at = seconds_of(wait.slept), seconds_of(wait.failed)
     if slept is not None and wait.pause is not None and slept + wait.pause > now - GRACE_SECONDS:
-        return Retry(slept + wait.pause, slept + wait.pause, OWN_WORD)
+        return Retry(slept + wait.pause, slept + wait.pause, BY_LOG)
     if failed_at is None:
         return None
     before = max(0, wait.failures - 1)
@@ -103,7 +103,7 @@ def next_ping(
     if began is not None and wait.pause and (entered is None or began >= entered):
         # The last period that it logged: three pings, the first at its begin.
         at = retry_schedule.next_ping(agent.row, began, now, limit, (0.0, int(wait.pause)))
-        how = OWN_WORD if at <= began + retry_schedule.PINGS_A_PERIOD * wait.pause else how
+        how = BY_LOG if at <= began + retry_schedule.PINGS_A_PERIOD * wait.pause else how
     elif entered is not None:
         at = retry_schedule.next_ping(agent.row, entered, now, limit)
         how = f"{how}, for its health pings"

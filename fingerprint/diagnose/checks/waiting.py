@@ -80,7 +80,7 @@ def state(site: Site) -> Finding:
     if wait is None:
         return _awake(site, timeline, last_good, *unread)
     since = site.seconds_of(wait.since)
-    when = utc(since) if since is not None else wait.since or "a time that is not told"
+    when = utc(since) if since is not None else wait.since or "an unknown time"
     evidence = [f"last error: {site.quoted(wait.error) or 'not told'}", last_good, *unread]
     if wait is timeline.worker and max(wait.failed, wait.slept) < timeline.main_began:
         return unknown(
@@ -141,7 +141,7 @@ def _awake(site: Site, timeline: Timeline, *evidence: str) -> Finding:
         wait, what = timeline.worker, "whether its health pings are answered"
     else:
         return passed("it does not wait", *evidence)
-    when = utc(started) if started is not None else timeline.started or "a time that is not told"
+    when = utc(started) if started is not None else timeline.started or "an unknown time"
     return unknown(
         f"the agent was started at {when}, and has not told since {what}",
         f"last error before: {site.quoted(wait.error) or 'not told'}", *evidence, remedy="Look again in a few minutes",
