@@ -1,7 +1,7 @@
-"""Warning before it hurts: one look at a machine and its vault, as monitoring needs it. Reads only."""
+"""Monitoring: checks of a host that warn before the agent rejects it. Nothing is written but metrics."""
 
 from __future__ import annotations
 
-from fingerprint.monitor.status import CONDITIONS, Look, look
+from fingerprint.monitor.status import CONDITIONS, CheckResult, check_host
 
-__all__ = ["CONDITIONS", "Look", "look"]
+__all__ = ["CONDITIONS", "CheckResult", "check_host"]

@@ -1,4 +1,4 @@
-"""Telling the service manager of systemd how this service is (sd_notify), and that it lives."""
+"""Notifications to systemd: ready, status and watchdog (sd_notify)."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MICROSECONDS = 1_000_000
-# A manager that is busy reads late; one that hangs must not stop the watching.
+# A busy manager reads late; one that hangs must not stop the monitoring.
 _SEND_SECONDS = 2.0
 
 
 class Notifier:
-    """Speaks to the socket that the environment names; without one it says nothing.
+    """Sends to the socket of NOTIFY_SOCKET; without one it does nothing.
 
     Attributes:
-        alive_every: seconds within which `alive` must be told again and again; None if nobody waits for it.
+        watchdog_every: seconds between two WATCHDOG=1; None without a watchdog.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ, pid: int | None = None) -> None:
         self._path = environ.get("NOTIFY_SOCKET", "")
-        wanted, of = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
-        mine = not of or of == str(os.getpid() if pid is None else pid)
-        allowed = int(wanted) if mine and wanted.isascii() and wanted.isdigit() else 0
-        # Half of what is allowed, as sd_watchdog_enabled(3) advises.
-        self.alive_every = allowed / _MICROSECONDS / 2 if allowed else None
+        limit, watched = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+        is_watched = not watched or watched == str(os.getpid() if pid is None else pid)
+        microseconds = int(limit) if is_watched and limit.isascii() and limit.isdigit() else 0
+        # Half of the limit, as sd_watchdog_enabled(3) recommends.
+        self.watchdog_every = microseconds / _MICROSECONDS / 2 if microseconds else None
 
-    def tell(self, *lines: str) -> None:
-        """Send lines such as "READY=1" or "STATUS=..."; a manager that does not listen is no reason to end."""
+    def notify(self, *lines: str) -> None:
+        """Send lines such as "READY=1" or "STATUS=...". Best effort: failures are ignored."""
         if not self._path.startswith(("/", "@")):
             return
-        # A socket without a file has a zero byte in front.
+        # The address of an abstract socket begins with a zero byte.
         address = "\0" + self._path[1:] if self._path.startswith("@") else self._path
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:

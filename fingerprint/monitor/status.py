@@ -1,4 +1,4 @@
-"""One look: the verdict, what changed, and which of the conditions hold that monitoring warns of."""
+"""One check of a host: the verdict, what changed, and the conditions of monitoring that hold."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _HALF = 50
 CONDITIONS = (ANY_DRIFT, IP_ALONE, VACUOUS, WEAK_ID, COPY, WILL_HIBERNATE, NEVER)
 
 
-class Look(Value):
-    """What was seen.
+class CheckResult(Value):
+    """The result of one check.
 
     Attributes:
         at: when, seconds since 1970-01-01 UTC.
-        seconds: how long it took.
-        observation: what is known of the machine's identity.
+        seconds: how long the check took.
+        observation: the machine and its vault.
         conditions: those that hold.
-        forecast: what the agent will do and when; None for an unchanged machine, and where no agent can run.
+        forecast: what the agent will do and when; None for an unchanged machine and where no agent can run.
     """
 
     at: float
@@ -46,7 +46,7 @@ class Look(Value):
 
     @property
     def compared(self) -> Comparison | None:
-        """Record, collection and verdict; None where there is none, see `error`."""
+        """Record, collection and verdict; None without a comparison, see `error`."""
         return self.observation.comparison
 
     @property
@@ -56,35 +56,35 @@ class Look(Value):
 
     @property
     def outcome(self) -> str:
-        """Whether it is the machine that the service knows: "same", "different" or "cannot-tell"."""
+        """Whether the machine matches the record: "same", "different" or "cannot-tell"."""
         return "cannot-tell" if self.observation.level == UNKNOWN else self.observation.outcome
 
     @property
     def regenerated(self) -> bool:
-        """Whether the fingerprint was replaced already."""
+        """True if the fingerprint was replaced already."""
         return self.observation.state.regenerated
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """The attributes that differ from the record; what could not be read is not known to differ."""
+        """Names of the attributes that differ from the record; an unreadable one does not count."""
         return () if self.compared is None else self.compared.verdict.changed
 
 
-def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: Names[str] = ()) -> Look:
-    """Look at a machine and its vault once; what cannot be read is told by the look and not raised.
+def check_host(vault: Vault, machine: Machine, *, timeout: float | None = None, also: Names[str] = ()) -> CheckResult:
+    """Check a machine against its vault. What cannot be read is in the result and not raised.
 
     Args:
         vault: the vault.
         machine: the machine.
         timeout: seconds for each command.
-        also: conditions that cost more and are looked into only if they are named: "copy".
+        also: conditions that take a second collection and are evaluated only if named here: "copy".
     """
     machine = machine.keeping()
     begin = machine.monotonic()
     found = Observation.take(vault, machine, timeout=timeout)
     lost = (WILL_HIBERNATE,) if found.problems else ()
     if found.comparison is None:
-        return Look(machine.now(), machine.monotonic() - begin, found, lost)
+        return CheckResult(machine.now(), machine.monotonic() - begin, found, lost)
     verdict = found.comparison.verdict
     held = []
     if verdict.changed:
@@ -98,23 +98,23 @@ def look(vault: Vault, machine: Machine, *, timeout: float | None = None, also: 
     if COPY in also and _is_copy(found, verdict):
         held.append(COPY)
     forecast = found.forecast
-    return Look(machine.now(), machine.monotonic() - begin, found, (*held, *lost), forecast)
+    return CheckResult(machine.now(), machine.monotonic() - begin, found, (*held, *lost), forecast)
 
 
 def _by_address_alone(verdict: Verdict) -> bool:
-    """Return whether another address would turn the verdict."""
+    """Return whether the machine would not match with another IP address."""
     if verdict.reason != Reason.SAME_IP or verdict.threshold > 100:
         return False
     if verdict.matched == verdict.total >= 2 and verdict.threshold <= _HALF:
-        # Without the address at least half is left.
+        # At least half of the attributes match without the address.
         return False
-    # Imported here: most machines have not changed at all, and then this is not asked.
+    # Imported here: an unchanged machine does not need it.
     from fingerprint.rules.whatif import with_another_address
 
     return not with_another_address(verdict).match
 
 
 def _is_copy(found: Observation, verdict: Verdict) -> bool:
-    # Damaged evidence says nothing; `vault verify` names it.
+    # Damaged evidence proves nothing; `vault verify` reports it.
     stable = found.stable
     return stable is not None and verdict.match and str(stable.verdict.outcome) == "different"

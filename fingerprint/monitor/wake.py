@@ -1,4 +1,4 @@
-"""Waiting until there is something to do: time, a signal, or an address of this host that changed (Linux)."""
+"""Waits that end by time, by a signal, or when an address of this host changes (Linux)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 _GROUPS = 0x1 | 0x10 | 0x100
 _NETLINK_ROUTE = 0
 _RECEIVE_BYTES = 65536
-# One change comes as several messages; an interface that flaps must not make it busy.
+# The kernel sends several messages for one change; a flapping interface must not cause a check for each.
 _SETTLE_SECONDS = 1.0
 _SETTLE_AT_MOST = 5.0
 TIME, CHANGE, HANGUP, END = "interval", "address-change", "signal", "end"
 
 
 class Waker:
-    """Wakes for time, signals and addresses. To be used as a context, in the main thread.
+    """Waits for time, signals and changed addresses. A context manager for the main thread.
 
     Args:
-        signals: the names of those that are taken; others do what they did before.
+        signals: names of the signals that end a wait; others keep their handlers.
         addresses: whether to wake when an address of this host changes.
 
     Attributes:
-        watches_addresses: whether changed addresses wake it; only Linux tells them.
+        watches_addresses: whether a changed address ends a wait; only on Linux.
     """
 
     def __init__(self, signals: Sequence[str] = ("SIGTERM", "SIGINT", "SIGHUP"), *, addresses: bool = True) -> None:
@@ -42,12 +42,12 @@ class Waker:
         self._wants_addresses = addresses
         self._addresses: socket.socket | None = None
         self._before: dict[int, Any] = {}
-        # Into this pipe the interpreter writes the number of each signal at once. A handler in Python would run only
-        # after `select`, if the signal comes just before it. Windows cannot wait for a pipe, and has a list.
+        # The interpreter writes the number of each signal into this pipe at once. A handler in Python would run only
+        # after `select` if the signal comes just before it. Windows cannot wait for a pipe and uses the list.
         self._pipe: tuple[int, int] | None = None
         self._wakeup_before = -1
         self._noted: list[int] = []
-        # What came in while something else was waited for.
+        # Signals that came in `wait_writable`.
         self._pending: list[int] = []
 
     def __enter__(self) -> Waker:
@@ -57,7 +57,7 @@ class Waker:
             self._pipe = os.pipe()
             for end in self._pipe:
                 os.set_blocking(end, False)
-            # If it is full so many signals wait already that one more says nothing new.
+            # A full pipe holds so many signals that one more changes nothing.
             self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         for number in (getattr(signal, name) for name in self._names if hasattr(signal, name)):
             self._before[number] = signal.signal(number, self._note)
@@ -80,7 +80,11 @@ class Waker:
             self._noted.append(number)
 
     def wait(self, seconds: float) -> str:
-        """Wait for so many seconds at most, and return why it ended: one of TIME, CHANGE, HANGUP, END."""
+        """Wait, and return what ended the wait: TIME, CHANGE, HANGUP or END.
+
+        Args:
+            seconds: the longest wait.
+        """
         until = monotonic() + seconds
         while True:
             ready: Sequence[Any] = () if self._pending else self._select(until - monotonic())
@@ -96,38 +100,38 @@ class Waker:
             if monotonic() >= until:
                 return TIME
 
-    def wait_for_place(self, descriptor: int) -> bool:
-        """Wait until something can be written there: a pipe that nobody empties may never take it.
+    def wait_writable(self, descriptor: int) -> bool:
+        """Wait until a descriptor accepts data; a pipe without a reader may never do.
 
         Returns:
-            False if a signal to end came first; the next `wait` says so, too.
+            False if SIGTERM or SIGINT came first; the next `wait` returns END, too.
         """
         while self._pipe is not None:
             ended = _end_in(self._pending)
-            ready, place, _ = select.select([self._pipe[0]], [descriptor], [], 0 if ended else None)
+            ready, writable, _ = select.select([self._pipe[0]], [descriptor], [], 0 if ended else None)
             self._pending += self._signals(ready)
-            if place:
+            if writable:
                 break
             if ended:
                 return False
         return True
 
     def _signals(self, ready: Sequence[Any]) -> Sequence[int]:
-        """Return the numbers of the signals that came in."""
+        """Return the numbers of the signals that came."""
         if self._pipe is not None:
             return os.read(self._pipe[0], 4096) if self._pipe[0] in ready else b""
         noted, self._noted = self._noted, []
         return noted
 
     def _settle(self) -> None:
-        """Take all messages of one change."""
+        """Read all messages of one change."""
         assert self._addresses is not None
         latest = monotonic() + _SETTLE_AT_MOST
         while monotonic() < latest:
             try:
                 self._addresses.recv(_RECEIVE_BYTES)
             except OSError:
-                # Messages were lost, of a change that is looked at anyhow.
+                # Lost messages do not matter: this change causes a check.
                 pass
             ready = self._select(min(_SETTLE_SECONDS, max(0.0, latest - monotonic())))
             if self._addresses not in ready:
@@ -138,7 +142,7 @@ class Waker:
         if self._addresses is not None:
             watched.append(self._addresses)
         if not watched:
-            # Windows waits for sockets only, and a signal may come before the sleep: so it is a short one.
+            # Windows waits for sockets only, and a signal may come before the sleep: so the sleep is short.
             from time import sleep
 
             sleep(max(0.0, min(seconds, 1.0)))
@@ -151,7 +155,7 @@ def _end_in(signals: Sequence[int]) -> bool:
 
 
 def _address_socket() -> socket.socket | None:
-    """Return a socket on which the kernel tells of changed addresses; None where it does not, or must not."""
+    """Return a socket that receives changes of addresses; None where that is impossible or forbidden."""
     if sys.platform != "linux":
         return None
     try:

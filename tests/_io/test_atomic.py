@@ -82,7 +82,7 @@ def test_a_current_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(InputError, match="the report could not be written"):
         write_new("new", b"data", "report")
     write_new(str(tmp_path / "elsewhere"), b"data", "report")
-    with pytest.raises(InputError, match="the metrics could not be written"):
+    with pytest.raises(InputError, match="cannot write the metrics"):
         write_textfile("new.prom", "data\n")
     writers = pytest.importorskip("fingerprint.fleet.io.writer")
     with pytest.raises(InputError, match="could not be written"), writers.TableWriter("new.parquet"):

@@ -377,7 +377,7 @@ def test_the_old_file_stays_where_the_new_one_does_not_fit(setup: Setup, tmp_pat
     target.write_text("old")
     done = setup("monitor", "prometheus", "--textfile", str(target), preexec_fn=limited)
     assert (done.returncode, done.stdout) == (3, "")
-    assert f"{target}: the metrics could not be written" in done.stderr
+    assert f"{target}: cannot write the metrics" in done.stderr
     assert "Traceback" not in done.stderr
     assert target.read_text() == "old"
     assert os.listdir(target.parent) == [target.name]
@@ -409,7 +409,7 @@ def test_the_old_file_stays_on_a_full_disk(setup: Setup, tmp_path: Path) -> None
     if done.returncode == 77 or "unshare: " in done.stderr:
         pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
     assert done.returncode == 3
-    assert "the metrics could not be written (No space left on device)" in done.stderr
+    assert "cannot write the metrics: No space left on device" in done.stderr
     assert done.stdout == "oldf.prom\nfill\n"
 
 
@@ -417,7 +417,7 @@ def test_a_folder_that_is_missing_is_told(setup: Setup, tmp_path: Path) -> None:
     target = tmp_path / "nowhere" / "fingerprint.prom"
     done = setup("monitor", "prometheus", "--textfile", str(target))
     assert (done.returncode, done.stdout) == (3, "")
-    assert f"{target}: the metrics could not be written (No such file or directory)" in done.stderr
+    assert f"{target}: cannot write the metrics: No such file or directory" in done.stderr
     assert not target.parent.exists()
 
 
@@ -426,7 +426,7 @@ def test_a_folder_in_the_place_of_the_file_is_told_and_left(setup: Setup, tmp_pa
     target.mkdir(parents=True)
     done = setup("monitor", "prometheus", "--textfile", str(target))
     assert done.returncode == 3
-    assert "the metrics could not be written" in done.stderr
+    assert "cannot write the metrics" in done.stderr
     assert os.listdir(target.parent) == [target.name]
     assert target.is_dir()
 
@@ -448,7 +448,7 @@ def test_a_folder_that_may_not_be_written_is_told_and_nothing_is_left(setup: Set
     if "setpriv: " in done.stderr:
         pytest.skip(f"setpriv may not do it here: {done.stderr.strip()}")
     assert done.returncode == 3
-    assert f"{target}: the metrics could not be written (Permission denied)" in done.stderr
+    assert f"{target}: cannot write the metrics: Permission denied" in done.stderr
     assert os.listdir(folder) == []
 
 
@@ -556,6 +556,6 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path, kind: str) -> N
         return {name: (status.st_ino, status.st_mode, status.st_ctime_ns) for name, status in looked.items()}
 
     before = there()
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         write_textfile(str(target), "x\n")
     assert there() == before

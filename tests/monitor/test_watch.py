@@ -256,7 +256,7 @@ def test_a_record_that_is_lost_and_put_back_is_told_once_each(setup: Setup, list
         setup.record.rename(kept)
         for _ in range(3):
             running.send(signal.SIGHUP)
-            assert "cannot tell: " in listener.look()["STATUS"]
+            assert "unknown: " in listener.look()["STATUS"]
         kept.rename(setup.record)
         running.send(signal.SIGHUP)
         failed = running.event("failed")
@@ -351,10 +351,10 @@ def test_attributes_that_change_or_cannot_be_read_are_told_by_name(setup: Setup)
     vault = Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"])
     Watcher(vault, machine, tell, pytest.fail, interval=0.001, notifier=Notifier({})).run(checks=4)
     assert [event.differences for event in events] == [
-        (), ("bios-hash cannot be read",), ("bios-hash can be read again",),
+        (), ("bios-hash is unreadable",), ("bios-hash is readable again",),
         ("hostname-info changed", "any-drift begins"),
     ]  # fmt: skip
-    assert [event.seen.changed for event in events] == [(), (), (), ("hostname-info",)]
+    assert [event.result.changed for event in events] == [(), (), (), ("hostname-info",)]
 
 
 # How it ends.
@@ -432,18 +432,18 @@ def test_a_signal_ends_it_while_nobody_takes_what_it_tells(setup: Setup, number:
 def test_what_comes_while_it_waits_to_tell_something_is_not_lost() -> None:
     reading, full = os.pipe()
     with Waker(addresses=False) as waker:
-        assert waker.wait_for_place(full)
+        assert waker.wait_writable(full)
         signal.raise_signal(signal.SIGHUP)
-        assert waker.wait_for_place(full)
+        assert waker.wait_writable(full)
         assert waker.wait(0) == HANGUP
         os.set_blocking(full, False)
         with suppress(BlockingIOError):
             while True:
                 os.write(full, b"x")
         signal.raise_signal(signal.SIGTERM)
-        assert not waker.wait_for_place(full)
+        assert not waker.wait_writable(full)
         os.read(reading, 1_000_000)
-        assert waker.wait_for_place(full)
+        assert waker.wait_writable(full)
         assert waker.wait(DEADLINE) == END
     os.close(reading)
     os.close(full)
@@ -541,7 +541,7 @@ def test_metrics_that_cannot_be_written_are_complained_of_once_and_watching_goes
         look()
         code, lines, complaint = running.end()
     assert (code, lines) == (0, [])
-    assert complaint.count("\n") == complaint.count("the metrics could not be written (No such file") == 2
+    assert complaint.count("\n") == complaint.count("cannot write the metrics: No such file") == 2
 
 
 # The service manager.
@@ -577,7 +577,7 @@ def test_it_is_ready_also_where_it_cannot_tell(tmp_path: Path, listener: Listene
     with watch(Setup(tmp_path), *FOREVER, **listener.environ):
         message = listener.next()
         assert message["READY"] == "1"
-        assert message["STATUS"].startswith("cannot tell: ")
+        assert message["STATUS"].startswith("unknown: ")
 
 
 def test_it_lives_while_nothing_happens(setup: Setup, listener: Listener) -> None:
@@ -607,7 +607,7 @@ def test_it_lives_while_nothing_happens(setup: Setup, listener: Listener) -> Non
 def test_signs_of_life_are_due_at_half_the_time_and_by_the_process_that_is_meant(
     environ: dict[str, str], seconds: float | None
 ) -> None:
-    assert Notifier(environ, pid=77).alive_every == seconds
+    assert Notifier(environ, pid=77).watchdog_every == seconds
 
 
 @pytest.mark.parametrize("address", ["/nonexistent/notify", "@nobody-listens-here", "vsock:2:1234", ""])
@@ -638,7 +638,7 @@ def test_a_manager_that_hangs_does_not_stop_the_watching(
 ) -> None:  # fmt: skip
     fill(listener.environ["NOTIFY_SOCKET"])
     monkeypatch.setattr(notifying, "_SEND_SECONDS", 0.05)
-    teller = threading.Thread(target=Notifier(listener.environ).tell, args=("WATCHDOG=1",), daemon=True)
+    teller = threading.Thread(target=Notifier(listener.environ).notify, args=("WATCHDOG=1",), daemon=True)
     teller.start()
     teller.join(DEADLINE)
     assert not teller.is_alive()

@@ -10,7 +10,16 @@ from fingerprint._io.text import without_passwords
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import aimed, write, write_data
 from fingerprint.errors import FingerprintError, UsageError
-from fingerprint.monitor.status import ANY_DRIFT, CONDITIONS, COPY, IP_ALONE, VACUOUS, WEAK_ID, WILL_HIBERNATE, look
+from fingerprint.monitor.status import (
+    ANY_DRIFT,
+    CONDITIONS,
+    COPY,
+    IP_ALONE,
+    VACUOUS,
+    WEAK_ID,
+    WILL_HIBERNATE,
+    check_host,
+)
 from fingerprint.observation import REJECTED
 from fingerprint.observation import UNKNOWN as LEVEL_UNKNOWN
 from fingerprint.rules.ssm import in_words
@@ -19,7 +28,7 @@ from fingerprint.types import Reason
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.cli.parser import Arguments
-    from fingerprint.monitor.status import Look
+    from fingerprint.monitor.status import CheckResult
 
 _STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 _OK, _WARNING, _CRITICAL, UNKNOWN = range(4)
@@ -36,22 +45,24 @@ def run(arguments: Arguments) -> int:
     try:
         warning = _conditions(arguments.warning, f"{ANY_DRIFT},{WEAK_ID}")
         critical = _conditions(arguments.critical, WILL_HIBERNATE)
-        seen = look(vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical)
+        result = check_host(
+            vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical
+        )
     except FingerprintError as error:
         return tell_unknown(error)
-    if seen.error is not None and not (seen.observation.problems and WILL_HIBERNATE in critical | warning):
-        return tell_unknown(seen.error)
-    performance = _performance(seen, warning, critical)
-    holding = [name for name in CONDITIONS if name in seen.conditions]
+    if result.error is not None and not (result.observation.problems and WILL_HIBERNATE in critical | warning):
+        return tell_unknown(result.error)
+    performance = _performance(result, warning, critical)
+    holding = [name for name in CONDITIONS if name in result.conditions]
     for state, names in ((_CRITICAL, critical), (_WARNING, warning)):
         # The gravest first: they stand in this order from the least to the gravest.
         found = [name for name in reversed(holding) if name in names]
         if found:
-            return _tell(state, _reason(found[0], seen), performance, seen)
-        if state == _CRITICAL and seen.observation.level == LEVEL_UNKNOWN:
+            return _tell(state, _reason(found[0], result), performance, result)
+        if state == _CRITICAL and result.observation.level == LEVEL_UNKNOWN:
             # Before a warning: it would hide that the main question has no answer.
-            return _tell(UNKNOWN, _unknown(seen), performance)
-    return _tell(_OK, _summary(seen), performance, seen)
+            return _tell(UNKNOWN, _unknown(result), performance)
+    return _tell(_OK, _summary(result), performance, result)
 
 
 def tell_unknown(error: FingerprintError) -> int:
@@ -74,10 +85,10 @@ def _complaint(error: FingerprintError) -> str:
     return f"{where}{what}{f'. {error.remedy}' if error.remedy else ''}"
 
 
-def _unknown(seen: Look) -> str:
-    if seen.observation.state.uncertain:
-        return f"cannot tell whether the fingerprint was replaced: {seen.observation.state.uncertain}"
-    collection = seen.compared.collection if seen.compared else None
+def _unknown(result: CheckResult) -> str:
+    if result.observation.state.uncertain:
+        return f"cannot tell whether the fingerprint was replaced: {result.observation.state.uncertain}"
+    collection = result.compared.collection if result.compared else None
     if collection is None:
         return ""
     if collection.doubt:
@@ -86,23 +97,23 @@ def _unknown(seen: Look) -> str:
     return f"{', '.join(collection.unreadable)} could not be read, and would decide{advice}"
 
 
-def _reason(condition: str, seen: Look) -> str:
+def _reason(condition: str, result: CheckResult) -> str:
     if condition == WILL_HIBERNATE:
-        first = seen.observation.problems[0]
+        first = result.observation.problems[0]
         if first.kind == REJECTED:
-            return f"the agent will hibernate {_when(seen)}: {_score(seen)}"
+            return f"the agent will hibernate {_when(result)}: {_score(result)}"
         return first.text
-    if condition == WEAK_ID and seen.compared is not None:
-        return f"{_WORDS[condition]}: {seen.compared.collection.id_problem}"
-    return f"{_WORDS[condition]}: {_score(seen)}"
+    if condition == WEAK_ID and result.compared is not None:
+        return f"{_WORDS[condition]}: {result.compared.collection.id_problem}"
+    return f"{_WORDS[condition]}: {_score(result)}"
 
 
-def _when(seen: Look) -> str:
-    return seen.forecast.check.when if seen.forecast is not None else "after its next check"
+def _when(result: CheckResult) -> str:
+    return result.forecast.check.when if result.forecast is not None else "after its next check"
 
 
-def _score(seen: Look) -> str:
-    verdict = seen.compared.verdict if seen.compared else None
+def _score(result: CheckResult) -> str:
+    verdict = result.compared.verdict if result.compared else None
     if verdict is None:
         return ""
     if not verdict.match and verdict.highest_passing_threshold is None:
@@ -111,25 +122,25 @@ def _score(seen: Look) -> str:
     return f"{verdict.matched}/{verdict.total} = {verdict.percent:.1f}% {sign} {verdict.threshold}"
 
 
-def _summary(seen: Look) -> str:
-    verdict = seen.compared.verdict if seen.compared else None
-    return f"same machine, {_score(seen)}" if verdict is not None and verdict.match else _score(seen)
+def _summary(result: CheckResult) -> str:
+    verdict = result.compared.verdict if result.compared else None
+    return f"same machine, {_score(result)}" if verdict is not None and verdict.match else _score(result)
 
 
-def _performance(seen: Look, warning: set[str], critical: set[str]) -> str:
-    verdict = seen.compared.verdict if seen.compared else None
+def _performance(result: CheckResult, warning: set[str], critical: set[str]) -> str:
+    verdict = result.compared.verdict if result.compared else None
     if verdict is None:
         return ""
     # An alert range "N:" is below N, "0" is above 0. Where the score does not decide it has no range.
-    by_score = verdict.reason in (Reason.SIMILAR, Reason.NOT_SIMILAR) and seen.outcome != "cannot-tell"
+    by_score = verdict.reason in (Reason.SIMILAR, Reason.NOT_SIMILAR) and result.outcome != "cannot-tell"
     needed = next((k for k in range(verdict.total + 1) if k * 100 >= verdict.threshold * verdict.total), verdict.total)
     matched = _ranges(f"{needed}:", by_score, WILL_HIBERNATE, warning, critical)
     score = _ranges(f"{verdict.threshold}:", by_score, WILL_HIBERNATE, warning, critical)
-    changed = _ranges("0", seen.outcome != "cannot-tell", ANY_DRIFT, warning, critical)
+    changed = _ranges("0", result.outcome != "cannot-tell", ANY_DRIFT, warning, critical)
     return (
         f"matched={verdict.matched};{matched};0;{verdict.total} score={verdict.percent:.1f}%;{score};0;100 "
-        f"threshold={verdict.threshold};;;-1;100 changed={len(seen.changed)};{changed};0;{verdict.total} "
-        f"time={seen.seconds:.3f}s;;;0"
+        f"threshold={verdict.threshold};;;-1;100 changed={len(result.changed)};{changed};0;{verdict.total} "
+        f"time={result.seconds:.3f}s;;;0"
     )
 
 
@@ -138,13 +149,13 @@ def _ranges(text: str, limited: bool, condition: str, warning: set[str], critica
     return ";".join(text if limited and condition in names else "" for names in (warning, critical))
 
 
-def _tell(state: int, text: str, performance: str, seen: Look | None = None) -> int:
+def _tell(state: int, text: str, performance: str, result: CheckResult | None = None) -> int:
     # A bar would begin the performance data; the line goes to a server, and from there to people by mail.
     text = without_passwords(" ".join(text.split())).replace("|", "/")
     line = f"FINGERPRINT {_STATES[state]} - {aimed(text)}"
     write_data(f"{line} | {performance}" if performance else line)
-    if seen is not None and seen.changed:
-        write(f"changed: {', '.join(seen.changed)}")
-    if seen is not None and seen.forecast is not None:
-        write(f"next check of the agent: {' '.join(seen.forecast.text.split()).replace('|', '/')}")
+    if result is not None and result.changed:
+        write(f"changed: {', '.join(result.changed)}")
+    if result is not None and result.forecast is not None:
+        write(f"next check of the agent: {' '.join(result.forecast.text.split()).replace('|', '/')}")
     return state

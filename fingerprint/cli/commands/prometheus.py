@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import print_json, warn, write_data
-from fingerprint.monitor import look
+from fingerprint.monitor import check_host
 from fingerprint.monitor.prometheus import exposition, metrics, write_textfile
 
 TYPE_CHECKING = False
@@ -14,19 +14,21 @@ if TYPE_CHECKING:
 
 def run(arguments: Arguments) -> int:
     vault = vault_of(arguments)
-    seen = look(vault, machine_of(arguments), timeout=arguments.timeout)
-    told = metrics(seen, vault)
-    text = exposition(told)
+    result = check_host(vault, machine_of(arguments), timeout=arguments.timeout)
+    found = metrics(result, vault)
+    text = exposition(found)
     if arguments.textfile is not None:
         write_textfile(arguments.textfile, text)
     if arguments.output == "json":
         samples = [
             {"name": metric.name, "labels": {} if label is None else {label[0]: label[1]}, "value": value}
-            for metric in told for label, value in metric.samples
+            for metric in found for label, value in metric.samples
         ]  # fmt: skip
-        print_json("monitor prometheus", {"textfile": arguments.textfile, "verdict": seen.outcome, "metrics": samples})
+        print_json(
+            "monitor prometheus", {"textfile": arguments.textfile, "verdict": result.outcome, "metrics": samples}
+        )
     elif arguments.textfile is None:
         write_data(text.rstrip("\n"))
-    if seen.error is not None:
-        warn(str(seen.error))
-    return seen.observation.exit_code
+    if result.error is not None:
+        warn(str(result.error))
+    return result.observation.exit_code

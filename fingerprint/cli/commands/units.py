@@ -120,7 +120,7 @@ def _filled(system: str, name: str, program: str, textfile: str) -> bytes:
         values = {
             "PROGRAM": _unit_word(program),
             "TEXTFILE": _unit_word(textfile).replace("$", "$$"),
-            "FOLDER": _unit_word("-" + posixpath.dirname(textfile)),
+            "DIRECTORY": _unit_word("-" + posixpath.dirname(textfile)),
         }
     else:
         values = {key: _xml(value) for key, value in values.items()}

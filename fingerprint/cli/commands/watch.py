@@ -19,7 +19,7 @@ def run(arguments: Arguments) -> int:
     if arguments.checks is not None and arguments.checks < 1:
         raise UsageError("--checks is less than 1", remedy="Leave it out to go on until it is ended")
 
-    def tell(event: Event) -> None:
+    def report(event: Event) -> None:
         if arguments.output == "json":
             # JSON Lines: each line is an answer of its own.
             line = {"schemaVersion": SCHEMA_VERSION, "command": "monitor watch", **event_answer(event)}
@@ -27,20 +27,20 @@ def run(arguments: Arguments) -> int:
         else:
             differences = f" [{'; '.join(event.differences)}]" if event.differences else ""
             write(f"{utc(event.at)} {event.kind} ({event.why}): {event.text}{differences}")
-        # Whoever reads this reads it now.
+        # A reader of a pipe gets each event at once.
         flush()
 
     watcher = Watcher(
-        vault_of(arguments), machine_of(arguments), tell, warn, interval=arguments.interval,
+        vault_of(arguments), machine_of(arguments), report, warn, interval=arguments.interval,
         textfile=arguments.textfile or "", timeout=arguments.timeout, output=_output(),
     )  # fmt: skip
-    seen = watcher.run(arguments.checks)
-    return EXIT_OK if arguments.checks is None else seen.observation.exit_code
+    result = watcher.run(arguments.checks)
+    return EXIT_OK if arguments.checks is None else result.observation.exit_code
 
 
 def _output() -> int | None:
     try:
         return None if sys.stdout is None else sys.stdout.fileno()
     except OSError:
-        # It is no file, as where this runs in another program.
+        # Not a file, as when this runs in another program.
         return None
