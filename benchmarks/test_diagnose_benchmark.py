@@ -61,7 +61,7 @@ def test_a_diagnosis_of_this_machine(claim: Callable[..., Any], env: dict[str, s
     bench.pedantic(lambda: _run([COMMAND, "diagnose"], env), rounds=5 if short else 30, warmup_rounds=2)
 
 
-def test_a_diagnosis_with_logs_as_large_as_they_get(
+def test_diagnosis_with_logs_of_the_largest_size(
     claim: Callable[..., Any], env: dict[str, str], tmp_path: Path, short: bool
 ) -> None:
     """The agent keeps five files of 30 MB and five of 10 MB; each ends with a refusal."""

@@ -90,7 +90,7 @@ def test_a_table_to_its_values(versus: Callable[..., None], short: bool, tmp_pat
     )
 
 
-def test_a_whole_collection_with_its_verdict(versus: Callable[..., None], short: bool) -> None:
+def test_complete_collection_with_its_verdict(versus: Callable[..., None], short: bool) -> None:
     machine = LiveMachine()
     saved = collect(machine, scheme="stable").hardware_hash
     versus(

@@ -81,7 +81,7 @@ def test_every_statement_has_its_row_once_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("number", range(1, STATEMENTS + 1))
-def test_a_row_names_what_implements_it_and_the_test_or_why_there_is_none(number: int) -> None:
+def test_row_names_its_command_and_test_or_the_reason_for_none(number: int) -> None:
     [row] = [row for row in rows() if row.number == number]
     if row.by == "none":
         assert number in WITHOUT
@@ -107,13 +107,13 @@ def test_a_row_names_what_implements_it_and_the_test_or_why_there_is_none(number
      (demand_command, "fingerprint diagnose --only ssm-users"), (demand_command, "fingerprint show --nothing"),
      (demand_function, "fingerprint.agent.buckets.none"), (demand_function, "fingerprint.none.x")],
 )  # fmt: skip
-def test_what_does_not_exist_is_noticed(demand: object, name: str) -> None:
+def test_missing_file_or_test_is_found(demand: object, name: str) -> None:
     assert callable(demand)
     with pytest.raises((AssertionError, AttributeError, ImportError, OSError)):
         demand(name)
 
 
-def test_readme_leads_to_the_page() -> None:
+def test_readme_links_to_the_page() -> None:
     assert "(docs/aws-page.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -97,7 +97,7 @@ def test_the_values_of_the_page_are_as_people_write_them() -> None:
         assert cells in page, cells
 
 
-def test_the_matrix_of_versions_and_retries_is_the_judges() -> None:
+def test_matrix_of_versions_and_retries_is_the_references() -> None:
     page = (DOCS / "compatibility.md").read_text(encoding="utf-8")
     rows = [line.strip("| ").split(" | ") for line in page.partition("<!-- schedules -->")[2].splitlines()[3:]]
     rows = rows[: next(number for number, cells in enumerate(rows) if len(cells) < 5)]
@@ -126,7 +126,7 @@ def test_a_page_without_a_mark_is_not_written() -> None:
         tool("compatibility").filled("nothing")
 
 
-def test_the_steps_of_the_page_name_what_there_is() -> None:
+def test_steps_of_the_page_name_existing_files() -> None:
     page = (DOCS / "compatibility.md").read_text(encoding="utf-8")
     paths = re.findall(r"`((?:fingerprint|tests|tools)/[\w/]+\.py)`", page) + re.findall(
         r"tests/[\w/]*test_\w+\.py", page
@@ -143,7 +143,7 @@ def test_the_steps_of_the_page_name_what_there_is() -> None:
 # Release notes.
 
 
-def test_entries_after_the_newest_assessed_version_that_touch_our_words_are_listed() -> None:
+def test_later_entries_are_listed_by_our_words() -> None:
     done = listed("-")
     assert done.returncode == 0
     heads = [line for line in done.stdout.splitlines() if line[:1].strip()]
@@ -158,7 +158,7 @@ def test_entries_after_the_newest_assessed_version_that_touch_our_words_are_list
 
 
 @pytest.mark.parametrize("word", ["fingerprint", "vault", "hibernat", "credential", "registration", "endpoint", "WMI"])
-def test_each_word_of_the_project_is_looked_for(word: str) -> None:
+def test_each_word_of_the_project_is_searched(word: str) -> None:
     for entry in (f"Fix {word}", f"{word.upper()} is fixed", f"({word.capitalize()})"):
         assert listed("-", "--all", text=f"3.3.1.0\n===\n- {entry}\n").returncode == 0, entry
     assert listed("-", "--all", text="3.3.1.0\n===\n- Improve unit tests\n").returncode == 1
@@ -186,7 +186,7 @@ def test_the_releases_that_are_listed_are_those_after_a_version() -> None:
     assert "Nothing after 3.4.0.0 touches these words." in listed("-", "--since", "3.4.0.0").stdout
 
 
-def test_another_word_is_looked_for_if_it_is_asked_for() -> None:
+def test_word_option_adds_a_word_to_the_search() -> None:
     done = listed("-", "--word", "golang")
     assert "Latest: 1 of 2 entries" in done.stdout
     assert "golang: asked for" in done.stdout
@@ -203,7 +203,7 @@ def test_another_word_is_looked_for_if_it_is_asked_for() -> None:
         ((), "", "FILE"),
     ],
 )
-def test_what_cannot_be_used_is_said(words: tuple[str, ...], text: str, said: str) -> None:
+def test_unusable_input_is_reported(words: tuple[str, ...], text: str, said: str) -> None:
     done = listed(*words, text=text)
     assert done.returncode == 2
     assert said in done.stderr
@@ -211,7 +211,7 @@ def test_what_cannot_be_used_is_said(words: tuple[str, ...], text: str, said: st
 
 
 @given(st.text(max_size=400))
-def test_any_file_is_notes_or_none(text: str) -> None:
+def test_any_file_is_parsed_or_rejected(text: str) -> None:
     module: Any = tool("release_notes")
     try:
         for version, entries in module.releases(text):

@@ -77,6 +77,6 @@ def test_blocks_are_found_with_their_lines(page: docpage.Page, tmp_path: Path) -
     [("python", "1 + 1  # -> 3", "page.md:7: it is 2"), ("python", "x = 1  # -> 1", "only an expression"),
      ("sh", "false\ntrue", "page.md:7"), ("sh", "(exit 2) || echo exit code $?", "page.md:7")],
 )  # fmt: skip
-def test_a_block_that_does_something_else_is_told(page: docpage.Page, language: str, text: str, said: str) -> None:
+def test_block_with_another_result_fails(page: docpage.Page, language: str, text: str, said: str) -> None:
     with pytest.raises(AssertionError, match=said):
         page.run(docpage.Block(language, text, 7, ""))

@@ -15,7 +15,7 @@ needs_tools = pytest.mark.skipif(
 
 
 @needs_tools
-def test_every_command_of_the_tutorial_answers_as_it_says(tmp_path: Path) -> None:
+def test_every_command_of_the_tutorial_prints_what_it_shows(tmp_path: Path) -> None:
     tutorial.prepare(tmp_path)
     shell = tutorial.Shell(tmp_path)
     try:
@@ -26,7 +26,7 @@ def test_every_command_of_the_tutorial_answers_as_it_says(tmp_path: Path) -> Non
 
 
 @needs_tools
-def test_a_copy_of_the_disk_is_refused_in_it_and_the_original_goes_on() -> None:
+def test_tutorial_rejects_the_copy_and_keeps_the_original() -> None:
     """The tutorial cannot lose its point by being rewritten."""
     answers = {command: answer for _, _, command, answer in tutorial.steps(tutorial.TUTORIAL.read_text())}
     assert "rule 5: 5 of 9" in answers["clone credentials process"]

@@ -43,7 +43,7 @@ def sid_key(saved: dict[str, str], current: dict[str, str]) -> str:
 
 @given(FLEETS, st.integers(1, 2))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_each_machine_gets_the_verdict_that_it_gets_alone(
+def test_fleet_verdict_is_that_of_the_single_machine(
     tmp_path_factory: pytest.TempPathFactory, fleet: Any, threads: int
 ) -> None:
     file = tmp_path_factory.mktemp("fleet") / "fleet.jsonl"
@@ -84,9 +84,7 @@ def test_each_machine_gets_the_verdict_that_it_gets_alone(
 
 @given(FLEETS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_plan_counts_what_the_rule_says_of_each_machine_after_each_event(
-    tmp_path_factory: pytest.TempPathFactory, fleet: Any
-) -> None:
+def test_plan_counts_the_verdicts_after_each_event(tmp_path_factory: pytest.TempPathFactory, fleet: Any) -> None:
     if not any(saved or current for (saved, current), _ in fleet):
         return
     file = tmp_path_factory.mktemp("fleet") / "fleet.jsonl"
@@ -159,13 +157,13 @@ def test_every_format_gives_the_same_answer(tmp_path: Path) -> None:
         assert rows_of(tmp_path / name) == [{**one, "observed_at": one["observed_at"]} for one in wanted], name
 
 
-def test_a_folder_of_files_is_one_fleet(tmp_path: Path) -> None:
+def test_directory_of_files_is_one_fleet(tmp_path: Path) -> None:
     for name, rows in (("b.jsonl", ROWS[2:]), ("a.jsonl", ROWS[:2])):
         write_lines(tmp_path / name, rows)
     assert [one["node_id"] for one in rows_of(tmp_path)] == ["a", "b", "c", "d", "é"]
 
 
-def test_bad_lines_go_to_the_rejects_and_the_others_are_answered(tmp_path: Path) -> None:
+def test_bad_lines_are_rejected_and_the_others_checked(tmp_path: Path) -> None:
     many = {**row("many"), "current": {f"a{i}": "" for i in range(100_000)}}
     bad: list[Any] = [
         "no json", "[]", {"node_id": ""}, {"node_id": 5}, row("t", threshold=101), {**row("t"), "threshold": "40"},
@@ -182,7 +180,7 @@ def test_bad_lines_go_to_the_rejects_and_the_others_are_answered(tmp_path: Path)
     assert rejects.first[4]["reason"] == "its threshold is not -1 to 100"
 
 
-def test_bad_rows_of_columns_go_to_the_rejects(tmp_path: Path) -> None:
+def test_bad_rows_of_columns_are_rejected(tmp_path: Path) -> None:
     table = pa.table({
         "node_id": ["a", None, "", "d", "e"], "threshold": pa.array([40, 40, 40, 2**40, None], pa.int64()),
         "saved.a": list("xxxxx"), "current.a": list("xxxxx"),
@@ -216,14 +214,14 @@ def test_a_column_without_any_threshold_is_a_column_of_defaults(tmp_path: Path) 
         ({"node_id": ["x"], **{f"saved.a{i}": ["x"] for i in range(121)}}, "121 attributes"),
     ],
 )
-def test_columns_that_are_no_fleet_are_named(tmp_path: Path, columns: dict[str, Any], said: str) -> None:
+def test_columns_without_a_fleet_are_an_error(tmp_path: Path, columns: dict[str, Any], said: str) -> None:
     pq.write_table(pa.table(columns), tmp_path / "fleet.parquet")
     with pytest.raises(InputError, match=said):
         list(check(open_fleet(tmp_path / "fleet.parquet").batches()))
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "jsonl.gz", "tar.gz"])
-def test_a_file_that_is_cut_off_is_named(tmp_path: Path, ending: str) -> None:
+def test_truncated_file_is_an_error(tmp_path: Path, ending: str) -> None:
     table = wide(ROWS * 1000)
     whole = tmp_path / f"whole.{ending}"
     if ending == "parquet":
@@ -239,7 +237,7 @@ def test_a_file_that_is_cut_off_is_named(tmp_path: Path, ending: str) -> None:
         list(open_fleet(cut).batches())
 
 
-def test_a_path_that_is_none_is_named(tmp_path: Path) -> None:
+def test_missing_path_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         open_fleet(tmp_path / "none.parquet")
     (tmp_path / "x.bin").write_bytes(b"\0\1\2")
@@ -258,7 +256,7 @@ def test_a_path_that_is_none_is_named(tmp_path: Path) -> None:
     ids=["no row", "rows that every threshold refuses", "rows that are none"],
 )
 @pytest.mark.parametrize("refused", [0.0, 1.0])
-def test_no_threshold_is_named_where_no_machine_counts(tmp_path: Path, rows: list[Any], refused: float) -> None:
+def test_no_threshold_is_recommended_without_valid_machines(tmp_path: Path, rows: list[Any], refused: float) -> None:
     file = write_lines(tmp_path / "fleet.jsonl", rows)
     made = plan(open_fleet(file).batches(Rejects()))
     assert made.highest(tolerate=("reboot-dhcp",), refused=refused) is None
@@ -272,7 +270,7 @@ def test_no_threshold_is_named_where_no_machine_counts(tmp_path: Path, rows: lis
     assert answer["groups"][0]["highestThreshold"] is None
 
 
-def test_the_highest_threshold_tolerates_its_events_and_the_next_does_not(tmp_path: Path) -> None:
+def test_recommended_threshold_is_the_highest_that_passes(tmp_path: Path) -> None:
     file = write_lines(tmp_path / "fleet.jsonl", [row(str(i)) for i in range(99)] + [row("x", *NAMES[1:6])])
     made = plan(open_fleet(file).batches(), events=("reboot-dhcp",))
     # 5 of 7 equal after the event; the last machine has 1 of 7 left and is refused by whatever is above 14.

@@ -87,7 +87,7 @@ def test_groups_are_those_of_the_textbook(
     assert set(groups["node_id"]) <= repeated
 
 
-def test_a_copy_that_runs_beside_the_original_is_told_from_a_machine_that_moved(tmp_path: Path) -> None:
+def test_running_copy_is_distinguished_from_a_moved_machine(tmp_path: Path) -> None:
     def seen(node: str, day: int, *changed: str) -> Any:
         return {**row(node, *changed), "observed_at": DAYS[day]}
 
@@ -107,7 +107,7 @@ def test_a_copy_that_runs_beside_the_original_is_told_from_a_machine_that_moved(
     assert set(told(found_in(write_lines(tmp_path / "no-times.jsonl", rows)))["node_id"].values()) == {"no-times"}
 
 
-def test_an_image_that_was_not_reset_is_named(tmp_path: Path) -> None:
+def test_image_that_was_not_reset_is_reported(tmp_path: Path) -> None:
     rows = [row(f"n{i}") for i in range(4)]
     for one in rows[1:]:
         one["current"]["machine-id"] = rows[1]["current"]["machine-id"]
@@ -118,7 +118,7 @@ def test_an_image_that_was_not_reset_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["fingerprint", "vault", "system_uuid", "mac"])
-def test_other_keys_are_looked_at_where_the_fleet_has_them(tmp_path: Path, key: str) -> None:
+def test_other_key_columns_are_compared_if_present(tmp_path: Path, key: str) -> None:
     rows = [row("a", **{key: "x"}), row("b", **{key: "x"}), row("c", **{key: ""}), row("d", **{key: ""}), row("e")]
     assert told(found_in(write_lines(tmp_path / "fleet.jsonl", rows)))[key] == {(0, 1): "copy"}
 
@@ -131,7 +131,7 @@ def near_of(tmp_path: Path, first: dict[str, str], second: dict[str, str]) -> An
     return found.near[0]
 
 
-def test_look_alikes_are_told_from_copies(tmp_path: Path) -> None:
+def test_similar_machines_are_distinguished_from_copies(tmp_path: Path) -> None:
     model = {"processor-hash": "p", "memory-hash": "m", "bios-hash": "b"}
     copy = {**model, "system-hash": "s", "macaddr-info": "x"}
     assert near_of(tmp_path, copy, {**copy, "macaddr-info": "y"}).reading == "copy"

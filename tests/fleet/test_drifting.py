@@ -102,7 +102,7 @@ def test_a_packed_fleet_gives_the_same_verdicts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "jsonl"])
-def test_a_new_file_is_whole_or_not_there(tmp_path: Path, ending: str) -> None:
+def test_output_file_is_complete_or_missing(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"new.{ending}"
     batch = next(open_fleet(write_lines(tmp_path / "fleet.jsonl", ROWS)).batches())
 
@@ -125,7 +125,7 @@ def test_a_new_file_is_whole_or_not_there(tmp_path: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "jsonl"])
-def test_a_full_disk_leaves_nothing(tmp_path: Path, ending: str) -> None:
+def test_full_disk_leaves_no_file(tmp_path: Path, ending: str) -> None:
     pq.write_table(fleet(30_000).read_all(), tmp_path / "fleet.parquet")
     # A limit on the size of files fails writes as a full disk does, at a place that a test can choose.
     script = f'ulimit -f 64; trap "" XFSZ; exec {COMMAND} fleet check fleet.parquet --to out.{ending}'
@@ -141,7 +141,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize(
     "numbers", [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)], ids=str
 )
-def test_an_interrupt_leaves_nothing_but_the_rejects_so_far(tmp_path: Path, numbers: tuple[int, ...]) -> None:
+def test_interrupt_leaves_only_the_rejects_so_far(tmp_path: Path, numbers: tuple[int, ...]) -> None:
     """Several at once are as one: a service manager sends them so."""
     os.mkfifo(tmp_path / "fleet.jsonl")
     words = [COMMAND, "fleet", "check", "fleet.jsonl", "--to", "out.parquet", "--rejects", "bad.jsonl"]
@@ -162,7 +162,7 @@ def test_an_interrupt_leaves_nothing_but_the_rejects_so_far(tmp_path: Path, numb
     assert sorted(one.name for one in tmp_path.iterdir()) == ["bad.jsonl", "fleet.jsonl"]
 
 
-def test_a_library_that_makes_another_error_of_an_interrupt_hides_it_not(tmp_path: Path) -> None:
+def test_interrupt_that_a_library_converts_still_ends_it(tmp_path: Path) -> None:
     """The rows of a comparison are read within DuckDB."""
     write_lines(tmp_path / "before.jsonl", [row("a", "disk-info")])
     os.mkfifo(tmp_path / "after.jsonl")
@@ -177,7 +177,7 @@ def test_a_library_that_makes_another_error_of_an_interrupt_hides_it_not(tmp_pat
     assert (process.returncode, told.count("interrupted")) == (130, 1), told
 
 
-def test_of_a_pipe_without_a_known_ending_the_format_is_asked_for(made: Path) -> None:
+def test_pipe_of_an_unknown_format_requires_the_option(made: Path) -> None:
     """Looking at its beginning would take that away."""
     lines = (made / "bad.jsonl").read_text()
     (made / "good.jsonl").write_text(lines.replace("no row\n", ""))
@@ -248,7 +248,7 @@ def test_each_command_answers_in_text_and_json(made: Path, words: tuple[str, ...
         (("report", "fleet.parquet", "bad.jsonl"), 4, "exists"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_exit_code(made: Path, words: tuple[str, ...], code: int, said: str) -> None:
+def test_errors_have_a_message_and_an_exit_code(made: Path, words: tuple[str, ...], code: int, said: str) -> None:
     done = run("fleet", *words, cwd=made, env=environment(made / "state"))
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert "internal error" not in done.stderr
@@ -280,7 +280,7 @@ def report(made: Path) -> Path:
     return made / "fleet.html"
 
 
-def test_the_page_is_whole_and_loads_nothing(made: Path) -> None:
+def test_html_report_is_complete_and_loads_nothing(made: Path) -> None:
     text = report(made).read_text()
     parsed = Page()
     parsed.feed(text)
@@ -292,7 +292,7 @@ def test_the_page_is_whole_and_loads_nothing(made: Path) -> None:
     assert "&lt;" not in text
 
 
-def test_names_of_nodes_cannot_write_html(tmp_path: Path) -> None:
+def test_names_of_nodes_are_escaped_in_html(tmp_path: Path) -> None:
     rows = [{**row("<script>alert(1)</script>"), "group": "<b>"}, {**row("<script>alert(1)</script>", *NAMES[2:])}]
     write_lines(tmp_path / "fleet.jsonl", rows)
     done = run("fleet", "report", "fleet.jsonl", "f.html", "--by-group", cwd=tmp_path, env=environment(tmp_path / "s"))
@@ -307,7 +307,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to look at the page with")
-def test_a_browser_shows_the_page(made: Path, tmp_path: Path) -> None:
+def test_browser_renders_the_html_report(made: Path, tmp_path: Path) -> None:
     """The picture is not blank, and nothing is wider than the window."""
     page, picture = report(made), tmp_path / "fleet.png"
     words = [

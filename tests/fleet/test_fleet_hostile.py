@@ -92,7 +92,7 @@ print(tried, answered)
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of memory are those of POSIX")
 @pytest.mark.parametrize("seed", range(1, 4 if FULL else 2))
 @pytest.mark.parametrize("kind", ["arrow", "parquet"])
-def test_no_change_of_a_file_ends_the_process(kind: str, seed: int, tmp_path: Path) -> None:
+def test_mutated_file_never_crashes_the_process(kind: str, seed: int, tmp_path: Path) -> None:
     """Cut anywhere it is an error; with any other byte or word it is an answer or an error; never a signal."""
     words = {"support": str(SUPPORT), "kind": kind, "path": str(tmp_path / "fleet"),
              "stride": 1 if FULL else 499, "seed": seed}  # fmt: skip
@@ -123,7 +123,7 @@ def texts(*offsets: int, **more: Any) -> Any:
     return pa.Array.from_buffers(pa.string(), 2, [more.pop("valid", None), buffer("i", *offsets), data], **more)
 
 
-def test_offsets_that_lead_astray_are_found() -> None:
+def test_wrong_offsets_are_found() -> None:
     assert fits(texts(0, 3, 6))
     assert fits(texts(9, 0, 3, 6, offset=1))
     for middle in (7, -1, 2**31 - 1, -(2**31)):
@@ -142,13 +142,13 @@ def test_offsets_that_lead_astray_are_found() -> None:
         assert fits(column) is good, offsets
 
 
-def test_a_number_of_nulls_that_is_wrong_is_found() -> None:
+def test_wrong_null_count_is_found() -> None:
     # Where none is told of, Arrow has no bits.
     for count, good in ((0, True), (1, True), (2, False)):
         assert fits(texts(0, 3, 6, valid=pa.py_buffer(b"\x01"), null_count=count)) is good
 
 
-def test_views_that_lead_astray_are_found() -> None:
+def test_wrong_views_are_found() -> None:
     long = b"a value that is long"
     piece = pa.py_buffer(b"--" + long)
 
@@ -168,7 +168,7 @@ def test_views_that_lead_astray_are_found() -> None:
         assert not fits(view(data)), data
 
 
-def test_the_checks_of_buffers_count_what_they_read() -> None:
+def test_checks_of_buffers_count_what_they_read() -> None:
     offsets = buffer("i", 0, 1, 2)
     for call in (lambda: offsets_fit(offsets, 4, 0, 3, 9), lambda: offsets_fit(offsets, 8, 0, 1, 9),
                  lambda: offsets_fit(offsets, 4, -1, 1, 9), lambda: offsets_fit(offsets, 4, 2**62, 2**62, 9),
@@ -302,7 +302,7 @@ def test_a_bad_line_is_a_rejected_row_with_a_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_names_that_one_machine_makes_up_change_nothing_for_the_others(tmp_path: Path, first: bool) -> None:
+def test_invented_attribute_names_do_not_affect_other_machines(tmp_path: Path, first: bool) -> None:
     """119 attributes are too many beside those of the fleet; 24 fit, and hide neither clones nor what drifted."""
     good = [row(f"good-{i}") for i in range(150)] + [row("moved", "disk-info")]
     for made_up in (
@@ -326,7 +326,7 @@ def test_names_that_one_machine_makes_up_change_nothing_for_the_others(tmp_path:
         assert set(wanted.attributes) <= set(counts.changed)
 
 
-def test_what_both_observations_make_up_does_not_stop_their_comparison(tmp_path: Path) -> None:
+def test_invented_names_on_both_sides_do_not_stop_the_comparison(tmp_path: Path) -> None:
     def observed(word: str) -> Path:
         made = {f"{word} {i}": "x" for i in range(100)}
         lines = [{**row("bad"), "current": made}, *GOOD]
@@ -340,7 +340,7 @@ def test_what_both_observations_make_up_does_not_stop_their_comparison(tmp_path:
         assert {"machine-id", "disk-info"} <= set(found.changed)
 
 
-def test_a_machine_without_hashes_does_not_stop_a_folder_of_files(tmp_path: Path) -> None:
+def test_machine_without_hashes_does_not_stop_a_directory(tmp_path: Path) -> None:
     (tmp_path / "fleet").mkdir()
     for number, line in enumerate(
         ({"node_id": "none"}, GOOD[0], {"node_id": "empty", "saved": {}, "current": {"a": None}})
@@ -460,7 +460,7 @@ def test_a_bad_item_of_an_inventory_is_rejected_with_a_reason(tmp_path: Path) ->
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in directories")
 @pytest.mark.parametrize("kind", ["machines", "jsonl", "parquet", "arrow", "inventory"])
-def test_what_is_no_regular_file_in_a_folder_is_rejected_and_keeps_nobody_waiting(kind: str, tmp_path: Path) -> None:
+def test_special_file_in_a_directory_is_rejected_at_once(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / "fleet" / ("resourcetype=x" if kind == "inventory" else "web")
     folder.mkdir(parents=True)
     ending = {"machines": "json", "inventory": "json"}.get(kind, kind)
@@ -557,7 +557,7 @@ def test_a_long_header_is_not_kept(tmp_path: Path) -> None:
         list(open_fleet(tmp_path / "fleet.tar.gz").batches())
 
 
-def test_an_archive_that_is_cut_or_changed_is_no_smaller_fleet(tmp_path: Path) -> None:
+def test_truncated_or_changed_archive_is_an_error(tmp_path: Path) -> None:
     """tarfile takes a damaged header for the end: the machines behind it would be left out unseen."""
     with tarfile.open(tmp_path / "whole.tar", "w") as tar:
         for number in range(3):
@@ -589,7 +589,7 @@ def test_links_and_pipes_in_an_archive_are_rejected(tmp_path: Path) -> None:
     assert rejects.count == 4
 
 
-def test_long_lines_that_unpack_from_little_are_not_kept_together(tmp_path: Path) -> None:
+def test_compressed_long_lines_are_not_buffered_together(tmp_path: Path) -> None:
     line = json.dumps({**row("x"), "group": "g" * (8 << 20)}).encode() + b"\n"
     with gzip.open(tmp_path / "fleet.jsonl.gz", "wb", compresslevel=1) as file:
         for _ in range(20):
@@ -600,7 +600,7 @@ def test_long_lines_that_unpack_from_little_are_not_kept_together(tmp_path: Path
 @pytest.mark.skipif(not ATTACKS.is_dir(), reason="the shared cases are not here")
 @pytest.mark.parametrize("name", ["f1_7.arrow", "view_index.arrow", "latin1_group.parquet", "fleet_jsonl_4.jsonl",
                                   "fleet_inventory_2", "fleet_tar_1.tar", "deep.tar.gz", "bomb.tar.xz"])  # fmt: skip
-def test_what_broke_it_once_does_so_no_more(name: str, tmp_path: Path) -> None:
+def test_past_crashes_do_not_recur(name: str, tmp_path: Path) -> None:
     for number, (command, *words) in enumerate(COMMANDS):
         given = [word.format(str(ATTACKS / name), out=tmp_path / f"out-{number}") for word in words]
         done = run("fleet", command, *given, env=environment(tmp_path / "state"), timeout=60)
@@ -609,6 +609,6 @@ def test_what_broke_it_once_does_so_no_more(name: str, tmp_path: Path) -> None:
         assert done.stderr
 
 
-def test_the_seeds_are_fleets() -> None:
+def test_seeds_of_the_fuzzer_are_fleets() -> None:
     assert len(fleet_seeds("arrow")) == 14
     assert len(fleet_seeds("parquet")) == 6

@@ -232,9 +232,7 @@ def test_a_wrong_column_and_its_type_are_named(asked: str, make: Callable[[], An
 
 
 @pytest.mark.parametrize(("make", "said"), [case[1:] for case in COLUMNS], ids=[case[0] for case in COLUMNS])
-def test_the_same_is_said_of_a_file_and_of_a_batch_among_others(
-    tmp_path: Path, make: Callable[[], Any], said: str
-) -> None:
+def test_error_is_the_same_for_a_file_and_a_batch(tmp_path: Path, make: Callable[[], Any], said: str) -> None:
     path = tmp_path / "fleet.arrow"
     with pa.ipc.new_file(path, make().schema) as file:
         file.write_table(make())
@@ -282,13 +280,13 @@ NO_FLEETS: list[tuple[str, Callable[[], Any], str]] = [
 
 @pytest.mark.parametrize("asked", ASKED)
 @pytest.mark.parametrize(("make", "said"), [case[1:] for case in NO_FLEETS], ids=[case[0] for case in NO_FLEETS])
-def test_what_is_no_fleet_is_named(asked: str, make: Callable[[], Any], said: str) -> None:
+def test_input_that_is_no_fleet_is_an_error(asked: str, make: Callable[[], Any], said: str) -> None:
     with pytest.raises(InputError, match=said) as error:
         ASKED[asked](make())
     assert error.value.remedy
 
 
-def test_rows_that_are_none_end_it_or_are_left_out_and_counted() -> None:
+def test_bad_rows_raise_or_are_skipped_and_counted() -> None:
     def part(nodes: list[Any], thresholds: list[Any]) -> Any:
         texts = ["x"] * len(nodes)
         return pa.table({"node_id": nodes, "threshold": thresholds, "saved.a": texts, "current.a": texts})
@@ -314,7 +312,7 @@ def test_rows_that_are_none_end_it_or_are_left_out_and_counted() -> None:
         assert (both.both, rejects.count) == (2, 6)
 
 
-def test_rows_of_views_can_be_left_out() -> None:
+def test_bad_rows_of_views_can_be_skipped() -> None:
     """pyarrow itself cannot filter them."""
     views = pa.array(["x", "", "z"]).cast(pa.string_view())
     columns = dict.fromkeys(("node_id", "saved.a", "current.a", "x"), views)
@@ -323,7 +321,7 @@ def test_rows_of_views_can_be_left_out() -> None:
     assert (found.rows["node_id"].to_pylist(), rejects.count) == (["x", "z"], 1)
 
 
-def test_both_hardware_ids_come_together_in_every_type_of_text() -> None:
+def test_hardware_ids_are_merged_in_every_string_type() -> None:
     for one_kind in (pa.string(), pa.large_string(), pa.string_view(), "dictionary"):
         for other in (pa.string(), pa.string_view(), "dictionary"):
             columns = {"node_id": pa.array(["a", "b"])}
@@ -349,7 +347,7 @@ def test_times_of_every_unit_and_zone_are_times(unit: str, zone: str | None) -> 
             assert batch["observed_at"].cast(pa.int64()).to_pylist() == [1_769_860_800_000_000]
 
 
-def test_large_tables_are_cut_so_that_all_threads_have_something_to_do() -> None:
+def test_large_tables_are_split_for_all_threads() -> None:
     words = pa.array(["x"] * 600_000)
     sizes = [batch.num_rows for batch in batches_of(pa.table({"node_id": words, "saved.a": words, "current.a": words}))]
     assert sum(sizes) == 600_000

@@ -100,7 +100,7 @@ def fleets(draw: Any) -> tuple[list[Any], list[Any], tuple[str, ...]]:
 
 @given(fleets(), st.sampled_from(THRESHOLD_KINDS), st.integers(0, 3), st.integers(1, 3))
 @settings(max_examples=600, deadline=None)
-def test_every_layout_is_decided_as_the_textbook_does(
+def test_every_layout_matches_the_reference(
     fleet: tuple[list[Any], list[Any], tuple[str, ...]], threshold_kind: Any, skipped: int, cut: int
 ) -> None:
     rows, kinds, missing = fleet
@@ -161,7 +161,7 @@ def coded(table: Any, kind: str) -> Any:
     return table
 
 
-def test_the_attributes_that_differ_are_counted_where_either_side_has_one() -> None:
+def test_differing_attributes_need_a_value_on_one_side() -> None:
     table = pa.table({"saved.a": ["x", None, "z", None, ""], "current.a": ["x", "y", "w", None, ""]})
     question = next(Stream(table)).question([0], [1], 40, None, -1, -1)
     changed = array.array("q", [10])
@@ -187,13 +187,13 @@ def test_the_attributes_that_differ_are_counted_where_either_side_has_one() -> N
         (pa.array([b"12"], pa.binary(2)), pa.array([b"123"], pa.binary(3)), "cannot be compared"),
     ],
 )
-def test_columns_that_cannot_be_compared_are_refused(saved: Any, current: Any, word: str) -> None:
+def test_columns_that_cannot_be_compared_are_rejected(saved: Any, current: Any, word: str) -> None:
     batch = next(Stream(pa.table({"saved.a": saved, "current.a": current})))
     with pytest.raises(TypeError, match=word):
         batch.question([0], [1], 40, None, -1, -1)
 
 
-def test_thresholds_out_of_range_and_of_other_types_are_refused() -> None:
+def test_thresholds_of_wrong_range_or_type_are_rejected() -> None:
     for thresholds, error in (
         (pa.array([2**31]), ValueError), (pa.array([-(2**31)]), ValueError), (pa.array([-(2**63)]), ValueError),
         (pa.array([2**31], pa.uint32()), ValueError), (pa.array([2**64 - 1], pa.uint64()), ValueError),
@@ -206,7 +206,7 @@ def test_thresholds_out_of_range_and_of_other_types_are_refused() -> None:
             batch.question([0], [1], 40, 2, -1, -1)
 
 
-def test_rows_and_places_are_counted_before_anything_is_read() -> None:
+def test_rows_and_offsets_are_checked_before_any_read() -> None:
     batch = next(Stream(pa.table({"saved.a": ["x"], "current.a": ["x"]})))
     question = batch.question([0], [1], 40, None, -1, -1)
     for begin, end, reasons, counts in (

@@ -60,7 +60,7 @@ def expect_machines(found: dict[str, Any], rejects: Rejects) -> None:
     assert rejects.first[0]["reason"].startswith("the recording: not a snapshot: not JSON")
 
 
-def test_a_folder_of_machines_is_a_fleet(machines: Path) -> None:
+def test_directory_of_machines_is_a_fleet(machines: Path) -> None:
     rejects = Rejects()
     expect_machines(verdicts(machines, rejects), rejects)
 
@@ -76,7 +76,7 @@ def test_a_tar_file_of_machines_is_a_fleet(machines: Path, tmp_path: Path) -> No
         verdicts(tmp_path / "wrong.tar", Rejects())
 
 
-def test_a_vault_that_is_damaged_is_rejected_and_told(machines: Path) -> None:
+def test_damaged_vault_is_rejected_and_reported(machines: Path) -> None:
     (machines / "db" / "vault" / "Store" / "InstanceFingerprint").write_text('{"fingerprint": 1}')
     rejects = Rejects()
     assert "db" not in verdicts(machines, rejects)
@@ -116,7 +116,7 @@ def inventory(machines: Path, name: str, tmp_path: Path) -> list[dict[str, Any]]
     ]
 
 
-def test_what_ssm_inventory_leaves_in_s3_is_a_fleet(machines: Path, tmp_path: Path) -> None:
+def test_ssm_inventory_in_s3_is_a_fleet(machines: Path, tmp_path: Path) -> None:
     shutil.copy(machines / "web-1" / "snapshot.json", machines / "web-1.json")
     folder = (
         tmp_path

@@ -26,7 +26,7 @@ def test_a_row_depends_on_seed_and_number_alone() -> None:
     assert whole != fleet(1000, seed=8, clones=0.1).read_all()
 
 
-def test_values_look_as_the_agent_stores_them() -> None:
+def test_values_have_the_form_that_the_agent_stores() -> None:
     row = fleet(3, same_ip=0).read_all().to_pylist()[2]
     shapes = {
         "machine-id": r"[0-9a-f]{32}",
@@ -51,7 +51,7 @@ def test_shares_are_kept() -> None:
     assert table["saved.machine-id"].combine_chunks().value_counts().field(1).to_pylist() == [1] * 5000
 
 
-def test_digests_are_equal_where_texts_are() -> None:
+def test_digests_are_equal_where_strings_are() -> None:
     texts, digests = fleet(2000).read_all(), fleet(2000, form="digest").read_all()
     for name in ATTRIBUTES:
         assert digests[f"saved.{name}"].type == pa.binary(16)
@@ -90,9 +90,7 @@ def entropy(table: Any, name: str) -> tuple[int, float]:
         ("system-hash", 69_052, 14.53),
     ],
 )
-def test_the_joint_distribution_is_near_that_of_the_162_853_machines_measured(
-    name: str, distinct: int, bits: float
-) -> None:
+def test_joint_distribution_is_near_the_measured_one(name: str, distinct: int, bits: float) -> None:
     found, measured = entropy(fleet(162_853, virtual=0, clones=0).read_all(), name)
     assert abs(found / distinct - 1) < 0.1
     assert abs(measured - bits) < 0.8
@@ -122,6 +120,6 @@ def test_the_real_table_is_read() -> None:
         ({"batch_rows": 0}, "a batch 1 or more"),
     ],
 )
-def test_wrong_words_are_refused(words: dict[str, Any], said: str) -> None:
+def test_wrong_arguments_are_rejected(words: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         fleet(1, **words)

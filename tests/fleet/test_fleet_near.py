@@ -107,7 +107,7 @@ def test_large_groups_are_found_as_small_ones_are(seed: int, columns: int) -> No
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_equal_rows_are_one_node_and_each_pair_of_theirs_is_found(seed: int) -> None:
+def test_each_pair_of_equal_rows_is_found(seed: int) -> None:
     """Few kinds of rows, each many times, with hardware IDs that are shared, missing or single."""
     chance = random.Random(seed)
     columns, at_least = chance.choice(((3, 2), (5, 3), (6, 4), (8, 6)))
@@ -127,7 +127,7 @@ def test_equal_rows_are_one_node_and_each_pair_of_theirs_is_found(seed: int) -> 
         assert search(table, columns, at_least, sids=sids, brute=True) == wanted
 
 
-def test_alike_machines_cost_what_their_kinds_cost() -> None:
+def test_identical_machines_cost_no_more_than_one() -> None:
     """300,000 machines of three images, each with a name of its own: their 45 billion pairs are counted, not made."""
     rows = 300_000
     columns = {f"{place}": pa.array([f"image {i % 3 if place else 0}" for i in range(rows)]) for place in range(5)}
@@ -151,7 +151,7 @@ def test_alike_machines_cost_what_their_kinds_cost() -> None:
     assert all(a < b for a, b, _ in listed)
 
 
-def test_both_engines_agree_on_fleets_that_no_textbook_could_judge() -> None:
+def test_both_engines_agree_on_large_fleets() -> None:
     chance = random.Random(3)
     rows = [[str(int(chance.paretovariate(0.7))) for _ in range(6)] for _ in range(6000)]
     table = table_of(rows, [pa.string()] * 6, 1000)
@@ -194,7 +194,7 @@ def test_pairs_beyond_the_limit_are_counted_and_not_kept() -> None:
     assert len(more.listed()) == 15 * 12
 
 
-def test_numbers_out_of_range_are_refused() -> None:
+def test_numbers_out_of_range_are_rejected() -> None:
     for words in ((-1, 1, 1), (1, 0, 1), (1, 33, 1), (1, 2, 3), (1, 2, 0)):
         with pytest.raises(ValueError, match="1 to 32 columns"):
             Near(*words)

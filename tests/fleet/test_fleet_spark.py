@@ -80,7 +80,7 @@ def test_every_verdict_is_the_same(session: Any, made: Path) -> None:
     }
 
 
-def test_rows_that_are_none_are_told(session: Any, made: Path) -> None:
+def test_bad_rows_are_reported(session: Any, made: Path) -> None:
     found = spark.rejected(session.read.parquet(str(made))).collect()
     assert sorted(row["reason"] for row in found) == [
         "it has no node id",
@@ -108,7 +108,7 @@ def test_the_near_clones_are_the_same(session: Any, made: Path, percent: int) ->
     assert sorted((*sorted((row["node_a"], row["node_b"])), row["equal"]) for row in found) == wanted
 
 
-def test_what_is_shared_is_the_same(session: Any, made: Path) -> None:
+def test_shared_values_are_the_same(session: Any, made: Path) -> None:
     frame = session.read.parquet(str(made))
     local = clones(open_fleet(made).batches())
     found = spark.shared(frame, "node_id").collect()
@@ -161,7 +161,7 @@ def test_the_job_runs_under_spark_submit(made: Path, tmp_path: Path) -> None:
     assert json.loads(told)["curve"][0]["low"] == 1
 
 
-def test_what_spark_cannot_take_is_said(session: Any) -> None:
+def test_unsupported_spark_input_is_an_error(session: Any) -> None:
     frame = session.createDataFrame([("x", {"a": "b"})], "node_id string, saved map<string,string>")
     with pytest.raises(InputError, match="is a map"):
         spark.check(frame)

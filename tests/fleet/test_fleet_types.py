@@ -137,7 +137,7 @@ def checked(table: Any) -> list[str]:
 
 @pytest.mark.parametrize("threshold", INTEGERS, ids=str)
 @pytest.mark.parametrize("codes", INTEGERS, ids=str)
-def test_every_type_of_codes_and_of_thresholds_is_decided_as_the_textbook_does(codes: Any, threshold: Any) -> None:
+def test_every_type_of_codes_matches_the_reference(codes: Any, threshold: Any) -> None:
     values = CODES[codes]
     # Both offsets with every type, all of them with every type of codes.
     offset = OFFSETS[1 + INTEGERS.index(threshold) % (len(OFFSETS) - 1)]

@@ -17,7 +17,7 @@ from images import Image, needs_linux, needs_root, no_windows, tree, unprivilege
 pytestmark = [no_windows, needs_linux]
 
 
-def test_the_backup_restores_the_exact_tree(soiled: Image, tmp_path: Path) -> None:
+def test_backup_restores_the_exact_tree(soiled: Image, tmp_path: Path) -> None:
     (soiled.root / "var/lib/amazon/ssm/Vault/Store").chmod(0o700)
     (soiled.root / "var/lib/amazon/ssm/Vault/Store/link").symlink_to("/nowhere/else")
     soiled.put("var/lib/amazon/ssm/Vault/Store/odd \n\x1b[2J name", "odd", 0o640)
@@ -37,13 +37,13 @@ def test_the_backup_restores_the_exact_tree(soiled: Image, tmp_path: Path) -> No
     assert tree(soiled.root, times=False) == before
 
 
-def test_the_usual_backup_has_the_time_in_its_name(soiled: Image) -> None:
+def test_default_backup_has_the_time_in_its_name(soiled: Image) -> None:
     backup = Path(soiled.json("clean", "--yes")["backup"])
     assert backup.parent == soiled.folder
     assert time.strptime(backup.name, "image-backup-%Y%m%dT%H%M%SZ.tar.gz")
 
 
-def test_a_backup_is_never_overwritten(soiled: Image, tmp_path: Path) -> None:
+def test_backup_is_never_overwritten(soiled: Image, tmp_path: Path) -> None:
     backup = tmp_path / "old.tar.gz"
     backup.write_text("old")
     before = tree(soiled.root)
@@ -55,12 +55,12 @@ def test_a_backup_is_never_overwritten(soiled: Image, tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_no_backup_is_made_if_none_is_wanted(soiled: Image) -> None:
+def test_no_backup_option_writes_no_backup(soiled: Image) -> None:
     assert soiled.json("clean", "--yes", "--no-backup")["backup"] is None
     assert not list(soiled.folder.glob("*.tar.gz"))
 
 
-def test_a_backup_inside_a_mounted_image_is_refused(soiled: Image) -> None:
+def test_backup_inside_a_mounted_image_is_rejected(soiled: Image) -> None:
     before = tree(soiled.root)
     for path in (soiled.root / "golden.tar.gz", soiled.root / "var/lib/amazon/ssm/registration.tar.gz"):
         done = soiled("clean", "--yes", "--backup", str(path))
@@ -71,7 +71,7 @@ def test_a_backup_inside_a_mounted_image_is_refused(soiled: Image) -> None:
 
 
 @pytest.mark.parametrize("place", ["var/log/amazon/ssm", "var/lib/amazon/ssm/Vault/Store"])
-def test_a_backup_in_a_folder_that_is_cleaned_is_refused(soiled: Image, place: str) -> None:
+def test_backup_in_a_directory_to_clean_is_rejected(soiled: Image, place: str) -> None:
     before = tree(soiled.root)
     assert soiled("clean", "--yes", cwd=soiled.root / place).returncode == 4
     assert tree(soiled.root) == before
@@ -87,7 +87,7 @@ def test_nothing_is_removed_if_the_backup_cannot_be_made(soiled: Image, folder: 
     assert tree(soiled.folder) == before
 
 
-def test_nothing_is_removed_if_the_backup_finds_no_room(soiled: Image) -> None:
+def test_nothing_is_removed_if_the_backup_does_not_fit(soiled: Image) -> None:
     import resource
 
     soiled.put("var/log/amazon/ssm/big.log", os.urandom(1_000_000))
@@ -100,7 +100,7 @@ def test_nothing_is_removed_if_the_backup_finds_no_room(soiled: Image) -> None:
 
 
 @needs_root
-def test_nothing_is_removed_if_something_cannot_be_read_for_the_backup(open_image: Image) -> None:
+def test_nothing_is_removed_if_a_file_is_unreadable(open_image: Image) -> None:
     image = open_image
     image.put("var/lib/amazon/ssm/Vault/Manifest", "x", 0o644)
     image.put("var/lib/amazon/ssm/Vault/key", "x", 0o600)
@@ -115,7 +115,7 @@ def test_nothing_is_removed_if_something_cannot_be_read_for_the_backup(open_imag
 
 
 @needs_root
-def test_nothing_is_removed_if_the_folder_of_the_backup_may_not_be_written(open_image: Image) -> None:
+def test_nothing_is_removed_if_the_backup_directory_is_read_only(open_image: Image) -> None:
     image = open_image
     image.put("var/lib/amazon/ssm/Vault/Manifest", "x", 0o644)
     os.chown(image.root / "var/lib/amazon/ssm/Vault", 65534, 65534)
@@ -124,7 +124,7 @@ def test_nothing_is_removed_if_the_folder_of_the_backup_may_not_be_written(open_
     assert tree(image.root) == before
 
 
-def test_a_path_that_is_no_text_is_refused_as_any_other(image: Image) -> None:
+def test_existing_backup_with_a_non_utf8_name_is_rejected(image: Image) -> None:
     name = os.fsdecode(os.fsencode(str(image.folder)) + b"/taken\xff")
     image.put("var/lib/amazon/ssm/registration", "{}")
     Path(name).touch()
@@ -133,13 +133,13 @@ def test_a_path_that_is_no_text_is_refused_as_any_other(image: Image) -> None:
     assert json.loads(done.stdout)["error"]["where"] == f"{image.folder}/taken\\xff"
 
 
-def test_a_backup_without_a_name_is_a_usage_error(soiled: Image) -> None:
+def test_empty_backup_name_is_a_usage_error(soiled: Image) -> None:
     before = tree(soiled.root)
     assert soiled("clean", "--yes", "--backup", "").returncode == 2
     assert tree(soiled.root) == before
 
 
-def test_the_backup_keeps_times_to_the_last_digit_and_devices(soiled: Image) -> None:
+def test_backup_keeps_nanoseconds_and_devices(soiled: Image) -> None:
     for name in ("audits", "audits-old"):
         soiled.put(f"var/log/amazon/ssm/{name}/x.log", "x")
     moment = 1_580_702_706_123_456_789

@@ -49,7 +49,7 @@ def test_each_kind_of_leftover_alone_is_found(image: Image, kind: str) -> None:
     assert done.stdout.startswith("NOT CLEAN: ")
 
 
-def test_a_clean_image_is_said_to_be_clean(image: Image) -> None:
+def test_clean_image_is_reported_as_clean(image: Image) -> None:
     answer = image.json("check")
     assert answer["clean"]
     assert answer["items"] == answer["unreadable"] == []
@@ -61,7 +61,7 @@ def test_a_clean_image_is_said_to_be_clean(image: Image) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "uninitialized\n", "uninitialized"])
-def test_a_machine_id_that_is_to_be_made_at_the_first_start_is_clean(image: Image, content: str) -> None:
+def test_machine_id_to_be_generated_at_boot_is_clean(image: Image, content: str) -> None:
     image.put("etc/machine-id", content)
     image.put("usr/lib/systemd/systemd", "")
     assert image("check").returncode == 0
@@ -75,7 +75,7 @@ def test_a_machine_id_that_is_to_be_made_at_the_first_start_is_clean(image: Imag
         ("localhost\n", "not 32 hexadecimal digits"), ("0123456789abcdef" * 2 + "\n", "many machines have it"),
     ],
 )  # fmt: skip
-def test_a_machine_id_that_is_none_is_not_clean(image: Image, content: str, why: str) -> None:
+def test_invalid_machine_id_is_not_clean(image: Image, content: str, why: str) -> None:
     image.put("etc/machine-id", content)
     answer = image.json("check")
     assert not answer["clean"]
@@ -87,7 +87,7 @@ def test_a_machine_id_that_is_none_is_not_clean(image: Image, content: str, why:
     assert image("check").returncode == 0
 
 
-def test_a_blank_machine_id_is_not_clean_under_systemd_either(image: Image) -> None:
+def test_blank_machine_id_is_not_clean_with_systemd(image: Image) -> None:
     image.put("etc/machine-id", "\n")
     image.put("lib/systemd/systemd", "")
     assert image("check").returncode == 1
@@ -102,12 +102,12 @@ def test_the_machine_id_of_dbus_may_be_a_link(image: Image) -> None:
     assert (image.root / "var/lib/dbus/machine-id").is_symlink()
 
 
-def test_a_credentials_file_without_keys_is_no_finding(image: Image) -> None:
+def test_credentials_file_without_keys_is_clean(image: Image) -> None:
     image.put("root/.aws/credentials", "[default]\nregion = eu-west-1\naws_access_key_id =\n")
     assert image("check").returncode == 0
 
 
-def test_the_folder_of_a_node_is_a_leftover_even_if_it_is_empty(image: Image) -> None:
+def test_empty_directory_of_a_node_is_a_leftover(image: Image) -> None:
     (image.root / f"var/lib/amazon/ssm/{NODE}").mkdir()
     assert kinds(image.json("check")) == {"node-state"}
     assert image("clean", "--yes").returncode == 0
@@ -124,7 +124,7 @@ def test_every_file_is_listed_by_its_exact_path(soiled: Image) -> None:
     assert sizes[str(soiled.root / "etc/machine-id")] == 33
 
 
-def test_a_check_changes_nothing(soiled: Image) -> None:
+def test_check_changes_nothing(soiled: Image) -> None:
     before = tree(soiled.folder)
     assert soiled("check").returncode == 1
     assert soiled.json("check")
@@ -132,7 +132,7 @@ def test_a_check_changes_nothing(soiled: Image) -> None:
     assert tree(soiled.folder) == before
 
 
-def test_node_ids_are_masked_unless_they_are_to_be_revealed(soiled: Image) -> None:
+def test_node_ids_are_masked_without_reveal(soiled: Image) -> None:
     for words in (("check",), ("clean", "--dry-run")):
         for form in ("text", "json"):
             assert NODE not in soiled(*words, "--output", form).stdout
@@ -140,25 +140,25 @@ def test_node_ids_are_masked_unless_they_are_to_be_revealed(soiled: Image) -> No
     assert masked_path(f"/mnt/i-mage/var/{NODE}/x", "/mnt/i-mage") == "/mnt/i-mage/var/mi-0…def0/x"
 
 
-def test_no_secret_is_printed_not_even_when_ids_are_revealed(soiled: Image) -> None:
+def test_no_secret_is_printed_even_with_reveal(soiled: Image) -> None:
     for words in (("check",), ("clean", "--dry-run"), ("clean", "--yes")):
         done = soiled(*words, "--reveal")
         assert not [secret for secret in SECRETS if secret in done.stdout + done.stderr]
 
 
-def test_the_text_fits_80_columns_but_for_paths(soiled: Image) -> None:
+def test_text_fits_80_columns_except_paths(soiled: Image) -> None:
     lines = soiled("check").stdout.splitlines()
     assert [line for line in lines if len(line) > 80 and str(soiled.root) not in line] == []
     assert lines[0] == "NOT CLEAN: 15 things would be shared by all machines of this image"
 
 
-def test_a_name_that_is_no_utf8_stands_in_json(image: Image) -> None:
+def test_non_utf8_name_is_escaped_in_json(image: Image) -> None:
     image.put(os.fsdecode(b"var/log/amazon/ssm/\xff.log"), "x")
     [item] = image.json("check")["items"]
     assert item["path"].endswith("\\xff.log")
 
 
-def test_what_is_no_file_blocks_nothing(image: Image) -> None:
+def test_special_files_block_nothing(image: Image) -> None:
     os.mkfifo(image.root / "etc/machine-id")
     (image.root / "root/.aws/credentials").mkdir(parents=True)
     server = socket.socket(socket.AF_UNIX)
@@ -176,7 +176,7 @@ def test_what_is_no_file_blocks_nothing(image: Image) -> None:
 
 
 @needs_root
-def test_what_may_not_be_read_is_told_with_the_reason(open_image: Image) -> None:
+def test_unreadable_directory_is_reported_with_the_reason(open_image: Image) -> None:
     image = open_image
     image.put("root/.aws/credentials", "aws_access_key_id = AKIAPLANTED")
     (image.root / "root").chmod(0o700)
@@ -191,7 +191,7 @@ def test_what_may_not_be_read_is_told_with_the_reason(open_image: Image) -> None
     assert unprivileged(image, "check").returncode == 1
 
 
-def test_on_this_machine_our_state_is_found_where_it_is_but_not_files_of_others_beside_it(tmp_path: Path) -> None:
+def test_own_state_on_this_host_excludes_other_files(tmp_path: Path) -> None:
     state = tmp_path / "state"
     env = environment(state)
     assert run("vault", "init", "--vault", str(tmp_path / "Vault"), env=env).returncode == 0
@@ -206,7 +206,7 @@ def test_on_this_machine_our_state_is_found_where_it_is_but_not_files_of_others_
     assert files - set(listed) == {str(state / "thesis.txt")}
 
 
-def test_the_places_are_those_of_the_platform(tmp_path: Path) -> None:
+def test_paths_are_those_of_the_platform(tmp_path: Path) -> None:
     for path in ("opt/aws/ssm/data/Vault/Manifest", "opt/aws/ssm/data/registration", "var/log/amazon/ssm/errors.log",
                  "opt/aws/ssm/runtimeconfig/identity_config.json", "opt/aws/ssm/data/credentials",
                  "Library/Application Support/hardware-fingerprint/audit.log"):  # fmt: skip
@@ -220,13 +220,13 @@ def test_the_places_are_those_of_the_platform(tmp_path: Path) -> None:
     assert leftovers(str(tmp_path), platform="linux", keep_logs=True).is_clean
 
 
-def test_an_empty_folder_for_the_vault_in_the_environment_is_no_error(tmp_path: Path) -> None:
+def test_empty_vault_directory_in_the_environment_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "Vault").mkdir()
     env = {**environment(tmp_path / "state"), "FINGERPRINT_VAULT": str(tmp_path / "Vault")}
     assert run("image", "check", env=env).returncode in (0, 1)
 
 
-def test_in_a_state_folder_that_was_chosen_only_our_own_files_are_noted(tmp_path: Path) -> None:
+def test_chosen_state_directory_lists_only_our_files(tmp_path: Path) -> None:
     ours = {"history/var-lib.jsonl", "evidence/var-lib/000001-4da952125844d3e8.json", "audit.log",
             "history/var-lib.jsonl.tmp", "evidence/var-lib/000002-4da952125844d3e8.json.tmp",
             "credentials/var-lib.json.tmp"}  # fmt: skip
@@ -242,7 +242,7 @@ def test_in_a_state_folder_that_was_chosen_only_our_own_files_are_noted(tmp_path
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="what is opened is seen by strace")
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root makes devices")
-def test_a_device_is_not_even_opened(image: Image) -> None:
+def test_device_is_never_opened(image: Image) -> None:
     (image.root / "etc").mkdir(exist_ok=True)
     os.mknod(image.root / "etc/machine-id", stat.S_IFCHR | 0o600, os.makedev(1, 5))
     log = image.folder / "strace.log"
@@ -252,7 +252,7 @@ def test_a_device_is_not_even_opened(image: Image) -> None:
     assert "machine-id" not in log.read_text()
 
 
-def test_a_node_id_is_masked_wherever_it_stands(image: Image) -> None:
+def test_node_id_is_masked_anywhere_in_a_path(image: Image) -> None:
     image.put(f"data/{NODE}/x", "x")
     (image.root / "var/lib/amazon/ssm").mkdir(parents=True, exist_ok=True)
     (image.root / f"var/lib/amazon/ssm/{NODE}").symlink_to(f"/data/{NODE}")

@@ -31,7 +31,7 @@ pytestmark = [no_windows, needs_linux]
 
 
 @pytest.mark.parametrize("kind", [*REMOVED, *EMPTIED])
-def test_each_kind_that_may_be_removed_is_cleaned(image: Image, kind: str) -> None:
+def test_each_removable_kind_is_cleaned(image: Image, kind: str) -> None:
     before = tree(image.root, times=False)
     path, content = {**REMOVED, **EMPTIED}[kind]
     image.put(path, content, 0o444)
@@ -43,13 +43,13 @@ def test_each_kind_that_may_be_removed_is_cleaned(image: Image, kind: str) -> No
     assert image("check").returncode == 0
 
 
-def test_cleaning_without_yes_is_refused(soiled: Image) -> None:
+def test_clean_without_yes_is_rejected(soiled: Image) -> None:
     before = tree(soiled.folder)
     assert soiled("clean").returncode == 4
     assert tree(soiled.folder) == before
 
 
-def test_a_rehearsal_names_exactly_what_is_then_done(soiled: Image) -> None:
+def test_dry_run_lists_exactly_what_clean_does(soiled: Image) -> None:
     would = soiled.json("clean", "--dry-run")
     lines = soiled("clean", "--dry-run").stdout.splitlines()
     done = soiled.json("clean", "--yes")
@@ -61,7 +61,7 @@ def test_a_rehearsal_names_exactly_what_is_then_done(soiled: Image) -> None:
     assert would["backup"] is None
 
 
-def test_what_people_must_do_themselves_is_left_and_told(soiled: Image) -> None:
+def test_leftovers_to_remove_by_hand_stay_and_are_reported(soiled: Image) -> None:
     done = soiled.json("clean", "--yes")
     assert kinds(done) == set(KEPT)
     assert not done["clean"]
@@ -69,7 +69,7 @@ def test_what_people_must_do_themselves_is_left_and_told(soiled: Image) -> None:
     assert soiled("clean", "--yes").returncode == 1
 
 
-def test_empty_folders_go_and_those_of_the_agent_itself_stay(soiled: Image) -> None:
+def test_empty_directories_go_except_the_agents_own(soiled: Image) -> None:
     soiled("clean", "--yes")
     for gone in ("var/lib/amazon/ssm/Vault", "var/lib/hardware-fingerprint", f"var/lib/amazon/ssm/{NODE}"):
         assert not (soiled.root / gone).exists()
@@ -77,7 +77,7 @@ def test_empty_folders_go_and_those_of_the_agent_itself_stay(soiled: Image) -> N
         assert (soiled.root / stays).exists()
 
 
-def test_the_machine_id_is_emptied_in_place(image: Image) -> None:
+def test_machine_id_is_emptied_in_place(image: Image) -> None:
     file = image.put("etc/machine-id", SECRETS[0], 0o444)
     before = file.stat()
     assert image("clean", "--yes").returncode == 0
@@ -85,7 +85,7 @@ def test_the_machine_id_is_emptied_in_place(image: Image) -> None:
     assert (after.st_ino, after.st_mode, after.st_size) == (before.st_ino, before.st_mode, 0)
 
 
-def test_a_machine_id_with_another_name_is_not_emptied(image: Image) -> None:
+def test_machine_id_with_a_hard_link_is_not_emptied(image: Image) -> None:
     outside = image.folder / "precious"
     outside.write_text("precious")
     (image.root / "etc/machine-id").hardlink_to(outside)
@@ -101,7 +101,7 @@ def test_logs_can_be_kept(image: Image) -> None:
     assert kinds(image.json("check")) == {"agent-log"}
 
 
-def test_a_vault_in_another_place_of_the_image_is_cleaned_when_it_is_named(image: Image) -> None:
+def test_named_vault_elsewhere_is_cleaned(image: Image) -> None:
     image.put("opt/Vault/Store/InstanceFingerprint", "{}")
     assert image("check").returncode == 0
     vault = str(image.root / "opt/Vault")
@@ -110,7 +110,7 @@ def test_a_vault_in_another_place_of_the_image_is_cleaned_when_it_is_named(image
     assert not (image.root / "opt/Vault").exists()
 
 
-def test_a_vault_whose_data_lies_elsewhere_is_not_called_clean(image: Image) -> None:
+def test_vault_with_data_elsewhere_is_not_clean(image: Image) -> None:
     """Its manifest names the data with whole paths, and the agent reads them there."""
     key = image.put("data/RegistrationKey", "planted-private-key")
     store = image.put("var/lib/amazon/ssm/Vault/Store/InstanceFingerprint", "x").parent
@@ -129,7 +129,7 @@ def test_a_vault_whose_data_lies_elsewhere_is_not_called_clean(image: Image) -> 
     assert not manifest.exists()
 
 
-def test_all_names_of_one_file_go(image: Image) -> None:
+def test_all_hard_links_of_a_file_are_removed(image: Image) -> None:
     """Hard links, as in an image without doubles: what the first removal changes is not a change by others."""
     key = image.put("var/lib/amazon/ssm/Vault/Store/RegistrationKey", "planted-private-key")
     for name in ("a", "b"):
@@ -140,7 +140,7 @@ def test_all_names_of_one_file_go(image: Image) -> None:
 
 
 @needs_root
-def test_what_cannot_be_removed_is_told_and_the_rest_goes_on(open_image: Image) -> None:
+def test_failed_removal_is_reported_and_the_rest_goes_on(open_image: Image) -> None:
     image = open_image
     for name in ("var/lib/amazon/ssm/Vault/Manifest", "var/lib/amazon/ssm/Vault/Store/key"):
         image.put(name, "x", 0o644)
@@ -155,7 +155,7 @@ def test_what_cannot_be_removed_is_told_and_the_rest_goes_on(open_image: Image) 
 
 
 @pytest.mark.parametrize("inside", ["Store/thesis", "Manifest", "EC2Manifest", "Store"])
-def test_what_only_has_a_name_of_a_vaults_is_none(image: Image, inside: str) -> None:
+def test_directory_with_only_names_of_a_vault_is_rejected(image: Image, inside: str) -> None:
     file = image.put(f"home/u/{inside}", "mine") if inside != "Store" else image.root / "home/u/Store"
     file.mkdir(parents=True) if inside == "Store" else None
     image.put("home/u/thesis", "mine")
@@ -166,7 +166,7 @@ def test_what_only_has_a_name_of_a_vaults_is_none(image: Image, inside: str) -> 
     assert tree(image.root) == before
 
 
-def test_of_a_named_vault_only_what_is_a_vaults_goes(image: Image) -> None:
+def test_named_vault_loses_only_files_of_a_vault(image: Image) -> None:
     image.put("srv/V/Store/RegistrationKey", "planted")
     image.put("srv/V/Manifest", '{"RegistrationKey":"/srv/V/Store/RegistrationKey"}')
     image.put("srv/V/notes.txt", "mine")
@@ -177,7 +177,7 @@ def test_of_a_named_vault_only_what_is_a_vaults_goes(image: Image) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("chattr"), reason="what cannot be removed is made by chattr")
-def test_what_could_not_be_removed_of_a_named_vault_is_told(image: Image) -> None:
+def test_failed_removal_in_a_named_vault_is_reported(image: Image) -> None:
     """Of the vault nothing is left by which it could be known."""
     image.put("srv/V/Store/RegistrationKey", "planted")
     fixed = image.put("srv/V/Store/other", "x")

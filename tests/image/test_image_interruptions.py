@@ -17,9 +17,7 @@ pytestmark = [no_windows, needs_linux]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
-def test_an_end_while_the_backup_is_written_leaves_no_backup_and_everything_else(
-    soiled: Image, number: signal.Signals
-) -> None:
+def test_end_during_the_backup_removes_nothing(soiled: Image, number: signal.Signals) -> None:
     soiled.put("var/log/amazon/ssm/big.log", os.urandom(40_000_000))
     before = tree(soiled.root)
     command = [COMMAND, "--root", str(soiled.root), "image", "clean", "--yes", "--backup", "golden.tar.gz"]
@@ -35,7 +33,7 @@ def test_an_end_while_the_backup_is_written_leaves_no_backup_and_everything_else
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
-def test_an_end_while_things_are_removed_leaves_a_complete_backup(image: Image, number: signal.Signals) -> None:
+def test_end_during_removal_leaves_a_complete_backup(image: Image, number: signal.Signals) -> None:
     for index in range(4000):
         image.put(f"var/lib/amazon/ssm/Vault/Store/{index:05}", str(index))
     store = image.root / "var/lib/amazon/ssm/Vault/Store"
@@ -60,7 +58,7 @@ def test_an_end_while_things_are_removed_leaves_a_complete_backup(image: Image, 
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="the order of system calls is seen by strace")
-def test_the_backup_is_on_the_disk_before_the_first_removal(soiled: Image) -> None:
+def test_backup_is_durable_before_the_first_removal(soiled: Image) -> None:
     log = soiled.folder / "calls"
     calls = "trace=fsync,link,linkat,unlinkat,ftruncate,rmdir"
     words = ["--root", str(soiled.root), "image", "clean", "--yes", "--backup", str(soiled.folder / "golden.tar.gz")]
@@ -77,7 +75,7 @@ def test_the_backup_is_on_the_disk_before_the_first_removal(soiled: Image) -> No
     assert written < named < durable < first
 
 
-def test_whoever_cannot_read_the_answer_learns_what_is_gone_and_where_it_is(soiled: Image) -> None:
+def test_failed_output_reports_removals_and_the_backup(soiled: Image) -> None:
     with open("/dev/full", "w") as full:
         done = run("--root", str(soiled.root), "image", "clean", "--yes", "--backup", "golden.tar.gz", env=soiled.env,
                    cwd=soiled.folder, capture_output=False, stdout=full, stderr=subprocess.PIPE)  # fmt: skip
@@ -88,7 +86,7 @@ def test_whoever_cannot_read_the_answer_learns_what_is_gone_and_where_it_is(soil
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="another system has no such signals")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_a_lost_connection_leaves_no_half_written_backup(soiled: Image, name: str) -> None:
+def test_lost_connection_leaves_no_partial_backup(soiled: Image, name: str) -> None:
     # So much that it is still being written when the signal comes, on any machine.
     soiled.put("var/log/amazon/ssm/large.log", os.urandom(100_000_000))
     before = tree(soiled.root, times=False)
@@ -105,7 +103,7 @@ def test_a_lost_connection_leaves_no_half_written_backup(soiled: Image, name: st
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="another system has no such signals")
-def test_a_lost_connection_is_nothing_to_what_was_started_to_outlive_it(soiled: Image) -> None:
+def test_ignored_sighup_does_not_stop_clean(soiled: Image) -> None:
     """As `nohup` starts it."""
     soiled.put("var/log/amazon/ssm/large.log", os.urandom(30_000_000))
     command = [COMMAND, "--root", str(soiled.root), "image", "clean", "--yes", "--backup", "golden.tar.gz"]

@@ -20,7 +20,7 @@ pytestmark = [no_windows, needs_linux]
 @pytest.mark.parametrize(
     "component", ["var", "var/lib", "var/lib/amazon", "var/lib/amazon/ssm", "etc", "var/log/amazon"]
 )
-def test_a_link_in_place_of_a_folder_never_leads_out_of_the_image(tmp_path: Path, component: str, form: str) -> None:
+def test_link_above_a_file_never_leads_out_of_the_image(tmp_path: Path, component: str, form: str) -> None:
     image = Image(tmp_path)
     outside = tmp_path / "outside"
     (image.root / component).mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def test_a_link_in_place_of_a_folder_never_leads_out_of_the_image(tmp_path: Path
 
 
 @pytest.mark.parametrize("target", ["/data/ssm", "../../../data/ssm", "../../../../../../data/ssm"])
-def test_a_link_in_place_of_a_folder_is_followed_inside_the_image(image: Image, target: str) -> None:
+def test_link_above_a_file_is_followed_inside_the_image(image: Image, target: str) -> None:
     shutil.rmtree(image.root / "var/lib/amazon/ssm")
     image.put("data/ssm/Vault/Manifest", "{}")
     image.put("data/ssm/registration", "{}")
@@ -56,7 +56,7 @@ def test_a_link_in_place_of_a_folder_is_followed_inside_the_image(image: Image, 
     assert (image.root / "var/lib/amazon/ssm").is_symlink()
 
 
-def test_a_link_inside_a_vault_is_never_followed(image: Image) -> None:
+def test_link_inside_a_vault_is_never_followed(image: Image) -> None:
     """What leads to nothing in the image goes; what leads to something may be the only trace of a key, and stays."""
     outside = image.folder / "outside"
     outside.mkdir()
@@ -89,7 +89,7 @@ PLACES = ("var/lib/amazon/ssm/Vault", "var/lib/amazon/ssm/registration", "var/li
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_link_at_a_place_that_leads_nowhere_in_the_image_is_removed_alone(image: Image, place: str) -> None:
+def test_dangling_link_is_removed_as_a_link(image: Image, place: str) -> None:
     outside = image.folder / "outside"
     outside.mkdir()
     (outside / "precious").write_text("precious")
@@ -104,7 +104,7 @@ def test_a_link_at_a_place_that_leads_nowhere_in_the_image_is_removed_alone(imag
 
 @pytest.mark.parametrize("target", ["/etc", "/", "..", "."])
 @pytest.mark.parametrize("place", PLACES)
-def test_a_link_at_a_place_that_leads_to_something_is_left_to_people(image: Image, place: str, target: str) -> None:
+def test_link_to_something_in_the_image_is_kept(image: Image, place: str, target: str) -> None:
     (image.root / place).parent.mkdir(parents=True, exist_ok=True)
     (image.root / place).symlink_to(target)
     before = tree(image.root)
@@ -114,7 +114,7 @@ def test_a_link_at_a_place_that_leads_to_something_is_left_to_people(image: Imag
     assert tree(image.root) == before
 
 
-def test_a_machine_id_that_is_a_link_is_not_emptied(image: Image) -> None:
+def test_machine_id_that_is_a_link_is_not_emptied(image: Image) -> None:
     outside = image.folder / "outside"
     outside.write_text("precious")
     (image.root / "etc/machine-id").symlink_to(outside)
@@ -127,7 +127,7 @@ def test_a_machine_id_that_is_a_link_is_not_emptied(image: Image) -> None:
     assert outside.read_text() == "precious"
 
 
-def test_links_that_lead_to_each_other_end(image: Image) -> None:
+def test_link_loop_is_reported(image: Image) -> None:
     shutil.rmtree(image.root / "etc")
     (image.root / "etc").symlink_to("etc2")
     (image.root / "etc2").symlink_to("/etc")
@@ -137,7 +137,7 @@ def test_links_that_lead_to_each_other_end(image: Image) -> None:
 
 
 @pytest.mark.parametrize("over", ["folder", "file"])
-def test_a_mount_inside_is_not_entered(image: Image, over: str) -> None:
+def test_mount_inside_is_not_entered(image: Image, over: str) -> None:
     image.put("var/lib/amazon/ssm/Vault/Manifest", "{}")
     place = image.root / "var/lib/amazon/ssm/Vault/Store"
     other = image.folder / "other"
@@ -178,7 +178,7 @@ def in_mounts(image: Image, script: str) -> subprocess.CompletedProcess[str]:
     ["var/lib/amazon/ssm/Vault", "var/log/amazon/ssm", f"var/lib/amazon/ssm/{NODE}", "var/lib/hardware-fingerprint",
      "var/lib/amazon/ssm/Vault/x\ry", "var/lib/amazon/ssm/Vault/a b", "var/log/amazon/ssm/\\040"],
 )  # fmt: skip
-def test_what_is_mounted_within_the_image_stays(soiled: Image, place: str) -> None:
+def test_files_of_a_mount_within_the_image_stay(soiled: Image, place: str) -> None:
     outside = soiled.folder / "mounted"
     outside.mkdir()
     (outside / "precious").write_text("another disk's")
@@ -194,14 +194,14 @@ def test_what_is_mounted_within_the_image_stays(soiled: Image, place: str) -> No
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="mounts of its own need unshare")
-def test_nothing_is_removed_where_mounts_are_not_known(soiled: Image) -> None:
+def test_nothing_is_removed_if_mount_points_are_unknown(soiled: Image) -> None:
     before = tree(soiled.root)
     done = in_mounts(soiled, 'mount -t tmpfs none /proc && exec "$2" --root "$1" image clean --yes --no-backup')
     assert done.returncode == 3
     assert tree(soiled.root) == before
 
 
-def test_a_link_to_another_machine_id_than_the_first_is_told(image: Image) -> None:
+def test_link_to_another_machine_id_is_reported(image: Image) -> None:
     image.put("etc/machine-id", "")
     image.put("opt/mid", "c" * 32)
     (image.root / "var/lib/dbus").mkdir(parents=True)

@@ -12,7 +12,7 @@ from images import Image, needs_linux, needs_root, no_windows, tree
 pytestmark = [no_windows, needs_linux]
 
 
-def test_lines_that_make_no_sense_are_usage_errors(soiled: Image, tmp_path: Path) -> None:
+def test_contradictory_options_are_usage_errors(soiled: Image, tmp_path: Path) -> None:
     recording = tmp_path / "machine.json"
     recording.write_text("{}")
     other = tmp_path / "Vault"
@@ -29,14 +29,14 @@ def test_lines_that_make_no_sense_are_usage_errors(soiled: Image, tmp_path: Path
     assert tree(soiled.root) == before
 
 
-def test_a_root_that_is_none_cannot_be_told(tmp_path: Path) -> None:
+def test_missing_root_is_a_usage_error(tmp_path: Path) -> None:
     done = run("--root", str(tmp_path / "nowhere"), "image", "check", env=environment(tmp_path / "state"))
     assert done.returncode == 2
     assert "there is no such directory" in done.stderr
 
 
 @needs_root
-def test_this_machine_is_not_cleaned_while_the_agent_runs(tmp_path: Path) -> None:
+def test_this_host_is_not_cleaned_while_the_agent_runs(tmp_path: Path) -> None:
     agent = tmp_path / "amazon-ssm-agent"
     shutil.copy(shutil.which("sleep") or "sleep", agent)
     env = environment(tmp_path / "state")
@@ -52,7 +52,7 @@ def test_this_machine_is_not_cleaned_while_the_agent_runs(tmp_path: Path) -> Non
             process.kill()
 
 
-def test_an_empty_root_is_no_root(soiled: Image) -> None:
+def test_empty_root_is_a_usage_error(soiled: Image) -> None:
     """As of a variable that is not set: the directory in which one stands must not be taken for the image."""
     before = tree(soiled.root)
     for words in (("check",), ("clean", "--yes", "--no-backup")):
@@ -62,7 +62,7 @@ def test_an_empty_root_is_no_root(soiled: Image) -> None:
     assert tree(soiled.root) == before
 
 
-def test_a_root_means_the_folder_that_the_system_means_by_it(soiled: Image, tmp_path: Path) -> None:
+def test_root_is_resolved_as_the_system_resolves_it(soiled: Image, tmp_path: Path) -> None:
     """A link and ".." behind it: of what the link leads to, and not of the directory in which it lies."""
     victim = tmp_path / "victim"
     (victim / "etc").mkdir(parents=True)
@@ -74,7 +74,7 @@ def test_a_root_means_the_folder_that_the_system_means_by_it(soiled: Image, tmp_
     assert (soiled.root / "etc/machine-id").read_bytes() == b""
 
 
-def test_a_folder_that_is_no_system_is_not_called_clean(image: Image, tmp_path: Path) -> None:
+def test_directory_without_a_system_is_not_clean(image: Image, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for root in (tmp_path / "empty", tmp_path):
         done = run("--root", str(root), "image", "check", env=image.env)
@@ -83,7 +83,7 @@ def test_a_folder_that_is_no_system_is_not_called_clean(image: Image, tmp_path: 
     assert image("check").returncode == 0
 
 
-def test_a_system_without_its_var_is_not_called_clean(image: Image) -> None:
+def test_system_without_var_is_not_clean(image: Image) -> None:
     """It is where everything would be, and may be a disk of its own that is not mounted."""
     shutil.rmtree(image.root / "var")
     assert "/etc or /var is missing" in image("check").stdout
@@ -94,7 +94,7 @@ def test_a_system_without_its_var_is_not_called_clean(image: Image) -> None:
         assert f"{image.root}/var\n    it is empty: its disk may not be mounted" in done.stdout
 
 
-def test_a_current_folder_that_is_gone_is_told(soiled: Image) -> None:
+def test_missing_current_directory_is_reported(soiled: Image) -> None:
     before = tree(soiled.root)
     script = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
     done = subprocess.run(

@@ -152,7 +152,7 @@ REFUSED = ("dmi", "disk", "host_name", "ip", "mac")
         ),
     ],
 )
-def test_a_state_is_told_by_the_usual_conditions(
+def test_default_conditions_decide_the_state(
     setup: Setup, names: tuple[str, ...], state: int, text: str
 ) -> None:  # fmt: skip
     setup.is_now(**changed(*names))
@@ -166,7 +166,7 @@ def test_changed_attributes_are_named_in_the_long_output(setup: Setup) -> None:
     assert asked(setup).rest == ["changed: bios-hash, macaddr-info, memory-hash, processor-hash, system-hash"]
 
 
-def test_the_performance_data_hold_the_figures_of_the_check(setup: Setup) -> None:
+def test_performance_data_hold_the_values_of_the_check(setup: Setup) -> None:
     setup.is_now(**changed("ip", "mac"))
     items = asked(setup).items
     assert items["matched"] == Item(7, "", "", "4:", 0, 9)
@@ -198,7 +198,7 @@ def test_the_performance_data_hold_the_figures_of_the_check(setup: Setup) -> Non
         (REFUSED, 40, "never", False),
     ],
 )
-def test_a_condition_alone_alarms_where_it_holds(
+def test_condition_alone_alarms_where_it_holds(
     setup: Setup, names: tuple[str, ...], threshold: int, condition: str, holds: bool
 ) -> None:
     assert setup("threshold", "set", "--", str(threshold)).returncode == 0
@@ -208,7 +208,7 @@ def test_a_condition_alone_alarms_where_it_holds(
 
 
 @pytest.mark.parametrize(("event", "holds"), [("clone", True), ("dhcp-lease", False)])
-def test_a_copy_is_told_that_the_rules_of_the_agent_do_not_notice(tmp_path: Path, event: str, holds: bool) -> None:
+def test_copy_that_the_agents_rules_accept_is_reported(tmp_path: Path, event: str, holds: bool) -> None:
     setup = Setup(tmp_path)
     before, after = before_and_after(event)
     setup.snapshot.write_text(json.dumps(before))
@@ -221,7 +221,7 @@ def test_a_copy_is_told_that_the_rules_of_the_agent_do_not_notice(tmp_path: Path
     assert answer.text.startswith("scheme stable sees another machine") == holds
 
 
-def test_the_gravest_condition_is_told(setup: Setup) -> None:
+def test_most_severe_condition_is_reported(setup: Setup) -> None:
     setup.is_now(**changed(*ONLY_ADDRESS))
     every = "never,any-drift,ip-alone,vacuous,copy,will-hibernate"
     assert asked(setup, "-c", every).text.startswith("only the same IP address keeps it")
@@ -236,7 +236,7 @@ def test_critical_wins_over_warning_for_the_same_condition(setup: Setup) -> None
     assert asked(setup, "-w", "any-drift", "-c", "any-drift").state == CRITICAL
 
 
-def test_a_graver_condition_of_warning_does_not_hide_a_critical_one(setup: Setup) -> None:
+def test_severe_warning_does_not_hide_a_critical_condition(setup: Setup) -> None:
     setup.is_now(**changed(*REFUSED))
     answer = asked(setup, "-w", "will-hibernate", "-c", "any-drift")
     assert (answer.state, answer.text[:18]) == (CRITICAL, "attributes changed")
@@ -252,7 +252,7 @@ def test_a_graver_condition_of_warning_does_not_hide_a_critical_one(setup: Setup
         ("-c", "ip-alone,any-drift,", "-w", ""),
     ],
 )
-def test_short_and_long_options_say_the_same(setup: Setup, words: tuple[str, ...]) -> None:
+def test_short_and_long_options_are_equivalent(setup: Setup, words: tuple[str, ...]) -> None:
     setup.is_now(**changed(*DRIFTED))
     assert asked(setup, *words).state == CRITICAL
 
@@ -261,7 +261,7 @@ def test_short_and_long_options_say_the_same(setup: Setup, words: tuple[str, ...
     "words",
     [("-w", "drift"), ("-c", "any-drift|never"), ("-c", "any-drift", "-w", "ip-alone,Never")],
 )
-def test_a_condition_that_is_none_is_unknown_and_told_with_those_that_are(
+def test_unknown_condition_is_reported_with_the_valid_ones(
     setup: Setup, words: tuple[str, ...]
 ) -> None:  # fmt: skip
     answer = asked(setup, *words)
@@ -271,7 +271,7 @@ def test_a_condition_that_is_none_is_unknown_and_told_with_those_that_are(
 
 
 @pytest.mark.parametrize("words", [("--bogus",), ("-w",), ("more",), ("--timeout", "no"), ("--output", "xml")])
-def test_a_mistake_in_the_command_line_is_unknown_and_no_alarm(setup: Setup, words: tuple[str, ...]) -> None:
+def test_usage_error_is_unknown_and_no_alarm(setup: Setup, words: tuple[str, ...]) -> None:
     answer = asked(setup, *words)
     assert (answer.state, answer.items) == (UNKNOWN, {})
     assert answer.text.endswith(" --help")
@@ -289,7 +289,7 @@ def test_a_missing_vault_is_unknown(tmp_path: Path) -> None:
     assert "fingerprint vault init" in answer.text
 
 
-def test_a_record_that_is_corrupt_is_critical(setup: Setup) -> None:
+def test_corrupt_record_is_critical(setup: Setup) -> None:
     """The agent stores a new fingerprint over it."""
     setup.record.write_bytes(b'{"fingerprint": ')
     assert asked(setup).state == CRITICAL
@@ -306,14 +306,14 @@ def test_a_missing_snapshot_is_unknown(setup: Setup) -> None:
     assert "could not be read" in asked(setup).text
 
 
-def test_a_bar_in_a_path_does_not_begin_performance_data(tmp_path: Path) -> None:
+def test_bar_in_a_path_does_not_begin_performance_data(tmp_path: Path) -> None:
     (tmp_path / "a|b").mkdir()
     answer = asked(Setup(tmp_path / "a|b"))
     assert (answer.state, answer.items) == (UNKNOWN, {})
     assert "a/b" in answer.text
 
 
-def test_denied_sources_that_would_decide_are_unknown(setup: Setup) -> None:
+def test_denied_attributes_that_decide_are_unknown(setup: Setup) -> None:
     setup.is_now(**changed(*REFUSED))
     denied(setup)
     answer = asked(setup)
@@ -323,20 +323,20 @@ def test_denied_sources_that_would_decide_are_unknown(setup: Setup) -> None:
     assert not any(alerts(text, item.value) for item in answer.items.values() for text in (item.warn, item.crit))
 
 
-def test_what_is_known_to_have_changed_is_critical_even_if_the_rest_cannot_be_read(setup: Setup) -> None:
+def test_known_change_is_critical_despite_unreadable_attributes(setup: Setup) -> None:
     setup.is_now(**changed(*REFUSED))
     denied(setup)
     assert asked(setup, "-c", "any-drift").state == CRITICAL
 
 
-def test_what_could_not_be_read_does_not_count_as_changed(setup: Setup) -> None:
+def test_unreadable_attributes_do_not_count_as_changed(setup: Setup) -> None:
     denied(setup)
     answer = asked(setup, "-w", "any-drift,ip-alone")
     assert (answer.state, answer.rest) == (OK, [])
     assert answer.items["changed"].value == 0
 
 
-def test_a_record_that_another_program_replaced_is_critical(setup: Setup) -> None:
+def test_record_replaced_by_another_program_is_critical(setup: Setup) -> None:
     setup.is_now(**changed(*REFUSED))
     rewritten(setup, hardware_hash=collect(RecordedMachine.load(str(setup.snapshot))).hardware_hash)
     assert setup("check").returncode == 1
@@ -347,7 +347,7 @@ def test_a_record_that_another_program_replaced_is_critical(setup: Setup) -> Non
 
 
 @pytest.mark.parametrize("names", [(), DRIFTED, ONLY_ADDRESS, REFUSED, ("machine_id",)])
-def test_no_id_and_no_value_is_told(setup: Setup, names: tuple[str, ...]) -> None:
+def test_output_holds_no_id_and_no_value(setup: Setup, names: tuple[str, ...]) -> None:
     setup.is_now(**changed(*names))
     record = Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"]).read()
     assert record.hardware_hash is not None
@@ -360,7 +360,7 @@ def test_no_id_and_no_value_is_told(setup: Setup, names: tuple[str, ...]) -> Non
         assert value.strip() not in done.stdout + done.stderr
 
 
-def test_the_state_is_told_where_standard_output_was_to_know_ascii_only(tmp_path: Path) -> None:
+def test_state_is_printed_to_an_ascii_standard_output(tmp_path: Path) -> None:
     folder = tmp_path / "ünicode"
     folder.mkdir()
     setup = Setup(folder)
@@ -381,7 +381,7 @@ def test_the_state_is_told_where_standard_output_was_to_know_ascii_only(tmp_path
         ("@10:20", 21, False), ("0", 1, True), ("0", 0, False), ("", 5, False),
     ],
 )  # fmt: skip
-def test_the_judge_of_ranges_knows_the_examples_of_the_guidelines(text: str, value: float, alert: bool) -> None:
+def test_reference_of_ranges_follows_the_guidelines(text: str, value: float, alert: bool) -> None:
     assert alerts(text, value) == alert
 
 

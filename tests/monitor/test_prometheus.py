@@ -168,7 +168,7 @@ Case = Callable[[Setup], None]
 
 @every_case
 @needs_promtool
-def test_promtool_finds_nothing_to_complain_of(setup: Setup, case: Case) -> None:
+def test_promtool_finds_no_problem(setup: Setup, case: Case) -> None:
     case(setup)
     text = setup("monitor", "prometheus").stdout
     assert "fingerprint_check_success" in text
@@ -177,7 +177,7 @@ def test_promtool_finds_nothing_to_complain_of(setup: Setup, case: Case) -> None
 
 
 @every_case
-def test_text_and_json_and_exit_code_say_the_same(setup: Setup, case: Case) -> None:
+def test_text_json_and_exit_code_agree(setup: Setup, case: Case) -> None:
     case(setup)
     done = setup("monitor", "prometheus")
     assert done.returncode == CASES[case]
@@ -200,7 +200,7 @@ def test_text_and_json_and_exit_code_say_the_same(setup: Setup, case: Case) -> N
 
 
 @every_case
-def test_no_id_is_told(setup: Setup, case: Case) -> None:
+def test_output_holds_no_id(setup: Setup, case: Case) -> None:
     record = record_of(setup)
     assert record.hardware_hash is not None
     case(setup)
@@ -229,13 +229,13 @@ def test_no_id_is_told(setup: Setup, case: Case) -> None:
     ],
     ids=lambda one: one.__name__ if callable(one) else "",
 )
-def test_the_figures_are_those_of_the_check(setup: Setup, case: Case, figures: dict[str, float]) -> None:
+def test_metrics_are_those_of_the_check(setup: Setup, case: Case, figures: dict[str, float]) -> None:
     case(setup)
     told = parsed(setup("monitor", "prometheus").stdout)
     assert {name: value(told, name) for name in figures} == pytest.approx(figures)
 
 
-def test_attributes_are_told_one_by_one(setup: Setup) -> None:
+def test_each_attribute_has_its_own_sample(setup: Setup) -> None:
     changed(setup)
     told = parsed(setup("monitor", "prometheus").stdout)
     differ = {name for name, one in told["fingerprint_attribute_changed"].items() if one}
@@ -248,7 +248,7 @@ def test_attributes_are_told_one_by_one(setup: Setup) -> None:
     assert {name for name, one in told["fingerprint_attribute_absent"].items() if one} == {"disk-info"}
 
 
-def test_what_could_not_be_read_is_neither_changed_nor_absent(setup: Setup) -> None:
+def test_unreadable_attribute_is_neither_changed_nor_absent(setup: Setup) -> None:
     denied(setup)
     told = parsed(setup("monitor", "prometheus").stdout)
     unread = {"bios-hash", "memory-hash", "processor-hash", "system-hash"}
@@ -259,7 +259,7 @@ def test_what_could_not_be_read_is_neither_changed_nor_absent(setup: Setup) -> N
     }  # fmt: skip
 
 
-def test_where_there_is_no_verdict_the_kind_of_error_is_told(setup: Setup) -> None:
+def test_error_kind_is_a_metric_without_a_verdict(setup: Setup) -> None:
     corrupt(setup)
     done = setup("monitor", "prometheus")
     assert parsed(done.stdout)["fingerprint_check_error"] == {"VaultCorrupt": 1}
@@ -270,7 +270,7 @@ def test_where_there_is_no_verdict_the_kind_of_error_is_told(setup: Setup) -> No
 
 
 @every_case
-def test_the_file_is_written_whatever_was_found(setup: Setup, tmp_path: Path, case: Case) -> None:
+def test_file_is_written_for_every_result(setup: Setup, tmp_path: Path, case: Case) -> None:
     case(setup)
     target = tmp_path / "out" / "fingerprint.prom"
     target.parent.mkdir()
@@ -281,7 +281,7 @@ def test_the_file_is_written_whatever_was_found(setup: Setup, tmp_path: Path, ca
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o077])
-def test_everybody_may_read_the_file_and_nobody_else_write_it(setup: Setup, tmp_path: Path, mask: int) -> None:
+def test_file_is_readable_by_all_and_writable_by_the_owner(setup: Setup, tmp_path: Path, mask: int) -> None:
     target = tmp_path / "fingerprint.prom"
     before = os.umask(mask)
     try:
@@ -291,14 +291,14 @@ def test_everybody_may_read_the_file_and_nobody_else_write_it(setup: Setup, tmp_
     assert stat.S_IMODE(target.stat().st_mode) == 0o644
 
 
-def test_the_file_is_named_in_the_answer(setup: Setup, tmp_path: Path) -> None:
+def test_file_is_named_in_the_answer(setup: Setup, tmp_path: Path) -> None:
     target = tmp_path / "fingerprint.prom"
     answer = setup.json("monitor", "prometheus", "--textfile", str(target))
     assert answer["textfile"] == str(target)
     assert target.exists()
 
 
-def test_who_has_the_old_file_open_keeps_it_whole(setup: Setup, tmp_path: Path) -> None:
+def test_hard_link_to_the_old_file_keeps_its_content(setup: Setup, tmp_path: Path) -> None:
     target, kept = tmp_path / "fingerprint.prom", tmp_path / "kept"
     target.write_text("old\n" * 1000)
     kept.hardlink_to(target)
@@ -307,7 +307,7 @@ def test_who_has_the_old_file_open_keeps_it_whole(setup: Setup, tmp_path: Path) 
     parsed(target.read_text())
 
 
-def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
+def test_reader_never_gets_a_partial_file(tmp_path: Path) -> None:
     target = tmp_path / "fingerprint.prom"
     # Longer than a block, so that a file that is written in place would be seen in part.
     texts = {f"{number} " * 20_000 + "end\n" for number in range(5)}
@@ -333,7 +333,7 @@ def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
-def test_the_file_is_only_ever_renamed_into_place(setup: Setup, tmp_path: Path) -> None:
+def test_file_is_only_renamed_into_its_path(setup: Setup, tmp_path: Path) -> None:
     target, log = tmp_path / "out" / "fingerprint.prom", tmp_path / "log"
     target.parent.mkdir()
     done = subprocess.run(
@@ -354,7 +354,7 @@ def test_the_file_is_only_ever_renamed_into_place(setup: Setup, tmp_path: Path) 
     assert any("chmod" in line and "0644" in line for line in before)
 
 
-def test_a_link_is_replaced_and_not_followed(setup: Setup, tmp_path: Path) -> None:
+def test_link_is_replaced_and_not_followed(setup: Setup, tmp_path: Path) -> None:
     target, elsewhere = tmp_path / "fingerprint.prom", tmp_path / "elsewhere"
     elsewhere.write_text("mine")
     target.symlink_to(elsewhere)
@@ -371,7 +371,7 @@ def limited() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
-def test_the_old_file_stays_where_the_new_one_does_not_fit(setup: Setup, tmp_path: Path) -> None:
+def test_old_file_stays_if_the_new_one_does_not_fit(setup: Setup, tmp_path: Path) -> None:
     target = tmp_path / "out" / "fingerprint.prom"
     target.parent.mkdir()
     target.write_text("old")
@@ -398,7 +398,7 @@ exit $code
 
 @needs_root
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare of util-linux is not here")
-def test_the_old_file_stays_on_a_full_disk(setup: Setup, tmp_path: Path) -> None:
+def test_old_file_stays_on_a_full_disk(setup: Setup, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     done = subprocess.run(
@@ -413,7 +413,7 @@ def test_the_old_file_stays_on_a_full_disk(setup: Setup, tmp_path: Path) -> None
     assert done.stdout == "oldf.prom\nfill\n"
 
 
-def test_a_folder_that_is_missing_is_told(setup: Setup, tmp_path: Path) -> None:
+def test_missing_directory_is_an_error(setup: Setup, tmp_path: Path) -> None:
     target = tmp_path / "nowhere" / "fingerprint.prom"
     done = setup("monitor", "prometheus", "--textfile", str(target))
     assert (done.returncode, done.stdout) == (3, "")
@@ -421,7 +421,7 @@ def test_a_folder_that_is_missing_is_told(setup: Setup, tmp_path: Path) -> None:
     assert not target.parent.exists()
 
 
-def test_a_folder_in_the_place_of_the_file_is_told_and_left(setup: Setup, tmp_path: Path) -> None:
+def test_directory_at_the_path_is_an_error_and_stays(setup: Setup, tmp_path: Path) -> None:
     target = tmp_path / "out" / "fingerprint.prom"
     target.mkdir(parents=True)
     done = setup("monitor", "prometheus", "--textfile", str(target))
@@ -432,7 +432,7 @@ def test_a_folder_in_the_place_of_the_file_is_told_and_left(setup: Setup, tmp_pa
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="modes as Unix has them")
-def test_a_folder_that_may_not_be_written_is_told_and_nothing_is_left(setup: Setup, tmp_path: Path) -> None:
+def test_unwritable_directory_is_an_error_and_stays_empty(setup: Setup, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir(mode=0o555)
     target = folder / "fingerprint.prom"
@@ -452,7 +452,7 @@ def test_a_folder_that_may_not_be_written_is_told_and_nothing_is_left(setup: Set
     assert os.listdir(folder) == []
 
 
-def test_a_file_that_cannot_be_written_raises_with_a_remedy(tmp_path: Path) -> None:
+def test_unwritable_file_raises_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"Name a file in a directory") as caught:
         write_textfile(str(tmp_path / "no" / "f.prom"), "x\n")
     assert caught.value.where == str(tmp_path / "no" / "f.prom")
@@ -467,7 +467,7 @@ def rules_of_the_page() -> str:
     return str(blocks[0])
 
 
-def test_the_page_names_every_metric_and_no_other(setup: Setup) -> None:
+def test_page_names_every_metric_and_no_other(setup: Setup) -> None:
     told: set[str] = set()
     for case in (healthy, soon, missing):
         case(setup)
@@ -499,9 +499,7 @@ def test_promtool_accepts_the_rules_of_the_page(tmp_path: Path) -> None:
     ],
     ids=lambda one: one.__name__ if callable(one) else "",
 )
-def test_the_rules_of_the_page_alert_of_what_the_metrics_tell(
-    setup: Setup, tmp_path: Path, case: Case, alerts: set[str]
-) -> None:
+def test_rules_of_the_page_fire_for_their_metrics(setup: Setup, tmp_path: Path, case: Case, alerts: set[str]) -> None:
     """Let Prometheus evaluate the rules over our own metrics, constant for a day."""
     case(setup)
     series = []
@@ -536,12 +534,12 @@ def test_the_rules_of_the_page_alert_of_what_the_metrics_tell(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another system has another directory")
-def test_the_page_names_the_file_that_the_units_write() -> None:
+def test_page_names_the_file_that_the_units_write() -> None:
     assert "/var/lib/prometheus/node-exporter/fingerprint.prom" in DOC.read_text()
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link to a pipe"])
-def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+def test_special_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
     """As root, one look with /dev/null or /dev/stdout for the file would take it from the whole machine."""
     target = tmp_path / "target"
     if kind == "folder":

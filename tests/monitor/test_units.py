@@ -50,7 +50,7 @@ def setting(unit: Path, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("system", NAMES)
-def test_the_files_of_a_system_are_written_and_told(tmp_path: Path, system: str) -> None:
+def test_files_of_a_system_are_written_and_listed(tmp_path: Path, system: str) -> None:
     folder = tmp_path / "new" / "folder"
     answer = units(folder, system, "--program", PROGRAMS[system])
     assert answer["directory"] == str(folder)
@@ -64,7 +64,7 @@ def test_the_files_of_a_system_are_written_and_told(tmp_path: Path, system: str)
         assert not re.search("@[A-Z]+@", text)
 
 
-def test_the_text_tells_the_files_and_the_commands(tmp_path: Path) -> None:
+def test_text_lists_the_files_and_the_commands(tmp_path: Path) -> None:
     done = run("monitor", "units", str(tmp_path / "u"), "--system", "systemd", "--program", "/usr/bin/fingerprint")
     assert done.returncode == 0, done.stderr
     for name in NAMES["systemd"]:
@@ -127,19 +127,19 @@ def test_a_dangling_link_is_not_written_through(tmp_path: Path) -> None:
         ("--system", "windows", "--program", r"C:\a.exe", "--textfile", 'C:\\a" /x'),
     ],
 )
-def test_what_cannot_be_written_is_a_usage_error(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_value_that_a_unit_cannot_hold_is_a_usage_error(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = run("monitor", "units", str(tmp_path / "u"), *words)
     assert done.returncode == 2, done.stdout
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "u").exists()
 
 
-def test_a_path_that_is_no_text_is_a_usage_error(tmp_path: Path) -> None:
+def test_non_utf8_path_is_a_usage_error(tmp_path: Path) -> None:
     done = run("monitor", "units", str(tmp_path / "u"), "--system", "systemd", "--program", os.fsdecode(b"/opt/\xff"))
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
 
 
-def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+def test_file_in_place_of_the_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         done = run("monitor", "units", str(place), "--system", "launchd", "--output", "json")
@@ -147,13 +147,13 @@ def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
         assert json.loads(done.stdout or done.stderr)["error"]["kind"] == "InputError"
 
 
-def test_a_system_without_service_files_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_system_requires_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "freebsd14")
     with pytest.raises(fingerprint.errors.UsageError, match="--system"):
         module._system(None)
 
 
-def test_a_unit_holds_the_program_with_its_characters_escaped(tmp_path: Path) -> None:
+def test_unit_escapes_the_path_of_the_program(tmp_path: Path) -> None:
     units(tmp_path, "systemd", "--program", PROGRAMS["systemd"], "--textfile", "/srv/a%b $X/../m n/f$p.prom")
     path = tmp_path / SERVICES[0]
     assert setting(path, "ExecStart") == [
@@ -165,7 +165,7 @@ def test_a_unit_holds_the_program_with_its_characters_escaped(tmp_path: Path) ->
     ]
 
 
-def test_the_units_are_started_as_the_commands_behave(tmp_path: Path) -> None:
+def test_units_match_the_behaviour_of_the_commands(tmp_path: Path) -> None:
     units(tmp_path, "systemd", "--program", "/usr/bin/fingerprint")
     watch, metrics = (tmp_path / name for name in SERVICES)
     textfile = "/var/lib/prometheus/node-exporter/fingerprint.prom"
@@ -188,7 +188,7 @@ def test_the_units_are_started_as_the_commands_behave(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_nothing_that_the_fingerprint_is_made_of_is_hidden(tmp_path: Path, name: str) -> None:
+def test_units_hide_no_source_of_an_attribute(tmp_path: Path, name: str) -> None:
     units(tmp_path, "systemd", "--program", "/usr/bin/fingerprint")
     path = tmp_path / name
     assert setting(path, "CapabilityBoundingSet") == ["CAP_DAC_READ_SEARCH"]
@@ -200,7 +200,7 @@ def test_nothing_that_the_fingerprint_is_made_of_is_hidden(tmp_path: Path, name:
 
 @needs_systemd
 @pytest.mark.parametrize("name", SERVICES)
-def test_the_exposure_that_systemd_sees_is_small(tmp_path: Path, name: str) -> None:
+def test_exposure_by_systemd_analyze_is_low(tmp_path: Path, name: str) -> None:
     units(tmp_path, "systemd")
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager", str(tmp_path / name)],
@@ -215,7 +215,7 @@ def test_the_exposure_that_systemd_sees_is_small(tmp_path: Path, name: str) -> N
 
 @needs_systemd
 @pytest.mark.parametrize("folder", ["plain", "a %h $HOME ${X} & ünicode"])
-def test_systemd_finds_nothing_wrong(tmp_path: Path, folder: str) -> None:
+def test_systemd_analyze_accepts_the_units(tmp_path: Path, folder: str) -> None:
     # The program is looked for: so its path must come out of the unit as it went in.
     program = tmp_path / folder / "fingerprint"
     program.parent.mkdir()
@@ -260,7 +260,7 @@ def test_tasks_hold_the_program_and_its_arguments(tmp_path: Path, name: str, wor
     assert (root.find(f".//{TASK}RestartOnFailure") is not None) == (name == "watch")
 
 
-def test_copying_is_told_only_where_it_is_needed() -> None:
+def test_copy_command_is_printed_only_where_needed() -> None:
     elsewhere, _, _ = module._commands("systemd", "/tmp/a b", "/var/x y/f.prom")
     assert elsewhere[0] == "mkdir -p '/var/x y'"
     assert elsewhere[1].startswith("install -m 644 '/tmp/a b/fingerprint-watch.service' ")
@@ -275,7 +275,7 @@ def test_copying_is_told_only_where_it_is_needed() -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root enters directories of mode 0600")
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv of util-linux is not here")
 @pytest.mark.parametrize(("capabilities", "code"), [("-all,+dac_read_search", 0), ("-all", 3)])
-def test_a_check_succeeds_with_the_one_capability_of_the_unit(tmp_path: Path, capabilities: str, code: int) -> None:
+def test_check_succeeds_with_the_one_capability_of_the_unit(tmp_path: Path, capabilities: str, code: int) -> None:
     vault = tmp_path / "Vault"
     env = environment(tmp_path / "state")
     assert run("--vault", str(vault), "vault", "init", env=env).returncode == 0

@@ -252,7 +252,7 @@ def manager(booted: Manager) -> Manager:
     return booted
 
 
-def test_watch_is_ready_shows_what_it_found_and_sees_all_that_it_sees_without_restrictions(manager: Manager) -> None:
+def test_watch_is_ready_and_reads_every_attribute(manager: Manager) -> None:
     manager.systemctl("start", WATCH)
     # `start` returned because it told that it is ready; its first look is over then.
     assert manager.states(WATCH, "ActiveState", "SubState", "Type") == ["active", "running", "notify"]
@@ -269,7 +269,7 @@ def test_watch_is_ready_shows_what_it_found_and_sees_all_that_it_sees_without_re
     assert os.listdir(manager.textfile.parent) == [manager.textfile.name]
 
 
-def test_a_reload_of_watch_looks_at_once(manager: Manager) -> None:
+def test_reload_of_watch_checks_at_once(manager: Manager) -> None:
     """By SIGHUP. `systemctl kill` sends it to the whole cgroup, so also to tools that this look has begun to run."""
     manager.systemctl("start", WATCH)
     manager.fingerprint("threshold", "set", "50")
@@ -280,7 +280,7 @@ def test_a_reload_of_watch_looks_at_once(manager: Manager) -> None:
     assert "fingerprint_threshold_ratio 0.5\n" in manager.textfile.read_text()
 
 
-def test_a_stop_of_watch_is_a_success(manager: Manager) -> None:
+def test_stop_of_watch_is_a_success(manager: Manager) -> None:
     manager.systemctl("start", WATCH)
     manager.systemctl("stop", WATCH)
     # CLD_EXITED: it ended by itself, not by the signal.
@@ -291,7 +291,7 @@ def test_a_stop_of_watch_is_a_success(manager: Manager) -> None:
 
 @pytest.mark.skipif(not os.path.exists(DMIDECODE), reason="dmidecode is not here")
 @pytest.mark.parametrize("word", ["stop", "reload"])
-def test_what_comes_in_during_a_look_does_not_spoil_it(manager: Manager, word: str) -> None:
+def test_signal_during_a_check_does_not_spoil_it(manager: Manager, word: str) -> None:
     """The tools that it runs are in its cgroup; a signal to them would make what they read unreadable."""
     manager.systemctl("start", WATCH)
     before = manager.textfile.stat().st_mtime_ns
@@ -310,7 +310,7 @@ def test_what_comes_in_during_a_look_does_not_spoil_it(manager: Manager, word: s
     assert 'unreadable{attribute="bios-hash"} 0\n' in manager.textfile.read_text()
 
 
-def test_a_new_address_wakes_watch(manager: Manager) -> None:
+def test_new_address_wakes_watch(manager: Manager) -> None:
     if not any(manager("ip", "link", "add", "test0", "type", kind).returncode == 0 for kind in ("dummy", "bridge")):
         pytest.skip("this kernel makes no interface of the kinds dummy, bridge")
     try:
@@ -326,7 +326,7 @@ def test_a_new_address_wakes_watch(manager: Manager) -> None:
         manager("ip", "link", "del", "test0")
 
 
-def test_the_watchdog_is_fed_and_watch_is_started_again_when_it_hangs(manager: Manager) -> None:
+def test_watchdog_is_fed_and_restarts_a_hung_watch(manager: Manager) -> None:
     manager.change(WATCH, "WatchdogSec=2s\nRestartSec=0\n", "test")
     manager.systemctl("daemon-reload")
     manager.systemctl("start", WATCH)
@@ -340,7 +340,7 @@ def test_the_watchdog_is_fed_and_watch_is_started_again_when_it_hangs(manager: M
     assert [event["event"] for event in manager.events()] == ["started", "started"]
 
 
-def test_watch_is_not_started_again_for_a_mistake_in_its_command_line(manager: Manager) -> None:
+def test_watch_is_not_restarted_after_a_usage_error(manager: Manager) -> None:
     manager.change(WATCH, f"ExecStart=\nExecStart={COMMAND} monitor watch --checks 0\nRestartSec=0\n", "test")
     manager.systemctl("daemon-reload")
     assert manager("systemctl", "start", WATCH).returncode != 0
@@ -363,7 +363,7 @@ def test_findings_of_metrics_are_no_failure_of_the_service(manager: Manager, cas
     assert ("fingerprint_match 1\n" in text) == (case == "same")
 
 
-def test_a_mistake_in_the_command_line_of_metrics_is_a_failure_of_the_service(manager: Manager) -> None:
+def test_usage_error_of_metrics_is_a_failure_of_the_service(manager: Manager) -> None:
     manager.change(METRICS, f"ExecStart=\nExecStart={COMMAND} monitor prometheus --nonsense\n", "test")
     manager.systemctl("daemon-reload")
     assert manager("systemctl", "start", METRICS).returncode != 0
@@ -398,7 +398,7 @@ STATES = {
 
 @pytest.mark.parametrize("runs", [True, False], ids=["runs", "stopped"])
 @pytest.mark.parametrize("state", STATES)
-def test_the_printed_remedy_lets_the_agent_start_with_the_machine(manager: Manager, state: str, runs: bool) -> None:
+def test_printed_remedy_enables_the_agents_unit(manager: Manager, state: str, runs: bool) -> None:
     program = manager.folder / "amazon-ssm-agent"
     shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
     (manager.units / AGENT).write_text(

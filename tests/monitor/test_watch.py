@@ -192,7 +192,7 @@ def files(folder: Path) -> list[str]:
 # What it tells.
 
 
-def test_it_tells_that_it_started_and_then_only_what_changed(setup: Setup, listener: Listener) -> None:
+def test_watch_reports_its_start_and_then_only_changes(setup: Setup, listener: Listener) -> None:
     with watch(setup, *FOREVER, **listener.environ) as running:
         started = running.event("started")
         assert (started["why"], started["verdict"], started["differences"]) == ("start", "same", [])
@@ -211,7 +211,7 @@ def test_it_tells_that_it_started_and_then_only_what_changed(setup: Setup, liste
         assert running.end() == (0, [], "")
 
 
-def test_each_interval_is_a_look(setup: Setup) -> None:
+def test_each_interval_is_a_check(setup: Setup) -> None:
     with watch(setup, "--interval", "0.05") as running:
         running.event("started")
         set_threshold(setup, 5)
@@ -222,7 +222,7 @@ def test_each_interval_is_a_look(setup: Setup) -> None:
         assert running.event("changed")["differences"] == ["threshold: 5 -> 40", "vacuous ends"]
 
 
-def test_a_record_that_was_replaced_is_told(setup: Setup) -> None:
+def test_replaced_record_is_reported(setup: Setup) -> None:
     setup.is_now(**REFUSED)
     with watch(setup, "--interval", "0.05") as running:
         started = running.event("started")
@@ -236,7 +236,7 @@ def test_a_record_that_was_replaced_is_told(setup: Setup) -> None:
         assert "; the fingerprint was replaced by another program: the service knows the one before" in changed["text"]
 
 
-def test_a_verdict_that_turns_is_told_with_both_rules(setup: Setup) -> None:
+def test_changed_verdict_is_reported_with_both_rules(setup: Setup) -> None:
     setup.is_now(**{**WHOLE, "ip": "198.51.100.23", "dmi": "SMBIOS 3.1 present."})
     with watch(setup, "--interval", "0.05") as running:
         assert running.event("started")["verdict"] == "same"
@@ -248,7 +248,7 @@ def test_a_verdict_that_turns_is_told_with_both_rules(setup: Setup) -> None:
         ]  # fmt: skip
 
 
-def test_a_record_that_is_lost_and_put_back_is_told_once_each(setup: Setup, listener: Listener) -> None:
+def test_lost_and_restored_record_is_reported_once_each(setup: Setup, listener: Listener) -> None:
     with watch(setup, *FOREVER, **listener.environ) as running:
         running.event("started")
         listener.look()
@@ -267,7 +267,7 @@ def test_a_record_that_is_lost_and_put_back_is_told_once_each(setup: Setup, list
         assert running.end() == (0, [], "")
 
 
-def test_another_failure_is_told_anew(setup: Setup) -> None:
+def test_another_failure_is_reported_again(setup: Setup) -> None:
     with watch(setup, "--interval", "0.05") as running:
         running.event("started")
         setup.record.rename(setup.directory / "kept")
@@ -276,7 +276,7 @@ def test_another_failure_is_told_anew(setup: Setup) -> None:
         assert "its data file is missing" not in running.event("failed")["error"]["what"]
 
 
-def test_it_starts_where_there_is_no_vault_yet(tmp_path: Path) -> None:
+def test_watch_starts_before_the_vault_exists(tmp_path: Path) -> None:
     setup = Setup(tmp_path)
     with watch(setup, "--interval", "0.05") as running:
         assert running.event("started")["error"]["kind"] == "VaultMissing"
@@ -286,7 +286,7 @@ def test_it_starts_where_there_is_no_vault_yet(tmp_path: Path) -> None:
             pass
 
 
-def test_no_id_is_told(setup: Setup) -> None:
+def test_output_holds_no_id(setup: Setup) -> None:
     vault = Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"])
     record = vault.read()
     assert record.hardware_hash is not None
@@ -310,7 +310,7 @@ def test_no_id_is_told(setup: Setup) -> None:
     assert re.fullmatch(line, told[1])
 
 
-def test_no_id_is_told_as_json(setup: Setup) -> None:
+def test_json_holds_no_id(setup: Setup) -> None:
     setup.is_now(**REFUSED)
     record = Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"]).read()
     assert record.hardware_hash is not None
@@ -323,7 +323,7 @@ def test_no_id_is_told_as_json(setup: Setup) -> None:
         assert value.strip() not in text
 
 
-def test_the_event_of_the_page_is_one(setup: Setup) -> None:
+def test_event_of_the_page_has_all_fields(setup: Setup) -> None:
     found = re.search(
         r'^    (\{"schemaVersion":1,"command":"monitor watch".*?\})$', DOC.read_text(), re.MULTILINE | re.DOTALL
     )
@@ -334,7 +334,7 @@ def test_the_event_of_the_page_is_one(setup: Setup) -> None:
         assert list(running.event("started")) == list(event)
 
 
-def test_attributes_that_change_or_cannot_be_read_are_told_by_name(setup: Setup) -> None:
+def test_changed_and_unreadable_attributes_are_named(setup: Setup) -> None:
     machine = RecordedMachine(unix_snapshot(**WHOLE))
     denied = unix_snapshot(**WHOLE)
     for command in denied["commands"]:
@@ -361,7 +361,7 @@ def test_attributes_that_change_or_cannot_be_read_are_told_by_name(setup: Setup)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_well_and_nothing_is_left(setup: Setup, number: int) -> None:
+def test_signal_ends_it_with_exit_code_0_and_leaves_no_file(setup: Setup, number: int) -> None:
     target = setup.directory / "out" / "f.prom"
     target.parent.mkdir()
     before = files(setup.directory)
@@ -372,7 +372,7 @@ def test_a_signal_ends_it_well_and_nothing_is_left(setup: Setup, number: int) ->
 
 
 @pytest.mark.parametrize(("number", "word"), [(signal.SIGHUP, HANGUP), (signal.SIGTERM, END), (signal.SIGINT, END)])
-def test_a_signal_wakes_it_that_does_not_interrupt_the_waiting(number: int, word: str) -> None:
+def test_signal_to_another_thread_ends_the_wait(number: int, word: str) -> None:
     """So it is with one that comes just before the waiting; here another thread is interrupted."""
 
     def send() -> None:
@@ -390,7 +390,7 @@ def test_a_signal_wakes_it_that_does_not_interrupt_the_waiting(number: int, word
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def test_the_handlers_of_the_program_are_put_back() -> None:
+def test_signal_handlers_are_restored() -> None:
     numbers = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
     before = [signal.getsignal(number) for number in numbers]
     with Waker():
@@ -400,7 +400,7 @@ def test_the_handlers_of_the_program_are_put_back() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_while_nobody_takes_what_it_tells(setup: Setup, number: int) -> None:
+def test_signal_ends_it_while_its_output_pipe_is_full(setup: Setup, number: int) -> None:
     reading, full = os.pipe()
     os.set_blocking(full, False)
     with suppress(BlockingIOError):
@@ -429,7 +429,7 @@ def test_a_signal_ends_it_while_nobody_takes_what_it_tells(setup: Setup, number:
     os.close(full)
 
 
-def test_what_comes_while_it_waits_to_tell_something_is_not_lost() -> None:
+def test_signal_while_it_waits_for_the_pipe_is_kept() -> None:
     reading, full = os.pipe()
     with Waker(addresses=False) as waker:
         assert waker.wait_writable(full)
@@ -450,7 +450,7 @@ def test_what_comes_while_it_waits_to_tell_something_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_while_it_looks_without_pause(setup: Setup, number: int) -> None:
+def test_signal_ends_it_while_it_checks_without_pause(setup: Setup, number: int) -> None:
     with watch(setup, "--interval", "0.001", "--textfile", str(setup.directory / "f.prom")) as running:
         running.event("started")
         assert running.end(number) == (0, [], "")
@@ -458,7 +458,7 @@ def test_a_signal_ends_it_while_it_looks_without_pause(setup: Setup, number: int
 
 
 @pytest.mark.parametrize(("case", "code"), [("same", 0), ("different", 1), ("missing", 3)])
-def test_so_many_checks_end_with_the_code_of_the_last(setup: Setup, listener: Listener, case: str, code: int) -> None:
+def test_limited_checks_end_with_the_code_of_the_last(setup: Setup, listener: Listener, case: str, code: int) -> None:
     if case == "different":
         setup.is_now(**REFUSED)
     elif case == "missing":
@@ -472,13 +472,13 @@ def test_so_many_checks_end_with_the_code_of_the_last(setup: Setup, listener: Li
 @pytest.mark.parametrize(
     "words", [("--checks", "0"), ("--checks", "-1"), ("--checks", "x"), ("--interval", "0"), ("--interval", "-5")]
 )
-def test_a_mistake_in_the_command_line_is_a_usage_error(setup: Setup, words: tuple[str, ...]) -> None:
+def test_invalid_option_value_is_a_usage_error(setup: Setup, words: tuple[str, ...]) -> None:
     done = setup("monitor", "watch", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("fingerprint: ")
 
 
-def test_a_reader_that_goes_away_ends_it_silently(setup: Setup) -> None:
+def test_closed_pipe_ends_it_silently(setup: Setup) -> None:
     words = [COMMAND, "--vault", str(setup.vault), "--snapshot", str(setup.snapshot), "monitor", "watch", *FOREVER]
     with subprocess.Popen(words, env=setup.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -497,7 +497,7 @@ def test_a_reader_that_goes_away_ends_it_silently(setup: Setup) -> None:
 # The metrics.
 
 
-def test_the_metrics_are_written_at_each_look(setup: Setup, listener: Listener) -> None:
+def test_metrics_are_written_at_each_check(setup: Setup, listener: Listener) -> None:
     target = setup.directory / "out" / "f.prom"
     target.parent.mkdir()
     with watch(setup, *FOREVER, "--textfile", str(target), **listener.environ) as running:
@@ -515,9 +515,7 @@ def test_the_metrics_are_written_at_each_look(setup: Setup, listener: Listener) 
         assert target.stat().st_mode & 0o777 == 0o644
 
 
-def test_metrics_that_cannot_be_written_are_complained_of_once_and_watching_goes_on(
-    setup: Setup, listener: Listener
-) -> None:
+def test_failed_metrics_are_reported_once_and_checks_go_on(setup: Setup, listener: Listener) -> None:
     target = setup.directory / "out" / "f.prom"
     with watch(setup, *FOREVER, "--textfile", str(target), **listener.environ) as running:
         running.event("started")
@@ -548,7 +546,7 @@ def test_metrics_that_cannot_be_written_are_complained_of_once_and_watching_goes
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
-def test_the_manager_hears_of_start_state_and_end(setup: Setup, tmp_path: Path, kind: str) -> None:
+def test_manager_is_notified_of_start_state_and_end(setup: Setup, tmp_path: Path, kind: str) -> None:
     if kind == "abstract" and not os.path.exists("/proc/net/unix"):
         pytest.skip("only Linux has sockets without a file")
     listener = Listener(f"@fingerprint-{os.getpid()}" if kind == "abstract" else str(tmp_path / "notify"))
@@ -573,14 +571,14 @@ def test_the_manager_hears_of_start_state_and_end(setup: Setup, tmp_path: Path, 
         listener.connection.close()
 
 
-def test_it_is_ready_also_where_it_cannot_tell(tmp_path: Path, listener: Listener) -> None:
+def test_watch_is_ready_even_without_a_verdict(tmp_path: Path, listener: Listener) -> None:
     with watch(Setup(tmp_path), *FOREVER, **listener.environ):
         message = listener.next()
         assert message["READY"] == "1"
         assert message["STATUS"].startswith("unknown: ")
 
 
-def test_it_lives_while_nothing_happens(setup: Setup, listener: Listener) -> None:
+def test_watchdog_is_fed_between_two_checks(setup: Setup, listener: Listener) -> None:
     with watch(setup, *FOREVER, WATCHDOG_USEC="200000", **listener.environ) as running:
         running.event("started")
         assert "READY" in listener.next()
@@ -604,14 +602,12 @@ def test_it_lives_while_nothing_happens(setup: Setup, listener: Listener) -> Non
         ({"WATCHDOG_USEC": "2000000", "WATCHDOG_PID": "78"}, None),
     ],
 )  # fmt: skip
-def test_signs_of_life_are_due_at_half_the_time_and_by_the_process_that_is_meant(
-    environ: dict[str, str], seconds: float | None
-) -> None:
+def test_watchdog_interval_is_half_of_the_limit(environ: dict[str, str], seconds: float | None) -> None:
     assert Notifier(environ, pid=77).watchdog_every == seconds
 
 
 @pytest.mark.parametrize("address", ["/nonexistent/notify", "@nobody-listens-here", "vsock:2:1234", ""])
-def test_a_manager_that_is_not_there_does_no_harm(setup: Setup, address: str) -> None:
+def test_missing_manager_does_no_harm(setup: Setup, address: str) -> None:
     with watch(setup, "--interval", "0.01", "--checks", "3", NOTIFY_SOCKET=address, WATCHDOG_USEC="2000") as running:
         running.event("started")
         assert running.ended() == (0, [], "")
@@ -633,7 +629,7 @@ def fill(address: str) -> None:
                 continue
 
 
-def test_a_manager_that_hangs_does_not_stop_the_watching(
+def test_hung_manager_does_not_stop_the_checks(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     fill(listener.environ["NOTIFY_SOCKET"])
@@ -708,7 +704,7 @@ def watch_live(network: Network, folder: Path, listener: Listener) -> Iterator[W
         running.close()
 
 
-def test_a_new_address_wakes_it(network: Network, tmp_path: Path, listener: Listener) -> None:
+def test_new_address_wakes_it(network: Network, tmp_path: Path, listener: Listener) -> None:
     with watch_live(network, tmp_path, listener) as running:
         started = running.event("started")
         assert started["changed"] == []
@@ -724,7 +720,7 @@ def test_a_new_address_wakes_it(network: Network, tmp_path: Path, listener: List
         assert running.end() == (0, [], "")
 
 
-def test_an_interface_that_flaps_makes_few_looks(network: Network, tmp_path: Path, listener: Listener) -> None:
+def test_flapping_interface_causes_few_checks(network: Network, tmp_path: Path, listener: Listener) -> None:
     with watch_live(network, tmp_path, listener) as running:
         running.event("started")
         listener.look()

@@ -144,7 +144,7 @@ def test_claims_that_come_and_go_are_listed(tmp_path: Path) -> None:
         ({**RUN, "short": True}, "one run has the short form"),
     ],
 )
-def test_what_cannot_be_compared_has_exit_code_2(content: Any, said: str, tmp_path: Path) -> None:
+def test_runs_that_cannot_be_compared_have_exit_code_2(content: Any, said: str, tmp_path: Path) -> None:
     done = run(tmp_path, RUN, content)
     assert done.returncode == 2
     assert said in done.stderr

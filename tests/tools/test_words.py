@@ -96,7 +96,7 @@ def test_a_tree_without_the_words_passes(tree: Path) -> None:
         ("s.service", "Description=told\n", '1: text: "told"'),
     ],
 )
-def test_a_word_is_found_in_each_kind_of_place(path: str, text: str, said: str, tree: Path) -> None:
+def test_word_is_found_in_each_kind_of_text(path: str, text: str, said: str, tree: Path) -> None:
     (tree / path).parent.mkdir(parents=True, exist_ok=True)
     (tree / path).write_text(text)
     done = run(tree)
@@ -122,7 +122,7 @@ def test_a_word_is_found_in_each_kind_of_place(path: str, text: str, said: str, 
         ("LICENSE", "told\n"),
     ],
 )
-def test_what_is_no_use_of_a_word_passes(path: str, text: str, tree: Path) -> None:
+def test_similar_text_passes(path: str, text: str, tree: Path) -> None:
     (tree / path).parent.mkdir(parents=True, exist_ok=True)
     (tree / path).write_text(text)
     done = run(tree)
@@ -134,7 +134,7 @@ def baseline(tree: Path) -> dict[str, int]:
     return {path: int(count) for count, _, path in (line.partition(" ") for line in lines if not line.startswith("#"))}
 
 
-def test_a_file_is_held_to_its_count(tree: Path) -> None:
+def test_file_is_held_to_its_count(tree: Path) -> None:
     page = tree / "docs/page.md"
     page.write_text("told told\n")
     assert run(tree, "--update", "--force").returncode == 0
@@ -171,7 +171,7 @@ def test_an_update_only_lowers(tree: Path) -> None:
     assert baseline(tree) == {}
 
 
-def test_an_allowance_lets_one_use_pass(tree: Path) -> None:
+def test_allowance_lets_one_use_pass(tree: Path) -> None:
     (tree / "docs/page.md").write_text("I was told\nthat\n\nfolder\n")
     (tree / "tools/words-allowed.txt").write_text("docs/*.md | I was told\\sthat | a quotation\n")
     done = run(tree)
