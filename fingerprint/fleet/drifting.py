@@ -91,7 +91,7 @@ def _drift(batch: pa.RecordBatch, by: str) -> Drift:
     sets = np.zeros((len(layout.attributes), rows), bool)
     same, has = np.empty(rows, np.uint8), np.empty(rows, np.uint8)
     for number, name in enumerate(layout.attributes):
-        question.look(number, 0, rows, same, has)
+        question.compare(number, 0, rows, same, has)
         differs = (same == 0) & ((has != 0) | _has(batch, layout.saved[number]))
         sets[number] = differs
         counts = np.bincount(place[differs], minlength=len(words)).tolist()

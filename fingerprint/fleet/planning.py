@@ -147,7 +147,7 @@ def _tallied(batch: pa.RecordBatch, changes: dict[str, tuple[str, ...]]) -> dict
     rows = batch.num_rows
     same, has = (np.zeros((len(layout.attributes), rows), np.uint8) for _ in range(2))
     for place in range(len(layout.attributes)):
-        question.look(place, 0, rows, same[place], has[place])
+        question.compare(place, 0, rows, same[place], has[place])
     total = (has >= _HAS_KEY).sum(axis=0, dtype=np.int64)
     groups: dict[str, Any] = {"": slice(None)}
     if "group" in batch.schema.names:
@@ -181,7 +181,7 @@ def _alike(place: int, then: Any, has: Any, question: Any) -> Any:
     empty = has[place] != _HAS_VALUE
     if empty.any() and not alike.all():
         same, now, before = (np.empty(rows, np.uint8) for _ in range(3))
-        question.look(place, 0, rows, same, now, before)
+        question.compare(place, 0, rows, same, now, before)
         alike |= empty & (before != _HAS_VALUE)
     return alike
 

@@ -1,4 +1,4 @@
-"""The match rule over Arrow columns, of whatever library speaks Arrow's C data interface, without a copy."""
+"""The match rule over Arrow columns of any library with Arrow's C data interface, without a copy of the data."""
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -6,13 +6,13 @@ from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, int32_t, int64_t, uint
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from fingerprint.fleet cimport fleet_decide, fleet_look, fleet_question
+from fingerprint.fleet cimport fleet_decide, fleet_compare, fleet_question
 from fingerprint.fleet_columns cimport (
     FLEET_CODE,
     FLEET_LARGE,
     FLEET_MISSING,
     FLEET_MOST_COLUMNS,
-    FLEET_TEXT,
+    FLEET_STRING,
     FLEET_VIEW,
     FLEET_WIDE,
     ArrowArray,
@@ -22,10 +22,10 @@ from fingerprint.fleet_columns cimport (
     fleet_has,
     fleet_integer,
     fleet_is_integer,
-    fleet_look_at_processor,
+    fleet_detect_processor,
     fleet_value,
 )
-from fingerprint.fleet_sound cimport sound_count_unset, sound_large_offsets, sound_offsets, sound_views
+from fingerprint.fleet_validation cimport count_unset_bits, valid_large_offsets, valid_offsets, valid_views
 from fingerprint.near cimport (
     NEAR_MOST_COLUMNS,
     NEAR_TILE,
@@ -56,10 +56,10 @@ from fingerprint.near cimport (
 from fingerprint.sha256 cimport sha256_add, sha256_begin, sha256_context, sha256_end
 
 
-fleet_look_at_processor()
+fleet_detect_processor()
 
 
-include "fleet/sound.pxi"
+include "fleet/validation.pxi"
 include "fleet/columns.pxi"
 include "fleet/stream.pxi"
 include "fleet/question.pxi"

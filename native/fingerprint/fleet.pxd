@@ -17,5 +17,5 @@ cdef extern from "fleet.h":
 
     void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end, uint8_t *reasons, uint8_t *matched,
                       uint8_t *totals, int64_t *changed) nogil
-    void fleet_look(const fleet_column *saved, const fleet_column *current, int64_t begin, int64_t end, uint8_t *same,
-                    uint8_t *has, uint8_t *had) nogil
+    void fleet_compare(const fleet_column *saved, const fleet_column *current, int64_t begin, int64_t end,
+                       uint8_t *same, uint8_t *has, uint8_t *had) nogil

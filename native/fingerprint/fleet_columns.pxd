@@ -28,7 +28,7 @@ cdef extern from "fleet_columns.h":
 
     enum:
         FLEET_MISSING
-        FLEET_TEXT
+        FLEET_STRING
         FLEET_LARGE
         FLEET_VIEW
         FLEET_WIDE
@@ -42,11 +42,11 @@ cdef extern from "fleet_columns.h":
         const void *offsets
         const uint8_t *data
         const uint8_t *const *pieces
-        const int64_t *rooms
-        int64_t room
+        const int64_t *piece_sizes
+        int64_t data_size
         int64_t width
 
-    void fleet_look_at_processor()
+    void fleet_detect_processor()
     int fleet_is_integer(const char *format) nogil
     int64_t fleet_integer(char format, const void *numbers, int64_t at) nogil
     int fleet_has(const fleet_column *column, int64_t row) nogil

@@ -1,7 +1,7 @@
 /* The match rule over columns of the Arrow format: a pair of columns for each attribute, a row for each machine.
 
-   Rows are taken in blocks. The hardware ID and the address decide most rows; the other columns are read for the rest
-   only, and no further than they need, unless all counts are wanted. */
+   Rows are decided in blocks. The hardware ID and the address decide most rows. The other columns are read only for the
+   rest, and only as far as they need, unless the caller wants all counts. */
 
 #ifndef FINGERPRINT_FLEET_H
 #define FINGERPRINT_FLEET_H
@@ -12,19 +12,19 @@
 #include "fleet_columns.h"
 #include "ssm_rule.h"
 
-/* What is asked of the columns. The pairs of hardware ID and address are among `columns`. */
+/* The columns to compare, and by what. The pairs of hardware ID and address are among `columns`. */
 typedef struct {
     const fleet_column *saved, *current;
-    const int *order; /* in which the columns are asked where not all are */
-    int columns, sid, ip; /* the places of the two; -1 where neither side has the column */
+    const int *order; /* in which the columns are read where not all are */
+    int columns, sid, ip; /* sid, ip: their indexes; -1 where neither side has the column */
     const int32_t *thresholds;
     const uint8_t *thresholds_valid;
     int64_t thresholds_at;
-    int32_t threshold; /* where there is no column of them, and for rows without one */
+    int32_t threshold; /* without a column of thresholds, and for rows without one */
 } fleet_question;
 
-/* How many of `total` must be equal, found by the rule itself: in single precision it is not a division. One more
-   than `total` if all of them are too few. total must not be 0. */
+/* Return how many of `total` must be equal, or total + 1 if all of them are too few. The rule itself finds it, because
+   in single precision a division gives other results. total must not be 0. */
 static uint32_t fleet_needed(int32_t threshold, uint32_t total) {
     uint32_t needed = 0;
     if (threshold > 0) {
@@ -43,7 +43,7 @@ static inline int32_t fleet_threshold(const fleet_question *asked, int64_t row) 
     return asked->thresholds[at];
 }
 
-/* Whether every row has a key of a side: some column of it has no nulls. */
+/* Return whether every row has a key on a side: a column of it has no nulls. */
 static int fleet_all_have(const fleet_column *side, int columns) {
     for (int c = 0; c < columns; c++)
         if (side[c].kind != FLEET_MISSING && !side[c].valid) return 1;
@@ -56,7 +56,7 @@ static uint32_t fleet_count(const fleet_column *side, int columns, int64_t row) 
     return found;
 }
 
-/* What is the same for every block of a batch. */
+/* The facts that all blocks of a batch share. */
 typedef struct {
     const fleet_question *asked;
     int all_saved, all_current, nullable;
@@ -64,7 +64,7 @@ typedef struct {
     uint8_t needed[101]; /* of `constant`, for thresholds 0 to 100 */
 } fleet_worker;
 
-/* A block of rows. A row is open while its reason is NOT_SIMILAR and its count may still reach what is needed. */
+/* A block of rows. A row is open while its reason is NOT_SIMILAR and its count can still reach `needed`. */
 typedef struct {
     uint8_t reasons[FLEET_BLOCK], found[FLEET_BLOCK], needed[FLEET_BLOCK], totals[FLEET_BLOCK], same[FLEET_BLOCK];
     uint16_t open[FLEET_BLOCK];
@@ -87,7 +87,7 @@ static void fleet_begin(fleet_worker *worker, const fleet_question *asked) {
 
 FLEET_CLONES static void fleet_first_reasons(const uint8_t *same_sid, const uint8_t *same_ip, int count,
                                              uint8_t *restrict reasons) {
-    /* In bytes without a branch: SID_DIFFERS where the one is 0, else SAME_IP or NOT_SIMILAR. */
+    /* Without a branch: SID_DIFFERS where same_sid is 0, else SAME_IP or NOT_SIMILAR. */
     for (int i = 0; i < count; i++)
         reasons[i] = (uint8_t)(SSM_SID_DIFFERS
                                + ((uint8_t)(0 - same_sid[i])
@@ -95,7 +95,7 @@ FLEET_CLONES static void fleet_first_reasons(const uint8_t *same_sid, const uint
                                      - (same_ip[i] << 1)))); /* SAME_IP is NOT_SIMILAR - 2 */
 }
 
-/* Whether all thresholds are of the table, which then takes no branch to use. */
+/* Return whether the table has all thresholds; then its use needs no branch. */
 FLEET_CLONES static int fleet_all_usual(const int32_t *thresholds, int count) {
     int unusual = 0;
     for (int i = 0; i < count; i++) unusual |= (uint32_t)thresholds[i] > 100;
@@ -120,7 +120,7 @@ FLEET_CLONES static void fleet_last_reasons(const fleet_block *block, int count,
                                                     & (block->found[i] >= block->needed[i])));
 }
 
-/* Compare hardware ID or address: `same` as in fleet_same_rows, `alike` also where both lack it. */
+/* Compare hardware ID or address: `same` as in fleet_same_rows, `alike` is also 1 where both sides lack it. */
 static void fleet_key_block(const fleet_question *asked, int key, int64_t begin, int count, uint8_t *same,
                             uint8_t *alike) {
     if (key < 0) {
@@ -135,7 +135,7 @@ static void fleet_key_block(const fleet_question *asked, int key, int64_t begin,
         for (int i = 0; i < count; i++) alike[i] = (uint8_t)fleet_same_or_missing(saved, current, begin + i);
 }
 
-/* The reasons as far as hardware ID and address give them, what the two add to the counts, and what is needed. */
+/* Set the reasons that follow from hardware ID and address, the counts of these two, and the counts that are needed. */
 static void fleet_first_block(const fleet_worker *worker, int64_t begin, int count, fleet_block *block) {
     const fleet_question *asked = worker->asked;
     const int32_t *thresholds = asked->thresholds ? asked->thresholds + asked->thresholds_at + begin : NULL;
@@ -168,7 +168,7 @@ static void fleet_first_block(const fleet_worker *worker, int64_t begin, int cou
     }
 }
 
-/* Read no column more than the open rows need: whole blocks while many are open, then those rows only. */
+/* Read only the columns that the open rows need: complete blocks while many rows are open, then only those rows. */
 static void fleet_decide_open(const fleet_question *asked, int64_t begin, int count, fleet_block *block) {
     int others = asked->columns - (asked->sid >= 0) - (asked->ip >= 0), k = 0, listed = 0;
     int left = fleet_count_open(block, count, (uint8_t)others);
@@ -201,7 +201,7 @@ static void fleet_decide_open(const fleet_question *asked, int64_t begin, int co
     }
 }
 
-/* Count the rows of a block that have the key on a side, or both, and not the same value. */
+/* Return how many rows of a block have the key on one side or both, with different values. */
 static int64_t fleet_count_changed(const fleet_column *saved, const fleet_column *current, int64_t begin, int count,
                                    const uint8_t *same) {
     int64_t changed = 0;
@@ -214,9 +214,10 @@ static int64_t fleet_count_changed(const fleet_column *saved, const fleet_column
     return changed;
 }
 
-/* Decide the rows from `begin` to `end`. reasons has a place for each row of the batch. matched and totals, unless
-   NULL, have, too, and get the counts of every row; without them a row is decided by as few columns as it needs.
-   changed, unless NULL, gets for each attribute in how many rows it differs added; it needs the counts. */
+/* Decide the rows from `begin` to `end`. reasons has an item for each row of the batch. matched and totals, unless
+   NULL, have the same size and get the counts of every row; without them a row is decided by as few columns as it needs.
+   changed, unless NULL, has an item for each attribute, which grows by the number of rows where the attribute differs;
+   it requires the counts. */
 static void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end, uint8_t *reasons, uint8_t *matched,
                          uint8_t *totals, int64_t *changed) {
     fleet_block block;
@@ -243,7 +244,7 @@ static void fleet_decide(const fleet_question *asked, int64_t begin, int64_t end
     }
 }
 
-/* What a hash has of an attribute. */
+/* What a hash has for an attribute. */
 enum { FLEET_NO_KEY = 0, FLEET_EMPTY = 1, FLEET_VALUE = 2 };
 
 static void fleet_what(const fleet_column *side, int64_t begin, int count, uint8_t *what) {
@@ -256,9 +257,9 @@ static void fleet_what(const fleet_column *side, int64_t begin, int count, uint8
     }
 }
 
-/* For one attribute, tell of each row whether it is the same, what the current hash has, and what the saved one has
-   unless `had` is NULL. */
-static void fleet_look(const fleet_column *saved, const fleet_column *current, int64_t begin, int64_t end,
+/* For one attribute, write for each row whether both sides have the same value, what the current hash has, and unless
+   `had` is NULL what the saved one has. */
+static void fleet_compare(const fleet_column *saved, const fleet_column *current, int64_t begin, int64_t end,
                        uint8_t *same, uint8_t *has, uint8_t *had) {
     for (; begin < end; begin += FLEET_BLOCK, same += FLEET_BLOCK, has += FLEET_BLOCK) {
         const int count = end - begin < FLEET_BLOCK ? (int)(end - begin) : FLEET_BLOCK;

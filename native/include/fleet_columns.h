@@ -1,4 +1,4 @@
-/* Columns of the Arrow format, in every layout that texts, ids and digests have in it, and their comparison. */
+/* Columns of the Arrow format, in every layout of strings, ids and digests, and their comparison. */
 
 #ifndef FINGERPRINT_FLEET_COLUMNS_H
 #define FINGERPRINT_FLEET_COLUMNS_H
@@ -14,15 +14,15 @@
 #include <immintrin.h>
 #define FLEET_X86 1
 static int fleet_has_avx2; /* set when the module is loaded */
-static void fleet_look_at_processor(void) {
+static void fleet_detect_processor(void) {
     fleet_has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
 }
 #else
 #define FLEET_X86 0
-static void fleet_look_at_processor(void) {}
+static void fleet_detect_processor(void) {}
 #endif
 
-/* The C data interface of Arrow, as its specification gives it to copy. */
+/* The C data interface of Arrow, copied from its specification. */
 #ifndef ARROW_C_DATA_INTERFACE
 #define ARROW_C_DATA_INTERFACE
 struct ArrowSchema {
@@ -57,20 +57,20 @@ struct ArrowArrayStream {
 #define FLEET_PREFETCH(at) ((void)(at))
 #endif
 
-/* One build for every processor, the faster loops chosen when the module is loaded. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) \
+/* One build for every processor: the loader chooses the faster loops. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)       \
     && !defined(__SANITIZE_ADDRESS__)
 #define FLEET_CLONES __attribute__((target_clones("avx2", "default")))
 #else
 #define FLEET_CLONES
 #endif
 
-/* A count and twice a count must go into a byte. */
+/* A byte must hold a count and its double. */
 enum { FLEET_BLOCK = 4096, FLEET_MOST_COLUMNS = 120 };
 
 typedef enum {
-    FLEET_MISSING, /* no such column: no row has the key */
-    FLEET_TEXT,    /* 32-bit offsets */
+    FLEET_MISSING, /* no column: every row lacks the key */
+    FLEET_STRING,    /* 32-bit offsets */
     FLEET_LARGE,   /* 64-bit offsets */
     FLEET_VIEW,    /* 16-byte views */
     FLEET_WIDE,    /* values of `width` bytes */
@@ -81,20 +81,20 @@ typedef struct {
     fleet_kind kind;
     const uint8_t *valid; /* a bit for each row, NULL if all are */
     int64_t at;           /* of the first row in the buffers */
-    const void *offsets;  /* of texts; views; codes */
-    const uint8_t *data;  /* of texts and wide values */
+    const void *offsets;  /* of strings; views; codes */
+    const uint8_t *data;  /* of strings and wide values */
     const uint8_t *const *pieces; /* of views */
-    const int64_t *rooms;         /* bytes in each piece */
-    int64_t room;                 /* bytes of `data` that texts take */
+    const int64_t *piece_sizes;   /* bytes in each piece */
+    int64_t data_size;            /* bytes of `data` that strings use */
     int64_t width; /* of each value; 0 for codes of which 0 stands for "" */
 } fleet_column;
 
-/* Whether a format of Arrow is an integer type, of any width and sign. */
+/* Return whether a format of Arrow is an integer type, of any width and sign. */
 static inline int fleet_is_integer(const char *format) {
     return format[0] && !format[1] && strchr("cCsSiIlL", format[0]) != NULL;
 }
 
-/* Read an integer of any of these types. One that int64_t cannot hold becomes INT64_MAX: too large for every use. */
+/* Read an integer of any of these types. INT64_MAX stands for all larger ones: no use takes so large a number. */
 static inline int64_t fleet_integer(char format, const void *numbers, int64_t at) {
     switch (format) {
     case 'c': return ((const int8_t *)numbers)[at];
@@ -121,7 +121,7 @@ static inline int fleet_has(const fleet_column *column, int64_t row) {
 static inline const uint8_t *fleet_value(const fleet_column *column, int64_t row, int64_t *length) {
     row += column->at;
     switch (column->kind) {
-    case FLEET_TEXT: {
+    case FLEET_STRING: {
         const int32_t *offsets = (const int32_t *)column->offsets + row;
         *length = offsets[1] - offsets[0];
         return column->data + offsets[0];
@@ -133,10 +133,10 @@ static inline const uint8_t *fleet_value(const fleet_column *column, int64_t row
     }
     case FLEET_VIEW: {
         const uint8_t *view = (const uint8_t *)column->offsets + 16 * row;
-        int32_t told[4];
-        memcpy(told, view, 16);
-        *length = told[0];
-        return told[0] <= 12 ? view + 4 : column->pieces[told[2]] + told[3];
+        int32_t words[4];
+        memcpy(words, view, 16);
+        *length = words[0];
+        return words[0] <= 12 ? view + 4 : column->pieces[words[2]] + words[3];
     }
     case FLEET_WIDE: {
         const uint8_t *value = column->data + column->width * row;
@@ -180,7 +180,7 @@ static inline int fleet_same_bytes(const uint8_t *a, const uint8_t *b, int64_t l
     return length == 0 || memcmp(a, b, (size_t)length) == 0;
 }
 
-/* Whether both have the key, with the same value. */
+/* Return whether both sides have the key, with the same value. */
 static inline int fleet_same(const fleet_column *saved, const fleet_column *current, int64_t row) {
     int64_t a, b;
     const uint8_t *x, *y;
@@ -190,7 +190,7 @@ static inline int fleet_same(const fleet_column *saved, const fleet_column *curr
     return a == b && fleet_same_bytes(x, y, a);
 }
 
-/* The same for hardware ID and address, where a missing key reads as "". Ids have no "". */
+/* Return the same for hardware ID and address, where a missing key reads as "". Ids have no "". */
 static inline int fleet_same_or_missing(const fleet_column *saved, const fleet_column *current, int64_t row) {
     int64_t a = 0, b = 0;
     int has_a = fleet_has(saved, row), has_b = fleet_has(current, row);
@@ -208,8 +208,8 @@ FLEET_CLONES static void fleet_same_wide16(const uint64_t *a, const uint64_t *b,
     for (int i = 0; i < count; i++) same[i] = !((a[2 * i] ^ b[2 * i]) | (a[2 * i + 1] ^ b[2 * i + 1]));
 }
 
-/* Texts are compared 32 bytes at a time without a branch, the bytes behind the value masked out, where so many can
-   be read behind its beginning. `room` of a column is how many of its bytes there are. */
+/* Strings are compared 32 bytes at a time without a branch, where 32 bytes from the string's begin lie in the data;
+   bytes after the string are masked out. */
 #if FLEET_X86
 #define FLEET_AVX2 __attribute__((target("avx2,bmi2")))
 
@@ -218,7 +218,7 @@ FLEET_AVX2 static inline uint8_t fleet_same_32(const uint8_t *a, const uint8_t *
     return _bzhi_u32(~(uint32_t)_mm256_movemask_epi8(equal), length) == 0;
 }
 
-/* Values of one length, up to 32, lie side by side: no offset is read. */
+/* Compare values of one length, up to 32, that lie side by side, without their offsets. */
 FLEET_AVX2 static void fleet_same_steady(const uint8_t *a, const uint8_t *b, uint32_t length, int count,
                                          uint8_t *restrict same) {
     const uint32_t mask = _bzhi_u32(UINT32_MAX, length);
@@ -229,7 +229,7 @@ FLEET_AVX2 static void fleet_same_steady(const uint8_t *a, const uint8_t *b, uin
     }
 }
 
-#define FLEET_TEXTS(name, steady, offset)                                                                             \
+#define FLEET_STRINGS(name, steady, offset)                                                                           \
     FLEET_AVX2 static int steady(const offset *a, const offset *b, int count) {                                       \
         const offset length = a[1] - a[0];                                                                            \
         offset odd = 0;                                                                                               \
@@ -241,8 +241,8 @@ FLEET_AVX2 static void fleet_same_steady(const uint8_t *a, const uint8_t *b, uin
         const offset *a = (const offset *)saved->offsets + saved->at + begin;                                         \
         const offset *b = (const offset *)current->offsets + current->at + begin;                                     \
         const uint8_t *const x = saved->data, *const y = current->data;                                               \
-        const int64_t room_a = saved->room - 32, room_b = current->room - 32;                                         \
-        if (!which && a[1] - a[0] <= 32 && a[count] <= room_a && b[count] <= room_b && steady(a, b, count)) {         \
+        const int64_t last_a = saved->data_size - 32, last_b = current->data_size - 32;                               \
+        if (!which && a[1] - a[0] <= 32 && a[count] <= last_a && b[count] <= last_b && steady(a, b, count)) {         \
             fleet_same_steady(x + a[0], y + b[0], (uint32_t)(a[1] - a[0]), count, same);                              \
             return;                                                                                                   \
         }                                                                                                             \
@@ -250,25 +250,25 @@ FLEET_AVX2 static void fleet_same_steady(const uint8_t *a, const uint8_t *b, uin
             const int row = which ? which[i] : i;                                                                     \
             const int64_t from_a = a[row], from_b = b[row], length = a[row + 1] - from_a;                             \
             const int alike = length == b[row + 1] - from_b;                                                          \
-            if (__builtin_expect((length > 32) | (from_a > room_a) | (from_b > room_b), 0))                           \
+            if (__builtin_expect((length > 32) | (from_a > last_a) | (from_b > last_b), 0))                           \
                 same[i] = alike && fleet_same_bytes(x + from_a, y + from_b, length);                                  \
             else                                                                                                      \
                 same[i] = (uint8_t)(alike & fleet_same_32(x + from_a, y + from_b, (uint32_t)length));                 \
         }                                                                                                             \
     }
 
-FLEET_TEXTS(fleet_same_texts, fleet_steady_texts, int32_t)
-FLEET_TEXTS(fleet_same_large, fleet_steady_large, int64_t)
+FLEET_STRINGS(fleet_same_strings, fleet_steady_strings, int32_t)
+FLEET_STRINGS(fleet_same_large, fleet_steady_large, int64_t)
 
-static inline const uint8_t *fleet_view(const fleet_column *column, const uint8_t *view, int64_t *room) {
-    int32_t told[4];
-    memcpy(told, view, 16);
-    if (told[0] <= 12) {
-        *room = 12;
+static inline const uint8_t *fleet_view(const fleet_column *column, const uint8_t *view, int64_t *available) {
+    int32_t words[4];
+    memcpy(words, view, 16);
+    if (words[0] <= 12) {
+        *available = 12;
         return view + 4;
     }
-    *room = column->rooms[told[2]] - told[3];
-    return column->pieces[told[2]] + told[3];
+    *available = column->piece_sizes[words[2]] - words[3];
+    return column->pieces[words[2]] + words[3];
 }
 
 FLEET_AVX2 static void fleet_same_views(const fleet_column *saved, const fleet_column *current, int64_t begin,
@@ -279,7 +279,7 @@ FLEET_AVX2 static void fleet_same_views(const fleet_column *saved, const fleet_c
         const int row = which ? which[i] : i;
         const uint8_t *x = a + 16 * row, *y = b + 16 * row;
         uint64_t head[2], tail[2];
-        int64_t room_a, room_b;
+        int64_t available_a, available_b;
         int32_t length;
         memcpy(head, x, 8);
         memcpy(head + 1, y, 8);
@@ -290,21 +290,22 @@ FLEET_AVX2 static void fleet_same_views(const fleet_column *saved, const fleet_c
             same[i] = (uint8_t)(!((head[0] ^ head[1]) | (tail[0] ^ tail[1])));
             continue;
         }
-        x = fleet_view(saved, x, &room_a);
-        y = fleet_view(current, y, &room_b);
-        same[i] = length <= 32 && room_a >= 32 && room_b >= 32 ? fleet_same_32(x, y, (uint32_t)length)
-                                                               : (uint8_t)fleet_same_bytes(x, y, length);
+        x = fleet_view(saved, x, &available_a);
+        y = fleet_view(current, y, &available_b);
+        same[i] = length <= 32 && available_a >= 32 && available_b >= 32
+                      ? fleet_same_32(x, y, (uint32_t)length)
+                      : (uint8_t)fleet_same_bytes(x, y, length);
     }
 }
 #endif
 
-/* Whether a row of either side may lack the key. */
+/* Return whether a row of either side may lack the key. */
 static inline int fleet_some_lack(const fleet_column *saved, const fleet_column *current) {
     return saved->kind == FLEET_MISSING || current->kind == FLEET_MISSING || saved->valid || current->valid;
 }
 
-/* Compare some rows, those of `which` counted from `begin` or, without it, the first `count`: same[i] is 1 where both
-   have the key with the same value. */
+/* Compare rows: those that `which` counts from `begin`, or without it the first `count`. same[i] becomes 1 where both
+   sides have the key with the same value, else 0. */
 static void fleet_same_rows(const fleet_column *saved, const fleet_column *current, int64_t begin,
                             const uint16_t *which, int count, uint8_t *same) {
     const fleet_kind kind = saved->kind;
@@ -328,8 +329,8 @@ static void fleet_same_rows(const fleet_column *saved, const fleet_column *curre
             return;
         }
 #if FLEET_X86
-        if (fleet_has_avx2 && (kind == FLEET_TEXT || kind == FLEET_LARGE || kind == FLEET_VIEW)) {
-            (kind == FLEET_TEXT ? fleet_same_texts : kind == FLEET_LARGE ? fleet_same_large : fleet_same_views)(
+        if (fleet_has_avx2 && (kind == FLEET_STRING || kind == FLEET_LARGE || kind == FLEET_VIEW)) {
+            (kind == FLEET_STRING ? fleet_same_strings : kind == FLEET_LARGE ? fleet_same_large : fleet_same_views)(
                 saved, current, begin, which, count, same);
             return;
         }

@@ -1,9 +1,10 @@
-/* Near-clones: all pairs of machines with at least so many equal attributes and different hardware IDs, exactly.
+/* Near-clones: exactly the pairs of machines with at least t equal attributes and different hardware IDs.
 
-   Values become codes (near_codes.h). Two engines find the pairs. The one looks at rare values only:
+   Values become codes (near_codes.h). Two engines find the pairs. The first one reads only rare values:
    of two rows with t equal attributes the rarest equal one is among the m - t + 1 rarest of each, where m is how many
-   it has (prefix filter: Chaudhuri, Ganti and Kaushik 2006; Bayardo, Ma and Srikant 2007). The other compares all
-   rows with one another, a byte of each code at a time; it serves the large groups of the first and is its judge. */
+   it has (prefix filter: Chaudhuri, Ganti and Kaushik 2006; Bayardo, Ma and Srikant 2007). The second one compares all
+   rows with one another, a byte of each code at a time: it compares the large groups of the first one, and tests check
+   the first one against it. */
 
 #ifndef FINGERPRINT_NEAR_H
 #define FINGERPRINT_NEAR_H
@@ -15,38 +16,38 @@
 #include "near_codes.h"
 
 enum {
-    NEAR_MOST_COLUMNS = 32, /* a node's values are told by as many bits */
-    NEAR_SMALL_GROUP = 24 /* the pairs of as many rows are compared one by one, those of more by bytes */
+    NEAR_MOST_COLUMNS = 32, /* a pair's equal attributes are the bits of one word */
+    NEAR_SMALL_GROUP = 24 /* up to here the pairs of a group are compared one by one, above by bytes */
 };
 
-/* Rows with the same values, but for those that no other row has, are one node: what one of them has in common with a
-   row elsewhere, all have. The first row stands for them. */
+/* A node is all rows with the same values, apart from values that only one row has: a value that one of them shares
+   with a row of another node, all of them share. The first row represents them. */
 typedef struct {
     uint32_t row;   /* the first */
-    uint32_t first; /* of its rows among the members */
-    uint32_t count, repeated; /* of rows; of those first ones that have a hardware ID that other rows have, too */
-    uint32_t next;  /* the next node of its hash, from 1 */
+    uint32_t first; /* index of its first row among the members */
+    uint32_t count, repeated; /* its rows; those of them, listed first, whose hardware ID other rows have */
+    uint32_t next;  /* the next node in its bucket, from 1 */
     uint64_t hash;
 } near_node;
 
 typedef struct {
     near_node *nodes;
-    uint32_t *of;      /* [rows] number of the node from 1, 0 for rows that can meet no other */
-    uint32_t *members; /* rows, node by node; in each those of repeated hardware IDs first, ID by ID */
-    uint32_t *places;  /* of hashes: the first node, from 1 */
-    uint32_t used, room;
+    uint32_t *of;      /* [rows] number of the node from 1, 0 for rows without any pair */
+    uint32_t *members; /* rows, node by node; in each node first the repeated hardware IDs, ID by ID */
+    uint32_t *buckets; /* for each hash, masked, the first node, from 1 */
+    uint32_t used, capacity;
     uint64_t mask;
 } near_nodes;
 
-/* The fleet in codes: columns one behind the other. */
+/* The codes of a fleet, column after column. */
 typedef struct {
     int64_t rows;
     int columns, at_least;
     const uint32_t *codes;      /* [columns][rows] */
     const uint8_t *frequencies; /* [columns][rows] */
-    const uint32_t *sids;       /* [rows]; NULL to take all pairs */
+    const uint32_t *sids;       /* [rows]; NULL to count all pairs */
     const uint8_t *sid_frequencies; /* [rows]; NULL without sids */
-    const near_nodes *nodes;    /* NULL to take each row for itself */
+    const near_nodes *nodes;    /* NULL to compare rows, not nodes */
 } near_fleet;
 
 /* A value among the rarest of a row. */
@@ -56,7 +57,7 @@ typedef struct {
 
 typedef struct {
     near_token *tokens[NEAR_MOST_COLUMNS];
-    int64_t used[NEAR_MOST_COLUMNS], room[NEAR_MOST_COLUMNS];
+    int64_t used[NEAR_MOST_COLUMNS], capacity[NEAR_MOST_COLUMNS];
 } near_tokens;
 
 static void near_tokens_free(near_tokens *tokens) {
@@ -74,8 +75,8 @@ FLEET_CLONES static void near_count_rare(const uint32_t *codes, const uint8_t *f
     }
 }
 
-/* Collect the tokens by which nodes can meet: those of each one's m - t + 1 rarest values that are not single; and the
-   nodes. Returns -1 when memory is short. */
+/* Collect the nodes, and of each the tokens that it can share: its m - t + 1 rarest values without the single ones.
+   Return 0, or -1 if memory is short. */
 static int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, uint64_t seed, near_tokens *into,
                         near_nodes *nodes) {
     uint8_t has[NEAR_TILE], single[NEAR_TILE];
@@ -89,27 +90,27 @@ static int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, uin
         for (int i = 0; i < count; i++) {
             uint16_t ranks[NEAR_MOST_COLUMNS];
             int ranked = 0, wanted = has[i] - fleet->at_least + 1;
-            if (wanted <= single[i]) continue; /* too few values, or none of its rarest is another row's */
+            if (wanted <= single[i]) continue; /* too few values, or all of its rarest are single */
             const int is_new = near_node_of(nodes, fleet, begin + i, seed);
             if (is_new < 0) return -1;
             if (!is_new) continue;
             for (int c = 0; c < fleet->columns; c++) {
                 const int64_t at = c * fleet->rows + begin + i;
                 uint16_t rank = (uint16_t)(fleet->frequencies[at] << 5 | c);
-                int place = ranked;
+                int index = ranked;
                 if (!fleet->codes[at]) continue;
-                for (; place > 0 && ranks[place - 1] > rank; place--) ranks[place] = ranks[place - 1];
-                ranks[place] = rank;
+                for (; index > 0 && ranks[index - 1] > rank; index--) ranks[index] = ranks[index - 1];
+                ranks[index] = rank;
                 ranked++;
             }
             for (int k = single[i]; k < wanted; k++) {
                 const int c = ranks[k] & 31;
-                if (into->used[c] == into->room[c]) {
-                    int64_t room = into->room[c] ? 2 * into->room[c] : 1024;
-                    near_token *more = (near_token *)realloc(into->tokens[c], (size_t)room * sizeof *more);
+                if (into->used[c] == into->capacity[c]) {
+                    int64_t capacity = into->capacity[c] ? 2 * into->capacity[c] : 1024;
+                    near_token *more = (near_token *)realloc(into->tokens[c], (size_t)capacity * sizeof *more);
                     if (!more) return -1;
                     into->tokens[c] = more;
-                    into->room[c] = room;
+                    into->capacity[c] = capacity;
                 }
                 into->tokens[c][into->used[c]].code = fleet->codes[c * fleet->rows + begin + i];
                 into->tokens[c][into->used[c]++].row = (uint32_t)(begin + i);
@@ -119,7 +120,7 @@ static int near_collect(const near_fleet *fleet, int64_t begin, int64_t end, uin
     return 0;
 }
 
-/* Sort by code, rows of a code in their order (three rounds of 11 bits). */
+/* Sort by code, stably (a radix sort in three rounds of 11 bits). Return 0, or -1 if memory is short. */
 static int near_sort(near_token *tokens, int64_t count) {
     near_token *other = (near_token *)malloc((size_t)(count + 1) * sizeof *other), *from = tokens, *to = other;
     if (!other) return -1;
@@ -141,10 +142,10 @@ static int near_sort(near_token *tokens, int64_t count) {
     return 0;
 }
 
-/* What is found. Each thread has one of its own. */
+/* What was found. Each thread has its own. */
 typedef struct {
     int64_t pairs[NEAR_MOST_COLUMNS + 1]; /* by how many attributes are equal */
-    int64_t compared;                     /* pairs looked at */
+    int64_t compared;                     /* number of pairs compared */
     uint32_t *parents;                    /* [rows] union-find */
     uint32_t *list;                       /* [limit][3] rows and the bits of the equal attributes */
     int64_t listed, limit;
@@ -158,7 +159,7 @@ static inline uint32_t near_root(uint32_t *parents, uint32_t row) {
     return row;
 }
 
-/* The smaller row is the root, so that the answer does not depend on the order of the pairs. */
+/* Join two clusters. The smaller row becomes the root, so that the answer does not depend on the order of the pairs. */
 static inline void near_join(uint32_t *parents, uint32_t a, uint32_t b) {
     a = near_root(parents, a);
     b = near_root(parents, b);
@@ -179,7 +180,7 @@ static inline void near_list(near_answer *answer, uint32_t a, uint32_t b, uint32
 
 #include "near_multiples.h"
 
-/* Rows of a group, gathered: codes and frequencies side by side. */
+/* The rows of a group, with their codes side by side. */
 typedef struct {
     const uint32_t *rows;
     uint32_t *codes;   /* [count][stride] */
@@ -209,7 +210,7 @@ static int near_group_make(near_group *group, const near_fleet *fleet, const uin
         for (int64_t i = 0; i < count; i++) {
             uint32_t code = codes[rows[i]];
             group->codes[i * group->stride + c] = code;
-            /* Ids are small numbers: the byte is of a mixture. Rows without a value would all be equal. */
+            /* Ids are small numbers, so the byte is of a hash of the code. Rows without a value must not be equal. */
             if (group->bytes)
                 group->bytes[c * group->padded + i] = (uint8_t)((code ? code : rows[i] * 3u + 1u) * 0x9E3779B1u >> 24);
         }
@@ -235,8 +236,8 @@ static inline int near_bits(uint32_t bits) {
     return count;
 }
 
-/* Take a pair if it is one. column: that of the group, -1 for a group of all rows; a pair that meets in several groups
-   is taken in that of its rarest equal value. */
+/* Count two rows if they are a pair. column: that of the group, -1 for a group of all rows. A pair that is in several
+   groups counts in the group of its rarest equal value. */
 static inline void near_take(const near_fleet *fleet, const near_group *group, int column, int64_t i, int64_t j,
                              near_answer *answer) {
     const uint32_t equal = near_equal(group, i, j, fleet->columns);
@@ -261,7 +262,7 @@ static inline void near_take(const near_fleet *fleet, const near_group *group, i
     near_list(answer, a, b, equal);
 }
 
-/* For a row, write a byte for each of `count` others: how many of its bytes are theirs. */
+/* For each of `count` other rows, write how many bytes it has in common with a row. */
 FLEET_CLONES static void near_count_bytes(const near_group *group, int columns, int64_t row, int64_t from, int count,
                                           uint8_t *restrict equal) {
     memset(equal, 0, (size_t)count);
@@ -283,7 +284,7 @@ static void near_tile_portable(const near_fleet *fleet, const near_group *group,
 }
 
 #if FLEET_X86
-/* Four rows against 32 at a time. The tile's last places are beyond the group's rows, and read. */
+/* Compare four rows with 32 at a time. It reads the padding after the last row of the group. */
 FLEET_AVX2 static void near_tile_avx2(const near_fleet *fleet, const near_group *group, int column, int64_t begin,
                                       int64_t end, int64_t from, int count, near_answer *answer) {
     const __m256i wanted = _mm256_set1_epi8((char)(1 - fleet->at_least));
@@ -318,7 +319,7 @@ FLEET_AVX2 static void near_tile_avx2(const near_fleet *fleet, const near_group 
 }
 #endif
 
-/* Compare the rows from `begin` to `end` of a group with all behind them. */
+/* Compare the rows from `begin` to `end` of a group with all rows after them. */
 static void near_brute(const near_fleet *fleet, const near_group *group, int column, int64_t begin, int64_t end,
                        near_answer *answer) {
     for (; begin < end; begin += NEAR_TILE) {
@@ -336,12 +337,12 @@ static void near_brute(const near_fleet *fleet, const near_group *group, int col
     }
 }
 
-/* Compare the rows of the tokens from `begin` to `end`, which are one column's and sorted: each code is a group.
-   Returns -1 when memory is short. */
+/* Compare the rows of the tokens from `begin` to `end`, which are sorted and of one column: each code is a group.
+   Return 0, or -1 if memory is short. */
 static int near_groups(const near_fleet *fleet, int column, const near_token *tokens, int64_t begin, int64_t end,
                        near_answer *answer) {
     uint32_t few[NEAR_SMALL_GROUP], *many = NULL;
-    int64_t room = 0;
+    int64_t capacity = 0;
     while (begin < end) {
         near_group group;
         int64_t last = begin + 1;
@@ -349,10 +350,10 @@ static int near_groups(const near_fleet *fleet, int column, const near_token *to
         while (last < end && tokens[last].code == tokens[begin].code) last++;
         if (last - begin > 1) {
             if (last - begin > NEAR_SMALL_GROUP) {
-                if (last - begin > room) {
+                if (last - begin > capacity) {
                     free(many);
-                    room = 2 * (last - begin);
-                    many = (uint32_t *)malloc((size_t)room * sizeof *many);
+                    capacity = 2 * (last - begin);
+                    many = (uint32_t *)malloc((size_t)capacity * sizeof *many);
                     if (!many) return -1;
                 }
                 rows = many;

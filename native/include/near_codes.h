@@ -1,4 +1,4 @@
-/* Codes for the values of a column: equal codes mean equal values, whatever the hash says. */
+/* Codes for the values of a column: codes are equal exactly where the values are, also where hashes collide. */
 
 #ifndef FINGERPRINT_NEAR_CODES_H
 #define FINGERPRINT_NEAR_CODES_H
@@ -10,15 +10,15 @@
 #include "fleet_columns.h"
 
 enum {
-    NEAR_TILE = 1024,  /* rows whose bytes stay in the first cache */
-    NEAR_BATCH = 64,   /* rows whose places in a table are asked for together */
-    NEAR_CERTAIN = 16  /* frequencies up to here are kept as they are */
+    NEAR_TILE = 1024,  /* rows whose bytes fit into the first-level cache */
+    NEAR_BATCH = 64,   /* rows whose table entries are prefetched together */
+    NEAR_CERTAIN = 16  /* frequencies up to here are exact */
 };
 
 /* A run of rows of one column. */
 typedef struct {
     fleet_column column;
-    const int32_t *codes; /* of a dictionary whose words `column` then holds; -1 for none */
+    const int32_t *codes; /* of a dictionary, whose values `column` then has; -1 for none */
     int64_t begin, end;   /* its rows, counted over all runs */
 } near_run;
 
@@ -50,7 +50,7 @@ static inline uint64_t near_read(const uint8_t *from, size_t bytes) {
     return word;
 }
 
-/* A hash for tables, of the multiply-and-fold kind; nobody outside sees it. */
+/* Return a hash for tables (multiply and fold). It is neither stored nor printed. */
 static inline uint64_t near_hash(const uint8_t *value, int64_t length, uint64_t seed) {
     const uint64_t k = 0x9E3779B97F4A7C15u;
     uint64_t hash = seed ^ near_fold((uint64_t)length ^ k, seed | 1);
@@ -64,56 +64,57 @@ static inline uint64_t near_hash(const uint8_t *value, int64_t length, uint64_t 
                                        | near_read(value + length - 1, 1) << 16 : 0) ^ hash, k);
 }
 
-/* A value that may be in several rows, in one cache line with its beginning. */
+/* A value that several rows may have. An entry fits into one cache line, with short values inside. */
 enum { NEAR_INSIDE = 40 };
 typedef struct {
     uint32_t code, count;
     int64_t length;
     const uint8_t *value;
-    uint8_t inside[NEAR_INSIDE]; /* the value itself if it is no longer */
+    uint8_t inside[NEAR_INSIDE]; /* the value, if it is no longer than this */
 } near_entry;
 
-/* Places hold a code and the number of its entry from 1; 0 is a free place. */
+/* A bucket holds a code and the number of its entry from 1; 0 is a free bucket. */
 typedef struct {
-    uint64_t *places;
+    uint64_t *buckets;
     near_entry *entries;
     uint64_t mask;
-    uint32_t used, room;
+    uint32_t used, capacity;
 } near_table;
 
 static void near_table_free(near_table *table) {
-    free(table->places);
+    free(table->buckets);
     free(table->entries);
 }
 
-/* The place of a code, or the free one where it would be. */
+/* Return the bucket of a code, or the free one for it. */
 static inline uint64_t near_find(const near_table *table, uint32_t code) {
     uint64_t at = code & table->mask;
-    while (table->places[at] && table->places[at] >> 32 != code) at = (at + 1) & table->mask;
+    while (table->buckets[at] && table->buckets[at] >> 32 != code) at = (at + 1) & table->mask;
     return at;
 }
 
 static inline near_entry *near_entry_of(const near_table *table, uint32_t code) {
-    return table->entries + (uint32_t)table->places[near_find(table, code)] - 1;
+    return table->entries + (uint32_t)table->buckets[near_find(table, code)] - 1;
 }
 
-/* Make room for so many more entries. */
+/* Allocate memory for `more` entries. Return 0, or -1 if memory is short. */
 static int near_table_reserve(near_table *table, uint32_t more) {
-    if (table->used + more > table->room) {
-        const uint32_t room = 2 * table->room > table->used + more ? 2 * table->room : table->used + more + 1024;
-        near_entry *entries = (near_entry *)realloc(table->entries, room * sizeof *entries);
+    if (table->used + more > table->capacity) {
+        const uint32_t twice = 2 * table->capacity, wanted = table->used + more;
+        const uint32_t capacity = twice > wanted ? twice : wanted + 1024;
+        near_entry *entries = (near_entry *)realloc(table->entries, capacity * sizeof *entries);
         if (!entries) return -1;
         table->entries = entries;
-        table->room = room;
+        table->capacity = capacity;
     }
-    if (!table->places || 3 * ((uint64_t)table->used + more) > 2 * table->mask) {
-        const uint64_t size = table->places ? 2 * (table->mask + 1) : 4096;
-        uint64_t *places = (uint64_t *)calloc(size, sizeof *places), *old = table->places;
-        if (!places) return -1;
-        table->places = places;
+    if (!table->buckets || 3 * ((uint64_t)table->used + more) > 2 * table->mask) {
+        const uint64_t size = table->buckets ? 2 * (table->mask + 1) : 4096;
+        uint64_t *buckets = (uint64_t *)calloc(size, sizeof *buckets), *old = table->buckets;
+        if (!buckets) return -1;
+        table->buckets = buckets;
         table->mask = size - 1;
         for (uint32_t i = 0; i < table->used; i++)
-            places[near_find(table, table->entries[i].code)] = (uint64_t)table->entries[i].code << 32 | (i + 1);
+            buckets[near_find(table, table->entries[i].code)] = (uint64_t)table->entries[i].code << 32 | (i + 1);
         free(old);
     }
     return 0;
@@ -124,19 +125,19 @@ static inline int near_is(const near_entry *entry, const uint8_t *value, int64_t
            && fleet_same_bytes(length <= NEAR_INSIDE ? entry->inside : entry->value, value, length);
 }
 
-/* Whether a hash was seen never, once or more often: two bits for each place. */
-static inline int near_seen(const uint8_t *seen, uint64_t place) {
-    return seen[place >> 2] >> (2 * (place & 3)) & 3;
+/* Return whether a hash occurred never (0), once (1) or more often (2): two bits for each hash, masked. */
+static inline int near_seen(const uint8_t *seen, uint64_t hash) {
+    return seen[hash >> 2] >> (2 * (hash & 3)) & 3;
 }
 
-static inline void near_see(uint8_t *seen, uint64_t place) {
-    const uint8_t bits = (uint8_t)(3 << (2 * (place & 3)));
-    const uint8_t once = (uint8_t)(1 << (2 * (place & 3)));
-    seen[place >> 2] = (uint8_t)(seen[place >> 2] & bits ? (seen[place >> 2] & ~bits) | (once << 1)
-                                                        : seen[place >> 2] | once);
+static inline void near_see(uint8_t *seen, uint64_t hash) {
+    const uint8_t bits = (uint8_t)(3 << (2 * (hash & 3)));
+    const uint8_t once = (uint8_t)(1 << (2 * (hash & 3)));
+    seen[hash >> 2] = (uint8_t)(seen[hash >> 2] & bits ? (seen[hash >> 2] & ~bits) | (once << 1)
+                                                      : seen[hash >> 2] | once);
 }
 
-/* Rare values come first: a frequency in a byte, exact where it is small. */
+/* Return a frequency as a byte that orders as it does, exact where it is small: rare values come first. */
 static inline uint8_t near_frequency(uint32_t count) {
     uint8_t bits = 0;
     if (count <= NEAR_CERTAIN) return (uint8_t)count;
@@ -149,10 +150,10 @@ static inline uint32_t near_code(const uint8_t *value, int64_t length, uint64_t 
     return code + !code;
 }
 
-/* Hash some rows of a run, the usual layout without a question for each. */
+/* Hash some rows of a run; the usual layout needs no check of each row. */
 static void near_hash_rows(const near_run *run, int64_t begin, int64_t end, uint64_t seed, uint32_t *codes) {
     const fleet_column *column = &run->column;
-    if (column->kind == FLEET_TEXT && !column->valid && !run->codes) {
+    if (column->kind == FLEET_STRING && !column->valid && !run->codes) {
         const int32_t *offsets = (const int32_t *)column->offsets + column->at + begin - run->begin;
         for (int64_t i = 0; i < end - begin; i++)
             codes[i] = near_code(column->data + offsets[i], offsets[i + 1] - offsets[i], seed);
@@ -168,15 +169,15 @@ static void near_hash_rows(const near_run *run, int64_t begin, int64_t end, uint
     }
 }
 
-/* Give a value that may be in several rows the code that is its own. Two values of one hash differ in codes: the later
-   one takes a code that is nobody's, the same for all its equals. */
+/* Return the code of a value that several rows may have. Where two values have one hash, the later one gets an unused
+   code, the same for all rows with this value. */
 static uint32_t near_own_code(near_table *table, uint8_t *seen, uint64_t mask, uint64_t seed, uint32_t code,
                               const uint8_t *value, int64_t length) {
     for (;;) {
         const uint64_t at = near_find(table, code);
         near_entry *entry = table->entries + table->used;
-        if (!table->places[at]) {
-            table->places[at] = (uint64_t)code << 32 | ++table->used;
+        if (!table->buckets[at]) {
+            table->buckets[at] = (uint64_t)code << 32 | ++table->used;
             entry->code = code;
             entry->count = 1;
             entry->length = length;
@@ -184,21 +185,21 @@ static uint32_t near_own_code(near_table *table, uint8_t *seen, uint64_t mask, u
             if (length <= NEAR_INSIDE) memcpy(entry->inside, value, (size_t)length);
             return code;
         }
-        entry = table->entries + (uint32_t)table->places[at] - 1;
+        entry = table->entries + (uint32_t)table->buckets[at] - 1;
         if (near_is(entry, value, length)) {
             entry->count++;
             return code;
         }
         do
             code = near_code((const uint8_t *)&code, 4, seed);
-        while (!table->places[near_find(table, code)] && near_seen(seen, code & mask));
+        while (!table->buckets[near_find(table, code)] && near_seen(seen, code & mask));
         near_see(seen, code & mask);
         near_see(seen, code & mask);
     }
 }
 
-/* Ids that are small numbers are codes already, and are counted in an array. Returns 1 when that was done, 0 when the
-   column is another one, -1 when memory is short. */
+/* Use ids that are small numbers as codes, and count them in an array. Return 1 if that was done, 0 for any other
+   column, -1 if memory is short. */
 static int near_encode_ids(const near_run *runs, int64_t count, uint32_t *codes, uint8_t *frequencies) {
     const int64_t rows = count ? runs[count - 1].end : 0, most = 4 * rows + 1024;
     uint32_t *counts;
@@ -230,8 +231,8 @@ static int near_encode_ids(const near_run *runs, int64_t count, uint32_t *codes,
     return 1;
 }
 
-/* Give each row its code, equal where and only where the values are (0: it has none), and how frequent it is (1: it is
-   the only one). seen has two bits for each number up to `mask`, all 0. Returns -1 when memory is short. */
+/* Write the code of each row, equal exactly where the values are (0: no value), and its frequency (1: no other row has
+   it). seen has two bits for each number up to `mask`, all 0. Return 0, or -1 if memory is short. */
 static int near_encode(const near_run *runs, int64_t count, uint64_t seed, uint8_t *seen, uint64_t mask,
                        uint32_t *codes, uint8_t *frequencies) {
     near_table table = { NULL, NULL, 0, 0, 0 };
@@ -255,11 +256,11 @@ static int near_encode(const near_run *runs, int64_t count, uint64_t seed, uint8
             }
             for (int64_t row = begin; row < end; row++) {
                 frequencies[row] = (uint8_t)(codes[row] ? near_seen(seen, codes[row] & mask) : 0);
-                if (frequencies[row] > 1) FLEET_PREFETCH(table.places + (codes[row] & table.mask));
+                if (frequencies[row] > 1) FLEET_PREFETCH(table.buckets + (codes[row] & table.mask));
             }
             for (int64_t row = begin; row < end; row++)
                 if (frequencies[row] > 1)
-                    FLEET_PREFETCH(table.entries + (uint32_t)table.places[codes[row] & table.mask]);
+                    FLEET_PREFETCH(table.entries + (uint32_t)table.buckets[codes[row] & table.mask]);
             for (int64_t row = begin; row < end; row++) {
                 int64_t length;
                 const uint8_t *value;
@@ -272,9 +273,9 @@ static int near_encode(const near_run *runs, int64_t count, uint64_t seed, uint8
     for (int64_t begin = 0; begin < rows; begin += NEAR_BATCH) {
         const int64_t end = rows - begin < NEAR_BATCH ? rows : begin + NEAR_BATCH;
         for (int64_t row = begin; row < end; row++)
-            if (frequencies[row] > 1) FLEET_PREFETCH(table.places + (codes[row] & table.mask));
+            if (frequencies[row] > 1) FLEET_PREFETCH(table.buckets + (codes[row] & table.mask));
         for (int64_t row = begin; row < end; row++)
-            if (frequencies[row] > 1) FLEET_PREFETCH(table.entries + (uint32_t)table.places[codes[row] & table.mask]);
+            if (frequencies[row] > 1) FLEET_PREFETCH(table.entries + (uint32_t)table.buckets[codes[row] & table.mask]);
         for (int64_t row = begin; row < end; row++)
             if (frequencies[row] > 1) frequencies[row] = near_frequency(near_entry_of(&table, codes[row])->count);
     }

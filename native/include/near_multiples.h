@@ -1,9 +1,9 @@
-/* Pairs of rows out of pairs of nodes: counted, not made, but for as many as are listed. */
+/* Pairs of rows from pairs of nodes. They are counted by formula; only those that are listed are made one by one. */
 
 #ifndef FINGERPRINT_NEAR_MULTIPLES_H
 #define FINGERPRINT_NEAR_MULTIPLES_H
 
-/* How many rows from `from` on have one hardware ID; those without a repeated one are each for themselves. */
+/* Return how many rows from `from` on have its hardware ID; 1 for a row whose ID no other row has. */
 static inline uint32_t near_run_of_sid(const near_fleet *fleet, const near_node *node, const uint32_t *rows,
                                        uint32_t from) {
     uint32_t end = from + 1;
@@ -12,19 +12,19 @@ static inline uint32_t near_run_of_sid(const near_fleet *fleet, const near_node 
     return end - from;
 }
 
-/* Whether all rows of a node have one hardware ID, so that none is the partner of another. */
+/* Return whether all rows of a node have one hardware ID, so that no two of them are a pair. */
 static inline int near_is_one_sid(const near_fleet *fleet, const near_node *node, const uint32_t *rows) {
     return node->count == 1
            || (node->repeated == node->count && fleet->sids[rows[0]] == fleet->sids[rows[node->count - 1]]);
 }
 
-/* Make all rows of a node one cluster, once in each answer: they are joined together or not at all. */
+/* Join all rows of a node into one cluster, once in each answer. */
 static void near_join_node(const near_node *node, const uint32_t *rows, near_answer *answer) {
     if (near_root(answer->parents, rows[0]) == near_root(answer->parents, rows[node->count - 1])) return;
     for (uint32_t k = 1; k < node->count; k++) near_join(answer->parents, rows[0], rows[k]);
 }
 
-/* Count the pairs of rows of two nodes that have one hardware ID, which are none: both are sorted by repeated IDs. */
+/* Return how many rows of two nodes have one hardware ID, and so are no pair: both are sorted by repeated IDs. */
 static int64_t near_same_sids(const near_fleet *fleet, const near_node *x, const uint32_t *a, const near_node *y,
                               const uint32_t *b) {
     int64_t same = 0;
@@ -38,7 +38,7 @@ static int64_t near_same_sids(const near_fleet *fleet, const near_node *x, const
     return same;
 }
 
-/* Take the pairs of rows of two nodes, of which `a` and `b` are the first rows. */
+/* Count the pairs of rows of two nodes, whose first rows are `a` and `b`. */
 static void near_take_nodes(const near_fleet *fleet, uint32_t a, uint32_t b, uint32_t equal, int count,
                             near_answer *answer) {
     const near_nodes *nodes = fleet->nodes;
@@ -62,7 +62,7 @@ static void near_take_nodes(const near_fleet *fleet, uint32_t a, uint32_t b, uin
     }
 }
 
-/* Take the pairs within nodes, from one node to another. */
+/* Count the pairs within each of the nodes from `begin` to `end`. */
 static void near_within(const near_fleet *fleet, int64_t begin, int64_t end, near_answer *answer) {
     for (int64_t n = begin; n < end; n++) {
         const near_node *node = fleet->nodes->nodes + n;
@@ -85,7 +85,7 @@ static void near_within(const near_fleet *fleet, int64_t begin, int64_t end, nea
         answer->pairs[count] += found;
         near_join_node(node, rows, answer);
         for (uint32_t i = 0; i < node->count && answer->listed < answer->limit;) {
-            /* A run of one ID has its partners behind it. */
+            /* The partners of a run with one ID come after it. */
             const uint32_t these = near_run_of_sid(fleet, node, rows, i);
             for (uint32_t k = i; k < i + these && answer->listed < answer->limit; k++)
                 for (uint32_t j = i + these; j < node->count && answer->listed < answer->limit; j++)

@@ -168,12 +168,12 @@ def test_differing_attributes_need_a_value_on_one_side() -> None:
     question.decide(0, 5, bytearray(5), bytearray(5), bytearray(5), changed)
     assert changed[0] == 12
     same, has = bytearray(4), bytearray(4)
-    question.look(0, 1, 5, same, has)
+    question.compare(0, 1, 5, same, has)
     assert (list(same), list(has)) == ([0, 0, 0, 1], [2, 2, 0, 1])
     with pytest.raises(IndexError):
-        question.look(1, 0, 1, same, has)
+        question.compare(1, 0, 1, same, has)
     with pytest.raises(IndexError):
-        question.look(0, 0, 5, same, has)
+        question.compare(0, 0, 5, same, has)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ cdef str _format_of(ArrowSchema *schema):
 
 
 cdef int _place(fleet_column *column, ArrowArray *array, int64_t offset) except -1:
-    """Say where a column's rows begin and which are null. offset: of the batch that the column is of."""
+    """Set where the rows of a column begin and which are null. offset: that of the batch with the column."""
     column.at = array.offset + offset
     column.valid = NULL
     if array.null_count != 0 and array.n_buffers > 0:
@@ -20,14 +20,14 @@ cdef int _place(fleet_column *column, ArrowArray *array, int64_t offset) except 
     return 0
 
 
-cdef tuple _TEXTS = (b"u", b"z", b"U", b"Z", b"vu", b"vz")
+cdef tuple _STRINGS = (b"u", b"z", b"U", b"Z", b"vu", b"vz")
 
 
 cdef int _require_alike(ArrowSchema *saved, ArrowSchema *current) except -1:
-    """Raise TypeError unless equal bytes mean equal values: ids and binaries of one size have the same type."""
+    """Raise TypeError unless equal bytes mean equal values: ids, and binaries of one size, need the same type."""
     cdef bytes one = (saved if saved.dictionary == NULL else saved.dictionary).format
     cdef bytes other = (current if current.dictionary == NULL else current.dictionary).format
-    if one == other or (one in _TEXTS and other in _TEXTS) or b"n" in (one, other):
+    if one == other or (one in _STRINGS and other in _STRINGS) or b"n" in (one, other):
         return 0
     raise TypeError(
         f"{_name(saved)} and {_name(current)} cannot be compared: they are of types "
@@ -36,9 +36,9 @@ cdef int _require_alike(ArrowSchema *saved, ArrowSchema *current) except -1:
 
 
 cdef bytes _codes(fleet_column *words, ArrowSchema *schema, ArrowArray *array, int64_t offset, int64_t rows):
-    """Return a code for each row of a column, -1 for null, and describe in `words` the values that they stand for.
+    """Return a code for each row of a column, -1 for null, and describe in `words` the values of the codes.
 
-    Those of a dictionary are the places in it; those of another column its rows.
+    The codes of a dictionary are its indexes, those of another column the numbers of its rows.
 
     Raises:
         TypeError: the values cannot be compared, or a code is not in the dictionary.
@@ -49,7 +49,7 @@ cdef bytes _codes(fleet_column *words, ArrowSchema *schema, ArrowArray *array, i
     cdef int32_t *to = <int32_t *>PyBytes_AsString(codes)
     cdef char format = schema.format[0]
     if most > INT32_MAX // 2:
-        raise TypeError(f"{_name(schema)} has {most} values, of at most {INT32_MAX // 2}")
+        raise TypeError(f"{_name(schema)} has {most} values: a column has at most {INT32_MAX // 2}")
     memset(&column, 0, sizeof(column))
     _place(&column, array, offset)
     if schema.dictionary == NULL:
@@ -59,7 +59,7 @@ cdef bytes _codes(fleet_column *words, ArrowSchema *schema, ArrowArray *array, i
             to[i] = <int32_t>i if fleet_has(words, i) else -1
         return codes
     if not fleet_is_integer(schema.format):
-        raise TypeError(f"{_name(schema)} has codes of type {(<bytes>schema.format).decode()}: codes are whole numbers")
+        raise TypeError(f"{_name(schema)} has codes of type {(<bytes>schema.format).decode()}: codes are integers")
     _place(words, array.dictionary, 0)
     _describe(words, schema, schema.dictionary, array.dictionary, most)
     column.kind = FLEET_CODE
@@ -80,40 +80,40 @@ cdef int _describe(fleet_column *column, ArrowSchema *named, ArrowSchema *schema
     """Describe `rows` values of an array, of which `column.at` is set.
 
     Raises:
-        TypeError: they cannot be compared; `named` is the column that is told.
+        TypeError: they cannot be compared; the message names the column `named`.
     """
-    cdef bytes told = schema.format
+    cdef bytes layout = schema.format
     cdef int64_t begin = 0
     if schema.dictionary != NULL:
         raise TypeError(f"{_name(named)} is of type {_format_of(named)}, which cannot be compared")
-    if told == b"n":
+    if layout == b"n":
         column.kind = FLEET_MISSING
         return 0
-    if told in (b"i", b"I"):
+    if layout in (b"i", b"I"):
         column.kind, column.width = FLEET_CODE, 4
         column.offsets = array.buffers[1]
-    elif told.startswith(b"w:"):
-        column.kind, column.width = FLEET_WIDE, int(told[2:])
+    elif layout.startswith(b"w:"):
+        column.kind, column.width = FLEET_WIDE, int(layout[2:])
         column.data = <const uint8_t *>array.buffers[1]
-    elif told in (b"u", b"z"):
-        column.kind = FLEET_TEXT
+    elif layout in (b"u", b"z"):
+        column.kind = FLEET_STRING
         column.offsets, column.data = array.buffers[1], <const uint8_t *>array.buffers[2]
         if rows:
             begin = (<const int32_t *>column.offsets)[column.at]
-            column.room = (<const int32_t *>column.offsets)[column.at + rows]
-    elif told in (b"U", b"Z"):
+            column.data_size = (<const int32_t *>column.offsets)[column.at + rows]
+    elif layout in (b"U", b"Z"):
         column.kind = FLEET_LARGE
         column.offsets, column.data = array.buffers[1], <const uint8_t *>array.buffers[2]
         if rows:
             begin = (<const int64_t *>column.offsets)[column.at]
-            column.room = (<const int64_t *>column.offsets)[column.at + rows]
-    elif told in (b"vu", b"vz"):
+            column.data_size = (<const int64_t *>column.offsets)[column.at + rows]
+    elif layout in (b"vu", b"vz"):
         column.kind, column.width = FLEET_VIEW, 16
         column.offsets = array.buffers[1]
         column.pieces = <const uint8_t *const *>&array.buffers[2]
-        column.rooms = <const int64_t *>array.buffers[array.n_buffers - 1]
+        column.piece_sizes = <const int64_t *>array.buffers[array.n_buffers - 1]
     else:
         raise TypeError(f"{_name(named)} is of type {_format_of(named)}, which cannot be compared")
-    if rows and column.kind in (FLEET_TEXT, FLEET_LARGE):
-        column.width = (column.room - begin) // rows
+    if rows and column.kind in (FLEET_STRING, FLEET_LARGE):
+        column.width = (column.data_size - begin) // rows
     return 0

@@ -1,11 +1,11 @@
-# Part of _fleet.pyx: near-clones. The engines are in native/include/near.h.
+# Part of _fleet.pyx: the search for near-clones. The engines are in native/include/near.h.
 
 
 cdef class Near:
-    """Codes of a fleet's values, and the search for pairs of machines that have many of them in common.
+    """Codes of the values of a fleet, and the search for pairs of machines that share many of them.
 
-    The order of calls is: `encode` for each column (threads may take different ones), `collect`, then `pairs` for the
-    tasks; or `brute` after the columns, which compares all rows with one another.
+    The order of calls: `encode` for each column (threads may encode different ones), `collect`, then `pairs` for each
+    task; or `encode` and then `brute`, which compares all rows with one another.
     """
 
     cdef near_fleet fleet
@@ -21,20 +21,20 @@ cdef class Near:
     cdef bint with_sids
 
     def __cinit__(self, int64_t rows, int columns, int at_least, bint sids=True):
-        """Make room.
+        """Allocate the memory for the codes.
 
         Args:
-            rows: of the fleet, fewer than 2**32.
+            rows: number of rows of the fleet, fewer than 2**32.
             columns: number of attributes that are compared, 1 to 32.
             at_least: how many of them a pair has in common, 1 to `columns`.
-            sids: pairs have different hardware IDs, which are column number `columns`.
+            sids: whether the hardware IDs of a pair must differ; these are column number `columns`.
 
         Raises:
             ValueError: a number is out of its range.
-            MemoryError: there is not so much memory.
+            MemoryError: out of memory.
         """
         if not 0 <= rows < (<int64_t>1 << 32) or not 1 <= columns <= NEAR_MOST_COLUMNS or not 1 <= at_least <= columns:
-            raise ValueError("fewer than 2**32 rows, 1 to 32 columns, and at least 1 of them in common")
+            raise ValueError("there must be fewer than 2**32 rows, 1 to 32 columns, and at least 1 of them in common")
         self.codes = <uint32_t *>calloc(rows * columns + 1, 4)
         self.frequencies = <uint8_t *>calloc(rows * columns + 1, 1)
         self.with_sids = sids
@@ -61,17 +61,17 @@ cdef class Near:
         free(self.all_rows)
 
     def encode(self, int column, list runs, uint64_t seed):
-        """Give the values of a column their codes, with the GIL released. Returns the code of "", 0 if no row has it.
+        """Encode the values of a column, with the GIL released, and return the code of "", 0 if no row has it.
 
         Args:
-            column: its number; that of the hardware ID is the number of columns.
-            runs: (batch, place of the column in it, -1 for none), in the order of the rows.
-            seed: any number; another one in each process keeps made-up values from meeting in the tables.
+            column: its number; the hardware ID has the number of columns.
+            runs: (batch, index of the column in it, -1 for none), in the order of the rows.
+            seed: any number; a random one for each process keeps forged values from colliding in the tables.
 
         Raises:
             TypeError: its type cannot be compared.
-            ValueError: the runs have not as many rows as the fleet, or there is no such column.
-            MemoryError: there is not so much memory.
+            ValueError: the runs and the fleet differ in their number of rows, or there is no such column.
+            MemoryError: out of memory.
         """
         cdef Py_ssize_t i
         cdef int64_t at = 0, count = len(runs)
@@ -90,8 +90,8 @@ cdef class Near:
             if not 0 <= column < self.fleet.columns and not is_sid:
                 raise ValueError("there is no such column")
             for i in range(count):
-                batch, place = runs[i]
-                kept.append(_fill_run(&made[i], batch, place))
+                batch, index = runs[i]
+                kept.append(_fill_run(&made[i], batch, index))
                 made[i].begin = at
                 at += len(batch)
                 made[i].end = at
@@ -128,13 +128,13 @@ cdef class Near:
         return PyBytes_FromStringAndSize(<const char *>(self.codes + column * self.fleet.rows), self.fleet.rows * 4)
 
     def collect(self, parts):
-        """Find nodes, and the values by which they can meet. Returns about `parts` tasks for `pairs`.
+        """Find the nodes and the values that nodes can share, and return about `parts` tasks for `pairs`.
 
-        Rows with the same values, but for those that no other row has, are one node. A task is (column, begin, end), of
-        the values of a column, or of the nodes themselves where the column is the number of columns.
+        A node is all rows with the same values, apart from values that only one row has. A task is (column, begin,
+        end): a range of the values of a column, or of the nodes where the column is the number of columns.
 
         Raises:
-            MemoryError: there is not so much memory.
+            MemoryError: out of memory.
         """
         cdef int c, failed
         cdef int64_t total = 0, begin, end, step
@@ -184,15 +184,15 @@ cdef class Near:
             raise MemoryError
 
     def brute(self, int64_t begin, int64_t end, Answer answer):
-        """Compare the rows from `begin` to `end` with all behind them, with the GIL released.
+        """Compare the rows from `begin` to `end` with all rows after them, with the GIL released.
 
         Raises:
-            IndexError: there are not so many rows.
-            MemoryError: there is not so much memory.
+            IndexError: a row is out of range.
+            MemoryError: out of memory.
         """
         cdef near_fleet each_row
         if not 0 <= begin <= end <= self.fleet.rows:
-            raise IndexError("there are not so many rows")
+            raise IndexError(f"rows {begin} to {end} of {self.fleet.rows}: out of range")
         self._check(answer)
         each_row = self.fleet
         each_row.nodes = NULL
@@ -216,12 +216,12 @@ cdef class Near:
 
     cdef int _check(self, Answer answer) except -1:
         if answer.rows != self.fleet.rows:
-            raise IndexError("the answer is of another fleet")
+            raise IndexError("the answer belongs to another fleet")
         return 0
 
 
 cdef class Answer:
-    """What a thread has found: counts, clusters, and the pairs themselves up to a limit."""
+    """What a thread found: counts, clusters, and up to a limit the pairs themselves."""
 
     cdef near_answer found
     cdef int64_t rows
@@ -229,7 +229,7 @@ cdef class Answer:
     def __cinit__(self, int64_t rows, int64_t limit):
         cdef int64_t i
         if not 0 <= rows < (<int64_t>1 << 32) or limit < 0:
-            raise ValueError("fewer than 2**32 rows, and a limit of 0 or more")
+            raise ValueError("there must be fewer than 2**32 rows, and a limit of 0 or more")
         self.rows, self.found.limit = rows, limit
         self.found.parents = <uint32_t *>malloc((rows + 1) * 4)
         # Untouched pages cost nothing.
@@ -245,20 +245,20 @@ cdef class Answer:
 
     @property
     def counts(self):
-        """How many pairs have so many equal attributes: 33 numbers."""
+        """For each number of equal attributes, 0 to 32, how many pairs have it."""
         return tuple(self.found.pairs[i] for i in range(33))
 
     @property
     def compared(self):
-        """How many pairs were looked at."""
+        """How many pairs were compared."""
         return self.found.compared
 
     def listed(self):
-        """Return the pairs that are kept: three 32-bit numbers each, two rows and the bits of the equal attributes."""
+        """Return the listed pairs as three 32-bit numbers each: two rows, and a bit for each equal attribute."""
         return PyBytes_FromStringAndSize(<const char *>self.found.list, self.found.listed * 12)
 
     def clusters(self):
-        """Return a 32-bit number for each row: the first row of its cluster."""
+        """Return for each row the first row of its cluster, as a 32-bit number."""
         cdef int64_t i
         cdef bytes roots = PyBytes_FromStringAndSize(NULL, self.rows * 4)
         cdef uint32_t *to = <uint32_t *>PyBytes_AsString(roots)
@@ -268,11 +268,11 @@ cdef class Answer:
         return roots
 
     def add(self, Answer other):
-        """Take over what another thread has found; of its pairs as many as there is room for. Raises ValueError."""
+        """Add what another thread found, and its pairs up to the limit. Raises ValueError for another fleet."""
         cdef int64_t i, more
         cdef int k
         if other.rows != self.rows:
-            raise ValueError("the answers are of different fleets")
+            raise ValueError("the answers belong to different fleets")
         for k in range(33):
             self.found.pairs[k] += other.found.pairs[k]
         self.found.compared += other.found.compared
@@ -285,18 +285,18 @@ cdef class Answer:
                     near_join(self.found.parents, <uint32_t>i, other.found.parents[i])
 
 
-cdef object _fill_run(near_run *run, Batch batch, int64_t place):
-    """Describe the rows of a batch. Returns what must be kept as long as the run. Raises TypeError."""
+cdef object _fill_run(near_run *run, Batch batch, int64_t index):
+    """Describe the rows of a batch; return what must live as long as the run. Raises TypeError, IndexError."""
     cdef ArrowSchema *schema
     cdef ArrowArray *array
     cdef bytes codes
-    if not -1 <= place < batch.array.n_children:
+    if not -1 <= index < batch.array.n_children:
         raise IndexError("there is no such column")
-    if place < 0:
+    if index < 0:
         run.column.kind = FLEET_MISSING
         return batch
-    schema = batch.stream.schema.children[place]
-    array = batch.array.children[place]
+    schema = batch.stream.schema.children[index]
+    array = batch.array.children[index]
     if schema.dictionary == NULL:
         _place(&run.column, array, batch.array.offset)
         _describe(&run.column, schema, schema, array, batch.array.length)
@@ -306,14 +306,14 @@ cdef object _fill_run(near_run *run, Batch batch, int64_t place):
     return batch, codes
 
 
-def digests(Batch batch, int64_t place, unsigned char[::1] to):
-    """Write 16 bytes for each value of a column, with the GIL released: the beginning of its SHA-256, zeros for "".
+def digests(Batch batch, int64_t column, unsigned char[::1] to):
+    """Write the first 16 bytes of the SHA-256 of each value of a column, with the GIL released.
 
-    A row without a value gets zeros, too.
+    Rows without a value, and those with "", get 16 zeros.
 
     Raises:
-        IndexError: there is no such column, or fewer than 16 places for each row.
-        TypeError: its values are no texts or binaries.
+        IndexError: there is no such column, or the buffer has fewer than 16 bytes for each row.
+        TypeError: its values are neither strings nor binaries.
     """
     cdef near_run run
     cdef int64_t row, length, rows = batch.array.length
@@ -321,9 +321,9 @@ def digests(Batch batch, int64_t place, unsigned char[::1] to):
     cdef unsigned char digest[32]
     cdef sha256_context context
     if len(to) < 16 * rows:
-        raise IndexError("there are not so many places")
+        raise IndexError(f"the buffer must have {16 * rows} bytes")
     memset(&run, 0, sizeof(run))
-    kept = _fill_run(&run, batch, place)
+    kept = _fill_run(&run, batch, column)
     run.end = rows
     if rows == 0:
         return

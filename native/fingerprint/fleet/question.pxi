@@ -2,7 +2,7 @@
 
 
 cdef class Question:
-    """Columns of a batch in pairs, and how they are to be held against each other."""
+    """Pairs of columns of a batch, and the thresholds and keys to compare them by."""
 
     cdef Batch batch
     cdef fleet_column *saved
@@ -16,19 +16,19 @@ cdef class Question:
         self.batch = batch
         self.kept = []
         if count != len(current) or not 0 < count <= FLEET_MOST_COLUMNS:
-            raise ValueError("there are 1 to 120 attributes, each with a saved and a current column")
+            raise ValueError("a question has 1 to 120 attributes, each with a saved and a current column")
         self.saved = <fleet_column *>calloc(count, sizeof(fleet_column))
         self.current = <fleet_column *>calloc(count, sizeof(fleet_column))
         self.order = <int *>calloc(count, sizeof(int))
         if self.saved == NULL or self.current == NULL or self.order == NULL:
             raise MemoryError
         if not (-1 <= sid < count and -1 <= ip < count):
-            raise ValueError("hardware ID and address are among the attributes")
+            raise ValueError("hardware ID and address must be among the attributes")
         for i in range(count):
             self._pair(i, saved[i], current[i])
         # The shortest values first: they cost least to read.
-        for i, place in enumerate(sorted(range(count), key=self._width)):
-            self.order[i] = place
+        for i, attribute in enumerate(sorted(range(count), key=self._width)):
+            self.order[i] = attribute
         memset(&self.asked, 0, sizeof(self.asked))
         self.asked.saved, self.asked.current, self.asked.columns = self.saved, self.current, <int>count
         self.asked.order, self.asked.sid, self.asked.ip, self.asked.threshold = self.order, sid, ip, threshold
@@ -40,8 +40,8 @@ cdef class Question:
         free(self.current)
         free(self.order)
 
-    def _width(self, int place):
-        return self.saved[place].width
+    def _width(self, int attribute):
+        return self.saved[attribute].width
 
     cdef int _pair(self, Py_ssize_t i, int64_t saved_at, int64_t current_at) except -1:
         cdef ArrowSchema *of_saved
@@ -53,14 +53,14 @@ cdef class Question:
         of_saved = self.batch.stream.schema.children[saved_at]
         of_current = self.batch.stream.schema.children[current_at]
         _require_alike(of_saved, of_current)
-        # Codes mean the same on both sides, also where only one of them is a dictionary.
+        # A code has one meaning on both sides, also where only one side is a dictionary.
         known = {b"": 0} if of_saved.dictionary != NULL or of_current.dictionary != NULL else None
         self._fill(&self.saved[i], saved_at, known)
         self._fill(&self.current[i], current_at, known)
         return 0
 
     cdef int _fill(self, fleet_column *column, int64_t at, dict known) except -1:
-        """Describe a column: as it is, or by codes. Raises TypeError for a type that cannot be compared."""
+        """Describe a column: directly, or by codes. Raises TypeError for a type that cannot be compared."""
         cdef ArrowSchema *schema = self.batch.stream.schema.children[at]
         cdef ArrowArray *array = self.batch.array.children[at]
         cdef fleet_column words
@@ -99,7 +99,7 @@ cdef class Question:
                 bits[i >> 3] |= <uint8_t>(1 << (i & 7))
         finally:
             free(shared)
-        # Codes and bits are of these rows alone, so they are counted from 0.
+        # The codes and bits cover only these rows, so they count from 0.
         column.kind, column.width, column.at, column.offsets = FLEET_CODE, 0, 0, to
         column.valid = bits if nulls else NULL
         self.kept += [codes, valid]
@@ -113,7 +113,7 @@ cdef class Question:
         cdef bytes values
         cdef int32_t *to
         if schema.dictionary != NULL or not (fleet_is_integer(schema.format) or bytes(schema.format) == b"n"):
-            raise TypeError(f"{_name(schema)} is of type {_format_of(schema)}: thresholds are whole numbers")
+            raise TypeError(f"{_name(schema)} is of type {_format_of(schema)}: thresholds are integers")
         memset(&column, 0, sizeof(column))
         _place(&column, array, self.batch.array.offset)
         column.kind = FLEET_MISSING if bytes(schema.format) == b"n" else FLEET_CODE
@@ -142,31 +142,31 @@ cdef class Question:
 
     def decide(self, int64_t begin, int64_t end, unsigned char[::1] reasons, unsigned char[::1] matched=None,
                unsigned char[::1] totals=None, long long[::1] changed=None):
-        """Decide rows, with the GIL released: threads may take different rows of one question.
+        """Decide rows, with the GIL released: threads may decide different rows of one question.
 
         Args:
             begin, end: the rows, counted in the batch.
-            reasons: has a place for each row of the batch; gets 0..5, in the order of `Reason`.
-            matched, totals: the same, for how many attributes are equal and how many the current hash has. Without
-                them each row is decided by as few attributes as it needs.
-            changed: has a place for each attribute, to which the number of rows is added where it differs or one
-                side alone has it. Needs the counts, and a buffer for each thread.
+            reasons: a buffer with an item for each row of the batch; gets 0..5, in the order of `Reason`.
+            matched, totals: buffers of the same size; get how many attributes match, and how many the current hash
+                has. Without them each row is decided by as few attributes as it needs.
+            changed: a buffer with an item for each attribute; each item grows by the number of rows where the
+                attribute differs or only one side has it. Requires matched and totals, and a buffer for each thread.
 
         Raises:
-            IndexError: there are not so many rows or places.
+            IndexError: a row is out of range, or a buffer is too small.
         """
         cdef int64_t rows = self.batch.array.length
         cdef uint8_t *to_matched = NULL
         cdef uint8_t *to_totals = NULL
         cdef int64_t *to_changed = NULL
         if not 0 <= begin <= end <= rows or len(reasons) < rows:
-            raise IndexError("there are not so many rows or places")
+            raise IndexError(f"rows {begin} to {end} of {rows}: out of range, or the buffer of reasons is too small")
         if matched is not None or totals is not None or changed is not None:
             if matched is None or totals is None or len(matched) < rows or len(totals) < rows:
-                raise IndexError("there are not so many places for both counts")
+                raise IndexError(f"the buffers of counts must have {rows} items each")
             if changed is not None:
                 if len(changed) < self.asked.columns:
-                    raise IndexError("there are not so many places for what changed")
+                    raise IndexError(f"the buffer of changes must have {self.asked.columns} items")
                 to_changed = <int64_t *>&changed[0]
         if begin == end:
             return
@@ -175,28 +175,28 @@ cdef class Question:
         with nogil:
             fleet_decide(&self.asked, begin, end, &reasons[0], to_matched, to_totals, to_changed)
 
-    def look(self, int attribute, int64_t begin, int64_t end, unsigned char[::1] same, unsigned char[::1] has,
-             unsigned char[::1] had=None):
-        """Look at one attribute, with the GIL released.
+    def compare(self, int attribute, int64_t begin, int64_t end, unsigned char[::1] same, unsigned char[::1] has,
+                unsigned char[::1] had=None):
+        """Compare one attribute, with the GIL released.
 
         Args:
             attribute: its number.
             begin, end: the rows, counted in the batch.
-            same: gets for each of these rows, from its beginning, 1 where both sides have the same value, else 0.
+            same: gets an item for each of these rows: 1 where both sides have the same value, else 0.
             has: gets 0 where the current hash lacks the key, 1 where its value is empty, else 2.
-            had: gets the same for the saved hash; None if that is not wanted.
+            had: gets the same for the saved hash; None to leave it out.
 
         Raises:
-            IndexError: there are not so many attributes, rows or places.
+            IndexError: an attribute or row is out of range, or a buffer is too small.
         """
         cdef int64_t rows = end - begin
         if not 0 <= begin <= end <= self.batch.array.length or not 0 <= attribute < self.asked.columns:
-            raise IndexError("there are not so many attributes or rows")
+            raise IndexError(f"attribute {attribute} or rows {begin} to {end}: out of range")
         cdef uint8_t *to_had = NULL
         if len(same) < rows or len(has) < rows or (had is not None and len(had) < rows):
-            raise IndexError("there are not so many places")
+            raise IndexError(f"the buffers must have {rows} items each")
         if rows:
             if had is not None:
                 to_had = <uint8_t *>&had[0]
             with nogil:
-                fleet_look(&self.saved[attribute], &self.current[attribute], begin, end, &same[0], &has[0], to_had)
+                fleet_compare(&self.saved[attribute], &self.current[attribute], begin, end, &same[0], &has[0], to_had)

@@ -2,11 +2,11 @@
 
 
 cdef class Stream:
-    """The record batches of a table, or of anything else with `__arrow_c_stream__`.
+    """The record batches of a table, or of any other object with `__arrow_c_stream__`.
 
     Raises:
-        TypeError: it has no such method, or its rows are not made of columns.
-        ValueError: reading failed; the text is that of the library that reads.
+        TypeError: it lacks this method, or its rows are not made of columns.
+        ValueError: reading failed; the message is that of the producer.
         RuntimeError: another thread is reading it.
     """
 
@@ -24,14 +24,14 @@ cdef class Stream:
         cdef ArrowArrayStream *given
         cdef int64_t i
         if self.stream.release != NULL:
-            raise TypeError("a stream is read once")
+            raise TypeError("a stream can be read only once")
         try:
             method = table.__arrow_c_stream__
         except AttributeError:
             raise TypeError(f"a {type(table).__name__} has no Arrow stream") from None
         capsule = method()
         given = <ArrowArrayStream *>PyCapsule_GetPointer(capsule, "arrow_array_stream")
-        # The content is taken over; the capsule is left empty, as the interface wants it.
+        # This object owns the stream from here on; the interface requires the capsule to be left empty.
         self.stream = given[0]
         given.release = NULL
         if self.stream.get_schema(&self.stream, &self.schema):
@@ -53,7 +53,7 @@ cdef class Stream:
     def __next__(self):
         cdef Batch batch = Batch.__new__(Batch)
         batch.stream = self
-        # A producer may release the GIL meanwhile, and its stream is for one reader at a time.
+        # A producer may release the GIL in get_next, and its stream takes one reader at a time.
         if self.reading:
             raise RuntimeError("another thread is reading this stream")
         self.reading = True
@@ -68,8 +68,10 @@ cdef class Stream:
         return batch
 
     cdef _error(self):
-        cdef const char *told = self.stream.get_last_error(&self.stream)
-        return "the columns cannot be read" if told == NULL else (<bytes>told).decode("utf-8", "replace")
+        cdef const char *message = self.stream.get_last_error(&self.stream)
+        if message == NULL:
+            return "cannot read the columns: the producer gave no reason"
+        return (<bytes>message).decode("utf-8", "replace")
 
 
 cdef class Batch:
@@ -79,13 +81,13 @@ cdef class Batch:
     cdef Stream stream
 
     cdef int check(self) except -1:
-        """Raise ValueError unless every row is there, in every column."""
+        """Raise ValueError unless every column has all rows, and every row is a struct."""
         cdef int64_t i, last = self.array.offset + self.array.length
         cdef const uint8_t *valid = NULL
         if self.array.null_count != 0 and self.array.n_buffers > 0:
             valid = <const uint8_t *>self.array.buffers[0]
-        if valid != NULL and sound_count_unset(valid, self.array.offset, self.array.length):
-            raise ValueError("a row is null as a whole: each row is a struct with the fleet's columns")
+        if valid != NULL and count_unset_bits(valid, self.array.offset, self.array.length):
+            raise ValueError("a row is null: each row must be a struct with the fleet's columns")
         for i in range(self.array.n_children):
             if self.array.children[i].length < last:
                 raise ValueError(f"{_name(self.stream.schema.children[i])} has fewer rows than its batch")
@@ -102,16 +104,16 @@ cdef class Batch:
         return self.array.length
 
     def question(self, saved, current, int32_t threshold, thresholds=None, sid_key=0, ip_key=0):
-        """Return what is to be asked of these rows.
+        """Return a question over these rows: which columns to compare, and by which threshold.
 
         Args:
-            saved, current: for each attribute the place of its column in the stream; -1 for none.
-            threshold: for rows that have none of their own.
-            thresholds: place of their column, None for none.
-            sid_key, ip_key: places of hardware ID and address among the attributes; -1 for none.
+            saved, current: for each attribute the index of its column in the stream; -1 for none.
+            threshold: for rows without a threshold of their own.
+            thresholds: index of the column of thresholds, None for none.
+            sid_key, ip_key: indexes of hardware ID and address among the attributes; -1 for none.
 
         Raises:
-            TypeError: a column is of a type that cannot be compared, or the two of an attribute cannot.
-            ValueError: a threshold has more than 32 bits.
+            TypeError: the type of a column cannot be compared, or the two types of an attribute cannot.
+            ValueError: a threshold needs more than 32 bits.
         """
         return Question(self, saved, current, threshold, thresholds, sid_key, ip_key)
