@@ -1,7 +1,7 @@
 """The hardware as its SMBIOS table describes it: one immutable value per structure.
 
 `dmidecode` makes these from what the program dmidecode printed; of a raw table the native core takes the values of
-scheme `stable` and what identifies (`_core.stable_values`, `_core.identifying_texts`) without them. Source of names
+scheme `stable` and what identifies (`_core.stable_values`, `_core.smbios_identifiers`) without them. Source of names
 and units: DMTF DSP0134.
 """
 

@@ -170,11 +170,11 @@ def _texts_of_raw_tables(snapshot: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (kind, text) of what identifies in the raw SMBIOS tables that a recording holds."""
     from base64 import b64decode
 
-    from fingerprint._core import identifying_texts, identifying_texts_of_windows
+    from fingerprint._core import smbios_identifiers, smbios_identifiers_of_windows
 
     files = snapshot.get("files")
     table = files.get(SMBIOS_TABLE) if isinstance(files, dict) else None
-    for entry, reader in ((table, identifying_texts), (snapshot.get("firmwareTable"), identifying_texts_of_windows)):
+    for entry, reader in ((table, smbios_identifiers), (snapshot.get("firmwareTable"), smbios_identifiers_of_windows)):
         if not isinstance(entry, dict):
             continue
         # A table that is valid UTF-8 by chance was recorded as text.

@@ -1,7 +1,7 @@
-"""The engine's native part that every command needs, in one module: a start loads one file instead of six.
+"""The native code that every command needs, in one module: a start loads one file in place of six.
 
-Each topic is one of the files included here. What several modules or topics use of C is declared once, in the .pxd
-file named like its header in native/include.
+Each included file has one topic. C functions are declared once, in the .pxd file with the name of their header in
+native/include.
 """
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
@@ -13,10 +13,10 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 
 from fingerprint.canonical cimport (
-    CANONICAL_ROOM,
+    CANONICAL_SIZE,
     canonical_serial,
     canonical_text,
-    hypervisor_of_texts,
+    hypervisor_of_names,
     uuid_digits,
 )
 from fingerprint.json_text cimport (

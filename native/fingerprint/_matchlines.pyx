@@ -1,4 +1,4 @@
-"""The match rule over JSON Lines: pairs of hashes in, one line of answer for each, with the GIL released."""
+"""The match rule over JSON Lines: for each line with two hashes one line with the answer, with the GIL released."""
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_DecodeASCII
@@ -28,9 +28,9 @@ from fingerprint.ssm_rule cimport ssm_decide, ssm_is_match, ssm_percent, ssm_rea
 
 cdef enum:
     LINE_LIMIT = 64 * 1024 * 1024
-    # What one line of answer can need: its words, two numbers of 32 bits, one of 64 and the longest problem.
-    ANSWER_ROOM = 256
-    # Up to here insertion beats merging.
+    # The longest line of answer: its words, two numbers of 32 bits, one of 64 bits and the longest problem.
+    ANSWER_SIZE = 256
+    # Up to this length insertion sort is faster than merging.
     RUN = 16
 
 
@@ -45,7 +45,7 @@ cdef struct attribute_t:
     text_t value
 
 
-# A hash of the line; `machine_id`, `uuid` and `ip` are its values of these keys, "" where they are missing.
+# A hash of a line; `machine_id`, `uuid` and `ip` are the values of these keys, "" if missing.
 cdef struct hash_t:
     attribute_t *attributes
     size_t count
@@ -68,20 +68,20 @@ cdef struct engine_t:
     hash_t current
     attribute_t *scratch
     size_t scratch_capacity
-    # Decoded strings of the line in work, never longer together than the line.
+    # The decoded strings of the current line, together at most as long as the line.
     buffer_t decoded
-    # The beginning of a line whose end has not come yet.
+    # The begin of a line whose end has not arrived yet.
     buffer_t pending
     buffer_t answers
-    # The line in work was too long; what comes of it is dropped.
+    # The current line is too long; the rest of it is dropped.
     bint discarding
     bint out_of_memory
-    # Before a problem: the member that has it.
+    # The member with the problem, as prefix of the message.
     const char *where
     int64_t lines
     int64_t differs
     int64_t errors
-    # The text of the first error, if it came in this chunk.
+    # The first error in `answers`, if it is in this chunk.
     size_t first_error_at
     size_t first_error_length
 
@@ -91,11 +91,11 @@ include "matchlines/answers.pxi"
 
 
 cdef bint _take_line(engine_t *e, const char *line, size_t length) noexcept nogil:
-    """Take a whole line without its newline; False without memory."""
+    """Answer a complete line, given without its newline; False if memory is short."""
     cdef json_reader r
     e.lines += 1
     e.where = b""
-    if not _reserve(e, &e.answers, ANSWER_ROOM):
+    if not _reserve(e, &e.answers, ANSWER_SIZE):
         return False
     if length > LINE_LIMIT:
         _answer_error(e, b"longer than 64 MiB", LINE_LIMIT)
@@ -105,7 +105,7 @@ cdef bint _take_line(engine_t *e, const char *line, size_t length) noexcept nogi
 
 
 cdef bint _take_part(engine_t *e, const char *data, size_t length) noexcept nogil:
-    """Keep a part of a line whose end has not come yet; False without memory."""
+    """Keep a part of a line whose end has not arrived yet; False if memory is short."""
     if e.discarding:
         return True
     if e.pending.length + length > LINE_LIMIT:
@@ -119,7 +119,7 @@ cdef bint _take_part(engine_t *e, const char *data, size_t length) noexcept nogi
 
 
 cdef bint _take_end(engine_t *e) noexcept nogil:
-    """Take the line whose parts were kept; False without memory."""
+    """Answer the line whose parts were kept; False if memory is short."""
     cdef size_t length = e.pending.length
     e.pending.length = 0
     if e.discarding:
@@ -129,7 +129,7 @@ cdef bint _take_end(engine_t *e) noexcept nogil:
 
 
 cdef bint _take(engine_t *e, const char *data, size_t length) noexcept nogil:
-    """Take the next bytes of the stream; False without memory."""
+    """Process the next bytes of the stream; False if memory is short."""
     cdef const char *end = data + length
     cdef const char *newline
     while data != end:
@@ -148,17 +148,17 @@ cdef bint _take(engine_t *e, const char *data, size_t length) noexcept nogil:
 @cython.final
 @cython.auto_pickle(False)
 cdef class Matcher:
-    """Judges pairs of hashes that come as JSON Lines, in chunks that may end anywhere.
+    """Decides pairs of hashes given as JSON Lines, in chunks that may end anywhere.
 
-    A line in: `{"saved":{..},"current":{..},"threshold":40,"sidKey":"machine-id"}`. The hashes are objects of strings
-    or null, null reading as ""; a hash that is null is empty. Of duplicate names the last one wins; other members are
-    ignored; `sidKey` is "machine-id" (the default) or "uuid".
+    Input line: `{"saved":{..},"current":{..},"threshold":40,"sidKey":"machine-id"}`. The hashes are objects
+    of strings or null, and null reads as ""; a hash that is null is empty. Of duplicate names the last one counts;
+    other members are ignored; `sidKey` is "machine-id" (the default) or "uuid".
 
-    A line out: `{"match":true,"reason":"SAME_IP","matched":9,"total":9,"percent":100}`, or for a bad line, with which
-    the work goes on, `{"match":null,"reason":"INVALID_INPUT","error":"line 3: threshold: missing at byte 40"}`; bytes
-    count from 0 within the line. Blank lines count as lines and get no answer. A line may have 64 MiB.
+    Output line: `{"match":true,"reason":"SAME_IP","matched":9,"total":9,"percent":100}`. An invalid line does not end
+    the run; its output is `{"match":null,"reason":"INVALID_INPUT","error":"line 3: threshold: missing at byte 40"}`;
+    bytes count from 0 within the line. Blank lines count as lines and have no output. A line has at most 64 MiB.
 
-    One thread at a time may use it.
+    Only one thread at a time may use it.
     """
 
     cdef engine_t _engine
@@ -199,19 +199,19 @@ cdef class Matcher:
             self._busy = False
 
     def feed(self, data):
-        """Take the next chunk of any bytes-like object and return the answers to the lines that it ends.
+        """Process the next chunk, a bytes-like object, and return the answers to the lines that end in it.
 
         Raises:
             TypeError: the chunk is not bytes-like.
             MemoryError: the answers to this chunk are lost; make a new Matcher.
             RuntimeError: another thread is using this Matcher.
         """
-        # Nobody can change a copy while the GIL is released.
+        # A copy, because others could change the buffer while the GIL is released.
         cdef bytes chunk = data if type(data) is bytes else bytes(memoryview(data))
         return self._run(PyBytes_AsString(chunk), len(chunk), False)
 
     def finish(self):
-        """Return the answer to a last line that no newline ended, if there is one.
+        """Return the answer to a last line without a newline, b"" if there is none.
 
         Raises:
             MemoryError: the answer is lost; make a new Matcher.
@@ -221,20 +221,20 @@ cdef class Matcher:
 
     @property
     def lines(self):
-        """Lines taken so far, blank ones included."""
+        """Number of lines so far, including blank ones."""
         return self._engine.lines
 
     @property
     def differs(self):
-        """Lines that were answered with no match."""
+        """Number of lines whose hashes do not match."""
         return self._engine.differs
 
     @property
     def errors(self):
-        """Lines that were bad."""
+        """Number of invalid lines."""
         return self._engine.errors
 
     @property
     def first_error(self):
-        """What the first bad line was told, "" without one."""
+        """Return the error of the first invalid line, "" without one."""
         return self._first_error

@@ -4,13 +4,13 @@ from fingerprint.smbios cimport smbios_walk
 cdef extern from "stable_values.h":
     enum:
         ELEMENT_DIGITS
-        PART_ROOM
+        PART_SIZE
         VALUE_DIGITS
 
     ctypedef struct part_list:
-        char (*parts)[PART_ROOM]
+        char (*parts)[PART_SIZE]
         size_t count
-        size_t room
+        size_t capacity
 
     ctypedef struct stable_facts:
         char system_uuid[VALUE_DIGITS + 1]

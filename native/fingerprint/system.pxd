@@ -17,7 +17,7 @@ cdef extern from "system.h":
     int next_ipv4(const unsigned char *dump, size_t length, size_t *at, unsigned char *address) nogil
     int dump_addresses(unsigned char **data, size_t *length) nogil
     int dump_links(unsigned char **data, size_t *length) nogil
-    int outgoing_address(char *text, size_t room) nogil
+    int outgoing_address(char *text, size_t size) nogil
     int rename_within(int directory, const char *source, const char *target, int exchange) nogil
     int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) nogil
     int processor_identity(char *brand, unsigned int *signature, unsigned int *features, char *hypervisor) nogil

@@ -1,8 +1,8 @@
-/* The form in which texts and UUIDs of firmware are compared, and which of them say nothing.
+/* The canonical form of strings and UUIDs of firmware, for comparison, and the placeholders among them.
 
-   Makers leave placeholders where they have nothing to say. A placeholder that passed for a serial number
-   would make two machines one, so the lists are wide: a real value that is taken for one only counts as
-   absent. The rules were found in 81,325 reports of machines; docs/stable.md explains them. */
+   Vendors leave placeholders in fields that they do not fill. A placeholder that passed for a serial number would make
+   two machines equal, so the lists are wide: a real value that a list matches only counts as absent. The rules come
+   from 81,325 reports of machines; docs/stable.md explains them. */
 
 #ifndef FINGERPRINT_CANONICAL_H
 #define FINGERPRINT_CANONICAL_H
@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* SMBIOS 3 sets no limit to a string; what differs only behind this is the same. */
-#define CANONICAL_ROOM 256
+/* SMBIOS 3 does not limit the length of a string; characters after this many bytes are ignored. */
+#define CANONICAL_SIZE 256
 
 static const char *const PLACEHOLDERS[] = {
     "abcd", "abcdefghijklmnopqrstuvwxyz", "cpu version", "fill by oem", "n/a", "na", "none", "null", "oem", "other",
@@ -24,14 +24,14 @@ static const char *const PLACEHOLDER_STARTS[] = {
     "system product name", "system serial", "system sku", "system version", "tbd", "to be fil", "to be set",
     "type1 - tbd", "undefined",
 };
-/* Templates that firmware numbers by slot: equal on all machines of a model. By their first letters. */
+/* Templates that firmware numbers by slot, equal on all machines of a model; ordered by their first letters. */
 static const char *const PLACEHOLDER_PARTS[] = {
     "asset tag", "asset_num", "assettag", "manufacturer", "part number", "partnum", "serial number", "serialnum",
     "sernum", "sodimm0",
 };
 static const char PLACEHOLDER_PART_LETTERS[] = "amps";
 static const char *const PLACEHOLDER_UUIDS[] = {
-    /* In the smaller of the two byte orders. */
+    /* In the byte order that gives the smaller digits. */
     "000102030405060708090a0b0c0d0e0f", "00020003000400050006000700080009", "00112233445566778899aabbccddeeff",
     "0123456789abcdef0123456789abcdef", "12345678123412341234123456789abc", "123456781234567890abcddeefaabbcc",
     "44454c4c00001000800000c04f000000", "44454c4c00001020802080c04f202020", "44454c4c000010208020a0c04f202020",
@@ -47,15 +47,16 @@ static int is_separator(char c) {
     }
 }
 
-/* The texts are short and mostly real, so each list is entered by a first character only. */
+/* Return whether a text is in a list. Most texts are real, so one character is compared before the others. */
 static int is_listed(const char *text, size_t length) {
     for (size_t i = 0; i < sizeof PLACEHOLDERS / sizeof *PLACEHOLDERS; i++)
-        if (PLACEHOLDERS[i][0] == text[0] && strlen(PLACEHOLDERS[i]) == length && !memcmp(PLACEHOLDERS[i], text, length))
+        if (PLACEHOLDERS[i][0] == text[0] && strlen(PLACEHOLDERS[i]) == length
+            && !memcmp(PLACEHOLDERS[i], text, length))
             return 1;
     for (size_t i = 0; i < sizeof PLACEHOLDER_STARTS / sizeof *PLACEHOLDER_STARTS; i++)
         if (PLACEHOLDER_STARTS[i][0] == text[0] && !strncmp(PLACEHOLDER_STARTS[i], text, strlen(PLACEHOLDER_STARTS[i])))
             return 1;
-    /* One pass, and two letters before a comparison: ten searches would cost more than the digest. */
+    /* One pass with two letters before a comparison: ten searches would cost more than the digest. */
     for (const char *at = text; (at = strpbrk(at, PLACEHOLDER_PART_LETTERS)) != NULL; at++)
         for (size_t i = 0; i < sizeof PLACEHOLDER_PARTS / sizeof *PLACEHOLDER_PARTS; i++)
             if (PLACEHOLDER_PARTS[i][0] == at[0] && PLACEHOLDER_PARTS[i][1] == at[1]
@@ -64,7 +65,7 @@ static int is_listed(const char *text, size_t length) {
     return 0;
 }
 
-/* Whether a canonical text (NUL behind it) is a placeholder: listed, one character repeated, or counting. */
+/* Return whether a canonical text, NUL-terminated, is a placeholder: listed, one character repeated, or counting. */
 static int is_placeholder(const char *text, size_t length) {
     size_t at = 0, letters = 0, digits = 0;
     char first = 0, last = 0;
@@ -83,7 +84,7 @@ static int is_placeholder(const char *text, size_t length) {
             last = c;
             digits++;
         } else {
-            /* Letters before the digits are a template's prefix; behind them they are part of a value. */
+            /* Letters before the digits are the prefix of a template; after them they are part of a value. */
             if (digits) counting = 0;
             letters++;
         }
@@ -93,14 +94,14 @@ static int is_placeholder(const char *text, size_t length) {
     return is_listed(text, length);
 }
 
-/* Write a text in the form that is compared, with a NUL behind it; return its length, 0 for a placeholder.
+/* Write the canonical form of a text, NUL-terminated; return its length, 0 for a placeholder.
 
-   What is not printable ASCII is a dot, as dmidecode prints it; runs of blanks are one; lower case, as updates
-   of the firmware change the case of makers' names. `to` has CANONICAL_ROOM bytes. */
+   A byte that is not printable ASCII becomes a dot, as dmidecode prints it; a run of blanks becomes one; letters become
+   lower case, because updates of the firmware change the case of vendors' names. `to` has CANONICAL_SIZE bytes. */
 static size_t canonical_text(const unsigned char *from, size_t length, char *to) {
     size_t n = 0;
     int blank = 0;
-    for (size_t i = 0; i < length && n < CANONICAL_ROOM - 2; i++) {
+    for (size_t i = 0; i < length && n < CANONICAL_SIZE - 2; i++) {
         unsigned char c = from[i];
         if (c == ' ') { blank = n > 0; continue; }
         if (blank) { to[n++] = ' '; blank = 0; }
@@ -110,16 +111,16 @@ static size_t canonical_text(const unsigned char *from, size_t length, char *to)
     return n && !is_placeholder(to, n) ? n : (to[0] = 0, (size_t)0);
 }
 
-/* The same for a serial number: fewer than four characters say nothing. */
+/* Do the same for a serial number, which has at least four characters. */
 static size_t canonical_serial(const unsigned char *from, size_t length, char *to) {
     size_t n = canonical_text(from, length, to);
     if (n < 4) { to[0] = 0; return 0; }
     return n;
 }
 
-/* Whether 16 bytes are written by rule: one byte value in most of them, a period, or counting.
+/* Return whether 16 bytes follow a pattern: one byte value in most of them, a period, or counting.
 
-   No function that makes UUIDs comes near any of these; each is met by chance once in 2^40 at most. */
+   No UUID generator gives such values; by chance each pattern occurs at most once in 2^40. */
 static int is_regular(const unsigned char *bytes) {
     static const unsigned char counting[] = { 1, 2, 0x10, 0x11, 0xFF, 0xFE, 0xF0, 0xEF };
     int counts[256] = { 0 }, steps[256] = { 0 }, digits[16] = { 0 }, first = 0, words = 1;
@@ -145,10 +146,10 @@ static int is_regular(const unsigned char *bytes) {
         || digits[0] + digits[15] >= 29;
 }
 
-/* Whether 16 bytes are a text, filled up with zeros, that is no serial number: the name of a model ("RPi3"), or a
+/* Return whether 16 bytes are a text, padded with zeros, other than a serial number: the name of a model ("RPi3") or a
    placeholder. HP writes product and serial number this way, with more than four digits. */
 static int is_name(const unsigned char *bytes) {
-    char text[17], canonical[CANONICAL_ROOM];
+    char text[17], canonical[CANONICAL_SIZE];
     size_t length = 0;
     int digits = 0;
     for (int i = 0; i < 16; i++) {
@@ -160,10 +161,11 @@ static int is_name(const unsigned char *bytes) {
     return digits < 4 || !canonical_text((const unsigned char *)text, length, canonical);
 }
 
-/* Write the 32 digits of a UUID of 16 bytes, those of the smaller byte order; return 32, or 0 for a placeholder.
+/* Write the 32 digits of a UUID of 16 bytes, in the byte order that gives the smaller ones; return 32, or 0 for a
+   placeholder.
 
-   Before SMBIOS 2.6, and by VMware before hardware version 13, its first three fields were printed the other way
-   round; a machine changes from one to the other without being another machine. */
+   Before SMBIOS 2.6, and with VMware before hardware version 13, the first three fields have the opposite byte order;
+   an update changes the order although the machine stays the same. */
 static size_t canonical_uuid(const unsigned char *bytes, char *to) {
     static const int turn[8] = { 3, 2, 1, 0, 5, 4, 7, 6 };
     static const char hex[] = "0123456789abcdef";
@@ -187,7 +189,7 @@ static size_t canonical_uuid(const unsigned char *bytes, char *to) {
     return 32;
 }
 
-/* Pieces of maker, product and firmware names, and the hypervisor that writes them; the first one counts. */
+/* Parts of vendor, product and firmware names, and the hypervisor that writes them; the first match counts. */
 static const char *const HYPERVISORS[][2] = {
     { "vmware", "vmware" }, { "virtualbox", "virtualbox" }, { "innotek", "virtualbox" },
     { "parallels virtual", "parallels" }, { "parallels arm", "parallels" }, { "amazon ec2", "ec2" },
@@ -196,13 +198,13 @@ static const char *const HYPERVISORS[][2] = {
     { "xen", "xen" }, { "bhyve", "bhyve" }, { "apple virtualization", "apple" }, { "virtual machine", "hyperv" },
 };
 
-/* Tell the hypervisor by canonical texts: "none" if they name none, "" if there are none. */
-static const char *hypervisor_of_texts(const char *const *texts, size_t count) {
+/* Return the hypervisor that canonical names contain: "none" if they contain none, "" if all of them are empty. */
+static const char *hypervisor_of_names(const char *const *names, size_t count) {
     size_t known = sizeof HYPERVISORS / sizeof *HYPERVISORS, first = known;
     int any = 0;
     for (size_t i = 0; i < count; i++) {
-        any |= texts[i][0] != 0;
-        for (const char *at = texts[i]; *at; at++)
+        any |= names[i][0] != 0;
+        for (const char *at = names[i]; *at; at++)
             for (size_t h = 0; h < first; h++)
                 if (HYPERVISORS[h][0][0] == at[0] && HYPERVISORS[h][0][1] == at[1]
                     && !strncmp(HYPERVISORS[h][0], at, strlen(HYPERVISORS[h][0])))

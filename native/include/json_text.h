@@ -1,8 +1,9 @@
-/* A strict pull scanner of JSON text (RFC 8259) over a range of bytes.
+/* A strict pull scanner of JSON (RFC 8259) over a range of bytes.
 
-   Nothing is allocated and nothing of Python is needed. A function that can fail returns 0 and leaves in the reader
-   what is wrong and where; those texts are ASCII without quotes and backslashes, so they fit into JSON as they are.
-   A string that was scanned is valid in every respect: its escapes decode and its bytes are UTF-8. */
+   It allocates no memory and uses nothing of Python. A function that can fail returns 0 and sets the reader's error and
+   its position; errors are ASCII without quotes and backslashes, so they can be written into JSON unescaped.
+   A scanned string is valid: its escapes decode and its bytes are UTF-8.
+   Longer than 400 lines: the scanner and its checks of strings and numbers share one reader and are used together. */
 #ifndef FINGERPRINT_JSON_TEXT_H
 #define FINGERPRINT_JSON_TEXT_H
 
@@ -14,18 +15,18 @@
 #include <emmintrin.h>
 #endif
 
-/* Containers that may be open at a time; json_skip keeps one bit for each. */
+/* How deep containers may be nested; json_skip has one bit for each. */
 #define JSON_DEPTH 64
 
 typedef struct {
     const char *p;
     const char *begin;
     const char *end;
-    const char *error; /* NULL while all is well */
+    const char *error; /* NULL without an error */
     const char *error_at;
 } json_reader;
 
-/* The text between the quotes, as it stands in the source. */
+/* The bytes between the quotes, undecoded. */
 typedef struct {
     const char *data;
     size_t length;
@@ -46,7 +47,7 @@ static inline int json_fail(json_reader *r, const char *problem, const char *at)
     return 0;
 }
 
-/* The next byte that is not white space, not consumed; -1 at the end. */
+/* Skip white space and return the next byte, without consuming it; -1 at the end. */
 static inline int json_peek(json_reader *r)
 {
     for (; r->p != r->end; r->p++) {
@@ -57,8 +58,8 @@ static inline int json_peek(json_reader *r)
     return -1;
 }
 
-/* The first quote, backslash or control byte of [p, end); the high bit of *seen is set if a byte >= 0x80 stands before
-   it. */
+/* Return the first quote, backslash or control byte of [p, end), or end; set the high bit of *seen if a byte >= 0x80
+   comes before it. */
 static inline const char *json_plain_end(const char *p, const char *end, unsigned *seen)
 {
 #ifdef __SSE2__
@@ -82,7 +83,7 @@ static inline const char *json_plain_end(const char *p, const char *end, unsigne
         memcpy(&word, p, 8);
         quote = word ^ ones * '"';
         backslash = word ^ ones * '\\';
-        /* Exact as a question about the whole word; which byte it is, the loop below finds. */
+        /* Exact for the word as a unit; the loop below finds the byte. */
         if ((((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & tops)
             break;
         *seen |= word & tops ? 0x80 : 0;
@@ -97,7 +98,7 @@ static inline const char *json_plain_end(const char *p, const char *end, unsigne
     return p;
 }
 
-/* The first byte of [p, end) that is not part of well-formed UTF-8 (Unicode, table 3-7), or end. */
+/* Return the first byte of [p, end) that is not part of well-formed UTF-8 (Unicode, table 3-7), or end. */
 static inline const char *json_utf8_end(const char *p, const char *end)
 {
     while (p != end) {
@@ -130,7 +131,7 @@ static inline const char *json_utf8_end(const char *p, const char *end)
     return end;
 }
 
-/* The UTF-16 unit of \uXXXX at p; -1 if there is none. */
+/* Return the UTF-16 unit of \uXXXX at p; -1 if there is none. */
 static inline int json_unit(const char *p, const char *end)
 {
     int unit = 0;
@@ -149,8 +150,8 @@ static inline int json_unit(const char *p, const char *end)
     return unit;
 }
 
-/* The character that the escape at p stands for, and the escape's length; -1 if it is malformed, -2 if it is half of
-   a surrogate pair. */
+/* Return the character of the escape at p, and set the escape's length; -1 if it is malformed, -2 if it is half of a
+   surrogate pair. */
 static inline int32_t json_escape(const char *p, const char *end, int *length)
 {
     static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
@@ -173,7 +174,7 @@ static inline int32_t json_escape(const char *p, const char *end, int *length)
     return 0x10000 + ((int32_t)(unit - 0xD800) << 10 | (low - 0xDC00));
 }
 
-/* At the opening quote. */
+/* Scan a string; the reader is at the opening quote. */
 static inline int json_scan_string(json_reader *r, json_string *out)
 {
     unsigned seen = 0;
@@ -206,7 +207,7 @@ static inline int json_scan_string(json_reader *r, json_string *out)
     return 1;
 }
 
-/* Writes the text of a scanned string, never longer than its source, and returns the length. */
+/* Write the decoded text of a scanned string, at most as long as its source, and return the length. */
 static inline size_t json_decode(const json_string *string, char *out)
 {
     const char *p = string->data, *end = p + string->length;
@@ -256,7 +257,7 @@ static inline int json_skip_digits(json_reader *r)
     return 1;
 }
 
-/* At a number: passes over it and says whether it has neither fraction nor exponent. */
+/* Scan a number; *is_integer is 1 if it has neither fraction nor exponent. */
 static inline int json_scan_number(json_reader *r, int *is_integer)
 {
     *is_integer = 1;
@@ -285,7 +286,7 @@ static inline int json_scan_number(json_reader *r, int *is_integer)
     return 1;
 }
 
-/* At a value: takes it if it is an integer of 64 bits. */
+/* Scan an integer of 64 bits; any other value is an error. */
 static inline int json_scan_int64(json_reader *r, int64_t *value)
 {
     const char *start = r->p;
@@ -304,7 +305,7 @@ static inline int json_scan_int64(json_reader *r, int64_t *value)
             return json_fail(r, "integer out of range", start);
         magnitude = magnitude * 10 + digit;
     }
-    /* The detour avoids the negation of a value that has no positive twin. */
+    /* INT64_MIN has no positive counterpart, so the magnitude is not simply negated. */
     *value = *start == '-' && magnitude ? -(int64_t)(magnitude - 1) - 1 : (int64_t)magnitude;
     return 1;
 }
@@ -317,8 +318,8 @@ static inline int json_scan_word(json_reader *r, const char *word, size_t length
     return 1;
 }
 
-/* Inside an object, *first being 1 behind its brace: 1 with a member's name taken and the reader at its value; 0 behind
-   the closing brace, or on an error. */
+/* Scan the name of the next member of an object; *first is 1 directly after the opening brace. Return 1 with the reader
+   at the member's value; 0 after the closing brace, or on an error. */
 static inline int json_next_member(json_reader *r, int *first, json_string *name)
 {
     int c = json_peek(r);
@@ -344,7 +345,7 @@ static inline int json_next_member(json_reader *r, int *first, json_string *name
     return 1;
 }
 
-/* The same for the elements of an array. */
+/* Do the same for the next element of an array. */
 static inline int json_next_element(json_reader *r, int *first)
 {
     int c = json_peek(r);
@@ -363,10 +364,10 @@ static inline int json_next_element(json_reader *r, int *first)
     return 1;
 }
 
-/* Passes over a whole value, `depth` containers being open around it. */
+/* Skip a value; `depth` containers are open around it. */
 static inline int json_skip(json_reader *r, int depth)
 {
-    uint64_t objects = 0; /* a bit for each container opened here, the innermost lowest: is it an object? */
+    uint64_t objects = 0; /* a bit for each container opened here, the innermost lowest: 1 for an object */
     int open = 0, first = 1, c, is_integer;
     json_string text;
     for (;;) {
@@ -397,7 +398,7 @@ static inline int json_skip(json_reader *r, int depth)
     }
 }
 
-/* Behind the last value: nothing but white space may follow. */
+/* Check that only white space follows the last value. */
 static inline int json_close(json_reader *r)
 {
     return json_peek(r) < 0 || json_fail(r, "text behind the value", r->p);

@@ -1,4 +1,4 @@
-/* Keeps the memory of this process out of core dumps, crash reports and the hands of other processes of its user. */
+/* Keep the memory of this process out of core dumps and crash reports, and away from other processes of its user. */
 
 #ifndef FINGERPRINT_PROCESS_MEMORY_H
 #define FINGERPRINT_PROCESS_MEMORY_H
@@ -10,9 +10,9 @@
 /* werapi.h; by number, as not every SDK has that header. */
 #define NO_HEAP_IN_REPORTS 1
 
-/* Returns 0, or the code of the first call that failed. Error reporting, and with it LocalDumps, is not started for this
-   process; a report that is made all the same is without its heap. (WerAddExcludedApplication writes the registry, for
-   every program of this file name, which is the interpreter's.) */
+/* Return 0, or the code of the first call that failed. Windows starts no error reporting, and so no LocalDumps, for
+   this process; a report that is made nevertheless lacks the heap. (WerAddExcludedApplication is no alternative: it
+   writes the registry, for all programs with the interpreter's file name.) */
 static int hide_process_memory(void) {
     typedef HRESULT (WINAPI *set_flags)(DWORD);
     HMODULE kernel = GetModuleHandleW(L"kernel32.dll");
@@ -36,13 +36,13 @@ static int hide_process_memory(void) {
 #include <unistd.h>
 #endif
 
-/* Returns 0, or the errno of the first call that failed: sandboxes forbid some. All are tried.
+/* Return 0, or the errno of the first call that failed: sandboxes forbid some. All calls are made.
 
-   The limit alone does not do: Linux ignores it where core_pattern is a pipe (systemd-coredump, apport). A process that is
-   not dumpable writes no core in any way, and no other process without CAP_SYS_PTRACE attaches to it or reads its memory.
-   Its own /proc/self stays readable to it, but for what is mode 0400 there (environ, auxv, mem). exec(2) resets it, so
-   the tools that this process starts are as always. On macOS a debugger cannot attach any more, and one that has attached
-   ends the process. */
+   The limit alone is not enough: Linux ignores it if core_pattern is a pipe (systemd-coredump, apport). A process that
+   is not dumpable writes no core at all, and only a process with CAP_SYS_PTRACE can attach to it or read its memory. It
+   can still read its own /proc/self, except files of mode 0400 (environ, auxv, mem). exec(2) resets the flag, so the
+   tools that this process starts are not affected. On macOS a debugger can no longer attach, and an attached one ends
+   the process. */
 static int hide_process_memory(void) {
     int code = 0;
     struct rlimit none = {0, 0};

@@ -1,5 +1,5 @@
-/* SHA-256 (FIPS 180-4), for the values of scheme `stable`: with the processor's instructions where it has
-   them, asked at run time, else portable. SHA256_PORTABLE builds without them; tests of the portable way do so. */
+/* SHA-256 (FIPS 180-4), for the values of scheme `stable`. It uses the processor's instructions if it has them, checked
+   at run time, else portable code. SHA256_PORTABLE builds only the portable code, for its tests. */
 
 #ifndef FINGERPRINT_SHA256_H
 #define FINGERPRINT_SHA256_H
@@ -61,7 +61,7 @@ static void sha256_portable(uint32_t *state, const unsigned char *data, size_t b
 __attribute__((target("sha,sse4.1,ssse3"))) static void sha256_instructions(
     uint32_t *state, const unsigned char *data, size_t blocks) {
     const __m128i turned = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
-    /* The instructions want the state as ABEF and CDGH. */
+    /* The instructions take the state as ABEF and CDGH. */
     __m128i t = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)state), 0xB1);
     __m128i s1 = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(state + 4)), 0x1B);
     __m128i s0 = _mm_alignr_epi8(t, s1, 8);
@@ -90,7 +90,7 @@ __attribute__((target("sha,sse4.1,ssse3"))) static void sha256_instructions(
     _mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(s1, t, 8));
 }
 
-/* Asked with the instruction itself: not every compiler's library knows the name "sha". */
+/* By CPUID itself: the libraries of some compilers do not know the name "sha". */
 #include <cpuid.h>
 
 static int sha256_has_instructions(void) {
@@ -108,12 +108,12 @@ static int sha256_has_instructions(void) { return 0; }
 
 #endif
 
-/* -1 until asked: under a hypervisor each question costs microseconds. */
-static int sha256_way = -1;
+/* -1 until checked, then 0 or 1: under a hypervisor each CPUID costs microseconds. */
+static int sha256_use_instructions = -1;
 
 static void sha256_blocks(uint32_t *state, const unsigned char *data, size_t blocks) {
-    if (sha256_way < 0) sha256_way = sha256_has_instructions();
-    if (sha256_way) sha256_instructions(state, data, blocks);
+    if (sha256_use_instructions < 0) sha256_use_instructions = sha256_has_instructions();
+    if (sha256_use_instructions) sha256_instructions(state, data, blocks);
     else sha256_portable(state, data, blocks);
 }
 
@@ -130,7 +130,7 @@ static void sha256_add(sha256_context *context, const void *bytes, size_t length
     const unsigned char *data = bytes;
     context->length += length;
     if (context->held) {
-        size_t room = 64 - context->held, taken = length < room ? length : room;
+        size_t space = 64 - context->held, taken = length < space ? length : space;
         memcpy(context->block + context->held, data, taken);
         context->held += taken;
         data += taken;

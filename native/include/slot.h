@@ -1,4 +1,4 @@
-/* A value of a hardware hash in a packed form that is compared without a branch. */
+/* A value of a hardware hash in a packed form that allows comparison without a branch. */
 
 #ifndef FINGERPRINT_SLOT_H
 #define FINGERPRINT_SLOT_H
@@ -9,9 +9,9 @@
 #include <emmintrin.h>
 #endif
 
-/* A value in 48 bytes: up to 47 bytes of UTF-8 padded with zeros, and its length in the last byte;
-   a longer one has SLOT_LONG there, then its first 39 bytes and, in the first 8, its length.
-   Six words are compared without a branch; values of 24, 17, 33 or 15 bytes are the usual ones. */
+/* A value in 48 bytes: up to 47 bytes of UTF-8 padded with zeros, and its length in the last byte. A longer value has
+   SLOT_LONG in the last byte, its length in the first 8 bytes, and then its first 39 bytes.
+   Usual values have 24, 17, 33 or 15 bytes. */
 #define SLOT_WORDS 6
 #define SLOT_INLINE 47
 #define SLOT_LONG 255

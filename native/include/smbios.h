@@ -1,7 +1,7 @@
-/* Walking an SMBIOS table (DMTF DSP0134) without ever reading outside of it.
+/* Read the structures of an SMBIOS table (DMTF DSP0134), and no byte outside of the table.
 
-   The walk is dmidecode's, so that both see the same structures in a malformed table: it ends at a structure
-   shorter than its own header, at one whose strings run out of the table, and at the count or end marker. */
+   The rules are dmidecode's, so that both find the same structures in a malformed table: reading ends at a structure
+   shorter than its own header, at one whose strings exceed the table, and at the count or end marker. */
 
 #ifndef FINGERPRINT_SMBIOS_H
 #define FINGERPRINT_SMBIOS_H
@@ -14,7 +14,7 @@ typedef struct {
     const unsigned char *table;
     size_t length;
     size_t at;
-    /* Structures to read at most, 0 for as many as there are. */
+    /* Structures to read at most, 0 for no limit. */
     unsigned long count;
     unsigned long seen;
     int stop_at_marker;
@@ -26,7 +26,7 @@ typedef struct {
     int handle;
     size_t length;
     const unsigned char *data;
-    /* The two NULs are behind it, within the table. */
+    /* The two NULs after it are within the table. */
     const unsigned char *strings_end;
 } smbios_structure;
 
@@ -55,7 +55,7 @@ static int smbios_next(smbios_walk *walk, smbios_structure *found) {
     return SMBIOS_STRUCTURE;
 }
 
-/* Find a text by its number, from 1 on. */
+/* Find a string by its number, from 1. */
 static int smbios_numbered(const smbios_structure *found, size_t number, const unsigned char **text, size_t *length) {
     const unsigned char *at = found->data + found->length;
     *text = NULL;
@@ -67,7 +67,7 @@ static int smbios_numbered(const smbios_structure *found, size_t number, const u
     return SMBIOS_TEXT;
 }
 
-/* Find the text whose number stands at an offset. */
+/* Find the string whose number is at an offset of the structure. */
 static int smbios_text(const smbios_structure *found, size_t offset, const unsigned char **text, size_t *length) {
     *text = NULL;
     *length = 0;
@@ -82,9 +82,8 @@ static uint64_t smbios_number(const smbios_structure *found, size_t offset, size
     return value;
 }
 
-/* What an entry point tells: of the three forms the version (major << 16 | minor << 8 | revision), the
-   length of the table and the count of structures, 0 where it does not tell one. Returns 0, or -1 for what
-   is no entry point. */
+/* Read an entry point of any of the three forms: the version (major << 16 | minor << 8 | revision), the length of the
+   table and the count of structures, 0 where it has none. Return 0, or -1 for bytes of another form. */
 static int smbios_entry(const unsigned char *entry, size_t length, unsigned long *version, size_t *table,
                         unsigned long *count, int *third) {
     *third = 0;
@@ -98,7 +97,7 @@ static int smbios_entry(const unsigned char *entry, size_t length, unsigned long
     }
     if (length >= 31 && !memcmp(entry, "_SM_", 4)) {
         unsigned int both = (unsigned int)entry[6] << 8 | entry[7];
-        /* Numbers that some makers put into the wrong half: 2.31 is 2.3, 2.33 too, 2.51 is 2.6. */
+        /* Wrong versions of some vendors: 2.31 and 2.33 mean 2.3, 2.51 means 2.6. */
         if (both == 0x021F || both == 0x0221) both = 0x0203;
         if (both == 0x0233) both = 0x0206;
         *version = (unsigned long)both << 8;

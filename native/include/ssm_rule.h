@@ -1,11 +1,11 @@
-/* The match rule of the reference, once, for every engine of the native core. */
+/* The match rule of the reference, for all engines of the native code. */
 #ifndef FINGERPRINT_SSM_RULE_H
 #define FINGERPRINT_SSM_RULE_H
 
 #include <float.h>
 #include <stdint.h>
 
-/* Where the processor carries more digits than the type (x87), only a store rounds. */
+/* If the processor computes with more digits than the type has (x87), only a store rounds. */
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD == 0
 typedef float ssm_single;
 #else
@@ -22,8 +22,8 @@ enum ssm_reason {
     SSM_NOT_SIMILAR = 5
 };
 
-/* Each step is rounded to single precision, as the reference does it: 53 of 100 is less than 53 there.
-   total must not be 0. */
+/* Return the percentage. Each step is rounded to single precision, as in the reference, where 53 of 100 is less than
+   53. total must not be 0. */
 static inline float ssm_percent(uint32_t matched, uint32_t total)
 {
     ssm_single m = (float)matched;

@@ -1,5 +1,5 @@
-/* The values of scheme `stable` that an SMBIOS table tells, from its bytes: nothing is allocated but the lists
-   of processors and memory modules. `fingerprint.rules.stable.smbios_values` says the same of decoded structures. */
+/* The values of scheme `stable` in the bytes of an SMBIOS table. It allocates memory only for the lists of processors
+   and memory modules. `fingerprint.rules.stable.smbios_values` returns the same values for decoded structures. */
 
 #ifndef FINGERPRINT_STABLE_VALUES_H
 #define FINGERPRINT_STABLE_VALUES_H
@@ -13,12 +13,13 @@
 #define STABLE_DOMAIN "fingerprint-stable-1"
 #define VALUE_DIGITS 32
 #define ELEMENT_DIGITS 16
-#define PART_ROOM (CANONICAL_ROOM + 24)
+/* A canonical text, and a number or the digits of a processor ID. */
+#define PART_SIZE (CANONICAL_SIZE + 24)
 
 typedef struct {
-    char (*parts)[PART_ROOM];
+    char (*parts)[PART_SIZE];
     size_t count;
-    size_t room;
+    size_t capacity;
 } part_list;
 
 typedef struct {
@@ -33,13 +34,13 @@ typedef struct {
     char memory[VALUE_DIGITS + 1];
     char firmware[VALUE_DIGITS + 1];
     const char *hypervisor;
-    /* Each of ELEMENT_DIGITS, sorted, not freed here. */
+    /* Sorted, ELEMENT_DIGITS each; the caller frees them. */
     part_list memory_serials;
 } stable_facts;
 
 static void digest_begin(sha256_context *context, const char *name, size_t length) {
     sha256_begin(context);
-    /* Binds a value to this scheme, so that it equals no digest of the same text made elsewhere. */
+    /* The domain binds a value to this scheme: other digests of the same text differ. */
     sha256_add(context, STABLE_DOMAIN, sizeof STABLE_DOMAIN);
     sha256_add(context, name, length);
 }
@@ -57,32 +58,32 @@ static void digest_end(sha256_context *context, char *to, int digits) {
     to[digits] = 0;
 }
 
-/* Digest up to three texts; all of them empty is no value. */
-static void digest_texts(char *to, const char *name, const char *const *texts, size_t count) {
+/* Write the digest of some strings, "" if all of them are empty. */
+static void digest_strings(char *to, const char *name, const char *const *strings, size_t count) {
     sha256_context context;
     int any = 0;
-    for (size_t i = 0; i < count; i++) any |= texts[i][0] != 0;
+    for (size_t i = 0; i < count; i++) any |= strings[i][0] != 0;
     to[0] = 0;
     if (!any) return;
     digest_begin(&context, name, strlen(name));
-    for (size_t i = 0; i < count; i++) digest_part(&context, texts[i], strlen(texts[i]));
+    for (size_t i = 0; i < count; i++) digest_part(&context, strings[i], strlen(strings[i]));
     digest_end(&context, to, VALUE_DIGITS);
 }
 
 static char *new_part(part_list *list) {
-    if (list->count == list->room) {
-        size_t room = list->room ? 2 * list->room : 16;
-        void *more = realloc(list->parts, room * sizeof *list->parts);
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? 2 * list->capacity : 16;
+        void *more = realloc(list->parts, capacity * sizeof *list->parts);
         if (!more) return NULL;
         list->parts = more;
-        list->room = room;
+        list->capacity = capacity;
     }
     return list->parts[list->count++];
 }
 
 static int compare_parts(const void *a, const void *b) { return strcmp(a, b); }
 
-/* Most tables list their parts in order, which costs one pass. */
+/* Sort a list. Most tables are in order, and then this is one pass. */
 static void sort_parts(part_list *list) {
     size_t at = 1;
     while (at < list->count && compare_parts(list->parts[at - 1], list->parts[at]) <= 0) at++;
@@ -99,7 +100,7 @@ static void digest_list(char *to, const char *name, part_list *list) {
     digest_end(&context, to, VALUE_DIGITS);
 }
 
-/* Write a number in decimal and return what is behind it. */
+/* Write a number in decimal and return the end of it. */
 static char *write_number(char *to, uint64_t number) {
     char digits[20];
     int count = 0;
@@ -130,7 +131,7 @@ static uint64_t device_bytes(const smbios_structure *found) {
     return (code & 0x7FFF) << (code & 0x8000 ? 10 : 20);
 }
 
-/* Instance ids such as i-0123456789abcdef0, that a cloud writes as the asset tag of the board. */
+/* Return whether an asset tag of the board is an instance ID of a cloud, such as i-0123456789abcdef0. */
 static int is_instance_id(const char *tag) {
     size_t length = strlen(tag);
     return length >= 10 && tag[0] == 'i' && tag[1] == '-' && strspn(tag + 2, "0123456789abcdef") == length - 2;
@@ -139,7 +140,7 @@ static int is_instance_id(const char *tag) {
 enum { KIND_BIOS = 0, KIND_SYSTEM = 1, KIND_BOARD = 2, KIND_CHASSIS = 3, KIND_PROCESSOR = 4, KIND_MEMORY = 17,
        MEMORY_IS_FLASH = 9 };
 
-/* Write a sorted list with blanks between, each part once, into room for all; return the length. */
+/* Write a sorted list, each part once, separated by blanks; return the length. `to` has space for all parts. */
 static size_t join_parts(const part_list *list, char *to) {
     size_t length = 0;
     for (size_t i = 0; i < list->count; i++) {
@@ -152,10 +153,10 @@ static size_t join_parts(const part_list *list, char *to) {
     return length;
 }
 
-/* Returns 0, or -1 for want of memory; the lists are the caller's to free either way. */
+/* Fill in the values of a table. Return 0, or -1 if memory is short; the caller frees the lists in both cases. */
 static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *processors, part_list *modules) {
-    char names[4][CANONICAL_ROOM] = { "", "", "", "" }, serials[3][CANONICAL_ROOM] = { "", "", "" };
-    char first[CANONICAL_ROOM], second[CANONICAL_ROOM], third[CANONICAL_ROOM];
+    char names[4][CANONICAL_SIZE] = { "", "", "", "" }, serials[3][CANONICAL_SIZE] = { "", "", "" };
+    char first[CANONICAL_SIZE], second[CANONICAL_SIZE], third[CANONICAL_SIZE];
     const char *const of_firmware[3] = { names[2], names[3], third };
     const char *const of_board[2] = { first, second };
     const char *const of_platform[2] = { names[0], names[1] };
@@ -172,24 +173,24 @@ static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *pr
             text_at(&found, 4, names[2]);
             text_at(&found, 5, names[3]);
             text_at(&found, 8, third);
-            digest_texts(facts->firmware, "firmware", of_firmware, 3);
+            digest_strings(facts->firmware, "firmware", of_firmware, 3);
         } else if (found.type == KIND_SYSTEM && found.length >= 8) {
             text_at(&found, 4, names[0]);
             text_at(&found, 5, names[1]);
             serial_at(&found, 7, serials[0]);
-            digest_texts(facts->platform, "platform", of_platform, 2);
+            digest_strings(facts->platform, "platform", of_platform, 2);
             if (found.length >= 0x19 && canonical_uuid(found.data + 8, first))
-                digest_texts(facts->system_uuid, "system-uuid", of_board, 1);
+                digest_strings(facts->system_uuid, "system-uuid", of_board, 1);
         } else if (found.type == KIND_BOARD && found.length >= 8) {
             text_at(&found, 8, third);
             if (is_instance_id(third)) {
                 const char *const tag[1] = { third };
-                digest_texts(facts->cloud_instance, "cloud-instance", tag, 1);
+                digest_strings(facts->cloud_instance, "cloud-instance", tag, 1);
             }
             text_at(&found, 4, first);
             text_at(&found, 5, second);
             serial_at(&found, 7, serials[1]);
-            digest_texts(facts->board, "board", of_board, 2);
+            digest_strings(facts->board, "board", of_board, 2);
         } else if (found.type == KIND_CHASSIS && found.length >= 9) {
             serial_at(&found, 7, serials[2]);
         } else if (found.type == KIND_PROCESSOR && found.length >= 0x1A && found.data[0x18] & 0x40) {
@@ -221,18 +222,18 @@ static int stable_of_table(smbios_walk *walk, stable_facts *facts, part_list *pr
             memcpy(to, first, strlen(first) + 1);
         }
     }
-    /* Many makers write one number into all three places; it is one witness. */
+    /* Many vendors write one number into all three fields; it counts as evidence once. */
     for (int i = 0; i < 3; i++) {
         static const char *const name[3] = { "system-serial", "board-serial", "chassis-serial" };
         char *const value[3] = { facts->system_serial, facts->board_serial, facts->chassis_serial };
         const char *const serial[1] = { serials[i] };
         int known = (i > 0 && !strcmp(serials[i], serials[0])) || (i > 1 && !strcmp(serials[i], serials[1]));
-        if (!known) digest_texts(value[i], name[i], serial, 1);
+        if (!known) digest_strings(value[i], name[i], serial, 1);
     }
     digest_list(facts->processor, "processor", processors);
     digest_list(facts->memory, "memory", modules);
     sort_parts(&facts->memory_serials);
-    if (seen[KIND_BIOS] || seen[KIND_SYSTEM]) facts->hypervisor = hypervisor_of_texts(of_names, 4);
+    if (seen[KIND_BIOS] || seen[KIND_SYSTEM]) facts->hypervisor = hypervisor_of_names(of_names, 4);
     return 0;
 }
 

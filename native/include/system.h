@@ -1,8 +1,7 @@
-/* What the kernel and the processor say of a machine, in few system calls; and the two ways to rename that the
-   standard library lacks.
+/* System calls that the standard library lacks or makes slow: files, links and the address of the default route on
+   Linux; the identity of an x86 processor; two kinds of rename on Linux and macOS.
 
-   Files, links and the address of the default route on Linux; the identity of an x86 processor; renaming on Linux
-   and macOS. On other systems the functions fail with ENOTSUP, and their callers do without. */
+   On other systems the functions fail with ENOTSUP, and their callers continue without them. */
 
 #ifndef FINGERPRINT_SYSTEM_H
 #define FINGERPRINT_SYSTEM_H
@@ -18,9 +17,9 @@
 
 typedef struct {
     char name[LINK_TEXT];
-    /* Such as "veth" or "bridge"; "" for a driver that makes none by command. */
+    /* Such as "veth" or "bridge"; "" for a driver without a kind. */
     char kind[LINK_TEXT];
-    /* Such as "pci", "usb" or "virtio"; "" where no device is behind it or the kernel (before 5.14) does not say. */
+    /* Such as "pci", "usb" or "virtio"; "" without a device, or if the kernel (before 5.14) does not report it. */
     char bus[LINK_TEXT];
     int hardware;
     int address_length;
@@ -29,7 +28,7 @@ typedef struct {
     unsigned char permanent[LINK_ADDRESS];
 } link_facts;
 
-/* linux/netlink.h, rtnetlink.h, if_link.h; by number, so that the parser also builds and is tested elsewhere. */
+/* Of linux/netlink.h, rtnetlink.h and if_link.h; by number, so that the parser builds and is tested on all systems. */
 enum {
     NL_HEADER = 16, NL_ERROR = 2, NL_DONE = 3, NL_DUMP_INTERRUPTED = 0x10,
     RTM_LINK = 16, RTM_LINK_REQUEST = 18, LINK_HEADER = 16,
@@ -55,7 +54,7 @@ static int copy_address(unsigned char *to, const unsigned char *from, size_t len
     return (int)length;
 }
 
-/* Take the attributes of one message; nested ones of the link's own information, too. */
+/* Read the attributes of one message, also the nested ones of the link's own information. */
 static void take_attributes(const unsigned char *body, size_t length, int nested, link_facts *link) {
     size_t at = 0;
     while (at + 4 <= length) {
@@ -80,7 +79,7 @@ static void take_attributes(const unsigned char *body, size_t length, int nested
     }
 }
 
-/* Find the next message of a kind in a dump. Returns 1, 0 at the end of the dump, or -1 where it is cut short. */
+/* Find the next message of a kind in a dump. Return 1, 0 at the end of the dump, or -1 if it is truncated. */
 static int next_message(const unsigned char *dump, size_t length, size_t *at, int kind, size_t header,
                         const unsigned char **body, size_t *body_length) {
     while (*at < length && NL_HEADER <= length - *at) {
@@ -96,7 +95,7 @@ static int next_message(const unsigned char *dump, size_t length, size_t *at, in
     return 0;
 }
 
-/* Fill in the next link of a dump. Returns as next_message. */
+/* Fill in the next link of a dump. Return as next_message. */
 static int next_link(const unsigned char *dump, size_t length, size_t *at, link_facts *link) {
     const unsigned char *body;
     size_t size;
@@ -108,7 +107,7 @@ static int next_link(const unsigned char *dump, size_t length, size_t *at, link_
     return 1;
 }
 
-/* Fill in the next IPv4 address of a dump. Returns as next_message. */
+/* Fill in the next IPv4 address of a dump. Return as next_message. */
 static int next_ipv4(const unsigned char *dump, size_t length, size_t *at, unsigned char address[4]) {
     const unsigned char *body;
     size_t size;
@@ -120,7 +119,7 @@ static int next_ipv4(const unsigned char *dump, size_t length, size_t *at, unsig
             size_t taken = native_u16(body + i);
             int kind = native_u16(body + i + 2) & 0x3FFF;
             if (taken < 4 || taken > size - i) break;
-            /* On a point-to-point link the address is that of the other end, and the local one is ours. */
+            /* On a point-to-point link the address is that of the peer, and the local one is ours. */
             if (taken == 8 && (kind == ADDRESS_ATTRIBUTE_LOCAL || (kind == ADDRESS_ATTRIBUTE_ADDRESS && !found))) {
                 memcpy(address, body + i + 4, 4);
                 found = 1;
@@ -145,12 +144,12 @@ static int next_ipv4(const unsigned char *dump, size_t length, size_t *at, unsig
 
 enum { DUMP_CHUNK = 32768, DUMP_LIMIT = 64 * 1024 * 1024, DUMP_SECONDS = 2 };
 
-/* Take one dump into *data, which the caller frees. Returns 0 or an errno; EINTR for one that changed while it was
-   taken. */
+/* Read one dump into *data, which the caller frees. Return 0 or an errno; EINTR for a dump that changed while it was
+   read. */
 static int take_dump(struct nlmsghdr *request, size_t size, int kind, unsigned char **data, size_t *length) {
     struct sockaddr_nl kernel;
-    struct timeval patience = { DUMP_SECONDS, 0 };
-    size_t room = 0;
+    struct timeval timeout = { DUMP_SECONDS, 0 };
+    size_t capacity = 0;
     int result = 0, interrupted = 0, done = 0;
     int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     *data = NULL;
@@ -162,23 +161,23 @@ static int take_dump(struct nlmsghdr *request, size_t size, int kind, unsigned c
     request->nlmsg_type = (uint16_t)kind;
     request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
     request->nlmsg_seq = 1;
-    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0
+    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) < 0
         || sendto(descriptor, request, size, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0)
         result = errno;
     while (!result && !done) {
-        if (room - *length < DUMP_CHUNK) {
-            unsigned char *more = room < DUMP_LIMIT ? realloc(*data, room + 2 * DUMP_CHUNK) : NULL;
+        if (capacity - *length < DUMP_CHUNK) {
+            unsigned char *more = capacity < DUMP_LIMIT ? realloc(*data, capacity + 2 * DUMP_CHUNK) : NULL;
             if (!more) { result = ENOMEM; break; }
             *data = more;
-            room += 2 * DUMP_CHUNK;
+            capacity += 2 * DUMP_CHUNK;
         }
-        ssize_t got = recv(descriptor, *data + *length, room - *length, MSG_TRUNC);
+        ssize_t got = recv(descriptor, *data + *length, capacity - *length, MSG_TRUNC);
         if (got < 0) {
             if (errno == EINTR) continue;
             result = errno == EAGAIN || errno == EWOULDBLOCK ? ETIMEDOUT : errno;
             break;
         }
-        if (got == 0 || (size_t)got > room - *length) { result = EBADMSG; break; }
+        if (got == 0 || (size_t)got > capacity - *length) { result = EBADMSG; break; }
         for (size_t at = *length, end = *length + (size_t)got; at + NL_HEADER <= end;) {
             size_t size = native_u32(*data + at);
             int kind = native_u16(*data + at + 4);
@@ -198,7 +197,7 @@ static int take_dump(struct nlmsghdr *request, size_t size, int kind, unsigned c
     return result ? result : interrupted ? EINTR : 0;
 }
 
-/* Take a dump of all links, or of the addresses of all of them, as take_dump does. */
+/* Read a dump of all links, or of all their addresses, as take_dump does. */
 static int dump_links(unsigned char **data, size_t *length) {
     struct { struct nlmsghdr header; unsigned char body[LINK_HEADER]; uint16_t size, kind; uint32_t filter; } request;
     memset(&request, 0, sizeof request);
@@ -214,9 +213,9 @@ static int dump_addresses(unsigned char **data, size_t *length) {
     return take_dump(&request.header, sizeof request, RTM_ADDRESS_REQUEST, data, length);
 }
 
-/* Write the address that a packet to the outside would come from, as text. No packet is sent. Returns 0 or
-   an errno; ENETUNREACH without a default route. */
-static int outgoing_address(char *text, size_t room) {
+/* Write the source address of a packet to the internet, as text. No packet is sent. Return 0 or an errno; ENETUNREACH
+   without a default route. */
+static int outgoing_address(char *text, size_t size) {
     struct sockaddr_in to4, from4;
     struct sockaddr_in6 to6, from6;
     socklen_t length = sizeof from4;
@@ -226,12 +225,12 @@ static int outgoing_address(char *text, size_t room) {
     memset(&to6, 0, sizeof to6);
     to4.sin_family = AF_INET;
     to4.sin_port = htons(9);
-    /* Networks that are kept for documentation: nobody has a route of his own to them. */
+    /* Networks for documentation (RFC 5737, RFC 3849): only the default route leads to them. */
     inet_pton(AF_INET, "203.0.113.1", &to4.sin_addr);
     if (descriptor < 0) return errno;
     if (connect(descriptor, (struct sockaddr *)&to4, sizeof to4) == 0
         && getsockname(descriptor, (struct sockaddr *)&from4, &length) == 0) {
-        inet_ntop(AF_INET, &from4.sin_addr, text, (socklen_t)room);
+        inet_ntop(AF_INET, &from4.sin_addr, text, (socklen_t)size);
         close(descriptor);
         return 0;
     }
@@ -245,21 +244,21 @@ static int outgoing_address(char *text, size_t room) {
     length = sizeof from6;
     if (connect(descriptor, (struct sockaddr *)&to6, sizeof to6) == 0
         && getsockname(descriptor, (struct sockaddr *)&from6, &length) == 0) {
-        inet_ntop(AF_INET6, &from6.sin6_addr, text, (socklen_t)room);
+        inet_ntop(AF_INET6, &from6.sin6_addr, text, (socklen_t)size);
         result = 0;
     }
     close(descriptor);
     return result;
 }
 
-/* Whether this is the null device, by which systemd and containers mask a file: it reads as an empty one. */
+/* Return whether a file is the null device, with which systemd and containers mask a file: it reads as empty. */
 static int is_null_device(const struct stat *facts) {
     struct stat null;
     return S_ISCHR(facts->st_mode) && stat("/dev/null", &null) == 0 && null.st_rdev == facts->st_rdev;
 }
 
-/* Read a regular file of at most `limit` bytes into a buffer of limit + 1. Returns 0 or an errno: EISDIR for a
-   directory, EINVAL for what else is not a regular file, EFBIG for a longer one. */
+/* Read a regular file of at most `limit` bytes into a buffer of limit + 1. Return 0 or an errno: EISDIR for a
+   directory, EINVAL for other kinds of file, EFBIG for a longer file. */
 static int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) {
     struct stat facts;
     int result = 0;
@@ -276,7 +275,7 @@ static int read_regular(const char *path, unsigned char *buffer, size_t limit, s
         if (got <= 0) break;
         *length += (size_t)got;
         if (*length > limit) result = EFBIG;
-        /* Where the size is told truly, nothing more will come; elsewhere (/proc, most of /sys) it is 0 or a page. */
+        /* The end, if the size is correct; in /proc and most of /sys it is 0 or a page. */
         else if (facts.st_size && *length == (size_t)facts.st_size) break;
     }
     close(descriptor);
@@ -287,15 +286,15 @@ static int read_regular(const char *path, unsigned char *buffer, size_t limit, s
 
 static int dump_links(unsigned char **data, size_t *length) { *data = NULL; *length = 0; return ENOTSUP; }
 static int dump_addresses(unsigned char **data, size_t *length) { *data = NULL; *length = 0; return ENOTSUP; }
-static int outgoing_address(char *text, size_t room) { (void)text; (void)room; return ENOTSUP; }
+static int outgoing_address(char *text, size_t size) { (void)text; (void)size; return ENOTSUP; }
 static int read_regular(const char *path, unsigned char *buffer, size_t limit, size_t *length) {
     (void)path; (void)buffer; (void)limit; *length = 0; return ENOTSUP;
 }
 
 #endif
 
-/* Rename a name within a directory, given by its descriptor: exchange it with another one, or take a name that is
-   free (EEXIST if it is not). Returns 0 or an errno: ENOSYS, EINVAL or ENOTSUP where kernel or file system cannot. */
+/* Rename a file within a directory, given by its descriptor: exchange it with another one, or use a free name (EEXIST
+   if the name exists). Return 0 or an errno: ENOSYS, EINVAL or ENOTSUP if the kernel or file system cannot. */
 #if defined(__linux__)
 
 #include <sys/syscall.h>
@@ -331,8 +330,8 @@ static int rename_within(int directory, const char *from, const char *to, int ex
 
 #include <cpuid.h>
 
-/* Fill in what the processor calls itself (48 characters and NUL), leaf 1's EAX and EDX, and the hypervisor's
-   own 12 characters and NUL, "" without one. Returns 0, or ENOTSUP. */
+/* Fill in the processor's brand string (48 characters and NUL), EAX and EDX of leaf 1, and the hypervisor's signature
+   (12 characters and NUL), "" without one. Return 0, or ENOTSUP. */
 static int processor_identity(char *brand, unsigned int *signature, unsigned int *features, char *hypervisor) {
     unsigned int a, b, c, d;
     *brand = *hypervisor = 0;

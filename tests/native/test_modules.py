@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import fingerprint
-from fingerprint._core import HardwareHash, decide, identifying_texts, loads, processor, sha256_hex, value_of
+from fingerprint._core import HardwareHash, decide, loads, processor, sha256_hex, smbios_identifiers, value_of
 from paths import ROOT
 
 PACKAGE = Path(fingerprint.__file__).parent
@@ -189,7 +189,7 @@ def test_many_threads_over_the_same_objects_get_the_answers_of_one() -> None:
                 hash(packed),
                 packed == HardwareHash(body),
             ]
-            found += [sha256_hex(str(number).encode()), value_of("name", str(number)), identifying_texts(table)]
+            found += [sha256_hex(str(number).encode()), value_of("name", str(number)), smbios_identifiers(table)]
             found.append(loads(b'{"a": [1, "%d"]}' % number))
         try:
             found.append(processor())

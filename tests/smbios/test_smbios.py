@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from dmidecode_text import compared
 from fingerprint._core import (
-    identifying_texts,
-    identifying_texts_of_windows,
+    smbios_identifiers,
+    smbios_identifiers_of_windows,
     stable_values,
     stable_values_of_windows,
 )
@@ -72,7 +72,7 @@ def test_a_dump_file_holds_the_table_of_sysfs(machine: Path) -> None:
     dumped, entry = split_dump((machine / "dump.bin").read_bytes())
     assert decode(dumped, entry) == table
     assert stable_values(dumped, entry) == smbios_values(table)
-    assert sorted(identifying_texts(dumped, entry)) == identifying(table)
+    assert sorted(smbios_identifiers(dumped, entry)) == identifying(table)
 
 
 @needs_corpus
@@ -89,7 +89,7 @@ def test_the_values_of_the_bytes_are_those_of_the_structures(machine: Path) -> N
 def test_what_identifies_in_the_bytes_is_what_dmidecode_prints(machine: Path) -> None:
     text = (machine / "golden/full.txt").read_text("ascii", "replace")
     table, entry = (machine / "sysfs/DMI").read_bytes(), (machine / "sysfs/smbios_entry_point").read_bytes()
-    found = identifying_texts(table, entry)
+    found = smbios_identifiers(table, entry)
     assert sorted(found) == identifying(decode(table, entry))
     printed = {(kind, told.strip()) for kind, told in identifying(parse_dmidecode(text))}
     # Of a memory slot without a module dmidecode prints no texts.
@@ -121,7 +121,7 @@ def test_the_values_of_a_broken_table_are_those_of_its_structures(data: st.DataO
         table[data.draw(st.integers(0, len(table) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(table[: data.draw(st.integers(4, len(table)))])
     assert stable_values(cut) == smbios_values(decode(cut))
-    assert sorted(identifying_texts(cut)) == identifying(decode(cut))
+    assert sorted(smbios_identifiers(cut)) == identifying(decode(cut))
 
 
 @needs_corpus
@@ -133,7 +133,7 @@ def test_serial_numbers_are_those_of_the_list_of_machines() -> None:
         system = decode(*split_dump((machine / "dump.bin").read_bytes())).system
         if system and system.serial and serial not in (None, "Not Specified"):
             assert system.serial == serial, machine.name
-            assert ("serial", serial) in identifying_texts(*split_dump((machine / "dump.bin").read_bytes()))
+            assert ("serial", serial) in smbios_identifiers(*split_dump((machine / "dump.bin").read_bytes()))
             compared += 1
     assert compared > 0
 
@@ -166,8 +166,8 @@ def test_windows_tells_a_table_with_a_header_of_its_own() -> None:
     table = decode(cut, version=version)
     assert table.version == (3, 2, 1)
     assert stable_values_of_windows(data) == stable_values(TABLE) == smbios_values(table)
-    assert identifying_texts_of_windows(data) == identifying_texts(TABLE, version=(3, 2, 1))
-    assert ("serial", "S-4711") in identifying_texts_of_windows(data)
+    assert smbios_identifiers_of_windows(data) == smbios_identifiers(TABLE, version=(3, 2, 1))
+    assert ("serial", "S-4711") in smbios_identifiers_of_windows(data)
 
 
 @pytest.mark.parametrize("uuid", [bytes(16), b"\xff" * 16])
@@ -212,12 +212,12 @@ def test_what_is_not_printed_is_a_dot() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\1", b"\0\0\0"])
 def test_what_is_no_table_is_refused(data: bytes) -> None:
-    for read in (decode, stable_values, identifying_texts):
+    for read in (decode, stable_values, smbios_identifiers):
         with pytest.raises(ValueError, match="table"):
             read(data)
         with pytest.raises(ValueError, match="entry point"):
             read(TABLE, data)
-    for read_windows in (stable_values_of_windows, identifying_texts_of_windows):
+    for read_windows in (stable_values_of_windows, smbios_identifiers_of_windows):
         with pytest.raises(ValueError, match="header"):
             read_windows(data)
 
@@ -232,16 +232,16 @@ def test_serial_numbers_do_not_show_in_a_repr() -> None:
 @given(st.binary(max_size=400), st.booleans())
 def test_no_bytes_whatever_raise_but_valueerror(data: bytes, marked: bool) -> None:
     entry = (b"_SM3_" * marked + data)[:32]
-    for read in (stable_values, identifying_texts):
+    for read in (stable_values, smbios_identifiers):
         for attempt in (lambda read=read: read(data), lambda read=read: read(data[8:], entry)):
             with contextlib.suppress(ValueError):
                 attempt()
-    for read_windows in (stable_values_of_windows, identifying_texts_of_windows):
+    for read_windows in (stable_values_of_windows, smbios_identifiers_of_windows):
         with contextlib.suppress(ValueError):
             read_windows(data)
     if len(data) >= 4:
         assert stable_values(data) == smbios_values(decode(data))
-        assert sorted(identifying_texts(data)) == identifying(decode(data))
+        assert sorted(smbios_identifiers(data)) == identifying(decode(data))
 
 
 @settings(max_examples=300, deadline=None)
@@ -253,4 +253,4 @@ def test_a_mutated_table_is_decoded_structure_by_structure(data: st.DataObject) 
     if len(mutated) >= 4:
         assert isinstance(decode(mutated), SmbiosTable)
         assert stable_values(mutated) == smbios_values(decode(mutated))
-        assert sorted(identifying_texts(mutated)) == identifying(decode(mutated))
+        assert sorted(smbios_identifiers(mutated)) == identifying(decode(mutated))

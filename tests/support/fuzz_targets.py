@@ -26,10 +26,10 @@ from fingerprint._core import (
     canonical_uuid,
     clean,
     dumps,
-    identifying_texts,
-    identifying_texts_of_windows,
     loads,
     members,
+    smbios_identifiers,
+    smbios_identifiers_of_windows,
     stable_values,
     stable_values_of_windows,
 )
@@ -198,13 +198,13 @@ def run_smbios(data: bytes, random: Random) -> bool:
     except ValueError:
         return False
     assert stable_values(data) == smbios_values(table)
-    assert sorted(identifying_texts(data)) == identifying(table)
+    assert sorted(smbios_identifiers(data)) == identifying(table)
     cut = random.randrange(len(data))
-    for read in (stable_values, identifying_texts):
+    for read in (stable_values, smbios_identifiers):
         for words in ((data[cut:], data[:cut]), (data[32:], data[:32])):
             with contextlib.suppress(ValueError):
                 read(*words)
-    for read_windows in (stable_values_of_windows, identifying_texts_of_windows):
+    for read_windows in (stable_values_of_windows, smbios_identifiers_of_windows):
         with contextlib.suppress(ValueError):
             read_windows(data)
     return not table.problems

@@ -1,23 +1,23 @@
-# Canonical texts of scheme `stable`, and the digests over them.
+# The canonical form of strings for scheme `stable`, and the digests of it.
 #
-# native/include/canonical.h has the rules and the lists of placeholders; the decoder of raw SMBIOS tables uses the
-# same ones, so that a table and dmidecode's text of it give equal values.
+# native/include/canonical.h has the rules and the lists of placeholders; the reader of raw SMBIOS tables uses the
+# same rules, so that a table and dmidecode's output of it give equal values.
 
 
 cdef bytes _ascii(text):
     if text.isascii():
         return text.encode("ascii")
-    # One character that is not printed for each that is not ASCII.
+    # Each character outside of ASCII becomes one that is not printable.
     return bytes([ord(c) if c.isascii() else 1 for c in text])
 
 
 def clean(text):
-    """Return a text of the firmware in the form that is compared, "" for a placeholder or None.
+    """Return the canonical form of a string of the firmware, "" for a placeholder or None.
 
-    What is not printable ASCII is a dot, runs of blanks are one, letters are lower case; at most 254
-    characters count.
+    A character that is not printable ASCII becomes a dot, a run of blanks becomes one, letters become lower case;
+    characters after the 254th are dropped.
     """
-    cdef char to[CANONICAL_ROOM]
+    cdef char to[CANONICAL_SIZE]
     if not text:
         return ""
     cdef bytes data = _ascii(text)
@@ -27,8 +27,8 @@ def clean(text):
 
 
 def clean_serial(text):
-    """Return a serial number in the form that is compared, "" for a placeholder or less than four characters."""
-    cdef char to[CANONICAL_ROOM]
+    """Return the canonical form of a serial number, "" for a placeholder or fewer than four characters."""
+    cdef char to[CANONICAL_SIZE]
     if not text:
         return ""
     cdef bytes data = _ascii(text)
@@ -38,7 +38,7 @@ def clean_serial(text):
 
 
 def canonical_uuid(text):
-    """Return a UUID as 32 digits, the same for both byte orders in use; "" for a placeholder or no UUID."""
+    """Return a UUID as 32 digits, the same for both byte orders in use; "" for a placeholder or any other text."""
     cdef char to[33]
     try:
         data = bytes.fromhex((text or "").replace("-", ""))
@@ -51,15 +51,15 @@ def canonical_uuid(text):
     )
 
 
-def hypervisor_of(*texts):
-    """Return the hypervisor that names of maker, product and firmware tell: "none" by others, "" without any."""
+def hypervisor_of(*names):
+    """Return the hypervisor that names of vendor, product and firmware contain: "none" for no match, "" for no names."""
     cdef const char *known[8]
     cdef size_t count = 0
-    kept = [clean(text).encode("ascii") for text in texts[:8]]
-    for text in kept:
-        known[count] = PyBytes_AsString(text)
+    kept = [clean(name).encode("ascii") for name in names[:8]]
+    for name in kept:
+        known[count] = PyBytes_AsString(name)
         count += 1
-    return (<bytes>hypervisor_of_texts(known, count)).decode("ascii")
+    return (<bytes>hypervisor_of_names(known, count)).decode("ascii")
 
 
 cdef str _stable_digest(bytes name, parts, int digits):
@@ -75,7 +75,7 @@ cdef str _stable_digest(bytes name, parts, int digits):
 
 
 def value_of(str name, *parts):
-    """Return the value of an attribute: 128 bits of SHA-256 over its name and parts; "" if all parts are ""."""
+    """Return the value of an attribute: 128 bits of the SHA-256 of its name and parts; "" if all parts are ""."""
     for part in parts:
         if part:
             return _stable_digest(name.encode(), parts, VALUE_DIGITS)
@@ -83,6 +83,6 @@ def value_of(str name, *parts):
 
 
 def set_of(str name, elements):
-    """Return the value of an attribute that is a set: 64 bits of SHA-256 for each element, sorted; "" without any."""
+    """Return the value of an attribute that is a set: 64 bits of SHA-256 for each element, sorted; "" if empty."""
     cdef bytes encoded = name.encode()
     return " ".join(sorted({_stable_digest(encoded, (element,), ELEMENT_DIGITS) for element in elements if element}))

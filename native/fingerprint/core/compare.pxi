@@ -1,4 +1,4 @@
-# Packed hardware hashes, and the match rule over a pair of them.
+# Packed hardware hashes, and the match rule over two of them.
 
 cdef str _MACHINE_ID = "machine-id"
 cdef str _UUID = "uuid"
@@ -13,22 +13,22 @@ cdef struct text_t:
 @cython.final
 @cython.auto_pickle(False)
 cdef class _KeySet:
-    """The keys that many hashes share, in bytewise order, and where the special ones are."""
+    """The keys that many hashes share, in bytewise order, with the indexes of the special ones."""
 
     cdef tuple names
-    cdef text_t *texts
+    cdef text_t *strings
     cdef Py_ssize_t machine_id_at
     cdef Py_ssize_t uuid_at
     cdef Py_ssize_t ip_at
 
     def __dealloc__(self):
-        PyMem_Free(self.texts)
+        PyMem_Free(self.strings)
 
     cdef Py_ssize_t sid_at(self, bint is_uuid) noexcept nogil:
         return self.uuid_at if is_uuid else self.machine_id_at
 
 
-# A fleet has a handful of key sets; the bound keeps hostile input from filling the memory.
+# A fleet has few key sets; the limit keeps hostile input from filling the memory.
 cdef dict _key_sets = {}
 cdef Py_ssize_t _KEY_SETS_KEPT = 256
 
@@ -39,13 +39,13 @@ cdef _KeySet _key_set(tuple names):
         return found
     cdef Py_ssize_t i, count = len(names)
     found = _KeySet.__new__(_KeySet)
-    found.texts = <text_t *>PyMem_Malloc((count or 1) * sizeof(text_t))
-    if found.texts is NULL:
+    found.strings = <text_t *>PyMem_Malloc((count or 1) * sizeof(text_t))
+    if found.strings is NULL:
         raise MemoryError
     found.names = names
     found.machine_id_at = found.uuid_at = found.ip_at = -1
     for i in range(count):
-        found.texts[i].data = PyUnicode_AsUTF8AndSize(names[i], &found.texts[i].length)
+        found.strings[i].data = PyUnicode_AsUTF8AndSize(names[i], &found.strings[i].length)
         if names[i] == _MACHINE_ID:
             found.machine_id_at = i
         elif names[i] == _UUID:
@@ -65,7 +65,7 @@ cdef bint _is_uuid(sid_key) except -1:
         return True
     if sid_key == _MACHINE_ID:
         return False
-    raise ValueError(f"the SID key is 'machine-id' or 'uuid', not {sid_key!r}")
+    raise ValueError(f"invalid SID key {sid_key!r}: must be 'machine-id' or 'uuid'")
 
 
 @cython.final
@@ -73,7 +73,7 @@ cdef bint _is_uuid(sid_key) except -1:
 cdef class HardwareHash:
     """An immutable mapping of attribute name to value, packed for comparison.
 
-    Keys come in the bytewise order of their UTF-8, as the vault stores them.
+    Keys are in the bytewise order of their UTF-8, as the vault stores them.
 
     Raises:
         TypeError: a key or value is not a str.
@@ -83,7 +83,7 @@ cdef class HardwareHash:
     cdef _KeySet _set
     cdef tuple _values
     cdef slot_t *_slots
-    cdef text_t *_texts
+    cdef text_t *_strings
     cdef Py_ssize_t _count
     cdef bint _has_long
 
@@ -92,7 +92,9 @@ cdef class HardwareHash:
         cdef Py_ssize_t i
         for key, value in given.items():
             if type(key) is not str or type(value) is not str:
-                raise TypeError(f"a hardware hash maps str to str, not {type(key).__name__} to {type(value).__name__}")
+                raise TypeError(
+                    f"invalid item {type(key).__name__}: {type(value).__name__}: a hardware hash maps str to str"
+                )
         try:
             # The order of code points is the order of the UTF-8 bytes.
             names = tuple(sorted(given))
@@ -100,20 +102,20 @@ cdef class HardwareHash:
             self._values = tuple([given[name] for name in names])
             self._count = len(names)
             self._slots = <slot_t *>PyMem_Malloc((self._count or 1) * sizeof(slot_t))
-            self._texts = <text_t *>PyMem_Malloc((self._count or 1) * sizeof(text_t))
-            if self._slots is NULL or self._texts is NULL:
+            self._strings = <text_t *>PyMem_Malloc((self._count or 1) * sizeof(text_t))
+            if self._slots is NULL or self._strings is NULL:
                 raise MemoryError
             for i in range(self._count):
-                # The str keeps these bytes as long as it lives, and the tuple keeps the str.
-                self._texts[i].data = PyUnicode_AsUTF8AndSize(self._values[i], &self._texts[i].length)
-                slot_fill(&self._slots[i], self._texts[i].data, self._texts[i].length)
+                # The str owns these bytes, and the tuple owns the str.
+                self._strings[i].data = PyUnicode_AsUTF8AndSize(self._values[i], &self._strings[i].length)
+                slot_fill(&self._slots[i], self._strings[i].data, self._strings[i].length)
                 self._has_long |= slot_is_long(&self._slots[i])
         except UnicodeEncodeError:
             raise ValueError("a key or value of the hardware hash is not valid UTF-8") from None
 
     def __dealloc__(self):
         PyMem_Free(self._slots)
-        PyMem_Free(self._texts)
+        PyMem_Free(self._strings)
 
     def __len__(self):
         return self._count
@@ -162,7 +164,7 @@ cdef class HardwareHash:
         return HardwareHash, (dict(self.items()),)
 
     def __repr__(self):
-        # Values identify the machine and are kept out of logs.
+        # Values identify the machine, so logs must not have them.
         return f"HardwareHash(<{self._count} attributes>)"
 
 
@@ -173,7 +175,7 @@ cdef inline bint _same_text(text_t *a, text_t *b) noexcept nogil:
 cdef inline bint _same_value(HardwareHash saved, Py_ssize_t i, HardwareHash current, Py_ssize_t j) noexcept nogil:
     if not slot_equal(&saved._slots[i], &current._slots[j]):
         return False
-    return not slot_is_long(&saved._slots[i]) or _same_text(&saved._texts[i], &current._texts[j])
+    return not slot_is_long(&saved._slots[i]) or _same_text(&saved._strings[i], &current._strings[j])
 
 
 cdef inline bint _same_special(HardwareHash saved, Py_ssize_t i, HardwareHash current, Py_ssize_t j) noexcept nogil:
@@ -181,8 +183,8 @@ cdef inline bint _same_special(HardwareHash saved, Py_ssize_t i, HardwareHash cu
     if i >= 0 and j >= 0:
         return _same_value(saved, i, current, j)
     if i >= 0:
-        return saved._texts[i].length == 0
-    return j < 0 or current._texts[j].length == 0
+        return saved._strings[i].length == 0
+    return j < 0 or current._strings[j].length == 0
 
 
 cdef int _order(text_t a, text_t b) noexcept nogil:
@@ -198,7 +200,7 @@ cdef uint32_t _matched(HardwareHash saved, HardwareHash current) noexcept nogil:
     cdef uint32_t matched = 0
     cdef int order
     while i < saved._count and j < current._count:
-        order = _order(saved._set.texts[i], current._set.texts[j])
+        order = _order(saved._set.strings[i], current._set.strings[j])
         if order == 0:
             matched += _same_value(saved, i, current, j)
             i += 1
@@ -218,7 +220,7 @@ cdef inline ssm_reason _decide(HardwareHash saved, HardwareHash current, int64_t
     cdef uint32_t found = 0
     cdef bint equal
     if saved._set is current._set and count <= 64 and not (saved._has_long and current._has_long):
-        # The usual case: one pass over the values, a bit each.
+        # The usual case: one pass over the values, one bit for each.
         for i in range(count):
             equal = slot_equal(&saved._slots[i], &current._slots[i])
             same |= <uint64_t>equal << i
@@ -237,7 +239,7 @@ cdef inline ssm_reason _decide(HardwareHash saved, HardwareHash current, int64_t
     )
 
 
-# Without binding the interpreter calls it as any built-in function, which is a tenth faster.
+# Without binding the interpreter calls it as a built-in function, which is a tenth faster.
 @cython.binding(False)
 def decide(HardwareHash saved not None, HardwareHash current not None, int64_t threshold, sid_key=_MACHINE_ID):
     """Return (index of the Reason, matched keys, keys of the current hash)."""
@@ -252,5 +254,5 @@ def percent(uint32_t matched, uint32_t total):
 
 
 def passes(uint32_t matched, uint32_t total, int64_t threshold):
-    """Return whether that percentage reaches the threshold, as the last rule asks; total is not 0."""
+    """Return whether the percentage reaches the threshold, as the last rule requires; total must not be 0."""
     return ssm_passes(matched, total, threshold)

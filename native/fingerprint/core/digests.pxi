@@ -1,11 +1,11 @@
 # Digests of the formats: MD5-base64 values, SHA-256, canonical bytes, minted fingerprints.
 #
-# The digests are CPython's own implementations (formally verified HACL* from 3.12 on). `_md5` and `_sha2` are taken
-# before `hashlib`, because they answer on FIPS hosts and load no OpenSSL.
+# The digests are CPython's own implementations (formally verified HACL* since 3.12). `_md5` and `_sha2` come before
+# `hashlib`, because they work on FIPS hosts and do not load OpenSSL.
 
 cdef const char *BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
-# Found at the first use: most commands need none of them, and each look costs a start something.
+# Imported at the first use: most commands do not need them, and the import would slow down each start.
 cdef object _md5 = None
 cdef object _sha256 = None
 
@@ -63,10 +63,10 @@ def sha256_hex(data):
 
 
 def canonical_bytes(hardware_hash):
-    """Return the bytes that stand for a hardware hash wherever one is digested or stored.
+    """Return the canonical bytes of a hardware hash, for digests and storage.
 
-    They are the JSON object that the reference writes into the vault: keys in bytewise order, no
-    blanks, its escapes.
+    They are the JSON object that the reference writes into the vault: keys in bytewise order, no blanks, the
+    reference's escapes.
     """
     return dumps(dict(hardware_hash))
 
@@ -74,12 +74,12 @@ def canonical_bytes(hardware_hash):
 def mint_fingerprint(hardware_hash, key=None):
     """Return a new fingerprint for a hardware hash: a lower-case UUID of version 8 (RFC 9562).
 
-    Its bits are HMAC-SHA256 over the canonical bytes of the hash, keyed by 32 fresh random bytes:
-    computed from the attributes, unguessable, and never the same twice.
+    Its bits are the HMAC-SHA256 of the canonical bytes of the hash, with a key of 32 fresh random bytes: computed from
+    the attributes, unpredictable, and different each time.
 
     Args:
         hardware_hash: the attributes of the machine.
-        key: 32 bytes instead of fresh random ones, to make a recorded minting again.
+        key: 32 bytes in place of random ones, to repeat a recorded result.
 
     Raises:
         ValueError: the key does not have 32 bytes.
@@ -89,8 +89,8 @@ def mint_fingerprint(hardware_hash, key=None):
 
         key = urandom(32)
     elif len(key) != 32:
-        raise ValueError(f"a minting key has 32 bytes, this one {len(key)}")
-    # Rarely called, and hmac costs milliseconds to import.
+        raise ValueError(f"invalid key of {len(key)} bytes: must be 32 bytes")
+    # Imported here: it is rarely needed, and the import takes milliseconds.
     from hmac import digest
 
     cdef bytes code = digest(key, canonical_bytes(hardware_hash), "sha256")

@@ -1,15 +1,15 @@
-# JSON text, strictly by RFC 8259 when read, byte for byte as Go's encoding/json when written.
+# JSON text: read strictly by RFC 8259, written byte for byte as Go's encoding/json.
 #
-# The standard library's module takes NaN and lone surrogates, escapes what the reference leaves raw, and costs the
-# import of `re`.
+# The standard library's module accepts NaN and lone surrogates, escapes characters that the reference writes raw, and
+# imports `re`.
 
 
 class JsonError(ValueError):
-    """A text is not the JSON that is wanted.
+    """A text is not the JSON that the caller requires.
 
     Attributes:
-        problem: what is wrong, without any content of the text.
-        offset: the byte where it is, counted from 0.
+        problem: what is wrong, without content of the text.
+        offset: the position of the problem in bytes, from 0.
     """
 
     def __init__(self, problem, offset):
@@ -55,7 +55,7 @@ cdef _json_number(json_reader *r):
     try:
         return int(token)
     except ValueError:
-        # The interpreter limits the digits, against quadratic time.
+        # The interpreter limits the number of digits, because the conversion takes quadratic time.
         json_fail(r, b"integer too long", start)
         _json_fail(r)
 
@@ -113,10 +113,10 @@ cdef list _json_array(json_reader *r, int depth):
 def loads(bytes data not None):
     """Return the value of a JSON text in UTF-8: dict, list, str, int, float, bool or None.
 
-    Of duplicate names the last one wins. 64 containers may be open at a time.
+    Of duplicate names the last one counts. Containers may be nested 64 deep.
 
     Raises:
-        JsonError: it is no JSON text.
+        JsonError: it is not JSON.
     """
     cdef json_reader r
     _json_open(&r, data)
@@ -127,12 +127,12 @@ def loads(bytes data not None):
 
 
 def members(bytes data not None):
-    """Return the members of a JSON object in its order, each with the bytes of its value; None for `null`.
+    """Return the members of a JSON object in their order, each with the bytes of its value; None for `null`.
 
-    Duplicate names are all returned. The values are checked, and stand as they are without the blanks around them.
+    All duplicate names are returned. The values are checked, and returned unchanged without the blanks around them.
 
     Raises:
-        JsonError: it is no JSON text, or neither an object nor `null`.
+        JsonError: it is not JSON, or neither an object nor `null`.
     """
     cdef json_reader r
     cdef json_string name
@@ -167,7 +167,7 @@ cdef struct writer_t:
     Py_ssize_t indent
 
 
-cdef char *_room(writer_t *w, size_t size) except NULL:
+cdef char *_reserved(writer_t *w, size_t size) except NULL:
     cdef size_t capacity = w.capacity
     cdef char *data
     if capacity - w.length < size:
@@ -181,13 +181,13 @@ cdef char *_room(writer_t *w, size_t size) except NULL:
 
 
 cdef int _put(writer_t *w, const char *text, size_t size) except -1:
-    memcpy(_room(w, size), text, size)
+    memcpy(_reserved(w, size), text, size)
     w.length += size
     return 0
 
 
 cdef int _put_escape(writer_t *w, unsigned int unit) except -1:
-    cdef char *out = _room(w, 6)
+    cdef char *out = _reserved(w, 6)
     out[0] = b"\\"
     if unit == b'"' or unit == b"\\":
         out[1] = <char>unit
@@ -220,7 +220,7 @@ cdef int _put_text(writer_t *w, text) except -1:
     try:
         p = <const unsigned char *>PyUnicode_AsUTF8AndSize(text, &length)
     except UnicodeEncodeError:
-        # The original error would carry the whole text along.
+        # The original error would contain the complete text.
         raise ValueError("a lone surrogate cannot be written as JSON") from None
     end = p + length
     plain = p
@@ -232,7 +232,7 @@ cdef int _put_text(writer_t *w, text) except -1:
             _put_escape(w, p[0])
             plain = p + 1
         elif p[0] == 0xE2 and p[1] == 0x80 and (p[2] == 0xA8 or p[2] == 0xA9):
-            # U+2028 and U+2029 end a line in JavaScript before 2019.
+            # U+2028 and U+2029 end a line in JavaScript before ES2019.
             _put(w, <const char *>plain, p - plain)
             _put_escape(w, <unsigned int>0x2000 | (p[2] & 0x3F))
             p += 2
@@ -252,7 +252,7 @@ cdef int _put_line(writer_t *w, int depth) except -1:
     cdef size_t size = depth * w.indent
     if w.indent:
         _put(w, b"\n", 1)
-        memset(_room(w, size), b" ", size)
+        memset(_reserved(w, size), b" ", size)
         w.length += size
     return 0
 
@@ -269,15 +269,15 @@ cdef int _put_value(writer_t *w, value, int depth) except -1:
     if isinstance(value, int):
         return _put_ascii(w, int.__repr__(value))
     if isinstance(value, float):
-        # Of the difference only NaN is not equal to 0.
+        # The difference is NaN for infinities and NaN, else 0.
         if value - value != 0:
-            raise ValueError("neither infinities nor NaN can be written as JSON")
+            raise ValueError("infinity and NaN cannot be written as JSON")
         return _put_ascii(w, float.__repr__(value))
     if isinstance(value, bytes):
         return _put(w, PyBytes_AsString(value), len(<bytes>value))
     if isinstance(value, (dict, list, tuple)):
         if depth >= JSON_DEPTH:
-            raise ValueError("nested too deeply for JSON text")
+            raise ValueError("nested too deeply for JSON")
         return _put_object(w, value, depth + 1) if isinstance(value, dict) else _put_array(w, value, depth + 1)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
@@ -319,9 +319,9 @@ def dumps(value, *, bint html_safe=True, Py_ssize_t indent=0, bint short_escapes
 
     Args:
         value: dict with str keys (written in its order), list, tuple, str, int, float, bool, None; or bytes, which are
-            JSON text already and are written as they are, unchecked.
+            JSON already and are written unchanged and unchecked.
         html_safe: whether `<`, `>` and `&` are escaped, as Go does by default.
-        indent: blanks for each level, on lines of their own as Python's json writes them; 0 for compact text.
+        indent: blanks for each level of nesting, with line breaks as Python's json writes them; 0 for compact text.
         short_escapes: whether backspace and form feed are `\\b` and `\\f`, as Go writes them since 1.22.
 
     Raises:
@@ -331,7 +331,7 @@ def dumps(value, *, bint html_safe=True, Py_ssize_t indent=0, bint short_escapes
     """
     cdef writer_t w
     if indent < 0:
-        raise ValueError(f"the indent is not negative, this one is {indent}")
+        raise ValueError(f"invalid indent {indent}: must not be negative")
     memset(&w, 0, sizeof(w))
     w.html_safe = html_safe
     w.short_escapes = short_escapes

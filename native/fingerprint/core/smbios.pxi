@@ -1,4 +1,4 @@
-# SMBIOS tables: the values of scheme `stable`, and what in a table identifies the machine.
+# SMBIOS tables: the values of scheme `stable`, and the identifiers of the machine.
 
 cdef size_t WINDOWS_HEADER = 8
 cdef unsigned long UNKNOWN_VERSION = 0xFFFFFF
@@ -6,7 +6,7 @@ cdef unsigned long VERSION_2_6 = 0x020600
 
 
 cdef int _begin_walk(smbios_walk *walk, bytes table, entry_point, version, unsigned long *release) except -1:
-    """Set a walk up over a table; `release` gets its version as major << 16 | minor << 8 | revision."""
+    """Begin to read a table; `release` gets its version as major << 16 | minor << 8 | revision."""
     cdef size_t length = len(table), declared = 0
     cdef unsigned long count = 0
     cdef int third = 1
@@ -16,13 +16,13 @@ cdef int _begin_walk(smbios_walk *walk, bytes table, entry_point, version, unsig
         entry = entry_point
         if smbios_entry(<const unsigned char *>PyBytes_AsString(entry), len(entry), release, &declared,
                         &count, &third):
-            raise ValueError("it is no SMBIOS entry point")
+            raise ValueError("not an SMBIOS entry point")
         if declared and declared < length:
             length = declared
     if version is not None:
         release[0] = version[0] << 16 | version[1] << 8 | version[2]
     if length < 4:
-        raise ValueError(f"an SMBIOS table has at least one structure of 4 bytes, this one {length} bytes")
+        raise ValueError(f"not an SMBIOS table: {length} bytes, fewer than one structure has (4)")
     walk.table = <const unsigned char *>PyBytes_AsString(table)
     walk.length = length
     walk.at = 0
@@ -34,9 +34,9 @@ cdef int _begin_walk(smbios_walk *walk, bytes table, entry_point, version, unsig
 
 
 cdef tuple _split_windows(bytes data):
-    """Return (table, version) of what GetSystemFirmwareTable gives: calling method, version, revision, length."""
+    """Return (table, version) of the data of GetSystemFirmwareTable, whose header has method, version and length."""
     if len(data) < WINDOWS_HEADER:
-        raise ValueError("it is shorter than the header of Windows' raw SMBIOS data")
+        raise ValueError(f"not the raw SMBIOS data of Windows: {len(data)} bytes, fewer than its header has (8)")
     length = int.from_bytes(data[4:8], "little")
     return data[WINDOWS_HEADER:WINDOWS_HEADER + length], (data[1], data[2], data[3])
 
@@ -47,7 +47,7 @@ cdef str _printable(const unsigned char *at, size_t length):
 
 
 cdef int _add_text(list found, str kind, const smbios_structure *structure, size_t offset) except -1:
-    """Add the text whose number stands at an offset, if there is one."""
+    """Add the string whose number is at an offset, if there is one."""
     cdef const unsigned char *at
     cdef size_t length
     if smbios_text(structure, offset, &at, &length) == SMBIOS_TEXT:
@@ -56,7 +56,7 @@ cdef int _add_text(list found, str kind, const smbios_structure *structure, size
 
 
 cdef int _add_uuid(list found, const smbios_structure *structure, unsigned long release) except -1:
-    """Add the UUID of a system as dmidecode prints it: from SMBIOS 2.6 on its first three fields are little-endian."""
+    """Add the UUID of a system as dmidecode prints it: since SMBIOS 2.6 its first three fields are little-endian."""
     cdef bytes raw = structure.data[8:24]
     if raw == b"\xff" * 16 or raw == bytes(16):
         return 0
@@ -67,7 +67,7 @@ cdef int _add_uuid(list found, const smbios_structure *structure, unsigned long 
     return 0
 
 
-cdef int _add_oem_texts(list found, const smbios_structure *structure) except -1:
+cdef int _add_oem_strings(list found, const smbios_structure *structure) except -1:
     cdef const unsigned char *at
     cdef size_t length, number
     if structure.length < 5:
@@ -78,20 +78,21 @@ cdef int _add_oem_texts(list found, const smbios_structure *structure) except -1
     return 0
 
 
-def identifying_texts(bytes table, bytes entry_point=None, version=None):
-    """Return what in a raw table identifies the machine, each as (kind, text as dmidecode prints it).
+def smbios_identifiers(bytes table, bytes entry_point=None, version=None):
+    """Return the identifiers in a raw table, each as (kind, text as dmidecode prints it).
 
     Kinds are "serial" and "asset" (of system, boards, chassis, processors and memory modules), "uuid" of the system,
-    and "oem" (the maker's own texts). Fields that are not specified are left out.
+    and "oem" (the vendor's own strings). Fields that are not specified, and everything after a malformed structure,
+    are left out.
 
     Args:
         table: the bytes of the table.
-        entry_point: the entry point that goes with it: its version, length and count; None for as many
-            structures as there are, up to the end marker.
+        entry_point: the entry point of the table, for version, length and count; None for all structures up to the
+            end marker.
         version: (major, minor, revision) in place of that of the entry point.
 
     Raises:
-        ValueError: there is no table, or the entry point is none. What is behind a malformed structure is left out.
+        ValueError: the bytes are not a table, or not an entry point.
     """
     cdef smbios_walk walk
     cdef smbios_structure s
@@ -99,7 +100,7 @@ def identifying_texts(bytes table, bytes entry_point=None, version=None):
     cdef list found = [], oem = []
     _begin_walk(&walk, table, entry_point, version, &release)
     while smbios_next(&walk, &s) == SMBIOS_STRUCTURE:
-        # A structure that is shorter than its type allows says nothing.
+        # A structure shorter than its type requires is ignored.
         if s.type == 1 and s.length >= 8:
             _add_text(found, "serial", &s, 7)
             if s.length >= 0x19:
@@ -114,21 +115,21 @@ def identifying_texts(bytes table, bytes entry_point=None, version=None):
             _add_text(found, "serial", &s, 0x18)
             _add_text(found, "asset", &s, 0x19)
         elif s.type == 11:
-            _add_oem_texts(oem, &s)
+            _add_oem_strings(oem, &s)
     return found + oem
 
 
-def identifying_texts_of_windows(bytes data):
-    """Return the same of what Windows' GetSystemFirmwareTable gives. Raises ValueError if it is none."""
+def smbios_identifiers_of_windows(bytes data):
+    """Return the same for the data of Windows' GetSystemFirmwareTable. Raises ValueError for other data."""
     table, version = _split_windows(data)
-    return identifying_texts(table, None, version)
+    return smbios_identifiers(table, None, version)
 
 
 def stable_values(bytes table, bytes entry_point=None):
-    """Return what a raw table says of the attributes of scheme `stable`; those that it does not say are left out.
+    """Return the values of scheme `stable` in a raw table; attributes without a value are left out.
 
     Raises:
-        ValueError: there is no table, or the entry point is none.
+        ValueError: the bytes are not a table, or not an entry point.
     """
     cdef smbios_walk walk
     cdef unsigned long release
@@ -137,7 +138,7 @@ def stable_values(bytes table, bytes entry_point=None):
 
 
 def stable_values_of_windows(bytes data):
-    """Return the same of what Windows' GetSystemFirmwareTable gives. Raises ValueError if it is none."""
+    """Return the same for the data of Windows' GetSystemFirmwareTable. Raises ValueError for other data."""
     table, _ = _split_windows(data)
     return stable_values(table)
 
@@ -148,7 +149,7 @@ cdef dict _values_of(smbios_walk *walk):
     cdef part_list modules
     cdef int result
     processors.parts = modules.parts = NULL
-    processors.count = processors.room = modules.count = modules.room = 0
+    processors.count = processors.capacity = modules.count = modules.capacity = 0
     with nogil:
         result = stable_of_table(walk, &facts, &processors, &modules)
     free(processors.parts)

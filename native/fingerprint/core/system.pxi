@@ -1,19 +1,19 @@
-# The machine's kernel and processor, asked in as few system calls as it takes. Linux and x86; else OSError.
+# Data of the kernel and the processor, read in few system calls. Linux and x86; OSError on other systems.
 #
-# Every function here is a source of scheme `stable` or of the addresses, and `fingerprint.machine` asks it; but for
-# `exchange_names` and `take_name`, which the vault writes by, and `hide_memory`.
+# `fingerprint.machine` reads the sources of scheme `stable` and the addresses here; the vault renames its files with
+# `exchange_names` and `take_name`; commands that read secrets call `hide_memory`.
 
-cdef int TRIED = 3
+cdef int MOST_TRIES = 3
 
 
 def hide_memory():
     """Keep this process's memory out of core dumps, crash reports and debuggers of the same user.
 
-    Call it before a secret is read. Only a process with the right to trace any other (CAP_SYS_PTRACE, root) still
-    reads it.
+    Call it before a secret is read. A process with the right to trace all others (CAP_SYS_PTRACE, root) can still
+    read it.
 
     Returns:
-        0, or the number of the first system call's error: sandboxes may forbid one of several. The others apply.
+        0, or the errno of the first system call that failed: a sandbox may forbid one of them; the others apply.
     """
     return hide_process_memory()
 
@@ -25,26 +25,26 @@ cdef _system_fail(int code, where):
 
 
 def read_file(str path, size_t limit):
-    """Return the bytes of a regular file; a link at its end is followed, nothing is waited for.
+    """Return the bytes of a regular file; it follows a link as last component and never blocks.
 
     Raises:
-        OSError: it could not be read (EISDIR; EINVAL: it is neither a regular file nor the null device; EFBIG: it has
-            more than `limit` bytes).
-        ValueError: there is a NUL in the path.
+        OSError: it is unreadable (EISDIR; EINVAL: neither a regular file nor the null device; EFBIG: more than
+            `limit` bytes).
+        ValueError: the path has a NUL.
     """
     cdef unsigned char small[8192]
     cdef unsigned char *buffer = small
     cdef bytes name = path.encode("utf-8", "surrogateescape")
     cdef const char *text = name
-    cdef size_t length = 0, room = sizeof(small) - 1
+    cdef size_t length = 0, capacity = sizeof(small) - 1
     cdef int code
     if b"\0" in name:
         raise ValueError("embedded null byte")
-    if limit < room:
-        room = limit
+    if limit < capacity:
+        capacity = limit
     with nogil:
-        code = read_regular(text, buffer, room, &length)
-    if code == EFBIG and room < limit:
+        code = read_regular(text, buffer, capacity, &length)
+    if code == EFBIG and capacity < limit:
         buffer = <unsigned char *>malloc(limit + 1)
         if buffer == NULL:
             raise MemoryError
@@ -67,7 +67,7 @@ def parse_links(bytes dump):
     """Return the links of an RTM_GETLINK dump, each as (name, kind, bus, hardware type, address, permanent address).
 
     Raises:
-        OSError: a message of it is cut short.
+        OSError: a message in it is truncated.
     """
     cdef link_facts link
     cdef size_t at = 0
@@ -92,10 +92,10 @@ def parse_links(bytes dump):
 
 
 def parse_addresses(bytes dump):
-    """Return the IPv4 addresses of an RTM_GETADDR dump that are not in 127.0.0.0/8, dotted, in its order.
+    """Return the IPv4 addresses of an RTM_GETADDR dump in its order, dotted, without those in 127.0.0.0/8.
 
     Raises:
-        OSError: a message of it is cut short.
+        OSError: a message in it is truncated.
     """
     cdef unsigned char address[4]
     cdef size_t at = 0
@@ -115,7 +115,7 @@ def link_dump():
     """Return the kernel's RTM_GETLINK dump of this machine, for `parse_links`.
 
     Raises:
-        OSError: the kernel refused it, or the links kept changing.
+        OSError: the kernel denied it, or the links changed during each of three tries.
     """
     return _dump(dump_links)
 
@@ -124,7 +124,7 @@ def address_dump():
     """Return the kernel's RTM_GETADDR dump of this machine, for `parse_addresses`.
 
     Raises:
-        OSError: the kernel refused it, or the addresses kept changing.
+        OSError: the kernel denied it, or the addresses changed during each of three tries.
     """
     return _dump(dump_addresses)
 
@@ -133,7 +133,7 @@ cdef bytes _dump(int (*take)(unsigned char **, size_t *) noexcept nogil):
     cdef unsigned char *data
     cdef size_t length
     cdef int code = EINTR
-    for _ in range(TRIED):
+    for _ in range(MOST_TRIES):
         with nogil:
             code = take(&data, &length)
         try:
@@ -147,10 +147,10 @@ cdef bytes _dump(int (*take)(unsigned char **, size_t *) noexcept nogil):
 
 
 def outgoing():
-    """Return the address that a packet to the outside would come from; nothing is sent.
+    """Return the source address of a packet to the internet; nothing is sent.
 
     Raises:
-        OSError: ENETUNREACH without a default route, and others.
+        OSError: ENETUNREACH without a default route, and other causes.
     """
     cdef char text[64]
     cdef int code
@@ -175,21 +175,21 @@ cdef _rename(int directory, str source, str target, int exchange):
 
 
 def exchange_names(int directory, str one, str other):
-    """Exchange two names within an open directory at one stroke.
+    """Exchange two names within an open directory atomically.
 
     Raises:
-        OSError: ENOENT where one is missing; ENOSYS, EINVAL or ENOTSUP where kernel or file system cannot; others.
-        ValueError: there is a NUL in a name.
+        OSError: ENOENT if one is missing; ENOSYS, EINVAL or ENOTSUP if the kernel or file system cannot; other causes.
+        ValueError: a name has a NUL.
     """
     _rename(directory, one, other, 1)
 
 
 def take_name(int directory, str source, str target):
-    """Rename a file within an open directory to a name that is free.
+    """Rename a file within an open directory to a free name.
 
     Raises:
-        OSError: EEXIST where the name is taken; else as `exchange_names`.
-        ValueError: there is a NUL in a name.
+        OSError: EEXIST if the name exists; else as `exchange_names`.
+        ValueError: a name has a NUL.
     """
     _rename(directory, source, target, 0)
 
@@ -198,11 +198,11 @@ cdef tuple _processor = None
 
 
 def processor():
-    """Return (brand, id, hypervisor) as the processor tells them.
+    """Return (brand, ID, hypervisor) of the processor.
 
-    The brand is its name; the id is 16 hexadecimal digits in the form of SMBIOS: signature and feature
-    flags, least byte first; the hypervisor is its 12 characters, "" without one. A process asks once:
-    under a hypervisor each CPUID costs as much as reading a file.
+    The brand is its name; the ID is 16 hexadecimal digits in the form of SMBIOS: signature and feature flags, least
+    byte first; the hypervisor is its signature of 12 characters, "" without one. A process reads them once: under a
+    hypervisor each CPUID costs as much as reading a file.
 
     Raises:
         OSError: the processor has no CPUID.
@@ -216,10 +216,10 @@ def processor():
         code = processor_identity(brand, &signature, &features, hypervisor)
         if code:
             _system_fail(code, "CPUID")
-        told = int(signature).to_bytes(4, "little") + int(features).to_bytes(4, "little")
+        identity = int(signature).to_bytes(4, "little") + int(features).to_bytes(4, "little")
         _processor = (
             (<bytes>brand).decode("ascii", "replace").strip(),
-            told.hex(),
+            identity.hex(),
             (<bytes>hypervisor).decode("ascii", "replace"),
         )
     return _processor

@@ -1,4 +1,4 @@
-# Part of _matchlines.pyx: a line read, and its answer written.
+# Part of _matchlines.pyx: read a line, and write its answer.
 
 
 cdef bint _read_sid_key(engine_t *e, json_reader *r, bint *is_uuid) noexcept nogil:
@@ -85,7 +85,7 @@ cdef const char **HEADS = [
 
 
 cdef void _answer_error(engine_t *e, const char *problem, size_t offset) noexcept nogil:
-    # The problems are constants without quotes and backslashes; nothing of the line is repeated.
+    # Problems are constants without quotes and backslashes; the message contains nothing of the line.
     cdef buffer_t *out = &e.answers
     cdef size_t start
     _put_word(out, b'{"match":null,"reason":"INVALID_INPUT","error":"')
@@ -105,7 +105,7 @@ cdef void _answer_error(engine_t *e, const char *problem, size_t offset) noexcep
 
 
 cdef bint _answer(engine_t *e, json_reader *r) noexcept nogil:
-    """Answer the line of the reader; False without memory."""
+    """Answer the line of the reader; False if memory is short."""
     cdef int64_t threshold = 0
     cdef bint is_uuid = False
     cdef uint32_t matched, total

@@ -1,4 +1,4 @@
-# Part of _matchlines.pyx: the hashes of a line, read, put in order and compared.
+# Part of _matchlines.pyx: read, sort and compare the hashes of a line.
 
 
 cdef text_t _named(const char *text) noexcept nogil:
@@ -25,7 +25,7 @@ cdef inline int _order(const attribute_t *a, const attribute_t *b) noexcept nogi
 
 
 cdef bint _reserve(engine_t *e, buffer_t *buffer, size_t size) noexcept nogil:
-    """Make room for `size` more bytes; False if there is no memory."""
+    """Allocate memory for `size` more bytes; False if memory is short."""
     cdef size_t capacity = buffer.length + size
     cdef char *data
     if capacity <= buffer.capacity:
@@ -63,7 +63,7 @@ cdef inline text_t _text(engine_t *e, const json_string *string) noexcept nogil:
 
 
 cdef bint _read_hash(engine_t *e, json_reader *r, hash_t *hash) noexcept nogil:
-    """Read an object of strings; False on an error of the text or without memory."""
+    """Read an object of strings; False on an error in the JSON, or if memory is short."""
     cdef json_string name, value
     cdef attribute_t *attribute
     cdef int first = 1
@@ -133,7 +133,7 @@ cdef void _merge(const attribute_t *source, size_t left, size_t middle, size_t r
 
 
 cdef bint _sort(engine_t *e, hash_t *hash) noexcept nogil:
-    """Sort by key, and among equal keys by position; the C library's qsort promises neither that nor n log n."""
+    """Sort stably by key; qsort of the C library guarantees neither stability nor n log n."""
     cdef size_t count = hash.count, left, middle, right, width = RUN
     cdef attribute_t *source
     cdef attribute_t *out
@@ -162,7 +162,7 @@ cdef bint _sort(engine_t *e, hash_t *hash) noexcept nogil:
 
 
 cdef bint _order_hash(engine_t *e, hash_t *hash) noexcept nogil:
-    """Bring the keys into ascending order, the last of duplicates being kept; False without memory."""
+    """Sort the keys and keep the last of duplicates; False if memory is short."""
     cdef size_t i, kept = 0
     if hash.ascending:
         return True
