@@ -125,7 +125,8 @@ def test_without_comtypes_powershell_is_asked() -> None:
         ({"returncode": None, "problem": "denied"}, errno.ENOTSUP, "denied"),
         ({"returncode": None, "problem": "no-resources"}, errno.EMFILE, "could not be started"),
         ({"stdout": b"banana"}, errno.ENOTSUP, "did not print JSON"), ({"stdout": b""}, errno.ENOTSUP, "no JSON"),
-        ({"stdout": b"[1]"}, errno.ENOTSUP, "did not print a list of"), ({"stdout": b"null"}, errno.ENOTSUP, "did not print a list of objects"),
+        ({"stdout": b"[1]"}, errno.ENOTSUP, "did not print a list of"),
+        ({"stdout": b"null"}, errno.ENOTSUP, "did not print a list of objects"),
     ],
 )  # fmt: skip
 def test_what_powershell_cannot_tell_is_an_error(result: dict[str, Any], number: int, words: str) -> None:
