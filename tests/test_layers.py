@@ -14,9 +14,10 @@ PACKAGE = Path(fingerprint.__file__).parent
 # From the top to the bottom: a line imports only what is in a line below it.
 LAYERS = """
 cli
+support_bundle
+answers
 monitor
 diagnose
-support_bundle
 image
 fleet
 credentials

@@ -19,7 +19,7 @@ from fingerprint.types import Value, Vocabulary
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, ClassVar
+    from typing import ClassVar
 
     from fingerprint.agent.logs import Timeline
     from fingerprint.machine.base import Machine, Process
@@ -93,18 +93,6 @@ def in_minutes(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = [f"{count} {unit}" for count, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if count]
     return f"{' '.join(parts)} ({rounded} s)" if rounded >= 60 else f"{rounded} s"
-
-
-def answer(check: NextCheck) -> dict[str, Any]:
-    """Return the members of a next check in JSON answers."""
-    left = check.seconds_left
-    return {
-        "looks": str(check.trigger),
-        "looksAt": None if check.at is None else utc(check.at),
-        "secondsLeft": None if left is None else round(left),
-        "agentStartedAt": None if check.started is None else utc(check.started),
-        "how": check.how,
-    }
 
 
 def next_check(

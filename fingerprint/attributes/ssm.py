@@ -6,6 +6,8 @@ from fingerprint.attributes.machine_id import MACHINE_ID_FILES
 from fingerprint.types import Value
 
 WINDOWS = "windows"
+# The hardware IDs: of Unix and of Windows.
+SID_KEYS = ("machine-id", "uuid")
 
 
 class Row(Value):
@@ -94,4 +96,4 @@ def attributes_of(platform: str) -> tuple[str, ...]:
 
 def sid_key(platform: str) -> str:
     """Return the key of the hardware ID on a platform: "machine-id" or "uuid"."""
-    return "uuid" if platform == WINDOWS else "machine-id"
+    return SID_KEYS[platform == WINDOWS]

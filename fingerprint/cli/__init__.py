@@ -12,7 +12,7 @@ from gc import set_threshold
 
 from fingerprint import __version__
 from fingerprint._core import hide_memory
-from fingerprint._io.text import printable, without_passwords
+from fingerprint._io.text import printable
 from fingerprint.cli.output import VisibleStream, begin_run, flush, print_json, warn, write_data, write_utf_8
 from fingerprint.cli.parser import is_plugin, parse
 from fingerprint.errors import (
@@ -145,10 +145,10 @@ def _report_as_plugin(error: FingerprintError) -> int:
 
 def _report(error: FingerprintError, arguments: Arguments) -> int:
     if arguments.output == "json":
-        facts = {
-            name: without_passwords(fact) if isinstance(fact, str) else fact for name, fact in error.facts().items()
-        }
-        print_json("error", {"error": facts})
+        # Imported here: most commands succeed.
+        from fingerprint.answers.error import error_answer
+
+        print_json("error", error_answer(error))
     where = f"{printable(error.where)}: " if error.where else ""
     between = ". " if arguments.command.terse else "\n  "
     warn(f"{where}{printable(error.what)}" + (between + error.remedy if error.remedy else ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fingerprint._io.atomic import only_for_us
 from fingerprint.cli.output import is_terminal, warn, write
@@ -42,13 +42,6 @@ class Input:
             for batch in self.fleet.batches(self.rejects):
                 yield batch
                 advance(batch.num_rows)
-
-    def told(self) -> dict[str, Any]:
-        """Return what an answer says of it."""
-        return {
-            "path": self.fleet.path, "format": self.fleet.format,
-            "rejected": {"count": self.rejects.count, "first": self.rejects.first},
-        }  # fmt: skip
 
     def warn(self) -> None:
         """Say on standard error what was rejected."""

@@ -1,29 +1,26 @@
-"""How check and explain show what is wrong with a machine's identity, and what the agent makes of it."""
+"""What check, explain and whatif print of a verdict: the outcome, what is wrong with the identity, the hash recipe."""
 
 from __future__ import annotations
 
 from fingerprint.cli.output import colored, folded, write
+from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
 from fingerprint.rules.ssm import in_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from fingerprint.cli.parser import Arguments
     from fingerprint.observation import RecipeChange
-    from fingerprint.types import Collection, Outlook
     from fingerprint.vault.problems import Problem
 
-
-def identity_answer(level: str, outlook: Outlook | None, problems: tuple[Problem, ...]) -> dict[str, Any]:
-    """Return it as JSON has it."""
-    return {
-        "status": level,
-        "agent": None if outlook is None else str(outlook),
-        "problems": [
-            {"kind": one.kind, "text": one.text, "remedy": one.remedy, "command": one.command} for one in problems
-        ],
-    }  # fmt: skip
+OUTCOME_EXIT_CODES = {"same": EXIT_OK, "different": EXIT_DIFFERS, "cannot-tell": EXIT_CANNOT_TELL}
+# With the color of each.
+OUTCOME_HEADS = {
+    "same": ("SAME MACHINE", "good"),
+    "different": ("NOT THE SAME MACHINE", "bad"),
+    "cannot-tell": ("CANNOT TELL", "doubt"),
+}
+# Of an event, by `Event.truth`.
+TRUTHS = {"same": "the same machine", "other": "another machine", "undecidable": "not to be decided"}
 
 
 def print_problems(problems: tuple[Problem, ...], arguments: Arguments) -> None:
@@ -41,29 +38,6 @@ def print_problems(problems: tuple[Problem, ...], arguments: Arguments) -> None:
         if one.command:
             # A command stays whole, so that it can be copied.
             write(f"      {one.command}")
-
-
-def recipe_answer(collection: Collection, *change: RecipeChange | None) -> dict[str, Any]:
-    """Return by which hash recipe of Windows the values are, as JSON has it; {} elsewhere.
-
-    Args:
-        collection: the machine.
-        change: what another recipe says of the record, or None; left out where there is no record.
-    """
-    if not collection.recipe:
-        return {}
-    answer: dict[str, Any] = {"now": collection.recipe, "doubt": collection.doubt}
-    for one in change:
-        found = None if one is None else one.found
-        answer["changed"] = None if found is None else {
-            "recipe": found.recipe, "typeIds": found.moved, "text": found.text, "proof": found.proof,
-        }  # fmt: skip
-    return {"hashRecipe": answer}
-
-
-def doubt_note(collection: Collection) -> str:
-    """Return why the agent may hash otherwise, as a sentence without a full stop; "" where it does not."""
-    return f"{collection.doubt[:1].upper()}{collection.doubt[1:]}"
 
 
 def print_recipe(change: RecipeChange | None) -> None:

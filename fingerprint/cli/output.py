@@ -18,11 +18,9 @@ if TYPE_CHECKING:
     from fingerprint.cli.parser import Arguments
     from fingerprint.cli.remedy_commands import Advice
 
-SCHEMA_VERSION = 1
 _COLORS = {"good": "32", "bad": "31", "doubt": "33", "strong": "1"}
 # Stands for a blank of a command while its text is folded: commands stay whole, so that they can be copied.
 _KEPT_BLANK = "\0"
-_ID_ATTRIBUTES = ("machine-id", "uuid")
 
 
 # Stands for the beginning of our own escape sequences until they are written: a text that nobody else can write.
@@ -196,8 +194,11 @@ def log_handler(form: str) -> StreamHandler[TextIO]:
 
 
 def print_json(command: str, answer: dict[str, Any]) -> None:
-    """Write the answer of a command as one JSON object."""
-    write_data(json_text({"schemaVersion": SCHEMA_VERSION, "command": command, **answer}, indent=2))
+    """Write the answer of a command, which a function of `fingerprint.answers` made, as one JSON object."""
+    # Imported here: text is printed without it.
+    from fingerprint.answers import enveloped
+
+    write_data(json_text(enveloped(command, answer), indent=2))
 
 
 def json_text(answer: dict[str, Any], *, indent: int = 0) -> str:
@@ -249,14 +250,10 @@ def shown(name: str, value: str | None, arguments: Arguments) -> str:
         return "(no such key)"
     if value == "":
         return "(empty)"
-    if name in _ID_ATTRIBUTES and not arguments.reveal:
-        return masked(value)
-    return printable(value)
+    # Imported here: most commands show no attributes.
+    from fingerprint.attributes.ssm import SID_KEYS
 
-
-def secret(value: str, arguments: Arguments) -> str:
-    """Return an id of a record, masked unless it is to be revealed."""
-    return value if arguments.reveal else masked(value)
+    return masked(value) if name in SID_KEYS and not arguments.reveal else printable(value)
 
 
 def colored(text: str, color: str, arguments: Arguments) -> str:

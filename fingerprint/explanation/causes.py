@@ -6,6 +6,7 @@ Beside the words each cause gives facts, which `probable` weighs for the events 
 from __future__ import annotations
 
 from fingerprint._io.text import MAC_GAP, masked, printable
+from fingerprint.attributes.ssm import SID_KEYS
 from fingerprint.explanation.hardware import differences
 from fingerprint.smbios.no_table import DMI, is_silent, why_silent
 from fingerprint.types import Value
@@ -21,7 +22,6 @@ _UNKNOWN = "cause not known: nothing was kept when the record was made"
 TABLE_GONE, TABLE_APPEARED = "table-gone", "table-appeared"
 # The digest of an unchanged WMI object with another type id.
 MOVED = "type-ids"
-_ID_NAMES = ("machine-id", "uuid")
 
 
 class Cause(Value):
@@ -341,7 +341,7 @@ def _shown(name: str, value: str | None) -> str:
 
 def short_value(name: str, value: str) -> str:
     """Return a value of an attribute for people: an ID masked, a digest shortened."""
-    if name in _ID_NAMES:
+    if name in SID_KEYS:
         return masked(value)
     digest = name.endswith("-hash") or name == "disk-info"
     return masked(value, 8, 0) if digest and len(value) > 12 else printable(value)

@@ -27,7 +27,7 @@ from fingerprint.fleet.parallel import Whole, usual_threads
 from fingerprint.fleet.schema import EXTRAS, NODE, OBSERVED, layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from fingerprint.fleet.rejects import Rejects
 
@@ -73,6 +73,11 @@ class Clones:
     def findings(self) -> int:
         """How many groups are more than look-alikes or a machine that moved."""
         return sum(count for one in self.groups for word, count in one.counts().items() if word in FINDINGS)
+
+    def every_group(self) -> Iterator[Group]:
+        """Yield all groups one by one, those of near-clones last."""
+        for groups in self.groups:
+            yield from (groups[number] for number in range(len(groups)))
 
     def nodes_of(self, group: Group, most: int) -> list[str]:
         """Return the node ids of a group, each once, of its first rows."""

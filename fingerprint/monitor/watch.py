@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from fingerprint._io.times import utc
 from fingerprint.errors import FingerprintError
 from fingerprint.monitor.prometheus import exposition, metrics, write_textfile
 from fingerprint.monitor.sd_notify import Notifier
@@ -207,28 +206,3 @@ def _state(result: CheckResult) -> str:
     if result.observation.state.uncertain:
         parts.append(f"unknown whether the fingerprint was replaced: {result.observation.state.uncertain}")
     return "; ".join((text, *parts))
-
-
-def _forecast_answer(result: CheckResult) -> dict[str, object] | None:
-    if result.forecast is None:
-        return None
-    from fingerprint.agent.next_check import answer
-
-    return {"refused": result.forecast.refused, **answer(result.forecast.check)}
-
-
-def event_answer(event: Event) -> dict[str, object]:
-    """Return an event for the JSON output; it holds no IDs and no values of attributes."""
-    verdict = event.result.compared.verdict if event.result.compared else None
-    return {
-        "at": utc(event.at), "event": event.kind, "why": event.why, "text": event.text,
-        "verdict": event.result.outcome, "status": event.result.observation.level,
-        "reason": None if verdict is None else str(verdict.reason),
-        "score": None if verdict is None else {
-            "matched": verdict.matched, "total": verdict.total, "percent": round(verdict.percent, 4),
-        },
-        "threshold": None if verdict is None else verdict.threshold, "changed": list(event.result.changed),
-        "conditions": list(event.result.conditions), "regenerated": event.result.regenerated,
-        "forecast": _forecast_answer(event.result),
-        "differences": list(event.differences), "error": event.result.error.facts() if event.result.error else None,
-    }  # fmt: skip

@@ -167,3 +167,15 @@ def in_words(verdict: Verdict) -> str:
     if reason == Reason.SIMILAR:
         return f"rule 5: {score}, at least the threshold {verdict.threshold}"
     return f"rule 5: {score}, less than the threshold {verdict.threshold}"
+
+
+def threshold_in_words(threshold: int) -> str:
+    """Return what a threshold requires of nine attributes once the IP address has changed."""
+    if threshold == THRESHOLD_DISABLED:
+        return "the check is disabled"
+    needed = next((k for k in range(10) if 100 * k >= threshold * 9), 10)
+    if needed <= 1:
+        return "the hardware ID alone decides"
+    if needed >= 9:
+        return "the IP address must not change"
+    return f"with another IP address, {needed} of 9 attributes must be equal, the hardware ID among them"

@@ -9,6 +9,7 @@ import tarfile
 from fingerprint import __version__
 from fingerprint._core import dumps
 from fingerprint._io.atomic import write_new
+from fingerprint.answers.error import error_answer
 from fingerprint.collectors.ssm_unix import DISK_LINKS
 from fingerprint.collectors.stable import SMBIOS_TABLE
 from fingerprint.errors import FingerprintError, VaultCorrupt, VaultError
@@ -131,7 +132,7 @@ def _answer(question: Callable[[], Any]) -> Any:
     try:
         answer = question()
     except FingerprintError as error:
-        return {"error": error.facts()}
+        return error_answer(error)
     if isinstance(answer, dict):
         # Not even masked: who has it and the hash is the node.
         answer.pop("fingerprint", None)

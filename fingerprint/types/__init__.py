@@ -317,6 +317,11 @@ class Collection(Value):
         )
 
     @property
+    def doubt_warning(self) -> str:
+        """`doubt` as a sentence without a full stop, "" where there is nothing to warn of."""
+        return f"{self.doubt[:1].upper()}{self.doubt[1:]}"
+
+    @property
     def agent_error(self) -> str:
         """What the agent does where `stops_agent` names something, a sentence without a full stop; else ""."""
         if not self.stops_agent:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fingerprint.types import FingerprintRecord
+    from fingerprint.vault import Vault
     from fingerprint.vault.files import Files
 
 # Of one vault. The oldest go first, but the very first, and the first of the record that is in the vault.
@@ -38,6 +39,18 @@ def record_tag(record: FingerprintRecord) -> str:
     """Return what ties evidence to a record: 32 digits of SHA-256 over its fingerprint and hash."""
     told = canonical_bytes(record.hardware_hash or {})
     return sha256_hex(_DOMAIN + record.fingerprint.encode("utf-8", "surrogateescape") + b"\0" + told)[:_TAG_DIGITS]
+
+
+def present_tag(vault: Vault) -> str:
+    """Return the tag of the record in a vault; "" where there is none, or a damaged one.
+
+    Raises:
+        VaultError: it could not be read.
+    """
+    try:
+        return record_tag(vault.read())
+    except (VaultMissing, VaultCorrupt):
+        return ""
 
 
 class Evidence(Value):

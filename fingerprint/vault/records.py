@@ -7,12 +7,14 @@ UTF-8, lone surrogates), the record is corrupt here: a repaired identity is anot
 from __future__ import annotations
 
 from fingerprint._core import JsonError, dumps, loads, members
-from fingerprint.errors import VaultCorrupt
+from fingerprint.errors import VaultCorrupt, VaultMissing
 from fingerprint.types import FingerprintRecord, HardwareHash, RegistrationRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from fingerprint.vault import Vault
 
 FINGERPRINT_KEY = "InstanceFingerprint"
 REGISTRATION_KEY = "RegistrationKey"
@@ -228,3 +230,11 @@ def _wrong_type(value: object, name: str, wanted: str, where: str) -> VaultCorru
 def _corrupt(what: str, where: str) -> VaultCorrupt:
     # Which copy helps only the vault knows: see vault/remedies.py.
     return VaultCorrupt(what, where=where, remedy="List every defect of the vault: fingerprint vault verify")
+
+
+def existing_registration(vault: Vault) -> RegistrationRecord | None:
+    """Return the registration of a vault; None where it holds none. Raises VaultError: it could not be read."""
+    try:
+        return vault.read_registration()
+    except VaultMissing:
+        return None

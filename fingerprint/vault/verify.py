@@ -38,7 +38,7 @@ _KINDS = {
     DATA_MISSING: "data-missing",
 }
 # Kinds of findings of which all is known, although they may keep a record from being read.
-DECIDED = frozenset(_KINDS.values())
+_DECIDED = frozenset(_KINDS.values())
 
 
 class Finding(Value):
@@ -57,6 +57,11 @@ class Finding(Value):
     where: str
     remedy: str
     broken: bool
+
+    @property
+    def hides_records(self) -> bool:
+        """Whether it keeps the vault from being read, so that other defects may not have been found."""
+        return self.broken and self.kind not in _DECIDED
 
     @classmethod
     def of(cls, error: VaultError) -> Finding:

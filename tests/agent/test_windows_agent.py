@@ -18,8 +18,9 @@ from typing import Any
 import psutil
 import pytest
 
-from fingerprint.agent.next_check import answer, next_check
+from fingerprint.agent.next_check import next_check
 from fingerprint.agent.paths import WINDOWS_SERVICE
+from fingerprint.answers import next_check_members
 from fingerprint.machine import process_list, windows
 from fingerprint.machine.base import Process
 from fingerprint.machine.process_list import agent_pids, agent_processes
@@ -108,7 +109,7 @@ def test_the_process_of_the_service_is_the_agent_with_its_start(
     check = next_check(Live(windows_snapshot()))
     assert check is not None
     assert check.started == found.started
-    assert answer(check)["agentStartedAt"] is not None
+    assert next_check_members(check)["agentStartedAt"] is not None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from jsonschema import Draft202012Validator
 import fingerprint.diagnose
 from agent_machines import LOGS, MISMATCH, REGENERATED, AgentMachine, line, mismatch, ready, refused, started
 from fingerprint._core import dumps
-from fingerprint.cli.commands.diagnose import _print, diagnosis_answer, run
+from fingerprint.answers import enveloped
+from fingerprint.answers.diagnose import diagnose_answer
+from fingerprint.cli.commands.diagnose import _print, run
 from fingerprint.cli.parser import Arguments
 from fingerprint.cli.table import all_commands
 from fingerprint.diagnose import CHECKS, Check, Diagnosis, Site, diagnose
@@ -103,7 +105,7 @@ def change(snapshot: dict[str, Any], chance: random.Random) -> None:
 def told(found: Diagnosis, at: float, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what people are told, after a look at what programs are told."""
     schema = json.loads((resources.files("fingerprint") / "schemas" / "diagnose.json").read_text())
-    answer = {"schemaVersion": 1, "command": "diagnose", "vault": "/v", **diagnosis_answer(found, at)}
+    answer = enveloped("diagnose", diagnose_answer("/v", found, at))
     Draft202012Validator(schema).validate(answer)
     assert json.loads(dumps(answer, html_safe=False)) == json.loads(json.dumps(answer))
     capsys.readouterr()

@@ -222,3 +222,26 @@ def test_no_secret_of_a_registered_vault_is_in_it(tmp_path: Path) -> None:
             assert secret not in whole
         for name in ("alice", OLD_REGISTRATION.instance_id):
             assert (name in whole) == (word == "--reveal"), name
+
+
+def test_the_parts_are_the_json_answers_of_the_commands(
+    place: tuple[dict[str, str], list[str]], tmp_path: Path
+) -> None:
+    env, words = place
+    assert report(place, tmp_path / "t.tar.gz", "--reveal").returncode == 0
+    files = unpacked(tmp_path / "t.tar.gz")
+    commands = {
+        "check": "check", "explain": "explain", "diagnosis": "diagnose", "vault": "vault show",
+        "verify": "vault verify", "history": "vault history", "evidence": "vault evidence",
+    }  # fmt: skip
+    for name, command in commands.items():
+        part = json.loads(files[f"{name}.json"])
+        answer = json.loads(run(*words, *command.split(), "--reveal", "--output", "json", env=env).stdout)
+        # No fingerprint and no duration is in a bundle.
+        for entry in answer.get("entries", ()):
+            entry.pop("fingerprint", None)
+        for check in answer.get("checks", ()):
+            del check["seconds"]
+        left_out = answer.keys() - part.keys()
+        assert part.items() <= answer.items(), name
+        assert left_out <= {"schemaVersion", "command", "fingerprint", "vault", "status", "agent", "problems"}, name

@@ -56,6 +56,7 @@ def _cache(arguments: Arguments) -> CredentialCache:
 
 
 def _update(arguments: Arguments) -> int:
+    from fingerprint.answers.credentials import credentials_update_answer
     from fingerprint.cli.extras import require_extra
     from fingerprint.credentials.profile_file import default_path, update
 
@@ -65,13 +66,11 @@ def _update(arguments: Arguments) -> int:
 
     def write_profile(credentials: RoleCredentials) -> None:
         warnings = update(path, arguments.profile, credentials)
-        answer = {
-            "file": path, "profile": arguments.profile, "expiresAt": utc(credentials.expires_at), "warnings": warnings,
-        }  # fmt: skip
         if arguments.output == "json":
+            answer = credentials_update_answer(path, arguments.profile, credentials.expires_at, warnings)
             print_json("credentials update", answer)
         else:
-            write(f"Wrote the profile {arguments.profile} in {path}; it expires at {answer['expiresAt']}.")
+            write(f"Wrote the profile {arguments.profile} in {path}; it expires at {utc(credentials.expires_at)}.")
             for warning in warnings:
                 warn(f"{printable(path)}: {warning}")
         flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.answers.credentials import credentials_serve_answer
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.extras import require_extra
 from fingerprint.cli.output import flush, log_handler, print_json, write
@@ -51,7 +52,8 @@ def run(arguments: Arguments) -> int:
     logging.getLogger("fingerprint").setLevel(logging.INFO)
     signal(SIGTERM, lambda *_: server.stop())
     if arguments.output == "json":
-        print_json("credentials serve", {"endpoint": server.endpoint} if unix is None else {"socket": unix.path})
+        socket = "" if unix is None else unix.path
+        print_json("credentials serve", credentials_serve_answer(endpoint=server.endpoint, socket=socket))
     elif unix is None:
         write(f"Role credentials for every program of this host: {server.endpoint}")
         write("Whoever can open a connection to it here has the node's role.")

@@ -7,6 +7,7 @@ import sys
 from time import time
 
 from fingerprint.agent.paths import paths_of
+from fingerprint.answers.credentials import credentials_sources_answer
 from fingerprint.cli.context import vault_of
 from fingerprint.cli.output import colored, folded, print_json, write
 from fingerprint.credentials.sources import Order, State, agent_credentials, credential_order
@@ -16,8 +17,8 @@ from fingerprint.vault.locations import is_own
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
+    from fingerprint.agent.identity_config import AgentCredentials
     from fingerprint.cli.parser import Arguments
 
 _WORDS_WIDTH = 76
@@ -31,20 +32,14 @@ def run(arguments: Arguments) -> int:
     orders = _orders(arguments.root)
     registered = _registered(arguments)
     agent = agent_credentials(arguments.root)
-    answer = {
-        "users": [_told(order) for order in orders], "registration": registered,
-        "agent": None if agent is None else {
-            "file": agent.file, "profile": agent.profile, "retrievedAt": agent.retrieved_at,
-            "expiresAt": agent.expires_at, "expired": agent.expired(time()),
-        },
-    }  # fmt: skip
+    now = time()
     if arguments.output == "json":
-        print_json("credentials sources", answer)
+        print_json("credentials sources", credentials_sources_answer(orders, registered, agent, now))
     else:
         for order in orders:
             _show(order, arguments)
-        _show_agent(answer)
-    if any(order.findings for order in orders) or (agent is not None and agent.expired(time())):
+        _show_agent(registered, agent, now)
+    if any(order.findings for order in orders) or (agent is not None and agent.expired(now)):
         return EXIT_DIFFERS
     return EXIT_CANNOT_TELL if any(order.undecided for order in orders) else EXIT_OK
 
@@ -76,18 +71,6 @@ def _registered(arguments: Arguments) -> str:
         return "unreadable"
 
 
-def _told(order: Order) -> dict[str, Any]:
-    return {
-        "user": order.user, "winner": order.winner or None, "undecided": order.undecided or None,
-        "sources": [
-            {"name": source.name, "where": source.where, "state": str(source.state), "reason": source.reason,
-             "shadowedBy": source.shadowed_by or None}
-            for source in order.sources
-        ],
-        "findings": [{"what": one.what, "where": one.where, "remedy": one.remedy} for one in order.findings],
-    }  # fmt: skip
-
-
 def _show(order: Order, arguments: Arguments) -> None:
     unless = ", unless the environment of its processes has keys" if _is_environment_unknown(order) else ""
     if order.winner:
@@ -116,18 +99,17 @@ def _is_environment_unknown(order: Order) -> bool:
     return order.sources[0].state is State.NOT_CHECKED
 
 
-def _show_agent(answer: dict[str, Any]) -> None:
+def _show_agent(registered: str, agent: AgentCredentials | None, now: float) -> None:
     words = {
         "registered": "The agent of this node asks with its registration, whatever the environment says, and shares "
         "what it gets in a profile of the shared credentials file.",
         "not-registered": "This host has no registration: the agent takes the order above.",
         "unreadable": "The registration could not be read: whether the agent has one of its own is not known.",
-    }[answer["registration"]]
-    agent = answer["agent"]
-    if agent and agent["expiresAt"]:
+    }[registered]
+    if agent is not None and agent.expires_at:
         words += (
-            f" It last got credentials at {agent['retrievedAt']}, in {agent['file'] or 'no file'}, profile "
-            f"{agent['profile']}; they {'EXPIRED' if agent['expired'] else 'expire'} at {agent['expiresAt']}."
+            f" It last got credentials at {agent.retrieved_at}, in {agent.file or 'no file'}, profile {agent.profile}; "
+            f"they {'EXPIRED' if agent.expired(now) else 'expire'} at {agent.expires_at}."
         )
     for line in folded(words, _WORDS_WIDTH):
         write(line)

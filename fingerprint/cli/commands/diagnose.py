@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from fingerprint._io.text import printable, visible_json
-from fingerprint._io.times import utc
 from fingerprint.agent.accounts import is_account
 from fingerprint.agent.regions import require_region
+from fingerprint.answers.diagnose import diagnose_answer, diagnose_list_answer
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.extras import install_remedy
 from fingerprint.cli.output import (
@@ -28,7 +28,6 @@ from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageErr
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from fingerprint.cli.parser import Arguments
     from fingerprint.diagnose import Finding
@@ -65,37 +64,12 @@ def run(arguments: Arguments) -> int:
     if arguments.output == "ssm-cli":
         _print_ssm_cli(found)
     elif arguments.output == "json":
-        print_json("diagnose", {"vault": site.vault.path, **diagnosis_answer(found, machine.now())})
+        print_json("diagnose", diagnose_answer(site.vault.path, found, machine.now()))
     else:
         _print(found, arguments)
     if found.failed:
         return EXIT_DIFFERS
     return EXIT_CANNOT_TELL if found.undetermined or found.conclusion.state == "cannot-tell" else EXIT_OK
-
-
-def diagnosis_answer(found: Diagnosis, now: float) -> dict[str, Any]:
-    """Return a diagnosis as JSON has it.
-
-    Args:
-        found: the diagnosis.
-        now: the time of the machine, seconds since 1970-01-01 UTC.
-    """
-    conclusion = found.conclusion
-    return {
-        "at": utc(now),
-        "conclusion": {
-            "state": conclusion.state, "text": conclusion.text, "since": conclusion.since or None,
-            "because": conclusion.because or None,
-            "steps": [{"text": text, "command": command} for text, command in conclusion.steps],
-        },
-        "checks": [
-            {"name": r.name, "title": r.title, "outcome": str(r.finding.outcome), "text": r.finding.text,
-             "evidence": list(r.finding.evidence), "remedy": r.finding.remedy, "command": r.finding.command,
-             "undetermined": r.finding.undetermined, "seconds": round(r.seconds, 3)}
-            for r in found.results
-        ],
-        "warnings": list(found.warnings),
-    }  # fmt: skip
 
 
 def _progress() -> Callable[[int, int], None]:
@@ -110,7 +84,7 @@ def _progress() -> Callable[[int, int], None]:
 
 def _list(arguments: Arguments) -> None:
     if arguments.output == "json":
-        print_json("diagnose", {"available": [{"name": check.name, "title": check.title} for check in CHECKS]})
+        print_json("diagnose", diagnose_list_answer(CHECKS))
         return
     for check in CHECKS:
         write(f"{check.name:{_NAME_WIDTH}} {check.title}{f' ({check.platform})' if check.platform else ''}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 
-from fingerprint._io.text import printable, with_ids_masked
+from fingerprint._io.text import printable
 from fingerprint.agent.logs import (
     ATTRIBUTES,
     NO_CHANNEL,
@@ -18,16 +18,14 @@ from fingerprint.agent.logs import (
     present,
     read_logs,
     times,
-    to_utc,
 )  # fmt: skip
+from fingerprint.answers.logs import diagnose_logs_answer, log_time, logged_value, quoted
 from fingerprint.cli.output import colored, folded, is_terminal, print_json, show_progress, warn, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
-from fingerprint.explanation.causes import short_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from fingerprint.cli.parser import Arguments
 
@@ -56,10 +54,10 @@ def run(arguments: Arguments) -> int:
         warn(f"{timeline.lines} lines, and none of them is one that the agent writes about its fingerprint")
 
     def when(at: str) -> str:
-        return to_utc(at, offset) if at and offset is not None else at
+        return log_time(at, offset)
 
     if arguments.output == "json":
-        print_json("diagnose logs", _answer(timeline, paths, when, offset is not None, arguments))
+        print_json("diagnose logs", diagnose_logs_answer(timeline, paths, offset, reveal=arguments.reveal))
     else:
         _print(timeline, when, offset is not None, arguments)
     return _EXIT_CODES[present(timeline).state]
@@ -75,77 +73,10 @@ def _progress() -> Callable[[int], None]:
     return show
 
 
-def _shown(name: str, value: str, arguments: Arguments) -> str:
-    is_id = name in ("hardware ID", "machine-id", "uuid")
-    return printable(value) if is_id and arguments.reveal else short_value("machine-id" if is_id else name, value)
-
-
-def _quoted(text: str, arguments: Arguments) -> str:
-    return text if arguments.reveal else with_ids_masked(text)
-
-
-def _answer(
-    timeline: Timeline, paths: list[str], when: Callable[[str], str], in_utc: bool, arguments: Arguments
-) -> dict[str, Any]:
-    text, steps, unknown = conclusion(timeline)
-    now = present(timeline)
-    waits = now.state == State.FAILING and timeline.hibernating
-    earliest, latest, how = next_try(timeline) if waits else ("", "", "")
-    return {
-        "state": str(now.state), "since": when(now.since), "cause": _quoted(now.cause, arguments),
-        "nextRequest": when(timeline.run.asks_next) if now.state == State.HEALTHY else "",
-        "starts": [
-            {"at": when("" if run.started == "-" else run.started), "version": run.version, "outcome": run.outcome,
-             "error": _quoted(run.error, arguments)}
-            for run in timeline.runs if run.started
-        ],
-        "files": paths, "lines": timeline.lines, "passedOver": timeline.passed_over, "utc": in_utc,
-        "began": when(timeline.began), "ended": when(timeline.ended), "agentVersions": timeline.versions,
-        "lastGood": when(timeline.last_good),
-        "mismatches": [_mismatch(m, when, arguments) for m in timeline.mismatches],
-        "regeneratedAt": [when(at) for at in timeline.regenerated_at],
-        "refusals": [
-            {"error": code, "times": count, "first": when(first), "last": when(last)}
-            for code, (count, first, last) in timeline.refusals.items()
-        ],
-        "wastedRetries": timeline.wasted, "hibernating": waits, "nextRetry": when(earliest),
-        "nextRetryLatest": when(latest), "nextRetryBy": how,
-        "timeline": [
-            {"at": when(at), "kind": kind, "text": _quoted(told, arguments), "times": count, "last": when(last)}
-            for at, kind, told, count, last in timeline.events
-        ],
-        "dropped": timeline.dropped, "failedUpdate": _failed_update(timeline, when, arguments),
-        "channelDenied": _quoted(timeline.beside.channel_denied, arguments),
-        "conclusion": _quoted(text, arguments), "remedies": steps, "cannotTell": unknown,
-    }  # fmt: skip
-
-
-def _failed_update(timeline: Timeline, when: Callable[[str], str], arguments: Arguments) -> dict[str, Any] | None:
-    failed = timeline.beside.failed
-    return None if failed is None else {
-        "at": when(failed.at), "kind": failed.kind, "source": failed.source, "target": failed.target,
-        "text": _quoted(failed.text, arguments), "meaning": failed.meaning, "remedy": failed.remedy,
-    }  # fmt: skip
-
-
-def _mismatch(found: Mismatch, when: Callable[[str], str], arguments: Arguments) -> dict[str, Any]:
-    matched = found.matched
-    return {
-        "first": when(found.first), "last": when(found.last), "times": found.times,
-        "rule": "hardware-id" if found.id_differs else "similarity",
-        "changed": [
-            {"name": name, "saved": _shown(name, saved, arguments), "current": _shown(name, current, arguments)}
-            for name, (saved, current) in found.changed.items()
-        ],
-        "matched": matched, "total": ATTRIBUTES,
-        "percent": None if matched is None else round(matched / ATTRIBUTES * 100, 4),
-    }  # fmt: skip
-
-
 def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, arguments: Arguments) -> None:
     text, steps, unknown = conclusion(timeline)
     now = present(timeline)
-    for line in folded(printable(_quoted(text, arguments)), 78):
+    for line in folded(printable(quoted(text, reveal=arguments.reveal)), 78):
         write(colored(line, _COLORS[_EXIT_CODES[now.state]], arguments))
     write()
     clock = "UTC" if in_utc else "the logs' local time"
@@ -184,7 +115,7 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
     write("Timeline")
     for at, kind, told, count, _ in timeline.events:
         again = f" ({count} times)" if count > 1 else ""
-        lines = folded(f"{kind:11} {printable(_quoted(told, arguments))}{again}", 56)
+        lines = folded(f"{kind:11} {printable(quoted(told, reveal=arguments.reveal))}{again}", 56)
         write(f"  {when(at) or '(no time)':20} {lines[0]}")
         for line in lines[1:]:
             write(f"  {'':20}   {line}")
@@ -207,7 +138,7 @@ def _print_beside(timeline: Timeline, when: Callable[[str], str], arguments: Arg
         target = f" to {failed.target}" if failed.target else ""
         told.append(("Update", f"the last one{target} failed{_at(when(failed.at))}: {failed.meaning}. {failed.remedy}"))
     if beside.channel_denied:
-        error = _quoted(beside.channel_denied, arguments)
+        error = quoted(beside.channel_denied, reveal=arguments.reveal)
         told.append(("Sessions", f"none since {when(beside.channel_denied_at) or '(no time)'}: {NO_CHANNEL} ({error})"))
     for name, text in told:
         for number, line in enumerate(folded(printable(text), 66)):
@@ -230,6 +161,6 @@ def _print_mismatch(found: Mismatch, over: bool, when: Callable[[str], str], arg
     if found.first:
         write(f"             {when(found.first)} to {when(found.last)}, told {times(found.times, 'time', 'times')}")
     for name, (saved, current) in found.changed.items():
-        change = f"{_shown(name, saved, arguments)} -> {_shown(name, current, arguments)}"
-        for number, line in enumerate(folded(f"{name}: {change}", 64)):
+        old, new = (logged_value(name, one, reveal=arguments.reveal) for one in (saved, current))
+        for number, line in enumerate(folded(f"{name}: {old} -> {new}", 64)):
             write(f"             {'x ' if number == 0 else '  '}{line}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fingerprint.answers.fleet import fleet_check_answer
 from fingerprint.cli.fleet_input import Input, heading, reading, share, writing
 from fingerprint.cli.output import colored, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
@@ -22,28 +23,13 @@ def run(arguments: Arguments) -> int:
             if writer:
                 writer.write(checked.rows)
     if arguments.output == "json":
-        print_json("fleet check", _told(given, summary, arguments.to))
+        print_json("fleet check", fleet_check_answer(given.fleet, given.rejects, summary, arguments.to))
     else:
         _show(given, summary, arguments)
     given.warn()
     if summary.refused:
         return EXIT_DIFFERS
     return EXIT_CANNOT_TELL if given.rejects.count or not summary.rows else EXIT_OK
-
-
-def _told(given: Input, summary: Summary, to: str | None) -> dict[str, Any]:
-    return {
-        "fleet": given.told(), "rows": summary.rows, "refused": summary.refused,
-        "reasons": [
-            {"reason": str(reason), "match": reason in MATCHES, "rows": count}
-            for reason, count in summary.reasons.items()
-        ],
-        "drift": [
-            {"attribute": name, "changed": count, "share": count / summary.rows if summary.rows else None}
-            for name, count in summary.changed.items()
-        ],
-        "to": to,
-    }  # fmt: skip
 
 
 def _show(given: Input, summary: Summary, arguments: Arguments) -> None:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from fingerprint.answers.fleet import fleet_clones_answer
 from fingerprint.cli.fleet_input import Input, heading, reading, warn_of_left_out, writing
 from fingerprint.cli.output import colored, folded, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.fleet.cloning import Clones, clones
-from fingerprint.fleet.grouping import FINDINGS, READINGS, Group
+from fingerprint.fleet.grouping import FINDINGS, READINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,6 @@ _SCHEMA = pa.schema([
 ])  # fmt: skip
 _SHOWN = 20
 _NODES = 5
-_JSON_NODES = 100
 _WRITTEN = 50_000
 
 
@@ -43,7 +43,8 @@ def run(arguments: Arguments) -> int:
             for batch in _rows(found):
                 writer.write(batch)
     if arguments.output == "json":
-        print_json("fleet clones", _told(given, found, arguments))
+        answer = fleet_clones_answer(given.fleet, given.rejects, found, arguments.limit, arguments.to)
+        print_json("fleet clones", answer)
     else:
         _show(given, found, arguments)
     given.warn()
@@ -51,29 +52,6 @@ def run(arguments: Arguments) -> int:
     if found.findings:
         return EXIT_DIFFERS
     return EXIT_CANNOT_TELL if given.rejects.count or not found.rows else EXIT_OK
-
-
-def _groups(found: Clones) -> Iterator[Group]:
-    for groups in found.groups:
-        yield from (groups[number] for number in range(len(groups)))
-
-
-def _told(given: Input, found: Clones, arguments: Arguments) -> dict[str, Any]:
-    groups = []
-    for number, group in enumerate(_groups(found)):
-        if number == arguments.limit:
-            break
-        groups.append({
-            "kind": group.kind, "reading": group.reading, "rows": len(group.rows),
-            "nodes": found.nodes_of(group, _JSON_NODES), "ties": list(group.ties), "empty": list(group.empty),
-        })  # fmt: skip
-    return {
-        "fleet": given.told(), "rows": found.rows, "attributes": list(found.attributes), "needed": found.needed,
-        "findings": found.findings,
-        "counts": [{"kind": one.kind, "groups": len(one), "readings": one.counts()} for one in found.groups],
-        "pairs": [{"equal": equal, "pairs": pairs} for equal, pairs in sorted(found.pairs.items())],
-        "groups": groups, "to": arguments.to,
-    }  # fmt: skip
 
 
 def _show(given: Input, found: Clones, arguments: Arguments) -> None:
@@ -94,7 +72,7 @@ def _show(given: Input, found: Clones, arguments: Arguments) -> None:
         heading(f"  near-clones: {found.needed} or more of {len(found.attributes)} attributes equal, another ID")
         for equal, pairs in sorted(found.pairs.items(), reverse=True):
             write(f"  {equal:2d} equal {pairs:15d} pairs")
-    shown = [group for group in _groups(found) if group.reading in FINDINGS][:_SHOWN]
+    shown = [group for group in found.every_group() if group.reading in FINDINGS][:_SHOWN]
     if shown:
         heading("  The first of them:")
     for group in shown:
@@ -112,7 +90,7 @@ def _show(given: Input, found: Clones, arguments: Arguments) -> None:
 def _rows(found: Clones) -> Iterator[pa.RecordBatch]:
     """Yield a row for each machine of each group."""
     columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA.names}
-    for number, group in enumerate(_groups(found)):
+    for number, group in enumerate(found.every_group()):
         for row in group.rows:
             told = (number, group.kind, group.reading, row, found.nodes[row].as_py(), ",".join(group.ties))
             for column, value in zip(columns.values(), told, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fingerprint.answers.fleet import SETS, fleet_diff_answer
 from fingerprint.cli.fleet_input import Input, heading, opened, progress, reading, share, warn_of_left_out, writing
 from fingerprint.cli.output import colored, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK
@@ -13,7 +14,6 @@ from fingerprint.fleet.drifting import GROUP, Drift, Joined, drift, join
 if TYPE_CHECKING:
     from fingerprint.cli.parser import Arguments
 
-_SETS = 12
 _MOST_GROUPS = 20
 
 
@@ -30,7 +30,9 @@ def run(arguments: Arguments) -> int:
                         writer.write(checked.rows)
             drifted = drift(joined.batches(), by=GROUP, threads=arguments.threads)
     if arguments.output == "json":
-        print_json("fleet diff", _told(before, after, joined, summary, drifted, arguments))
+        print_json("fleet diff", fleet_diff_answer(
+            before.fleet, after.fleet, before.rejects, joined, summary, drifted, arguments.to
+        ))  # fmt: skip
     else:
         _show(joined, summary, drifted, arguments)
     before.warn()
@@ -42,27 +44,6 @@ def run(arguments: Arguments) -> int:
 
 def _second(arguments: Arguments, before: Input) -> tuple[Any, Any]:
     return opened(arguments, arguments.AFTER), before.rejects
-
-
-def _told(
-    before: Input, after: Input, joined: Joined, summary: Summary, drifted: Drift, arguments: Arguments
-) -> dict[str, Any]:
-    return {
-        "before": before.told(), "after": after.told(),
-        "nodes": {"both": joined.both, "onlyBefore": joined.only_before, "onlyAfter": joined.only_after,
-                  "repeatedBefore": joined.repeated_before, "repeatedAfter": joined.repeated_after},
-        "refused": summary.refused,
-        "drift": [
-            {"attribute": name, "changed": sum(counts.values()),
-             "groups": [{"group": group or None, "changed": count, "rows": drifted.places[group]}
-                        for group, count in sorted(counts.items())]}
-            for name, counts in drifted.changed.items()
-        ],
-        "together": [
-            {"attributes": list(names), "rows": count} for names, count in drifted.together.most_common(_SETS)
-        ],
-        "to": arguments.to,
-    }  # fmt: skip
 
 
 def _show(joined: Joined, summary: Summary, drifted: Drift, arguments: Arguments) -> None:
@@ -80,7 +61,7 @@ def _show(joined: Joined, summary: Summary, drifted: Drift, arguments: Arguments
         count = sum(counts.values())
         write(f"  {name:30} {count:12d} {share(count, drifted.rows):>9}")
     heading("  machines that changed in the same attributes")
-    for names, count in drifted.together.most_common(_SETS):
+    for names, count in drifted.together.most_common(SETS):
         write(f"  {count:12d}  {', '.join(names) or 'nothing'}")
     groups = [group for group in sorted(drifted.places) if group]
     if groups:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fingerprint.answers.fleet import fleet_pack_answer
 from fingerprint.cli.fleet_input import reading
 from fingerprint.cli.output import print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK, UsageError
@@ -21,7 +22,7 @@ def run(arguments: Arguments) -> int:
         for batch in pack(given.batches(), threads=arguments.threads):
             writer.write(batch)
     if arguments.output == "json":
-        print_json("fleet pack", {"fleet": given.told(), "rows": writer.rows, "to": arguments.TO})
+        print_json("fleet pack", fleet_pack_answer(given.fleet, given.rejects, writer.rows, arguments.TO))
     else:
         write(f"{writer.rows} machines are in {arguments.TO}.")
     given.warn()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fingerprint.answers.fleet import fleet_plan_answer
 from fingerprint.cli.fleet_input import Input, heading, reading
 from fingerprint.cli.output import colored, folded, print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
@@ -24,7 +25,7 @@ def run(arguments: Arguments) -> int:
         made = plan(given.batches(), events=tuple(dict.fromkeys((*events, *tolerated[1:]))), threads=arguments.threads)
     highest = {group: made.highest(group, tolerate=tolerated, refused=allowed) for group in sorted(made.groups)}
     if arguments.output == "json":
-        print_json("fleet plan", _told(given, made, highest, tolerated, allowed))
+        print_json("fleet plan", fleet_plan_answer(given.fleet, given.rejects, made, highest, tolerated, allowed))
     else:
         _show(given, made, highest, tolerated, arguments)
     given.warn()
@@ -45,25 +46,6 @@ def _percent(text: str | None) -> float:
     if not 0 <= share <= 1:
         raise UsageError(f"--refused {text} is no percentage", remedy="Give a number of 0 to 100, such as 0.1")
     return share
-
-
-def _told(
-    given: Input, made: Plan, highest: dict[str, int | None], tolerated: tuple[str, ...], allowed: float
-) -> dict[str, Any]:
-    return {
-        "fleet": given.told(), "rows": made.groups[""][NOW].rows, "events": list(made.events),
-        "tolerate": list(tolerated), "allowedShare": allowed,
-        "groups": [
-            {
-                "group": group or None, "rows": tallies[NOW].rows, "highestThreshold": highest[group],
-                "refusedAtAny": {event: tally.refused for event, tally in tallies.items()},
-                "curve": [
-                    {"low": low, "high": high, "refused": refused} for low, high, refused in made.curve(group)
-                ],
-            }
-            for group, tallies in sorted(made.groups.items())
-        ],
-    }  # fmt: skip
 
 
 def _show(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fingerprint._io.atomic import write_new
 from fingerprint._io.times import utc
+from fingerprint.answers.fleet import fleet_report_answer
 from fingerprint.cli.fleet_input import reading
 from fingerprint.cli.output import print_json, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
@@ -35,7 +36,7 @@ def run(arguments: Arguments) -> int:
     text = page(arguments.FLEET, utc(time.time()), summary, planned, drifted, found, by=by)
     write_new(arguments.PAGE, text.encode(), "page")
     if arguments.output == "json":
-        print_json("fleet report", {"fleet": given.told(), "rows": summary.rows, "to": arguments.PAGE})
+        print_json("fleet report", fleet_report_answer(given.fleet, given.rejects, summary.rows, arguments.PAGE))
     else:
         write(f"The page on {summary.rows} machines is {arguments.PAGE}.")
     given.warn()

@@ -9,6 +9,7 @@ from time import time
 from fingerprint._io.text import printable
 from fingerprint._io.times import basic
 from fingerprint.agent.paths import PACKAGE
+from fingerprint.answers.image import image_check_answer, image_clean_answer, image_path
 from fingerprint.cli.output import colored, flush, folded, print_json, warn, write
 from fingerprint.cli.signals import end_by_every_signal, ignore_signals
 from fingerprint.errors import (
@@ -23,15 +24,12 @@ from fingerprint.errors import (
     UsageError,
     writable,
 )
-from fingerprint.image import KEEP, Findings, clean, is_inside, leftovers, masked_path
+from fingerprint.image import KEEP, Done, Findings, clean, is_inside, leftovers
 from fingerprint.vault.locations import VAULT_VARIABLE, is_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from fingerprint.cli.parser import Arguments
-    from fingerprint.image import Done
 
 _WIDTH = 78
 _MARKS = {KEEP: "by hand"}
@@ -50,7 +48,7 @@ def run(arguments: Arguments) -> int:
 def _check(arguments: Arguments) -> int:
     found = _found(arguments)
     if arguments.output == "json":
-        print_json("image check", _answer(found, arguments))
+        print_json("image check", image_check_answer(found, reveal=arguments.reveal))
     else:
         _show(found, arguments)
     return _exit_code(found)
@@ -95,11 +93,9 @@ def _tell(arguments: Arguments, found: Findings, done: list[Done], backup: str |
         warn(f"{printable(writable(backup))} holds the old keys: move it off this disk before the image is taken")
     after = _found_after(arguments, found, done)
     if arguments.output == "json":
-        did = [{"path": _path(one.path, found, arguments), "did": one.did, "error": one.error or None} for one in done]
-        answer = _answer(after, arguments)
-        answer["clean"] = answer["clean"] and not is_within
-        told = {"done": did, "backup": backup and writable(backup), "backupInside": is_within, "dryRun": False}
-        print_json("image clean", {**answer, **told})
+        print_json("image clean", image_clean_answer(
+            after, done, backup, inside=is_within, dry_run=False, reveal=arguments.reveal
+        ))  # fmt: skip
     else:
         _show(after, arguments)
         _show_done(done, found, backup, arguments)
@@ -184,29 +180,6 @@ def _exit_code(found: Findings) -> int:
     return EXIT_CANNOT_TELL if found.unreadable else EXIT_OK
 
 
-def _path(path: str, found: Findings, arguments: Arguments) -> str:
-    return writable(path) if arguments.reveal else masked_path(writable(path), writable(found.root))
-
-
-def _answer(found: Findings, arguments: Arguments) -> dict[str, Any]:
-    return {
-        "root": writable(found.root),
-        "clean": found.is_clean,
-        "items": [
-            {
-                "kind": item.kind,
-                "path": _path(item.path, found, arguments),
-                "what": item.what,
-                "action": item.action,
-                "bytes": item.size,
-                "remedy": _path(item.remedy, found, arguments),
-            }
-            for item in found.items
-        ],
-        "unreadable": [{"path": _path(path, found, arguments), "reason": reason} for path, reason in found.unreadable],
-    }
-
-
 def _show(found: Findings, arguments: Arguments) -> None:
     count = len(found.items)
     if count:
@@ -222,35 +195,33 @@ def _show(found: Findings, arguments: Arguments) -> None:
         head = (item.what, item.action, item.remedy)
         if head != before:
             write()
-            for line in folded(
-                printable(f"{item.what[:1].upper()}{item.what[1:]}. {_path(item.remedy, found, arguments)}."), _WIDTH
-            ):
+            remedy = image_path(item.remedy, found, reveal=arguments.reveal)
+            for line in folded(printable(f"{item.what[:1].upper()}{item.what[1:]}. {remedy}."), _WIDTH):
                 write(line)
             before = head
-        write(f"  {_MARKS.get(item.action, item.action):8} {printable(_path(item.path, found, arguments))}")
+        path = printable(image_path(item.path, found, reveal=arguments.reveal))
+        write(f"  {_MARKS.get(item.action, item.action):8} {path}")
     if found.unreadable:
         write()
         write("Could not be looked at:")
     for path, reason in found.unreadable:
-        write(f"  {printable(_path(path, found, arguments))}")
+        write(f"  {printable(image_path(path, found, reveal=arguments.reveal))}")
         write(f"    {reason}")
 
 
 def _rehearse(found: Findings, arguments: Arguments) -> None:
     if arguments.output == "json":
-        would = [
-            {"path": _path(item.path, found, arguments), "did": f"would-{item.action}", "error": None}
-            for item in found.removable
-        ]
-        answer = _answer(found, arguments)
-        print_json("image clean", {**answer, "done": would, "backup": None, "backupInside": False, "dryRun": True})
+        would = [Done(item.path, f"would-{item.action}") for item in found.removable]
+        print_json("image clean", image_clean_answer(
+            found, would, None, inside=False, dry_run=True, reveal=arguments.reveal
+        ))  # fmt: skip
         return
     for item in found.removable:
-        write(f"would {item.action} {printable(_path(item.path, found, arguments))}")
+        write(f"would {item.action} {printable(image_path(item.path, found, reveal=arguments.reveal))}")
     if not found.removable:
         write("Nothing would be removed.")
     for path, reason in found.unreadable:
-        warn(f"{printable(_path(path, found, arguments))} could not be looked at ({reason})")
+        warn(f"{printable(image_path(path, found, reveal=arguments.reveal))} could not be looked at ({reason})")
 
 
 def _show_done(done: list[Done], found: Findings, backup: str | None, arguments: Arguments) -> None:
@@ -258,7 +229,8 @@ def _show_done(done: list[Done], found: Findings, backup: str | None, arguments:
         write()
         write("What was done:")
     for one in done:
-        write(f"  {'NOT DONE' if one.error else one.did:8} {printable(_path(one.path, found, arguments))}")
+        path = printable(image_path(one.path, found, reveal=arguments.reveal))
+        write(f"  {'NOT DONE' if one.error else one.did:8} {path}")
         if one.error:
             write(f"           {one.error}")
     if backup is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.answers.registration import local_service_answer
 from fingerprint.cli.output import flush, print_json, write
 from fingerprint.errors import EXIT_OK, InputError, UsageError
 
@@ -39,9 +40,7 @@ def run(arguments: Arguments) -> int:
         ) from None  # fmt: skip
     made = service.activation(limit=arguments.limit)
     if arguments.output == "json":
-        print_json(
-            "local-service", {"endpoint": service.endpoint, "activationId": made.id, "activationCode": made.code}
-        )
+        print_json("local-service", local_service_answer(service.endpoint, made.id, made.code))
     else:
         write(f"A service for trials, on this host only: {service.endpoint}")
         write("Register with it, in another terminal:")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.answers.monitor import monitor_prometheus_answer
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import print_json, warn, write_data
 from fingerprint.monitor import check_host
@@ -20,13 +21,7 @@ def run(arguments: Arguments) -> int:
     if arguments.textfile is not None:
         write_textfile(arguments.textfile, text)
     if arguments.output == "json":
-        samples = [
-            {"name": metric.name, "labels": {} if label is None else {label[0]: label[1]}, "value": value}
-            for metric in found for label, value in metric.samples
-        ]  # fmt: skip
-        print_json(
-            "monitor prometheus", {"textfile": arguments.textfile, "verdict": result.outcome, "metrics": samples}
-        )
+        print_json("monitor prometheus", monitor_prometheus_answer(arguments.textfile, result.outcome, found))
     elif arguments.textfile is None:
         write_data(text.rstrip("\n"))
     if result.error is not None:

@@ -6,6 +6,7 @@ import os
 import sys
 
 from fingerprint.agent.providers import provider_named
+from fingerprint.answers.registration import deregister_answer, register_answer
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import print_json, warn, write
 from fingerprint.errors import EXIT_OK, InputError, Refused, UsageError, VaultCorrupt, VaultError
@@ -71,10 +72,7 @@ def _register(arguments: Arguments) -> int:
             "register again: add --again"
         )
     if arguments.output == "json":
-        print_json("register", {
-            "vault": vault.path, "instanceId": record.instance_id, "region": record.region,
-            "provider": record.provider, "registered": not arguments.dry_run, "dryRun": arguments.dry_run,
-        })  # fmt: skip
+        print_json("register", register_answer(vault.path, record, dry_run=arguments.dry_run))
     elif arguments.dry_run and record.instance_id:
         write(f"Would finish the registration that was interrupted: {record.instance_id}, stored in {vault.path}.")
     elif arguments.dry_run:
@@ -152,22 +150,22 @@ def _deregister(arguments: Arguments) -> int:
             remedy="See what it would do with --dry-run; do it with --yes. What is forgotten stays in the history",
         )  # fmt: skip
     try:
-        node = vault.read_registration().instance_id or "(none)"
+        node = vault.read_registration().instance_id
     except VaultCorrupt:
         # A damaged one without a copy can only be forgotten; its bytes stay in the history.
-        node = "(unreadable)"
+        node, shown = "", "(unreadable)"
+    else:
+        shown = node or "(none)"
     if not arguments.dry_run:
         from fingerprint.credentials.cache import cache_of
         from fingerprint.registration.metadata_file import forget_registration
 
         forget_registration(vault)
         cache_of(vault).forget()
-    answer = {"vault": vault.path, "instanceId": "" if node.startswith("(") else node, "dryRun": arguments.dry_run,
-              "history": vault.history.path}  # fmt: skip
     if arguments.output == "json":
-        print_json("deregister", answer)
+        print_json("deregister", deregister_answer(vault, node, dry_run=arguments.dry_run))
     else:
         verb = "Would forget" if arguments.dry_run else "Forgot"
-        write(f"{verb} the registration {node} of {vault.path}.")
+        write(f"{verb} the registration {shown} of {vault.path}.")
         write(f"It stays in {vault.history.path}. The service is not told; remove the node there, too.")
     return EXIT_OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fingerprint.agent.buckets import arns, buckets, comments, policy, s3_endpoint, unlisted
+from fingerprint.answers.registration import s3_policy_answer
 from fingerprint.cli.output import print_json, warn, write_data
 from fingerprint.errors import EXIT_DIFFERS, EXIT_OK, UsageError
 
@@ -35,23 +36,14 @@ def run(arguments: Arguments) -> int:
 
         write_new(arguments.comments, comments(region, arguments.os).encode("utf-8"), "text")
     reached = _reached(arguments, endpoint, [bucket.name for bucket in listed]) if arguments.check else None
-    answer = {
-        "region": region,
-        "os": arguments.os,
-        "policy": policy(region, arguments.os),
-        "buckets": [
-            {"name": b.name, "purpose": b.purpose, "systems": list(b.systems), "older": b.older, "listed": b.listed}
-            for b in listed
-        ],
-        "note": unlisted(region) or None,
-        "comments": arguments.comments,
-        "reached": reached,
-    }
+    document, note = policy(region, arguments.os), unlisted(region)
     if arguments.output == "json":
-        print_json("s3-policy", answer)
+        print_json("s3-policy", s3_policy_answer(
+            region, arguments.os, document, listed, note=note, comments=arguments.comments, reached=reached
+        ))  # fmt: skip
     else:
-        _print(answer, arguments)
-    return EXIT_DIFFERS if reached and not all(one["reached"] for one in reached) else EXIT_OK
+        _print(document, note, reached, arguments)
+    return EXIT_OK if all(answers for _, answers, _ in reached or ()) else EXIT_DIFFERS
 
 
 def _demand_endpoint(url: str) -> None:
@@ -94,16 +86,17 @@ def _endpoint(arguments: Arguments) -> str:
     return f"https://{host}"
 
 
-def _reached(arguments: Arguments, endpoint: str, names: list[str]) -> list[dict[str, Any]]:
+def _reached(arguments: Arguments, endpoint: str, names: list[str]) -> list[tuple[str, bool, str]]:
     # Imported here: only this needs sockets.
     from fingerprint.diagnose.network import Network
     from fingerprint.diagnose.reachability import reach_buckets
 
-    found = reach_buckets(Network(arguments.proxy or ""), endpoint, names)
-    return [{"name": name, "reached": reached, "text": text} for name, reached, text in found]
+    return reach_buckets(Network(arguments.proxy or ""), endpoint, names)
 
 
-def _print(answer: dict[str, Any], arguments: Arguments) -> None:
+def _print(
+    document: dict[str, Any], note: str, reached: list[tuple[str, bool, str]] | None, arguments: Arguments
+) -> None:
     if arguments.resources_only:
         for arn in arns(arguments.region, arguments.os):
             write_data(arn)
@@ -111,8 +104,8 @@ def _print(answer: dict[str, Any], arguments: Arguments) -> None:
         # Plain JSON and nothing else, so that it can be given to IAM as it is.
         from json import dumps
 
-        write_data(dumps(answer["policy"], indent=2))
-    if answer["note"]:
-        warn(answer["note"])
-    for one in answer["reached"] or ():
-        warn(f"{one['name']}: {one['text']}")
+        write_data(dumps(document, indent=2))
+    if note:
+        warn(note)
+    for name, _, text in reached or ():
+        warn(f"{name}: {text}")

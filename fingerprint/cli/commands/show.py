@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from fingerprint._io.text import printable
-from fingerprint._io.times import utc
+from fingerprint.answers.machine import show_answer
 from fingerprint.cli.context import machine_of
-from fingerprint.cli.identity import doubt_note, recipe_answer
-from fingerprint.cli.output import colored, folded, print_json, secret, shown, table, warn, write
+from fingerprint.cli.output import colored, folded, print_json, shown, table, warn, write
 from fingerprint.collectors import collect
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
 from fingerprint.types import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from fingerprint.cli.parser import Arguments
     from fingerprint.types import Collection
 
@@ -30,43 +27,10 @@ def run(arguments: Arguments) -> int:
 
         facts = read_facts(machine)
     if arguments.output == "json":
-        print_json("show", _answer(collection, facts, arguments))
+        print_json("show", show_answer(collection, facts, reveal=arguments.reveal))
     else:
         _print(collection, facts, arguments)
     return EXIT_CANNOT_TELL if collection.unreadable else EXIT_OK
-
-
-def _answer(collection: Collection, facts: dict[str, str], arguments: Arguments) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "platform": collection.platform,
-        "scheme": collection.scheme,
-        "sidKey": collection.sid_key,
-        "collectedAt": utc(collection.collected_at),
-        "seconds": round(collection.seconds, 6),
-        "hardwareHash": {a.name: _value(a.name, a.value, arguments) for a in collection},
-        "attributes": [
-            {
-                "name": a.name,
-                "value": _value(a.name, a.value, arguments),
-                "status": str(a.status),
-                "reason": a.reason,
-                "fault": str(a.fault),
-                "source": a.source,
-                "tool": a.tool,
-                "seconds": round(a.seconds, 6),
-            }
-            for a in collection
-        ],
-        "masked": not arguments.reveal,
-    }
-    answer.update(recipe_answer(collection))
-    if facts:
-        answer["facts"] = facts
-    return answer
-
-
-def _value(name: str, value: str, arguments: Arguments) -> str:
-    return secret(value, arguments) if name in ("machine-id", "uuid") else value
 
 
 def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) -> None:
@@ -87,7 +51,7 @@ def _print(collection: Collection, facts: dict[str, str], arguments: Arguments) 
         for attribute in silent:
             status = colored(str(attribute.status), _COLORS[attribute.status], arguments)
             write(f"  {attribute.name}: {status}: {printable(attribute.reason)}")
-    for warning in filter(None, (collection.id_warning, doubt_note(collection))):
+    for warning in filter(None, (collection.id_warning, collection.doubt_warning)):
         write()
         for line in folded(f"{warning}.", 76):
             write(f"  {line}")

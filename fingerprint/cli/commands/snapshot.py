@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+from fingerprint.answers.machine import snapshot_answer
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import print_json, warn, write, write_data
 from fingerprint.collectors.recording import record_machine
@@ -36,18 +37,11 @@ def run(arguments: Arguments) -> int:
     for attribute in collection:
         if attribute.unreadable:
             warn(f"{attribute.name}: {attribute.status}: {attribute.reason}")
-    answer = {
-        "file": path,
-        "platform": recorder.platform,
-        "files": len(recorder.snapshot["files"]),
-        "commands": len(recorder.snapshot["commands"]),
-        "unreadable": list(collection.unreadable),
-        "keptAs": kept,
-    }
     if arguments.output == "json":
-        print_json("snapshot", answer)
+        print_json("snapshot", snapshot_answer(path, recorder, collection, kept))
     elif path != "-":
-        write(f"Recorded this host in {path} ({answer['files']} files, {answer['commands']} commands).")
+        files, commands = len(recorder.snapshot["files"]), len(recorder.snapshot["commands"])
+        write(f"Recorded this host in {path} ({files} files, {commands} commands).")
         write("It holds ids, serial numbers and ends of logs, so only its owner may read it.")
         write("Nothing of the vault is in it. Passwords in URLs, what is named as a secret,")
         write("and variables of the agent's service that are no proxies were taken out.")

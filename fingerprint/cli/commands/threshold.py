@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from fingerprint.answers.threshold import threshold_get_answer, threshold_set_answer
 from fingerprint.cli.context import vault_of
 from fingerprint.cli.output import print_json, warn, write
 from fingerprint.errors import EXIT_OK
 from fingerprint.gate import check_threshold, set_threshold
-from fingerprint.rules.ssm import THRESHOLD_DISABLED
+from fingerprint.rules.ssm import THRESHOLD_DISABLED, threshold_in_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ def _get(arguments: Arguments) -> int:
     vault = vault_of(arguments).keeping()
     threshold = vault.read().threshold
     if arguments.output == "json":
-        print_json("threshold get", {"vault": vault.path, "threshold": threshold, "meaning": meaning(threshold)})
+        print_json("threshold get", threshold_get_answer(vault.path, threshold))
     else:
         write(str(threshold))
-        warn(meaning(threshold))
+        warn(threshold_in_words(threshold))
     return EXIT_OK
 
 
@@ -36,27 +37,14 @@ def _set(arguments: Arguments) -> int:
     else:
         old, new = set_threshold(vault, arguments.N)
         before, after = old.threshold, new.threshold
-    answer = {"vault": vault.path, "before": before, "after": after, "meaning": meaning(after),
-              "changed": before != after and not arguments.dry_run, "dryRun": arguments.dry_run}  # fmt: skip
+    meaning = threshold_in_words(after)
     if arguments.output == "json":
-        print_json("threshold set", answer)
+        print_json("threshold set", threshold_set_answer(vault.path, before, after, dry_run=arguments.dry_run))
     elif arguments.dry_run:
-        write(f"Would set the threshold of {vault.path} from {before} to {after}: {meaning(after)}.")
+        write(f"Would set the threshold of {vault.path} from {before} to {after}: {meaning}.")
     else:
-        write(f"The threshold of {vault.path} is {after}, it was {before}: {meaning(after)}.")
+        write(f"The threshold of {vault.path} is {after}, it was {before}: {meaning}.")
         write("A running agent keeps the old one until it is restarted.")
     if after == THRESHOLD_DISABLED:
         warn("with -1 nothing is compared, not even the hardware ID")
     return EXIT_OK
-
-
-def meaning(threshold: int) -> str:
-    """Return in words what a threshold asks of nine attributes once the IP address has changed."""
-    if threshold == THRESHOLD_DISABLED:
-        return "the check is disabled"
-    needed = next((k for k in range(10) if 100 * k >= threshold * 9), 10)
-    if needed <= 1:
-        return "the hardware ID alone decides"
-    if needed >= 9:
-        return "the IP address must not change"
-    return f"with another IP address, {needed} of 9 attributes must be equal, the hardware ID among them"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fingerprint.answers.threshold import threshold_advise_answer
 from fingerprint.cli.commands.whatif import named_event
 from fingerprint.cli.context import machine_of, vault_of
 from fingerprint.cli.output import folded, print_json, write
@@ -32,15 +33,7 @@ def run(arguments: Arguments) -> int:
         saved, current = seen.record.hardware_hash or HardwareHash({}), seen.collection.hardware_hash
         advice = advise(tolerate, reject, saved, current, sid_key=seen.verdict.sid_key)
     if arguments.output == "json":
-        found = not advice.conflict
-        print_json("threshold advise", {
-            "vault": path, "low": advice.low if found else None, "high": advice.high if found else None,
-            "conflict": advice.conflict,
-            "bounds": [
-                {"event": b.event, "tolerate": b.tolerate, "limit": b.limit, "satisfied": b.satisfied, "why": b.why}
-                for b in advice.bounds
-            ],
-        })  # fmt: skip
+        print_json("threshold advise", threshold_advise_answer(path, advice))
         return EXIT_DIFFERS if advice.conflict else EXIT_OK
     if advice.conflict:
         write("No threshold does that.")

@@ -9,6 +9,7 @@ import sys
 
 import fingerprint
 from fingerprint._io.atomic import write_new
+from fingerprint.answers.monitor import monitor_units_answer
 from fingerprint.cli.output import print_json, write
 from fingerprint.errors import EXIT_OK, InputError, Refused, UsageError
 
@@ -46,8 +47,7 @@ def run(arguments: Arguments) -> int:
     _write(folder, files)
     first, watch, metrics = _commands(system, folder, textfile)
     if arguments.output == "json":
-        answer = {"directory": folder, "system": system, "program": program, "files": [*files], "next": first + watch}
-        print_json("monitor units", answer)
+        print_json("monitor units", monitor_units_answer(folder, system, program, files, first + watch))
         return EXIT_OK
     write(f"Wrote for {system}, to run {program}:")
     _list(files)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from fingerprint._io.text import printable
+from fingerprint.answers.vault import vault_repair_answer, vault_reset_answer, vault_show_answer, vault_verify_answer
 from fingerprint.cli.context import vault_of
-from fingerprint.cli.output import print_json, secret, shown, table, write
+from fingerprint.cli.output import print_json, shown, table, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, Refused, VaultMissing
 from fingerprint.vault import FINGERPRINT_KEY
 from fingerprint.vault.other_records import lost
+from fingerprint.vault.records import existing_registration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from fingerprint.cli.parser import Arguments
     from fingerprint.vault import Vault
-    from fingerprint.vault.integrity import ManifestState
     from fingerprint.vault.repair import RepairPlan
 
 
@@ -24,48 +23,16 @@ def run(arguments: Arguments) -> int:
     return commands[arguments.command.path](arguments)
 
 
-def show_answer(vault: Vault, arguments: Arguments) -> dict[str, Any]:
-    """Return what a vault holds, as JSON has it; never its keys."""
-    record = vault.read()
-    attributes = record.hardware_hash
-    registration: dict[str, Any] | None = None
-    try:
-        found = vault.read_registration()
-        registration = {
-            "registered": found.registered,
-            "instanceId": secret(found.instance_id, arguments),
-            "region": found.region,
-            "provider": found.provider,
-            "privateKeyType": found.private_key_type,
-            "privateKeyCreatedDate": found.private_key_created_date,
-        }
-    except VaultMissing:
-        pass
-    values = None if attributes is None else {
-        name: secret(value, arguments) if name in ("machine-id", "uuid") else value
-        for name, value in attributes.items()
-    }  # fmt: skip
-    return {
-        "vault": vault.path,
-        "fingerprint": secret(record.fingerprint, arguments),
-        "cleared": not record.fingerprint,
-        "threshold": record.threshold,
-        "hardwareHash": values,
-        "unknownFields": [name for name, _ in record.extra],
-        "registration": registration,
-        "masked": not arguments.reveal,
-    }
-
-
 def _show(arguments: Arguments) -> int:
-    told = show_answer(vault_of(arguments).keeping(), arguments)
+    vault = vault_of(arguments).keeping()
+    answer = vault_show_answer(vault.path, vault.read(), existing_registration(vault), reveal=arguments.reveal)
     if arguments.output == "json":
-        print_json("vault show", told)
+        print_json("vault show", answer)
         return EXIT_OK
-    registration, attributes = told["registration"], told["hardwareHash"]
-    write(f"Vault        {told['vault']}")
-    write(f"Fingerprint  {printable(told['fingerprint']) or '(cleared)'}")
-    write(f"Threshold    {told['threshold']}")
+    registration, attributes = answer["registration"], answer["hardwareHash"]
+    write(f"Vault        {answer['vault']}")
+    write(f"Fingerprint  {printable(answer['fingerprint']) or '(cleared)'}")
+    write(f"Threshold    {answer['threshold']}")
     if registration:
         state = "complete" if registration["registered"] else "not complete"
         node, region = printable(registration["instanceId"]), printable(registration["region"])
@@ -83,33 +50,21 @@ def _show(arguments: Arguments) -> int:
     return EXIT_OK
 
 
-def verify_answer(vault: Vault) -> dict[str, Any]:
-    """Return every defect of a vault, as JSON has it."""
-    from fingerprint.vault.verify import DECIDED, verify
-
-    findings = verify(vault)
-    return {
-        "vault": vault.path,
-        "sound": not findings,
-        "readable": not any(finding.broken and finding.kind not in DECIDED for finding in findings),
-        "findings": [
-            {"kind": f.kind, "what": f.what, "where": f.where, "remedy": f.remedy, "broken": f.broken} for f in findings
-        ],
-    }
-
-
 def _verify(arguments: Arguments) -> int:
-    told = verify_answer(vault_of(arguments).keeping())
-    findings = told["findings"]
+    from fingerprint.vault.verify import verify
+
+    vault = vault_of(arguments).keeping()
+    answer = vault_verify_answer(vault.path, verify(vault))
+    findings = answer["findings"]
     if arguments.output == "json":
-        print_json("vault verify", told)
+        print_json("vault verify", answer)
     elif findings:
         for finding in findings:
             write(f"{finding['where']}: {finding['what']}")
             write(f"  {finding['remedy']}")
     else:
-        write(f"The vault {told['vault']} is sound.")
-    if told["readable"]:
+        write(f"The vault {vault.path} is sound.")
+    if answer["readable"]:
         return EXIT_DIFFERS if findings else EXIT_OK
     return EXIT_CANNOT_TELL
 
@@ -133,7 +88,7 @@ def _repair(arguments: Arguments) -> int:
             remedy="Nothing was written. Do it with: fingerprint vault repair --yes",
         )  # fmt: skip
     if arguments.output == "json":
-        print_json("vault repair", _repair_answer(plan, vault, done, arguments))
+        print_json("vault repair", vault_repair_answer(vault, plan, done=done, dry_run=arguments.dry_run))
     return EXIT_DIFFERS if plan.left else EXIT_OK
 
 
@@ -160,24 +115,6 @@ def _print_repair(plan: RepairPlan, vault: Vault, done: bool) -> None:
         write("  A running agent keeps what it read until it is restarted.")
 
 
-def _repair_answer(plan: RepairPlan, vault: Vault, done: bool, arguments: Arguments) -> dict[str, Any]:
-    def told(name: str, state: ManifestState) -> dict[str, Any]:
-        return {
-            "manifest": name, "kind": state.kind, "what": state.what, "agentDoes": state.agent_does,
-            "consequence": state.consequence, "before": dict(state.listed),
-            "after": None if state.repaired is None else dict(state.repaired), "remedy": state.remedy,
-        }  # fmt: skip
-
-    return {
-        "vault": vault.path,
-        "manifests": [told(*one) for one in (*plan.writes, *plan.left)],
-        "unknownFiles": list(plan.unknown),
-        "done": done,
-        "dryRun": arguments.dry_run,
-        "history": vault.history.path,
-    }
-
-
 def _reset(arguments: Arguments) -> int:
     vault = vault_of(arguments)
     if not arguments.dry_run and not arguments.yes:
@@ -194,10 +131,8 @@ def _reset(arguments: Arguments) -> int:
             raise
     if not arguments.dry_run:
         vault.change(lambda edit: edit.clear(why="vault reset"))
-    answer = {"vault": vault.path, "cleared": not arguments.dry_run, "dryRun": arguments.dry_run,
-              "history": vault.history.path}  # fmt: skip
     if arguments.output == "json":
-        print_json("vault reset", answer)
+        print_json("vault reset", vault_reset_answer(vault, dry_run=arguments.dry_run))
     elif arguments.dry_run:
         write(f"Would clear the fingerprint record of {vault.path} and keep the old one in {vault.history.path}.")
     else:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from fingerprint._io.text import printable
 from fingerprint.agent.vault_use import is_of_agent
+from fingerprint.answers import secret
+from fingerprint.answers.vault_records import (
+    changed_attributes,
+    vault_backup_answer,
+    vault_history_answer,
+    vault_rebaseline_answer,
+    vault_restore_answer,
+)
 from fingerprint.cli.context import machine_of, vault_of
-from fingerprint.cli.output import folded, print_json, secret, show_log, table, write
+from fingerprint.cli.output import folded, print_json, show_log, table, write
 from fingerprint.errors import EXIT_OK, Refused, UsageError, VaultCorrupt, VaultError, VaultMissing
 from fingerprint.observation import outcome_of
 from fingerprint.recovery import carry_out, plan_rebaseline, plan_restore
 from fingerprint.rules.ssm import in_words
 from fingerprint.types import Outlook
 from fingerprint.vault import FINGERPRINT_KEY, REGISTRATION_KEY
-from fingerprint.vault.records import decode_fingerprint, decode_registration
 from fingerprint.vault.regeneration import rebaselined, replacement
 from fingerprint.vault.remedies import KEY_WORDS, restore_command, restore_remedy, usable_copy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from fingerprint.cli.parser import Arguments
     from fingerprint.recovery import Plan
-    from fingerprint.types import FingerprintRecord, Verdict
+    from fingerprint.types import Verdict
     from fingerprint.vault import Vault
 
 
@@ -36,18 +41,12 @@ def run(arguments: Arguments) -> int:
     return command[arguments.command.path](arguments)
 
 
-def history_answer(vault: Vault, arguments: Arguments) -> dict[str, Any]:
-    """Return the records that were replaced, as JSON has them."""
-    entries = [_entry(entry, vault, arguments) for entry in vault.history.entries()]
-    return {"vault": vault.path, "history": vault.history.path, "entries": entries}
-
-
 def _history(arguments: Arguments) -> int:
     vault = vault_of(arguments).keeping()
-    told = history_answer(vault, arguments)
-    entries = told["entries"]
+    answer = vault_history_answer(vault, vault.history.entries(), reveal=arguments.reveal)
+    entries = answer["entries"]
     if arguments.output == "json":
-        print_json("vault history", told)
+        print_json("vault history", answer)
         return EXIT_OK
     if not entries:
         write(f"Nothing of the vault {vault.path} was ever replaced.")
@@ -76,33 +75,6 @@ def _print_last_written(vault: Vault) -> None:
             write(f"Entry 0 is the copy of {key} of {found[1]}. Restore it with: {restore_command(0, key)}")
 
 
-def _entry(entry: dict[str, Any], vault: Vault, arguments: Arguments) -> dict[str, Any]:
-    fingerprint, threshold, node = "", None, ""
-    text = entry["record"]
-    try:
-        if entry["key"] == FINGERPRINT_KEY and text is not None:
-            record = decode_fingerprint(text.encode("utf-8"), vault.history.path)
-            fingerprint, threshold = secret(record.fingerprint, arguments), record.threshold
-        elif entry["key"] == REGISTRATION_KEY and text is not None:
-            node = secret(decode_registration(text.encode("utf-8"), vault.history.path).instance_id, arguments)
-    except VaultCorrupt:
-        if entry["key"] == FINGERPRINT_KEY:
-            fingerprint = "(corrupt)"
-        else:
-            node = "(corrupt)"
-    return {
-        "number": entry["number"],
-        "key": entry["key"],
-        "replacedAt": entry["replacedAt"],
-        "why": entry["why"],
-        "rule": entry["rule"],
-        "by": entry["by"],
-        "fingerprint": fingerprint,
-        "threshold": threshold,
-        "instanceId": node,
-    }
-
-
 def _backup(arguments: Arguments) -> int:
     vault = vault_of(arguments)
     keys = _to_back_up(vault, arguments)
@@ -111,13 +83,8 @@ def _backup(arguments: Arguments) -> int:
         with vault.edit() as edit:
             for key in keys:
                 numbers[key] = edit.keep(key, why="backup", as_it_is=arguments.yes)
-    entries = [{"key": key, "number": numbers.get(key)} for key in keys]
-    answer = {
-        "vault": vault.path, "number": entries[0]["number"], "entries": entries, "dryRun": arguments.dry_run,
-        "history": vault.history.path,
-    }  # fmt: skip
     if arguments.output == "json":
-        print_json("vault backup", answer)
+        print_json("vault backup", vault_backup_answer(vault, keys, numbers, dry_run=arguments.dry_run))
         return EXIT_OK
     for key in keys:
         if arguments.dry_run:
@@ -204,32 +171,16 @@ def _finish(command: str, plan: Plan, vault: Vault, seen: Vault, arguments: Argu
         carry_out(vault, plan, accept_new_sid=arguments.accept_new_sid)
         # It is another one now.
         seen = vault.keeping()
-    changes = _changes(plan.before, plan.after)
     notes = _notes(plan, seen, arguments)
     if arguments.output == "json":
-        print_json(
-            command,
-            {
-                "vault": vault.path,
-                "key": plan.key,
-                "before": _summary(plan.before, arguments),
-                "after": _summary(plan.after, arguments),
-                "changedAttributes": changes,
-                "otherSid": plan.other_sid,
-                "machine": _machine(plan),
-                "nodes": None if plan.nodes is None else {
-                    "then": secret(plan.nodes[0], arguments), "now": secret(plan.nodes[1], arguments),
-                },
-                "notes": [" ".join(note) for note in notes],
-                "done": not arguments.dry_run,
-                "dryRun": arguments.dry_run,
-            },
-        )  # fmt: skip
+        answer = vault_restore_answer if command == "vault restore" else vault_rebaseline_answer
+        print_json(command, answer(vault.path, plan, notes, dry_run=arguments.dry_run, reveal=arguments.reveal))
         return EXIT_OK
+    changes = changed_attributes(plan.before, plan.after)
     write(f"{'Would write' if arguments.dry_run else 'Wrote'} {plan.key} of {vault.path} ({plan.why}).")
     for word, record in (("before", plan.before), ("after", plan.after)):
         if record:
-            fingerprint = printable(secret(record.fingerprint, arguments))
+            fingerprint = printable(secret(record.fingerprint, reveal=arguments.reveal))
             write(f"  {word:7}fingerprint {fingerprint}, threshold {record.threshold}")
     if plan.key == FINGERPRINT_KEY:
         write(f"  changed attributes: {printable(', '.join(changes)) or 'none'}" if plan.before
@@ -240,16 +191,6 @@ def _finish(command: str, plan: Plan, vault: Vault, seen: Vault, arguments: Argu
         for one in commands:
             write(f"      {one}")
     return EXIT_OK
-
-
-def _machine(plan: Plan) -> dict[str, Any] | None:
-    """Return what the machine is now by the record that would be there, and what the agent does with it."""
-    if plan.verdict is None:
-        return None
-    return {
-        "verdict": outcome_of(plan.verdict), "agent": str(plan.outlook), "rule": in_words(plan.verdict),
-        "unreadable": list(plan.unreadable),
-    }  # fmt: skip
 
 
 def _notes(plan: Plan, vault: Vault, arguments: Arguments) -> list[tuple[str, ...]]:
@@ -263,7 +204,7 @@ def _notes(plan: Plan, vault: Vault, arguments: Arguments) -> list[tuple[str, ..
         text = "The hardware ID of the record is not that of this host"
         notes.append((f"{text}: it needs --accept-new-sid." if arguments.dry_run else f"{text}, as accepted.",))
     if plan.nodes:
-        then, now = (secret(node, arguments) for node in plan.nodes)
+        then, now = (secret(node, reveal=arguments.reveal) for node in plan.nodes)
         if plan.key == FINGERPRINT_KEY:
             text = f"The vault was registered as {then} then, and is {now} now: the service knows {now} by another "
             notes.append((f"{text}fingerprint and rejects this one.",))
@@ -334,18 +275,3 @@ def _without_a_fingerprint(vault: Vault) -> list[tuple[str, ...]]:
         pass
     remedy = restore_remedy(vault, FINGERPRINT_KEY)
     return [("The vault holds no whole fingerprint: before the agent starts, restore that, too.", remedy)]
-
-
-def _summary(record: FingerprintRecord | None, arguments: Arguments) -> dict[str, Any] | None:
-    if record is None:
-        return None
-    return {"fingerprint": secret(record.fingerprint, arguments), "threshold": record.threshold}
-
-
-def _changes(before: FingerprintRecord | None, after: FingerprintRecord | None) -> list[str]:
-    """Return the names of the attributes that change; none where there is nothing to compare."""
-    if before is None:
-        return []
-    old = dict(before.hardware_hash or {})
-    new = dict((after and after.hardware_hash) or {})
-    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

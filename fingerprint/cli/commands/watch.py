@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 
 from fingerprint._io.times import utc
+from fingerprint.answers import enveloped
+from fingerprint.answers.monitor import monitor_watch_answer
 from fingerprint.cli.context import machine_of, vault_of
-from fingerprint.cli.output import SCHEMA_VERSION, flush, json_text, warn, write, write_data
+from fingerprint.cli.output import flush, json_text, warn, write, write_data
 from fingerprint.errors import EXIT_OK, UsageError
-from fingerprint.monitor.watch import Event, Watcher, event_answer
+from fingerprint.monitor.watch import Event, Watcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +24,7 @@ def run(arguments: Arguments) -> int:
     def report(event: Event) -> None:
         if arguments.output == "json":
             # JSON Lines: each line is an answer of its own.
-            line = {"schemaVersion": SCHEMA_VERSION, "command": "monitor watch", **event_answer(event)}
-            write_data(json_text(line))
+            write_data(json_text(enveloped("monitor watch", monitor_watch_answer(event))))
         else:
             differences = f" [{'; '.join(event.differences)}]" if event.differences else ""
             write(f"{utc(event.at)} {event.kind} ({event.why}): {event.text}{differences}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from fingerprint.answers.whatif import whatif_answer, whatif_events_answer
 from fingerprint.attributes.events import EVENTS, attribute_of, event_of
 from fingerprint.cli.context import machine_of, vault_of
-from fingerprint.cli.outcomes import TRUTHS
+from fingerprint.cli.identity import TRUTHS
 from fingerprint.cli.output import folded, print_json, table, write
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_DIFFERS, EXIT_OK, UsageError
 from fingerprint.gate import check_threshold
@@ -15,8 +16,6 @@ from fingerprint.types import HardwareHash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from fingerprint.attributes.events import Event
     from fingerprint.cli.parser import Arguments
     from fingerprint.types import Verdict
@@ -44,19 +43,7 @@ def run(arguments: Arguments) -> int:
         steps = [(one.low, one.high, one.needed, one.passes, other.passes) for one, other in both]
     changed = [name for name in current if name in change and current[name]]
     if arguments.output == "json":
-        answer: dict[str, Any] = {
-            "vault": vault.path, "threshold": threshold, "event": None, "changed": changed,
-            "now": _verdict(now), "then": _verdict(then),
-            "sweep": [
-                {"low": low, "high": high, "needed": needed, "now": passes, "then": passes_then}
-                for low, high, needed, passes, passes_then in steps
-            ],
-        }  # fmt: skip
-        if event:
-            answer["event"] = {
-                "name": event.name, "title": event.title, "truth": str(event.truth), "stableOutcome": event.outcome,
-            }  # fmt: skip
-        print_json("whatif", answer)
+        print_json("whatif", whatif_answer(vault.path, threshold, event, changed, now, then, steps))
     else:
         _print(event, changed, now, then, steps, threshold)
     if then.match:
@@ -89,14 +76,6 @@ def _attributes(names: str | None) -> tuple[str, ...]:
             )
         found.append(full)
     return tuple(found)
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "match": verdict.match, "reason": str(verdict.reason), "explanation": in_words(verdict),
-        "matched": verdict.matched, "total": verdict.total,
-        "highestPassingThreshold": verdict.highest_passing_threshold,
-    }  # fmt: skip
 
 
 def _print(
@@ -133,10 +112,7 @@ def _print(
 
 def _list(arguments: Arguments) -> int:
     if arguments.output == "json":
-        print_json("whatif", {"events": [
-            {"name": e.name, "title": e.title, "setting": str(e.setting), "truth": str(e.truth), "changes": list(e.ssm),
-             "mayChange": list(e.ssm_may), "stableOutcome": e.outcome} for e in EVENTS
-        ]})  # fmt: skip
+        print_json("whatif", whatif_events_answer(EVENTS))
         return EXIT_OK
     for event in EVENTS:
         write(f"{event.name}")

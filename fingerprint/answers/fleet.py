@@ -1,0 +1,145 @@
+"""The answers of the commands of `fleet`."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from fingerprint.fleet.planning import NOW
+from fingerprint.rules.ssm import MATCHES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fingerprint.fleet.checking import Summary
+    from fingerprint.fleet.cloning import Clones
+    from fingerprint.fleet.drifting import Drift, Joined
+    from fingerprint.fleet.io.readers import Fleet
+    from fingerprint.fleet.planning import Plan
+    from fingerprint.fleet.rejects import Rejects
+
+# So many sets of attributes that changed together are listed, the most frequent ones.
+SETS = 12
+# So many nodes of a group are named.
+_NODES = 100
+
+
+def fleet_check_answer(fleet: Fleet, rejects: Rejects, summary: Summary, to: str | None) -> dict[str, Any]:
+    """Return the verdicts on a fleet.
+
+    Args:
+        fleet, rejects: the fleet, and what was rejected of it.
+        summary: the verdicts.
+        to: the file of the rows; None without one.
+    """
+    return {
+        "fleet": _read(fleet, rejects), "rows": summary.rows, "refused": summary.refused,
+        "reasons": [
+            {"reason": str(reason), "match": reason in MATCHES, "rows": count}
+            for reason, count in summary.reasons.items()
+        ],
+        "drift": [
+            {"attribute": name, "changed": count, "share": count / summary.rows if summary.rows else None}
+            for name, count in summary.changed.items()
+        ],
+        "to": to,
+    }  # fmt: skip
+
+
+def fleet_clones_answer(fleet: Fleet, rejects: Rejects, found: Clones, limit: int, to: str | None) -> dict[str, Any]:
+    """Return the clones of a fleet.
+
+    Args:
+        fleet, rejects: the fleet, and what was rejected of it.
+        found: the clones.
+        limit: at most so many groups are listed.
+        to: the file of all groups; None without one.
+    """
+    return {
+        "fleet": _read(fleet, rejects), "rows": found.rows, "attributes": list(found.attributes),
+        "needed": found.needed, "findings": found.findings,
+        "counts": [{"kind": one.kind, "groups": len(one), "readings": one.counts()} for one in found.groups],
+        "pairs": [{"equal": equal, "pairs": pairs} for equal, pairs in sorted(found.pairs.items())],
+        "groups": [
+            {"kind": group.kind, "reading": group.reading, "rows": len(group.rows),
+             "nodes": found.nodes_of(group, _NODES), "ties": list(group.ties), "empty": list(group.empty)}
+            for group in islice(found.every_group(), limit)
+        ],
+        "to": to,
+    }  # fmt: skip
+
+
+def fleet_diff_answer(
+    before: Fleet, after: Fleet, rejects: Rejects, joined: Joined, summary: Summary, drifted: Drift, to: str | None
+) -> dict[str, Any]:
+    """Return what changed between two states of a fleet.
+
+    Args:
+        before, after: the fleet then and now.
+        rejects: what was rejected of both.
+        joined: the nodes of both.
+        summary: the verdicts on the state now by that of then.
+        drifted: what changed.
+        to: the file of the rows; None without one.
+    """
+    return {
+        "before": _read(before, rejects), "after": _read(after, rejects),
+        "nodes": {"both": joined.both, "onlyBefore": joined.only_before, "onlyAfter": joined.only_after,
+                  "repeatedBefore": joined.repeated_before, "repeatedAfter": joined.repeated_after},
+        "refused": summary.refused,
+        "drift": [
+            {"attribute": name, "changed": sum(counts.values()),
+             "groups": [{"group": group or None, "changed": count, "rows": drifted.places[group]}
+                        for group, count in sorted(counts.items())]}
+            for name, counts in drifted.changed.items()
+        ],
+        "together": [
+            {"attributes": list(names), "rows": count} for names, count in drifted.together.most_common(SETS)
+        ],
+        "to": to,
+    }  # fmt: skip
+
+
+def fleet_pack_answer(fleet: Fleet, rejects: Rejects, rows: int, to: str) -> dict[str, Any]:
+    """Return how many rows of a fleet a file of digests has."""
+    return {"fleet": _read(fleet, rejects), "rows": rows, "to": to}
+
+
+def fleet_plan_answer(
+    fleet: Fleet, rejects: Rejects, made: Plan, highest: Mapping[str, int | None], tolerated: Sequence[str],
+    allowed: float,
+) -> dict[str, Any]:  # fmt: skip
+    """Return what each threshold costs a fleet.
+
+    Args:
+        fleet, rejects: the fleet, and what was rejected of it.
+        made: the plan.
+        highest: group -> the highest threshold that tolerates the events; None for none.
+        tolerated: the events that a threshold must tolerate.
+        allowed: share of the machines that may be rejected, 0 to 1.
+    """
+    return {
+        "fleet": _read(fleet, rejects), "rows": made.groups[""][NOW].rows, "events": list(made.events),
+        "tolerate": list(tolerated), "allowedShare": allowed,
+        "groups": [
+            {
+                "group": group or None, "rows": tallies[NOW].rows, "highestThreshold": highest[group],
+                "refusedAtAny": {event: tally.refused for event, tally in tallies.items()},
+                "curve": [
+                    {"low": low, "high": high, "refused": refused} for low, high, refused in made.curve(group)
+                ],
+            }
+            for group, tallies in sorted(made.groups.items())
+        ],
+    }  # fmt: skip
+
+
+def fleet_report_answer(fleet: Fleet, rejects: Rejects, rows: int, to: str) -> dict[str, Any]:
+    """Return how many machines the page on a fleet is about."""
+    return {"fleet": _read(fleet, rejects), "rows": rows, "to": to}
+
+
+def _read(fleet: Fleet, rejects: Rejects) -> dict[str, Any]:
+    return {
+        "path": fleet.path, "format": fleet.format, "rejected": {"count": rejects.count, "first": rejects.first},
+    }  # fmt: skip
