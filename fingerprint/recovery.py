@@ -1,7 +1,7 @@
-"""Bringing a record back, or holding an old fingerprint to a machine that was changed on purpose.
+"""Restore a record, or keep the fingerprint of a machine that was changed on purpose (rebaseline).
 
-Both weaken the guard against clones, so both are plans first: what they would do can be shown, and
-another hardware ID is refused unless it is accepted by name.
+Both weaken the detection of clones, so both start with a plan, which can be shown; another hardware ID is refused
+unless the caller accepts it by name.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def plan_restore(
         try:
             recorder, collection = _collected(vault, machine, timeout, record)
         except CollectError as error:
-            # Nothing is uncertain about the restore, and it can be done without.
+            # The restore itself is certain, and it works without a rebaseline.
             raise Refused(error.what, where=error.where, remedy=error.remedy) from None
         after = record.replace(hardware_hash=collection.hardware_hash)
         data, why = encode_fingerprint(after, data), f"{why}, with the present hardware hash"
@@ -203,7 +203,7 @@ def _collected(
 
 
 def carry_out(vault: Vault, plan: Plan, *, accept_new_sid: bool = False) -> None:
-    """Do what was planned; what is replaced goes to the history.
+    """Write what was planned; the replaced record is kept in the history.
 
     Raises:
         Refused: the hardware ID differs and was not accepted, or the record changed since the plan.
@@ -235,7 +235,7 @@ def _written_last(vault: Vault, key: str) -> bytes:
 
 
 def _refuse_if_only_the_registration_is_damaged(vault: Vault) -> None:
-    """Raise Refused where a restore of the fingerprint, which is whole, would leave the damage as it is."""
+    """Raise Refused where a restore of the fingerprint, which is intact, would not fix the registration."""
     try:
         vault.read()
         vault.read_registration()
@@ -243,7 +243,7 @@ def _refuse_if_only_the_registration_is_damaged(vault: Vault) -> None:
         if error.where != vault.data_path(REGISTRATION_KEY):
             return
         raise Refused(
-            f"{REGISTRATION_KEY} is damaged, and {FINGERPRINT_KEY} is whole", where=error.where,
+            f"{REGISTRATION_KEY} is damaged, and {FINGERPRINT_KEY} is intact", where=error.where,
             remedy=f"{error.remedy}. To restore the fingerprint nevertheless, add: --key fingerprint",
         ) from None  # fmt: skip
     except VaultError:
@@ -259,7 +259,7 @@ def _present(vault: Vault) -> FingerprintRecord | None:
     try:
         return vault.read()
     except (VaultMissing, VaultCorrupt, VaultUnsafe):
-        # That is what a restore is for. Unsafe is only an entry that leads elsewhere: the files were read before.
+        # A restore fixes these. Unsafe is here only a manifest entry that leads elsewhere: the files were read before.
         return None
 
 

@@ -39,14 +39,14 @@ def recorder_of(machine: Machine | None) -> Recorder:
 def record_rest(recorder: Recorder, timeout: float | None = None) -> None:
     """Record what an explanation may need and the collection did not ask for.
 
-    It must never cost the identity: what goes wrong is logged.
+    Best effort: failures are logged, never raised.
     """
     from fingerprint.collectors.recording import record_rest as record
 
     try:
         record(recorder, timeout)
     except Exception as error:
-        # Whatever it is, a machine of another's making included: what was recorded so far is evidence, too.
+        # Any error, also one of a caller's own machine: what was recorded so far is evidence, too.
         log().warning("only a part of the machine was recorded as evidence: %s", _in_short(error))
 
 
@@ -55,7 +55,7 @@ def keep_evidence(
 ) -> None:
     """Keep what a record is made from; the caller holds the lock of the vault and then stores the record.
 
-    It must never cost the identity: what goes wrong is logged.
+    Best effort: failures are logged, never raised.
 
     Args:
         vault: the vault.
@@ -68,12 +68,12 @@ def keep_evidence(
     try:
         vault.evidence.keep(record, snapshot, why=why, at=snapshot["recordedAt"], present=present)
     except Exception as error:
-        # Whatever it is: the record is stored next, and it is worth more than its explanation.
+        # Any error: the record is stored next, and it is worth more than its explanation.
         log().warning("the evidence of the record was not kept: %s", _in_short(error))
 
 
 def _in_short(error: Exception) -> str:
-    """Return what went wrong without a remedy: there is nothing to be done about it."""
+    """Return the location and the failure of an error, without its remedy: nothing needs to be done."""
     if isinstance(error, FingerprintError):
         return f"{error.where}: {error.what}"
     return f"{type(error).__name__}: {error}"
@@ -81,7 +81,7 @@ def _in_short(error: Exception) -> str:
 
 def log() -> Logger:
     """Return the logger of the gate."""
-    # Imported here: logging costs more than a whole check.
+    # Imported here: logging costs more than a complete check.
     from logging import getLogger
 
     return getLogger("fingerprint.gate")

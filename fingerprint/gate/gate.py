@@ -1,5 +1,6 @@
-"""The one place that decides the order: collect, match, keep or mint, vault. `Gate` stands before every role-token
-request; `fingerprint.observation` looks and changes nothing.
+"""Decide which fingerprint a role-token request sends: collect, match, keep or mint, store.
+
+`Gate` runs before each role-token request; `fingerprint.observation` only reads.
 """
 
 from __future__ import annotations
@@ -62,21 +63,21 @@ def require_policy(kind: type, options: Mapping[str, object]) -> None:
 
 
 class Gate:
-    """Answers with the fingerprint to send with a role-token request.
+    """Return the fingerprint to send with a role-token request.
 
     Args:
         vault: the machine's vault.
         machine: the machine; None for this one. Its clock is the gate's clock.
-        policy: what to do on a mismatch. It has no default: what it chooses can cost the identity.
+        policy: what to do on a mismatch. It has no default, as the wrong choice can lose the identity.
         timeout: seconds for each command of a collection; None for the platform's usual one.
 
-    A failed collection is no observation. A mismatch counts only when the last attempt was a good
-    observation and the one before it agrees, and when no unreadable attribute could turn it.
+    A mismatch counts only if the last two collections succeeded and agree, and if no unreadable attribute could turn
+    it into a match.
 
     Raises:
         TypeError: no policy is named.
         ValueError: there is no such policy.
-        RuntimeError: vault or machine keeps what it read, and each attempt looks anew.
+        RuntimeError: vault or machine keeps what it read, and each attempt reads anew.
     """
 
     def __new__(cls, *_: object, **options: object) -> Self:
@@ -110,7 +111,7 @@ class Gate:
 
         Raises:
             FingerprintLost: there is none, and the machine is registered.
-            Refused: there is none here, and another place knows one.
+            Refused: there is none here, and our journal or the other vault has one.
             FingerprintMismatch: the policy is strict and this is not the machine of the record.
             CollectError: the machine could not be observed well enough.
             VaultError: the vault could not be read or written; it is as it was.
@@ -136,7 +137,7 @@ class Gate:
             except VaultMissing:
                 return collection
             except VaultCorrupt as error:
-                # The agent writes in place, so a record may be half-written now and whole in a moment;
+                # The agent writes in place, so a record may be half-written now and complete in a moment;
                 # the next collection is pause enough.
                 problem = error
                 continue
@@ -155,20 +156,20 @@ class Gate:
         return mismatches[-1]
 
     def _pause(self, problem: FingerprintError | None) -> None:
-        log().warning("%s; looking again in %g s", problem or "the machine does not match its record", PAUSE_SECONDS)
+        log().warning("%s; checking again in %g s", problem or "the machine does not match its record", PAUSE_SECONDS)
         self.machine.sleep(PAUSE_SECONDS)
 
     def _require_agreement(self, mismatches: list[Comparison]) -> None:
         last = mismatches[-1]
         if not last.verdict.conclusive:
             raise CollectError(
-                f"cannot tell: {', '.join(last.collection.unreadable)} could not be read",
+                f"inconclusive: {', '.join(last.collection.unreadable)} could not be read",
                 where=self.vault.path,
                 remedy=f"Nothing was written. {last.collection.remedy or 'See why with: fingerprint show'}",
             )
         if len(mismatches) < 2 or mismatches[-2].collection.hardware_hash != last.collection.hardware_hash:
             raise CollectError(
-                "cannot tell: two good observations in a row did not agree",
+                "inconclusive: two good observations in a row did not agree",
                 where=self.vault.path,
                 remedy="Nothing was written. The hardware inventory changed between two readings; retry",
             )
@@ -208,7 +209,7 @@ class Gate:
         def regenerate(edit: VaultEdit) -> str:
             now = edit.read()
             if now != observed.record:
-                # Another process changed the record while this one was waiting; judge by the new one.
+                # Another process changed the record while this one was waiting; compare with the new one.
                 again = compare_with(now, observed.collection)
                 if again.verdict.match:
                     return now.fingerprint
@@ -237,12 +238,12 @@ def mismatch_error(verdict: Verdict, where: str, change: RecipeChange | None = N
         where: the vault.
         change: what another hash recipe says, if one does.
     """
-    told, remedy = f"not the same machine: {in_words(verdict)}", "See what changed with: fingerprint check"
+    what, remedy = f"not the same machine: {in_words(verdict)}", "See what changed with: fingerprint check"
     if change is not None and change.verdict.match:
-        told, remedy = (
+        what, remedy = (
             f"the record does not match any more: {change.found.text}",
             "See what helps with: fingerprint check",
         )
-    error = FingerprintMismatch(told, where=where, remedy=remedy)
+    error = FingerprintMismatch(what, where=where, remedy=remedy)
     error.verdict = verdict
     return error

@@ -62,7 +62,7 @@ def prepared_record(
 ) -> tuple[FingerprintRecord, Recorder | None]:
     """Return the record to register a machine with; nothing is written.
 
-    It is the vault's own if this is its machine; else a new one, with what it was made from.
+    It is that of the vault if this machine matches it; else a new one, with what it was made from.
 
     Raises:
         UsageError: the threshold may not be set.
@@ -85,7 +85,7 @@ def prepared_record(
             return present, None
         if not observation.verdict.conclusive:
             raise CollectError(
-                f"cannot tell: {', '.join(collection.unreadable)} could not be read",
+                f"inconclusive: {', '.join(collection.unreadable)} could not be read",
                 where=vault.path,
                 remedy=f"Nothing was sent or written. {collection.remedy}".rstrip(),
             )
@@ -137,18 +137,18 @@ def require_recipe(collection: Collection) -> None:
     """Raise Refused unless the installed agent makes the same hashes: with others in its record it replaces it.
 
     Raises:
-        Refused: which recipe the agent takes is not known, or WMI did not tell a class, so that the type ids of the
-            others are those of this moment.
+        Refused: the recipe of the agent is not known, or WMI did not return a class, so that the type ids of the
+            others are not those of a complete reading.
     """
     settles = collection.doubt_remedy
     if settles is not None:
         command = f" ({settles.command})" if settles.command else ""
         raise Refused(
-            f"cannot tell which hashes the agent makes: {collection.doubt}",
+            f"the hashes that the agent makes are not known: {collection.doubt}",
             remedy="Nothing was written, and no option confirms it: the agent would take other hashes for another "
             f"machine. {settles.text}{command}, then retry; see what is read with: fingerprint show",
         )
-    # By the other recipes a failed command leaves the values of the others alone.
+    # In the other recipes a failed command does not change the values of the other commands.
     unread = [a for a in collection if a.unreadable and a.source.startswith("SELECT ")]
     if unread:
         raise Refused(

@@ -170,7 +170,7 @@ def store(
         if other.node and other.node != node:
             _log.warning("an earlier request created the node %s, which the service still lists", other.node)
         elif other.node != node:
-            _log.warning("an earlier request had no answer; the service may list its node: %s", other.told)
+            _log.warning("an earlier request had no answer; the service may list its node: %s", other.search_terms)
     return stored
 
 

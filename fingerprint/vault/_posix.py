@@ -1,4 +1,4 @@
-"""Small files on Unix, replaced so that nothing is lost half-way; `_posix_read` reads them.
+"""Replace small files on Unix atomically and durably; `_posix_read` reads them.
 
 This is not `_io/atomic.py`: the directory is locked and its owner is checked, a temporary file has a name that the next
 writer finds (it may be all that a dead one left of a record), and a foreign writer is noticed (`_posix_exchange`).
@@ -61,7 +61,7 @@ class Directory(ReadDirectory):
         return inner
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is gone is as good."""
+        """Remove a file if it exists."""
         try:
             os.unlink(name, dir_fd=self.descriptor)
         except FileNotFoundError:
@@ -167,7 +167,7 @@ class Directory(ReadDirectory):
             raise vault_error(error, os.path.join(self.path, name), "make durable the writing of") from None
 
     def try_write(self, name: str, data: bytes) -> None:
-        """Write bytes durably into the temporary file of a name, and remove it: whether `replace` would have room.
+        """Write bytes durably into the temporary file of a name, and remove it: a test for space.
 
         The caller holds the lock of the vault.
 
@@ -249,9 +249,9 @@ class Directory(ReadDirectory):
         where = f"{self.path}/{name}"
         descriptor, size = self._open_to_append(name, where)
         try:
-            whole = not size or os.pread(descriptor, 1, size - 1) == b"\n"
+            at_line_start = not size or os.pread(descriptor, 1, size - 1) == b"\n"
             # One call, so that lines of two processes do not mix.
-            os.write(descriptor, line if whole else b"\n" + line)
+            os.write(descriptor, line if at_line_start else b"\n" + line)
         except OSError as error:
             raise vault_error(error, where, "write") from None
         finally:
@@ -287,7 +287,7 @@ class Directory(ReadDirectory):
         try:
             os.unlink(name, dir_fd=self.descriptor)
         except OSError:
-            # The error that brought us here is the one to tell; the next writer removes the rest.
+            # The caller reports the first error; the next writer removes the file.
             return
 
     def lock(self, wait: float) -> None:
@@ -343,7 +343,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _end_of_lines(descriptor: int, size: int) -> int | None:
-    """Return where the last whole line of a file ends; None if what follows is longer than a line can be."""
+    """Return where the last complete line of a file ends; None if what follows is longer than a line can be."""
     if not size or os.pread(descriptor, 1, size - 1) == b"\n":
         return size
     start = max(size - LINE_LIMIT, 0)

@@ -1,8 +1,8 @@
-"""Files on Unix that a program may write which does not know our lock, such as the agent.
+"""Replace files on Unix that a program without our lock, such as the agent, may write at the same time.
 
-It may have written since the caller read. So the new file and the old one are exchanged at one stroke, and what was
-displaced is compared: if it is something else, it gets its name back. Such a program may still have it open, and
-what it writes goes to where it belongs. Where the system cannot exchange, the file is read once more, just before
+That program may have written since the caller read. So the new file and the old one are exchanged in one system call,
+and the displaced file is compared: if it differs from what the caller read, it gets its name back. If the program still
+has it open, its writes go to the right file. Where the system cannot exchange, the file is read once more, just before
 the renaming.
 """
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from fingerprint.vault._posix import Directory
 
-# What kernels and file systems answer that cannot exchange names or take a free one, and filters of system calls.
+# The errors of kernels, file systems and system call filters that cannot exchange names or take a free one.
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
-# How often a record that came in between is put back, and another one comes in between that.
+# How often a record that another program wrote is put back while that program goes on writing.
 _PUT_BACK_TRIED = 10
 
 
@@ -124,7 +124,7 @@ def put_back(
                 return
             found(expected, displaced)
     except (OSError, VaultError):
-        # The error that brought us here is the one to report.
+        # The caller reports the first error.
         return
     directory.forget(temporary)
     try:

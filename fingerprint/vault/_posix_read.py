@@ -1,4 +1,4 @@
-"""Read small files on Unix so that nobody can trick us.
+"""Read small files on Unix, safe from links and swapped directories.
 
 Everything goes through the descriptor of an open directory: a name that is swapped between a check and
 its use cannot lead elsewhere. Links are not followed, and nothing but a regular file is read.
@@ -47,7 +47,7 @@ class ReadDirectory:
         Args:
             path: the path or the name.
             parent: the open parent.
-            unsafe: also if others may write it; only for looking at what is wrong.
+            unsafe: also if others may write it; only to report what is wrong.
 
         Raises:
             VaultMissing: there is none.
@@ -100,7 +100,7 @@ class ReadDirectory:
         """Return what is wrong with the directory itself or a file in it, by owner, mode, links and kind.
 
         Each is a text, a remedy, and whether it keeps the vault from being read. Nothing is followed or
-        opened, and the content is not looked at.
+        opened, and the content is not read.
         """
         where = self.path if name == "." else f"{self.path}/{name}"
         try:

@@ -1,7 +1,7 @@
-"""Small files on Windows: the same promises as on Unix, kept by access control lists instead of descriptors.
+"""Read and replace small files on Windows: access control lists take the place of open directories.
 
-Windows opens no directories, so files are found by path; that nobody swaps a directory in between is for its
-access control list, which lets Administrators and SYSTEM in and nobody else.
+Windows opens no directories, so files are found by path; the access control list, which admits only Administrators
+and SYSTEM, keeps others from swapping a directory in between.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Directory:
             return None
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is gone is as good."""
+        """Remove a file if it exists."""
         where = os.path.join(self.path, name)
         try:
             os.unlink(where)

@@ -15,7 +15,7 @@ _ONE_ESCAPE = 6
 
 
 def file_defect(data: bytes | None) -> tuple[str, str]:
-    """Return the kind of a manifest that is wrong as a whole, and what is wrong; ("", "") for an object of strings."""
+    """Return the kind of a manifest that is no object of strings, and what is wrong; ("", "") for one that is."""
     if data is None:
         return MISSING, "is missing"
     if not data:
@@ -38,7 +38,7 @@ def file_defect(data: bytes | None) -> tuple[str, str]:
 def decode_as_agent(data: bytes) -> dict[str, str]:
     """Return the manifest as Go decodes it: the last of two equal names wins, null is "".
 
-    Of one that the agent refuses the entries that are there: {} where it is no object, none for what is no path.
+    Of one that the agent rejects, return the readable entries: {} if it is no object, "" for a value that is no path.
     """
     listed = {}
     try:
@@ -72,9 +72,9 @@ def _repaired(data: bytes) -> bytes:
     # Imported here: only half a surrogate pair needs it.
     import re
 
-    def whole(found: re.Match[bytes]) -> bytes:
+    def joined(found: re.Match[bytes]) -> bytes:
         return rb"\ufffd" if len(found[0]) == _ONE_ESCAPE else found[0]
 
     return re.sub(
-        rb"\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|\\u[dD][89a-fA-F][\da-fA-F]{2}|\\.", whole, text
+        rb"\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|\\u[dD][89a-fA-F][\da-fA-F]{2}|\\.", joined, text
     )

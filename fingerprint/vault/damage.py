@@ -1,9 +1,9 @@
-"""Telling a record that was damaged from one that another program wrote.
+"""Distinguish a damaged record from one that another program wrote.
 
 A record has no checksum, and the reference reads one with a flipped bit as another identity. So its
-bytes are held against what the journal says was written last. A program that writes a record writes
-another fingerprint, another hash or another threshold, and differs in many bytes or in the threshold
-alone; bytes that changed by themselves differ in a few.
+bytes are compared with those that the journal has as written last. A program that writes a record writes
+another fingerprint, another hash or another threshold: many bytes differ, or only the threshold.
+Damage changes few bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CHANGED = "Another program wrote this record since it was written here last"
 
 
 def differing_bytes(known: bytes, data: bytes) -> int:
-    """Return how many bytes look damaged: 0 where another program may have written the record."""
+    """Return the number of damaged bytes; 0 if another program may have written the record."""
     if len(known) != len(data):
         return 0
     count = sum(a != b for a, b in zip(known, data, strict=True))
@@ -53,7 +53,7 @@ def newer_than(changes: Sequence[Change], key: str, data: bytes) -> Change | Non
 
 
 def damaged_bytes(written: Sequence[bytes], data: bytes) -> int:
-    """Return in how many bytes a record differs from what was written last; 0 if it does not look damaged.
+    """Return in how many bytes a record differs from what was written last; 0 if that is not damage.
 
     Args:
         written: what may have been written last, see `History.last_states`.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     _Record = TypeVar("_Record", FingerprintRecord, RegistrationRecord)
     _Listed = tuple[bytes | None, dict[str, str] | None, bool]
 
-# In which most file systems give out room.
+# The unit in which most file systems allocate space.
 _BLOCK = 4096
 
 
@@ -108,7 +108,7 @@ class VaultEdit:
         Args:
             key: the key.
             why: the reason.
-            as_it_is: also if the bytes look damaged; from then on they count as written on purpose.
+            as_it_is: also if the bytes seem damaged; from then on they count as written on purpose.
 
         Raises:
             VaultError: as `Vault.read`; VaultCorrupt also for bytes that are no record: their copy is of no use.
@@ -143,17 +143,17 @@ class VaultEdit:
         self._store(key, data, None, why, "")
 
     def try_writes(self, record: bytes, registration: bytes) -> None:
-        """Write as much as both records need into temporary files, and remove them: whether there is room, and may be.
+        """Write and remove temporary files of the size of both records, to see whether the disk has the space.
 
         Raises:
             VaultDenied, VaultUnreadable: they could not be written.
         """
         sizes = (len(record), len(registration), _BLOCK)
         # All at once: each of them takes blocks of its own.
-        room = b" " * sum(-(-size // _BLOCK) * _BLOCK for size in sizes)
+        filler = b" " * sum(-(-size // _BLOCK) * _BLOCK for size in sizes)
         with self._directory.make_inner("Store", self._mode) as store:
             store.try_write(FINGERPRINT_KEY, record)
-            store.try_write(REGISTRATION_KEY, room)
+            store.try_write(REGISTRATION_KEY, filler)
         self._directory.try_write(self._vault.manifest_name, b" " * _BLOCK)
 
     def write_manifest(self, name: str, manifest: dict[str, str], *, why: str) -> None:
@@ -309,7 +309,7 @@ class VaultEdit:
 
 
 def _node(store: Directory) -> str | None:
-    """Return the node's id in Store, "" where there is none, None where it cannot be told: it is only noted.
+    """Return the node's id in Store, "" where there is none, None if it is not known: the history only notes it.
 
     Raises:
         VaultDenied, VaultUnreadable: reading failed; after that nothing is written.

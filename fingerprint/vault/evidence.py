@@ -1,8 +1,8 @@
-"""What the attributes of a record were read from: snapshots of the machine, kept in our own state directory.
+"""Keep snapshots of the machine that a record was made from, in our own state directory.
 
-The vault holds digests only, so without these a difference can be seen and not named. Each is a file of
-its own, tied to its record by a digest that tells neither fingerprint nor hash. Losing one loses an
-explanation, never an identity: whoever keeps one goes on when it fails.
+The vault holds digests only, so without these a difference can be detected but not explained. Each is a file of
+its own, tied to its record by a digest that reveals neither fingerprint nor hash. Losing one loses an
+explanation, never an identity: callers go on when keeping one fails.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _DOMAIN = b"fingerprint-evidence-1\0"
 
 def record_tag(record: FingerprintRecord) -> str:
     """Return what ties evidence to a record: 32 digits of SHA-256 over its fingerprint and hash."""
-    told = canonical_bytes(record.hardware_hash or {})
-    return sha256_hex(_DOMAIN + record.fingerprint.encode("utf-8", "surrogateescape") + b"\0" + told)[:_TAG_DIGITS]
+    canonical = canonical_bytes(record.hardware_hash or {})
+    return sha256_hex(_DOMAIN + record.fingerprint.encode("utf-8", "surrogateescape") + b"\0" + canonical)[:_TAG_DIGITS]
 
 
 def present_tag(vault: Vault) -> str:
@@ -91,7 +91,9 @@ class EvidenceStore:
         self, record: FingerprintRecord, snapshot: dict[str, Any], *, why: str, at: str,
         present: FingerprintRecord | None = None,
     ) -> int:  # fmt: skip
-        """Keep a snapshot for a record, durably, and make room for it. The caller holds the lock of the vault.
+        """Keep a snapshot for a record, durably, and remove old ones beyond the limits.
+
+        The caller holds the lock of the vault.
 
         Args:
             record: the record that it was taken for.
@@ -105,7 +107,7 @@ class EvidenceStore:
             Its number.
 
         Raises:
-            VaultError: it could not be kept; what was kept before is as it was. Or room could not be made.
+            VaultError: it could not be kept; what was kept before is as it was. Or an old one could not be removed.
         """
         tag = record_tag(record)
         with Directory.make(self.path, 0o700) as directory:
@@ -120,7 +122,7 @@ class EvidenceStore:
                     remedy="Nothing needs to be done; differences will be named from what the vault holds",
                 )
             directory.replace(_name(number, tag), data)
-            _make_room(directory, {**files, number: tag}, {tag} if present is None else {tag, record_tag(present)})
+            _remove_old(directory, {**files, number: tag}, {tag} if present is None else {tag, record_tag(present)})
         return number
 
     def entries(self) -> tuple[list[Evidence], list[VaultError]]:
@@ -133,7 +135,7 @@ class EvidenceStore:
         return [e for e in found if isinstance(e, Evidence)], [e for e in found if isinstance(e, VaultError)]
 
     def for_record(self, record: FingerprintRecord) -> Evidence | None:
-        """Return the oldest whole evidence that was taken for a record, the nearest to its minting; None without any.
+        """Return the oldest intact evidence that was taken for a record, the nearest to its minting; None without any.
 
         Raises:
             VaultError: the directory could not be read, or all that there is for the record is damaged.
@@ -187,7 +189,7 @@ def _read(directory: Directory, number: int, tag: str) -> Evidence | None:
     return Evidence(number, at, why, tag, snapshot, len(data))
 
 
-def _make_room(directory: Directory, files: dict[int, str], spared: set[str]) -> None:
+def _remove_old(directory: Directory, files: dict[int, str], spared: set[str]) -> None:
     """Remove what dead writers left, and the oldest files while there are too many, or too large ones.
 
     Never the first, nor the first and the newest of the records that are spared.

@@ -1,8 +1,7 @@
 """The directories and files of a vault: one interface, and one module for each family of systems, chosen here.
 
-`KeptFiles` reads each file once, for one observation. Only for looking: a vault that keeps what it read is not edited.
-Who must see what another program wrote meanwhile forgets what was kept and reads again: `Vault` does so where a record
-does not agree with our journal, as a writer may have come in between the two.
+`KeptFiles` reads each file once, for one observation; a vault with kept files is read-only. Where a record does not
+agree with our journal, `reading` forgets the kept files and reads again: a program may have written between the two.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def read_settled(directory: Directory, name: str) -> bytes | None:
     data = directory.read(name)
     if data is None or not is_torn(data):
         return data
-    # Imported here: a whole record needs neither.
+    # Imported here: a complete record needs neither.
     from time import sleep, time
 
     global _in_vain
@@ -76,7 +75,7 @@ def is_torn(data: bytes) -> bool:
     if not text:
         return True
     # Cut within a string it has an odd number of quotes, cut elsewhere more opening braces. Braces and quotes within
-    # strings may make a whole one look like that, so what looks torn is parsed.
+    # strings may give a complete one such counts, so only parsing decides.
     quotes = data.count(b'"') - data.count(b'\\"')
     if text[:1] != b"{" or (text[-1:] == b"}" and data.count(b"{") == data.count(b"}") and quotes % 2 == 0):
         return False

@@ -1,9 +1,9 @@
 """What a vault held before and what was written last, in our own state directory: a journal a vault.
 
-A change is announced with the bytes before and after it, durably, before the vault is touched, and marked as
-written afterwards. So every replaced record can be restored, a change that a process died in is not taken for
-one that was made, and a record that was damaged since can be told from one that another program wrote. Never in
-the reference's directories. Beside it `audit.log`, without secrets.
+A change is announced with the bytes before and after it, durably, before the vault is written, and marked as
+written afterwards. So every replaced record can be restored, a change during which the process died does not count as
+made, and damage is distinguished from a record of another program. The journal is never in the reference's
+directories. `audit` writes the log for people, without secrets.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class History:
             VaultError: it could not be written, or not flushed.
         """
         with Directory.make(self.directory, 0o700) as directory:
-            last, lines, _ = self._end(directory, make_room=False)
+            last, lines, _ = self._end(directory, compact=False)
             directory.append(
                 self.name, mark_line(number, key, ended, last, lines + 1, at=utc(now), **(more or {})), durable=durable
             )
@@ -210,18 +210,18 @@ class History:
             entry["number"], key, WRITTEN if outcome(entry, there) == WRITTEN else NOT_WRITTEN, last, lines
         )
 
-    def _end(self, directory: Directory, *, make_room: bool = True) -> tuple[int, int, bytes]:
+    def _end(self, directory: Directory, *, compact: bool = True) -> tuple[int, int, bytes]:
         """Return the number of the last entry, how many lines there are, and the last of them.
 
-        Room is made first if they are many.
+        If there are LINES_LIMIT of them or more, the journal is compacted first.
         """
-        # The last line says it; the whole journal is read only if that one is damaged, or too long.
+        # The last line says it; the complete journal is read only if that line is damaged, or the journal too long.
         end = directory.read(self.name, tail=_TAIL) or b""
         last = last_entry(end if len(end) < _TAIL else end.partition(b"\n")[2])
-        if last is None or (make_room and last["lines"] >= LINES_LIMIT):
+        if last is None or (compact and last["lines"] >= LINES_LIMIT):
             end = directory.read(self.name, JOURNAL_LIMIT) or b""
             last = last_entry(end)
-            if make_room and end.count(b"\n") >= LINES_LIMIT:
+            if compact and end.count(b"\n") >= LINES_LIMIT:
                 # Imported here: it is rare, and needs what decodes records.
                 from fingerprint.vault.retention import compacted
 
@@ -358,7 +358,7 @@ class History:
     def last_states(self, key: str, data: bytes) -> tuple[bytes, ...]:
         """Return what the newest entry of a key allows in the vault: what was written, or one of two if none knows.
 
-        () if nothing is known of the key, or if `data` is one of them: the usual case, told from the
+        () if nothing is known of the key, or if `data` is one of them: the usual case, decided by the
         end of the journal.
 
         Args:

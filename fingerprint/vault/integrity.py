@@ -51,7 +51,7 @@ class ManifestState(Value):
     """What a manifest is, what the agent does because of it, and what helps.
 
     Attributes:
-        kind: SOUND; NONE (nothing to list); of the whole file MISSING, EMPTY (0 bytes), BLANK (spaces or NULs),
+        kind: SOUND; NONE (nothing to list); of the file MISSING, EMPTY (0 bytes), BLANK (spaces or NULs),
             NOT_JSON, WRONG_TYPE (JSON, but not an object of strings), INVALID_TEXT (names or paths that are not
             Unicode: the agent reads U+FFFD for them, and nothing is written here until it is repaired); of single
             keys UNLISTED (its data lie in Store), ELSEWHERE (listed with a path outside of the vault), DATA_MISSING
@@ -115,9 +115,9 @@ def manifest_state(vault: Vault, manifest_name: str = "") -> ManifestState:
             copies = not invalid_text(data)
             try:
                 with vault.files.open(STORE, directory) as store:
-                    return _Look(vault, name, listed, store, copies=copies).state(data)
+                    return _Listing(vault, name, listed, store, copies=copies).state(data)
             except VaultMissing:
-                return _Look(vault, name, listed, None, copies=copies).state(data)
+                return _Listing(vault, name, listed, None, copies=copies).state(data)
     except VaultMissing:
         return ManifestState(NONE, READS, "", os.path.join(vault.path, name))
 
@@ -136,7 +136,7 @@ def to_list(vault: Vault, listed: dict[str, str], store: Directory, *, copies: b
     Raises:
         VaultDenied, VaultUnreadable, VaultUnsafe: data could not be read.
     """
-    return _Look(vault, vault.manifest_name, listed, store, copies=copies).to_list()
+    return _Listing(vault, vault.manifest_name, listed, store, copies=copies).to_list()
 
 
 def _listable(vault: Vault, name: str, keys: Iterable[str], store: Directory | None) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def _is_record(name: str, key: str, data: bytes) -> bool:
     return True
 
 
-class _Look:
+class _Listing:
     """A manifest and the Store that it belongs to."""
 
     def __init__(
@@ -213,7 +213,7 @@ class _Look:
         if not states:
             return ManifestState(SOUND, READS, "", self._where, listed=tuple(self._listed.items()))
         first = lost[0] if lost else next(iter(states))
-        return self._wrong(states[first], _does(lost), self._in_words(states), states, tuple(good))
+        return self._wrong(states[first], _does(lost), self._described(states), states, tuple(good))
 
     def _key(self, key: str) -> tuple[str, bool, bool]:
         """Return what is wrong with a key ("" if nothing is), whether the agent finds a file, and if to list it."""
@@ -278,7 +278,7 @@ class _Look:
         rest = [key for key in lost if key not in two]
         remedy = REPAIR
         if rest:
-            # Imported here: it looks at the whole journal, and imports this module.
+            # Imported here: it reads the complete journal, and imports this module.
             from fingerprint.vault.remedies import restore_remedy
 
             remedy = restore_remedy(self._vault, FINGERPRINT_KEY if FINGERPRINT_KEY in rest else rest[0])
@@ -290,17 +290,17 @@ class _Look:
             "; ".join(f"Two files hold {key}: {one}" for key, one in zip(two, kept, strict=True)) + f", then: {remedy}"
         )
 
-    def _in_words(self, states: dict[str, str]) -> str:
-        said = []
+    def _described(self, states: dict[str, str]) -> str:
+        parts = []
         unlisted = [key for key, state in states.items() if state == UNLISTED]
         if unlisted:
-            said.append(f"{self._name} does not list {_and(unlisted)}, which Store holds")
+            parts.append(f"{self._name} does not list {_and(unlisted)}, which Store holds")
         for key, state in states.items():
             if state == ELSEWHERE:
-                said.append(f"{self._name} lists {key} outside of the vault: {self._listed[key]}")
+                parts.append(f"{self._name} lists {key} outside of the vault: {self._listed[key]}")
             elif state == DATA_MISSING:
-                said.append(f"{self._name} lists {key}, and its data file is missing")
-        return "; ".join(said)
+                parts.append(f"{self._name} lists {key}, and its data file is missing")
+        return "; ".join(parts)
 
 
 def _does(lost: list[str]) -> str:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 CHANGE, BYTES_FOUND, AHEAD = "change", "found", "ahead"
 # How an announced change ended. An interrupted one may have been written, and nothing proves it.
 WRITTEN, NOT_WRITTEN, INTERRUPTED = "written", "not written", "interrupted"
-# How the reasons for a rotated key begin, and the one of a key that was written into the journal before the service
-# was told of it: the vault follows when it accepts.
+# How the reason of a rotated key begins, and the reason of a key that was written into the journal before it was sent
+# to the service: the vault follows when the service accepts it.
 ROTATION = "key rotation"
 WRITTEN_AHEAD = f"{ROTATION}: written ahead"
 # Why an entry has a change that was not made here: without it the bytes before it would be in no entry's `before`.
@@ -31,7 +31,7 @@ FOUND = "written by another program"
 VERSION = 2
 # The number of the copy that was written last, see `copies_of`.
 LAST_WRITTEN = 0
-# Members that marks alone have, and changes alone; quotes within strings are escaped, so they can be looked for.
+# Members that marks alone have, and changes alone; quotes within strings are escaped, so a search finds no others.
 _OF_A_MARK = b',"of":'
 _OF_A_CHANGE = b',"state":"change",'
 
@@ -46,7 +46,7 @@ class Change(Value):
         why: the reason.
         before, after: the bytes that were there, None for none, and those that were there afterwards: the same ones
             where the change was not made.
-        node: the node's id at that time, "" for none; None where the line does not tell.
+        node: the node's id at that time, "" for none; None if the line has none.
     """
 
     _hidden = ("before", "after", "node")
@@ -194,7 +194,7 @@ def reason(entry: Entry, ended: str) -> str:
 def newest_states(journal: bytes, key: str, data: bytes) -> tuple[bytes, ...] | None:
     """Return the bytes that the newest entry of a key allows in the vault, the likeliest first; None without an entry.
 
-    An entry that has `data` where it allows them is not looked at any closer. A change whose end is not marked
+    An entry that has `data` where it allows them is not parsed. A change whose end is not marked
     allows what was there before it, and after it.
     """
     member = b',"key":' + dumps(key) + b","
@@ -207,7 +207,7 @@ def newest_states(journal: bytes, key: str, data: bytes) -> tuple[bytes, ...] | 
             marks.setdefault(mark["of"], mark["outcome"])
             continue
         sides = _sides(line, marks.get(_number(line), ""))
-        if _is_told(line, data, sides):
+        if _allows(line, data, sides):
             return (data,)
         entry = unsealed(line)
         if entry:
@@ -247,13 +247,13 @@ def _number(line: bytes) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
-def _is_told(line: bytes, data: bytes, sides: tuple[str, ...]) -> bool:
-    """Return whether a line says on one of its sides that these bytes are there."""
+def _allows(line: bytes, data: bytes, sides: tuple[str, ...]) -> bool:
+    """Return whether a line has these bytes on one of some sides."""
     try:
-        told = dumps(data.decode("utf-8"))
+        encoded = dumps(data.decode("utf-8"))
     except UnicodeDecodeError:
         return False
-    return any(b',"' + side.encode() + b'":' + told + b"," in line for side in sides)
+    return any(b',"' + side.encode() + b'":' + encoded + b"," in line for side in sides)
 
 
 def text_of(data: bytes | None) -> str | dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""Where vaults and our own state are, per operating system."""
+"""Return the directories of vaults and of our own state, per operating system."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def state_directory(environ: Mapping[str, str] = os.environ) -> str:
         return os.path.abspath(chosen)
     if sys.platform != "win32" and os.geteuid() == 0:
         return system_state_directory()
-    # Imported here: it costs more than a whole check, and root or a named vault never needs it.
+    # Imported here: it costs more than a complete check, and root or a named vault never needs it.
     from platformdirs import site_data_path, user_state_path
 
     if sys.platform == "win32":
@@ -58,13 +58,13 @@ def is_own(environ: Mapping[str, str]) -> bool:
 def resolve_vault(chosen: str | None, root: str = "/", environ: Mapping[str, str] = os.environ) -> str:
     """Return the vault's directory.
 
-    `chosen` (or FINGERPRINT_VAULT) wins; a data directory that holds `Vault` stands for that one. Else
-    the reference's vault, if it exists or may exist where we must not look; else our own. An empty directory of the
-    reference's does not hide our own vault, if that is registered.
+    `chosen` (or FINGERPRINT_VAULT) wins; a data directory that holds `Vault` stands for that one. Otherwise it is
+    the reference's vault, if that exists or we lack the permission to see whether it does; else our own. An empty
+    directory of the reference does not hide our own vault if ours is registered.
 
     Args:
         chosen: the directory that the user named, or None.
-        root: the root directory of a copied disk; the reference's vault is looked up below it.
+        root: the root directory of a copied disk; the reference's vault is searched below it.
         environ: the environment.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The vault's errors made of those of the operating system, and the words for what is refused; for every system."""
+"""Make the vault's errors from those of the operating system, with their messages; for every system."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DENIED = (errno.EACCES, errno.EPERM)
 
 
 def vault_error(error: OSError, where: str, doing: str = "read") -> VaultError:
-    """Return the error of ours for one of the operating system's, met while doing something there."""
+    """Return our error for one of the operating system, by what failed and where."""
     text = os.strerror(error.errno) if error.errno else str(error)
     if error.errno in _DENIED:
         return VaultDenied(
@@ -36,12 +36,12 @@ def vault_error(error: OSError, where: str, doing: str = "read") -> VaultError:
         )
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return VaultUnreadable(
-            f"there is no room ({text})", where=where, remedy="Nothing was changed. Make room and try again"
+            f"no space left ({text})", where=where, remedy="Nothing was changed. Free some space, then retry"
         )
     return VaultUnreadable(
         f"could not {doing} it ({text})",
         where=where,
-        remedy="Nothing was changed. Look for disk errors in the system log, then try again",
+        remedy="Nothing was changed. Search the system log for disk errors, then retry",
     )
 
 

@@ -1,9 +1,8 @@
-"""Whether a record that a vault lacks is known at another place: then a new one would be a second identity.
+"""Find a record that a vault lacks in our journal or the other vault: then a new one would be a second identity.
 
-An own vault is hidden by a directory of the agent's that is empty, a vault whose file system is not mounted looks like
-one that was never used. So, before anything is made, our journal of the vault is asked, and the other one of the two
-vaults that are found without being named. Whoever names a vault with --vault or FINGERPRINT_VAULT has
-chosen between the two; what our journal knows is asked all the same.
+An empty directory of the agent hides an own vault, and a vault whose file system is not mounted seems never used. So,
+before a record is made, our journal of the vault is searched, and the other one of the two default vaults. Naming a
+vault with --vault or FINGERPRINT_VAULT chooses between the two; the journal is searched in any case.
 """
 
 from __future__ import annotations
@@ -98,7 +97,7 @@ def lost(vault: Vault, key: str) -> Elsewhere | None:
     known = [one for one in wanted if _journal_knows(vault, one)]
     if not known:
         return None
-    # Imported here: it looks at the whole journal, and imports this package.
+    # Imported here: it reads the complete journal, and imports this package.
     from fingerprint.vault.remedies import restore_command, usable_copy
 
     copies = {one: usable_copy(vault, one) for one in known}
@@ -147,7 +146,7 @@ def _holds_registration(vault: Vault) -> str:
         if _journal_knows(vault, REGISTRATION_KEY):
             return f"our journal {vault.history.path} knows a registration of {vault.path}"
     except VaultDenied:
-        # Another user's. Who may read neither vault is told so when its own is made.
+        # Another user's. If neither vault is readable, making the own one reports that.
         return ""
     except VaultCorrupt:
         return f"the registration in {vault.path} cannot be read"

@@ -58,7 +58,7 @@ class Pending(Value):
     replaces: str
 
     @property
-    def told(self) -> str:
+    def search_terms(self) -> str:
         """What finds the node at the service: activation id, time and public key."""
         return f"activation id {self.activation_id}, time {self.at}, public key {self.public_key}"
 

@@ -35,7 +35,7 @@ def decode_record(vault: Vault, key: str, data: bytes, decode: Callable[[bytes, 
 
 def _remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
     """Return that nothing was written, and what helps against a lost or damaged record."""
-    # Imported here: only an error needs the whole journal.
+    # Imported here: only an error needs the complete journal.
     from fingerprint.vault.remedies import NOTHING_WRITTEN, restore_remedy
 
     return NOTHING_WRITTEN + restore_remedy(vault, key, present)
@@ -93,7 +93,7 @@ def read_record(vault: Vault, directory: Directory, key: str, *, to_write: bool 
     manifest, data = read_manifest(vault, directory, to_write=to_write), read_data(vault, directory, key)
     for _ in range(_READS_TRIED):
         try:
-            # What helps is looked for when it is sure.
+            # A remedy is searched only for a defect that stays.
             found = checked(vault, manifest, key, data, to_write=to_write, in_short=True)
             if not vault.notice:
                 return found
@@ -161,7 +161,7 @@ def _check_damage(vault: Vault, key: str, data: bytes, *, to_write: bool, in_sho
         # Of another user, or not to be trusted: it will not be better for waiting, unlike an I/O error.
         if to_write:
             raise
-        vault.unwatched = f"Damage could not be looked for: {error.where}: {error.what}"
+        vault.unwatched = f"No check for damage: {error.where}: {error.what}"
         return
     if not states:
         return
@@ -172,7 +172,7 @@ def _check_damage(vault: Vault, key: str, data: bytes, *, to_write: bool, in_sho
         bytes_ = "1 byte" if count == 1 else f"{count} bytes"
         helps = "" if in_short else _remedy(vault, key, data)
         raise VaultCorrupt(
-            f"it differs in {bytes_} from what was written last, which looks like damage",
+            f"it differs in {bytes_} from what was written last, which indicates damage",
             where=vault.data_path(key),
             remedy=f"{helps}. If it was changed on purpose: fingerprint vault backup --yes",
         )

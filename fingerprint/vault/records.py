@@ -40,8 +40,8 @@ _REGISTRATION_FIELDS = (
 def decode_fingerprint(data: bytes, where: str) -> FingerprintRecord:
     """Return the record that the bytes of `InstanceFingerprint` hold.
 
-    Field names match in any case and the last one wins; `null` leaves a field as it is, and a whole
-    record of `null` is a cleared one; a missing threshold reads as 0; unknown fields are kept. But a
+    Field names match in any case and the last one wins; `null` leaves a field as it is, and a
+    record that is `null` is a cleared one; a missing threshold reads as 0; unknown fields are kept. But a
     field that is missing while an unknown one is there has a damaged name, and attributes without a
     fingerprint are no cleared record: both would make another identity of this one.
 
@@ -156,8 +156,8 @@ def finish_command(node: str = "") -> str:
 
 def encode_registration(record: RegistrationRecord) -> bytes:
     """Return the bytes that the reference writes for a registration."""
-    told = ((name, getattr(record, attribute)) for name, attribute in _REGISTRATION_FIELDS)
-    known = [(name, dumps(value)) for name, value in told if value is not None]
+    values = ((name, getattr(record, attribute)) for name, attribute in _REGISTRATION_FIELDS)
+    known = [(name, dumps(value)) for name, value in values if value is not None]
     return _object([*known, *record.extra])
 
 

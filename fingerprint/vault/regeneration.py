@@ -1,7 +1,7 @@
-"""Whether the record of a vault is the one that the service knows: was its fingerprint replaced since the registration?
+"""Decide whether the fingerprint of a vault was replaced since the registration, so that the service rejects it.
 
-Judged by what the journal saw: with which change the present fingerprint came, which fingerprint was there before,
-and whether the machine has become another node since. A new key alone says nothing: keys are rotated.
+The journal decides: the change with which the present fingerprint came, the fingerprint before it, and whether the
+machine became another node since. A new key alone proves nothing: keys are rotated.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class State(Value):
         by: "us" or "another program"; "" if it did not happen.
         restorable: number of the history's entry with the record from before, None without one.
         evidence_at: when what was kept for the record was taken; "" if nothing is.
-        uncertain: why it cannot be told whether it was replaced; "" if it can.
+        uncertain: why it is not known whether it was replaced; "" if it is.
         restored_at: when the present fingerprint was brought back or taken over to the machine as it is; "" if
             that is not how the record was written last.
         prior_hash: the hardware hash of the restorable record.
@@ -87,12 +87,12 @@ class Journal:
         """Return the node's id of a registration, "" for none."""
         return self._once(REGISTRATION_KEY, data, lambda text: decode_registration(text, "").instance_id)
 
-    def _once(self, key: str, data: bytes | None, told: Callable[[bytes], str]) -> str:
+    def _once(self, key: str, data: bytes | None, read: Callable[[bytes], str]) -> str:
         if data is None:
             return ""
         if (key, data) not in self._read:
             try:
-                self._read[key, data] = told(data)
+                self._read[key, data] = read(data)
             except VaultCorrupt:
                 self._read[key, data] = ""
         return self._read[key, data]
@@ -110,7 +110,7 @@ class Journal:
 
 
 def is_of_another_node(journal: Journal, fingerprint: str) -> bool | None:
-    """Return whether the journal knows a fingerprint as another node's only; None where it does not tell.
+    """Return whether the journal knows a fingerprint as another node's only; None if it is not known.
 
     Raises:
         VaultError: the registration could not be read.
@@ -155,7 +155,7 @@ def state_of(vault: Vault, record: FingerprintRecord) -> State:
     try:
         evidence = vault.evidence.for_record(record)
     except VaultError:
-        # Damaged evidence says nothing, and the history is told all the same.
+        # Damaged evidence proves nothing; the history is reported without it.
         return state
     return state.replace(evidence_at=evidence.at) if evidence else state
 
@@ -253,7 +253,7 @@ def _restored_at(journal: Journal, fingerprint: str) -> str:
 
 
 def _node_with(journal: Journal, fingerprint: str) -> str | None:
-    """Return the node id that the machine had with a fingerprint, "" for none, None where the journal does not tell."""
+    """Return the node id that the machine had with a fingerprint, "" for none, None if it is not known."""
     with_it = journal.having(fingerprint)
     # What another program replaced it by may have come with another node.
     last = next((change for change in reversed(with_it) if change.why != FOUND), with_it[-1])
@@ -285,7 +285,7 @@ def _by_dates(vault: Vault, lost: State, changes: list[Change], *, mismatch: boo
     rotates no key for a fingerprint that it rejects, so a key that is younger than the replacement is that of a
     registration. The registration file is written by registrations only.
     """
-    # Imported here: regular expressions cost more than a whole check, and this is asked of a lost record only.
+    # Imported here: regular expressions cost more than a complete check, and only a lost record needs this.
     from fingerprint._io.times import created_seconds
 
     try:

@@ -1,6 +1,6 @@
-"""What helps against a damaged vault, offered only where it works: the journal is looked at first.
+"""Find the remedy for a damaged vault, offered only if it works: the journal is searched first.
 
-For the path of an error only: reading a sound vault never comes here.
+Only errors load this module: reading a sound vault does not need it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def usable_copy(vault: Vault, key: str, present: bytes | None = None) -> tuple[i
     """Return number and time (RFC 3339) of the newest copy of a key that helps; None if there is none.
 
     It decodes, holds a fingerprint or a complete registration, and is not what is there. A fingerprint is not one
-    that the service rejects by what the journal tells: one that was made after a mismatch, or another node's. One
+    that the service rejects according to the journal: one that was made after a mismatch, or another node's. One
     that is known to be this node's comes before one of which that is not known.
 
     Args:
@@ -54,12 +54,12 @@ def usable_copy(vault: Vault, key: str, present: bytes | None = None) -> tuple[i
     there = vault.raw(key) if present is None else present
     journal = Journal(vault)
     changes = journal.of_record if key == FINGERPRINT_KEY else journal.registrations
-    whole = [copy for copy in copies_of(changes) if copy[2] != there and _is_whole(key, copy[2])]
+    usable = [copy for copy in copies_of(changes) if copy[2] != there and _is_usable(key, copy[2])]
     if key != FINGERPRINT_KEY:
-        return next(((number, at) for number, at, _ in whole), None)
+        return next(((number, at) for number, at, _ in usable), None)
     doubts: dict[str, int | None] = {}
     doubtful: tuple[int, str] | None = None
-    for number, at, data in whole:
+    for number, at, data in usable:
         fingerprint = journal.fingerprint(data)
         if fingerprint not in doubts:
             doubts[fingerprint] = _doubt(journal, fingerprint)
@@ -146,9 +146,15 @@ def restore_remedy(vault: Vault, key: str, present: bytes | None = None) -> str:
 
 
 def first_remedy(vault: Vault, key: str, *, to_write: bool) -> str:
-    """Return how a key comes into the vault that holds none. Raises VaultError where our journal does not tell.
+    """Return what makes the record of a key that the vault does not hold.
 
-    Who reads in order to write must know whether the machine is registered: for him a failed read is an error.
+    Args:
+        vault: the vault.
+        key: the key.
+        to_write: whether the caller reads in order to write: then it must be known whether the machine is registered.
+
+    Raises:
+        VaultError: our journal could not be read; with `to_write` also the registration or the other vault.
     """
     from fingerprint.vault import other_records
 
@@ -160,7 +166,7 @@ def first_remedy(vault: Vault, key: str, *, to_write: bool) -> str:
     except VaultUnsafe:
         if to_write:
             raise
-        # Of the other record; who reads that is told.
+        # It concerns the other record, and reading that one reports it.
         known = None
     if known is not None:
         return f"{known.what[0].upper()}{known.what[1:]}. {known.remedy}"
@@ -170,12 +176,12 @@ def first_remedy(vault: Vault, key: str, *, to_write: bool) -> str:
 
 
 def _is_registered(vault: Vault, *, to_write: bool) -> bool:
-    """Return whether the vault holds a registration; who only reads takes one that he may not read for none."""
+    """Return whether the vault holds a registration; without `to_write` one that may not be read counts as none."""
     try:
         data = vault.raw(REGISTRATION_KEY)
         return data is not None and bool(decode_registration(data, "").instance_id)
     except VaultCorrupt:
-        # Of whom it was it does not tell any more: `vault init` makes no record beside it.
+        # Its node is not known any more: `vault init` makes no record beside it.
         return True
     except (VaultDenied, VaultUnsafe):
         if to_write:
@@ -214,7 +220,7 @@ def _without_a_copy(key: str, why: str = "") -> str:
     return f"Restore {key} from a backup of your own{why}, or register the machine again: {REGISTER}"
 
 
-def _is_whole(key: str, data: bytes) -> bool:
+def _is_usable(key: str, data: bytes) -> bool:
     try:
         if key == FINGERPRINT_KEY:
             return bool(decode_fingerprint(data, "").fingerprint)

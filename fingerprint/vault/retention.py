@@ -1,7 +1,7 @@
 """Which lines a journal keeps when it has many: a bound for each kind, so that no kind evicts another.
 
 Threshold changes come by the hundred; what was registered, what it was replaced by, and what a person kept by
-name come rarely, and are what somebody looks for.
+name come rarely, and people search for them.
 """
 
 from __future__ import annotations

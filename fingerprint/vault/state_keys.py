@@ -2,7 +2,7 @@
 
 The key of a vault is its real path, escaped so that no two paths have one key. Beside the journal a place file says
 which directory was at that path: so a directory that is reached by two paths (a bind mount) has one state, and a
-directory that was made anew is told from the one that the journal is of.
+directory that was made anew is distinguished from the one that the journal is of.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 
 
 def real_path(vault: str) -> str:
-    """Return a vault's path without links; what may not be looked into counts as no link.
+    """Return a vault's path without links; what may not be read counts as no link.
 
     Raises:
-        VaultUnreadable: it could not be looked at.
+        VaultUnreadable: reading it failed.
     """
     try:
         return os.path.realpath(vault, strict=True)
@@ -51,7 +51,7 @@ def real_path(vault: str) -> str:
     try:
         return os.path.realpath(vault)
     except OSError as error:
-        # What was a link when it was looked at is none any more.
+        # It was a link a moment ago and is none any more.
         raise vault_error(error, vault) from None
 
 
@@ -148,13 +148,13 @@ def note_place(state: str, vault: str, key: str) -> None:
         place = _place(directory, key)
         # Under another path of the same directory the first one stays.
         if place is None or not _is_of(place, there):
-            told = {"schemaVersion": 1, "path": writable(real),
+            note = {"schemaVersion": 1, "path": writable(real),
                     "pathBytes": os.fsencode(real).hex(), "device": there.st_dev, "inode": there.st_ino}  # fmt: skip
-            directory.replace(key + _PLACE, dumps(told) + b"\n")
+            directory.replace(key + _PLACE, dumps(note) + b"\n")
 
 
 def is_noted(state: str, key: str) -> bool:
-    """Return whether something was written in a vault and acknowledged, as far as its place file tells.
+    """Return whether something was written in a vault and acknowledged, according to its place file.
 
     Raises:
         VaultError: that could not be read.
@@ -195,12 +195,12 @@ def _status(path: str) -> os.stat_result | None:
 def _place(directory: Directory, key: str) -> dict[str, Any] | None:
     """Return what a place file holds, None without one or for one that is none: then the path decides."""
     try:
-        told = loads(directory.read(key + _PLACE) or b"")
+        place = loads(directory.read(key + _PLACE) or b"")
     except (JsonError, VaultCorrupt):
         return None
-    if not isinstance(told, dict) or type(told.get("device")) is not int or type(told.get("inode")) is not int:
+    if not isinstance(place, dict) or type(place.get("device")) is not int or type(place.get("inode")) is not int:
         return None
-    return told if isinstance(told.get("pathBytes"), str) else None
+    return place if isinstance(place.get("pathBytes"), str) else None
 
 
 def _is_of(place: dict[str, Any] | None, there: os.stat_result) -> bool:

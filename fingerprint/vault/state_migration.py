@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _EVIDENCE = "evidence"
 _CREDENTIALS = "credentials"
-# No escape of a path has these; such a journal is for people to look into.
+# No escape of a path has these; such a journal is for people to examine.
 _ASIDE, _MIXED = "%earlier", "%mixed"
 _NAME_LIMIT = 200
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")

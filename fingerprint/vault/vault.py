@@ -94,7 +94,7 @@ class Vault:
         return vault
 
     def keeping(self) -> Vault:
-        """Return this vault as one that reads each file once, for one look at it; it cannot be edited."""
+        """Return this vault as one that reads each file once, for one observation; it cannot be edited."""
         if self.files.keeping:
             return self
         one = object.__new__(type(self))
@@ -102,16 +102,16 @@ class Vault:
         return one
 
     def require_fresh(self) -> None:
-        """Raise RuntimeError if it keeps what it read: who looks again, or writes, reads anew."""
+        """Raise RuntimeError if it keeps what it read: to observe again, or to write, read anew."""
         if self.files.keeping:
             raise RuntimeError(
-                "a vault that keeps what it read cannot be looked at again, nor edited: "
+                "a vault that keeps what it read cannot be observed again, nor edited: "
                 "name the vault that it was made of"
             )
 
     @property
     def shadowed(self) -> bool:
-        """Whether this is our own vault, found in spite of an empty directory where the reference's is looked for."""
+        """Whether this is our own vault, found in spite of an empty directory at the path of the reference's."""
         if not self.by_default or self.path == reference_vault():
             return False
         return hides_own(reference_vault())

@@ -1,4 +1,4 @@
-"""Every defect of a vault, with its remedy. Looks and changes nothing."""
+"""List every defect of a vault with its remedy; read-only."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Finding(Value):
     @classmethod
     def of(cls, error: VaultError) -> Finding:
         """Return the finding that an error of the vault is."""
-        # Who only looked has written nothing anyhow.
+        # `verify` never writes, so the remedy need not say so.
         return cls(type(error).__name__, error.what, error.where, error.remedy.removeprefix(NOTHING_WRITTEN), True)
 
 
@@ -205,8 +205,8 @@ def _record_findings(vault: Vault, found: list[Finding], states: list[ManifestSt
     """Name what reading the records meets and nothing before has named."""
     findings = []
     # Whose data are missing, and what is wrong with a manifest, its state has named.
-    told = {vault.data_path(key) for state in states for key in state.keys}
-    told = {path for path in told if not os.path.lexists(path)} | {one.where for one in states if not one.sound}
+    named = {vault.data_path(key) for state in states for key in state.keys}
+    named = {path for path in named if not os.path.lexists(path)} | {one.where for one in states if not one.sound}
     for key, read in ((FINGERPRINT_KEY, vault.read), (REGISTRATION_KEY, vault.read_registration)):
         try:
             read()
@@ -218,7 +218,7 @@ def _record_findings(vault: Vault, found: list[Finding], states: list[ManifestSt
                     found_missing = found_missing.replace(remedy="Finish the registration that is open (see below)")
                 findings.append(found_missing)
         except VaultError as error:
-            if error.where not in told and not _is_named(error, found):
+            if error.where not in named and not _is_named(error, found):
                 findings.append(Finding.of(error))
         if vault.rolled_back:
             findings.append(_rolled_back(vault, key))
@@ -270,7 +270,7 @@ def _journal_findings(vault: Vault) -> list[Finding]:
         return [found.replace(broken=not isinstance(error, (VaultDenied, VaultUnsafe)))]
     return [
         Finding("journal", f"line {number} of our journal is damaged; that entry cannot be restored",
-                vault.history.path, "Look for disk errors in the system log", False)
+                vault.history.path, "Search the system log for disk errors", False)
         for number in damaged
     ]  # fmt: skip
 
@@ -296,7 +296,7 @@ def _open_registrations(vault: Vault) -> list[Finding]:
                 what = f"{what}; the vault holds another registration since ({there})"
                 remedy = f"To replace that, use: {finish_command(one.node)}"
         else:
-            what = f"a registration was interrupted: the service may have made a node ({one.told})"
+            what = f"a registration was interrupted: the service may have made a node ({one.search_terms})"
             usual = one.endpoint.startswith(f"https://ssm.{one.region}.")
             # With another provider it would be another request, and another node.
             ask = register_command(

@@ -95,7 +95,7 @@ F --snapshot same.json check > /dev/null && echo same
 """,
     )
     assert "code 3\nunchanged\nInstanceFingerprint\n" in done.stdout, done
-    assert "no room" in done.stderr
+    assert "no space left" in done.stderr
     assert done.stdout.endswith("code 0\nsame\n")
 
 

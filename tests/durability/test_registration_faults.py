@@ -159,7 +159,7 @@ class House:
         figure = "nodes whose id was printed" if node in ended.complaint else "nodes reported by key and time"
         count(figure, 1)
         told = [one for one in open_ones if one.public_key == public and one.activation_id == self.made.id]
-        if not told or not any(told[0].told in finding.what for finding in findings):
+        if not told or not any(told[0].search_terms in finding.what for finding in findings):
             yield f"{node} is lost: neither stored nor reported"
             return
         if node in ended.complaint and f"fingerprint register --node {node}" not in ended.complaint:
@@ -237,7 +237,7 @@ def test_a_kill_while_the_service_is_asked_is_reported_so_that_the_node_can_be_f
     assert len(house.new_nodes()) == after
     [one] = pending(house.vault)
     [finding] = [finding for finding in verify(house.vault) if finding.kind == "registration-open"]
-    assert one.told in finding.what
+    assert one.search_terms in finding.what
     assert (one.activation_id, one.region) == (house.made.id, REGION)
     assert one.registration.private_key not in finding.what
     assert list(house.defects(Run(-9, "", "", []), KILL, count)) == []
