@@ -74,7 +74,7 @@ def data_file(vault: Vault) -> Path:
     return Path(vault.data_path("InstanceFingerprint"))
 
 
-def test_a_match_returns_the_saved_fingerprint_and_writes_nothing(vault: Vault) -> None:
+def test_a_match_returns_the_saved_fingerprint_without_a_write(vault: Vault) -> None:
     store(vault)
     before = data_file(vault).stat()
     machine = Scripted(unix_snapshot())
@@ -100,7 +100,7 @@ def test_a_cleared_record_is_minted_anew_and_kept_in_the_history(vault: Vault, t
     assert vault.history.entries()[-1]["record"] == text
 
 
-def test_regenerate_replaces_a_mismatch_after_three_looks_and_keeps_the_threshold(vault: Vault) -> None:
+def test_regenerate_replaces_a_mismatch_after_three_attempts(vault: Vault) -> None:
     old = store(vault, threshold=77)
     machine = Scripted(OTHER)
     new = Gate(vault, machine, policy="regenerate").fingerprint()
@@ -212,7 +212,7 @@ def test_a_record_that_stays_unreadable_is_an_error(vault: Vault) -> None:
     assert path.is_dir()
 
 
-def test_a_fingerprint_without_a_hash_is_a_mismatch_that_keeps_the_threshold(vault: Vault) -> None:
+def test_a_fingerprint_without_a_hash_is_a_mismatch(vault: Vault) -> None:
     store(vault)
     data_file(vault).write_text(f'{{"fingerprint":"{SAVED}","hardwareHash":null,"similarityThreshold":55}}')
     machine = Scripted(unix_snapshot())
@@ -221,7 +221,7 @@ def test_a_fingerprint_without_a_hash_is_a_mismatch_that_keeps_the_threshold(vau
     assert vault.read().threshold == 55
 
 
-def test_a_record_changed_by_another_process_meanwhile_is_judged_anew(vault: Vault) -> None:
+def test_a_record_that_changed_meanwhile_is_compared_again(vault: Vault) -> None:
     store(vault)
     machine = Scripted(OTHER)
     winner = FingerprintRecord("the winner's", collect(RecordedMachine(OTHER)).hardware_hash, 40)
@@ -346,7 +346,7 @@ FLOW_ELSEWHERE = {"hardware id differs th 40, store fails", "bad JSON first read
 
 
 @pytest.mark.parametrize("policy", [*Policy.members()])
-def test_no_look_that_was_kept_decides_about_a_write(vault: Vault, tmp_path: Path, policy: Policy) -> None:
+def test_no_kept_observation_decides_about_a_write(vault: Vault, tmp_path: Path, policy: Policy) -> None:
     """Three attempts at one reading agree with each other whatever it is, so who writes reads anew."""
     store(vault)
     before = data_file(vault).read_bytes()

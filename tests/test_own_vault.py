@@ -37,7 +37,7 @@ EACH_COMMAND = pytest.mark.parametrize(
 
 
 @EACH_COMMAND
-def test_what_root_cannot_read_decides_for_the_agent_and_not_for_our_client(
+def test_a_value_unreadable_for_root_decides_only_for_the_agent(
     machine: AgentMachine, capfd: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     lockdown(machine)

@@ -39,7 +39,7 @@ def audit(setup: Setup) -> list[str]:
     return [json.loads(line)["why"] for line in (setup.directory / "state" / "audit.log").read_text().splitlines()]
 
 
-def test_history_lists_what_was_replaced_with_when_why_and_by_whom(setup: Setup) -> None:
+def test_history_lists_each_replaced_record_and_its_cause(setup: Setup) -> None:
     assert "was ever replaced" in setup("vault", "history").stdout
     setup("threshold", "set", "50")
     setup("threshold", "set", "60")
@@ -74,7 +74,7 @@ def test_a_regenerated_fingerprint_can_be_brought_back(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "no manifest", "bad manifest", "flipped"])
-def test_what_was_written_last_comes_back_over_a_lost_or_damaged_record(damage: str, setup: Setup) -> None:
+def test_the_last_write_is_restored_over_a_damaged_record(damage: str, setup: Setup) -> None:
     whole = setup.record.read_bytes()
     manifest = setup.vault / "Manifest"
     if damage == "missing":
@@ -107,7 +107,7 @@ def test_a_record_of_another_machine_is_restored_only_by_name(setup: Setup) -> N
     assert setup.record.read_bytes() == before
 
 
-def test_a_rebaseline_keeps_fingerprint_and_threshold_and_takes_the_machine(setup: Setup) -> None:
+def test_a_rebaseline_replaces_only_the_hardware_hash(setup: Setup) -> None:
     old = json.loads(setup.record.read_text())
     setup.is_now(dmi="new", disk="new", ip="192.0.2.99")
     assert setup("check").returncode == 1
@@ -143,7 +143,7 @@ def test_a_rebaseline_stores_no_attribute_that_could_not_be_read(setup: Setup) -
     assert setup.record.read_bytes() == before
 
 
-def test_an_entry_that_is_not_there_is_told(setup: Setup) -> None:
+def test_a_missing_entry_is_reported(setup: Setup) -> None:
     done = setup("vault", "restore", "99", "--yes")
     assert done.returncode == 3
     assert "there is no entry 99" in done.stderr
@@ -162,7 +162,7 @@ def test_a_record_that_changed_after_the_plan_is_not_replaced(setup: Setup) -> N
     assert vault.read().threshold == 60
 
 
-def test_a_record_changed_on_purpose_is_taken_by_a_backup_with_its_word(setup: Setup) -> None:
+def test_a_backup_with_its_option_accepts_a_changed_record(setup: Setup) -> None:
     setup.record.write_bytes(setup.record.read_bytes().replace(b"192.0.2.2", b"192.0.2.3"))
     assert setup("vault", "backup").returncode == 3
     assert setup("check").returncode == 3
@@ -198,9 +198,7 @@ def agent(machine: Registered) -> str:
 
 @pytest.mark.parametrize("key", ["InstanceFingerprint", "RegistrationKey"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_the_remedy_for_a_damaged_record_names_its_key_and_restores_that_one(
-    damage: str, key: str, registered: Registered
-) -> None:
+def test_the_remedy_for_a_damaged_record_restores_its_key(damage: str, key: str, registered: Registered) -> None:
     before = registered.store()
     DAMAGES[damage](registered.vault_path / "Store" / key)
     done = registered("vault", "verify")
@@ -242,7 +240,7 @@ def test_a_copy_that_does_not_help_is_not_offered(registered: Registered) -> Non
     assert Path(good).read_bytes() == whole
 
 
-def test_a_fingerprint_that_the_service_does_not_know_is_not_offered(registered: Registered) -> None:
+def test_a_fingerprint_unknown_to_the_service_is_not_offered(registered: Registered) -> None:
     """What was stored after a mismatch, and then cleared or damaged, is no way back: the one from before is."""
     known = registered.vault.read()
     with registered.vault.edit() as edit:
@@ -259,7 +257,7 @@ def test_a_fingerprint_that_the_service_does_not_know_is_not_offered(registered:
 
 @pytest.mark.parametrize("by_the_agent", [False, True], ids=["by us", "by the agent"])
 @pytest.mark.parametrize("cleared", [False, True], ids=["at once", "cleared between"])
-def test_the_way_back_over_two_replacements_is_the_one_that_the_service_knows(
+def test_the_remedy_after_two_replacements_is_the_registered_one(
     cleared: bool, by_the_agent: bool, registered: Registered
 ) -> None:
     vault = registered.vault
@@ -299,7 +297,7 @@ def test_a_fingerprint_of_another_node_is_not_offered(damage: str, registered: R
     assert damage == "a flipped byte" or "that helps" in " ".join(done.stderr.split())
 
 
-def test_a_fingerprint_that_was_kept_by_a_registration_is_offered(registered: Registered) -> None:
+def test_a_fingerprint_kept_by_a_registration_is_offered(registered: Registered) -> None:
     """The machine registered here as another node, with the fingerprint that it had."""
     record, registration = registered.vault.read(), registered.vault.read_registration()
     with registered.vault.edit() as edit:
@@ -309,7 +307,7 @@ def test_a_fingerprint_that_was_kept_by_a_registration_is_offered(registered: Re
     assert registered.vault.read() == record
 
 
-def test_a_restore_without_a_key_does_not_write_the_whole_record_over_itself(registered: Registered) -> None:
+def test_a_restore_without_a_key_spares_an_intact_record(registered: Registered) -> None:
     (registered.vault_path / "Store" / "RegistrationKey").write_bytes(b"")
     done = registered("vault", "restore", "0", "--yes")
     assert done.returncode == 4
@@ -319,7 +317,7 @@ def test_a_restore_without_a_key_does_not_write_the_whole_record_over_itself(reg
     assert registered("vault", "verify").returncode == 0
 
 
-def test_a_backup_copies_both_keys_and_the_history_shows_the_key_of_each(registered: Registered) -> None:
+def test_a_backup_copies_both_keys(registered: Registered) -> None:
     answer = registered.json("vault", "backup")
     assert [entry["key"] for entry in answer["entries"]] == ["InstanceFingerprint", "RegistrationKey"]
     numbers = [entry["number"] for entry in answer["entries"]]
@@ -343,7 +341,7 @@ def test_a_key_that_is_not_that_of_the_entry_is_named(registered: Registered) ->
     assert (done.returncode, "entry 1 holds InstanceFingerprint" in done.stderr) == (2, True)
 
 
-def test_a_backup_of_a_damaged_record_is_refused_and_the_other_one_can_be_copied(registered: Registered) -> None:
+def test_a_backup_of_a_damaged_record_is_refused(registered: Registered) -> None:
     (registered.vault_path / "Store" / "RegistrationKey").write_bytes(b"{")
     for words in ((), ("--yes",)):
         done = registered("vault", "backup", *words)
@@ -353,7 +351,7 @@ def test_a_backup_of_a_damaged_record_is_refused_and_the_other_one_can_be_copied
     assert [entry["key"] for entry in answer["entries"]] == ["InstanceFingerprint"]
 
 
-def test_a_registration_that_comes_back_without_a_fingerprint_is_told(registered: Registered) -> None:
+def test_a_restored_registration_without_fingerprint_is_reported(registered: Registered) -> None:
     for path in (registered.vault_path / "Store").iterdir():
         path.write_bytes(b"")
     done = registered("vault", "restore", "0", "--key", "registration", "--yes")
@@ -362,7 +360,7 @@ def test_a_registration_that_comes_back_without_a_fingerprint_is_told(registered
     assert registered("vault", "verify").returncode == 0
 
 
-def test_a_key_that_was_written_ahead_of_a_rotation_is_not_what_was_written_last(registered: Registered) -> None:
+def test_a_key_written_ahead_is_not_the_last_write(registered: Registered) -> None:
     """It never was in the vault: the service had not accepted it."""
     from fingerprint.vault.journal import AHEAD, WRITTEN_AHEAD
 
@@ -401,9 +399,7 @@ def test_a_write_that_failed_is_not_what_was_written_last(
 
 @as_root
 @pytest.mark.parametrize("regenerated_by", ["the agent", "us"])
-def test_a_restore_says_that_the_agent_would_replace_it_again_and_offers_what_holds(
-    regenerated_by: str, registered: Registered
-) -> None:
+def test_a_restore_that_the_agent_would_replace_says_so(regenerated_by: str, registered: Registered) -> None:
     """The printed way back after a true mismatch: a plain restore loops, and the command that is offered does not."""
     old = json.loads((registered.vault_path / "Store" / "InstanceFingerprint").read_text())
     other_hardware(registered)
@@ -433,7 +429,7 @@ def test_a_restore_says_that_the_agent_would_replace_it_again_and_offers_what_ho
 
 @as_root
 @pytest.mark.parametrize("change", ["none", "address", "hardware", "machine-id", "disabled", "hardware, disabled"])
-def test_what_a_restore_says_of_the_machine_is_what_the_reference_does(change: str, registered: Registered) -> None:
+def test_a_restore_predicts_what_the_reference_does(change: str, registered: Registered) -> None:
     if "disabled" in change:
         assert registered("threshold", "set", "-1").returncode == 0
         assert registered("vault", "backup").returncode == 0
@@ -451,7 +447,7 @@ def test_what_a_restore_says_of_the_machine_is_what_the_reference_does(change: s
 
 
 @as_root
-def test_a_rebaseline_of_a_restored_record_needs_a_word_for_another_hardware_id(registered: Registered) -> None:
+def test_another_hardware_id_is_rebaselined_only_with_its_option(registered: Registered) -> None:
     registered.snapshot["files"]["/etc/machine-id"] = {"text": "f" * 32 + "\n"}
     before = registered.store()
     done = registered("vault", "restore", "0", "--rebaseline", "--yes")
@@ -465,7 +461,7 @@ def test_a_rebaseline_of_a_restored_record_needs_a_word_for_another_hardware_id(
     assert agent(registered) == "reads"
 
 
-def test_a_rebaseline_of_a_restored_record_requires_every_attribute(registered: Registered) -> None:
+def test_a_rebaseline_of_a_restore_requires_every_attribute(registered: Registered) -> None:
     other_hardware(registered)
     for command in registered.snapshot["commands"]:
         if "dmidecode" in command["argv"][0]:
@@ -479,7 +475,7 @@ def test_a_rebaseline_of_a_restored_record_requires_every_attribute(registered: 
     assert not any("--rebaseline" in note for note in planned["notes"])
 
 
-def test_a_rebaseline_on_a_copied_disk_is_refused_with_the_reason(registered: Registered, tmp_path: Path) -> None:
+def test_a_rebaseline_on_a_copied_disk_is_refused(registered: Registered, tmp_path: Path) -> None:
     root = copied_disk(tmp_path, registered)
     done = run("--root", str(root), "vault", "restore", "0", "--rebaseline", "--yes", env=registered.env)
     assert (done.returncode, "the hardware is not on a copied disk" in done.stderr) == (4, True)
@@ -490,7 +486,7 @@ def test_a_registration_has_no_hardware_hash(words: tuple[str, ...], registered:
     assert registered("vault", "restore", *words, "--rebaseline", "--yes").returncode == 2
 
 
-def test_a_record_of_another_registration_is_told(registered: Registered) -> None:
+def test_a_record_of_another_registration_is_reported(registered: Registered) -> None:
     """The vault was registered again since: the service knows the new node by another fingerprint."""
     assert registered.json("vault", "restore", "1", "--dry-run")["nodes"] is None
     with registered.vault.edit() as edit:
@@ -504,7 +500,7 @@ def test_a_record_of_another_registration_is_told(registered: Registered) -> Non
     assert told["nodes"] == {"then": "mi-0123456789abcdef0", "now": NODE_2}
 
 
-def test_a_fingerprint_that_the_service_rejects_is_named_when_it_is_restored(registered: Registered) -> None:
+def test_a_restore_names_a_fingerprint_that_the_service_rejects(registered: Registered) -> None:
     known = registered.vault.read()
     with registered.vault.edit() as edit:
         edit.store(known.replace(fingerprint="f" * 36), why=MISMATCH)
@@ -527,7 +523,7 @@ def test_a_cleared_record_is_named_when_it_is_restored(registered: Registered) -
     assert registered("vault", "restore", "0", "--rebaseline", "--yes").returncode == 4
 
 
-def test_check_says_that_another_program_changed_the_threshold_of_a_registered_machine(registered: Registered) -> None:
+def test_check_reports_a_threshold_changed_by_another_program(registered: Registered) -> None:
     assert registered("vault", "backup").returncode == 0
     path = Path(registered.vault.data_path("InstanceFingerprint"))
     path.write_text(path.read_text().replace('"similarityThreshold":40', '"similarityThreshold":41'))
@@ -546,7 +542,7 @@ def test_history_names_the_copy_of_a_record_that_is_gone(registered: Registered)
     assert path.read_bytes() == before
 
 
-def test_a_cleared_record_is_lost_to_verify_and_its_copy_is_not_offered(registered: Registered) -> None:
+def test_verify_reports_a_cleared_record_as_lost(registered: Registered) -> None:
     assert registered("vault", "reset", "--yes").returncode == 0
     verified = registered("vault", "verify")
     assert (verified.returncode, "its fingerprint is lost" in verified.stdout) == (1, True)

@@ -252,9 +252,7 @@ def test_another_kind_of_temporary_file_leads_nowhere(
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FILE_KINDS if kind != "1 GiB file"])
-def test_another_kind_of_audit_log_is_refused_before_anything_is_written(
-    kind: str, house: Path, run: Run, baseline: int, count: Count
-) -> None:
+def test_another_kind_of_audit_log_stops_a_write(kind: str, house: Path, run: Run, baseline: int, count: Count) -> None:
     """A change that cannot be told to the audit log is not made."""
     put(kind, house / "state" / "audit.log", house)
     before = all_trees(house)

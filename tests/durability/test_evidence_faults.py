@@ -119,9 +119,7 @@ def test_no_fault_and_no_kill_costs_what_was_kept(
     assert found == []
 
 
-def test_writers_at_once_keep_one_entry_each_and_readers_see_whole_ones(
-    tmp_path: Path, count: Callable[[str, int], None]
-) -> None:
+def test_parallel_writers_keep_one_entry_each(tmp_path: Path, count: Callable[[str, int], None]) -> None:
     house = House(tmp_path)
     writers = [subprocess.Popen(house.words(ENTRIES_EACH), stdout=subprocess.PIPE, text=True) for _ in range(WRITERS)]
     reads = 0

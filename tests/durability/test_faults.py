@@ -392,7 +392,7 @@ def losses_of_the_reference(operation: str, directory: Path) -> tuple[int, Count
     return len(faults), Counter(figure for _, (figure, _) in each_in_turn(houses, faults, attempt))
 
 
-def test_the_documented_procedure_of_the_reference_loses_records_and_ours_none(
+def test_the_procedure_of_the_reference_loses_records(
     tmp_path: Path, full: bool, count: Callable[[str, int], None]
 ) -> None:
     """The same kills and I/O errors, judged alike: a comparison, and the proof that the judge sees losses.

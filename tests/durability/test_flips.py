@@ -115,7 +115,7 @@ def test_no_changed_byte_of_the_manifest_leads_elsewhere(vault: Vault, full: boo
         assert path.read_bytes() == data
 
 
-def test_without_a_copy_no_changed_byte_makes_a_first_fingerprint_or_loses_the_hash(
+def test_a_changed_byte_never_makes_a_first_fingerprint(
     vault: Vault, full: bool, count: Callable[..., None], tmp_path: Path
 ) -> None:
     """A vault that only the agent wrote has no copy here: a changed value cannot be told, a changed name can."""

@@ -207,7 +207,7 @@ def sanitized(full: bool, tmp_path_factory: pytest.TempPathFactory) -> str:
     return sanitized_python(tmp_path_factory.mktemp("sanitized"))
 
 
-def test_the_list_of_tests_for_the_sanitizers_names_files_that_exist() -> None:
+def test_the_sanitizers_list_names_existing_test_files() -> None:
     assert [pattern for pattern in NATIVE_TESTS if not list((ROOT / "tests").rglob(pattern))] == []
 
 

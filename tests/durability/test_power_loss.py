@@ -239,7 +239,7 @@ def test_nothing_acknowledged_is_undone_by_a_power_loss(
             assert vault.read_registration().private_key
 
 
-def test_the_procedure_of_the_reference_undoes_what_it_acknowledged(tmp_path: Path, full: bool, count: Count) -> None:
+def test_the_procedure_of_the_reference_undoes_writes(tmp_path: Path, full: bool, count: Count) -> None:
     """The same judge over truncate and write in place without a flush: it must notice."""
     size = 16 << 20
     life = record(tmp_path / "house", "ext4", size, THEIRS, OPERATIONS if full else OPERATIONS[:3])

@@ -129,9 +129,7 @@ for number in range(int(sys.argv[3])):
 """
 
 
-def test_processes_that_race_for_the_first_fingerprint_all_get_the_one_that_is_stored(
-    tmp_path: Path, full: bool, count: Count
-) -> None:
+def test_racing_processes_all_get_the_stored_first_fingerprint(tmp_path: Path, full: bool, count: Count) -> None:
     """One is minted and none is replaced: the history is empty, and one change was told."""
     racers, rounds = (64, 200) if full else (16, 3)
     minted = set()
@@ -222,9 +220,7 @@ print(reads, values)
 )
 
 
-def test_readers_during_rewrites_see_whole_records_in_the_order_of_writing(
-    tmp_path: Path, full: bool, count: Count
-) -> None:
+def test_readers_see_complete_records_in_the_order_of_writing(tmp_path: Path, full: bool, count: Count) -> None:
     """Never a torn, missing or unreadable record, nor an older one after a newer one."""
     rewrites = 10_000 if full else 300
     vault = Vault(str(tmp_path / "house" / "Vault"), state=str(tmp_path / "house" / "state"))
@@ -318,7 +314,7 @@ for line in sys.stdin:
 
 
 @pytest.mark.parametrize("system", ["exchanges", "does not exchange"])
-def test_what_the_agent_writes_during_a_write_of_ours_is_in_the_vault_or_in_the_journal(
+def test_an_agents_write_during_ours_is_in_vault_or_journal(
     system: str, tmp_path: Path, full: bool, count: Count, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At whatever moment of our write it writes in place: no identity that it wrote whole vanishes, nor does ours.
@@ -438,7 +434,7 @@ def contents(directory: Path) -> dict[str, tuple[int, int, int, bytes]]:
 
 
 @pytest.mark.parametrize("swapped", ["Vault", "Vault/Store"])
-def test_a_directory_that_is_swapped_for_a_link_leads_to_no_other_vault(
+def test_a_directory_swapped_for_a_link_leads_to_no_other_vault(
     swapped: str, tmp_path: Path, full: bool, count: Count
 ) -> None:
     """The victim is neither changed nor taken for the vault, and the vault never seems to be missing."""
@@ -496,7 +492,7 @@ def test_a_directory_that_is_swapped_for_a_link_leads_to_no_other_vault(
     count(f"swaps of {swapped} meanwhile", swaps)
 
 
-def test_the_real_path_of_a_directory_that_is_swapped_for_a_link_is_one_of_the_two(tmp_path: Path) -> None:
+def test_the_real_path_of_a_swapped_directory_is_one_of_two(tmp_path: Path) -> None:
     """Or it could not be looked at: what was a link when it was looked at may be none when it is read."""
     if not can_exchange(tmp_path):
         pytest.skip("this system cannot exchange two names at one stroke")

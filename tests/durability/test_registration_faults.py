@@ -223,7 +223,7 @@ def test_no_fault_and_no_kill_loses_a_node(
 
 @pytest.mark.parametrize("begin", ["first", "again"])
 @pytest.mark.parametrize("after", [False, True], ids=["before it made the node", "after it made the node"])
-def test_a_kill_while_the_service_is_asked_is_reported_so_that_the_node_can_be_found(
+def test_a_kill_during_the_request_is_reported_with_the_node(
     after: bool, begin: str, tmp_path: Path, service: LocalService, count: Callable[[str, int], None]
 ) -> None:
     house = House(tmp_path, service, begin)
@@ -244,7 +244,7 @@ def test_a_kill_while_the_service_is_asked_is_reported_so_that_the_node_can_be_f
 
 
 @pytest.mark.parametrize("answered", ["no answer", "no id", "not JSON", "busy"])
-def test_without_an_answer_that_can_be_used_the_request_stays_open_and_is_sent_again(
+def test_a_request_without_a_usable_answer_is_sent_again(
     answered: str, tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
@@ -268,7 +268,7 @@ def test_without_an_answer_that_can_be_used_the_request_stays_open_and_is_sent_a
     assert pending(house.vault) == [] == verify(house.vault)
 
 
-def test_a_limit_that_a_lost_answer_used_up_does_not_end_the_request(
+def test_an_exhausted_activation_does_not_end_the_request(
     tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first attempt made the node, its answer was lost, and the next attempt is refused."""
@@ -366,9 +366,7 @@ def answered_and_not_stored(house: House) -> str:
 
 
 @pytest.mark.parametrize("begin", ["first", "again"])
-def test_a_request_that_was_answered_replaces_no_registration_that_came_since(
-    begin: str, tmp_path: Path, service: LocalService
-) -> None:
+def test_an_answered_request_replaces_no_later_registration(begin: str, tmp_path: Path, service: LocalService) -> None:
     house = House(tmp_path, service, begin)
     node = answered_and_not_stored(house)
     # As the agent registers it: our journal does not know.
@@ -398,7 +396,7 @@ def test_a_key_that_changed_meanwhile_is_no_other_registration(
     assert [record.instance_id] == list(house.new_nodes())
 
 
-def test_a_request_with_another_key_is_found_after_a_registration(
+def test_a_request_of_another_key_is_found_after_registration(
     tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
@@ -514,9 +512,7 @@ READ_ONLY = "mount -t tmpfs -o size=1m tmpfs disk; chmod 700 disk; mkdir -m 700 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is not installed")
 @pytest.mark.parametrize("disk", [FULL, NEARLY_FULL, READ_ONLY], ids=["full", "nearly full", "read-only"])
-def test_a_disk_that_cannot_take_the_node_is_noticed_before_the_service_is_asked(
-    disk: str, tmp_path: Path, service: LocalService
-) -> None:
+def test_a_full_disk_is_noticed_before_the_request(disk: str, tmp_path: Path, service: LocalService) -> None:
     line = Line(tmp_path, service)
     done = line.run(disk + line.words())
     assert done.returncode == EXIT_CANNOT_TELL, done
@@ -527,7 +523,7 @@ def test_a_disk_that_cannot_take_the_node_is_noticed_before_the_service_is_asked
 @pytest.mark.parametrize("provider", ["", "azure", "ec2"])
 @pytest.mark.parametrize("before", ["not registered", "registered"])
 @pytest.mark.parametrize("again", [False, True], ids=["the node that the service lists", "ask again"])
-def test_the_printed_remedies_of_an_interrupted_registration_work(
+def test_remedies_of_an_interrupted_registration_work(
     again: bool, before: str, provider: str, tmp_path: Path, service: LocalService
 ) -> None:
     """Killed before the answer: `vault verify` names what finds the node, and its remedies are executed."""

@@ -103,7 +103,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "faults can be injected")
-def test_no_fault_and_no_kill_leaves_a_key_that_the_service_refuses(
+def test_no_fault_or_kill_leaves_a_key_that_the_service_rejects(
     house: House, full: bool, count: Callable[[str, int], None]
 ) -> None:
     watched = paths_within(run(house.words(), house.trace).calls, str(house.path))
@@ -123,7 +123,7 @@ def test_no_fault_and_no_kill_leaves_a_key_that_the_service_refuses(
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it changed the key", "after it changed the key"])
-def test_a_kill_while_the_service_is_asked_leaves_a_key_that_it_accepts(house: House, after: bool) -> None:
+def test_a_kill_during_a_rotation_leaves_a_key_that_works(house: House, after: bool) -> None:
     held = threading.Event()
     house.service.hold_next(UPDATE, held, after=after)
     with subprocess.Popen(house.words(), stdout=subprocess.DEVNULL) as process:

@@ -62,7 +62,7 @@ def test_a_regenerated_record_keeps_its_own_beside_the_old_one(vault: Vault) -> 
     assert tags == [record_tag(first), record_tag(second)]
 
 
-def test_a_gate_that_matches_and_one_that_only_looks_keep_nothing(vault: Vault) -> None:
+def test_a_gate_that_stores_nothing_keeps_no_evidence(vault: Vault) -> None:
     first_record(vault, RecordedMachine(BEFORE))
     Gate(vault, RecordedMachine(BEFORE), policy="regenerate").fingerprint()
     Gate(vault, RecordedMachine(AFTER), policy="audit").fingerprint()
@@ -77,12 +77,12 @@ def test_a_rebaseline_keeps_the_machine_as_it_is_now(vault: Vault) -> None:
     assert entry.why == "rebaseline, fingerprint kept"
 
 
-def test_a_change_of_the_threshold_leaves_the_evidence_with_its_record(vault: Vault) -> None:
+def test_a_new_threshold_leaves_the_evidence_with_its_record(vault: Vault) -> None:
     record, _ = first_record(vault, RecordedMachine(BEFORE))
     assert record_tag(record.replace(threshold=77)) == record_tag(record)
 
 
-def test_a_snapshot_can_be_kept_for_a_record_that_the_agent_wrote(vault: Vault) -> None:
+def test_a_snapshot_is_kept_for_a_record_of_the_agent(vault: Vault) -> None:
     with vault.edit() as edit:
         edit.store(RECORD, why="test")
     assert vault.evidence.for_record(RECORD) is None
@@ -91,7 +91,7 @@ def test_a_snapshot_can_be_kept_for_a_record_that_the_agent_wrote(vault: Vault) 
     assert vault.evidence.for_record(RECORD) is not None
 
 
-def test_the_machine_is_held_against_its_evidence_by_scheme_stable(vault: Vault) -> None:
+def test_the_machine_is_compared_with_its_evidence_by_stable(vault: Vault) -> None:
     """The upgrade that the reference refuses (3 of 9) is the same machine."""
     first_record(vault, RecordedMachine(BEFORE))
     stable = Observation.take(vault, RecordedMachine(AFTER)).stable
@@ -142,9 +142,7 @@ def test_all_of_it_stays_below_its_limit(tmp_path: Path, monkeypatch: pytest.Mon
     assert sum(path.stat().st_size for path in Path(store.path).iterdir()) <= 5000
 
 
-def test_a_machine_with_too_much_to_keep_is_refused_and_nothing_is_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_evidence_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = store_of(tmp_path)
     store.keep(RECORD, {}, why="test", at=AT)
     monkeypatch.setattr(evidence, "ENTRY_LIMIT", 500)
@@ -153,7 +151,7 @@ def test_a_machine_with_too_much_to_keep_is_refused_and_nothing_is_lost(
     assert len(store.entries()[0]) == 1
 
 
-def test_the_present_record_keeps_its_evidence_while_storing_another_one_fails(tmp_path: Path) -> None:
+def test_failed_stores_leave_the_present_record_its_evidence(tmp_path: Path) -> None:
     """Each attempt mints anew, and a full disk may fail a hundred of them."""
     store = store_of(tmp_path)
     for name in ("very first", "in between"):
@@ -167,9 +165,7 @@ def test_the_present_record_keeps_its_evidence_while_storing_another_one_fails(t
     assert len(store.entries()[0]) == evidence.ENTRIES_KEPT
 
 
-def test_a_gate_whose_disk_is_full_leaves_the_evidence_of_its_record(
-    vault: Vault, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gate_on_a_full_disk_leaves_the_evidence(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     with vault.edit() as edit:
         edit.store(RECORD, why="test")
     vault.evidence.keep(RECORD.replace(fingerprint="earlier"), {}, why="test", at=AT)
@@ -206,7 +202,7 @@ def test_what_a_dead_writer_left_is_removed_by_the_next_one(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"number":1}', b"\xff\xfe"])
-def test_damaged_evidence_is_told_and_passed_over(vault: Vault, damage: bytes) -> None:
+def test_damaged_evidence_is_reported_and_skipped(vault: Vault, damage: bytes) -> None:
     record, _ = first_record(vault, RecordedMachine(BEFORE))
     [path] = Path(vault.evidence.path).iterdir()
     path.write_bytes(damage)
@@ -240,15 +236,13 @@ def test_evidence_that_others_can_write_is_not_believed(vault: Vault) -> None:
     assert vault.read() == record
 
 
-def test_a_file_that_is_thrown_away_while_it_is_read_is_no_damage(
-    vault: Vault, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_removed_meanwhile_is_no_damage(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     first_record(vault, RecordedMachine(BEFORE))
     monkeypatch.setattr("fingerprint.vault.files.Directory.read", lambda *_, **__: None)
     assert vault.evidence.entries() == ([], [])
 
 
-def test_an_identity_is_minted_also_where_no_evidence_can_be_kept(
+def test_a_fingerprint_is_minted_although_evidence_fails(
     vault: Vault, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "state").mkdir(mode=0o700)
@@ -305,7 +299,7 @@ def test_the_first_answer_is_kept_as_the_hash_was_made_of_it() -> None:
     assert len(argvs) == len({tuple(argv) for argv in argvs})
 
 
-def test_a_recording_tells_when_the_machine_was_started() -> None:
+def test_a_recording_has_the_start_time_of_the_machine() -> None:
     taken: dict[str, Any] = json.loads(json.dumps(BEFORE))
     taken["files"]["/proc/uptime"] = {"text": "3600.50 7000.00\n"}
     machine = RecordedMachine(taken)

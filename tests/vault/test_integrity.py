@@ -29,7 +29,7 @@ def vault(tmp_path: Path) -> Vault:
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_a_manifest_has_its_kind_and_looking_changes_nothing(name: str, vault: Vault) -> None:
+def test_a_manifest_has_its_kind_and_reading_changes_nothing(name: str, vault: Vault) -> None:
     damage, kind, does, keys = STATES[name]
     damage(Path(vault.path))
     before = {path: path.read_bytes() for path in Path(vault.path).rglob("*") if path.is_file()}
@@ -66,12 +66,12 @@ def test_what_does_not_lie_in_the_vault_need_not_be_listed(keys: tuple[str, ...]
     assert manifest_state(vault).sound
 
 
-def test_a_vault_that_was_copied_is_sound_and_names_its_old_place(vault: Vault) -> None:
+def test_a_copied_vault_is_sound_and_names_its_old_path(vault: Vault) -> None:
     (Path(vault.path) / "Manifest").write_text(json.dumps(paths(Path(reference_vault()), *BOTH)))
     assert manifest_state(vault).sound
 
 
-def test_a_vault_on_a_copied_disk_must_name_its_place_on_its_own_machine(tmp_path: Path, vault: Vault) -> None:
+def test_a_vault_on_a_copied_disk_names_its_path_on_its_machine(tmp_path: Path, vault: Vault) -> None:
     disk = tmp_path / "disk"
     directory = disk / reference_vault().lstrip("/")
     shutil.copytree(vault.path, directory)
@@ -94,7 +94,7 @@ def test_data_that_are_no_record_are_not_to_be_listed(key: str, vault: Vault) ->
     assert f"vault restore 0{' --key registration' * (key == 'RegistrationKey')} --yes" in state.remedy
 
 
-def test_the_registration_of_an_instance_is_listed_in_its_own_manifest(vault: Vault) -> None:
+def test_an_instances_registration_is_in_its_own_manifest(vault: Vault) -> None:
     store = Path(vault.path) / "Store"
     shutil.copy(store / "RegistrationKey", store / "EC2RegistrationKey")
     assert manifest_state(vault).sound

@@ -131,7 +131,7 @@ def test_only_what_was_in_the_vault_can_be_restored(number: int, tmp_path: Path)
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("kind", KINDS[1:3])
-def test_a_first_write_that_was_not_made_leaves_nothing_to_restore(kind: str, key: str, tmp_path: Path) -> None:
+def test_a_first_write_that_failed_leaves_nothing_to_restore(kind: str, key: str, tmp_path: Path) -> None:
     life = Life(tmp_path)
     life.step(key, kind)
     assert life.vault.history.copies(key) == []
@@ -142,7 +142,7 @@ def test_a_first_write_that_was_not_made_leaves_nothing_to_restore(kind: str, ke
 
 
 @pytest.mark.parametrize("kind", KINDS[1:3])
-def test_a_lost_record_comes_back_as_it_was_before_a_write_that_was_not_made(kind: str, tmp_path: Path) -> None:
+def test_a_lost_record_is_restored_as_before_a_failed_write(kind: str, tmp_path: Path) -> None:
     life = Life(tmp_path)
     life.step(FINGERPRINT_KEY, "written")
     whole = life.there(FINGERPRINT_KEY)
@@ -155,7 +155,7 @@ def test_a_lost_record_comes_back_as_it_was_before_a_write_that_was_not_made(kin
         life.vault.read()
 
 
-def test_a_write_whose_process_died_before_it_was_marked_is_told_by_what_lies_there(tmp_path: Path) -> None:
+def test_an_unmarked_write_is_decided_by_the_bytes_in_the_vault(tmp_path: Path) -> None:
     life = Life(tmp_path)
     life.step(FINGERPRINT_KEY, "written")
     life.step(FINGERPRINT_KEY, "killed after the rename")

@@ -22,7 +22,7 @@ def vault(tmp_path: Path) -> Vault:
     return vault
 
 
-def test_what_is_stored_meanwhile_is_seen_by_the_next_look(vault: Vault) -> None:
+def test_a_record_stored_meanwhile_is_in_the_next_observation(vault: Vault) -> None:
     kept = vault.keeping()
     assert kept.keeping() is kept
     assert kept.read() == RECORD

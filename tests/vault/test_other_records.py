@@ -152,9 +152,7 @@ def test_no_first_record_is_made_where_another_place_knows_one(
 
 
 @pytest.mark.parametrize("change", [*UNMADE, own_beside_a_record_of_the_agents], ids=lambda one: one.__name__)
-def test_no_second_node_is_registered_where_another_place_knows_one(
-    change: object, here: Places, service: LocalService
-) -> None:
+def test_no_second_node_is_registered_beside_a_known_one(change: object, here: Places, service: LocalService) -> None:
     """Nothing is asked of the service; with `again` it is, as that says so."""
     change(here)  # type: ignore[operator]
     before = here.both()
@@ -242,18 +240,14 @@ def test_a_vault_that_was_never_registered_hides_nothing(here: Places, capfd: py
     assert told(here, capfd, "vault", "init")[0] == 0
 
 
-def test_after_a_reset_or_a_deregistration_a_new_record_may_be_made(
-    here: Places, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_new_record_is_made_after_a_reset_or_deregistration(here: Places, capfd: pytest.CaptureFixture[str]) -> None:
     here.register(here.own)
     assert told(here, capfd, "deregister", "--yes")[0] == 0
     shutil.rmtree(here.own)
     assert told(here, capfd, "vault", "init")[0] == 0
 
 
-def test_a_first_record_that_was_announced_and_never_written_stops_nobody(
-    here: Places, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_announced_first_record_blocks_nobody(here: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its writer was killed before the file had its name."""
     from fingerprint.vault.files import Directory
 
@@ -271,7 +265,7 @@ def test_a_first_record_that_was_announced_and_never_written_stops_nobody(
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="mounting needs root")
-def test_the_usual_places_on_this_system(tmp_path: Path) -> None:
+def test_the_usual_paths_on_this_system(tmp_path: Path) -> None:
     """The fixed paths of root, in a mount namespace of its own."""
     (tmp_path / "machine.json").write_text(json.dumps(unix_snapshot()))
     agents, own = locations.reference_vault(), "/var/lib/hardware-fingerprint/Vault"

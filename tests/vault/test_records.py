@@ -66,7 +66,7 @@ def test_null_values_of_a_hash_read_as_empty() -> None:
     assert decode('{"fingerprint":"f","hardwareHash":{"a":null}}').hardware_hash == HardwareHash({"a": ""})
 
 
-def test_a_second_hash_adds_to_the_first_as_go_decodes_into_a_map() -> None:
+def test_a_second_hash_adds_to_the_first_as_in_go() -> None:
     record = decode('{"fingerprint":"f","hardwareHash":{"a":"1","b":"2"},"hardwareHash":{"b":"3"}}')
     assert record.hardware_hash == HardwareHash({"a": "1", "b": "3"})
 
@@ -125,7 +125,7 @@ def test_random_bytes_are_a_record_or_corrupt_and_nothing_else(data: bytes) -> N
         decode(data)
 
 
-def test_a_registration_reads_and_writes_in_the_order_of_the_reference() -> None:
+def test_a_registration_keeps_the_order_of_the_reference() -> None:
     data = (
         b'{"instanceID":"mi-0","region":"eu-west-1","instanceType":"","availabilityZone":"","privateKey":"k",'
         b'"publicKey":"","privateKeyType":"Rsa","privateKeyCreatedDate":"2026-11-24 00:32:15 +0000 UTC"}'
@@ -137,7 +137,7 @@ def test_a_registration_reads_and_writes_in_the_order_of_the_reference() -> None
     assert not RegistrationRecord(private_key="k", region="r").registered
 
 
-def test_manifests_have_sorted_keys_and_only_texts() -> None:
+def test_manifests_have_sorted_keys_and_only_strings() -> None:
     assert encode_manifest({"b": "/x/b", "a": "/x/a"}) == b'{"a":"/x/a","b":"/x/b"}'
     assert decode_manifest(b'{"a": "/x"}', "test") == {"a": "/x"}
     with pytest.raises(VaultCorrupt, match="not a string"):
@@ -159,7 +159,7 @@ def test_the_recorded_encodings() -> None:
 
 
 @needs_vectors
-def test_the_registered_vault_of_the_reference_reads_and_writes_back_to_the_byte() -> None:
+def test_the_vault_of_the_reference_is_written_back_to_the_byte() -> None:
     store = VECTORS / "vault" / "registered" / "Vault" / "Store"
     data = (store / "InstanceFingerprint").read_bytes()
     assert encode_fingerprint(decode(data)) == data
@@ -170,7 +170,7 @@ def test_the_registered_vault_of_the_reference_reads_and_writes_back_to_the_byte
 
 
 @pytest.mark.parametrize(("name", "long", "short"), [("a\bb", rb"a\u0008b", rb"a\bb"), ("\fx", rb"\u000cx", rb"\fx")])
-def test_backspace_and_form_feed_keep_the_form_of_the_agent_that_is_there(name: str, long: bytes, short: bytes) -> None:
+def test_backspace_and_form_feed_keep_the_form_of_the_agent(name: str, long: bytes, short: bytes) -> None:
     """Go wrote them as numbers before 1.22."""
     hashed = HardwareHash({"hostname-info": name, "machine-id": "ab\n"})
     record = FingerprintRecord("f", hashed, 40)

@@ -166,9 +166,7 @@ def _lives(*stages: tuple[Step, ...]) -> list[tuple[Step, ...]]:
     *_lives((Life.registered_by_the_agent,), _COMINGS, _NEUTRAL, _LOSSES, _NEUTRAL),
     *_lives(_REGISTRATIONS, _COMINGS, _REGISTRATIONS, _COMINGS, _LOSSES),
 ], ids=_names)  # fmt: skip
-def test_a_replaced_fingerprint_is_known_whatever_was_written_in_between(
-    steps: tuple[Step, ...], tmp_path: Path
-) -> None:
+def test_a_replaced_fingerprint_is_known_after_any_other_write(steps: tuple[Step, ...], tmp_path: Path) -> None:
     life = Life(tmp_path)
     for step in steps:
         step(life)
@@ -188,7 +186,7 @@ def test_a_replaced_fingerprint_is_known_whatever_was_written_in_between(
     *_lives(_REGISTRATIONS, _COMINGS, _LOSSES, _REGISTRATIONS, _NEUTRAL),
     *_lives(_REGISTRATIONS, _COMINGS, _LOSSES[:2], (Life.restored,), _NEUTRAL),
 ], ids=_names)  # fmt: skip
-def test_a_fingerprint_that_the_service_knows_is_never_called_replaced(steps: tuple[Step, ...], tmp_path: Path) -> None:
+def test_a_registered_fingerprint_is_never_called_replaced(steps: tuple[Step, ...], tmp_path: Path) -> None:
     life = Life(tmp_path)
     for step in steps:
         step(life)
@@ -228,7 +226,7 @@ def test_damaged_lines_of_the_journal_replace_no_fingerprint(steps: tuple[Step, 
 
 
 @pytest.mark.parametrize("loss", [Life.regenerated_here, Life.regenerated_by_the_agent], ids=lambda one: one.__name__)
-def test_a_vault_without_a_registration_has_its_fingerprint_replaced_all_the_same(loss: Step, tmp_path: Path) -> None:
+def test_a_fingerprint_without_a_registration_is_replaced_too(loss: Step, tmp_path: Path) -> None:
     """Registration flows that link the engine keep the node elsewhere."""
     life = Life(tmp_path)
     first = FingerprintRecord(_fingerprint(99), ATTRIBUTES, 40)

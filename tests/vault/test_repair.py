@@ -80,7 +80,7 @@ def test_a_repair_lists_all_again_and_the_reference_reads_it(name: str, machine:
 
 
 @pytest.mark.parametrize("name", BEYOND)
-def test_where_data_are_lost_a_repair_is_refused_and_the_printed_remedy_works(name: str, machine: Registered) -> None:
+def test_a_repair_of_lost_data_is_refused_with_a_working_remedy(name: str, machine: Registered) -> None:
     damage, _, _, _ = STATES[name]
     before = machine.store()
     damage(machine.vault_path)
@@ -97,7 +97,7 @@ def test_where_data_are_lost_a_repair_is_refused_and_the_printed_remedy_works(na
 @as_root
 @pytest.mark.parametrize("manifest", [None, b"", b"{}", b"{", b'{"RegistrationKey":""}'])
 @pytest.mark.parametrize("record", [None, b"", b"null", b'{"fingerprint":'])
-def test_a_registration_is_not_listed_where_the_agent_would_then_store_a_new_fingerprint(
+def test_a_registration_is_not_listed_without_its_fingerprint(
     manifest: bytes | None, record: bytes | None, machine: Registered
 ) -> None:
     """Without a listed registration the agent exits and writes nothing; with it and no fingerprint it mints one."""
@@ -158,9 +158,7 @@ def test_no_write_leaves_a_key_unlisted(words: tuple[str, ...], key: str, manife
 
 @pytest.mark.parametrize("store", ["InstanceFingerprint", "RegistrationKey"])
 @pytest.mark.parametrize("damage", ["wrong type", "not JSON", "0 bytes"])
-def test_a_forced_write_over_a_manifest_that_cannot_be_read_lists_all_and_keeps_what_it_lists(
-    store: str, damage: str, machine: Registered
-) -> None:
+def test_a_forced_write_over_a_corrupt_manifest_lists_all(store: str, damage: str, machine: Registered) -> None:
     text = {"wrong type": '{"Other":"/x","InstanceFingerprint":1}', "not JSON": "{", "0 bytes": ""}[damage]
     (machine.vault_path / "Manifest").write_text(text)
     with machine.vault.edit() as edit:
@@ -169,7 +167,7 @@ def test_a_forced_write_over_a_manifest_that_cannot_be_read_lists_all_and_keeps_
     assert text in [entry["record"] for entry in machine.vault.history.entries()]
 
 
-def test_a_record_that_does_not_decode_is_not_listed_by_another_write(machine: Registered) -> None:
+def test_a_corrupt_record_is_not_listed_by_another_write(machine: Registered) -> None:
     (machine.vault_path / "Store" / "RegistrationKey").write_bytes(b"")
     (machine.vault_path / "Manifest").unlink()
     assert machine("threshold", "set", "50").returncode == 0
@@ -177,7 +175,7 @@ def test_a_record_that_does_not_decode_is_not_listed_by_another_write(machine: R
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o602])
-def test_a_manifest_that_others_can_write_is_a_question_of_permission(mode: int, machine: Registered) -> None:
+def test_a_manifest_that_others_can_write_is_reported_as_such(mode: int, machine: Registered) -> None:
     path = machine.vault_path / "Manifest"
     path.write_text("{}")
     path.chmod(mode)
@@ -246,7 +244,7 @@ def test_explain_says_what_the_vault_keeps_the_agent_from(machine: Registered) -
     assert "None: the machine is accepted." in machine("explain").stdout
 
 
-def test_no_check_passes_beside_a_registration_that_cannot_be_read(machine: Registered) -> None:
+def test_no_check_passes_beside_an_unreadable_registration(machine: Registered) -> None:
     path = Path(machine.vault.data_path("RegistrationKey"))
     path.write_bytes(path.read_bytes()[:100])
     checks = {one["name"]: one for one in machine.json("diagnose")["checks"]}
@@ -255,7 +253,7 @@ def test_no_check_passes_beside_a_registration_that_cannot_be_read(machine: Regi
     assert machine.json("explain")["consequence"].startswith("The registration cannot be read")
 
 
-def test_the_lines_of_a_problem_stand_below_each_other_and_are_not_too_long(machine: Registered) -> None:
+def test_the_lines_of_a_problem_are_aligned_and_short(machine: Registered) -> None:
     (machine.vault_path / "Manifest").unlink()
     lines = machine("check").stdout.splitlines()
     begin = next(number for number, line in enumerate(lines) if line.startswith("  PROBLEM  "))
@@ -277,9 +275,7 @@ SPOILT: dict[str, dict[str, bytes | None]] = {
 @as_root
 @pytest.mark.parametrize("data", SPOILT)
 @pytest.mark.parametrize("name", WRONG)
-def test_the_printed_remedies_of_a_manifest_and_its_data_lead_to_a_sound_vault(
-    name: str, data: str, machine: Registered
-) -> None:
+def test_the_remedies_of_a_manifest_lead_to_a_sound_vault(name: str, data: str, machine: Registered) -> None:
     """Each command is carried out as it is printed; none prints itself again, and none refuses."""
     store = reference_store.Store(str(machine.vault_path))
     damage, _, _, _ = STATES[name]

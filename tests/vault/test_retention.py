@@ -212,7 +212,7 @@ def test_a_flood_of_threshold_changes_is_merged(tmp_path: Path) -> None:
     assert registration == life.vault.read_registration()
 
 
-def test_the_bounds_leave_room_for_what_comes() -> None:
+def test_the_bounds_leave_space_for_new_entries() -> None:
     """Else each write would choose anew."""
     always = 3
     each = {kind: bound + always for kind, bound in BOUNDS.items()}
@@ -224,7 +224,7 @@ def test_the_bounds_leave_room_for_what_comes() -> None:
 
 
 @pytest.mark.parametrize("answered", [True, False], ids=["its node is known", "no answer"])
-def test_a_request_after_which_another_registration_was_stored_keeps_its_node(tmp_path: Path, answered: bool) -> None:
+def test_a_superseded_request_keeps_its_node(tmp_path: Path, answered: bool) -> None:
     """Only the last mark counts, and by the node's id it can still be stored."""
     life = Life(tmp_path)
     life.minted()
@@ -238,7 +238,7 @@ def test_a_request_after_which_another_registration_was_stored_keeps_its_node(tm
     assert one.node == ("mi-0123456789abcdef0" if answered else "")
 
 
-def test_no_first_fingerprint_is_offered_while_a_registration_is_open(tmp_path: Path) -> None:
+def test_no_first_fingerprint_is_offered_beside_an_open_request(tmp_path: Path) -> None:
     """It would be another one than the service was asked with, and asking again would make another node."""
     life = Life(tmp_path)
     with life.vault.edit():

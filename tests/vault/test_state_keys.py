@@ -179,7 +179,7 @@ def test_a_taking_over_that_dies_anywhere_is_gone_on_with(
 
 
 @posix
-def test_the_state_of_a_long_path_and_of_a_link_is_taken_over_whole(tmp_path: Path) -> None:
+def test_the_state_of_a_long_path_and_of_a_link_is_taken_over(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 200) / ("y" * 100)
     long.mkdir(parents=True)
     (tmp_path / "link").symlink_to(long)
@@ -222,7 +222,7 @@ def test_two_journals_of_one_vault_are_both_kept(tmp_path: Path) -> None:
     assert aside.read_bytes() == data.replace(b'"number":1', b'"number":7')
 
 
-def test_a_directory_that_was_made_anew_is_told_from_the_old_one(tmp_path: Path) -> None:
+def test_a_new_directory_is_distinguished_from_the_old_one(tmp_path: Path) -> None:
     """Its record can be restored all the same; `verify` says it until something is written there."""
     vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
     store(vault, "one")
@@ -280,7 +280,7 @@ RENUMBERED = """sed -i 's/"device":[0-9]*/"device":1/' state/history/*.place.jso
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0 or not can_mount(), reason="mounting needs root")
 @pytest.mark.parametrize("started_since", [False, True])
-def test_a_vault_that_is_mounted_at_another_path_too_has_one_state(tmp_path: Path, started_since: bool) -> None:
+def test_a_vault_that_is_mounted_twice_has_one_state(tmp_path: Path, started_since: bool) -> None:
     """What was written by one path is known by the other, and a backup by the one is restored by the other."""
     script = f"""set -eu
 cd {tmp_path}

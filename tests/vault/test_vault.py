@@ -120,7 +120,7 @@ def test_who_writes_must_be_able_to_read_the_journal(vault: Vault) -> None:
     assert not vault.unwatched
 
 
-def test_damage_behind_a_journal_that_cannot_be_read_never_passes_for_a_record(vault: Vault) -> None:
+def test_damage_is_no_record_although_the_journal_is_unreadable(vault: Vault) -> None:
     """A flipped bit of the fingerprint, and something unreadable in the journal's place."""
     data = path_of(vault).read_bytes()
     path_of(vault).write_bytes(data.replace(b'"fp', b'"fq', 1))
@@ -169,7 +169,7 @@ def test_what_was_written_last_can_be_had_back_over_anything(vault: Vault) -> No
     assert vault.read() == RECORD
 
 
-def test_a_change_of_the_threshold_by_the_agent_is_taken_and_noted(vault: Vault) -> None:
+def test_a_threshold_set_by_the_agent_is_read_and_noted(vault: Vault) -> None:
     path = path_of(vault)
     path.write_bytes(path.read_bytes().replace(b"40}", b"41}"))
     assert vault.read().threshold == 41
@@ -184,7 +184,7 @@ def test_a_record_that_the_agent_wrote_is_taken_and_noted(vault: Vault) -> None:
     assert vault.read() == FingerprintRecord()
 
 
-def test_a_few_other_bytes_are_damage_until_they_are_taken_on_purpose(vault: Vault) -> None:
+def test_a_few_other_bytes_are_damage_until_they_are_accepted(vault: Vault) -> None:
     path = path_of(vault)
     path.write_bytes(path.read_bytes().replace(b'"fp"', b'"fq"'))
     with pytest.raises(VaultCorrupt, match="1 byte from what was written last"):
@@ -204,7 +204,7 @@ def test_the_audit_log_has_a_line_a_change_and_no_secret(vault: Vault, tmp_path:
     assert "secret" not in (tmp_path / "state" / "audit.log").read_text()
 
 
-def test_missing_is_told_from_lost(vault: Vault) -> None:
+def test_missing_is_distinguished_from_lost(vault: Vault) -> None:
     path_of(vault).unlink()
     with pytest.raises(VaultCorrupt, match="data file is missing"):
         vault.read()
@@ -273,7 +273,7 @@ KINDS = [*KINDS_FOR_A_DIRECTORY, "hardlink", "directory", "long"]
         *((name, kind) for name in ("Manifest", "Store/InstanceFingerprint") for kind in KINDS),
     ],
 )
-def test_other_things_than_regular_files_are_refused_and_left_alone(
+def test_only_regular_files_are_read_and_replaced(
     vault: Vault, kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Path(vault.path, name)
@@ -362,7 +362,7 @@ def test_without_permission_it_is_denied_and_nothing_is_made(vault: Vault) -> No
     assert sorted(str(p) for p in Path(vault.path).rglob("*")) == names
 
 
-def test_a_lock_that_is_held_is_waited_for_and_then_told(vault: Vault) -> None:
+def test_a_held_lock_is_waited_for_and_then_reported(vault: Vault) -> None:
     with (
         vault.edit(),
         pytest.raises(VaultBusy, match="held the lock"),
@@ -410,7 +410,7 @@ def test_the_vault_is_the_named_one_else_the_agents_else_our_own(tmp_path: Path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the place of the vault is that of Linux")
-def test_no_link_leads_out_of_a_copied_disk_to_the_vault_of_this_machine(tmp_path: Path) -> None:
+def test_no_link_leads_from_a_copied_disk_to_this_hosts_vault(tmp_path: Path) -> None:
     """/var of the disk is a link, as its own system means it; here the same path is another machine's."""
     here, disk = tmp_path / "data", tmp_path / "disk"
     state = str(tmp_path / "state")

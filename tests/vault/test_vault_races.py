@@ -99,7 +99,7 @@ def test_a_write_between_our_reading_and_our_exchange_stays(vault: Vault, at: Mo
     assert_tidy(vault)
 
 
-def test_who_decided_before_the_lock_is_told_that_it_changed(vault: Vault, at: Moments) -> None:
+def test_a_decision_from_before_the_lock_meets_the_change(vault: Vault, at: Moments) -> None:
     at(_posix_exchange, "exchange_names", 1, lambda: agent_writes(vault, AGENTS), after=False)
     with pytest.raises(VaultChanged) as changed, vault.edit() as edit:
         edit.store(edit.read().replace(threshold=55), why="test")
@@ -108,7 +108,7 @@ def test_who_decided_before_the_lock_is_told_that_it_changed(vault: Vault, at: M
     assert_tidy(vault)
 
 
-def test_what_is_written_to_the_displaced_file_is_put_back_with_it(vault: Vault, at: Moments) -> None:
+def test_a_write_to_the_displaced_file_is_put_back_with_it(vault: Vault, at: Moments) -> None:
     """The agent had it open before the exchange, and truncates and writes it afterwards."""
     descriptor = os.open(path_of(vault), os.O_WRONLY)
 
@@ -206,7 +206,7 @@ def test_what_a_writer_that_was_killed_had_displaced_is_kept(vault: Vault, monke
     assert vault.history.entry(number)[1] == encode_fingerprint(AGENTS)
 
 
-def test_what_was_displaced_is_kept_where_the_record_itself_is_gone(vault: Vault) -> None:
+def test_a_displaced_record_is_kept_although_the_record_is_gone(vault: Vault) -> None:
     """It may be all that there is of the agent's identity."""
     data = encode_fingerprint(AGENTS)
     path_of(vault).with_name("InstanceFingerprint.tmp").write_bytes(data)
@@ -220,7 +220,7 @@ def test_what_was_displaced_is_kept_where_the_record_itself_is_gone(vault: Vault
     assert data in [copy for _, _, copy in vault.history.copies("InstanceFingerprint")]
 
 
-def test_a_manifest_that_another_program_wrote_meanwhile_keeps_its_entries(vault: Vault, at: Moments) -> None:
+def test_a_manifest_written_meanwhile_keeps_its_entries(vault: Vault, at: Moments) -> None:
     """The agent registers, while our own record is not listed yet."""
     manifest = Path(vault.path) / "Manifest"
     manifest.write_text("{}")
@@ -257,7 +257,7 @@ def test_a_displaced_file_that_cannot_be_read_gets_its_name_back(vault: Vault, m
 # The lock, and the directory that it is of.
 
 
-def test_after_waiting_for_the_lock_the_directory_at_the_path_is_written(vault: Vault, tmp_path: Path) -> None:
+def test_a_write_after_a_wait_goes_to_the_directory_at_the_path(vault: Vault, tmp_path: Path) -> None:
     """While one waits, the directory is replaced: what is acknowledged is in the one that is there now."""
     started = threading.Event()
     done: list[FingerprintRecord] = []
@@ -280,9 +280,7 @@ def test_after_waiting_for_the_lock_the_directory_at_the_path_is_written(vault: 
     assert json.loads((tmp_path / "replaced/Store/InstanceFingerprint").read_bytes())["similarityThreshold"] == 40
 
 
-def test_nothing_is_acknowledged_that_went_into_a_directory_that_was_replaced(
-    vault: Vault, tmp_path: Path, at: Moments
-) -> None:
+def test_a_write_into_a_replaced_directory_is_not_acknowledged(vault: Vault, tmp_path: Path, at: Moments) -> None:
     def replaced() -> None:
         shutil.copytree(vault.path, tmp_path / "copy", ignore=shutil.ignore_patterns("*.tmp"))
         os.rename(vault.path, tmp_path / "replaced")

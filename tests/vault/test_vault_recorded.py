@@ -248,12 +248,12 @@ def _recorded_modes(state: dict[str, Any]) -> list[tuple[str, int]]:
     return [(name, int(mode, 8)) for mode, _, _, _, name in parts]
 
 
-def test_every_recorded_story_is_replayed() -> None:
+def test_every_recorded_scenario_is_replayed() -> None:
     stories = {case.values[0]["stage"] for case in _steps()} | {story for story, _ in ELSEWHERE}
     assert len(stories) == 26
 
 
-def test_no_error_of_a_story_shows_a_secret(tmp_path: Path) -> None:
+def test_no_error_of_a_scenario_shows_a_secret(tmp_path: Path) -> None:
     """Errors name files and causes, never the fingerprint or the machine id."""
     story = json.loads((VECTORS / "vault" / "corrupt_store.json").read_text())
     step = story["steps"][-1]

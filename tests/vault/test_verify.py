@@ -44,7 +44,7 @@ def test_a_sound_vault_has_no_findings(vault: Vault) -> None:
     assert verify(vault) == []
 
 
-def test_the_manifest_of_a_vault_on_a_copied_disk_names_its_place_on_its_own_machine(tmp_path: Path) -> None:
+def test_a_manifest_on_a_copied_disk_names_its_own_path(tmp_path: Path) -> None:
     """Else the agent there would find no record after a write here, and store a new fingerprint."""
     disk = tmp_path / "disk"
     directory = disk / reference_vault().lstrip("/")
@@ -183,7 +183,7 @@ DEFECTS: list[tuple[Callable[[Path], None], set[str], bool]] = [
 
 
 @pytest.mark.parametrize(("damage", "kinds", "broken"), DEFECTS, ids=[d[0].__name__ for d in DEFECTS])
-def test_each_defect_is_named_with_a_remedy_and_nothing_is_changed(
+def test_each_defect_is_named_with_a_remedy(
     damage: Callable[[Path], None], kinds: set[str], broken: bool, vault: Vault, tmp_path: Path
 ) -> None:
     damage(Path(vault.path))

@@ -71,7 +71,7 @@ def vault(calls: Calls, tmp_path: Path) -> Vault:
     return made
 
 
-def test_what_is_stored_is_read_and_everything_made_is_closed_to_others(vault: Vault, calls: Calls) -> None:
+def test_a_stored_record_is_read_and_closed_to_others(vault: Vault, calls: Calls) -> None:
     assert vault.read() == RECORD
     assert set(calls.protected) == {
         ("Vault", True), ("Store", True), ("InstanceFingerprint.tmp", False), ("Manifest.tmp", False),
@@ -208,7 +208,7 @@ def test_links_directories_and_hard_links_are_refused(vault: Vault, tmp_path: Pa
         vault.read()
 
 
-def test_a_missing_vault_and_a_file_in_its_place_are_told(calls: Calls, tmp_path: Path) -> None:
+def test_a_missing_vault_and_a_file_in_its_place_are_reported(calls: Calls, tmp_path: Path) -> None:
     with pytest.raises(VaultMissing):
         Vault(str(tmp_path / "none"), state=str(tmp_path / "state")).read()
     (tmp_path / "file").write_text("")
@@ -255,7 +255,7 @@ def install(monkeypatch: pytest.MonkeyPatch, **answers: Callable[..., int]) -> l
     return log
 
 
-def test_a_list_is_set_protected_and_for_administrators_and_system_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_access_list_admits_administrators_and_system_only(monkeypatch: pytest.MonkeyPatch) -> None:
     log = install(monkeypatch)
     _windows_calls.protect(r"C:\Vault", directory=True)
     converted, applied, freed = log
@@ -266,7 +266,7 @@ def test_a_list_is_set_protected_and_for_administrators_and_system_only(monkeypa
     assert freed[0] == "LocalFree"
 
 
-def test_a_refusal_of_windows_is_an_error_and_frees_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_windows_is_raised_and_frees_the_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
     log = install(monkeypatch, SetFileSecurityW=lambda *_: 0)
     with pytest.raises(OSError, match="SetFileSecurityW failed"):
         _windows_calls.protect("x", directory=False)
