@@ -124,8 +124,9 @@ def test_without_comtypes_powershell_is_asked() -> None:
         ({"returncode": None, "problem": "not-found"}, errno.ENOTSUP, "could not be queried: PowerShell: not-found"),
         ({"returncode": None, "problem": "denied"}, errno.ENOTSUP, "denied"),
         ({"returncode": None, "problem": "no-resources"}, errno.EMFILE, "could not be started"),
-        ({"stdout": b"banana"}, errno.ENOTSUP, "did not print JSON"), ({"stdout": b""}, errno.ENOTSUP, "no JSON"),
-        ({"stdout": b"[1]"}, errno.ENOTSUP, "did not print a list of"),
+        ({"stdout": b"banana"}, errno.ENOTSUP, "did not print JSON"),
+        ({"stdout": b""}, errno.ENOTSUP, "did not print JSON"),
+        ({"stdout": b"[1]"}, errno.ENOTSUP, "did not print a list of objects"),
         ({"stdout": b"null"}, errno.ENOTSUP, "did not print a list of objects"),
     ],
 )  # fmt: skip
