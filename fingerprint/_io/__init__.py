@@ -1,1 +1,1 @@
-"""Files, pipes, times and texts: what every part of the package needs of them, once."""
+"""Files, pipes, times, text and HTTP: helpers that all packages share."""

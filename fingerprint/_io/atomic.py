@@ -1,7 +1,7 @@
-"""Files that a user named: complete and durable under their name, or not there at all.
+"""Write files that a user named: complete and durable under their name, or not at all.
 
-Directories that only this program writes (vaults, state, the credentials file of AWS SDKs) keep more promises (a lock,
-no link on the way, no foreign owner) and are replaced by `fingerprint.vault.files`.
+Files in directories that only this program writes (vaults, state) and the credentials file of AWS SDKs need more (a
+lock, no links in the path, no foreign owner): `fingerprint.vault.files` writes them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import BinaryIO
 
-# Some file systems cannot flush a directory, and who may only write to one cannot open it.
+# Some file systems cannot flush a directory, and a user with write permission only cannot open it.
 _NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 _PRIVATE = 0o600
-# Of the file's name in the hidden one, so that every name that the file system takes can be written: four bytes each.
+# Characters of the file's name in the hidden name, with four bytes each, so that the longest names fit.
 _NAME_CHARACTERS = 48
 
 
@@ -32,11 +32,11 @@ class AtomicFile:
     Args:
         path: the file.
         replace: whether it replaces a file, or a link, of that name.
-        mode: permissions; until it has its name only its owner reads it.
+        mode: permissions; until it has its name only its owner can read it.
 
     Raises:
-        FileExistsError: there is something of that name, and `replace` is False.
-        OSError: it could not be written. What was there is as it was, unless flushing the name of the new one failed.
+        FileExistsError: the path exists, and `replace` is False.
+        OSError: it could not be written. The old file is unchanged, unless flushing the name of the new one failed.
     """
 
     def __init__(self, path: str, *, replace: bool = False, mode: int = _PRIVATE) -> None:
@@ -49,11 +49,11 @@ class AtomicFile:
     def __enter__(self) -> BinaryIO:
         if not self._replace and os.path.lexists(self.path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
-        # Not `abspath`: it takes "link/.." for nothing, and is in another directory than the file then.
+        # Not `abspath`: it drops "link/..", which may lead to another directory.
         directory, name = os.path.split(self.path)
         if not os.path.isabs(directory):
             directory = os.path.join(os.getcwd(), directory)
-        # Known before anything is made, so that no signal comes in between and leaves a file that nobody removes.
+        # Set before the file is created, so that a signal in between cannot leave it behind.
         self._hidden = os.path.join(directory, f".{name[:_NAME_CHARACTERS]}.{os.urandom(4).hex()}.tmp")
         try:
             self._file = open(self._hidden, "xb", opener=only_for_us)
@@ -82,7 +82,7 @@ class AtomicFile:
             if self._file is not None:
                 self._file.close()
         except OSError:
-            # What could not be written is removed.
+            # It is removed below.
             pass
         finally:
             if self._hidden and os.path.lexists(self._hidden):
@@ -97,7 +97,7 @@ class AtomicFile:
             except FileExistsError:
                 raise
             except OSError:
-                # A file system without hard links; there only a writer in this very moment could be overwritten.
+                # A file system without hard links: only a file that appears at this moment could be overwritten.
                 if os.path.lexists(self.path):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path) from None
                 os.replace(self._hidden, self.path)
@@ -115,11 +115,11 @@ def write_new(path: str, data: bytes, what: str) -> None:
     Args:
         path: the file.
         data: its bytes.
-        what: what it is, for errors, such as "snapshot".
+        what: its kind, for errors, such as "snapshot".
 
     Raises:
         Refused: the file exists.
-        InputError: it could not be written; nothing of it is left.
+        InputError: it could not be written; no partial file is left.
     """
     try:
         with AtomicFile(path) as file:
@@ -135,13 +135,13 @@ def write_new(path: str, data: bytes, what: str) -> None:
 
 
 def only_for_us(path: str, flags: int) -> int:
-    """Open a file as `open` does with it as its opener: a new one is read by its owner only."""
+    """Open a file, as an opener of `open`; only its owner can read a new one."""
     return os.open(path, flags, _PRIVATE)
 
 
 def _flush_directory(path: str) -> None:
     if os.name == "nt":
-        # Windows opens no directories.
+        # Windows cannot open directories.
         return
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""Paths on a copied disk, where a link counts as if the root of the disk were "/"."""
+"""Resolve paths on a copied disk, with links relative to the root of the disk."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# As many as Linux follows.
+# The limit of Linux.
 MOST_LINKS = 40
 
 
 def on_disk(root: str, path: str) -> str:
-    """Return where a path of the disk's own system is here. No link leads out of the disk.
+    """Return the path on this host of a path on the disk. No link leads out of the disk.
 
     Args:
         root: the directory in which the disk is mounted.
         path: an absolute path, as the disk's own system knows it.
 
     Raises:
-        OSError: links lead to each other, one cannot be read, or ".." follows what is no directory.
+        OSError: links lead to each other, one is unreadable, or ".." follows a name that is not a directory.
     """
     done: list[str] = []
 
@@ -45,10 +45,10 @@ def on_disk(root: str, path: str) -> str:
 def follow(
     path: str, enter: Callable[[str], str | None], leave: Callable[[], object], restart: Callable[[], object]
 ) -> None:
-    """Walk a path below a root, name by name; the walker's functions know where it is.
+    """Walk a path below a root, name by name; the functions keep the position.
 
     Args:
-        path: as the disk's own system knows it; "/" and the system's own separator part its names.
+        path: as the disk's own system knows it; "/" and the system's own separator separate its names.
         enter: goes into a name, or returns the target of a link of that name and stays.
         leave: goes one up; in the root it stays.
         restart: goes to the root.

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 _HEAD_LIMIT = 16 * 1024
-# What is read of a request that was rejected, so that its answer gets through.
+# Bytes to read of a rejected request, so that the client gets the answer.
 _REST_LIMIT = 1024 * 1024
 PIECE = _HEAD_LIMIT
-# After so many turns what a client had sent by the time that it was accepted has been read.
+# Turns of the event loop until the data that a client sent before it was accepted has been read.
 TURNS = 4
 
 
@@ -39,8 +39,8 @@ class Connection:
 
     Attributes:
         peer: who is at its other end.
-        busy: whether a whole request was read and is being answered.
-        waits: whether it was read from, and no request was there.
+        busy: whether a complete request was read and is being answered.
+        waits: whether it was read, without a request.
     """
 
     def __init__(
@@ -54,17 +54,18 @@ class Connection:
         self._begun = False
         self._task: asyncio.Task[None] | None = None
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT)
-        # What is sent has left for the kernel before the next step, or runs into its deadline.
+        # So that `drain` waits until the kernel has the data, or for the deadline.
         writer.transport.set_write_buffer_limits(0)
 
     def begin(self) -> None:
+        """Start to serve it."""
         self._server.enter(self)
         self._task = asyncio.get_running_loop().create_task(self._run())
-        # Not in the task: one that is dropped before its first step takes none.
+        # Not in the task, which may be cancelled before its first step.
         self._task.add_done_callback(lambda _: self._end())
 
     def drop(self) -> None:
-        """End it, whatever it waits for."""
+        """End it at any step."""
         self._server.leave(self)
         if self._task is not None:
             self._task.cancel()
@@ -79,9 +80,9 @@ class Connection:
                 await asyncio.sleep(0)
             while await self._exchange():
                 self._http.start_next_cycle()
-            await self._part()
+            await self._finish()
         except (OSError, asyncio.TimeoutError, EOFError):
-            # The client is gone, or too slow even for an error.
+            # The client is gone, or too slow for an error.
             pass
         except Exception as error:
             self._server.log.error("a connection failed: %s", type(error).__name__)
@@ -97,7 +98,7 @@ class Connection:
             else:
                 status = 413 if isinstance(error, _TooLong) else 408
             if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE) and self._begun:
-                # Without what it was: a header may be a secret.
+                # Without its content: a header may be a secret.
                 self._server.log.info("not a request: %d %s", status, self.peer)
                 await self._send(Answer(status), close=True)
             return False
@@ -116,12 +117,12 @@ class Connection:
         try:
             return self._server.answer(request)
         except Exception as error:
-            # One request that fails here must not cost the others; its values may be secrets.
+            # A failed request must not end the others. Its values may be secrets, so only the type is logged.
             self._server.log.error("a request failed: %s", type(error).__name__)
             return Answer(500)
 
     async def _request(self) -> Request | None:
-        """Return the next request, None when the client has no more."""
+        """Return the next request, None if the client sends no more."""
         limits = self._server.deadlines
         self._begun = bool(self._http.trailing_data[0])
         end = monotonic() + (limits.head if self._begun else limits.idle)
@@ -164,7 +165,7 @@ class Connection:
         )
         data = self._http.send(head) or b""
         if isinstance(answer.body, bytes):
-            # Head and body in one packet: two wait for an acknowledgement that comes 40 ms later.
+            # Head and body in one packet: two wait 40 ms for an acknowledgement.
             data += self._http.send(h11.Data(data=answer.body)) or b""
         else:
             await self._write(data)
@@ -178,8 +179,8 @@ class Connection:
         self._writer.write(data)
         await asyncio.wait_for(self._writer.drain(), self._server.deadlines.send)
 
-    async def _part(self) -> None:
-        """Close for writing, and read what still comes: a reset would take the answer away from the client."""
+    async def _finish(self) -> None:
+        """Close for writing, and read the rest of the input: a reset would discard the client's answer."""
         self.busy, self.waits = False, True
         if self._writer.can_write_eof():
             self._writer.write_eof()
@@ -191,8 +192,8 @@ class Connection:
             left -= len(data)
 
 
-async def _in_thread(work: Callable[[], _T]) -> _T:
-    """Return what some work gives, done in a thread: a daemon, so that nothing it waits for keeps the program."""
+async def _in_thread(call: Callable[[], _T]) -> _T:
+    """Return the result of a call in a daemon thread, so that the program can end while it waits."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
 
@@ -208,18 +209,18 @@ async def _in_thread(work: Callable[[], _T]) -> _T:
         result: _T | None = None
         problem: BaseException | None = None
         try:
-            result = work()
+            result = call()
         except Exception as error:
             problem = error
         try:
             loop.call_soon_threadsafe(settle, result, problem)
         except RuntimeError:
-            # The server was stopped meanwhile.
+            # The server has stopped.
             pass
 
     try:
         threading.Thread(target=run, daemon=True).start()
     except RuntimeError:
-        # A limit of processes: then one after the other.
-        return work()
+        # The limit of threads is reached: call it here.
+        return call()
     return await future

@@ -1,4 +1,4 @@
-"""What an HTTP server reads and sends: deadlines, requests and answers."""
+"""Requests and answers of an HTTP server, and the deadlines of a connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Deadlines(Value):
-    """How many seconds the steps of a connection have.
+    """The seconds for each step of a connection.
 
     Attributes:
         idle: until a request begins.
@@ -29,14 +29,14 @@ class Deadlines(Value):
 
 
 class Request(Value):
-    """A whole request.
+    """A complete request.
 
     Attributes:
         method: such as "GET".
-        target: as it was sent; printable ASCII without blanks, beginning with "/".
+        target: as sent; printable ASCII without blanks, beginning with "/".
         headers: (name in lower case, value), in their order.
         body: all of it.
-        peer: who sent it.
+        peer: its sender.
     """
 
     _hidden = ("headers", "body")
@@ -53,12 +53,12 @@ class Request(Value):
 
 
 class Answer(Value):
-    """What is sent back.
+    """An answer to a request.
 
     Attributes:
         status: of HTTP.
-        body: the bytes, or pieces of them that are sent as they come.
-        headers: beside the length.
+        body: the bytes, or pieces of them, each sent when it is available.
+        headers: in addition to the length.
     """
 
     _hidden = ("body", "headers")
@@ -68,10 +68,10 @@ class Answer(Value):
 
 
 class NoAnswer(Value):
-    """The connection is closed without an answer.
+    """Close the connection without an answer.
 
     Attributes:
-        held: whether only when the client has gone.
+        held: whether to wait until the client closes it.
     """
 
     held: bool = False

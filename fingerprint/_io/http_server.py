@@ -1,7 +1,7 @@
 """An HTTP server for local clients: h11 reads and writes HTTP, asyncio keeps the deadlines.
 
-Every step of a connection has a deadline that no slow client can extend, and every peer has a share of the
-connections: who has most loses the one that has kept us waiting longest.
+Every step of a connection has a deadline that no slow client can extend, and every user has a share of the connections:
+the user with the most loses the connection that has waited longest.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from fingerprint._io.http_messages import Answer, NoAnswer, Request
     from fingerprint._io.peers import Peer
 
-# Of all connections, and of those of one user; fewer where a process may not have four times as many files open.
+# Limits of all connections, and of those of one user; lower if a process may not have four times as many open files.
 CONNECTIONS_MOST = 256
 OF_A_USER_MOST = 64
-# Connections that wait to be accepted, and how many are accepted before others get their turn.
+# Connections that wait to be accepted, and how many are accepted at once.
 QUEUE = 128
 _AT_ONCE = 32
 _LOG_SECONDS = 60.0
@@ -38,12 +38,12 @@ class HttpServer:
     """The server; `serve_forever` and `stop`, or `start` and `stop`.
 
     Args:
-        answer: gives the answer to a request; called in a thread of its own, or here where none can be started.
+        answer: returns the answer to a request; called in a separate thread, or in this one if none can be started.
         listener: a socket that listens. The server closes it.
         deadlines: of each connection.
         body_limit: bytes; a longer body is answered with 413.
         tls: to serve HTTPS.
-        logger: a name; what goes wrong is logged there.
+        logger: the name of the logger for errors.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class HttpServer:
         self._tls = tls
         self._open: dict[int | None, dict[Connection, None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        # Of a handler of signals, which may come when this thread has it.
+        # Reentrant, because a signal handler may run while this thread has it.
         self._lock = threading.RLock()
         self._stopping = False
         self._stopped = asyncio.Event()
         self._thread: threading.Thread | None = None
-        self._told = -_LOG_SECONDS
+        self._logged_at = -_LOG_SECONDS
         self.most = min(CONNECTIONS_MOST, _files_most() // 4)
         listener.setblocking(False)
 
@@ -86,7 +86,7 @@ class HttpServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Serve no more. Waits for the end if it is served in another thread; a handler of signals can call it."""
+        """Stop, and wait for the end of a serving thread. A signal handler can call it."""
         with self._lock:
             self._stopping = True
             if self._loop is None:
@@ -95,7 +95,7 @@ class HttpServer:
                 try:
                     self._loop.call_soon_threadsafe(self._stopped.set)
                 except RuntimeError:
-                    # It was stopped before.
+                    # It has already stopped.
                     pass
         if self._thread is not None:
             self._thread.join()
@@ -117,29 +117,29 @@ class HttpServer:
             with self._lock:
                 self._stopping = True
             server.close()
-            # What was accepted by now is not lost on the way to its connection.
+            # Let connections that are already accepted begin.
             await asyncio.sleep(0.01)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = peer_of(writer.get_extra_info("socket"))
-        if self._has_place(peer):
+        if self._make_space(peer):
             Connection(self, reader, writer, peer).begin()
         else:
             writer.transport.abort()
 
-    def _has_place(self, peer: Peer) -> bool:
-        """Return whether one more connection of a peer is served, having dropped others for it where need be."""
+    def _make_space(self, peer: Peer) -> bool:
+        """Return whether one more connection of a peer can be served; drop others for it if necessary."""
         while (crowd := self._crowd(peer)) is not None:
-            self._tell("too many connections (the last of %s): those that wait longest are dropped", peer)
+            self._log_rarely("too many connections (the last of %s): dropping those that wait longest", peer)
             waiting = next((connection for connection in crowd if connection.waits), None)
             if waiting is None:
-                # Those that nobody has read from yet are beyond the limit for a few turns.
+                # Connections that have not been read yet may exceed the limit for a few turns.
                 return not all(connection.busy for connection in crowd)
             waiting.drop()
         return True
 
     def _crowd(self, peer: Peer) -> dict[Connection, None] | None:
-        """Return the connections of which one has to go before this peer has another one, None for none."""
+        """Return the connections of which one must be dropped before this peer gets another one, None for none."""
         own = self._open.get(peer.uid, {})
         if peer.uid is not None and len(own) >= min(OF_A_USER_MOST, self.most // 4):
             return own
@@ -147,16 +147,18 @@ class HttpServer:
             return max(self._open.values(), key=len)
         return None
 
-    def _tell(self, text: str, *values: object) -> None:
-        """Log what a client can bring about as often as it likes: once in a while."""
-        if monotonic() - self._told >= _LOG_SECONDS:
-            self._told = monotonic()
+    def _log_rarely(self, text: str, *values: object) -> None:
+        """Log an event that clients can cause at will, once in a while."""
+        if monotonic() - self._logged_at >= _LOG_SECONDS:
+            self._logged_at = monotonic()
             self.log.warning(text, *values)
 
     def enter(self, connection: Connection) -> None:
+        """Count a connection."""
         self._open.setdefault(connection.peer.uid, {})[connection] = None
 
     def leave(self, connection: Connection) -> None:
+        """Count a connection no longer."""
         own = self._open.get(connection.peer.uid, {})
         own.pop(connection, None)
         if not own:

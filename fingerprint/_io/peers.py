@@ -1,4 +1,4 @@
-"""Who is at the other end of a local connection, as the kernel says."""
+"""Identify the peer of a local connection, from the kernel."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Peer(Value):
     """The program at the other end.
 
     Attributes:
-        uid: of the user who connected; None where the kernel does not say.
-        pid: of the process that connected; None where the kernel does not say, as over TCP.
+        uid: of the user who connected; None if the kernel does not report it.
+        pid: of the process that connected; None if the kernel does not report it, as over TCP.
     """
 
     uid: int | None = None
@@ -38,11 +38,11 @@ class Peer(Value):
 
 
 def peer_of(connection: socket.socket) -> Peer:
-    """Return who connected.
+    """Return the peer of a connection.
 
-    Of a Unix socket SO_PEERCRED tells user and process as they were when it connected. Of TCP on loopback the
-    kernel's list of sockets tells the user who made the other socket (inet_diag, Linux only): enough to share out
-    connections and for a log, no proof of identity, as a socket can be handed on.
+    For a Unix socket SO_PEERCRED has user and process at the time of connecting. For TCP on loopback the kernel's list
+    of sockets has the user who created the other socket (inet_diag, Linux only): enough to share out connections and
+    for a log, but no proof of identity, as a socket can be passed on.
     """
     try:
         if connection.family == getattr(socket, "AF_UNIX", None):

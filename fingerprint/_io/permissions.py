@@ -1,6 +1,6 @@
-"""What to do where the operating system refuses to let something be read.
+"""Return the remedy for a read that the operating system denies.
 
-Whoever is root already is never told to become root.
+It never advises root to become root.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 _STATUS = "/proc/self/status"
 _USER_MAP = "/proc/self/uid_map"
 _LOCKDOWN = "/sys/kernel/security/lockdown"
-# What reading the files, the devices and the processes of a machine may take: bit of the mask, name.
+# Capabilities that reading the files, devices and processes of a machine may need: bit of the mask, name.
 _CAPABILITIES = (
     (1, "CAP_DAC_OVERRIDE"), (2, "CAP_DAC_READ_SEARCH"), (17, "CAP_SYS_RAWIO"), (19, "CAP_SYS_PTRACE"),
     (21, "CAP_SYS_ADMIN"),
@@ -24,7 +24,7 @@ RECORD_AS_ROOT = "Record it again as root, on that machine: fingerprint snapshot
 def is_root() -> bool:
     """Return whether this process runs as root, on Windows as an administrator."""
     if os.name == "nt":
-        # Imported here: it costs more than a whole check.
+        # Imported here: the import takes longer than a complete check.
         import ctypes
 
         return bool(ctypes.windll.shell32.IsUserAnAdmin())  # type: ignore[attr-defined,unused-ignore]
@@ -32,11 +32,11 @@ def is_root() -> bool:
 
 
 def rights_remedy(*, copied: bool = False, recorded: bool = False) -> str:
-    """Return what to do where rights are missing, as one sentence without a full stop.
+    """Return the remedy for missing rights, as one sentence without a full stop.
 
     Args:
-        copied: whether what was refused lies on a copied disk (`--root`).
-        recorded: whether it was refused while a recorded machine (`--snapshot`) was recorded.
+        copied: whether the denied file is on a copied disk (`--root`).
+        recorded: whether the access was denied while a recorded machine (`--snapshot`) was recorded.
     """
     if recorded:
         return RECORD_AS_ROOT
@@ -64,11 +64,11 @@ def root_lacks(status: str = _STATUS, user_map: str = _USER_MAP, lockdown: str =
     mode = mode.partition("]")[0]
     if mode and mode != "none":
         return f"Kernel lockdown ({mode}) denies this to root: see {lockdown}; only a boot without lockdown lifts it"
-    return "Root is denied, too: a security module, a container's device rules or the file system does that"
+    return "A security module, a container's device rules or the file system denies this even to root"
 
 
 def _in_user_namespace(text: str) -> bool:
-    """Return whether a map of user ids is another one than that of the whole host."""
+    """Return whether a map of user ids differs from the complete map of the host."""
     return bool(text.strip()) and text.split() != ["0", "0", "4294967295"]
 
 
@@ -86,5 +86,5 @@ def _read(path: str) -> str:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
-        # Another system, or /proc is not mounted: then it says nothing.
+        # Another system, or /proc is not mounted.
         return ""

@@ -1,4 +1,4 @@
-"""Reading what may keep one waiting for ever, such as a pipe, in a way that Ctrl-C always ends."""
+"""Interruptible reads from pipes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# After so long at most a signal is noticed that came just before a wait.
+# A signal that came just before a wait is handled after this time at most.
 _NOTICED_MS = 500
 _BUFFER_BYTES = 1 << 20
 
 
 class InterruptibleFile(io.FileIO):
-    """A file to read whose reads are ended by Ctrl-C, whenever it comes.
+    """A file whose reads Ctrl-C always interrupts.
 
-    The interpreter acts on a signal between two of its steps, or when a call is interrupted. One that comes after the
-    last step and before the call blocks is noticed when the call returns, and the read of a pipe may never do so.
-    Here a read waits first, not longer than half a second at a time, until there is something.
+    The interpreter handles a signal between two of its steps, or when a call is interrupted. A signal after the last
+    step and before the call blocks is handled when the call returns, which the read of a pipe may never do. So a read
+    first waits for data, for at most half a second at a time.
 
     Args:
-        source: the name of a file, or a descriptor, which is left open.
+        source: the name of a file, or a descriptor, which stays open.
 
     Raises:
         OSError: it could not be opened.
@@ -33,7 +33,7 @@ class InterruptibleFile(io.FileIO):
     def __init__(self, source: str | int) -> None:
         super().__init__(source, "rb", closefd=isinstance(source, str), opener=_open)
         self._poll = None
-        # A regular file never keeps one waiting; Windows can wait for sockets only.
+        # A regular file never blocks; Windows can wait for sockets only.
         if not stat.S_ISREG(os.fstat(self.fileno()).st_mode):
             import select
 
@@ -47,16 +47,16 @@ class InterruptibleFile(io.FileIO):
                 pass
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read what there is, `size` bytes at most; none is the end."""
+        """Read the available bytes, `size` at most; b"" at the end."""
         data = None
-        # None is no end: somebody else who reads the same pipe, and does not block, was faster.
+        # None is not the end: another reader of the same pipe took the data.
         while data is None:
             self._wait()
             data = super().read(size)
         return data
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read what there is into a buffer, and return how many bytes that is; 0 is the end."""
+        """Read the available bytes into a buffer, and return their number; 0 at the end."""
         length = None
         while length is None:
             self._wait()
@@ -65,7 +65,7 @@ class InterruptibleFile(io.FileIO):
 
 
 def _open(path: str, flags: int) -> int:
-    """Open a file at once. Of a named pipe that nobody writes yet, Linux waits for the writer in `poll`, too."""
+    """Open a file without blocking on a named pipe that has no writer yet; on Linux `poll` waits for the writer."""
     if sys.platform != "linux":
         return os.open(path, flags)
     descriptor = os.open(path, flags | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""The one reader and writer of times as text; numbers are seconds since 1970-01-01 UTC.
+"""Read and write times as text; numbers are seconds since 1970-01-01 UTC.
 
 Formats: RFC 3339 (ours, the service's, and what Go writes as JSON), the date of a node's key as Go prints it, local
 times of logs, the basic format of ISO 8601 that requests are signed with, and the dates of HTTP.
@@ -20,13 +20,13 @@ _MOST_OFFSET_HOURS = 23
 
 
 def utc(seconds: float) -> str:
-    """Return a time as RFC 3339 in UTC, with whole seconds; one that is beyond the years 1 to 9999 as their end."""
+    """Return a time as RFC 3339 in UTC, to the second; times outside the years 1 to 9999 are clamped."""
     year, month, day, hour, minute, second = _fields(seconds)
     return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}Z"
 
 
 def local(seconds: float) -> str:
-    """Return a local time, in seconds as if it were of UTC, as logs write it: 2026-11-24 10:00:00."""
+    """Return a local time, given in seconds as if in UTC, as logs write it: 2026-11-24 10:00:00."""
     return utc(seconds)[:19].replace("T", " ")
 
 
@@ -43,7 +43,7 @@ def http_date(seconds: float) -> str:
 
 
 def created_date(nanoseconds: int) -> str:
-    """Return a time as Go prints it into `privateKeyCreatedDate`: UTC, the zeros at the end of the fraction cut.
+    """Return a time as Go writes it to `privateKeyCreatedDate`: in UTC, without zeros at the end of the fraction.
 
     Args:
         nanoseconds: since 1970-01-01 UTC.
@@ -54,13 +54,13 @@ def created_date(nanoseconds: int) -> str:
 
 
 def age_in_days(created: str, now: float) -> int | None:
-    """Return the whole days since a `privateKeyCreatedDate`; None for a text that is no date.
+    """Return the full days since a `privateKeyCreatedDate`; None for an invalid date.
 
-    A key without a date counts as ten years old, as for the reference; one of the future as made now, so
-    that a clock that jumps changes no key.
+    A key without a date counts as ten years old, as in the reference; a date in the future counts as now, so that a
+    jump of the clock rotates no key.
 
     Args:
-        created: `YYYY-MM-DD HH:MM:SS[.fraction] +hhmm ZONE`; the zone's name says nothing.
+        created: `YYYY-MM-DD HH:MM:SS[.fraction] +hhmm ZONE`; the name of the zone is ignored.
         now: seconds since 1970-01-01 UTC.
     """
     if not created:
@@ -70,9 +70,9 @@ def age_in_days(created: str, now: float) -> int | None:
 
 
 def created_seconds(created: str) -> float | None:
-    """Return the time of a `privateKeyCreatedDate`; None for a text that is no date.
+    """Return the time of a `privateKeyCreatedDate`; None for an invalid date.
 
-    So it is for one that Go does not read, for which the agent never replaces the key: Go knows no leap second.
+    A date that Go rejects, such as a leap second, is also invalid; the agent never replaces such a key.
     """
     read = _read(created)
     if read is None or not _to_the_second(created) or created[10] != " " or read[2][:1] != " ":
@@ -84,14 +84,14 @@ def created_seconds(created: str) -> float | None:
 
 
 def seconds_of(text: str) -> float | None:
-    """Return a time of RFC 3339; None for a text that is none, or has no offset from UTC."""
+    """Return a time of RFC 3339; None for an invalid one, or one without offset from UTC."""
     read = _read(text)
     offset = None if read is None or not _to_the_second(text) else _offset(read[2])
     return None if read is None or offset is None else read[0] - offset + read[1] / _NANOSECONDS
 
 
 def moment(text: str) -> datetime | None:
-    """Return a time as a datetime in UTC, None for none that Python has; without an offset it is one of UTC."""
+    """Return a time as a datetime in UTC, None if Python cannot represent it; without an offset it is in UTC."""
     from datetime import datetime, timedelta, timezone
 
     read = _read(text)
@@ -103,17 +103,16 @@ def moment(text: str) -> datetime | None:
             seconds=read[0] - offset, microseconds=read[1] // 1000
         )
     except OverflowError:
-        # The first and the last hours of the calendar are in no year elsewhere.
+        # With an offset, the first and last hours of the calendar are outside of its years.
         return None
 
 
 def local_seconds(at: str, offset: int | None = 0) -> float | None:
-    """Return a local time, such as 2026-11-24 10:00:00; None for a text that is none.
+    """Return a local time, such as 2026-11-24 10:00:00; None for an invalid one.
 
     Args:
         at: the time.
-        offset: seconds by which it is ahead of UTC; None for the rules of this host's time zone, by which summer and
-            winter differ.
+        offset: seconds by which it is ahead of UTC; None for the rules of this host's time zone, including summer time.
     """
     read = _read(at)
     if read is None or read[2]:
@@ -130,7 +129,7 @@ def local_seconds(at: str, offset: int | None = 0) -> float | None:
 
 
 def basic_seconds(text: str) -> float | None:
-    """Return a time in the basic format of ISO 8601, in UTC; None for a text that is none."""
+    """Return a time in the basic format of ISO 8601, in UTC; None for an invalid one."""
     parts = (text[:4], text[4:6], text[6:8], text[9:11], text[11:13], text[13:15])
     if len(text) != 16 or text[8] != "T" or text[15] != "Z":
         return None
@@ -138,13 +137,13 @@ def basic_seconds(text: str) -> float | None:
 
 
 def http_seconds(date: str) -> float | None:
-    """Return a date of HTTP; None for a text that is none. One that says "-0000", or no zone, is of UTC."""
+    """Return a date of HTTP; None for an invalid one. A date with "-0000", or without zone, is in UTC."""
     from datetime import timezone
     from email.utils import parsedate_to_datetime
 
     try:
-        told = parsedate_to_datetime(date)
-        return (told if told.tzinfo else told.replace(tzinfo=timezone.utc)).timestamp()
+        parsed = parsedate_to_datetime(date)
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
 
@@ -152,7 +151,7 @@ def http_seconds(date: str) -> float | None:
 def _fields(seconds: float) -> tuple[int, int, int, int, int, int]:
     from time import gmtime
 
-    # The calendar repeats itself after 400 years, and not every system knows other years than these.
+    # The calendar repeats after 400 years, and some systems support no other years.
     cycles, rest = divmod(int(min(_LAST_SECOND, max(_FIRST_SECOND, seconds)) // 1), _CYCLE_SECONDS)
     year, month, day, hour, minute, second = gmtime(rest)[:6]
     return year + 400 * cycles, month, day, hour, minute, second
@@ -161,7 +160,7 @@ def _fields(seconds: float) -> tuple[int, int, int, int, int, int]:
 def _read(text: str) -> tuple[int, int, str] | None:
     """Return the seconds, as if of UTC, and nanoseconds of a date and perhaps a time of day, and what follows.
 
-    By hand: `strptime` imports `re`, which takes longer than a check. None for a text that begins with no date.
+    Without `strptime`, which imports `re`, which takes longer than a check. None without a date at the start.
     """
     year, month, day = _number(text[:4], 4), _number(text[5:7], 2), _number(text[8:10], 2)
     if text[4:5] != "-" or text[7:8] != "-" or not year >= 1 or not 1 <= month <= 12:
@@ -192,7 +191,7 @@ def _read(text: str) -> tuple[int, int, str] | None:
 
 
 def _to_the_second(text: str) -> bool:
-    """Return whether a text that `_read` reads has a whole time of day."""
+    """Return whether a text that `_read` reads has a time of day with seconds."""
     return text[13:14] == ":" and text[16:17] == ":"
 
 
@@ -210,5 +209,5 @@ def _offset(text: str) -> int | None:
 
 
 def _number(text: str, digits: int) -> int:
-    """Return the number of a text of so many digits, -1 for another one."""
+    """Return the number in a text of exactly `digits` digits, -1 for any other text."""
     return int(text) if len(text) == digits and text.isascii() and text.isdigit() else -1

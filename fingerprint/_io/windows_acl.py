@@ -1,4 +1,4 @@
-"""Owner and access control list of a file on Windows, as SDDL text, and whom it lets in."""
+"""Read owner and access control list of a file on Windows, as SDDL text, and find who has access."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 REVISION = 1
 DACL_INFORMATION = 0x4
 _OWNER_INFORMATION = 0x1
-# Entries that allow: plain, of an object, and with a condition, which may hold.
+# Entries that allow: plain, of an object, and with a condition, which may be true.
 _ALLOW = ("A", "OA", "XA", "ZA")
 _TRUSTED = ("BA", "SY", "S-1-5-32-544", "S-1-5-18")
-# Rights that let one change a file, in the letters of SDDL and as bits: generic all and write, write and
+# Rights to change a file, in the letters of SDDL and as bits: generic all and write, write and
 # append data (DC, LC), extended attributes (RP), attributes (CR), delete child (DT), delete, change
 # permissions or owner.
 _WRITING = frozenset(("GA", "GW", "FA", "FW", "WD", "WO", "SD", "DC", "LC", "RP", "CR", "DT"))
@@ -49,9 +49,9 @@ def access_of(path: str) -> str:
 
 
 def others_in(sddl: str) -> list[tuple[str, bool]]:
-    """Return whom else than Administrators and SYSTEM an SDDL text lets in: a text, and whether they can write.
+    """Return who has access beside Administrators and SYSTEM: a message for each, and whether they can write.
 
-    An owner counts, as owners may change the list; text without a list lets everybody in.
+    An owner counts, as owners may change the list; without a list everybody has access.
     """
     owner, found, dacl = sddl.partition("D:")
     others = []
@@ -79,7 +79,7 @@ def _can_write(rights: str) -> bool:
 
 
 def require_success(name: str, done: Any) -> None:
-    """Raise OSError where a call of Windows says that it failed."""
+    """Raise OSError if a call of Windows failed."""
     if not done:
         code = getattr(ctypes, "get_last_error", int)()
         raise OSError(None, f"{name} failed with code {code}")
@@ -87,5 +87,5 @@ def require_success(name: str, done: Any) -> None:
 
 def library(name: str) -> Any:
     """Return a library of Windows."""
-    # Looked up by name: type checkers on other systems know no WinDLL.
+    # By getattr: type checkers on other systems do not know WinDLL.
     return getattr(ctypes, "WinDLL")(name, use_last_error=True)  # noqa: B009
