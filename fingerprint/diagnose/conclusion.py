@@ -5,7 +5,7 @@ from __future__ import annotations
 from fingerprint._io.times import utc
 from fingerprint.agent.logs import CLOCK, code_of
 from fingerprint.agent.logs.sdk_errors import DENIED, MISMATCH
-from fingerprint.agent.logs.state import LOOK_FOR_NODE
+from fingerprint.agent.logs.state import FIND_NODE
 from fingerprint.diagnose.checks.account import FOREIGN, WITHOUT_ACCOUNT
 from fingerprint.diagnose.checks.agent import restart_command
 from fingerprint.diagnose.checks.replaced_key import AHEAD, REJECTED, UNDATED
@@ -178,7 +178,7 @@ def _why_waiting(
         why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
         if _tag(found, "key") == UNDATED:
             why += "; or its key was replaced since the agent was started, which a key without a date does not tell"
-        return "waiting", why, [(LOOK_FOR_NODE, ""), restart]
+        return "waiting", why, [(FIND_NODE, ""), restart]
     return "waiting", f"it gets no credentials: {told}", [_LOOK_AT_NETWORK, restart]
 
 

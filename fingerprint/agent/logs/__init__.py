@@ -1,8 +1,8 @@
-"""A timeline out of the agent's own logs: what it saw, what it did, and how it is at their end.
+"""Read the agent's logs into a timeline, and conclude the agent's state at their end.
 
-Both spellings over its versions are understood, with and without time stamps, behind the prefix of a
-journal, in rotated and compressed files. The texts are `agent.versions.LOG_LINES`. Logs are
-read block by block: their length costs time and no memory.
+The lines of all versions are read, with and without time stamps, after the prefix of a journal, in rotated and
+compressed files; `agent.versions.LOG_LINES` lists them. Logs are read in blocks, so memory use does not depend on
+their length.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ __all__ = [
     "next_try", "offset_of", "parse", "present", "read_logs", "read_parts", "sdk_error", "times", "to_utc",
 ]  # fmt: skip
 
-# A line that stands in two logs comes out of the second one after no more than so many of the others.
+# A line that is in two logs comes out of the second one after at most so many others.
 _REPEATED_WITHIN = 4096
 _ROTATED = re.compile(r"(\.\d+)?(\.gz)?$")
 
 
 def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: None) -> Timeline:
-    """Return what logs tell together, by time; lines that stand in two of them count once.
+    """Return the timeline of several logs; a line that is in two of them counts once.
 
     Args:
         paths: files, compressed or not; "-" is standard input.
-        progress: called now and then with the bytes read so far.
+        progress: called with the number of bytes read so far, after each block.
 
     Raises:
-        InputError: a file could not be read, or is damaged.
+        InputError: a file is unreadable or damaged.
     """
     timeline = TimelineBuilder()
     counted = [0]
@@ -59,27 +59,27 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
 
     logs: dict[str, list[_Part]] = {}
     counts = []
-    # Of two parts that begin within a moment the one with a number is the older one.
+    # If two parts begin in the same second, the numbered one is older.
     for path in sorted(paths, key=lambda path: _ROTATED.sub("", path) == path):
         counts.append(Counts())
         rest = entries(path, counts[-1], seen)
         first = next(rest, None)
         if first is not None:
             logs.setdefault(_ROTATED.sub("", path), []).append((first, rest, counts[-1]))
-    # The older part of a rotated log goes before the newer one, as the two may meet within a moment.
+    # The older part of a rotated log goes first, as the newer one may begin in the same second.
     streams = [
         _ordered(number, sorted(parts, key=lambda part: part[0].order)) for number, parts in enumerate(logs.values())
     ]
-    told: dict[Entry, int] = {}
+    seen_in: dict[Entry, int] = {}
     for _, number, entry, covered in heapq.merge(*streams, key=lambda one: one[0]):
         # errors.log repeats what the main log has.
-        if entry.at and told.get(entry, number) != number:
+        if entry.at and seen_in.get(entry, number) != number:
             if covered:
                 timeline.cover()
             continue
-        told.setdefault(entry, number)
-        if len(told) > _REPEATED_WITHIN:
-            del told[next(iter(told))]
+        seen_in.setdefault(entry, number)
+        if len(seen_in) > _REPEATED_WITHIN:
+            del seen_in[next(iter(seen_in))]
         timeline.take(entry, covered)
     timeline.finish()
     _count(timeline, counts)
@@ -87,10 +87,10 @@ def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda _: 
 
 
 def read_parts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequence[bytes]) -> Timeline:
-    """Return what the logs of one agent tell together.
+    """Return the timeline of one agent's logs.
 
-    The main log's own order counts, also where its clock was put back; of the log of errors only what is older
-    than all of it.
+    The main log's own order counts, also if the clock was set back. Only entries of errors.log that are older than the
+    main log are used.
 
     Args:
         main: parts of amazon-ssm-agent.log, in any order.
@@ -101,8 +101,8 @@ def read_parts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequ
     counts: list[Counts] = []
     of_main, of_errors, of_hibernation = (_joined(parts, counts) for parts in (main, errors, hibernation))
     timeline.main_began = began = of_main[0][0].at if of_main else ""
-    older = [told for told in of_errors if not began or told[0].at < began]
-    for entry, covered in (*older, *heapq.merge(of_main, of_hibernation, key=lambda told: told[0].order)):
+    older = [one for one in of_errors if not began or one[0].at < began]
+    for entry, covered in (*older, *heapq.merge(of_main, of_hibernation, key=lambda one: one[0].order)):
         timeline.take(entry, covered)
     timeline.finish()
     _count(timeline, counts)
@@ -110,12 +110,12 @@ def read_parts(main: Sequence[bytes], errors: Sequence[bytes], hibernation: Sequ
 
 
 def _joined(parts: Sequence[bytes], counts: list[Counts]) -> list[tuple[Entry, bool]]:
-    """Return the entries of a rotated log, its older parts first, each with whether its log tells successes."""
-    told = []
+    """Return the entries of a rotated log, older parts first, each with whether its log contains successes."""
+    read = []
     for part in parts:
         counts.append(Counts())
-        told.append([(entry, counts[-1].informs) for entry in entries("", counts[-1], lambda _: None, part)])
-    return [one for part in sorted(told, key=lambda one: one[0][0].order if one else "") for one in part]
+        read.append([(entry, counts[-1].informs) for entry in entries("", counts[-1], lambda _: None, part)])
+    return [one for part in sorted(read, key=lambda one: one[0][0].order if one else "") for one in part]
 
 
 def _count(timeline: Timeline, counts: Sequence[Counts]) -> None:
@@ -124,10 +124,10 @@ def _count(timeline: Timeline, counts: Sequence[Counts]) -> None:
 
 
 def _ordered(number: int, parts: Sequence[_Part]) -> Iterator[tuple[str, int, Entry, bool]]:
-    """Yield the entries of one log as they stand in it, each with what sorts it among those of other logs.
+    """Yield the entries of one log in its order, each with a key that sorts it among those of other logs.
 
-    Lines of several processes stand a little out of order in a log, and clocks are put back: what comes later in it is
-    taken to be no earlier. With them comes whether their log tells successes.
+    Lines of several processes may be slightly out of order in a log, and clocks are set back: a later line is taken to
+    be no earlier than those before it. With each entry comes whether its log contains successes.
     """
     order = ""
     for first, rest, counts in parts:
@@ -137,15 +137,15 @@ def _ordered(number: int, parts: Sequence[_Part]) -> Iterator[tuple[str, int, En
 
 
 def to_utc(at: str, offset: timedelta) -> str:
-    """Return a logged local time as RFC 3339 in UTC; what is no time as it is."""
+    """Return a logged local time as RFC 3339 in UTC; an invalid time unchanged."""
     seconds = local_seconds(at, int(offset.total_seconds()))
     return at if seconds is None else utc(seconds)
 
 
 def offset_of(text: str) -> timedelta:
-    """Return the offset that "+02:00" or "-0530" stands for. Raises ValueError for other text."""
+    """Return the offset of a string such as "+02:00" or "-0530". Raises ValueError for another form."""
     found = re.fullmatch(r"([+-])(\d\d):?(\d\d)", text)
     if not found or int(found[2]) > 14 or int(found[3]) > 59:
-        raise ValueError(f"{text!r} is no offset such as +02:00")
+        raise ValueError(f"invalid offset {text!r}: must be such as +02:00")
     size = timedelta(hours=int(found[2]), minutes=int(found[3]))
     return size if found[1] == "+" else -size

@@ -1,4 +1,4 @@
-"""Comparisons of the hardware that failed, out of the groups of lines that tell each of them."""
+"""Failed comparisons of the hardware, each parsed from a group of log lines."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 ATTRIBUTES = 9
 LIMIT = 50
-# The address is logged under this name, too, and counts once.
+# The agent logs the address under this name, too; it counts once.
 _PSEUDO = "IP Address"
-# What stands before the present value, and between it and the saved one.
+# What precedes the current value, and what separates it from the saved one.
 _CHANGED = (
     re.compile(r"The '([^']+)' value \("),
     re.compile(r"\) has changed from the registered machine configuration value \("),
@@ -28,7 +28,7 @@ class Mismatch:
 
     Attributes:
         first, last: when it was logged.
-        times: how many groups of lines tell it: four to each failure of a newer agent.
+        times: how many groups of lines report it; newer agents log four for each failure.
         id_differs: whether the hardware ID decided.
         changed: attribute -> (saved, current), the address once.
     """
@@ -41,12 +41,12 @@ class Mismatch:
 
     @property
     def matched(self) -> int | None:
-        """Equal attributes of nine, None where the log does not tell."""
+        """How many of nine attributes match; None if the log does not show it."""
         return None if self.id_differs or not self.changed else max(0, ATTRIBUTES - len(self.changed))
 
     @property
     def text(self) -> str:
-        """The same for people."""
+        """The mismatch as a phrase."""
         if self.id_differs:
             return "the hardware ID differs"
         if self.matched is None:
@@ -58,8 +58,8 @@ class Comparisons:
     """The comparisons that failed, different ones in order, the newest kept.
 
     Attributes:
-        all: of the whole log.
-        settled: how many of them were over when credentials last came.
+        all: of the log.
+        settled: how many of them are older than the last credentials.
     """
 
     def __init__(self) -> None:
@@ -79,10 +79,10 @@ class Comparisons:
         """Take the line of one attribute."""
         found = _values(_CHANGED, entry.text)
         if not found or (entry.level == "DEBUG" and self._group is None):
-            # At DEBUG every comparison is told, also one that ends in a match.
+            # At DEBUG the agent logs differences of every comparison, also of one that ends in a match.
             return
         if self._group is None:
-            # The line before was cut off, or hidden by the level of the log.
+            # The first line of the group was cut off, or is below the level of the log.
             self._group = Mismatch(entry.at, False)
         name, current, saved = found
         self._group.last = entry.at
@@ -90,7 +90,7 @@ class Comparisons:
             self._group.changed[name] = (saved, current)
 
     def close(self) -> tuple[Mismatch | None, bool]:
-        """End a group. Returns it, None without one, and whether it repeats the one before."""
+        """End a group. Return it, None without one, and whether it repeats the previous one."""
         group, self._group = self._group, None
         if group is None:
             return None, False
@@ -106,9 +106,9 @@ class Comparisons:
 
 
 def _values(form: tuple[re.Pattern[str], re.Pattern[str]], text: str) -> tuple[str, str, str] | None:
-    """Return what a line names, the present and the saved value in it, None if it is no such line.
+    """Return the name, the current and the saved value in a line; None if it has another form.
 
-    Not in one pattern, which would begin again at every piece that looks like the beginning of one.
+    A single pattern would backtrack from each part that resembles its beginning.
     """
     begin, between = form
     start = begin.search(text)

@@ -1,4 +1,4 @@
-"""Lines of the agent's logs that say something, out of files of any length, rotated or compressed."""
+"""Find the relevant lines of the agent's logs, in files of any length, rotated or compressed."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _WHERE_LOGS_ARE = (
 )
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
-# More than any entry that the agent writes about its fingerprint; what is longer is looked at no further.
+# Longer than any entry that the agent writes about its fingerprint; the rest of a longer line is ignored.
 _TEXT_LIMIT = 4096
-# What a line of its own begins with.
+# The beginning of a new entry.
 _BEGINS = re.compile(rb"\d{4}-\d\d-\d\d |(?:TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) ")
-# The lines that one entry may have: a machine ID is logged with its end of line.
+# Most lines of one entry: a machine ID is logged with its line break.
 _LINES_JOINED = 3
 _LEVELS = (b" TRACE ", b" DEBUG ", b" INFO ", b" WARN ", b" ERROR ", b" CRITICAL ")
 _INFORMING = (b" INFO ", b" DEBUG ")
@@ -42,21 +42,22 @@ _CLOCK = r"(?:[01]\d|2[0-3])(?::[0-5]\d){2}"
 _LINE = re.compile(
     rf"(?:({_DAY}) ({_CLOCK})(\.\d+)? )?\b(TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL) (.*)", re.DOTALL
 )  # fmt: skip
-# Kind -> the text that tells it, in lower case; the first that is found counts.
+# (kind, a part of its line in lower case); the first match counts.
 _KINDS = tuple((line.kind, line.text) for line in LOG_LINES if line.kind)
-# The commonest line of all, of which the last ones of a block tell as much as each: the first of the two ended well
-# unless something else stands between them.
+# The most frequent line. The last two of a block are enough: the report of the first succeeded unless another entry is
+# between them.
 _AWAKE = dict(_KINDS)["awake"].encode()
 _AWAKE_KEPT = 2
 _EXPIRED = dict(_KINDS)["expired"].encode()
 _PHRASES = tuple(dict.fromkeys(piece.encode() for kind, piece in _KINDS if kind not in ("awake", "expired")))
-# What the agent writes to the serial port of an instance, with a time in UTC: beginning -> kind and words of the log.
+# What the agent writes to the serial port of an instance, with a time in UTC.
 _CONSOLE = re.compile(
     rf"({_DAY.replace('-(', '/(')}) ({_CLOCK})Z: SSM Agent "
     r"(entering hibernation due to error|unable to acquire credentials): <error>(.*?)(?:</error>|$)", re.DOTALL,
 )  # fmt: skip
 _ERROR_MARK = "<error>"
 _CONSOLE_MARK = b"Z: SSM Agent "
+# Message of the console -> kind, and beginning of the same message in the log.
 _OF_CONSOLE = {
     "entering hibernation due to error": ("hibernate", "Entering SSM Agent hibernate - "),
     "unable to acquire credentials": ("refused", "Retrieve credentials produced error: "),
@@ -64,12 +65,12 @@ _OF_CONSOLE = {
 
 
 class Entry(Value):
-    """One line of a log that says something.
+    """One relevant entry of a log.
 
     Attributes:
-        at: local time as logged, to the second; "" if not told.
-        level, kind, text: of the line.
-        fraction: what follows the second, such as ".9250"; "" if it is not logged.
+        at: local time as logged, to the second; "" without one.
+        level, kind, text: of the line; kinds are those of `agent.versions.LOG_LINES`.
+        fraction: of the second, such as ".9250"; "" without one.
     """
 
     at: str
@@ -80,7 +81,7 @@ class Entry(Value):
 
     @property
     def order(self) -> str:
-        """What entries of several logs are sorted by: the time with its fraction."""
+        """Key that sorts entries of several logs: the time with its fraction."""
         return self.at + self.fraction
 
 
@@ -88,10 +89,10 @@ class Counts:
     """What was read so far.
 
     Attributes:
-        lines: their number.
-        passed_over: how many of them are none of an agent's log.
-        informs: whether there is a line of a level at which the agent tells that credentials came. errors.log and logs
-            of the levels "warn" and "error" have none, and hibernate.log has its own two only.
+        lines: number of lines.
+        passed_over: number of lines that are not an agent's.
+        informs: whether there is a line of a level at which the agent logs that credentials came. errors.log and logs
+            of the levels "warn" and "error" have none; hibernate.log has only its own two messages.
     """
 
     def __init__(self) -> None:
@@ -101,16 +102,16 @@ class Counts:
 
 
 def entries(path: str, counts: Counts, progress: Callable[[int], None], data: bytes | None = None) -> Iterator[Entry]:
-    """Yield what matters in one file, in its order.
+    """Yield the relevant entries of one file, in its order.
 
     Args:
         path: the file; "-" is standard input.
-        counts: counted on.
-        progress: called with the bytes of each block.
-        data: what the file holds, if it was read already.
+        counts: updated while reading.
+        progress: called with the number of bytes of each block.
+        data: the content, if the file was read already.
 
     Raises:
-        InputError: the file could not be read, or is damaged.
+        InputError: the file is unreadable or damaged.
     """
     before: Entry | None = None
     try:
@@ -118,17 +119,17 @@ def entries(path: str, counts: Counts, progress: Callable[[int], None], data: by
             left = b""
             while chunk := file.read(_BLOCK):
                 progress(len(chunk))
-                whole, newline, left = (left + chunk).rpartition(b"\n")
+                lines, newline, left = (left + chunk).rpartition(b"\n")
                 if len(left) > _BLOCK:
-                    # No log has such lines; it is not kept in memory in the hope of an end.
-                    whole, left = whole + newline + left, b""
-                told, unfinished = _of_block(whole + newline, counts)
+                    # No log has such long lines; end it here, so that memory use stays bounded.
+                    lines, left = lines + newline + left, b""
+                found, unfinished = _of_block(lines + newline, counts)
                 left = unfinished + left
-                for entry in _parsed(told, before):
+                for entry in _parsed(found, before):
                     before = entry
                     yield entry
-            told, unfinished = _of_block(left, counts)
-            yield from _parsed([*told, unfinished.decode("utf-8", "replace")], before)
+            found, unfinished = _of_block(left, counts)
+            yield from _parsed([*found, unfinished.decode("utf-8", "replace")], before)
     except (OSError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
             f"the log could not be read ({getattr(error, 'strerror', None) or error})",
@@ -138,9 +139,9 @@ def entries(path: str, counts: Counts, progress: Callable[[int], None], data: by
 
 
 def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
-    """Return the entries of whole lines that may matter, and the bytes of one at the end that goes on.
+    """Return the entries of a block that may be relevant, and the bytes of an incomplete one at its end.
 
-    Each phrase is searched for in the whole block: that is ten times as fast as a look at each line.
+    Each phrase is searched for in the block as one string, which is ten times as fast as line by line.
     """
     lines = block.count(b"\n")
     counts.lines += lines
@@ -156,13 +157,13 @@ def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
         starts.add(lowered.rfind(b"\n", 0, at) + 1)
     for phrase in _PHRASES:
         starts.update(_starts_of(phrase, lowered))
-    # Of those in a row, which may be thousands, the first and the last tell all.
+    # Of a run of such lines, which may be thousands, the first and the last are enough.
     between = sorted(starts)
     rows: dict[int, list[int]] = {}
     for start in _starts_of(_EXPIRED, lowered):
         rows.setdefault(bisect(between, start), []).append(start)
     starts.update(start for row in rows.values() for start in (row[0], row[-1]))
-    told: list[str] = []
+    found: list[str] = []
     done = 0
     for start in sorted(starts):
         if start < done:
@@ -170,20 +171,20 @@ def _of_block(block: bytes, counts: Counts) -> tuple[list[str], bytes]:
         done = start
         for joined in range(_LINES_JOINED):
             if joined and _BEGINS.match(block, done):
-                # The entry before was cut off.
+                # The entry was cut off.
                 break
             done = block.find(b"\n", done) + 1 or len(block)
             line = block[start:done]
             if b"hardware id (" not in line.lower() or b")." in line.partition(b"registered value")[2]:
                 break
             if done == len(block):
-                return told, line
-        told.append(line.decode("utf-8", "replace"))
-    return told, b""
+                return found, line
+        found.append(line.decode("utf-8", "replace"))
+    return found, b""
 
 
 def _starts_of(phrase: bytes, block: bytes) -> Iterator[int]:
-    """Yield where the lines begin that hold a phrase."""
+    """Yield the offset of each line that contains a phrase."""
     at = block.find(phrase)
     while at >= 0:
         yield block.rfind(b"\n", 0, at) + 1
@@ -200,11 +201,11 @@ def _parsed(lines: Iterable[str], before: Entry | None) -> Iterator[Entry]:
 
 
 def parse(line: str, before: Entry | None = None) -> Entry | None:
-    """Return the entry of one line, None if it is none that matters.
+    """Return the entry of one line; None if it is not relevant.
 
     Args:
         line: the line, or the lines of one entry.
-        before: the entry before, whose time a line without one has.
+        before: the previous entry; a line without a time gets its time.
     """
     if _ERROR_MARK in line:
         of_console = _of_console(line)
@@ -224,7 +225,7 @@ def parse(line: str, before: Entry | None = None) -> Entry | None:
 
 
 def _of_console(line: str) -> Entry | None:
-    """Return the entry of a line of an instance's console, as if it stood in the log."""
+    """Return the entry of a line of an instance's console, in the form of the log."""
     found = _CONSOLE.search(line.rstrip("\r\n")[:_TEXT_LIMIT])
     if not found:
         return None
@@ -241,22 +242,22 @@ def _without_context(text: str) -> str:
 
 @contextmanager
 def _opened(path: str) -> Iterator[IO[bytes]]:
-    """Open a file once, as a pipe can be read only once, and unpack it if it is compressed."""
+    """Open a file once, as a pipe can be read only once, and decompress it if needed."""
     with open_buffered(0 if path == "-" else path) as stored:
         head = stored.read(len(_GZIP))
-        whole = cast("IO[bytes]", _Rejoined(head, stored))
+        file = cast("IO[bytes]", _Rejoined(head, stored))
         if len(head) < len(_GZIP):
-            # It is at its end, of which a terminal tells once.
+            # The file has ended; a terminal reports that only once.
             yield io.BytesIO(head)
         elif head == _GZIP:
-            with gzip.open(whole) as unpacked:
+            with gzip.open(file) as unpacked:
                 yield cast("IO[bytes]", unpacked)
         else:
-            yield whole
+            yield file
 
 
 class _Rejoined:
-    """A file of which the first bytes were read, with them in front."""
+    """A file whose first bytes were read already, with these put back in front."""
 
     def __init__(self, head: bytes, rest: IO[bytes]) -> None:
         self._head = head

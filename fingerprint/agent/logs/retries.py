@@ -1,4 +1,4 @@
-"""When a waiting agent tries again: by its own word in its log, else by the schedule of its version."""
+"""When a waiting agent retries: by its log, else by the schedule of its version."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from fingerprint.agent.versions import Assessed
 
 BY_LOG = "the agent's log"
-# A try takes a while, and clocks differ.
+# A retry takes time, and clocks differ.
 GRACE_SECONDS = 120
 
 
 class Retry(Value):
-    """When the agent tries again, seconds since 1970-01-01 UTC: between `earliest` and `latest`; `how` it is known."""
+    """When the agent retries, seconds since 1970-01-01 UTC: between `earliest` and `latest`; `how` it is known."""
 
     earliest: float
     latest: float
@@ -31,7 +31,7 @@ class Retry(Value):
 
     @property
     def text(self) -> str:
-        """The same for people."""
+        """The time or the period, RFC 3339."""
         if self.latest - self.earliest < 1:
             return utc(self.earliest)
         return f"{utc(self.earliest)} to {utc(self.latest)}"
@@ -49,12 +49,12 @@ def pause(
         identity: of the agent, "OnPrem" or "EC2".
         limit: Ssm.CredentialRetryMaxSleepSeconds, if that is set and the agent accepts it.
     """
-    told = sdk_error(error)
+    parsed = sdk_error(error)
     kind = Failure.OTHER
-    if told.code in REJECTIONS:
+    if parsed.code in REJECTIONS:
         kind = Failure.REJECTED
-    elif told.code and (told.answered or told.sdk == 1):
-        # With SDK 2 an error of the way to the service is not one of the service.
+    elif parsed.code and (parsed.answered or parsed.sdk == 1):
+        # With SDK 2 a connection error does not count as an error of the service.
         kind = Failure.SERVICE
     return retry_schedule.pause(assess(version).row, kind, failures, identity, limit)
 
@@ -63,7 +63,7 @@ def next_request(
     wait: Wait, agent: Assessed, now: float, seconds_of: Callable[[str], float | None], identity: str = ON_PREMISES,
     limit: int | None = None,
 ) -> Retry | None:  # fmt: skip
-    """Return when a core agent that waits requests credentials next; None where it cannot be said.
+    """Return when a waiting core agent requests credentials next; None if unknown.
 
     Args:
         wait: what it waits for.
@@ -79,19 +79,19 @@ def next_request(
         return None
     before = max(0, wait.failures - 1)
     least, longest = pause(wait.error, before, agent.version, identity, limit)
-    # A limit that this pause does not reach, or that such a pause does not know, explains nothing.
+    # Name a limit only if it changes this pause.
     bound = (least, longest) != pause(wait.error, before, agent.version, identity)
     how = _schedule(agent, agent.row.longest_pause_setting, limit if bound else None)
     if failed_at + longest + GRACE_SECONDS >= now:
         return Retry(failed_at + least, failed_at + longest, how)
-    # It must have tried since, and did not log it.
+    # It must have retried since, and did not log that.
     return Retry(now, now + longest, f"{how}; the log is older")
 
 
 def next_ping(
     wait: Wait, agent: Assessed, now: float, seconds_of: Callable[[str], float | None], minutes: int | None = None
 ) -> Retry | None:
-    """Return when a worker that hibernates pings next; None where it cannot be said.
+    """Return when a hibernating worker pings next; None if unknown.
 
     Args:
         wait, agent, now, seconds_of: see `next_request`.
@@ -113,15 +113,15 @@ def next_ping(
 
 
 def next_try(timeline: Timeline) -> tuple[str, str, str]:
-    """Return when a waiting agent tries again, by its logs alone: after their end, without its configuration.
+    """Return when a waiting agent retries after the end of its logs, by the logs alone, without its configuration.
 
     Returns:
-        The earliest and the latest time, local as the logs have it, and how it is known; "" for each that is not.
+        The earliest and the latest time, local as logged, and how they are known; "" for each that is unknown.
     """
     wait, ended = timeline.wait, local_seconds(timeline.ended)
     if wait is None or ended is None:
         return "", "", ""
-    # The version of the last process; of one that was started before the logs begin none is told.
+    # The version of the last process; unknown if it started before the logs begin.
     agent = assess(timeline.run.version)
     found = (next_ping if wait is timeline.worker else next_request)(wait, agent, ended, local_seconds)
     if found is None:
@@ -130,6 +130,6 @@ def next_try(timeline: Timeline) -> tuple[str, str, str]:
 
 
 def _schedule(agent: Assessed, setting: str, limit: int | None) -> str:
-    """Return what a time was computed by: the version, and a limit of the configuration."""
-    told = f"the schedule of {agent.version if agent.known else 'the newest agents'}"
-    return told if limit is None or not setting else f"{told} with {setting} {limit}"
+    """Return the source of a computed time: the version, and a limit of the configuration."""
+    schedule = f"the schedule of {agent.version if agent.known else 'the newest agents'}"
+    return schedule if limit is None or not setting else f"{schedule} with {setting} {limit}"

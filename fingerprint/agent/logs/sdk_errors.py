@@ -9,8 +9,8 @@
        Post "https://...": dial tcp: ...
     <answer>: https response error StatusCode: 400, RequestID: <id>, or 0 and no id
 
-Which versions use which is in `agent.versions`; both are understood whatever the version is. The forms of 2 are those
-of the SDK; no line of an agent in that form was seen yet.
+`agent.versions` has the SDK of each agent; both forms are parsed for any version. The forms of 2 are from the SDK's
+source; no agent's log with them has been seen yet.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ import re
 
 from fingerprint.types import Value
 
-# The way to the service failed; version 1 has this code for it, version 2 has none.
+# The connection to the service failed; version 1 has this code for it, version 2 has none.
 NO_ANSWER = "RequestError"
-# What no retry helps against.
+# Errors that no retry resolves.
 MISMATCH, DENIED = "MachineFingerprintDoesNotMatch", "AccessDeniedException"
 REJECTIONS = (MISMATCH, DENIED)
-# What stands before an error where the name of an operation does; it is no code, though it may end like one.
+# Names of operations before an error; they are not codes, although some end like one.
 _OPERATION = re.compile(r"\b(?:RequestManagedInstanceRoleToken|RegisterManagedInstance|UpdateManagedInstancePublicKey|"
                         r"UpdateInstanceInformation|GetCallerIdentity)\b")  # fmt: skip
 _NAME = r"[A-Z][A-Za-z0-9_.]*"
-# A code of the service behind other words.
+# A code of the service after other words.
 _CODE = re.compile(r"\b([A-Z][A-Za-z]+(?:Exception|Error|Failure|DoesNotMatch|Expired|Token))(?=:|$)")
 _AFTER_OPERATION = re.compile(rf"{_OPERATION.pattern}:? ({_NAME})(?=:|$)")
 # Version 2.
 _OPERATION_ERROR = re.compile(r"operation error [^:,]+: (\w+)(?:, (.*))?$", re.DOTALL)
 _ANSWER = re.compile(r"\bhttps? response error StatusCode: (\d+)(?:, RequestID: ([^,]*))?(?:, (.*))?$", re.DOTALL)
 _API_ERROR = re.compile(rf"\bapi error ({_NAME})(?=:|$)")
-# Behind the answer, with any words of the service behind it.
-_TOLD = re.compile(rf"(?:api error )?({_NAME})(?=: |:?$)")
+# The code after the answer, before the message of the service.
+_AFTER_ANSWER = re.compile(rf"(?:api error )?({_NAME})(?=: |:?$)")
 _NOT_SENT = ("request send failed", "dial tcp", "context deadline exceeded", "i/o timeout", "connection reset")
 
 
 class SdkError(Value):
-    """One error.
+    """One error, parsed.
 
     Attributes:
-        code: of the service, or NO_ANSWER; "" for an error that is neither, such as one of the vault.
-        sdk: major version of the SDK that spells it so; 0 where both would.
-        operation: that failed; "" where it is not told.
+        code: of the service, or NO_ANSWER; "" for any other error, such as one of the vault.
+        sdk: major version of the SDK with this form; 0 if both have it.
+        operation: that failed; "" if it is not named.
         status: of the HTTP answer; 0 without one.
         request_id: of the request; "" without one.
         answered: whether the service answered with the error.
@@ -61,12 +61,12 @@ class SdkError(Value):
 
 
 def sdk_error(text: str) -> SdkError:
-    """Return what an error as it was logged tells.
+    """Return the parts of a logged error.
 
     Args:
-        text: the error, without the words that the agent puts before it.
+        text: the error, without the agent's words before it.
     """
-    # Of errors in one another, as of credentials that were needed for a call, the innermost tells the cause.
+    # The innermost of nested errors, such as one on the credentials for a call, is the cause.
     _, mark, inner = text.rpartition("operation error ")
     found = _OPERATION_ERROR.search(mark + inner) if mark else None
     rest = (found[2] or "") if found else text
@@ -78,13 +78,13 @@ def sdk_error(text: str) -> SdkError:
 
 
 def code_of(text: str) -> str:
-    """Return the code in an error as it was logged, such as "AccessDeniedException"; "" without one."""
+    """Return the code in a logged error, such as "AccessDeniedException"; "" without one."""
     return sdk_error(text).code
 
 
 def _of_version_2(operation: str, rest: str, answer: re.Match[str] | None, code: str) -> SdkError:
-    status, request_id, told = (int(answer[1][:9]), answer[2] or "", answer[3] or "") if answer else (0, "", rest)
-    first = _TOLD.match(told) if status else None
+    status, request_id, message = (int(answer[1][:9]), answer[2] or "", answer[3] or "") if answer else (0, "", rest)
+    first = _AFTER_ANSWER.match(message) if status else None
     if first:
         # The message may quote another error.
         code = first[1]

@@ -1,4 +1,4 @@
-"""How the agent is at the end of its logs, since when and why, what to do, and what was before: the last state wins."""
+"""The agent's state at the end of its logs: since when, why, what to do, and what came before."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
     from fingerprint.agent.logs.timeline import Timeline
 
-LOOK_FOR_NODE = "Look for the node and its role in the console of the service; register again if it is gone"
-_NAME_MAIN_LOG = f"Name {MAIN_LOG}, too: a success is logged there at the level INFO"
-# What the service says of signatures whose time is not its own.
+FIND_NODE = "Find the node and its role in the console of the service; register again if it is gone"
+_NAME_MAIN_LOG = f"Name {MAIN_LOG}, too: it has successes, at the level INFO"
+# Errors of the service about signatures with a wrong time.
 CLOCK = (
     "Signature expired", "is now earlier than", "Signature not yet current", "RequestExpired", "RequestTimeTooSkewed",
 )  # fmt: skip
 
 
 class State(Vocabulary):
-    """How the agent is at the end of the logs."""
+    """The agent's state at the end of the logs."""
 
     HEALTHY: ClassVar[State]
     FAILING: ClassVar[State]
@@ -37,12 +37,12 @@ State.define(
 
 
 class Present(Value):
-    """The present.
+    """The agent's state with its cause and steps.
 
     Attributes:
-        state: how the agent is.
-        since: since when, local time as logged; "" if that is not known.
-        cause: why it is so, as the end of a sentence; "" for a healthy one.
+        state: of the agent.
+        since: when the state began, local time as logged; "" if unknown.
+        cause: of the state, as the end of a sentence; "" for a healthy agent.
         steps: what to do, in order.
     """
 
@@ -56,7 +56,7 @@ class Present(Value):
 
 
 def present(timeline: Timeline) -> Present:
-    """Return how the agent is at the end of a timeline, which was finished."""
+    """Return the agent's state at the end of a finished timeline."""
     run, trouble = timeline.run, timeline.trouble
     if trouble is not None and not trouble.covered and not run.stopped:
         return _only_failures(timeline, trouble.since)
@@ -78,18 +78,18 @@ def present(timeline: Timeline) -> Present:
         return Present(State.HEALTHY, run.started or run.from_disk or run.worker, _from_disk(timeline))
     begun = run.started or run.from_disk or run.worker or timeline.registered
     step = "Read the log again in a few minutes" if begun else _NAME_MAIN_LOG
-    return Present(State.CANNOT_TELL, run.started, _untold(timeline), (step,))
+    return Present(State.CANNOT_TELL, run.started, _unknown(timeline), (step,))
 
 
 def _offline(timeline: Timeline) -> Present:
-    """Return how an agent is that gets credentials, and whose last health report was skipped."""
+    """Return the state of an agent that gets credentials, and whose last health report was skipped."""
     reports = timeline.reports
     why = f" ({reports.error})" if reports.error else ""
-    told = f"its health reports{why}, as the metadata service of its provider does not answer"
+    skipped = f"its health reports{why}, as the metadata service of its provider does not answer"
     if reports.last != "-" and max(reports.last, reports.began) < timeline.started:
-        cause = f"before its last start it skipped {told}, and the log shows none since"
+        cause = f"before its last start it skipped {skipped}, and the log shows none since"
         return Present(State.CANNOT_TELL, timeline.started, cause, ("Read the log again in a few minutes",))
-    cause = f"it skips {told}: the service shows the node as offline, although its credentials are good"
+    cause = f"it skips {skipped}: the service shows the node as offline, although its credentials are good"
     return Present(State.FAILING, reports.since, cause, (
         f"Let the agent reach {METADATA_HOST} without a proxy; it reports again within minutes",
     ))  # fmt: skip
@@ -112,7 +112,7 @@ def _from_disk(timeline: Timeline) -> str:
     )
 
 
-def _untold(timeline: Timeline) -> str:
+def _unknown(timeline: Timeline) -> str:
     run = timeline.run
     before = ""
     if timeline.trouble is not None:
@@ -120,20 +120,20 @@ def _untold(timeline: Timeline) -> str:
     if run.from_disk or run.worker:
         return f"{_from_disk(timeline)}{before}"
     if run.started:
-        return f"the agent was started, and its log does not tell since whether it gets credentials{before}"
+        return f"the agent was started, and its log does not show whether it got credentials since{before}"
     if timeline.registered:
         return "the machine was registered, and the log shows no start of the agent since"
-    return "no line tells whether the agent gets credentials"
+    return "no line shows whether the agent gets credentials"
 
 
 def _stopped(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
-    """Return how it was before it stopped, and what to do: what it failed of would be there after its start."""
+    """Return the state before the agent stopped, and what to do: its failure would persist after a start."""
     if timeline.trouble is None:
         return "before that it had credentials" if timeline.run.outcome != "not-told" else "", ("Start the agent",)
     why, steps = _failing(timeline)
     steps = tuple(step.replace("Restart the agent", "Start the agent").replace(", then restart the agent", "")
                   .removesuffix(": it retries at once") for step in steps)  # fmt: skip
-    then = () if any("Start the agent" in step for step in steps) else ("Start the agent once that is mended",)
+    then = () if any("Start the agent" in step for step in steps) else ("Start the agent once that is fixed",)
     return f"before that it failed, because {why}", (*steps, *then)
 
 
@@ -146,8 +146,8 @@ def _not_started(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
 
 
 def _failing(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
-    """Return why credentials do not come, as the end of a sentence, and what to do."""
-    # Of a process that has not failed yet it is what failed before its start.
+    """Return why the agent gets no credentials, as the end of a sentence, and what to do."""
+    # If this process has not failed yet, its predecessor's error counts.
     error = timeline.run.error or ("" if timeline.run.failed else timeline.refresher.error)
     code = code_of(error)
     if not error or code == MISMATCH:
@@ -175,17 +175,17 @@ def _denied(timeline: Timeline, error: str) -> tuple[str, tuple[str, ...]]:
         return (
             f"the service rejects the node, from which the same process got credentials before ({error}): another "
             "program replaced the node's key, or the node was deregistered, or its role was changed",
-            ("Restart the agent: it then signs with the key in the vault", LOOK_FOR_NODE),
+            ("Restart the agent: it then signs with the key in the vault", FIND_NODE),
         )
     return (
         f"the service rejects the node ({error}): it was deregistered, its role was changed, or its key is not the one "
         "that the service knows",
-        (LOOK_FOR_NODE,),
+        (FIND_NODE,),
     )
 
 
 def _mismatching(timeline: Timeline, rejected: bool) -> tuple[str, tuple[str, ...]]:
-    """Return why the fingerprint is not the one of the service: the last cause counts."""
+    """Return why the fingerprint differs from the one at the service, and what to do. The last cause counts."""
     regenerated = timeline.open_regenerations[-1] if timeline.open_regenerations else ""
     minted = timeline.minted
     if minted and rejected and minted >= regenerated:
@@ -228,8 +228,8 @@ def _hibernating(timeline: Timeline) -> tuple[str, tuple[str, ...]]:
     if code_of(error) == MISMATCH:
         return _mismatching(timeline, True)
     return (
-        f"its worker hibernates: it has credentials, and its health pings fail: {error}; the fingerprint is not the "
-        "reason that the log gives",
+        f"its worker hibernates: it has credentials, and its health pings fail: {error}; the log names another reason "
+        "than the fingerprint",
         ("Fix what the error names, then restart the agent: it retries at once",),
     )
 
@@ -249,12 +249,12 @@ def times(count: int, one: str, several: str) -> str:
 
 _WORDS = {
     "healthy": "Healthy", "failing": "Failing", "not-started": "Not started", "stopped": "Stopped",
-    "cannot-tell": "Cannot tell how it is",
+    "cannot-tell": "State unknown",
 }  # fmt: skip
 
 
 def conclusion(timeline: Timeline) -> tuple[str, list[str], list[str]]:
-    """Return how the agent is, in words, what to do in order, and what the logs do not tell."""
+    """Return the agent's state as a sentence, the steps to take in order, and what is missing in the logs."""
     now = present(timeline)
     unknown = []
     if timeline.open_mismatches and any(m.matched is None and not m.id_differs for m in timeline.open_mismatches):
@@ -271,7 +271,7 @@ def history(timeline: Timeline) -> str:
     """Return what failed before the agent last got credentials, in one sentence; "" for nothing."""
     over = len(timeline.regenerated_at) - len(timeline.open_regenerations)
     mismatches = len(timeline.mismatches) - len(timeline.open_mismatches)
-    told = [times(mismatches, "mismatch", "mismatches")] if mismatches else []
-    told += [times(over, "new fingerprint", "new fingerprints")] if over else []
-    told += [f"{code} {times(count, 'time', 'times')}" for code, count in timeline.settled_refusals.items()]
-    return f"Before that, and over: {', '.join(told)}." if told else ""
+    past = [times(mismatches, "mismatch", "mismatches")] if mismatches else []
+    past += [times(over, "new fingerprint", "new fingerprints")] if over else []
+    past += [f"{code} {times(count, 'time', 'times')}" for code, count in timeline.settled_refusals.items()]
+    return f"Before that, and over: {', '.join(past)}." if past else ""

@@ -14,33 +14,33 @@ if TYPE_CHECKING:
 
 
 class Timeline(Counts):
-    """What the logs tell.
+    """The history of an agent.
 
     Attributes:
         began, ended: times of the first and last line with one.
-        main_began: the first of them in the main log, "" where it is not known which one that is.
+        main_began: the first of them in the main log; "" if it is not known which log that is.
         versions: of the agent, in order.
-        last_good: when credentials were last got; "" if never.
+        last_good: when the agent last got credentials; "" if never.
         regenerated_at: times at which a new fingerprint was made after a mismatch.
         refusals: error code -> (times, first, last).
-        settled_refusals: error code -> times, of those after which credentials came.
+        settled_refusals: error code -> times, of refusals before the last credentials.
         wasted: refused retries since the last regeneration.
         refresher, worker: what the core agent and the worker wait for.
-        started: when it was last started, "" if that was not logged.
-        start_error: why the agent did not start, "" if it did.
+        started: when the agent last started; "" if that was not logged.
+        start_error: why the agent did not start; "" if it did.
         runs: processes of the core agent, the newest last; the first may have been started before the logs begin.
-        trouble: what failed since credentials last came; None for nothing.
-        minted: when a first fingerprint was made although there is a registration, since credentials last came.
-        unreadable: why record or registration could not be read, since credentials last came.
-        start_failed: when it first did not start, since it last ran.
-        expired: when the credentials ran out that a worker was left with; RFC 3339, "" if that is not told.
+        trouble: what failed since the last credentials; None for nothing.
+        minted: when a first fingerprint was made despite a registration, since the last credentials.
+        unreadable: why record or registration were unreadable, since the last credentials.
+        start_failed: when the first start failed since the agent last ran.
+        expired: when the shared credentials of a worker expired; RFC 3339, "" if they have not, "-" without a time.
         registered: when the machine was last registered.
-        recipe: what the agent last said it hashes Windows by, "wql" or "wmic"; "" if it did not.
+        recipe: the hash recipe for Windows that the agent last logged, "wql" or "wmic"; "" if it logged none.
         reports: the health reports, and which of them were skipped.
         role: the last role that an error of the service named.
-        covered: whether the last entry is of a log in which a success is told, too.
-        beside: what became of updates and of Session Manager's channel; the agent's credentials do not depend on them.
-        events: (time, kind, text, times, last time), what repeats in one line.
+        covered: whether the log of the last entry would contain successes, too.
+        beside: updates and Session Manager's channel, on which the agent's credentials do not depend.
+        events: (time, kind, text, times, last time); repetitions are one event.
         dropped: events that were left out.
     """
 
@@ -63,7 +63,7 @@ class Timeline(Counts):
         self.reports = Reports()
         self.role: Role | None = None
         self._comparisons = Comparisons()
-        # How many new fingerprints were made until credentials last came.
+        # How many new fingerprints are older than the last credentials.
         self._settled_regenerations = 0
 
     @property
@@ -78,25 +78,25 @@ class Timeline(Counts):
 
     @property
     def open_mismatches(self) -> list[Mismatch]:
-        """Those of them since credentials last came."""
+        """The failed comparisons since the last credentials."""
         return self.mismatches[self._comparisons.settled :]
 
     @property
     def open_regenerations(self) -> list[str]:
-        """The times of new fingerprints since credentials last came."""
+        """The times of new fingerprints since the last credentials."""
         return self.regenerated_at[self._settled_regenerations :]
 
     @property
     def wait(self) -> Wait | None:
-        """What is waited for, None for nothing. Without credentials it does not matter what the worker waits for."""
+        """What the agent waits for; None for nothing. Without credentials the worker's wait does not matter."""
         return next((wait for wait in (self.refresher, self.worker) if wait.waiting), None)
 
     @property
     def hibernating(self) -> bool:
-        """Whether the last word is hibernation or a pause after a refusal."""
+        """Whether the last entry leaves the agent in hibernation or in a pause after a refusal."""
         return self.wait is not None
 
     @property
     def skips_reports(self) -> bool:
-        """Whether the last health report was skipped, as far as the logs tell."""
+        """Whether the last health report was skipped, by the logs."""
         return self.reports.are_skipped(seconds_between(self.reports.began, self.ended))

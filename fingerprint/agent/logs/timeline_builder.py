@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EVENTS_LIMIT = 400
 RUNS_LIMIT = 50
 _VERSION = re.compile(rf"(?:{CORE}|{WORKER}) - v(\d+(?:\.\d+)+)")
-# Agents 3.1.501 to 3.2.1542 tell the kinds of errors apart.
+# Agents 3.1.501 to 3.2.1542 log the kind of the error.
 _ERROR = re.compile(r"produced (?:unrecoverable aws |aws )?error: (.*)", re.IGNORECASE | re.DOTALL)
 _STATUS = re.compile(r"Status code \D{0,100}(\d{1,9})\)? returned ", re.IGNORECASE)
 _MESSAGE = re.compile("Message: ", re.IGNORECASE)
@@ -27,13 +27,13 @@ _SLEEP = re.compile(r"Sleeping for (\S+) before retrying", re.IGNORECASE)
 _BACKOFF = re.compile(r"every (\d+) seconds for (\d+) seconds", re.IGNORECASE)
 _EXPIRED_AT = re.compile(r"retrieved at (\S+) and expired at (\S+)")
 _UNREADABLE = re.compile(r"(?:InstanceFingerprint file|from vault|loading server info):? (.*)", re.DOTALL)
-# An error of the way to the service or of the service itself: the fingerprint went into that request.
+# An error of the connection or of the service: the fingerprint was in that request.
 _REQUEST = "RequestManagedInstanceRoleToken"
-# A refresher that panicked begins again after so many seconds.
+# A refresher that panicked restarts after so many seconds.
 _AFTER_PANIC = 300.0
-# A worker that hibernates so soon after the start of the agent did so before it, too.
+# A worker that hibernates so soon after a start of the agent also hibernated before it.
 _SOON_SECONDS = 600
-# By so much a rotation that is told again has moved if there are new credentials; clocks are corrected by less.
+# A repeated rotation time that moved by more than this proves new credentials; clock corrections are smaller.
 _RENEWED_SECONDS = 60.0
 
 
@@ -44,7 +44,7 @@ class TimelineBuilder(Timeline):
         super().__init__()
         self._kind_before = ""
         self._good_order = ""
-        # Told between a start and the refresher's loop, it is of credentials that were on the disk.
+        # "Credentials ready" between a start and the refresher's loop is about credentials that were on the disk.
         self._ready: Entry | None = None
 
     def take(self, entry: Entry, covered: bool = True) -> None:
@@ -52,7 +52,7 @@ class TimelineBuilder(Timeline):
 
         Args:
             entry: the entry.
-            covered: whether its log would tell a success, too: errors.log and hibernate.log hold failures only.
+            covered: whether its log would contain successes, too: errors.log and hibernate.log hold failures only.
         """
         if entry.at:
             self.began = self.began or entry.at
@@ -64,7 +64,7 @@ class TimelineBuilder(Timeline):
             self._comparisons.attribute(entry)
             return
         if entry.kind == "awake":
-            # A worker that hibernates does not report; of the core agent it tells nothing.
+            # A hibernating worker sends no reports; the core agent's state stays open.
             self.worker = Wait()
             self.reports.begin(entry.at)
             return
@@ -75,7 +75,7 @@ class TimelineBuilder(Timeline):
             self._expired(entry)
             return
         if entry.kind in KINDS_BESIDE:
-            # Of another log, or another part of the agent: what is under way goes on around it.
+            # From another log or another part of the agent: it does not end a group of lines.
             self.beside.take(entry)
             if entry.kind != "channel":
                 self._note(entry)
@@ -87,21 +87,21 @@ class TimelineBuilder(Timeline):
         self._kind_before = entry.kind
 
     def cover(self) -> None:
-        """Take the repetition of an entry, in a log that would tell a success, too."""
+        """Note that the last entry is also in a log that would contain successes."""
         for one in (self.trouble, self.worker):
             if one is not None:
                 one.covered = True
 
     def finish(self) -> None:
-        """Say that there is nothing more."""
+        """End the timeline: there are no more entries."""
         self._close()
         if self._ready is not None and self.run.started and not self.run.loop:
-            # The line that tells whether they were on the disk has not been written yet.
+            # The line that would show whether they were on the disk has not been written yet.
             self.run.from_disk, self._ready = self._ready.at, None
         self._take_ready()
 
     def _fail(self, at: str, error: str = "") -> None:
-        """Open the trouble, or go on with it."""
+        """Begin a trouble, or continue it."""
         self.trouble = self.trouble or Trouble(at)
         self.trouble.covered = self.trouble.covered or self.covered
         run = self.run
@@ -109,7 +109,7 @@ class TimelineBuilder(Timeline):
         run.error = error or run.error
 
     def _settle(self) -> None:
-        """Close the trouble."""
+        """End the trouble: credentials came."""
         self.trouble = None
         self.settled_refusals = {code: count for code, (count, _, _) in self.refusals.items()}
         self.wasted = 0
@@ -168,7 +168,7 @@ class TimelineBuilder(Timeline):
     def _expired(self, entry: Entry) -> None:
         found = _EXPIRED_AT.search(entry.text)
         if self.expired or entry.order < self._good_order or self.run.stopped:
-            # What a worker of before wrote comes late.
+            # A late line of an earlier worker.
             return
         self.expired = found[2].rstrip(".") if found else "-"
         self._fail(entry.at)
@@ -183,14 +183,14 @@ class TimelineBuilder(Timeline):
         self._refuse(entry.at, found[1].strip() if found else entry.text)
 
     def _status(self, entry: Entry) -> None:
-        # Agents 3.2.183 to 3.2.1542 tell nothing else of such an error; later ones repeat what the line before has.
+        # Agents 3.2.183 to 3.2.1542 log such an error only here; later ones repeat the previous line.
         if self._kind_before != "refused":
             status = _STATUS.search(entry.text)
             message = _MESSAGE.search(entry.text, status.end()) if status else None
-            told = (
+            error = (
                 f"{entry.text[message.end() :].strip()} (status code {status[1]})" if status and message else entry.text
             )
-            self._refuse(entry.at, told.strip())
+            self._refuse(entry.at, error.strip())
 
     def _refuse(self, at: str, error: str) -> None:
         code = code_of(error) or "other"
@@ -251,25 +251,25 @@ class TimelineBuilder(Timeline):
         if error or not self.worker.waiting:
             gap = seconds_between(self.started, entry.at)
             if gap is not None and not 0 <= gap <= _SOON_SECONDS:
-                # It worked in between.
+                # It did not hibernate in between.
                 self.worker.since = ""
             self.worker.fail(entry.at, error)
             self.worker.covered = self.worker.covered or self.covered
             self.worker.entered = entry.at
         if self.run.asks is False:
-            # Where credentials are not shared the worker computes the fingerprint, and then pings.
+            # If credentials are not shared, the worker computes the fingerprint and then pings.
             self._checked(entry)
         self._note(entry)
 
     def _worker_started(self, entry: Entry) -> None:
-        # What the worker logs when a ping was answered, for which it needs credentials.
+        # The worker logs this when a ping was answered, which requires credentials.
         self.worker = Wait()
-        self.refresher.untold = False
+        self.refresher.unconfirmed = False
         if not self.run.version:
-            # Of a process from before the logs begin its worker tells the version, which comes in the same package.
-            self.run.version = self._told_version(entry)
+            # The agent started before the logs begin; its worker is from the same package.
+            self.run.version = self._logged_version(entry)
         if self.started and not self.run.asks:
-            # It got them itself, and now: before 3.1.501, and where they are not shared.
+            # The worker itself got them just now: before 3.1.501, and if they are not shared.
             self._got(entry)
         else:
             self.run.worker = entry.at or "-"
@@ -277,7 +277,7 @@ class TimelineBuilder(Timeline):
 
     def _good(self, entry: Entry) -> None:
         if "ready" in entry.text.lower():
-            # Of a core agent that does not ask it only lets the worker start.
+            # A core agent that does not request credentials logs it to let the worker start.
             self._ready = None if self.run.asks is False else entry
             return
         found = _ROTATION.match(entry.text)
@@ -286,13 +286,13 @@ class TimelineBuilder(Timeline):
         before = self.run.asks_next
         self.run.asks_next = later(entry.at, float(found[1]) * 60)
         moved = seconds_between(before, self.run.asks_next)
-        if self.run.failed or self.refresher.waiting or self.refresher.untold:
-            # All that agents 3.2.286 to 3.2.1241 tell. It is said of credentials that were on the disk, too; but those
-            # that could not be renewed in time count backwards.
+        if self.run.failed or self.refresher.waiting or self.refresher.unconfirmed:
+            # The only line of agents 3.2.286 to 3.2.1241. They also log it for credentials that were on the disk, with
+            # negative minutes if these could not be renewed in time.
             if not found[1].startswith("-") and not (self.run.from_disk and not before):
                 self._got(entry)
         elif moved is not None and moved > _RENEWED_SECONDS:
-            # No other credentials count anew: also where their coming is not logged.
+            # Only new credentials move the time, also if their arrival is not logged.
             self._got(entry)
 
     def _loop(self, entry: Entry) -> None:
@@ -302,7 +302,7 @@ class TimelineBuilder(Timeline):
         self._note(entry)
 
     def _asks_now(self, entry: Entry) -> None:
-        # It is written between two requests only, and the next one follows at once.
+        # Logged only between two requests; the next one follows at once.
         self.run.asks, self.run.asks_next = True, entry.at
         self._note(entry)
 
@@ -322,7 +322,7 @@ class TimelineBuilder(Timeline):
         self._note(entry)
 
     def _serial(self, _: Entry) -> None:
-        """The error stands in the log itself, too."""
+        """Do nothing: the error is in the log itself, too."""
 
     def _unshared(self, _: Entry) -> None:
         self.run.asks = False
@@ -344,9 +344,9 @@ class TimelineBuilder(Timeline):
         self._add(entry.at, "good", "credentials are there")
 
     def _version(self, entry: Entry) -> None:
-        version = self._told_version(entry)
+        version = self._logged_version(entry)
         if self.registered:
-            # What was before it was another registration's; a process that runs goes on with that.
+            # Earlier failures were the previous registration's; a running process goes on with that one.
             self._settle()
             self.registered = ""
         run = Run(entry.at or "-", version)
@@ -363,11 +363,11 @@ class TimelineBuilder(Timeline):
         self.started = entry.at
         self._add(entry.at, "start", f"agent {version or '?'} starts")
         if "starting agent" in entry.text.lower():
-            # Agents 2 are one process, which says so when a ping was answered.
+            # Agents 2 are one process, which logs this when a ping was answered.
             self.worker = Wait()
             self._got(entry)
 
-    def _told_version(self, entry: Entry) -> str:
+    def _logged_version(self, entry: Entry) -> str:
         found = _VERSION.search(entry.text)
         version = found[1] if found else ""
         if version and (not self.versions or self.versions[-1] != version):
@@ -389,7 +389,7 @@ class TimelineBuilder(Timeline):
         elif len(self.events) < EVENTS_LIMIT:
             self.events.append((at, kind, text, 1, at))
         else:
-            # The first ones tell how it began; of the rest the newest count.
+            # Keep the first ones, which show the beginning, and the newest ones.
             del self.events[EVENTS_LIMIT // 2]
             self.events.append((at, kind, text, 1, at))
             self.dropped += 1

@@ -1,4 +1,4 @@
-"""What a timeline is made of: waits, processes of the agent, trouble, and durations as Go prints them."""
+"""Parts of a timeline: waits, processes of the agent, trouble; and durations as Go prints them."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import re
 
 from fingerprint._io.times import local, local_seconds
 
-# The code of an error of AWS SDK for Go 2 stands behind 200 characters and more.
+# In errors of AWS SDK for Go 2 the code comes after 200 characters and more.
 ERROR_KEPT = 500
 _DURATION = re.compile(r"(?<![0-9])([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|us|µs|ns)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 class Wait:
-    """One of the two that may wait: the core agent for credentials, or the worker for an answer to its health pings.
+    """A wait: the core agent's for credentials, or the worker's for an answer to its health pings.
 
     Attributes:
-        waiting: whether it waits, as far as the logs tell.
+        waiting: whether it waits, by the logs.
         since: when the first failure after the last success was logged, "" without one.
-        error: the last failure as it was logged.
-        failed: when that was.
+        error: the last failure as logged.
+        failed: when the last failure was logged.
         failures: in a row, since the agent started.
-        entered: when it last began to wait.
-        slept: when the last pause was logged, "" if it was not.
-        pause: its seconds, None if that was not logged.
-        untold: whether it waited before the last start, and nothing tells since how it is.
-        covered: whether that is told where its end would be, too; see `Timeline.covered`.
+        entered: when the wait last began.
+        slept: when the last pause was logged; "" if it was not.
+        pause: seconds of the last pause; None if they were not logged.
+        unconfirmed: whether it waited before the last start, and no line since shows its state.
+        covered: whether the log of the failure would also contain its end; see `Timeline.covered`.
     """
 
     def __init__(self) -> None:
-        self.waiting = self.untold = self.covered = False
+        self.waiting = self.unconfirmed = self.covered = False
         self.since = self.error = self.failed = self.entered = self.slept = ""
         self.failures = 0
         self.pause: float | None = None
 
     @property
     def next_retry(self) -> str:
-        """When the last pause ends, in local time; "" if it was not logged."""
+        """When the last pause ends, local time; "" if it was not logged."""
         return later(self.slept, self.pause)
 
     def fail(self, at: str, error: str) -> None:
@@ -54,8 +54,8 @@ class Wait:
         self.slept, self.pause = at, seconds
 
     def restart(self) -> None:
-        """Take the start of a process: it tries at once, and what was is not known to go on."""
-        self.untold = self.untold or self.waiting
+        """Take the start of a process: it retries at once, and whether the wait continues is unknown."""
+        self.unconfirmed = self.unconfirmed or self.waiting
         self.failed = max(self.failed, self.slept)
         self.waiting = False
         self.failures = 0
@@ -68,14 +68,14 @@ class Reports:
 
     Attributes:
         began: when the last one began.
-        since: when the first of those that were skipped in a row was, "" for none.
+        since: when the first of the reports skipped in a row was; "" for none.
         last: when the last of them was.
-        skipped: how many that are.
-        error: why the last one was, as it was logged.
+        skipped: how many were skipped in a row.
+        error: why the last one was skipped, as logged.
     """
 
-    # So long may the agent ask the metadata service before it skips a report.
-    _ASKS_SECONDS = 60.0
+    # The agent queries the metadata service for at most so long before it skips a report.
+    _QUERY_SECONDS = 60.0
 
     def __init__(self) -> None:
         self.began = self.since = self.last = self.error = ""
@@ -84,47 +84,47 @@ class Reports:
         self._said = ""
 
     def begin(self, at: str) -> None:
-        """Take the beginning of one: that before it went out, unless it was skipped."""
+        """Take the beginning of a report: the one before it was sent, unless it was skipped."""
         if self._open:
             self.since = self.last = self.error = ""
             self.skipped = 0
         self._open, self.began, self._said = True, at, ""
 
     def say(self, error: str) -> None:
-        """Take why the metadata service does not answer."""
+        """Take the reason why the metadata service does not answer."""
         self._said = self._said or error[:ERROR_KEPT]
 
     def skip(self, at: str) -> None:
-        """Take that one was skipped."""
+        """Take a skipped report."""
         self.since, self.last = self.since or at or "-", at or "-"
         self.skipped += 1
         self.error = self._said or self.error
         self._open = False
 
     def are_skipped(self, passed: float | None) -> bool:
-        """Return whether the last one that is known of was skipped.
+        """Return whether the last known report was skipped.
 
         Args:
-            passed: seconds since the last one began; None where that is not known.
+            passed: seconds since the last one began; None if unknown.
         """
-        return bool(self.skipped) and (not self._open or passed is None or passed <= self._ASKS_SECONDS)
+        return bool(self.skipped) and (not self._open or passed is None or passed <= self._QUERY_SECONDS)
 
 
 class Run:
-    """One process of the core agent, as far as the logs tell of it. All times are local, "" for what is not told.
+    """One process of the core agent, by the logs. All times are local, "" if not logged.
 
     Attributes:
-        started: when it was started; "" for one that was started before the logs begin.
+        started: when it started; "" if that was before the logs begin.
         version: of the agent.
-        asks: whether the core agent requests credentials; None where it has not told.
+        asks: whether the core agent requests credentials; None if that is not logged.
         loop: when it began to request them.
-        from_disk: when it found valid credentials on the disk and went on with them.
+        from_disk: when it found valid credentials on the disk and continued with them.
         worker: when its worker had an answer to a health ping.
         good: when it first got credentials after its last failure.
-        ever_good: whether it got some at any time.
-        checked: when its fingerprint was known to it: from then on it does not look at the hardware any more.
-        asks_next: when it requests credentials next, by its own word.
-        failed: when a comparison or request of it last failed, and nothing succeeded since.
+        ever_good: whether it got credentials at any time.
+        checked: when it had its fingerprint; from then on it does not read the hardware again.
+        asks_next: when it requests credentials next, as it logged.
+        failed: when a comparison or request last failed, with no success since.
         error: the last error of a request.
         stopped: when it was stopped.
     """
@@ -139,7 +139,7 @@ class Run:
 
     @property
     def outcome(self) -> str:
-        """How it went: "failed", "good", "from-disk" (it lives on credentials of before its start) or "not-told"."""
+        """The outcome: "failed", "good", "from-disk" (it uses credentials from before its start) or "not-told"."""
         if self.failed:
             return "failed"
         if self.good:
@@ -148,10 +148,10 @@ class Run:
 
 
 class Trouble:
-    """What failed since credentials last came.
+    """A failure since the last credentials.
 
     Attributes:
-        since: when it began.
+        since: when the first failure was logged.
         covered: see `Timeline.covered`.
     """
 
@@ -161,7 +161,7 @@ class Trouble:
 
 
 def duration(text: str) -> float | None:
-    """Return the seconds of a duration as Go prints it, such as "25m47s"; None if it is none."""
+    """Return the seconds of a duration as Go prints it, such as "25m47s"; None for another form."""
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
@@ -169,12 +169,12 @@ def duration(text: str) -> float | None:
 
 
 def later(at: str, seconds: float | None) -> str:
-    """Return the local time that lies some seconds after a logged one, to the second; "" where that is not known."""
+    """Return the local time some seconds after a logged one, to the second; "" if either is unknown."""
     began = local_seconds(at)
     return "" if began is None or seconds is None else local(began + round(seconds))
 
 
 def seconds_between(earlier: str, at: str) -> float | None:
-    """Return the seconds between two logged times, None where one is not told."""
+    """Return the seconds between two logged times; None if one is not logged."""
     end, begin = local_seconds(at), local_seconds(earlier)
     return None if end is None or begin is None else end - begin

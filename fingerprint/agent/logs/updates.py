@@ -1,4 +1,4 @@
-"""What the logs tell of updates of the agent and of Session Manager's channel, beside the agent's credentials.
+"""Updates of the agent and Session Manager's channel in the logs; the agent's credentials do not depend on them.
 
 Agents from 3.0.1031 on log updates in AmazonSSMAgent-update.txt, earlier ones in the main log.
 """
@@ -16,10 +16,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fingerprint.agent.logs.lines import Entry
 
-# Why no session starts where the channel is refused.
+# Why no session starts if the service rejects the channel.
 NO_CHANNEL = "the role may not open Session Manager's channel (ssmmessages:CreateControlChannel)"
 KINDS = ("update-failed", "updated", "no-channel", "channel")
-# Whether a role may open the channel is an error without an SDK: the agent asks that service by itself.
+# Errors on the rights to the channel come without an SDK: the agent calls that service itself.
 _DENIED = (DENIED, "AccessDenied", "Unauthorized request", "not authorized")
 _DOWNGRADE, _UNSUPPORTED = "allow downgrade to proceed", "supported on current platform"
 _VERSION = r"v?(\d{1,9}(?:\.\d{1,9}){2,3})"
@@ -34,10 +34,10 @@ class FailedUpdate(Value):
     """An update that failed.
 
     Attributes:
-        at: local time as logged, "" if that is not told.
-        kind: "unsupported" (the region lacks the version), "downgrade" (it would lead to an older version) or "other".
-        source: the version before, "" if that is not told.
-        target: the version that was wanted, "" if that is not told.
+        at: local time as logged; "" without one.
+        kind: "unsupported" (the region lacks the version), "downgrade" (the target is an older version) or "other".
+        source: the installed version; "" if it is not logged.
+        target: the requested version; "" if it is not logged.
         text: the reason as the agent logged it.
     """
 
@@ -49,14 +49,14 @@ class FailedUpdate(Value):
 
     @property
     def meaning(self) -> str:
-        """Why it failed, a sentence without a full stop."""
+        """Why the update failed, a sentence without a full stop."""
         if self.kind == "unsupported" and self.source:
             return (
                 f"the region's manifest does not have the installed version {self.source}: it came from elsewhere, and "
                 "after a release it can take two weeks until every region has it"
             )
         if self.kind == "unsupported":
-            which = f"version {self.target}" if self.target else "the version that was wanted"
+            which = f"version {self.target}" if self.target else "the requested version"
             return (
                 f"the region's manifest does not have {which} for this platform: after a release it can take two weeks "
                 "until every region has it"
@@ -84,21 +84,20 @@ class FailedUpdate(Value):
 
 
 class Beside:
-    """What became of updates and of Session Manager's channel.
+    """Outcome of updates and of opening Session Manager's channel.
 
     Attributes:
-        failed: the last update, if it failed; None for none, or where a later one succeeded.
+        failed: the last update, if it failed; None without one, or if a later one succeeded.
         updated: (time, version) of the last update, if it succeeded; None for none.
-        channel_denied: the error, where the service last refused to open Session Manager's channel for want of rights;
-            else "".
-        channel_denied_at: when that was logged, "" if that is not told.
+        channel_denied: the error, if the service last rejected Session Manager's channel for lack of rights; else "".
+        channel_denied_at: when that was logged; "" without a time.
     """
 
     def __init__(self) -> None:
         self.failed: FailedUpdate | None = None
         self.updated: tuple[str, str] | None = None
         self.channel_denied = self.channel_denied_at = ""
-        # Whether the line that ends a failed update is still to come.
+        # Whether the last line of a failed update is still missing.
         self._open = False
 
     def take(self, entry: Entry) -> None:
@@ -111,24 +110,24 @@ class Beside:
         elif entry.kind == "no-channel" and any(word in entry.text for word in _DENIED):
             self.channel_denied, self.channel_denied_at = entry.text[:ERROR_KEPT], entry.at
         else:
-            # Another error of the channel tells nothing of rights; one that is open tells that there are some.
+            # Another error is not about rights; an open channel proves them.
             self.channel_denied = self.channel_denied_at = ""
 
     def restart(self) -> None:
-        """Take a start of the agent: it asks for its channel anew."""
+        """Take a start of the agent: it opens its channel again."""
         self.channel_denied = self.channel_denied_at = ""
 
     def _fail(self, entry: Entry) -> None:
         lowered, text = entry.text.lower(), entry.text[:ERROR_KEPT]
         if _DOWNGRADE in lowered:
             found = _TO_OLDER.search(entry.text)
-            # Some agents tell both versions, some the wanted one, some none.
+            # Some agents log both versions, some the target only, some none.
             source, target = (found[1], found[2]) if found and found[2] else ("", found[1] if found else "")
             self.failed = FailedUpdate(entry.at, "downgrade", source, target, text)
         elif _UNSUPPORTED in lowered:
             found = _OF_PLATFORM.search(entry.text)
             if found is None and not _BARE.match(entry.text):
-                # Of something else that the platform lacks, such as a plug-in.
+                # About something else that the platform lacks, such as a plug-in.
                 return
             version, which = (found[2], (found[1] or "").strip().lower()) if found else ("", "")
             installed = which in ("source", "current")
@@ -139,7 +138,7 @@ class Beside:
             found = _FAILED.search(entry.text)
             target = found[1] if found else ""
             if self._open and self.failed is not None and self.failed.target in ("", target):
-                # It ends what the line with the reason began, and tells its version.
+                # The last line of the same failure, with the version.
                 self.failed = self.failed.replace(target=target)
             else:
                 self.failed = FailedUpdate(entry.at, "other", "", target, text)

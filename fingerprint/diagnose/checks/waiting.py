@@ -135,9 +135,9 @@ def _awake(site: Site, timeline: Timeline, *evidence: str) -> Finding:
     got = _got_since(site, timeline.refresher) if timeline.refresher.since else None
     if got is not None:
         evidence = (f"by {site.paths.identity} it got credentials at {utc(got)}, after the last failure", *evidence)
-    if timeline.refresher.untold and got is None:
+    if timeline.refresher.unconfirmed and got is None:
         wait, what = timeline.refresher, "whether it gets credentials"
-    elif timeline.worker.untold and just:
+    elif timeline.worker.unconfirmed and just:
         wait, what = timeline.worker, "whether its health pings are answered"
     else:
         return passed("it does not wait", *evidence)

@@ -1,4 +1,4 @@
-"""The agent's logs: the published case, both spellings, several files, and whatever else stands in a log."""
+"""The agent's logs: the published case, both forms of lines, several files, and any other content."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def line(at: str, level: str, text: str, context: str = "[OnPremCredsProvider] "
 
 
 def changed(at: str, name: str, saved: str = "old", current: str = "new") -> str:
-    told = f"The '{name}' value ({current}) has changed from the registered machine configuration value ({saved})."
-    return line(at, "WARN", told)
+    text = f"The '{name}' value ({current}) has changed from the registered machine configuration value ({saved})."
+    return line(at, "WARN", text)
 
 
 def mismatch(at: str, names: tuple[str, ...] = UPGRADE) -> str:
@@ -75,14 +75,14 @@ LOG = (
 )
 
 
-def told_by(text: str, folder: Path) -> Timeline:
-    path = folder / "amazon-ssm-agent.log"
+def timeline_of(text: str, directory: Path) -> Timeline:
+    path = directory / "amazon-ssm-agent.log"
     path.write_text(text)
     return read_logs([str(path)])
 
 
 def test_the_published_case_of_an_upgrade_is_3_of_9(tmp_path: Path) -> None:
-    timeline = told_by(LOG, tmp_path)
+    timeline = timeline_of(LOG, tmp_path)
     [found] = timeline.mismatches
     assert (found.matched, found.times) == (3, 4)
     assert len(found.changed) == 6
@@ -99,10 +99,10 @@ def test_the_published_case_of_an_upgrade_is_3_of_9(tmp_path: Path) -> None:
     assert unknown == []
 
 
-def test_lines_without_a_time_tell_all_but_when(tmp_path: Path) -> None:
-    """As they are quoted in a ticket."""
+def test_lines_without_a_time_give_all_but_the_time(tmp_path: Path) -> None:
+    """Lines as they are quoted in a ticket."""
     text = "".join(part.partition(".1234 ")[2] for part in LOG.splitlines(keepends=True))
-    timeline = told_by(text, tmp_path)
+    timeline = timeline_of(text, tmp_path)
     assert timeline.mismatches[0].matched == 3
     assert timeline.began == next_try(timeline)[0] == ""
     assert "when: the lines have no time" in conclusion(timeline)[2]
@@ -110,41 +110,41 @@ def test_lines_without_a_time_tell_all_but_when(tmp_path: Path) -> None:
 
 def test_a_journals_prefix_does_not_matter(tmp_path: Path) -> None:
     text = "".join(f"2024-05-07T08:00:00+02:00 web-7 amazon-ssm-agent[812]: {part}\n" for part in LOG.splitlines())
-    assert told_by(text, tmp_path).regenerated_at == ["2024-05-07 08:31:16"]
+    assert timeline_of(text, tmp_path).regenerated_at == ["2024-05-07 08:31:16"]
 
 
 def test_a_hardware_id_is_logged_with_its_end_of_line(tmp_path: Path) -> None:
-    told = "The hardware ID (aaaa\n) has changed from the registered value (bbbb\n)."
-    timeline = told_by(line("08:00:00", "ERROR", told) + line("08:00:15", "INFO", REGENERATED), tmp_path)
+    text = "The hardware ID (aaaa\n) has changed from the registered value (bbbb\n)."
+    timeline = timeline_of(line("08:00:00", "ERROR", text) + line("08:00:15", "INFO", REGENERATED), tmp_path)
     [found] = timeline.mismatches
     assert found.id_differs
     assert found.changed == {"hardware ID": ("bbbb", "aaaa")}
     assert found.matched is None
 
 
-def test_hidden_attributes_are_said_to_be_missing(tmp_path: Path) -> None:
-    timeline = told_by(mismatch("08:00:00", ()), tmp_path)
+def test_hidden_attributes_are_reported_as_missing(tmp_path: Path) -> None:
+    timeline = timeline_of(mismatch("08:00:00", ()), tmp_path)
     assert timeline.mismatches[0].matched is None
     assert "which attributes changed" in conclusion(timeline)[2][0]
 
 
-def test_the_older_spelling_is_understood(tmp_path: Path) -> None:
+def test_the_older_form_is_parsed(tmp_path: Path) -> None:
     text = line("08:00:00", "DEBUG", "saved hardware hash is not equal to current") + changed("08:00:00", "disk-info")
-    assert told_by(text, tmp_path).mismatches[0].matched == 8
+    assert timeline_of(text, tmp_path).mismatches[0].matched == 8
 
 
-def test_the_workers_hibernation_is_told_with_its_steps(tmp_path: Path) -> None:
+def test_the_workers_hibernation_is_shown_with_its_steps(tmp_path: Path) -> None:
     text = (
         "2024-05-07 08:00:00 INFO Entering SSM Agent hibernate - AccessDeniedException: no\n"
         "2024-05-07 08:05:00 INFO Agent is in hibernate mode. Reducing logging.\n"
         "2024-05-07 08:05:00 INFO Backing off health check to every 600 seconds for 1800 seconds.\n"
         "2024-05-07 08:05:01 ERROR Health ping failed with error - AccessDeniedException\n"
     )
-    timeline = told_by(text, tmp_path)
+    timeline = timeline_of(text, tmp_path)
     assert timeline.hibernating
     assert next_try(timeline)[0] == "2024-05-07 08:15:00"
     assert present(timeline).state == State.FAILING
-    assert "the fingerprint is not the reason" in conclusion(timeline)[0]
+    assert "the log names another reason than the fingerprint" in conclusion(timeline)[0]
 
 
 WORKER = "2024-05-07 07:30:00.1000 INFO [ssm-agent-worker] ssm-agent-worker - v{}\n"
@@ -156,43 +156,43 @@ HIBERNATES = (
 @pytest.mark.parametrize(
     ("version", "first"), [("3.0.529.0", "08:05:00"), ("3.3.2298.0", "08:05:00"), ("3.3.5828.0", "08:05:00")]
 )
-def test_a_worker_tells_the_version_of_an_agent_that_started_before_its_logs(version: str, first: str) -> None:
+def test_a_worker_shows_the_version_of_an_earlier_started_agent(version: str, first: str) -> None:
     timeline = read_parts([(WORKER.format(version) + HIBERNATES).encode()], [], [])
     assert (timeline.versions, timeline.run.version) == ([version], version)
     assert next_try(timeline) == (f"2024-05-07 {first}", f"2024-05-07 {first}",
                                f"the schedule of {version}, for its health pings")  # fmt: skip
 
 
-def test_a_worker_tells_nothing_where_the_agent_told_its_version() -> None:
-    # Until the core agent is started again another one's worker may be started.
+def test_the_agents_version_overrides_its_workers() -> None:
+    # Until the core agent restarts, the worker of another version may be started.
     start = "2024-05-07 07:00:00.1000 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.987.0\n"
     timeline = read_parts([(start + WORKER.format("3.3.2299.0") + HIBERNATES).encode()], [], [])
     assert (timeline.versions, timeline.run.version) == (["3.3.987.0"], "3.3.987.0")
 
 
 def test_credentials_end_a_hibernation(tmp_path: Path) -> None:
-    timeline = told_by(refused("08:00:00") + line("08:30:00", "INFO", "Credentials ready"), tmp_path)
+    timeline = timeline_of(refused("08:00:00") + line("08:30:00", "INFO", "Credentials ready"), tmp_path)
     assert not timeline.hibernating
     assert next_try(timeline)[0] == ""
 
 
-def test_rotated_compressed_and_repeated_lines_make_one_story(tmp_path: Path) -> None:
+def test_rotated_compressed_and_repeated_lines_give_one_timeline(tmp_path: Path) -> None:
     lines = LOG.splitlines(keepends=True)
     (tmp_path / "log.1.gz").write_bytes(gzip.compress("".join(lines[:15]).encode()))
     (tmp_path / "log").write_text("".join(lines[15:]))
     (tmp_path / "errors.log").write_text("".join(part for part in lines if " ERROR " in part))
     paths = [str(tmp_path / name) for name in ("log", "errors.log", "log.1.gz")]
     timeline = read_logs(paths)
-    whole = told_by(LOG, tmp_path)
-    assert (timeline.mismatches[0].matched, timeline.mismatches[0].times) == (3, whole.mismatches[0].times)
-    assert timeline.wasted == whole.wasted
-    assert timeline.events == whole.events
+    complete = timeline_of(LOG, tmp_path)
+    assert (timeline.mismatches[0].matched, timeline.mismatches[0].times) == (3, complete.mismatches[0].times)
+    assert timeline.wasted == complete.wasted
+    assert timeline.events == complete.events
 
 
 def test_a_long_log_takes_no_memory(tmp_path: Path) -> None:
-    """What repeats is one line of the timeline, and the timeline has a limit."""
+    """Repetitions are one event of the timeline, and the timeline has a limit."""
     text = "".join(refused(f"{h:02}:{m:02}:00", f"{m}m{h}s") for h in range(24) for m in range(60))
-    timeline = told_by(text, tmp_path)
+    timeline = timeline_of(text, tmp_path)
     assert len(timeline.events) <= 400
     assert timeline.dropped > 2000
     assert timeline.refusals["MachineFingerprintDoesNotMatch"][0] == 24 * 60
@@ -210,20 +210,20 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", ["entering hibernation due to error", "unable to acquire credentials"])
 def test_lines_of_a_console_count_as_the_agents(words: str, tmp_path: Path) -> None:
     text = f"2026/05/23 17:01:51Z: SSM Agent {words}: <error>AccessDeniedException: x</error>\n"
-    assert told_by(text + "[    0.0] Linux\n", tmp_path).passed_over == 1
+    assert timeline_of(text + "[    0.0] Linux\n", tmp_path).passed_over == 1
 
 
 @needs_vectors
 def test_the_log_of_a_real_agent_is_understood(tmp_path: Path) -> None:
     recorded = json.loads((VECTORS / "wire" / "agent_hibernation.json").read_text())
-    timeline = told_by("\n".join(recorded["console"]) + "\n", tmp_path)
+    timeline = timeline_of("\n".join(recorded["console"]) + "\n", tmp_path)
     assert timeline.versions == ["3.3.0.0"]
     assert timeline.refusals["MachineFingerprintDoesNotMatch"][0] == 1
     assert next_try(timeline)[0] == "2026-11-24 03:17:45"
 
 
 @given(st.lists(st.one_of(st.text(max_size=200), st.sampled_from(LOG.splitlines())), max_size=40))
-def test_no_log_whatever_raises(lines: list[str]) -> None:
+def test_no_log_raises(lines: list[str]) -> None:
     timeline = TimelineBuilder()
     for text in lines:
         entry = parse(text)
@@ -234,7 +234,7 @@ def test_no_log_whatever_raises(lines: list[str]) -> None:
 
 
 @given(st.binary(max_size=3000))
-def test_no_file_whatever_raises_but_inputerror(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_no_file_raises_another_error_than_inputerror(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.log"
     path.write_bytes(data)
     try:
@@ -262,8 +262,8 @@ def test_local_times_become_utc_by_an_offset() -> None:
 @pytest.mark.parametrize("day", ["2026-02-31", "2026-02-29", "2026-04-31", "2026-06-31"])
 @pytest.mark.parametrize("words", [(), ("--utc-offset", "+02:00"), ("--output", "json", "--utc-offset=-05:30")])
 def test_a_day_that_no_calendar_has_is_printed_as_logged(tmp_path: Path, day: str, words: tuple[str, ...]) -> None:
-    told = f"{day} 08:31:16 ERROR [ssm-agent-worker] Entering SSM Agent hibernate - x\n"
-    done = command(tmp_path, *words, text=told)
+    text = f"{day} 08:31:16 ERROR [ssm-agent-worker] Entering SSM Agent hibernate - x\n"
+    done = command(tmp_path, *words, text=text)
     assert done.returncode == 3, done.stderr
     assert f"{day} 08:31:16" in done.stdout
     assert not done.stderr
@@ -275,7 +275,7 @@ def command(tmp_path: Path, *words: str, text: str = LOG) -> Any:
     return run("diagnose", "logs", str(path), *words, env=environment(tmp_path))
 
 
-def test_the_command_tells_score_conclusion_and_steps(tmp_path: Path) -> None:
+def test_the_command_shows_score_conclusion_and_steps(tmp_path: Path) -> None:
     done = command(tmp_path)
     assert done.returncode == 1
     assert "3/9 = 33.3 %" in done.stdout
@@ -287,7 +287,7 @@ def test_the_command_tells_score_conclusion_and_steps(tmp_path: Path) -> None:
     assert answer["regeneratedAt"] == ["2024-05-07T06:31:16Z"]
 
 
-def test_the_command_says_when_there_is_nothing(tmp_path: Path) -> None:
+def test_the_command_reports_a_log_without_entries(tmp_path: Path) -> None:
     assert command(tmp_path, text="hello\n").returncode == 3
     assert command(tmp_path, text=line("08:00:00", "INFO", "Credentials ready")).returncode == 0
     assert command(tmp_path, "--utc-offset", "tea").returncode == 2
@@ -297,7 +297,7 @@ def test_the_command_says_when_there_is_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("source", ["<(cat stored)", "- < <(cat stored)"], ids=["named", "standard input"])
-def test_a_log_comes_whole_through_a_pipe(tmp_path: Path, source: str, packed: bool) -> None:
+def test_a_log_comes_complete_through_a_pipe(tmp_path: Path, source: str, packed: bool) -> None:
     """A pipe can be opened and read only once. It holds less than this log, so that it comes in parts."""
     text = LOG + line("09:00:00", "INFO", "Credentials ready") * 5_000
     (tmp_path / "stored").write_bytes(gzip.compress(text.encode()) if packed else text.encode())
@@ -319,12 +319,12 @@ def test_a_compressed_log_is_one_however_its_bytes_come(tmp_path: Path) -> None:
             time.sleep(0.3)
             process.stdin.write(part)
             process.stdin.flush()
-        told, _ = process.communicate(timeout=30)
-    assert b"3/9 = 33.3 %" in told
+        shown, _ = process.communicate(timeout=30)
+    assert b"3/9 = 33.3 %" in shown
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="another system has no such terminals")
-def test_one_end_of_file_ends_what_is_typed(tmp_path: Path) -> None:
+def test_one_end_of_file_ends_input_from_a_terminal(tmp_path: Path) -> None:
     terminal, side = os.openpty()
     try:
         with subprocess.Popen([COMMAND, "diagnose", "logs", "-"], stdin=side, stdout=subprocess.PIPE,
@@ -339,8 +339,8 @@ def test_one_end_of_file_ends_what_is_typed(tmp_path: Path) -> None:
 
 def test_ids_in_a_log_are_masked_unless_revealed(tmp_path: Path) -> None:
     secret = "5f0c7b3a9e1d4c6f8a2b4d6e8f0a1c3e"
-    told = f"The hardware ID ({secret}\n) has changed from the registered value ({secret[::-1]}\n)."
-    text = line("08:00:00", "ERROR", told)
+    differs = f"The hardware ID ({secret}\n) has changed from the registered value ({secret[::-1]}\n)."
+    text = line("08:00:00", "ERROR", differs)
     assert secret not in command(tmp_path, text=text).stdout
     assert secret in command(tmp_path, "--reveal", text=text).stdout
 
@@ -348,8 +348,8 @@ def test_ids_in_a_log_are_masked_unless_revealed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_the_timeline_has_ids_masked_and_no_passwords(tmp_path: Path, form: str) -> None:
     node, account = "mi-0123456789abcdef0", "123456789012"
-    told = f'RequestError: arn:aws:sts::{account}:role/{node}, "http://bob:hunter2@proxy:80"'
-    text = line("08:00:00", "ERROR", f"Retrieve credentials produced error: {told}")
+    error = f'RequestError: arn:aws:sts::{account}:role/{node}, "http://bob:hunter2@proxy:80"'
+    text = line("08:00:00", "ERROR", f"Retrieve credentials produced error: {error}")
     answer = command(tmp_path, "--output", form, text=text).stdout
     revealed = command(tmp_path, "--output", form, "--reveal", text=text).stdout
     assert [one for one in (node, account, "hunter2") if one in answer] == []

@@ -110,7 +110,7 @@ def test_an_error_that_the_message_quotes_is_not_the_code(code: str, api: str, q
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_taken(text: str) -> None:
+def test_any_string_is_parsed(text: str) -> None:
     found = sdk_error(f"operation error SSM: {TOKEN}, https response error StatusCode: {text}")
     assert found.status >= 0
     assert sdk_error(text).sdk in (0, 1, 2)
@@ -123,7 +123,7 @@ def v2(code: str, api: str = "") -> str:
     return f"operation error SSM: {TOKEN}, https response error StatusCode: 400, RequestID: {ID}, {api}{code}: x"
 
 
-def test_a_story_counts_the_same_error_of_both_versions_once() -> None:
+def test_an_error_in_the_forms_of_both_versions_counts_once() -> None:
     error = v2("InvalidInstanceId")
     text = started("08:00:00") + refused("08:00:01", "InvalidInstanceId: x") + refused("08:01:01", error, "")
     status = f"Status code 400 returned from AWS API. RequestId: {ID} Message: {error}"
@@ -133,8 +133,8 @@ def test_a_story_counts_the_same_error_of_both_versions_once() -> None:
     assert timeline.run.checked == "2026-11-24 08:00:01"
 
 
-def test_a_code_that_stands_far_behind_is_kept() -> None:
-    """Version 2 puts operation, attempts, status and request before it; errors of errors more."""
+def test_a_code_far_behind_in_the_error_is_kept() -> None:
+    """Version 2 puts operation, attempts, status and request before it; nested errors put more."""
     error = v2("MachineFingerprintDoesNotMatch").replace(", https", ", exceeded maximum number of attempts, 4, https")
     nested = f"operation error SSM: {TOKEN}, get identity: get credentials: failed to refresh credentials, {error}"
     timeline = read_parts([(started("08:00:00") + refused("08:00:01", nested)).encode()], [], [])
@@ -178,7 +178,7 @@ def test_a_line_of_the_console_is_the_error_that_it_repeats(text: str, kind: str
     assert wait.since == "2026-05-23 17:01:51"
 
 
-def test_what_the_log_says_of_the_console_counts_once() -> None:
+def test_an_error_repeated_on_the_console_counts_once() -> None:
     text = started("08:00:00") + refused("08:00:01")
     once = read_parts([text.encode()], [], [])
     text += line("08:00:01", "INFO", "Write to serial port: SSM Agent unable to acquire credentials: <error>x</error>",
@@ -218,7 +218,7 @@ def test_a_refresher_that_gives_up_is_a_failure() -> None:
         ("something else", ""),
     ],
 )
-def test_the_agent_tells_what_it_hashes_windows_by(words: str, recipe: str) -> None:
+def test_the_recipe_for_windows_is_read_from_the_log(words: str, recipe: str) -> None:
     text = started("08:00:00", "3.3.1311.0") + line("08:00:01", "DEBUG", words, "") * 6
     timeline = read_parts([text.encode()], [], [])
     assert timeline.recipe == recipe
@@ -236,7 +236,7 @@ def test_the_agent_tells_what_it_hashes_windows_by(words: str, recipe: str) -> N
         ("Skipping health update due to identity provider errors", "health-skipped"),
     ],
 )
-def test_a_line_of_a_newer_agent_is_of_its_kind(words: str, kind: str) -> None:
+def test_a_line_of_a_newer_agent_has_its_kind(words: str, kind: str) -> None:
     entry = parse(line("08:00:01", "ERROR", words, "[x] "))
     assert entry is not None
     assert entry.kind == kind

@@ -1,4 +1,4 @@
-"""How the agent is at the end of its logs: the last state wins, wherever the logs are cut and however they come."""
+"""The agent's state at the end of its logs: the last state counts, wherever the logs are cut, in whatever order."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from shared import SHARED
 RECORDED = SHARED / "cases" / "agent" / "logs"
 needs_recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="logs of the real agent are not part of it")
 
-# What may be said from a moment on. "?" stands for cannot-tell.
+# The states that are right from a time on.
 HEALTHY, FAILING, STOPPED, NOT_STARTED = {"healthy"}, {"failing"}, {"stopped"}, {"not-started"}
 STARTING = {"cannot-tell"}
 ON_DISK = {"healthy", "cannot-tell"}
-# A comparison that fails is told by many lines, the first of which may still be of the one before.
+# A failed comparison has many lines, the first of which may still belong to the one before.
 LOSING = {"cannot-tell", "failing"}
 
 Truth = tuple[tuple[str, set[str]], ...]
 
-# By what was done to each agent, and when its own log says so; a moment counts from its line on.
+# By what was done to each agent; a time counts from its line in the agent's log on.
 TRUTHS: dict[str, Truth] = {
     "a": (
         ("19:19:46.2310", STARTING), ("19:19:56.0358", HEALTHY), ("19:20:34.2113", STOPPED),
@@ -72,13 +72,13 @@ def text_of(name: str, log: str = "amazon-ssm-agent.log") -> list[bytes]:
 
 
 def clock(one: bytes) -> str:
-    """Return the time of a line without its day, "" where it has none."""
-    told = one.decode("latin-1")
-    return told[11:24] if one[:4].isdigit() and told[13:14] == ":" else ""
+    """Return the time of a line without its day; "" without one."""
+    text = one.decode("latin-1")
+    return text[11:24] if one[:4].isdigit() and text[13:14] == ":" else ""
 
 
 def truths_by_line(truth: Truth, lines: list[bytes]) -> list[set[str]]:
-    """Return what may be said after each line. A line of an earlier process may come late, with an earlier time."""
+    """Return the states that are right after each line. A late line of an earlier process has an earlier time."""
     clocks = [clock(one) for one in lines]
     begins = {}
     for since, allowed in truth:
@@ -86,7 +86,7 @@ def truths_by_line(truth: Truth, lines: list[bytes]) -> list[set[str]]:
     now, found = STARTING, []
     for number in range(len(lines)):
         if number in begins:
-            # Several lines may have this very time, and not the first of them tells it.
+            # Several lines may have this time, and the state may change at a later one.
             now = begins[number] | now
         elif clocks[number] != clocks[number - 1]:
             now = next(begins[n] for n in sorted(begins, reverse=True) if n <= number)
@@ -94,81 +94,81 @@ def truths_by_line(truth: Truth, lines: list[bytes]) -> list[set[str]]:
     return found
 
 
-def timeline_of(*logs: bytes, folder: Path, names: tuple[str, ...] = ("amazon-ssm-agent.log",)) -> Timeline:
+def timeline_of(*logs: bytes, directory: Path, names: tuple[str, ...] = ("amazon-ssm-agent.log",)) -> Timeline:
     paths = []
     for name, data in zip(names, logs, strict=True):
-        (folder / name).write_bytes(data)
-        paths.append(str(folder / name))
+        (directory / name).write_bytes(data)
+        paths.append(str(directory / name))
     return read_logs(paths)
 
 
 @needs_recorded
 @pytest.mark.parametrize("name", TRUTHS)
-def test_a_log_that_is_cut_at_any_line_gives_the_state_of_that_moment(name: str, tmp_path: Path) -> None:
+def test_a_log_cut_at_any_line_gives_the_state_of_that_time(name: str, tmp_path: Path) -> None:
     lines = text_of(name)
     truths, wrong = truths_by_line(TRUTHS[name], lines), []
     for count, one in enumerate(lines, 1):
         if not any(word.encode() in one for word in EVENTS) and count % 23 and count < len(lines):
-            # Between lines that tell nothing there is nothing to cut.
+            # A cut between irrelevant lines changes nothing.
             continue
-        told = str(present(timeline_of(b"".join(lines[:count]), folder=tmp_path)).state)
-        if told not in truths[count - 1]:
-            wrong.append((count, told, sorted(truths[count - 1])))
+        state = str(present(timeline_of(b"".join(lines[:count]), directory=tmp_path)).state)
+        if state not in truths[count - 1]:
+            wrong.append((count, state, sorted(truths[count - 1])))
     assert wrong == []
 
 
 @needs_recorded
 @pytest.mark.parametrize("name", TRUTHS)
-def test_a_log_that_begins_at_any_line_gives_the_state_of_its_end_or_none(name: str, tmp_path: Path) -> None:
+def test_a_log_that_begins_at_any_line_gives_no_wrong_state(name: str, tmp_path: Path) -> None:
     lines = text_of(name)
     allowed = TRUTHS[name][-1][1] | {"cannot-tell"}
     wrong = []
     for begin in range(0, len(lines), 7):
-        told = str(present(timeline_of(b"".join(lines[begin:]), folder=tmp_path)).state)
-        if told not in allowed:
-            wrong.append((begin, told))
+        state = str(present(timeline_of(b"".join(lines[begin:]), directory=tmp_path)).state)
+        if state not in allowed:
+            wrong.append((begin, state))
     assert wrong == []
 
 
 @needs_recorded
 @pytest.mark.parametrize("name", TRUTHS)
-def test_errors_alone_never_tell_that_it_is_still_so(name: str, tmp_path: Path) -> None:
+def test_errors_alone_never_prove_the_current_state(name: str, tmp_path: Path) -> None:
     lines = text_of(name, "errors.log")
     for count in range(1, len(lines) + 1, 1 + len(lines) // 100):
-        now = present(timeline_of(b"".join(lines[:count]), folder=tmp_path, names=("errors.log",)))
+        now = present(timeline_of(b"".join(lines[:count]), directory=tmp_path, names=("errors.log",)))
         assert now.state == State.CANNOT_TELL, (count, now)
 
 
 @needs_recorded
 @pytest.mark.parametrize("name", TRUTHS)
-def test_two_logs_in_either_order_tell_what_the_main_one_tells(name: str, tmp_path: Path) -> None:
+def test_two_logs_in_either_order_give_the_main_logs_state(name: str, tmp_path: Path) -> None:
     main, errors = text_of(name), text_of(name, "errors.log")
-    told = (b"Retrieve credentials produced", b"Credentials ready")
-    for number in [*(n for n, one in enumerate(main) if any(word in one for word in told)), len(main) - 1]:
+    deciding = (b"Retrieve credentials produced", b"Credentials ready")
+    for number in [*(n for n, one in enumerate(main) if any(word in one for word in deciding)), len(main) - 1]:
         end = clock(main[number]) if number + 1 < len(main) else "24"
         until = itertools.takewhile(lambda one, end=end: clock(one) <= end, errors)  # type: ignore[misc]
         cut = [b"".join(main[: number + 1]), b"".join(until)]
-        alone = timeline_of(cut[0], folder=tmp_path)
+        alone = timeline_of(cut[0], directory=tmp_path)
         for names in (("amazon-ssm-agent.log", "errors.log"), ("errors.log", "amazon-ssm-agent.log")):
-            both = timeline_of(*(cut if names[1] == "errors.log" else cut[::-1]), folder=tmp_path, names=names)
+            both = timeline_of(*(cut if names[1] == "errors.log" else cut[::-1]), directory=tmp_path, names=names)
             assert conclusion(both) == conclusion(alone), (end, names)
             assert both.events == alone.events
 
 
 @needs_recorded
 @pytest.mark.parametrize("name", TRUTHS)
-def test_a_log_that_was_rotated_at_any_line_is_one(name: str, tmp_path: Path) -> None:
+def test_a_log_rotated_at_any_line_is_one(name: str, tmp_path: Path) -> None:
     lines = text_of(name)
-    whole = timeline_of(b"".join(lines), folder=tmp_path)
+    complete = timeline_of(b"".join(lines), directory=tmp_path)
     names = ("amazon-ssm-agent.log", "amazon-ssm-agent.log.1")
     for cut in range(1, len(lines), 41):
         while not clock(lines[cut]):
             cut -= 1
         parts = (b"".join(lines[cut:]), b"".join(lines[:cut]))
         for one, other in ((0, 1), (1, 0)):
-            told = timeline_of(parts[one], parts[other], folder=tmp_path, names=(names[one], names[other]))
-            assert (present(told), told.events) == (present(whole), whole.events), cut
-        assert present(read_parts(list(parts), [], [])) == present(whole)
+            joined = timeline_of(parts[one], parts[other], directory=tmp_path, names=(names[one], names[other]))
+            assert (present(joined), joined.events) == (present(complete), complete.events), cut
+        assert present(read_parts(list(parts), [], [])) == present(complete)
 
 
 @needs_recorded
@@ -188,9 +188,9 @@ def test_a_log_that_was_rotated_at_any_line_is_one(name: str, tmp_path: Path) ->
         ("e", "19:36", "it compares the hardware and requests new ones at 2026-11-29 19:37:25"),
     ],
 )
-def test_the_present_cause_is_told_and_not_an_earlier_one(name: str, end: str, words: str, tmp_path: Path) -> None:
+def test_the_current_cause_is_shown_and_no_earlier_one(name: str, end: str, words: str, tmp_path: Path) -> None:
     lines = list(itertools.takewhile(lambda one: clock(one) <= end + "~", text_of(name)))
-    assert words in present(timeline_of(b"".join(lines), folder=tmp_path)).cause
+    assert words in present(timeline_of(b"".join(lines), directory=tmp_path)).cause
 
 
 @needs_recorded
@@ -202,7 +202,7 @@ def test_an_agent_that_recovered_is_healthy() -> None:
     assert "Before that, and over: 1 new fingerprint, MachineFingerprintDoesNotMatch 1 time." in conclusion(timeline)[0]
 
 
-# The same kinds, composed.
+# The same kinds, composed of single lines.
 
 _STOP = "Stopping Core Agent"
 FROM_DISK = "Credentials ready"
@@ -211,7 +211,7 @@ _CORE = "[amazon-ssm-agent] "
 
 
 def restarted_on_disk(at: str, minutes: str) -> str:
-    """Return what the agent logs where it finds valid credentials at its start."""
+    """Return the lines of an agent that finds valid credentials on the disk at its start."""
     version, loop = started(at).splitlines(keepends=True)
     rotation = line(at, "INFO", f"Next credential rotation will be in {minutes} minutes")
     return version + line(at, "INFO", FROM_DISK) + loop + rotation
@@ -247,7 +247,7 @@ STEPS: list[tuple[str, set[str]]] = [
 ]  # fmt: skip
 
 
-def test_each_step_of_a_life_gives_its_state() -> None:
+def test_each_step_of_a_timeline_gives_its_state() -> None:
     text = ""
     for step, allowed in STEPS:
         text += step
@@ -255,7 +255,7 @@ def test_each_step_of_a_life_gives_its_state() -> None:
 
 
 @pytest.mark.parametrize("begin", range(len(STEPS)))
-def test_a_life_that_is_told_from_a_later_step_on_ends_in_the_same_state(begin: int) -> None:
+def test_a_timeline_from_any_step_on_ends_in_the_same_state(begin: int) -> None:
     text = "".join(step for step, _ in STEPS[begin:])
     assert state_of(text) in STEPS[-1][1] | {"cannot-tell"}
 
@@ -264,24 +264,24 @@ def test_a_life_that_is_told_from_a_later_step_on_ends_in_the_same_state(begin: 
 def test_both_readers_and_both_orders_of_logs_agree(count: int, tmp_path: Path) -> None:
     text = "".join(step for step, _ in STEPS[:count])
     errors = "".join(one for one in text.splitlines(keepends=True) if " ERROR " in one)
-    alone = present(timeline_of(text.encode(), folder=tmp_path))
+    alone = present(timeline_of(text.encode(), directory=tmp_path))
     assert alone == present(read_parts([text.encode()], [errors.encode()], []))
     for names in (("errors.log", "amazon-ssm-agent.log"), ("amazon-ssm-agent.log", "errors.log")):
         logs = {"errors.log": errors, "amazon-ssm-agent.log": text}
-        both = timeline_of(*(logs[name].encode() for name in names), folder=tmp_path, names=names)
+        both = timeline_of(*(logs[name].encode() for name in names), directory=tmp_path, names=names)
         assert present(both) == alone
-    only = present(timeline_of(errors.encode(), folder=tmp_path, names=("errors.log",)))
+    only = present(timeline_of(errors.encode(), directory=tmp_path, names=("errors.log",)))
     assert only.state == State.CANNOT_TELL
 
 
 @pytest.mark.parametrize(("failed", "first"), [
     (LOST + refused("09:00:17"), "fingerprint vault history"),
-    (refused("09:00:17", DENIED), "Look for the node and its role"),
+    (refused("09:00:17", DENIED), "Find the node and its role"),
     (ready("09:00:01") + refused("09:30:17", DENIED), "Start the agent: it then signs with the key in the vault"),
     (refused("09:00:17", "RequestError: send request failed"), "Fix what the error names"),
     ("", "Start the agent"), (ready("09:00:01"), "Start the agent"),
 ])  # fmt: skip
-def test_who_failed_before_the_stop_is_mended_before_it_is_started(failed: str, first: str) -> None:
+def test_a_failure_before_a_stop_is_fixed_before_the_start(failed: str, first: str) -> None:
     stop = line("09:40:00", "INFO", _STOP, _CORE)
     _, steps, _ = conclusion(read_parts([(started("09:00:00") + failed + stop).encode()], [], []))
     assert steps[0].startswith(first)
@@ -289,16 +289,16 @@ def test_who_failed_before_the_stop_is_mended_before_it_is_started(failed: str, 
     assert not any("estart the agent" in step for step in steps)
 
 
-def test_the_history_tells_what_is_over_and_the_present_what_is_not() -> None:
+def test_past_failures_are_history_and_current_ones_the_state() -> None:
     text = "".join(step for step, _ in STEPS[:12])
-    told, steps, _ = conclusion(read_parts([text.encode()], [], []))
-    assert told.startswith("Failing since 2026-11-24 10:10:00: the service rejects the node, from which the same")
-    assert "Before that, and over: 1 mismatch, 1 new fingerprint, MachineFingerprintDoesNotMatch 3 times." in told
+    sentence, steps, _ = conclusion(read_parts([text.encode()], [], []))
+    assert sentence.startswith("Failing since 2026-11-24 10:10:00: the service rejects the node, from which the same")
+    assert "Before that, and over: 1 mismatch, 1 new fingerprint, MachineFingerprintDoesNotMatch 3 times." in sentence
     assert not any("vault restore" in step for step in steps)
 
 
-def test_a_comparison_that_passed_is_no_mismatch_where_the_log_tells_all() -> None:
-    """At DEBUG the agent logs each attribute that differs, also of a machine that it accepts."""
+def test_a_passed_comparison_at_debug_is_no_mismatch() -> None:
+    """At DEBUG the agent logs each attribute that differs, also for a machine that it accepts."""
     differs = "The 'disk-info' value (new) has changed from the registered machine configuration value (old)."
     accepted = "Calculated hardware hash is same as saved one, returning fingerprint"
     text = started("08:00:00") + line("08:00:01", "DEBUG", differs, "") + line("08:00:01", "DEBUG", accepted, "")
@@ -307,13 +307,13 @@ def test_a_comparison_that_passed_is_no_mismatch_where_the_log_tells_all() -> No
     assert timeline.run.checked == "2026-11-24 08:00:01"
 
 
-def test_a_mismatch_that_passes_at_the_next_try_is_over() -> None:
+def test_a_mismatch_that_passes_at_the_next_retry_is_over() -> None:
     text = started("08:00:00") + mismatch("08:00:01", "ipaddress-info", "disk-info") + ready("08:00:07")
     assert state_of(text) == "healthy"
 
 
-def test_errors_from_before_the_main_log_begins_do_not_tell_how_it_is() -> None:
-    """They go back for months; that the agent recovered is in a part of the main log that was rotated away."""
+def test_errors_older_than_the_main_log_leave_the_state_open() -> None:
+    """They go back for months; the recovery may be in a part of the main log that was rotated away."""
     january = refused("06:00:00", pause="").encode()
     awake = line("10:40:00", "INFO", "[HealthCheck] HealthCheck reporting agent health.", "[ssm-agent-worker] ")
     timeline = read_parts([awake.encode()], [january], [])
@@ -323,7 +323,7 @@ def test_errors_from_before_the_main_log_begins_do_not_tell_how_it_is() -> None:
     assert present(read_parts([], [], [hibernates.encode()])).state == State.CANNOT_TELL
 
 
-def test_credentials_that_ran_out_tell_of_a_refusal_that_is_not_in_the_log() -> None:
+def test_expired_credentials_prove_a_failure_missing_in_the_log() -> None:
     ran_out = (
         "[HealthCheck] error when calling AWS APIs. error details - shared credentials are already expired, they were "
         "retrieved at 2026-11-24T11:00:00Z and expired at 2026-11-24T12:00:00Z"
@@ -337,7 +337,7 @@ def test_credentials_that_ran_out_tell_of_a_refusal_that_is_not_in_the_log() -> 
     assert state_of(text + ready("12:06:00")) == "healthy"
 
 
-def test_agents_that_log_no_success_show_it_by_a_rotation_that_moved() -> None:
+def test_a_moved_rotation_time_proves_new_credentials() -> None:
     text = started("08:00:00", "3.2.582.0") + line(
         "08:00:01", "INFO", "Next credential rotation will be in 29.9 minutes"
     )
@@ -359,7 +359,7 @@ def test_a_new_registration_ends_what_was_before() -> None:
     assert state_of(text + ready("09:21:01")) == "healthy"
 
 
-def test_the_starts_are_told_one_by_one() -> None:
+def test_each_start_is_listed() -> None:
     timeline = read_parts(["".join(step for step, _ in STEPS[:11]).encode()], [], [])
     assert [(run.started[11:], run.outcome) for run in timeline.runs] == [
         ("08:00:00", "good"), ("09:00:00", "failed"), ("09:30:00", "failed"), ("09:40:00", "good"),

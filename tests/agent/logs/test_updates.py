@@ -32,15 +32,15 @@ DENIALS = (
 NO_DENIALS = ("<InternalFailure/>", "read tcp 10.0.0.7: connection reset by peer", "<html>503</html>")
 
 
-def told(*lines: str) -> Timeline:
+def timeline_of(*lines: str) -> Timeline:
     return read_parts(["".join(lines).encode()], [], [])
 
 
 @pytest.mark.parametrize("reason", REASONS)
 @pytest.mark.parametrize("ended", [True, False])
-def test_each_form_of_the_two_messages_is_recognised_and_explained(reason: str, ended: bool) -> None:
+def test_each_form_of_the_two_messages_is_parsed_and_explained(reason: str, ended: bool) -> None:
     kind, source, target = REASONS[reason]
-    timeline = told(failure("10:00:00", reason, target or WANTED) if ended else info("10:00:00", reason))
+    timeline = timeline_of(failure("10:00:00", reason, target or WANTED) if ended else info("10:00:00", reason))
     failed = timeline.beside.failed
     assert failed is not None
     assert (failed.kind, failed.source, failed.text) == (kind, source, reason)
@@ -50,9 +50,9 @@ def test_each_form_of_the_two_messages_is_recognised_and_explained(reason: str, 
     assert failed.remedy
 
 
-def test_the_minute_does_not_part_a_reason_from_its_end() -> None:
+def test_a_new_minute_does_not_separate_a_reason_from_its_end() -> None:
     reason = "amazon-ssm-agent target version 3.3.5828.0 is unsupported on current platform"
-    timeline = told(info("10:59:59", reason), info("11:00:00", f"Failed to update amazon-ssm-agent to {WANTED}"))
+    timeline = timeline_of(info("10:59:59", reason), info("11:00:00", f"Failed to update amazon-ssm-agent to {WANTED}"))
     assert timeline.beside.failed is not None
     assert (timeline.beside.failed.kind, timeline.beside.failed.at) == ("unsupported", "2026-11-24 10:59:59")
 
@@ -60,47 +60,47 @@ def test_the_minute_does_not_part_a_reason_from_its_end() -> None:
 def test_another_failure_is_not_taken_for_one_of_the_two() -> None:
     reason = next(iter(REASONS))
     later = info("11:00:00", "Failed to update amazon-ssm-agent to 3.3.5828.0")
-    failed = told(failure("10:00:00", reason), later).beside.failed
+    failed = timeline_of(failure("10:00:00", reason), later).beside.failed
     assert failed is not None
     assert (failed.kind, failed.at, failed.target) == ("other", "2026-11-24 11:00:00", WANTED)
 
 
-def test_a_later_success_settles_it_and_is_told() -> None:
+def test_a_later_success_replaces_the_failure() -> None:
     done = info("11:00:00", f"amazon-ssm-agent updated successfully to {WANTED}")
-    beside = told(failure("10:00:00", next(iter(REASONS))), done).beside
+    beside = timeline_of(failure("10:00:00", next(iter(REASONS))), done).beside
     assert (beside.failed, beside.updated) == (None, ("2026-11-24 11:00:00", WANTED))
-    beside = told(done, failure("12:00:00", next(iter(REASONS)))).beside
+    beside = timeline_of(done, failure("12:00:00", next(iter(REASONS)))).beside
     assert beside.updated is None
     assert beside.failed is not None
 
 
 @pytest.mark.parametrize("denial", DENIALS)
-def test_a_channel_that_the_role_may_not_open_is_told_until_it_opens_or_the_agent_starts(denial: str) -> None:
+def test_a_denied_channel_is_shown_until_it_opens_or_a_start(denial: str) -> None:
     denied = line("09:00:00", "ERROR", CHANNEL.format(denial), "[MessageService] ")
     before = started("08:00:00") + ready("08:00:01")
-    beside = told(before, denied).beside
+    beside = timeline_of(before, denied).beside
     assert (beside.channel_denied_at, "CreateControlChannel failed" in beside.channel_denied) == (
         "2026-11-24 09:00:00", True)  # fmt: skip
     opened = info("09:10:00", "Set up control channel successfully")
     for after in (opened, started("09:10:00"), line("09:10:00", "ERROR", CHANNEL.format(NO_DENIALS[1]), "")):
-        assert told(before, denied, after).beside.channel_denied == ""
-    assert told(before, opened, denied).beside.channel_denied
+        assert timeline_of(before, denied, after).beside.channel_denied == ""
+    assert timeline_of(before, opened, denied).beside.channel_denied
 
 
 @pytest.mark.parametrize("error", NO_DENIALS)
-def test_another_error_of_the_channel_says_nothing_of_rights(error: str) -> None:
-    assert told(line("09:00:00", "ERROR", CHANNEL.format(error), "")).beside.channel_denied == ""
+def test_another_error_of_the_channel_is_not_about_rights(error: str) -> None:
+    assert timeline_of(line("09:00:00", "ERROR", CHANNEL.format(error), "")).beside.channel_denied == ""
 
 
 @pytest.mark.parametrize("beside", [*REASONS, *(CHANNEL.format(one) for one in DENIALS)])
-def test_what_stands_beside_changes_nothing_of_the_agents_state(beside: str) -> None:
+def test_updates_and_sessions_do_not_change_the_agents_state(beside: str) -> None:
     healthy = started("08:00:00") + ready("08:00:01")
     for log in (healthy, healthy + refused("10:00:00"), healthy + started("09:00:00") + refused("10:00:00")):
-        alone = told(log)
+        alone = timeline_of(log)
         # Before, between and after all other lines.
         lines = log.splitlines(keepends=True)
         for at in range(len(lines) + 1):
-            timeline = told(*lines[:at], line("10:00:00", "ERROR", beside, ""), *lines[at:])
+            timeline = timeline_of(*lines[:at], line("10:00:00", "ERROR", beside, ""), *lines[at:])
             assert present(timeline) == present(alone)
             assert (timeline.refusals, timeline.last_good, timeline.wait is None) == (
                 alone.refusals, alone.last_good, alone.wait is None)  # fmt: skip
@@ -115,7 +115,7 @@ def test_every_kind_has_its_lines_and_every_line_its_kind() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([piece.text for piece in LOG_LINES if piece.kind in KINDS]), st.text())))
-def test_no_text_around_the_words_is_an_error(pieces: list[tuple[str, str]]) -> None:
+def test_any_text_around_the_message_is_accepted(pieces: list[tuple[str, str]]) -> None:
     beside = Beside()
     for words, around in pieces:
         entry = parse(f"2026-11-24 10:00:00 ERROR {around}{words}{around}".replace("\n", " "))
@@ -129,8 +129,8 @@ def test_no_text_around_the_words_is_an_error(pieces: list[tuple[str, str]]) -> 
 # The command.
 
 
-def answer(folder: Path, *logs: Path) -> dict[str, Any]:
-    done = run("diagnose", "logs", "--output", "json", *map(str, logs), env=environment(folder))
+def answer(directory: Path, *logs: Path) -> dict[str, Any]:
+    done = run("diagnose", "logs", "--output", "json", *map(str, logs), env=environment(directory))
     found: dict[str, Any] = json.loads(done.stdout)
     schema = resources.files("fingerprint") / "schemas" / "diagnose-logs.json"
     Draft202012Validator(json.loads(schema.read_text())).validate(found)
@@ -138,7 +138,7 @@ def answer(folder: Path, *logs: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_explain_log_explains_a_failed_update_beside_the_state(tmp_path: Path, reason: str) -> None:
+def test_a_failed_update_is_explained_beside_the_state(tmp_path: Path, reason: str) -> None:
     main, update = tmp_path / "amazon-ssm-agent.log", tmp_path / UPDATE_LOG
     main.write_text(started("08:00:00") + ready("08:00:01"))
     update.write_text(failure("10:00:00", reason, REASONS[reason][2] or WANTED))
@@ -153,7 +153,7 @@ def test_explain_log_explains_a_failed_update_beside_the_state(tmp_path: Path, r
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_explain_log_says_why_no_session_starts(tmp_path: Path) -> None:
+def test_the_reason_why_no_session_starts_is_shown(tmp_path: Path) -> None:
     log = tmp_path / "amazon-ssm-agent.log"
     denied = line("09:00:00", "ERROR", CHANNEL.format(DENIALS[0]), "[MessageService] ")
     log.write_text(started("08:00:00") + ready("08:00:01") + denied)
@@ -166,12 +166,12 @@ def test_explain_log_says_why_no_session_starts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "lines", [(), (failure("10:00:00", next(iter(REASONS)), WANTED),)], ids=["empty", "update log"]
 )
-def test_without_a_line_of_the_main_log_that_is_asked_for(lines: tuple[str, ...]) -> None:
-    found = present(told(*lines))
+def test_without_the_main_log_the_command_asks_for_it(lines: tuple[str, ...]) -> None:
+    found = present(timeline_of(*lines))
     assert found.state == State.CANNOT_TELL
     assert [step.partition(",")[0] for step in found.steps] == ["Name amazon-ssm-agent.log"]
 
 
-def test_what_else_a_platform_lacks_is_no_failed_update() -> None:
+def test_an_unsupported_plug_in_is_no_failed_update() -> None:
     text = line("08:00:00", "ERROR", "Plugin aws:domainJoin is unsupported on current platform", "[ssm-agent-worker] ")
     assert read_parts([text.encode()], [], []).beside.failed is None
