@@ -1,6 +1,6 @@
-"""Why the verdict is what it is: causes, probable events, the state, what follows, and what to do.
+"""Explain a verdict: causes, probable events, the record's state, the consequence, and what to do.
 
-`explain` is pure over what it is given; `explain_observation`, `explain_vault` and `explain_snapshots` gather that.
+`explain` is a pure function; `explain_observation`, `explain_vault` and `explain_snapshots` gather its arguments.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ __all__ = [
 
 
 class Explanation(Value):
-    """All that is known about a verdict.
+    """The explanation of a verdict.
 
     Attributes:
-        verdict: what the rules say.
-        collection: the machine as it was read.
-        outcome: "same", "different", or "cannot-tell" for a mismatch that unreadable attributes could turn.
-        outlook: what the agent does when it holds the machine against the record.
-        rule: the rule that decided, in words.
+        verdict: by the agent's rules.
+        collection: the current attributes.
+        outcome: "same", "different", or "cannot-tell" for a mismatch that unreadable attributes could reverse.
+        outlook: the agent's outcome when it compares the machine with the record.
+        rule: the deciding rule, as a phrase.
         causes: one per attribute.
-        events: what may be behind it, the most probable first.
-        state: what became of the record.
-        state_text, consequence: the same for people.
+        events: probable events, the most probable first.
+        state: whether the record was replaced.
+        state_text, consequence: the record's state and what follows, as text.
         remedies: what to do, in order.
-        cannot_tell: statements that cannot be made, and why.
-        stable: the machine held against its evidence by scheme `stable`; None where there is none.
-        id_warning: why the hardware ID identifies no machine (`Collection.id_warning`), "" where it does.
-        check: when the agent compares next; None for an unchanged machine, and where no agent can run.
-        change: what another hash recipe of Windows says, if it fits the record; then `outcome` is by that.
+        cannot_tell: what is unknown, and why.
+        stable: the machine compared with its evidence by scheme `stable`; None without evidence.
+        id_warning: why the hardware ID does not identify the machine (`Collection.id_warning`); "" if it does.
+        check: when the agent compares next; None for an unchanged machine, and if no agent can run.
+        change: the verdict by another hash recipe of Windows, if that fits the record; `outcome` then follows it.
     """
 
     verdict: Verdict
@@ -78,7 +78,7 @@ class Explanation(Value):
 
     @property
     def changed(self) -> tuple[tuple[tuple[str, ...], str, bool], ...]:
-        """The causes as people read them: (attributes, words, certain), those with the same words together."""
+        """(attributes, cause, certain) of each cause, attributes with the same cause together."""
         found: dict[tuple[str, bool], list[str]] = {}
         for cause in self.causes:
             if cause.text:
@@ -99,19 +99,19 @@ def explain(
     vault_problem: str = "",
     change: RecipeChange | None = None,
 ) -> Explanation:
-    """Explain a verdict from what is known. It reads nothing and raises nothing.
+    """Explain a verdict from its arguments alone. Reads nothing and raises nothing.
 
     Args:
         verdict: the verdict over saved and current hash.
-        collection: the machine as it was read.
-        before: what the saved hash was read from; None if nothing was kept.
-        now: what the current hash was read from.
-        state: what became of the record; None for one that nothing happened to.
-        stable: the verdict of scheme `stable`, if there is one.
-        of_agent: whether the agent uses the vault; else our own client, which reads what was read here.
-        check: when the agent compares next, if that was looked at.
-        vault_problem: why the agent does not come to compare with this record, "" where it does.
-        change: what another hash recipe of Windows says, if it fits the record.
+        collection: the current attributes.
+        before: the sources of the saved hash; None if nothing was kept.
+        now: the sources of the current hash.
+        state: whether the record was replaced; None for a record that was not.
+        stable: the verdict of scheme `stable`; None without one.
+        of_agent: whether the agent uses the vault; else our own client does, which reads the same values as here.
+        check: when the agent compares next; None if unknown.
+        vault_problem: why the agent cannot read its records; "" if it can.
+        change: the verdict by another hash recipe of Windows, if that fits the record.
     """
     state = state or State()
     started = booted_at(now.machine) if now else None
@@ -136,7 +136,7 @@ def explain(
             outlook=outlook, more_rights=collection.remedy, unreadable=bool(collection.only_here),
             recipe_changed=change is not None and outcome == "same", doubt=collection.doubt_remedy,
         ),
-        _cannot_tell(context, found, stable, state), stable, collection.id_warning, check, change,
+        _unknowns(context, found, stable, state), stable, collection.id_warning, check, change,
     )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def _state_text(outlook: Outlook, state: State, check: NextCheck | None, vault_p
         when = f" at {state.at}" if state.at else ""
         return f"already regenerated{when}, by {state.by}: this record is not the one that was registered"
     if state.uncertain:
-        return f"cannot tell whether it was replaced: {state.uncertain}"
+        return f"not known whether it was replaced: {state.uncertain}"
     if vault_problem:
         return "not regenerated so far"
     if outlook == Outlook.ACCEPTS:
@@ -155,7 +155,7 @@ def _state_text(outlook: Outlook, state: State, check: NextCheck | None, vault_p
     if outlook == Outlook.UNKNOWN and not of_agent:
         return "not regenerated, and not going to be while sources cannot be read: no agent uses this vault"
     if outlook == Outlook.UNKNOWN:
-        return "not regenerated yet; what the agent does at its next check cannot be told"
+        return "not regenerated yet; the outcome of the agent's next check is not known"
     when = check.when if check else "at its next check: when it next requests a token"
     return f"not regenerated yet: the agent does it {when}"
 
@@ -181,23 +181,23 @@ def _consequence(
     if outlook == Outlook.UNKNOWN and collection.doubt:
         return f"Not known: {collection.doubt}."
     if outlook == Outlook.UNKNOWN:
-        return "Not known: sources could not be read here that the agent may read, and they decide."
+        return "Not known: sources that decide were unreadable here, and the agent may read them."
     if outlook == Outlook.REJECTS:
         unsure = "" if verdict.conclusive else (
-            "Whether it is the same machine cannot be told, but the agent reads no more than was read here. "
+            "Whether it is the same machine is not known, but the agent reads the same values. "
         )  # fmt: skip
         why = f"{change.found.text[0].upper()}{change.found.text[1:]}. " if change is not None else ""
         return f"{unsure}{why}{_rejection(check)}"
     if stable is not None and stable.outcome == Outcome.DIFFERENT:
         return (
-            "The agent's rules accept it all the same: this host gets the role of the one whose record it holds, "
+            "The agent's rules accept it nevertheless: this host gets the role of the one whose record it holds, "
             "as a copy would."
         )
     return _ACCEPTED
 
 
 def _with_problem(vault_problem: str, consequence: str) -> str:
-    """Return what follows, where the agent has to read its records before it compares."""
+    """Return a consequence after the problem that the agent has to read its records before it compares."""
     if not vault_problem:
         return consequence
     then = "The machine matches its record." if consequence == _ACCEPTED else f"Once that is repaired: {consequence}"
@@ -214,69 +214,70 @@ def _rejection(check: NextCheck | None) -> str:
     if check.runs is False:
         return f"No agent is seen to run. The next one, at its first token request, {then}"
     if check.trigger == Trigger.AT_NEXT_START:
-        goes_on = f"The agent that runs now goes on ({check.how})"
-        return f"{goes_on}. After its next start, at its first token request, it {then}"
+        running = f"The agent that runs now goes on ({check.how})"
+        return f"{running}. After its next start, at its first token request, it {then}"
     if check.trigger == Trigger.AT_NEXT_REFRESH:
         return f"The agent that runs now has not compared yet ({check.how}). It does {check.when}: then it {then}"
-    return (
-        f"When the agent compares is not known ({check.how}), at worst at any moment without a restart: then it {then}"
-    )
+    return f"When the agent compares is not known ({check.how}), at worst at any time without a restart: then it {then}"
 
 
-def _cannot_tell(
+def _unknowns(
     context: Context, found: tuple[Cause, ...], stable: StableObservation | None, state: State
 ) -> tuple[str, ...]:
-    told = []
+    unknowns = []
     unnamed = [c.name for c in found if c.state == "changed" and not c.certain]
     kept = () if context.before is None else context.before.known
     for names, why in (
-        ([name for name in unnamed if name in kept], "what was recorded holds the values, and not why they differ"),
+        (
+            [name for name in unnamed if name in kept],
+            "the recordings hold the values, but not the cause of the difference",
+        ),
         ([name for name in unnamed if name not in kept], _why_unnamed(context, state)),
     ):
-        told += [f"What changed behind {', '.join(names)}: {why}"] if names else []
+        unknowns += [f"What changed behind {', '.join(names)}: {why}"] if names else []
     unread = [c.name for c in found if c.state == "unknown"]
     if unread:
-        told.append(f"Whether {', '.join(unread)} changed: could not be read now")
+        unknowns.append(f"Whether {', '.join(unread)} changed: could not be read now")
     silent = [c.name for c in found if c.state == "empty" and silence_now(c.name, context)]
     if silent:
         why = silence_now(silent[0], context)
-        told.append(f"Whether {', '.join(silent)} changed: {why}, and the same text then, which counts as equal")
-    # Of a hardware ID that identifies nothing the warning below tells.
+        unknowns.append(f"Whether {', '.join(silent)} changed: {why}, and the same output then, which counts as equal")
+    # The warning below covers a hardware ID that identifies no machine.
     hidden = context.collection.sid_key if context.collection.id_warning else ""
     empty = [c.name for c in found if c.state == "empty" and c.name not in (*silent, hidden)]
     if empty:
-        told.append(f"Whether {', '.join(empty)} changed: empty on both sides, which counts as equal")
+        unknowns.append(f"Whether {', '.join(empty)} changed: empty on both sides, which counts as equal")
     if context.collection.id_warning:
-        told.append(context.collection.id_warning)
+        unknowns.append(context.collection.id_warning)
     if context.collection.doubt:
-        told.append(f"{context.collection.doubt[0].upper()}{context.collection.doubt[1:]}")
+        unknowns.append(f"{context.collection.doubt[0].upper()}{context.collection.doubt[1:]}")
     if stable is None:
-        told.append("Whether the hardware itself is the same (scheme stable): no evidence to hold it against")
-    return tuple(told)
+        unknowns.append("Whether the hardware itself is the same (scheme stable): no evidence to compare it with")
+    return tuple(unknowns)
 
 
 def _why_unnamed(context: Context, state: State) -> str:
     if context.before is None:
         return "nothing was kept when the record was made"
     when = f" ({state.evidence_at})" if state.evidence_at else ""
-    return f"what was kept{when} is not what the record was made from"
+    return f"the evidence kept{when} does not give the record's values"
 
 
 def explain_vault(
     vault: Vault, machine: Machine, *, before: RecordedMachine | None = None, timeout: float | None = None
 ) -> Explanation:
-    """Look at a machine and its vault once, and explain. Nothing is written.
+    """Observe a machine and its vault once, and explain the verdict. Writes nothing.
 
     Args:
         vault: the vault.
         machine: the machine.
-        before: evidence in place of what was kept.
+        before: evidence in place of the kept one.
         timeout: seconds for each command.
 
     Raises:
         VaultMissing: the vault holds no fingerprint, and no registration.
         FingerprintLost: it holds no fingerprint, and the machine is registered.
-        VaultError: the vault could not be read.
+        VaultError: the vault is unreadable.
         CollectError: nothing could be collected.
     """
     return explain_observation(Observation.take(vault, machine, timeout=timeout), before=before)
@@ -287,7 +288,7 @@ def explain_observation(observation: Observation, *, before: RecordedMachine | N
 
     Args:
         observation: the observation.
-        before: evidence in place of what was kept.
+        before: evidence in place of the kept one.
 
     Raises:
         FingerprintError: the observation has no comparison; see `Observation.required`.
@@ -295,7 +296,7 @@ def explain_observation(observation: Observation, *, before: RecordedMachine | N
     compared = observation.required()
     if before is None:
         stable = observation.stable
-        # Evidence explains; a record without it is explained from less.
+        # Without evidence the explanation has inferences only.
         kept = None if observation.evidence is None or stable is None else observation.evidence[1]
     else:
         kept, stable = before, compare_stable(before, utc(before.now()), observation.machine)
@@ -308,15 +309,15 @@ def explain_observation(observation: Observation, *, before: RecordedMachine | N
 
 
 def _vault_problem(observation: Observation) -> str:
-    """Return why the agent does not find or read its records, "" where it does."""
+    """Return why the agent does not find or read its records; "" if it does."""
     return next((one.text for one in observation.problems if one.kind in (MANIFEST, REGISTRATION)), "")
 
 
 def explain_snapshots(before: RecordedMachine, now: RecordedMachine, threshold: int = THRESHOLD_DEFAULT) -> Explanation:
-    """Explain what lies between two recordings of machines.
+    """Explain the differences between two recordings of machines.
 
     Raises:
-        CollectError: a recording tells nothing.
+        CollectError: a recording has no attributes.
     """
     saved, collection = collect(before), collect(now)
     record = FingerprintRecord("", saved.hardware_hash, threshold)

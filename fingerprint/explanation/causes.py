@@ -1,6 +1,6 @@
-"""Why one attribute differs: named from what was recorded on both sides, inferred from less, or not known.
+"""Why an attribute differs: known from recordings of both sides, inferred from less, or not known.
 
-Beside the words each cause gives facts, which `probable` weighs for the events that may be behind it.
+Each cause also has facts, which `probable` weighs for and against events.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from fingerprint.types import AttributeRow, Collection, Verdict
 
 _UNKNOWN = "cause not known: nothing was kept when the record was made"
-# Facts of a value that has hardware on one side only.
+# Facts: the value has hardware on one side only.
 TABLE_GONE, TABLE_APPEARED = "table-gone", "table-appeared"
-# The digest of an unchanged WMI object with another type id.
+# Fact: the digest of an unchanged WMI object with another type id.
 MOVED = "type-ids"
 
 
 class Cause(Value):
-    """Why one attribute stands as it does.
+    """The cause of one attribute's state.
 
     Attributes:
         name: the attribute.
-        state: "same", "empty" (equal because there is nothing on both sides, or the same text without hardware),
-            "changed" or "unknown".
-        saved, current: the values, for people; ids are masked, digests shortened.
-        text: the cause in words, "" for what did not change.
-        certain: whether recorded sources say so; False for an inference.
-        facts: words for `probable`.
+        state: "same", "empty" (equal, as both sides are empty or the same output without hardware), "changed" or
+            "unknown".
+        saved, current: the values to print; ids are masked, digests shortened.
+        text: the cause; "" for an unchanged attribute.
+        certain: whether recorded sources prove it; False for an inference.
+        facts: keys for `probable`.
     """
 
     name: str
@@ -47,14 +47,14 @@ class Cause(Value):
 
 
 class Context:
-    """Both sides of a comparison, and what is known of the time between.
+    """Both sides of a comparison.
 
     Args:
         verdict: the verdict over them.
-        collection: the machine as it was read now.
-        before: the recorded sources of the saved side, None if nothing was kept.
+        collection: the current attributes.
+        before: the recorded sources of the saved side; None if nothing was kept.
         now: those of the current side.
-        booted: when the machine was started, as text; "" if not known.
+        booted: when the machine was started, to print; "" if not known.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Context:
         self.before = before
         self.now = now
         self.booted = booted
-        # What another hash recipe of Windows says, where it fits the record.
+        # The verdict by another hash recipe of Windows, if that fits the record.
         self.change: RecipeChange | None = None
         self.changed = verdict.changed
 
@@ -79,15 +79,15 @@ def _cause(row: AttributeRow, context: Context) -> Cause:
     saved, current = _shown(row.name, row.saved), _shown(row.name, row.current)
     read = next((a for a in context.collection if a.name == row.name), None)
     if row.same:
-        facts: tuple[str, ...] = ("no-table",) if silence_now(row.name, context) else ()
-        return Cause(row.name, "same" if row.evidence else "empty", saved, current, "", True, facts)
+        silent: tuple[str, ...] = ("no-table",) if silence_now(row.name, context) else ()
+        return Cause(row.name, "same" if row.evidence else "empty", saved, current, "", True, silent)
     if read is not None and read.unreadable:
         return Cause(row.name, "unknown", saved, current, f"could not be read now: {read.reason}", True)
-    text, certain, known = _told(row, context)
-    return Cause(row.name, "changed", saved, current, text, certain, known)
+    text, certain, facts = _cause_of_change(row, context)
+    return Cause(row.name, "changed", saved, current, text, certain, facts)
 
 
-def _told(row: AttributeRow, context: Context) -> tuple[str, bool, tuple[str, ...]]:
+def _cause_of_change(row: AttributeRow, context: Context) -> tuple[str, bool, tuple[str, ...]]:
     name, saved, current = row.name, row.saved or "", row.current or ""
     if not current:
         read = next((a for a in context.collection if a.name == name), None)
@@ -113,7 +113,7 @@ def _told(row: AttributeRow, context: Context) -> tuple[str, bool, tuple[str, ..
         return _hardware_address(saved, current, context)
     if name == "hostname-info":
         return f"{saved} -> {current}", True, ("renamed",)
-    return "the machine ID was made anew, or the disk is another installation's", False, ("other-id",)
+    return "the machine ID was regenerated, or the disk is another installation's", False, ("other-id",)
 
 
 def _dmi(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
@@ -152,13 +152,13 @@ def _dmi(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
 
 
 def silence_now(name: str, context: Context) -> str:
-    """Return why the present value says nothing about hardware, "" for one that does."""
+    """Return why the current value has no hardware facts; "" if it has some."""
     read = next((a for a in context.collection if a.name == name), None)
     return read.reason if read is not None and read.silent else ""
 
 
 def silence_then(name: str, context: Context) -> str:
-    """Return why the saved value says nothing about hardware, "" for one that does or of which that is not known."""
+    """Return why the saved value has no hardware facts; "" if it has some or that is not known."""
     text = context.before.dmi_output(name) if context.before else None
     if text is not None:
         return why_silent(text)
@@ -167,7 +167,7 @@ def silence_then(name: str, context: Context) -> str:
 
 
 def _without_table(name: str, silent: tuple[str, str], context: Context) -> tuple[str, bool, tuple[str, ...]]:
-    """Return the cause of a difference where on one side, or on both, dmidecode printed no structure."""
+    """Return the cause of a difference if dmidecode printed no structure on one side or both."""
     then, today = silent
     if then and today:
         versions = [side.tool_version(name) if side else "" for side in (context.before, context.now)]
@@ -179,7 +179,7 @@ def _without_table(name: str, silent: tuple[str, str], context: Context) -> tupl
 
 
 def _other_labels(before: str, now: str) -> str:
-    """Return the labels of the lines that are on one side only, at most four of them."""
+    """Return the labels of lines that are on one side only, at most four."""
     old, new = before.split("\n"), now.split("\n")
     lines = [line for line in old if line not in new] + [line for line in new if line not in old]
     labels = list(dict.fromkeys(line.strip().partition(":")[0] for line in lines if line.startswith("\t")))
@@ -207,7 +207,7 @@ def _disk(context: Context) -> tuple[str, bool, tuple[str, ...]]:
 
 
 def _links(listing: str) -> dict[str, tuple[str, str]]:
-    """Return name -> (target, time) of the links in what `ls -l` printed, in whatever language."""
+    """Return name -> (target, time) of the links in the output of `ls -l`, in any language."""
     found = {}
     for line in listing.split("\n"):
         head, arrow, target = line.partition(" -> ")
@@ -222,28 +222,28 @@ def _short(name: str) -> str:
 
 
 def _address(saved: str, current: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
-    told = f"{saved} -> {current}"
+    change = f"{saved} -> {current}"
     listed = context.now.addresses().ipv4 if context.now else ()
     if saved in listed:
-        return f"{told}; the old one is still there, and another comes first now", True, ("other-first",)
+        return f"{change}; the old one is still there, and another comes first now", True, ("other-first",)
     if listed:
-        return f"{told}; the old one is gone", True, ("address",)
-    return told, False, ("address",)
+        return f"{change}; the old one is gone", True, ("address",)
+    return change, False, ("address",)
 
 
 def _hardware_address(saved: str, current: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
-    told = f"{_half(saved)} -> {_half(current)}"
+    change = f"{_half(saved)} -> {_half(current)}"
     links = _link_names(context.now)
     old = _link_names(context.before)
     if not links:
-        return told, False, ("mac",)
+        return change, False, ("mac",)
     first = next((name for name, address in links.items() if address == current), "?")
     if saved in links.values():
         still = next(name for name, address in links.items() if address == saved)
-        return f"{told}; {first} comes first now, {still} is still there", True, ("other-first",)
+        return f"{change}; {first} comes first now, {still} is still there", True, ("other-first",)
     was = next((name for name, address in old.items() if address == saved), "")
     of = f" of {was}" if was else ""
-    return f"{told}; the old address{of} is gone: another card, or another machine", True, ("nic",)
+    return f"{change}; the old address{of} is gone: another card, or another machine", True, ("nic",)
 
 
 def _link_names(sources: Sources | None) -> dict[str, str]:
@@ -251,7 +251,7 @@ def _link_names(sources: Sources | None) -> dict[str, str]:
 
 
 def _half(address: str) -> str:
-    """Return a hardware address with its maker and the last digits, enough to tell two apart."""
+    """Return a hardware address with its maker and the last digits, enough to distinguish two."""
     return address if len(address) < 17 else masked(address, 8, 2, MAC_GAP)
 
 
@@ -270,19 +270,19 @@ def _windows(name: str, context: Context) -> tuple[str, bool, tuple[str, ...]]:
         return _UNKNOWN, False, ()
     methods = _method(then), _method(today)
     if methods[0] == methods[1]:
-        return f"what {TITLES[methods[1]]} reads differs", True, ("told-otherwise",)
-    told = f"hashed from {TITLES[methods[0]]} and now from {TITLES[methods[1]]}"
+        return f"what {TITLES[methods[1]]} reads differs", True, ("reads-otherwise",)
+    recipes = f"hashed from {TITLES[methods[0]]} and now from {TITLES[methods[1]]}"
     fact = f"method-{methods[1]}"
     if name != "uuid":
-        return told, True, (fact,)
+        return recipes, True, (fact,)
     ids = [_uuid_in(side) for side in (before, now)]
     if all(ids) and ids[0].lower() == ids[1].lower():
-        return f"{told}, same UUID {masked(ids[1])}", True, (fact, "hardware-equal")
-    return f"{told}, other UUID" if all(ids) else told, True, (fact,)
+        return f"{recipes}, same UUID {masked(ids[1])}", True, (fact, "hardware-equal")
+    return f"{recipes}, other UUID" if all(ids) else recipes, True, (fact,)
 
 
 def _by_change(name: str, change: RecipeChange, context: Context) -> tuple[str, bool, tuple[str, ...]]:
-    """Return the cause where another recipe gives the saved hardware ID."""
+    """Return the cause if another recipe gives the saved hardware ID."""
     from fingerprint.collectors.ssm_windows import TITLES
 
     row = next(row for row in context.verdict.rows if row.name == name)
@@ -291,21 +291,21 @@ def _by_change(name: str, change: RecipeChange, context: Context) -> tuple[str, 
     if change.found.recipe == context.collection.recipe:
         number = _moved(name, row.saved or "", context)
         return (_of_type_id(number), True, (MOVED, "hardware-equal")) if number else (
-            f"what {TITLES[change.found.recipe]} reads differs", True, ("told-otherwise",)
+            f"what {TITLES[change.found.recipe]} reads differs", True, ("reads-otherwise",)
         )  # fmt: skip
     recipes = TITLES[change.found.recipe], TITLES[context.collection.recipe]
-    told, fact = f"hashed from {recipes[0]} and now from {recipes[1]}", f"method-{context.collection.recipe}"
+    text, fact = f"hashed from {recipes[0]} and now from {recipes[1]}", f"method-{context.collection.recipe}"
     if equal:
         uuid = _uuid_in(context.now) if name == "uuid" and context.now else ""
-        same = f", same UUID {masked(uuid)}" if uuid else f"; {recipes[0]} gives the saved value still"
-        return f"{told}{same}", True, (fact, "hardware-equal")
+        same = f", same UUID {masked(uuid)}" if uuid else f"; {recipes[0]} still gives the saved value"
+        return f"{text}{same}", True, (fact, "hardware-equal")
     if then.unreadable:
-        return f"{told}; whether more changed is not known: {then.reason}", True, (fact,)
-    return f"{told}; what {recipes[0]} reads differs, too", True, (fact, "told-otherwise")
+        return f"{text}; whether more changed is not known: {then.reason}", True, (fact,)
+    return f"{text}; what {recipes[0]} reads differs, too", True, (fact, "reads-otherwise")
 
 
 def _moved(name: str, saved: str, context: Context) -> int | None:
-    """Return the type id with which the present WMI object has the saved digest, None where none does."""
+    """Return the type id with which the current WMI object has the saved digest; None without one."""
     if context.now is None or context.collection.recipe != "wql":
         return None
     from fingerprint.collectors.other_recipe import moved_type_id
@@ -322,7 +322,7 @@ def _method(source: str) -> str:
 
 
 def _uuid_in(sources: Sources) -> str:
-    """Return the UUID in what Windows printed for its hardware ID."""
+    """Return the UUID in the output of Windows for its hardware ID; "" without one."""
     from fingerprint.collectors.facts import windows_uuid
 
     try:
@@ -340,7 +340,7 @@ def _shown(name: str, value: str | None) -> str:
 
 
 def short_value(name: str, value: str) -> str:
-    """Return a value of an attribute for people: an ID masked, a digest shortened."""
+    """Return the value of an attribute to print: an ID masked, a digest shortened."""
     if name in SID_KEYS:
         return masked(value)
     digest = name.endswith("-hash") or name == "disk-info"

@@ -1,4 +1,4 @@
-"""Which event is behind a difference: every one of `events`, weighed by what is known for and against it."""
+"""Find the event that caused a difference: each one of `attributes.events` is scored by facts for and against it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fingerprint.rules.stable import StableVerdict
 
 SHOWN = 3
-# Fact -> (what it says, the events it speaks for, those it speaks against).
+# Fact -> (its text, the events that it supports, those that it contradicts).
 _FACTS: dict[str, tuple[str, str, str]] = {
     "tool-version": (
         "dmidecode has another version", "tool-upgrade os-upgrade",
@@ -75,13 +75,13 @@ _FIT, _SPEAKS, _CONTRADICTS, _LACKS, _VERDICT = 4, 2, 4, 2, 6
 
 
 class ProbableEvent(Value):
-    """An event that may be behind the difference.
+    """An event that may have caused the difference.
 
     Attributes:
         name, title: of the event.
-        truth: "same", "other" or "undecidable": what the machine would then be.
-        fits: whether it changes just what changed.
-        in_favour, against: facts, in words.
+        truth: "same", "other" or "undecidable": whether it leaves the same machine.
+        fits: whether it changes exactly what changed.
+        in_favour, against: facts as text.
     """
 
     name: str
@@ -95,26 +95,26 @@ class ProbableEvent(Value):
 def probable(
     context: Context, causes: Collection[Cause], stable: StableVerdict | None, circumstances: Collection[str]
 ) -> tuple[ProbableEvent, ...]:
-    """Return the events that may be behind the difference, the most probable first; () where nothing differs.
+    """Return the events that may have caused the difference, the most probable first; () without a difference.
 
     Args:
         context: both sides.
-        causes: what is known of each attribute.
-        stable: the verdict of scheme `stable`, if there is one.
-        circumstances: facts beside the attributes: "rebooted", "kernel".
+        causes: of each attribute.
+        stable: the verdict of scheme `stable`; None without one.
+        circumstances: other facts: "rebooted", "kernel".
     """
     names = set(SHORT_NAMES.values())
-    # A table that came or went is no event of the list, and says nothing of modules, firmware or ids.
-    told = [cause for cause in causes if not {TABLE_GONE, TABLE_APPEARED} & set(cause.facts)]
-    changed = {cause.name for cause in told if cause.state == "changed"} & names
+    # No event adds or removes a table, and without one modules, firmware and ids are not known.
+    usable = [cause for cause in causes if not {TABLE_GONE, TABLE_APPEARED} & set(cause.facts)]
+    changed = {cause.name for cause in usable if cause.state == "changed"} & names
     if not changed:
         return ()
-    # What could not be read speaks for nothing: an event that changes such a value is not guessed.
+    # An event that changes an unreadable attribute is not guessed.
     unread = {cause.name for cause in causes if cause.state == "unknown"} & names
     facts = list(dict.fromkeys(fact for cause in causes for fact in cause.facts))
     facts += circumstances
     settings = _settings(context, stable)
-    # By the recipe of the record it is the same machine: no event can have made it another one.
+    # By the record's recipe it is the same machine: skip events that lead to another one.
     same = context.change is not None and context.change.verdict.match
     weighed = []
     for order, event in enumerate(EVENTS):
@@ -130,11 +130,11 @@ def probable(
 def _settings(context: Context, stable: StableVerdict | None) -> tuple[Setting, ...]:
     if context.collection.platform == "windows":
         return (Setting.WINDOWS,)
-    told = {a.name: a for a in context.collection}
-    without = all(name in told and told[name].status == Status.ABSENT for name in DMI)
+    read = {a.name: a for a in context.collection}
+    without = all(name in read and read[name].status == Status.ABSENT for name in DMI)
     saved = {row.name for row in context.verdict.rows if row.saved and not silence_then(row.name, context)}
     if without and not saved & set(DMI):
-        # What runs on a hypervisor, such as WSL, is no board.
+        # A system on a hypervisor, such as WSL, is no board.
         board = () if _on_a_hypervisor(stable) else (Setting.BOARD,)
         return (Setting.CONTAINER, *board, Setting.PHYSICAL, Setting.VIRTUAL)
     if stable is not None and not stable.virtual:
@@ -154,7 +154,7 @@ def _weigh(
     unexplained = changed - set(event.ssm) - set(event.ssm_may)
     fits = not lacking and not unexplained
     points = _FIT if fits else -_LACKS * len(lacking) - _LACKS * len(unexplained)
-    # The more an event explains, the better it explains it.
+    # An event that explains more attributes ranks higher.
     points += len(changed & set(event.ssm))
     in_favour = [f"it changes just what changed ({_names(changed)})"] if fits else []
     against = [f"it would change {_names(lacking)}, too"] if lacking else []

@@ -1,4 +1,4 @@
-"""What differs between two SMBIOS tables, in words: modules, firmware, ids. Serial numbers are masked."""
+"""Describe the differences between two SMBIOS tables: modules, firmware, ids. Serial numbers are masked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIELDS = {
 
 
 def differences(name: str, before: SmbiosTable, now: SmbiosTable) -> list[str]:
-    """Return what differs in the hardware behind one attribute; [] if all that identifies it is equal."""
+    """Return the differences in the hardware of one attribute; [] if all fields that identify it are equal."""
     if name == "memory-hash":
         return _modules(before, now)
     if name == "processor-hash":
@@ -43,13 +43,13 @@ def differences(name: str, before: SmbiosTable, now: SmbiosTable) -> list[str]:
 
 def _fields(name: str, title: str, before: Structure | None, now: Structure | None) -> list[str]:
     if before is None or now is None:
-        return [] if before is now else [f"{title or 'system'} is told on one side only"]
+        return [] if before is now else [f"{title or 'system'} is on one side only"]
     found = []
     for field, word in _FIELDS[name]:
         old, new = getattr(before, field), getattr(now, field)
         if _comparable(old) != _comparable(new):
-            told = f"{word} {_shown(old, field in _SECRET)} -> {_shown(new, field in _SECRET)}"
-            found.append(f"{title} {told}".strip())
+            change = f"{word} {_shown(old, field in _SECRET)} -> {_shown(new, field in _SECRET)}"
+            found.append(f"{title} {change}".strip())
     return found
 
 
@@ -96,7 +96,7 @@ def _by_slot(devices: Iterable[MemoryDevice]) -> dict[str, MemoryDevice]:
     for device in devices:
         if device.size_bytes:
             slot = device.locator or "a slot"
-            # Two boards of one machine may name their slots alike.
+            # Two boards of one machine may have slots of the same name.
             while slot in found:
                 slot += "'"
             found[slot] = device
@@ -108,7 +108,7 @@ def _module(device: MemoryDevice) -> tuple[object, ...]:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes as people say it, such as "8 GB"."""
+    """Return a number of bytes with a unit, such as "8 GB"."""
     for unit, bytes_ in (("TB", 1 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)):
         if count >= bytes_ and count % bytes_ == 0:
             return f"{count // bytes_} {unit}"

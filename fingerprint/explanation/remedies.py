@@ -1,4 +1,4 @@
-"""What to do, in the order in which to try it, each with what it risks."""
+"""Remedies for a verdict, in the order in which to try them, each with its risk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 
 class Remedy(Value):
-    """One step. Attributes: `command` is "" where there is none to type; `risk` is "" where there is none."""
+    """One step.
+
+    Attributes:
+        name: its key.
+        text: what to do.
+        command: to run; "" without one.
+        risk: of the step; "" without one.
+    """
 
     name: str
     text: str
@@ -53,22 +60,22 @@ def remedies(
     """Return the steps for a verdict.
 
     Args:
-        verdict: what the rules say.
+        verdict: by the agent's rules.
         events: the probable events, most probable first.
-        stable: what scheme `stable` says, if it does.
-        state: what became of the record.
-        other_sid: whether the restorable record is of another hardware ID than the machine.
-        outlook: what the agent does at its next check.
-        more_rights: how to read what was refused for want of rights; "" where nothing was.
-        unreadable: whether a source could not be read of which the agent may read a value.
-        recipe_changed: whether by the hash recipe that the record was made with it is the same machine.
-        doubt: what settles whether the installed agent takes another recipe than the hashes are of.
+        stable: by scheme `stable`; None without one.
+        state: whether the record was replaced.
+        other_sid: whether the restorable record has another hardware ID than the machine.
+        outlook: the outcome of the agent's next check.
+        more_rights: how to read the sources that were denied; "" if none was.
+        unreadable: whether a source was unreadable here that the agent may read.
+        recipe_changed: whether the hash recipe of the record gives the same machine.
+        doubt: how to find out whether the installed agent uses another recipe than these hashes.
     """
     if state.regenerated:
         return _after_the_loss(state.restorable, other_sid)
     another = stable is not None and stable.outcome == Outcome.DIFFERENT
     if outlook == Outlook.UNKNOWN and doubt is not None:
-        # Hashes of the wrong recipe in the record would cost the registration.
+        # A record with hashes of the wrong recipe would lose the registration.
         return (BACKUP, Remedy(doubt.name, doubt.text, doubt.command))
     if verdict.match:
         return _for_a_copy(verdict) if another else ()
@@ -83,13 +90,13 @@ def remedies(
         return (BACKUP, Remedy("rebaseline", text, command, "Whether AWS accepts it was not tried"), _REGISTER)
     if another or (events and events[0].truth == "other"):
         return (
-            Remedy("refuse", "This looks like another machine: leave it refused, and find out who copied it"),
+            Remedy("refuse", "This is probably another machine: leave it rejected, and find out who copied it"),
             _REGISTER,
         )
     steps = [BACKUP]
     highest = verdict.highest_passing_threshold
     if verdict.reason == Reason.SID_DIFFERS:
-        # On Windows it is made of what the firmware says, which nobody puts back.
+        # On Windows it comes from the firmware and cannot be restored.
         if verdict.sid_key == MACHINE_ID:
             steps.append(Remedy("restore-id", "Put the old machine ID back, if it is known: /etc/machine-id"))
     elif highest is not None:
@@ -102,7 +109,7 @@ def remedies(
             )
         )  # fmt: skip
     if unreadable:
-        # A record is not made of what could not be read.
+        # A record needs all sources.
         return (*steps, _REGISTER)
     steps.append(
         Remedy(

@@ -1,4 +1,4 @@
-"""What the attributes of one side were read from, as far as it was recorded."""
+"""The recorded sources of the attributes of one side of a comparison."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _GROUPS = {
 
 
 class Sources:
-    """One side's recorded sources. What was not recorded is None.
+    """The recorded sources of one side; None for each that was not recorded.
 
     Args:
         machine: the recording.
-        values: the hash that it must account for; an attribute whose value the recording does not give
-            has no source here, as it was recorded at another time. None: all are taken.
+        values: the hash that the sources must give; an attribute with another value has no source here, as it was
+            recorded at another time. None: all are used.
     """
 
     def __init__(self, machine: RecordedMachine, values: HardwareHash | None = None) -> None:
@@ -44,33 +44,33 @@ class Sources:
         return values is None or self.collection[name].value == values.get(name, "")
 
     def attribute(self, name: str) -> Attribute | None:
-        """Return the attribute as it was read, None if that is not known."""
+        """Return an attribute; None if it was not recorded."""
         return self.collection[name] if name in self.known and self.collection is not None else None
 
     def dmi_text(self, name: str) -> str | None:
-        """Return what dmidecode printed for an attribute, None where it printed nothing or was not recorded."""
+        """Return the output of dmidecode for an attribute; None if it was empty or not recorded."""
         if name not in self.known or name not in _GROUPS:
             return None
         return self.output_of((DMIDECODE, "-t", _GROUPS[name])) or None
 
     def dmi_output(self, name: str) -> bytes | None:
-        """Return what dmidecode printed for an attribute, b"" included; None where it failed or was not recorded."""
+        """Return the output of dmidecode for an attribute, also if empty; None if it failed or was not recorded."""
         if name not in self.known or name not in _GROUPS:
             return None
         text = self.output_of((DMIDECODE, "-t", _GROUPS[name]))
         return None if text is None else text.encode("utf-8", "replace")
 
     def dmi_table(self, name: str) -> SmbiosTable | None:
-        """Return the structures behind an attribute."""
+        """Return the SMBIOS structures of an attribute; None if they were not recorded."""
         text = self.dmi_text(name)
         return None if text is None else parse_dmidecode(text)
 
     def tool_version(self, name: str) -> str:
-        """Return the version of the dmidecode that was asked for an attribute, "" if it is not known."""
+        """Return the version of dmidecode that read an attribute; "" if it is not known."""
         return dmidecode_version(self.dmi_text(name) or "")
 
     def disk_listing(self) -> str | None:
-        """Return the listing of the disk links, None if there is none."""
+        """Return the listing of the disk links; None without one."""
         if "disk-info" not in self.known:
             return None
         listings = (tuple(entry["argv"]) for entry in self.machine.snapshot["commands"])
@@ -78,9 +78,9 @@ class Sources:
         return None if argv is None else self.output_of(argv)
 
     def output_of(self, argv: tuple[str, ...]) -> str | None:
-        """Return what a recorded command printed, None if it failed or was not recorded.
+        """Return the output of a recorded command; None if it failed or was not recorded.
 
-        Bytes that are no UTF-8 are written with escapes: firmware has texts in any code page.
+        Bytes that are not UTF-8 become escapes, as firmware has strings in any code page.
         """
         try:
             [result] = self.machine.run([argv], 0.0)
@@ -89,13 +89,13 @@ class Sources:
         return result.stdout.decode("utf-8", "backslashreplace") if result.succeeded else None
 
     def addresses(self) -> Addresses:
-        """Return the addresses of the machine, none where they are not known."""
+        """Return the addresses of the machine; empty if they are not known."""
         try:
             return self.machine.addresses()
         except (OSError, FingerprintError):
             return Addresses((), (), "")
 
     def source_of(self, name: str) -> str:
-        """Return the command or file that an attribute was read from, "" if it is not known."""
+        """Return the command or file that an attribute was read from; "" if it is not known."""
         attribute = self.attribute(name)
         return attribute.source if attribute else ""

@@ -1,4 +1,4 @@
-"""The explanation: a cause for every difference, the event behind it, and what cannot be told."""
+"""The explanation: a cause for every difference, the event that caused it, and what is unknown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compared(before: dict[str, Any], now: dict[str, Any], threshold: int = 40) -
 
 
 def after(**changes: Any) -> Explanation:
-    """Return what lies between the usual machine and one with changes."""
+    """Return the explanation of changes to the usual machine."""
     return compared(snapshot(machine(), "2026-11-01T00:00:00Z"), snapshot(machine(**changes), NOW))
 
 
@@ -44,7 +44,7 @@ def vault(tmp_path: Path) -> Vault:
 
 @pytest.mark.parametrize("event", [e for e in EVENTS if e.ssm], ids=lambda event: event.name)
 def test_the_event_behind_a_difference_comes_first(event: Event) -> None:
-    """Or one that changes the very same attributes of a machine, and cannot be told from it there."""
+    """Or one that changes the same attributes, which cannot be distinguished from it."""
     found = compared(*before_and_after(event.name))
     best = next(e for e in EVENTS if e.name == found.events[0].name)
     assert best.name == event.name or (set(best.ssm), best.truth) == (set(event.ssm), event.truth), found.events
@@ -59,19 +59,19 @@ def test_every_change_has_one_cause_and_every_cause_a_change(event: Event) -> No
     assert sorted(named) == sorted(changed)
 
 
-def test_an_upgrade_of_the_tool_is_told_from_a_change_of_hardware() -> None:
+def test_a_tool_upgrade_is_distinguished_from_hardware_changes() -> None:
     """The published case of an upgrade of Ubuntu: 3 of 9, and the hardware is the same."""
     found = compared(*before_and_after("os-upgrade"))
     assert found.rule == "rule 5: 3 of 9 attributes are equal, 33.3 %, less than the threshold 40"
-    told = "dmidecode 3.3 -> 3.6; hardware fields equal"
-    assert (("bios-hash", "memory-hash", "processor-hash", "system-hash"), told, True) in found.changed
+    cause = "dmidecode 3.3 -> 3.6; hardware fields equal"
+    assert (("bios-hash", "memory-hash", "processor-hash", "system-hash"), cause, True) in found.changed
     assert found.stable is not None
     assert str(found.stable.verdict.outcome) == "same"
     assert [remedy.name for remedy in found.remedies] == ["backup", "threshold", "rebaseline", "register"]
 
 
 @pytest.mark.parametrize(
-    ("modules", "told"),
+    ("modules", "cause"),
     [
         ([(8192, "DIMM_A1", "NWD4-8G", "4F10A2B3")], "DIMM_A2 8 GB removed"),
         ([(8192, "DIMM_A1", "NWD4-8G", "4F10A2B3"), (8192, "DIMM_A2", "NWD4-8G", "77777A01")],
@@ -80,8 +80,8 @@ def test_an_upgrade_of_the_tool_is_told_from_a_change_of_hardware() -> None:
          "DIMM_A2 8 GB -> 16 GB"),
     ],
 )  # fmt: skip
-def test_a_memory_module_is_named(modules: list[tuple[int, str, str, str]], told: str) -> None:
-    assert cause_of(after(modules=modules), "memory-hash") == told
+def test_a_memory_module_is_named(modules: list[tuple[int, str, str, str]], cause: str) -> None:
+    assert cause_of(after(modules=modules), "memory-hash") == cause
 
 
 def test_volatile_fields_are_named_as_such() -> None:
@@ -91,7 +91,7 @@ def test_volatile_fields_are_named_as_such() -> None:
     assert cause_of(compared(before, now), "processor-hash") == "hardware fields equal; only Current Speed differ"
 
 
-def test_disk_links_tell_times_from_file_systems() -> None:
+def test_disk_links_distinguish_times_from_file_systems() -> None:
     assert cause_of(after(link_time="Nov 24 10:00"), "disk-info") == "only link times differ"
     gone = after(filesystems=["9A1B-2C3D"])
     assert cause_of(gone, "disk-info").startswith("file systems: 0b1c…d9fa removed".replace("d9fa", "e9fa"))
@@ -101,7 +101,7 @@ def test_disk_links_tell_times_from_file_systems() -> None:
     assert cause_of(booted, "disk-info") == "only link times differ (booted 2026-11-24 10:00)"
 
 
-def test_another_first_interface_is_told_from_another_card() -> None:
+def test_another_first_interface_is_distinguished_from_a_card() -> None:
     docker = compared(*before_and_after("docker-first"))
     assert "docker0 comes first now, eno1 is still there" in cause_of(docker, "macaddr-info")
     assert "the old one is still there" in cause_of(docker, "ipaddress-info")
@@ -123,14 +123,14 @@ def test_a_tool_that_is_missing_is_named() -> None:
     assert cause_of(found, "bios-hash") == "nothing was read then: /usr/sbin/dmidecode is not installed"
 
 
-def test_an_accepted_clone_is_told_of() -> None:
+def test_an_accepted_clone_is_reported() -> None:
     found = compared(*before_and_after("clone"))
     assert found.outcome == "same"
     assert "as a copy would" in found.consequence
     assert [remedy.name for remedy in found.remedies] == ["find-original", "reset-copy", "threshold"]
 
 
-def test_without_evidence_only_what_can_be_said_is_said() -> None:
+def test_without_evidence_causes_are_inferred_or_unknown() -> None:
     before, now = (collect(RecordedMachine(taken)) for taken in before_and_after("os-upgrade"))
     verdict = match(before.hardware_hash, now.hardware_hash, 40)
     found = explain(verdict, now)
@@ -142,7 +142,7 @@ def test_without_evidence_only_what_can_be_said_is_said() -> None:
 
 
 def test_evidence_that_does_not_account_for_a_value_is_not_used() -> None:
-    """A snapshot that was kept later: only where it gives the saved value does it explain it."""
+    """A later snapshot explains only the attributes whose saved value it gives."""
     first = snapshot(machine(modules=[(4096, "DIMM_A1", "NWD4-4G", "11112222")]))
     saved = collect(RecordedMachine(first)).hardware_hash
     kept, now = snapshot(machine(bios=("x", "1", "2"))), snapshot(machine(), NOW)
@@ -155,20 +155,20 @@ def test_evidence_that_does_not_account_for_a_value_is_not_used() -> None:
 
 
 @pytest.mark.parametrize("machine_id", ["ffeeddccbbaa99887766554433221100", "0" * 32])
-def test_between_two_recordings_nothing_is_said_of_what_was_kept(machine_id: str) -> None:
+def test_two_recordings_do_not_mention_kept_evidence(machine_id: str) -> None:
     before, now = snapshot(machine()), snapshot(machine(machine_id=machine_id), NOW)
     found = explain_snapshots(RecordedMachine(before), RecordedMachine(now))
-    told = next(text for text in found.cannot_tell if "machine-id" in text)
-    assert told == "What changed behind machine-id: what was recorded holds the values, and not why they differ"
-    # Unlike what the firmware says on Windows, it can be put back.
+    text = next(text for text in found.cannot_tell if "machine-id" in text)
+    assert text == "What changed behind machine-id: the recordings hold the values, but not the cause of the difference"
+    # Unlike the firmware's UUID on Windows, it can be restored.
     assert [one.name for one in found.remedies] == ["backup", "restore-id", "rebaseline", "register"]
 
 
 def test_an_id_that_identifies_nothing_is_not_called_empty() -> None:
     before, now = (snapshot(machine(machine_id="0" * 32), *at) for at in ((), (NOW,)))
-    told = explain_snapshots(RecordedMachine(before), RecordedMachine(now)).cannot_tell
-    assert any("it is all zeros" in text for text in told)
-    assert not any("empty on both sides" in text and "machine-id" in text for text in told)
+    unknown = explain_snapshots(RecordedMachine(before), RecordedMachine(now)).cannot_tell
+    assert any("it is all zeros" in text for text in unknown)
+    assert not any("empty on both sides" in text and "machine-id" in text for text in unknown)
 
 
 def test_what_was_not_readable_now_is_unknown_and_no_change() -> None:
@@ -183,7 +183,7 @@ def test_what_was_not_readable_now_is_unknown_and_no_change() -> None:
     assert any("memory-hash" in text for text in found.cannot_tell)
 
 
-def test_a_regenerated_record_is_said_to_be_one_and_the_threshold_no_remedy(vault: Vault) -> None:
+def test_a_regenerated_record_has_no_threshold_remedy(vault: Vault) -> None:
     before, now = before_and_after("os-upgrade")
     first_record(vault, RecordedMachine(before))
     waiting = explain_vault(vault, RecordedMachine(now))
@@ -198,7 +198,7 @@ def test_a_regenerated_record_is_said_to_be_one_and_the_threshold_no_remedy(vaul
     assert [remedy.command for remedy in found.remedies] == ["fingerprint vault restore 2 --rebaseline --yes", ""]
 
 
-def test_a_record_that_the_agent_replaced_is_noticed(vault: Vault) -> None:
+def test_a_record_that_the_agent_replaced_is_detected(vault: Vault) -> None:
     before, now = before_and_after("os-upgrade")
     record, _ = first_record(vault, RecordedMachine(before))
     other = record.replace(fingerprint="another", hardware_hash=collect(RecordedMachine(now)).hardware_hash)
@@ -212,7 +212,7 @@ def test_a_record_that_the_agent_replaced_is_noticed(vault: Vault) -> None:
     assert found.remedies[0].command == "fingerprint vault restore 0 --rebaseline --yes"
 
 
-def test_evidence_given_by_hand_explains_a_vault_that_the_agent_wrote(vault: Vault) -> None:
+def test_evidence_by_option_explains_a_vault_of_the_agent(vault: Vault) -> None:
     before, now = before_and_after("ram-added")
     hardware_hash = collect(RecordedMachine(before)).hardware_hash
     with vault.edit() as edit:
@@ -228,9 +228,9 @@ def test_no_id_shows_in_an_explanation(vault: Vault) -> None:
     before, now = before_and_after("clone-new-id")
     first_record(vault, RecordedMachine(before))
     found = explain_vault(vault, RecordedMachine(now))
-    told = repr(found) + "".join(text for _, text, _ in found.changed)
+    shown = repr(found) + "".join(text for _, text, _ in found.changed)
     for secret in (machine()["machine_id"], machine()["uuid"], machine()["serial"], vault.read().fingerprint):
-        assert secret not in told
+        assert secret not in shown
 
 
 NOISE = st.sampled_from(
@@ -244,7 +244,7 @@ WMI_NOISE: list[Any] = [[], [{}], [{"UUID": 5}, {"x": None}], {"error": "EIO", "
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_no_evidence_whatever_raises(data: st.DataObject) -> None:
+def test_no_evidence_raises(data: st.DataObject) -> None:
     event = data.draw(st.sampled_from(EVENTS))
     sides = [deepcopy(taken) for taken in before_and_after(event.name)]
     for taken in sides:
@@ -285,8 +285,8 @@ def test_a_real_update_of_the_firmware_is_named() -> None:
 
 
 @needs_corpus
-def test_real_pairs_with_another_dmidecode_are_told_from_changed_hardware() -> None:
-    """Of each of 200 real machines at two times: one cause a change, and the tool's version in it where it differs."""
+def test_real_pairs_with_another_dmidecode_show_the_tool() -> None:
+    """200 real machines at two times: one cause for each change, with the tool's version if that differs."""
     with gzip.open(CORPUS / "drift" / "pairs_text.jsonl.gz", "rt") as lines:
         pairs = [json.loads(line) for _, line in zip(range(200), lines, strict=False)]
     upgraded = 0

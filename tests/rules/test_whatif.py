@@ -138,7 +138,7 @@ def test_what_the_agent_will_do_is_foretold_with_when() -> None:
         2137.6,
         pytest.approx(137.6),
     )
-    assert "at worst at any moment and without a restart" in foretell(refused, open_, 500.0).text
+    assert "at an unknown time, possibly at once and without a restart" in foretell(refused, open_, 500.0).text
     assert foretell(accepted, computed, None).refused is False
     assert foretell(unknown, open_, None).refused is None
     assert "its collection fails" in foretell(Outlook.STOPS, computed, None).text
