@@ -1,7 +1,7 @@
-"""Collecting a machine's attributes by scheme `ssm`, byte for byte what the reference would store, or `stable`.
+"""Collect a machine's attributes by scheme `ssm`, byte for byte as the reference stores them, or by scheme `stable`.
 
 One module per family of systems and one for scheme `stable`, each with `read(machine, timeout)`;
-`fingerprint.machine` is the seam behind which a machine is live, a copied disk, or recorded.
+`fingerprint.machine` is the interface to a live machine, a copied disk, or a recording.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ STABLE = "stable"
 
 
 def collect(machine: Machine | None = None, *, scheme: str = SCHEME, timeout: float | None = None) -> Collection:
-    """Read the attributes of a machine. It never raises for one source: each tells how reading went.
+    """Read the attributes of a machine. A source that fails never raises: its attribute has the status and the reason.
 
     Args:
-        machine: the machine; None for the one that this process runs on.
+        machine: the machine; None for this host.
         scheme: "ssm" for the nine of the reference, "stable" for those of `fingerprint.attributes.stable`.
-        timeout: seconds that one command may take; None for the platform's usual ones.
+        timeout: seconds for each command; None for the platform's usual ones.
 
     Raises:
         ValueError: there is no such scheme.
-        CollectError: on Windows, by scheme `ssm`, the management service (WMI) did not come up, so
-            nothing that its tools print would be true.
+        CollectError: on Windows, by scheme `ssm`, the management service (WMI) did not start, so that the output of
+            its tools would be wrong.
     """
     from fingerprint.attributes.ssm import sid_key
     from fingerprint.types import Collection

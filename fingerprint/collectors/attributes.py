@@ -1,4 +1,4 @@
-"""From what a source gave to an `Attribute`: the value as the reference stores it, and how reading went."""
+"""Make an `Attribute` from the answer of a source: the value as the reference stores it, and the status."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 _DENIED = (errno.EACCES, errno.EPERM)
 _NOT_ASKED = (errno.ENOTSUP, errno.ENODATA, errno.EINVAL)
 _COMPLAINT_SHOWN = 200
-# Signals that come from outside of a command: an operator, a limit of time or size, the kernel out of memory.
+# Signals from outside of a command: an operator, a limit of time or size, the kernel out of memory.
 _FROM_OUTSIDE = (1, 2, 9, 15, 24, 25)
 
 
 def unread(name: str, error: OSError, source: str, machine: Machine, seconds: float = 0.0, tool: str = "") -> Attribute:
-    """Return the attribute whose source exists and could not be read."""
+    """Return the attribute of a source that exists and is unreadable."""
     status = Status.DENIED if error.errno in _DENIED else Status.FAILED
     reason = error.strerror or str(error)
     return Attribute(name, "", status, reason, source, tool, seconds, _fault_of(error, machine))
 
 
 def _fault_of(error: OSError, machine: Machine) -> Fault:
-    """Return whether the agent would meet this error, too."""
+    """Return the fault of an error: whether the agent gets it too."""
     number = error.errno
     if number == errno.EILSEQ:
         return Fault.NOT_TEXT
@@ -40,24 +40,24 @@ def _fault_of(error: OSError, machine: Machine) -> Fault:
         return Fault.TIME_LIMIT
     if number in NO_RESOURCES or number == errno.EINTR:
         return Fault.ENVIRONMENT
-    # EINVAL is of a pipe or a device, which are not opened here and may keep the agent waiting.
+    # EINVAL is a pipe or a device, which is not opened here and may block the agent.
     if isinstance(error, NotThisMachine) or number in _NOT_ASKED or number is None:
         return Fault.NOT_ASKED
     return refusal(machine) if number in _DENIED else Fault.SOURCE
 
 
 def refusal(machine: Machine) -> Fault:
-    """Return what a refusal is to the agent: the same where the reader has all its rights."""
+    """Return the fault of a denied access: the agent is denied too if the reader has all its rights."""
     return Fault.SOURCE if machine.reader().as_agent else Fault.RIGHTS
 
 
 def text_attribute(
     name: str, data: bytes, source: str, tool: str, seconds: float, problem: Callable[[str], str]
 ) -> Attribute:
-    """Return the attribute whose value is a text as it stands; bytes that are no UTF-8 make it a failed one.
+    """Return the attribute whose value is an unchanged text; invalid UTF-8 makes it a failed one.
 
     Args:
-        problem: tells what is wrong with a text that is there all the same, "" for nothing.
+        problem: returns what is wrong with a valid text, "" for nothing.
     """
     try:
         text = data.decode("utf-8")
@@ -71,20 +71,20 @@ def hashed(
 ) -> Attribute:
     """Return the attribute whose value is the digest of a command's output.
 
-    A command that failed gives "", also when it printed something; one that succeeded and printed
-    nothing gives the digest of nothing.
+    A failed command gives "", even if it printed something; a command that succeeded without output gives the digest
+    of nothing.
 
     Args:
         name: the attribute.
-        result: what came of the command.
+        result: the result of the command.
         tool: name and version of the tool.
         machine: where it ran.
-        absent: why there is nothing to read here, if the failure says no more than that.
-        silent: why the output of a command that succeeded says nothing about the machine; the value is its digest.
+        absent: why there is nothing to read here, if that is the reason of the failure.
+        silent: why the output of a successful command has no information about the machine; the value is its digest.
     """
     source = " ".join(result.argv)
     if result.succeeded:
-        # Imported here: where no command succeeds nothing is digested.
+        # Imported here: it is not needed if every command fails.
         from fingerprint._core import md5_base64
 
         status = Status.ABSENT if silent else Status.PRESENT
@@ -99,7 +99,7 @@ def _failure(result: CommandResult, machine: Machine) -> tuple[Status, str, Faul
         return Status.ABSENT, f"{command} is not installed", Fault.NONE
     if result.problem == "denied":
         return Status.DENIED, f"no permission to run {command}", refusal(machine)
-    told = {
+    causes = {
         "timeout": (f"no answer within {result.seconds:.1f} s, so it was killed", Fault.TIME_LIMIT),
         "too-long": ("it printed more than 1 MiB, so it was killed", Fault.SIZE_LIMIT),
         "not-recorded": ("the snapshot does not hold this command", Fault.NOT_ASKED),
@@ -109,17 +109,17 @@ def _failure(result: CommandResult, machine: Machine) -> tuple[Status, str, Faul
     }
     if result.problem:
         unknown = f"it did not run to its end: {result.problem}", Fault.NONE
-        return Status.FAILED, *told.get(result.problem, unknown)
+        return Status.FAILED, *causes.get(result.problem, unknown)
     code = result.returncode or 0
     ended = f"signal {-code}" if code < 0 else f"exit code {code}"
     complaint = " ".join(result.stderr.split())[:_COMPLAINT_SHOWN]
-    # What fails for a user may do for root.
+    # A command that fails for a user may succeed for root.
     fault = Fault.ENVIRONMENT if -code in _FROM_OUTSIDE else refusal(machine)
     return Status.FAILED, f"{ended}: {complaint}" if complaint else ended, fault
 
 
 def _of_text(name: str, value: str, source: str, tool: str, seconds: float) -> Attribute:
-    """Return the attribute of a text of the kernel; one that stands for bytes, no UTF-8, makes it a failed one."""
+    """Return the attribute of a text from the kernel; surrogates for invalid UTF-8 make it a failed one."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:

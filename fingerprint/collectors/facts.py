@@ -1,4 +1,4 @@
-"""Facts beside the hash, for people: who this host is, told by sources that are too slow or too loose for it."""
+"""Facts beside the hash, for people: the identity of this host from sources too slow or too unreliable for a hash."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CPUINFO_LIMIT = 4 * 1024 * 1024
 
 
 def facts(machine: Machine) -> dict[str, str]:
-    """Return name -> fact; what this host does not tell is left out, what failed says why in brackets."""
+    """Return name -> fact, without those that this host lacks; a failed one is its reason in brackets."""
     found: dict[str, str] = {}
     _add(found, "default route", machine.default_route)
     _add(found, "interfaces", lambda: ", ".join(f"{name} {address}" for name, address in machine.addresses().links))
@@ -47,10 +47,10 @@ def _processor(machine: Machine) -> str:
         return machine.processor()
     from fingerprint.machine.parsers import parse_cpuinfo
 
-    # One processor has about 1.5 KiB there.
-    told = parse_cpuinfo(machine.read_file("/proc/cpuinfo", _CPUINFO_LIMIT).decode("utf-8", "replace"))
-    name = told.get("model") or machine.processor()
-    count = told.get("processors", "")
+    # Each processor has about 1.5 KiB there.
+    values = parse_cpuinfo(machine.read_file("/proc/cpuinfo", _CPUINFO_LIMIT).decode("utf-8", "replace"))
+    name = values.get("model") or machine.processor()
+    count = values.get("processors", "")
     return f"{count} x {name}" if count and name else name
 
 
@@ -60,29 +60,29 @@ def _platform_expert(machine: Machine) -> dict[str, str]:
     [result] = machine.run([_IOREG], machine.timeout)
     if not result.succeeded:
         return {}
-    told = parse_ioreg(result.stdout.decode("utf-8", "replace"))
-    return {name: told[key] for name, key in _IOREG_FACTS if told.get(key)}
+    values = parse_ioreg(result.stdout.decode("utf-8", "replace"))
+    return {name: values[key] for name, key in _IOREG_FACTS if values.get(key)}
 
 
 def windows_uuid(machine: Machine) -> str:
-    """Return the UUID behind `uuid`: of WMI, or in what wmic or PowerShell print where that was not asked.
+    """Return the UUID behind `uuid`, from WMI, or from the output of wmic or PowerShell if WMI was not asked.
 
     Raises:
-        OSError: WMI did not tell it, and neither did the others.
+        OSError: neither WMI nor the others returned it.
     """
     from fingerprint.collectors.ssm_windows import wql_members
     from fingerprint.collectors.wql import Unloadable
 
-    untold: OSError | None = None
+    failure: OSError | None = None
     try:
         return str(wql_members(machine, "uuid").get("UUID") or "")
     except Unloadable:
         return ""
     except OSError as error:
-        untold = error
+        failure = error
     found = _uuid_of_wmic(machine) or _uuid_of_json(machine)
-    if not found and untold.errno != errno.ENODATA:
-        raise untold
+    if not found and failure.errno != errno.ENODATA:
+        raise failure
     return found
 
 
@@ -102,7 +102,7 @@ def _uuid_of_json(machine: Machine) -> str:
 
     [result] = machine.run(commands(machine.windows_directory(), True)[:1], machine.timeout)
     try:
-        told = loads(decode_console(result.stdout).encode("utf-8"))
+        values = loads(decode_console(result.stdout).encode("utf-8"))
     except (JsonError, UnicodeEncodeError):
         return ""
-    return str(told.get("UUID") or "") if isinstance(told, dict) else ""
+    return str(values.get("UUID") or "") if isinstance(values, dict) else ""

@@ -1,7 +1,7 @@
-"""The same Windows machine by the hash recipe that a record was made with, where the installed agent takes another.
+"""Read a Windows machine by the hash recipe of its record, if the installed agent takes another recipe.
 
-An update of the agent or of Windows changes the recipe, and a WMI query that once failed changes the type ids in the
-digests: all six hashes differ then, and the hardware ID with them, on an unchanged machine.
+An update of the agent or of Windows changes the recipe, and a WMI query that failed once changes the type ids in the
+digests: all six hashes then differ on an unchanged machine, and the hardware ID with them.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 
 _MOVED = (
-    "the record holds the hashes of a process of the agent of which a WMI query had failed, and an agent that starts "
-    "anew computes others"
+    "the record holds the hashes of a process of the agent in which a WMI query had failed, and a restarted agent "
+    "computes others"
 )
 _NO_ID = "the record holds no hardware ID, as the agent could not read it when the record was made"
 _NOT_THEN = "the agent could not read it when the record was made"
-# What two machines of one model do not share: the serial number, the names, the first hardware address.
+# Two machines of one model differ in these: the serial number, the names, the first hardware address.
 _MARKS = ("bios-hash", "system-hash", "macaddr-info")
 
 
 class OtherRecipe(Value):
-    """What a machine is by the recipe of its record.
+    """A machine by the recipe of its record.
 
     Attributes:
-        recipe: of the record: "wmic", "json" or "wql"; where it is not known, that of the installed agent.
-        moved: whether it is the installed agent's recipe, with other type ids than an agent has that starts now.
-        collection: the machine by that recipe; what cannot be read so any more is failed.
+        recipe: of the record: "wmic", "json" or "wql"; if unknown, that of the installed agent.
+        moved: whether it is the installed agent's recipe, with other type ids than those of an agent that starts now.
+        collection: the machine by that recipe; attributes that it can no longer read are failed.
         text: what happened, a sentence without a full stop.
-        proof: what shows it.
+        proof: the evidence for it.
         without_id: whether the record holds no hardware ID, as the agent could not read it when it was made.
     """
 
@@ -55,12 +55,12 @@ class OtherRecipe(Value):
 def other_recipe(
     machine: Machine, collection: Collection, saved: Mapping[str, str] | HardwareHash | None, timeout: float
 ) -> OtherRecipe | None:
-    """Return the machine by another recipe, or other type ids, that give the saved hardware ID; None where none do.
+    """Return the machine by another recipe, or with other type ids, that give the saved hardware ID; None if none do.
 
-    A record without a hardware ID is held against what else it holds of the machine, see `_without_id`.
+    A record without a hardware ID is compared by its other attributes, see `_without_id`.
 
     Args:
-        machine: the machine; one that keeps answers of WMI asks for nothing there once more.
+        machine: the machine; one that keeps its answers does not query WMI again.
         collection: the machine by the recipe of the installed agent.
         saved: the hash of the record.
         timeout: seconds for each command.
@@ -88,7 +88,7 @@ def other_recipe(
 
 
 def moved_type_id(machine: Machine, attribute: str, saved: str) -> int | None:
-    """Return the type id by which a saved value is that of the present WMI object, None where none gives it.
+    """Return the type id with which the present WMI object has a saved value, None without one.
 
     Args:
         machine: the machine.
@@ -125,24 +125,24 @@ def _by_type_ids(
 def _wql_values(
     saved: Mapping[str, str] | HardwareHash, members: _Members
 ) -> tuple[dict[str, Attribute], dict[str, tuple[int, int]]]:
-    """Return the attributes with the type ids of a record, and those ids that are not usual with the usual ones."""
+    """Return the attributes with the type ids of a record, and name -> (unusual id, usual id)."""
     usual = type_ids(members)
     values, moved = {}, {}
     for name, one in members.items():
         if one is None:
             values[name] = _unread(name, "WMI does not return it", WQL)
             continue
-        dealt = type_id_of(name, one, saved.get(name, "")) or usual[name]
-        if dealt != usual[name]:
-            moved[name] = (dealt, usual[name])
-        values[name] = of_members(name, one, dealt, TITLES[WQL])
+        assigned = type_id_of(name, one, saved.get(name, "")) or usual[name]
+        if assigned != usual[name]:
+            moved[name] = (assigned, usual[name])
+        values[name] = of_members(name, one, assigned, TITLES[WQL])
     return values, moved
 
 
 def _moved_proof(moved: dict[str, tuple[int, int]]) -> str:
-    name, (dealt, usual) = next(iter(moved.items()))
+    name, (assigned, usual) = next(iter(moved.items()))
     subject = "hardware ID" if name == "uuid" else name
-    return f"{subject} is the digest of the present WMI object with type id {dealt} in place of {usual}"
+    return f"{subject} is the digest of the present WMI object with type id {assigned} in place of {usual}"
 
 
 def _unread(name: str, why: str, recipe: str, value: str = "") -> Attribute:
@@ -156,10 +156,10 @@ def _without_id(
     members: _Members,
     timeout: float,
 ) -> OtherRecipe:
-    """Return the machine as the process read it that made a record without a hardware ID.
+    """Return the machine as it was read by the process that made a record without a hardware ID.
 
-    To that process "" was the ID, and the ids of the types were those of the queries that succeeded. As any machine
-    has an empty ID, marks of its own have to show that it is this one; else nothing says that it is, or that it is not.
+    In that process the ID was "", and the type ids were those of the queries that succeeded. An empty ID fits any
+    machine, so marks of this machine must match; without them it is unknown whether the record is of this machine.
     """
     for recipe in dict.fromkeys((collection.recipe, WQL, WMIC, JSON)):
         moved: dict[str, tuple[int, int]] = {}
@@ -171,7 +171,7 @@ def _without_id(
             values = by_recipe(machine, recipe, timeout, TITLES[recipe])
         equal = _marks(saved, collection, values)
         if equal:
-            # What the agent could not read is in the record as "".
+            # The record has "" for what the agent could not read.
             values |= {name: _unread(name, _NOT_THEN, recipe) for name in STRUCTURES if saved.get(name) == ""}
             text, own = _NO_ID, recipe == collection.recipe
             if not own:
@@ -185,14 +185,14 @@ def _without_id(
         name: _unread(name, _NOT_THEN, collection.recipe, collection[name].value)
         for name in STRUCTURES if saved.get(name) == ""
     }  # fmt: skip
-    proof = f"the saved hardware ID is empty, and of {', '.join(_MARKS)} not two, or not all that are known, are equal"
+    proof = f"the saved hardware ID is empty, and of {', '.join(_MARKS)} fewer than two, or not all known ones, match"
     return OtherRecipe(collection.recipe, False, _with(collection, collection.recipe, unknown), _NO_ID, proof, True)
 
 
 def _marks(
     saved: Mapping[str, str] | HardwareHash, collection: Collection, values: dict[str, Attribute]
 ) -> tuple[str, ...]:
-    """Return the marks of one machine among many that record and machine share; () where one differs or is alone."""
+    """Return the marks of one machine that record and machine share; () if one differs or is the only one."""
     known = [
         (name, read.value == saved.get(name))
         for name, read in ((name, values.get(name, collection[name])) for name in _MARKS)
@@ -217,19 +217,19 @@ def _with(collection: Collection, recipe: str, values: dict[str, Attribute]) -> 
 
 
 def _composed(recipe: str, values: dict[str, Attribute], wanted: str, members: _Members) -> dict[str, Attribute]:
-    """Return values with the hardware ID that a tool would print for the present UUID, where that is the saved one.
+    """Return values with the hardware ID that a tool would print for the present UUID, if it is the saved one.
 
-    Windows Server 2025 comes without wmic, with which records of before were made.
+    Windows Server 2025 comes without wmic, which older records were made with.
     """
     from fingerprint._core import md5_base64
 
     uuid = (members["uuid"] or {}).get("UUID")
     if not isinstance(uuid, str) or not uuid:
         return values
-    texts = wmic_texts(uuid) if recipe == WMIC else json_texts(uuid)
-    if all(md5_base64(text) != wanted for text in texts):
+    outputs = wmic_outputs(uuid) if recipe == WMIC else json_outputs(uuid)
+    if all(md5_base64(output) != wanted for output in outputs):
         return values
-    gone = f"{TITLES[recipe]} is not there any more, or gives other values"
+    gone = f"{TITLES[recipe]} is no longer available, or prints other values"
     composed = {
         name: Attribute(name, "", Status.FAILED, gone, one.source, one.tool, 0.0, Fault.NOT_ASKED)
         for name, one in values.items()
@@ -237,16 +237,16 @@ def _composed(recipe: str, values: dict[str, Attribute], wanted: str, members: _
     return {**composed, "uuid": Attribute("uuid", wanted, Status.PRESENT, "", values["uuid"].source, TITLES[recipe])}
 
 
-def wmic_texts(uuid: str) -> tuple[bytes, ...]:
-    """Return what wmic prints for a UUID: columns that are two wider than what they hold, lines that end CR CR LF."""
+def wmic_outputs(uuid: str) -> tuple[bytes, ...]:
+    """Return the possible outputs of wmic for a UUID: columns two wider than their values, line ends CR CR LF."""
     width = len(uuid) + 2
     text = f"{'UUID':{width}}\r\r\n{uuid:{width}}\r\r\n\r\r\n"
-    # Into a pipe it writes in the code page of the console, or in UTF-16 with a mark at the beginning.
+    # A pipe gets the code page of the console, or UTF-16 with a byte order mark.
     return text.encode("ascii", "replace"), b"\xff\xfe" + text.encode("utf-16-le", "replace")
 
 
-def json_texts(uuid: str) -> tuple[bytes, ...]:
-    """Return what PowerShell 5 and 7 print for a UUID."""
+def json_outputs(uuid: str) -> tuple[bytes, ...]:
+    """Return the outputs of PowerShell 5 and 7 for a UUID."""
     return tuple(
         f'{{\r\n{margin}"UUID":{gap}"{uuid}"\r\n}}\r\n'.encode("utf-8", "replace")
         for margin, gap in (("    ", "  "), ("  ", " "))

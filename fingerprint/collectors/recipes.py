@@ -1,34 +1,34 @@
-"""Which hash recipe an agent takes on Windows: by its own version and by the version of Windows.
+"""Choose the hash recipe of an agent on Windows, by its own version and by the version of Windows.
 
 | agent | Windows | recipe |
 |---|---|---|
 | before 3.3.1142 | any | wmic |
-| 3.3.1142 to 3.3.1229 | each part of what PowerShell prints at least 10, 0 and 26040 | json, else wmic |
+| 3.3.1142 to 3.3.1229 | each part of the output of PowerShell at least 10, 0 and 26040 | json, else wmic |
 | 3.3.1230 to 3.3.1310 | any | wmic |
-| from 3.3.1311 | `Win32_OperatingSystem.Version` as a whole at least 10.0.26100 | wql, else wmic |
+| from 3.3.1311 | `Win32_OperatingSystem.Version` at least 10.0.26100 | wql, else wmic |
 
-A version of Windows that is not told, or is none, means wmic to all of them.
+With an unknown or invalid version of Windows all of them take wmic.
 """
 
 from __future__ import annotations
 
-# The text that wmic prints, the JSON of PowerShell's Get-CimInstance, WMI objects in Go's gob encoding.
+# The output of wmic, the JSON of PowerShell's Get-CimInstance, WMI objects in Go's gob encoding.
 WMIC, JSON, WQL = "wmic", "json", "wql"
 RECIPES = (WMIC, JSON, WQL)
-# The first version of each kind of choice, and the recipe that it has beside wmic.
+# The first version of each kind of choice, and its recipe beside wmic.
 _CHOICES = (((), WMIC), ((3, 3, 1142), JSON), ((3, 3, 1230), WMIC), ((3, 3, 1311), WQL))
 # The first agent with the newest recipe, for people.
 WQL_SINCE = ".".join(map(str, next(start for start, recipe in _CHOICES if recipe == WQL)))
 _JSON_FROM = (10, 0, 26040)
 _WQL_FROM = (10, 0, 26100)
-# More digits are no version, and Go's integers do not hold them.
+# A version has fewer digits, and Go's integers do not hold more.
 _DIGITS = 18
-# How many numbers a release of the agent has; texts leave the last one out. More than any release has.
+# How many numbers a release of the agent has; a text may omit the last. Then limits that no release reaches.
 _PARTS, _NUMBERS_LIMIT, _LENGTH_LIMIT = 4, 9, 60
 
 
 def version_of(text: str) -> tuple[int, ...]:
-    """Return the numbers of an agent's version, four at least, as releases have; () for a text that is none."""
+    """Return the numbers of an agent's version, four at least, as releases have; () for an invalid text."""
     parts = text.split(".") if len(text) <= _LENGTH_LIMIT else [""]
     if not all(_is_number(part) and len(part) <= _NUMBERS_LIMIT for part in parts):
         return ()
@@ -41,14 +41,14 @@ def recipe_of(agent: tuple[int, ...], windows: str, powershell: str) -> str:
 
     Args:
         agent: the numbers of its version (`version_of`), not ().
-        windows: the version of Windows as WMI tells it; "" where it does not.
-        powershell: the same as PowerShell prints it, see `powershell_numbers`; only agents 3.3.1142 to 3.3.1229 ask.
+        windows: the version of Windows from WMI; "" if WMI does not return it.
+        powershell: the same from PowerShell, see `powershell_numbers`; only agents 3.3.1142 to 3.3.1229 read it.
     """
     return _chosen(newest_recipe_of(agent), windows, powershell)
 
 
 def newest_recipe_of(agent: tuple[int, ...]) -> str:
-    """Return the recipe that an agent takes on Windows that is new enough for it; on older Windows it takes wmic.
+    """Return the recipe of an agent on a sufficiently new Windows; on older Windows it takes wmic.
 
     Args:
         agent: the numbers of its version; () for one older than all others.
@@ -71,7 +71,7 @@ def _chosen(kind: str, windows: str, powershell: str) -> str:
 
 
 def _windows_numbers(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version as agents from 3.3.1311 compare it: one after the other, of any count."""
+    """Return the numbers of a version as agents from 3.3.1311 compare it: number by number, of any count."""
     parts = version.strip().split(".")
     return tuple(map(int, parts)) if all(map(_is_number, parts)) else ()
 

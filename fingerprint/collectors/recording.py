@@ -1,4 +1,4 @@
-"""Recording everything about a machine that an explanation may need: both schemes, and when it was started."""
+"""Record everything about a machine that an explanation may need: both schemes, and when it was started."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ UPTIME = "/proc/uptime"
 def record_machine(
     machine: Machine, timeout: float | None = None, *, with_facts: bool = False
 ) -> tuple[Collection, Recorder]:
-    """Collect a machine by scheme `ssm`, and record it with all else.
+    """Collect a machine by scheme `ssm`, and record it with everything else.
 
     Args:
         machine: the machine.
         timeout: seconds for each command.
-        with_facts: also what stands beside the hash, for people, and on Windows the other hash recipes; an explanation
-            on the machine itself does not need them.
+        with_facts: also record the facts for people, and on Windows the other hash recipes; an explanation on the
+            machine itself does not need them.
 
     Raises:
         CollectError: as `collect`.
@@ -41,20 +41,20 @@ def record_machine(
 
 
 def record_rest(recorder: Recorder, timeout: float | None = None) -> None:
-    """Record what scheme `ssm` has not asked for; what cannot be read is recorded as such."""
+    """Record what scheme `ssm` does not read; an unreadable source is recorded with its error."""
     collect(recorder, scheme=STABLE, timeout=timeout)
     try:
         recorder.read_file(UPTIME)
     except OSError:
-        # No Linux, or a copied disk; the recorder has noted it.
+        # Not Linux, or a copied disk; the recorder has the error.
         return
 
 
 def booted_at(machine: Machine) -> float | None:
-    """Return when a machine was started, in seconds since 1970-01-01 UTC; None where it is not told."""
+    """Return when a machine was started, in seconds since 1970-01-01 UTC; None if unknown."""
     try:
         uptime = float(machine.read_file(UPTIME).split()[0])
-        # Not so for what is no number of seconds, and for a clock that was not set.
+        # False for NaN, and for a clock that was not set.
         return machine.now() - uptime if 0 <= uptime <= machine.now() else None
     except (OSError, ValueError, IndexError):
         return None

@@ -23,9 +23,9 @@ _DMI_GROUPS = (
     ("bios-hash", "bios"),
     ("system-hash", "system"),
 )
-# With these the reference takes a file for missing, and so it does one that is removed meanwhile.
+# With these errors the file counts as missing to the reference, as does one that is removed meanwhile.
 NOTHING_THERE = (errno.ELOOP, errno.ENOENT, errno.ENOTDIR)
-# What dmidecode says where there is no table to read: in a container, on most boards without UEFI.
+# Messages of dmidecode without a table: in a container, on most boards without UEFI.
 _NO_TABLE = (
     "No SMBIOS nor DMI entry point found",
     "/dev/mem: No such file or directory",
@@ -55,7 +55,7 @@ def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
 
 def _machine_id(machine: Machine) -> Attribute:
     started = machine.monotonic()
-    # An existing but unreadable or empty first file does not lead to the second one, as in the reference.
+    # As in the reference, the second file is not read if the first one exists, even if unreadable or empty.
     for path in MACHINE_ID_FILES:
         try:
             if not machine.exists(path):
@@ -87,26 +87,26 @@ def _dmi(name: str, result: CommandResult, machine: Machine) -> Attribute:
 
 
 def _refused(machine: Machine) -> tuple[str, Fault]:
-    """Return why the SMBIOS table was refused, and whether it is to the agent, which is root."""
+    """Return why the SMBIOS table was denied, and whether it is denied to the agent, which is root."""
     reader = machine.reader()
     if reader.uid == 0 and (mode := _lockdown(machine)):
-        return f"kernel lockdown ({mode}) closes /dev/mem, also to root", Fault.SOURCE
+        return f"kernel lockdown ({mode}) closes /dev/mem, even to root", Fault.SOURCE
     if not reader.as_agent:
         if reader.uid == 0:
-            return "the SMBIOS table is closed to this process, which has not all rights of root", Fault.RIGHTS
-        return "the SMBIOS table may be read by root only", Fault.RIGHTS
+            return "the SMBIOS table is closed to this process, which lacks rights of root", Fault.RIGHTS
+        return "only root can read the SMBIOS table", Fault.RIGHTS
     if reader.raw_io is False:
-        return "no capability CAP_SYS_RAWIO here: /dev/mem is closed, also to root (a container)", Fault.SOURCE
-    return "kernel lockdown or another policy closes /dev/mem, also to root", Fault.SOURCE
+        return "no capability CAP_SYS_RAWIO here: /dev/mem is closed, even to root (a container)", Fault.SOURCE
+    return "kernel lockdown or another policy closes /dev/mem, even to root", Fault.SOURCE
 
 
 def _lockdown(machine: Machine) -> str:
-    """Return the mode of the kernel's lockdown, "" for none or where it is not told."""
+    """Return the mode of the kernel's lockdown, "" for none or if unknown."""
     try:
-        told = machine.read_file(_LOCKDOWN).decode("ascii", "replace")
+        modes = machine.read_file(_LOCKDOWN).decode("ascii", "replace")
     except OSError:
         return ""
-    mode = told.partition("[")[2].partition("]")[0]
+    mode = modes.partition("[")[2].partition("]")[0]
     return "" if mode == "none" else mode
 
 
@@ -116,7 +116,7 @@ def _dmidecode_version(result: CommandResult) -> str:
 
 
 def _disk(result: CommandResult, machine: Machine) -> Attribute:
-    # The complaint of ls is in the language of the machine, so the directory itself is asked.
+    # The error message of ls is in the language of the machine, so the directory is checked instead.
     if not result.succeeded and not result.problem and not machine.exists(DISK_LINKS):
         return hashed("disk-info", result, "ls", machine, absent=f"{DISK_LINKS} does not exist")
     return hashed("disk-info", result, "ls", machine)

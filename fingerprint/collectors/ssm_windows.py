@@ -1,7 +1,7 @@
 """Scheme `ssm` on Windows: six values by the recipe of the installed agent, and three raw ones.
 
-`fingerprint.collectors.recipes` says which agent takes which recipe. By another one than the agent's all six values
-differ, and the hardware ID with them.
+`fingerprint.collectors.recipes` says which agent takes which recipe. By another recipe all six
+values differ, and the hardware ID with them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ WMI_SERVICE = "Winmgmt"
 WMI_ATTEMPTS = 5
 WMI_PAUSE_SECONDS = 15.0
 VERSION_QUERY = "Get-CimInstance -ClassName Win32_OperatingSystem | Format-List -Property Version"
-# Attribute, words for wmic, class and properties for PowerShell (the spelling is hashed by nobody, and still kept).
+# Attribute, words for wmic, class and properties for PowerShell (in the agent's spelling, although it is not hashed).
 _COMMANDS = (
     ("uuid", ("csproduct", "get", "UUID"), "Win32_ComputerSystemProduct", "UUID"),
     (
@@ -72,7 +72,7 @@ _COMMANDS = (
     ),
     ("disk-info", ("diskdrive", "list", "brief"), "Win32_DiskDrive", "Caption, DeviceID, Model, Partitions, Size"),
 )
-# What people call a recipe, and what stands in `Attribute.tool`.
+# The display name of a recipe, also in `Attribute.tool`.
 TITLES = {WMIC: "wmic", JSON: "PowerShell JSON", WQL: "WQL"}
 
 
@@ -85,16 +85,16 @@ _RECORD_AGAIN = DoubtRemedy(
 
 
 class Choice(Value):
-    """Which recipe the installed agent takes on a machine.
+    """The recipe of the installed agent on a machine.
 
     Attributes:
         recipe: "wmic", "json" or "wql".
-        windows: the version of Windows, "" where it is not told.
-        agent: the version of the agent, "" where it is not known or makes no difference.
-        doubt: why the agent may take another one, a sentence without a full stop; "" where it is certain, and where no
-            agent is installed: then it is that of the newest one.
-        others: the recipes that it may take instead.
-        remedy: what settles the doubt; None without one.
+        windows: the version of Windows, "" if unknown.
+        agent: the version of the agent, "" if it is unknown or makes no difference.
+        doubt: why the agent may take another recipe, a sentence without a full stop; "" if it is certain, and if no
+            agent is installed: then it is the recipe of the newest one.
+        others: the recipes that the agent may take instead.
+        remedy: how to resolve the doubt; None without a doubt.
     """
 
     recipe: str
@@ -115,13 +115,13 @@ def read(machine: Machine, timeout: float) -> tuple[tuple[Attribute, ...], Choic
     """Return the nine attributes in the order of the catalogue, and the recipe of six of them.
 
     Raises:
-        CollectError: WMI did not come up, or nobody answered which version of Windows it is.
+        CollectError: WMI did not start, or the version of Windows is unknown.
     """
     _wait_for_wmi(machine)
     choice = choose(machine, timeout)
     found = by_recipe(machine, choice.recipe, timeout, choice.tool)
     if choice.doubt and _not_recorded(found):
-        # A recording of before that recipe was known holds the answers of another one.
+        # A recording from before that recipe was known holds the answers for another one.
         for other in choice.others:
             instead = by_recipe(machine, other, timeout, choice.replace(recipe=other).tool)
             if not _not_recorded(instead):
@@ -141,37 +141,41 @@ def choose(machine: Machine, timeout: float) -> Choice:
     """Return the recipe that the installed agent takes.
 
     Raises:
-        CollectError: PowerShell did not tell the version of Windows in time, where the agent decides by that.
+        CollectError: PowerShell did not print the version of Windows in time, by which the agent chooses.
     """
-    untold: OSError | None = None
+    failure: OSError | None = None
     try:
         windows = _version_by_wmi(machine)
     except OSError as error:
-        # Of a recording from before WMI was asked, PowerShell's answer stands for it.
+        # A recording from before WMI was asked has PowerShell's answer instead.
         of_before = error.errno == errno.ENODATA
-        windows, untold = (windows_version(machine, timeout), None) if of_before else ("", error)
-    possible = possible_recipes(windows, windows) if untold is None else (WQL, WMIC)
+        windows, failure = (windows_version(machine, timeout), None) if of_before else ("", error)
+    possible = possible_recipes(windows, windows) if failure is None else (WQL, WMIC)
     if len(possible) == 1:
         return Choice(possible[0], windows, "")
     try:
         agent = machine.agent_version()
     except FileNotFoundError:
-        if untold is not None:
-            return _untold(untold, "", (WQL,))
+        if failure is not None:
+            return _by_failed_query(failure, "", (WQL,))
         return Choice(possible[0], windows, f"not installed, as from {WQL_SINCE}")
     except OSError as error:
         why, settles = error.strerror or str(error), _VERSION_REMEDY
         if error.errno == errno.ENODATA:
             settles = _RECORD_AGAIN
-        return _in_doubt(possible, windows, why, settles) if untold is None else _untold(untold, "", (WQL, JSON))
+        return (
+            _in_doubt(possible, windows, why, settles)
+            if failure is None
+            else _by_failed_query(failure, "", (WQL, JSON))
+        )
     numbers = version_of(agent)
     if not numbers:
         why = f"{agent!r} is no version"
-        return _in_doubt(possible, windows, why) if untold is None else _untold(untold, "", (WQL, JSON))
+        return _in_doubt(possible, windows, why) if failure is None else _by_failed_query(failure, "", (WQL, JSON))
     kind = newest_recipe_of(numbers)
-    if untold is not None and kind == WQL:
-        return _untold(untold, agent, (WQL,))
-    # The others do not ask WMI: wmic is all that they know, or PowerShell decides.
+    if failure is not None and kind == WQL:
+        return _by_failed_query(failure, agent, (WQL,))
+    # Older agents do not ask WMI: they only know wmic, or choose by PowerShell.
     powershell = windows_version(machine, timeout) if kind == JSON else windows
     return Choice(recipe_of(numbers, windows, powershell), windows or powershell, agent)
 
@@ -179,29 +183,27 @@ def choose(machine: Machine, timeout: float) -> Choice:
 def _in_doubt(possible: tuple[str, ...], windows: str, why: str, settles: DoubtRemedy = _VERSION_REMEDY) -> Choice:
     others = " or ".join(TITLES[one] for one in possible[1:])
     doubt = (
-        f"the version of the agent is not known ({why}), and on Windows {windows} the hash depends on it: "
+        f"the version of the agent is unknown ({why}), and on Windows {windows} the hash depends on it: "
         f"{TITLES[possible[0]]} is assumed, as the newest agents have it; older ones take {others}"
     )
     return Choice(possible[0], windows, "", doubt, possible[1:], settles)
 
 
-def _untold(error: OSError, agent: str, others: tuple[str, ...]) -> Choice:
-    """Return the recipe of an agent that asks WMI for the version of Windows, where WMI does not return it here."""
+def _by_failed_query(error: OSError, agent: str, others: tuple[str, ...]) -> Choice:
+    """Return the recipe of an agent that asks WMI for the version of Windows, if WMI does not return it here."""
     why = error.strerror or str(error)
-    doubt = f"WMI does not return the version of Windows ({why}), to which agents answer with wmic"
+    doubt = f"WMI does not return the version of Windows ({why}), and without it agents take wmic"
     return Choice(WMIC, "", agent, doubt, others, remedy_of_wmi(error.errno))
 
 
 def remedy_of_wmi(number: int | None) -> DoubtRemedy:
-    """Return what helps against an error of WMI, by its number."""
+    """Return the remedy for an error of WMI, by its number."""
     if number in (errno.EACCES, errno.EPERM):
         return DoubtRemedy("wmi", "Run as Administrator: WMI does not answer this user")
     if number == errno.ETIMEDOUT:
         return DoubtRemedy("wmi", "Restart WMI, which does not answer", f"Restart-Service -Force {WMI_SERVICE}")
     if number == errno.ENOTSUP:
-        return DoubtRemedy(
-            "wmi", "Let WMI be asked from here: install comtypes with this program, or repair PowerShell"
-        )
+        return DoubtRemedy("wmi", "Enable queries of WMI: install comtypes with this program, or repair PowerShell")
     if number in NO_RESOURCES:
         return DoubtRemedy("wmi", "Retry when processes and memory are free")
     return DoubtRemedy(
@@ -211,7 +213,7 @@ def remedy_of_wmi(number: int | None) -> DoubtRemedy:
 
 
 def remedy_of_fault(fault: Fault) -> DoubtRemedy:
-    """Return what helps against a class of WMI that could not be read."""
+    """Return the remedy for an unreadable class of WMI."""
     numbers = {
         Fault.RIGHTS: errno.EACCES, Fault.TIME_LIMIT: errno.ETIMEDOUT, Fault.ENVIRONMENT: errno.ENOMEM,
         Fault.NOT_ASKED: errno.ENOTSUP,
@@ -220,7 +222,7 @@ def remedy_of_fault(fault: Fault) -> DoubtRemedy:
 
 
 def _version_by_wmi(machine: Machine) -> str:
-    """Return the version of Windows as agents from 3.3.1311 read it, "" where it is none to them. Raises OSError."""
+    """Return the version of Windows as agents from 3.3.1311 read it, "" if invalid for them. Raises OSError."""
     class_name, members = OPERATING_SYSTEM
     try:
         return system_version(machine.wmi(class_name, [name for name, _ in members]))
@@ -235,7 +237,7 @@ def by_recipe(machine: Machine, recipe: str, timeout: float, tool: str = "") -> 
         machine: the machine.
         recipe: "wmic", "json" or "wql".
         timeout: seconds for each command.
-        tool: what stands in `Attribute.tool`.
+        tool: the value of `Attribute.tool`.
     """
     if recipe == WQL:
         return _by_wql(machine, tool)
@@ -244,9 +246,9 @@ def by_recipe(machine: Machine, recipe: str, timeout: float, tool: str = "") -> 
 
 
 def ask_all(machine: Machine, timeout: float) -> None:
-    """Ask a machine for what each recipe hashes that an agent may take there, and for the objects of WMI.
+    """Read the objects of WMI, and the inputs of each recipe that an agent may take on a machine.
 
-    A recorder then holds what shows that a record of another recipe is this host's.
+    With these a recorder can show that a record with another recipe is of this host.
 
     Args:
         machine: the machine.
@@ -270,10 +272,10 @@ def _by_wql(machine: Machine, tool: str) -> dict[str, Attribute]:
             answers[name] = wql_members(machine, name)
         except OSError as error:
             found[name] = unread(name, error, wql_source(name), machine, machine.monotonic() - started, tool)
-            # What only we could not read the agent reads, and deals an id to.
+            # The agent can read what only we could not, and assigns an id to it.
             answers[name] = {} if found[name].only_here else None
         except Unloadable as error:
-            reason = f"to the agent this query fails: {error}"
+            reason = f"this query fails for the agent: {error}"
             found[name] = Attribute(name, "", Status.FAILED, reason, wql_source(name), tool, 0.0, Fault.SOURCE)
             answers[name] = None
         seconds[name] = machine.monotonic() - started
@@ -285,19 +287,19 @@ def _by_wql(machine: Machine, tool: str) -> dict[str, Attribute]:
 
 
 def of_members(name: str, members: dict[str, object], type_id: int, tool: str, seconds: float = 0.0) -> Attribute:
-    """Return the attribute of the first object of a class, {} for none, with the type id that an agent deals it."""
-    empty = "WMI has no object of this class" if not members else "all that WMI has there is empty"
+    """Return the attribute of the first object of a class, {} for none, with the type id that it gets from an agent."""
+    empty = "WMI has no object of this class" if not members else "all its members are empty in WMI"
     silent = not any(one not in (None, "", 0, "0") for one in members.values())
     status, reason = (Status.ABSENT, empty) if silent else (Status.PRESENT, "")
     return Attribute(name, digest(name, members, type_id), status, reason, wql_source(name), tool, seconds)
 
 
 def wql_members(machine: Machine, attribute: str) -> dict[str, object]:
-    """Return the members behind an attribute, {} where its class has no objects.
+    """Return the members behind an attribute, {} if its class has no objects.
 
     Raises:
-        OSError: WMI answered with an error, or could not be asked.
-        Unloadable: the agent cannot take them.
+        OSError: WMI answered with an error, or could not be queried.
+        Unloadable: the agent cannot load them.
     """
     class_name, members = STRUCTURES[attribute]
     return first_object(attribute, machine.wmi(class_name, [name for name, _ in members]))
@@ -310,7 +312,7 @@ def wql_source(attribute: str) -> str:
 
 
 def commands(windows_directory: str, as_json: bool) -> list[tuple[str, ...]]:
-    """Return the six commands of a recipe that runs some, in the order of their attributes."""
+    """Return the six commands of the recipe wmic or json, in the order of their attributes."""
     if not as_json:
         wmic = windows_directory + r"\System32\wbem\wmic.exe"
         return [(wmic, *words) for _, words, _, _ in _COMMANDS]
@@ -322,7 +324,7 @@ def commands(windows_directory: str, as_json: bool) -> list[tuple[str, ...]]:
 
 
 def _wait_for_wmi(machine: Machine) -> None:
-    """Wait up to 75 s until WMI runs: hashes taken before would be those of empty answers."""
+    """Wait up to 75 s until WMI runs: earlier hashes would be those of empty answers."""
     state = ""
     for _ in range(WMI_ATTEMPTS):
         try:
@@ -331,44 +333,44 @@ def _wait_for_wmi(machine: Machine) -> None:
             raise CollectError(
                 f"the state of the service {WMI_SERVICE} could not be read ({error.strerror or error})",
                 where=WMI_SERVICE,
-                remedy=f"Run as Administrator; look for the service with: Get-Service {WMI_SERVICE}",
+                remedy=f"Run as Administrator; check the service with: Get-Service {WMI_SERVICE}",
             ) from None
         if state == "running":
             return
         machine.sleep(WMI_PAUSE_SECONDS)
     text, command = start_of_wmi(state)
     raise CollectError(
-        f"the service {WMI_SERVICE} did not get into the state running (it is {state})",
+        f"the service {WMI_SERVICE} did not reach the state running (it is {state})",
         where=WMI_SERVICE,
         remedy=f"{text}: {command}" if command else text,
     )
 
 
 def start_of_wmi(state: str) -> tuple[str, str]:
-    """Return what to do so that WMI runs, and the command of PowerShell for it, "" for none, by its present state."""
+    """Return the remedy that starts WMI, and its PowerShell command, "" for none, by its present state."""
     if state in ("start_pending", "continue_pending"):
         return "Wait until it runs, then retry", ""
     if state in ("paused", "pause_pending"):
-        return "Let it go on", f"Resume-Service {WMI_SERVICE}"
-    # One that is disabled is not started by starting it.
+        return "Resume it", f"Resume-Service {WMI_SERVICE}"
+    # Start-Service does not start a disabled service.
     enable = f"Set-Service {WMI_SERVICE} -StartupType Automatic"
-    return f"Start it; if it is disabled, enable it before with {enable}", f"Start-Service {WMI_SERVICE}"
+    return f"Start it; if it is disabled, enable it first with {enable}", f"Start-Service {WMI_SERVICE}"
 
 
 def windows_version(machine: Machine, timeout: float) -> str:
     """Return the version of Windows, such as "10.0.20348", as PowerShell prints it; "" for any other answer.
 
     Raises:
-        CollectError: PowerShell did not end in time. The reference waits for ever; to take wmic then
-            would change every hash of a machine that is only slow.
+        CollectError: PowerShell did not end in time. The reference waits without limit; wmic instead would change every
+            hash of a slow machine.
     """
     command = (powershell_path(machine.windows_directory()), VERSION_QUERY)
     [result] = machine.run([command], timeout)
     if result.problem in ("timeout", "too-long", "not-recorded"):
         raise CollectError(
-            f"PowerShell did not tell the version of Windows ({result.problem})",
+            f"PowerShell did not print the version of Windows ({result.problem})",
             where=command[0],
-            remedy="Give it more time with --timeout; run the command by hand to see why it hangs",
+            remedy="Allow more time with --timeout; run the command by hand to see why it hangs",
         )
     if not result.succeeded:
         return ""

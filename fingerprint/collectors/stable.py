@@ -1,6 +1,6 @@
-"""Scheme `stable`: facts that only another machine changes, read without starting a process on Linux and Windows.
+"""Scheme `stable`: facts that differ only on another machine, read without a process on Linux and Windows.
 
-`fingerprint.rules.stable` makes values of them and `fingerprint.attributes.stable` says what each is worth.
+`fingerprint.rules.stable` makes values from them and `fingerprint.attributes.stable` has the weight of each.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _HYPERVISOR_LEAVES = (
     ("bhyve bhyve", "bhyve"),
     (" lrpepyh vr", "parallels"),
 )
-# Names of disks that are links to parts, to what is made of disks, or to what is carried from machine to machine.
+# Names of links to partitions, to volumes made of disks, or to disks that move between machines.
 _NO_DISK = ("dm-", "md-", "lvm-", "usb-", "loop")
-# Disks of hypervisors that have the same name on every machine.
+# Names that disks of hypervisors have on every machine.
 _NAMELESS = ("qemu_harddisk", "qemu_dvd", "vbox_cd-rom", "google-", "virtual_cd", "persistent-disk-", "cd-rom", "dvd")
 _IOREG = ("/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice")
 _FROM_TABLE = frozenset(
@@ -55,20 +55,20 @@ _FROM_TABLE = frozenset(
 )  # fmt: skip
 
 
-# Made once: most machines lack most of them, and making one costs as much as reading a file.
+# Made once: most machines lack most of them, and making one takes as long as reading a file.
 _ABSENT = tuple(
-    (s.name, Attribute(s.name, "", Status.ABSENT, "not told, or by a placeholder", s.source)) for s in STRENGTHS
+    (s.name, Attribute(s.name, "", Status.ABSENT, "missing, or a placeholder", s.source)) for s in STRENGTHS
 )
 
 
 class _Found:
-    """Attributes as they are found; what nobody found is absent."""
+    """The attributes found so far; unset attributes are absent."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.attributes: dict[str, Attribute] = {}
 
-    def tell(self, name: str, value: str, source: str) -> None:
+    def add(self, name: str, value: str, source: str) -> None:
         if value and not self.known(name):
             self.attributes[name] = Attribute(name, value, Status.PRESENT, "", source)
 
@@ -101,7 +101,7 @@ def read(machine: Machine, timeout: float) -> tuple[Attribute, ...]:
 
 def _ask(found: _Found, name: str, source: str, question: Callable[[], str]) -> None:
     try:
-        found.tell(name, question(), source)
+        found.add(name, question(), source)
     except OSError as error:
         found.fail((name,), error, source)
 
@@ -110,7 +110,7 @@ def _read_linux(machine: Machine, found: _Found) -> None:
     _machine_id(machine, found)
     _container(machine, found)
     if found.known("hypervisor"):
-        # A container sees its host's hardware, which would count for nothing.
+        # A container sees the hardware of its host, which has no weight.
         return
     if not _smbios(machine, found):
         _device_tree(machine, found)
@@ -128,12 +128,12 @@ def _machine_id(machine: Machine, found: _Found) -> None:
                 continue
             found.fail(("machine-id",), error, path)
             return
-        found.tell("machine-id", "" if is_shared(text) else value_of("machine-id", text), path)
+        found.add("machine-id", "" if is_shared(text) else value_of("machine-id", text), path)
         return
 
 
 def _smbios(machine: Machine, found: _Found) -> bool:
-    """Read the table of the firmware; where only root may, what everybody may see. Return whether there is one."""
+    """Read the table of the firmware, or the public files if only root may read it. Return whether one exists."""
     try:
         table = machine.read_file(SMBIOS_TABLE, _TABLE_LIMIT)
     except FileNotFoundError:
@@ -145,22 +145,22 @@ def _smbios(machine: Machine, found: _Found) -> bool:
         return True
     from fingerprint._core import stable_values
 
-    _tell_table(found, lambda: stable_values(table), SMBIOS_TABLE)
+    _add_table(found, lambda: stable_values(table), SMBIOS_TABLE)
     return True
 
 
-def _tell_table(found: _Found, question: Callable[[], dict[str, str]], source: str) -> None:
+def _add_table(found: _Found, question: Callable[[], dict[str, str]], source: str) -> None:
     try:
         values = question()
     except ValueError as error:
         found.fail(_FROM_TABLE, OSError(errno.EBADMSG, str(error)), source)
         return
     for name, value in values.items():
-        found.tell(name, value, source)
+        found.add(name, value, source)
 
 
 def _dmi_files(machine: Machine, found: _Found) -> None:
-    told: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name in (
         "sys_vendor",
         "product_name",
@@ -171,17 +171,17 @@ def _dmi_files(machine: Machine, found: _Found) -> None:
         "bios_date",
     ):
         try:
-            told[name] = machine.read_file(f"{_DMI_FILES}/{name}").decode("utf-8", "replace").rstrip("\n")
+            values[name] = machine.read_file(f"{_DMI_FILES}/{name}").decode("utf-8", "replace").rstrip("\n")
         except OSError:
-            told[name] = ""
+            values[name] = ""
     for attribute, *names in (
         ("platform", "sys_vendor", "product_name"),
         ("board", "board_vendor", "board_name"),
         ("firmware", "bios_vendor", "bios_version", "bios_date"),
     ):
-        found.tell(attribute, value_of(attribute, *(clean(told[name]) for name in names)), _DMI_FILES)
-    texts = (told["sys_vendor"], told["product_name"], told["bios_vendor"], told["bios_version"])
-    found.tell("hypervisor", hypervisor_of(*texts), _DMI_FILES)
+        found.add(attribute, value_of(attribute, *(clean(values[name]) for name in names)), _DMI_FILES)
+    makers = (values["sys_vendor"], values["product_name"], values["bios_vendor"], values["bios_version"])
+    found.add("hypervisor", hypervisor_of(*makers), _DMI_FILES)
 
 
 def _device_tree(machine: Machine, found: _Found) -> None:
@@ -195,32 +195,32 @@ def _device_tree(machine: Machine, found: _Found) -> None:
             found.fail((attribute,), error, path)
             continue
         if attribute == "system-serial":
-            found.tell(attribute, value_of(attribute, clean_serial(text)), path)
+            found.add(attribute, value_of(attribute, clean_serial(text)), path)
         else:
-            found.tell(attribute, value_of(attribute, clean(text)), path)
+            found.add(attribute, value_of(attribute, clean(text)), path)
             virtual = "linux,dummy-virt" in text
-            found.tell("hypervisor", "kvm" if virtual else PHYSICAL, path)
+            found.add("hypervisor", "kvm" if virtual else PHYSICAL, path)
 
 
 def _processor(machine: Machine, found: _Found) -> None:
-    """Tell processor and hypervisor by the processor itself, where no table told them."""
+    """Add processor and hypervisor from the processor itself, if no table has them."""
     if found.known("processor") and found.known("hypervisor"):
         return
     if "processor" in found.attributes and "hypervisor" in found.attributes:
-        # The table is there and may not be read: another source would give another value.
+        # The table exists and is unreadable: another source would give another value.
         return
     try:
-        brand, told_id, leaf = machine.processor_id()
+        brand, reported_id, leaf = machine.processor_id()
     except OSError:
-        brand, told_id, leaf = _cpuinfo_name(machine), "", ""
+        brand, reported_id, leaf = _cpuinfo_name(machine), "", ""
     name = clean(brand)
-    # Only the signature: the flags behind it follow settings of the firmware.
-    found.tell("processor", value_of("processor", f"{name}\1{told_id[:8]}" if name or told_id else ""), "CPUID")
+    # Only the signature, because the flags behind it depend on settings of the firmware.
+    found.add("processor", value_of("processor", f"{name}\1{reported_id[:8]}" if name or reported_id else ""), "CPUID")
     if leaf:
         known = next((name for start, name in _HYPERVISOR_LEAVES if leaf.startswith(start)), "unknown")
-        found.tell("hypervisor", known, "CPUID")
-    elif told_id:
-        found.tell("hypervisor", PHYSICAL, "CPUID")
+        found.add("hypervisor", known, "CPUID")
+    elif reported_id:
+        found.add("hypervisor", PHYSICAL, "CPUID")
 
 
 def _cpuinfo_name(machine: Machine) -> str:
@@ -239,7 +239,7 @@ def _container(machine: Machine, found: _Found) -> None:
     except OSError:
         manager = next((name for path, name in CONTAINER_MARKS if _exists(machine, path)), "")
     if manager:
-        found.tell("hypervisor", manager if manager in CONTAINERS else "container", "marks of containers")
+        found.add("hypervisor", manager if manager in CONTAINERS else "container", "marks of containers")
 
 
 def _exists(machine: Machine, path: str) -> bool:
@@ -265,14 +265,14 @@ def _disks(machine: Machine, found: _Found) -> None:
         found.fail(("disk-serials",), error, DISKS_BY_ID)
         return
     if names is not None:
-        found.tell("disk-serials", set_of("disk-serials", filter(_is_disk, names)), DISKS_BY_ID)
+        found.add("disk-serials", set_of("disk-serials", filter(_is_disk, names)), DISKS_BY_ID)
         return
     try:
         serials = list(_block_serials(machine))
     except OSError as error:
         found.fail(("disk-serials",), error, BLOCK_DEVICES)
         return
-    found.tell("disk-serials", set_of("disk-serials", serials), BLOCK_DEVICES)
+    found.add("disk-serials", set_of("disk-serials", serials), BLOCK_DEVICES)
 
 
 def _is_disk(name: str) -> bool:
@@ -283,7 +283,7 @@ def _is_disk(name: str) -> bool:
 
 
 def _block_serials(machine: Machine) -> Iterable[str]:
-    """Yield what the kernel has of its disks where no udev made links by id."""
+    """Yield the serial numbers of disks from the kernel, for systems without links by id from udev."""
     for disk in _listed(machine, BLOCK_DEVICES):
         if disk.startswith(("loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd")):
             continue
@@ -300,8 +300,7 @@ def _block_serials(machine: Machine) -> Iterable[str]:
 def _mac_addresses(links: tuple[Link, ...]) -> str:
     """Return the value of the permanent addresses of the interfaces with a device behind them.
 
-    Those on USB are carried from machine to machine; they count only where there are no others, as on
-    boards that have their own interface on USB.
+    Those on USB move between machines, so they count only without others, as on boards whose own interface is on USB.
     """
     physical = [link for link in links if link.bus and (link.permanent or link.address)]
     built_in = [link for link in physical if link.bus != "usb"] or physical
@@ -316,7 +315,7 @@ def _read_windows(machine: Machine, found: _Found) -> None:
     else:
         from fingerprint._core import stable_values_of_windows
 
-        _tell_table(found, lambda: stable_values_of_windows(data), "GetSystemFirmwareTable")
+        _add_table(found, lambda: stable_values_of_windows(data), "GetSystemFirmwareTable")
     _ask(found, "machine-id", "MachineGuid", lambda: value_of("machine-id", machine.machine_guid().strip().lower()))
 
 
@@ -329,8 +328,8 @@ def _read_macos(machine: Machine, found: _Found, timeout: float) -> None:
         problem = result.problem or f"exit code {result.returncode}"
         found.fail(_FROM_TABLE, OSError(errno.EIO, f"ioreg: {problem}"), source)
         return
-    told = parse_ioreg(result.stdout.decode("utf-8", "replace"))
-    found.tell("system-uuid", value_of("system-uuid", canonical_uuid(told.get("IOPlatformUUID"))), source)
-    found.tell("system-serial", value_of("system-serial", clean_serial(told.get("IOPlatformSerialNumber"))), source)
-    found.tell("platform", value_of("platform", clean(told.get("manufacturer")), clean(told.get("model"))), source)
-    found.tell("hypervisor", hypervisor_of(told.get("manufacturer"), told.get("model")), source)
+    values = parse_ioreg(result.stdout.decode("utf-8", "replace"))
+    found.add("system-uuid", value_of("system-uuid", canonical_uuid(values.get("IOPlatformUUID"))), source)
+    found.add("system-serial", value_of("system-serial", clean_serial(values.get("IOPlatformSerialNumber"))), source)
+    found.add("platform", value_of("platform", clean(values.get("manufacturer")), clean(values.get("model"))), source)
+    found.add("hypervisor", hypervisor_of(values.get("manufacturer"), values.get("model")), source)

@@ -2,12 +2,12 @@
 
     digest("uuid", {"UUID": "4C4C4544-0051-3610-8052-B4C04F4A4D31"}, 64)
 
-The agent asks six classes of WMI, takes the first object of each into a structure, and stores the base64 of the MD5
-of the gob stream of that structure: a message that defines its type, and one with the members that are not zero. The
-format is documented at https://pkg.go.dev/encoding/gob#hdr-Encoding_Details.
+The agent queries six classes of WMI, loads the first object of each into a structure, and stores the base64 of the
+MD5 of the gob stream of that structure: a message that defines its type, and a message with the members that are not
+zero. The format is documented at https://pkg.go.dev/encoding/gob#hdr-Encoding_Details.
 
-Go deals the ids of types in a process at their first use: 64 to 69 in the order of `STRUCTURES`. A query that fails
-deals none, so that all later ids move by one for the life of that process (`type_ids`).
+Go assigns type ids in a process at their first use: 64 to 69 in the order of `STRUCTURES`. A query that fails assigns
+none, so that all later ids move by one for the life of that process (`type_ids`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Ids below are those of Go's own types.
+# Lower ids belong to Go's own types.
 FIRST_TYPE_ID = 64
 _TEXT = 0
 _UINT16, _UINT32, _UINT64 = 16, 32, 64
 # The ids of Go's own types for an unsigned integer and for a string.
 _UINT_TYPE, _STRING_TYPE = 3, 6
-# Attribute -> class, and its members with their bits, `_TEXT` for a text. Order and spelling are in the digest.
+# Attribute -> class, and its members with their bits, `_TEXT` for a string. Order and spelling are in the digest.
 STRUCTURES: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {
     "uuid": ("Win32_ComputerSystemProduct", (("UUID", _TEXT),)),
     "processor-hash": (
@@ -62,12 +62,12 @@ STRUCTURES: dict[str, tuple[str, tuple[tuple[str, int], ...]]] = {
         ),
     ),
 }  # fmt: skip
-# What the agent asks for the version of Windows; no digest is made of it.
+# The agent's query for the version of Windows, which is in no digest.
 OPERATING_SYSTEM = ("Win32_OperatingSystem", (("Caption", _TEXT), ("OperatingSystemSKU", _UINT32), ("Version", _TEXT)))
 
 
 class Unloadable(ValueError):
-    """A member of a WMI object that the agent cannot take into its structure: to it the whole query failed."""
+    """A member of a WMI object that the agent cannot load into its structure; the query fails for the agent."""
 
 
 def digest(attribute: str, members: Mapping[str, object] | None, type_id: int | None) -> str:
@@ -76,15 +76,15 @@ def digest(attribute: str, members: Mapping[str, object] | None, type_id: int | 
     Args:
         attribute: its key in the hardware hash: "uuid", "processor-hash", "memory-hash", "bios-hash", "system-hash"
             or "disk-info".
-        members: of the first object of its class, as WMI gave them: str, int, or None for null; one that is not there
-            is zero, and {} the structure of a class without objects. None: the query failed.
-        type_id: the id that the agent's process dealt to the type, 64 or more; None for none, as the query failed.
+        members: of the first object of its class, from WMI: str, int, or None for null; a missing one is zero, and {}
+            the structure of a class without objects. None: the query failed.
+        type_id: the id that the agent's process assigned to the type, 64 or more; None if the query failed.
 
     Returns:
-        24 characters of base64; "" for a failed query, and for members that the agent cannot load, which is the same.
+        24 characters of base64; "" for a failed query, and for members that the agent cannot load.
 
     Raises:
-        ValueError: there is no such attribute, or the id is none that Go deals.
+        ValueError: there is no such attribute, or Go does not assign such an id.
     """
     if attribute not in STRUCTURES:
         raise ValueError(f"no WMI class for the attribute {attribute!r}: must be one of {', '.join(STRUCTURES)}")
@@ -101,53 +101,53 @@ def digest(attribute: str, members: Mapping[str, object] | None, type_id: int | 
 
 
 def digests(answers: Mapping[str, Mapping[str, object] | None]) -> dict[str, str]:
-    """Return the values of all six attributes as a process that asks for the first time stores them.
+    """Return the values of all six attributes as a process stores them at its first collection.
 
     Args:
-        answers: attribute -> members, as `digest` takes them; one that is not there failed.
+        answers: attribute -> members, as for `digest`; the query of a missing one failed.
     """
     ids = type_ids(answers)
     return {name: digest(name, answers.get(name), ids.get(name)) for name in STRUCTURES}
 
 
 def type_ids(answers: Mapping[str, Mapping[str, object] | None]) -> dict[str, int]:
-    """Return the type ids that a process deals at its first collection; a class whose query failed gets none."""
-    dealt: dict[str, int] = {}
+    """Return the type ids that a process assigns at its first collection; a class whose query failed gets none."""
+    assigned: dict[str, int] = {}
     for name in STRUCTURES:
         if _loads(name, answers.get(name)):
-            dealt[name] = FIRST_TYPE_ID + len(dealt)
-    return dealt
+            assigned[name] = FIRST_TYPE_ID + len(assigned)
+    return assigned
 
 
 def type_id_of(attribute: str, members: Mapping[str, object] | None, value: str) -> int | None:
-    """Return the type id with which members have a digest, None where none that an agent deals gives it.
+    """Return the type id with which members have a digest, None if no id that an agent assigns gives it.
 
-    An agent whose first query failed has other ids than one that starts anew, see `type_ids`.
+    An agent whose first query failed has other ids than a restarted one, see `type_ids`.
     """
     if members is None or not value:
         return None
-    # One more than there are types: Go 1.19 and earlier begin at 65.
+    # One more id than types, because Go 1.19 and earlier begin at 65.
     candidates = range(FIRST_TYPE_ID, FIRST_TYPE_ID + len(STRUCTURES) + 1)
     return next((one for one in candidates if digest(attribute, members, one) == value), None)
 
 
 def first_object(attribute: str, objects: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    """Return the members that count of what WMI answered: of the first object; {} where there is none.
+    """Return the members of the first object in the answer of WMI, {} without objects.
 
     Raises:
-        Unloadable: an object, also a later one, lacks a member or has one of another type. The agent loads all.
+        Unloadable: an object lacks a member or has one of another type. The agent loads all objects.
     """
     return _first(STRUCTURES[attribute][1], objects)
 
 
 def system_version(objects: Sequence[Mapping[str, object]]) -> str:
-    """Return the version of Windows in what WMI answered for `OPERATING_SYSTEM`, "" where it is not told.
+    """Return the version of Windows in the answer of WMI for `OPERATING_SYSTEM`, "" without one.
 
     Raises:
-        Unloadable: as `first_object`: the agent then takes it for an old Windows.
+        Unloadable: as `first_object`; the agent then assumes an old Windows.
     """
-    told = _first(OPERATING_SYSTEM[1], objects).get("Version")
-    return told.strip() if isinstance(told, str) else ""
+    version = _first(OPERATING_SYSTEM[1], objects).get("Version")
+    return version.strip() if isinstance(version, str) else ""
 
 
 def _first(members: Sequence[tuple[str, int]], objects: Sequence[Mapping[str, object]]) -> dict[str, object]:
@@ -177,14 +177,14 @@ def _loaded(name: str, value: object, bits: int) -> str | int:
     if isinstance(value, str):
         if not bits:
             return value
-        # WMI gives integers of 64 bits as texts.
+        # WMI returns 64-bit integers as strings.
         digits = value.lstrip("0") or "0"
         if not (value.isascii() and value.isdigit() and len(digits) <= 20 and int(digits) < 1 << 64):
-            raise Unloadable(f"{name} is {value[:40]!r}, which is no number")
+            raise Unloadable(f"{name} is {value[:40]!r}, which is not a number")
         return int(digits) & ((1 << bits) - 1)
     if isinstance(value, int) and not isinstance(value, bool) and bits and -(1 << 63) <= value < 1 << 64:
         return value & ((1 << bits) - 1)
-    raise Unloadable(f"{name} is {str(value)[:40]!r}, which is no {'number' if bits else 'text'}")
+    raise Unloadable(f"{name} is {str(value)[:40]!r}, which is not a {'number' if bits else 'string'}")
 
 
 def _stream(attribute: str, members: Mapping[str, object], type_id: int) -> bytes:
@@ -216,7 +216,7 @@ def _text(text: str) -> bytes:
 
 
 def _unsigned(number: int) -> bytes:
-    """Return a number below 128 as its byte, else the negated count of its bytes and these, the highest first."""
+    """Return a number below 128 as its byte, else the negated count of its bytes and the bytes, highest first."""
     if number < 128:
         return bytes((number,))
     length = (number.bit_length() + 7) // 8
@@ -224,5 +224,5 @@ def _unsigned(number: int) -> bytes:
 
 
 def _signed(number: int) -> bytes:
-    """Return a number shifted by one bit, which tells that the others are complemented."""
+    """Return a number shifted by one bit, which says whether the others are complemented."""
     return _unsigned(~number << 1 | 1 if number < 0 else number << 1)

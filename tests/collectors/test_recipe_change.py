@@ -218,7 +218,7 @@ def test_only_a_recipe_of_the_installed_agent_is_written(
     assert setup.record.exists() == written
     if not written:
         assert done.returncode == EXIT_REFUSED
-        assert "the version of the agent is not known" in done.stderr
+        assert "the version of the agent is unknown" in done.stderr
         assert "Nothing was written" in done.stderr
         assert "no option confirms it" in done.stderr
     # A dry run says the same as the run.
@@ -236,7 +236,7 @@ def test_only_a_recipe_of_the_installed_agent_is_written(
         assert (done.returncode == EXIT_OK) == written, done.stderr
         if not written:
             assert done.returncode == EXIT_REFUSED
-            assert "the version of the agent is not known" in done.stderr
+            assert "the version of the agent is unknown" in done.stderr
             assert setup.record.read_bytes() == before
 
 
@@ -268,7 +268,7 @@ def test_a_machine_is_not_registered_with_hashes_that_its_agent_may_not_make(dry
     vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
     machine = RecordedMachine(windows_snapshot(SERVER_2025, agent=None))
     registration = Registration(vault, machine, policy="strict", client=client)
-    with pytest.raises(Refused, match="the version of the agent is not known"):
+    with pytest.raises(Refused, match="the version of the agent is unknown"):
         registration.register("a" * 8 + "-1111-2222-3333-" + "b" * 12, "c" * 20, "eu-west-1", dry_run=dry_run)
     # The directory is made for its lock.
     assert not [path for path in (tmp_path / "Vault").rglob("*") if path.is_file()]
@@ -289,7 +289,7 @@ def test_the_gate_calls_it_no_other_machine(policy: str, tmp_path: Path) -> None
             Gate(vault, changed, policy=policy).fingerprint()
     unknown = RecordedMachine(windows_snapshot(SERVER_2025, agent=None))
     if policy == "regenerate":
-        with pytest.raises(Refused, match="the version of the agent is not known"):
+        with pytest.raises(Refused, match="the version of the agent is unknown"):
             Gate(vault, unknown, policy=policy).fingerprint()
     if policy == "audit":
         assert Gate(vault, unknown, policy=policy).fingerprint() == json.loads(before)["fingerprint"]
@@ -312,17 +312,17 @@ def test_where_the_version_is_not_known_both_recipes_are_tried_and_nothing_is_of
         setup.is_now(agent=None)
         checked = setup.json("check")
         assert (checked["verdict"], checked["agent"], checked["status"]) == ("same", "cannot-tell", "unknown")
-        assert checked["hashRecipe"]["doubt"].startswith("the version of the agent is not known")
+        assert checked["hashRecipe"]["doubt"].startswith("the version of the agent is unknown")
         assert checked["problems"] == []
         assert setup("check").returncode == EXIT_CANNOT_TELL
         explained = setup.json("explain")
         assert (explained["verdict"], explained["agent"]) == ("same", "cannot-tell")
-        assert any("version of the agent is not known" in text for text in explained["cannotTell"])
-        assert "the version of the agent is not known" in explained["consequence"]
+        assert any("version of the agent is unknown" in text for text in explained["cannotTell"])
+        assert "the version of the agent is unknown" in explained["consequence"]
         assert [remedy["name"] for remedy in explained["remedies"]] == ["backup", "agent-version"]
         assert "rebaseline" not in str(explained["remedies"])
         plugin = setup("monitor", "nagios")
-        assert "the version of the agent is not known" in plugin.stdout
+        assert "the version of the agent is unknown" in plugin.stdout
     # A disabled check accepts whatever the hashes are.
     assert setup("threshold", "set", "-1").returncode == EXIT_OK
     assert setup.json("check")["agent"] == "will-accept"
@@ -388,7 +388,7 @@ def test_show_tells_recipe_agent_and_doubt(tmp_path: Path) -> None:
     setup.is_now(agent=None)
     done = setup("show")
     assert done.returncode == EXIT_OK
-    assert "the version of the agent is not known" in done.stdout.replace("\n  ", " ").lower()
+    assert "the version of the agent is unknown" in done.stdout.replace("\n  ", " ").lower()
     assert setup.json("show")["hashRecipe"]["doubt"]
 
 

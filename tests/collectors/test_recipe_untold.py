@@ -27,7 +27,7 @@ REMEDIES = {
     "EACCES": ("Run as Administrator: WMI does not answer this user", ""),
     "ETIMEDOUT": ("Restart WMI, which does not answer", "Restart-Service -Force Winmgmt"),
     "EMFILE": ("Retry when processes and memory are free", ""),
-    "ENOTSUP": ("Let WMI be asked from here: install comtypes with this program, or repair PowerShell", ""),
+    "ENOTSUP": ("Enable queries of WMI: install comtypes with this program, or repair PowerShell", ""),
 }  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_those_that_ask_powershell_take_what_it_says(agent: str, version: str | 
 def test_a_powershell_that_hangs_decides_nothing_for_them() -> None:
     snapshot = broken("3.3.1142.0")
     snapshot["commands"][0].update(returncode=None, stdout="", problem="timeout")
-    with pytest.raises(CollectError, match="did not tell the version"):
+    with pytest.raises(CollectError, match="did not print the version"):
         collect(RecordedMachine(snapshot))
 
 
@@ -85,7 +85,7 @@ def test_for_the_others_it_is_a_doubt_with_the_remedy_of_its_cause(
     choice = choose(RecordedMachine(broken(agent, error)), 1.0)
     assert choice.recipe == "wmic"
     assert choice.others == others
-    why = f"WMI does not return the version of Windows ({ERRORS[error]}), to which agents answer with wmic"
+    why = f"WMI does not return the version of Windows ({ERRORS[error]}), and without it agents take wmic"
     assert choice.doubt == why
     assert choice.remedy is not None
     assert (choice.remedy.name, choice.remedy.text, choice.remedy.command) == ("wmi", *REMEDIES[error])

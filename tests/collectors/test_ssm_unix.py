@@ -97,8 +97,8 @@ def test_a_command_that_printed_nothing_gives_the_digest_of_nothing() -> None:
     [
         ({"stderr": "/dev/mem: No such file or directory"}, "absent", "no SMBIOS table"),
         ({"stdout": "# No SMBIOS nor DMI entry point found, sorry.\n"}, "absent", "no SMBIOS table"),
-        ({"stderr": "/dev/mem: Permission denied"}, "denied", "root only"),
-        ({"stderr": "/dev/mem: Operation not permitted"}, "denied", "root only"),
+        ({"stderr": "/dev/mem: Permission denied"}, "denied", "only root can read"),
+        ({"stderr": "/dev/mem: Operation not permitted"}, "denied", "only root can read"),
         ({"returncode": None, "problem": "not-found"}, "absent", "not installed"),
         ({"returncode": None, "problem": "denied"}, "denied", "no permission to run"),
         ({"returncode": None, "problem": "timeout"}, "failed", "no answer within"),
@@ -327,7 +327,7 @@ def test_a_windows_service_that_never_starts_fails_the_whole_collection() -> Non
     snapshot = unix_snapshot(platform="windows")
     snapshot["services"] = {"Winmgmt": "stopped"}
     machine = RecordedMachine(snapshot)
-    with pytest.raises(CollectError, match="did not get into the state running"):
+    with pytest.raises(CollectError, match="did not reach the state running"):
         collect(machine)
     assert machine.monotonic() == 75
 

@@ -99,7 +99,7 @@ def test_where_the_agents_version_is_not_known_that_is_said(agent: Any, why: str
     collection = collect(RecordedMachine(windows_snapshot("10.0.26100", agent=agent)))
     assert collection.recipe == "wql"
     assert collection.doubt == (
-        f"the version of the agent is not known ({why}), and on Windows 10.0.26100 the hash depends on it: WQL is "
+        f"the version of the agent is unknown ({why}), and on Windows 10.0.26100 the hash depends on it: WQL is "
         "assumed, as the newest agents have it; older ones take wmic or PowerShell JSON"
     )
 
@@ -186,9 +186,9 @@ def test_a_recorded_machine_gives_what_the_real_agent_stored(run: dict[str, Any]
     ("objects", "status", "fault", "words"),
     [
         ([], Status.ABSENT, "", "no object of this class"),
-        ([{"UUID": None}], Status.ABSENT, "", "all that WMI has there is empty"),
-        ([{}], Status.FAILED, "source", "to the agent this query fails: object 1 has no member UUID"),
-        ([{"UUID": "A"}, {"UUID": 7}], Status.FAILED, "source", "UUID is '7', which is no text"),
+        ([{"UUID": None}], Status.ABSENT, "", "all its members are empty in WMI"),
+        ([{}], Status.FAILED, "source", "this query fails for the agent: object 1 has no member UUID"),
+        ([{"UUID": "A"}, {"UUID": 7}], Status.FAILED, "source", "UUID is '7', which is not a string"),
         ({"error": "EIO", "message": "WMI answers 80041010"}, Status.FAILED, "source", "WMI answers 80041010"),
         ({"error": "EACCES", "message": "access denied"}, Status.DENIED, "rights", "access denied"),
         ({"error": "ETIMEDOUT", "message": "no answer within 60 s"}, Status.FAILED, "time-limit", "no answer"),
@@ -236,7 +236,7 @@ def test_a_hanging_powershell_decides_nothing() -> None:
     """The reference would wait for ever; wmic in its place would change every hash of a slow machine."""
     snapshot = windows_snapshot("10.0.26100", agent=AGENTS["json"])
     snapshot["commands"][0].update(returncode=None, stdout="", problem="timeout")
-    with pytest.raises(CollectError, match="did not tell the version"):
+    with pytest.raises(CollectError, match="did not print the version"):
         collect(RecordedMachine(snapshot))
 
 

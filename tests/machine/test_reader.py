@@ -117,10 +117,10 @@ def test_the_agents_verdict_is_certain_where_the_true_one_is_not() -> None:
 @pytest.mark.parametrize(
     ("taken_by", "lockdown", "said", "fault"),
     [
-        (A_USER, None, "by root only", Fault.RIGHTS),
-        (None, None, "by root only", Fault.RIGHTS),
-        (AS_AGENT, None, "closes /dev/mem, also to root", Fault.SOURCE),
-        (AS_AGENT, "[none] integrity confidentiality\n", "closes /dev/mem, also to root", Fault.SOURCE),
+        (A_USER, None, "only root can read", Fault.RIGHTS),
+        (None, None, "only root can read", Fault.RIGHTS),
+        (AS_AGENT, None, "closes /dev/mem, even to root", Fault.SOURCE),
+        (AS_AGENT, "[none] integrity confidentiality\n", "closes /dev/mem, even to root", Fault.SOURCE),
         (AS_AGENT, "none [integrity] confidentiality\n", "kernel lockdown (integrity)", Fault.SOURCE),
         (CONFINED, "none integrity [confidentiality]\n", "kernel lockdown (confidentiality)", Fault.SOURCE),
         (CONFINED, None, "not all rights of root", Fault.RIGHTS),

@@ -87,7 +87,7 @@ def published(site: Site) -> Finding:
         return warned("no published version could be read: whether there is a newer one is not known", *evidence,
                       remedy="See `endpoint-s3` and `s3-buckets`, or name a VERSION file with --latest")  # fmt: skip
     if not told:
-        return skipped("the version of the agent is not known", *evidence)
+        return skipped("the version of the agent is unknown", *evidence)
     numbers = version_of(told)
     if not numbers:
         return unknown(f"version {quoted(told)} cannot be compared with those that are published", *evidence)
@@ -169,7 +169,7 @@ def _held_against_a_place(site: Site, told: str) -> Finding:
     except (OSError, Unreached, UsageError) as error:
         return unknown(f"{source} could not be read: {_why(error)}")
     if not told:
-        return skipped(f"the version of the agent is not known; {newest} is published")
+        return skipped(f"the version of the agent is unknown; {newest} is published")
     if not version_of(told):
         return unknown(f"version {quoted(told)} cannot be compared with {newest}, the newest published")
     if version_of(told) < version_of(newest):
