@@ -123,7 +123,7 @@ def test_the_agents_verdict_is_certain_where_the_true_one_is_not() -> None:
         (AS_AGENT, "[none] integrity confidentiality\n", "closes /dev/mem, even to root", Fault.SOURCE),
         (AS_AGENT, "none [integrity] confidentiality\n", "kernel lockdown (integrity)", Fault.SOURCE),
         (CONFINED, "none integrity [confidentiality]\n", "kernel lockdown (confidentiality)", Fault.SOURCE),
-        (CONFINED, None, "not all rights of root", Fault.RIGHTS),
+        (CONFINED, None, "lacks rights of root", Fault.RIGHTS),
         (CONTAINER, None, "CAP_SYS_RAWIO", Fault.SOURCE),
     ],
 )
