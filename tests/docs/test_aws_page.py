@@ -50,7 +50,7 @@ def functions(cell: str) -> list[str]:
     return [name for name in named(cell) if name.startswith("fingerprint.")]
 
 
-def demand_test(name: str) -> None:
+def require_test(name: str) -> None:
     """Raise for what is no test function of a file below tests/."""
     file, _, function = name.partition("::")
     paths = list((ROOT / "tests").rglob(file))
@@ -61,7 +61,7 @@ def demand_test(name: str) -> None:
     assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
 
 
-def demand_command(line: str) -> None:
+def require_command(line: str) -> None:
     """Raise for a line that the command line does not take, or for a check that there is not."""
     words = shlex.split(line)[1:]
     arguments = parse(words)
@@ -70,7 +70,7 @@ def demand_command(line: str) -> None:
         assert not name or name in {check.name for check in CHECKS}, line
 
 
-def demand_function(name: str) -> None:
+def require_function(name: str) -> None:
     module, _, function = name.rpartition(".")
     assert callable(getattr(import_module(module), function)), name
 
@@ -93,24 +93,24 @@ def test_row_names_its_command_and_test_or_the_reason_for_none(number: int) -> N
     tests = named(row.test)
     assert tests, row
     for line in commands(row.by):
-        demand_command(line)
+        require_command(line)
     for name in functions(row.by):
-        demand_function(name)
+        require_function(name)
     for name in tests:
-        demand_test(name)
+        require_test(name)
 
 
 @pytest.mark.parametrize(
-    ("demand", "name"),
-    [(demand_test, "test_ssm.py::test_nothing_of_the_kind"), (demand_test, "test_none.py::test_x"),
-     (demand_test, "support/printed.py::commands_in"), (demand_command, "fingerprint fly"),
-     (demand_command, "fingerprint diagnose --only ssm-users"), (demand_command, "fingerprint show --nothing"),
-     (demand_function, "fingerprint.agent.buckets.none"), (demand_function, "fingerprint.none.x")],
+    ("require", "name"),
+    [(require_test, "test_ssm.py::test_nothing_of_the_kind"), (require_test, "test_none.py::test_x"),
+     (require_test, "support/printed.py::commands_in"), (require_command, "fingerprint fly"),
+     (require_command, "fingerprint diagnose --only ssm-users"), (require_command, "fingerprint show --nothing"),
+     (require_function, "fingerprint.agent.buckets.none"), (require_function, "fingerprint.none.x")],
 )  # fmt: skip
-def test_missing_file_or_test_is_found(demand: object, name: str) -> None:
-    assert callable(demand)
+def test_missing_file_or_test_is_found(require: object, name: str) -> None:
+    assert callable(require)
     with pytest.raises((AssertionError, AttributeError, ImportError, OSError)):
-        demand(name)
+        require(name)
 
 
 def test_readme_links_to_the_page() -> None:

@@ -79,8 +79,8 @@ def test_the_tables_hold_every_row_feature_and_setting() -> None:
         assert f"| {name} | {fixed} | notes |" in page
     for section, keys in KEYS.items():
         for name, key in keys.items():
-            told = bool(key.since or key.until or key.words or key.low is not None)
-            assert (f"| `{section}.{name}` |" in page) == told
+            has_since = bool(key.since or key.until or key.words or key.low is not None)
+            assert (f"| `{section}.{name}` |" in page) == has_since
     # Each value that a feature has at first, with how sure it is.
     for feature, name in module.FEATURES.items():
         assert f"| {name} | {ROWS[0].since} | {module.value_of(ROWS[0], feature)} | {ROWS[0].sure} |" in page
@@ -112,8 +112,8 @@ def test_matrix_of_versions_and_retries_is_the_references() -> None:
                 (4, "service", 16),
             ):
                 least, longest = (seconds_in(part) for part in cells[column].split(" to "))
-                judged = sleeps(cells[0], kind, failures, None)
-                assert (abs(least - judged[0]) <= 1, abs(longest - judged[1]) <= 1) == (True, True), cells
+                expected = sleeps(cells[0], kind, failures, None)
+                assert (abs(least - expected[0]) <= 1, abs(longest - expected[1]) <= 1) == (True, True), cells
 
 
 def seconds_in(text: str) -> int:

@@ -25,6 +25,6 @@ def soiled(image: Image) -> Image:
 @pytest.fixture
 def open_image() -> Iterator[Image]:
     """An image in a directory that everybody may enter."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Image(Path(folder))
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Image(Path(directory))

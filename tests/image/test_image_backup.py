@@ -39,7 +39,7 @@ def test_backup_restores_the_exact_tree(soiled: Image, tmp_path: Path) -> None:
 
 def test_default_backup_has_the_time_in_its_name(soiled: Image) -> None:
     backup = Path(soiled.json("clean", "--yes")["backup"])
-    assert backup.parent == soiled.folder
+    assert backup.parent == soiled.directory
     assert time.strptime(backup.name, "image-backup-%Y%m%dT%H%M%SZ.tar.gz")
 
 
@@ -57,7 +57,7 @@ def test_backup_is_never_overwritten(soiled: Image, tmp_path: Path) -> None:
 
 def test_no_backup_option_writes_no_backup(soiled: Image) -> None:
     assert soiled.json("clean", "--yes", "--no-backup")["backup"] is None
-    assert not list(soiled.folder.glob("*.tar.gz"))
+    assert not list(soiled.directory.glob("*.tar.gz"))
 
 
 def test_backup_inside_a_mounted_image_is_rejected(soiled: Image) -> None:
@@ -67,7 +67,7 @@ def test_backup_inside_a_mounted_image_is_rejected(soiled: Image) -> None:
         assert done.returncode == 4
         assert "in the image" in done.stderr
     assert tree(soiled.root) == before
-    assert soiled("clean", "--yes", "--backup", str(soiled.folder / "golden.tar.gz")).stderr == ""
+    assert soiled("clean", "--yes", "--backup", str(soiled.directory / "golden.tar.gz")).stderr == ""
 
 
 @pytest.mark.parametrize("place", ["var/log/amazon/ssm", "var/lib/amazon/ssm/Vault/Store"])
@@ -77,26 +77,26 @@ def test_backup_in_a_directory_to_clean_is_rejected(soiled: Image, place: str) -
     assert tree(soiled.root) == before
 
 
-@pytest.mark.parametrize("folder", ["nowhere", "a-file"])
-def test_nothing_is_removed_if_the_backup_cannot_be_made(soiled: Image, folder: str) -> None:
-    (soiled.folder / "a-file").write_text("in the way")
-    before = tree(soiled.folder)
-    done = soiled("clean", "--yes", "--backup", str(soiled.folder / folder / "golden.tar.gz"))
+@pytest.mark.parametrize("directory", ["nowhere", "a-file"])
+def test_nothing_is_removed_if_the_backup_cannot_be_made(soiled: Image, directory: str) -> None:
+    (soiled.directory / "a-file").write_text("in the way")
+    before = tree(soiled.directory)
+    done = soiled("clean", "--yes", "--backup", str(soiled.directory / directory / "golden.tar.gz"))
     assert done.returncode == 3
     assert "nothing was removed" in done.stderr
-    assert tree(soiled.folder) == before
+    assert tree(soiled.directory) == before
 
 
 def test_nothing_is_removed_if_the_backup_does_not_fit(soiled: Image) -> None:
     import resource
 
     soiled.put("var/log/amazon/ssm/big.log", os.urandom(1_000_000))
-    before = tree(soiled.folder, times=False)
+    before = tree(soiled.directory, times=False)
     limit = 200_000
     done = soiled("clean", "--yes", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     assert done.returncode == 3
     assert "cannot write the backup: " in done.stderr
-    assert tree(soiled.folder, times=False) == before
+    assert tree(soiled.directory, times=False) == before
 
 
 @needs_root
@@ -105,13 +105,13 @@ def test_nothing_is_removed_if_a_file_is_unreadable(open_image: Image) -> None:
     image.put("var/lib/amazon/ssm/Vault/Manifest", "x", 0o644)
     image.put("var/lib/amazon/ssm/Vault/key", "x", 0o600)
     os.chown(image.root / "var/lib/amazon/ssm/Vault", 65534, 65534)
-    image.folder.chmod(0o777)
+    image.directory.chmod(0o777)
     before = tree(image.root)
     done = unprivileged(image, "clean", "--yes")
     assert done.returncode == 3
     assert "nothing was removed" in done.stderr
     assert tree(image.root) == before
-    assert not list(image.folder.glob("*backup*"))
+    assert not list(image.directory.glob("*backup*"))
 
 
 @needs_root
@@ -125,12 +125,12 @@ def test_nothing_is_removed_if_the_backup_directory_is_read_only(open_image: Ima
 
 
 def test_existing_backup_with_a_non_utf8_name_is_rejected(image: Image) -> None:
-    name = os.fsdecode(os.fsencode(str(image.folder)) + b"/taken\xff")
+    name = os.fsdecode(os.fsencode(str(image.directory)) + b"/taken\xff")
     image.put("var/lib/amazon/ssm/registration", "{}")
     Path(name).touch()
     done = image("clean", "--yes", "--backup", name, "--output", "json")
     assert done.returncode == 4
-    assert json.loads(done.stdout)["error"]["where"] == f"{image.folder}/taken\\xff"
+    assert json.loads(done.stdout)["error"]["where"] == f"{image.directory}/taken\\xff"
 
 
 def test_empty_backup_name_is_a_usage_error(soiled: Image) -> None:
@@ -154,7 +154,7 @@ def test_backup_keeps_nanoseconds_and_devices(soiled: Image) -> None:
     }
     assert soiled("clean", "--yes", "--backup", "golden.tar.gz").returncode in (0, 1)
     assert not list((soiled.root / "var/log/amazon/ssm").rglob("*"))
-    subprocess.run(["tar", "-xpf", "golden.tar.gz", "-C", str(soiled.root)], check=True, cwd=soiled.folder)
+    subprocess.run(["tar", "-xpf", "golden.tar.gz", "-C", str(soiled.root)], check=True, cwd=soiled.directory)
     after = {
         str(p.relative_to(soiled.root)): (p.lstat().st_mode, p.lstat().st_rdev, p.lstat().st_mtime_ns)
         for p in (soiled.root / "var/log/amazon/ssm").rglob("*")

@@ -57,7 +57,7 @@ def test_clean_image_is_reported_as_clean(image: Image) -> None:
     cleaned = image.json("clean", "--yes")
     assert cleaned["backup"] is None
     assert cleaned["done"] == []
-    assert not list(image.folder.glob("image-backup*"))
+    assert not list(image.directory.glob("image-backup*"))
 
 
 @pytest.mark.parametrize("content", ["", "uninitialized\n", "uninitialized"])
@@ -125,11 +125,11 @@ def test_every_file_is_listed_by_its_exact_path(soiled: Image) -> None:
 
 
 def test_check_changes_nothing(soiled: Image) -> None:
-    before = tree(soiled.folder)
+    before = tree(soiled.directory)
     assert soiled("check").returncode == 1
     assert soiled.json("check")
     assert soiled("clean", "--dry-run").returncode == 1
-    assert tree(soiled.folder) == before
+    assert tree(soiled.directory) == before
 
 
 def test_node_ids_are_masked_without_reveal(soiled: Image) -> None:
@@ -245,7 +245,7 @@ def test_chosen_state_directory_lists_only_our_files(tmp_path: Path) -> None:
 def test_device_is_never_opened(image: Image) -> None:
     (image.root / "etc").mkdir(exist_ok=True)
     os.mknod(image.root / "etc/machine-id", stat.S_IFCHR | 0o600, os.makedev(1, 5))
-    log = image.folder / "strace.log"
+    log = image.directory / "strace.log"
     words = [COMMAND, "--root", str(image.root), "image", "check"]
     subprocess.run(["strace", "-f", "-e", "trace=open,openat", "-o", str(log), *words], env=image.env, check=False,
                    capture_output=True)  # fmt: skip

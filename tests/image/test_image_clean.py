@@ -44,9 +44,9 @@ def test_each_removable_kind_is_cleaned(image: Image, kind: str) -> None:
 
 
 def test_clean_without_yes_is_rejected(soiled: Image) -> None:
-    before = tree(soiled.folder)
+    before = tree(soiled.directory)
     assert soiled("clean").returncode == 4
-    assert tree(soiled.folder) == before
+    assert tree(soiled.directory) == before
 
 
 def test_dry_run_lists_exactly_what_clean_does(soiled: Image) -> None:
@@ -86,7 +86,7 @@ def test_machine_id_is_emptied_in_place(image: Image) -> None:
 
 
 def test_machine_id_with_a_hard_link_is_not_emptied(image: Image) -> None:
-    outside = image.folder / "precious"
+    outside = image.directory / "precious"
     outside.write_text("precious")
     (image.root / "etc/machine-id").hardlink_to(outside)
     done = image.json("clean", "--yes")
@@ -111,7 +111,7 @@ def test_named_vault_elsewhere_is_cleaned(image: Image) -> None:
 
 
 def test_vault_with_data_elsewhere_is_not_clean(image: Image) -> None:
-    """Its manifest names the data with whole paths, and the agent reads them there."""
+    """The manifest holds absolute paths of the data, and the agent reads the data there."""
     key = image.put("data/RegistrationKey", "planted-private-key")
     store = image.put("var/lib/amazon/ssm/Vault/Store/InstanceFingerprint", "x").parent
     manifest = image.put(
@@ -145,7 +145,7 @@ def test_failed_removal_is_reported_and_the_rest_goes_on(open_image: Image) -> N
     for name in ("var/lib/amazon/ssm/Vault/Manifest", "var/lib/amazon/ssm/Vault/Store/key"):
         image.put(name, "x", 0o644)
     os.chown(image.root / "var/lib/amazon/ssm/Vault", 65534, 65534)
-    image.folder.chmod(0o777)
+    image.directory.chmod(0o777)
     done = unprivileged(image, "clean", "--yes")
     assert done.returncode == 1
     assert "NOT DONE" in done.stdout
@@ -185,7 +185,7 @@ def test_failed_removal_in_a_named_vault_is_reported(image: Image) -> None:
         pytest.skip("files cannot be made immutable here")
     try:
         done = image.json("clean", "--yes", "--vault", str(image.root / "srv/V"))
-        told = image("check", "--vault", str(image.root / "srv/V"))
+        again = image("check", "--vault", str(image.root / "srv/V"))
     finally:
         subprocess.run(["chattr", "-i", str(fixed)], check=True)
     assert not done["clean"]
@@ -194,4 +194,4 @@ def test_failed_removal_in_a_named_vault_is_reported(image: Image) -> None:
         str(fixed): "nothing", str(fixed.parent / "RegistrationKey"): "removed",
     }  # fmt: skip
     assert Path(done["backup"]).exists()
-    assert told.returncode == 2
+    assert again.returncode == 2

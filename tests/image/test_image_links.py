@@ -58,7 +58,7 @@ def test_link_above_a_file_is_followed_inside_the_image(image: Image, target: st
 
 def test_link_inside_a_vault_is_never_followed(image: Image) -> None:
     """What leads to nothing in the image goes; what leads to something may be the only trace of a key, and stays."""
-    outside = image.folder / "outside"
+    outside = image.directory / "outside"
     outside.mkdir()
     (outside / "precious").write_text("precious")
     image.put("etc/precious", "precious")
@@ -84,29 +84,29 @@ def test_link_inside_a_vault_is_never_followed(image: Image) -> None:
     assert (image.root / "etc/precious").read_text() == "precious"
 
 
-PLACES = ("var/lib/amazon/ssm/Vault", "var/lib/amazon/ssm/registration", "var/lib/hardware-fingerprint",
+LOCATIONS = ("var/lib/amazon/ssm/Vault", "var/lib/amazon/ssm/registration", "var/lib/hardware-fingerprint",
           "var/log/amazon/ssm", f"var/lib/amazon/ssm/{NODE}")  # fmt: skip
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_dangling_link_is_removed_as_a_link(image: Image, place: str) -> None:
-    outside = image.folder / "outside"
+@pytest.mark.parametrize("path", LOCATIONS)
+def test_dangling_link_is_removed_as_a_link(image: Image, path: str) -> None:
+    outside = image.directory / "outside"
     outside.mkdir()
     (outside / "precious").write_text("precious")
-    (image.root / place).parent.mkdir(parents=True, exist_ok=True)
-    (image.root / place).symlink_to(outside)
+    (image.root / path).parent.mkdir(parents=True, exist_ok=True)
+    (image.root / path).symlink_to(outside)
     before = tree(outside)
     assert image("check").returncode == 1
     assert image("clean", "--yes").returncode == 0
-    assert not (image.root / place).is_symlink()
+    assert not (image.root / path).is_symlink()
     assert tree(outside) == before
 
 
 @pytest.mark.parametrize("target", ["/etc", "/", "..", "."])
-@pytest.mark.parametrize("place", PLACES)
-def test_link_to_something_in_the_image_is_kept(image: Image, place: str, target: str) -> None:
-    (image.root / place).parent.mkdir(parents=True, exist_ok=True)
-    (image.root / place).symlink_to(target)
+@pytest.mark.parametrize("path", LOCATIONS)
+def test_link_to_something_in_the_image_is_kept(image: Image, path: str, target: str) -> None:
+    (image.root / path).parent.mkdir(parents=True, exist_ok=True)
+    (image.root / path).symlink_to(target)
     before = tree(image.root)
     done = image.json("clean", "--yes")
     assert [item["action"] for item in done["items"]] == ["keep"]
@@ -115,7 +115,7 @@ def test_link_to_something_in_the_image_is_kept(image: Image, place: str, target
 
 
 def test_machine_id_that_is_a_link_is_not_emptied(image: Image) -> None:
-    outside = image.folder / "outside"
+    outside = image.directory / "outside"
     outside.write_text("precious")
     (image.root / "etc/machine-id").symlink_to(outside)
     assert image("check").returncode == 0
@@ -136,27 +136,29 @@ def test_link_loop_is_reported(image: Image) -> None:
     assert image("check").returncode == 3
 
 
-@pytest.mark.parametrize("over", ["folder", "file"])
+@pytest.mark.parametrize("over", ["directory", "file"])
 def test_mount_inside_is_not_entered(image: Image, over: str) -> None:
     image.put("var/lib/amazon/ssm/Vault/Manifest", "{}")
-    place = image.root / "var/lib/amazon/ssm/Vault/Store"
-    other = image.folder / "other"
-    if over == "folder":
-        place.mkdir()
+    path = image.root / "var/lib/amazon/ssm/Vault/Store"
+    other = image.directory / "other"
+    if over == "directory":
+        path.mkdir()
         other.mkdir()
         (other / "precious").write_text("precious")
     else:
-        place = image.put("etc/machine-id", "old")
+        path = image.put("etc/machine-id", "old")
         other.write_text("precious")
     script = 'mount --bind "$1" "$2" && shift 2 && "$@"'
-    shell = ["unshare", "--mount", "sh", "-c", script, "sh", str(other), str(place)]
+    shell = ["unshare", "--mount", "sh", "-c", script, "sh", str(other), str(path)]
     if subprocess.run([*shell, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this user may not mount")
     words = ["--root", str(image.root), "--output", "json", "image", "clean", "--yes"]
-    done = subprocess.run([*shell, COMMAND, *words], capture_output=True, env=image.env, cwd=image.folder, check=False)
+    done = subprocess.run(
+        [*shell, COMMAND, *words], capture_output=True, env=image.env, cwd=image.directory, check=False
+    )
     assert done.returncode == 3, done.stderr
     assert "another file system" in json.loads(done.stdout)["unreadable"][0]["reason"]
-    file = other / "precious" if over == "folder" else other
+    file = other / "precious" if over == "directory" else other
     assert file.read_text() == "precious"
     assert not (image.root / "var/lib/amazon/ssm/Vault/Manifest").exists()
 
@@ -164,7 +166,7 @@ def test_mount_inside_is_not_entered(image: Image, over: str) -> None:
 def in_mounts(image: Image, script: str) -> subprocess.CompletedProcess[str]:
     """Run a script in a name space of mounts of its own; $1 is the image, $2 the command."""
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script, "sh", str(image.root), COMMAND], env=image.env, cwd=image.folder,
+        ["unshare", "--mount", "sh", "-c", script, "sh", str(image.root), COMMAND], env=image.env, cwd=image.directory,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if "unshare" in done.stderr or "mount:" in done.stderr:
@@ -174,19 +176,19 @@ def in_mounts(image: Image, script: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="mounts of its own need unshare")
 @pytest.mark.parametrize(
-    "place",
+    "path",
     ["var/lib/amazon/ssm/Vault", "var/log/amazon/ssm", f"var/lib/amazon/ssm/{NODE}", "var/lib/hardware-fingerprint",
      "var/lib/amazon/ssm/Vault/x\ry", "var/lib/amazon/ssm/Vault/a b", "var/log/amazon/ssm/\\040"],
 )  # fmt: skip
-def test_files_of_a_mount_within_the_image_stay(soiled: Image, place: str) -> None:
-    outside = soiled.folder / "mounted"
+def test_files_of_a_mount_within_the_image_stay(soiled: Image, path: str) -> None:
+    outside = soiled.directory / "mounted"
     outside.mkdir()
     (outside / "precious").write_text("another disk's")
-    target = soiled.root / place
+    target = soiled.root / path
     target.mkdir(parents=True, exist_ok=True)
-    (soiled.folder / "place").write_bytes(os.fsencode(str(target)))
+    (soiled.directory / "path").write_bytes(os.fsencode(str(target)))
     done = in_mounts(
-        soiled, 'mount --bind mounted "$(cat place)" && exec "$2" --root "$1" image clean --yes --no-backup'
+        soiled, 'mount --bind mounted "$(cat path)" && exec "$2" --root "$1" image clean --yes --no-backup'
     )
     assert (outside / "precious").read_text() == "another disk's"
     assert done.returncode == 1

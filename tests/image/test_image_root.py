@@ -99,7 +99,7 @@ def test_missing_current_directory_is_reported(soiled: Image) -> None:
     script = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
     done = subprocess.run(
         ["sh", "-c", script, "sh", COMMAND, "--root", str(soiled.root), "image", "clean", "--yes"], env=soiled.env,
-        cwd=soiled.folder, capture_output=True, text=True, check=False,
+        cwd=soiled.directory, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 3
     assert "the current directory cannot be found" in done.stderr

@@ -23,8 +23,8 @@ from vault_setup import Setup
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-# Nine attributes with a value each, so that nothing is vacuous at threshold 40.
-WHOLE = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", "ip": "192.0.2.2", "host_name": "zebra-77"}
+# Nine attributes have a value, so the check is not weak at threshold 40.
+MACHINE = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", "ip": "192.0.2.2", "host_name": "zebra-77"}
 OTHER = {
     "dmi": "SMBIOS 3.1 present.", "disk": "total 8", "ip": "198.51.100.23", "host_name": "quagga-78",
     "mac": "a2:99:21:33:46:99", "machine_id": "00112233445566778899aabbccddeeff\n",
@@ -109,7 +109,7 @@ def asked(setup: Setup, *words: str) -> Answer:
 
 
 def changed(*names: str) -> dict[str, str]:
-    return {**WHOLE, **{name: OTHER[name] for name in names}}
+    return {**MACHINE, **{name: OTHER[name] for name in names}}
 
 
 def denied(setup: Setup) -> None:
@@ -129,7 +129,7 @@ def rewritten(setup: Setup, **fields: Any) -> None:
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Setup:
-    return Setup.with_record(tmp_path, **WHOLE)
+    return Setup.with_record(tmp_path, **MACHINE)
 
 
 HIBERNATES = "the agent will hibernate after its next check"
@@ -361,9 +361,9 @@ def test_output_holds_no_id_and_no_value(setup: Setup, names: tuple[str, ...]) -
 
 
 def test_state_is_printed_to_an_ascii_standard_output(tmp_path: Path) -> None:
-    folder = tmp_path / "ünicode"
-    folder.mkdir()
-    setup = Setup(folder)
+    directory = tmp_path / "ünicode"
+    directory.mkdir()
+    setup = Setup(directory)
     setup.env["PYTHONIOENCODING"] = "ascii"
     # The installed program starts Python isolated, without its variables.
     words = [sys.executable, "-m", "fingerprint", "--vault", str(setup.vault), "monitor", "nagios"]
@@ -386,9 +386,9 @@ def test_reference_of_ranges_follows_the_guidelines(text: str, value: float, ale
 
 
 @pytest.fixture(scope="module")
-def random_house(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+def random_setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     made = Setup(tmp_path_factory.mktemp("random"))
-    made.is_now(**WHOLE)
+    made.is_now(**MACHINE)
     assert made("vault", "init").returncode == 0
     return made
 
@@ -405,13 +405,13 @@ conditions = st.sets(st.sampled_from(CONDITIONS), min_size=1)
     critical=conditions,
 )
 def test_state_and_ranges_agree_with_the_rules_for_any_machine(
-    random_house: Setup, names: set[str], threshold: int, warning: set[str], critical: set[str]
+    random_setup: Setup, names: set[str], threshold: int, warning: set[str], critical: set[str]
 ) -> None:
-    vault = Vault(str(random_house.vault), state=random_house.env["FINGERPRINT_STATE"])
+    vault = Vault(str(random_setup.vault), state=random_setup.env["FINGERPRINT_STATE"])
     if vault.read().threshold != threshold:
         set_threshold(vault, threshold)
-    random_house.is_now(**changed(*names))
-    answer = asked(random_house, "-w", ",".join(sorted(warning)), "-c", ",".join(sorted(critical)))
+    random_setup.is_now(**changed(*names))
+    answer = asked(random_setup, "-w", ",".join(sorted(warning)), "-c", ",".join(sorted(critical)))
 
     matched = 9 - sum(WEIGHTS[name] for name in names)
     same_id, same_ip, disabled = "machine_id" not in names, "ip" not in names, threshold == -1

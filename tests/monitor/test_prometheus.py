@@ -28,10 +28,10 @@ from paths import DOCS
 from vault_setup import Setup
 
 DOC = DOCS / "monitoring.md"
-WHOLE = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", "ip": "192.0.2.2", "host_name": "zebra-77"}
-DRIFTED = {**WHOLE, "host_name": "quagga-78", "mac": "a2:99:21:33:46:99"}
+MACHINE = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", "ip": "192.0.2.2", "host_name": "zebra-77"}
+DRIFTED = {**MACHINE, "host_name": "quagga-78", "mac": "a2:99:21:33:46:99"}
 REFUSED = {**DRIFTED, "dmi": "SMBIOS 3.1 present.", "disk": "total 8", "ip": "198.51.100.23"}
-ANOTHER = {**WHOLE, "machine_id": "00112233445566778899aabbccddeeff\n"}
+ANOTHER = {**MACHINE, "machine_id": "00112233445566778899aabbccddeeff\n"}
 OTHER_FINGERPRINT = "5f1c1f6e-94d2-4f7e-8a0a-2c8e4a5d1b77"
 
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool of prometheus is not here")
@@ -50,14 +50,14 @@ def parsed(text: str) -> Samples:
     Returns metric -> the label's value ("" for none) -> number.
     """
     assert text.endswith("\n")
-    told: Samples = {}
+    metrics: Samples = {}
     lines = text[:-1].split("\n")
     while lines:
         name = re.fullmatch(rf"# HELP ({_NAME}) (\S.*\S)", lines.pop(0))
         assert name, text
-        assert name[1] not in told
+        assert name[1] not in metrics
         assert lines.pop(0) == f"# TYPE {name[1]} gauge"
-        samples = told[name[1]] = {}
+        samples = metrics[name[1]] = {}
         labels = set()
         while lines and not lines[0].startswith("#"):
             sample = _SAMPLE.fullmatch(lines.pop(0))
@@ -70,22 +70,22 @@ def parsed(text: str) -> Samples:
         assert samples, f"{name[1]} has no sample"
         assert len(labels) == 1
         assert all(math.isfinite(value) for value in samples.values())
-    return told
+    return metrics
 
 
 def promtool(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(["promtool", *words], input=text, capture_output=True, text=True, check=False, timeout=60)
 
 
-def value(told: Samples, name: str) -> float:
-    (only,) = told[f"fingerprint_{name}"].items()
+def value(metrics: Samples, name: str) -> float:
+    (only,) = metrics[f"fingerprint_{name}"].items()
     assert only[0] == ""
     return only[1]
 
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Setup:
-    return Setup.with_record(tmp_path, **WHOLE)
+    return Setup.with_record(tmp_path, **MACHINE)
 
 
 def healthy(setup: Setup) -> None:
@@ -103,15 +103,15 @@ def refused(setup: Setup) -> None:
 def soon(setup: Setup) -> None:
     """It is refused in ten minutes, without a restart: the agent was started with credentials of before."""
     refused(setup)
-    told = json.loads(setup.snapshot.read_text())
-    told["recordedAt"] = "2026-11-24T12:00:00Z"
-    told["agentProcesses"] = [
+    snapshot = json.loads(setup.snapshot.read_text())
+    snapshot["recordedAt"] = "2026-11-24T12:00:00Z"
+    snapshot["agentProcesses"] = [
         {"name": "amazon-ssm-agent", "pid": 812, "user": "root", "started": "2026-11-24T11:45:00Z"}
     ]
     identity = {"ShareFile": "/root/.aws/credentials", "CredentialsRetrievedAt": "2026-11-24T11:40:00Z",
                 "CredentialsExpiresAt": "2026-11-24T12:40:00Z"}  # fmt: skip
-    told["files"]["/var/lib/amazon/ssm/runtimeconfig/identity_config.json"] = {"text": json.dumps(identity)}
-    setup.snapshot.write_text(json.dumps(told))
+    snapshot["files"]["/var/lib/amazon/ssm/runtimeconfig/identity_config.json"] = {"text": json.dumps(identity)}
+    setup.snapshot.write_text(json.dumps(snapshot))
 
 
 def another(setup: Setup) -> None:
@@ -181,7 +181,7 @@ def test_text_json_and_exit_code_agree(setup: Setup, case: Case) -> None:
     case(setup)
     done = setup("monitor", "prometheus")
     assert done.returncode == CASES[case]
-    told = parsed(done.stdout)
+    metrics = parsed(done.stdout)
     answer = setup.json("monitor", "prometheus")
     # A replaced fingerprint is a finding, although the machine matches its record.
     expected = "same" if case is regenerated else ("same", "different", "", "cannot-tell")[CASES[case]]
@@ -190,12 +190,12 @@ def test_text_json_and_exit_code_agree(setup: Setup, case: Case) -> None:
     again: Samples = {}
     for one in answer["metrics"]:
         again.setdefault(one["name"], {})["".join(one["labels"].values())] = one["value"]
-    for samples in (told, again):
-        # Each look takes its own time.
+    for samples in (metrics, again):
+        # Each check has its own duration.
         del samples["fingerprint_last_collect_timestamp_seconds"]
         del samples["fingerprint_collect_duration_seconds"]
-    assert set(told) == set(again)
-    for name, samples in told.items():
+    assert set(metrics) == set(again)
+    for name, samples in metrics.items():
         assert samples == pytest.approx(again[name])
 
 
@@ -231,30 +231,30 @@ def test_output_holds_no_id(setup: Setup, case: Case) -> None:
 )
 def test_metrics_are_those_of_the_check(setup: Setup, case: Case, figures: dict[str, float]) -> None:
     case(setup)
-    told = parsed(setup("monitor", "prometheus").stdout)
-    assert {name: value(told, name) for name in figures} == pytest.approx(figures)
+    metrics = parsed(setup("monitor", "prometheus").stdout)
+    assert {name: value(metrics, name) for name in figures} == pytest.approx(figures)
 
 
 def test_each_attribute_has_its_own_sample(setup: Setup) -> None:
     changed(setup)
-    told = parsed(setup("monitor", "prometheus").stdout)
-    differ = {name for name, one in told["fingerprint_attribute_changed"].items() if one}
+    metrics = parsed(setup("monitor", "prometheus").stdout)
+    differ = {name for name, one in metrics["fingerprint_attribute_changed"].items() if one}
     assert differ == {"hostname-info", "macaddr-info"}
-    assert set(told["fingerprint_attribute_absent"].values()) == {0}
-    assert sum(told["fingerprint_rule"].values()) == 1
-    assert told["fingerprint_rule"]["same-ip"] == 1
-    setup.is_now(**{**WHOLE, "disk": None})
-    told = parsed(setup("monitor", "prometheus").stdout)
-    assert {name for name, one in told["fingerprint_attribute_absent"].items() if one} == {"disk-info"}
+    assert set(metrics["fingerprint_attribute_absent"].values()) == {0}
+    assert sum(metrics["fingerprint_rule"].values()) == 1
+    assert metrics["fingerprint_rule"]["same-ip"] == 1
+    setup.is_now(**{**MACHINE, "disk": None})
+    metrics = parsed(setup("monitor", "prometheus").stdout)
+    assert {name for name, one in metrics["fingerprint_attribute_absent"].items() if one} == {"disk-info"}
 
 
 def test_unreadable_attribute_is_neither_changed_nor_absent(setup: Setup) -> None:
     denied(setup)
-    told = parsed(setup("monitor", "prometheus").stdout)
+    metrics = parsed(setup("monitor", "prometheus").stdout)
     unread = {"bios-hash", "memory-hash", "processor-hash", "system-hash"}
-    assert {name for name, one in told["fingerprint_attribute_unreadable"].items() if one} == unread
-    assert set(told["fingerprint_attribute_absent"].values()) == {0}
-    assert {name for name, one in told["fingerprint_attribute_changed"].items() if one} == {
+    assert {name for name, one in metrics["fingerprint_attribute_unreadable"].items() if one} == unread
+    assert set(metrics["fingerprint_attribute_absent"].values()) == {0}
+    assert {name for name, one in metrics["fingerprint_attribute_changed"].items() if one} == {
         "disk-info", "hostname-info", "ipaddress-info", "macaddr-info",
     }  # fmt: skip
 
@@ -310,19 +310,19 @@ def test_hard_link_to_the_old_file_keeps_its_content(setup: Setup, tmp_path: Pat
 def test_reader_never_gets_a_partial_file(tmp_path: Path) -> None:
     target = tmp_path / "fingerprint.prom"
     # Longer than a block, so that a file that is written in place would be seen in part.
-    texts = {f"{number} " * 20_000 + "end\n" for number in range(5)}
-    write_textfile(str(target), next(iter(texts)))
+    contents = {f"{number} " * 20_000 + "end\n" for number in range(5)}
+    write_textfile(str(target), next(iter(contents)))
     seen, done = [], threading.Event()
 
     def read() -> None:
         while not done.is_set():
-            seen.append(target.read_text() in texts)
+            seen.append(target.read_text() in contents)
 
     reader = threading.Thread(target=read)
     reader.start()
     try:
         for _ in range(40):
-            for text in texts:
+            for text in contents:
                 write_textfile(str(target), text)
     finally:
         done.set()
@@ -433,23 +433,23 @@ def test_directory_at_the_path_is_an_error_and_stays(setup: Setup, tmp_path: Pat
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="modes as Unix has them")
 def test_unwritable_directory_is_an_error_and_stays_empty(setup: Setup, tmp_path: Path) -> None:
-    folder = tmp_path / "out"
-    folder.mkdir(mode=0o555)
-    target = folder / "fingerprint.prom"
+    directory = tmp_path / "out"
+    directory.mkdir(mode=0o555)
+    target = directory / "fingerprint.prom"
     command = [COMMAND, "--vault", str(setup.vault), "--snapshot", str(setup.snapshot), "monitor", "prometheus",
     "--textfile",
                str(target)]  # fmt: skip
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
             pytest.skip("root may write everything, and setpriv of util-linux is not here")
-        os.chown(folder, 65534, 65534)
+        os.chown(directory, 65534, 65534)
         command = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", *command]
     done = subprocess.run(command, env=setup.env, capture_output=True, text=True, check=False)
     if "setpriv: " in done.stderr:
         pytest.skip(f"setpriv may not do it here: {done.stderr.strip()}")
     assert done.returncode == 3
     assert f"{target}: cannot write the metrics: Permission denied" in done.stderr
-    assert os.listdir(folder) == []
+    assert os.listdir(directory) == []
 
 
 def test_unwritable_file_raises_with_a_remedy(tmp_path: Path) -> None:
@@ -468,13 +468,13 @@ def rules_of_the_page() -> str:
 
 
 def test_page_names_every_metric_and_no_other(setup: Setup) -> None:
-    told: set[str] = set()
+    names: set[str] = set()
     for case in (healthy, soon, missing):
         case(setup)
-        told |= set(parsed(setup("monitor", "prometheus").stdout))
+        names |= set(parsed(setup("monitor", "prometheus").stdout))
     page = DOC.read_text()
-    assert set(re.findall(r"^\| `(fingerprint_\w+)", page, re.MULTILINE)) == told
-    assert set(re.findall(r"\bfingerprint_\w+", rules_of_the_page())) <= told
+    assert set(re.findall(r"^\| `(fingerprint_\w+)", page, re.MULTILINE)) == names
+    assert set(re.findall(r"\bfingerprint_\w+", rules_of_the_page())) <= names
 
 
 @needs_promtool
@@ -538,11 +538,11 @@ def test_page_names_the_file_that_the_units_write() -> None:
     assert "/var/lib/prometheus/node-exporter/fingerprint.prom" in DOC.read_text()
 
 
-@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a pipe"])
+@pytest.mark.parametrize("kind", ["pipe", "directory", "link to a pipe"])
 def test_special_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
-    """As root, one look with /dev/null or /dev/stdout for the file would take it from the whole machine."""
+    """As root, one check with /dev/null or /dev/stdout as the file would remove it for every process."""
     target = tmp_path / "target"
-    if kind == "folder":
+    if kind == "directory":
         target.mkdir()
     else:
         os.mkfifo(tmp_path / "pipe" if "link" in kind else target)
@@ -550,8 +550,8 @@ def test_special_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
             target.symlink_to("pipe")
 
     def there() -> dict[str, tuple[int, int, int]]:
-        looked = {path.name: path.lstat() for path in tmp_path.iterdir()}
-        return {name: (status.st_ino, status.st_mode, status.st_ctime_ns) for name, status in looked.items()}
+        statuses = {path.name: path.lstat() for path in tmp_path.iterdir()}
+        return {name: (status.st_ino, status.st_mode, status.st_ctime_ns) for name, status in statuses.items()}
 
     before = there()
     with pytest.raises(InputError, match="not a regular file"):

@@ -37,8 +37,8 @@ SERVICES = ("fingerprint-watch.service", "fingerprint-metrics.service")
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
 
 
-def units(folder: Path, system: str, *words: str) -> Any:
-    done = run("monitor", "units", str(folder), "--system", system, "--output", "json", *words)
+def units(directory: Path, system: str, *words: str) -> Any:
+    done = run("monitor", "units", str(directory), "--system", system, "--output", "json", *words)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     jsonschema.validate(answer, SCHEMA)
@@ -51,14 +51,14 @@ def setting(unit: Path, name: str) -> list[str]:
 
 @pytest.mark.parametrize("system", NAMES)
 def test_files_of_a_system_are_written_and_listed(tmp_path: Path, system: str) -> None:
-    folder = tmp_path / "new" / "folder"
-    answer = units(folder, system, "--program", PROGRAMS[system])
-    assert answer["directory"] == str(folder)
+    directory = tmp_path / "new" / "directory"
+    answer = units(directory, system, "--program", PROGRAMS[system])
+    assert answer["directory"] == str(directory)
     assert answer["system"] == system
     assert answer["program"] == PROGRAMS[system]
-    assert answer["files"] == [str(folder / name) for name in NAMES[system]]
-    assert sorted(os.listdir(folder)) == sorted(NAMES[system])
-    for path in folder.iterdir():
+    assert answer["files"] == [str(directory / name) for name in NAMES[system]]
+    assert sorted(os.listdir(directory)) == sorted(NAMES[system])
+    for path in directory.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o644
         text = path.read_bytes().decode("utf-16" if system == "windows" else "utf-8")
         assert not re.search("@[A-Z]+@", text)
@@ -174,7 +174,7 @@ def test_units_match_the_behaviour_of_the_commands(tmp_path: Path) -> None:
     assert setting(watch, "NotifyAccess") == ["main"]
     assert setting(watch, "WatchdogSec") == ["15min"]
     assert setting(watch, "Restart") == ["on-failure"]
-    # A signal to the tools of a look would make what they read unreadable.
+    # A signal to the tools of a check would make their attributes unreadable.
     assert setting(watch, "KillMode") == ["mixed"]
     assert setting(watch, "ExecReload") == ["/bin/kill -HUP $MAINPID"]
     assert setting(metrics, "Type") == ["oneshot"]
@@ -207,17 +207,17 @@ def test_exposure_by_systemd_analyze_is_low(tmp_path: Path, name: str) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if "--offline" in done.stderr:
-        pytest.skip("this systemd-analyze looks at running units only")
-    told = re.search(r"exposure level for \S+: (\d+\.\d)", done.stdout)
-    assert told, done.stdout + done.stderr
-    assert float(told[1]) < 2.5
+        pytest.skip("this systemd-analyze reads running units only")
+    found = re.search(r"exposure level for \S+: (\d+\.\d)", done.stdout)
+    assert found, done.stdout + done.stderr
+    assert float(found[1]) < 2.5
 
 
 @needs_systemd
-@pytest.mark.parametrize("folder", ["plain", "a %h $HOME ${X} & ünicode"])
-def test_systemd_analyze_accepts_the_units(tmp_path: Path, folder: str) -> None:
-    # The program is looked for: so its path must come out of the unit as it went in.
-    program = tmp_path / folder / "fingerprint"
+@pytest.mark.parametrize("directory", ["plain", "a %h $HOME ${X} & ünicode"])
+def test_systemd_analyze_accepts_the_units(tmp_path: Path, directory: str) -> None:
+    # systemd-analyze searches for the program, so the unit must hold its exact path.
+    program = tmp_path / directory / "fingerprint"
     program.parent.mkdir()
     program.symlink_to(COMMAND)
     answer = units(tmp_path / "u", "systemd", "--program", str(program), "--textfile", str(program) + ".prom")
@@ -280,8 +280,8 @@ def test_check_succeeds_with_the_one_capability_of_the_unit(tmp_path: Path, capa
     env = environment(tmp_path / "state")
     assert run("--vault", str(vault), "vault", "init", env=env).returncode == 0
     # As the agent leaves them.
-    for folder in (vault / "Store", vault):
-        folder.chmod(0o600)
+    for directory in (vault / "Store", vault):
+        directory.chmod(0o600)
     done = subprocess.run(
         [
             "setpriv", "--bounding-set", capabilities, "--inh-caps", "-all", "--no-new-privs",

@@ -49,7 +49,7 @@ set -e
 lib=$3
 shift 3
 mount -t tmpfs -o mode=755 tmpfs /run
-# It would set limits of the whole machine.
+# It would set limits of the host.
 for directory in /proc/sys /sys; do
     mount --bind $directory $directory
     mount -o remount,bind,ro $directory
@@ -80,7 +80,7 @@ export container=fingerprint-test SYSTEMD_UNIT_PATH=/etc/systemd/system:/run/sys
 export SYSTEMD_GENERATOR_PATH=/var/lib/none
 exec "$SYSTEMD" --system --unit=boot.target --log-target=null --show-status=0
 """
-# It answers like one with a table, and slowly if it is told to.
+# It answers like one with a table; slowly while /var/lib/slow exists.
 FAKE_DMIDECODE = """#!/bin/sh
 if [ -e /var/lib/slow ]; then sleep 2; fi
 echo "SMBIOS 3.0 present. $*"
@@ -101,19 +101,19 @@ def until(holds: Callable[[], Any], what: str) -> Any:
 class Manager:
     """A systemd that runs our units only. Its /var/lib is our directory, with the vault where the agent has it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.units = folder / "units"
-        self.textfile = folder / "prometheus/node-exporter/fingerprint.prom"
-        self.log = folder / "watch.log"
-        self.slow = folder / "slow"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.units = directory / "units"
+        self.textfile = directory / "prometheus/node-exporter/fingerprint.prom"
+        self.log = directory / "watch.log"
+        self.slow = directory / "slow"
         self.name = f"fingerprint-test-{os.getpid()}-{time.monotonic_ns()}"
         self.units.mkdir()
         done = run("monitor", "units", str(self.units), "--system", "systemd")
         assert done.returncode == 0, done.stderr
         for target in TARGETS:
             (self.units / f"{target}.target").write_text("[Unit]\nDefaultDependencies=no\n")
-        # Started at once, as if they were enabled. What is wanted is not forgotten when it ends, and tells its result.
+        # Started at once, as if they were enabled. systemd keeps the result of a wanted unit after its end.
         (self.units / "boot.target").write_text(f"[Unit]\nWants={WATCH} {METRICS}\n")
         kept = {sys.prefix, sys.base_prefix, str(Path(fingerprint.__file__).parent.parent)}
         self._kept = sorted(path for path in kept if path.startswith(("/tmp/", "/var/tmp/")))
@@ -122,14 +122,14 @@ class Manager:
         for unit in (WATCH, METRICS):
             self.change(unit, seen, "seen")
         self.change(WATCH, "StandardOutput=append:/var/lib/watch.log\nStandardError=append:/var/lib/watch.err\n", "log")
-        dmidecode = folder / "dmidecode"
+        dmidecode = directory / "dmidecode"
         dmidecode.write_text(FAKE_DMIDECODE)
         dmidecode.chmod(0o755)
-        self._errors = (folder / "errors").open("w+")
+        self._errors = (directory / "errors").open("w+")
         self._process = subprocess.Popen(
             [
                 "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "sh", "-c", OUTSIDE, "sh", self.name, INSIDE,
-                str(folder), *self._kept,
+                str(directory), *self._kept,
             ],
             env={"PATH": os.environ["PATH"], "SYSTEMD": str(SYSTEMD)}, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=self._errors, stderr=subprocess.STDOUT,
@@ -147,7 +147,7 @@ class Manager:
             try:
                 found = children.read_text().split()
             except OSError as error:
-                return f"the first process is not told: {error}"
+                return f"the first process is unknown: {error}"
             if found:
                 self.enter = ["nsenter", "-t", found[0], "-p", "-m", "-C", "-u", "-i", "-n"]
                 if self("systemctl", "is-active", "boot.target").stdout == "active\n":
@@ -157,9 +157,9 @@ class Manager:
 
     def change(self, unit: str, lines: str, name: str) -> None:
         """Add settings to the service of a unit."""
-        folder = self.units / f"{unit}.d"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{name}.conf").write_text(f"[Service]\n{lines}")
+        directory = self.units / f"{unit}.d"
+        directory.mkdir(exist_ok=True)
+        (directory / f"{name}.conf").write_text(f"[Service]\n{lines}")
 
     def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command beside it, without the restrictions of a unit."""
@@ -194,7 +194,7 @@ class Manager:
         """Stop all, and make a new record."""
         self("systemctl", "stop", WATCH, METRICS)
         for name in ("amazon", "hardware-fingerprint", "prometheus"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+            shutil.rmtree(self.directory / name, ignore_errors=True)
         for path in (self.log, self.slow, *self.units.glob("*.d/test.conf")):
             path.unlink(missing_ok=True)
         self.textfile.parent.mkdir(parents=True)
@@ -206,10 +206,10 @@ class Manager:
         """Make a record, with directories of the mode that the agent gives them."""
         # Nothing is made where our journal knows an earlier one.
         for name in ("amazon", "hardware-fingerprint"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+            shutil.rmtree(self.directory / name, ignore_errors=True)
         self.fingerprint(*words, "vault", "init")
-        for folder in (f"{VAULT}/Store", VAULT):
-            (self.folder / os.path.relpath(folder, "/var/lib")).chmod(0o600)
+        for directory in (f"{VAULT}/Store", VAULT):
+            (self.directory / os.path.relpath(directory, "/var/lib")).chmod(0o600)
 
     def close(self) -> None:
         if self.enter:
@@ -254,7 +254,7 @@ def manager(booted: Manager) -> Manager:
 
 def test_watch_is_ready_and_reads_every_attribute(manager: Manager) -> None:
     manager.systemctl("start", WATCH)
-    # `start` returned because it told that it is ready; its first look is over then.
+    # `start` returned because the program notified that it is ready, after its first check.
     assert manager.states(WATCH, "ActiveState", "SubState", "Type") == ["active", "running", "notify"]
     [status] = manager.states(WATCH, "StatusText")
     assert status.startswith("same machine: ")
@@ -270,7 +270,7 @@ def test_watch_is_ready_and_reads_every_attribute(manager: Manager) -> None:
 
 
 def test_reload_of_watch_checks_at_once(manager: Manager) -> None:
-    """By SIGHUP. `systemctl kill` sends it to the whole cgroup, so also to tools that this look has begun to run."""
+    """By SIGHUP. `systemctl kill` would send it to the complete cgroup, and so to the tools of this check."""
     manager.systemctl("start", WATCH)
     manager.fingerprint("threshold", "set", "50")
     manager.systemctl("reload", WATCH)
@@ -299,9 +299,9 @@ def test_signal_during_a_check_does_not_spoil_it(manager: Manager, word: str) ->
     manager.systemctl("reload", WATCH)
     [group] = manager.states(WATCH, "ControlGroup")
     tools = ("sh", "-c", f"test $(wc -l </sys/fs/cgroup{group}/cgroup.procs) -gt 1")
-    until(lambda: manager(*tools).returncode == 0, "it does not look")
+    until(lambda: manager(*tools).returncode == 0, "it does not check")
     manager.systemctl(word, WATCH)
-    until(lambda: manager.textfile.stat().st_mtime_ns != before, "the look did not end")
+    until(lambda: manager.textfile.stat().st_mtime_ns != before, "the check did not end")
     if word == "reload":
         manager.slow.unlink()
         manager.systemctl("stop", WATCH)
@@ -331,7 +331,7 @@ def test_watchdog_is_fed_and_restarts_a_hung_watch(manager: Manager) -> None:
     manager.systemctl("daemon-reload")
     manager.systemctl("start", WATCH)
     [first] = manager.states(WATCH, "MainPID")
-    # Its next look is 300 seconds away.
+    # Its next check is 300 seconds away.
     time.sleep(5)
     assert manager.states(WATCH, "MainPID", "SubState", "NRestarts") == [first, "running", "0"]
     manager.systemctl("kill", "-s", "STOP", WATCH)
@@ -350,11 +350,11 @@ def test_watch_is_not_restarted_after_a_usage_error(manager: Manager) -> None:
 @pytest.mark.parametrize(("case", "code"), [("same", 0), ("different", 1), ("missing", 3)])
 def test_findings_of_metrics_are_no_failure_of_the_service(manager: Manager, case: str, code: int) -> None:
     if case == "different":
-        (manager.folder / "machine.json").write_text(json.dumps(unix_snapshot(machine_id="0" * 32)))
+        (manager.directory / "machine.json").write_text(json.dumps(unix_snapshot(machine_id="0" * 32)))
         manager.record("--snapshot", "/var/lib/machine.json")
     elif case == "missing":
-        shutil.rmtree(manager.folder / "amazon/ssm/Vault")
-        (manager.folder / "amazon/ssm/Vault").mkdir()
+        shutil.rmtree(manager.directory / "amazon/ssm/Vault")
+        (manager.directory / "amazon/ssm/Vault").mkdir()
     manager.systemctl("start", METRICS)
     assert manager.states(METRICS, "ActiveState", "Result", "ExecMainStatus") == ["inactive", "success", str(code)]
     assert manager.textfile.stat().st_mode & 0o7777 == 0o644
@@ -399,7 +399,7 @@ STATES = {
 @pytest.mark.parametrize("runs", [True, False], ids=["runs", "stopped"])
 @pytest.mark.parametrize("state", STATES)
 def test_printed_remedy_enables_the_agents_unit(manager: Manager, state: str, runs: bool) -> None:
-    program = manager.folder / "amazon-ssm-agent"
+    program = manager.directory / "amazon-ssm-agent"
     shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
     (manager.units / AGENT).write_text(
         "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/var/lib/amazon-ssm-agent 1000\n"
@@ -413,9 +413,9 @@ def test_printed_remedy_enables_the_agents_unit(manager: Manager, state: str, ru
         manager.systemctl("daemon-reload")
         assert manager.states(AGENT, "UnitFileState", "ActiveState") == [state, "active" if runs else "inactive"]
         words = (COMMAND, "--vault", VAULT, "diagnose", "--only", "running", "--output", "json")
-        told = json.loads(manager(*words).stdout)["checks"][0]
-        assert f"will not after the next start of the machine: its unit is {state}" in told["text"]
-        done = manager("sh", "-c", told["command"])
+        check = json.loads(manager(*words).stdout)["checks"][0]
+        assert f"will not after the next start of the machine: its unit is {state}" in check["text"]
+        done = manager("sh", "-c", check["command"])
         assert done.returncode == 0, done.stderr
         manager.systemctl("daemon-reload")
         assert manager.states(AGENT, "UnitFileState", "ActiveState") == ["enabled", "active"]

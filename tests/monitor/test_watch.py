@@ -1,4 +1,4 @@
-"""`fingerprint monitor watch` as a real process: what it logs, when it checks, how it ends, what systemd is told."""
+"""`fingerprint monitor watch` as a real process: what it logs, when it checks, how it ends, how it notifies systemd."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals a
 
 SCHEMA = Draft202012Validator(json.loads((resources.files("fingerprint") / "schemas/monitor-watch.json").read_text()))
 DOC = DOCS / "monitoring.md"
-WHOLE = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", "ip": "192.0.2.2", "host_name": "zebra-77"}
+MACHINE = {"dmi": "SMBIOS 3.0 present.", "disk": "total 0", "ip": "192.0.2.2", "host_name": "zebra-77"}
 REFUSED = {
     "dmi": "SMBIOS 3.1 present.", "disk": "total 8", "ip": "198.51.100.23", "host_name": "quagga-78",
     "mac": "a2:99:21:33:46:99",
@@ -63,8 +63,8 @@ class Listener:
         assert all("=" in line for line in lines), lines
         return dict(line.split("=", 1) for line in lines)
 
-    def look(self) -> dict[str, str]:
-        """Wait until it has looked once more."""
+    def next_check(self) -> dict[str, str]:
+        """Wait for the next check, and return its message."""
         while True:
             message = self.next()
             if "STATUS" in message:
@@ -141,7 +141,7 @@ class Watch:
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Setup:
-    return Setup.with_record(tmp_path, **WHOLE)
+    return Setup.with_record(tmp_path, **MACHINE)
 
 
 @pytest.fixture
@@ -185,11 +185,11 @@ def replace_record(setup: Setup) -> None:
     setup.record.write_bytes(encode_fingerprint(record.replace(fingerprint=OTHER_FINGERPRINT, hardware_hash=now)))
 
 
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+def files(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
 
 
-# What it tells.
+# What it reports.
 
 
 def test_watch_reports_its_start_and_then_only_changes(setup: Setup, listener: Listener) -> None:
@@ -198,11 +198,11 @@ def test_watch_reports_its_start_and_then_only_changes(setup: Setup, listener: L
         assert (started["why"], started["verdict"], started["differences"]) == ("start", "same", [])
         assert started["text"] == "same machine: rule 4: same hardware ID and same IP address"
         assert started["score"] == {"matched": 9, "total": 9, "percent": 100.0}
-        listener.look()
+        listener.next_check()
         for _ in range(3):
             running.send(signal.SIGHUP)
-            listener.look()
-        # The next line is of the change, so the looks in between wrote none.
+            listener.next_check()
+        # The next line is of the change, so the checks in between wrote none.
         set_threshold(setup, 77)
         running.send(signal.SIGHUP)
         changed = running.event("changed")
@@ -237,7 +237,7 @@ def test_replaced_record_is_reported(setup: Setup) -> None:
 
 
 def test_changed_verdict_is_reported_with_both_rules(setup: Setup) -> None:
-    setup.is_now(**{**WHOLE, "ip": "198.51.100.23", "dmi": "SMBIOS 3.1 present."})
+    setup.is_now(**{**MACHINE, "ip": "198.51.100.23", "dmi": "SMBIOS 3.1 present."})
     with watch(setup, "--interval", "0.05") as running:
         assert running.event("started")["verdict"] == "same"
         set_threshold(setup, 45)
@@ -251,12 +251,12 @@ def test_changed_verdict_is_reported_with_both_rules(setup: Setup) -> None:
 def test_lost_and_restored_record_is_reported_once_each(setup: Setup, listener: Listener) -> None:
     with watch(setup, *FOREVER, **listener.environ) as running:
         running.event("started")
-        listener.look()
+        listener.next_check()
         kept = setup.directory / "kept"
         setup.record.rename(kept)
         for _ in range(3):
             running.send(signal.SIGHUP)
-            assert "unknown: " in listener.look()["STATUS"]
+            assert "unknown: " in listener.next_check()["STATUS"]
         kept.rename(setup.record)
         running.send(signal.SIGHUP)
         failed = running.event("failed")
@@ -282,7 +282,7 @@ def test_watch_starts_before_the_vault_exists(tmp_path: Path) -> None:
         assert running.event("started")["error"]["kind"] == "VaultMissing"
         assert setup("vault", "init").returncode == 0
         while running.event("recovered", "failed")["event"] != "recovered":
-            # A look may have seen the vault half made.
+            # A check may have seen a part of the vault.
             pass
 
 
@@ -292,22 +292,22 @@ def test_output_holds_no_id(setup: Setup) -> None:
     assert record.hardware_hash is not None
     setup.is_now(**REFUSED)
     now = collect(RecordedMachine.load(str(setup.snapshot))).hardware_hash
-    told = []
+    lines_so_far = []
     with watch(setup, "--interval", "0.05", form="text") as running:
-        told.append(running.line())
+        lines_so_far.append(running.line())
         replace_record(setup)
-        told.append(running.line())
+        lines_so_far.append(running.line())
         setup.record.rename(setup.directory / "kept")
-        told.append(running.line())
+        lines_so_far.append(running.line())
         code, lines, complaint = running.end()
     assert code == 0
-    text = "".join([*told, *lines, complaint])
+    text = "".join([*lines_so_far, *lines, complaint])
     secrets = {record.fingerprint, OTHER_FINGERPRINT, *record.hardware_hash.values(), *now.values()}
     assert len(secrets) > 10
     for value in secrets:
         assert value.strip() not in text
     line = r"2026-11-24T00:00:00Z changed \(interval\): same machine: .* \[.*the fingerprint was replaced.*\]\n"
-    assert re.fullmatch(line, told[1])
+    assert re.fullmatch(line, lines_so_far[1])
 
 
 def test_json_holds_no_id(setup: Setup) -> None:
@@ -335,21 +335,21 @@ def test_event_of_the_page_has_all_fields(setup: Setup) -> None:
 
 
 def test_changed_and_unreadable_attributes_are_named(setup: Setup) -> None:
-    machine = RecordedMachine(unix_snapshot(**WHOLE))
-    denied = unix_snapshot(**WHOLE)
+    machine = RecordedMachine(unix_snapshot(**MACHINE))
+    denied = unix_snapshot(**MACHINE)
     for command in denied["commands"]:
         if command["argv"][-1] == "bios":
             command.update(returncode=1, stdout="", stderr="/dev/mem: Permission denied\n")
-    coming = [denied, unix_snapshot(**WHOLE), unix_snapshot(**{**WHOLE, "host_name": "quagga-78"})]
+    coming = [denied, unix_snapshot(**MACHINE), unix_snapshot(**{**MACHINE, "host_name": "quagga-78"})]
     events: list[Event] = []
 
-    def tell(event: Event) -> None:
+    def report(event: Event) -> None:
         events.append(event)
         if coming:
             machine.snapshot = coming.pop(0)
 
     vault = Vault(str(setup.vault), state=setup.env["FINGERPRINT_STATE"])
-    Watcher(vault, machine, tell, pytest.fail, interval=0.001, notifier=Notifier({})).run(checks=4)
+    Watcher(vault, machine, report, pytest.fail, interval=0.001, notifier=Notifier({})).run(checks=4)
     assert [event.differences for event in events] == [
         (), ("bios-hash is unreadable",), ("bios-hash is readable again",),
         ("hostname-info changed", "any-drift begins"),
@@ -502,16 +502,16 @@ def test_metrics_are_written_at_each_check(setup: Setup, listener: Listener) -> 
     target.parent.mkdir()
     with watch(setup, *FOREVER, "--textfile", str(target), **listener.environ) as running:
         running.event("started")
-        listener.look()
+        listener.next_check()
         for threshold in (50, 60):
             assert f"fingerprint_threshold_ratio 0.{threshold // 10}\n" not in target.read_text()
             set_threshold(setup, threshold)
             running.send(signal.SIGHUP)
-            listener.look()
+            listener.next_check()
             assert f"fingerprint_threshold_ratio 0.{threshold // 10}\n" in target.read_text()
         target.unlink()
         running.send(signal.SIGHUP)
-        listener.look()
+        listener.next_check()
         assert target.stat().st_mode & 0o777 == 0o644
 
 
@@ -519,24 +519,24 @@ def test_failed_metrics_are_reported_once_and_checks_go_on(setup: Setup, listene
     target = setup.directory / "out" / "f.prom"
     with watch(setup, *FOREVER, "--textfile", str(target), **listener.environ) as running:
         running.event("started")
-        listener.look()
+        listener.next_check()
 
-        def look() -> None:
+        def check() -> None:
             running.send(signal.SIGHUP)
-            listener.look()
+            listener.next_check()
 
-        look()
-        look()
+        check()
+        check()
         set_threshold(setup, 50)
-        look()
+        check()
         running.event("changed")
         target.parent.mkdir()
-        look()
+        check()
         assert target.exists()
         # After it went well, another failure is news.
         shutil.rmtree(target.parent)
-        look()
-        look()
+        check()
+        check()
         code, lines, complaint = running.end()
     assert (code, lines) == (0, [])
     assert complaint.count("\n") == complaint.count("cannot write the metrics: No such file") == 2
@@ -554,7 +554,7 @@ def test_manager_is_notified_of_start_state_and_end(setup: Setup, tmp_path: Path
     try:
         with watch(setup, *FOREVER, "--textfile", str(target), **listener.environ) as running:
             first = listener.next()
-            # The first look is over when it is ready: its metrics are written.
+            # It is ready after its first check: its metrics are written.
             assert target.exists()
             assert first == {
                 "READY": "1", "STATUS": "same machine: rule 4: same hardware ID and same IP address", "WATCHDOG": "1",
@@ -584,7 +584,7 @@ def test_watchdog_is_fed_between_two_checks(setup: Setup, listener: Listener) ->
         assert "READY" in listener.next()
         begin = time.monotonic()
         for _ in range(4):
-            # Twelve hours before the next look.
+            # Twelve hours before the next check.
             assert listener.next() == {"WATCHDOG": "1"}
         # At half of the time allowed, and not as fast as it can.
         assert time.monotonic() - begin > 0.3
@@ -692,10 +692,10 @@ def network() -> Iterator[Network]:
 
 
 @contextmanager
-def watch_live(network: Network, folder: Path, listener: Listener) -> Iterator[Watch]:
+def watch_live(network: Network, directory: Path, listener: Listener) -> Iterator[Watch]:
     """Watch this host, in a network namespace, with a vault of its own."""
-    env = {**environment(folder / "state"), **listener.environ}
-    command = [*network.enter, COMMAND, "--vault", str(folder / "Vault")]
+    env = {**environment(directory / "state"), **listener.environ}
+    command = [*network.enter, COMMAND, "--vault", str(directory / "Vault")]
     subprocess.run([*command, "vault", "init"], env=env, check=True, capture_output=True)
     running = Watch([*command, "monitor", "watch", "--output", "json", *FOREVER], env)
     try:
@@ -708,7 +708,7 @@ def test_new_address_wakes_it(network: Network, tmp_path: Path, listener: Listen
     with watch_live(network, tmp_path, listener) as running:
         started = running.event("started")
         assert started["changed"] == []
-        listener.look()
+        listener.next_check()
         assert network.ip("address del 192.0.2.7/24 dev test0", "address add 198.51.100.23/24 dev test0")
         changed = running.event("changed")
         assert changed["why"] == "address-change"
@@ -723,12 +723,12 @@ def test_new_address_wakes_it(network: Network, tmp_path: Path, listener: Listen
 def test_flapping_interface_causes_few_checks(network: Network, tmp_path: Path, listener: Listener) -> None:
     with watch_live(network, tmp_path, listener) as running:
         running.event("started")
-        listener.look()
+        listener.next_check()
         flap = ("address del 192.0.2.7/24 dev test0", "address add 192.0.2.7/24 dev test0")
         assert network.ip(*flap * 10, "address del 192.0.2.7/24 dev test0", "address add 198.51.100.23/24 dev test0")
-        # A look may have come in between, and have seen it in any state.
+        # A check may have come in between and seen any state.
         while running.event("changed")["changed"] != ["ipaddress-info"]:
             pass
         assert running.end()[0] == 0
-        looks = [message for message in listener.waiting() if "STATUS" in message]
-        assert 1 <= len(looks) <= 4
+        checks = [message for message in listener.waiting() if "STATUS" in message]
+        assert 1 <= len(checks) <= 4

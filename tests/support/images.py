@@ -56,11 +56,11 @@ INNOCENT = {
 class Image:
     """A mounted image, and the command line over it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.root = folder / "root"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.root = directory / "root"
         self.root.mkdir()
-        self.env = environment(folder / "state")
+        self.env = environment(directory / "state")
         for path, content in INNOCENT.items():
             self.put(path, content)
 
@@ -77,7 +77,7 @@ class Image:
         self.put("var/lib/amazon/ssm/Vault/Store/RegistrationKey", "planted-private-key")
 
     def __call__(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        options.setdefault("cwd", self.folder)
+        options.setdefault("cwd", self.directory)
         return run("--root", str(self.root), "image", *words, env=self.env, **options)
 
     def json(self, *words: str, **options: Any) -> Any:
@@ -95,8 +95,8 @@ class Image:
 def tree(root: Path, times: bool = True) -> dict[str, Any]:
     """Return all that reading must not change: kinds, modes, owners, times, contents, links."""
     found: dict[str, Any] = {}
-    for folder, folders, files in os.walk(root):
-        for path in [folder, *(os.path.join(folder, name) for name in folders + files)]:
+    for directory, directories, files in os.walk(root):
+        for path in [directory, *(os.path.join(directory, name) for name in directories + files)]:
             status = os.lstat(path)
             content: Any = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
             if stat.S_ISREG(status.st_mode):
@@ -111,4 +111,4 @@ def kinds(answer: Any) -> set[str]:
 
 
 def unprivileged(image: Image, *words: str) -> subprocess.CompletedProcess[str]:
-    return command_as_nobody("--root", str(image.root), "image", *words, env=image.env, cwd=image.folder)
+    return command_as_nobody("--root", str(image.root), "image", *words, env=image.env, cwd=image.directory)
