@@ -1,6 +1,6 @@
-"""Build of the native core; everything else stands in pyproject.toml.
+"""Build the native modules; pyproject.toml has everything else.
 
-docs/native.md has the modules and why they are built so.
+docs/native.md has the modules and the reasons for this build.
 
 FINGERPRINT_SANITIZE=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer.
 FINGERPRINT_ABI3=1 builds for the Limited API of Python 3.11 (slower small calls, one wheel for all).
@@ -18,7 +18,7 @@ MODULES = ("_core", "_fleet", "_matchlines")
 HEADERS = sorted(str(path) for path in Path("native/include").glob("*.h"))
 LIMITED_API = os.environ.get("FINGERPRINT_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 if LIMITED_API and sys.version_info < (3, 11):
-    raise SystemExit("FINGERPRINT_ABI3=1 is for Python 3.11 and later, and this is an earlier one")
+    raise SystemExit("FINGERPRINT_ABI3=1 requires Python 3.11 or later")
 
 if sys.platform == "win32":
     compile_args, link_args = ["/O2"], []
@@ -26,13 +26,13 @@ elif os.environ.get("FINGERPRINT_SANITIZE") == "1":
     compile_args = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"]
     link_args = ["-fsanitize=address,undefined"]
 else:
-    # No debug information: it makes the files six times larger and the import slower.
+    # No debug information: with it the files are six times larger and the import is slower.
     compile_args, link_args = ["-O3", "-g0", "-ffp-contract=off"], ["-Wl,-s"]
     if sys.platform == "darwin":
         link_args = []
 
 if sys.platform != "win32":
-    # A macro of Python that the Limited API lacks would otherwise be found missing at the import only.
+    # Otherwise a macro that the Limited API lacks would fail only at the import.
     compile_args.append("-Werror=implicit-function-declaration")
 
 setup(
@@ -58,13 +58,13 @@ setup(
             "wraparound": False,
             "embedsignature": False,
             "auto_pickle": False,
-            # Both are decided in docs/native.md, and tests/native/test_modules.py holds what follows from them.
+            # docs/native.md has the reasons; tests/native/test_modules.py tests the consequences.
             "freethreading_compatible": False,
             "subinterpreters_compatible": "no",
         },
     ),
-    # Plain scripts instead of a console_scripts entry: the wrapper that installers write for those
-    # imports `re` on some versions, which costs more than the whole command.
+    # Plain scripts in place of a console_scripts entry: the wrapper that installers write for such an entry imports
+    # `re` on some versions, which takes longer than the command itself.
     scripts=[] if sys.platform == "win32" else ["bin/fingerprint", "bin/fingerprint-main"],
     entry_points={"console_scripts": ["fingerprint = fingerprint.cli:main_and_exit"]}
     if sys.platform == "win32"

@@ -1,7 +1,7 @@
-"""Every error of the package: one small tree, each with its facts, an exit code and a remedy.
+"""All errors of the package, each with its facts, an exit code and a remedy.
 
-An error tells what was read, where, what is wrong and what to do next. Facts are plain strings and
-numbers, so errors pickle, and never hold a secret (no fingerprint, no machine id, no key).
+An error says what failed, where, and what to do next. Facts are plain strings and numbers, so errors can be pickled;
+they never contain a secret (no fingerprint, no machine ID, no key).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ EXIT_PIPE_CLOSED = 141
 
 
 class FingerprintError(Exception):
-    """Base of all errors of this package.
+    """Base class of all errors of this package.
 
     Args:
-        what: what went wrong, in one sentence without a full stop.
+        what: what failed, in one sentence without a full stop.
         where: the file, directory, command or line that was read or written.
         remedy: what to do next, in one sentence.
     """
@@ -44,7 +44,7 @@ class FingerprintError(Exception):
         return _rebuild, (type(self), self.what, self.where, self.remedy)
 
     def again(self) -> Self:
-        """Return an equal error: one that is raised more than once may get another remedy each time."""
+        """Return an equal error, so that an error that is raised again can get another remedy."""
         return type(self)(self.what, where=self.where, remedy=self.remedy)
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ class FingerprintError(Exception):
 
 
 def writable(text: str) -> str:
-    """Return a text as one that can be written as JSON: a path may hold bytes that are no text."""
+    """Return a text that can be written as JSON: bytes of a path that are not UTF-8 become escapes."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:
@@ -75,17 +75,17 @@ def _rebuild(kind: type[FingerprintError], what: str, where: str, remedy: str) -
 
 
 class UsageError(FingerprintError):
-    """The caller's words are off: an unknown option, a threshold out of range."""
+    """An argument is invalid, such as an unknown option or a threshold out of range."""
 
     exit_code = EXIT_USAGE
 
 
 class CollectError(FingerprintError):
-    """The machine's attributes could not be read well enough to decide anything."""
+    """Too few attributes of the machine are readable for any decision."""
 
 
 class InputError(FingerprintError):
-    """A file that the user named could not be read or written."""
+    """A file that the user named is unreadable or cannot be written."""
 
 
 class OutputError(FingerprintError):
@@ -93,69 +93,69 @@ class OutputError(FingerprintError):
 
 
 class PipeClosed(OutputError):
-    """Whoever read standard output has had enough, such as `head`; that is no mistake."""
+    """The reader of standard output, such as `head`, closed the pipe; this is not a failure."""
 
     exit_code = EXIT_PIPE_CLOSED
 
-    def __init__(self, what: str = "the answer is not read any more", *, where: str = "standard output",
+    def __init__(self, what: str = "the reader closed the pipe", *, where: str = "standard output",
                  remedy: str = "") -> None:  # fmt: skip
         super().__init__(what, where=where, remedy=remedy)
 
 
 class SnapshotError(FingerprintError):
-    """A recorded machine is unreadable or lacks what was asked of it."""
+    """A recorded machine is unreadable, or lacks the requested data."""
 
 
 class VaultError(FingerprintError):
-    """Base of all errors of a vault."""
+    """Base class of the errors of a vault."""
 
 
 class VaultMissing(VaultError):
-    """There is no record: the directory or the file does not exist and never did."""
+    """There is no record: the directory or the file does not exist, and never existed."""
 
 
 class FingerprintLost(VaultError):
-    """The machine is registered and its fingerprint is gone; a new one is none that the service knows."""
+    """The machine is registered but its fingerprint is missing; the service does not know a new one."""
 
 
 class VaultDenied(VaultError):
-    """The vault exists, and the operating system refused to read or write it."""
+    """The vault exists, but the operating system denied access to it."""
 
 
 class VaultUnreadable(VaultError):
-    """The vault exists, and reading or writing it failed (I/O error, not a regular file)."""
+    """The vault exists, but reading or writing it failed (I/O error, not a regular file)."""
 
 
 class VaultCorrupt(VaultError):
-    """The bytes were read, and they are not a record or manifest."""
+    """The file was read, but is not a record or manifest."""
 
 
 class VaultUnsafe(VaultError):
-    """Somebody else could have written the vault: its owner, mode or links are wrong."""
+    """Other users can write the vault: its owner, mode or links are wrong."""
 
 
 class VaultBusy(VaultError):
-    """Another process holds the vault's lock for longer than the caller wanted to wait."""
+    """Another process held the lock of the vault for longer than the caller's time limit."""
 
 
 class VaultChanged(VaultError):
-    """Another program wrote the vault while this one was about to; what it wrote is there, and nothing of ours is."""
+    """Another program wrote the vault at the same time; its data is kept, and ours was not written."""
 
 
 class KeyUnusable(FingerprintError):
-    """The private key of the registration is malformed; nothing was sent."""
+    """The private key of the registration is malformed; no request was sent."""
 
 
 class NotRegistered(FingerprintError):
-    """There is no complete registration to ask for a token with; nothing was sent."""
+    """The registration, which a token request requires, is missing or incomplete; no request was sent."""
 
 
 class ServiceError(FingerprintError):
-    """Base of all that the service, or the way to it, answered other than asked for.
+    """Base class for service and transport errors.
 
     Attributes:
-        code: the service's own word for it, "" if there is none.
-        uncertain: whether it may have done what was asked all the same; told of a registration only.
+        code: the error code of the service, "" if there is none.
+        uncertain: whether the service may have processed the request nevertheless; set for registrations only.
     """
 
     exit_code = EXIT_SERVICE_REFUSED
@@ -167,7 +167,7 @@ class ServiceError(FingerprintError):
 
 
 class RegistrationError(ServiceError):
-    """The service did not register the machine; what was registered before is as it was."""
+    """The service did not register the machine; an earlier registration is unchanged."""
 
 
 class ActivationInvalid(RegistrationError):
@@ -175,46 +175,46 @@ class ActivationInvalid(RegistrationError):
 
 
 class ActivationExpired(RegistrationError):
-    """The activation is too old."""
+    """The activation has expired."""
 
 
 class RegistrationLimitExceeded(RegistrationError):
-    """The activation was used as often as it may be."""
+    """The activation has reached its limit of registrations."""
 
 
 class TokenError(ServiceError):
-    """The service gave no role credentials."""
+    """The service returned no role credentials."""
 
 
 class ServiceMismatch(TokenError):
-    """The service knows another fingerprint of this node."""
+    """The service has another fingerprint for this node."""
 
 
 class AccessDenied(TokenError):
-    """The node is not registered any more, or its role or signature is refused."""
+    """The node is no longer registered, or the service rejects its role or signature."""
 
 
 class BadAnswer(ServiceError):
-    """The answer is not one that this operation has: truncated, no JSON, or a member is missing."""
+    """The answer does not fit the operation: it is truncated, not JSON, or lacks a member."""
 
 
 class Unreachable(ServiceError):
-    """No answer came: no network, no name, no TLS, a time-out, or the service is busy for too long."""
+    """The service did not answer: network, name resolution or TLS failed, time ran out, or it was busy for too long."""
 
     exit_code = EXIT_UNREACHABLE
 
 
 class Refused(FingerprintError):
-    """The command would destroy something and was not confirmed, or makes no sense here."""
+    """The command destroys data and was not confirmed, or does not apply here."""
 
     exit_code = EXIT_REFUSED
 
 
 class FingerprintMismatch(FingerprintError):
-    """This is not the machine of the record, and the policy forbids a new fingerprint.
+    """The machine does not match its record, and the policy forbids a new fingerprint.
 
-    The verdict's facts are in the text; the verdict itself is `verdict` when the error was raised in
-    this process (it does not travel through pickle).
+    The message has the facts of the verdict. `verdict` is the verdict itself in the process that raised the error;
+    pickle leaves it out.
     """
 
     exit_code = EXIT_DIFFERS

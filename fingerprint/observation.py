@@ -1,6 +1,6 @@
 """One observation of a machine and its vault, from which every command takes what it prints.
 
-The machine and the vault are read once: what an observation is asked for later comes from the same readings.
+The machine and the vault are read once; every property of an observation uses the same data.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 OK, FINDING, UNKNOWN = "ok", "finding", "unknown"
 EXIT_CODES = {OK: EXIT_OK, FINDING: EXIT_DIFFERS, UNKNOWN: EXIT_CANNOT_TELL}
-# What is wrong beside what is wrong with the vault itself.
+# Problems beside those of the vault itself.
 REJECTED = "will-be-rejected"
 STOPPED = "agent-stops"
-# What to do where only the hash recipe changed.
+# The remedy if only the hash recipe changed.
 RECIPE_REMEDY = (
     "Keep the fingerprint, and take the hashes as the installed agent makes them, before the agent's next token "
     "request (the machine is the same)"
@@ -47,11 +47,11 @@ RECIPE_REMEDY = (
 
 
 class RecipeChange(Value):
-    """What a machine is by the hash recipe of its record, where the installed agent takes another one.
+    """The machine by the hash recipe of its record, where the installed agent uses another recipe.
 
     Attributes:
-        found: the machine by that recipe, and what happened.
-        verdict: the verdict over the record and that.
+        found: the machine by the recipe of the record, and what changed the recipe.
+        verdict: the verdict over the record and `found`.
     """
 
     found: OtherRecipe
@@ -63,7 +63,7 @@ def outcome_of(verdict: Verdict, change: RecipeChange | None = None) -> str:
 
     Args:
         verdict: by the hashes of the installed agent.
-        change: by those that the record was made with, where these are others: they decide what machine it is.
+        change: the verdict by the hashes of the record's recipe, where this is another one; it decides.
     """
     if change is not None:
         verdict = change.verdict
@@ -75,7 +75,7 @@ class Comparison(Value):
 
     Attributes:
         record, collection, verdict: the record, the machine, and the verdict over both.
-        change: what another hash recipe says where they do not match; None where none of them fits the record.
+        change: the comparison by another hash recipe after a mismatch; None if no recipe fits the record.
     """
 
     record: FingerprintRecord
@@ -85,12 +85,12 @@ class Comparison(Value):
 
     @property
     def unchanged(self) -> bool:
-        """Whether every attribute is as in the record."""
+        """Whether every attribute matches the record."""
         return self.verdict.matched == self.verdict.total
 
 
 def compare_with(record: FingerprintRecord, collection: Collection) -> Comparison:
-    """Return a record compared with a collection by the recipe of the installed agent."""
+    """Compare a record with a collection by the recipe of the installed agent."""
     verdict = match(
         record.hardware_hash,
         collection.hardware_hash,
@@ -111,13 +111,16 @@ def recipe_change(
     *,
     timeout: float | None = None,
 ) -> RecipeChange | None:
-    """Return what another hash recipe of Windows, or other type ids, say of a machine that does not match its record.
+    """Compare a machine that does not match its record by the other hash recipes of Windows, and by other type IDs.
 
     Args:
         record: the record.
-        verdict, collection: of the recipe that the installed agent takes.
-        machine: the machine, which is asked for what the other recipes hash.
+        verdict, collection: by the recipe that the installed agent uses.
+        machine: the machine, from which the data of the other recipes is read.
         timeout: seconds for each command.
+
+    Returns:
+        The comparison by the recipe that fits the record; None if none does.
     """
     if not collection.recipe or verdict.reason not in (Reason.SID_DIFFERS, Reason.NOT_SIMILAR):
         return None
@@ -147,7 +150,7 @@ class StableObservation(Value):
 def compare_stable(
     before: RecordedMachine, taken_at: str, machine: Machine, *, timeout: float | None = None
 ) -> StableObservation:
-    """Return a machine compared with a recording by scheme `stable`. Raises SnapshotError: the recording is broken."""
+    """Compare a machine with a recording by scheme `stable`. Raises SnapshotError: the recording is broken."""
     from fingerprint.rules.stable import decide
 
     old, new = collect(before, scheme=STABLE), collect(machine, scheme=STABLE, timeout=timeout)
@@ -158,17 +161,17 @@ class Observation:
     """A machine and its vault at one time.
 
     Attributes:
-        vault, machine: vault and machine, which keep what was read.
+        vault, machine: vault and machine, which cache what was read.
         timeout: seconds for each command of a collection; None for the usual one.
         of_agent: whether the agent of the machine uses the vault.
-        comparison: record, collection and verdict; None where there is none, see `error`.
-        error: why there is none.
+        comparison: record, collection and verdict; None on an error.
+        error: why there is no comparison.
         outcome: whether it is the same machine: "same", "different" or "cannot-tell".
         outlook: what the agent does when it compares the machine with the record; None without a comparison.
         state: whether the fingerprint was replaced.
-        manifest: whether the agent finds its records; None where that could not be read.
-        problems: what is wrong, the most urgent first.
-        notices: changes of the record by other programs, and why they could not be looked for.
+        manifest: whether the agent finds its records; None if the manifest is unreadable.
+        problems: the problems, the most urgent first.
+        notices: changes of the record by other programs, or why these could not be detected.
     """
 
     outcome: str = "cannot-tell"
@@ -198,14 +201,14 @@ class Observation:
         agent: AgentFacts | None = None,
         state_of: Callable[[FingerprintRecord], State] | None = None,
     ) -> Observation:
-        """Look at a machine and its vault once. Nothing is written; what could not be read is in the observation.
+        """Read a machine and its vault once, and return the observation, errors included. It writes nothing.
 
         Args:
             vault: the vault.
             machine: the machine; None for the one that this process runs on.
             timeout: seconds for each command of a collection; None for the platform's usual one.
-            agent: what is known of the machine's agent, for who has read its logs already.
-            state_of: what became of a record, for who knows it already.
+            agent: facts about the machine's agent, if the caller has read its logs.
+            state_of: returns whether the fingerprint of a record was replaced, if the caller has read this.
         """
         if machine is None:
             from fingerprint.machine.live import LiveMachine
@@ -224,7 +227,7 @@ class Observation:
 
     def _compare(self, state_of: Callable[[FingerprintRecord], State]) -> None:
         record = existing_record(self.vault)
-        # Of the record: what is read next has notices of its own.
+        # Those of the record, before later reads add their own.
         self.notices = tuple(text for text in (self.vault.notice, self.vault.unwatched) if text)
         collection = collect(self.machine, timeout=self.timeout)
         compared = compare_with(record, collection)
@@ -237,7 +240,7 @@ class Observation:
         self.outcome = outcome_of(compared.verdict, change)
 
     def _record_state(self, record: FingerprintRecord) -> State:
-        """Return what became of a record, by our journal and the agent's logs."""
+        """Return whether the fingerprint of a record was replaced, by our journal and the agent's logs."""
         state = state_of(self.vault, record)
         if state.regenerated or not self.of_agent:
             return state
@@ -245,20 +248,20 @@ class Observation:
 
         if not logs_show_regeneration(self.machine):
             return state
-        # Imported here: most logs do not tell of a new fingerprint, and then this is not needed.
+        # Imported here: most logs have no new fingerprint, and then it is not needed.
         from fingerprint.agent.facts import AgentFacts
 
         self._agent = AgentFacts(self.machine)
         return record_state(self._agent, self.vault, record, of_agent=True)[0]
 
     def required(self) -> Comparison:
-        """Return the comparison; raise the error that there is in its place.
+        """Return the comparison, or raise the error of the observation.
 
         Raises:
-            VaultMissing: the vault holds no fingerprint (also: a cleared one) and no registration.
-            FingerprintLost: it holds no fingerprint, and the machine is registered.
-            VaultError: the vault could not be read.
-            CollectError: nothing could be collected.
+            VaultMissing: the vault has no fingerprint, or a cleared one, and no registration.
+            FingerprintLost: the vault has no fingerprint, but the machine is registered.
+            VaultError: the vault is unreadable.
+            CollectError: no attribute could be collected.
         """
         if self.comparison is None:
             assert self.error is not None
@@ -267,24 +270,24 @@ class Observation:
 
     @property
     def level(self) -> str:
-        """ "ok": it keeps its identity; "finding": for certain it does not; "unknown": something could not be read."""
+        """ "ok": the machine keeps its identity; "finding": it does not; "unknown": data that decides is unreadable."""
         if self.problems:
             return FINDING
         return UNKNOWN if self.outlook in (None, Outlook.UNKNOWN) or self.state.uncertain else OK
 
     @property
     def exit_code(self) -> int:
-        """The exit code of a command that reports it: without a comparison that of the error."""
+        """The exit code of a command that reports the observation: that of the error, if there is one."""
         return EXIT_CODES[self.level] if self.error is None else self.error.exit_code
 
     @property
     def would_reject(self) -> bool:
-        """Whether our own client cannot tell, and an agent with the same record would reject the machine."""
+        """Whether our client cannot decide, and an agent with the same record would reject the machine."""
         found = self.comparison
         return found is not None and would_reject(self.outlook, found.verdict, found.collection)
 
     def release(self) -> None:
-        """Let go of machine, vault and what was read of them; nothing can be asked of it afterwards."""
+        """Free the machine, the vault and all data read from them; the observation cannot be used afterwards."""
         del self.machine, self.vault
         self._agent = None
         self._facts.clear()
@@ -296,7 +299,7 @@ class Observation:
 
     @property
     def next_check(self) -> NextCheck | None:
-        """When the agent compares next; None for an unchanged machine, and where no agent can run."""
+        """When the agent compares next; None for an unchanged machine, or if no agent can run."""
         if self.comparison is None or self.comparison.unchanged or not self.of_agent:
             return None
         return self._once("next_check", self._next_check)
@@ -304,14 +307,14 @@ class Observation:
     def _next_check(self) -> NextCheck | None:
         if self._agent is not None:
             return self._agent.next_check
-        # Imported here: only a difference makes the processes and the log worth reading.
+        # Imported here: the processes and the log matter only after a difference.
         from fingerprint.agent.next_check import next_check
 
         return next_check(self.machine)
 
     @property
     def forecast(self) -> Forecast | None:
-        """What the agent will do and when; None for an unchanged machine, and where no agent can run."""
+        """What the agent will do and when; None for an unchanged machine, or if no agent can run."""
         check = self.next_check
         if check is None or self.comparison is None:
             return None
@@ -322,17 +325,17 @@ class Observation:
 
     @property
     def evidence(self) -> tuple[str, RecordedMachine] | None:
-        """What was kept of the machine for the record, with its time (RFC 3339); None where nothing usable was."""
+        """The recording of the machine at the time of the record, with its time (RFC 3339); None if unusable."""
         return self._once("evidence", self._evidence)[0]
 
     @property
     def stable(self) -> StableObservation | None:
-        """The verdict of scheme `stable`; None without evidence that can be used."""
+        """The verdict of scheme `stable`; None without usable evidence."""
         return self._once("stable", self._stable)[0]
 
     @property
     def evidence_problem(self) -> str:
-        """Why the evidence that was kept cannot be used, "" where it can, or there is none."""
+        """Why the recorded evidence is unusable; "" if it is usable, or there is none."""
         return self._once("evidence", self._evidence)[1] or self._once("stable", self._stable)[1]
 
     def _evidence(self) -> tuple[tuple[str, RecordedMachine] | None, str]:
@@ -342,7 +345,7 @@ class Observation:
             kept = self.vault.evidence.for_record(self.required().record)
             return (None if kept is None else (kept.at, RecordedMachine(kept.snapshot, self.vault.evidence.path))), ""
         except FingerprintError as error:
-            # The answer of the rules does not hang on it.
+            # The verdict of the rules does not depend on it.
             return None, f"{error.where}: {error.what}"
 
     def _stable(self) -> tuple[StableObservation | None, str]:
@@ -356,7 +359,7 @@ class Observation:
 
     @property
     def recording(self) -> RecordedMachine:
-        """The machine as it was read, to look at what its attributes were made of."""
+        """A recording of the machine as it was read, with the sources of its attributes."""
         return self._once("recording", self._recording)
 
     def _recording(self) -> RecordedMachine:
@@ -367,7 +370,7 @@ class Observation:
 
 
 def observe(vault: Vault | None = None, machine: Machine | None = None, *, timeout: float | None = None) -> Observation:
-    """Look at a machine and its vault once: hashes, verdicts, what became of the record, and what the agent will do.
+    """Read a machine and its vault once: hashes, verdicts, the state of the record, and what the agent will do.
 
     Args:
         vault: the vault; None for the agent's, or our own.
@@ -375,7 +378,7 @@ def observe(vault: Vault | None = None, machine: Machine | None = None, *, timeo
         timeout: seconds for each command of a collection; None for the platform's usual one.
 
     Raises:
-        UsageError, VaultUnsafe: which vault is meant cannot be told.
+        UsageError, VaultUnsafe: the vault to use is ambiguous or unsafe.
     """
     from fingerprint.vault import Vault
 

@@ -1,6 +1,7 @@
-"""What happens to machines, and which attributes it changes: the table behind simulation, advice and explanation.
+"""The events of machines and the attributes that they change, for simulation, advice and explanation.
 
-One row per event, for both schemes; docs/events.md shows it. `may` is what changes on some machines only.
+One row per event, for both schemes; docs/events.md prints it. `may` has the attributes that change on some machines
+only.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Truth(Vocabulary):
-    """Whether it is the same machine afterwards. UNDECIDABLE: a moved one and a copy look alike."""
+    """Whether it is the same machine after an event. UNDECIDABLE: a move and a copy change the same attributes."""
 
     SAME: ClassVar[Truth]
     OTHER: ClassVar[Truth]
@@ -25,7 +26,7 @@ Truth.define(SAME="same", OTHER="other", UNDECIDABLE="undecidable")
 
 
 class Setting(Vocabulary):
-    """The kind of machine that an event happens to."""
+    """The kind of machine that an event is for."""
 
     PHYSICAL: ClassVar[Setting]
     VIRTUAL: ClassVar[Setting]
@@ -43,7 +44,7 @@ SHORT_NAMES = {
 }  # fmt: skip
 DMI = ("processor-hash", "memory-hash", "bios-hash", "system-hash")
 ALIASES = {"dhcp": "dhcp-lease", "dmidecode-upgrade": "tool-upgrade", "vm-migration": "cold-move", "ram": "ram-added"}
-# What no machine of a setting has: these values are "" before and after.
+# Attributes that no machine of a setting has: their values are "" before and after.
 EMPTY = {
     Setting.PHYSICAL: (), Setting.VIRTUAL: (), Setting.WINDOWS: (), Setting.BOARD: DMI, Setting.CONTAINER: DMI,
 }  # fmt: skip
@@ -53,14 +54,14 @@ class Event(Value):
     """One event.
 
     Attributes:
-        name: what the command line calls it.
-        title: what happened, for people.
-        setting: the kind of machine it is described for.
+        name: its name on the command line.
+        title: a description for users.
+        setting: the kind of machine that the row is for.
         truth: whether it is the same machine afterwards.
-        ssm, ssm_may: attributes of scheme `ssm` that change, and those that do on some machines.
+        ssm, ssm_may: attributes of scheme `ssm` that change, and those that change on some machines.
         stable, stable_may: the same of scheme `stable`.
         outcome: the right verdict of scheme `stable`: "same", "different" or "cannot-tell".
-        signs: what tells it from other events, for people.
+        signs: how it differs from other events, for users.
         id_missing: whether the hardware ID is "" before and after.
     """
 
@@ -81,7 +82,7 @@ def _event(
     name: str, title: str, setting: Setting, truth: Truth, ssm: str, stable: str, outcome: str, signs: str, *,
     ssm_may: str = "", stable_may: str = "", id_missing: bool = False,
 ) -> Event:  # fmt: skip
-    """Return an event; attributes are words of a text, those of scheme `ssm` by their short names."""
+    """Return an event; attributes are separated by blanks, those of scheme `ssm` have their short names."""
     return Event(
         name, title, setting, truth, _full(ssm.split()), tuple(stable.split()), outcome, signs,
         _full(ssm_may.split()), tuple(stable_may.split()), id_missing,
@@ -93,13 +94,13 @@ def _full(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def event_of(name: str) -> Event | None:
-    """Return the event with a name, or with one that people use for it; None if there is none."""
+    """Return the event with a name or alias; None if there is none."""
     name = ALIASES.get(name, name)
     return next((event for event in EVENTS if event.name == name), None)
 
 
 def attribute_of(name: str) -> str | None:
-    """Return the full name of an attribute of scheme `ssm` for a short or full one, None if there is none."""
+    """Return the full name of an attribute of scheme `ssm` for its short or full name, None if there is none."""
     return SHORT_NAMES.get(name) or (name if name in SHORT_NAMES.values() else None)
 
 
@@ -134,7 +135,7 @@ EVENTS = (
            stable_may="memory processor"),
     _event("nic-swap", "network card replaced, reboot and new address", _PHYSICAL, Truth.SAME, "ip mac disk",
            "mac-addresses ip-address", "same", "MAC and IP differ; the DMI values stayed"),
-    _event("host-renamed", "the host got another name", _PHYSICAL, Truth.SAME, "host", "hostname", "same",
+    _event("host-renamed", "the host was renamed", _PHYSICAL, Truth.SAME, "host", "hostname", "same",
            "only the host name differs"),
     _event("docker-first", "a bridge or tunnel is now the first interface", _PHYSICAL, Truth.SAME, "ip mac", "", "same",
            "MAC and IP are those of a software interface, or were"),
@@ -163,14 +164,14 @@ EVENTS = (
     _event("cross-hypervisor-same-ip", "move to another hypervisor, same address", _VIRTUAL, Truth.UNDECIDABLE,
            "cpu mem bios sys mac disk", f"{_NEW_HARDWARE} platform board processor memory firmware hypervisor",
            "cannot-tell", "maker and model are those of another hypervisor", stable_may="disk-serials memory-serials"),
-    _event("container-recreated", "container made anew, with its machine ID kept", Setting.CONTAINER, Truth.UNDECIDABLE,
+    _event("container-recreated", "container recreated, with its machine ID kept", Setting.CONTAINER, Truth.UNDECIDABLE,
            "host ip mac", "hostname ip-address", "cannot-tell", "no DMI values; name, IP and MAC differ"),
-    _event("container-without-id", "container made anew, without a machine ID", Setting.CONTAINER, Truth.UNDECIDABLE,
+    _event("container-without-id", "container recreated, without a machine ID", Setting.CONTAINER, Truth.UNDECIDABLE,
            "host ip mac", "hostname ip-address", "cannot-tell", "neither machine ID nor DMI values", id_missing=True),
     _event("sd-card-copied", "the SD card of a board was copied into another board", Setting.BOARD, Truth.OTHER,
            "ip mac disk", "system-serial mac-addresses ip-address", "different",
            "the serial number of the board and its MAC differ", ssm_may="host", stable_may="hostname filesystem-uuids"),
-    _event("volatile-machine-id", "the machine ID is made anew at each start", Setting.BOARD, Truth.SAME, "id disk",
+    _event("volatile-machine-id", "the machine ID is regenerated at each start", Setting.BOARD, Truth.SAME, "id disk",
            "machine-id", "same", "the machine ID differs and the hardware stayed", ssm_may="ip",
            stable_may="ip-address"),
     _event("wmic-to-cim", "the agent hashes PowerShell's JSON instead of wmic's text (3.3.1142 to 3.3.1229)", _WINDOWS,

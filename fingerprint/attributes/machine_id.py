@@ -1,16 +1,16 @@
-"""Which texts are no machine ID: machine-id(5) has 32 hexadecimal digits, not all zero, that no other machine has.
+"""Invalid and shared machine IDs: by machine-id(5) an ID is 32 hexadecimal digits, not all zero, and unique.
 
-The agent takes the text of the file as it stands, so all machines with such a text are one to it.
+The agent uses the content of the file unchanged, so all machines with the same content are one machine for it.
 """
 
 from __future__ import annotations
 
-# In the order in which the agent reads them; the second is usually a link to the first.
+# In the order in which the agent reads them; the second one is usually a link to the first.
 MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 UNINITIALIZED = "uninitialized"
 _OTHER = "it is not 32 hexadecimal digits"
 _DIGITS = 32
-# Written by hand into templates, and by a distribution that wants all its machines to look alike (Whonix).
+# IDs in templates, and the one that a distribution gives to all its machines (Whonix).
 _SHARED = (
     "0123456789abcdef0123456789abcdef", "00112233445566778899aabbccddeeff", "deadbeefdeadbeefdeadbeefdeadbeef",
     "b08dfa6083e7567a1921a715000001fb",
@@ -18,21 +18,21 @@ _SHARED = (
 
 
 def problem(text: str) -> str:
-    """Return why the text of a machine-id file identifies no machine, such as "it is blank"; "" for one that does."""
+    """Return why the content of a machine-id file identifies no machine, such as "it is blank"; "" if it does."""
     if not text:
         return "it is empty"
-    told = text.strip().lower()
-    if not told:
+    value = text.strip().lower()
+    if not value:
         return "it is blank"
-    if told == UNINITIALIZED:
+    if value == UNINITIALIZED:
         return f'it says "{UNINITIALIZED}"'
-    if len(told) != _DIGITS or told.strip("0123456789abcdef"):
+    if len(value) != _DIGITS or value.strip("0123456789abcdef"):
         return _OTHER
-    if len(set(told)) == 1:
-        return "it is all zeros" if told[0] == "0" else "it is one digit repeated"
-    return "many machines have it" if told in _SHARED else ""
+    if len(set(value)) == 1:
+        return "it is all zeros" if value[0] == "0" else "it is one digit repeated"
+    return "many machines have it" if value in _SHARED else ""
 
 
 def is_shared(text: str) -> bool:
-    """Return whether the same text is on many machines; one that only has another form may be of one machine."""
+    """Return whether many machines have this content; content of another form may be unique."""
     return problem(text) not in ("", _OTHER)

@@ -1,4 +1,4 @@
-"""The attributes of scheme `ssm`, one row each: name, meaning, source per system, and what to know about it."""
+"""The attributes of scheme `ssm`, one row each: name, meaning, source on each system, and caveat."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SID_KEYS = ("machine-id", "uuid")
 
 
 class Row(Value):
-    """What is known about one attribute.
+    """The facts about one attribute.
 
     Attributes:
         name: the key in the hardware hash.
-        meaning: what it tells about the machine.
+        meaning: the property of the machine that it stands for.
         unix: the source on Linux, macOS and the BSDs; "" if Unix has no such attribute.
         windows: the source on Windows (wmic form, docs/windows.md has the others); "" if Windows has no such attribute.
-        caveat: what else than another machine changes it.
+        caveat: what changes it although the machine is the same.
     """
 
     name: str
@@ -28,9 +28,9 @@ class Row(Value):
     caveat: str
 
 
-_TOOL = "on Unix it digests dmidecode's whole text, its version included: an upgrade of dmidecode changes it"
+_TOOL = "on Unix it digests all output of dmidecode, including its version: an upgrade of dmidecode changes it"
 
-# In the order in which the reference collects and a person reads them.
+# In the order in which the reference collects them.
 CATALOGUE = (
     Row(
         "machine-id",
@@ -85,7 +85,7 @@ _BY_NAME = {row.name: row for row in CATALOGUE}
 
 
 def row_of(name: str) -> Row | None:
-    """Return what is known about an attribute, None for one of no scheme."""
+    """Return the row of an attribute, None for an unknown name."""
     return _BY_NAME.get(name)
 
 

@@ -1,7 +1,7 @@
-"""The attributes of scheme `stable` and how much each one says: all of it is data, explained in docs/stable.md.
+"""The attributes of scheme `stable` and their points, as data; docs/stable.md explains them.
 
-Points are for (agree) and against (differ) its being the same machine. They were set from what each
-event changes (docs/events.md) and held against real machines (docs/calibration.md).
+The points of an attribute that agrees speak for the same machine, those of one that differs against it. They follow
+from what each event changes (docs/events.md), and were checked on real machines (docs/calibration.md).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
 
-# A verdict is `same` from this many points on, and `different` from minus as many on.
+# A verdict is `same` from this many points up, and `different` from minus this many points down.
 DECIDING_POINTS = 6
-# All that is not identity-bearing hardware counts for no more than this, whichever way: copies share it.
+# Attributes other than identity-bearing hardware count at most this much for or against: copies share them.
 CIRCUMSTANCE_LIMIT = 4
 
 
 class Group(Vocabulary):
-    """What kind of evidence an attribute is."""
+    """The kind of evidence that an attribute is."""
 
     IDENTITY: ClassVar[Group]
     COPYABLE: ClassVar[Group]
@@ -36,13 +36,13 @@ class Strength(Value):
 
     Attributes:
         name: its key.
-        group: IDENTITY (made once per piece of hardware or virtual machine), COPYABLE (an identity that a
-            copied disk takes along), PLACE (given by the network or the owner), DESCRIPTION (shared by a model).
-        physical: points for agreeing and for differing when both sides are known, on physical hardware.
-        virtual: the same where either side is a virtual machine.
+        group: IDENTITY (unique for each piece of hardware or virtual machine), COPYABLE (an identity that is copied
+            with the disk), PLACE (given by the network or the owner), DESCRIPTION (the same for a model).
+        physical: points if the two sides agree and if they differ, on physical hardware.
+        virtual: the same if a side is a virtual machine.
         source: what it is read from on Linux.
-        meaning: what it tells.
-        several: the value is a set; it agrees when at least half of the smaller side is on both.
+        meaning: the property of the machine that it stands for.
+        several: the value is a set; it agrees if at least half of the smaller side is on both sides.
     """
 
     name: str
@@ -59,7 +59,7 @@ _SMBIOS = "the SMBIOS table"
 STRENGTHS = (
     Strength("machine-id", Group.COPYABLE, (2, 1), (2, 1), MACHINE_ID_FILES[0], "the installation of the system"),
     Strength("system-uuid", Group.IDENTITY, (8, 8), (4, 8), _SMBIOS, "UUID of the board or virtual machine"),
-    # Hypervisors derive the serial number of the system from its UUID, so that it is no second witness.
+    # Hypervisors derive the serial number of the system from its UUID, so it is no second piece of evidence.
     Strength(
         "system-serial", Group.IDENTITY, (8, 8), (0, 4), f"{_SMBIOS}, else the device tree", "serial number of the unit"
     ),
@@ -113,6 +113,6 @@ STRENGTHS = (
     ),
 )
 
-# The identity of a container is its host's hardware, which all containers there share.
+# Identity-bearing hardware of a container is that of its host, which all containers there share.
 CONTAINERS = ("docker", "podman", "lxc", "systemd-nspawn", "container")
 PHYSICAL = "none"

@@ -1,7 +1,7 @@
-"""The rules: is this still the machine whose hash was saved? Pure: no I/O, no clock, no log.
+"""Scheme `ssm`: decide whether a machine matches its record. Pure functions: no I/O, no clock, no log.
 
-The rules are those of the reference, in its order and in its single precision; the arithmetic is in
-the native core. Beside the compatible answer a `Verdict` tells how much evidence stands behind it.
+The rules are those of the reference, in its order and in its single precision; the native code has the arithmetic.
+Beside the compatible result a `Verdict` has the amount of evidence for it.
 """
 
 from __future__ import annotations
@@ -39,20 +39,19 @@ def match(
     """Decide whether two hardware hashes are of one machine.
 
     Args:
-        saved: the hash of the vault; None (JSON `null`) is an empty one.
+        saved: the hash of the vault; None (JSON `null`) is an empty hash.
         current: the hash of the machine now.
         threshold: similarity threshold; -1 disables the check.
         sid_key: key of the hardware ID: "machine-id" (Unix) or "uuid" (Windows).
-        unreadable: names whose current value is unknown, not absent (denied or failed). They are
-            compared as the reference does, but a mismatch that they could turn is not conclusive.
-        silent: names whose current value is known to say nothing about the machine (`Collection.silent`), so that it
-            is no evidence, though the rules count it; None if that is not known but for the digests in
-            `smbios.no_table`.
-        stopped: names whose value is no text, so that the agent's collection fails (`Collection.stops_agent`): it
-            applies no rule, so this is never a match, and not conclusive.
+        unreadable: names whose current value is unknown, not absent (denied or failed). The reference compares them
+            as "", and so do these rules, but a mismatch that they could turn into a match is not conclusive.
+        silent: names whose current value does not depend on the machine (`Collection.silent`): the rules count it, but
+            it is no evidence. None if unknown; then only the digests in `smbios.no_table` are not evidence.
+        stopped: names whose value is not text, so that the agent's collection fails (`Collection.stops_agent`). The
+            agent then applies no rule, so the verdict is neither a match nor conclusive.
 
     Raises:
-        ValueError: the SID key is another word, or a value is not valid UTF-8.
+        ValueError: the SID key is neither "machine-id" nor "uuid", or a value is not valid UTF-8.
         TypeError: a key or value is not a str.
     """
     old = _packed(saved)
@@ -90,7 +89,7 @@ def _rows(
     rows = []
     for name, value in current.items():
         old = saved.get(name)
-        evidence = bool(old and value) and not _says_nothing(name, old, value, silent)
+        evidence = bool(old and value) and not _is_no_evidence(name, old, value, silent)
         rows.append(AttributeRow(name, old, value, old == value, evidence, name in unreadable))
     for name, old in saved.items():
         if name not in current:
@@ -98,8 +97,8 @@ def _rows(
     return tuple(rows)
 
 
-def _says_nothing(name: str, saved: str | None, current: str, silent: Collection[str] | None) -> bool:
-    """Return whether one of two values that are there says nothing: of a text without hardware, or everybody's ID."""
+def _is_no_evidence(name: str, saved: str | None, current: str, silent: Collection[str] | None) -> bool:
+    """Return whether one of two values does not depend on the machine: output without hardware, or a shared ID."""
     if name == MACHINE_ID:
         return is_shared(current) or (saved != current and is_shared(saved or ""))
     if name not in DMI:
@@ -112,7 +111,7 @@ def _says_nothing(name: str, saved: str | None, current: str, silent: Collection
 
 
 def _highest_passing(saved: HardwareHash, current: HardwareHash, matched: int, total: int, sid_key: str) -> int | None:
-    """Return the highest of 1..100 that passes with these hashes, None if only -1 does."""
+    """Return the highest of 1..100 that passes with these hashes, None if only -1 passes."""
     if not saved or not current or saved.get(sid_key, "") != current.get(sid_key, ""):
         return None
     if saved.get(IP, "") == current.get(IP, ""):
@@ -126,11 +125,10 @@ def _highest_passing(saved: HardwareHash, current: HardwareHash, matched: int, t
 def _is_vacuous(
     rows: tuple[AttributeRow, ...], saved: HardwareHash, current: HardwareHash, threshold: int, sid_key: str
 ) -> bool:
-    """Return whether the guard could refuse nothing but another SID.
+    """Return whether the check is weak: only another SID could cause a mismatch.
 
-    That is so when the check is disabled, when the IP is empty on both sides (rule 4 then always
-    answers), or when the SID and the values that say nothing and are equal (empty on both sides, or the same text
-    without hardware) reach the threshold alone.
+    It is weak if it is disabled, if the IP is empty on both sides (then rule 4 always applies), or if the SID and the
+    equal values without evidence (empty on both sides, or the same output without hardware) reach the threshold alone.
     """
     if threshold == THRESHOLD_DISABLED:
         return True
@@ -145,7 +143,7 @@ def _is_vacuous(
 def _could_match(
     saved: HardwareHash, current: HardwareHash, threshold: int, sid_key: str, unreadable: Collection[str]
 ) -> bool:
-    """Return whether a mismatch would be a match if every unreadable attribute were as it was saved."""
+    """Return whether a mismatch would be a match if each unreadable attribute had its saved value."""
     if not unreadable:
         return False
     best = {name: saved.get(name, value) if name in unreadable else value for name, value in current.items()}

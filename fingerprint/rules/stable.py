@@ -1,7 +1,7 @@
-"""Scheme `stable`: values that only another machine changes, and a verdict with three outcomes.
+"""Scheme `stable`: values that change only with the machine, and a verdict with three outcomes.
 
-The values come out of structured facts, whoever told them: a raw SMBIOS table or the text of any
-dmidecode give the same ones. What speaks for and against is added up by `attributes.stable`; nothing here reads.
+The values come from structured facts of any source: a raw SMBIOS table and the output of any dmidecode give equal
+values. `attributes.stable` has the points for and against each attribute. Pure functions: no I/O.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     _Values = Mapping[str, str] | HardwareHash
 
-    _Judged = tuple[str, "Group", str, str, "Agreement", int]
+    _Entry = tuple[str, "Group", str, str, "Agreement", int]
 
 
 class Outcome(Vocabulary):
-    """What the evidence amounts to."""
+    """The result of the evidence."""
 
     SAME: ClassVar[Outcome]
     DIFFERENT: ClassVar[Outcome]
@@ -42,10 +42,10 @@ Outcome.define(SAME="same", DIFFERENT="different", CANNOT_TELL="cannot-tell")
 
 
 class Agreement(Vocabulary):
-    """How one attribute stands.
+    """The result for one attribute.
 
-    VOID: known on both sides, but it says nothing here (hardware under another hypervisor, or of a host);
-    ABSENT: a side does not have it; UNKNOWN: it is there now and could not be read.
+    VOID: both sides have it, but it is no evidence here (hardware under another hypervisor, or of a container's host);
+    ABSENT: one side does not have it; UNKNOWN: it is unreadable now.
     """
 
     AGREES: ClassVar[Agreement]
@@ -59,7 +59,7 @@ Agreement.define(AGREES="agrees", DIFFERS="differs", VOID="void", ABSENT="absent
 
 
 class StableRow(Value):
-    """One attribute in the verdict. Attributes: `points` as counted, before the limit on circumstances."""
+    """One attribute in the verdict; `points` are those before the limit on circumstances."""
 
     _hidden = ("saved", "current")
     name: str
@@ -71,46 +71,46 @@ class StableRow(Value):
 
 
 class StableVerdict(Value):
-    """Whether this is the same machine by scheme `stable`. It is true exactly when the outcome is "same".
+    """Whether this is the same machine by scheme `stable`. It is true if the outcome is "same".
 
     Attributes:
         outcome: same, different or cannot-tell.
         identity: points of the identity-bearing attributes.
-        circumstance: points of the others, limited.
+        circumstance: points of the other attributes, limited.
         virtual: whether a side is a virtual machine or a container, or not known to be physical.
-        void: why identity-bearing hardware says nothing here; "" if it does.
-        turning: whether attributes that could not be read could turn the outcome, so that it is cannot-tell.
-        judged: (name, group, saved, current, agreement, points) of each attribute; see `rows`.
+        void: why identity-bearing hardware is no evidence here; "" if it is.
+        turning: whether unreadable attributes could change the outcome, so that it is cannot-tell.
+        entries: (name, group, saved, current, agreement, points) of each attribute; see `rows`.
     """
 
-    _hidden = ("judged",)
+    _hidden = ("entries",)
     outcome: Outcome
     identity: int
     circumstance: int
     virtual: bool
     void: str
     turning: bool
-    judged: tuple[_Judged, ...]
+    entries: tuple[_Entry, ...]
 
     def __bool__(self) -> bool:
         return self.outcome == Outcome.SAME
 
     @property
     def points(self) -> int:
-        """What was held against the deciding points."""
+        """The points that are compared with the deciding points."""
         return self.identity + self.circumstance
 
     @property
     def rows(self) -> tuple[StableRow, ...]:
         """One row per attribute, in the order of `attributes.stable`."""
-        return tuple(StableRow(*judged) for judged in self.judged)
+        return tuple(StableRow(*entry) for entry in self.entries)
 
     @property
     def why(self) -> str:
         """The reason in one sentence."""
         if self.turning:
-            unread = (name for name, _, _, _, agreement, _ in self.judged if agreement == Agreement.UNKNOWN)
-            return f"{', '.join(unread)} could not be read and could turn it"
+            unread = (name for name, _, _, _, agreement, _ in self.entries if agreement == Agreement.UNKNOWN)
+            return f"{', '.join(unread)} are unreadable and could change the outcome"
         if self.void:
             return self.void
         agree = self._hardware(Agreement.AGREES)
@@ -123,32 +123,31 @@ class StableVerdict(Value):
             return f"{differ} differ" + (f", against {agree}" if agree else "")
         if agree and differ:
             return f"{agree} agree and {differ} differ"
-        return f"{agree} agree, which is too little alone" if agree else f"{differ} differ, which is too little alone"
+        return f"{agree} agree, which is not enough" if agree else f"{differ} differ, which is not enough"
 
     def _hardware(self, wanted: Agreement) -> str:
         return ", ".join(
-            name for name, group, _, _, agreement, _ in self.judged if group == Group.IDENTITY and agreement == wanted
+            name for name, group, _, _, agreement, _ in self.entries if group == Group.IDENTITY and agreement == wanted
         )
 
 
 def decide(saved: _Values, current: _Values, unreadable: Collection[str] = ()) -> StableVerdict:
-    """Hold the attributes of a machine against saved ones.
+    """Compare the attributes of a machine with saved ones, and return the verdict.
 
-    `same` takes at least 6 points with identity-bearing hardware on balance in favour; `different`
-    takes -6 with it against. An attribute that could not be read now counts for nothing, and where it
-    could have turned the outcome, that is `cannot-tell`.
+    `same` requires at least 6 points, and a positive sum of identity-bearing hardware; `different` requires at most -6,
+    and a negative sum. An unreadable attribute counts 0; if it could change the outcome, the outcome is `cannot-tell`.
 
     Args:
-        saved: name -> value as kept; "" and missing mean absent.
-        current: the same as read now.
-        unreadable: the names whose present value is unknown.
+        saved: the saved value of each name; "" and missing mean absent.
+        current: the current value of each name.
+        unreadable: the names whose current value is unknown.
     """
     host = {saved.get("hypervisor", ""), current.get("hypervisor", "")} - {""}
     virtual = host != {PHYSICAL}
     void = _void_reason(saved, current, host, virtual)
-    judged: list[_Judged] = []
+    entries: list[_Entry] = []
     identity = circumstance = 0
-    # For each unread attribute, what it would count if it agreed and if it differed.
+    # The points of all unreadable attributes, if they agreed and if they differed.
     open_identity, open_circumstance = [0, 0], [0, 0]
     for strength in STRENGTHS:
         name, group = strength.name, strength.group
@@ -174,14 +173,14 @@ def decide(saved: _Values, current: _Values, unreadable: Collection[str] = ()) -
             identity += points
         else:
             circumstance += points
-        judged.append((name, group, before, now, agreement, points))
+        entries.append((name, group, before, now, agreement, points))
     outcome = _outcome(identity, circumstance)
     turning = outcome != Outcome.CANNOT_TELL and any(
         _outcome(identity + open_identity[way], circumstance + open_circumstance[way]) != outcome for way in (0, 1)
     )
     return StableVerdict(
         Outcome.CANNOT_TELL if turning else outcome, identity, _limited(circumstance), virtual, void, turning,
-        tuple(judged),
+        tuple(entries),
     )  # fmt: skip
 
 
@@ -189,10 +188,10 @@ def _void_reason(saved: _Values, current: _Values, host: set[str], virtual: bool
     if not virtual:
         return ""
     if not host.isdisjoint(CONTAINERS):
-        return "in a container the hardware is its host's"
+        return "the hardware is that of the container's host"
     before, now = saved.get("platform", ""), current.get("platform", "")
     if len(host) > 1 or (before and now and before != now):
-        return "it runs on another kind of machine or hypervisor, which gives new ids to a moved machine as to a copy"
+        return "the kind of machine or hypervisor changed, and both a move and a copy change the IDs of the hardware"
     return ""
 
 
@@ -215,7 +214,7 @@ def _overlap(saved: str, current: str) -> bool:
 
 
 def smbios_values(table: SmbiosTable) -> dict[str, str]:
-    """Return what an SMBIOS table says of the attributes; those that it does not tell are left out."""
+    """Return the values of the attributes in an SMBIOS table; attributes without a value are left out."""
     found: dict[str, str] = {}
     bios, system = table.bios, table.system
     board = table.baseboards[0] if table.baseboards else None
@@ -223,7 +222,7 @@ def smbios_values(table: SmbiosTable) -> dict[str, str]:
     serials: list[str] = []
     for name, structure in (("system-serial", system), ("board-serial", board), ("chassis-serial", chassis)):
         serial = clean_serial(structure.serial) if structure else ""
-        # Many makers write one number into all three; it is one witness.
+        # Many vendors write one number into all three fields; it counts as evidence once.
         if serial and serial not in serials:
             serials.append(serial)
             found[name] = value_of(name, serial)

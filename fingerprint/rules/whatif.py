@@ -1,6 +1,6 @@
-"""Verdicts that would be: after an event, at each threshold; thresholds that pass some events and reject others.
+"""Hypothetical verdicts: after an event, at each threshold; thresholds that pass some events and reject others.
 
-All verdicts come out of `match` over hashes with made-up changes; there is no second arithmetic here.
+`match` makes all verdicts, from hashes with simulated changes, so the rules exist only once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     _Hash = Mapping[str, str] | HardwareHash
 
-# A standard machine, for advice without a vault: every attribute has a value.
+# The attributes of a standard machine, for advice without a vault: all have a value.
 STANDARD = (
     "machine-id", "processor-hash", "memory-hash", "bios-hash", "system-hash", "hostname-info", "ipaddress-info",
     "macaddr-info", "disk-info",
@@ -27,15 +27,15 @@ _CHANGED = "changed:"
 def simulate(
     saved: _Hash, current: _Hash, threshold: int, change: Collection[str] = (), *, sid_key: str = "machine-id"
 ) -> Verdict:
-    """Return the verdict that there would be if some attributes changed from what they are now.
+    """Return the verdict after a change of some attributes.
 
-    An attribute that is empty now stays empty: there is nothing that could change.
+    An attribute that is empty stays empty.
 
     Args:
         saved: the hash of the record.
         current: the machine's hash now.
         threshold: similarity threshold; -1 disables the check.
-        change: full names of the attributes that change; those that the machine does not have are passed over.
+        change: full names of the attributes that change; names that the machine does not have are ignored.
         sid_key: the key of the hardware ID.
     """
     then = {name: f"{_CHANGED}{value}" if name in change and value else value for name, value in current.items()}
@@ -43,12 +43,12 @@ def simulate(
 
 
 def with_another_address(verdict: Verdict) -> Verdict:
-    """Return the verdict that there would be if the IP address changed, all else as it is.
+    """Return the verdict after a change of the IP address only.
 
-    What could not be read now is taken to be as it was: nothing is warned of that is not known.
+    Unreadable attributes get their saved values, so that no warning depends on unknown values.
 
     Args:
-        verdict: the verdict as it is.
+        verdict: the current verdict.
     """
     saved = {row.name: row.saved for row in verdict.rows if row.saved is not None}
     current = {
@@ -59,12 +59,12 @@ def with_another_address(verdict: Verdict) -> Verdict:
 
 
 def of_event(event: Event, *, worst: bool) -> tuple[str, ...]:
-    """Return the attributes of scheme `ssm` that an event changes; `worst`: with those that it may change."""
+    """Return the attributes of scheme `ssm` that an event changes; with `worst` also those that it may change."""
     return (*event.ssm, *event.ssm_may) if worst else event.ssm
 
 
 class Step(Value):
-    """Thresholds that are all the same: `low` to `high` need `needed` equal attributes, and it `passes` or not."""
+    """A range of thresholds, `low` to `high`, that require `needed` equal attributes; `passes` is their verdict."""
 
     low: int
     high: int
@@ -73,7 +73,7 @@ class Step(Value):
 
 
 def sweep(saved: _Hash, current: _Hash, change: Collection[str] = (), *, sid_key: str = "machine-id") -> list[Step]:
-    """Return every threshold's verdict, in steps that are all the same; [] for an empty hash."""
+    """Return the verdicts of all thresholds, as ranges with the same result; [] for an empty hash."""
     steps: list[Step] = []
     total = len(current)
     for threshold in range(1, 101) if total else ():
@@ -93,14 +93,14 @@ def _passes(matched: int, total: int, threshold: int) -> bool:
 
 
 class Bound(Value):
-    """What one event asks of the threshold.
+    """The thresholds that one event requires.
 
     Attributes:
         event: its name.
-        tolerate: whether it is to pass; else to be refused.
-        limit: the highest threshold that passes (tolerate) or the lowest that refuses; None where no threshold
-            has a say.
-        satisfied: for no limit, whether it is so all the same.
+        tolerate: whether the event must pass; else it must be rejected.
+        limit: the highest threshold that passes (tolerate) or the lowest that rejects; None if the threshold has no
+            influence.
+        satisfied: without a limit, whether the event passes or is rejected as required.
         why: the reason in words.
     """
 
@@ -112,12 +112,12 @@ class Bound(Value):
 
 
 class Advice(Value):
-    """The thresholds that do what was asked.
+    """The thresholds that satisfy all events.
 
     Attributes:
-        low, high: the range; low is greater than high where there is none.
-        bounds: what each event asks.
-        conflict: why there is none, in words; "" if there is.
+        low, high: the range; low is greater than high if no threshold does.
+        bounds: the thresholds that each event requires.
+        conflict: why no threshold does, in words; "" if one does.
     """
 
     low: int
@@ -134,14 +134,14 @@ def advise(
     *,
     sid_key: str = "machine-id",
 ) -> Advice:
-    """Return the thresholds that let some events pass and refuse others.
+    """Return the thresholds that pass some events and reject others.
 
-    What an event may change is taken at its worst: a tolerated one changes it, one to be refused does not. As
-    a record is never renewed, what is tolerated adds up: several events must pass together, too.
+    The worst case counts: a tolerated event also changes what it may change, a rejected event does not. Records are
+    never renewed, so changes add up, and all tolerated events must also pass together.
 
     Args:
         tolerate, reject: the events.
-        saved, current: hashes of a machine that has changed already, or lacks attributes; None for a standard one.
+        saved, current: hashes of a machine that has changed or lacks attributes; None for a standard machine.
         sid_key: the key of the hardware ID.
     """
     if saved is None or current is None:
@@ -158,18 +158,18 @@ def advise(
 
 def _bound(event: str, change: Collection[str], tolerate: bool, saved: _Hash, current: _Hash, sid_key: str) -> Bound:
     verdict = simulate(saved, current, 40, change, sid_key=sid_key)
-    score = f"{verdict.matched} of {verdict.total} stay equal"
+    score = f"{verdict.matched} of {verdict.total} attributes match"
     if verdict.reason == Reason.SID_DIFFERS:
-        why = "the hardware ID differs, which every threshold but -1 refuses"
+        why = "the hardware ID differs, which every threshold except -1 rejects"
         return Bound(event, tolerate, None, not tolerate, why)
     if verdict.reason == Reason.SAME_IP:
-        why = "the same IP address passes whatever the threshold is"
+        why = "the same IP address passes at every threshold"
         return Bound(event, tolerate, None, tolerate, why)
     highest = verdict.highest_passing_threshold or 0
     if tolerate:
         return Bound(event, True, highest, True, f"{score}: at most {highest}")
     if highest >= 100:
-        return Bound(event, False, None, False, f"{score}: every threshold passes it")
+        return Bound(event, False, None, False, f"{score}: passes at every threshold")
     return Bound(event, False, highest + 1, True, f"{score}: at least {highest + 1}")
 
 
@@ -177,7 +177,7 @@ def _conflict(bounds: Sequence[Bound], low: int, high: int) -> str:
     unsatisfied = [bound for bound in bounds if not bound.satisfied]
     if unsatisfied:
         return "; ".join(
-            f"{b.event} cannot be {'tolerated' if b.tolerate else 'refused'} by a threshold: {b.why}"
+            f"{b.event} cannot be {'tolerated' if b.tolerate else 'rejected'} by a threshold: {b.why}"
             for b in unsatisfied
         )
     if low <= high:
@@ -185,6 +185,6 @@ def _conflict(bounds: Sequence[Bound], low: int, high: int) -> str:
     tightest = next(b for b in bounds if b.tolerate and b.limit == high)
     widest = next(b for b in bounds if not b.tolerate and b.limit == low)
     return (
-        f"{tightest.event} needs at most {high}, and {widest.event} is refused from {low} on: no threshold tells the "
-        "one from the other"
+        f"no threshold separates these events: {tightest.event} passes up to {high}, and {widest.event} is rejected "
+        f"from {low}"
     )

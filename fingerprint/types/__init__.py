@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Reason(Vocabulary):
-    """The rule that decided, in the order in which the rules are asked."""
+    """The rule that decided, in the order of the rules."""
 
     DISABLED: ClassVar[Reason]
     NOTHING_TO_COMPARE: ClassVar[Reason]
@@ -52,7 +52,7 @@ Reason.define(
 
 
 class Status(Vocabulary):
-    """What came of reading one attribute."""
+    """The result of reading one attribute."""
 
     PRESENT: ClassVar[Status]
     ABSENT: ClassVar[Status]
@@ -64,16 +64,16 @@ Status.define(PRESENT="present", ABSENT="absent", DENIED="denied", FAILED="faile
 
 
 class Fault(Vocabulary):
-    """Why an attribute is denied or failed, as far as it tells what the agent reads there.
+    """Why an attribute is denied or failed, and so what the agent reads in its place.
 
-    NONE: it is present or absent; of an unreadable attribute: not known.
-    SOURCE: the source fails for whoever has the agent's rights: the agent stores "".
-    NOT_TEXT: the value is not valid UTF-8: the agent refuses its whole collection (three attempts in 15 s, then
-    an error; it stores nothing and gets no credentials).
-    TIME_LIMIT, SIZE_LIMIT: our own limit ended the reading; the agent has none.
-    RIGHTS: this process has fewer rights than the agent, or it is not known which it has.
-    ENVIRONMENT: this process ran out of memory, descriptors or processes, or was ended from outside.
-    NOT_ASKED: nobody asked: the disk is a copied one, or the snapshot does not hold the answer.
+    NONE: it is present or absent; for an unreadable attribute: unknown.
+    SOURCE: the source fails for every process with the agent's rights: the agent stores "".
+    NOT_TEXT: the value is not valid UTF-8: the agent's collection fails (three attempts in 15 s, then an error; it
+    stores nothing and gets no credentials).
+    TIME_LIMIT, SIZE_LIMIT: our own limit ended the reading; the agent has no such limit.
+    RIGHTS: this process has fewer rights than the agent, or its rights are unknown.
+    ENVIRONMENT: this process ran out of memory, descriptors or processes, or was killed.
+    NOT_ASKED: it was not read: the disk is a copied one, or the snapshot lacks the answer.
     """
 
     NONE: ClassVar[Fault]
@@ -98,18 +98,18 @@ Fault.define(
 )
 
 
-# The reason of an attribute whose bytes are not UTF-8; the reference fails its collection for one.
+# The reason of an attribute whose bytes are not UTF-8; such an attribute fails the reference's collection.
 INVALID_TEXT = "not valid UTF-8"
 
 
 class FingerprintRecord(Value):
-    """What the vault keeps under `InstanceFingerprint`.
+    """The record that the vault has under `InstanceFingerprint`.
 
     Attributes:
         fingerprint: the opaque fingerprint; "" in a cleared record.
-        hardware_hash: the attributes at registration; None where the file says `null`.
+        hardware_hash: the attributes at registration; None where the file has `null`.
         threshold: similarity threshold: -1 (check disabled), 0 (old agents), 1 to 100.
-        extra: fields that this version does not know, name and raw JSON text, kept on rewriting.
+        extra: fields unknown to this version, as name and raw JSON, kept when the record is written again.
     """
 
     _hidden = ("fingerprint", "extra")
@@ -120,10 +120,10 @@ class FingerprintRecord(Value):
 
 
 class RegistrationRecord(Value):
-    """What the vault keeps under `RegistrationKey`; every field is text, "" if not known.
+    """The record that the vault has under `RegistrationKey`; every field is text, "" if unknown.
 
     Attributes:
-        instance_id: the managed node, "mi-" and 17 hexadecimal digits.
+        instance_id: the ID of the managed node, "mi-" and 17 hexadecimal digits.
         region: the region in which it is registered.
         instance_type: "" for hybrid machines.
         availability_zone: "" for hybrid machines.
@@ -131,8 +131,8 @@ class RegistrationRecord(Value):
         public_key: "" for hybrid machines.
         private_key_type: "Rsa".
         private_key_created_date: local time as Go prints it.
-        provider: "EC2", "Azure", or "" for none; None where the record has no such member, as of older agents.
-        extra: fields that this version does not know, name and raw JSON text.
+        provider: "EC2", "Azure", or "" for none; None where the record lacks this member, as older agents write it.
+        extra: fields unknown to this version, as name and raw JSON.
     """
 
     _hidden = ("private_key", "extra")
@@ -154,18 +154,18 @@ class RegistrationRecord(Value):
 
 
 class Attribute(Value):
-    """One attribute as it was read.
+    """One attribute, as it was read.
 
     Attributes:
         name: the key in the hardware hash.
-        value: the value as the hash stores it. That of a denied or failed one is "", and so is that of an absent
-            one, unless a tool printed a text that says nothing about the machine: then it is the digest of that.
-        status: present, absent (no such source here), denied (no permission) or failed.
-        reason: why it is not present; of a present one "", or for a hardware ID why it identifies no machine.
+        value: the value as the hash stores it. It is "" if the attribute is denied, failed or absent, except where a
+            tool printed output without hardware in it: then the value is the digest of this output.
+        status: present, absent (this host has no such source), denied (no permission) or failed.
+        reason: why it is not present; "" for a present one, or for a hardware ID why it identifies no machine.
         source: the file, command or interface that was read.
-        tool: the tool's name and version where it tells them, else "".
-        seconds: how long reading took.
-        fault: why it is denied or failed; `Fault.NONE` for one that is neither.
+        tool: name and version of the tool if it prints them, else "".
+        seconds: duration of the reading.
+        fault: why it is denied or failed; `Fault.NONE` for any other status.
     """
 
     _hidden = ("value",)
@@ -189,7 +189,7 @@ class Attribute(Value):
         seconds: float = 0.0,
         fault: Fault = Fault.NONE,
     ) -> None:
-        # One by one, as these are made by the dozen in a collection of microseconds.
+        # Set one by one, because a collection of microseconds makes a dozen of these.
         put = object.__setattr__
         put(self, "name", name)
         put(self, "value", value)
@@ -202,27 +202,27 @@ class Attribute(Value):
 
     @property
     def unreadable(self) -> bool:
-        """True when the source exists and could not be read: the value is unknown, not absent."""
+        """True if the source exists but is unreadable: the value is unknown, not absent."""
         return self.status in (Status.DENIED, Status.FAILED)
 
     @property
     def silent(self) -> bool:
-        """True when there is a value, and it says nothing about the machine: all without such a source share it."""
+        """True if there is a value that does not depend on the machine: all hosts without this source share it."""
         return self.status == Status.ABSENT and bool(self.value)
 
     @property
     def only_here(self) -> bool:
-        """True for an unreadable attribute of which the agent may read a value; False where it reads "", or stops."""
+        """True for an unreadable attribute that the agent may read; False where it reads "", or fails."""
         return self.unreadable and self.fault not in (Fault.SOURCE, Fault.NOT_TEXT)
 
 
 class DoubtRemedy(Value):
-    """What settles a doubt about the hash recipe of Windows.
+    """The remedy for a doubt about the hash recipe of Windows.
 
     Attributes:
-        name: a word for programs: "agent-version" or "wmi".
+        name: the identifier, "agent-version" or "wmi".
         text: what to do, a sentence without a full stop.
-        command: the command for it, "" where there is none to type.
+        command: the command for it, "" if there is none.
     """
 
     name: str
@@ -233,17 +233,17 @@ class DoubtRemedy(Value):
 class Collection(Value):
     """All attributes of one machine at one time.
 
-    Two questions have two answers where something could not be read:
+    Where attributes are unreadable, two questions have different answers:
 
-    - What will the agent do? `hardware_hash` is what it reads, but for `only_here`, of which it may read more, and
-      unless `stops_agent` names something: then its collection fails and there is no verdict of the agent.
-      `match(saved, collection.hardware_hash, threshold, unreadable=collection.only_here)` is its verdict, and
-      `conclusive` is False where that cannot be known.
+    - What will the agent do? It reads `hardware_hash`, except that it may read more of `only_here`. If `stops_agent`
+      names an attribute, the agent's collection fails and it makes no verdict. Otherwise its verdict is
+      `match(saved, collection.hardware_hash, threshold, unreadable=collection.only_here)`; `conclusive` is False
+      where the verdict depends on what only the agent can read.
     - Is it the same machine? All of `unreadable` is unknown: `unreadable=collection.unreadable`.
 
-    `rights` names what this process was not allowed to read and the agent may. Only for these does it help to read
-    with more rights, and `remedy` says how: it never tells root to become root. To uid 0 with all rights, nothing
-    is in `rights`.
+    `rights` names the attributes that the agent may read and this process may not. Only these become readable with
+    more rights, and `remedy` says how. For uid 0 with all rights `rights` is empty, so `remedy` never advises root to
+    become root.
 
     Attributes:
         platform: "linux", "windows", "macos", "freebsd", "openbsd", "netbsd" or "dragonfly".
@@ -251,12 +251,12 @@ class Collection(Value):
         sid_key: the key of the hardware ID, "machine-id" or "uuid".
         attributes: the attributes in catalogue order.
         collected_at: seconds since 1970-01-01 UTC.
-        seconds: how long the whole collection took.
-        remedy: what to do so that more can be read, a sentence without a full stop: "" where nothing is in `rights`.
+        seconds: duration of the collection.
+        remedy: what to do so that more is readable, a sentence without a full stop; "" if `rights` is empty.
         recipe: how the hashes were made on Windows, "wmic", "json" or "wql", see `fingerprint.collectors.recipes`; ""
-            elsewhere.
-        doubt: why the installed agent may take another recipe, a sentence without a full stop; "" where it does not.
-        doubt_remedy: what settles that; None without a doubt.
+            on other systems.
+        doubt: why the installed agent may use another recipe, a sentence without a full stop; "" without a doubt.
+        doubt_remedy: how to resolve the doubt; None without a doubt.
     """
 
     platform: str
@@ -284,7 +284,7 @@ class Collection(Value):
 
     @property
     def hardware_hash(self) -> HardwareHash:
-        """The attributes as the vault stores them: what is not present is "", as the reference has it."""
+        """The attributes as the vault stores them; as in the reference, one that is not present is ""."""
         return HardwareHash({a.name: a.value for a in self.attributes})
 
     @property
@@ -294,26 +294,26 @@ class Collection(Value):
 
     @property
     def silent(self) -> tuple[str, ...]:
-        """Names of the attributes whose value says nothing about the machine."""
+        """Names of the attributes whose value does not depend on the machine."""
         return tuple(a.name for a in self.attributes if a.silent)
 
     @property
     def id_problem(self) -> str:
-        """Why the hardware ID identifies no machine, such as "it is blank"; "" where it does or could not be read.
+        """Why the hardware ID identifies no machine, such as "it is blank"; "" if it does, or is unreadable.
 
-        On macOS the agent has none at all, which is no matter of this host.
+        It is "" on macOS, where the agent has no hardware ID on any host.
         """
         sid = next((a for a in self.attributes if a.name == self.sid_key), None)
         return "" if sid is None or sid.unreadable or self.platform == "macos" else sid.reason
 
     @property
     def id_warning(self) -> str:
-        """The same as a sentence without a full stop, "" where there is nothing to warn of."""
+        """The warning about `id_problem`, a sentence without a full stop; "" without a problem."""
         if not self.id_problem:
             return ""
         return (
-            f"The hardware ID ({self.sid_key}) identifies no machine: {self.id_problem}. To rule 3 every machine with "
-            "such an ID is this one, so a copy is not noticed by it"
+            f"The hardware ID ({self.sid_key}) identifies no machine: {self.id_problem}. Rule 3 takes every machine "
+            "with such an ID for this one, so it does not detect copies"
         )
 
     @property
@@ -323,41 +323,40 @@ class Collection(Value):
 
     @property
     def agent_error(self) -> str:
-        """What the agent does where `stops_agent` names something, a sentence without a full stop; else ""."""
+        """What the agent does if `stops_agent` names an attribute, a sentence without a full stop; else ""."""
         if not self.stops_agent:
             return ""
         return (
-            f"The agent refuses its whole collection, because {', '.join(self.stops_agent)} is not valid UTF-8: it "
-            "tries three times in 15 s, then reports an error and stores nothing, and it gets no credentials until "
-            "that is changed"
+            f"The agent's collection fails, because {', '.join(self.stops_agent)} is not valid UTF-8: it tries three "
+            "times in 15 s, then reports an error and stores nothing. It gets no credentials until this is fixed"
         )
 
     @property
     def only_here(self) -> tuple[str, ...]:
-        """Names of the unreadable attributes of which the agent may read a value: a part of `unreadable`."""
+        """Names of the unreadable attributes that the agent may read: a subset of `unreadable`."""
         return tuple(a.name for a in self.attributes if a.only_here)
 
     @property
     def rights(self) -> tuple[str, ...]:
-        """Names of the attributes that a process with the agent's rights may read: a part of `only_here`."""
+        """Names of the attributes that a process with the agent's rights may read: a subset of `only_here`."""
         return tuple(a.name for a in self.attributes if a.fault == Fault.RIGHTS)
 
     @property
     def stops_agent(self) -> tuple[str, ...]:
-        """Names of the attributes for which the agent's whole collection fails: their values are not UTF-8."""
+        """Names of the attributes that fail the agent's collection: their values are not UTF-8."""
         return tuple(a.name for a in self.attributes if a.fault == Fault.NOT_TEXT)
 
 
 class AttributeRow(Value):
-    """One line of a verdict's table.
+    """One row of a verdict's table.
 
     Attributes:
         name: the attribute.
-        saved: the saved value, None where the saved hash lacks the key.
-        current: the current value, None where the current hash lacks the key (it is not counted).
+        saved: the saved value, None if the saved hash lacks the key.
+        current: the current value, None if the current hash lacks the key (then it is not counted).
         same: whether the rule counts it as a match.
-        evidence: whether both sides hold a value that says something, so that `same` does about the machine.
-        unreadable: whether the current value is unknown rather than absent.
+        evidence: whether both sides have a value that depends on the machine, so that `same` is evidence.
+        unreadable: whether the current value is unknown, not absent.
     """
 
     _hidden = ("saved", "current")
@@ -370,20 +369,20 @@ class AttributeRow(Value):
 
 
 class Verdict(Value):
-    """Whether this is still the same machine, and why. It is true exactly when it matches.
+    """Whether this is still the same machine, and why. Its truth value is `match`.
 
     Attributes:
-        match: the answer of the reference's rules.
+        match: the result of the reference's rules.
         reason: the rule that decided.
-        matched: keys of the current hash with an equal saved value (counted whatever rule decided).
+        matched: keys of the current hash with an equal saved value (counted for all rules).
         total: keys of the current hash.
         percent: matched / total * 100 in single precision; 0.0 when total is 0.
-        threshold: the similarity threshold that was held against `percent`.
-        sid_key: the key that served as hardware ID.
-        effective: attributes for which both sides hold a value that says something about the machine.
-        effective_matched: those of them that are equal.
-        vacuous: no change of a readable attribute other than the SID could make this guard refuse.
-        highest_passing_threshold: the highest of 1..100 that would still pass; None if only -1 would.
+        threshold: the similarity threshold, compared with `percent`.
+        sid_key: the key of the hardware ID.
+        effective: number of attributes for which both sides have a value that depends on the machine.
+        effective_matched: how many of these match.
+        vacuous: whether the check is weak: only another SID could cause a mismatch, no other readable attribute.
+        highest_passing_threshold: the highest of 1..100 that passes; None if only -1 does.
         conclusive: False for a mismatch that unreadable attributes could turn into a match.
         rows: one row per attribute, keys of the current hash first.
     """
@@ -407,16 +406,16 @@ class Verdict(Value):
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """Names of the attributes that differ from the record for certain: an unreadable one is not known to."""
+        """Names of the readable attributes that differ from the record."""
         return tuple(r.name for r in self.rows if r.current is not None and not r.same and not r.unreadable)
 
 
 class Outlook(Vocabulary):
-    """What the agent does when it holds the machine against the record.
+    """What the agent does when it compares the machine with the record.
 
-    ACCEPTS: it matches. REJECTS: it finds a mismatch and stores a new fingerprint, which the service rejects.
+    ACCEPTS: it finds a match. REJECTS: it finds a mismatch and stores a new fingerprint, which the service rejects.
     STOPS: its collection fails (a value that is not UTF-8); it stores nothing and gets no credentials.
-    UNKNOWN: it may read what could not be read here, and that decides.
+    UNKNOWN: the result depends on attributes that are unreadable here, and the agent may read them.
     """
 
     ACCEPTS: ClassVar[Outlook]

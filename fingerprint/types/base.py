@@ -22,7 +22,7 @@ else:
 
 
 class Vocabulary(str):
-    """Base of a closed vocabulary: subclasses annotate their words and call `define`."""
+    """Base class of enumerations of words: subclasses annotate their members and call `define`."""
 
     __slots__ = ()
     _words: ClassVar[dict[str, Vocabulary]] = {}
@@ -35,7 +35,7 @@ class Vocabulary(str):
 
     @classmethod
     def define(cls, **words: str) -> None:
-        """Make the words of a subclass: attribute name = text."""
+        """Define the words of a subclass, as attribute name = word."""
         cls._words = {}
         for name, text in words.items():
             cls._words[text] = word = str.__new__(cls, text)
@@ -43,7 +43,7 @@ class Vocabulary(str):
 
     @classmethod
     def members(cls) -> Iterator[Self]:
-        """Yield the words in the order of their definition."""
+        """Yield the words in the order of definition."""
         yield from cls._words.values()  # type: ignore[misc]
 
     def __repr__(self) -> str:
@@ -59,7 +59,7 @@ class _ValueType(type):
     def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], *, kw_only: bool = False) -> _ValueType:
         for base in bases:
             if getattr(base, "_names", ()):
-                # Its fields would not be among those that are compared, shown and copied.
+                # The class would neither compare nor show nor copy its fields.
                 raise TypeError(f"{name} cannot inherit the fields of {base.__name__}: have one as a field")
         fields = tuple(f for f, kind in body.get("__annotations__", {}).items() if not kind.startswith("ClassVar"))
         defaults = {field: body.pop(field) for field in fields if field in body}
@@ -69,9 +69,9 @@ class _ValueType(type):
 
 @dataclass_transform(frozen_default=True)
 class Value(metaclass=_ValueType):
-    """Base of the immutable values: a subclass annotates its fields, with defaults as in a dataclass.
+    """Base class of the immutable values: a subclass annotates its fields, with defaults as in a dataclass.
 
-    Fields in `_hidden` do not appear in the repr. With `class X(Value, kw_only=True)` fields are given by name only.
+    The repr leaves out fields in `_hidden`. `class X(Value, kw_only=True)` takes its fields by name only.
     """
 
     _hidden: ClassVar[tuple[str, ...]] = ()
@@ -94,7 +94,7 @@ class Value(metaclass=_ValueType):
             else:
                 raise TypeError(f"{type(self).__name__} requires {field}")
         if named:
-            raise TypeError(f"{type(self).__name__} takes no {', '.join(named)}, or not twice")
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(named)}, or got it twice")
 
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():
@@ -130,7 +130,7 @@ class Value(metaclass=_ValueType):
         """Return a copy with the named fields changed.
 
         Raises:
-            TypeError: there is no such field.
+            TypeError: a name is not that of a field.
         """
         unknown = changes.keys() - set(self._names)
         if unknown:

@@ -118,7 +118,7 @@ def test_the_page_about_events_says_the_same(event: Event) -> None:
     accepted = REFERENCE[event.name][0]
     assert cells[1] == event.title
     assert cells[3] == (" ".join(short[name] for name in event.ssm) + may or "-")
-    assert cells[4].startswith("accepts" if accepted else "refuses")
+    assert cells[4].startswith("accepts" if accepted else "rejects")
     assert ("(wrong)" in cells[4]) == (event.truth == (Truth.OTHER if accepted else Truth.SAME))
     assert cells[5] == event.outcome
 

@@ -104,7 +104,7 @@ def test_what_could_not_be_read_never_passes_for_equal() -> None:
     verdict = decide(PHYSICAL, without(PHYSICAL, *names), unreadable=names)
     assert verdict.outcome == Outcome.CANNOT_TELL
     assert verdict.turning
-    assert verdict.why == "system-uuid, system-serial, board-serial could not be read and could turn it"
+    assert verdict.why == "system-uuid, system-serial, board-serial are unreadable and could change the outcome"
 
 
 def test_what_could_not_be_read_and_could_not_turn_it_does_not_hinder() -> None:

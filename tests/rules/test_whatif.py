@@ -70,15 +70,15 @@ def test_what_is_tolerated_adds_up() -> None:
 def test_a_conflict_names_both_sides() -> None:
     advice = advise([event("os-upgrade")], [event("clone")])
     assert advice.low > advice.high
-    assert "os-upgrade needs at most 33" in advice.conflict
-    assert "clone is refused from 56 on" in advice.conflict
+    assert "os-upgrade passes up to 33" in advice.conflict
+    assert "clone is rejected from 56" in advice.conflict
 
 
 @pytest.mark.parametrize(
     ("tolerate", "reject", "text"),
     [
         ("wmic-to-cim", "", "cannot be tolerated by a threshold: the hardware ID differs"),
-        ("", "cross-hypervisor-same-ip", "cannot be refused by a threshold: the same IP address"),
+        ("", "cross-hypervisor-same-ip", "cannot be rejected by a threshold: the same IP address"),
     ],
 )
 def test_what_no_threshold_can_do_is_said(tolerate: str, reject: str, text: str) -> None:
