@@ -1,8 +1,8 @@
-"""The SMBIOS table as dmidecode printed it, of whichever version, into the structures of `smbios`.
+"""Read the output of dmidecode, of any version, into the structures of `smbios.table`.
 
-Old evidence, tickets and machines of others come as such text: whole, by group (`-t memory`), several
-runs after another, quiet (`-q`, without handles and types), indented by tabs or blanks, cut off.
-Nothing of it is refused: lines that are not understood are passed over.
+Old evidence, tickets and other machines come as such output: complete, by group (`-t memory`), several runs in one
+file, quiet (`-q`, without handles and types), indented by tabs or blanks, truncated. Unknown lines are ignored, so
+no input is an error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _OEM_STRINGS = 11
-# By what dmidecode writes over a structure; " Block" was dropped with version 2.1.
+# The type of a structure by its title; dmidecode 2.1 dropped " Block" from the titles.
 _TITLES = {
     "bios information": 0,
     "system information": 1,
@@ -29,7 +29,7 @@ _TITLES = {
     "physical memory array": 16,
     "memory device": 17,
 }
-# Where it says so itself, on standard output or on a standard error that was captured with it.
+# Errors of dmidecode, on standard output or on captured standard error.
 _COMPLAINTS = (
     "table is broken",
     "wrong dmi structures",
@@ -40,15 +40,15 @@ _COMPLAINTS = (
     "table is unreachable",
 )
 _TRUNCATED = "<truncated>"
-# Versions that tables state by mistake, and what dmidecode takes them for.
+# Wrong versions in tables, and the versions that dmidecode uses in their place.
 _VERSION_FIXUPS = {(2, 31): (2, 3), (2, 33): (2, 3), (2, 51): (2, 6)}
 
 
 def parse_dmidecode(text: str) -> SmbiosTable:
-    """Return what the output of dmidecode tells; a table without structures for other text.
+    """Return the table that dmidecode printed; a table without structures for other text.
 
-    What comes twice, because a run over everything and runs for groups were kept in one file, counts once:
-    each kind of structure is taken from the first run that tells it.
+    If the text has several runs, such as one of all structures and some of single groups, each type of structure comes
+    from the first run that has it.
     """
     reader = _Reader()
     for line in text.split("\n"):
@@ -63,13 +63,13 @@ def parse_dmidecode(text: str) -> SmbiosTable:
         processors=_made(found, 4),
         memory_arrays=_made(found, 16),
         memory_devices=_made(found, 17),
-        oem_strings=tuple(tuple(raw.texts) for raw in found.get(_OEM_STRINGS, ())),
+        oem_strings=tuple(tuple(raw.strings) for raw in found.get(_OEM_STRINGS, ())),
         problems=tuple(dict.fromkeys(reader.problems)),
     )
 
 
 def dmidecode_version(text: str) -> str:
-    """Return the version of the dmidecode that printed a text, such as "3.4"; "" if it does not tell."""
+    """Return the version of the dmidecode that printed a text, such as "3.4"; "" if the text does not have it."""
     for line in text.split("\n"):
         version = _tool_version(line)
         if version:
@@ -78,20 +78,20 @@ def dmidecode_version(text: str) -> str:
 
 
 class _Raw:
-    """One structure as text: `fields` by lower-case label, `texts` of an OEM structure."""
+    """One structure as text: `fields` by lower-case label, `strings` of an OEM structure."""
 
-    __slots__ = ("kind", "handle", "run", "fields", "texts")
+    __slots__ = ("kind", "handle", "run", "fields", "strings")
 
     def __init__(self, kind: int, handle: int | None, run: int) -> None:
         self.kind = kind
         self.handle = handle
         self.run = run
         self.fields: dict[str, str] = {}
-        self.texts: list[str] = []
+        self.strings: list[str] = []
 
 
 class _Reader:
-    """Goes through the lines once. A structure begins with its handle, or quiet, with its title after a blank line."""
+    """Reads the lines once. A structure begins with its handle, in quiet output with its title after a blank line."""
 
     def __init__(self) -> None:
         self.version: tuple[int, int, int] | None = None
@@ -106,7 +106,7 @@ class _Reader:
         self._after_blank = True
 
     def first_runs(self) -> dict[int, list[_Raw]]:
-        """Return the structures by kind, each kind from the first run that has it."""
+        """Return the structures by type, each type from the first run that has it."""
         found: dict[int, list[_Raw]] = {}
         for raw in self.structures:
             known = found.setdefault(raw.kind, [])
@@ -147,7 +147,7 @@ class _Reader:
         self._title_due = False
         self._raw = None
         if words.lower() == _TRUNCATED:
-            self.problems.append(f"{_named(self._kind, self._handle)} is cut off")
+            self.problems.append(f"{_named(self._kind, self._handle)} is truncated")
             return
         kind = _TITLES.get(words.lower().removesuffix(" block"))
         if kind is None or self._kind not in (None, kind):
@@ -158,7 +158,7 @@ class _Reader:
 
     def _field(self, raw: _Raw, line: str, words: str, indent: int) -> None:
         if words.lower() == _TRUNCATED:
-            self.problems.append(f"{_named(raw.kind, raw.handle)} is cut off")
+            self.problems.append(f"{_named(raw.kind, raw.handle)} is truncated")
             return
         if self._indent is None:
             self._indent = indent
@@ -169,12 +169,12 @@ class _Reader:
         value = value[1:] if value[:1] in (" ", "\t") else value
         if raw.kind == _OEM_STRINGS:
             numbered = colon and label.startswith("string ")
-            raw.texts.append(text_of(value) if numbered else words)
+            raw.strings.append(text_of(value) if numbered else words)
         elif colon:
             raw.fields.setdefault(label, value)
 
     def _head(self, words: str) -> bool:
-        """Take in a line about the whole table; tell whether it was one."""
+        """Read a line about the table, and return whether it is one."""
         if _tool_version(words):
             self._run += 1
             return True

@@ -1,7 +1,7 @@
-"""What dmidecode prints where there is no hardware to print: texts without a structure, and their digests.
+"""Output of dmidecode without hardware, and its digests.
 
-dmidecode ends with 0 also where it finds no table (boards without UEFI, WSL2, some virtual machines) or gives up at
-the first structure. The agent stores the MD5 of that text like any other, and all machines without a table share it.
+dmidecode exits with 0 also if it finds no table (boards without UEFI, WSL2, some virtual machines) or stops at the
+first structure. The agent stores the MD5 of this output like any other, so all machines without a table share it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 DMI = ("processor-hash", "memory-hash", "bios-hash", "system-hash")
 _STRUCTURE = b"Handle 0x"
 _NOT_FOUND = b"# No SMBIOS nor DMI entry point found, sorry.\n"
-# Releases that printed their version first, up to those that are announced.
+# Releases that print their version first, including announced ones.
 _RELEASES = (*(f"2.{n}" for n in range(7, 13)), *(f"3.{n}" for n in range(9)))
-# Of the table's specification, as the line before the first structure has it.
+# Versions of the SMBIOS specification, as in the line before the first structure.
 _TABLES = (
     *(f"2.{n}" for n in range(9)),
     *(f"3.{n}{last}" for n in range(9) for last in ("", ".0", ".1")),
@@ -20,7 +20,7 @@ _digests: frozenset[str] = frozenset()
 
 
 def why_silent(output: bytes) -> str:
-    """Return why what dmidecode printed says nothing about the hardware; "" if it holds a structure."""
+    """Return why output of dmidecode has no hardware in it; "" if it has a structure."""
     if _STRUCTURE in output:
         return ""
     if not output.strip():
@@ -33,21 +33,21 @@ def why_silent(output: bytes) -> str:
 
 
 def is_silent(value: str) -> bool:
-    """Return whether a stored value is known to be the digest of a text without a structure.
+    """Return whether a stored value is a known digest of output without a structure.
 
-    Known are those of released versions of dmidecode that found no table, or a table without a structure of the kind
-    that they were asked for. A text that tells more (an address, what is broken) has a digest that is not known.
+    Known are the outputs of released versions of dmidecode without a table, or with a table without a structure of the
+    requested type. Output with more details (an address, an error) has an unknown digest.
     """
     global _digests
     if not _digests:
-        # Made at the first difference only: it takes 0.3 ms.
+        # Computed only after the first difference: it takes 0.3 ms.
         from fingerprint._core import md5_base64
 
-        _digests = frozenset(map(md5_base64, _texts()))
+        _digests = frozenset(map(md5_base64, _outputs()))
     return value in _digests
 
 
-def _texts() -> list[bytes]:
+def _outputs() -> list[bytes]:
     found = [b"", _NOT_FOUND]
     for release in _RELEASES:
         head = b"# dmidecode " + release.encode() + b"\n"

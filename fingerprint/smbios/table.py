@@ -1,8 +1,8 @@
-"""The hardware as its SMBIOS table describes it: one immutable value per structure.
+"""The structures of an SMBIOS table, one immutable value for each.
 
-`dmidecode` makes these from what the program dmidecode printed; of a raw table the native core takes the values of
-scheme `stable` and what identifies (`_core.stable_values`, `_core.smbios_identifiers`) without them. Source of names
-and units: DMTF DSP0134.
+`smbios.dmidecode` makes them from the output of dmidecode. For a raw table `_core.stable_values` and
+`_core.smbios_identifiers` return the values of scheme `stable` and the identifiers directly. Source of names and units:
+DMTF DSP0134.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from fingerprint.types import Value
 
 
 class Structure(Value):
-    """Base of the structures: fields by name, None where the table does not tell.
+    """Base class of the structures: fields by name, None if the source does not have them.
 
-    A text field that the table leaves out (string number 0) is "".
+    A text field that the table does not specify (string number 0) is "".
     """
 
 
 class Bios(Structure):
-    """Type 0. `address` and the sizes in bytes; `revision` such as "4.6"; `characteristics` as dmidecode words them."""
+    """Type 0. `address` and the sizes in bytes; `revision` such as "4.6"; `characteristics` as dmidecode prints."""
 
     handle: int | None = None
     vendor: str | None = None
@@ -34,7 +34,7 @@ class Bios(Structure):
 
 class System(Structure):
     """Type 1. `uuid` is lower-case text with dashes in the byte order that dmidecode prints for this
-    table's version; None if it is all one ("Not Present") or all zero ("Not Settable"), which `uuid_note` tells."""
+    table's version; None if its bits are all one ("Not Present") or all zero ("Not Settable"), as `uuid_note` says."""
 
     _hidden = ("serial", "uuid")
     handle: int | None = None
@@ -50,7 +50,7 @@ class System(Structure):
 
 
 class Baseboard(Structure):
-    """Type 2. `contained` are the handles of what is on it."""
+    """Type 2. `contained` are the handles of the objects on it."""
 
     _hidden = ("serial", "asset_tag")
     handle: int | None = None
@@ -67,8 +67,8 @@ class Baseboard(Structure):
 
 
 class Chassis(Structure):
-    """Type 3. `height` in rack units and `power_cords`: 0 where it is not specified; `contained` are
-    (kind, least, most) of what may be in it."""
+    """Type 3. `height` in rack units and `power_cords`: 0 if not specified; `contained` are (kind, least, most) of the
+    elements that it can contain."""
 
     _hidden = ("serial", "asset_tag")
     handle: int | None = None
@@ -91,8 +91,8 @@ class Chassis(Structure):
 
 class Processor(Structure):
     """Type 4, one per socket. `id` is the 8 bytes as 16 hexadecimal digits, in the order of the table;
-    `populated` is False for an empty socket; `volts` are those that it takes; clocks and speeds in MHz, 0 if
-    not known; `l1`, `l2`, `l3` are handles of its caches, 0xFFFF for none."""
+    `populated` is False for an empty socket; `volts` are the supported voltages; clocks and speeds in MHz, 0 if
+    unknown; `l1`, `l2`, `l3` are handles of its caches, 0xFFFF for none."""
 
     _hidden = ("serial", "asset_tag")
     handle: int | None = None
@@ -123,7 +123,7 @@ class Processor(Structure):
 
 
 class MemoryArray(Structure):
-    """Type 16. `error_handle` is 0xFFFE where none is provided, 0xFFFF without an error."""
+    """Type 16. `error_handle` is 0xFFFE if none is provided, 0xFFFF without an error."""
 
     handle: int | None = None
     location: str | None = None
@@ -135,9 +135,9 @@ class MemoryArray(Structure):
 
 
 class MemoryDevice(Structure):
-    """Type 17, one per slot. `size_bytes` is 0 for an empty slot, None if not known; `kind` such as "DDR4";
-    widths in bits and speeds in MT/s, 0 if not known; `set` is 0 for none, 255 if not known; voltages in mV; the
-    ids are numbers as the table has them; sizes in bytes, None if not known."""
+    """Type 17, one per slot. `size_bytes` is 0 for an empty slot, None if unknown; `kind` such as "DDR4";
+    widths in bits and speeds in MT/s, 0 if unknown; `set` is 0 for none, 255 if unknown; voltages in mV; the
+    IDs are the numbers in the table; sizes in bytes, None if unknown."""
 
     _hidden = ("serial", "asset_tag")
     handle: int | None = None
@@ -176,10 +176,16 @@ class MemoryDevice(Structure):
 
 
 class SmbiosTable(Structure):
-    """A decoded table. Attributes: `version` as (major, minor, revision), None if not known; tuples
-    of structures in the table's order; `further`: BIOS and system structures after the
-    first; `oem_strings`: for each type 11, its texts; `problems`: what was malformed,
-    one text each, () for a sound table."""
+    """A decoded table.
+
+    Attributes:
+        version: (major, minor, revision), None if unknown.
+        bios, system: the first structure of type 0 and 1.
+        baseboards, chassis, processors, memory_arrays, memory_devices: the structures in the table's order.
+        oem_strings: the strings of each structure of type 11.
+        further: BIOS and system structures after the first.
+        problems: a message for each malformed part, () for a valid table.
+    """
 
     _hidden = ("oem_strings", "further")
     version: tuple[int, int, int] | None = None

@@ -47,7 +47,8 @@ static int is_separator(char c) {
     }
 }
 
-/* Return whether a text is in a list. Most texts are real, so one character is compared before the others. */
+/* Return whether a text is in a list. Most of them are real values, so one character is compared
+   before the others. */
 static int is_listed(const char *text, size_t length) {
     for (size_t i = 0; i < sizeof PLACEHOLDERS / sizeof *PLACEHOLDERS; i++)
         if (PLACEHOLDERS[i][0] == text[0] && strlen(PLACEHOLDERS[i]) == length

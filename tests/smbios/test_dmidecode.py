@@ -376,8 +376,8 @@ class TestComplaints:
             "Invalid entry length (0). DMI table is broken! Stop.\n\n"
         )
         assert table.problems == (
-            "a structure of type 17, handle 0x0040, is cut off",
-            "a structure of type 4, handle 0x0041, is cut off",
+            "a structure of type 17, handle 0x0040, is truncated",
+            "a structure of type 4, handle 0x0041, is truncated",
             "Wrong DMI structures count: 9 announced, only 3 decoded.",
             "Invalid entry length (0). DMI table is broken! Stop.",
         )
