@@ -31,7 +31,7 @@ def kernel(results: Results, options: argparse.Namespace) -> None:
     lines, column_lines = [], []
     for mix, same_ip in MIXES.items():
         table = made(rows, options, same_ip=same_ip)
-        whole = table.combine_chunks().to_batches()[0]
+        parts = _cut(table, THREADS)
         frame = pl.from_arrow(table).rechunk()
         connection = duckdb.connect(config={"threads": THREADS})
         connection.register("given", table)
@@ -39,7 +39,7 @@ def kernel(results: Results, options: argparse.Namespace) -> None:
         query = peers.duckdb_query("fleet")
         found, answers = medians(
             {
-                "ours": lambda w=whole: decide(w, threads=THREADS),
+                "ours": lambda p=parts: np.concatenate(_on_threads(decide, p)),
                 "polars": lambda f=frame: peers.polars_reasons(f),
                 "duckdb": lambda c=connection, q=query: c.execute(q).fetchnumpy()["reason"],
                 "polars' own columns": lambda f=frame: _frame_reasons(f),
@@ -65,7 +65,7 @@ def kernel(results: Results, options: argparse.Namespace) -> None:
             results.keep(f"verdicts on {rows:,} rows of strings, {words}", found[name], best, target=wanted)
             lines.append([words, shown(found[name]), *peers_shown, *told(best / found[name], wanted),
                           f"{loop / found[name]:.0f}"])  # fmt: skip
-        del frame, pandas_frame, few, whole, table
+        del frame, pandas_frame, few, parts, table
         # Ids are read so fast that starting two threads would be half of a million rows' time.
         column_lines += _columns(results, mix, made(4 * rows, options, same_ip=same_ip), same_ip, options, rounds)
     results.table(
@@ -99,7 +99,7 @@ def _columns(
         frame = pl.from_arrow(each).rechunk()
         found, _ = medians(
             {
-                "ours": lambda h=halves: _decide_all(h),
+                "ours": lambda h=halves: _on_threads(_with_counts, h),
                 "polars": lambda f=frame: peers.polars_reasons(f),
                 "read": lambda s=size: read_bytes(s),
             },
@@ -120,9 +120,9 @@ def _cut(table: pa.Table, parts: int) -> list[pa.RecordBatch]:
     return [whole.slice(at, step) for at in range(0, whole.num_rows, step)]
 
 
-def _decide_all(batches: list[pa.RecordBatch]) -> list[Any]:
+def _on_threads(function: Any, batches: list[pa.RecordBatch]) -> list[Any]:
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(_with_counts, batches))
+        return list(pool.map(function, batches))
 
 
 def _with_counts(batch: pa.RecordBatch) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,27 +88,18 @@ def check(
     yield from in_order(_counted if counts else _decided, batches_of(batches, rejects), threads)
 
 
-def decide(batch: pa.RecordBatch, *, threads: int = 1) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def decide(batch: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return the reason of each row of a batch as its number in the order of `Reason`.
 
     Args:
         batch: the rows, as `batches_of` yields them.
-        threads: how many share the rows.
 
     Raises:
-        InputError: the batch is no fleet's.
+        InputError: the columns are not those of a fleet.
     """
     question, _ = question_of(batch)
-    rows = batch.num_rows
-    reasons = np.empty(rows, np.uint8)
-    if threads < 2:
-        question.decide(0, rows, reasons)
-        return reasons
-    edges = [rows * part // threads for part in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        jobs = [pool.submit(question.decide, *edge, reasons) for edge in pairwise(edges)]
-        for job in jobs:
-            job.result()
+    reasons = np.empty(batch.num_rows, np.uint8)
+    question.decide(0, batch.num_rows, reasons)
     return reasons
 
 
