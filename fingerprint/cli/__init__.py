@@ -1,4 +1,4 @@
-"""The command `fingerprint`: one module per command, text and JSON rendering, no logic.
+"""The command `fingerprint`: one module per command, which gathers values and prints them.
 
 Each command imports what it needs and nothing else; a check starts in about the time of `python -c
 pass`, and that is why nothing here imports argparse, json or typing.
@@ -14,7 +14,7 @@ from fingerprint import __version__
 from fingerprint._core import hide_memory
 from fingerprint._io.text import printable
 from fingerprint.cli.output import VisibleStream, begin_run, flush, print_json, warn, write_data, write_utf_8
-from fingerprint.cli.parser import is_plugin, parse
+from fingerprint.cli.parser import asks_for_json, is_plugin, parse
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
     EXIT_INTERRUPTED,
@@ -72,7 +72,7 @@ def main_and_exit() -> NoReturn:
     """Run the command line of this process and end it at once.
 
     Nothing is open and nothing is left to flush, so the interpreter is not taken apart piece by piece,
-    which would cost a fifth of the whole check. Nor are its modules searched for garbage while they load.
+    which would cost a fifth of a check. Nor are its modules searched for garbage while they load.
     """
     set_threshold(_ALLOCATIONS)
     if not sys.flags.isolated:
@@ -101,6 +101,8 @@ def _run(words: list[str]) -> int:
         except UsageError as error:
             if is_plugin(words):
                 return _report_as_plugin(error)
+            if asks_for_json(words):
+                _print_error(error)
             warn(f"{error.what}\n{error.remedy}")
             return error.exit_code
     begin_run(arguments)
@@ -128,7 +130,7 @@ def _about(option: str) -> int:
 
 
 def _check_target(arguments: Arguments) -> None:
-    """Look at what the options name before anything is done."""
+    """Check what the options name before anything is done."""
     # Imported here: usage errors and help need nothing of it.
     from fingerprint.cli.context import check_target
 
@@ -138,21 +140,25 @@ def _check_target(arguments: Arguments) -> None:
 def _report_as_plugin(error: FingerprintError) -> int:
     """Print an error as a plug-in must: on standard output, with 3, as 2 would be an alarm."""
     # Imported here: only a plug-in needs it.
-    from fingerprint.cli.commands.nagios import tell_unknown
+    from fingerprint.cli.commands.nagios import print_unknown
 
-    return tell_unknown(error)
+    return print_unknown(error)
 
 
 def _report(error: FingerprintError, arguments: Arguments) -> int:
     if arguments.output == "json":
-        # Imported here: most commands succeed.
-        from fingerprint.answers.error import error_answer
-
-        print_json("error", error_answer(error))
+        _print_error(error)
     where = f"{printable(error.where)}: " if error.where else ""
     between = ". " if arguments.command.terse else "\n  "
     warn(f"{where}{printable(error.what)}" + (between + error.remedy if error.remedy else ""))
     return error.exit_code
+
+
+def _print_error(error: FingerprintError) -> None:
+    # Imported here: most commands succeed.
+    from fingerprint.answers.error import error_answer
+
+    print_json("error", error_answer(error))
 
 
 def _silence_stdout() -> None:

@@ -12,7 +12,7 @@ from fingerprint._io.text import hidden
 from fingerprint.cli.options import GLOBAL, Command, Option
 from fingerprint.cli.output import write_data
 from fingerprint.cli.overview import overview, terminal_width
-from fingerprint.cli.parser import Arguments, convert, is_positional
+from fingerprint.cli.parser import Arguments, command_first, convert, is_positional
 from fingerprint.cli.remedy_commands import program
 from fingerprint.cli.table import NOUNS, all_commands
 from fingerprint.errors import UsageError
@@ -41,6 +41,9 @@ class _Parser(argparse.ArgumentParser):
                 message = message.replace(named, hidden(named)).replace(repr(named)[1:-1], hidden(named))
             elif len(named) > _LONG:
                 message = message.replace(named, f"{named[:_LONG]}...")
+        if re.fullmatch("argument --output: '.*' is not one of text", message, re.DOTALL):
+            named = message.removeprefix("argument --output: ").removesuffix(" is not one of text")
+            message = f"invalid --output {named}: {self.prog.partition(' ')[2]} prints text only"
         found = re.fullmatch("argument (?:.*/)?(--[a-z-]+): not allowed with argument (?:.*/)?(--[a-z-]+)", message)
         if found:
             message = f"{found[2]} and {found[1]} are mutually exclusive"
@@ -145,6 +148,7 @@ def parse_or_explain(words: list[str]) -> Arguments:
         UsageError: what is wrong with the line.
         SystemExit: help was printed.
     """
+    words = [*command_first(words)]
     _Parser.words = words
     pages = _pages()
     values = vars(pages[""].parse_args(words))
@@ -155,6 +159,11 @@ def parse_or_explain(words: list[str]) -> Arguments:
     # They may stand on both sides of the command, each in a group of its own.
     if "root" in values and "snapshot" in values:
         page.error("--root and --snapshot are mutually exclusive")
+    for option in command.options:
+        value = values.get(option.name)
+        # One before the command was read as the common option of this name.
+        if value is not None and option.choices and value not in option.choices:
+            page.error(f"argument {option.flag}: {_not_one_of(value, option.choices)}")
     given = [values.get(name) for name, *_ in command.positionals]
     if command.optional and any(one is None for one in given) and any(one is not None for one in given):
         names = " ".join(name for name, *_ in command.positionals)
@@ -235,15 +244,15 @@ def _typed(kind: str, choices: tuple[str, ...]) -> Any:
     def value(word: str) -> Any:
         converted = convert(word, kind, choices)
         if converted is None:
-            wanted = (
-                f"one of {', '.join(choices)}"
-                if choices
-                else {"integer": "an integer"}.get(kind, "a number of seconds, more than 0 and at most 86400")
-            )
-            raise argparse.ArgumentTypeError(f"{word!r} is not {wanted}")
+            wanted = {"integer": "an integer"}.get(kind, "a number of seconds, more than 0 and at most 86400")
+            raise argparse.ArgumentTypeError(_not_one_of(word, choices) if choices else f"{word!r} is not {wanted}")
         return converted
 
     return value
+
+
+def _not_one_of(word: str, choices: Sequence[str]) -> str:
+    return f"{word!r} is not one of {', '.join(choices)}"
 
 
 def _sentence(text: str) -> str:

@@ -94,6 +94,8 @@ GLOBAL = (
     Option("--reveal", "print identifiers in full instead of masked"),
     Option("--no-color", "print no colors, also on a terminal (so does NO_COLOR)"),
 )
+# Of commands that print no JSON.
+TEXT_ONLY = Option("--output", "output format", "FORMAT", choices=("text",), default="text")
 DRY_RUN = Option("--dry-run", "print what would be done and change nothing")
 YES = Option("--yes", "confirm (required)")
 ENDPOINT = Option("--endpoint", "URL of the service (else the agent's, the region's)", "URL")

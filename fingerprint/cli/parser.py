@@ -7,7 +7,7 @@ from the same tables.
 from __future__ import annotations
 
 from fingerprint.cli.options import GLOBAL
-from fingerprint.cli.table import group_of
+from fingerprint.cli.table import all_commands, group_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +43,27 @@ class Arguments:
         def __getattr__(self, name: str) -> Any: ...
 
 
+def command_first(words: Sequence[str]) -> Sequence[str]:
+    """Return a line with `--` after its command: it ends the options wherever it stands."""
+    if "--" not in words:
+        return words
+    at = words.index("--")
+    before, after = [*words[:at]], [*words[at + 1 :]]
+    if before and before[-1] in _valued():
+        # It is the value that is missing.
+        return words
+    paths = [command.path.split() for command in all_commands()]
+    while after and any(path[: len(plain)] == plain for path in paths if (plain := [*_plain(before), after[0]])):
+        before.append(after.pop(0))
+    if after and not any(plain[: len(path)] == path for path in paths if (plain := _plain(before))):
+        # No command: its error names the word.
+        before.append(after.pop(0))
+    return [*before, "--", *after] if after else before
+
+
 def parse(words: Sequence[str]) -> Arguments | None:
     """Return the parsed line, None unless it is well-formed."""
+    words = command_first(words)
     command = _command(words)
     if command is None:
         return None
@@ -140,9 +159,26 @@ def is_plugin(words: Sequence[str]) -> bool:
     return "nagios" in _plain(words) and (command is None or command.path == "monitor nagios")
 
 
+def asks_for_json(words: Sequence[str]) -> bool:
+    """Return whether a line, well-formed or not, asks for JSON: the last `--output` decides."""
+    asked = False
+    for number, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        if word == "--":
+            break
+        if flag == "--output":
+            asked = (value if equals else "".join(words[number + 1 : number + 2])).casefold() == "json"
+    return asked
+
+
+def _valued() -> set[str]:
+    """Return the common options that a value follows."""
+    return {option.flag for option in GLOBAL if option.metavar}
+
+
 def _plain(words: Sequence[str]) -> list[str]:
     """Return the words of a line that are neither options nor values of common options."""
-    takes_value = {option.flag for option in GLOBAL if option.metavar}
+    takes_value = _valued()
     plain = []
     skip = False
     for word in words:

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
+import fingerprint
 from commandline import environment, run
 from fingerprint.cli.context import check_target
 from fingerprint.cli.help import parse_or_explain
@@ -17,6 +19,13 @@ from fingerprint.errors import UsageError
 
 SECRET = "Tiger-7"
 PATHS = [command.path for command in all_commands()]
+SCHEMA = json.loads((Path(fingerprint.__file__).parent / "schemas" / "error.json").read_text())
+# The arguments of the commands that require some.
+ARGUMENTS = {
+    "threshold set": ("40",), "vault restore": ("1",), "diagnose logs": ("f",), "monitor units": ("d",),
+    **{f"fleet {name}": ("f",) for name in ("check", "plan", "clones")},
+    **{f"fleet {name}": ("a", "b") for name in ("diff", "pack", "report")},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -125,6 +134,105 @@ def test_words_after_a_double_dash_are_no_options(tmp_path: Path) -> None:
     done = run("--output", "json", "match", "--", "--vault", env=environment(tmp_path), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert json.dumps(done.stderr) == '""'
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if " " in path])
+def test_a_double_dash_may_stand_before_and_in_the_command(path: str) -> None:
+    for at in range(len(path.split()) + 1):
+        words = path.split()
+        words.insert(at, "--")
+        parsed = parse([*words, *ARGUMENTS.get(path, ())])
+        assert parsed is not None, words
+        assert parsed.command.path == path
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("-- chek", "no such command: chek\nDid you mean: check"), ("vault -- shwo", "no such command: vault shwo"),
+        ("-- vault shwo", "no such command: vault shwo"), ("-- vault", "vault requires a command: "),
+        ("--", "a command is missing"), ("vault --", "vault requires a command: "),
+        ("--vault -- check", "argument --vault: expected one argument"),
+        ("vault -- show more", "unrecognized arguments: "), ("explain -- a", "explain takes A B"),
+    ],
+)  # fmt: skip
+def test_an_error_after_a_double_dash_names_the_word(tmp_path: Path, line: str, message: str) -> None:
+    done = run(*line.split(), env=environment(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"fingerprint: {message}")
+
+
+def test_words_after_a_double_dash_choose_the_longest_command() -> None:
+    parsed = parse(["diagnose", "--", "logs", "-a.log"])
+    assert parsed is not None
+    assert (parsed.command.path, parsed.FILE) == ("diagnose logs", ["-a.log"])
+    parsed = parse(["help", "--", "vault", "show"])
+    assert parsed is not None
+    assert (parsed.command.path, parsed.COMMAND) == ("help", ["vault", "show"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "chek", "", "vault", "vault shwo", "check --bogus", "--bogus check", "check --timeout 0", "explain a",
+        "check --vault", "--root / --snapshot s check", "--vault https://u:{0}@h/x --bogus check", "check more",
+        "--event x whatif", "help --bogus", "completion", "completion csh", "help nothing",
+    ],
+)  # fmt: skip
+def test_a_usage_error_is_json_where_json_is_asked_for(tmp_path: Path, line: str) -> None:
+    assert_usage_error_is_json(tmp_path, line.format(SECRET).split(), "--output json")
+
+
+@pytest.mark.parametrize("form", ["--output=json", "--output JSON", "--output text --output json"])
+def test_json_is_asked_for_by_the_last_option_in_any_form(tmp_path: Path, form: str) -> None:
+    assert_usage_error_is_json(tmp_path, ["chek"], form)
+
+
+def assert_usage_error_is_json(tmp_path: Path, words: list[str], form: str) -> None:
+    for order in ([*form.split(), *words], [*words, *form.split()]):
+        done = run(*order, env=environment(tmp_path))
+        assert done.returncode == 2, order
+        answer = json.loads(done.stdout)
+        Draft202012Validator(SCHEMA).validate(answer)
+        error = answer["error"]
+        assert (error["kind"], error["exitCode"]) == ("UsageError", 2)
+        assert done.stderr.split() == f"fingerprint: {error['what']} {error['remedy']}".split()
+        assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["chek", "chek --output text", "chek --output json --output text", "chek -- --output json", "chek --output xml"],
+)
+def test_a_usage_error_is_text_where_json_is_not_asked_for(tmp_path: Path, line: str) -> None:
+    done = run(*line.split(), env=environment(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("path", ["help", "completion bash", "help check"])
+def test_a_command_that_has_only_text_rejects_json(tmp_path: Path, path: str) -> None:
+    for words in (["--output", "json", *path.split()], [*path.split(), "--output", "json"]):
+        done = run(*words, env=environment(tmp_path))
+        assert done.returncode == 2
+        what = json.loads(done.stdout)["error"]["what"]
+        assert what == f"invalid --output 'json': {path.split()[0]} prints text only"
+    assert run(*path.split(), "--output", "text", env=environment(tmp_path)).returncode == 0
+
+
+@pytest.mark.parametrize("line", ["--output json monitor nagios", "monitor nagios --output json"])
+def test_a_plugin_rejects_json_as_a_plugin(tmp_path: Path, line: str) -> None:
+    done = run(*line.split(), env=environment(tmp_path))
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.startswith("FINGERPRINT UNKNOWN - invalid --output 'json': monitor nagios prints text only. ")
+
+
+@pytest.mark.parametrize("line", ["--version", "--help", "check --help"])
+def test_help_and_version_are_text_whatever_else_is_asked(tmp_path: Path, line: str) -> None:
+    plain = run(*line.split(), env=environment(tmp_path))
+    assert (plain.returncode, plain.stderr) == (0, "")
+    for words in (["--output", "json", *line.split()], [*line.split(), "--output", "json"]):
+        done = run(*words, env=environment(tmp_path))
+        assert (done.returncode, done.stdout, done.stderr) == (0, plain.stdout, "")
 
 
 URL = f"https://user:{SECRET}@host.example/x"

@@ -82,6 +82,7 @@ def _bash() -> str:
 }}
 _fingerprint() {{
     local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}" path="" words="" flags="" files="" i
+    local help=""
     # --vault=DIR is three words here.
     if [[ $cur == "=" ]]; then cur=""
     elif [[ $prev == "=" ]]; then prev="${{COMP_WORDS[COMP_CWORD-2]}}"
@@ -90,13 +91,13 @@ _fingerprint() {{
         case "${{COMP_WORDS[i]}}" in
             {"|".join(taking)}) ((i++)); if [[ ${{COMP_WORDS[i]}} == "=" ]]; then ((i++)); fi; continue ;;
             -*) continue ;;
-            help) if [[ -z $path ]]; then continue; fi ;;
+            help) if [[ -z $path ]]; then help=help; continue; fi ;;
         esac
         case "${{path:+$path }}${{COMP_WORDS[i]}}" in
             {known}) path="${{path:+$path }}${{COMP_WORDS[i]}}" ;;
         esac
     done
-    case "$path:$prev" in
+    case "${{help:-$path}}:$prev" in
 {new.join(after)}
     esac
     case "$path" in

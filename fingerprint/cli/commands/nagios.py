@@ -49,25 +49,25 @@ def run(arguments: Arguments) -> int:
             vault_of(arguments), machine_of(arguments), timeout=arguments.timeout, also=warning | critical
         )
     except FingerprintError as error:
-        return tell_unknown(error)
+        return print_unknown(error)
     if result.error is not None and not (result.observation.problems and WILL_HIBERNATE in critical | warning):
-        return tell_unknown(result.error)
+        return print_unknown(result.error)
     performance = _performance(result, warning, critical)
     holding = [name for name in CONDITIONS if name in result.conditions]
     for state, names in ((_CRITICAL, critical), (_WARNING, warning)):
         # The gravest first: they stand in this order from the least to the gravest.
         found = [name for name in reversed(holding) if name in names]
         if found:
-            return _tell(state, _reason(found[0], result), performance, result)
+            return _print_state(state, _reason(found[0], result), performance, result)
         if state == _CRITICAL and result.observation.level == LEVEL_UNKNOWN:
             # Before a warning: it would hide that the main question has no answer.
-            return _tell(UNKNOWN, _unknown(result), performance)
-    return _tell(_OK, _summary(result), performance, result)
+            return _print_state(UNKNOWN, _unknown(result), performance)
+    return _print_state(_OK, _summary(result), performance, result)
 
 
-def tell_unknown(error: FingerprintError) -> int:
-    """Tell that it cannot be told, and why, and return the exit code for that."""
-    return _tell(UNKNOWN, _complaint(error), "")
+def print_unknown(error: FingerprintError) -> int:
+    """Print UNKNOWN and the reason, and return its exit code."""
+    return _print_state(UNKNOWN, _complaint(error), "")
 
 
 def _conditions(words: str | None, default: str) -> set[str]:
@@ -149,7 +149,7 @@ def _ranges(text: str, limited: bool, condition: str, warning: set[str], critica
     return ";".join(text if limited and condition in names else "" for names in (warning, critical))
 
 
-def _tell(state: int, text: str, performance: str, result: CheckResult | None = None) -> int:
+def _print_state(state: int, text: str, performance: str, result: CheckResult | None = None) -> int:
     # A bar would begin the performance data; the line goes to a server, and from there to people by mail.
     text = without_passwords(" ".join(text.split())).replace("|", "/")
     line = f"FINGERPRINT {_STATES[state]} - {aimed(text)}"

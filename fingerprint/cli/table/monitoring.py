@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.options import DRY_RUN, PROXY, YES, Command, Option
+from fingerprint.cli.options import DRY_RUN, PROXY, TEXT_ONLY, YES, Command, Option
 
 COMMANDS = (
     Command(
@@ -17,6 +17,7 @@ COMMANDS = (
         options=(
             Option("--warning", "conditions of WARNING (else any-drift,weak-id)", "CONDITIONS", short="-w"),
             Option("--critical", "conditions of CRITICAL (else will-hibernate)", "CONDITIONS", short="-c"),
+            TEXT_ONLY,
         ),
         examples=(("fingerprint monitor nagios -w any-drift,ip-alone -c will-hibernate", "before it hurts"),),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fingerprint.cli.options import Command
+from fingerprint.cli.options import TEXT_ONLY, Command
 
 COMMANDS = (
     Command(
@@ -10,6 +10,7 @@ COMMANDS = (
         "help",
         "print help for a command",
         positionals=(("COMMAND", "several", (), "the command, such as vault restore"),),
+        options=(TEXT_ONLY,),
         examples=(("fingerprint help vault restore", "the same as `fingerprint vault restore --help`"),),
         optional=True,
     ),
@@ -18,6 +19,7 @@ COMMANDS = (
         "completion",
         "print the completion script of a shell",
         positionals=(("SHELL", "text", ("bash", "zsh", "fish"), "the shell"),),
+        options=(TEXT_ONLY,),
         examples=(('eval "$(fingerprint completion bash)"', "completion in this shell"),),
     ),
 )
