@@ -355,7 +355,7 @@ def test_a_restored_registration_without_fingerprint_is_reported(registered: Reg
     for path in (registered.vault_path / "Store").iterdir():
         path.write_bytes(b"")
     done = registered("vault", "restore", "0", "--key", "registration", "--yes")
-    assert "no whole fingerprint" in done.stdout
+    assert "no intact fingerprint" in done.stdout
     assert execute_remedy(registered, done.stdout).returncode == 0
     assert registered("vault", "verify").returncode == 0
 

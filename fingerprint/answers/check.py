@@ -128,11 +128,11 @@ def _notes(found: Observation, compared: Comparison, forecast: Forecast | None) 
     if verdict.threshold == -1:
         notes.append(("The check is disabled: any machine that holds this vault passes, whatever its hardware ID.",))
     elif verdict.vacuous and not found.machine.copied:
-        # What the hardware says is not on a copied disk.
+        # A copied disk does not hold the hardware's answers.
         notes.append(
             (
-                "The guard is vacuous: values that say nothing on both sides and the hardware ID reach the threshold "
-                "alone, so any machine with this hardware ID passes.",
+                "Weak check: attributes that carry no evidence and the hardware ID alone reach the threshold, so any "
+                "host with this hardware ID passes.",
             )
         )
     for warning in filter(None, (collection.id_warning, collection.doubt_warning)):
@@ -140,7 +140,7 @@ def _notes(found: Observation, compared: Comparison, forecast: Forecast | None) 
     if forecast is not None:
         notes.append((f"Next check of the agent: {forecast.text}.",))
     if found.state.uncertain:
-        notes.append((f"Whether the fingerprint was replaced cannot be told: {found.state.uncertain}.",))
+        notes.append((f"It is not known whether the fingerprint was replaced: {found.state.uncertain}.",))
     if found.outcome == "cannot-tell" and found.outlook != Outlook.STOPS:
         advice = f" {collection.remedy}." if collection.remedy else ""
         notes.append(
@@ -150,7 +150,7 @@ def _notes(found: Observation, compared: Comparison, forecast: Forecast | None) 
             )
         )
     if found.state.regenerated:
-        # What would be at the next check is told of a record that the service knows.
+        # A record that the service does not know has no next check to wait for.
         return notes
     if found.outlook == Outlook.REJECTS:
         notes.append(
@@ -167,8 +167,7 @@ def _notes(found: Observation, compared: Comparison, forecast: Forecast | None) 
             notes.append(("No threshold helps against another hardware ID: restore it, or register again.",))
     elif found.outcome == "same" and verdict.matched < verdict.total and verdict.threshold != -1:
         changed, compares = verdict.changed, f"The agent compares {_when(forecast)}."
-        told = f"Changed since the record was made: {', '.join(changed)}. {compares}" if changed else compares
-        notes.append((told,))
+        notes.append((f"Changed since the record was made: {', '.join(changed)}. {compares}" if changed else compares,))
     return notes
 
 
@@ -176,13 +175,13 @@ def _when(forecast: Forecast | None) -> str:
     return forecast.check.when if forecast is not None else "at its next check: when it next requests a token"
 
 
-def _stable_notes(answer: str, stable: StableObservation | None) -> list[tuple[str, ...]]:
+def _stable_notes(outcome: str, stable: StableObservation | None) -> list[tuple[str, ...]]:
     if stable is None:
         return []
-    told = str(stable.verdict.outcome)
-    if answer == "same" and told == "different":
+    by_stable = str(stable.verdict.outcome)
+    if outcome == "same" and by_stable == "different":
         text = "By scheme stable this is another machine, which the agent's rules do not notice: a copy?"
-    elif answer == "different" and told == "same":
+    elif outcome == "different" and by_stable == "same":
         text = "By scheme stable it is the same machine: the agent will reject this host (false positive)."
     else:
         return []

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 # Whoever reads them says what they are for.
-_TOLD_APART = ("--root", "--snapshot")
-# They look at no machine and no vault.
+_CHECKED_APART = ("--root", "--snapshot")
+# They read no machine and no vault.
 _WITHOUT_TARGET = ("completion", "help", "local-service")
 
 
@@ -43,7 +43,7 @@ def check_target(arguments: Arguments) -> None:
         arguments.root = _root(arguments.root)
     if arguments.snapshot is not None:
         _load(arguments)
-    _demand_folder_of_vault(arguments)
+    _require_directory_of_vault(arguments)
 
 
 def _refuse_no_path(arguments: Arguments) -> None:
@@ -52,7 +52,7 @@ def _refuse_no_path(arguments: Arguments) -> None:
     Nothing is no default. A URL would become the name of a directory, with its password in messages and on the disk.
     """
     for option in (*GLOBAL, *arguments.command.options):
-        if not option.files or option.flag in _TOLD_APART:
+        if not option.files or option.flag in _CHECKED_APART:
             continue
         named = getattr(arguments, option.name)
         if named == "":
@@ -103,7 +103,7 @@ def _load(arguments: Arguments) -> None:
         raise UsageError(f"invalid --snapshot: {error}", remedy="Name another file") from None
 
 
-def _demand_folder_of_vault(arguments: Arguments) -> None:
+def _require_directory_of_vault(arguments: Arguments) -> None:
     """Raise UsageError where a command would write a vault that was named, and it cannot be made there."""
     named = arguments.vault or named_vault()
     writes = any(option.flag == "--dry-run" for option in arguments.command.options)
@@ -114,7 +114,7 @@ def _demand_folder_of_vault(arguments: Arguments) -> None:
         # The data directory of a vault is made with it: the registration file lies beside the vault.
         parent = os.path.dirname(os.path.dirname(path) if os.path.basename(path) == "Vault" else path)
     except OSError:
-        # The current directory is gone; opening the vault tells that.
+        # The current directory is gone; opening the vault reports that.
         return
     if not _is_text(named) and arguments.command.path in ("vault init", "register"):
         raise UsageError(
@@ -129,10 +129,10 @@ def _demand_folder_of_vault(arguments: Arguments) -> None:
         )  # fmt: skip
 
 
-def _is_missing(folder: str) -> bool:
-    """Return whether there is no such directory for certain; what may not be seen is told by whoever writes there."""
+def _is_missing(directory: str) -> bool:
+    """Return whether there is certainly no such directory; one that cannot be seen is reported when it is written."""
     try:
-        return not stat.S_ISDIR(os.stat(folder).st_mode)
+        return not stat.S_ISDIR(os.stat(directory).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:

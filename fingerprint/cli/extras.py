@@ -60,8 +60,8 @@ def _checkout() -> tuple[str, bool]:
 
     try:
         noted = json.loads(distribution(_NAME).read_text("direct_url.json") or "{}")
-        folder = url2pathname(urlsplit(noted.get("url", "")).path) if "dir_info" in noted else ""
-        found = bool(folder) and os.path.isfile(os.path.join(folder, "pyproject.toml"))
-        return (folder, bool(noted["dir_info"].get("editable"))) if found else ("", False)
+        directory = url2pathname(urlsplit(noted.get("url", "")).path) if "dir_info" in noted else ""
+        found = bool(directory) and os.path.isfile(os.path.join(directory, "pyproject.toml"))
+        return (directory, bool(noted["dir_info"].get("editable"))) if found else ("", False)
     except (PackageNotFoundError, OSError, ValueError, AttributeError):
         return "", False

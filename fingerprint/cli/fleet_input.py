@@ -105,7 +105,7 @@ def progress(rows: int | None, what: str) -> Iterator[Callable[[int], object]]:
         what: what is done with them, such as "checking".
     """
     if not is_terminal(sys.stderr):
-        # Nobody looks, so nothing is imported: while modules are, the interpreter may lose a Ctrl-C.
+        # Nobody sees it, and the interpreter may lose a Ctrl-C while it imports modules.
         yield lambda _: None
         return
     from tqdm import tqdm
@@ -115,7 +115,7 @@ def progress(rows: int | None, what: str) -> Iterator[Callable[[int], object]]:
 
 
 def share(count: int, rows: int) -> str:
-    """Return a part of a whole for people."""
+    """Return a share of rows as a percentage, "-" without rows."""
     return f"{100 * count / rows:.2f} %" if rows else "-"
 
 

@@ -36,7 +36,7 @@ def print_problems(problems: tuple[Problem, ...], arguments: Arguments) -> None:
             for line in folded(f"{one.remedy}{end}", 74):
                 write(f"    {line}")
         if one.command:
-            # A command stays whole, so that it can be copied.
+            # A command is not folded, so that it can be copied.
             write(f"      {one.command}")
 
 

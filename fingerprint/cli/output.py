@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from fingerprint.cli.remedy_commands import Advice
 
 _COLORS = {"good": "32", "bad": "31", "doubt": "33", "strong": "1"}
-# Stands for a blank of a command while its text is folded: commands stay whole, so that they can be copied.
+# Stands for a blank of a command while its text is folded: commands stay on a line, so that they can be copied.
 _KEPT_BLANK = "\0"
 
 
 # Stands for the beginning of our own escape sequences until they are written: a text that nobody else can write.
 _color_mark = ""
 
-# The command line whose answer is written, and what becomes of the commands that its texts name.
+# The command line whose answer is written, and how the commands in it are printed.
 _run: Arguments | None = None
 _advice: Advice | None = None
 
@@ -138,7 +138,7 @@ def warn(text: str) -> None:
 
 
 class VisibleStream:
-    """Standard error, as the whole program has it: libraries, warnings and tracebacks tell what others wrote."""
+    """Standard error for all of the program: libraries, warnings and tracebacks print what others wrote."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -181,7 +181,7 @@ def log_handler(form: str) -> StreamHandler[TextIO]:
     Args:
         form: the form of a line, as `logging.Formatter` takes it.
     """
-    # Imported here: logging costs more than a whole check.
+    # Imported here: logging costs more than a check.
     from logging import Formatter, LogRecord, StreamHandler
 
     class Aimed(Formatter):

@@ -1,8 +1,8 @@
 """Printed commands act on the target of the run that prints them, and start the program as it was started.
 
-Texts name commands of ours plainly, such as `fingerprint vault restore 3`, at the start of a line, after a colon or
+Messages name our commands plainly, such as `fingerprint vault restore 3`, at the start of a line, after a colon or
 in backquotes. `cli.output` passes what it prints through here: --vault, --root, --snapshot and our state are added.
-What cannot be done from here is told as a command for that machine.
+A command that must run on another machine is printed as one for that machine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NAME = "fingerprint"
 THERE = "on that machine: "
 _SAID = ("on that machine: ", "on that machine): ")
-# They look at the files or the fleet that they name, or at nothing.
+# They read the files or the fleet that they name, or nothing.
 _WITHOUT_TARGET = (
     "completion", "diagnose logs", "help", "local-service", "match", "monitor units", "s3-policy",
 )  # fmt: skip
@@ -71,11 +71,11 @@ class Advice:
         state = os.environ.get(STATE_VARIABLE, "") if is_own(os.environ) else ""
         self._state = _absolute(state) if state else ""
         self._program = program()
-        self._of_files = arguments is not None and _looks_at_files(arguments)
+        self._of_files = arguments is not None and _reads_files(arguments)
 
     @property
     def elsewhere(self) -> bool:
-        """Whether the run looked at another machine than this one, or may have."""
+        """Whether the run read another machine than this one, or may have."""
         return bool(self._root or self._snapshot or self._of_files)
 
     def text(self, text: str, blank: str = " ") -> str:
@@ -107,13 +107,13 @@ class Advice:
             return [self.answer(one, key) for one in value]
         if not isinstance(value, dict):
             return value
-        told = {name: one if name in _JSON_DATA else self.answer(one, name) for name, one in value.items()}
+        aimed = {name: one if name in _JSON_DATA else self.answer(one, name) for name, one in value.items()}
         words = next((name for name in ("remedy", "text") if isinstance(value.get(name), str)), "")
-        # The command of a whole answer is its name.
+        # The command of an answer is its name.
         if words and "schemaVersion" not in value and isinstance(value.get("command"), str):
-            text, told["command"] = self.step(value[words], value["command"])
-            told[words] = self.text(text)
-        return told
+            text, aimed["command"] = self.step(value[words], value["command"])
+            aimed[words] = self.text(text)
+        return aimed
 
     def _next(self, text: str, at: int) -> tuple[int, int, str] | None:
         """Return where the next command begins and ends, and how it is printed."""
@@ -156,7 +156,7 @@ class Advice:
                 before = text[:begin]
                 said = _said(text, begin)
                 if said:
-                    # It stays whole where lines are broken.
+                    # It is not folded.
                     end = text.find("`", begin) + 1 if before.endswith("`") else _end_of_sentence(text, begin)
                     if begin - said >= at and end > begin:
                         found.append((begin - said, end, text[begin - said : end]))
@@ -194,7 +194,7 @@ class Advice:
         return f"{start}{target} {words}"
 
     def _there(self, command: Command, options: tuple[str, ...]) -> bool:
-        """Return whether a command would act on this host, where the run looked at another one."""
+        """Return whether a command would act on this host, where the run read another one."""
         if self._of_files:
             # No option names that machine.
             return not _is_without_target(command)
@@ -222,7 +222,7 @@ def _is_without_target(command: Command) -> bool:
     return command.path in _WITHOUT_TARGET or (command.path.startswith("fleet ") and command.path != "fleet row")
 
 
-def _looks_at_files(arguments: Arguments) -> bool:
+def _reads_files(arguments: Arguments) -> bool:
     """Return whether a run reads files of a machine that may be another one than this."""
     if arguments.command.path == "explain":
         return getattr(arguments, "A", None) is not None
@@ -231,9 +231,9 @@ def _looks_at_files(arguments: Arguments) -> bool:
 
 def _logs_here(arguments: Arguments) -> bool:
     """Return whether the logs that a run read are those of the agent on this host."""
-    folder = paths_of("windows" if os.name == "nt" else "linux").logs
+    directory = paths_of("windows" if os.name == "nt" else "linux").logs
     files: list[str] = getattr(arguments, "FILE", [])
-    return bool(files) and all(os.path.dirname(os.path.realpath(file)) == os.path.realpath(folder) for file in files)
+    return bool(files) and all(os.path.dirname(os.path.realpath(file)) == os.path.realpath(directory) for file in files)
 
 
 def program() -> str:
@@ -255,9 +255,9 @@ def program() -> str:
 
 def _on_path(name: str) -> str:
     """Return the program that a shell starts by this name, "" if there is none."""
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
         for ending in ("", ".exe") if os.name == "nt" else ("",):
-            path = os.path.join(folder, name + ending)
+            path = os.path.join(directory, name + ending)
             if os.path.isfile(path) and os.access(path, os.X_OK):
                 return path
     return ""
@@ -321,8 +321,8 @@ def _extent(text: str, at: int) -> tuple[int, Command, tuple[str, ...]] | None:
     end, left, options = at + len(command.path), len(command.positionals), []
     value = False
     while text[end : end + 1] == " ":
-        whole = text[end + 1 :].split(" ", 1)[0].split("\n", 1)[0]
-        word = whole.rstrip(_PUNCTUATION) if not whole.endswith("...") else whole
+        following = text[end + 1 :].split(" ", 1)[0].split("\n", 1)[0]
+        word = following.rstrip(_PUNCTUATION) if not following.endswith("...") else following
         flag, equals, _ = word.partition("=")
         if value:
             value = False
@@ -334,7 +334,7 @@ def _extent(text: str, at: int) -> tuple[int, Command, tuple[str, ...]] | None:
         else:
             break
         end += 1 + len(word)
-        if word != whole:
+        if word != following:
             break
     return end, command, tuple(options)
 

@@ -31,7 +31,7 @@ def was_interrupted() -> bool:
 
 
 def ignore_signals() -> None:
-    """Let nothing interrupt what is still to be told."""
+    """Let nothing interrupt what is still to be printed."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None:

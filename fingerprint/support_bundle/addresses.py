@@ -1,4 +1,4 @@
-"""Addresses in texts: of IP and of adapters, in the ways that logs, file names and name servers write them."""
+"""Find addresses of IP and of adapters as logs, file names and name servers write them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 )  # fmt: skip
 _COMPILED = tuple((kind, needs, re.compile(pattern)) for kind, needs, pattern in _PATTERNS)
 _ZONE = re.compile(r"(in-addr\.arpa|ip6\.arpa|ipv6-literal\.net)(?![0-9A-Za-z])", re.IGNORECASE)
-# What stands before a zone, at its end; looked for in so many characters.
+# What stands before a zone, at its end; searched in so many characters.
 _BEFORE_ZONE = 80
 _IN_ZONE = {
     "in-addr.arpa": re.compile(r"(?<![0-9A-Za-z])((?:[0-9]{1,3}\.){1,4})$"),
@@ -80,7 +80,7 @@ def without_addresses(text: str, pseudonym: Callable[[str, str], str]) -> str:
     """Return a text with what `pseudonym` gives, for a kind ("ip", "ip6", "mac", "net") and a value, for each address.
 
     An address has one value, however it is written. Those that every machine has stay, as 127.0.0.1. Of a zone of
-    reversed addresses that is not a whole address the numbers are one value of the kind "net".
+    reversed addresses that is not a complete address the numbers are one value of the kind "net".
     """
     if "." in text:
         text = "".join(_without_reversed(text, pseudonym))
@@ -101,17 +101,17 @@ def _replaced(kind: str, pseudonym: Callable[[str, str], str], found: re.Match[s
 
 def _dashed(pseudonym: Callable[[str, str], str], found: re.Match[str]) -> str:
     """Return what stands for numbers with dashes: four are an address, behind the number of a name, too (ec2-...)."""
-    whole, dash = found[0], found[2]
-    numbers = whole[len("ip") + len(found[1]) :] if found[1] else whole
+    matched, dash = found[0], found[2]
+    numbers = matched[len("ip") + len(found[1]) :] if found[1] else matched
     begin = found.string[max(0, found.start() - 1) : found.start()]
     first, *others = numbers.split(dash)
     kept = ""
     if len(others) == 4 and begin.isalpha():
         kept, numbers = first + dash, dash.join(others)
     elif len(others) != 3:
-        return whole if _is_version(found) or max(map(int, numbers.split(dash))) > 255 else pseudonym("ip", numbers)
+        return matched if _is_version(found) or max(map(int, numbers.split(dash))) > 255 else pseudonym("ip", numbers)
     value = canonical("ip", ".".join(numbers.split(dash)))
-    return whole if value is None or _is_version(found) else kept + pseudonym("ip", value)
+    return matched if value is None or _is_version(found) else kept + pseudonym("ip", value)
 
 
 def _is_reversed(found: re.Match[str]) -> bool:

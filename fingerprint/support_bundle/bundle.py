@@ -1,4 +1,4 @@
-"""The bundle for a ticket: what the commands say of a machine, with pseudonyms in place of what identifies it."""
+"""The support bundle: the answers of the commands, with pseudonyms in place of what identifies a machine."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from fingerprint.types import HardwareHash
     from fingerprint.vault import Vault
 
-FOLDER = "fingerprint-report"
+DIRECTORY = "fingerprint-report"
 MANIFEST = "MANIFEST.txt"
 # Raw bytes that are not text: the SMBIOS table is full of serial numbers.
 _RAW = ("base64", "stdoutBase64")
 _LEFT_OUT = {"error": "ENODATA", "message": "left out of the report"}
 # Below these the paths of files are the same on every machine.
-_COMMON_FOLDERS = ("/etc/", "/sys/", "/proc/", "/dev/", "/run/", "/usr/", "/bin/", "/var/lib/dbus/", "/.")
+_COMMON_DIRECTORIES = ("/etc/", "/sys/", "/proc/", "/dev/", "/run/", "/usr/", "/bin/", "/var/lib/dbus/", "/.")
 
 
 class Known:
-    """What a vault and its history tell of a machine, apart from how it is now.
+    """What a vault and its history hold of a machine as it was.
 
     Attributes:
         before: the machine as its record was made, from evidence; None without.
@@ -55,7 +55,7 @@ class Known:
 
 
 def known_of(vault: Vault) -> Known:
-    """Return what a vault tells. What cannot be read is left out: the report itself says what is wrong with it."""
+    """Return what a vault holds. What cannot be read is left out: the bundle has the error."""
     known = Known()
     for question in (_ask_record, _ask_evidence, _ask_registration, _ask_history):
         try:
@@ -106,7 +106,7 @@ def bundle(
         parts: name -> what gives the JSON of one file; one that raises FingerprintError gives its facts.
         snapshot: the recorded machine.
         redactor: what makes pseudonyms; None leaves everything as it is.
-        known: what the vault tells, so that ids of earlier states are found, too.
+        known: what the vault holds, so that ids of earlier states are found, too.
         finish: what an answer, or the facts of an error, passes through before pseudonyms are made.
     """
     known = known or Known()
@@ -123,7 +123,7 @@ def bundle(
         redactor.note([answers, *snapshots.values()])
         answers = {name: redactor.value(answer) for name, answer in answers.items()}
         snapshots = {name: redacted_snapshot(taken, redactor) for name, taken in snapshots.items()}
-    files = {f"{name}.json": _json(whole) for name, whole in {**answers, **snapshots}.items()}
+    files = {f"{name}.json": _json(one) for name, one in {**answers, **snapshots}.items()}
     files[MANIFEST] = _manifest(files, redactor is not None).encode("utf-8")
     return files
 
@@ -148,18 +148,18 @@ def redacted_snapshot(snapshot: dict[str, Any], redactor: Redactor) -> dict[str,
         elif name == "commands":
             found[name] = [_command(entry, redactor) for entry in value]
         elif name == "folders" and isinstance(value, dict):
-            found[name] = {_path(path, redactor): _folder(path, names, redactor) for path, names in value.items()}
+            found[name] = {_path(path, redactor): _names(path, names, redactor) for path, names in value.items()}
         elif name == "firmwareTable":
             found[name] = value if "error" in value else _LEFT_OUT
         else:
-            # The processor's id is that of its model, and looks like one of a machine.
+            # The processor's id is that of its model, with the form of a machine's id.
             found[name] = value if name in ("schemaVersion", "processorId") else redactor.value(value)
     return found
 
 
 def _path(path: str, redactor: Redactor) -> str:
     # Further down they may be named by an address; by nothing else, as a name of this host may be a part of a path.
-    return redactor.addresses(path) if path.startswith(_COMMON_FOLDERS) else redactor.text(path)
+    return redactor.addresses(path) if path.startswith(_COMMON_DIRECTORIES) else redactor.text(path)
 
 
 def _file(path: str, entry: Any, redactor: Redactor) -> Any:
@@ -181,7 +181,7 @@ def _command(entry: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
     return {"argv": redactor.value(entry["argv"]), **redacted}
 
 
-def _folder(path: str, names: Any, redactor: Redactor) -> Any:
+def _names(path: str, names: Any, redactor: Redactor) -> Any:
     if not isinstance(names, list) or not path.startswith(DISKS):
         return redactor.value(names)
     return [redactor.pseudonym(kind_of_name(path), name_in(name)) for name in names]
@@ -213,7 +213,7 @@ def write(path: str, files: dict[str, bytes], now: float) -> None:
     with tarfile.open(fileobj=inner, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in files.items():
             # Without the names and numbers of users, which are nobody's business.
-            entry = tarfile.TarInfo(f"{FOLDER}/{name}")
+            entry = tarfile.TarInfo(f"{DIRECTORY}/{name}")
             entry.size, entry.mode, entry.mtime = len(data), 0o600, int(now)
             tar.addfile(entry, io.BytesIO(data))
     packed = gzip.compress(inner.getvalue(), mtime=int(now))

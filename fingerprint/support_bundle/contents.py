@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def parts_of(site: Site, recorded: RecordedMachine, *, redacted: bool) -> dict[str, Callable[[], Any]]:
     """Return the parts of a bundle, as `bundle` takes them.
 
-    No part masks identifiers: pseudonyms are made of complete values, and two masked values may look alike.
+    No part masks identifiers: pseudonyms are made of complete values, and two masked values may have the same mask.
 
     Args:
         site: the machine and its vault.

@@ -1,4 +1,4 @@
-"""What in a recorded machine identifies it: every id that its sources tell, learnt so that it is found everywhere."""
+"""Learn what identifies a recorded machine: every id in its sources, so that it is found everywhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fingerprint.support_bundle.redact import Redactor
     from fingerprint.types import HardwareHash
 
-# Of a file's whole content, by the last part of its path.
+# Of all of a file's content, by the last part of its path.
 _FILES = {
     "machine-id": "machine", "hostname": "host", "serial": "serial", "serial-number": "serial", "wwid": "disk",
     "product_serial": "serial", "board_serial": "serial", "chassis_serial": "serial", "product_uuid": "uuid",
@@ -39,7 +39,7 @@ DISKS = "/dev/disk/"
 
 
 def learn(redactor: Redactor, snapshot: dict[str, Any]) -> None:
-    """Note every id that a recorded machine tells; what is malformed tells none."""
+    """Note every id of a recorded machine; malformed parts have none."""
     learn_host(redactor, snapshot.get("hostName"))
     redactor.learn("machine", _text(snapshot.get("machineGuid")))
     _learn_address(redactor, _text(snapshot.get("outgoingAddress")))
@@ -50,21 +50,21 @@ def learn(redactor: Redactor, snapshot: dict[str, Any]) -> None:
         if isinstance(link, dict):
             redactor.learn("mac", _text(link.get("address")))
             redactor.learn("mac", _text(link.get("permanent")))
-    folders = snapshot.get("folders")
-    for path, names in (folders if isinstance(folders, dict) else {}).items():
+    directories = snapshot.get("folders")
+    for path, names in (directories if isinstance(directories, dict) else {}).items():
         for name in _list(names) if path.startswith(DISKS) else []:
             redactor.learn(kind_of_name(path), name_in(name))
     for entry in _list(snapshot.get("commands")):
         if isinstance(entry, dict):
             _learn_from_command(redactor, entry)
     _learn_from_wmi(redactor, snapshot.get("wmi"))
-    for kind, text in _texts_of_raw_tables(snapshot):
+    for kind, text in _strings_of_raw_tables(snapshot):
         redactor.learn(kind, text)
     _learn_what_is_collected(redactor, snapshot)
 
 
 def learn_host(redactor: Redactor, name: object) -> None:
-    """Note the name of a host, whole and in its parts."""
+    """Note the name of a host, and its parts."""
     if isinstance(name, str):
         host, _, domain = name.strip().partition(".")
         redactor.learn("host", name)
@@ -87,13 +87,13 @@ def learn_hash(redactor: Redactor, hardware_hash: HardwareHash | Mapping[str, st
 
 
 def kind_of_file(path: str) -> str:
-    """Return what the whole content of a file is, "" if it is no id."""
+    """Return the kind of id that the content of a file is, "" if it is none."""
     return _FILES.get(path.rpartition("/")[2], "")
 
 
-def kind_of_name(folder: str) -> str:
+def kind_of_name(directory: str) -> str:
     """Return what the names in a directory below /dev/disk are."""
-    return "disk" if folder.rstrip("/").endswith(("by-id", "by-path")) else "fs"
+    return "disk" if directory.rstrip("/").endswith(("by-id", "by-path")) else "fs"
 
 
 def name_in(entry: object) -> str:
@@ -111,14 +111,14 @@ def _learn_from_command(redactor: Redactor, entry: dict[str, Any]) -> None:
     if "wmi" in " ".join(argv[:1]).lower() or "powershell" in " ".join(argv[:1]).lower():
         _learn_from_windows(redactor, " ".join(argv[1:]).lower(), decode_console(text.encode("utf-8", "surrogatepass")))
     elif argv[-1:] == [DISK_LINKS]:
-        # The names are ids, and an explanation may tell them without the listing.
+        # The names are ids, and an explanation may name them without the listing.
         for line in text.split("\n"):
             head, arrow, _ = line.partition(" -> ")
             redactor.learn("fs", head.split()[-1] if arrow and head.split() else None)
     elif "ioreg" in " ".join(argv[:1]):
-        told = parse_ioreg(text)
-        redactor.learn("uuid", told.get("IOPlatformUUID"))
-        redactor.learn("serial", told.get("IOPlatformSerialNumber"))
+        values = parse_ioreg(text)
+        redactor.learn("uuid", values.get("IOPlatformUUID"))
+        redactor.learn("serial", values.get("IOPlatformSerialNumber"))
     else:
         _learn_from_table(redactor, parse_dmidecode(text))
 
@@ -135,10 +135,10 @@ def _learn_from_windows(redactor: Redactor, words: str, text: str) -> None:
         from fingerprint._core import JsonError, loads
 
         try:
-            told = loads(text.encode("utf-8", "replace"))
+            values = loads(text.encode("utf-8", "replace"))
         except JsonError:
             return
-        redactor.learn("host", _text(told.get("Name")) if isinstance(told, dict) else None)
+        redactor.learn("host", _text(values.get("Name")) if isinstance(values, dict) else None)
 
 
 def _learn_from_wmi(redactor: Redactor, classes: object) -> None:
@@ -161,12 +161,12 @@ def _learn_from_table(redactor: Redactor, table: SmbiosTable) -> None:
             redactor.learn("serial", getattr(structure, "serial", None))
             redactor.learn("uuid", getattr(structure, "uuid", None))
             redactor.learn("asset", getattr(structure, "asset_tag", None))
-    for texts in table.oem_strings:
-        for text in texts:
+    for strings in table.oem_strings:
+        for text in strings:
             redactor.learn("oem", text)
 
 
-def _texts_of_raw_tables(snapshot: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _strings_of_raw_tables(snapshot: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (kind, text) of what identifies in the raw SMBIOS tables that a recording holds."""
     from base64 import b64decode
 
@@ -197,7 +197,7 @@ def _learn_what_is_collected(redactor: Redactor, snapshot: dict[str, Any]) -> No
         for _, address in found.links:
             redactor.learn("mac", address)
     except (FingerprintError, OSError):
-        # It tells no addresses; what else it tells is learnt by itself.
+        # It has no addresses; its other ids are learnt by themselves.
         pass
     try:
         learn_hash(redactor, collect(RecordedMachine(snapshot)).hardware_hash)

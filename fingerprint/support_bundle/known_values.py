@@ -43,46 +43,48 @@ class KnownValues:
             text: the text.
             kept: spans in their order; no value that begins in one is replaced.
         """
-        whole = folded(text)
+        lowered = folded(text)
         pieces, end = [], 0
         spans = iter([*kept, (len(text), len(text))])
         span = next(spans)
-        for start in self._starts(whole):
+        for start in self._starts(lowered):
             while start >= span[1] and span[0] < len(text):
                 span = next(spans)
             if start < end or span[0] <= start < span[1]:
                 continue
-            value = self._longest(whole, start)
+            value = self._longest(lowered, start)
             if value:
                 pieces += [text[end:start], replace(value)]
                 end = start + len(value)
         return "".join([*pieces, text[end:]]) if pieces else text
 
-    def _starts(self, whole: str) -> Iterator[int]:
-        """Yield the places where a value may begin, by its first characters."""
+    def _starts(self, lowered: str) -> Iterator[int]:
+        """Yield the positions where a value may begin, by its first characters."""
         if self._sorted is None:
             self._sort()
-        return (found.start() for found in self._candidate.finditer(whole))
+        return (found.start() for found in self._candidate.finditer(lowered))
 
-    def _longest(self, whole: str, start: int) -> str:
+    def _longest(self, lowered: str, start: int) -> str:
         """Return the longest value that begins at a place, "" for none.
 
         Of sorted values all that a text begins with are found from the last one before it: it, the longest one that
         it begins with itself, and so on.
         """
         assert self._sorted is not None
-        rest = whole[start : start + LENGTH_MOST]
+        rest = lowered[start : start + LENGTH_MOST]
         place = bisect_right(self._sorted, rest) - 1
         while place >= 0:
             value = self._sorted[place]
-            if rest.startswith(value) and self._stands(value, whole, start):
+            if rest.startswith(value) and self._stands(value, lowered, start):
                 return value
             place = self._shorter[place]
         return ""
 
-    def _stands(self, value: str, whole: str, start: int) -> bool:
+    def _stands(self, value: str, lowered: str, start: int) -> bool:
         beside, end = self._beside[value], start + len(value)
-        return not (whole[start - 1 : start] in beside and start) and not (end < len(whole) and whole[end] in beside)
+        return not (lowered[start - 1 : start] in beside and start) and not (
+            end < len(lowered) and lowered[end] in beside
+        )
 
     def _sort(self) -> None:
         values = sorted(self._beside)
@@ -95,7 +97,7 @@ class KnownValues:
             above.append(place)
         long = [value for value in values if len(value) >= _LONG]
         short = [value for value in values if len(value) < _LONG]
-        # A quick look at the first characters, without a step for each value.
+        # Compare the first characters only, without a step for each value.
         ways = [_beginning(long, _LONG)] if long else []
         ways += [f"(?<![A-Za-z0-9]){_beginning(short, 2)}"] if short else []
         self._candidate = re.compile("|".join(ways) or "(?!)")

@@ -1,8 +1,8 @@
-"""Pseudonyms for what must not leave a machine: equal values stay equal, and nobody can turn them back.
+"""Pseudonyms for what must not leave a machine: equal values stay equal, and no pseudonym can be reversed.
 
 Each is the HMAC-SHA256 of the value under a key that is made for one bundle and thrown away with it.
-What identifies is found in three ways: it was learnt from the machine, it stands behind a label that
-says so, or it looks like an address, a UUID, a digest or another id.
+An identifier is found in three ways: it was learnt from the machine, a label before it says so, or it has the form of
+an address, a UUID, a digest or another id.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HEX = "[0-9a-fA-F]"
 _EDGE = (rf"(?<!{_HEX})", rf"(?!{_HEX})")
 # Also as names of files and units of systemd have them.
 _DASH = r"(?:[-_]|\\x2d)"
-# Kind, what the text has where there is one, and how it looks.
+# Kind, what the text has where there is one, and its form.
 _PATTERNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         "uuid",
@@ -38,7 +38,7 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
     ("digest", ("==",), r"(?<![\w+/])[A-Za-z0-9+/]{22}==(?![\w+/=])"),
     ("id", ("",), rf"{_NOT_IN_A_WORD}(?:0[xX])?{_HEX}{{16,64}}{_NOT_BEFORE_A_WORD}"),
-    # The account in an ARN, as errors of the service quote it, and as `diagnose` tells it.
+    # The account in an ARN, as errors of the service quote it, and as `diagnose` prints it.
     ("account", (":", "account "), r"(?<=:)\d{12}(?=:)|(?<=account )\d{12}(?!\d)|(?<=: ')\d{12}(?=')"),
     # Of a Windows machine or domain, and the accounts there.
     ("sid", ("S-1-5-21-",), r"\bS-1-5-21(?:-\d{1,10}){3,4}\b"),
@@ -73,12 +73,12 @@ _SAYS_NOTHING = {
     "localhost", "localdomain", "localhost.localdomain", "local", "lan", "home", "internal", "workgroup", "root",
     "user", "windows user", "admin", "administrator", "owner", "default", "0", "false", "true",
 }  # fmt: skip
-# Of these kinds are words, too ("Server" as an asset tag): replaced in place, elsewhere only what looks like an id.
+# Words have these kinds, too ("Server" as an asset tag): replaced in place, elsewhere only in the form of an id.
 _MAY_BE_WORDS = ("serial", "asset", "oem")
 _HOME = re.compile(r"((?:/home/|/Users/|\\Users\\))([^/\\\s\"',;:]+)")
 _LINK = re.compile(r"(?<=\s)(\S+)( -> )(?=\S)")
 _STRUCTURE = re.compile(r"^Handle 0x[0-9A-Fa-f]+, DMI type (\d+)", re.MULTILINE)
-_OEM_TEXTS, _CONFIGURATION_TEXTS, _FIRST_OEM_TYPE = 11, 12, 128
+_OEM_STRINGS, _CONFIGURATION_STRINGS, _FIRST_OEM_TYPE = 11, 12, 128
 
 
 class Redactor:
@@ -113,7 +113,7 @@ class Redactor:
     def _code(self, plain: str) -> str:
         if plain not in self._codes:
             digest = hmac.digest(self._key, plain.encode("utf-8", "surrogatepass"), "sha256").hex()
-            # Two values must not look equal, so a code that is taken is given with more digits.
+            # Two values must not have the same pseudonym: a code that is taken gets more digits.
             length = next(n for n in range(_DIGITS, len(digest)) if digest[:n] not in self._of_code)
             self._codes[plain] = digest[:length]
             self._of_code[digest[:length]] = plain
@@ -127,7 +127,7 @@ class Redactor:
         pseudonym = self.pseudonym(kind, plain)
         for form in _forms(kind, plain):
             self._known.setdefault(form.lower(), pseudonym)
-            if kind in _MAY_BE_WORDS and not _looks_like_an_id(plain, kind):
+            if kind in _MAY_BE_WORDS and not _has_form_of_id(plain, kind):
                 continue
             for piece in pieces_of(form.lower()):
                 # A number of few digits is a size or a time wherever it is no id.
@@ -136,12 +136,12 @@ class Redactor:
                     self._values.add(piece, kind)
 
     def text(self, text: str) -> str:
-        """Return a text without what was learnt, without ids behind their labels, and without what looks like one."""
+        """Return a text without learnt values, ids behind their labels, and what has the form of an id."""
         text = self._without_labelled(text)
         text = self._values.sub(self._replaced, text, self._kept(text))
         for kind, needs, pattern in _COMPILED:
             if any(piece in text for piece in needs):
-                text = pattern.sub(partial(self._looking, kind), text)
+                text = pattern.sub(partial(self._formed, kind), text)
             if kind == "uuid":
                 # Before other ids: of a digest or a long number an address is no part.
                 text = self.addresses(text)
@@ -186,7 +186,7 @@ class Redactor:
         return value
 
     def _named(self, kind: str, value: str) -> str:
-        """Return the pseudonym of something that was met, and learn it for the places where it has no label."""
+        """Return the pseudonym of a value, and learn the value for occurrences without a label."""
         plain = _plain(value)
         if plain in self._given:
             return value
@@ -194,16 +194,16 @@ class Redactor:
         return self.pseudonym(kind, plain)
 
     def _labelled(self, before: str, label: str, between: str, value: str) -> str:
-        whole, lowered = f"{before}{label}{between}{value}", label.lower()
+        line, lowered = f"{before}{label}{between}{value}", label.lower()
         kind = next((kind for piece, kind in _LABELS if piece in lowered), "")
         if lowered.endswith(("-info", "-hash")):
-            # Our attributes, of which explanations tell more than a value.
-            return whole
-        told = value.rstrip(" \t\r")
-        if not kind or _is_nothing(kind, _plain(told)):
-            return whole
-        quote = '"' if told.startswith('"') and told.endswith('"') and len(told) > 1 else ""
-        return f"{before}{label}{between}{quote}{self._named(kind, told)}{quote}{value[len(told) :]}"
+            # Our attributes, of which explanations have more than a value.
+            return line
+        stripped = value.rstrip(" \t\r")
+        if not kind or _is_nothing(kind, _plain(stripped)):
+            return line
+        quote = '"' if stripped.startswith('"') and stripped.endswith('"') and len(stripped) > 1 else ""
+        return f"{before}{label}{between}{quote}{self._named(kind, stripped)}{quote}{value[len(stripped) :]}"
 
     def _members(self, text: str) -> Iterator[str]:
         """Yield the pieces of a text, those replaced that are the value of a member of JSON whose name says so."""
@@ -219,17 +219,17 @@ class Redactor:
         yield text[end:]
 
     def _structures(self, text: str) -> Iterator[str]:
-        """Yield the lines of dmidecode's text, those replaced whose labels tell nothing: texts and bytes of makers."""
-        kind, in_texts = -1, False
+        """Yield the lines of dmidecode's text, those replaced whose labels say nothing: strings and bytes of makers."""
+        kind, in_strings = -1, False
         for line in text.split("\n"):
             head = _STRUCTURE.match(line)
             kind = int(head[1]) if head else kind
             words = line.strip()
-            in_texts = words == "Strings:" or (in_texts and line.startswith("\t\t"))
+            in_strings = words == "Strings:" or (in_strings and line.startswith("\t\t"))
             label, colon, value = line.partition(": ")
-            if kind in (_OEM_TEXTS, _CONFIGURATION_TEXTS) and colon and label.strip()[:6] in ("String", "Option"):
+            if kind in (_OEM_STRINGS, _CONFIGURATION_STRINGS) and colon and label.strip()[:6] in ("String", "Option"):
                 yield f"{label}: {self._named('oem', value)}"
-            elif in_texts and words != "Strings:":
+            elif in_strings and words != "Strings:":
                 yield f"\t\t{self._named('oem', words)}"
             elif kind >= _FIRST_OEM_TYPE and line.startswith("\t\t"):
                 yield "\t\t(left out of the report)"
@@ -249,7 +249,7 @@ class Redactor:
         # Letters that are alike in another case only may not be there in lower case.
         return self._known.get(value) or self.pseudonym("id", value)
 
-    def _looking(self, kind: str, found: re.Match[str]) -> str:
+    def _formed(self, kind: str, found: re.Match[str]) -> str:
         value, before = found[0], found.string[max(0, found.start() - 60) : found.start()]
         if kind == "id" and (not value.strip("0xX") or _OF_A_MODEL.search(before)):
             return value
@@ -277,10 +277,10 @@ def _is_nothing(kind: str, plain: str) -> bool:
     return kind in ("serial", "asset") and len(plain) > 2 and not clean_serial(plain)
 
 
-def _looks_like_an_id(plain: str, kind: str = "serial") -> bool:
+def _has_form_of_id(plain: str, kind: str = "serial") -> bool:
     has_digit, has_letter = any(c.isdigit() for c in plain), any(c.isalpha() for c in plain)
     if kind == "oem":
-        # Among them are names of makers and dates, which stand in other places, too.
+        # Among them are names of makers and dates, which occur elsewhere, too.
         return len(plain) >= 6 and has_digit and has_letter
     return (len(plain) >= 5 and has_digit) or (len(plain) >= 6 and plain.isalnum() and plain.isupper())
 
@@ -289,7 +289,7 @@ def _forms(kind: str, plain: str) -> Iterator[str]:
     """Yield a value as others write it: shortened for people, without separators, with others."""
     yield plain
     if len(plain) > 12:
-        # Answers for people have it shortened, which still tells its ends.
+        # Answers for people have it shortened, with its ends.
         yield shortened(plain)
     if " " in plain:
         yield plain.replace(" ", "_")
@@ -307,4 +307,4 @@ def _forms(kind: str, plain: str) -> Iterator[str]:
     if kind == "disk":
         yield from (plain.removeprefix("wwn-"), plain.removeprefix("wwn-").removeprefix("0x"))
         serial = plain.rpartition("_")[2]
-        yield from (serial,) if _looks_like_an_id(serial) else ()
+        yield from (serial,) if _has_form_of_id(serial) else ()

@@ -39,7 +39,7 @@ _SECTIONS = ATTRIBUTES[1:5]
 _TOOL = _SECTIONS
 _FORMS = ("text", "digest")
 # Of the machines measured: models by rank, then how many variants of each section a model has. The numbers were
-# chosen so that distinct texts, entropy and largest class come near those measured.
+# chosen so that distinct values, entropy and largest class come near those measured.
 _MODELS, _MODEL_EXPONENT, _MODEL_SHIFT = 30_000, 0.86, 60.0
 _VARIANTS = {"processor-hash": 3, "memory-hash": 60, "bios-hash": 12, "system-hash": 6}
 # Virtual machines: a few kinds of host make all the processors and firmware, a few sizes all the memory.
@@ -73,7 +73,7 @@ def fleet(
         virtual: share of virtual machines, which have processor and firmware in common by the ten thousands. Of all
             machines a fifth has a name that others have, too, half an address of a private network that is used
             everywhere, and one in twenty docker's first adapter and address.
-        clones: share of machines that are copies of the machine before them: half of them whole copies with the
+        clones: share of machines that are copies of the machine before them: half of them complete copies with the
             same node and hardware ID on another address, half with a hardware ID of their own; all run beside it.
         joint: table of real machines to draw the four sections from: tab separated, gzip or plain, with the
             columns processor_id, memory_id, bios_id and system_id. None: the measured shape.
@@ -137,18 +137,18 @@ class _Maker:
         # A clone takes what it copies from the machine before it.
         chance = self._share(row, 1)
         copies = (chance < self.clones) & (row > 0)
-        whole = chance < self.clones / 2
+        complete = chance < self.clones / 2
         source = row - copies.astype(np.uint64)
         saved = {name: self._saved(name, source) for name in ATTRIBUTES}
-        whole &= copies
+        complete &= copies
         current = self._current(row, saved)
         for number, name in ((20, "machine-id"), (21, "ipaddress-info"), (22, "macaddr-info")):
             own = self._draw(row, number)
             if name != "machine-id":
                 current[name] = np.where(copies, own, current[name])
-            saved[name] = np.where(copies & ~whole, own, saved[name])
+            saved[name] = np.where(copies & ~complete, own, saved[name])
         current["machine-id"] = np.where(copies, saved["machine-id"], current["machine-id"])
-        node = self._draw(np.where(whole, source, row), 2)
+        node = self._draw(np.where(complete, source, row), 2)
         columns = [
             _node_ids(node),
             pa.array(np.where(self._share(row, 3) < 0.9, 40, 60).astype(np.int32)),
@@ -233,20 +233,20 @@ class _Maker:
         if self.form == "digest":
             return _fixed(_two(words).view(np.uint8).reshape(-1, 16), pa.binary(16))
         if name == "machine-id":
-            return _texts(_hex(_two(words)))
+            return _strings(_hex(_two(words)))
         if name == "hostname-info":
-            return _texts(_with_text(b"node-", _hex(words[:, None])[:, :8]))
+            return _strings(_with_text(b"node-", _hex(words[:, None])[:, :8]))
         if name == "ipaddress-info":
             return _addresses(words)
         if name == "macaddr-info":
             letters = np.full((len(words), 6, 3), ord(":"), dtype=np.uint8)
             letters[:, :, :2] = _hex(words[:, None])[:, :12].reshape(-1, 6, 2)
-            return _texts(letters.reshape(-1, 18)[:, :17])
-        return _texts(_base64(_two(words)))
+            return _strings(letters.reshape(-1, 18)[:, :17])
+        return _strings(_base64(_two(words)))
 
 
 def _mixed(words: Words) -> Words:
-    """Return words that look drawn at random, one for each word (splitmix64, Steele, Lea and Flood 2014)."""
+    """Return pseudo-random words, one for each word (splitmix64, Steele, Lea and Flood 2014)."""
     words = words + np.uint64(0x9E37_79B9_7F4A_7C15)
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58_476D_1CE4_E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D0_49BB_1331_11EB)
@@ -286,7 +286,7 @@ def _with_text(text: bytes, letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.hstack([head, letters])
 
 
-def _texts(letters: NDArray[np.uint8]) -> pa.Array:
+def _strings(letters: NDArray[np.uint8]) -> pa.Array:
     count, width = letters.shape
     offsets = np.arange(0, (count + 1) * width, width, dtype=np.int32)
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(letters)))
@@ -297,7 +297,7 @@ def _fixed(values: NDArray[np.uint8], kind: pa.DataType) -> pa.Array:
 
 
 def _node_ids(words: Words) -> pa.Array:
-    return _texts(_with_text(b"mi-0", _hex(words[:, None])))
+    return _strings(_with_text(b"mi-0", _hex(words[:, None])))
 
 
 _DECIMAL = np.zeros((256, 4), dtype=np.uint8)

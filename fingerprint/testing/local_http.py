@@ -124,12 +124,12 @@ class Call:
 
 def json_answer(status: int, body: bytes, headers: dict[str, str] | None = None) -> Answer:
     """Return an answer as the service gives it."""
-    told = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": str(uuid4()), **(headers or {})}
-    return Answer(status, body, told)
+    all_headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": str(uuid4()), **(headers or {})}
+    return Answer(status, body, all_headers)
 
 
 def same(one: str, other: str) -> bool:
-    """Return whether two texts are equal, in a time that does not tell where they differ."""
+    """Return whether two strings are equal, in a time that does not depend on where they differ."""
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
 
 

@@ -176,7 +176,7 @@ class LocalService:
         self._script(operation, drop, times)
 
     def hold_next(self, operation: str, held: threading.Event, *, after: bool = False) -> None:
-        """Give the next call of an operation no answer, and tell so; `after`: having done what was asked."""
+        """Leave the next call of an operation without an answer and set `held`; `after`: having carried it out."""
 
         def hold(call: Call) -> NoAnswer:
             if after:
@@ -187,7 +187,7 @@ class LocalService:
         self._script(operation, hold)
 
     def delay_next(self, operation: str, held: threading.Event, go: threading.Event) -> None:
-        """Carry out the next call of an operation once `go` is set; `held` tells that it came."""
+        """Carry out the next call of an operation once `go` is set; `held` is set when it came."""
 
         def delay(call: Call) -> Answer:
             held.set()
@@ -286,13 +286,13 @@ class LocalService:
         """UpdateInstanceInformation, the agent's sign of life, signed with role credentials."""
         if text_of(body, "InstanceId") != node:
             raise Refusal("InvalidInstanceId", "The credentials are those of another node")
-        told = [optional_member(body, name) for name in ("SourceId", "SourceType", "SourceLocation")]
+        source = [optional_member(body, name) for name in ("SourceId", "SourceType", "SourceLocation")]
         with self._lock:
             # What a report leaves out stays as it was: the first one of an agent has nothing but its version.
             self._database.execute(
                 "UPDATE node SET source_id = COALESCE(?, source_id), source_type = COALESCE(?, source_type), "
                 "source_location = COALESCE(?, source_location) WHERE id = ?",
-                (*told, node),
+                (*source, node),
             )
         return {}
 

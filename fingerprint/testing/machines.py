@@ -1,4 +1,4 @@
-"""Recorded machines for tests: a whole Unix machine in a few words, behind the Machine seam."""
+"""Recorded machines for tests: a Unix machine in a few words, behind the Machine interface."""
 
 from __future__ import annotations
 

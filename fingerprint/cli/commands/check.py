@@ -1,4 +1,4 @@
-"""`fingerprint check`: is this still the machine of the vault, which rule decided, and why."""
+"""`fingerprint check`: verify this host against the vault and print the rule that decided."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _print(found: Observation, arguments: Arguments) -> None:
     for note in notes:
         for line in folded(note[0], 76):
             write("  " + line)
-        # A command stays whole, so that it can be copied.
+        # A command is not folded, so that it can be copied.
         for command in note[1:]:
             write(f"      {command}")
     for attribute in compared.collection:
@@ -73,7 +73,7 @@ def _print(found: Observation, arguments: Arguments) -> None:
 
 
 def _print_caveats(verdict: Verdict) -> None:
-    """Tell of each changed attribute what else than another machine changes it."""
+    """Print what else than another machine changes the attributes that changed."""
     rows = [row for row in map(row_of, verdict.changed) if row]
     if rows:
         write()
@@ -85,8 +85,8 @@ def _print_caveats(verdict: Verdict) -> None:
 
 def _evidence(verdict: Verdict) -> str:
     return (
-        f"{verdict.effective_matched} of {verdict.effective} attributes that both sides know are equal; "
-        f"{verdict.total - verdict.effective} say nothing"
+        f"{verdict.effective_matched} of {verdict.effective} comparable attributes match; "
+        f"{verdict.total - verdict.effective} carry no evidence"
     )
 
 

@@ -82,7 +82,7 @@ def _update(arguments: Arguments) -> int:
 
 
 def _keep(cache: CredentialCache, use: Callable[[RoleCredentials], None], vault: str) -> int:
-    """Go on until SIGTERM or Ctrl-C; what happens meanwhile is told on standard error."""
+    """Refresh until SIGTERM or Ctrl-C, and log to standard error."""
     import logging
     from random import SystemRandom
     from time import time
@@ -94,7 +94,7 @@ def _keep(cache: CredentialCache, use: Callable[[RoleCredentials], None], vault:
     try:
         agent = settings_for(vault)
     except FingerprintError:
-        # Each request says what is wrong with the configuration, until it is mended.
+        # Each request logs what is wrong with the configuration, until it is fixed.
         agent = None
     longest = agent.longest_pause if agent is not None else None
     logging.basicConfig(handlers=[log_handler("%(asctime)s %(levelname)s %(message)s")])

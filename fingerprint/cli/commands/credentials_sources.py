@@ -27,7 +27,8 @@ _WORDS_WIDTH = 76
 def run(arguments: Arguments) -> int:
     if arguments.snapshot is not None:
         raise UsageError(
-            "a recording holds no files of credentials", remedy="Look at the machine itself, or a copied disk (--root)"
+            "a recording holds no files of credentials",
+            remedy="Run it on the machine itself, or on a copied disk (--root)",
         )
     orders = _orders(arguments.root)
     registered = _registered(arguments)
@@ -76,7 +77,7 @@ def _show(order: Order, arguments: Arguments) -> None:
     if order.winner:
         head, color = f"For {order.user}: {order.winner} wins{unless}.", "good"
     elif order.undecided:
-        head, color = f"For {order.user} it cannot be told which wins: {order.undecided}.", "doubt"
+        head, color = f"For {order.user} it is not known which wins: {order.undecided}.", "doubt"
     else:
         head, color = f"For {order.user} there are no credentials{unless}.", "doubt"
     for line in folded(head, _WORDS_WIDTH):

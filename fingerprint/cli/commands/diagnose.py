@@ -1,4 +1,4 @@
-"""`fingerprint diagnose`: does the agent hibernate, since when, why, and what to do."""
+"""`fingerprint diagnose`: print whether the agent hibernates, since when, why, and what to do."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _print(found: Diagnosis, arguments: Arguments) -> None:
         for at, line in enumerate(folded(text, 74)):
             write(f"  {f'{number})' if at == 0 else '  '} {line}")
         if command:
-            # A command stays whole, so that it can be copied.
+            # A command is not folded, so that it can be copied.
             write(f"       {command}")
     for warning in found.warnings:
         for at, line in enumerate(folded(f"Warning: {warning}", 76)):

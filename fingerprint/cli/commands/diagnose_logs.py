@@ -1,4 +1,4 @@
-"""`fingerprint diagnose logs`: how the agent is at the end of its logs, why, and what happened before."""
+"""`fingerprint diagnose logs`: print the agent's state at the end of its logs, the cause, and the events before."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _EXIT_CODES = {
 }  # fmt: skip
 _OUTCOMES = {
     "good": "got credentials", "failed": "failed", "from-disk": "used the credentials on the disk",
-    "not-told": "nothing told",
+    "not-told": "no result logged",
 }  # fmt: skip
 _COLORS = {EXIT_OK: "good", EXIT_DIFFERS: "bad", EXIT_CANNOT_TELL: "doubt"}
 
@@ -113,9 +113,9 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
         write(f"  {'Starts' if number == 0 else '':10} {when(at) or '(no time)'}  {_OUTCOMES[run.outcome]}")
     write()
     write("Timeline")
-    for at, kind, told, count, _ in timeline.events:
+    for at, kind, event, count, _ in timeline.events:
         again = f" ({count} times)" if count > 1 else ""
-        lines = folded(f"{kind:11} {printable(quoted(told, reveal=arguments.reveal))}{again}", 56)
+        lines = folded(f"{kind:11} {printable(quoted(event, reveal=arguments.reveal))}{again}", 56)
         write(f"  {when(at) or '(no time)':20} {lines[0]}")
         for line in lines[1:]:
             write(f"  {'':20}   {line}")
@@ -126,21 +126,21 @@ def _print(timeline: Timeline, when: Callable[[str], str], in_utc: bool, argumen
     for number, step in enumerate(steps, 1):
         for at_line, line in enumerate(folded(step, 74)):
             write(f"  {f'{number})' if at_line == 0 else '  '} {line}")
-    for told in unknown:
-        write(f"  Not told: {told}")
+    for reason in unknown:
+        write(f"  Not known: {reason}")
 
 
 def _print_beside(timeline: Timeline, when: Callable[[str], str], arguments: Arguments) -> None:
-    """Print what became of updates and of sessions, which changes nothing of the agent's state."""
-    beside, told = timeline.beside, []
+    """Print the results of updates and sessions, which do not change the agent's state."""
+    beside, rows = timeline.beside, []
     if beside.failed is not None:
         failed = beside.failed
         target = f" to {failed.target}" if failed.target else ""
-        told.append(("Update", f"the last one{target} failed{_at(when(failed.at))}: {failed.meaning}. {failed.remedy}"))
+        rows.append(("Update", f"the last one{target} failed{_at(when(failed.at))}: {failed.meaning}. {failed.remedy}"))
     if beside.channel_denied:
         error = quoted(beside.channel_denied, reveal=arguments.reveal)
-        told.append(("Sessions", f"none since {when(beside.channel_denied_at) or '(no time)'}: {NO_CHANNEL} ({error})"))
-    for name, text in told:
+        rows.append(("Sessions", f"none since {when(beside.channel_denied_at) or '(no time)'}: {NO_CHANNEL} ({error})"))
+    for name, text in rows:
         for number, line in enumerate(folded(printable(text), 66)):
             write(f"  {name if number == 0 else '':10} {line}")
 
@@ -152,14 +152,14 @@ def _at(at: str) -> str:
 def _print_mismatch(found: Mismatch, over: bool, when: Callable[[str], str], arguments: Arguments) -> None:
     matched = found.matched
     if found.id_differs:
-        told = "rule 3: the hardware ID differs"
+        rule = "rule 3: the hardware ID differs"
     elif matched is None:
-        told = "rule 5: less than the threshold; what changed is not in the log"
+        rule = "rule 5: less than the threshold; what changed is not in the log"
     else:
-        told = f"rule 5: {matched}/{ATTRIBUTES} = {matched / ATTRIBUTES * 100:.1f} %, less than the threshold"
-    write(f"  Mismatch   {told}{' (over)' * over}")
+        rule = f"rule 5: {matched}/{ATTRIBUTES} = {matched / ATTRIBUTES * 100:.1f} %, less than the threshold"
+    write(f"  Mismatch   {rule}{' (over)' * over}")
     if found.first:
-        write(f"             {when(found.first)} to {when(found.last)}, told {times(found.times, 'time', 'times')}")
+        write(f"             {when(found.first)} to {when(found.last)}, logged {times(found.times, 'time', 'times')}")
     for name, (saved, current) in found.changed.items():
         old, new = (logged_value(name, one, reveal=arguments.reveal) for one in (saved, current))
         for number, line in enumerate(folded(f"{name}: {old} -> {new}", 64)):

@@ -1,4 +1,4 @@
-"""`fingerprint explain [A B]`: what changed, why, what follows, and what to do."""
+"""`fingerprint explain [A B]`: print what changed, why, what follows, and what to do."""
 
 from __future__ import annotations
 
@@ -61,45 +61,45 @@ def _print(found: Explanation, problems: tuple[Problem, ...], arguments: Argumen
     print_problems(problems, arguments)
     if found.stable is not None:
         verdict = found.stable.verdict
-        _told("stable", f"{verdict.outcome}: {verdict.why} ({verdict.points:+d}, decides at ±{DECIDING_POINTS})")
+        _print_row("stable", f"{verdict.outcome}: {verdict.why} ({verdict.points:+d}, decides at ±{DECIDING_POINTS})")
     write()
     for cause in found.causes:
         sign = colored(_SIGNS[cause.state], {"changed": "bad", "unknown": "doubt"}.get(cause.state, "good"), arguments)
         value = printable(cause.saved) if cause.saved == cause.current else f"{cause.saved} -> {cause.current}"
-        # Cut before it is coloured: a mark of a colour takes room, too.
+        # Cut before it is colored: the mark of a color has a width, too.
         rest = f" {cause.name:15} {printable(value)}"[:_WIDTH]
         write(f"  {sign}{rest}")
     if found.changed:
         write()
         write("What changed")
     for names, text, certain in found.changed:
-        _told("", f"{', '.join(names)}: {printable(text)}{'' if certain else ' [inferred]'}")
+        _print_row("", f"{', '.join(names)}: {printable(text)}{'' if certain else ' [inferred]'}")
     if found.events:
         write()
         write("Probable event")
     for number, event in enumerate(found.events, 1):
-        _told(f"{number}.", f"{event.title} ({event.name}): {TRUTHS[event.truth]}")
+        _print_row(f"{number}.", f"{event.title} ({event.name}): {TRUTHS[event.truth]}")
         # Of the less probable ones only what speaks against them.
         for text in event.in_favour if number == 1 else ():
-            _told("   +", text)
+            _print_row("   +", text)
         for text in event.against:
-            _told("   -", text)
+            _print_row("   -", text)
     write()
-    _told("State", found.state_text)
-    _told("Next", found.consequence)
+    _print_row("State", found.state_text)
+    _print_row("Next", found.consequence)
     for number, remedy in enumerate(found.remedies, 1):
         text, command = step(remedy.text, remedy.command)
-        _told("Remedy" if number == 1 else "", f"{number}) {text}")
+        _print_row("Remedy" if number == 1 else "", f"{number}) {text}")
         if command:
-            # A command stays whole, so that it can be copied.
+            # A command is not folded, so that it can be copied.
             write(f"{'':{_LABEL}}       {command}")
         if remedy.risk:
-            _told("", f"   Risk: {remedy.risk}")
+            _print_row("", f"   Risk: {remedy.risk}")
     for number, text in enumerate(found.cannot_tell):
-        _told("Not known" if number == 0 else "", text)
+        _print_row("Not known" if number == 0 else "", text)
 
 
-def _told(label: str, text: str) -> None:
+def _print_row(label: str, text: str) -> None:
     lines = folded(text, 78 - _LABEL)
     for number, line in enumerate(lines):
         write(f"  {label if number == 0 else '':{_LABEL}}{line}".rstrip())

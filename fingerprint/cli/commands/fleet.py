@@ -1,4 +1,4 @@
-"""`fingerprint fleet ...`: whole fleets. Each command is in a module of its own, after one look at the extra."""
+"""`fingerprint fleet ...`: require the extra, then run the module of the command."""
 
 from __future__ import annotations
 

@@ -92,8 +92,8 @@ def _rows(found: Clones) -> Iterator[pa.RecordBatch]:
     columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA.names}
     for number, group in enumerate(found.every_group()):
         for row in group.rows:
-            told = (number, group.kind, group.reading, row, found.nodes[row].as_py(), ",".join(group.ties))
-            for column, value in zip(columns.values(), told, strict=True):
+            values = (number, group.kind, group.reading, row, found.nodes[row].as_py(), ",".join(group.ties))
+            for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
         if len(columns["row"]) >= _WRITTEN:
             yield pa.record_batch(columns, schema=_SCHEMA)

@@ -29,7 +29,7 @@ def run(arguments: Arguments) -> int:
         summary = Summary()
         for checked in check(given.batches(), threads=threads):
             summary.add(checked)
-        # What was rejected was told on the first reading.
+        # The first reading reported what was rejected.
         planned = plan(given.fleet.batches(Rejects()), threads=threads)
         drifted = drift(given.fleet.batches(Rejects()), by=by, threads=threads)
         found = None if arguments.no_clones else clones(given.fleet.batches(Rejects()), threads=threads)

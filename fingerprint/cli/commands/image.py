@@ -1,4 +1,4 @@
-"""`fingerprint image check` and `image clean`: what all machines made from a disk would share."""
+"""`fingerprint image check` and `image clean`: list and remove what all machines made from a disk would share."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _MARKS = {KEEP: "by hand"}
 def run(arguments: Arguments) -> int:
     if arguments.snapshot is not None:
         raise UsageError(
-            "a recording holds no image", remedy="Look at the machine itself, or at a mounted image (--root)"
+            "a recording holds no image", remedy="Run it on the machine itself, or on a mounted image (--root)"
         )
     if sys.platform == "win32" and arguments.root != "/":
-        raise UsageError("on Windows only the machine itself can be looked at", remedy="Run it there, without --root")
+        raise UsageError("--root is not supported on Windows", remedy="Run it there, without --root")
     return {"image check": _check, "image clean": _clean}[arguments.command.path](arguments)
 
 
@@ -73,7 +73,7 @@ def _clean(arguments: Arguments) -> int:
     done: list[Done] = []
     try:
         clean(found, backup, done)
-        return _tell(arguments, found, done, backup)
+        return _report(arguments, found, done, backup)
     except (KeyboardInterrupt, FingerprintError) as error:
         # Whoever reads this must learn what is gone, and where it is kept.
         ignore_signals()
@@ -81,13 +81,13 @@ def _clean(arguments: Arguments) -> int:
             raise
         gone = sum(not one.error for one in done)
         kind = "interrupted" if isinstance(error, KeyboardInterrupt) else printable(error.what)
-        warn(f"{kind}: at least {gone} of {len(found.removable)} are gone; `fingerprint image check` tells the rest")
+        warn(f"{kind}: at least {gone} of {len(found.removable)} are gone; `fingerprint image check` lists the rest")
         if backup is not None and os.path.lexists(backup):
             warn(f"the backup of all of them is complete: {printable(writable(backup))}")
         return EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else EXIT_CANNOT_TELL
 
 
-def _tell(arguments: Arguments, found: Findings, done: list[Done], backup: str | None) -> int:
+def _report(arguments: Arguments, found: Findings, done: list[Done], backup: str | None) -> int:
     is_within = backup is not None and is_inside(backup, found.root)
     if backup is not None and is_within:
         warn(f"{printable(writable(backup))} holds the old keys: move it off this disk before the image is taken")
@@ -110,7 +110,7 @@ def _place_of_backup(named: str | None) -> str:
     except OSError as error:
         raise InputError(
             f"the current directory cannot be found ({error.strerror}); nothing was removed",
-            remedy="Go to one that is there, or name a file with its whole path with --backup",
+            remedy="Change to an existing directory, or name an absolute path with --backup",
         ) from None
 
 
@@ -157,13 +157,13 @@ def _found(arguments: Arguments, keep_logs: bool = False) -> Findings:
 
 
 def _found_after(arguments: Arguments, before: Findings, done: list[Done]) -> Findings:
-    """Look once more. Of a vault that was named nothing may be left to know it by, but what could not be removed is."""
+    """Search again. A named vault may be gone, or no longer known as one; what could not be removed counts."""
     try:
         after = _found(arguments, arguments.keep_logs)
     except UsageError:
         after = leftovers(arguments.root, keep_logs=arguments.keep_logs)
-    told = {item.path for item in after.items}
-    failed = {one.path for one in done if one.error and one.path not in told and os.path.lexists(one.path)}
+    known = {item.path for item in after.items}
+    failed = {one.path for one in done if one.error and one.path not in known and os.path.lexists(one.path)}
     left = tuple(item for item in before.removable if item.path in failed)
     return Findings(after.root, (*after.items, *left), after.unreadable, after.directories, after.trees)
 
@@ -186,7 +186,7 @@ def _show(found: Findings, arguments: Arguments) -> None:
         things = "1 thing" if count == 1 else f"{count} things"
         text, color = f"NOT CLEAN: {things} would be shared by all machines of this image", "bad"
     elif found.unreadable:
-        text, color = "CANNOT TELL: not everything could be looked at", "doubt"
+        text, color = "CANNOT TELL: some paths could not be read", "doubt"
     else:
         text, color = "CLEAN: nothing was found that machines of this image would share", "good"
     write(colored(text, color, arguments))
@@ -203,7 +203,7 @@ def _show(found: Findings, arguments: Arguments) -> None:
         write(f"  {_MARKS.get(item.action, item.action):8} {path}")
     if found.unreadable:
         write()
-        write("Could not be looked at:")
+        write("Unreadable:")
     for path, reason in found.unreadable:
         write(f"  {printable(image_path(path, found, reveal=arguments.reveal))}")
         write(f"    {reason}")
@@ -221,7 +221,7 @@ def _rehearse(found: Findings, arguments: Arguments) -> None:
     if not found.removable:
         write("Nothing would be removed.")
     for path, reason in found.unreadable:
-        warn(f"{printable(image_path(path, found, reveal=arguments.reveal))} could not be looked at ({reason})")
+        warn(f"{printable(image_path(path, found, reveal=arguments.reveal))} could not be read ({reason})")
 
 
 def _show_done(done: list[Done], found: Findings, backup: str | None, arguments: Arguments) -> None:

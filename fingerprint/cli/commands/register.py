@@ -56,14 +56,14 @@ def _register(arguments: Arguments) -> int:
         if not arguments.region:
             raise UsageError("no region is named", remedy="Name it with --region, such as --region eu-west-1")
         if provider:
-            _demand_metadata(arguments, provider)
+            _require_metadata(arguments, provider)
         try:
             record = flow.register(
                 activation_id, code, arguments.region, again=arguments.again, threshold=arguments.threshold,
                 provider=provider, dry_run=arguments.dry_run,
             )  # fmt: skip
         except KeyboardInterrupt:
-            _tell_what_is_open(vault)
+            _warn_of_pending(vault)
             raise
     if provider and record.provider != provider:
         warn(
@@ -90,7 +90,7 @@ def _with(record: RegistrationRecord) -> str:
     return f" with provider {record.provider}" if record.provider else ""
 
 
-def _demand_metadata(arguments: Arguments, provider: str) -> None:
+def _require_metadata(arguments: Arguments, provider: str) -> None:
     """Raise Refused unless the metadata service of a provider answers: without it the agent reports no health.
 
     The agent refuses such a registration, too.
@@ -114,7 +114,7 @@ def _demand_metadata(arguments: Arguments, provider: str) -> None:
         )
 
 
-def _tell_what_is_open(vault: Vault) -> None:
+def _warn_of_pending(vault: Vault) -> None:
     from fingerprint.registration.activation import MAY_EXIST
     from fingerprint.vault.pending_registration import pending
 
@@ -122,7 +122,7 @@ def _tell_what_is_open(vault: Vault) -> None:
         if pending(vault):
             warn(MAY_EXIST)
     except VaultError:
-        # `vault verify` tells it.
+        # `vault verify` reports it.
         return
 
 
@@ -167,5 +167,5 @@ def _deregister(arguments: Arguments) -> int:
     else:
         verb = "Would forget" if arguments.dry_run else "Forgot"
         write(f"{verb} the registration {shown} of {vault.path}.")
-        write(f"It stays in {vault.history.path}. The service is not told; remove the node there, too.")
+        write(f"It stays in {vault.history.path}. The service still lists the node: remove it there, too.")
     return EXIT_OK

@@ -1,4 +1,4 @@
-"""`fingerprint report`: a bundle for a ticket."""
+"""`fingerprint report`: write a support bundle."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(arguments: Arguments) -> int:
     try:
         record_machine(recorder, arguments.timeout, with_facts=True)
     except CollectError:
-        # A ticket may be about just that: the parts tell it, and what was recorded so far is in the bundle.
+        # A ticket may be about just that: the parts report it, and the bundle has what was recorded until then.
         pass
     recorded = RecordedMachine(recorder.snapshot)
     site = Site(machine, vault, timeout=arguments.timeout, reveal=True)

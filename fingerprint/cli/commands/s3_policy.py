@@ -28,7 +28,7 @@ def run(arguments: Arguments) -> int:
         if given and arguments.endpoint is not None:
             raise UsageError(f"--endpoint and {name} are mutually exclusive", remedy="Leave one of them out")
     if arguments.endpoint is not None:
-        _demand_endpoint(arguments.endpoint)
+        _require_endpoint(arguments.endpoint)
     listed = buckets(region, arguments.os)
     endpoint = _endpoint(arguments) if arguments.check else ""
     if arguments.comments is not None:
@@ -46,7 +46,7 @@ def run(arguments: Arguments) -> int:
     return EXIT_OK if all(answers for _, answers, _ in reached or ()) else EXIT_DIFFERS
 
 
-def _demand_endpoint(url: str) -> None:
+def _require_endpoint(url: str) -> None:
     # Imported here: only this needs sockets.
     from fingerprint.diagnose.http_probe import Unreached
     from fingerprint.diagnose.network import demand_url

@@ -1,4 +1,4 @@
-"""`fingerprint snapshot`: record a machine in a file, to look at it elsewhere or later."""
+"""`fingerprint snapshot`: record a machine in a file, to inspect it elsewhere or later."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def run(arguments: Arguments) -> int:
         write("Nothing of the vault is in it. Passwords in URLs, what is named as a secret,")
         write("and variables of the agent's service that are no proxies were taken out.")
     if kept is not None and arguments.output == "text":
-        told = f"Kept as evidence {kept} of the vault's present record."
+        text = f"Kept as evidence {kept} of the vault's present record."
         if path == "-":
-            warn(told)
+            warn(text)
         else:
-            write(told)
+            write(text)
     return EXIT_CANNOT_TELL if collection.unreadable else EXIT_OK

@@ -25,7 +25,7 @@ _TEMPLATES = {
     "windows": ("fingerprint-watch-task.xml", "fingerprint-metrics-task.xml"),
 }
 SYSTEMS = tuple(_TEMPLATES)
-# Where the textfile collector looks: of Debian's node_exporter, of windows_exporter; on macOS there is no usual place.
+# The directories of the textfile collectors: Debian's node_exporter, windows_exporter; macOS has no usual one.
 _TEXTFILES = {
     "systemd": "/var/lib/prometheus/node-exporter/fingerprint.prom",
     "launchd": "/var/lib/node_exporter/fingerprint.prom",
@@ -33,21 +33,21 @@ _TEXTFILES = {
 }
 # ReadWritePaths= of systemd knows no escape for the first two, the task scheduler none for the last two.
 _UNWRITABLE = {"systemd": "\"'\\", "launchd": "", "windows": '"%'}
-_SYSTEMD_FOLDER = "/etc/systemd/system"
-_LAUNCHD_FOLDER = "/Library/LaunchDaemons"
+_SYSTEMD_DIRECTORY = "/etc/systemd/system"
+_LAUNCHD_DIRECTORY = "/Library/LaunchDaemons"
 
 
 def run(arguments: Arguments) -> int:
-    """Write the files into the directory of the command line, and tell how to install them."""
+    """Write the files into the directory of the command line, and print how to install them."""
     system = _system(arguments.system)
     program = _path(system, arguments.program or _this_program(), "--program")
     textfile = _path(system, arguments.textfile or _TEXTFILES[system], "--textfile")
-    folder = os.path.abspath(getattr(arguments, "DIR"))  # noqa: B009
-    files = {os.path.join(folder, name): _filled(system, name, program, textfile) for name in _TEMPLATES[system]}
-    _write(folder, files)
-    first, watch, metrics = _commands(system, folder, textfile)
+    directory = os.path.abspath(getattr(arguments, "DIR"))  # noqa: B009
+    files = {os.path.join(directory, name): _filled(system, name, program, textfile) for name in _TEMPLATES[system]}
+    _write(directory, files)
+    first, watch, metrics = _commands(system, directory, textfile)
     if arguments.output == "json":
-        print_json("monitor units", monitor_units_answer(folder, system, program, files, first + watch))
+        print_json("monitor units", monitor_units_answer(directory, system, program, files, first + watch))
         return EXIT_OK
     write(f"Wrote for {system}, to run {program}:")
     _list(files)
@@ -97,7 +97,7 @@ def _path(system: str, path: str, option: str) -> str:
     if not flavour.isabs(path) or (system == "windows" and not flavour.splitdrive(path)[0]):
         raise UsageError(
             f"the path is not absolute for {system}", where=f"{option} {path}",
-            remedy=f"Name the whole path with {option}",
+            remedy=f"Name an absolute path with {option}",
         )  # fmt: skip
     if not flavour.basename(path):
         raise UsageError("this is a directory", where=f"{option} {path}", remedy="Name a file in it")
@@ -140,7 +140,7 @@ def _xml(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _write(folder: str, files: dict[str, bytes]) -> None:
+def _write(directory: str, files: dict[str, bytes]) -> None:
     for path in files:
         if os.path.lexists(path):
             raise Refused(
@@ -149,45 +149,45 @@ def _write(folder: str, files: dict[str, bytes]) -> None:
                 remedy="Name a new directory, or remove the old files",
             )
     try:
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(directory, exist_ok=True)
         for path, data in files.items():
             write_new(path, data, "service file")
             # Service managers and their tools read them as others, too; there is no secret in them.
             os.chmod(path, 0o644)
     except OSError as error:
         raise InputError(
-            f"the service files could not be written ({error.strerror})", where=folder,
+            f"the service files could not be written ({error.strerror})", where=directory,
             remedy="Name a directory that can be written",
         ) from None  # fmt: skip
 
 
-def _commands(system: str, folder: str, textfile: str) -> tuple[list[str], list[str], list[str]]:
+def _commands(system: str, directory: str, textfile: str) -> tuple[list[str], list[str], list[str]]:
     """Return the commands that prepare, and those that start watch, and metrics in its place."""
     if system == "windows":
-        return [], [_schtasks(folder, "watch")], [_schtasks(folder, "metrics")]
+        return [], [_schtasks(directory, "watch")], [_schtasks(directory, "metrics")]
     from shlex import quote
 
     first = [f"mkdir -p {quote(posixpath.dirname(textfile))}"]
     if system == "launchd":
-        return first, _launchctl(folder, "watch"), _launchctl(folder, "metrics")
-    if folder != _SYSTEMD_FOLDER:
-        names = " ".join(quote(os.path.join(folder, name)) for name in _TEMPLATES[system])
-        first.append(f"install -m 644 {names} {_SYSTEMD_FOLDER}")
+        return first, _launchctl(directory, "watch"), _launchctl(directory, "metrics")
+    if directory != _SYSTEMD_DIRECTORY:
+        names = " ".join(quote(os.path.join(directory, name)) for name in _TEMPLATES[system])
+        first.append(f"install -m 644 {names} {_SYSTEMD_DIRECTORY}")
     first.append("systemctl daemon-reload")
     enable = "systemctl enable --now"
     return first, [f"{enable} fingerprint-watch.service"], [f"{enable} fingerprint-metrics.timer"]
 
 
-def _launchctl(folder: str, name: str) -> list[str]:
+def _launchctl(directory: str, name: str) -> list[str]:
     from shlex import quote
 
-    written = os.path.join(folder, f"fingerprint-{name}.plist")
-    installed = f"{_LAUNCHD_FOLDER}/fingerprint-{name}.plist"
-    copy = f"install -o root -g wheel -m 644 {quote(written)} {_LAUNCHD_FOLDER}"
+    written = os.path.join(directory, f"fingerprint-{name}.plist")
+    installed = f"{_LAUNCHD_DIRECTORY}/fingerprint-{name}.plist"
+    copy = f"install -o root -g wheel -m 644 {quote(written)} {_LAUNCHD_DIRECTORY}"
     start = f"launchctl bootstrap system {installed}"
     return [start] if written == installed else [copy, start]
 
 
-def _schtasks(folder: str, name: str) -> str:
-    path = os.path.join(folder, f"fingerprint-{name}-task.xml")
+def _schtasks(directory: str, name: str) -> str:
+    path = os.path.join(directory, f"fingerprint-{name}-task.xml")
     return f'schtasks /Create /TN fingerprint-{name} /RU SYSTEM /XML "{path}"'

@@ -126,7 +126,7 @@ def _reset(arguments: Arguments) -> int:
     try:
         vault.read_bytes(FINGERPRINT_KEY)
     except VaultMissing:
-        # What our journal knows of it is forgotten, too, as `vault init` tells to do.
+        # Our journal forgets it, too: the remedy of `vault init` requires that.
         if lost(vault, FINGERPRINT_KEY) is None:
             raise
     if not arguments.dry_run:

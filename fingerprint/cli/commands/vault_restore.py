@@ -112,7 +112,7 @@ def _to_back_up(vault: Vault, arguments: Arguments) -> list[str]:
             continue
         try:
             if arguments.yes and vault.raw(key) is not None:
-                # What looks damaged is kept, too.
+                # A damaged record is kept, too.
                 keys.append(key)
                 continue
             read()
@@ -233,14 +233,14 @@ def _of_the_machine(plan: Plan, verdict: Verdict, arguments: Arguments) -> list[
     notes: list[tuple[str, ...]] = []
     if plan.sources is not None and unread:
         notes.append((f"Stored as empty, as the agent reads it: {unread}.",))
-    told = {"same": "matches", "different": "does not match"}.get(outcome_of(verdict))
-    text = f"The record {told} this host: {rule}." if told else (
-        f"Whether the record matches this host cannot be told: {unread} could not be read."
+    result = {"same": "matches", "different": "does not match"}.get(outcome_of(verdict))
+    text = f"The record {result} this host: {rule}." if result else (
+        f"It is not known whether the record matches this host: {unread} could not be read."
     )  # fmt: skip
     if plan.outlook == Outlook.ACCEPTS:
-        return [*notes, (text if told == "matches" else f"{text} The agent will accept it.",)]
+        return [*notes, (text if result == "matches" else f"{text} The agent will accept it.",)]
     if plan.outlook == Outlook.UNKNOWN:
-        return [*notes, (f"{text} What the agent will do cannot be told either.",)]
+        return [*notes, (f"{text} What the agent will do is not known either.",)]
     if plan.outlook == Outlook.STOPS:
         return [*notes, (f"{text} The agent's collection fails: {unread} is not valid UTF-8.",)]
     text = f"{text} The agent will store a new fingerprint over it"
@@ -274,4 +274,4 @@ def _without_a_fingerprint(vault: Vault) -> list[tuple[str, ...]]:
         # Whatever it is, it is not a fingerprint that the agent finds.
         pass
     remedy = restore_remedy(vault, FINGERPRINT_KEY)
-    return [("The vault holds no whole fingerprint: before the agent starts, restore that, too.", remedy)]
+    return [("The vault holds no intact fingerprint: restore it, too, before the agent starts.", remedy)]

@@ -1,4 +1,4 @@
-"""`fingerprint monitor watch`: stay, check again and again, and log what changes."""
+"""`fingerprint monitor watch`: check periodically and log changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(arguments: Arguments) -> int:
     if arguments.checks is not None and arguments.checks < 1:
         raise UsageError("--checks is less than 1", remedy="Leave it out to go on until it is ended")
 
-    def report(event: Event) -> None:
+    def print_event(event: Event) -> None:
         if arguments.output == "json":
             # JSON Lines: each line is an answer of its own.
             write_data(json_text(enveloped("monitor watch", monitor_watch_answer(event))))
@@ -32,7 +32,7 @@ def run(arguments: Arguments) -> int:
         flush()
 
     watcher = Watcher(
-        vault_of(arguments), machine_of(arguments), report, warn, interval=arguments.interval,
+        vault_of(arguments), machine_of(arguments), print_event, warn, interval=arguments.interval,
         textfile=arguments.textfile or "", timeout=arguments.timeout, output=_output(),
     )  # fmt: skip
     result = watcher.run(arguments.checks)

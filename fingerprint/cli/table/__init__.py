@@ -21,7 +21,7 @@ GROUPS = (
 # What the help says of a word that stands before several commands.
 NOUNS = {
     "credentials": "get role credentials for AWS SDKs",
-    "fleet": "check, plan and compare whole fleets",
+    "fleet": "check, plan and compare fleets",
     "image": "prepare a golden image",
     "monitor": "export the check to monitoring systems",
     "threshold": "read, set or choose the similarity threshold",

@@ -44,7 +44,7 @@ COMMANDS = (
         "vault backup",
         "vault_restore",
         "copy fingerprint and registration into the history",
-        options=(_KEY, DRY_RUN, Option("--yes", "also if a record looks damaged: it was changed on purpose")),
+        options=(_KEY, DRY_RUN, Option("--yes", "also if a record is damaged: it was changed on purpose")),
     ),
     Command(
         "vault restore",
@@ -96,7 +96,7 @@ COMMANDS = (
         "threshold set",
         "threshold",
         "set the similarity threshold",
-        "1 to 100, or -1 to disable the whole check, the hardware ID included. Restart the agent afterwards: it\n"
+        "1 to 100, or -1 to disable the check, the hardware ID included. Restart the agent afterwards: it\n"
         "reads the threshold when it starts.",
         positionals=(("N", "integer", (), "the new threshold"),),
         options=(DRY_RUN,),
