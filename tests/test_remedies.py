@@ -1,4 +1,4 @@
-"""Every printed remedy is executed on a machine in the state for which it is printed; then the agent judges."""
+"""Every printed remedy is executed on a machine in its state; then the agent must accept the machine."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from fingerprint.testing.local_service import LocalService
 from identity_machines import MACHINES, KnownMachine
 from printed import Printed, commands_in
 
-# What prints remedies for a machine and its vault.
+# Commands that print remedies for a machine and its vault.
 PRINTERS = (
     ("check",), ("explain",), ("diagnose",), ("vault", "verify"), ("vault", "history"), ("vault", "show"),
     ("credentials", "process"), ("monitor", "nagios"), ("vault", "init"),
 )  # fmt: skip
-# They only look: their exit code is an answer.
-_LOOK = ("check", "diagnose", "explain", "diagnose logs", "show", "vault history", "vault show", "vault verify")
-# Each brings the fingerprint back that the service knows, or registers the machine anew: then the agent goes on.
-_MENDS = ("register", "threshold set", "vault rebaseline", "vault repair", "vault restore")
-# They keep, clear or prepare, and a later command of the same remedy, or none, does the rest.
+# Read-only commands: their exit code is an answer.
+_READ_ONLY = ("check", "diagnose", "explain", "diagnose logs", "show", "vault history", "vault show", "vault verify")
+# Each restores the fingerprint that the service knows, or registers the machine again.
+_FIXES = ("register", "threshold set", "vault rebaseline", "vault repair", "vault restore")
+# They keep, clear or prepare; a later command of the same remedy, if any, does the rest.
 _STEPS = ("deregister", "vault backup", "vault reset")
 
 
@@ -38,8 +38,8 @@ def service() -> Iterator[LocalService]:
 def remedies_in(answer: Any) -> Iterator[list[Printed]]:
     """Return the commands of each remedy of a JSON answer: those of one are to be run one after the other."""
     if isinstance(answer, dict):
-        texts = [answer.get(name) for name in ("remedy", "text", "command") if isinstance(answer.get(name), str)]
-        found = [one for text in texts for one in commands_in(text)]
+        strings = [answer.get(name) for name in ("remedy", "text", "command") if isinstance(answer.get(name), str)]
+        found = [one for text in strings for one in commands_in(text)]
         if found:
             yield found
         for name, value in answer.items():
@@ -74,24 +74,24 @@ def printed_for(machine: KnownMachine) -> list[list[Printed]]:
 
 
 class Filled:
-    """Puts what an operator knows in the place of REGION, ID, FILE and NAME."""
+    """Replaces REGION, ID, FILE and NAME by the values that an operator knows."""
 
-    def __init__(self, folder: Path, service: LocalService) -> None:
+    def __init__(self, directory: Path, service: LocalService) -> None:
         activation = service.activation()
-        code = folder / "code"
+        code = directory / "code"
         code.write_text(activation.code)
         code.chmod(0o600)
-        log = folder / "agent.log"
+        log = directory / "agent.log"
         log.write_text("2026-11-24 08:00:00.1234 INFO amazon-ssm-agent - v3.3.1142.0\n")
         self._values = {"REGION": "eu-west-1", "ID": activation.id, "FILE...": str(log)}
         self._files = {"--code-file": str(code)}
-        self._folder = folder
+        self._directory = directory
 
     def __call__(self, words: tuple[str, ...]) -> list[str]:
         filled = []
         for before, word in zip(("", *words), words, strict=False):
             if word == "FILE":
-                word = self._files.get(before, str(self._folder / "file"))
+                word = self._files.get(before, str(self._directory / "file"))
             filled.append(self._values.get(word, word))
         return filled
 
@@ -115,16 +115,16 @@ def test_every_printed_remedy_works_where_it_is_printed(
             done = machine(*words)
             executed += 1
             # A snapshot here is of this host, of which not everything can be read.
-            allowed = (0, 1, 3) if one.path in _LOOK else (0, 3) if one.path == "snapshot" else (0,)
+            allowed = (0, 1, 3) if one.path in _READ_ONLY else (0, 3) if one.path == "snapshot" else (0,)
             if "journal of others" in name and "others can write it" in done.stderr:
-                # Nothing is written until that is put right, which each of them says.
+                # Nothing is written before that is fixed, as each of them says.
                 assert "chmod go-w" in done.stderr
                 allowed = (3,)
             assert done.returncode in allowed, (number, one.line, done.returncode, done.stdout, done.stderr)
-            assert one.path in (*_LOOK, *_MENDS, *_STEPS, "vault init", "snapshot"), one.line
-        if any(one.path in _MENDS for one in remedy):
-            judged(machine, remedy)
-        for path in (machine.directory / "Vault", machine.directory / "state"):
+            assert one.path in (*_READ_ONLY, *_FIXES, *_STEPS, "vault init", "snapshot"), one.line
+        if any(one.path in _FIXES for one in remedy):
+            require_accepted(machine, remedy)
+        for path in (machine.folder / "Vault", machine.folder / "state"):
             shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(kept, machine.directory, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(kept)
@@ -132,8 +132,8 @@ def test_every_printed_remedy_works_where_it_is_printed(
     print(f"executed {executed}")
 
 
-def judged(machine: KnownMachine, remedy: list[Printed]) -> None:
-    """Demand that the agent accepts the machine now, and sends a fingerprint that the service knows."""
+def require_accepted(machine: KnownMachine, remedy: list[Printed]) -> None:
+    """Require that the agent accepts the machine and sends a fingerprint that the service knows."""
     store = reference_store.Store(str(machine.vault_path))
     current = dict(collect(machine.machine).hardware_hash.items())
     lines = [one.line for one in remedy]

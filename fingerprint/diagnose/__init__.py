@@ -1,11 +1,11 @@
-"""Why an agent hibernates: ordered checks of a machine, run at once, each with a time limit, and their conclusion.
+"""Diagnose why an agent hibernates: checks that run in parallel, each with a time limit, and a conclusion.
 
     from fingerprint.diagnose import Site, diagnose
 
     found = diagnose(Site(LiveMachine(), Vault.open()))
     found.conclusion.text, found["waiting"].evidence
 
-Reads only. The network is asked only if the site has one.
+Read-only. Nothing is sent unless the site has a network.
 """
 
 from __future__ import annotations
@@ -59,24 +59,22 @@ _NETWORK_SECONDS = 15.0
 _ACCOUNT_SECONDS = 30.0
 # The agent itself waits for WMI for 75 s.
 _WINDOWS_COLLECTION_SECONDS = 90.0
-WITHOUT_THREADS = (
-    "no thread can be started (a limit of processes): checks ran one after the other, without a limit of time for each"
-)
-# What a check does beside the commands that --timeout limits.
+WITHOUT_THREADS = "cannot start a thread (limit of processes): the checks ran one after the other, without time limits"
+# Time for the rest of a check, besides the commands that --timeout limits.
 _BESIDE_SECONDS = 5.0
 _SNAPSHOT_LOG_LIMIT = 256 * 1024
 
 
 class Check(Value):
-    """One question.
+    """A check of a site.
 
     Attributes:
-        name: for programs.
-        title: for people, and what `ssm-cli` calls it, where it has the same.
-        question: what answers it.
-        seconds: how long that may take; see `limit`.
-        platform: the only one on which it arises, "" for all.
-        collects: whether it needs all that the fingerprint is made of.
+        name: name in options and in JSON.
+        title: title in the output, that of `ssm-cli` where it has the same check.
+        question: function that returns the finding.
+        seconds: time limit; see `limit`.
+        platform: the only platform that has it, "" for all.
+        collects: whether it reads all attributes of the fingerprint.
     """
 
     name: str
@@ -87,7 +85,7 @@ class Check(Value):
     collects: bool = False
 
     def limit(self, site: Site) -> float:
-        """Return how many seconds it may take there: never less than one command of a collection may."""
+        """Return its time limit on a site in seconds: at least that of one command of a collection."""
         own = self.seconds
         if self.collects and site.machine.platform == "windows":
             own = max(own, _WINDOWS_COLLECTION_SECONDS)
@@ -101,7 +99,7 @@ CHECKS = (
     Check("fingerprint", "Fingerprint now", verdict.fingerprint, collects=True),
     Check("next-start", "Next check of the agent", verdict.next_start, collects=True),
     Check("regenerated", "Fingerprint replaced", regeneration.regenerated, collects=True),
-    Check("guard", "What the guard can tell", weak_check.weak_check, collects=True),
+    Check("guard", "Strength of the agent's check", weak_check.weak_check, collects=True),
     Check("key", "Key of the node", registration.key),
     Check("installed", "Agent installed", agent.installed),
     Check("package", "Package untouched", agent.package),
@@ -118,7 +116,7 @@ CHECKS = (
     Check(SESSION_USER, "Account of sessions", session_user.account, _ACCOUNT_SECONDS),
     Check("proxy", "Proxy configuration", endpoints.proxies),
     Check("wmi", "WMI service", windows.wmi, platform="windows"),
-    Check("collector", "hash recipe", windows.collector, platform="windows", collects=True),
+    Check("collector", "Hash recipe", windows.collector, platform="windows", collects=True),
     Check("image-state", "Windows sysprep image state", windows.image_state, platform="windows"),
     Check("fips", "FIPS endpoints", fips.fips),
     Check("imds", "EC2 IMDS", metadata.metadata, _NETWORK_SECONDS),
@@ -135,29 +133,29 @@ CHECKS = (
 def diagnose(
     site: Site, only: Sequence[str] = (), *, progress: Callable[[int, int], None] = lambda _done, _all: None
 ) -> Diagnosis:
-    """Make all checks of a site at once, and conclude.
+    """Run the checks of a site in parallel and conclude.
 
     Args:
-        site: what to look at.
-        only: names of the checks to make; () for all.
-        progress: called with the number of checks that are done, and of all.
+        site: the machine, its vault and network.
+        only: names of the checks to run; () for all.
+        progress: called with the number of finished checks and of all.
 
     Raises:
-        UsageError: there is no check of such a name.
+        UsageError: `only` has an unknown name.
     """
     for name in only:
         if name not in {check.name for check in CHECKS}:
-            raise UsageError(f"there is no check {name!r}", remedy="See: fingerprint diagnose --list")
-    made = [
+            raise UsageError(f"no such check: {name!r}", remedy="See: fingerprint diagnose --list")
+    selected = [
         check for check in CHECKS
         if (not only or check.name in only) and check.platform in ("", site.machine.platform)
     ]  # fmt: skip
-    results, at_once = _results(site, made, progress)
+    results, at_once = _results(site, selected, progress)
     return Diagnosis(_concluded_in_time(site, results), tuple(results), () if at_once else (WITHOUT_THREADS,))
 
 
 def _concluded_in_time(site: Site, results: Sequence[Result]) -> Conclusion:
-    """Conclude as `_concluded` does; of what a check still waits for, this waits no longer than a check."""
+    """Conclude as `_concluded` does, with a time limit: a fact that a check still waits for would block it."""
     done: Queue[Conclusion] = Queue()
     try:
         Thread(target=lambda: done.put(_concluded(site, results)), daemon=True).start()
@@ -167,7 +165,7 @@ def _concluded_in_time(site: Site, results: Sequence[Result]) -> Conclusion:
         return done.get(timeout=_LOCAL_SECONDS)
     except Empty:
         what = f"no answer within {_LOCAL_SECONDS:g} s"
-        return Conclusion("cannot-tell", f"Cannot tell: {what}. See the checks.", "", "", ())
+        return Conclusion("cannot-tell", f"Unknown: {what}. See the checks.", "", "", ())
 
 
 def _concluded(site: Site, results: Sequence[Result]) -> Conclusion:
@@ -176,10 +174,10 @@ def _concluded(site: Site, results: Sequence[Result]) -> Conclusion:
     except FingerprintError as error:
         steps = ((error.remedy, ""),) if error.remedy else ()
         where = f"{error.where}: " if error.where else ""
-        return Conclusion("cannot-tell", f"Cannot tell: {where}{error.what}. See the checks.", "", "", steps)
+        return Conclusion("cannot-tell", f"Unknown: {where}{error.what}. See the checks.", "", "", steps)
     except Exception as error:
-        # A conclusion that is wrong must not cost the answers of the checks.
-        return Conclusion("cannot-tell", f"Cannot tell: {_internal(error)}. See the checks.", "", "", ())
+        # A defect in the conclusion must not lose the findings.
+        return Conclusion("cannot-tell", f"Unknown: {_internal(error)}. See the checks.", "", "", ())
 
 
 def _internal(error: Exception) -> str:
@@ -187,21 +185,21 @@ def _internal(error: Exception) -> str:
 
 
 def _results(site: Site, checks: Sequence[Check], progress: Callable[[int, int], None]) -> tuple[list[Result], bool]:
-    """Return the results of checks, and whether all were made at once."""
+    """Return the results of checks, and whether all ran in parallel."""
     done: Queue[tuple[int, Result]] = Queue()
     limits = [check.limit(site) for check in checks]
     begin = monotonic()
     results: dict[int, Result] = {}
     alone = []
     for number, check in enumerate(checks):
-        # Daemons: one that hangs in the kernel must not keep the answer of the others, nor the end of the program.
-        thread = Thread(target=lambda n, c: done.put((n, _made(site, c))), args=(number, check), daemon=True)
+        # Daemon threads: one that hangs in the kernel must block neither the other results nor the exit.
+        thread = Thread(target=lambda n, c: done.put((n, _run(site, c))), args=(number, check), daemon=True)
         try:
             thread.start()
         except RuntimeError:
             alone.append(number)
     for number in alone:
-        results[number] = _made(site, checks[number])
+        results[number] = _run(site, checks[number])
         progress(len(results), len(checks))
     while len(results) < len(checks):
         waiting_for = [limit for number, limit in enumerate(limits) if number not in results]
@@ -212,13 +210,13 @@ def _results(site: Site, checks: Sequence[Check], progress: Callable[[int, int],
             for number, check in enumerate(checks):
                 limit = limits[number]
                 if number not in results and monotonic() - begin >= limit:
-                    finding = unknown(f"no answer within {limit:g} s", remedy="--timeout SECONDS gives it longer")
+                    finding = unknown(f"no answer within {limit:g} s", remedy="Raise the limit with --timeout SECONDS")
                     results[number] = Result(check.name, check.title, finding, limit)
         progress(len(results), len(checks))
     return [results[number] for number in range(len(checks))], not alone
 
 
-def _made(site: Site, check: Check) -> Result:
+def _run(site: Site, check: Check) -> Result:
     begin = monotonic()
     try:
         finding = check.question(site)
@@ -226,17 +224,17 @@ def _made(site: Site, check: Check) -> Result:
         where = (error.where,) if error.where else ()
         finding = unknown(error.what, *where, remedy=error.remedy)
     except Exception as error:
-        # One check that is wrong must not cost the answers of the others.
+        # A defect in one check must not lose the findings of the others.
         finding = unknown(_internal(error))
     return Result(check.name, check.title, finding, monotonic() - begin)
 
 
 def record(site: Site) -> None:
-    """Ask a site what the checks ask, so that a Recorder behind it keeps the answers; they are not looked at.
+    """Run all checks so that the Recorder behind a site keeps what they read; drop the findings.
 
-    One after the other, so that the same machine gives the same recording.
+    The checks run one after the other, so that the same machine gives the same recording.
     """
     site.log_limit = _SNAPSHOT_LOG_LIMIT
     for check in CHECKS:
         if check.platform in ("", site.machine.platform):
-            _made(site, check)
+            _run(site, check)

@@ -1,4 +1,4 @@
-"""What the checks amount to, in one sentence: the state, since when, because of what, and what to do."""
+"""Conclude from the findings: the state, since when, why, and what to do."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fingerprint.diagnose.reachability import NOT_ASKED, OF_ANOTHER
 from fingerprint.diagnose.result import (
     IDS_MOVED,
     NO_WMIC,
+    NOT_ON_DISK,
     RECIPE_CHANGED,
-    UNTOLD,
     Conclusion,
     Finding,
     Outcome,
@@ -32,34 +32,34 @@ if TYPE_CHECKING:
     from fingerprint.agent.logs import Wait
     from fingerprint.diagnose.context import Site
 
-_LOOK_AT_NETWORK = ("See whether the network is the reason", "fingerprint diagnose --network")
-_NOTHING_WRONG = "The checks that were made found nothing wrong"
-# What keeps the agent from starting at all.
+_CHECK_NETWORK = ("Check whether the network is the cause", "fingerprint diagnose --network")
+_NOTHING_WRONG = "The checks that ran found nothing wrong"
+# Tags of findings with which the agent does not start.
 _NO_START = ("configuration", "order", "not-started")
-_PERMIT = ("Let its role report its health (policy AmazonSSMManagedInstanceCore)", "")
+_PERMIT = ("Allow its role to report its health (policy AmazonSSMManagedInstanceCore)", "")
 _REPLACED = "the running agent signs with a replaced key"
-# Checks whose failure tells why credentials do not come, the strongest first: the tag that it must have, "" for any,
-# and the words after "because".
+# Checks whose failure explains missing credentials, the strongest first: name, required tag ("" for any), and the
+# words after "because".
 _CAUSES = (
-    ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows the old one only"),
+    ("regenerated", "", "its fingerprint was replaced after a mismatch, and the service knows only the old one"),
     ("vault", VAULT_MINTS, "the agent does not find its record in the vault"),
     ("key", REJECTED, _REPLACED),
     ("wmi", "", "WMI does not run, and without it there is no fingerprint"),
     ("collector", RECIPE_CHANGED, "its hash recipe changed, by an update of the agent or of Windows"),
-    ("collector", IDS_MOVED, "its record is of a process of which a WMI query had failed"),
-    ("collector", NO_WMIC, "wmic is missing, and it knows no other way to read the hardware"),
-    ("clock", "", "its clock is wrong, so that its signatures are refused"),
+    ("collector", IDS_MOVED, "its record was made by a process in which a WMI query had failed"),
+    ("collector", NO_WMIC, "wmic is missing, and it has no other way to read the hardware"),
+    ("clock", "", "its clock is wrong, so the service rejects its signatures"),
     ("endpoint-ssm", "", "the endpoint of the service cannot be reached"),
-    ("configuration", "order", "its configuration keeps it from its registration"),
+    ("configuration", "order", "its configuration excludes its registration"),
 )
 
 
 def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
-    """Return what the results amount to.
+    """Return the conclusion from the results.
 
     Args:
-        site: what was looked at.
-        results: of all checks that were made.
+        site: the diagnosed site.
+        results: those of all checks that ran.
     """
     foreign = next((result for result in results if result.finding.tag == FOREIGN), None)
     if foreign is not None:
@@ -69,7 +69,7 @@ def conclude(site: Site, results: Sequence[Result]) -> Conclusion:
 
 
 def _elsewhere(finding: Finding, rest: Conclusion | None) -> Conclusion:
-    """Return that the node is registered elsewhere, before all else: that may be why the rest is as it is."""
+    """Return a conclusion that begins with the foreign registration, which may cause the rest."""
     steps = _steps(finding)
     text = f"{_sentence(finding.text)}. {_do(steps)}"
     state = "broken" if finding.outcome == Outcome.FAIL else "warnings"
@@ -84,32 +84,32 @@ def _elsewhere(finding: Finding, rest: Conclusion | None) -> Conclusion:
 
 def _of(site: Site, results: Sequence[Result]) -> Conclusion:
     found = {result.name: result.finding for result in results}
-    for conclusion in (_waiting, _not_registered, _broken, _already_lost, _about_to, _stopped):
-        told = conclusion(site, found)
-        if told is not None:
-            return told
+    for conclude_if in (_waiting, _not_registered, _broken, _already_lost, _about_to, _stopped):
+        conclusion = conclude_if(site, found)
+        if conclusion is not None:
+            return conclusion
     return _rest(site, results)
 
 
 def _sentence(text: str) -> str:
-    """Return a text as a sentence begins; what begins with a URL or a name such as `ssm-user` stays as it is."""
+    """Capitalise a text, unless it begins with a URL or a name such as `ssm-user`."""
     return text[0].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
 def _restart(site: Site) -> tuple[str, str]:
-    return "Restart the agent: it tries again at once", restart_command(site)
+    return "Restart the agent: it retries at once", restart_command(site)
 
 
 def _starting_again(site: Site, found: dict[str, Finding], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return steps with one more for what keeps the agent, which runs, from starting again."""
+    """Return steps, with one more if the running agent could not start again."""
     if _tag(found, "configuration") == "configuration":
-        mend = (f"Before it starts again fix {site.paths.config}: the agent would not start with it", "")
+        fix = (f"Before its next start fix {site.places.config}: the agent does not start with it", "")
     elif _tag(found, "vault") == VAULT_EXITS:
-        mend = _steps(found["vault"])[0]
+        fix = _steps(found["vault"])[0]
     else:
         return [*steps]
     restart = _restart(site)
-    return [*(step for step in steps if step != restart), mend, *(step for step in steps if step == restart)]
+    return [*(step for step in steps if step != restart), fix, *(step for step in steps if step == restart)]
 
 
 def _tag(found: dict[str, Finding], name: str) -> str:
@@ -119,8 +119,8 @@ def _tag(found: dict[str, Finding], name: str) -> str:
 def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if not _tag(found, "waiting").startswith("waiting-"):
         return None
-    # It was read for the finding, so nobody waits for it here.
-    timeline = site.timeline
+    # The check has read the logs already, so this does not wait.
+    timeline = site.story
     wait = wait_of(site)
     if wait is None:
         return None
@@ -135,31 +135,31 @@ def _waiting(site: Site, found: dict[str, Finding]) -> Conclusion | None:
 def _why_waiting(
     site: Site, found: dict[str, Finding], wait: Wait, is_worker: bool
 ) -> tuple[str, str, list[tuple[str, str]]]:
-    """Return the name of the check that tells the cause, the words after "because", and what to do."""
+    """Return the name of the check with the cause, the words after "because", and the steps."""
     restart = _restart(site)
     for name, tag, why in _CAUSES:
         finding = found.get(name)
         if finding is not None and finding.outcome == Outcome.FAIL and tag in ("", finding.tag):
             steps = _steps(finding)
             if tag == REJECTED:
-                # Where the machine differs, too, the restart alone would have its fingerprint replaced.
+                # If the machine differs too, a restart alone would replace its fingerprint.
                 before = _remedies(site) if _tag(found, "fingerprint") == "differs" else []
                 return name, why, [*before, *steps]
-            # Who registers again starts the agent anyhow.
+            # Registering again restarts the agent.
             return name, why, steps if "register" in finding.command else [*steps, restart]
     code = code_of(wait.error)
-    told = site.quoted(wait.error) or "the error is not in the logs"
+    error = site.quoted(wait.error) or "the error is not in the logs"
     if any(word in wait.error for word in CLOCK):
-        return "clock", f"its clock is wrong, so that the service refuses its signatures: {told}", [
-            ("Set the clock, and let it be kept right (chrony, systemd-timesyncd)", ""), restart,
+        return "clock", f"its clock is wrong, so the service rejects its signatures: {error}", [
+            ("Set the clock and keep it synchronised (chrony, systemd-timesyncd)", ""), restart,
         ]  # fmt: skip
     if code == MISMATCH:
-        brought_back = _brought_back(site, wait)
-        if brought_back and _tag(found, "fingerprint") != "differs":
-            why = f"the agent that runs holds the fingerprint from before its record was restored ({brought_back})"
+        restored_at = _restored_at(site, wait)
+        if restored_at and _tag(found, "fingerprint") != "differs":
+            why = f"the running agent holds the fingerprint from before its record was restored ({restored_at})"
             return "regenerated", why, [restart]
         if _tag(found, "fingerprint") == "differs":
-            return "fingerprint", "the machine differs from its record, and the service refuses it", [
+            return "fingerprint", "the machine differs from its record, and the service rejects it", [
                 *_remedies(site), restart,
             ]  # fmt: skip
         why = (
@@ -167,22 +167,23 @@ def _why_waiting(
             "record was replaced before these logs begin"
         )
         return "waiting", why, [
-            ("Look for a copy of this host, and for an earlier record", "fingerprint vault history"),
-            ("Else register this host again with a new activation", ""),
+            ("Search for a copy of this host and for an earlier record", "fingerprint vault history"),
+            ("If there is neither, register this host again with a new activation", ""),
         ]  # fmt: skip
     if is_worker:
         if code == DENIED:
-            return "waiting", "its role may not report its health (ssm:UpdateInstanceInformation)", [_PERMIT, restart]
-        return "waiting", f"its health pings fail: {told}", [_LOOK_AT_NETWORK, restart]
+            why = "its role does not allow health reports (ssm:UpdateInstanceInformation)"
+            return "waiting", why, [_PERMIT, restart]
+        return "waiting", f"its health pings fail: {error}", [_CHECK_NETWORK, restart]
     if code == DENIED:
-        why = "the service refuses the node: it was deregistered, or its role was changed or taken away"
+        why = "the service rejects the node: it was deregistered, or its role was changed or removed"
         if _tag(found, "key") == UNDATED:
-            why += "; or its key was replaced since the agent was started, which a key without a date does not tell"
-        return "waiting", why, [(FIND_NODE, ""), restart]
-    return "waiting", f"it gets no credentials: {told}", [_LOOK_AT_NETWORK, restart]
+            why += "; or its key, which has no date, was replaced after the agent's start"
+        return "waiting", why, [(LOOK_FOR_NODE, ""), restart]
+    return "waiting", f"it gets no credentials: {error}", [_CHECK_NETWORK, restart]
 
 
-def _brought_back(site: Site, wait: Wait) -> str:
+def _restored_at(site: Site, wait: Wait) -> str:
     """Return when the record was restored, RFC 3339, if the service rejected the agent last before that; else ""."""
     try:
         at = site.record_state[0].restored_at
@@ -193,7 +194,7 @@ def _brought_back(site: Site, wait: Wait) -> str:
 
 
 def _remedies(site: Site) -> list[tuple[str, str]]:
-    """Return what helps a machine that differs. To be asked only where the fingerprint was looked at."""
+    """Return the remedies for a machine that differs; call it only after the check `fingerprint`."""
     return [(remedy.text, remedy.command) for remedy in site.explanation.remedies]
 
 
@@ -229,7 +230,7 @@ def _broken(site: Site, found: dict[str, Finding]) -> Conclusion | None:
         return Conclusion("broken", text, "", "vault", tuple(steps))
     if _tag(found, "vault") == VAULT_EXITS:
         finding = found["vault"]
-        kept = ": the fingerprint is not in danger" if _has_record(site) else ""
+        kept = ": the fingerprint is safe" if _has_record(site) else ""
         text = f"The agent exits at its next start, because {finding.text}. It writes nothing{kept}. "
         text += _do(_steps(finding))
         return Conclusion("broken", text.rstrip(), "", "vault", tuple(_steps(finding)))
@@ -253,10 +254,8 @@ def _already_lost(site: Site, found: dict[str, Finding]) -> Conclusion | None:
     if finding is None or finding.outcome != Outcome.FAIL:
         return None
     steps = _starting_again(site, found, [*_steps(finding), _restart(site)])
-    return Conclusion(
-        "hibernating", f"Cannot get credentials any more, because {finding.text}. {_do(steps)}", "", "regenerated",
-        tuple(steps),
-    )  # fmt: skip
+    text = f"The agent gets no credentials any more, because {finding.text}. {_do(steps)}"
+    return Conclusion("hibernating", text, "", "regenerated", tuple(steps))
 
 
 def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
@@ -272,16 +271,16 @@ def _about_to(site: Site, found: dict[str, Finding]) -> Conclusion | None:
         return Conclusion("will-hibernate", f"{text} {_do(step)}", "", "key", tuple(step))
     else:
         return None
-    # The first two: to keep what there is, and what is tried first. The others are for where that is not wanted.
+    # A backup and the preferred remedy; the others are alternatives.
     then = ", then ".join(f"{text[0].lower()}{text[1:]}" for text, _ in steps[:2])
-    text = f"Not hibernating yet: the agent will be refused {_when(site)}, because {why}."
+    text = f"Not hibernating yet: the agent will be rejected {_when(site)}, because {why}."
     return Conclusion("will-hibernate", f"{text} Do: {then}." if then else text, "", name, tuple(steps))
 
 
 def _when(site: Site) -> str:
     """Return when the agent compares next, as the end of a sentence."""
-    told = site.forecast
-    return told.check.when if told is not None else "at its next check, when it next requests a token"
+    forecast = site.forecast
+    return forecast.check.when if forecast is not None else "at its next check, when it next requests a token"
 
 
 def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:
@@ -300,13 +299,13 @@ def _stopped(site: Site, found: dict[str, Finding]) -> Conclusion | None:
 
 
 def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
-    # Without a look at the logs nothing is said about hibernation.
+    # Only the check of the logs shows whether the agent hibernates.
     awake = any(result.name == "waiting" and result.finding.outcome == Outcome.PASS for result in results)
     not_hibernating = "Not hibernating by its logs" if site.copied else "Not hibernating"
-    untold = ", ".join(result.name for result in results if result.finding.tag == UNTOLD)
-    silence = f" A copied disk does not tell: {untold}." if untold else ""
+    left_out = ", ".join(result.name for result in results if result.finding.tag == NOT_ON_DISK)
+    note = f" A copied disk does not show: {left_out}." if left_out else ""
     if any(result.finding.tag == WITHOUT_ACCOUNT for result in results):
-        silence = f" Its account is not known.{silence}"
+        note = f" Its account is unknown.{note}"
     wrong = [result for result in results if result.finding.outcome == Outcome.FAIL]
     if wrong:
         first = wrong[0]
@@ -320,7 +319,7 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
         steps = list(dict.fromkeys(step for result in unread for step in _steps(result.finding)))
         first_reason = unread[0].finding.text
         return Conclusion(
-            "cannot-tell", f"Cannot tell: {names} could not be looked at ({first_reason}). {_do(steps)}".rstrip(), "",
+            "cannot-tell", f"Unknown: cannot check {names} ({first_reason}). {_do(steps)}".rstrip(), "",
             unread[0].name, tuple(steps),
         )  # fmt: skip
     warnings = [result for result in results if result.finding.outcome == Outcome.WARN]
@@ -328,18 +327,18 @@ def _rest(site: Site, results: Sequence[Result]) -> Conclusion:
         steps = [step for result in warnings for step in _steps(result.finding)]
         count = f"{len(warnings)} warning{'s' * (len(warnings) != 1)}"
         head = f"{not_hibernating}, with {count}" if awake else f"{count[0].upper()}{count[1:]}"
-        text = f"{head}: {warnings[0].finding.text}. {_do(steps[:1])}".rstrip() + silence
+        text = f"{head}: {warnings[0].finding.text}. {_do(steps[:1])}".rstrip() + note
         return Conclusion("warnings", text, "", warnings[0].name, tuple(dict.fromkeys(steps)))
-    if results and all(result.finding.tag == UNTOLD for result in results):
-        # That nothing was found must not pass for that nothing is wrong.
-        return Conclusion("cannot-tell", f"Cannot tell: a copied disk does not tell {untold}.", "", results[0].name, ())
+    if results and all(result.finding.tag == NOT_ON_DISK for result in results):
+        # Without a single answer the state is not healthy.
+        return Conclusion("cannot-tell", f"Unknown: a copied disk does not show {left_out}.", "", results[0].name, ())
     if awake:
         nothing = "nothing on the disk is wrong" if site.copied else "nothing is wrong"
-        return Conclusion("healthy", f"{not_hibernating}, and {nothing}.{silence}", "", "", ())
+        return Conclusion("healthy", f"{not_hibernating}, and {nothing}.{note}", "", "", ())
     unasked = next((text for text in (NOT_ASKED, OF_ANOTHER) if any(one.finding.text == text for one in results)), "")
     none = all(result.finding.outcome == Outcome.SKIPPED for result in results)
     if none and unasked:
-        return Conclusion("cannot-tell", f"Cannot tell: no check was made ({unasked}).", "", results[0].name, ())
+        return Conclusion("cannot-tell", f"Unknown: no check ran ({unasked}).", "", results[0].name, ())
     head = f"No check applies here ({results[0].finding.text})" if none and results else _NOTHING_WRONG
-    text = f"{head}; whether it hibernates was not told by any of them."
-    return Conclusion("healthy", text + silence, "", "", ())
+    text = f"{head}; none of them shows whether the agent hibernates."
+    return Conclusion("healthy", text + note, "", "", ())

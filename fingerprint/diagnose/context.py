@@ -1,4 +1,4 @@
-"""What is diagnosed, and what several checks need to know of it: each fact is found out once, by whoever asks first."""
+"""The diagnosed site: a machine, its vault and network, with the facts that several checks share, each read once."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Site(AgentFacts):
 
     Attributes:
         vault: the machine's vault.
-        network: how the network is asked; None if it is not to be.
-        region: region that the node should be in, whose endpoints are asked; "" for that of the registration.
+        network: how to send requests; None to send nothing.
+        region: region that the node should be in, whose endpoints are checked; "" for that of the registration.
         account: account that the node should be in, "" for any.
-        latest: file or URL of the newest published version, "" if it is not to be held against one.
-        timeout: seconds for each command of a collection; None for the usual.
-        reveal: whether ids are told in full.
-        install: returns how to install an extra of this package, by its name.
+        latest: file or URL of the newest published version, "" for none.
+        timeout: seconds for each command of a collection; None for the default.
+        reveal: whether ids are shown in full.
+        install: returns the remedy that installs an extra of this package, by its name.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class Site(AgentFacts):
 
     @property
     def rights(self) -> str:
-        """What to do where rights are missing to look at the machine."""
+        """The remedy for missing rights to read the machine."""
         return rights_remedy(copied=self.copied, recorded=self.recorded)
 
     def quoted(self, text: str) -> str:
-        """Return a text of a log as it may be told: the ids in it masked, unless they are to be revealed."""
+        """Return a text of a log with its ids masked, unless they are to be revealed."""
         return text if self.reveal else with_ids_masked(text)
 
     @fact
@@ -97,19 +97,19 @@ class Site(AgentFacts):
 
     @property
     def of_agent(self) -> bool:
-        """Whether the vault is that of the agent on this host; of a machine elsewhere it is."""
+        """Whether the vault is that of the agent on this host; true for a machine elsewhere."""
         return is_of_agent(self.vault, self.machine)
 
     @fact
     def record_state(self) -> tuple[State, tuple[str, ...]]:
-        """What became of the record, and the evidence for it. Raises VaultError."""
+        """Whether the record was replaced or restored, and the evidence. Raises VaultError."""
         from fingerprint.agent.replaced_fingerprint import record_state
 
         return record_state(self, self.vault, self.record, of_agent=self.of_agent)
 
     @fact
     def observation(self) -> Observation:
-        """The machine and its vault, as every command sees them."""
+        """The observation of the machine and its vault, as all commands take it."""
         from fingerprint.observation import Observation
 
         return Observation.take(
@@ -118,7 +118,7 @@ class Site(AgentFacts):
 
     @fact
     def explanation(self) -> Explanation:
-        """The verdict with all that is known about it. Raises VaultError and CollectError."""
+        """The verdict with its explanation. Raises VaultError and CollectError."""
         from fingerprint.explanation import explain_observation
 
         return explain_observation(self.observation)

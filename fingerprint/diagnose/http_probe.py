@@ -1,4 +1,4 @@
-"""A connection for one exchange of HTTP, with a limit of time for each step and for all of them, and TLS within TLS."""
+"""A connection for one HTTP exchange, with a time limit per step and per exchange, and TLS within TLS."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-# How many times as long as a step the name servers have, and a whole exchange: name, connection, TLS, and the answer's
-# last byte. Name servers have more, as the system asks the next one after 5 seconds only.
+# Multiples of the limit of a step: for the name servers, and for the exchange from the name to the last byte of the
+# answer. Name servers have more than a step, as the system asks the next one only after 5 seconds.
 _LOOKUP = 3
-_WHOLE = 4
+_EXCHANGE = 4
 _BLOCK = 65536
 
 
@@ -29,9 +29,9 @@ class Unreached(Exception):
     """No answer came.
 
     Attributes:
-        kind: "url" (it is none), "name" (no address for it), "refused", "timeout", "no-route", "tls", "proxy" or
-            "broken" (an answer that is none, or cut).
-        text: the same for people.
+        kind: "url" (invalid), "name" (without an address), "refused", "timeout", "no-route", "tls", "proxy" or
+            "broken" (not HTTP, or cut off).
+        text: the reason as a sentence.
     """
 
     def __init__(self, kind: str, text: str) -> None:
@@ -40,19 +40,19 @@ class Unreached(Exception):
         self.text = text
 
 
-class Line:
-    """A connection with a limit for each step, and one for all of them, which http.client by itself has not.
+class Connection:
+    """A connection with a time limit for each step and one for all steps, which http.client does not have.
 
     Attributes:
-        begin: when the first step was begun.
-        limit: the seconds that were exceeded, should one be.
+        begin: monotonic time of the first step.
+        limit: seconds of the limit that applies now.
     """
 
     def __init__(self, seconds: float) -> None:
         self.begin = monotonic()
         self.limit = seconds
         self._seconds = seconds
-        self._end = self.begin + _WHOLE * seconds
+        self._end = self.begin + _EXCHANGE * seconds
         self._socket: socket.socket | None = None
         self._inner: _InnerTls | None = None
 
@@ -75,17 +75,17 @@ class Line:
             except OSError as error:
                 self.close()
                 problem = error
-        raise problem or OSError("it has no address")
+        raise problem or OSError("no address")
 
-    def tunnel(self, place: str, headers: Mapping[str, str]) -> None:
-        """Let the proxy at the other end connect with a place."""
-        self.send("CONNECT", place, {"Host": place, **headers})
+    def tunnel(self, target: str, headers: Mapping[str, str]) -> None:
+        """Let the proxy at the other end connect to HOST:PORT."""
+        self.send("CONNECT", target, {"Host": target, **headers})
         answer = self.answer("CONNECT")
         if answer.status // 100 != 2:
-            raise not_let_through(answer)
+            raise denied_by_proxy(answer)
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """Begin TLS, within the one that there is already."""
+        """Begin TLS, within TLS if the connection has it already."""
         connection = self._ready()
         if isinstance(connection, ssl.SSLSocket):
             # A socket has one layer of TLS only.
@@ -108,7 +108,7 @@ class Line:
         return answer
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return what can be read; HTTPResponse asks for it."""
+        """Return the stream that HTTPResponse reads."""
         return io.BufferedReader(_Stream(self))
 
     def receive_into(self, buffer: Any) -> int:
@@ -121,11 +121,11 @@ class Line:
             self._socket.close()
 
     def _ready(self) -> socket.socket:
-        """Return the socket with the time that its next step has."""
+        """Return the socket, its timeout set for the next step."""
         assert self._socket is not None
         left = self._end - monotonic()
         if left < self._seconds:
-            self.limit = _WHOLE * self._seconds
+            self.limit = _EXCHANGE * self._seconds
         if left <= 0:
             raise TimeoutError
         self._socket.settimeout(min(left, self._seconds))
@@ -146,7 +146,7 @@ class _InnerTls:
         return self._tls.version() or ""
 
     def handshake(self) -> None:
-        """Shake hands."""
+        """Perform the handshake."""
         self._until_done(self._tls.do_handshake)
 
     def sendall(self, data: bytes) -> None:
@@ -155,7 +155,7 @@ class _InnerTls:
             data = data[self._until_done(lambda: self._tls.write(data)) :]  # noqa: B023
 
     def recv_into(self, buffer: Any) -> int:
-        """Read some bytes; 0 at the end, also where it was cut off, as a socket does."""
+        """Read some bytes and return their number; 0 at the end, also without a closing message."""
         try:
             data = self._until_done(lambda: self._tls.read(len(buffer)))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
@@ -184,36 +184,36 @@ class _InnerTls:
 
 
 class _Stream(io.RawIOBase):
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        return self._line.receive_into(buffer)
+        return self._connection.receive_into(buffer)
 
 
 def _addresses(host: str, port: int, seconds: float) -> list[Any]:
-    """Return the addresses of a name. Waits for name servers no longer than so many seconds, as the system would."""
+    """Return the addresses of a name; wait for name servers at most so many seconds."""
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         pass
     found: Queue[list[Any] | Exception] = Queue()
 
-    def look_up() -> None:
+    def resolve() -> None:
         try:
             found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:
             found.put(error)
 
-    # A daemon, as nothing can end it before the system's own limit.
+    # A daemon thread, as nothing can end it before the system's own limit.
     try:
-        Thread(target=look_up, daemon=True).start()
+        Thread(target=resolve, daemon=True).start()
     except RuntimeError:
-        # A limit of processes: then for as long as the system waits.
-        look_up()
+        # A limit of processes: wait as long as the system does.
+        resolve()
     try:
         answer = found.get(timeout=seconds)
     except Empty:
@@ -224,13 +224,13 @@ def _addresses(host: str, port: int, seconds: float) -> list[Any]:
 
 
 def _in_turns(addresses: list[Any]) -> Iterator[Any]:
-    """Yield addresses of both families in turns: where one of them is a dead end, the other has its chance in time."""
+    """Yield addresses of both families in turns, so that one without a route does not use up the time."""
     first = [one for one in addresses if one[0] == addresses[0][0]]
     others = [one for one in addresses if one[0] != addresses[0][0]]
     for pair in zip_longest(first, others):
         yield from (one for one in pair if one is not None)
 
 
-def not_let_through(answer: http.client.HTTPResponse) -> Unreached:
-    """Return that a proxy denied what was asked of it."""
-    return Unreached("proxy", f"the proxy does not let it through ({answer.status} {answer.reason})")
+def denied_by_proxy(answer: http.client.HTTPResponse) -> Unreached:
+    """Return the error for a request that a proxy denied."""
+    return Unreached("proxy", f"the proxy denies the request ({answer.status} {answer.reason})")

@@ -1,4 +1,4 @@
-"""The metadata services of clouds, asked as the agent asks them: on the link itself, never through a proxy."""
+"""Requests to the metadata services of clouds as the agent sends them: directly, never through a proxy."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _INSTANCE = re.compile(rb"i-[0-9a-f]{8,17}")
 
 
 def base_of(provider: str, variable: Callable[[str], str | None] = os.environ.get) -> str:
-    """Return the URL of a provider's metadata service, "" if the mode for EC2's is none that AWS SDKs take.
+    """Return the URL of a provider's metadata service, "" for a mode of EC2's that AWS SDKs reject.
 
-    As in AWS SDKs a named endpoint wins over the mode, whose value is IPv4 or IPv6 in any case, and IPv4 without one.
+    As in AWS SDKs the endpoint has priority over the mode, which is IPv4 (the default) or IPv6 in any case.
 
     Args:
         provider: such as "EC2".
-        variable: returns the value of a variable of the environment.
+        variable: returns the value of an environment variable.
 
     Returns:
-        A URL, which may hold a password: `hidden` before it is told.
+        A URL, which may hold a password: pass it through `hidden` before you show it.
     """
     if provider != EC2:
         return f"http://{METADATA_HOST}"
@@ -45,35 +45,35 @@ def base_of(provider: str, variable: Callable[[str], str | None] = os.environ.ge
 
 
 def ask_ec2(network: Network, base: str, path: str) -> tuple[Reached, Reached, bool]:
-    """Ask EC2's for something, with a token if it gives one.
+    """Send a GET to EC2's metadata service, with a token if it issues one.
 
     Args:
-        network: how to ask.
+        network: how to send requests.
         base: as `base_of` returns it.
         path: such as "/latest/meta-data/instance-id".
 
     Returns:
-        The answer, that to the request for a token, and whether that was a token (version 2).
+        The answer, the answer to the request for a token, and whether that was a token (version 2).
 
     Raises:
-        Unreached: there is none.
+        Unreached: no answer came.
     """
     asking = {"X-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS, "Content-Length": "0"}
     token = network.ask(f"{base}{TOKEN_PATH}", "PUT", asking, direct=True)
     text = token.body.decode("ascii", "replace").strip()
-    # Whatever else answers with a page of its own gives no token.
+    # A login page of something else is not a token.
     first = token.status == 200 and text != "" and text.isascii() and text.isprintable() and " " not in text
     headers = {"X-aws-ec2-metadata-token": text} if first else {}
     return network.ask(f"{base}{path}", "GET", headers, direct=True), token, first
 
 
 def wrong_mode(variable: Callable[[str], str | None] = os.environ.get) -> str:
-    """Return what is wrong with the mode for EC2's, for which `base_of` returns nothing."""
-    return f"{MODE} is {quoted(hidden(variable(MODE) or ''))}: it must be IPv4 or IPv6, and AWS SDKs take nothing else"
+    """Return why the mode of EC2's, for which `base_of` returns "", is invalid."""
+    return f"{MODE} is {quoted(hidden(variable(MODE) or ''))}: it must be IPv4 or IPv6"
 
 
 def wrong_setting(provider: str, variable: Callable[[str], str | None] = os.environ.get) -> str:
-    """Return the variable by which a provider's metadata service has no URL that can be asked, "" for none."""
+    """Return the variable that makes the URL of a provider's metadata service invalid, "" for none."""
     base = base_of(provider, variable)
     parts = url_parts(base)
     if parts is not None and parts.scheme in ("http", "https"):
@@ -81,8 +81,8 @@ def wrong_setting(provider: str, variable: Callable[[str], str | None] = os.envi
     return ENDPOINT if base else MODE
 
 
-def tells_machine(provider: str, answer: Reached) -> bool:
-    """Return whether an answer tells the machine, and is none of whatever else answers there, such as a login page."""
+def identifies_machine(provider: str, answer: Reached) -> bool:
+    """Return whether an answer identifies the machine; that of something else, such as a login page, does not."""
     if answer.status != 200:
         return False
     if provider == EC2:
@@ -90,17 +90,17 @@ def tells_machine(provider: str, answer: Reached) -> bool:
     try:
         return isinstance(loads(answer.body), dict)
     except JsonError:
-        # Data of a user make it longer than what is read of it.
+        # User data can make it longer than READ_LIMIT.
         return len(answer.body) >= READ_LIMIT and answer.body.lstrip().startswith(b"{")
 
 
-def why_untold(answer: Reached) -> str:
-    """Return why an answer does not tell the machine."""
+def why_unidentified(answer: Reached) -> str:
+    """Return why an answer does not identify the machine."""
     return f"HTTP {answer.status}" if answer.status != 200 else "something else answers in its place"
 
 
 def why_silent(network: Network, provider: str, variable: Callable[[str], str | None] = os.environ.get) -> str:
-    """Return why a provider's metadata service does not answer, as the agent needs it to; "" if it does."""
+    """Return why a provider's metadata service does not answer as the agent requires; "" if it does."""
     one, base = PROVIDERS[provider], base_of(provider, variable)
     if not base:
         return wrong_mode(variable)
@@ -111,6 +111,6 @@ def why_silent(network: Network, provider: str, variable: Callable[[str], str | 
             answer = network.ask(f"{base}{one.path}", "GET", dict(one.headers), direct=True)
     except Unreached as error:
         return f"no metadata service at {hidden(base)}: {error.text}"
-    if not tells_machine(provider, answer):
-        return f"the metadata service at {hidden(base)} does not identify the machine ({why_untold(answer)})"
+    if not identifies_machine(provider, answer):
+        return f"the metadata service at {hidden(base)} does not identify the machine ({why_unidentified(answer)})"
     return ""

@@ -1,4 +1,4 @@
-"""Asking the network: one HTTPS or HTTP exchange at a time, directly or through a proxy, and why none came about."""
+"""Single HTTPS or HTTP exchanges, directly or through a proxy, and the reasons of their failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 from fingerprint._io.text import hidden
 from fingerprint._io.times import http_seconds
 from fingerprint.agent.proxies import parsed_proxy, proxy_for, url_parts
-from fingerprint.diagnose.http_probe import Line, Unreached, not_let_through
+from fingerprint.diagnose.http_probe import Connection, Unreached, denied_by_proxy
 from fingerprint.types import Value
 
 TYPE_CHECKING = False
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 CONNECT_SECONDS = 3.0
-# Bytes that are read of an answer.
+# Bytes read of an answer.
 READ_LIMIT = 64 * 1024
 _PROXY_DENIES = 407
 _PROXY_NAMES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 _PORTS = {"http": 80, "https": 443}
-# Addresses outside, of networks that are kept for documentation, and of Amazon where filters drop the first one.
+# Outside addresses: networks reserved for documentation, and Amazon's where filters drop the first one.
 _OUTSIDE = {socket.AF_INET: ("203.0.113.1",), socket.AF_INET6: ("2001:db8::1", "2600:1f00::1")}
 
 
@@ -37,13 +37,13 @@ class Reached(Value):
     """An answer.
 
     Attributes:
-        url: what was asked.
-        status: of HTTP.
-        body: the beginning of it.
-        seconds: from the first packet to the answer's head.
+        url: the requested URL.
+        status: HTTP status.
+        body: its first READ_LIMIT bytes.
+        seconds: from the first packet to the head of the answer.
         skew: by how much our clock is ahead of the answer's Date header, in seconds; None without one.
-        via: the proxy that it came through, "" for none.
-        tls: the version of TLS, "" without.
+        via: the proxy, its secrets hidden; "" for none.
+        tls: version of TLS, "" for none.
     """
 
     url: str
@@ -59,14 +59,14 @@ class Network:
     """The network of this host.
 
     Args:
-        proxy: URL of a proxy for everything, "" for those of the environment.
+        proxy: URL of a proxy for all requests, "" for those of the environment.
         environment: variables that name proxies; None for those of this process.
-        certificates: a file of further certificates to trust, "" for none.
-        seconds: for each step of an exchange, such as the connection; the whole has four times as many.
-        of_agent: whether the environment is that of the agent's service, which reads it by rules of its own.
+        certificates: file of additional trusted certificates, "" for none.
+        seconds: limit for each step of an exchange, such as the connection; the exchange has four times as many.
+        of_agent: whether the environment is that of the agent's service, which has its own rules.
 
     Raises:
-        UsageError: a proxy is none that this can speak to.
+        UsageError: an unsupported proxy.
     """
 
     def __init__(
@@ -90,8 +90,8 @@ class Network:
         """Return the network as the agent sees it: with the proxies of its service and the certificates it trusts.
 
         Args:
-            environment: the proxies of its service; where it has any, those of this process do not count.
-            certificates: a file of further certificates to trust, "" for those that this has.
+            environment: proxies of its service; if there are any, those of this process are ignored.
+            certificates: file of additional trusted certificates, "" for those of this network.
         """
         return Network(
             self._proxy, environment or self._environment, certificates or self._certificates, self._seconds,
@@ -99,7 +99,7 @@ class Network:
         )  # fmt: skip
 
     def proxy_of(self, url: str) -> str:
-        """Return the proxy that a URL is asked through, "" for none."""
+        """Return the proxy for a URL, "" for none."""
         if self._proxy:
             return self._proxy
         if self._of_agent:
@@ -120,76 +120,77 @@ class Network:
         Args:
             url: http or https.
             method: of HTTP.
-            headers: beside the usual ones.
-            direct: without any proxy.
+            headers: in addition to Host and User-Agent.
+            direct: whether to ignore proxies.
 
         Raises:
             Unreached: no answer came.
-            UsageError: the proxy of the environment is none that this can speak to.
+            UsageError: the environment names an unsupported proxy.
         """
-        parts = demand_url(url)
+        parts = require_url(url)
         named = "" if direct else self.proxy_of(url)
         proxy = parsed_proxy(named) if named else None
-        line = Line(self._seconds)
+        connection = Connection(self._seconds)
         try:
-            return self._answer(line, parts, proxy, method, headers or {})
+            return self._answer(connection, parts, proxy, method, headers or {})
         except ssl.SSLCertVerificationError as error:
             raise Unreached("tls", f"its certificate is not accepted: {error.verify_message}") from None
         except ssl.SSLError as error:
-            raise Unreached("tls", f"no TLS came about ({error.reason or error})") from None
+            raise Unreached("tls", f"TLS handshake failed ({error.reason or error})") from None
         except (socket.gaierror, UnicodeError) as error:
             whose = "the proxy's" if proxy else "its"
             raise Unreached("name", f"{whose} name has no address ({getattr(error, 'strerror', error)})") from None
         except TimeoutError:
-            raise Unreached("timeout", f"no answer within {line.limit:g} s") from None
+            raise Unreached("timeout", f"no answer within {connection.limit:g} s") from None
         except ConnectionRefusedError:
             where = "the proxy refuses connections" if proxy else "the connection is refused"
             raise Unreached("refused", where) from None
         except ConnectionError:
-            raise Unreached("broken", "the connection was cut before an answer") from None
+            raise Unreached("broken", "the connection was closed before an answer") from None
         except http.client.HTTPException as error:
             raise Unreached("broken", f"the answer is not HTTP ({type(error).__name__})") from None
         except OSError as error:
-            raise Unreached("no-route", f"no way to it ({error.strerror or error})") from None
+            raise Unreached("no-route", f"cannot connect ({error.strerror or error})") from None
         finally:
-            line.close()
+            connection.close()
 
     def _answer(
-        self, line: Line, parts: SplitResult, proxy: Proxy | None, method: str, headers: Mapping[str, str]
+        self, connection: Connection, parts: SplitResult, proxy: Proxy | None, method: str, headers: Mapping[str, str]
     ) -> Reached:
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        # As it stands in the URL: with the brackets of IPv6.
+        # As in the URL: with the brackets of IPv6.
         sent = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "hardware-fingerprint", **headers}
         if proxy is None:
-            line.connect(host, port)
+            connection.connect(host, port)
         else:
-            self._connect_proxy(line, proxy)
+            self._connect_proxy(connection, proxy)
         if parts.scheme == "https":
             if proxy is not None:
-                line.tunnel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", _authorization(proxy))
-            line.secure(self._context(), host)
+                connection.tunnel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", _authorization(proxy))
+            connection.secure(self._context(), host)
         elif proxy is not None:
             sent.update(_authorization(proxy))
             target = parts.geturl()
-        line.send(method, target, sent)
-        answer = line.answer(method)
-        taken, skew = monotonic() - line.begin, _skew(answer.getheader("Date"))
+        connection.send(method, target, sent)
+        answer = connection.answer(method)
+        taken, skew = monotonic() - connection.begin, _skew(answer.getheader("Date"))
         if proxy is not None and answer.status == _PROXY_DENIES and parts.scheme == "http":
-            raise not_let_through(answer)
-        tls, via = line.tls if parts.scheme == "https" else "", hidden(self.proxy_of(parts.geturl())) if proxy else ""
+            raise denied_by_proxy(answer)
+        tls = connection.tls if parts.scheme == "https" else ""
+        via = hidden(self.proxy_of(parts.geturl())) if proxy else ""
         return Reached(parts.geturl(), answer.status, answer.read(READ_LIMIT), taken, skew, via, tls)
 
-    def _connect_proxy(self, line: Line, proxy: Proxy) -> None:
+    def _connect_proxy(self, connection: Connection, proxy: Proxy) -> None:
         host, port = proxy.place
-        line.connect(host, port)
+        connection.connect(host, port)
         if proxy.secure:
             try:
-                line.secure(self._context(), host)
+                connection.secure(self._context(), host)
             except ssl.SSLCertVerificationError as error:
                 raise Unreached("tls", f"the proxy's certificate is not accepted: {error.verify_message}") from None
             except ssl.SSLError as error:
-                raise Unreached("tls", f"no TLS with the proxy came about ({error.reason or error})") from None
+                raise Unreached("tls", f"TLS handshake with the proxy failed ({error.reason or error})") from None
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
@@ -199,17 +200,17 @@ class Network:
                 context.load_verify_locations(self._certificates)
             except OSError as error:
                 reason = getattr(error, "strerror", None) or error
-                raise Unreached("tls", f"{self._certificates} cannot be used ({reason})") from None
+                raise Unreached("tls", f"cannot load certificates of {self._certificates} ({reason})") from None
         return context
 
 
-def demand_url(url: str) -> SplitResult:
-    """Return the parts of a URL. Raises Unreached for what is none, so that nothing but a URL is put into a request."""
+def require_url(url: str) -> SplitResult:
+    """Return the parts of an http or https URL. Raises Unreached for anything else, which must not reach a request."""
     parts = url_parts(url)
     if parts is None or parts.scheme not in _PORTS:
-        raise Unreached("url", "it is no URL that can be asked")
+        raise Unreached("url", "it is not a valid http or https URL")
     try:
-        # Here, as neither the name servers nor a proxy are to blame for it.
+        # Checked here, as neither name servers nor a proxy cause it.
         (parts.hostname or "").encode("idna")
     except UnicodeError:
         raise Unreached("url", "a part of its name is empty, or has more than 63 characters") from None
@@ -243,5 +244,5 @@ def _authorization(proxy: Proxy) -> dict[str, str]:
 
 
 def _skew(date: str | None) -> float | None:
-    told = http_seconds(date) if date else None
-    return None if told is None else time() - told
+    seconds = http_seconds(date) if date else None
+    return None if seconds is None else time() - seconds

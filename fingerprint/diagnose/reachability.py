@@ -1,4 +1,4 @@
-"""The network as the agent sees it: its proxies and certificates, by which families there is a way, several places."""
+"""The network as the agent uses it: its proxies, certificates and routes, and requests to several buckets."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
-NOT_ASKED = "the network is asked with --network only"
-OF_ANOTHER = "the network of another machine cannot be asked from here"
+NOT_ASKED = "requires --network"
+OF_ANOTHER = "the network of another machine cannot be checked from here"
 _AT_ONCE = 8
 _NOT_FOUND = 404
-NO_SUCH_BUCKET = "there is no such bucket (404)"
+NO_SUCH_BUCKET = "no such bucket (404)"
 
 
 def without_network(site: Site) -> Finding | None:
-    """Return why the network is not asked; None where it is."""
+    """Return the finding that nothing may be sent; None if the network may be used."""
     if site.elsewhere:
         return skipped(OF_ANOTHER)
     if site.network is None:
@@ -37,7 +37,7 @@ def without_network(site: Site) -> Finding | None:
 
 
 def network_of(site: Site) -> Network:
-    """Return the network as the agent sees it. To be asked only where there is one."""
+    """Return the network as the agent uses it; call it only for a site with a network."""
     assert site.network is not None
     with site.lock_of("network"):
         if "network" not in site.facts:
@@ -49,24 +49,24 @@ def network_of(site: Site) -> Network:
 
 
 def proxy_of_url(site: Site, url: str) -> str:
-    """Return the proxy that the agent asks a URL through, "" for none, and for what is no URL."""
+    """Return the agent's proxy for a URL, "" for none and for an invalid URL."""
     try:
         return network_of(site).proxy_of(url)
     except ValueError:
-        # It is no URL, which was told.
+        # An invalid URL, which the check of the endpoint reports.
         return ""
 
 
 def by_socks(text: str, via: str) -> Finding:
-    """Return that something is not known, as the agent asks for it through a proxy of SOCKS 5."""
+    """Return that a check is unknown, as the agent uses a SOCKS 5 proxy for it."""
     return unknown(
-        f"{text}: the agent goes through the proxy {hidden(via)}, and this program does not speak SOCKS 5",
-        remedy="Ask it with `curl --proxy`, or name an http or https proxy with --proxy",
+        f"{text}: the agent uses the proxy {hidden(via)}, and this program does not support SOCKS 5",
+        remedy="Check it with `curl --proxy`, or set an http or https proxy with --proxy",
     )
 
 
 def edit_command(site: Site) -> str:
-    """Return the command that edits the settings of the agent's unit of systemd."""
+    """Return the command that edits the agent's systemd unit."""
     try:
         unit = site.unit or {}
     except OSError:
@@ -75,7 +75,7 @@ def edit_command(site: Site) -> str:
 
 
 def agent_proxies(site: Site) -> dict[str, str]:
-    """Return the variables with proxies that the agent's service is started with."""
+    """Return the proxy variables of the agent's service."""
     try:
         return proxies_of_unit(site.unit)
     except OSError:
@@ -83,7 +83,7 @@ def agent_proxies(site: Site) -> dict[str, str]:
 
 
 def has_ipv6_only(site: Site) -> bool:
-    """Return whether this host has a route to the outside by IPv6, and none by IPv4."""
+    """Return whether this host has an outside route by IPv6 but none by IPv4."""
     with site.lock_of("ipv6-only"):
         if "ipv6-only" not in site.facts:
             site.facts["ipv6-only"] = has_route(socket.AF_INET6) and not has_route(socket.AF_INET)
@@ -91,14 +91,14 @@ def has_ipv6_only(site: Site) -> bool:
 
 
 def reach_buckets(network: Network, endpoint: str, names: Sequence[str]) -> list[tuple[str, bool, str]]:
-    """Return of each bucket (name, whether it can be reached, what was answered), in order.
+    """Return (name, whether it can be reached, the answer) of each bucket, in order.
 
-    An answer of any kind but "no such bucket" says that the way is open; what may be read is another question.
+    Any answer except "no such bucket" shows that the bucket can be reached; permissions are not checked.
 
     Args:
-        network: how to ask.
+        network: how to send requests.
         endpoint: URL below which the buckets are.
-        names: of the buckets.
+        names: names of the buckets.
     """
 
     def reach(name: str) -> tuple[str, bool, str]:

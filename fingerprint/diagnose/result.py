@@ -1,4 +1,4 @@
-"""What a check gives, and what a diagnosis is made of."""
+"""Findings of checks, and the diagnosis that consists of them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
 
-# The tag of what a copied disk does not tell.
-UNTOLD = "untold"
+# Tag of a check that a copied disk does not answer.
+NOT_ON_DISK = "not-on-disk"
 # Tags of the check `collector`, by which the cause of a wait is named.
 RECIPE_CHANGED, IDS_MOVED, NO_WMIC = "recipe-changed", "type-ids-moved", "no-wmic"
 
 
 class Outcome(Vocabulary):
-    """PASS: as it should be; WARN: it works, and may not for long; FAIL: it is wrong; SKIPPED: see the reason."""
+    """PASS: correct; WARN: works, but may fail later; FAIL: wrong; SKIPPED: does not apply, or is unknown."""
 
     PASS: ClassVar[Outcome]
     WARN: ClassVar[Outcome]
@@ -32,12 +32,12 @@ class Finding(Value):
 
     Attributes:
         outcome: pass, warn, fail or skipped.
-        text: what was found, in one sentence without a full stop; of a skipped check the reason.
-        evidence: what it was found from, one fact each.
-        remedy: what to do; "" where there is nothing to do.
-        command: the command that does it; "" where there is none to type.
-        undetermined: of a skipped check: whether it should have been answered and could not be.
-        tag: a word for the conclusion, such as "differs"; "" where the outcome says it all.
+        text: the finding in one sentence without a full stop; for a skipped check the reason.
+        evidence: the facts behind it.
+        remedy: what to do; "" for nothing.
+        command: the command that does it; "" for none.
+        undetermined: for a skipped check: whether it applies but could not be answered.
+        tag: a word for the conclusion, such as "differs"; "" for none.
     """
 
     outcome: Outcome
@@ -50,12 +50,12 @@ class Finding(Value):
 
 
 def passed(text: str, *evidence: str) -> Finding:
-    """Return that something is as it should be."""
+    """Return that something is correct."""
     return Finding(Outcome.PASS, text, evidence)
 
 
 def warned(text: str, *evidence: str, remedy: str = "", command: str = "", tag: str = "") -> Finding:
-    """Return that something works, and may not for long."""
+    """Return that something works but may fail later."""
     return Finding(Outcome.WARN, text, evidence, remedy, command, tag=tag)
 
 
@@ -65,17 +65,17 @@ def failed(text: str, *evidence: str, remedy: str = "", command: str = "", tag: 
 
 
 def skipped(reason: str, *evidence: str) -> Finding:
-    """Return that a question does not arise here."""
+    """Return that a check does not apply here."""
     return Finding(Outcome.SKIPPED, reason, evidence)
 
 
-def untold(reason: str, *evidence: str) -> Finding:
-    """Return that a copied disk does not tell something, whoever asks it."""
-    return Finding(Outcome.SKIPPED, reason, evidence, tag=UNTOLD)
+def not_on_disk(reason: str, *evidence: str) -> Finding:
+    """Return that a copied disk does not hold the answer."""
+    return Finding(Outcome.SKIPPED, reason, evidence, tag=NOT_ON_DISK)
 
 
 def unknown(reason: str, *evidence: str, remedy: str = "", command: str = "") -> Finding:
-    """Return that a question arises, and cannot be answered."""
+    """Return that a check applies but cannot be answered."""
     return Finding(Outcome.SKIPPED, reason, evidence, remedy, command, undetermined=True)
 
 
@@ -89,15 +89,15 @@ class Result(Value):
 
 
 class Conclusion(Value):
-    """What the checks amount to.
+    """The conclusion from the findings.
 
     Attributes:
         state: "healthy", "warnings", "hibernating", "will-hibernate", "not-running", "not-registered", "broken" or
             "cannot-tell".
-        text: one sentence for people: the state, since when, why, and what to do.
-        since: RFC 3339; "" if it is not known or nothing began.
-        because: name of the check that tells the cause, "" without one.
-        steps: (text, command) of what to do, in order.
+        text: one sentence: the state, since when, why, and what to do.
+        since: RFC 3339; "" if unknown or without a begin.
+        because: name of the check with the cause, "" for none.
+        steps: (text, command) of each step, in order.
     """
 
     state: str
@@ -108,12 +108,12 @@ class Conclusion(Value):
 
 
 class Diagnosis(Value):
-    """The conclusion, and the results that it was drawn from, in the order of the checks.
+    """The conclusion and the results of the checks, in their order.
 
     Attributes:
-        conclusion: what follows from the results.
-        results: one of each check.
-        warnings: what limited the run itself.
+        conclusion: the conclusion from the results.
+        results: one for each check that ran.
+        warnings: limits of the run itself.
     """
 
     conclusion: Conclusion
@@ -121,7 +121,7 @@ class Diagnosis(Value):
     warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Finding:
-        """Return the finding of a check. Raises KeyError for one that was not made."""
+        """Return the finding of a check. Raises KeyError for one that did not run."""
         for result in self.results:
             if result.name == name:
                 return result.finding
@@ -129,10 +129,10 @@ class Diagnosis(Value):
 
     @property
     def failed(self) -> bool:
-        """Whether something is wrong."""
+        """Whether a check failed."""
         return any(result.finding.outcome == Outcome.FAIL for result in self.results)
 
     @property
     def undetermined(self) -> bool:
-        """Whether a question that arises could not be answered."""
+        """Whether a check that applies could not be answered."""
         return any(result.finding.undetermined for result in self.results)

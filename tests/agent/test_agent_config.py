@@ -92,7 +92,7 @@ def test_an_agent_accepts_any_type_for_an_unknown_setting(
     machine.config(**one(section, name, value))
     outcome, text, evidence = found(of_version(machine, before))
     assert outcome == "warn", text
-    assert "of settings that only newer agents know: one of them would not start with it" in text
+    assert "in settings that only newer agents know: a newer agent would not start" in text
     assert f"{section}.{name} is a" in evidence
     assert f"has no effect: only agents from {key.since} on know it, and this agent is {before}" in evidence
     outcome, text, evidence = found(of_version(machine, key.since))
@@ -274,7 +274,7 @@ def test_a_snap_that_fails_since_its_refresh_can_be_reverted(machine: AgentMachi
     finding = machine.diagnosis("version")["version"]
     assert str(finding.outcome) == "warn"
     assert (
-        "it was refreshed by snapd from 3.3.4851.0 to 3.3.5226.0 at 2026-11-24T09:00:00Z, and it fails since then"
+        "it was refreshed by snapd from 3.3.4851.0 to 3.3.5226.0 at 2026-11-24T09:00:00Z, and has failed since then"
         in (finding.text)
     )
     assert finding.command == "snap revert amazon-ssm-agent"
@@ -285,7 +285,7 @@ def test_a_snap_that_works_since_its_refresh_passes(machine: AgentMachine) -> No
     outcome, text, evidence = found(machine, "version")
     assert (outcome, text) == ("pass", "version 3.3.5226.0")
     assert "it was refreshed by snapd from 3.3.4851.0 to 3.3.5226.0 at 2026-11-24T09:00:00Z" in evidence
-    assert "it is a snap, which is refreshed by itself: `snap refresh --hold amazon-ssm-agent` keeps" in evidence
+    assert "snapd refreshes it automatically: `snap refresh --hold amazon-ssm-agent` keeps" in evidence
     snap(machine, "3.3.5226.0", fails=True)
     assert "refreshed by snapd" not in found(machine, "version")[2]
 
@@ -319,7 +319,7 @@ def test_a_unit_that_does_not_start_at_boot_is_shown(machine: AgentMachine, stat
     machine.unit(Id=unit, UnitFileState=state, LoadState="masked" if masked else "loaded",
                  **({} if runs else {"ActiveState": "inactive", "SubState": "dead"}))  # fmt: skip
     finding = machine.diagnosis("running")["running"]
-    assert ("after the next start of the machine" in finding.text) == (state in NOT_AT_BOOT)
+    assert ("will not start at boot" in finding.text) == (state in NOT_AT_BOOT)
     if state not in NOT_AT_BOOT:
         assert str(finding.outcome) == ("pass" if runs else "fail")
         return

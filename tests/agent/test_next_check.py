@@ -187,7 +187,7 @@ def test_text_and_conclusion_show_the_time_left(machine: AgentMachine) -> None:
     when = "in 10 min (600 s), at 2026-11-24T12:10:00Z, without a restart"
     assert when in " ".join(machine("check").stdout.split())
     assert when in " ".join(machine("explain").stdout.split())
-    assert f"the agent will be refused {when}" in machine.diagnosis().conclusion.text
+    assert f"the agent will be rejected {when}" in machine.diagnosis().conclusion.text
 
 
 def test_an_unchanged_machine_has_no_forecast(tmp_path: Path) -> None:

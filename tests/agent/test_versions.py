@@ -214,7 +214,7 @@ def test_an_agent_of_unknown_version_is_taken_for_the_newest(machine: AgentMachi
     machine.command(("/usr/bin/amazon-ssm-agent", "-version"), "", 1)
     machine.log("amazon-ssm-agent.log", ready("11:30:00"))
     assert one(machine, "version")[:2] == (
-        "skipped", f"its version is not known; unknown version: newest known row used ({ROWS[-1].since})",
+        "skipped", f"unknown version: newest known row used ({ROWS[-1].since})",
     )  # fmt: skip
     machine.log("amazon-ssm-agent.log", ready("11:30:00") + refused("11:50:00", pause=""))
     evidence = one(machine, "waiting")[2]
@@ -243,10 +243,10 @@ def test_an_agent_replaced_without_restart_behaves_as_before(machine: AgentMachi
     machine.log("amazon-ssm-agent.log", started("08:00:00", "3.3.1142.0") + entered)
     outcome, text, _ = one(machine, "version")
     assert outcome == "warn"
-    assert "the agent that runs is 3.3.1142.0: it was replaced without a restart" in text
+    assert "the running agent is 3.3.1142.0: its program was replaced without a restart" in text
     evidence = one(machine, "waiting")[2]
     assert "behaves as agents from 3.3.1142.0 on" in evidence
-    assert f"next try: {at_noon(3600 * 12 + 2103)}" in evidence
+    assert f"next retry: {at_noon(3600 * 12 + 2103)}" in evidence
     # A start that the log does not have proves nothing.
     machine.snapshot["agentProcesses"][0]["started"] = "2026-11-24T09:00:00Z"
     assert "replaced without a restart" not in one(machine, "version")[1]
@@ -326,9 +326,9 @@ def test_diagnose_shows_the_next_ping_and_silence_by_release(
         assert finding.tag == "waiting-worker", finding
         evidence = " | ".join(finding.evidence)
         expected = next(at for at in pings(version, minutes, since + 90_000) if at > since)
-        assert f"next try: {at_noon(12 * 3600 - since + expected)} (" in evidence, (since, evidence)
+        assert f"next retry: {at_noon(12 * 3600 - since + expected)} (" in told, (since, told)
         silent = silent_from(version)
-        assert ("silent for good" in evidence) == (silent is not None and since > silent), (since, evidence)
+        assert ("writes no more to hibernate.log" in told) == (silent is not None and since > silent), (since, told)
 
 
 def test_an_interval_in_the_log_overrides_the_table(machine: AgentMachine) -> None:
@@ -336,12 +336,12 @@ def test_an_interval_in_the_log_overrides_the_table(machine: AgentMachine) -> No
     hibernating(machine, "3.3.4851.0", 5, 4000, periods=False)
     machine.log("hibernate.log", stamped(12 * 3600 - 100, line(
         "00:00:00", "INFO", "Backing off health check to every 1200 seconds for 3600 seconds.", "")))  # fmt: skip
-    assert f"next try: {at_noon(12 * 3600 + 1100)} (by the agent's log)" in one(machine, "waiting")[2]
+    assert f"next retry: {at_noon(12 * 3600 + 1100)} (by the agent's own word)" in one(machine, "waiting")[2]
 
 
 def test_a_limit_that_the_agent_cannot_have_read_yet_is_shown(machine: AgentMachine) -> None:
     machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:59:00", "ThrottlingException: x", ""))
-    words = "was written after the agent's start: the limits of the agent that runs may be others"
+    words = "was written after the agent's start: the running agent may have other limits"
     machine.config(Ssm={"CredentialRetryMaxSleepSeconds": 60})
     assert words in one(machine, "waiting")[2]
     machine.snapshot["statuses"]["/etc/amazon/ssm/amazon-ssm-agent.json"]["modified"] = "2026-11-24T07:59:00Z"
@@ -383,9 +383,9 @@ def test_diagnose_shows_the_next_retry_by_release(machine: AgentMachine, version
             text = started("08:00:00", version) + refused("11:59:59", error, "") * (failures + 1)
             machine.log("amazon-ssm-agent.log", text)
             least, longest = sleeps(version, kind, failures, seconds)
-            evidence = one(machine, "waiting")[2]
-            found = re.search(r"next try: (\S+) to (\S+) \(|next try: (\S+) \(", evidence)
-            assert found, evidence
+            told = one(machine, "waiting")[2]
+            found = re.search(r"next retry: (\S+) to (\S+) \(|next retry: (\S+) \(", told)
+            assert found, told
             earliest, latest = found[1] or found[3], found[2] or found[3]
             # The last second of a draw is not drawn.
             assert abs(seconds_of(earliest) - (12 * 3600 - 1 + least)) <= 1, (error, evidence, least)
@@ -479,9 +479,9 @@ def test_recorded_logs_give_the_next_retry_of_each_release(
         kind = kind if code.isidentifier() else "other"
         machine.log("amazon-ssm-agent.log", log)
         least, longest = sleeps(version, kind, failures, seconds)
-        evidence = one(machine, "waiting")[2]
-        found = re.search(r"next try: (\S+) to (\S+) \(|next try: (\S+) \(", evidence)
-        assert found, evidence
+        told = one(machine, "waiting")[2]
+        found = re.search(r"next retry: (\S+) to (\S+) \(|next retry: (\S+) \(", told)
+        assert found, told
         gaps = [seconds_of(found[n] or found[3]) - seconds_of(moment) for n in (1, 2)]
         assert abs(gaps[0] - least) <= 1, (error, evidence)
         assert abs(gaps[1] - longest) <= 1, (error, evidence)
@@ -502,7 +502,7 @@ def test_the_recorded_hibernation_is_shown_by_its_log(machine: AgentMachine, ver
         {"name": "amazon-ssm-agent", "pid": 1, "user": "root", "started": "2026-11-24T02:51:58Z"}
     ]
     machine.credentials("2026-11-24T02:00:00Z", "2026-11-24T03:00:00Z")
-    assert "next try: 2026-11-24T03:17:45Z (by the agent's log)" in one(machine, "waiting")[2]
+    assert "next retry: 2026-11-24T03:17:45Z (by the agent's own word)" in one(machine, "waiting")[2]
 
 
 # The logs alone, without the machine.

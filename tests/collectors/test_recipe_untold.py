@@ -141,6 +141,6 @@ def test_without_wmi_a_hash_by_wmic_is_written_for_an_agent_that_knows_nothing_e
     for entry in machine["commands"]:
         if entry["argv"][0] == rf"{FOLDER}\System32\wbem\wmic.exe":
             entry.update(returncode=None, stdout="", problem="not-found")
-    setup.snapshot.write_text(json.dumps(machine))
-    [found] = [one for one in setup.json("diagnose")["checks"] if one["name"] == "collector"]
-    assert found["text"] == "this Windows has no wmic, and agent 3.3.987.0 knows nothing else"
+    house.snapshot.write_text(json.dumps(machine))
+    [found] = [one for one in house.json("diagnose")["checks"] if one["name"] == "collector"]
+    assert found["text"] == "this Windows has no wmic, and agent 3.3.987.0 has no other recipe"

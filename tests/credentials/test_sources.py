@@ -259,4 +259,4 @@ def test_a_recording_holds_none_of_it(tmp_path: Path) -> None:
     (tmp_path / "x").write_text(json.dumps(unix_snapshot()))
     done = run("--snapshot", str(tmp_path / "x"), "credentials", "sources", env=environment(tmp_path))
     assert done.returncode == 2
-    assert "a recording holds no files of credentials" in done.stderr
+    assert "a recording holds no credential files" in done.stderr

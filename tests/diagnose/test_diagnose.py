@@ -65,26 +65,26 @@ PASS, WARN, FAIL, SKIPPED = "pass", "warn", "fail", "skipped"
 DPKG = ("/usr/bin/dpkg", "--verify", "amazon-ssm-agent")
 
 
-# check, what is changed, outcome, words that are told.
+# check, change of the machine, outcome, words of the finding.
 CASES: list[tuple[str, Change, str, str]] = [
-    ("account", lambda m: m.config(Agent={"Region": "us-east-1"}), WARN, "registered elsewhere than named here"),
-    ("account", lambda m: m.config(Agent={"Region": "eu-west-1"}), SKIPPED, "account not known"),
+    ("account", lambda m: m.config(Agent={"Region": "us-east-1"}), WARN, "registered elsewhere than its settings say"),
+    ("account", lambda m: m.config(Agent={"Region": "eu-west-1"}), SKIPPED, "account unknown"),
     ("registration", setting("registration", None), FAIL, "not registered"),
-    ("registration", registration(instance_id=""), FAIL, "not complete: without node id"),
+    ("registration", registration(instance_id=""), FAIL, "incomplete: missing node ID"),
     ("registration", setting("registration", RegistrationRecord()), FAIL, "was cleared"),
     ("registration", setting("registration", b'{"instanceID":5}'), SKIPPED, "instanceID"),
     ("registration", lambda m: m.file("/var/lib/amazon/ssm/registration", '{"ManagedInstanceID":"mi-other"}'), WARN,
-     "says otherwise"),
-    ("registration", lambda m: m.file("/var/lib/amazon/ssm/registration", "{"), WARN, "says otherwise"),
+     "names another node"),
+    ("registration", lambda m: m.file("/var/lib/amazon/ssm/registration", "{"), WARN, "names another node"),
     ("registration", lambda m: m.remove("/var/lib/amazon/ssm/registration"), PASS, "registered as mi-0…def0"),
     ("vault", setting("record", b"{"), FAIL, "cannot be read"),
     ("vault", lambda m: (m.vault_path / "Store").mkdir(parents=True) or (m.vault_path / "Store/x").write_text(""), WARN,
-     "to look at"),
+     "in the vault"),
     ("fingerprint", other_machine, FAIL, "not the same machine: rule 5: 3 of 9"),
     ("fingerprint", lambda m: m.file("/etc/machine-id", "0" * 32 + "\n"), FAIL, "rule 3"),
     ("fingerprint", put(threshold=-1), WARN, "disabled"),
     ("fingerprint", put(threshold=0), WARN, "only the hardware ID"),
-    ("fingerprint", same_address, WARN, "by its address alone"),
+    ("fingerprint", same_address, WARN, "only by its IP address"),
     ("fingerprint", setting("record", None), FAIL, "its fingerprint is lost"),
     ("fingerprint", both(setting("record", None), setting("registration", None)), SKIPPED, "no fingerprint"),
     ("next-start", other_machine, FAIL, "refused after its next start: the agent runs since"),
@@ -92,59 +92,59 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("regenerated", log(WAITS + mismatch("11:36:00", "disk-info") + line("11:36:01", "INFO", REGENERATED, "")), FAIL,
      "replaced at 2026-11-24T11:36:01Z"),
     ("regenerated", log(line("07:00:00", "INFO", REGENERATED, "") + started("08:00:00") + ready("08:00:01")), PASS,
-     "nothing says"),
+     "no evidence"),
     ("regenerated", both(
         log(WAITS + line("11:36:01", "INFO", REGENERATED, "")),
         registration(private_key_created_date="2026-11-24 13:00:00 +0100 CET"),
-    ), PASS, "nothing says"),
-    ("guard", without_smbios, WARN, "vacuous"),
-    ("guard", both(without_smbios, lambda m: m.file("/.dockerenv", "")), WARN, "vacuous"),
+    ), PASS, "no evidence"),
+    ("guard", without_smbios, WARN, "weak check"),
+    ("guard", both(without_smbios, lambda m: m.file("/.dockerenv", "")), WARN, "weak check"),
     ("guard", put(threshold=-1), SKIPPED, "disabled"),
     ("key", setting("registration", b"{"), SKIPPED, "see `vault`"),
     ("key", setting("registration", None), SKIPPED, "no registration"),
     ("key", registration(private_key_created_date=""), WARN, "no date"),
-    ("key", registration(private_key_created_date="yesterday"), WARN, "cannot be read"),
-    ("key", lambda m: m.config(Profile={"KeyAutoRotateDays": 7}), WARN, "23 days old, and should have been changed"),
-    ("key", lambda m: m.config(Profile={"KeyAutoRotateDays": 30}), PASS, "changed every 30 days"),
+    ("key", registration(private_key_created_date="yesterday"), WARN, "unreadable date"),
+    ("key", lambda m: m.config(Profile={"KeyAutoRotateDays": 7}), WARN, "23 days old and was due for rotation"),
+    ("key", lambda m: m.config(Profile={"KeyAutoRotateDays": 30}), PASS, "rotated every 30 days"),
     ("installed", lambda m: [m.remove(f"/usr/bin/{name}") for name in BINARIES], FAIL, "not installed"),
     ("installed", lambda m: m.remove("/usr/bin/amazon-ssm-agent"), FAIL, "main program is missing"),
     ("installed", lambda m: m.remove("/usr/bin/ssm-cli"), WARN, "1 of 6 programs"),
-    ("installed", lambda m: m.file("/usr/bin/ssm-cli", None, 0o777), FAIL, "others than root may change"),
-    ("installed", lambda m: m.file("/usr/bin/ssm-cli", None, 0o755, uid=1000), FAIL, "others than root may change"),
+    ("installed", lambda m: m.file("/usr/bin/ssm-cli", None, 0o777), FAIL, "other than root may change"),
+    ("installed", lambda m: m.file("/usr/bin/ssm-cli", None, 0o755, uid=1000), FAIL, "other than root may change"),
     ("package", lambda m: m.command(DPKG, "??5?????? /usr/bin/amazon-ssm-agent\n", 1), FAIL, "1 file of the package"),
     ("package", lambda m: m.command(DPKG, "??5?????? c /etc/amazon/ssm/seelog.xml.template\n", 1), PASS,
      "as installed"),
     ("package", lambda m: m.command(DPKG, "", 1, "dpkg-query: package 'amazon-ssm-agent' is not installed"), SKIPPED,
-     "without dpkg and rpm"),
-    ("package", lambda m: m.command(DPKG, "", problem="timeout"), SKIPPED, "did not answer in time"),
+     "not installed by dpkg or rpm"),
+    ("package", lambda m: m.command(DPKG, "", problem="timeout"), SKIPPED, "timed out"),
     ("running", lambda m: m.stopped(), FAIL, "does not run"),
     ("running", answers("agentProcesses", processes(("amazon-ssm-agent", "nobody"))), FAIL, "runs as nobody"),
     ("running", answers("agentProcesses", processes(*2 * (("amazon-ssm-agent", "root"),))), WARN,
-     "2 agents run at once"),
+     "2 agents run at the same time"),
     ("running", lambda m: m.unit(UnitFileState="disabled"), WARN, "its unit is disabled"),
-    ("running", answers("agentProcesses", processes(("amazon-ssm-agent", "root"))), PASS, "has started no worker"),
+    ("running", answers("agentProcesses", processes(("amazon-ssm-agent", "root"))), PASS, "without a worker"),
     ("version", lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: 3.2.2303.0\n"), WARN,
-     "waits for a day"),
+     "waits a day"),
     ("version", both(lambda m: m.command(("/usr/bin/amazon-ssm-agent", "-version"), "", 1)), PASS, "3.3.4851.0"),
     ("update", log(line("10:00:00", "INFO", "target version 3.3.5828.0 is unsupported on current platform"),
                    "AmazonSSMAgent-update.txt"), WARN, "the region's manifest does not have version 3.3.5828.0"),
-    ("configuration", lambda m: m.file("/etc/amazon/ssm/amazon-ssm-agent.json", "{,}"), FAIL, "is no JSON"),
-    ("configuration", lambda m: m.config(Identity={"ConsumptionOrder": ["EC2"]}), FAIL, "leaves out OnPrem"),
+    ("configuration", lambda m: m.file("/etc/amazon/ssm/amazon-ssm-agent.json", "{,}"), FAIL, "is not JSON"),
+    ("configuration", lambda m: m.config(Identity={"ConsumptionOrder": ["EC2"]}), FAIL, "excludes OnPrem"),
     ("configuration", lambda m: m.config(Ssm={"Endpoint": "ssm.example"}), PASS, "is read"),
     ("configuration", lambda m: m.denied("/etc/amazon/ssm/amazon-ssm-agent.json"), SKIPPED, "Permission denied"),
     ("waiting", log(WAITS), FAIL, "the core agent waits for credentials"),
     ("waiting", both(log(WAITS), lambda m: m.stopped()), WARN, "when it last ran"),
     ("waiting", both(log(started("06:00:00") + refused("06:00:01")),
      lambda m: m.credentials("2026-11-24T05:30:00Z", "2026-11-24T06:30:00Z")), SKIPPED,
-     "tells of a wait before that only"),
+     "shows a wait only before that"),
     ("waiting", answers("folders", {}), SKIPPED, "there is no amazon-ssm-agent.log"),
-    ("waiting", lambda m: m.denied(f"{LOGS}/amazon-ssm-agent.log"), SKIPPED, "could not be read"),
+    ("waiting", lambda m: m.denied(f"{LOGS}/amazon-ssm-agent.log"), SKIPPED, "cannot read the logs"),
     ("health", registration(provider="Azura"), WARN, "which the agent does not know"),
     ("credentials", lambda m: m.credentials("2026-11-24T09:00:00Z", "2026-11-24T10:00:00Z"), FAIL, "expired at"),
     ("credentials", lambda m: m.remove("/var/lib/amazon/ssm/runtimeconfig/identity_config.json"), SKIPPED,
-     "got no credentials"),
+     "received no credentials"),
     ("credential-files", lambda m: m.file("/root/.aws/credentials", "", 0o644), FAIL, "others may read the keys"),
-    ("credential-files", lambda m: m.file("/root/.aws/credentials", "", 0o600), PASS, "only root reads them"),
+    ("credential-files", lambda m: m.file("/root/.aws/credentials", "", 0o600), PASS, "only root may read them"),
     ("credential-files", lambda m: m.file("/var/lib/amazon/ssm/credentials", "", 0o600), WARN,
      "default host management"),
     ("ssm-user", lambda m: m.sudoers("ssm-user ALL=(ALL) NOPASSWD:ALL\n", 0o666), FAIL, "others than root may change"),
@@ -155,15 +155,15 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("ssm-user", lambda m: m.file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n"), WARN, "no account ssm-user"),
     ("ssm-user", both(lambda m: m.file("/etc/passwd",
      ""), lambda m: m.remove("/etc/sudoers.d/ssm-agent-users")), SKIPPED,
-     "makes it when the first session starts"),
+     "creates it when the first session starts"),
     ("proxy", both(
         setting("registration", None), lambda m: m.unit(Environment="http_proxy=http://u:secret@proxy:3128"),
-    ), WARN, "asks the metadata service"),
+    ), WARN, "uses it for the metadata service"),
     ("proxy", both(
         setting("registration", None), lambda m: m.unit(
             Environment="http_proxy=http://proxy:3128 no_proxy=169.254.169.254 "
             "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6"),
-    ), WARN, "asks the metadata service"),
+    ), WARN, "uses it for the metadata service"),
     # The metadata service is asked by plain HTTP.
     ("proxy", both(
         setting("registration", None), lambda m: m.unit(Environment="https_proxy=http://u:secret@proxy:3128"),
@@ -181,7 +181,7 @@ ELSEWHERE = {
 }  # fmt: skip
 
 
-def told(finding: Finding) -> str:
+def text_of(finding: Finding) -> str:
     return " ".join((finding.text, *finding.evidence))
 
 
@@ -189,7 +189,7 @@ def test_a_healthy_machine_passes_every_check(machine: AgentMachine) -> None:
     found = machine.diagnosis()
     outcomes = {result.name: str(result.finding.outcome) for result in found.results}
     assert not {name for name, outcome in outcomes.items() if outcome in (WARN, FAIL)}
-    # A recording holds no credentials, which tell the account.
+    # A recording holds no credentials, which have the account.
     assert {name for name, outcome in outcomes.items() if outcome == SKIPPED} == (ELSEWHERE | {"account", "fips"}) - {
         "wmi", "collector", "image-state",
     }  # fmt: skip
@@ -207,7 +207,7 @@ def test_a_check_finds_what_is_wrong_and_nothing_else(
     change(machine)
     finding = machine.diagnosis(check)[check]
     assert str(finding.outcome) == outcome, finding
-    assert words in told(finding)
+    assert words in text_of(finding)
     if outcome == FAIL:
         assert finding.remedy
 
@@ -217,7 +217,7 @@ def test_every_check_has_a_machine_where_it_fails_or_warns() -> None:
     assert found | ELSEWHERE == {check.name for check in CHECKS}
 
 
-def test_no_finding_tells_a_secret(machine: AgentMachine) -> None:
+def test_no_finding_shows_a_secret(machine: AgentMachine) -> None:
     machine.unit(Environment="https_proxy=http://u:hunter2@proxy:3128")
     machine.registration = machine.registration.replace(private_key="PLANTEDKEY")  # type: ignore[union-attr]
     machine.log("amazon-ssm-agent.log", WAITS)
@@ -239,16 +239,14 @@ def test_a_broken_machine_is_concluded_in_one_sentence(machine: AgentMachine, na
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_the_answer_for_people_fits_80_columns_and_the_one_for_programs_its_schema(
-    machine: AgentMachine, name: str
-) -> None:
+def test_the_text_fits_80_columns_and_the_json_its_schema(machine: AgentMachine, name: str) -> None:
     change, state, _, _ = BROKEN[name]
     change(machine)
     done = machine("diagnose")
     wide = [
         line for line in done.stdout.splitlines()
-        # A command stays whole, and so does the path of a file.
-        if len(line) > 80 and not commands_in(line) and str(machine.directory) not in line
+        # Commands and paths of files are not wrapped.
+        if len(line) > 80 and not commands_in(line) and str(machine.folder) not in line
     ]  # fmt: skip
     assert wide == []
     assert done.returncode == (0 if state == "warnings" else 1)
@@ -256,7 +254,7 @@ def test_the_answer_for_people_fits_80_columns_and_the_one_for_programs_its_sche
 
 
 @needs_vectors
-def test_the_machine_whose_agent_was_recorded_hibernating_is_diagnosed(machine: AgentMachine) -> None:
+def test_a_recorded_hibernating_agent_is_diagnosed(machine: AgentMachine) -> None:
     console = json.loads((VECTORS / "wire" / "agent_hibernation.json").read_text())["console"]
     machine.log("amazon-ssm-agent.log", "\n".join(console) + "\n")
     machine.snapshot["recordedAt"] = "2026-11-24T02:52:10Z"
@@ -265,7 +263,7 @@ def test_the_machine_whose_agent_was_recorded_hibernating_is_diagnosed(machine: 
     machine.credentials("2026-11-24T02:00:00Z", "2026-11-24T03:00:00Z")
     found = machine.diagnosis()
     assert found.conclusion.text.startswith("Hibernating since 2026-11-24T02:51:58Z")
-    assert "next try: 2026-11-24T03:17:45Z (by the agent's log)" in found["waiting"].evidence
+    assert "next retry: 2026-11-24T03:17:45Z (by the agent's own word)" in found["waiting"].evidence
     assert found["waiting"].tag == "waiting-refresher"
 
 
@@ -292,14 +290,14 @@ def test_the_pause_is_that_of_the_version(
     assert (low, abs(high - longest) <= 1) == (least, True), (low, high)
 
 
-def test_the_next_try_is_computed_where_the_log_does_not_tell_it(machine: AgentMachine) -> None:
+def test_the_next_retry_is_computed_if_the_log_has_none(machine: AgentMachine) -> None:
     machine.log("amazon-ssm-agent.log", started("11:50:00") + refused("11:50:01", pause=""))
-    assert "next try: 2026-11-24T12:15:01Z to 2026-11-24T12:20:01Z (by the schedule of 3.3.4851.0)" in told(
+    assert "next retry: 2026-11-24T12:15:01Z to 2026-11-24T12:20:01Z (by the schedule of 3.3.4851.0)" in text_of(
         machine.diagnosis("waiting")["waiting"]
     )
 
 
-def test_a_silent_hibernate_log_is_told_to_say_nothing(machine: AgentMachine) -> None:
+def test_a_silent_hibernate_log_is_explained(machine: AgentMachine) -> None:
     entered = line("02:00:00", "INFO", "Entering SSM Agent hibernate - RequestError: x", "[ssm-agent-worker] ")
     machine.log("amazon-ssm-agent.log", started("01:59:00", "3.3.1957.0") + ready("01:59:01") + entered)
     for process in machine.snapshot["agentProcesses"]:
@@ -308,18 +306,18 @@ def test_a_silent_hibernate_log_is_told_to_say_nothing(machine: AgentMachine) ->
                 "2026-11-24 02:05:00 INFO Backing off health check to every 600 seconds for 1800 seconds.\n"
                 "2026-11-24 02:05:00 ERROR Health ping failed with error - RequestError: x\n")  # fmt: skip
     finding = machine.diagnosis("waiting")["waiting"]
-    assert "hibernate.log is silent for good since 2026-11-24T08:35:00Z; that says nothing" in told(finding)
-    assert "next try: 2026-11-24T12:35:00Z" in told(finding)
+    assert "writes no more to hibernate.log after 2026-11-24T08:35:00Z" in text_of(finding)
+    assert "next retry: 2026-11-24T12:35:00Z" in text_of(finding)
     assert finding.tag == "waiting-worker"
 
 
-def test_times_of_the_logs_are_local_and_told_in_utc(machine: AgentMachine) -> None:
+def test_times_of_the_logs_are_local_and_shown_in_utc(machine: AgentMachine) -> None:
     machine.snapshot["utcOffset"] = 3600
     machine.log("amazon-ssm-agent.log", started("12:00:00") + refused("12:50:00"))
     assert machine.diagnosis().conclusion.since == "2026-11-24T11:50:00Z"
 
 
-def test_a_worker_that_pings_again_does_not_wait_any_more(machine: AgentMachine) -> None:
+def test_a_started_worker_does_not_wait_any_more(machine: AgentMachine) -> None:
     entered = line("09:00:00", "INFO", "Entering SSM Agent hibernate - RequestError: x", "[ssm-agent-worker] ")
     text = started("08:59:00") + ready("08:59:01") + entered
     machine.log("amazon-ssm-agent.log", text)
@@ -332,7 +330,7 @@ def test_a_worker_that_pings_again_does_not_wait_any_more(machine: AgentMachine)
     assert str(machine.diagnosis("waiting")["waiting"].outcome) == PASS
 
 
-def test_our_history_tells_of_a_replaced_record_and_how_to_put_it_back(tmp_path: Path) -> None:
+def test_our_history_has_a_replaced_record_and_its_remedy(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     machine.write()
     env, where = machine.env, ("--vault", str(machine.vault_path), "--snapshot", str(tmp_path / "machine.json"))
@@ -342,7 +340,7 @@ def test_our_history_tells_of_a_replaced_record_and_how_to_put_it_back(tmp_path:
     machine.record = lost
     finding = machine.diagnosis("regenerated")["regenerated"]
     assert str(finding.outcome) == FAIL
-    assert "another program" in told(finding)
+    assert "another program" in text_of(finding)
     assert finding.command == "fingerprint vault restore 0 --rebaseline --yes"
     assert run(*where, *finding.command.split()[1:], env=env).returncode == 0
     back = diagnose(
@@ -352,17 +350,15 @@ def test_our_history_tells_of_a_replaced_record_and_how_to_put_it_back(tmp_path:
 
 
 @pytest.mark.parametrize("record", [b"", b'{"fingerprint":', None])
-def test_without_a_registration_that_can_be_read_no_new_fingerprint_is_foretold(
-    machine: AgentMachine, record: bytes | None
-) -> None:
+def test_an_unreadable_registration_predicts_no_new_fingerprint(machine: AgentMachine, record: bytes | None) -> None:
     machine.record, machine.registration = record, b""
     conclusion = machine.diagnosis().conclusion
     assert conclusion.text.startswith("The agent exits at its next start")
     assert ("neither the registration nor the fingerprint can be read" in conclusion.text) == (record is not None)
-    assert "not in danger" not in conclusion.text
+    assert "is safe" not in conclusion.text
     assert "new fingerprint" not in json.dumps([*conclusion.text, *conclusion.steps])
-    machine.record = AgentMachine(machine.directory).record
-    assert "the fingerprint is not in danger" in machine.diagnosis().conclusion.text
+    machine.record = AgentMachine(machine.folder).record
+    assert "the fingerprint is safe" in machine.diagnosis().conclusion.text
 
 
 # What runs the checks.
@@ -376,7 +372,7 @@ def only_check(monkeypatch: pytest.MonkeyPatch, *checks: Check) -> None:
     monkeypatch.setattr("fingerprint.diagnose.CHECKS", checks)
 
 
-def test_checks_run_at_once(monkeypatch: pytest.MonkeyPatch, machine: AgentMachine) -> None:
+def test_checks_run_in_parallel(monkeypatch: pytest.MonkeyPatch, machine: AgentMachine) -> None:
     def slow(_: Site) -> Finding:
         time.sleep(0.2)
         return made.passed("slow")
@@ -388,9 +384,7 @@ def test_checks_run_at_once(monkeypatch: pytest.MonkeyPatch, machine: AgentMachi
     assert time.monotonic() - begin < 2
 
 
-def test_a_check_that_hangs_costs_its_time_limit_and_not_the_other_answers(
-    monkeypatch: pytest.MonkeyPatch, machine: AgentMachine
-) -> None:
+def test_a_hanging_check_does_not_affect_the_others(monkeypatch: pytest.MonkeyPatch, machine: AgentMachine) -> None:
     only_check(
         monkeypatch,
         Check("hangs", "", lambda _: time.sleep(5) or made.passed(""), 0.2),
@@ -416,7 +410,7 @@ class Hanging(RecordedMachine):
 
 
 @pytest.mark.parametrize("source", ["systemctl", "dmidecode"])
-def test_no_source_that_hangs_keeps_the_conclusion_waiting(
+def test_a_hanging_source_does_not_block_the_conclusion(
     monkeypatch: pytest.MonkeyPatch, machine: AgentMachine, source: str
 ) -> None:
     """The check of it is given up, and the thread that still waits holds the lock of what the conclusion asks."""
@@ -437,7 +431,7 @@ def test_no_source_that_hangs_keeps_the_conclusion_waiting(
     assert ("no answer within 2 s" in found.conclusion.text) is (source == "systemctl")
 
 
-def test_a_check_that_is_wrong_is_told_and_costs_nothing_else(
+def test_a_defective_check_is_reported_and_affects_no_other(
     monkeypatch: pytest.MonkeyPatch, machine: AgentMachine
 ) -> None:
     def wrong(_: Site) -> Finding:
@@ -450,9 +444,7 @@ def test_a_check_that_is_wrong_is_told_and_costs_nothing_else(
     assert found["right"].outcome == Outcome.PASS
 
 
-def test_a_fact_that_several_checks_need_is_found_out_once(
-    machine: AgentMachine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fact_of_several_checks_is_read_once(machine: AgentMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: Counter[tuple[str, ...]] = Counter()
     original = RecordedMachine.run
 
@@ -468,8 +460,8 @@ def test_a_fact_that_several_checks_need_is_found_out_once(
     assert set(asked.values()) == {1}
 
 
-def test_a_check_that_does_not_exist_is_named(machine: AgentMachine) -> None:
-    with pytest.raises(UsageError, match="no check 'nope'"):
+def test_an_unknown_check_is_a_usage_error(machine: AgentMachine) -> None:
+    with pytest.raises(UsageError, match="no such check: 'nope'"):
         machine.diagnosis("nope")
     done = machine("diagnose", "--only", "nope")
     assert done.returncode == 2
@@ -481,12 +473,12 @@ def test_the_list_names_every_check(machine: AgentMachine) -> None:
     assert [one["name"] for one in machine.json("diagnose", "--list")["available"]] == [c.name for c in CHECKS]
 
 
-def test_exit_codes_are_0_fine_1_wrong_3_not_to_be_told(machine: AgentMachine) -> None:
+def test_exit_codes_are_0_fine_1_wrong_3_unknown(machine: AgentMachine) -> None:
     assert machine("diagnose").returncode == 0
     machine.denied(f"{LOGS}/amazon-ssm-agent.log")
     done = machine("diagnose")
     assert done.returncode == 3
-    assert done.stdout.startswith("Cannot tell: waiting could not be looked at")
+    assert done.stdout.startswith("Unknown: cannot check waiting")
     machine.stopped()
     assert machine("diagnose").returncode == 1
 
@@ -502,7 +494,7 @@ def test_the_shape_of_ssm_cli_is_kept_for_its_parsers(machine: AgentMachine) -> 
     assert {row["Status"] for row in rows.values()} == {"Success", "Skipped", "Failed"}
     assert rows["Agent service"]["Status"] == "Failed"
     assert rows["EC2 IMDS"] == {
-        "Check": "EC2 IMDS", "Status": "Skipped", "Note": "the node is registered, and does not ask it",
+        "Check": "EC2 IMDS", "Status": "Skipped", "Note": "the node is registered and does not need it",
     }  # fmt: skip
     for service in ("ssm", "ec2messages", "ssmmessages", "s3", "kms", "logs", "monitoring"):
         assert f"Connectivity to {service} endpoint" in rows
@@ -537,7 +529,7 @@ def test_a_copied_disk_is_diagnosed_from_what_is_on_it(machine: AgentMachine, tm
     assert found["waiting"]["outcome"] == FAIL
     assert MISMATCH in " ".join(found["waiting"]["evidence"])
     assert found["running"]["outcome"] == SKIPPED
-    assert "another machine cannot be asked" in found["endpoint-ssm"]["text"]
+    assert "another machine cannot be checked" in found["endpoint-ssm"]["text"]
     assert answer["conclusion"]["state"] == "hibernating"
 
 
@@ -553,7 +545,7 @@ def test_half_a_pair_of_keys_on_a_copied_disk_is_found(machine: AgentMachine, tm
     file.write_text("[default]\naws_access_key_id = AKIAPLANTED\naws_secret_access_key = planted\n")
     done = run("--root", str(root), "diagnose", "--only", "credential-order", env=machine.env)
     assert done.returncode == 0
-    assert "for root shared-file wins" in done.stdout
+    assert "root uses shared-file" in done.stdout
 
 
 def test_nothing_is_written_by_a_diagnosis(machine: AgentMachine, tmp_path: Path) -> None:
@@ -570,7 +562,7 @@ def test_nothing_is_written_by_a_diagnosis(machine: AgentMachine, tmp_path: Path
     assert not (tmp_path / "state").exists()
 
 
-def test_the_machine_that_this_runs_on_is_diagnosed_without_an_internal_error(tmp_path: Path) -> None:
+def test_this_host_is_diagnosed_without_an_internal_error(tmp_path: Path) -> None:
     found = diagnose(Site(LiveMachine(), Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))))
     assert not [r.finding.text for r in found.results if "internal error" in r.finding.text]
     assert found["registration"].outcome == Outcome.FAIL
@@ -591,7 +583,7 @@ def test_a_snapshot_of_a_machine_holds_what_a_diagnosis_asks(machine: AgentMachi
     assert again == json.loads(json.dumps(direct).replace(str(machine.directory / "machine.json"), str(copy)))
 
 
-def test_what_is_kept_as_evidence_holds_no_logs(machine: AgentMachine, tmp_path: Path) -> None:
+def test_kept_evidence_holds_no_logs(machine: AgentMachine, tmp_path: Path) -> None:
     machine.log("amazon-ssm-agent.log", line("08:00:00", "INFO", "amazon-ssm-agent - vPLANTED"))
     assert machine("snapshot", str(tmp_path / "copy.json"), "--keep").returncode == 0
     assert "vPLANTED" in (tmp_path / "copy.json").read_text()
@@ -632,9 +624,9 @@ def test_a_program_that_others_may_change_is_not_run(machine: AgentMachine) -> N
 # The documentation.
 
 
-def words_of(text: str, folder: Path) -> str:
-    """Return a text as the machine itself prints it: the directory of the test moves the ends of lines."""
-    text = " ".join(text.replace(str(folder), "").split())
+def words_of(text: str, directory: Path) -> str:
+    """Return the words of an output as the machine itself prints it, as the directory of the test moves line ends."""
+    text = " ".join(text.replace(str(directory), "").split())
     for command in commands_in(text):
         text = text.replace(command.line, " ".join(("fingerprint", *command.words)))
     text = text.replace("(on that machine: `", "(`").replace(" (on that machine): ", ": ")
@@ -643,7 +635,7 @@ def words_of(text: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_the_examples_of_the_documentation_are_what_is_printed(machine: AgentMachine, name: str) -> None:
+def test_the_examples_of_the_documentation_match_the_output(machine: AgentMachine, name: str) -> None:
     BROKEN[name][0](machine)
     page = (DOCS / "diagnose-examples.md").read_text()
     _, _, section = page.partition(f"## {name[0].upper()}{name[1:]}\n")
@@ -688,8 +680,8 @@ def test_a_real_package_is_verified_by_the_real_dpkg(tmp_path: Path) -> None:
     )
     (built / "usr/bin").mkdir(parents=True)
     (built / "usr/bin/ssm-cli").write_text("as it was installed")
-    for folder in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers"):
-        (root / folder).mkdir(parents=True)
+    for directory in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers"):
+        (root / directory).mkdir(parents=True)
     for name in ("status", "available"):
         (root / "var/lib/dpkg" / name).write_text("")
     subprocess.run(["dpkg-deb", "--build", str(built), str(tmp_path / "p.deb")], check=True, capture_output=True)
@@ -710,11 +702,11 @@ def test_a_real_package_is_verified_by_the_real_dpkg(tmp_path: Path) -> None:
     assert str(verified().outcome) == PASS
     (root / "usr/bin/ssm-cli").write_text("as somebody made it")
     assert str(verified().outcome) == FAIL
-    assert "/usr/bin/ssm-cli" in told(verified())
+    assert "/usr/bin/ssm-cli" in text_of(verified())
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are told by /proc on Linux only")
-def test_a_real_process_of_the_agent_is_found_with_user_and_start(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux has /proc")
+def test_a_real_agent_process_is_found_with_user_and_start(tmp_path: Path) -> None:
     program = tmp_path / "amazon-ssm-agent"
     program.write_bytes(Path("/bin/sleep").read_bytes())
     program.chmod(0o755)
@@ -729,22 +721,20 @@ def test_a_real_process_of_the_agent_is_found_with_user_and_start(tmp_path: Path
             assert one.name == "amazon-ssm-agent"
             assert one.user == getpass.getuser()
             assert one.started is not None
-            # The kernel counts in hundredths of a second, and tells its own start in whole ones.
+            # The kernel counts in hundredths of a second, but its own start in seconds.
             assert abs(one.started - before) < 5
             vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
             finding = diagnose(Site(LiveMachine(), vault), ["running"])["running"]
-            assert str(process.pid) in told(finding)
+            assert str(process.pid) in text_of(finding)
         finally:
             process.kill()
 
 
-def test_where_no_check_applies_none_is_said_to_have_found_nothing(machine: AgentMachine) -> None:
+def test_checks_that_do_not_apply_are_not_healthy(machine: AgentMachine) -> None:
     text = machine.diagnosis("imds").conclusion.text
-    assert text.startswith("No check applies here (the node is registered, and does not ask it); ")
+    assert text.startswith("No check applies here (the node is registered and does not need it); ")
     # What was left out is not good either.
     done = machine("diagnose", "--only", "published,endpoint-ssm")
     assert done.returncode == 3
-    assert "Cannot tell: no check was made" in done.stdout
-    assert machine.diagnosis("imds", "vault").conclusion.text.startswith(
-        "The checks that were made found nothing wrong"
-    )
+    assert "Unknown: no check ran" in done.stdout
+    assert machine.diagnosis("imds", "vault").conclusion.text.startswith("The checks that ran found nothing wrong")

@@ -1,4 +1,4 @@
-"""Checks of `diagnose` where appearances deceive: what the agent does with it, and what cannot be told."""
+"""Checks of `diagnose` in misleading states: by the agent's own rules, and unknown if they do not decide."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ PASSWORD = "hunter2"
 NEVER = "0001-01-01T00:00:00Z"
 
 
-def told(finding: Finding) -> str:
+def text_of(finding: Finding) -> str:
     return " ".join((finding.text, *finding.evidence))
 
 
 def found(machine: AgentMachine, check: str) -> tuple[str, str]:
     finding = machine.diagnosis(check)[check]
-    return str(finding.outcome), told(finding)
+    return str(finding.outcome), text_of(finding)
 
 
 def here(machine: AgentMachine, asked: Network | None, *only: str) -> Diagnosis:
@@ -56,14 +56,14 @@ def written(text: str) -> Change:
     "text",
     ["", "{,}", '{"Ssm":{}', "[]", '"x"', "5", "\ufeff{}", '{"Ssm":{"HealthFrequencyMinutes":05}}'],
 )
-def test_a_configuration_that_is_no_json_keeps_the_agent_from_starting(machine: AgentMachine, text: str) -> None:
+def test_the_agent_does_not_start_with_invalid_json(machine: AgentMachine, text: str) -> None:
     written(text)(machine)
     finding = machine.diagnosis("configuration")["configuration"]
     assert (str(finding.outcome), finding.tag) == (FAIL, "configuration")
-    assert "is no JSON: the agent does not start with it" in finding.text
-    assert "app config could not be loaded" in told(finding)
-    assert "systemd starts it again every 90 s, in vain" in finding.evidence
-    assert finding.remedy.startswith("Mend it, or move it away")
+    assert "is not JSON: the agent does not start with it" in finding.text
+    assert "app config could not be loaded" in text_of(finding)
+    assert "systemd restarts it every 90 s without success" in finding.evidence
+    assert finding.remedy.startswith("Fix it, or move it away")
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -87,14 +87,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("sections", "words"), WRONG, ids=[words for _, words in WRONG])
-def test_a_setting_of_the_wrong_type_keeps_the_agent_from_starting(
+def test_the_agent_does_not_start_with_a_wrong_type(
     machine: AgentMachine, sections: dict[str, Any], words: str
 ) -> None:
     machine.config(**sections)
     finding = machine.diagnosis("configuration")["configuration"]
     assert (str(finding.outcome), finding.tag) == (FAIL, "configuration")
     assert "1 value of the wrong type: the agent does not start with it" in finding.text
-    assert words in told(finding)
+    assert words in text_of(finding)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,12 @@ def test_a_setting_of_the_wrong_type_keeps_the_agent_from_starting(
         '{"Mine":{"Endpoint":5},"Ssm":{"Mine":5}}', '{"Ssm":{"HealthFrequencyMinutes":600}}',
     ],
 )  # fmt: skip
-def test_null_and_names_that_the_agent_does_not_know_do_no_harm(machine: AgentMachine, text: str) -> None:
+def test_null_and_unknown_names_are_harmless(machine: AgentMachine, text: str) -> None:
     written(text)(machine)
     assert found(machine, "configuration")[0] == PASS
 
 
-def test_a_configuration_that_only_the_agent_can_read_is_not_judged(machine: AgentMachine) -> None:
+def test_a_configuration_that_only_the_agent_reads_is_unknown(machine: AgentMachine) -> None:
     machine.file(CONFIG, "", 0o644)
     machine.snapshot["files"][CONFIG] = {"base64": "eyJhIjoi/yJ9"}
     finding = machine.diagnosis("configuration")["configuration"]
@@ -121,21 +121,21 @@ def test_a_configuration_that_only_the_agent_can_read_is_not_judged(machine: Age
 @pytest.mark.parametrize(
     ("order", "outcome", "words"),
     [
-        (["EC2"], FAIL, "the order of identities (EC2) leaves out OnPrem"),
-        (["EC2", "onprem"], FAIL, "the order of identities (EC2) leaves out OnPrem"),
-        (["onprem"], PASS, "knows no identity 'onprem': its order is OnPrem, EC2, CustomIdentity"),
-        (["Greengrass", "OnPrem"], PASS, "knows no identity 'Greengrass': its order is OnPrem"),
+        (["EC2"], FAIL, "the order of identities (EC2) excludes OnPrem"),
+        (["EC2", "onprem"], FAIL, "the order of identities (EC2) excludes OnPrem"),
+        (["onprem"], PASS, "does not know the identity 'onprem': its order is OnPrem, EC2, CustomIdentity"),
+        (["Greengrass", "OnPrem"], PASS, "does not know the identity 'Greengrass': its order is OnPrem"),
         ([], PASS, "is read"),
-        (["ECS"], FAIL, "(ECS) leaves out OnPrem"),
+        (["ECS"], FAIL, "(ECS) excludes OnPrem"),
     ],
 )
-def test_the_order_of_identities_is_what_the_agent_makes_of_it(
+def test_the_order_of_identities_is_the_agents(
     machine: AgentMachine, order: list[str], outcome: str, words: str
 ) -> None:
     machine.config(Identity={"ConsumptionOrder": order})
     finding = machine.diagnosis("configuration")["configuration"]
     assert str(finding.outcome) == outcome
-    assert words in told(finding)
+    assert words in text_of(finding)
     assert finding.tag == ("order" if outcome == FAIL else "")
 
 
@@ -143,12 +143,12 @@ def test_the_order_of_identities_is_what_the_agent_makes_of_it(
 
 
 @pytest.mark.parametrize("place", ["doc/amazon-ssm-agent/README.md", "man/man8/ssm-cli.8.gz", "locale/de/x.mo", "doc"])
-def test_documentation_that_an_image_leaves_out_is_evidence_only(machine: AgentMachine, place: str) -> None:
+def test_documentation_left_out_of_an_image_is_evidence_only(machine: AgentMachine, place: str) -> None:
     line = f"missing     /usr/share/{place}"
     machine.command(DPKG, f"{line}\n", 1)
     finding = machine.diagnosis("package")["package"]
     assert str(finding.outcome) == PASS
-    assert "but for documentation that was left out" in finding.text
+    assert "except documentation that was not installed" in finding.text
     assert line in finding.evidence
 
 
@@ -160,7 +160,7 @@ def test_documentation_that_an_image_leaves_out_is_evidence_only(machine: AgentM
         "missing /usr/share/docs/x",
     ],
 )
-def test_what_else_is_missing_and_documentation_that_was_changed_fails(machine: AgentMachine, line: str) -> None:
+def test_other_missing_files_and_changed_documentation_fail(machine: AgentMachine, line: str) -> None:
     machine.command(DPKG, f"missing     /usr/share/doc/x\n{line}\n", 1)
     finding = machine.diagnosis("package")["package"]
     assert (str(finding.outcome), finding.evidence) == (FAIL, (line,))
@@ -174,12 +174,12 @@ def test_what_else_is_missing_and_documentation_that_was_changed_fails(machine: 
         {"problem": "denied"},
     ],
 )
-def test_a_package_manager_that_fails_says_nothing_of_the_package(machine: AgentMachine, answer: Any) -> None:
+def test_a_failing_package_manager_leaves_it_unknown(machine: AgentMachine, answer: Any) -> None:
     machine.command(DPKG, "", **answer)
     finding = machine.diagnosis("package")["package"]
     assert finding.undetermined
     assert "/usr/bin/dpkg --verify amazon-ssm-agent" in finding.text
-    assert answer.get("stderr", "").partition("\n")[0] in told(finding)
+    assert answer.get("stderr", "").partition("\n")[0] in text_of(finding)
 
 
 def test_the_package_manager_that_knows_the_package_counts(machine: AgentMachine) -> None:
@@ -196,17 +196,15 @@ def of_disk(machine: AgentMachine, root: Path, check: str) -> dict[str, Any]:
     return cast("dict[str, Any]", one)
 
 
-def test_the_package_of_a_copied_disk_is_not_verified_and_the_reason_told(
-    machine: AgentMachine, tmp_path: Path
-) -> None:
+def test_the_package_of_a_copied_disk_is_skipped_with_a_reason(machine: AgentMachine, tmp_path: Path) -> None:
     one = of_disk(machine, copied_disk(tmp_path, machine), "package")
     assert (one["outcome"], one["undetermined"]) == (SKIPPED, False)
-    assert "is a copied disk" in one["text"]
+    assert "of a copied disk is not run" in one["text"]
 
 
-def test_a_package_that_a_recording_does_not_tell_of_is_skipped(machine: AgentMachine) -> None:
+def test_a_package_outside_the_recording_is_skipped(machine: AgentMachine) -> None:
     machine.snapshot["commands"] = [one for one in machine.snapshot["commands"] if one["argv"] != list(DPKG)]
-    assert found(machine, "package") == (SKIPPED, "the recording does not tell")
+    assert found(machine, "package") == (SKIPPED, "not in the recording")
 
 
 # Version.
@@ -215,35 +213,31 @@ def test_a_package_that_a_recording_does_not_tell_of_is_skipped(machine: AgentMa
 @pytest.mark.parametrize(
     ("text", "outcome", "words"),
     [
-        ("2.3.1205.0", WARN, "its worker hibernates, and asks again after pauses that grow to an hour"),
+        ("2.3.1205.0", WARN, "its worker hibernates and retries after pauses of up to an hour"),
         ("3.1.500.0", WARN, "its worker hibernates"),
-        ("3.1.501.0", WARN, "waits for a day"),
+        ("3.1.501.0", WARN, "waits a day"),
         ("3.3.808.0", WARN, "version 3.3.808.0: it has CVE-"),
         ("3.3.4851.0", PASS, "version 3.3.4851.0"),
     ],
 )
-def test_what_an_old_version_does_after_a_refusal_is_told(
-    machine: AgentMachine, text: str, outcome: str, words: str
-) -> None:
+def test_the_pauses_of_an_old_version_are_explained(machine: AgentMachine, text: str, outcome: str, words: str) -> None:
     version(text)(machine)
     machine.log("amazon-ssm-agent.log", started("08:00:00", text) + ready("11:30:00"))
-    told_of = found(machine, "version")
-    assert told_of[0] == outcome
-    assert words in told_of[1]
-    assert ("waits for a day" in told_of[1]) == (text == "3.1.501.0")
+    result = found(machine, "version")
+    assert result[0] == outcome
+    assert words in result[1]
+    assert ("waits a day" in result[1]) == (text == "3.1.501.0")
 
 
 @pytest.mark.parametrize("text", ["3..1", "."])
-def test_a_version_that_is_none_is_told_and_not_older_than_others(
-    machine: AgentMachine, tmp_path: Path, text: str
-) -> None:
+def test_an_invalid_version_is_reported_and_not_older(machine: AgentMachine, tmp_path: Path, text: str) -> None:
     version(text)(machine)
     machine.snapshot["folders"] = {}
     site = machine.site()
     site.facts["version"] = (text, None)
     finding = diagnose(site, ["version"])["version"]
     assert str(finding.outcome) == WARN
-    assert "is no version of the agent's" in finding.text
+    assert "is not a version of the agent" in finding.text
     (tmp_path / "VERSION").write_text("3.3.2000.0\n")
     site = machine.site(latest=str(tmp_path / "VERSION"))
     site.facts["version"] = (text, None)
@@ -252,22 +246,22 @@ def test_a_version_that_is_none_is_told_and_not_older_than_others(
     assert "cannot be compared with 3.3.2000.0" in finding.text
 
 
-def test_a_published_version_that_is_none_is_not_taken_for_one(machine: AgentMachine, tmp_path: Path) -> None:
+def test_an_invalid_published_version_is_unknown(machine: AgentMachine, tmp_path: Path) -> None:
     (tmp_path / "VERSION").write_text("3..3\n")
     finding = machine.diagnosis("published", latest=str(tmp_path / "VERSION"))["published"]
     assert finding.undetermined
-    assert "holds no version" in finding.text
+    assert "no version in" in finding.text
 
 
 # Credentials.
 
 
-def test_the_expiry_on_a_copied_disk_is_not_held_against_the_clock_here(machine: AgentMachine, tmp_path: Path) -> None:
+def test_the_expiry_on_a_copied_disk_is_unknown(machine: AgentMachine, tmp_path: Path) -> None:
     machine.credentials("2020-01-01T00:00:00Z", "2020-01-01T01:00:00Z")
     root = copied_disk(tmp_path, machine)
     one = of_disk(machine, root, "credentials")
     assert (one["outcome"], one["undetermined"]) == (SKIPPED, False)
-    assert "expiring 2020-01-01T01:00:00Z" in one["evidence"]
+    assert "expires 2020-01-01T01:00:00Z" in one["evidence"]
     # Nor in a recording of it, whose clock is that of who made it.
     copy = tmp_path / "copy.json"
     done = run("--root", str(root), "snapshot", str(copy), env=machine.env)
@@ -278,7 +272,7 @@ def test_the_expiry_on_a_copied_disk_is_not_held_against_the_clock_here(machine:
     assert "copied disk" in one["text"]
 
 
-def test_the_expiry_on_a_recorded_machine_is_held_against_its_own_clock(machine: AgentMachine) -> None:
+def test_the_expiry_on_a_recorded_machine_is_by_its_own_clock(machine: AgentMachine) -> None:
     machine.credentials("2020-01-01T00:00:00Z", "2020-01-01T01:00:00Z")
     machine.snapshot["recordedAt"] = "2020-01-01T00:30:00Z"
     assert found(machine, "credentials")[0] == PASS
@@ -286,11 +280,11 @@ def test_the_expiry_on_a_recorded_machine_is_held_against_its_own_clock(machine:
     assert found(machine, "credentials")[0] == FAIL
 
 
-def test_times_that_the_agent_writes_before_its_first_credentials_are_none(machine: AgentMachine) -> None:
+def test_times_before_the_first_credentials_are_ignored(machine: AgentMachine) -> None:
     machine.credentials(NEVER, NEVER)
     assert found(machine, "credentials") == (
         SKIPPED,
-        "the agent got none yet in /root/.aws/credentials, profile default",
+        "the agent has not received any yet in /root/.aws/credentials, profile default",
     )
     machine.credentials(NEVER, NEVER, ShareFile="")
     machine.config(Profile={"ShareCreds": False})
@@ -300,11 +294,11 @@ def test_times_that_the_agent_writes_before_its_first_credentials_are_none(machi
     assert not machine.diagnosis("credentials").undetermined
 
 
-def test_a_file_that_tells_nothing_of_the_last_credentials_is_not_taken_for_none(machine: AgentMachine) -> None:
+def test_an_invalid_file_of_last_credentials_is_unknown(machine: AgentMachine) -> None:
     machine.file(IDENTITY, "{")
     finding = machine.diagnosis("credentials")["credentials"]
     assert finding.undetermined
-    assert "not what the agent writes" in finding.text
+    assert "not in the agent's format" in finding.text
 
 
 MODES = [
@@ -315,7 +309,7 @@ MODES = [
 
 
 @pytest.mark.parametrize(("mode", "words"), MODES, ids=[f"{mode:04o}" for mode, _ in MODES])
-def test_who_may_read_the_keys_is_told_truly(machine: AgentMachine, mode: int, words: str) -> None:
+def test_the_readers_of_the_keys_are_reported(machine: AgentMachine, mode: int, words: str) -> None:
     machine.file("/root/.aws/credentials", "", mode)
     finding = machine.diagnosis("credential-files")["credential-files"]
     assert str(finding.outcome) == FAIL
@@ -323,7 +317,7 @@ def test_who_may_read_the_keys_is_told_truly(machine: AgentMachine, mode: int, w
     assert f"/root/.aws/credentials: mode {mode:04o}" in finding.evidence
 
 
-def test_of_several_files_it_is_told_who_may_read_which(machine: AgentMachine) -> None:
+def test_the_readers_of_several_files_are_reported(machine: AgentMachine) -> None:
     machine.file("/root/.aws/credentials", "", 0o644)
     machine.file("/var/lib/amazon/ssm/credentials", "", 0o640)
     finding = machine.diagnosis("credential-files")["credential-files"]
@@ -344,22 +338,22 @@ def test_a_path_is_quoted_in_the_command_that_is_offered(machine: AgentMachine, 
     assert spoken.stdout == f"600\n{path}\n"
 
 
-def test_a_path_that_would_move_the_cursor_is_neither_told_raw_nor_offered(machine: AgentMachine) -> None:
+def test_a_path_with_escapes_is_not_printed_raw_or_in_a_command(machine: AgentMachine) -> None:
     path = "/srv/\x1b[2Jkeys"
     machine.credentials("2026-11-24T11:30:00Z", "2026-11-24T12:30:00Z", ShareFile=path)
     machine.file(path, "", 0o644)
     finding = machine.diagnosis("credential-files")["credential-files"]
     assert str(finding.outcome) == FAIL
-    assert "\x1b" not in told(finding) + finding.command + told(machine.diagnosis("credentials")["credentials"])
+    assert "\x1b" not in text_of(finding) + finding.command + text_of(machine.diagnosis("credentials")["credentials"])
 
 
 @pytest.mark.parametrize("copied", [False, True])
-@pytest.mark.parametrize("told_as", ["a\\u0000b", "\\ud800"])
-def test_a_shared_file_that_can_be_no_path_cannot_be_looked_at(
-    machine: AgentMachine, tmp_path: Path, told_as: str, copied: bool
+@pytest.mark.parametrize("path", ["a\\u0000b", "\\ud800"])
+def test_an_invalid_path_of_the_shared_file_is_unknown(
+    machine: AgentMachine, tmp_path: Path, path: str, copied: bool
 ) -> None:
     times = '"CredentialsExpiresAt":"2026-11-24T12:30:00Z","CredentialsRetrievedAt":"2026-11-24T11:30:00Z"'
-    machine.file(IDENTITY, f'{{"ShareFile":"/srv/{told_as}",{times}}}')
+    machine.file(IDENTITY, f'{{"ShareFile":"/srv/{path}",{times}}}')
     if copied:
         one = of_disk(machine, copied_disk(tmp_path, machine), "credential-files")
         assert one["undetermined"]
@@ -375,7 +369,7 @@ def test_a_shared_file_that_can_be_no_path_cannot_be_looked_at(
 # URLs.
 
 
-def test_no_password_of_an_endpoint_is_told(machine: AgentMachine, tmp_path: Path) -> None:
+def test_no_password_of_an_endpoint_is_shown(machine: AgentMachine, tmp_path: Path) -> None:
     url = f"https://user:{PASSWORD}@127.0.0.1:1"
     machine.config(**{section: {"Endpoint": url} for section in ("Ssm", "Mds", "Mgs", "S3", "Kms")},
                    Agent={"ServiceDomain": f"user:{PASSWORD}@127.0.0.1"})  # fmt: skip
@@ -389,7 +383,7 @@ def test_no_password_of_an_endpoint_is_told(machine: AgentMachine, tmp_path: Pat
     assert "Ssm.Endpoint is ***@ssm.example" in machine.diagnosis("configuration")["configuration"].evidence
 
 
-def test_no_password_of_the_metadata_services_url_is_told(
+def test_no_password_of_the_metadata_services_url_is_shown(
     machine: AgentMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://user:{PASSWORD}@127.0.0.1:1")
@@ -406,7 +400,7 @@ def test_no_password_of_the_metadata_services_url_is_told(
     "place", [f"http://user:{PASSWORD}@h", f"user:{PASSWORD}@h", f"a,http://user:{PASSWORD},{PASSWORD}@[b,c"]
 )
 @pytest.mark.parametrize("provider", ["", "EC2"])
-def test_no_password_of_a_misplaced_url_is_told(
+def test_no_password_of_a_misplaced_url_is_shown(
     machine: AgentMachine, provider: str, place: str, variable: str
 ) -> None:
     assert isinstance(machine.registration, RegistrationRecord)
@@ -424,7 +418,7 @@ def test_no_password_of_a_misplaced_url_is_told(
     [(registration(), PASS), (setting("registration", b"{"), PASS), (setting("registration", None), WARN)],
     ids=["registered", "not to be read", "not registered"],
 )
-def test_only_a_node_that_is_not_registered_needs_an_exception_for_the_metadata_service(
+def test_an_unregistered_node_needs_a_metadata_proxy_exception(
     machine: AgentMachine, change: Change, outcome: str
 ) -> None:
     change(machine)
@@ -434,21 +428,21 @@ def test_only_a_node_that_is_not_registered_needs_an_exception_for_the_metadata_
 
 
 @pytest.mark.parametrize("platform", ["windows", "macos", "freebsd"])
-def test_where_another_system_has_its_proxy_from_is_not_looked_up(machine: AgentMachine, platform: str) -> None:
+def test_the_proxy_is_not_read_on_other_systems(machine: AgentMachine, platform: str) -> None:
     machine.snapshot["platform"] = platform
     outcome, words = found(machine, "proxy")
     assert outcome == SKIPPED
-    assert words.startswith("where the service has its proxy from is not looked up here")
+    assert words.startswith("the proxy of the service is not read on this system")
 
 
-def test_what_is_not_seen_of_a_unit_is_told(machine: AgentMachine) -> None:
+def test_the_unread_settings_of_a_unit_are_named(machine: AgentMachine) -> None:
     assert found(machine, "proxy")[0] == PASS
-    assert "only Environment= is seen, neither EnvironmentFile=" in found(machine, "proxy")[1]
+    assert "only Environment= of its unit is read, not EnvironmentFile=" in found(machine, "proxy")[1]
     machine.unit(Environment="https_proxy=http://proxy:3128")
-    assert "only Environment= is seen" in found(machine, "proxy")[1]
+    assert "only Environment= of its unit is read" in found(machine, "proxy")[1]
 
 
-def test_without_a_unit_it_is_not_told_that_there_is_no_proxy(machine: AgentMachine) -> None:
+def test_without_a_unit_the_proxy_is_unknown(machine: AgentMachine) -> None:
     machine.command(SYSTEMCTL, "Id=amazon-ssm-agent.service\nLoadState=not-found\n")
     assert found(machine, "proxy")[0] == SKIPPED
     machine.remove("/usr/bin/systemctl")
@@ -465,9 +459,7 @@ NO_REGIONS = {
 
 @pytest.mark.parametrize("case", NO_REGIONS)
 @pytest.mark.parametrize("configured", [False, True])
-def test_a_region_that_the_agent_takes_for_none_is_not_asked(
-    machine: AgentMachine, case: str, configured: bool
-) -> None:
+def test_a_region_that_the_agent_rejects_is_not_used(machine: AgentMachine, case: str, configured: bool) -> None:
     region = NO_REGIONS[case]
     if configured:
         machine.registration = None
@@ -481,12 +473,12 @@ def test_a_region_that_the_agent_takes_for_none_is_not_asked(
     answer = here(machine, Network("", {}, seconds=0.5), *names, "s3-buckets", "clock")
     assert str(answer["endpoint-ssm"].outcome) == FAIL
     assert str(answer["endpoint-kms"].outcome) == str(answer["s3-buckets"].outcome) == WARN
-    assert "is no region: the agent has no endpoint for it" in answer["endpoint-ssm"].text
+    assert "is not a region: the agent has no endpoint for it" in answer["endpoint-ssm"].text
     assert re.fullmatch("[ -~]*", answer["endpoint-ssm"].text)
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "EU-West-1", "x", "a" * 100])
-def test_a_region_is_one_if_the_agent_takes_it_for_one(machine: AgentMachine, region: str) -> None:
+def test_a_region_is_valid_if_the_agent_accepts_it(machine: AgentMachine, region: str) -> None:
     registration(region=region)(machine)
     assert endpoint_of(machine.site(), "ssm") == f"https://ssm.{region}.amazonaws.com"
 
@@ -496,7 +488,7 @@ def test_an_endpoint_of_the_configuration_needs_no_region(machine: AgentMachine)
     assert endpoint_of(machine.site(), "ssm") == "https://ssm.example"
 
 
-def test_the_domain_of_the_configuration_takes_the_place_of_the_regions(machine: AgentMachine) -> None:
+def test_the_configured_domain_replaces_that_of_the_region(machine: AgentMachine) -> None:
     machine.config(Agent={"ServiceDomain": "aws.example"}, Kms={"Endpoint": "kms.example"})
     site = machine.site()
     assert endpoint_of(site, "ssm") == "https://ssm.eu-west-1.aws.example"

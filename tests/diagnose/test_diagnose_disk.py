@@ -1,4 +1,4 @@
-"""The copied disk of a machine that does not start: what it tells, what it does not, and what can be done from here."""
+"""The copied disk of a machine that does not start: what it shows, what it does not, and the offered commands."""
 
 from __future__ import annotations
 
@@ -34,35 +34,31 @@ def in_json(machine: AgentMachine, root: Path, *words: str) -> dict[str, Any]:
 
 
 @as_root
-def test_the_disk_of_a_healthy_machine_is_healthy_and_what_it_does_not_tell_is_named(
-    machine: AgentMachine, tmp_path: Path
-) -> None:
+def test_a_healthy_disk_names_the_checks_that_it_cannot_answer(machine: AgentMachine, tmp_path: Path) -> None:
     root = copied_disk(tmp_path, machine)
     done = of_disk(machine, root)
     assert done.returncode == 0
     assert " ".join(done.stdout.split()).startswith(
-        "Not hibernating by its logs, and nothing on the disk is wrong. Its account is not known. A copied disk does "
-        "not tell: fingerprint, next-start, guard, package, running, credentials, proxy. "
+        "Not hibernating by its logs, and nothing on the disk is wrong. Its account is unknown. A copied disk does "
+        "not show: fingerprint, next-start, guard, package, running, credentials, proxy. "
     )
     checks = {one["name"]: one for one in in_json(machine, root)["checks"]}
     for name in ("fingerprint", "guard"):
         assert (checks[name]["outcome"], checks[name]["undetermined"], checks[name]["remedy"]) == ("skipped", False, "")
-        assert "of a copied disk it cannot be told" in checks[name]["text"]
+        assert "unknown on a copied disk" in checks[name]["text"]
 
 
-def test_what_is_asked_of_a_disk_that_it_does_not_tell_is_no_health(machine: AgentMachine, tmp_path: Path) -> None:
+def test_checks_that_a_disk_cannot_answer_are_not_healthy(machine: AgentMachine, tmp_path: Path) -> None:
     root = copied_disk(tmp_path, machine)
     done = of_disk(machine, root, "--only", "fingerprint,running")
     assert done.returncode == 3
-    assert done.stdout.startswith("Cannot tell: a copied disk does not tell fingerprint, running.\n")
+    assert done.stdout.startswith("Unknown: a copied disk does not show fingerprint, running.\n")
     done = of_disk(machine, root, "--only", "fingerprint,key")
     assert done.returncode == 0
-    assert "A copied disk does not tell: fingerprint." in " ".join(done.stdout.split())
+    assert "A copied disk does not show: fingerprint." in " ".join(done.stdout.split())
 
 
-def test_nobody_is_sent_to_run_it_as_root_over_a_recording_of_a_copied_disk(
-    machine: AgentMachine, tmp_path: Path
-) -> None:
+def test_a_recording_of_a_disk_has_no_remedy_to_run_as_root(machine: AgentMachine, tmp_path: Path) -> None:
     root = copied_disk(tmp_path, machine)
     file = tmp_path / "recorded.json"
     run("--root", str(root), "snapshot", str(file), env=machine.env)
@@ -74,23 +70,25 @@ def test_nobody_is_sent_to_run_it_as_root_over_a_recording_of_a_copied_disk(
 
 
 @as_root
-def test_a_disk_with_warnings_or_failures_tells_of_its_logs_only(machine: AgentMachine, tmp_path: Path) -> None:
+def test_a_disk_with_warnings_is_not_hibernating_by_its_logs(machine: AgentMachine, tmp_path: Path) -> None:
     root = copied_disk(tmp_path, machine)
     stray = root / "var/lib/amazon/ssm/Vault/stray"
     stray.write_text("")
-    told = in_json(machine, root)["conclusion"]
-    assert told["state"] == "warnings"
-    assert told["text"].startswith("Not hibernating by its logs, with 1 warning")
-    assert "A copied disk does not tell: fingerprint" in told["text"]
-    assert [step["command"] for step in told["steps"]] == [f"{of(machine)} --root {root} vault verify"]
+    conclusion = in_json(machine, root)["conclusion"]
+    assert conclusion["state"] == "warnings"
+    assert conclusion["text"].startswith("Not hibernating by its logs, with 1 warning")
+    assert "A copied disk does not show: fingerprint" in conclusion["text"]
+    assert [step["command"] for step in conclusion["steps"]] == [f"{of(machine)} --root {root} vault verify"]
     stray.unlink()
     (root / "usr/bin/amazon-ssm-agent").chmod(0o777)
-    told = in_json(machine, root)["conclusion"]
-    assert told["state"] == "broken"
-    assert told["text"].startswith("Not hibernating by its logs, but others than root may change the agent's programs")
+    conclusion = in_json(machine, root)["conclusion"]
+    assert conclusion["state"] == "broken"
+    assert conclusion["text"].startswith(
+        "Not hibernating by its logs, but users other than root may change the agent's programs"
+    )
 
 
-def test_another_machine_id_on_the_disk_is_told_all_the_same(machine: AgentMachine, tmp_path: Path) -> None:
+def test_another_machine_id_on_the_disk_is_reported(machine: AgentMachine, tmp_path: Path) -> None:
     root = copied_disk(tmp_path, machine)
     (root / "etc/machine-id").write_text("f" * 32 + "\n")
     answer = in_json(machine, root)
@@ -113,9 +111,7 @@ def test_another_machine_id_on_the_disk_is_told_all_the_same(machine: AgentMachi
     ],
     ids=["denied", "no way", "regenerated"],
 )  # fmt: skip
-def test_no_command_for_the_machine_that_this_runs_on_is_offered(
-    machine: AgentMachine, tmp_path: Path, log: str
-) -> None:
+def test_no_printed_command_acts_on_this_host(machine: AgentMachine, tmp_path: Path, log: str) -> None:
     machine.log("amazon-ssm-agent.log", log)
     machine.file("/root/.aws/credentials", "", 0o644)
     root = copied_disk(tmp_path, machine)
@@ -131,13 +127,13 @@ def test_no_command_for_the_machine_that_this_runs_on_is_offered(
     assert [
         text for before, text in pairwise(there) if text.startswith(ACTING) and "on that machine" not in before
     ] == []
-    restart = "Restart the agent: it tries again at once (on that machine: systemctl restart amazon-ssm-agent)"
-    # Who registers again starts the agent anyhow.
+    restart = "Restart the agent: it retries at once (on that machine: systemctl restart amazon-ssm-agent)"
+    # Registering again restarts the agent.
     again = any("(on that machine: fingerprint register " in step["text"] for step in answer["conclusion"]["steps"])
     assert again or restart in [step["text"] for step in steps]
 
 
-def test_commands_that_can_look_at_the_disk_name_it_and_its_vault(machine: AgentMachine, tmp_path: Path) -> None:
+def test_commands_for_the_disk_name_it_and_its_vault(machine: AgentMachine, tmp_path: Path) -> None:
     root = copied_disk(tmp_path, machine).rename(tmp_path / "my disk")
     vault = str(root / "var/lib/amazon/ssm/Vault")
     record = Path(vault, "Store/InstanceFingerprint")

@@ -1,4 +1,4 @@
-"""A diagnosis of whatever is in a recording: it is refused with what is wrong, or answered; what is told is clean."""
+"""A diagnosis of damaged recordings: a clear error or an answer, and clean output."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def mutated(text: str, chance: random.Random) -> str:
 
 def change(snapshot: dict[str, Any], chance: random.Random) -> None:
     """Change one thing, at any depth."""
-    places = spots(snapshot)
-    where, name = chance.choice([p for p in places if p[1] not in SELDOM or chance.random() < 0.05])
+    members = spots(snapshot)
+    where, name = chance.choice([p for p in members if p[1] not in SELDOM or chance.random() < 0.05])
     old = where[name]
     if isinstance(old, str) and chance.random() < 0.85:
         where[name] = mutated(old, chance)
@@ -102,8 +102,8 @@ def change(snapshot: dict[str, Any], chance: random.Random) -> None:
         where.insert(name, copy.deepcopy(chance.choice(ODD_VALUES)))
 
 
-def told(found: Diagnosis, at: float, capsys: pytest.CaptureFixture[str]) -> str:
-    """Return what people are told, after a look at what programs are told."""
+def printed(found: Diagnosis, at: float, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the text output, after a check of the JSON output against its schema."""
     schema = json.loads((resources.files("fingerprint") / "schemas" / "diagnose.json").read_text())
     answer = enveloped("diagnose", diagnose_answer("/v", found, at))
     Draft202012Validator(schema).validate(answer)
@@ -133,7 +133,7 @@ WAITS += refused("11:50:00")
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_an_odd_recording_is_refused_or_answered(
+def test_a_damaged_recording_is_rejected_or_answered(
     batch: int, healthy: AgentMachine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chance = random.Random(batch)
@@ -159,14 +159,14 @@ def test_an_odd_recording_is_refused_or_answered(
         vault = Vault(str(healthy.vault_path), state=str(healthy.directory / "state"))
         found = diagnose(Site(machine, vault))
         answered += 1
-        text = told(found, machine.now(), capsys)
+        text = printed(found, machine.now(), capsys)
         internal = [(r.name, r.finding.text) for r in found.results if "internal error" in r.finding.text]
         assert (internal, "internal error" in text) == ([], False), (batch, case)
     # Neither way is the rule.
     assert min(answered, refused_of) > CASES // 6
 
 
-def test_the_end_of_escapes_that_a_log_holds_is_the_log(tmp_path: Path) -> None:
+def test_escapes_of_a_log_do_not_reach_the_output(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     error = "Foo: \x1b]0;owned\x07\x1b[2J bad\u202e\x9b"
     machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:59:50", error, "34s"))
@@ -182,12 +182,12 @@ def test_commands_and_steps_are_printed_without_escapes(
     steps = (("first \x1b[1m", "rm \x1b[2J"), ("then\x07", ""))
     conclusion = fingerprint.diagnose.Conclusion("broken", "it \x1b[31m is", "", "", steps)
     monkeypatch.setattr(fingerprint.diagnose, "conclude", lambda _site, _results: conclusion)
-    text = told(AgentMachine(tmp_path).diagnosis("guard"), 0.0, capsys)
+    text = printed(AgentMachine(tmp_path).diagnosis("guard"), 0.0, capsys)
     assert all(part in text for part in ("it \\x1b[31m is", "first \\x1b[1m", "rm \\x1b[2J", "then\\x07"))
 
 
-@pytest.mark.parametrize("error", [KeyError("waiting"), SnapshotError("it is torn", where="m.json", remedy="Mend it")])
-def test_a_conclusion_that_fails_costs_no_answers(
+@pytest.mark.parametrize("error", [KeyError("waiting"), SnapshotError("it is torn", where="m.json", remedy="Fix it")])
+def test_a_failing_conclusion_loses_no_findings(
     error: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails(_site: Site, _results: Any) -> None:
@@ -201,11 +201,11 @@ def test_a_conclusion_that_fails_costs_no_answers(
     assert (conclusion.state, conclusion.because) == ("cannot-tell", "")
     known = isinstance(error, SnapshotError)
     assert ("internal error, please report it: KeyError" in conclusion.text) is not known
-    assert conclusion.steps == ((("Mend it", ""),) if known else ())
+    assert conclusion.steps == ((("Fix it", ""),) if known else ())
     # Nobody takes it for an answer.
     words = {"vault": str(machine.vault_path), "snapshot": str(machine.directory / "machine.json"), "only": "guard"}
     assert run(Arguments(COMMAND, words)) == 3
-    told(found, 0.0, capsys)
+    printed(found, 0.0, capsys)
 
 
 @pytest.mark.parametrize(
@@ -220,14 +220,14 @@ def test_a_conclusion_that_fails_costs_no_answers(
         ("windows", 120.0, {"fingerprint": 125, "running": 125}),
     ],
 )  # fmt: skip
-def test_a_check_has_the_time_that_a_collection_is_given(
+def test_a_check_has_the_time_limit_of_a_collection(
     platform: str, timeout: float | None, limits: dict[str, float], tmp_path: Path
 ) -> None:
     site = Site(RecordedMachine({**unix_snapshot(), "platform": platform}), Vault(str(tmp_path)), timeout=timeout)
     assert {check.name: check.limit(site) for check in CHECKS if check.name in limits} == limits
 
 
-def test_who_gets_no_answer_in_time_is_told_how_to_wait_longer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_timeout_has_a_remedy_that_raises_the_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def slow(_site: Site) -> Any:
         time.sleep(0.5)
         return passed("at last")
@@ -236,5 +236,5 @@ def test_who_gets_no_answer_in_time_is_told_how_to_wait_longer(monkeypatch: pyte
     machine = AgentMachine(tmp_path)
     found = machine.diagnosis()["slow"]
     assert (found.undetermined, found.text) == (True, "no answer within 0.1 s")
-    assert found.remedy == "--timeout SECONDS gives it longer"
+    assert found.remedy == "Raise the limit with --timeout SECONDS"
     assert machine.diagnosis(timeout=1.0)["slow"].text == "at last"

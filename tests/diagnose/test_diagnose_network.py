@@ -84,7 +84,7 @@ REMEDIES = {
 
 
 @pytest.mark.parametrize("kind", REMEDIES)
-def test_an_endpoint_that_is_not_reached_fails_or_warns_with_a_remedy_for_its_reason(
+def test_an_unreachable_endpoint_has_a_remedy_for_its_reason(
     authority: Authority, machine: AgentMachine, closed_port: int, kind: str
 ) -> None:
     with unreachable(kind, authority, closed_port) as (url, variables):
@@ -113,7 +113,7 @@ def test_endpoints_that_some_work_needs_only_warn(machine: AgentMachine, service
     assert proxy.targets == [f"{service}.{REGION}.amazonaws.com:443"]
 
 
-def test_the_proxy_of_the_agents_service_is_the_one_that_is_used(
+def test_the_proxy_of_the_agents_service_is_used(
     authority: Authority, trusted: ssl.SSLContext, machine: AgentMachine
 ) -> None:
     pair = f"user:{PASSWORD}"
@@ -133,7 +133,7 @@ def test_the_proxy_of_the_agents_service_is_the_one_that_is_used(
 
 
 @pytest.mark.parametrize("more", ["", " no_proxy=localhost"], ids=["", "no_proxy"])
-def test_the_agents_service_asks_this_machine_itself_without_its_proxy(
+def test_the_agents_service_uses_no_proxy_for_this_host(
     authority: Authority, trusted: ssl.SSLContext, machine: AgentMachine, closed_port: int, more: str
 ) -> None:
     with Server(answering(), trusted) as server:
@@ -144,7 +144,7 @@ def test_the_agents_service_asks_this_machine_itself_without_its_proxy(
     assert "through" not in found.text
 
 
-def test_a_proxy_of_the_agents_service_that_refuses_fails_and_keeps_the_password(machine: AgentMachine) -> None:
+def test_a_denying_service_proxy_fails_and_hides_the_password(machine: AgentMachine) -> None:
     with Proxy("407 Proxy Authentication Required") as proxy:
         machine.unit(Environment=f"HTTPS_PROXY={proxy.at(f'user:{PASSWORD}')}")
         found = diagnosed(machine, network(), "endpoint-ssm")
@@ -165,14 +165,14 @@ def test_an_https_proxy_of_the_agents_service_passes(
 
 
 @pytest.mark.parametrize("domain", [".example", "x..example", "x" * 64])
-def test_a_service_domain_of_which_no_name_can_be_made_is_told(machine: AgentMachine, domain: str) -> None:
+def test_an_invalid_service_domain_fails(machine: AgentMachine, domain: str) -> None:
     machine.config(Agent={"ServiceDomain": domain})
     finding = diagnosed(machine, network(), "endpoint-ssm")["endpoint-ssm"]
     assert (finding.outcome, finding.remedy) == (FAIL, "Correct the endpoint in the agent's configuration")
 
 
 @pytest.mark.parametrize("scheme", ["ftp", "socks4", "gopher"])
-def test_a_proxy_of_the_agents_service_of_an_unknown_kind_fails(machine: AgentMachine, scheme: str) -> None:
+def test_a_service_proxy_of_unknown_scheme_fails(machine: AgentMachine, scheme: str) -> None:
     machine.unit(Environment=f"https_proxy={scheme}://user:{PASSWORD}@127.0.0.1:1")
     found = diagnosed(machine, network(), "endpoint-ssm")
     assert found["endpoint-ssm"].outcome == FAIL
@@ -181,17 +181,17 @@ def test_a_proxy_of_the_agents_service_of_an_unknown_kind_fails(machine: AgentMa
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "SOCKS5"])
-def test_a_proxy_that_the_agent_speaks_to_and_we_do_not_is_unknown(machine: AgentMachine, scheme: str) -> None:
+def test_a_socks_proxy_of_the_service_is_unknown(machine: AgentMachine, scheme: str) -> None:
     machine.unit(Environment=f"https_proxy={scheme}://user:{PASSWORD}@127.0.0.1:1")
     found = diagnosed(machine, network(), *(name for name in NETWORK_CHECKS if name != "clock"))
     for result in found.results:
         assert (result.finding.outcome, result.finding.undetermined) == (SKIPPED, True), result.name
-        assert "does not speak SOCKS 5" in result.finding.text
+        assert "does not support SOCKS 5" in result.finding.text
     assert PASSWORD not in repr(found)
 
 
 @pytest.mark.parametrize(
-    ("told", "proxies"),
+    ("value", "proxies"),
     [
         ("", {}),
         ("LANG=C https_proxy=http://p:1", {"https_proxy": "http://p:1"}),
@@ -200,8 +200,8 @@ def test_a_proxy_that_the_agent_speaks_to_and_we_do_not_is_unknown(machine: Agen
         ("https_proxy=http://p:1 X=it's", {"https_proxy": "http://p:1"}),
     ],
 )
-def test_proxies_are_read_as_systemd_writes_them(machine: AgentMachine, told: str, proxies: dict[str, str]) -> None:
-    machine.unit(Environment=told)
+def test_proxies_are_read_as_systemd_writes_them(machine: AgentMachine, value: str, proxies: dict[str, str]) -> None:
+    machine.unit(Environment=value)
     assert agent_proxies(machine.site()) == proxies
 
 
@@ -217,45 +217,43 @@ def test_a_proxy_of_the_shell_only_warns(machine: AgentMachine, monkeypatch: pyt
 
 
 CLOCKS = {
-    "right": (0, PASS, "the clock is right within "),
+    "right": (0, PASS, "the clock is correct within "),
     "2 minutes behind": (120, WARN, "s behind"),
     "2 minutes ahead": (-120, WARN, "s ahead"),
-    "10 minutes behind": (600, FAIL, "refuses signatures"),
-    "10 minutes ahead": (-600, FAIL, "refuses signatures"),
+    "10 minutes behind": (600, FAIL, "rejects signatures"),
+    "10 minutes ahead": (-600, FAIL, "rejects signatures"),
 }
 
 
 @pytest.mark.parametrize("case", CLOCKS)
-def test_the_clock_is_judged_by_what_signatures_allow(machine: AgentMachine, case: str) -> None:
+def test_the_clock_is_compared_with_the_limit_of_signatures(machine: AgentMachine, case: str) -> None:
     off, outcome, words = CLOCKS[case]
     with Server(answering("400 Bad Request", Date=formatdate(time.time() + off, usegmt=True))) as server:
         configured(machine, Ssm=server.url)
         found = diagnosed(machine, network(), "clock")
     assert found["clock"].outcome == outcome
     assert words in found["clock"].text
-    assert f"by the Date of {server.url}" in found["clock"].evidence
+    assert f"by the Date header of {server.url}" in found["clock"].evidence
     assert bool(found["clock"].remedy) == (outcome != PASS)
 
 
-def test_the_clock_is_taken_from_the_next_endpoint_where_one_has_no_date(
-    machine: AgentMachine, closed_port: int
-) -> None:
+def test_the_clock_uses_the_next_endpoint_without_a_date(machine: AgentMachine, closed_port: int) -> None:
     right = answering(Date=formatdate(time.time() + 600, usegmt=True))
     with Server(answering(Date="")) as without, Server(right) as server:
         configured(machine, Ssm=f"http://127.0.0.1:{closed_port}", Mds=without.url, Mgs=server.url)
         found = diagnosed(machine, network(), "clock")["clock"]
-    assert (found.outcome, found.evidence) == (FAIL, (f"by the Date of {server.url}",))
+    assert (found.outcome, found.evidence) == (FAIL, (f"by the Date header of {server.url}",))
     assert len(without.heads) == 1
 
 
-def test_a_clock_that_nothing_tells_is_not_judged(machine: AgentMachine, closed_port: int) -> None:
+def test_a_clock_without_any_date_is_skipped(machine: AgentMachine, closed_port: int) -> None:
     with Server(answering(Date="")) as server:
         configured(machine, Ssm=server.url)
         found = diagnosed(machine, network(https_proxy=f"http://127.0.0.1:{closed_port}"), "clock")["clock"]
-    assert (found.outcome, found.text) == (SKIPPED, "no endpoint answered with a date")
+    assert (found.outcome, found.text) == (SKIPPED, "no endpoint returned a date")
 
 
-def test_an_endpoint_is_asked_once_for_all_checks(machine: AgentMachine) -> None:
+def test_an_endpoint_is_requested_once_for_all_checks(machine: AgentMachine) -> None:
     with Server(answering()) as server:
         configured(machine, Ssm=server.url)
         found = diagnosed(machine, network(), "endpoint-ssm", "clock")
@@ -266,7 +264,7 @@ def test_an_endpoint_is_asked_once_for_all_checks(machine: AgentMachine) -> None
 # Without and with --network.
 
 
-def test_without_a_network_nothing_is_asked(machine: AgentMachine) -> None:
+def test_without_a_network_nothing_is_sent(machine: AgentMachine) -> None:
     machine.registration = None
     with Server(answering()) as server:
         configured(machine, **dict.fromkeys(SECTIONS.values(), server.url))
@@ -275,7 +273,7 @@ def test_without_a_network_nothing_is_asked(machine: AgentMachine) -> None:
     assert not server.heads
 
 
-def test_of_another_machine_nothing_is_asked(machine: AgentMachine) -> None:
+def test_for_another_machine_nothing_is_sent(machine: AgentMachine) -> None:
     with Server(answering()) as server:
         configured(machine, **dict.fromkeys(SECTIONS.values(), server.url))
         found = machine.diagnosis(*NETWORK_CHECKS, network=network())
@@ -283,9 +281,9 @@ def test_of_another_machine_nothing_is_asked(machine: AgentMachine) -> None:
     assert not server.heads
 
 
-def traced(folder: Path, *words: str, env: dict[str, str]) -> list[str]:
+def traced(directory: Path, *words: str, env: dict[str, str]) -> list[str]:
     """Run a command under strace, and return its calls that make or connect sockets of the internet."""
-    trace = folder / "trace"
+    trace = directory / "trace"
     done = subprocess.run(
         ["strace", "-f", "-s", "200", "-e", "trace=socket,connect,sendto,sendmsg", "-o", str(trace), COMMAND, *words],
         capture_output=True, text=True, timeout=60, env=env, check=False,
@@ -333,7 +331,7 @@ needs_no_agent = pytest.mark.skipif(
 
 
 @needs_no_agent
-def test_the_command_asks_every_endpoint_and_tells_what_the_proxy_keeps_from_it(machine: AgentMachine) -> None:
+def test_the_command_reports_every_endpoint_a_proxy_denies(machine: AgentMachine) -> None:
     with Proxy("403 Filtered") as proxy:
         code, checks = diagnosed_by_command(machine, proxy)
     assert code == 1
@@ -371,12 +369,10 @@ def test_the_command_passes_where_everything_answers(
 
 
 @needs_no_agent
-def test_the_command_tells_whoever_speaks_tls_in_the_place_of_the_service(
-    machine: AgentMachine, trusted: ssl.SSLContext
-) -> None:
+def test_the_command_reports_an_intercepting_certificate(machine: AgentMachine, trusted: ssl.SSLContext) -> None:
     with Server(answering(), trusted) as server, Proxy(to=server.port) as proxy:
         code, checks = diagnosed_by_command(machine, proxy)
     assert code == 1
     assert "kind: tls" in checks["endpoint-ssm"]["evidence"]
-    assert "Look at certificates and clock" in checks["endpoint-ssm"]["remedy"]
+    assert "Check certificates and clock" in checks["endpoint-ssm"]["remedy"]
     assert not server.heads

@@ -21,8 +21,8 @@ PROBLEMS = ("timeout", "denied", "not-found", "too-long")
 KINDS = ("files", "statuses", "folders")
 
 
-def without_account(folder: Path) -> AgentMachine:
-    machine = AgentMachine(folder)
+def without_account(directory: Path) -> AgentMachine:
+    machine = AgentMachine(directory)
     machine.file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n", 0o644)
     return machine
 
@@ -35,22 +35,24 @@ def damaged(snapshot: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         groups[f"all of {path.replace(chr(92), '/').rpartition('/')[0]}"].add(path)
     for name, paths in sorted(groups.items()):
         for error in ERRORS:
-            told = copy.deepcopy(snapshot)
+            damaged_snapshot = copy.deepcopy(snapshot)
             for kind in KINDS:
-                told[kind] = {path: error if path in paths else one for path, one in (told.get(kind) or {}).items()}
-            yield f"{name}: {error['error']}", told
+                damaged_snapshot[kind] = {
+                    path: error if path in paths else one for path, one in (damaged_snapshot.get(kind) or {}).items()
+                }
+            yield f"{name}: {error['error']}", damaged_snapshot
     for number, command in enumerate(snapshot["commands"]):
         for problem in PROBLEMS:
-            told = copy.deepcopy(snapshot)
-            told["commands"][number].update(problem=problem, returncode=None, stdout="")
-            yield f"{command['argv']}: {problem}", told
+            damaged_snapshot = copy.deepcopy(snapshot)
+            damaged_snapshot["commands"][number].update(problem=problem, returncode=None, stdout="")
+            yield f"{command['argv']}: {problem}", damaged_snapshot
 
 
 @pytest.mark.parametrize("make", [AgentMachine, without_account, MacMachine, WindowsMachine])
 def test_no_check_ends_in_an_internal_error(make: Callable[[Path], AgentMachine], tmp_path: Path) -> None:
     machine, tried, wrong = make(tmp_path), 0, []
-    for name, told in damaged(copy.deepcopy(machine.snapshot)):
-        machine.snapshot = told
+    for name, damaged_snapshot in damaged(copy.deepcopy(machine.snapshot)):
+        machine.snapshot = damaged_snapshot
         tried += 1
         wrong += [f"{name}: {one.name}" for one in machine.diagnosis().results if "internal" in one.finding.text]
     assert wrong == []

@@ -1,4 +1,4 @@
-"""`diagnose` on recorded machines with Windows and macOS: what only they have, and their places and services."""
+"""`diagnose` on recorded machines with Windows and macOS: their own checks, paths and services."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def test_a_healthy_windows_machine_passes_what_windows_has(machine: WindowsMachi
     ("check", "change", "outcome", "words"),
     [
         ("wmi", lambda m: m.snapshot["services"].update(Winmgmt="stopped"), "fail", "waits for it for 75 s"),
-        ("wmi", lambda m: m.snapshot["services"].pop("Winmgmt"), "skipped", "not told"),
+        ("wmi", lambda m: m.snapshot["services"].pop("Winmgmt"), "skipped", "cannot read the state"),
         ("image-state", lambda m: m.state("IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE"), "fail", "RESEAL_TO_OOBE"),
         ("image-state", lambda m: m.command(REG, "", 1), "skipped", "no ImageState"),
         ("running", lambda m: m.snapshot["services"].update(AmazonSSMAgent="stopped"), "fail", "is stopped"),
-        ("running", lambda m: m.snapshot["services"].pop("AmazonSSMAgent"), "fail", "no service"),
+        ("running", lambda m: m.snapshot["services"].pop("AmazonSSMAgent"), "fail", "does not exist"),
         ("running", lambda m: m.snapshot["agentProcesses"][0].update(user="WEB-7\\joe"), "fail", "runs as WEB-7\\joe"),
         (
             "running",
@@ -60,8 +60,8 @@ def test_a_healthy_windows_machine_passes_what_windows_has(machine: WindowsMachi
         ),
         ("running", lambda m: m.snapshot["agentProcesses"][0].update(started=None), "pass", "AmazonSSMAgent runs as"),
         ("running", lambda m: m.snapshot.pop("agentProcesses"), "pass", "the service AmazonSSMAgent runs"),
-        ("ssm-user", lambda m: m.account(2, MEMBERS), "skipped", "makes it when the first session starts"),
-        ("ssm-user", lambda m: m.account(0, "Administrator\r\n"), "pass", "no administrator"),
+        ("ssm-user", lambda m: m.account(2, MEMBERS), "skipped", "creates it when the first session starts"),
+        ("ssm-user", lambda m: m.account(0, "Administrator\r\n"), "pass", "is not an administrator"),
         ("installed", lambda m: m.remove(rf"{PROGRAMS}\ssm-cli.exe"), "warn", "1 of 6"),
         (
             "collector",
@@ -81,7 +81,7 @@ def test_a_healthy_windows_machine_passes_what_windows_has(machine: WindowsMachi
             "collector",
             lambda m: m.is_now("10.0.26100", "3.3.1142.0") or made_with(m, "json"),
             "warn",
-            "from 3.3.1311 on agents take WQL",
+            "agents from 3.3.1311 on use WQL",
         ),
         (
             "collector",
@@ -108,12 +108,12 @@ def test_a_check_of_windows_finds_what_is_wrong(
     machine: WindowsMachine, check: str, change: Any, outcome: str, words: str
 ) -> None:
     change(machine)
-    told = one(machine.diagnosis(check), check)
-    assert told[0] == outcome, told
-    assert words in told[1]
+    shown = one(machine.diagnosis(check), check)
+    assert shown[0] == outcome, shown
+    assert words in shown[1]
 
 
-def test_moved_type_ids_are_told_with_the_second_replacement(machine: WindowsMachine) -> None:
+def test_moved_type_ids_predict_the_second_replacement(machine: WindowsMachine) -> None:
     machine.is_now("10.0.26100")
     made_with(machine, "wql")
     order = [*NAMES[1:], NAMES[0]]
@@ -122,29 +122,27 @@ def test_moved_type_ids_are_told_with_the_second_replacement(machine: WindowsMac
     kept = dict(machine.record.hardware_hash)  # type: ignore[union-attr, arg-type]
     machine.record = machine.record.replace(hardware_hash=HardwareHash({**kept, **moved}))  # type: ignore[union-attr]
     found = machine.diagnosis()
-    outcome, told = one(found, "collector")
+    outcome, shown = one(found, "collector")
     assert outcome == "fail"
-    assert "with type id 69 in place of 64" in told
-    assert "replaces the fingerprint once more" in told
+    assert "with type id 69 in place of 64" in shown
+    assert "replaces the fingerprint once more" in shown
     assert (found.conclusion.state, found.conclusion.because) == ("will-hibernate", "collector")
     assert machine(*found.conclusion.steps[-1][1].split()[1:]).returncode == 0
 
 
-def test_an_agent_that_knows_wmic_only_is_no_good_where_there_is_none(machine: WindowsMachine) -> None:
+def test_an_agent_for_wmic_only_fails_without_wmic(machine: WindowsMachine) -> None:
     machine.is_now("10.0.26100", "3.3.987.0")
     for entry in machine.snapshot["commands"]:
         if "wmic" in entry["argv"][0]:
             entry.update(returncode=None, stdout="", problem="not-found")
     found = one(machine.diagnosis("collector"), "collector")
     assert found[0] == "fail"
-    assert "has no wmic, and agent 3.3.987.0 knows nothing else" in found[1]
+    assert "has no wmic, and agent 3.3.987.0 has no other recipe" in found[1]
 
 
 @pytest.mark.parametrize("windows", ["10.0.20348", "10.0.26050"])
 @pytest.mark.parametrize("agent", ["3.3.987.0", "3.3.5828.0"])
-def test_no_update_of_the_agent_is_advised_where_each_takes_wmic(
-    machine: WindowsMachine, windows: str, agent: str
-) -> None:
+def test_no_update_is_advised_if_all_agents_use_wmic(machine: WindowsMachine, windows: str, agent: str) -> None:
     machine.is_now(windows, agent)
     for entry in machine.snapshot["commands"]:
         if "wmic" in entry["argv"][0]:
@@ -155,7 +153,7 @@ def test_no_update_of_the_agent_is_advised_where_each_takes_wmic(
     assert finding.command.startswith("DISM /Online")
 
 
-def test_an_upgrade_of_windows_is_concluded_and_the_remedy_keeps_the_fingerprint(machine: WindowsMachine) -> None:
+def test_an_upgrade_of_windows_keeps_the_fingerprint(machine: WindowsMachine) -> None:
     machine.is_now("10.0.26100")
     made_with(machine, "wmic")
     conclusion = machine.diagnosis().conclusion
@@ -178,9 +176,9 @@ def test_wmi_that_does_not_run_is_the_cause_of_a_wait(machine: WindowsMachine) -
     assert "Start-Service Winmgmt" in found.conclusion.text
 
 
-def test_the_texts_of_the_tools_are_as_assumed() -> None:
-    assert wmic_text("uuid") in wmic_outputs(UUID)
-    assert cim_text("uuid") in json_outputs(UUID)
+def test_the_output_of_the_tools_is_as_assumed() -> None:
+    assert wmic_text("uuid") in wmic_texts(UUID)
+    assert cim_text("uuid") in json_texts(UUID)
 
 
 @pytest.mark.parametrize(
@@ -200,30 +198,28 @@ def test_each_state_of_wmi_has_a_remedy_that_fits_it(machine: WindowsMachine, st
 @pytest.mark.parametrize(
     ("then", "agent", "windows", "words"),
     [
-        ("wmic", AGENTS["wql"], "10.0.26100", "a known break of updates of either"),
-        ("json", AGENTS["wql"], "10.0.26100", "a known break of updates of either"),
-        ("wmic", AGENTS["json"], "10.0.26100", "agents 3.3.1142 to 3.3.1229 take it"),
-        ("wql", AGENTS["json"], "10.0.26100", "agents 3.3.1142 to 3.3.1229 take it"),
-        ("wql", AGENTS["wmic"], "10.0.26100", "but 3.3.1142 to 3.3.1229 take it"),
-        ("json", "3.3.1230.0", "10.0.26100", "but 3.3.1142 to 3.3.1229 take it"),
+        ("wmic", AGENTS["wql"], "10.0.26100", "an update of either changes the recipe"),
+        ("json", AGENTS["wql"], "10.0.26100", "an update of either changes the recipe"),
+        ("wmic", AGENTS["json"], "10.0.26100", "agents 3.3.1142 to 3.3.1229 use it"),
+        ("wql", AGENTS["json"], "10.0.26100", "agents 3.3.1142 to 3.3.1229 use it"),
+        ("wql", AGENTS["wmic"], "10.0.26100", "except 3.3.1142 to 3.3.1229 use it"),
+        ("json", "3.3.1230.0", "10.0.26100", "except 3.3.1142 to 3.3.1229 use it"),
         ("wql", AGENTS["wql"], "10.0.20348", "all agents on Windows before 10.0.26040"),
     ],
 )  # fmt: skip
-def test_a_changed_recipe_is_told_with_who_takes_it_now(
+def test_a_changed_recipe_names_the_agents_that_use_it(
     machine: WindowsMachine, then: str, agent: str, windows: str, words: str
 ) -> None:
     machine.is_now(windows, agent)
     made_with(machine, then)
-    outcome, told = one(machine.diagnosis("collector"), "collector")
+    outcome, shown = one(machine.diagnosis("collector"), "collector")
     assert outcome == "fail"
-    assert words in told
-    assert "the hardware did not change" in told
+    assert words in shown
+    assert "the hardware did not change" in shown
 
 
 @pytest.mark.parametrize("outcome", ["different", "cannot-tell"])
-def test_what_is_not_told_to_be_the_same_machine_is_not_to_be_taken_for_it(
-    machine: WindowsMachine, outcome: str
-) -> None:
+def test_a_recipe_of_another_machine_has_no_rebaseline(machine: WindowsMachine, outcome: str) -> None:
     """The hardware ID is that of the record, by another recipe; the rest is not, or is not known."""
     machine.is_now("10.0.26100")
     made_with(machine, "wmic")
@@ -234,7 +230,7 @@ def test_what_is_not_told_to_be_the_same_machine_is_not_to_be_taken_for_it(
     found = machine.diagnosis()
     finding = found["collector"]
     assert str(finding.outcome) == "fail"
-    assert ("another machine" if outcome == "different" else "is not known") in " ".join(finding.evidence)
+    assert ("another machine" if outcome == "different" else "unknown whether") in " ".join(finding.evidence)
     assert "rebaseline" not in f"{finding.command} {finding.remedy}"
     assert found.conclusion.because != "collector"
     assert RECIPE_REMEDY not in str(found.conclusion.steps)
@@ -268,7 +264,7 @@ def test_a_fingerprint_that_was_replaced_is_not_to_be_kept(machine: WindowsMachi
         (None, "skipped", "the snapshot does not hold the WMI class Win32_BIOS", ""),
     ],
 )
-def test_a_class_that_wmi_does_not_tell_is_told(
+def test_a_class_that_wmi_does_not_return_is_reported(
     machine: WindowsMachine, answer: Any, outcome: str, words: str, command: str
 ) -> None:
     """The record, made before, matches by its address; a new start of the agent would move the ids."""
@@ -282,7 +278,7 @@ def test_a_class_that_wmi_does_not_tell_is_told(
     assert finding.command == command
 
 
-def test_a_wait_is_told_with_the_cause_that_it_has(machine: WindowsMachine) -> None:
+def test_a_wait_has_its_cause(machine: WindowsMachine) -> None:
     """Where wmic is gone no recipe changed."""
     machine.is_now("10.0.26100", "3.3.987.0")
     for entry in machine.snapshot["commands"]:
@@ -302,12 +298,12 @@ def test_a_wait_is_told_with_the_cause_that_it_has(machine: WindowsMachine) -> N
         ("ImageState REG_SZ IMAGE_STATE_UNDEPLOYABLE", "fail"),
     ],
 )
-def test_a_state_of_the_image_that_is_not_told_is_no_fault(machine: WindowsMachine, printed: str, outcome: str) -> None:
+def test_an_unknown_state_of_the_image_is_no_fault(machine: WindowsMachine, printed: str, outcome: str) -> None:
     machine.command(REG, printed)
     assert str(machine.diagnosis("image-state")["image-state"].outcome) == outcome
 
 
-def test_a_mac_is_diagnosed_and_its_guard_called_what_it_is(tmp_path: Path) -> None:
+def test_a_mac_is_diagnosed_with_a_weak_check(tmp_path: Path) -> None:
     found = MacMachine(tmp_path).diagnosis()
     assert {r.name for r in found.results if r.finding.outcome == Outcome.WARN} == {"guard"}
     assert "never fails below 67" in one(found, "guard")[1]
@@ -316,12 +312,12 @@ def test_a_mac_is_diagnosed_and_its_guard_called_what_it_is(tmp_path: Path) -> N
     assert one(found, "package")[0] == "skipped"
 
 
-def test_a_mac_whose_agent_does_not_run_is_told_with_the_word_of_launchd(tmp_path: Path) -> None:
+def test_a_mac_without_a_running_agent_shows_launchds_state(tmp_path: Path) -> None:
     machine = MacMachine(tmp_path)
     machine.snapshot["agentProcesses"] = []
-    told = one(machine.diagnosis("running"), "running")
-    assert told[0] == "fail"
-    assert "last exit code = 1" in told[1]
+    shown = one(machine.diagnosis("running"), "running")
+    assert shown[0] == "fail"
+    assert "last exit code = 1" in shown[1]
     assert machine.diagnosis("running")["running"].command.startswith("sudo launchctl kickstart")
 
 
@@ -340,11 +336,11 @@ def test_logs_of_earlier_and_later_agents_are_understood(tmp_path: Path, version
         asked = asked.replace("produced error", "produced unrecoverable aws error")
     machine.log("amazon-ssm-agent.log", started("08:00:00", version) + (worker if old else asked))
     finding = machine.diagnosis("waiting")["waiting"]
-    told = " ".join(finding.evidence)
+    shown = " ".join(finding.evidence)
     assert finding.tag == ("waiting-worker" if old else "waiting-refresher")
     if old:
-        assert "next try: 2026-11-24T12:35:03Z" in told
+        assert "next retry: 2026-11-24T12:35:03Z" in shown
     elif version == "3.3.1142.0":
-        assert "next try: 2026-11-24T12:05:00Z to 2026-11-24T12:10:00Z" in told
+        assert "next retry: 2026-11-24T12:05:00Z to 2026-11-24T12:10:00Z" in shown
     else:
-        assert f"next try: 2026-11-25T11:40:00Z to 2026-11-25T13:40:00Z (by the schedule of {version})" in told
+        assert f"next retry: 2026-11-25T11:40:00Z to 2026-11-25T13:40:00Z (by the schedule of {version})" in shown

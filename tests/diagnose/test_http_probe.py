@@ -24,7 +24,7 @@ from servers import Authority, Proxy, Server, answering, cutting, sending, silen
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="as Linux does it")
 
 
-def test_an_answer_tells_status_body_and_clock() -> None:
+def test_an_answer_has_status_body_and_clock() -> None:
     with Server(answering("418 I'm a teapot", b"short and stout")) as server:
         answer = network().ask(f"{server.url}/pot?full=1", "GET", {"X-Asked": "yes"})
     assert (answer.status, answer.body, answer.via, answer.tls) == (418, b"short and stout", "", "")
@@ -47,7 +47,7 @@ def test_a_body_in_chunks_is_put_together() -> None:
     [("", None), ("yesterday", None), ("Tue, 99 Foo 2026 00:00:00 GMT", None), ("ahead", -600.0), ("behind", 600.0),
      ("of no zone", 0.0)],
 )  # fmt: skip
-def test_the_clock_is_held_against_the_date_of_the_answer(
+def test_the_clock_is_compared_with_the_date_of_the_answer(
     monkeypatch: pytest.MonkeyPatch, date: str, skew: float | None
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Kolkata")
@@ -67,7 +67,7 @@ def test_the_clock_is_held_against_the_date_of_the_answer(
     assert found is None if skew is None else found == pytest.approx(skew, abs=SOON)
 
 
-def test_https_is_answered_by_whom_our_authority_vouches_for(authority: Authority, trusted: ssl.SSLContext) -> None:
+def test_https_accepts_a_certificate_of_our_authority(authority: Authority, trusted: ssl.SSLContext) -> None:
     with Server(answering(), trusted) as server:
         answer = network(certificates=authority.file).ask(server.url)
         assert (answer.status, answer.tls) == (200, "TLSv1.3")
@@ -86,7 +86,7 @@ CERTIFICATES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", CERTIFICATES)
-def test_a_certificate_that_does_not_hold_is_not_accepted(authority: Authority, case: str) -> None:
+def test_an_invalid_certificate_is_rejected(authority: Authority, case: str) -> None:
     options, words = CERTIFICATES[case]
     options = dict(options)
     context = authority.context(*options.pop("names", ("localhost",)), **options)
@@ -117,7 +117,7 @@ def test_a_server_of_old_tls_is_refused(authority: Authority) -> None:
             pytest.skip(f"this OpenSSL speaks no TLS 1.1 at all: {error}")
         found = unreached(network(certificates=authority.file), server.url)
     assert found.kind == "tls"
-    assert found.text.startswith("no TLS came about (")
+    assert found.text.startswith("TLS handshake failed (")
 
 
 @pytest.mark.parametrize("text", ["", "this is no certificate"])
@@ -128,7 +128,7 @@ def test_certificates_that_cannot_be_used_are_named(tmp_path: Path, trusted: ssl
     with Server(silent) as server:
         found = unreached(network(certificates=str(file)), f"https://127.0.0.1:{server.port}")
     assert found.kind == "tls"
-    assert found.text.startswith(f"{file} cannot be used (")
+    assert found.text.startswith(f"cannot load certificates of {file} (")
 
 
 def test_a_port_on_which_nothing_listens_is_refused(closed_port: int) -> None:
@@ -137,15 +137,15 @@ def test_a_port_on_which_nothing_listens_is_refused(closed_port: int) -> None:
 
 
 @on_linux
-def test_a_place_without_a_route_is_told_so() -> None:
+def test_an_address_without_a_route_is_reported() -> None:
     # The kernel has no route for TCP to the limited broadcast address, wherever it is.
     found = unreached(network(), "http://255.255.255.255")
     assert found.kind == "no-route"
-    assert found.text == "no way to it (Network is unreachable)"
+    assert found.text == "cannot connect (Network is unreachable)"
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_server_that_never_answers_costs_no_more_than_the_limit(scheme: str) -> None:
+def test_a_silent_server_takes_no_longer_than_the_limit(scheme: str) -> None:
     with Server(silent) as server:
         begin = time.monotonic()
         found = unreached(network(seconds=0.3), f"{scheme}://127.0.0.1:{server.port}")
@@ -156,7 +156,7 @@ def test_a_server_that_never_answers_costs_no_more_than_the_limit(scheme: str) -
 
 @pytest.mark.parametrize("part", TRICKLES)
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-def test_an_answer_that_trickles_is_given_up_as_a_whole(
+def test_a_trickling_answer_ends_at_the_limit(
     authority: Authority, trusted: ssl.SSLContext, part: str, secure: bool
 ) -> None:
     with Server(trickling(TRICKLES[part]), trusted if secure else None) as server:
@@ -176,12 +176,12 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("case", GARBAGE)
-def test_an_answer_that_is_no_http_is_broken(case: str) -> None:
+def test_an_answer_other_than_http_is_broken(case: str) -> None:
     with Server(sending(GARBAGE[case])) as server:
         assert unreached(network(), server.url).kind == "broken"
 
 
-def test_plain_text_in_place_of_tls_is_told() -> None:
+def test_plain_text_instead_of_tls_is_reported() -> None:
     def serve(_: Server, connection: socket.socket) -> None:
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -191,13 +191,13 @@ def test_plain_text_in_place_of_tls_is_told() -> None:
     assert found.kind == "tls"
 
 
-def test_a_connection_that_is_reset_is_told_as_cut() -> None:
+def test_a_reset_connection_is_reported() -> None:
     with Server(cutting) as server:
         found = unreached(network(), server.url)
-    assert (found.kind, found.text) == ("broken", "the connection was cut before an answer")
+    assert (found.kind, found.text) == ("broken", "the connection was closed before an answer")
 
 
-def test_no_more_than_the_beginning_of_a_huge_body_is_read() -> None:
+def test_only_the_beginning_of_a_huge_body_is_read() -> None:
     with Server(answering(body=b"x" * 20_000_000)) as server:
         assert len(network().ask(server.url, "GET").body) == 64 * 1024
 
@@ -218,7 +218,7 @@ def ipv6() -> None:
 
 
 @pytest.mark.usefixtures("ipv6")
-def test_ipv6_is_asked_directly_and_through_a_proxy(authority: Authority, trusted: ssl.SSLContext) -> None:
+def test_ipv6_works_directly_and_through_a_proxy(authority: Authority, trusted: ssl.SSLContext) -> None:
     with Server(answering(), trusted, "::1") as server, Proxy() as proxy:
         url = f"https://[::1]:{server.port}/x"
         assert network(certificates=authority.file).ask(url).status == 200
@@ -232,11 +232,11 @@ def test_ipv6_is_asked_directly_and_through_a_proxy(authority: Authority, truste
     ["", "localhost", "ftp://127.0.0.1", "https://", "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://[::1",
      "http://127.0.0.1/a b", "http://127.0.0.1/a\r\nX: y", "http://127.0.0.1/\u00fc", "http://a b/"],
 )  # fmt: skip
-def test_what_is_no_url_is_not_asked(url: str) -> None:
+def test_an_invalid_url_is_not_requested(url: str) -> None:
     assert unreached(network(), url).kind == "url"
 
 
-def test_a_name_that_can_be_none_has_no_address() -> None:
+def test_an_invalid_name_has_no_address() -> None:
     assert unreached(network(), NO_NAME).kind == "name"
 
 
@@ -275,7 +275,7 @@ def in_namespace(tmp_path: Path, code: str, **files: str) -> list[list[str]]:
 
 
 @on_linux
-def test_name_servers_that_do_not_answer_are_not_waited_for_without_end(tmp_path: Path) -> None:
+def test_silent_name_servers_take_no_longer_than_the_limit(tmp_path: Path) -> None:
     code = """
 deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 deaf.bind(("127.0.0.1", 53))
@@ -308,11 +308,11 @@ def test_a_kernel_without_ipv6_tries_the_addresses_of_ipv4(monkeypatch: pytest.M
         assert network().ask("http://two.example").status == 200
         both.pop()
         found = unreached(network(), "http://two.example")
-    assert (found.kind, found.text) == ("no-route", "no way to it (Address family not supported by protocol)")
+    assert (found.kind, found.text) == ("no-route", "cannot connect (Address family not supported by protocol)")
 
 
 @on_linux
-def test_the_next_address_of_a_name_is_tried_when_one_refuses(tmp_path: Path) -> None:
+def test_the_next_address_is_tried_after_a_refusal(tmp_path: Path) -> None:
     code = """
 from threading import Thread
 
@@ -338,7 +338,7 @@ ask("http://two.example:8000")
 @pytest.mark.parametrize("host", [".", ".x.example", "a..example", "a.example..", "a" * 64, f"x.{'b' * 64}.example"])
 @pytest.mark.parametrize("scheme", ["https", "http"])
 @pytest.mark.parametrize("through", ["", "http", "https"])
-def test_a_name_that_is_none_is_the_urls_fault(trusted: ssl.SSLContext, through: str, scheme: str, host: str) -> None:
+def test_an_invalid_name_is_an_error_of_the_url(trusted: ssl.SSLContext, through: str, scheme: str, host: str) -> None:
     with Proxy(context=trusted if through == "https" else None) as proxy:
         found = unreached(network(proxy.at() if through else ""), f"{scheme}://{host}/")
         assert not proxy.heads

@@ -34,14 +34,14 @@ def test_https_goes_through_a_proxy_and_stays_unread(authority: Authority, trust
     assert "Proxy-Authorization" not in head + server.heads[0]
 
 
-def test_http_goes_through_a_proxy_with_its_whole_url() -> None:
+def test_http_goes_through_a_proxy_with_its_complete_url() -> None:
     with Server(answering()) as server, Proxy(pair=f"us%r:{PASSWORD}") as proxy:
         answer = network(proxy.at(f"us%25r:{PASSWORD}")).ask(f"{server.url}/x?y=z")
     assert answer.status == 200
     assert proxy.targets == [f"{server.url}/x?y=z"]
 
 
-def test_name_and_password_reach_the_proxy_and_no_text(authority: Authority, trusted: ssl.SSLContext) -> None:
+def test_name_and_password_reach_the_proxy_but_no_output(authority: Authority, trusted: ssl.SSLContext) -> None:
     with Server(answering(), trusted) as server, Proxy(pair=f"user:{PASSWORD}@/") as proxy:
         asked = network(proxy.at(f"user:{PASSWORD}%40%2F"), certificates=authority.file)
         answer = asked.ask(server.url)
@@ -78,14 +78,14 @@ def test_tls_within_tls_is_of_every_version(authority: Authority, version: ssl.T
 
 
 def secure_proxies(authority: Authority) -> dict[str, tuple[Server, str, str]]:
-    """Return proxies to which no TLS comes about: the server, the kind of the error, and words of it."""
+    """Return proxies with which the TLS handshake fails: the server, the kind of the error, and words of it."""
     return {
         "of another name": (Proxy(context=authority.context("elsewhere.example")), "tls",
                             "the proxy's certificate is not accepted: .*127.0.0.1"),
         "self-signed": (Proxy(context=authority.context("127.0.0.1", by_itself=True)), "tls",
                         "the proxy's certificate is not accepted: self.signed"),
         "plain": (Server(sending(b"HTTP/1.1 400 Bad Request\r\n\r\n")), "timeout", "no answer within"),
-        "no HTTP": (Server(answering_at_once), "tls", "no TLS with the proxy came about"),
+        "no HTTP": (Server(answering_at_once), "tls", "TLS handshake with the proxy failed"),
         "silent": (Server(silent), "timeout", "no answer within"),
     }  # fmt: skip
 
@@ -97,7 +97,7 @@ def answering_at_once(_: Server, connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("case", ["of another name", "self-signed", "plain", "no HTTP", "silent"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_an_https_proxy_without_tls_is_told_as_that(authority: Authority, case: str, scheme: str) -> None:
+def test_an_https_proxy_without_tls_is_reported(authority: Authority, case: str, scheme: str) -> None:
     with contextlib.ExitStack() as stack:
         servers = {name: (stack.enter_context(server), *rest) for name, (server, *rest) in
                    secure_proxies(authority).items()}  # fmt: skip
@@ -110,7 +110,7 @@ def test_an_https_proxy_without_tls_is_told_as_that(authority: Authority, case: 
 
 
 @pytest.mark.parametrize("part", [*TRICKLES, "handshake"])
-def test_what_trickles_within_tls_within_tls_is_given_up_as_a_whole(
+def test_trickling_within_tls_within_tls_ends_at_the_limit(
     authority: Authority, trusted: ssl.SSLContext, part: str
 ) -> None:
     serve = silent if part == "handshake" else trickling(TRICKLES[part])
@@ -124,9 +124,7 @@ def test_what_trickles_within_tls_within_tls_is_given_up_as_a_whole(
 
 
 @pytest.mark.parametrize("serve", [cutting, sending(b"")], ids=["reset", "closed"])
-def test_a_connection_that_is_cut_within_tls_within_tls_is_told(
-    authority: Authority, trusted: ssl.SSLContext, serve: Serve
-) -> None:
+def test_a_reset_within_tls_within_tls_is_reported(authority: Authority, trusted: ssl.SSLContext, serve: Serve) -> None:
     with Server(serve, trusted) as server, Proxy(context=trusted) as proxy:
         found = unreached(network(proxy.at(), certificates=authority.file), server.url)
     assert found.kind == "broken"
@@ -147,29 +145,29 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_a_proxy_that_does_not_let_through_is_told_as_that(case: str) -> None:
+def test_a_denying_proxy_is_reported(case: str) -> None:
     refusal, pair, words = REFUSALS[case]
     with Proxy(refusal, pair) as proxy:
         found = unreached(network(proxy.at(f"user:{PASSWORD}")), "https://ssm.eu-west-1.amazonaws.com")
-    assert (found.kind, found.text) == ("proxy", f"the proxy does not let it through {words}")
+    assert (found.kind, found.text) == ("proxy", f"the proxy denies the request {words}")
     assert PASSWORD not in str(found) + repr(found)
     assert proxy.targets == ["ssm.eu-west-1.amazonaws.com:443"]
 
 
-def test_what_the_proxy_denies_of_plain_http_is_no_answer_of_the_endpoint() -> None:
+def test_a_proxys_denial_of_http_is_no_answer_of_the_endpoint() -> None:
     with Server(answering()) as server, Proxy(pair=f"user:{PASSWORD}") as proxy:
         found = unreached(network(proxy.at()), server.url)
     assert found.kind == "proxy"
     assert not server.heads
 
 
-def test_a_proxy_that_is_not_there_is_told_as_that(closed_port: int) -> None:
+def test_a_missing_proxy_is_reported(closed_port: int) -> None:
     found = unreached(network(f"http://user:{PASSWORD}@127.0.0.1:{closed_port}"), "https://localhost")
     assert (found.kind, found.text) == ("refused", "the proxy refuses connections")
 
 
 @pytest.mark.parametrize("serve", [silent, trickling(b"HTTP/1.1 200 OK\r\nX: ")], ids=["silent", "trickling"])
-def test_a_proxy_that_never_answers_costs_no_more_than_the_limit(serve: Serve) -> None:
+def test_a_silent_proxy_takes_no_longer_than_the_limit(serve: Serve) -> None:
     with Server(serve) as server:
         begin = time.monotonic()
         found = unreached(network(f"http://127.0.0.1:{server.port}", 0.25), "https://localhost")
@@ -199,7 +197,7 @@ def test_the_proxy_of_a_url_is_that_of_its_variables(variables: dict[str, str], 
     assert Network("http://named:4", variables).proxy_of(url) == "http://named:4"
 
 
-def test_no_proxy_is_really_asked_directly(authority: Authority, trusted: ssl.SSLContext) -> None:
+def test_no_proxy_connects_directly(authority: Authority, trusted: ssl.SSLContext) -> None:
     with Server(answering(), trusted) as server, Proxy() as proxy:
         through = network(https_proxy=proxy.at(), certificates=authority.file)
         around = network(https_proxy=proxy.at(), no_proxy="localhost", certificates=authority.file)
@@ -215,7 +213,7 @@ def test_no_proxy_is_really_asked_directly(authority: Authority, trusted: ssl.SS
     [f"socks5://u:{PASSWORD}@h:1", f"http://u:{PASSWORD}@h:x", f"http://u:{PASSWORD}@:1", f"u:{PASSWORD}@h:99999",
      f"u:{PASSWORD}//x@h:x", f"ftp://u:{PASSWORD}@h", "http://[x", f"http://u:{PASSWORD}@[::1", f"u:{PASSWORD}@[x"],
 )  # fmt: skip
-def test_a_proxy_that_cannot_be_asked_is_refused_without_its_password(proxy: str) -> None:
+def test_an_unusable_proxy_is_rejected_without_its_password(proxy: str) -> None:
     with pytest.raises(UsageError, match=r"the proxy .* cannot be used") as caught:
         network(proxy)
     assert PASSWORD not in str(caught.value)
@@ -225,22 +223,22 @@ def test_a_proxy_that_cannot_be_asked_is_refused_without_its_password(proxy: str
 
 
 @pytest.mark.parametrize(
-    ("proxy", "told"),
+    ("proxy", "shown"),
     [("http://h:1", "http://h:1"), ("http://u:p@h:1", "http://***@h:1"), ("u:p@h:1", "***@h:1"), ("h:1", "h:1"),
      ("http://u:p@q//r@h:1", "http://***@h:1"), ("u:p//q@h:1", "***@h:1"), ("u:p://q@h", "***://***@h"),
      ("https://h/?token=t", "https://h/?***"), ("", "")],
 )  # fmt: skip
-def test_a_proxy_is_told_without_name_and_password(proxy: str, told: str) -> None:
-    assert hidden(proxy) == told
+def test_a_proxy_is_shown_without_name_and_password(proxy: str, shown: str) -> None:
+    assert hidden(proxy) == shown
 
 
 @contextlib.contextmanager
-def tinyproxy(folder: Path, *lines: str) -> Iterator[int]:
+def tinyproxy(directory: Path, *lines: str) -> Iterator[int]:
     """Run tinyproxy; gives its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    config = folder / "tinyproxy.conf"
+    config = directory / "tinyproxy.conf"
     config.write_text("\n".join([f"Port {port}", "Listen 127.0.0.1", "Timeout 20", "MaxClients 20", *lines, ""]))
     process = subprocess.Popen(
         [shutil.which("tinyproxy") or "", "-d", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -262,7 +260,7 @@ def tinyproxy(folder: Path, *lines: str) -> Iterator[int]:
 
 
 @needs_tinyproxy
-def test_tinyproxy_lets_through_whom_it_knows(authority: Authority, trusted: ssl.SSLContext, tmp_path: Path) -> None:
+def test_tinyproxy_accepts_known_users(authority: Authority, trusted: ssl.SSLContext, tmp_path: Path) -> None:
     with Server(answering(), trusted) as server, Server(answering()) as plain, Server(answering(), trusted) as barred:
         lines = (f"BasicAuth user {PASSWORD}", f"ConnectPort {server.port}")
         with tinyproxy(tmp_path, *lines) as port:

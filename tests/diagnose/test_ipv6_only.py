@@ -41,7 +41,7 @@ from agent_machines import REGION, AgentMachine, Present
 from fingerprint.diagnose import Network, diagnose
 from servers import Authority, Proxy, Server, answering, sending
 
-directory = Path(FOLDER)
+directory = Path(DIRECTORY)
 machine = AgentMachine(directory)
 
 def found(*only, network=None, **variables):
@@ -67,7 +67,7 @@ def in_namespace(tmp_path: Path, family: str, code: str, hosts: str = "") -> Any
     """Run code on a machine with these addresses only; gives what it prints, as JSON."""
     (tmp_path / "hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n{hosts}")
     (tmp_path / "resolv.conf").write_text("nameserver ::1\noptions timeout:1 attempts:1\n")
-    prelude = f"SUPPORT, FOLDER = {str(SUPPORT)!r}, {str(tmp_path)!r}\n" + PRELUDE
+    prelude = f"SUPPORT, DIRECTORY = {str(SUPPORT)!r}, {str(tmp_path)!r}\n" + PRELUDE
     script = (
         f"echo alone && mount --bind {tmp_path / 'hosts'} /etc/hosts && "
         f"mount --bind {tmp_path / 'resolv.conf'} /etc/resolv.conf && "
@@ -100,7 +100,7 @@ def lines(address: str, hosts: list[str]) -> str:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_which_families_have_a_route_is_asked_of_the_kernel(tmp_path: Path, family: str) -> None:
+def test_the_kernel_reports_which_families_have_a_route(tmp_path: Path, family: str) -> None:
     code = """
     import socket
     from fingerprint.diagnose.network import has_route
@@ -118,7 +118,7 @@ ONLY = '"endpoint-ec2messages", "endpoint-ssmmessages", "endpoint-ssm"'
 
 
 @pytest.mark.parametrize("family", ["IPv6 only", "IPv6 and link-local IPv4"])
-def test_a_healthy_machine_with_ipv6_only_is_not_red(tmp_path: Path, family: str) -> None:
+def test_a_healthy_machine_with_ipv6_only_does_not_fail(tmp_path: Path, family: str) -> None:
     """As it is set up: dual-stack, and ec2messages has no such name."""
     served = [*names("api.aws", *DUAL_STACK), "s3.dualstack.eu-west-1.amazonaws.com"]
     code = f"""
@@ -137,9 +137,7 @@ def test_a_healthy_machine_with_ipv6_only_is_not_red(tmp_path: Path, family: str
 
 @pytest.mark.parametrize("family", ["IPv6 only", "IPv6 and link-local IPv4"])
 @pytest.mark.parametrize("ssmmessages", [True, False], ids=["ssmmessages answers", "ssmmessages does not"])
-def test_without_the_flag_ec2messages_is_harmless_by_the_missing_family(
-    tmp_path: Path, family: str, ssmmessages: bool
-) -> None:
+def test_ec2messages_is_harmless_without_ipv4_and_the_flag(tmp_path: Path, family: str, ssmmessages: bool) -> None:
     """Its addresses are of IPv4, and there is no way to them; the others are named, as by VPC endpoints."""
     served = names("example", "ssm", *(["ssmmessages"] if ssmmessages else []))
     ipv4 = names("amazonaws.com", "ssm", "ec2messages", "ssmmessages")
@@ -178,7 +176,7 @@ def test_an_older_agent_still_needs_ec2messages(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "first"), [("3.3.3269.0", "update the agent to 3.3.3270 or later, and "), ("3.3.3270.0", "")]
 )
-def test_what_has_no_ipv6_is_red_and_told_how_to_get_it(tmp_path: Path, version: str, first: str) -> None:
+def test_an_endpoint_without_ipv6_fails_with_a_remedy(tmp_path: Path, version: str, first: str) -> None:
     code = f"""
     machine.command(("/usr/bin/amazon-ssm-agent", "-version"), "SSM Agent version: {version}\\n")
     machine.log("amazon-ssm-agent.log", "")
@@ -195,7 +193,7 @@ def test_what_has_no_ipv6_is_red_and_told_how_to_get_it(tmp_path: Path, version:
 
 
 @pytest.mark.parametrize("family", ["both", "IPv4 only", "neither"])
-def test_where_there_is_ipv4_or_nothing_ec2messages_is_judged_as_before(tmp_path: Path, family: str) -> None:
+def test_ec2messages_fails_with_ipv4_or_without_any_route(tmp_path: Path, family: str) -> None:
     code = f"""
     machine.config(Mgs={{"Endpoint": "ssmmessages.eu-west-1.example"}})
     with serving("ssmmessages.eu-west-1.example"):
@@ -209,7 +207,7 @@ def test_where_there_is_ipv4_or_nothing_ec2messages_is_judged_as_before(tmp_path
 
 
 @pytest.mark.parametrize("family", ["IPv6 only", "both"])
-def test_an_ec2messages_that_answers_passes_and_no_other_does(tmp_path: Path, family: str) -> None:
+def test_ec2messages_passes_only_if_it_answers(tmp_path: Path, family: str) -> None:
     """By NAT64 and DNS64 it has an address of IPv6 as well."""
     code = f"""
     with serving("ec2messages.eu-west-1.amazonaws.com", "ssmmessages.eu-west-1.amazonaws.com"):
@@ -223,7 +221,7 @@ def test_an_ec2messages_that_answers_passes_and_no_other_does(tmp_path: Path, fa
 
 @pytest.mark.parametrize("dead", [1, 6])
 @pytest.mark.parametrize("family", ["both", "IPv6 only"])
-def test_where_ipv6_is_a_dead_end_the_other_family_is_reached_in_time(tmp_path: Path, family: str, dead: int) -> None:
+def test_ipv4_is_reached_in_time_if_ipv6_is_a_dead_end(tmp_path: Path, family: str, dead: int) -> None:
     """As the agent does. No packet comes back from the addresses of IPv6, however many of them a name has."""
     code = """
     with serving("ssm.eu-west-1.api.aws", host="127.0.0.1"):
@@ -237,7 +235,7 @@ def test_where_ipv6_is_a_dead_end_the_other_family_is_reached_in_time(tmp_path: 
     assert found["taken"] < 4
 
 
-def test_behind_a_proxy_ipv6_only_excuses_nothing(tmp_path: Path) -> None:
+def test_ipv6_only_excuses_nothing_behind_a_proxy(tmp_path: Path) -> None:
     """The proxy asks in our place, whatever families we have."""
     code = f"""
     with Proxy("403 Filtered") as proxy:
@@ -255,7 +253,7 @@ def imds(host):
 
 import subprocess
 def has(address):
-    # Without a look for others that have it, so that it can be used at once.
+    # Without duplicate detection, so that it can be used at once.
     subprocess.run(["ip", "addr", "add", address, "dev", "lo", *(["nodad"] if ":" in address else [])], check=True)
 machine.registration = None
 """
@@ -273,7 +271,7 @@ IPV6, IPV4 = "fd00:ec2::254", "169.254.169.254"
 
 @pytest.mark.parametrize("mode", ["IPv6", "ipv6", "IPV6"])
 @pytest.mark.parametrize("where", ["shell", "service"])
-def test_the_mode_has_the_address_of_ipv6_asked(tmp_path: Path, mode: str, where: str) -> None:
+def test_the_mode_selects_the_ipv6_address(tmp_path: Path, mode: str, where: str) -> None:
     setting = (
         f'os.environ["{ONE}_MODE"] = "{mode}"' if where == "shell" else f'machine.unit(Environment="{ONE}_MODE={mode}")'
     )
@@ -289,7 +287,7 @@ def test_the_mode_has_the_address_of_ipv6_asked(tmp_path: Path, mode: str, where
 
 @pytest.mark.parametrize("mode", ["", "IPv4", "ipv4"])
 @pytest.mark.parametrize("family", ["IPv6 only", "both", "IPv4 only"])
-def test_without_it_or_by_it_the_address_of_ipv4_is_asked(tmp_path: Path, mode: str, family: str) -> None:
+def test_the_ipv4_address_is_the_default_of_the_mode(tmp_path: Path, mode: str, family: str) -> None:
     code = f"""
     os.environ["{ONE}_MODE"] = "{mode}"
     with imds("{IPV4}"), imds("{IPV6}"):
@@ -299,7 +297,7 @@ def test_without_it_or_by_it_the_address_of_ipv4_is_asked(tmp_path: Path, mode: 
     assert (found["outcome"], found["evidence"]) == ("pass", [f"http://{IPV4}"])
 
 
-def test_an_endpoint_that_is_named_wins_over_the_mode(tmp_path: Path) -> None:
+def test_a_configured_endpoint_has_priority_over_the_mode(tmp_path: Path) -> None:
     code = f"""
     os.environ["{ONE}_MODE"] = "IPv4"
     os.environ["{ONE}"] = "http://[{IPV6}]/"
@@ -310,7 +308,7 @@ def test_an_endpoint_that_is_named_wins_over_the_mode(tmp_path: Path) -> None:
     assert (found["outcome"], found["evidence"]) == ("pass", [f"http://[{IPV6}]"])
 
 
-def test_the_agents_service_wins_over_the_shell(tmp_path: Path) -> None:
+def test_the_agents_service_has_priority_over_the_shell(tmp_path: Path) -> None:
     code = f"""
     os.environ["{ONE}_MODE"] = "IPv4"
     machine.unit(Environment="{ONE}_MODE=IPv6")
@@ -321,7 +319,7 @@ def test_the_agents_service_wins_over_the_shell(tmp_path: Path) -> None:
     assert found["evidence"] == [f"http://[{IPV6}]"]
 
 
-def test_a_service_at_ipv6_alone_is_not_green_without_the_mode(tmp_path: Path) -> None:
+def test_a_service_at_ipv6_only_warns_without_the_mode(tmp_path: Path) -> None:
     code = f"""
     with imds("{IPV6}"):
         print(json.dumps(found("imds")))
@@ -333,7 +331,7 @@ def test_a_service_at_ipv6_alone_is_not_green_without_the_mode(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("mode", ["", "IPv6", "IPv4"])
-def test_without_the_family_nobody_waits(tmp_path: Path, mode: str) -> None:
+def test_a_missing_family_takes_no_time(tmp_path: Path, mode: str) -> None:
     """No route: at once, and not after the seconds that a server has (60 here)."""
     code = f"""
     os.environ["{ONE}_MODE"] = "{mode}"
@@ -346,7 +344,7 @@ def test_without_the_family_nobody_waits(tmp_path: Path, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["IPv5", "6", "ipv4 ", "IPv6\x1b[31m", "x" * 500])
-def test_a_mode_that_sdks_do_not_take_is_told(tmp_path: Path, mode: str) -> None:
+def test_an_invalid_mode_is_reported(tmp_path: Path, mode: str) -> None:
     code = f"""
     os.environ["{ONE}_MODE"] = {mode!r}
     print(json.dumps(found("imds")))

@@ -146,7 +146,7 @@ def test_the_guard_of_a_board_warns(tmp_path: Any) -> None:
     )
     finding = machine.diagnosis()["guard"]
     assert finding.outcome == Outcome.WARN
-    assert "5 of 9 attributes say something" in finding.text
+    assert "5 of 9 attributes have content" in finding.text
     shown = machine("check").stdout
     assert "Weak check" in shown
     assert "5 of 5 comparable attributes match; 4 carry no evidence" in shown

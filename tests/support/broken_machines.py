@@ -93,7 +93,7 @@ BROKEN: dict[str, tuple[Change, str, str, str]] = {
             started("11:00:00") + ready("11:00:01") + line("11:00:03", "INFO", NO_PERMISSION, "[ssm-agent-worker] ")
             + ready("11:30:01")
         ),
-        "hibernating", "waiting", "its role may not report its health",
+        "hibernating", "waiting", "its role does not allow health reports",
     ),
     "no way to the service": (
         log(started("08:00:00") + refused("11:59:50", "RequestError: send request failed", "34s")),
@@ -101,14 +101,14 @@ BROKEN: dict[str, tuple[Change, str, str, str]] = {
     ),
     "corrupt vault": (setting("record", b'{"fingerprint":'), "broken", "vault", "Do not restart the agent"),
     "moved to another hypervisor": (
-        other_machine, "will-hibernate", "fingerprint", "the agent will be refused after its next start",
+        other_machine, "will-hibernate", "fingerprint", "the agent will be rejected after its next start",
     ),
     "agent stopped": (lambda m: m.stopped(), "not-running", "running", "The agent does not run. Do: start it"),
     "not registered": (
         setting("registration", None), "not-registered", "registration", "register it with an activation",
     ),
     "half registered": (
-        registration(instance_id=""), "not-registered", "registration", "not complete: without node id",
+        registration(instance_id=""), "not-registered", "registration", "incomplete: missing node ID",
     ),
     "offline in another cloud": (
         both(
@@ -122,10 +122,10 @@ BROKEN: dict[str, tuple[Change, str, str, str]] = {
     ),
     "configured for another region": (
         lambda m: m.config(Agent={"Region": "us-east-1"}), "warnings", "account",
-        "This host is registered elsewhere than named here: mi-0…def0 in eu-west-1",
+        "This host is registered elsewhere than its settings say: mi-0…def0 in eu-west-1",
     ),
     "broken configuration": (
-        lambda m: m.config(Identity={"ConsumptionOrder": ["EC2"]}), "broken", "configuration", "leaves out OnPrem",
+        lambda m: m.config(Identity={"ConsumptionOrder": ["EC2"]}), "broken", "configuration", "excludes OnPrem",
     ),
-    "kept by its address": (same_address, "warnings", "fingerprint", "by its address alone"),
+    "kept by its address": (same_address, "warnings", "fingerprint", "the same machine only by its IP address"),
 }  # fmt: skip

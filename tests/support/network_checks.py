@@ -12,9 +12,9 @@ from fingerprint.diagnose import Diagnosis, Network, diagnose
 from fingerprint.diagnose.http_probe import Unreached
 
 PASSWORD = "hunter2"
-# What a slow machine may take over a limit of a fraction of a second, and no more than that.
+# Seconds that a slow machine may need beyond a limit of a fraction of a second.
 SOON = 8.0
-# Longer than any name: nobody is asked for it.
+# Longer than any name, so no name server is asked.
 NO_NAME = f"https://{'a.' * 200}b"
 TRICKLES = {
     "body": b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
@@ -25,7 +25,7 @@ NEEDED = [bucket.name for bucket in buckets(REGION, "linux") if not bucket.older
 
 
 def network(proxy: str = "", seconds: float = 5.0, certificates: str = "", **variables: str) -> Network:
-    """Return a network of nothing but what is told."""
+    """Return a network with these settings only."""
     return Network(proxy, variables, certificates, seconds)
 
 

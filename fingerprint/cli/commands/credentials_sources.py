@@ -27,7 +27,7 @@ _WORDS_WIDTH = 76
 def run(arguments: Arguments) -> int:
     if arguments.snapshot is not None:
         raise UsageError(
-            "a recording holds no files of credentials",
+            "a recording holds no credential files",
             remedy="Run it on the machine itself, or on a copied disk (--root)",
         )
     orders = _orders(arguments.root)

@@ -49,10 +49,10 @@ def run(arguments: Arguments) -> int:
 def _require_endpoint(url: str) -> None:
     # Imported here: only this needs sockets.
     from fingerprint.diagnose.http_probe import Unreached
-    from fingerprint.diagnose.network import demand_url
+    from fingerprint.diagnose.network import require_url
 
     try:
-        demand_url(url)
+        require_url(url)
     except Unreached:
         raise UsageError(f"{url!r} is no URL that can be asked", remedy="Name one as https://host:port") from None
 

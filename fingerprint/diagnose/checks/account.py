@@ -1,8 +1,8 @@
-"""Where the node is registered: its id, region and account, and whether somebody expects it elsewhere.
+"""Check where the node is registered: its ID, region and account, and whether it should be elsewhere.
 
 The account is that of the role that the service named in an error of the agent's log, else that of the access key that
-the agent shares. Expected are --region and --account; what the environment, the profile, the agent's configuration and
-the metadata service of EC2 name may well be another's, and only warns.
+the agent shares. --region and --account are required values. Values of the environment, the profile, the agent's
+configuration and EC2's metadata service may belong to something else, so they only warn.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.context import Site
     from fingerprint.types import RegistrationRecord
 
-# Tags: registered elsewhere than expected; the account is not known.
+# Tags: registered elsewhere than expected; unknown account.
 FOREIGN, WITHOUT_ACCOUNT = "foreign", "without-account"
 _DOCUMENT = "/latest/dynamic/instance-identity/document"
 _REGION, _ACCOUNT = "region", "account"
@@ -46,7 +46,7 @@ _LIMIT = 1024 * 1024
 
 
 def where(site: Site) -> Finding:
-    """Where the node is registered, and whether that is where it should be."""
+    """Check that the node is registered in the expected region and account."""
     try:
         record = site.registration
     except VaultMissing:
@@ -57,7 +57,7 @@ def where(site: Site) -> Finding:
         return _without(site, "there is no complete registration: see `registration`")
     account, how = _account_of(site, record)
     node = record.instance_id if site.reveal else masked(record.instance_id)
-    is_in = f"{node} in {record.region}, account {account or 'not known'}"
+    is_in = f"{node} in {record.region}, account {account or 'unknown'}"
     there = {_REGION: record.region, _ACCOUNT: account}
     wanted = [(what, value, f"--{what}") for what, value in ((_REGION, site.region), (_ACCOUNT, site.account)) if value]
     hints = _hints(site, record)
@@ -68,49 +68,49 @@ def where(site: Site) -> Finding:
         region = site.region or record.region
         return failed(
             f"this host is registered elsewhere: {is_in}; {', '.join(wrong)}", *evidence,
-            remedy="Register it again where it should be, with an activation of there",
+            remedy="Register it again with an activation of the right region and account",
             command=register_command(region, again=True, provider=record.provider), tag=FOREIGN,
         )  # fmt: skip
     if other and not wanted:
         return warned(
-            f"this host is registered elsewhere than named here: {is_in}; {other[0]}", *evidence,
-            remedy="Nothing, if that is meant: --region and --account say where it should be", tag=FOREIGN,
+            f"this host is registered elsewhere than its settings say: {is_in}; {other[0]}", *evidence,
+            remedy="If this is intended, confirm it with --region and --account", tag=FOREIGN,
         )  # fmt: skip
     if site.account and not account:
-        remedy = site.rights if "denied" in how else "Look for the node in the console of the service"
-        return unknown(f"{is_in}: whether it is in {site.account} is not known", *evidence, remedy=remedy)
+        remedy = site.rights if "denied" in how else "Search for the node in the console of the service"
+        return unknown(f"{is_in}: unknown whether it is in {site.account}", *evidence, remedy=remedy)
     if not account:
         return Finding(Outcome.SKIPPED, is_in, tuple(evidence), tag=WITHOUT_ACCOUNT)
     return passed(is_in, *evidence)
 
 
 def _without(site: Site, why: str) -> Finding:
-    """Return that there is no hybrid node: unknown where --account or --region expects one, except on EC2."""
+    """Return that there is no hybrid node: unknown if --account or --region requires one, except on EC2."""
     if (site.account or site.region) and site.identity_type != EC2_IDENTITY:
-        return unknown(f"whether the node is where it should be is not known: {why}")
+        return unknown(f"unknown whether the node is in the right region and account: {why}")
     return skipped(why)
 
 
 def _account_of(site: Site, record: RegistrationRecord) -> tuple[str, str]:
-    """Return the account, "" if it is not known, and how it is known or why not."""
+    """Return the account, "" if unknown, and its source or why it is unknown."""
     try:
         role = site.timeline.role
     except OSError:
         role = None
     if role is not None and role.node == record.instance_id:
-        return role.account, f"account by the ARN of its role {role.name}, in the agent's log"
+        return role.account, f"account from the ARN of its role {role.name} in the agent's log"
     if site.recorded:
         return "", "the log names no role of this node, and a recording holds no credentials"
     path = site.paths.identity
     try:
-        told = parse_agent_credentials(site.machine.read_file(path))
+        credentials = parse_agent_credentials(site.machine.read_file(path))
     except OSError as error:
         return "", f"the log names no role of this node, and {path} names no credentials ({error.strerror})"
-    if told is None or not told.file:
+    if credentials is None or not credentials.file:
         return "", "the log names no role of this node, and the agent shares no credentials"
-    if told.node != record.instance_id:
+    if credentials.node != record.instance_id:
         return "", "the agent's last credentials are those of another node than the registration's"
-    return _account_of_profile(site, told.file, told.profile)
+    return _account_of_profile(site, credentials.file, credentials.profile)
 
 
 def _account_of_profile(site: Site, path: str, profile: str) -> tuple[str, str]:
@@ -119,17 +119,17 @@ def _account_of_profile(site: Site, path: str, profile: str) -> tuple[str, str]:
         data = site.machine.unrecorded.read_file(path, _LIMIT)
         key = DIALECTS[BOTOCORE](data.decode("utf-8")).get(profile, {}).get(ACCESS_KEY, "")
     except (OSError, ValueError, Unreadable) as error:
-        why = error.strerror if isinstance(error, OSError) else "no SDK reads it"
+        why = error.strerror if isinstance(error, OSError) else "no SDK can read it"
         return "", f"the log names no role of this node, and {shown} cannot be read ({why or error})"
     account = account_of_key(key)
     if not account:
         return "", f"the log names no role of this node, and the key in {shown} does not contain its account"
-    return account, f"account by the id of the access key that the agent shares in {shown}"
+    return account, f"account from the ID of the access key that the agent shares in {shown}"
 
 
 def _hints(site: Site, record: RegistrationRecord) -> list[tuple[str, str, str]]:
-    """Return (region or account, its value, what names it) of what may name where the node should be."""
-    found = [(_REGION, site.setting("Agent", "Region"), f"Agent.Region of {site.paths.config}")]
+    """Return (region or account, value, source) of each setting that may name where the node should be."""
+    found = [(_REGION, site.setting("Agent", "Region"), f"Agent.Region of {site.places.config}")]
     if not site.elsewhere:
         found += _of_shell(site)
         found += _of_instance(site, record)
@@ -139,14 +139,14 @@ def _hints(site: Site, record: RegistrationRecord) -> list[tuple[str, str, str]]
 def _of_shell(site: Site) -> list[tuple[str, str, str]]:
     environ = os.environ
     if not is_own(environ):
-        # Of another user than whose rights this has.
+        # The environment belongs to another user than the effective one.
         return []
     named = [(_REGION, environ.get(name, ""), name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")]
     key = account_of_key(environ.get("AWS_ACCESS_KEY_ID", ""))
     path, (_, section) = os.path.expanduser(config_file("~", environ)), named_profile(environ)
     parser = RawConfigParser(default_section="\0", strict=False, allow_no_value=True)
     try:
-        # What is no regular file is not waited for.
+        # Does not block on anything but a regular file.
         parser.read_string(site.machine.unrecorded.read_file(path, _LIMIT).decode("utf-8"))
         region = parser.get(section, "region", fallback="") or ""
     except (IniError, OSError, UnicodeDecodeError):
@@ -155,7 +155,7 @@ def _of_shell(site: Site) -> list[tuple[str, str, str]]:
 
 
 def _of_instance(site: Site, record: RegistrationRecord) -> list[tuple[str, str, str]]:
-    """Return what the metadata service of the EC2 instance names, if it is one and the network may be asked."""
+    """Return the region and account of the EC2 instance, if it is one and the network may be used."""
     if without_network(site) is not None or not (record.provider == EC2 or _is_instance(site)):
         return []
     base = base_url(site)
@@ -163,12 +163,12 @@ def _of_instance(site: Site, record: RegistrationRecord) -> list[tuple[str, str,
         return []
     try:
         answer, _, _ = ask_ec2(network_of(site), base, _DOCUMENT)
-        told = loads(answer.body) if answer.status == 200 else None
+        document = loads(answer.body) if answer.status == 200 else None
     except (Unreached, JsonError):
         return []
-    if not isinstance(told, dict):
+    if not isinstance(document, dict):
         return []
-    account, region = told.get("accountId"), told.get("region")
+    account, region = document.get("accountId"), document.get("region")
     by = "the EC2 instance itself"
     found = [(_REGION, region, by)] if isinstance(region, str) else []
     return found + ([(_ACCOUNT, account, by)] if isinstance(account, str) and is_account(account) else [])

@@ -1,4 +1,4 @@
-"""The agent itself: installed, untouched, running, and which version."""
+"""Checks of the agent itself: installed, unchanged, running, and its version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fingerprint.agent.versions import assess, open_vulnerabilities, row_since
 from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose.checks.releases import UPDATE, how_to_update
 from fingerprint.diagnose.checks.waiting import wait_of
-from fingerprint.diagnose.result import failed, passed, skipped, unknown, untold, warned
+from fingerprint.diagnose.result import failed, not_on_disk, passed, skipped, unknown, warned
 from fingerprint.machine.base import NotThisMachine
 
 TYPE_CHECKING = False
@@ -27,20 +27,20 @@ _EXPECTED_USERS = {"windows": ("NT AUTHORITY\\SYSTEM", "LocalSystem", "SYSTEM")}
 _DPKG, _RPM = "/usr/bin/dpkg", "/usr/bin/rpm"
 _LAUNCHCTL = "/bin/launchctl"
 _OS_RELEASE = "/etc/os-release"
-# The third column of dpkg -V and rpm -V marks what its owner may change.
-_CONFIGURATION = (" c ", f"{paths_of('linux').config.rpartition('/')[0]}/", "/etc/init/", UNITS[0])
+# The third column of dpkg -V and rpm -V marks configuration files, which may change.
+_CONFIGURATION = (" c ", f"{places_of('linux').config.rpartition('/')[0]}/", "/etc/init/", UNITS[0])
 _SEE_WAITING = "See `waiting` for what fails"
-# Of unit files. One that is enabled in /run only is not after the next start.
+# States of unit files. A unit that is enabled only in /run does not start at boot.
 _NOT_AT_BOOT = ("disabled", "enabled-runtime", "indirect", "linked", "linked-runtime", "masked", "masked-runtime")
-_GO_BACK, _REVERT = "Go back to the version before", f"snap revert {PACKAGE}"
-# Between the start of the process and the line that tells it.
+_GO_BACK, _REVERT = "Revert to the previous version", f"snap revert {PACKAGE}"
+# Between the start of the process and its first line in the log.
 _SAME_START_SECONDS = 5.0
-# What images leave out to be small (path-exclude of dpkg).
+# Files that small images leave out (path-exclude of dpkg).
 _LEFT_OUT = re.compile(r"missing +(?:[a-z] +)?/usr/share/(?:doc|man|locale)(?:/|$)")
 
 
 def installed(site: Site) -> Finding:
-    """Whether the agent's programs are there, and nobody else may change them."""
+    """Check that the agent's programs exist and only root may change them."""
     missing, unsafe = [], []
     found = 0
     for name in site.paths.binaries:
@@ -60,26 +60,26 @@ def installed(site: Site) -> Finding:
             unsafe.append(f"{path}: mode {status.mode:04o}, owner {status.uid}")
     if not found:
         if site.has_agent is None:
-            return skipped("the recording does not tell of the agent")
-        return failed("the agent is not installed", f"there is nothing in {site.program_directory}",
+            return skipped("the recording does not cover the agent")
+        return failed("the agent is not installed", f"{site.program_folder} has none of its programs",
                       remedy="Install it with ssm-setup-cli", tag="not-installed")  # fmt: skip
     if unsafe:
-        return failed("others than root may change the agent's programs, which run as root", *unsafe,
-                      remedy="Install it again, and find out who changed that")  # fmt: skip
-    if site.paths.core in {path.rpartition(site.paths.separator)[2] for path in missing}:
-        return failed("the agent's main program is missing", *missing, remedy="Install it again", tag="not-installed")
+        return failed("users other than root may change the agent's programs, which run as root", *unsafe,
+                      remedy="Reinstall it, and find out who changed the permissions")  # fmt: skip
+    if site.places.core in {path.rpartition(site.places.separator)[2] for path in missing}:
+        return failed("the agent's main program is missing", *missing, remedy="Reinstall it", tag="not-installed")
     if missing:
-        return warned(f"{len(missing)} of {len(site.paths.binaries)} programs are missing", *missing,
-                      "agents before 3.0 have fewer of them", remedy="Install it again")  # fmt: skip
-    return passed(f"installed in {site.program_directory}")
+        return warned(f"{len(missing)} of {len(site.places.binaries)} programs are missing", *missing,
+                      "agents before 3.0 have fewer programs", remedy="Reinstall it")  # fmt: skip
+    return passed(f"installed in {site.program_folder}")
 
 
 def package(site: Site) -> Finding:
-    """Whether the files of the agent's package are as they were installed."""
+    """Check that the files of the agent's package are as installed."""
     if site.machine.platform != "linux":
-        return skipped("only packages of Linux can be verified")
+        return skipped("only Linux packages can be verified")
     if site.copied:
-        return untold("it is a copied disk, whose package manager is not run")
+        return not_on_disk("the package manager of a copied disk is not run")
     try:
         commands = [
             command for command, program in (
@@ -90,27 +90,27 @@ def package(site: Site) -> Finding:
     except NotThisMachine as error:
         return skipped(str(error.strerror))
     if any(result.problem == "timeout" for result in results):
-        return unknown("the package manager did not answer in time")
+        return unknown("the package manager timed out")
     if results and all(result.problem in ("not-run", "not-recorded") for result in results):
-        return skipped(results[0].stderr or "the recording does not tell")
+        return skipped(results[0].stderr or "not in the recording")
     lines = [line for result in results for line in _lines(result)]
     touched = [line for line in lines if not _LEFT_OUT.match(line) and not any(mark in line for mark in _CONFIGURATION)]
     if touched:
         return failed(f"{len(touched)} file{'s' * (len(touched) != 1)} of the package changed since it was installed",
-                      *touched[:20], remedy="Install it again, and find out who changed that")  # fmt: skip
+                      *touched[:20], remedy="Reinstall it, and find out who changed the files")  # fmt: skip
     if any(result.succeeded or _lines(result) for result in results):
-        left_out = ", but for documentation that was left out" if any(map(_LEFT_OUT.match, lines)) else ""
+        left_out = ", except documentation that was not installed" if any(map(_LEFT_OUT.match, lines)) else ""
         return passed(f"the files of its package are as installed{left_out}", *lines)
     broken = [result for result in results if not _says_not_installed(result)]
     if broken:
-        ended = broken[0].problem or f"it ended with {broken[0].returncode}"
+        ended = broken[0].problem or f"exit code {broken[0].returncode}"
         return unknown(f"{' '.join(broken[0].argv)}: {ended}", *broken[0].stderr.splitlines()[:3],
-                       remedy="Run it by itself, and mend what it complains of")  # fmt: skip
-    return skipped("it was installed without dpkg and rpm")
+                       remedy="Run the command alone and fix what it reports")  # fmt: skip
+    return skipped("not installed by dpkg or rpm")
 
 
 def _lines(result: CommandResult) -> list[str]:
-    """Return what a package manager tells of files."""
+    """Return the lines of a package manager about files."""
     if result.problem or _says_not_installed(result):
         return []
     return [line for line in result.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
@@ -123,9 +123,9 @@ def _says_not_installed(result: CommandResult) -> bool:
 
 
 def running(site: Site) -> Finding:
-    """Whether the agent runs, as whom, and since when."""
+    """Check that one agent runs, as root and also after a boot."""
     if site.copied:
-        return untold("nothing runs on a copied disk")
+        return not_on_disk("nothing runs on a copied disk")
     try:
         if site.machine.platform == "windows":
             return _windows_service(site)
@@ -148,7 +148,7 @@ def running(site: Site) -> Finding:
         described += _why_disabled(site)
     if not core and disabled:
         return failed(
-            f"the agent does not run, and will not after the next start of the machine: its unit is {disabled}",
+            f"the agent does not run and will not start at boot: its unit is {disabled}",
             *described, remedy="Enable and start it", command=_enable_command(unit, now=True), tag="not-running",
         )  # fmt: skip
     if not core:
@@ -156,41 +156,41 @@ def running(site: Site) -> Finding:
             "the agent does not run", *described, remedy="Start it", command=restart_command(site), tag="not-running"
         )
     if len(core) > 1:
-        return warned(f"{len(core)} agents run at once: each takes the other's messages", *described,
-                      remedy="Stop them, and start the service once", command=restart_command(site))  # fmt: skip
+        return warned(f"{len(core)} agents run at the same time and take each other's messages", *described,
+                      remedy="Stop them, then start the service once", command=restart_command(site))  # fmt: skip
     user = core[0].user
     if user not in ("root", ""):
         return failed(f"the agent runs as {user}, not as root: it cannot read its vault", *described,
-                      remedy="Take User= out of its unit, and restart it", command=restart_command(site))  # fmt: skip
+                      remedy="Remove User= from its unit and restart it", command=restart_command(site))  # fmt: skip
     if disabled:
-        return warned(f"the agent runs, and will not after the next start of the machine: its unit is {disabled}",
+        return warned(f"the agent runs but will not start at boot: its unit is {disabled}",
                       *described, remedy="Enable it", command=_enable_command(unit))  # fmt: skip
     since = f" since {utc(core[0].started)}" if core[0].started is not None else ""
-    worker = f", with {len(workers)} worker{'s' * (len(workers) != 1)}" if workers else ", and has started no worker"
+    worker = f", with {len(workers)} worker{'s' * (len(workers) != 1)}" if workers else ", without a worker"
     return passed(f"the agent runs{since}{worker}", *described)
 
 
 def _not_at_boot(unit: dict[str, str] | None) -> str:
-    """Return the state of a unit that is not started with the machine, such as "disabled"; "" of another one."""
+    """Return the state of a unit that does not start at boot, such as "disabled"; "" if it does."""
     state = (unit or {}).get("UnitFileState", "")
     return state if state in _NOT_AT_BOOT else ""
 
 
 def _enable_command(unit: dict[str, str] | None, *, now: bool = False) -> str:
-    """Return the command that lets the agent start with the machine; `now`: and at once."""
+    """Return the command that makes the agent start at boot; with `now` also at once."""
     name = (unit or {}).get("Id", PACKAGE)
-    # Snapd keeps its own word on which services start.
+    # snapd stores itself which services start.
     snap = name.startswith("snap.")
     enable = f"snap start --enable {PACKAGE}" if snap else f"systemctl enable {'--now ' * now}{name}"
     masked = _not_at_boot(unit)
     if not masked.startswith("masked"):
         return enable
-    # What is masked in /run is not unmasked without the option.
+    # A unit that is masked in /run requires the option.
     return f"systemctl unmask {'--runtime ' * masked.endswith('-runtime')}{name} && {enable}"
 
 
 def _why_disabled(site: Site) -> list[str]:
-    """Return what is known to disable the unit on this system, as evidence."""
+    """Return the known reason why this system disables the unit, as evidence."""
     try:
         release = site.machine.read_file(_OS_RELEASE).decode("utf-8", "replace")
     except OSError:
@@ -204,7 +204,7 @@ def _why_disabled(site: Site) -> list[str]:
 
 
 def unit_of(site: Site) -> dict[str, str] | None:
-    """Return what systemd tells of the agent's unit, None if it tells nothing."""
+    """Return the properties of the agent's systemd unit, None without them."""
     try:
         return site.unit
     except OSError:
@@ -212,7 +212,7 @@ def unit_of(site: Site) -> dict[str, str] | None:
 
 
 def restart_command(site: Site) -> str:
-    """Return the command that starts the agent, also if it runs."""
+    """Return the command that starts or restarts the agent."""
     if site.machine.platform == "macos":
         return f"sudo launchctl kickstart -k system/{LAUNCHD_SERVICE}"
     if site.machine.platform == "windows":
@@ -233,7 +233,7 @@ def _windows_service(site: Site) -> Finding:
     try:
         state = site.machine.service_state(WINDOWS_SERVICE)
     except FileNotFoundError:
-        return failed(f"there is no service {WINDOWS_SERVICE}", remedy="Install the agent", tag="not-installed")
+        return failed(f"the service {WINDOWS_SERVICE} does not exist", remedy="Install the agent", tag="not-installed")
     if state != "running":
         return failed(
             f"the service {WINDOWS_SERVICE} is {state}",
@@ -248,67 +248,67 @@ def _windows_service(site: Site) -> Finding:
     user = core.user if core is not None else ""
     since = f" since {utc(core.started)}" if core is not None and core.started is not None else ""
     if user and user.upper() not in (name.upper() for name in _EXPECTED_USERS["windows"]):
-        return failed(f"the agent runs as {user}, not as SYSTEM", remedy="Let its service log on as LocalSystem")
+        return failed(f"the agent runs as {user}, not as SYSTEM", remedy="Set its service to log on as LocalSystem")
     return passed(f"the service {WINDOWS_SERVICE} runs{since}{f' as {user}' if user else ''}",
                   *(f"{one.name}: process {one.pid}" for one in (core,) if one is not None))  # fmt: skip
 
 
 def version(site: Site) -> Finding:
-    """Which version runs, and how it behaves."""
-    told, behaviour = site.version, site.behaviour
-    if not told:
-        return skipped(f"its version is not known; {behaviour.text}")
-    numbers = version_of(told)
-    concerns = _concerns(told)
+    """Check the version of the agent: known defects, updates and restarts."""
+    installed, behaviour = site.version, site.behaviour
+    if not installed:
+        return skipped(behaviour.text)
+    numbers = version_of(installed)
+    concerns = _concerns(installed)
     running, (updated, fails) = _running_another(site), _updated(site)
     if fails:
         concerns.insert(
-            0, (f"{updated}, and it fails since then", _GO_BACK if site.program_directory == SNAP else _SEE_WAITING)
+            0, (f"{updated}, and has failed since then", _GO_BACK if site.program_folder == SNAP else _SEE_WAITING)
         )
     if running:
         concerns.insert(0, (running, "Restart it"))
     evidence = [text for text, _ in concerns]
     if updated and not fails:
         evidence.append(updated)
-    if site.program_directory == SNAP:
-        evidence.append(f"it is a snap, which is refreshed by itself: `snap refresh --hold {PACKAGE}` keeps a version")
+    if site.program_folder == SNAP:
+        evidence.append(f"snapd refreshes it automatically: `snap refresh --hold {PACKAGE}` keeps the version")
     if not numbers:
-        return warned(f"version {quoted(told)} is no version of the agent's", behaviour.text,
-                      remedy="Compare it with the package that was installed")  # fmt: skip
+        return warned(f"{quoted(installed)} is not a version of the agent", behaviour.text,
+                      remedy="Compare it with the installed package")  # fmt: skip
     if concerns:
         text, remedy = concerns[0]
         remedy, command = _commanded(site, remedy)
-        return warned(f"version {told}: {text}", *evidence[1:], behaviour.text, remedy=remedy, command=command)
+        return warned(f"version {installed}: {text}", *evidence[1:], behaviour.text, remedy=remedy, command=command)
     if not behaviour.known:
-        return passed(f"version {told}; {behaviour.text}", *evidence)
-    return passed(f"version {told}", *evidence, behaviour.text)
+        return passed(f"version {installed}; {behaviour.text}", *evidence)
+    return passed(f"version {installed}", *evidence, behaviour.text)
 
 
 def _commanded(site: Site, remedy: str) -> tuple[str, str]:
-    """Return a remedy with its command, "" where there is none to type."""
+    """Return a remedy with its command, "" for none."""
     if remedy == _GO_BACK:
         return remedy, _REVERT
     return how_to_update(site) if remedy == UPDATE else (remedy, "")
 
 
-def _concerns(told: str) -> list[tuple[str, str]]:
-    """Return what is to be known of a version, and what to do about each, the gravest first."""
-    if not version_of(told):
+def _concerns(version: str) -> list[tuple[str, str]]:
+    """Return (defect, remedy) of a version, the gravest first."""
+    if not version_of(version):
         return []
-    row, found = assess(told).row, []
+    row, found = assess(version).row, []
     half_hour = row_since("longest_pause", 1800)
     if not row.core_requests:
         found.append((
-            "after a refusal its worker hibernates, and asks again after pauses that grow to an hour; from "
-            f"{row_since('core_requests', True)} on the core agent gets the credentials, from {half_hour} on it waits "
-            "for half an hour at most", "Restart it after any repair; update it",
+            "after a rejection its worker hibernates and retries after pauses of up to an hour; from "
+            f"{row_since('core_requests', True)} on the core agent requests the credentials, from {half_hour} on it "
+            "waits at most half an hour", "Restart it after each fix, and update it",
         ))  # fmt: skip
     elif row.longest_pause is None:
         found.append((
-            "it waits for a day after a refusal, and for up to 22 hours after other errors; from "
-            f"{half_hour} on it waits for half an hour", "Restart it after any repair; update it",
+            "it waits a day after a rejection and up to 22 hours after other errors; from "
+            f"{half_hour} on it waits at most half an hour", "Restart it after each fix, and update it",
         ))  # fmt: skip
-    holes = open_vulnerabilities(told)
+    holes = open_vulnerabilities(version)
     if holes:
         named = ", ".join(f"{name} (fixed in {fixed})" for name, fixed in holes)
         found.append((f"it has {named}", UPDATE))
@@ -316,9 +316,9 @@ def _concerns(told: str) -> list[tuple[str, str]]:
 
 
 def _updated(site: Site) -> tuple[str, bool]:
-    """Return that the agent was updated, by its log, "" if it was not; and whether it fails since then."""
+    """Return the last update in the agent's log, "" for none, and whether the agent has failed since."""
     try:
-        timeline = site.timeline
+        timeline = site.story
         wait = wait_of(site)
     except OSError:
         return "", False
@@ -327,14 +327,15 @@ def _updated(site: Site) -> tuple[str, bool]:
         if before.version != run.version:
             at = site.seconds_of(run.started)
             when = utc(at) if at is not None else run.started
-            how = "refreshed by snapd" if site.program_directory == SNAP else "updated"
-            fails = wait is not None and wait.since >= run.started > timeline.last_good and bool(timeline.last_good)
+            how = "refreshed by snapd" if site.program_folder == SNAP else "updated"
+            good = timeline.last_good
+            fails = wait is not None and wait.since >= run.started > good and bool(good)
             return f"it was {how} from {before.version} to {run.version} at {when}", fails
     return "", False
 
 
 def _running_another(site: Site) -> str:
-    """Return that the process is of another version than the program, as after an update; "" if it is not."""
+    """Return that the process has another version than the program, as after an update; "" if not."""
     try:
         run, started = site.timeline.run, site.started
     except OSError:
@@ -344,4 +345,4 @@ def _running_another(site: Site) -> str:
         return ""
     if version_of(run.version) == version_of(site.version):
         return ""
-    return f"the agent that runs is {run.version}: it was replaced without a restart"
+    return f"the running agent is {run.version}: its program was replaced without a restart"

@@ -1,4 +1,4 @@
-"""How the agent is configured: whether it can load that at all, read as its own decoder does, and what matters here."""
+"""Check the agent's configuration: whether the agent can load it, and the settings that matter here."""
 
 from __future__ import annotations
 
@@ -16,51 +16,52 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
-# JSON that the agent's decoder reads, and ours does not.
+# JSON that the agent's decoder accepts and ours does not.
 _READ_BY_THE_AGENT = ("not UTF-8", "lone surrogate", "nested too deeply")
 _NOTES_SHOWN = 20
 
 
 def configuration(site: Site) -> Finding:
-    """Whether the agent can read its configuration, and what in it matters here."""
-    path = site.paths.config
+    """Check that the agent can read its configuration, and that it uses its registration."""
+    path = site.places.config
     try:
         config = site.config
     except OSError as error:
         return unknown(f"{path}: {error.strerror or error}")
     except ValueError as error:
         if str(error).startswith(_READ_BY_THE_AGENT):
-            return unknown(f"{path}: {error}; the agent may read it, this program does not",
-                           remedy="Write it as UTF-8")  # fmt: skip
-        return _not_loaded(site, f"{path} is no JSON", str(error))
+            return unknown(f"{path}: {error}; the agent may accept it, this program does not",
+                           remedy="Save it as UTF-8")  # fmt: skip
+        return _not_loaded(site, f"{path} is not JSON", str(error))
     if config is None:
-        return passed("the defaults", f"{path} does not exist")
+        return passed("the agent uses its defaults", f"{path} does not exist")
     if not config:
-        return passed("the defaults", f"{path} sets nothing")
-    # The program decides what its next start makes of it, not the process.
+        return passed("the agent uses its defaults", f"{path} sets nothing")
+    # The next start reads it with the installed program, not with the running one.
     found = settings_of(config, site.version)
     settings, wrong, assessed = found.values, found.wrong, assess(site.version)
     if wrong:
         return _not_loaded(site, f"{path} has {len(wrong)} value{'s' * (len(wrong) != 1)} of the wrong type",
                            *(text for _, text in wrong), *(() if assessed.known else (assessed.text,)))  # fmt: skip
-    told = []
+    shown = []
     for section in ("Ssm", "Mds", "Mgs", "S3", "Kms", "CloudWatchLogs"):
         endpoint = settings.get(f"{section}.Endpoint")
         if endpoint:
-            told.append(f"{section}.Endpoint is {hidden(endpoint)}")
+            shown.append(f"{section}.Endpoint is {hidden(endpoint)}")
     if uses_dual_stack(settings):
-        told.append("endpoints are those for IPv4 and IPv6 (Agent.UseDualStackEndpoint)")
+        shown.append("endpoints are dual-stack (Agent.UseDualStackEndpoint)")
     if settings.get("Profile.ShareCreds") is False:
-        told.append("credentials are not shared: its worker waits, not the core agent")
+        shown.append("credentials are not shared: the worker waits, not the core agent")
     if settings.get("Agent.EnforceWorkspaceRootOwnership") is False:
-        told.append("the vault may belong to another user than root (Agent.EnforceWorkspaceRootOwnership is false)")
+        shown.append("the vault may belong to another user than root (Agent.EnforceWorkspaceRootOwnership is false)")
     order, strange = identity_order(settings)
     if strange:
-        told.append(f"the agent knows no identity {', '.join(map(ascii, strange))}: its order is {', '.join(order)}")
+        names = ", ".join(map(ascii, strange))
+        shown.append(f"the agent does not know the identity {names}: its order is {', '.join(order)}")
     if ON_PREMISES not in order and _has_registration(site):
-        return failed(f"the order of identities ({', '.join(order)}) leaves out OnPrem: the registration is "
-                      "never used", *told,
-                      remedy="Take Identity.ConsumptionOrder out, and restart the agent", tag="order")  # fmt: skip
+        return failed(f"the order of identities ({', '.join(order)}) excludes OnPrem: the registration is "
+                      "never used", *shown,
+                      remedy="Remove Identity.ConsumptionOrder and restart the agent", tag="order")  # fmt: skip
     notes, later = [*found.replaced, *found.ignored], found.wrong_later
     text = f"{path} is read"
     if notes:
@@ -71,20 +72,20 @@ def configuration(site: Site) -> Finding:
         notes.append(assessed.text)
     if later:
         return warned(
-            f"{path} has {len(later)} value{'s' * (len(later) != 1)} of the wrong type, of settings that only newer "
-            "agents know: one of them would not start with it", *(wanted for _, wanted in later), *notes, *told,
-            remedy="Fix it before the agent is updated",
+            f"{path} has {len(later)} value{'s' * (len(later) != 1)} of the wrong type in settings that only newer "
+            "agents know: a newer agent would not start", *(wanted for _, wanted in later), *notes, *shown,
+            remedy="Fix it before you update the agent",
         )  # fmt: skip
-    return passed(text, *notes, *told)
+    return passed(text, *notes, *shown)
 
 
 def _not_loaded(site: Site, what: str, *evidence: str) -> Finding:
-    """Return that the agent does not start, as it cannot load its configuration."""
+    """Return that the agent does not start, because it cannot load its configuration."""
     unit = unit_of(site) if site.machine.platform == "linux" else None
-    again = ("systemd starts it again every 90 s, in vain",) if unit and unit.get("Id") == UNITS[0] else ()
+    again = ("systemd restarts it every 90 s without success",) if unit and unit.get("Id") == UNITS[0] else ()
     return failed(f"{what}: the agent does not start with it", *evidence,
-                  "at its start it ends with \"app config could not be loaded\"; one that runs has read it before",
-                  *again, remedy="Mend it, or move it away to have the defaults, and restart the agent",
+                  "at its start it exits with \"app config could not be loaded\"; a running agent read the file before",
+                  *again, remedy="Fix it, or move it away to use the defaults, and restart the agent",
                   tag="configuration")  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-"""Files with credentials: who beside root, SYSTEM and administrators may read or change them.
+"""Check who may read or change files with credentials, besides root, SYSTEM and administrators.
 
 Source: AWS's page "Learn technical details about the SSM Agent" (docs/aws-page.md, statements 1 to 3). Access control
-lists were looked at in recordings only, not on Windows.
+lists were tested with recordings only, not on Windows.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-# What the bits of a mode let somebody do with a file.
+# Permissions of the bits of a mode.
 _MAY = {4: "read", 2: "change", 6: "read and change"}
-# Agents 3.2 keep them there.
+# Agents 3.2 store them there.
 _KEEPS = (3, 2)
 _ROLE = "the default host management role"
 
 
 def files(site: Site) -> Finding:
-    """Whether others may read files with credentials, and whether those of earlier versions were left behind."""
-    told = agent_credentials(site)
-    shared = told.file if told is not None and not isinstance(told, OSError) else ""
-    unread = [(site.paths.identity, told)] if isinstance(told, OSError) else []
-    look = _on_windows if site.machine.platform == "windows" else _on_unix
-    return look(site, shared, unread)
+    """Check that others cannot read files with credentials, and that earlier versions left none."""
+    credentials = agent_credentials(site)
+    shared = credentials.file if credentials is not None and not isinstance(credentials, OSError) else ""
+    unread = [(site.places.identity, credentials)] if isinstance(credentials, OSError) else []
+    check = _on_windows if site.machine.platform == "windows" else _on_unix
+    return check(site, shared, unread)
 
 
 def _conclude(
     site: Site, seen: dict[str, str], unread: list[tuple[str, OSError]], nobody_else: str, command: str
 ) -> Finding:
-    """Return what is found where nobody else may read what could be looked at.
+    """Return the finding if nobody else may read the files that could be checked.
 
     Args:
-        site: what is looked at.
-        seen: path -> what is told of it, as evidence.
-        unread: what could not be looked at, and why.
-        nobody_else: who alone reads them.
-        command: what removes a file, with "{}" for its path.
+        site: the diagnosed site.
+        seen: path -> its evidence.
+        unread: paths that could not be checked, with the error.
+        nobody_else: who alone may read them, as a sentence.
+        command: command that removes a file, with "{}" for its path.
     """
     if unread:
         path, problem = unread[0]
@@ -64,27 +64,27 @@ def _conclude(
     if left and is_registered(site):
         keeps = version_of(site.version)[:2] == _KEEPS or not version_of(site.version)
         return warned(
-            f"{left} is of {_ROLE}, which a registered node has not", "agents 3.2 left it behind", *seen.values(),
-            remedy="Remove it, once no agent of 3.2 runs" if keeps else "Remove it: this agent does not use it",
+            f"{left} belongs to {_ROLE}, which a registered node does not use", "agents 3.2 left it", *seen.values(),
+            remedy="Remove it once no agent 3.2 runs" if keeps else "Remove it: this agent does not use it",
             command="" if keeps else command.format(left),
         )  # fmt: skip
-    of_role = (f"{left} is of {_ROLE}: agents 3.2 keep its credentials there",) if left else ()
-    return passed(nobody_else if seen else "there are none", *seen.values(), *of_role)
+    of_role = (f"{left} belongs to {_ROLE}: agents 3.2 store its credentials there",) if left else ()
+    return passed(nobody_else if seen else "there are no such files", *seen.values(), *of_role)
 
 
 def _host_management(site: Site) -> tuple[str, ...]:
-    """Return where credentials of the default host management role may be."""
-    return tuple(filter(None, (site.paths.host_management, site.paths.other_host_management)))
+    """Return the paths of credentials of the default host management role."""
+    return tuple(filter(None, (site.places.host_management, site.places.other_host_management)))
 
 
 def _asked(path: str, question: Callable[[str], _T]) -> _T:
-    """Return what a machine answers of a file. Raises OSError, also for a text that can be no path."""
+    """Return the answer to a question about a file. Raises OSError, also for an invalid path."""
     if "\0" not in path:
         try:
             return question(path)
         except ValueError:
             pass
-    raise OSError(errno.EINVAL, "it can be no path of a file", path)
+    raise OSError(errno.EINVAL, "not a valid path", path)
 
 
 # Unix.
@@ -111,26 +111,27 @@ def _on_unix(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> Find
             f"{who} the keys in {', '.join(printable(path) for path, one in readable.items() if one == who)}"
             for who in dict.fromkeys(readable.values())
         ]
-        # What would move the cursor is not offered to be typed.
+        # A path that would move the cursor is not put into a command.
         typed = all(path.isprintable() for path in readable)
         foreign = [path for path in readable if path in of_root and statuses[path].uid]
         words = " ".join(map(shlex.quote, readable))
         owner = f"chown 0:0 {' '.join(map(shlex.quote, foreign))} && " if foreign else ""
         return failed("; ".join(clauses), *seen.values(),
-                      remedy="Take that right away; the agent keeps the mode that it finds",
+                      remedy="Remove that permission; the agent keeps the mode that it finds",
                       command=f"{owner}chmod 600 {words}" if typed else "")  # fmt: skip
-    open_ = [folder for path in statuses if path in of_root and _is_open(site, folder := path.rpartition("/")[0])]
+    parents = (path.rpartition("/")[0] for path in statuses if path in of_root)
+    open_ = [directory for directory in parents if _is_open(site, directory)]
     if open_:
         command = f"chmod go-w {' '.join(map(shlex.quote, open_))}"
         return failed(f"others may replace the files in {', '.join(open_)}", *seen.values(),
-                      remedy="Take that right away", command=command)  # fmt: skip
-    return _conclude(site, seen, unread, "only root reads them", "rm {}")
+                      remedy="Remove that permission", command=command)  # fmt: skip
+    return _conclude(site, seen, unread, "only root may read them", "rm {}")
 
 
-def _is_open(site: Site, folder: str) -> bool:
-    """Return whether others than its owner may replace the files in a directory; what is not known counts as no."""
+def _is_open(site: Site, directory: str) -> bool:
+    """Return whether others than its owner may replace the files in a directory; False if unknown."""
     try:
-        mode = site.machine.status(folder).mode
+        mode = site.machine.status(directory).mode
     except OSError:
         return False
     return bool(mode & 0o022) and not mode & stat.S_ISVTX
@@ -141,11 +142,11 @@ def _owner(status: FileStatus) -> str:
 
 
 def _who_may(status: FileStatus, of_root: bool) -> str:
-    """Return who beside root may do what with a file, "" for nobody.
+    """Return who besides root may do what with a file, "" for nobody.
 
     Args:
-        status: of the file.
-        of_root: whether it must belong to root; a file that somebody named for the agent to share may not.
+        status: status of the file.
+        of_root: whether it must belong to root; the file named for sharing need not.
     """
     for who, bits in (("others", status.mode & 6), ("the group", status.mode >> 3 & 6)):
         if bits:
@@ -157,8 +158,8 @@ def _who_may(status: FileStatus, of_root: bool) -> str:
 
 
 def _on_windows(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> Finding:
-    # The agent runs as SYSTEM, whose profile this is.
-    profile = rf"{site.machine.windows_directory()}\{site.paths.shared_credentials}"
+    # The profile of SYSTEM, as which the agent runs.
+    profile = rf"{site.machine.windows_folder()}\{site.places.shared_credentials}"
     lists: dict[str, str] = {}
     for path in dict.fromkeys((shared, profile, *_host_management(site))):
         try:
@@ -171,19 +172,20 @@ def _on_windows(site: Site, shared: str, unread: list[tuple[str, OSError]]) -> F
                 return skipped("the recording has no access control lists")
             unread.append((path, error))
     seen = {path: f"{printable(path)}: {printable(one)}" for path, one in lists.items()}
-    open_to = {path: [text for text, _ in others_in(one)] for path, one in lists.items()}
-    open_to = {path: texts for path, texts in open_to.items() if texts}
+    open_to = {path: [right for right, _ in others_in(one)] for path, one in lists.items()}
+    open_to = {path: rights for path, rights in open_to.items() if rights}
     if open_to:
-        text = "; ".join(f"{printable(path)}: {', '.join(map(printable, texts))}" for path, texts in open_to.items())
+        text = "; ".join(f"{printable(path)}: {', '.join(map(printable, rights))}" for path, rights in open_to.items())
         typed = all(path.isprintable() for path in open_to)
-        return failed(f"others than SYSTEM and administrators have the keys: {text}", *seen.values(),
-                      remedy="Let SYSTEM and administrators in, and nobody else",
+        return failed(f"others than SYSTEM and administrators have rights to the keys: {text}", *seen.values(),
+                      remedy="Allow only SYSTEM and administrators",
                       command="; ".join(map(_close, open_to)) if typed else "")  # fmt: skip
-    return _conclude(site, seen, unread, "only SYSTEM and administrators read them", "Remove-Item -LiteralPath '{}'")
+    nobody_else = "only SYSTEM and administrators may read them"
+    return _conclude(site, seen, unread, nobody_else, "Remove-Item -LiteralPath '{}'")
 
 
 def _close(path: str) -> str:
-    """Return the command of PowerShell that gives a file to administrators and SYSTEM alone, whatever it has now."""
+    """Return the PowerShell command that gives a file to administrators and SYSTEM alone, whatever its list is."""
     quoted = "'" + path.replace("'", "''") + "'"
     everybody = f"icacls {quoted} /setowner '*S-1-5-32-544'; icacls {quoted} /reset"
     return f"{everybody}; icacls {quoted} /inheritance:r /grant:r '*S-1-5-32-544:F' '*S-1-5-18:F'"

@@ -1,4 +1,4 @@
-"""Credentials: when the agent last got some, and which source wins."""
+"""Checks of credentials: when the agent last received them, and which source root uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from fingerprint._io.text import printable
 from fingerprint.agent.identity_config import parse_agent_credentials
 from fingerprint.credentials.sources import State, credential_order
-from fingerprint.diagnose.result import failed, passed, skipped, unknown, untold, warned
+from fingerprint.diagnose.result import failed, not_on_disk, passed, skipped, unknown, warned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,51 +20,52 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
-# What the agent writes before it got credentials, and where it does not share them.
+# The agent writes this before it has credentials, and if it does not share them.
 _NEVER = "0001-01-01T00:00:00"
 
 
 def last(site: Site) -> Finding:
-    """When the agent last got credentials, and whether they are still of use."""
-    told = agent_credentials(site)
-    if told is None:
-        return skipped("the agent got no credentials since it was installed", f"no {site.paths.identity}")
-    if isinstance(told, OSError):
-        return unknown(f"{site.paths.identity}: {told.strerror}", remedy=remedy_for(site, told))
-    where = f"in {printable(told.file)}, profile {printable(told.profile)}" if told.file else "not shared"
-    retrieved, expires = printable(told.retrieved_at), printable(told.expires_at)
-    if told.expires_at.startswith(_NEVER):
+    """Check that the agent's last credentials are valid."""
+    credentials = agent_credentials(site)
+    if credentials is None:
+        return skipped("the agent has received no credentials since it was installed", f"no {site.places.identity}")
+    if isinstance(credentials, OSError):
+        return unknown(f"{site.places.identity}: {credentials.strerror}", remedy=remedy_for(site, credentials))
+    shared = f"in {printable(credentials.file)}, profile {printable(credentials.profile)}"
+    where = shared if credentials.file else "not shared"
+    retrieved, expires = printable(credentials.retrieved_at), printable(credentials.expires_at)
+    if credentials.expires_at.startswith(_NEVER):
         if site.setting("Profile", "ShareCreds") is False:
-            return skipped("credentials are not shared, and the agent does not tell when it gets some", where)
-        return skipped("the agent got none yet", where)
-    evidence = (f"retrieved {retrieved}", f"expiring {expires}", where)
+            return skipped("credentials are not shared, so the agent does not record when it receives them", where)
+        return skipped("the agent has not received any yet", where)
+    evidence = (f"retrieved {retrieved}", f"expires {expires}", where)
     if _without_clock(site):
-        return untold("of a copied disk it cannot be told whether they expired: its clock is not here", *evidence)
-    expired = told.expired(site.machine.now())
+        return not_on_disk("unknown on a copied disk whether they expired: its clock is missing", *evidence)
+    expired = credentials.expired(site.machine.now())
     if expired is None:
-        return skipped("it does not tell when they expire", *evidence)
+        return skipped("they have no time of expiry", *evidence)
     if expired:
         return failed(
-            f"the last credentials expired at {expires}, and no new ones came", *evidence,
-            remedy="See `waiting` for why",
+            f"the last credentials expired at {expires} and were not renewed", *evidence,
+            remedy="See `waiting` for the cause",
         )  # fmt: skip
-    return passed(f"got at {retrieved}, good until {expires}", where)
+    return passed(f"received at {retrieved}, valid until {expires}", where)
 
 
 def agent_credentials(site: Site) -> AgentCredentials | OSError | None:
-    """Return what the agent tells of its last credentials; None if it tells nothing, an error if it cannot be read."""
-    path = site.paths.identity
+    """Return what the agent wrote about its last credentials; None without it, an error if it is unreadable."""
+    path = site.places.identity
     try:
-        told = parse_agent_credentials(site.machine.read_file(path))
+        credentials = parse_agent_credentials(site.machine.read_file(path))
     except FileNotFoundError:
         return None
     except OSError as error:
         return error
-    return told or OSError(errno.EINVAL, "it is not what the agent writes", path)
+    return credentials or OSError(errno.EINVAL, "not in the agent's format", path)
 
 
 def _without_clock(site: Site) -> bool:
-    """Return whether it is a copied disk, or the recording of one, whose clock is that of who recorded it."""
+    """Return whether it is a copied disk or a recording of one, which has the clock of the recording host."""
     try:
         site.machine.utc_offset()
     except OSError as error:
@@ -73,16 +74,16 @@ def _without_clock(site: Site) -> bool:
 
 
 def remedy_for(site: Site, error: OSError) -> str:
-    """Return what to do about a file that cannot be looked at."""
+    """Return the remedy for a file that cannot be read."""
     if error.errno == errno.EINVAL:
-        return "Restart the agent: it writes it anew"
+        return "Restart the agent: it writes the file again"
     return site.rights if error.errno in (errno.EACCES, errno.EPERM) else ""
 
 
 def order(site: Site) -> Finding:
-    """Which source of credentials root's programs take, and what it shadows."""
+    """Check which source of credentials root's programs use, and which ones it shadows."""
     if site.recorded:
-        return skipped("a recording holds no files of credentials")
+        return skipped("a recording holds no credential files")
     found = _root_order(site)
     shadowed = [f"{one.name} is shadowed by {one.shadowed_by}" for one in found.sources if one.shadowed_by]
     sources = [f"{one.name}: {one.state}{f' ({one.reason})' if one.reason else ''}" for one in found.sources]
@@ -92,17 +93,15 @@ def order(site: Site) -> Finding:
     wrong = [one for one in found.findings if not one.what.startswith("others may read")]
     if wrong:
         return failed(f"{wrong[0].where}: {wrong[0].what}", *sources, remedy=wrong[0].remedy)
-    node = "; the agent of a registered node asks with its registration all the same" if is_registered(site) else ""
+    node = "; the agent of a registered node uses its registration in any case" if is_registered(site) else ""
     if found.winner and found.winner != "shared-file" and is_registered(site):
         return warned(
-            f"for root {found.winner} wins over what the agent shares", *shadowed, *sources,
-            remedy="Programs of root use other credentials than the node's; take them out if that is not meant",
+            f"root uses {found.winner} instead of the credentials that the agent shares", *shadowed, *sources,
+            remedy="Programs of root do not use the node's credentials: remove the others if that is not intended",
             command="fingerprint credentials sources",
         )  # fmt: skip
     winner = (
-        f"for root {found.winner} wins"
-        if found.winner
-        else "no local credentials for root (network sources not checked)"
+        f"root uses {found.winner}" if found.winner else "no local credentials for root (network sources not checked)"
     )
     return passed(winner + node, *shadowed, *sources)
 
@@ -115,7 +114,7 @@ def _root_order(site: Site) -> Order:
 
 
 def is_registered(site: Site) -> bool:
-    """Return whether there is a complete registration; False where that cannot be read."""
+    """Return whether there is a complete registration; False if it is unreadable."""
     from fingerprint.errors import VaultError
 
     try:

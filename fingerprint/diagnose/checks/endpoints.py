@@ -1,4 +1,4 @@
-"""The network as the agent needs it: its endpoints, the clock, the buckets, proxies."""
+"""Checks of the network: endpoints, clock, buckets, proxies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from fingerprint.diagnose.reachability import (
     reach_buckets,
     without_network,
 )
-from fingerprint.diagnose.result import failed, passed, skipped, unknown, untold, warned
+from fingerprint.diagnose.result import failed, not_on_disk, passed, skipped, unknown, warned
 from fingerprint.errors import UsageError, VaultError
 
 TYPE_CHECKING = False
@@ -44,31 +44,31 @@ _PROXIES_ARE_FROM = {
     "macos": "the agent takes it from `scutil --proxy`",
 }
 SERVICES = ("ssm", "ec2messages", "ssmmessages", "s3", "kms", "logs", "monitoring")
-# What does not answer keeps only these from working.
+# Services that the agent itself does not need.
 _FOR_SOME = {
     "kms": "needed for encrypted sessions only",
     "logs": "needed for output to CloudWatch Logs only",
     "monitoring": "needed for metrics of CloudWatch only",
     "s3": "needed for updates, patching and output to S3",
 }
-# The service refuses signatures that are off by more than five minutes.
+# Seconds. The service rejects signatures that are off by more than the limit.
 _SKEW_LIMIT = 300
-_SKEW_WORTH_TELLING = 60
+_SKEW_WARNING = 60
 _DUAL_STACK = "Agent.UseDualStackEndpoint"
-# Why a name that has IPv4 addresses only is not reached where there is no IPv4.
+# Kinds of errors for a name with IPv4 addresses only on a host without IPv4.
 _NO_IPV4 = ("name", "no-route", "timeout")
-# What the agent takes for the name of a region.
+# Region names that the agent accepts.
 _REGION = re.compile(r"[A-Za-z0-9-]{1,100}")
 
 
 def region_of(site: Site) -> str:
-    """Return the region whose endpoints are meant, "" if none is known, or none that the agent takes for one."""
+    """Return the region of the endpoints, "" if it is unknown or the agent rejects its name."""
     region = _named_region(site)
     return region if _REGION.fullmatch(region) else ""
 
 
 def _named_region(site: Site) -> str:
-    """Return the region that is named, whatever it looks like."""
+    """Return the region by option, registration or configuration, valid or not."""
     if site.region:
         return site.region
     configured = _configured(site, "Agent", "Region")
@@ -79,15 +79,15 @@ def _named_region(site: Site) -> str:
 
 
 def _configured(site: Site, section: str, name: str) -> str:
-    """Return a text of the agent's configuration, "" if it is not set."""
-    told = site.setting(section, name)
-    return told if isinstance(told, str) else ""
+    """Return a string of the agent's configuration, "" if it is not set."""
+    value = site.setting(section, name)
+    return value if isinstance(value, str) else ""
 
 
 def endpoint_of(site: Site, service: str) -> str:
-    """Return the URL of a service as the agent takes it: from its configuration, else of the region; "" for none.
+    """Return the URL of a service as the agent makes it: from its configuration, else of the region; "" for none.
 
-    It may hold a password: `hidden` before it is told.
+    It may hold a password: pass it through `hidden` before you show it.
     """
     region = region_of(site)
     try:
@@ -95,31 +95,31 @@ def endpoint_of(site: Site, service: str) -> str:
     except (OSError, ValueError):
         config = None
     known = settings_of(config or {}).values
-    # Which agent it is costs the start of a process, and is asked only where something depends on it.
+    # To read the version starts a process, so only if the URL depends on it.
     depends = uses_dual_stack(known) or "CloudWatchLogs.Endpoint" in known
     configured = configured_url(config, service, region, site.behaviour.version if depends else "")
     return configured or (endpoint(service, region) if region else "")
 
 
 def _is_of_region(site: Site, service: str) -> bool:
-    """Return whether the URL of a service is made from the region, and not named by the configuration."""
+    """Return whether the URL of a service comes from the region, not from the configuration."""
     return not (service in SECTIONS and site.settings.values.get(f"{SECTIONS[service]}.Endpoint"))
 
 
 def _without_region(site: Site, service: str) -> Finding:
-    """Return why there is no region to ask a service in."""
+    """Return the finding for a service without a valid region."""
     named = _named_region(site)
     if not named:
-        return skipped("no region is known: name one with --region")
+        return skipped("unknown region: set --region")
     return (warned if service in _FOR_SOME else failed)(
-        f"{quoted(named)} is no region: the agent has no endpoint for it",
-        "a region has letters, digits and -, and at most 100 of them",
+        f"{quoted(named)} is not a region: the agent has no endpoint for it",
+        "a region has at most 100 letters, digits and hyphens",
         remedy="Register it again in the right region, or correct Agent.Region",
     )
 
 
 def reach(site: Site, service: str) -> Reached:
-    """Ask an endpoint once, whoever wants to know. Raises Unreached."""
+    """Return the answer of an endpoint, requested once for all checks. Raises Unreached."""
     with site.lock_of(f"reach {service}"):
         known = site.facts.get(f"reach {service}")
         if known is None:
@@ -144,24 +144,24 @@ def reachable(service: str) -> Callable[[Site], Finding]:
         url = endpoint_of(site, service)
         if not url:
             return _without_region(site, service)
-        told, via = hidden(url), proxy_of_url(site, url)
+        shown, via = hidden(url), proxy_of_url(site, url)
         if is_socks(via):
-            return by_socks(f"{told} is not asked", via)
+            return by_socks(f"{shown} is not checked", via)
         try:
             answer = reach(site, service)
         except Unreached as error:
-            return _not_reached(site, service, told, via, error)
+            return _not_reached(site, service, shown, via, error)
         through = f", through {answer.via}" if answer.via else ""
         tls = f", {answer.tls}" if answer.tls else ""
-        return passed(f"{told} answers (HTTP {answer.status}{tls}, {answer.seconds * 1000:.0f} ms{through})",
+        return passed(f"{shown} answers (HTTP {answer.status}{tls}, {answer.seconds * 1000:.0f} ms{through})",
                       *_by_unknown_version(site, service))  # fmt: skip
 
     return check
 
 
-def _not_reached(site: Site, service: str, told: str, via: str, error: Unreached) -> Finding:
-    """Return what it means that an endpoint gives no answer."""
-    text, evidence = f"{told} cannot be reached: {error.text}", [f"kind: {error.kind}"]
+def _not_reached(site: Site, service: str, shown: str, via: str, error: Unreached) -> Finding:
+    """Return the finding for an endpoint that does not answer."""
+    text, evidence = f"{shown} cannot be reached: {error.text}", [f"kind: {error.kind}"]
     if via:
         evidence.append(f"through the proxy {hidden(via)}")
     evidence += _by_unknown_version(site, service)
@@ -173,11 +173,13 @@ def _not_reached(site: Site, service: str, told: str, via: str, error: Unreached
                 reach(site, "ssmmessages")
             except Unreached:
                 return warned(
-                    f"{text}. Of itself that is harmless: {needless}. But ssmmessages, which commands come by in its "
-                    "place, does not answer either", *evidence, remedy="See endpoint-ssmmessages",
+                    f"{text}. This alone is harmless: {needless}. But ssmmessages, which delivers the commands "
+                    "instead, does not answer either", *evidence, remedy="See endpoint-ssmmessages",
                 )  # fmt: skip
-            return skipped(f"{text}. That is harmless: {needless}, and commands come by ssmmessages, which answers",
-                           *evidence)  # fmt: skip
+            return skipped(
+                f"{text}. This is harmless: {needless}, and ssmmessages, which delivers the commands, answers",
+                *evidence,
+            )
     if not via and error.kind == "no-route" and has_ipv6_only(site):
         evidence.append("this host has a route by IPv6 only")
         if _is_of_region(site, service) and not uses_dual_stack(site.settings.values):
@@ -190,7 +192,7 @@ def _not_reached(site: Site, service: str, told: str, via: str, error: Unreached
 
 
 def _needless(site: Site, via: str, error: Unreached) -> str:
-    """Return why ec2messages need not answer; "" if it should."""
+    """Return why ec2messages is not required; "" if it is."""
     if error.kind == "url" or not site.behaviour.row.messages_by_ssmmessages:
         return ""
     if _is_of_region(site, "ec2messages") and uses_dual_stack(site.settings.values):
@@ -201,7 +203,7 @@ def _needless(site: Site, via: str, error: Unreached) -> str:
 
 
 def _by_unknown_version(site: Site, service: str) -> list[str]:
-    """Return which version was assumed, where the name that is asked depends on it."""
+    """Return the assumed version, if the name of the endpoint depends on it."""
     if _is_of_region(site, service) and uses_dual_stack(site.settings.values) and not site.behaviour.known:
         return [site.behaviour.text]
     return []
@@ -210,18 +212,18 @@ def _by_unknown_version(site: Site, service: str) -> list[str]:
 def _remedy(kind: str) -> str:
     return {
         "url": "Correct the endpoint in the agent's configuration",
-        "name": "Look at the name servers (/etc/resolv.conf), and at private hosted zones that hide the name",
-        "refused": "Look at firewall and proxy: something on the way refuses it",
-        "timeout": "Let the firewall pass port 443 to it, or name the proxy in the agent's service",
-        "no-route": "There is no route: look at the default route and at the firewall",
-        "tls": "Look at certificates and clock: something on the way speaks TLS in its place, or the clock is wrong",
-        "proxy": "Let the proxy pass it, and give the agent's service the right name and password",
-        "broken": "Look at firewall, proxy and endpoint: something on the way cuts it or answers in its place",
+        "name": "Check the name servers (/etc/resolv.conf), and private hosted zones that hide the name",
+        "refused": "Check firewall and proxy: one of them rejects the connection",
+        "timeout": "Allow port 443 to it in the firewall, or set the proxy in the agent's service",
+        "no-route": "Check the default route and the firewall",
+        "tls": "Check certificates and clock: a proxy presents another certificate, or the clock is wrong",
+        "proxy": "Allow it in the proxy, and give the agent's service the right user name and password",
+        "broken": "Check firewall, proxy and endpoint: one closes the connection, or something else answers",
     }[kind]
 
 
 def clock(site: Site) -> Finding:
-    """Whether the clock is right, by the Date of an answer: signatures that are off by 5 minutes are refused."""
+    """Check the clock by the Date header of an answer: the service rejects signatures 5 minutes off."""
     reason = without_network(site)
     if reason is not None:
         return reason
@@ -234,21 +236,21 @@ def clock(site: Site) -> Finding:
             continue
         if answer.skew is None:
             continue
-        by = f"by the Date of {hidden(answer.url)}"
+        by = f"by the Date header of {hidden(answer.url)}"
         off = f"{abs(answer.skew):.0f} s {'ahead' if answer.skew > 0 else 'behind'}"
         if abs(answer.skew) > _SKEW_LIMIT:
             return failed(
-                f"the clock is {off}: the service refuses signatures that are off by more than 5 minutes",
-                by, remedy="Set it, and let it be kept right (chrony, systemd-timesyncd)",
+                f"the clock is {off}: the service rejects signatures that are off by more than 5 minutes",
+                by, remedy="Set it and keep it synchronised (chrony, systemd-timesyncd)",
             )  # fmt: skip
-        if abs(answer.skew) > _SKEW_WORTH_TELLING:
-            return warned(f"the clock is {off}", by, remedy="Let it be kept right")
-        return passed(f"the clock is right within {max(1.0, abs(answer.skew)):.0f} s", by)
-    return skipped("no endpoint answered with a date")
+        if abs(answer.skew) > _SKEW_WARNING:
+            return warned(f"the clock is {off}", by, remedy="Keep it synchronised (chrony, systemd-timesyncd)")
+        return passed(f"the clock is correct within {max(1.0, abs(answer.skew)):.0f} s", by)
+    return skipped("no endpoint returned a date")
 
 
 def s3_buckets(site: Site) -> Finding:
-    """Whether the buckets that the agent reads from can be reached."""
+    """Check that the buckets that the agent reads can be reached."""
     reason = without_network(site)
     if reason is not None:
         return reason
@@ -264,56 +266,56 @@ def s3_buckets(site: Site) -> Finding:
     url = endpoint_of(site, "s3") or s3_endpoint(region)
     via = proxy_of_url(site, url)
     if is_socks(via):
-        return by_socks("they are not asked", via)
+        return by_socks("they are not checked", via)
     found = reach_buckets(network_of(site), url, names)
-    told = [f"{name}: {text}" for name, _, text in found]
+    answers = [f"{name}: {text}" for name, _, text in found]
     missing = [text for _, reached, text in found if not reached]
     how_sure = unlisted(region)
     if how_sure and missing and all(text == NO_SUCH_BUCKET for text in missing):
-        return unknown(f"{len(missing)} of {len(names)} buckets of {region} are not there. {how_sure}", *told)
-    told += [how_sure] if how_sure else []
+        return unknown(f"{len(missing)} of {len(names)} buckets of {region} do not exist. {how_sure}", *answers)
+    answers += [how_sure] if how_sure else []
     if missing:
-        return warned(f"{len(missing)} of {len(names)} buckets of {region} cannot be reached", *told,
+        return warned(f"{len(missing)} of {len(names)} buckets of {region} cannot be reached", *answers,
                       remedy="Updates and patching need them: allow them in the endpoint policy and the firewall",
                       command=f"fingerprint s3-policy --region {region}")  # fmt: skip
-    return passed(f"all {len(names)} buckets of {region} answer", *told)
+    return passed(f"all {len(names)} buckets of {region} answer", *answers)
 
 
 def proxies(site: Site) -> Finding:
-    """Which proxies the agent's service is started with."""
+    """Check the proxies of the agent's service."""
     if site.copied:
-        return untold("nothing runs on a copied disk")
+        return not_on_disk("nothing runs on a copied disk")
     if site.machine.platform != "linux":
         where = _PROXIES_ARE_FROM.get(site.machine.platform)
-        return skipped("where the service has its proxy from is not looked up here", *((where,) if where else ()))
+        return skipped("the proxy of the service is not read on this system", *((where,) if where else ()))
     try:
         unit = site.unit
     except OSError as error:
-        return skipped(f"where the service has its proxy from is not told ({error.strerror or error})")
+        return skipped(f"cannot read the proxy of the service ({error.strerror or error})")
     if unit is None:
-        return skipped("where the service has its proxy from is not looked up: systemd has no unit of it")
+        return skipped("cannot read the proxy of the service: systemd has no unit of it")
     found = agent_proxies(site)
-    # A list of names has no password, unless somebody took it for a proxy.
+    # A list of names has no password, unless it holds a proxy by mistake.
     lists = [name for name, value in found.items() if name.lower() == "no_proxy" and "@" not in value]
-    told = [f"{name}={value if name in lists else hidden(value)}" for name, value in found.items()]
-    told.append("of its unit only Environment= is seen, neither EnvironmentFile= nor what systemd gives to all")
+    shown = [f"{name}={value if name in lists else hidden(value)}" for name, value in found.items()]
+    shown.append("only Environment= of its unit is read, not EnvironmentFile= and the defaults of systemd")
     here = [name for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY") if os.environ.get(name)]
     if not found and here and not site.elsewhere:
         return warned(
-            f"this shell has a proxy ({', '.join(here)}), and the agent's service has none", *told,
-            remedy="If the agent needs it, too, add Environment=https_proxy=URL to its service",
+            f"this shell has a proxy ({', '.join(here)}), and the agent's service has none", *shown,
+            remedy="If the agent needs it too, add Environment=https_proxy=URL to its service",
             command=edit_command(site),
         )  # fmt: skip
     metadata = base_url(site)
     if metadata and proxy_for(metadata, found) and _asks_metadata(site):
         host = urlsplit(metadata).hostname
-        return warned("the agent's service has a proxy, and asks the metadata service through it, too", *told,
+        return warned("the agent's service has a proxy and uses it for the metadata service too", *shown,
                       remedy=f"Add {host} to its no_proxy")  # fmt: skip
-    return passed("the agent's service has a proxy" if found else "none", *told)
+    return passed("the agent's service has a proxy" if found else "the agent's service has no proxy", *shown)
 
 
 def _asks_metadata(site: Site) -> bool:
-    """Return whether the node asks the metadata service; a registered one does so only with a provider."""
+    """Return whether the node uses the metadata service; a registered one does so only with a provider."""
     try:
         return not site.registered or site.registration.provider in PROVIDERS
     except VaultError:

@@ -1,7 +1,7 @@
-"""FIPS endpoints: whether those that the configuration names exist, and which requests go to others.
+"""Check that configured FIPS endpoints exist, and that all requests go to FIPS endpoints.
 
-The agent has no switch for them: AWS's page has each named by `<Section>.Endpoint`. What exists is asked of botocore's
-endpoint data; there is no table of ours, and without botocore it is not told.
+The agent has no switch for them: AWS's page sets each by `<Section>.Endpoint`. botocore's endpoint data list what
+exists; there is no table of ours, and without botocore it is unknown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MARK = "-fips"
 
 
 def fips(site: Site) -> Finding:
-    """Whether the FIPS endpoints of the configuration are those of the region, and all requests go to such."""
+    """Check that the configured FIPS endpoints are those of the region and that all requests go to one."""
     region = region_of(site)
     hosts = {service: _host(endpoint_of(site, service)) for service in SECTIONS}
     wanted = [service for service, host in hosts.items() if _fips_of(host)]
@@ -31,26 +31,26 @@ def fips(site: Site) -> Finding:
         return skipped("no FIPS endpoint is configured")
     named = [f"{service}: {host}" for service, host in hosts.items() if host]
     if not region:
-        return unknown(f"{_count(wanted)}; without a region it is not known which exist", *named,
-                       remedy="Name it with --region")  # fmt: skip
+        return unknown(f"{_count(wanted)}; unknown without a region which of them exist", *named,
+                       remedy="Set --region")  # fmt: skip
     try:
         listed = {service: fips_names(service, region) for service in hosts}
     except NoEndpointData as error:
         others = [service for service, host in hosts.items() if host and service not in wanted]
         return unknown(
-            f"{_count(wanted)}; which of them exist in {region} is not known: {error}", *named,
-            *((f"not named as FIPS endpoints: {', '.join(others)}",) if others else ()),
+            f"{_count(wanted)}; unknown which of them exist in {region}: {error}", *named,
+            *((f"not FIPS endpoints: {', '.join(others)}",) if others else ()),
             remedy=site.install("aws"),
         )  # fmt: skip
-    return _judged(region, hosts, listed)
+    return _compared(region, hosts, listed)
 
 
-def _judged(region: str, hosts: dict[str, str], listed: dict[str, FipsNames]) -> Finding:
+def _compared(region: str, hosts: dict[str, str], listed: dict[str, FipsNames]) -> Finding:
     fine, wrong, other, open_ = [], [], [], []
     for service, host in hosts.items():
         names = listed[service]
         if not host:
-            open_.append(f"{service}: what is configured is no URL, see endpoint-{service}")
+            open_.append(f"{service}: the configured value is not a URL, see endpoint-{service}")
         elif host in names:
             fine.append(service)
         elif _fips_of(host) in ("", service) and not (names.known and _of_the_service(service, host, region)):
@@ -67,10 +67,10 @@ def _judged(region: str, hosts: dict[str, str], listed: dict[str, FipsNames]) ->
         services = ", ".join(service for service, _ in wrong)
         return warned(f"botocore's data do not list the FIPS endpoint of {services} that is configured for {region}",
                       *evidence, remedy=f"Correct {_settings(service for service, _ in wrong)}")  # fmt: skip
-    mendable = [service for service, _ in other if listed[service].usual or listed[service].dual_stack]
-    if mendable:
-        return warned(f"requests of {', '.join(mendable)} do not go to FIPS endpoints", *evidence,
-                      remedy=f"Set {_settings(mendable)} to the FIPS endpoint")  # fmt: skip
+    fixable = [service for service, _ in other if listed[service].usual or listed[service].dual_stack]
+    if fixable:
+        return warned(f"requests of {', '.join(fixable)} do not go to FIPS endpoints", *evidence,
+                      remedy=f"Set {_settings(fixable)} to the FIPS endpoint")  # fmt: skip
     without = f"; {region} has none for {', '.join(service for service, _ in other)}" if other else ""
     confirmed = f"botocore's data confirm {', '.join(fine)}" if fine else "botocore's data confirm none of them"
     found = f"FIPS endpoints are configured: {confirmed}{without}"
@@ -89,21 +89,21 @@ def _host(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
-        # It is no URL, which the check of the endpoint tells.
+        # An invalid URL, which the check of the endpoint reports.
         return ""
 
 
 def _fips_of(host: str) -> str:
-    """Return the service whose FIPS endpoint a host names itself, "" for none.
+    """Return the service whose FIPS endpoint a host is by its name, "" for none.
 
-    All do but those of GovCloud that have one name only.
+    Endpoints of GovCloud that have one name only do not show it.
     """
     service, mark, _ = host.partition(".")[0].rpartition(_MARK)
     return service if mark == _MARK and service in SECTIONS else ""
 
 
 def _of_the_service(service: str, host: str, region: str) -> bool:
-    """Return whether a host is of the service itself, and none of somebody's own, such as a VPC endpoint's."""
+    """Return whether a host is the service's own, not a user's such as that of a VPC endpoint."""
     return _fips_of(host) == service or host in {
         _host(endpoint(service, region, dual_stack=dual_stack)) for dual_stack in (False, True)
     }

@@ -1,4 +1,4 @@
-"""EC2's metadata service, at the address that an AWS SDK in the agent would ask."""
+"""Check of EC2's metadata service, at the address that an AWS SDK in the agent uses."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from fingerprint.diagnose.metadata_service import (
     MODE,
     ask_ec2,
     base_of,
-    tells_machine,
-    why_untold,
+    identifies_machine,
+    why_unidentified,
     wrong_mode,
     wrong_setting,
 )
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 
 def base_url(site: Site) -> str:
-    """Return the URL of EC2's metadata service as the agent's service has it, else this process; see `base_of`."""
+    """Return the URL of EC2's metadata service by the agent's service, else by this process; see `base_of`."""
     return base_of(EC2, partial(variable, site))
 
 
 def variable(site: Site, name: str) -> str:
-    """Return a variable of the agent's service, else, on its machine, of this process; "" if neither has it."""
+    """Return a variable of the agent's service, else (on its machine) of this process; "" for none."""
     try:
         of_service = dict(one.partition("=")[::2] for one in environment_of_unit(site.unit))
     except OSError:
@@ -48,19 +48,19 @@ def variable(site: Site, name: str) -> str:
 
 
 def correct(name: str) -> str:
-    """Return the remedy for a variable of which it is not told whether the agent's service or this process has it."""
-    return f"Correct {name}, in the agent's service or here"
+    """Return the remedy for a variable of the agent's service or of this process."""
+    return f"Correct {name} in the agent's service or in this shell"
 
 
 def metadata(site: Site) -> Finding:
-    """Whether EC2's metadata service answers; a registered node asks it only if EC2 is its provider."""
+    """Check that EC2's metadata service answers; a registered node needs it only with EC2 as its provider."""
     try:
         if site.registered:
             if site.registration.provider in PROVIDERS:
                 return skipped(f"the node is registered with provider {site.registration.provider}: see `health`")
-            return skipped("the node is registered, and does not ask it")
+            return skipped("the node is registered and does not need it")
     except VaultError:
-        return skipped("whether the node is registered cannot be read")
+        return skipped("cannot read whether the node is registered")
     reason = without_network(site)
     if reason is not None:
         return reason
@@ -70,7 +70,7 @@ def metadata(site: Site) -> Finding:
     try:
         return _asked(site, base)
     except Unreached as error:
-        told, text = hidden(base), error.text
+        shown, text = hidden(base), error.text
     if not variable(site, ENDPOINT) and not variable(site, MODE) and has_route(socket.AF_INET6):
         by_ipv6 = EC2_BY_IPV6
         try:
@@ -81,25 +81,25 @@ def metadata(site: Site) -> Finding:
             if other.outcome != Outcome.PASS:
                 return other
             return warned(
-                f"the metadata service answers at {by_ipv6} only, and the agent asks {told}: {text}",
-                f"AWS SDKs ask the IPv6 address only with {MODE}, which is not seen in the agent's service",
-                remedy=f"Let the instance reach {told}, or add Environment={MODE}=IPv6 to the agent's service",
+                f"the metadata service answers only at {by_ipv6}, but the agent asks {shown}: {text}",
+                f"AWS SDKs use the IPv6 address only with {MODE}, which the agent's service does not show",
+                remedy=f"Allow the instance to reach {shown}, or add Environment={MODE}=IPv6 to the agent's service",
                 command=edit_command(site) if site.machine.platform == "linux" else "",
             )  # fmt: skip
     wrong = wrong_setting(EC2, partial(variable, site))
     if wrong:
-        return failed(f"no metadata service at {told}: {text}", f"{wrong} names it", remedy=correct(wrong))
-    return failed(f"no metadata service at {told}: {text}",
+        return failed(f"no metadata service at {shown}: {text}", f"set by {wrong}", remedy=correct(wrong))
+    return failed(f"no metadata service at {shown}: {text}",
                   "a machine that is neither registered nor on EC2 has no identity for the agent",
                   remedy="Register it with an activation")  # fmt: skip
 
 
 def _asked(site: Site, base: str) -> Finding:
-    """Return what the metadata service at a URL answers. Raises Unreached."""
+    """Return the finding for the metadata service at a URL. Raises Unreached."""
     answer, token, first = ask_ec2(network_of(site), base, PROVIDERS[EC2].path)
-    if not tells_machine(EC2, answer):
-        why = why_untold(answer)
-        remedy = "Switch it on for this instance" if answer.status != 200 else "Look at firewall and network on the way"
+    if not identifies_machine(EC2, answer):
+        why = why_unidentified(answer)
+        remedy = "Enable it for this instance" if answer.status != 200 else "Check firewall and network"
         return failed(f"the metadata service at {hidden(base)} does not identify the instance ({why})",
                       f"token: HTTP {token.status}", remedy=remedy)  # fmt: skip
     spoken = "version 2" if first else "version 1 only"

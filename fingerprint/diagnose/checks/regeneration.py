@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.result import Finding
     from fingerprint.vault.regeneration import State
 
-# A record that was written so long after the registration was written for another reason.
+# A record that is so much younger than the registration was written for another reason.
 _SAME_TIME_SECONDS = 600
 
 
 def regenerated(site: Site) -> Finding:
-    """Whether a mismatch has already replaced the fingerprint: by our history, the agent's logs, and times."""
+    """Check whether a mismatch has replaced the fingerprint: by our history, the agent's logs, and times."""
     try:
         state, evidence = site.record_state
     except VaultMissing:
-        return skipped("there is no record that could have been replaced")
+        return skipped("there is no record")
     except FingerprintError as error:
         return unreadable(error)
     if state.regenerated:
         when = f" at {state.at}" if state.at else ""
-        text = f"the fingerprint was replaced{when}, and the service knows the one before only"
+        text = f"the fingerprint was replaced{when}, and the service knows only the previous one"
         if state.restorable is not None:
-            remedy = "Restore the fingerprint from before, with the machine as it is now"
-            return failed(text, *evidence, remedy=remedy, command=_way_back(site, state))
+            remedy = "Restore the previous fingerprint with the current hardware"
+            return failed(text, *evidence, remedy=remedy, command=_restore_command(site, state))
         return failed(
             text, *evidence, remedy=NO_COPY_LEFT,
             command=register_command(again=True, provider=_provider(site)),
@@ -43,16 +43,16 @@ def regenerated(site: Site) -> Finding:
             site.vault.history.changes()
         except VaultError as error:
             return unreadable(error)
-        return unknown(f"it cannot be told whether it was replaced: {state.uncertain}",
-                       remedy="Look into the logs of that time: fingerprint diagnose logs FILE...")  # fmt: skip
+        return unknown(f"unknown whether it was replaced: {state.uncertain}",
+                       remedy="Search the logs of that time: fingerprint diagnose logs FILE...")  # fmt: skip
     if state.restored_at:
-        return passed(f"the fingerprint was brought back at {state.restored_at}")
+        return passed(f"the fingerprint was restored at {state.restored_at}")
     later = _written_later(site)
     if later:
-        return warned(later, "setting the threshold does that, and so does a new fingerprint after a mismatch",
-                      remedy="Look into the logs of that time",
+        return warned(later, "a new threshold causes this, and so does a new fingerprint after a mismatch",
+                      remedy="Search the logs of that time",
                       command="fingerprint diagnose logs FILE...")  # fmt: skip
-    return passed("nothing says that it was replaced")
+    return passed("no evidence of a replacement")
 
 
 def _provider(site: Site) -> str:
@@ -63,7 +63,7 @@ def _provider(site: Site) -> str:
         return ""
 
 
-def _way_back(site: Site, state: State) -> str:
+def _restore_command(site: Site, state: State) -> str:
     try:
         other_sid = of_another_sid(state, site.explanation.collection)
     except FingerprintError:
@@ -72,11 +72,11 @@ def _way_back(site: Site, state: State) -> str:
 
 
 def _written_later(site: Site) -> str:
-    """Return the words for a record that is much younger than the registration, "" if it is not."""
+    """Return the warning for a record much younger than the registration, "" for none."""
     record, key_at = site.vault.written_at(FINGERPRINT_KEY), site.vault.written_at(REGISTRATION_KEY)
     if record is None or key_at is None or record - key_at < _SAME_TIME_SECONDS:
         return ""
     if site.vault.history.entries():
-        # What wrote it is told there.
+        # The journal has its writer.
         return ""
     return f"the record was written at {utc(record)}, after the registration ({utc(key_at)})"

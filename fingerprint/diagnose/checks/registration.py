@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def registration(site: Site) -> Finding:
-    """Whether this host has a complete registration, and no other place knows one."""
+    """Check that this host has one complete registration."""
     try:
         record = site.registration
     except VaultMissing as error:
@@ -28,7 +28,7 @@ def registration(site: Site) -> Finding:
         if known is not None:
             return failed(f"not registered here: {known.what}", remedy=known.remedy, tag="not-registered")
         if site.identity_type == EC2:
-            return skipped("this is an EC2 instance, and has no hybrid registration", f"by {site.paths.identity}")
+            return skipped("this EC2 instance has no hybrid registration", f"source: {site.places.identity}")
         return failed(
             "this host is not registered", error.where, remedy="Register it with an activation",
             command=register_command(), tag="not-registered",
@@ -37,7 +37,7 @@ def registration(site: Site) -> Finding:
         return unreadable(error)
     missing = [
         name for name, value in (
-            ("node id", record.instance_id), ("region", record.region), ("private key", record.private_key)
+            ("node ID", record.instance_id), ("region", record.region), ("private key", record.private_key)
         ) if not value
     ]  # fmt: skip
     if len(missing) == 3:
@@ -47,49 +47,49 @@ def registration(site: Site) -> Finding:
         )  # fmt: skip
     if missing:
         return failed(
-            f"the registration is not complete: without {', '.join(missing)}",
-            "an attempt to register that failed leaves this behind",
+            f"the registration is incomplete: missing {', '.join(missing)}",
+            "a failed attempt to register leaves this",
             remedy="Register it again with an activation", command=register_command(provider=record.provider),
             tag="not-registered",
         )  # fmt: skip
     node = record.instance_id if site.reveal else masked(record.instance_id)
-    told = f"registered as {node} in {record.region}"
+    shown = f"registered as {node} in {record.region}"
     two = other_records.shadowed(site.vault)
     if two is not None:
-        return warned(f"{told}; {two.what}", "nothing new is made until that is decided", remedy=two.remedy)
-    return _registration_file(site, told, record.instance_id, record.region)
+        return warned(f"{shown}; {two.what}", "nothing new is written until you resolve this", remedy=two.remedy)
+    return _registration_file(site, shown, record.instance_id, record.region)
 
 
 def _elsewhere(site: Site) -> other_records.Elsewhere | None:
     try:
         return other_records.lost(site.vault, REGISTRATION_KEY) or other_records.other(site.vault)
     except VaultError:
-        # The check of the vault says so.
+        # The check of the vault reports it.
         return None
 
 
-def _registration_file(site: Site, told: str, node: str, region: str) -> Finding:
+def _registration_file(site: Site, shown: str, node: str, region: str) -> Finding:
     from fingerprint._core import JsonError, loads
 
     path = site.paths.registration
     try:
         file = loads(site.machine.read_file(path))
     except FileNotFoundError:
-        return passed(told, f"{path} is missing; other programs look for the node id there")
+        return passed(shown, f"{path} is missing; other programs read the node ID from it")
     except OSError as error:
-        return passed(told, f"{path}: {error.strerror}")
+        return passed(shown, f"{path}: {error.strerror}")
     except JsonError:
         file = None
     if not isinstance(file, dict) or (file.get("ManagedInstanceID"), file.get("Region")) != (node, region):
         return warned(
-            f"{told}, and {path} says otherwise", "other programs take the node id from there",
-            remedy="Find out which one is right in the console of the service, then register again if it is not this",
+            f"{shown}, but {path} names another node", "other programs read the node ID from it",
+            remedy="Find the right one in the console of the service; if it is not this registration, register again",
         )  # fmt: skip
-    return passed(told)
+    return passed(shown)
 
 
 def key(site: Site) -> Finding:
-    """Whether the running agent has the node's key, how old that is, and whether it is changed in time."""
+    """Check that the running agent has the node's current key, and that the key is rotated in time."""
     try:
         if not site.registered:
             return skipped("there is no registration")
@@ -102,16 +102,18 @@ def key(site: Site) -> Finding:
     age = age_in_days(created, site.machine.now())
     every = site.setting("Profile", "KeyAutoRotateDays")
     rotation = (
-        f"changed every {every} days" if isinstance(every, int) and every > 0 else "changed when the service asks"
+        f"rotated every {every} days"
+        if isinstance(every, int) and every > 0
+        else "rotated when the service requests it"
     )
     if age is None:
-        return warned(f"the date of the key cannot be read: {created!r}", "the agent never changes such a key by age",
-                      remedy="Nothing, if no rotation by age is wanted; else register again", tag=UNDATED)  # fmt: skip
+        return warned(f"unreadable date of the key: {created!r}", "the agent never rotates such a key by age",
+                      remedy="Register again, if you need rotation by age", tag=UNDATED)  # fmt: skip
     if age >= UNDATED_DAYS and not created:
-        return warned("the key has no date, as of a registration of before 2021", rotation,
-                      remedy=f"Set Profile.KeyAutoRotateDays in {CONFIG_NAME} to have it changed",
+        return warned("the key has no date, as in registrations before 2021", rotation,
+                      remedy=f"Set Profile.KeyAutoRotateDays in {CONFIG_NAME} to rotate it",
                       tag=UNDATED)  # fmt: skip
     if isinstance(every, int) and 0 < every < age:
-        return warned(f"the key is {age} days old, and should have been changed after {every}", rotation,
-                      remedy="The agent changes it with the next token: look at why there was none")  # fmt: skip
+        return warned(f"the key is {age} days old and was due for rotation after {every}", rotation,
+                      remedy="The agent rotates it with its next token: see `waiting`")  # fmt: skip
     return passed(f"the key is {age} days old, {rotation}")

@@ -1,4 +1,4 @@
-"""Which versions of the agent are published, in the node's region and at all, and what became of the last update.
+"""Checks of the published versions of the agent, in the node's region and in all, and of the last update.
 
 Source: AWS's page "Learn technical details about the SSM Agent" (docs/aws-page.md, statements 17, 19 and 20).
 """
@@ -17,7 +17,7 @@ from fingerprint.agent.regions import partition
 from fingerprint.collectors.recipes import version_of
 from fingerprint.diagnose.checks.endpoints import endpoint_of, region_of
 from fingerprint.diagnose.http_probe import Unreached
-from fingerprint.diagnose.reachability import by_socks, network_of, proxy_of_url, without_network
+from fingerprint.diagnose.reachability import NOT_ASKED, by_socks, network_of, proxy_of_url, without_network
 from fingerprint.diagnose.result import passed, skipped, unknown, warned
 from fingerprint.errors import UsageError
 from fingerprint.types import Value
@@ -41,32 +41,32 @@ _UNTIL_THEN = (
 
 
 class Published(Value):
-    """A published version, or why it is not known.
+    """A published version, or why it is unknown.
 
     Attributes:
         version: such as "3.3.4851.0"; "" if it could not be read.
-        told: where it was read, and what, as evidence.
+        evidence: its source, and the version or the error.
     """
 
     version: str
-    told: str
+    evidence: str
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The numbers of the version, () if it is not known."""
+        """The numbers of the version, () if it is unknown."""
         return version_of(self.version)
 
 
 def how_to_update(site: Site) -> tuple[str, str]:
-    """Return a remedy with its command, "" where there is none to type. Of a snap only snapd changes the version."""
-    return ("Refresh its snap", f"snap refresh {PACKAGE}") if site.program_directory == SNAP else (UPDATE, "")
+    """Return a remedy with its command, "" for none. Only snapd changes the version of a snap."""
+    return ("Refresh its snap", f"snap refresh {PACKAGE}") if site.program_folder == SNAP else (UPDATE, "")
 
 
 def published(site: Site) -> Finding:
-    """Whether a newer version is published than the one that is installed."""
-    told = site.version
+    """Check that no newer version is published than the installed one."""
+    installed = site.version
     if site.latest:
-        return _held_against_a_place(site, told)
+        return _compared_with_file(site, installed)
     reason = without_network(site)
     if reason is not None:
         return reason
@@ -79,42 +79,42 @@ def published(site: Site) -> Finding:
             return by_socks(f"{hidden(asked)} is not read", via)
     ask = network_of(site).ask
     here = _read(region, url, ask) if url else Published("", why)
-    nowhere = Published("", f"no address is known for all regions of {partition(region)}")
+    nowhere = Published("", f"no known address for all regions of {partition(region)}")
     everywhere = _read("all regions", of_all, ask) if of_all else nowhere
-    evidence = (here.told, everywhere.told)
+    evidence = (here.evidence, everywhere.evidence)
     if not here.numbers and not everywhere.numbers:
-        # As of S3: the agent works without it.
-        return warned("no published version could be read: whether there is a newer one is not known", *evidence,
-                      remedy="See `endpoint-s3` and `s3-buckets`, or name a VERSION file with --latest")  # fmt: skip
-    if not told:
-        return skipped("the version of the agent is unknown", *evidence)
-    numbers = version_of(told)
+        # The agent works without S3.
+        return warned("cannot read a published version: unknown whether there is a newer one", *evidence,
+                      remedy="See `endpoint-s3` and `s3-buckets`, or give a VERSION file with --latest")  # fmt: skip
+    if not installed:
+        return skipped("unknown version of the agent", *evidence)
+    numbers = version_of(installed)
     if not numbers:
-        return unknown(f"version {quoted(told)} cannot be compared with those that are published", *evidence)
+        return unknown(f"version {quoted(installed)} cannot be compared with the published ones", *evidence)
     remedy, command = how_to_update(site)
     later = f"{everywhere.version} is published, but {region} may take up to two weeks to have it"
     if here.numbers and numbers < here.numbers:
         newer = (later,) if here.numbers < everywhere.numbers else ()
-        return warned(f"version {told}; {here.version} is published in {region}", *newer, *evidence, _OF_AMIS,
+        return warned(f"version {installed}; {here.version} is published in {region}", *newer, *evidence, _OF_AMIS,
                       remedy=remedy, command=command)  # fmt: skip
     if here.numbers and here.numbers < numbers:
         newer = (later,) if numbers < everywhere.numbers else ()
-        return passed(f"version {told}; {region} has {here.version}, and may take up to two weeks to have newer ones",
-                      *newer, *evidence, _UNTIL_THEN)  # fmt: skip
+        text = f"version {installed}; {region} has {here.version}, and may take up to two weeks to have newer ones"
+        return passed(text, *newer, *evidence, _UNTIL_THEN)
     if here.numbers and numbers < everywhere.numbers:
-        return passed(f"version {told}, the newest in {region}; {later}", *evidence, _UNTIL_THEN)
+        return passed(f"version {installed}, the newest in {region}; {later}", *evidence, _UNTIL_THEN)
     if numbers < everywhere.numbers:
-        return warned(f"version {told}; {everywhere.version} is published", *evidence,
-                      f"whether {region or 'the region'} has it yet is not known", _OF_AMIS, remedy=remedy,
+        return warned(f"version {installed}; {everywhere.version} is published", *evidence,
+                      f"unknown whether {region or 'the region'} has it yet", _OF_AMIS, remedy=remedy,
                       command=command)  # fmt: skip
     where = f"in {region}" if here.numbers else "published"
-    return passed(f"version {told}, the newest {where}", *evidence)
+    return passed(f"version {installed}, the newest {where}", *evidence)
 
 
 def _url_of_region(site: Site, region: str) -> tuple[str, str]:
-    """Return where the agent looks for the newest version of its region; "" and why there is no such place."""
+    """Return the URL of the newest version of a region; "" and the reason if there is none."""
     if not region:
-        return "", "no region is known: name one with --region"
+        return "", "unknown region: set --region"
     try:
         return version_url(region, endpoint_of(site, "s3")), ""
     except UsageError as error:
@@ -125,12 +125,12 @@ def _read(name: str, url: str, ask: Callable[[str, str], Reached]) -> Published:
     try:
         version = _version_at(url, ask)
     except (OSError, Unreached, ValueError, UsageError) as error:
-        return Published("", f"{name}: {hidden(url)} could not be read ({_why(error)})")
+        return Published("", f"{name}: cannot read {hidden(url)} ({_why(error)})")
     return Published(version, f"{name}: {version} ({hidden(url)})")
 
 
 def _version_at(url: str, ask: Callable[[str, str], Reached]) -> str:
-    """Return what a VERSION file at a URL holds. Raises OSError, Unreached, UsageError, ValueError for no version."""
+    """Return the version in a file at a URL. Raises OSError, Unreached, UsageError, ValueError for no version."""
     answer = ask(url, "GET")
     if answer.status != 200:
         raise OSError(errno.EPROTO, f"HTTP {answer.status}")
@@ -146,54 +146,54 @@ def _version_in(text: str) -> str:
 
 def _why(error: Exception) -> str:
     if isinstance(error, ValueError):
-        return "it holds no version"
+        return "it has no version"
     if isinstance(error, UsageError):
         return error.what
     return error.text if isinstance(error, Unreached) else getattr(error, "strerror", "") or str(error)
 
 
-def _held_against_a_place(site: Site, told: str) -> Finding:
-    """Return what the version is beside that of the file or URL that was named."""
-    place = site.latest
-    source = hidden(place) if "://" in place else place
+def _compared_with_file(site: Site, installed: str) -> Finding:
+    """Return the finding against the file or URL of `--latest`."""
+    latest = site.latest
+    source = hidden(latest) if "://" in latest else latest
     try:
-        if place.startswith(("https://", "http://")):
+        if latest.startswith(("https://", "http://")):
             if site.network is None:
-                raise OSError(errno.ENETUNREACH, "the network is asked with --network only")
-            newest = _version_at(place, site.network.ask)
+                raise OSError(errno.ENETUNREACH, NOT_ASKED)
+            newest = _version_at(latest, site.network.ask)
         else:
-            with open(place, encoding="ascii", errors="replace") as file:
+            with open(latest, encoding="ascii", errors="replace") as file:
                 newest = _version_in(file.read(200))
     except ValueError:
-        return unknown(f"{source} holds no version")
+        return unknown(f"no version in {source}")
     except (OSError, Unreached, UsageError) as error:
-        return unknown(f"{source} could not be read: {_why(error)}")
-    if not told:
-        return skipped(f"the version of the agent is unknown; {newest} is published")
-    if not version_of(told):
-        return unknown(f"version {quoted(told)} cannot be compared with {newest}, the newest published")
-    if version_of(told) < version_of(newest):
+        return unknown(f"cannot read {source}: {_why(error)}")
+    if not installed:
+        return skipped(f"unknown version of the agent; {newest} is published")
+    if not version_of(installed):
+        return unknown(f"version {quoted(installed)} cannot be compared with {newest}, the newest published")
+    if version_of(installed) < version_of(newest):
         remedy, command = how_to_update(site)
-        return warned(f"version {told}; {newest} is published", remedy=remedy, command=command)
-    return passed(f"version {told}, the newest published ({newest})")
+        return warned(f"version {installed}; {newest} is published", remedy=remedy, command=command)
+    return passed(f"version {installed}, the newest published ({newest})")
 
 
 def last_update(site: Site) -> Finding:
-    """What became of the last update, by its log."""
+    """Check that the last update succeeded, by its log."""
     try:
         parts, refused = site.log_parts(UPDATE_LOG)
     except FileNotFoundError:
-        return skipped("no update is logged", f"there is no {site.paths.logs}")
+        return skipped("no update is logged", f"{site.places.logs} does not exist")
     except OSError as error:
-        return skipped(f"{site.paths.logs} cannot be read ({error.strerror or error})")
-    told = [read_parts(parts, [], []).beside]
+        return skipped(f"cannot read {site.places.logs} ({error.strerror or error})")
+    logs = [read_texts(parts, [], []).beside]
     try:
-        told.append(site.timeline.beside)
+        logs.append(site.story.beside)
     except OSError:
         # Agents before 3.0.1031 log updates there.
         pass
-    found = [one.failed for one in told if one.failed is not None]
-    done = [one.updated for one in told if one.updated is not None]
+    found = [one.failed for one in logs if one.failed is not None]
+    done = [one.updated for one in logs if one.updated is not None]
     failed = max(found, key=lambda one: one.at, default=None)
     if failed is not None and failed.at >= max((at for at, _ in done), default=""):
         return _failed_update(site, failed)
@@ -225,7 +225,7 @@ def _failed_update(site: Site, failed: FailedUpdate) -> Finding:
 
 
 def _has_passed(failed: FailedUpdate, installed: tuple[int, ...]) -> bool:
-    """Return whether another version is installed since than the one that the update failed for."""
+    """Return whether the version of a failed update, or a later one, has been installed since."""
     if not installed:
         return False
     if failed.target and failed.kind == "downgrade":

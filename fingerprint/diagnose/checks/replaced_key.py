@@ -1,4 +1,4 @@
-"""Whether the running agent signs with a key that was replaced: it reads its key only when it starts."""
+"""Check whether the running agent signs with a replaced key: it reads its key only when it starts."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 # Tags of the finding: the service has rejected the agent, or will at its next token request.
 REJECTED, AHEAD = "replaced-key", "replaced-key-ahead"
-# Tag of a finding on a key whose date is not known.
+# Tag of a finding on a key without a known date.
 UNDATED = "undated"
-# The kernel tells the starts of processes by a clock of whole seconds, and so are times in our journal.
+# Start times of the kernel and times of our journal have a resolution of a second.
 _GRAIN_SECONDS = 2.0
 
 
 def replaced_key(site: Site) -> Finding | None:
-    """Return the finding that the running agent's key was replaced; None if it was not, or nothing proves it.
+    """Return the finding that the running agent's key was replaced; None without proof.
 
-    An agent that rotates its key itself goes on with the new one, so a key that is younger than the agent's start
-    proves nothing alone. What does: our journal has the rotation; or the service denied the agent after the key
-    was written, and the agent got no credentials in between.
+    An agent that rotates its key itself uses the new one at once, so a key younger than the agent's start alone is no
+    proof. These are: our journal has the rotation; or the service denied the agent after the key was written, and the
+    agent received no credentials in between.
 
     Args:
         site: with a complete registration.
@@ -58,9 +58,9 @@ def replaced_key(site: Site) -> Finding | None:
         return None
     what = "the running agent signs with a replaced key"
     return failed(
-        what if denied is not None else f"{what}: the service rejects its next token request",
+        what if denied is not None else f"{what}: the service will reject its next token request",
         f"the key was written at {utc(written)}, by {source}", f"the agent was started at {utc(started)}",
-        f"last credentials of the agent: {utc(last_good) if last_good is not None else 'not told'}",
+        f"last credentials of the agent: {utc(last_good) if last_good is not None else 'unknown'}",
         *((f"rejected since then: {DENIED} at {utc(denied)}",) if denied is not None else ()),
         remedy="Restart the agent: it reads its key only when it starts", command=restart_command(site),
         tag=REJECTED if denied is not None else AHEAD,
@@ -68,7 +68,7 @@ def replaced_key(site: Site) -> Finding | None:
 
 
 def _written(site: Site) -> tuple[float | None, str, bool]:
-    """Return when the present key was written, what tells so, and whether it was a rotation by this program."""
+    """Return when the present key was written, the source, and whether this program rotated it."""
     registration = site.registration
     try:
         entries = [entry for entry in site.vault.history.entries() if entry["key"] == REGISTRATION_KEY]
@@ -81,12 +81,12 @@ def _written(site: Site) -> tuple[float | None, str, bool]:
     created = created_seconds(registration.private_key_created_date)
     if created is not None:
         return created, "privateKeyCreatedDate", False
-    # A copy may have the time of the copying.
+    # The file of a copy may have the time of the copying.
     return (None if site.elsewhere else site.vault.written_at(REGISTRATION_KEY)), "the time of its file", False
 
 
 def _last_good(site: Site) -> list[float]:
-    """Return the times at which the agent got credentials, by its log and by its own word on the disk."""
+    """Return the times at which the agent received credentials, by its log and its file of credentials."""
     try:
         logged = site.seconds_of(site.timeline.last_good)
     except OSError:
@@ -95,7 +95,7 @@ def _last_good(site: Site) -> list[float]:
 
 
 def _denied_after(site: Site, written: float) -> float | None:
-    """Return when the service last denied the agent, if that was after the key was written and goes on."""
+    """Return when the service last denied the agent, if it did so after the key was written and still does."""
     try:
         wait = wait_of(site)
         if wait is None or wait is not site.timeline.refresher or code_of(wait.error) != DENIED:

@@ -1,7 +1,7 @@
-"""The account that sessions run as: who makes it and when, what it may do, and what an uninstall leaves of it.
+"""Check the account of sessions: whether it exists, its rights, and what an uninstall left.
 
 Sources: AWS's page "Learn technical details about the SSM Agent" (docs/aws-page.md, statements 9 to 14) and the agent's
-own code. What Windows is asked could not be run where this was written.
+own code. The commands for Windows were not run on Windows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 USER = SESSION_USER
 _ID = "/usr/bin/id"
-# Where macOS keeps its accounts; /etc/passwd there is for single-user mode only.
+# The accounts of macOS, where /etc/passwd is for single-user mode only.
 _MAC_ACCOUNT = f"/var/db/dslocal/nodes/Default/users/{USER}.plist"
 _FILE_LIMIT = 1024 * 1024
 _SUDOERS_MODE = 0o440
@@ -38,12 +38,12 @@ _RIGHTS = (
     "and ssm:UpdateInstanceInformation, as AmazonSSMManagedInstanceCore does"
 )
 _ALLOW = "Let its role open sessions (policy AmazonSSMManagedInstanceCore), then restart the agent"
-# The service of a domain controller: by its state the agent decides, too.
+# The service of a domain controller; the agent checks its state too.
 _DIRECTORY_SERVICE = "NTDS"
-# The number of the error that there is no such account, in every language of `net`.
+# The error number for a missing account, in every language of `net`.
 _NO_SUCH_USER = "2221"
-# Prints the names of the groups of administrators, and of domain administrators where there are some: Windows
-# translates them, and `net` knows no others.
+# Prints the names of the groups of administrators and of domain administrators: Windows translates them, and `net`
+# accepts only the translated names.
 _GROUP_NAMES = (
     "[Console]::OutputEncoding = New-Object Text.UTF8Encoding $false; "
     f"$sid = (New-Object Security.Principal.NTAccount '{USER}').Translate([Security.Principal.SecurityIdentifier]); "
@@ -59,21 +59,21 @@ _MAKE = (
 
 
 def account(site: Site) -> Finding:
-    """The account that sessions run as, and what it may do."""
+    """Check the account of sessions and its rights."""
     return _on_windows(site) if site.machine.platform == "windows" else _on_unix(site)
 
 
 def _made(row: Row) -> str:
-    """Return when agents of a row make the account, as the end of a sentence."""
+    """Return when agents of a row create the account, as the end of a sentence."""
     if not row.session_user:
-        return f"agents before {row_since('session_user', 'start')} make none"
+        return f"agents before {row_since('session_user', 'start')} do not create it"
     if row.session_user == "start":
-        return "this agent makes it at its start, once its role lets it open Session Manager's channel"
-    return "the agent makes it when the first session starts"
+        return "this agent creates it at its start, once its role allows Session Manager's channel"
+    return "the agent creates it when the first session starts"
 
 
 def _channel(site: Site) -> tuple[str, ...]:
-    """Return the error by which the service refuses sessions for want of rights; () if it does not, by the log."""
+    """Return the logged error with which the service denies sessions, () for none."""
     try:
         denied = site.timeline.beside.channel_denied
     except OSError:
@@ -113,7 +113,7 @@ def _entry_of(accounts: str) -> str:
 
 
 def _known_elsewhere(site: Site) -> bool:
-    """Return whether the account is known beside /etc/passwd. Raises OSError where that cannot be looked up."""
+    """Return whether the account exists outside /etc/passwd. Raises OSError if that is unknown."""
     if site.machine.platform == "macos":
         try:
             site.machine.status(_MAC_ACCOUNT)
@@ -124,10 +124,10 @@ def _known_elsewhere(site: Site) -> bool:
         return True
     if site.copied:
         return False
-    # As the agent asks: accounts may come from a directory.
+    # As the agent does: accounts may come from a directory service.
     [result] = site.run((_ID, USER))
     if result.problem not in ("", "not-found", "not-recorded"):
-        # A directory that does not answer in time says nothing of its accounts.
+        # A directory service that timed out may still have the account.
         raise OSError(errno.EIO, result.problem, _ID)
     return result.succeeded
 
@@ -136,10 +136,10 @@ def _without_account(site: Site, sudoers: FileStatus | None) -> Finding:
     if sudoers is not None:
         gone = "the agent is gone, and left " if site.has_agent is False else ""
         text = f"{gone}{SUDOERS}" if gone else f"{SUDOERS} is there"
-        return warned(f"{text}, and no account {USER}: the next one of that name may do anything",
+        return warned(f"{text}, and no account {USER}: the next account of that name gets all rights",
                       remedy="Remove the file", command=f"rm {SUDOERS}")  # fmt: skip
     if site.has_agent is False:
-        return skipped(f"there is no {USER}, and no agent that makes it")
+        return skipped(f"there is no {USER}, and no agent that creates it")
     denied = _channel(site)
     if denied:
         return warned(f"there is no {USER}, and no session starts: {NO_CHANNEL}", *denied, _RIGHTS, remedy=_ALLOW)
@@ -159,12 +159,12 @@ def _with_account(site: Site, entry: str, sudoers: FileStatus | None, text: str)
         return failed(f"others than root may change {SUDOERS}", *evidence, remedy="Give it to root alone",
                       command=f"chown 0:0 {SUDOERS} && chmod 440 {SUDOERS}")  # fmt: skip
     if password == "empty":
-        return failed(f"{USER} has an empty password: whoever reaches a login becomes it", *evidence,
+        return failed(f"{USER} has an empty password: anyone who reaches a login can use it", *evidence,
                       remedy="Lock its password", command=f"usermod --lock {USER}")  # fmt: skip
     if site.has_agent is False:
         what = f"{USER}{f' and {SUDOERS}' * (sudoers is not None)}"
         return warned(f"the agent is gone, and left {what}: an uninstall does not remove them", *evidence,
-                      remedy="Remove what is left, unless an agent comes back",
+                      remedy="Remove them, unless you will install an agent again",
                       command=_removal(site, sudoers is not None))  # fmt: skip
     strangers = [rule for rule in rules if rule.split()[:1] != [USER] and not rule.startswith("Defaults")]
     if strangers:
@@ -174,40 +174,40 @@ def _with_account(site: Site, entry: str, sudoers: FileStatus | None, text: str)
         return warned(f"{SUDOERS} has mode {sudoers.mode:04o} in place of 0440: sudo may refuse it", *evidence,
                       remedy="Fix its mode", command=f"chmod 440 {SUDOERS}")  # fmt: skip
     if password == "set":
-        return warned(f"{USER} has a password, and the agent sets none on Linux", *evidence,
+        return warned(f"{USER} has a password, but the agent sets none on Linux", *evidence,
                       remedy="Lock it, unless somebody logs in with it", command=f"usermod --lock {USER}")  # fmt: skip
     denied = _channel(site)
     if denied:
         return warned(f"no session starts: {NO_CHANNEL}", *denied, _RIGHTS, *evidence, remedy=_ALLOW)
     if password == "denied":
-        return unknown(f"whether {USER} has a password is not known", *evidence, remedy=site.rights)
+        return unknown(f"unknown whether {USER} has a password", *evidence, remedy=site.rights)
     row = site.behaviour.row
     if sudoers is None:
         again = ("this agent writes it again",) if row.restores_sudoers else ()
         return passed(f"{USER} is there, and no sudoers file of the agent", *evidence, *again,
                       "its sessions may not use sudo, unless another file or a group lets them")  # fmt: skip
     may = "anything without a password, as the agent sets it up" if _RULE in rules else "what its rules say"
-    locked = f"; its shell {shell} lets nobody log in" if shell in _NOLOGIN and site.machine.platform == "linux" else ""
+    locked = f"; its shell {shell} prevents logins" if shell in _NOLOGIN and site.machine.platform == "linux" else ""
     return passed(f"{USER} may do {may}{locked}", *evidence)
 
 
 def _password(site: Site, account: str) -> tuple[str, list[str]]:
-    """Return what is known of its password: "none", "set", "empty", "denied" or "" for nothing; and the evidence.
+    """Return the state of its password ("none", "set", "empty", "denied" or "" if unknown) and the evidence.
 
     Args:
-        site: what is looked at.
+        site: the diagnosed site.
         account: its line in /etc/passwd, "" if there is none.
     """
     if site.machine.platform != "linux":
         return "", []
     fields = account.split(":")
     if len(fields) > 1 and fields[1] != "x":
-        # The password, or none, stands there, and the system does not look into the other file.
+        # The field decides; the system does not read the other file then.
         return _stored(ACCOUNTS, fields[1])
     try:
         text = site.machine.read_file(PASSWORDS, _FILE_LIMIT).decode("utf-8", "replace")
     except FileNotFoundError:
-        # Of a recording of before, and of systems without that file.
+        # An old recording, or a system without that file.
         return "", []
     except OSError as error:
         return "denied", [f"{PASSWORDS}: {error.strerror}"]
@@ -224,7 +224,7 @@ def _stored(path: str, password: str) -> tuple[str, list[str]]:
 
 
 def _groups(site: Site) -> list[str]:
-    """Return which groups it was put into, as evidence: they may have more rights than itself."""
+    """Return its groups, as evidence: they may have more rights than the account."""
     try:
         text = site.machine.read_file(GROUPS, _FILE_LIMIT).decode("utf-8", "replace")
     except OSError:
@@ -235,7 +235,7 @@ def _groups(site: Site) -> list[str]:
 
 
 def _removal(site: Site, sudoers: bool) -> str:
-    """Return the command that removes what an uninstall left; the rights first."""
+    """Return the command that removes what an uninstall left, the sudoers file first."""
     if site.machine.platform == "macos":
         return f"{f'sudo rm {SUDOERS} && ' * sudoers}sudo sysadminctl -deleteUser {USER}"
     remove = f"pw userdel {USER} -r" if site.machine.platform == "freebsd" else f"userdel -r {USER}"
@@ -249,7 +249,7 @@ def _on_windows(site: Site) -> Finding:
     net = rf"{site.machine.windows_directory()}\System32\net.exe"
     [account] = site.run((net, "user", USER))
     if account.problem == "not-recorded":
-        return skipped("the recording does not tell")
+        return skipped("not in the recording")
     if account.problem:
         return unknown(f"net user: {account.problem}")
     controller, row = _is_controller(site), site.behaviour.row
@@ -259,19 +259,20 @@ def _on_windows(site: Site) -> Finding:
         return _absent_on_windows(site, controller, row)
     if site.has_agent is False:
         return warned(f"the agent is gone, and left {USER}: an uninstall does not remove it",
-                      remedy="Remove it, unless an agent comes back", command=f"net user {USER} /delete")  # fmt: skip
+                      remedy="Remove it, unless you will install an agent again",
+                      command=f"net user {USER} /delete")  # fmt: skip
     denied = _channel(site)
     administrator, about = _is_administrator(site, net, controller)
     evidence = (*about, "a new password is set at each session")
     if controller and row.session_user == "start":
         return warned(
-            f"this agent makes {USER} at each start, on this domain controller as an administrator of the domain",
-            *evidence, f"from {row_since('session_user', 'session')} on it makes none there", remedy=UPDATE,
+            f"this agent creates {USER} at each start, on this domain controller as an administrator of the domain",
+            *evidence, f"from {row_since('session_user', 'session')} on it does not create it there", remedy=UPDATE,
         )  # fmt: skip
     if denied:
         return warned(f"no session starts: {NO_CHANNEL}", *denied, _RIGHTS, *evidence, remedy=_ALLOW)
     if administrator is None:
-        return unknown(f"whether {USER} is an administrator is not known", *evidence, remedy=site.rights)
+        return unknown(f"unknown whether {USER} is an administrator", *evidence, remedy=site.rights)
     if controller and not administrator:
         return warned(f"{USER} lacks a domain administrator's rights, which sessions on this domain controller need",
                       *evidence, remedy="Give it these rights", command=_GRANT)  # fmt: skip
@@ -279,18 +280,18 @@ def _on_windows(site: Site) -> Finding:
         return passed(f"{USER} is there, made by hand for this domain controller, with an administrator's rights",
                       *evidence)  # fmt: skip
     if not administrator:
-        return passed(f"{USER} is there, and no administrator", *evidence)
+        return passed(f"{USER} exists and is not an administrator", *evidence)
     return passed(f"{USER} is an administrator, as the agent sets it up", *evidence)
 
 
 def _absent_on_windows(site: Site, controller: bool, row: Row) -> Finding:
     if site.has_agent is False:
-        return skipped(f"there is no {USER}, and no agent that makes it")
+        return skipped(f"there is no {USER}, and no agent that creates it")
     if controller and row.session_user == "session":
         return warned(
-            f"this is a domain controller: the agent makes no {USER} here, and no session starts until somebody does",
+            f"this is a domain controller: the agent does not create {USER} here, and no session starts without it",
             f"the service {_DIRECTORY_SERVICE} runs", _RIGHTS,
-            remedy="Make it, and give it the rights of a domain administrator", command=_MAKE,
+            remedy="Create it with the rights of a domain administrator", command=_MAKE,
         )  # fmt: skip
     denied = _channel(site)
     if denied:
@@ -302,7 +303,7 @@ def _is_controller(site: Site) -> bool:
     try:
         return site.machine.service_state(_DIRECTORY_SERVICE) == "running"
     except OSError:
-        # As the agent takes it, too.
+        # As the agent does.
         return False
 
 
@@ -317,11 +318,11 @@ def _said(result: CommandResult) -> tuple[str, ...]:
 
 
 def _is_administrator(site: Site, net: str, controller: bool) -> tuple[bool | None, tuple[str, ...]]:
-    """Return whether the account is an administrator, None where that is not told; and the evidence."""
-    powershell = powershell_path(site.machine.windows_directory())
+    """Return whether the account is an administrator, None if unknown, and the evidence."""
+    powershell = powershell_path(site.machine.windows_folder())
     [names] = site.run((powershell, "-NoProfile", "-NonInteractive", "-Command", _GROUP_NAMES))
-    told = [line.strip().rpartition("\\")[2] for line in names.stdout.decode("utf-8", "replace").splitlines()]
-    local, *domain = [name for name in told if name] or ["Administrators"]
+    lines = [line.strip().rpartition("\\")[2] for line in names.stdout.decode("utf-8", "replace").splitlines()]
+    local, *domain = [name for name in lines if name] or ["Administrators"]
     questions: list[tuple[str, ...]] = [(net, "localgroup", local)]
     if controller:
         questions.append((net, "group", domain[0] if domain else "Domain Admins", "/domain"))

@@ -19,7 +19,7 @@ VAULT_MINTS, VAULT_EXITS = "vault-mints", "vault-exits"
 
 
 def vault(site: Site) -> Finding:
-    """What is wrong with the vault."""
+    """Check the vault as `vault verify` does."""
     from fingerprint.vault.verify import verify
 
     try:
@@ -30,37 +30,37 @@ def vault(site: Site) -> Finding:
     denied = next((one for one in only_missing if one.kind == "VaultDenied"), None)
     if denied is not None:
         return unknown(denied.what, denied.where, remedy=denied.remedy)
-    told = [f"{one.where}: {one.what}" for one in only_missing]
+    faults = [f"{one.where}: {one.what}" for one in only_missing]
     try:
         manifest = manifest_state(site.vault)
     except VaultError as error:
         return unreadable(error)
     if manifest.agent_does != READS:
         tag = VAULT_MINTS if manifest.agent_does == MINTS else VAULT_EXITS
-        return failed(manifest.what, manifest.consequence, *told, remedy=manifest.remedy, tag=tag)
+        return failed(manifest.what, manifest.consequence, *faults, remedy=manifest.remedy, tag=tag)
     broken = next((one for one in only_missing if one.broken), None)
     registration = next((one for one in only_missing if one.broken and _is_registration(one.where)), None)
     if broken is not None and registration is not None:
-        # Without a registration the agent does not get as far as the record.
+        # Without a registration the agent does not reach the record.
         what = "the registration cannot be read"
         if broken is not registration:
             what = "neither the registration nor the fingerprint can be read"
-        return failed(f"{what}: {registration.what}", *told, remedy=registration.remedy, tag=VAULT_EXITS)
+        return failed(f"{what}: {registration.what}", *faults, remedy=registration.remedy, tag=VAULT_EXITS)
     if broken is not None and broken.where == manifest.where:
-        # The agent reads the file that is listed. Of the fingerprint it is not known which one that is.
+        # The agent reads the listed file; for the fingerprint it is unknown which one that is.
         kind = unknown if FINGERPRINT_KEY in manifest.keys else warned
         return kind(f"{manifest.what}; {manifest.consequence}", remedy=manifest.remedy)
     if broken is not None and broken.where in (site.vault.history.path, site.vault.history.directory):
-        # Ours alone: the agent does not read it.
-        return unknown(f"our journal cannot be read: {broken.what}", *told, remedy=broken.remedy)
+        # The agent does not read our journal.
+        return unknown(f"our journal cannot be read: {broken.what}", *faults, remedy=broken.remedy)
     if broken is not None:
-        return failed(f"the vault cannot be read: {broken.what}", *told, remedy=broken.remedy, tag=VAULT_MINTS)
+        return failed(f"the vault cannot be read: {broken.what}", *faults, remedy=broken.remedy, tag=VAULT_MINTS)
     if not only_missing:
         if findings:
-            return skipped(f"there is none: {findings[0].where}")
-        return passed("the vault is sound", site.vault.path)
+            return skipped(f"there is no vault: {findings[0].where}")
+        return passed("the vault is intact", site.vault.path)
     return warned(
-        f"{len(told)} thing{'s' * (len(told) != 1)} in the vault to look at", *told, remedy=only_missing[0].remedy,
+        f"{len(faults)} fault{'s' * (len(faults) != 1)} in the vault", *faults, remedy=only_missing[0].remedy,
         command="fingerprint vault verify",
     )  # fmt: skip
 
@@ -70,9 +70,9 @@ def _is_registration(path: str) -> bool:
 
 
 def unreadable(error: FingerprintError) -> Finding:
-    """Return that a check has no answer because of an error, most of all of the vault."""
+    """Return the finding for a check that an error of the vault or of the collection prevents."""
     if isinstance(error, (VaultCorrupt, VaultUnsafe)):
-        # Told whole by the check of the vault.
+        # The check of the vault reports it in full.
         return unknown("the vault cannot be read: see `vault`", error.what)
     where = (error.where,) if error.where else ()
     return unknown(error.what, *where, remedy=error.remedy)

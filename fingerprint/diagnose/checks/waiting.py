@@ -1,7 +1,7 @@
-"""Whether the agent waits, in which of its two states, and when it tries again.
+"""Check whether the agent waits, in which of its two states, and when it retries.
 
-The core agent waits until it gets credentials ("refresher"); the worker, once it has them, until its health pings
-are answered ("worker"). The schedules are `agent.retry_schedule`, by the rows of `agent.versions`.
+The core agent waits until it receives credentials ("refresher"); then the worker waits until its health pings are
+answered ("worker"). The schedules are `agent.retry_schedule`, by the rows of `agent.versions`.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from fingerprint.diagnose.context import Site
     from fingerprint.diagnose.result import Finding
 
-# Four tries of a minute each, and what is between them: so late may a worker that was started tell of its first ping.
-_FIRST_WORD_SECONDS = 600
+# Four attempts of a minute each, with pauses: a started worker logs its first ping within this time.
+_FIRST_PING_SECONDS = 600
 
 
 def wait_of(site: Site) -> Wait | None:
-    """Return what is waited for, by the logs and by what the agent wrote of its last credentials; None for nothing.
+    """Return the wait of the agent, by the logs and by its file of credentials; None if it does not wait.
 
-    Raises OSError where the logs cannot be read.
+    Raises OSError if the logs cannot be read.
     """
-    timeline = site.timeline
-    if timeline.refresher.waiting and _got_since(site, timeline.refresher) is None:
+    timeline = site.story
+    if timeline.refresher.waiting and _received_since(site, timeline.refresher) is None:
         return timeline.refresher
     return timeline.worker if timeline.worker.waiting else None
 
 
-def _got_since(site: Site, wait: Wait) -> float | None:
-    """Return when the agent got credentials after the last failure in the logs; None if it did not."""
+def _received_since(site: Site, wait: Wait) -> float | None:
+    """Return when the agent received credentials after the last failure in the logs; None if it did not."""
     return site.got_after(max(wait.failed, wait.slept))
 
 
-def next_try(site: Site, timeline: Timeline) -> Retry | None:
-    """Return when a waiting agent tries again; None where it cannot be said.
+def next_retry(site: Site, timeline: Story) -> Retry | None:
+    """Return when a waiting agent retries; None if unknown.
 
     Args:
-        site: where it waits.
-        timeline: of its logs, which tells that something waits.
+        site: the diagnosed site.
+        timeline: that of its logs.
     """
     wait = wait_of(site)
     if wait is None:
@@ -58,66 +58,66 @@ def next_try(site: Site, timeline: Timeline) -> Retry | None:
 
 
 def state(site: Site) -> Finding:
-    """Whether the agent waits, since when, and until when."""
+    """Check that the agent does not wait."""
     try:
-        timeline = site.timeline
+        timeline = site.story
     except FileNotFoundError:
         reason = f"there is no {MAIN_LOG} in {site.paths.logs}"
         return unknown(reason, *site.unread_logs) if site.runs else skipped(reason, *site.unread_logs)
     except OSError as error:
-        return unknown(f"the logs in {site.paths.logs} could not be read ({error.strerror})", *site.unread_logs,
+        return unknown(f"cannot read the logs in {site.places.logs} ({error.strerror})", *site.unread_logs,
                        remedy=site.rights if error.errno in (errno.EACCES, errno.EPERM) else "")  # fmt: skip
-    unread = [f"not read: {told}" for told in site.unread_logs]
-    if not timeline.events:
-        reason = f"{timeline.lines} lines in {site.paths.logs}, and none tells of credentials or hibernation"
+    unread = [f"not read: {log}" for log in site.unread_logs]
+    if not timeline.timeline:
+        reason = f"no line about credentials or hibernation in {site.places.logs} ({timeline.lines} lines)"
         return skipped(reason, *unread)
     good = site.seconds_of(timeline.last_good)
     last_good = f"last good: {utc(good) if good is not None else timeline.last_good or 'not in these logs'}"
     wait = wait_of(site)
     if timeline.start_error and wait is None:
         return failed(f"the agent did not start: {site.quoted(timeline.start_error)}", last_good, *unread,
-                      remedy="Mend what it names; its service tries again every 90 s", tag="not-started")  # fmt: skip
+                      remedy="Fix the named cause; its service restarts it every 90 s", tag="not-started")  # fmt: skip
     if wait is None:
         return _awake(site, timeline, last_good, *unread)
     since = site.seconds_of(wait.since)
     when = utc(since) if since is not None else wait.since or "an unknown time"
-    evidence = [f"last error: {site.quoted(wait.error) or 'not told'}", last_good, *unread]
+    evidence = [f"last error: {site.quoted(wait.error) or 'not logged'}", last_good, *unread]
     if wait is timeline.worker and max(wait.failed, wait.slept) < timeline.main_began:
         return unknown(
-            f"{HIBERNATION_LOG} tells of a worker that hibernates since {when}, and ends before the main log begins",
-            *evidence, remedy="See whether the service shows the node as online",
+            f"{HIBERNATION_LOG} shows a worker that hibernates since {when}, but ends before the main log begins",
+            *evidence, remedy="Check whether the service shows the node as online",
         )  # fmt: skip
     if wait is timeline.worker:
-        what = "the worker hibernates: it has credentials, and its health pings are refused"
+        what = "the worker hibernates: it has credentials, but its health pings fail"
         entered = site.seconds_of(wait.entered)
         silent = retry_schedule.silent_since(site.behaviour.row, entered, site.machine.now()) if entered else None
         if silent is not None:
-            evidence.append(f"{HIBERNATION_LOG} is silent for good since {utc(silent)}; that says nothing")
+            evidence.append(f"this agent writes no more to {HIBERNATION_LOG} after {utc(silent)}, waiting or not")
     else:
-        what = "the core agent waits for credentials; before it has some it starts no worker"
+        what = "the core agent waits for credentials, without which it starts no worker"
     if site.runs is False:
         return warned(f"when it last ran, {what}", f"since {when}", *evidence, remedy="See `running`")
-    started, told_last = _started(site, wait is timeline.worker), site.seconds_of(max(wait.failed, wait.slept))
-    if started is not None and told_last is not None and started > told_last + GRACE_SECONDS:
+    started, last_logged = _started(site, wait is timeline.worker), site.seconds_of(max(wait.failed, wait.slept))
+    if started is not None and last_logged is not None and started > last_logged + GRACE_SECONDS:
         return unknown(
-            f"the agent was started at {utc(started)}, and its log tells of a wait before that only",
-            f"then {what}, since {when}", *evidence, remedy="Look again when it has logged something",
+            f"the agent was started at {utc(started)}, and its log shows a wait only before that",
+            f"before that {what}, since {when}", *evidence, remedy="Repeat the check when it has logged something",
         )  # fmt: skip
-    retry = next_try(site, timeline)
-    evidence.append(f"next try: {retry.text} (by {retry.how})" if retry else "next try: not known")
+    retry = next_retry(site, timeline)
+    evidence.append(f"next retry: {retry.text} (by {retry.how})" if retry else "next retry: unknown")
     evidence.append(site.behaviour.text)
     if _is_unread(site):
         evidence.append(
-            f"{site.paths.config} was written after the agent's start: the limits of the agent that runs may be others"
+            f"{site.places.config} was written after the agent's start: the running agent may have other limits"
         )
     return failed(
-        f"{what}, since {when}", *evidence, remedy="After the repair restart the agent: it tries again at once",
+        f"since {when} {what}", *evidence, remedy="Fix the cause, then restart the agent: it retries at once",
         tag=f"waiting-{'worker' if wait is timeline.worker else 'refresher'}",
     )  # fmt: skip
 
 
 def _is_unread(site: Site) -> bool:
-    """Return whether the configuration has a limit that the agent that runs has not read, by the time of the file."""
+    """Return whether the configuration has a limit that the running agent has not read, by the time of the file."""
     row = site.behaviour.row
     limits = [site.limit(row.longest_pause_setting), site.limit(row.ping_interval_setting)]
     try:
@@ -128,23 +128,25 @@ def _is_unread(site: Site) -> bool:
     return started is not None and limits != [None, None] and written > started + GRACE_SECONDS
 
 
-def _awake(site: Site, timeline: Timeline, *evidence: str) -> Finding:
-    """Tell of an agent that waits for nothing, unless it was started but now and waited before that."""
+def _awake(site: Site, timeline: Story, *evidence: str) -> Finding:
+    """Return the finding for an agent that does not wait; unknown if it was just started and waited before."""
     started = site.seconds_of(timeline.started)
-    just = started is not None and site.machine.now() - started < _FIRST_WORD_SECONDS
-    got = _got_since(site, timeline.refresher) if timeline.refresher.since else None
-    if got is not None:
-        evidence = (f"by {site.paths.identity} it got credentials at {utc(got)}, after the last failure", *evidence)
-    if timeline.refresher.unconfirmed and got is None:
-        wait, what = timeline.refresher, "whether it gets credentials"
-    elif timeline.worker.unconfirmed and just:
+    just = started is not None and site.machine.now() - started < _FIRST_PING_SECONDS
+    received = _received_since(site, timeline.refresher) if timeline.refresher.since else None
+    if received is not None:
+        text = f"by {site.places.identity} it received credentials at {utc(received)}, after the last failure"
+        evidence = (text, *evidence)
+    if timeline.refresher.untold and received is None:
+        wait, what = timeline.refresher, "whether it receives credentials"
+    elif timeline.worker.untold and just:
         wait, what = timeline.worker, "whether its health pings are answered"
     else:
-        return passed("it does not wait", *evidence)
+        return passed("the agent does not wait", *evidence)
     when = utc(started) if started is not None else timeline.started or "an unknown time"
     return unknown(
-        f"the agent was started at {when}, and has not told since {what}",
-        f"last error before: {site.quoted(wait.error) or 'not told'}", *evidence, remedy="Look again in a few minutes",
+        f"the agent was started at {when}, and its log does not show yet {what}",
+        f"last error before: {site.quoted(wait.error) or 'not logged'}", *evidence,
+        remedy="Repeat the check in a few minutes",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What only Windows has: WMI, the collector that hashes its answers, and the state of its image."""
+"""Checks for Windows only: WMI, the hash recipe, and the state of the image."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 _STATE_KEY = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\State"
 _COMPLETE = "IMAGE_STATE_COMPLETE"
 _AFTER_UPDATE = f"After the update, with the agent's service stopped, run: {rebaselined_as_it_is(True)}"
-# The recipe now -> who takes it.
-_TAKEN_BY = {
-    WQL: f"agents from {WQL_SINCE} take it on Windows from 10.0.26100: a known break of updates of either",
-    JSON: "agents 3.3.1142 to 3.3.1229 take it on Windows from 10.0.26040",
-    WMIC: f"agents before {WQL_SINCE} but 3.3.1142 to 3.3.1229 take it, and all agents on Windows before 10.0.26040",
+# The current recipe -> who uses it.
+_USED_BY = {
+    WQL: f"agents from {WQL_SINCE} use it on Windows from 10.0.26100, so an update of either changes the recipe",
+    JSON: "agents 3.3.1142 to 3.3.1229 use it on Windows from 10.0.26040",
+    WMIC: f"agents before {WQL_SINCE} except 3.3.1142 to 3.3.1229 use it, and all agents on Windows before 10.0.26040",
 }  # fmt: skip
 
 
 def wmi(site: Site) -> Finding:
-    """Whether WMI runs, without which the agent can make no fingerprint."""
+    """Check that WMI runs, which the agent requires for a fingerprint."""
     try:
         state = site.machine.service_state(WMI_SERVICE)
     except OSError as error:
-        why = f"the state of the service {WMI_SERVICE} is not told ({error.strerror or error})"
+        why = f"cannot read the state of the service {WMI_SERVICE} ({error.strerror or error})"
         return unknown(why, remedy="Run as Administrator" if isinstance(error, PermissionError) else "")
     if state != "running":
         remedy, command = start_of_wmi(state)
@@ -54,7 +54,7 @@ def wmi(site: Site) -> Finding:
 
 
 def collector(site: Site) -> Finding:
-    """By which recipe the agent hashes: by another one all hashes of the same machine differ, and its hardware ID."""
+    """Check that the agent hashes by the recipe of its record: another one changes all hashes and the hardware ID."""
     try:
         choice = choose(site.machine, site.machine.timeout if site.timeout is None else site.timeout)
     except FingerprintError as error:
@@ -75,7 +75,7 @@ def collector(site: Site) -> Finding:
             return silent
     if choice.agent and choice.recipe != WQL and newest_takes_wql:
         return warned(
-            f"agent {choice.agent} hashes by {title}; from {WQL_SINCE} on agents take WQL on {on}",
+            f"agent {choice.agent} hashes by {title}; agents from {WQL_SINCE} on use WQL on {on}",
             "such an update changes all six hashes and the hardware ID: without a rebaseline the agent replaces its "
             "fingerprint, and the registration is lost",
             remedy=f"{_AFTER_UPDATE}. Before it, back up", command="fingerprint vault backup",
@@ -84,7 +84,7 @@ def collector(site: Site) -> Finding:
 
 
 def _changed(site: Site, choice: Choice, change: RecipeChange) -> Finding:
-    """Return what to do about a record of another recipe or of other type ids, or without a hardware ID."""
+    """Return the finding for a record of another recipe, of other type ids, or without a hardware ID."""
     found, verdict = change.found, site.explanation.verdict
     if choice.doubt:
         settles = choice.remedy
@@ -95,21 +95,21 @@ def _changed(site: Site, choice: Choice, change: RecipeChange) -> Finding:
         )  # fmt: skip
     outcome = site.explanation.outcome
     if outcome != "same":
-        # The check `fingerprint` says what machine it is.
-        told = "by that recipe, too, it is another machine" if outcome == "different" else (
-            "whether it is the same machine is not known"
+        # The check `fingerprint` has the verdict.
+        machine = "by that recipe too it is another machine" if outcome == "different" else (
+            "unknown whether it is the same machine"
         )  # fmt: skip
-        return failed(found.text, found.proof, told, command="fingerprint explain",
-                      remedy="Find out whether the record is this host's before it is changed")  # fmt: skip
+        return failed(found.text, found.proof, machine, command="fingerprint explain",
+                      remedy="Before you change the record, find out whether it is this host's")  # fmt: skip
     if site.record_state[0].regenerated:
-        # To keep this fingerprint would keep one that the service does not know.
+        # A rebaseline would keep a fingerprint that the service does not know.
         return failed(found.text, found.proof, "the fingerprint was replaced as well: see the check regenerated")
     ids = found.moved or found.recipe == choice.recipe
-    # A process that read the hardware ID at its second attempt replaced it then.
+    # A process that read the hardware ID at its second attempt has replaced it once.
     again = "" if found.without_id else " once more"
     evidence = (
-        f"at its next start the agent makes these hashes anew, and replaces the fingerprint{again}" if ids
-        else f"{_TAKEN_BY[choice.recipe]}; the hardware did not change"
+        f"at its next start the agent computes these hashes again and replaces the fingerprint{again}" if ids
+        else f"{_USED_BY[choice.recipe]}; the hardware did not change"
     )  # fmt: skip
     return failed(
         found.text, found.proof, evidence, remedy=RECIPE_REMEDY,
@@ -118,21 +118,21 @@ def _changed(site: Site, choice: Choice, change: RecipeChange) -> Finding:
 
 
 def _no_wmic(choice: Choice, on: str, newest_takes_wql: bool) -> Finding:
-    """Return what to do where the agent hashes by wmic, and there is none."""
-    empty = "all six of its hashes are empty: a record made so shows no hardware, and one of before does not match it"
+    """Return the finding for an agent that hashes by a missing wmic."""
+    empty = "all six hashes are empty: a new record shows no hardware, and an earlier one does not match"
     if newest_takes_wql:
-        return failed(f"{on} has no wmic, and agent {choice.agent} knows nothing else", empty, tag=NO_WMIC,
+        return failed(f"{on} has no wmic, and agent {choice.agent} has no other recipe", empty, tag=NO_WMIC,
                       remedy=f"Update the agent to {WQL_SINCE} or later. {_AFTER_UPDATE}. Before it, back up",
                       command="fingerprint vault backup")  # fmt: skip
-    other = f"agent {choice.agent} knows nothing else" if not choice.windows else "no agent knows anything else there"
+    other = f"agent {choice.agent} has no other recipe" if not choice.windows else "no agent has another recipe there"
     return failed(f"{on} has no wmic, and {other}", empty, tag=NO_WMIC,
-                  remedy="Back up, then install wmic (where Windows does not offer it: sfc /scannow). All six hashes "
+                  remedy="Back up, then install wmic (if Windows does not offer it: sfc /scannow). All six hashes "
                   "change: rebaseline before the agent starts again",
                   command="DISM /Online /Add-Capability /CapabilityName:WMIC~~~~")  # fmt: skip
 
 
 def _silent_classes(site: Site) -> Finding | None:
-    """Return that WMI does not tell a class, None where it tells all of them."""
+    """Return that WMI does not return a class; None if it returns all."""
     try:
         unread = [one for one in site.explanation.collection if one.unreadable and one.source.startswith("SELECT ")]
     except FingerprintError:
@@ -167,11 +167,11 @@ def _without_wmic(site: Site) -> bool:
 
 
 def image_state(site: Site) -> Finding:
-    """Whether sysprep is through with this host."""
-    reg = rf"{site.machine.windows_directory()}\System32\reg.exe"
+    """Check that sysprep has finished on this host."""
+    reg = rf"{site.machine.windows_folder()}\System32\reg.exe"
     [result] = site.run((reg, "query", _STATE_KEY, "/v", "ImageState"))
     if result.problem == "not-recorded":
-        return skipped("the recording does not tell")
+        return skipped("not in the recording")
     if result.problem:
         return unknown(f"reg.exe: {result.problem}")
     if not result.succeeded:
@@ -182,6 +182,6 @@ def image_state(site: Site) -> Finding:
         return unknown("reg.exe printed no state of the image")
     if state != _COMPLETE:
         return failed(f"the state of the image is {state}, not {_COMPLETE}",
-                      "names and ids of the machine may change until then; ssm-cli takes it for a fault, too",
-                      remedy="Let sysprep and the next start of Windows finish, then run it again")  # fmt: skip
+                      "names and ids of the machine may change until then; ssm-cli reports a fault too",
+                      remedy="Wait for sysprep and the next start of Windows, then repeat the check")  # fmt: skip
     return passed(f"the state of the image is {_COMPLETE}")

@@ -145,7 +145,7 @@ def test_a_code_far_behind_in_the_error_is_kept() -> None:
     ("error", "words"),
     [
         (v2("MachineFingerprintDoesNotMatch"), "the service knows another fingerprint of this node"),
-        (v2("AccessDeniedException", "api error "), "the service refuses the node"),
+        (v2("AccessDeniedException", "api error "), "the service rejects the node"),
         (v2("InvalidInstanceId"), "it gets no credentials"),
     ],
 )

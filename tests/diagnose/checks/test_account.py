@@ -1,4 +1,4 @@
-"""Where a node is registered: id, region and account, told first if it is expected elsewhere; unknown never passes."""
+"""Where a node is registered: ID, region and account, reported first if wrong; an unknown account never passes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_account_of_every_key_of_today_is_read(account: int, behind: int) ->
 
 
 @pytest.mark.parametrize(("account", "key"), KEYS.items())
-def test_published_keys_have_the_accounts_that_were_published_with_them(account: str, key: str) -> None:
+def test_published_keys_have_their_published_accounts(account: str, key: str) -> None:
     assert account_of_key(key) == account
 
 
@@ -92,7 +92,7 @@ def test_the_role_is_read_out_of_every_error_that_names_it(text: str, partition:
         f"arn:aws:sts::{OURS}:assumed-role/R/{NODE}0", "arn:aws" * 500,
     ],
 )  # fmt: skip
-def test_what_names_no_role_of_a_node_is_none(text: str) -> None:
+def test_a_line_without_a_role_of_a_node_has_none(text: str) -> None:
     assert role_in(text) is None
 
 
@@ -117,7 +117,7 @@ def shared(machine: AgentMachine, key: str, node: str = NODE, text: str | None =
 @pytest.mark.parametrize("expected", ["", OURS, OTHER])
 @pytest.mark.parametrize("region", ["", REGION, "us-east-1"])
 @pytest.mark.parametrize("known", [True, False], ids=["account in the log", "account not known"])
-def test_it_passes_only_where_both_are_known_and_as_expected(
+def test_account_passes_only_if_both_are_known_and_as_expected(
     machine: AgentMachine, known: bool, region: str, expected: str
 ) -> None:
     if known:
@@ -126,8 +126,8 @@ def test_it_passes_only_where_both_are_known_and_as_expected(
     answer = machine.json("diagnose", *words)
     [check] = [one for one in answer["checks"] if one["name"] == "account"]
     assert answer["checks"][0] is check
-    told = f"mi-0…def0 in {REGION}, account {OURS if known else 'not known'}"
-    assert told in check["text"]
+    shown = f"mi-0…def0 in {REGION}, account {OURS if known else 'unknown'}"
+    assert shown in check["text"]
     wrong = region == "us-east-1" or (known and expected == OTHER)
     outcome = FAIL if wrong else PASS if known else SKIPPED
     assert (check["outcome"], check["undetermined"]) == (outcome, not wrong and not known and bool(expected))
@@ -135,24 +135,24 @@ def test_it_passes_only_where_both_are_known_and_as_expected(
     assert (conclusion["because"] == "account") == (wrong or check["undetermined"])
     if wrong:
         # Before anything else.
-        assert conclusion["text"].startswith(f"This host is registered elsewhere: {told}; ")
-        assert conclusion["steps"][0]["text"].startswith("Register it again where it should be, with an activation")
+        assert conclusion["text"].startswith(f"This host is registered elsewhere: {shown}; ")
+        assert conclusion["steps"][0]["text"].startswith("Register it again with an activation")
         assert conclusion["text"].endswith("Not hibernating, and nothing else is wrong.")
         assert conclusion["state"] == "broken"
     elif not known and not expected:
-        assert conclusion["text"].endswith("nothing is wrong. Its account is not known.")
+        assert conclusion["text"].endswith("nothing is wrong. Its account is unknown.")
     elif known:
         assert conclusion["text"] == "Not hibernating, and nothing is wrong."
 
 
 @pytest.mark.parametrize("only", [[], ["--only", "account"], ["--only", "account,waiting"]])
-def test_it_is_told_before_a_hibernation(machine: AgentMachine, only: list[str]) -> None:
+def test_a_foreign_account_comes_before_a_hibernation(machine: AgentMachine, only: list[str]) -> None:
     machine.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + refused("11:35:00", denied(OURS)))
-    told = machine.json("diagnose", "--account", OTHER, *only)["conclusion"]
-    assert told["text"].startswith("This host is registered elsewhere: ")
-    assert f"account {OURS}; --account says {OTHER}" in told["text"]
-    assert ("Hibernating since 2026-11-24T11:35:00Z" in told["text"]) == (only != ["--only", "account"])
-    assert told["state"] == ("broken" if only == ["--only", "account"] else "hibernating")
+    shown = machine.json("diagnose", "--account", OTHER, *only)["conclusion"]
+    assert shown["text"].startswith("This host is registered elsewhere: ")
+    assert f"account {OURS}; --account says {OTHER}" in shown["text"]
+    assert ("Hibernating since 2026-11-24T11:35:00Z" in shown["text"]) == (only != ["--only", "account"])
+    assert shown["state"] == ("broken" if only == ["--only", "account"] else "hibernating")
     done = machine("diagnose", "--account", OTHER)
     assert done.returncode == 1
     assert done.stdout.startswith("This host is registered elsewhere: ")
@@ -161,14 +161,14 @@ def test_it_is_told_before_a_hibernation(machine: AgentMachine, only: list[str])
 
 
 @pytest.mark.parametrize("account", ["1", "x" * 12, "1234567890123", "12345678901²"])
-def test_what_is_no_account_is_a_usage_error(machine: AgentMachine, account: str) -> None:
+def test_an_invalid_account_is_a_usage_error(machine: AgentMachine, account: str) -> None:
     done = machine("diagnose", "--account", account)
     assert done.returncode == 2
     assert "is no account" in done.stderr
     assert "12 digits" in done.stderr
 
 
-def test_a_role_of_another_node_tells_nothing(machine: AgentMachine) -> None:
+def test_a_role_of_another_node_is_ignored(machine: AgentMachine) -> None:
     """As of the registration before."""
     logged(machine, OTHER, "mi-00000000000000000")
     finding = machine.diagnosis("account", account=OURS)["account"]
@@ -183,7 +183,7 @@ def test_a_role_of_another_node_tells_nothing(machine: AgentMachine) -> None:
         (None, "there is no registration"), (b"{", "cannot be read"), ("incomplete", "no complete registration"),
     ],
 )  # fmt: skip
-def test_without_a_registration_it_is_asked_only_where_a_node_is_expected(
+def test_without_registration_account_applies_only_if_expected(
     machine: AgentMachine, change: Any, words: str, expected: dict[str, str]
 ) -> None:
     machine.registration = (
@@ -221,7 +221,7 @@ def incomplete(machine: AgentMachine) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("provider", [None, "", "EC2", "Azure"])
-def test_who_registers_again_keeps_the_provider(
+def test_registering_again_keeps_the_provider(
     machine: AgentMachine, provider: str | None, check: str, change: Any, options: dict[str, str]
 ) -> None:
     assert isinstance(machine.registration, RegistrationRecord)
@@ -242,7 +242,7 @@ def on_disk(machine: AgentMachine, tmp_path: Path, *words: str) -> dict[str, Any
 
 
 @pytest.mark.parametrize(("account", "key"), KEYS.items())
-def test_the_access_key_that_the_agent_shares_tells_the_account(
+def test_the_shared_access_key_contains_the_account(
     machine: AgentMachine, tmp_path: Path, account: str, key: str
 ) -> None:
     shared(machine, key)
@@ -259,8 +259,8 @@ def test_the_access_key_that_the_agent_shares_tells_the_account(
         (lambda m: shared(m, KEYS[OURS], "mi-00000000000000000"), "are those of another node"),
         (lambda m: shared(m, "AKIAIOSFODNN7EXAMPLE"), "does not contain its account"),
         (lambda m: shared(m, "", text="[other]\n"), "does not contain its account"),
-        (lambda m: shared(m, "", text="[default\n"), "no SDK reads it"),
-        (lambda m: shared(m, "", text="\0\0"), "no SDK reads it"),
+        (lambda m: shared(m, "", text="[default\n"), "no SDK can read it"),
+        (lambda m: shared(m, "", text="\0\0"), "no SDK can read it"),
         (lambda m: m.remove("/root/.aws/credentials"), "No such file"),
         (lambda m: m.remove("/var/lib/amazon/ssm/runtimeconfig/identity_config.json"), "names no credentials"),
         (lambda m: m.file("/var/lib/amazon/ssm/runtimeconfig/identity_config.json", "{"), "shares no credentials"),
@@ -269,9 +269,7 @@ def test_the_access_key_that_the_agent_shares_tells_the_account(
     ],
     ids=range(9),
 )  # fmt: skip
-def test_where_nothing_tells_the_account_it_is_unknown_and_why(
-    machine: AgentMachine, tmp_path: Path, change: Any, words: str
-) -> None:
+def test_an_unknown_account_has_a_reason(machine: AgentMachine, tmp_path: Path, change: Any, words: str) -> None:
     change(machine)
     check = on_disk(machine, tmp_path, "--account", OURS)
     assert (check["outcome"], check["undetermined"]) == (SKIPPED, True)
@@ -280,7 +278,7 @@ def test_where_nothing_tells_the_account_it_is_unknown_and_why(
     assert (check["outcome"], check["undetermined"]) == (SKIPPED, False)
 
 
-def test_the_log_is_believed_before_the_key(machine: AgentMachine, tmp_path: Path) -> None:
+def test_the_log_has_priority_over_the_key(machine: AgentMachine, tmp_path: Path) -> None:
     logged(machine, OURS)
     shared(machine, KEYS[OTHER])
     assert f"account {OURS}" in on_disk(machine, tmp_path)["text"]
@@ -315,7 +313,7 @@ HINTS: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", HINTS)
-def test_what_the_shell_names_only_warns(machine: AgentMachine, tmp_path: Path, name: str) -> None:
+def test_settings_of_the_shell_only_warn(machine: AgentMachine, tmp_path: Path, name: str) -> None:
     variables, words = HINTS[name]
     config = tmp_path / "config"
     config.write_text("[default]\nregion = us-east-2\n[profile p]\nregion=us-west-1\n")
@@ -324,13 +322,13 @@ def test_what_the_shell_names_only_warns(machine: AgentMachine, tmp_path: Path, 
     machine.write()
     answer = run("--vault", str(machine.vault_path), "diagnose", "--only", "account", "--output", "json",
                  env={**environment(tmp_path / "state"), "HOME": str(tmp_path), **given_})  # fmt: skip
-    told = json.loads(answer.stdout)
-    [check] = told["checks"]
+    shown = json.loads(answer.stdout)
+    [check] = shown["checks"]
     assert check["outcome"] == (WARN if words else SKIPPED), check
     assert words in " ".join((check["text"], *check["evidence"]))
     # Nothing is waited for.
     assert "mi-0…def0 in eu-west-1" in check["text"]
-    assert (told["conclusion"]["state"] == "warnings") == bool(words)
+    assert (shown["conclusion"]["state"] == "warnings") == bool(words)
     assert answer.returncode == 0
     # Whoever says where it should be needs no hint.
     said = run("--vault", str(machine.vault_path), "diagnose", "--only", "account", "--region", REGION, "--output",
@@ -359,7 +357,7 @@ DOCUMENTS = {
 
 @alone
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_the_instance_that_it_runs_on_warns_if_it_is_elsewhere(machine: AgentMachine, name: str) -> None:
+def test_an_instance_of_another_region_or_account_warns(machine: AgentMachine, name: str) -> None:
     document, outcome = DOCUMENTS[name]
     logged(machine, OURS)
     machine.registration = machine.registration.replace(provider="EC2")  # type: ignore[union-attr]

@@ -35,7 +35,7 @@ def finding_of(machine: AgentMachine) -> Finding:
     return machine.diagnosis("credential-files")["credential-files"]
 
 
-def told(finding: Finding) -> str:
+def text_of(finding: Finding) -> str:
     return " ".join((finding.text, *finding.evidence))
 
 
@@ -61,21 +61,21 @@ def test_only_root_may_read_them(tmp_path: Path, path: str, mode: int, uid: int)
 
 
 @pytest.mark.parametrize("path", [MAC_ROLE, ROLE])
-def test_macos_has_the_place_of_the_page_and_that_of_the_agent(tmp_path: Path, path: str) -> None:
+def test_macos_has_the_path_of_the_page_and_of_the_agent(tmp_path: Path, path: str) -> None:
     machine = MacMachine(tmp_path)
     machine.registration = None
     machine.file(path, "[default]\n", 0o644)
     finding = finding_of(machine)
     assert finding.text == f"others may read the keys in {path}"
     machine.file(path, "[default]\n", 0o600)
-    assert f"{path} is of the default host management role" in told(finding_of(machine))
+    assert f"{path} belongs to the default host management role" in text_of(finding_of(machine))
 
 
 @pytest.mark.parametrize(
     ("version", "command"),
     [("3.2.286.0", ""), ("3.2.2303.0", ""), ("3.3.0.0", f"rm {ROLE}"), ("3.3.5828.0", f"rm {ROLE}"), ("", "")],
 )
-def test_what_agents_3_2_left_is_removed_once_none_of_them_is_there(tmp_path: Path, version: str, command: str) -> None:
+def test_files_of_agents_3_2_are_removed_after_the_last_of_them(tmp_path: Path, version: str, command: str) -> None:
     machine = AgentMachine(tmp_path)
     text = f"SSM Agent version: {version}\n" if version else ""
     machine.command(("/usr/bin/amazon-ssm-agent", "-version"), text, 0 if version else 1)
@@ -89,7 +89,7 @@ def test_what_agents_3_2_left_is_removed_once_none_of_them_is_there(tmp_path: Pa
     other.file(ROLE, "[default]\n", 0o600)
     finding = finding_of(other)
     assert str(finding.outcome) == "pass"
-    assert "agents 3.2 keep its credentials there" in told(finding)
+    assert "agents 3.2 store its credentials there" in text_of(finding)
 
 
 # Copies of the two directories that nobody else sees.
@@ -195,13 +195,13 @@ RIGHTS = {"FA": "write", "FR": "read", "0x1200a9": "read", "0x1301bf": "write", 
 def test_system_and_administrators_may_read_them(windows: WindowsMachine, name: str, sddl: str) -> None:
     lists(windows, **{name: sddl})
     finding = finding_of(windows)
-    assert (str(finding.outcome), finding.text) == ("pass", "only SYSTEM and administrators read them")
-    assert sddl in told(finding)
+    assert (str(finding.outcome), finding.text) == ("pass", "only SYSTEM and administrators may read them")
+    assert sddl in text_of(finding)
 
 
 @pytest.mark.parametrize("name", ["role", "profile"])
 @pytest.mark.parametrize(("who", "rights"), [*itertools.product(OTHERS, RIGHTS)])
-def test_nobody_else_may(windows: WindowsMachine, name: str, who: str, rights: str) -> None:
+def test_other_users_may_not_read_them(windows: WindowsMachine, name: str, who: str, rights: str) -> None:
     lists(windows, **{name: f"{CLOSED}(A;ID;{rights};;;{who})"})
     path = {"role": WINDOWS_ROLE, "profile": PROFILE}[name]
     finding = finding_of(windows)
@@ -214,14 +214,14 @@ def test_nobody_else_may(windows: WindowsMachine, name: str, who: str, rights: s
 
 
 @pytest.mark.parametrize("sddl", [f"O:{DOMAIN_SID}-1001G:SYD:P(A;;FA;;;SY)", "O:SYG:SYD:NO_ACCESS_CONTROL", "O:SYG:SY"])
-def test_an_owner_and_a_missing_list_let_others_in(windows: WindowsMachine, sddl: str) -> None:
+def test_an_owner_and_a_missing_list_permit_others(windows: WindowsMachine, sddl: str) -> None:
     lists(windows, role=sddl)
     assert str(finding_of(windows).outcome) == "fail"
 
 
-def test_the_shared_file_is_looked_at_and_each_open_one_is_named(windows: WindowsMachine) -> None:
-    told_of = {"CredentialsExpiresAt": "2026-11-24T12:30:00Z", "CredentialsRetrievedAt": "2026-11-24T11:30:00Z"}
-    windows.file(rf"{DATA}\runtimeconfig\identity_config.json", json.dumps({"ShareFile": r"D:\keys", **told_of}))
+def test_the_shared_file_is_checked_and_each_open_one_named(windows: WindowsMachine) -> None:
+    times = {"CredentialsExpiresAt": "2026-11-24T12:30:00Z", "CredentialsRetrievedAt": "2026-11-24T11:30:00Z"}
+    windows.file(rf"{DATA}\runtimeconfig\identity_config.json", json.dumps({"ShareFile": r"D:\keys", **times}))
     lists(windows, shared=f"{CLOSED}(A;;FR;;;BU)", role=f"{CLOSED}(A;;FA;;;WD)", profile=CLOSED)
     finding = finding_of(windows)
     assert r"D:\keys: BU can read it" in finding.text
@@ -230,15 +230,15 @@ def test_the_shared_file_is_looked_at_and_each_open_one_is_named(windows: Window
     assert finding.command.count("/reset") == 2
 
 
-def test_a_registered_windows_node_is_told_what_agents_3_2_left(windows: WindowsMachine, tmp_path: Path) -> None:
+def test_a_registered_windows_node_lists_files_of_agents_3_2(windows: WindowsMachine, tmp_path: Path) -> None:
     machine = WindowsMachine(tmp_path)
     lists(machine, role=CLOSED)
     finding = finding_of(machine)
     assert (str(finding.outcome), finding.command) == ("warn", f"Remove-Item -LiteralPath '{WINDOWS_ROLE}'")
 
 
-def test_what_was_not_asked_or_refused_is_no_answer(windows: WindowsMachine) -> None:
-    assert finding_of(windows).text == "there are none"
+def test_a_missing_or_denied_list_is_no_answer(windows: WindowsMachine) -> None:
+    assert finding_of(windows).text == "there are no such files"
     del windows.snapshot["accessLists"]
     finding = finding_of(windows)
     assert (finding.outcome, finding.text) == (
@@ -257,10 +257,10 @@ def test_what_was_not_asked_or_refused_is_no_answer(windows: WindowsMachine) -> 
         RecordedMachine(windows.snapshot).access_list(WINDOWS_ROLE)
 
 
-# How lists are asked for, recorded and told.
+# How access control lists are read, recorded and shown.
 
 
-def test_a_list_is_asked_of_windows_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_is_read_from_windows_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr("fingerprint._io.windows_acl.access_of", lambda path: asked.append(path) or CLOSED)
     (tmp_path / "keys").write_text("")
@@ -286,11 +286,11 @@ def test_lists_are_recorded_and_answer_alike(windows: WindowsMachine) -> None:
     windows.snapshot = again
     assert finding_of(windows) == before
     del windows.snapshot["accessLists"]
-    # Of what was not told nothing is made up.
+    # Without a list there is no finding about it.
     assert "accessLists" not in json.loads(windows("snapshot", "-").stdout)
 
 
-def test_a_report_has_pseudonyms_for_the_accounts_of_a_machine_or_domain(windows: WindowsMachine) -> None:
+def test_a_report_has_pseudonyms_for_windows_accounts(windows: WindowsMachine) -> None:
     text = Redactor().value(
         {"accessLists": {WINDOWS_ROLE: f"{CLOSED}(A;;FR;;;{DOMAIN_SID}-1001)(A;;FR;;;{DOMAIN_SID})"}}
     )
@@ -300,7 +300,7 @@ def test_a_report_has_pseudonyms_for_the_accounts_of_a_machine_or_domain(windows
     assert redacted.startswith(CLOSED)
 
 
-def test_no_list_is_asked_for_elsewhere(tmp_path: Path) -> None:
+def test_no_list_is_read_on_other_systems(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     machine.file(ROOTS, "", 0o600)
     assert "accessLists" not in json.loads(machine("snapshot", "-").stdout)
@@ -309,13 +309,13 @@ def test_no_list_is_asked_for_elsewhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("mode", "outcome"), [(0o700, "pass"), (0o755, "pass"), (0o777, "fail"), (0o770, "fail"),
                                                (0o1777, "pass"), (0o702, "fail")])  # fmt: skip
 @pytest.mark.parametrize("path", [ROLE, ROOTS])
-def test_others_may_not_replace_a_file_in_the_place_of_root(tmp_path: Path, path: str, mode: int, outcome: str) -> None:
+def test_others_may_not_replace_a_file_of_root(tmp_path: Path, path: str, mode: int, outcome: str) -> None:
     machine = AgentMachine(tmp_path)
     machine.registration = None
     machine.file(path, "[default]\n", 0o600)
-    folder = path.rpartition("/")[0]
-    machine.file(folder, None, mode)
+    directory = path.rpartition("/")[0]
+    machine.file(directory, None, mode)
     found = finding_of(machine)
     assert str(found.outcome) == outcome, found
     if outcome == "fail":
-        assert found.command == f"chmod go-w {folder}"
+        assert found.command == f"chmod go-w {directory}"

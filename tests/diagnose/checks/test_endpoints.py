@@ -1,6 +1,6 @@
 """Names of endpoints: every partition, dual-stack, FIPS, with and without botocore, and what the configuration names.
 
-The judges are the agent's rules written once more, by hand, and botocore's files read as plain JSON.
+The references are the agent's rules, written again by hand, and botocore's files read as plain JSON.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def test_without_a_region_only_what_is_named_is_an_endpoint() -> None:
 
 
 @cache
-def told_by_botocore(name: str) -> dict[str, Any]:
+def botocore_data(name: str) -> dict[str, Any]:
     """Return a data file of botocore, read as the JSON that it is."""
     for file in Path(botocore.__file__).parent.glob(f"data/{name}.json*"):
         data = file.read_bytes()
@@ -107,14 +107,14 @@ def told_by_botocore(name: str) -> dict[str, Any]:
 def test_both_domains_are_those_of_botocore_for_every_region() -> None:
     """There is one table of ours, as the agent has it: this finds what it lacks."""
     seen = set()
-    for told in told_by_botocore("partitions")["partitions"]:
-        outputs = told["outputs"]
-        for region in told["regions"]:
+    for listed in botocore_data("partitions")["partitions"]:
+        outputs = listed["outputs"]
+        for region in listed["regions"]:
             if region.endswith("-global"):
                 continue
-            seen.add(told["id"])
+            seen.add(listed["id"])
             assert (partition(region), domain(region), dual_stack_domain(region)) == (
-                told["id"], outputs["dnsSuffix"], outputs["dualStackDnsSuffix"],
+                listed["id"], outputs["dnsSuffix"], outputs["dualStackDnsSuffix"],
             ), region  # fmt: skip
     assert seen >= {"aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"}
 
@@ -123,9 +123,9 @@ def test_both_domains_are_those_of_botocore_for_every_region() -> None:
 
 
 def is_of_version(machine: AgentMachine, version: str) -> None:
-    """Let an agent of this version be installed, and run; "" for one that does not tell it."""
-    told = f"SSM Agent version: {version}\n" if version else ""
-    machine.command(("/usr/bin/amazon-ssm-agent", "-version"), told, 0 if version else 1)
+    """Install and run an agent of a version, "" for one that does not print it."""
+    output = f"SSM Agent version: {version}\n" if version else ""
+    machine.command(("/usr/bin/amazon-ssm-agent", "-version"), output, 0 if version else 1)
     machine.log("amazon-ssm-agent.log", "" if not version else
                 f"2026-11-24 08:00:00.1234 INFO [amazon-ssm-agent] amazon-ssm-agent - v{version}\n")  # fmt: skip
 
@@ -155,13 +155,13 @@ def test_diagnose_asks_the_names_of_the_installed_agent(
         expected |= {"kms": "kms.example:443", "logs": "logs.example:444"}
     # Of S3 also the buckets, at the same place.
     assert set(proxy.targets) == set(expected.values())
-    told = {service: " ".join(found[f"endpoint-{service}"].evidence) for service in SERVICES}
-    assert ["unknown version" in told[service] for service in ("ssm", "s3")] == [not version] * 2
-    assert ("unknown version" in told["kms"]) == (not version and not override)
+    evidence = {service: " ".join(found[f"endpoint-{service}"].evidence) for service in SERVICES}
+    assert ["unknown version" in evidence[service] for service in ("ssm", "s3")] == [not version] * 2
+    assert ("unknown version" in evidence["kms"]) == (not version and not override)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_was_found_of_ec2messages_is_by_version_and_never_green(machine: AgentMachine, version: str) -> None:
+def test_ec2messages_depends_on_the_version_and_never_passes(machine: AgentMachine, version: str) -> None:
     """Neither it nor ssmmessages answers: by dual-stack it is not to blame, without it is."""
     is_of_version(machine, version)
     machine.config(Agent={"UseDualStackEndpoint": True})
@@ -172,10 +172,10 @@ def test_what_was_found_of_ec2messages_is_by_version_and_never_green(machine: Ag
     assert finding.outcome == (WARN if VERSIONS[version][0] else FAIL)
     if VERSIONS[version][0]:
         assert "harmless" in finding.text
-        assert "ssmmessages, which commands come by in its place, does not answer either" in finding.text
+        assert "ssmmessages, which delivers the commands instead, does not answer either" in finding.text
 
 
-def test_an_ec2messages_endpoint_that_is_named_is_judged_as_before(machine: AgentMachine) -> None:
+def test_a_configured_ec2messages_endpoint_fails(machine: AgentMachine) -> None:
     machine.config(Agent={"UseDualStackEndpoint": True}, Mds={"Endpoint": "ec2messages.example"})
     with Proxy("403 Filtered") as proxy:
         found = asked_of(machine, "endpoint-ec2messages", proxy=proxy)
@@ -188,11 +188,11 @@ def test_an_ec2messages_endpoint_that_is_named_is_judged_as_before(machine: Agen
 
 def listed_by_botocore(service: str, region: str) -> dict[frozenset[str], str] | None:
     """Return the FIPS names in botocore's file; None where it has no such service in the partition."""
-    for told in told_by_botocore("endpoints")["partitions"]:
-        if told["partition"] == REGIONS[region][0]:
-            if service not in told["services"]:
+    for listed in botocore_data("endpoints")["partitions"]:
+        if listed["partition"] == REGIONS[region][0]:
+            if service not in listed["services"]:
                 return None
-            variants = told["services"][service]["endpoints"].get(region, {}).get("variants", [])
+            variants = listed["services"][service]["endpoints"].get(region, {}).get("variants", [])
             return {frozenset(one["tags"]): one["hostname"] for one in variants if "fips" in one["tags"]}
     raise AssertionError(region)
 
@@ -213,14 +213,14 @@ def without_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("region", REGIONS)
 @pytest.mark.parametrize("service", SECTIONS)
-def test_fips_names_are_those_that_botocore_lists_and_none_that_it_would_make(service: str, region: str) -> None:
-    told, found = listed_by_botocore(service, region), fips_names(service, region)
-    assert found.known == (told is not None)
-    assert found.usual == (told or {}).get(frozenset({"fips"}), "")
-    assert found.dual_stack == (told or {}).get(frozenset({"fips", "dualstack"}), "")
+def test_fips_names_are_those_that_botocore_lists(service: str, region: str) -> None:
+    listed, found = listed_by_botocore(service, region), fips_names(service, region)
+    assert found.known == (listed is not None)
+    assert found.usual == (listed or {}).get(frozenset({"fips"}), "")
+    assert found.dual_stack == (listed or {}).get(frozenset({"fips", "dualstack"}), "")
 
 
-def test_known_fips_names_are_told() -> None:
+def test_known_fips_names_are_returned() -> None:
     assert fips_names("ssm", "us-east-1").usual == "ssm-fips.us-east-1.amazonaws.com"
     assert fips_names("ssm", "us-gov-west-1").usual == "ssm.us-gov-west-1.amazonaws.com"
     assert fips_names("s3", "ca-west-1").dual_stack == "s3-fips.dualstack.ca-west-1.amazonaws.com"
@@ -230,17 +230,17 @@ def test_known_fips_names_are_told() -> None:
 
 
 @pytest.mark.usefixtures("without_botocore")
-def test_without_botocore_no_name_is_told() -> None:
+def test_without_botocore_no_name_is_returned() -> None:
     with pytest.raises(NoEndpointData, match="botocore is not installed"):
         fips_names("kms", "us-east-1")
 
 
 def test_models_in_a_home_name_no_endpoint(tmp_path: Path) -> None:
-    folder = tmp_path / ".aws" / "models"
-    folder.mkdir(parents=True)
-    (folder / "endpoints.json").write_text(json.dumps({"partitions": []}))
+    directory = tmp_path / ".aws" / "models"
+    directory.mkdir(parents=True)
+    (directory / "endpoints.json").write_text(json.dumps({"partitions": []}))
     code = "from fingerprint.agent.endpoint_data import fips_names; print(fips_names('kms', 'us-east-1').usual)"
-    env = {"HOME": str(tmp_path), "AWS_DATA_PATH": str(folder)}
+    env = {"HOME": str(tmp_path), "AWS_DATA_PATH": str(directory)}
     done = subprocess.run([sys.executable, "-I", "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "kms-fips.us-east-1.amazonaws.com\n"
 
@@ -249,12 +249,12 @@ def fips_config(region: str, dual_stack: bool) -> dict[str, Any]:
     """Return a configuration that names what botocore lists, and by AWS's page what it does not know."""
     config: dict[str, Any] = {}
     for service, section in SECTIONS.items():
-        told = listed_by_botocore(service, region)
-        if told is None:
+        listed = listed_by_botocore(service, region)
+        if listed is None:
             config[section] = {"Endpoint": f"{service}-fips.{region}.{REGIONS[region][1]}"}
-        elif told:
-            both = told.get(frozenset({"fips", "dualstack"})) if dual_stack else None
-            config[section] = {"Endpoint": both or told[frozenset({"fips"})]}
+        elif listed:
+            both = listed.get(frozenset({"fips", "dualstack"})) if dual_stack else None
+            config[section] = {"Endpoint": both or listed[frozenset({"fips"})]}
     return config
 
 
@@ -323,7 +323,7 @@ def test_a_service_that_is_left_out_warns(machine: AgentMachine, dual_stack: boo
     assert name_of(service, region, dual_stack) in finding.evidence[0]
 
 
-def test_what_aws_names_as_an_example_passes_but_for_logs(machine: AgentMachine) -> None:
+def test_the_example_of_aws_passes_except_logs(machine: AgentMachine) -> None:
     """The page's own example has no CloudWatchLogs."""
     machine.config(
         Mds={"Endpoint": "ec2messages-fips.us-west-2.amazonaws.com"},
@@ -337,7 +337,7 @@ def test_what_aws_names_as_an_example_passes_but_for_logs(machine: AgentMachine)
     assert "logs-fips.us-west-2.amazonaws.com" in finding.evidence[0]
 
 
-def test_a_name_of_somebodys_own_is_not_judged(machine: AgentMachine) -> None:
+def test_a_custom_name_is_not_checked(machine: AgentMachine) -> None:
     vpce = "vpce-0123456789abcdef0-abcdefgh.kms-fips.us-east-1.vpce.amazonaws.com"
     machine.config(**(fips_config("us-east-1", False) | {"Kms": {"Endpoint": vpce}}))
     finding = machine.diagnosis("fips", region="us-east-1")["fips"]
@@ -350,7 +350,7 @@ def test_a_name_of_somebodys_own_is_not_judged(machine: AgentMachine) -> None:
 @pytest.mark.parametrize("region", REGIONS)
 @pytest.mark.parametrize("dual_stack", [False, True], ids=["", "dual-stack"])
 @pytest.mark.parametrize("override", [False, True], ids=["all", "without kms"])
-def test_without_botocore_fips_is_unknown_and_names_are_told(
+def test_without_botocore_fips_is_unknown_with_names(
     machine: AgentMachine, region: str, dual_stack: bool, override: bool
 ) -> None:
     config = fips_config(region, dual_stack)
@@ -363,7 +363,7 @@ def test_without_botocore_fips_is_unknown_and_names_are_told(
     assert "extra `aws`" in finding.remedy
     assert f"ec2messages: ec2messages-fips.{region}.{REGIONS[region][1]}" in finding.evidence
     if override:
-        assert "kms" in next(one for one in finding.evidence if one.startswith("not named as FIPS endpoints: "))
+        assert "kms" in next(one for one in finding.evidence if one.startswith("not FIPS endpoints: "))
 
 
 def test_the_command_names_the_command_that_installs_botocore(machine: AgentMachine) -> None:
@@ -385,7 +385,7 @@ def test_the_command_names_the_command_that_installs_botocore(machine: AgentMach
 @pytest.mark.parametrize("botocore_is_there", [True, False])
 @pytest.mark.parametrize("region", REGIONS)
 @pytest.mark.parametrize("dual_stack", [None, False, True])
-def test_fips_does_not_arise_without_such_a_name(
+def test_fips_does_not_apply_without_such_a_name(
     machine: AgentMachine, request: pytest.FixtureRequest, region: str, dual_stack: bool | None, botocore_is_there: bool
 ) -> None:
     if not botocore_is_there:
@@ -405,7 +405,7 @@ def test_without_a_region_fips_is_unknown(machine: AgentMachine) -> None:
 @pytest.mark.parametrize(
     "url", ["https://kms-fips.us-east-1.amazonaws.com:443/", "KMS-FIPS.us-east-1.amazonaws.com", "https://[::1", "x y"]
 )
-def test_odd_urls_are_read_as_far_as_they_are_some(machine: AgentMachine, url: str) -> None:
+def test_odd_urls_are_read_as_far_as_possible(machine: AgentMachine, url: str) -> None:
     machine.config(**(fips_config("us-east-1", False) | {"Kms": {"Endpoint": url}}))
     finding = machine.diagnosis("fips", region="us-east-1")["fips"]
     assert "internal error" not in finding.text

@@ -24,7 +24,7 @@ from agent_machines import (
 from commandline import environment, run
 from fingerprint.agent.logs import State, present, read_parts
 from fingerprint.diagnose import Network, diagnose
-from fingerprint.diagnose.http_probe import Line
+from fingerprint.diagnose.http_probe import Connection
 from fingerprint.diagnose.result import Finding
 from fingerprint.machine.recorded import RecordedMachine
 from metadata import alone, beside_metadata
@@ -59,7 +59,7 @@ LOGS: dict[str, tuple[str, bool, int, str]] = {
     "sent again, once": (
         RUNS + skips("08:05:00") + reported("08:10:00", "Azure") + ready("08:30:00"), False, 1, "08:05:00",
     ),
-    "begun, and no more is told": (RUNS + skips("08:05:00") + reported("08:10:00", "Azure"), True, 1, "08:05:00"),
+    "begun, and nothing more logged": (RUNS + skips("08:05:00") + reported("08:10:00", "Azure"), True, 1, "08:05:00"),
     "now and then": (
         RUNS + skips("08:05:00") + reported("08:10:00", "Azure") + reported("08:15:00", "Azure") + skips("08:20:00"),
         True, 1, "08:20:00",
@@ -68,9 +68,9 @@ LOGS: dict[str, tuple[str, bool, int, str]] = {
 
 
 @pytest.mark.parametrize("name", LOGS)
-def test_a_row_of_skipped_reports_is_told_from_one_that_is_over(name: str) -> None:
+def test_skipped_reports_end_with_a_sent_report(name: str) -> None:
     text, skipped, count, since = LOGS[name]
-    timeline = read_parts([text.encode()], [], [])
+    timeline = read_texts([text.encode()], [], [])
     assert timeline.skips_reports == skipped
     assert timeline.reports.skipped == count
     assert timeline.reports.since == (f"2026-11-24 {since}" if since else "")
@@ -83,25 +83,25 @@ def test_a_row_of_skipped_reports_is_told_from_one_that_is_over(name: str) -> No
 
 @pytest.mark.parametrize("padding", [0, 700_000, 2_500_000], ids=["one block", "two", "several"])
 @pytest.mark.parametrize("name", LOGS)
-def test_what_is_between_does_not_matter(name: str, padding: int) -> None:
+def test_lines_between_reports_do_not_matter(name: str, padding: int) -> None:
     """Of many reports in a row the reader of logs keeps the last two of a block."""
     text, skipped, _, since = LOGS[name]
     filler = line("08:01:00", "DEBUG", "x" * 4000, "") * (padding // 4000)
     lines = text.splitlines(keepends=True)
     middle = next((n for n, one in enumerate(lines) if "Skipping" in one), len(lines) - 1) + 1
     spread = "".join(lines[:middle]) + filler + "".join(lines[middle:])
-    timeline = read_parts([(reported("08:02:00") * 50 + spread).encode()], [], [])
+    timeline = read_texts([(reported("08:02:00") * 50 + spread).encode()], [], [])
     assert (timeline.skips_reports, timeline.reports.since) == (skipped, f"2026-11-24 {since}" if since else "")
 
 
 @pytest.mark.parametrize("error", ["RequestError: send request failed", "AccessDeniedException: x"])
-def test_without_credentials_that_is_what_is_told(error: str) -> None:
-    now = present(read_parts([(RUNS + skips("08:05:00") + refused("08:30:00", error)).encode()], [], []))
+def test_missing_credentials_have_priority_over_reports(error: str) -> None:
+    now = present(read_texts([(RUNS + skips("08:05:00") + refused("08:30:00", error)).encode()], [], []))
     assert now.state == State.FAILING
     assert OFFLINE not in now.cause
 
 
-def test_after_a_start_it_is_not_known_whether_it_goes_on() -> None:
+def test_after_a_start_the_state_of_reports_is_unknown() -> None:
     text = RUNS + skips("08:05:00") + started("09:00:00") + ready("09:00:01")
     now = present(read_parts([text.encode()], [], []))
     assert (now.state, now.since) == (State.CANNOT_TELL, "2026-11-24 09:00:00")
@@ -148,13 +148,13 @@ def version(text: str) -> Change:
 CASES: list[tuple[str | None, Change, str, str]] = [
     (None, logged(RECENT + reported("11:55:00")), PASS, "the last one began at 2026-11-24T11:55:00Z"),
     ("", logged(RECENT + reported("11:55:00")), PASS, "the last one began at 2026-11-24T11:55:00Z"),
-    (None, logged(RECENT), SKIPPED, "the log has none"),
+    (None, logged(RECENT), SKIPPED, "the log has no health report"),
     (None, lambda m: m.snapshot.update(folders={}), SKIPPED, "there is no log"),
     ("Azure", logged(RECENT + reported("11:55:00", "Azure")), PASS, "registered with provider Azure"),
     ("Azure", logged(RECENT), SKIPPED, "registered with provider Azure"),
     ("Azure", logged(SKIPPING), FAIL, "because the metadata service of Azure does not answer: " + OFFLINE),
     ("EC2", logged(SKIPPING), FAIL, "because the metadata service of EC2 does not answer: " + OFFLINE),
-    # The record was changed since, or cannot be read: the log tells what the agent that runs does.
+    # The record was changed since, or cannot be read: the log shows what the running agent does.
     ("", logged(SKIPPING), FAIL, "the metadata service of its provider does not answer"),
     ("Azure", lambda m: [logged(SKIPPING)(m), setattr(m, "registration", b"{")], FAIL, "of its provider"),
     ("Azure", lambda m: [logged(SKIPPING)(m), m.stopped()], WARN, "when the agent last ran, it skipped"),
@@ -185,9 +185,9 @@ def test_reports_are_diagnosed(
 def test_the_conclusion_is_that_the_node_is_offline(machine: AgentMachine) -> None:
     of_provider(machine, "Azure")
     machine.log("amazon-ssm-agent.log", SKIPPING)
-    told = machine.json("diagnose")["conclusion"]
-    assert (told["state"], told["because"]) == ("broken", "health")
-    assert told["text"].startswith("Not hibernating, but the agent skips its health reports, because the metadata")
+    shown = machine.json("diagnose")["conclusion"]
+    assert (shown["state"], shown["because"]) == ("broken", "health")
+    assert shown["text"].startswith("Not hibernating, but the agent skips its health reports, because the metadata")
     evidence = finding(machine)[2]
     assert "last skipped: 2026-11-24T11:55:00Z; in a row: 2, since 2026-11-24T11:50:00Z" in evidence
     assert WHY["Azure"] in evidence
@@ -201,9 +201,7 @@ def test_the_conclusion_is_that_the_node_is_offline(machine: AgentMachine) -> No
         ("http_proxy=http://proxy:3128 no_proxy=169.254.169.254", ""), ("https_proxy=http://proxy:3128", ""), ("", ""),
     ],
 )  # fmt: skip
-def test_a_proxy_of_the_service_is_named_as_what_keeps_it_away(
-    machine: AgentMachine, environment_: str, variable: str
-) -> None:
+def test_a_proxy_of_the_service_is_named_as_the_cause(machine: AgentMachine, environment_: str, variable: str) -> None:
     of_provider(machine, "Azure")
     machine.log("amazon-ssm-agent.log", SKIPPING)
     machine.unit(Environment=environment_, Id="snap.amazon-ssm-agent.amazon-ssm-agent.service")
@@ -221,7 +219,7 @@ def test_a_proxy_of_the_service_is_named_as_what_keeps_it_away(
     assert outcome == (WARN if variable else PASS)
 
 
-TELLS = {"EC2": b"i-0123456789abcdef0", "Azure": b'{"compute":{"location":"x"}}'}
+ANSWERS = {"EC2": b"i-0123456789abcdef0", "Azure": b'{"compute":{"location":"x"}}'}
 
 
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "403 Forbidden"])
@@ -231,7 +229,7 @@ def test_with_the_network_the_metadata_service_is_asked(
 ) -> None:
     of_provider(machine, provider)
     machine.log("amazon-ssm-agent.log", RECENT)
-    with Server(answering(status, TELLS.get(provider, b""))) as server:
+    with Server(answering(status, ANSWERS.get(provider, b""))) as server:
         # EC2's has a variable; that of Azure has its address only.
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url)
         monkeypatch.setattr("fingerprint.diagnose.metadata_service.METADATA_HOST", f"127.0.0.1:{server.port}")
@@ -260,8 +258,8 @@ def asked(
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://169.254.169.254:{server.port}")
         monkeypatch.setattr("fingerprint.diagnose.metadata_service.METADATA_HOST", f"169.254.169.254:{server.port}")
         # Its address is given to the server of this test, as loopback is never asked through a proxy.
-        connect = Line.connect
-        monkeypatch.setattr(Line, "connect", lambda line, _, port: connect(line, "127.0.0.1", port))
+        connect = Connection.connect
+        monkeypatch.setattr(Connection, "connect", lambda line, _, port: connect(line, "127.0.0.1", port))
         site = machine.site(Network("", {}, seconds=2))
         site.machine = Present(machine.machine)
         return diagnose(site, ["health"])["health"]
@@ -273,14 +271,14 @@ PAGES = (b"", b"<html>Log in</html>", b"<html>", b"\xff\xfe", b"OK", b"null", b"
 
 @pytest.mark.parametrize("page", PAGES, ids=[repr(page[:8]) for page in PAGES])
 @pytest.mark.parametrize("provider", ["EC2", "Azure"])
-def test_what_answers_in_place_of_a_metadata_service_is_none(
+def test_an_answer_of_something_else_is_no_metadata_service(
     machine: AgentMachine, monkeypatch: pytest.MonkeyPatch, provider: str, page: bytes
 ) -> None:
     found = asked(machine, monkeypatch, provider, page)
     assert (str(found.outcome), "(something else answers in its place)" in found.text) == (FAIL, True), found
 
 
-def test_data_of_a_user_are_no_reason_to_doubt_it(machine: AgentMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_data_do_not_invalidate_an_answer(machine: AgentMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     long = json.dumps({"compute": {"userData": "QQ" * 43_000}}).encode()
     assert str(asked(machine, monkeypatch, "Azure", long).outcome) == PASS
 
@@ -293,10 +291,10 @@ def test_data_of_a_user_are_no_reason_to_doubt_it(machine: AgentMachine, monkeyp
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("provider", ["EC2", "Azure"])
-def test_what_answers_without_a_proxy_is_not_green_where_the_agent_asks_through_one(
+def test_an_answer_warns_if_the_agent_uses_a_proxy_for_it(
     machine: AgentMachine, monkeypatch: pytest.MonkeyPatch, provider: str, unit: str, outcome: str
 ) -> None:
-    found = asked(machine, monkeypatch, provider, TELLS[provider], unit)
+    found = asked(machine, monkeypatch, provider, ANSWERS[provider], unit)
     assert str(found.outcome) == outcome, found
     assert found.remedy.startswith("Add 169.254.169.254 to no_proxy") == (outcome == WARN)
 
@@ -315,7 +313,7 @@ def test_what_answers_without_a_proxy_is_not_green_where_the_agent_asks_through_
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("skipping", [True, False], ids=["in the log", "asked"])
-def test_the_way_out_is_that_of_the_metadata_service_that_the_agent_asks(
+def test_the_remedy_names_the_agents_metadata_service(
     machine: AgentMachine, unit: str, remedy: str, skipping: bool
 ) -> None:
     of_provider(machine, "EC2")
@@ -334,7 +332,7 @@ def test_the_way_out_is_that_of_the_metadata_service_that_the_agent_asks(
 @pytest.mark.parametrize(
     ("name", "value"), [("", "http://198.51.100.7"), ("", "http://["), ("_MODE", "IPv6"), ("_MODE", "IPv5")]
 )
-def test_another_machine_does_not_ask_what_the_shell_here_names(
+def test_variables_of_the_shell_do_not_count_for_another_machine(
     machine: AgentMachine, monkeypatch: pytest.MonkeyPatch, name: str, value: str, unit: str
 ) -> None:
     of_provider(machine, "EC2")
@@ -346,7 +344,7 @@ def test_another_machine_does_not_ask_what_the_shell_here_names(
     assert "169.254.169.254" in before[0][1].remedy
 
 
-def test_a_copied_disk_is_told_by_its_log_alone(machine: AgentMachine, tmp_path: Path) -> None:
+def test_a_copied_disk_is_diagnosed_by_its_log_alone(machine: AgentMachine, tmp_path: Path) -> None:
     of_provider(machine, "Azure")
     machine.log("amazon-ssm-agent.log", SKIPPING)
     root = copied_disk(tmp_path, machine)
@@ -356,7 +354,7 @@ def test_a_copied_disk_is_told_by_its_log_alone(machine: AgentMachine, tmp_path:
 
 @alone
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (0, 1), (410, 1)])
-def test_the_printed_remedy_tells_whether_it_answers(machine: AgentMachine, status: int, code: int) -> None:
+def test_the_printed_remedy_checks_whether_it_answers(machine: AgentMachine, status: int, code: int) -> None:
     of_provider(machine, "Azure")
     machine.write()
     words = ("--vault", str(machine.vault_path), "diagnose", "--network", "--only", "health")
@@ -368,7 +366,7 @@ def test_the_printed_remedy_tells_whether_it_answers(machine: AgentMachine, stat
     assert bool(done.asked) == bool(status)
 
 
-def test_what_asks_the_network_is_offered_for_the_machine_itself(machine: AgentMachine) -> None:
+def test_network_commands_are_for_the_machine_itself(machine: AgentMachine) -> None:
     """Over a recording the network is not asked."""
     of_provider(machine, "Azure")
     machine.log("amazon-ssm-agent.log", SKIPPING)
@@ -377,7 +375,7 @@ def test_what_asks_the_network_is_offered_for_the_machine_itself(machine: AgentM
     )  # fmt: skip
 
 
-def test_a_machine_that_was_recorded_by_an_earlier_version_is_diagnosed(machine: AgentMachine) -> None:
+def test_a_recording_of_an_earlier_version_is_diagnosed(machine: AgentMachine) -> None:
     machine.snapshot["folders"] = {}
     machine.registration = None
     assert isinstance(machine.machine, RecordedMachine)

@@ -47,7 +47,7 @@ SERVICES_OF_METADATA = {
 
 
 @pytest.mark.parametrize("case", SERVICES_OF_METADATA)
-def test_a_node_that_is_not_registered_needs_the_metadata_service(
+def test_an_unregistered_node_needs_the_metadata_service(
     machine: AgentMachine, monkeypatch: pytest.MonkeyPatch, closed_port: int, case: str
 ) -> None:
     serve, outcome, words = SERVICES_OF_METADATA[case]
@@ -64,7 +64,7 @@ def test_a_node_that_is_not_registered_needs_the_metadata_service(
     assert tokens == ([False, "(version 2)" in words] if case != "something else" else [False])
 
 
-def test_a_node_without_registration_and_metadata_service_fails(
+def test_no_registration_and_no_metadata_service_fails(
     machine: AgentMachine, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
     machine.registration = None
@@ -76,7 +76,7 @@ def test_a_node_without_registration_and_metadata_service_fails(
 @pytest.mark.parametrize("url", ["http://[", "http://[::1", "http://h:99999", "ftp://h", "169.254.169.254", "http://"])
 @pytest.mark.parametrize("where", ["shell", "service"])
 @pytest.mark.parametrize("provider", ["", "EC2"])
-def test_a_metadata_service_whose_name_is_no_url_is_told_as_that(
+def test_an_invalid_url_of_the_metadata_service_fails(
     machine: AgentMachine, monkeypatch: pytest.MonkeyPatch, provider: str, where: str, url: str
 ) -> None:
     variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
@@ -89,8 +89,8 @@ def test_a_metadata_service_whose_name_is_no_url_is_told_as_that(
     found = diagnosed(machine, network(), "proxy", name)
     assert found["proxy"].outcome == PASS
     assert found[name].outcome == FAIL
-    assert "no URL that can be asked" in found[name].text
-    assert found[name].remedy.startswith(f"Correct {variable}, in the agent's service or here")
+    assert "not a valid http or https URL" in found[name].text
+    assert found[name].remedy.startswith(f"Correct {variable} in the agent's service or in this shell")
 
 
 def test_a_registered_node_does_not_ask_the_metadata_service(
@@ -99,5 +99,5 @@ def test_a_registered_node_does_not_ask_the_metadata_service(
     with Server(metadata_service()) as server:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url)
         found = diagnosed(machine, network(), "imds")["imds"]
-    assert (found.outcome, found.text) == (SKIPPED, "the node is registered, and does not ask it")
+    assert (found.outcome, found.text) == (SKIPPED, "the node is registered and does not need it")
     assert not server.heads

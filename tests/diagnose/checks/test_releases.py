@@ -1,4 +1,4 @@
-"""Published versions, read from addresses that are made of the region, and the last update as its log tells it."""
+"""Published versions, read from the addresses of a region, and the last update by its log."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Versions(Server):
     def __init__(self, answers: dict[str, tuple[str, bytes]], authority: Authority) -> None:
         self.answers = answers
         super().__init__(
-            Versions._tell, authority.context("s3.amazonaws.com", f"*.{REGION}.amazonaws.com", *OTHER_HOSTS.values())
+            Versions._serve, authority.context("s3.amazonaws.com", f"*.{REGION}.amazonaws.com", *OTHER_HOSTS.values())
         )
 
     @staticmethod
-    def _tell(server: Server, connection: socket.socket) -> None:
+    def _serve(server: Server, connection: socket.socket) -> None:
         assert isinstance(server, Versions)
         path = server.head(connection).split(" ")[1]
         status, body = server.answers.get(path, ("404 Not Found", b"<Error/>"))
@@ -81,7 +81,7 @@ def ok(version: str) -> tuple[str, bytes]:
     return "200 OK", version.encode() + b"\n"
 
 
-def told(finding: Finding) -> str:
+def text_of(finding: Finding) -> str:
     return " ".join((finding.text, *finding.evidence))
 
 
@@ -98,12 +98,12 @@ def test_both_addresses_are_made_of_the_region(region: str) -> None:
 
 
 @pytest.mark.parametrize("region", ["", "nowhere", "../x", "eu-west-1/", "eu-west-1\n", "EU-WEST-1"])
-def test_what_is_no_region_makes_no_address(region: str) -> None:
+def test_an_invalid_region_has_no_address(region: str) -> None:
     with pytest.raises(UsageError):
         version_url(region)
 
 
-def test_the_region_of_the_registration_and_no_other_is_asked(machine: AgentMachine, authority: Authority) -> None:
+def test_only_the_region_of_the_registration_is_read(machine: AgentMachine, authority: Authority) -> None:
     finding, heads = asked(machine, authority, {LOCAL: ok("3.3.4851.0"), GLOBAL: ok("3.3.4851.0")})
     assert finding.text == f"version 3.3.4851.0, the newest in {REGION}"
     assert [head.split(" ")[:2] for head in heads] == [["GET", LOCAL], ["GET", GLOBAL]]
@@ -112,7 +112,7 @@ def test_the_region_of_the_registration_and_no_other_is_asked(machine: AgentMach
         assert "Authorization" not in head
 
 
-def test_the_s3_of_the_configuration_is_asked_as_the_agent_would(machine: AgentMachine, authority: Authority) -> None:
+def test_the_configured_s3_is_read_as_the_agent_does(machine: AgentMachine, authority: Authority) -> None:
     with Versions({LOCAL: ok("3.3.9000.0")}, authority) as server:
         machine.config(S3={"Endpoint": f"https://s3.{REGION}.amazonaws.com:{server.port}"})
         with Proxy(to=server.port) as proxy:
@@ -131,13 +131,13 @@ def test_the_address_follows_the_agents_endpoints(
 
 
 @pytest.mark.parametrize("region", [name for name in REGIONS if not REGIONS[name][1]])
-def test_a_partition_without_a_global_address_asks_no_other(
+def test_a_partition_without_global_address_reads_no_other(
     machine: AgentMachine, authority: Authority, region: str
 ) -> None:
     finding, heads = asked(machine, authority, {GLOBAL: ok("3.3.9000.0")}, region=region)
     assert [head for head in heads if GLOBAL in head] == []
-    assert f"no address is known for all regions of {partition(region)}" in finding.evidence
-    assert "9000" not in told(finding)
+    assert f"no known address for all regions of {partition(region)}" in finding.evidence
+    assert "9000" not in text_of(finding)
 
 
 # What follows from them.
@@ -152,7 +152,7 @@ UNREADABLE = {
 @pytest.mark.parametrize(
     ("here", "everywhere"), [*itertools.product([OLDER, SAME, NEWER, *UNREADABLE], [SAME, NEWEST, ""])]
 )
-def test_the_installed_version_is_held_against_both(
+def test_the_installed_version_is_compared_with_both(
     machine: AgentMachine, authority: Authority, here: str, everywhere: str
 ) -> None:
     answers = {LOCAL: UNREADABLE.get(here) or ok(here), GLOBAL: UNREADABLE.get(everywhere) or ok(everywhere)}
@@ -161,53 +161,51 @@ def test_the_installed_version_is_held_against_both(
     newer = have < region or (not region and have < all_of_them)
     assert str(finding.outcome) == ("warn" if newer or not (region or all_of_them) else "pass")
     assert (finding.remedy == "Update it with AWS-UpdateSSMAgent") == newer
-    behind = "may take up to two weeks to have" in told(finding)
+    behind = "may take up to two weeks to have" in text_of(finding)
     assert behind == (bool(region) and (all_of_them > max(region, have) or have > region))
     if have >= region and region and (all_of_them > have or have > region):
         # An update to what is published elsewhere fails until then, and with which words.
-        assert "is unsupported on current platform" in told(finding)
-        assert "allow downgrade to proceed" in told(finding)
-    assert ("AMIs that contain the agent can be up to two weeks behind" in told(finding)) == newer
+        assert "is unsupported on current platform" in text_of(finding)
+        assert "allow downgrade to proceed" in text_of(finding)
+    assert ("AMIs that contain the agent can be up to two weeks behind" in text_of(finding)) == newer
     for version in (here, everywhere):
         if version_of(version):
-            assert version in told(finding)
+            assert version in text_of(finding)
 
 
 @pytest.mark.parametrize("version", ["", "3..1", "nightly"])
-def test_a_version_that_is_none_is_not_held_against_those(
-    machine: AgentMachine, authority: Authority, version: str
-) -> None:
+def test_an_invalid_version_is_not_compared(machine: AgentMachine, authority: Authority, version: str) -> None:
     installed(machine, version)
     finding, _ = asked(machine, authority, {LOCAL: ok(NEWER), GLOBAL: ok(NEWEST)})
     assert str(finding.outcome) == "skipped"
     assert finding.undetermined == bool(version)
-    assert NEWER in told(finding)
+    assert NEWER in text_of(finding)
 
 
-def test_without_any_region_the_version_of_all_is_told(machine: AgentMachine, authority: Authority) -> None:
+def test_without_a_region_the_version_of_all_is_shown(machine: AgentMachine, authority: Authority) -> None:
     machine.registration = None
     finding, heads = asked(machine, authority, {GLOBAL: ok(NEWEST)})
     assert [head.split(" ")[1] for head in heads] == [GLOBAL]
     assert finding.text == f"version {SAME}; {NEWEST} is published"
-    assert "no region is known: name one with --region" in finding.evidence
+    assert "unknown region: set --region" in finding.evidence
 
 
-def test_nothing_is_asked_without_the_network_nor_for_another_machine(machine: AgentMachine) -> None:
-    assert of(machine, None)["published"].text == "the network is asked with --network only"
+def test_nothing_is_read_offline_or_for_another_machine(machine: AgentMachine) -> None:
+    assert of(machine, None)["published"].text == "requires --network"
     with Proxy("403 Filtered") as proxy:
         finding = machine.diagnosis("published", network=Network(proxy.at(), {}, "", 1.0))["published"]
-        assert finding.text == "the network of another machine cannot be asked from here"
+        assert finding.text == "the network of another machine cannot be checked from here"
         assert proxy.targets == []
 
 
-def test_a_server_that_is_not_reached_is_told_without_a_password(machine: AgentMachine) -> None:
+def test_an_unreachable_server_is_shown_without_password(machine: AgentMachine) -> None:
     with socket.socket() as kept:
         kept.bind(("127.0.0.1", 0))
         port = kept.getsockname()[1]
         machine.config(S3={"Endpoint": f"https://user:hunter2@127.0.0.1:{port}"})
         finding = of(machine, Network(f"http://127.0.0.1:{port}", {}, "", 1.0))["published"]
     assert str(finding.outcome) == "warn"
-    assert "could not be read (the proxy refuses connections)" in told(finding)
+    assert "(the proxy refuses connections)" in text_of(finding)
     assert "hunter2" not in repr(finding)
 
 
@@ -255,11 +253,11 @@ def test_the_printed_command_works_as_printed(machine: AgentMachine) -> None:
         env = {**machine.env, "https_proxy": proxy.at(), "no_proxy": ""}
         done = run("--vault", str(machine.vault_path), *finding.command.split()[1:], env=env)
         assert done.returncode == 0, done.stdout
-        assert "no published version could be read" in " ".join(done.stdout.split())
+        assert "cannot read a published version" in " ".join(done.stdout.split())
         assert set(proxy.targets) == {f"{host}:443" for host in HOSTS.values()}
 
 
-def test_an_update_that_was_made_up_for_is_over(machine: AgentMachine) -> None:
+def test_a_failed_update_ends_with_a_later_success(machine: AgentMachine) -> None:
     reason = "amazon-ssm-agent target version 3.3.4851.0 is unsupported on current platform"
     finding = updated(machine, failure("10:00:00", reason, "3.3.4851.0"))
     assert str(finding.outcome) == "pass"
@@ -269,18 +267,18 @@ def test_an_update_that_was_made_up_for_is_over(machine: AgentMachine) -> None:
     assert finding.text == "the last update to 3.3.5828.0 succeeded at 2026-11-24T11:00:00Z"
 
 
-@pytest.mark.parametrize(("days", "told_of"), [(0, False), (13, False), (15, True), (400, True)])
-def test_after_two_weeks_the_region_should_have_it(machine: AgentMachine, days: int, told_of: bool) -> None:
+@pytest.mark.parametrize(("days", "expected"), [(0, False), (13, False), (15, True), (400, True)])
+def test_after_two_weeks_the_region_should_have_it(machine: AgentMachine, days: int, expected: bool) -> None:
     from datetime import datetime, timedelta
 
     machine.log(UPDATE_LOG, failure("10:00:00", next(iter(REASONS))))
     later = datetime(2026, 11, 24, 12) + timedelta(days=days)
     machine.snapshot["recordedAt"] = later.strftime("%Y-%m-%dT%H:%M:%SZ")
     finding = machine.diagnosis("update")["update"]
-    assert ("by now the region should have it" in told(finding)) == told_of
+    assert ("by now the region should have it" in text_of(finding)) == expected
 
 
-def test_rotated_logs_and_the_main_log_of_old_agents_count_by_time(machine: AgentMachine) -> None:
+def test_rotated_logs_and_old_main_logs_count_by_time(machine: AgentMachine) -> None:
     reason = next(iter(REASONS))
     machine.log(UPDATE_LOG, line("09:00:00", "INFO", "amazon-ssm-agent updated successfully to 3.3.4851.0", ""))
     machine.log(f"{UPDATE_LOG}.1", failure("07:00:00", reason))
@@ -289,10 +287,10 @@ def test_rotated_logs_and_the_main_log_of_old_agents_count_by_time(machine: Agen
     assert "failed at 2026-11-24T10:00:00Z" in machine.diagnosis("update")["update"].text
     # A name that only begins alike is none of it.
     machine.log(f"{UPDATE_LOG}.bak", failure("11:00:00", reason, "3.3.9999.0"))
-    assert "9999" not in told(machine.diagnosis("update")["update"])
+    assert "9999" not in text_of(machine.diagnosis("update")["update"])
 
 
-def test_what_is_not_told_of_updates_is_no_answer(machine: AgentMachine) -> None:
+def test_missing_logs_of_updates_are_no_answer(machine: AgentMachine) -> None:
     machine.remove(f"/var/log/amazon/ssm/{UPDATE_LOG}")
     machine.snapshot["folders"]["/var/log/amazon/ssm"] = ["amazon-ssm-agent.log"]
     assert machine.diagnosis("update")["update"].text == "no update is logged"
@@ -303,7 +301,7 @@ def test_what_is_not_told_of_updates_is_no_answer(machine: AgentMachine) -> None
     assert machine.diagnosis("update")["update"].outcome == Outcome.SKIPPED
 
 
-def test_an_update_that_fails_otherwise_is_told_so(machine: AgentMachine) -> None:
+def test_an_update_with_another_failure_is_reported(machine: AgentMachine) -> None:
     finding = updated(machine, line("10:00:00", "INFO", "Failed to update amazon-ssm-agent to 3.3.5828.0", ""))
     assert str(finding.outcome) == "warn"
     assert UPDATE_LOG in finding.remedy
@@ -319,7 +317,7 @@ def test_an_update_that_fails_otherwise_is_told_so(machine: AgentMachine) -> Non
         ("Updating 3.3.2.0 to an older version 3.3.1.0, please enable allow downgrade to proceed", "3.3.1.0", "pass"),
     ],
 )
-def test_a_failed_update_is_over_once_another_version_is_installed(
+def test_a_failed_update_ends_with_another_installed_version(
     machine: AgentMachine, text: str, version: str, outcome: str
 ) -> None:
     installed(machine, version)
@@ -328,9 +326,7 @@ def test_a_failed_update_is_over_once_another_version_is_installed(
     assert (f"{version} is installed now" in finding.text) == (outcome == "pass")
 
 
-def test_a_region_that_lacks_the_installed_version_is_not_said_to_have_it(
-    machine: AgentMachine, authority: Authority
-) -> None:
+def test_a_region_may_lack_the_installed_version(machine: AgentMachine, authority: Authority) -> None:
     installed(machine, "3.3.2.0")
     finding, _ = asked(machine, authority, {LOCAL: ok("3.3.1.0"), GLOBAL: ok("3.3.3.0")})
     assert str(finding.outcome) == "pass"

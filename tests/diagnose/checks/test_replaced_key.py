@@ -60,13 +60,13 @@ def journal(machine: AgentMachine, why: str, at: str = "11:40:00", *, stored: bo
     machine.registration = new if stored else machine.registration
 
 
-def looked_at(machine: AgentMachine) -> tuple[Finding, Conclusion]:
+def findings_of(machine: AgentMachine) -> tuple[Finding, Conclusion]:
     found = machine.diagnosis()
     return found["key"], found.conclusion
 
 
-def test_an_agent_that_was_denied_after_its_key_was_replaced_is_to_be_restarted(machine: AgentMachine) -> None:
-    key, conclusion = looked_at(machine)
+def test_an_agent_denied_after_a_new_key_is_restarted(machine: AgentMachine) -> None:
+    key, conclusion = findings_of(machine)
     assert (key.outcome, key.text, key.command) == (Outcome.FAIL, REPLACED, RESTART)
     assert "the key was written at 2026-11-24T11:40:00Z, by privateKeyCreatedDate" in key.evidence
     assert "the agent was started at 2026-11-24T08:00:00Z" in key.evidence
@@ -122,7 +122,7 @@ def by_journal_confirmed(machine: AgentMachine) -> None:
 
 
 def same_second(machine: AgentMachine) -> None:
-    """The log has whole seconds here, the key has not."""
+    """The log has a resolution of a second here, the key a finer one."""
     key_of(machine, "2026-11-24 11:50:00.9 +0000 UTC")
 
 
@@ -131,9 +131,11 @@ IS = [zone_of_the_key, zone_of_the_log, zone_behind, errors_before, newer_form, 
 
 
 @pytest.mark.parametrize("change", IS, ids=lambda one: one.__name__)
-def test_it_is_found_in_every_zone_and_form(machine: AgentMachine, change: Callable[[AgentMachine], None]) -> None:
+def test_a_replaced_key_is_found_in_every_zone_and_form(
+    machine: AgentMachine, change: Callable[[AgentMachine], None]
+) -> None:
     change(machine)
-    key, conclusion = looked_at(machine)
+    key, conclusion = findings_of(machine)
     assert (key.outcome, key.text, conclusion.because) == (Outcome.FAIL, REPLACED, "key")
 
 
@@ -207,57 +209,57 @@ IS_NOT = [
 
 
 @pytest.mark.parametrize("change", IS_NOT, ids=lambda one: one.__name__)
-def test_it_is_not_said_of_others(machine: AgentMachine, change: Callable[[AgentMachine], None]) -> None:
+def test_other_agents_have_no_replaced_key(machine: AgentMachine, change: Callable[[AgentMachine], None]) -> None:
     change(machine)
-    key, conclusion = looked_at(machine)
+    key, conclusion = findings_of(machine)
     assert key.outcome != Outcome.FAIL
     assert conclusion.because != "key"
     assert REPLACED not in conclusion.text
 
 
-def test_an_agent_that_does_not_run_reads_the_new_key_when_it_starts(machine: AgentMachine) -> None:
+def test_a_stopped_agent_reads_the_new_key_at_its_start(machine: AgentMachine) -> None:
     machine.stopped()
-    key, conclusion = looked_at(machine)
+    key, conclusion = findings_of(machine)
     assert (key.outcome, conclusion.state) == (Outcome.PASS, "not-running")
 
 
 @pytest.mark.parametrize("created", ["", "yesterday"])
-def test_a_key_without_a_date_is_told_as_a_possible_cause(machine: AgentMachine, created: str) -> None:
+def test_a_key_without_a_date_is_a_possible_cause(machine: AgentMachine, created: str) -> None:
     key_of(machine, created)
-    _, conclusion = looked_at(machine)
+    _, conclusion = findings_of(machine)
     assert "it was deregistered" in conclusion.text
-    assert "or its key was replaced since the agent was started" in conclusion.text
+    assert "or its key, which has no date, was replaced after the agent's start" in conclusion.text
     assert conclusion.steps[-1][1] == RESTART
 
 
-def test_a_rotation_of_our_own_is_told_before_the_agent_was_denied(machine: AgentMachine) -> None:
+def test_our_own_rotation_is_found_before_the_denial(machine: AgentMachine) -> None:
     machine.log("amazon-ssm-agent.log", HEALTHY)
-    assert looked_at(machine)[0].outcome == Outcome.PASS
+    assert findings_of(machine)[0].outcome == Outcome.PASS
     journal(machine, "key rotation")
-    key, conclusion = looked_at(machine)
-    assert key.text == f"{REPLACED}: the service rejects its next token request"
+    key, conclusion = findings_of(machine)
+    assert key.text == f"{REPLACED}: the service will reject its next token request"
     assert "the key was written at 2026-11-24T11:40:00Z, by our history (key rotation)" in key.evidence
     assert (conclusion.state, conclusion.because) == ("will-hibernate", "key")
     assert RESTART in conclusion.text
     # Once it got credentials it has the key.
     machine.log("amazon-ssm-agent.log", HEALTHY + ready("11:55:00"))
-    assert looked_at(machine)[0].outcome == Outcome.PASS
+    assert findings_of(machine)[0].outcome == Outcome.PASS
 
 
-def test_the_worker_signs_where_credentials_are_not_shared(machine: AgentMachine) -> None:
+def test_the_worker_signs_if_credentials_are_not_shared(machine: AgentMachine) -> None:
     machine.config(Profile={"ShareCreds": False})
     machine.log("amazon-ssm-agent.log", started("08:00:00") + line("08:00:03", "INFO", "ssm-agent-worker - v3.3", ""))
     journal(machine, "key rotation")
-    assert looked_at(machine)[0].text.startswith(REPLACED)
+    assert findings_of(machine)[0].text.startswith(REPLACED)
     processes(machine, "11:45:00", name="ssm-agent-worker")
-    assert looked_at(machine)[0].outcome == Outcome.PASS
+    assert findings_of(machine)[0].outcome == Outcome.PASS
 
 
 def test_a_machine_that_differs_as_well_is_not_restarted_first(machine: AgentMachine) -> None:
     """The restart would have its fingerprint replaced."""
     machine.snapshot["hostname"] = "another"
     machine.snapshot["files"]["/etc/machine-id"] = {"text": "f" * 32 + "\n"}
-    _, conclusion = looked_at(machine)
+    _, conclusion = findings_of(machine)
     assert (conclusion.because, len(conclusion.steps) > 1) == ("key", True)
     assert conclusion.steps[-1][1] == RESTART
     assert RESTART not in [command for _, command in conclusion.steps[:-1]]
@@ -278,7 +280,7 @@ def test_a_real_rotation_beside_a_real_process_is_recognised(tmp_path: Path) -> 
             later = Vault(vault.path, state=vault.state, now=lambda: time.time() + 5)
             Registration(later, recorded, policy="strict", endpoint=service.endpoint).rotate_key()
             key = diagnose(Site(LiveMachine(), vault), ["key"])["key"]
-            assert key.text == f"{REPLACED}: the service rejects its next token request"
+            assert key.text == f"{REPLACED}: the service will reject its next token request"
         with running(tmp_path):
             soon = Site(LiveMachine(), vault)
             started_at = soon.started
@@ -287,9 +289,9 @@ def test_a_real_rotation_beside_a_real_process_is_recognised(tmp_path: Path) -> 
 
 @pytest.mark.skipif(not LOGS.is_dir(), reason="the logs of the real agent are not part of the repository")
 @pytest.mark.parametrize(
-    ("folder", "until", "start", "key", "replaced"),
+    ("directory", "until", "start", "key", "replaced"),
     [
-        # Another program rotated the key, twice; a restart mended it each time. At 19:20:40 the agent did it itself.
+        # Another program rotated the key, twice; a restart fixed it each time. At 19:20:40 the agent did it itself.
         ("a", "19:20:59", "19:20:40", "19:20:40.6", False), ("a", "19:22:00", "19:20:40", "19:21:00", True),
         ("a", "19:24:00", "19:23:43", "19:21:00", False), ("a", "19:25:00", "19:23:43", "19:24:05", True),
         ("a", "19:53:00", "19:23:43", "19:24:05", True),
@@ -297,17 +299,17 @@ def test_a_real_rotation_beside_a_real_process_is_recognised(tmp_path: Path) -> 
         ("b", "19:27:56", "19:27:45", "19:23:00", False), ("i", "16:11:00", "16:10:07", "16:09:50", False),
     ],
 )  # fmt: skip
-def test_the_logs_of_the_real_agent_are_told_apart(
-    tmp_path: Path, folder: str, until: str, start: str, key: str, replaced: bool
+def test_logs_of_the_real_agent_are_distinguished(
+    tmp_path: Path, directory: str, until: str, start: str, key: str, replaced: bool
 ) -> None:
     machine = AgentMachine(tmp_path)
-    lines = (LOGS / folder / "amazon-ssm-agent.log").read_text().splitlines(keepends=True)
+    lines = (LOGS / directory / "amazon-ssm-agent.log").read_text().splitlines(keepends=True)
     machine.log("amazon-ssm-agent.log", "".join(one for one in lines if one[:19] <= f"2026-11-29 {until}"))
     machine.snapshot["recordedAt"] = f"2026-11-29T{until}Z"
     machine.snapshot["agentProcesses"][0]["started"] = f"2026-11-29T{start}Z"
     machine.credentials("2026-11-29T16:00:00Z", "2026-11-29T16:01:00Z")
     key_of(machine, f"2026-11-29 {key} +0000 UTC")
-    finding, conclusion = looked_at(machine)
+    finding, conclusion = findings_of(machine)
     assert (finding.text == REPLACED, conclusion.because == "key") == (replaced, replaced)
-    if folder != "a":
+    if directory != "a":
         assert "it was deregistered" in conclusion.text

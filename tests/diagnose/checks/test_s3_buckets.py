@@ -27,7 +27,7 @@ def buckets_of(statuses: dict[str, str]) -> Serve:
     return serve
 
 
-def test_buckets_that_answer_pass_also_where_reading_is_forbidden(machine: AgentMachine) -> None:
+def test_buckets_that_answer_pass_also_without_read_access(machine: AgentMachine) -> None:
     with Server(buckets_of({"aws-ssm-": "403 Forbidden"})) as server:
         configured(machine, S3=server.url)
         found = diagnosed(machine, network(), "s3-buckets")["s3-buckets"]
@@ -37,7 +37,7 @@ def test_buckets_that_answer_pass_also_where_reading_is_forbidden(machine: Agent
     assert all(head.startswith("HEAD ") for head in server.heads)
 
 
-def test_a_bucket_that_is_not_there_warns_and_is_named(machine: AgentMachine) -> None:
+def test_a_missing_bucket_warns_and_is_named(machine: AgentMachine) -> None:
     with Server(buckets_of({"patch-baseline": "404 Not Found"})) as server:
         configured(machine, S3=server.url)
         found = diagnosed(machine, network(), "s3-buckets")["s3-buckets"]
@@ -50,7 +50,7 @@ def test_a_bucket_that_is_not_there_warns_and_is_named(machine: AgentMachine) ->
 @pytest.mark.parametrize(
     ("statuses", "outcome"), [({}, PASS), ({"patch": "404 Not Found"}, SKIPPED), ({"amazon-ssm-": "cut"}, WARN)]
 )
-def test_buckets_that_aws_does_not_list_are_not_blamed_on_a_firewall_for_being_none(
+def test_missing_buckets_that_aws_does_not_list_are_unknown(
     machine: AgentMachine, region: str, statuses: dict[str, str], outcome: Outcome
 ) -> None:
     def serve(server: Server, connection: socket.socket) -> None:
@@ -82,7 +82,7 @@ def test_the_buckets_are_those_of_the_region_that_is_named(machine: AgentMachine
     assert "/patch-baseline-snapshot-me-south-1-uduvl7q8/" in server.targets
 
 
-def test_many_places_are_reached_at_once_and_told_in_order() -> None:
+def test_buckets_are_read_in_parallel_and_listed_in_order() -> None:
     together = threading.Barrier(4)
 
     def serve(server: Server, connection: socket.socket) -> None:

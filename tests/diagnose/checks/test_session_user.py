@@ -35,11 +35,11 @@ VERSIONS = {
     "3.0.1181.0": ("session", False), "3.2.2303.0": ("session", False), "3.3.5828.0": ("session", False),
     "": ("session", False), "9.9.9.9": ("session", False),
 }  # fmt: skip
-WORDS = {"never": "agents before 2.3.50 make none", "start": "makes it at its start",
-         "session": "makes it when the first session starts"}  # fmt: skip
+WORDS = {"never": "agents before 2.3.50 make none", "start": "creates it at its start",
+         "session": "creates it when the first session starts"}  # fmt: skip
 
 
-def told(finding: Finding) -> str:
+def text_of(finding: Finding) -> str:
     return " ".join((finding.text, *finding.evidence))
 
 
@@ -48,7 +48,7 @@ def finding_of(machine: AgentMachine, **options: Any) -> Finding:
 
 
 def with_version(machine: AgentMachine, version: str) -> None:
-    """Let program and log be of a version; "" for one that is not told."""
+    """Give program and log a version, "" for an unknown one."""
     text = f"SSM Agent version: {version}\n" if version else ""
     for path in ("/usr/bin/amazon-ssm-agent", "/opt/aws/ssm/bin/amazon-ssm-agent", rf"{PROGRAMS}\amazon-ssm-agent.exe"):
         machine.command((path, "-version"), text, 0 if version else 1)
@@ -82,7 +82,7 @@ MACHINES = {"linux": AgentMachine, "macos": MacMachine, "windows": WindowsMachin
 
 @pytest.mark.parametrize("system", MACHINES)
 @pytest.mark.parametrize("version", VERSIONS)
-def test_who_makes_the_account_and_when_is_told_by_version(tmp_path: Path, system: str, version: str) -> None:
+def test_the_creation_of_the_account_depends_on_the_version(tmp_path: Path, system: str, version: str) -> None:
     machine = MACHINES[system](tmp_path)
     with_version(machine, version)
     without_account(machine)
@@ -90,7 +90,7 @@ def test_who_makes_the_account_and_when_is_told_by_version(tmp_path: Path, syste
     assert str(found.outcome) == "skipped"
     assert not found.undetermined
     assert WORDS[VERSIONS[version][0]] in found.text
-    assert "ssmmessages:CreateControlChannel" in told(found)
+    assert "ssmmessages:CreateControlChannel" in text_of(found)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -100,17 +100,17 @@ def test_the_table_of_versions_is_what_the_page_says(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_removed_sudoers_file_comes_back_with_agents_that_write_it_again(tmp_path: Path, version: str) -> None:
+def test_a_removed_sudoers_file_is_written_again_by_old_agents(tmp_path: Path, version: str) -> None:
     machine = AgentMachine(tmp_path)
     with_version(machine, version)
     machine.remove(SUDOERS)
     found = finding_of(machine)
     assert str(found.outcome) == "pass"
-    assert ("writes it again" in told(found)) == VERSIONS[version][1]
+    assert ("writes it again" in text_of(found)) == VERSIONS[version][1]
 
 
 @pytest.mark.parametrize("system", MACHINES)
-def test_a_role_that_allows_no_sessions_is_told_with_and_without_the_account(tmp_path: Path, system: str) -> None:
+def test_a_role_without_sessions_warns_with_or_without_account(tmp_path: Path, system: str) -> None:
     for absent in (False, True):
         machine = MACHINES[system](tmp_path / str(absent))
         machine.directory.mkdir()
@@ -137,9 +137,7 @@ def test_a_role_that_allows_no_sessions_is_told_with_and_without_the_account(tmp
      ("macos", f"sudo rm {SUDOERS} && sudo sysadminctl -deleteUser {USER}"),
      ("windows", f"net user {USER} /delete")],
 )  # fmt: skip
-def test_what_an_uninstall_leaves_is_told_with_the_command_that_removes_it(
-    tmp_path: Path, system: str, command: str
-) -> None:
+def test_the_rest_of_an_uninstall_has_a_removal_command(tmp_path: Path, system: str, command: str) -> None:
     machine = MACHINES[system](tmp_path)
     uninstalled(machine)
     found = finding_of(machine)
@@ -150,7 +148,7 @@ def test_what_an_uninstall_leaves_is_told_with_the_command_that_removes_it(
     assert (str(found.outcome), found.text) == ("skipped", f"there is no {USER}, and no agent that makes it")
 
 
-def test_a_sudoers_file_or_an_account_alone_is_left_over_too(tmp_path: Path) -> None:
+def test_a_sudoers_file_or_an_account_alone_is_reported_too(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     uninstalled(machine)
     machine.file("/etc/passwd", NOBODY_ELSE, 0o644)
@@ -164,7 +162,7 @@ def test_a_sudoers_file_or_an_account_alone_is_left_over_too(tmp_path: Path) -> 
     assert (str(found.outcome), found.command) == ("warn", f"userdel -r {USER}")
 
 
-def test_a_recording_that_does_not_tell_of_the_agent_is_no_uninstall(tmp_path: Path) -> None:
+def test_a_recording_without_the_agent_is_no_uninstall(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     uninstalled(machine)
     machine.snapshot["folders"] = {}
@@ -189,11 +187,13 @@ def test_a_snap_is_an_agent_that_is_installed(tmp_path: Path) -> None:
      ("!$6$salt$hash", "pass", "no password"), ("", "fail", "empty password"), ("$6$salt$hash", "warn", "a password"),
      ("$y$j9T$salt$hash", "warn", "a password"), ("x", "warn", "a password")],
 )  # fmt: skip
-def test_a_password_is_told_and_never_shown_nor_recorded(tmp_path: Path, stored: str, outcome: str, words: str) -> None:
+def test_a_password_is_reported_but_never_shown_or_recorded(
+    tmp_path: Path, stored: str, outcome: str, words: str
+) -> None:
     machine = AgentMachine(tmp_path)
     machine.file("/etc/shadow", f"root:$6$roots$hash:1::::::\n{USER}:{stored}:20787:0:99999:7:::\n", 0o640)
     found = finding_of(machine)
-    assert (str(found.outcome), words in told(found)) == (outcome, True), found
+    assert (str(found.outcome), words in text_of(found)) == (outcome, True), found
     if outcome != "pass":
         assert found.command == f"usermod --lock {USER}"
     machine.snapshot["takenBy"] = {"uid": 0, "asAgent": True, "rawIo": True}
@@ -206,7 +206,7 @@ def test_a_password_is_told_and_never_shown_nor_recorded(tmp_path: Path, stored:
     assert finding_of(machine).text == found.text
 
 
-def test_whoever_may_not_read_the_passwords_is_told_so(tmp_path: Path) -> None:
+def test_unreadable_passwords_are_reported(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     machine.denied("/etc/shadow")
     found = finding_of(machine)
@@ -216,7 +216,7 @@ def test_whoever_may_not_read_the_passwords_is_told_so(tmp_path: Path) -> None:
     assert str(finding_of(machine).outcome) == "pass"
 
 
-def test_the_groups_of_the_account_are_told(tmp_path: Path) -> None:
+def test_the_groups_of_the_account_are_listed(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     machine.file("/etc/group", f"root:x:0:\nwheel:x:10:joe,{USER}\ndocker:x:11:{USER}\nother:x:12:not-{USER}\n", 0o644)
     assert "groups: wheel, docker" in finding_of(machine).evidence
@@ -230,7 +230,7 @@ def test_the_groups_of_the_account_are_told(tmp_path: Path) -> None:
 # Accounts that are not in /etc/passwd.
 
 
-def test_an_account_of_a_directory_is_found_as_the_agent_finds_it(tmp_path: Path) -> None:
+def test_an_account_of_a_directory_service_is_found(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     machine.file("/etc/passwd", NOBODY_ELSE, 0o644)
     machine.command(("/usr/bin/id", USER), f"uid=7001({USER}) gid=7001({USER})\n")
@@ -246,7 +246,7 @@ def test_an_account_of_a_directory_is_found_as_the_agent_finds_it(tmp_path: Path
 
 
 @pytest.mark.parametrize("sudoers", [True, False])
-def test_macos_keeps_its_accounts_elsewhere(tmp_path: Path, sudoers: bool) -> None:
+def test_macos_has_its_own_directory_of_accounts(tmp_path: Path, sudoers: bool) -> None:
     machine = MacMachine(tmp_path)
     machine.file("/etc/passwd", "root:*:0:0::/var/root:/bin/sh\n", 0o644)
     if not sudoers:
@@ -259,7 +259,7 @@ def test_macos_keeps_its_accounts_elsewhere(tmp_path: Path, sudoers: bool) -> No
     assert (found.undetermined, MAC_ACCOUNT in found.text) == (True, True)
 
 
-def test_a_copied_disk_tells_the_account_and_what_is_left_of_it(tmp_path: Path) -> None:
+def test_a_copied_disk_shows_the_account_and_what_is_left(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     machine.file("/etc/shadow", f"{USER}:$6$salt$hash:1::::::\n", 0o640)
     root = copied_disk(tmp_path, machine)
@@ -278,9 +278,9 @@ def test_a_copied_disk_tells_the_account_and_what_is_left_of_it(tmp_path: Path) 
 # Windows.
 
 
-def names(machine: WindowsMachine, *told: str, returncode: int = 0) -> None:
+def names(machine: WindowsMachine, *lines: str, returncode: int = 0) -> None:
     command = (powershell_path(FOLDER), "-NoProfile", "-NonInteractive", "-Command", _GROUP_NAMES)
-    machine.command(command, "".join(f"{name}\r\n" for name in told), returncode)
+    machine.command(command, "".join(f"{name}\r\n" for name in lines), returncode)
 
 
 @pytest.fixture
@@ -297,14 +297,14 @@ def test_administrators_are_found_in_windows_of_any_language(windows: WindowsMac
     windows.command((NET, "localgroup", name), MEMBERS)
     assert finding_of(windows).text == f"{USER} is an administrator, as the agent sets it up"
     windows.command((NET, "localgroup", name), MEMBERS.replace(USER, "joe"))
-    assert finding_of(windows).text == f"{USER} is there, and no administrator"
+    assert finding_of(windows).text == f"{USER} exists and is not an administrator"
 
 
-def test_what_is_not_told_of_administrators_is_not_taken_for_an_answer(windows: WindowsMachine) -> None:
+def test_unknown_administrators_are_no_answer(windows: WindowsMachine) -> None:
     windows.command((NET, "localgroup", "Administrators"), "", 2, "System error 1376 has occurred.")
     found = finding_of(windows)
     assert found.undetermined
-    assert "1376" in told(found)
+    assert "1376" in text_of(found)
 
 
 @pytest.mark.parametrize("member", [USER, f"WEB-7\\{USER}", f"{USER}  ", "SSM-User"])
@@ -332,7 +332,7 @@ def controller(machine: WindowsMachine, version: str = "3.3.5828.0") -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_on_a_domain_controller_somebody_must_make_the_account(windows: WindowsMachine, version: str) -> None:
+def test_a_domain_controller_needs_an_account_made_by_hand(windows: WindowsMachine, version: str) -> None:
     controller(windows, version)
     without_account(windows)
     found = finding_of(windows)
@@ -357,7 +357,7 @@ def test_an_old_agent_makes_an_administrator_of_the_domain(windows: WindowsMachi
 
 
 @pytest.mark.parametrize("domain", ["Domain Admins", "Domänen-Admins"])
-def test_the_account_of_a_domain_controller_needs_its_rights(windows: WindowsMachine, domain: str) -> None:
+def test_the_account_of_a_domain_controller_needs_rights(windows: WindowsMachine, domain: str) -> None:
     controller(windows)
     windows.account(0, MEMBERS.replace(USER, "joe"))
     names(windows, "BUILTIN\\Administrators", f"CORP\\{domain}")
@@ -374,7 +374,7 @@ def test_the_account_of_a_domain_controller_needs_its_rights(windows: WindowsMac
 
 # The printed commands, on real accounts in a copy of /etc that nobody else sees.
 
-_STORY = r"""
+_SCRIPT = r"""
 set -e
 T=$1; shift
 mount -t tmpfs tmpfs "$T"
@@ -431,10 +431,10 @@ print("done")
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="accounts are made by root, on Linux")
-def test_the_printed_commands_mend_real_accounts(tmp_path: Path) -> None:
+def test_the_printed_commands_fix_real_accounts(tmp_path: Path) -> None:
     (tmp_path / "mount").mkdir()
     env = environment(tmp_path / "state", LC_ALL="C")
-    words = ["unshare", "--mount", "sh", "-c", _STORY, "sh", str(tmp_path / "mount"), sys.executable, "-c", _ACTS,
+    words = ["unshare", "--mount", "sh", "-c", _SCRIPT, "sh", str(tmp_path / "mount"), sys.executable, "-c", _ACTS,
              COMMAND, str(tmp_path / "Vault")]  # fmt: skip
     (tmp_path / "Vault").mkdir()
     done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=120)
@@ -444,7 +444,7 @@ def test_the_printed_commands_mend_real_accounts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["an account", "no account"])
-def test_an_agent_that_nobody_could_look_up_is_not_gone(tmp_path: Path, there: bool) -> None:
+def test_an_unreadable_agent_is_not_an_uninstall(tmp_path: Path, there: bool) -> None:
     machine = AgentMachine(tmp_path)
     if not there:
         machine.file("/etc/passwd", NOBODY_ELSE, 0o644)

@@ -1,4 +1,4 @@
-"""What the logs tell of the two that may wait, over restarts, hiccups, rotation and clocks; and the conclusions."""
+"""What the logs show of core agent and worker over restarts, short failures, rotation and clocks; the conclusions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def runs_since(machine: AgentMachine, core: str, worker: str | None = None) -> N
     other["started"] = f"2026-11-24T{worker or core}Z"
 
 
-def told(machine: AgentMachine, text: str, **logs: str) -> tuple[str, str]:
+def concluded(machine: AgentMachine, text: str, **logs: str) -> tuple[str, str]:
     """Return outcome and words of the check, with the conclusion's state in front."""
     machine.log("amazon-ssm-agent.log", text)
     for name, other in logs.items():
@@ -42,11 +42,11 @@ def told(machine: AgentMachine, text: str, **logs: str) -> tuple[str, str]:
     return found.conclusion.state, " ".join((finding.text, *finding.evidence))
 
 
-def test_a_worker_whose_ping_was_answered_does_not_hibernate_any_more(machine: AgentMachine) -> None:
+def test_an_answered_ping_ends_the_hibernation_of_a_worker(machine: AgentMachine) -> None:
     text = started("08:00:00") + ready("08:00:01") + line("08:00:03", "INFO", NO_PERMISSION, WORKER)
-    assert told(machine, text)[0] == "hibernating"
+    assert concluded(machine, text)[0] == "hibernating"
     text += line("08:05:05", "INFO", "ssm-agent-worker - v3.3.1142.0", WORKER)
-    assert told(machine, text + ready("11:30:00"))[0] == "healthy"
+    assert concluded(machine, text + ready("11:30:00"))[0] == "healthy"
 
 
 @pytest.mark.parametrize(
@@ -57,18 +57,18 @@ def test_a_worker_whose_ping_was_answered_does_not_hibernate_any_more(machine: A
         "hibernating virtual machines",
     ],
 )
-def test_the_word_alone_is_no_hibernation(machine: AgentMachine, words: str) -> None:
+def test_the_word_hibernate_alone_is_no_hibernation(machine: AgentMachine, words: str) -> None:
     for level in ("DEBUG", "INFO"):
         assert (
-            told(machine, started("08:00:00") + line("08:00:01", level, words, WORKER) + ready("08:00:02"))[0]
+            concluded(machine, started("08:00:00") + line("08:00:01", level, words, WORKER) + ready("08:00:02"))[0]
             == "healthy"
         )
 
 
-def test_a_hiccup_of_the_core_agent_does_not_wake_the_worker(machine: AgentMachine) -> None:
+def test_a_short_core_failure_does_not_end_a_hibernation(machine: AgentMachine) -> None:
     text = started("08:00:00") + ready("08:00:01") + line("08:00:03", "INFO", NO_PERMISSION, WORKER)
     text += refused("11:30:00", "RequestError: send request failed", "15s") + ready("11:30:15")
-    state, words = told(machine, text)
+    state, words = concluded(machine, text)
     assert state == "hibernating"
     assert "the worker hibernates" in words
     assert "since 2026-11-24T08:00:03Z" in words
@@ -92,7 +92,7 @@ def test_credentials_that_were_on_the_disk_are_no_success(machine: AgentMachine)
     "words",
     ["Identity does not want core agent to rotate credentials", "Identity does not require credential refresher"],
 )
-def test_a_core_agent_that_does_not_ask_gets_no_credentials(machine: AgentMachine, words: str) -> None:
+def test_a_core_agent_without_requests_gets_no_credentials(machine: AgentMachine, words: str) -> None:
     """Where they are not shared, it says that they are ready to let the worker start, which asks itself."""
     version = started("08:00:00").splitlines(keepends=True)[0]
     unshared = version + line("08:00:00", "INFO", words) + line("08:00:00", "INFO", "Credentials ready")
@@ -112,7 +112,7 @@ def test_a_core_agent_that_does_not_ask_gets_no_credentials(machine: AgentMachin
     assert "last good: 2026-11-24T10:00:02Z" in found["waiting"].evidence
 
 
-def test_a_ping_with_credentials_of_before_says_nothing_of_the_fingerprint(machine: AgentMachine) -> None:
+def test_a_ping_with_old_credentials_proves_no_fingerprint(machine: AgentMachine) -> None:
     """A worker is answered with shared credentials until they expire."""
     text = started("08:00:00") + ready("10:30:00") + line("11:00:16", "INFO", REGENERATED, "")
     text += started("11:05:00") + line("11:05:02", "INFO", "ssm-agent-worker - v3.3.1142.0", WORKER)
@@ -126,42 +126,45 @@ def test_an_old_wait_ends_with_what_worked_since(machine: AgentMachine) -> None:
     text = "2026-01-10 08:00:00.1 INFO [amazon-ssm-agent] amazon-ssm-agent - v3.3.1142.0\n"
     text += f"2026-01-10 08:00:03.1 INFO {WORKER}{NO_PERMISSION}\n"
     text += started("08:00:00") + ready("08:00:01") + refused("11:40:00", DENIED)
-    assert "since 2026-11-24T11:40:00Z" in told(machine, text)[1]
+    assert "since 2026-11-24T11:40:00Z" in concluded(machine, text)[1]
 
 
 def test_a_wait_that_goes_on_over_a_restart_began_before_it(machine: AgentMachine) -> None:
     text = started("06:00:00") + refused("06:00:01") + started("11:00:00") + refused("11:00:01") + refused("11:36:00")
     runs_since(machine, "11:00:00")
-    assert "since 2026-11-24T06:00:01Z" in told(machine, text)[1]
+    assert "since 2026-11-24T06:00:01Z" in concluded(machine, text)[1]
     again = started("06:00:00") + line("06:00:03", "INFO", NO_PERMISSION, WORKER)
     again += started("11:00:00") + line("11:00:03", "INFO", NO_PERMISSION, WORKER)
-    assert "since 2026-11-24T06:00:03Z" in told(machine, again)[1]
+    assert "since 2026-11-24T06:00:03Z" in concluded(machine, again)[1]
 
 
-def test_after_a_restart_nothing_is_said_before_the_agent_has_told(machine: AgentMachine) -> None:
+def test_after_a_restart_waiting_is_unknown_until_the_next_line(machine: AgentMachine) -> None:
     """A lost network takes four tries of a minute each before anything is logged."""
     network = "RequestError: send request failed"
     text = started("08:00:00") + ready("08:00:01") + refused("11:35:00", network, "15m") + started("11:59:00")
     runs_since(machine, "11:59:00")
-    state, words = told(machine, text)
+    state, words = concluded(machine, text)
     assert state == "cannot-tell"
-    assert "the agent was started at 2026-11-24T11:59:00Z, and has not told since whether it gets credentials" in words
+    assert (
+        "the agent was started at 2026-11-24T11:59:00Z, and its log does not show yet whether it receives credentials"
+        in words
+    )
     assert f"last error before: {network}" in words
-    assert told(machine, text + started("11:59:30"))[0] == "cannot-tell"
-    assert told(machine, text + refused("11:59:40", network, "15s"))[0] == "hibernating"
-    assert told(machine, text + ready("11:59:40"))[0] == "healthy"
-    assert told(machine, text + line("11:59:40", "INFO", "ssm-agent-worker - v3.3.1142.0", WORKER))[0] == "healthy"
+    assert concluded(machine, text + started("11:59:30"))[0] == "cannot-tell"
+    assert concluded(machine, text + refused("11:59:40", network, "15s"))[0] == "hibernating"
+    assert concluded(machine, text + ready("11:59:40"))[0] == "healthy"
+    assert concluded(machine, text + line("11:59:40", "INFO", "ssm-agent-worker - v3.3.1142.0", WORKER))[0] == "healthy"
 
 
-def test_after_a_restart_a_worker_that_hibernated_gets_the_time_of_its_first_ping(machine: AgentMachine) -> None:
+def test_a_restarted_worker_has_time_for_its_first_ping(machine: AgentMachine) -> None:
     text = started("08:00:00") + ready("08:00:01") + line("08:00:03", "INFO", NO_PERMISSION, WORKER)
     again = started("11:59:00") + ready("11:59:01")
     runs_since(machine, "11:59:00")
-    state, words = told(machine, text + again)
+    state, words = concluded(machine, text + again)
     assert state == "cannot-tell"
-    assert "has not told since whether its health pings are answered" in words
+    assert "its log does not show yet whether its health pings are answered" in words
     # Where the level of the log hides that they are, nothing more comes.
-    assert told(machine, text + again.replace(" 11:59", " 11:29"))[0] == "healthy"
+    assert concluded(machine, text + again.replace(" 11:59", " 11:29"))[0] == "healthy"
 
 
 @pytest.mark.parametrize(
@@ -177,30 +180,28 @@ def test_after_a_restart_a_worker_that_hibernated_gets_the_time_of_its_first_pin
         ("soon", "hibernating"),
     ],
 )
-def test_credentials_that_came_after_the_last_failure_end_a_wait(
-    machine: AgentMachine, retrieved: str, state: str
-) -> None:
+def test_credentials_after_the_last_failure_end_a_wait(machine: AgentMachine, retrieved: str, state: str) -> None:
     """As they do with the level "error", of which a success leaves no line."""
     machine.credentials(retrieved, "2026-11-24T12:40:00Z")
     failure = refused("11:35:00", "RequestError: send request failed", "")
-    found, words = told(machine, failure)
+    found, words = concluded(machine, failure)
     assert found == state
-    assert ("it got credentials at 2026-11-24T11:4" in words) == (state == "healthy")
+    assert ("it received credentials at 2026-11-24T11:4" in words) == (state == "healthy")
     # Also where the wait is one of before a restart.
-    assert (told(machine, failure + started("11:59:00"))[0] == "healthy") == (state == "healthy")
+    assert (concluded(machine, failure + started("11:59:00"))[0] == "healthy") == (state == "healthy")
 
 
-def test_who_has_credentials_may_still_have_a_worker_that_waits(machine: AgentMachine) -> None:
+def test_an_agent_with_credentials_may_have_a_waiting_worker(machine: AgentMachine) -> None:
     machine.credentials("2026-11-24T11:40:00Z", "2026-11-24T12:40:00Z")
     text = started("08:00:00") + line("08:00:03", "INFO", NO_PERMISSION, WORKER)
-    state, words = told(machine, text + refused("11:35:00", "RequestError: send request failed", "15s"))
+    state, words = concluded(machine, text + refused("11:35:00", "RequestError: send request failed", "15s"))
     assert (state, "the worker hibernates" in words) == ("hibernating", True)
 
 
 def test_an_orphaned_worker_does_not_hide_a_new_core_agent(machine: AgentMachine) -> None:
     runs_since(machine, "11:50:00", "06:00:00")
     machine.remove(IDENTITY)
-    state, words = told(machine, started("06:00:00") + refused("06:00:01"))
+    state, words = concluded(machine, started("06:00:00") + refused("06:00:01"))
     assert state == "cannot-tell"
     assert "the agent was started at 2026-11-24T11:50:00Z" in words
 
@@ -216,12 +217,12 @@ def test_an_orphaned_worker_does_not_hide_a_new_core_agent(machine: AgentMachine
         ),
     ],
 )
-def test_what_keeps_the_agent_from_its_credentials_is_seen(machine: AgentMachine, words: str, state: str) -> None:
-    found = told(machine, started("08:00:00") + line("11:58:00", "ERROR", words, ""))
+def test_each_error_before_the_credentials_is_found(machine: AgentMachine, words: str, state: str) -> None:
+    found = concluded(machine, started("08:00:00") + line("11:58:00", "ERROR", words, ""))
     assert found[0] == state, found
 
 
-def test_an_agent_that_did_not_start_is_told_with_its_reason(machine: AgentMachine) -> None:
+def test_an_agent_that_did_not_start_has_a_reason(machine: AgentMachine) -> None:
     machine.stopped()
     machine.log("amazon-ssm-agent.log", started("08:00:00") + line(
         "08:00:01", "ERROR", "Error occurred when starting amazon-ssm-agent: failed to get identity", ""))  # fmt: skip
@@ -235,41 +236,42 @@ def test_an_agent_that_did_not_start_is_told_with_its_reason(machine: AgentMachi
 REPORTS = "[HealthCheck] HealthCheck reporting agent health."
 
 
-def test_a_hibernate_log_from_before_the_main_log_is_not_about_now(machine: AgentMachine) -> None:
+def test_a_hibernate_log_before_the_main_log_is_unknown(machine: AgentMachine) -> None:
     """It is never emptied, and the line that the worker woke up was rotated away."""
     january = "2026-01-10 08:05:03 INFO Agent is in hibernate mode. Reducing logging.\n"
     january += "2026-01-10 08:05:03 ERROR Health ping failed with error - RequestError: send request failed\n"
     for process in machine.snapshot["agentProcesses"]:
         process["started"] = "2026-01-10T08:00:00Z"
     text = ready("10:00:00") + ready("11:30:00")
-    state, words = told(machine, text, hibernate_log=january)
+    state, words = concluded(machine, text, hibernate_log=january)
     assert state == "cannot-tell"
     assert "since 2026-01-10T08:05:03Z, and ends before the main log begins" in words
-    # A worker that reports its health does not hibernate; one that does before it hibernates tells nothing.
+    # A worker that reports its health does not hibernate; a report from before the hibernation shows nothing.
     awake = line("10:40:00", "INFO", REPORTS, WORKER)
-    assert told(machine, text + awake, hibernate_log=january)[0] == "healthy"
+    assert concluded(machine, text + awake, hibernate_log=january)[0] == "healthy"
     entered = "2026-01-10 08:00:03.1 INFO " + WORKER + NO_PERMISSION + "\n"
-    assert told(machine, entered + text, hibernate_log=january)[0] == "hibernating"
-    assert told(machine, awake + line("10:50:00", "INFO", NO_PERMISSION, WORKER))[0] == "hibernating"
+    assert concluded(machine, entered + text, hibernate_log=january)[0] == "hibernating"
+    assert concluded(machine, awake + line("10:50:00", "INFO", NO_PERMISSION, WORKER))[0] == "hibernating"
 
 
-def test_a_log_that_is_rotated_away_meanwhile_costs_only_itself(machine: AgentMachine) -> None:
+def test_a_log_rotated_while_it_is_read_is_only_left_out(machine: AgentMachine) -> None:
     machine.snapshot["folders"][LOGS] = ["amazon-ssm-agent.log", "amazon-ssm-agent.log.5"]
-    assert told(machine, started("08:00:00") + refused("11:40:00"))[0] == "hibernating"
+    assert concluded(machine, started("08:00:00") + refused("11:40:00"))[0] == "hibernating"
 
 
-def test_what_only_begins_like_a_log_is_none(machine: AgentMachine) -> None:
+def test_a_file_that_only_begins_like_a_log_is_ignored(machine: AgentMachine) -> None:
     for name in ("amazon-ssm-agent.log.d", "amazon-ssm-agent.log.bak", "errors.log.gz"):
         machine.denied(f"{LOGS}/{name}")
         machine.snapshot["folders"][LOGS].append(name)
-    assert told(machine, started("08:00:00") + ready("11:30:00"))[0] == "healthy"
+    assert concluded(machine, started("08:00:00") + ready("11:30:00"))[0] == "healthy"
 
 
-def test_a_log_beside_the_main_one_that_cannot_be_read_is_named(machine: AgentMachine) -> None:
+def test_an_unreadable_log_beside_the_main_one_is_named(machine: AgentMachine) -> None:
     machine.denied(f"{LOGS}/errors.log")
     machine.snapshot["folders"][LOGS].append("errors.log")
     assert (
-        f"not read: {LOGS}/errors.log: Permission denied" in told(machine, started("08:00:00") + ready("11:30:00"))[1]
+        f"not read: {LOGS}/errors.log: Permission denied"
+        in concluded(machine, started("08:00:00") + ready("11:30:00"))[1]
     )
 
 
@@ -282,22 +284,22 @@ def test_an_agent_that_runs_without_a_log_is_not_called_healthy(machine: AgentMa
     assert not machine.diagnosis()["waiting"].undetermined
 
 
-def test_the_order_of_the_main_log_counts_and_not_a_clock_that_was_ahead(machine: AgentMachine) -> None:
+def test_the_order_of_the_main_log_counts_not_its_clock(machine: AgentMachine) -> None:
     ahead = "".join(f"2026-11-27 0{n}:00:00.1 ERROR [CredentialRefresher] Retrieve credentials produced error: "
                     f"RequestError: {n}\n" for n in (1, 2))  # fmt: skip
     text = ahead + started("08:00:00") + ready("08:00:01")
-    assert told(machine, text)[0] == "healthy"
-    assert told(machine, text, errors_log=ahead)[0] == "healthy"
+    assert concluded(machine, text)[0] == "healthy"
+    assert concluded(machine, text, errors_log=ahead)[0] == "healthy"
 
 
-def test_errors_from_before_the_main_log_begins_are_of_use() -> None:
+def test_errors_before_the_main_log_are_used() -> None:
     errors = refused("06:00:00", pause="").encode() + refused("11:40:00", pause="").encode()
-    timeline = read_parts([refused("11:40:00", pause="").encode()], [errors], [])
+    timeline = read_texts([refused("11:40:00", pause="").encode()], [errors], [])
     assert timeline.refresher.since == "2026-11-24 06:00:00"
     assert timeline.refresher.failures == 2
 
 
-def test_local_times_of_this_machine_follow_its_summer_and_winter(tmp_path: Path) -> None:
+def test_local_times_follow_summer_and_winter_time(tmp_path: Path) -> None:
     script = """if True:
         from fingerprint.machine.live import LiveMachine
         from fingerprint.diagnose import Site
@@ -314,25 +316,25 @@ def test_local_times_of_this_machine_follow_its_summer_and_winter(tmp_path: Path
 # Conclusions.
 
 
-def test_nothing_is_said_about_hibernation_that_nobody_looked_at(machine: AgentMachine) -> None:
+def test_hibernation_is_only_reported_if_it_was_checked(machine: AgentMachine) -> None:
     machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:40:00"))
     text = machine.diagnosis("ssm-user").conclusion.text
     assert "Not hibernating" not in text
-    assert "whether it hibernates was not told" in text
+    assert "none of them shows whether the agent hibernates" in text
     machine.denied(f"{LOGS}/amazon-ssm-agent.log")
     machine.file("/root/.aws/credentials", "", 0o644)
     assert "hibernat" not in machine.diagnosis().conclusion.text
 
 
 @pytest.mark.parametrize("version", ["3.0.1124.0", "3.3.1142.0"])
-def test_a_worker_that_is_refused_for_its_fingerprint_is_told_so(machine: AgentMachine, version: str) -> None:
+def test_a_worker_rejected_for_its_fingerprint_is_reported(machine: AgentMachine, version: str) -> None:
     """So it was before 3.1.501, and is with ShareCreds false."""
     text = started("08:00:00", version) + line("08:00:03", "INFO", ENTERS + MISMATCH, WORKER)
     machine.log("amazon-ssm-agent.log", text)
     assert "another machine holds the same registration" in machine.diagnosis().conclusion.text
 
 
-def test_a_signature_that_came_too_late_tells_that_the_clock_is_wrong(machine: AgentMachine) -> None:
+def test_an_expired_signature_shows_a_wrong_clock(machine: AgentMachine) -> None:
     error = "InvalidSignatureException: Signature expired: 20261124T110000Z is now earlier than 20261124T113500Z"
     machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:59:50", error, "14s"))
     conclusion = machine.diagnosis().conclusion
@@ -340,7 +342,7 @@ def test_a_signature_that_came_too_late_tells_that_the_clock_is_wrong(machine: A
     assert "chrony" in conclusion.text
 
 
-def test_an_instance_of_ec2_is_not_told_to_register(machine: AgentMachine) -> None:
+def test_an_ec2_instance_has_no_remedy_to_register(machine: AgentMachine) -> None:
     machine.registration = machine.record = None
     machine.credentials("2026-11-24T11:30:00Z", "2026-11-24T12:30:00Z", IdentityType="EC2")
     found = machine.diagnosis()
@@ -348,7 +350,7 @@ def test_an_instance_of_ec2_is_not_told_to_register(machine: AgentMachine) -> No
     assert found.conclusion.state == "healthy", found.conclusion
 
 
-def test_a_registration_after_the_loss_makes_the_old_record_no_way_back(tmp_path: Path) -> None:
+def test_a_registration_after_the_loss_outdates_the_old_record(tmp_path: Path) -> None:
     machine = AgentMachine(tmp_path)
     machine.write()
     where = ("--vault", str(machine.vault_path), "--snapshot", str(tmp_path / "machine.json"))
@@ -415,17 +417,17 @@ def test_a_line_of_a_megabyte_does_not_hold_anything_up() -> None:
 
 def test_a_line_that_was_cut_off_swallows_no_other() -> None:
     cut = line("11:00:00", "ERROR", "Cannot connect to AWS Systems Manager.  The hardware ID (abc", "")
-    timeline = read_parts([(cut + line("11:00:01", "INFO", REGENERATED, "") + refused("11:00:02")).encode()], [], [])
+    timeline = read_texts([(cut + line("11:00:01", "INFO", REGENERATED, "") + refused("11:00:02")).encode()], [], [])
     assert timeline.regenerated_at == ["2026-11-24 11:00:01"]
     assert "MachineFingerprintDoesNotMatch" in timeline.refusals
 
 
-def fake_proc(folder: Path, *processes: tuple[int, str, str]) -> str:
-    (folder / "stat").write_text("btime 1700000000\n")
+def fake_proc(directory: Path, *processes: tuple[int, str, str]) -> str:
+    (directory / "stat").write_text("btime 1700000000\n")
     for pid, name, state in processes:
-        (folder / str(pid)).mkdir()
-        (folder / str(pid) / "stat").write_text(f"{pid} ({name[:15]}) {state} 1 " + "0 " * 17 + "500 0\n")
-    return str(folder)
+        (directory / str(pid)).mkdir()
+        (directory / str(pid) / "stat").write_text(f"{pid} ({name[:15]}) {state} 1 " + "0 " * 17 + "500 0\n")
+    return str(directory)
 
 
 def test_a_process_that_has_ended_does_not_run(tmp_path: Path) -> None:
@@ -442,7 +444,7 @@ def test_a_process_of_a_container_is_not_this_machines(tmp_path: Path) -> None:
     assert [one.pid for one in agent_processes("linux", proc)] == [7]
 
 
-def test_our_own_call_of_the_program_is_not_taken_for_an_agent(machine: AgentMachine) -> None:
+def test_our_own_call_of_the_program_is_no_agent(machine: AgentMachine) -> None:
     """The processes are listed before the program is asked for its version, whoever asks first."""
     site = machine.site()
     asked: list[str] = []
@@ -464,28 +466,26 @@ def test_our_own_call_of_the_program_is_not_taken_for_an_agent(machine: AgentMac
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (DENIED, "the service refuses the node"),
+        (DENIED, "the service rejects the node"),
         ("RequestError: x", "it gets no credentials"),
         (MISMATCH, "the service knows another fingerprint"),
     ],
 )
-def test_a_configuration_that_a_running_agent_has_not_read_is_not_the_cause(
-    machine: AgentMachine, error: str, words: str
-) -> None:
-    """It could not start with it: that it runs says that it read another one. It is to be mended before a restart."""
+def test_an_unread_configuration_is_not_the_cause(machine: AgentMachine, error: str, words: str) -> None:
+    """The agent does not start with it, so a running agent read another one. It must be fixed before a restart."""
     machine.log("amazon-ssm-agent.log", started("08:00:00") + ready("08:00:01") + refused("11:35:00", error))
     before = machine.diagnosis().conclusion
     machine.config(Ssm={"HealthFrequencyMinutes": "5"})
     found = machine.diagnosis().conclusion
     assert (found.state, found.because, found.text) == ("hibernating", "waiting", before.text)
     assert words in found.text
-    [mend] = [step for step in found.steps if "amazon-ssm-agent.json" in step[0]]
-    assert [step for step in found.steps if step != mend] == [*before.steps]
-    after = [command for _, command in found.steps[found.steps.index(mend) + 1 :]]
+    [fix] = [step for step in found.steps if "amazon-ssm-agent.json" in step[0]]
+    assert [step for step in found.steps if step != fix] == [*before.steps]
+    after = [command for _, command in found.steps[found.steps.index(fix) + 1 :]]
     assert after == [command for _, command in before.steps if "restart" in command]
 
 
-def test_a_configuration_that_keeps_the_registration_out_is_the_cause(machine: AgentMachine) -> None:
+def test_a_configuration_that_excludes_onprem_is_the_cause(machine: AgentMachine) -> None:
     machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:35:00", "RequestError: x"))
     machine.config(Identity={"ConsumptionOrder": ["EC2"]})
     found = machine.diagnosis().conclusion
@@ -507,9 +507,7 @@ QUOTES = {
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @pytest.mark.parametrize("quote", QUOTES)
-def test_ids_that_the_logs_quote_are_masked_unless_revealed(
-    machine: AgentMachine, quote: str, form: tuple[str, ...]
-) -> None:
+def test_ids_of_the_logs_are_masked_unless_revealed(machine: AgentMachine, quote: str, form: tuple[str, ...]) -> None:
     machine.log("amazon-ssm-agent.log", started("11:00:00") + QUOTES[quote])
     if quote == "start":
         machine.stopped()
@@ -531,20 +529,20 @@ def test_ids_that_the_logs_quote_are_masked_unless_revealed(
         'http://bob:\\"hunter2@proxy',
     ],
 )  # fmt: skip
-def test_no_password_that_the_logs_quote_is_told_not_even_revealed(
+def test_no_password_of_the_logs_is_shown_even_with_reveal(
     machine: AgentMachine, url: str, form: tuple[str, ...]
 ) -> None:
     machine.log("amazon-ssm-agent.log", started("08:00:00") + refused(
         "11:59:50", f'RequestError: send request failed caused by: invalid proxy address "{url}": parse', "34s",
     ))  # fmt: skip
-    told = machine("diagnose", *form, "--reveal").stdout
-    assert "http://***@p" in told
-    assert "er2" not in told
-    assert "bob" not in told
+    shown = machine("diagnose", *form, "--reveal").stdout
+    assert "http://***@p" in shown
+    assert "er2" not in shown
+    assert "bob" not in shown
 
 
-def test_a_password_is_found_also_where_what_is_told_ends_in_it(machine: AgentMachine) -> None:
-    """Of a long error the beginning is told, which may end before the @ of the URL."""
+def test_a_password_at_the_end_of_a_shown_error_is_hidden(machine: AgentMachine) -> None:
+    """Only the beginning of a long error is shown, which may end before the @ of the URL."""
     error = f'RequestError: {"x" * 160} "http://bob:hunter2-and-more-of-it@proxy:80": parse'
     machine.log("amazon-ssm-agent.log", started("08:00:00") + refused("11:59:50", error, "34s"))
     assert "hunter2" not in machine("diagnose", "--output", "json").stdout
