@@ -188,13 +188,13 @@ def test_a_record_that_is_unreadable_once_is_read_again(vault: Vault) -> None:
     """The reference forgets the fingerprint at the first I/O error."""
     store(vault)
     path = data_file(vault)
-    whole = path.read_bytes()
+    intact = path.read_bytes()
     path.unlink()
     path.mkdir()
 
     def repair() -> None:
         path.rmdir()
-        path.write_bytes(whole)
+        path.write_bytes(intact)
         path.chmod(0o600)
 
     machine = Scripted(unix_snapshot())
@@ -361,7 +361,7 @@ def test_no_kept_observation_decides_about_a_write(vault: Vault, tmp_path: Path,
             lambda stale=stale: plan_restore(vault, 0, stale, rebaseline=True),
             lambda stale=stale: Watcher(vault, stale, print, print, interval=1),
         ):
-            with pytest.raises(RuntimeError, match="keeps what it read"):
+            with pytest.raises(RuntimeError, match="keeps its answers"):
                 decide()
     for refused in (
         lambda: Gate(kept, machine, policy=policy),
@@ -371,7 +371,7 @@ def test_no_kept_observation_decides_about_a_write(vault: Vault, tmp_path: Path,
         lambda: carry_out(kept, plan_restore(kept, 0, machine)),
         lambda: Watcher(kept, machine, print, print, interval=1),
     ):
-        with pytest.raises(RuntimeError, match="keeps what it read"):
+        with pytest.raises(RuntimeError, match="keeps its answers"):
             refused()
     assert data_file(vault).read_bytes() == before
     assert not (tmp_path / "new").exists()
@@ -390,7 +390,7 @@ def test_the_recorded_flow(case: dict[str, Any], vault: Vault) -> None:
     breakage, threshold, snapshots = FLOW[case["name"]]
     store(vault, threshold=threshold)
     path = data_file(vault)
-    whole = path.read_bytes()
+    intact = path.read_bytes()
     machine = Scripted(*snapshots)
     if breakage.startswith("unreadable"):
         path.unlink()
@@ -401,7 +401,7 @@ def test_the_recorded_flow(case: dict[str, Any], vault: Vault) -> None:
 
         def repair() -> None:
             path.rmdir()
-            path.write_bytes(whole)
+            path.write_bytes(intact)
             path.chmod(0o600)
 
         machine.at_pause = [repair]
@@ -433,15 +433,15 @@ def test_a_record_that_is_half_written_once_is_read_again(vault: Vault) -> None:
     """The agent truncates and writes in place, so a reader may come in between."""
     store(vault)
     path = data_file(vault)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:20])
-    looks = []
+    intact = path.read_bytes()
+    path.write_bytes(intact[:20])
+    readings = []
 
     class Writer(Scripted):
         def now(self) -> float:
-            looks.append(1)
-            if len(looks) == 2:
-                path.write_bytes(whole)
+            readings.append(1)
+            if len(readings) == 2:
+                path.write_bytes(intact)
             return super().now()
 
     machine = Writer(unix_snapshot())

@@ -1,4 +1,4 @@
-"""Of a vault that no agent uses is told what our own client does, and what an agent with its record would do."""
+"""For a vault that no agent uses, commands report what our own client does, and what an agent would do."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import pytest
 from agent_machines import AgentMachine
 from fingerprint.cli import main
 from fingerprint.diagnose.context import Site
+from fingerprint.types import Outlook
 from identity_machines import as_a_user, lockdown
 
 REJECTS = "an agent with this record would reject the machine, as it reads the same values"
+
+UNDECIDED = str(Outlook.UNKNOWN)
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentMachine:
     return machine
 
 
-def told(machine: AgentMachine, capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+def run(machine: AgentMachine, capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     machine.write()
     code = main(["--vault", str(machine.vault_path), "--snapshot", str(machine.directory / "machine.json"), *words])
     return code, capfd.readouterr().out
@@ -41,14 +44,14 @@ def test_a_value_unreadable_for_root_decides_only_for_the_agent(
     machine: AgentMachine, capfd: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     lockdown(machine)
-    code, text = told(machine, capfd, *words)
+    code, text = run(machine, capfd, *words)
     assert code == 3
     assert REJECTS in " ".join(text.split())
     assert "the agent compares" not in text
-    code, text = told(machine, capfd, *words, "--output", "json")
+    code, text = run(machine, capfd, *words, "--output", "json")
     answer = json.loads(text)
     assert (code, answer.get("agent", "will-reject")) == (3, "will-reject")
-    assert answer.get("verdict", "cannot-tell") == "cannot-tell"
+    assert answer.get("verdict", UNDECIDED) == UNDECIDED
 
 
 @EACH_COMMAND
@@ -56,7 +59,7 @@ def test_what_a_user_cannot_read_decides_for_nobody(
     machine: AgentMachine, capfd: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     as_a_user(machine)
-    code, text = told(machine, capfd, *words)
+    code, text = run(machine, capfd, *words)
     assert code == 3
     assert REJECTS not in " ".join(text.split())
-    assert json.loads(told(machine, capfd, *words, "--output", "json")[1]).get("agent", "cannot-tell") == "cannot-tell"
+    assert json.loads(run(machine, capfd, *words, "--output", "json")[1]).get("agent", UNDECIDED) == UNDECIDED

@@ -75,21 +75,21 @@ def test_a_regenerated_fingerprint_can_be_brought_back(setup: Setup) -> None:
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "no manifest", "bad manifest", "flipped"])
 def test_the_last_write_is_restored_over_a_damaged_record(damage: str, setup: Setup) -> None:
-    whole = setup.record.read_bytes()
+    intact = setup.record.read_bytes()
     manifest = setup.vault / "Manifest"
     if damage == "missing":
         setup.record.unlink()
     elif damage == "truncated":
-        setup.record.write_bytes(whole[:100])
+        setup.record.write_bytes(intact[:100])
     elif damage == "flipped":
-        setup.record.write_bytes(whole.replace(b'"old', b'"ole').replace(b"192.0.2.2", b"192.0.2.3"))
+        setup.record.write_bytes(intact.replace(b'"old', b'"ole').replace(b"192.0.2.2", b"192.0.2.3"))
     elif damage == "no manifest":
         manifest.unlink()
         setup.record.write_bytes(b"")
     else:
         manifest.write_text("{")
     assert setup("vault", "restore", "0", "--yes").returncode == 0
-    assert setup.record.read_bytes() == whole
+    assert setup.record.read_bytes() == intact
     assert setup("vault", "verify").returncode == 0
     assert setup("check").returncode == 0
 
@@ -231,13 +231,13 @@ def test_without_a_copy_only_what_works_is_offered(damage: str, key: str, tmp_pa
 def test_a_copy_that_does_not_help_is_not_offered(registered: Registered) -> None:
     """What was written last is the damaged record itself; then it is the copy from before."""
     good = registered.vault.data_path("RegistrationKey")
-    whole = Path(good).read_bytes()
+    intact = Path(good).read_bytes()
     with registered.vault.edit() as edit:
         edit.force("RegistrationKey", b"{}", why="test")
     Path(good).write_bytes(b"")
     done = registered("vault", "verify")
     assert execute_remedy(registered, done.stdout).returncode == 0
-    assert Path(good).read_bytes() == whole
+    assert Path(good).read_bytes() == intact
 
 
 def test_a_fingerprint_unknown_to_the_service_is_not_offered(registered: Registered) -> None:
@@ -330,10 +330,10 @@ def test_a_backup_copies_both_keys(registered: Registered) -> None:
     assert " fingerprint " in text
     for number, key in zip(numbers, ("fingerprint", "registration"), strict=True):
         path = Path(registered.vault.data_path(entries[number]["key"]))
-        whole = path.read_bytes()
+        intact = path.read_bytes()
         path.write_bytes(b"")
         assert registered("vault", "restore", str(number), "--key", key, "--yes").returncode == 0
-        assert path.read_bytes() == whole
+        assert path.read_bytes() == intact
 
 
 def test_a_key_that_is_not_that_of_the_entry_is_named(registered: Registered) -> None:
@@ -365,14 +365,14 @@ def test_a_key_written_ahead_is_not_the_last_write(registered: Registered) -> No
     from fingerprint.vault.journal import AHEAD, WRITTEN_AHEAD
 
     path = Path(registered.vault.data_path("RegistrationKey"))
-    whole = path.read_bytes()
+    intact = path.read_bytes()
     with registered.vault.edit():
         registered.vault.history.record(
-            "RegistrationKey", whole, whole.replace(b"TUlJ", b"bmV3"), why=WRITTEN_AHEAD, rule="", now=0, state=AHEAD
+            "RegistrationKey", intact, intact.replace(b"TUlJ", b"bmV3"), why=WRITTEN_AHEAD, rule="", now=0, state=AHEAD
         )
     path.write_bytes(b"")
     assert registered("vault", "restore", "0", "--key", "registration", "--yes").returncode == 0
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == intact
 
 
 def test_a_write_that_failed_is_not_what_was_written_last(
@@ -383,10 +383,10 @@ def test_a_write_that_failed_is_not_what_was_written_last(
     from fingerprint.vault.files import Directory
 
     path = Path(registered.vault.data_path("InstanceFingerprint"))
-    whole = path.read_bytes()
+    intact = path.read_bytes()
 
     def full(directory: Directory, name: str, *_: object) -> None:
-        raise VaultUnreadable("there is no room", where=name)
+        raise VaultUnreadable("no space left", where=name)
 
     with monkeypatch.context() as patched:
         patched.setattr(Directory, "put", full)
@@ -394,7 +394,7 @@ def test_a_write_that_failed_is_not_what_was_written_last(
             edit.clear(why="vault reset")
     path.write_bytes(b"")
     assert registered("vault", "restore", "0", "--yes").returncode == 0
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == intact
 
 
 @as_root
@@ -442,8 +442,8 @@ def test_a_restore_predicts_what_the_reference_does(change: str, registered: Reg
     elif change == "machine-id":
         registered.snapshot["files"]["/etc/machine-id"] = {"text": "f" * 32 + "\n"}
     accept = ("--accept-new-sid",) if change == "machine-id" else ()
-    told = registered.json("vault", "restore", "0", "--yes", *accept)["machine"]["verdict"]
-    assert agent(registered) == {"same": "reads", "different": "mints"}[told]
+    verdict = registered.json("vault", "restore", "0", "--yes", *accept)["machine"]["verdict"]
+    assert agent(registered) == {"same": "reads", "different": "mints"}[verdict]
 
 
 @as_root
@@ -493,11 +493,11 @@ def test_a_record_of_another_registration_is_reported(registered: Registered) ->
         edit.store(edit.read().replace(fingerprint="second"), why="test")
         edit.store_registration(edit.read_registration().replace(instance_id=NODE_2), why="test")
     for number in ("1", "3"):
-        told = registered.json("vault", "restore", number, "--dry-run", "--reveal")
-        assert told["nodes"] == {"then": "mi-0123456789abcdef0", "now": NODE_2}
-        assert any("rejects" in note for note in told["notes"])
-    told = registered.json("vault", "restore", "2", "--dry-run", "--reveal")
-    assert told["nodes"] == {"then": "mi-0123456789abcdef0", "now": NODE_2}
+        shown = registered.json("vault", "restore", number, "--dry-run", "--reveal")
+        assert shown["nodes"] == {"then": "mi-0123456789abcdef0", "now": NODE_2}
+        assert any("rejects" in note for note in shown["notes"])
+    shown = registered.json("vault", "restore", "2", "--dry-run", "--reveal")
+    assert shown["nodes"] == {"then": "mi-0123456789abcdef0", "now": NODE_2}
 
 
 def test_a_restore_names_a_fingerprint_that_the_service_rejects(registered: Registered) -> None:

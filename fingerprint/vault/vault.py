@@ -105,8 +105,7 @@ class Vault:
         """Raise RuntimeError if it keeps what it read: to observe again, or to write, read anew."""
         if self.files.keeping:
             raise RuntimeError(
-                "a vault that keeps what it read cannot be observed again, nor edited: "
-                "name the vault that it was made of"
+                "a vault that keeps its answers cannot be read again, nor edited: use the vault that it was made from"
             )
 
     @property

@@ -75,7 +75,7 @@ def launcher() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def run(launcher: subprocess.Popen[str], tmp_path: Path) -> Run:
-    """Return a function that runs the command line over the vault of `house`."""
+    """Return a function that runs the command line over the vault of `setup`."""
 
     def run_one(*words: str) -> Done:
         out = [str(tmp_path / "stdout"), str(tmp_path / "stderr")]
@@ -96,7 +96,7 @@ def run(launcher: subprocess.Popen[str], tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def house(tmp_path: Path, run: Run) -> Path:
+def setup(tmp_path: Path, run: Run) -> Path:
     """A sound vault with a registration and a history, and foreign files beside it."""
     (tmp_path / "machine.json").write_text(json.dumps(unix_snapshot()))
     assert run("vault", "init").code == 0
@@ -113,7 +113,7 @@ def house(tmp_path: Path, run: Run) -> Path:
 
 
 @pytest.fixture
-def baseline(house: Path, run: Run) -> int:
+def baseline(setup: Path, run: Run) -> int:
     """The peak memory of a command over a sound vault."""
     done = run("check")
     assert done.code == 0, done
@@ -150,17 +150,17 @@ COMMANDS: dict[str, tuple[list[tuple[str, ...]], list[tuple[str, ...]]]] = {
 }
 
 
-def put(kind: str, path: Path, house: Path) -> None:
+def put(kind: str, path: Path, setup: Path) -> None:
     """Move a file or directory away, if there is one, and put another kind of file in its place."""
-    name = str(path.relative_to(house))
+    name = str(path.relative_to(setup))
     if os.path.lexists(path):
-        path.rename(house / "away")
+        path.rename(setup / "away")
     if kind == "symlink":
-        path.symlink_to(house / "foreign" / DIRECTORIES.get(name, "file"))
+        path.symlink_to(setup / "foreign" / DIRECTORIES.get(name, "file"))
     elif kind == "dangling link":
-        path.symlink_to(house / "foreign" / "nowhere")
+        path.symlink_to(setup / "foreign" / "nowhere")
     elif kind == "hard link":
-        os.link(house / "foreign" / "file", path)
+        os.link(setup / "foreign" / "file", path)
     elif kind == "FIFO":
         os.mkfifo(path, 0o600)
     elif kind == "socket":
@@ -186,11 +186,11 @@ def tree(directory: Path) -> dict[str, tuple[int, int, bytes]]:
     return found
 
 
-def all_trees(house: Path) -> dict[str, Any]:
+def all_trees(setup: Path) -> dict[str, Any]:
     return {
-        **{name: tree(house / name) for name in ("Vault", "foreign", "state")},
-        "names": sorted(path.name for path in house.iterdir() if path.name not in ("stdout", "stderr")),
-        "vault": os.lstat(house / "Vault").st_ino,
+        **{name: tree(setup / name) for name in ("Vault", "foreign", "state")},
+        "names": sorted(path.name for path in setup.iterdir() if path.name not in ("stdout", "stderr")),
+        "vault": os.lstat(setup / "Vault").st_ino,
     }
 
 
@@ -204,72 +204,72 @@ def assert_frugal(done: Done, baseline: int) -> None:
     [(name, kind) for name in COMMANDS for kind in (DIRECTORY_KINDS if name in DIRECTORIES else FILE_KINDS)],
 )
 def test_another_kind_of_file_is_refused_and_left_alone(
-    name: str, kind: str, house: Path, run: Run, baseline: int, full: bool, count: Count
+    name: str, kind: str, setup: Path, run: Run, baseline: int, full: bool, count: Count
 ) -> None:
     """Exit code 3 with the file's name and a reason, and nothing is written anywhere."""
     short, more = COMMANDS[name]
     if name.endswith("JOURNAL"):
-        name = os.path.relpath(Vault(str(house / "Vault"), state=str(house / "state")).history.path, house)
-    put(kind, house / name, house)
-    before = all_trees(house)
+        name = os.path.relpath(Vault(str(setup / "Vault"), state=str(setup / "state")).history.path, setup)
+    put(kind, setup / name, setup)
+    before = all_trees(setup)
     for command in short + (more if full else []):
         done = run(*command)
         assert done.code == 3, (command, done)
         said = done.stdout if command == VERIFY else done.stderr
-        assert str(house / name) in said, (command, done)
+        assert str(setup / name) in said, (command, done)
         assert "internal error" not in done.stderr, (command, done)
         assert_frugal(done, baseline)
-        assert all_trees(house) == before, command
+        assert all_trees(setup) == before, command
         count("commands over another kind of file: refused", 1)
 
 
 @pytest.mark.parametrize("kind", FILE_KINDS)
 @pytest.mark.parametrize("name", ["Vault/Manifest.tmp", "Vault/Store/InstanceFingerprint.tmp"])
 def test_another_kind_of_temporary_file_leads_nowhere(
-    name: str, kind: str, house: Path, run: Run, baseline: int, count: Count
+    name: str, kind: str, setup: Path, run: Run, baseline: int, count: Count
 ) -> None:
     """It is removed as a dead writer's, or the command refuses; what it leads to is not written."""
     # A write of the record alone would not need the temporary file of the manifest.
-    (house / "Vault" / "Manifest").unlink()
-    put(kind, house / name, house)
-    foreign = tree(house / "foreign")
-    old = (house / "Vault" / "Store" / "InstanceFingerprint").read_bytes()
+    (setup / "Vault" / "Manifest").unlink()
+    put(kind, setup / name, setup)
+    foreign = tree(setup / "foreign")
+    old = (setup / "Vault" / "Store" / "InstanceFingerprint").read_bytes()
     done = run(*THRESHOLD)
     assert_frugal(done, baseline)
-    assert tree(house / "foreign") == foreign
+    assert tree(setup / "foreign") == foreign
     # Without its manifest the agent finds no record.
     assert run("check").code == (0 if done.code == 0 else 1)
     if done.code == 0:
-        assert not os.path.lexists(house / name)
+        assert not os.path.lexists(setup / name)
         assert run("threshold", "get").stdout.strip() == "50"
         count("commands over another kind of temporary file: it was removed", 1)
     else:
         assert done.code == 3, done
-        assert str(house / name).removesuffix(".tmp") in done.stderr, done
+        assert str(setup / name).removesuffix(".tmp") in done.stderr, done
         if "Store" in name:
-            assert (house / "Vault" / "Store" / "InstanceFingerprint").read_bytes() == old
+            assert (setup / "Vault" / "Store" / "InstanceFingerprint").read_bytes() == old
         count("commands over another kind of temporary file: refused", 1)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FILE_KINDS if kind != "1 GiB file"])
-def test_another_kind_of_audit_log_stops_a_write(kind: str, house: Path, run: Run, baseline: int, count: Count) -> None:
-    """A change that cannot be told to the audit log is not made."""
-    put(kind, house / "state" / "audit.log", house)
-    before = all_trees(house)
+def test_another_kind_of_audit_log_stops_a_write(kind: str, setup: Path, run: Run, baseline: int, count: Count) -> None:
+    """A change is not made if the audit log cannot take it."""
+    put(kind, setup / "state" / "audit.log", setup)
+    before = all_trees(setup)
     done = run(*THRESHOLD)
     assert done.code == 3, done
-    assert str(house / "state" / "audit.log") in done.stderr
+    assert str(setup / "state" / "audit.log") in done.stderr
     assert_frugal(done, baseline)
-    assert tree(house / "foreign") == before["foreign"]
-    assert tree(house / "Vault") == before["Vault"]
+    assert tree(setup / "foreign") == before["foreign"]
+    assert tree(setup / "Vault") == before["Vault"]
     count("commands over another kind of file: refused", 1)
 
 
-def test_a_long_audit_log_is_appended_to_without_being_read(house: Path, run: Run, baseline: int, count: Count) -> None:
+def test_a_long_audit_log_is_appended_to_without_being_read(setup: Path, run: Run, baseline: int, count: Count) -> None:
     """Even if it is not text, as 1 GiB without a newline; and none of it is cut off."""
-    put("1 GiB file", house / "state" / "audit.log", house)
+    put("1 GiB file", setup / "state" / "audit.log", setup)
     done = run(*THRESHOLD)
-    size = (house / "state" / "audit.log").stat().st_size
+    size = (setup / "state" / "audit.log").stat().st_size
     assert done.code in (0, 3), done
     added = size - GIBIBYTE
     assert added == 0 if done.code == 3 else 0 < added < 4096, (done, size)

@@ -1,4 +1,4 @@
-"""Keeping evidence under faults, kills and races: what was kept stays whole, and the record is never touched."""
+"""Keeping evidence under faults, kills and races: kept entries stay intact, and the record is never touched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from event_machines import before_and_after
-from faults import ERRNOS, FOR_EVER, KILL, Fault, Run, copy_of_a_house, faults_of, paths_within, run, why_not
+from faults import ERRNOS, FOR_EVER, KILL, Fault, Run, copy_setup, faults_of, paths_within, run, why_not
 from fingerprint import FingerprintRecord, HardwareHash, Vault
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
 from fingerprint.vault.evidence import ENTRIES_KEPT
@@ -41,11 +41,11 @@ except FingerprintError as error:
 """
 
 
-class House:
-    """A vault whose record has evidence, among as many entries as are kept, so that the next one makes room."""
+class Setup:
+    """A vault whose record has evidence, among as many entries as are kept, so that the next one removes one."""
 
     def __init__(self, directory: Path) -> None:
-        self.trace, self.path, self.template = directory / "trace", directory / "house", directory / "template"
+        self.trace, self.path, self.template = directory / "trace", directory / "setup", directory / "template"
         self.snapshot = directory / "now.json"
         self.snapshot.write_text(json.dumps(NOW))
         self.path.mkdir(mode=0o700)
@@ -58,17 +58,17 @@ class House:
         shutil.copytree(self.path, self.template)
 
     def reset(self) -> None:
-        copy_of_a_house(self.template, self.path, self.path / "state")
+        copy_setup(self.template, self.path, self.path / "state")
 
     def words(self, times: int = 1) -> list[str]:
-        places = [self.vault.path, self.vault.state, str(self.snapshot), str(times)]
-        return [sys.executable, "-I", "-c", KEEP, *places]
+        arguments = [self.vault.path, self.vault.state, str(self.snapshot), str(times)]
+        return [sys.executable, "-I", "-c", KEEP, *arguments]
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the entries; all must be whole."""
-        whole, refused = self.vault.evidence.entries()
+        """Return the numbers of the entries; all must be intact."""
+        intact, refused = self.vault.evidence.entries()
         assert refused == []
-        return [entry.number for entry in whole]
+        return [entry.number for entry in intact]
 
     def defects(self, ended: Run, fault: Fault) -> Iterator[str]:
         expected = (-9,) if fault.kind == KILL else (EXIT_OK, EXIT_CANNOT_TELL)
@@ -99,10 +99,10 @@ class House:
 def test_no_fault_and_no_kill_costs_what_was_kept(
     tmp_path: Path, full: bool, count: Callable[[str, int], None]
 ) -> None:
-    house = House(tmp_path)
-    paths = paths_within(run(house.words(), house.trace).calls, str(house.path / "state"))
-    house.reset()
-    clean = run(house.words(), house.trace, paths)
+    setup = Setup(tmp_path)
+    paths = paths_within(run(setup.words(), setup.trace).calls, str(setup.path / "state"))
+    setup.reset()
+    clean = run(setup.words(), setup.trace, paths)
     assert clean.code == EXIT_OK, clean.complaint
     faults = faults_of(clean.calls, (*ERRNOS, FOR_EVER, KILL))
     if not full:
@@ -111,28 +111,28 @@ def test_no_fault_and_no_kill_costs_what_was_kept(
         faults = chosen.sample(kills, SAMPLE // 2) + chosen.sample(faults, SAMPLE // 2)
     found = []
     for fault in faults:
-        house.reset()
+        setup.reset()
         found += [
-            f"{fault}: {defect}" for defect in house.defects(run(house.words(), house.trace, paths, fault), fault)
+            f"{fault}: {defect}" for defect in setup.defects(run(setup.words(), setup.trace, paths, fault), fault)
         ]
     count("faults and kills while evidence was kept", len(faults))
     assert found == []
 
 
 def test_parallel_writers_keep_one_entry_each(tmp_path: Path, count: Callable[[str, int], None]) -> None:
-    house = House(tmp_path)
-    writers = [subprocess.Popen(house.words(ENTRIES_EACH), stdout=subprocess.PIPE, text=True) for _ in range(WRITERS)]
+    setup = Setup(tmp_path)
+    writers = [subprocess.Popen(setup.words(ENTRIES_EACH), stdout=subprocess.PIPE, text=True) for _ in range(WRITERS)]
     reads = 0
     while any(writer.poll() is None for writer in writers):
-        entry = house.vault.evidence.for_record(RECORD)
+        entry = setup.vault.evidence.for_record(RECORD)
         assert entry is not None
         assert entry.number == 5
-        assert house.numbers()[0] == 1
+        assert setup.numbers()[0] == 1
         reads += 1
-    told = sorted(int(line) for writer in writers for line in writer.communicate()[0].split())
+    printed = sorted(int(line) for writer in writers for line in writer.communicate()[0].split())
     assert [writer.returncode for writer in writers] == [EXIT_OK] * WRITERS
-    assert told == list(range(ENTRIES_KEPT + 1, ENTRIES_KEPT + 1 + WRITERS * ENTRIES_EACH))
-    assert len(house.numbers()) == ENTRIES_KEPT
-    assert house.numbers()[-1] == told[-1]
+    assert printed == list(range(ENTRIES_KEPT + 1, ENTRIES_KEPT + 1 + WRITERS * ENTRIES_EACH))
+    assert len(setup.numbers()) == ENTRIES_KEPT
+    assert setup.numbers()[-1] == printed[-1]
     assert reads
-    count("evidence kept by writers at once", len(told))
+    count("evidence kept by writers at once", len(printed))

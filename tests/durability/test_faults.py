@@ -24,7 +24,7 @@ from faults import (
     KILL,
     Fault,
     Run,
-    copy_of_a_house,
+    copy_setup,
     faults_of,
     paths_within,
     run,
@@ -56,12 +56,12 @@ FIGURES = (
 Defect = tuple[str, str]
 
 
-class House:
-    """A directory with a vault and a state that can be put back as they were, always at the same path."""
+class Setup:
+    """A directory with a vault and a state that can be reset, always at the same path."""
 
     def __init__(self, directory: Path, prepare: Callable[[str, str], None] | None) -> None:
         self.trace = directory / "trace"
-        self.path = directory / "house"
+        self.path = directory / "setup"
         self.vault = self.path / "Vault"
         self.state = self.path / "state"
         self._template = directory / "template"
@@ -77,7 +77,7 @@ class House:
         return {data for _, _, data in Vault(str(self.vault), state=str(self.state)).history.copies(key)}
 
     def reset(self) -> None:
-        copy_of_a_house(self._template, self.path, self.state)
+        copy_setup(self._template, self.path, self.state)
 
     def contents(self) -> dict[str, bytes | None]:
         """Return what is in the vault: path -> bytes, None for a directory."""
@@ -87,7 +87,7 @@ class House:
         }
 
     def keeps(self, record: bytes) -> bool:
-        """Return whether the history holds the bytes of a record, in whole JSON and as they were."""
+        """Return whether the history holds the bytes of a record, unchanged and in valid JSON."""
         return record.decode() in self._kept()
 
     def _kept(self) -> Iterator[Any]:
@@ -123,7 +123,7 @@ def sort_of(record: bytes | None, old: bytes | None, is_new: Callable[[Any], boo
 
 
 def is_minted(value: Any, machine_id: str) -> bool:
-    """Return whether a record is a whole one with a fresh fingerprint for the machine of the tests."""
+    """Return whether a record is a complete one with a fresh fingerprint for the machine of the tests."""
     fresh = len(value["fingerprint"]) == 36 and value["fingerprint"] not in (operations.OLD, operations.EARLIER)
     return fresh and value == {
         "fingerprint": value["fingerprint"],
@@ -133,7 +133,7 @@ def is_minted(value: Any, machine_id: str) -> bool:
 
 
 def is_new(operation: str, value: Any, old: Any) -> bool:
-    """Return whether a record is the whole one that an operation is to write."""
+    """Return whether a record is the complete one that an operation is to write."""
     if operation in operations.FROM_NOTHING:
         return is_minted(value, MACHINE_ID)
     if operation == "regenerate":
@@ -155,19 +155,19 @@ def is_new(operation: str, value: Any, old: Any) -> bool:
     return operation in expected and bool(value == expected[operation])
 
 
-class Judge:
-    """Looks at a house after one fault, with nothing of the product but for reading once more."""
+class Inspection:
+    """Inspect a setup after one fault; only the last reading uses the product."""
 
-    def __init__(self, operation: str, house: House) -> None:
+    def __init__(self, operation: str, setup: Setup) -> None:
         self.operation = operation
-        self.house = house
+        self.setup = setup
         self.key = REGISTRATION_KEY if operation == "rotation" else FINGERPRINT_KEY
         self.name = "Manifest" if operation == "repair" else f"Store/{self.key}"
 
     def defects(self, ended: Run, fault: Fault) -> list[Defect]:
-        """Return what is wrong: (figure, words) each."""
-        told = [*self._of_the_process(ended, fault), *self._of_the_disk(ended), *self._of_the_journal()]
-        return [*told, *self._of_the_next(ended)]
+        """Return each defect as (figure, description)."""
+        found = [*self._of_the_process(ended, fault), *self._of_the_disk(ended), *self._of_the_journal()]
+        return [*found, *self._of_the_next(ended)]
 
     def _of_the_process(self, ended: Run, fault: Fault) -> Iterator[Defect]:
         expected = (-9,) if fault.kind == KILL else (EXIT_OK, EXIT_CANNOT_TELL)
@@ -175,12 +175,12 @@ class Judge:
             yield "wrong exit codes", f"exit code {ended.code}: {in_short(ended.complaint)}"
         if fault.kind != KILL and not any(call.injected for call in ended.calls):
             yield "other defects", "the fault was never met"
-        vault, apart = self.house.vault, self.house.state / "evidence"
+        vault, apart = self.setup.vault, self.setup.state / "evidence"
         for call in writes_on_a_failed_read(ended.calls, str(vault), str(vault / self.name), str(apart)):
             yield "writes after a failed read", f"{call.name} {call.path} {call.target}"
 
     def _of_the_disk(self, ended: Run) -> Iterator[Defect]:
-        now, before = self.house.contents(), self.house.before
+        now, before = self.setup.contents(), self.setup.before
         sort = self._sort(now)
         if sort in ("lost", "half"):
             yield f"{sort} records", f"{self.name}: {now.get(self.name)!r}"
@@ -188,7 +188,7 @@ class Judge:
             yield from self._unless_kept()
         if ended.code == EXIT_OK:
             yield from self._unless_done(ended, sort)
-        if not was_written(ended.calls, str(self.house.vault)) and now != before:
+        if not was_written(ended.calls, str(self.setup.vault)) and now != before:
             yield "other defects", "the vault changed and no call that changes it was seen"
         for name in now.keys() | before.keys():
             if name == self.name or name.endswith(".tmp") or now.get(name) == before.get(name):
@@ -199,30 +199,30 @@ class Judge:
     def _of_the_journal(self) -> Iterator[Defect]:
         """Only what was in the vault can be restored: before, after, or earlier."""
         name = f"Store/{self.key}"
-        there = {self.house.before.get(name), self.house.contents().get(name), *self.house.was_there}
-        if self.house.restorable(self.key) - there:
+        there = {self.setup.before.get(name), self.setup.contents().get(name), *self.setup.was_there}
+        if self.setup.restorable(self.key) - there:
             yield "other defects", "the journal restores what never was in the vault"
 
     def _sort(self, now: dict[str, bytes | None]) -> str:
-        old = self.house.before.get(self.name)
+        old = self.setup.before.get(self.name)
         value = None if old is None else json.loads(old)
         return sort_of(now.get(self.name), old, lambda record: is_new(self.operation, record, value or {}))
 
     def _unless_kept(self) -> Iterator[Defect]:
-        old = self.house.before.get(self.name)
-        if old is not None and not self.house.keeps(old):
+        old = self.setup.before.get(self.name)
+        if old is not None and not self.setup.keeps(old):
             yield "lost records", "the old record is neither in the vault nor in the history"
 
     def _unless_done(self, ended: Run, sort: str) -> Iterator[Defect]:
         said = ended.output.strip()
-        record = self.house.contents().get(self.name)
+        record = self.setup.contents().get(self.name)
         if self.operation in READING_OPERATIONS:
             if said != operations.OLD:
                 yield "other defects", f"it answered {said}"
             return
         if sort != "new":
             yield "other defects", "exit code 0 and the record is the old one"
-        elif not was_made_durable(ended.calls, str(self.house.vault / self.name)):
+        elif not was_made_durable(ended.calls, str(self.setup.vault / self.name)):
             yield "other defects", "exit code 0 and the record is not durable"
         elif self.operation not in ("rotation", "clear", "repair") and json.loads(record or b"")["fingerprint"] != said:
             yield "other defects", f"it answered {said}, which is not in the vault"
@@ -232,13 +232,13 @@ class Judge:
         if self.operation not in operations.FROM_NOTHING:
             return False
         if name == "Manifest":
-            return bool(json.loads(data or b"") == {self.key: str(self.house.vault / self.name)})
+            return bool(json.loads(data or b"") == {self.key: str(self.setup.vault / self.name)})
         return name == "Store" and data is None
 
     def _of_the_next(self, ended: Run) -> Iterator[Defect]:
         """Read, and do the same once more, with no fault: both must work."""
-        now = self.house.contents().get(self.name)
-        vault = Vault(str(self.house.vault), state=str(self.house.state))
+        now = self.setup.contents().get(self.name)
+        vault = Vault(str(self.setup.vault), state=str(self.setup.state))
         try:
             if self.operation == "rotation":
                 found = vault.read_registration().private_key
@@ -256,13 +256,13 @@ class Judge:
         except FingerprintError as error:
             yield "other defects", f"the product cannot read it any more: {error}"
         try:
-            operations.perform(self.operation, str(self.house.vault), str(self.house.state))
+            operations.perform(self.operation, str(self.setup.vault), str(self.setup.state))
         except Refused as error:
             if self.operation != "first" or now is None:
                 yield "other defects", f"a second attempt is refused: {error}"
         except FingerprintError as error:
             yield "other defects", f"a second attempt fails: {error}"
-        if self._sort(self.house.contents()) != ("old" if self.operation in READING_OPERATIONS else "new"):
+        if self._sort(self.setup.contents()) != ("old" if self.operation in READING_OPERATIONS else "new"):
             yield "other defects", "a second attempt did not do what it is for"
         elif self.operation not in READING_OPERATIONS:
             yield from self._unless_kept()
@@ -271,75 +271,75 @@ class Judge:
 def in_short(complaint: str) -> str:
     """Return a complaint, or where a traceback ends and its last line."""
     lines = complaint.strip().splitlines() or [""]
-    places = [line.strip() for line in lines if line.startswith("  File ")]
-    return f"{places[-1]}: {lines[-1]}" if places else complaint.strip()
+    locations = [line.strip() for line in lines if line.startswith("  File ")]
+    return f"{locations[-1]}: {lines[-1]}" if locations else complaint.strip()
 
 
-def words_of(operation: str, house: House) -> list[str]:
-    return [sys.executable, "-I", operations.__file__, operation, str(house.vault), str(house.state)]
+def words_of(operation: str, setup: Setup) -> list[str]:
+    return [sys.executable, "-I", operations.__file__, operation, str(setup.vault), str(setup.state)]
 
 
-def reference_words_of(operation: str, house: House) -> list[str]:
-    return [sys.executable, "-I", reference_store.__file__, operation, str(house.vault)]
+def reference_words_of(operation: str, setup: Setup) -> list[str]:
+    return [sys.executable, "-I", reference_store.__file__, operation, str(setup.vault)]
 
 
-def watched_and_faults(house: House, words: list[str], kinds: tuple[str, ...]) -> tuple[set[str], list[Fault]]:
+def watched_and_faults(setup: Setup, words: list[str], kinds: tuple[str, ...]) -> tuple[set[str], list[Fault]]:
     """Run an operation undisturbed, and return the paths that it touched and every fault that it can meet there."""
-    paths = paths_within(run(words, house.trace).calls, str(house.path))
-    house.reset()
-    clean = run(words, house.trace, paths)
-    house.reset()
+    paths = paths_within(run(words, setup.trace).calls, str(setup.path))
+    setup.reset()
+    clean = run(words, setup.trace, paths)
+    setup.reset()
     assert clean.code == EXIT_OK, clean
     return paths, faults_of(clean.calls, kinds)
 
 
 def each_in_turn(
-    houses: list[House], faults: list[Fault], attempt: Callable[[House, Fault], list[Defect]]
+    setups: list[Setup], faults: list[Fault], attempt: Callable[[Setup, Fault], list[Defect]]
 ) -> list[tuple[Fault, Defect]]:
-    """Try each fault in a house of its own that is as it was, some at a time, and return the defects."""
-    free: queue.SimpleQueue[House] = queue.SimpleQueue()
-    for house in houses:
-        free.put(house)
+    """Try each fault in a setup of its own, reset before it, some at a time, and return the defects."""
+    free: queue.SimpleQueue[Setup] = queue.SimpleQueue()
+    for setup in setups:
+        free.put(setup)
 
     def one(fault: Fault) -> list[tuple[Fault, Defect]]:
-        house = free.get()
+        setup = free.get()
         try:
-            house.reset()
-            return [(fault, defect) for defect in attempt(house, fault)]
+            setup.reset()
+            return [(fault, defect) for defect in attempt(setup, fault)]
         finally:
-            free.put(house)
+            free.put(setup)
 
-    with ThreadPoolExecutor(len(houses)) as pool:
+    with ThreadPoolExecutor(len(setups)) as pool:
         return [found for result in pool.map(one, faults) for found in result]
 
 
-def houses_for(operation: str, directory: Path, prepare: Callable[[str, str], None]) -> list[House]:
+def setups_for(operation: str, directory: Path, prepare: Callable[[str, str], None]) -> list[Setup]:
     nothing = operation in operations.FROM_NOTHING
-    return [House(directory / f"{number}", None if nothing else prepare) for number in range(AT_A_TIME)]
+    return [Setup(directory / f"{number}", None if nothing else prepare) for number in range(AT_A_TIME)]
 
 
 def defects_of_ours(
     operation: str, directory: Path, choose: Callable[[list[Fault]], list[Fault]], kinds: tuple[str, ...]
 ) -> tuple[list[Fault], list[tuple[Fault, Defect]]]:
-    """Return the faults tried on an operation of ours, and what the judge found."""
-    houses = houses_for(operation, directory, operations.PREPARES.get(operation, operations.prepare))
+    """Return the faults tried on an operation of ours, and the defects that were found."""
+    setups = setups_for(operation, directory, operations.PREPARES.get(operation, operations.prepare))
     watched = {}
-    for house in houses:
-        watched[house.path], faults = watched_and_faults(house, words_of(operation, house), kinds)
+    for setup in setups:
+        watched[setup.path], faults = watched_and_faults(setup, words_of(operation, setup), kinds)
 
-    def attempt(house: House, fault: Fault) -> list[Defect]:
-        ended = run(words_of(operation, house), house.trace, watched[house.path], fault)
-        return Judge(operation, house).defects(ended, fault)
+    def attempt(setup: Setup, fault: Fault) -> list[Defect]:
+        ended = run(words_of(operation, setup), setup.trace, watched[setup.path], fault)
+        return Inspection(operation, setup).defects(ended, fault)
 
     chosen = choose(faults)
-    return chosen, each_in_turn(houses, chosen, attempt)
+    return chosen, each_in_turn(setups, chosen, attempt)
 
 
 @pytest.mark.parametrize("operation", operations.OPERATIONS)
 def test_no_fault_and_no_kill_loses_a_record(
     operation: str, tmp_path: Path, full: bool, count: Callable[[str, int], None]
 ) -> None:
-    """Old or new and whole, the old one kept, the right exit code, no write on a failed read, and it goes on."""
+    """Old or new and complete, the old one kept, the right exit code, no write after a failed read; then it works."""
 
     def choose(faults: list[Fault]) -> list[Fault]:
         if full:
@@ -356,7 +356,7 @@ def test_no_fault_and_no_kill_loses_a_record(
 
 
 def is_new_for_the_reference(operation: str, value: Any, old: Any) -> bool:
-    """Return whether a record is the whole one that an operation of the reference is to write."""
+    """Return whether a record is the complete one that an operation of the reference is to write."""
     if operation == "regenerate":
         return bool(value == {**old, "fingerprint": value["fingerprint"], "hardwareHash": reference_store.OTHER_HASH})
     expected = {
@@ -368,34 +368,34 @@ def is_new_for_the_reference(operation: str, value: Any, old: Any) -> bool:
 
 def losses_of_the_reference(operation: str, directory: Path) -> tuple[int, Counter[str]]:
     """Return the number of points, and at how many of them what is lost."""
-    houses = houses_for(operation, directory, lambda vault, _: reference_store.prepare(vault))
+    setups = setups_for(operation, directory, lambda vault, _: reference_store.prepare(vault))
     watched = {}
-    for house in houses:
-        watched[house.path], faults = watched_and_faults(house, reference_words_of(operation, house), (KILL, "EIO"))
+    for setup in setups:
+        watched[setup.path], faults = watched_and_faults(setup, reference_words_of(operation, setup), (KILL, "EIO"))
     name = f"Store/{REGISTRATION_KEY if operation == 'rotation' else FINGERPRINT_KEY}"
 
-    def attempt(house: House, fault: Fault) -> list[Defect]:
-        ended = run(reference_words_of(operation, house), house.trace, watched[house.path], fault)
-        old, now = house.before[name] or b"", house.contents()
+    def attempt(setup: Setup, fault: Fault) -> list[Defect]:
+        ended = run(reference_words_of(operation, setup), setup.trace, watched[setup.path], fault)
+        old, now = setup.before[name] or b"", setup.contents()
         sort = sort_of(now.get(name), old, lambda value: is_new_for_the_reference(operation, value, json.loads(old)))
         found = []
-        if sort in ("lost", "half") or now.get("Manifest") != house.before["Manifest"]:
+        if sort in ("lost", "half") or now.get("Manifest") != setup.before["Manifest"]:
             found.append(("record or identity lost", sort))
         if reference_store.OLD.encode() not in (now.get(f"Store/{FINGERPRINT_KEY}") or b""):
             found.append(("the old fingerprint is nowhere", sort))
         if writes_on_a_failed_read(
-            ended.calls, str(house.vault), str(house.vault / name), str(house.state / "evidence")
+            ended.calls, str(setup.vault), str(setup.vault / name), str(setup.state / "evidence")
         ):
             found.append(("writes after a failed read", sort))
         return found
 
-    return len(faults), Counter(figure for _, (figure, _) in each_in_turn(houses, faults, attempt))
+    return len(faults), Counter(figure for _, (figure, _) in each_in_turn(setups, faults, attempt))
 
 
 def test_the_procedure_of_the_reference_loses_records(
     tmp_path: Path, full: bool, count: Callable[[str, int], None]
 ) -> None:
-    """The same kills and I/O errors, judged alike: a comparison, and the proof that the judge sees losses.
+    """The same kills and I/O errors with the same checks: a comparison, and the proof that they detect losses.
 
     A regeneration of the reference is meant to leave the old fingerprint nowhere; that is counted apart.
     """

@@ -48,39 +48,39 @@ def changed(data: bytes, full: bool) -> Iterator[bytes]:
 def test_every_truncation_is_refused_and_stays_as_it_is(vault: Vault, count: Callable[..., None]) -> None:
     for key, read in (("InstanceFingerprint", vault.read), ("RegistrationKey", vault.read_registration)):
         path = Path(vault.data_path(key))
-        whole = path.read_bytes()
-        for length in range(len(whole)):
-            put(path, whole[:length])
+        intact = path.read_bytes()
+        for length in range(len(intact)):
+            put(path, intact[:length])
             with pytest.raises(VaultCorrupt):
                 read()
             if length % 8 == 0 and key == "InstanceFingerprint":
                 with pytest.raises(VaultCorrupt):
                     Gate(vault, unix_machine(dmi="box", disk="disks"), policy="regenerate").fingerprint()
-                assert path.read_bytes() == whole[:length]
+                assert path.read_bytes() == intact[:length]
             count("truncations refused")
-        path.write_bytes(whole)
+        path.write_bytes(intact)
 
 
 def test_no_changed_byte_of_a_record_makes_another_identity(
     vault: Vault, full: bool, count: Callable[..., None]
 ) -> None:
     path = Path(vault.data_path("InstanceFingerprint"))
-    whole = path.read_bytes()
+    intact = path.read_bytes()
     original = vault.read()
-    for number, data in enumerate(changed(whole, full)):
+    for number, data in enumerate(changed(intact, full)):
         put(path, data)
         try:
             record = vault.read()
         except VaultCorrupt:
             count("changed bytes of a record refused")
         else:
-            # A program may set the threshold, and that is told; anything else must read the same.
+            # A program may set the threshold, and that is reported; anything else must read the same.
             assert record.replace(threshold=40) == original
             if record.threshold == 40:
                 count("changed bytes of a record that change nothing")
             else:
                 assert vault.notice == f"Another program changed the threshold from 40 to {record.threshold}"
-                count("changed bytes that read as another threshold, and are told")
+                count("changed bytes that read as another threshold, and are reported")
         if number % 97 == 0:
             answer = ""
             with contextlib.suppress(VaultCorrupt):
@@ -118,7 +118,7 @@ def test_no_changed_byte_of_the_manifest_leads_elsewhere(vault: Vault, full: boo
 def test_a_changed_byte_never_makes_a_first_fingerprint(
     vault: Vault, full: bool, count: Callable[..., None], tmp_path: Path
 ) -> None:
-    """A vault that only the agent wrote has no copy here: a changed value cannot be told, a changed name can."""
+    """A vault that only the agent wrote has no copy here: a changed value is not detected, a changed name is."""
     (tmp_path / "state").rename(tmp_path / "none")
     path = Path(vault.data_path("InstanceFingerprint"))
     for data in changed(path.read_bytes(), full):
@@ -128,4 +128,4 @@ def test_a_changed_byte_never_makes_a_first_fingerprint(
             assert record.fingerprint
             assert record.hardware_hash
             assert len(record.hardware_hash) >= 8
-            count("changed bytes of a record without a copy that could not be told")
+            count("changed bytes of a record without a copy that were not detected")

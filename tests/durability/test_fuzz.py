@@ -34,10 +34,10 @@ FULL_INPUTS = {
     "JSON": 2_500_000,
     "JSON Lines": 2_000_000,
     "netlink": 1_000_000,
-    "texts": 500_000,
+    "strings": 500_000,
     "SMBIOS": 1_000_000,
     "links": 2_000_000,
-    "evidence texts": 300_000,
+    "evidence strings": 300_000,
     "fleet in Arrow": 150_000,
 }
 GROWTH_LIMIT = 8 * 1024 * 1024
@@ -115,7 +115,7 @@ SANITIZED_INPUTS = 500_000
 # A table is decoded five times an input.
 SANITIZED_TABLES = 60_000
 SECONDS_FOR_A_PLANTED_BUG = 60
-# The loop over whole vectors forgets that fewer bytes than one may be left.
+# The loop over complete vectors forgets that fewer bytes than one may be left.
 SOUND = "for (; end - p >= 16; p += 16) {"
 PLANTED = "for (; end - p >= 1; p += 16) {"
 
@@ -140,7 +140,7 @@ def sanitized_environment() -> dict[str, str]:
         # The interpreter itself leaves memory to the end of the process.
         "ASAN_OPTIONS": "detect_leaks=0",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-        # Each object is then an allocation of its own, with guarded ends.
+        # Each object is then an allocation of its own, with checked ends.
         "PYTHONMALLOC": "malloc",
     }
 

@@ -107,9 +107,9 @@ def state_of(path: Path) -> tuple[int, bytes] | None:
 class VaultMachine(RuleBasedStateMachine):
     """The vault, and beside it what it must hold."""
 
-    def __init__(self, house: Path) -> None:
+    def __init__(self, setup: Path) -> None:
         super().__init__()
-        self.house = house
+        self.setup = setup
         self.vault = self.opened()
         self.records: dict[str, bytes] = {}
         self.replaced: dict[str, list[bytes]] = {FINGERPRINT: [], REGISTRATION: []}
@@ -121,10 +121,10 @@ class VaultMachine(RuleBasedStateMachine):
         self.unlisted: set[str] = set()
 
     def opened(self) -> Vault:
-        return Vault(str(self.house / "Vault"), state=str(self.house / "state"), now=lambda: 1_800_000_000.0)
+        return Vault(str(self.setup / "Vault"), state=str(self.setup / "state"), now=lambda: 1_800_000_000.0)
 
     def teardown(self) -> None:
-        shutil.rmtree(self.house)
+        shutil.rmtree(self.setup)
 
     # What the model says.
 
@@ -170,7 +170,7 @@ class VaultMachine(RuleBasedStateMachine):
             self.damage = None
             known = self.states.get(key)
             if known and before is not None and before not in known and not differing_bytes(known[1], before):
-                # Not damage by its looks: then another program wrote it, and what it wrote over is kept, too.
+                # It has not the form of damage: another program wrote it, and what it replaced is kept, too.
                 self.replaced[key].append(known[1])
         elif self.damage and not self.damage.key:
             self.damage = None
@@ -204,7 +204,7 @@ class VaultMachine(RuleBasedStateMachine):
             self.rotate(registration)
 
     def refused(self, error: type[FingerprintError], action: Callable[[], object]) -> None:
-        """Demand that an action raises just this error and leaves every byte and mode of the vault as it was."""
+        """Require that an action raises just this error and leaves every byte and mode of the vault as it was."""
         before = self.tree()
         with pytest.raises(error) as caught:
             action()
@@ -212,7 +212,7 @@ class VaultMachine(RuleBasedStateMachine):
         assert self.tree() == before
 
     def tree(self) -> dict[Path, tuple[int, bytes] | None]:
-        top = self.house / "Vault"
+        top = self.setup / "Vault"
         return {path: state_of(path) for path in (top, *top.rglob("*"))}
 
     @rule(record=RECORDS)
@@ -224,7 +224,7 @@ class VaultMachine(RuleBasedStateMachine):
         self.undamaged(FINGERPRINT, encode_fingerprint(record), action)
 
     def undamaged(self, key: str, data: bytes, action: Callable[[], object]) -> None:
-        """Demand that a write is refused where something is damaged, and made where nothing is."""
+        """Require that a write is refused where something is damaged, and made where nothing is."""
         damage = self.damage_of(key)
         error = damage.error if damage else self.unsafe_to_list
         if error:
@@ -341,7 +341,7 @@ class VaultMachine(RuleBasedStateMachine):
             self.refused(VaultCorrupt, lambda: plan_restore(self.vault, entry["number"], machine))
             return
         if self.error_of(key) is VaultUnsafe:
-            # Damage may be replaced; what others may have written is for its owner to look at first.
+            # Damage may be replaced; what others may have written is for its owner to examine first.
             self.refused(VaultUnsafe, lambda: plan_restore(self.vault, entry["number"], machine))
             return
         plan = plan_restore(self.vault, entry["number"], machine)
@@ -403,7 +403,7 @@ class VaultMachine(RuleBasedStateMachine):
         self.damage = Damage(path, key, error, state_of(path), repair, error is VaultCorrupt)
 
     def file_of(self, key: str) -> Path:
-        return self.house / "Vault" / "Store" / key if key else self.house / "Vault" / "Manifest"
+        return self.setup / "Vault" / "Store" / key if key else self.setup / "Vault" / "Manifest"
 
     @rule(key=st.sampled_from([FINGERPRINT, REGISTRATION, ""]), share=st.floats(0, 1, exclude_max=True))
     @precondition(lambda self: self.records and not self.damage)
@@ -429,14 +429,14 @@ class VaultMachine(RuleBasedStateMachine):
     @rule(key=KEYS)
     @precondition(lambda self: self.records and not self.damage)
     def lose_data(self, key: str) -> None:
-        if key in self.records and (self.house / "Vault" / "Manifest").exists():
+        if key in self.records and (self.setup / "Vault" / "Manifest").exists():
             self.harm(self.file_of(key), key, VaultCorrupt, self.file_of(key).unlink)
 
     @rule()
     @precondition(lambda self: self.records and not self.damage)
     def lose_manifest(self) -> None:
         """It costs nothing: the data say what it held."""
-        (self.house / "Vault" / "Manifest").unlink(missing_ok=True)
+        (self.setup / "Vault" / "Manifest").unlink(missing_ok=True)
         self.unlisted = set(self.records)
 
     @rule(
@@ -445,7 +445,7 @@ class VaultMachine(RuleBasedStateMachine):
     )
     @precondition(lambda self: self.records and not self.damage)
     def loosen_mode(self, name: str, bit: int) -> None:
-        path = self.house / "Vault" / name
+        path = self.setup / "Vault" / name
         if path.exists():
             key = path.name if path.name in self.records else ""
             self.harm(path, key, VaultUnsafe, lambda: path.chmod(stat.S_IMODE(path.stat().st_mode) | bit))
@@ -499,16 +499,16 @@ class VaultMachine(RuleBasedStateMachine):
     @invariant()
     def a_manifest_lists_all_that_there_is(self) -> None:
         """The agent finds by the manifest alone: a key that it lacks is lost to the agent."""
-        path = self.house / "Vault" / "Manifest"
+        path = self.setup / "Vault" / "Manifest"
         if not path.exists() or (self.damage and self.damage.path == path):
             return
         listed = decode_manifest(path.read_bytes(), "")
-        whole = {key: str(self.file_of(key)) for key in self.records}
-        assert listed.items() <= whole.items()
+        every = {key: str(self.file_of(key)) for key in self.records}
+        assert listed.items() <= every.items()
         if self.damage and self.damage.key:
             # What is no record is not listed: the agent would make a new fingerprint over it all the same.
             self.unlisted |= {self.damage.key} - listed.keys()
-        assert whole.keys() - listed.keys() <= self.unlisted
+        assert every.keys() - listed.keys() <= self.unlisted
 
 
 def sid(attributes: HardwareHash) -> str:
@@ -523,9 +523,9 @@ def test_a_vault_is_what_a_dictionary_says(tmp_path: Path, full: bool, count: Ca
         def __init__(self) -> None:
             nonlocal lives
             lives += 1
-            house = tmp_path / str(lives)
-            house.mkdir(mode=0o700)
-            super().__init__(house)
+            setup = tmp_path / str(lives)
+            setup.mkdir(mode=0o700)
+            super().__init__(setup)
 
     examples, steps = (300, 40) if full else (30, 20)
     profile = settings(max_examples=examples, stateful_step_count=steps, deadline=None, database=None)

@@ -29,26 +29,26 @@ needs_mounts = pytest.mark.skipif(
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
+def setup(tmp_path: Path) -> Path:
     (tmp_path / "same.json").write_text(json.dumps(unix_snapshot()))
     (tmp_path / "other.json").write_text(json.dumps(unix_snapshot(machine_id="f" * 32 + "\n")))
     (tmp_path / "disk").mkdir()
     return tmp_path
 
 
-def within(house: Path, mount: str, script: str) -> subprocess.CompletedProcess[str]:
+def within(setup: Path, mount: str, script: str) -> subprocess.CompletedProcess[str]:
     """Run a script in a mount namespace of its own; $F is the command over the vault on `disk`."""
     prelude = f"""set -u
-cd {house}
+cd {setup}
 {mount}
-F() {{ {COMMAND} --vault {house}/disk/Vault "$@"; }}
+F() {{ {COMMAND} --vault {setup}/disk/Vault "$@"; }}
 """
     return subprocess.run(
         ["unshare", "-m", "bash", "-c", prelude + script],
         capture_output=True,
         text=True,
         timeout=60,
-        env={**environment(house / "state"), "HOME": str(house)},
+        env={**environment(setup / "state"), "HOME": str(setup)},
         check=False,
     )
 
@@ -57,10 +57,10 @@ TMPFS = "mount -t tmpfs -o size={size} tmpfs disk"
 
 
 @needs_mounts
-def test_a_read_only_mount_is_read_and_not_written(house: Path) -> None:
-    """The reference's `readonly` story: the mismatch cannot be stored, and the old record stays."""
+def test_a_read_only_mount_is_read_and_not_written(setup: Path) -> None:
+    """The reference's `readonly` scenario: the mismatch cannot be stored, and the old record stays."""
     done = within(
-        house,
+        setup,
         TMPFS.format(size="1m"),
         """F --snapshot same.json vault init || exit 50
 sha256sum disk/Vault/Store/* disk/Vault/Manifest > before
@@ -79,9 +79,9 @@ sha256sum -c --quiet before && echo unchanged
 
 
 @needs_mounts
-def test_a_full_disk_leaves_the_old_record(house: Path) -> None:
+def test_a_full_disk_leaves_the_old_record(setup: Path) -> None:
     done = within(
-        house,
+        setup,
         TMPFS.format(size="64k"),
         """F --snapshot same.json vault init || exit 50
 sha256sum disk/Vault/Store/* disk/Vault/Manifest > before
@@ -100,11 +100,11 @@ F --snapshot same.json check > /dev/null && echo same
 
 
 @needs_mounts
-def test_a_full_disk_for_our_own_state_leaves_the_vault(house: Path) -> None:
+def test_a_full_disk_for_our_own_state_leaves_the_vault(setup: Path) -> None:
     """What cannot be kept in the history is not replaced."""
-    (house / "state").mkdir(mode=0o700)
+    (setup / "state").mkdir(mode=0o700)
     done = within(
-        house,
+        setup,
         "mount -t tmpfs -o size=64k,mode=700 tmpfs state",
         """F --snapshot same.json vault init || exit 50
 dd if=/dev/zero of=state/fill bs=1k 2>/dev/null
@@ -122,25 +122,25 @@ sha256sum -c --quiet before && echo unchanged
     assert "unchanged" in done.stdout
 
 
-def test_another_user_is_denied_and_writes_nothing(house: Path) -> None:
-    """The reference's `nonroot` story: no permission, no new identity."""
+def test_another_user_is_denied_and_writes_nothing(setup: Path) -> None:
+    """The reference's `nonroot` scenario: no permission, no new identity."""
     made = subprocess.run(
-        [COMMAND, "--vault", str(house / "disk" / "Vault"), "--snapshot", str(house / "same.json"), "vault", "init"],
+        [COMMAND, "--vault", str(setup / "disk" / "Vault"), "--snapshot", str(setup / "same.json"), "vault", "init"],
         capture_output=True,
-        env=environment(house / "state"),
+        env=environment(setup / "state"),
         check=False,
     )
     assert made.returncode == 0
-    before = sorted(str(p) for p in house.rglob("*"))
+    before = sorted(str(p) for p in setup.rglob("*"))
     probe = """
 from fingerprint.cli import main
 codes = [main(["--vault", sys.argv[1], *words]) for words in (["check"], ["vault", "init"], ["threshold", "set", "50"])]
 print(codes)
 """
-    done = as_user(NOBODY, probe, f"{house}/disk/Vault", env=environment(house / "state"))
+    done = as_user(NOBODY, probe, f"{setup}/disk/Vault", env=environment(setup / "state"))
     assert done.stdout.strip() == "[3, 3, 3]", done
     assert "permission" in done.stderr
-    assert sorted(str(p) for p in house.rglob("*")) == before
+    assert sorted(str(p) for p in setup.rglob("*")) == before
 
 
 OF_A_USER = """
@@ -174,10 +174,10 @@ def test_who_makes_the_vault_of_the_agent_can_enter_it(user: int, mode: str) -> 
 
 
 @needs_mounts
-def test_a_vault_of_another_user_is_read_as_that_user(house: Path) -> None:
-    """Root is told so; giving it to root would take it from an agent that runs as that user."""
+def test_a_vault_of_another_user_is_read_as_that_user(setup: Path) -> None:
+    """Root gets that remedy; giving it to root would take it from an agent that runs as that user."""
     script = "F vault init --snapshot same.json > /dev/null; chown -R 65534 disk; F --snapshot same.json check; echo $?"
-    done = within(house, TMPFS.format(size="4m") + "; chmod 755 disk", script)
+    done = within(setup, TMPFS.format(size="4m") + "; chmod 755 disk", script)
     assert done.stdout.splitlines()[-1] == "3"
     assert "belongs to another user (uid 65534)" in done.stderr
     assert "run this as that user, too" in done.stderr

@@ -104,14 +104,14 @@ def files(vault: Path) -> dict[str, bytes]:
     return {name: (vault / name).read_bytes() for name in FILES if (vault / name).is_file()}
 
 
-def record(house: Path, file_system: str, size: int, program: str, operations: tuple[str, ...]) -> Life:
+def record(setup: Path, file_system: str, size: int, program: str, operations: tuple[str, ...]) -> Life:
     """Run the operations on a disk whose writes are logged."""
-    (house / "mnt").mkdir(parents=True)
-    (house / "same.json").write_text(json.dumps(unix_snapshot()))
-    (house / "other.json").write_text(json.dumps(unix_snapshot(machine_id="f" * 32 + "\n")))
+    (setup / "mnt").mkdir(parents=True)
+    (setup / "same.json").write_text(json.dumps(unix_snapshot()))
+    (setup / "other.json").write_text(json.dumps(unix_snapshot(machine_id="f" * 32 + "\n")))
     support = str(Path(blocklog.__file__).parent)
-    disk, mark, view = house / "mnt" / "disk", house / "mnt" / "mark", house / "view"
-    server = subprocess.Popen([sys.executable, "-I", blocklog.__file__, str(house), str(size)])
+    disk, mark, view = setup / "mnt" / "disk", setup / "mnt" / "mark", setup / "view"
+    server = subprocess.Popen([sys.executable, "-I", blocklog.__file__, str(setup), str(size)])
     loop = ""
     states: list[dict[str, bytes]] = [{}]
     try:
@@ -131,16 +131,16 @@ def record(house: Path, file_system: str, size: int, program: str, operations: t
         mark.write_bytes(b"begin")
         for operation in operations:
             mark.write_bytes(b"start")
-            words = [str(view), str(house / "same.json"), str(house / "other.json"), support, operation]
+            words = [str(view), str(setup / "same.json"), str(setup / "other.json"), support, operation]
             run(sys.executable, "-I", "-c", program, *words)
             mark.write_bytes(b"acknowledged")
             states.append(files(view / "Vault"))
         run("sync", "-f", str(view))
     finally:
-        for words in (["umount", str(view)], ["losetup", "-d", loop], ["fusermount3", "-u", str(house / "mnt")]):
+        for words in (["umount", str(view)], ["losetup", "-d", loop], ["fusermount3", "-u", str(setup / "mnt")]):
             subprocess.run(words, capture_output=True, check=False)
         server.wait(20)
-    events = list(blocklog.events(str(house / "log")))
+    events = list(blocklog.events(str(setup / "log")))
     at = {name: [i for i, e in enumerate(events) if (e.kind, e.data) == ("M", name)]
           for name in (b"begin", b"start", b"acknowledged")}  # fmt: skip
     return Life(events, at[b"begin"][0], states, at[b"start"], at[b"acknowledged"])
@@ -167,10 +167,10 @@ def crashes(life: Life, most: int) -> Iterator[tuple[int, list[Event], list[Even
         flushed, since = flushed + writes, []
 
 
-def replay(house: Path, life: Life, size: int, most: int) -> Iterator[tuple[Path, int, bool]]:
+def replay(setup: Path, life: Life, size: int, most: int) -> Iterator[tuple[Path, int, bool]]:
     """Yield (mounted directory, operations acknowledged, whether another was under way) of each crash."""
     # At the same place as it was recorded: the journal goes by the vault's path.
-    base, image, view = house / "base", house / "crashed", house / "view"
+    base, image, view = setup / "base", setup / "crashed", setup / "view"
     with open(base, "wb") as file:
         file.truncate(size)
     applied = 0
@@ -194,8 +194,8 @@ def replay(house: Path, life: Life, size: int, most: int) -> Iterator[tuple[Path
             run("umount", str(view))
 
 
-def judge(view: Path, life: Life, acknowledged: int, under_way: bool) -> tuple[bool, bool]:
-    """Return whether something acknowledged was undone, and whether a record is not whole; by plain json."""
+def damage_in(view: Path, life: Life, acknowledged: int, under_way: bool) -> tuple[bool, bool]:
+    """Return whether something acknowledged was undone, and whether a record is torn; by plain json."""
     allowed = [life.states[acknowledged], *(life.states[acknowledged + 1 : acknowledged + 2] if under_way else [])]
     found = files(view / "Vault")
     undone = torn = False
@@ -223,11 +223,11 @@ def test_nothing_acknowledged_is_undone_by_a_power_loss(
     if not shutil.which(f"mkfs.{file_system}"):
         pytest.skip(f"mkfs.{file_system} is not installed")
     operations = OPERATIONS if full else OPERATIONS[:3]
-    life = record(tmp_path / "house", file_system, size, OURS, operations)
+    life = record(tmp_path / "setup", file_system, size, OURS, operations)
     assert len(life.acknowledged) == len(operations)
     registered = json.loads(life.states[1][FILES[0]])["fingerprint"]
-    for view, acknowledged, under_way in replay(tmp_path / "house", life, size, 40 if full else 1):
-        assert judge(view, life, acknowledged, under_way) == (False, False)
+    for view, acknowledged, under_way in replay(tmp_path / "setup", life, size, 40 if full else 1):
+        assert damage_in(view, life, acknowledged, under_way) == (False, False)
         count(f"images of {file_system}, nothing acknowledged undone, nothing unreadable")
         vault = Vault(str(view / "Vault"), state=str(view / "state"))
         if not acknowledged:
@@ -240,12 +240,12 @@ def test_nothing_acknowledged_is_undone_by_a_power_loss(
 
 
 def test_the_procedure_of_the_reference_undoes_writes(tmp_path: Path, full: bool, count: Count) -> None:
-    """The same judge over truncate and write in place without a flush: it must notice."""
+    """The same check over truncate and write in place without a flush: it must notice."""
     size = 16 << 20
-    life = record(tmp_path / "house", "ext4", size, THEIRS, OPERATIONS if full else OPERATIONS[:3])
+    life = record(tmp_path / "setup", "ext4", size, THEIRS, OPERATIONS if full else OPERATIONS[:3])
     lost = 0
-    for view, acknowledged, under_way in replay(tmp_path / "house", life, size, 40 if full else 4):
-        undone, torn = judge(view, life, acknowledged, under_way)
+    for view, acknowledged, under_way in replay(tmp_path / "setup", life, size, 40 if full else 4):
+        undone, torn = damage_in(view, life, acknowledged, under_way)
         count("images of the reference's procedure")
         count("images of the reference's procedure with an acknowledged record undone or torn", int(undone or torn))
         lost += undone or torn

@@ -35,22 +35,22 @@ fcntl = pytest.importorskip("fcntl", reason="the start of the processes is held 
 
 Count = Callable[[str, int], None]
 
-# Every program: arguments are the directory of the support modules, the working directory and more. `wait_at` tells the
-# parent that everything is ready and returns when the parent opens the gate, in all processes at once.
+# Every program: arguments are the directory of the support modules, the working directory and more. `wait_at` reports
+# to the parent that everything is ready and returns when the parent opens the gate, in all processes at once.
 PRELUDE = """
 import fcntl, os, sys
 sys.path.append(sys.argv[1])
-house = sys.argv[2]
+setup = sys.argv[2]
 from fingerprint import FingerprintRecord, Gate, HardwareHash, Vault
 from fingerprint.gate import set_threshold
 from fingerprint.testing.machines import unix_machine
 
 def vault_in(name):
-    return Vault(os.path.join(house, name, "Vault"), state=os.path.join(house, name, "state"))
+    return Vault(os.path.join(setup, name, "Vault"), state=os.path.join(setup, name, "state"))
 
 def wait_at(gate):
     print("ready", flush=True)
-    with open(os.path.join(house, gate)) as file:
+    with open(os.path.join(setup, gate)) as file:
         fcntl.flock(file, fcntl.LOCK_SH)
 
 def warm_up():
@@ -76,10 +76,10 @@ class StartGate:
 
 @contextmanager
 def started(
-    program: str, number: int, house: Path, *words: str, seconds: float = 900
+    program: str, number: int, setup: Path, *words: str, seconds: float = 900
 ) -> Iterator[list[subprocess.Popen[str]]]:
     """Run a program in so many processes, all of which are dead afterwards; those that hang are killed."""
-    line = [sys.executable, "-I", "-c", PRELUDE + program, str(SUPPORT), str(house), *words]
+    line = [sys.executable, "-I", "-c", PRELUDE + program, str(SUPPORT), str(setup), *words]
     with ExitStack() as stack:
         processes = [
             stack.enter_context(subprocess.Popen(line, stdout=subprocess.PIPE, text=True)) for _ in range(number)
@@ -112,7 +112,7 @@ def assert_ready(processes: list[subprocess.Popen[str]]) -> None:
     assert {line_of(process) for process in processes} == {"ready"}
 
 
-def changes_told(state: Path) -> int:
+def changes_logged(state: Path) -> int:
     return len([json.loads(line) for line in (state / "audit.log").read_text().splitlines()])
 
 
@@ -130,7 +130,7 @@ for number in range(int(sys.argv[3])):
 
 
 def test_racing_processes_all_get_the_stored_first_fingerprint(tmp_path: Path, full: bool, count: Count) -> None:
-    """One is minted and none is replaced: the history is empty, and one change was told."""
+    """One is minted and none is replaced: the history is empty, and one change was logged."""
     racers, rounds = (64, 200) if full else (16, 3)
     minted = set()
     gate = StartGate(tmp_path / "gate-0")
@@ -141,11 +141,11 @@ def test_racing_processes_all_get_the_stored_first_fingerprint(tmp_path: Path, f
             gate.open()
             answers = {line_of(process) for process in processes}
             gate = following
-            house = tmp_path / f"round-{number}"
-            vault = Vault(str(house / "Vault"), state=str(house / "state"))
+            setup = tmp_path / f"round-{number}"
+            vault = Vault(str(setup / "Vault"), state=str(setup / "state"))
             assert answers == {vault.read().fingerprint}
             assert vault.history.entries() == []
-            assert changes_told(house / "state") == 1
+            assert changes_logged(setup / "state") == 1
             assert names_in(vault.path) == ["Manifest", "Store", "Store/InstanceFingerprint"]
             minted |= answers
             count("races for a first fingerprint", 1)
@@ -169,8 +169,8 @@ def test_gates_that_race_to_regenerate_make_one_new_fingerprint(tmp_path: Path, 
     racers, rounds = 2, 200 if full else 5
     vaults = []
     for number in range(rounds):
-        house = tmp_path / f"round-{number}"
-        vaults.append(Vault(str(house / "Vault"), state=str(house / "state")))
+        setup = tmp_path / f"round-{number}"
+        vaults.append(Vault(str(setup / "Vault"), state=str(setup / "state")))
         first_record(vaults[number], unix_machine())
     gate = StartGate(tmp_path / "gate-0")
     with started(REGENERATE, racers, tmp_path, str(rounds)) as processes:
@@ -190,7 +190,7 @@ def test_gates_that_race_to_regenerate_make_one_new_fingerprint(tmp_path: Path, 
 
 
 def made(number: int) -> FingerprintRecord:
-    """Return the record of a number, which tells what it must hold.
+    """Return the record of a number, which determines its content.
 
     Fifty in a row differ in some digits alone, as records do when an address changes; then the length changes.
     """
@@ -201,7 +201,7 @@ def made(number: int) -> FingerprintRecord:
 READ = (
     inspect.getsource(made)
     + """
-vault, last = vault_in("house"), int(sys.argv[3])
+vault, last = vault_in("setup"), int(sys.argv[3])
 number = reads = values = 0
 vault.read()
 wait_at("gate")
@@ -223,7 +223,7 @@ print(reads, values)
 def test_readers_see_complete_records_in_the_order_of_writing(tmp_path: Path, full: bool, count: Count) -> None:
     """Never a torn, missing or unreadable record, nor an older one after a newer one."""
     rewrites = 10_000 if full else 300
-    vault = Vault(str(tmp_path / "house" / "Vault"), state=str(tmp_path / "house" / "state"))
+    vault = Vault(str(tmp_path / "setup" / "Vault"), state=str(tmp_path / "setup" / "state"))
     with vault.edit() as edit:
         edit.store(made(0), why="test")
     gate = StartGate(tmp_path / "gate")
@@ -236,13 +236,13 @@ def test_readers_see_complete_records_in_the_order_of_writing(tmp_path: Path, fu
         reads, values = (sum(column) for column in zip(*map(numbers_of, readers), strict=True))
     assert reads >= values > 2
     count("rewrites under two readers", rewrites)
-    count("reads during rewrites, all whole and in order", reads)
+    count("reads during rewrites, all complete and in order", reads)
     count("different records among them", values)
 
 
 CHANGE = """
 warm_up()
-vault, changes = vault_in("house"), int(sys.argv[3])
+vault, changes = vault_in("setup"), int(sys.argv[3])
 wait_at("gate")
 for number in range(changes):
     before, after = set_threshold(vault, (number * 37 + os.getpid()) % 100 + 1)
@@ -253,7 +253,7 @@ for number in range(changes):
 def test_two_writers_lose_no_change_of_each_other(tmp_path: Path, full: bool, count: Count) -> None:
     """Every change starts from what another left: none is lost, none makes the record invalid."""
     changes = 1_000 if full else 40
-    vault = Vault(str(tmp_path / "house" / "Vault"), state=str(tmp_path / "house" / "state"))
+    vault = Vault(str(tmp_path / "setup" / "Vault"), state=str(tmp_path / "setup" / "state"))
     first, _ = first_record(vault, unix_machine())
     gate = StartGate(tmp_path / "gate")
     with started(CHANGE, 2, tmp_path, str(changes)) as writers:
@@ -282,7 +282,7 @@ def test_two_writers_lose_no_change_of_each_other(tmp_path: Path, full: bool, co
     assert gaps or len(entries) >= len(made_changes)
     steps = {(a.threshold, b.threshold) for a, b in zip(newest, [*newest[1:], last], strict=True)}
     assert steps <= set(made_changes)
-    assert changes_told(tmp_path / "house" / "state") == len(made_changes) + 1
+    assert changes_logged(tmp_path / "setup" / "state") == len(made_changes) + 1
     count("changes of the threshold by two writers at once, none lost", len(made_changes))
 
 
@@ -297,7 +297,7 @@ AGENT = (
     + """
 import hashlib, time
 from fingerprint.vault.records import encode_fingerprint
-path = os.path.join(house, "house", "Vault", "Store", "InstanceFingerprint")
+path = os.path.join(setup, "setup", "Vault", "Store", "InstanceFingerprint")
 print("ready", flush=True)
 for line in sys.stdin:
     number, pause = line.split()
@@ -317,14 +317,14 @@ for line in sys.stdin:
 def test_an_agents_write_during_ours_is_in_vault_or_journal(
     system: str, tmp_path: Path, full: bool, count: Count, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At whatever moment of our write it writes in place: no identity that it wrote whole vanishes, nor does ours.
+    """At whatever moment of our write it writes in place: no identity that it wrote completely vanishes, nor does ours.
 
     Where the system cannot exchange two files a window is left, as docs/durability.md says: most are found again.
     """
     rounds = (20_000 if full else 400) if system == "exchanges" else 200
     (tmp_path / "tried").mkdir()
     if system == "exchanges" and not can_exchange(tmp_path / "tried"):
-        pytest.skip("this system cannot exchange two names at one stroke")
+        pytest.skip("this system cannot exchange two names in one call")
     if system != "exchanges":
         from fingerprint.vault import _posix_exchange
 
@@ -333,7 +333,7 @@ def test_an_agents_write_during_ours_is_in_vault_or_journal(
 
         monkeypatch.setattr(_posix_exchange, "exchange_names", cannot)
         monkeypatch.setattr(_posix_exchange, "take_name", cannot)
-    vault = Vault(str(tmp_path / "house" / "Vault"), state=str(tmp_path / "house" / "state"))
+    vault = Vault(str(tmp_path / "setup" / "Vault"), state=str(tmp_path / "setup" / "state"))
     with vault.edit() as edit:
         edit.store(minted(0), why="test")
     seconds = usual_seconds(vault)
@@ -412,7 +412,7 @@ print(swaps)
 
 
 def can_exchange(directory: Path) -> bool:
-    """Return whether two names can be exchanged at one stroke here."""
+    """Return whether two names can be exchanged in one call here."""
     (directory / "one").mkdir()
     (directory / "other").symlink_to("nowhere")
     try:
@@ -439,9 +439,9 @@ def test_a_directory_swapped_for_a_link_leads_to_no_other_vault(
 ) -> None:
     """The victim is neither changed nor taken for the vault, and the vault never seems to be missing."""
     if not can_exchange(tmp_path):
-        pytest.skip("this system cannot exchange two names at one stroke")
+        pytest.skip("this system cannot exchange two names in one call")
     operations = 10_000 if full else 200
-    vault = Vault(str(tmp_path / "house" / "Vault"), state=str(tmp_path / "house" / "state"))
+    vault = Vault(str(tmp_path / "setup" / "Vault"), state=str(tmp_path / "setup" / "state"))
     mine, _ = first_record(vault, unix_machine())
     victim = Vault(str(tmp_path / "victim" / "Vault"), state=str(tmp_path / "victim" / "state"))
     first_record(victim, unix_machine(), threshold=77)
@@ -471,7 +471,7 @@ def test_a_directory_swapped_for_a_link_leads_to_no_other_vault(
         store,
     ]
     refused = 0
-    with started(SWAP, 1, tmp_path, str(tmp_path / "house" / swapped), str(link)) as [swapper]:
+    with started(SWAP, 1, tmp_path, str(tmp_path / "setup" / swapped), str(link)) as [swapper]:
         assert_ready([swapper])
         for number in range(operations):
             try:
@@ -493,9 +493,9 @@ def test_a_directory_swapped_for_a_link_leads_to_no_other_vault(
 
 
 def test_the_real_path_of_a_swapped_directory_is_one_of_two(tmp_path: Path) -> None:
-    """Or it could not be looked at: what was a link when it was looked at may be none when it is read."""
+    """Or reading failed: a link may be replaced between its check and its reading."""
     if not can_exchange(tmp_path):
-        pytest.skip("this system cannot exchange two names at one stroke")
+        pytest.skip("this system cannot exchange two names in one call")
     place, link, target = tmp_path / "Vault", tmp_path / "link", tmp_path / "target"
     place.mkdir()
     target.mkdir()

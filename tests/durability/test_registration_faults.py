@@ -24,7 +24,7 @@ import pytest
 
 from commandline import COMMAND, environment
 from event_machines import before_and_after
-from faults import KILL, Fault, Run, copy_of_a_house, faults_of, paths_within, run, why_not
+from faults import KILL, Fault, Run, copy_setup, faults_of, paths_within, run, why_not
 from fingerprint import Vault
 from fingerprint.errors import (
     EXIT_CANNOT_TELL,
@@ -70,12 +70,12 @@ except FingerprintError as error:
 """
 
 
-class House:
+class Setup:
     """A machine that is going to register: for the first time, with a fingerprint, or again."""
 
     def __init__(self, directory: Path, service: LocalService, begin: str) -> None:
         self.service, self.begin = service, begin
-        self.trace, self.path, self.template = directory / "trace", directory / "house", directory / "template"
+        self.trace, self.path, self.template = directory / "trace", directory / "setup", directory / "template"
         self.machine = directory / "machine.json"
         self.machine.write_text(json.dumps(MACHINE))
         self.path.mkdir(mode=0o700)
@@ -92,7 +92,7 @@ class House:
         return Registration(self.vault, RecordedMachine(MACHINE), policy="strict", endpoint=self.service.endpoint)
 
     def reset(self) -> None:
-        copy_of_a_house(self.template, self.path, Path(self.vault.state))
+        copy_setup(self.template, self.path, Path(self.vault.state))
         self.made = self.service.activation(limit=9)
         self.begun = {node["id"] for node in self.service.nodes()}
 
@@ -101,8 +101,8 @@ class House:
         return {one["id"]: one["publicKey"] for one in self.service.nodes() if one["id"] not in self.begun}
 
     def words(self) -> list[str]:
-        places = [self.vault.path, self.vault.state, str(self.machine), self.service.endpoint, self.begin]
-        return [sys.executable, "-I", "-c", ASK, *places]
+        arguments = [self.vault.path, self.vault.state, str(self.machine), self.service.endpoint, self.begin]
+        return [sys.executable, "-I", "-c", ASK, *arguments]
 
     def run(self, watched: set[str] | tuple[str, ...] = (), fault: Fault | None = None) -> Run:
         # Not an argument: strace would show it.
@@ -158,8 +158,8 @@ class House:
             return
         figure = "nodes whose id was printed" if node in ended.complaint else "nodes reported by key and time"
         count(figure, 1)
-        told = [one for one in open_ones if one.public_key == public and one.activation_id == self.made.id]
-        if not told or not any(told[0].search_terms in finding.what for finding in findings):
+        reported = [one for one in open_ones if one.public_key == public and one.activation_id == self.made.id]
+        if not reported or not any(reported[0].search_terms in finding.what for finding in findings):
             yield f"{node} is lost: neither stored nor reported"
             return
         if node in ended.complaint and f"fingerprint register --node {node}" not in ended.complaint:
@@ -204,19 +204,19 @@ def service() -> Iterator[LocalService]:
 def test_no_fault_and_no_kill_loses_a_node(
     begin: str, tmp_path: Path, service: LocalService, full: bool, count: Callable[[str, int], None]
 ) -> None:
-    house = House(tmp_path, service, begin)
-    watched = paths_within(house.run().calls, str(house.path))
-    house.reset()
-    seen = house.run(watched)
+    setup = Setup(tmp_path, service, begin)
+    watched = paths_within(setup.run().calls, str(setup.path))
+    setup.reset()
+    seen = setup.run(watched)
     assert seen.code == EXIT_OK, seen.complaint
-    assert list(house.new_nodes()) == [house.stored()] == [seen.output.strip()]
+    assert list(setup.new_nodes()) == [setup.stored()] == [seen.output.strip()]
     faults = faults_of(seen.calls, KINDS)
     chosen = faults if full else random.Random(7).sample(faults, SAMPLE)
     found = []
     for fault in chosen:
-        house.reset()
-        ended = house.run(watched, fault)
-        found += [f"{fault}: {words}" for words in house.defects(ended, fault.kind, count)]
+        setup.reset()
+        ended = setup.run(watched, fault)
+        found += [f"{fault}: {words}" for words in setup.defects(ended, fault.kind, count)]
     count("faults and kills while a machine was registered", len(chosen))
     assert not found, "\n".join(found)
 
@@ -226,21 +226,21 @@ def test_no_fault_and_no_kill_loses_a_node(
 def test_a_kill_during_the_request_is_reported_with_the_node(
     after: bool, begin: str, tmp_path: Path, service: LocalService, count: Callable[[str, int], None]
 ) -> None:
-    house = House(tmp_path, service, begin)
+    setup = Setup(tmp_path, service, begin)
     held = threading.Event()
     service.hold_next(REGISTER, held, after=after)
-    env = {**os.environ, "ACTIVATION": f"{house.made.id} {house.made.code}"}
-    with subprocess.Popen(house.words(), stdout=subprocess.DEVNULL, env=env) as process:
+    env = {**os.environ, "ACTIVATION": f"{setup.made.id} {setup.made.code}"}
+    with subprocess.Popen(setup.words(), stdout=subprocess.DEVNULL, env=env) as process:
         assert held.wait(30)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert len(house.new_nodes()) == after
-    [one] = pending(house.vault)
-    [finding] = [finding for finding in verify(house.vault) if finding.kind == "registration-open"]
+    assert len(setup.new_nodes()) == after
+    [one] = pending(setup.vault)
+    [finding] = [finding for finding in verify(setup.vault) if finding.kind == "registration-open"]
     assert one.search_terms in finding.what
-    assert (one.activation_id, one.region) == (house.made.id, REGION)
+    assert (one.activation_id, one.region) == (setup.made.id, REGION)
     assert one.registration.private_key not in finding.what
-    assert list(house.defects(Run(-9, "", "", []), KILL, count)) == []
+    assert list(setup.defects(Run(-9, "", "", []), KILL, count)) == []
 
 
 @pytest.mark.parametrize("answered", ["no answer", "no id", "not JSON", "busy"])
@@ -248,7 +248,7 @@ def test_a_request_without_a_usable_answer_is_sent_again(
     answered: str, tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    house = House(tmp_path, service, "first")
+    setup = Setup(tmp_path, service, "first")
     if answered == "no answer":
         service.drop_next(REGISTER, after=True)
         service.drop_next(REGISTER, times=3)
@@ -257,15 +257,15 @@ def test_a_request_without_a_usable_answer_is_sent_again(
     else:
         service.answer_next(REGISTER, 200, b'{"InstanceId":"x"}' if answered == "no id" else b"{")
     with pytest.raises(FingerprintError) as caught:
-        house.flow().register(house.made.id, house.made.code, REGION)
+        setup.flow().register(setup.made.id, setup.made.code, REGION)
     assert "may have registered the machine" in caught.value.remedy
-    [one] = pending(house.vault)
-    record = house.flow().register(house.made.id, house.made.code, REGION)
+    [one] = pending(setup.vault)
+    record = setup.flow().register(setup.made.id, setup.made.code, REGION)
     # The same key and fingerprint: whichever node the service has of them is this one's.
     assert record.private_key == one.registration.private_key
-    assert {node["fingerprint"] for node in service.nodes()} == {house.vault.read().fingerprint}
-    assert house.flow().role_token()
-    assert pending(house.vault) == [] == verify(house.vault)
+    assert {node["fingerprint"] for node in service.nodes()} == {setup.vault.read().fingerprint}
+    assert setup.flow().role_token()
+    assert pending(setup.vault) == [] == verify(setup.vault)
 
 
 def test_an_exhausted_activation_does_not_end_the_request(
@@ -273,17 +273,17 @@ def test_an_exhausted_activation_does_not_end_the_request(
 ) -> None:
     """The first attempt made the node, its answer was lost, and the next attempt is refused."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    house = House(tmp_path, service, "first")
+    setup = Setup(tmp_path, service, "first")
     made = service.activation(limit=1)
     service.drop_next(REGISTER, after=True)
     with pytest.raises(FingerprintError, match="used as often") as caught:
-        house.flow().register(made.id, made.code, REGION)
+        setup.flow().register(made.id, made.code, REGION)
     assert "may have registered the machine" in caught.value.remedy
-    [node] = house.new_nodes()
-    finished = house.flow().finish(node)
+    [node] = setup.new_nodes()
+    finished = setup.flow().finish(node)
     assert finished is not None
     assert finished.instance_id == node
-    assert house.flow().role_token()
+    assert setup.flow().role_token()
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "https://nowhere.invalid"])
@@ -291,130 +291,130 @@ def test_what_never_left_this_machine_is_no_open_request(
     endpoint: str, tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    house = House(tmp_path, service, "first")
-    flow = Registration(house.vault, RecordedMachine(MACHINE), policy="strict", endpoint=endpoint)
+    setup = Setup(tmp_path, service, "first")
+    flow = Registration(setup.vault, RecordedMachine(MACHINE), policy="strict", endpoint=endpoint)
     with pytest.raises(Unreachable) as caught:
-        flow.register(house.made.id, house.made.code, REGION)
+        flow.register(setup.made.id, setup.made.code, REGION)
     assert "may have registered" not in caught.value.remedy
-    assert pending(house.vault) == []
+    assert pending(setup.vault) == []
 
 
 def test_an_id_that_is_not_this_machines_is_refused(tmp_path: Path, service: LocalService) -> None:
-    house = House(tmp_path, service, "again")
+    setup = Setup(tmp_path, service, "again")
     held = threading.Event()
     service.hold_next(REGISTER, held, after=True)
-    env = {**os.environ, "ACTIVATION": f"{house.made.id} {house.made.code}"}
-    with subprocess.Popen(house.words(), stdout=subprocess.DEVNULL, env=env) as process:
+    env = {**os.environ, "ACTIVATION": f"{setup.made.id} {setup.made.code}"}
+    with subprocess.Popen(setup.words(), stdout=subprocess.DEVNULL, env=env) as process:
         assert held.wait(30)
         process.kill()
-    [node] = house.new_nodes()
-    for wrong in (house.old_node, "mi-" + "0" * 17):
+    [node] = setup.new_nodes()
+    for wrong in (setup.old_node, "mi-" + "0" * 17):
         with pytest.raises(FingerprintError, match="no open registration has a key"):
-            house.flow().finish(wrong)
-    assert house.stored() == house.old_node
-    finished = house.flow().finish(node)
+            setup.flow().finish(wrong)
+    assert setup.stored() == setup.old_node
+    finished = setup.flow().finish(node)
     assert finished is not None
-    assert house.stored() == node
+    assert setup.stored() == node
     with pytest.raises(FingerprintError, match="no open registration to finish"):
-        house.flow().finish(node)
+        setup.flow().finish(node)
 
 
 def test_a_dry_run_names_the_node_that_would_be_stored(tmp_path: Path, service: LocalService) -> None:
-    house = House(tmp_path, service, "first")
+    setup = Setup(tmp_path, service, "first")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(VaultEdit, "store_registration", full_disk)
         with pytest.raises(VaultError, match="registered this host as mi-") as caught:
-            house.flow().register(house.made.id, house.made.code, REGION)
-    [node] = house.new_nodes()
+            setup.flow().register(setup.made.id, setup.made.code, REGION)
+    [node] = setup.new_nodes()
     assert caught.value.remedy.endswith(f"fingerprint register --node {node}")
-    planned = house.flow().register(house.made.id, house.made.code, REGION, dry_run=True)
+    planned = setup.flow().register(setup.made.id, setup.made.code, REGION, dry_run=True)
     assert (planned.instance_id, planned.private_key) == (node, "")
     # Nothing of an activation is needed, as without --dry-run.
-    words = [COMMAND, "--vault", house.vault.path, "--snapshot", str(house.machine), "register", "--dry-run"]
-    done = subprocess.run(words, env=environment(Path(house.vault.state)), capture_output=True, text=True, check=False)
+    words = [COMMAND, "--vault", setup.vault.path, "--snapshot", str(setup.machine), "register", "--dry-run"]
+    done = subprocess.run(words, env=environment(Path(setup.vault.state)), capture_output=True, text=True, check=False)
     assert done.returncode == EXIT_OK, done.stderr
     assert node in done.stdout
-    assert house.stored() == ""
+    assert setup.stored() == ""
     asked = len(service.requests())
-    record = house.flow().register(house.made.id, house.made.code, REGION)
+    record = setup.flow().register(setup.made.id, setup.made.code, REGION)
     assert (record.instance_id, len(service.requests())) == (node, asked)
-    assert house.flow().role_token()
+    assert setup.flow().role_token()
 
 
 def full_disk(*_: object, **__: object) -> None:
-    raise VaultUnreadable("there is no room", where="disk")
+    raise VaultUnreadable("no space left", where="disk")
 
 
 def test_who_deregisters_gives_open_requests_up(tmp_path: Path, service: LocalService) -> None:
-    house = House(tmp_path, service, "again")
+    setup = Setup(tmp_path, service, "again")
     service.answer_next(REGISTER, 200, b"{")
     with pytest.raises(FingerprintError):
-        house.flow().register(house.made.id, house.made.code, REGION, again=True)
-    assert len(pending(house.vault)) == 1
-    house.flow().deregister()
-    assert pending(house.vault) == []
+        setup.flow().register(setup.made.id, setup.made.code, REGION, again=True)
+    assert len(pending(setup.vault)) == 1
+    setup.flow().deregister()
+    assert pending(setup.vault) == []
 
 
-def answered_and_not_stored(house: House) -> str:
+def answered_and_not_stored(setup: Setup) -> str:
     """Let the service register the machine, and the vault not take that; return the node."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(VaultEdit, "store_registration", full_disk)
         with pytest.raises(VaultError, match="registered this host as mi-"):
-            house.flow().register(house.made.id, house.made.code, REGION, again=house.begin == "again")
-    [node] = house.new_nodes()
+            setup.flow().register(setup.made.id, setup.made.code, REGION, again=setup.begin == "again")
+    [node] = setup.new_nodes()
     return node
 
 
 @pytest.mark.parametrize("begin", ["first", "again"])
 def test_an_answered_request_replaces_no_later_registration(begin: str, tmp_path: Path, service: LocalService) -> None:
-    house = House(tmp_path, service, begin)
-    node = answered_and_not_stored(house)
+    setup = Setup(tmp_path, service, begin)
+    node = answered_and_not_stored(setup)
     # As the agent registers it: our journal does not know.
-    other = Vault(house.vault.path, state=str(tmp_path / "other"))
+    other = Vault(setup.vault.path, state=str(tmp_path / "other"))
     flow = Registration(other, RecordedMachine(MACHINE), policy="strict", endpoint=service.endpoint)
-    since = flow.register(house.made.id, house.made.code, REGION, again=True).instance_id
-    assert house.flow().finish() is None
+    since = flow.register(setup.made.id, setup.made.code, REGION, again=True).instance_id
+    assert setup.flow().finish() is None
     with pytest.raises(Refused, match=f"already registered as {since}"):
-        house.flow().register(house.made.id, house.made.code, REGION)
-    assert house.stored() == since
-    [finding] = [one for one in verify(house.vault) if one.kind == "registration-open"]
+        setup.flow().register(setup.made.id, setup.made.code, REGION)
+    assert setup.stored() == since
+    [finding] = [one for one in verify(setup.vault) if one.kind == "registration-open"]
     assert since in finding.what
     assert finding.remedy.endswith(f"fingerprint register --node {node}")
-    finished = house.flow().finish(node)
+    finished = setup.flow().finish(node)
     assert finished is not None
-    assert house.stored() == node
-    assert house.flow().role_token()
+    assert setup.stored() == node
+    assert setup.flow().role_token()
 
 
 def test_a_key_that_changed_meanwhile_is_no_other_registration(
     tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = House(tmp_path, service, "again")
-    seen = house.vault.read_registration().replace(private_key="the one before")
+    setup = Setup(tmp_path, service, "again")
+    seen = setup.vault.read_registration().replace(private_key="the one before")
     monkeypatch.setattr(Registration, "_present", lambda _: seen)
-    record = house.flow().register(house.made.id, house.made.code, REGION, again=True)
-    assert [record.instance_id] == list(house.new_nodes())
+    record = setup.flow().register(setup.made.id, setup.made.code, REGION, again=True)
+    assert [record.instance_id] == list(setup.new_nodes())
 
 
 def test_a_request_of_another_key_is_found_after_registration(
     tmp_path: Path, service: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    house = House(tmp_path, service, "first")
+    setup = Setup(tmp_path, service, "first")
     service.drop_next(REGISTER, after=True)
     service.drop_next(REGISTER, times=3)
     with pytest.raises(FingerprintError):
-        house.flow().register(house.made.id, house.made.code, REGION)
-    [lost] = house.new_nodes()
+        setup.flow().register(setup.made.id, setup.made.code, REGION)
+    [lost] = setup.new_nodes()
     # The machine has changed since, so that the request cannot be sent again.
     monkeypatch.setattr("fingerprint.registration.activation._may_send_again", lambda *_: False)
-    record = house.flow().register(house.made.id, house.made.code, REGION)
+    record = setup.flow().register(setup.made.id, setup.made.code, REGION)
     assert record.instance_id != lost
-    assert pending(house.vault) == [] == verify(house.vault)
-    finished = house.flow().finish(lost)
+    assert pending(setup.vault) == [] == verify(setup.vault)
+    finished = setup.flow().finish(lost)
     assert finished is not None
-    assert house.stored() == lost
-    assert house.flow().role_token()
+    assert setup.stored() == lost
+    assert setup.flow().role_token()
 
 
 def wait_for_the_lock(process: subprocess.Popen[str], vault: str) -> None:
@@ -435,18 +435,18 @@ def test_two_that_register_at_any_time_make_one_node(
     tmp_path: Path, service: LocalService, full: bool, count: Callable[[str, int], None]
 ) -> None:
     races = 50 if full else 4
-    house = House(tmp_path, service, "first")
+    setup = Setup(tmp_path, service, "first")
     for _ in range(races):
-        house.reset()
-        env = {**os.environ, "ACTIVATION": f"{house.made.id} {house.made.code}"}
+        setup.reset()
+        env = {**os.environ, "ACTIVATION": f"{setup.made.id} {setup.made.code}"}
         pair = [
-            subprocess.Popen(house.words(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+            subprocess.Popen(setup.words(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
             for _ in range(2)
         ]
         said = [process.communicate(timeout=60) for process in pair]
-        [node] = house.new_nodes()
-        assert house.stored() == node
-        # Who begins when the other one is done is told so.
+        [node] = setup.new_nodes()
+        assert setup.stored() == node
+        # One that begins after the other is done says so.
         assert sorted(process.returncode for process in pair) in ([EXIT_OK, EXIT_OK], [EXIT_OK, EXIT_REFUSED])
         assert all(node in output + complaint for output, complaint in said)
     count("races of two that register, at any time, one node each", races)
@@ -458,21 +458,21 @@ def test_of_two_that_register_at_once_both_get_one_node(
     again: bool, tmp_path: Path, service: LocalService, full: bool, count: Callable[[str, int], None]
 ) -> None:
     races = 50 if full else 4
-    house = House(tmp_path, service, "again" if again else "first")
+    setup = Setup(tmp_path, service, "again" if again else "first")
     for _ in range(races):
-        house.reset()
-        env = {**os.environ, "ACTIVATION": f"{house.made.id} {house.made.code}"}
+        setup.reset()
+        env = {**os.environ, "ACTIVATION": f"{setup.made.id} {setup.made.code}"}
         held, go = threading.Event(), threading.Event()
         service.delay_next(REGISTER, held, go)
-        pair = [subprocess.Popen(house.words(), stdout=subprocess.PIPE, text=True, env=env)]
+        pair = [subprocess.Popen(setup.words(), stdout=subprocess.PIPE, text=True, env=env)]
         assert held.wait(30)
         # The other one comes while the first is waiting for its answer.
-        pair.append(subprocess.Popen(house.words(), stdout=subprocess.PIPE, text=True, env=env))
-        wait_for_the_lock(pair[1], house.vault.path)
+        pair.append(subprocess.Popen(setup.words(), stdout=subprocess.PIPE, text=True, env=env))
+        wait_for_the_lock(pair[1], setup.vault.path)
         go.set()
         said = {process.communicate(timeout=60)[0].strip() for process in pair}
         assert [process.returncode for process in pair] == [EXIT_OK, EXIT_OK]
-        assert said == {house.stored()} == set(house.new_nodes())
+        assert said == {setup.stored()} == set(setup.new_nodes())
     count("races of two that register, one node each", races)
 
 
@@ -538,15 +538,15 @@ def test_remedies_of_an_interrupted_registration_work(
     with subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL) as process:
         assert held.wait(30)
         process.kill()
-    look = [COMMAND, "--vault", f"{tmp_path}/disk/Vault", "vault", "verify", "--output", "json"]
-    told = subprocess.run(look, env=env, capture_output=True, text=True, check=False)
-    # Without a vault, nothing else can be told.
-    assert told.returncode == (EXIT_DIFFERS if before == "registered" else EXIT_CANNOT_TELL)
-    [finding] = [one for one in json.loads(told.stdout)["findings"] if one["kind"] == "registration-open"]
+    verify_command = [COMMAND, "--vault", f"{tmp_path}/disk/Vault", "vault", "verify", "--output", "json"]
+    shown = subprocess.run(verify_command, env=env, capture_output=True, text=True, check=False)
+    # Without a vault, the rest is unknown.
+    assert shown.returncode == (EXIT_DIFFERS if before == "registered" else EXIT_CANNOT_TELL)
+    [finding] = [one for one in json.loads(shown.stdout)["findings"] if one["kind"] == "registration-open"]
     node = service.nodes()[-1]
     assert node["publicKey"] in finding["what"]
     assert line.made.id in finding["what"]
-    assert line.made.code not in told.stdout + told.stderr
+    assert line.made.code not in shown.stdout + shown.stderr
     by_id = finding["remedy"].rpartition("with: ")[2].replace("ID", node["id"])
     asking = finding["remedy"].partition("Ask again with: ")[2].partition(". If")[0].replace("FILE", f"{tmp_path}/code")
     remedy = f"{asking} --snapshot {tmp_path}/machine.json" if again else by_id
@@ -562,7 +562,7 @@ def test_remedies_of_an_interrupted_registration_work(
     assert (stored["id"] == node["id"]) is not again
     # The other one is named once more.
     assert (line.made.id in done.stderr) is again
-    told = subprocess.run(look, env=env, capture_output=True, text=True, check=False)
-    assert told.returncode == EXIT_OK, told
+    shown = subprocess.run(verify_command, env=env, capture_output=True, text=True, check=False)
+    assert shown.returncode == EXIT_OK, shown
     vault = Vault(f"{tmp_path}/disk/Vault", state=str(tmp_path / "state"))
     assert REGISTRATION_KEY in json.loads(Path(vault.path, "Manifest").read_text())

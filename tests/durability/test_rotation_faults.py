@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from event_machines import before_and_after
-from faults import KILL, Fault, Run, copy_of_a_house, faults_of, paths_within, run, why_not
+from faults import KILL, Fault, Run, copy_setup, faults_of, paths_within, run, why_not
 from fingerprint import Vault
 from fingerprint.errors import EXIT_CANNOT_TELL, EXIT_OK
 from fingerprint.machine.recorded import RecordedMachine
@@ -48,12 +48,12 @@ except FingerprintError as error:
 """
 
 
-class House:
+class Setup:
     """A registered node whose service asks for another key with each token."""
 
     def __init__(self, directory: Path, service: LocalService) -> None:
         self.service = service
-        self.trace, self.path, self.template = directory / "trace", directory / "house", directory / "template"
+        self.trace, self.path, self.template = directory / "trace", directory / "setup", directory / "template"
         self.machine = directory / "machine.json"
         self.machine.write_text(json.dumps(MACHINE))
         self.path.mkdir(mode=0o700)
@@ -68,7 +68,7 @@ class House:
         return Registration(self.vault, RecordedMachine(MACHINE), policy="strict", endpoint=self.service.endpoint)
 
     def reset(self) -> None:
-        copy_of_a_house(self.template, self.path, self.path / "state")
+        copy_setup(self.template, self.path, self.path / "state")
         if self.key_there() != self.first_key:
             self.service.update_key(self.node, {"NewPublicKey": self.first_key})
         self.service.ask_for_rotation(self.node)
@@ -80,8 +80,8 @@ class House:
         return str(self.service.nodes()[0]["publicKey"])
 
     def words(self) -> list[str]:
-        places = [self.vault.path, self.vault.state, str(self.machine), self.service.endpoint]
-        return [sys.executable, "-I", "-c", ASK, *places]
+        arguments = [self.vault.path, self.vault.state, str(self.machine), self.service.endpoint]
+        return [sys.executable, "-I", "-c", ASK, *arguments]
 
     def defects(self, ended: Run, fault: Fault) -> Iterator[str]:
         expected = (-9,) if fault.kind == KILL else (EXIT_OK, EXIT_CANNOT_TELL)
@@ -97,38 +97,38 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def setup(tmp_path: Path) -> Iterator[Setup]:
     with LocalService() as service:
-        yield House(tmp_path, service)
+        yield Setup(tmp_path, service)
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "faults can be injected")
 def test_no_fault_or_kill_leaves_a_key_that_the_service_rejects(
-    house: House, full: bool, count: Callable[[str, int], None]
+    setup: Setup, full: bool, count: Callable[[str, int], None]
 ) -> None:
-    watched = paths_within(run(house.words(), house.trace).calls, str(house.path))
-    house.reset()
-    seen = run(house.words(), house.trace, watched)
+    watched = paths_within(run(setup.words(), setup.trace).calls, str(setup.path))
+    setup.reset()
+    seen = run(setup.words(), setup.trace, watched)
     assert seen.code == EXIT_OK, seen.complaint
-    assert house.key_here() == house.key_there() != house.first_key
+    assert setup.key_here() == setup.key_there() != setup.first_key
     faults = faults_of(seen.calls, KINDS)
     chosen = faults if full else random.Random(5).sample(faults, SAMPLE)
     found = []
     for fault in chosen:
-        house.reset()
-        ended = run(house.words(), house.trace, watched, fault)
-        found += [f"{fault}: {words}" for words in house.defects(ended, fault)]
+        setup.reset()
+        ended = run(setup.words(), setup.trace, watched, fault)
+        found += [f"{fault}: {words}" for words in setup.defects(ended, fault)]
     count("faults and kills while a key was changed", len(chosen))
     assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it changed the key", "after it changed the key"])
-def test_a_kill_during_a_rotation_leaves_a_key_that_works(house: House, after: bool) -> None:
+def test_a_kill_during_a_rotation_leaves_a_key_that_works(setup: Setup, after: bool) -> None:
     held = threading.Event()
-    house.service.hold_next(UPDATE, held, after=after)
-    with subprocess.Popen(house.words(), stdout=subprocess.DEVNULL) as process:
+    setup.service.hold_next(UPDATE, held, after=after)
+    with subprocess.Popen(setup.words(), stdout=subprocess.DEVNULL) as process:
         assert held.wait(30)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert (house.key_here() == house.key_there()) is not after
-    assert list(house.later_defects()) == []
+    assert (setup.key_here() == setup.key_there()) is not after
+    assert list(setup.later_defects()) == []

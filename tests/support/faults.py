@@ -102,18 +102,18 @@ def why_not() -> str:
     return "strace may not trace or inject here" if probe.returncode else ""
 
 
-def copy_of_a_house(template: Path, place: Path, state: Path) -> None:
+def copy_setup(template: Path, place: Path, state: Path) -> None:
     """Put a directory with a vault and its state back, so that each run makes the same calls.
 
-    A directory that is made anew has another inode, or by chance the same one: our state is told of it.
+    A directory that is made anew has another inode, or by chance the same one: our state notes it.
     """
     shutil.rmtree(place)
     shutil.copytree(template, place)
     for noted in state.glob("history/*.place.json"):
-        told = json.loads(noted.read_text())
-        there = os.stat(os.fsdecode(bytes.fromhex(told["pathBytes"])))
-        told.update(device=there.st_dev, inode=there.st_ino)
-        noted.write_text(json.dumps(told, separators=(",", ":")) + "\n")
+        note = json.loads(noted.read_text())
+        there = os.stat(os.fsdecode(bytes.fromhex(note["pathBytes"])))
+        note.update(device=there.st_dev, inode=there.st_ino)
+        noted.write_text(json.dumps(note, separators=(",", ":")) + "\n")
 
 
 def run(words: Sequence[str], trace: Path, watched: Collection[str] = (), fault: Fault | None = None) -> Run:

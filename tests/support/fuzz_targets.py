@@ -511,12 +511,12 @@ TARGETS = {
         run_smbios, smbios_seeds(), (b"\0\0", b"\xff\xff", b"\x7f\x04", b"\x11\x28", b"\x04\x30", b"_SM_", b"_SM3_")
     ),
     "links": Target(run_links, netlink_seeds(), (bytes(4), b"\xff\xff", b"\x10\0\0\0", b"\x04\0\1\0", b"\x05\0\x36\0")),
-    "evidence texts": Target(
+    "evidence strings": Target(
         run_evidence_texts,
         EVIDENCE_SEEDS,
         (b"\n", b"\t", b": ", b"Handle 0x", b"DMI type 17", b" MB", b"''", b"(", b")"),
     ),
-    "texts": Target(
+    "strings": Target(
         run_texts, TEXT_SEEDS, (b"\n", b"\r\n", b": ", b"=", b"inet ", b"link/ether ", b"{", b'"', b"\t", b"\0")
     ),
 }

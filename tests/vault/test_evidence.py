@@ -206,8 +206,8 @@ def test_damaged_evidence_is_reported_and_skipped(vault: Vault, damage: bytes) -
     record, _ = first_record(vault, RecordedMachine(BEFORE))
     [path] = Path(vault.evidence.path).iterdir()
     path.write_bytes(damage)
-    whole, refused = vault.evidence.entries()
-    assert (whole, [error.where for error in refused]) == ([], [str(path)])
+    intact, refused = vault.evidence.entries()
+    assert (intact, [error.where for error in refused]) == ([], [str(path)])
     with pytest.raises(VaultCorrupt, match="damaged"):
         vault.evidence.for_record(record)
     assert vault.read() == record

@@ -35,7 +35,7 @@ class Killed(BaseException):
 
 
 def fresh(key: str) -> bytes:
-    """Return a whole record that was in no vault before."""
+    """Return a complete record that was in no vault before."""
     name = str(uuid.uuid4())
     if key == FINGERPRINT_KEY:
         return encode_fingerprint(FingerprintRecord(name, HASH, 40))
@@ -67,7 +67,7 @@ class Life:
             if name != key:
                 return real(directory, name, data, *more)
             if at == "the rename fails":
-                raise VaultUnreadable("there is no room", where=name)
+                raise VaultUnreadable("no space left", where=name)
             if at == "killed before the rename":
                 raise Killed
             real(directory, name, data, *more)
@@ -103,7 +103,7 @@ class Life:
             if kind == "written":
                 self.last_known[key] = data
 
-    def judge(self, steps: object) -> None:
+    def verify_copies(self, steps: object) -> None:
         for key in KEYS:
             was_there, there = self.was_there[key], self.there(key)
             copies = self.vault.history.copies(key)
@@ -126,7 +126,7 @@ def test_only_what_was_in_the_vault_can_be_restored(number: int, tmp_path: Path)
         key, kind = life.chance.choice(KEYS), life.chance.choice((*KINDS, "it is lost"))
         done.append((key, kind))
         life.step(key, kind)
-        life.judge(done)
+        life.verify_copies(done)
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -145,12 +145,12 @@ def test_a_first_write_that_failed_leaves_nothing_to_restore(kind: str, key: str
 def test_a_lost_record_is_restored_as_before_a_failed_write(kind: str, tmp_path: Path) -> None:
     life = Life(tmp_path)
     life.step(FINGERPRINT_KEY, "written")
-    whole = life.there(FINGERPRINT_KEY)
+    intact = life.there(FINGERPRINT_KEY)
     life.step(FINGERPRINT_KEY, kind)
-    assert life.there(FINGERPRINT_KEY) == whole
+    assert life.there(FINGERPRINT_KEY) == intact
     life.step(FINGERPRINT_KEY, "it is lost")
     plan = plan_restore(life.vault, 0, unix_machine())
-    assert plan.data == whole
+    assert plan.data == intact
     with pytest.raises(VaultCorrupt, match=r"vault restore 0 --yes"):
         life.vault.read()
 
@@ -161,7 +161,7 @@ def test_an_unmarked_write_is_decided_by_the_bytes_in_the_vault(tmp_path: Path) 
     life.step(FINGERPRINT_KEY, "killed after the rename")
     new = life.there(FINGERPRINT_KEY)
     assert life.vault.history.copies(FINGERPRINT_KEY)[0][2] == new
-    # Damage to it is damage to what was written, and the copy is whole.
+    # Damage to it is damage to what was written, and the copy is intact.
     assert new is not None
     life.path(FINGERPRINT_KEY).write_bytes(new[:20] + bytes([new[20] ^ 1]) + new[21:])
     assert life.vault.history.copies(FINGERPRINT_KEY)[0][2] == new
@@ -265,6 +265,6 @@ def test_a_damaged_or_missing_mark_does_not_make_a_change_undone(
     journal = Path(life.vault.history.path)
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(change(line) if b'"of"' in line else line for line in lines))
-    life.judge("damaged marks")
+    life.verify_copies("damaged marks")
     assert life.vault.history.copies(FINGERPRINT_KEY)[0][2] == life.there(FINGERPRINT_KEY)
     assert life.vault.read()

@@ -32,8 +32,8 @@ NODE = RegistrationRecord(
 REGISTERED = {"instanceID": NODE.instance_id, "region": NODE.region, "privateKey": NODE.private_key}
 
 
-class Places:
-    """The agent's vault and our own, where nobody names one."""
+class BothVaults:
+    """The agent's vault and our own, the two that are used by default."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -58,8 +58,8 @@ class Places:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
-    found = Places(tmp_path)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BothVaults:
+    found = BothVaults(tmp_path)
     for module in ("edit", "locations", "other_records", "reading", "vault"):
         monkeypatch.setattr(f"fingerprint.vault.{module}.reference_vault", lambda: str(found.agents))
     monkeypatch.setenv("FINGERPRINT_STATE", str(tmp_path / "state"))
@@ -73,39 +73,39 @@ def service() -> Iterator[LocalService]:
         yield found
 
 
-def hidden(here: Places) -> None:
-    """An own vault, and an empty directory where the agent's is looked for."""
+def hidden(here: BothVaults) -> None:
+    """An own vault, and an empty directory at the path of the agent's."""
     here.register(here.own)
     here.agents.mkdir(mode=0o700)
 
 
-def hidden_with_store(here: Places) -> None:
+def hidden_with_store(here: BothVaults) -> None:
     hidden(here)
     (here.agents / "Store").mkdir(mode=0o700)
 
 
-def own_unmounted(here: Places) -> None:
+def own_unmounted(here: BothVaults) -> None:
     here.register(here.own)
     here.own.rename(here.directory / "away")
 
 
-def own_unmounted_mount_point(here: Places) -> None:
+def own_unmounted_mount_point(here: BothVaults) -> None:
     own_unmounted(here)
     here.own.mkdir(mode=0o700)
 
 
-def agents_unmounted(here: Places) -> None:
+def agents_unmounted(here: BothVaults) -> None:
     """Another vault would be ours, as the agent's is not there."""
     here.register(here.agents)
     here.agents.rename(here.directory / "away")
 
 
-def agents_unmounted_mount_point(here: Places) -> None:
+def agents_unmounted_mount_point(here: BothVaults) -> None:
     agents_unmounted(here)
     here.agents.mkdir(mode=0o700)
 
 
-def registered_by_the_agent_and_unmounted(here: Places) -> None:
+def registered_by_the_agent_and_unmounted(here: BothVaults) -> None:
     """Our journal never saw the registration, but wrote another record beside it."""
     here.register(here.agents)
     journal = next((here.directory / "state" / "history").glob("*.jsonl"))
@@ -116,7 +116,7 @@ def registered_by_the_agent_and_unmounted(here: Places) -> None:
     here.agents.rename(here.directory / "away")
 
 
-def own_beside_a_record_of_the_agents(here: Places) -> None:
+def own_beside_a_record_of_the_agents(here: BothVaults) -> None:
     """The agent's vault holds a fingerprint and no registration; ours is registered."""
     here.register(here.own)
     first_record(Vault(str(here.agents), state=str(here.directory / "state")), unix_machine())
@@ -128,7 +128,7 @@ UNMADE = [
 ]  # fmt: skip
 
 
-def told(here: Places, capfd: pytest.CaptureFixture[str], *words: str, live: bool = False) -> tuple[int, str]:
+def run(here: BothVaults, capfd: pytest.CaptureFixture[str], *words: str, live: bool = False) -> tuple[int, str]:
     code = main([*(() if live else ("--snapshot", str(here.snapshot))), *words])
     out, err = capfd.readouterr()
     return code, " ".join((out + err).split())
@@ -139,11 +139,11 @@ def told(here: Places, capfd: pytest.CaptureFixture[str], *words: str, live: boo
     "words", [["vault", "init"], ["vault", "init", "--if-missing"], ["vault", "init", "--dry-run"]], ids=" ".join
 )
 def test_no_first_record_is_made_where_another_place_knows_one(
-    change: object, words: list[str], here: Places, capfd: pytest.CaptureFixture[str]
+    change: object, words: list[str], here: BothVaults, capfd: pytest.CaptureFixture[str]
 ) -> None:
     change(here)  # type: ignore[operator]
     before = here.both()
-    code, text = told(here, capfd, *words)
+    code, text = run(here, capfd, *words)
     assert code == 4, text
     assert here.both() == before
     # Both: the vault that is meant, and the one or the journal that knows.
@@ -152,7 +152,9 @@ def test_no_first_record_is_made_where_another_place_knows_one(
 
 
 @pytest.mark.parametrize("change", [*UNMADE, own_beside_a_record_of_the_agents], ids=lambda one: one.__name__)
-def test_no_second_node_is_registered_beside_a_known_one(change: object, here: Places, service: LocalService) -> None:
+def test_no_second_node_is_registered_beside_a_known_one(
+    change: object, here: BothVaults, service: LocalService
+) -> None:
     """Nothing is asked of the service; with `again` it is, as that says so."""
     change(here)  # type: ignore[operator]
     before = here.both()
@@ -169,7 +171,7 @@ def test_no_second_node_is_registered_beside_a_known_one(change: object, here: P
 
 @pytest.mark.parametrize("change", [one for one in UNMADE if not one.__name__.startswith("hidden")],
                          ids=lambda one: one.__name__)  # fmt: skip
-def test_the_gate_mints_nothing_where_another_place_knows_one(change: object, here: Places) -> None:
+def test_the_gate_mints_nothing_where_another_place_knows_one(change: object, here: BothVaults) -> None:
     change(here)  # type: ignore[operator]
     before = here.both()
     with pytest.raises(Refused):
@@ -178,7 +180,7 @@ def test_the_gate_mints_nothing_where_another_place_knows_one(change: object, he
 
 
 @pytest.mark.parametrize("change", [*UNMADE, own_beside_a_record_of_the_agents], ids=lambda one: one.__name__)
-def test_diagnose_does_not_pass_it(change: object, here: Places) -> None:
+def test_diagnose_does_not_pass_it(change: object, here: BothVaults) -> None:
     change(here)  # type: ignore[operator]
     found = diagnose(Site(unix_machine(), Vault.open()), only=["registration"])["registration"]
     assert found.outcome in ("warn", "fail")
@@ -186,23 +188,23 @@ def test_diagnose_does_not_pass_it(change: object, here: Places) -> None:
 
 
 @pytest.mark.parametrize("change", [hidden, hidden_with_store])
-def test_a_hidden_vault_is_used_on(change: object, here: Places, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_hidden_vault_is_used_on(change: object, here: BothVaults, capfd: pytest.CaptureFixture[str]) -> None:
     change(here)  # type: ignore[operator]
     assert Vault.open().path == str(here.own)
-    assert told(here, capfd, "check")[0] == 0
+    assert run(here, capfd, "check")[0] == 0
 
 
 @pytest.mark.parametrize(
     "change", [hidden, hidden_with_store, own_unmounted, own_unmounted_mount_point], ids=lambda one: one.__name__
 )
-def test_what_is_printed_helps(change: object, here: Places, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_is_printed_helps(change: object, here: BothVaults, capfd: pytest.CaptureFixture[str]) -> None:
     """The commands are run as they are printed."""
     change(here)  # type: ignore[operator]
-    text = told(here, capfd, "vault", "init", "--if-missing", live=True)[1]
+    text = run(here, capfd, "vault", "init", "--if-missing", live=True)[1]
     if change in (hidden, hidden_with_store):
         [removing] = re.findall(r"rmdir [^.]+(?=\. )", text)
         [named] = re.findall(r"--vault (\S+) or", text)
-        assert told(here, capfd, "vault", "init", "--if-missing", "--vault", named)[0] == 0
+        assert run(here, capfd, "vault", "init", "--if-missing", "--vault", named)[0] == 0
         subprocess.run(shlex.split(removing), check=True)
     else:
         back = re.findall(r"`[^`]*fingerprint( [^`]*vault restore [^`]*)`", text)
@@ -210,14 +212,14 @@ def test_what_is_printed_helps(change: object, here: Places, capfd: pytest.Captu
         for command in back:
             assert main(shlex.split(command)) == 0
     capfd.readouterr()
-    assert told(here, capfd, "vault", "init", "--if-missing")[0] == 0
+    assert run(here, capfd, "vault", "init", "--if-missing")[0] == 0
     assert Vault.open().read_registration() == NODE
 
 
 @pytest.mark.parametrize("change", [own_unmounted, own_unmounted_mount_point], ids=lambda one: one.__name__)
-def test_who_wants_to_begin_anew_can(change: object, here: Places, capfd: pytest.CaptureFixture[str]) -> None:
+def test_who_wants_to_begin_anew_can(change: object, here: BothVaults, capfd: pytest.CaptureFixture[str]) -> None:
     change(here)  # type: ignore[operator]
-    text = told(here, capfd, "vault", "init", live=True)[1]
+    text = run(here, capfd, "vault", "init", live=True)[1]
     anew = text.partition("To begin anew all the same: ")[2]
     commands = re.findall(r"`[^`]*fingerprint( [^`]*)`", anew)
     assert len(commands) == 2
@@ -226,28 +228,30 @@ def test_who_wants_to_begin_anew_can(change: object, here: Places, capfd: pytest
     assert Vault.open().read().fingerprint
 
 
-def test_who_names_a_vault_has_chosen(here: Places, capfd: pytest.CaptureFixture[str]) -> None:
+def test_who_names_a_vault_has_chosen(here: BothVaults, capfd: pytest.CaptureFixture[str]) -> None:
     hidden(here)
-    assert told(here, capfd, "--vault", str(here.agents), "vault", "init")[0] == 0
+    assert run(here, capfd, "--vault", str(here.agents), "vault", "init")[0] == 0
     assert Vault(str(here.agents)).read().fingerprint
 
 
-def test_a_vault_that_was_never_registered_hides_nothing(here: Places, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_vault_that_was_never_registered_hides_nothing(here: BothVaults, capfd: pytest.CaptureFixture[str]) -> None:
     """An own fingerprint alone is none that a service knows: the agent's directory is what it says it is."""
     first_record(Vault(str(here.own), state=str(here.directory / "state")), unix_machine())
     here.agents.mkdir(mode=0o700)
     assert Vault.open().path == str(here.agents)
-    assert told(here, capfd, "vault", "init")[0] == 0
+    assert run(here, capfd, "vault", "init")[0] == 0
 
 
-def test_a_new_record_is_made_after_a_reset_or_deregistration(here: Places, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_new_record_is_made_after_a_reset_or_deregistration(
+    here: BothVaults, capfd: pytest.CaptureFixture[str]
+) -> None:
     here.register(here.own)
-    assert told(here, capfd, "deregister", "--yes")[0] == 0
+    assert run(here, capfd, "deregister", "--yes")[0] == 0
     shutil.rmtree(here.own)
-    assert told(here, capfd, "vault", "init")[0] == 0
+    assert run(here, capfd, "vault", "init")[0] == 0
 
 
-def test_an_announced_first_record_blocks_nobody(here: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_announced_first_record_blocks_nobody(here: BothVaults, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its writer was killed before the file had its name."""
     from fingerprint.vault.files import Directory
 

@@ -23,11 +23,11 @@ from fingerprint.vault.records import (
 )
 from shared import VECTORS, needs_vectors
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+STRINGS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 RECORDS = st.builds(
     FingerprintRecord,
-    TEXTS,
-    st.none() | st.dictionaries(TEXTS, TEXTS, max_size=10).map(HardwareHash),
+    STRINGS,
+    st.none() | st.dictionaries(STRINGS, STRINGS, max_size=10).map(HardwareHash),
     st.integers(-(2**63), 2**63 - 1),
 )
 
@@ -43,8 +43,8 @@ def test_what_is_written_reads_back_the_same(record: FingerprintRecord) -> None:
     data = encode_fingerprint(record)
     assert decode(data) == record
     assert encode_fingerprint(decode(data)) == data
-    whole = json.loads(data)
-    assert list(whole) == ["fingerprint", "hardwareHash", "similarityThreshold"]
+    decoded = json.loads(data)
+    assert list(decoded) == ["fingerprint", "hardwareHash", "similarityThreshold"]
 
 
 def test_a_cleared_record_has_the_bytes_of_the_reference() -> None:

@@ -1,4 +1,4 @@
-"""What became of a record: told by nodes and the journal's reasons, whatever else was written in between."""
+"""The state of a fingerprint: decided by nodes and the journal's reasons, whatever was written in between."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ATTRIBUTES = HardwareHash({"machine-id": "3d12\n", "ipaddress-info": "192.0.2.2"
 
 
 def _fingerprint(number: int) -> str:
-    """Return one that differs from the others in more than a few characters: less looks like damage."""
+    """Return one that differs from the others in more than a few characters: fewer count as damage."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
 
 
@@ -147,7 +147,7 @@ _NEUTRAL = (
 _LOSSES = (Life.regenerated_here, Life.regenerated_by_the_agent, Life.cleared_and_minted)
 _REGISTRATIONS = (Life.registered_here, Life.registered_by_the_agent)
 # We came to a vault of the agent's when something was first written here. (A rotation alone writes the key, and
-# leaves the journal without the fingerprint: then only the agent's log can tell.)
+# leaves the journal without the fingerprint: then only the agent's log has it.)
 _COMINGS = (Life.threshold_set_here, Life.kept)
 Step = Callable[[Life], None]
 

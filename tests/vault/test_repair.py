@@ -31,7 +31,7 @@ def machine(tmp_path: Path) -> Registered:
     return Registered(tmp_path)
 
 
-def whole(machine: Registered) -> dict[str, str]:
+def all_paths(machine: Registered) -> dict[str, str]:
     return {key: str(machine.vault_path / "Store" / key) for key in BOTH}
 
 
@@ -61,11 +61,11 @@ def test_a_repair_lists_all_again_and_the_reference_reads_it(name: str, machine:
     assert "Would write" in refused.stdout
     planned = machine.json("vault", "repair", "--dry-run")
     assert planned["done"] is False
-    assert planned["manifests"][0]["after"].items() >= {**whole(machine), **foreign}.items()
+    assert planned["manifests"][0]["after"].items() >= {**all_paths(machine), **foreign}.items()
     assert ((machine.vault_path / "Manifest").read_bytes() if old is not None else None) == old
     done = machine.json("vault", "repair", "--yes")
     assert done["done"] is True
-    assert machine.manifest().items() >= {**whole(machine), **foreign}.items()
+    assert machine.manifest().items() >= {**all_paths(machine), **foreign}.items()
     assert machine.store() == before
     assert manifest_state(machine.vault).sound
     # Foreign keys stay, and are named.
@@ -120,13 +120,13 @@ def test_files_that_are_no_records_are_named_and_not_listed(machine: Registered)
     (machine.vault_path / "Manifest").write_text("{}")
     done = machine.json("vault", "repair", "--yes")
     assert done["unknownFiles"] == ["Notes"]
-    assert machine.manifest() == whole(machine)
+    assert machine.manifest() == all_paths(machine)
 
 
 def test_a_foreign_key_stays_listed_whatever_is_written(machine: Registered) -> None:
     (machine.vault_path / "Manifest").write_text(json.dumps({"Other": "/x"}))
     assert machine("threshold", "set", "50").returncode == 0
-    assert machine.manifest() == {**whole(machine), "Other": "/x"}
+    assert machine.manifest() == {**all_paths(machine), "Other": "/x"}
 
 
 @pytest.mark.parametrize("key", ["RegistrationKey", "InstanceFingerprint"])
@@ -148,12 +148,12 @@ def test_no_write_leaves_a_key_unlisted(words: tuple[str, ...], key: str, manife
     if manifest == "missing":
         path.unlink()
     elif manifest == "one key":
-        path.write_text(json.dumps({key: whole(machine)[key]}))
+        path.write_text(json.dumps({key: all_paths(machine)[key]}))
     else:
         path.write_text(manifest)
     done = machine(*words)
     assert done.returncode == 0, done.stderr
-    assert machine.manifest() == whole(machine)
+    assert machine.manifest() == all_paths(machine)
 
 
 @pytest.mark.parametrize("store", ["InstanceFingerprint", "RegistrationKey"])
@@ -163,7 +163,7 @@ def test_a_forced_write_over_a_corrupt_manifest_lists_all(store: str, damage: st
     (machine.vault_path / "Manifest").write_text(text)
     with machine.vault.edit() as edit:
         edit.force(store, (machine.vault_path / "Store" / store).read_bytes(), why="test")
-    assert machine.manifest() == {**whole(machine), **({"Other": "/x"} if damage == "wrong type" else {})}
+    assert machine.manifest() == {**all_paths(machine), **({"Other": "/x"} if damage == "wrong type" else {})}
     assert text in [entry["record"] for entry in machine.vault.history.entries()]
 
 
@@ -188,12 +188,12 @@ def test_a_manifest_that_others_can_write_is_reported_as_such(mode: int, machine
 def test_two_files_of_one_key_are_for_a_person_to_decide(machine: Registered) -> None:
     other = machine.directory / "elsewhere.json"
     other.write_bytes((machine.vault_path / "Store" / "InstanceFingerprint").read_bytes().replace(b"979b", b"979c"))
-    (machine.vault_path / "Manifest").write_text(json.dumps({**whole(machine), "InstanceFingerprint": str(other)}))
+    (machine.vault_path / "Manifest").write_text(json.dumps({**all_paths(machine), "InstanceFingerprint": str(other)}))
     done = machine("vault", "repair", "--yes")
     assert (done.returncode, str(other) in done.stderr) == (4, True)
     other.unlink()
     assert machine("vault", "repair", "--yes").returncode == 0
-    assert machine.manifest() == whole(machine)
+    assert machine.manifest() == all_paths(machine)
 
 
 def test_the_manifest_of_an_instance_is_repaired_likewise(machine: Registered) -> None:
@@ -205,7 +205,7 @@ def test_the_manifest_of_an_instance_is_repaired_likewise(machine: Registered) -
     assert machine.json("vault", "repair", "--yes")["manifests"][0]["manifest"] == "EC2Manifest"
     listed = json.loads((machine.vault_path / "EC2Manifest").read_text())
     assert listed == {"EC2RegistrationKey": str(store / "EC2RegistrationKey"), "Other": "/x"}
-    assert machine.manifest() == whole(machine)
+    assert machine.manifest() == all_paths(machine)
 
 
 @pytest.mark.parametrize("manifest", [None, "{}", "{"])
@@ -263,7 +263,7 @@ def test_the_lines_of_a_problem_are_aligned_and_short(machine: Registered) -> No
 
 
 SPOILT: dict[str, dict[str, bytes | None]] = {
-    "whole data": {},
+    "intact data": {},
     "a cut record": {"InstanceFingerprint": b'{"fingerprint":'},
     "no record": {"InstanceFingerprint": None},
     "a cut registration": {"RegistrationKey": b'{"instanceID":'},

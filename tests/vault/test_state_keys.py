@@ -124,7 +124,7 @@ BOTH = [{"slash 1", "slash 2"}, {"backslash 1", "backslash 2"}]
 @posix
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_journal_of_two_vaults_is_divided(mixed: tuple[Vault, Vault], first: int) -> None:
-    """Until that neither is told what the other one held, and then each has its own."""
+    """Before that neither reads what the other one held; then each has its own."""
     assert of_each(mixed) == [set(), set()]
     for vault in (mixed[first], mixed[1 - first]):
         with vault.edit():
@@ -142,7 +142,7 @@ def test_a_journal_of_two_vaults_is_divided(mixed: tuple[Vault, Vault], first: i
 def test_a_taking_over_that_dies_anywhere_is_gone_on_with(
     mixed: tuple[Vault, Vault], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At each of its steps: no line is lost, and no vault is told of the other one's."""
+    """At each of its steps: no line is lost, and no vault reads the other one's."""
     template = tmp_path / "template"
     shutil.copytree(tmp_path / "state", template)
     steps = 0
@@ -246,9 +246,9 @@ def test_an_inode_that_is_used_again_makes_no_other_vault_of_it(tmp_path: Path) 
     shutil.rmtree(gone.path)
     Path(new.path).mkdir(parents=True, mode=0o700)
     [place] = Path(state, "history").glob("*.place.json")
-    told = json.loads(place.read_bytes())
+    noted = json.loads(place.read_bytes())
     status = os.stat(new.path)
-    place.write_text(json.dumps({**told, "device": status.st_dev, "inode": status.st_ino}))
+    place.write_text(json.dumps({**noted, "device": status.st_dev, "inode": status.st_ino}))
     assert find_key(state, new.path) == Key(state_key(os.path.realpath(new.path)), settled=False)
     assert known(new) == set()
 
@@ -260,11 +260,11 @@ def test_a_damaged_place_file_is_passed_over_and_written_anew(tmp_path: Path, da
     vault = Vault(str(tmp_path / "Vault"), state=str(tmp_path / "state"))
     store(vault, "one")
     [place] = Path(vault.history.directory).glob("*.place.json")
-    whole = place.read_bytes()
+    intact = place.read_bytes()
     place.write_bytes(damaged)
     assert known(Vault(vault.path, state=vault.state)) == {"one"}
     store(Vault(vault.path, state=vault.state), "two")
-    assert place.read_bytes() == whole
+    assert place.read_bytes() == intact
 
 
 def can_mount() -> bool:

@@ -133,14 +133,14 @@ def test_damage_is_no_record_although_the_journal_is_unreadable(vault: Vault) ->
 
 def test_a_torn_line_of_a_dead_writer_is_cut_off(vault: Vault) -> None:
     journal = Path(vault.history.path)
-    whole = journal.read_bytes()
-    journal.write_bytes(whole + b'{"schemaVersion":1,"number":2,"key":"Instan')
+    intact = journal.read_bytes()
+    journal.write_bytes(intact + b'{"schemaVersion":1,"number":2,"key":"Instan')
     assert vault.read() == RECORD
     assert vault.history.entries() == []
     with vault.edit() as edit:
         edit.store(RECORD.replace(threshold=50), why="test")
-    assert journal.read_bytes().startswith(whole)
-    assert len(journal.read_bytes().splitlines()) == len(whole.splitlines()) + 2
+    assert journal.read_bytes().startswith(intact)
+    assert len(journal.read_bytes().splitlines()) == len(intact.splitlines()) + 2
     assert vault.history.damaged_lines() == []
 
 
@@ -252,7 +252,7 @@ def test_a_copied_vault_is_read_where_it_is(vault: Vault, tmp_path: Path) -> Non
 
 
 def test_the_vault_of_the_agent_must_name_itself(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There the agent would read the other file, so ours would judge by another record."""
+    """There the agent would read the other file, so ours would compare with another record."""
     manifest = Path(vault.path, "Manifest")
     manifest.write_text('{"InstanceFingerprint":"/elsewhere/Store/InstanceFingerprint"}')
     assert vault.read() == RECORD

@@ -244,7 +244,7 @@ def test_a_displaced_file_that_cannot_be_read_gets_its_name_back(vault: Vault, m
             raise VaultUnreadable("could not read it (Input/output error)", where=name)
         return real(directory, name, *words, **more)  # type: ignore[arg-type]
 
-    # What a dead writer left is looked for first.
+    # The search for what a dead writer left comes first.
     failing = [True]
     monkeypatch.setattr(Directory, "left_over", lambda *_: None)
     monkeypatch.setattr(Directory, "read", read)

@@ -1,4 +1,4 @@
-"""The 26 recorded life stories of the reference's vault, replayed step by step.
+"""The 26 recorded scenarios of the reference's vault, replayed step by step.
 
 Each step starts from the files and modes that the reference had before it, does the same with ours,
 and must leave what the reference left, or what docs/departures.md says instead.
@@ -36,7 +36,7 @@ pytestmark = [
 REFERENCE_DATA = "/var/lib/amazon/ssm"
 STORED = "Vault/Store/InstanceFingerprint"
 UNCHANGED = "unchanged"
-# Where we do better: (story, step) -> the error that is raised instead, with the files untouched.
+# Where we do better: (scenario, step) -> the error that is raised instead, with the files untouched.
 BETTER = {
     ("corrupt_store", "fingerprint on corrupt store"): VaultCorrupt,
     ("empty_store", "fingerprint on empty store file"): VaultCorrupt,
@@ -74,19 +74,19 @@ def _steps() -> list[Any]:
         return []
     cases = []
     for path in sorted((VECTORS / "vault").glob("*.json")):
-        story = json.loads(path.read_text())
+        scenario = json.loads(path.read_text())
         cases += [
-            pytest.param(story, number, id=f"{story['stage']}-{number}-{step['step'][:30]}")
-            for number, step in enumerate(story["steps"])
-            if "command" in step and (story["stage"], step["step"]) not in ELSEWHERE
+            pytest.param(scenario, number, id=f"{scenario['stage']}-{number}-{step['step'][:30]}")
+            for number, step in enumerate(scenario["steps"])
+            if "command" in step and (scenario["stage"], step["step"]) not in ELSEWHERE
         ]
     return cases
 
 
-@pytest.mark.parametrize(("story", "number"), _steps())
-def test_a_step_leaves_what_the_reference_left_or_better(story: dict[str, Any], number: int, tmp_path: Path) -> None:
-    step = story["steps"][number]
-    key = (story["stage"], step["step"])
+@pytest.mark.parametrize(("scenario", "number"), _steps())
+def test_a_step_leaves_what_the_reference_left_or_better(scenario: dict[str, Any], number: int, tmp_path: Path) -> None:
+    step = scenario["steps"][number]
+    key = (scenario["stage"], step["step"])
     data = tmp_path / "data"
     _lay_out(step["before"], data)
     before = _files(data)
@@ -94,13 +94,13 @@ def test_a_step_leaves_what_the_reference_left_or_better(story: dict[str, Any], 
     error = {**BETTER, **FAILS}.get(key)
     if error is not None:
         with pytest.raises(error):
-            _do(step, story, vault)
+            _do(step, scenario, vault)
         assert _files(data) == before
         return
-    answer = _do(step, story, vault)
+    answer = _do(step, scenario, vault)
     after = _files(data)
     expected = {name: text.replace(REFERENCE_DATA, str(data)) for name, text in step["after"]["files"].items()}
-    if story["stage"] == "manifest_missing" and number:
+    if scenario["stage"] == "manifest_missing" and number:
         # Departure: the data say who this host is; the reference forgets it.
         record = json.loads(before[STORED])
         if step["step"] == "manifest missing":
@@ -142,7 +142,7 @@ def _ours(step: dict[str, Any]) -> set[tuple[str, int]]:
     return set() if "Vault/Store" in recorded else {("Vault", 0o700), ("Vault/Store", 0o700)}
 
 
-def _do(step: dict[str, Any], story: dict[str, Any], vault: Vault) -> Any:
+def _do(step: dict[str, Any], scenario: dict[str, Any], vault: Vault) -> Any:
     command = step["command"]
     if "-similarityThreshold" in command:
         set_threshold(vault, int(command[-1]))
@@ -151,7 +151,7 @@ def _do(step: dict[str, Any], story: dict[str, Any], vault: Vault) -> Any:
         with vault.edit() as edit:
             edit.clear(why="test")
         return None
-    machine = _machine(step, story)
+    machine = _machine(step, scenario)
     if "oracle" in command:
         from fingerprint import collect
 
@@ -160,23 +160,23 @@ def _do(step: dict[str, Any], story: dict[str, Any], vault: Vault) -> Any:
     answer = Gate(vault, machine, policy="regenerate").fingerprint()
     # The pauses are the reference's: none, or three of five seconds.
     recorded = step["result"][0]["seconds"]
-    assert abs((machine.monotonic() - start) - (15 if recorded > 14 else 0)) < 1 or story["stage"] in {
+    assert abs((machine.monotonic() - start) - (15 if recorded > 14 else 0)) < 1 or scenario["stage"] in {
         s for s, _ in BETTER
     }
     return answer
 
 
-def _machine(step: dict[str, Any], story: dict[str, Any]) -> Any:
+def _machine(step: dict[str, Any], scenario: dict[str, Any]) -> Any:
     name = step["step"]
-    if story["stage"] == "dmi":
+    if scenario["stage"] == "dmi":
         return _dmi_machine(name, step)
-    if story["stage"] == "bad_utf8":
+    if scenario["stage"] == "bad_utf8":
         snapshot_machine = unix_machine()
         snapshot_machine.snapshot["files"]["/etc/machine-id"] = {"base64": "//49/wo="}
         return snapshot_machine
-    if story["stage"] == "json_escapes":
+    if scenario["stage"] == "json_escapes":
         return unix_machine(machine_id=json.loads(step["after"]["files"][STORED])["hardwareHash"]["machine-id"])
-    if story["stage"] == "empty_mid":
+    if scenario["stage"] == "empty_mid":
         return unix_machine(machine_id="")
     if "machine-id changed" in name:
         return unix_machine(machine_id="f" * 32 + "\n")
@@ -249,14 +249,14 @@ def _recorded_modes(state: dict[str, Any]) -> list[tuple[str, int]]:
 
 
 def test_every_recorded_scenario_is_replayed() -> None:
-    stories = {case.values[0]["stage"] for case in _steps()} | {story for story, _ in ELSEWHERE}
-    assert len(stories) == 26
+    scenarios = {case.values[0]["stage"] for case in _steps()} | {scenario for scenario, _ in ELSEWHERE}
+    assert len(scenarios) == 26
 
 
 def test_no_error_of_a_scenario_shows_a_secret(tmp_path: Path) -> None:
     """Errors name files and causes, never the fingerprint or the machine id."""
-    story = json.loads((VECTORS / "vault" / "corrupt_store.json").read_text())
-    step = story["steps"][-1]
+    scenario = json.loads((VECTORS / "vault" / "corrupt_store.json").read_text())
+    step = scenario["steps"][-1]
     data = tmp_path / "data"
     _lay_out(step["before"], data)
     with pytest.raises(FingerprintError) as caught:

@@ -1,4 +1,4 @@
-"""`vault verify`: every defect has a name and a remedy, and looking changes nothing."""
+"""`vault verify`: every defect has a name and a remedy, and `verify` changes nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def vault(tmp_path: Path) -> Vault:
     return made
 
 
-def look(directory: Path) -> dict[str, tuple[int, int, int, bytes]]:
+def state_of(directory: Path) -> dict[str, tuple[int, int, int, bytes]]:
     """Return mode, owner, time and bytes of all that is there."""
     found = {}
     for path in [directory, *sorted(directory.rglob("*"))]:
@@ -187,9 +187,9 @@ def test_each_defect_is_named_with_a_remedy(
     damage: Callable[[Path], None], kinds: set[str], broken: bool, vault: Vault, tmp_path: Path
 ) -> None:
     damage(Path(vault.path))
-    before = look(tmp_path)
+    before = state_of(tmp_path)
     findings = verify(vault)
-    assert look(tmp_path) == before
+    assert state_of(tmp_path) == before
     assert {finding.kind for finding in findings} == kinds
     assert any(finding.broken for finding in findings) == broken
     assert all(finding.what and finding.where and finding.remedy for finding in findings)

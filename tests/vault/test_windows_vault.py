@@ -235,7 +235,7 @@ def test_access_control_lists_are_read_from_their_text(sddl: str, others: list[t
 
 
 class Dll:
-    """A library whose functions answer as told and record how they are called."""
+    """A library whose functions answer as given and record how they are called."""
 
     def __init__(self, log: list[tuple[Any, ...]], answers: dict[str, Callable[..., int]]) -> None:
         self._log = log
