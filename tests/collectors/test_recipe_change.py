@@ -129,7 +129,7 @@ def test_moved_type_ids_are_no_other_machine(failed: str, tmp_path: Path) -> Non
         assert explained["events"][0]["name"] == "type-ids-moved"
     if failed == "uuid":
         assert "type id 69 in place of 64" in setup.json("check")["hashRecipe"]["changed"]["proof"]
-        assert "an agent that starts anew computes others" in explained["consequence"]
+        assert "a restarted agent computes others" in explained["consequence"]
         assert setup(*REBASELINE.split()[1:]).returncode == EXIT_OK
         assert setup("check").returncode == EXIT_OK
 
