@@ -75,7 +75,7 @@ def test_of_many_writers_of_one_name_one_succeeds(tmp_path: Path) -> None:
     assert (tmp_path / "new").read_bytes() == b"%d" % done.index(True) * 5000
 
 
-def test_a_current_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_current_directory_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()

@@ -59,13 +59,13 @@ def test_a_recorded_machine_is_recorded_again_there() -> None:
 
 @unix_root
 @pytest.mark.parametrize("where", [{}, {"copied": True}, {"recorded": True}])
-def test_root_is_never_told_to_run_it_as_root(where: dict[str, bool]) -> None:
+def test_remedy_for_root_is_never_to_become_root(where: dict[str, bool]) -> None:
     assert is_root()
     assert not rights_remedy(**where).lower().startswith(("run it as root", "try it as root"))
 
 
 @unix_root
-def test_root_of_a_real_user_namespace_is_told_so() -> None:
+def test_remedy_names_a_real_user_namespace() -> None:
     done = run("unshare", "--user", "--map-root-user")
     if done is None:
         pytest.skip("no user namespaces here")
@@ -82,7 +82,7 @@ def test_real_missing_capabilities_are_named() -> None:
 
 @unix_root
 @pytest.mark.parametrize("where", ["", "copied=True"])
-def test_another_user_is_told_to_run_it_as_root(where: str) -> None:
+def test_remedy_for_another_user_is_to_become_root(where: str) -> None:
     done = as_user(NOBODY, f"from fingerprint._io.permissions import rights_remedy; print(rights_remedy({where}))")
     assert done.stdout == "Run it as root\n", done.stderr
 

@@ -44,7 +44,7 @@ def unnumbered(mask: str) -> str:
 
 
 @pytest.mark.parametrize("values", [UUIDS, NODES, SERIALS, MACHINE_IDS, MAC_ADDRESSES, DIGESTS], ids=lambda one: one[0])
-def test_masks_of_values_that_differ_differ_and_show_their_ends_only(values: tuple[str, ...]) -> None:
+def test_masks_of_different_values_differ_and_show_ends_only(values: tuple[str, ...]) -> None:
     shown = [masked(value) for value in values]
     for one, other in combinations(shown, 2):
         assert one != other
@@ -56,12 +56,12 @@ def test_masks_of_values_that_differ_differ_and_show_their_ends_only(values: tup
 
 @pytest.mark.parametrize(("name", "values"), [("machine-id", MACHINE_IDS), ("uuid", UUIDS), ("bios-hash", DIGESTS),
                                               ("disk-info", DIGESTS), ("hostname-info", ("a", "b"))])  # fmt: skip
-def test_two_values_of_an_attribute_side_by_side_never_print_alike(name: str, values: tuple[str, ...]) -> None:
+def test_two_values_side_by_side_never_print_alike(name: str, values: tuple[str, ...]) -> None:
     assert len({short_value(name, value) for value in values}) == len(values)
 
 
 @given(st.lists(st.text(max_size=20), unique=True), st.integers(0, 8), st.integers(0, 4))
-def test_no_two_texts_have_one_mask(values: list[str], head: int, tail: int) -> None:
+def test_different_values_never_share_a_mask(values: list[str], head: int, tail: int) -> None:
     forget_masks()
     values = [value for value in values if value.rstrip("\r\n")]
     shown = [masked(value, head, tail) for value in values]
@@ -150,7 +150,7 @@ def test_what_is_no_url_loses_what_may_be_a_secret(url: str) -> None:
     assert not [secret for secret in SECRETS if secret in hidden(url)]
 
 
-def test_values_that_differ_look_different_in_every_answer(tmp_path: Path) -> None:
+def test_different_values_print_differently_in_every_answer(tmp_path: Path) -> None:
     before, now = "1b4e28ba2fa111d2883f0016d3cca427\n", "1b4e9c0173dd4c5e9d0a7f00aa10a427\n"
     hosts = [f"a-very-long-name-of-a-host-{number}" for number in (1, 2)]
     setup = Setup.with_record(tmp_path, machine_id=before, host_name=hosts[0])

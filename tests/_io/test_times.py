@@ -84,7 +84,7 @@ def test_a_time_with_no_offset_from_utc_is_none_to_who_needs_one(offset: str) ->
 
 
 @pytest.mark.parametrize("text", ["2026-11-24", "2026-11-24T10:00", "2026-11-24 10:00"])
-def test_half_a_time_is_none_to_who_needs_a_whole_one(text: str) -> None:
+def test_time_without_seconds_is_none_where_they_are_needed(text: str) -> None:
     for offset in ("Z", "+00:00", "-0100"):
         assert times.seconds_of(text + offset) is None
     for offset in ("+0000", "-0100"):
@@ -108,7 +108,7 @@ def test_a_date_alone_is_its_first_second() -> None:
 
 
 @pytest.mark.parametrize("at", ["2026-01-15 12:00:00", "2026-07-15 12:00:00"])
-def test_a_local_time_goes_by_an_offset_or_by_the_zone_of_this_host(at: str) -> None:
+def test_local_time_uses_an_offset_or_the_zone_of_this_host(at: str) -> None:
     assert times.local_seconds(at, 7200) == since_1970(datetime.fromisoformat(at)) - 7200
     assert times.local_seconds(at, None) == datetime.fromisoformat(at).timestamp()
 

@@ -36,7 +36,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> AgentMachine:
 
 
 @pytest.mark.parametrize("threshold", [-1, 0, 1, 40, 100])
-def test_no_threshold_makes_a_match_of_what_the_agent_cannot_read(machine: AgentMachine, threshold: int) -> None:
+def test_invalid_text_matches_at_no_threshold(machine: AgentMachine, threshold: int) -> None:
     now = collect(machine.machine)
     assert now.stops_agent == (machine.name,)  # type: ignore[attr-defined]
     assert now[now.stops_agent[0]].fault == Fault.NOT_TEXT

@@ -135,7 +135,7 @@ def test_moved_type_ids_are_no_other_machine(failed: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("failed", NAMES[1:4])
-def test_moved_type_ids_with_another_address_are_no_other_machine(failed: str, tmp_path: Path) -> None:
+def test_moved_type_ids_with_another_address_still_match(failed: str, tmp_path: Path) -> None:
     """The hardware ID is equal, and too little else: the agent takes it for another machine."""
     setup = registered(tmp_path)
     forget_evidence(setup)
@@ -168,7 +168,7 @@ def test_a_copy_with_another_uuid_stays_another_machine(tmp_path: Path) -> None:
         assert checked["hashRecipe"]["changed"] is None
 
 
-def test_a_recipe_that_changed_with_the_rest_is_still_another_machine(tmp_path: Path) -> None:
+def test_changed_recipe_with_other_hardware_is_a_mismatch(tmp_path: Path) -> None:
     """The UUID is the same, and little else: by the recipe of the record, too, this is not the machine."""
     setup = registered(tmp_path, agent=AGENTS["wmic"])
     setup.is_now(agent=AGENTS["wql"], hostName="OTHER", addresses={"ipv4": ["10.9.9.9"], "links": [["e", "02:00"]]})
@@ -182,7 +182,7 @@ def test_a_recipe_that_changed_with_the_rest_is_still_another_machine(tmp_path: 
     assert "rebaseline" not in checked["problems"][0]["remedy"]
 
 
-def test_without_wmic_the_saved_id_is_known_by_the_text_that_wmic_prints(tmp_path: Path) -> None:
+def test_saved_id_matches_the_output_of_a_missing_wmic(tmp_path: Path) -> None:
     """Windows Server 2025 comes without it, and an upgrade from 2022 takes it away."""
     setup = registered(tmp_path, version="10.0.20348")
     setup.is_now(SERVER_2025)
@@ -255,7 +255,7 @@ def test_a_query_that_failed_here_is_not_written(answer: Any, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_a_machine_is_not_registered_with_hashes_that_its_agent_may_not_make(dry_run: bool, tmp_path: Path) -> None:
+def test_registration_refuses_hashes_that_the_agent_may_not_make(dry_run: bool, tmp_path: Path) -> None:
     """Nothing is asked of the service: no client is made to answer."""
     pytest.importorskip("botocore")
     from fingerprint.errors import Refused
@@ -296,7 +296,7 @@ def test_the_gate_calls_it_no_other_machine(policy: str, tmp_path: Path) -> None
     assert setup.record.read_bytes() == before
 
 
-def test_wmi_that_does_not_tell_the_version_of_windows_keeps_a_record_from_being_written(tmp_path: Path) -> None:
+def test_record_is_not_written_without_the_version_from_wmi(tmp_path: Path) -> None:
     setup = WindowsSetup(tmp_path)
     setup.machine["wmi"]["Win32_OperatingSystem"] = {"error": "EIO", "message": "WMI answers 80041003"}
     setup.save()
@@ -305,7 +305,7 @@ def test_wmi_that_does_not_tell_the_version_of_windows_keeps_a_record_from_being
     assert "WMI does not return the version of Windows (WMI answers 80041003)" in done.stderr
 
 
-def test_where_the_version_is_not_known_both_recipes_are_tried_and_nothing_is_offered(tmp_path: Path) -> None:
+def test_unknown_version_tries_both_recipes_and_offers_nothing(tmp_path: Path) -> None:
     for number, recipe in enumerate(AGENTS):
         # Also by the recipe that is assumed: then another one would not fit.
         setup = registered(tmp_path / str(number), agent=AGENTS[recipe])
@@ -380,7 +380,7 @@ def test_every_command_says_the_same_of_a_recipe(then: str, now: Any, code: int,
     assert not any(words in found["text"] for words in ("not the same machine", "whether it is the same"))
 
 
-def test_show_tells_recipe_agent_and_doubt(tmp_path: Path) -> None:
+def test_show_prints_recipe_agent_and_doubt(tmp_path: Path) -> None:
     setup = WindowsSetup(tmp_path)
     shown = setup.json("show")
     assert shown["hashRecipe"] == {"now": "wql", "doubt": ""}

@@ -50,7 +50,7 @@ class WindowsSetup(Setup):
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("version", ["10.0.26100", "10.0.20348", None])
 @pytest.mark.parametrize("agent", ["2.3.50.0", "3.3.987.0", "3.3.1141.9", "3.3.1230.0", "3.3.1310.0"])
-def test_agents_that_know_wmic_only_take_it_whatever_wmi_tells(agent: str, version: str | None, error: str) -> None:
+def test_agents_with_wmic_only_take_it_whatever_wmi_answers(agent: str, version: str | None, error: str) -> None:
     collection = collect(RecordedMachine(broken(agent, error, version)))
     assert (collection.recipe, collection.doubt, collection.doubt_remedy) == ("wmic", "", None)
     assert f"agent {agent}" in collection["uuid"].tool
@@ -79,9 +79,7 @@ def test_a_powershell_that_hangs_decides_nothing_for_them() -> None:
     [("3.3.1311.0", ("wql",)), ("3.3.5828.0", ("wql",)), (ABSENT, ("wql",)), (None, ("wql", "json")),
      ("nightly", ("wql", "json")), ({"error": "EIO", "message": "it prints no version"}, ("wql", "json"))],
 )  # fmt: skip
-def test_for_the_others_it_is_a_doubt_with_the_remedy_of_its_cause(
-    agent: Any, others: tuple[str, ...], error: str
-) -> None:
+def test_other_agents_get_a_doubt_with_the_remedy_of_its_cause(agent: Any, others: tuple[str, ...], error: str) -> None:
     choice = choose(RecordedMachine(broken(agent, error)), 1.0)
     assert choice.recipe == "wmic"
     assert choice.others == others
@@ -130,7 +128,7 @@ def test_where_the_agents_version_is_the_doubt_it_is_asked_for(tmp_path: Path) -
     assert "Record the machine again" in setup.json("explain")["remedies"][-1]["text"]
 
 
-def test_without_wmi_a_hash_by_wmic_is_written_for_an_agent_that_knows_nothing_else(tmp_path: Path) -> None:
+def test_hash_by_wmic_is_written_without_wmi_for_an_old_agent(tmp_path: Path) -> None:
     setup = WindowsSetup(tmp_path)
     setup.is_broken("3.3.987.0")
     assert setup("vault", "init").returncode == 0

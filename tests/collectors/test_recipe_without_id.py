@@ -68,7 +68,7 @@ def verdict_of(hardware_hash: dict[str, str], machine: RecordedMachine, threshol
 
 @pytest.mark.parametrize("failed", FAILED, ids=" ".join)
 @pytest.mark.parametrize("ip", ["10.0.0.7", "10.9.9.9"])
-def test_a_record_without_an_id_is_never_told_to_be_another_machines(failed: tuple[str, ...], ip: str) -> None:
+def test_record_without_an_id_never_mismatches(failed: tuple[str, ...], ip: str) -> None:
     """Serial number, name and hardware address show it; where the record holds less, it cannot be told."""
     machine = RecordedMachine(windows_snapshot(SERVER_2025))
     hashes = {**dict(collect(machine).hardware_hash.items()), **stored(*failed), "ipaddress-info": ip}
@@ -94,7 +94,7 @@ def test_a_record_without_an_id_is_never_told_to_be_another_machines(failed: tup
           "addresses": {"ipv4": ["10.9.9.9"], "links": OTHER_LINKS}}, "different"),
     ],
 )  # fmt: skip
-def test_a_copy_is_never_told_to_be_the_machine_of_such_a_record(now: dict[str, Any], outcome: str) -> None:
+def test_copy_never_matches_such_a_record(now: dict[str, Any], outcome: str) -> None:
     changes = dict(now)
     bios = {**OBJECTS["bios-hash"][0], "SerialNumber": changes.pop("bios", "5B7M732")}
     name = {**OBJECTS["system-hash"][0], "Name": changes.pop("name", "WEB-7")}
@@ -122,7 +122,7 @@ def test_objects_that_say_nothing_show_no_machine(silent: Any) -> None:
 
 @pytest.mark.parametrize("then", AGENTS)
 @pytest.mark.parametrize("now", AGENTS)
-def test_of_each_recipe_it_is_told(then: str, now: str) -> None:
+def test_each_recipe_is_recognized(then: str, now: str) -> None:
     """Also where the recipe changed since, and where it did not."""
     made = windows_snapshot(SERVER_2025, agent=AGENTS[then], objects={"uuid": {"error": "EIO", "message": "80041010"}})
     for entry in made["commands"]:
@@ -137,7 +137,7 @@ def test_of_each_recipe_it_is_told(then: str, now: str) -> None:
         assert "the agent's hash recipe changed" in change.found.text
 
 
-def test_a_query_that_still_fails_with_one_that_does_no_more_moves_ids_too() -> None:
+def test_ids_move_if_one_query_fails_and_another_recovers() -> None:
     """Neither side has a hardware ID: the rules take these for equal, and the moved hashes for another machine."""
     fails = {"error": "EIO", "message": "WMI answers 80041010"}
     machine = RecordedMachine(
@@ -211,7 +211,7 @@ def runs() -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("case", "outcome"), [("uuid fails", "same"), ("uuid and bios-hash fail", "same"), ("all fail", "cannot-tell")]
 )
-def test_what_the_real_agent_stored_is_recognised_once_its_queries_succeed(case: str, outcome: str) -> None:
+def test_record_of_the_real_agent_matches_once_queries_succeed(case: str, outcome: str) -> None:
     saved = runs()[case]["hardwareHash"]
     healthy = runs()["ec2"]["members"]
     snapshot = windows_snapshot(SERVER_2025, agent="3.3.1345.0", hostName=saved["hostname-info"], addresses={

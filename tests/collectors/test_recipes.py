@@ -84,7 +84,7 @@ def test_the_recipe_by_agent_and_windows(agent: str, kind: str, build: str) -> N
         ("+10.0.26100", True),
     ],
 )  # fmt: skip
-def test_each_part_of_the_version_is_held_against_its_own_for_json(version: str, json_form: bool) -> None:
+def test_parts_of_the_version_are_compared_separately_for_json(version: str, json_form: bool) -> None:
     assert recipe_of((3, 3, 1142), version, version) == ("json" if json_form else "wmic")
 
 

@@ -86,7 +86,7 @@ def test_a_command_that_failed_gives_nothing_even_if_it_printed() -> None:
     assert attribute.reason == "exit code 2: oh no"
 
 
-def test_a_command_that_printed_nothing_gives_the_digest_of_nothing() -> None:
+def test_command_without_output_gives_the_digest_of_nothing() -> None:
     attribute = collect(with_dmidecode(stdout="", returncode=0))["bios-hash"]
     assert (attribute.value, attribute.status) == (OF_NOTHING, Status.ABSENT)
     assert attribute.silent
@@ -108,13 +108,13 @@ def test_a_command_that_printed_nothing_gives_the_digest_of_nothing() -> None:
         ({"returncode": 1, "stderr": ""}, "failed", "exit code 1"),
     ],
 )
-def test_why_a_command_gave_nothing_is_told(changes: dict[str, Any], status: str, reason: str) -> None:
+def test_reason_of_a_failed_command(changes: dict[str, Any], status: str, reason: str) -> None:
     attribute = collect(with_dmidecode(**{"stdout": "", "stderr": "", "returncode": 1, **changes}))["memory-hash"]
     assert (attribute.value, attribute.status) == ("", status)
     assert reason in attribute.reason
 
 
-def test_a_machine_id_file_decides_even_if_it_is_empty_or_unreadable() -> None:
+def test_first_machine_id_file_decides_if_empty_or_unreadable() -> None:
     """As in the reference: only a first file that does not exist leads to the second one."""
     snapshot = unix_snapshot(machine_id="")
     snapshot["files"]["/var/lib/dbus/machine-id"] = {"text": "second\n"}
@@ -129,7 +129,7 @@ def test_a_machine_id_file_decides_even_if_it_is_empty_or_unreadable() -> None:
     assert collect(RecordedMachine(snapshot))["machine-id"].status == Status.ABSENT
 
 
-def test_a_machine_id_that_systemd_has_not_set_yet_is_taken_as_the_reference_takes_it() -> None:
+def test_uninitialized_machine_id_is_taken_as_by_the_reference() -> None:
     assert collect(unix_machine(machine_id="uninitialized\n"))["machine-id"].value == "uninitialized\n"
 
 
@@ -144,7 +144,7 @@ def test_values_that_are_no_utf_8_are_failed_ones(name: str) -> None:
     assert (attribute.value, attribute.status, attribute.reason) == ("", Status.FAILED, "not valid UTF-8")
 
 
-def test_addresses_that_are_not_there_are_absent_and_unreadable_ones_are_not() -> None:
+def test_missing_addresses_are_absent_and_unreadable_ones_failed() -> None:
     collection = collect(unix_machine(ip="", mac=""))
     assert [collection[n].status for n in ("ipaddress-info", "macaddr-info")] == [Status.ABSENT, Status.ABSENT]
     snapshot = unix_snapshot()
@@ -153,7 +153,7 @@ def test_addresses_that_are_not_there_are_absent_and_unreadable_ones_are_not() -
     assert [collection[n].status for n in ("ipaddress-info", "macaddr-info")] == [Status.DENIED, Status.DENIED]
 
 
-def test_a_missing_folder_of_disks_is_absent_in_every_language() -> None:
+def test_missing_directory_of_disks_is_absent_in_every_language() -> None:
     snapshot = unix_snapshot()
     for command in snapshot["commands"]:
         if command["argv"][0].endswith("ls"):
@@ -163,7 +163,7 @@ def test_a_missing_folder_of_disks_is_absent_in_every_language() -> None:
     assert collect(RecordedMachine(snapshot))["disk-info"].status == Status.FAILED
 
 
-def test_a_board_without_dmi_has_five_attributes_and_says_why_of_the_others() -> None:
+def test_board_without_dmi_has_five_attributes_and_four_reasons() -> None:
     """A Raspberry Pi, or a container: dmidecode finds no table, or is not there at all."""
     for changes in ({"stderr": "/dev/mem: No such file or directory"}, {"returncode": None, "problem": "not-found"}):
         collection = collect(with_dmidecode(**changes))
@@ -174,7 +174,7 @@ def test_a_board_without_dmi_has_five_attributes_and_says_why_of_the_others() ->
         assert all(a.reason for a in collection if not a.value)
 
 
-def test_a_mac_has_neither_machine_id_nor_dmidecode_nor_disk_links() -> None:
+def test_mac_lacks_machine_id_dmidecode_and_disk_links() -> None:
     snapshot = unix_snapshot(machine_id=None, platform="macos", host_name="mac.local")
     snapshot["kernel"] = "Darwin 23.5.0"
     for command in snapshot["commands"]:
@@ -188,7 +188,7 @@ def test_a_mac_has_neither_machine_id_nor_dmidecode_nor_disk_links() -> None:
     assert collection["hostname-info"].source == "kern.hostname"
 
 
-def test_each_attribute_tells_source_and_duration_and_the_hash_holds_its_value() -> None:
+def test_attribute_has_source_and_duration_the_hash_its_value() -> None:
     collection = collect(unix_machine())
     assert all(a.source and a.seconds >= 0 for a in collection)
     assert dict(collection.hardware_hash) == {a.name: a.value for a in collection}
@@ -221,7 +221,7 @@ def test_all_43_real_machines_were_tried() -> None:
     assert len(json.loads((CORPUS / "smbios" / "manifest.json").read_text())) == 43
 
 
-def test_this_machine_is_collected_as_its_own_tools_tell_it() -> None:
+def test_this_machine_is_collected_as_its_own_tools_print_it() -> None:
     """The live collection against the same commands run one after another by hand."""
     collection = collect(timeout=60)
     for attribute in collection:
@@ -238,7 +238,7 @@ def test_this_machine_is_collected_as_its_own_tools_tell_it() -> None:
         assert collection["machine-id"].value == Path("/etc/machine-id").read_text()
 
 
-def test_a_hanging_tool_costs_its_time_limit_and_not_the_collection(tmp_path: Path) -> None:
+def test_hanging_tool_costs_its_time_limit_only(tmp_path: Path) -> None:
     stub = tmp_path / "dmidecode"
     stub.write_text('#!/bin/sh\n[ "$2" = bios ] && sleep 60 & wait\nexit 0\n')
     stub.chmod(0o755)
@@ -249,7 +249,7 @@ def test_a_hanging_tool_costs_its_time_limit_and_not_the_collection(tmp_path: Pa
     assert collection.seconds < 5
 
 
-def test_a_copied_disk_tells_its_files_and_nothing_of_this_machine(tmp_path: Path) -> None:
+def test_copied_disk_gives_its_files_and_nothing_of_this_host(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "machine-id").write_text("other\n")
     collection = collect(LiveMachine(root=str(tmp_path)))
@@ -277,7 +277,7 @@ def test_links_of_a_copied_disk_do_not_lead_out_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "long"])
-def test_a_machine_id_that_is_no_small_file_is_refused_without_waiting(kind: str, tmp_path: Path) -> None:
+def test_machine_id_that_is_not_a_small_file_fails_at_once(kind: str, tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     path = tmp_path / "etc" / "machine-id"
     if kind == "fifo":
@@ -292,7 +292,7 @@ def test_a_machine_id_that_is_no_small_file_is_refused_without_waiting(kind: str
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="to lose a permission one must have it")
-def test_a_machine_id_behind_a_closed_folder_is_denied_and_not_absent(tmp_path: Path) -> None:
+def test_machine_id_in_a_closed_directory_is_denied_not_absent(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "machine-id").write_text("hidden\n")
     (tmp_path / "etc").chmod(stat.S_IRWXU)
@@ -323,7 +323,7 @@ def test_the_locale_comes_from_the_files_of_the_machine(tmp_path: Path) -> None:
     assert service_locale(LiveMachine(root=str(tmp_path))) == {"LANG": "C.UTF-8"}
 
 
-def test_a_windows_service_that_never_starts_fails_the_whole_collection() -> None:
+def test_windows_service_that_never_starts_fails_the_collection() -> None:
     snapshot = unix_snapshot(platform="windows")
     snapshot["services"] = {"Winmgmt": "stopped"}
     machine = RecordedMachine(snapshot)
@@ -348,7 +348,7 @@ def test_catalogue_and_collection_agree() -> None:
     assert row_of("serial") is None
 
 
-def test_the_documentation_lists_every_attribute_with_its_sources() -> None:
+def test_documentation_lists_every_attribute_with_its_sources() -> None:
     text = (DOCS / "attributes.md").read_text()
     for row in CATALOGUE:
         [line] = [line for line in text.splitlines() if line.startswith(f"| `{row.name}` |")]

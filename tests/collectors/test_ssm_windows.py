@@ -74,7 +74,7 @@ def test_the_values_are_those_of_the_installed_agent(version: str, agent: str | 
     assert collection["macaddr-info"].value == "02:00:00:00:00:07"
 
 
-def test_the_agent_is_asked_for_its_version_only_where_it_matters() -> None:
+def test_agent_version_is_read_only_if_it_matters() -> None:
     class Asked(RecordedMachine):
         asked = 0
 
@@ -111,7 +111,7 @@ def test_without_an_agent_it_is_the_newest_ones_recipe() -> None:
     assert collection["uuid"].tool == "WQL on Windows 10.0.26100, agent not installed, as from 3.3.1311"
 
 
-def test_a_snapshot_of_before_wmi_was_asked_gives_the_values_that_it_was_made_of() -> None:
+def test_snapshot_from_before_wmi_gives_its_own_values() -> None:
     """Evidence of records that earlier versions of ours made must go on accounting for them."""
     snapshot = windows_snapshot("10.0.26100", agent=None, objects={})
     del snapshot["commands"][1:7]
@@ -201,7 +201,7 @@ def test_a_recorded_machine_gives_what_the_real_agent_stored(run: dict[str, Any]
         (None, Status.FAILED, "not-asked", "the snapshot does not hold the WMI class"),
     ],
 )
-def test_an_odd_answer_of_wmi_is_told(objects: Any, status: Status, fault: str, words: str) -> None:
+def test_odd_answer_of_wmi_is_reported(objects: Any, status: Status, fault: str, words: str) -> None:
     collection = collect(RecordedMachine(windows_snapshot("10.0.26100", objects={"uuid": objects})))
     attribute = collection["uuid"]
     assert (attribute.status, str(attribute.fault)) == (status, fault)
@@ -218,7 +218,7 @@ def test_an_odd_answer_of_wmi_is_told(objects: Any, status: Status, fault: str, 
     "stdout",
     ["", "Version", "Version : 10.0", "Version : 10.0.26100.1", "Version : 10.0.x", "a : b : 10.0.26100", "Version : "],
 )
-def test_an_odd_answer_of_powershell_means_wmic_to_the_agents_that_ask_it(stdout: str) -> None:
+def test_odd_answer_of_powershell_means_wmic_for_those_agents(stdout: str) -> None:
     snapshot = windows_snapshot("10.0.26100", agent=AGENTS["json"])
     snapshot["commands"][0]["stdout"] = stdout
     collection = collect(RecordedMachine(snapshot))
@@ -268,7 +268,7 @@ CLASSES = ["Win32_OperatingSystem", *(class_name for class_name, _ in STRUCTURES
     st.dictionaries(st.sampled_from([(c, m) for c, ms in STRUCTURES.values() for m, _ in ms]), VALUES, max_size=4),
     VALUES,
 )
-def test_whatever_wmi_and_the_agent_answer_is_told_and_never_fatal(classes: Any, members: Any, agent: Any) -> None:
+def test_any_answer_of_wmi_and_the_agent_is_reported_not_fatal(classes: Any, members: Any, agent: Any) -> None:
     """A collection with statuses and reasons, or an error that says what in the snapshot is wrong."""
     snapshot = windows_snapshot("10.0.26100", agent=agent)
     for (class_name, member), value in members.items():
@@ -316,7 +316,7 @@ def test_wmi_is_waited_for_in_steps_of_15_seconds(after: int, seconds: int) -> N
     assert machine.monotonic() == seconds
 
 
-def test_after_five_looks_the_collection_fails() -> None:
+def test_collection_fails_after_five_attempts() -> None:
     machine = Starting(5)
     with pytest.raises(CollectError, match="start_pending") as caught:
         collect(machine)
@@ -344,14 +344,14 @@ def test_a_service_that_cannot_be_asked_for_fails_the_collection() -> None:
         collect(RecordedMachine(windows_snapshot(services={})))
 
 
-def test_the_change_from_wmic_to_cim_is_another_hardware_id_with_the_same_uuid_behind_it() -> None:
+def test_change_from_wmic_to_cim_changes_the_id_of_the_same_uuid() -> None:
     before, after = (RecordedMachine(windows_snapshot("10.0.26100", agent=AGENTS[r])) for r in ("wmic", "json"))
     verdict = match(collect(before).hardware_hash, collect(after).hardware_hash, 1, sid_key="uuid")
     assert verdict.reason == "SID_DIFFERS"
     assert facts(before)["system UUID"] == facts(after)["system UUID"] == UUID
 
 
-def test_a_failing_wmic_is_told_per_attribute() -> None:
+def test_failing_wmic_is_reported_per_attribute() -> None:
     snapshot = windows_snapshot()
     snapshot["commands"][1].update(returncode=44135, stdout="", stderr="Alias not found!")
     attribute = collect(RecordedMachine(snapshot))["uuid"]
@@ -359,7 +359,7 @@ def test_a_failing_wmic_is_told_per_attribute() -> None:
     assert "Alias not found!" in attribute.reason
 
 
-def test_the_version_is_read_from_the_list_that_powershell_prints() -> None:
+def test_version_is_read_from_the_list_of_powershell() -> None:
     assert windows_version(RecordedMachine(windows_snapshot("10.0.19045")), 5) == "10.0.19045"
 
 
@@ -409,7 +409,7 @@ def test_the_runner_ends_what_hangs_floods_or_is_not_there(tmp_path: Path) -> No
 
 
 @needs_sh
-def test_the_runner_does_not_wait_for_a_grandchild_that_keeps_the_output_open() -> None:
+def test_runner_does_not_wait_for_a_grandchild_with_the_output() -> None:
     started = time.monotonic()
     [result] = windows_processes.run([(SH, "-c", "echo out; sleep 3 & echo err >&2")], 10)
     assert time.monotonic() - started < 2

@@ -35,7 +35,7 @@ def changed(taken: dict[str, Any], **changes: Any) -> set[str]:
     return {a.name for a in usual if other[a.name].value != a.value}
 
 
-def test_the_usual_machine_tells_everything_but_what_it_has_not() -> None:
+def test_usual_machine_has_every_attribute_that_it_can_have() -> None:
     found = read(snapshot(machine()))
     absent = {a.name for a in found if a.status != Status.PRESENT}
     assert absent == {"chassis-serial", "cloud-instance"}
@@ -81,7 +81,7 @@ def test_parts_sticks_and_nameless_disks_do_not_count(name: str) -> None:
     assert changed(snapshot(machine(disks=[*machine()["disks"], name]))) == set()
 
 
-def test_without_udev_the_kernel_tells_the_disks() -> None:
+def test_disks_come_from_the_kernel_without_udev() -> None:
     taken = snapshot(machine())
     del taken["folders"]["/dev/disk/by-id"]
     taken["folders"]["/sys/block"] = ["dm-0", "loop0", "nvme0n1", "sda", "sr0"]
@@ -90,7 +90,7 @@ def test_without_udev_the_kernel_tells_the_disks() -> None:
     assert len(read(taken)["disk-serials"].value.split()) == 2
 
 
-def test_a_table_that_only_root_may_read_is_denied_and_what_all_may_see_is_told() -> None:
+def test_table_of_root_is_denied_and_public_files_are_read() -> None:
     taken = snapshot(machine())
     taken["files"][TABLE] = {"error": "EACCES", "message": "Permission denied"}
     told = {
@@ -126,7 +126,7 @@ def test_a_first_start_has_no_machine_id_yet() -> None:
 @pytest.mark.parametrize(
     ("leaf", "name"), [("KVMKVMKVM\0\0\0", "kvm"), ("VMwareVMware", "vmware"), ("Sphinx", "unknown"), ("", "none")]
 )
-def test_without_a_table_the_processor_tells_itself_and_its_hypervisor(leaf: str, name: str) -> None:
+def test_processor_and_hypervisor_are_from_cpuid_without_a_table(leaf: str, name: str) -> None:
     taken = snapshot(machine(dmi=False))
     taken["processorId"] = ["Quadro Core Z9 @ 2.60GHz", "57060500fffbebbf", leaf]
     found = read(taken)
@@ -137,7 +137,7 @@ def test_without_a_table_the_processor_tells_itself_and_its_hypervisor(leaf: str
     assert read(other)["processor"].value == found["processor"].value
 
 
-def test_a_container_is_known_by_its_marks_and_its_hosts_hardware_is_not_read() -> None:
+def test_container_has_its_mark_and_no_hardware_of_its_host() -> None:
     for mark, name in (("/.dockerenv", "docker"), ("/run/.containerenv", "podman")):
         taken = snapshot(machine())
         taken["files"][mark] = {"text": ""}

@@ -136,7 +136,7 @@ def test_each_success_takes_the_next_id(answers: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_failed_query_is_empty_and_no_object_is_the_zero_structure(name: str) -> None:
+def test_failed_query_is_empty_and_no_object_is_all_zero(name: str) -> None:
     assert digest(name, None, 64) == ""
     assert digest(name, {}, 64) == textbook_gob.digest(name, {}, 64) != ""
     assert first_object(name, []) == {}
@@ -193,7 +193,7 @@ def test_numbers_wrap_as_in_go(value: Any, go: int) -> None:
     )
 
 
-def test_what_is_asked_wrongly_is_told() -> None:
+def test_invalid_arguments_are_rejected() -> None:
     with pytest.raises(ValueError, match="no WMI class for the attribute 'machine-id'"):
         digest("machine-id", {}, 64)
     assert digest("uuid", UUID, None) == ""

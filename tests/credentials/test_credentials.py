@@ -86,9 +86,7 @@ def cache(tmp_path: Path, clock: Clock) -> tuple[CredentialCache, Counting]:
     return CredentialCache(registered_vault(tmp_path, clock), ask), ask
 
 
-def test_credentials_are_asked_for_anew_in_the_second_half_of_their_life(
-    cache: tuple[CredentialCache, Counting], clock: Clock
-) -> None:
+def test_credentials_are_renewed_in_their_second_half(cache: tuple[CredentialCache, Counting], clock: Clock) -> None:
     kept, ask = cache
     assert [kept.get().access_key_id for _ in range(3)] == ["ASIA1"] * 3
     clock.now += HOUR / 2 - 1
@@ -168,7 +166,7 @@ def test_the_environment_of_another_user_names_no_file(monkeypatch: pytest.Monke
     assert default_path() == os.path.join(pwd.getpwuid(os.geteuid()).pw_dir, ".aws", "credentials")
 
 
-def test_an_expired_activation_is_told_with_code_and_remedy(tmp_path: Path, service: LocalService) -> None:
+def test_expired_activation_is_reported_with_code_and_remedy(tmp_path: Path, service: LocalService) -> None:
     story = Story(tmp_path, service, "agent-restart")
     old = service.activation(seconds=-1)
     story.env.update(FINGERPRINT_ACTIVATION_ID=old.id, FINGERPRINT_ACTIVATION_CODE=old.code)
@@ -242,7 +240,7 @@ def service() -> Iterator[LocalService]:
         yield local
 
 
-def test_the_whole_story_without_an_account(tmp_path: Path, service: LocalService) -> None:
+def test_tutorial_commands_work_without_an_account(tmp_path: Path, service: LocalService) -> None:
     """Register, get credentials, clone, watch the clone refused, see why, and go on: docs/tutorial.md."""
     story = Story(tmp_path, service, "clone")
     done = story("before", "register", "--region", "eu-west-1", "--threshold", "60")
@@ -361,7 +359,7 @@ def test_a_boto3_session_asks_lazily_and_once_under_32_threads(tmp_path: Path, c
     assert made.region_name == "eu-west-1"
 
 
-def test_no_secret_is_in_any_output_or_file_where_it_does_not_belong(tmp_path: Path, service: LocalService) -> None:
+def test_secrets_are_in_no_unexpected_output_or_file(tmp_path: Path, service: LocalService) -> None:
     """A full run, with refusals, reports and a process that stays; files are looked at unpacked."""
     story = Story(tmp_path, service, "agent-restart")
     story.env["FINGERPRINT_DEBUG"] = "1"
@@ -500,7 +498,7 @@ def test_kept_ones_are_of_one_node_and_one_start_of_the_machine(tmp_path: Path, 
     assert kept.get().access_key_id == "ASIA3"
 
 
-def test_where_nothing_can_be_kept_the_service_is_asked_each_time(tmp_path: Path, clock: Clock) -> None:
+def test_service_is_asked_each_time_if_nothing_can_be_kept(tmp_path: Path, clock: Clock) -> None:
     ask = Counting(clock)
     registered = registered_vault(tmp_path / "house", clock)
     (tmp_path / "state").write_text("a file where the directory would be")
@@ -521,7 +519,7 @@ def test_update_goes_on_until_it_is_ended(tmp_path: Path, service: LocalService)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_update_is_ended_by_a_signal_that_comes_just_before_it_waits(
+def test_update_ends_on_a_signal_just_before_it_waits(
     tmp_path: Path, service: LocalService, number: int, code: int
 ) -> None:
     story = Story(tmp_path, service, "agent-restart")

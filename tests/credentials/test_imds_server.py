@@ -78,7 +78,7 @@ def with_token(server: CredentialServer) -> dict[str, str]:
     return {"X-aws-ec2-metadata-token": token}
 
 
-def test_credentials_are_told_as_the_metadata_service_tells_them(server: CredentialServer, asked: Asked) -> None:
+def test_credentials_have_the_form_of_the_metadata_service(server: CredentialServer, asked: Asked) -> None:
     token = with_token(server)
     assert ask(server, "GET", ROLE_PATH + "/", token) == (200, ROLE)
     status, body = ask(server, "GET", f"{ROLE_PATH}/{ROLE}", token)
@@ -94,7 +94,7 @@ def test_credentials_are_told_as_the_metadata_service_tells_them(server: Credent
 
 
 @pytest.mark.parametrize("path", [ROLE_PATH + "/", f"{ROLE_PATH}/{ROLE}", "/latest/meta-data/instance-id"])
-def test_nothing_is_told_without_a_token(server: CredentialServer, asked: Asked, path: str) -> None:
+def test_nothing_is_answered_without_a_token(server: CredentialServer, asked: Asked, path: str) -> None:
     for headers in ({}, {"X-aws-ec2-metadata-token": ""}, {"X-aws-ec2-metadata-token": "guess"}):
         assert ask(server, "GET", path, headers) == (401, "")
     assert asked.times == 0

@@ -362,7 +362,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_request_has_an_answer_and_leaves_nothing_in_the_log(
+def test_bad_request_has_an_answer_and_leaves_no_log(
     server: CredentialServer, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also when the client sends more than is read: the answer gets through all the same."""
@@ -387,7 +387,7 @@ def test_a_life_that_is_none_has_an_answer(server: CredentialServer, seconds: st
     assert status(exchange(port_of(server), f"PUT /latest/api/token HTTP/1.1\r\n{HOST}".encode() + lines)) == 400
 
 
-def test_a_second_request_in_the_body_of_the_first_is_not_answered(server: CredentialServer) -> None:
+def test_request_in_the_body_of_another_is_not_answered(server: CredentialServer) -> None:
     port = port_of(server)
     inner = get(CREDENTIALS, token(port))
     first = f"GET /latest/meta-data/instance-id HTTP/1.1\r\n{HOST}X-aws-ec2-metadata-token: {token(port)}\r\n"

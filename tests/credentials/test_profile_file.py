@@ -152,7 +152,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_file_that_cannot_be_changed_stays_and_the_line_is_named(kind: str, tmp_path: Path) -> None:
+def test_file_that_cannot_change_stays_and_the_line_is_named(kind: str, tmp_path: Path) -> None:
     text, line = REFUSED[kind]
     path = tmp_path / "credentials"
     path.write_bytes(text.encode())
@@ -201,7 +201,7 @@ def test_which_sdks_do_not_read_the_profile_is_said(text: str, unread: str) -> N
         ("[default]\naws_secret_access_key = O\naws_access_key_id = O\naws_session_token: O\n", "aws_session_token= "),
     ],
 )
-def test_a_colon_becomes_an_equals_sign_where_an_sdk_would_lose_by_it(text: str, made: str) -> None:
+def test_colon_becomes_an_equals_sign_if_an_sdk_needs_it(text: str, made: str) -> None:
     after, _ = updated(text, PROFILE, TOKEN)
     assert f"\n{made}" in after
     assert {keys_of(sdk, DIALECTS[sdk](after)[PROFILE]) for sdk in DIALECTS} == {NEW}
@@ -268,7 +268,7 @@ def without_ours(profile: dict[str, str]) -> dict[str, str]:
 @given(FILES, st.sampled_from(["default", "other", "new", "my node"]))
 @settings(max_examples=1500, deadline=None)
 @example("[default]\naws_access_key_id = O\n\n   # c\n[x]\n  # d\n", "default")
-def test_any_file_gives_the_new_keys_or_is_refused_and_all_else_is_as_it_was(text: str, profile: str) -> None:
+def test_any_file_gives_the_new_keys_or_stays_unchanged(text: str, profile: str) -> None:
     before = {sdk: read(sdk, text) for sdk in DIALECTS}
     try:
         after, _ = updated(text, profile, TOKEN)

@@ -141,7 +141,7 @@ def test_errors_follow_the_schedule_with_kept_credentials_too(error: Fingerprint
             assert 2**number + 10 <= pause <= 1.2 * 2**number + 20
 
 
-def test_kept_ones_are_handed_over_while_the_service_cannot_be_reached(tmp_path: Path) -> None:
+def test_kept_credentials_are_used_while_the_service_is_down(tmp_path: Path) -> None:
     """A process that starts without a network writes what is good still, once."""
     service = Service()
     cache_of(tmp_path, service).get()
@@ -152,7 +152,7 @@ def test_kept_ones_are_handed_over_while_the_service_cannot_be_reached(tmp_path:
     assert len(service.asked) == 5
 
 
-def test_errors_never_end_it_and_pauses_start_anew_after_a_success(tmp_path: Path) -> None:
+def test_errors_never_end_it_and_success_resets_pauses(tmp_path: Path) -> None:
     service = Service()
     service.error = InputError("the file cannot be written", where="x")
 
@@ -167,7 +167,7 @@ def test_errors_never_end_it_and_pauses_start_anew_after_a_success(tmp_path: Pat
     assert all(1500 <= pause < 1800 for pause in after[1:])
 
 
-def test_a_file_that_cannot_be_written_is_tried_again_without_asking_the_service(tmp_path: Path) -> None:
+def test_write_is_retried_without_a_request_to_the_service(tmp_path: Path) -> None:
     for kept in (True, False):
         service = Service()
         waits = Waits(service, 8)
@@ -181,7 +181,7 @@ def test_a_file_that_cannot_be_written_is_tried_again_without_asking_the_service
         assert len(service.asked) == 1
 
 
-def test_what_no_later_try_can_mend_ends_it(tmp_path: Path) -> None:
+def test_error_that_no_retry_can_fix_ends_it(tmp_path: Path) -> None:
     service = Service()
 
     def use(_: RoleCredentials) -> None:
@@ -197,7 +197,7 @@ ERRORS = st.sampled_from([None, None, Unreachable("x"), AccessDenied("x"), BadAn
 
 @given(st.lists(st.tuples(LIVES, ERRORS), min_size=1, max_size=12), st.randoms(use_true_random=False))
 @settings(max_examples=150, deadline=None)
-def test_no_two_answers_of_the_service_are_nearer_than_the_floor(
+def test_answers_of_the_service_are_apart_by_the_shortest_pause(
     tmp_path_factory: pytest.TempPathFactory, course: list[tuple[float, FingerprintError | None]], random: Random
 ) -> None:
     """Whatever lives and errors come in whatever order."""
@@ -260,7 +260,7 @@ ASKERS = [ask_by_process, ask_by_boto3, ask_by_server]
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "nothing can be kept"])
 @pytest.mark.parametrize("ask", ASKERS)
 @pytest.mark.parametrize("life", [15.0, 30.0, 60.0, 119.0])
-def test_short_lived_ones_are_kept_for_half_of_their_life_for_whoever_asks(
+def test_short_lived_credentials_are_kept_for_half_of_their_life(
     ask: Callable[[CredentialCache], None], life: float, kept: bool, tmp_path: Path
 ) -> None:
     """An SDK asks for each of its requests when little is left."""
@@ -275,7 +275,7 @@ def test_short_lived_ones_are_kept_for_half_of_their_life_for_whoever_asks(
 
 @pytest.mark.parametrize("ask", ASKERS)
 @pytest.mark.parametrize("error", [AccessDenied("x"), Unreachable("x"), ServiceMismatch("x"), BadAnswer("x")])
-def test_a_service_that_refuses_is_not_asked_for_each_request_of_a_program(
+def test_refusing_service_is_not_asked_for_each_request(
     ask: Callable[[CredentialCache], None], error: FingerprintError, tmp_path: Path
 ) -> None:
     """A second error in a row is the answer for the pause of the schedule, a minute at most; the first may be over."""
@@ -294,7 +294,7 @@ def test_a_service_that_refuses_is_not_asked_for_each_request_of_a_program(
 
 
 @pytest.mark.parametrize("error", [NotRegistered("x"), FingerprintMismatch("x")])
-def test_what_never_reached_the_service_is_looked_at_each_time(error: FingerprintError, tmp_path: Path) -> None:
+def test_error_before_the_service_is_checked_each_time(error: FingerprintError, tmp_path: Path) -> None:
     service = Service()
     service.error = error
     cache = cache_of(tmp_path, service)

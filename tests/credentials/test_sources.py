@@ -91,7 +91,7 @@ def test_what_loses_is_shadowed_by_the_winner(tmp_path: Path) -> None:
     assert states(found)["instance-profile"] == "not-checked"
 
 
-def test_what_needs_the_network_leaves_it_open_only_where_it_could_win(tmp_path: Path) -> None:
+def test_network_source_leaves_it_open_only_if_it_could_win(tmp_path: Path) -> None:
     assert order(tmp_path, {}).undecided.startswith("instance-profile")
     assert order(tmp_path, {}).winner == ""
     assert order(tmp_path, ECS).winner == "container"
@@ -133,7 +133,7 @@ def test_a_file_that_cannot_be_read_is_never_taken_for_none(tmp_path: Path) -> N
     assert order(tmp_path).winner == ""
 
 
-def test_a_copied_disk_is_looked_at_below_its_root(tmp_path: Path) -> None:
+def test_copied_disk_is_read_below_its_root(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     written(tmp_path / "root", "credentials", f"[default]\n{KEYS}")
     found = credential_order("root", "/root", None, root=str(tmp_path))
@@ -170,7 +170,7 @@ def test_links_on_a_copied_disk_do_not_lead_out_of_it(tmp_path: Path, link: str)
         assert credential_order("root", "/root", None, root=str(disk)).winner == "shared-file"
 
 
-def test_what_the_agent_last_got_is_not_read_through_a_link_out_of_a_copied_disk(tmp_path: Path) -> None:
+def test_agent_credentials_are_not_read_out_of_a_copied_disk(tmp_path: Path) -> None:
     identity(tmp_path / "here", "2026-11-24T03:00:00Z")
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk/var").symlink_to(tmp_path / "here/var")
@@ -178,7 +178,7 @@ def test_what_the_agent_last_got_is_not_read_through_a_link_out_of_a_copied_disk
 
 
 @pytest.mark.parametrize(("program", "place"), [("/opt/p", "opt/p"), ("p", "usr/local/bin/p"), ("/bin/sh", "bin/sh")])
-def test_the_process_of_a_copied_disk_is_looked_for_on_it(tmp_path: Path, program: str, place: str) -> None:
+def test_credential_process_is_searched_on_the_copied_disk(tmp_path: Path, program: str, place: str) -> None:
     (tmp_path / "root").mkdir()
     written(tmp_path / "root", "config", f"[default]\ncredential_process = {program}\n")
     told = credential_order("root", "/root", None, root=str(tmp_path))
@@ -199,7 +199,7 @@ def identity(root: Path, expires: str) -> None:
     }))  # fmt: skip
 
 
-def test_what_the_agent_last_got_is_told(tmp_path: Path) -> None:
+def test_last_credentials_of_the_agent_are_reported(tmp_path: Path) -> None:
     assert agent_credentials(str(tmp_path), "linux") is None
     identity(tmp_path, "2026-11-24T03:00:00.123456789Z")
     told = agent_credentials(str(tmp_path), "linux")
@@ -220,7 +220,7 @@ def test_what_the_agent_last_got_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("expired", [False, True])
-def test_the_command_tells_it_without_a_secret(tmp_path: Path, expired: bool) -> None:
+def test_command_prints_it_without_a_secret(tmp_path: Path, expired: bool) -> None:
     disk = tmp_path / "disk"
     (disk / "root").mkdir(parents=True)
     written(disk / "root", "credentials", f"[default]\n{KEYS}aws_session_token = planted/token\n")
@@ -239,7 +239,7 @@ def test_the_command_tells_it_without_a_secret(tmp_path: Path, expired: bool) ->
 
 
 @pytest.mark.skipif(not shutil.which("setpriv") or os.geteuid() != 0, reason="only root can become somebody else")
-def test_somebody_else_is_told_what_he_may_not_see(tmp_path: Path) -> None:
+def test_another_user_gets_a_remedy_for_what_is_closed(tmp_path: Path) -> None:
     """Root's home is closed to him: that is said, and not taken for empty."""
     command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-I", "-m", "fingerprint",
                "credentials", "sources", "--output", "json"]  # fmt: skip

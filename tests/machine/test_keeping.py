@@ -86,7 +86,7 @@ def test_a_failure_is_kept_too() -> None:
     assert machine.asked["host name"] == 1
 
 
-def test_commands_run_once_and_what_goes_with_them_runs_each_time() -> None:
+def test_commands_run_once_and_meanwhile_runs_each_time() -> None:
     machine = Counting()
     kept = machine.keeping()
     true, echo = ("/bin/true",), ("/bin/echo", "a")
@@ -155,7 +155,7 @@ def test_it_is_of_the_class_and_state_of_its_machine(make: Callable[[], Machine]
         assert machine.now() == kept.now()
 
 
-def test_a_recording_of_a_machine_asks_it_once_and_reads_secrets_past_it(tmp_path: Path) -> None:
+def test_recording_asks_once_and_reads_secrets_from_the_machine(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"x")
     machine = Counting()

@@ -118,7 +118,7 @@ def test_loopback_and_ipv6_are_passed_over() -> None:
     assert parse_addresses(b"") == []
 
 
-def test_hardware_addresses_of_zeros_and_of_tunnels_are_passed_over() -> None:
+def test_hardware_addresses_of_zeros_and_tunnels_are_ignored() -> None:
     dump = (
         link("lo", bytes(6), 772)
         + link("sit0", bytes([10, 0, 0, 1]), 776)
@@ -148,7 +148,7 @@ def test_damaged_messages_are_parsed_or_refused(bodies: list[bytes], data: st.Da
 
 
 @on_linux
-def test_where_netlink_is_forbidden_a_library_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_library_returns_the_same_where_netlink_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
     by_netlink = read_addresses("linux")
 
     def forbidden() -> bytes:
@@ -166,7 +166,7 @@ def test_where_netlink_is_forbidden_a_library_tells_the_same(monkeypatch: pytest
     assert sorted(by_netifaces.links) == sorted(by_netlink.links)
 
 
-def test_elsewhere_psutil_tells_the_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_psutil_returns_the_addresses_on_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     import psutil
 
     class Entry:
@@ -183,13 +183,13 @@ def test_elsewhere_psutil_tells_the_addresses(monkeypatch: pytest.MonkeyPatch) -
     assert found == Addresses(("10.0.0.7",), (("en0", "3c:22:fb:00:00:01"),), "psutil")
 
 
-def test_the_default_route_is_that_of_the_kernel_with_and_without_netifaces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_route_is_the_kernels_with_and_without_netifaces(monkeypatch: pytest.MonkeyPatch) -> None:
     with_it = LiveMachine().default_route()
     monkeypatch.setitem(sys.modules, "netifaces", None)
     assert LiveMachine().default_route() == with_it
 
 
-def test_of_two_default_routes_the_one_with_the_least_metric_is_taken() -> None:
+def test_default_route_with_the_least_metric_wins() -> None:
     if sys.byteorder != "little":
         pytest.skip("the sample is of a little-endian machine")
     head = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
@@ -203,7 +203,7 @@ def test_of_two_default_routes_the_one_with_the_least_metric_is_taken() -> None:
     assert parse_routes(head + "eth0 00000000 XYZ 0003 0 0 100 00000000 0 0 0\n") == ""
 
 
-def test_texts_of_tools_stand_for_addresses_in_a_snapshot() -> None:
+def test_snapshot_may_hold_addresses_as_output_of_tools() -> None:
     machine = unix_machine()
     machine.snapshot["addresses"] = {
         "ip": "1: lo: <UP>\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n"

@@ -161,7 +161,7 @@ IOREG = """\
     ],
     ids=["utf-8", "utf-8-mark", "utf-16-mark", "utf-16-two-marks", "utf-16-be", "utf-16-no-mark", "cp1252"],
 )
-def test_a_console_is_decoded_by_how_it_looks(data: bytes) -> None:
+def test_console_output_is_decoded_by_its_bytes(data: bytes) -> None:
     assert decode_console(data) == "Name=é\r\n"
 
 
@@ -180,7 +180,7 @@ def test_broken_console_text_is_decoded_as_far_as_it_goes(data: bytes, text: str
     assert decode_console(data) == text
 
 
-def test_ip_addr_tells_what_netlink_does() -> None:
+def test_ip_addr_gives_the_same_as_netlink() -> None:
     ipv4, links = parse_ip_addr(IP_ADDR)
     assert ipv4 == ("192.0.2.1", "192.0.2.2", "192.0.2.3")
     assert links == (
@@ -275,7 +275,7 @@ def test_a_wmi_array_is_its_elements(value: str, elements: tuple[str, ...]) -> N
     assert wmi_array(value) == elements
 
 
-def test_wmi_adapters_tell_ipv4_addresses_and_links() -> None:
+def test_wmi_adapters_give_ipv4_addresses_and_links() -> None:
     assert parse_wmi_addresses(WMI) == (("192.0.2.2", "192.0.2.3"), (("First Adapter", "02:00:00:aa:00:02"),))
 
 
@@ -296,7 +296,7 @@ def test_a_wmic_table_without_rows_is_empty(text: str) -> None:
     assert parse_wmic_table(text) == []
 
 
-def test_ioreg_tells_the_platform_experts_own_properties() -> None:
+def test_ioreg_gives_the_platform_experts_own_properties() -> None:
     assert parse_ioreg(IOREG) == {
         "compatible": '<"Board1,1","Family">',
         "manufacturer": "Maker Inc.",
@@ -306,7 +306,7 @@ def test_ioreg_tells_the_platform_experts_own_properties() -> None:
     }
 
 
-def test_ioreg_of_other_nodes_tells_nothing() -> None:
+def test_ioreg_of_other_nodes_gives_nothing() -> None:
     assert parse_ioreg(IOREG.replace("IOPlatformExpertDevice", "IOOther")) == {}
     # Without its properties, the node is not given those of the next one.
     assert parse_ioreg("+-o A  <class IOPlatformExpertDevice>\n" + IOREG.partition("|\n")[2]) == {}
@@ -520,7 +520,7 @@ def test_interfaces_of_real_machines_keep_their_names_and_order() -> None:
 
 @needs_corpus
 @pytest.mark.parametrize("name", OTHER_NETWORK_FILES)
-def test_texts_of_other_network_tools_tell_nothing(name: str) -> None:
+def test_output_of_other_network_tools_gives_nothing(name: str) -> None:
     text = corpus_text("network", name)
     assert parse_ip_addr(text) == parse_ifconfig(text) == ((), ())
 
@@ -675,7 +675,7 @@ def test_cpuinfo_of_real_machines(name: str) -> None:
 
 
 @needs_corpus
-def test_every_cpuinfo_text_has_an_expectation_and_lscpu_texts_tell_nothing() -> None:
+def test_lscpu_output_is_empty_and_each_cpuinfo_is_expected() -> None:
     names = in_corpus("linux-cpuinfo")
     of_lscpu = [name for name in names if name.startswith("ohai/lscpu-")]
     assert sorted(set(names) - set(of_lscpu)) == sorted(CPUINFO_FILES)

@@ -18,7 +18,7 @@ SH = "/bin/sh"
 ENV = {"PATH": PATH}
 
 
-def test_results_come_in_the_order_of_the_commands_and_the_commands_run_at_once() -> None:
+def test_commands_run_in_parallel_with_results_in_their_order() -> None:
     started = time.monotonic()
     results = run([(SH, "-c", f"sleep 0.{4 - n}; echo {n}; exit {n}") for n in range(4)], 10, ENV)
     assert time.monotonic() - started < 0.9
@@ -33,7 +33,7 @@ def test_only_the_given_environment_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
     assert sorted(result.stdout.decode().split()) == ["LANG=C.UTF-8", f"PATH={PATH}"]
 
 
-def test_no_shell_looks_at_the_words() -> None:
+def test_no_shell_interprets_the_words() -> None:
     [result] = run([("/bin/echo", "$HOME; `id` > x")], 10, ENV)
     assert result.stdout == b"$HOME; `id` > x\n"
 
@@ -60,12 +60,12 @@ def test_standard_input_is_empty_and_no_descriptor_is_inherited(listed: bool, mo
     assert listed.stdout.strip() == b"4"
 
 
-def test_signals_that_python_ignores_are_not_ignored_in_the_tools() -> None:
+def test_signals_that_python_ignores_reach_the_tools() -> None:
     [result] = run([(SH, "-c", "kill -PIPE $$; echo survived")], 10, ENV)
     assert result.returncode == -signal.SIGPIPE
 
 
-def test_a_hanging_command_is_killed_with_its_children_and_the_others_are_kept(tmp_path: Path) -> None:
+def test_hanging_command_is_killed_with_its_children_only(tmp_path: Path) -> None:
     marker = tmp_path / "survivor"
     started = time.monotonic()
     hanging, fine = run([(SH, "-c", f"(sleep 2; touch {marker}) & sleep 60"), ("/bin/echo", "fine")], 0.5, ENV)
@@ -76,19 +76,19 @@ def test_a_hanging_command_is_killed_with_its_children_and_the_others_are_kept(t
     assert not marker.exists()
 
 
-def test_a_command_that_ended_while_a_child_keeps_the_pipe_open_is_a_timeout() -> None:
+def test_child_that_keeps_the_pipe_open_is_a_timeout() -> None:
     started = time.monotonic()
     [result] = run([(SH, "-c", "echo out; sleep 60 &")], 0.5, ENV)
     assert time.monotonic() - started < 2
     assert result.problem == "timeout"
 
 
-def test_a_command_that_closes_its_pipes_and_goes_on_is_waited_for() -> None:
+def test_command_that_closes_its_pipes_is_waited_for() -> None:
     [result] = run([(SH, "-c", "exec >&- 2>&-; sleep 0.3; exit 7")], 10, ENV)
     assert (result.returncode, result.problem) == (7, "")
 
 
-def test_a_flood_is_cut_off_and_no_output_is_better_than_half_of_it() -> None:
+def test_output_beyond_the_limit_is_dropped_completely() -> None:
     started = time.monotonic()
     [result] = run([("/usr/bin/yes",)], 30, ENV)
     assert time.monotonic() - started < 10

@@ -61,9 +61,7 @@ def recorded(taken_by: dict[str, Any] | None, files: dict[str, Any] | None = Non
         ({"returncode": None, "problem": "failed", "stderr": "Exec format error"}, Fault.SOURCE, Fault.SOURCE),
     ],
 )
-def test_a_command_that_fails_says_whether_it_fails_for_the_agent(
-    answer: dict[str, Any], by_agent: Fault, by_user: Fault
-) -> None:
+def test_failed_command_has_the_fault_for_the_agent(answer: dict[str, Any], by_agent: Fault, by_user: Fault) -> None:
     for taken_by, fault in ((AS_AGENT, by_agent), (A_USER, by_user), (CONFINED, by_user), (None, by_user)):
         collection = collect(recorded(taken_by, **answer))
         assert collection["bios-hash"].fault == fault
@@ -88,9 +86,7 @@ def test_a_command_that_fails_says_whether_it_fails_for_the_agent(
         ("EILSEQ", Fault.NOT_TEXT, Fault.NOT_TEXT),
     ],
 )
-def test_a_file_and_a_call_that_fail_say_whether_they_fail_for_the_agent(
-    error: str, by_agent: Fault, by_user: Fault
-) -> None:
+def test_failed_file_and_call_have_the_fault_for_the_agent(error: str, by_agent: Fault, by_user: Fault) -> None:
     entry = {"error": error, "message": "why"}
     for taken_by, fault in ((AS_AGENT, by_agent), (A_USER, by_user), (None, by_user)):
         machine = recorded(taken_by, {"/etc/machine-id": entry})
@@ -148,14 +144,14 @@ def test_a_closed_table_says_to_whom_and_why(
         (Reader(None, False, None, True), "Administrator"),
     ],
 )
-def test_nobody_who_is_root_is_told_to_become_root(reader: Reader, said: str) -> None:
+def test_reader_who_is_root_need_not_become_root(reader: Reader, said: str) -> None:
     assert said in reader.remedy
     assert bool(said) == bool(reader.remedy)
     if reader.live and reader.uid == 0:
         assert "as root" not in reader.remedy
 
 
-def test_what_was_refused_is_judged_alike_on_the_machine_and_in_its_recording() -> None:
+def test_denied_access_has_the_same_fault_live_and_recorded() -> None:
     for reader in (Reader(0, True, False), Reader(1000, False, True), Reader(None, None, None)):
         taken_by = {"uid": reader.uid, "asAgent": reader.as_agent, "rawIo": reader.raw_io}
         recorder = Recorder(recorded(taken_by, returncode=1, stderr=CLOSED))
@@ -236,7 +232,7 @@ def test_a_process_of_another_user_knows_it() -> None:
     assert done.stdout.strip() == "65534 False", done
 
 
-def test_a_masked_file_is_an_empty_one_and_a_folder_is_none(tmp_path: Path) -> None:
+def test_masked_file_is_empty_and_a_directory_fails(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     path = tmp_path / "etc" / "machine-id"
     path.mkdir()

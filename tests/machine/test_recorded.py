@@ -67,7 +67,7 @@ def test_output_that_is_no_text_plays_back_to_the_byte(tmp_path: Path) -> None:
     assert collect(RecordedMachine.load(str(tmp_path / "m.json"))).hardware_hash == first.hardware_hash
 
 
-def test_a_command_that_was_not_recorded_is_unknown_and_not_absent() -> None:
+def test_unrecorded_command_is_unknown_and_not_absent() -> None:
     snapshot = unix_snapshot()
     snapshot["commands"] = []
     attribute = collect(RecordedMachine(snapshot))["bios-hash"]
@@ -136,7 +136,7 @@ def _without(name: str) -> dict[str, Any]:
         ({**unix_snapshot(), "agentProcesses": [{"pid": float("inf")}]}, "agentProcesses.*out of range"),
     ],
 )
-def test_what_is_no_snapshot_is_told_with_what_is_wrong(snapshot: dict[str, Any], complaint: str) -> None:
+def test_invalid_snapshot_is_reported_with_its_fault(snapshot: dict[str, Any], complaint: str) -> None:
     with pytest.raises(SnapshotError, match=complaint):
         RecordedMachine(snapshot, "m.json")
 
@@ -149,7 +149,7 @@ STATUS = {"kind": "file", "mode": "0755", "uid": 0, "gid": 0, "size": 1, "modifi
     [("modified", 5), ("modified", None), ("modified", "now"), ("mode", 493), ("mode", "0799"), ("mode", "7" * 5000),
      ("mode", ""), ("uid", "0"), ("uid", 1.5), ("gid", None), ("size", -1), ("kind", 5)],
 )  # fmt: skip
-def test_a_status_that_is_none_is_told_when_it_is_asked_for(name: str, value: object) -> None:
+def test_invalid_status_is_reported_when_it_is_read(name: str, value: object) -> None:
     assert RecordedMachine({**unix_snapshot(), "statuses": {"/usr/bin/x": STATUS}}).status("/usr/bin/x").mode == 0o755
     machine = RecordedMachine({**unix_snapshot(), "statuses": {"/usr/bin/x": {**STATUS, name: value}}}, "m.json")
     with pytest.raises(SnapshotError, match=r"^m\.json: .*/usr/bin/x"):
@@ -164,7 +164,7 @@ PROCESS = {"name": "amazon-ssm-agent", "pid": 8, "user": "root", "started": None
     [5, None, {}, {**PROCESS, "started": 5}, {**PROCESS, "started": "now"}, {**PROCESS, "pid": "8"},
      {**PROCESS, "name": None}, {**PROCESS, "user": 0}],
 )  # fmt: skip
-def test_a_process_that_is_none_is_told_when_it_is_asked_for(entry: object) -> None:
+def test_invalid_process_is_reported_when_it_is_read(entry: object) -> None:
     assert RecordedMachine({**unix_snapshot(), "agentProcesses": [PROCESS]}).agent_processes()[0].pid == 8
     with pytest.raises(SnapshotError, match="process"):
         RecordedMachine({**unix_snapshot(), "agentProcesses": [entry]}).agent_processes()
@@ -183,13 +183,13 @@ def test_a_process_that_is_none_is_told_when_it_is_asked_for(entry: object) -> N
         ("folders", {"/x": [5]}, lambda machine: machine.list_directory("/x")),
     ],
 )
-def test_what_is_of_another_kind_is_told_when_it_is_asked_for(name: str, value: object, ask: Any) -> None:
+def test_value_of_another_type_is_reported_when_it_is_read(name: str, value: object, ask: Any) -> None:
     machine = RecordedMachine({**unix_snapshot(), name: value})
     with pytest.raises(SnapshotError):
         ask(machine)
 
 
-def test_what_is_no_snapshot_ends_a_command_with_the_file_and_what_is_wrong(tmp_path: Path) -> None:
+def test_invalid_snapshot_ends_a_command_with_file_and_cause(tmp_path: Path) -> None:
     path = tmp_path / "m.json"
     path.write_text(json.dumps({**unix_snapshot(), "statuses": {"/usr/bin/x": 5}}))
     done = run("--snapshot", str(path), "diagnose", env=environment(tmp_path / "state"))
@@ -206,7 +206,7 @@ def test_an_error_of_no_known_name_is_one_of_reading(error: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["\ud800", "web-\udcff"])
-def test_a_host_name_that_is_no_text_is_what_it_is_on_a_live_machine(name: str) -> None:
+def test_invalid_host_name_plays_back_as_on_a_live_machine(name: str) -> None:
     class Live(RecordedMachine):
         def host_name(self) -> str:
             return name
@@ -227,7 +227,7 @@ def test_an_address_that_is_no_text_is_a_failed_one() -> None:
     assert [found[name].reason for name in ("ipaddress-info", "macaddr-info")] == [INVALID_TEXT] * 2
 
 
-def test_a_problem_that_is_not_known_is_told_as_it_is() -> None:
+def test_unknown_problem_is_reported_unchanged() -> None:
     class Live(RecordedMachine):
         def run(self, commands: Any, timeout: float, meanwhile: Any = lambda: None) -> list[CommandResult]:
             meanwhile()
@@ -274,12 +274,12 @@ def test_every_number_of_seconds_is_a_time(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize("entry", [{}, {"ipv4": []}, {"ipv4": [], "links": [["eth0"]]}, {"ipv4": 1, "links": []}])
-def test_addresses_of_no_known_form_are_told(entry: dict[str, Any]) -> None:
+def test_addresses_of_unknown_form_are_reported(entry: dict[str, Any]) -> None:
     with pytest.raises(SnapshotError, match="addresses"):
         collect(RecordedMachine({**unix_snapshot(), "addresses": entry}))
 
 
-def test_base64_that_is_none_is_told() -> None:
+def test_invalid_base64_is_reported() -> None:
     snapshot = unix_snapshot()
     snapshot["files"]["/etc/machine-id"] = {"base64": "*"}
     with pytest.raises(SnapshotError, match="base64"):
@@ -363,7 +363,7 @@ def test_a_fact_that_cannot_be_had_says_why() -> None:
     assert facts(RecordedMachine(snapshot))["interfaces"] == "(Operation not permitted)"
 
 
-def test_this_machine_tells_facts() -> None:
+def test_this_machine_has_facts() -> None:
     assert facts(LiveMachine())["processor"]
 
 

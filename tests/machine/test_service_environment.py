@@ -65,7 +65,7 @@ def test_what_the_units_files_set_is_set(files: dict[str, str], told: dict[str, 
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting needs root")
-def test_the_tools_of_a_collection_run_in_it_and_are_found_on_its_path(tmp_path: Path) -> None:
+def test_tools_are_found_on_its_path_and_run_in_it(tmp_path: Path) -> None:
     """With real tools, in a name space of its own."""
     for name, text in (
         ("ls", '#!/bin/sh\necho "from the path; $LANG $TZ"\n'),
@@ -98,7 +98,7 @@ print(*(c['argv'][0] + ' ' + c['stdout'].strip() for c in taken.snapshot['comman
     assert lines[0] == f"{DMI} Handle 0x0001, {tmp_path}:/usr/bin:/bin"
 
 
-def test_a_program_is_found_in_the_order_of_the_path_and_found_again_in_the_recording(tmp_path: Path) -> None:
+def test_program_is_found_by_path_order_live_and_recorded(tmp_path: Path) -> None:
     machine = LiveMachine()
     machine.environment = lambda: {"PATH": f"relative:{tmp_path}/none:{tmp_path}/folder:{tmp_path}"}  # type: ignore[method-assign]
     (tmp_path / "folder" / "ls").mkdir(parents=True)

@@ -144,12 +144,12 @@ def kept(said: str, *argv: str) -> str:
         ("'Z=it is' Y=\"a \\\" b\"", "Z=*** Y=***"),
     ],
 )  # fmt: skip
-def test_of_an_environment_only_proxies_are_told(environment: str, left: str) -> None:
+def test_environment_keeps_proxies_only(environment: str, left: str) -> None:
     text = kept(f"Id=a.service\nEnvironment={environment}\nUser=\n", "/usr/bin/systemctl", "show")
     assert text == f"Id=a.service\nEnvironment={left}\nUser=\n"
 
 
-def test_of_launchd_the_environment_is_not_told() -> None:
+def test_environment_of_launchd_is_dropped() -> None:
     said = "\tstate = running\n\tenvironment = {\n\t\tKEY => abc\n\t\thttps_proxy => http://u:p@h\n\t}\n"
     told = kept(said, "/bin/launchctl", "print", "system/com.amazon.aws.ssm")
     assert told == "\tstate = running\n\tenvironment = {\n\t\tKEY => ***\n\t\thttps_proxy => http://***@h\n\t}\n"

@@ -88,7 +88,7 @@ def test_the_first_of_each_in_the_order_of_windows_counts(
     assert (told.ipv4[:1], [name for name, _ in told.links[:1]]) == ((ipv4,) if ipv4 else (), [link] if link else [])
 
 
-def test_scheme_stable_has_the_same_interfaces_without_those_of_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scheme_stable_has_the_interfaces_without_zero_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     addresses_of(monkeypatch, built([LOOPBACK, TUNNEL, ("zeros", bytes(6), ()), CARD], BASE))
     [link] = network.read_links("windows")
     assert (link.name, link.address) == ("Ethernet", "02:11:22:33:44:55")
@@ -119,7 +119,7 @@ def test_a_damaged_list_is_read_or_refused(found: Any, data: st.DataObject) -> N
 
 @pytest.mark.parametrize("member", ["Next", "FirstUnicastAddress", "FriendlyName", "PhysicalAddressLength"])
 @pytest.mark.parametrize("value", [1, BASE - 8, BASE + 100_000, 0xFFFFFFFF])
-def test_a_pointer_that_leads_elsewhere_is_told(member: str, value: int) -> None:
+def test_pointer_out_of_the_buffer_is_reported(member: str, value: int) -> None:
     adapter, _ = structures(8)
     data = built([CARD], BASE)
     one = adapter.from_buffer_copy(data)
@@ -210,7 +210,7 @@ def test_adapters_that_never_hold_still_are_given_up() -> None:
     [(5, errno.EACCES, Fault.SOURCE), (8, errno.ENOMEM, Fault.ENVIRONMENT), (87, errno.EIO, Fault.SOURCE),
      (1228, errno.EIO, Fault.SOURCE), (-1, errno.EIO, Fault.SOURCE)],
 )  # fmt: skip
-def test_an_error_of_windows_is_told(code: int, number: int, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_of_windows_is_reported(code: int, number: int, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     load(monkeypatch, Windows([CARD], code=code))
     with pytest.raises(OSError, match=f"error {code & 0xFFFFFFFF}") as caught:
         adapters()

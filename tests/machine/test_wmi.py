@@ -130,7 +130,7 @@ def test_without_comtypes_powershell_is_asked() -> None:
         ({"stdout": b"null"}, errno.ENOTSUP, "did not print a list of objects"),
     ],
 )  # fmt: skip
-def test_what_powershell_cannot_tell_is_an_error(result: dict[str, Any], number: int, words: str) -> None:
+def test_unusable_answer_of_powershell_is_an_error(result: dict[str, Any], number: int, words: str) -> None:
     with pytest.raises(OSError, match=words) as caught:
         query("Win32_BIOS", MEMBERS, 5, SHELL, printing(result))
     assert caught.value.errno == number

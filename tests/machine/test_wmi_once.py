@@ -113,7 +113,7 @@ class Changing(RecordedMachine):
         return tuple({**one, "UUID": str(Changing.asked)} for one in super().wmi_objects(class_name, members))
 
 
-def test_what_is_kept_is_kept_for_one_look_only() -> None:
+def test_answers_are_kept_for_one_observation_only() -> None:
     """`watch`, `serve` and the gate look again and again: a machine is asked anew each time."""
     Changing.asked = 0
     machine = Changing(windows_snapshot(SERVER_2025))
@@ -134,7 +134,7 @@ def test_what_is_kept_is_kept_for_one_look_only() -> None:
     assert wql_members(machine.keeping(), "uuid")["UUID"] == "6"
 
 
-def test_the_gate_asks_anew_at_each_attempt_and_not_for_its_error(tmp_path: Path) -> None:
+def test_gate_asks_again_at_each_attempt_but_not_for_its_error(tmp_path: Path) -> None:
     setup = WindowsSetup(tmp_path)
     of_before(setup, "wmic")
     Changing.asked = 10

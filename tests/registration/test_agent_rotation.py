@@ -149,9 +149,7 @@ WAYS: dict[str, Callable[[Node], None]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_key_is_left_to_a_running_agent_of_the_vault_and_changed_without_one(
-    node: Node, tmp_path: Path, way: str
-) -> None:
+def test_key_is_left_to_a_running_agent_and_rotated_without_one(node: Node, tmp_path: Path, way: str) -> None:
     before = node.files()
     with running(tmp_path, node.root):
         WAYS[way](node)
@@ -168,7 +166,7 @@ def test_the_key_is_left_to_a_running_agent_of_the_vault_and_changed_without_one
     by_token(node)
 
 
-def test_a_key_is_not_changed_by_its_owners_word_either_while_an_agent_runs(node: Node, tmp_path: Path) -> None:
+def test_key_is_not_rotated_on_request_while_an_agent_runs(node: Node, tmp_path: Path) -> None:
     before = node.files()
     with running(tmp_path, node.root) as agent, pytest.raises(Refused, match=rf"process {agent.pid}\b") as caught:
         node.registration().rotate_key()
@@ -178,7 +176,7 @@ def test_a_key_is_not_changed_by_its_owners_word_either_while_an_agent_runs(node
     assert node.updates() == 1
 
 
-def test_that_rotation_is_left_to_the_agent_is_logged_once_in_a_process(
+def test_rotation_left_to_the_agent_is_logged_once_in_a_process(
     node: Node, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "fingerprint")
@@ -214,7 +212,7 @@ def test_who_is_an_agent_of_the_vault(node: Node, tmp_path: Path) -> None:
     assert vault_use(str(tmp_path / "none")) == nobody
 
 
-def test_a_vault_behind_an_absolute_link_is_found_below_the_agents_root(node: Node, tmp_path: Path) -> None:
+def test_vault_behind_a_link_is_found_below_the_agents_root(node: Node, tmp_path: Path) -> None:
     """The kernel would follow it from our root."""
     moved = node.root / "data" / "ssm"
     moved.parent.mkdir()
@@ -225,7 +223,7 @@ def test_a_vault_behind_an_absolute_link_is_found_below_the_agents_root(node: No
         assert vault_use(str(moved / "Vault")) == VaultUse((agent.pid,))
 
 
-def test_an_agent_that_has_ended_and_waits_for_its_parent_does_not_count(node: Node, tmp_path: Path) -> None:
+def test_zombie_of_an_agent_does_not_count(node: Node, tmp_path: Path) -> None:
     with running(tmp_path, node.root) as agent:
         agent.kill()
         os.waitid(os.P_PID, agent.pid, os.WEXITED | os.WNOWAIT)
@@ -233,7 +231,7 @@ def test_an_agent_that_has_ended_and_waits_for_its_parent_does_not_count(node: N
 
 
 @as_root
-def test_a_program_of_another_user_with_this_name_keeps_no_key_from_being_changed(node: Node, tmp_path: Path) -> None:
+def test_program_of_another_user_does_not_stop_a_rotation(node: Node, tmp_path: Path) -> None:
     with running(tmp_path, node.root, user=65534):
         assert vault_use(node.vault.path) == VaultUse()
 
@@ -258,7 +256,7 @@ def test_an_agent_in_a_container_counts_if_its_vault_is_this_one(node: Node, tmp
         assert vault_use(node.vault.path) == VaultUse()
 
 
-def test_where_processes_cannot_be_listed_the_key_is_kept_and_that_is_said_once(
+def test_key_is_kept_with_one_warning_without_a_process_list(
     node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "reference_vault", lambda: node.vault.path)
@@ -276,9 +274,7 @@ def test_where_processes_cannot_be_listed_the_key_is_kept_and_that_is_said_once(
         flow.rotate_key()
 
 
-def test_a_vault_of_a_user_that_no_agent_can_have_needs_no_list_of_processes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vault_of_a_user_needs_no_process_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Agents let root own their vaults, and are at home in one place."""
     (tmp_path / "Vault").mkdir()
     if ROOT:
@@ -294,7 +290,7 @@ ASKED = "import sys; from fingerprint.agent.vault_use import vault_use; print(va
 
 @as_root
 @pytest.mark.parametrize("hidden", [False, True])
-def test_who_may_not_see_the_processes_of_others_is_told_so(node: Node, hidden: bool) -> None:
+def test_user_without_sight_of_processes_gets_the_reason(node: Node, hidden: bool) -> None:
     """Another user: of an agent's process the root cannot be read; with hidepid not even the process is seen."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -312,9 +308,7 @@ def test_who_may_not_see_the_processes_of_others_is_told_so(node: Node, hidden: 
     assert ("processes cannot be listed" if hidden else "root of process") in done.stdout
 
 
-def test_a_vault_mounted_into_a_container_may_have_an_agent_outside(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vault_in_a_container_may_have_an_agent_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = Path("/dev/shm")
     if not shared.is_dir() or shared.stat().st_dev == Path("/").stat().st_dev:
         pytest.skip("there is no second file system to write to")
@@ -334,7 +328,7 @@ def test_a_vault_mounted_into_a_container_may_have_an_agent_outside(
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32", "freebsd14"])
-def test_elsewhere_than_on_linux_the_reference_vault_is_the_agents(
+def test_reference_vault_is_the_agents_on_other_systems(
     platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vault = str(tmp_path)
@@ -350,7 +344,7 @@ def test_elsewhere_than_on_linux_the_reference_vault_is_the_agents(
         assert "cannot be listed: Permission denied" in vault_use(vault, platform).unknown
 
 
-def test_an_agent_that_starts_while_the_key_is_changed_is_told_to_be_restarted(
+def test_agent_that_starts_during_a_rotation_needs_a_restart(
     node: Node, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     agents = []

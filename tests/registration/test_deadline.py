@@ -157,7 +157,7 @@ def test_a_connection_that_nobody_accepts_is_given_up() -> None:
     assert "within 0.4 s" in error.what
 
 
-def test_a_name_that_is_looked_up_for_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_name_resolution_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The look-up goes on in its thread, as nothing can end it; nobody waits for it."""
     asked = threading.Event()
     end = threading.Event()
@@ -215,7 +215,7 @@ def test_the_client_works_within_a_running_loop() -> None:
         asyncio.run(ask())
 
 
-def test_a_proxy_with_a_password_is_asked_with_it_and_tells_it_to_nobody(tmp_path: Path) -> None:
+def test_proxy_gets_its_password_and_no_output_has_it(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     answer = drips(b"HTTP/1.1 400 Bad\r\nContent-Length: 23\r\n\r\n" + b'{"__type":"Strange"}   ', b"")
     with Server(answer, authority.context("localhost")) as server, Proxy(pair="me:p@ss wörd") as proxy:

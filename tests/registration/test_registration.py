@@ -230,7 +230,7 @@ def test_damage_to_any_byte_of_a_key_is_found_here() -> None:
             NodeKey.decode(b64encode(der[:length]).decode(), "here")
 
 
-def test_a_deregistered_node_is_told_so(vault: Vault, service: LocalService) -> None:
+def test_deregistered_node_is_reported(vault: Vault, service: LocalService) -> None:
     flow = registered(vault, service)
     service.deregister(flow.record().instance_id)
     with pytest.raises(AccessDenied):
@@ -292,7 +292,7 @@ def test_no_network_is_unreachable(vault: Vault, service: LocalService) -> None:
         assert caught.value.exit_code == 6
 
 
-def test_an_endpoint_that_shows_secrets_to_the_network_is_refused(
+def test_endpoint_that_exposes_secrets_is_refused(
     vault: Vault, service: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow = registered(vault, service)
@@ -410,9 +410,7 @@ OUTCOMES: dict[str, Callable[[LocalService], None]] = {
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
-def test_every_outcome_of_a_rotation_ends_with_a_key_that_the_service_accepts(
-    vault: Vault, service: LocalService, outcome: str
-) -> None:
+def test_rotation_always_ends_with_an_accepted_key(vault: Vault, service: LocalService, outcome: str) -> None:
     """Where the reference keeps a key that the service does not know, and the registration is lost."""
     flow = registered(vault, service)
     service.ask_for_rotation(flow.record().instance_id)
@@ -427,7 +425,7 @@ def test_every_outcome_of_a_rotation_ends_with_a_key_that_the_service_accepts(
 
 
 @pytest.mark.parametrize("step", ["written ahead", "told", "stored"])
-def test_a_kill_between_any_two_steps_ends_with_a_key_that_the_service_accepts(
+def test_kill_between_two_steps_ends_with_an_accepted_key(
     vault: Vault, service: LocalService, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow = registered(vault, service)
@@ -460,7 +458,7 @@ def test_a_kill_between_any_two_steps_ends_with_a_key_that_the_service_accepts(
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_key_that_the_service_took_and_the_disk_did_not_is_found_again(
+def test_key_that_only_the_service_stored_is_recovered(
     vault: Vault, service: LocalService, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow = registered(vault, service)
@@ -689,7 +687,7 @@ NOON = 1_709_208_000.0  # 2024-02-29 12:00:00 UTC
         ("", 3650), ("yesterday", None), ("2024-02-31 00:00:00 +0000 UTC", None), ("2024-02-28", None),
     ],
 )  # fmt: skip
-def test_the_age_of_a_key_is_in_whole_days_by_its_offset(created: str, days: int | None) -> None:
+def test_age_of_a_key_is_in_full_days_by_its_offset(created: str, days: int | None) -> None:
     assert age_in_days(created, NOON) == days
 
 

@@ -149,9 +149,7 @@ def good(answer: dict[str, Any], now: float) -> bool:
 @example("SessionToken", f"{CANARY}\ud800", False)
 @example("UpdateKeyPair", "yes", False)
 @example("AccessKeyId", None, True)
-def test_a_member_that_is_not_what_it_may_be_is_named_and_nothing_is_written(
-    node: Node, name: str, value: Any, missing: bool
-) -> None:
+def test_invalid_member_is_named_and_nothing_is_written(node: Node, name: str, value: Any, missing: bool) -> None:
     now = time.time()
     answer = {**GOOD, "TokenExpirationDate": now + 3600, "UpdateKeyPair": False, name: value}
     if missing:
@@ -242,7 +240,7 @@ KEY = NodeKey.generate()
 
 @settings(max_examples=500, deadline=None)
 @given(st.dictionaries(st.sampled_from([*GOOD, "TokenExpirationDate", "UpdateKeyPair", "x"]), values), st.booleans())
-def test_the_check_agrees_with_the_judge(changed: dict[str, Any], filled: bool) -> None:
+def test_check_agrees_with_the_reference(changed: dict[str, Any], filled: bool) -> None:
     now = 1_800_000_000.0
     answer = {**GOOD, "TokenExpirationDate": now + 60, **changed} if filled else changed
     if not good(answer, now):
